@@ -1,0 +1,57 @@
+# Everything works inside .venv, which `make install` makes from python3 alone.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint bench prove docs notebooks serve lock clean
+
+help:  ## what can be made here
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+$(BIN)/uv:
+	@command -v $(PYTHON) >/dev/null || { echo "stagecast needs python3 (3.11 or newer); set PYTHON=/path/to/python3"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "stagecast needs Python 3.11 or newer, $(PYTHON) is $$($(PYTHON) -V)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
+
+$(VENV)/.runtime: $(BIN)/uv requirements.lock pyproject.toml
+	$(UV) --require-hashes -r requirements.lock
+	$(UV) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	$(UV) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+install: $(VENV)/.runtime  ## make .venv with what users need at run time
+
+demo: $(VENV)/.runtime  ## the main job on the CDNOW log: features, stages, models, scores, report
+	$(BIN)/stagecast demo
+
+serve: $(VENV)/.runtime  ## the API and the ranked list, on what was published last
+	$(BIN)/stagecast serve
+
+lint: $(VENV)/.dev  ## ruff and mypy strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint  ## lint, then all tests
+	$(BIN)/python -m pytest
+
+notebooks: $(VENV)/.dev  ## execute the notebooks in place, with their outputs
+	$(BIN)/python -m tests.notebooks --write
+
+bench: $(VENV)/.dev  ## every speed we claim, as a ratio to a peer in the same run
+	$(BIN)/python -m bench
+
+lock: $(BIN)/uv  ## write the lock files anew (versions and hashes, no addresses)
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	    --group build pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	    --group build --group dev --constraint requirements.lock pyproject.toml --output-file requirements-dev.lock
+
+clean:  ## remove .venv and what the demo wrote
+	rm -rf $(VENV) stagecast-demo stagecast.db* mlflow.db* mlartifacts mlruns

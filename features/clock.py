@@ -1,0 +1,124 @@
+"""All arithmetic on time: instants in UTC, spans in days of 24 hours.
+
+An instant is a timezone-aware ``datetime`` in UTC. A naive one is taken as UTC. There are no months or years:
+a span is a whole number of days, written ``90d`` or ``12w``.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+
+from features.errors import UsageError
+
+DAY = timedelta(days=1)
+DAY_MICROSECONDS = 86_400_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_SPAN = re.compile(r"^\s*(\d{1,6})\s*([a-z]*)\s*$", re.IGNORECASE)
+_UNIT_DAYS = {"d": 1, "day": 1, "days": 1, "w": 7, "week": 7, "weeks": 7}
+
+
+def to_utc(instant: datetime | date) -> datetime:
+    """Return the instant in UTC; a naive one is read as UTC, a date as its midnight.
+
+    >>> to_utc(date(1998, 1, 1))
+    datetime.datetime(1998, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)
+    """
+    if not isinstance(instant, datetime):
+        return datetime(instant.year, instant.month, instant.day, tzinfo=UTC)
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def parse_instant(text: str, option: str = "--as-of") -> datetime:
+    """Parse an ISO 8601 date or date-time into an instant in UTC.
+
+    Raises
+    ------
+    UsageError
+        The text is not ISO 8601, or stands outside the years 1 to 9999.
+
+    >>> parse_instant("1998-01-01").isoformat()
+    '1998-01-01T00:00:00+00:00'
+    >>> parse_instant("1998-01-01T02:00:00+02:00").isoformat()
+    '1998-01-01T00:00:00+00:00'
+    """
+    try:
+        return to_utc(datetime.fromisoformat(text.strip()))
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"{option} '{text}' is not an ISO 8601 date; write it like 2011-09-01 or 2011-09-01T12:00:00Z"
+        ) from None
+
+
+def parse_span_days(text: str | int, option: str = "--horizon") -> int:
+    """Parse a span such as ``90d`` or ``12w`` into days.
+
+    Raises
+    ------
+    UsageError
+        No unit, a unit that has no fixed length (months, years), or a span below one day.
+
+    >>> parse_span_days("12w")
+    84
+    """
+    match = _SPAN.match(str(text))
+    if match is None:
+        raise UsageError(f"{option} '{text}' is not a span; write a whole number and its unit, like 90d or 12w")
+    number, unit = int(match.group(1)), match.group(2).lower()
+    if unit not in _UNIT_DAYS:
+        known = "the unit is missing" if not unit else f"'{unit}' has no fixed length here"
+        raise UsageError(f"{option} '{text}': {known}; write days or weeks, like {number or 90}d or 12w")
+    days = number * _UNIT_DAYS[unit]
+    if days < 1:
+        raise UsageError(f"{option} '{text}' is below one day; write at least 1d")
+    return days
+
+
+def microseconds(instant: datetime) -> int:
+    """Return microseconds since 1970-01-01T00:00:00Z, exactly.
+
+    >>> microseconds(datetime(1970, 1, 2, tzinfo=UTC)) == DAY_MICROSECONDS
+    True
+    """
+    return (to_utc(instant) - EPOCH) // timedelta(microseconds=1)
+
+
+def from_microseconds(value: int) -> datetime:
+    """Return the instant that stands ``value`` microseconds after 1970-01-01T00:00:00Z."""
+    return EPOCH + timedelta(microseconds=value)
+
+
+def from_day(day: float) -> datetime:
+    """Return the instant of a day number (days since 1970-01-01, fractions allowed), to the microsecond."""
+    return from_microseconds(round(day * DAY_MICROSECONDS))
+
+
+def day_number(instant: datetime) -> float:
+    """Return days since 1970-01-01T00:00:00Z; whole at midnight UTC.
+
+    >>> day_number(datetime(1970, 1, 2, 12, tzinfo=UTC))
+    1.5
+    """
+    return microseconds(instant) / DAY_MICROSECONDS
+
+
+def day_after(instant: datetime) -> datetime:
+    """Return the first midnight UTC that every event up to ``instant`` stands before.
+
+    >>> day_after(datetime(1998, 6, 30, 23, 59, tzinfo=UTC)).isoformat()
+    '1998-07-01T00:00:00+00:00'
+    """
+    midnight = to_utc(instant).replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + DAY
+
+
+def iso(instant: datetime) -> str:
+    """Return the instant as people read it: a bare date at midnight, else date and time with ``Z``.
+
+    >>> iso(datetime(1998, 1, 1, tzinfo=UTC)), iso(datetime(1998, 1, 1, 12, 30, tzinfo=UTC))
+    ('1998-01-01', '1998-01-01T12:30:00Z')
+    """
+    utc = to_utc(instant)
+    text = utc.isoformat().replace("+00:00", "Z")
+    return text.removesuffix("T00:00:00Z")

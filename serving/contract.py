@@ -1,0 +1,139 @@
+"""The columns of a score: same in Parquet and CSV, same fields in JSON. Version 1, only ever added to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from features.clock import to_utc
+
+CONTRACT_VERSION = 1
+
+INSTANT = pa.timestamp("us", tz="UTC")
+REASON = pa.struct(
+    [
+        pa.field("feature", pa.string()),
+        pa.field("value", pa.float64()),
+        pa.field("usual", pa.float64()),
+        pa.field("effect", pa.float64()),
+        pa.field("sentence", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a score: its Arrow type, whether it may be null, and what it says."""
+
+    name: str
+    type: pa.DataType
+    nullable: bool
+    meaning: str
+
+
+_TEXT, _NUMBER, _COUNT = pa.string(), pa.float64(), pa.int64()
+
+IDENTITY = (
+    Column("customer_id", _TEXT, False, "the customer, as text"),
+    Column("as_of", INSTANT, False, "the instant at which we stand; nothing at or after it was seen"),
+    Column("horizon_days", pa.int32(), False, "length of the span that the probabilities speak of, in days"),
+    Column("data_cutoff", INSTANT, False, "the last event that was seen"),
+    Column("model_version", _TEXT, False, "the bundle that made the score"),
+    Column("method", _TEXT, False, "rule, btyd or blend: what gave the probabilities"),
+    Column("low_data", pa.bool_(), False, "the log was too small for the full blend"),
+)
+STAGE = (
+    Column("state", _TEXT, False, "prospect, active or lapsed"),
+    Column("stage", _TEXT, False, "stage of the lifecycle at the as_of"),
+    Column("stage_since", INSTANT, False, "the instant at which the present stage began"),
+    Column("stage_rule", _TEXT, False, "the rule that held, with this customer's numbers"),
+)
+RISK = (
+    Column("next_stage", _TEXT, False, "the likeliest stage at the end of the horizon"),
+    Column("p_inactive", _NUMBER, True, "P(no purchase in the horizon); null for prospects"),
+    Column("churn_probability", _NUMBER, True, "p_inactive for the active, else null"),
+    Column("churn_percentile", _NUMBER, True, "share of the active customers whose risk is not higher, 0 to 100"),
+    Column("churn_band", _TEXT, True, "low, medium or high, by the probability"),
+    Column("p_return", _NUMBER, True, "P(purchase in the horizon) for the lapsed"),
+    Column("p_convert", _NUMBER, True, "P(first purchase in the horizon) for prospects"),
+    Column("p_alive", _NUMBER, True, "P(still a customer) of the customer-base model; no measure of churn"),
+)
+VALUE = (
+    Column("expected_orders", _NUMBER, False, "purchase days expected in the horizon"),
+    Column(
+        "next_order_date", pa.date32(), True, "day by which the next order is as likely as not; null: likelier never"
+    ),
+    Column("expected_spend", _NUMBER, True, "spend expected in the horizon"),
+    Column("expected_spend_low", _NUMBER, True, "lower end of its 90 % interval"),
+    Column("expected_spend_high", _NUMBER, True, "upper end of its 90 % interval"),
+    Column("clv", _NUMBER, True, "discounted spend expected in the value horizon of 365 days"),
+    Column("clv_low", _NUMBER, True, "lower end of its 90 % interval"),
+    Column("clv_high", _NUMBER, True, "upper end of its 90 % interval"),
+    Column(
+        "value_at_risk", _NUMBER, True, "churn_probability x value expected if kept; null where there is no churn risk"
+    ),
+)
+FACTS = (
+    Column("recency_days", _NUMBER, True, "days from the last purchase day to the as_of"),
+    Column("tenure_days", _NUMBER, False, "days from the first event to the as_of"),
+    Column("frequency", _COUNT, False, "repeat purchase days"),
+    Column("monetary", _NUMBER, True, "mean spend per repeat purchase day"),
+    Column("orders", _COUNT, False, "purchase days"),
+    Column("spend", _NUMBER, True, "all spend, net of refunds; null where the log has no amounts"),
+    Column("rfm", _TEXT, True, "quintiles of recency, frequency and monetary, like 543; 5 is best"),
+    Column("rfm_segment", _TEXT, True, "the group that the quintiles belong to"),
+    Column("reasons", pa.list_(REASON), False, "at most three: feature, value, what is usual, effect, a sentence"),
+    Column("action", _TEXT, False, "what the scheme suggests on this stage"),
+)
+
+
+def columns(stages: Sequence[str]) -> tuple[Column, ...]:
+    """Return the columns of a score under a scheme with these stage ids, in order."""
+    next_stages = tuple(
+        Column(f"p_stage_{stage}", _NUMBER, False, f"P(stage is {stage} at the end of the horizon); all sum to 1")
+        for stage in stages
+    )
+    return IDENTITY + STAGE + next_stages + RISK + VALUE + FACTS
+
+
+def schema(stages: Sequence[str]) -> pa.Schema:
+    """Return the Arrow schema of a score under a scheme with these stage ids."""
+    return pa.schema([pa.field(c.name, c.type, c.nullable) for c in columns(stages)])
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return to_utc(value).isoformat().replace("+00:00", "Z")
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def json_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+    """Yield each score as the JSON object of the API.
+
+    The columns ``p_stage_<id>`` become one object ``next_stage: {id: p}``; the likeliest id stands in
+    ``next_stage_likeliest``.
+    """
+    for row in table.to_pylist():
+        out: dict[str, Any] = {}
+        stages = {name.removeprefix("p_stage_"): p for name, p in row.items() if name.startswith("p_stage_")}
+        for name, value in row.items():
+            if name.startswith("p_stage_"):
+                continue
+            if name == "next_stage":
+                out["next_stage"] = stages
+                out["next_stage_likeliest"] = value
+            else:
+                out[name] = _plain(value)
+        yield out
+
+
+def csv_table(table: pa.Table) -> pa.Table:
+    """Return the scores with ``reasons`` as JSON text, so that every column fits one CSV cell."""
+    position = table.schema.get_field_index("reasons")
+    texts = [json.dumps(reasons, ensure_ascii=False) for reasons in table["reasons"].to_pylist()]
+    return table.set_column(position, "reasons", pa.array(texts, pa.string()))
