@@ -1,0 +1,219 @@
+"""The feature catalogue: each feature is data, read by SQL (:mod:`features.sql`) and NumPy (:mod:`features.online`).
+
+A feature is either an **aggregate** over one of two relations of one customer's past,
+
+``days``
+    one row per purchase day: ``day`` (number since 1970), ``age`` (days from the start of that day to the as_of),
+    ``spend`` (sum of that day's purchases), ``gap`` (days since the purchase day before; null on the first)
+``log``
+    one row per day with any event: ``age``, ``day``, ``refund`` (money given back), ``purchases`` (purchase events),
+    ``activity`` (events that are neither purchase nor refund nor made by the marketer)
+
+or a **formula** over features that stand before it, ``as_of_day`` and the catalogue's parameters (numbers that the
+training derives from the shop's log, such as ``shop_gap_days``). A new feature is one line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from features.errors import UsageError, did_you_mean
+
+WINDOWS_DAYS = (30, 90, 180, 365)
+
+# Events that the shop, not the customer, makes: no predictors, since they follow the marketer's plans.
+MARKETER_EVENTS = ("contact", "email_sent", "sms_sent", "push_sent", "ad_impression")
+
+# A customer's own rhythm counts as much as the shop's once there are this many gaps.
+RHYTHM_PRIOR_GAPS = 3
+
+Relation = Literal["days", "log"]
+Function = Literal["count", "sum", "sum_of_squares", "min", "max", "first", "last"]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature: an aggregate (``relation``, ``function``, ``column``, ``window_days``) or a ``formula``.
+
+    ``window_days`` is a pair ``(newer, older)``: rows with ``newer < age <= older`` count. ``predictor`` says whether
+    the models may learn from it.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    relation: Relation | None = None
+    function: Function | None = None
+    column: str | None = None
+    window_days: tuple[int, int] | None = None
+    formula: str | None = None
+    predictor: bool = False
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Features in the order of evaluation, with the parameters their formulas use."""
+
+    features: tuple[Feature, ...]
+    parameters: Mapping[str, float]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(feature.name for feature in self.features)
+
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        return tuple(feature.name for feature in self.features if feature.predictor)
+
+    def __getitem__(self, name: str) -> Feature:
+        for feature in self.features:
+            if feature.name == name:
+                return feature
+        raise UsageError(f"no feature '{name}' in the catalogue.{did_you_mean(name, self.names)}")
+
+    def with_parameters(self, **parameters: float) -> Catalog:
+        """Return the catalogue with parameters set; a formula that needs one that is missing cannot be evaluated."""
+        return Catalog(self.features, {**self.parameters, **parameters})
+
+
+def _aggregate(
+    name: str,
+    unit: str,
+    meaning: str,
+    of: str,
+    function: Function,
+    window: tuple[int, int] | None = None,
+    predictor: bool = False,
+) -> Feature:
+    relation, column = of.split(".")
+    return Feature(name, unit, meaning, _relation(relation), function, column, window, None, predictor)
+
+
+def _relation(text: str) -> Relation:
+    return "days" if text == "days" else "log"
+
+
+def _formula(name: str, unit: str, meaning: str, formula: str, predictor: bool = True) -> Feature:
+    return Feature(name, unit, meaning, formula=" ".join(formula.split()), predictor=predictor)
+
+
+def _windows() -> list[Feature]:
+    features = []
+    for days in WINDOWS_DAYS:
+        window, ago = (0, days), f"in the last {days} days"
+        features += [
+            _aggregate(f"orders_{days}d", "days", f"purchase days {ago}", "days.day", "count", window, True),
+            _aggregate(f"spend_{days}d", "money", f"spend {ago}", "days.spend", "sum", window, True),
+            _aggregate(f"activity_{days}d", "events", f"visits and other {ago}", "log.activity", "sum", window, True),
+        ]
+    return features
+
+
+def standard(horizon_days: int) -> Catalog:
+    """Return the standard catalogue for a horizon in days.
+
+    Its parameter ``shop_gap_days`` is the shop's usual gap between two purchase days of a customer; set it with
+    :meth:`Catalog.with_parameters` before features are computed.
+
+    Sources: frequency, recency and T after Fader, Hardie and Lee (2005), "Counting your customers the easy way".
+
+    >>> "recency_days" in standard(90).predictors
+    True
+    """
+    prior = RHYTHM_PRIOR_GAPS
+    base = [
+        _aggregate("orders", "days", "purchase days", "days.day", "count", predictor=True),
+        _aggregate("first_day", "day number", "first purchase day", "days.day", "min"),
+        _aggregate("last_day", "day number", "last purchase day", "days.day", "max"),
+        _aggregate("first_event_day", "day number", "day of the first event of any type", "log.day", "min"),
+        _aggregate("purchase_events", "events", "purchase events (lines)", "log.purchases", "sum"),
+        _aggregate("purchase_spend", "money", "spend before refunds", "days.spend", "sum"),
+        _aggregate("refund_spend", "money", "money given back", "log.refund", "sum"),
+        _aggregate("spend_first", "money", "spend on the first purchase day", "days.spend", "first", predictor=True),
+        _aggregate("spend_last", "money", "spend on the last purchase day", "days.spend", "last", predictor=True),
+        _aggregate("spend_max", "money", "largest spend on one day", "days.spend", "max", predictor=True),
+        _aggregate("gap_last", "days", "the last gap between two purchase days", "days.gap", "last", predictor=True),
+        _aggregate("gap_longest", "days", "the longest gap", "days.gap", "max", predictor=True),
+        _aggregate("gap_squares", "days^2", "sum of squared gaps", "days.gap", "sum_of_squares"),
+        _aggregate("activity", "events", "visits and other events so far", "log.activity", "sum", predictor=True),
+        _aggregate(
+            "orders_prev_90d",
+            "days",
+            "purchase days 91 to 180 days ago",
+            "days.day",
+            "count",
+            (90, 180),
+        ),
+        _aggregate("spend_prev_90d", "money", "spend 91 to 180 days ago", "days.spend", "sum", (90, 180)),
+    ]
+    if horizon_days < 365:
+        base.append(
+            _aggregate(
+                "orders_ahead_last_year",
+                "days",
+                "purchase days a year ago, in the days that now lie ahead",
+                "days.day",
+                "count",
+                (365 - horizon_days, 365),
+                True,
+            )
+        )
+    formulas = [
+        _formula("frequency", "days", "repeat purchase days", "greatest(orders - 1, 0)", predictor=False),
+        _formula("T_days", "days", "first purchase day to the as_of", "as_of_day - first_day"),
+        _formula("t_x_days", "days", "first to last purchase day", "last_day - first_day"),
+        _formula("recency_days", "days", "last purchase day to the as_of", "as_of_day - last_day"),
+        _formula("tenure_days", "days", "first event to the as_of", "as_of_day - first_event_day", predictor=False),
+        _formula("spend", "money", "spend net of refunds", "purchase_spend - refund_spend"),
+        _formula("spend_mean", "money", "spend per purchase day", "purchase_spend / nullif(orders, 0)"),
+        _formula(
+            "monetary",
+            "money",
+            "mean spend per repeat purchase day",
+            "(purchase_spend - spend_first) / nullif(frequency, 0)",
+        ),
+        _formula("refund_share", "ratio", "share of the spend given back", "refund_spend / nullif(purchase_spend, 0)"),
+        _formula("order_rate", "1/days", "repeat purchase days per day", "frequency / T_days"),
+        _formula("gap_mean", "days", "mean gap between purchase days", "t_x_days / nullif(frequency, 0)"),
+        _formula(
+            "gap_spread",
+            "days",
+            "standard deviation of the gaps",
+            "sqrt(greatest(gap_squares - frequency * gap_mean * gap_mean, 0) / nullif(greatest(frequency - 1, 0), 0))",
+        ),
+        _formula(
+            "rhythm_days",
+            "days",
+            f"the customer's usual gap, shrunk to the shop's as if by {prior} more gaps",
+            f"({prior} * shop_gap_days + t_x_days) / ({prior} + frequency)",
+        ),
+        _formula("overdue_ratio", "ratio", "silence over the usual gap", "recency_days / rhythm_days"),
+        _formula("overdue_longest", "ratio", "silence over the longest gap", "recency_days / gap_longest"),
+        _formula(
+            "overdue_spread",
+            "ratio",
+            "silence beyond the mean gap, in spreads",
+            "(recency_days - gap_mean) / (gap_spread + 1)",
+        ),
+        _formula(
+            "return_ratio",
+            "ratio",
+            "the last gap over what had been usual before it",
+            f"gap_last * ({prior} + frequency - 1) / ({prior} * shop_gap_days + t_x_days - gap_last)",
+        ),
+        _formula(
+            "trend_orders_90d",
+            "ratio",
+            "purchase days of the last 90 days over the 90 before, each plus one",
+            "(orders_90d + 1) / (orders_prev_90d + 1)",
+        ),
+        _formula(
+            "trend_spend_90d",
+            "ratio",
+            "spend of the last 90 days over the mean of the last 180, 1 if there was none",
+            "coalesce(2 * spend_90d / nullif(spend_90d + spend_prev_90d, 0), 1)",
+        ),
+    ]
+    return Catalog(tuple(base + _windows() + formulas), {})

@@ -1,0 +1,116 @@
+"""DuckDB as the engine: what a log said at one instant, as a daily table that every later question is asked of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from features import sql
+from features.catalog import Catalog
+from features.clock import day_number, microseconds
+from features.errors import NotEnoughDataError
+
+DIALECT = "duckdb"
+_HAPPENED = "epoch_us(timestamp)"
+_KNOWN = "epoch_us(greatest(timestamp, coalesce(recorded_at, timestamp)))"
+
+
+@dataclass(frozen=True)
+class PurchaseDays:
+    """Every purchase day known at the anchor, ordered by customer and day.
+
+    ``customer`` is the row of :attr:`DailyTable.customers`, ``day`` a day number, ``first_purchase`` the instant of the
+    day's first purchase in microseconds since 1970, ``spend`` the sum of the day's purchases.
+    """
+
+    customer: NDArray[np.int64]
+    day: NDArray[np.int64]
+    spend: NDArray[np.float64]
+    first_purchase: NDArray[np.int64]
+
+
+class DailyTable:
+    """What was known of each customer before one instant (the anchor), one row per customer and day.
+
+    Nothing that happened or was recorded at or after the anchor enters it, so nothing downstream can see it.
+
+    Parameters
+    ----------
+    connection
+        Holds the table ``events`` of the event contract (:mod:`features.events`); the daily table is made beside it.
+    anchor
+        The as_of.
+
+    Raises
+    ------
+    NotEnoughDataError
+        No event was known before the anchor.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, anchor: datetime) -> None:
+        self._connection = connection
+        self.anchor = anchor
+        at = microseconds(anchor)
+        connection.execute(f"create or replace temp view known_events as select * from events where {_KNOWN} < {at}")
+        connection.execute(
+            "create or replace temp table customers as select customer_id, row_number() over (order by customer_id) - 1"
+            " as customer from (select distinct customer_id from known_events)"
+        )
+        connection.execute(
+            "create or replace temp view keyed_events as select known_events.*, customer"
+            " from known_events join customers on known_events.customer_id = customers.customer_id"
+        )
+        daily = sql.render([sql.daily(_HAPPENED, _KNOWN, at, "keyed_events")], DIALECT)
+        connection.execute(f"create or replace temp table daily as {daily}")
+        ids = connection.sql("select customer_id from customers order by customer").to_arrow_table()
+        self.customers: NDArray[np.object_] = ids["customer_id"].to_numpy()
+        if not len(self.customers):
+            raise NotEnoughDataError(f"no event stands before the as_of {anchor.isoformat()}; choose a later --as-of")
+
+    def _query(self, steps: Sequence[sql.Step]) -> dict[str, NDArray[np.float64]]:
+        table: pa.Table = self._connection.sql(sql.render(steps, DIALECT)).to_arrow_table()
+        return {name: table[name].to_numpy() for name in table.column_names}
+
+    def features(self, catalog: Catalog, backs: Sequence[int]) -> dict[str, NDArray[np.float64]]:
+        """Return ``customer``, ``back`` and every feature of the catalogue, one row per customer and date.
+
+        ``backs`` are the dates as whole days before the anchor. Rows are ordered by date, then customer; null is NaN.
+        """
+        return self._query(sql.snapshot(catalog, day_number(self.anchor), backs))
+
+    def outcomes(self, horizon_days: int, backs: Sequence[int]) -> dict[str, NDArray[np.float64]]:
+        """Return ``customer``, ``back``, ``orders`` and ``spend`` within the horizon after each date."""
+        return self._query(sql.outcomes(horizon_days, backs))
+
+    def purchase_days(self) -> PurchaseDays:
+        """Return every purchase day, ordered by customer and day."""
+        last = sql.Step(
+            "ordered",
+            "select customer, day, cast(spend as double) as spend, first_purchase from purchase_days order by 1, 2",
+        )
+        columns = self._query([sql.purchase_days(), last])
+        return PurchaseDays(
+            columns["customer"].astype(np.int64),
+            columns["day"].astype(np.int64),
+            columns["spend"],
+            columns["first_purchase"].astype(np.int64),
+        )
+
+    def first_events(self) -> NDArray[np.int64]:
+        """Return the instant of each customer's first event, in microseconds since 1970."""
+        rows = self._query([sql.Step("f", "select customer, min(first_event) as f from daily group by 1 order by 1")])
+        return rows["f"].astype(np.int64)
+
+    def last_event(self) -> int:
+        """Return the instant of the last event known, in microseconds since 1970."""
+        return int(self._connection.execute("select max(last_event) from daily").fetchall()[0][0])
+
+    def first_event(self) -> int:
+        """Return the instant of the first event known, in microseconds since 1970."""
+        return int(self._connection.execute("select min(first_event) from daily").fetchall()[0][0])

@@ -1,0 +1,154 @@
+"""The catalogue for customers whose events are in memory: NumPy, no SQL, many customers at once.
+
+Gives what :mod:`features.sql` gives for the same events; both are held to one oracle in ``tests/parity``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features import formula
+from features.catalog import MARKETER_EVENTS, Catalog, Feature
+from features.clock import DAY_MICROSECONDS, day_number, microseconds
+from features.engines.duckdb import PurchaseDays
+from features.errors import NotEnoughDataError
+from features.requests import CustomerEvents
+
+Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+AMOUNT_SCALE = 1_000_000  # amounts are kept as whole millionths, so that sums are exact in any order
+
+
+class MemoryEvents:
+    """Events of some customers as arrays, cut at one instant.
+
+    Parameters
+    ----------
+    customers
+        The customers in the order in which rows are wanted.
+    as_of
+        Events that happened or were recorded at or after it are not seen.
+
+    Raises
+    ------
+    NotEnoughDataError
+        A customer has no event before the as_of; the message names the first.
+    """
+
+    def __init__(self, customers: Sequence[CustomerEvents], as_of: datetime) -> None:
+        self.as_of = as_of
+        self.customers: NDArray[np.object_] = np.array([c.customer_id for c in customers], dtype=object)
+        at = microseconds(as_of)
+        rows = [
+            (i, happened, event.event, 0 if event.amount is None else round(event.amount * AMOUNT_SCALE))
+            for i, customer in enumerate(customers)
+            for event in customer.events
+            if (happened := microseconds(event.timestamp)) < at
+            and (event.recorded_at is None or microseconds(event.recorded_at) < at)
+        ]
+        self.customer: Integers = np.array([row[0] for row in rows], dtype=np.int64)
+        self.happened: Integers = np.array([row[1] for row in rows], dtype=np.int64)
+        self.day: Integers = self.happened // DAY_MICROSECONDS
+        kinds = [row[2] for row in rows]
+        self.is_purchase = np.array([kind == "purchase" for kind in kinds], dtype=np.bool_)
+        self.is_refund = np.array([kind == "refund" for kind in kinds], dtype=np.bool_)
+        self.is_activity = np.array(
+            [kind not in ("purchase", "refund", *MARKETER_EVENTS) for kind in kinds], dtype=np.bool_
+        )
+        total = sum(abs(row[3]) for row in rows)
+        self.amount = np.array([row[3] for row in rows], dtype=np.int64 if total < 2**62 else object)
+        seen = np.bincount(self.customer, minlength=len(customers))
+        if len(seen) and (seen == 0).any():
+            who = self.customers[int(np.flatnonzero(seen == 0)[0])]
+            raise NotEnoughDataError(f"customer '{who}' has no event before the as_of {as_of.isoformat()}")
+
+    def first_events(self) -> Integers:
+        """Return the instant of each customer's first event, in microseconds since 1970."""
+        first = np.full(len(self.customers), np.iinfo(np.int64).max, dtype=np.int64)
+        np.minimum.at(first, self.customer, self.happened)
+        return first
+
+    def last_event(self) -> int:
+        """Return the instant of the last event seen, in microseconds since 1970."""
+        return int(self.happened.max())
+
+    def purchase_days(self) -> PurchaseDays:
+        """Return every purchase day, ordered by customer and day."""
+        order = np.lexsort((self.happened, self.day, self.customer))
+        order = order[self.is_purchase[order]]
+        customer, day = self.customer[order], self.day[order]
+        if not len(order):
+            empty = np.zeros(0, dtype=np.int64)
+            return PurchaseDays(empty, empty, np.zeros(0), empty)
+        starts = np.flatnonzero(np.r_[True, (customer[1:] != customer[:-1]) | (day[1:] != day[:-1])])
+        spend = np.add.reduceat(self.amount[order], starts)
+        return PurchaseDays(
+            customer[starts], day[starts], (spend / AMOUNT_SCALE).astype(np.float64), self.happened[order][starts]
+        )
+
+    def features(self, catalog: Catalog) -> dict[str, Array]:
+        """Return every feature of the catalogue, one row per customer in their order; null is NaN."""
+        days, count = self.purchase_days(), len(self.customers)
+        as_of_day = day_number(self.as_of)
+        same = days.customer[1:] == days.customer[:-1]
+        day_columns = {
+            "day": days.day.astype(np.float64),
+            "spend": np.rint(days.spend * AMOUNT_SCALE),
+            "gap": np.r_[np.nan, np.where(same, np.diff(days.day).astype(np.float64), np.nan)][: len(days.day)],
+        }
+        refund = np.where(self.is_refund, self.amount, 0)
+        log_columns = {
+            "day": self.day.astype(np.float64),
+            "purchases": self.is_purchase.astype(np.float64),
+            "refund": refund.astype(np.float64),
+            "activity": self.is_activity.astype(np.float64),
+        }
+        relations = {
+            "days": (days.customer, as_of_day - day_columns["day"], day_columns),
+            "log": (self.customer, as_of_day - log_columns["day"], log_columns),
+        }
+        values: dict[str, Array | float] = {"as_of_day": as_of_day, **catalog.parameters}
+        for feature in catalog.features:
+            if feature.formula is not None:
+                result = formula.evaluate(feature.formula, values)
+                values[feature.name] = np.broadcast_to(result, (count,))
+            elif feature.relation is not None:
+                owner, age, columns = relations[feature.relation]
+                values[feature.name] = _aggregate(feature, owner, age, columns, count)
+        return {name: np.asarray(values[name]) for name in catalog.names}
+
+
+def _aggregate(feature: Feature, owner: Integers, age: Array, columns: dict[str, Array], count: int) -> Array:
+    """Return one aggregate per customer; rows within a customer are in the order of time where it matters."""
+    column = columns[str(feature.column)]
+    kept = ~np.isnan(column)
+    if feature.window_days is not None:
+        newer, older = feature.window_days
+        kept &= (age > newer) & (age <= older)
+    scale = AMOUNT_SCALE if feature.column in ("spend", "refund") else 1
+    owner_kept, values = owner[kept], column[kept]
+    if feature.function == "count":
+        return np.bincount(owner_kept, minlength=count).astype(np.float64)
+    if feature.function == "sum":
+        # whole numbers below 2^53 add up exactly in any order
+        return np.asarray(np.bincount(owner_kept, weights=values, minlength=count) / scale)
+    result = np.full(count, np.nan)
+    if feature.function == "sum_of_squares":
+        total = np.bincount(owner_kept, weights=values * values, minlength=count)
+        some = np.bincount(owner_kept, minlength=count) > 0
+        result[some] = total[some]
+    elif feature.function in ("min", "max"):
+        best = np.fmin if feature.function == "min" else np.fmax
+        best.at(result, owner_kept, values)
+        result /= scale
+    else:
+        order = slice(None, None, -1) if feature.function == "first" else slice(None)
+        # the last assignment to a customer stands
+        result[owner_kept[order]] = values[order]
+        result /= scale
+    return result

@@ -1,0 +1,227 @@
+"""The catalogue as SQL: a few small named steps, rendered to one query for an engine's dialect.
+
+    events -> daily -> visible -> purchase_days -> days -> days_totals
+                               -> log_totals                          -> aggregates -> snapshot
+
+``daily`` is made once per log; every other step, for any number of dates, is one query over it. Steps are written in
+DuckDB's dialect within a set that engines share (filter, equality and range join, group by with sum, min, max and
+conditions, lag, row_number, cast, coalesce); :func:`render` parses them with sqlglot and writes the engine's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import exp
+
+from features import formula
+from features.catalog import MARKETER_EVENTS, Catalog, Feature
+from features.clock import DAY_MICROSECONDS
+from features.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Step:
+    """One common table expression: what it is called and the query that makes it."""
+
+    name: str
+    sql: str
+
+
+def render(steps: Sequence[Step], dialect: str) -> str:
+    """Return the steps as one query in a dialect; the last step is the result."""
+    *before, last = steps
+    ctes = ",\n".join(f"{step.name} as ({step.sql})" for step in before)
+    text = f"with {ctes}\n{last.sql}" if before else last.sql
+    return sqlglot.transpile(text, read="duckdb", write=dialect, pretty=True)[0]
+
+
+def daily(microseconds: str, known_microseconds: str, anchor: int, source: str = "events") -> Step:
+    """One row per customer, UTC day and pair of slots; all later steps read this one only.
+
+    Parameters
+    ----------
+    microseconds, known_microseconds
+        The engine's expressions for when an event happened and when it was known, in microseconds since 1970.
+    anchor
+        The as_of in microseconds. ``happened`` and ``known`` count days from it, rounded down, so an event is seen at
+        the as_of ``back`` days before the anchor exactly where ``known < -back``, at any time of day.
+    """
+    marketer = ", ".join(f"'{event}'" for event in MARKETER_EVENTS)
+    purchase = "event = 'purchase'"
+    return Step(
+        "daily",
+        f"""
+        select customer,
+            cast(floor({microseconds} / {DAY_MICROSECONDS}.0) as bigint) as day,
+            cast(floor(({microseconds} - {anchor}) / {DAY_MICROSECONDS}.0) as bigint) as happened,
+            cast(floor(({known_microseconds} - {anchor}) / {DAY_MICROSECONDS}.0) as bigint) as known,
+            sum(case when {purchase} then 1 else 0 end) as purchases,
+            sum(case when {purchase} then coalesce(amount, 0) else 0 end) as spend,
+            sum(case when event = 'refund' then coalesce(amount, 0) else 0 end) as refund,
+            sum(case when event not in ('purchase', 'refund', {marketer}) then 1 else 0 end) as activity,
+            min(case when {purchase} then {microseconds} end) as first_purchase,
+            min({microseconds}) as first_event,
+            max({microseconds}) as last_event
+        from {source}
+        group by 1, 2, 3, 4
+        """,
+    )
+
+
+def purchase_days(where: str = "known < 0") -> Step:
+    """One row per customer and purchase day among the rows of ``daily`` that ``where`` keeps."""
+    return Step(
+        "purchase_days",
+        f"""
+        select customer, day, sum(spend) as spend, min(first_purchase) as first_purchase
+        from daily where purchases > 0 and {where}
+        group by 1, 2
+        """,
+    )
+
+
+def _dates(anchor_day: float, backs: Sequence[int]) -> str:
+    return " union all ".join(
+        f"select {back} as back, cast({anchor_day - back!r} as double) as as_of_day" for back in backs
+    )
+
+
+def _aggregate_sql(feature: Feature) -> str:
+    column = feature.column
+    conditions = []
+    if feature.window_days is not None:
+        newer, older = feature.window_days
+        conditions.append(f"age > {newer} and age <= {older}" if newer else f"age <= {older}")
+    if feature.function in ("first", "last"):
+        conditions.append("nth = 1" if feature.function == "first" else "nth_last = 1")
+    kept = " and ".join(conditions)
+    match feature.function:
+        case "count":
+            value = f"sum(case when {kept} then 1 else 0 end)" if kept else "count(*)"
+        case "sum" | "sum_of_squares":
+            term = f"{column} * {column}" if feature.function == "sum_of_squares" else str(column)
+            value = f"sum(case when {kept} then {term} else 0 end)" if kept else f"sum({term})"
+        case "min" | "max":
+            value = f"{feature.function}({f'case when {kept} then {column} end' if kept else column})"
+        case "first" | "last":
+            value = f"max(case when {kept} then {column} end)"
+        case _:
+            raise UsageError(f"feature '{feature.name}': unknown function '{feature.function}'")
+    # nothing bought is zero bought, but a mean or a day of nothing stays null
+    if feature.function in ("count", "sum"):
+        value = f"coalesce({value}, 0)"
+    return f"cast({value} as double) as {feature.name}"
+
+
+def _expanded(catalog: Catalog) -> dict[str, exp.Expression]:
+    """Return each formula with the formulas and parameters that it names put in their places."""
+    done: dict[str, exp.Expression] = {}
+
+    def fill(node: exp.Expression) -> exp.Expression:
+        if isinstance(node, exp.Column):
+            if node.name in done:
+                return exp.Paren(this=done[node.name].copy())
+            if node.name in catalog.parameters:
+                return exp.Literal.number(repr(float(catalog.parameters[node.name])))
+        return node
+
+    aggregates = {f.name for f in catalog.features if f.formula is None}
+    for feature in catalog.features:
+        if feature.formula is None:
+            continue
+        missing = formula.names(feature.formula) - aggregates - set(done) - set(catalog.parameters) - {"as_of_day"}
+        if missing:
+            raise UsageError(
+                f"feature '{feature.name}' needs {sorted(missing)}: no feature before it, no parameter of the catalogue"
+            )
+        done[feature.name] = formula.parse(feature.formula).copy().transform(fill)
+    return done
+
+
+def snapshot(catalog: Catalog, anchor_day: float, backs: Sequence[int]) -> list[Step]:
+    """Return the steps from ``daily`` to one row per customer and date with every feature, ordered by both.
+
+    Parameters
+    ----------
+    anchor_day
+        Day number of the anchor that ``daily`` was made with.
+    backs
+        The dates, as whole days before the anchor.
+    """
+    of_days = [_aggregate_sql(f) for f in catalog.features if f.relation == "days"]
+    of_log = [_aggregate_sql(f) for f in catalog.features if f.relation == "log"]
+    aggregates = [f.name for f in catalog.features if f.formula is None]
+    zero = {f.name for f in catalog.features if f.relation == "days" and f.function in ("count", "sum")}
+    columns = [f"coalesce({name}, 0) as {name}" if name in zero else name for name in aggregates]
+    expanded = _expanded(catalog)
+    outputs = [
+        name if name not in expanded else f"cast({expanded[name].sql('duckdb')} as double) as {name}"
+        for name in catalog.names
+    ]
+    return [
+        Step("dates", _dates(anchor_day, backs)),
+        Step(
+            "visible",
+            "select daily.*, back, as_of_day, as_of_day - day as age from daily join dates on known < -back",
+        ),
+        Step(
+            "purchase_days",
+            """
+            select customer, back, as_of_day, day, sum(spend) as spend
+            from visible where purchases > 0 group by 1, 2, 3, 4
+            """,
+        ),
+        Step(
+            "days",
+            """
+            select *, as_of_day - day as age,
+                day - lag(day) over (partition by customer, back order by day) as gap,
+                row_number() over (partition by customer, back order by day) as nth,
+                row_number() over (partition by customer, back order by day desc) as nth_last
+            from purchase_days
+            """,
+        ),
+        Step("days_totals", f"select customer, back, {', '.join(of_days)} from days group by 1, 2"),
+        Step("log_totals", f"select customer, back, as_of_day, {', '.join(of_log)} from visible group by 1, 2, 3"),
+        Step(
+            "aggregates",
+            f"""
+            select log_totals.customer, log_totals.back, as_of_day, {", ".join(columns)}
+            from log_totals left join days_totals
+                on log_totals.customer = days_totals.customer and log_totals.back = days_totals.back
+            """,
+        ),
+        Step("snapshot", f"select customer, back, {', '.join(outputs)} from aggregates order by back, customer"),
+    ]
+
+
+def outcomes(horizon_days: int, backs: Sequence[int]) -> list[Step]:
+    """Return the steps from ``daily`` to what happened within ``[as_of, as_of + horizon)`` of each date.
+
+    One row per customer and date with any purchase or refund: ``orders`` (purchase days) and ``spend`` (net). Only what
+    was known before the anchor counts.
+    """
+    return [
+        Step("dates", " union all ".join(f"select {back} as back" for back in backs)),
+        Step(
+            "ahead",
+            f"""
+            select customer, back, day, sum(purchases) as purchases, sum(spend) - sum(refund) as spend
+            from daily join dates
+                on daily.happened >= -dates.back and daily.happened < {horizon_days} - dates.back and daily.known < 0
+            group by 1, 2, 3
+            """,
+        ),
+        Step(
+            "outcomes",
+            """
+            select customer, back,
+                cast(sum(case when purchases > 0 then 1 else 0 end) as double) as orders,
+                cast(sum(spend) as double) as spend
+            from ahead group by 1, 2 order by back, customer
+            """,
+        ),
+    ]
