@@ -1,0 +1,103 @@
+"""Snapshots: one row per customer at one as_of; panels: many of them, with what came after.
+
+The window of an outcome is ``[as_of, as_of + horizon)``. One that is not over before the anchor cannot be observed, and
+is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.catalog import Catalog
+from features.clock import microseconds
+from features.engines.duckdb import DailyTable
+from features.errors import UsageError
+from features.journeys import Journeys
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Customers as they stood at one as_of: whoever had an event before it, ordered by customer_id.
+
+    ``customer`` are rows of ``ids``; ``stage`` positions in the scheme's stages; ``stage_since`` microseconds since
+    1970. Every array has one entry per row; null is NaN.
+    """
+
+    as_of: datetime
+    ids: NDArray[np.object_]
+    customer: NDArray[np.int64]
+    features: Mapping[str, Array]
+    stage: NDArray[np.int64]
+    stage_since: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.customer)
+
+    @property
+    def buyers(self) -> NDArray[np.bool_]:
+        """Rows with a purchase before the as_of."""
+        return np.asarray(self.features["orders"] > 0)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened to the rows of a snapshot within ``[as_of, as_of + horizon)``.
+
+    ``orders`` purchase days, ``spend`` net of refunds, ``stage`` the stage just before the end of the horizon.
+    """
+
+    horizon_days: int
+    orders: Array
+    spend: Array
+    stage: NDArray[np.int64]
+
+    @property
+    def inactive(self) -> NDArray[np.bool_]:
+        """No purchase in the horizon."""
+        return np.asarray(self.orders == 0)
+
+
+def take(table: DailyTable, catalog: Catalog, journeys: Journeys, backs: Sequence[int]) -> list[Snapshot]:
+    """Return the snapshots of the dates that stand ``backs`` days before the table's anchor, in that order."""
+    columns = table.features(catalog, backs)
+    taken = []
+    for back in backs:
+        rows = np.flatnonzero(columns["back"] == back)
+        customer = columns["customer"][rows].astype(np.int64)
+        as_of = table.anchor - timedelta(days=back)
+        stage, since = journeys.at(microseconds(as_of), len(table.customers))
+        features = {name: columns[name][rows] for name in catalog.names}
+        taken.append(Snapshot(as_of, table.customers, customer, features, stage[customer], since[customer]))
+    return taken
+
+
+def observe(table: DailyTable, journeys: Journeys, snapshots: Sequence[Snapshot], horizon_days: int) -> list[Outcome]:
+    """Return what happened after each snapshot, as known at the table's anchor.
+
+    Raises
+    ------
+    UsageError
+        The horizon of a snapshot is not over before the anchor.
+    """
+    backs = [(table.anchor - snapshot.as_of).days for snapshot in snapshots]
+    if late := [back for back in backs if back < horizon_days]:
+        raise UsageError(f"{horizon_days} days after the snapshot {late[0]} days before the as_of are not over yet")
+    columns = table.outcomes(horizon_days, backs)
+    observed = []
+    for snapshot, back in zip(snapshots, backs, strict=True):
+        rows = columns["back"] == back
+        orders, spend = np.zeros(len(table.customers)), np.zeros(len(table.customers))
+        customer = columns["customer"][rows].astype(np.int64)
+        orders[customer], spend[customer] = columns["orders"][rows], columns["spend"][rows]
+        end = microseconds(snapshot.as_of + timedelta(days=horizon_days))
+        stage, _ = journeys.at(end, len(table.customers))
+        who = snapshot.customer
+        observed.append(Outcome(horizon_days, orders[who], spend[who], stage[who]))
+    return observed
