@@ -1,0 +1,32 @@
+"""The stages of the scheme, with the customers who stand on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from serving.openapi import json_answer, problems
+from serving.state import RunDep, StoreDep
+
+router = APIRouter(prefix="/v1", tags=["stages"])
+
+
+@router.get(
+    "/stages",
+    summary="The stages in order, with the customers on each and their value",
+    responses={**json_answer("StageList"), **problems(404)},
+)
+def list_stages(store: StoreDep, run: RunDep) -> dict[str, Any]:
+    """List the stages of the scheme of the current run; titles, meanings and actions by language."""
+    totals = {total.stage: total for total in store.stages(run)}
+    stages = [
+        {
+            **stage,
+            "customers": totals[stage["id"]].customers,
+            "value_at_risk": totals[stage["id"]].value_at_risk,
+            "clv": totals[stage["id"]].clv,
+        }
+        for stage in run.scheme["stages"]
+    ]
+    return {"as_of": run.as_of, "model_version": run.model_version, "scheme": run.scheme_id, "stages": stages}

@@ -1,0 +1,114 @@
+"""Scores of made-up customers with the contract's columns, and the scheme that they are of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from features.stages import Scheme, load_scheme
+from serving import contract
+from serving.store import Store
+
+AS_OF = datetime(1998, 1, 1, tzinfo=UTC)
+STAGES = ("prospect", "new", "repeat", "loyal", "at_risk", "sleeping", "lost", "reactivated")
+STATE_OF = {"prospect": "prospect", "sleeping": "lapsed", "lost": "lapsed"}
+HOSTILE_IDS = (
+    "<script>alert(1)</script>",
+    "a/b/../c",
+    "=HYPERLINK(1)",
+    "пётр & co",
+    "مشتری",
+    "quo\"te's?x=1#frag%2F",
+    "lookup",
+    "🦊",
+)
+
+
+def retail() -> Scheme:
+    """Return the scheme of the scores made here."""
+    return load_scheme("retail")
+
+
+def a_score(customer_id: str, rng: np.random.Generator, as_of: datetime = AS_OF, **given: Any) -> dict[str, Any]:
+    """Return one customer's score as a row of the contract; ``given`` replaces what would be drawn."""
+    stage = given.get("stage", STAGES[rng.choice(8, p=[0.05, 0.2, 0.2, 0.08, 0.15, 0.2, 0.1, 0.02])])
+    state = STATE_OF.get(stage, "active")
+    p_inactive = None if state == "prospect" else float(np.round(rng.beta(4, 2), 3))
+    churn = p_inactive if state == "active" else None
+    # few distinct values, so that many customers are equal
+    clv = float(np.round(rng.gamma(1.2, 80.0), 0))
+    orders = 0 if state == "prospect" else 1 if stage == "new" else int(rng.integers(2, 30))
+    recency = None if orders == 0 else float(rng.integers(1, 400))
+    sentence = f"Has bought nothing for {recency or 0:.0f} days, where 40 are usual."
+    row: dict[str, Any] = {
+        "customer_id": customer_id,
+        "as_of": as_of,
+        "horizon_days": 90,
+        "data_cutoff": as_of - timedelta(hours=3),
+        "model_version": f"retail-{as_of:%Y%m%d}",
+        "method": "blend",
+        "low_data": False,
+        "state": state,
+        "stage": stage,
+        "stage_since": as_of - timedelta(days=int(rng.integers(0, 300))),
+        "stage_rule": "overdue_ratio 2.7 is above 1.9 (at_risk_ratio)",
+        "next_stage": "sleeping",
+        "p_inactive": p_inactive,
+        "churn_probability": churn,
+        "churn_percentile": None if churn is None else 100 * churn,
+        "churn_band": None if churn is None else "low" if churn < 0.4 else "medium" if churn < 0.7 else "high",
+        "p_return": 1 - p_inactive if p_inactive is not None and state == "lapsed" else None,
+        "p_convert": 0.12 if state == "prospect" else None,
+        "p_alive": None if state == "prospect" else 0.6,
+        "expected_orders": 0.8,
+        "next_order_date": None if churn is None or churn > 0.6 else date(1998, 2, 1) + timedelta(days=orders),
+        "expected_spend": clv / 4,
+        "expected_spend_low": clv / 8,
+        "expected_spend_high": clv / 2,
+        "clv": clv,
+        "clv_low": clv * 0.6,
+        "clv_high": clv * 1.7,
+        "value_at_risk": None if churn is None else float(np.round(churn * clv / 4, 0)),
+        "recency_days": recency,
+        "tenure_days": 400.0,
+        "frequency": max(orders - 1, 0),
+        "monetary": 31.5 if orders > 1 else None,
+        "orders": orders,
+        "spend": 31.5 * orders,
+        "rfm": "543" if orders else None,
+        "rfm_segment": "loyal customers" if orders else None,
+        "reasons": [
+            {"feature": "recency_days", "value": recency, "usual": 40.0, "effect": 0.8, "sentence": sentence},
+            {"feature": "orders", "value": float(orders), "usual": 4.0, "effect": 0.1, "sentence": "Orders often."},
+        ],
+        "action": "A reminder now, a better offer if it stays silent.",
+    }
+    draws = rng.dirichlet(np.ones(8))
+    row |= {f"p_stage_{name}": float(p) for name, p in zip(STAGES, draws, strict=True)}
+    return row | given
+
+
+def table(rows: Sequence[dict[str, Any]]) -> pa.Table:
+    """Return rows as a table of the contract."""
+    return pa.Table.from_pylist(list(rows), schema=contract.schema(STAGES))
+
+
+def scores(customers: int, *, seed: int = 7, as_of: datetime = AS_OF, extra: Sequence[str] = ()) -> pa.Table:
+    """Return the scores of ``c0000``, ``c0001``, ... and of ``extra`` ids."""
+    rng = np.random.default_rng(seed)
+    return table([a_score(name, rng, as_of) for name in [*(f"c{i:04d}" for i in range(customers)), *extra]])
+
+
+def open_store(folder: Path) -> Store:
+    """Return a new store in the folder."""
+    return Store.open(f"sqlite:///{folder / 'stagecast.db'}")
+
+
+def publish(store: Store, scored: pa.Table) -> int:
+    """Publish scores made here."""
+    return store.publish(scored, model_path="model", scheme=retail())

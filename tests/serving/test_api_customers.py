@@ -1,0 +1,194 @@
+"""The published lists over HTTP: pages, formats, filters; one customer; many by id; stages."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from urllib.parse import quote
+
+import pytest
+
+from serving import contract
+from tests.serving import published, web
+
+
+@pytest.fixture(scope="module")
+def scored():
+    return published.scores(130, extra=published.HOSTILE_IDS)
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory, scored):
+    folder = tmp_path_factory.mktemp("customers")
+    store = published.open_store(folder)
+    published.publish(store, published.scores(30, seed=9, as_of=published.AS_OF.replace(year=1997)))
+    published.publish(store, scored)
+    with web.client(web.app_with(folder, store=store)) as client:
+        yield client
+    store.close()
+
+
+def everybody(api, **query) -> list[dict]:
+    """Follow next_cursor to the end."""
+    found, cursor = [], None
+    while True:
+        answer = api.get("/v1/customers", params=query | ({"cursor": cursor} if cursor else {}))
+        assert answer.status_code == 200, answer.text
+        found += answer.json()["customers"]
+        cursor = answer.json()["next_cursor"]
+        if cursor is None:
+            return found
+
+
+def test_the_list_is_ranked_by_value_at_risk_and_says_what_it_is(api, scored):
+    said = api.get("/v1/customers").json()
+    assert (said["as_of"], said["model_version"]) == ("1998-01-01T00:00:00Z", "retail-19980101")
+    assert said["total"] == scored.num_rows
+    assert len(said["customers"]) == 50
+    values = [score["value_at_risk"] for score in said["customers"]]
+    assert values == sorted(values, reverse=True)
+
+
+def test_following_the_cursor_gives_everybody_once_as_published(api, scored):
+    found = everybody(api, limit=7)
+    by_id = {row["customer_id"]: row for row in contract.json_rows(scored)}
+    assert len(found) == len(by_id)
+    assert {score["customer_id"]: score for score in found} == by_id
+
+
+def test_the_link_header_leads_on(api):
+    link = api.get("/v1/customers?limit=100&state=active&sort=clv&q=").headers["link"]
+    target, rel = link.split("; ")
+    assert rel == 'rel="next"'
+    onward = api.get(target.strip("<>"))
+    assert onward.status_code == 200
+    assert "link" not in onward.headers
+
+
+def test_filters_filter_and_empty_ones_do_not(api, scored):
+    rows = scored.to_pylist()
+    wanted = {r["customer_id"] for r in rows if r["stage"] in ("loyal", "at_risk") and (r["value_at_risk"] or 0) >= 10}
+    found = everybody(api, stage=["loyal", "at_risk"], min_value="10", band="", state="", q="", limit="", sort="")
+    assert {score["customer_id"] for score in found} == wanted
+    assert wanted
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("stage=loyl", "Did you mean 'loyal'?"),
+        ("band=huge", "'low', 'medium' or 'high'"),
+        ("state=dead", "'prospect', 'active' or 'lapsed'"),
+        ("min_value=nan", "finite number"),
+        ("min_value=1e400", "finite number"),
+        ("min_value=ten", "valid number"),
+        ("sort=-value", "sort '-value' is not known"),
+        ("sort='; drop table scores; --", "is not known"),
+        ("limit=0", "limit is 1 to 1000"),
+        ("limit=1001", "limit is 1 to 1000"),
+        ("limit=many", "'all'"),
+        ("limit=all", "format=csv"),
+        ("format=xml", "'json', 'ndjson' or 'csv'"),
+        ("stages=loyal", "Did you mean 'stage'?"),
+        ("q=" + "x" * 300, "at most 256"),
+    ],
+)
+def test_a_parameter_that_will_not_do_is_refused(api, query, says):
+    answer = api.get(f"/v1/customers?{query}")
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert len(answer.content) < 3000
+    assert says in answer.text.replace('\\"', '"')
+
+
+@pytest.mark.parametrize("cursor", ["x", "' OR 1=1 --", "%F0%9F%A6%8A", "W10", "%00", "WzEsIiIsMCwiXHVkODAwIiwiYSJd"])
+def test_a_cursor_that_will_not_do_is_a_400(api, cursor):
+    answer = api.get(f"/v1/customers?cursor={cursor}")
+    assert answer.status_code == 400
+    assert "without" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("prefix", ["' OR '1'='1", "%", "_", "\x00", '";--', "\\"])
+def test_sql_in_a_prefix_is_only_text(api, prefix):
+    assert api.get("/v1/customers", params={"q": prefix}).json()["total"] == 0
+
+
+def test_ndjson_is_one_score_a_line(api):
+    answer = api.get("/v1/customers?limit=all", headers={"accept": "application/x-ndjson"})
+    assert answer.headers["content-type"].startswith("application/x-ndjson")
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    assert [line["customer_id"] for line in lines] == [score["customer_id"] for score in everybody(api)]
+
+
+def test_csv_is_the_contract_and_safe_in_a_spreadsheet(api, scored):
+    for answer in (
+        api.get("/v1/customers?limit=all", headers={"accept": "text/csv"}),
+        api.get("/v1/customers?limit=all&format=csv"),
+    ):
+        assert answer.headers["content-type"].startswith("text/csv")
+        rows = list(csv.DictReader(io.StringIO(answer.text)))
+        assert list(rows[0]) == scored.column_names
+        assert len(rows) == scored.num_rows
+        assert "'=HYPERLINK(1)" in [row["customer_id"] for row in rows]
+
+
+def test_a_cursor_of_before_the_last_publication_is_refused(tmp_path):
+    store = published.open_store(tmp_path)
+    published.publish(store, published.scores(20))
+    with web.client(web.app_with(tmp_path, store=store)) as api:
+        cursor = api.get("/v1/customers?limit=5").json()["next_cursor"]
+        published.publish(store, published.scores(20, seed=8))
+        answer = api.get(f"/v1/customers?limit=5&cursor={cursor}")
+        assert answer.status_code == 400
+        assert "new scores were published" in answer.json()["detail"]
+    store.close()
+
+
+@pytest.mark.parametrize("name", ["c0001", *published.HOSTILE_IDS])
+def test_one_customer_has_a_score_and_a_history(api, name):
+    answer = api.get(f"/v1/customers/{quote(name, safe='')}")
+    assert answer.status_code == 200
+    said = answer.json()
+    assert said["score"]["customer_id"] == name
+    assert said["score"]["reasons"][0]["sentence"]
+    assert [past["as_of"][:4] for past in said["history"]] == (["1998", "1997"] if name == "c0001" else ["1998"])
+    assert set(said["history"][0]) == {"as_of", "stage", "churn_probability", "value_at_risk", "clv", "model_version"}
+
+
+@pytest.mark.parametrize("name", ["nobody", "C0001", "%00", "%FF", "x" * 5000])
+def test_an_unknown_customer_is_a_short_404(api, name):
+    answer = api.get(f"/v1/customers/{name}")
+    assert answer.status_code == 404
+    assert answer.json()["type"] == "urn:stagecast:problem:customer-unknown"
+    assert len(answer.content) < 500
+
+
+def test_lookup_keeps_the_order_and_tells_who_is_missing(api):
+    ids = ["c0009", "nobody", "c0001", *published.HOSTILE_IDS, "c0009"]
+    said = api.post("/v1/customers/lookup", json={"customer_ids": ids}).json()
+    assert [score["customer_id"] for score in said["scores"]] == ["c0009", "c0001", *published.HOSTILE_IDS]
+    assert said["missing"] == ["nobody"]
+
+
+@pytest.mark.parametrize("ids", [[], ["x"] * 1001, [1], [None], "abc", [""]])
+def test_lookup_refuses_other_than_one_to_a_thousand_texts(api, ids):
+    assert api.post("/v1/customers/lookup", json={"customer_ids": ids}).status_code == 422
+
+
+def test_stages_come_in_order_with_titles_and_totals(api, scored):
+    said = api.get("/v1/stages").json()
+    assert [stage["id"] for stage in said["stages"]] == list(published.STAGES)
+    assert sum(stage["customers"] for stage in said["stages"]) == scored.num_rows
+    assert said["stages"][4]["title"] == {"en": "At risk", "ru": "Под угрозой", "fa": "در خطر"}
+    assert said["stages"][0]["value_at_risk"] is None
+
+
+@pytest.mark.parametrize("path", ["/v1/customers", "/v1/stages"])
+def test_before_the_first_publication_it_says_what_to_run(tmp_path, path):
+    with web.client(web.app_with(tmp_path)) as api:
+        answer = api.get(path)
+        assert answer.status_code == 404
+        assert "stagecast score EVENTS --model MODEL --out scores.parquet --publish" in answer.json()["detail"]
+        assert api.post("/v1/customers/lookup", json={"customer_ids": ["a"]}).status_code == 404
+        assert api.get("/v1/customers/a").status_code == 404
