@@ -1,0 +1,75 @@
+"""Strict reading of stored model parameters: every key expected, no other, every number possible."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from features.errors import did_you_mean
+
+
+def read_keys(what: str, stored: object, keys: tuple[str, ...]) -> list[Any]:
+    """Return the values of ``keys``, in their order.
+
+    Raises
+    ------
+    ValueError
+        ``stored`` is not a mapping, a key is missing, or there is another one.
+    """
+    if not isinstance(stored, Mapping):
+        raise ValueError(f"{what} is a {type(stored).__name__}; expected an object with the keys {', '.join(keys)}")
+    for key in stored:
+        if key not in keys:
+            raise ValueError(f"{what} has the unknown key {key!r}.{did_you_mean(str(key), keys)}")
+    for key in keys:
+        if key not in stored:
+            raise ValueError(f"{what} lacks the key {key!r}")
+    return [stored[key] for key in keys]
+
+
+def finite(key: str, value: object) -> float:
+    """Return the number as a float.
+
+    Raises
+    ------
+    ValueError
+        It is not a number, or not finite; the message names ``key``.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{key} is {value!r}; expected a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{key} is {value!r}; expected a finite number")
+    return number
+
+
+def count(key: str, value: object) -> int:
+    """Return the number of customers.
+
+    Raises
+    ------
+    ValueError
+        It is not a whole number above 0; the message names ``key``.
+    """
+    number = positive(key, value)
+    if number != math.floor(number):
+        raise ValueError(f"{key} is {value!r}; expected a whole number")
+    return int(number)
+
+
+def positive(key: str, value: object) -> float:
+    """Return the number as a float.
+
+    Raises
+    ------
+    ValueError
+        It is not a number, not finite, or not above 0; the message names ``key``.
+    """
+    number = finite(key, value)
+    if number <= 0:
+        raise ValueError(f"{key} is {value!r}; expected a number above 0")
+    return number
