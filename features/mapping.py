@@ -1,0 +1,144 @@
+"""Which source column is which of ours, and how the log is to be read.
+
+Columns with our own names need no mapping; nothing else is ever guessed from a name or from the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from features.errors import DataRefusedError, UsageError, did_you_mean
+from features.expressions import Compiled, SourceColumn, compile_expression
+
+OWN_NAMES = {
+    "customer": "customer_id",
+    "time": "timestamp",
+    "amount": "amount",
+    "event": "event",
+    "channel": "channel",
+    "recorded_at": "recorded_at",
+    "event_id": "event_id",
+}
+"""Field of :class:`EventMapping` -> the column name that needs no mapping."""
+
+NEEDED = ("customer", "time")
+
+
+@dataclass(frozen=True)
+class EventMapping:
+    """Names the source column, or the expression of source columns, of each part of an event.
+
+    None reads the column with our own name where the source has it: ``customer_id``, ``timestamp``, ``amount``,
+    ``event``, ``channel``, ``recorded_at``, ``event_id``.
+
+    >>> EventMapping(customer="Customer ID", time="InvoiceDate", amount="Quantity * Price").customer
+    'Customer ID'
+    """
+
+    customer: str | None = None
+    time: str | None = None
+    amount: str | None = None
+    event: str | None = None
+    channel: str | None = None
+    recorded_at: str | None = None
+    event_id: str | None = None
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How an event log is read.
+
+    Parameters
+    ----------
+    mapping
+        Which column is which.
+    time_format
+        ``strptime`` format of the times, such as ``%d/%m/%Y``; None: ISO 8601. Times without a zone are UTC.
+    duplicates
+        ``drop`` keeps the first of several rows that are the same in every source column; ``keep`` keeps all.
+        Rows with the same event_id are one event in either case.
+    negative_amounts
+        A purchase with a negative amount is refused, or read as an event of type ``refund``.
+    memory
+        What DuckDB may hold in memory, such as ``2GB``; beyond it, it spills to a private temporary folder.
+    spill
+        What that folder may hold, such as ``50GB``.
+
+    Raises
+    ------
+    UsageError
+        A choice that does not exist.
+    """
+
+    mapping: EventMapping = EventMapping()
+    time_format: str | None = None
+    duplicates: Literal["drop", "keep"] = "drop"
+    negative_amounts: Literal["refuse", "refund"] = "refuse"
+    memory: str = "2GB"
+    spill: str = "50GB"
+
+    def __post_init__(self) -> None:
+        """Check the choices."""
+        _choice("--duplicates", self.duplicates, ("drop", "keep"))
+        _choice("--negative-amounts", self.negative_amounts, ("refuse", "refund"))
+        if self.time_format is not None and "%" not in self.time_format:
+            raise UsageError(f"--time-format {self.time_format!r} holds no % sign; write it like '%d/%m/%Y %H:%M'")
+
+
+def _choice(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UsageError(f"{option} {value!r} is not one of {', '.join(known)}.{did_you_mean(str(value), known)}")
+
+
+def resolve(mapping: EventMapping, columns: Sequence[SourceColumn], source: str) -> dict[str, Compiled]:
+    """Return field of the mapping -> SQL, for those fields that this source has.
+
+    Raises
+    ------
+    DataRefusedError
+        The source lacks the customer, the time, or a column that the mapping names.
+    UsageError
+        An expression that is not allowed.
+    """
+    known = {column.name: column for column in columns}
+    resolved: dict[str, Compiled] = {}
+    for part in fields(mapping):
+        given: str | None = getattr(mapping, part.name)
+        own = OWN_NAMES[part.name]
+        option = "--" + part.name.replace("_", "-")
+        wanted = own if given is None else given
+        if given is None and own not in known:
+            if part.name in NEEDED:
+                raise DataRefusedError(
+                    f"{source} has no column {own!r}.{did_you_mean(own, known)} "
+                    f"It has: {', '.join(known)}. Name the right one with {option} COL"
+                )
+            continue
+        want: Literal["number", "text"] = "number" if part.name == "amount" else "text"
+        resolved[part.name] = compile_expression(wanted, columns, want, option, source)
+    return resolved
+
+
+def resolve_all(
+    mapping: EventMapping, sources: Sequence[tuple[str, Sequence[SourceColumn]]]
+) -> list[dict[str, Compiled]]:
+    """Resolve the mapping on every source; all of them must have the same parts.
+
+    Raises
+    ------
+    DataRefusedError
+        One source has, say, amounts and another has none: half a column would pass for missing values.
+    """
+    resolved = [resolve(mapping, columns, label) for label, columns in sources]
+    for (label, columns), parts in zip(sources[1:], resolved[1:], strict=True):
+        for one, other, there in ((resolved[0], parts, label), (parts, resolved[0], sources[0][0])):
+            for part in one.keys() - other.keys():
+                here = sources[0][0] if there == label else label
+                raise DataRefusedError(
+                    f"{here} has a column {OWN_NAMES[part]!r}, {there} has none (it has: "
+                    f"{', '.join(c.name for c in (columns if there == label else sources[0][1]))}). "
+                    f"Give the files the same columns, or name them with --{part.replace('_', '-')}"
+                )
+    return resolved

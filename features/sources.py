@@ -1,0 +1,254 @@
+"""Where rows come from: files, globs, folders and frames, each as blocks of Arrow with a line number.
+
+A source knows its columns before its rows are read, and yields blocks whose columns are renamed ``c0, c1, ...``
+beside ``line``. A new kind of source (a database, another encoding) is one more function that returns a
+:class:`Source`.
+"""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from features.csvlines import CsvBatch, CsvRecords, check_header
+from features.errors import DataRefusedError, UsageError
+from features.expressions import Kind, SourceColumn
+
+TEXT_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
+PARQUET_ENDINGS = (".parquet", ".pq")
+ROWS_PER_BLOCK = 250_000
+MALFORMED_SCHEMA = pa.schema([("line", pa.int64()), ("text", pa.string()), ("problem", pa.string())])
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some rows of one source: a table of ``line, c0, c1, ...``, and the malformed lines met on the way."""
+
+    rows: Any
+    malformed: Any
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input: its name as the user gave it, its columns, and a function that reads its blocks in order."""
+
+    label: str
+    columns: tuple[SourceColumn, ...]
+    blocks: Callable[[], Iterator[Block]]
+
+
+def find_files(sources: Sequence[str | Path]) -> list[str]:
+    """Return the files that the sources name, in order, folders and globs sorted, each file once.
+
+    Raises
+    ------
+    UsageError
+        Nothing is there, or a folder holds no CSV or Parquet file, or both kinds.
+    """
+    if isinstance(sources, str | Path):
+        sources = [sources]
+    found: dict[Path, str] = {}
+    for source in sources:
+        text = str(source)
+        path = Path(text)
+        if path.is_dir():
+            names = _folder(path)
+        elif path.exists():
+            names = [text]
+        elif glob.has_magic(text):
+            names = sorted(name for name in glob.glob(text, recursive=True) if Path(name).is_file())  # noqa: PTH207
+            if not names:
+                raise UsageError(f"no file matches {text!r}; the current folder is {Path.cwd()}")
+        else:
+            raise UsageError(f"{text!r} does not exist; the current folder is {Path.cwd()}")
+        for name in names:
+            found.setdefault(Path(name).resolve(), name)
+    if not found:
+        raise UsageError("no event log was named: give one or more CSV or Parquet files, a glob or a folder")
+    return list(found.values())
+
+
+def _folder(folder: Path) -> list[str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith((".", "_")))
+    texts = [str(path) for path in files if path.name.lower().endswith(TEXT_ENDINGS)]
+    parquets = [str(path) for path in files if path.name.lower().endswith(PARQUET_ENDINGS)]
+    if texts and parquets:
+        raise UsageError(
+            f"the folder {str(folder)!r} holds both text files ({texts[0]}) and Parquet ({parquets[0]}), perhaps the "
+            f"same events twice; name one kind, like '{folder}/*.csv'"
+        )
+    if not texts and not parquets:
+        raise UsageError(
+            f"the folder {str(folder)!r} holds no file that ends in {', '.join(TEXT_ENDINGS + PARQUET_ENDINGS)}"
+        )
+    return texts or parquets
+
+
+def open_file(name: str) -> Source:
+    """Open one CSV or Parquet file; which one is said by the end of its name.
+
+    Raises
+    ------
+    UsageError
+        A name that says neither.
+    DataRefusedError
+        A file that is not what its name says, or has no usable header.
+    """
+    lower = name.lower()
+    if lower.endswith(PARQUET_ENDINGS):
+        return _open_parquet(name)
+    if lower.endswith(TEXT_ENDINGS):
+        return _open_csv(name)
+    raise UsageError(f"{name!r}: the name of an event log ends in one of {', '.join(TEXT_ENDINGS + PARQUET_ENDINGS)}")
+
+
+@contextmanager
+def _text_stream(name: str) -> Iterator[IO[bytes]]:
+    try:
+        if name.lower().endswith(".gz"):
+            with gzip.open(name, "rb") as stream:
+                yield cast(IO[bytes], stream)
+        else:
+            with Path(name).open("rb") as stream:
+                yield stream
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataRefusedError(f"{name} is not a whole gzip file: {error}; fetch it again") from None
+    except OSError as error:
+        raise DataRefusedError(f"{name} cannot be read: {error.strerror or error}") from None
+
+
+def _open_csv(name: str) -> Source:
+    with _text_stream(name) as stream:
+        records = CsvRecords(stream, name)
+    columns = tuple(SourceColumn(column, f"c{i}", "text") for i, column in enumerate(records.header))
+    names = [column.sql for column in columns]
+
+    def blocks() -> Iterator[Block]:
+        with _text_stream(name) as stream:
+            records = CsvRecords(stream, name)
+            for batch in records.batches():
+                yield Block(_parse(batch, records.separator, names), _malformed(batch))
+
+    return Source(name, columns, blocks)
+
+
+def _parse(batch: CsvBatch, separator: str, names: list[str]) -> Any:
+    if not batch.lines:
+        return pa.table({name: pa.array([], pa.string()) for name in names} | {"line": pa.array([], pa.int64())})
+    data = b"".join(batch.pieces)
+    table = pacsv.read_csv(
+        pa.BufferReader(data),
+        read_options=pacsv.ReadOptions(column_names=names, block_size=max(1 << 20, 2 * batch.longest)),
+        parse_options=pacsv.ParseOptions(delimiter=separator, newlines_in_values=b'"' in data),
+        convert_options=pacsv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=False
+        ),
+    )
+    return table.append_column("line", pa.array(np.concatenate(batch.lines)))
+
+
+def _malformed(batch: CsvBatch) -> Any:
+    rows = [dict(zip(MALFORMED_SCHEMA.names, one, strict=True)) for one in batch.malformed]
+    return pa.Table.from_pylist(rows, MALFORMED_SCHEMA)
+
+
+def _open_parquet(name: str) -> Source:
+    try:
+        with pq.ParquetFile(name) as file:
+            schema = file.schema_arrow
+    except (pa.ArrowException, OSError) as error:
+        raise DataRefusedError(f"{name} cannot be read as Parquet: {_first_line(error)}") from None
+
+    def batches() -> Iterator[Any]:
+        try:
+            with pq.ParquetFile(name) as file:
+                yield from file.iter_batches(batch_size=ROWS_PER_BLOCK)
+        except (pa.ArrowException, OSError) as error:
+            raise DataRefusedError(f"{name} is a damaged Parquet file: {_first_line(error)}") from None
+
+    return _from_arrow(name, schema, batches)
+
+
+def open_frame(frame: object) -> Source:
+    """Open a pandas, Arrow or Polars table, or anything else that offers ``__arrow_c_stream__``.
+
+    The line of a row is its position, counted from 1; the index of a pandas frame is not read.
+
+    Raises
+    ------
+    UsageError
+        Not a table.
+    DataRefusedError
+        Column names that repeat.
+    """
+    if isinstance(frame, pd.DataFrame):
+        table = _from_pandas(frame)
+    elif isinstance(frame, pa.Table):
+        table = frame
+    elif hasattr(frame, "__arrow_c_stream__"):
+        table = pa.RecordBatchReader.from_stream(frame).read_all()
+    else:
+        raise UsageError(f"an event log is a pandas, Arrow or Polars table, not a {type(frame).__name__}")
+    return _from_arrow("frame", table.schema, lambda: iter(table.to_batches(max_chunksize=ROWS_PER_BLOCK)))
+
+
+def _from_pandas(frame: pd.DataFrame) -> Any:
+    names = [str(name) for name in frame.columns]
+    check_header(names, "frame")
+    arrays = []
+    for i in range(len(names)):
+        values = frame.iloc[:, i]
+        try:
+            arrays.append(pa.Array.from_pandas(values))
+        except (pa.ArrowInvalid, pa.ArrowTypeError):  # a column of mixed objects, such as ids 17 and "17a"
+            arrays.append(pa.array([None if gone else str(v) for v, gone in zip(values, values.isna(), strict=True)]))
+    return pa.table(arrays, names=names)
+
+
+def _from_arrow(label: str, schema: Any, batches: Callable[[], Iterator[Any]]) -> Source:
+    check_header(list(schema.names), label)
+    columns = tuple(SourceColumn(one.name, f"c{i}", _kind(one.type)) for i, one in enumerate(schema))
+    names = [column.sql for column in columns]
+
+    def blocks() -> Iterator[Block]:
+        line = 1
+        for batch in batches():
+            table = pa.Table.from_batches([batch]).rename_columns(names)
+            for i, one in enumerate(table.schema):
+                if pa.types.is_dictionary(one.type):  # DuckDB would refuse to compare its values with a blank
+                    table = table.set_column(i, one.name, table.column(i).cast(one.type.value_type))
+            yield Block(
+                table.append_column("line", pa.array(np.arange(line, line + len(table)))),
+                MALFORMED_SCHEMA.empty_table(),
+            )
+            line += len(table)
+
+    return Source(label, columns, blocks)
+
+
+def _kind(arrow: Any) -> Kind:
+    types = pa.types
+    if types.is_dictionary(arrow):
+        return _kind(arrow.value_type)
+    if types.is_integer(arrow) or types.is_floating(arrow) or types.is_decimal(arrow):
+        return "number"
+    if types.is_timestamp(arrow) or types.is_date(arrow):
+        return "time"
+    text = types.is_string(arrow) or types.is_large_string(arrow) or types.is_string_view(arrow)
+    return "text" if text else "other"
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,216 @@
+"""What holds for every log: nothing is lost, and neither order nor packaging changes the events."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from features import csvlines
+from features.csvlines import CsvRecords
+from features.errors import DataRefusedError
+from features.events import EventLog, ReadOptions, read_events
+from features.reading import define_macros
+from features.sources import open_file
+
+FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+COLUMNS = ["customer_id", "timestamp", "event", "amount", "note"]
+CUSTOMERS = st.sampled_from(["a", "b", "007", "7", "", "nan", "x y"])
+TIMES = st.sampled_from(["2025-01-01", "2025-01-01T10:00:00+02:00", "2025-06-30 23:59:59.5", "01/02/2025", ""])
+TYPES = st.sampled_from(["purchase", "Refund", "visit", "purchase ", ""])
+AMOUNTS = st.sampled_from(["1", "2.50", "0", "-3", "", "1e3", "NaN", "12,50", "0.0000004"])
+NOTES = st.sampled_from(["", "plain", 'a "word"', "two\nlines", "a,b;c", "\r\n", "é"])
+ROWS = st.lists(st.tuples(CUSTOMERS, TIMES, TYPES, AMOUNTS, NOTES), min_size=1, max_size=25)
+GOOD_ROW = ("a", "2025-01-01", "purchase", "1", "always there, so that the log is not refused")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+def write(path: Path, rows: list[tuple[str, ...]], columns: list[str], end: str = "\n", separator: str = ",") -> Path:
+    cells = [columns, *([row[COLUMNS.index(name)] for name in columns] for row in rows)]
+    path.write_bytes("".join(line(row, end, separator) for row in cells).encode())
+    return path
+
+
+def line(row: list[str], end: str, separator: str = ",", always: bool = False) -> str:
+    """Return the row as CSV; Python's writer leaves a CR unquoted where lines end in LF."""
+    quote = always or any(re.search('[",;\\t|\\n\\r]', cell) for cell in row)
+    return separator.join('"' + cell.replace('"', '""') + '"' if quote else cell for cell in row) + end
+
+
+def table(log: EventLog) -> list[tuple[object, ...]]:
+    return log.con.execute("SELECT * FROM events").fetchall()
+
+
+def load(path: Path | list[Path], **options: str) -> tuple[list[tuple[object, ...]], tuple[int, ...]]:
+    with read_events(path, ReadOptions(**options)) as log:  # type: ignore[arg-type]
+        report = log.report
+        assert len(log.rejected()) == report.rows_rejected == sum(report.rejected_by_reason.values())
+        assert log.con.execute("SELECT count(*) FROM events").fetchall() == [(report.rows_loaded,)]
+        counts = (report.rows_in, report.rows_loaded, report.rows_rejected, report.rows_duplicate)
+        return table(log), counts
+
+
+@FEW
+@given(rows=ROWS, duplicates=st.sampled_from(["drop", "keep"]), negative=st.sampled_from(["refuse", "refund"]))
+def test_rows_in_are_loaded_refused_or_duplicate(
+    folder: Path, rows: list[tuple[str, ...]], duplicates: str, negative: str
+) -> None:
+    path = write(folder / "log.csv", [*rows, GOOD_ROW], COLUMNS)
+    events, (rows_in, loaded, refused, duplicate) = load(path, duplicates=duplicates, negative_amounts=negative)
+    assert rows_in == len(rows) + 1 == loaded + refused + duplicate
+    assert len(events) == loaded
+    assert duplicates == "drop" or duplicate == 0
+
+
+@FEW
+@given(
+    rows=ROWS,
+    shuffled=st.randoms(use_true_random=False),
+    columns=st.permutations(COLUMNS),
+    cut=st.integers(0, 25),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    separator=st.sampled_from([",", ";", "\t", "|"]),
+)
+def test_order_files_columns_and_spelling_do_not_change_the_events(
+    folder: Path,
+    rows: list[tuple[str, ...]],
+    shuffled: st.DrawFn,
+    columns: list[str],
+    cut: int,
+    end: str,
+    separator: str,
+) -> None:
+    rows = [*rows, GOOD_ROW]
+    expected, counts = load(write(folder / "whole.csv", rows, COLUMNS))
+    mixed = list(rows)
+    shuffled.shuffle(mixed)  # type: ignore[attr-defined]
+    first = write(folder / "first.csv", mixed[:cut], columns, end, separator)
+    second = write(folder / "second.csv", mixed[cut:], COLUMNS)
+    assert load([first, second]) == (expected, counts)
+
+
+@FEW
+@given(rows=ROWS)
+def test_delivery_twice_does_not_change_the_events(folder: Path, rows: list[tuple[str, ...]]) -> None:
+    once = write(folder / "once.csv", [*rows, GOOD_ROW], COLUMNS)
+    again = write(folder / "again.csv", [*rows, GOOD_ROW], COLUMNS)
+    assert load([once, again])[0] == load(once)[0]
+
+
+@MANY
+@given(
+    rows=st.lists(st.lists(st.text('ab,;"\n\r é', max_size=6), min_size=3, max_size=3), max_size=12),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    chunk=st.integers(1, 40),
+    always=st.booleans(),
+)
+def test_records_and_their_lines_are_those_of_the_csv_module(
+    monkeypatch: pytest.MonkeyPatch, rows: list[list[str]], end: str, chunk: int, always: bool
+) -> None:
+    monkeypatch.setattr(csvlines, "CHUNK_BYTES", chunk)
+    monkeypatch.setattr(csvlines, "BATCH_BYTES", 60)
+    texts = [line(row, end, always=always) for row in [["x", "y", "z"], *rows]]
+    records = CsvRecords(io.BytesIO("".join(texts).encode()), "log.csv")
+    assert records.header == ["x", "y", "z"]
+    lines: list[int] = []
+    data = b""
+    for batch in records.batches():
+        assert batch.malformed == []
+        lines += [int(line) for piece in batch.lines for line in piece]
+        data += b"".join(batch.pieces)
+    assert list(csv.reader(io.StringIO(data.decode(), newline=""))) == rows
+    assert lines == [
+        1 + sum(len(re.findall("\r\n|\r|\n", text)) for text in texts[:before]) for before in range(1, len(texts))
+    ]
+
+
+@MANY
+@given(body=st.text('a,"\n\r;', max_size=60), chunk=st.integers(1, 20))
+def test_any_text_is_parsed_into_as_many_rows_as_there_are_lines_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, body: str, chunk: int
+) -> None:
+    path = folder / "log.csv"
+    path.write_bytes(b"x,y\n" + body.encode())
+    whole = list(open_file(str(path)).blocks())
+    monkeypatch.setattr(csvlines, "CHUNK_BYTES", chunk)
+    pieces = list(open_file(str(path)).blocks())
+    assert [block.rows.to_pylist() for block in pieces] == [block.rows.to_pylist() for block in whole]
+    assert [block.malformed.to_pylist() for block in pieces] == [block.malformed.to_pylist() for block in whole]
+    physical = len(re.findall("\r\n|\r|\n", body)) + 1
+    told = [line for block in whole for part in (block.rows, block.malformed) for line in part["line"].to_pylist()]
+    assert len(told) == len(set(told))
+    assert all(2 <= line <= physical + 1 for line in told)
+
+
+@MANY
+@given(body=st.binary(max_size=80))
+def test_any_bytes_are_read_or_refused(folder: Path, body: bytes) -> None:
+    path = folder / "log.csv"
+    path.write_bytes(b"customer_id,timestamp\na,2025-01-01\n" + body)
+    try:
+        _, (rows_in, loaded, refused, duplicate) = load(path)
+    except DataRefusedError:
+        with pytest.raises(UnicodeDecodeError):
+            body.decode()
+    else:
+        assert rows_in == loaded + refused + duplicate
+
+
+@pytest.fixture(scope="module")
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as one:
+        one.execute("SET TimeZone = 'UTC'")
+        define_macros(one)
+        yield one
+
+
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+@MANY
+@given(text=st.text("0123456789+-.eE_ infaNx,", max_size=12) | st.floats().map(str) | st.integers().map(str))
+def test_numbers_are_those_that_python_reads_and_no_others(con: duckdb.DuckDBPyConnection, text: str) -> None:
+    read = con.execute("SELECT as_number($text)", {"text": text}).fetchall()[0][0]
+    stripped = text.strip(" ")
+    assert read == (float(stripped) if NUMBER.fullmatch(stripped) else None)
+    assert read is None or not math.isnan(read)
+
+
+@MANY
+@given(
+    text=st.text("0123456789-:T Z+.", max_size=26)
+    | st.from_regex(r"[-+ 012]{4}-[ 0123]{2}-[- 0123]{2}([T ][-+ 012]{2}:[-+ 05.]{2}:[-+ 05.Z]{2})?", fullmatch=True)
+    | st.datetimes().map(str)
+    | st.datetimes(timezones=st.timezones()).map(str)
+    | st.sampled_from(["2025-01-01 24:00:01", "2025-00-10", "-123-01-01", "2025-01-01 10:1:10", "20 5-01-01"])
+)
+def test_times_are_those_that_python_reads_and_no_others(con: duckdb.DuckDBPyConnection, text: str) -> None:
+    read = con.execute("SELECT as_iso_time($text)", {"text": text}).fetchall()[0][0]
+    shape = re.fullmatch(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?)?", text, re.ASCII)
+    if shape is None or not 1 < int(text[:4]) < 9999:
+        assert shape is not None or read is None
+        return
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        assert read is None or "24:00" in text
+        return
+    offset = instant.utcoffset()
+    assert read == (instant.replace(tzinfo=None) - offset if offset is not None else instant)
