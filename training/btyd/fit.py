@@ -103,15 +103,19 @@ def fit(
         each = Model(name, params(theta), 0.0, 1).log_likelihood_of(x, t_x, T)
         return -float(counts @ each) / customers
 
-    starts = list(_STARTS) if start is None else [np.log(np.array(start.params) / scale), *_STARTS]
-    for theta in starts:
+    if start is not None:
+        # near an optimum the climb alone is there in a fraction of the time
+        best = _climb(mean_loss, np.log(np.array(start.params) / scale), bounds)
+        if best is not None:
+            return Model(name, params(best), -mean_loss(best) * customers, round(customers))
+    for theta in _STARTS:
         found = _lifetimes_optimum(name, theta, x, t_x, T, counts)
         best = _climb(mean_loss, theta if found is None else np.log(found / scale), bounds)
         if best is not None:
             return Model(name, params(best), -mean_loss(best) * customers, round(customers))
     raise FitError(
         f"{name} has no optimum on {customers:.0f} customers, {repeaters:.0f} of them with a repeat purchase: "
-        f"{len(starts)} starts led nowhere; use more customers or a longer history"
+        f"{len(_STARTS)} starts led nowhere; use more customers or a longer history"
     )
 
 
@@ -236,6 +240,10 @@ def _contained(category: type[Warning]) -> Iterator[None]:
         yield
 
 
+# Its Nelder-Mead creeps for minutes on a young log, where leaving cannot be told from waiting; the climb goes on from there.
+_OPTIONS: dict[str, dict[str, Any]] = {"pareto_nbd": {"maxiter": 200}}
+
+
 def _lifetimes_optimum(name: str, theta: Array, x: Array, t_x: Array, T: Array, counts: Array) -> Array | None:
     """Return where lifetimes ends up, times in days, or None where it fails or runs off."""
     fitter = _fitters()[name]()
@@ -243,7 +251,7 @@ def _lifetimes_optimum(name: str, theta: Array, x: Array, t_x: Array, T: Array, 
     try:
         # It overflows on the way for heavy buyers (RuntimeWarning); the climb judges where it arrives.
         with _contained(RuntimeWarning):
-            fitter.fit(x, t_x, T, weights=counts, initial_params=begin)
+            fitter.fit(x, t_x, T, weights=counts, initial_params=begin, **_OPTIONS.get(name, {}))
     except (ValueError, ArithmeticError, np.linalg.LinAlgError):  # its ConvergenceError is a ValueError
         return None
     return _usable(fitter)

@@ -1,0 +1,90 @@
+"""How the members are put together: weights learned on a later window, and the level that a season asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq, minimize
+from scipy.special import expit
+
+Array = NDArray[np.float64]
+
+# Strength of the pull towards equal weights, in customers: the penalty is PULL / customers times the squared distance.
+PULL = 20.0
+# Share of a past level that is expected to come again, and how large it must be to be more than noise.
+CARRIED, NOISE = 0.6, 0.15
+
+
+def pool_weights(margins: Mapping[str, Array], target: NDArray[np.bool_]) -> dict[str, float]:
+    """Return the weights of a pool of log odds: not negative, summing to 1, pulled towards equal ones.
+
+    Parameters
+    ----------
+    margins
+        Member -> log odds of rows that the members were not fitted on, of a later window.
+    target
+        What came, one per row.
+
+    Notes
+    -----
+    Minimises the mean log loss plus the pull. An intercept is fitted along and thrown away, so that the level of one
+    short window does not choose the members.
+    """
+    names = list(margins)
+    equal = np.full(len(names), 1.0 / len(names))
+    if len(names) == 1 or target.all() or not target.any():
+        return dict(zip(names, equal.tolist(), strict=True))
+    X = np.column_stack([margins[name] for name in names])
+    sign = np.where(target, 1.0, -1.0)
+    penalty = PULL / len(target)
+
+    def loss(theta: Array) -> tuple[float, Array]:
+        w, level = theta[:-1], theta[-1]
+        z = X @ w + level
+        slope = -sign * expit(-sign * z) / len(target)
+        value = float(np.logaddexp(0.0, -sign * z).mean() + penalty * np.sum((w - equal) ** 2))
+        return value, np.r_[X.T @ slope + 2 * penalty * (w - equal), slope.sum()]
+
+    found = minimize(
+        loss,
+        np.r_[equal, 0.0],
+        jac=True,
+        method="SLSQP",
+        bounds=[(0.0, 1.0)] * len(names) + [(-3.0, 3.0)],
+        constraints=[
+            {
+                "type": "eq",
+                "fun": lambda theta: theta[:-1].sum() - 1.0,
+                "jac": lambda theta: np.r_[np.ones(len(theta) - 1), 0.0],
+            }
+        ],
+        options={"ftol": 1e-10, "maxiter": 200},
+    )
+    w = np.clip(found.x[:-1], 0.0, 1.0) if found.success else equal
+    return dict(zip(names, (w / w.sum()).tolist(), strict=True))
+
+
+def pooled(margins: Mapping[str, Array], weights: Mapping[str, float]) -> Array:
+    """Return the weighted sum of log odds."""
+    return np.asarray(np.sum([weight * margins[name] for name, weight in weights.items()], axis=0))
+
+
+def level_shift(margin: Array, target: NDArray[np.bool_]) -> float:
+    """Return what must be added to the log odds for their mean probability to be the share that came."""
+    share = float(np.clip(target.mean(), 0.5 / len(target), 1 - 0.5 / len(target)))
+
+    def gap(shift: float) -> float:
+        return float(expit(margin + shift).mean() - share)
+
+    return float(brentq(gap, -20.0, 20.0)) if gap(-20.0) < 0 < gap(20.0) else 0.0
+
+
+def carried_level(shift: float) -> float:
+    """Return how much of a past window's shift is expected again: what exceeds the noise, and of that a share.
+
+    >>> carried_level(0.1), round(carried_level(-0.65), 2)
+    (0.0, -0.3)
+    """
+    return CARRIED * float(np.sign(shift)) * max(abs(shift) - NOISE, 0.0)

@@ -1,0 +1,215 @@
+"""P(no purchase in the horizon) for buyers: members, their pool, and the ladder for small logs.
+
+The members are the customer-base models (MBG/NBD and Pareto/NBD), a logistic regression on log RFM, one with splines
+that also hears the customer-base models, and LightGBM. They are pooled in log odds with weights learned on a later
+window than they were fitted on, then shifted to the level that the season asks for. Where there is too little to learn
+from, the customer-base models speak alone; where these cannot be fitted, a rule on the shop's gaps does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from training import blend, boosting, glm
+from training.boosting import Boosted
+from training.customer_base import log_odds
+from training.design import Recipe
+from training.panel import Frame, Panel, stack, varying, year_back
+
+Array = NDArray[np.float64]
+Method = Literal["rule", "btyd", "blend"]
+
+TREES = 150
+SPLINE_PENALTY = 5.0
+# Below these a fitted model has nothing to learn from.
+FEWEST_CUSTOMERS, FEWEST_OF_EACH = 200, 30
+
+RFM = Recipe(
+    {"recency_days": (True, 0), "frequency": (True, 0), "T_days": (True, 0), "spend_mean": (True, 0)},
+)
+SPLINES = Recipe(
+    {
+        "recency_days": (True, 5),
+        "frequency": (True, 4),
+        "T_days": (True, 3),
+        "overdue_ratio": (True, 5),
+        "rhythm_days": (True, 3),
+        "orders_90d": (True, 0),
+        "orders_180d": (True, 0),
+        "orders_365d": (True, 0),
+        "activity_30d": (True, 0),
+        "activity_90d": (True, 0),
+        "spend_mean": (True, 3),
+        "gap_last": (True, 0),
+        "btyd_none_mbg_nbd": (False, 0),
+        "btyd_none_pareto_nbd": (False, 0),
+    }
+)
+# The customer-base models' own words are columns of the boosted member too.
+BTYD_COLUMNS = ("btyd_none_mbg_nbd", "btyd_none_pareto_nbd", "btyd_alive", "btyd_orders")
+# What ties a row to its date rather than to its customer.
+NOT_FOR_TREES = ("orders_ahead_last_year",)
+
+
+@dataclass(frozen=True)
+class GapRule:
+    """P(the silence lasts another horizon), read off the shop's own gaps: the rule of the smallest logs.
+
+    ``times`` (days) and ``alive`` are the product-limit estimate of P(gap > t), ``at_risk`` how many gaps lasted that
+    long.
+    """
+
+    times: tuple[float, ...]
+    alive: tuple[float, ...]
+    at_risk: tuple[float, ...]
+
+    def probability(self, recency_days: Array, horizon_days: float) -> Array:
+        """Return P(no purchase in the horizon | silence so far), smoothed by one customer who comes and one who goes."""
+        times = np.r_[0.0, self.times]
+        alive, at_risk = np.r_[1.0, self.alive], np.r_[max(self.at_risk, default=0.0), self.at_risk]
+        now = np.searchsorted(times, recency_days, side="right") - 1
+        then = np.searchsorted(times, recency_days + horizon_days, side="right") - 1
+        kept = alive[then] / np.maximum(alive[now], 1e-12)
+        seen = at_risk[now] * np.minimum(alive[now], 1.0)
+        return np.asarray((kept * seen + 1.0) / (seen + 2.0))
+
+
+@dataclass(frozen=True)
+class ChurnModel:
+    """What gives P(no purchase in the horizon); see the module.
+
+    ``weights`` names the members that speak: ``btyd``, ``rfm``, ``splines``, ``trees``, or ``rule``.
+    """
+
+    method: Method
+    horizon_days: int
+    weights: Mapping[str, float]
+    level: float
+    rule: GapRule
+    rfm: glm.LogisticModel | None = None
+    splines: glm.LogisticModel | None = None
+    trees: Boosted | None = None
+
+    def margins(self, columns: Mapping[str, Array], threads: int = 0) -> dict[str, Array]:
+        """Return each speaking member's log odds, one per row."""
+        margins: dict[str, Array] = {}
+        for name in self.weights:
+            if name == "rule":
+                margins[name] = log_odds(self.rule.probability(columns["recency_days"], self.horizon_days))
+            elif name == "btyd":
+                margins[name] = columns["btyd_none"]
+            elif name == "rfm" and self.rfm is not None:
+                margins[name] = self.rfm.margin(columns)
+            elif name == "splines" and self.splines is not None:
+                margins[name] = self.splines.margin(columns)
+            elif name == "trees" and self.trees is not None:
+                margins[name] = self.trees.raw(columns, threads)
+        return {name: np.clip(margin, -13.0, 13.0) for name, margin in margins.items()}
+
+    def margin(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
+        """Return the pooled log odds of no purchase, one per row."""
+        return blend.pooled(self.margins(columns, threads), self.weights) + self.level
+
+    def probability(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
+        """Return P(no purchase in the horizon), one per row."""
+        return np.asarray(expit(self.margin(columns, threads)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but the trees, whose text is a file of its own."""
+        return {
+            "method": self.method,
+            "horizon_days": self.horizon_days,
+            "weights": dict(self.weights),
+            "level": self.level,
+            "rule": {
+                "times": list(self.rule.times),
+                "alive": list(self.rule.alive),
+                "at_risk": list(self.rule.at_risk),
+            },
+            "rfm": None if self.rfm is None else self.rfm.to_json(),
+            "splines": None if self.splines is None else self.splines.to_json(),
+            "trees": None if self.trees is None else list(self.trees.columns),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], trees: str | None) -> ChurnModel:
+        return cls(
+            data["method"],
+            int(data["horizon_days"]),
+            {name: float(w) for name, w in data["weights"].items()},
+            float(data["level"]),
+            GapRule(**{name: tuple(values) for name, values in data["rule"].items()}),
+            None if data["rfm"] is None else glm.LogisticModel.from_json(data["rfm"]),
+            None if data["splines"] is None else glm.LogisticModel.from_json(data["splines"]),
+            None if trees is None else Boosted(trees, tuple(data["trees"])),
+        )
+
+
+def enough(frame: Frame) -> bool:
+    """Say whether there is anything to learn from a date."""
+    inactive = int(frame.inactive.sum())
+    return len(frame) >= FEWEST_CUSTOMERS and min(inactive, len(frame) - inactive) >= FEWEST_OF_EACH
+
+
+def fit_churn(panel: Panel, rule: GapRule, horizon_days: int, seed: int) -> ChurnModel:
+    """Fit the members on every date of the panel, their weights on the newest, and choose the rung of the ladder.
+
+    For the weights the members are fitted once more on the dates whose horizon was over before the newest began; where
+    there are none, the weights are equal.
+    """
+    if panel.base is None:
+        return ChurnModel("rule", horizon_days, {"rule": 1.0}, 0.0, rule)
+    dates = [frame for frame in panel.dates if enough(frame)]
+    if not dates or dates[0].back != horizon_days:
+        return ChurnModel("btyd", horizon_days, {"btyd": 1.0}, 0.0, rule)
+    newest = dates[0]
+    before = [frame for frame in dates if frame.back >= newest.back + horizon_days]
+    members = ("btyd", "rfm", "splines", "trees")
+    weights = dict.fromkeys(members, 1.0 / len(members))
+    if before:
+        earlier = _fit_members(before, weights, rule, horizon_days, seed)
+        weights = blend.pool_weights(earlier.margins(newest.columns), newest.inactive)
+    fitted = _fit_members(dates, weights, rule, horizon_days, seed)
+    same_season = year_back(dates, panel.history_days)
+    guide = newest if same_season is None else same_season
+    shift = blend.level_shift(fitted.margin(guide.columns), guide.inactive)
+    speaking = {name: weight for name, weight in weights.items() if weight > 1e-4}
+    total = sum(speaking.values())
+    return ChurnModel(
+        "blend",
+        horizon_days,
+        {name: weight / total for name, weight in speaking.items()},
+        blend.carried_level(shift),
+        rule,
+        fitted.rfm if "rfm" in speaking else None,
+        fitted.splines if "splines" in speaking else None,
+        fitted.trees if "trees" in speaking else None,
+    )
+
+
+def _fit_members(
+    dates: Sequence[Frame], weights: Mapping[str, float], rule: GapRule, horizon_days: int, seed: int
+) -> ChurnModel:
+    columns = stack(dates)
+    target = np.concatenate([frame.inactive for frame in dates])
+    weight = np.ones(len(target))
+    names = varying(dates, [name for name in columns if name not in NOT_FOR_TREES])
+    rfm = Recipe({name: how for name, how in RFM.columns.items() if name in names})
+    splines = Recipe({name: how for name, how in SPLINES.columns.items() if name in names})
+    trees = boosting.fit(columns, names, target.astype(np.float64), weight, "binary", trees=TREES, seed=seed)
+    return ChurnModel(
+        "blend",
+        horizon_days,
+        weights,
+        0.0,
+        rule,
+        glm.fit_logistic(rfm, columns, target, weight),
+        glm.fit_logistic(splines, columns, target, weight, SPLINE_PENALTY),
+        trees,
+    )

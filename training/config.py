@@ -1,0 +1,56 @@
+"""What a training is asked for, in one frozen object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from features.errors import UsageError
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of a training.
+
+    Parameters
+    ----------
+    horizon_days
+        Length of the span that the probabilities speak of, in days.
+    value_horizon_days
+        Length of the span that ``clv`` speaks of, in days.
+    annual_discount
+        Discount of money a year from now, 0.1 is 10 %.
+    margin
+        Share of the spend that is earned; 1 makes ``clv`` a revenue.
+    scheme
+        Name of a stage scheme, or path of a TOML file.
+    max_dates
+        Past dates to learn from, at most.
+    medium_risk, high_risk
+        Churn probability from which the band is ``medium`` and ``high``.
+    seed
+        Of everything that draws at random; the same seed gives the same bytes.
+    """
+
+    horizon_days: int = 90
+    value_horizon_days: int = 365
+    annual_discount: float = 0.10
+    margin: float = 1.0
+    scheme: str = "retail"
+    max_dates: int = 8
+    medium_risk: float = 1 / 3
+    high_risk: float = 2 / 3
+    seed: int = 20110901
+
+    def __post_init__(self) -> None:
+        checks = (
+            ("horizon_days", 1 <= self.horizon_days <= 3650, "between 1 and 3650 days"),
+            ("value_horizon_days", 1 <= self.value_horizon_days <= 3650, "between 1 and 3650 days"),
+            ("annual_discount", 0 <= self.annual_discount <= 10, "between 0 and 10"),
+            ("margin", 0 < self.margin <= 1, "above 0 and at most 1"),
+            ("max_dates", 1 <= self.max_dates <= 52, "between 1 and 52"),
+            ("medium_risk", 0 < self.medium_risk < self.high_risk, "above 0 and below high_risk"),
+            ("high_risk", self.medium_risk < self.high_risk < 1, "above medium_risk and below 1"),
+        )
+        for name, sound, wanted in checks:
+            if not sound:
+                raise UsageError(f"{name} = {getattr(self, name)} must be {wanted}")

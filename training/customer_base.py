@@ -1,0 +1,125 @@
+"""The customer-base models of one date: MBG/NBD and Pareto/NBD fitted on what was known then, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logit
+
+from training.btyd import GammaGamma, Model
+
+Array = NDArray[np.float64]
+
+MODELS = ("mbg_nbd", "pareto_nbd")
+_SMALLEST = 1e-6
+
+
+def log_odds(probability: Array) -> Array:
+    """Return log(p / (1 - p)), kept within what a probability of one in a million allows."""
+    return np.asarray(logit(np.clip(probability, _SMALLEST, 1 - _SMALLEST)))
+
+
+@dataclass(frozen=True)
+class CustomerBase:
+    """The models fitted at one date; ``spend`` is None where there were no amounts or too few repeat buyers."""
+
+    models: tuple[Model, ...]
+    spend: GammaGamma | None
+
+    def columns(self, features: Mapping[str, Array], horizon_days: int) -> dict[str, Array]:
+        """Return what the models say of buyers, one value per row.
+
+        ``btyd_none_<model>`` is the log odds of no purchase in the horizon, ``btyd_none`` their mean, ``btyd_alive``
+        the mean P(alive), ``btyd_orders`` the mean expected purchase days in the horizon.
+        """
+        x, t_x, T = features["frequency"], features["t_x_days"], features["T_days"]
+        none = {f"btyd_none_{m.name}": log_odds(m.p_none(horizon_days, x, t_x, T)) for m in self.models}
+        return {
+            **none,
+            "btyd_none": np.mean(list(none.values()), axis=0),
+            "btyd_alive": np.mean([m.p_alive(x, t_x, T) for m in self.models], axis=0),
+            "btyd_orders": np.mean([m.expected_orders(horizon_days, x, t_x, T) for m in self.models], axis=0),
+        }
+
+    def none_within(self, days: Array | float, features: Mapping[str, Array]) -> Array:
+        """Return P(no purchase within ``days``), the models' mean in log odds."""
+        x, t_x, T = features["frequency"], features["t_x_days"], features["T_days"]
+        margins = [log_odds(m.p_none(days, x, t_x, T)) for m in self.models]
+        return np.asarray(1 / (1 + np.exp(-np.mean(margins, axis=0))))
+
+    def discounted_orders(self, days: int, features: Mapping[str, Array], annual_rate: float) -> Array:
+        """Return the discounted number of purchase days expected within ``days``, the models' mean."""
+        x, t_x, T = features["frequency"], features["t_x_days"], features["T_days"]
+        each = [m.expected_orders_discounted(days, x, t_x, T, annual_rate) for m in self.models]
+        return np.asarray(np.mean(each, axis=0))
+
+    def spend_per_order(self, features: Mapping[str, Array]) -> Array | None:
+        """Return the expected spend per purchase day; None without a spend model.
+
+        The model is fitted on repeat purchases, as published; a prediction also hears the first purchase, without
+        which one-time buyers would all get the population's mean, which is huge where q is near 1.
+        """
+        if self.spend is None:
+            return None
+        mean = np.nan_to_num(features["spend_mean"], nan=0.0)
+        return np.asarray(self.spend.expected_spend(np.where(mean > 0, features["orders"], 0.0), np.maximum(mean, 0.0)))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "models": [m.to_json() for m in self.models],
+            "spend": None if self.spend is None else self.spend.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> CustomerBase:
+        spend = data["spend"]
+        return cls(
+            tuple(Model.from_json(m) for m in data["models"]),
+            None if spend is None else GammaGamma.from_json(spend),
+        )
+
+
+def fit_customer_base(
+    features: Mapping[str, Array], before: CustomerBase | None = None, most: int | None = None
+) -> CustomerBase:
+    """Fit the models on buyers as they stood at one date.
+
+    Parameters
+    ----------
+    features
+        Of buyers only: ``frequency``, ``t_x_days``, ``T_days``, ``monetary``.
+    before
+        The fit of another date, to start from.
+    most
+        Fit on about this many customers, every so manyth, where there are more: parameters of a past date are inputs
+        of other models, and a few thousand customers fix them well enough.
+
+    Raises
+    ------
+    training.btyd.fit.FitError
+        Too few customers or repeat buyers for any of the models.
+    """
+    from training.btyd.fit import FitError, fit, fit_gamma_gamma
+
+    every = slice(None, None, 1 if most is None else max(1, len(features["frequency"]) // most))
+    x, t_x, T = features["frequency"][every], features["t_x_days"][every], features["T_days"][every]
+    starts = {m.name: m for m in before.models} if before is not None else {}
+    fitted = []
+    for name in MODELS:
+        try:
+            fitted.append(fit(name, x, t_x, T, start=starts.get(name)))
+        except FitError:
+            # one model without an optimum leaves the other to speak; with neither the caller falls to a rule
+            if name == MODELS[-1] and not fitted:
+                raise
+    monetary = np.nan_to_num(features["monetary"][every], nan=0.0)
+    repeaters = (x > 0) & (monetary > 0)
+    try:
+        spend = fit_gamma_gamma(x[repeaters], monetary[repeaters])
+    except FitError:
+        spend = None
+    return CustomerBase(tuple(fitted), spend)

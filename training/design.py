@@ -1,0 +1,135 @@
+"""The design matrix of the linear models: how each column enters them.
+
+Each column is transformed (log where it is a positive quantity), clipped to what training saw, imputed where it is null
+(with an indicator), expanded in a natural cubic spline or kept linear, and standardised.
+
+Source: restricted cubic splines after Harrell (2015), "Regression Modeling Strategies", section 2.4.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Term:
+    """How one column enters the model.
+
+    ``log`` takes log(1 + value); ``knots`` is empty for a linear term, else the knots of a natural cubic spline on the
+    transformed scale. ``low`` and ``high`` are the range of training on that scale, ``fill`` replaces null.
+    """
+
+    column: str
+    log: bool
+    knots: tuple[float, ...]
+    low: float
+    high: float
+    fill: float
+    indicator: bool
+
+    def expand(self, values: Array) -> Array:
+        """Return the term's columns, shape (rows, spline + linear + indicator)."""
+        with np.errstate(invalid="ignore"):
+            x = np.log1p(np.maximum(values, 0.0)) if self.log else values
+        null = ~np.isfinite(x)
+        x = np.where(null, self.fill, np.clip(x, self.low, self.high))
+        parts = [x, *_natural_spline(x, self.knots)]
+        if self.indicator:
+            parts.append(null.astype(np.float64))
+        return np.column_stack(parts)
+
+
+def _natural_spline(x: Array, knots: Sequence[float]) -> list[Array]:
+    """Return the nonlinear columns of a restricted cubic spline (linear beyond the outer knots)."""
+    if len(knots) < 3:
+        return []
+    first, before, last = knots[0], knots[-2], knots[-1]
+    scale = (last - first) ** 2
+
+    def cube(at: float) -> Array:
+        return np.asarray(np.maximum(x - at, 0.0) ** 3)
+
+    return [
+        (cube(k) - cube(before) * (last - k) / (last - before) + cube(last) * (before - k) / (last - before)) / scale
+        for k in knots[:-2]
+    ]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Which columns a model uses: name -> (log, number of knots; 0 for linear)."""
+
+    columns: Mapping[str, tuple[bool, int]]
+
+
+@dataclass(frozen=True)
+class Design:
+    """Terms with their standardisation, learned from training rows."""
+
+    terms: tuple[Term, ...]
+    mean: Array
+    scale: Array
+
+    def matrix(self, columns: Mapping[str, Array]) -> Array:
+        """Return the standardised design matrix, shape (rows, columns).
+
+        Raises
+        ------
+        KeyError
+            A column of training is missing.
+        """
+        raw = np.column_stack([term.expand(columns[term.column]) for term in self.terms])
+        return np.asarray((raw - self.mean) / self.scale)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "terms": [
+                {
+                    "column": t.column,
+                    "log": t.log,
+                    "knots": list(t.knots),
+                    "low": t.low,
+                    "high": t.high,
+                    "fill": t.fill,
+                    "indicator": t.indicator,
+                }
+                for t in self.terms
+            ],
+            "mean": self.mean.tolist(),
+            "scale": self.scale.tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Design:
+        terms = tuple(Term(**{**t, "knots": tuple(t["knots"])}) for t in data["terms"])
+        return cls(terms, np.array(data["mean"], dtype=np.float64), np.array(data["scale"], dtype=np.float64))
+
+
+def learn_design(recipe: Recipe, columns: Mapping[str, Array]) -> Design:
+    """Return the design of a recipe for these training rows; columns that do not vary are left out."""
+    terms = []
+    for name, (log, knots) in recipe.columns.items():
+        values = columns[name]
+        x = np.log1p(np.maximum(values, 0.0)) if log else values
+        seen = x[np.isfinite(x)]
+        if not len(seen):
+            continue
+        low, high = float(seen.min()), float(seen.max())
+        if high - low < 1e-12:
+            continue
+        places = np.unique(np.quantile(seen, np.linspace(0.05, 0.95, knots))) if knots else np.zeros(0)
+        spline = tuple(float(p) for p in places) if len(places) >= 3 else ()
+        terms.append(Term(name, log, spline, low, high, float(np.median(seen)), bool(len(seen) < len(x))))
+    if not terms:
+        return Design((), np.zeros(0), np.ones(0))
+    raw = np.column_stack([term.expand(columns[term.column]) for term in terms])
+    scale = raw.std(axis=0)
+    scale[scale < 1e-9] = 1.0
+    return Design(tuple(terms), raw.mean(axis=0), scale)

@@ -1,0 +1,225 @@
+"""Past dates to learn from: which, how much each counts, and what the models see of them.
+
+A date can teach only when its horizon is over before the as_of, so the newest stands one horizon back. Dates overlap;
+they go back as far as there is history before them, and where the log has years, the dates of the same season in
+earlier years are among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.catalog import Catalog, standard
+from features.clock import day_number, from_microseconds
+from features.engines.duckdb import DailyTable
+from features.journeys import Journeys, walk
+from features.snapshots import Outcome, Snapshot, observe, take
+from features.stages import Scheme, load_scheme
+from features.thresholds import catalog_parameters, derive
+from training.btyd.fit import FitError
+from training.config import TrainConfig
+from training.customer_base import CustomerBase, fit_customer_base
+
+Array = NDArray[np.float64]
+
+YEAR_DAYS = 365
+# A date of the same season a year ago is worth a look only with this much history before it.
+SEASON_HISTORY_DAYS = 180
+# Dates further back than this many years of season teach another shop.
+MOST_YEARS = 3
+# Customers that the customer-base models of a past date are fitted on, about.
+PAST_CUSTOMERS = 5_000
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Rows of one date as the models see them: named columns of equal length, null is NaN.
+
+    ``rows`` are the rows of the snapshot that are in it. Buyers and prospects are in frames of their own.
+    """
+
+    as_of: datetime
+    back: int
+    rows: NDArray[np.int64]
+    columns: Mapping[str, Array]
+    stage: NDArray[np.int64]
+    orders: Array
+    spend: Array
+    stage_after: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def inactive(self) -> NDArray[np.bool_]:
+        return np.asarray(self.orders == 0)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Everything that one training sees: the snapshot to score and the past dates with their outcomes.
+
+    ``dates`` are frames of buyers, newest first, ``prospects`` frames of those who had not bought yet. ``base`` holds
+    the customer-base models of the as_of, or None where they cannot be fitted.
+    """
+
+    as_of: datetime
+    history_days: float
+    scheme: Scheme
+    catalog: Catalog
+    journeys: Journeys
+    now: Snapshot
+    base: CustomerBase | None
+    bases: Mapping[int, CustomerBase]
+    dates: tuple[Frame, ...]
+    prospects: tuple[Frame, ...]
+
+
+def plan_dates(history_days: float, horizon_days: int, most: int) -> list[int]:
+    """Return the past dates as days before the as_of, newest first.
+
+    They stand a third of a horizon apart, from one horizon back, while a quarter of the history or one horizon lies
+    before them; then come the dates one, two and three years back, where that much history is there.
+
+    >>> plan_dates(365, 90, 4)
+    [90, 120, 150, 180]
+    >>> plan_dates(100, 90, 4)
+    []
+    """
+    before = min(horizon_days, history_days / 4)
+    step = max(1, horizon_days // 3)
+    near = [back for back in range(horizon_days, int(history_days - before) + 1, step)][:most]
+    years = [
+        YEAR_DAYS * n
+        for n in range(1, MOST_YEARS + 1)
+        if horizon_days <= YEAR_DAYS * n <= history_days - SEASON_HISTORY_DAYS
+    ]
+    return sorted({*near, *years})
+
+
+def build(
+    table: DailyTable,
+    config: TrainConfig,
+    scheme: Scheme | None = None,
+    fitted: dict[datetime, CustomerBase] | None = None,
+) -> Panel:
+    """Return the panel of a daily table.
+
+    Parameters
+    ----------
+    table
+        What was known at the as_of.
+    scheme
+        With thresholds; derived from the table where it is None.
+    fitted
+        Customer-base models by the date of their fit; looked up and added to, so that trainings at several as_of do
+        not fit the same date twice. What a date knew does not depend on when one looks back at it.
+    """
+    as_of_day = day_number(table.anchor)
+    days = table.purchase_days()
+    if scheme is None or not scheme.thresholds:
+        scheme = load_scheme(config.scheme).with_thresholds(derive(days, as_of_day))
+    catalog = standard(config.horizon_days).with_parameters(**catalog_parameters(scheme.thresholds))
+    journeys = walk(scheme, catalog, days, table.first_events())
+    history_days = as_of_day - day_number(from_microseconds(table.first_event()))
+    backs = plan_dates(history_days, config.horizon_days, config.max_dates)
+    now, *past = take(table, catalog, journeys, [0, *backs])
+    outcomes = observe(table, journeys, past, config.horizon_days)
+    fitted = {} if fitted is None else fitted
+    bases: dict[int, CustomerBase] = {}
+    before: CustomerBase | None = None
+    # newest first, where there is most to fit on; each later fit starts from the one before it
+    for back, snapshot in [(0, now), *zip(backs, past, strict=True)]:
+        base = fitted.get(snapshot.as_of)
+        if base is None:
+            try:
+                base = fit_customer_base(
+                    _only(snapshot.features, np.flatnonzero(snapshot.buyers)), before, PAST_CUSTOMERS if back else None
+                )
+            except FitError:
+                continue
+            fitted[snapshot.as_of] = base
+        bases[back] = before = base
+    dates, prospects = [], []
+    for back, snapshot, outcome in zip(backs, past, outcomes, strict=True):
+        if back in bases:
+            buyers = np.flatnonzero(snapshot.buyers)
+            columns = buyer_columns(snapshot.features, buyers, bases[back], config.horizon_days)
+            dates.append(_frame(snapshot, outcome, back, buyers, columns))
+        others = np.flatnonzero(~snapshot.buyers)
+        if len(others):
+            prospects.append(_frame(snapshot, outcome, back, others, _only(snapshot.features, others)))
+    return Panel(
+        table.anchor, history_days, scheme, catalog, journeys, now, bases.get(0), bases, tuple(dates), tuple(prospects)
+    )
+
+
+def buyer_columns(
+    features: Mapping[str, Array], rows: NDArray[np.int64], base: CustomerBase | None, horizon_days: int
+) -> dict[str, Array]:
+    """Return the columns that models of buyers see: the features of these rows and what the customer base says."""
+    columns = _only(features, rows)
+    return columns if base is None else {**columns, **base.columns(columns, horizon_days)}
+
+
+def _only(features: Mapping[str, Array], rows: NDArray[np.int64]) -> dict[str, Array]:
+    return {name: values[rows] for name, values in features.items()}
+
+
+def _frame(
+    snapshot: Snapshot, outcome: Outcome, back: int, rows: NDArray[np.int64], columns: Mapping[str, Array]
+) -> Frame:
+    return Frame(
+        snapshot.as_of,
+        back,
+        rows,
+        columns,
+        snapshot.stage[rows],
+        outcome.orders[rows],
+        outcome.spend[rows],
+        outcome.stage[rows],
+    )
+
+
+def weights(frames: Sequence[Frame]) -> Array:
+    """Return one weight per row of the frames, one after the other: every date counts the same per customer."""
+    return np.ones(sum(len(frame) for frame in frames))
+
+
+def stack(frames: Sequence[Frame]) -> dict[str, Array]:
+    """Return the columns of the frames, one after the other; only columns that all have."""
+    shared = [name for name in frames[0].columns if all(name in f.columns for f in frames)]
+    return {name: np.concatenate([f.columns[name] for f in frames]) for name in shared}
+
+
+def varying(frames: Sequence[Frame], names: Sequence[str]) -> list[str]:
+    """Return those columns that vary on more than half of the dates.
+
+    A column that was constant or missing at the early dates (a long window on a young log) teaches a model nothing
+    sound, and can wreck it when the column comes alive at scoring.
+    """
+
+    def varies(frame: Frame, name: str) -> bool:
+        values = frame.columns[name]
+        seen = values[np.isfinite(values)]
+        return len(seen) > 0 and float(seen.max() - seen.min()) > 1e-12
+
+    return [name for name in names if sum(varies(f, name) for f in frames) > len(frames) / 2]
+
+
+def year_back(frames: Sequence[Frame], history_days: float) -> Frame | None:
+    """Return the frame of the same season a year ago, or None where the log was too young then."""
+    for frame in frames:
+        if frame.back == YEAR_DAYS and history_days - YEAR_DAYS >= SEASON_HISTORY_DAYS:
+            return frame
+    return None
+
+
+def date_of(as_of: datetime, back: int) -> datetime:
+    """Return the date that stands ``back`` days before."""
+    return as_of - timedelta(days=back)
