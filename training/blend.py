@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq, minimize
+from scipy.optimize import LinearConstraint, brentq, minimize
 from scipy.special import expit
 
 Array = NDArray[np.float64]
@@ -40,26 +40,22 @@ def pool_weights(margins: Mapping[str, Array], target: NDArray[np.bool_]) -> dic
     sign = np.where(target, 1.0, -1.0)
     penalty = PULL / len(target)
 
-    def loss(theta: Array) -> tuple[float, Array]:
+    def loss(theta: Array) -> float:
         w, level = theta[:-1], theta[-1]
-        z = X @ w + level
-        slope = -sign * expit(-sign * z) / len(target)
-        value = float(np.logaddexp(0.0, -sign * z).mean() + penalty * np.sum((w - equal) ** 2))
-        return value, np.r_[X.T @ slope + 2 * penalty * (w - equal), slope.sum()]
+        return float(np.logaddexp(0.0, -sign * (X @ w + level)).mean() + penalty * np.sum((w - equal) ** 2))
+
+    def gradient(theta: Array) -> Array:
+        w, level = theta[:-1], theta[-1]
+        slope = -sign * expit(-sign * (X @ w + level)) / len(target)
+        return np.asarray(np.r_[X.T @ slope + 2 * penalty * (w - equal), slope.sum()])
 
     found = minimize(
         loss,
         np.r_[equal, 0.0],
-        jac=True,
+        jac=gradient,
         method="SLSQP",
         bounds=[(0.0, 1.0)] * len(names) + [(-3.0, 3.0)],
-        constraints=[
-            {
-                "type": "eq",
-                "fun": lambda theta: theta[:-1].sum() - 1.0,
-                "jac": lambda theta: np.r_[np.ones(len(theta) - 1), 0.0],
-            }
-        ],
+        constraints=[LinearConstraint(np.r_[np.ones(len(names)), 0.0], 1.0, 1.0)],
         options={"ftol": 1e-10, "maxiter": 200},
     )
     w = np.clip(found.x[:-1], 0.0, 1.0) if found.success else equal

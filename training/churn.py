@@ -69,8 +69,8 @@ class GapRule:
     alive: tuple[float, ...]
     at_risk: tuple[float, ...]
 
-    def probability(self, recency_days: Array, horizon_days: float) -> Array:
-        """Return P(no purchase in the horizon | silence so far), smoothed by one customer who comes and one who goes."""
+    def probability(self, recency_days: Array, horizon_days: Array | float) -> Array:
+        """Return P(no purchase in the horizon | silence so far), smoothed by one who comes and one who goes."""
         times = np.r_[0.0, self.times]
         alive, at_risk = np.r_[1.0, self.alive], np.r_[max(self.at_risk, default=0.0), self.at_risk]
         now = np.searchsorted(times, recency_days, side="right") - 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,12 +40,12 @@ PAST_CUSTOMERS = 5_000
 class Frame:
     """Rows of one date as the models see them: named columns of equal length, null is NaN.
 
-    ``rows`` are the rows of the snapshot that are in it. Buyers and prospects are in frames of their own.
+    ``customer`` are rows of :attr:`DailyTable.customers`. Buyers and prospects are in frames of their own.
     """
 
     as_of: datetime
     back: int
-    rows: NDArray[np.int64]
+    customer: NDArray[np.int64]
     columns: Mapping[str, Array]
     stage: NDArray[np.int64]
     orders: Array
@@ -53,7 +53,7 @@ class Frame:
     stage_after: NDArray[np.int64]
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.customer)
 
     @property
     def inactive(self) -> NDArray[np.bool_]:
@@ -93,7 +93,7 @@ def plan_dates(history_days: float, horizon_days: int, most: int) -> list[int]:
     """
     before = min(horizon_days, history_days / 4)
     step = max(1, horizon_days // 3)
-    near = [back for back in range(horizon_days, int(history_days - before) + 1, step)][:most]
+    near = list(range(horizon_days, int(history_days - before) + 1, step))[:most]
     years = [
         YEAR_DAYS * n
         for n in range(1, MOST_YEARS + 1)
@@ -177,18 +177,13 @@ def _frame(
     return Frame(
         snapshot.as_of,
         back,
-        rows,
+        snapshot.customer[rows],
         columns,
         snapshot.stage[rows],
         outcome.orders[rows],
         outcome.spend[rows],
         outcome.stage[rows],
     )
-
-
-def weights(frames: Sequence[Frame]) -> Array:
-    """Return one weight per row of the frames, one after the other: every date counts the same per customer."""
-    return np.ones(sum(len(frame) for frame in frames))
 
 
 def stack(frames: Sequence[Frame]) -> dict[str, Array]:
@@ -218,8 +213,3 @@ def year_back(frames: Sequence[Frame], history_days: float) -> Frame | None:
         if frame.back == YEAR_DAYS and history_days - YEAR_DAYS >= SEASON_HISTORY_DAYS:
             return frame
     return None
-
-
-def date_of(as_of: datetime, back: int) -> datetime:
-    """Return the date that stands ``back`` days before."""
-    return as_of - timedelta(days=back)

@@ -240,7 +240,7 @@ def _contained(category: type[Warning]) -> Iterator[None]:
         yield
 
 
-# Its Nelder-Mead creeps for minutes on a young log, where leaving cannot be told from waiting; the climb goes on from there.
+# Its Nelder-Mead creeps for minutes on a young log, where leaving cannot be told from waiting; the climb goes on.
 _OPTIONS: dict[str, dict[str, Any]] = {"pareto_nbd": {"maxiter": 200}}
 
 

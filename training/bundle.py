@@ -1,0 +1,224 @@
+"""The bundle: a trained model on disk, as text and JSON with a sha256 for each file. Safe to load from anywhere.
+
+    manifest.json    format, model version, what it was trained on, sha256 and size of every other file
+    models.json      configuration, stage scheme with thresholds, customer base, linear members, intervals, reference
+    *.lightgbm.txt   the boosted members
+    card.json        what people read: evaluation, dates, notes
+
+The model version is the hash of what predicts, so the same data and settings give the same version anywhere. Nothing is
+unpickled; a file that does not match its hash is not parsed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from features.catalog import standard
+from features.clock import parse_instant
+from features.errors import DataRefusedError, UsageError
+from features.stages import Scheme
+from training.churn import ChurnModel
+from training.config import TrainConfig
+from training.conversion import ConversionModel
+from training.customer_base import CustomerBase
+from training.models import Models
+from training.next_stage import NextStageModel
+from training.reference import Reference
+from training.value import Intervals, ValueModel
+
+FORMAT = 1
+MANIFEST, MODELS, CARD = "manifest.json", "models.json", "card.json"
+TREES = ("churn", "next_stage", "value")
+LARGEST_FILE = 256 * 1024 * 1024
+_NAME = re.compile(r"^[a-z_]+(\.lightgbm)?\.(json|txt)$")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded bundle.
+
+    ``as_of`` is where the training stood, ``data_cutoff`` the last event it saw, ``card`` what people read.
+    """
+
+    models: Models
+    model_version: str
+    as_of: datetime
+    data_cutoff: datetime
+    card: Mapping[str, Any]
+
+
+def save_bundle(
+    folder: Path, models: Models, as_of: datetime, data_cutoff: datetime, card: Mapping[str, Any]
+) -> Bundle:
+    """Write a bundle into a new folder and return it.
+
+    The folder is written beside its place and moved there whole.
+
+    Raises
+    ------
+    UsageError
+        The folder exists.
+    """
+    if folder.exists():
+        raise UsageError(f"{folder} exists; give another folder, or remove it")
+    files = {MODELS: _json(_models_json(models)), **_trees(models)}
+    version = _version(files)
+    files[CARD] = _json(card)
+    manifest = {
+        "format": FORMAT,
+        "model_version": version,
+        "as_of": as_of.isoformat(),
+        "data_cutoff": data_cutoff.isoformat(),
+        "files": {name: {"sha256": _hash(data), "bytes": len(data)} for name, data in sorted(files.items())},
+    }
+    draft = folder.with_name(f".{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    for name, data in {**files, MANIFEST: _json(manifest)}.items():
+        (draft / name).write_bytes(data)
+    draft.rename(folder)
+    return Bundle(models, version, as_of, data_cutoff, card)
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Load a bundle.
+
+    Raises
+    ------
+    UsageError
+        No folder there, or no bundle in it.
+    DataRefusedError
+        A file is missing, was changed, or is not what a bundle of this format holds.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise UsageError(
+            f"{folder} holds no bundle ({MANIFEST} is not there); give the folder that `stagecast train` wrote"
+        )
+    manifest = _parsed(folder, MANIFEST, _read(folder, MANIFEST))
+    if manifest.get("format") != FORMAT:
+        raise DataRefusedError(
+            f"{folder}: bundle format {manifest.get('format')!r}, this version reads {FORMAT}; train it again"
+        )
+    try:
+        entries = {str(name): (str(e["sha256"]), int(e["bytes"])) for name, e in manifest["files"].items()}
+        files = {name: _checked(folder, name, *entry) for name, entry in entries.items()}
+        data = _parsed(folder, MODELS, files[MODELS])
+        trees = {part: files.get(f"{part}.lightgbm.txt") for part in TREES}
+        models = _models(data, {part: None if text is None else text.decode() for part, text in trees.items()})
+        version = str(manifest["model_version"])
+        predicting = {name: content for name, content in files.items() if name != CARD}
+        if version != _version(predicting):
+            raise DataRefusedError(f"{folder}: the model version {version} is not that of the files; train it again")
+        return Bundle(
+            models,
+            version,
+            parse_instant(manifest["as_of"], MANIFEST),
+            parse_instant(manifest["data_cutoff"], MANIFEST),
+            _parsed(folder, CARD, files[CARD]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataRefusedError(f"{folder}: not a bundle of this format ({error!r}); train it again") from error
+
+
+def _models_json(models: Models) -> dict[str, Any]:
+    def part(value: Any) -> Any:
+        return None if value is None else value.to_json()
+
+    return {
+        "config": asdict(models.config),
+        "scheme": models.scheme.to_json(),
+        "catalog": {"parameters": dict(models.catalog.parameters), "features": list(models.catalog.names)},
+        "base": part(models.base),
+        "churn": models.churn.to_json(),
+        "next_stage": models.next_stage.to_json(),
+        "value": models.value.to_json(),
+        "conversion": models.conversion.to_json(),
+        "reference": models.reference.to_json(),
+        "spend_interval": part(models.spend_interval),
+        "value_interval": part(models.value_interval),
+    }
+
+
+def _trees(models: Models) -> dict[str, bytes]:
+    texts = {"churn": models.churn.trees, "next_stage": models.next_stage.trees, "value": models.value.trees}
+    return {f"{part}.lightgbm.txt": trees.text.encode() for part, trees in texts.items() if trees is not None}
+
+
+def _models(data: Mapping[str, Any], trees: Mapping[str, str | None]) -> Models:
+    config = TrainConfig(**data["config"])
+    catalog = standard(config.horizon_days).with_parameters(**data["catalog"]["parameters"])
+    if list(catalog.names) != data["catalog"]["features"]:
+        theirs = set(data["catalog"]["features"]) ^ set(catalog.names)
+        raise ValueError(f"trained on other features than this version computes: {sorted(theirs) or 'other order'}")
+    base, spend, value = data["base"], data["spend_interval"], data["value_interval"]
+    return Models(
+        config=config,
+        scheme=Scheme.from_json(data["scheme"]),
+        catalog=catalog,
+        base=None if base is None else CustomerBase.from_json(base),
+        churn=ChurnModel.from_json(data["churn"], trees["churn"]),
+        next_stage=NextStageModel.from_json(data["next_stage"], trees["next_stage"]),
+        value=ValueModel.from_json(data["value"], trees["value"]),
+        conversion=ConversionModel.from_json(data["conversion"]),
+        reference=Reference.from_json(data["reference"]),
+        spend_interval=None if spend is None else Intervals.from_json(spend),
+        value_interval=None if value is None else Intervals.from_json(value),
+    )
+
+
+def _json(data: Any) -> bytes:
+    # plain JSON only: a number that JSON does not know is a fault here, not at the reader's
+    return (json.dumps(data, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _version(files: Mapping[str, bytes]) -> str:
+    """Return twelve hex digits over the names and contents of what predicts."""
+    digest = hashlib.sha256()
+    for name, data in sorted(files.items()):
+        digest.update(f"{name}\0{len(data)}\0".encode())
+        digest.update(data)
+    return digest.hexdigest()[:12]
+
+
+def _read(folder: Path, name: str) -> bytes:
+    if not _NAME.match(name):
+        raise DataRefusedError(f"{folder}: '{name}' is no name of a file in a bundle")
+    path = folder / name
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise DataRefusedError(f"{path} is larger than a bundle's files can be ({LARGEST_FILE} bytes)")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataRefusedError(f"{path} cannot be read ({error.strerror}); copy the bundle again, whole") from error
+
+
+def _checked(folder: Path, name: str, sha256: str, size: int) -> bytes:
+    data = _read(folder, name)
+    if len(data) != size or _hash(data) != sha256:
+        raise DataRefusedError(
+            f"{folder / name} is not as it was written (sha256 {_hash(data)[:12]}..., expected {sha256[:12]}...); "
+            "copy the bundle again, or train it again"
+        )
+    return data
+
+
+def _parsed(folder: Path, name: str, data: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise DataRefusedError(f"{folder / name} is not JSON: {error}") from error
+    if not isinstance(parsed, dict):
+        raise DataRefusedError(f"{folder / name} holds a {type(parsed).__name__}, not an object")
+    return parsed

@@ -1,0 +1,146 @@
+"""How good a training is on a later period than it saw, against the baselines and the plain Markov chain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.clock import DAY, iso
+from training import baselines, metrics
+from training.models import Models, Predictions, predict
+from training.panel import Panel
+from training.value import Intervals
+
+Array = NDArray[np.float64]
+
+GAINS = (0.05, 0.10, 0.20, 0.30, 0.40, 0.50)
+
+
+@dataclass(frozen=True)
+class Later:
+    """What came within a horizon of a panel's as_of, one entry per row of its snapshot."""
+
+    orders: Array
+    spend: Array
+    stage: NDArray[np.int64]
+
+
+def evaluate(panel: Panel, models: Models, later: Later, intervals: Intervals | None) -> dict[str, Any]:
+    """Return the evaluation as JSON-ready values.
+
+    Parameters
+    ----------
+    panel, models
+        Of the earlier as_of; neither saw anything of ``later``.
+    intervals
+        90 % intervals of the spend that were learned before the later period, or None.
+    """
+    predicted = predict(models, panel.now.features, panel.now.stage)
+    buyers = predicted.buyers
+    inactive = later.orders[buyers] == 0
+    ours = predicted.p_inactive[buyers]
+    horizon = models.config.horizon_days
+    candidates = {
+        f"stagecast ({models.churn.method})": ("stagecast", ours),
+        **{baselines.LABELS[name]: (name, p) for name, p in baselines.fit_and_predict(panel, horizon).items()},
+    }
+    rows = [
+        {
+            "name": name,
+            "label": label,
+            "log_loss": metrics.log_loss(inactive, p),
+            "auc": _finite(metrics.auc(inactive, p)),
+            "brier": metrics.brier(inactive, p),
+            "calibration_error": metrics.calibration_error(inactive, p),
+            "lift_10": _finite(metrics.capture(inactive, p, 0.1) / 0.1),
+        }
+        for label, (name, p) in candidates.items()
+    ]
+    losses = [metrics.log_loss(inactive, p) for _, p in candidates.values()]
+    grade, sentence = _grade(losses[0], min(losses[1:], default=None))
+    return {
+        "as_of": iso(panel.as_of),
+        "until": iso(panel.as_of + horizon * DAY),
+        "customers": len(buyers),
+        "base_rate": float(inactive.mean()),
+        "models": rows,
+        "calibration": metrics.calibration(inactive, ours),
+        "gains": [
+            {"share_contacted": share, "share_of_churners": _finite(metrics.capture(inactive, ours, share))}
+            for share in GAINS
+        ],
+        "next_stage": _next_stage(panel, models, predicted, later),
+        "spend": _spend(panel, models, predicted, later),
+        "coverage": _coverage(predicted, later, intervals),
+        "grade": grade,
+        "grade_sentence": sentence,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _grade(ours: float, best: float | None) -> tuple[str, str]:
+    """Return a grade from A to D by the log loss against the best baseline's, with the sentence that says so."""
+    if best is None:
+        return "C", "No baseline could be fitted on this log, so there is nothing to compare with."
+    gain = 1.0 - ours / best
+    if gain >= 0.02:
+        return "A", f"Clearly better than every baseline: the log loss is {gain:.1%} below the best one's."
+    if gain >= 0.005:
+        return "B", f"Better than every baseline: the log loss is {gain:.1%} below the best one's."
+    if gain >= -0.005:
+        return "C", "As good as the best baseline, and no better: within half a per cent of its log loss."
+    return "D", f"No better than a simple method on this period: the log loss is {-gain:.1%} above the best baseline's."
+
+
+def _next_stage(panel: Panel, models: Models, predicted: Predictions, later: Later) -> list[dict[str, Any]]:
+    known = later.stage >= 0
+    return [
+        {
+            "name": name,
+            "label": label,
+            "log_loss": metrics.multiclass_log_loss(later.stage[known], p[known]),
+        }
+        for name, label, p in (
+            ("stagecast", "stagecast", predicted.p_stage),
+            ("markov", "Markov chain on stages", models.next_stage.chain[panel.now.stage]),
+        )
+    ]
+
+
+def _spend(panel: Panel, models: Models, predicted: Predictions, later: Later) -> list[dict[str, Any]] | None:
+    if models.value.mean_spend is None:
+        return None
+    buyers = predicted.buyers
+    actual = later.spend[buyers]
+    candidates = [("stagecast", "stagecast (blend)", predicted.expected_spend[buyers])]
+    each = None if models.base is None else models.base.spend_per_order(predicted.columns)
+    if each is not None:
+        candidates.append(("btyd", "customer base x Gamma-Gamma", predicted.columns["btyd_orders"] * each))
+    past = panel.now.features["spend"][buyers] / panel.now.features["T_days"][buyers] * models.config.horizon_days
+    candidates.append(("past_rate", "spend so far, carried on", past))
+    return [
+        {
+            "name": name,
+            "label": label,
+            "mae": float(np.abs(actual - p).mean()),
+            "rank_correlation": _finite(metrics.rank_correlation(actual, p)),
+            "predicted_total": float(p.sum()),
+            "actual_total": float(actual.sum()),
+        }
+        for name, label, p in candidates
+    ]
+
+
+def _coverage(predicted: Predictions, later: Later, intervals: Intervals | None) -> dict[str, float] | None:
+    if intervals is None:
+        return None
+    buyers = predicted.buyers
+    low, high = intervals.around(predicted.expected_spend[buyers])
+    actual = np.maximum(later.spend[buyers], 0.0)
+    return {"expected_spend": float(((actual >= low) & (actual <= high)).mean())}

@@ -1,0 +1,170 @@
+"""Reasons: what in a customer's past moves their risk, in the words of the catalogue.
+
+Each member of the pool says how much each of its columns adds to the log odds (LightGBM's contributions, coefficient
+times standardised column for the linear members); columns are gathered in families that mean one thing to a reader.
+An effect is told against the mean of customers in the same state (active with active), and the three families that push
+furthest in the direction in which this customer differs from them are the reasons.
+
+Source: Lundberg et al. (2020), "From local explanations to global understanding with explainable AI for trees".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.glm import LogisticModel
+from training.models import Models
+
+Array = NDArray[np.float64]
+
+MOST_REASONS = 3
+# Effects below this (log odds) are not worth a sentence.
+SMALLEST_EFFECT = 0.05
+# Buyers that the mean effects are taken over, about.
+SAMPLE = 5_000
+
+
+@dataclass(frozen=True)
+class Family:
+    """Columns that mean one thing to a reader: the feature that is shown and how columns are recognised."""
+
+    feature: str
+    starts: tuple[str, ...]
+
+
+FAMILIES = (
+    Family("refund_share", ("refund",)),
+    Family("orders_90d", ("orders_30d", "orders_90d", "orders_180d", "trend_orders")),
+    Family("spend_mean", ("spend", "monetary", "purchase_spend", "trend_spend")),
+    Family("activity_30d", ("activity",)),
+    Family("gap_mean", ("gap", "return_ratio", "rhythm")),
+    Family("T_days", ("T_days", "tenure")),
+    Family("orders", ("orders", "frequency", "order_rate")),
+    # everything that tells how long the silence is against what is usual, the customer-base models' own word included
+    Family("recency_days", ("",)),
+)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason: the feature shown, its value, what is usual, its effect on the log odds, and the sentence."""
+
+    feature: str
+    value: float
+    usual: float
+    effect: float
+    sentence: str
+
+
+def reasons(
+    models: Models, columns: Mapping[str, Array], stage: NDArray[np.int64], threads: int = 0
+) -> list[list[Reason]]:
+    """Return at most three reasons for each buyer, strongest first.
+
+    Parameters
+    ----------
+    columns
+        Columns of buyers, as :func:`training.panel.buyer_columns` makes them.
+    stage
+        Position of each row's stage in the scheme.
+    """
+    rows = len(stage)
+    if not rows:
+        return []
+    state = np.array([s.state for s in models.scheme.stages])[stage]
+    effects = total_effects(models, columns, threads)
+    for name, mean in models.reference.mean_effects.items():
+        effects[state == name] -= np.array(mean)
+    direction = np.where(effects.sum(axis=1) >= 0, 1.0, -1.0)
+    towards = effects * direction[:, None]
+    order = np.argsort(-towards, axis=1, kind="stable")[:, :MOST_REASONS]
+    shown = [np.nan_to_num(columns[family.feature], nan=0.0) for family in FAMILIES]
+    ids = models.scheme.ids
+    told = []
+    for row in range(rows):
+        usual = models.reference.usual[ids[stage[row]]]
+        mine = []
+        for k in order[row]:
+            if towards[row, k] < SMALLEST_EFFECT:
+                break
+            feature, value = FAMILIES[k].feature, float(shown[k][row])
+            compared = _usual(feature, columns, row, usual)
+            text = _sentence(feature, value, compared)
+            mine.append(Reason(feature, value, compared, float(effects[row, k]), text))
+        told.append(mine)
+    return told
+
+
+def mean_effects(
+    models: Models, columns: Mapping[str, Array], stage: NDArray[np.int64]
+) -> dict[str, tuple[float, ...]]:
+    """Return the mean effect of each family over the buyers in each state, from a few thousand of them."""
+    every = slice(None, None, max(1, len(stage) // SAMPLE))
+    state = np.array([s.state for s in models.scheme.stages])[stage[every]]
+    effects = total_effects(models, {name: values[every] for name, values in columns.items()})
+    return {str(name): tuple(effects[state == name].mean(axis=0).tolist()) for name in np.unique(state)}
+
+
+def _family(column: str) -> int:
+    return next(k for k, family in enumerate(FAMILIES) if column.startswith(family.starts))
+
+
+def total_effects(models: Models, columns: Mapping[str, Array], threads: int = 0) -> Array:
+    """Return what each family adds to the log odds, shape (rows, families), against each member's own base."""
+    churn = models.churn
+    effects = np.zeros((len(columns["orders"]), len(FAMILIES)))
+    for name, weight in churn.weights.items():
+        if name == "trees" and churn.trees is not None:
+            shares = churn.trees.contributions(columns, threads)[:, :-1]
+            for j, column in enumerate(churn.trees.columns):
+                effects[:, _family(column)] += weight * shares[:, j]
+        elif name in ("rfm", "splines"):
+            linear = churn.rfm if name == "rfm" else churn.splines
+            if linear is not None and linear.design.terms:
+                _add_linear(effects, linear, columns, weight)
+        else:
+            effects[:, _family("")] += weight * churn.margins(columns, threads)[name]
+    return effects
+
+
+def _add_linear(effects: Array, model: LogisticModel, columns: Mapping[str, Array], weight: float) -> None:
+    parts = model.design.matrix(columns) * model.weights
+    start = 0
+    for term in model.design.terms:
+        width = 1 + max(len(term.knots) - 2, 0) + int(term.indicator)
+        effects[:, _family(term.column)] += weight * parts[:, start : start + width].sum(axis=1)
+        start += width
+
+
+def _usual(feature: str, columns: Mapping[str, Array], row: int, usual: Mapping[str, float]) -> float:
+    """Return what the value is set against: the customer's own past where there is one, else the stage's median."""
+    own = {"recency_days": "rhythm_days", "orders_90d": "orders_prev_90d"}.get(feature)
+    return float(columns[own][row]) if own is not None else usual[feature]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.1f}"
+
+
+def _count(value: float, one: str, many: str) -> str:
+    return f"{_number(value)} {one if value == 1 else many}"
+
+
+def _sentence(feature: str, value: float, usual: float) -> str:
+    a, b = _number(value), _number(usual)
+    if feature == "gap_mean" and not value:
+        return "one order only, no rhythm yet"
+    return {
+        "recency_days": f"no order for {_count(value, 'day', 'days')}; the usual gap is {b}",
+        "orders": f"{_count(value, 'order', 'orders')} so far; {b} on this stage is usual",
+        "orders_90d": f"{_count(value, 'order', 'orders')} in the last 90 days, {b} in the 90 before",
+        "spend_mean": f"spends {a} an order; {b} is usual on this stage",
+        "activity_30d": f"{_count(value, 'visit', 'visits')} or other events in the last 30 days; {b} is usual",
+        "gap_mean": f"{a} days between orders on average; {b} is usual on this stage",
+        "T_days": f"first order {_count(value, 'day', 'days')} ago; {b} is usual on this stage",
+        "refund_share": f"{value:.0%} of the spend was given back; {usual:.0%} is usual",
+    }[feature]

@@ -1,0 +1,185 @@
+"""All models of one training together, and what they predict for the rows of a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.catalog import Catalog
+from features.stages import Scheme
+from training.churn import ChurnModel
+from training.config import TrainConfig
+from training.conversion import ConversionModel
+from training.customer_base import CustomerBase
+from training.next_stage import NextStageModel, stages_at_end
+from training.panel import buyer_columns
+from training.reference import Reference
+from training.value import Intervals, ValueModel
+
+Array = NDArray[np.float64]
+
+# An order further away than this is called none.
+LATEST_ORDER_DAYS = 1825.0
+# Log odds of a customer base that gives a purchase no chance; the time to the next order is then never.
+_NEVER = 1e-9
+
+
+@dataclass(frozen=True)
+class Models:
+    """Everything that scoring needs: what a bundle holds.
+
+    ``spend_interval`` and ``value_interval`` are None until outcomes after a date were seen.
+    """
+
+    config: TrainConfig
+    scheme: Scheme
+    catalog: Catalog
+    base: CustomerBase | None
+    churn: ChurnModel
+    next_stage: NextStageModel
+    value: ValueModel
+    conversion: ConversionModel
+    reference: Reference
+    spend_interval: Intervals | None
+    value_interval: Intervals | None
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the models say of each row; NaN is null.
+
+    ``p_inactive`` is null for prospects, ``p_convert`` for all others. ``p_stage`` has shape (rows, stages).
+    ``value_if_kept`` is the discounted value over the value horizon of a customer who does order within the horizon.
+    Money is null in a log without amounts.
+    """
+
+    columns: Mapping[str, Array]
+    buyers: NDArray[np.int64]
+    p_inactive: Array
+    p_convert: Array
+    p_alive: Array
+    p_stage: Array
+    expected_orders: Array
+    expected_spend: Array
+    clv: Array
+    value_if_kept: Array
+    days_to_order: Array
+
+
+def predict(models: Models, features: Mapping[str, Array], stage: NDArray[np.int64], threads: int = 0) -> Predictions:
+    """Return what the models say of the rows of a snapshot.
+
+    Parameters
+    ----------
+    features
+        Of the models' catalogue, one value per row.
+    stage
+        Position of each row's stage in the scheme.
+    threads
+        For LightGBM; 0 takes all cores, 1 is right for a few rows.
+    """
+    horizon = models.config.horizon_days
+    rows = len(stage)
+    buyers = np.flatnonzero(features["orders"] > 0)
+    others = np.flatnonzero(~(features["orders"] > 0))
+    null = np.full(rows, np.nan)
+    p_inactive, p_convert, p_alive, days_to_order = null.copy(), null.copy(), null.copy(), null.copy()
+    orders_if_any, spend_if_any, stretch = np.ones(rows), null.copy(), np.ones(rows)
+    given_purchase = models.next_stage.after_purchase[stage]
+    columns = buyer_columns(features, buyers, models.base, horizon)
+    if len(buyers):
+        p_inactive[buyers] = models.churn.probability(columns, threads)
+        given_purchase[buyers] = models.next_stage.given_purchase(columns, stage[buyers], threads)
+        orders_if_any[buyers] = models.value.orders_if_any(columns)
+        per_order = None if models.base is None else models.base.spend_per_order(columns)
+        spend = models.value.spend_if_any(columns, per_order, threads)
+        spend_if_any[buyers] = np.nan if spend is None else spend
+        stretch[buyers] = _stretch(models, columns)
+        days_to_order[buyers] = _days_to_order(models, columns, p_inactive[buyers])
+        if models.base is not None:
+            p_alive[buyers] = columns["btyd_alive"]
+    if len(others):
+        p_convert[others] = models.conversion.probability({name: v[others] for name, v in features.items()})
+        orders_if_any[others] = max(1.0, models.conversion.orders)
+        spend_if_any[others] = np.nan if models.value.mean_spend is None else max(0.0, models.conversion.spend)
+        stretch[others] = _stretch_of_new(models)
+        with np.errstate(divide="ignore"):
+            constant = horizon * np.log(0.5) / np.log(np.clip(1.0 - p_convert[others], 1e-12, 1 - 1e-12))
+        days_to_order[others] = np.where(constant <= LATEST_ORDER_DAYS, constant, np.nan)
+    p_purchase = np.where(np.isnan(p_inactive), p_convert, 1.0 - p_inactive)
+    kept = spend_if_any * stretch * models.config.margin
+    return Predictions(
+        columns=columns,
+        buyers=buyers,
+        p_inactive=p_inactive,
+        p_convert=p_convert,
+        p_alive=p_alive,
+        p_stage=stages_at_end(models.scheme, features, p_purchase, given_purchase, horizon),
+        expected_orders=p_purchase * orders_if_any,
+        expected_spend=p_purchase * spend_if_any,
+        clv=p_purchase * kept,
+        value_if_kept=kept,
+        days_to_order=days_to_order,
+    )
+
+
+def _stretch(models: Models, columns: Mapping[str, Array]) -> Array:
+    """Return discounted orders in the value horizon over orders in the horizon, by the customer base."""
+    config = models.config
+    if models.base is None:
+        return np.full(len(columns["orders"]), _flat_stretch(config))
+    ahead = models.base.discounted_orders(config.value_horizon_days, columns, config.annual_discount)
+    return np.asarray(np.maximum(ahead, _NEVER) / np.maximum(columns["btyd_orders"], _NEVER))
+
+
+def _flat_stretch(config: TrainConfig) -> float:
+    """Return the same for orders that come at a constant rate."""
+    years = config.value_horizon_days / 365.0
+    rate = np.log1p(config.annual_discount)
+    discounted = years if rate == 0 else float(-np.expm1(-rate * years) / rate)
+    return discounted * 365.0 / config.horizon_days
+
+
+def _stretch_of_new(models: Models) -> float:
+    """Return the same for customers whose first order lies in the horizon."""
+    config = models.config
+    if models.base is None:
+        return 1.0
+    model = models.base.models[0]
+    ahead, near = model.expected_orders_new(
+        np.array([config.value_horizon_days, config.horizon_days], dtype=np.float64)
+    )
+    middle = (1.0 + config.annual_discount) ** (-0.5 * config.value_horizon_days / 365.0)
+    return float((1.0 + ahead * middle) / (1.0 + near))
+
+
+def _days_to_order(models: Models, columns: Mapping[str, Array], p_inactive: Array) -> Array:
+    """Return the median of the days until the next order; NaN where an order within five years is likelier not.
+
+    The customer base gives the shape of P(no order within t), raised to the power that makes it meet the blended
+    probability at the horizon; so the date moves on with the silence.
+    """
+    horizon = models.config.horizon_days
+    log_at_horizon = np.log(np.clip(p_inactive, 1e-9, 1 - 1e-9))
+
+    def none_within(days: Array) -> Array:
+        if models.base is None:
+            return models.churn.rule.probability(columns["recency_days"], days)
+        x, t_x, T = columns["frequency"], columns["t_x_days"], columns["T_days"]
+        return models.base.models[0].p_none(days, x, t_x, T)
+
+    power = log_at_horizon / np.log(np.clip(none_within(np.full(len(p_inactive), float(horizon))), 1e-9, 1 - 1e-9))
+    low, high = np.zeros(len(p_inactive)), np.full(len(p_inactive), LATEST_ORDER_DAYS)
+
+    def still_none(days: Array) -> NDArray[np.bool_]:
+        return np.asarray(power * np.log(np.clip(none_within(days), 1e-12, 1.0)) > np.log(0.5))
+
+    never = still_none(high)
+    for _ in range(24):
+        middle = 0.5 * (low + high)
+        later = still_none(middle)
+        low, high = np.where(later, middle, low), np.where(later, high, middle)
+    return np.where(never, np.nan, 0.5 * (low + high))

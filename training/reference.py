@@ -1,0 +1,147 @@
+"""What is usual in the shop at the training's as_of: against this a single customer's numbers are set.
+
+Kept in the bundle, so that a customer gets the same percentile, quintile and reason alone in a request as in a batch
+of millions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+USUAL = (
+    "recency_days",
+    "orders",
+    "spend_mean",
+    "T_days",
+    "orders_90d",
+    "orders_prev_90d",
+    "activity_30d",
+    "gap_mean",
+    "rhythm_days",
+    "refund_share",
+)
+_QUINTILES = np.array([0.2, 0.4, 0.6, 0.8])
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Distributions of the customers at the training's as_of.
+
+    Parameters
+    ----------
+    churn_quantiles
+        Churn probability of the active at 0, 1, ..., 100 %; empty without active customers.
+    cuts
+        For ``recency_days``, ``orders`` and ``spend``: the four values that cut the buyers in fifths.
+    usual
+        Stage id -> feature -> median on that stage.
+    mean_effects
+        State -> mean effect of each family of reasons (:mod:`training.explain`) over the buyers in that state.
+    """
+
+    churn_quantiles: tuple[float, ...]
+    cuts: Mapping[str, tuple[float, ...]]
+    usual: Mapping[str, Mapping[str, float]]
+    mean_effects: Mapping[str, tuple[float, ...]]
+
+    def percentile(self, churn_probability: Array) -> Array:
+        """Return the share of the active at the training whose risk was not higher, 0 to 100."""
+        grid = np.array(self.churn_quantiles)
+        if not len(grid):
+            return np.full(len(churn_probability), 50.0)
+        below = np.searchsorted(grid, churn_probability, side="right")
+        left = np.clip(below - 1, 0, len(grid) - 1)
+        right = np.clip(below, 0, len(grid) - 1)
+        width = grid[right] - grid[left]
+        part = np.where(width > 0, (churn_probability - grid[left]) / np.where(width > 0, width, 1.0), 0.0)
+        return np.asarray(np.where(below == 0, 0.0, np.clip(left + part, 0.0, 100.0)))
+
+    def quintile(self, name: str, values: Array) -> NDArray[np.int64]:
+        """Return 1 to 5; 5 is best (most recent, most orders, most spend)."""
+        fifth = 1 + np.searchsorted(
+            np.array(self.cuts[name]), values, side="left" if name == "recency_days" else "right"
+        )
+        return np.asarray(6 - fifth if name == "recency_days" else fifth, dtype=np.int64)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "churn_quantiles": list(self.churn_quantiles),
+            "cuts": {name: list(values) for name, values in self.cuts.items()},
+            "usual": {stage: dict(values) for stage, values in self.usual.items()},
+            "mean_effects": {state: list(values) for state, values in self.mean_effects.items()},
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Reference:
+        return cls(
+            tuple(data["churn_quantiles"]),
+            {name: tuple(values) for name, values in data["cuts"].items()},
+            {stage: dict(values) for stage, values in data["usual"].items()},
+            {state: tuple(values) for state, values in data["mean_effects"].items()},
+        )
+
+
+EMPTY = Reference((), {}, {}, {})
+"""Before any customer was looked at."""
+
+
+def learn_reference(
+    features: Mapping[str, Array],
+    stage: NDArray[np.int64],
+    stages: tuple[str, ...],
+    active: NDArray[np.bool_],
+    p_inactive: Array,
+) -> Reference:
+    """Return the reference of a snapshot, yet without effects; ``p_inactive`` is null (NaN) for prospects."""
+    buyers = features["orders"] > 0
+    risks = p_inactive[active]
+    quantiles = np.quantile(risks, np.linspace(0, 1, 101)) if len(risks) else np.zeros(0)
+    cuts = {}
+    for name in ("recency_days", "orders", "spend"):
+        values = features[name][buyers]
+        values = values[np.isfinite(values)]
+        cuts[name] = tuple(float(v) for v in np.quantile(values, _QUINTILES)) if len(values) else (0.0,) * 4
+    usual = {}
+    for position, stage_id in enumerate(stages):
+        on_stage = stage == position
+        usual[stage_id] = {name: _median(features[name][on_stage]) for name in USUAL}
+    return Reference(tuple(float(q) for q in quantiles), cuts, usual, {})
+
+
+def _median(values: Array) -> float:
+    seen = values[np.isfinite(values)]
+    return float(np.median(seen)) if len(seen) else 0.0
+
+
+# Quintiles of recency and of frequency -> the group; the usual ten, read from top to bottom.
+_SEGMENTS = (
+    ("champions", (5, 5), (4, 5)),
+    ("loyal customers", (3, 4), (4, 5)),
+    ("potential loyalists", (4, 5), (2, 3)),
+    ("new customers", (5, 5), (1, 1)),
+    ("promising", (4, 4), (1, 1)),
+    ("need attention", (3, 3), (3, 3)),
+    ("about to sleep", (3, 3), (1, 2)),
+    ("cannot lose them", (1, 2), (5, 5)),
+    ("at risk", (1, 2), (3, 4)),
+    ("hibernating", (1, 2), (1, 2)),
+)
+
+
+def rfm_segment(recency: int, frequency: int) -> str:
+    """Return the group that quintiles of recency and frequency (1 to 5, 5 is best) belong to.
+
+    >>> rfm_segment(5, 4), rfm_segment(1, 1)
+    ('champions', 'hibernating')
+    """
+    for name, (r_low, r_high), (f_low, f_high) in _SEGMENTS:
+        if r_low <= recency <= r_high and f_low <= frequency <= f_high:
+            return name
+    return "hibernating"
