@@ -1,0 +1,448 @@
+"""The report of a run: one file that fetches nothing, says what it does not know, and is the same each time."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from serving import contract
+from serving.report import render_report, write_report
+from tests.serving import published
+
+AS_OF = datetime(1998, 7, 1, tzinfo=UTC)
+STAGES = published.STAGES
+STATE_OF = np.array([published.STATE_OF.get(stage, "active") for stage in STAGES])
+ACTIVE = tuple(stage for stage, state in zip(STAGES, STATE_OF, strict=True) if state == "active")
+MONEY = (
+    "monetary",
+    "spend",
+    "value_at_risk",
+    *(f"{x}{end}" for x in ("expected_spend", "clv") for end in ("", "_low", "_high")),
+)
+SEGMENTS = np.array(["hibernating", "loyal customers", "champions", "at risk", "new customers", "needs attention"])
+SCRIPT = "<script>alert(1)</script>"
+REASONS = [
+    {"feature": name, "value": 2.7, "usual": 1.0, "effect": 0.8, "sentence": sentence}
+    for name, sentence in (
+        ("overdue_ratio", "Silent 2.7 times as long as usual."),
+        ("spend_90d", "Spent nothing in 90 days, where 41 is usual."),
+        ("orders", "3 orders so far, where 5 are usual."),
+    )
+]
+
+
+def made_scores(customers: int, *, stages: tuple[str, ...] = STAGES, seed: int = 3) -> pa.Table:
+    """Return scores as a shop would have them: most bought once, a few spend most."""
+    rng = np.random.default_rng(seed)
+    chances = np.array([0.0, 0.05, 0.16, 0.06, 0.13, 0.38, 0.2, 0.02]) * np.isin(STAGES, stages)
+    place = rng.choice(len(STAGES), customers, p=chances / chances.sum())
+    stage, state = np.array(STAGES)[place], STATE_OF[place]
+    active = state == "active"
+    leaving = np.array([0.9, 0.55, 0.38, 0.2, 0.66, 0.93, 0.98, 0.5])[place]
+    p_inactive = rng.beta(9 * leaving, 9 * (1 - leaving))
+    usual = np.array([200, 40, 45, 30, 150, 320, 460, 25])[place]
+    orders = np.where(stage == "new", 1, 1 + rng.geometric(0.3, customers) * np.where(stage == "loyal", 3, 1))
+    recency = np.floor(rng.gamma(4, usual / 4))
+    spend = np.round(orders * rng.lognormal(3.3, 0.7, customers), 2)
+    clv = spend * rng.lognormal(-0.6, 0.4, customers) * (1.05 - p_inactive)
+    expected = clv * 0.3
+    reachable = np.array(
+        [[0.3 + 2 * (to == one.id) if to in one.next else 0.0 for to in STAGES] for one in published.retail().stages]
+    )
+    p_stage = rng.gamma(reachable[place] + 1e-9)
+    p_stage /= p_stage.sum(axis=1, keepdims=True)
+    day = np.datetime64(AS_OF.replace(tzinfo=None), "us")
+    columns: dict[str, Any] = {
+        "customer_id": [f"{number:05d}" for number in range(1, customers + 1)],
+        "as_of": np.full(customers, day),
+        "horizon_days": np.full(customers, 90),
+        "data_cutoff": np.full(customers, day - np.timedelta64(1, "D")),
+        "model_version": np.full(customers, "3f9c2b"),
+        "method": np.full(customers, "blend"),
+        "low_data": np.zeros(customers, dtype=bool),
+        "state": state,
+        "stage": stage,
+        "stage_since": day - recency.astype("timedelta64[D]"),
+        "stage_rule": np.full(customers, "overdue_ratio 2.7 is above 1.9 (at_risk_ratio)"),
+        "next_stage": np.array(STAGES)[p_stage.argmax(axis=1)],
+        **{f"p_stage_{name}": p_stage[:, code] for code, name in enumerate(STAGES)},
+        "p_inactive": p_inactive,
+        "churn_probability": np.where(active, p_inactive, np.nan),
+        "churn_percentile": np.where(active, 100 * p_inactive, np.nan),
+        "churn_band": np.where(active, np.array(["low", "medium", "high"])[np.digitize(p_inactive, [0.4, 0.7])], None),
+        "p_return": np.where(state == "lapsed", 1 - p_inactive, np.nan),
+        "p_convert": np.full(customers, np.nan),
+        "p_alive": 1 - 0.8 * p_inactive,
+        "expected_orders": 1.4 * (1 - p_inactive),
+        "next_order_date": np.where(p_inactive < 0.5, day.astype("datetime64[D]") + 40, np.datetime64("NaT")),
+        **{f"expected_spend{end}": expected * by for end, by in (("", 1), ("_low", 0.3), ("_high", 2.1))},
+        **{f"clv{end}": clv * by for end, by in (("", 1), ("_low", 0.4), ("_high", 1.9))},
+        "value_at_risk": np.where(active, p_inactive * clv / (1.05 - p_inactive), np.nan),
+        "recency_days": recency,
+        "tenure_days": recency + 60.0 * orders,
+        "frequency": orders - 1,
+        "monetary": np.where(orders > 1, spend / orders, np.nan),
+        "orders": orders,
+        "spend": spend,
+        "rfm": np.full(customers, "543"),
+        "rfm_segment": SEGMENTS[rng.choice(6, customers, p=[0.4, 0.1, 0.08, 0.16, 0.06, 0.2])],
+        "reasons": [REASONS] * customers,
+        "action": np.full(customers, "A reminder now, a better offer if it stays silent; the most valuable first."),
+    }
+    fields = contract.schema(STAGES)
+    arrays = [
+        pa.array(columns[f.name], pa.timestamp("us")).cast(f.type)
+        if f.type == contract.INSTANT
+        else pa.array(columns[f.name], f.type, from_pandas=True)
+        for f in fields
+    ]
+    return pa.Table.from_arrays(arrays, schema=fields)
+
+
+def replaced(scores: pa.Table, **columns: Any) -> pa.Table:
+    """Return the scores with these columns anew; ``None`` makes a column null."""
+    for name, values in columns.items():
+        place, field = scores.schema.get_field_index(name), scores.schema.field(name)
+        new = pa.nulls(len(scores), field.type) if values is None else pa.array(values, field.type)
+        scores = scores.set_column(place, field, new)
+    return scores
+
+
+def a_model(name: str, label: str, *measures: float) -> dict[str, Any]:
+    keys = ("log_loss", "auc", "brier", "calibration_error", "lift_10")
+    return {"name": name, "label": label, **dict(zip(keys, measures, strict=False))}
+
+
+def made_evaluation(**given: Any) -> dict[str, Any]:
+    """Return a test on a past date; ``given`` replaces parts."""
+    shares = np.linspace(0.05, 1, 20)
+    spend = {"stagecast": ("stagecast (blend)", 12.31, 0.412, 211_400.0), "btyd": ("BG/NBD", 13.02, 0.398, 243_700.0)}
+    return {
+        "as_of": "1998-04-02",
+        "until": "1998-07-01",
+        "customers": 23_570,
+        "base_rate": 0.86,
+        "models": [
+            a_model("stagecast", "stagecast (blend)", 0.2962, 0.842, 0.0897, 0.008, 1.16),
+            a_model("recency", "Days since the last order", 0.3405, 0.783, 0.1021, 0.011, 1.14),
+            a_model("bg_nbd", "BG/NBD", 0.3127, 0.826, 0.0954, 0.031, 1.15),
+            a_model("rfm_logistic", "Logistic regression on RFM", 0.3011, 0.838, 0.0911, 0.007, 1.15),
+        ],
+        "calibration": [{"predicted": p, "observed": 0.97 * p, "customers": 2357} for p in np.linspace(0.28, 1, 10)],
+        "gains": [{"share_contacted": x, "share_of_churners": 1 - (1 - x) ** 1.25} for x in shares],
+        "next_stage": [a_model("stagecast", "stagecast", 0.4411), a_model("markov", "Markov chain", 0.5127)],
+        "spend": [
+            {
+                "name": name,
+                "label": label,
+                "mae": mae,
+                "rank_correlation": rank,
+                "predicted_total": total,
+                "actual_total": 218_900.0,
+            }
+            for name, (label, mae, rank, total) in spend.items()
+        ],
+        "coverage": {"expected_spend": 0.91},
+        "grade": "B",
+        "grade_sentence": "Better than every simple method on the same past date.",
+    } | given
+
+
+def made_summary(**given: Any) -> dict[str, Any]:
+    """Return what a run says of itself; ``given`` replaces parts."""
+    scheme = published.retail()
+    return {
+        "title": "CDNOW: customers and what to do about them",
+        "as_of": "1998-07-01",
+        "horizon_days": 90,
+        "value_horizon_days": 365,
+        "data_cutoff": "1998-06-30T00:00:00Z",
+        "model_version": "3f9c2b",
+        "method": "blend",
+        "method_note": "A blend of a customer-base model, two regressions and gradient-boosted trees.",
+        "log": {
+            "rows_in": 69_659,
+            "rows_loaded": 69_398,
+            "rows_rejected": 6,
+            "rows_duplicate": 255,
+            "customers": 23_570,
+            "first_event": "1997-01-01T00:00:00Z",
+            "last_event": "1998-06-30T00:00:00Z",
+            "one_time_buyers": 12_054,
+            "rejected_by_reason": {"amount is not a number": 4, "timestamp is missing": 2},
+            "warnings": ["80 purchases have an amount of 0."],
+            "event_types": {"purchase": 69_398},
+        },
+        "scheme": {
+            "id": scheme.id,
+            "title": dict(scheme.title),
+            "stages": [
+                {
+                    "id": one.id,
+                    "title": dict(one.title),
+                    "meaning": dict(one.meaning),
+                    "action": dict(one.action),
+                    "state": one.state,
+                    "rule": [f"{c.feature} {c.operator} {c.bound}" for c in one.rule],
+                }
+                for one in scheme.stages
+            ],
+            "thresholds": THRESHOLDS,
+        },
+        "evaluation": made_evaluation(),
+        "blend": {
+            "weights": {"btyd": 0.22, "rfm": 0.28, "splines": 0.25, "trees": 0.25},
+            "level": 0.0,
+            "dates": [{"as_of": "1998-04-02", "customers": 23_570, "inactive": 0.86}],
+        },
+        "notes": ["The last 90 days were kept for the test, then learned from as well."],
+        "next_steps": ["stagecast serve", "stagecast plan --budget 500"],
+    } | given
+
+
+THRESHOLDS = {
+    "shop_gap_days": 62.5,
+    "at_risk_ratio": 1.78,
+    "sleeping_ratio": 3.8,
+    "lost_after_days": None,
+    "loyal_orders": 5,
+    "loyal_spend": 173.16,
+}
+
+
+class Read(HTMLParser):
+    """What a reader sees, and what a browser would fetch; every tag must be closed in order."""
+
+    VOID = frozenset({"meta"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.words.append(data)
+
+    def values(self, name: str) -> list[str]:
+        return [attributes[name] or "" for _, attributes in self.tags if name in attributes]
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+def read(scores: pa.Table, **given: Any) -> Read:
+    return Read(render_report(made_summary(**given), scores))
+
+
+@pytest.fixture(scope="module")
+def scores() -> pa.Table:
+    return made_scores(2_000)
+
+
+@pytest.fixture(scope="module")
+def html(scores) -> str:
+    return render_report(made_summary(), scores)
+
+
+def test_nothing_is_fetched_and_no_script_runs(html):
+    page = Read(html)
+    assert {tag for tag, _ in page.tags} & {
+        "script",
+        "link",
+        "img",
+        "image",
+        "iframe",
+        "object",
+        "embed",
+        "base",
+    } == set()
+    assert all(link.startswith("#") for name in ("href", "src", "xlink:href", "action") for link in page.values(name))
+    assert [name for _, attributes in page.tags for name in attributes if name.startswith("on")] == []
+    assert set(re.findall(r"https?://[^/\s\"']+", html)) <= {"http://www.w3.org"}
+    assert "@import" not in html
+    assert [target for target in re.findall(r"url\(([^)]*)\)", html) if not target.startswith("#")] == []
+
+
+def test_the_contents_lead_to_every_section_and_ids_are_unique(html):
+    page = Read(html)
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+    assert {link.removeprefix("#") for link in page.values("href")} <= set(ids)
+    sections = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
+    assert sections == ["facts", "first", "stages", "risk", "quality", "log", "made", "next"]
+
+
+def test_every_chart_says_in_words_what_it_shows_and_has_its_numbers_in_a_table(html):
+    page = Read(html)
+    charts = [attributes for tag, attributes in page.tags if tag == "svg" and "role" in attributes]
+    assert len(charts) == 5
+    assert all(chart["role"] == "img" and len(chart["aria-label"] or "") > 20 for chart in charts)
+    # the table of the stages stands open below its chart; the other four unfold
+    assert html.count("<summary>The numbers</summary>") == 4
+
+
+def test_the_colours_of_the_charts_all_follow_the_theme(html):
+    drawn = "".join(re.findall(r"<svg role=.*?</svg>", html, re.DOTALL))
+    colours = set(re.findall(r'(?:fill|stroke)="(#[0-9a-f]{3,6}|[a-z]+)"', drawn)) - {"none", "transparent"}
+    assert colours
+    assert [colour for colour in colours if f'[fill="{colour}"]' not in html] == []
+
+
+def test_hostile_texts_are_shown_and_not_run(scores):
+    some = scores.slice(0, 50)
+    ids = [*published.HOSTILE_IDS, *some["customer_id"].to_pylist()[len(published.HOSTILE_IDS) :]]
+    hostile = replaced(
+        some,
+        customer_id=ids,
+        state=["active"] * 50,
+        stage=["at_risk"] * 50,
+        value_at_risk=[1e6 - n for n in range(50)],
+        rfm_segment=[SCRIPT] * 50,
+        reasons=[[REASONS[0] | {"sentence": SCRIPT}]] * 50,
+        action=[SCRIPT] * 50,
+    )
+    given = made_summary()
+    given["scheme"]["stages"][4]["title"] = {"en": f"{SCRIPT}\"'&"}
+    log = given["log"] | {"rejected_by_reason": {SCRIPT: 1}, "event_types": {SCRIPT: 2}, "warnings": [SCRIPT]}
+    html = render_report(given | {"log": log, "title": SCRIPT, "model_version": SCRIPT, "notes": [SCRIPT]}, hostile)
+    page = Read(html)
+    assert "<script" not in html
+    assert all(name in page.words for name in published.HOSTILE_IDS)
+    assert page.text.count(SCRIPT) > 40
+
+
+def test_the_same_input_gives_the_same_bytes_however_the_table_is_cut(scores, html, tmp_path):
+    pieces = pa.concat_tables([scores.slice(0, 700), scores.slice(700, 1), scores.slice(701)])
+    write_report(tmp_path / "report.html", made_summary(), pieces)
+    assert (tmp_path / "report.html").read_bytes() == html.encode()
+
+
+def test_the_headline_adds_up_and_the_few_who_hold_most_are_counted():
+    four = replaced(
+        made_scores(5, stages=ACTIVE),
+        value_at_risk=[10.0, 600.0, 250.0, 100.0, 40.0],
+        churn_probability=[0.1, 0.9, 0.8, 0.5, 0.9],
+        churn_band=["low", "high", "high", "medium", "high"],
+        expected_spend=[100.0, 200.0, 300.0, 400.0, 500.0],
+        expected_orders=[1.0, 2.0, 3.0, 4.0, 10.4],
+    )
+    text = read(four).text
+    assert "3 of 5 active customers (60%) are at high risk" in text
+    # 600 + 250 of 1,000 are the first 80 %
+    assert "2 of the active (40%) hold 80% of the value at risk" in text
+    for tile in ("Value at risk 1,000", "Expected spend 1,500", "Expected orders 20", "Customers 5 "):
+        assert tile in text
+
+
+def test_the_first_twenty_are_those_with_most_value_at_risk_ties_by_id():
+    value = [5.0] * 30
+    value[17], value[23] = 9.0, 7.0
+    page = read(replaced(made_scores(30, stages=ACTIVE), value_at_risk=value))
+    shown = [word for word in page.words if re.fullmatch(r"0\d{4}", word)]
+    assert shown == ["00018", "00024", *(f"{n:05d}" for n in range(1, 21) if n != 18)][:20]
+
+
+def test_where_each_stage_goes_is_the_mean_of_its_customers():
+    chances = {f"p_stage_{name}": [0.0, 0.0] for name in STAGES}
+    chances |= {"p_stage_new": [0.5, 0.0], "p_stage_repeat": [0.5, 0.3], "p_stage_at_risk": [0.0, 0.7]}
+    html = render_report(made_summary(), replaced(made_scores(2, stages=("new",)), **chances))
+    matrix = html[html.index('<table class="matrix">') :].split("</table>")[0]
+    assert re.findall(r">(\d+%|·)</td>", matrix) == ["25%", "40%", "35%"]
+
+
+def test_the_best_of_each_measure_is_marked(html):
+    best = re.findall(r"best: </span>([^<]*)<", html)
+    assert best == ["0.2962", "0.842", "0.0897", "1.16", "0.007", "0.4411", "12.31", "0.412", "97%"]
+    assert "log loss is 1.6% below that of the next best (Logistic regression on RFM)" in Read(html).text
+
+
+def test_a_simple_method_that_does_better_is_named(scores):
+    models = [a_model("stagecast", "stagecast", 0.40), a_model("recency", "Days since the last order", 0.38)]
+    text = read(scores, evaluation=made_evaluation(models=models)).text
+    assert "On this log Days since the last order does as well or better: its log loss is 5.3% below ours." in text
+
+
+def test_what_was_not_measured_is_said(scores):
+    page = read(scores, evaluation=None, blend=None, method="btyd")
+    assert "Not measured: the log is too small" in page.text
+    assert "No blend was trained: the method is the customer-base model alone." in page.text
+    assert "Log loss lower is better" not in page.text
+
+
+@pytest.mark.parametrize("part", sorted(made_evaluation()))
+def test_any_part_of_the_evaluation_may_be_missing(scores, part):
+    for evaluation in (made_evaluation(**{part: None}), {k: v for k, v in made_evaluation().items() if k != part}):
+        assert_no_leftovers(read(scores.slice(0, 20), evaluation=evaluation))
+
+
+def assert_no_leftovers(page: Read) -> None:
+    assert re.findall(r"\b(nan|NaN|None|inf|Undefined)\b", page.text) == []
+
+
+def test_without_amounts_money_is_left_out_and_the_reason_given(scores):
+    bare = replaced(scores, **dict.fromkeys(MONEY))
+    page = read(bare, evaluation=made_evaluation(spend=None, coverage=None))
+    assert "The log has no amounts" in page.text
+    for column in ("Value at risk", "Expected spend", "Spent so far", "spent, and on"):
+        assert column not in page.text
+    at_stake = np.nan_to_num(bare["churn_probability"].to_numpy() * bare["orders"].to_numpy())
+    shown = [word for word in page.words if re.fullmatch(r"0\d{4}", word)]
+    assert shown[:3] == [bare["customer_id"][int(row)].as_py() for row in np.argsort(-at_stake)[:3]]
+    assert_no_leftovers(page)
+
+
+def test_with_nobody_active_no_churn_is_shown():
+    page = read(made_scores(40, stages=("sleeping", "lost")))
+    assert "Nobody is active on 1998-07-01, so nobody can leave" in page.text
+    assert "so there is no churn risk to show" in page.text
+    assert_no_leftovers(page)
+
+
+@pytest.mark.parametrize("customers", [0, 1])
+def test_hardly_anybody_is_no_obstacle(customers):
+    page = read(made_scores(customers, stages=("new",)))
+    assert f"Customers {customers} " in page.text
+    assert_no_leftovers(page)
+
+
+def test_a_small_log_is_called_a_first_guess(scores):
+    text = read(replaced(scores, low_data=[True] * len(scores)), method_note="Made by BG/NBD.").text
+    assert "The log is small: take these numbers as a first guess. Made by BG/NBD." in text
+
+
+@pytest.mark.parametrize(("days", "said"), [(None, "Lost: nobody yet"), (730.0, "Lost: silent for more than 730 days")])
+def test_thresholds_stand_in_words(scores, days, said):
+    scheme = made_summary()["scheme"] | {"thresholds": THRESHOLDS | {"lost_after_days": days, "extra_ratio": 2.0}}
+    text = read(scores, scheme=scheme).text
+    assert said in text
+    assert "At risk: silent more than 1.78 times as long as is usual" in text
+    assert "Extra ratio: 2" in text
+
+
+def test_the_file_does_not_grow_with_the_customers(html):
+    many = made_scores(25_000)
+    started = time.perf_counter()
+    report = render_report(made_summary(), many)
+    assert time.perf_counter() - started < 5
+    assert len(report.encode()) < 1.1 * len(html.encode()) < 400_000
