@@ -5,6 +5,7 @@ The only place that reads the environment.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -135,3 +136,9 @@ def load_settings(**given: Any) -> Settings:
     except ValidationError as error:
         complaints = [_complaint(dict(item), chosen) for item in error.errors()]
         raise UsageError("; ".join(complaints)) from None
+
+
+def keep_mlflow_quiet() -> None:
+    """Tell MLflow, before it is imported, to send nothing about its use to anybody and to draw no progress bars."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

@@ -6,6 +6,7 @@ swapped or missing columns cannot pass.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +32,15 @@ COMMON = {
 }
 
 
+def all_but_one() -> int:
+    """Return the number of threads for work on many rows: every core but one.
+
+    LightGBM waits for its slowest thread after each step; where another program holds one of the cores, each of some
+    thousand waits lasts a time slice, and a training that takes a second takes minutes.
+    """
+    return max(1, len(os.sched_getaffinity(0)) - 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 2) - 1)
+
+
 @dataclass(frozen=True)
 class Boosted:
     """A boosted ensemble as LightGBM's text, with the names of its columns in order."""
@@ -47,7 +57,7 @@ class Boosted:
 
     def raw(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
         """Return the raw scores (log odds, log means, or one column per class)."""
-        result = self.booster.predict(self.matrix(columns), raw_score=True, num_threads=threads)
+        result = self.booster.predict(self.matrix(columns), raw_score=True, num_threads=threads or all_but_one())
         return np.asarray(result, dtype=np.float64)
 
     def contributions(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
@@ -55,7 +65,7 @@ class Boosted:
 
         Source: Lundberg et al. (2020), "From local explanations to global understanding with explainable AI for trees".
         """
-        result = self.booster.predict(self.matrix(columns), pred_contrib=True, num_threads=threads)
+        result = self.booster.predict(self.matrix(columns), pred_contrib=True, num_threads=threads or all_but_one())
         return np.asarray(result, dtype=np.float64)
 
 
@@ -92,6 +102,7 @@ def fit(
         **COMMON,
         "objective": objective,
         "seed": seed,
+        "num_threads": all_but_one(),
         "min_data_in_leaf": int(np.clip(rows / 250, 10, 400)),
         **parameters,
     }

@@ -89,11 +89,11 @@ def fetch_bundle(tracking_uri: str, model: str) -> Path:
 
 
 def _client(tracking_uri: str) -> MlflowClient:
+    from mlflow import MlflowClient
+
     # its migrations speak at every new file; what matters comes as an exception
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    from mlflow import MlflowClient
-
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
 

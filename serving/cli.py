@@ -1,0 +1,305 @@
+"""The command line: ``stagecast``. Each command reads its options, calls one function, and prints what came of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from features.catalog import standard
+from features.clock import iso, parse_span_days
+from features.demo import cdnow_log
+from features.errors import StagecastError, UsageError
+from features.events import EventLog, summary_lines
+from serving import pipeline, terminal
+from serving.console import steps
+from serving.options import as_of_option, common, learning, open_log, reading, standing, train_config
+from serving.settings import Settings, keep_mlflow_quiet, load_settings
+from training.bundle import Bundle
+from training.config import TrainConfig
+
+DEMO_FOLDER = Path("stagecast-demo")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="stagecast")
+def cli() -> None:
+    """Churn, lifecycle stage and customer value from a log of events."""
+
+
+def _show(lines: Sequence[str]) -> None:
+    for line in lines:
+        click.echo(line)
+
+
+def _tracker(
+    options: dict[str, Any], register: str | None = None
+) -> Callable[[Bundle, Path, Path | None], None] | None:
+    """Return what logs a training to MLflow, or None where it is not wanted."""
+    if not options["track"]:
+        return None
+    uri = load_settings(tracking_uri=options["tracking_uri"]).tracking_uri
+    keep_mlflow_quiet()
+
+    def track(bundle: Bundle, folder: Path, report: Path | None) -> None:
+        from training.tracking import log_training
+
+        try:
+            log_training(uri, bundle, folder, report, register)
+        except UsageError as error:
+            if register is not None or options["tracking_uri"] is not None:
+                raise
+            # nobody asked for this store by name: the run stands without it
+            click.echo(f"warning: not tracked: {error}", err=True)
+
+    return track
+
+
+def _publish(settings: Settings, scores: Any, model: Path, scheme: Any) -> None:
+    from serving.store import Store
+
+    store = Store.open(settings.store)
+    try:
+        store.publish(scores, model_path=str(model.resolve()), scheme=scheme)
+    finally:
+        store.close()
+
+
+def _run(
+    log: EventLog, out: Path, config: TrainConfig, options: dict[str, Any], next_steps: Sequence[str]
+) -> pipeline.Run:
+    with steps(pipeline.RUN_STEPS) as say:
+        done = pipeline.run(
+            log,
+            out,
+            config,
+            as_of=options["as_of"],
+            force=options["force"],
+            next_steps=next_steps,
+            say=say,
+            track=_tracker(options),
+        )
+        if options["publish"]:
+            say("publishing")
+            _publish(options["settings"], done.scores, out / pipeline.MODEL, done.bundle.models.scheme)
+    return done
+
+
+@cli.command()
+@click.option("--out", type=click.Path(path_type=Path), default=DEMO_FOLDER, show_default=True)
+@common
+def demo(out: Path, as_json: bool) -> None:
+    """The main job on the CDNOW log of the lifetimes package, and where to look next."""
+    next_steps = [
+        "stagecast serve                      the ranked list at http://127.0.0.1:8000, the API at /docs",
+        "jupyter lab notebooks/               the same in a notebook (notebooks/quickstart.ipynb)",
+        "mlflow ui --backend-store-uri sqlite:///mlflow.db    this training among others",
+        "stagecast run YOUR.csv --out DIR     the same on your own log",
+    ]
+    options = {
+        "as_of": None,
+        "force": True,
+        "publish": True,
+        "settings": load_settings(),
+        "track": True,
+        "tracking_uri": None,
+    }
+    with cdnow_log() as log:
+        done = _run(log, out, TrainConfig(), options, next_steps)
+    if as_json:
+        click.echo(json.dumps(done.summary, ensure_ascii=False))
+        return
+    _show([*terminal.run_lines(done), "", "Next:", *(f"  {line}" for line in next_steps)])
+
+
+@cli.command()
+@reading
+@standing
+@learning
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write; it must be new or empty.")
+@click.option("--publish", is_flag=True, help="Write the scores to the store that `serve` reads.")
+@click.option("--store", metavar="URL", help="The store; default ./stagecast.db (or STAGECAST_STORE).")
+@click.option("--force", is_flag=True, help="Replace the run that --out holds.")
+@common
+def run(as_json: bool, **options: Any) -> None:
+    """Check, train, score and report in one go."""
+    config, as_of = train_config(options), as_of_option(options)
+    settings = load_settings(store=options["store"])
+    next_steps = [
+        f"stagecast score EVENTS --model {options['out'] / pipeline.MODEL} --out scores.parquet",
+        f"stagecast serve --model {options['out'] / pipeline.MODEL}",
+    ]
+    with open_log(options) as log:
+        done = _run(log, options["out"], config, {**options, "as_of": as_of, "settings": settings}, next_steps)
+    if as_json:
+        click.echo(json.dumps(done.summary, ensure_ascii=False))
+        return
+    _show([*terminal.run_lines(done), "", "Next:", *(f"  {line}" for line in next_steps)])
+
+
+@cli.command()
+@reading
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for data-report.json and rejected.parquet.")
+@common
+def check(as_json: bool, out: Path | None, **options: Any) -> None:
+    """What is in the log, what is refused, and why."""
+    with open_log(options) as log:
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            pipeline.write_data_report(log, out)
+        if as_json:
+            click.echo(json.dumps(log.report.to_json(), ensure_ascii=False))
+            return
+        _show(summary_lines(log.report))
+
+
+@cli.command()
+@reading
+@standing
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="File to write: .parquet or .csv.")
+@common
+def stages(as_json: bool, out: Path, **options: Any) -> None:
+    """Stage of each customer: customer_id, stage, stage_since, stage_rule."""
+    from serving.batch import write_scores
+    from serving.stage_table import stage_table
+
+    with open_log(options) as log:
+        found, scheme = stage_table(log, pipeline.choose_as_of(log, as_of_option(options)), options["stages"])
+    write_scores(found, out)
+    if as_json:
+        click.echo(json.dumps({"out": str(out), "thresholds": scheme.to_json()["thresholds"], "customers": len(found)}))
+        return
+    _show([*terminal.stage_lines(found, scheme), "", f"written: {out}"])
+
+
+@cli.command()
+@reading
+@standing
+@learning
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the bundle; it must be new.")
+@click.option("--register", metavar="NAME", help="Offer it in MLflow as challenger of this registered model.")
+@common
+def train(as_json: bool, out: Path, register: str | None, **options: Any) -> None:
+    """Train a bundle; also logs to MLflow."""
+    from serving.summary import card
+    from training.bundle import save_bundle
+    from training.train import train as learn
+
+    if register is not None and not options["track"]:
+        raise UsageError("--register needs MLflow: leave --no-track out")
+    if out.exists():
+        raise UsageError(f"--out {out} exists; a bundle is written into a new folder")
+    config = train_config(options)
+    with open_log(options) as log, steps(pipeline.RUN_STEPS) as say:
+        as_of = pipeline.choose_as_of(log, as_of_option(options))
+        done = learn(log.con, as_of, config, say)
+        bundle = save_bundle(out, done.models, as_of, done.data_cutoff, card(done))
+        track = _tracker(options, register)
+        if track is not None:
+            say("tracking")
+            track(bundle, out, None)
+    if as_json:
+        told = {"model_version": bundle.model_version, "as_of": iso(as_of), "out": str(out), **bundle.card}
+        click.echo(json.dumps(told, ensure_ascii=False))
+        return
+    lines = [*terminal.evaluation_lines(done.evaluation), *done.notes]
+    _show([*lines, "", f"model {bundle.model_version} written: {out}"])
+
+
+@cli.command()
+@reading
+@click.option("--as-of", metavar="DATE", help="Where we stand; default: the day after the last event.")
+@click.option("--model", required=True, metavar="MODEL", help="A bundle folder, or models:/NAME@champion.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="File to write: .parquet or .csv.")
+@click.option("--publish", is_flag=True, help="Write the scores to the store that `serve` reads.")
+@click.option("--store", metavar="URL", help="The store; default ./stagecast.db (or STAGECAST_STORE).")
+@click.option("--tracking-uri", metavar="URI", help="MLflow store for models:/...; default sqlite:///mlflow.db.")
+@common
+def score(as_json: bool, model: str, out: Path, **options: Any) -> None:
+    """Score every customer of a log with a trained model."""
+    from serving.batch import score_snapshot, snapshot, write_scores
+    from serving.scorer import load_scorer
+    from serving.summary import stage_counts
+
+    settings = load_settings(store=options["store"], tracking_uri=options["tracking_uri"])
+    folder = _model_folder(model, settings)
+    scorer = load_scorer(folder, threads=0)
+    with open_log(options) as log, steps(3) as say:
+        say("features")
+        as_of = pipeline.choose_as_of(log, as_of_option(options))
+        now, cutoff = snapshot(log, scorer.bundle, as_of)
+        say("scores and reasons")
+        scores = score_snapshot(scorer, now, cutoff)
+        write_scores(scores, out)
+        if options["publish"]:
+            say("publishing")
+            _publish(settings, scores, folder, scorer.scheme)
+    counts = stage_counts(scores, scorer.scheme.ids)
+    if as_json:
+        told = {"out": str(out), "as_of": iso(as_of), "model_version": scorer.model_version, "stages": counts}
+        click.echo(json.dumps(told, ensure_ascii=False))
+        return
+    _show([*terminal.stage_lines(scores, scorer.scheme), "", f"{len(scores):,} scores written: {out}"])
+
+
+def _model_folder(model: str, settings: Settings) -> Path:
+    if not model.startswith("models:/"):
+        return Path(model)
+    keep_mlflow_quiet()
+    from training.tracking import fetch_bundle
+
+    return fetch_bundle(settings.tracking_uri, model)
+
+
+@cli.command()
+@click.option("--model", metavar="MODEL", help="Bundle for POST /v1/score; default: that of the published scores.")
+@click.option("--store", metavar="URL", help="The store; default ./stagecast.db (or STAGECAST_STORE).")
+@click.option("--host", metavar="ADDRESS", help="Default 127.0.0.1; any other needs API keys.")
+@click.option("--port", type=int, metavar="PORT", help="Default 8000.")
+@common
+def serve(as_json: bool, model: str | None, store: str | None, host: str | None, port: int | None) -> None:
+    """The API and the pages."""
+    from serving.server import serve as run_server
+
+    settings = load_settings(store=store, host=host, port=port)
+    folder = None if model is None else _model_folder(model, settings)
+    run_server(settings, folder, as_json=as_json)
+
+
+@cli.command()
+@click.option("--horizon", default="90d", show_default=True)
+@common
+def features(as_json: bool, horizon: str) -> None:
+    """The feature catalogue: name, unit, meaning."""
+    catalog = standard(parse_span_days(horizon))
+    if as_json:
+        click.echo(json.dumps([asdict(feature) for feature in catalog.features]))
+        return
+    from serving.console import table
+
+    rows = [["feature", "unit", "meaning"], *([f.name, f.unit, f.meaning] for f in catalog.features)]
+    _show(table(rows, set()))
+
+
+def main() -> None:
+    """Run the command line; a user's error is one line on stderr and its exit code."""
+    try:
+        cli(standalone_mode=False)
+    except StagecastError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped; nothing was left half-written", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # whoever read our output has gone, as `head` does
+        sys.stderr.close()
+        sys.exit(0)

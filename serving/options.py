@@ -1,0 +1,182 @@
+"""Options that several commands share, and the file that may hold them all (``--config stagecast.toml``)."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from features.clock import parse_instant, parse_span_days
+from features.errors import UsageError, did_you_mean
+from features.events import EventLog, EventMapping, ReadOptions, read_events
+from training.config import TrainConfig
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _read_config(context: click.Context, _: click.Parameter, value: Path | None) -> None:
+    """Make what stands in the file the default of every option; the command line wins."""
+    path = value if value is not None else Path("stagecast.toml")
+    if value is None and not path.is_file():
+        return
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"--config {path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"--config {path} is not valid TOML: {error}") from None
+    command = str(context.info_name)
+    of_this = {p.name: p for p in context.command.params if p.name is not None and isinstance(p, click.Option)}
+    group = context.parent.command if context.parent is not None else context.command
+    everywhere = _all_options(group)
+    chosen: dict[str, Any] = {}
+    for table, entries in (("", data), (command, data.get(command, {}))):
+        if not isinstance(entries, dict):
+            raise UsageError(f"--config {path}: '{command}' must be a table of options")
+        for key, entry in entries.items():
+            name = _PARAMETERS.get(key, key.replace("-", "_"))
+            if table == "" and isinstance(entry, dict) and key in getattr(group, "commands", {}):
+                continue
+            if name not in everywhere:
+                where = f"[{table}] " if table else ""
+                raise UsageError(f"--config {path}: {where}unknown option '{key}'.{did_you_mean(name, everywhere)}")
+            if name in of_this:
+                chosen[name] = entry
+    context.default_map = {**(context.default_map or {}), **chosen}
+
+
+# Names of options that would hide Python's own in a function's signature.
+_PARAMETERS = {"json": "as_json", "list": "list_all"}
+
+
+def _all_options(group: click.Command) -> set[str]:
+    commands = getattr(group, "commands", {"": group}).values()
+    return {str(p.name) for command in commands for p in command.params if isinstance(p, click.Option)}
+
+
+def _apply(function: F, options: list[Callable[[F], F]]) -> F:
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def common(function: F) -> F:
+    """Add ``--config`` and ``--json``."""
+    return _apply(
+        function,
+        [
+            click.option(
+                "--config",
+                type=click.Path(path_type=Path),
+                is_eager=True,
+                expose_value=False,
+                callback=_read_config,
+                help="TOML file in which every option can stand; ./stagecast.toml is read if it is there.",
+            ),
+            click.option("--json", "as_json", is_flag=True, help="Print machine-readable results on stdout."),
+        ],
+    )
+
+
+def reading(function: F) -> F:
+    """Add EVENTS and how they are read."""
+    return _apply(
+        function,
+        [
+            click.argument("events", nargs=-1, required=True),
+            click.option("--customer", metavar="COL", help="Column or expression of the customer's id."),
+            click.option("--time", metavar="COL", help="Column or expression of the time."),
+            click.option("--amount", metavar="COL", help="Column or expression of the amount: 'Quantity * Price'."),
+            click.option("--event", metavar="COL", help="Column or expression of the event's type."),
+            click.option("--channel", metavar="COL", help="Column or expression of the channel."),
+            click.option("--recorded-at", metavar="COL", help="Column of the instant at which the event was recorded."),
+            click.option("--event-id", metavar="COL", help="Column of the event's own id."),
+            click.option("--time-format", metavar="FMT", help="strptime format of the times; default ISO 8601, UTC."),
+            click.option(
+                "--duplicates",
+                type=click.Choice(["drop", "keep"]),
+                default="drop",
+                show_default=True,
+                help="What becomes of rows that are alike in every column.",
+            ),
+            click.option(
+                "--negative-amounts",
+                type=click.Choice(["refuse", "refund"]),
+                default="refuse",
+                show_default=True,
+                help="What a purchase with a negative amount is.",
+            ),
+            click.option("--memory", default="2GB", show_default=True, help="What DuckDB may hold in memory."),
+            click.option("--engine", type=click.Choice(["duckdb"]), default="duckdb", show_default=True),
+        ],
+    )
+
+
+def standing(function: F) -> F:
+    """Add where one stands and which scheme is used."""
+    return _apply(
+        function,
+        [
+            click.option("--as-of", metavar="DATE", help="Where we stand; default: the day after the last event."),
+            click.option("--stages", default="retail", show_default=True, help="Stage scheme, or a TOML file."),
+        ],
+    )
+
+
+def learning(function: F) -> F:
+    """Add what a training is asked for."""
+    return _apply(
+        function,
+        [
+            click.option("--horizon", default="90d", show_default=True, help="Span that the probabilities speak of."),
+            click.option("--value-horizon", default="365d", show_default=True, help="Span that clv speaks of."),
+            click.option("--discount", type=float, default=0.10, show_default=True, help="Yearly discount."),
+            click.option("--margin", type=float, default=1.0, show_default=True, help="Share of the spend earned."),
+            click.option("--seed", type=int, default=TrainConfig.seed, show_default=True),
+            click.option("--track/--no-track", default=True, show_default=True, help="Log the training to MLflow."),
+            click.option("--tracking-uri", metavar="URI", help="MLflow store; default sqlite:///mlflow.db."),
+        ],
+    )
+
+
+def open_log(options: dict[str, Any]) -> EventLog:
+    """Read the events that the options name."""
+    mapping = EventMapping(
+        customer=options["customer"],
+        time=options["time"],
+        amount=options["amount"],
+        event=options["event"],
+        channel=options["channel"],
+        recorded_at=options["recorded_at"],
+        event_id=options["event_id"],
+    )
+    return read_events(
+        list(options["events"]),
+        ReadOptions(
+            mapping=mapping,
+            time_format=options["time_format"],
+            duplicates=options["duplicates"],
+            negative_amounts=options["negative_amounts"],
+            memory=options["memory"],
+        ),
+    )
+
+
+def train_config(options: dict[str, Any]) -> TrainConfig:
+    """Return what a training is asked for."""
+    return TrainConfig(
+        horizon_days=parse_span_days(options["horizon"]),
+        value_horizon_days=parse_span_days(options["value_horizon"], "--value-horizon"),
+        annual_discount=options["discount"],
+        margin=options["margin"],
+        scheme=options["stages"],
+        seed=options["seed"],
+    )
+
+
+def as_of_option(options: dict[str, Any]) -> Any:
+    """Return the as_of that was asked for, or None."""
+    return None if options["as_of"] is None else parse_instant(str(options["as_of"]))

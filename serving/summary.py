@@ -1,0 +1,79 @@
+"""What a run has to say, as JSON-ready values: read by the report, the bundle's card, ``--json`` and the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.clock import iso
+from training.bundle import Bundle
+from training.train import Training
+
+METHODS = {
+    "blend": "customer-base models, two regressions and LightGBM, pooled on a later window",
+    "btyd": "customer-base models alone: too little to learn more from",
+    "rule": "read off the shop's own gaps between purchases: too little for a model",
+}
+
+
+def card(training: Training) -> dict[str, Any]:
+    """Return what people read of a training: its evaluation, what it learned from, and what could not be done."""
+    models = training.models
+    return {
+        "evaluation": training.evaluation,
+        "blend": {
+            "weights": dict(models.churn.weights),
+            "level": models.churn.level,
+            "dates": [
+                {"as_of": iso(f.as_of), "customers": len(f), "inactive": float(f.inactive.mean()) if len(f) else None}
+                for f in training.panel.dates
+            ],
+        },
+        "notes": list(training.notes),
+    }
+
+
+def summary(bundle: Bundle, data_report: Mapping[str, Any], next_steps: Sequence[str]) -> dict[str, Any]:
+    """Return the summary of a run; its keys are those that :func:`serving.report.render_report` reads."""
+    models = bundle.models
+    scheme = models.scheme.to_json()
+    return {
+        "title": "stagecast report",
+        "as_of": iso(bundle.as_of),
+        "horizon_days": models.config.horizon_days,
+        "value_horizon_days": models.config.value_horizon_days,
+        "data_cutoff": iso(bundle.data_cutoff),
+        "model_version": bundle.model_version,
+        "method": models.churn.method,
+        "method_note": METHODS[models.churn.method],
+        "churn": "inactivity",
+        "log": dict(data_report),
+        "scheme": {
+            "id": scheme["id"],
+            "title": scheme["title"],
+            "stages": scheme["stage"],
+            "thresholds": scheme["thresholds"],
+        },
+        "evaluation": bundle.card.get("evaluation"),
+        "blend": bundle.card.get("blend"),
+        "notes": bundle.card.get("notes", []),
+        "next_steps": list(next_steps),
+    }
+
+
+def stage_counts(scores: pa.Table, stages: Sequence[str]) -> dict[str, int]:
+    """Return how many customers stand on each stage, in the scheme's order."""
+    found = {row["values"].as_py(): row["counts"].as_py() for row in pc.value_counts(scores["stage"])}
+    return {stage: found.get(stage, 0) for stage in stages}
+
+
+def most_at_risk(scores: pa.Table, count: int) -> list[dict[str, Any]]:
+    """Return the rows with the most value at risk; by churn probability in a log without amounts."""
+    at_stake = scores.filter(pc.is_valid(scores["churn_probability"]))
+    key = "value_at_risk" if at_stake["value_at_risk"].null_count < len(at_stake) else "churn_probability"
+    order = pc.sort_indices(at_stake, [(key, "descending"), ("customer_id", "ascending")])
+    rows: list[dict[str, Any]] = at_stake.take(order[:count]).to_pylist()
+    return rows
