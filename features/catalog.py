@@ -7,7 +7,8 @@ A feature is either an **aggregate** over one of two relations of one customer's
     ``spend`` (sum of that day's purchases), ``gap`` (days since the purchase day before; null on the first)
 ``log``
     one row per day with any event: ``age``, ``day``, ``refund`` (money given back), ``purchases`` (purchase events),
-    ``activity`` (events that are neither purchase nor refund nor made by the marketer)
+    ``activity`` (events that are neither purchase nor refund nor made by the marketer), ``active_day`` (``day`` where
+    there is any activity, else null)
 
 or a **formula** over features that stand before it, ``as_of_day`` and the catalogue's parameters (numbers that the
 training derives from the shop's log, such as ``shop_gap_days``). A new feature is one line here.
@@ -15,6 +16,7 @@ training derives from the shop's log, such as ``shop_gap_days``). A new feature 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -32,6 +34,24 @@ RHYTHM_PRIOR_GAPS = 3
 Relation = Literal["days", "log"]
 Function = Literal["count", "sum", "sum_of_squares", "min", "max", "first", "last"]
 
+# What can be asked of which column; engines answer all of these alike. A count counts rows, so it names the day.
+_ANSWERED: Mapping[Relation, Mapping[str, tuple[str, ...]]] = {
+    "days": {
+        "count": ("day",),
+        "sum": ("spend", "gap"),
+        "sum_of_squares": ("gap",),
+        "min": ("day", "age", "spend", "gap"),
+        "max": ("day", "age", "spend", "gap"),
+        "first": ("day", "spend", "gap"),
+        "last": ("day", "spend", "gap"),
+    },
+    "log": {
+        "sum": ("purchases", "refund", "activity"),
+        "min": ("day", "age", "active_day"),
+        "max": ("day", "age", "active_day"),
+    },
+}
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -39,6 +59,11 @@ class Feature:
 
     ``window_days`` is a pair ``(newer, older)``: rows with ``newer < age <= older`` count. ``predictor`` says whether
     the models may learn from it.
+
+    Raises
+    ------
+    UsageError
+        Neither an aggregate that the relation can answer nor a formula.
     """
 
     name: str
@@ -51,13 +76,48 @@ class Feature:
     formula: str | None = None
     predictor: bool = False
 
+    def __post_init__(self) -> None:
+        """Check that engines can evaluate it alike."""
+        here = f"feature '{self.name}'"
+        if self.formula is not None:
+            if (self.relation, self.function, self.column, self.window_days) != (None, None, None, None):
+                raise UsageError(f"{here}: a formula has no relation, function, column or window of its own")
+            return
+        if self.relation is None or self.function is None:
+            raise UsageError(f"{here}: give a formula, or a relation, a function and a column")
+        columns = _ANSWERED[self.relation].get(self.function, ())
+        if self.column not in columns:
+            answered = ", ".join(f"{f}({c})" for f, named in _ANSWERED[self.relation].items() for c in named)
+            raise UsageError(
+                f"{here}: '{self.function}({self.column})' cannot be asked of '{self.relation}', only {answered}"
+            )
+        if self.window_days is not None:
+            if self.function in ("first", "last"):
+                raise UsageError(f"{here}: the {self.function} purchase day is that of all time; take the window away")
+            if not 0 <= self.window_days[0] < self.window_days[1]:
+                raise UsageError(f"{here}: window {self.window_days} is not (newer, older) with 0 <= newer < older")
+
 
 @dataclass(frozen=True)
 class Catalog:
-    """Features in the order of evaluation, with the parameters their formulas use."""
+    """Features in the order of evaluation, with the parameters their formulas use.
+
+    Raises
+    ------
+    UsageError
+        Two features of one name, or a parameter that is no finite number.
+    """
 
     features: tuple[Feature, ...]
     parameters: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        """Check names and parameters."""
+        names = [*self.names, *self.parameters, "as_of_day", "customer", "back"]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise UsageError(f"catalogue: {twice} stands twice among features, parameters and our own columns")
+        if odd := {name: value for name, value in self.parameters.items() if not math.isfinite(value)}:
+            raise UsageError(f"catalogue: parameters {odd} are no finite numbers")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -128,6 +188,7 @@ def standard(horizon_days: int) -> Catalog:
         _aggregate("first_day", "day number", "first purchase day", "days.day", "min"),
         _aggregate("last_day", "day number", "last purchase day", "days.day", "max"),
         _aggregate("first_event_day", "day number", "day of the first event of any type", "log.day", "min"),
+        _aggregate("last_active_day", "day number", "day of the last visit or other event", "log.active_day", "max"),
         _aggregate("purchase_events", "events", "purchase events (lines)", "log.purchases", "sum"),
         _aggregate("purchase_spend", "money", "spend before refunds", "days.spend", "sum"),
         _aggregate("refund_spend", "money", "money given back", "log.refund", "sum"),
@@ -166,6 +227,7 @@ def standard(horizon_days: int) -> Catalog:
         _formula("t_x_days", "days", "first to last purchase day", "last_day - first_day"),
         _formula("recency_days", "days", "last purchase day to the as_of", "as_of_day - last_day"),
         _formula("tenure_days", "days", "first event to the as_of", "as_of_day - first_event_day", predictor=False),
+        _formula("silence_days", "days", "last visit or other event to the as_of", "as_of_day - last_active_day"),
         _formula("spend", "money", "spend net of refunds", "purchase_spend - refund_spend"),
         _formula("spend_mean", "money", "spend per purchase day", "purchase_spend / nullif(orders, 0)"),
         _formula(
@@ -181,7 +243,8 @@ def standard(horizon_days: int) -> Catalog:
             "gap_spread",
             "days",
             "standard deviation of the gaps",
-            "sqrt(greatest(gap_squares - frequency * gap_mean * gap_mean, 0) / nullif(greatest(frequency - 1, 0), 0))",
+            # in whole days up to the division, so that nothing is lost where gaps are nearly the same
+            "sqrt(greatest(frequency * gap_squares - t_x_days * t_x_days, 0) / (frequency * (frequency - 1)))",
         ),
         _formula(
             "rhythm_days",

@@ -262,8 +262,11 @@ def _keep_firsts(con: duckdb.DuckDBPyConnection, customer: str, options: ReadOpt
     if options.duplicates == "drop":
         sound += " AND seq IN (SELECT min(seq) FROM staged WHERE faults IS NULL GROUP BY row_key)"
     if has_event_id:
+        # the earliest known of them: a later delivery must not decide what is seen at an as_of before it
+        known = 'greatest("timestamp", coalesce(recorded_at, "timestamp"))'
         sound += f""" AND (event_id IS NULL OR seq IN
-            (SELECT min(seq) FROM staged WHERE {sound} AND event_id IS NOT NULL GROUP BY event_id))"""
+            (SELECT seq FROM (SELECT seq, row_number() OVER (PARTITION BY event_id ORDER BY {known}, seq) AS nth
+             FROM staged WHERE {sound} AND event_id IS NOT NULL) WHERE nth = 1))"""
     columns = ", ".join(
         f'"{name}" {kind}{" NOT NULL" if name in ALWAYS_GIVEN else ""}' for name, kind in COLUMNS.items()
     )

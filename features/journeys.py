@@ -16,25 +16,24 @@ from numpy.typing import NDArray
 from features import formula
 from features.catalog import Catalog
 from features.clock import DAY_MICROSECONDS
+from features.conditions import SILENCE
 from features.engines.duckdb import PurchaseDays
-from features.errors import UsageError
+from features.errors import UsageError, did_you_mean
 from features.stages import Scheme
 from features.thresholds import position_within
 
 Array = NDArray[np.float64]
-
-# What silence alone changes; every other fact a rule may name changes at purchases only.
-SILENCE = ("recency_days", "overdue_ratio")
 
 
 @dataclass(frozen=True)
 class Journeys:
     """Spells on a stage, ordered by customer and start; consecutive spells differ in stage.
 
-    ``stage`` is a position in the scheme's stages, ``start`` microseconds since 1970. A spell ends where the
+    ``stage`` is a position in the stages of ``scheme``, ``start`` microseconds since 1970. A spell ends where the
     customer's next one starts.
     """
 
+    scheme: Scheme
     customer: NDArray[np.int64]
     stage: NDArray[np.int64]
     start: NDArray[np.int64]
@@ -88,8 +87,9 @@ def walk(scheme: Scheme, catalog: Catalog, days: PurchaseDays, first_events: NDA
         right = edges[:, j + 1] if j + 1 < edges.shape[1] else left + 2.0
         with np.errstate(invalid="ignore"):
             silence = np.where(np.isfinite(right), (left + right) / 2, left + 1.0)
-            start = np.where(np.isfinite(left), np.rint((days.day + left) * float(DAY_MICROSECONDS)), np.inf)
-        kept = (right > left) & (start < following.astype(np.float64))
+            # the silence is rounded by itself: to the microsecond, however long after 1970
+            start = days.day * float(DAY_MICROSECONDS) + np.rint(left * DAY_MICROSECONDS)
+            kept = (right > left) & np.isfinite(start) & (start < following.astype(np.float64))
         if not kept.any():
             continue
         at = np.maximum(start[kept].astype(np.int64), begin[kept])
@@ -101,17 +101,21 @@ def walk(scheme: Scheme, catalog: Catalog, days: PurchaseDays, first_events: NDA
         customers.append(days.customer[rows])
         stages.append(scheme.assign(seen))
         starts.append(at[whole])
-    return _merged(np.concatenate(customers), np.concatenate(stages), np.concatenate(starts))
+    return _merged(scheme, np.concatenate(customers), np.concatenate(stages), np.concatenate(starts))
 
 
-def _merged(customer: NDArray[np.int64], stage: NDArray[np.int64], start: NDArray[np.int64]) -> Journeys:
+def _merged(
+    scheme: Scheme, customer: NDArray[np.int64], stage: NDArray[np.int64], start: NDArray[np.int64]
+) -> Journeys:
     """Order the spells; of those with one start keep the last, of equal neighbours the first."""
+    if not len(start):
+        return Journeys(scheme, customer, stage, start)
     order = np.lexsort((np.arange(len(start)), start, customer))
     customer, stage, start = customer[order], stage[order], start[order]
     last_of_instant = np.r_[(customer[1:] != customer[:-1]) | (start[1:] != start[:-1]), True]
     customer, stage, start = customer[last_of_instant], stage[last_of_instant], start[last_of_instant]
     changed = np.r_[True, (customer[1:] != customer[:-1]) | (stage[1:] != stage[:-1])]
-    return Journeys(customer[changed], stage[changed], start[changed])
+    return Journeys(scheme, customer[changed], stage[changed], start[changed])
 
 
 def _facts_after_purchase(scheme: Scheme, catalog: Catalog, days: PurchaseDays) -> dict[str, Array]:
@@ -124,7 +128,6 @@ def _facts_after_purchase(scheme: Scheme, catalog: Catalog, days: PurchaseDays) 
         "orders": np.asarray(nth + 1, dtype=np.float64),
         "first_day": day[first],
         "last_day": day,
-        "as_of_day": day,
         "purchase_spend": _running(days.spend, nth, first),
         "spend_first": days.spend[first],
         "spend_last": days.spend,
@@ -139,9 +142,7 @@ def _no_purchase(scheme: Scheme, catalog: Catalog, rows: int) -> dict[str, Array
     """Return what the rules look at for customers who have not bought yet."""
     null, zero = np.full(rows, np.nan), np.zeros(rows)
     values: dict[str, Array | float] = {
-        **dict.fromkeys(
-            ("first_day", "last_day", "as_of_day", "spend_first", "spend_last", "gap_last", "gap_squares"), null
-        ),
+        **dict.fromkeys(("first_day", "last_day", "spend_first", "spend_last", "gap_last", "gap_squares"), null),
         "orders": zero,
         "purchase_spend": zero,
         **catalog.parameters,
@@ -150,23 +151,28 @@ def _no_purchase(scheme: Scheme, catalog: Catalog, rows: int) -> dict[str, Array
 
 
 def _derived(scheme: Scheme, catalog: Catalog, values: dict[str, Array | float]) -> dict[str, Array]:
-    wanted = set(scheme.features) | {"rhythm_days"}
+    """Return the facts that the rules want, and the rhythm; without an as_of, none that time alone changes."""
+    wanted = set(scheme.features) - set(SILENCE) | {"rhythm_days"}
     for feature in catalog.features:
         if feature.formula is not None and formula.names(feature.formula) <= set(values):
-            values[feature.name] = formula.evaluate(feature.formula, values)
-    if missing := wanted - set(values):
-        known = ", ".join(sorted(set(values) - set(catalog.parameters)))
-        raise UsageError(f"scheme '{scheme.id}': no rule can look at {sorted(missing)}; rules can look at {known}")
-    return {name: np.asarray(values[name], dtype=np.float64) for name in wanted}
+            values.setdefault(feature.name, formula.evaluate(feature.formula, values))
+    known = sorted(set(values) - set(catalog.parameters) | set(SILENCE))
+    if missing := sorted(wanted - set(known)):
+        raise UsageError(
+            f"scheme '{scheme.id}': no rule can look at {missing}; rules can look at {', '.join(known)}."
+            f"{did_you_mean(missing[0], known)}"
+        )
+    facts = {name: np.asarray(values[name], dtype=np.float64) for name in wanted}
+    return facts | {name: np.full(len(facts["rhythm_days"]), np.nan) for name in SILENCE}
 
 
 def _running(values: Array, nth: NDArray[np.int64], first: NDArray[np.int64]) -> Array:
     """Return the running sum within each customer, to the millionth (amounts have six decimals)."""
-    if not len(values):
-        return values
-    total = np.cumsum(np.rint(values * 1e6).astype(np.int64))
-    before = total[first] - np.rint(values[first] * 1e6).astype(np.int64)
-    return np.asarray((total - before) / 1e6)
+    scaled = np.rint(values * 1e6)
+    # whole numbers in 64 bits are exact, and may wrap between customers; of one customer they must not
+    whole = scaled.astype(np.int64 if scaled.sum() < 2**62 else object)
+    total = np.cumsum(whole)
+    return np.asarray((total - total[first] + whole[first]) / 1e6, dtype=np.float64)
 
 
 def _silence_limits(scheme: Scheme, facts: Mapping[str, Array]) -> list[Array]:

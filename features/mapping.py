@@ -58,7 +58,7 @@ class ReadOptions:
         ``strptime`` format of the times, such as ``%d/%m/%Y``; None: ISO 8601. Times without a zone are UTC.
     duplicates
         ``drop`` keeps the first of several rows that are the same in every source column; ``keep`` keeps all.
-        Rows with the same event_id are one event in either case.
+        Rows with the same event_id are one event in either case: the one that was known first.
     negative_amounts
         A purchase with a negative amount is refused, or read as an event of type ``refund``.
     memory

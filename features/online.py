@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 AMOUNT_SCALE = 1_000_000  # amounts are kept as whole millionths, so that sums are exact in any order
+_NO_ACTIVITY = frozenset({"purchase", "refund", *MARKETER_EVENTS})
 
 
 class MemoryEvents:
@@ -45,25 +47,22 @@ class MemoryEvents:
         self.customers: NDArray[np.object_] = np.array([c.customer_id for c in customers], dtype=object)
         at = microseconds(as_of)
         rows = [
-            (i, happened, event.event, 0 if event.amount is None else round(event.amount * AMOUNT_SCALE))
+            (i, happened, event.event, event.amount or 0.0)
             for i, customer in enumerate(customers)
             for event in customer.events
             if (happened := microseconds(event.timestamp)) < at
             and (event.recorded_at is None or microseconds(event.recorded_at) < at)
         ]
-        self.customer: Integers = np.array([row[0] for row in rows], dtype=np.int64)
-        self.happened: Integers = np.array([row[1] for row in rows], dtype=np.int64)
+        owner, instants, kinds, amounts = zip(*rows, strict=True) if rows else ((), (), (), ())
+        self.customer: Integers = np.array(owner, dtype=np.int64)
+        self.happened: Integers = np.array(instants, dtype=np.int64)
         self.day: Integers = self.happened // DAY_MICROSECONDS
-        kinds = [row[2] for row in rows]
         self.is_purchase = np.array([kind == "purchase" for kind in kinds], dtype=np.bool_)
         self.is_refund = np.array([kind == "refund" for kind in kinds], dtype=np.bool_)
-        self.is_activity = np.array(
-            [kind not in ("purchase", "refund", *MARKETER_EVENTS) for kind in kinds], dtype=np.bool_
-        )
-        total = sum(abs(row[3]) for row in rows)
-        self.amount = np.array([row[3] for row in rows], dtype=np.int64 if total < 2**62 else object)
+        self.is_activity = np.array([kind not in _NO_ACTIVITY for kind in kinds], dtype=np.bool_)
+        self.amount = _millionths(np.array(amounts, dtype=np.float64))
         seen = np.bincount(self.customer, minlength=len(customers))
-        if len(seen) and (seen == 0).any():
+        if (seen == 0).any():
             who = self.customers[int(np.flatnonzero(seen == 0)[0])]
             raise NotEnoughDataError(f"customer '{who}' has no event before the as_of {as_of.isoformat()}")
 
@@ -98,19 +97,22 @@ class MemoryEvents:
         same = days.customer[1:] == days.customer[:-1]
         day_columns = {
             "day": days.day.astype(np.float64),
+            "age": as_of_day - days.day,
             "spend": np.rint(days.spend * AMOUNT_SCALE),
             "gap": np.r_[np.nan, np.where(same, np.diff(days.day).astype(np.float64), np.nan)][: len(days.day)],
         }
         refund = np.where(self.is_refund, self.amount, 0)
         log_columns = {
             "day": self.day.astype(np.float64),
+            "age": as_of_day - self.day,
             "purchases": self.is_purchase.astype(np.float64),
             "refund": refund.astype(np.float64),
             "activity": self.is_activity.astype(np.float64),
+            "active_day": np.where(self.is_activity, self.day.astype(np.float64), np.nan),
         }
         relations = {
-            "days": (days.customer, as_of_day - day_columns["day"], day_columns),
-            "log": (self.customer, as_of_day - log_columns["day"], log_columns),
+            "days": (days.customer, day_columns),
+            "log": (self.customer, log_columns),
         }
         values: dict[str, Array | float] = {"as_of_day": as_of_day, **catalog.parameters}
         for feature in catalog.features:
@@ -118,15 +120,28 @@ class MemoryEvents:
                 result = formula.evaluate(feature.formula, values)
                 values[feature.name] = np.broadcast_to(result, (count,))
             elif feature.relation is not None:
-                owner, age, columns = relations[feature.relation]
-                values[feature.name] = _aggregate(feature, owner, age, columns, count)
+                owner, columns = relations[feature.relation]
+                values[feature.name] = _aggregate(feature, owner, columns, count)
         return {name: np.asarray(values[name]) for name in catalog.names}
 
 
-def _aggregate(feature: Feature, owner: Integers, age: Array, columns: dict[str, Array], count: int) -> Array:
+def _millionths(amounts: Array) -> NDArray[Any]:
+    """Return amounts as whole millionths: 64 bits, or Python's own integers where a sum could exceed them.
+
+    Halves are rounded away from zero, as the cast to ``decimal(18,6)`` of the event table does.
+    """
+    scaled = amounts * AMOUNT_SCALE
+    near = np.abs(scaled) < 2**51  # beyond, doubles have no place for a half
+    whole = np.where(near, np.trunc(scaled + np.copysign(0.5, scaled)), scaled)
+    if np.abs(whole).sum() < 2**62:
+        return whole.astype(np.int64)
+    return np.array([int(value) for value in whole.tolist()], dtype=object)
+
+
+def _aggregate(feature: Feature, owner: Integers, columns: dict[str, Array], count: int) -> Array:
     """Return one aggregate per customer; rows within a customer are in the order of time where it matters."""
-    column = columns[str(feature.column)]
-    kept = ~np.isnan(column)
+    column, age = columns[str(feature.column)], columns["age"]
+    kept = np.ones(len(column), dtype=np.bool_) if feature.function in ("first", "last") else ~np.isnan(column)
     if feature.window_days is not None:
         newer, older = feature.window_days
         kept &= (age > newer) & (age <= older)

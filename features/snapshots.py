@@ -17,7 +17,7 @@ from features.catalog import Catalog
 from features.clock import microseconds
 from features.engines.duckdb import DailyTable
 from features.errors import UsageError
-from features.journeys import Journeys
+from features.journeys import Journeys, walk
 
 Array = NDArray[np.float64]
 
@@ -65,14 +65,22 @@ class Outcome:
 
 
 def take(table: DailyTable, catalog: Catalog, journeys: Journeys, backs: Sequence[int]) -> list[Snapshot]:
-    """Return the snapshots of the dates that stand ``backs`` days before the table's anchor, in that order."""
+    """Return the snapshots of the dates that stand ``backs`` days before the table's anchor, in that order.
+
+    Stages are those that one would have seen at the date: what was recorded later does not enter them.
+    """
+    if not backs:
+        return []
     columns = table.features(catalog, backs)
     taken = []
     for back in backs:
         rows = np.flatnonzero(columns["back"] == back)
         customer = columns["customer"][rows].astype(np.int64)
         as_of = table.anchor - timedelta(days=back)
-        stage, since = journeys.at(microseconds(as_of), len(table.customers))
+        then = journeys
+        if back and table.looked_different(back):
+            then = walk(journeys.scheme, catalog, table.purchase_days(back), table.first_events(back))
+        stage, since = then.at(microseconds(as_of), len(table.customers))
         features = {name: columns[name][rows] for name in catalog.names}
         taken.append(Snapshot(as_of, table.customers, customer, features, stage[customer], since[customer]))
     return taken
@@ -86,6 +94,8 @@ def observe(table: DailyTable, journeys: Journeys, snapshots: Sequence[Snapshot]
     UsageError
         The horizon of a snapshot is not over before the anchor.
     """
+    if not snapshots:
+        return []
     backs = [(table.anchor - snapshot.as_of).days for snapshot in snapshots]
     if late := [back for back in backs if back < horizon_days]:
         raise UsageError(f"{horizon_days} days after the snapshot {late[0]} days before the as_of are not over yet")

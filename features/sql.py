@@ -19,7 +19,7 @@ from sqlglot import exp
 from features import formula
 from features.catalog import MARKETER_EVENTS, Catalog, Feature
 from features.clock import DAY_MICROSECONDS
-from features.errors import UsageError
+from features.errors import UsageError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,11 @@ def purchase_days(where: str = "known < 0") -> Step:
 
 
 def _dates(anchor_day: float, backs: Sequence[int]) -> str:
+    # by way of whole microseconds, so that a date is the same number however far back one looks at it from
+    anchor = round(anchor_day * DAY_MICROSECONDS)
+    days = {back: (anchor - back * DAY_MICROSECONDS) / DAY_MICROSECONDS for back in backs}
     return " union all ".join(
-        f"select {back} as back, cast({anchor_day - back!r} as double) as as_of_day" for back in backs
+        f"select {back} as back, cast({day!r} as double) as as_of_day" for back, day in days.items()
     )
 
 
@@ -103,7 +106,7 @@ def _aggregate_sql(feature: Feature) -> str:
             value = f"sum(case when {kept} then 1 else 0 end)" if kept else "count(*)"
         case "sum" | "sum_of_squares":
             term = f"{column} * {column}" if feature.function == "sum_of_squares" else str(column)
-            value = f"sum(case when {kept} then {term} else 0 end)" if kept else f"sum({term})"
+            value = f"sum({f'case when {kept} then {term} end' if kept else term})"
         case "min" | "max":
             value = f"{feature.function}({f'case when {kept} then {column} end' if kept else column})"
         case "first" | "last":
@@ -125,19 +128,20 @@ def _expanded(catalog: Catalog) -> dict[str, exp.Expression]:
             if node.name in done:
                 return exp.Paren(this=done[node.name].copy())
             if node.name in catalog.parameters:
-                return exp.Literal.number(repr(float(catalog.parameters[node.name])))
+                return formula.double(catalog.parameters[node.name])
         return node
 
     aggregates = {f.name for f in catalog.features if f.formula is None}
     for feature in catalog.features:
         if feature.formula is None:
             continue
-        missing = formula.names(feature.formula) - aggregates - set(done) - set(catalog.parameters) - {"as_of_day"}
-        if missing:
+        known = {*aggregates, *done, *catalog.parameters, "as_of_day"}
+        if missing := sorted(formula.names(feature.formula) - known):
             raise UsageError(
-                f"feature '{feature.name}' needs {sorted(missing)}: no feature before it, no parameter of the catalogue"
+                f"feature '{feature.name}' needs {missing}: no feature before it, no parameter of the catalogue."
+                f"{did_you_mean(missing[0], known)}"
             )
-        done[feature.name] = formula.parse(feature.formula).copy().transform(fill)
+        done[feature.name] = formula.portable(formula.parse(feature.formula)).transform(fill)
     return done
 
 
@@ -165,7 +169,10 @@ def snapshot(catalog: Catalog, anchor_day: float, backs: Sequence[int]) -> list[
         Step("dates", _dates(anchor_day, backs)),
         Step(
             "visible",
-            "select daily.*, back, as_of_day, as_of_day - day as age from daily join dates on known < -back",
+            """
+            select daily.*, back, as_of_day, as_of_day - day as age, case when activity > 0 then day end as active_day
+            from daily join dates on known < -back
+            """,
         ),
         Step(
             "purchase_days",
@@ -205,7 +212,7 @@ def outcomes(horizon_days: int, backs: Sequence[int]) -> list[Step]:
     was known before the anchor counts.
     """
     return [
-        Step("dates", " union all ".join(f"select {back} as back" for back in backs)),
+        Step("dates", " union all ".join(f"select {back} as back" for back in dict.fromkeys(backs))),
         Step(
             "ahead",
             f"""

@@ -7,9 +7,8 @@ which stage is tried first. The first rule that holds names the stage, so a cust
 from __future__ import annotations
 
 import math
-import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -18,51 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.conditions import Condition
 from features.errors import UsageError, did_you_mean
+
+__all__ = ["STATES", "Condition", "Scheme", "Stage", "known_schemes", "load_scheme"]
 
 Array = NDArray[np.float64]
 STATES = ("prospect", "active", "lapsed")
-_CONDITION = re.compile(r"^\s*([a-z_0-9]+)\s*(==|>=|<=|>|<)\s*([a-z_0-9.]+)\s*$", re.IGNORECASE)
-_COMPARE = {"==": np.equal, ">=": np.greater_equal, "<=": np.less_equal, ">": np.greater, "<": np.less}
-_WORDS = {"==": "is", ">=": "is at least", "<=": "is at most", ">": "is above", "<": "is below"}
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One comparison of a feature with a number, or with a threshold that is derived from the log."""
-
-    feature: str
-    operator: str
-    bound: str
-
-    @classmethod
-    def parse(cls, text: str, where: str) -> Condition:
-        match = _CONDITION.match(text)
-        if match is None:
-            raise UsageError(f"{where}: condition '{text}' cannot be read; write it like 'overdue_ratio > 2'")
-        return cls(*match.groups())
-
-    def limit(self, thresholds: Mapping[str, float]) -> float:
-        """Return the number that the feature is compared with."""
-        try:
-            return float(self.bound)
-        except ValueError:
-            return thresholds[self.bound]
-
-    def holds(self, features: Mapping[str, Array], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
-        """Return where the condition holds; it never does where the feature is null."""
-        values = features[self.feature]
-        return np.asarray(_COMPARE[self.operator](values, self.limit(thresholds)) & ~np.isnan(values))
-
-    def sentence(self, value: float, thresholds: Mapping[str, float]) -> str:
-        """Return the condition in words with one customer's number, such as ``overdue_ratio 2.7 is above 1.9``."""
-        limit = self.limit(thresholds)
-        bound = _number(limit) if self.bound not in thresholds else f"{_number(limit)} ({self.bound})"
-        return f"{self.feature} {_number(value)} {_WORDS[self.operator]} {bound}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.0f}" if value == round(value) or abs(value) >= 100 else f"{value:.2f}"
 
 
 @dataclass(frozen=True)
@@ -97,6 +58,8 @@ class Scheme:
         return tuple(stage.id for stage in self.stages)
 
     def __getitem__(self, stage: str) -> Stage:
+        if stage not in self.ids:
+            raise UsageError(f"scheme '{self.id}' has no stage '{stage}'.{did_you_mean(stage, self.ids)}")
         return self.stages[self.ids.index(stage)]
 
     @property
@@ -114,8 +77,14 @@ class Scheme:
         Raises
         ------
         UsageError
-            A row on which no rule holds: the scheme is not exhaustive.
+            A row on which no rule holds: the scheme is not exhaustive. A rule names a feature that is not given, or a
+            threshold that is not set.
         """
+        if missing := sorted(self.features - set(features)):
+            raise UsageError(
+                f"scheme '{self.id}': a rule looks at '{missing[0]}', which is no feature here."
+                f"{did_you_mean(missing[0], features)}"
+            )
         rows = len(next(iter(features.values())))
         stage = np.full(rows, -1, dtype=np.int64)
         for stage_id in self.order:
@@ -172,40 +141,75 @@ class Scheme:
         UsageError
             A key is missing or unknown, or a stage is named that does not exist; the message names it.
         """
-        try:
-            stages = tuple(_stage(entry, where) for entry in data["stage"])
-            scheme = cls(
-                id=str(data["id"]),
-                title=dict(data["title"]),
-                stages=stages,
-                order=tuple(data["order"]),
-                thresholds={k: (math.inf if v is None else float(v)) for k, v in data.get("thresholds", {}).items()},
-            )
-        except KeyError as error:
-            raise UsageError(f"{where}: key {error} is missing") from None
-        unknown = set(data) - {"id", "title", "stage", "order", "thresholds"}
-        if unknown:
-            raise UsageError(f"{where}: unknown key '{min(unknown)}'")
+        entry = _Entry(data, where, {"id", "title", "stage", "order", "thresholds"})
+        stages = [
+            _stage(stage, f"{where}, stage {position}") for position, stage in enumerate(entry.tables("stage"), 1)
+        ]
+        given = entry.table("thresholds") if "thresholds" in data else {}
+        scheme = cls(
+            id=entry.text("id"),
+            title=entry.table("title"),
+            stages=tuple(stages),
+            order=entry.texts("order"),
+            thresholds={name: (math.inf if value is None else float(value)) for name, value in given.items()},
+        )
         _check(scheme, where)
         return scheme
 
 
-def _stage(entry: Mapping[str, Any], where: str) -> Stage:
-    here = f"{where}, stage '{entry.get('id', '?')}'"
-    known = {"id", "state", "title", "meaning", "action", "rule", "next"}
-    if unknown := set(entry) - known:
-        name = min(unknown)
-        raise UsageError(f"{here}: unknown key '{name}'.{did_you_mean(name, known)}")
-    if entry["state"] not in STATES:
-        raise UsageError(f"{here}: state '{entry['state']}' is none of {', '.join(STATES)}")
+@dataclass(frozen=True)
+class _Entry:
+    """One table of a scheme; a value of another kind than wanted is an error that names its key."""
+
+    values: Mapping[str, Any]
+    where: str
+    keys: Set[str]
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.values) - self.keys):
+            raise UsageError(f"{self.where}: unknown key '{unknown[0]}'.{did_you_mean(unknown[0], self.keys)}")
+
+    def _get(self, key: str, kind: type, called: str) -> Any:
+        if key not in self.values:
+            raise UsageError(f"{self.where}: key '{key}' is missing")
+        value = self.values[key]
+        if not isinstance(value, kind):
+            raise UsageError(f"{self.where}: '{key}' is {value!r}; it must be {called}")
+        return value
+
+    def text(self, key: str) -> str:
+        return str(self._get(key, str, "a text"))
+
+    def table(self, key: str) -> dict[str, Any]:
+        return dict(self._get(key, dict, "a table, like { en = 'New' }"))
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        return tuple(self._all(key, str, "a list of texts, like ['new', 'repeat']"))
+
+    def tables(self, key: str) -> list[dict[str, Any]]:
+        return self._all(key, dict, "tables, each under [[stage]]")
+
+    def _all(self, key: str, kind: type, called: str) -> list[Any]:
+        found = list(self._get(key, list, called))
+        if not all(isinstance(one, kind) for one in found):
+            raise UsageError(f"{self.where}: '{key}' is {found!r}; it must be {called}")
+        return found
+
+
+def _stage(values: Mapping[str, Any], where: str) -> Stage:
+    here = f"{where} ('{values['id']}')" if "id" in values else where
+    entry = _Entry(values, here, {"id", "state", "title", "meaning", "action", "rule", "next"})
+    state = entry.text("state")
+    if state not in STATES:
+        raise UsageError(f"{here}: state '{state}' is none of {', '.join(STATES)}.{did_you_mean(state, STATES)}")
     return Stage(
-        id=entry["id"],
-        state=entry["state"],
-        title=dict(entry["title"]),
-        meaning=dict(entry["meaning"]),
-        action=dict(entry["action"]),
-        rule=tuple(Condition.parse(text, here) for text in entry["rule"]),
-        next=tuple(entry["next"]),
+        id=entry.text("id"),
+        state=state,
+        title=entry.table("title"),
+        meaning=entry.table("meaning"),
+        action=entry.table("action"),
+        rule=tuple(Condition.parse(text, here) for text in entry.texts("rule")),
+        next=entry.texts("next"),
     )
 
 
@@ -213,6 +217,9 @@ def _check(scheme: Scheme, where: str) -> None:
     ids = scheme.ids
     if len(set(ids)) != len(ids):
         raise UsageError(f"{where}: a stage id stands twice in {list(ids)}")
+    for name in scheme.order:
+        if name not in ids:
+            raise UsageError(f"{where}: 'order' names '{name}', which is no stage.{did_you_mean(name, ids)}")
     if sorted(scheme.order) != sorted(ids):
         raise UsageError(
             f"{where}: 'order' must name each stage once; it has {list(scheme.order)}, stages are {list(ids)}"
@@ -246,13 +253,20 @@ def load_scheme(name: str) -> Scheme:
         text = resources.files("features").joinpath("schemes", f"{name}.toml").read_text("utf-8")
         where = f"scheme '{name}'"
     elif Path(name).suffix == ".toml" and Path(name).is_file():
-        text, where = Path(name).read_text("utf-8"), name
+        where = name
+        try:
+            text = Path(name).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{name} cannot be read: {error}") from None
     else:
         known = known_schemes()
         raise UsageError(
             f"--stages '{name}' is no scheme ({', '.join(known)}) and no TOML file.{did_you_mean(name, known)}"
         )
     try:
-        return Scheme.from_json(tomllib.loads(text), where)
+        data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{where} is not valid TOML: {error}") from None
+    if "thresholds" in data:
+        raise UsageError(f"{where}: thresholds come from the log; write a number of your own into the rule")
+    return Scheme.from_json(data, where)

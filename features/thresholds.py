@@ -31,6 +31,10 @@ FALLBACK_GAP_DAYS = 60.0
 FALLBACK_AT_RISK, FALLBACK_SLEEPING = 2.0, 4.0
 
 
+NAMES = ("shop_gap_days", "at_risk_ratio", "sleeping_ratio", "lost_after_days", "loyal_orders", "loyal_spend")
+"""What :func:`derive` returns, and so what a rule may name."""
+
+
 def derive(days: PurchaseDays, as_of_day: float) -> dict[str, float]:
     """Return the thresholds that the rules of a scheme may name.
 
@@ -61,7 +65,8 @@ def derive(days: PurchaseDays, as_of_day: float) -> dict[str, float]:
         ratio = gap / _usual_before(days, same, shop_gap)
         at_risk = max(1.2, float(np.quantile(ratio, AT_RISK_QUANTILE)))
         sleeping = max(1.5 * at_risk, float(np.quantile(ratio, SLEEPING_QUANTILE)))
-    spend = np.add.reduceat(days.spend, starts) if len(starts) else np.zeros(0)
+    # in whole millionths, as features add up: who spent exactly the limit must not miss it by a rounding
+    spend = np.add.reduceat(np.rint(days.spend * 1e6), starts) / 1e6 if len(starts) else np.zeros(0)
     loyal = repeat if repeat.any() else np.ones_like(repeat)
     return {
         "shop_gap_days": shop_gap,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from features import sql
 from features.catalog import Catalog
-from features.clock import day_number, microseconds
+from features.clock import DAY_MICROSECONDS, day_number, microseconds
 from features.errors import NotEnoughDataError
 
 DIALECT = "duckdb"
@@ -54,7 +54,8 @@ class DailyTable:
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, anchor: datetime) -> None:
-        self._connection = connection
+        # a cursor has temporary tables of its own, so that two daily tables of one log do not overwrite each other
+        connection = self._connection = connection.cursor()
         self.anchor = anchor
         at = microseconds(anchor)
         connection.execute(f"create or replace temp view known_events as select * from events where {_KNOWN} < {at}")
@@ -88,13 +89,13 @@ class DailyTable:
         """Return ``customer``, ``back``, ``orders`` and ``spend`` within the horizon after each date."""
         return self._query(sql.outcomes(horizon_days, backs))
 
-    def purchase_days(self) -> PurchaseDays:
-        """Return every purchase day, ordered by customer and day."""
+    def purchase_days(self, back: int = 0) -> PurchaseDays:
+        """Return every purchase day known ``back`` days before the anchor, ordered by customer and day."""
         last = sql.Step(
             "ordered",
             "select customer, day, cast(spend as double) as spend, first_purchase from purchase_days order by 1, 2",
         )
-        columns = self._query([sql.purchase_days(), last])
+        columns = self._query([sql.purchase_days(f"known < {-back}"), last])
         return PurchaseDays(
             columns["customer"].astype(np.int64),
             columns["day"].astype(np.int64),
@@ -102,10 +103,29 @@ class DailyTable:
             columns["first_purchase"].astype(np.int64),
         )
 
-    def first_events(self) -> NDArray[np.int64]:
-        """Return the instant of each customer's first event, in microseconds since 1970."""
-        rows = self._query([sql.Step("f", "select customer, min(first_event) as f from daily group by 1 order by 1")])
+    def first_events(self, back: int = 0) -> NDArray[np.int64]:
+        """Return the instant of each customer's first event, in microseconds since 1970.
+
+        As known ``back`` days before the anchor; the largest integer for those of whom nothing was known yet.
+        """
+        known = f"min(case when known < {-back} then first_event end)"
+        never = np.iinfo(np.int64).max
+        rows = self._query(
+            [sql.Step("f", f"select customer, coalesce({known}, {never}) as f from daily group by 1 order by 1")]
+        )
         return rows["f"].astype(np.int64)
+
+    def looked_different(self, back: int) -> bool:
+        """Tell whether purchase days may have looked different ``back`` days before the anchor.
+
+        They do where something was recorded late, and where the date divides a day.
+        """
+        if microseconds(self.anchor) % DAY_MICROSECONDS:
+            return True
+        found = self._connection.execute(
+            f"select exists (select 1 from daily where happened < {-back} and known >= {-back})"
+        ).fetchall()
+        return bool(found[0][0])
 
     def last_event(self) -> int:
         """Return the instant of the last event known, in microseconds since 1970."""

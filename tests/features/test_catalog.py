@@ -1,0 +1,82 @@
+"""The catalogue refuses what engines could not evaluate alike, and says what each feature is."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from features import formula
+from features.catalog import Catalog, Feature, standard
+from features.errors import UsageError
+
+CATALOG = standard(90)
+
+
+def test_every_feature_says_what_it_is_and_names_only_what_stands_before_it() -> None:
+    known = {"as_of_day", "shop_gap_days"}
+    for feature in CATALOG.features:
+        assert feature.unit, feature.name
+        assert feature.meaning, feature.name
+        if feature.formula is not None:
+            assert formula.names(feature.formula) <= known, feature.name
+        known.add(feature.name)
+
+
+def test_predictors_are_features() -> None:
+    assert set(CATALOG.predictors) < set(CATALOG.names)
+    # a day number would teach the model the date
+    assert not {name for name in CATALOG.predictors if CATALOG[name].unit == "day number"}
+
+
+def test_last_years_days_ahead_exist_where_the_horizon_is_below_a_year() -> None:
+    assert standard(364)["orders_ahead_last_year"].window_days == (1, 365)
+    assert standard(90)["orders_ahead_last_year"].window_days == (275, 365)
+    assert "orders_ahead_last_year" not in standard(365).names
+
+
+def test_an_unknown_feature_is_named_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"no feature 'recency_day' in the catalogue. Did you mean 'recency_days'\?"):
+        CATALOG["recency_day"]
+
+
+def test_parameters_are_set_without_changing_the_catalogue() -> None:
+    assert CATALOG.with_parameters(shop_gap_days=3.0).parameters == {"shop_gap_days": 3.0}
+    assert CATALOG.parameters == {}
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_a_parameter_that_is_no_number_is_refused(value: float) -> None:
+    with pytest.raises(UsageError, match="shop_gap_days"):
+        CATALOG.with_parameters(shop_gap_days=value)
+
+
+@pytest.mark.parametrize("name", ["recency_days", "as_of_day", "customer"])
+def test_two_things_of_one_name_are_refused(name: str) -> None:
+    more = Feature(name, "days", "again", formula="orders + 1")
+    with pytest.raises(UsageError, match=f"'{name}'.* stands twice"):
+        Catalog((*CATALOG.features, more), {})
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({}, "give a formula, or a relation, a function and a column"),
+        ({"formula": "orders", "relation": "days"}, "a formula has no relation"),
+        ({"formula": "orders", "window_days": (0, 30)}, "a formula has no relation"),
+        ({"relation": "days", "function": "sum", "column": "spent"}, r"'sum\(spent\)' cannot be asked of 'days'"),
+        ({"relation": "days", "function": "mean", "column": "spend"}, r"'mean\(spend\)' cannot be asked of 'days'"),
+        # a log row is an event in memory and a day in SQL: what depends on which is refused
+        ({"relation": "log", "function": "count", "column": "day"}, r"only sum\(purchases\)"),
+        ({"relation": "log", "function": "max", "column": "refund"}, "cannot be asked of 'log'"),
+        ({"relation": "log", "function": "last", "column": "day"}, "cannot be asked of 'log'"),
+        ({"relation": "days", "function": "last", "column": "spend", "window_days": (0, 30)}, "take the window away"),
+        ({"relation": "days", "function": "sum", "column": "spend", "window_days": (30, 30)}, "is not .newer, older."),
+        ({"relation": "days", "function": "sum", "column": "spend", "window_days": (-1, 30)}, "is not .newer, older."),
+    ],
+)
+def test_a_feature_that_engines_could_not_evaluate_alike_is_refused(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        Feature("mine", "days", "something", **keys)
+    assert str(caught.value).startswith("feature 'mine'")

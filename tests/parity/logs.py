@@ -1,0 +1,112 @@
+"""Logs for the tests: Hypothesis strategies that seek the edges, and the same events as an :class:`EventLog`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pyarrow as pa
+from hypothesis import strategies as st
+
+from features.events import EventLog, ReadOptions, from_frame
+from features.requests import CustomerEvents, Event
+
+Customers = Mapping[str, tuple[Event, ...]]
+
+TICK, DAY = timedelta(microseconds=1), timedelta(days=1)
+KINDS = ("purchase", "refund", "visit", "signup", "enquiry", "email_sent", "contact", "cancel")
+WHOLE_DAYS = ("2016-02-29", "2016-03-01", "2017-01-01", "2014-11-20", "2020-02-29", "1998-06-30")
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def as_ofs() -> st.SearchStrategy[datetime]:
+    """Midnights, leap days, and any instant of a day."""
+    time_of_day = st.one_of(
+        st.just(timedelta(0)),
+        st.just(timedelta(0)),
+        st.sampled_from([TICK, DAY - TICK, timedelta(hours=12)]),
+        st.integers(0, 86_399_999_999).map(lambda us: timedelta(microseconds=us)),
+    )
+    return st.builds(lambda day, time: utc(day) + time, st.sampled_from(WHOLE_DAYS), time_of_day)
+
+
+def instants(as_of: datetime, years: int = 20) -> st.SearchStrategy[datetime]:
+    """Instants around the as_of and its windows, on the tick, before and after; at midnights; anywhere; leap days."""
+    ago = st.one_of(
+        st.integers(-3, 12),
+        st.sampled_from([0, 1, 30, 31, 90, 91, 180, 181, 275, 276, 335, 365, 366, -30, -90]),
+        st.integers(-60, 365 * years),
+    ).map(lambda days: as_of - days * DAY)
+    midnight = ago.map(lambda t: t.replace(hour=0, minute=0, second=0, microsecond=0))
+    tick = st.sampled_from([-TICK, timedelta(0), TICK])
+    anywhere = st.builds(lambda t, us: t + timedelta(microseconds=us), ago, st.integers(0, 86_399_999_999))
+    leap = st.sampled_from([utc("2012-02-29"), utc("2016-02-29T23:59:59.999999")])
+    return st.one_of(
+        st.builds(lambda t, d: t + d, ago, tick), st.builds(lambda t, d: t + d, midnight, tick), anywhere, leap
+    )
+
+
+def amounts() -> st.SearchStrategy[float]:
+    """Money with six decimals, none, little, and very much of it."""
+    return st.one_of(
+        st.integers(0, 3_000_000_000).map(lambda millionths: millionths / 1e6),
+        st.sampled_from([0.0, 0.000001, 0.1, 0.2, 9.99, 10.0]),
+        st.integers(10**9, 10**11).map(float),
+    )
+
+
+def events(
+    as_of: datetime, with_amounts: bool = True, late: bool = True, kinds: tuple[str, ...] = KINDS, years: int = 20
+) -> st.SearchStrategy[Event]:
+    def build(at: datetime, kind: str, amount: float | None, delay: timedelta | None) -> Event:
+        if kind == "purchase" and with_amounts and amount is None:
+            amount = 1.5  # in a log with amounts, a purchase without one is refused
+        recorded = None if delay is None or not late else at + delay
+        return Event(at, kind, amount if with_amounts else None, None, recorded)
+
+    delays = st.one_of(
+        st.none(),
+        st.none(),
+        st.sampled_from([timedelta(0), TICK, -DAY, timedelta(hours=3), 30 * DAY]),
+        st.integers(0, 400).map(lambda days: days * DAY),
+    )
+    kind = st.one_of(st.just("purchase"), st.sampled_from(kinds))
+    return st.builds(build, instants(as_of, years), kind, st.one_of(st.none(), amounts()), delays)
+
+
+@st.composite
+def logs(draw: st.DrawFn, as_of: datetime, *, late: bool = True, most: int = 6, years: int = 20) -> Customers:
+    """One to some customers with some events each; one event of one customer is always seen."""
+    with_amounts = draw(st.booleans() | st.just(True))
+    one = events(as_of, with_amounts, late, years=years)
+    several = draw(st.lists(st.lists(one, min_size=1, max_size=14), min_size=1, max_size=most))
+    customers = {f"c{i}": tuple(some) for i, some in enumerate(several)}
+    return {**customers, "z": (Event(as_of - 365 * years * DAY, "visit"),)}
+
+
+def event_log(customers: Customers, *, reverse: bool = False) -> EventLog:
+    """Return the events as a log, through the reader that users go through."""
+    rows = [(customer, event) for customer, some in customers.items() for event in some]
+    rows = rows[::-1] if reverse else rows
+    instant = pa.timestamp("us", tz="UTC")
+    columns = {
+        "customer_id": pa.array([customer for customer, _ in rows]),
+        "timestamp": pa.array([event.timestamp for _, event in rows], instant),
+        "event": pa.array([event.event for _, event in rows]),
+    }
+    if any(event.amount is not None for _, event in rows):
+        money = [None if e.amount is None else Decimal(round(e.amount * 1_000_000)).scaleb(-6) for _, e in rows]
+        columns["amount"] = pa.array(money, pa.decimal128(24, 6))
+    if any(event.recorded_at is not None for _, event in rows):
+        columns["recorded_at"] = pa.array([event.recorded_at for _, event in rows], instant)
+    log = from_frame(pa.table(columns), ReadOptions(duplicates="keep"))
+    assert log.report.rows_rejected == 0, log.report.rejected_by_reason
+    return log
+
+
+def requests(customers: Customers) -> list[CustomerEvents]:
+    return [CustomerEvents(customer, some) for customer, some in customers.items()]

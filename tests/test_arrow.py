@@ -1,0 +1,152 @@
+"""The arrow ``features <- training <- serving``, and what no module of the packages may do."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = {"features": {"training", "serving", "tests"}, "training": {"serving", "tests"}, "serving": {"tests"}}
+UNSAFE = {"pickle", "cPickle", "_pickle", "joblib", "cloudpickle", "dill", "skops", "shelve", "marshal"}
+HEAVY = ("lifetimes", "autograd", "mlflow")
+
+
+def modules() -> list[Path]:
+    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+MODULES = pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Yield the full name of every module that is imported, at the top or within a function."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: write imports from the top"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__")
+            and node.args
+            and isinstance(node.args[0], ast.Constant)
+        ):
+            yield str(node.args[0].value)
+
+
+def faults(source: str, package: str, name: str) -> list[str]:
+    """Return what the text of a module does that it may not."""
+    tree = ast.parse(source)
+    tops = {module.split(".")[0] for module in imported(tree)}
+    found = [f"imports {top}" for top in sorted(tops & (PACKAGES[package] | UNSAFE))]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+            found.append(f"line {node.lineno}: prints")
+        if name != "serving/settings.py" and _environment(node):
+            found.append(f"line {node.lineno}: reads the environment")
+    return found
+
+
+def _environment(node: ast.AST) -> bool:
+    if isinstance(node, ast.ImportFrom) and node.module == "os":
+        return any(alias.name in ("environ", "environb", "getenv") for alias in node.names)
+    return isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.environ", "os.environb", "os.getenv")
+
+
+@MODULES
+def test_a_module_imports_along_the_arrow_and_keeps_the_house_rules(path: Path) -> None:
+    name = path.relative_to(ROOT)
+    assert faults(path.read_text("utf-8"), name.parts[0], name.as_posix()) == []
+
+
+@pytest.mark.parametrize(
+    ("package", "source", "fault"),
+    [
+        ("features", "from training import panel", "imports training"),
+        ("features", "def f():\n    import serving.app", "imports serving"),
+        ("training", "from serving.store import Store", "imports serving"),
+        ("training", "import importlib\nimportlib.import_module('serving.app')", "imports serving"),
+        ("serving", "import pickle", "imports pickle"),
+        ("serving", "from joblib import load", "imports joblib"),
+        ("serving", "print(1)", "line 1: prints"),
+        ("serving", "import os\nos.environ['A']", "line 2: reads the environment"),
+        ("serving", "from os import getenv", "line 1: reads the environment"),
+    ],
+)
+def test_each_fault_is_found(package: str, source: str, fault: str) -> None:
+    assert faults(source, package, f"{package}/x.py") == [fault]
+
+
+def test_settings_may_read_the_environment() -> None:
+    assert faults("import os\nos.environ['A']", "serving", "serving/settings.py") == []
+
+
+IMPORT_ALL = """
+import importlib, json, sys, warnings
+names, others = json.loads(sys.argv[1])
+for name in others:
+    importlib.import_module(name)
+before = list(warnings.filters)
+changed = []
+for name in names:
+    importlib.import_module(name)
+    if list(warnings.filters) != before:
+        changed.append(name)
+        before = list(warnings.filters)
+sys.stderr.write("RESULT" + json.dumps([changed, sorted(sys.modules)]))
+"""
+
+
+def import_all(names: list[str], others: list[str]) -> tuple[list[str], list[str]]:
+    """Import modules in a process of their own; return who changed the warning filters, and all that was loaded.
+
+    ``others`` are imported first: what they do (NumPy sets filters) is not held against us.
+    """
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", IMPORT_ALL, json.dumps([names, others])],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=120,
+        check=False,
+    )
+    before, _, result = ran.stderr.partition("RESULT")
+    assert ran.returncode == 0, ran.stderr
+    assert (ran.stdout, before) == ("", ""), "importing says nothing"
+    changed, loaded = json.loads(result)
+    return changed, loaded
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def third_party(path: Path) -> set[str]:
+    """Return the packages of others that a module imports at its top, those excepted that misbehave."""
+    tops = [node for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {
+        name
+        for node in tops
+        for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [str(node.module)])
+    }
+    return {name for name in names if name.split(".")[0] not in {*PACKAGES, *HEAVY}}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_importing_changes_no_warning_filter_and_says_nothing(package: str) -> None:
+    names = [dotted(path) for path in modules() if path.relative_to(ROOT).parts[0] == package]
+    changed, loaded = import_all(names, sorted({other for path in modules() for other in third_party(path)}))
+    assert set(names) <= set(loaded)
+    assert changed == []
+
+
+def test_the_server_loads_neither_lifetimes_nor_autograd_nor_mlflow() -> None:
+    _, loaded = import_all(["serving.app"], [])
+    assert [name for name in loaded if name.split(".")[0] in HEAVY] == []
