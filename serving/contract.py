@@ -133,7 +133,9 @@ def json_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
 
 
 def csv_table(table: pa.Table) -> pa.Table:
-    """Return the scores with ``reasons`` as JSON text, so that every column fits one CSV cell."""
+    """Return the table with ``reasons``, if it has them, as JSON text, so that every column fits one CSV cell."""
     position = table.schema.get_field_index("reasons")
+    if position < 0:
+        return table
     texts = [json.dumps(reasons, ensure_ascii=False) for reasons in table["reasons"].to_pylist()]
     return table.set_column(position, "reasons", pa.array(texts, pa.string()))

@@ -12,6 +12,7 @@ import click
 from features.clock import parse_instant, parse_span_days
 from features.errors import UsageError, did_you_mean
 from features.events import EventLog, EventMapping, ReadOptions, read_events
+from features.stages import load_scheme
 from training.config import TrainConfig
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -166,7 +167,8 @@ def open_log(options: dict[str, Any]) -> EventLog:
 
 
 def train_config(options: dict[str, Any]) -> TrainConfig:
-    """Return what a training is asked for."""
+    """Return what a training is asked for; a scheme that is none is refused before anything is read."""
+    load_scheme(options["stages"])
     return TrainConfig(
         horizon_days=parse_span_days(options["horizon"]),
         value_horizon_days=parse_span_days(options["value_horizon"], "--value-horizon"),

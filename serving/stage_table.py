@@ -42,9 +42,7 @@ def stage_table(log: EventLog, as_of: datetime, scheme_name: str) -> tuple[pa.Ta
             "customer_id": pa.array(now.ids[now.customer].tolist(), pa.string()),
             "stage": pa.array(np.array(scheme.ids)[now.stage].tolist(), pa.string()),
             "stage_since": pa.array(now.stage_since, pa.int64()).cast(INSTANT),
-            "stage_rule": pa.array(
-                [scheme.explain(int(s), now.features, k) for k, s in enumerate(now.stage)], pa.string()
-            ),
+            "stage_rule": pa.array(rules, pa.string()),
         },
         schema=SCHEMA,
     )

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from features.catalog import standard
@@ -37,6 +38,19 @@ from training.value import Intervals, ValueModel
 FORMAT = 1
 MANIFEST, MODELS, CARD = "manifest.json", "models.json", "card.json"
 TREES = ("churn", "next_stage", "value")
+PARTS = {
+    "config",
+    "scheme",
+    "catalog",
+    "base",
+    "churn",
+    "next_stage",
+    "value",
+    "conversion",
+    "reference",
+    "spend_interval",
+    "value_interval",
+}
 LARGEST_FILE = 256 * 1024 * 1024
 _NAME = re.compile(r"^[a-z_]+(\.lightgbm)?\.(json|txt)$")
 
@@ -124,7 +138,7 @@ def load_bundle(folder: Path) -> Bundle:
             parse_instant(manifest["data_cutoff"], MANIFEST),
             _parsed(folder, CARD, files[CARD]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
         raise DataRefusedError(f"{folder}: not a bundle of this format ({error!r}); train it again") from error
 
 
@@ -153,6 +167,8 @@ def _trees(models: Models) -> dict[str, bytes]:
 
 
 def _models(data: Mapping[str, Any], trees: Mapping[str, str | None]) -> Models:
+    if strange := sorted(set(data) ^ PARTS):
+        raise ValueError(f"{MODELS} lacks, or should not have, {strange}")
     config = TrainConfig(**data["config"])
     catalog = standard(config.horizon_days).with_parameters(**data["catalog"]["parameters"])
     if list(catalog.names) != data["catalog"]["features"]:
@@ -197,6 +213,8 @@ def _read(folder: Path, name: str) -> bytes:
         raise DataRefusedError(f"{folder}: '{name}' is no name of a file in a bundle")
     path = folder / name
     try:
+        if not S_ISREG(path.stat().st_mode):
+            raise DataRefusedError(f"{path} is no plain file; copy the bundle again, whole")
         if path.stat().st_size > LARGEST_FILE:
             raise DataRefusedError(f"{path} is larger than a bundle's files can be ({LARGEST_FILE} bytes)")
         return path.read_bytes()
@@ -214,9 +232,13 @@ def _checked(folder: Path, name: str, sha256: str, size: int) -> bytes:
     return data
 
 
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number that JSON knows")
+
+
 def _parsed(folder: Path, name: str, data: bytes) -> dict[str, Any]:
     try:
-        parsed = json.loads(data)
+        parsed = json.loads(data, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise DataRefusedError(f"{folder / name} is not JSON: {error}") from error
     if not isinstance(parsed, dict):

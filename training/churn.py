@@ -61,8 +61,8 @@ NOT_FOR_TREES = ("orders_ahead_last_year",)
 class GapRule:
     """P(the silence lasts another horizon), read off the shop's own gaps: the rule of the smallest logs.
 
-    ``times`` (days) and ``alive`` are the product-limit estimate of P(gap > t), ``at_risk`` how many gaps lasted that
-    long.
+    ``times`` are lengths of gaps in days, completed or still open; ``alive`` is the product-limit estimate of
+    P(gap > t) at each, ``at_risk`` how many gaps lasted at least that long.
     """
 
     times: tuple[float, ...]
@@ -70,14 +70,26 @@ class GapRule:
     at_risk: tuple[float, ...]
 
     def probability(self, recency_days: Array, horizon_days: Array | float) -> Array:
-        """Return P(no purchase in the horizon | silence so far), smoothed by one who comes and one who goes."""
-        times = np.r_[0.0, self.times]
-        alive, at_risk = np.r_[1.0, self.alive], np.r_[max(self.at_risk, default=0.0), self.at_risk]
-        now = np.searchsorted(times, recency_days, side="right") - 1
-        then = np.searchsorted(times, recency_days + horizon_days, side="right") - 1
+        """Return P(no purchase in the horizon | silence so far), smoothed by two customers.
+
+        Of the two one comes and one goes, or more go where more do after an order: a silence longer than any that was
+        seen is no sign of return in a shop that nobody returns to.
+        """
+        after_order, customers = self._outlasting(np.zeros(1), horizon_days)
+        going = np.maximum(0.5, (after_order * customers + 1.0) / (customers + 2.0))
+        kept, seen = self._outlasting(recency_days, horizon_days)
+        return np.asarray((kept * seen + 2.0 * going) / (seen + 2.0))
+
+    def _outlasting(self, recency_days: Array, horizon_days: Array | float) -> tuple[Array, Array]:
+        """Return P(the gap outlasts the horizon too), and of how many gaps one knows whether they did.
+
+        The day that begins at the as_of is still to come: after r days of silence the gap is r days or longer.
+        """
+        alive, at_risk = np.r_[1.0, self.alive], np.r_[self.at_risk, 0.0]
+        now = np.searchsorted(self.times, recency_days, side="left")
+        then = np.searchsorted(self.times, recency_days + horizon_days, side="left")
         kept = alive[then] / np.maximum(alive[now], 1e-12)
-        seen = at_risk[now] * np.minimum(alive[now], 1.0)
-        return np.asarray((kept * seen + 1.0) / (seen + 2.0))
+        return kept, at_risk[now] * (1.0 - kept) + at_risk[then]
 
 
 @dataclass(frozen=True)
@@ -152,9 +164,11 @@ class ChurnModel:
 
 
 def enough(frame: Frame) -> bool:
-    """Say whether there is anything to learn from a date."""
+    """Say whether there is anything to learn from a date: customers enough of either kind, and not all alike."""
     inactive = int(frame.inactive.sum())
-    return len(frame) >= FEWEST_CUSTOMERS and min(inactive, len(frame) - inactive) >= FEWEST_OF_EACH
+    if len(frame) < FEWEST_CUSTOMERS or min(inactive, len(frame) - inactive) < FEWEST_OF_EACH:
+        return False
+    return float(np.ptp(frame.columns["recency_days"])) > 0
 
 
 def fit_churn(panel: Panel, rule: GapRule, horizon_days: int, seed: int) -> ChurnModel:

@@ -19,6 +19,7 @@ FEWEST_CONVERSIONS = 30
 RECIPE = Recipe(
     {
         "tenure_days": (True, 4),
+        "silence_days": (True, 4),
         "activity": (True, 3),
         "activity_30d": (True, 0),
         "activity_90d": (True, 0),

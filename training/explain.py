@@ -40,7 +40,7 @@ FAMILIES = (
     Family("refund_share", ("refund",)),
     Family("orders_90d", ("orders_30d", "orders_90d", "orders_180d", "trend_orders")),
     Family("spend_mean", ("spend", "monetary", "purchase_spend", "trend_spend")),
-    Family("activity_30d", ("activity",)),
+    Family("activity_30d", ("activity", "silence")),
     Family("gap_mean", ("gap", "return_ratio", "rhythm")),
     Family("T_days", ("T_days", "tenure")),
     Family("orders", ("orders", "frequency", "order_rate")),

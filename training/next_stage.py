@@ -4,9 +4,9 @@ Without a purchase the stage at the end is no matter of chance: the rules say wh
 
     P(stage) = P(no purchase) * [the stage that silence leads to] + P(purchase) * P(stage | purchase),
 
-and only the last factor is learned: a penalised multinomial regression and LightGBM, averaged in log probability with
-a Markov chain on stages as prior. Stages that cannot follow have probability 0, and the next stage agrees with the
-churn probability by construction.
+and only the last factor is learned: by a penalised multinomial regression and LightGBM, averaged in log probability. A
+Markov chain on stages says what can follow at all, and speaks alone where purchases are few. Stages that cannot follow
+have probability 0, and the next stage agrees with the churn probability by construction.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Reference:
     cuts
         For ``recency_days``, ``orders`` and ``spend``: the four values that cut the buyers in fifths.
     usual
-        Stage id -> feature -> median on that stage.
+        Stage id -> feature -> median on that stage; over all buyers where nobody stands on it.
     mean_effects
         State -> mean effect of each family of reasons (:mod:`training.explain`) over the buyers in that state.
     """
@@ -111,6 +111,8 @@ def learn_reference(
     usual = {}
     for position, stage_id in enumerate(stages):
         on_stage = stage == position
+        # a stage that nobody stands on yet has no medians of its own
+        on_stage = on_stage if on_stage.any() else buyers
         usual[stage_id] = {name: _median(features[name][on_stage]) for name in USUAL}
     return Reference(tuple(float(q) for q in quantiles), cuts, usual, {})
 

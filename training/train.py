@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+from numpy.typing import NDArray
 
 from features.clock import DAY, from_microseconds, iso, microseconds
 from features.engines.duckdb import DailyTable, PurchaseDays
@@ -33,6 +34,7 @@ from training.panel import Panel, build
 from training.reference import EMPTY, learn_reference
 from training.value import Intervals, conformal, fit_value
 
+Array = NDArray[np.float64]
 Progress = Callable[[str], object]
 
 RULE_POINTS = 200
@@ -78,7 +80,7 @@ def check_dates(table: DailyTable, horizon_days: int) -> None:
     history = (table.anchor - first) / DAY
     if history < horizon_days:
         raise UsageError(
-            f"--horizon {horizon_days}d is longer than the history: {history:.0f} days from the first event "
+            f"--horizon {horizon_days}d is longer than the history: {history:.1f} days from the first event "
             f"({iso(first)}) to the as_of {iso(table.anchor)}; take a shorter --horizon or a longer log"
         )
 
@@ -162,10 +164,8 @@ def _fit(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amounts: boo
     """Fit every model on a panel."""
     dates = [frame for frame in panel.dates if enough(frame)]
     churn = fit_churn(panel, _gap_rule(days, panel), config.horizon_days, config.seed)
-    newest = panel.dates[0] if panel.dates else None
-    fresh = np.zeros(0, dtype=np.int64) if newest is None else np.flatnonzero(newest.columns["T_days"] <= 1)
-    first_orders = np.ones(len(fresh)) if newest is None else 1.0 + newest.orders[fresh]
-    first_spend = np.zeros(0) if newest is None else newest.columns["spend_first"][fresh] + newest.spend[fresh]
+    mean_so_far = float(panel.now.features["spend_mean"][panel.now.buyers].mean()) if has_amounts else 0.0
+    first_orders, first_spend = _first_horizons(panel, mean_so_far)
     models = Models(
         config=config,
         scheme=panel.scheme,
@@ -173,7 +173,7 @@ def _fit(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amounts: boo
         base=panel.base,
         churn=churn,
         next_stage=fit_next_stage(panel.scheme, dates, panel.prospects, config.seed),
-        value=fit_value(dates, panel.bases, has_amounts, config.seed),
+        value=fit_value(dates, panel.bases, has_amounts, config.seed, mean_so_far),
         conversion=fit_conversion(panel.prospects, first_orders, first_spend),
         reference=EMPTY,
         spend_interval=None,
@@ -189,18 +189,28 @@ def _fit(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amounts: boo
     return replace(models, reference=replace(reference, mean_effects=effects))
 
 
+def _first_horizons(panel: Panel, mean_so_far: float) -> tuple[Array, Array]:
+    """Return orders and spend of new customers in their first horizon; one ordinary order where there were none."""
+    newest = panel.dates[0] if panel.dates else None
+    fresh = np.zeros(0, dtype=np.int64) if newest is None else np.flatnonzero(newest.columns["T_days"] <= 1)
+    if newest is None or not len(fresh):
+        return np.ones(1), np.array([mean_so_far])
+    return 1.0 + newest.orders[fresh], newest.columns["spend_first"][fresh] + newest.spend[fresh]
+
+
 def _gap_rule(days: PurchaseDays, panel: Panel) -> GapRule:
     """Return the product-limit estimate of the gaps between purchase days, thinned to a few hundred points."""
     same = days.customer[1:] == days.customer[:-1]
     completed = (days.day[1:] - days.day[:-1])[same].astype(np.float64)
     still_open = panel.now.features["recency_days"][panel.now.buyers]
-    if not len(completed):
-        return GapRule((), (), ())
-    times, alive = survival(completed, still_open)
+    # an open gap of r days has outlasted r - 1 days: the day that begins at the as_of is still to come
+    ended, alive = survival(completed, np.ceil(still_open) - 1.0)
     everything = np.sort(np.r_[completed, still_open])
+    times = np.unique(everything)
+    times = times[np.unique(np.linspace(0, len(times) - 1, RULE_POINTS).astype(np.int64))]
+    alive = np.r_[1.0, alive][np.searchsorted(ended, times, side="right")]
     at_risk = (len(everything) - np.searchsorted(everything, times, side="left")).astype(np.float64)
-    kept = np.unique(np.linspace(0, len(times) - 1, RULE_POINTS).astype(np.int64))
-    return GapRule(tuple(times[kept].tolist()), tuple(alive[kept].tolist()), tuple(at_risk[kept].tolist()))
+    return GapRule(tuple(times.tolist()), tuple(alive.tolist()), tuple(at_risk.tolist()))
 
 
 def _later(table: DailyTable, panel: Panel, earlier: Panel, horizon_days: int) -> Later:

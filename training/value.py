@@ -96,12 +96,24 @@ def _simple_spend(columns: Mapping[str, Array], per_order: Array | None, mean_sp
     return np.asarray(np.maximum(each * orders, 1e-6))
 
 
-def fit_value(dates: Sequence[Frame], bases: Mapping[int, CustomerBase], has_amounts: bool, seed: int) -> ValueModel:
-    """Fit on every date of a panel: on the rows with a purchase in the horizon."""
+def fit_value(
+    dates: Sequence[Frame],
+    bases: Mapping[int, CustomerBase],
+    has_amounts: bool,
+    seed: int,
+    mean_so_far: float = 0.0,
+) -> ValueModel:
+    """Fit on every date of a panel: on the rows with a purchase in the horizon.
+
+    Parameters
+    ----------
+    mean_so_far
+        Mean spend per purchase day of all buyers up to the as_of; stands in where no date has a purchase to learn from.
+    """
     bought = [~frame.inactive for frame in dates]
     rows = int(sum(b.sum() for b in bought))
     if rows == 0:
-        return ValueModel(None, _mean_spend(dates) if has_amounts else None, 1.0, 1.0)
+        return ValueModel(None, mean_so_far if has_amounts else None, 1.0, 1.0)
     columns = {name: values[np.concatenate(bought)] for name, values in stack(dates).items()}
     orders = np.concatenate([frame.orders[b] for frame, b in zip(dates, bought, strict=True)])
     more = _orders_if_any(columns) - 1.0
@@ -130,13 +142,6 @@ def fit_value(dates: Sequence[Frame], bases: Mapping[int, CustomerBase], has_amo
     total = float(predicted[recent].sum()) if predicted is not None else 0.0
     scale = float(np.clip(max(float(spend[recent].sum()), 0.0) / max(total, 1e-9), 0.2, 5.0))
     return ValueModel(trees, mean_spend, orders_scale, scale)
-
-
-def _mean_spend(dates: Sequence[Frame]) -> float:
-    if not dates:
-        return 0.0
-    values = np.concatenate([frame.columns["spend_mean"] for frame in dates])
-    return float(np.nanmean(values)) if np.isfinite(values).any() else 0.0
 
 
 @dataclass(frozen=True)
