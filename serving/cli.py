@@ -90,6 +90,13 @@ def _run(
     return done
 
 
+def _tell(done: pipeline.Run, next_steps: Sequence[str], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(done.summary, ensure_ascii=False))
+    else:
+        _show([*terminal.run_lines(done), "", "Next:", *(f"  {line}" for line in next_steps)])
+
+
 @cli.command()
 @click.option("--out", type=click.Path(path_type=Path), default=DEMO_FOLDER, show_default=True)
 @common
@@ -111,10 +118,7 @@ def demo(out: Path, as_json: bool) -> None:
     }
     with cdnow_log() as log:
         done = _run(log, out, TrainConfig(), options, next_steps)
-    if as_json:
-        click.echo(json.dumps(done.summary, ensure_ascii=False))
-        return
-    _show([*terminal.run_lines(done), "", "Next:", *(f"  {line}" for line in next_steps)])
+    _tell(done, next_steps, as_json=as_json)
 
 
 @cli.command()
@@ -136,10 +140,7 @@ def run(as_json: bool, **options: Any) -> None:
     ]
     with open_log(options) as log:
         done = _run(log, options["out"], config, {**options, "as_of": as_of, "settings": settings}, next_steps)
-    if as_json:
-        click.echo(json.dumps(done.summary, ensure_ascii=False))
-        return
-    _show([*terminal.run_lines(done), "", "Next:", *(f"  {line}" for line in next_steps)])
+    _tell(done, next_steps, as_json=as_json)
 
 
 @cli.command()

@@ -118,17 +118,16 @@ def json_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
     The columns ``p_stage_<id>`` become one object ``next_stage: {id: p}``; the likeliest id stands in
     ``next_stage_likeliest``.
     """
+    stages = [(name, name.removeprefix("p_stage_")) for name in table.column_names if name.startswith("p_stage_")]
+    others = [name for name in table.column_names if not name.startswith("p_stage_")]
     for row in table.to_pylist():
         out: dict[str, Any] = {}
-        stages = {name.removeprefix("p_stage_"): p for name, p in row.items() if name.startswith("p_stage_")}
-        for name, value in row.items():
-            if name.startswith("p_stage_"):
-                continue
+        for name in others:
             if name == "next_stage":
-                out["next_stage"] = stages
-                out["next_stage_likeliest"] = value
+                out["next_stage"] = {stage: row[column] for column, stage in stages}
+                out["next_stage_likeliest"] = row[name]
             else:
-                out[name] = _plain(value)
+                out[name] = _plain(row[name])
         yield out
 
 

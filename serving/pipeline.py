@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from features.clock import iso
-from features.errors import StagecastError, UsageError
+from features.errors import UsageError
 from features.events import EventLog
 from serving.batch import score_snapshot, write_scores
 from serving.report import write_report
@@ -132,7 +132,7 @@ def run(
 
     Raises
     ------
-    StagecastError
+    features.errors.StagecastError
         The folder, the as_of or the horizon cannot be used, or nobody has bought; nothing is left behind then.
     """
     with new_folder(out, force=force) as draft:
@@ -150,6 +150,3 @@ def run(
             say("tracking")
             track(bundle, draft / MODEL, draft / REPORT)
     return Run(out, bundle, scores, told)
-
-
-__all__ = ["Run", "StagecastError", "choose_as_of", "new_folder", "run", "write_data_report"]

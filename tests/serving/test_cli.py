@@ -28,6 +28,8 @@ from serving.scorer import load_scorer
 from tests.training.made import simulated_rows
 from training.config import TrainConfig
 
+# the command as the installed script starts it, in a process of its own
+INSTALLED = (sys.executable, "-c", "from serving.cli import main; main()")
 AS_OF = "2021-11-01"
 STAGES = load_scheme("retail").ids
 
@@ -79,7 +81,7 @@ def finished(log_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     out = subprocess.run(
         [
-            *(sys.executable, "-c", "from serving.cli import main; main()", "run", str(log_file), *MAPPED),
+            *(*INSTALLED, "run", str(log_file), *MAPPED),
             *("--as-of", AS_OF, "--horizon", "60d", "--out", "out", "--publish", "--no-track"),
         ],
         cwd=home,
@@ -190,7 +192,7 @@ def server(finished: Path) -> Iterator[str]:
     """A real `stagecast serve`, on the store and the model of the run."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-c", "from serving.cli import main; main()", "serve", "--port", str(port)],
+        [*INSTALLED, "serve", "--port", str(port)],
         cwd=finished,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -385,7 +387,7 @@ def test_a_training_is_tracked_registered_and_scored_by_alias(finished: Path, tm
 
     def stagecast(*args: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-c", "from serving.cli import main; main()", *args],
+            [*INSTALLED, *args],
             cwd=tmp_path,
             env=environment,
             capture_output=True,
