@@ -190,7 +190,7 @@ def standard(horizon_days: int) -> Catalog:
         _aggregate("first_event_day", "day number", "day of the first event of any type", "log.day", "min"),
         _aggregate("last_active_day", "day number", "day of the last visit or other event", "log.active_day", "max"),
         _aggregate("purchase_events", "events", "purchase events (lines)", "log.purchases", "sum"),
-        _aggregate("purchase_spend", "money", "spend before refunds", "days.spend", "sum"),
+        _aggregate("purchase_spend", "money", "spend before refunds", "days.spend", "sum", predictor=True),
         _aggregate("refund_spend", "money", "money given back", "log.refund", "sum"),
         _aggregate("spend_first", "money", "spend on the first purchase day", "days.spend", "first", predictor=True),
         _aggregate("spend_last", "money", "spend on the last purchase day", "days.spend", "last", predictor=True),
@@ -206,8 +206,9 @@ def standard(horizon_days: int) -> Catalog:
             "days.day",
             "count",
             (90, 180),
+            True,
         ),
-        _aggregate("spend_prev_90d", "money", "spend 91 to 180 days ago", "days.spend", "sum", (90, 180)),
+        _aggregate("spend_prev_90d", "money", "spend 91 to 180 days ago", "days.spend", "sum", (90, 180), True),
     ]
     if horizon_days < 365:
         base.append(
@@ -218,11 +219,11 @@ def standard(horizon_days: int) -> Catalog:
                 "days.day",
                 "count",
                 (365 - horizon_days, 365),
-                True,
+                False,
             )
         )
     formulas = [
-        _formula("frequency", "days", "repeat purchase days", "greatest(orders - 1, 0)", predictor=False),
+        _formula("frequency", "days", "repeat purchase days", "greatest(orders - 1, 0)"),
         _formula("T_days", "days", "first purchase day to the as_of", "as_of_day - first_day"),
         _formula("t_x_days", "days", "first to last purchase day", "last_day - first_day"),
         _formula("recency_days", "days", "last purchase day to the as_of", "as_of_day - last_day"),

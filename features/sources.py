@@ -210,6 +210,9 @@ def _from_pandas(frame: pd.DataFrame) -> Any:
     arrays = []
     for i in range(len(names)):
         values = frame.iloc[:, i]
+        if isinstance(values.dtype, pd.DatetimeTZDtype):
+            # Arrow asks pandas for such a column in a way that pandas will give up; naive times are UTC here
+            values = values.dt.tz_convert(None)
         try:
             arrays.append(pa.Array.from_pandas(values))
         except (pa.ArrowInvalid, pa.ArrowTypeError):  # a column of mixed objects, such as ids 17 and "17a"

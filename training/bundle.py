@@ -52,7 +52,7 @@ PARTS = {
     "value_interval",
 }
 LARGEST_FILE = 256 * 1024 * 1024
-_NAME = re.compile(r"^[a-z_]+(\.lightgbm)?\.(json|txt)$")
+_NAME = re.compile(r"[a-z_]+(\.lightgbm)?\.(json|txt)")
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def _version(files: Mapping[str, bytes]) -> str:
 
 
 def _read(folder: Path, name: str) -> bytes:
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         raise DataRefusedError(f"{folder}: '{name}' is no name of a file in a bundle")
     path = folder / name
     try:

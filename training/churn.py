@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from features.catalog import standard
 from training import blend, boosting, glm
 from training.boosting import Boosted
 from training.customer_base import log_odds
@@ -29,6 +30,8 @@ TREES = 150
 SPLINE_PENALTY = 5.0
 # Below these a fitted model has nothing to learn from.
 FEWEST_CUSTOMERS, FEWEST_OF_EACH = 200, 30
+# Parts of a silence that the rule looks at.
+PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)
 
 RFM = Recipe(
     {"recency_days": (True, 0), "frequency": (True, 0), "T_days": (True, 0), "spend_mean": (True, 0)},
@@ -51,10 +54,8 @@ SPLINES = Recipe(
         "btyd_none_pareto_nbd": (False, 0),
     }
 )
-# The customer-base models' own words are columns of the boosted member too.
-BTYD_COLUMNS = ("btyd_none_mbg_nbd", "btyd_none_pareto_nbd", "btyd_alive", "btyd_orders")
-# What ties a row to its date rather than to its customer.
-NOT_FOR_TREES = ("orders_ahead_last_year",)
+# What the catalogue does not offer to models: day numbers, which tie a row to its date, and parts of other features.
+NOT_FOR_TREES = frozenset(standard(1).names) - frozenset(standard(1).predictors)
 
 
 @dataclass(frozen=True)
@@ -70,26 +71,24 @@ class GapRule:
     at_risk: tuple[float, ...]
 
     def probability(self, recency_days: Array, horizon_days: Array | float) -> Array:
-        """Return P(no purchase in the horizon | silence so far), smoothed by two customers.
+        """Return P(no purchase in the horizon | silence so far), smoothed by one who comes and one who goes.
 
-        Of the two one comes and one goes, or more go where more do after an order: a silence longer than any that was
-        seen is no sign of return in a shop that nobody returns to.
+        It is no lower than after a part of the silence: few gaps last as long as the longest, and what is known of
+        many shorter ones holds for those, too.
         """
-        after_order, customers = self._outlasting(np.zeros(1), horizon_days)
-        going = np.maximum(0.5, (after_order * customers + 1.0) / (customers + 2.0))
-        kept, seen = self._outlasting(recency_days, horizon_days)
-        return np.asarray((kept * seen + 2.0 * going) / (seen + 2.0))
+        shortest = np.minimum(recency_days, 1.0)
+        silences = [np.maximum(part * recency_days, shortest) for part in PARTS]
+        return np.asarray(np.max([self._outlasting(silence, horizon_days) for silence in silences], axis=0))
 
-    def _outlasting(self, recency_days: Array, horizon_days: Array | float) -> tuple[Array, Array]:
-        """Return P(the gap outlasts the horizon too), and of how many gaps one knows whether they did.
-
-        The day that begins at the as_of is still to come: after r days of silence the gap is r days or longer.
-        """
+    def _outlasting(self, recency_days: Array, horizon_days: Array | float) -> Array:
+        # the day that begins at the as_of is still to come: after r days of silence the gap is r days or longer
         alive, at_risk = np.r_[1.0, self.alive], np.r_[self.at_risk, 0.0]
         now = np.searchsorted(self.times, recency_days, side="left")
         then = np.searchsorted(self.times, recency_days + horizon_days, side="left")
         kept = alive[then] / np.maximum(alive[now], 1e-12)
-        return kept, at_risk[now] * (1.0 - kept) + at_risk[then]
+        # gaps of which one knows: those that ended within the horizon, those that outlasted it
+        seen = at_risk[now] * (1.0 - kept) + at_risk[then]
+        return np.asarray((kept * seen + 1.0) / (seen + 2.0))
 
 
 @dataclass(frozen=True)
@@ -213,9 +212,10 @@ def _fit_members(
     columns = stack(dates)
     target = np.concatenate([frame.inactive for frame in dates])
     weight = np.ones(len(target))
-    names = varying(dates, [name for name in columns if name not in NOT_FOR_TREES])
-    rfm = Recipe({name: how for name, how in RFM.columns.items() if name in names})
-    splines = Recipe({name: how for name, how in SPLINES.columns.items() if name in names})
+    alive = varying(dates, list(columns))
+    names = [name for name in alive if name not in NOT_FOR_TREES]
+    rfm = Recipe({name: how for name, how in RFM.columns.items() if name in alive})
+    splines = Recipe({name: how for name, how in SPLINES.columns.items() if name in alive})
     trees = boosting.fit(columns, names, target.astype(np.float64), weight, "binary", trees=TREES, seed=seed)
     return ChurnModel(
         "blend",

@@ -125,6 +125,8 @@ def learn_design(recipe: Recipe, columns: Mapping[str, Array]) -> Design:
         if high - low < 1e-12:
             continue
         places = np.unique(np.quantile(seen, np.linspace(0.05, 0.95, knots))) if knots else np.zeros(0)
+        # two knots at one place, but for a rounding of the quantile, would divide by their distance
+        places = places[np.diff(places, prepend=-np.inf) > 1e-6 * (high - low)]
         spline = tuple(float(p) for p in places) if len(places) >= 3 else ()
         terms.append(Term(name, log, spline, low, high, float(np.median(seen)), bool(len(seen) < len(x))))
     if not terms:

@@ -68,16 +68,20 @@ def evaluate(panel: Panel, models: Models, later: Later, intervals: Intervals | 
         "base_rate": float(inactive.mean()),
         "models": rows,
         "calibration": metrics.calibration(inactive, ours),
-        "gains": [
-            {"share_contacted": share, "share_of_churners": _finite(metrics.capture(inactive, ours, share))}
-            for share in GAINS
-        ],
+        "gains": _gains(inactive, ours),
         "next_stage": _next_stage(panel, models, predicted, later),
         "spend": _spend(panel, models, predicted, later),
         "coverage": _coverage(predicted, later, intervals),
         "grade": grade,
         "grade_sentence": sentence,
     }
+
+
+def _gains(inactive: NDArray[np.bool_], ours: Array) -> list[dict[str, float]]:
+    """Return which share of those who left stands among the top of the list; empty where nobody left."""
+    if not inactive.any():
+        return []
+    return [{"share_contacted": s, "share_of_churners": metrics.capture(inactive, ours, s)} for s in GAINS]
 
 
 def _finite(value: float) -> float | None:

@@ -3,7 +3,8 @@
 Each member of the pool says how much each of its columns adds to the log odds (LightGBM's contributions, coefficient
 times standardised column for the linear members); columns are gathered in families that mean one thing to a reader.
 An effect is told against the mean of customers in the same state (active with active), and the three families that push
-furthest in the direction in which this customer differs from them are the reasons.
+furthest in the direction in which this customer differs from them are the reasons. A family whose shown number says the
+contrary of its effect (more orders than usual, and yet more risk) is passed over: it would puzzle, not explain.
 
 Source: Lundberg et al. (2020), "From local explanations to global understanding with explainable AI for trees".
 """
@@ -24,28 +25,34 @@ Array = NDArray[np.float64]
 MOST_REASONS = 3
 # Effects below this (log odds) are not worth a sentence.
 SMALLEST_EFFECT = 0.05
+# What tells a reason to stay from a reason to leave.
+LOWERS = " (lowers the risk)"
 # Buyers that the mean effects are taken over, about.
 SAMPLE = 5_000
 
 
 @dataclass(frozen=True)
 class Family:
-    """Columns that mean one thing to a reader: the feature that is shown and how columns are recognised."""
+    """Columns that mean one thing to a reader: the feature that is shown, how columns are recognised, and which way.
+
+    ``raises`` is 1 where more of the feature means more risk, -1 where less, 0 where it depends.
+    """
 
     feature: str
     starts: tuple[str, ...]
+    raises: int = 0
 
 
 FAMILIES = (
     Family("refund_share", ("refund",)),
-    Family("orders_90d", ("orders_30d", "orders_90d", "orders_180d", "trend_orders")),
-    Family("spend_mean", ("spend", "monetary", "purchase_spend", "trend_spend")),
-    Family("activity_30d", ("activity", "silence")),
+    Family("orders_90d", ("orders_30d", "orders_90d", "orders_180d", "orders_prev", "trend_orders"), -1),
+    Family("spend_mean", ("spend", "monetary", "purchase_spend", "trend_spend"), -1),
+    Family("activity_30d", ("activity", "silence"), -1),
     Family("gap_mean", ("gap", "return_ratio", "rhythm")),
     Family("T_days", ("T_days", "tenure")),
-    Family("orders", ("orders", "frequency", "order_rate")),
+    Family("orders", ("orders", "frequency", "order_rate"), -1),
     # everything that tells how long the silence is against what is usual, the customer-base models' own word included
-    Family("recency_days", ("",)),
+    Family("recency_days", ("",), 1),
 )
 
 
@@ -81,19 +88,20 @@ def reasons(
         effects[state == name] -= np.array(mean)
     direction = np.where(effects.sum(axis=1) >= 0, 1.0, -1.0)
     towards = effects * direction[:, None]
-    order = np.argsort(-towards, axis=1, kind="stable")[:, :MOST_REASONS]
+    order = np.argsort(-towards, axis=1, kind="stable")
     shown = [np.nan_to_num(columns[family.feature], nan=0.0) for family in FAMILIES]
-    ids = models.scheme.ids
     told = []
     for row in range(rows):
-        usual = models.reference.usual[ids[stage[row]]]
-        mine = []
+        usual = models.reference.usual[str(state[row])]
+        mine: list[Reason] = []
         for k in order[row]:
-            if towards[row, k] < SMALLEST_EFFECT:
+            if towards[row, k] < SMALLEST_EFFECT or len(mine) == MOST_REASONS:
                 break
             feature, value = FAMILIES[k].feature, float(shown[k][row])
             compared = _usual(feature, columns, row, usual)
-            text = _sentence(feature, value, compared)
+            if FAMILIES[k].raises and FAMILIES[k].raises * (value - compared) * direction[row] <= 0:
+                continue
+            text = _sentence(feature, value, compared) + ("" if direction[row] > 0 else LOWERS)
             mine.append(Reason(feature, value, compared, float(effects[row, k]), text))
         told.append(mine)
     return told
@@ -141,7 +149,7 @@ def _add_linear(effects: Array, model: LogisticModel, columns: Mapping[str, Arra
 
 
 def _usual(feature: str, columns: Mapping[str, Array], row: int, usual: Mapping[str, float]) -> float:
-    """Return what the value is set against: the customer's own past where there is one, else the stage's median."""
+    """Return what the value is set against: the customer's own past, else the median in the same state."""
     own = {"recency_days": "rhythm_days", "orders_90d": "orders_prev_90d"}.get(feature)
     return float(columns[own][row]) if own is not None else usual[feature]
 
@@ -160,11 +168,11 @@ def _sentence(feature: str, value: float, usual: float) -> str:
         return "one order only, no rhythm yet"
     return {
         "recency_days": f"no order for {_count(value, 'day', 'days')}; the usual gap is {b}",
-        "orders": f"{_count(value, 'order', 'orders')} so far; {b} on this stage is usual",
+        "orders": f"{_count(value, 'order', 'orders')} so far; {b} is usual",
         "orders_90d": f"{_count(value, 'order', 'orders')} in the last 90 days, {b} in the 90 before",
-        "spend_mean": f"spends {a} an order; {b} is usual on this stage",
+        "spend_mean": f"spends {a} an order; {b} is usual",
         "activity_30d": f"{_count(value, 'visit', 'visits')} or other events in the last 30 days; {b} is usual",
-        "gap_mean": f"{a} days between orders on average; {b} is usual on this stage",
-        "T_days": f"first order {_count(value, 'day', 'days')} ago; {b} is usual on this stage",
+        "gap_mean": f"{a} days between orders on average; {b} is usual",
+        "T_days": f"first order {_count(value, 'day', 'days')} ago; {b} is usual",
         "refund_share": f"{value:.0%} of the spend was given back; {usual:.0%} is usual",
     }[feature]

@@ -175,7 +175,8 @@ def _days_to_order(models: Models, columns: Mapping[str, Array], p_inactive: Arr
     low, high = np.zeros(len(p_inactive)), np.full(len(p_inactive), LATEST_ORDER_DAYS)
 
     def still_none(days: Array) -> NDArray[np.bool_]:
-        return np.asarray(power * np.log(np.clip(none_within(days), 1e-12, 1.0)) >= np.log(0.5))
+        # one half for ever, as where nothing is known, is no date
+        return np.asarray(power * np.log(np.clip(none_within(days), 1e-12, 1.0)) > np.log(0.5) - 1e-9)
 
     never = still_none(high)
     for _ in range(24):

@@ -143,8 +143,9 @@ def fit_next_stage(scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[F
     columns = {name: values[np.concatenate(bought)] for name, values in stack(dates).items()}
     target = np.concatenate([frame.stage_after[b] for frame, b in zip(dates, bought, strict=True)])
     classes, coded = np.unique(target, return_inverse=True)
-    names = varying(dates, [name for name in columns if name not in NOT_FOR_TREES])
-    recipe = Recipe({name: how for name, how in RECIPE.columns.items() if name in names})
+    alive = varying(dates, list(columns))
+    names = [name for name in alive if name not in NOT_FOR_TREES]
+    recipe = Recipe({name: how for name, how in RECIPE.columns.items() if name in alive})
     weight = np.ones(rows)
     linear = glm.fit_multinomial(recipe, columns, coded.astype(np.int64), weight, PENALTY)
     trees = boosting.fit(

@@ -123,7 +123,9 @@ def build(
     as_of_day = day_number(table.anchor)
     days = table.purchase_days()
     if scheme is None or not scheme.thresholds:
-        scheme = load_scheme(config.scheme).with_thresholds(derive(days, as_of_day))
+        # as floats, whole numbers too: as they come back from a bundle
+        limits = {name: float(limit) for name, limit in derive(days, as_of_day).items()}
+        scheme = load_scheme(config.scheme).with_thresholds(limits)
     catalog = standard(config.horizon_days).with_parameters(**catalog_parameters(scheme.thresholds))
     journeys = walk(scheme, catalog, days, table.first_events())
     history_days = as_of_day - day_number(from_microseconds(table.first_event()))

@@ -41,7 +41,7 @@ class Reference:
     cuts
         For ``recency_days``, ``orders`` and ``spend``: the four values that cut the buyers in fifths.
     usual
-        Stage id -> feature -> median on that stage; over all buyers where nobody stands on it.
+        Group (state) -> feature -> median in it; over all buyers where the group is empty.
     mean_effects
         State -> mean effect of each family of reasons (:mod:`training.explain`) over the buyers in that state.
     """
@@ -94,12 +94,22 @@ EMPTY = Reference((), {}, {}, {})
 
 def learn_reference(
     features: Mapping[str, Array],
-    stage: NDArray[np.int64],
-    stages: tuple[str, ...],
+    group: NDArray[np.int64],
+    groups: tuple[str, ...],
     active: NDArray[np.bool_],
     p_inactive: Array,
 ) -> Reference:
-    """Return the reference of a snapshot, yet without effects; ``p_inactive`` is null (NaN) for prospects."""
+    """Return the reference of a snapshot, yet without effects.
+
+    Parameters
+    ----------
+    group, groups
+        Whom a customer is compared with: each row's position in ``groups``.
+    active
+        Rows whose risk the percentiles are of.
+    p_inactive
+        One per row; null (NaN) for prospects.
+    """
     buyers = features["orders"] > 0
     risks = p_inactive[active]
     quantiles = np.quantile(risks, np.linspace(0, 1, 101)) if len(risks) else np.zeros(0)
@@ -109,11 +119,11 @@ def learn_reference(
         values = values[np.isfinite(values)]
         cuts[name] = tuple(float(v) for v in np.quantile(values, _QUINTILES)) if len(values) else (0.0,) * 4
     usual = {}
-    for position, stage_id in enumerate(stages):
-        on_stage = stage == position
-        # a stage that nobody stands on yet has no medians of its own
-        on_stage = on_stage if on_stage.any() else buyers
-        usual[stage_id] = {name: _median(features[name][on_stage]) for name in USUAL}
+    for position, name in enumerate(groups):
+        mine = group == position
+        # a group that nobody belongs to yet has no medians of its own
+        mine = mine if mine.any() else buyers
+        usual[name] = {feature: _median(features[feature][mine]) for feature in USUAL}
     return Reference(tuple(float(q) for q in quantiles), cuts, usual, {})
 
 

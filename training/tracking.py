@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -46,10 +47,10 @@ def log_training(
     UsageError
         The tracking store cannot be reached or written.
     """
-    client = _client(tracking_uri)
     from mlflow.exceptions import MlflowException
 
     try:
+        client = _client(tracking_uri)
         run = client.create_run(_experiment(client), run_name=f"{iso(bundle.as_of)} {bundle.model_version}")
         run_id = str(run.info.run_id)
         for name, value in _parameters(bundle).items():
@@ -75,12 +76,13 @@ def fetch_bundle(tracking_uri: str, model: str) -> Path:
     UsageError
         No such model, alias or version, or the store cannot be reached.
     """
-    client = _client(tracking_uri)
-    from mlflow.artifacts import download_artifacts
+    name, alias, version = _model_name(model)
     from mlflow.exceptions import MlflowException
 
-    name, alias, version = _model_name(model)
     try:
+        client = _client(tracking_uri)
+        from mlflow.artifacts import download_artifacts
+
         found = client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, version)
         folder = tempfile.mkdtemp(prefix="stagecast-model-")
         return Path(download_artifacts(artifact_uri=found.source, dst_path=folder, tracking_uri=tracking_uri))
@@ -89,12 +91,15 @@ def fetch_bundle(tracking_uri: str, model: str) -> Path:
 
 
 def _client(tracking_uri: str) -> MlflowClient:
-    from mlflow import MlflowClient
-
     # its migrations speak at every new file; what matters comes as an exception
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+    with warnings.catch_warnings():
+        # of what MLflow's tables use SQLAlchemy says that it will go; nobody here can act on it
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
 
 def _experiment(client: MlflowClient) -> str:

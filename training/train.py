@@ -21,6 +21,7 @@ from features.clock import DAY, from_microseconds, iso, microseconds
 from features.engines.duckdb import DailyTable, PurchaseDays
 from features.errors import NotEnoughDataError, UsageError
 from features.journeys import walk
+from features.stages import STATES
 from features.thresholds import survival
 from training.churn import GapRule, enough, fit_churn
 from training.config import TrainConfig
@@ -180,10 +181,9 @@ def _fit(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amounts: boo
         value_interval=None,
     )
     predicted = predict(models, panel.now.features, panel.now.stage)
-    state = np.array([stage.state for stage in panel.scheme.stages])[panel.now.stage]
-    reference = learn_reference(
-        panel.now.features, panel.now.stage, panel.scheme.ids, state == "active", predicted.p_inactive
-    )
+    state = np.array([STATES.index(stage.state) for stage in panel.scheme.stages])[panel.now.stage]
+    active = state == STATES.index("active")
+    reference = learn_reference(panel.now.features, state, STATES, active, predicted.p_inactive)
     models = replace(models, reference=reference)
     effects = mean_effects(models, predicted.columns, panel.now.stage[predicted.buyers])
     return replace(models, reference=replace(reference, mean_effects=effects))

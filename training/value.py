@@ -204,5 +204,6 @@ def conformal(prediction: Array, outcome: Array) -> Intervals:
 def _quantile(ordered: Array, share: float, *, upper: bool) -> float:
     """Return the conformal quantile: with one more outcome to come, so a little outside the plain one."""
     n = len(ordered)
-    rank = np.ceil((n + 1) * share) if upper else np.floor((n + 1) * share)
+    # a rank that is whole must not become its neighbour by a rounding of the share
+    rank = np.ceil((n + 1) * share - 1e-9) if upper else np.floor((n + 1) * share + 1e-9)
     return float(ordered[int(np.clip(rank, 1, n)) - 1])

@@ -311,3 +311,9 @@ def test_any_arrow_stream_is_a_frame() -> None:
 
     with from_frame(Stream()) as log:
         assert ids(log) == ["a"]
+
+
+def test_a_frame_with_a_time_zone_is_read_as_utc() -> None:
+    frame = pd.DataFrame({"customer_id": ["a"], "timestamp": pd.to_datetime(["2020-01-01T02:00:00+02:00"])})
+    with from_frame(frame) as log:
+        assert log.con.execute("select timestamp from events").fetchall() == [(datetime(2020, 1, 1),)]

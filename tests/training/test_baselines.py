@@ -1,0 +1,55 @@
+"""The baselines learn from the past alone, by the methods their names say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from tests.training.made import Trained
+from training.baselines import LABELS, _recency_rule, fit_and_predict
+from training.btyd.fit import fit
+
+
+def test_the_recency_rule_by_hand() -> None:
+    past = np.repeat(np.arange(1.0, 11.0), 10)
+    inactive = np.repeat(np.arange(10), 10) > np.tile(np.arange(10), 10)  # of the k-th tenth, k of ten leave
+    now = np.array([0.0, 1.0, 5.0, 10.0, 999.0])
+    expected = [(k + 0.5) / 11 for k in (0, 0, 4, 9, 9)]
+    np.testing.assert_allclose(_recency_rule(past, inactive, now), expected)
+
+
+def test_all_speak_and_are_probabilities(shop: Trained) -> None:
+    panel = shop.training.panel
+    found = fit_and_predict(panel, 90)
+    assert set(found) == set(LABELS)
+    for p in found.values():
+        assert p.shape == (int(panel.now.buyers.sum()),)
+        assert ((p > 0) & (p < 1)).all()
+
+
+def test_bg_nbd_is_fitted_on_the_whole_history(shop: Trained) -> None:
+    panel = shop.training.panel
+    x, t_x, T = (panel.now.features[name][panel.now.buyers] for name in ("frequency", "t_x_days", "T_days"))
+    np.testing.assert_allclose(
+        fit_and_predict(panel, 90)["bg_nbd"], fit("bg_nbd", x, t_x, T).p_none(90, x, t_x, T), rtol=1e-9
+    )
+
+
+def test_the_regression_is_on_the_logs_of_rfm_at_the_newest_date(shop: Trained) -> None:
+    panel = shop.training.panel
+    names = ("recency_days", "frequency", "T_days", "spend_mean")
+    past = np.column_stack([np.log1p(panel.dates[0].columns[name]) for name in names])
+    now = np.column_stack([np.log1p(panel.now.features[name][panel.now.buyers]) for name in names])
+    mean, scale = past.mean(axis=0), past.std(axis=0)
+    model = LogisticRegression(tol=1e-9).fit((past - mean) / scale, panel.dates[0].inactive)
+    theirs = model.predict_proba((np.clip(now, past.min(axis=0), past.max(axis=0)) - mean) / scale)[:, 1]
+    np.testing.assert_allclose(fit_and_predict(panel, 90)["rfm_logistic"], theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize("dates", [0, 1])
+def test_without_a_date_one_horizon_back_only_bg_nbd_speaks(shop: Trained, dates: int) -> None:
+    panel = replace(shop.training.panel, dates=shop.training.panel.dates[1 : 1 + dates])
+    assert set(fit_and_predict(panel, 90)) == {"bg_nbd"}

@@ -1,0 +1,118 @@
+"""P(no purchase): the rule by hand, the ladder, the pool."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import expit, logit
+
+from tests.training.made import Trained, a_frame
+from training import boosting
+from training.churn import FEWEST_CUSTOMERS, FEWEST_OF_EACH, NOT_FOR_TREES, ChurnModel, GapRule, enough, fit_churn
+
+# completed gaps of 10 and 20 days, one open since 30
+RULE = GapRule((10.0, 20.0, 30.0), (2 / 3, 1 / 3, 1 / 3), (3.0, 2.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("recency", "horizon", "expected"),
+    [
+        # of three, one ended by day 10; the window of one who bought yesterday ends before day 11
+        (1.0, 10, (2 / 3 * 3 + 1) / (3 + 2)),
+        # a window that ends before the shortest gap
+        (1.0, 9, (3 + 1) / (3 + 2)),
+        # on day 10 the gap of 10 days may still come
+        (10.0, 10, (2 / 3 * 3 + 1) / (3 + 2)),
+        # after the tenth day two are left, one ends by day 20: one half, less than after shorter silences
+        (11.0, 10, (2 / 3 * 3 + 1) / (3 + 2)),
+        # longer than all that was seen; of the one gap that lasted nothing more is known
+        (40.0, 60, 1 / 2),
+    ],
+)
+def test_the_rule_by_hand(recency: float, horizon: int, expected: float) -> None:
+    assert RULE.probability(np.array([recency]), horizon)[0] == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_rule_without_any_gap_says_one_half() -> None:
+    assert GapRule((), (), ()).probability(np.array([0.0, 500.0]), 90).tolist() == [0.5, 0.5]
+
+
+@given(
+    recency=st.lists(st.floats(0, 2_000), min_size=1, max_size=5),
+    horizon=st.floats(1, 2_000),
+    gaps=st.lists(st.integers(1, 900), min_size=1, max_size=12, unique=True),
+)
+def test_the_rule_is_never_sure(recency: list[float], horizon: float, gaps: list[int]) -> None:
+    times = sorted(gaps)
+    alive = 1.0 - np.arange(1, len(times) + 1) / len(times)
+    rule = GapRule(tuple(map(float, times)), tuple(alive), tuple(np.arange(len(times), 0, -1.0)))
+    p = rule.probability(np.array(recency), horizon)
+    assert ((p > 0) & (p < 1)).all()
+
+
+def test_members_are_pooled_in_log_odds_and_shifted() -> None:
+    model = ChurnModel("blend", 10, {"btyd": 0.5, "rule": 0.5}, 0.3, RULE)
+    columns = {"btyd_none": np.array([-1.0, 50.0]), "recency_days": np.array([1.0, 1.0])}
+    p = model.probability(columns)
+    assert p[0] == pytest.approx(expit(0.5 * -1.0 + 0.5 * logit(3 / 5) + 0.3))
+    # one member that is sure beyond all measure does not silence the others
+    assert p[1] == pytest.approx(expit(0.5 * 13.0 + 0.5 * logit(3 / 5) + 0.3))
+
+
+def test_a_date_teaches_where_there_are_enough_of_either_kind() -> None:
+    def frame(customers: int, gone: int, recency: float = 1.0) -> bool:
+        orders = np.r_[np.zeros(gone), np.ones(customers - gone)]
+        return enough(a_frame({"recency_days": recency * np.arange(customers)}, orders=orders.tolist()))
+
+    assert frame(FEWEST_CUSTOMERS, FEWEST_OF_EACH)
+    assert frame(FEWEST_CUSTOMERS, FEWEST_CUSTOMERS - FEWEST_OF_EACH)
+    assert not frame(FEWEST_CUSTOMERS - 1, 60)
+    assert not frame(FEWEST_CUSTOMERS, FEWEST_OF_EACH - 1)
+    assert not frame(FEWEST_CUSTOMERS, FEWEST_CUSTOMERS - FEWEST_OF_EACH + 1)
+    # customers who cannot be told apart teach nothing
+    assert not frame(FEWEST_CUSTOMERS, 60, recency=0.0)
+
+
+def test_the_ladder_falls_with_what_there_is_to_learn_from(shop: Trained) -> None:
+    panel, rule = shop.training.panel, shop.training.models.churn.rule
+    assert fit_churn(replace(panel, base=None), rule, 90, 1).weights == {"rule": 1.0}
+    assert fit_churn(replace(panel, dates=()), rule, 90, 1).weights == {"btyd": 1.0}
+    # without a date of which the horizon has just ended, nothing newer than the members tells their weights
+    assert fit_churn(replace(panel, dates=panel.dates[1:]), rule, 90, 1).method == "btyd"
+    assert (shop.training.models.churn.method, len(shop.training.models.churn.weights)) == ("blend", 4)
+
+
+def test_weights_are_equal_where_no_date_was_over_before_the_newest(shop: Trained) -> None:
+    panel, rule = shop.training.panel, shop.training.models.churn.rule
+    model = fit_churn(replace(panel, dates=panel.dates[:2]), rule, 90, 1)
+    assert set(model.weights.values()) == {0.25}
+
+
+def test_what_ties_a_row_to_its_date_is_not_for_the_trees(shop: Trained) -> None:
+    trees = shop.training.models.churn.trees
+    assert trees is not None
+    assert not set(NOT_FOR_TREES) & set(trees.columns)
+    assert {"recency_days", "btyd_none_mbg_nbd"} <= set(trees.columns)
+
+
+def test_a_member_without_weight_is_not_kept(shop: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel, rule = shop.training.panel, shop.training.models.churn.rule
+    chosen = {"btyd": 0.75, "rfm": 0.25, "splines": 5e-5, "trees": 0.0}
+    monkeypatch.setattr("training.churn.blend.pool_weights", lambda margins, target: chosen)
+    monkeypatch.setattr("training.churn.TREES", 2)
+    model = fit_churn(panel, rule, 90, 1)
+    assert model.weights == pytest.approx({"btyd": 0.75, "rfm": 0.25}, abs=1e-4)
+    assert sum(model.weights.values()) == pytest.approx(1.0, abs=1e-12)
+    assert (model.splines, model.trees) == (None, None)
+
+
+def test_json_and_back_gives_the_same_bytes(shop: Trained) -> None:
+    model, columns = shop.training.models.churn, shop.training.panel.dates[0].columns
+    assert isinstance(model.trees, boosting.Boosted)
+    again = ChurnModel.from_json(json.loads(json.dumps(model.to_json())), model.trees.text)
+    assert again.probability(columns).tobytes() == model.probability(columns).tobytes()

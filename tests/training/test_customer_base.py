@@ -1,0 +1,92 @@
+"""The customer-base models of one date: means of both, null where there is no spend, what is too little."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.training.made import Trained
+from training.btyd import GammaGamma, Model
+from training.btyd.fit import FitError
+from training.customer_base import CustomerBase, fit_customer_base, log_odds
+
+MBG = Model("mbg_nbd", (0.6, 40.0, 0.8, 2.5), 0.0, 1)
+PARETO = Model("pareto_nbd", (0.8, 35.0, 0.7, 90.0), 0.0, 1)
+BASE = CustomerBase((MBG, PARETO), GammaGamma(6.0, 4.0, 15.0, 30.0, 0.0, 1))
+FEATURES = {
+    "frequency": np.array([0.0, 4.0, 12.0]),
+    "t_x_days": np.array([0.0, 100.0, 300.0]),
+    "T_days": np.array([60.0, 250.0, 310.0]),
+    "orders": np.array([1.0, 5.0, 13.0]),
+    "spend_mean": np.array([20.0, 50.0, np.nan]),
+}
+HISTORY = (FEATURES["frequency"], FEATURES["t_x_days"], FEATURES["T_days"])
+
+
+def test_columns_are_the_means_of_both_models() -> None:
+    columns = BASE.columns(FEATURES, 90)
+    for model in (MBG, PARETO):
+        odds = np.log(model.p_none(90, *HISTORY) / (1 - model.p_none(90, *HISTORY)))
+        np.testing.assert_allclose(columns[f"btyd_none_{model.name}"], odds)
+    both = 0.5 * (columns["btyd_none_mbg_nbd"] + columns["btyd_none_pareto_nbd"])
+    np.testing.assert_allclose(columns["btyd_none"], both)
+    np.testing.assert_allclose(columns["btyd_alive"], 0.5 * (MBG.p_alive(*HISTORY) + PARETO.p_alive(*HISTORY)))
+    orders = 0.5 * (MBG.expected_orders(90, *HISTORY) + PARETO.expected_orders(90, *HISTORY))
+    np.testing.assert_allclose(columns["btyd_orders"], orders)
+
+
+def test_none_within_is_the_column_as_a_probability() -> None:
+    p = BASE.none_within(90, FEATURES)
+    np.testing.assert_allclose(log_odds(p), BASE.columns(FEATURES, 90)["btyd_none"], atol=1e-9)
+
+
+def test_without_discount_orders_are_the_plain_expectation() -> None:
+    plain = 0.5 * (MBG.expected_orders(365, *HISTORY) + PARETO.expected_orders(365, *HISTORY))
+    np.testing.assert_allclose(BASE.discounted_orders(365, FEATURES, 0.0), plain, rtol=1e-6)
+    assert (BASE.discounted_orders(365, FEATURES, 0.1) < plain).all()
+
+
+def test_spend_per_order_hears_the_first_purchase() -> None:
+    spend = BASE.spend_per_order(FEATURES)
+    assert spend is not None
+    assert BASE.spend is not None
+    # five days at 50; without a spend the population's mean
+    expected = BASE.spend.expected_spend(np.array([1.0, 5.0, 0.0]), np.array([20.0, 50.0, 0.0]))
+    np.testing.assert_array_equal(spend, expected)
+    assert CustomerBase(BASE.models, None).spend_per_order(FEATURES) is None
+
+
+def test_log_odds_stay_finite() -> None:
+    np.testing.assert_allclose(log_odds(np.array([0.0, 0.5, 1.0])), [-13.8155, 0.0, 13.8155], atol=1e-3)
+
+
+def test_json_and_back_gives_the_same_bytes() -> None:
+    for base in (BASE, CustomerBase((MBG,), None)):
+        again = CustomerBase.from_json(json.loads(json.dumps(base.to_json())))
+        a, b = base.columns(FEATURES, 90), again.columns(FEATURES, 90)
+        assert all(a[name].tobytes() == b[name].tobytes() for name in a)
+        assert (again.spend is None) == (base.spend is None)
+
+
+def test_too_few_customers_are_refused_by_number(shop: Trained) -> None:
+    now = shop.training.panel.now
+    few = {name: values[now.buyers][:29] for name, values in now.features.items()}
+    with pytest.raises(FitError, match="29 customers"):
+        fit_customer_base(few)
+
+
+def test_a_shop_without_amounts_has_no_spend_model(shop: Trained) -> None:
+    now = shop.training.panel.now
+    columns = {name: values[now.buyers][:300] for name, values in now.features.items()}
+    for monetary in (np.full(300, np.nan), np.zeros(300)):
+        assert fit_customer_base({**columns, "monetary": monetary}).spend is None
+
+
+def test_a_past_date_is_fitted_on_every_so_manyth(shop: Trained) -> None:
+    now = shop.training.panel.now
+    columns: dict[str, NDArray[np.float64]] = {n: v[now.buyers][:900] for n, v in now.features.items()}
+    base = fit_customer_base(columns, most=300)
+    assert [m.customers for m in base.models] == [300, 300]

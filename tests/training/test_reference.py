@@ -1,0 +1,117 @@
+"""Percentiles, quintiles and groups against the shop at the training."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.reference import EMPTY, USUAL, Reference, learn_reference, rfm_segment
+
+# The usual chart of ten groups: one row per quintile of recency from 5 to 1, one letter per quintile of frequency.
+CHART = {5: "NPPCC", 4: "RPPLL", 3: "BBALL", 2: "HHKKX", 1: "HHKKX"}
+GROUPS = {
+    "N": "new customers",
+    "P": "potential loyalists",
+    "C": "champions",
+    "R": "promising",
+    "L": "loyal customers",
+    "B": "about to sleep",
+    "A": "need attention",
+    "H": "hibernating",
+    "K": "at risk",
+    "X": "cannot lose them",
+}
+
+
+def learned(p_inactive: list[float], **features: list[float]) -> Reference:
+    rows = len(p_inactive)
+    columns = {name: np.ones(rows) for name in (*USUAL, "spend")}
+    columns |= {name: np.array(values) for name, values in features.items()}
+    active = np.isfinite(p_inactive) & (np.array(p_inactive) < 2)
+    return learn_reference(columns, np.zeros(rows, dtype=np.int64), ("a", "nobody"), active, np.array(p_inactive))
+
+
+@pytest.mark.parametrize("recency", range(1, 6))
+@pytest.mark.parametrize("frequency", range(1, 6))
+def test_every_pair_of_quintiles_has_the_group_of_the_chart(recency: int, frequency: int) -> None:
+    assert rfm_segment(recency, frequency) == GROUPS[CHART[recency][frequency - 1]]
+
+
+@given(risks=st.lists(st.floats(0.001, 0.999), min_size=1, max_size=60), asked=st.lists(st.floats(0, 1), min_size=2))
+def test_percentiles_rise_with_the_risk_from_0_to_100(risks: list[float], asked: list[float]) -> None:
+    reference = learned(risks)
+    p = reference.percentile(np.sort(asked))
+    assert (np.diff(p) >= 0).all()
+    assert p.min() >= 0
+    assert p.max() <= 100
+    assert reference.percentile(np.array([max(risks), min(risks) - 1e-6])).tolist() == [100.0, 0.0]
+
+
+def test_a_percentile_is_the_share_of_the_active_whose_risk_is_not_higher() -> None:
+    risks = np.random.default_rng(1).beta(2, 3, 2_001)
+    asked = np.linspace(0.05, 0.95, 19)
+    expected = [100 * (risks <= p).mean() for p in asked]
+    np.testing.assert_allclose(learned(risks.tolist()).percentile(asked), expected, atol=1.0)
+
+
+def test_where_all_are_alike_nobody_is_riskier() -> None:
+    assert learned([0.4] * 9).percentile(np.array([0.4, 0.39, 0.41])).tolist() == [100.0, 0.0, 100.0]
+
+
+def test_without_active_customers_the_percentile_is_in_the_middle() -> None:
+    assert EMPTY.percentile(np.array([0.1, 0.9])).tolist() == [50.0, 50.0]
+
+
+def test_only_the_active_make_the_percentiles() -> None:
+    reference = learn_reference(
+        {name: np.ones(4) for name in (*USUAL, "spend")},
+        np.zeros(4, dtype=np.int64),
+        ("a",),
+        np.array([True, True, False, False]),
+        np.array([0.1, 0.2, 0.9, np.nan]),
+    )
+    assert (reference.churn_quantiles[0], reference.churn_quantiles[-1]) == (0.1, 0.2)
+
+
+def test_quintiles_by_hand_with_5_best() -> None:
+    days = np.arange(1.0, 101.0)
+    reference = learned([0.5] * 100, recency_days=days.tolist(), orders=days.tolist(), spend=days.tolist())
+    assert reference.quintile("orders", days).tolist() == np.repeat([1, 2, 3, 4, 5], 20).tolist()
+    assert reference.quintile("spend", days).tolist() == np.repeat([1, 2, 3, 4, 5], 20).tolist()
+    # whoever bought last is the most recent
+    assert reference.quintile("recency_days", days).tolist() == np.repeat([5, 4, 3, 2, 1], 20).tolist()
+    assert reference.quintile("orders", np.array([-9.0, 1e9])).tolist() == [1, 5]
+
+
+def test_on_a_cut_the_better_fifth_counts() -> None:
+    cuts = (10.0, 20.0, 30.0, 40.0)
+    reference = Reference((), {"recency_days": cuts, "orders": cuts}, {}, {})
+    assert reference.quintile("recency_days", np.array(cuts)).tolist() == [5, 4, 3, 2]
+    assert reference.quintile("orders", np.array(cuts)).tolist() == [2, 3, 4, 5]
+
+
+def test_where_nearly_all_have_one_order_the_others_stand_above_them() -> None:
+    orders = [1.0] * 90 + [2.0] * 10
+    reference = learned([0.5] * 100, orders=orders)
+    one, two = reference.quintile("orders", np.array([1.0, 2.0]))
+    assert 1 <= one <= two <= 5
+
+
+def test_prospects_cut_no_fifths() -> None:
+    reference = learned([0.5] * 6, orders=[0, 0, 0, 4, 4, 4], spend=[0, 0, 0, 9, 9, 9])
+    assert reference.cuts["orders"] == (4.0,) * 4
+    assert reference.cuts["spend"] == (9.0,) * 4
+
+
+def test_usual_is_the_median_on_the_stage_and_that_of_all_buyers_where_nobody_stands() -> None:
+    reference = learned([0.5] * 5, orders=[1, 2, 3, 4, 9], gap_mean=[np.nan, 2.0, 4.0, 9.0, np.nan])
+    assert reference.usual["a"]["orders"] == 3.0
+    assert reference.usual["a"]["gap_mean"] == 4.0
+    assert reference.usual["nobody"] == reference.usual["a"]
+
+
+def test_json_and_back_is_the_same_reference() -> None:
+    reference = learned([0.1, 0.5, 0.7])
+    assert Reference.from_json(reference.to_json()) == reference

@@ -1,0 +1,169 @@
+"""MLflow for real: a SQLite file, and a server of its own on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from features.errors import UsageError
+from tests.training.made import Trained
+from training.bundle import load_bundle
+from training.tracking import EXPERIMENT, fetch_bundle, log_training
+
+START_SECONDS = 60
+
+
+@pytest.fixture(autouse=True)
+def _quick_and_quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Let MLflow give up at once, report to nobody, and write below the test's folder only."""
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run a server until it answers, and end it with all of its children."""
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{folder / 'mlflow.db'}",
+        "--artifacts-destination",
+        str(folder / "a"),
+    ]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            start_new_session=True,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        until = time.monotonic() + START_SECONDS
+        while not _answers(url):
+            if process.poll() is not None or time.monotonic() > until:
+                pytest.fail(f"mlflow server did not start:\n{(folder / 'log').read_text()[-3000:]}")
+            time.sleep(0.3)
+        yield url
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(timeout=20)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("store", ["sqlite", "server"])
+def test_a_training_is_kept_offered_and_fetched(
+    store: str, shop: Trained, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    uri: str = request.getfixturevalue(store)
+    from mlflow import MlflowClient
+
+    report = tmp_path / "report.html"
+    report.write_text("<p>report</p>")
+    run_id = log_training(uri, shop.bundle, shop.folder, report, register="shop")
+
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert client.get_experiment(run.info.experiment_id).name == EXPERIMENT
+    assert run.data.params["model_version"] == shop.bundle.model_version
+    assert run.data.params["horizon_days"] == "90"
+    assert run.data.params["as_of"] == "2021-12-31"
+    assert float(run.data.params["weight_trees"]) == shop.bundle.models.churn.weights["trees"]
+    evaluation = shop.bundle.card["evaluation"]
+    ours, recency, *_ = evaluation["models"]
+    assert run.data.metrics["log_loss"] == ours["log_loss"]
+    assert run.data.metrics["recency_log_loss"] == recency["log_loss"]
+    assert run.data.metrics["markov_next_stage_log_loss"] == evaluation["next_stage"][1]["log_loss"]
+    assert run.data.metrics["spend_mae"] == evaluation["spend"][0]["mae"]
+    assert {item.path for item in client.list_artifacts(run_id)} == {"bundle", "report.html"}
+    version = client.get_model_version_by_alias("shop", "challenger")
+    assert (version.version, version.run_id) == ("1", run_id) or version.run_id == run_id
+    assert version.tags["model_version"] == shop.bundle.model_version
+
+    by_alias = load_bundle(fetch_bundle(uri, "models:/shop@challenger"))
+    by_number = load_bundle(fetch_bundle(uri, f"models:/shop/{version.version}"))
+    assert by_alias.model_version == by_number.model_version == shop.bundle.model_version
+
+
+def test_the_newest_training_is_the_challenger(sqlite: str, shop: Trained) -> None:
+    from mlflow import MlflowClient
+
+    runs = [log_training(sqlite, shop.bundle, shop.folder, register="twice") for _ in range(2)]
+    found = MlflowClient(tracking_uri=sqlite, registry_uri=sqlite).get_model_version_by_alias("twice", "challenger")
+    assert (found.version, found.run_id) in ((2, runs[1]), ("2", runs[1]))
+
+
+@pytest.mark.parametrize("store", ["sqlite", "server"])
+@pytest.mark.parametrize("model", ["models:/nobody@champion", "models:/nobody/3"])
+def test_an_unknown_model_is_wrong_use(store: str, model: str, request: pytest.FixtureRequest) -> None:
+    uri: str = request.getfixturevalue(store)
+    with pytest.raises(UsageError, match=rf"--model {re.escape(model)} was not found at {re.escape(uri)}"):
+        fetch_bundle(uri, model)
+
+
+@pytest.mark.parametrize("model", ["shop", "models:/shop", "models:/shop@", "models:/@champion", "models:/shop/new"])
+def test_a_name_that_cannot_be_read_is_wrong_use(sqlite: str, model: str) -> None:
+    with pytest.raises(UsageError, match="cannot be read; write models:/NAME@champion"):
+        fetch_bundle(sqlite, model)
+
+
+def test_a_server_that_is_not_there_is_wrong_use_and_soon(shop: Trained) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # held, and not listened on
+        uri = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        began = time.monotonic()
+        with pytest.raises(UsageError, match="did not take the run"):
+            log_training(uri, shop.bundle, shop.folder)
+        with pytest.raises(UsageError, match="was not found at"):
+            fetch_bundle(uri, "models:/shop@champion")
+    assert time.monotonic() - began < 30
+
+
+def test_a_store_that_cannot_be_written_is_wrong_use(shop: Trained, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="did not take the run"):
+        log_training(f"sqlite:///{tmp_path / 'file' / 'mlflow.db'}", shop.bundle, shop.folder)
+
+
+def test_a_training_without_an_evaluation_is_kept_too(sqlite: str, shop: Trained) -> None:
+    from dataclasses import replace
+
+    from mlflow import MlflowClient
+
+    young = replace(shop.bundle, card={"evaluation": None})
+    run_id = log_training(sqlite, young, shop.folder)
+    run = MlflowClient(tracking_uri=sqlite).get_run(run_id)
+    assert run.data.metrics == {}
+    assert run.data.params["method"] == "blend"
+    assert json.loads((shop.folder / "manifest.json").read_text())["model_version"] == run.data.params["model_version"]

@@ -1,0 +1,171 @@
+"""Orders and money: scales, levels, and intervals that cover what they say."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.training.made import Trained, a_frame
+from training.customer_base import CustomerBase
+from training.panel import Frame
+from training.value import ROWS_PER_BIN, Intervals, ValueModel, conformal, fit_value
+
+Array = NDArray[np.float64]
+NO_BASE = CustomerBase((), None)
+
+
+def date(orders: list[float], spend: list[float], spend_mean: float = 10.0) -> Frame:
+    """Return a date on which the customer base expects 0.8 orders, and one with a chance of 40 %: two, if any."""
+    rows = len(orders)
+    columns = {"orders": np.ones(rows), "spend_mean": np.full(rows, spend_mean), "T_days": np.arange(rows)}
+    columns |= {"btyd_none": np.full(rows, np.log(0.6 / 0.4)), "btyd_orders": np.full(rows, 0.8)}
+    return a_frame(columns, orders=orders, spend=spend)  # type: ignore[arg-type]
+
+
+def covered(intervals: Intervals, prediction: Array, outcome: Array) -> float:
+    low, high = intervals.around(prediction)
+    return float(((outcome >= low) & (outcome <= high)).mean())
+
+
+def heavy(rows: int, random: np.random.Generator) -> tuple[Array, Array]:
+    prediction = random.lognormal(3, 1.2, rows)
+    return prediction, prediction * random.lognormal(-0.3, 1.0 + 0.2 * (prediction > 20), rows)
+
+
+def inflated(rows: int, random: np.random.Generator) -> tuple[Array, Array]:
+    prediction, outcome = heavy(rows, random)
+    return prediction, np.where(random.random(rows) < 0.6, 0.0, outcome)
+
+
+def rarely_nothing(rows: int, random: np.random.Generator) -> tuple[Array, Array]:
+    prediction, outcome = heavy(rows, random)
+    return prediction, np.where(random.random(rows) < 0.02, 0.0, outcome)
+
+
+@pytest.mark.parametrize("draw", [heavy, inflated, rarely_nothing])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_intervals_cover_nine_in_ten(draw: object, seed: int) -> None:
+    assert callable(draw)
+    random = np.random.default_rng(seed)
+    intervals = conformal(*draw(3_000, random))
+    prediction, outcome = draw(20_000, random)
+    assert covered(intervals, prediction, outcome) == pytest.approx(0.90, abs=0.03)
+    # and not only on average: the largest predictions, too
+    large = prediction > np.quantile(prediction, 0.9)
+    assert covered(intervals, prediction[large], outcome[large]) == pytest.approx(0.90, abs=0.06)
+
+
+def test_quantiles_by_hand() -> None:
+    ratio = np.arange(1.0, 40.0)  # 39 of them: of the next one, each of 40 places is as likely
+    two_sided = conformal(np.ones(39), ratio)
+    assert (two_sided.edges, two_sided.low, two_sided.high) == ((), (2.0,), (38.0,))
+    outcome = np.r_[np.zeros(19), np.arange(1.0, 21.0)]
+    one_sided = conformal(np.ones(39), outcome)
+    assert (one_sided.low, one_sided.high) == ((0.0,), (17.0,))  # the 36th of 39
+
+
+def test_a_bin_has_rows_enough() -> None:
+    random = np.random.default_rng(3)
+    prediction, outcome = heavy(5 * ROWS_PER_BIN + 3, random)
+    assert len(conformal(prediction, outcome).edges) == 4
+    assert len(conformal(*heavy(ROWS_PER_BIN, random)).edges) == 0
+    assert len(conformal(*heavy(100 * ROWS_PER_BIN, random)).edges) == 9
+
+
+def test_intervals_enclose_the_prediction_and_are_never_negative() -> None:
+    intervals = Intervals((10.0,), (2.0, 0.1), (3.0, 0.5))
+    low, high = intervals.around(np.array([0.0, 10.0, 10.1, 1e9]))
+    np.testing.assert_allclose(low, [0.0, 10.0, 1.01, 1e8])
+    np.testing.assert_allclose(high, [0.0, 30.0, 10.1, 1e9])
+
+
+def test_refunds_beyond_the_spend_count_as_nothing() -> None:
+    intervals = conformal(np.full(100, 5.0), np.r_[np.full(50, -20.0), np.full(50, 10.0)])
+    assert intervals.low == (0.0,)
+    assert intervals.high == (2.0,)
+
+
+@pytest.mark.parametrize("prediction", [[], [np.nan, np.nan], [0.0, 0.0]])
+def test_without_a_prediction_the_interval_is_wide(prediction: list[float]) -> None:
+    intervals = conformal(np.array(prediction), np.zeros(len(prediction)))
+    assert (intervals.low, intervals.high) == ((0.0,), (10.0,))
+
+
+def test_equal_predictions_share_one_bin() -> None:
+    intervals = conformal(np.full(1_000, 500.0), np.arange(1_000.0))
+    low, high = intervals.around(np.array([500.0]))
+    assert covered(intervals, np.full(1_000, 500.0), np.arange(1_000.0)) == pytest.approx(0.9, abs=0.01)
+    assert low[0] < 500.0 < high[0]
+
+
+def test_intervals_survive_json() -> None:
+    intervals = conformal(*heavy(1_000, np.random.default_rng(4)))
+    assert Intervals.from_json(json.loads(json.dumps(intervals.to_json()))) == intervals
+
+
+def test_totals_are_brought_to_what_came() -> None:
+    # two orders expected of those who order at all; they made three, and spent 15 on each day instead of 10
+    frame = date([0.0, 3.0, 3.0, 0.0], [0.0, 45.0, 45.0, 0.0])
+    model = fit_value([frame], {90: NO_BASE}, True, 1)
+    assert model.orders_scale == pytest.approx(2.0)
+    assert model.orders_if_any(frame.columns).tolist() == pytest.approx([3.0] * 4)
+    assert model.spend_scale == pytest.approx(45 / 20)
+    spend = model.spend_if_any(frame.columns, None)
+    assert spend is not None
+    assert spend.tolist() == pytest.approx([45.0] * 4)
+
+
+def test_the_level_of_spend_is_that_of_the_newest_date() -> None:
+    new = date([1.0] * 400, [40.0] * 400)
+    old = date([1.0] * 400, [20.0] * 400)
+    model = fit_value([new, old], {90: NO_BASE}, True, 1)
+    spend = model.spend_if_any(new.columns, None)
+    assert spend is not None
+    assert spend.mean() == pytest.approx(40.0, rel=0.01)
+
+
+def test_scales_stay_within_bounds() -> None:
+    model = fit_value([date([9.0], [1e9])], {90: NO_BASE}, True, 1)
+    assert (model.orders_scale, model.spend_scale) == (5.0, 5.0)
+    assert fit_value([date([1.0], [-5.0])], {90: NO_BASE}, True, 1).spend_scale == 0.2
+
+
+def test_a_log_without_amounts_has_orders_but_no_money() -> None:
+    frame = date([0.0, 2.0], [0.0, 0.0])
+    model = fit_value([frame], {90: NO_BASE}, False, 1)
+    assert model.spend_if_any(frame.columns, None) is None
+    assert model.orders_scale == pytest.approx(1.0)
+
+
+def test_where_nobody_bought_the_mean_so_far_stands_in() -> None:
+    frame = date([0.0, 0.0], [0.0, 0.0])
+    for dates in ([frame], []):
+        model = fit_value(dates, {90: NO_BASE}, True, 1, mean_so_far=12.5)
+        assert (model.mean_spend, model.orders_scale, model.spend_scale) == (12.5, 1.0, 1.0)
+    assert fit_value([frame], {90: NO_BASE}, False, 1, mean_so_far=12.5).mean_spend is None
+
+
+def test_expected_orders_of_those_who_order_are_one_or_more() -> None:
+    model = ValueModel(None, 1.0, 0.2, 1.0)
+    few = {"btyd_none": np.array([-3.0]), "btyd_orders": np.array([0.1]), "orders": np.ones(1)}
+    assert model.orders_if_any(few).tolist() == [1.0]
+    assert model.orders_if_any({"orders": np.ones(2)}).tolist() == [1.0, 1.0]
+
+
+def test_money_is_the_geometric_mean_of_both_models(shop: Trained) -> None:
+    models, frame = shop.training.models, shop.training.panel.dates[0]
+    value = models.value
+    assert value.trees is not None
+    assert models.base is not None
+    each = models.base.spend_per_order(frame.columns)
+    simple = ValueModel(None, value.mean_spend, value.orders_scale, value.spend_scale).spend_if_any(frame.columns, each)
+    both = value.spend_if_any(frame.columns, each)
+    assert simple is not None
+    assert both is not None
+    boosted = np.exp(value.trees.raw(frame.columns)) * value.spend_scale
+    np.testing.assert_allclose(both, np.sqrt(simple * boosted), rtol=1e-9)
+    again = ValueModel.from_json(json.loads(json.dumps(value.to_json())), value.trees.text)
+    assert again.spend_if_any(frame.columns, each).tobytes() == both.tobytes()  # type: ignore[union-attr]
