@@ -44,6 +44,12 @@ test: lint  ## lint, then all tests
 notebooks: $(VENV)/.dev  ## execute the notebooks in place, with their outputs
 	$(BIN)/python -m tests.notebooks --write
 
+prove: $(VENV)/.dev  ## accuracy out of time on several logs and dates, against what a data scientist would pick (minutes)
+	$(BIN)/python -m bench.accuracy
+
+docs: $(VENV)/.dev  ## run what README and docs show, check their links and tables
+	$(BIN)/python -m pytest tests/test_docs.py
+
 bench: $(VENV)/.dev  ## every speed we claim, as a ratio to a peer in the same run
 	$(BIN)/python -m bench
 

@@ -71,7 +71,9 @@ VALUE = (
     Column("expected_spend", _NUMBER, True, "spend expected in the horizon"),
     Column("expected_spend_low", _NUMBER, True, "lower end of its 90 % interval"),
     Column("expected_spend_high", _NUMBER, True, "upper end of its 90 % interval"),
-    Column("clv", _NUMBER, True, "discounted spend expected in the value horizon of 365 days"),
+    Column(
+        "clv", _NUMBER, True, "discounted spend (times the margin) expected in the value horizon, 365 days unless set"
+    ),
     Column("clv_low", _NUMBER, True, "lower end of its 90 % interval"),
     Column("clv_high", _NUMBER, True, "upper end of its 90 % interval"),
     Column(
@@ -85,7 +87,7 @@ FACTS = (
     Column("monetary", _NUMBER, True, "mean spend per repeat purchase day"),
     Column("orders", _COUNT, False, "purchase days"),
     Column("spend", _NUMBER, True, "all spend, net of refunds; null where the log has no amounts"),
-    Column("rfm", _TEXT, True, "quintiles of recency, frequency and monetary, like 543; 5 is best"),
+    Column("rfm", _TEXT, True, "quintiles of recency, orders and spend, like 543; 5 is best"),
     Column("rfm_segment", _TEXT, True, "the group that the quintiles belong to"),
     Column("reasons", pa.list_(REASON), False, "at most three: feature, value, what is usual, effect, a sentence"),
     Column("action", _TEXT, False, "what the scheme suggests on this stage"),

@@ -1,0 +1,201 @@
+"""Accuracy out of time, judged from outside: ``python -m bench.accuracy`` (``make prove``).
+
+For each log and date, `stagecast run` sees the events before the date; what came after is counted here from the raw
+rows. The peers are what a data scientist would try: they learn from the snapshot one horizon earlier. Exits with 1
+where the log loss is more than ``WORSE`` above the best peer's on the mean over a log's dates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+import lightgbm
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from features.clock import parse_instant
+from features.demo import cdnow_frame
+from features.events import ReadOptions, from_frame
+from serving import pipeline
+from training import metrics
+from training.btyd.fit import FitError, fit
+from training.config import TrainConfig
+
+Array = NDArray[np.float64]
+
+WORSE = 0.02
+LIGHTGBM = {
+    "lightgbm_default": {},
+    "lightgbm_regularised": {
+        "n_estimators": 150,
+        "num_leaves": 7,
+        "learning_rate": 0.03,
+        "min_child_samples": 50,
+        "reg_lambda": 10.0,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A log, the dates it is judged at, and the horizon in days."""
+
+    log: Callable[[], pd.DataFrame]
+    dates: tuple[str, ...]
+    horizon_days: int
+
+
+def cdnow() -> pd.DataFrame:
+    return cdnow_frame()[["customer_id", "timestamp", "amount"]]
+
+
+def cdnow_600() -> pd.DataFrame:
+    frame = cdnow()
+    chosen = np.random.default_rng(1).choice(frame["customer_id"].unique(), 600, replace=False)
+    return frame[frame["customer_id"].isin(chosen)]
+
+
+def simulated(customers: int, shape: float, per_day: float, leave_days: float, days: float, seed: int) -> pd.DataFrame:
+    """Return a log of gamma-distributed purchase rates; with infinite ``leave_days`` nobody leaves."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for k in range(customers):
+        at = random.uniform(0, days / 2)
+        rate = random.gamma(shape, per_day / shape)
+        end = min(days, at + (random.exponential(leave_days * random.gamma(1.5)) if np.isfinite(leave_days) else days))
+        while at < end:
+            rows.append((f"c{k:05d}", at, random.gamma(2.0, 20.0)))
+            at += random.exponential(1 / rate)
+    frame = pd.DataFrame(rows, columns=["customer_id", "day", "amount"])
+    frame["timestamp"] = pd.Timestamp("2022-01-01") + pd.to_timedelta(frame.pop("day"), unit="D")
+    return frame
+
+
+def yearly() -> pd.DataFrame:
+    """Return eleven years of donors, most of whom give once a year, near its end."""
+    random = np.random.default_rng(7)
+    rows = []
+    for k in range(4000):
+        month = random.choice([11.0, 11.3, 11.6, 3.0, 6.0], p=[0.3, 0.25, 0.25, 0.1, 0.1])
+        gives, stops = random.beta(2.0, 1.2), random.beta(1.0, 6.0)
+        first = int(random.integers(0, 10))
+        for year in range(first, 11):
+            if year == first or random.uniform() < gives:
+                at = (year + month / 12) * 365.25 + random.normal(0, 18)
+                rows.append((f"d{k:05d}", at, random.gamma(2.0, 25.0)))
+                if random.uniform() < stops:
+                    break
+    frame = pd.DataFrame(rows, columns=["customer_id", "day", "amount"])
+    frame["timestamp"] = (pd.Timestamp("1995-01-01") + pd.to_timedelta(frame.pop("day"), unit="D")).dt.floor("D")
+    return frame
+
+
+CASES = {
+    "cdnow": Case(cdnow, ("1997-10-01", "1998-01-01", "1998-04-01"), 90),
+    "cdnow_600": Case(cdnow_600, ("1998-01-01", "1998-04-01"), 90),
+    "frequent": Case(lambda: simulated(2400, 1.5, 0.12, 400.0, 700.0, 3), ("2023-06-01", "2023-09-01"), 30),
+    "nothing": Case(lambda: simulated(4000, 200.0, 0.012, np.inf, 700.0, 4), ("2023-06-01", "2023-08-01"), 60),
+    "yearly": Case(yearly, ("2003-10-01", "2004-10-01", "2005-01-01"), 120),
+}
+
+
+def ours(past: pd.DataFrame, as_of: datetime, horizon_days: int) -> pd.Series:
+    """Return `stagecast run`'s p_inactive by customer."""
+    with TemporaryDirectory() as folder, from_frame(past, ReadOptions(duplicates="keep")) as log:
+        done = pipeline.run(log, Path(folder) / "run", TrainConfig(horizon_days=horizon_days), as_of=as_of)
+        scores = pq.read_table(done.folder / pipeline.SCORES, columns=["customer_id", "p_inactive"]).to_pandas()
+    return scores.set_index("customer_id")["p_inactive"]
+
+
+def rfm(events: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    """Return recency, frequency, T, spend and window counts in days at a date, written out by hand."""
+    past = events[events["timestamp"] < as_of].assign(day=lambda e: e["timestamp"].dt.floor("D"))
+    days = past.groupby(["customer_id", "day"])["amount"].sum().reset_index()
+    found = days.groupby("customer_id").agg(first=("day", "min"), last=("day", "max"), n=("day", "size"))
+    found["spend"] = days.groupby("customer_id")["amount"].mean()
+    found["T"] = (as_of - found.pop("first")).dt.days
+    found["recency"] = (as_of - found.pop("last")).dt.days
+    for window in (30, 90, 180, 365):
+        recent = days[days["day"] >= as_of - pd.Timedelta(days=window)]
+        found[f"n_{window}"] = recent.groupby("customer_id").size().reindex(found.index).fillna(0)
+    return found
+
+
+def bought(events: pd.DataFrame, index: pd.Index, start: pd.Timestamp, horizon_days: int) -> NDArray[np.bool_]:
+    """Return who bought within ``[start, start + horizon)``."""
+    window = events[(events["timestamp"] >= start) & (events["timestamp"] < start + timedelta(days=horizon_days))]
+    return np.asarray(index.isin(set(window["customer_id"])))
+
+
+def peers(events: pd.DataFrame, as_of: pd.Timestamp, horizon_days: int) -> dict[str, Array]:
+    """Return each peer's P(no purchase in the horizon) at the as_of."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    now = rfm(events, as_of)
+    before = as_of - pd.Timedelta(days=horizon_days)
+    past = rfm(events, before)
+    gone = ~bought(events[events["timestamp"] < as_of], past.index, before, horizon_days)
+    found: dict[str, Array] = {}
+    history = (now["n"] - 1.0, (now["T"] - now["recency"]).astype(float), now["T"].astype(float))
+    for name in ("bg_nbd", "mbg_nbd", "pareto_nbd"):
+        try:
+            found[name] = fit(name, *(h.to_numpy() for h in history)).p_none(horizon_days, *history)
+        except FitError as error:
+            click.echo(f"  {name}: {error}", err=True)
+    if gone.all() or not gone.any():
+        return found
+    columns = ["recency", "n", "T", "spend"]
+    logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    logistic.fit(np.log1p(past[columns].to_numpy()), gone)
+    found["rfm_logistic"] = logistic.predict_proba(np.log1p(now[columns].to_numpy()))[:, 1]
+    for name, settings in LIGHTGBM.items():
+        model = lightgbm.LGBMClassifier(verbose=-1, n_jobs=1, **settings)
+        model.fit(past.to_numpy(), gone)
+        found[name] = model.booster_.predict(now.to_numpy())
+    return found
+
+
+def main() -> int:
+    """Judge every case and print a line for each date."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--log", choices=sorted(CASES), action="append", help="only these logs")
+    worst = 0.0
+    for name in parser.parse_args().log or CASES:
+        case = CASES[name]
+        events = case.log()
+        mine, best_of = [], []
+        for date in case.dates:
+            as_of = pd.Timestamp(date)
+            p = ours(events[events["timestamp"] < as_of], parse_instant(date), case.horizon_days)
+            gone = ~bought(events, p.index, as_of, case.horizon_days)
+            losses = {k: metrics.log_loss(gone, q) for k, q in peers(events, as_of, case.horizon_days).items()}
+            best = min(losses, key=lambda k: losses[k])
+            loss = metrics.log_loss(gone, p.to_numpy())
+            mine.append(loss)
+            best_of.append(losses)
+            click.echo(
+                f"{name:10} {date} {len(p):6} customers  log loss {loss:.4f} AUC {metrics.auc(gone, p.to_numpy()):.4f} "
+                f"calibration error {metrics.calibration_error(gone, p.to_numpy()):.4f}  "
+                f"best peer {best} {losses[best]:.4f} ({loss / losses[best] - 1:+.1%})"
+            )
+        shared = set.intersection(*(set(losses) for losses in best_of))
+        bar = min(float(np.mean([losses[k] for losses in best_of])) for k in shared)
+        ratio = float(np.mean(mine)) / bar - 1
+        worst = max(worst, ratio)
+        click.echo(f"{name:10} mean over dates {np.mean(mine):.4f}, best single peer {bar:.4f} ({ratio:+.1%})")
+    return int(worst > WORSE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
