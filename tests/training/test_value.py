@@ -166,6 +166,6 @@ def test_money_is_the_geometric_mean_of_both_models(shop: Trained) -> None:
     assert simple is not None
     assert both is not None
     boosted = np.exp(value.trees.raw(frame.columns)) * value.spend_scale
-    np.testing.assert_allclose(both, np.sqrt(simple * boosted), rtol=1e-9)
+    np.testing.assert_allclose(both, simple ** (2 / 3) * boosted ** (1 / 3), rtol=1e-9)
     again = ValueModel.from_json(json.loads(json.dumps(value.to_json())), value.trees.text)
     assert again.spend_if_any(frame.columns, each).tobytes() == both.tobytes()  # type: ignore[union-attr]
