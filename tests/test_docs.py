@@ -322,8 +322,8 @@ _FORBIDDEN = {
     "a package registry": re.compile(
         "|".join(
             (
-                "pypi" + r"\.org",
-                "pythonhosted" + r"\.org",
+                "py" + r"pi\.org",
+                "python" + r"hosted\.org",
                 "npm" + r"js\.",
                 r"index-url\s+http",
                 "anaconda" + r"\.(org|com)",
