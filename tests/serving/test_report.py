@@ -442,7 +442,7 @@ def test_thresholds_stand_in_words(scores, days, said):
 
 def test_the_file_does_not_grow_with_the_customers(html):
     many = made_scores(25_000)
-    started = time.process_time()
+    started = time.perf_counter()
     report = render_report(made_summary(), many)
-    assert time.process_time() - started < 10
+    assert time.perf_counter() - started < 5
     assert len(report.encode()) < 1.1 * len(html.encode()) < 400_000
