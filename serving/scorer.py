@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.clock import from_microseconds, iso, microseconds
+from features.clock import day_number, from_microseconds, iso, microseconds
 from features.journeys import walk
 from features.online import MemoryEvents
 from features.requests import CustomerEvents
@@ -164,8 +164,7 @@ class Scorer:
             null = np.full(len(amount), np.nan)
             low, high = (null, null) if interval is None else interval.around(amount)
             money[f"{name}_low"], money[f"{name}_high"] = low, high
-        start = microseconds(as_of) / 86_400_000_000
-        day = np.floor(start + predicted.days_to_order)
+        day = np.floor(day_number(as_of) + predicted.days_to_order)
         return {
             "expected_orders": predicted.expected_orders,
             "next_order_date": day,

@@ -17,7 +17,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY, from_microseconds, iso, microseconds
+from features.clock import DAY, day_after, from_microseconds, iso, microseconds
 from features.engines.duckdb import DailyTable, PurchaseDays
 from features.errors import NotEnoughDataError, UsageError
 from features.journeys import walk
@@ -58,8 +58,7 @@ class Training:
 def default_as_of(connection: duckdb.DuckDBPyConnection) -> datetime:
     """Return the midnight UTC after the last event of a log."""
     last = connection.execute("select epoch_us(max(timestamp)) from events").fetchall()[0][0]
-    midnight = from_microseconds(int(last)).replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight + DAY
+    return day_after(from_microseconds(int(last)))
 
 
 def check_dates(table: DailyTable, horizon_days: int) -> None:
@@ -109,11 +108,10 @@ def train(
     has_amounts = _has_amounts(connection)
     fitted: dict[datetime, CustomerBase] = {}
     say("features of the past dates")
-    first_look = DailyTable(connection, as_of)
-    check_dates(first_look, config.horizon_days)
-    earlier = _earlier(connection, first_look, config, has_amounts, fitted, say)
-    say("features at the as_of")
     table = DailyTable(connection, as_of)
+    check_dates(table, config.horizon_days)
+    earlier = _earlier(connection, table, config, has_amounts, fitted, say)
+    say("features at the as_of")
     panel = build(table, config, fitted=fitted)
     if not panel.now.buyers.any():
         raise NotEnoughDataError(
@@ -126,7 +124,7 @@ def train(
     if earlier is not None:
         say("evaluation on the period since")
         earlier_panel, earlier_models, earlier_interval = earlier
-        later = _later(table, panel, earlier_panel, config.horizon_days)
+        later = _later(table, earlier_panel, config.horizon_days)
         evaluation = evaluate(earlier_panel, earlier_models, later, earlier_interval)
         models = replace(models, spend_interval=_spend_interval(earlier_panel, earlier_models, later))
     models = replace(models, value_interval=_value_interval(table, panel, models))
@@ -213,7 +211,7 @@ def _gap_rule(days: PurchaseDays, panel: Panel) -> GapRule:
     return GapRule(tuple(times.tolist()), tuple(alive.tolist()), tuple(at_risk.tolist()))
 
 
-def _later(table: DailyTable, panel: Panel, earlier: Panel, horizon_days: int) -> Later:
+def _later(table: DailyTable, earlier: Panel, horizon_days: int) -> Later:
     """Return what came after an earlier panel's as_of, known at the table's anchor, on the earlier panel's stages."""
     columns = table.outcomes(horizon_days, [(table.anchor - earlier.as_of).days])
     position = {customer: k for k, customer in enumerate(table.customers)}
