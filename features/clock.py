@@ -17,6 +17,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _SPAN = re.compile(r"^\s*(\d{1,6})\s*([a-z]*)\s*$", re.IGNORECASE)
 _UNIT_DAYS = {"d": 1, "day": 1, "days": 1, "w": 7, "week": 7, "weeks": 7}
+_DURATION_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": DAY, "w": 7 * DAY}
 
 
 def to_utc(instant: datetime | date) -> datetime:
@@ -73,6 +74,24 @@ def parse_span_days(text: str | int, option: str = "--horizon") -> int:
     if days < 1:
         raise UsageError(f"{option} '{text}' is below one day; write at least 1d")
     return days
+
+
+def parse_duration(text: str, option: str) -> timedelta:
+    """Parse a short span such as ``30m``, ``2h``, ``1d`` or ``0d``: what a clock may be wrong by.
+
+    Raises
+    ------
+    UsageError
+        No unit, an unknown one, or not a whole number.
+
+    >>> parse_duration("2h", "--skew")
+    datetime.timedelta(seconds=7200)
+    """
+    match = _SPAN.match(text)
+    unit = match.group(2).lower() if match is not None else ""
+    if match is None or unit not in _DURATION_UNITS:
+        raise UsageError(f"{option} '{text}' is not a span of minutes, hours, days or weeks; write it like 2h or 1d")
+    return int(match.group(1)) * _DURATION_UNITS[unit]
 
 
 def microseconds(instant: datetime) -> int:

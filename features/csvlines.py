@@ -31,8 +31,9 @@ _BINARY = {
     b"\x1f\x8b": "compressed with gzip: name it .csv.gz",
     b"PK\x03\x04": "a zip archive or an Excel workbook: save it as CSV",
     b"SQLite format 3": "a SQLite database",
-    b"\xff\xfe": "UTF-16: convert it to UTF-8",
-    b"\xfe\xff": "UTF-16: convert it to UTF-8",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd: name it .csv.zst",
+    b"\xff\xfe": "UTF-16: give --encoding utf-16",
+    b"\xfe\xff": "UTF-16: give --encoding utf-16",
 }
 
 
@@ -72,6 +73,8 @@ class CsvRecords:
         Binary, decompressed.
     label
         The file as the user named it; stands in errors.
+    separator
+        Between fields; None: the one that cuts the header into most columns.
 
     Raises
     ------
@@ -79,8 +82,9 @@ class CsvRecords:
         No header, an unusable header, a binary file, or bytes that are not UTF-8.
     """
 
-    def __init__(self, stream: IO[bytes], label: str) -> None:
+    def __init__(self, stream: IO[bytes], label: str, separator: str | None = None) -> None:
         self.label = label
+        self._given = separator
         self._stream = stream
         self._buffer = b""
         self._final = False
@@ -115,8 +119,8 @@ class CsvRecords:
             line = self._line + data.count(b"\n", 0, error.start)
             raise DataRefusedError(
                 f"{self.label}, line {line}: byte {self._offset + error.start + 1} of the file "
-                f"({data[error.start]:#04x}) is not UTF-8. Convert the file to UTF-8 "
-                f"(iconv -f WINDOWS-1252 -t UTF-8, if that is what it is); --encoding comes later"
+                f"({data[error.start]:#04x}) is not UTF-8. Name the file's encoding, such as --encoding cp1252 "
+                f"(Western Europe) or cp1251 (Cyrillic): which of them it is cannot be told from the bytes"
             ) from None
 
     def _read_header(self) -> tuple[str, list[str]]:
@@ -135,7 +139,7 @@ class CsvRecords:
         text = self._decode(data).rstrip("\r\n")
         if not text.strip():
             raise DataRefusedError(f"{self.label}: line 1 is blank; the first line must name the columns")
-        separator = _find_separator(text, self.label)
+        separator = self._given or _find_separator(text, self.label)
         header = [name.strip() for name in _cut(text, separator)]
         self._consume(len(data), int(found.next_line[0]))
         check_header(header, self.label)
@@ -229,7 +233,7 @@ def _find_separator(header: str, label: str) -> str:
     best = [s for s, n in cuts.items() if n == most]
     if most > 1 and len(best) > 1:
         names = " and ".join(repr(s) for s in best)
-        raise DataRefusedError(f"{label}: {names} cut the header {header!r} equally well; use one of them only")
+        raise DataRefusedError(f"{label}: {names} cut the header {header!r} equally well; say which with --separator")
     return best[0]
 
 

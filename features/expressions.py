@@ -17,8 +17,9 @@ from sqlglot.errors import SqlglotError
 
 from features.errors import DataRefusedError, UsageError, did_you_mean
 
-Kind = Literal["text", "number", "time", "other"]
-"""What a source column holds: CSV columns are all ``text``; ``other`` is read through its text."""
+Kind = Literal["text", "number", "time", "instant", "other"]
+"""What a source column holds: CSV columns are all ``text``; a ``time`` names no zone, an ``instant`` has one; ``other``
+is read through its text."""
 
 LONGEST_EXPRESSION = 2_000
 
@@ -124,6 +125,25 @@ def compile_expression(
     return Compiled(text, sql, tuple(writer.used), tuple(writer.as_numbers))
 
 
+def compile_condition(text: str, columns: Sequence[SourceColumn], option: str, source: str) -> Compiled:
+    """Turn a condition on columns into SQL that is true, false or NULL.
+
+    Raises
+    ------
+    DataRefusedError, UsageError
+        As :func:`compile_expression`.
+
+    >>> compile_condition("Price <= 0", [SourceColumn("Price", "c0", "number")], "--refuse", "log.parquet").sql
+    "(CAST(c0 AS DOUBLE) <= CAST('0.0' AS DOUBLE))"
+    """
+    writer = _Writer({column.name: column for column in columns}, text, option, source)
+    try:
+        sql = writer.truth(writer.parse())
+    except RecursionError:
+        raise UsageError(f"{option}: the condition is nested too deeply") from None
+    return Compiled(text, sql, tuple(writer.used), tuple(writer.as_numbers))
+
+
 @dataclass
 class _Writer:
     """Writes one expression; remembers which columns it met."""
@@ -183,7 +203,7 @@ class _Writer:
         if want == "number":
             if column.kind == "number":
                 return f"CAST({column.sql} AS DOUBLE)"
-            if column.kind == "time":
+            if column.kind in ("time", "instant"):
                 raise UsageError(f"{self.option}: column {column.name!r} of {self.source} holds times, not numbers")
             if column not in self.as_numbers:
                 self.as_numbers.append(column)

@@ -1,4 +1,4 @@
-"""Which source column is which of ours, and how the log is to be read.
+"""Which source column is which of ours.
 
 Columns with our own names need no mapping; nothing else is ever guessed from a name or from the values.
 """
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from features.errors import DataRefusedError, UsageError, did_you_mean
+from features.errors import DataRefusedError, did_you_mean
 from features.expressions import Compiled, SourceColumn, compile_expression
 
 OWN_NAMES = {
@@ -20,6 +20,7 @@ OWN_NAMES = {
     "channel": "channel",
     "recorded_at": "recorded_at",
     "event_id": "event_id",
+    "currency": "currency",
 }
 """Field of :class:`EventMapping` -> the column name that needs no mapping."""
 
@@ -31,7 +32,8 @@ class EventMapping:
     """Names the source column, or the expression of source columns, of each part of an event.
 
     None reads the column with our own name where the source has it: ``customer_id``, ``timestamp``, ``amount``,
-    ``event``, ``channel``, ``recorded_at``, ``event_id``.
+    ``event``, ``channel``, ``recorded_at``, ``event_id``, ``currency``. The currency is a column or a text such as
+    ``'EUR'``. The product has no name of its own: it only serves to refuse what is none.
 
     >>> EventMapping(customer="Customer ID", time="InvoiceDate", amount="Quantity * Price").customer
     'Customer ID'
@@ -44,52 +46,8 @@ class EventMapping:
     channel: str | None = None
     recorded_at: str | None = None
     event_id: str | None = None
-
-
-@dataclass(frozen=True)
-class ReadOptions:
-    """How an event log is read.
-
-    Parameters
-    ----------
-    mapping
-        Which column is which.
-    time_format
-        ``strptime`` format of the times, such as ``%d/%m/%Y``; None: ISO 8601. Times without a zone are UTC.
-    duplicates
-        ``drop`` keeps the first of several rows that are the same in every source column; ``keep`` keeps all.
-        Rows with the same event_id are one event in either case: the one that was known first.
-    negative_amounts
-        A purchase with a negative amount is refused, or read as an event of type ``refund``.
-    memory
-        What DuckDB may hold in memory, such as ``2GB``; beyond it, it spills to a private temporary folder.
-    spill
-        What that folder may hold, such as ``50GB``.
-
-    Raises
-    ------
-    UsageError
-        A choice that does not exist.
-    """
-
-    mapping: EventMapping = EventMapping()
-    time_format: str | None = None
-    duplicates: Literal["drop", "keep"] = "drop"
-    negative_amounts: Literal["refuse", "refund"] = "refuse"
-    memory: str = "2GB"
-    spill: str = "50GB"
-
-    def __post_init__(self) -> None:
-        """Check the choices."""
-        _choice("--duplicates", self.duplicates, ("drop", "keep"))
-        _choice("--negative-amounts", self.negative_amounts, ("refuse", "refund"))
-        if self.time_format is not None and "%" not in self.time_format:
-            raise UsageError(f"--time-format {self.time_format!r} holds no % sign; write it like '%d/%m/%Y %H:%M'")
-
-
-def _choice(option: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise UsageError(f"{option} {value!r} is not one of {', '.join(known)}.{did_you_mean(str(value), known)}")
+    currency: str | None = None
+    product: str | None = None
 
 
 def resolve(mapping: EventMapping, columns: Sequence[SourceColumn], source: str) -> dict[str, Compiled]:
@@ -106,7 +64,7 @@ def resolve(mapping: EventMapping, columns: Sequence[SourceColumn], source: str)
     resolved: dict[str, Compiled] = {}
     for part in fields(mapping):
         given: str | None = getattr(mapping, part.name)
-        own = OWN_NAMES[part.name]
+        own = OWN_NAMES.get(part.name, "")
         option = "--" + part.name.replace("_", "-")
         wanted = own if given is None else given
         if given is None and own not in known:
@@ -134,10 +92,10 @@ def resolve_all(
     resolved = [resolve(mapping, columns, label) for label, columns in sources]
     for (label, columns), parts in zip(sources[1:], resolved[1:], strict=True):
         for one, other, there in ((resolved[0], parts, label), (parts, resolved[0], sources[0][0])):
-            for part in one.keys() - other.keys():
+            for part in sorted(one.keys() - other.keys()):
                 here = sources[0][0] if there == label else label
                 raise DataRefusedError(
-                    f"{here} has a column {OWN_NAMES[part]!r}, {there} has none (it has: "
+                    f"{here} has a column {OWN_NAMES.get(part, part)!r}, {there} has none (it has: "
                     f"{', '.join(c.name for c in (columns if there == label else sources[0][1]))}). "
                     f"Give the files the same columns, or name them with --{part.replace('_', '-')}"
                 )

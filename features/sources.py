@@ -8,13 +8,11 @@ beside ``line``. A new kind of source (a database, another encoding) is one more
 from __future__ import annotations
 
 import glob
-import gzip
-import zlib
+import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,8 +23,8 @@ import pyarrow.parquet as pq
 from features.csvlines import CsvBatch, CsvRecords, check_header
 from features.errors import DataRefusedError, UsageError
 from features.expressions import Kind, SourceColumn
+from features.textfiles import TEXT_ENDINGS, open_text
 
-TEXT_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
 PARQUET_ENDINGS = (".parquet", ".pq")
 ROWS_PER_BLOCK = 250_000
 MALFORMED_SCHEMA = pa.schema([("line", pa.int64()), ("text", pa.string()), ("problem", pa.string())])
@@ -96,8 +94,19 @@ def _folder(folder: Path) -> list[str]:
     return texts or parquets
 
 
-def open_file(name: str) -> Source:
+def is_database(text: str) -> bool:
+    """Return whether the text is a URL of a database rather than the name of a file.
+
+    >>> is_database("sqlite:///shop.db?table=orders"), is_database("C://log.csv"), is_database("file:///log.csv")
+    (True, False, False)
+    """
+    return re.match(r"\s*(?!file:)[a-z][\w+.-]+://", text, re.IGNORECASE) is not None
+
+
+def open_file(name: str, encoding: str = "utf-8", separator: str | None = None) -> Source:
     """Open one CSV or Parquet file; which one is said by the end of its name.
+
+    ``encoding`` and ``separator`` (None: found in the header) are those of text.
 
     Raises
     ------
@@ -110,34 +119,19 @@ def open_file(name: str) -> Source:
     if lower.endswith(PARQUET_ENDINGS):
         return _open_parquet(name)
     if lower.endswith(TEXT_ENDINGS):
-        return _open_csv(name)
+        return _open_csv(name, encoding, separator)
     raise UsageError(f"{name!r}: the name of an event log ends in one of {', '.join(TEXT_ENDINGS + PARQUET_ENDINGS)}")
 
 
-@contextmanager
-def _text_stream(name: str) -> Iterator[IO[bytes]]:
-    try:
-        if name.lower().endswith(".gz"):
-            with gzip.open(name, "rb") as stream:
-                yield cast(IO[bytes], stream)
-        else:
-            with Path(name).open("rb") as stream:
-                yield stream
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataRefusedError(f"{name} is not a whole gzip file: {error}; fetch it again") from None
-    except OSError as error:
-        raise DataRefusedError(f"{name} cannot be read: {error.strerror or error}") from None
-
-
-def _open_csv(name: str) -> Source:
-    with _text_stream(name) as stream:
-        records = CsvRecords(stream, name)
+def _open_csv(name: str, encoding: str, separator: str | None) -> Source:
+    with open_text(name, encoding) as stream:
+        records = CsvRecords(stream, name, separator)
     columns = tuple(SourceColumn(column, f"c{i}", "text") for i, column in enumerate(records.header))
     names = [column.sql for column in columns]
 
     def blocks() -> Iterator[Block]:
-        with _text_stream(name) as stream:
-            records = CsvRecords(stream, name)
+        with open_text(name, encoding) as stream:
+            records = CsvRecords(stream, name, separator)
             for batch in records.batches():
                 yield Block(_parse(batch, records.separator, names), _malformed(batch))
 
@@ -211,8 +205,10 @@ def _from_pandas(frame: pd.DataFrame) -> Any:
     for i in range(len(names)):
         values = frame.iloc[:, i]
         if isinstance(values.dtype, pd.DatetimeTZDtype):
-            # Arrow asks pandas for such a column in a way that pandas will give up; naive times are UTC here
-            values = values.dt.tz_convert(None)
+            # Arrow asks pandas for such a column in a way that pandas will give up
+            naive = pa.Array.from_pandas(values.dt.tz_convert(None))
+            arrays.append(naive.cast(pa.timestamp(naive.type.unit, "UTC")))
+            continue
         try:
             arrays.append(pa.Array.from_pandas(values))
         except (pa.ArrowInvalid, pa.ArrowTypeError):  # a column of mixed objects, such as ids 17 and "17a"
@@ -248,7 +244,7 @@ def _kind(arrow: Any) -> Kind:
     if types.is_integer(arrow) or types.is_floating(arrow) or types.is_decimal(arrow):
         return "number"
     if types.is_timestamp(arrow) or types.is_date(arrow):
-        return "time"
+        return "instant" if types.is_timestamp(arrow) and arrow.tz is not None else "time"
     text = types.is_string(arrow) or types.is_large_string(arrow) or types.is_string_view(arrow)
     return "text" if text else "other"
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from features.clock import to_utc
-from features.reading import FIRST_YEAR, LARGEST_AMOUNT, LAST_YEAR, NO_CUSTOMER
+from features.reasons import LARGEST_AMOUNT, NO_CUSTOMER
 from features.requests import CustomerEvents, Event
+from features.zones import FIRST_YEAR, LAST_YEAR
 from serving.bodies import EventBody, ScoreBody, refused
 from serving.problems import Fault
 

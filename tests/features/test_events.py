@@ -227,7 +227,6 @@ def test_the_report_counts(tmp_path: Path) -> None:
     assert len(written) == 1
     text = "\n".join(summary_lines(report))
     assert "6 rows in = 5 loaded + 1 refused + 0 duplicates" in text
-    assert "50.0% of them on one day only" in text
     assert "frame, line 6, customer_id: blank" in text
 
 
@@ -273,7 +272,7 @@ def test_a_file_without_rows_beside_others_is_a_warning(tmp_path: Path) -> None:
 
 def test_a_log_removes_its_folder_and_closing_twice_is_harmless() -> None:
     log = from_frame(frame())
-    folder = Path(log.con.execute("SELECT current_setting('temp_directory')").fetchall()[0][0])
+    folder = Path(log.con.execute("SELECT current_setting('temp_directory')").fetchall()[0][0]).parent
     assert folder.is_dir()
     log.close()
     log.close()

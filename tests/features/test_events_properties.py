@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import math
 import re
+import shutil
 import tempfile
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -20,8 +22,9 @@ from features import csvlines
 from features.csvlines import CsvRecords
 from features.errors import DataRefusedError
 from features.events import EventLog, ReadOptions, read_events
-from features.reading import define_macros
 from features.sources import open_file
+from features.values import define_macros
+from features.zones import find_zone
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -214,3 +217,58 @@ def test_times_are_those_that_python_reads_and_no_others(con: duckdb.DuckDBPyCon
         return
     offset = instant.utcoffset()
     assert read == (instant.replace(tzinfo=None) - offset if offset is not None else instant)
+
+
+INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2025, 12, 31)).map(lambda one: one.replace(microsecond=0))
+SPELLINGS = [
+    lambda at: at.isoformat() + "Z",
+    lambda at: at.isoformat(" ") + "+00:00",
+    lambda at: (at + timedelta(hours=5, minutes=30)).isoformat() + "+0530",
+    lambda at: (at - timedelta(hours=8)).isoformat() + ".000-08",
+    lambda at: at.isoformat(),
+]
+
+
+@FEW
+@given(rows=st.lists(st.tuples(CUSTOMERS, INSTANTS), min_size=1, max_size=20), data=st.data())
+def test_the_spelling_of_the_zone_does_not_change_the_events(
+    folder: Path, rows: list[tuple[str, datetime]], data: st.DataObject
+) -> None:
+    rows = [*rows, ("a", datetime(2025, 1, 1))]
+    header = "customer_id,timestamp,n\n"
+
+    def body(spell: Callable[[datetime], str]) -> str:
+        return header + "".join(f"{who},{spell(at)},{n}\n" for n, (who, at) in enumerate(rows))
+
+    plain = folder / "plain.csv"
+    plain.write_text(body(SPELLINGS[0]), "utf-8")
+    expected = load(plain)
+    mixed = folder / "mixed.csv"
+    mixed.write_text(body(lambda at: data.draw(st.sampled_from(SPELLINGS))(at)), "utf-8")
+    assert load(mixed) == expected
+    zone = data.draw(st.sampled_from(["Asia/Kolkata", "+05:30", "Asia/Tokyo", "-03:00"]))  # no gaps, no overlaps
+    local = folder / "local.csv"
+    local.write_text(
+        body(lambda at: at.replace(tzinfo=UTC).astimezone(find_zone(zone)).replace(tzinfo=None).isoformat()), "utf-8"
+    )
+    assert load(local, zone=zone) == expected
+
+
+@FEW
+@given(rows=ROWS, sizes=st.lists(st.integers(1, 8), min_size=1, max_size=6))
+def test_the_split_into_files_and_kinds_of_files_does_not_change_the_events(
+    folder: Path, rows: list[tuple[str, ...]], sizes: list[int]
+) -> None:
+    rows = [*rows, GOOD_ROW]
+    expected, counts = load(write(folder / "whole.csv", rows, COLUMNS))
+    shutil.rmtree(folder / "split", ignore_errors=True)
+    (folder / "split").mkdir()
+    at = 0
+    for n, size in enumerate([*sizes, len(rows)]):
+        name = folder / "split" / f"{n}.csv"
+        write(name, rows[at : at + size], COLUMNS)
+        if n % 3 == 1:
+            name.with_suffix(".csv.gz").write_bytes(gzip.compress(name.read_bytes()))
+            name.unlink()
+        at += size
+    assert load(folder / "split") == (expected, counts)

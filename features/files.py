@@ -1,0 +1,39 @@
+"""Files that appear whole or not at all, however and whenever the process ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from features.errors import UsageError
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """Give the path of a draft beside ``path`` that takes its place when all went well.
+
+    A draft that a killed process left is overwritten by the next.
+
+    Raises
+    ------
+    UsageError
+        The disk is full, or the folder cannot be written; the old file stands as it was.
+    """
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        yield draft
+        with draft.open("rb+") as written:
+            os.fsync(written.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file as UTF-8, whole or not at all."""
+    with replaced(path) as draft:
+        draft.write_text(text, "utf-8")

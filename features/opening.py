@@ -1,0 +1,39 @@
+"""Whatever names a log, opened: files, folders, globs and database tables, in the order given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from features.options import ReadOptions
+from features.sources import Source, find_files, is_database, open_file
+
+
+def open_all(sources: Sequence[str | Path], options: ReadOptions) -> list[Source]:
+    """Open files, folders, globs and database URLs, in order.
+
+    Raises
+    ------
+    UsageError, DataRefusedError
+        As :func:`find_files`, :func:`open_file` and :func:`features.databases.open_database`.
+    """
+    opened: list[Source] = []
+    files: list[str | Path] = []
+
+    def open_files() -> None:
+        if files:
+            opened.extend(open_file(name, options.encoding, options.field_separator) for name in find_files(files))
+            files.clear()
+
+    for source in sources:
+        if is_database(str(source)):
+            from features.databases import open_database  # SQLAlchemy is slow to import
+
+            open_files()
+            opened.append(open_database(str(source)))
+        else:
+            files.append(source)
+    open_files()
+    if not opened:
+        find_files([])  # says what to give
+    return opened

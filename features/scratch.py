@@ -1,0 +1,71 @@
+"""A private folder for what does not fit into memory; what a killed process left behind is cleared away by the next.
+
+Each folder holds a lock that its owner keeps for as long as it lives; a folder whose lock is free has no owner.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from features.errors import UsageError
+
+try:
+    import fcntl
+except ImportError:  # Windows: folders of killed processes stay until somebody clears them
+    fcntl = None  # type: ignore[assignment]
+
+PREFIX = "stagecast-log-"
+_LOCK = "owner.lock"
+
+
+class Scratch:
+    """A folder that vanishes with :meth:`release`, or when the next one is made after this process died.
+
+    Parameters
+    ----------
+    place
+        Folder in which it is made; None: the system's place for temporary files.
+
+    Raises
+    ------
+    UsageError
+        The place does not exist, or cannot be written.
+    """
+
+    def __init__(self, place: str | None = None) -> None:
+        root = Path(place) if place is not None else Path(tempfile.gettempdir())
+        clear_abandoned(root)
+        try:
+            # under another name until the lock is held, so that nobody takes it for abandoned
+            fresh = Path(tempfile.mkdtemp(prefix=".new-" + PREFIX, dir=root))
+        except OSError as error:
+            raise UsageError(f"--temp-dir {str(root)!r} cannot be used: {error.strerror}") from None
+        self._lock: int | None = os.open(fresh / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        if fcntl is not None:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.folder = fresh.rename(root / fresh.name.removeprefix(".new-"))
+
+    def release(self) -> None:
+        """Remove the folder and give the lock back; a second call does nothing."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def clear_abandoned(root: Path) -> None:
+    """Remove folders of processes that died without removing them."""
+    if fcntl is None or not root.is_dir():
+        return
+    for folder in root.glob(PREFIX + "*"):
+        with contextlib.suppress(OSError):  # another user's, or somebody else is removing it
+            lock = os.open(folder / _LOCK, os.O_RDWR)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(lock)

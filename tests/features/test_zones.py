@@ -1,0 +1,48 @@
+"""Local times as UTC: held to Python's own zone arithmetic at random instants, gaps and overlaps included."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.errors import UsageError
+from features.zones import check_zone, find_zone, pieces
+
+ZONES = ["Europe/London", "America/St_Johns", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Tehran", "Pacific/Apia"]
+
+
+@settings(max_examples=400, deadline=None)
+@given(zone=st.sampled_from(ZONES), local=st.datetimes(datetime(1900, 1, 1), datetime(2200, 12, 31)))
+def test_a_local_time_is_the_instant_that_python_gives(zone: str, local: datetime) -> None:
+    check(zone, local)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_the_hours_around_each_change_are_right_and_named(zone: str) -> None:
+    for piece in pieces(zone)[1:]:
+        for minutes in (-61, -31, -1, 0, 1, 29, 59, 61):
+            check(zone, piece.begins + timedelta(minutes=minutes))
+
+
+def check(zone: str, local: datetime) -> None:
+    table = pieces(zone)
+    piece = table[bisect_right([one.begins for one in table], local) - 1]
+    instant = (local - piece.offset).replace(tzinfo=UTC)
+    one, two = (local.replace(tzinfo=ZoneInfo(zone), fold=fold).astimezone(UTC) for fold in (0, 1))
+    assert instant == one
+    skipped = one.astimezone(ZoneInfo(zone)).replace(tzinfo=None) != local
+    assert piece.kind == ("gap" if skipped else "overlap" if one != two else "regular")
+
+
+def test_offsets_are_zones_too_and_others_are_refused_with_the_nearest_name() -> None:
+    assert find_zone("utc") is UTC
+    assert [piece.offset for piece in pieces("-03:30")] == [timedelta(hours=-3, minutes=-30)]
+    with pytest.raises(UsageError, match="Did you mean 'Europe/Moscow'"):
+        check_zone("Europe/Mosow")
+    with pytest.raises(UsageError, match="is not a time zone"):
+        check_zone("+25:00")
