@@ -4,11 +4,13 @@ A feature is either an **aggregate** over one of two relations of one customer's
 
 ``days``
     one row per purchase day: ``day`` (number since 1970), ``age`` (days from the start of that day to the as_of),
-    ``spend`` (sum of that day's purchases), ``gap`` (days since the purchase day before; null on the first)
+    ``spend`` (what refunds have left of that day's purchases), ``gap`` (days since the purchase day before; null on the
+    first). Refunds take back what was bought last; a day that was taken back in full is not among them, and so does not
+    count in orders, gaps, recency or anything else that is made of ``days``
 ``log``
-    one row per day with any event: ``age``, ``day``, ``refund`` (money given back), ``purchases`` (purchase events),
-    ``activity`` (events that are neither purchase nor refund nor made by the marketer), ``active_day`` (``day`` where
-    there is any activity, else null)
+    one row per day with any event: ``age``, ``day``, ``gross_spend`` (sum of the purchases, before refunds), ``refund``
+    (money given back), ``purchases`` (purchase events), ``activity`` (events that are neither purchase nor refund nor
+    made by the marketer), ``active_day`` (``day`` where there is any activity, else null)
 
 or a **formula** over features that stand before it, ``as_of_day`` and the catalogue's parameters (numbers that the
 training derives from the shop's log, such as ``shop_gap_days``). A new feature is one line here.
@@ -46,7 +48,7 @@ _ANSWERED: Mapping[Relation, Mapping[str, tuple[str, ...]]] = {
         "last": ("day", "spend", "gap"),
     },
     "log": {
-        "sum": ("purchases", "refund", "activity"),
+        "sum": ("purchases", "gross_spend", "refund", "activity"),
         "min": ("day", "age", "active_day"),
         "max": ("day", "age", "active_day"),
     },
@@ -190,7 +192,7 @@ def standard(horizon_days: int) -> Catalog:
         _aggregate("first_event_day", "day number", "day of the first event of any type", "log.day", "min"),
         _aggregate("last_active_day", "day number", "day of the last visit or other event", "log.active_day", "max"),
         _aggregate("purchase_events", "events", "purchase events (lines)", "log.purchases", "sum"),
-        _aggregate("purchase_spend", "money", "spend before refunds", "days.spend", "sum", predictor=True),
+        _aggregate("spend", "money", "spend net of refunds", "days.spend", "sum", predictor=True),
         _aggregate("refund_spend", "money", "money given back", "log.refund", "sum"),
         _aggregate("spend_first", "money", "spend on the first purchase day", "days.spend", "first", predictor=True),
         _aggregate("spend_last", "money", "spend on the last purchase day", "days.spend", "last", predictor=True),
@@ -229,15 +231,17 @@ def standard(horizon_days: int) -> Catalog:
         _formula("recency_days", "days", "last purchase day to the as_of", "as_of_day - last_day"),
         _formula("tenure_days", "days", "first event to the as_of", "as_of_day - first_event_day", predictor=False),
         _formula("silence_days", "days", "last visit or other event to the as_of", "as_of_day - last_active_day"),
-        _formula("spend", "money", "spend net of refunds", "purchase_spend - refund_spend"),
-        _formula("spend_mean", "money", "spend per purchase day", "purchase_spend / nullif(orders, 0)"),
+        _aggregate("purchase_spend", "money", "spend before refunds", "log.gross_spend", "sum", predictor=True),
+        _formula("spend_mean", "money", "spend per purchase day", "spend / nullif(orders, 0)"),
         _formula(
             "monetary",
             "money",
             "mean spend per repeat purchase day",
-            "(purchase_spend - spend_first) / nullif(frequency, 0)",
+            "(spend - spend_first) / nullif(frequency, 0)",
         ),
-        _formula("refund_share", "ratio", "share of the spend given back", "refund_spend / nullif(purchase_spend, 0)"),
+        _formula(
+            "refund_share", "ratio", "refunds over spend before refunds", "refund_spend / nullif(purchase_spend, 0)"
+        ),
         _formula("order_rate", "1/days", "repeat purchase days per day", "frequency / T_days"),
         _formula("gap_mean", "days", "mean gap between purchase days", "t_x_days / nullif(frequency, 0)"),
         _formula(

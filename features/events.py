@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import duckdb
 
 from features.attributes import CustomersTable, load_attributes
-from features.clock import parse_instant
+from features.clock import day_after, iso, parse_instant
 from features.errors import UsageError
 from features.limits import explained_limits
 from features.mapping import EventMapping, resolve_all
@@ -71,6 +72,23 @@ class EventLog:
         self.has_recorded_at = report.has_recorded_at
         self.first_event, self.last_event = parse_instant(report.first_event), parse_instant(report.last_event)
         self._release = weakref.finalize(self, _release, con, scratch)
+
+    def choose_as_of(self, as_of: datetime | None = None) -> datetime:
+        """Return the as_of that was asked for, or the midnight UTC after the last event.
+
+        Raises
+        ------
+        UsageError
+            It does not stand after the first event.
+        """
+        if as_of is None:
+            return day_after(self.last_event)
+        if as_of <= self.first_event:
+            raise UsageError(
+                f"--as-of {iso(as_of)} does not stand after the first event ({iso(self.first_event)}); the log ends at "
+                f"{iso(self.last_event)}: choose a date between them, or leave --as-of out"
+            )
+        return as_of
 
     def rejected(self) -> Any:
         """Return the refused rows as an Arrow table; see :data:`features.quarantine.REJECTED_SCHEMA`."""

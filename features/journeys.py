@@ -128,7 +128,7 @@ def _facts_after_purchase(scheme: Scheme, catalog: Catalog, days: PurchaseDays) 
         "orders": np.asarray(nth + 1, dtype=np.float64),
         "first_day": day[first],
         "last_day": day,
-        "purchase_spend": _running(days.spend, nth, first),
+        "spend": _running(days.spend, nth, first),
         "spend_first": days.spend[first],
         "spend_last": days.spend,
         "gap_last": gap,
@@ -144,7 +144,7 @@ def _no_purchase(scheme: Scheme, catalog: Catalog, rows: int) -> dict[str, Array
     values: dict[str, Array | float] = {
         **dict.fromkeys(("first_day", "last_day", "spend_first", "spend_last", "gap_last", "gap_squares"), null),
         "orders": zero,
-        "purchase_spend": zero,
+        "spend": zero,
         **catalog.parameters,
     }
     return _derived(scheme, catalog, values)

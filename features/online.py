@@ -23,6 +23,7 @@ Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 AMOUNT_SCALE = 1_000_000  # amounts are kept as whole millionths, so that sums are exact in any order
+_MONEY = ("spend", "gross_spend", "refund")
 _NO_ACTIVITY = frozenset({"purchase", "refund", *MARKETER_EVENTS})
 
 
@@ -77,7 +78,7 @@ class MemoryEvents:
         return int(self.happened.max())
 
     def purchase_days(self) -> PurchaseDays:
-        """Return every purchase day, ordered by customer and day."""
+        """Return every purchase day, net of refunds as :func:`features.sql.net_days` says, by customer and day."""
         order = np.lexsort((self.happened, self.day, self.customer))
         order = order[self.is_purchase[order]]
         customer, day = self.customer[order], self.day[order]
@@ -85,28 +86,43 @@ class MemoryEvents:
             empty = np.zeros(0, dtype=np.int64)
             return PurchaseDays(empty, empty, np.zeros(0), empty)
         starts = np.flatnonzero(np.r_[True, (customer[1:] != customer[:-1]) | (day[1:] != day[:-1])])
-        spend = np.add.reduceat(self.amount[order], starts)
-        return PurchaseDays(
-            customer[starts], day[starts], (spend / AMOUNT_SCALE).astype(np.float64), self.happened[order][starts]
-        )
+        customer, day, first = customer[starts], day[starts], self.happened[order][starts]
+        gross = np.add.reduceat(self.amount[order], starts)
+        net = self._net(customer, day, gross)
+        kept = (net > 0) | (gross == 0)
+        spend = (net[kept] / AMOUNT_SCALE).astype(np.float64)
+        return PurchaseDays(customer[kept], day[kept], spend, first[kept])
+
+    def _net(self, customer: Integers, day: Integers, gross: NDArray[Any]) -> NDArray[Any]:
+        """Return what refunds leave of each day's purchases, in millionths; rows are ordered by customer and day."""
+        back = np.flatnonzero(self.is_refund)
+        if not len(back):
+            return gross
+        net = gross.copy()
+        # rows of one customer stand together
+        owners, begins = np.unique(self.customer[back], return_index=True)
+        of_owner = np.searchsorted(customer, np.column_stack([owners, owners + 1]))
+        for (start, end), refunds in zip(of_owner, np.split(back, begins[1:]), strict=True):
+            net[start:end] = _after_refunds(day[start:end], gross[start:end], self.day[refunds], self.amount[refunds])
+        return net
 
     def features(self, catalog: Catalog) -> dict[str, Array]:
         """Return every feature of the catalogue, one row per customer in their order; null is NaN."""
         days, count = self.purchase_days(), len(self.customers)
         as_of_day = day_number(self.as_of)
         same = days.customer[1:] == days.customer[:-1]
-        day_columns = {
+        day_columns: dict[str, NDArray[Any]] = {
             "day": days.day.astype(np.float64),
             "age": as_of_day - days.day,
             "spend": np.rint(days.spend * AMOUNT_SCALE),
             "gap": np.r_[np.nan, np.where(same, np.diff(days.day).astype(np.float64), np.nan)][: len(days.day)],
         }
-        refund = np.where(self.is_refund, self.amount, 0)
-        log_columns = {
+        log_columns: dict[str, NDArray[Any]] = {
             "day": self.day.astype(np.float64),
             "age": as_of_day - self.day,
             "purchases": self.is_purchase.astype(np.float64),
-            "refund": refund.astype(np.float64),
+            "gross_spend": np.where(self.is_purchase, self.amount, 0),
+            "refund": np.where(self.is_refund, self.amount, 0),
             "activity": self.is_activity.astype(np.float64),
             "active_day": np.where(self.is_activity, self.day.astype(np.float64), np.nan),
         }
@@ -138,20 +154,31 @@ def _millionths(amounts: Array) -> NDArray[Any]:
     return np.array([int(value) for value in whole.tolist()], dtype=object)
 
 
-def _aggregate(feature: Feature, owner: Integers, columns: dict[str, Array], count: int) -> Array:
+def _after_refunds(day: Integers, gross: NDArray[Any], refund_day: Integers, refund: NDArray[Any]) -> NDArray[Any]:
+    """Return what refunds leave of one customer's purchase days, which are in order; refunds need not be."""
+    # a refund between two purchase days takes back the same as one on the earlier of them; one before all, nothing
+    at = np.searchsorted(day, refund_day, side="right") - 1
+    returned = np.zeros_like(gross)
+    np.add.at(returned, at[at >= 0], refund[at >= 0])
+    balance = np.cumsum(gross - returned)
+    lowest = np.minimum.accumulate(balance[::-1])[::-1]
+    return np.asarray(np.maximum(np.minimum(gross, lowest - (balance - gross + returned)), 0))
+
+
+def _aggregate(feature: Feature, owner: Integers, columns: dict[str, NDArray[Any]], count: int) -> Array:
     """Return one aggregate per customer; rows within a customer are in the order of time where it matters."""
     column, age = columns[str(feature.column)], columns["age"]
-    kept = np.ones(len(column), dtype=np.bool_) if feature.function in ("first", "last") else ~np.isnan(column)
+    no_nulls = feature.function in ("first", "last") or column.dtype != np.float64
+    kept = np.ones(len(column), dtype=np.bool_) if no_nulls else ~np.isnan(column)
     if feature.window_days is not None:
         newer, older = feature.window_days
         kept &= (age > newer) & (age <= older)
-    scale = AMOUNT_SCALE if feature.column in ("spend", "refund") else 1
+    scale = AMOUNT_SCALE if feature.column in _MONEY else 1
     owner_kept, values = owner[kept], column[kept]
     if feature.function == "count":
         return np.bincount(owner_kept, minlength=count).astype(np.float64)
     if feature.function == "sum":
-        # whole numbers below 2^53 add up exactly in any order
-        return np.asarray(np.bincount(owner_kept, weights=values, minlength=count) / scale)
+        return np.asarray(_sums(owner_kept, values, count) / scale, dtype=np.float64)
     result = np.full(count, np.nan)
     if feature.function == "sum_of_squares":
         total = np.bincount(owner_kept, weights=values * values, minlength=count)
@@ -167,3 +194,13 @@ def _aggregate(feature: Feature, owner: Integers, columns: dict[str, Array], cou
         result[owner_kept[order]] = values[order]
         result /= scale
     return result
+
+
+def _sums(owner: Integers, values: NDArray[Any], count: int) -> NDArray[Any]:
+    """Return one sum per customer, the same in whatever order rows are."""
+    if values.dtype == np.float64:
+        # whole numbers below 2^53 add up exactly
+        return np.bincount(owner, weights=values, minlength=count)
+    total = np.zeros(count, dtype=values.dtype)
+    np.add.at(total, owner, values)
+    return total

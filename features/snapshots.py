@@ -50,7 +50,8 @@ class Snapshot:
 class Outcome:
     """What happened to the rows of a snapshot within ``[as_of, as_of + horizon)``.
 
-    ``orders`` purchase days, ``spend`` net of refunds, ``stage`` the stage just before the end of the horizon.
+    ``orders`` purchase days, ``spend`` their money, both net of the refunds of the same days; ``stage`` the stage just
+    before the end of the horizon.
     """
 
     horizon_days: int
@@ -67,7 +68,7 @@ class Outcome:
 def take(table: DailyTable, catalog: Catalog, journeys: Journeys, backs: Sequence[int]) -> list[Snapshot]:
     """Return the snapshots of the dates that stand ``backs`` days before the table's anchor, in that order.
 
-    Stages are those that one would have seen at the date: what was recorded later does not enter them.
+    Stages are those that one would have seen at the date: what was recorded or taken back later does not enter them.
     """
     if not backs:
         return []

@@ -3,9 +3,10 @@
     events -> daily -> visible -> purchase_days -> days -> days_totals
                                -> log_totals                          -> aggregates -> snapshot
 
-``daily`` is made once per log; every other step, for any number of dates, is one query over it. Steps are written in
-DuckDB's dialect within a set that engines share (filter, equality and range join, group by with sum, min, max and
-conditions, lag, row_number, cast, coalesce); :func:`render` parses them with sqlglot and writes the engine's own.
+``daily`` is made once per log; every other step, for any number of dates, is one query over it. ``purchase_days`` are
+net of refunds (:func:`net_days`). Steps are written in DuckDB's dialect within a set that engines share (filter,
+equality and range join, group by with sum, min, max and conditions, sum and min over rows, lag, row_number, least,
+greatest, cast, coalesce); :func:`render` parses them with sqlglot and writes the engine's own.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def daily(microseconds: str, known_microseconds: str, anchor: int, source: str =
             cast(floor(({microseconds} - {anchor}) / {DAY_MICROSECONDS}.0) as bigint) as happened,
             cast(floor(({known_microseconds} - {anchor}) / {DAY_MICROSECONDS}.0) as bigint) as known,
             sum(case when {purchase} then 1 else 0 end) as purchases,
-            sum(case when {purchase} then coalesce(amount, 0) else 0 end) as spend,
+            sum(case when {purchase} then coalesce(amount, 0) else 0 end) as gross_spend,
             sum(case when event = 'refund' then coalesce(amount, 0) else 0 end) as refund,
             sum(case when event not in ('purchase', 'refund', {marketer}) then 1 else 0 end) as activity,
             min(case when {purchase} then {microseconds} end) as first_purchase,
@@ -71,16 +72,65 @@ def daily(microseconds: str, known_microseconds: str, anchor: int, source: str =
     )
 
 
-def purchase_days(where: str = "known < 0") -> Step:
-    """One row per customer and purchase day among the rows of ``daily`` that ``where`` keeps."""
-    return Step(
-        "purchase_days",
-        f"""
-        select customer, day, sum(spend) as spend, min(first_purchase) as first_purchase
-        from daily where purchases > 0 and {where}
-        group by 1, 2
-        """,
-    )
+def net_days(source: str, keys: str, partition: str, *, refunds: bool) -> list[Step]:
+    """Return the steps from rows of ``daily`` to ``purchase_days``: one row per day of which a purchase remains.
+
+    Refunds of a day take back what was bought last: that day's own purchases, then those of the purchase day before,
+    and so on; what is left of them then is of purchases before the log, and counts as nothing. A day with purchases
+    above 0 of which all was taken back is no purchase day; one of purchases of 0 always is.
+
+    The ``balance`` is purchases less refunds up to a day. A day's purchases lift it; the lowest that it ever falls to
+    again, from that day on, is how much of them remains above the balance of the day before.
+
+    Parameters
+    ----------
+    source
+        Name of the step with the rows, only those that are to be known.
+    keys
+        Columns to group by beside ``day``; ``partition``, those of them that tell one customer's past from another.
+    refunds
+        Whether ``daily`` has any refund. Without one the same days come of a plain group by.
+
+    Returns
+    -------
+    list of Step
+        The last has ``keys``, ``day``, ``spend`` (money, net, never negative), ``first_purchase``.
+    """
+    if not refunds:
+        plain = f"select {keys}, day, sum(gross_spend) as spend, min(first_purchase) as first_purchase"
+        return [Step("purchase_days", f"{plain} from {source} where purchases > 0 group by {keys}, day")]
+    so_far = f"(partition by {partition} order by day rows between unbounded preceding and current row)"
+    from_now = f"(partition by {partition} order by day rows between current row and unbounded following)"
+    return [
+        Step(
+            "day_totals",
+            f"""
+            select {keys}, day, sum(purchases) as purchases, sum(gross_spend) as gross_spend, sum(refund) as refund,
+                min(first_purchase) as first_purchase
+            from {source} where purchases > 0 or refund > 0 group by {keys}, day
+            """,
+        ),
+        Step("balances", f"select *, sum(gross_spend - refund) over {so_far} as balance from day_totals"),
+        Step("outlooks", f"select *, min(balance) over {from_now} as lowest from balances"),
+        Step(
+            "netted",
+            f"""
+            select {keys}, day, gross_spend, first_purchase,
+                greatest(least(gross_spend, lowest - (balance - gross_spend + refund)), 0) as spend
+            from outlooks where purchases > 0
+            """,
+        ),
+        Step(
+            "purchase_days",
+            f"select {keys}, day, spend, first_purchase from netted where spend > 0 or gross_spend = 0",
+        ),
+    ]
+
+
+def purchase_days(where: str = "known < 0", *, refunds: bool = True) -> list[Step]:
+    """Return the steps to one row per customer and purchase day, from the rows of ``daily`` that ``where`` keeps."""
+    known = Step("known_days", f"select * from daily where {where}")
+    return [known, *net_days("known_days", "customer", "customer", refunds=refunds)]
 
 
 def _dates(anchor_day: float, backs: Sequence[int]) -> str:
@@ -145,7 +195,7 @@ def _expanded(catalog: Catalog) -> dict[str, exp.Expression]:
     return done
 
 
-def snapshot(catalog: Catalog, anchor_day: float, backs: Sequence[int]) -> list[Step]:
+def snapshot(catalog: Catalog, anchor_day: float, backs: Sequence[int], *, refunds: bool = True) -> list[Step]:
     """Return the steps from ``daily`` to one row per customer and date with every feature, ordered by both.
 
     Parameters
@@ -154,6 +204,8 @@ def snapshot(catalog: Catalog, anchor_day: float, backs: Sequence[int]) -> list[
         Day number of the anchor that ``daily`` was made with.
     backs
         The dates, as whole days before the anchor.
+    refunds
+        Whether ``daily`` has any refund.
     """
     of_days = [_aggregate_sql(f) for f in catalog.features if f.relation == "days"]
     of_log = [_aggregate_sql(f) for f in catalog.features if f.relation == "log"]
@@ -174,13 +226,7 @@ def snapshot(catalog: Catalog, anchor_day: float, backs: Sequence[int]) -> list[
             from daily join dates on known < -back
             """,
         ),
-        Step(
-            "purchase_days",
-            """
-            select customer, back, as_of_day, day, sum(spend) as spend
-            from visible where purchases > 0 group by 1, 2, 3, 4
-            """,
-        ),
+        *net_days("visible", "customer, back, as_of_day", "customer, back", refunds=refunds),
         Step(
             "days",
             """
@@ -205,30 +251,30 @@ def snapshot(catalog: Catalog, anchor_day: float, backs: Sequence[int]) -> list[
     ]
 
 
-def outcomes(horizon_days: int, backs: Sequence[int]) -> list[Step]:
+def outcomes(horizon_days: int, backs: Sequence[int], *, refunds: bool = True) -> list[Step]:
     """Return the steps from ``daily`` to what happened within ``[as_of, as_of + horizon)`` of each date.
 
-    One row per customer and date with any purchase or refund: ``orders`` (purchase days) and ``spend`` (net). Only what
-    was known before the anchor counts.
+    One row per customer and date with a purchase that remains: ``orders`` (purchase days) and ``spend`` (money, net).
+    Only what was known before the anchor counts. Refunds of the window take back purchases of the window; what they
+    leave over is of purchases before it, and does not make the window's spend less. ``refunds`` says whether ``daily``
+    has any.
     """
     return [
         Step("dates", " union all ".join(f"select {back} as back" for back in dict.fromkeys(backs))),
         Step(
             "ahead",
             f"""
-            select customer, back, day, sum(purchases) as purchases, sum(spend) - sum(refund) as spend
+            select daily.*, back
             from daily join dates
                 on daily.happened >= -dates.back and daily.happened < {horizon_days} - dates.back and daily.known < 0
-            group by 1, 2, 3
             """,
         ),
+        *net_days("ahead", "customer, back", "customer, back", refunds=refunds),
         Step(
             "outcomes",
             """
-            select customer, back,
-                cast(sum(case when purchases > 0 then 1 else 0 end) as double) as orders,
-                cast(sum(spend) as double) as spend
-            from ahead group by 1, 2 order by back, customer
+            select customer, back, cast(count(*) as double) as orders, cast(sum(spend) as double) as spend
+            from purchase_days group by 1, 2 order by back, customer
             """,
         ),
     ]

@@ -9,7 +9,8 @@ open ones included.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,12 +55,10 @@ def derive(days: PurchaseDays, as_of_day: float) -> dict[str, float]:
     """
     same = days.customer[1:] == days.customer[:-1]
     gap = (days.day[1:] - days.day[:-1])[same].astype(np.float64)
-    starts = np.flatnonzero(np.r_[True, ~same]) if len(days.day) else np.zeros(0, dtype=np.int64)
-    ends = np.r_[starts[1:], len(days.day)] - 1 if len(starts) else starts
+    starts, ends = _runs(days)
     orders = (ends - starts + 1).astype(np.float64)
-    span = (days.day[ends] - days.day[starts]).astype(np.float64) if len(starts) else orders
     repeat = orders > 1
-    shop_gap = float(np.median(span[repeat] / (orders[repeat] - 1))) if len(gap) >= FEWEST_GAPS else FALLBACK_GAP_DAYS
+    shop_gap = shop_gap_days([mean_gaps(days)])
     at_risk, sleeping = FALLBACK_AT_RISK, FALLBACK_SLEEPING
     if len(gap) >= FEWEST_GAPS:
         ratio = gap / _usual_before(days, same, shop_gap)
@@ -76,6 +75,38 @@ def derive(days: PurchaseDays, as_of_day: float) -> dict[str, float]:
         "loyal_orders": max(3.0, math.ceil(np.quantile(orders[loyal], LOYAL_QUANTILE))) if len(orders) else 3.0,
         "loyal_spend": float(np.quantile(spend[loyal], LOYAL_QUANTILE)) if len(spend) else 0.0,
     }
+
+
+@dataclass(frozen=True)
+class MeanGaps:
+    """The mean gap in days of each repeat buyer, and how many gaps there are among all of them."""
+
+    mean: Array
+    gaps: int
+
+
+def mean_gaps(days: PurchaseDays) -> MeanGaps:
+    """Return the mean gap of each customer with more than one purchase day."""
+    starts, ends = _runs(days)
+    count = (ends - starts).astype(np.float64)
+    repeat = count > 0
+    span = (days.day[ends] - days.day[starts]).astype(np.float64)
+    return MeanGaps(np.asarray(span[repeat] / count[repeat]), int(count.sum()))
+
+
+def shop_gap_days(parts: Sequence[MeanGaps]) -> float:
+    """Return the median over customers of their mean gap, from all parts of the customers."""
+    if sum(part.gaps for part in parts) < FEWEST_GAPS:
+        return FALLBACK_GAP_DAYS
+    return float(np.median(np.concatenate([part.mean for part in parts])))
+
+
+def _runs(days: PurchaseDays) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first and the last row of each customer."""
+    if not len(days.day):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    starts = np.flatnonzero(np.r_[True, days.customer[1:] != days.customer[:-1]])
+    return starts, np.r_[starts[1:], len(days.day)] - 1
 
 
 def _usual_before(days: PurchaseDays, same: NDArray[np.bool_], shop_gap: float) -> Array:

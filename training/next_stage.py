@@ -43,7 +43,7 @@ RECIPE = Recipe(
         "overdue_ratio": (True, 4),
         "return_ratio": (True, 0),
         "rhythm_days": (True, 3),
-        "purchase_spend": (True, 4),
+        "spend": (True, 4),
         "spend_mean": (True, 0),
         "orders_90d": (True, 0),
         "orders_365d": (True, 0),

@@ -17,7 +17,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY, day_after, from_microseconds, iso, microseconds
+from features.clock import DAY, from_microseconds, iso, microseconds
 from features.engines.duckdb import DailyTable, PurchaseDays
 from features.errors import NotEnoughDataError, UsageError
 from features.journeys import walk
@@ -53,12 +53,6 @@ class Training:
     evaluation: dict[str, Any] | None
     data_cutoff: datetime
     notes: tuple[str, ...]
-
-
-def default_as_of(connection: duckdb.DuckDBPyConnection) -> datetime:
-    """Return the midnight UTC after the last event of a log."""
-    last = connection.execute("select epoch_us(max(timestamp)) from events").fetchall()[0][0]
-    return day_after(from_microseconds(int(last)))
 
 
 def check_dates(table: DailyTable, horizon_days: int) -> None:
@@ -105,18 +99,19 @@ def train(
         No customer had bought before the as_of.
     """
     say = progress or (lambda step: None)
-    has_amounts = _has_amounts(connection)
     fitted: dict[datetime, CustomerBase] = {}
     say("features of the past dates")
     table = DailyTable(connection, as_of)
     check_dates(table, config.horizon_days)
+    has_amounts = table.has_amounts()
     earlier = _earlier(connection, table, config, has_amounts, fitted, say)
     say("features at the as_of")
     panel = build(table, config, fitted=fitted)
     if not panel.now.buyers.any():
+        returned = " what was not given back" if panel.now.features["refund_spend"].any() else ""
         raise NotEnoughDataError(
-            f"nobody of the {len(panel.now)} customers had bought before {iso(as_of)}: there is no purchase to learn "
-            "from; choose a later --as-of, or say with --event which column names the type of an event"
+            f"nobody of the {len(panel.now)} customers had bought before {iso(as_of)}{returned}: there is no purchase "
+            "to learn from; choose a later --as-of, or say with --event which column names the type of an event"
         )
     say("models")
     models = _fit(panel, table.purchase_days(), config, has_amounts)
@@ -132,11 +127,6 @@ def train(
     return Training(models, panel, evaluation, from_microseconds(table.last_event()), notes)
 
 
-def _has_amounts(connection: duckdb.DuckDBPyConnection) -> bool:
-    found = connection.execute("select count(*) from events where event = 'purchase' and amount is not null").fetchall()
-    return int(found[0][0]) > 0
-
-
 def _earlier(
     connection: duckdb.DuckDBPyConnection,
     now: DailyTable,
@@ -150,7 +140,10 @@ def _earlier(
     history = (as_of - from_microseconds(now.first_event())) / DAY
     if history < config.horizon_days:
         return None
-    table = DailyTable(connection, as_of)
+    try:
+        table = DailyTable(connection, as_of)
+    except NotEnoughDataError:  # what had happened by then was recorded later
+        return None
     panel = build(table, config, fitted=fitted)
     if not panel.now.buyers.any():
         return None

@@ -17,8 +17,8 @@ from features.clock import DAY_MICROSECONDS, day_number, microseconds
 from features.errors import NotEnoughDataError
 
 DIALECT = "duckdb"
-_HAPPENED = "epoch_us(timestamp)"
-_KNOWN = "epoch_us(greatest(timestamp, coalesce(recorded_at, timestamp)))"
+HAPPENED = "epoch_us(timestamp)"
+KNOWN = "epoch_us(greatest(timestamp, coalesce(recorded_at, timestamp)))"
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class PurchaseDays:
     """Every purchase day known at the anchor, ordered by customer and day.
 
     ``customer`` is the row of :attr:`DailyTable.customers`, ``day`` a day number, ``first_purchase`` the instant of the
-    day's first purchase in microseconds since 1970, ``spend`` the sum of the day's purchases.
+    day's first purchase in microseconds since 1970, ``spend`` what refunds have left of the day's purchases. A day of
+    which they have left nothing is not among them.
     """
 
     customer: NDArray[np.int64]
@@ -46,6 +47,8 @@ class DailyTable:
         Holds the table ``events`` of the event contract (:mod:`features.events`); the daily table is made beside it.
     anchor
         The as_of.
+    rows
+        First row of ``events`` to look at, and the one after the last; None: all. Cuts no customer in two.
 
     Raises
     ------
@@ -53,12 +56,17 @@ class DailyTable:
         No event was known before the anchor.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, anchor: datetime) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, anchor: datetime, rows: tuple[int, int] | None = None
+    ) -> None:
         # a cursor has temporary tables of its own, so that two daily tables of one log do not overwrite each other
         connection = self._connection = connection.cursor()
         self.anchor = anchor
         at = microseconds(anchor)
-        connection.execute(f"create or replace temp view known_events as select * from events where {_KNOWN} < {at}")
+        within = "" if rows is None else f"rowid >= {rows[0]} and rowid < {rows[1]} and "
+        connection.execute(
+            f"create or replace temp view known_events as select * from events where {within}{KNOWN} < {at}"
+        )
         connection.execute(
             "create or replace temp table customers as select customer_id, row_number() over (order by customer_id) - 1"
             " as customer from (select distinct customer_id from known_events)"
@@ -67,12 +75,22 @@ class DailyTable:
             "create or replace temp view keyed_events as select known_events.*, customer"
             " from known_events join customers on known_events.customer_id = customers.customer_id"
         )
-        daily = sql.render([sql.daily(_HAPPENED, _KNOWN, at, "keyed_events")], DIALECT)
+        daily = sql.render([sql.daily(HAPPENED, KNOWN, at, "keyed_events")], DIALECT)
         connection.execute(f"create or replace temp table daily as {daily}")
         ids = connection.sql("select customer_id from customers order by customer").to_arrow_table()
         self.customers: NDArray[np.object_] = ids["customer_id"].to_numpy()
         if not len(self.customers):
             raise NotEnoughDataError(f"no event stands before the as_of {anchor.isoformat()}; choose a later --as-of")
+        # most logs have none, and are spared the steps that net them
+        self._refunds = self._exists("refund > 0")
+
+    def close(self) -> None:
+        """Give the table's memory back."""
+        self._connection.close()
+
+    def _exists(self, where: str) -> bool:
+        found = self._connection.execute(f"select exists (select 1 from daily where {where})").fetchall()
+        return bool(found[0][0])
 
     def _query(self, steps: Sequence[sql.Step]) -> dict[str, NDArray[np.float64]]:
         table: pa.Table = self._connection.sql(sql.render(steps, DIALECT)).to_arrow_table()
@@ -83,19 +101,22 @@ class DailyTable:
 
         ``backs`` are the dates as whole days before the anchor. Rows are ordered by date, then customer; null is NaN.
         """
-        return self._query(sql.snapshot(catalog, day_number(self.anchor), backs))
+        return self._query(sql.snapshot(catalog, day_number(self.anchor), backs, refunds=self._refunds))
 
     def outcomes(self, horizon_days: int, backs: Sequence[int]) -> dict[str, NDArray[np.float64]]:
         """Return ``customer``, ``back``, ``orders`` and ``spend`` within the horizon after each date."""
-        return self._query(sql.outcomes(horizon_days, backs))
+        return self._query(sql.outcomes(horizon_days, backs, refunds=self._refunds))
 
     def purchase_days(self, back: int = 0) -> PurchaseDays:
-        """Return every purchase day known ``back`` days before the anchor, ordered by customer and day."""
+        """Return every purchase day as known ``back`` days before the anchor, ordered by customer and day."""
+        return self._purchase_days(f"known < {-back}")
+
+    def _purchase_days(self, where: str) -> PurchaseDays:
         last = sql.Step(
             "ordered",
             "select customer, day, cast(spend as double) as spend, first_purchase from purchase_days order by 1, 2",
         )
-        columns = self._query([sql.purchase_days(f"known < {-back}"), last])
+        columns = self._query([*sql.purchase_days(where, refunds=self._refunds), last])
         return PurchaseDays(
             columns["customer"].astype(np.int64),
             columns["day"].astype(np.int64),
@@ -118,13 +139,30 @@ class DailyTable:
     def looked_different(self, back: int) -> bool:
         """Tell whether purchase days may have looked different ``back`` days before the anchor.
 
-        They do where something was recorded late, and where the date divides a day.
+        They do where something was recorded late, where the date divides a day, and where refunds since the date took
+        back what had been bought before it.
         """
         if microseconds(self.anchor) % DAY_MICROSECONDS:
             return True
-        found = self._connection.execute(
-            f"select exists (select 1 from daily where happened < {-back} and known >= {-back})"
-        ).fetchall()
+        return self._exists(f"happened < {-back} and known >= {-back}") or self._taken_back_since(back)
+
+    def _taken_back_since(self, back: int) -> bool:
+        """Tell whether refunds since a date, a midnight, changed the purchase days that were known at it."""
+        if not self._refunds:
+            return False
+        whose = f"customer in (select customer from daily where refund > 0 and happened >= {-back})"
+        then, now = self._purchase_days(f"known < {-back} and {whose}"), self._purchase_days(f"known < 0 and {whose}")
+        stands = now.day < day_number(self.anchor) - back
+        # a day keeps its first purchase whatever is taken back of it
+        return not all(
+            np.array_equal(getattr(then, column), getattr(now, column)[stands])
+            for column in ("customer", "day", "spend")
+        )
+
+    def has_amounts(self) -> bool:
+        """Tell whether any purchase known says what was paid."""
+        purchase = "event = 'purchase' and amount is not null"
+        found = self._connection.execute(f"select exists (select 1 from known_events where {purchase})").fetchall()
         return bool(found[0][0])
 
     def last_event(self) -> int:

@@ -64,7 +64,7 @@ def test_the_window_holds_its_beginning_and_not_its_end(time_of_day: timedelta, 
     spend = dict(zip(snapshot.ids[snapshot.customer], outcome.spend, strict=True))
     assert snapshot.as_of == as_of
     assert orders == {"at": 1, "before": 0, "end": 0, "last": 1, "refund": 0, "late": 1, "too_late": 0}
-    assert spend == {"at": 10, "before": 0, "end": 0, "last": 10, "refund": -4, "late": 10, "too_late": 0}
+    assert spend == {"at": 10, "before": 0, "end": 0, "last": 10, "refund": 0, "late": 10, "too_late": 0}
     inactive = dict(zip(snapshot.ids[snapshot.customer], outcome.inactive, strict=True))
     assert inactive == {name: count == 0 for name, count in orders.items()}
 
@@ -159,6 +159,41 @@ def test_a_purchase_recorded_later_does_not_enter_the_stage_of_a_date_before() -
     [now, before], _, _ = panel(customers, anchor, [0, 60])
     assert [SCHEME.ids[s.stage[0]] for s in (now, before)] == ["at_risk", "prospect"]
     assert iso(from_microseconds(int(before.stage_since[0]))) == "2020-01-01"
+
+
+@pytest.mark.parametrize(
+    ("refund", "stages"),
+    [
+        (bought(utc("2020-05-01"), 10.0, "refund"), ["prospect", "new"]),
+        (bought(utc("2020-05-01"), 4.0, "refund"), ["at_risk", "new"]),
+        (bought(utc("2020-03-20"), 10.0, "refund", utc("2020-05-01")), ["prospect", "new"]),
+        (bought(utc("2020-03-20"), 10.0, "refund"), ["prospect", "prospect"]),
+    ],
+)
+def test_a_stage_of_the_past_is_unchanged_by_a_later_refund(refund: Event, stages: list[str]) -> None:
+    anchor = utc("2020-06-01")
+    customers = {"a": (bought(utc("2020-03-15")), refund)}
+    taken, _, _ = panel(customers, anchor, [0, 60])
+    assert [SCHEME.ids[s.stage[0]] for s in taken] == stages
+    [then], _, _ = panel(customers, anchor - 60 * DAY, [0])
+    assert (then.stage[0], then.stage_since[0]) == (taken[1].stage[0], taken[1].stage_since[0])
+
+
+def test_a_part_taken_back_later_lowers_no_spend_of_the_past() -> None:
+    earlier = tuple(bought(utc("2020-03-01") + days * DAY, 40.0) for days in (0, 10, 20))
+    refund = bought(utc("2020-04-10"), 30.0, "refund")
+    [now, before], _, _ = panel({"a": (*earlier, refund)}, utc("2020-04-11"), [0, 5])
+    assert [SCHEME.ids[s.stage[0]] for s in (now, before)] == ["repeat", "loyal"]
+
+
+def test_only_dates_that_later_refunds_reach_are_looked_at_anew() -> None:
+    anchor = utc("2020-06-01")
+    life = (bought(anchor - 100 * DAY), bought(anchor - 50 * DAY), bought(anchor - 40 * DAY, 10.0, "refund"))
+    for excess, reached in ((0.0, [False, True, False]), (1.0, [False, True, True])):
+        back = (bought(anchor - 30 * DAY, excess, "refund"),) if excess else ()
+        with event_log({"a": life + back, "b": (bought(anchor - 100 * DAY),)}) as log:
+            table = DailyTable(log.con, anchor)
+            assert [table.looked_different(days) for days in (20, 45, 60)] == reached
 
 
 def test_spend_of_the_rest_of_the_day_does_not_enter_the_stage() -> None:

@@ -30,7 +30,7 @@ NUMBERS = st.one_of(st.sampled_from([0.0, 1.0, 2.0, 3.0, 4.0, 100.0, 300.0]), st
 CUSTOMER = st.fixed_dictionaries(
     {
         "orders": st.integers(0, 5).map(float),
-        "purchase_spend": NUMBERS,
+        "spend": NUMBERS,
         "overdue_ratio": NUMBERS | st.just(math.nan),
         "recency_days": NUMBERS | st.just(math.nan),
         "return_ratio": NUMBERS | st.just(math.nan),
@@ -48,7 +48,7 @@ def first_that_holds(c: dict[str, float]) -> str:
         return "at_risk"
     if c["return_ratio"] > 4:
         return "reactivated"
-    if c["orders"] >= 3 and c["purchase_spend"] >= 100:
+    if c["orders"] >= 3 and c["spend"] >= 100:
         return "loyal"
     return "repeat" if c["orders"] >= 2 else "new"
 
@@ -167,7 +167,7 @@ def test_a_fault_of_a_scheme_is_named_with_its_place(keys: dict[str, Any], messa
     assert str(caught.value).startswith("here")
 
 
-@pytest.mark.parametrize("rule", ["orders >= -1", "orders>=1e0", " T_days  <=  12.5 ", "purchase_spend > loyal_spend"])
+@pytest.mark.parametrize("rule", ["orders >= -1", "orders>=1e0", " T_days  <=  12.5 ", "spend > loyal_spend"])
 def test_conditions_that_can_be_read(rule: str) -> None:
     scheme = Scheme.from_json(changed(new__rule=[rule]))
     assert len(scheme["new"].rule) == 1

@@ -79,11 +79,33 @@ def events(
 
 
 @st.composite
+def refunds(draw: st.DrawFn, some: list[Event], late: bool) -> list[Event]:
+    """Refunds of some of the purchases: of a part, of all, of more; at once, days later, before; known late or not."""
+    bought = [event for event in some if event.event == "purchase"]
+    returned = draw(st.lists(st.sampled_from(bought), max_size=6)) if bought else []
+    share = st.sampled_from([1.0, 1.0, 0.5, 0.001, 1.7, 30.0])
+    after = st.sampled_from([0, 0, 1, 2, 7, 30, 90, 400, -1, -40]).map(lambda days: days * DAY)
+    clock = st.sampled_from([timedelta(0), TICK, -TICK, timedelta(hours=5)])
+    found = []
+    for event in returned:
+        amount = None if event.amount is None else min(round(event.amount * draw(share), 6), 1e11)
+        at = event.timestamp + draw(after) + draw(clock)
+        delay = draw(st.sampled_from([None, None, timedelta(hours=3), 3 * DAY, 100 * DAY])) if late else None
+        found.append(Event(at, "refund", amount, None, None if delay is None else at + delay))
+    return found
+
+
+@st.composite
 def logs(draw: st.DrawFn, as_of: datetime, *, late: bool = True, most: int = 6, years: int = 20) -> Customers:
-    """One to some customers with some events each; one event of one customer is always seen."""
+    """One to some customers with some events each, of which many are refunds; one event of one customer is always seen.
+
+    Half of the logs have customers with refunds of their own purchases, so that most of what refunds can do is met.
+    """
     with_amounts = draw(st.booleans() | st.just(True))
     one = events(as_of, with_amounts, late, years=years)
     several = draw(st.lists(st.lists(one, min_size=1, max_size=14), min_size=1, max_size=most))
+    if draw(st.booleans()):
+        several = [some + draw(refunds(some, late)) for some in several]
     customers = {f"c{i}": tuple(some) for i, some in enumerate(several)}
     return {**customers, "z": (Event(as_of - 365 * years * DAY, "visit"),)}
 

@@ -41,15 +41,45 @@ def minus(a: Fraction | None, b: Fraction | None) -> Fraction | None:
     return None if a is None or b is None else a - b
 
 
+def purchase_days(events: Iterable[Event]) -> dict[date, Fraction]:
+    """Return what refunds have left of each day's purchases, in order of days; days of which nothing is left are out.
+
+    Single purchases lie on a stack in the order of days; a refund takes from its top until it is paid or the stack is
+    empty. Of one day the purchases come before the refunds. A day of purchases for nothing cannot be taken back.
+    """
+    gross: dict[date, Fraction] = defaultdict(Fraction)
+    stack: list[tuple[date, Fraction]] = []
+    moved = [e for e in events if e.event in ("purchase", "refund")]
+    for event in sorted(moved, key=lambda e: (e.timestamp.date(), e.event)):
+        if event.event == "purchase":
+            gross[event.timestamp.date()] += money(event)
+            stack.append((event.timestamp.date(), money(event)))
+            continue
+        owed = money(event)
+        while stack and owed:
+            day, worth = stack.pop()
+            if worth > owed:
+                stack.append((day, worth - owed))
+            owed = max(owed - worth, Fraction(0))
+    left: dict[date, Fraction] = defaultdict(Fraction)
+    for day, worth in stack:
+        left[day] += worth
+    return {day: left[day] for day in sorted(gross) if left[day] or not gross[day]}
+
+
+def outcome(events: Iterable[Event], start: datetime, end: datetime, anchor: datetime) -> tuple[int, Fraction]:
+    """Return purchase days and spend within ``[start, end)``, known before the anchor, less refunds of the span."""
+    within = [e for e in events if start <= e.timestamp < end and e.seen_from(anchor)]
+    days = purchase_days(within)
+    return len(days), sum(days.values(), Fraction(0))
+
+
 def features(events: Iterable[Event], as_of: datetime, horizon: int, shop_gap: float) -> dict[str, Value] | None:
     """Return the features, or None for somebody of whom nothing is known at the as_of."""
     known = [e for e in events if e.timestamp < as_of and (e.recorded_at is None or e.recorded_at < as_of)]
     if not known:
         return None
-    spend_of: dict[date, Fraction] = defaultdict(Fraction)
-    for event in known:
-        if event.event == "purchase":
-            spend_of[event.timestamp.date()] += money(event)
+    spend_of = purchase_days(known)
     bought = sorted(spend_of)
     gaps = [Fraction((later - earlier).days) for earlier, later in itertools.pairwise(bought)]
     others = [e for e in known if e.event not in {"purchase", "refund"} | BY_THE_SHOP]
@@ -73,7 +103,8 @@ def features(events: Iterable[Event], as_of: datetime, horizon: int, shop_gap: f
         "first_event_day": number(min(e.timestamp for e in known).date()),
         "last_active_day": number(max(e.timestamp for e in others).date()) if others else None,
         "purchase_events": Fraction(sum(1 for e in known if e.event == "purchase")),
-        "purchase_spend": sum(spend_of.values(), Fraction(0)),
+        "spend": sum(spend_of.values(), Fraction(0)),
+        "purchase_spend": sum((money(e) for e in known if e.event == "purchase"), Fraction(0)),
         "refund_spend": sum((money(e) for e in known if e.event == "refund"), Fraction(0)),
         "spend_first": spend_of[bought[0]] if bought else None,
         "spend_last": spend_of[bought[-1]] if bought else None,
@@ -98,7 +129,7 @@ def features(events: Iterable[Event], as_of: datetime, horizon: int, shop_gap: f
 
 def _derived(found, gaps, bought, age, shop_gap, first_event, others):  # type: ignore[no-untyped-def]
     repeats = Fraction(len(gaps))
-    total, refunds = found["purchase_spend"], found["refund_spend"]
+    total = found["spend"]
     since_first = age(bought[0]) if bought else None
     since_last = age(bought[-1]) if bought else None
     way = sum(gaps, Fraction(0)) if bought else None
@@ -117,10 +148,9 @@ def _derived(found, gaps, bought, age, shop_gap, first_event, others):  # type: 
         "recency_days": since_last,
         "tenure_days": age(first_event),
         "silence_days": age(max(e.timestamp for e in others).date()) if others else None,
-        "spend": total - refunds,
         "spend_mean": over(total, found["orders"]),
         "monetary": over(total - found["spend_first"], repeats) if bought else None,
-        "refund_share": over(refunds, total),
+        "refund_share": over(found["refund_spend"], found["purchase_spend"]),
         "order_rate": over(repeats, since_first),
         "gap_mean": mean,
         "gap_spread": spread,

@@ -130,7 +130,7 @@ ASKED = [
     ("days", "sum", "spend"),
     ("days", "sum", "gap"),
     ("days", "sum_of_squares", "gap"),
-    *[("log", "sum", c) for c in ("purchases", "refund", "activity")],
+    *[("log", "sum", c) for c in ("purchases", "gross_spend", "refund", "activity")],
     *[("log", f, c) for f in ("min", "max") for c in ("day", "age", "active_day")],
 ]
 WINDOWS = [None, (0, 30), (30, 90), (365, 2000)]
@@ -147,21 +147,22 @@ EVERY = Catalog(
 
 def by_hand(feature: Feature, known: list[Event], as_of: datetime) -> Fraction | None:
     """Return one aggregate from the relations as the catalogue describes them."""
-    days = sorted({event.timestamp.date() for event in known if event.event == "purchase"})
+    spend_of = oracle.purchase_days(known)
+    days = sorted(spend_of)
     rows: list[dict[str, Fraction | None]] = []
     if feature.relation == "days":
         for nth, day in enumerate(days):
-            mine = [e for e in known if e.event == "purchase" and e.timestamp.date() == day]
             gap = Fraction((day - days[nth - 1]).days) if nth else None
-            rows.append({**_when(day, as_of), "spend": sum(map(oracle.money, mine), Fraction(0)), "gap": gap})
+            rows.append({**_when(day, as_of), "spend": spend_of[day], "gap": gap})
     else:
         for event in known:
             kind = event.event
             other = kind not in {"purchase", "refund"} | oracle.BY_THE_SHOP
-            paid_back = oracle.money(event) if kind == "refund" else Fraction(0)
-            counts = {"purchases": Fraction(kind == "purchase"), "refund": paid_back, "activity": Fraction(other)}
+            counts = {"purchases": Fraction(kind == "purchase"), "activity": Fraction(other)}
+            sums = {"gross_spend": "purchase", "refund": "refund"}
+            paid = {name: oracle.money(event) * (kind == of) for name, of in sums.items()}
             when = _when(event.timestamp.date(), as_of)
-            rows.append({**when, **counts, "active_day": when["day"] if other else None})
+            rows.append({**when, **counts, **paid, "active_day": when["day"] if other else None})
     newer, older = feature.window_days or (-1, 10**9)
     values = [row[str(feature.column)] for row in rows if newer < (row["age"] or 0) <= older]
     if feature.function in ("first", "last"):
@@ -226,7 +227,7 @@ def test_sums_of_very_large_amounts_do_not_wrap(evaluate: Evaluator, amount: flo
     customers = {"many": many + back, "two": (Event(as_of - DAY, "purchase", 0.1), Event(as_of - DAY, "purchase", 0.2))}
     rows = evaluate(customers, as_of, [0], standard(90).with_parameters(shop_gap_days=30.0))
     check(rows, customers, as_of, 90, [0], 30.0)
-    assert rows["two", 0]["purchase_spend"] == 0.3
+    assert rows["two", 0]["purchase_spend"] == rows["two", 0]["spend"] == 0.3
 
 
 def test_amounts_are_kept_as_integers_without_bound_where_64_bits_end() -> None:

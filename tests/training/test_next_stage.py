@@ -74,7 +74,7 @@ def test_a_threshold_of_never_is_a_stage_of_probability_zero() -> None:
     for scheme, possible in ((SCHEME, True), (never, False)):
         model = fit_next_stage(scheme, seen, [], 1)
         assert bool((np.delete(model.chain[:, LOST], LOST) > 0).any()) == possible
-        features = {name: np.full(1, 900.0) for name in ("orders", "recency_days", "purchase_spend")}
+        features = {name: np.full(1, 900.0) for name in ("orders", "recency_days", "spend")}
         features |= {"rhythm_days": np.full(1, 30.0), "overdue_ratio": np.full(1, 30.0), "return_ratio": np.zeros(1)}
         prior = model.given_purchase({}, np.array([SLEEPING]))
         p = stages_at_end(scheme, features, np.array([0.3]), prior, 90)[0]
@@ -83,7 +83,7 @@ def test_a_threshold_of_never_is_a_stage_of_probability_zero() -> None:
 
 
 def test_stages_at_end_by_hand() -> None:
-    features = {"orders": np.array([3.0]), "purchase_spend": np.array([10.0]), "return_ratio": np.array([np.nan])}
+    features = {"orders": np.array([3.0]), "spend": np.array([10.0]), "return_ratio": np.array([np.nan])}
     features |= {"recency_days": np.array([10.0]), "rhythm_days": np.array([30.0]), "overdue_ratio": np.array([1 / 3])}
     given = np.zeros((1, 8))
     given[0, [REPEAT, AT_RISK]] = 0.75, 0.25

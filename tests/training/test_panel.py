@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from features.clock import day_number
 from features.engines.duckdb import DailyTable
+from features.requests import Event
+from tests.parity import oracle
 from tests.training.made import a_frame, day, frame_of, log_of, simulated_rows
 from training.config import TrainConfig
 from training.panel import Panel, build, buyer_columns, plan_dates, stack, varying, year_back
@@ -60,15 +62,19 @@ def test_every_outcome_window_is_over_at_the_as_of(panel: Panel) -> None:
 
 
 def test_outcomes_are_what_the_rows_say(panel: Panel) -> None:
-    names = panel.now.ids
+    lives: dict[str, list[Event]] = {}
+    for name, at, kind, amount in ROWS:
+        lives.setdefault(name, []).append(Event(at, kind, amount))
+    given_back = 0
     for frame in (*panel.dates, *panel.prospects):
         end = frame.as_of + timedelta(days=45)
-        days: dict[str, set[object]] = {}
-        for name, at, kind, _ in ROWS:
-            if kind == "purchase" and frame.as_of <= at < end:
-                days.setdefault(name, set()).add(at.date())
-        assert frame.orders.tolist() == [len(days.get(names[c], ())) for c in frame.customer]
-        assert frame.inactive.tolist() == [names[c] not in days for c in frame.customer]
+        who = [lives[panel.now.ids[c]] for c in frame.customer]
+        found = [oracle.outcome(life, frame.as_of, end, panel.as_of) for life in who]
+        assert frame.orders.tolist() == [orders for orders, _ in found]
+        assert frame.inactive.tolist() == [orders == 0 for orders, _ in found]
+        assert frame.spend.tolist() == pytest.approx([float(spend) for _, spend in found])
+        given_back += sum(e.event == "refund" and frame.as_of <= e.timestamp < end for life in who for e in life)
+    assert given_back > 10
 
 
 def test_buyers_and_prospects_are_apart(panel: Panel) -> None:

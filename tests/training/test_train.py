@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from features.errors import NotEnoughDataError, UsageError
+from features.events import from_frame
 from tests.training.made import Row, Trained, check_contract, day, frame_of, log_of, simulated_rows, trained
 from training.config import TrainConfig
 from training.models import predict
-from training.train import default_as_of, train
+from training.train import train
 
 FEW = TrainConfig(max_dates=1)
 
@@ -126,9 +127,9 @@ LOGS: dict[str, tuple[list[Row], float, str]] = {
     "refunds beyond the purchases": (
         [
             row
-            for name, at, kind, amount in simulated_rows(200, 400, seed=3)
+            for k, (name, at, kind, amount) in enumerate(simulated_rows(200, 400, seed=3))
             if kind == "purchase"
-            for row in ((name, at, kind, amount), (name, at, "refund", 3 * (amount or 0.0)))
+            for row in ((name, at, kind, amount), (name, at, "refund", 3 * (amount or 0.0)))[: 1 + (k % 4 == 0)]
         ],
         400,
         "btyd",
@@ -231,6 +232,16 @@ def test_prospects_alone_are_not_enough() -> None:
         train(log.con, day(120), FEW)
 
 
+def test_a_shop_that_was_given_everything_back_is_told_so() -> None:
+    rows = [
+        row
+        for k in range(40)
+        for row in (bought(f"c{k}", 2.0 * k), (f"c{k}", day(2 * k + 1), "refund", 10.0), bought(f"c{k}", 130.0))
+    ]
+    with log_of(rows) as log, pytest.raises(NotEnoughDataError, match="what was not given back: there is no purchase"):
+        train(log.con, day(100), TrainConfig(horizon_days=30))
+
+
 @pytest.mark.parametrize(
     ("as_of", "horizon", "words"),
     [
@@ -252,7 +263,7 @@ def test_an_as_of_before_the_log_is_refused() -> None:
 
 def test_the_default_as_of_is_the_midnight_after_the_last_event() -> None:
     with log_of([bought("a", 5), bought("a", 7.9)]) as log:
-        assert default_as_of(log.con) == day(8)
+        assert log.choose_as_of() == day(8)
 
 
 def test_each_step_is_told_as_it_begins() -> None:
@@ -261,3 +272,12 @@ def test_each_step_is_told_as_it_begins() -> None:
         train(log.con, day(291), FEW, steps.append)
     assert steps[0] == "features of the past dates"
     assert steps[-2:] == ["models", "evaluation on the period since"]
+
+
+def test_a_log_that_was_recorded_all_at_once_has_no_earlier_date_to_be_judged_at() -> None:
+    rows = [(f"c{i}", f"2024-0{1 + (i + k) % 6}-1{i % 10}", 10.0 + i) for i in range(60) for k in range(3)]
+    frame = pd.DataFrame(rows, columns=["customer_id", "timestamp", "amount"])
+    frame["recorded_at"] = "2024-06-25"
+    with from_frame(frame) as log:
+        done = train(log.con, datetime(2024, 7, 1, tzinfo=UTC), TrainConfig(horizon_days=30))
+    assert done.evaluation is None
