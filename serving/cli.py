@@ -1,27 +1,34 @@
-"""The command line: ``stagecast``. Each command reads its options, calls one function, and prints what came of it."""
+"""The command line: ``stagecast``. Each command reads its options, calls one function, and prints what came of it.
+
+What is slow to import (models, charts, MLflow) is imported by the command that needs it.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from features.catalog import standard
-from features.clock import iso, parse_span_days
+from features.clock import iso
 from features.demo import cdnow_log
 from features.errors import StagecastError, UsageError
-from features.events import EventLog, summary_lines
-from serving import pipeline, terminal
-from serving.console import steps
-from serving.options import as_of_option, common, learning, open_log, reading, standing, train_config
+from features.events import EventLog
+from features.limits import explained_limits
+from serving.console import show, steps
+from serving.erasure.command import erase
+from serving.log_commands import check, features, stages
+from serving.options import as_of_option, common, learning, standing, train_config
+from serving.reading_options import open_log, reading
 from serving.settings import Settings, keep_mlflow_quiet, load_settings
-from training.bundle import Bundle
 from training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from serving.pipeline import Run
+    from training.bundle import Bundle
 
 DEMO_FOLDER = Path("stagecast-demo")
 
@@ -30,11 +37,6 @@ DEMO_FOLDER = Path("stagecast-demo")
 @click.version_option(package_name="stagecast")
 def cli() -> None:
     """Churn, lifecycle stage and customer value from a log of events."""
-
-
-def _show(lines: Sequence[str]) -> None:
-    for line in lines:
-        click.echo(line)
 
 
 def _tracker(
@@ -70,9 +72,9 @@ def _publish(settings: Settings, scores: Any, model: Path, scheme: Any) -> None:
         store.close()
 
 
-def _run(
-    log: EventLog, out: Path, config: TrainConfig, options: dict[str, Any], next_steps: Sequence[str]
-) -> pipeline.Run:
+def _run(log: EventLog, out: Path, config: TrainConfig, options: dict[str, Any], next_steps: Sequence[str]) -> Run:
+    from serving import pipeline
+
     with steps(pipeline.RUN_STEPS) as say:
         done = pipeline.run(
             log,
@@ -90,11 +92,13 @@ def _run(
     return done
 
 
-def _tell(done: pipeline.Run, next_steps: Sequence[str], *, as_json: bool) -> None:
+def _tell(done: Run, next_steps: Sequence[str], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(done.summary, ensure_ascii=False))
     else:
-        _show([*terminal.run_lines(done), "", "Next:", *(f"  {line}" for line in next_steps)])
+        from serving import terminal
+
+        show([*terminal.run_lines(done), "", "Next:", *(f"  {line}" for line in next_steps)])
 
 
 @cli.command()
@@ -132,6 +136,8 @@ def demo(out: Path, as_json: bool) -> None:
 @common
 def run(as_json: bool, **options: Any) -> None:
     """Check, train, score and report in one go."""
+    from serving import pipeline
+
     config, as_of = train_config(options), as_of_option(options)
     settings = load_settings(store=options["store"])
     next_steps = [
@@ -145,41 +151,6 @@ def run(as_json: bool, **options: Any) -> None:
 
 @cli.command()
 @reading
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for data-report.json and rejected.parquet.")
-@common
-def check(as_json: bool, out: Path | None, **options: Any) -> None:
-    """What is in the log, what is refused, and why."""
-    with open_log(options) as log:
-        if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
-            pipeline.write_data_report(log, out)
-        if as_json:
-            click.echo(json.dumps(log.report.to_json(), ensure_ascii=False))
-            return
-        _show(summary_lines(log.report))
-
-
-@cli.command()
-@reading
-@standing
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="File to write: .parquet or .csv.")
-@common
-def stages(as_json: bool, out: Path, **options: Any) -> None:
-    """Stage of each customer: customer_id, stage, stage_since, stage_rule."""
-    from serving.batch import write_scores
-    from serving.stage_table import stage_table
-
-    with open_log(options) as log:
-        found, scheme = stage_table(log, pipeline.choose_as_of(log, as_of_option(options)), options["stages"])
-    write_scores(found, out)
-    if as_json:
-        click.echo(json.dumps({"out": str(out), "thresholds": scheme.to_json()["thresholds"], "customers": len(found)}))
-        return
-    _show([*terminal.stage_lines(found, scheme), "", f"written: {out}"])
-
-
-@cli.command()
-@reading
 @standing
 @learning
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the bundle; it must be new.")
@@ -187,6 +158,7 @@ def stages(as_json: bool, out: Path, **options: Any) -> None:
 @common
 def train(as_json: bool, out: Path, register: str | None, **options: Any) -> None:
     """Train a bundle; also logs to MLflow."""
+    from serving import pipeline, terminal
     from serving.summary import card
     from training.bundle import save_bundle
     from training.train import train as learn
@@ -197,7 +169,7 @@ def train(as_json: bool, out: Path, register: str | None, **options: Any) -> Non
         raise UsageError(f"--out {out} exists; a bundle is written into a new folder")
     config = train_config(options)
     with open_log(options) as log, steps(pipeline.RUN_STEPS) as say:
-        as_of = pipeline.choose_as_of(log, as_of_option(options))
+        as_of = log.choose_as_of(as_of_option(options))
         done = learn(log.con, as_of, config, say)
         bundle = save_bundle(out, done.models, as_of, done.data_cutoff, card(done))
         track = _tracker(options, register)
@@ -209,7 +181,7 @@ def train(as_json: bool, out: Path, register: str | None, **options: Any) -> Non
         click.echo(json.dumps(told, ensure_ascii=False))
         return
     lines = [*terminal.evaluation_lines(done.evaluation), *done.notes]
-    _show([*lines, "", f"model {bundle.model_version} written: {out}"])
+    show([*lines, "", f"model {bundle.model_version} written: {out}"])
 
 
 @cli.command()
@@ -223,6 +195,7 @@ def train(as_json: bool, out: Path, register: str | None, **options: Any) -> Non
 @common
 def score(as_json: bool, model: str, out: Path, **options: Any) -> None:
     """Score every customer of a log with a trained model."""
+    from serving import terminal
     from serving.batch import score_snapshot, snapshot, write_scores
     from serving.scorer import load_scorer
     from serving.summary import stage_counts
@@ -232,7 +205,7 @@ def score(as_json: bool, model: str, out: Path, **options: Any) -> None:
     scorer = load_scorer(folder, threads=0)
     with open_log(options) as log, steps(3) as say:
         say("features")
-        as_of = pipeline.choose_as_of(log, as_of_option(options))
+        as_of = log.choose_as_of(as_of_option(options))
         now, cutoff = snapshot(log, scorer.bundle, as_of)
         say("scores and reasons")
         scores = score_snapshot(scorer, now, cutoff)
@@ -245,7 +218,7 @@ def score(as_json: bool, model: str, out: Path, **options: Any) -> None:
         told = {"out": str(out), "as_of": iso(as_of), "model_version": scorer.model_version, "stages": counts}
         click.echo(json.dumps(told, ensure_ascii=False))
         return
-    _show([*terminal.stage_lines(scores, scorer.scheme), "", f"{len(scores):,} scores written: {out}"])
+    show([*terminal.stage_lines(scores, scorer.scheme), "", f"{len(scores):,} scores written: {out}"])
 
 
 def _model_folder(model: str, settings: Settings) -> Path:
@@ -272,25 +245,15 @@ def serve(as_json: bool, model: str | None, store: str | None, host: str | None,
     run_server(settings, folder, as_json=as_json)
 
 
-@cli.command()
-@click.option("--horizon", default="90d", show_default=True)
-@common
-def features(as_json: bool, horizon: str) -> None:
-    """The feature catalogue: name, unit, meaning."""
-    catalog = standard(parse_span_days(horizon))
-    if as_json:
-        click.echo(json.dumps([asdict(feature) for feature in catalog.features]))
-        return
-    from serving.console import table
-
-    rows = [["feature", "unit", "meaning"], *([f.name, f.unit, f.meaning] for f in catalog.features)]
-    _show(table(rows, set()))
+for _command in (check, stages, features, erase):
+    cli.add_command(_command)
 
 
 def main() -> None:
     """Run the command line; a user's error is one line on stderr and its exit code."""
     try:
-        cli(standalone_mode=False)
+        with explained_limits():
+            cli(standalone_mode=False)
     except StagecastError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)

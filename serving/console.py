@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import click
@@ -53,3 +53,9 @@ def table(rows: list[list[str]], right: set[int]) -> list[str]:
         cells = zip(row, widths, strict=True)
         lines.append("  ".join(c.rjust(w) if k in right else c.ljust(w) for k, (c, w) in enumerate(cells)).rstrip())
     return lines
+
+
+def show(lines: Sequence[str]) -> None:
+    """Print lines on stdout."""
+    for line in lines:
+        click.echo(line)

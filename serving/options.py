@@ -11,8 +11,8 @@ import click
 
 from features.clock import parse_instant, parse_span_days
 from features.errors import UsageError, did_you_mean
-from features.events import EventLog, EventMapping, ReadOptions, read_events
 from features.stages import load_scheme
+from serving.reading_options import CONFIGURED, as_options, remember
 from training.config import TrainConfig
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -38,6 +38,9 @@ def _read_config(context: click.Context, _: click.Parameter, value: Path | None)
         if not isinstance(entries, dict):
             raise UsageError(f"--config {path}: '{command}' must be a table of options")
         for key, entry in entries.items():
+            if table == "" and key in CONFIGURED:
+                remember(context, key, entry, path.parent)
+                continue
             name = _PARAMETERS.get(key, key.replace("-", "_"))
             if table == "" and isinstance(entry, dict) and key in getattr(group, "commands", {}):
                 continue
@@ -45,7 +48,7 @@ def _read_config(context: click.Context, _: click.Parameter, value: Path | None)
                 where = f"[{table}] " if table else ""
                 raise UsageError(f"--config {path}: {where}unknown option '{key}'.{did_you_mean(name, everywhere)}")
             if name in of_this:
-                chosen[name] = entry
+                chosen[name] = as_options(name, entry)
     context.default_map = {**(context.default_map or {}), **chosen}
 
 
@@ -82,40 +85,6 @@ def common(function: F) -> F:
     )
 
 
-def reading(function: F) -> F:
-    """Add EVENTS and how they are read."""
-    return _apply(
-        function,
-        [
-            click.argument("events", nargs=-1, required=True),
-            click.option("--customer", metavar="COL", help="Column or expression of the customer's id."),
-            click.option("--time", metavar="COL", help="Column or expression of the time."),
-            click.option("--amount", metavar="COL", help="Column or expression of the amount: 'Quantity * Price'."),
-            click.option("--event", metavar="COL", help="Column or expression of the event's type."),
-            click.option("--channel", metavar="COL", help="Column or expression of the channel."),
-            click.option("--recorded-at", metavar="COL", help="Column of the instant at which the event was recorded."),
-            click.option("--event-id", metavar="COL", help="Column of the event's own id."),
-            click.option("--time-format", metavar="FMT", help="strptime format of the times; default ISO 8601, UTC."),
-            click.option(
-                "--duplicates",
-                type=click.Choice(["drop", "keep"]),
-                default="drop",
-                show_default=True,
-                help="What becomes of rows that are alike in every column.",
-            ),
-            click.option(
-                "--negative-amounts",
-                type=click.Choice(["refuse", "refund"]),
-                default="refuse",
-                show_default=True,
-                help="What a purchase with a negative amount is.",
-            ),
-            click.option("--memory", default="2GB", show_default=True, help="What DuckDB may hold in memory."),
-            click.option("--engine", type=click.Choice(["duckdb"]), default="duckdb", show_default=True),
-        ],
-    )
-
-
 def standing(function: F) -> F:
     """Add where one stands and which scheme is used."""
     return _apply(
@@ -140,29 +109,6 @@ def learning(function: F) -> F:
             click.option("--track/--no-track", default=True, show_default=True, help="Log the training to MLflow."),
             click.option("--tracking-uri", metavar="URI", help="MLflow store; default sqlite:///mlflow.db."),
         ],
-    )
-
-
-def open_log(options: dict[str, Any]) -> EventLog:
-    """Read the events that the options name."""
-    mapping = EventMapping(
-        customer=options["customer"],
-        time=options["time"],
-        amount=options["amount"],
-        event=options["event"],
-        channel=options["channel"],
-        recorded_at=options["recorded_at"],
-        event_id=options["event_id"],
-    )
-    return read_events(
-        list(options["events"]),
-        ReadOptions(
-            mapping=mapping,
-            time_format=options["time_format"],
-            duplicates=options["duplicates"],
-            negative_amounts=options["negative_amounts"],
-            memory=options["memory"],
-        ),
     )
 
 

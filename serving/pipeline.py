@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,24 +12,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from features.clock import iso
 from features.errors import UsageError
 from features.events import EventLog
 from serving.batch import score_snapshot, write_scores
+from serving.inspection import DATA_REPORT, REJECTED, inspect, write_inspection
 from serving.report import write_report
 from serving.scorer import Scorer
 from serving.summary import card, summary
 from training.bundle import Bundle, save_bundle
 from training.config import TrainConfig
-from training.train import default_as_of, train
+from training.train import train
 
-DATA_REPORT, REJECTED, SCORES, REPORT, MODEL = (
-    "data-report.json",
-    "rejected.parquet",
-    "scores.parquet",
-    "report.html",
-    "model",
-)
+SCORES, REPORT, MODEL = "scores.parquet", "report.html", "model"
 OURS = (DATA_REPORT, REJECTED, SCORES, REPORT, MODEL)
 # Steps that `run` names, for the length of the progress bar.
 RUN_STEPS = 9
@@ -44,24 +37,6 @@ class Run:
     bundle: Bundle
     scores: pa.Table
     summary: dict[str, Any]
-
-
-def choose_as_of(log: EventLog, as_of: datetime | None) -> datetime:
-    """Return the as_of that was asked for, or the day after the last event.
-
-    Raises
-    ------
-    UsageError
-        It does not stand after the first event.
-    """
-    if as_of is None:
-        return default_as_of(log.con)
-    if as_of <= log.first_event:
-        raise UsageError(
-            f"--as-of {iso(as_of)} does not stand after the first event ({iso(log.first_event)}); the log ends at "
-            f"{iso(log.last_event)}: choose a date between them, or leave --as-of out"
-        )
-    return as_of
 
 
 @contextmanager
@@ -100,12 +75,6 @@ def _check_place(folder: Path, *, force: bool) -> None:
         raise UsageError(f"--out {folder} holds another run; name another folder, or replace it with --force")
 
 
-def write_data_report(log: EventLog, folder: Path) -> None:
-    """Write what was read and what was refused."""
-    (folder / DATA_REPORT).write_text(json.dumps(log.report.to_json(), indent=1, ensure_ascii=False) + "\n", "utf-8")
-    log.write_rejected(folder / REJECTED)
-
-
 def run(
     log: EventLog,
     out: Path,
@@ -136,8 +105,9 @@ def run(
         The folder, the as_of or the horizon cannot be used, or nobody has bought; nothing is left behind then.
     """
     with new_folder(out, force=force) as draft:
-        at = choose_as_of(log, as_of)
-        write_data_report(log, draft)
+        at = log.choose_as_of(as_of)
+        inspected = inspect(log, at, config.horizon_days)
+        write_inspection(log, inspected, draft)
         training = train(log.con, at, config, say)
         bundle = save_bundle(draft / MODEL, training.models, at, training.data_cutoff, card(training))
         say("scores and reasons")

@@ -15,6 +15,7 @@ from typing import Any, Self
 import pyarrow as pa
 import sqlalchemy as sa
 
+from serving.erasure import database
 from serving.protocols import SchemeLike
 from serving.publishing import publish
 from serving.queries import LIMIT_DEFAULT, LIMIT_MAX, Cursor, Filters, Order
@@ -124,6 +125,14 @@ class Store:
     ) -> int:
         """Write a scoring run whole and make it the current one; see :func:`serving.publishing.publish`."""
         return publish(self._engine, source, model_path=str(model_path), scheme=scheme, progress=progress)
+
+    def erase(self, customer_id: str) -> int:
+        """Delete everything that names a customer, in every run and table; return how many rows there were.
+
+        Totals that were published with a run stay. In SQLite and PostgreSQL the file is also written anew, so that
+        the deleted bytes vanish; what cannot be done while others use it is made good by ``stagecast erase``.
+        """
+        return database.erase(self._engine, [customer_id])
 
     def current_run(self) -> Run | None:
         """Return the run that was published last, or None before the first."""

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from features.stages import Scheme
 from serving.console import table
-from serving.pipeline import DATA_REPORT, MODEL, REJECTED, REPORT, SCORES, Run
+from serving.inspection import DATA_REPORT, REJECTED
+from serving.pipeline import MODEL, REPORT, SCORES, Run
 from serving.summary import most_at_risk, stage_counts
 
 TOP = 10

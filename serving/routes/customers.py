@@ -116,6 +116,28 @@ def one_customer(customer_id: str, store: StoreDep) -> Response:
     """Return the last score of a customer with all scores so far; an id may hold slashes."""
     record = store.customer(customer_id)
     if record is None:
-        detail = f"no published score of customer '{quote(customer_id)}'; ids are case-sensitive text"
-        raise ProblemError(404, "customer-unknown", detail)
+        raise _unknown(customer_id)
     return _json({"score": _raw([record.document])[0], "history": record.history})
+
+
+@router.delete(
+    "/customers/{customer_id:path}",
+    summary="Erase one customer from the store",
+    status_code=204,
+    response_class=Response,
+    responses={204: {"description": "Erased"}, **problems(404, 415)},
+)
+def erase_customer(customer_id: str, store: StoreDep) -> Response:
+    """Erase a customer's scores from every run, with the history; totals that were published stay.
+
+    The request needs the header `Content-Type: application/json`, as every writing one does. Logs, reports and MLflow
+    are not the server's: `stagecast erase` works on those.
+    """
+    if not store.erase(customer_id):
+        raise _unknown(customer_id)
+    return Response(status_code=204)
+
+
+def _unknown(customer_id: str) -> ProblemError:
+    detail = f"no published score of customer '{quote(customer_id)}'; ids are case-sensitive text"
+    return ProblemError(404, "customer-unknown", detail)

@@ -192,3 +192,60 @@ def test_before_the_first_publication_it_says_what_to_run(tmp_path, path):
         assert "stagecast score EVENTS --model MODEL --out scores.parquet --publish" in answer.json()["detail"]
         assert api.post("/v1/customers/lookup", json={"customer_ids": ["a"]}).status_code == 404
         assert api.get("/v1/customers/a").status_code == 404
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A server of its own, whose store may lose customers."""
+    store = published.open_store(tmp_path)
+    published.publish(store, published.scores(30, seed=9, as_of=published.AS_OF.replace(year=1997)))
+    published.publish(store, published.scores(60, extra=published.HOSTILE_IDS))
+    with web.client(web.app_with(tmp_path, store=store)) as client:
+        yield client
+    store.close()
+
+
+def delete(api, name: str, **headers: str):
+    kind = {"content-type": "application/json"}
+    return api.request("DELETE", f"/v1/customers/{quote(name, safe='')}", headers=kind | headers)
+
+
+@pytest.mark.parametrize("name", ["c0001", *published.HOSTILE_IDS])
+def test_an_erased_customer_is_nowhere(own, tmp_path, name):
+    answer = delete(own, name)
+    assert (answer.status_code, answer.content) == (204, b"")
+    path = f"/v1/customers/{quote(name, safe='')}"
+    assert own.get(path).status_code == 404
+    assert name not in {score["customer_id"] for score in everybody(own, limit=9)}
+    assert own.post("/v1/customers/lookup", json={"customer_ids": [name, "c0002"]}).json()["missing"] == [name]
+    again = delete(own, name)
+    assert again.status_code == 404
+    assert again.json()["type"] == "urn:stagecast:problem:customer-unknown"
+    assert all(name.encode() not in path.read_bytes() for path in tmp_path.glob("stagecast.db*")) or name == "lookup"
+
+
+def test_a_cursor_holds_when_the_customer_it_stands_on_is_erased(own):
+    whole = [score["customer_id"] for score in everybody(own, limit=1000)]
+    first = own.get("/v1/customers?limit=10").json()
+    erased = first["customers"][-1]["customer_id"]
+    assert delete(own, erased).status_code == 204
+    following = own.get("/v1/customers", params={"limit": 1000, "cursor": first["next_cursor"]})
+    assert following.status_code == 200
+    assert [score["customer_id"] for score in following.json()["customers"]] == whole[10:]
+    assert own.get("/v1/customers").json()["total"] == len(whole) - 1
+
+
+@pytest.mark.parametrize("name", ["nobody", "C0001", "%00", "%FF", "x" * 5000])
+def test_erasing_an_unknown_customer_is_a_short_404(own, name):
+    answer = own.request("DELETE", f"/v1/customers/{name}", headers={"content-type": "application/json"})
+    assert answer.status_code == 404
+    assert len(answer.content) < 500
+
+
+def test_erasing_needs_a_key_where_there_are_keys(tmp_path):
+    store = published.open_store(tmp_path)
+    published.publish(store, published.scores(3))
+    with web.client(web.app_with(tmp_path, store=store, api_keys=web.KEY)) as api:
+        assert delete(api, "c0001").status_code == 401
+        assert delete(api, "c0001", authorization=f"Bearer {web.KEY}").status_code == 204
+    store.close()

@@ -1,0 +1,70 @@
+"""What MLflow keeps of our trainings: the report and the bundle of each run, among the artefacts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import sqlalchemy as sa
+
+from features.errors import UsageError
+from training.tracking import EXPERIMENT
+
+LOCAL_SCHEMES = frozenset({"sqlite", "file", ""})
+_PAGE = 1_000
+
+
+def local_store(uri: str) -> Path | None:
+    """Return the file or folder of an MLflow store on this machine, or None for one that is elsewhere.
+
+    >>> local_store("sqlite:///mlflow.db"), local_store("http://mlflow:5000")
+    (PosixPath('mlflow.db'), None)
+    """
+    scheme = urlsplit(uri).scheme
+    if scheme == "sqlite":
+        return Path(sa.make_url(uri).database or "")
+    return _folder(uri) if scheme in LOCAL_SCHEMES else None
+
+
+def artefact_folders(uri: str) -> Iterator[tuple[str, Path | None]]:
+    """Yield the artefact root of every run of ours, deleted ones too, as its URI and as a folder if it is one.
+
+    Raises
+    ------
+    UsageError
+        The store cannot be read.
+    """
+    from mlflow.entities import ViewType
+    from mlflow.exceptions import MlflowException
+
+    from training.tracking import _client
+
+    try:
+        client = _client(_absolute(uri))
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment is None:
+            return
+        token: str | None = None
+        while True:
+            page = client.search_runs([experiment.experiment_id], "", ViewType.ALL, _PAGE, page_token=token)
+            for run in page:
+                root = str(run.info.artifact_uri)
+                yield root, _folder(root) if urlsplit(root).scheme in ("file", "") else None
+            token = page.token
+            if not token:
+                return
+    except (MlflowException, OSError, sa.exc.SQLAlchemyError) as error:
+        raise UsageError(f"MLflow at {uri} cannot be read: {error}; check --tracking-uri") from None
+
+
+def _absolute(uri: str) -> str:
+    # MLflow keeps what it opened by its URI, also when the current folder is another one by then
+    here = local_store(uri)
+    return f"sqlite:///{here.resolve()}" if here is not None and urlsplit(uri).scheme == "sqlite" else uri
+
+
+def _folder(uri: str) -> Path:
+    parts = urlsplit(uri)
+    return Path(url2pathname(parts.path)) if parts.scheme == "file" else Path(uri)

@@ -1,0 +1,49 @@
+"""What `stagecast check` says of a log: what was read and refused, what the log looks like, what the models can do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from features.events import EventLog
+from features.files import write_text
+from features.quality import Quality, describe
+from features.report import DataReport, summary_lines
+from training.readiness import Readiness, readiness
+
+DATA_REPORT, REJECTED = "data-report.json", "rejected.parquet"
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The three parts of a data report."""
+
+    report: DataReport
+    quality: Quality
+    readiness: Readiness
+
+    def to_json(self) -> dict[str, Any]:
+        """Return ``data-report.json``: the counts at the top, then ``quality`` and ``readiness``."""
+        return {
+            **self.report.to_json(),
+            "quality": self.quality.to_json(),
+            "readiness": self.readiness.to_json(),
+        }
+
+    def lines(self) -> list[str]:
+        """Return the report as lines for people."""
+        return [*summary_lines(self.report), "", *self.quality.lines(), "", *self.readiness.lines()]
+
+
+def inspect(log: EventLog, as_of: datetime, horizon_days: int) -> Inspection:
+    """Look at a log as a training at the as_of would."""
+    return Inspection(log.report, describe(log.con), readiness(log.con, as_of, horizon_days))
+
+
+def write_inspection(log: EventLog, found: Inspection, folder: Path) -> None:
+    """Write ``rejected.parquet``, then ``data-report.json``, each whole or not at all."""
+    log.write_rejected(folder / REJECTED)
+    write_text(folder / DATA_REPORT, json.dumps(found.to_json(), indent=1, ensure_ascii=False) + "\n")

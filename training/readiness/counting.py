@@ -1,0 +1,110 @@
+"""What is known of a log at an as_of, and its buyers at a date, counted inside DuckDB as the features see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import duckdb
+
+from features import sql
+from features.clock import DAY_MICROSECONDS, day_number, from_microseconds, iso, microseconds
+from features.engines import duckdb as engine
+from features.quality.histograms import quantile
+from features.thresholds import FEWEST_GAPS
+from training.panel import PAST_CUSTOMERS
+
+# An evaluation trains one horizon back, with one horizon of history before that.
+EVALUATION_HORIZONS = 2
+
+
+@dataclass(frozen=True)
+class Known:
+    """What was known at the as_of, in days before it and in counts."""
+
+    as_of: datetime
+    history_days: float
+    silent_days: float
+    customers: int
+    types: Mapping[str, int]
+    has_amounts: bool
+    refunds: bool
+
+    def before(self, days: int) -> str:
+        """Return the date so many days before the as_of, as people read it."""
+        return iso(self.as_of - timedelta(days=days))
+
+
+@dataclass(frozen=True)
+class Buyers:
+    """Buyers as they stood at one date: all, with repeat purchases, and those of both that models are fitted on.
+
+    ``bought`` are those who did so in the horizon since; ``alike`` says that all had bought last on the same day.
+    """
+
+    buyers: int
+    repeat_buyers: int
+    fitted: int
+    fitted_repeat_buyers: int
+    bought: int
+    alike: bool
+
+
+def known_at(con: duckdb.DuckDBPyConnection, as_of: datetime) -> Known:
+    """Create the daily table of the features, without numbers for the customers, and count."""
+    at = microseconds(as_of)
+    known = f"(select *, customer_id as customer from events where {engine.KNOWN} < {at}) as known_events"
+    daily = sql.render([sql.daily(engine.HAPPENED, engine.KNOWN, at, known)], engine.DIALECT)
+    con.execute(f"create or replace temp table daily as {daily}")
+    # a distinct count would not leave the memory; a group by does
+    first, last, customers, refunds = con.execute(
+        """select min(first_event), max(last_event), count(*), coalesce(max(refund), 0) > 0 from (select customer,
+        min(first_event) as first_event, max(last_event) as last_event, max(refund) as refund from daily group by 1)"""
+    ).fetchall()[0]
+    rows = con.execute(f"select event, count(*), count(amount) from {known} group by event order by event").fetchall()
+    return Known(
+        as_of=as_of,
+        history_days=0.0 if first is None else day_number(as_of) - day_number(from_microseconds(first)),
+        silent_days=0.0 if last is None else (microseconds(as_of) - last) / DAY_MICROSECONDS,
+        customers=customers,
+        types={event: count for event, count, _ in rows},
+        has_amounts=any(event == "purchase" and amounts for event, _, amounts in rows),
+        refunds=refunds,
+    )
+
+
+def buyers_at(con: duckdb.DuckDBPyConnection, log: Known, back: int) -> Buyers:
+    """Count the buyers of the date ``back`` days before the as_of; they are left in the table ``buyers``."""
+    per_buyer = "select customer, count(*) as orders, min(day) as first_day, max(day) as last_day"
+    steps = sql.purchase_days(f"known < {-back}", refunds=log.refunds)
+    steps.append(sql.Step("buyers", f"{per_buyer} from purchase_days group by customer"))
+    con.execute(f"create or replace temp table buyers as {sql.render(steps, engine.DIALECT)}")
+    buyers, repeat, alike = con.execute(
+        "select count(*), count(*) filter (where orders > 1), count(distinct last_day) = 1 from buyers"
+    ).fetchall()[0]
+    # a date that is evaluated, too, was fitted on everybody
+    sampled = back and log.history_days < EVALUATION_HORIZONS * back
+    every = max(1, buyers // PAST_CUSTOMERS) if sampled else 1
+    fitted, fitted_repeat, bought = buyers, repeat, 0
+    if every > 1:
+        fitted, fitted_repeat = con.execute(
+            f"""select count(*), count(*) filter (where orders > 1) from
+            (select orders, row_number() over (order by customer) - 1 as k from buyers) where k % {every} = 0"""
+        ).fetchall()[0]
+    if back:
+        came = sql.render(sql.outcomes(back, [back], refunds=log.refunds), engine.DIALECT)
+        bought = con.execute(
+            f"select count(*) from buyers where customer in (select customer from ({came}))"
+        ).fetchall()[0][0]
+    return Buyers(buyers, repeat, fitted, fitted_repeat, bought, bool(alike))
+
+
+def usual_gap(con: duckdb.DuckDBPyConnection) -> float | None:
+    """Return the usual gap of the table ``buyers``, as the stages' ``shop_gap_days``, to a hundredth of a day."""
+    rows = con.execute(
+        """select gap, count(*), sum(gaps) from (select round((last_day - first_day) / (orders - 1), 2) as gap,
+        orders - 1 as gaps from buyers where orders > 1) group by gap order by gap"""
+    ).fetchall()
+    enough = sum(gaps for _, _, gaps in rows) >= FEWEST_GAPS
+    return quantile([(gap, count) for gap, count, _ in rows], 0.5) if enough else None
