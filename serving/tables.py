@@ -143,7 +143,10 @@ def open_engine(url: str) -> sa.Engine:
         stagecast wrote it.
     """
     try:
-        engine = sa.create_engine(url)
+        place = sa.make_url(url)
+        if place.drivername in ("postgresql", "postgres"):
+            place = place.set(drivername="postgresql+psycopg")  # the driver among the dependencies
+        engine = sa.create_engine(place)
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
         raise UsageError(
             f"--store '{_without_password(url)}' cannot be used: {error}; give a path, like ./stagecast.db"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import threading
 from dataclasses import replace
@@ -24,22 +25,44 @@ from serving.exports import csv_pieces
 from serving.queries import SORTS, Filters, Order
 from serving.store import Run, Store
 from serving.tables import VERSION, open_engine, store_version
+from tests.postgres import postgres_url  # noqa: F401
 from tests.serving import published
 
 LATER = datetime(1998, 4, 1, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory):
-    store = published.open_store(tmp_path_factory.mktemp("store"))
+DATABASES = ["sqlite", "postgresql"]
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres_url, tmp_path_factory):  # noqa: F811
+    """Make an empty database of a kind, and return its URL."""
+    server = sa.create_engine(postgres_url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
+    numbers = itertools.count()
+
+    def make(kind):
+        if kind == "sqlite":
+            return f"sqlite:///{tmp_path_factory.mktemp('store') / 'stagecast.db'}"
+        name = f"store_{next(numbers)}"
+        with server.connect() as connection:
+            connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        return postgres_url.rsplit("/", 1)[0] + "/" + name
+
+    yield make
+    server.dispose()
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def filled(request, new_database):
+    store = Store.open(new_database(request.param))
     published.publish(store, published.scores(321, extra=published.HOSTILE_IDS))
     yield store
     store.close()
 
 
-@pytest.fixture
-def store(tmp_path):
-    store = published.open_store(tmp_path)
+@pytest.fixture(params=DATABASES)
+def store(request, new_database):
+    store = Store.open(new_database(request.param))
     yield store
     store.close()
 
@@ -370,6 +393,7 @@ def test_csv_has_the_columns_of_the_contract_and_starts_no_formula(filled):
     assert not [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "@", "\t", "\r", "＝"))]
 
 
+@pytest.mark.parametrize("filled", ["sqlite"], indirect=True)  # the words of the plan are SQLite's
 def test_the_default_ranking_is_read_from_an_index(filled):
     with filled._engine.connect() as connection:
         plan = connection.execute(
