@@ -50,8 +50,10 @@ prove: $(VENV)/.dev  ## accuracy out of time on several logs and dates, against 
 docs: $(VENV)/.dev  ## run what README and docs show, check their links and tables
 	$(BIN)/python -m pytest tests/test_docs.py
 
-bench: $(VENV)/.dev  ## every speed we claim, as a ratio to a peer in the same run
+bench: $(VENV)/.dev  ## every speed we claim, as a ratio to a peer in the same run; memory on a large log; 60 kills
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.larger_than_memory
+	$(BIN)/python -m bench.interrupted
 
 lock: $(BIN)/uv  ## write the lock files anew (versions and hashes, no addresses)
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \

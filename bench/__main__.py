@@ -85,7 +85,7 @@ def catalogues(log: EventLog) -> tuple[Catalog, Catalog]:
     days = DailyTable(log.con, AS_OF).purchase_days()
     thresholds = derive(days, day_number(AS_OF))
     whole = standard(90).with_parameters(**catalog_parameters(thresholds))
-    needed = {"orders", "first_day", "last_day", "spend_first", "purchase_spend", *RFM}
+    needed = {"orders", "first_day", "last_day", "spend_first", "spend", *RFM}
     return whole, Catalog(tuple(f for f in whole.features if f.name in needed), whole.parameters)
 
 

@@ -1,0 +1,56 @@
+"""Killed at random moments, or with a full disk: nothing half-written, and the same bytes when it is run again.
+
+`make bench` does the same with 60 kills of a larger log.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.interrupted import check_folder, check_table, kill_often, make_log
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "whole"),
+    [("check", "checked", check_folder), ("features", "features.parquet", check_table)],
+)
+def test_a_killed_command_leaves_nothing_half_written(
+    tmp_path: Path, command: str, name: str, whole: Callable[[Path], None]
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    log = make_log(tmp_path / "log.csv", 60_000)
+    arguments = [command, str(log), "--temp-dir", str(scratch), "--memory", "200MB", "--out", str(tmp_path / name)]
+    done = kill_often(arguments, tmp_path / name, scratch, 8, 3, whole)
+    assert done.kills == 8
+
+
+@pytest.mark.parametrize("command", ["check", "features"])
+def test_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path: Path, command: str) -> None:
+    log = make_log(tmp_path / "log.csv", 60_000)
+    (tmp_path / "scratch").mkdir()
+    out = tmp_path / "out.parquet"
+    arguments = [command, str(log), "--temp-dir", str(tmp_path / "scratch"), "--out", str(out)]
+    done = subprocess.run(
+        [sys.executable, "-c", _LIMITED, *arguments], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 2, done.stderr
+    assert "error: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not out.exists()
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+_LIMITED = f"""
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, resource.getrlimit({resource.RLIMIT_FSIZE})[1]))
+from serving.cli import main
+main()
+"""
