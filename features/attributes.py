@@ -15,9 +15,10 @@ import duckdb
 
 from features import values
 from features.errors import DataRefusedError, UsageError, did_you_mean
-from features.expressions import SourceColumn, column_text, quote_text
+from features.expressions import Compiled, SourceColumn, column_text, quote_text
 from features.opening import open_all
 from features.options import ReadOptions
+from features.reading import BLANKS
 from features.reasons import NO_CUSTOMER
 from features.settling import FLOAT_ID
 from features.sources import Source
@@ -151,9 +152,14 @@ def _kinds(table: CustomersTable, source: Source) -> dict[str, str]:
             f"{source.label} has no column {missing[0]!r}.{did_you_mean(missing[0], there)} It has: {', '.join(there)}"
         )
     kept = [name for name in (table.columns or there) if name != table.customer]
-    if "customer_id" in kept:
+    if any(name.lower() == "customer_id" for name in kept):
         raise UsageError(
-            f"{source.label}: 'customer_id' is the name of the id itself, and {table.customer!r} was mapped"
+            f"{source.label}: 'customer_id' is the name of the id itself, and {table.customer!r} was mapped to it"
+        )
+    lower = [name.lower() for name in kept]
+    if alike := [name for name in kept if lower.count(name.lower()) > 1]:
+        raise UsageError(
+            f"{source.label}: {' and '.join(map(repr, alike[:2]))} differ in capitals only; name one under columns"
         )
     declared = {column.name: column.kind for column in source.columns}
     kinds = {}
@@ -171,7 +177,13 @@ def _malformed(source: Source) -> str:
 def _insert(source: Source, table: CustomersTable, kinds: Mapping[str, str], options: ReadOptions) -> str:
     there = {column.name: column for column in source.columns}
     unread = ", ".join(quote_text(word) for word in NO_CUSTOMER)
-    customer = f"nullif(trim({column_text(there[table.customer])}), '')"
+    if missing := [name for name in (table.customer, *kinds) if name not in there]:
+        raise DataRefusedError(
+            f"{source.label} has no column {missing[0]!r}, which another file of the customers has. It has: "
+            f"{', '.join(there)}"
+        )
+    text = values.id_text(Compiled(table.customer, column_text(there[table.customer]), (there[table.customer],)))
+    customer = f"nullif(trim({text}, {quote_text(BLANKS)}), '')"
     texts, typed, faults = [], [], [("customer_id IS NULL", "missing_customer", quote_text(table.customer), "NULL")]
     for i, (name, kind) in enumerate(kinds.items()):
         text, value = f"t{i}", _value(there[name], kind, f"t{i}", options)
@@ -204,11 +216,7 @@ def _value(column: SourceColumn, kind: str, text: str, options: ReadOptions) -> 
 
 def _settle(con: duckdb.DuckDBPyConnection, table: CustomersTable, kinds: Mapping[str, str]) -> AttributesReport:
     """Keep the first sound row of each customer; one that repeats it is a duplicate, one that differs is refused."""
-    floats = con.execute(
-        f"""SELECT count(*) FILTER (NOT regexp_full_match(customer_id, '{FLOAT_ID}')) = 0 FROM raw_attributes
-        WHERE reason IS NULL"""
-    ).fetchall()[0][0]
-    customer = "left(customer_id, -2)" if floats else "customer_id"
+    customer = _id_form(con)
     found = "".join(f", a{i}" for i in range(len(kinds)))
     con.execute(
         f"""CREATE TABLE told AS SELECT *, row_number() OVER same_customer AS nth,
@@ -228,6 +236,16 @@ def _settle(con: duckdb.DuckDBPyConnection, table: CustomersTable, kinds: Mappin
     if not report.rows_loaded:
         raise DataRefusedError(f"{table.source}: none of {report.rows_in:,} rows names a customer and can be read")
     return report
+
+
+def _id_form(con: duckdb.DuckDBPyConnection) -> str:
+    """Return SQL of the id in the form of the log: 17850.0 is 17850 unless the log itself has ids like 17850.0."""
+    ((kept,),) = con.execute(
+        f"SELECT count(*) FROM events WHERE regexp_full_match(customer_id, '{FLOAT_ID}')"
+    ).fetchall()
+    if kept:
+        return "customer_id"
+    return f"CASE WHEN regexp_full_match(customer_id, '{FLOAT_ID}') THEN left(customer_id, -2) ELSE customer_id END"
 
 
 def _report(con: duckdb.DuckDBPyConnection, table: CustomersTable, kinds: Mapping[str, str]) -> AttributesReport:

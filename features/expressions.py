@@ -22,6 +22,7 @@ Kind = Literal["text", "number", "time", "instant", "other"]
 is read through its text."""
 
 LONGEST_EXPRESSION = 2_000
+MOST_NODES = 400
 
 _ARITHMETIC: dict[type[exp.Expression], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}
 _COMPARISON: dict[type[exp.Expression], str] = {
@@ -167,6 +168,8 @@ class _Writer:
                 f"({self._found()}) nor an expression: {reason.rstrip('. ')}."
                 f"{did_you_mean(self.source_text, self.known)}{_QUOTING}"
             ) from None
+        if len(statements) == 1 and statements[0] is not None and sum(1 for _ in statements[0].walk()) > MOST_NODES:
+            raise UsageError(f"{self.option}: the expression has more than {MOST_NODES} parts")
         if len(statements) != 1 or not isinstance(statements[0], exp.Expression):
             raise UsageError(f"{self.option} {self.source_text!r} is not one expression; allowed are {_ALLOWED}")
         return statements[0]

@@ -6,7 +6,7 @@ import codecs
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from features.clock import parse_duration
@@ -19,6 +19,10 @@ SEPARATOR_NAMES = {",": ",", ";": ";", "\t": "\t", "tab": "\t", "|": "|"}
 THOUSANDS = {"none": "", ",": ",", ".": ".", "'": "'", "space": " "}
 NUMBER_TIMES = ("excel", "excel-1904", "unix", "unix-ms", "unix-us")
 """Time formats that are numbers: days since 1899-12-30 or 1904-01-01; seconds, ms or us since 1970-01-01 UTC."""
+
+_NO_ENCODINGS = ("punycode", "idna", "unicode_escape", "raw_unicode_escape", "unicode-escape", "raw-unicode-escape")
+"""What Python calls an encoding, and no file of text is written in."""
+_YEARS = ("%Y", "%y", "%-y", "%G", "%g", "%c", "%x")
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -113,6 +117,8 @@ class ReadOptions:
                 f"--time-format {self.time_format!r} holds no % sign; write it like '%d/%m/%Y %H:%M', or one of "
                 f"{', '.join(NUMBER_TIMES)}.{did_you_mean(self.time_format, NUMBER_TIMES)}"
             )
+        if self.time_format is not None and "%" in self.time_format and not any(y in self.time_format for y in _YEARS):
+            raise UsageError(f"--time-format {self.time_format!r} holds no year; write it like '%d/%m/%Y %H:%M'")
         check_zone(self.zone)
         _check_encoding(self.encoding)
         self._check_money()
@@ -132,8 +138,8 @@ class ReadOptions:
         for code, rate in self.rates.items():
             if not _CURRENCY.fullmatch(code):
                 raise UsageError(f"--rates: {code!r} is not a currency code of three capital letters, like USD")
-            if not 0 < rate < 1e9:
-                raise UsageError(f"--rates: the rate {rate!r} of {code} is not a number above 0")
+            if not 1e-6 <= rate <= 1e6:
+                raise UsageError(f"--rates: the rate {rate!r} of {code} is not a number above 0, up to a million")
         if self.rates and self.report_currency is None:
             raise UsageError("--rates needs --report-currency: the currency that the rates lead to, like EUR")
         if self.report_currency is not None:
@@ -169,7 +175,11 @@ class ReadOptions:
             start = now if self.as_of is None else max(now, self.as_of)
         else:
             start = self.as_of
-        return start + (timedelta(days=1) if self.skew is None else parse_duration(self.skew, "--skew"))
+        skew = timedelta(days=1) if self.skew is None else parse_duration(self.skew, "--skew")
+        try:
+            return start + skew
+        except OverflowError:
+            return datetime.max.replace(tzinfo=UTC)
 
 
 def _choice(option: str, value: str, known: tuple[str, ...]) -> None:
@@ -181,6 +191,8 @@ def _choice(option: str, value: str, known: tuple[str, ...]) -> None:
 def _check_encoding(name: str) -> None:
     try:
         known = codecs.lookup(name)
+        if known.name in _NO_ENCODINGS:
+            raise LookupError(name)
         "".encode(known.name)  # refuses codecs from bytes to bytes, such as base64
     except (LookupError, UnicodeError, ValueError):
         names = ("utf-8", "utf-16", "cp1251", "cp1252", "latin-1")

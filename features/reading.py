@@ -21,12 +21,15 @@ from features import values
 from features.expressions import Compiled, SourceColumn, column_text, quote_text
 from features.options import ReadOptions
 from features.reasons import NO_CUSTOMER
-from features.rules import Fault, Rules, faults
+from features.rules import Fault, Rules, faults, unreadable
 from features.sources import Source
 from features.zones import find_zone, pieces
 
 LINE_BITS = 40
 """``seq`` is the number of the file, then the line in the lowest 40 bits: one order over all files."""
+
+BLANKS = " \t\r\n\u00a0"
+"""What is cut off at the ends of an id; an id of nothing else is none."""
 
 _FAULTS = 'STRUCT(reason VARCHAR, "column" VARCHAR, "value" VARCHAR)[]'
 _STAGED = f"""
@@ -195,11 +198,15 @@ def _rows(one: Input) -> str:
     numbers = "".join(f", {values.number(column_text(c), one.options)} AS n_{c.sql}" for c in dict.fromkeys(wanted))
     rows = f"(SELECT *{numbers} FROM {rows})"
     where = one.rules.where
-    return rows if where is None else f"(SELECT * FROM {rows} WHERE {where.sql})"
+    if where is None:
+        return rows
+    # a row of which it cannot be told is not left out unseen, but refused
+    untold = "".join(f" OR {unreadable(column)}" for column in where.as_numbers)
+    return f"(SELECT * FROM {rows} WHERE {where.sql}{untold})"
 
 
 def _key(column: SourceColumn) -> str:
-    return f"nullif(trim({column_text(column)}), '')"
+    return f"nullif(trim({values.whole_text(column)}), '')"
 
 
 def _unmatched(joins: Sequence[Join]) -> Fault:
@@ -230,7 +237,8 @@ def _texts(parts: dict[str, Compiled]) -> str:
     for name, part in parts.items():
         if name != "amount":
             text = values.id_text(part) if name in ("customer", "event_id") else part.sql
-            select[f"t_{name}"] = f"nullif(trim({text}), '')"
+            blanks = f", {quote_text(BLANKS)}" if name == "customer" else ""
+            select[f"t_{name}"] = f"nullif(trim({text}{blanks}), '')"
     select.setdefault("t_event", "'purchase'")
     return ", ".join(f"{sql} AS {name}" for name, sql in select.items())
 

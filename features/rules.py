@@ -104,7 +104,7 @@ def _amount_faults(amount: Compiled, options: ReadOptions) -> list[Fault]:
     found = []
     if unread:
         which = " ".join(f"WHEN {bad} THEN {quote_text(c.name)}" for c, bad in unread.items())
-        what = " ".join(f"WHEN {bad} THEN {c.sql}" for c, bad in unread.items())
+        what = " ".join(f"WHEN {bad} THEN {column_text(c)}" for c, bad in unread.items())
         found.append(Fault(unreadable_at_all, "unreadable_amount", f"CASE {which} END", f"CASE {what} END"))
     blank = [f"WHEN {_blank_to_null(c)} IS NULL THEN {quote_text(c.name)}" for c in amount.columns]
     where = f"CASE {' '.join(blank)} ELSE {column} END" if blank else column
@@ -132,8 +132,8 @@ def _currency_faults(column: str, options: ReadOptions) -> list[Fault]:
 
 def _number_faults(amount: Compiled | None, rules: Rules) -> list[Fault]:
     seen = set(amount.as_numbers) if amount is not None else set()
-    columns = dict.fromkeys(c for rule in rules.refuse.values() for c in rule.as_numbers if c not in seen)
-    return [Fault(unreadable(c), "unreadable_number", quote_text(c.name), c.sql) for c in columns]
+    columns = dict.fromkeys(c for rule in rules.conditions for c in rule.as_numbers if c not in seen)
+    return [Fault(unreadable(c), "unreadable_number", quote_text(c.name), column_text(c)) for c in columns]
 
 
 def _rule_fault(name: str, rule: Compiled) -> Fault:

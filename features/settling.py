@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from features.clock import from_microseconds, iso
-from features.errors import DataRefusedError
+from features.errors import DataRefusedError, UsageError
 from features.quarantine import count_by_reason, count_flags, describe_rejected, examples, nothing_loaded, set_aside
 from features.reading import LINE_BITS, Input
 from features.report import DataReport
@@ -66,6 +66,8 @@ def settle(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], skipped: Seq
     rows_rejected = sum(one["rows_rejected"] for one in sources)
     rules = {name: text for one in inputs for name, text in one.options.refuse.items()}
     refused = Rejections(*count_by_reason(con), examples(con, rules))
+    if not rows_in and sum(skipped) > 0:
+        raise DataRefusedError(f"{', '.join(labels[:3])}: --where holds for none of {sum(skipped):,} rows")
     if rows_in == rows_rejected:
         raise nothing_loaded(labels, rows_in, refused.by_first, refused.shown)
     if rows_rejected > options.most_rejected(rows_in):
@@ -126,6 +128,11 @@ def _currencies(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input]) -> dict
     """Return sound rows with an amount by currency, most frequent first; several need rates."""
     with_amounts = [one for one in inputs if "amount" in one.parts]
     if not any("currency" in one.parts for one in with_amounts):
+        if with_amounts and inputs[0].options.report_currency is not None:
+            raise UsageError(
+                "--report-currency and --rates need to know what each amount is in: give --currency COL, or a text "
+                "such as --currency \"'USD'\""
+            )
         return {}
     rows = con.execute(
         """SELECT coalesce(currency, 'not stated') AS c, count(*) AS n FROM staged
@@ -152,7 +159,8 @@ def _customer_rule(con: duckdb.DuckDBPyConnection, label: str, warnings: list[st
     """Return SQL of the id: ``17850.0`` is ``17850`` if every id of the log has that form, else it stays."""
     given, floats = _one(
         con,
-        f"SELECT count(customer_id), count(*) FILTER (regexp_full_match(customer_id, '{FLOAT_ID}')) FROM staged",
+        f"""SELECT count(*), count(*) FILTER (regexp_full_match(customer_id, '{FLOAT_ID}')) FROM staged
+        WHERE faults IS NULL""",
     )
     if not floats:
         return "customer_id"
@@ -179,14 +187,21 @@ def _find_duplicates(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], wa
             WHERE nth > 1"""
         )
     if any("event_id" in one.parts for one in inputs):
-        _find_repeated_events(con, warnings)
+        _find_repeated_events(con, inputs, warnings)
     return dict(con.execute("SELECT kind, count(*) FROM dropped GROUP BY kind ORDER BY kind DESC").fetchall())
 
 
-def _find_repeated_events(con: duckdb.DuckDBPyConnection, warnings: list[str]) -> None:
+def _find_repeated_events(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], warnings: list[str]) -> None:
     sound = "faults IS NULL AND event_id IS NOT NULL"
+    # each table counts its own events: number 7 of one is not number 7 of another
+    table = f"list_extract({[one.table for one in inputs]}, CAST((seq >> {LINE_BITS}) + 1 AS BIGINT))"
     con.execute(
-        f"""CREATE TABLE repeated AS SELECT staged.* EXCLUDE (faults, raw) FROM staged
+        f"""CREATE TABLE repeated AS SELECT staged.* EXCLUDE (faults, raw), {table} AS of_table FROM staged
+        ANTI JOIN dropped USING (seq) WHERE {sound} AND ({table}, event_id) IN (
+            SELECT ({table}, event_id) FROM staged ANTI JOIN dropped USING (seq) WHERE {sound}
+            GROUP BY {table}, event_id HAVING count(*) > 1)"""
+        if len({one.table for one in inputs}) > 1
+        else f"""CREATE TABLE repeated AS SELECT staged.* EXCLUDE (faults, raw), 0 AS of_table FROM staged
         ANTI JOIN dropped USING (seq) WHERE {sound} AND event_id IN (
             SELECT event_id FROM staged ANTI JOIN dropped USING (seq) WHERE {sound}
             GROUP BY event_id HAVING count(*) > 1)"""
@@ -195,18 +210,18 @@ def _find_repeated_events(con: duckdb.DuckDBPyConnection, warnings: list[str]) -
     known = 'greatest("timestamp", coalesce(recorded_at, "timestamp"))'
     con.execute(
         f"""INSERT INTO dropped SELECT seq, 'same_event_id' FROM (
-            SELECT seq, row_number() OVER (PARTITION BY event_id ORDER BY {known}, seq) AS nth FROM repeated)
+            SELECT seq, row_number() OVER (PARTITION BY of_table, event_id ORDER BY {known}, seq) AS nth FROM repeated)
         WHERE nth > 1"""
     )
     (differ,) = _one(
         con,
-        """SELECT count(*) FROM (SELECT event_id FROM repeated GROUP BY event_id
+        """SELECT count(*) FROM (SELECT event_id FROM repeated GROUP BY of_table, event_id
         HAVING count(DISTINCT (customer_id, "timestamp", event, amount)) > 1)""",
     )
     if differ:
         (example,) = _one(
             con,
-            """SELECT min(event_id) FROM (SELECT event_id FROM repeated GROUP BY event_id
+            """SELECT min(event_id) FROM (SELECT event_id FROM repeated GROUP BY of_table, event_id
             HAVING count(DISTINCT (customer_id, "timestamp", event, amount)) > 1)""",
         )
         warnings.append(

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
@@ -27,6 +28,8 @@ from features.textfiles import TEXT_ENDINGS, open_text
 
 PARQUET_ENDINGS = (".parquet", ".pq")
 ROWS_PER_BLOCK = 250_000
+FARTHEST_SECONDS = 200_000_000_000
+"""About the years -4368 to 8307: further from 1970 no time is told from another."""
 MALFORMED_SCHEMA = pa.schema([("line", pa.int64()), ("text", pa.string()), ("problem", pa.string())])
 
 
@@ -63,8 +66,12 @@ def find_files(sources: Sequence[str | Path]) -> list[str]:
         path = Path(text)
         if path.is_dir():
             names = _folder(path)
-        elif path.exists():
+        elif path.is_file():
             names = [text]
+        elif path.exists():
+            raise UsageError(
+                f"{text!r} is neither a file nor a folder: a log is read twice, so save it to a file first"
+            )
         elif glob.has_magic(text):
             names = sorted(name for name in glob.glob(text, recursive=True) if Path(name).is_file())  # noqa: PTH207
             if not names:
@@ -126,12 +133,15 @@ def open_file(name: str, encoding: str = "utf-8", separator: str | None = None) 
 def _open_csv(name: str, encoding: str, separator: str | None) -> Source:
     with open_text(name, encoding) as stream:
         records = CsvRecords(stream, name, separator)
-    columns = tuple(SourceColumn(column, f"c{i}", "text") for i, column in enumerate(records.header))
+    header = records.header
+    columns = tuple(SourceColumn(column, f"c{i}", "text") for i, column in enumerate(header))
     names = [column.sql for column in columns]
 
     def blocks() -> Iterator[Block]:
         with open_text(name, encoding) as stream:
             records = CsvRecords(stream, name, separator)
+            if records.header != header:
+                raise DataRefusedError(f"{name} was changed while it was read; run the command again")
             for batch in records.batches():
                 yield Block(_parse(batch, records.separator, names), _malformed(batch))
 
@@ -168,6 +178,8 @@ def _open_parquet(name: str) -> Source:
     def batches() -> Iterator[Any]:
         try:
             with pq.ParquetFile(name) as file:
+                if not file.schema_arrow.equals(schema):
+                    raise DataRefusedError(f"{name} was changed while it was read; run the command again")
                 yield from file.iter_batches(batch_size=ROWS_PER_BLOCK)
         except (pa.ArrowException, OSError) as error:
             raise DataRefusedError(f"{name} is a damaged Parquet file: {_first_line(error)}") from None
@@ -226,8 +238,9 @@ def _from_arrow(label: str, schema: Any, batches: Callable[[], Iterator[Any]]) -
         for batch in batches():
             table = pa.Table.from_batches([batch]).rename_columns(names)
             for i, one in enumerate(table.schema):
-                if pa.types.is_dictionary(one.type):  # DuckDB would refuse to compare its values with a blank
-                    table = table.set_column(i, one.name, table.column(i).cast(one.type.value_type))
+                readable = _readable(table.column(i))
+                if readable.type != one.type:
+                    table = table.set_column(i, one.name, readable)
             yield Block(
                 table.append_column("line", pa.array(np.arange(line, line + len(table)))),
                 MALFORMED_SCHEMA.empty_table(),
@@ -237,10 +250,31 @@ def _from_arrow(label: str, schema: Any, batches: Callable[[], Iterator[Any]]) -
     return Source(label, columns, blocks)
 
 
+def _readable(column: Any) -> Any:
+    """Return a column in a type that DuckDB reads as it is meant."""
+    arrow = column.type
+    if pa.types.is_dictionary(arrow):  # its values could not be compared with a blank
+        return _readable(column.cast(arrow.value_type))
+    if pa.types.is_float16(arrow):
+        return column.cast(pa.float32())
+    if pa.types.is_decimal256(arrow):
+        return column.cast(pa.string())
+    if pa.types.is_timestamp(arrow) and arrow.unit in ("s", "ms"):
+        # beyond what microseconds can hold stands a placeholder, which is refused as such, not an error of the engine
+        units = {"s": 1, "ms": 1_000}[arrow.unit]
+        limit = FARTHEST_SECONDS * units
+        whole = pc.max_element_wise(pc.min_element_wise(column.cast(pa.int64()), limit), -limit, skip_nulls=False)
+        whole = pc.if_else(pc.is_valid(column), whole, pa.scalar(None, pa.int64()))
+        return whole.cast(pa.timestamp(arrow.unit, arrow.tz)).cast(pa.timestamp("us", arrow.tz))
+    return column
+
+
 def _kind(arrow: Any) -> Kind:
     types = pa.types
     if types.is_dictionary(arrow):
         return _kind(arrow.value_type)
+    if types.is_decimal256(arrow):
+        return "text"
     if types.is_integer(arrow) or types.is_floating(arrow) or types.is_decimal(arrow):
         return "number"
     if types.is_timestamp(arrow) or types.is_date(arrow):

@@ -31,13 +31,14 @@ import duckdb
 import pyarrow as pa
 
 from features.errors import DataRefusedError, UsageError, did_you_mean
-from features.expressions import SourceColumn, column_text, quote_text
+from features.expressions import SourceColumn, quote_text
 from features.mapping import EventMapping, resolve_all
 from features.opening import open_all
 from features.options import ReadOptions
 from features.reading import Input, Join
 from features.rules import compile_rules
 from features.sources import Source, is_database
+from features.values import whole_text
 
 OF_A_TABLE = (
     "time_format",
@@ -102,7 +103,10 @@ def parse_tables(entries: object, options: ReadOptions, folder: Path) -> list[Ta
 
 
 def _table(entry: Mapping[str, Any], options: ReadOptions, folder: Path, where: str) -> Table:
-    entry = {key.replace("-", "_"): value for key, value in entry.items()}
+    spelled = [key.replace("-", "_") for key in entry]
+    if twice := sorted({key for key in spelled if spelled.count(key) > 1}):
+        raise UsageError(f"{where}: '{twice[0]}' stands there twice, with - and with _")
+    entry = dict(zip(spelled, entry.values(), strict=True))
     mapped = [part.name for part in fields(EventMapping)]
     _check_keys(entry, ("source", "lookups", *mapped, *OF_A_TABLE), where)
     parts = {name: _text(entry[name], f"{where}: {name}") for name in mapped if name in entry}
@@ -111,7 +115,10 @@ def _table(entry: Mapping[str, Any], options: ReadOptions, folder: Path, where: 
         if name not in entry:
             continue
         is_rules = name in ("refuse", "flag")
-        own[name] = _rules(entry[name], f"{where}: {name}") if is_rules else _text(entry[name], f"{where}: {name}")
+        if is_rules:  # beside those that hold for all tables
+            own[name] = {**getattr(options, name), **_rules(entry[name], f"{where}: {name}")}
+        else:
+            own[name] = _text(entry[name], f"{where}: {name}")
     lookups = entry.get("lookups", [])
     if not isinstance(lookups, list):
         raise UsageError(f"{where}: lookups must be a list, each written as [[tables.lookups]]")
@@ -119,23 +126,25 @@ def _table(entry: Mapping[str, Any], options: ReadOptions, folder: Path, where: 
         chosen = replace(options, mapping=replace(options.mapping, **parts), **own)
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from None
-    return Table(
-        tuple(_sources(entry.get("source"), folder, where)),
-        chosen,
-        tuple(_lookup(one, folder, f"{where}, lookups {n}") for n, one in enumerate(lookups, 1)),
-    )
+    found = tuple(_lookup(one, folder, f"{where}, lookups {n}") for n, one in enumerate(lookups, 1))
+    names = [column for lookup in found for column in lookup.columns]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"{where}: two look-ups bring a column '{twice[0]}'; look one of them up under another name")
+    return Table(tuple(_sources(entry.get("source"), folder, where)), chosen, found)
 
 
 def _lookup(entry: object, folder: Path, where: str) -> Lookup:
     if not isinstance(entry, dict):
         raise UsageError(f"{where} must be a table with source, on and columns")
     _check_keys(entry, ("source", "on", "key", "columns"), where)
-    (source,) = _sources(entry.get("source"), folder, where)
+    sources = _sources(entry.get("source"), folder, where)
+    if len(sources) > 1:
+        raise UsageError(f"{where}: source must be one file, folder, glob or database table")
     on = _text(entry.get("on"), f"{where}: on")
     columns = entry.get("columns")
     if not isinstance(columns, list) or not columns or not all(isinstance(name, str) for name in columns):
         raise UsageError(f"{where}: columns must be a list of the columns to look up")
-    return Lookup(source, on, tuple(columns), _text(entry.get("key", on), f"{where}: key"))
+    return Lookup(sources[0], on, tuple(columns), _text(entry.get("key", on), f"{where}: key"))
 
 
 def _check_keys(entry: Mapping[str, Any], known: Sequence[str], where: str) -> None:
@@ -235,9 +244,7 @@ def _load_lookup(
                 f"{source.label} has no column {missing[0]!r}.{did_you_mean(missing[0], there)} "
                 f"It has: {', '.join(there)}"
             )
-        chosen = ", ".join(
-            f"nullif(trim({column_text(there[column])}), '')" for column in (lookup.key, *lookup.columns)
-        )
+        chosen = ", ".join(f"nullif(trim({whole_text(there[column])}), '')" for column in (lookup.key, *lookup.columns))
         for block in source.blocks():
             if len(block.malformed):
                 line, _, problem = (block.malformed[column][0].as_py() for column in ("line", "text", "problem"))

@@ -8,12 +8,12 @@ from __future__ import annotations
 import duckdb
 
 from features.errors import UsageError
-from features.expressions import Compiled, quote_text
+from features.expressions import Compiled, SourceColumn, column_text, quote_text
 from features.options import NUMBER_TIMES, THOUSANDS, ReadOptions
 
 _NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 _LOCAL = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
-_ZONED = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)"
+_ZONED = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)"
 _PLAIN_TIMES = ("____-__-__", "____-__-__ __:__:__", "____-__-__T__:__:__")
 """Shapes that need neither the slower pattern nor the time zone library."""
 _PLAIN_SHAPE = " OR ".join(f"t LIKE {quote_text(shape)}" for shape in _PLAIN_TIMES)
@@ -105,7 +105,10 @@ def local_and_utc(part: Compiled | None, text: str, options: ReadOptions) -> tup
     given = options.time_format
     if given is None:
         return f"as_iso_local({text})", f"as_iso_zoned({text})"
-    value = number(text, options)
+    is_number = bare is not None and bare.kind == "number"
+    if bare is not None and is_number:
+        text = whole_text(bare)
+    value = f"CAST({bare.sql} AS DOUBLE)" if bare is not None and is_number else number(text, options)
     if given in _UNIX_UNITS:
         return none, _instant(f"round({value} * {_UNIX_UNITS[given]})")
     if given in NUMBER_TIMES:
@@ -144,6 +147,15 @@ def id_text(part: Compiled) -> str:
     whole = f"try_cast({column.sql} AS BIGINT)"
     text = f"CAST({column.sql} AS VARCHAR)"
     return f"CASE WHEN {text} LIKE '%e%' AND {whole} = {column.sql} THEN {whole} || '.0' ELSE {text} END"
+
+
+def whole_text(column: SourceColumn) -> str:
+    """Return SQL of a column's text; a number without a fraction is written without one, so 20240131.0 is a date."""
+    text = column_text(column)
+    if column.kind != "number":
+        return text
+    whole = f"try_cast({column.sql} AS BIGINT)"
+    return f"CASE WHEN {whole} = {column.sql} THEN CAST({whole} AS VARCHAR) ELSE {text} END"
 
 
 def exact_amount(amount: Compiled, options: ReadOptions) -> str:

@@ -203,7 +203,7 @@ def score(as_json: bool, model: str, out: Path, **options: Any) -> None:
     settings = load_settings(store=options["store"], tracking_uri=options["tracking_uri"])
     folder = _model_folder(model, settings)
     scorer = load_scorer(folder, threads=0)
-    with open_log(options) as log, steps(3) as say:
+    with open_log(options, out) as log, steps(3) as say:
         say("features")
         as_of = log.choose_as_of(as_of_option(options))
         now, cutoff = snapshot(log, scorer.bundle, as_of)
@@ -263,7 +263,9 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped; nothing was left half-written", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        # whoever read our output has gone, as `head` does
-        sys.stderr.close()
-        sys.exit(0)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # whoever read our output has gone, as `head` does
+            sys.stderr.close()
+            sys.exit(0)
+        click.echo(f"error: {error.filename or 'a file'}: {error.strerror or error}", err=True)
+        sys.exit(UsageError.exit_code)

@@ -50,7 +50,7 @@ def stages(as_json: bool, out: Path, **options: Any) -> None:
     from serving.batch import write_scores
     from serving.stage_table import stage_table
 
-    with open_log(options) as log:
+    with open_log(options, out) as log:
         found, scheme = stage_table(log, log.choose_as_of(as_of_option(options)), options["stages"])
     write_scores(found, out)
     if as_json:
@@ -85,7 +85,7 @@ def features(as_json: bool, horizon: str, out: Path | None, **options: Any) -> N
 def _write_features(out: Path, horizon_days: int, options: dict[str, Any], *, as_json: bool) -> None:
     from features.parts import write_features
 
-    with open_log(options) as log:
+    with open_log(options, out) as log:
         as_of = log.choose_as_of(as_of_option(options))
         customers = write_features(log, as_of, horizon_days, out)
     if as_json:

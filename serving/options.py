@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,8 +49,34 @@ def _read_config(context: click.Context, _: click.Parameter, value: Path | None)
                 where = f"[{table}] " if table else ""
                 raise UsageError(f"--config {path}: {where}unknown option '{key}'.{did_you_mean(name, everywhere)}")
             if name in of_this:
-                chosen[name] = as_options(name, entry)
+                chosen[name] = _fitting(of_this[name], as_options(name, entry), f"--config {path}: '{key}'")
     context.default_map = {**(context.default_map or {}), **chosen}
+
+
+def _fitting(option: click.Option, entry: object, where: str) -> object:
+    """Return an entry as its option takes it; TOML knows types, and one of another is a slip.
+
+    Raises
+    ------
+    UsageError
+        A number where a text is wanted, or the like.
+    """
+    kinds: tuple[type, ...]
+    if option.is_flag:
+        kinds, wanted = (bool,), "true or false"
+    elif isinstance(option.type, click.types.IntParamType):
+        kinds, wanted = (int,), "a whole number"
+    elif isinstance(option.type, click.types.FloatParamType):
+        kinds, wanted = (int, float), "a number"
+    elif option.name == "as_of":
+        kinds, wanted = (str, date), "a date"
+        entry = entry.isoformat() if isinstance(entry, date) else entry
+    else:
+        kinds, wanted = (str,), "a text"
+    given = entry if option.multiple and isinstance(entry, list) else [entry]
+    if not all(isinstance(one, kinds) and (bool in kinds or not isinstance(one, bool)) for one in given):
+        raise UsageError(f"{where} must be {wanted}, not {entry!r}")
+    return entry
 
 
 # Names of options that would hide Python's own in a function's signature.

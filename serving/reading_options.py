@@ -169,6 +169,8 @@ def _rates(text: str | None) -> dict[str, float]:
     rates: dict[str, float] = {}
     for pair in text.split(",") if text else ():
         code, _, rate = pair.partition("=")
+        if code.strip() in rates:
+            raise UsageError(f"--rates: {code.strip()} stands there twice")
         try:
             rates[code.strip()] = float(rate)
         except ValueError:
@@ -176,26 +178,35 @@ def _rates(text: str | None) -> dict[str, float]:
     return rates
 
 
-def open_log(options: dict[str, Any]) -> EventLog:
+def open_log(options: dict[str, Any], out: Path | None = None) -> EventLog:
     """Read the events that the options name; without EVENTS, the tables of the configuration.
 
     Raises
     ------
     features.errors.StagecastError
-        Nothing was named, or it cannot be read.
+        Nothing was named, it cannot be read, or ``out``, a file to be written, is one that was read.
     """
     context = click.get_current_context(silent=True)
     configured = context.meta.get(_META, {}) if context is not None else {}
     chosen = read_options(options)
     customers = _customers(options["customers"], configured)
     if options["events"]:
-        return read_events(list(options["events"]), chosen, customers)
-    if "tables" in configured:
-        return read_tables(parse_tables(configured["tables"][0], chosen, configured["tables"][1]), chosen, customers)
-    raise UsageError(
-        "no event log was named: give EVENTS (CSV or Parquet files, a glob, a folder, a database URL), or [[tables]] "
-        "in stagecast.toml"
-    )
+        log = read_events(list(options["events"]), chosen, customers)
+    elif "tables" in configured:
+        tables = parse_tables(configured["tables"][0], chosen, configured["tables"][1])
+        log = read_tables(tables, chosen, customers)
+    else:
+        raise UsageError(_NOTHING_NAMED)
+    if out is not None and any(out.resolve() == Path(name).resolve() for name in log.report.files):
+        log.close()
+        raise UsageError(f"--out {out} is the event log itself; name another file")
+    return log
+
+
+_NOTHING_NAMED = (
+    "no event log was named: give EVENTS (CSV or Parquet files, a glob, a folder, a database URL), or [[tables]] "
+    "in stagecast.toml"
+)
 
 
 def _customers(given: str | None, configured: dict[str, tuple[object, Path]]) -> CustomersTable | None:

@@ -195,7 +195,7 @@ def test_lines_are_right_across_the_pieces_in_which_a_file_is_read(tmp_path: Pat
         (ReadOptions(EventMapping(amount="Amuont")), DataRefusedError, ["'Amuont'", "--amount", "customer_id, "]),
         (ReadOptions(EventMapping(amount="amuont * 2")), DataRefusedError, ["'amuont'", "Did you mean 'amount'"]),
         (ReadOptions(EventMapping(event="Kind of event")), UsageError, ["--event", "double quotes"]),
-        (ReadOptions(time_format="%Q"), UsageError, ["--time-format", "%Q"]),
+        (ReadOptions(time_format="%Y %Q"), UsageError, ["--time-format", "%Q"]),
         (ReadOptions(memory="plenty"), UsageError, ["'plenty'"]),
     ],
 )

@@ -115,7 +115,7 @@ def test_one_line_is_refused(
         (HEADER + GOOD, {"where": "read_csv('x')"}, UsageError, ["--where"]),
         (HEADER + GOOD, {"not_products": "POST"}, UsageError, ["--product"]),
         (HEADER + GOOD, {"test_customers": "("}, UsageError, ["--test-customers", "'('"]),
-        (HEADER + GOOD, {"where": "amount > 5"}, DataRefusedError, ["no rows"]),
+        (HEADER + GOOD, {"where": "amount > 5"}, DataRefusedError, ["--where", "none of 1 rows"]),
         (HEADER + GOOD + "b,soon,1\nc,soon,1\n", {"max_rejected": "50%"}, DataRefusedError, ["2 of 3", "66.7%", "line 3"]),
         (HEADER + GOOD + "b,soon,1\n", {"max_rejected": "0"}, DataRefusedError, ["1 of 2"]),
         (CURRENCY + "b,2025-01-01,1,USD\n", {}, DataRefusedError, ["EUR 1, USD 1", "--rates"]),
@@ -225,7 +225,9 @@ def test_a_row_keeps_its_flags_and_every_reason_and_flags_count_refused_rows_too
 def test_rows_that_where_leaves_out_are_counted_apart(tmp_path: Path) -> None:
     path = write(tmp_path, HEADER + GOOD + "b,soon,9\nc,2025-01-01,much\n")
     with read_events(path, ReadOptions(where="amount < 5")) as log:
-        assert (log.report.rows_in, log.report.rows_loaded, log.report.rows_skipped) == (1, 1, 2)
+        assert (log.report.rows_in, log.report.rows_loaded, log.report.rows_skipped) == (2, 1, 1)
+        # of "much" it cannot be told whether it is below 5: refused rather than left out unseen
+        assert log.report.rejected_by_reason == {"unreadable_amount": 1}
 
 
 def test_a_time_of_today_is_not_of_the_future(tmp_path: Path) -> None:
