@@ -6,6 +6,7 @@
 Imports point one way: ``features <- training <- serving``; nothing here imports the other two.
 
 What you may change where: a new feature is a line in :mod:`features.catalog`; a new lifecycle scheme is a
-TOML file in ``features/schemes``; a new source of events belongs to :mod:`features.events`. All arithmetic
-on time goes through :mod:`features.clock`, and everything that sees events sees ``timestamp < as_of`` only.
+TOML file in ``features/schemes``; how events are read is :mod:`features.intake`, behind :mod:`features.events`.
+All arithmetic on time goes through :mod:`features.clock`, and everything that sees events sees ``timestamp < as_of``
+only.
 """

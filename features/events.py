@@ -1,10 +1,6 @@
 """The event log: every later step reads the table ``events`` of an :class:`EventLog`, and nothing else.
 
-    files or a frame -> sources -> reading (typed rows, faults) -> events, duplicates aside -> EventLog + DataReport
-
-What may be changed where: a kind of source in :mod:`features.sources`, a reason to refuse a row in
-:mod:`features.reading` with its hint in :mod:`features.quarantine`, what a column may be mapped to in
-:mod:`features.expressions`.
+files, frames, databases -> features.intake (rows typed, faults kept, duplicates aside) -> EventLog + DataReport
 """
 
 from __future__ import annotations
@@ -18,21 +14,21 @@ from typing import Any
 
 import duckdb
 
-from features.attributes import CustomersTable, load_attributes
 from features.clock import day_after, iso, parse_instant
 from features.errors import UsageError
+from features.intake.attributes import CustomersTable, load_attributes
+from features.intake.mapping import EventMapping, resolve_all
+from features.intake.opening import open_all
+from features.intake.options import ReadOptions
+from features.intake.quarantine import rejected_table, write_rejected
+from features.intake.reading import Input, stage
+from features.intake.report import DataReport, summary_lines
+from features.intake.rules import compile_rules
+from features.intake.scratch import Scratch
+from features.intake.settling import COLUMNS, settle
+from features.intake.sources import Source, open_frame
+from features.intake.tables import Table, open_tables
 from features.limits import explained_limits
-from features.mapping import EventMapping, resolve_all
-from features.opening import open_all
-from features.options import ReadOptions
-from features.quarantine import rejected_table, write_rejected
-from features.reading import Input, stage
-from features.report import DataReport, summary_lines
-from features.rules import compile_rules
-from features.scratch import Scratch
-from features.settling import COLUMNS, settle
-from features.sources import Source, open_frame
-from features.tables import Table, open_tables
 
 __all__ = [
     "COLUMNS",
@@ -91,7 +87,7 @@ class EventLog:
         return as_of
 
     def rejected(self) -> Any:
-        """Return the refused rows as an Arrow table; see :data:`features.quarantine.REJECTED_SCHEMA`."""
+        """Return the refused rows as an Arrow table; see :data:`features.intake.quarantine.REJECTED_SCHEMA`."""
         return rejected_table(self.con)
 
     def write_rejected(self, path: str | Path) -> None:
@@ -138,7 +134,7 @@ def read_events(
 def read_tables(
     tables: Sequence[Table], options: ReadOptions | None = None, customers: CustomersTable | None = None
 ) -> EventLog:
-    """Read several tables, each with its own mapping, as one log; see :mod:`features.tables`.
+    """Read several tables, each with its own mapping, as one log; see :mod:`features.intake.tables`.
 
     Raises
     ------

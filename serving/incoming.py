@@ -1,4 +1,4 @@
-"""From a decoded body to events: the rules of the batch reader (:mod:`features.reading`), held to by a request.
+"""From a decoded body to events: the rules of the batch reader (:mod:`features.intake.reading`), held to by a request.
 
 An event means the same in a file and in a body: texts are trimmed, types are lower case, times without a zone are
 UTC, a refund is a magnitude, what is sent twice is one event. A file's bad row is set aside and counted; a
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from features.clock import to_utc
-from features.reasons import LARGEST_AMOUNT, NO_CUSTOMER
+from features.intake.reasons import LARGEST_AMOUNT, NO_CUSTOMER
+from features.intake.zones import FIRST_YEAR, LAST_YEAR
 from features.requests import CustomerEvents, Event
-from features.zones import FIRST_YEAR, LAST_YEAR
 from serving.bodies import EventBody, ScoreBody, refused
 from serving.problems import Fault
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from features.events import EventLog
 from features.files import write_text
+from features.intake.report import DataReport, summary_lines
 from features.quality import Quality, describe
-from features.report import DataReport, summary_lines
 from training.readiness import Readiness, readiness
 
 DATA_REPORT, REJECTED = "data-report.json", "rejected.parquet"

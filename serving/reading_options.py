@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 import click
 
-from features.attributes import CustomersTable, parse_customers
 from features.clock import parse_instant
 from features.errors import UsageError
 from features.events import EventLog, EventMapping, ReadOptions, read_events, read_tables
-from features.options import SEPARATOR_NAMES, THOUSANDS
-from features.tables import parse_tables
+from features.intake.attributes import CustomersTable, parse_customers
+from features.intake.options import SEPARATOR_NAMES, THOUSANDS
+from features.intake.tables import parse_tables
 
 F = TypeVar("F", bound=Callable[..., Any])
 

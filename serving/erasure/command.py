@@ -51,7 +51,7 @@ def erase(
     From the store with its history, the runs and reports (--run, MLflow), and the logs named as EVENTS. Totals that
     were published, and models, stay as they are.
     """
-    from features.options import ReadOptions
+    from features.intake.options import ReadOptions
     from serving.erasure.csv_logs import How
     from serving.erasure.erase import erase as erase_customer
     from serving.erasure.identity import Customer

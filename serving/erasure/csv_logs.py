@@ -22,11 +22,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from features.csvlines import CsvBatch, CsvRecords
-from features.csvscan import Ints, find_records
 from features.errors import DataRefusedError
-from features.expressions import SourceColumn
-from features.textfiles import open_text
+from features.intake.csvlines import CsvBatch, CsvRecords
+from features.intake.csvscan import Ints, find_records
+from features.intake.expressions import SourceColumn
+from features.intake.textfiles import open_text
 from serving.erasure.customer_column import Matcher, compile_customer
 from serving.erasure.cutting import WHOLE_LINE, Cutter
 from serving.erasure.identity import Customer

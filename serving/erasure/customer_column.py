@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import DataRefusedError, UsageError, did_you_mean
-from features.expressions import Compiled, SourceColumn, compile_expression
-from features.values import id_text
+from features.intake.expressions import Compiled, SourceColumn, compile_expression
+from features.intake.values import id_text
 from serving.erasure.identity import Customer
 
 OWN_NAME = "customer_id"

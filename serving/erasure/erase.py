@@ -13,8 +13,8 @@ import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 
-from features import scratch
 from features.errors import DataRefusedError, StagecastError
+from features.intake import scratch
 from serving.erasure.customer_column import engine
 from serving.erasure.file_places import Place
 from serving.erasure.places import Request, gather

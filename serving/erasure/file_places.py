@@ -11,8 +11,8 @@ from pathlib import Path
 import duckdb
 
 from features.errors import DataRefusedError, StagecastError, UsageError
-from features.sources import PARQUET_ENDINGS
-from features.textfiles import TEXT_ENDINGS, open_text
+from features.intake.sources import PARQUET_ENDINGS
+from features.intake.textfiles import TEXT_ENDINGS, open_text
 from serving.erasure import csv_logs, parquet_files, run_files
 from serving.erasure.csv_logs import How
 from serving.erasure.customer_column import OWN_NAME
@@ -147,7 +147,7 @@ def of_run(con: duckdb.DuckDBPyConnection, path: Path, customer: Customer, kind:
 
 
 def _columns(path: Path) -> list[str]:
-    from features.sources import open_file
+    from features.intake.sources import open_file
 
     try:
         return [column.name for column in open_file(str(path)).columns]

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from features.errors import DataRefusedError
-from features.sources import open_file
+from features.intake.sources import open_file
 from serving.erasure.customer_column import Matcher, compile_customer
 from serving.erasure.identity import Customer
 

@@ -15,8 +15,8 @@ import duckdb
 import sqlalchemy as sa
 
 from features.errors import UsageError
-from features.expressions import quote_text
-from features.sources import find_files, is_database
+from features.intake.expressions import quote_text
+from features.intake.sources import find_files, is_database
 from serving.erasure import database, tracked
 from serving.erasure.csv_logs import How
 from serving.erasure.customer_column import OWN_NAME

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from features import sources
 from features.errors import DataRefusedError, StagecastError, UsageError
 from features.events import CustomersTable, EventMapping, ReadOptions, from_frame, read_events, read_tables
-from features.tables import parse_tables
+from features.intake import sources
+from features.intake.tables import parse_tables
 from serving.cli import cli
 
 TWO: dict[str, Any] = {"customer_id": ["a", "b"], "timestamp": ["2024-01-01", "2024-01-02"]}

@@ -14,7 +14,7 @@ import pytest
 
 from features.errors import DataRefusedError, UsageError
 from features.events import COLUMNS, EventLog, EventMapping, ReadOptions, from_frame, read_events, summary_lines
-from features.quarantine import REJECTED_SCHEMA
+from features.intake.quarantine import REJECTED_SCHEMA
 
 
 def frame(**columns: list[object]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pytest
 
 from features.errors import DataRefusedError, UsageError
 from features.events import EventMapping, ReadOptions, from_frame
-from features.expressions import LONGEST_EXPRESSION, SourceColumn, compile_expression
+from features.intake.expressions import LONGEST_EXPRESSION, SourceColumn, compile_expression
 
 
 def evaluate(part: str, expression: str, **columns: object) -> tuple[object, list[str]]:

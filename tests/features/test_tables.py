@@ -12,7 +12,7 @@ import pytest
 
 from features.errors import DataRefusedError, UsageError
 from features.events import CustomersTable, EventLog, EventMapping, ReadOptions, read_events, read_tables
-from features.tables import parse_tables
+from features.intake.tables import parse_tables
 
 CONFIG = """
 [[tables]]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import UsageError
-from features.zones import check_zone, find_zone, pieces
+from features.intake.zones import check_zone, find_zone, pieces
 
 ZONES = ["Europe/London", "America/St_Johns", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Tehran", "Pacific/Apia"]
 

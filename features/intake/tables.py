@@ -31,14 +31,14 @@ import duckdb
 import pyarrow as pa
 
 from features.errors import DataRefusedError, UsageError, did_you_mean
-from features.expressions import SourceColumn, quote_text
-from features.mapping import EventMapping, resolve_all
-from features.opening import open_all
-from features.options import ReadOptions
-from features.reading import Input, Join
-from features.rules import compile_rules
-from features.sources import Source, is_database
-from features.values import whole_text
+from features.intake.expressions import SourceColumn, quote_text
+from features.intake.mapping import EventMapping, resolve_all
+from features.intake.opening import open_all
+from features.intake.options import ReadOptions
+from features.intake.reading import Input, Join
+from features.intake.rules import compile_rules
+from features.intake.sources import Source, is_database
+from features.intake.values import whole_text
 
 OF_A_TABLE = (
     "time_format",
@@ -182,7 +182,8 @@ def open_tables(con: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> list
     Raises
     ------
     UsageError, DataRefusedError
-        As :func:`features.opening.open_all` and :func:`features.mapping.resolve_all`; or a look-up that cannot serve.
+        As :func:`features.intake.opening.open_all` and :func:`features.intake.mapping.resolve_all`; or a look-up that
+        cannot serve.
     """
     inputs = []
     for number, table in enumerate(tables):

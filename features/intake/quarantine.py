@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from features.errors import DataRefusedError
 from features.files import replaced
-from features.reading import LINE_BITS
-from features.reasons import HINTS, RULE_HINT
+from features.intake.reading import LINE_BITS
+from features.intake.reasons import HINTS, RULE_HINT
 
 _TEXTS = pa.list_(pa.field("element", pa.string()))
 

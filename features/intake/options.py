@@ -11,9 +11,9 @@ from typing import Literal
 
 from features.clock import parse_duration
 from features.errors import UsageError, did_you_mean
-from features.mapping import EventMapping
-from features.reasons import FLAGS, HINTS
-from features.zones import check_zone
+from features.intake.mapping import EventMapping
+from features.intake.reasons import FLAGS, HINTS
+from features.intake.zones import check_zone
 
 SEPARATOR_NAMES = {",": ",", ";": ";", "\t": "\t", "tab": "\t", "|": "|"}
 THOUSANDS = {"none": "", ",": ",", ".": ".", "'": "'", "space": " "}

@@ -14,9 +14,16 @@ import duckdb
 
 from features.clock import from_microseconds, iso
 from features.errors import DataRefusedError, UsageError
-from features.quarantine import count_by_reason, count_flags, describe_rejected, examples, nothing_loaded, set_aside
-from features.reading import LINE_BITS, Input
-from features.report import DataReport
+from features.intake.quarantine import (
+    count_by_reason,
+    count_flags,
+    describe_rejected,
+    examples,
+    nothing_loaded,
+    set_aside,
+)
+from features.intake.reading import LINE_BITS, Input
+from features.intake.report import DataReport
 
 COLUMNS = {
     "customer_id": "VARCHAR",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from features.errors import DataRefusedError, did_you_mean
-from features.expressions import Compiled, SourceColumn, compile_expression
+from features.intake.expressions import Compiled, SourceColumn, compile_expression
 
 OWN_NAMES = {
     "customer": "customer_id",

@@ -1,6 +1,6 @@
 """What is wrong with a row on its own: the faults, in the order in which the first one is chosen, as SQL conditions.
 
-To add one: a line in :data:`features.reasons.HINTS`, a :class:`Fault` here, a row in ``tests/abuse``.
+To add one: a line in :data:`features.intake.reasons.HINTS`, a :class:`Fault` here, a row in ``tests/abuse``.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from features.expressions import Compiled, SourceColumn, column_text, compile_condition, quote_text
-from features.options import ReadOptions
-from features.reasons import LARGEST_AMOUNT
-from features.zones import FIRST_YEAR, LAST_YEAR
+from features.intake.expressions import Compiled, SourceColumn, column_text, compile_condition, quote_text
+from features.intake.options import ReadOptions
+from features.intake.reasons import LARGEST_AMOUNT
+from features.intake.zones import FIRST_YEAR, LAST_YEAR
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def compile_rules(options: ReadOptions, columns: Sequence[SourceColumn], source:
     Raises
     ------
     DataRefusedError, UsageError
-        As :func:`features.expressions.compile_condition`.
+        As :func:`features.intake.expressions.compile_condition`.
     """
     where = None if options.where is None else compile_condition(options.where, columns, "--where", source)
     return Rules(

@@ -4,8 +4,8 @@
 
 ``staged`` holds one narrow row per source row. A sound row has ``faults`` NULL; any other keeps every fault found
 (reason, column, value) and its source as JSON. What is a duplicate can be said only when all rows are there, so
-that is left to :mod:`features.settling`. What a text becomes is in :mod:`features.values`, what is wrong with a row in
-:mod:`features.rules`.
+that is left to :mod:`features.intake.settling`. What a text becomes is in :mod:`features.intake.values`, what is wrong
+with a row in :mod:`features.intake.rules`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from datetime import UTC, datetime
 import duckdb
 import pyarrow as pa
 
-from features import values
-from features.expressions import Compiled, SourceColumn, column_text, quote_text
-from features.options import ReadOptions
-from features.reasons import NO_CUSTOMER
-from features.rules import Fault, Rules, faults, unreadable
-from features.sources import Source
-from features.zones import find_zone, pieces
+from features.intake import values
+from features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
+from features.intake.options import ReadOptions
+from features.intake.reasons import NO_CUSTOMER
+from features.intake.rules import Fault, Rules, faults, unreadable
+from features.intake.sources import Source
+from features.intake.zones import find_zone, pieces
 
 LINE_BITS = 40
 """``seq`` is the number of the file, then the line in the lowest 40 bits: one order over all files."""

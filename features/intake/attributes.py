@@ -13,15 +13,15 @@ from typing import Any
 
 import duckdb
 
-from features import values
 from features.errors import DataRefusedError, UsageError, did_you_mean
-from features.expressions import Compiled, SourceColumn, column_text, quote_text
-from features.opening import open_all
-from features.options import ReadOptions
-from features.reading import BLANKS
-from features.reasons import NO_CUSTOMER
-from features.settling import FLOAT_ID
-from features.sources import Source
+from features.intake import values
+from features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
+from features.intake.opening import open_all
+from features.intake.options import ReadOptions
+from features.intake.reading import BLANKS
+from features.intake.reasons import NO_CUSTOMER
+from features.intake.settling import FLOAT_ID
+from features.intake.sources import Source
 
 NUMBERS = ("acquisition_cost",)
 FLAGS = ("consent", "do_not_contact")
@@ -93,7 +93,7 @@ def parse_customers(entry: object, folder: Path) -> CustomersTable:
     UsageError
         It is not written as it must be.
     """
-    from features.tables import beside
+    from features.intake.tables import beside
 
     if isinstance(entry, str):
         return CustomersTable(beside(entry, folder))
