@@ -58,8 +58,11 @@ def describe_rhythm(con: duckdb.DuckDBPyConnection) -> Rhythm:
     ).fetchall()
     enough = sum(row[2] for row in gaps) >= FEWEST_GAPS
     # a list of each customer's first three days would not leave the memory; rows of a window do
+    # in whole numbers, so that the sum is the same in whatever order it is taken
     pairs = con.execute(
-        """SELECT third - first AS total, count(*), sum(pow((second - first) / (third - first) - 0.5, 2))
+        """SELECT third - first AS total, count(*),
+            CAST(sum(CAST(2 * second - first - third AS BIGINT) * CAST(2 * second - first - third AS BIGINT)) AS DOUBLE)
+                / (4.0 * (third - first) * (third - first))
         FROM (SELECT lag(day, 2) OVER past AS first, lag(day) OVER past AS second, day AS third,
             lag(day, 3) OVER past AS before FROM customer_days WHERE purchases > 0
             WINDOW past AS (PARTITION BY customer ORDER BY day))
