@@ -23,7 +23,8 @@ from serving.settings import KEY_LENGTH_MIN
 
 OPEN_PATHS = frozenset({"/livez", "/readyz"})
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+WITH_A_BODY = frozenset({"POST", "PUT", "PATCH"})
+"""Methods of which a page of another site could send one that a form can send; a browser asks before any DELETE."""
 
 
 def is_loopback(host: str) -> bool:
@@ -139,7 +140,7 @@ class Guard:
                     else 'Bearer realm="stagecast"'
                 },
             )
-        if method in WRITING:
+        if method in WITH_A_BODY:
             kind = headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind != "application/json":
                 return ProblemError(

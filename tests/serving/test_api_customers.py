@@ -206,8 +206,7 @@ def own(tmp_path):
 
 
 def delete(api, name: str, **headers: str):
-    kind = {"content-type": "application/json"}
-    return api.request("DELETE", f"/v1/customers/{quote(name, safe='')}", headers=kind | headers)
+    return api.request("DELETE", f"/v1/customers/{quote(name, safe='')}", headers=headers)
 
 
 @pytest.mark.parametrize("name", ["c0001", *published.HOSTILE_IDS])

@@ -132,7 +132,7 @@ def test_hosts_are_checked_with_keys_too_where_they_are_named(tmp_path):
         assert api.get("/", headers=key | {"host": "evil.example"}).status_code == 421
 
 
-@pytest.mark.parametrize("method", ["POST", "DELETE", "PUT", "PATCH"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
 def test_a_foreign_page_cannot_write_through_a_form(tmp_path, method):
     with web.client(web.app_with(tmp_path)) as api:
         for kind in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x"):
