@@ -64,6 +64,7 @@ def running(programs: Path) -> Iterator[str]:
         home, user = Path(folder), _user()
         if user is not None:
             shutil.chown(home, user)
+            programs = _within_reach(programs, home)
         password = home / "password"
         password.write_text(PASSWORD, encoding="utf-8")
         password.chmod(0o644)
@@ -79,6 +80,20 @@ def running(programs: Path) -> Iterator[str]:
             yield f"postgresql://{OWNER}:{secret}@127.0.0.1:{port}/postgres"
         finally:
             _run([*control, "-m", "immediate", "stop"], user, home, check=False)
+
+
+def _within_reach(programs: Path, home: Path) -> Path:
+    """Return the programs, copied where the user without privileges cannot look into a folder above them."""
+    if all(folder.stat().st_mode & 0o001 for folder in programs.parents):
+        return programs
+    installed = programs.parent
+    package = installed.parent
+    copied = home / package.name / installed.name
+    shutil.copytree(installed, copied, symlinks=True)
+    libraries = package.with_name(package.name + ".libs")  # where a wheel keeps them, found from the programs' place
+    if libraries.exists():
+        shutil.copytree(libraries, home / libraries.name, symlinks=True)
+    return copied / programs.name
 
 
 def _run(command: list[str], user: str | None, folder: Path, check: bool = True) -> None:
