@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from features.clock import from_microseconds, iso
 from features.engines.duckdb import DailyTable
 from features.errors import UsageError
 from features.events import EventLog
+from features.files import replaced
 from features.journeys import walk
 from features.snapshots import Snapshot, take
 from serving import contract
@@ -56,23 +56,8 @@ def write_scores(scores: pa.Table, path: Path) -> None:
     """
     if path.suffix not in (".parquet", ".csv"):
         raise UsageError(f"--out {path}: scores are written as .parquet or .csv; name the file so")
-    write_whole(path, lambda draft: _write(scores, draft, path.suffix))
-
-
-def _write(scores: pa.Table, draft: Path, suffix: str) -> None:
-    if suffix == ".csv":
-        pc.write_csv(contract.csv_table(scores), draft)
-    else:
-        pq.write_table(scores, draft, compression="zstd")
-
-
-def write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a file beside the place, and move it there once it is whole."""
-    if not path.parent.is_dir():
-        raise UsageError(f"{path.parent} is no folder; make it, or write elsewhere")
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        write(draft)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with replaced(path) as draft:
+        if path.suffix == ".csv":
+            pc.write_csv(contract.csv_table(scores), draft)
+        else:
+            pq.write_table(scores, draft, compression="zstd")

@@ -82,14 +82,14 @@ class DailyTable:
         if not len(self.customers):
             raise NotEnoughDataError(f"no event stands before the as_of {anchor.isoformat()}; choose a later --as-of")
         # most logs have none, and are spared the steps that net them
-        self._refunds = self._exists("refund > 0")
+        self._refunds = self._exists("daily", "refund > 0")
 
     def close(self) -> None:
         """Give the table's memory back."""
         self._connection.close()
 
-    def _exists(self, where: str) -> bool:
-        found = self._connection.execute(f"select exists (select 1 from daily where {where})").fetchall()
+    def _exists(self, source: str, where: str) -> bool:
+        found = self._connection.execute(f"select exists (select 1 from {source} where {where})").fetchall()
         return bool(found[0][0])
 
     def _query(self, steps: Sequence[sql.Step]) -> dict[str, NDArray[np.float64]]:
@@ -144,7 +144,7 @@ class DailyTable:
         """
         if microseconds(self.anchor) % DAY_MICROSECONDS:
             return True
-        return self._exists(f"happened < {-back} and known >= {-back}") or self._taken_back_since(back)
+        return self._exists("daily", f"happened < {-back} and known >= {-back}") or self._taken_back_since(back)
 
     def _taken_back_since(self, back: int) -> bool:
         """Tell whether refunds since a date, a midnight, changed the purchase days that were known at it."""
@@ -161,9 +161,7 @@ class DailyTable:
 
     def has_amounts(self) -> bool:
         """Tell whether any purchase known says what was paid."""
-        purchase = "event = 'purchase' and amount is not null"
-        found = self._connection.execute(f"select exists (select 1 from known_events where {purchase})").fetchall()
-        return bool(found[0][0])
+        return self._exists("known_events", "event = 'purchase' and amount is not null")
 
     def last_event(self) -> int:
         """Return the instant of the last event known, in microseconds since 1970."""

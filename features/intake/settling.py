@@ -200,37 +200,29 @@ def _find_duplicates(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], wa
 
 def _find_repeated_events(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], warnings: list[str]) -> None:
     sound = "faults IS NULL AND event_id IS NOT NULL"
-    # each table counts its own events: number 7 of one is not number 7 of another
-    table = f"list_extract({[one.table for one in inputs]}, CAST((seq >> {LINE_BITS}) + 1 AS BIGINT))"
+    event = "event_id"
+    if len({one.table for one in inputs}) > 1:
+        # each table counts its own events: number 7 of one is not number 7 of another
+        event = f"(list_extract({[one.table for one in inputs]}, CAST((seq >> {LINE_BITS}) + 1 AS BIGINT)), event_id)"
     con.execute(
-        f"""CREATE TABLE repeated AS SELECT staged.* EXCLUDE (faults, raw), {table} AS of_table FROM staged
-        ANTI JOIN dropped USING (seq) WHERE {sound} AND ({table}, event_id) IN (
-            SELECT ({table}, event_id) FROM staged ANTI JOIN dropped USING (seq) WHERE {sound}
-            GROUP BY {table}, event_id HAVING count(*) > 1)"""
-        if len({one.table for one in inputs}) > 1
-        else f"""CREATE TABLE repeated AS SELECT staged.* EXCLUDE (faults, raw), 0 AS of_table FROM staged
-        ANTI JOIN dropped USING (seq) WHERE {sound} AND event_id IN (
-            SELECT event_id FROM staged ANTI JOIN dropped USING (seq) WHERE {sound}
-            GROUP BY event_id HAVING count(*) > 1)"""
+        f"""CREATE TABLE repeated AS SELECT staged.* EXCLUDE (faults, raw), {event} AS same_event FROM staged
+        ANTI JOIN dropped USING (seq) WHERE {sound} AND {event} IN (
+            SELECT {event} FROM staged ANTI JOIN dropped USING (seq) WHERE {sound}
+            GROUP BY {event} HAVING count(*) > 1)"""
     )
     # the earliest known of them: a later delivery must not decide what is seen at an as_of before it
     known = 'greatest("timestamp", coalesce(recorded_at, "timestamp"))'
     con.execute(
         f"""INSERT INTO dropped SELECT seq, 'same_event_id' FROM (
-            SELECT seq, row_number() OVER (PARTITION BY of_table, event_id ORDER BY {known}, seq) AS nth FROM repeated)
+            SELECT seq, row_number() OVER (PARTITION BY same_event ORDER BY {known}, seq) AS nth FROM repeated)
         WHERE nth > 1"""
     )
-    (differ,) = _one(
+    differ, example = _one(
         con,
-        """SELECT count(*) FROM (SELECT event_id FROM repeated GROUP BY of_table, event_id
+        """SELECT count(*), min(event_id) FROM (SELECT min(event_id) AS event_id FROM repeated GROUP BY same_event
         HAVING count(DISTINCT (customer_id, "timestamp", event, amount)) > 1)""",
     )
     if differ:
-        (example,) = _one(
-            con,
-            """SELECT min(event_id) FROM (SELECT event_id FROM repeated GROUP BY of_table, event_id
-            HAVING count(DISTINCT (customer_id, "timestamp", event, amount)) > 1)""",
-        )
         warnings.append(
             f"{differ:,} event numbers stand on rows that differ in customer, time, type or amount, such as "
             f"{example!r}; the row that was known first was kept of each"
