@@ -17,17 +17,16 @@ import duckdb
 from features.clock import day_after, iso, parse_instant
 from features.errors import UsageError
 from features.intake.attributes import CustomersTable, load_attributes
-from features.intake.mapping import EventMapping, resolve_all
+from features.intake.mapping import EventMapping
 from features.intake.opening import open_all
 from features.intake.options import ReadOptions
 from features.intake.quarantine import rejected_table, write_rejected
 from features.intake.reading import Input, stage
 from features.intake.report import DataReport, summary_lines
-from features.intake.rules import compile_rules
 from features.intake.scratch import Scratch
 from features.intake.settling import COLUMNS, settle
-from features.intake.sources import Source, open_frame
-from features.intake.tables import Table, open_tables
+from features.intake.sources import open_frame
+from features.intake.tables import Table, inputs_of, open_tables
 from features.limits import explained_limits
 
 __all__ = [
@@ -128,7 +127,7 @@ def read_events(
     """
     chosen = options or ReadOptions()
     named = [sources] if isinstance(sources, str | Path) else list(sources)
-    return _read(lambda _: _inputs(open_all(named, chosen), chosen), chosen, customers)
+    return _read(lambda _: inputs_of(open_all(named, chosen), chosen), chosen, customers)
 
 
 def read_tables(
@@ -161,15 +160,7 @@ def from_frame(frame: object, options: ReadOptions | None = None, customers: Cus
     (1, {'unreadable_time': 1})
     """
     chosen = options or ReadOptions()
-    return _read(lambda _: _inputs([open_frame(frame)], chosen), chosen, customers)
-
-
-def _inputs(sources: Sequence[Source], options: ReadOptions) -> list[Input]:
-    resolved = resolve_all(options.mapping, [(source.label, source.columns) for source in sources])
-    return [
-        Input(source, options, 0, source.columns, parts, compile_rules(options, source.columns, source.label))
-        for source, parts in zip(sources, resolved, strict=True)
-    ]
+    return _read(lambda _: inputs_of([open_frame(frame)], chosen), chosen, customers)
 
 
 def _read(

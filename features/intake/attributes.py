@@ -18,10 +18,11 @@ from features.intake import values
 from features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
 from features.intake.opening import open_all
 from features.intake.options import ReadOptions
-from features.intake.reading import BLANKS
+from features.intake.reading import BLANKS, insert_block
 from features.intake.reasons import NO_CUSTOMER
 from features.intake.settling import FLOAT_ID
 from features.intake.sources import Source
+from features.intake.tables import beside
 
 NUMBERS = ("acquisition_cost",)
 FLAGS = ("consent", "do_not_contact")
@@ -93,8 +94,6 @@ def parse_customers(entry: object, folder: Path) -> CustomersTable:
     UsageError
         It is not written as it must be.
     """
-    from features.intake.tables import beside
-
     if isinstance(entry, str):
         return CustomersTable(beside(entry, folder))
     known = ("source", "customer", "numbers", "flags", "columns")
@@ -132,11 +131,8 @@ def load_attributes(con: duckdb.DuckDBPyConnection, table: CustomersTable, optio
     for source in sources:
         insert = _insert(source, table, kinds, options)
         for block in source.blocks():
-            for rows, statement in ((block.rows, insert), (block.malformed, _malformed(source))):
-                if len(rows):
-                    con.register("block", rows)
-                    con.execute(statement)
-                    con.unregister("block")
+            insert_block(con, block.rows, insert)
+            insert_block(con, block.malformed, _malformed(source))
     return _settle(con, table, kinds)
 
 

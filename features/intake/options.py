@@ -13,7 +13,7 @@ from features.clock import parse_duration
 from features.errors import UsageError, did_you_mean
 from features.intake.mapping import EventMapping
 from features.intake.reasons import FLAGS, HINTS
-from features.intake.zones import check_zone
+from features.intake.zones import find_zone
 
 SEPARATOR_NAMES = {",": ",", ";": ";", "\t": "\t", "tab": "\t", "|": "|"}
 THOUSANDS = {"none": "", ",": ",", ".": ".", "'": "'", "space": " "}
@@ -119,7 +119,7 @@ class ReadOptions:
             )
         if self.time_format is not None and "%" in self.time_format and not any(y in self.time_format for y in _YEARS):
             raise UsageError(f"--time-format {self.time_format!r} holds no year; write it like '%d/%m/%Y %H:%M'")
-        check_zone(self.zone)
+        find_zone(self.zone)
         _check_encoding(self.encoding)
         self._check_money()
         if self.not_products is not None and self.mapping.product is None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -110,21 +111,27 @@ def stage(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input]) -> list[int]:
         insert = _insert(number, one, one.options.latest(now))
         seen = loaded = 0
         for block in one.source.blocks():
-            if len(block.rows):
-                con.register("block", block.rows)
-                loaded += con.execute(insert).fetchall()[0][0]
-                seen += len(block.rows)
-                con.unregister("block")
-            if len(block.malformed):
-                con.register("block", block.malformed)
-                con.execute(
-                    f"""INSERT INTO staged (seq, faults, raw) SELECT {_seq(number)},
-                    [{{'reason': 'malformed_line', 'column': NULL, 'value': problem || ': ' || text}}],
-                    CAST(to_json(text) AS VARCHAR) FROM block"""
-                )
-                con.unregister("block")
+            loaded += insert_block(con, block.rows, insert)
+            seen += len(block.rows)
+            insert_block(
+                con,
+                block.malformed,
+                f"""INSERT INTO staged (seq, faults, raw) SELECT {_seq(number)},
+                [{{'reason': 'malformed_line', 'column': NULL, 'value': problem || ': ' || text}}],
+                CAST(to_json(text) AS VARCHAR) FROM block""",
+            )
         skipped.append(seen - loaded)
     return skipped
+
+
+def insert_block(con: duckdb.DuckDBPyConnection, rows: Any, insert: str) -> int:
+    """Run a statement that inserts from the view ``block`` on some rows (Arrow); return how many it inserted."""
+    if not len(rows):
+        return 0
+    con.register("block", rows)
+    inserted: int = con.execute(insert).fetchall()[0][0]
+    con.unregister("block")
+    return inserted
 
 
 def _seq(number: int) -> str:

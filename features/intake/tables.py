@@ -28,14 +28,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 from features.errors import DataRefusedError, UsageError, did_you_mean
 from features.intake.expressions import SourceColumn, quote_text
 from features.intake.mapping import EventMapping, resolve_all
 from features.intake.opening import open_all
 from features.intake.options import ReadOptions
-from features.intake.reading import Input, Join
+from features.intake.reading import Input, Join, insert_block
 from features.intake.rules import compile_rules
 from features.intake.sources import Source, is_database
 from features.intake.values import whole_text
@@ -195,17 +194,31 @@ def open_tables(con: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> list
             )
             for source in opened
         ]
-        columns = [
-            (*source.columns, *(column for join in found for column in join.columns))
-            for source, found in zip(opened, joins, strict=True)
-        ]
-        labels = [(source.label, seen) for source, seen in zip(opened, columns, strict=True)]
-        resolved = resolve_all(table.options.mapping, labels)
-        inputs += [
-            Input(source, table.options, number, seen, parts, compile_rules(table.options, seen, source.label), found)
-            for source, seen, parts, found in zip(opened, columns, resolved, joins, strict=True)
-        ]
+        inputs += inputs_of(opened, table.options, number, joins)
     return inputs
+
+
+def inputs_of(
+    opened: Sequence[Source], options: ReadOptions, table: int = 0, joins: Sequence[tuple[Join, ...]] | None = None
+) -> list[Input]:
+    """Return what is to be made of the sources of one table; ``joins`` are those of each source, None: no look-ups.
+
+    Raises
+    ------
+    UsageError, DataRefusedError
+        As :func:`features.intake.mapping.resolve_all` and :func:`features.intake.rules.compile_rules`.
+    """
+    joins = joins or [()] * len(opened)
+    columns = [
+        (*source.columns, *(column for join in found for column in join.columns))
+        for source, found in zip(opened, joins, strict=True)
+    ]
+    labels = [(source.label, seen) for source, seen in zip(opened, columns, strict=True)]
+    resolved = resolve_all(options.mapping, labels)
+    return [
+        Input(source, options, table, seen, parts, compile_rules(options, seen, source.label), found)
+        for source, seen, parts, found in zip(opened, columns, resolved, joins, strict=True)
+    ]
 
 
 def _join(
@@ -250,11 +263,7 @@ def _load_lookup(
             if len(block.malformed):
                 line, _, problem = (block.malformed[column][0].as_py() for column in ("line", "text", "problem"))
                 raise DataRefusedError(f"{source.label}, line {line}: {problem}; a table to look up in must be sound")
-            rows: pa.Table = block.rows
-            if len(rows):
-                con.register("block", rows)
-                con.execute(f"INSERT INTO {name} SELECT DISTINCT {chosen} FROM block")
-                con.unregister("block")
+            insert_block(con, block.rows, f"INSERT INTO {name} SELECT DISTINCT {chosen} FROM block")
     twice = con.execute(
         f"""SELECT key, count(*) FROM (SELECT DISTINCT * FROM {name}) WHERE key IS NOT NULL
         GROUP BY key HAVING count(*) > 1 ORDER BY key LIMIT 1"""

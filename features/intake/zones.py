@@ -30,17 +30,6 @@ class Piece:
     kind: str
 
 
-def check_zone(name: str) -> None:
-    """Refuse a zone that is not known.
-
-    Raises
-    ------
-    UsageError
-        With the nearest known name.
-    """
-    find_zone(name)
-
-
 @cache
 def find_zone(name: str) -> tzinfo:
     """Return the zone of a name such as ``Europe/London``, or of an offset such as ``+02:00``.
