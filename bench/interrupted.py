@@ -19,6 +19,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 
 @dataclass(frozen=True)
 class Killed:
@@ -147,7 +149,7 @@ def main() -> None:
             ("features", folder / "features.parquet", check_table),
         ):
             done = kill_often([command, *common, str(out)], out, scratch, chosen.kills // 2, 11, whole)
-            print(  # noqa: T201
+            click.echo(
                 f"{command}: {done.kills} kills at random moments of {done.seconds:.1f} s ({done.too_late} came too "
                 f"late): nothing half-written, the same bytes afterwards, nothing left behind"
             )

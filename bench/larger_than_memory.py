@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import click
 import duckdb
 
 CUSTOMER_EVENTS = 10
@@ -62,11 +63,11 @@ def main() -> None:
         log = folder / "log.csv"
         write_log(log, chosen.rows, folder / "spill")
         size = log.stat().st_size / 1e9
-        print(f"{chosen.rows:,} events, {size:.2f} GB of CSV, --memory {chosen.memory}", flush=True)  # noqa: T201
+        click.echo(f"{chosen.rows:,} events, {size:.2f} GB of CSV, --memory {chosen.memory}")
         for command, out in (("check", folder / "checked"), ("features", folder / "features.parquet")):
             arguments = [command, str(log), "--memory", chosen.memory, "--temp-dir", str(folder), "--out", str(out)]
             seconds, peak = measure(arguments)
-            print(f"{command}: {seconds:,.0f} s, {peak:.2f} GB at the peak", flush=True)  # noqa: T201
+            click.echo(f"{command}: {seconds:,.0f} s, {peak:.2f} GB at the peak")
 
 
 if __name__ == "__main__":

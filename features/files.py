@@ -9,6 +9,13 @@ from pathlib import Path
 
 from features.errors import UsageError
 
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
+
+CAN_LOCK = fcntl is not None
+
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
@@ -34,6 +41,20 @@ def replaced(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def hold(descriptor: int) -> None:
+    """Take the lock of an open file for as long as it is open; nothing where there are no locks.
+
+    Raises
+    ------
+    BlockingIOError
+        Another process holds it.
+    OSError
+        The file system has no locks.
+    """
+    if fcntl is not None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -21,7 +21,7 @@ from features.limits import explained_limits
 from serving.console import show, steps
 from serving.erasure.command import erase
 from serving.log_commands import check, features, stages
-from serving.options import as_of_option, common, learning, standing, train_config
+from serving.options import as_of_option, common, dated, learning, standing, train_config
 from serving.reading_options import open_log, reading
 from serving.settings import Settings, keep_mlflow_quiet, load_settings
 from training.config import TrainConfig
@@ -186,7 +186,7 @@ def train(as_json: bool, out: Path, register: str | None, **options: Any) -> Non
 
 @cli.command()
 @reading
-@click.option("--as-of", metavar="DATE", help="Where we stand; default: the day after the last event.")
+@dated
 @click.option("--model", required=True, metavar="MODEL", help="A bundle folder, or models:/NAME@champion.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="File to write: .parquet or .csv.")
 @click.option("--publish", is_flag=True, help="Write the scores to the store that `serve` reads.")
@@ -263,9 +263,10 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped; nothing was left half-written", err=True)
         sys.exit(130)
+    except BrokenPipeError:
+        # whoever read our output has gone, as `head` does
+        sys.stderr.close()
+        sys.exit(0)
     except OSError as error:
-        if isinstance(error, BrokenPipeError):  # whoever read our output has gone, as `head` does
-            sys.stderr.close()
-            sys.exit(0)
         click.echo(f"error: {error.filename or 'a file'}: {error.strerror or error}", err=True)
         sys.exit(UsageError.exit_code)

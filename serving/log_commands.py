@@ -13,13 +13,13 @@ from features.catalog import standard
 from features.clock import iso, parse_span_days
 from features.errors import UsageError
 from serving.console import show
-from serving.options import as_of_option, common, standing
+from serving.options import as_of_option, common, dated, standing
 from serving.reading_options import open_log, reading
 
 
 @click.command()
 @reading
-@click.option("--as-of", metavar="DATE", help="Where we stand; default: the day after the last event.")
+@dated
 @click.option("--horizon", default="90d", show_default=True, help="Span that a training would speak of.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for data-report.json and rejected.parquet.")
 @common
@@ -61,7 +61,7 @@ def stages(as_json: bool, out: Path, **options: Any) -> None:
 
 @click.command()
 @reading
-@click.option("--as-of", metavar="DATE", help="Where we stand; default: the day after the last event.")
+@dated
 @click.option("--horizon", default="90d", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="With EVENTS, the file to write: .parquet or .csv.")
 @common

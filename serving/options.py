@@ -112,12 +112,19 @@ def common(function: F) -> F:
     )
 
 
+def dated(function: F) -> F:
+    """Add where one stands."""
+    return click.option("--as-of", metavar="DATE", help="Where we stand; default: the day after the last event.")(
+        function
+    )
+
+
 def standing(function: F) -> F:
     """Add where one stands and which scheme is used."""
     return _apply(
         function,
         [
-            click.option("--as-of", metavar="DATE", help="Where we stand; default: the day after the last event."),
+            dated,
             click.option("--stages", default="retail", show_default=True, help="Stage scheme, or a TOML file."),
         ],
     )

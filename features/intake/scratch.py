@@ -12,11 +12,7 @@ import tempfile
 from pathlib import Path
 
 from features.errors import UsageError
-
-try:
-    import fcntl
-except ImportError:  # Windows: folders of killed processes stay until somebody clears them
-    fcntl = None  # type: ignore[assignment]
+from features.files import CAN_LOCK, hold
 
 PREFIX = "stagecast-log-"
 _LOCK = "owner.lock"
@@ -45,8 +41,7 @@ class Scratch:
         except OSError as error:
             raise UsageError(f"--temp-dir {str(root)!r} cannot be used: {error.strerror}") from None
         self._lock: int | None = os.open(fresh / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-        if fcntl is not None:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        hold(self._lock)
         self.folder = fresh.rename(root / fresh.name.removeprefix(".new-"))
 
     def release(self) -> None:
@@ -58,14 +53,14 @@ class Scratch:
 
 
 def clear_abandoned(root: Path) -> None:
-    """Remove folders of processes that died without removing them."""
-    if fcntl is None or not root.is_dir():
+    """Remove folders of processes that died without removing them; without locks nobody can tell which those are."""
+    if not CAN_LOCK or not root.is_dir():
         return
     for folder in root.glob(PREFIX + "*"):
         with contextlib.suppress(OSError):  # another user's, or somebody else is removing it
             lock = os.open(folder / _LOCK, os.O_RDWR)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                hold(lock)
                 shutil.rmtree(folder, ignore_errors=True)
             finally:
                 os.close(lock)

@@ -9,8 +9,7 @@ import duckdb
 import numpy as np
 from scipy.optimize import brentq
 
-from features.quality.histograms import quantile
-from features.thresholds import FEWEST_GAPS
+from features.quality.histograms import usual_gap
 
 # Customers with three purchase days from which a regularity is told: one standard error is then about 0.2.
 FEWEST_PAIRS = 50
@@ -51,12 +50,8 @@ class Rhythm:
 
 def describe_rhythm(con: duckdb.DuckDBPyConnection) -> Rhythm:
     """Describe the purchase days of the table ``customer_days``."""
-    gaps = con.execute(
-        """SELECT gap, count(*), sum(gaps) FROM (SELECT round((max(day) - min(day)) / (count(*) - 1), 2) AS gap,
-        count(*) - 1 AS gaps FROM customer_days WHERE purchases > 0 GROUP BY customer HAVING count(*) > 1)
-        GROUP BY gap ORDER BY gap"""
-    ).fetchall()
-    enough = sum(row[2] for row in gaps) >= FEWEST_GAPS
+    spans = """(SELECT count(*) AS orders, min(day) AS first_day, max(day) AS last_day FROM customer_days
+        WHERE purchases > 0 GROUP BY customer)"""
     # a list of each customer's first three days would not leave the memory; rows of a window do
     # in whole numbers, so that the sum is the same in whatever order it is taken
     pairs = con.execute(
@@ -70,7 +65,7 @@ def describe_rhythm(con: duckdb.DuckDBPyConnection) -> Rhythm:
     ).fetchall()
     seen = sum(row[1] for row in pairs if row[0] > 2)
     return Rhythm(
-        quantile([(row[0], row[1]) for row in gaps], 0.5) if enough else None,
+        usual_gap(con, spans),
         regularity(pairs) if seen >= FEWEST_PAIRS else None,
         seen,
     )

@@ -98,7 +98,10 @@ def log(con: duckdb.DuckDBPyConnection, path: Path, how: How, kind: str = "log")
         "a malformed line that names the customer goes with --include-malformed; rows of other customers that name "
         "this one in another column are theirs: change them in the log"
     )
-    rewrite: Callable[[Path], int] = lambda draft: csv_logs.copy_without(con, path, draft, how)  # noqa: E731
+
+    def rewrite(draft: Path) -> int:
+        return csv_logs.copy_without(con, path, draft, how)
+
     return _file(path, kind, count, rewrite, search, how.customer, hint)
 
 

@@ -8,11 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from features.errors import UsageError
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - not on Windows, where two erasures at once are up to the user
-    fcntl = None  # type: ignore[assignment]
+from features.files import CAN_LOCK, hold
 
 DRAFT_PREFIX = ".erasing-"
 
@@ -70,17 +66,14 @@ def clear_draft(path: Path) -> None:
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     with path.open("rb") as held:
-        if fcntl is not None:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UsageError(
-                    f"{path} is being rewritten by another erasure; wait for it, then erase again"
-                ) from None
-            except OSError:
-                pass  # a file system without locks
-            if os.fstat(held.fileno()).st_ino != path.stat().st_ino:
-                raise UsageError(f"{path} was replaced at this moment; erase again")
+        try:
+            hold(held.fileno())
+        except BlockingIOError:
+            raise UsageError(f"{path} is being rewritten by another erasure; wait for it, then erase again") from None
+        except OSError:
+            pass  # a file system without locks
+        if CAN_LOCK and os.fstat(held.fileno()).st_ino != path.stat().st_ino:
+            raise UsageError(f"{path} was replaced at this moment; erase again")
         yield
 
 

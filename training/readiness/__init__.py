@@ -17,11 +17,12 @@ from typing import Any
 import duckdb
 
 from features.clock import iso
+from features.quality.histograms import usual_gap
 from training.btyd.fit import MIN_CUSTOMERS, MIN_REPEATERS
 from training.churn import FEWEST_CUSTOMERS, FEWEST_OF_EACH, Method
 from training.config import TrainConfig
 from training.panel import plan_dates
-from training.readiness.counting import EVALUATION_HORIZONS, Buyers, Known, buyers_at, known_at, usual_gap
+from training.readiness.counting import EVALUATION_HORIZONS, Buyers, Known, buyers_at, known_at
 
 # Horizons below this many usual gaps see few of those who will come back.
 GAPS_IN_HORIZON = 2
@@ -124,7 +125,7 @@ def readiness(con: duckdb.DuckDBPyConnection, as_of: datetime, horizon_days: int
     with con.cursor() as own:  # its temporary tables are its own, and go with it
         log = known_at(own, as_of)
         now = buyers_at(own, log, 0)
-        gap_days = usual_gap(own)
+        gap_days = usual_gap(own, "buyers")
         then = buyers_at(own, log, horizon_days)
         method = _method(log, now, then, horizon_days)
         suggested, other = _suggested(log, horizon_days), None

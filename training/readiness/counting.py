@@ -11,8 +11,6 @@ import duckdb
 from features import sql
 from features.clock import DAY_MICROSECONDS, day_number, from_microseconds, iso, microseconds
 from features.engines import duckdb as engine
-from features.quality.histograms import quantile
-from features.thresholds import FEWEST_GAPS
 from training.panel import PAST_CUSTOMERS
 
 # An evaluation trains one horizon back, with one horizon of history before that.
@@ -98,13 +96,3 @@ def buyers_at(con: duckdb.DuckDBPyConnection, log: Known, back: int) -> Buyers:
             f"select count(*) from buyers where customer in (select customer from ({came}))"
         ).fetchall()[0][0]
     return Buyers(buyers, repeat, fitted, fitted_repeat, bought, bool(alike))
-
-
-def usual_gap(con: duckdb.DuckDBPyConnection) -> float | None:
-    """Return the usual gap of the table ``buyers``, as the stages' ``shop_gap_days``, to a hundredth of a day."""
-    rows = con.execute(
-        """select gap, count(*), sum(gaps) from (select round((last_day - first_day) / (orders - 1), 2) as gap,
-        orders - 1 as gaps from buyers where orders > 1) group by gap order by gap"""
-    ).fetchall()
-    enough = sum(gaps for _, _, gaps in rows) >= FEWEST_GAPS
-    return quantile([(gap, count) for gap, count, _ in rows], 0.5) if enough else None
