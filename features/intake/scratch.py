@@ -46,7 +46,7 @@ class Scratch:
 
     def release(self) -> None:
         """Remove the folder and give the lock back; a second call does nothing."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _remove(self.folder)
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -57,10 +57,24 @@ def clear_abandoned(root: Path) -> None:
     if not CAN_LOCK or not root.is_dir():
         return
     for folder in root.glob(PREFIX + "*"):
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # emptied by one that was killed before it could do this; any other is not empty
         with contextlib.suppress(OSError):  # another user's, or somebody else is removing it
             lock = os.open(folder / _LOCK, os.O_RDWR)
             try:
                 hold(lock)
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder)
             finally:
                 os.close(lock)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, its lock last: if we are killed at it, the next one finds the lock free, or the folder empty."""
+    with contextlib.suppress(OSError):  # what cannot be removed keeps its lock, and is tried again by the next one
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            elif entry.name != _LOCK:
+                entry.unlink()
+        (folder / _LOCK).unlink()
+        folder.rmdir()

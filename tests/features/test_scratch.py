@@ -68,3 +68,13 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(UsageError, match="cannot be written"):
         write_text(tmp_path / "no" / "folder.json", "new")
+
+
+def test_a_removal_that_was_killed_half_way_is_finished_by_the_next(tmp_path: Path) -> None:
+    emptied = tmp_path / f"{PREFIX}emptied"
+    emptied.mkdir()
+    begun = tmp_path / f"{PREFIX}begun"
+    (begun / "spill").mkdir(parents=True)
+    (begun / "owner.lock").touch()
+    Scratch(str(tmp_path)).release()
+    assert list(tmp_path.iterdir()) == []
