@@ -1,28 +1,30 @@
-"""The way of each customer through the stages: when each stage began, in one pass over the purchase days.
+"""The way of each customer through the stages: when each stage began, in one pass over the log.
 
-Between two purchases nothing but the silence changes, so a stage can begin only at a purchase or where the silence
+A stage can begin only at a purchase, at an event that a rule counts, as a purchase leaves a window, or where a clock
 crosses a limit of a rule. Those instants are computed, not searched for, and so ``stage_since`` is exact and stays the
 same however much later one looks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features import formula
 from features.catalog import Catalog
 from features.clock import DAY_MICROSECONDS
-from features.conditions import SILENCE
-from features.engines.duckdb import PurchaseDays
-from features.errors import UsageError, did_you_mean
+from features.facts import CLOCKS, Vocabulary, clock_value
+from features.record import ACTIVITY, Record, SignalEvents
 from features.stages import Scheme
-from features.thresholds import position_within
 
 Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+NEVER = int(np.iinfo(np.int64).max)
+# Customers whose journeys are worked out together; memory grows with it.
+AT_ONCE = 200_000
 
 
 @dataclass(frozen=True)
@@ -30,15 +32,18 @@ class Journeys:
     """Spells on a stage, ordered by customer and start; consecutive spells differ in stage.
 
     ``stage`` is a position in the stages of ``scheme``, ``start`` microseconds since 1970. A spell ends where the
-    customer's next one starts.
+    customer's next one starts. Spells that silence alone will lead to are among them, however far ahead.
+
+    ``facts`` holds what the rules looked at as each spell began, where it was asked for.
     """
 
     scheme: Scheme
-    customer: NDArray[np.int64]
-    stage: NDArray[np.int64]
-    start: NDArray[np.int64]
+    customer: Integers
+    stage: Integers
+    start: Integers
+    facts: Mapping[str, Array] = field(default_factory=dict)
 
-    def at(self, instant: int, customers: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def at(self, instant: int, customers: int) -> tuple[Integers, Integers]:
         """Return stage and start of the spell that each of ``customers`` customers is in just before an instant.
 
         The stage is -1 for those of whom nothing was known yet.
@@ -53,7 +58,7 @@ class Journeys:
         return stage, start
 
 
-def walk(scheme: Scheme, catalog: Catalog, days: PurchaseDays, first_events: NDArray[np.int64]) -> Journeys:
+def walk(scheme: Scheme, catalog: Catalog, record: Record, *, keep_facts: bool = False) -> Journeys:
     """Return every spell of every customer.
 
     Parameters
@@ -62,133 +67,216 @@ def walk(scheme: Scheme, catalog: Catalog, days: PurchaseDays, first_events: NDA
         With its thresholds set.
     catalog
         With its parameters set; defines what the rules look at.
-    days
-        Purchase days, ordered by customer and day.
-    first_events
-        Instant of each customer's first event of any type, in microseconds.
+    record
+        What the rules can see, with the signals of the scheme.
+    keep_facts
+        Whether to keep what the rules looked at as each spell began.
 
     Raises
     ------
     UsageError
-        A rule looks at a feature that changes otherwise than at purchases or by silence.
+        A rule looks at what no rule can look at.
     """
-    facts = _facts_after_purchase(scheme, catalog, days)
-    begin = days.first_purchase
-    following = np.r_[begin[1:], np.iinfo(np.int64).max]
-    if len(begin):
-        changes = np.r_[days.customer[1:] != days.customer[:-1], True]
-        following[changes] = np.iinfo(np.int64).max
-    limits = _silence_limits(scheme, facts)
-    edges = np.sort(np.column_stack([np.zeros(len(begin)), *limits]), axis=1)
-    customers, stages, starts = [np.arange(len(first_events))], [], [first_events]
-    stages.append(scheme.assign(_no_purchase(scheme, catalog, len(first_events))))
-    for j in range(edges.shape[1]):
-        left = edges[:, j]
-        right = edges[:, j + 1] if j + 1 < edges.shape[1] else left + 2.0
-        with np.errstate(invalid="ignore"):
-            silence = np.where(np.isfinite(right), (left + right) / 2, left + 1.0)
-            # the silence is rounded by itself: to the microsecond, however long after 1970
-            start = days.day * float(DAY_MICROSECONDS) + np.rint(left * DAY_MICROSECONDS)
-            kept = (right > left) & np.isfinite(start) & (start < following.astype(np.float64))
-        if not kept.any():
-            continue
-        at = np.maximum(start[kept].astype(np.int64), begin[kept])
-        whole = at < following[kept]
-        rows = np.flatnonzero(kept)[whole]
-        seen = {name: values[rows] for name, values in facts.items()}
-        seen["recency_days"] = silence[rows]
-        seen["overdue_ratio"] = silence[rows] / seen["rhythm_days"]
-        customers.append(days.customer[rows])
-        stages.append(scheme.assign(seen))
-        starts.append(at[whole])
-    return _merged(scheme, np.concatenate(customers), np.concatenate(stages), np.concatenate(starts))
+    vocabulary = scheme.vocabulary(catalog)
+    pieces = [_walk(scheme, vocabulary, piece, keep_facts=keep_facts) for piece in _pieces(record)]
+    offsets = range(0, max(len(record), 1), AT_ONCE)
+    return Journeys(
+        scheme,
+        np.concatenate([p.customer + offset for p, offset in zip(pieces, offsets, strict=True)]),
+        np.concatenate([p.stage for p in pieces]),
+        np.concatenate([p.start for p in pieces]),
+        {name: np.concatenate([p.facts[name] for p in pieces]) for name in pieces[0].facts},
+    )
 
 
-def _merged(
-    scheme: Scheme, customer: NDArray[np.int64], stage: NDArray[np.int64], start: NDArray[np.int64]
-) -> Journeys:
-    """Order the spells; of those with one start keep the last, of equal neighbours the first."""
-    if not len(start):
-        return Journeys(scheme, customer, stage, start)
-    order = np.lexsort((np.arange(len(start)), start, customer))
-    customer, stage, start = customer[order], stage[order], start[order]
-    last_of_instant = np.r_[(customer[1:] != customer[:-1]) | (start[1:] != start[:-1]), True]
-    customer, stage, start = customer[last_of_instant], stage[last_of_instant], start[last_of_instant]
-    changed = np.r_[True, (customer[1:] != customer[:-1]) | (stage[1:] != stage[:-1])]
-    return Journeys(scheme, customer[changed], stage[changed], start[changed])
-
-
-def _facts_after_purchase(scheme: Scheme, catalog: Catalog, days: PurchaseDays) -> dict[str, Array]:
-    """Return what the rules look at, as it stands just after each purchase day."""
-    nth = position_within(days.customer)
-    first = np.arange(len(nth)) - nth
-    day = days.day.astype(np.float64)
-    gap = np.where(nth > 0, day - np.r_[0.0, day[:-1]], np.nan) if len(day) else day
-    values: dict[str, Array | float] = {
-        "orders": np.asarray(nth + 1, dtype=np.float64),
-        "first_day": day[first],
-        "last_day": day,
-        "spend": _running(days.spend, nth, first),
-        "spend_first": days.spend[first],
-        "spend_last": days.spend,
-        "gap_last": gap,
-        "gap_squares": _running(np.nan_to_num(gap * gap), nth, first),
-        **catalog.parameters,
-    }
-    return _derived(scheme, catalog, values)
-
-
-def _no_purchase(scheme: Scheme, catalog: Catalog, rows: int) -> dict[str, Array]:
-    """Return what the rules look at for customers who have not bought yet."""
-    null, zero = np.full(rows, np.nan), np.zeros(rows)
-    values: dict[str, Array | float] = {
-        **dict.fromkeys(("first_day", "last_day", "spend_first", "spend_last", "gap_last", "gap_squares"), null),
-        "orders": zero,
-        "spend": zero,
-        **catalog.parameters,
-    }
-    return _derived(scheme, catalog, values)
-
-
-def _derived(scheme: Scheme, catalog: Catalog, values: dict[str, Array | float]) -> dict[str, Array]:
-    """Return the facts that the rules want, and the rhythm; without an as_of, none that time alone changes."""
-    wanted = set(scheme.features) - set(SILENCE) | {"rhythm_days"}
-    for feature in catalog.features:
-        if feature.formula is not None and formula.names(feature.formula) <= set(values):
-            values.setdefault(feature.name, formula.evaluate(feature.formula, values))
-    known = sorted(set(values) - set(catalog.parameters) | set(SILENCE))
-    if missing := sorted(wanted - set(known)):
-        raise UsageError(
-            f"scheme '{scheme.id}': no rule can look at {missing}; rules can look at {', '.join(known)}."
-            f"{did_you_mean(missing[0], known)}"
+def _pieces(record: Record) -> Iterator[Record]:
+    """Cut a record by customers; those of a piece are numbered from 0."""
+    if len(record) <= AT_ONCE:
+        yield record
+        return
+    days, signals = record.days, record.signals
+    for low in range(0, len(record), AT_ONCE):
+        ends = np.array([low, low + AT_ONCE])
+        own = slice(*np.searchsorted(days.customer, ends))
+        heard = slice(*np.searchsorted(signals.customer, ends))
+        yield Record(
+            type(days)(days.customer[own] - low, days.day[own], days.spend[own], days.first_purchase[own]),
+            record.first_events[low : low + AT_ONCE],
+            SignalEvents(signals.names, signals.customer[heard] - low, signals.instant[heard], signals.signal[heard]),
         )
-    facts = {name: np.asarray(values[name], dtype=np.float64) for name in wanted}
-    return facts | {name: np.full(len(facts["rhythm_days"]), np.nan) for name in SILENCE}
 
 
-def _running(values: Array, nth: NDArray[np.int64], first: NDArray[np.int64]) -> Array:
-    """Return the running sum within each customer, to the millionth (amounts have six decimals)."""
-    scaled = np.rint(values * 1e6)
-    # whole numbers in 64 bits are exact, and may wrap between customers; of one customer they must not
-    whole = scaled.astype(np.int64 if scaled.sum() < 2**62 else object)
-    total = np.cumsum(whole)
-    return np.asarray((total - total[first] + whole[first]) / 1e6, dtype=np.float64)
+@dataclass(frozen=True)
+class _Moments:
+    """Instants at which something may change, ordered by customer and instant.
+
+    ``purchase`` is the row of the purchase day that begins, or -1; ``signal`` the row of the event, or -1; ``window``
+    the purchase day that enters or leaves window number ``which`` (``sign`` 1 or -1).
+    """
+
+    customer: Integers
+    instant: Integers
+    purchase: Integers
+    signal: Integers
+    which: Integers
+    sign: Integers
+    window: Integers
 
 
-def _silence_limits(scheme: Scheme, facts: Mapping[str, Array]) -> list[Array]:
-    """Return, for each limit on silence that a rule names, the silence in days at which each row crosses it."""
-    rhythm = facts["rhythm_days"]
-    found = {
-        (c.feature, c.limit(scheme.thresholds)) for stage in scheme.stages for c in stage.rule if c.feature in SILENCE
-    }
-    return [
-        np.full(len(rhythm), limit) if feature == "recency_days" else limit * rhythm for feature, limit in sorted(found)
-    ]
+def _walk(scheme: Scheme, vocabulary: Vocabulary, record: Record, *, keep_facts: bool) -> Journeys:
+    after = vocabulary.after_purchases(record.days)
+    moments = _moments(scheme, vocabulary, record, after)
+    customer, instant = moments.customer, moments.instant
+    if not len(instant):
+        none = np.zeros(0, dtype=np.int64)
+        return Journeys(scheme, none, none, none, dict.fromkeys(scheme.features, np.zeros(0)) if keep_facts else {})
+    # of several changes at one instant only what they come to together is seen
+    last = np.r_[(customer[1:] != customer[:-1]) | (instant[1:] != instant[:-1]), True]
+    facts = _facts(vocabulary, record, moments, after, last)
+    customer, instant = customer[last], instant[last]
+    # between two moments clocks stand on one side of each limit: look half way, where no rounding decides
+    following = np.r_[np.where(customer[1:] == customer[:-1], instant[1:], instant[:-1] + 2 * DAY_MICROSECONDS), 0]
+    following[-1] = instant[-1] + 2 * DAY_MICROSECONDS
+    half_way = (instant + (following - instant) / 2) / DAY_MICROSECONDS
+    seen = {**facts, **{name: clock_value(name, half_way, facts) for name in vocabulary.clocks}}
+    stage = scheme.assign(seen)
+    changed = np.r_[True, (customer[1:] != customer[:-1]) | (stage[1:] != stage[:-1])]
+    kept: dict[str, Array] = {}
+    if keep_facts:
+        begun = {name: values[changed] for name, values in facts.items()}
+        at = instant[changed] / DAY_MICROSECONDS
+        kept = {n: clock_value(n, at, begun) if n in vocabulary.clocks else begun[n] for n in scheme.features}
+    return Journeys(scheme, customer[changed], stage[changed], instant[changed], kept)
 
 
-def after_silence(features: Mapping[str, Array], days: float) -> dict[str, Array]:
-    """Return the features as they will stand after ``days`` days without an event, as far as rules look at them."""
-    later = dict(features)
-    later["recency_days"] = features["recency_days"] + days
-    later["overdue_ratio"] = later["recency_days"] / features["rhythm_days"]
-    return later
+def _facts(
+    vocabulary: Vocabulary, record: Record, moments: _Moments, after: Mapping[str, Array], rows: NDArray[np.bool_]
+) -> dict[str, Array]:
+    """Return every fact but the clocks just after some of the moments."""
+    customer = moments.customer
+    facts = {}
+    purchase = _latest(moments.purchase, record.days.customer, customer)[rows]
+    bought = purchase >= 0
+    before = vocabulary.before_purchases()
+    for name, values in after.items():
+        facts[name] = (
+            np.where(bought, values[purchase], before[name][0])
+            if len(values)
+            else before[name][:1].repeat(len(purchase))
+        )
+    first = np.flatnonzero(np.r_[True, customer[1:] != customer[:-1]])
+    of_customer = np.repeat(first, np.diff(np.r_[first, len(customer)]))
+    for number, feature in enumerate(vocabulary.windows):
+        amount = vocabulary.window_rows(feature, record.days)
+        mine = moments.which == number
+        step = np.zeros(len(customer), dtype=np.int64)
+        step[mine] = moments.sign[mine] * amount[moments.window[mine]]
+        facts[feature.name] = vocabulary.window_value(feature, _since(step, of_customer)[rows])
+    signals = record.signals
+    heard = moments.signal >= 0
+    for name in vocabulary.counted:
+        step = np.zeros(len(customer), dtype=np.int64)
+        step[heard] = signals.signal[moments.signal[heard]] == signals.names.index(name)
+        facts[name] = _since(step, of_customer)[rows].astype(np.float64)
+        if name == ACTIVITY:
+            mine = _latest(np.where(step > 0, moments.signal, -1), signals.customer, customer)[rows]
+            active = signals.instant[mine] // DAY_MICROSECONDS if len(signals.instant) else mine
+            facts["last_active_day"] = np.where(mine >= 0, active, np.nan)
+    facts["first_event_day"] = (record.first_events[customer[rows]] // DAY_MICROSECONDS).astype(np.float64)
+    return facts
+
+
+def _latest(row: Integers, owner: Integers, customer: Integers) -> Integers:
+    """Return the last row seen so far of each moment's customer, -1 before the first.
+
+    Rows are ordered by customer, so whatever an earlier customer left behind is told by its owner.
+    """
+    latest = np.maximum.accumulate(row)
+    if not len(owner):
+        return latest
+    return np.where((latest >= 0) & (owner[latest] == customer), latest, -1)
+
+
+def _since(step: Integers, first: Integers) -> Integers:
+    """Return the running sum of steps within each customer."""
+    total = np.cumsum(step)
+    return np.asarray(total - total[first] + step[first])
+
+
+def _moments(scheme: Scheme, vocabulary: Vocabulary, record: Record, after: Mapping[str, Array]) -> _Moments:
+    days, signals = record.days, record.signals
+    known = np.flatnonzero(record.first_events < NEVER)
+    owners, instants = [known, days.customer], [record.first_events[known], days.first_purchase]
+    purchases = [np.full(len(known), -1), np.arange(len(days.customer))]
+    wanted = [signals.names.index(name) for name in vocabulary.counted]
+    heard = np.flatnonzero(np.isin(signals.signal, wanted)) if wanted else np.zeros(0, dtype=np.int64)
+    owners.append(signals.customer[heard])
+    instants.append(signals.instant[heard])
+    for owner, instant in _crossings(scheme, vocabulary, record, after, heard):
+        owners.append(owner)
+        instants.append(instant)
+    entered: list[tuple[int, int, Integers]] = []
+    for number, feature in enumerate(vocabulary.windows):
+        newer, older = feature.window_days or (0, 0)
+        starts = (days.day + newer) * DAY_MICROSECONDS if newer else days.first_purchase
+        for one_sign, instant in ((1, starts), (-1, (days.day + older) * DAY_MICROSECONDS)):
+            owners.append(days.customer)
+            # what enters a window later than it is bought does so at a midnight; nothing enters before it is bought
+            instants.append(np.maximum(instant, days.first_purchase))
+            entered.append((number, one_sign, np.arange(len(days.customer))))
+    customer, instant = np.concatenate(owners), np.concatenate(instants)
+    order = np.lexsort((instant, customer))
+    total = len(customer)
+    purchase = np.full(total, -1, dtype=np.int64)
+    purchase[: len(purchases[0]) + len(purchases[1])] = np.concatenate(purchases)
+    signal = np.full(total, -1, dtype=np.int64)
+    signals_from = len(known) + len(days.customer)
+    signal[signals_from : signals_from + len(heard)] = heard
+    which = np.full(total, -1, dtype=np.int64)
+    sign, window = which.copy(), which.copy()
+    low = total - sum(len(rows) for _, _, rows in entered)
+    for number, one_sign, rows in entered:
+        part = slice(low, low + len(rows))
+        which[part] = number
+        sign[part] = one_sign
+        window[part] = rows
+        low += len(rows)
+    return _Moments(
+        customer[order], instant[order], purchase[order], signal[order], which[order], sign[order], window[order]
+    )
+
+
+def _crossings(
+    scheme: Scheme, vocabulary: Vocabulary, record: Record, after: Mapping[str, Array], heard: Integers
+) -> Iterator[tuple[Integers, Integers]]:
+    """Yield whose clock crosses a limit of a rule, and when: after the event it counts from, before it is set anew."""
+    days, signals = record.days, record.signals
+    limits = {(c.feature, c.limit(scheme.thresholds)) for c in scheme.conditions if c.feature in vocabulary.clocks}
+    for clock, limit in sorted(limits):
+        since, scale = CLOCKS[clock]
+        if since == "last_day":
+            owner, begin, day = days.customer, days.first_purchase, after["last_day"]
+        elif since == "first_day":
+            first = _firsts(days.customer)
+            owner, begin, day = days.customer[first], days.first_purchase[first], after["first_day"][first]
+        elif since == "last_active_day":
+            active = heard[signals.signal[heard] == signals.names.index(ACTIVITY)]
+            owner, begin = signals.customer[active], signals.instant[active]
+            day = (begin // DAY_MICROSECONDS).astype(np.float64)
+        else:
+            owner = np.flatnonzero(record.first_events < NEVER)
+            begin = record.first_events[owner]
+            day = (begin // DAY_MICROSECONDS).astype(np.float64)
+        span = limit if scale is None else limit * after[scale]
+        with np.errstate(invalid="ignore"):
+            # the span is rounded by itself: to the microsecond, however long after 1970
+            start = day * float(DAY_MICROSECONDS) + np.rint(span * DAY_MICROSECONDS)
+        anew = np.r_[begin[1:], NEVER].astype(np.float64)
+        if len(owner):
+            anew[np.r_[owner[1:] != owner[:-1], True]] = float(NEVER)
+        met = np.flatnonzero((start > begin) & (start < anew))
+        yield owner[met], start[met].astype(np.int64)
+
+
+def _firsts(customer: Integers) -> Integers:
+    return np.flatnonzero(np.r_[True, customer[1:] != customer[:-1]]) if len(customer) else np.zeros(0, dtype=np.int64)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from features import formula
 from features.catalog import MARKETER_EVENTS, Catalog, Feature
 from features.clock import DAY_MICROSECONDS, day_number, microseconds
-from features.engines.duckdb import PurchaseDays
 from features.errors import NotEnoughDataError
+from features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEvents
 from features.requests import CustomerEvents
 
 Array = NDArray[np.float64]
@@ -58,6 +58,7 @@ class MemoryEvents:
         self.customer: Integers = np.array(owner, dtype=np.int64)
         self.happened: Integers = np.array(instants, dtype=np.int64)
         self.day: Integers = self.happened // DAY_MICROSECONDS
+        self.kinds: NDArray[np.object_] = np.array(kinds, dtype=object)
         self.is_purchase = np.array([kind == "purchase" for kind in kinds], dtype=np.bool_)
         self.is_refund = np.array([kind == "refund" for kind in kinds], dtype=np.bool_)
         self.is_activity = np.array([kind not in _NO_ACTIVITY for kind in kinds], dtype=np.bool_)
@@ -72,6 +73,23 @@ class MemoryEvents:
         first = np.full(len(self.customers), np.iinfo(np.int64).max, dtype=np.int64)
         np.minimum.at(first, self.customer, self.happened)
         return first
+
+    def record(self, counted: Counted) -> Record:
+        """Return what the rules of a scheme can see; see :meth:`features.stages.Scheme.counted`."""
+        return Record(self.purchase_days(), self.first_events(), self._signals(counted))
+
+    def _signals(self, counted: Counted) -> SignalEvents:
+        if not counted:
+            return NO_SIGNALS
+        heard = [
+            np.flatnonzero(self.is_activity if types is None else np.isin(self.kinds.astype(str), list(types)))
+            for types in counted.values()
+        ]
+        rows = np.concatenate(heard)
+        signal = np.repeat(np.arange(len(heard)), [len(some) for some in heard])
+        order = np.lexsort((signal, self.happened[rows], self.customer[rows]))
+        rows = rows[order]
+        return SignalEvents(tuple(counted), self.customer[rows], self.happened[rows], signal[order])
 
     def last_event(self) -> int:
         """Return the instant of the last event seen, in microseconds since 1970."""

@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from features.catalog import Catalog
 from features.clock import microseconds
 from features.engines.duckdb import DailyTable
 from features.errors import UsageError
-from features.journeys import Journeys, walk
+from features.journeys import Journeys
+from features.lifecycle import Lifecycle, Standing
 
 Array = NDArray[np.float64]
 
@@ -26,19 +26,22 @@ Array = NDArray[np.float64]
 class Snapshot:
     """Customers as they stood at one as_of: whoever had an event before it, ordered by customer_id.
 
-    ``customer`` are rows of ``ids``; ``stage`` positions in the scheme's stages; ``stage_since`` microseconds since
-    1970. Every array has one entry per row; null is NaN.
+    ``customer`` are rows of ``ids``. Every array has one entry per row; null is NaN.
     """
 
     as_of: datetime
     ids: NDArray[np.object_]
     customer: NDArray[np.int64]
     features: Mapping[str, Array]
-    stage: NDArray[np.int64]
-    stage_since: NDArray[np.int64]
+    standing: Standing
 
     def __len__(self) -> int:
         return len(self.customer)
+
+    @property
+    def stage(self) -> NDArray[np.int64]:
+        """Position of each row's stage in the scheme's stages."""
+        return self.standing.stage
 
     @property
     def buyers(self) -> NDArray[np.bool_]:
@@ -65,25 +68,23 @@ class Outcome:
         return np.asarray(self.orders == 0)
 
 
-def take(table: DailyTable, catalog: Catalog, journeys: Journeys, backs: Sequence[int]) -> list[Snapshot]:
+def take(table: DailyTable, life: Lifecycle, backs: Sequence[int]) -> list[Snapshot]:
     """Return the snapshots of the dates that stand ``backs`` days before the table's anchor, in that order.
 
     Stages are those that one would have seen at the date: what was recorded or taken back later does not enter them.
+    ``life`` is of the same table, as known at its anchor.
     """
     if not backs:
         return []
-    columns = table.features(catalog, backs)
+    columns = table.features(life.catalog, backs)
     taken = []
     for back in backs:
         rows = np.flatnonzero(columns["back"] == back)
         customer = columns["customer"][rows].astype(np.int64)
         as_of = table.anchor - timedelta(days=back)
-        then = journeys
-        if back and table.looked_different(back):
-            then = walk(journeys.scheme, catalog, table.purchase_days(back), table.first_events(back))
-        stage, since = then.at(microseconds(as_of), len(table.customers))
-        features = {name: columns[name][rows] for name in catalog.names}
-        taken.append(Snapshot(as_of, table.customers, customer, features, stage[customer], since[customer]))
+        here = life.known_then(table, back).standing(as_of).of(customer)
+        features = {name: columns[name][rows] for name in life.catalog.names}
+        taken.append(Snapshot(as_of, table.customers, customer, features, here))
     return taken
 
 

@@ -1,29 +1,29 @@
-"""Lifecycle stages: a scheme read from TOML, its rules, and the stage of each customer in a snapshot.
+"""Lifecycle stages: the rules of a scheme, and the stage of each customer whose facts are known.
 
-A rule is a list of conditions ``feature operator number-or-threshold`` that must all hold; the scheme's ``order`` says
-which stage is tried first. The first rule that holds names the stage, so a customer is on exactly one.
+A rule is a list of clauses ``fact operator number-or-threshold`` that must all hold; the scheme's ``order`` says which
+stage is tried first. The first rule that holds names the stage, so a customer is on exactly one. Schemes are TOML files
+(:mod:`features.scheme_files`), checked as they are read (:mod:`features.scheme_check`).
 """
 
 from __future__ import annotations
 
-import math
-import tomllib
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
-from importlib import resources
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from features.conditions import Condition
+from features.catalog import Catalog
+from features.conditions import Clause, Condition
 from features.errors import UsageError, did_you_mean
-
-__all__ = ["STATES", "Condition", "Scheme", "Stage", "known_schemes", "load_scheme"]
+from features.facts import Vocabulary
+from features.record import Counted
 
 Array = NDArray[np.float64]
 STATES = ("prospect", "active", "lapsed")
+LANGUAGES = ("en", "ru", "fa")
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,35 @@ class Stage:
     title: Mapping[str, str]
     meaning: Mapping[str, str]
     action: Mapping[str, str]
-    rule: tuple[Condition, ...]
+    rule: tuple[Clause, ...]
     next: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Scheme:
-    """Ordered stages and the thresholds of their rules.
+class Group:
+    """A name beside the stages for customers on whom a rule holds: a marketing group, on any stage."""
 
-    ``thresholds`` is empty in a scheme as read from its file, and filled by :func:`features.thresholds.derive` (or
-    from a bundle).
+    id: str
+    title: Mapping[str, str]
+    rule: tuple[Clause, ...]
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """Ordered stages, the events that their rules count, and the thresholds that they compare with.
+
+    Parameters
+    ----------
+    language
+        Of its authors; stages have titles in it, in English, Russian and Persian.
+    signals
+        Name of a count -> types of the events that are counted.
+    groups
+        Tried in order; the first that holds names a customer's group, and there may be none.
+    pins
+        Thresholds that stand fixed in the scheme's file, whatever the log says.
+    thresholds
+        Empty in a scheme as read from its file; set by :meth:`with_thresholds`.
     """
 
     id: str
@@ -52,6 +71,11 @@ class Scheme:
     stages: tuple[Stage, ...]
     order: tuple[str, ...]
     thresholds: Mapping[str, float]
+    language: str = "en"
+    source: str = ""
+    signals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    groups: tuple[Group, ...] = ()
+    pins: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -63,46 +87,76 @@ class Scheme:
         return self.stages[self.ids.index(stage)]
 
     @property
+    def conditions(self) -> Iterator[Condition]:
+        """Every condition of the stages' rules."""
+        return (c for stage in self.stages for clause in stage.rule for c in clause.alternatives)
+
+    @property
     def features(self) -> frozenset[str]:
-        """The features that the rules look at."""
-        return frozenset(c.feature for stage in self.stages for c in stage.rule)
+        """The facts that the rules of the stages look at."""
+        return frozenset(condition.feature for condition in self.conditions)
+
+    def vocabulary(self, catalog: Catalog, where: str | None = None) -> Vocabulary:
+        """Return the facts that the rules of stages and groups look at; ``where`` names the scheme in an error.
+
+        Raises
+        ------
+        UsageError
+            A rule names what no rule can look at.
+        """
+        of_groups = frozenset(name for group in self.groups for clause in group.rule for name in clause.features)
+        return Vocabulary(self.features | of_groups, catalog, tuple(self.signals), where or f"scheme '{self.id}'")
+
+    def counted(self, catalog: Catalog) -> Counted:
+        """Return what an engine must count for the rules (:class:`features.record.Record`)."""
+        return {name: self.signals.get(name) for name in self.vocabulary(catalog).counted}
 
     def with_thresholds(self, thresholds: Mapping[str, float]) -> Scheme:
-        """Return the scheme with its thresholds set."""
-        return replace(self, thresholds=dict(thresholds))
+        """Return the scheme with its thresholds set; those that are pinned stay as they are."""
+        return replace(self, thresholds={**thresholds, **self.pins})
 
-    def assign(self, features: Mapping[str, Array]) -> NDArray[np.int64]:
+    def pinned(self, pins: Mapping[str, float]) -> Scheme:
+        """Return the scheme with more thresholds pinned."""
+        both = {**self.pins, **pins}
+        return replace(self, pins=both, thresholds={**self.thresholds, **both} if self.thresholds else {})
+
+    def assign(self, facts: Mapping[str, Array]) -> NDArray[np.int64]:
         """Return the stage of each row as its position in :attr:`stages`.
 
         Raises
         ------
         UsageError
-            A row on which no rule holds: the scheme is not exhaustive. A rule names a feature that is not given, or a
+            A row on which no rule holds: the scheme is not exhaustive. A rule names a fact that is not given, or a
             threshold that is not set.
         """
-        if missing := sorted(self.features - set(features)):
+        if missing := sorted(self.features - set(facts)):
             raise UsageError(
                 f"scheme '{self.id}': a rule looks at '{missing[0]}', which is no feature here."
-                f"{did_you_mean(missing[0], features)}"
+                f"{did_you_mean(missing[0], facts)}"
             )
-        rows = len(next(iter(features.values())))
-        stage = np.full(rows, -1, dtype=np.int64)
-        for stage_id in self.order:
-            position = self.ids.index(stage_id)
-            holds = stage < 0
-            for condition in self.stages[position].rule:
-                holds &= condition.holds(features, self.thresholds)
-            stage[holds] = position
-        if (stage < 0).any():
-            row = int(np.flatnonzero(stage < 0)[0])
-            facts = {name: float(features[name][row]) for name in sorted(self.features)}
-            raise UsageError(f"scheme '{self.id}': no rule holds for a customer with {facts}; add a stage that does")
-        return stage
+        rules = [self[stage].rule for stage in self.order]
+        first = first_that_holds(rules, facts, self.thresholds)
+        if (first < 0).any():
+            row = int(np.flatnonzero(first < 0)[0])
+            shown = {name: float(facts[name][row]) for name in sorted(self.features)}
+            raise UsageError(f"scheme '{self.id}': no rule holds for a customer with {shown}; add a stage that does")
+        return np.array([self.ids.index(stage) for stage in self.order], dtype=np.int64)[first]
 
-    def explain(self, stage: int, features: Mapping[str, Array], row: int) -> str:
-        """Return the rule that held for one row, with its numbers."""
-        conditions = self.stages[stage].rule
-        return " and ".join(c.sentence(float(features[c.feature][row]), self.thresholds) for c in conditions)
+    def group(self, facts: Mapping[str, Array]) -> NDArray[np.int64]:
+        """Return the group of each row as its position in :attr:`groups`, -1 where there is none."""
+        return first_that_holds([group.rule for group in self.groups], facts, self.thresholds)
+
+    def explain(self, stage: NDArray[np.int64], facts: Mapping[str, Array]) -> pa.StringArray:
+        """Return the rule that held for each row, with its numbers."""
+        told = np.full(len(stage), "", dtype=object)
+        for position in np.unique(stage):
+            rows = np.flatnonzero(stage == position)
+            clauses = self.stages[int(position)].rule
+            here = {name: np.asarray(facts[name])[rows] for clause in clauses for name in clause.features}
+            parts = [clause.sentences(here, self.thresholds) for clause in clauses]
+            words = pc.binary_join_element_wise(*parts, " and ") if len(parts) > 1 else parts[0]
+            told[rows] = words.to_numpy(zero_copy_only=False)
+        return pa.array(told, pa.string())
 
     def reachable(self) -> dict[str, frozenset[str]]:
         """Return which stages can follow each stage, at once or by way of others, itself included."""
@@ -111,162 +165,15 @@ class Scheme:
             closed = {a: set().union(*(closed[b] for b in following)) for a, following in closed.items()}
         return {a: frozenset(following) for a, following in closed.items()}
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the scheme as JSON-ready values; an infinite threshold (never) is null."""
-        return {
-            "id": self.id,
-            "title": dict(self.title),
-            "order": list(self.order),
-            "thresholds": {k: (None if math.isinf(v) else v) for k, v in self.thresholds.items()},
-            "stage": [
-                {
-                    "id": s.id,
-                    "state": s.state,
-                    "title": dict(s.title),
-                    "meaning": dict(s.meaning),
-                    "action": dict(s.action),
-                    "rule": [f"{c.feature} {c.operator} {c.bound}" for c in s.rule],
-                    "next": list(s.next),
-                }
-                for s in self.stages
-            ],
-        }
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any], where: str = "scheme") -> Scheme:
-        """Return the scheme of a TOML file or of a bundle.
-
-        Raises
-        ------
-        UsageError
-            A key is missing or unknown, or a stage is named that does not exist; the message names it.
-        """
-        entry = _Entry(data, where, {"id", "title", "stage", "order", "thresholds"})
-        stages = [
-            _stage(stage, f"{where}, stage {position}") for position, stage in enumerate(entry.tables("stage"), 1)
-        ]
-        given = entry.table("thresholds") if "thresholds" in data else {}
-        scheme = cls(
-            id=entry.text("id"),
-            title=entry.table("title"),
-            stages=tuple(stages),
-            order=entry.texts("order"),
-            thresholds={name: (math.inf if value is None else float(value)) for name, value in given.items()},
-        )
-        _check(scheme, where)
-        return scheme
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """One table of a scheme; a value of another kind than wanted is an error that names its key."""
-
-    values: Mapping[str, Any]
-    where: str
-    keys: Set[str]
-
-    def __post_init__(self) -> None:
-        if unknown := sorted(set(self.values) - self.keys):
-            raise UsageError(f"{self.where}: unknown key '{unknown[0]}'.{did_you_mean(unknown[0], self.keys)}")
-
-    def _get(self, key: str, kind: type, called: str) -> Any:
-        if key not in self.values:
-            raise UsageError(f"{self.where}: key '{key}' is missing")
-        value = self.values[key]
-        if not isinstance(value, kind):
-            raise UsageError(f"{self.where}: '{key}' is {value!r}; it must be {called}")
-        return value
-
-    def text(self, key: str) -> str:
-        return str(self._get(key, str, "a text"))
-
-    def table(self, key: str) -> dict[str, Any]:
-        return dict(self._get(key, dict, "a table, like { en = 'New' }"))
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        return tuple(self._all(key, str, "a list of texts, like ['new', 'repeat']"))
-
-    def tables(self, key: str) -> list[dict[str, Any]]:
-        return self._all(key, dict, "tables, each under [[stage]]")
-
-    def _all(self, key: str, kind: type, called: str) -> list[Any]:
-        found = list(self._get(key, list, called))
-        if not all(isinstance(one, kind) for one in found):
-            raise UsageError(f"{self.where}: '{key}' is {found!r}; it must be {called}")
-        return found
-
-
-def _stage(values: Mapping[str, Any], where: str) -> Stage:
-    here = f"{where} ('{values['id']}')" if "id" in values else where
-    entry = _Entry(values, here, {"id", "state", "title", "meaning", "action", "rule", "next"})
-    state = entry.text("state")
-    if state not in STATES:
-        raise UsageError(f"{here}: state '{state}' is none of {', '.join(STATES)}.{did_you_mean(state, STATES)}")
-    return Stage(
-        id=entry.text("id"),
-        state=state,
-        title=entry.table("title"),
-        meaning=entry.table("meaning"),
-        action=entry.table("action"),
-        rule=tuple(Condition.parse(text, here) for text in entry.texts("rule")),
-        next=entry.texts("next"),
-    )
-
-
-def _check(scheme: Scheme, where: str) -> None:
-    ids = scheme.ids
-    if len(set(ids)) != len(ids):
-        raise UsageError(f"{where}: a stage id stands twice in {list(ids)}")
-    for name in scheme.order:
-        if name not in ids:
-            raise UsageError(f"{where}: 'order' names '{name}', which is no stage.{did_you_mean(name, ids)}")
-    if sorted(scheme.order) != sorted(ids):
-        raise UsageError(
-            f"{where}: 'order' must name each stage once; it has {list(scheme.order)}, stages are {list(ids)}"
-        )
-    for stage in scheme.stages:
-        for following in stage.next:
-            if following not in ids:
-                raise UsageError(
-                    f"{where}, stage '{stage.id}': next '{following}' is no stage.{did_you_mean(following, ids)}"
-                )
-
-
-def known_schemes() -> Sequence[str]:
-    """Return the names of the schemes that come with the package."""
-    folder = resources.files("features").joinpath("schemes")
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
-
-
-def load_scheme(name: str) -> Scheme:
-    """Return a scheme by its name, or from a TOML file of the user's own.
-
-    Raises
-    ------
-    UsageError
-        Neither a known name nor a readable file; or a file with a fault, which the message names.
-
-    >>> load_scheme("retail").ids[0]
-    'prospect'
-    """
-    if name in known_schemes():
-        text = resources.files("features").joinpath("schemes", f"{name}.toml").read_text("utf-8")
-        where = f"scheme '{name}'"
-    elif Path(name).suffix == ".toml" and Path(name).is_file():
-        where = name
-        try:
-            text = Path(name).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{name} cannot be read: {error}") from None
-    else:
-        known = known_schemes()
-        raise UsageError(
-            f"--stages '{name}' is no scheme ({', '.join(known)}) and no TOML file.{did_you_mean(name, known)}"
-        )
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{where} is not valid TOML: {error}") from None
-    if "thresholds" in data:
-        raise UsageError(f"{where}: thresholds come from the log; write a number of your own into the rule")
-    return Scheme.from_json(data, where)
+def first_that_holds(
+    rules: Sequence[Sequence[Clause]], facts: Mapping[str, Array], thresholds: Mapping[str, float]
+) -> NDArray[np.int64]:
+    """Return for each row the position of the first rule of which every clause holds, -1 where none does."""
+    found = np.full(len(next(iter(facts.values()))), -1, dtype=np.int64)
+    for position, rule in enumerate(rules):
+        holds = found < 0
+        for clause in rule:
+            holds &= clause.holds(facts, thresholds)
+        found[holds] = position
+    return found

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.catalog import RHYTHM_PRIOR_GAPS
-from features.engines.duckdb import PurchaseDays
+from features.record import PurchaseDays
 
 Array = NDArray[np.float64]
 
@@ -156,6 +156,21 @@ def _lost_after(completed: Array, still_open: Array) -> float:
         if 1 - kept ** (YEAR_DAYS / seen) <= LOST_CHANCE:
             return float(silence)
     return math.inf
+
+
+def readable(limits: Mapping[str, float]) -> dict[str, float]:
+    """Return thresholds as somebody can say them: two significant digits, orders as they are.
+
+    They say as much about the shop, and one more week of the log seldom moves them, so stages stay comparable from run
+    to run.
+
+    >>> readable({"shop_gap_days": 47.36, "at_risk_ratio": 2.347, "loyal_orders": 12.0, "loyal_spend": 1234.5})
+    {'shop_gap_days': 47.0, 'at_risk_ratio': 2.3, 'loyal_orders': 12.0, 'loyal_spend': 1200.0}
+    """
+    return {
+        name: value if name == "loyal_orders" or not math.isfinite(value) else float(f"{value:.2g}")
+        for name, value in limits.items()
+    }
 
 
 def catalog_parameters(thresholds: Mapping[str, float]) -> dict[str, float]:

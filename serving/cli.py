@@ -20,10 +20,11 @@ from features.events import EventLog
 from features.limits import explained_limits
 from serving.console import show, steps
 from serving.erasure.command import erase
-from serving.log_commands import check, features, stages
+from serving.log_commands import check, features
 from serving.options import as_of_option, common, dated, learning, standing, train_config
 from serving.reading_options import open_log, reading
 from serving.settings import Settings, keep_mlflow_quiet, load_settings
+from serving.stage_commands import stages
 from training.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -196,9 +197,10 @@ def train(as_json: bool, out: Path, register: str | None, **options: Any) -> Non
 def score(as_json: bool, model: str, out: Path, **options: Any) -> None:
     """Score every customer of a log with a trained model."""
     from serving import terminal
-    from serving.batch import score_snapshot, snapshot, write_scores
+    from serving.batch import score_snapshot, snapshot
     from serving.scorer import load_scorer
     from serving.summary import stage_counts
+    from serving.table_files import write_scores
 
     settings = load_settings(store=options["store"], tracking_uri=options["tracking_uri"])
     folder = _model_folder(model, settings)
@@ -218,7 +220,7 @@ def score(as_json: bool, model: str, out: Path, **options: Any) -> None:
         told = {"out": str(out), "as_of": iso(as_of), "model_version": scorer.model_version, "stages": counts}
         click.echo(json.dumps(told, ensure_ascii=False))
         return
-    show([*terminal.stage_lines(scores, scorer.scheme), "", f"{len(scores):,} scores written: {out}"])
+    show([*terminal.score_lines(scores, scorer.scheme), "", f"{len(scores):,} scores written: {out}"])
 
 
 def _model_folder(model: str, settings: Settings) -> Path:

@@ -1,4 +1,4 @@
-"""The commands that look at a log without a model: ``check``, ``stages``, ``features``."""
+"""The commands that look at a log and nothing else: ``check``, ``features``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from features.catalog import standard
 from features.clock import iso, parse_span_days
 from features.errors import UsageError
 from serving.console import show
-from serving.options import as_of_option, common, dated, standing
+from serving.options import as_of_option, common, dated
 from serving.reading_options import open_log, reading
 
 
@@ -37,26 +37,6 @@ def check(as_json: bool, out: Path | None, **options: Any) -> None:
             click.echo(json.dumps(found.to_json(), ensure_ascii=False))
             return
         show(found.lines())
-
-
-@click.command()
-@reading
-@standing
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="File to write: .parquet or .csv.")
-@common
-def stages(as_json: bool, out: Path, **options: Any) -> None:
-    """Stage of each customer: customer_id, stage, stage_since, stage_rule."""
-    from serving import terminal
-    from serving.batch import write_scores
-    from serving.stage_table import stage_table
-
-    with open_log(options, out) as log:
-        found, scheme = stage_table(log, log.choose_as_of(as_of_option(options)), options["stages"])
-    write_scores(found, out)
-    if as_json:
-        click.echo(json.dumps({"out": str(out), "thresholds": scheme.to_json()["thresholds"], "customers": len(found)}))
-        return
-    show([*terminal.stage_lines(found, scheme), "", f"written: {out}"])
 
 
 @click.command()

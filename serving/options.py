@@ -12,7 +12,8 @@ import click
 
 from features.clock import parse_instant, parse_span_days
 from features.errors import UsageError, did_you_mean
-from features.stages import load_scheme
+from features.scheme_files import check_pins, load_scheme
+from features.stages import Scheme
 from serving.reading_options import CONFIGURED, as_options, remember
 from training.config import TrainConfig
 
@@ -80,7 +81,7 @@ def _fitting(option: click.Option, entry: object, where: str) -> object:
 
 
 # Names of options that would hide Python's own in a function's signature.
-_PARAMETERS = {"json": "as_json", "list": "list_all"}
+_PARAMETERS = {"json": "as_json", "list": "list_all", "pin": "pins"}
 
 
 def _all_options(group: click.Command) -> set[str]:
@@ -126,6 +127,13 @@ def standing(function: F) -> F:
         [
             dated,
             click.option("--stages", default="retail", show_default=True, help="Stage scheme, or a TOML file."),
+            click.option(
+                "--pin",
+                "pins",
+                multiple=True,
+                metavar="NAME=VALUE",
+                help="Threshold that stands fixed, whatever the log says, like at_risk_ratio=2; may be repeated.",
+            ),
         ],
     )
 
@@ -150,6 +158,7 @@ def train_config(options: dict[str, Any]) -> TrainConfig:
     """Return what a training is asked for; a scheme that is none is refused before anything is read."""
     load_scheme(options["stages"])
     return TrainConfig(
+        pins=pinned(options),
         horizon_days=parse_span_days(options["horizon"]),
         value_horizon_days=parse_span_days(options["value_horizon"], "--value-horizon"),
         annual_discount=options["discount"],
@@ -157,6 +166,31 @@ def train_config(options: dict[str, Any]) -> TrainConfig:
         scheme=options["stages"],
         seed=options["seed"],
     )
+
+
+def pinned(options: dict[str, Any]) -> dict[str, float]:
+    """Return the thresholds that were pinned.
+
+    Raises
+    ------
+    UsageError
+        Not written as NAME=VALUE, no threshold, or no number above 0.
+    """
+    found: dict[str, Any] = {}
+    for text in options["pins"]:
+        name, equals, value = text.partition("=")
+        try:
+            found[name.strip()] = float(value) if equals else 0.0
+        except ValueError:
+            raise UsageError(f"--pin '{text}': '{value}' is no number; write it like at_risk_ratio=2") from None
+        if not equals:
+            raise UsageError(f"--pin '{text}' has no value; write it like at_risk_ratio=2")
+    return check_pins(found, "--pin")
+
+
+def chosen_scheme(options: dict[str, Any]) -> Scheme:
+    """Return the scheme that was asked for, with the thresholds that were pinned."""
+    return load_scheme(options["stages"]).pinned(pinned(options))
 
 
 def as_of_option(options: dict[str, Any]) -> Any:

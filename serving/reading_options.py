@@ -178,13 +178,13 @@ def _rates(text: str | None) -> dict[str, float]:
     return rates
 
 
-def open_log(options: dict[str, Any], out: Path | None = None) -> EventLog:
+def open_log(options: dict[str, Any], *outs: Path | None) -> EventLog:
     """Read the events that the options name; without EVENTS, the tables of the configuration.
 
     Raises
     ------
     features.errors.StagecastError
-        Nothing was named, it cannot be read, or ``out``, a file to be written, is one that was read.
+        Nothing was named, it cannot be read, or one of ``outs``, files to be written, is one that was read.
     """
     context = click.get_current_context(silent=True)
     configured = context.meta.get(_META, {}) if context is not None else {}
@@ -197,9 +197,10 @@ def open_log(options: dict[str, Any], out: Path | None = None) -> EventLog:
         log = read_tables(tables, chosen, customers)
     else:
         raise UsageError(_NOTHING_NAMED)
-    if out is not None and any(out.resolve() == Path(name).resolve() for name in log.report.files):
-        log.close()
-        raise UsageError(f"--out {out} is the event log itself; name another file")
+    for out in outs:
+        if out is not None and any(out.resolve() == Path(name).resolve() for name in log.report.files):
+            log.close()
+            raise UsageError(f"--out {out} is the event log itself; name another file")
     return log
 
 

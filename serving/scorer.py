@@ -13,9 +13,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.clock import day_number, from_microseconds, iso, microseconds
-from features.journeys import walk
+from features.lifecycle import Standing, live
 from features.online import MemoryEvents
 from features.requests import CustomerEvents
+from features.scheme_files import thresholds_to_json
 from features.stages import Scheme
 from serving import contract
 from training.bundle import Bundle, load_bundle
@@ -67,7 +68,7 @@ class Scorer:
             "churn": "inactivity",
             "scheme": self.scheme.id,
             "stages": list(self.scheme.ids),
-            "thresholds": self.scheme.to_json()["thresholds"],
+            "thresholds": thresholds_to_json(self.scheme.thresholds),
             **self.bundle.card,
         }
 
@@ -82,10 +83,10 @@ class Scorer:
         models = self.bundle.models
         events = MemoryEvents(customers, as_of)
         features = events.features(models.catalog)
-        journeys = walk(models.scheme, models.catalog, events.purchase_days(), events.first_events())
-        stage, since = journeys.at(microseconds(as_of), len(customers))
+        record = events.record(models.scheme.counted(models.catalog))
+        standing = live(models.scheme, models.catalog, record, self.horizon_days).standing(as_of)
         cutoff = from_microseconds(events.last_event())
-        return self.score(events.customers, as_of, cutoff, features, stage, since)
+        return self.score(events.customers, as_of, cutoff, features, standing)
 
     def score(
         self,
@@ -93,20 +94,20 @@ class Scorer:
         as_of: datetime,
         data_cutoff: datetime,
         features: Mapping[str, Array],
-        stage: NDArray[np.int64],
-        stage_since: NDArray[np.int64],
+        standing: Standing,
     ) -> pa.Table:
         """Return the scores of the rows of a snapshot.
 
         Parameters
         ----------
-        ids, features, stage, stage_since
-            One entry per row; ``stage`` as positions in the scheme, ``stage_since`` in microseconds since 1970.
+        ids, features, standing
+            One entry per row.
         data_cutoff
             The last event that was seen.
         """
         models = self.bundle.models
-        predicted = predict(models, features, stage, self.threads)
+        stage = standing.stage
+        predicted = predict(models, features, standing, self.threads)
         state = np.array([s.state for s in self.scheme.stages])[stage]
         active, lapsed = state == "active", state == "lapsed"
         columns: dict[str, Any] = {
@@ -118,8 +119,8 @@ class Scorer:
             **self._method(features, len(ids)),
             "state": state,
             "stage": np.array(self.scheme.ids)[stage],
-            "stage_since": stage_since,
-            "stage_rule": [self.scheme.explain(int(s), features, row) for row, s in enumerate(stage)],
+            "stage_since": standing.since,
+            "stage_rule": self.scheme.explain(stage, standing.facts),
             **{f"p_stage_{name}": predicted.p_stage[:, k] for k, name in enumerate(self.scheme.ids)},
             "next_stage": np.array(self.scheme.ids)[predicted.p_stage.argmax(axis=1)],
             **self._risk(predicted, active, lapsed),

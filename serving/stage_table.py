@@ -1,20 +1,20 @@
-"""The stage of each customer of a log, without any model: what ``stagecast stages`` writes."""
+"""The stages of a log without any model: what ``stagecast stages`` writes."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from features.catalog import standard
-from features.clock import day_number
 from features.engines.duckdb import DailyTable
 from features.events import EventLog
-from features.journeys import walk
-from features.snapshots import take
-from features.stages import Scheme, load_scheme
-from features.thresholds import catalog_parameters, derive
+from features.history import history
+from features.lifecycle import Lifecycle, Standing, fit_lifecycle
+from features.stages import Scheme
 from serving.contract import INSTANT
 from training.config import TrainConfig
 
@@ -28,22 +28,52 @@ SCHEMA = pa.schema(
 )
 
 
-def stage_table(log: EventLog, as_of: datetime, scheme_name: str) -> tuple[pa.Table, Scheme]:
-    """Return the stage of each customer at the as_of, and the scheme with the thresholds that it derived."""
+@dataclass(frozen=True)
+class StagesOf:
+    """The customers of a log at one as_of, ordered by id, and their lifecycle."""
+
+    ids: NDArray[np.object_]
+    as_of: datetime
+    life: Lifecycle
+
+    @cached_property
+    def standing(self) -> Standing:
+        """Where each customer stands."""
+        return self.life.standing(self.as_of)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many customers stand on each stage."""
+        ids = self.life.scheme.ids
+        counted = np.bincount(self.standing.stage, minlength=len(ids))
+        return {stage: int(count) for stage, count in zip(ids, counted, strict=True)}
+
+
+def stages_of(log: EventLog, as_of: datetime, scheme: Scheme, *, keep_facts: bool = False) -> StagesOf:
+    """Return the stages of a log's customers on a scheme; its thresholds are derived from the log."""
     table = DailyTable(log.con, as_of)
-    days = table.purchase_days()
-    scheme = load_scheme(scheme_name).with_thresholds(derive(days, day_number(as_of)))
     # no rule looks at a feature that depends on the horizon
-    catalog = standard(TrainConfig.horizon_days).with_parameters(**catalog_parameters(scheme.thresholds))
-    (now,) = take(table, catalog, walk(scheme, catalog, days, table.first_events()), [0])
-    rules = [scheme.explain(int(stage), now.features, row) for row, stage in enumerate(now.stage)]
-    found = pa.table(
-        {
-            "customer_id": pa.array(now.ids[now.customer].tolist(), pa.string()),
-            "stage": pa.array(np.array(scheme.ids)[now.stage].tolist(), pa.string()),
-            "stage_since": pa.array(now.stage_since, pa.int64()).cast(INSTANT),
-            "stage_rule": pa.array(rules, pa.string()),
-        },
-        schema=SCHEMA,
-    )
-    return found, scheme
+    life = fit_lifecycle(table, scheme, TrainConfig.horizon_days, keep_facts=keep_facts)
+    return StagesOf(table.customers, as_of, life)
+
+
+def stage_table(found: StagesOf) -> pa.Table:
+    """Return one row per customer; a scheme with groups has them in a column ``stage_group``."""
+    standing, scheme = found.standing, found.life.scheme
+    columns = [
+        pa.array(found.ids, pa.string()),
+        pa.array(scheme.ids, pa.string()).take(pa.array(standing.stage)),
+        pa.array(standing.since).cast(INSTANT),
+        scheme.explain(standing.stage, standing.facts),
+    ]
+    rows = pa.Table.from_arrays(columns, schema=SCHEMA)
+    if not scheme.groups:
+        return rows
+    group = scheme.group(standing.facts)
+    names = pa.array([one.id for one in scheme.groups], pa.string()).take(pa.array(group, mask=group < 0))
+    return rows.append_column(pa.field("stage_group", pa.string()), names)
+
+
+def history_table(found: StagesOf) -> pa.Table:
+    """Return every spell of every customer: customer_id, stage, from, to, rule."""
+    return history(found.life, found.ids, found.as_of)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.clock import iso
+from features.scheme_files import scheme_to_json
 from training.bundle import Bundle
 from training.train import Training
 
@@ -39,7 +40,7 @@ def card(training: Training) -> dict[str, Any]:
 def summary(bundle: Bundle, data_report: Mapping[str, Any], next_steps: Sequence[str]) -> dict[str, Any]:
     """Return the summary of a run; its keys are those that :func:`serving.report.render_report` reads."""
     models = bundle.models
-    scheme = models.scheme.to_json()
+    scheme = scheme_to_json(models.scheme)
     return {
         "title": "stagecast report",
         "as_of": iso(bundle.as_of),

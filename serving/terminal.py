@@ -12,6 +12,7 @@ from features.stages import Scheme
 from serving.console import table
 from serving.inspection import DATA_REPORT, REJECTED
 from serving.pipeline import MODEL, REPORT, SCORES, Run
+from serving.stage_lines import stage_lines
 from serving.summary import most_at_risk, stage_counts
 
 TOP = 10
@@ -30,12 +31,9 @@ def log_lines(report: Mapping[str, Any]) -> list[str]:
     return lines + [f"warning: {warning}" for warning in report["warnings"]]
 
 
-def stage_lines(scores: pa.Table, scheme: Scheme) -> list[str]:
-    """Return customers per stage."""
-    rows = [["stage", "customers", "share", "meaning"]]
-    for name, count in stage_counts(scores, scheme.ids).items():
-        rows.append([name, f"{count:,}", f"{count / max(len(scores), 1):.1%}", scheme[name].meaning["en"]])
-    return table(rows, {1, 2})
+def score_lines(scores: pa.Table, scheme: Scheme) -> list[str]:
+    """Return how many of those scored stand on each stage."""
+    return stage_lines(stage_counts(scores, scheme.ids), scheme)
 
 
 def evaluation_lines(evaluation: Mapping[str, Any] | None) -> list[str]:
@@ -75,7 +73,7 @@ def run_lines(run: Run) -> list[str]:
         *log_lines(told["log"]),
         "",
         f"Customers per stage on {told['as_of']} (scheme {told['scheme']['id']}):",
-        *stage_lines(run.scores, run.bundle.models.scheme),
+        *score_lines(run.scores, run.bundle.models.scheme),
         "",
         f"How good it is (method: {told['method']}, {told['method_note']}):",
         *evaluation_lines(told["evaluation"]),

@@ -21,7 +21,7 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from features.stages import load_scheme
+from features.scheme_files import load_scheme
 from serving import contract
 from serving.cli import cli
 from serving.scorer import load_scorer

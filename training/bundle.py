@@ -25,7 +25,7 @@ from typing import Any
 from features.catalog import standard
 from features.clock import parse_instant
 from features.errors import DataRefusedError, UsageError
-from features.stages import Scheme
+from features.scheme_files import scheme_from_json, scheme_to_json
 from training.churn import ChurnModel
 from training.config import TrainConfig
 from training.conversion import ConversionModel
@@ -148,7 +148,7 @@ def _models_json(models: Models) -> dict[str, Any]:
 
     return {
         "config": asdict(models.config),
-        "scheme": models.scheme.to_json(),
+        "scheme": scheme_to_json(models.scheme),
         "catalog": {"parameters": dict(models.catalog.parameters), "features": list(models.catalog.names)},
         "base": part(models.base),
         "churn": models.churn.to_json(),
@@ -177,7 +177,7 @@ def _models(data: Mapping[str, Any], trees: Mapping[str, str | None]) -> Models:
     base, spend, value = data["base"], data["spend_interval"], data["value_interval"]
     return Models(
         config=config,
-        scheme=Scheme.from_json(data["scheme"]),
+        scheme=scheme_from_json(data["scheme"]),
         catalog=catalog,
         base=None if base is None else CustomerBase.from_json(base),
         churn=ChurnModel.from_json(data["churn"], trees["churn"]),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from features.errors import UsageError
 
@@ -23,6 +24,8 @@ class TrainConfig:
         Share of the spend that is earned; 1 makes ``clv`` a revenue.
     scheme
         Name of a stage scheme, or path of a TOML file.
+    pins
+        Thresholds of the scheme that stand fixed, whatever the log says.
     max_dates
         Past dates to learn from, at most.
     medium_risk, high_risk
@@ -36,6 +39,7 @@ class TrainConfig:
     annual_discount: float = 0.10
     margin: float = 1.0
     scheme: str = "retail"
+    pins: Mapping[str, float] = field(default_factory=dict)
     max_dates: int = 8
     medium_risk: float = 1 / 3
     high_risk: float = 2 / 3

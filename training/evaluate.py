@@ -38,7 +38,7 @@ def evaluate(panel: Panel, models: Models, later: Later, intervals: Intervals | 
     intervals
         90 % intervals of the spend that were learned before the later period, or None.
     """
-    predicted = predict(models, panel.now.features, panel.now.stage)
+    predicted = predict(models, panel.now.features, panel.now.standing)
     buyers = predicted.buyers
     inactive = later.orders[buyers] == 0
     ours = predicted.p_inactive[buyers]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.catalog import Catalog
+from features.lifecycle import Standing
 from features.stages import Scheme
 from training.churn import ChurnModel
 from training.config import TrainConfig
@@ -69,19 +70,20 @@ class Predictions:
     days_to_order: Array
 
 
-def predict(models: Models, features: Mapping[str, Array], stage: NDArray[np.int64], threads: int = 0) -> Predictions:
+def predict(models: Models, features: Mapping[str, Array], standing: Standing, threads: int = 0) -> Predictions:
     """Return what the models say of the rows of a snapshot.
 
     Parameters
     ----------
     features
         Of the models' catalogue, one value per row.
-    stage
-        Position of each row's stage in the scheme.
+    standing
+        Where each row stands.
     threads
         For LightGBM; 0 takes all cores, 1 is right for a few rows.
     """
     horizon = models.config.horizon_days
+    stage = standing.stage
     rows = len(stage)
     buyers = np.flatnonzero(features["orders"] > 0)
     others = np.flatnonzero(~(features["orders"] > 0))
@@ -109,6 +111,8 @@ def predict(models: Models, features: Mapping[str, Array], stage: NDArray[np.int
         with np.errstate(divide="ignore"):
             constant = horizon * np.log(0.5) / np.log(np.clip(1.0 - p_convert[others], 1e-12, 1 - 1e-12))
         days_to_order[others] = np.where(constant <= LATEST_ORDER_DAYS, constant, np.nan)
+    seen = {**features, **{name: standing.facts[name] for name in models.scheme.signals}}
+    given_silence = models.next_stage.given_silence(seen, standing.silent, ~(features["orders"] > 0))
     p_purchase = np.where(np.isnan(p_inactive), p_convert, 1.0 - p_inactive)
     kept = spend_if_any * stretch * models.config.margin
     return Predictions(
@@ -117,7 +121,7 @@ def predict(models: Models, features: Mapping[str, Array], stage: NDArray[np.int
         p_inactive=p_inactive,
         p_convert=p_convert,
         p_alive=p_alive,
-        p_stage=stages_at_end(models.scheme, features, p_purchase, given_purchase, horizon),
+        p_stage=stages_at_end(p_purchase, given_purchase, given_silence),
         expected_orders=p_purchase * orders_if_any,
         expected_spend=p_purchase * spend_if_any,
         clv=p_purchase * kept,

@@ -14,13 +14,13 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from features.catalog import Catalog, standard
+from features.catalog import Catalog
 from features.clock import day_number, from_microseconds
 from features.engines.duckdb import DailyTable
-from features.journeys import Journeys, walk
+from features.lifecycle import Lifecycle, fit_lifecycle
+from features.scheme_files import load_scheme
 from features.snapshots import Outcome, Snapshot, observe, take
-from features.stages import Scheme, load_scheme
-from features.thresholds import catalog_parameters, derive
+from features.stages import Scheme
 from training.btyd.fit import FitError
 from training.config import TrainConfig
 from training.customer_base import CustomerBase, fit_customer_base
@@ -40,7 +40,9 @@ PAST_CUSTOMERS = 5_000
 class Frame:
     """Rows of one date as the models see them: named columns of equal length, null is NaN.
 
-    ``customer`` are rows of :attr:`DailyTable.customers`. Buyers and prospects are in frames of their own.
+    ``customer`` are rows of :attr:`DailyTable.customers`; ``silent`` is the stage at the end of the horizon if nothing
+    more had happened. Buyers and prospects are in frames of their own; the latter's columns have the counts of the
+    scheme's signals, too.
     """
 
     as_of: datetime
@@ -51,6 +53,7 @@ class Frame:
     orders: Array
     spend: Array
     stage_after: NDArray[np.int64]
+    silent: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.customer)
@@ -70,14 +73,22 @@ class Panel:
 
     as_of: datetime
     history_days: float
-    scheme: Scheme
-    catalog: Catalog
-    journeys: Journeys
+    life: Lifecycle
     now: Snapshot
     base: CustomerBase | None
     bases: Mapping[int, CustomerBase]
     dates: tuple[Frame, ...]
     prospects: tuple[Frame, ...]
+
+    @property
+    def scheme(self) -> Scheme:
+        """With the thresholds of the as_of."""
+        return self.life.scheme
+
+    @property
+    def catalog(self) -> Catalog:
+        """With the parameters of the as_of."""
+        return self.life.catalog
 
 
 def plan_dates(history_days: float, horizon_days: int, most: int) -> list[int]:
@@ -120,18 +131,11 @@ def build(
         Customer-base models by the date of their fit; looked up and added to, so that trainings at several as_of do
         not fit the same date twice. What a date knew does not depend on when one looks back at it.
     """
-    as_of_day = day_number(table.anchor)
-    days = table.purchase_days()
-    if scheme is None or not scheme.thresholds:
-        # as floats, whole numbers too: as they come back from a bundle
-        limits = {name: float(limit) for name, limit in derive(days, as_of_day).items()}
-        scheme = load_scheme(config.scheme).with_thresholds(limits)
-    catalog = standard(config.horizon_days).with_parameters(**catalog_parameters(scheme.thresholds))
-    journeys = walk(scheme, catalog, days, table.first_events())
-    history_days = as_of_day - day_number(from_microseconds(table.first_event()))
+    life = fit_lifecycle(table, scheme or load_scheme(config.scheme).pinned(config.pins), config.horizon_days)
+    history_days = day_number(table.anchor) - day_number(from_microseconds(table.first_event()))
     backs = plan_dates(history_days, config.horizon_days, config.max_dates)
-    now, *past = take(table, catalog, journeys, [0, *backs])
-    outcomes = observe(table, journeys, past, config.horizon_days)
+    now, *past = take(table, life, [0, *backs])
+    outcomes = observe(table, life.journeys, past, config.horizon_days)
     fitted = {} if fitted is None else fitted
     bases: dict[int, CustomerBase] = {}
     before: CustomerBase | None = None
@@ -155,10 +159,10 @@ def build(
             dates.append(_frame(snapshot, outcome, back, buyers, columns))
         others = np.flatnonzero(~snapshot.buyers)
         if len(others):
-            prospects.append(_frame(snapshot, outcome, back, others, _only(snapshot.features, others)))
-    return Panel(
-        table.anchor, history_days, scheme, catalog, journeys, now, bases.get(0), bases, tuple(dates), tuple(prospects)
-    )
+            signals = {name: snapshot.standing.facts[name] for name in life.scheme.signals}
+            columns = _only({**snapshot.features, **signals}, others)
+            prospects.append(_frame(snapshot, outcome, back, others, columns))
+    return Panel(table.anchor, history_days, life, now, bases.get(0), bases, tuple(dates), tuple(prospects))
 
 
 def buyer_columns(
@@ -185,6 +189,7 @@ def _frame(
         outcome.orders[rows],
         outcome.spend[rows],
         outcome.stage[rows],
+        snapshot.standing.silent[rows],
     )
 
 

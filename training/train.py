@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.clock import DAY, from_microseconds, iso, microseconds
-from features.engines.duckdb import DailyTable, PurchaseDays
+from features.engines.duckdb import DailyTable
 from features.errors import NotEnoughDataError, UsageError
-from features.journeys import walk
+from features.lifecycle import fit_lifecycle, merged_sentences
+from features.record import PurchaseDays
 from features.stages import STATES
 from features.thresholds import survival
 from training.churn import GapRule, enough, fit_churn
@@ -171,7 +172,7 @@ def _fit(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amounts: boo
         spend_interval=None,
         value_interval=None,
     )
-    predicted = predict(models, panel.now.features, panel.now.stage)
+    predicted = predict(models, panel.now.features, panel.now.standing)
     state = np.array([STATES.index(stage.state) for stage in panel.scheme.stages])[panel.now.stage]
     active = state == STATES.index("active")
     reference = learn_reference(panel.now.features, state, STATES, active, predicted.p_inactive)
@@ -213,15 +214,15 @@ def _later(table: DailyTable, earlier: Panel, horizon_days: int) -> Later:
     orders[columns["customer"].astype(np.int64)] = columns["orders"]
     spend[columns["customer"].astype(np.int64)] = columns["spend"]
     # the stage at the end by the rules that the earlier training used
-    journeys = walk(earlier.scheme, earlier.catalog, table.purchase_days(), table.first_events())
-    ended, _ = journeys.at(microseconds(table.anchor), len(table.customers))
+    life = fit_lifecycle(table, earlier.scheme, horizon_days)
+    ended, _ = life.journeys.at(microseconds(table.anchor), len(table.customers))
     return Later(orders[rows], spend[rows], ended[rows])
 
 
 def _spend_interval(earlier: Panel, models: Models, later: Later) -> Intervals | None:
     if models.value.mean_spend is None:
         return None
-    predicted = predict(models, earlier.now.features, earlier.now.stage)
+    predicted = predict(models, earlier.now.features, earlier.now.standing)
     return conformal(predicted.expected_spend, later.spend)
 
 
@@ -277,6 +278,7 @@ def _notes(panel: Panel, models: Models, evaluation: dict[str, Any] | None) -> t
         )
     if models.value.mean_spend is None:
         notes.append("The log has no amounts: money is left out.")
+    notes += merged_sentences(panel.scheme, panel.life.merged)
     if np.isinf(panel.scheme.thresholds.get("lost_after_days", np.inf)):
         notes.append(
             "No silence in this log is long enough to call a customer lost (chance of an order within a year below "

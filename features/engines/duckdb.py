@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import duckdb
@@ -12,28 +11,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features import sql
-from features.catalog import Catalog
+from features.catalog import MARKETER_EVENTS, Catalog
 from features.clock import DAY_MICROSECONDS, day_number, microseconds
 from features.errors import NotEnoughDataError
+from features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEvents
 
 DIALECT = "duckdb"
 HAPPENED = "epoch_us(timestamp)"
 KNOWN = "epoch_us(greatest(timestamp, coalesce(recorded_at, timestamp)))"
-
-
-@dataclass(frozen=True)
-class PurchaseDays:
-    """Every purchase day known at the anchor, ordered by customer and day.
-
-    ``customer`` is the row of :attr:`DailyTable.customers`, ``day`` a day number, ``first_purchase`` the instant of the
-    day's first purchase in microseconds since 1970, ``spend`` what refunds have left of the day's purchases. A day of
-    which they have left nothing is not among them.
-    """
-
-    customer: NDArray[np.int64]
-    day: NDArray[np.int64]
-    spend: NDArray[np.float64]
-    first_purchase: NDArray[np.int64]
 
 
 class DailyTable:
@@ -135,6 +120,43 @@ class DailyTable:
             [sql.Step("f", f"select customer, coalesce({known}, {never}) as f from daily group by 1 order by 1")]
         )
         return rows["f"].astype(np.int64)
+
+    def record(self, counted: Counted, back: int = 0) -> Record:
+        """Return what the rules of a scheme can see, as known ``back`` days before the anchor.
+
+        ``counted`` are its signals, see :meth:`features.stages.Scheme.counted`.
+        """
+        return Record(self.purchase_days(back), self.first_events(back), self._signals(counted, back))
+
+    def _signals(self, counted: Counted, back: int) -> SignalEvents:
+        if not counted:
+            return NO_SIGNALS
+        known = microseconds(self.anchor) - back * DAY_MICROSECONDS
+        nobody_else = ("purchase", "refund", *MARKETER_EVENTS)
+        parts: list[str] = []
+        parameters: list[str] = []
+        for position, types in enumerate(counted.values()):
+            named, listed = ("not in", nobody_else) if types is None else ("in", tuple(types))
+            parts.append(
+                f"select customer, {HAPPENED} as instant, {position} as signal from keyed_events"
+                f" where {KNOWN} < {known} and event {named} ({', '.join('?' * len(listed))})"
+            )
+            parameters += listed
+        query = " union all ".join(parts) + " order by 1, 2, 3"
+        found: pa.Table = self._connection.sql(query, params=parameters).to_arrow_table()
+        columns = [found[name].to_numpy().astype(np.int64) for name in ("customer", "instant", "signal")]
+        return SignalEvents(tuple(counted), *columns)
+
+    def amounts_of(self, types: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Return customer, instant in microseconds since 1970 and amount of the events of some types that have one."""
+        marks = ", ".join("?" * len(types))
+        query = (
+            f"select customer, {HAPPENED} as instant, cast(amount as double) as amount from keyed_events"
+            f" where event in ({marks}) and amount is not null order by 1, 2, 3"
+        )
+        found: pa.Table = self._connection.sql(query, params=list(types)).to_arrow_table()
+        customer, instant, amount = (found[name].to_numpy() for name in found.column_names)
+        return customer.astype(np.int64), instant.astype(np.int64), amount
 
     def looked_different(self, back: int) -> bool:
         """Tell whether purchase days may have looked different ``back`` days before the anchor.

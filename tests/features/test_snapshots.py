@@ -12,10 +12,11 @@ from features.catalog import standard
 from features.clock import from_microseconds, iso, microseconds
 from features.engines.duckdb import DailyTable
 from features.errors import NotEnoughDataError, UsageError
-from features.journeys import Journeys, walk
+from features.journeys import Journeys
+from features.lifecycle import fit_lifecycle
 from features.requests import Event
+from features.scheme_files import load_scheme
 from features.snapshots import Outcome, Snapshot, observe, take
-from features.stages import load_scheme
 from tests.parity.logs import DAY, TICK, Customers, as_ofs, event_log, logs, utc
 
 LIMITS = {
@@ -35,9 +36,9 @@ def panel(
 ) -> tuple[list[Snapshot], list[Outcome], Journeys]:
     with event_log(customers) as log:
         table = DailyTable(log.con, anchor)
-        journeys = walk(SCHEME, CATALOG, table.purchase_days(), table.first_events())
-        snapshots = take(table, CATALOG, journeys, backs)
-        return snapshots, observe(table, journeys, snapshots, horizon) if horizon else [], journeys
+        life = fit_lifecycle(table, SCHEME, 90)
+        snapshots = take(table, life, backs)
+        return snapshots, observe(table, life.journeys, snapshots, horizon) if horizon else [], life.journeys
 
 
 def bought(at: datetime, amount: float = 10.0, kind: str = "purchase", recorded: datetime | None = None) -> Event:
@@ -146,7 +147,7 @@ def test_a_past_snapshot_is_what_one_would_have_seen_then(data: st.DataObject) -
         [from_then], _, _ = panel(customers, anchor - back * DAY, [0])
         assert from_now.ids[from_now.customer].tolist() == from_then.ids.tolist()
         assert from_now.stage.tobytes() == from_then.stage.tobytes()
-        assert from_now.stage_since.tobytes() == from_then.stage_since.tobytes()
+        assert from_now.standing.since.tobytes() == from_then.standing.since.tobytes()
         assert {n: c.tobytes() for n, c in from_now.features.items()} == {
             n: c.tobytes() for n, c in from_then.features.items()
         }
@@ -158,7 +159,7 @@ def test_a_purchase_recorded_later_does_not_enter_the_stage_of_a_date_before() -
     customers = {"a": (Event(utc("2020-01-01"), "visit"), paid)}
     [now, before], _, _ = panel(customers, anchor, [0, 60])
     assert [SCHEME.ids[s.stage[0]] for s in (now, before)] == ["at_risk", "prospect"]
-    assert iso(from_microseconds(int(before.stage_since[0]))) == "2020-01-01"
+    assert iso(from_microseconds(int(before.standing.since[0]))) == "2020-01-01"
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def test_a_stage_of_the_past_is_unchanged_by_a_later_refund(refund: Event, stage
     taken, _, _ = panel(customers, anchor, [0, 60])
     assert [SCHEME.ids[s.stage[0]] for s in taken] == stages
     [then], _, _ = panel(customers, anchor - 60 * DAY, [0])
-    assert (then.stage[0], then.stage_since[0]) == (taken[1].stage[0], taken[1].stage_since[0])
+    assert (then.stage[0], then.standing.since[0]) == (taken[1].stage[0], taken[1].standing.since[0])
 
 
 def test_a_part_taken_back_later_lowers_no_spend_of_the_past() -> None:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from features import thresholds
 from features.clock import day_number
 from features.demo import cdnow_frame
-from features.engines.duckdb import DailyTable, PurchaseDays
+from features.engines.duckdb import DailyTable
 from features.events import ReadOptions, from_frame
+from features.record import PurchaseDays
 from features.thresholds import NAMES, catalog_parameters, derive, survival
 
 DAY = 86_400_000_000

@@ -19,12 +19,11 @@ from features.clock import day_number, microseconds
 from features.demo import cdnow_log
 from features.engines.duckdb import DailyTable
 from features.errors import NotEnoughDataError
-from features.journeys import walk
+from features.lifecycle import fit_lifecycle
 from features.online import MemoryEvents
 from features.requests import CustomerEvents, Event
+from features.scheme_files import load_scheme
 from features.snapshots import take
-from features.stages import load_scheme
-from features.thresholds import catalog_parameters, derive
 from tests.parity import oracle
 from tests.parity.logs import DAY, TICK, Customers, as_ofs, event_log, events, logs, requests, utc
 
@@ -276,13 +275,11 @@ def all_bytes(customers: Customers, as_of: datetime, threads: int = 2, reverse: 
     with event_log(customers, reverse=reverse) as log:
         log.con.execute(f"set threads = {threads}")
         table = DailyTable(log.con, as_of)
-        days = table.purchase_days()
-        limits = derive(days, day_number(as_of))
-        catalog = standard(90).with_parameters(**catalog_parameters(limits))
-        journeys = walk(load_scheme("retail").with_thresholds(limits), catalog, days, table.first_events())
+        life = fit_lifecycle(table, load_scheme("retail"), 90)
+        limits = life.scheme.thresholds
         found = {"ids": "\n".join(table.customers).encode(), "limits": repr(limits).encode()}
-        for snapshot in take(table, catalog, journeys, [0, 30, 365]):
-            columns = {**snapshot.features, "stage": snapshot.stage, "since": snapshot.stage_since}
+        for snapshot in take(table, life, [0, 30, 365]):
+            columns = {**snapshot.features, "stage": snapshot.stage, "since": snapshot.standing.since}
             found |= {f"{name} {snapshot.as_of}": column.tobytes() for name, column in columns.items()}
         return found
 

@@ -66,18 +66,18 @@ def test_stage_probabilities_sum_to_one(scores: pd.DataFrame) -> None:
 def test_the_next_stage_is_foretold_better_than_by_a_markov_chain(training: Training) -> None:
     """Stages at the end are those of the same rules, walked over the log with the 90 days in it."""
     from features.engines.duckdb import DailyTable
-    from features.journeys import walk
+    from features.lifecycle import fit_lifecycle
 
     models, now = training.models, training.panel.now
     end = parse_instant("1998-04-01")
     with cdnow_log() as log:
         table = DailyTable(log.con, end)
-        journeys = walk(models.scheme, models.catalog, table.purchase_days(), table.first_events())
+        journeys = fit_lifecycle(table, models.scheme, 90).journeys
         stage, _ = journeys.at((end - parse_instant("1970-01-01")) // pd.Timedelta(microseconds=1), len(now.ids))
         assert table.customers.tolist() == now.ids.tolist()
     reached = stage[now.customer]
     rows = np.arange(len(reached))
-    ours = predict(models, now.features, now.stage).p_stage[rows, reached]
+    ours = predict(models, now.features, now.standing).p_stage[rows, reached]
     chain = models.next_stage.chain[now.stage][rows, reached]
     assert (ours > 0).all()
     assert -np.log(ours).mean() < 0.9 * -np.log(chain).mean()

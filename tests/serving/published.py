@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from features.stages import Scheme, load_scheme
+from features.scheme_files import load_scheme
+from features.stages import Scheme
 from serving import contract
 from serving.store import Store
 

@@ -22,7 +22,7 @@ import pytest
 
 from features.events import read_events
 from features.requests import CustomerEvents, Event
-from features.stages import load_scheme
+from features.scheme_files import load_scheme
 from serving import cli, contract, pipeline
 from serving.scorer import load_scorer
 from tests.training.made import simulated_rows

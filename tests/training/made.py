@@ -167,4 +167,5 @@ def a_frame(
         orders=np.asarray(orders, dtype=np.float64),
         spend=np.zeros(rows) if spend is None else np.asarray(spend, dtype=np.float64),
         stage_after=np.zeros(rows, dtype=np.int64) if stage_after is None else np.asarray(stage_after, dtype=np.int64),
+        silent=np.zeros(rows, dtype=np.int64) if stage is None else np.asarray(stage, dtype=np.int64),
     )

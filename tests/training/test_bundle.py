@@ -60,7 +60,7 @@ def rewritten(folder: Path, name: str, change: Callable[[dict[str, Any]], object
 
 def predictions(bundle: Bundle, shop: Trained) -> list[bytes]:
     now = shop.training.panel.now
-    found = predict(bundle.models, now.features, now.stage)
+    found = predict(bundle.models, now.features, now.standing)
     names = ("p_inactive", "p_convert", "p_alive", "p_stage", "expected_orders", "expected_spend", "clv")
     return [getattr(found, name).tobytes() for name in (*names, "value_if_kept", "days_to_order")]
 

@@ -78,7 +78,7 @@ def test_reasons_push_where_the_customer_differs_from_their_state(
     shop: Trained, told: tuple[list[list[Reason]], np.ndarray]
 ) -> None:
     panel, models = shop.training.panel, shop.training.models
-    p = predict(models, panel.now.features, panel.now.stage).p_inactive[told[1]]
+    p = predict(models, panel.now.features, panel.now.standing).p_inactive[told[1]]
     state = np.array([s.state for s in models.scheme.stages])[panel.now.stage[told[1]]]
     margin = np.log(p / (1 - p))
     for name in ("active", "lapsed"):

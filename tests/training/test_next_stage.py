@@ -8,8 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from features.journeys import after_silence
-from features.stages import load_scheme
+from features.scheme_files import load_scheme
 from tests.training.made import Trained, a_frame
 from training.models import Predictions, predict
 from training.next_stage import FEWEST_ROWS, SMOOTHING, NextStageModel, fit_next_stage, stages_at_end
@@ -37,7 +36,7 @@ def frame(pairs: list[tuple[int, int, float]]) -> Frame:
 @pytest.fixture(scope="module")
 def predicted(shop: Trained) -> Predictions:
     now = shop.training.panel.now
-    return predict(shop.training.models, now.features, now.stage)
+    return predict(shop.training.models, now.features, now.standing)
 
 
 def test_every_row_sums_to_one(predicted: Predictions) -> None:
@@ -47,7 +46,7 @@ def test_every_row_sums_to_one(predicted: Predictions) -> None:
 
 def test_silence_leads_to_its_stage_with_the_probability_of_no_purchase(shop: Trained, predicted: Predictions) -> None:
     scheme = shop.training.models.scheme
-    silent = scheme.assign(after_silence(shop.training.panel.now.features, 90))
+    silent = shop.training.panel.now.standing.silent
     p_none = np.where(np.isnan(predicted.p_inactive), 1 - predicted.p_convert, predicted.p_inactive)
     there = predicted.p_stage[np.arange(len(silent)), silent]
     assert (there >= p_none - 1e-12).all()
@@ -74,24 +73,27 @@ def test_a_threshold_of_never_is_a_stage_of_probability_zero() -> None:
     for scheme, possible in ((SCHEME, True), (never, False)):
         model = fit_next_stage(scheme, seen, [], 1)
         assert bool((np.delete(model.chain[:, LOST], LOST) > 0).any()) == possible
-        features = {name: np.full(1, 900.0) for name in ("orders", "recency_days", "spend")}
-        features |= {"rhythm_days": np.full(1, 30.0), "overdue_ratio": np.full(1, 30.0), "return_ratio": np.zeros(1)}
         prior = model.given_purchase({}, np.array([SLEEPING]))
-        p = stages_at_end(scheme, features, np.array([0.3]), prior, 90)[0]
+        silence = model.given_silence({}, np.array([LOST if possible else SLEEPING]), np.array([False]))
+        p = stages_at_end(np.array([0.3]), prior, silence)[0]
         assert (p[LOST] > 0) == possible
         assert p[SLEEPING if not possible else LOST] >= 0.7
 
 
 def test_stages_at_end_by_hand() -> None:
-    features = {"orders": np.array([3.0]), "spend": np.array([10.0]), "return_ratio": np.array([np.nan])}
-    features |= {"recency_days": np.array([10.0]), "rhythm_days": np.array([30.0]), "overdue_ratio": np.array([1 / 3])}
-    given = np.zeros((1, 8))
+    given, silence = np.zeros((1, 8)), np.zeros((1, 8))
     given[0, [REPEAT, AT_RISK]] = 0.75, 0.25
-    # in 60 days of silence 70 / 30 exceeds 2, in 120 days 130 / 30 exceeds 4
-    in_60 = stages_at_end(SCHEME, features, np.array([0.4]), given, 60)[0]
-    np.testing.assert_allclose(in_60[[REPEAT, AT_RISK]], [0.3, 0.1 + 0.6])
-    in_120 = stages_at_end(SCHEME, features, np.array([0.4]), given, 120)[0]
-    np.testing.assert_allclose(in_120[[REPEAT, AT_RISK, SLEEPING]], [0.3, 0.1, 0.6])
+    silence[0, AT_RISK] = 1.0
+    found = stages_at_end(np.array([0.4]), given, silence)[0]
+    np.testing.assert_allclose(found[[REPEAT, AT_RISK]], [0.3, 0.1 + 0.6])
+    silence[0, [AT_RISK, SLEEPING]] = 0.0, 1.0
+    found = stages_at_end(np.array([0.4]), given, silence)[0]
+    np.testing.assert_allclose(found[[REPEAT, AT_RISK, SLEEPING]], [0.3, 0.1, 0.6])
+
+
+def test_without_other_events_silence_is_no_matter_of_chance() -> None:
+    pairs = [(NEW, REPEAT, 1.0)] * 6 + [(NEW, AT_RISK, 0.0)] * 10
+    np.testing.assert_array_equal(fit_next_stage(SCHEME, [frame(pairs)], [], 1).without_purchase, np.eye(8))
 
 
 def test_few_rows_leave_the_chain_to_speak() -> None:

@@ -75,7 +75,7 @@ def test_the_whole_ladder_stands_on_a_shop_of_some_size(shop: Trained) -> None:
 
 def test_predictions_hang_together(shop: Trained) -> None:
     models, now = shop.training.models, shop.training.panel.now
-    p = predict(models, now.features, now.stage)
+    p = predict(models, now.features, now.standing)
     p_purchase = np.where(np.isnan(p.p_inactive), p.p_convert, 1 - p.p_inactive)
     assert (p.expected_orders >= p_purchase).all()
     np.testing.assert_allclose(p.clv, p_purchase * p.value_if_kept)
@@ -85,9 +85,9 @@ def test_predictions_hang_together(shop: Trained) -> None:
     # the median lies within the horizon where an order there is likelier than not, and nowhere else
     np.testing.assert_array_equal(certain[buyers], (p.p_inactive < 0.5)[buyers])
     margin = replace(models, config=replace(models.config, margin=0.25))
-    np.testing.assert_allclose(predict(margin, now.features, now.stage).clv, 0.25 * p.clv)
+    np.testing.assert_allclose(predict(margin, now.features, now.standing).clv, 0.25 * p.clv)
     later = replace(models, config=replace(models.config, annual_discount=0.5))
-    assert (predict(later, now.features, now.stage).clv < p.clv).all()
+    assert (predict(later, now.features, now.standing).clv < p.clv).all()
 
 
 def test_prospects_stand_between_never_and_always(shop: Trained) -> None:

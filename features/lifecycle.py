@@ -1,0 +1,132 @@
+"""A scheme fitted to a log: its thresholds, everybody's way through its stages, and where they stand at an instant.
+
+scheme + record of a log -> Lifecycle (thresholds, journeys) -> standing at an as_of -> stages, snapshots, flows
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.catalog import Catalog, standard
+from features.clock import day_number, microseconds
+from features.engines.duckdb import DailyTable
+from features.facts import facts_at
+from features.journeys import Journeys, walk
+from features.record import Record
+from features.scheme_check import merged
+from features.stages import Scheme
+from features.thresholds import catalog_parameters, derive, readable
+
+Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where customers stand at one instant, one entry per customer.
+
+    ``stage`` and ``silent`` are positions in the scheme's stages, the latter at the end of the horizon if nothing more
+    happens; ``since`` is in microseconds since 1970; ``facts`` are what the rules look at.
+    """
+
+    stage: Integers
+    since: Integers
+    facts: Mapping[str, Array]
+    silent: Integers
+
+    def of(self, rows: Integers) -> Standing:
+        """Return the entries of some customers."""
+        facts = {name: values[rows] for name, values in self.facts.items()}
+        return Standing(self.stage[rows], self.since[rows], facts, self.silent[rows])
+
+
+@dataclass(frozen=True)
+class Lifecycle:
+    """The customers of one log on the stages of one scheme, as known at one instant.
+
+    Parameters
+    ----------
+    scheme
+        With its thresholds set.
+    catalog
+        With the parameters that the thresholds give it.
+    horizon_days
+        How far ahead :attr:`Standing.silent` looks.
+    """
+
+    scheme: Scheme
+    catalog: Catalog
+    record: Record
+    journeys: Journeys
+    horizon_days: int
+
+    @property
+    def merged(self) -> dict[str, tuple[str, ...]]:
+        """Stage that no event of this log can show -> the stages on which its customers stand instead."""
+        signals = self.record.signals
+        seen = {signals.names[int(k)] for k in np.unique(signals.signal)}
+        return merged(self.scheme, set(self.scheme.signals) & set(signals.names) - seen)
+
+    def standing(self, as_of: datetime) -> Standing:
+        """Return where each customer of the record stands; the stage is -1 for those of whom nothing was known.
+
+        What the record and the journeys hold from the as_of on is not looked at.
+        """
+        vocabulary = self.scheme.vocabulary(self.catalog)
+        at, end = microseconds(as_of), microseconds(as_of + timedelta(days=self.horizon_days))
+        stage, since = self.journeys.at(at, len(self.record))
+        facts = facts_at(vocabulary, self.record, at)
+        silent = self.scheme.assign(facts_at(vocabulary, self.record, end, seen=at))
+        return Standing(stage, since, facts, silent)
+
+    def known_then(self, table: DailyTable, back: int) -> Lifecycle:
+        """Return the same as it was known ``back`` days before the table's anchor: itself, if nothing has changed."""
+        if not back or not table.looked_different(back):
+            return self
+        record = table.record(self.scheme.counted(self.catalog), back)
+        return live(self.scheme, self.catalog, record, self.horizon_days)
+
+
+def live(scheme: Scheme, catalog: Catalog, record: Record, horizon_days: int, *, keep_facts: bool = False) -> Lifecycle:
+    """Return the lifecycle of a record on a scheme with thresholds, as in a bundle."""
+    return Lifecycle(scheme, catalog, record, walk(scheme, catalog, record, keep_facts=keep_facts), horizon_days)
+
+
+def fit_lifecycle(table: DailyTable, scheme: Scheme, horizon_days: int, *, keep_facts: bool = False) -> Lifecycle:
+    """Return the lifecycle of a log's customers, as known at the table's anchor.
+
+    Parameters
+    ----------
+    scheme
+        Its thresholds are derived from the log, unless they are set already.
+    horizon_days
+        Of the catalogue, and how far ahead silence is followed.
+    keep_facts
+        Whether the journeys keep what the rules looked at as each spell began.
+    """
+    record = table.record(scheme.counted(standard(horizon_days)))
+    if not scheme.thresholds:
+        # as floats, whole numbers too: as they come back from a bundle
+        limits = {n: float(limit) for n, limit in derive(record.days, day_number(table.anchor)).items()}
+        scheme = scheme.with_thresholds(readable(limits))
+    catalog = standard(horizon_days).with_parameters(**catalog_parameters(scheme.thresholds))
+    return live(scheme, catalog, record, horizon_days, keep_facts=keep_facts)
+
+
+def merged_sentences(scheme: Scheme, merged: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Return what is merged and for want of which events, for people."""
+    told = []
+    for stage, into in merged.items():
+        wanted = sorted({name for clause in scheme[stage].rule for name in clause.features if name in scheme.signals})
+        events = "; ".join(f"{name}: {', '.join(scheme.signals[name][:4])}, ..." for name in wanted)
+        titles = " or ".join(f"'{scheme[one].title['en']}'" for one in into)
+        told.append(
+            f"'{scheme[stage].title['en']}' cannot be told apart from {titles} in this log, and is merged with it: it "
+            f"has none of the events that would show it ({events})."
+        )
+    return told

@@ -1,0 +1,84 @@
+"""``stagecast stages``: the stage of each customer, their history, one customer explained, the schemes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from features.errors import UsageError
+from features.scheme_files import known_schemes, load_scheme, scheme_to_json, thresholds_to_json
+from features.stages import LANGUAGES
+from serving.console import show, table
+from serving.options import as_of_option, chosen_scheme, common, standing
+from serving.reading_options import open_log, reading
+
+
+@click.command()
+@reading
+@standing
+@click.option("--out", type=click.Path(path_type=Path), help="File to write: .parquet or .csv.")
+@click.option("--history", type=click.Path(path_type=Path), help="File for every spell on a stage: .parquet or .csv.")
+@click.option("--explain", metavar="CUSTOMER", help="Say of one customer which rule holds, on which facts, since when.")
+@click.option("--list", "list_all", is_flag=True, help="The schemes there are, or the one that --stages names.")
+@common
+def stages(as_json: bool, list_all: bool, **options: Any) -> None:
+    """Stage of each customer: customer_id, stage, stage_since, stage_rule."""
+    if list_all:
+        _list(options["stages"], as_json=as_json)
+        return
+    out, history, customer = options["out"], options["history"], options["explain"]
+    if out is None and history is None and customer is None:
+        raise UsageError("say what is wanted: --out FILE, --history FILE, --explain CUSTOMER or --list")
+    scheme = chosen_scheme(options)
+    from serving import stage_table
+    from serving.stage_explain import explain, lines
+    from serving.stage_lines import stage_lines
+    from serving.table_files import write_scores
+
+    with open_log(options, out, history) as log:
+        as_of = log.choose_as_of(as_of_option(options))
+        found = stage_table.stages_of(log, as_of, scheme, keep_facts=history is not None or customer is not None)
+        told = None if customer is None else explain(found, customer)
+        if out is not None:
+            write_scores(stage_table.stage_table(found), out)
+        if history is not None:
+            write_scores(stage_table.history_table(found), history)
+    written = {"out": out, "history": history}
+    if as_json:
+        answer = {
+            "thresholds": thresholds_to_json(found.life.scheme.thresholds),
+            "merged": {stage: list(into) for stage, into in found.life.merged.items()},
+            "customers": len(found.ids),
+            **{name: str(path) for name, path in written.items() if path is not None},
+            **({} if told is None else {"explained": told}),
+        }
+        click.echo(json.dumps(answer, ensure_ascii=False))
+        return
+    if told is not None:
+        show(lines(told))
+    else:
+        show(stage_lines(found.counts, found.life.scheme, found.life.merged))
+    show([f"written: {path}" for path in written.values() if path is not None])
+
+
+def _list(chosen: str, *, as_json: bool) -> None:
+    """Print every scheme, or all of one that is not the default."""
+    if as_json:
+        click.echo(json.dumps([scheme_to_json(load_scheme(name)) for name in known_schemes()], ensure_ascii=False))
+        return
+    names = known_schemes() if chosen == "retail" else [chosen]
+    for name in names:
+        scheme = load_scheme(name)
+        titles = [scheme.title[language] for language in dict.fromkeys((scheme.language, "en"))]
+        show(["", f"{scheme.id}: {' / '.join(titles)}" + (f" ({scheme.source})" if scheme.source else "")])
+        heads = ["stage", *LANGUAGES, "rule", "meaning"]
+        rows = [
+            [s.id, *(s.title.get(x, "") for x in LANGUAGES), " and ".join(str(c) for c in s.rule), s.meaning["en"]]
+            for s in scheme.stages
+        ]
+        show(table([heads, *rows], set()))
+        for group in scheme.groups:
+            show([f"  group {group.id}: {' and '.join(str(clause) for clause in group.rule)}"])

@@ -1,0 +1,510 @@
+"""The six schemes: everybody on exactly one stage, by the authors' words, with beginnings that stay, on any log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from features.catalog import standard
+from features.clock import from_microseconds, iso, microseconds
+from features.engines.duckdb import DailyTable
+from features.errors import UsageError
+from features.history import history
+from features.lifecycle import Lifecycle, fit_lifecycle, live, merged_sentences
+from features.online import MemoryEvents
+from features.requests import Event
+from features.scheme_check import merged
+from features.scheme_files import known_schemes, load_scheme, scheme_from_toml
+from features.stages import LANGUAGES, Scheme
+from features.thresholds import catalog_parameters
+from tests.parity.logs import DAY, TICK, Customers, event_log, requests, utc
+
+IDS = {
+    "retail": ["prospect", "new", "repeat", "loyal", "at_risk", "sleeping", "lost", "reactivated"],
+    "clm5": ["attraction", "interest", "evaluation", "purchase", "loyalty"],
+    "ltv5": ["attraction", "interest", "conversion", "retention", "loyalty", "advocate"],
+    "client7": ["attraction", "first_contact", "prospect", "developing", "developed", "sleeping", "lost"],
+    "reach5": ["reach", "acquisition", "conversion", "retention", "loyalty"],
+    "crm5": ["approach", "purchase", "progress", "retention", "loyalty"],
+}
+OWN = {"retail": "en", "clm5": "ru", "ltv5": "ru", "client7": "ru", "reach5": "ru", "crm5": "fa"}
+LIMITS = {
+    "shop_gap_days": 31.4159265,
+    "at_risk_ratio": 1.7320508,
+    "sleeping_ratio": 3.1622777,
+    "lost_after_days": 200.5,
+    "loyal_orders": 3.0,
+    "loyal_spend": 100.0,
+}
+KINDS = (
+    "purchase",
+    "purchase",
+    "purchase",
+    "ad_impression",
+    "visit",
+    "signup",
+    "enquiry",
+    "cart",
+    "review",
+    "referral",
+)
+
+
+def alive(scheme: Scheme, customers: Customers, as_of: datetime, horizon: int = 90, facts: bool = False) -> Lifecycle:
+    catalog = standard(90).with_parameters(**catalog_parameters(scheme.thresholds))
+    record = MemoryEvents(requests(customers), as_of).record(scheme.counted(catalog))
+    return live(scheme, catalog, record, horizon, keep_facts=facts)
+
+
+def limited(name: str, **changed: float) -> Scheme:
+    return load_scheme(name).with_thresholds({**LIMITS, **changed})
+
+
+def spells(life: Lifecycle) -> list[tuple[str, str]]:
+    journeys = life.journeys
+    ids = life.scheme.ids
+    return [(ids[s], iso(from_microseconds(int(t)))) for s, t in zip(journeys.stage, journeys.start, strict=True)]
+
+
+# --- the words of the authors, in plain Python ----------------------------------------------------------------------
+
+
+class Facts:
+    """One customer's past, counted slowly."""
+
+    def __init__(self, events: tuple[Event, ...], instant: datetime) -> None:
+        seen = [event for event in events if event.timestamp < instant]
+        self.days = sorted({e.timestamp.date() for e in seen if e.event == "purchase"})
+        self.orders = len(self.days)
+        self.kinds = [event.event for event in seen]
+        if self.orders:
+            last = datetime.combine(self.days[-1], datetime.min.time(), utc("2020-01-01").tzinfo)
+            self.silence = (instant - last) / DAY
+            rhythm = (3 * LIMITS["shop_gap_days"] + (self.days[-1] - self.days[0]).days) / (3 + self.orders - 1)
+            self.overdue = self.silence / rhythm
+        self.on_rhythm = bool(self.orders) and self.overdue <= LIMITS["at_risk_ratio"]
+        self.asleep = bool(self.orders) and self.overdue > LIMITS["sleeping_ratio"]
+
+    @property
+    def on_a_limit(self) -> bool:
+        """Whether rounding decides on which side of a limit the silence is: stages begin on a whole microsecond."""
+        limits = (LIMITS["at_risk_ratio"], LIMITS["sleeping_ratio"])
+        return bool(self.orders) and min(abs(self.overdue - limit) for limit in limits) < 1e-11
+
+    def any(self, *kinds: str) -> bool:
+        return any(kind in kinds for kind in self.kinds)
+
+
+def clm5(f: Facts) -> str:
+    if f.orders:
+        return "loyalty" if f.orders > 1 else "purchase"
+    if f.any("cart"):
+        return "evaluation"
+    return "interest" if f.any("signup", "enquiry") or f.kinds.count("visit") > 1 else "attraction"
+
+
+def ltv5(f: Facts) -> str:
+    if f.orders >= 3 and f.on_rhythm:
+        return "advocate" if f.any("review", "referral") else "loyalty"
+    if f.orders:
+        return "conversion" if f.orders == 1 and f.on_rhythm else "retention"
+    return "interest" if f.any("signup", "enquiry", "cart") or f.kinds.count("visit") > 1 else "attraction"
+
+
+def client7(f: Facts) -> str:
+    if f.asleep:
+        return "lost" if f.orders == 1 or f.silence > LIMITS["lost_after_days"] else "sleeping"
+    if f.orders:
+        return "developed" if f.orders > 1 else "developing"
+    if f.any("cart"):
+        return "prospect"
+    return "first_contact" if f.any("signup", "enquiry", "visit") else "attraction"
+
+
+def reach5(f: Facts) -> str:
+    if f.orders >= 2 and f.on_rhythm and f.any("review", "referral"):
+        return "loyalty"
+    if f.orders:
+        return "conversion" if f.orders == 1 and f.on_rhythm else "retention"
+    return "acquisition" if f.any("signup", "enquiry", "visit") else "reach"
+
+
+def crm5(f: Facts) -> str:
+    if f.orders >= 2 and f.on_rhythm and f.any("review", "referral"):
+        return "loyalty"
+    if f.orders:
+        return "progress" if f.orders == 1 and f.on_rhythm else "retention"
+    return "purchase" if f.any("cart") else "approach"
+
+
+AUTHORS: Mapping[str, Callable[[Facts], str]] = {
+    "clm5": clm5,
+    "ltv5": ltv5,
+    "client7": client7,
+    "reach5": reach5,
+    "crm5": crm5,
+}
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> tuple[Event, ...]:
+    """One customer's life of up to ten events of all kinds, hours to two years apart."""
+    at = utc("2015-01-01") + timedelta(microseconds=draw(st.integers(0, 86_399_999_999)))
+    life = []
+    for _ in range(draw(st.integers(1, 10))):
+        life.append(Event(at, draw(st.sampled_from(KINDS)), 45.0))
+        at += timedelta(days=draw(st.sampled_from([0, 1, 5, 20, 30, 55, 95, 120, 210, 700])))
+        at += timedelta(microseconds=draw(st.integers(0, 86_399_999_999)))
+    return tuple(life)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(life=lives())
+@pytest.mark.parametrize("name", list(AUTHORS))
+def test_stages_are_those_of_the_authors_words_at_every_instant(name: str, life: tuple[Event, ...]) -> None:
+    scheme = limited(name)
+    end = life[-1].timestamp + 900 * DAY
+    found = alive(scheme, {"a": life}, end)
+    start = life[0].timestamp + TICK
+    grid = [start + i * timedelta(days=13, hours=7) for i in range(int((end - start) / timedelta(days=13, hours=7)))]
+    edges = [from_microseconds(int(t)) + k * TICK for t in found.journeys.start for k in (0, 1)]
+    for instant in [*grid, *edges, *(event.timestamp + k * TICK for event in life for k in (0, 1))]:
+        stage, _ = found.journeys.at(microseconds(instant), 1)
+        if instant <= life[0].timestamp:
+            assert stage[0] == -1
+        elif not (facts := Facts(life, instant)).on_a_limit:
+            assert scheme.ids[int(stage[0])] == AUTHORS[name](facts), instant
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(life=st.lists(lives(), min_size=1, max_size=4), lost=st.sampled_from([30.5, 200.5, float("inf")]))
+@pytest.mark.parametrize("name", list(IDS))
+def test_only_what_the_scheme_says_can_follow_follows(name: str, life: list[tuple[Event, ...]], lost: float) -> None:
+    scheme = limited(name, lost_after_days=lost)
+    end = max(some[-1].timestamp for some in life) + 900 * DAY
+    journeys = alive(scheme, {f"c{k}": some for k, some in enumerate(life)}, end).journeys
+    same = journeys.customer[1:] == journeys.customer[:-1]
+    for before, after in zip(journeys.stage[:-1][same], journeys.stage[1:][same], strict=True):
+        assert scheme.ids[after] in scheme.stages[before].next
+    assert (journeys.start[1:][same] > journeys.start[:-1][same]).all()
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(life=st.lists(lives(), min_size=1, max_size=4), days=st.integers(1, 1500), ahead=st.sampled_from([30, 365]))
+@pytest.mark.parametrize("name", list(IDS))
+def test_where_one_stands_is_the_journey_there_and_silence_leads_along_it(
+    name: str, life: list[tuple[Event, ...]], days: int, ahead: int
+) -> None:
+    """Three ways to one answer: the spells, the rules on the facts of the instant, and the log that ends there."""
+    scheme = limited(name)
+    customers = {f"c{k}": (Event(utc("2014-12-31"), "ad_impression"), *some) for k, some in enumerate(life)}
+    as_of = utc("2015-01-01") + days * DAY
+    whole = alive(scheme, customers, utc("2025-01-01"), ahead)
+    then = alive(scheme, customers, as_of, ahead)
+    standing = whole.standing(as_of)
+    assert standing.stage.tolist() == scheme.assign(standing.facts).tolist()
+    assert standing.stage.tolist() == then.journeys.at(microseconds(as_of), len(customers))[0].tolist()
+    assert standing.since.tolist() == then.standing(as_of).since.tolist()
+    silent, _ = then.journeys.at(microseconds(as_of + ahead * DAY), len(customers))
+    assert standing.silent.tolist() == silent.tolist()
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@given(life=st.lists(lives(), min_size=1, max_size=4))
+def test_the_engine_and_the_memory_tell_the_same_journeys(life: list[tuple[Event, ...]]) -> None:
+    customers = {f"c{k}": some for k, some in enumerate(life)}
+    as_of = max(some[-1].timestamp for some in life) + DAY
+    with event_log(customers) as log:
+        table = DailyTable(log.con, as_of)
+        for name in IDS:
+            ours = fit_lifecycle(table, limited(name), 90).journeys
+            memory = alive(limited(name), customers, as_of).journeys
+            for column in ("customer", "stage", "start"):
+                assert getattr(ours, column).tolist() == getattr(memory, column).tolist(), (name, column)
+
+
+@pytest.mark.parametrize("name", list(IDS))
+@pytest.mark.parametrize("later", [1, 30, 400])
+def test_a_stage_that_lasts_began_when_it_began_whenever_one_looks(name: str, later: int) -> None:
+    random = np.random.default_rng(3)
+    customers = {}
+    for k in range(60):
+        at = utc("2019-01-01") + timedelta(days=float(random.uniform(0, 300)))
+        steps = np.cumsum(random.exponential(25, int(random.integers(1, 8))))
+        customers[f"c{k:02d}"] = tuple(
+            Event(at + timedelta(days=float(s)), str(random.choice(KINDS)), 40.0) for s in steps
+        )
+    as_of = utc("2020-03-01")
+    seen = {name: some for name, some in customers.items() if some[0].timestamp < as_of}
+    now = alive(limited(name), seen, as_of).standing(as_of)
+    then = alive(limited(name), seen, as_of + later * DAY).standing(as_of + later * DAY)
+    lasting = now.since == then.since
+    assert lasting.sum() > 10
+    assert (now.stage == then.stage)[lasting].all()
+    # whoever is on another stage by then has come to it since
+    assert (then.since[~lasting] >= microseconds(as_of)).all()
+
+
+# --- the schemes themselves -------------------------------------------------------------------------------------------
+
+
+def test_the_schemes_are_those_of_the_contract() -> None:
+    assert {name: list(load_scheme(name).ids) for name in known_schemes()} == IDS
+    assert known_schemes()[0] == "retail"
+
+
+@pytest.mark.parametrize("name", list(IDS))
+def test_stages_have_titles_in_each_language_and_say_what_to_do(name: str) -> None:
+    scheme = load_scheme(name)
+    assert scheme.language == OWN[name]
+    for one in (scheme, *scheme.stages, *scheme.groups):
+        assert set(one.title) == set(LANGUAGES)
+        assert all(one.title.values())
+    for stage in scheme.stages:
+        assert stage.meaning["en"].endswith(".")
+        assert stage.action["en"].endswith(".")
+        assert stage.id in stage.next, "one can stay where one is"
+
+
+EXPLAINED: list[tuple[str, tuple[tuple[str, str], ...], list[tuple[str, str]], str]] = [
+    (
+        "clm5",
+        (("2019-01-01T09:00", "ad_impression"), ("2019-01-05T10:00", "enquiry"), ("2019-01-09", "cart")),
+        [("attraction", "2019-01-01T09:00:00Z"), ("interest", "2019-01-05T10:00:00Z"), ("evaluation", "2019-01-09")],
+        "orders 0 is 0 and weighing 1 is at least 1",
+    ),
+    (
+        "clm5",
+        (("2019-01-01", "visit"), ("2019-01-05T10:00", "visit")),
+        [("attraction", "2019-01-01"), ("interest", "2019-01-05T10:00:00Z")],
+        "orders 0 is 0 and visits 2 is at least 2",
+    ),
+    (
+        # the second order is the habit's beginning, the third the habit, a review makes an advocate; then silence:
+        # rhythm (3 * 30 + 20) / 5 = 22 days, twice that after the 21st
+        "ltv5",
+        (
+            *((f"2019-01-{d}T12:00", "purchase") for d in ("01", "11", "21")),
+            ("2019-01-22T15:00", "review"),
+        ),
+        [
+            ("conversion", "2019-01-01T12:00:00Z"),
+            ("retention", "2019-01-11T12:00:00Z"),
+            ("loyalty", "2019-01-21T12:00:00Z"),
+            ("advocate", "2019-01-22T15:00:00Z"),
+            ("retention", "2019-03-06"),
+        ],
+        "orders 3 is at least 1",
+    ),
+    (
+        # one deal and never again: lost at four times the shop's 30 days
+        "client7",
+        (("2019-01-01T08:00", "visit"), ("2019-01-02T08:00", "cart"), ("2019-01-03T08:00", "purchase")),
+        [
+            ("first_contact", "2019-01-01T08:00:00Z"),
+            ("prospect", "2019-01-02T08:00:00Z"),
+            ("developing", "2019-01-03T08:00:00Z"),
+            ("lost", "2019-05-03"),
+        ],
+        "overdue_ratio 14.10 is above 4 (sleeping_ratio) and orders 1 is 1",
+    ),
+    (
+        # twice, ten days apart: rhythm (90 + 10) / 4 = 25 days; asleep after 100 days, lost after 300
+        "client7",
+        (("2019-01-01T08:00", "purchase"), ("2019-01-11T08:00", "purchase")),
+        [
+            ("developing", "2019-01-01T08:00:00Z"),
+            ("developed", "2019-01-11T08:00:00Z"),
+            ("sleeping", "2019-04-21"),
+            ("lost", "2019-11-07"),
+        ],
+        "overdue_ratio 16.60 is above 4 (sleeping_ratio) and recency_days 415 is above 300 (lost_after_days)",
+    ),
+    (
+        "reach5",
+        (("2019-12-20", "ad_impression"), ("2020-01-20", "visit"), ("2020-02-20T10:00", "purchase")),
+        [("reach", "2019-12-20"), ("acquisition", "2020-01-20"), ("conversion", "2020-02-20T10:00:00Z")],
+        "orders 1 is 1 and overdue_ratio 0.33 is at most 2 (at_risk_ratio)",
+    ),
+    (
+        "crm5",
+        (("2020-01-20", "enquiry"), ("2020-02-20", "demo"), ("2020-02-25T10:00", "purchase")),
+        [("approach", "2020-01-20"), ("purchase", "2020-02-20"), ("progress", "2020-02-25T10:00:00Z")],
+        "orders 1 is 1 and overdue_ratio 0.17 is at most 2 (at_risk_ratio)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "events", "expected", "rule"), EXPLAINED)
+def test_a_customer_worked_out_by_hand(
+    name: str, events: tuple[tuple[str, str], ...], expected: list[tuple[str, str]], rule: str
+) -> None:
+    limits = {"shop_gap_days": 30.0, "at_risk_ratio": 2.0, "sleeping_ratio": 4.0, "lost_after_days": 300.0}
+    as_of = utc("2020-03-01")
+    life = alive(
+        limited(name, **limits), {"a": tuple(Event(utc(at), kind, 50.0) for at, kind in events)}, as_of, facts=True
+    )
+    begun = [spell for spell in spells(life) if spell[1] < "2020-03-01"]
+    assert begun == expected
+    standing = life.standing(as_of)
+    assert life.scheme.explain(standing.stage, standing.facts).to_pylist() == [rule]
+    told = history(life, np.array(["a"], dtype=object), as_of).to_pylist()
+    assert [(row["stage"], iso(row["from"])) for row in told] == expected
+    assert [row["to"] for row in told] == [row["from"] for row in told[1:]] + [None]
+    assert all(row["customer_id"] == "a" and row["rule"] for row in told)
+
+
+def test_groups_stand_beside_the_stages() -> None:
+    scheme = limited("reach5")
+    customers = {
+        "a": (Event(utc("2020-01-01"), "signup"),),
+        "b": (Event(utc("2020-01-01"), "visit"),),
+        "c": (Event(utc("2020-01-01"), "purchase", 5.0),),
+        "d": tuple(Event(utc(at), "purchase", 5.0) for at in ("2020-01-01", "2020-02-01")),
+        "e": tuple(Event(utc(at), "purchase", 5.0) for at in ("2019-01-01", "2020-02-01")),
+    }
+    facts = alive(scheme, customers, utc("2020-03-01")).standing(utc("2020-03-01")).facts
+    names = [*(group.id for group in scheme.groups), None]
+    assert [names[int(g)] for g in scheme.group(facts)] == ["registered", None, "new", "active", "reactivated"]
+
+
+def test_stages_that_a_log_cannot_tell_apart_are_merged_and_said_so() -> None:
+    bought = tuple(Event(utc("2020-01-01") + k * 20 * DAY, "purchase", 5.0) for k in range(3))
+    life = alive(limited("ltv5"), {"a": bought}, utc("2020-03-01"))
+    assert life.merged == {"advocate": ("loyalty",), "interest": ("attraction",)}
+    told = merged_sentences(life.scheme, life.merged)
+    assert told[0].startswith("'Advocate' cannot be told apart from 'Loyalty' in this log")
+    assert "advocacy: referral, recommendation" in told[0]
+    with_review = {"a": (*bought, Event(utc("2020-02-20"), "review"))}
+    assert alive(limited("ltv5"), with_review, utc("2020-03-01")).merged == {"interest": ("attraction",)}
+    assert alive(limited("retail"), {"a": bought}, utc("2020-03-01")).merged == {}
+
+
+def test_a_signal_that_only_helps_merges_nothing() -> None:
+    # visits alone can show interest, and so reactions are not missed
+    assert merged(load_scheme("clm5"), ["reactions", "weighing"]) == {"evaluation": ("attraction", "interest")}
+
+
+# --- a scheme of the user's own --------------------------------------------------------------------------------------
+
+
+def own(**changed: Any) -> dict[str, Any]:
+    """Return a sound scheme of three stages, some of its keys changed."""
+    stages = {
+        "lead": ("prospect", ["orders == 0"], ["lead", "buyer"]),
+        "buyer": ("active", ["orders >= 1"], ["buyer", "regular"]),
+        "regular": ("active", ["orders_30d >= 2"], ["buyer", "regular"]),
+    }
+    data = {
+        "id": "mine",
+        "title": {"en": "Mine"},
+        "order": ["regular", "lead", "buyer"],
+        "stage": [
+            {"id": i, "state": s, "title": {"en": i}, "meaning": {"en": i}, "action": {"en": i}, "rule": r, "next": n}
+            for i, (s, r, n) in stages.items()
+        ],
+    }
+    for key, value in changed.items():
+        stage, _, name = key.partition("__")
+        if name:
+            next(one for one in data["stage"] if one["id"] == stage)[name] = value  # type: ignore[index, attr-defined]
+        else:
+            data[key] = value
+    return data
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"regular__rule": ["ordrs >= 2"]}, "no rule can look at 'ordrs'; rules can look at T_days, activity, "),
+        ({"regular__rule": ["ordrs >= 2"]}, "Did you mean 'orders'?"),
+        ({"order": ["buyer", "regular", "lead"]}, "stage 'regular': nobody can be on it, since the rules before it"),
+        ({"order": ["buyer", "regular", "lead"]}, "name 'regular' before 'buyer' in 'order'"),
+        ({"regular__rule": ["orders == 0", "orders >= 2"]}, "its conditions contradict each other"),
+        ({"buyer__rule": ["orders >= 3"]}, "no rule holds for a customer with orders 1"),
+        ({"buyer__rule": ["orders >= 3"]}, "give the last stage of 'order' a rule that takes everybody"),
+        ({"lead__rule": []}, "'rule' is empty"),
+        ({"regular__state": "prospect"}, "its state is 'prospect', but a customer with an order can be on it"),
+        ({"buyer__rule": ["orders >= 0"], "order": ["regular", "buyer", "lead"]}, "'buyer'"),
+        ({"buyer__next": ["buyer"]}, "stage 'regular': nobody can come to it"),
+        ({"signals": {"calls": ["call"]}}, "no rule looks at 'calls'"),
+        ({"signals": {"orders": ["call"]}}, "'orders' is a feature of the catalogue"),
+        ({"signals": {"calls": "call"}}, "it must be a list of event types"),
+        ({"signals": {"my calls": ["call"]}}, "'my calls' is no name for a rule"),
+        ({"title": {"de": "Meins"}}, "'title' has 'de', which is none of en, ru, fa"),
+        ({"title": {"ru": "Моё"}}, "'title' has no English text"),
+        ({"language": "de"}, "language 'de' is none of en, ru, fa"),
+        ({"thresholds": {"at_risk": 2}}, "'at_risk' is no threshold"),
+        ({"thresholds": {"at_risk_ratio": -1}}, "'at_risk_ratio' is -1; it must be a number above 0"),
+        ({"thresholds": {"at_risk_ratio": True}}, "it must be a number above 0"),
+        ({"lead__id": "my lead"}, "stage id 'my lead' names columns"),
+        ({"stage": []}, "a scheme needs at least one [[stage]]"),
+    ],
+)
+def test_a_fault_of_an_own_scheme_is_named_with_what_to_try(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        scheme_from_toml(own(**changed), "mine.toml")
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("mine.toml")
+
+
+def test_pinned_thresholds_stand_whatever_the_log_says() -> None:
+    rule = ["orders >= 1", "overdue_ratio <= at_risk_ratio"]
+    scheme = scheme_from_toml(own(regular__rule=rule, thresholds={"at_risk_ratio": 9}), "mine.toml")
+    assert scheme.with_thresholds(LIMITS).thresholds == {**LIMITS, "at_risk_ratio": 9.0}
+    both = scheme.pinned({"loyal_orders": 7.0}).with_thresholds(LIMITS)
+    assert both.thresholds == {**LIMITS, "at_risk_ratio": 9.0, "loyal_orders": 7.0}
+
+
+def test_windows_and_every_clock_can_be_looked_at() -> None:
+    """Worked by hand: a window of 30 days, activity, and the time since each thing that clocks count from."""
+    life = {
+        "a": (
+            Event(utc("2020-01-01T10:00"), "visit"),
+            Event(utc("2020-01-05T10:00"), "purchase", 10.0),
+            Event(utc("2020-01-20T09:00"), "purchase", 10.0),
+            Event(utc("2020-02-10T07:00"), "visit"),
+        )
+    }
+    expected = {
+        # the purchase of the 5th is 30 days old until the midnight after 4 February begins
+        "orders_30d >= 2": ["2020-01-20T09:00:00Z", "2020-02-04"],
+        "spend_30d >= 20": ["2020-01-20T09:00:00Z", "2020-02-04"],
+        "orders_prev_90d >= 1": ["2020-04-04", "2020-07-18"],
+        "tenure_days > 10": ["2020-01-11"],
+        "T_days > 10": ["2020-01-15"],
+        "recency_days > 10": ["2020-01-15", "2020-01-20T09:00:00Z", "2020-01-30"],
+        # since the first visit, and anew since the second
+        "silence_days > 10": ["2020-01-11", "2020-02-10T07:00:00Z", "2020-02-20"],
+        "activity >= 2": ["2020-02-10T07:00:00Z"],
+        "gap_last >= 15": ["2020-01-20T09:00:00Z"],
+    }
+    for condition, changes in expected.items():
+        data = own(regular__rule=["orders >= 1", condition], lead__next=["lead", "buyer", "regular"])
+        scheme = scheme_from_toml(data, "mine.toml").with_thresholds(LIMITS)
+        found = spells(alive(scheme, life, utc("2021-01-01")))
+        after_first = [at for stage, at in found if stage != "lead" and at > "2020-01-05T10:00:00Z"]
+        assert after_first == changes, condition
+
+
+def test_a_stage_of_the_users_own_events() -> None:
+    data = own(signals={"calls": ["Call", "meeting"]}, regular__rule=["orders >= 1", "calls >= 2 or orders >= 9"])
+    scheme = scheme_from_toml(data, "mine.toml").with_thresholds(LIMITS)
+    life = {
+        "a": (
+            Event(utc("2020-01-01"), "call"),
+            Event(utc("2020-01-05"), "purchase", 1.0),
+            Event(utc("2020-01-06T11:00"), "meeting"),
+        )
+    }
+    assert spells(alive(scheme, life, utc("2021-01-01"))) == [
+        ("lead", "2020-01-01"),
+        ("buyer", "2020-01-05"),
+        ("regular", "2020-01-06T11:00:00Z"),
+    ]
