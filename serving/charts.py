@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import vl_convert
@@ -62,10 +62,10 @@ _CONFIG: dict[str, Any] = {
 }
 
 Rows = list[dict[str, Any]]
-_UNIT = alt.Scale(domain=[0, 1])
+UNIT = alt.Scale(domain=[0, 1])
 
 
-def _shares(grid: bool = True) -> alt.Axis:
+def shares(grid: bool = True) -> alt.Axis:
     return alt.Axis(format=".0%", tickCount=5, grid=grid)
 
 
@@ -80,7 +80,7 @@ def stage_bars(stages: Sequence[Mapping[str, Any]]) -> Markup:
         {"stage": one["title"], "state": one["state"], "customers": one["customers"], "shown": f"{one['customers']:,}"}
         for one in stages
     ]
-    base = alt.Chart(_data(rows)).encode(
+    base = alt.Chart(inline(rows)).encode(
         y=alt.Y("stage:N", sort=None, title=None, axis=alt.Axis(labelColor=INK["ink"], labelFontSize=13, grid=False)),
         x=alt.X("customers:Q", title="customers", axis=alt.Axis(format=",d", tickMinStep=1, tickCount=6)),
     )
@@ -89,7 +89,7 @@ def stage_bars(stages: Sequence[Mapping[str, Any]]) -> Markup:
     bars = base.mark_bar(cornerRadiusEnd=3, height=18).encode(color=colour)
     counts = base.mark_text(align="left", dx=6, fontSize=12, color=INK["ink"]).encode(text="shown:N")
     chart = (bars + counts).properties(width=WIDE_WIDTH, height=alt.Step(28))
-    return _svg(chart, "stages", "Customers on each stage: " + ", ".join(f"{r['stage']} {r['shown']}" for r in rows))
+    return to_svg(chart, "stages", "Customers on each stage: " + ", ".join(f"{r['stage']} {r['shown']}" for r in rows))
 
 
 def risk_histogram(bins: Sequence[Mapping[str, Any]]) -> Markup:
@@ -106,10 +106,10 @@ def risk_histogram(bins: Sequence[Mapping[str, Any]]) -> Markup:
         if one[band]
     ]
     chart = (
-        alt.Chart(_data(rows))
+        alt.Chart(inline(rows))
         .mark_bar(binSpacing=2)
         .encode(
-            x=alt.X("start:Q", bin="binned", title="churn probability", scale=_UNIT, axis=_shares(grid=False)),
+            x=alt.X("start:Q", bin="binned", title="churn probability", scale=UNIT, axis=shares(grid=False)),
             x2="end:Q",
             y=alt.Y("customers:Q", title="active customers", axis=alt.Axis(format=",d", tickMinStep=1, tickCount=5)),
             color=alt.Color("band:N", scale=_palette(BANDS), legend=alt.Legend(values=list(BANDS))),
@@ -118,7 +118,7 @@ def risk_histogram(bins: Sequence[Mapping[str, Any]]) -> Markup:
         .properties(width=HALF_WIDTH, height=HEIGHT - LEGEND_HEIGHT)
     )
     totals = ", ".join(f"{sum(one[band] for one in bins):,} {band}" for band in BANDS)
-    return _svg(chart, "risk", f"Histogram of the churn probability of the active customers, by band: {totals}")
+    return to_svg(chart, "risk", f"Histogram of the churn probability of the active customers, by band: {totals}")
 
 
 def held_curve(points: Sequence[tuple[float, float]], spot: tuple[float, float], said: str) -> Markup:
@@ -129,29 +129,31 @@ def held_curve(points: Sequence[tuple[float, float]], spot: tuple[float, float],
     points : share of the customers, share of the value; both between 0 and 1, ascending.
     spot, said : the point to call out and the words beside it.
     """
-    x = alt.X("x:Q", title="share of active customers, most value at risk first", scale=_UNIT, axis=_shares(grid=False))
-    y = alt.Y("y:Q", title="share of all value at risk", scale=_UNIT, axis=_shares())
-    base = alt.Chart(_data([{"x": spot[0], "y": spot[1], "said": said}])).encode(x=x, y=y)
-    left = spot[0] < 0.5
-    words = base.mark_text(
-        align="left" if left else "right",
-        dx=10 if left else -10,
-        dy=16,
-        fontSize=12,
-        fontWeight="bold",
-        color=INK["ink"],
-    )
+    titles = ("share of active customers, most value at risk first", "share of all value at risk")
+    return to_svg(called_out(points, spot, said, titles), "held", f"Curve of value at risk: {said}")
+
+
+def called_out(
+    points: Sequence[tuple[float, float]], spot: tuple[float, float], said: str, titles: tuple[str, str]
+) -> alt.LayerChart | alt.FacetChart:
+    """Return a curve of shares over the diagonal with one spot called out; ``titles`` are of the axes."""
+    x = alt.X("x:Q", title=titles[0], scale=UNIT, axis=shares(grid=False))
+    y = alt.Y("y:Q", title=titles[1], scale=UNIT, axis=shares())
+    base = alt.Chart(inline([{"x": spot[0], "y": spot[1], "said": said}])).encode(x=x, y=y)
+    side: Literal["left", "right"] = "left" if spot[0] < 0.5 else "right"
+    dx = 10 if side == "left" else -10
+    words = base.mark_text(align=side, dx=dx, dy=16, fontSize=12, fontWeight="bold", color=INK["ink"])
     dot = base.mark_point(filled=True, size=90, opacity=1, color=INK["chart-high"])
-    chart = alt.layer(*_over_diagonal(points, x, y), dot, words.encode(text="said:N"))
-    return _svg(chart.properties(width=HALF_WIDTH, height=HEIGHT), "held", f"Curve of value at risk: {said}")
+    chart = alt.layer(*over_diagonal(points, x, y), dot, words.encode(text="said:N"))
+    return chart.properties(width=HALF_WIDTH, height=HEIGHT)
 
 
 def gains_curve(points: Sequence[tuple[float, float]]) -> Markup:
     """Return which share of those who left is reached by contacting a share of all, highest risk first."""
-    x = alt.X("x:Q", title="share contacted, highest risk first", scale=_UNIT, axis=_shares(grid=False))
-    y = alt.Y("y:Q", title="share of those who left", scale=_UNIT, axis=_shares())
-    chart = alt.layer(*_over_diagonal(points, x, y))
-    return _svg(chart.properties(width=HALF_WIDTH, height=HEIGHT), "gains", "Gains curve over what chance would give")
+    x = alt.X("x:Q", title="share contacted, highest risk first", scale=UNIT, axis=shares(grid=False))
+    y = alt.Y("y:Q", title="share of those who left", scale=UNIT, axis=shares())
+    chart = alt.layer(*over_diagonal(points, x, y))
+    return to_svg(chart.properties(width=HALF_WIDTH, height=HEIGHT), "gains", "Gains curve over what chance would give")
 
 
 def calibration_plot(groups: Sequence[Mapping[str, Any]]) -> Markup:
@@ -162,28 +164,28 @@ def calibration_plot(groups: Sequence[Mapping[str, Any]]) -> Markup:
     groups : ``predicted`` and ``observed`` shares of customers who left.
     """
     points: Rows = [{"x": group["predicted"], "y": group["observed"]} for group in groups]
-    x = alt.X("x:Q", title="predicted share that leaves", scale=_UNIT, axis=_shares())
-    y = alt.Y("y:Q", title="share that left", scale=_UNIT, axis=_shares())
-    base = alt.Chart(_data(points)).encode(x=x, y=y)
+    x = alt.X("x:Q", title="predicted share that leaves", scale=UNIT, axis=shares())
+    y = alt.Y("y:Q", title="share that left", scale=UNIT, axis=shares())
+    base = alt.Chart(inline(points)).encode(x=x, y=y)
     line = base.mark_line(color=INK["accent"], strokeWidth=1.5, opacity=0.5)
     dots = base.mark_point(filled=True, size=80, opacity=1, color=INK["accent"])
     chart = alt.layer(_diagonal(x, y), line, dots).properties(width=HALF_WIDTH, height=HEIGHT)
-    return _svg(chart, "calibration", "Predicted against observed share of customers who left")
+    return to_svg(chart, "calibration", "Predicted against observed share of customers who left")
 
 
-def _over_diagonal(points: Sequence[tuple[float, float]], x: alt.X, y: alt.Y) -> list[alt.Chart]:
-    base = alt.Chart(_data([{"x": across, "y": up} for across, up in points])).encode(x=x, y=y)
+def over_diagonal(points: Sequence[tuple[float, float]], x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    base = alt.Chart(inline([{"x": across, "y": up} for across, up in points])).encode(x=x, y=y)
     area = base.mark_area(color=INK["accent"], opacity=0.14).encode(y2="x:Q")
     return [_diagonal(x, y), area, base.mark_line(color=INK["accent"], strokeWidth=2.5)]
 
 
 def _diagonal(x: alt.X, y: alt.Y) -> alt.Chart:
-    ends = alt.Chart(_data([{"x": 0, "y": 0}, {"x": 1, "y": 1}]))
+    ends = alt.Chart(inline([{"x": 0, "y": 0}, {"x": 1, "y": 1}]))
     line: alt.Chart = ends.mark_line(color=INK["quiet"], strokeDash=[4, 4], strokeWidth=1).encode(x=x, y=y)
     return line
 
 
-def _data(rows: Rows) -> dict[str, Rows]:
+def inline(rows: Rows) -> dict[str, Rows]:
     return {"values": rows}
 
 
@@ -191,7 +193,7 @@ def _palette(names: Sequence[str]) -> alt.Scale:
     return alt.Scale(domain=list(names), range=[INK[f"chart-{name}"] for name in names])
 
 
-def _svg(chart: alt.Chart | alt.LayerChart | alt.FacetChart, name: str, label: str) -> Markup:
+def to_svg(chart: alt.Chart | alt.LayerChart | alt.FacetChart, name: str, label: str) -> Markup:
     """Draw a chart; ``name`` makes its ids unique in the page, ``label`` tells it to those who do not see it."""
     spec = chart.to_dict() | {"config": _CONFIG}
     # an empty list of addresses: drawing a chart never fetches anything

@@ -23,6 +23,7 @@ from serving.erasure.command import erase
 from serving.log_commands import check, features
 from serving.options import as_of_option, common, dated, learning, standing, train_config
 from serving.reading_options import open_log, reading
+from serving.report_command import report
 from serving.settings import Settings, keep_mlflow_quiet, load_settings
 from serving.stage_commands import stages
 from training.config import TrainConfig
@@ -247,7 +248,7 @@ def serve(as_json: bool, model: str | None, store: str | None, host: str | None,
     run_server(settings, folder, as_json=as_json)
 
 
-for _command in (check, stages, features, erase):
+for _command in (check, stages, features, report, erase):
     cli.add_command(_command)
 
 

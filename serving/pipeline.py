@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,19 +10,21 @@ from typing import Any
 
 import pyarrow as pa
 
-from features.errors import UsageError
 from features.events import EventLog
-from serving.batch import score_snapshot, write_scores
+from serving.batch import score_snapshot
+from serving.folders import new_folder
 from serving.inspection import DATA_REPORT, REJECTED, inspect, write_inspection
+from serving.lifecycle_report import TABLES, figures, movement, write_tables
 from serving.report import write_report
 from serving.scorer import Scorer
 from serving.summary import card, summary
+from serving.table_files import write_scores
 from training.bundle import Bundle, save_bundle
 from training.config import TrainConfig
 from training.train import train
 
 SCORES, REPORT, MODEL = "scores.parquet", "report.html", "model"
-OURS = (DATA_REPORT, REJECTED, SCORES, REPORT, MODEL)
+OURS = (DATA_REPORT, REJECTED, SCORES, REPORT, MODEL, TABLES)
 # Steps that `run` names, for the length of the progress bar.
 RUN_STEPS = 9
 
@@ -37,42 +37,6 @@ class Run:
     bundle: Bundle
     scores: pa.Table
     summary: dict[str, Any]
-
-
-@contextmanager
-def new_folder(folder: Path, *, force: bool) -> Iterator[Path]:
-    """Give a draft folder that becomes ``folder`` when all went well, and vanishes when it did not.
-
-    Raises
-    ------
-    UsageError
-        The folder holds another run and ``force`` is not set, or holds files that are not ours.
-    """
-    _check_place(folder, force=force)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = folder.with_name(f".{folder.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    try:
-        yield draft
-        old = folder.with_name(f".{folder.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
-            folder.rename(old)
-        draft.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def _check_place(folder: Path, *, force: bool) -> None:
-    if folder.is_file():
-        raise UsageError(f"--out {folder} is a file; name a folder")
-    found = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
-    if strange := [name for name in found if name not in OURS]:
-        raise UsageError(f"--out {folder} holds '{strange[0]}', which is not of a run; name an empty or a new folder")
-    if found and not force:
-        raise UsageError(f"--out {folder} holds another run; name another folder, or replace it with --force")
 
 
 def run(
@@ -104,7 +68,7 @@ def run(
     features.errors.StagecastError
         The folder, the as_of or the horizon cannot be used, or nobody has bought; nothing is left behind then.
     """
-    with new_folder(out, force=force) as draft:
+    with new_folder(out, OURS, force=force) as draft:
         at = log.choose_as_of(as_of)
         inspected = inspect(log, at, config.horizon_days)
         write_inspection(log, inspected, draft)
@@ -115,7 +79,10 @@ def run(
         write_scores(scores, draft / SCORES)
         say("report")
         told = summary(bundle, log.report.to_json(), next_steps)
-        write_report(draft / REPORT, told, scores)
+        life = training.panel.life
+        moved = movement(life, at, has_amounts=training.models.value.mean_spend is not None)
+        write_tables(moved, draft / TABLES)
+        write_report(draft / REPORT, told, scores, figures(moved, life.scheme, life.merged))
         if track is not None:
             say("tracking")
             track(bundle, draft / MODEL, draft / REPORT)

@@ -20,6 +20,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from serving import charts
+from serving.lifecycle_report import inks
 from serving.rendering import FOLDER, NOTHING, environment, money, percent
 
 Array = NDArray[np.float64]
@@ -31,7 +32,9 @@ HELD_SHARE = 0.8
 CURVE_POINTS = 100
 
 
-def write_report(path: str | Path, summary: Mapping[str, Any], scores: pa.Table) -> None:
+def write_report(
+    path: str | Path, summary: Mapping[str, Any], scores: pa.Table, move: Mapping[str, Any] | None = None
+) -> None:
     """Write the report of a run to a file, UTF-8.
 
     Parameters
@@ -39,11 +42,12 @@ def write_report(path: str | Path, summary: Mapping[str, Any], scores: pa.Table)
     path : where to; its folder must exist.
     summary : see :func:`render_report`.
     scores : the columns of :func:`serving.contract.schema`.
+    move : see :func:`render_report`.
     """
-    Path(path).write_text(render_report(summary, scores), encoding="utf-8", newline="\n")
+    Path(path).write_text(render_report(summary, scores, move), encoding="utf-8", newline="\n")
 
 
-def render_report(summary: Mapping[str, Any], scores: pa.Table) -> str:
+def render_report(summary: Mapping[str, Any], scores: pa.Table, move: Mapping[str, Any] | None = None) -> str:
     """Return the report of a run as one self-contained HTML page: no script, nothing fetched, same input same bytes.
 
     Parameters
@@ -51,6 +55,7 @@ def render_report(summary: Mapping[str, Any], scores: pa.Table) -> str:
     summary : what the run says of itself, ready for JSON: the as_of, the log, the scheme, the evaluation and the blend;
         the last two are ``None`` where the log was too small for them.
     scores : one row per customer, the columns of :func:`serving.contract.schema`.
+    move : how customers move, see :func:`serving.lifecycle_report.figures`; None leaves the section out.
     """
     stages = _stages(summary["scheme"], scores)
     has_money = any(_of(_numbers(scores, name), np.sum) is not None for name in ("spend", "expected_spend", "clv"))
@@ -61,7 +66,8 @@ def render_report(summary: Mapping[str, Any], scores: pa.Table) -> str:
         | dict(summary),
         css=Markup((FOLDER / "static" / "stagecast.css").read_text(encoding="utf-8")),
         icon=Markup((FOLDER / "static" / "icon.svg").read_text(encoding="utf-8").strip()),
-        inks=charts.INK,
+        inks=inks(),
+        move=move,
         has_money=has_money,
         scheme_title=_english(summary["scheme"].get("title")) or summary["scheme"]["id"],
         titles={stage["id"]: stage["title"] for stage in stages},

@@ -11,6 +11,7 @@ import pyarrow as pa
 from features.stages import Scheme
 from serving.console import table
 from serving.inspection import DATA_REPORT, REJECTED
+from serving.lifecycle_report import TABLES
 from serving.pipeline import MODEL, REPORT, SCORES, Run
 from serving.stage_lines import stage_lines
 from serving.summary import most_at_risk, stage_counts
@@ -91,6 +92,7 @@ def file_lines(folder: Path) -> list[str]:
     meaning = {
         REPORT: "the report; open it in a browser",
         SCORES: "one row per customer",
+        TABLES: "how customers move: tables as Parquet and JSON",
         MODEL: "the model bundle",
         DATA_REPORT: "what was read",
         REJECTED: "what was refused, with line and reason",

@@ -1,0 +1,94 @@
+"""``stagecast report``: how customers move through the stages, and what changed since a date, as a page and tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from features.clock import iso, microseconds, parse_instant
+from serving.console import show, steps
+from serving.options import as_of_option, chosen_scheme, common, standing
+from serving.reading_options import open_log, reading
+
+REPORT = "report.html"
+STEPS = 4
+
+
+@click.command()
+@reading
+@standing
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write; it must be new or empty.")
+@click.option("--period", metavar="UNIT", help="week, month or quarter; default: what suits the length of the log.")
+@click.option("--from", "flow_from", metavar="DATE", help="First date of the flow diagram; default: 90 days before.")
+@click.option("--to", "flow_to", metavar="DATE", help="Second date of the flow diagram; default: the as_of.")
+@click.option("--before-after", metavar="DATE", help="Compare sales, repeat orders, cost and stages before and after.")
+@click.option(
+    "--cost-event",
+    "cost_events",
+    multiple=True,
+    metavar="TYPE",
+    help="Type of event whose amount is what serving the customer cost; default: cost. May be repeated.",
+)
+@click.option("--force", is_flag=True, help="Replace the report that --out holds.")
+@common
+def report(as_json: bool, out: Path, **options: Any) -> None:
+    """How customers move through the stages: flows, time on each stage, repeat orders, cohorts, before and after."""
+    from features.effectiveness import Costs, before_after
+    from features.engines.duckdb import DailyTable
+    from features.files import write_text
+    from features.lifecycle import fit_lifecycle
+    from serving.folders import new_folder
+    from serving.lifecycle_report import TABLES, movement, render_lifecycle, write_tables
+    from training.config import TrainConfig
+
+    scheme = chosen_scheme(options)
+    dates = tuple(
+        None if options[k] is None else parse_instant(options[k], f"--{k[5:]}") for k in ("flow_from", "flow_to")
+    )
+    date = options["before_after"]
+    since = None if date is None else parse_instant(date, "--before-after")
+    with (
+        new_folder(out, (REPORT, TABLES), force=options["force"]) as draft,
+        open_log(options) as log,
+        steps(STEPS) as say,
+    ):
+        as_of = log.choose_as_of(as_of_option(options))
+        say("stages")
+        table = DailyTable(log.con, as_of)
+        life = fit_lifecycle(table, scheme, TrainConfig.horizon_days)
+        say("flows")
+        has_amounts = table.has_amounts()
+        found = movement(life, as_of, has_amounts=has_amounts, unit=options["period"], dates=(dates[0], dates[1]))
+        compared = None
+        if since is not None:
+            say("before and after")
+            costs = Costs(*table.amounts_of(options["cost_events"] or ("cost",)))
+            compared = before_after(
+                life.journeys,
+                life.record.days,
+                len(life.record),
+                life.record.first_events,
+                costs if len(costs.amount) else None,
+                microseconds(since),
+                microseconds(as_of),
+                has_amounts=has_amounts,
+            )
+        say("report")
+        write_tables(found, draft / TABLES, compared)
+        write_text(draft / REPORT, render_lifecycle(found, life, as_of, log.report.to_json(), compared))
+    told = {"out": str(out), "as_of": iso(as_of), "scheme": life.scheme.id, **found.flows.to_json()["summary"]}
+    if as_json:
+        both = told if compared is None else {**told, "before_after": compared.to_json()}
+        click.echo(json.dumps(both, ensure_ascii=False))
+        return
+    if compared is not None:
+        show([compared.headline, *(f"  {measure.sentence}" for measure in compared.measures), ""])
+    show(
+        [
+            f"  {out / REPORT!s:<36} the report; open it in a browser",
+            f"  {out / TABLES!s:<36} its tables: Parquet, JSON",
+        ]
+    )
