@@ -57,11 +57,20 @@ class EventLog:
         without types is one of ``purchase``. Events at and after as_of are still in it.
     report
         What was read and what was refused.
+    known_at_start
+        Columns of the table ``attributes`` that models may learn from.
     """
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, report: DataReport, scratch: Scratch) -> None:
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        report: DataReport,
+        scratch: Scratch,
+        known_at_start: tuple[str, ...] = (),
+    ) -> None:
         self.con = con
         self.report = report
+        self.known_at_start = known_at_start
         self.has_amounts = report.has_amounts
         self.has_types = report.has_types
         self.has_recorded_at = report.has_recorded_at
@@ -177,7 +186,7 @@ def _read(
             report = settle(con, inputs, stage(con, inputs))
             if customers is not None:
                 report = report.with_customers(load_attributes(con, customers, options).to_json())
-        return EventLog(con, report, scratch)
+        return EventLog(con, report, scratch, () if customers is None else customers.known_at_start)
     except BaseException:
         _release(con, scratch)
         raise

@@ -16,6 +16,7 @@ from features import formula
 from features.catalog import MARKETER_EVENTS, Catalog, Feature
 from features.clock import DAY_MICROSECONDS, day_number, microseconds
 from features.errors import NotEnoughDataError
+from features.leads import CHANNEL, Texts, given_at_start, memory_events
 from features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEvents
 from features.requests import CustomerEvents
 
@@ -45,6 +46,7 @@ class MemoryEvents:
 
     def __init__(self, customers: Sequence[CustomerEvents], as_of: datetime) -> None:
         self.as_of = as_of
+        self._asked = customers
         self.customers: NDArray[np.object_] = np.array([c.customer_id for c in customers], dtype=object)
         at = microseconds(as_of)
         rows = [
@@ -90,6 +92,11 @@ class MemoryEvents:
         order = np.lexsort((signal, self.happened[rows], self.customer[rows]))
         rows = rows[order]
         return SignalEvents(tuple(counted), self.customer[rows], self.happened[rows], signal[order])
+
+    def categories(self, known_at_start: Sequence[str] = ()) -> dict[str, Texts]:
+        """Return what was known of each customer from the start: ``channel`` of the first event, and attributes."""
+        first = memory_events(self._asked, self.as_of).first_channels()
+        return {CHANNEL: first, **given_at_start([one.attributes for one in self._asked], known_at_start)}
 
     def last_event(self) -> int:
         """Return the instant of the last event seen, in microseconds since 1970."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class CustomerEvents:
-    """One customer with their events, in any order."""
+    """One customer with their events, in any order; of ``attributes`` only what was known from the start is read."""
 
     customer_id: str
     events: tuple[Event, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from features.scheme_check import check_rules
 from features.stages import LANGUAGES, STATES, Group, Scheme, Stage
 from features.thresholds import NAMES
 
-_KEYS = {"id", "title", "language", "source", "stage", "order", "thresholds", "signals", "group"}
+_KEYS = {"id", "title", "language", "source", "stage", "order", "thresholds", "signals", "group", "lead_grades"}
 _SCHEME_HORIZON_DAYS = 90  # no rule looks at a feature that depends on the horizon
 
 
@@ -96,6 +96,7 @@ def scheme_to_json(scheme: Scheme) -> dict[str, Any]:
         "language": scheme.language,
         "source": scheme.source,
         "order": list(scheme.order),
+        "lead_grades": scheme.lead_grades,
         "signals": {name: list(types) for name, types in scheme.signals.items()},
         "thresholds": thresholds_to_json(scheme.thresholds),
         "pins": dict(scheme.pins),
@@ -147,6 +148,9 @@ class _Entry:
             return default
         return str(self._get(key, str, "a text"))
 
+    def flag(self, key: str) -> bool:
+        return bool(self._get(key, bool, "true or false")) if key in self.values else False
+
     def texts_by_language(self, key: str) -> dict[str, str]:
         found = dict(self._get(key, dict, "a table, like { en = 'New' }"))
         for language, text in found.items():
@@ -196,6 +200,7 @@ def _scheme(data: Mapping[str, Any], where: str, pins: Mapping[str, Any], thresh
         source=entry.text("source", ""),
         signals=_signals(entry.table("signals"), where),
         groups=tuple(groups),
+        lead_grades=entry.flag("lead_grades"),
         pins=check_pins(pins, f"{where}, [thresholds]"),
     )
     _check(scheme, where)

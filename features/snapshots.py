@@ -17,6 +17,7 @@ from features.clock import microseconds
 from features.engines.duckdb import DailyTable
 from features.errors import UsageError
 from features.journeys import Journeys
+from features.leads import Texts
 from features.lifecycle import Lifecycle, Standing
 
 Array = NDArray[np.float64]
@@ -26,7 +27,8 @@ Array = NDArray[np.float64]
 class Snapshot:
     """Customers as they stood at one as_of: whoever had an event before it, ordered by customer_id.
 
-    ``customer`` are rows of ``ids``. Every array has one entry per row; null is NaN.
+    ``customer`` are rows of ``ids``; ``categories`` what was known of each from the start. Every array has one entry
+    per row; null is NaN.
     """
 
     as_of: datetime
@@ -34,6 +36,7 @@ class Snapshot:
     customer: NDArray[np.int64]
     features: Mapping[str, Array]
     standing: Standing
+    categories: Mapping[str, Texts]
 
     def __len__(self) -> int:
         return len(self.customer)
@@ -68,15 +71,18 @@ class Outcome:
         return np.asarray(self.orders == 0)
 
 
-def take(table: DailyTable, life: Lifecycle, backs: Sequence[int]) -> list[Snapshot]:
+def take(
+    table: DailyTable, life: Lifecycle, backs: Sequence[int], known_at_start: Sequence[str] = ()
+) -> list[Snapshot]:
     """Return the snapshots of the dates that stand ``backs`` days before the table's anchor, in that order.
 
     Stages are those that one would have seen at the date: what was recorded or taken back later does not enter them.
-    ``life`` is of the same table, as known at its anchor.
+    ``life`` is of the same table, as known at its anchor; ``known_at_start`` are columns of the table of customers.
     """
     if not backs:
         return []
     columns = table.features(life.catalog, backs)
+    categories = table.categories(known_at_start)
     taken = []
     for back in backs:
         rows = np.flatnonzero(columns["back"] == back)
@@ -84,7 +90,8 @@ def take(table: DailyTable, life: Lifecycle, backs: Sequence[int]) -> list[Snaps
         as_of = table.anchor - timedelta(days=back)
         here = life.known_then(table, back).standing(as_of).of(customer)
         features = {name: columns[name][rows] for name in life.catalog.names}
-        taken.append(Snapshot(as_of, table.customers, customer, features, here))
+        told = {name: values[customer] for name, values in categories.items()}
+        taken.append(Snapshot(as_of, table.customers, customer, features, here, told))
     return taken
 
 

@@ -60,6 +60,8 @@ class Scheme:
         Name of a count -> types of the events that are counted.
     groups
         Tried in order; the first that holds names a customer's group, and there may be none.
+    lead_grades
+        Whether prospects are graded by points (MQL, SQL) beside their stage.
     pins
         Thresholds that stand fixed in the scheme's file, whatever the log says.
     thresholds
@@ -75,6 +77,7 @@ class Scheme:
     source: str = ""
     signals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groups: tuple[Group, ...] = ()
+    lead_grades: bool = False
     pins: Mapping[str, float] = field(default_factory=dict)
 
     @property

@@ -31,10 +31,11 @@ def snapshot(log: EventLog, bundle: Bundle, as_of: datetime) -> tuple[Snapshot, 
         )
     table = DailyTable(log.con, as_of)
     models = bundle.models
-    (now,) = take(table, fit_lifecycle(table, models.scheme, models.config.horizon_days), [0])
+    life = fit_lifecycle(table, models.scheme, models.config.horizon_days)
+    (now,) = take(table, life, [0], models.config.known_at_start)
     return now, from_microseconds(table.last_event())
 
 
 def score_snapshot(scorer: Scorer, now: Snapshot, data_cutoff: datetime) -> pa.Table:
     """Return the scores of a snapshot, ordered by customer_id."""
-    return scorer.score(now.ids[now.customer], now.as_of, data_cutoff, now.features, now.standing)
+    return scorer.score(now.ids[now.customer], now.as_of, data_cutoff, now.features, now.standing, now.categories)

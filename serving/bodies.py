@@ -49,7 +49,8 @@ class CustomerBody(msgspec.Struct, forbid_unknown_fields=True):
     customer_id: _Id
     events: Annotated[list[EventBody], msgspec.Meta(max_length=EVENTS_MAX)]
     attributes: Annotated[
-        dict[str, Any], msgspec.Meta(description="facts about the customer; accepted, and not used for now")
+        dict[str, Any],
+        msgspec.Meta(description="facts about the customer; those declared as known at the start are used"),
     ] = {}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from features.events import EventLog
 from features.limits import explained_limits
 from serving.console import show, steps
 from serving.erasure.command import erase
+from serving.lead_command import leads
 from serving.log_commands import check, features
 from serving.options import as_of_option, common, dated, learning, standing, train_config
 from serving.reading_options import open_log, reading
@@ -172,7 +174,7 @@ def train(as_json: bool, out: Path, register: str | None, **options: Any) -> Non
     config = train_config(options)
     with open_log(options) as log, steps(pipeline.RUN_STEPS) as say:
         as_of = log.choose_as_of(as_of_option(options))
-        done = learn(log.con, as_of, config, say)
+        done = learn(log.con, as_of, replace(config, known_at_start=log.known_at_start), say)
         bundle = save_bundle(out, done.models, as_of, done.data_cutoff, card(done))
         track = _tracker(options, register)
         if track is not None:
@@ -248,7 +250,7 @@ def serve(as_json: bool, model: str | None, store: str | None, host: str | None,
     run_server(settings, folder, as_json=as_json)
 
 
-for _command in (check, stages, features, report, erase):
+for _command in (check, stages, leads, features, report, erase):
     cli.add_command(_command)
 
 

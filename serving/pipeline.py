@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,7 @@ def run(
     features.errors.StagecastError
         The folder, the as_of or the horizon cannot be used, or nobody has bought; nothing is left behind then.
     """
+    config = replace(config, known_at_start=log.known_at_start)
     with new_folder(out, OURS, force=force) as draft:
         at = log.choose_as_of(as_of)
         inspected = inspect(log, at, config.horizon_days)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,6 +65,13 @@ def _mapping() -> list[Callable[[F], F]]:
         click.option("--currency", metavar="COL", help="Column of the currency, or a text: \"'EUR'\"."),
         click.option("--product", metavar="COL", help="Column of the product, for --not-products."),
         click.option("--customers", metavar="FILE", help="Table of customers: channel, acquisition_cost, consent, ..."),
+        click.option(
+            "--known-at-start",
+            multiple=True,
+            metavar="COL",
+            help="Column of --customers that was known at the first contact, so that models may learn from it; may be "
+            "repeated.",
+        ),
     ]
 
 
@@ -189,7 +197,7 @@ def open_log(options: dict[str, Any], *outs: Path | None) -> EventLog:
     context = click.get_current_context(silent=True)
     configured = context.meta.get(_META, {}) if context is not None else {}
     chosen = read_options(options)
-    customers = _customers(options["customers"], configured)
+    customers = _customers(options["customers"], options["known_at_start"], configured)
     if options["events"]:
         log = read_events(list(options["events"]), chosen, customers)
     elif "tables" in configured:
@@ -210,7 +218,12 @@ _NOTHING_NAMED = (
 )
 
 
-def _customers(given: str | None, configured: dict[str, tuple[object, Path]]) -> CustomersTable | None:
+def _customers(
+    given: str | None, known_at_start: Sequence[str], configured: dict[str, tuple[object, Path]]
+) -> CustomersTable | None:
     if given is not None:
-        return CustomersTable(given)
-    return parse_customers(*configured["customers"]) if "customers" in configured else None
+        return CustomersTable(given, known_at_start=tuple(known_at_start))
+    found = parse_customers(*configured["customers"]) if "customers" in configured else None
+    if known_at_start and found is None:
+        raise UsageError(f"--known-at-start {known_at_start[0]}: name the table that has it with --customers")
+    return replace(found, known_at_start=tuple(known_at_start)) if known_at_start and found is not None else found

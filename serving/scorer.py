@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.clock import day_number, from_microseconds, iso, microseconds
+from features.leads import Texts
 from features.lifecycle import Standing, live
 from features.online import MemoryEvents
 from features.requests import CustomerEvents
@@ -86,7 +87,8 @@ class Scorer:
         record = events.record(models.scheme.counted(models.catalog))
         standing = live(models.scheme, models.catalog, record, self.horizon_days).standing(as_of)
         cutoff = from_microseconds(events.last_event())
-        return self.score(events.customers, as_of, cutoff, features, standing)
+        categories = events.categories(models.config.known_at_start)
+        return self.score(events.customers, as_of, cutoff, features, standing, categories)
 
     def score(
         self,
@@ -95,19 +97,20 @@ class Scorer:
         data_cutoff: datetime,
         features: Mapping[str, Array],
         standing: Standing,
+        categories: Mapping[str, Texts],
     ) -> pa.Table:
         """Return the scores of the rows of a snapshot.
 
         Parameters
         ----------
-        ids, features, standing
+        ids, features, standing, categories
             One entry per row.
         data_cutoff
             The last event that was seen.
         """
         models = self.bundle.models
         stage = standing.stage
-        predicted = predict(models, features, standing, self.threads)
+        predicted = predict(models, features, standing, categories, self.threads)
         state = np.array([s.state for s in self.scheme.stages])[stage]
         active, lapsed = state == "active", state == "lapsed"
         columns: dict[str, Any] = {
@@ -135,9 +138,10 @@ class Scorer:
     def _method(self, features: Mapping[str, Array], rows: int) -> dict[str, Any]:
         """Return what gave each row's probabilities: the pool for buyers, the conversion model for prospects."""
         models = self.bundle.models
-        of_prospects = "blend" if models.conversion.model is not None else "rule"
+        of_prospects = "blend" if models.conversion.hazard is not None else "rule"
         method = np.where(features["orders"] > 0, models.churn.method, of_prospects)
-        return {"method": method, "low_data": method != "blend"}
+        few = ~(features["orders"] > 0) & models.conversion.low_data
+        return {"method": method, "low_data": (method != "blend") | few}
 
     def _risk(self, predicted: Predictions, active: NDArray[np.bool_], lapsed: NDArray[np.bool_]) -> dict[str, Any]:
         models = self.bundle.models

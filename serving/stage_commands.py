@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from features.errors import UsageError
+from features.errors import NotEnoughDataError, UsageError
+from features.events import EventLog
 from features.scheme_files import known_schemes, load_scheme, scheme_to_json, thresholds_to_json
 from features.stages import LANGUAGES
 from serving.console import show, table
 from serving.options import as_of_option, chosen_scheme, common, standing
 from serving.reading_options import open_log, reading
+from training.config import TrainConfig
 
 
 @click.command()
@@ -43,7 +46,8 @@ def stages(as_json: bool, list_all: bool, **options: Any) -> None:
         found = stage_table.stages_of(log, as_of, scheme, keep_facts=history is not None or customer is not None)
         told = None if customer is None else explain(found, customer)
         if out is not None:
-            write_scores(stage_table.stage_table(found), out)
+            rows = stage_table.stage_table(found)
+            write_scores(_graded(rows, log, as_of) if scheme.lead_grades else rows, out)
         if history is not None:
             write_scores(stage_table.history_table(found), history)
     written = {"out": out, "history": history}
@@ -62,6 +66,22 @@ def stages(as_json: bool, list_all: bool, **options: Any) -> None:
     else:
         show(stage_lines(found.counts, found.life.scheme, found.life.merged))
     show([f"written: {path}" for path in written.values() if path is not None])
+
+
+def _graded(rows: Any, log: EventLog, as_of: datetime) -> Any:
+    """Return the stages with the points and grades of leads, by the points of the package."""
+    from features.leads import known_at_start, lead_events
+    from serving.stage_table import with_lead_grades
+    from training.leads.points import load_points
+    from training.leads.ranking import no_leads, rank_leads
+
+    events = lead_events(log.con, as_of, until_purchase=True)
+    told = known_at_start(log.con, events.customers, log.known_at_start)
+    try:
+        ranked = rank_leads(load_points(), events, as_of, TrainConfig.horizon_days, told).table
+    except NotEnoughDataError:
+        ranked = no_leads()
+    return with_lead_grades(rows, ranked)
 
 
 def _list(chosen: str, *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from features.engines.duckdb import DailyTable
@@ -72,6 +73,14 @@ def stage_table(found: StagesOf) -> pa.Table:
     group = scheme.group(standing.facts)
     names = pa.array([one.id for one in scheme.groups], pa.string()).take(pa.array(group, mask=group < 0))
     return rows.append_column(pa.field("stage_group", pa.string()), names)
+
+
+def with_lead_grades(rows: pa.Table, ranked: pa.Table) -> pa.Table:
+    """Return the stages with ``lead_points`` and ``lead_grade`` of those who have not bought; null for the others."""
+    place = pc.index_in(rows["customer_id"], value_set=ranked["customer_id"])
+    for name in ("lead_points", "lead_grade"):
+        rows = rows.append_column(name, ranked[name].take(place))
+    return rows
 
 
 def history_table(found: StagesOf) -> pa.Table:

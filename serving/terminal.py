@@ -52,6 +52,18 @@ def evaluation_lines(evaluation: Mapping[str, Any] | None) -> list[str]:
         *table(rows, {1, 2, 3, 4}),
         f"Grade {evaluation['grade']}: {evaluation['grade_sentence']}",
         f"Next stage: log loss {ours:.4f}, Markov chain {chain:.4f}.",
+        *_lead_lines(evaluation.get("conversion")),
+    ]
+
+
+def _lead_lines(found: Mapping[str, Any] | None) -> list[str]:
+    """Return how good P(first purchase) was, if there were prospects."""
+    if found is None:
+        return []
+    auc = "-" if found["auc"] is None else f"{found['auc']:.4f}"
+    return [
+        f"First purchase: of {found['leads']:,} prospects {found['converted']:,} bought ({found['expected']:,.0f} were "
+        f"expected); AUC {auc}, log loss {found['log_loss']:.4f}, all alike {found['log_loss_share']:.4f}."
     ]
 
 

@@ -28,14 +28,14 @@ from features.errors import DataRefusedError, UsageError
 from features.scheme_files import scheme_from_json, scheme_to_json
 from training.churn import ChurnModel
 from training.config import TrainConfig
-from training.conversion import ConversionModel
 from training.customer_base import CustomerBase
+from training.leads.conversion import LeadConversion
 from training.models import Models
 from training.next_stage import NextStageModel
 from training.reference import Reference
 from training.value import Intervals, ValueModel
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, MODELS, CARD = "manifest.json", "models.json", "card.json"
 TREES = ("churn", "next_stage", "value")
 PARTS = {
@@ -183,7 +183,7 @@ def _models(data: Mapping[str, Any], trees: Mapping[str, str | None]) -> Models:
         churn=ChurnModel.from_json(data["churn"], trees["churn"]),
         next_stage=NextStageModel.from_json(data["next_stage"], trees["next_stage"]),
         value=ValueModel.from_json(data["value"], trees["value"]),
-        conversion=ConversionModel.from_json(data["conversion"]),
+        conversion=LeadConversion.from_json(data["conversion"]),
         reference=Reference.from_json(data["reference"]),
         spend_interval=None if spend is None else Intervals.from_json(spend),
         value_interval=None if value is None else Intervals.from_json(value),

@@ -26,6 +26,8 @@ class TrainConfig:
         Name of a stage scheme, or path of a TOML file.
     pins
         Thresholds of the scheme that stand fixed, whatever the log says.
+    known_at_start
+        Columns of the table of customers that were known at the first contact: the models of leads learn from them.
     max_dates
         Past dates to learn from, at most.
     medium_risk, high_risk
@@ -40,12 +42,14 @@ class TrainConfig:
     margin: float = 1.0
     scheme: str = "retail"
     pins: Mapping[str, float] = field(default_factory=dict)
+    known_at_start: tuple[str, ...] = ()
     max_dates: int = 8
     medium_risk: float = 1 / 3
     high_risk: float = 2 / 3
     seed: int = 20110901
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "known_at_start", tuple(self.known_at_start))
         checks = (
             ("horizon_days", 1 <= self.horizon_days <= 3650, "between 1 and 3650 days"),
             ("value_horizon_days", 1 <= self.value_horizon_days <= 3650, "between 1 and 3650 days"),

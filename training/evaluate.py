@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from features.clock import DAY, iso
 from training import baselines, metrics
-from training.models import Models, Predictions, predict
+from training.models import Models, Predictions, predict_rows
 from training.panel import Panel
 from training.value import Intervals
 
@@ -38,7 +38,7 @@ def evaluate(panel: Panel, models: Models, later: Later, intervals: Intervals | 
     intervals
         90 % intervals of the spend that were learned before the later period, or None.
     """
-    predicted = predict(models, panel.now.features, panel.now.standing)
+    predicted = predict_rows(models, panel.now)
     buyers = predicted.buyers
     inactive = later.orders[buyers] == 0
     ours = predicted.p_inactive[buyers]
@@ -70,6 +70,7 @@ def evaluate(panel: Panel, models: Models, later: Later, intervals: Intervals | 
         "calibration": metrics.calibration(inactive, ours),
         "gains": _gains(inactive, ours),
         "next_stage": _next_stage(panel, models, predicted, later),
+        "conversion": _conversion(panel, models, predicted, later),
         "spend": _spend(panel, models, predicted, later),
         "coverage": _coverage(predicted, later, intervals),
         "grade": grade,
@@ -115,6 +116,24 @@ def _next_stage(panel: Panel, models: Models, predicted: Predictions, later: Lat
             ("markov", "Markov chain on stages", models.next_stage.chain[panel.now.stage]),
         )
     ]
+
+
+def _conversion(panel: Panel, models: Models, predicted: Predictions, later: Later) -> dict[str, Any] | None:
+    """Return how good P(first purchase) was for those who had not bought; None where there were none."""
+    leads = ~panel.now.buyers
+    if not leads.any():
+        return None
+    bought, chance = later.orders[leads] > 0, predicted.p_convert[leads]
+    flat = np.full(len(chance), models.conversion.share)
+    return {
+        "leads": int(leads.sum()),
+        "converted": int(bought.sum()),
+        "expected": float(chance.sum()),
+        "auc": _finite(metrics.auc(bought, chance)),
+        "log_loss": metrics.log_loss(bought, chance),
+        "log_loss_share": metrics.log_loss(bought, flat),
+        "calibration_error": metrics.calibration_error(bought, chance),
+    }
 
 
 def _spend(panel: Panel, models: Models, predicted: Predictions, later: Later) -> list[dict[str, Any]] | None:

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.catalog import Catalog
+from features.leads import Texts
 from features.lifecycle import Standing
+from features.snapshots import Snapshot
 from features.stages import Scheme
 from training.churn import ChurnModel
 from training.config import TrainConfig
-from training.conversion import ConversionModel
 from training.customer_base import CustomerBase
+from training.leads.conversion import LeadConversion
 from training.next_stage import NextStageModel, stages_at_end
 from training.panel import buyer_columns
 from training.reference import Reference
@@ -42,7 +44,7 @@ class Models:
     churn: ChurnModel
     next_stage: NextStageModel
     value: ValueModel
-    conversion: ConversionModel
+    conversion: LeadConversion
     reference: Reference
     spend_interval: Intervals | None
     value_interval: Intervals | None
@@ -70,7 +72,18 @@ class Predictions:
     days_to_order: Array
 
 
-def predict(models: Models, features: Mapping[str, Array], standing: Standing, threads: int = 0) -> Predictions:
+def predict_rows(models: Models, rows: Snapshot, threads: int = 0) -> Predictions:
+    """Return what the models say of a snapshot, see :func:`predict`."""
+    return predict(models, rows.features, rows.standing, rows.categories, threads)
+
+
+def predict(
+    models: Models,
+    features: Mapping[str, Array],
+    standing: Standing,
+    categories: Mapping[str, Texts] | None = None,
+    threads: int = 0,
+) -> Predictions:
     """Return what the models say of the rows of a snapshot.
 
     Parameters
@@ -79,6 +92,8 @@ def predict(models: Models, features: Mapping[str, Array], standing: Standing, t
         Of the models' catalogue, one value per row.
     standing
         Where each row stands.
+    categories
+        What was known of each row from the start; what is not given counts as average.
     threads
         For LightGBM; 0 takes all cores, 1 is right for a few rows.
     """
@@ -91,6 +106,7 @@ def predict(models: Models, features: Mapping[str, Array], standing: Standing, t
     p_inactive, p_convert, p_alive, days_to_order = null.copy(), null.copy(), null.copy(), null.copy()
     orders_if_any, spend_if_any, stretch = np.ones(rows), null.copy(), np.ones(rows)
     given_purchase = models.next_stage.after_purchase[stage]
+    seen = {**features, **{name: standing.facts[name] for name in models.scheme.signals}}
     columns = buyer_columns(features, buyers, models.base, horizon)
     if len(buyers):
         p_inactive[buyers] = models.churn.probability(columns, threads)
@@ -104,14 +120,14 @@ def predict(models: Models, features: Mapping[str, Array], standing: Standing, t
         if models.base is not None:
             p_alive[buyers] = columns["btyd_alive"]
     if len(others):
-        p_convert[others] = models.conversion.probability({name: v[others] for name, v in features.items()})
+        told = {name: values[others] for name, values in (categories or {}).items()}
+        p_convert[others] = models.conversion.probability({name: v[others] for name, v in seen.items()}, told)
         orders_if_any[others] = max(1.0, models.conversion.orders)
         spend_if_any[others] = np.nan if models.value.mean_spend is None else max(0.0, models.conversion.spend)
         stretch[others] = _stretch_of_new(models)
         with np.errstate(divide="ignore"):
             constant = horizon * np.log(0.5) / np.log(np.clip(1.0 - p_convert[others], 1e-12, 1 - 1e-12))
         days_to_order[others] = np.where(constant <= LATEST_ORDER_DAYS, constant, np.nan)
-    seen = {**features, **{name: standing.facts[name] for name in models.scheme.signals}}
     given_silence = models.next_stage.given_silence(seen, standing.silent, ~(features["orders"] > 0))
     p_purchase = np.where(np.isnan(p_inactive), p_convert, 1.0 - p_inactive)
     kept = spend_if_any * stretch * models.config.margin

@@ -134,7 +134,7 @@ def build(
     life = fit_lifecycle(table, scheme or load_scheme(config.scheme).pinned(config.pins), config.horizon_days)
     history_days = day_number(table.anchor) - day_number(from_microseconds(table.first_event()))
     backs = plan_dates(history_days, config.horizon_days, config.max_dates)
-    now, *past = take(table, life, [0, *backs])
+    now, *past = take(table, life, [0, *backs], config.known_at_start)
     outcomes = observe(table, life.journeys, past, config.horizon_days)
     fitted = {} if fitted is None else fitted
     bases: dict[int, CustomerBase] = {}

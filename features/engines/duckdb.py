@@ -14,6 +14,8 @@ from features import sql
 from features.catalog import MARKETER_EVENTS, Catalog
 from features.clock import DAY_MICROSECONDS, day_number, microseconds
 from features.errors import NotEnoughDataError
+from features.leads import CHANNEL, Texts, first_channels
+from features.leads import known_at_start as known_at_start_of
 from features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEvents
 
 DIALECT = "duckdb"
@@ -146,6 +148,19 @@ class DailyTable:
         found: pa.Table = self._connection.sql(query, params=parameters).to_arrow_table()
         columns = [found[name].to_numpy().astype(np.int64) for name in ("customer", "instant", "signal")]
         return SignalEvents(tuple(counted), *columns)
+
+    def categories(self, known_at_start: Sequence[str] = ()) -> dict[str, Texts]:
+        """Return what was known of each customer from the start: ``channel`` of the first event, and columns.
+
+        Raises
+        ------
+        UsageError
+            The log has no table of customers, or it has no such column.
+        """
+        found = {CHANNEL: first_channels(self._connection, "keyed_events")}
+        if known_at_start:
+            found |= known_at_start_of(self._connection, self.customers, known_at_start)
+        return found
 
     def amounts_of(self, types: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
         """Return customer, instant in microseconds since 1970 and amount of the events of some types that have one."""

@@ -1,7 +1,8 @@
 """The table of customers: what is known of each beside their events (channel, acquisition_cost, consent, ...).
 
 Attributes are as they stand today, not as they stood at a past date, so no model learns from them: a column that was
-filled in after somebody left would tell the outcome. They serve to choose whom to write to.
+filled in after somebody left would tell the outcome. They serve to choose whom to write to. The exception are columns
+that the user declares as known from the first contact on (:mod:`features.leads`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from features.intake.reasons import NO_CUSTOMER
 from features.intake.settling import FLOAT_ID
 from features.intake.sources import Source
 from features.intake.tables import beside
+from features.leads import check_known_at_start
 
 NUMBERS = ("acquisition_cost",)
 FLAGS = ("consent", "do_not_contact")
@@ -54,6 +56,8 @@ class CustomersTable:
         Columns read as numbers, and as true or false, beside those of :data:`NUMBERS` and :data:`FLAGS`.
     columns
         The columns to keep; None: all.
+    known_at_start
+        Columns that were known at the customer's first contact and have not changed since: models may learn from them.
     """
 
     source: str
@@ -61,6 +65,7 @@ class CustomersTable:
     numbers: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     columns: tuple[str, ...] | None = None
+    known_at_start: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,12 +101,12 @@ def parse_customers(entry: object, folder: Path) -> CustomersTable:
     """
     if isinstance(entry, str):
         return CustomersTable(beside(entry, folder))
-    known = ("source", "customer", "numbers", "flags", "columns")
+    known = ("source", "customer", "numbers", "flags", "columns", "known_at_start")
     if not isinstance(entry, dict) or not isinstance(entry.get("source"), str):
         raise UsageError(f"customers must be a file, or a table with source and, if need be, {', '.join(known[1:])}")
     if unknown := sorted(set(entry) - set(known)):
         raise UsageError(f"customers: unknown '{unknown[0]}'.{did_you_mean(unknown[0], known)}")
-    lists = {name: entry[name] for name in ("numbers", "flags", "columns") if name in entry}
+    lists = {name: entry[name] for name in ("numbers", "flags", "columns", "known_at_start") if name in entry}
     for name, value in lists.items():
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise UsageError(f"customers: {name} must be a list of columns")
@@ -123,6 +128,7 @@ def load_attributes(con: duckdb.DuckDBPyConnection, table: CustomersTable, optio
     """
     sources = open_all([table.source], options)
     kinds = _kinds(table, sources[0])
+    check_known_at_start(kinds, table.known_at_start)
     columns = ", ".join(f"a{i} {_TYPES[kind]}" for i, kind in enumerate(kinds.values()))
     con.execute(
         f"""CREATE TABLE raw_attributes (source VARCHAR, line BIGINT, customer_id VARCHAR, reason VARCHAR,

@@ -202,7 +202,9 @@ def test_numbers_are_those_that_python_reads_and_no_others(con: duckdb.DuckDBPyC
     | st.from_regex(r"[-+ 012]{4}-[ 0123]{2}-[- 0123]{2}([T ][-+ 012]{2}:[-+ 05.]{2}:[-+ 05.Z]{2})?", fullmatch=True)
     | st.datetimes().map(str)
     | st.datetimes(timezones=st.timezones()).map(str)
-    | st.sampled_from(["2025-01-01 24:00:01", "2025-00-10", "-123-01-01", "2025-01-01 10:1:10", "20 5-01-01"])
+    | st.sampled_from(
+        ["2025-01-01 24:00:01", "2025-00-10", "-123-01-01", "2025-01-01 10:1:10", "20 5-01-01", "2025-01-01T00:00:0Z", "2025-01-01T00:0 :00"]
+    )
 )
 def test_times_are_those_that_python_reads_and_no_others(con: duckdb.DuckDBPyConnection, text: str) -> None:
     read = con.execute("SELECT as_iso_time($text)", {"text": text}).fetchall()[0][0]

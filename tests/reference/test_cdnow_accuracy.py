@@ -13,7 +13,7 @@ from serving.batch import score_snapshot
 from serving.scorer import Scorer
 from training.bundle import load_bundle, save_bundle
 from training.config import TrainConfig
-from training.models import predict
+from training.models import predict_rows
 from training.train import Training, train
 
 AS_OF = parse_instant("1998-01-01")
@@ -77,7 +77,7 @@ def test_the_next_stage_is_foretold_better_than_by_a_markov_chain(training: Trai
         assert table.customers.tolist() == now.ids.tolist()
     reached = stage[now.customer]
     rows = np.arange(len(reached))
-    ours = predict(models, now.features, now.standing).p_stage[rows, reached]
+    ours = predict_rows(models, now).p_stage[rows, reached]
     chain = models.next_stage.chain[now.stage][rows, reached]
     assert (ours > 0).all()
     assert -np.log(ours).mean() < 0.9 * -np.log(chain).mean()

@@ -10,7 +10,7 @@ import pytest
 from tests.training.made import Trained
 from training import metrics
 from training.evaluate import GAINS, Later, _grade, evaluate
-from training.models import predict
+from training.models import predict_rows
 from training.value import Intervals
 
 
@@ -41,7 +41,7 @@ def test_without_a_baseline_there_is_no_praise() -> None:
 def evaluated(shop: Trained) -> tuple[dict[str, Any], Later]:
     """Evaluate against outcomes drawn from the predictions themselves."""
     training = shop.training
-    predicted = predict(training.models, training.panel.now.features, training.panel.now.standing)
+    predicted = predict_rows(training.models, training.panel.now)
     random = np.random.default_rng(1)
     p = np.where(np.isnan(predicted.p_inactive), 1 - predicted.p_convert, predicted.p_inactive)
     orders = np.where(random.random(len(p)) < p, 0.0, 2.0)
@@ -56,7 +56,7 @@ def test_figures_are_those_of_the_buyers(shop: Trained, evaluated: tuple[dict[st
     panel = shop.training.panel
     buyers = panel.now.buyers
     inactive = later.orders[buyers] == 0
-    p = predict(shop.training.models, panel.now.features, panel.now.standing).p_inactive[buyers]
+    p = predict_rows(shop.training.models, panel.now).p_inactive[buyers]
     ours = found["models"][0]
     assert (found["customers"], found["base_rate"]) == (buyers.sum(), inactive.mean())
     assert (ours["name"], ours["label"]) == ("stagecast", "stagecast (blend)")

@@ -10,7 +10,7 @@ import pytest
 from tests.training.made import Trained
 from training import explain
 from training.explain import FAMILIES, MOST_REASONS, SMALLEST_EFFECT, Reason, mean_effects, reasons, total_effects
-from training.models import predict
+from training.models import predict_rows
 from training.panel import buyer_columns
 
 
@@ -78,7 +78,7 @@ def test_reasons_push_where_the_customer_differs_from_their_state(
     shop: Trained, told: tuple[list[list[Reason]], np.ndarray]
 ) -> None:
     panel, models = shop.training.panel, shop.training.models
-    p = predict(models, panel.now.features, panel.now.standing).p_inactive[told[1]]
+    p = predict_rows(models, panel.now).p_inactive[told[1]]
     state = np.array([s.state for s in models.scheme.stages])[panel.now.stage[told[1]]]
     margin = np.log(p / (1 - p))
     for name in ("active", "lapsed"):

@@ -10,7 +10,7 @@ import pytest
 
 from features.scheme_files import load_scheme
 from tests.training.made import Trained, a_frame
-from training.models import Predictions, predict
+from training.models import Predictions, predict_rows
 from training.next_stage import FEWEST_ROWS, SMOOTHING, NextStageModel, fit_next_stage, stages_at_end
 from training.panel import Frame
 
@@ -36,7 +36,7 @@ def frame(pairs: list[tuple[int, int, float]]) -> Frame:
 @pytest.fixture(scope="module")
 def predicted(shop: Trained) -> Predictions:
     now = shop.training.panel.now
-    return predict(shop.training.models, now.features, now.standing)
+    return predict_rows(shop.training.models, now)
 
 
 def test_every_row_sums_to_one(predicted: Predictions) -> None:

@@ -1,0 +1,33 @@
+"""What customers bring in the horizon of their first purchase."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.panel import Frame
+
+Array = NDArray[np.float64]
+
+
+def after_conversion(prospects: Sequence[Frame], first_orders: Array, first_spend: Array) -> tuple[float, float]:
+    """Return orders and spend within the horizon, on average over the prospects who bought in it.
+
+    Parameters
+    ----------
+    prospects
+        Frames of customers who had not bought yet.
+    first_orders, first_spend
+        What new customers brought in their first horizon, used where no prospect has converted yet; may be empty.
+    """
+    none = np.zeros(0)
+    orders = np.concatenate([none, *(frame.orders[~frame.inactive] for frame in prospects)])
+    spend = np.concatenate([none, *(frame.spend[~frame.inactive] for frame in prospects)])
+    if len(orders):
+        return float(orders.mean()), float(spend.mean())
+    return (
+        float(first_orders.mean()) if len(first_orders) else 1.0,
+        float(first_spend.mean()) if len(first_spend) else 0.0,
+    )
