@@ -46,12 +46,15 @@ notebooks: $(VENV)/.dev  ## execute the notebooks in place, with their outputs
 
 prove: $(VENV)/.dev  ## accuracy out of time on several logs and dates, against what a data scientist would pick (minutes)
 	$(BIN)/python -m bench.accuracy
+	$(BIN)/python -m bench.next_stage
+	$(BIN)/python -m bench.leads
 
 docs: $(VENV)/.dev  ## run what README and docs show, check their links and tables
 	$(BIN)/python -m pytest tests/test_docs.py
 
-bench: $(VENV)/.dev  ## every speed we claim, as a ratio to a peer in the same run; memory on a large log; 60 kills
+bench: $(VENV)/.dev  ## every speed we claim, as a ratio to a peer in the same run; the history of a million customers; memory; 60 kills
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.history
 	$(BIN)/python -m bench.larger_than_memory
 	$(BIN)/python -m bench.interrupted
 

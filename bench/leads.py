@@ -172,6 +172,9 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, help="holds the two CSV files of the funnel")
     folder = parser.parse_args(arguments).folder
+    if folder == FOLDER and not folder.is_dir():
+        click.echo(f"{folder} is not there: the funnel is left out", err=True)
+        return
     if missing := [name for name in (LEADS, DEALS) if not (folder / name).is_file()]:
         parser.error(f"{folder} has no {missing[0]}; take both files from Kaggle, olistbr/marketing-funnel-olist")
     table = results(folder)

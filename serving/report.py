@@ -292,6 +292,7 @@ def _quality(evaluation: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {
         "models": _comparison(evaluation.get("models"), MODEL_METRICS),
         "next_stage": _comparison(evaluation.get("next_stage"), MODEL_METRICS),
+        "conversion": evaluation.get("conversion"),
         "spend": _comparison(spend, SPEND_METRICS),
         "actual_total": next((row.get("actual_total") for row in spend), None),
         "verdict": _verdict(evaluation.get("models")),

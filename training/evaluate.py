@@ -110,6 +110,10 @@ def _next_stage(panel: Panel, models: Models, predicted: Predictions, later: Lat
             "name": name,
             "label": label,
             "log_loss": metrics.multiclass_log_loss(later.stage[known], p[known]),
+            # of the stage that is furthest off
+            "calibration_error": max(
+                metrics.calibration_error(later.stage[known] == k, p[known, k]) for k in range(p.shape[1])
+            ),
         }
         for name, label, p in (
             ("stagecast", "stagecast", predicted.p_stage),

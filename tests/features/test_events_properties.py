@@ -203,7 +203,15 @@ def test_numbers_are_those_that_python_reads_and_no_others(con: duckdb.DuckDBPyC
     | st.datetimes().map(str)
     | st.datetimes(timezones=st.timezones()).map(str)
     | st.sampled_from(
-        ["2025-01-01 24:00:01", "2025-00-10", "-123-01-01", "2025-01-01 10:1:10", "20 5-01-01", "2025-01-01T00:00:0Z", "2025-01-01T00:0 :00"]
+        [
+            "2025-01-01 24:00:01",
+            "2025-00-10",
+            "-123-01-01",
+            "2025-01-01 10:1:10",
+            "20 5-01-01",
+            "2025-01-01T00:00:0Z",
+            "2025-01-01T00:0 :00",
+        ]
     )
 )
 def test_times_are_those_that_python_reads_and_no_others(con: duckdb.DuckDBPyConnection, text: str) -> None:
