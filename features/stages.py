@@ -38,6 +38,11 @@ class Stage:
     rule: tuple[Clause, ...]
     next: tuple[str, ...]
 
+    @property
+    def rule_text(self) -> str:
+        """The rule on one line; what is joined by ``or`` stands in brackets."""
+        return rule_text(self.rule)
+
 
 @dataclass(frozen=True)
 class Group:
@@ -167,6 +172,12 @@ class Scheme:
         for _ in self.stages:
             closed = {a: set().union(*(closed[b] for b in following)) for a, following in closed.items()}
         return {a: frozenset(following) for a, following in closed.items()}
+
+
+def rule_text(rule: Sequence[Clause]) -> str:
+    """Return a rule on one line, like ``orders == 0 and (reactions >= 1 or visits >= 2)``."""
+    brackets = len(rule) > 1
+    return " and ".join(f"({c})" if brackets and len(c.alternatives) > 1 else str(c) for c in rule)
 
 
 def first_that_holds(

@@ -147,7 +147,9 @@ def render_lifecycle(
             icon=Markup((FOLDER / "static" / "icon.svg").read_text(encoding="utf-8").strip()),
             inks=inks(),
             scheme_title=life.scheme.title["en"],
-            stages=scheme["stage"],
+            stages=[
+                kept | {"rule_text": s.rule_text} for kept, s in zip(scheme["stage"], life.scheme.stages, strict=True)
+            ],
             move=figures(found, life.scheme, life.merged),
             compared=None if compared is None else _compared(compared, life.scheme),
         )

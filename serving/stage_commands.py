@@ -12,7 +12,7 @@ import click
 from features.errors import NotEnoughDataError, UsageError
 from features.events import EventLog
 from features.scheme_files import known_schemes, load_scheme, scheme_to_json, thresholds_to_json
-from features.stages import LANGUAGES
+from features.stages import LANGUAGES, rule_text
 from serving.console import show, table
 from serving.options import as_of_option, chosen_scheme, common, standing
 from serving.reading_options import open_log, reading
@@ -95,10 +95,7 @@ def _list(chosen: str, *, as_json: bool) -> None:
         titles = [scheme.title[language] for language in dict.fromkeys((scheme.language, "en"))]
         show(["", f"{scheme.id}: {' / '.join(titles)}" + (f" ({scheme.source})" if scheme.source else "")])
         heads = ["stage", *LANGUAGES, "rule", "meaning"]
-        rows = [
-            [s.id, *(s.title.get(x, "") for x in LANGUAGES), " and ".join(str(c) for c in s.rule), s.meaning["en"]]
-            for s in scheme.stages
-        ]
+        rows = [[s.id, *(s.title.get(x, "") for x in LANGUAGES), s.rule_text, s.meaning["en"]] for s in scheme.stages]
         show(table([heads, *rows], set()))
         for group in scheme.groups:
-            show([f"  group {group.id}: {' and '.join(str(clause) for clause in group.rule)}"])
+            show([f"  group {group.id}: {rule_text(group.rule)}"])
