@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from features.catalog import Catalog, standard
 from features.clock import day_number, microseconds
 from features.engines.duckdb import DailyTable
+from features.errors import UsageError
 from features.facts import facts_at
 from features.journeys import Journeys, walk
 from features.record import Record
@@ -114,8 +115,29 @@ def fit_lifecycle(table: DailyTable, scheme: Scheme, horizon_days: int, *, keep_
         # as floats, whole numbers too: as they come back from a bundle
         limits = {n: float(limit) for n, limit in derive(record.days, day_number(table.anchor)).items()}
         scheme = scheme.with_thresholds(readable(limits))
+        _check_pins(scheme)
     catalog = standard(horizon_days).with_parameters(**catalog_parameters(scheme.thresholds))
     return live(scheme, catalog, record, horizon_days, keep_facts=keep_facts)
+
+
+def _check_pins(scheme: Scheme) -> None:
+    """Refuse a pinned threshold that leaves no room between at risk and asleep in this log.
+
+    Raises
+    ------
+    UsageError
+        The message names both, and which to pin as well.
+    """
+    low, high = scheme.thresholds["at_risk_ratio"], scheme.thresholds["sleeping_ratio"]
+    used = {condition.bound for condition in scheme.conditions}
+    if low >= high and {"at_risk_ratio", "sleeping_ratio"} <= used:
+        pinned, other = ("at_risk_ratio", "sleeping_ratio")
+        if pinned not in scheme.pins:
+            pinned, other = other, pinned
+        raise UsageError(
+            f"at_risk_ratio {low:g} is not below sleeping_ratio {high:g}, so nobody could be at risk: {pinned} is "
+            f"pinned; pin {other} as well"
+        )
 
 
 def merged_sentences(scheme: Scheme, merged: Mapping[str, tuple[str, ...]]) -> list[str]:

@@ -43,19 +43,21 @@ def check_rules(scheme: Scheme, where: str) -> None:
     UsageError
         The message names the stage, and the one that takes its customers, or the customer whom no rule takes.
     """
-    facts = customers_of_all_kinds(scheme)
-    limits = {**TYPICAL, **scheme.pins}
     rules = [scheme[stage].rule for stage in scheme.order]
-    first = first_that_holds(rules, facts, limits)
-    if (first < 0).any():
-        row = int(np.flatnonzero(first < 0)[0])
-        who = ", ".join(f"{name} {facts[name][row]:g}" for name in sorted(scheme.features) if name in facts)
-        raise UsageError(
-            f"{where}: no rule holds for a customer with {who}; give the last stage of 'order' a rule that takes "
-            "everybody who is left, like 'orders >= 0'"
-        )
+    stood: set[int] = set()
+    for limits in shops(scheme):
+        facts = customers_of_all_kinds(scheme, limits)
+        first = first_that_holds(rules, facts, limits)
+        if (first < 0).any():
+            row = int(np.flatnonzero(first < 0)[0])
+            who = ", ".join(f"{name} {facts[name][row]:g}" for name in sorted(scheme.features) if name in facts)
+            raise UsageError(
+                f"{where}: no rule holds for a customer with {who}; give the last stage of 'order' a rule that takes "
+                "everybody who is left, like 'orders >= 0'"
+            )
+        stood |= set(first.tolist())
     for position, stage in enumerate(scheme.order):
-        if (first == position).any():
+        if position in stood:
             continue
         alone = first_that_holds([rules[position]], facts, limits) == 0
         if not alone.any():
@@ -112,8 +114,8 @@ def merged(scheme: Scheme, absent: Collection[str]) -> dict[str, tuple[str, ...]
     """
     if not absent:
         return {}
-    facts = customers_of_all_kinds(scheme)
-    limits = {**TYPICAL, **scheme.pins}
+    limits = shops(scheme)[0]
+    facts = customers_of_all_kinds(scheme, limits)
     rules = [scheme[stage].rule for stage in scheme.order]
     full = first_that_holds(rules, facts, limits)
     seen = {name: np.zeros_like(values) if name in absent else values for name, values in facts.items()}
@@ -126,12 +128,44 @@ def merged(scheme: Scheme, absent: Collection[str]) -> dict[str, tuple[str, ...]
     }
 
 
-def customers_of_all_kinds(scheme: Scheme) -> dict[str, Array]:
-    """Return the facts of made-up customers who stand on every side of every number in the rules."""
+def orders_possible(scheme: Scheme) -> dict[str, float]:
+    """Return the most orders with which a customer can be on each stage; 5 stands for any number."""
+    limits = shops(scheme)[0]
+    facts = customers_of_all_kinds(scheme, limits)
+    first = first_that_holds([scheme[stage].rule for stage in scheme.order], facts, limits)
+    return {
+        stage: float(facts["orders"][first == position].max(initial=0.0)) for position, stage in enumerate(scheme.order)
+    }
+
+
+def shops(scheme: Scheme) -> list[dict[str, float]]:
+    """Return thresholds of shops that differ in what matters to the rules.
+
+    The first is a middling shop. Where a rule compares a fact with a threshold and another with a number, shops whose
+    threshold is below and above that number follow. Pinned thresholds are the same in all of them.
+    """
+    middling = {**TYPICAL, **scheme.pins}
+    if middling["sleeping_ratio"] <= middling["at_risk_ratio"]:  # one of them is pinned: the other gives way
+        if "sleeping_ratio" not in scheme.pins:
+            middling["sleeping_ratio"] = 2 * middling["at_risk_ratio"]
+        elif "at_risk_ratio" not in scheme.pins:
+            middling["at_risk_ratio"] = middling["sleeping_ratio"] / 2
+    found = [middling]
+    conditions = list(scheme.conditions)
+    for name in sorted({c.bound for c in conditions if not c.is_number} - set(scheme.pins)):
+        facts = {c.feature for c in conditions if c.bound == name}
+        numbers = [float(c.bound) for c in conditions if c.is_number and c.feature in facts]
+        for number in {min(numbers), max(numbers)} if numbers else ():
+            found += [{**middling, name: max(number / 2, 0.5)}, {**middling, name: 2 * number + 1}]
+    return found
+
+
+def customers_of_all_kinds(scheme: Scheme, limits: Mapping[str, float]) -> dict[str, Array]:
+    """Return the facts of made-up customers who stand on every side of every number and threshold in the rules."""
     bounds: dict[str, set[float]] = {"orders": set()}
     rules = [*(stage.rule for stage in scheme.stages), *(group.rule for group in scheme.groups)]
     for condition in (c for rule in rules for clause in rule for c in clause.alternatives):
-        bounds.setdefault(condition.feature, set()).add(condition.limit({**TYPICAL, **scheme.pins}))
+        bounds.setdefault(condition.feature, set()).add(condition.limit(limits))
     values = {name: _around(name, limits) for name, limits in bounds.items()}
     names = list(values)
     total = math.prod(len(some) for some in values.values())

@@ -223,8 +223,8 @@ def check_pins(pins: Mapping[str, Any], where: str) -> dict[str, float]:
     for name, value in pins.items():
         if name not in NAMES:
             raise UsageError(f"{where}: '{name}' is no threshold ({', '.join(NAMES)}).{did_you_mean(name, NAMES)}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            raise UsageError(f"{where}: '{name}' is {value!r}; it must be a number above 0")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise UsageError(f"{where}: '{name}' is {value!r}; it must be a number above 0, a large one for never")
         found[name] = float(value)
     return found
 

@@ -25,11 +25,15 @@ SHOWN = 10
 @click.option("--horizon", default="90d", show_default=True, help="Span that p_convert speaks of.")
 @click.option("--points", type=click.Path(path_type=Path), help="TOML file of points; default: those of the package.")
 @click.option("--learn", type=click.Path(path_type=Path), help="Suggest points from the log, write them to this file.")
-@click.option("--mql", metavar="WANTED", help="Points from which on a lead is an MQL: 20, best:200, share:20% or")
-@click.option("--sql", metavar="WANTED", help="conversion:10%, and an SQL; default: those of the file of points.")
+@click.option(
+    "--mql",
+    metavar="WANTED",
+    help="What makes an MQL: 20 (points), best:200 (leads), share:20% or conversion:10%; default: as the points say.",
+)
+@click.option("--sql", metavar="WANTED", help="What makes an SQL, likewise.")
 @common
 def leads(as_json: bool, out: Path, **options: Any) -> None:
-    """Leads, best first: customer_id, lead_points, lead_grade, p_convert, age_days, channel, reasons."""
+    """Leads, best first: customer_id, lead_points, lead_grade, p_convert, age_days, channel, lead_reasons."""
     from features.engines.duckdb import DailyTable
     from features.files import write_text
     from features.leads import known_at_start, lead_events
@@ -57,7 +61,7 @@ def leads(as_json: bool, out: Path, **options: Any) -> None:
             write_text(options["learn"], suggested.toml())
         day_table = DailyTable(log.con, as_of)
         life = fit_lifecycle(day_table, load_scheme("retail"), horizon_days)
-        model, chance = fit_on_log(day_table, life, horizon_days, log.known_at_start)
+        model, chance = fit_on_log(day_table, life, log.known_at_start)
         ranked = rank_leads(points, events, as_of, horizon_days, told, chance)
     write_scores(ranked.table, out)
     grades = ranked.table["lead_grade"].to_numpy(zero_copy_only=False)
@@ -67,12 +71,14 @@ def leads(as_json: bool, out: Path, **options: Any) -> None:
     if as_json:
         learned = None if suggested is None else str(options["learn"])
         answer = {"out": str(out), "as_of": iso(as_of), "leads": len(grades), "grades": counts, "thresholds": limits}
-        click.echo(json.dumps({**answer, "method": method, "learned": learned}, ensure_ascii=False))
+        click.echo(
+            json.dumps({**answer, "method": method, "low_data": model.low_data, "learned": learned}, ensure_ascii=False)
+        )
         return
     rows = [["lead", "points", "grade", "p_convert", "reasons"]]
     for row in ranked.table.slice(0, SHOWN).to_pylist():
         p = "-" if row["p_convert"] is None else f"{row['p_convert']:.1%}"
-        rows.append([row["customer_id"], f"{row['lead_points']:.1f}", row["lead_grade"], p, row["reasons"]])
+        rows.append([row["customer_id"], f"{row['lead_points']:.1f}", row["lead_grade"], p, row["lead_reasons"]])
     of = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     show([f"{len(grades):,} leads at {iso(as_of)}: {of}", *table(rows, {1, 3}), f"written: {out}"])
     if suggested is not None:

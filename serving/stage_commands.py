@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from features.errors import NotEnoughDataError, UsageError
 from features.events import EventLog
@@ -30,7 +31,8 @@ from training.config import TrainConfig
 def stages(as_json: bool, list_all: bool, **options: Any) -> None:
     """Stage of each customer: customer_id, stage, stage_since, stage_rule."""
     if list_all:
-        _list(options["stages"], as_json=as_json)
+        source = click.get_current_context().get_parameter_source("stages")
+        _list(options["stages"] if source is ParameterSource.COMMANDLINE else None, as_json=as_json)
         return
     out, history, customer = options["out"], options["history"], options["explain"]
     if out is None and history is None and customer is None:
@@ -84,12 +86,12 @@ def _graded(rows: Any, log: EventLog, as_of: datetime) -> Any:
     return with_lead_grades(rows, ranked)
 
 
-def _list(chosen: str, *, as_json: bool) -> None:
-    """Print every scheme, or all of one that is not the default."""
+def _list(chosen: str | None, *, as_json: bool) -> None:
+    """Print every scheme, or the one that was named."""
+    names = known_schemes() if chosen is None else [chosen]
     if as_json:
-        click.echo(json.dumps([scheme_to_json(load_scheme(name)) for name in known_schemes()], ensure_ascii=False))
+        click.echo(json.dumps([scheme_to_json(load_scheme(name)) for name in names], ensure_ascii=False))
         return
-    names = known_schemes() if chosen == "retail" else [chosen]
     for name in names:
         scheme = load_scheme(name)
         titles = [scheme.title[language] for language in dict.fromkeys((scheme.language, "en"))]

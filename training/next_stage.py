@@ -25,6 +25,7 @@ from scipy.special import softmax
 
 from features.conditions import Clause
 from features.record import ACTIVITY
+from features.scheme_check import orders_possible
 from features.stages import Scheme
 from training import boosting, glm
 from training.boosting import Boosted
@@ -283,16 +284,7 @@ def _never(clause: Clause, scheme: Scheme) -> bool:
 
 def _after_another_order(scheme: Scheme) -> Array:
     """Return 1 where a stage can stand at the end of a horizon with an order in it, from each stage."""
-    allowed = np.ones((len(scheme.stages), len(scheme.stages)))
-    for j, stage in enumerate(scheme.stages):
-        exact = {
-            float(clause.alternatives[0].bound)
-            for clause in stage.rule
-            if len(clause.alternatives) == 1
-            and (clause.alternatives[0].feature, clause.alternatives[0].operator) == ("orders", "==")
-        }
-        for i, present in enumerate(scheme.stages):
-            had = 0.0 if present.state == "prospect" else 1.0
-            if any(orders <= had for orders in exact):
-                allowed[i, j] = 0.0
-    return allowed
+    most = orders_possible(scheme)
+    # a buyer has two orders then, a prospect one
+    least = np.array([1.0 if stage.state == "prospect" else 2.0 for stage in scheme.stages])
+    return np.asarray(np.array([most[stage] for stage in scheme.ids]) >= least[:, None], dtype=np.float64)

@@ -17,10 +17,9 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY, day_number, from_microseconds, iso, microseconds
+from features.clock import DAY, from_microseconds, iso, microseconds
 from features.engines.duckdb import DailyTable
 from features.errors import NotEnoughDataError, UsageError
-from features.leads import MISSING
 from features.lifecycle import fit_lifecycle, merged_sentences
 from features.record import PurchaseDays
 from features.stages import STATES
@@ -28,13 +27,10 @@ from features.thresholds import survival
 from training.churn import GapRule, enough, fit_churn
 from training.config import TrainConfig
 from training.customer_base import CustomerBase
-from training.design import Recipe
 from training.evaluate import Later, evaluate
 from training.explain import mean_effects
-from training.leads.activity import RECIPE, Landmark
 from training.leads.after import after_conversion
-from training.leads.conversion import LeadConversion, fit_lead_conversion
-from training.leads.exposure import leads_of
+from training.leads.fitting import fit_leads
 from training.models import Models, predict_rows
 from training.next_stage import fit_next_stage
 from training.panel import Panel, build
@@ -173,7 +169,7 @@ def _fit(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amounts: boo
         churn=churn,
         next_stage=fit_next_stage(panel.scheme, dates, panel.prospects, config.seed),
         value=fit_value(dates, panel.bases, has_amounts, config.seed, mean_so_far),
-        conversion=_fit_leads(panel, config.horizon_days, orders, spend),
+        conversion=fit_leads(panel.life, panel.now, panel.landmarks, orders=orders, spend=spend),
         reference=EMPTY,
         spend_interval=None,
         value_interval=None,
@@ -185,26 +181,6 @@ def _fit(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amounts: boo
     models = replace(models, reference=reference)
     effects = mean_effects(models, predicted.columns, panel.now.stage[predicted.buyers])
     return replace(models, reference=replace(reference, mean_effects=effects))
-
-
-def _fit_leads(panel: Panel, horizon_days: int, orders: float, spend: float) -> LeadConversion:
-    """Fit P(first purchase) on every lead of the log, those that are still young among them."""
-    record = panel.life.record
-    leads = leads_of(record.first_events, record.days.customer, record.days.first_purchase)
-    landmarks = [Landmark(day_number(frame.as_of), frame.customer, frame.columns) for frame in panel.prospects]
-    categories = {name: np.full(len(record), MISSING, dtype=object) for name in panel.now.categories}
-    for name, values in panel.now.categories.items():
-        categories[name][panel.now.customer] = values
-    return fit_lead_conversion(
-        leads,
-        day_number(panel.as_of),
-        horizon_days,
-        categories,
-        landmarks,
-        orders=orders,
-        spend=spend,
-        recipe=Recipe({**RECIPE.columns, **dict.fromkeys(panel.scheme.signals, (True, 0))}),
-    )
 
 
 def _first_horizons(panel: Panel, mean_so_far: float) -> tuple[Array, Array]:

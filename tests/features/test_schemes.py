@@ -443,6 +443,8 @@ def own(**changed: Any) -> dict[str, Any]:
         ({"thresholds": {"at_risk": 2}}, "'at_risk' is no threshold"),
         ({"thresholds": {"at_risk_ratio": -1}}, "'at_risk_ratio' is -1; it must be a number above 0"),
         ({"thresholds": {"at_risk_ratio": True}}, "it must be a number above 0"),
+        ({"thresholds": {"lost_after_days": float("inf")}}, "it must be a number above 0, a large one for never"),
+        ({"thresholds": {"lost_after_days": float("nan")}}, "it must be a number above 0"),
         ({"lead__id": "my lead"}, "stage id 'my lead' names columns"),
         ({"stage": []}, "a scheme needs at least one [[stage]]"),
     ],
@@ -460,6 +462,38 @@ def test_pinned_thresholds_stand_whatever_the_log_says() -> None:
     assert scheme.with_thresholds(LIMITS).thresholds == {**LIMITS, "at_risk_ratio": 9.0}
     both = scheme.pinned({"loyal_orders": 7.0}).with_thresholds(LIMITS)
     assert both.thresholds == {**LIMITS, "at_risk_ratio": 9.0, "loyal_orders": 7.0}
+
+
+def test_a_number_beside_a_threshold_is_no_fault_where_some_shop_has_room() -> None:
+    rules = {"regular__rule": ["orders >= 1", "recency_days > 450"], "buyer__next": ["buyer", "lead", "regular"]}
+    data = own(**rules, order=["gone", "regular", "lead", "buyer"])
+    data["stage"].append(
+        {
+            "id": "gone",
+            "state": "lapsed",
+            "title": {"en": "Gone"},
+            "meaning": {"en": "x"},
+            "action": {"en": "x"},
+            "rule": ["orders >= 1", "recency_days > lost_after_days"],
+            "next": ["gone", "buyer"],
+        }
+    )
+    data["stage"][2]["next"] = ["regular", "gone", "buyer"]
+    assert scheme_from_toml(data, "mine.toml").ids == ("lead", "buyer", "regular", "gone")
+    data["stage"][3]["rule"] = ["orders >= 1", "recency_days > 300"]
+    with pytest.raises(UsageError, match="stage 'regular': nobody can be on it"):
+        scheme_from_toml(data, "mine.toml")
+
+
+def test_a_pin_that_leaves_no_room_is_refused_with_what_to_pin_as_well() -> None:
+    bought = tuple(Event(utc("2020-01-01") + k * 20 * DAY, "purchase", 5.0) for k in range(3))
+    with event_log({"a": bought}) as log:
+        table = DailyTable(log.con, utc("2020-06-01"))
+        message = "at_risk_ratio 5 is not below sleeping_ratio 4.*pin sleeping_ratio as well"
+        with pytest.raises(UsageError, match=message):
+            fit_lifecycle(table, load_scheme("retail").pinned({"at_risk_ratio": 5.0}), 90)
+        both = load_scheme("retail").pinned({"at_risk_ratio": 5.0, "sleeping_ratio": 6.0})
+        assert fit_lifecycle(table, both, 90).scheme.thresholds["sleeping_ratio"] == 6.0
 
 
 def test_windows_and_every_clock_can_be_looked_at() -> None:

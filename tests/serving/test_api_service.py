@@ -113,7 +113,7 @@ def test_the_description_is_whole_and_tells_of_every_field(api):
     assert references(document) <= set(schemas)
     scored = api.get("/v1/customers?limit=1").json()["customers"][0]
     assert set(scored) == set(schemas["Score"]["properties"])
-    assert "not used for now" in schemas["CustomerBody"]["properties"]["attributes"]["description"]
+    assert "declared as known at the start" in schemas["CustomerBody"]["properties"]["attributes"]["description"]
     for path in ("/v1/score", "/v1/customers/lookup"):
         content = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
         assert api.post(path, json=content["example"]).status_code == 200

@@ -276,6 +276,15 @@ def test_leads_are_ranked_with_points_grades_and_a_fitted_chance(stagecast: Stag
     assert again.code == 0, again.err
 
 
+def test_leads_have_the_chance_that_a_training_gives_them(stagecast: Stagecast, shop: Path) -> None:
+    log = (shop / "shop.csv", "--as-of", "2021-08-01", "--customers", shop / "people.csv", "--known-at-start", "size")
+    assert stagecast("leads", *log, "--horizon", "60d", "--out", "leads.parquet").code == 0
+    assert stagecast("run", *log, "--horizon", "60d", "--out", "out", "--no-track").code == 0
+    ranked = pq.read_table("leads.parquet").to_pandas().set_index("customer_id")["p_convert"]
+    scores = pq.read_table("out/scores.parquet").to_pandas().set_index("customer_id")["p_convert"].dropna()
+    np.testing.assert_allclose(ranked.sort_index(), scores.sort_index(), rtol=1e-9)
+
+
 def test_a_log_of_buyers_has_no_leads(stagecast: Stagecast) -> None:
     Path("log.csv").write_text("customer_id,timestamp\na,2024-01-01\nb,2024-02-01\n")
     said = stagecast("leads", "log.csv", "--out", "leads.csv")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from features.conditions import Clause
 from features.scheme_files import load_scheme
 from tests.training.made import Trained, a_frame
 from training.models import Predictions, predict_rows
@@ -89,6 +91,20 @@ def test_stages_at_end_by_hand() -> None:
     silence[0, [AT_RISK, SLEEPING]] = 0.0, 1.0
     found = stages_at_end(np.array([0.4]), given, silence)[0]
     np.testing.assert_allclose(found[[REPEAT, AT_RISK, SLEEPING]], [0.3, 0.1, 0.6])
+
+
+def test_no_purchase_leads_to_a_stage_of_prospects_however_its_rule_is_written() -> None:
+    rules = {"prospect": ("orders <= 0",), "new": ("orders < 2", "orders > 0")}
+    stages = tuple(
+        replace(s, rule=tuple(Clause.parse(text, "here") for text in rules[s.id])) if s.id in rules else s
+        for s in SCHEME.stages
+    )
+    model = fit_next_stage(replace(SCHEME, stages=stages), [], [], 1)
+    for stage in (NEW, REPEAT, AT_RISK, SLEEPING):
+        assert model.after_purchase[stage, PROSPECT] == 0
+    assert model.after_purchase[PROSPECT, PROSPECT] == 0
+    assert model.after_purchase[REPEAT, NEW] == 0
+    assert model.after_purchase[PROSPECT, NEW] > 0
 
 
 def test_without_other_events_silence_is_no_matter_of_chance() -> None:

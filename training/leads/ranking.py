@@ -10,18 +10,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.clock import DAY_MICROSECONDS, day_number, microseconds
+from features.clock import DAY_MICROSECONDS, day_number, from_microseconds, microseconds
 from features.engines.duckdb import DailyTable
 from features.errors import NotEnoughDataError
 from features.leads import LeadEvents, Texts
 from features.lifecycle import Lifecycle
 from features.snapshots import take
-from training.leads.activity import RECIPE, Landmark
-from training.leads.conversion import LeadConversion, fit_lead_conversion
-from training.leads.exposure import Leads, leads_of
+from training.config import TrainConfig
+from training.leads.conversion import LeadConversion
+from training.leads.fitting import fit_leads, landmark
 from training.leads.grades import Grades, threshold
 from training.leads.points import PointsTable
 from training.leads.scoring import LeadScores, score_points
+from training.panel import plan_dates
 
 Array = NDArray[np.float64]
 
@@ -33,12 +34,10 @@ SCHEMA = pa.schema(
         pa.field("p_convert", pa.float64()),
         pa.field("age_days", pa.float64(), False),
         pa.field("channel", pa.string()),
-        pa.field("reasons", pa.string(), False),
+        pa.field("lead_reasons", pa.string(), False),
     ]
 )
-"""``reasons`` are the three rules that counted most, with their points; ``p_convert`` is null where none was fitted."""
-
-MOST_LANDMARKS = 4
+"""``lead_reasons`` are the three rules that counted most; ``p_convert`` is null where none was fitted."""
 
 
 @dataclass(frozen=True)
@@ -132,29 +131,21 @@ def _grades(
 
 
 def fit_on_log(
-    table: DailyTable, life: Lifecycle, horizon_days: int, known_at_start: Sequence[str] = ()
+    table: DailyTable, life: Lifecycle, known_at_start: Sequence[str] = ()
 ) -> tuple[LeadConversion, dict[str, float]]:
-    """Fit P(first purchase) on a log, without the other models.
+    """Fit P(first purchase) on a log as a training does, without the other models.
 
     Returns
     -------
     The model, and customer -> P(first purchase within the horizon) of the open leads.
     """
-    record = life.record
-    leads: Leads = leads_of(record.first_events, record.days.customer, record.days.first_purchase)
-    history = day_number(table.anchor) - np.nanmin(leads.start) if np.isfinite(leads.start).any() else 0.0
-    step = max(1, horizon_days // 3)
-    backs = [step * k for k in range(1, MOST_LANDMARKS + 1) if step * k < history]
+    history_days = day_number(table.anchor) - day_number(from_microseconds(table.first_event()))
+    backs = plan_dates(history_days, life.horizon_days, TrainConfig.max_dates)
     now, *past = take(table, life, [0, *backs], known_at_start)
-    landmarks = []
-    for snapshot in past:
-        rows = np.flatnonzero(~snapshot.buyers)
-        columns = {name: values[rows] for name, values in snapshot.features.items() if name in RECIPE.columns}
-        landmarks.append(Landmark(day_number(snapshot.as_of), snapshot.customer[rows], columns))
-    model = fit_lead_conversion(leads, day_number(table.anchor), horizon_days, now.categories, landmarks)
+    model = fit_leads(life, now, [landmark(snapshot, tuple(life.scheme.signals)) for snapshot in past])
     rows = np.flatnonzero(~now.buyers)
     chance = model.probability(
-        {name: values[rows] for name, values in now.features.items()},
+        {name: values[rows] for name, values in {**now.features, **now.standing.facts}.items()},
         {name: values[rows] for name, values in now.categories.items()},
     )
     return model, dict(zip(now.ids[now.customer[rows]].tolist(), chance.tolist(), strict=True))
