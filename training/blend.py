@@ -62,6 +62,50 @@ def pool_weights(margins: Mapping[str, Array], target: NDArray[np.bool_]) -> dic
     return dict(zip(names, (w / w.sum()).tolist(), strict=True))
 
 
+def pool_class_weights(
+    logs: Mapping[str, Array], target: NDArray[np.int64], start: Mapping[str, float]
+) -> dict[str, float]:
+    """Return the weights of a pool of log probabilities of classes: not negative, summing to 1, pulled towards a start.
+
+    Parameters
+    ----------
+    logs
+        Member -> log probabilities of rows that the members were not fitted on, of a later window, shape (rows,
+        classes); minus infinity, in all members alike, where a class cannot be.
+    target
+        The class that came, one per row; one that could be.
+    """
+    names = list(logs)
+    begin = np.array([start[name] for name in names])
+    cube = np.stack([logs[name] for name in names])
+    possible = np.isfinite(cube[0])
+    cube = np.where(possible, cube, 0.0)
+    rows = np.arange(len(target))
+    came = cube[:, rows, target]
+    penalty = PULL / len(target)
+
+    def loss(w: Array) -> tuple[float, Array]:
+        mixed = np.where(possible, np.tensordot(w, cube, 1), -np.inf)
+        top = mixed.max(axis=1, keepdims=True)
+        p = np.exp(mixed - top)
+        total = p.sum(axis=1, keepdims=True)
+        value = float((np.log(total[:, 0]) + top[:, 0] - mixed[rows, target]).mean())
+        slope = (cube * (p / total)).sum(axis=2).mean(axis=1) - came.mean(axis=1)
+        return value + penalty * float(np.sum((w - begin) ** 2)), slope + 2 * penalty * (w - begin)
+
+    found = minimize(
+        loss,
+        begin,
+        jac=True,
+        method="SLSQP",
+        bounds=[(0.0, 1.0)] * len(names),
+        constraints=[LinearConstraint(np.ones(len(names)), 1.0, 1.0)],
+        options={"ftol": 1e-10, "maxiter": 200},
+    )
+    w = np.clip(found.x, 0.0, 1.0) if found.success else begin
+    return dict(zip(names, (w / w.sum()).tolist(), strict=True))
+
+
 def pooled(margins: Mapping[str, Array], weights: Mapping[str, float]) -> Array:
     """Return the weighted sum of log odds."""
     return np.asarray(np.sum([weight * margins[name] for name, weight in weights.items()], axis=0))

@@ -4,8 +4,9 @@
 
 The first factor of each is the churn or the conversion model's, so the next stage agrees with both by construction.
 
-P(stage | purchase) is learned by a penalised multinomial regression and LightGBM, averaged in log probability. A Markov
-chain on stages says what can follow at all, and speaks alone where purchases are few.
+P(stage | purchase) is a pool of a Markov chain on stages, a penalised multinomial regression and LightGBM, in log
+probability, with weights learned on a later window. The chain says what can follow at all, and speaks alone where
+purchases are few.
 
 P(stage | no purchase) is no matter of chance where the rules look at purchases alone: it is the stage that silence
 leads to. Where they count other events as well, a Markov chain from that stage, and a multinomial regression for
@@ -14,32 +15,28 @@ prospects, say who moves on without a purchase. Stages that cannot follow have p
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from features.conditions import Clause
-from features.record import ACTIVITY
-from features.scheme_check import orders_possible
 from features.stages import Scheme
 from training import boosting, glm
+from training.blend import pool_class_weights
 from training.boosting import Boosted
 from training.churn import NOT_FOR_TREES
 from training.design import Recipe
 from training.panel import Frame, stack, varying
+from training.stage_chain import transitions, without_purchase
 
 Array = NDArray[np.float64]
 
 TREES = 100
 FEWEST_ROWS = 300
 PENALTY = 5.0
-# The chain's counts are smoothed by this many customers per stage that can follow.
-SMOOTHING = 0.5
 
 RECIPE = Recipe(
     {
@@ -58,6 +55,10 @@ RECIPE = Recipe(
 )
 
 FEWEST_MOVES = 50
+START: Mapping[str, float] = {"chain": 0.1, "linear": 0.45, "trees": 0.45}
+"""Weights in the pool where no later window has taught others, and towards which they are pulled."""
+
+_LEAST = 1e-9
 PROSPECT_RECIPE = Recipe(
     {
         "tenure_days": (True, 3),
@@ -76,7 +77,7 @@ class NextStageModel:
     ``after_purchase`` has one row per present stage, ``without_purchase`` one per stage that silence leads to,
     ``chain`` one per present stage without regard to purchases; all are probabilities over the scheme's stages.
     ``linear`` and ``trees`` are None where there were too few purchases, ``prospects`` where too few prospects moved
-    on.
+    on; ``weights`` are those of the chain, the regression and the trees in the pool.
     """
 
     after_purchase: Array
@@ -85,6 +86,7 @@ class NextStageModel:
     linear: glm.MultinomialModel | None
     trees: Boosted | None
     classes: tuple[int, ...]
+    weights: Mapping[str, float] = field(default_factory=lambda: dict(START))
     prospects: glm.MultinomialModel | None = None
     prospect_classes: tuple[int, ...] = ()
 
@@ -93,14 +95,23 @@ class NextStageModel:
         prior = self.after_purchase[stage]
         if self.linear is None or self.trees is None or not len(stage):
             return prior
+        logs = self.member_logs(columns, stage, threads)
+        possible = np.isfinite(logs["chain"])
+        mixed = np.sum([weight * np.where(possible, logs[name], 0.0) for name, weight in self.weights.items()], axis=0)
+        return np.asarray(softmax(np.where(possible, mixed, -np.inf), axis=1))
+
+    def member_logs(self, columns: Mapping[str, Array], stage: NDArray[np.int64], threads: int = 0) -> dict[str, Array]:
+        """Return log P(stage | purchase) by each member; minus infinity where the chain and the scheme forbid it."""
+        prior = self.after_purchase[stage]
         with np.errstate(divide="ignore"):
-            logs = np.log(prior)
-        spread = np.full_like(prior, np.log(1e-9))
-        spread[:, list(self.classes)] = 0.5 * np.log(np.maximum(self.linear.probability(columns), 1e-9)) + 0.5 * np.log(
-            np.maximum(self._boosted(columns, threads), 1e-9)
-        )
-        # what the chain has never seen and the scheme forbids stays at 0
-        return np.asarray(softmax(np.where(np.isfinite(logs), spread, -np.inf), axis=1))
+            found = {"chain": np.log(prior)}
+        if self.linear is None:
+            return found
+        for name, told in (("linear", self.linear.probability(columns)), ("trees", self._boosted(columns, threads))):
+            spread = np.full_like(prior, _LEAST)
+            spread[:, list(self.classes)] = np.maximum(told, _LEAST)
+            found[name] = np.log(np.where(prior > 0, spread, 0.0), where=prior > 0, out=np.full_like(prior, -np.inf))
+        return found
 
     def given_silence(
         self, columns: Mapping[str, Array], silent: NDArray[np.int64], prospects: NDArray[np.bool_]
@@ -142,6 +153,7 @@ class NextStageModel:
             "linear": None if self.linear is None else self.linear.to_json(),
             "trees": None if self.trees is None else list(self.trees.columns),
             "classes": list(self.classes),
+            "weights": dict(self.weights),
             "prospects": None if self.prospects is None else self.prospects.to_json(),
             "prospect_classes": list(self.prospect_classes),
         }
@@ -155,6 +167,7 @@ class NextStageModel:
             None if data["linear"] is None else glm.MultinomialModel.from_json(data["linear"]),
             None if trees is None else Boosted(trees, tuple(data["trees"])),
             tuple(data["classes"]),
+            {name: float(weight) for name, weight in data["weights"].items()},
             None if data["prospects"] is None else glm.MultinomialModel.from_json(data["prospects"]),
             tuple(data["prospect_classes"]),
         )
@@ -175,16 +188,50 @@ def stages_at_end(p_purchase: Array, given_purchase: Array, given_silence: Array
 
 
 def fit_next_stage(scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[Frame], seed: int) -> NextStageModel:
-    """Fit on every date of a panel; falls to the Markov chain where fewer than ``FEWEST_ROWS`` purchases came."""
-    frames = [*dates, *prospects]
-    after = _transitions(scheme, frames, purchases_only=True)
-    chain = _transitions(scheme, frames, purchases_only=False)
-    silent = _without_purchase(scheme, frames)
+    """Fit on every date of a panel; falls to the Markov chain where fewer than ``FEWEST_ROWS`` purchases came.
+
+    For the weights of the pool the members are fitted once more on the dates whose horizon was over before the newest
+    began, and held against what came after the newest.
+    """
+    silent = without_purchase(scheme, [*dates, *prospects])
     moving, moving_classes = _fit_prospects(scheme, prospects, silent)
+    fitted = replace(
+        _fit_members(scheme, dates, prospects, seed),
+        without_purchase=silent,
+        prospects=moving,
+        prospect_classes=moving_classes,
+    )
+    return fitted if fitted.trees is None else replace(fitted, weights=_weights(scheme, dates, prospects, seed))
+
+
+def _weights(scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[Frame], seed: int) -> Mapping[str, float]:
+    """Return the weights of the members, learned on the newest date."""
+    newest = dates[0]
+    before = [[frame for frame in frames if frame.back >= 2 * newest.back] for frames in (dates, prospects)]
+    rows = ~newest.inactive
+    if not before[0] or rows.sum() < FEWEST_ROWS:
+        return START
+    earlier = _fit_members(scheme, before[0], before[1], seed)
+    if earlier.trees is None:
+        return START
+    columns = {name: values[rows] for name, values in newest.columns.items()}
+    logs, target = earlier.member_logs(columns, newest.stage[rows]), newest.stage_after[rows]
+    could = np.isfinite(logs["chain"][np.arange(len(target)), target])
+    if could.sum() < FEWEST_ROWS:
+        return START
+    return pool_class_weights({name: found[could] for name, found in logs.items()}, target[could], START)
+
+
+def _fit_members(scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[Frame], seed: int) -> NextStageModel:
+    """Fit the chain, the regression and the trees on some dates."""
+    frames = [*dates, *prospects]
+    after = transitions(scheme, frames, purchases_only=True)
+    chain = transitions(scheme, frames, purchases_only=False)
+    stay = np.eye(len(chain))
     bought = [~frame.inactive for frame in dates]
     rows = int(sum(b.sum() for b in bought))
     if rows < FEWEST_ROWS:
-        return NextStageModel(after, silent, chain, None, None, (), moving, moving_classes)
+        return NextStageModel(after, stay, chain, None, None, ())
     columns = {name: values[np.concatenate(bought)] for name, values in stack(dates).items()}
     target = np.concatenate([frame.stage_after[b] for frame, b in zip(dates, bought, strict=True)])
     classes, coded = np.unique(target, return_inverse=True)
@@ -205,33 +252,7 @@ def fit_next_stage(scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[F
         learning_rate=0.05,
     )
     told = tuple(int(c) for c in classes)
-    return NextStageModel(after, silent, chain, linear, trees, told, moving, moving_classes)
-
-
-def _without_purchase(scheme: Scheme, frames: Sequence[Frame]) -> Array:
-    """Return P(stage | no purchase) by the stage that silence leads to: that stage, unless other events are counted."""
-    count = len(scheme.stages)
-    allowed = _by_signals(scheme)
-    if not np.triu(allowed, 1).any() and not np.tril(allowed, -1).any():
-        return np.eye(count)
-    seen = np.zeros((count, count))
-    for frame in frames:
-        np.add.at(seen, (frame.silent[frame.inactive], frame.stage_after[frame.inactive]), 1.0)
-    seen = np.where(allowed > 0, seen + SMOOTHING * allowed / count, 0.0) + SMOOTHING * np.eye(count)
-    return np.asarray(seen / seen.sum(axis=1, keepdims=True))
-
-
-def _by_signals(scheme: Scheme) -> Array:
-    """Return 1 where a stage can come of other events than purchases, from each stage that silence leads to."""
-    reachable = scheme.reachable()
-    heard = {*scheme.signals, ACTIVITY, "silence_days"}
-    allowed = np.eye(len(scheme.stages))
-    for i, present in enumerate(scheme.stages):
-        for j, stage in enumerate(scheme.stages):
-            counts = any(heard & clause.features for s in (present, stage) for clause in s.rule)
-            same = (present.state == "prospect") == (stage.state == "prospect")
-            allowed[i, j] = 1.0 if i == j or (counts and same and stage.id in reachable[present.id]) else 0.0
-    return allowed
+    return NextStageModel(after, stay, chain, linear, trees, told)
 
 
 def _fit_prospects(
@@ -254,37 +275,3 @@ def _fit_prospects(
     recipe = Recipe({name: wanted[name] for name in names})
     model = glm.fit_multinomial(recipe, columns, coded.astype(np.int64), np.ones(len(target)), PENALTY)
     return model, tuple(int(c) for c in classes)
-
-
-def _transitions(scheme: Scheme, frames: Sequence[Frame], *, purchases_only: bool) -> Array:
-    """Return smoothed transition probabilities between stages over one horizon, from the frames' counts."""
-    count = len(scheme.stages)
-    reachable = scheme.reachable()
-    allowed = np.array([[b in reachable[a] for b in scheme.ids] for a in scheme.ids], dtype=np.float64)
-    never = [any(_never(clause, scheme) for clause in stage.rule) for stage in scheme.stages]
-    allowed[:, never] = 0.0
-    if purchases_only:
-        # whoever has bought is no prospect any more, and stages of one order only are left by a second
-        allowed *= _after_another_order(scheme)
-    seen = np.zeros((count, count))
-    for frame in frames:
-        kept = ~frame.inactive if purchases_only else np.ones(len(frame), dtype=np.bool_)
-        np.add.at(seen, (frame.stage[kept], frame.stage_after[kept]), 1.0)
-    seen = np.where(allowed > 0, seen + SMOOTHING * allowed / count, 0.0)
-    # a stage nobody stands on still needs a row that sums to 1
-    empty = seen.sum(axis=1) == 0
-    seen[empty] = np.eye(count)[empty]
-    return np.asarray(seen / seen.sum(axis=1, keepdims=True))
-
-
-def _never(clause: Clause, scheme: Scheme) -> bool:
-    """Tell whether a clause waits for a silence that the log says never comes."""
-    return all(math.isinf(c.limit(scheme.thresholds)) and c.operator in (">", ">=") for c in clause.alternatives)
-
-
-def _after_another_order(scheme: Scheme) -> Array:
-    """Return 1 where a stage can stand at the end of a horizon with an order in it, from each stage."""
-    most = orders_possible(scheme)
-    # a buyer has two orders then, a prospect one
-    least = np.array([1.0 if stage.state == "prospect" else 2.0 for stage in scheme.stages])
-    return np.asarray(np.array([most[stage] for stage in scheme.ids]) >= least[:, None], dtype=np.float64)

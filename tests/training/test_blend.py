@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from training.blend import PULL, carried_level, level_shift, pool_weights, pooled
+from training.blend import PULL, carried_level, level_shift, pool_class_weights, pool_weights, pooled
 
 Array = NDArray[np.float64]
 
@@ -90,3 +90,51 @@ def test_a_level_is_carried_in_part_and_noise_is_not() -> None:
     assert [carried_level(shift) for shift in (0.0, 0.15, -0.15)] == [0.0, 0.0, 0.0]
     assert carried_level(0.65) == pytest.approx(0.3)
     assert carried_level(-0.65) == pytest.approx(-0.3)
+
+
+def classes(rows: int, seed: int) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.int64]]:
+    """Return three members' log probabilities of four classes, the first of them the truth, and what came."""
+    random = np.random.default_rng(seed)
+    truth = random.dirichlet(np.ones(4), rows)
+    others = {name: random.dirichlet(np.ones(4), rows) for name in ("noise", "more")}
+    target = np.array([random.choice(4, p=p) for p in truth])
+    logs = {name: np.log(np.maximum(p, 1e-9)) for name, p in {"truth": truth, **others}.items()}
+    return logs, target
+
+
+THIRDS = {"truth": 1 / 3, "noise": 1 / 3, "more": 1 / 3}
+
+
+def test_many_rows_pick_the_only_good_member_of_classes_and_few_stay_at_the_start() -> None:
+    logs, target = classes(4_000, 1)
+    found = pool_class_weights(logs, target, THIRDS)
+    assert found["truth"] > 0.95
+    assert sum(found.values()) == pytest.approx(1.0)
+    few = pool_class_weights({name: values[:4] for name, values in logs.items()}, target[:4], THIRDS)
+    assert max(abs(few[name] - 1 / 3) for name in few) < 0.1
+
+
+def test_class_weights_are_the_minimum_of_loss_and_pull() -> None:
+    logs, target = classes(300, 2)
+    found = pool_class_weights(logs, target, THIRDS)
+
+    def loss(weights: dict[str, float]) -> float:
+        mixed = sum(weights[name] * logs[name] for name in logs)
+        p = np.exp(mixed) / np.exp(mixed).sum(axis=1, keepdims=True)
+        pull = PULL / len(target) * sum((weights[name] - 1 / 3) ** 2 for name in weights)
+        return float(-np.log(p[np.arange(len(target)), target]).mean() + pull)
+
+    for first, second in (("truth", "noise"), ("noise", "more"), ("more", "truth")):
+        for step in (-1e-3, 1e-3):
+            moved = {**found, first: found[first] + step, second: found[second] - step}
+            if min(moved.values()) >= 0:
+                assert loss(moved) >= loss(found) - 1e-9
+
+
+def test_a_class_that_cannot_be_takes_no_part() -> None:
+    logs, target = classes(500, 3)
+    shut = target != 0
+    closed = {name: np.where(np.arange(4) == 0, -np.inf, values)[shut] for name, values in logs.items()}
+    found = pool_class_weights(closed, target[shut], THIRDS)
+    assert all(np.isfinite(list(found.values())))
+    assert found["truth"] > 0.6

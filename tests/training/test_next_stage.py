@@ -13,8 +13,9 @@ from features.conditions import Clause
 from features.scheme_files import load_scheme
 from tests.training.made import Trained, a_frame
 from training.models import Predictions, predict_rows
-from training.next_stage import FEWEST_ROWS, SMOOTHING, NextStageModel, fit_next_stage, stages_at_end
+from training.next_stage import FEWEST_ROWS, NextStageModel, fit_next_stage, stages_at_end
 from training.panel import Frame
+from training.stage_chain import SMOOTHING
 
 LIMITS = {
     "shop_gap_days": 30.0,
@@ -165,18 +166,24 @@ def test_one_class_alone_is_learned_without_a_fault() -> None:
     assert model.given_purchase(learned.columns, learned.stage)[:, REPEAT].min() > 0.99
 
 
-def test_both_models_speak_and_json_gives_the_same_bytes(shop: Trained) -> None:
+def test_the_pool_is_the_weighted_geometric_mean_and_json_gives_the_same_bytes(shop: Trained) -> None:
     model, now = shop.training.models.next_stage, shop.training.panel.dates[0]
     assert model.trees is not None
     assert model.linear is not None
     p = model.given_purchase(now.columns, now.stage)
     trees = np.exp(model.trees.raw(now.columns))
-    mean = np.sqrt(model.linear.probability(now.columns) * trees / trees.sum(axis=1, keepdims=True))
-    possible = model.after_purchase[now.stage][:, list(model.classes)] > 0
-    full = np.zeros_like(p)
-    full[:, list(model.classes)] = np.where(possible, mean, 0.0)
-    inside = full.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(p, full / inside, atol=1e-6)
+    trees /= trees.sum(axis=1, keepdims=True)
+    assert sum(model.weights.values()) == pytest.approx(1.0)
+    assert model.weights["trees"] > 0
+    prior, w = model.after_purchase[now.stage], model.weights
+    members = {"linear": model.linear.probability(now.columns), "trees": trees}
+    full = prior ** w["chain"]
+    for name, told in members.items():
+        spread = np.full_like(prior, 1e-9)
+        spread[:, list(model.classes)] = np.maximum(told, 1e-9)
+        full *= np.where(prior > 0, spread, 0.0) ** w[name]
+    np.testing.assert_allclose(p, full / full.sum(axis=1, keepdims=True), rtol=1e-9)
+    assert (p[prior == 0] == 0).all()
     again = NextStageModel.from_json(json.loads(json.dumps(model.to_json())), model.trees.text)
     assert again.given_purchase(now.columns, now.stage).tobytes() == p.tobytes()
     assert again.chain.tobytes() == model.chain.tobytes()
