@@ -16,6 +16,7 @@ one. All facts but the signals have the catalogue's names and meanings.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +78,7 @@ class Vocabulary:
         self.counted = (*self.signals, ACTIVITY) if self._needs_activity(wanted) else self.signals
         rest = wanted - set(self.clocks) - windowed - set(self.signals)
         self.steps = tuple(sorted({*rest, "rhythm_days"}))
+        self._formulas = _needed(catalog, {*self.steps, "first_day", "last_day"})
 
     def _needs_activity(self, wanted: frozenset[str]) -> bool:
         return "silence_days" in wanted and ACTIVITY not in self.signals
@@ -107,16 +109,16 @@ class Vocabulary:
             }
         )
 
+    @cached_property
     def before_purchases(self) -> dict[str, Array]:
-        """Return the same for one customer who has not bought yet."""
+        """The same for one customer who has not bought yet."""
         null = np.full(1, np.nan)
         return self._derived({**dict.fromkeys(_AT_PURCHASES, null), "orders": np.zeros(1), "spend": np.zeros(1)})
 
     def _derived(self, given: Mapping[str, Array]) -> dict[str, Array]:
         values: dict[str, Array | float] = {**given, **self.catalog.parameters}
-        for feature in self.catalog.features:
-            if feature.formula is not None and formula.names(feature.formula) <= set(values):
-                values.setdefault(feature.name, formula.evaluate(feature.formula, values))
+        for name, made in self._formulas:
+            values[name] = formula.evaluate(made, values)
         names = {*self.steps, "first_day", "last_day"}
         return {name: np.asarray(values[name], dtype=np.float64) for name in names}
 
@@ -139,7 +141,13 @@ def clock_value(name: str, instant_days: Array, base: Mapping[str, Array]) -> Ar
     return passed if scale is None else passed / base[scale]
 
 
-def facts_at(vocabulary: Vocabulary, record: Record, instant: int, seen: int | None = None) -> dict[str, Array]:
+def facts_at(
+    vocabulary: Vocabulary,
+    record: Record,
+    instant: int,
+    seen: int | None = None,
+    after: Mapping[str, Array] | None = None,
+) -> dict[str, Array]:
     """Return the facts at one instant, one entry per customer of the record.
 
     Parameters
@@ -149,6 +157,8 @@ def facts_at(vocabulary: Vocabulary, record: Record, instant: int, seen: int | N
     seen
         Only what happened before it counts; None: before the instant. With an earlier one, the facts are those that
         silence from then on would lead to.
+    after
+        What :meth:`Vocabulary.after_purchases` says of the record's days, where it is at hand.
 
     Returns
     -------
@@ -163,8 +173,8 @@ def facts_at(vocabulary: Vocabulary, record: Record, instant: int, seen: int | N
     last[days.customer[rows]] = rows  # the last assignment to a customer stands
     bought = last >= 0
     facts = {}
-    before = vocabulary.before_purchases()
-    for name, values in vocabulary.after_purchases(days).items():
+    before = vocabulary.before_purchases
+    for name, values in (after or vocabulary.after_purchases(days)).items():
         facts[name] = np.where(bought, values[last] if len(values) else np.nan, before[name][0])
     age = instant / DAY_MICROSECONDS - days.day[rows]
     for feature in vocabulary.windows:
@@ -209,6 +219,17 @@ def _derivable(catalog: Catalog) -> list[str]:
             given.add(feature.name)
             found[feature.name] = None
     return list(found)
+
+
+def _needed(catalog: Catalog, wanted: set[str]) -> list[tuple[str, str]]:
+    """Return name and formula of those derived facts that are wanted, and of what they are made of, in order."""
+    derivable = set(_derivable(catalog))
+    found: list[tuple[str, str]] = []
+    for feature in reversed(catalog.features):
+        if feature.formula is not None and feature.name in wanted and feature.name in derivable:
+            found.append((feature.name, feature.formula))
+            wanted = wanted | formula.names(feature.formula)
+    return found[::-1]
 
 
 def _running(values: Array, nth: Integers, first: Integers) -> Array:

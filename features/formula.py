@@ -54,6 +54,7 @@ def parse(formula: str) -> exp.Expression:
     return tree  # type: ignore[return-value]  # sqlglot types parse_one more widely than what it returns
 
 
+@lru_cache(maxsize=1024)
 def names(formula: str) -> frozenset[str]:
     """Return the names that a formula uses.
 

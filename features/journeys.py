@@ -58,7 +58,14 @@ class Journeys:
         return stage, start
 
 
-def walk(scheme: Scheme, catalog: Catalog, record: Record, *, keep_facts: bool = False) -> Journeys:
+def walk(
+    scheme: Scheme,
+    catalog: Catalog,
+    record: Record,
+    *,
+    keep_facts: bool = False,
+    vocabulary: Vocabulary | None = None,
+) -> Journeys:
     """Return every spell of every customer.
 
     Parameters
@@ -71,13 +78,15 @@ def walk(scheme: Scheme, catalog: Catalog, record: Record, *, keep_facts: bool =
         What the rules can see, with the signals of the scheme.
     keep_facts
         Whether to keep what the rules looked at as each spell began.
+    vocabulary
+        The scheme's, with this catalogue; made anew where it is None.
 
     Raises
     ------
     UsageError
         A rule looks at what no rule can look at.
     """
-    vocabulary = scheme.vocabulary(catalog)
+    vocabulary = vocabulary or scheme.vocabulary(catalog)
     pieces = [_walk(scheme, vocabulary, piece, keep_facts=keep_facts) for piece in _pieces(record)]
     offsets = range(0, max(len(record), 1), AT_ONCE)
     return Journeys(
@@ -157,7 +166,7 @@ def _facts(
     facts = {}
     purchase = _latest(moments.purchase, record.days.customer, customer)[rows]
     bought = purchase >= 0
-    before = vocabulary.before_purchases()
+    before = vocabulary.before_purchases
     for name, values in after.items():
         facts[name] = (
             np.where(bought, values[purchase], before[name][0])

@@ -16,7 +16,7 @@ from features.catalog import Catalog, standard
 from features.clock import day_number, microseconds
 from features.engines.duckdb import DailyTable
 from features.errors import UsageError
-from features.facts import facts_at
+from features.facts import Vocabulary, facts_at
 from features.journeys import Journeys, walk
 from features.record import Record
 from features.scheme_check import merged
@@ -58,6 +58,8 @@ class Lifecycle:
         With the parameters that the thresholds give it.
     horizon_days
         How far ahead :attr:`Standing.silent` looks.
+    vocabulary
+        What the scheme's rules look at, in this catalogue.
     """
 
     scheme: Scheme
@@ -65,6 +67,7 @@ class Lifecycle:
     record: Record
     journeys: Journeys
     horizon_days: int
+    vocabulary: Vocabulary
 
     @property
     def merged(self) -> dict[str, tuple[str, ...]]:
@@ -78,11 +81,11 @@ class Lifecycle:
 
         What the record and the journeys hold from the as_of on is not looked at.
         """
-        vocabulary = self.scheme.vocabulary(self.catalog)
+        after = self.vocabulary.after_purchases(self.record.days)
         at, end = microseconds(as_of), microseconds(as_of + timedelta(days=self.horizon_days))
         stage, since = self.journeys.at(at, len(self.record))
-        facts = facts_at(vocabulary, self.record, at)
-        silent = self.scheme.assign(facts_at(vocabulary, self.record, end, seen=at))
+        facts = facts_at(self.vocabulary, self.record, at, after=after)
+        silent = self.scheme.assign(facts_at(self.vocabulary, self.record, end, at, after))
         return Standing(stage, since, facts, silent)
 
     def known_then(self, table: DailyTable, back: int) -> Lifecycle:
@@ -90,12 +93,22 @@ class Lifecycle:
         if not back or not table.looked_different(back):
             return self
         record = table.record(self.scheme.counted(self.catalog), back)
-        return live(self.scheme, self.catalog, record, self.horizon_days)
+        return live(self.scheme, self.catalog, record, self.horizon_days, vocabulary=self.vocabulary)
 
 
-def live(scheme: Scheme, catalog: Catalog, record: Record, horizon_days: int, *, keep_facts: bool = False) -> Lifecycle:
+def live(
+    scheme: Scheme,
+    catalog: Catalog,
+    record: Record,
+    horizon_days: int,
+    *,
+    keep_facts: bool = False,
+    vocabulary: Vocabulary | None = None,
+) -> Lifecycle:
     """Return the lifecycle of a record on a scheme with thresholds, as in a bundle."""
-    return Lifecycle(scheme, catalog, record, walk(scheme, catalog, record, keep_facts=keep_facts), horizon_days)
+    words = vocabulary or scheme.vocabulary(catalog)
+    journeys = walk(scheme, catalog, record, keep_facts=keep_facts, vocabulary=words)
+    return Lifecycle(scheme, catalog, record, journeys, horizon_days, words)
 
 
 def fit_lifecycle(table: DailyTable, scheme: Scheme, horizon_days: int, *, keep_facts: bool = False) -> Lifecycle:

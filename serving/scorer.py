@@ -44,6 +44,9 @@ class Scorer:
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
         self.bundle = bundle
         self.threads = threads
+        # the same for every request
+        self._vocabulary = bundle.models.scheme.vocabulary(bundle.models.catalog)
+        self._counted = bundle.models.scheme.counted(bundle.models.catalog)
 
     @property
     def model_version(self) -> str:
@@ -84,8 +87,9 @@ class Scorer:
         models = self.bundle.models
         events = MemoryEvents(customers, as_of)
         features = events.features(models.catalog)
-        record = events.record(models.scheme.counted(models.catalog))
-        standing = live(models.scheme, models.catalog, record, self.horizon_days).standing(as_of)
+        record = events.record(self._counted)
+        life = live(models.scheme, models.catalog, record, self.horizon_days, vocabulary=self._vocabulary)
+        standing = life.standing(as_of)
         cutoff = from_microseconds(events.last_event())
         categories = events.categories(models.config.known_at_start)
         return self.score(events.customers, as_of, cutoff, features, standing, categories)
