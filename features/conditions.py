@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +16,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from features.errors import UsageError, did_you_mean
+from features.facts import CLOCKS
 from features.thresholds import NAMES
 
 Array = NDArray[np.float64]
-
-# What time alone changes. A stage begins after a silence, not at it, so only these comparisons are exact.
-CLOCKS = ("recency_days", "overdue_ratio", "silence_days", "tenure_days", "T_days")
 
 _COMPARE = {"==": np.equal, ">=": np.greater_equal, "<=": np.less_equal, ">": np.greater, "<": np.less}
 _WORDS = {"==": "is", ">=": "is at least", "<=": "is at most", ">": "is above", "<": "is below"}
@@ -43,6 +41,7 @@ class Condition:
         if match is None:
             raise UsageError(f"{where}: condition '{text}' cannot be read; write it like 'overdue_ratio > 2'")
         condition = cls(*match.groups())
+        # a stage begins after a silence, not at it, so only these comparisons are exact
         if condition.feature in CLOCKS and condition.operator not in (">", "<="):
             raise UsageError(
                 f"{where}: condition '{text}': a stage begins after a silence, not at it; compare"
@@ -110,10 +109,6 @@ class Clause:
             found = found | condition.holds(facts, thresholds)
         return found
 
-    def needs(self, absent: Collection[str]) -> bool:
-        """Tell whether the clause cannot hold where the ``absent`` facts, counts of events, are 0."""
-        return all(c.feature in absent and not _at_zero(c) for c in self.alternatives)
-
     def sentences(self, facts: Mapping[str, Array], thresholds: Mapping[str, float]) -> pa.StringArray:
         """Return, for each row, the first alternative that holds in words; the first of all where none does."""
         told = self.alternatives[0].sentences(facts[self.alternatives[0].feature], thresholds)
@@ -126,11 +121,6 @@ class Clause:
             told = pc.if_else(pa.array(also & ~holds), words, told)
             holds = holds | also
         return told
-
-
-def _at_zero(condition: Condition) -> bool:
-    """Tell whether a count of 0 meets the condition; one compared with a threshold is taken not to."""
-    return condition.is_number and bool(_COMPARE[condition.operator](0.0, float(condition.bound)))
 
 
 def _numbers(values: Array) -> pa.StringArray:

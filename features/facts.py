@@ -15,7 +15,7 @@ one. All facts but the signals have the catalogue's names and meanings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -147,6 +147,7 @@ def facts_at(
     instant: int,
     seen: int | None = None,
     after: Mapping[str, Array] | None = None,
+    limits: Sequence[tuple[str, float]] = (),
 ) -> dict[str, Array]:
     """Return the facts at one instant, one entry per customer of the record.
 
@@ -159,6 +160,9 @@ def facts_at(
         silence from then on would lead to.
     after
         What :meth:`Vocabulary.after_purchases` says of the record's days, where it is at hand.
+    limits
+        Clocks with the numbers that rules compare them with: a clock stands on the side of each on which the whole
+        microseconds are, as for the beginning of a stage, whatever the rounding of a ratio.
 
     Returns
     -------
@@ -197,7 +201,19 @@ def facts_at(
     at = np.full(count, instant / DAY_MICROSECONDS)
     for name in vocabulary.clocks:
         facts[name] = clock_value(name, at, facts)
+    for name, limit in limits:
+        facts[name] = _on_its_side(name, limit, instant, facts)
     return facts
+
+
+def _on_its_side(name: str, limit: float, instant: int, facts: Mapping[str, Array]) -> Array:
+    """Return a clock's values, those within rounding of a limit moved to the side on which the microseconds are."""
+    since, scale = CLOCKS[name]
+    with np.errstate(invalid="ignore"):
+        span = limit if scale is None else limit * facts[scale]
+        over = instant - facts[since] * float(DAY_MICROSECONDS) - np.rint(span * DAY_MICROSECONDS)
+        values = np.where((over > 0) & (facts[name] <= limit), np.nextafter(limit, np.inf), facts[name])
+        return np.where((over <= 0) & (values > limit), limit, values)
 
 
 def _is_window(feature: Feature) -> bool:

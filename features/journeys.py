@@ -153,7 +153,8 @@ def _walk(scheme: Scheme, vocabulary: Vocabulary, record: Record, *, keep_facts:
     kept: dict[str, Array] = {}
     if keep_facts:
         begun = {name: values[changed] for name, values in facts.items()}
-        at = instant[changed] / DAY_MICROSECONDS
+        # a stage begins after the instant of a crossing: a microsecond on, the rule holds
+        at = np.minimum(instant[changed] / DAY_MICROSECONDS + 1 / DAY_MICROSECONDS, half_way[changed])
         kept = {n: clock_value(n, at, begun) if n in vocabulary.clocks else begun[n] for n in scheme.features}
     return Journeys(scheme, customer[changed], stage[changed], instant[changed], kept)
 
@@ -260,8 +261,7 @@ def _crossings(
 ) -> Iterator[tuple[Integers, Integers]]:
     """Yield whose clock crosses a limit of a rule, and when: after the event it counts from, before it is set anew."""
     days, signals = record.days, record.signals
-    limits = {(c.feature, c.limit(scheme.thresholds)) for c in scheme.conditions if c.feature in vocabulary.clocks}
-    for clock, limit in sorted(limits):
+    for clock, limit in scheme.clock_limits:
         since, scale = CLOCKS[clock]
         if since == "last_day":
             owner, begin, day = days.customer, days.first_purchase, after["last_day"]

@@ -84,8 +84,9 @@ class Lifecycle:
         after = self.vocabulary.after_purchases(self.record.days)
         at, end = microseconds(as_of), microseconds(as_of + timedelta(days=self.horizon_days))
         stage, since = self.journeys.at(at, len(self.record))
-        facts = facts_at(self.vocabulary, self.record, at, after=after)
-        silent = self.scheme.assign(facts_at(self.vocabulary, self.record, end, at, after))
+        limits = self.scheme.clock_limits
+        facts = facts_at(self.vocabulary, self.record, at, None, after, limits)
+        silent = self.scheme.assign(facts_at(self.vocabulary, self.record, end, at, after, limits))
         return Standing(stage, since, facts, silent)
 
     def known_then(self, table: DailyTable, back: int) -> Lifecycle:

@@ -2,19 +2,24 @@
 
 The rules are tried on made-up customers: for each fact every value at, below, between and above the numbers that rules
 compare it with, in all combinations that a customer can have. What holds there holds for every log, since a rule
-depends on nothing but the side of each number on which a fact stands.
+depends on nothing but the side of each number on which a fact stands. Where there are more combinations than
+``MOST_CUSTOMERS``, so many are drawn, and for each rule some on which it holds.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from features.catalog import standard
+from features.clock import DAY_MICROSECONDS
 from features.errors import UsageError
+from features.facts import CLOCKS, Vocabulary
+from features.record import ACTIVITY, PurchaseDays
 from features.stages import Scheme, first_that_holds
 
 Array = NDArray[np.float64]
@@ -29,10 +34,8 @@ TYPICAL = {
     "loyal_spend": 100.0,
 }
 MOST_CUSTOMERS = 300_000
+_HORIZON_DAYS = 90
 _ORDERS = (0.0, 1.0, 2.0, 3.0, 5.0)
-# facts that nobody has before the first purchase, and before the second
-_FROM_FIRST = ("recency_days", "overdue_ratio", "T_days", "t_x_days", "spend_mean", "spend_first", "spend_last")
-_FROM_SECOND = ("return_ratio", "gap_last", "gap_mean", "gap_spread", "monetary")
 
 
 def check_rules(scheme: Scheme, where: str) -> None:
@@ -50,7 +53,7 @@ def check_rules(scheme: Scheme, where: str) -> None:
         first = first_that_holds(rules, facts, limits)
         if (first < 0).any():
             row = int(np.flatnonzero(first < 0)[0])
-            who = ", ".join(f"{name} {facts[name][row]:g}" for name in sorted(scheme.features) if name in facts)
+            who = ", ".join(f"{name} {_told(facts[name][row])}" for name in sorted(scheme.features) if name in facts)
             raise UsageError(
                 f"{where}: no rule holds for a customer with {who}; give the last stage of 'order' a rule that takes "
                 "everybody who is left, like 'orders >= 0'"
@@ -72,6 +75,10 @@ def check_rules(scheme: Scheme, where: str) -> None:
         )
     _check_states(scheme, facts["orders"], first, where)
     _check_ways(scheme, facts, first, where)
+
+
+def _told(value: float) -> str:
+    return "unknown" if math.isnan(value) else f"{value:g}"
 
 
 def _check_states(scheme: Scheme, orders: Array, first: NDArray[np.int64], where: str) -> None:
@@ -174,12 +181,13 @@ def customers_of_all_kinds(scheme: Scheme, limits: Mapping[str, float]) -> dict[
     else:
         random = np.random.default_rng(0)
         table = np.column_stack([random.choice(values[name], MOST_CUSTOMERS) for name in names])
+        table = np.vstack([table, *_witnesses(scheme, limits, values)])
     facts = {name: table[:, k] for k, name in enumerate(names)}
     orders = facts["orders"]
+    fewest = _fewest_orders(names)
     for name in names:
-        if name in _FROM_FIRST or name in _FROM_SECOND:
-            fewest = 1 if name in _FROM_FIRST else 2
-            facts[name] = np.where(orders >= fewest, facts[name], np.nan)
+        if name in fewest:
+            facts[name] = np.where(orders >= fewest[name], facts[name], np.nan)
         elif name == "spend" or name.startswith("spend_"):
             facts[name] = np.where(orders > 0, facts[name], 0.0)
         elif name.startswith("orders_"):
@@ -189,10 +197,48 @@ def customers_of_all_kinds(scheme: Scheme, limits: Mapping[str, float]) -> dict[
     return facts
 
 
+def _witnesses(scheme: Scheme, limits: Mapping[str, float], values: Mapping[str, list[float]]) -> list[Array]:
+    """Return customers on whom one rule holds and as little else as can be; for rules too rare to be drawn."""
+    found = []
+    for stage in scheme.stages:
+        for chosen in itertools.islice(itertools.product(*(clause.alternatives for clause in stage.rule)), 64):
+            row = []
+            for name, some in values.items():
+                fits = {name: np.array(some)}
+                here = np.ones(len(some), dtype=np.bool_)
+                for condition in chosen:
+                    if condition.feature == name:
+                        here &= condition.holds(fits, limits)
+                row.append([value for value, fit in zip(some, here, strict=True) if fit][:1])
+            if all(row):
+                found.append(np.array([[one[0] for one in row]]))
+    return found
+
+
+def _fewest_orders(names: Sequence[str]) -> dict[str, float]:
+    """Return, of the facts that not everybody has, with how many orders one has them: as the catalogue says."""
+    catalog = standard(_HORIZON_DAYS).with_parameters(shop_gap_days=TYPICAL["shop_gap_days"])
+    # uneven gaps and spends, so that nothing is null by chance
+    day = np.array([0, 10, 37, 41, 90])
+    days = PurchaseDays(np.zeros(5, dtype=np.int64), day, np.array([5.0, 8.0, 2.0, 9.0, 4.0]), day * DAY_MICROSECONDS)
+    known = set(Vocabulary.known(catalog, ())) - set(CLOCKS)
+    windows = {feature.name for feature in catalog.features if feature.window_days is not None}
+    steps = frozenset(name for name in names if name in known and name not in windows and name != ACTIVITY)
+    after = Vocabulary(steps, catalog, (), "scheme").after_purchases(days)
+    found = {
+        name: float(np.flatnonzero(~np.isnan(after[name]))[0] + 1) for name in steps if np.isnan(after[name]).any()
+    }
+    before = Vocabulary(steps, catalog, (), "scheme").before_purchases
+    found |= {name: 1.0 for name in steps if name not in found and np.isnan(before[name][0])}
+    return found | {name: 1.0 for name in names if CLOCKS.get(name, ("", None))[0] in ("last_day", "first_day")}
+
+
 def _around(name: str, limits: set[float]) -> list[float]:
     """Return values at, below, between and above the limits of one fact; orders also as a shop has them."""
     at = sorted(limit for limit in limits if math.isfinite(limit))
     between = [(low + high) / 2 for low, high in itertools.pairwise(at)]
     beside = [at[0] - 1, at[-1] + 1] if at else []
     found = {*at, *between, *beside, *(_ORDERS if name == "orders" else (0.0,))}
-    return sorted(value for value in found if value >= 0 and (name != "orders" or value == round(value)))
+    kept = sorted(value for value in found if value >= 0 and (name != "orders" or value == round(value)))
+    # whoever has never been active has no silence since
+    return [*kept, math.nan] if name == "silence_days" else kept

@@ -18,6 +18,7 @@ from features.stages import LANGUAGES, STATES, Group, Scheme, Stage
 from features.thresholds import NAMES
 
 _KEYS = {"id", "title", "language", "source", "stage", "order", "thresholds", "signals", "group", "lead_grades"}
+_LARGEST = 1e15
 _SCHEME_HORIZON_DAYS = 90  # no rule looks at a feature that depends on the horizon
 
 
@@ -69,7 +70,8 @@ def scheme_from_toml(data: Mapping[str, Any], where: str) -> Scheme:
         A key is missing or unknown; a stage, a fact or a threshold is named that does not exist; nobody can be on a
         stage; or no rule holds for somebody.
     """
-    scheme = _scheme(data, where, pins=data.get("thresholds", {}), thresholds={})
+    pins = _Entry(data, where, _KEYS).table("thresholds")
+    scheme = _scheme(data, where, pins=pins, thresholds={})
     scheme.vocabulary(standard(_SCHEME_HORIZON_DAYS), where)
     check_rules(scheme, where)
     return scheme
@@ -223,7 +225,7 @@ def check_pins(pins: Mapping[str, Any], where: str) -> dict[str, float]:
     for name, value in pins.items():
         if name not in NAMES:
             raise UsageError(f"{where}: '{name}' is no threshold ({', '.join(NAMES)}).{did_you_mean(name, NAMES)}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _LARGEST:
             raise UsageError(f"{where}: '{name}' is {value!r}; it must be a number above 0, a large one for never")
         found[name] = float(value)
     return found

@@ -27,7 +27,8 @@ Array = NDArray[np.float64]
 class Snapshot:
     """Customers as they stood at one as_of: whoever had an event before it, ordered by customer_id.
 
-    ``customer`` are rows of ``ids``; ``categories`` what was known of each from the start. Every array has one entry
+    ``customer`` are rows of ``ids``; ``categories`` what was known of each from the
+    start, on the newest date alone. Every array has one entry
     per row; null is NaN.
     """
 
@@ -90,7 +91,7 @@ def take(
         as_of = table.anchor - timedelta(days=back)
         here = life.known_then(table, back).standing(as_of).of(customer)
         features = {name: columns[name][rows] for name in life.catalog.names}
-        told = {name: values[customer] for name, values in categories.items()}
+        told = {} if back else {name: values[customer] for name, values in categories.items()}
         taken.append(Snapshot(as_of, table.customers, customer, features, here, told))
     return taken
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from features.catalog import Catalog
 from features.conditions import Clause, Condition
 from features.errors import UsageError, did_you_mean
-from features.facts import Vocabulary
+from features.facts import CLOCKS, Vocabulary
 from features.record import Counted
 
 Array = NDArray[np.float64]
@@ -103,6 +103,11 @@ class Scheme:
     def features(self) -> frozenset[str]:
         """The facts that the rules of the stages look at."""
         return frozenset(condition.feature for condition in self.conditions)
+
+    @property
+    def clock_limits(self) -> list[tuple[str, float]]:
+        """Every clock with every number that the stages' rules compare it with."""
+        return sorted({(c.feature, c.limit(self.thresholds)) for c in self.conditions if c.feature in CLOCKS})
 
     def vocabulary(self, catalog: Catalog, where: str | None = None) -> Vocabulary:
         """Return the facts that the rules of stages and groups look at; ``where`` names the scheme in an error.

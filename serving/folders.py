@@ -48,6 +48,7 @@ def _check_place(folder: Path, ours: Sequence[str], *, force: bool) -> None:
         raise UsageError(f"--out {folder} is a file; name a folder")
     found = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
     if strange := [name for name in found if name not in ours]:
-        raise UsageError(f"--out {folder} holds '{strange[0]}', which is not of a run; name an empty or a new folder")
+        what = f"--out {folder} holds '{strange[0]}', which this command did not write"
+        raise UsageError(f"{what}; name an empty or a new folder")
     if found and not force:
-        raise UsageError(f"--out {folder} holds another run; name another folder, or replace it with --force")
+        raise UsageError(f"--out {folder} holds what was written before; replace it with --force, or name another")

@@ -67,10 +67,6 @@ def read_request(body: ScoreBody, now: datetime) -> ScoreRequest:
         )
         if len(faults) == before:
             faults += _as_a_whole(customer_id, events, as_of, f"{where}.events")
-        for name, value in customer.attributes.items():
-            if not isinstance(value, str | int | float | bool | None):
-                problem = "give a text, a number, true, false or null"
-                faults.append(Fault(f"{where}.attributes.{name}", problem, type(value).__name__))
         customers.append(CustomerEvents(customer_id, events, customer.attributes))
     if faults:
         raise refused(faults)

@@ -39,12 +39,13 @@ def leads(as_json: bool, out: Path, **options: Any) -> None:
     from features.leads import known_at_start, lead_events
     from features.lifecycle import fit_lifecycle
     from features.scheme_files import load_scheme
-    from serving.table_files import write_scores
+    from serving.table_files import check_targets, write_scores
     from training.leads.grades import wanted_of
     from training.leads.learning import learn_points
     from training.leads.points import DEFAULT, load_points
     from training.leads.ranking import fit_on_log, rank_leads
 
+    check_targets(out=out, learn=options["learn"])
     horizon_days = parse_span_days(options["horizon"])
     points = load_points(options["points"] or DEFAULT)
     if options["mql"] is not None:

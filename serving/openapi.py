@@ -136,7 +136,7 @@ def _answers() -> dict[str, Any]:
     number: dict[str, Any] = {"type": ["number", "null"]}
     run: dict[str, Any] = {"as_of": instant, "model_version": text}
     scores = _array(_ref("Score"))
-    past: dict[str, Any] = {"as_of": instant, "stage": text, "model_version": text}
+    past: dict[str, Any] = {"as_of": instant, "stage": text, "scheme": text, "model_version": text}
     past |= dict.fromkeys(("churn_probability", "value_at_risk", "clv"), number)
     by_language = {"type": "object", "additionalProperties": text}
     stage: dict[str, Any] = {
@@ -147,6 +147,8 @@ def _answers() -> dict[str, Any]:
         "clv": number,
     }
     stage |= dict.fromkeys(("title", "meaning", "action"), by_language)
+    flow: dict[str, Any] = {"from_stage": {"type": ["string", "null"]}, "to_stage": text}
+    flow |= {"customers": {"type": "integer"}, "share": {"type": "number"}}
     fault = {"type": "object", "properties": dict.fromkeys(("where", "value", "problem"), text)}
     return {
         "Score": _object(_score(), "One customer's score; the same columns as scores.parquet"),
@@ -163,6 +165,15 @@ def _answers() -> dict[str, Any]:
         "StageList": _object(
             {**run, "scheme": text, "stages": _array(_object(stage, "A stage with who stands on it"))},
             "The stages of the scheme, in order",
+        ),
+        "StageFlowList": _object(
+            {
+                "from_as_of": {**instant, "type": ["string", "null"]},
+                "to_as_of": instant,
+                "scheme": text,
+                "flows": _array(_object(flow, "Customers who went one way; share is of those on from_stage then")),
+            },
+            "How customers moved between the stages since the run before",
         ),
         "Problem": {
             "type": "object",

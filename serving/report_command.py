@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from features.clock import iso, microseconds, parse_instant
+from features.errors import UsageError, did_you_mean
 from serving.console import show, steps
 from serving.options import as_of_option, chosen_scheme, common, standing
 from serving.reading_options import open_log, reading
+
+if TYPE_CHECKING:
+    from features.effectiveness import Costs
+    from features.engines.duckdb import DailyTable
+    from features.events import EventLog
 
 REPORT = "report.html"
 STEPS = 4
@@ -36,7 +42,7 @@ STEPS = 4
 @common
 def report(as_json: bool, out: Path, **options: Any) -> None:
     """How customers move through the stages: flows, time on each stage, repeat orders, cohorts, before and after."""
-    from features.effectiveness import Costs, before_after
+    from features.effectiveness import before_after
     from features.engines.duckdb import DailyTable
     from features.files import write_text
     from features.lifecycle import fit_lifecycle
@@ -65,13 +71,13 @@ def report(as_json: bool, out: Path, **options: Any) -> None:
         compared = None
         if since is not None:
             say("before and after")
-            costs = Costs(*table.amounts_of(options["cost_events"] or ("cost",)))
+            costs = _costs(table, log, [one.strip().lower() for one in options["cost_events"]])
             compared = before_after(
                 life.journeys,
                 life.record.days,
                 len(life.record),
                 life.record.first_events,
-                costs if len(costs.amount) else None,
+                costs,
                 microseconds(since),
                 microseconds(as_of),
                 has_amounts=has_amounts,
@@ -92,3 +98,24 @@ def report(as_json: bool, out: Path, **options: Any) -> None:
             f"  {out / TABLES!s:<36} its tables: Parquet, JSON",
         ]
     )
+
+
+def _costs(table: DailyTable, log: EventLog, wanted: list[str]) -> Costs | None:
+    """Return what serving customers cost, or None where the log does not say.
+
+    Raises
+    ------
+    UsageError
+        A type that was named has no event with an amount.
+    """
+    from features.effectiveness import Costs
+
+    for name in wanted:
+        if not len(table.amounts_of([name])[0]):
+            types = [str(row[0]) for row in log.con.execute("select distinct event from events order by 1").fetchall()]
+            raise UsageError(
+                f"--cost-event {name}: the log has no event of this type with an amount; its types are "
+                f"{', '.join(types[:20])}.{did_you_mean(name, types)}"
+            )
+    found = Costs(*table.amounts_of(wanted or ["cost"]))
+    return found if len(found.amount) else None

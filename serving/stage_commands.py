@@ -37,8 +37,11 @@ def stages(as_json: bool, list_all: bool, **options: Any) -> None:
     out, history, customer = options["out"], options["history"], options["explain"]
     if out is None and history is None and customer is None:
         raise UsageError("say what is wanted: --out FILE, --history FILE, --explain CUSTOMER or --list")
-    scheme = chosen_scheme(options)
     from serving import stage_table
+    from serving.table_files import check_targets
+
+    check_targets(out=out, history=history)
+    scheme = chosen_scheme(options)
     from serving.stage_explain import explain, lines
     from serving.stage_lines import stage_lines
     from serving.table_files import write_scores

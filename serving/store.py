@@ -70,8 +70,20 @@ class StageTotal:
 
 
 @dataclass(frozen=True)
+class StageFlows:
+    """Customers who went from one stage to another, or stayed, between two published runs.
+
+    ``since`` is the as_of of the earlier run, None where there is none of the same scheme; ``moved`` has
+    ``(from_stage, to_stage, customers)``, None as ``from_stage`` for those who had no score then.
+    """
+
+    since: datetime | None
+    moved: list[tuple[str | None, str, int]]
+
+
+@dataclass(frozen=True)
 class PastScore:
-    """What a customer's score was in one run."""
+    """What a customer's score was in one run; ``stage`` is one of ``scheme``."""
 
     as_of: datetime
     stage: str
@@ -79,6 +91,7 @@ class PastScore:
     value_at_risk: float | None
     clv: float | None
     model_version: str
+    scheme: str
 
 
 @dataclass(frozen=True)
@@ -199,12 +212,43 @@ class Store:
             found = {row[0]: StageTotal(*row) for row in connection.execute(query)}
         return [found.get(stage, StageTotal(stage, 0, None, None)) for stage in run.stage_ids]
 
+    def flows(self, run: Run) -> StageFlows:
+        """Return how customers moved between stages since the last published run of the same scheme before this one.
+
+        Before means an earlier as_of: a run that was published anew for the same day is no step.
+        """
+        earlier = (
+            sa.select(runs.c.id, runs.c.as_of)
+            .where(runs.c.published_at.is_not(None), runs.c.scheme_id == run.scheme_id, runs.c.as_of < run.as_of)
+            .order_by(runs.c.as_of.desc(), runs.c.id.desc())
+            .limit(1)
+        )
+        with self._engine.connect() as connection:
+            before = connection.execute(earlier).first()
+            if before is None:
+                return StageFlows(None, [])
+            now, then = scores.alias("now"), scores.alias("earlier")
+            same = sa.and_(then.c.customer_id == now.c.customer_id, then.c.run_id == before.id)
+            moved = (
+                sa.select(then.c.stage, now.c.stage, sa.func.count())
+                .select_from(now.join(then, same, isouter=True))
+                .where(now.c.run_id == run.id)
+                .group_by(then.c.stage, now.c.stage)
+            )
+            found = [(row[0], str(row[1]), int(row[2])) for row in connection.execute(moved)]
+        place = {stage: k for k, stage in enumerate(run.stage_ids)}
+        found.sort(key=lambda row: (place.get(row[0] or "", -1), place[row[1]]))
+        return StageFlows(before.as_of, found)
+
     def customer(self, customer_id: str) -> CustomerRecord | None:
         """Return the last published score of a customer and all scores so far, or None if there is none."""
         c = scores.c
         past = (
             sa.select(
-                runs.c.id, runs.c.as_of, c.stage, c.churn_probability, c.value_at_risk, c.clv, runs.c.model_version
+                runs.c.id,
+                runs.c.as_of,
+                *(c.stage, c.churn_probability, c.value_at_risk, c.clv),
+                *(runs.c.model_version, runs.c.scheme_id),
             )
             .select_from(scores.join(runs, runs.c.id == c.run_id))
             .where(c.customer_id == customer_id, runs.c.published_at.is_not(None))

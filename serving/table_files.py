@@ -13,16 +13,44 @@ from features.files import replaced
 from serving import contract
 
 
-def write_scores(scores: pa.Table, path: Path) -> None:
-    """Write scores as Parquet, or as CSV where the name ends so; the file appears whole.
+def check_targets(**paths: Path | None) -> None:
+    """Refuse files that cannot be written as tables, or that are one and the same, before any work is done.
+
+    Parameters
+    ----------
+    paths
+        By the option that named them; None: not asked for. ``learn`` is no table, and may have any name.
+
+    Raises
+    ------
+    UsageError
+        The message names the option and the file.
+    """
+    named = {option: path for option, path in paths.items() if path is not None}
+    for option, path in named.items():
+        if option != "learn":
+            _check_suffix(path, f"--{option}")
+    places = {option: path.resolve() for option, path in named.items()}
+    for option, place in places.items():
+        for other, elsewhere in places.items():
+            if option < other and place == elsewhere:
+                raise UsageError(f"--{option} and --{other} are both {named[option]}: name two files")
+
+
+def _check_suffix(path: Path, option: str) -> None:
+    if path.suffix not in (".parquet", ".csv"):
+        raise UsageError(f"{option} {path}: tables are written as .parquet or .csv; name the file so")
+
+
+def write_scores(scores: pa.Table, path: Path, option: str = "--out") -> None:
+    """Write a table as Parquet, or as CSV where the name ends so; the file appears whole.
 
     Raises
     ------
     UsageError
         The name ends in neither, or the folder is not there.
     """
-    if path.suffix not in (".parquet", ".csv"):
-        raise UsageError(f"--out {path}: scores are written as .parquet or .csv; name the file so")
+    _check_suffix(path, option)
     with replaced(path) as draft:
         if path.suffix == ".csv":
             pc.write_csv(contract.csv_table(scores), draft)

@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 
 from features.flows.columns import INSTANT, counts, money, numbers
-from features.flows.past import bought_before, position_in_run
+from features.flows.past import bought_before
 from features.flows.periods import Periods
 from features.record import PurchaseDays
+from features.thresholds import position_within
 
 
 def cohorts(days: PurchaseDays, periods: Periods, has_amounts: bool = True) -> pa.Table:
@@ -34,7 +35,7 @@ def cohorts(days: PurchaseDays, periods: Periods, has_amounts: bool = True) -> p
     """
     days = bought_before(days, periods.as_of)
     period = periods.number(days.first_purchase)
-    nth = position_in_run(days.customer)
+    nth = position_within(days.customer)
     first = period[np.arange(len(period)) - nth]
     kept = first >= 0
     period, first, nth, spend = period[kept], first[kept], nth[kept], days.spend[kept]

@@ -51,15 +51,3 @@ def bought_before(days: PurchaseDays, as_of: int) -> PurchaseDays:
     if kept.all():
         return days
     return PurchaseDays(days.customer[kept], days.day[kept], days.spend[kept], days.first_purchase[kept])
-
-
-def position_in_run(customer: Ints) -> Ints:
-    """Return 0, 1, 2, ... within each run of the same customer.
-
-    >>> position_in_run(np.array([4, 4, 4, 7, 9, 9])).tolist()
-    [0, 1, 2, 0, 0, 1]
-    """
-    row = np.arange(len(customer))
-    begins = np.ones(len(customer), dtype=bool)
-    begins[1:] = customer[1:] != customer[:-1]
-    return row - np.maximum.accumulate(np.where(begins, row, 0))

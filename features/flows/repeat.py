@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from features.clock import DAY_MICROSECONDS
 from features.flows.columns import counts, numbers
-from features.flows.past import bought_before, position_in_run
+from features.flows.past import bought_before
 from features.flows.survival import product_limit
 from features.record import PurchaseDays
+from features.thresholds import position_within
 
 Ints = NDArray[np.int64]
 
@@ -50,7 +51,7 @@ def repeat(days: PurchaseDays, as_of: int, fewest: int = FEWEST_CUSTOMERS, most:
     days = bought_before(days, as_of)
     # the last day of which anything was seen; a gap that would have ended later is still open
     last = (as_of - 1) // DAY_MICROSECONDS
-    nth = position_in_run(days.customer)
+    nth = position_within(days.customer)
     goes_on = np.zeros(len(nth), dtype=bool)
     goes_on[:-1] = nth[1:] > 0
     following = np.r_[days.day[1:], 0][: len(nth)]

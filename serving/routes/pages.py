@@ -81,7 +81,8 @@ def customer_page(customer_id: str, request: Request, store: StoreDep) -> HTMLRe
     run = store.current_run()
     titles = {} if run is None else _titles(run)
     score = msgspec.json.decode(record.document)
-    return render("customer.html", score=score, history=record.history, titles=titles)
+    scheme = None if run is None else run.scheme_id
+    return render("customer.html", score=score, history=record.history, titles=titles, scheme=scheme)
 
 
 @router.get("/docs")

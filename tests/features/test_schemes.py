@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -229,6 +231,45 @@ def test_the_engine_and_the_memory_tell_the_same_journeys(life: list[tuple[Event
                 assert getattr(ours, column).tolist() == getattr(memory, column).tolist(), (name, column)
 
 
+TOLD = re.compile(r"\w+ (-?[0-9.]+) (is(?: at least| at most| above| below)?) (-?[0-9.]+|never)( \(\w+\))?")
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(life=st.lists(lives(), min_size=1, max_size=3))
+@pytest.mark.parametrize("name", list(IDS))
+def test_whatever_the_history_tells_as_the_reason_holds(name: str, life: list[tuple[Event, ...]]) -> None:
+    scheme = limited(name)
+    customers = {f"c{k}": some for k, some in enumerate(life)}
+    end = max(some[-1].timestamp for some in life) + 900 * DAY
+    told = history(alive(scheme, customers, end, facts=True), np.array(list(customers), dtype=object), end)
+    compare: dict[str, Callable[[float, float], bool]] = {
+        "is": lambda a, b: a == b,
+        "is at least": lambda a, b: a >= b,
+        "is at most": lambda a, b: a <= b,
+        "is above": lambda a, b: a >= b,  # two decimals are told: what has just passed a limit reads as the limit
+        "is below": lambda a, b: a <= b,
+    }
+    for rule in told["rule"].to_pylist():
+        for clause in rule.split(" and "):
+            match = re.fullmatch(
+                r"\w+ (-?[0-9.]+) (is(?: at least| at most| above| below)?) (-?[0-9.]+|never)( \(\w+\))?", clause
+            )
+            assert match is not None, clause
+            value, words, bound = match.group(1, 2, 3)
+            assert compare[words](float(value), math.inf if bound == "never" else float(bound)), rule
+
+
+def test_on_a_limit_met_within_rounding_silence_leads_where_the_journey_goes() -> None:
+    """(3 * 14 + 28) / 17 days of rhythm, times 1.7, is a day number of whole days, and a little more as a ratio."""
+    first = utc("1970-01-01") + 7 * DAY
+    bought = tuple(Event(first + 2 * k * DAY, "purchase", 5.0) for k in range(15))
+    scheme = load_scheme("retail").with_thresholds({**LIMITS, "shop_gap_days": 14.0, "at_risk_ratio": 1.7})
+    found = alive(scheme, {"a": bought}, utc("1971-01-01"), horizon=0)
+    for day in range(30, 60):
+        standing = found.standing(utc("1970-01-01") + day * DAY)
+        assert standing.silent.tolist() == standing.stage.tolist(), day
+
+
 @pytest.mark.parametrize("name", list(IDS))
 @pytest.mark.parametrize("later", [1, 30, 400])
 def test_a_stage_that_lasts_began_when_it_began_whenever_one_looks(name: str, later: int) -> None:
@@ -445,6 +486,20 @@ def own(**changed: Any) -> dict[str, Any]:
         ({"thresholds": {"at_risk_ratio": True}}, "it must be a number above 0"),
         ({"thresholds": {"lost_after_days": float("inf")}}, "it must be a number above 0, a large one for never"),
         ({"thresholds": {"lost_after_days": float("nan")}}, "it must be a number above 0"),
+        ({"thresholds": {"at_risk_ratio": 10**400}}, "it must be a number above 0"),
+        ({"thresholds": 5}, "'thresholds' is 5; it must be a table"),
+        # nobody has been active in a log of purchases, and the spread of gaps begins with the third order
+        (
+            {
+                "buyer__rule": ["orders >= 1", "silence_days > 30"],
+                "regular__rule": ["orders >= 1", "silence_days <= 30"],
+            },
+            "no rule holds for a customer with orders 1, silence_days unknown",
+        ),
+        (
+            {"buyer__rule": ["orders >= 1", "gap_spread > 5"], "regular__rule": ["orders >= 1", "gap_spread <= 5"]},
+            "no rule holds for a customer with gap_spread unknown, orders 1",
+        ),
         ({"lead__id": "my lead"}, "stage id 'my lead' names columns"),
         ({"stage": []}, "a scheme needs at least one [[stage]]"),
     ],
@@ -494,6 +549,15 @@ def test_a_pin_that_leaves_no_room_is_refused_with_what_to_pin_as_well() -> None
             fit_lifecycle(table, load_scheme("retail").pinned({"at_risk_ratio": 5.0}), 90)
         both = load_scheme("retail").pinned({"at_risk_ratio": 5.0, "sleeping_ratio": 6.0})
         assert fit_lifecycle(table, both, 90).scheme.thresholds["sleeping_ratio"] == 6.0
+
+
+def test_a_rule_too_rare_to_be_drawn_is_no_contradiction() -> None:
+    signals = {f"s{k}": [f"kind{k}"] for k in range(14)}
+    data = own(signals=signals, order=["rare", "regular", "lead", "buyer"])
+    rare = {"id": "rare", "state": "prospect", "title": {"en": "Rare"}, "meaning": {"en": "x"}, "action": {"en": "x"}}
+    data["stage"].append({**rare, "rule": ["orders == 0", *(f"{name} == 5" for name in signals)], "next": ["rare"]})
+    data["stage"][0]["next"] = ["lead", "rare", "buyer"]
+    assert "rare" in scheme_from_toml(data, "mine.toml").ids
 
 
 def test_windows_and_every_clock_can_be_looked_at() -> None:

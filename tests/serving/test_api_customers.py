@@ -153,7 +153,8 @@ def test_one_customer_has_a_score_and_a_history(api, name):
     assert said["score"]["customer_id"] == name
     assert said["score"]["reasons"][0]["sentence"]
     assert [past["as_of"][:4] for past in said["history"]] == (["1998", "1997"] if name == "c0001" else ["1998"])
-    assert set(said["history"][0]) == {"as_of", "stage", "churn_probability", "value_at_risk", "clv", "model_version"}
+    expected = {"as_of", "stage", "scheme", "churn_probability", "value_at_risk", "clv", "model_version"}
+    assert set(said["history"][0]) == expected
 
 
 @pytest.mark.parametrize("name", ["nobody", "C0001", "%00", "%FF", "x" * 5000])
@@ -184,7 +185,26 @@ def test_stages_come_in_order_with_titles_and_totals(api, scored):
     assert said["stages"][0]["value_at_risk"] is None
 
 
-@pytest.mark.parametrize("path", ["/v1/customers", "/v1/stages"])
+def test_flows_between_the_last_two_runs_have_shares_of_their_origin(own):
+    said = own.get("/v1/stages/flows").json()
+    assert (said["from_as_of"][:4], said["to_as_of"][:4], said["scheme"]) == ("1997", "1998", "retail")
+    assert sum(flow["customers"] for flow in said["flows"]) == 60 + len(published.HOSTILE_IDS)
+    origins = {flow["from_stage"] for flow in said["flows"]}
+    assert None in origins
+    for origin in origins:
+        assert sum(flow["share"] for flow in said["flows"] if flow["from_stage"] == origin) == pytest.approx(1)
+
+
+def test_without_an_earlier_run_there_are_no_flows(tmp_path):
+    store = published.open_store(tmp_path)
+    published.publish(store, published.scores(5))
+    with web.client(web.app_with(tmp_path, store=store)) as api:
+        said = api.get("/v1/stages/flows").json()
+    assert (said["from_as_of"], said["flows"]) == (None, [])
+    store.close()
+
+
+@pytest.mark.parametrize("path", ["/v1/customers", "/v1/stages", "/v1/stages/flows"])
 def test_before_the_first_publication_it_says_what_to_run(tmp_path, path):
     with web.client(web.app_with(tmp_path)) as api:
         answer = api.get(path)

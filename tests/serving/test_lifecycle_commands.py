@@ -155,12 +155,15 @@ def test_thresholds_can_be_pinned(stagecast: Stagecast, shop: Path) -> None:
         (("--pin", "at_risk_ratio", "--out", "s.csv"), "has no value; write it like at_risk_ratio=2"),
         (("--pin", "at_risk_ratio=two", "--out", "s.csv"), "'two' is no number"),
         (("--stages", "clm6", "--out", "s.csv"), "Did you mean 'clm5'?"),
-        (("--history", "h.xlsx"), "name the file so"),
+        (("--history", "h.xlsx"), "--history h.xlsx: tables are written as .parquet or .csv"),
+        (("--out", "s.csv", "--history", "h.xlsx"), "--history h.xlsx"),
+        (("--out", "same.csv", "--history", "same.csv"), "--history and --out are both same.csv"),
     ],
 )
 def test_wrong_use_of_stages_is_said(stagecast: Stagecast, shop: Path, args: tuple[str, ...], message: str) -> None:
     said = stagecast("stages", shop / "shop.csv", *args)
     assert (said.code, message in said.err) == (2, True), said.err
+    assert not list(Path.cwd().iterdir())
 
 
 def test_the_log_is_not_written_over(stagecast: Stagecast, shop: Path) -> None:
@@ -229,6 +232,7 @@ def test_a_report_of_a_log_without_amounts_or_repeat_orders(stagecast: Stagecast
         (("--before-after", "2020-01-10"), 4, "a comparison needs 28"),
         (("--from", "2021-05-01", "--to", "2021-01-01"), 2, "is not before the end"),
         (("--to", "1.5.2021"), 2, "--to '1.5.2021' is not an ISO 8601 date"),
+        (("--before-after", "2021-01-01", "--cost-event", "costs"), 2, "Did you mean 'cost'?"),
     ],
 )
 def test_wrong_use_of_report_leaves_nothing(
@@ -300,6 +304,7 @@ def test_a_log_of_buyers_has_no_leads(stagecast: Stagecast) -> None:
         (("--mql", "good"), "write points like 20, or best:200"),
         (("--mql", "best:none"), "must be a whole number of leads"),
         (("--points", "nowhere.toml"), "cannot be read as a table of points"),
+        (("--learn", "leads.csv"), "--learn and --out are both leads.csv"),
     ],
 )
 def test_wrong_use_of_leads_is_said(stagecast: Stagecast, shop: Path, args: tuple[str, ...], message: str) -> None:

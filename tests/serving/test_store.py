@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import threading
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,10 +21,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.errors import DataRefusedError, UsageError
+from features.scheme_files import load_scheme
 from serving import contract, publishing
 from serving.exports import csv_pieces
 from serving.queries import SORTS, Filters, Order
-from serving.store import Run, Store
+from serving.store import Run, StageFlows, Store
 from serving.tables import VERSION, open_engine, store_version
 from tests.postgres import postgres_url  # noqa: F401
 from tests.serving import published
@@ -193,6 +195,26 @@ def test_stage_totals_are_those_of_the_table(filled):
         assert total.customers == len(here)
         risks = [row["value_at_risk"] for row in here if row["value_at_risk"] is not None]
         assert total.value_at_risk == (pytest.approx(sum(risks)) if risks else None)
+
+
+def test_flows_are_counted_between_the_last_two_runs_of_one_scheme(store):
+    earlier = published.scores(80, seed=3, as_of=published.AS_OF.replace(year=1997))
+    later = published.scores(100, seed=4)
+    published.publish(store, earlier)
+    assert store.flows(the_run(store)) == StageFlows(None, [])
+    published.publish(store, later)
+    # a second run of the same day is no step, nor is one of another scheme
+    other = load_scheme("clm5")
+    found = store.flows(the_run(store))
+    assert found.since == published.AS_OF.replace(year=1997)
+    before = {row["customer_id"]: row["stage"] for row in earlier.to_pylist()}
+    by_hand = Counter((before.get(row["customer_id"]), row["stage"]) for row in later.to_pylist())
+    assert {(a, b): n for a, b, n in found.moved} == dict(by_hand)
+    assert sum(n for _, _, n in found.moved) == 100
+    published.publish(store, published.scores(100, seed=5))
+    assert store.flows(the_run(store)).since == published.AS_OF.replace(year=1997)
+    run = replace(the_run(store), scheme_id=other.id)
+    assert store.flows(run) == StageFlows(None, [])
 
 
 def test_a_customer_comes_back_as_the_contract_has_them(filled):
