@@ -13,9 +13,6 @@ Array = NDArray[np.float64]
 
 # Strength of the pull towards equal weights, in customers: the penalty is PULL / customers times the squared distance.
 PULL = 20.0
-# The same for pools of classes, where one short window misleads more: on CDNOW's first year weights that follow it
-# freely are 1.5 % worse than those they start from, on Online Retail II 1 % better.
-CLASS_PULL = 200.0
 # Share of a past level that is expected to come again, and how large it must be to be more than noise.
 CARRIED, NOISE = 0.6, 0.15
 
@@ -85,7 +82,7 @@ def pool_class_weights(
     cube = np.where(possible, cube, 0.0)
     rows = np.arange(len(target))
     came = cube[:, rows, target]
-    penalty = CLASS_PULL / len(target)
+    penalty = PULL / len(target)
 
     def loss(w: Array) -> tuple[float, Array]:
         mixed = np.where(possible, np.tensordot(w, cube, 1), -np.inf)

@@ -219,7 +219,9 @@ def _weights(scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[Frame],
     could = np.isfinite(logs["chain"][np.arange(len(target)), target])
     if could.sum() < FEWEST_ROWS:
         return START
-    return pool_class_weights({name: found[could] for name, found in logs.items()}, target[could], START)
+    learned = pool_class_weights({name: found[could] for name, found in logs.items()}, target[could], START)
+    # half way: on a young log the newest window misleads (CDNOW 1.5 % worse than the start), on an old one it tells
+    return {name: (START[name] + weight) / 2 for name, weight in learned.items()}
 
 
 def _fit_members(scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[Frame], seed: int) -> NextStageModel:

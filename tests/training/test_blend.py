@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from training.blend import CLASS_PULL, PULL, carried_level, level_shift, pool_class_weights, pool_weights, pooled
+from training.blend import PULL, carried_level, level_shift, pool_class_weights, pool_weights, pooled
 
 Array = NDArray[np.float64]
 
@@ -108,10 +108,10 @@ THIRDS = {"truth": 1 / 3, "noise": 1 / 3, "more": 1 / 3}
 def test_many_rows_pick_the_only_good_member_of_classes_and_few_stay_at_the_start() -> None:
     logs, target = classes(8_000, 1)
     found = pool_class_weights(logs, target, THIRDS)
-    assert found["truth"] > 0.85
+    assert found["truth"] > 0.95
     assert sum(found.values()) == pytest.approx(1.0)
     few = pool_class_weights({name: values[:4] for name, values in logs.items()}, target[:4], THIRDS)
-    assert max(abs(few[name] - 1 / 3) for name in few) < 0.1
+    assert max(abs(few[name] - 1 / 3) for name in few) < 0.2
 
 
 def test_class_weights_are_the_minimum_of_loss_and_pull() -> None:
@@ -121,7 +121,7 @@ def test_class_weights_are_the_minimum_of_loss_and_pull() -> None:
     def loss(weights: dict[str, float]) -> float:
         mixed = sum(weights[name] * logs[name] for name in logs)
         p = np.exp(mixed) / np.exp(mixed).sum(axis=1, keepdims=True)
-        pull = CLASS_PULL / len(target) * sum((weights[name] - 1 / 3) ** 2 for name in weights)
+        pull = PULL / len(target) * sum((weights[name] - 1 / 3) ** 2 for name in weights)
         return float(-np.log(p[np.arange(len(target)), target]).mean() + pull)
 
     for first, second in (("truth", "noise"), ("noise", "more"), ("more", "truth")):
@@ -137,4 +137,4 @@ def test_a_class_that_cannot_be_takes_no_part() -> None:
     closed = {name: np.where(np.arange(4) == 0, -np.inf, values)[shut] for name, values in logs.items()}
     found = pool_class_weights(closed, target[shut], THIRDS)
     assert all(np.isfinite(list(found.values())))
-    assert found["truth"] > 0.4
+    assert found["truth"] > 0.6
