@@ -1,6 +1,6 @@
 """What the rules of a scheme can look at, and how it stood for each customer at any instant.
 
-Three kinds of facts, by what changes them:
+Two kinds of facts, by what changes them:
 
 steps
     change at purchases (``orders``, ``spend``, ``return_ratio``, ...), at events (the counts of a scheme's own signals,
