@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from features.catalog import Catalog
 from features.clock import DAY_MICROSECONDS
 from features.facts import CLOCKS, Vocabulary, clock_value
-from features.record import ACTIVITY, Record, SignalEvents
+from features.record import ACTIVITY, PurchaseDays, Record, SignalEvents
 from features.stages import Scheme
 
 Array = NDArray[np.float64]
@@ -109,7 +109,7 @@ def _pieces(record: Record) -> Iterator[Record]:
         own = slice(*np.searchsorted(days.customer, ends))
         heard = slice(*np.searchsorted(signals.customer, ends))
         yield Record(
-            type(days)(days.customer[own] - low, days.day[own], days.spend[own], days.first_purchase[own]),
+            PurchaseDays(days.customer[own] - low, days.day[own], days.spend[own], days.first_purchase[own]),
             record.first_events[low : low + AT_ONCE],
             SignalEvents(signals.names, signals.customer[heard] - low, signals.instant[heard], signals.signal[heard]),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,7 @@ class Lifecycle:
     horizon_days: int
     vocabulary: Vocabulary
 
-    @property
+    @cached_property
     def merged(self) -> dict[str, tuple[str, ...]]:
         """Stage that no event of this log can show -> the stages on which its customers stand instead."""
         signals = self.record.signals

@@ -20,7 +20,7 @@ from features.clock import DAY_MICROSECONDS
 from features.errors import UsageError
 from features.facts import CLOCKS, Vocabulary
 from features.record import ACTIVITY, PurchaseDays
-from features.stages import Scheme, first_that_holds
+from features.stages import Scheme, first_that_holds, rule_text
 
 Array = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ def check_rules(scheme: Scheme, where: str) -> None:
     UsageError
         The message names the stage, and the one that takes its customers, or the customer whom no rule takes.
     """
-    rules = [scheme[stage].rule for stage in scheme.order]
+    rules = scheme.rules
     stood: set[int] = set()
     for limits in shops(scheme):
         facts = customers_of_all_kinds(scheme, limits)
@@ -66,7 +66,7 @@ def check_rules(scheme: Scheme, where: str) -> None:
         if not alone.any():
             raise UsageError(
                 f"{where}, stage '{stage}': nobody can be on it, its conditions contradict each other: "
-                f"{' and '.join(str(clause) for clause in rules[position])}"
+                f"{rule_text(rules[position])}"
             )
         taker = scheme.order[int(np.bincount(first[alone]).argmax())]
         raise UsageError(
@@ -123,10 +123,9 @@ def merged(scheme: Scheme, absent: Collection[str]) -> dict[str, tuple[str, ...]
         return {}
     limits = shops(scheme)[0]
     facts = customers_of_all_kinds(scheme, limits)
-    rules = [scheme[stage].rule for stage in scheme.order]
-    full = first_that_holds(rules, facts, limits)
+    full = first_that_holds(scheme.rules, facts, limits)
     seen = {name: np.zeros_like(values) if name in absent else values for name, values in facts.items()}
-    told = first_that_holds(rules, seen, limits)
+    told = first_that_holds(scheme.rules, seen, limits)
     standing = set(told.tolist())
     return {
         stage: tuple(one for one in scheme.ids if (told[full == position] == scheme.order.index(one)).any())
@@ -139,7 +138,7 @@ def orders_possible(scheme: Scheme) -> dict[str, float]:
     """Return the most orders with which a customer can be on each stage; 5 stands for any number."""
     limits = shops(scheme)[0]
     facts = customers_of_all_kinds(scheme, limits)
-    first = first_that_holds([scheme[stage].rule for stage in scheme.order], facts, limits)
+    first = first_that_holds(scheme.rules, facts, limits)
     return {
         stage: float(facts["orders"][first == position].max(initial=0.0)) for position, stage in enumerate(scheme.order)
     }
@@ -224,11 +223,11 @@ def _fewest_orders(names: Sequence[str]) -> dict[str, float]:
     known = set(Vocabulary.known(catalog, ())) - set(CLOCKS)
     windows = {feature.name for feature in catalog.features if feature.window_days is not None}
     steps = frozenset(name for name in names if name in known and name not in windows and name != ACTIVITY)
-    after = Vocabulary(steps, catalog, (), "scheme").after_purchases(days)
+    vocabulary = Vocabulary(steps, catalog, (), "scheme")
+    after, before = vocabulary.after_purchases(days), vocabulary.before_purchases
     found = {
         name: float(np.flatnonzero(~np.isnan(after[name]))[0] + 1) for name in steps if np.isnan(after[name]).any()
     }
-    before = Vocabulary(steps, catalog, (), "scheme").before_purchases
     found |= {name: 1.0 for name in steps if name not in found and np.isnan(before[name][0])}
     return found | {name: 1.0 for name in names if CLOCKS.get(name, ("", None))[0] in ("last_day", "first_day")}
 

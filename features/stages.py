@@ -95,6 +95,11 @@ class Scheme:
         return self.stages[self.ids.index(stage)]
 
     @property
+    def rules(self) -> list[tuple[Clause, ...]]:
+        """The rules of the stages as they are tried, so a position is one in :attr:`order`."""
+        return [self[stage].rule for stage in self.order]
+
+    @property
     def conditions(self) -> Iterator[Condition]:
         """Every condition of the stages' rules."""
         return (c for stage in self.stages for clause in stage.rule for c in clause.alternatives)
@@ -147,8 +152,7 @@ class Scheme:
                 f"scheme '{self.id}': a rule looks at '{missing[0]}', which is no feature here."
                 f"{did_you_mean(missing[0], facts)}"
             )
-        rules = [self[stage].rule for stage in self.order]
-        first = first_that_holds(rules, facts, self.thresholds)
+        first = first_that_holds(self.rules, facts, self.thresholds)
         if (first < 0).any():
             row = int(np.flatnonzero(first < 0)[0])
             shown = {name: float(facts[name][row]) for name in sorted(self.features)}

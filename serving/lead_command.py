@@ -83,8 +83,8 @@ def leads(as_json: bool, out: Path, **options: Any) -> None:
     of = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     show([f"{len(grades):,} leads at {iso(as_of)}: {of}", *table(rows, {1, 3}), f"written: {out}"])
     if suggested is not None:
-        kept = suggested
-        show([f"points suggested from {kept.leads:,} leads, {kept.conversions:,} of whom bought: {options['learn']}"])
+        of = f"{suggested.leads:,} leads, {suggested.conversions:,} of whom bought"
+        show([f"points suggested from {of}: {options['learn']}"])
 
 
 def _finite(value: float) -> float | None:

@@ -78,14 +78,14 @@ def _graded(rows: Any, log: EventLog, as_of: datetime) -> Any:
     from features.leads import known_at_start, lead_events
     from serving.stage_table import with_lead_grades
     from training.leads.points import load_points
-    from training.leads.ranking import no_leads, rank_leads
+    from training.leads.ranking import SCHEMA, rank_leads
 
     events = lead_events(log.con, as_of, until_purchase=True)
     told = known_at_start(log.con, events.customers, log.known_at_start)
     try:
         ranked = rank_leads(load_points(), events, as_of, TrainConfig.horizon_days, told).table
     except NotEnoughDataError:
-        ranked = no_leads()
+        ranked = SCHEMA.empty_table()
     return with_lead_grades(rows, ranked)
 
 

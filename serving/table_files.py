@@ -42,7 +42,7 @@ def _check_suffix(path: Path, option: str) -> None:
         raise UsageError(f"{option} {path}: tables are written as .parquet or .csv; name the file so")
 
 
-def write_scores(scores: pa.Table, path: Path, option: str = "--out") -> None:
+def write_scores(scores: pa.Table, path: Path) -> None:
     """Write a table as Parquet, or as CSV where the name ends so; the file appears whole.
 
     Raises
@@ -50,7 +50,7 @@ def write_scores(scores: pa.Table, path: Path, option: str = "--out") -> None:
     UsageError
         The name ends in neither, or the folder is not there.
     """
-    _check_suffix(path, option)
+    _check_suffix(path, "--out")
     with replaced(path) as draft:
         if path.suffix == ".csv":
             pc.write_csv(contract.csv_table(scores), draft)

@@ -25,7 +25,6 @@ from training.btyd.fit import FitError
 from training.config import TrainConfig
 from training.customer_base import CustomerBase, fit_customer_base
 from training.leads.activity import Landmark
-from training.leads.fitting import landmark
 
 Array = NDArray[np.float64]
 
@@ -69,8 +68,7 @@ class Frame:
 class Panel:
     """Everything that one training sees: the snapshot to score and the past dates with their outcomes.
 
-    ``dates`` are frames of buyers, newest first, ``prospects`` frames of those who had not bought yet, ``landmarks``
-    what the model of their first purchase sees of them. ``base`` holds
+    ``dates`` are frames of buyers, newest first, ``prospects`` frames of those who had not bought yet. ``base`` holds
     the customer-base models of the as_of, or None where they cannot be fitted.
     """
 
@@ -82,12 +80,16 @@ class Panel:
     bases: Mapping[int, CustomerBase]
     dates: tuple[Frame, ...]
     prospects: tuple[Frame, ...]
-    landmarks: tuple[Landmark, ...]
 
     @property
     def scheme(self) -> Scheme:
         """With the thresholds of the as_of."""
         return self.life.scheme
+
+    @property
+    def landmarks(self) -> list[Landmark]:
+        """What the model of the first purchase sees of the prospects."""
+        return [Landmark(day_number(frame.as_of), frame.customer, frame.columns) for frame in self.prospects]
 
     @property
     def catalog(self) -> Catalog:
@@ -155,7 +157,7 @@ def build(
                 continue
             fitted[snapshot.as_of] = base
         bases[back] = before = base
-    dates, prospects, landmarks = [], [], []
+    dates, prospects = [], []
     for back, snapshot, outcome in zip(backs, past, outcomes, strict=True):
         if back in bases:
             buyers = np.flatnonzero(snapshot.buyers)
@@ -166,10 +168,7 @@ def build(
             signals = {name: snapshot.standing.facts[name] for name in life.scheme.signals}
             columns = _only({**snapshot.features, **signals}, others)
             prospects.append(_frame(snapshot, outcome, back, others, columns))
-            landmarks.append(landmark(snapshot, tuple(life.scheme.signals)))
-    return Panel(
-        table.anchor, history_days, life, now, bases.get(0), bases, tuple(dates), tuple(prospects), tuple(landmarks)
-    )
+    return Panel(table.anchor, history_days, life, now, bases.get(0), bases, tuple(dates), tuple(prospects))
 
 
 def buyer_columns(

@@ -63,7 +63,7 @@ def product_limit(completed: Ints, still_open: Ints) -> Survival:
     [0.75, 0.375]
     """
     # the import takes two seconds, which those who want no flows are spared
-    from lifelines import KaplanMeierFitter  # type: ignore[import-untyped]
+    from lifelines import KaplanMeierFitter  # type: ignore[import-untyped]  # lifelines ships no types
 
     times, ended = np.unique(completed, return_counts=True)
     nothing = np.zeros(0)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,8 +22,9 @@ import pytest
 from features.events import read_events
 from features.requests import CustomerEvents, Event
 from features.scheme_files import load_scheme
-from serving import cli, contract, pipeline
+from serving import contract, pipeline
 from serving.scorer import load_scorer
+from tests.serving.calling import Stagecast
 from tests.training.made import simulated_rows
 from training.config import TrainConfig
 
@@ -32,35 +32,6 @@ from training.config import TrainConfig
 INSTALLED = (sys.executable, "-c", "from serving.cli import main; main()")
 AS_OF = "2021-11-01"
 STAGES = load_scheme("retail").ids
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-
-Stagecast = Callable[..., Said]
-
-
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *args: object) -> Said:
-    """Run the command line in this process, as the installed script does."""
-    monkeypatch.setattr(sys, "argv", ["stagecast", *map(str, args)])
-    capsys.readouterr()
-    code = 0
-    try:
-        cli.main()
-    except SystemExit as stopped:
-        code = int(stopped.code or 0)
-    said = capsys.readouterr()
-    return Said(code, said.out, said.err)
-
-
-@pytest.fixture
-def stagecast(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stagecast:
-    monkeypatch.chdir(tmp_path)
-    return lambda *args: call(capsys, monkeypatch, *args)
 
 
 @pytest.fixture(scope="module")

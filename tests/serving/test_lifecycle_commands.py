@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,37 +13,9 @@ import pytest
 
 from features.requests import CustomerEvents, Event
 from features.scheme_files import known_schemes, load_scheme
-from serving import cli
 from serving.scorer import load_scorer
+from tests.serving.calling import Stagecast
 from tests.training.made import day, simulated_rows
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-
-Stagecast = Callable[..., Said]
-
-
-@pytest.fixture
-def stagecast(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stagecast:
-    monkeypatch.chdir(tmp_path)
-
-    def call(*args: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["stagecast", *map(str, args)])
-        capsys.readouterr()
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stopped:
-            code = int(stopped.code or 0)
-        said = capsys.readouterr()
-        return Said(code, said.out, said.err)
-
-    return call
 
 
 @pytest.fixture(scope="module")

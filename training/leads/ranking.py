@@ -100,11 +100,6 @@ def rank_leads(
     return RankedLeads(pa.Table.from_arrays(columns, schema=SCHEMA), grades)
 
 
-def no_leads() -> pa.Table:
-    """Return the table of a log without leads."""
-    return SCHEMA.empty_table()
-
-
 def _reasons(scores: LeadScores, row: int) -> str:
     return "; ".join(f"{name} {points:+.1f}" for name, points in scores.reasons(row))
 
