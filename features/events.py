@@ -52,8 +52,9 @@ class EventLog:
     con
         The connection, owned by the log. Its table ``events`` (:data:`COLUMNS`) is sorted by customer_id, timestamp
         and then all other columns, so the same events are the same table, byte for byte. Times are UTC without a
-        zone. Amounts are exact (six decimals), in the currency of the source; that of a ``refund`` is a magnitude,
-        never negative. A purchase has an amount wherever the log has amounts. Event types are lower case; a log
+        zone. Amounts and discounts are exact (six decimals), in the currency of the source; a discount and the amount
+        of a ``refund`` are magnitudes, never negative. ``customer`` is 0, 1, 2, ... in the order of customer_id. A
+        purchase has an amount wherever the log has amounts. Event types are lower case; a log
         without types is one of ``purchase``. Events at and after as_of are still in it.
     report
         What was read and what was refused.

@@ -20,6 +20,8 @@ class Event:
     channel : where it happened, free text.
     recorded_at : instant at which the shop came to know of it, timezone-aware, UTC; None: at once.
     event_id : the shop's own number of it; events of the same number are one event.
+    category : what was bought or looked at, free text.
+    discount : money taken off the price, in the shop's own currency, not negative.
     """
 
     timestamp: datetime
@@ -28,6 +30,8 @@ class Event:
     channel: str | None = None
     recorded_at: datetime | None = None
     event_id: str | None = None
+    category: str | None = None
+    discount: float | None = None
 
     def seen_from(self, as_of: datetime) -> bool:
         """Tell whether somebody who stands at ``as_of`` can know of the event.

@@ -41,6 +41,8 @@ class EventBody(msgspec.Struct, forbid_unknown_fields=True):
     channel: _Text | None = None
     recorded_at: _Instant | None = None
     event_id: _Text | None = None
+    category: Annotated[_Text | None, msgspec.Meta(description="what was bought or looked at")] = None
+    discount: Annotated[float | None, msgspec.Meta(description="money taken off the price")] = None
 
 
 class CustomerBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -1,8 +1,8 @@
 """From a decoded body to events: the rules of the batch reader (:mod:`features.intake.reading`), held to by a request.
 
 An event means the same in a file and in a body: texts are trimmed, types are lower case, times without a zone are
-UTC, a refund is a magnitude, what is sent twice is one event. A file's bad row is set aside and counted; a
-request's is refused, with its place.
+UTC, a refund and a discount are magnitudes, what is sent twice is one event. A file's bad row is set aside and
+counted; a request's is refused, with its place.
 """
 
 from __future__ import annotations
@@ -77,8 +77,12 @@ def _as_a_whole(customer_id: str, events: tuple[Event, ...], as_of: datetime, wh
     if not any(event.seen_from(as_of) for event in events):
         instant = as_of.isoformat().replace("+00:00", "Z")
         return [Fault(where, f"no event stands before the as_of {instant}; there is nothing to go by", customer_id)]
-    if sum(abs(event.amount or 0.0) for event in events) > LARGEST_TOTAL:
-        return [Fault(where, f"the amounts come to more than {LARGEST_TOTAL:.0e}", customer_id)]
+    for what, money in (
+        ("amounts", (event.amount for event in events)),
+        ("discounts", (event.discount for event in events)),
+    ):
+        if sum(abs(one or 0.0) for one in money) > LARGEST_TOTAL:
+            return [Fault(where, f"the {what} come to more than {LARGEST_TOTAL:.0e}", customer_id)]
     return []
 
 
@@ -119,6 +123,9 @@ def _event(body: EventBody, where: str, with_amounts: bool, faults: list[Fault])
         faults.append(Fault(f"{where}.amount", problem, repr(amount)))
     elif kind == "refund":
         amount = abs(amount)
+    discount = None if body.discount is None else abs(body.discount)
+    if discount is not None and discount > LARGEST_AMOUNT:
+        faults.append(Fault(f"{where}.discount", f"is beyond {LARGEST_AMOUNT:.0e}", repr(body.discount)))
     return Event(
         timestamp=_instant(body.timestamp, f"{where}.timestamp", faults),
         event=kind,
@@ -126,6 +133,8 @@ def _event(body: EventBody, where: str, with_amounts: bool, faults: list[Fault])
         channel=_text(body.channel),
         recorded_at=None if body.recorded_at is None else _instant(body.recorded_at, f"{where}.recorded_at", faults),
         event_id=_text(body.event_id),
+        category=_text(body.category),
+        discount=discount,
     )
 
 

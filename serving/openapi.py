@@ -20,7 +20,7 @@ EXAMPLE_REQUEST = {
             "attributes": {},
             "events": [
                 {"timestamp": "1997-06-01T00:00:00Z", "event": "purchase", "amount": 10.0},
-                {"timestamp": "1997-07-14T09:30:00Z", "event": "purchase", "amount": 24.5},
+                {"timestamp": "1997-07-14T09:30:00Z", "event": "purchase", "amount": 24.5, "discount": 2.5},
             ],
         }
     ],

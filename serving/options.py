@@ -14,7 +14,7 @@ from features.clock import parse_instant, parse_span_days
 from features.errors import UsageError, did_you_mean
 from features.scheme_files import check_pins, load_scheme
 from features.stages import Scheme
-from serving.reading_options import CONFIGURED, as_options, remember
+from serving.reading_options import CONFIGURED, as_options, own_features, remember
 from training.config import TrainConfig
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -159,6 +159,7 @@ def train_config(options: dict[str, Any]) -> TrainConfig:
     load_scheme(options["stages"])
     return TrainConfig(
         pins=pinned(options),
+        own=own_features(),
         horizon_days=parse_span_days(options["horizon"]),
         value_horizon_days=parse_span_days(options["value_horizon"], "--value-horizon"),
         annual_discount=options["discount"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,15 +15,17 @@ from features.events import EventLog, EventMapping, ReadOptions, read_events, re
 from features.intake.attributes import CustomersTable, parse_customers
 from features.intake.options import SEPARATOR_NAMES, THOUSANDS
 from features.intake.tables import parse_tables
+from features.own import Own, own_from_toml
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-CONFIGURED = ("tables", "customers")
-"""What a configuration may hold beside options: several tables as one log, and the table of customers."""
+CONFIGURED = ("tables", "customers", "catalog")
+"""What a configuration may hold beside options: several tables as one log, the table of customers, own features."""
 
 _META = "stagecast.configured"
 
-MAPPED = ("customer", "time", "amount", "event", "channel", "recorded_at", "event_id", "currency", "product")
+# `--discount` is what a year takes off money, of `run` and `train`
+MAPPED = {part.name: "discount_amount" if part.name == "discount" else part.name for part in fields(EventMapping)}
 
 AS_THEY_ARE = (
     "time_format",
@@ -64,6 +66,8 @@ def _mapping() -> list[Callable[[F], F]]:
         click.option("--event-id", metavar="COL", help="Column of the event's own id."),
         click.option("--currency", metavar="COL", help="Column of the currency, or a text: \"'EUR'\"."),
         click.option("--product", metavar="COL", help="Column of the product, for --not-products."),
+        click.option("--category", metavar="COL", help="Column or expression of what was bought or looked at."),
+        click.option("--discount-amount", metavar="COL", help="Column or expression of the money taken off the price."),
         click.option("--customers", metavar="FILE", help="Table of customers: channel, acquisition_cost, consent, ..."),
         click.option(
             "--known-at-start",
@@ -124,7 +128,9 @@ def _limits() -> list[Callable[[F], F]]:
         click.option("--memory", default="2GB", show_default=True, help="What DuckDB may hold in memory."),
         click.option("--spill", default="50GB", show_default=True, help="What it may hold on disk beyond that."),
         click.option("--temp-dir", metavar="DIR", help="Where on disk; default: the system's place."),
-        click.option("--engine", type=click.Choice(["duckdb"]), default="duckdb", show_default=True),
+        click.option("--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True),
+        click.option("--master", metavar="URL", help="Of --engine spark; default local[*]."),
+        click.option("--spark-conf", metavar="NAME=VALUE", multiple=True, help="Setting of Spark; may be repeated."),
     ]
 
 
@@ -142,6 +148,16 @@ def as_options(name: str, entry: object) -> object:
     return entry
 
 
+def own_features() -> Own:
+    """Return the features of one's own that the configuration names under ``[catalog]``."""
+    context = click.get_current_context(silent=True)
+    configured = context.meta.get(_META, {}) if context is not None else {}
+    if "catalog" not in configured:
+        return Own()
+    entries, folder = configured["catalog"]
+    return own_from_toml(entries, str(folder / "stagecast.toml"))
+
+
 def read_options(options: dict[str, Any]) -> ReadOptions:
     """Return how the log is to be read.
 
@@ -152,7 +168,7 @@ def read_options(options: dict[str, Any]) -> ReadOptions:
     """
     as_of = options.get("as_of")
     return ReadOptions(
-        mapping=EventMapping(**{name: options[name] for name in MAPPED}),
+        mapping=EventMapping(**{name: options[option] for name, option in MAPPED.items()}),
         rates=_rates(options["rates"]),
         refuse=_named(options["refuse"], "--refuse"),
         flag=_named(options["flag"], "--flag"),
@@ -194,6 +210,11 @@ def open_log(options: dict[str, Any], *outs: Path | None) -> EventLog:
     features.errors.StagecastError
         Nothing was named, it cannot be read, or one of ``outs``, files to be written, is one that was read.
     """
+    if options.get("engine") == "spark":
+        command = click.get_current_context().info_name
+        raise UsageError(
+            f"--engine spark: `{command}` works on one machine; `features`, `train` and `score` know Spark"
+        )
     context = click.get_current_context(silent=True)
     configured = context.meta.get(_META, {}) if context is not None else {}
     chosen = read_options(options)

@@ -19,11 +19,12 @@ from features.intake import values
 from features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
 from features.intake.opening import open_all
 from features.intake.options import ReadOptions
-from features.intake.reading import BLANKS, insert_block
+from features.intake.reading import insert_block
 from features.intake.reasons import NO_CUSTOMER
 from features.intake.settling import FLOAT_ID
 from features.intake.sources import Source
 from features.intake.tables import beside
+from features.intake.typed import BLANKS
 from features.leads import check_known_at_start
 
 NUMBERS = ("acquisition_cost",)

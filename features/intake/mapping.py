@@ -21,10 +21,14 @@ OWN_NAMES = {
     "recorded_at": "recorded_at",
     "event_id": "event_id",
     "currency": "currency",
+    "category": "category",
+    "discount": "discount",
 }
 """Field of :class:`EventMapping` -> the column name that needs no mapping."""
 
 NEEDED = ("customer", "time")
+MONEY = ("amount", "discount")
+"""What is read as a number, in the currency of the row."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,8 @@ class EventMapping:
     """Names the source column, or the expression of source columns, of each part of an event.
 
     None reads the column with our own name where the source has it: ``customer_id``, ``timestamp``, ``amount``,
-    ``event``, ``channel``, ``recorded_at``, ``event_id``, ``currency``. The currency is a column or a text such as
-    ``'EUR'``. The product has no name of its own: it only serves to refuse what is none.
+    ``event``, ``channel``, ``recorded_at``, ``event_id``, ``currency``, ``category``, ``discount``. The currency is a
+    column or a text such as ``'EUR'``. The product has no name of its own: it only serves to refuse what is none.
 
     >>> EventMapping(customer="Customer ID", time="InvoiceDate", amount="Quantity * Price").customer
     'Customer ID'
@@ -48,6 +52,8 @@ class EventMapping:
     event_id: str | None = None
     currency: str | None = None
     product: str | None = None
+    category: str | None = None
+    discount: str | None = None
 
 
 def resolve(mapping: EventMapping, columns: Sequence[SourceColumn], source: str) -> dict[str, Compiled]:
@@ -65,7 +71,7 @@ def resolve(mapping: EventMapping, columns: Sequence[SourceColumn], source: str)
     for part in fields(mapping):
         given: str | None = getattr(mapping, part.name)
         own = OWN_NAMES.get(part.name, "")
-        option = "--" + part.name.replace("_", "-")
+        option = "--discount-amount" if part.name == "discount" else "--" + part.name.replace("_", "-")
         wanted = own if given is None else given
         if given is None and own not in known:
             if part.name in NEEDED:
@@ -74,7 +80,7 @@ def resolve(mapping: EventMapping, columns: Sequence[SourceColumn], source: str)
                     f"It has: {', '.join(known)}. Name the right one with {option} COL"
                 )
             continue
-        want: Literal["number", "text"] = "number" if part.name == "amount" else "text"
+        want: Literal["number", "text"] = "number" if part.name in MONEY else "text"
         resolved[part.name] = compile_expression(wanted, columns, want, option, source)
     return resolved
 

@@ -4,8 +4,8 @@
 
 ``staged`` holds one narrow row per source row. A sound row has ``faults`` NULL; any other keeps every fault found
 (reason, column, value) and its source as JSON. What is a duplicate can be said only when all rows are there, so
-that is left to :mod:`features.intake.settling`. What a text becomes is in :mod:`features.intake.values`, what is wrong
-with a row in :mod:`features.intake.rules`.
+that is left to :mod:`features.intake.settling`. What the parts become is in :mod:`features.intake.typed`, what a text
+becomes in :mod:`features.intake.values`, what is wrong with a row in :mod:`features.intake.rules`.
 """
 
 from __future__ import annotations
@@ -18,26 +18,22 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from features.intake import values
+from features.intake import typed, values
 from features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
 from features.intake.options import ReadOptions
-from features.intake.reasons import NO_CUSTOMER
 from features.intake.rules import Fault, Rules, faults, unreadable
 from features.intake.sources import Source
-from features.intake.zones import find_zone, pieces
+from features.intake.zones import is_utc, pieces
 
 LINE_BITS = 40
 """``seq`` is the number of the file, then the line in the lowest 40 bits: one order over all files."""
-
-BLANKS = " \t\r\n\u00a0"
-"""What is cut off at the ends of an id; an id of nothing else is none."""
 
 _FAULTS = 'STRUCT(reason VARCHAR, "column" VARCHAR, "value" VARCHAR)[]'
 _STAGED = f"""
 CREATE TABLE staged (
     seq BIGINT NOT NULL,
     customer_id VARCHAR, "timestamp" TIMESTAMP, event VARCHAR, amount DECIMAL(18,6),
-    channel VARCHAR, recorded_at TIMESTAMP, event_id VARCHAR,
+    channel VARCHAR, recorded_at TIMESTAMP, event_id VARCHAR, category VARCHAR, discount DECIMAL(18,6),
     currency VARCHAR,
     row_key UHUGEINT,
     flags VARCHAR[],
@@ -138,17 +134,13 @@ def _seq(number: int) -> str:
     return f"({number}::BIGINT << {LINE_BITS}) | line"
 
 
-def _is_utc(zone: str) -> bool:
-    return find_zone(zone) is UTC
-
-
 def _zone_table(zone: str) -> str:
     return '"zone ' + zone.replace('"', "") + '"'
 
 
 def _define_zone(con: duckdb.DuckDBPyConnection, zone: str) -> None:
     """Create the table of a zone's pieces: from which local time on, the offset, and what kind of time it is."""
-    if _is_utc(zone):
+    if is_utc(zone):
         return
     table = pa.table(
         {
@@ -175,19 +167,18 @@ def _insert(number: int, one: Input, latest: datetime) -> str:
         for i, fault in enumerate(found)
     )
     raw = ", ".join(f"{quote_text(c.name)}, {_json_value(c)}" for c in one.source.columns)
-    event, amount = _event_and_amount(one.parts, one.options)
-    has_currency = "currency" in one.parts and "amount" in one.parts
+    parts, options = one.parts, one.options
     return f"""
     INSERT INTO staged
-    SELECT {_seq(number)}, p_customer, p_time, {event}, {amount}, p_channel, p_recorded_at, p_event_id,
-        {"p_currency" if has_currency else "NULL"},
-        {_row_key(one) if one.options.duplicates == "drop" else "NULL"},
+    SELECT {_seq(number)}, p_customer, p_time, {typed.event(parts, options)}, {typed.amount(parts, options)},
+        p_channel, p_recorded_at, p_event_id, p_category, {typed.discount(parts, options)}, {typed.currency(parts)},
+        {_row_key(one) if options.duplicates == "drop" else "NULL"},
         {_flags(one)},
         CASE WHEN {any_fault} THEN list_filter([{listed}], lambda fault: fault IS NOT NULL) END,
         CASE WHEN {any_fault} THEN CAST(json_object({raw}) AS VARCHAR) END
     FROM (SELECT *, {marks}
-    FROM (SELECT *, {_rate(one.parts, one.options)} AS p_rate
-    FROM (SELECT *, {_typed(one.parts, one.options)}
+    FROM (SELECT *, {typed.rate(parts, options)} AS p_rate
+    FROM (SELECT *, {typed.types(parts, options)}
     FROM {_timed(one)})))
     """
 
@@ -201,7 +192,7 @@ def _rows(one: Input) -> str:
             f" LEFT JOIN {join.table} j{i} ON {_key(join.on)} = j{i}.key" for i, join in enumerate(one.joins)
         )
         rows = f"({rows})"
-    wanted = [c for part in (one.parts.get("amount"), *one.rules.conditions) if part for c in part.as_numbers]
+    wanted = [c for part in (*typed.money(one.parts), *one.rules.conditions) for c in part.as_numbers]
     numbers = "".join(f", {values.number(column_text(c), one.options)} AS n_{c.sql}" for c in dict.fromkeys(wanted))
     rows = f"(SELECT *{numbers} FROM {rows})"
     where = one.rules.where
@@ -225,8 +216,8 @@ def _unmatched(joins: Sequence[Join]) -> Fault:
 
 def _timed(one: Input) -> str:
     """The rows with each part as text and, where times are of a zone, the times in UTC with what kind they are."""
-    rows = f"(SELECT *, {_texts(one.parts)} FROM {_rows(one)})"
-    if _is_utc(one.options.zone):
+    rows = f"(SELECT *, {typed.texts(one.parts)} FROM {_rows(one)})"
+    if is_utc(one.options.zone):
         return rows
     table = _zone_table(one.options.zone)
     for name in ("time", "recorded_at"):
@@ -238,68 +229,10 @@ def _timed(one: Input) -> str:
     return rows
 
 
-def _texts(parts: dict[str, Compiled]) -> str:
-    """Each part as given, ``t_<part>``."""
-    select = {f"t_{name}": "NULL::VARCHAR" for name in ("recorded_at", "channel", "event_id", "currency", "product")}
-    for name, part in parts.items():
-        if name != "amount":
-            text = values.id_text(part) if name in ("customer", "event_id") else part.sql
-            blanks = f", {quote_text(BLANKS)}" if name == "customer" else ""
-            select[f"t_{name}"] = f"nullif(trim({text}{blanks}), '')"
-    select.setdefault("t_event", "'purchase'")
-    return ", ".join(f"{sql} AS {name}" for name, sql in select.items())
-
-
-def _typed(parts: dict[str, Compiled], options: ReadOptions) -> str:
-    """Each part typed, ``p_<part>``, NULL where it cannot be; and the amount exactly, ``d_amount``."""
-    unread = ", ".join(quote_text(word) for word in NO_CUSTOMER)
-    amount = parts.get("amount")
-    zoned = not _is_utc(options.zone)
-    times = {
-        name: f"z_{name}" if zoned else values.iso_utc(parts.get(name), f"t_{name}", options)
-        for name in ("time", "recorded_at")
-    }
-    select = {
-        "p_customer": f"CASE WHEN lower(t_customer) NOT IN ({unread}) THEN t_customer END",
-        "p_time": times["time"],
-        "p_recorded_at": times["recorded_at"],
-        "p_channel": "t_channel",
-        "p_event_id": "t_event_id",
-        "p_event": "lower(t_event)",
-        "p_currency": "CASE WHEN regexp_full_match(upper(t_currency), '[A-Z]{3}') THEN upper(t_currency) END",
-        "p_amount": "NULL::DOUBLE" if amount is None else amount.sql,
-        "d_amount": "CAST(NULL AS DECIMAL(18,6))" if amount is None else values.exact_amount(amount, options),
-    }
-    return ", ".join(f"{sql} AS {name}" for name, sql in select.items())
-
-
-def _event_and_amount(parts: dict[str, Compiled], options: ReadOptions) -> tuple[str, str]:
-    """The type, and the amount in the currency of the report: that of a refund is a magnitude, whatever its sign."""
-    event, amount = "p_event", "d_amount"
-    if "amount" in parts and options.negative_amounts == "refund":
-        event = "CASE WHEN p_event = 'purchase' AND p_amount < 0 THEN 'refund' ELSE p_event END"
-    if _converts(parts, options):
-        amount = "CASE WHEN p_rate = 1 THEN d_amount ELSE TRY_CAST(p_rate * d_amount AS DECIMAL(18,6)) END"
-    return event, f"CASE WHEN ({event}) = 'refund' THEN abs({amount}) ELSE {amount} END"
-
-
-def _converts(parts: dict[str, Compiled], options: ReadOptions) -> bool:
-    return options.report_currency is not None and "currency" in parts and "amount" in parts
-
-
-def _rate(parts: dict[str, Compiled], options: ReadOptions) -> str:
-    """What a unit of the row's currency is worth in that of the report; NULL where no rate is known."""
-    if not _converts(parts, options):
-        return "CAST(1 AS DOUBLE)"
-    rates = {**options.rates, str(options.report_currency): 1.0}
-    cases = " ".join(f"WHEN {quote_text(code)} THEN CAST({rate!r} AS DOUBLE)" for code, rate in rates.items())
-    return f"CASE p_currency {cases} END"
-
-
 def _flags(one: Input) -> str:
     """The flags of a row as a list, NULL where there are none."""
     found = []
-    if not _is_utc(one.options.zone):
+    if not is_utc(one.options.zone):
         met = "CASE WHEN kind_time = '{0}' OR kind_recorded_at = '{0}' THEN 'dst_{0}' END"
         found += [met.format(kind) for kind in ("gap", "overlap")]
     found += [f"CASE WHEN {rule.sql} THEN {quote_text(name)} END" for name, rule in one.rules.flag.items()]
@@ -316,7 +249,8 @@ def _json_value(column: SourceColumn) -> str:
 def _row_key(one: Input) -> str:
     """128 bits of all source columns: each value with its name and length, so that no two rows run together."""
     cells = [f"'{one.table}'"] if one.table else []
+    written = {part.bare: f"t_{name}" for name, part in one.parts.items() if typed.is_time(part)}
     for column in sorted(one.source.columns, key=lambda c: c.name):
-        text = column_text(column)
-        cells.append(f"{quote_text(column.name + '=')} || strlen({text}) || ':' || {text}")
+        text = written.get(column, column_text(column))  # to write a time once more is slow
+        cells.append(f"{quote_text(column.name + '=')} || strlen({text}), ':' || {text}")
     return f"md5_number(concat({', '.join(cells)}))"

@@ -28,9 +28,11 @@ HINTS: Mapping[str, str] = {
     "absurd_amount": f"the amount is not finite, or beyond {LARGEST_AMOUNT:.0e}",
     "negative_amount": "a purchase with a negative amount; --negative-amounts refund reads it as a refund, or map "
     "--event to an expression that tells refunds from purchases",
-    "missing_currency": "the row has an amount and no currency, while others have one",
+    "unreadable_discount": f"discounts are money, written like amounts, up to {LARGEST_AMOUNT:.0e}. For percent map "
+    "--discount-amount to an expression such as 'price * percent / 100'; --discount-amount NULL leaves the column out",
+    "missing_currency": "the row has an amount or a discount and no currency, while others have one",
     "unreadable_currency": "a currency is a code of three letters, like EUR",
-    "no_rate": "an amount in a currency that --rates does not name",
+    "no_rate": "an amount or a discount in a currency that --rates does not name",
     "unreadable_number": "a column that a rule of --refuse looks at as a number is none here",
     "unreadable_recorded_at": "the time at which the row became known is read like the time of the event",
     "test_customer": "the customer's id is one of those that --test-customers names",

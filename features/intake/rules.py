@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from features.intake.expressions import Compiled, SourceColumn, column_text, compile_condition, quote_text
+from features.intake.mapping import MONEY
 from features.intake.options import ReadOptions
 from features.intake.reasons import LARGEST_AMOUNT
 from features.intake.zones import FIRST_YEAR, LAST_YEAR
@@ -64,9 +65,12 @@ def faults(parts: dict[str, Compiled], rules: Rules, options: ReadOptions, lates
         found.append(Fault("p_event IS NULL", "missing_event", quote_text(parts["event"].label), "t_event"))
     if "amount" in parts:
         found += _amount_faults(parts["amount"], options)
-        if "currency" in parts:
-            found += _currency_faults(quote_text(parts["currency"].label), options)
-    found += _number_faults(parts.get("amount"), rules)
+    if "discount" in parts:
+        found.append(_discount_fault(parts["discount"]))
+    money = [parts[name] for name in MONEY if name in parts]
+    if money and "currency" in parts:
+        found += _currency_faults(quote_text(parts["currency"].label), options)
+    found += _number_faults(money, rules)
     if "recorded_at" in parts:
         recorded = quote_text(parts["recorded_at"].label)
         unread = f"(t_recorded_at IS NOT NULL AND p_recorded_at IS NULL) OR {_absurd('p_recorded_at')}"
@@ -98,40 +102,62 @@ def _absurd(instant: str) -> str:
 
 def _amount_faults(amount: Compiled, options: ReadOptions) -> list[Fault]:
     column = quote_text(amount.label)
-    shown = column_text(amount.bare) if amount.bare is not None else "CAST(round(p_amount, 6) AS VARCHAR)"
-    unread = {c: unreadable(c) for c in amount.as_numbers}
-    unreadable_at_all = " OR ".join(unread.values()) or "false"
+    shown = _shown(amount, "p_amount")
+    unreadable_at_all, which, what = _unread(amount)
     found = []
-    if unread:
-        which = " ".join(f"WHEN {bad} THEN {quote_text(c.name)}" for c, bad in unread.items())
-        what = " ".join(f"WHEN {bad} THEN {column_text(c)}" for c, bad in unread.items())
+    if amount.as_numbers:
         found.append(Fault(unreadable_at_all, "unreadable_amount", f"CASE {which} END", f"CASE {what} END"))
     blank = [f"WHEN {_blank_to_null(c)} IS NULL THEN {quote_text(c.name)}" for c in amount.columns]
     where = f"CASE {' '.join(blank)} ELSE {column} END" if blank else column
     missing = f"p_event = 'purchase' AND p_amount IS NULL AND NOT ({unreadable_at_all})"
-    largest = f"abs(p_amount * greatest(coalesce(p_rate, 1), 1)) > {LARGEST_AMOUNT!r}"
-    absurd = f"p_amount IS NOT NULL AND (NOT isfinite(p_amount) OR {largest})"
     found.append(Fault(missing, "missing_amount", where, "NULL::VARCHAR"))
-    found.append(Fault(absurd, "absurd_amount", column, shown))
+    found.append(Fault(_absurd_money("p_amount"), "absurd_amount", column, shown))
     if options.negative_amounts == "refuse":
         found.append(Fault("p_event = 'purchase' AND p_amount < 0", "negative_amount", column, shown))
     return found
 
 
+def _discount_fault(discount: Compiled) -> Fault:
+    unread, which, what = _unread(discount)
+    column, shown = quote_text(discount.label), _shown(discount, "p_discount")
+    if discount.as_numbers:
+        column, shown = f"CASE {which} ELSE {column} END", f"CASE {what} ELSE {shown} END"
+    return Fault(f"{unread} OR ({_absurd_money('p_discount')})", "unreadable_discount", column, shown)
+
+
+def _unread(part: Compiled) -> tuple[str, str, str]:
+    """Return SQL: whether a text that is read as a number is none; and as branches of a CASE its column, and itself."""
+    unread = {c: unreadable(c) for c in part.as_numbers}
+    which = " ".join(f"WHEN {bad} THEN {quote_text(c.name)}" for c, bad in unread.items())
+    what = " ".join(f"WHEN {bad} THEN {column_text(c)}" for c, bad in unread.items())
+    return " OR ".join(unread.values()) or "false", which, what
+
+
+def _shown(part: Compiled, number: str) -> str:
+    return column_text(part.bare) if part.bare is not None else f"CAST(round({number}, 6) AS VARCHAR)"
+
+
+def _absurd_money(number: str) -> str:
+    largest = f"abs({number} * greatest(coalesce(p_rate, 1), 1)) > {LARGEST_AMOUNT!r}"
+    return f"{number} IS NOT NULL AND (NOT isfinite({number}) OR {largest})"
+
+
 def _currency_faults(column: str, options: ReadOptions) -> list[Fault]:
+    # no discount is none in any currency: systems write a 0 on rows that have no price
+    money = "(p_amount IS NOT NULL OR p_discount <> 0)"
     found = [
-        Fault("p_amount IS NOT NULL AND t_currency IS NULL", "missing_currency", column, "t_currency"),
+        Fault(f"{money} AND t_currency IS NULL", "missing_currency", column, "t_currency"),
         Fault("t_currency IS NOT NULL AND p_currency IS NULL", "unreadable_currency", column, "t_currency"),
     ]
     if options.report_currency is not None:
         known = ", ".join(quote_text(code) for code in (options.report_currency, *options.rates))
-        when = f"p_amount IS NOT NULL AND p_currency NOT IN ({known})"
+        when = f"{money} AND p_currency NOT IN ({known})"
         found.append(Fault(when, "no_rate", column, "t_currency"))
     return found
 
 
-def _number_faults(amount: Compiled | None, rules: Rules) -> list[Fault]:
-    seen = set(amount.as_numbers) if amount is not None else set()
+def _number_faults(money: Sequence[Compiled], rules: Rules) -> list[Fault]:
+    seen = {c for part in money for c in part.as_numbers}
     columns = dict.fromkeys(c for rule in rules.conditions for c in rule.as_numbers if c not in seen)
     return [Fault(unreadable(c), "unreadable_number", quote_text(c.name), column_text(c)) for c in columns]
 

@@ -1,7 +1,7 @@
 """From ``staged`` to ``events``: duplicates aside, ids of one form, in one order; and the counts of it all.
 
-Only what can be said of all rows together is decided here. Every step is an aggregate, a sort or a join against few
-rows, so DuckDB can spill it: a log may be many times larger than the memory.
+Only what can be said of all rows together is decided here. Every step is an aggregate, a sort or a join, so DuckDB can
+spill it: a log may be many times larger than the memory.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import duckdb
 
 from features.clock import from_microseconds, iso
 from features.errors import DataRefusedError, UsageError
+from features.intake.mapping import MONEY
 from features.intake.quarantine import (
     count_by_reason,
     count_flags,
@@ -33,10 +34,13 @@ COLUMNS = {
     "channel": "VARCHAR",
     "recorded_at": "TIMESTAMP",
     "event_id": "VARCHAR",
+    "category": "VARCHAR",
+    "discount": "DECIMAL(18,6)",
+    "customer": "BIGINT",
 }
 """The table ``events``: column -> DuckDB type. Times are UTC; see :class:`features.events.EventLog`."""
 
-ALWAYS_GIVEN = ("customer_id", "timestamp", "event")
+ALWAYS_GIVEN = ("customer_id", "timestamp", "event", "customer")
 """The columns that are never NULL."""
 
 FLOAT_ID = r"\d+\.0"
@@ -132,8 +136,8 @@ def _too_many(rows_in: int, rejected: int, limit: str, refused: Rejections) -> D
 
 
 def _currencies(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input]) -> dict[str, int]:
-    """Return sound rows with an amount by currency, most frequent first; several need rates."""
-    with_amounts = [one for one in inputs if "amount" in one.parts]
+    """Return sound rows with an amount or a discount by currency, most frequent first; several need rates."""
+    with_amounts = [one for one in inputs if any(name in one.parts for name in MONEY)]
     if not any("currency" in one.parts for one in with_amounts):
         if with_amounts and inputs[0].options.report_currency is not None:
             raise UsageError(
@@ -143,7 +147,7 @@ def _currencies(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input]) -> dict
         return {}
     rows = con.execute(
         """SELECT coalesce(currency, 'not stated') AS c, count(*) AS n FROM staged
-        WHERE faults IS NULL AND amount IS NOT NULL GROUP BY c ORDER BY n DESC, c"""
+        WHERE faults IS NULL AND (amount IS NOT NULL OR discount > 0) GROUP BY c ORDER BY n DESC, c"""
     ).fetchall()
     found: dict[str, int] = dict(rows)
     if len(found) > 1 and (inputs[0].options.report_currency is None or "not stated" in found):
@@ -234,13 +238,18 @@ def _make_events(con: duckdb.DuckDBPyConnection, customer: str) -> None:
     columns = ", ".join(
         f'"{name}" {kind}{" NOT NULL" if name in ALWAYS_GIVEN else ""}' for name, kind in COLUMNS.items()
     )
+    others = ", ".join(f'"{name}"' for name in COLUMNS if name not in ("customer_id", "customer"))
+    sound = f"""(SELECT {customer} AS customer_id, {others} FROM staged ANTI JOIN dropped USING (seq)
+        WHERE faults IS NULL)"""
+    # its place in a sorted table is the rank of an id; a window over all of them would have to hold them in memory
+    con.execute(f"CREATE TABLE ids AS SELECT DISTINCT customer_id FROM {sound} ORDER BY customer_id")
     con.execute(f"CREATE TABLE events ({columns})")
     con.execute(
-        f"""INSERT INTO events SELECT {customer}, "timestamp", event, amount, channel, recorded_at, event_id
-        FROM staged ANTI JOIN dropped USING (seq) WHERE faults IS NULL ORDER BY ALL"""
+        f"""INSERT INTO events SELECT customer_id, {others}, ids.rowid AS customer
+        FROM {sound} JOIN ids USING (customer_id) ORDER BY customer, {others}"""
     )
-    con.execute("DROP TABLE staged")
-    con.execute("DROP TABLE dropped")
+    for name in ("staged", "dropped"):
+        con.execute(f"DROP TABLE {name}")
 
 
 def _check_amounts(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input]) -> None:
@@ -260,8 +269,7 @@ def _facts(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """Return what the report says of the loaded events."""
     loaded, customers, first, last = _one(
         con,
-        """SELECT count(*), count(DISTINCT customer_id), epoch_us(min("timestamp")), epoch_us(max("timestamp"))
-        FROM events""",
+        """SELECT count(*), max(customer) + 1, epoch_us(min("timestamp")), epoch_us(max("timestamp")) FROM events""",
     )
     types = dict(
         con.execute("SELECT event, count(*) AS n FROM events GROUP BY event ORDER BY n DESC, event").fetchall()
@@ -269,7 +277,7 @@ def _facts(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     buyers, once = _one(
         con,
         """SELECT count(*), count(*) FILTER (first = last) FROM (SELECT min("timestamp")::DATE AS first,
-        max("timestamp")::DATE AS last FROM events WHERE event = 'purchase' GROUP BY customer_id)""",
+        max("timestamp")::DATE AS last FROM events WHERE event = 'purchase' GROUP BY customer)""",
     )
     return {
         "rows_loaded": loaded,

@@ -100,7 +100,9 @@ def local_and_utc(part: Compiled | None, text: str, options: ReadOptions) -> tup
     if bare is not None and bare.kind == "time":
         return f"TRY_CAST({bare.sql} AS TIMESTAMP)", none
     if bare is not None and bare.kind == "instant":
-        return none, f"CAST(TRY_CAST({bare.sql} AS TIMESTAMPTZ) AS TIMESTAMP)"
+        instant = f"TRY_CAST({bare.sql} AS TIMESTAMPTZ)"
+        # the first way is ten times as fast, the second knows infinity
+        return none, f"coalesce(make_timestamp(epoch_us({instant})), CAST({instant} AS TIMESTAMP))"
     given = options.time_format
     if given is None:
         return f"as_iso_local({text})", f"as_iso_zoned({text})"

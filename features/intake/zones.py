@@ -54,6 +54,11 @@ def find_zone(name: str) -> tzinfo:
         ) from None
 
 
+def is_utc(name: str) -> bool:
+    """Return whether the zone is UTC itself."""
+    return find_zone(name) is UTC
+
+
 @cache
 def pieces(name: str) -> tuple[Piece, ...]:
     """Return the pieces of local time from :data:`FIRST_YEAR` to :data:`LAST_YEAR`, in order.

@@ -15,6 +15,7 @@ from features.events import EventMapping, ReadOptions, read_events
 HEADER = b"customer_id,timestamp,amount\n"
 GOOD = b"a,2025-01-01,1\n"
 TYPED = b"customer_id,timestamp,event,amount\nz,2025-01-01,purchase,1\n"
+DISCOUNT = b"customer_id,timestamp,discount\nz,2025-01-01,1\n"
 
 
 def write(folder: Path, content: bytes, name: str = "log.csv") -> Path:
@@ -109,6 +110,11 @@ def test_a_refusal_of_everything_counts_the_reasons_and_shows_three_of_each(tmp_
         (HEADER + GOOD + b"b,2025-01-01,-5\n", 3, "negative_amount", "amount", "-5"),
         (TYPED + b"b,2025-01-01, ,1\n", 3, "missing_event", "event", None),
         (TYPED + b"b,2025-01-01,visit,much\n", 3, "unreadable_amount", "amount", "much"),
+        (DISCOUNT + b"b,2025-01-01,10%\n", 3, "unreadable_discount", "discount", "10%"),
+        (DISCOUNT + b'b,2025-01-01,"2,50"\n', 3, "unreadable_discount", "discount", "2,50"),
+        (DISCOUNT + b"b,2025-01-01,NaN\n", 3, "unreadable_discount", "discount", "NaN"),
+        (DISCOUNT + b"b,2025-01-01,-1e400\n", 3, "unreadable_discount", "discount", "-1e400"),
+        (DISCOUNT + b"b,2025-01-01,100000000001\n", 3, "unreadable_discount", "discount", "100000000001"),
         (
             b"customer_id,timestamp,recorded_at\na,2025-01-01,\nb,2025-01-01,soon\n",
             3,

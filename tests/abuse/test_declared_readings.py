@@ -19,6 +19,7 @@ HEADER = "customer_id,timestamp,amount\n"
 GOOD = "a,2025-01-01,1\n"
 SEMICOLONS = "customer_id;timestamp;amount\n"
 CURRENCY = "customer_id,timestamp,amount,currency\na,2025-01-01,1,EUR\n"
+DISCOUNT = "customer_id,timestamp,discount,currency\na,2025-01-01,1,EUR\n"
 
 
 def write(folder: Path, content: str | bytes, name: str = "log.csv", encoding: str = "utf-8") -> Path:
@@ -65,6 +66,11 @@ Options = dict[str, Any]
         (CURRENCY + "b,2025-01-01,1,Euro\n", {}, 3, "unreadable_currency", "currency", "Euro"),
         (CURRENCY + "b,2025-01-01,1,SEK\n", {"report_currency": "EUR", "rates": {"USD": 0.9}}, 3, "no_rate", "currency", "SEK"),
         (CURRENCY + "b,2025-01-01,99999999999,KWD\n", {"report_currency": "EUR", "rates": {"KWD": 3.0}}, 3, "absurd_amount", "amount", "99999999999"),
+        (DISCOUNT + "b,2025-01-01,1,\n", {}, 3, "missing_currency", "currency", None),
+        (DISCOUNT + "b,2025-01-01,1,Euro\n", {}, 3, "unreadable_currency", "currency", "Euro"),
+        (DISCOUNT + "b,2025-01-01,1,SEK\n", {"report_currency": "EUR", "rates": {"USD": 0.9}}, 3, "no_rate", "currency", "SEK"),
+        (DISCOUNT + "b,2025-01-01,99999999999,KWD\n", {"report_currency": "EUR", "rates": {"KWD": 3.0}}, 3, "unreadable_discount", "discount", "99999999999"),
+        ("customer_id;timestamp;discount\na;2025-01-01;1,5\nb;2025-01-01;1.5\n", {"decimal": ","}, 3, "unreadable_discount", "discount", "1.5"),
         # rules of the user
         (HEADER + GOOD + "test-7,2025-01-01,1\n", {"test_customers": "test-.*"}, 3, "test_customer", "customer_id", "test-7"),
         ("customer_id,timestamp,sku\na,2025-01-01,X1\nb,2025-01-01,POST\n", {"mapping": EventMapping(product="sku"), "not_products": "POST|DOT"}, 3, "not_a_product", "sku", "POST"),
@@ -119,6 +125,8 @@ def test_one_line_is_refused(
         (HEADER + GOOD + "b,soon,1\nc,soon,1\n", {"max_rejected": "50%"}, DataRefusedError, ["2 of 3", "66.7%", "line 3"]),
         (HEADER + GOOD + "b,soon,1\n", {"max_rejected": "0"}, DataRefusedError, ["1 of 2"]),
         (CURRENCY + "b,2025-01-01,1,USD\n", {}, DataRefusedError, ["EUR 1, USD 1", "--rates"]),
+        (DISCOUNT + "b,2025-01-01,1,USD\n", {}, DataRefusedError, ["EUR 1, USD 1", "--rates"]),
+        (HEADER.replace("amount", "discount") + GOOD, {"rates": {"USD": 0.9}, "report_currency": "EUR"}, UsageError, ["--currency COL"]),
         (HEADER + GOOD, {"temp_dir": "/no/such/place"}, UsageError, ["--temp-dir"]),
     ],
     ids=repr,

@@ -10,10 +10,11 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from features.events import COLUMNS
 from features.quality import Quality, describe
 
 START = pd.Timestamp("2021-01-04")  # a Monday
-COLUMNS = ["customer_id", "timestamp", "event", "amount", "channel", "recorded_at", "event_id"]
+GIVEN = [name for name in COLUMNS if name != "customer"]
 
 
 @contextmanager
@@ -21,13 +22,10 @@ def table_of(frame: pd.DataFrame) -> Iterator[duckdb.DuckDBPyConnection]:
     """Give a connection whose table ``events`` holds the rows; columns that are missing are null."""
     with duckdb.connect(config={"threads": "2"}) as con:
         con.execute("SET GLOBAL TimeZone = 'UTC'")
-        con.execute(
-            "CREATE TABLE events (customer_id VARCHAR, timestamp TIMESTAMP, event VARCHAR, amount DECIMAL(18, 6), "
-            "channel VARCHAR, recorded_at TIMESTAMP, event_id VARCHAR)"
-        )
-        frame = frame.assign(**{name: None for name in COLUMNS if name not in frame})[COLUMNS]
+        con.execute(f"CREATE TABLE events ({', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())})")
+        frame = frame.assign(**{name: None for name in GIVEN if name not in frame})[GIVEN]
         con.register("given", frame)
-        con.execute("INSERT INTO events SELECT * FROM given ORDER BY ALL")
+        con.execute("INSERT INTO events SELECT *, dense_rank() OVER (ORDER BY customer_id) - 1 FROM given ORDER BY ALL")
         con.unregister("given")
         yield con
 

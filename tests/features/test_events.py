@@ -38,15 +38,15 @@ def write(path: Path, text: str) -> Path:
 def test_the_table_has_the_columns_of_the_contract() -> None:
     with from_frame(frame(amount=[1])) as log:
         described = log.con.execute('SELECT column_name, column_type, "null" FROM (DESCRIBE events)').fetchall()
-    assert {name: kind for name, kind, _ in described} == COLUMNS
-    assert [name for name, _, null in described if null == "NO"] == ["customer_id", "timestamp", "event"]
+    assert [(name, kind) for name, kind, _ in described] == list(COLUMNS.items())
+    assert [name for name, _, null in described if null == "NO"] == ["customer_id", "timestamp", "event", "customer"]
 
 
 def test_own_names_need_no_mapping_and_others_are_mapped(tmp_path: Path) -> None:
     path = write(tmp_path / "log.csv", 'Kunde,When,"Unit Price",n\n 7 ,2025-01-01,2.5,3\n')
     mapping = EventMapping(customer="Kunde", time="When", amount='"Unit Price" * n', event="'Order '", channel="n")
     with read_events(path, ReadOptions(mapping)) as log:
-        assert rows(log) == [("7", datetime(2025, 1, 1), "order", Decimal("7.500000"), "3", None, None)]
+        assert rows(log) == [("7", datetime(2025, 1, 1), "order", Decimal("7.500000"), "3", *[None] * 4, 0)]
         assert log.report.columns == {
             "customer": "Kunde",
             "time": "When",

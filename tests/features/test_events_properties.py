@@ -65,9 +65,12 @@ def load(path: Path | list[Path], **options: str) -> tuple[list[tuple[object, ..
     with read_events(path, ReadOptions(**options)) as log:  # type: ignore[arg-type]
         report = log.report
         assert len(log.rejected()) == report.rows_rejected == sum(report.rejected_by_reason.values())
-        assert log.con.execute("SELECT count(*) FROM events").fetchall() == [(report.rows_loaded,)]
+        events = table(log)
+        customers = sorted({str(row[0]) for row in events}, key=str.encode)
+        assert [customers.index(str(row[0])) for row in events] == [row[-1] for row in events]
+        assert (len(events), len(customers)) == (report.rows_loaded, report.customers)
         counts = (report.rows_in, report.rows_loaded, report.rows_rejected, report.rows_duplicate)
-        return table(log), counts
+        return events, counts
 
 
 @FEW

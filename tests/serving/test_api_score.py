@@ -103,6 +103,18 @@ def test_events_are_read_as_the_batch_reader_reads_them(api, scorer):
     ]
 
 
+def test_category_and_discount_are_read_as_the_batch_reader_reads_them(api, scorer):
+    found = read(
+        api,
+        scorer,
+        event(category=" Tea ", discount=-2.5),
+        event(category=" ", discount=0),
+        event(event="visit", amount=None, category="Tea"),
+        event(event="visit", amount=None, category="Coffee"),
+    )
+    assert [(e.category, e.discount) for e in found] == [("Tea", 2.5), (None, 0.0), ("Tea", None), ("Coffee", None)]
+
+
 def test_an_event_sent_twice_is_one_event(api, scorer):
     again, numbered = event(), event(event_id="7", amount=1.0)
     found = read(api, scorer, again, again, numbered, numbered | {"amount": 2.0}, event(event_id="8"))
@@ -145,6 +157,16 @@ def test_a_customer_with_nothing_before_the_as_of_is_named(api, late):
             "customers[0].events",
             "1e+12",
         ),
+        (asking(customer("a", event(discount="10%"))), "customers[0].events[0].discount", "got `str`"),
+        (asking(customer("a", event(discount=True))), "customers[0].events[0].discount", "got `bool`"),
+        (asking(customer("a", event(discount=-1e12))), "customers[0].events[0].discount", "beyond"),
+        (
+            asking(customer("a", *[event(discount=9e10, event_id=str(i)) for i in range(12)])),
+            "customers[0].events",
+            "discounts come to more than 1e+12",
+        ),
+        (asking(customer("a", event(category=7))), "customers[0].events[0].category", "got `int`"),
+        (asking(customer("a", event(category="x" * 257))), "customers[0].events[0].category", "length <= 256"),
         (asking(customer("a", event(timestamp="01/06/1997"))), "customers[0].events[0].timestamp", "1997-06-01"),
         (asking(customer("a", event(timestamp=865123200))), "customers[0].events[0].timestamp", "got `int`"),
         (

@@ -324,6 +324,23 @@ def test_every_option_can_stand_in_the_file(stagecast: Stagecast) -> None:
     assert (wrong.code, "Did you mean 'customer'?" in wrong.err) == (2, True)
 
 
+def test_category_and_discount_are_mapped_and_named_in_the_report(stagecast: Stagecast) -> None:
+    Path("log.csv").write_text(
+        "customer_id,timestamp,amount,group,rebate\na,2024-01-01,9,Tea,1\na,2024-01-02,8,Tea,2%\n"
+    )
+    mapped = ("--category", "group", "--discount-amount", "rebate")
+    report = json.loads(stagecast("check", "log.csv", *mapped, "--json").out)
+    assert (report["columns"]["category"], report["columns"]["discount"]) == ("group", "rebate")
+    assert report["rejected_by_reason"] == {"unreadable_discount": 1}
+
+
+def test_the_yearly_discount_and_a_column_of_discounts_are_two_options(stagecast: Stagecast) -> None:
+    Path("log.csv").write_text(SMALL)
+    Path("own.toml").write_text('discount = 11\ndiscount-amount = "NULL"\n')
+    said = stagecast("train", "log.csv", "--out", "model", "--config", "own.toml")
+    assert (said.code, "annual_discount = 11" in said.err) == (2, True)
+
+
 def test_check_tells_what_is_refused_and_writes_it(stagecast: Stagecast) -> None:
     Path("log.csv").write_text(SMALL + ",2024-02-04,1\nc,2024-13-01,1\n")
     said = stagecast("check", "log.csv", "--out", "checked", "--json")
