@@ -57,7 +57,8 @@ class Boosted:
 
     def raw(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
         """Return the raw scores (log odds, log means, or one column per class)."""
-        result = self.booster.predict(self.matrix(columns), raw_score=True, num_threads=threads or all_but_one())
+        # rows are independent, so all cores can take some: none waits for another as in a training
+        result = self.booster.predict(self.matrix(columns), raw_score=True, num_threads=threads)
         return np.asarray(result, dtype=np.float64)
 
     def contributions(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
@@ -65,7 +66,7 @@ class Boosted:
 
         Source: Lundberg et al. (2020), "From local explanations to global understanding with explainable AI for trees".
         """
-        result = self.booster.predict(self.matrix(columns), pred_contrib=True, num_threads=threads or all_but_one())
+        result = self.booster.predict(self.matrix(columns), pred_contrib=True, num_threads=threads)
         return np.asarray(result, dtype=np.float64)
 
 

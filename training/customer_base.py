@@ -37,12 +37,13 @@ class CustomerBase:
         the mean P(alive), ``btyd_orders`` the mean expected purchase days in the horizon.
         """
         x, t_x, T = features["frequency"], features["t_x_days"], features["T_days"]
-        none = {f"btyd_none_{m.name}": log_odds(m.p_none(horizon_days, x, t_x, T)) for m in self.models}
+        told = {model.name: model.outlook(horizon_days, x, t_x, T) for model in self.models}
+        none = {f"btyd_none_{name}": log_odds(p_none) for name, (p_none, _, _) in told.items()}
         return {
             **none,
             "btyd_none": np.mean(list(none.values()), axis=0),
-            "btyd_alive": np.mean([m.p_alive(x, t_x, T) for m in self.models], axis=0),
-            "btyd_orders": np.mean([m.expected_orders(horizon_days, x, t_x, T) for m in self.models], axis=0),
+            "btyd_alive": np.mean([alive for _, alive, _ in told.values()], axis=0),
+            "btyd_orders": np.mean([orders for _, _, orders in told.values()], axis=0),
         }
 
     def none_within(self, days: Array | float, features: Mapping[str, Array]) -> Array:

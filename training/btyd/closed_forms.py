@@ -116,22 +116,24 @@ class Model:
             Within (0, 1]; absolute error below 1e-9.
         """
         days, (x, t_x, T) = _days(days), checked_history(x, t_x, T)
-        odds = self._log_odds_dead(x, t_x, T)
-        if self.name == "pareto_nbd":
-            silent = paretonbd.none_if_active(self.params, days, x, T)
-        else:
-            silent = betageometric.none_if_active(self.params, days, x, T)
-        return _array(np.minimum(expit(odds) + expit(-odds) * silent, 1.0))
+        return self._none(days, x, T, self._log_odds_dead(x, t_x, T))
 
     def expected_orders(self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
         """Return E[purchases in (T, T + days] | history]; relative error below 1e-9."""
         days, (x, t_x, T) = _days(days), checked_history(x, t_x, T)
-        return self._orders(days, x, t_x, T)
+        return self._orders(days, x, T, self._alive(x, t_x, T))
+
+    def outlook(self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> tuple[Array, Array, Array]:
+        """Return ``p_none``, ``p_alive`` and ``expected_orders`` together, at a third of the work."""
+        days, (x, t_x, T) = _days(days), checked_history(x, t_x, T)
+        odds = self._log_odds_dead(x, t_x, T)
+        alive = _array(expit(-odds))
+        return self._none(days, x, T, odds), alive, self._orders(days, x, T, alive)
 
     def expected_orders_new(self, days: ArrayLike) -> Array:
         """Return E[X(days)], the repeat purchases that a customer makes within ``days`` of the first purchase."""
         zero = np.zeros(())
-        return self._orders(_days(days), zero, zero, zero)
+        return self._orders(_days(days), zero, zero, self._alive(zero, zero, zero))
 
     def expected_orders_discounted(
         self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, annual_rate: float
@@ -155,7 +157,8 @@ class Model:
         if not (np.isfinite(annual_rate) and annual_rate >= 0):
             raise ValueError(f"annual_rate {annual_rate} is not a rate; write ten per cent as 0.10, at least 0")
         days, (x, t_x, T) = _days(days), checked_history(x, t_x, T)
-        whole = self._orders(days, x, t_x, T)
+        alive = self._alive(x, t_x, T)
+        whole = self._orders(days, x, T, alive)
         if annual_rate == 0:
             return whole
         daily = np.log1p(annual_rate) / DAYS_PER_YEAR
@@ -166,7 +169,7 @@ class Model:
         for node, weight in zip(_NODES, _WEIGHTS, strict=True):
             stretch = np.exp(half * (1.0 + node))
             u = scale * (stretch - 1.0)
-            interest += weight * half * scale * stretch * np.exp(-daily * u) * self._orders(u, x, t_x, T)
+            interest += weight * half * scale * stretch * np.exp(-daily * u) * self._orders(u, x, T, alive)
         return _array(np.exp(-daily * days) * whole + daily * interest)
 
     def to_json(self) -> dict[str, Any]:
@@ -200,12 +203,22 @@ class Model:
             return paretonbd.log_odds_dead(self.params, x, t_x, T)
         return betageometric.log_odds_dead(self.params, _FIRST_COIN[self.name], x, t_x, T)
 
-    def _orders(self, days: Array, x: Array, t_x: Array, T: Array) -> Array:
+    def _alive(self, x: Array, t_x: Array, T: Array) -> Array:
+        return _array(expit(-self._log_odds_dead(x, t_x, T)))
+
+    def _none(self, days: Array, x: Array, T: Array, odds: Array) -> Array:
+        if self.name == "pareto_nbd":
+            silent = paretonbd.none_if_active(self.params, days, x, T)
+        else:
+            silent = betageometric.none_if_active(self.params, days, x, T)
+        return _array(np.minimum(expit(odds) + expit(-odds) * silent, 1.0))
+
+    def _orders(self, days: Array, x: Array, T: Array, alive: Array) -> Array:
         if self.name == "pareto_nbd":
             orders = paretonbd.orders_if_active(self.params, days, x, T)
         else:
             orders = betageometric.orders_if_active(self.params, _FIRST_COIN[self.name], days, x, T)
-        return _array(expit(-self._log_odds_dead(x, t_x, T)) * orders)
+        return _array(alive * orders)
 
 
 def _known(name: object) -> None:
