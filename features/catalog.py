@@ -1,71 +1,115 @@
-"""The feature catalogue: each feature is data, read by SQL (:mod:`features.sql`) and NumPy (:mod:`features.online`).
+"""The words a catalogue is written in: a feature is data, read by SQL (:mod:`features.sql`) and NumPy (`.online`).
 
-A feature is either an **aggregate** over one of two relations of one customer's past,
+A feature is either an **aggregate** over one of four relations of one customer's past, or a **formula** over features
+that stand before it, what the calendar says of the as_of (:data:`CALENDAR`), and the catalogue's parameters (numbers
+that the training derives from the shop's log, such as ``shop_gap_days``).
 
 ``days``
     one row per purchase day: ``day`` (number since 1970), ``age`` (days from the start of that day to the as_of),
-    ``spend`` (what refunds have left of that day's purchases), ``gap`` (days since the purchase day before; null on the
-    first). Refunds take back what was bought last; a day that was taken back in full is not among them, and so does not
+    ``spend`` (what refunds have left of that day's purchases), ``spend_change`` (how far that is from the purchase day
+    before, never negative), ``gap`` (days since the purchase day before), ``gap_entropy`` (gap x ln gap),
+    ``gap_unevenness`` ((gap / (gap + the gap before) - 1/2)^2), ``weekday`` (of the day, UTC), ``weekend`` (1 on
+    Saturdays and Sundays, else 0). What needs a day before is null on the first, ``gap_unevenness`` on the second,
+    too. Refunds take back what was bought last; a day that was taken back in full is not among them, and so does not
     count in orders, gaps, recency or anything else that is made of ``days``
 ``log``
-    one row per day with any event: ``age``, ``day``, ``gross_spend`` (sum of the purchases, before refunds), ``refund``
-    (money given back), ``purchases`` (purchase events), ``activity`` (events that are neither purchase nor refund nor
-    made by the marketer), ``active_day`` (``day`` where there is any activity, else null)
+    one row per day with any event: ``age``, ``day``, ``purchases`` (purchase events), ``gross_spend`` (their sum,
+    before refunds), ``discount`` (taken off their price), ``refunds`` (refund events), ``refund`` (money given back),
+    ``activity`` (events that are neither purchase nor refund nor made by the marketer), ``active_day`` (``day`` where
+    there is any activity, else null), ``hour`` (hours of the day, UTC, that have a purchase)
+``types``
+    one row per event type and day, of the types in ``events``: ``age``, ``day``, ``events`` (how many), ``amount``
+    (their sum; the mean is over events that have one)
+``values``
+    one row per different ``channel`` or ``category`` that the events had: ``age`` of the latest of them. ``events``
+    may name the types that count
 
-or a **formula** over features that stand before it, ``as_of_day`` and the catalogue's parameters (numbers that the
-training derives from the shop's log, such as ``shop_gap_days``). A new feature is one line here.
+A new feature is one line in :mod:`features.standard`, or a table in ``stagecast.toml`` (:mod:`features.own`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
 
+import numpy as np
+
+from features import formula
 from features.errors import UsageError, did_you_mean
-
-WINDOWS_DAYS = (30, 90, 180, 365)
 
 # Events that the shop, not the customer, makes: no predictors, since they follow the marketer's plans.
 MARKETER_EVENTS = ("contact", "email_sent", "sms_sent", "push_sent", "ad_impression")
 
-# A customer's own rhythm counts as much as the shop's once there are this many gaps.
-RHYTHM_PRIOR_GAPS = 3
+CALENDAR = ("as_of_day", "as_of_weekday", "as_of_month", "as_of_year_day")
+"""What formulas may name of the as_of, in UTC: day number, weekday (1 Monday), month and day of the year (from 1)."""
 
-Relation = Literal["days", "log"]
-Function = Literal["count", "sum", "sum_of_squares", "min", "max", "first", "last"]
+Relation = Literal["days", "log", "types", "values"]
+Function = Literal["count", "sum", "mean", "sum_of_squares", "min", "max", "first", "last", "distinct"]
 
 # What can be asked of which column; engines answer all of these alike. A count counts rows, so it names the day.
 _ANSWERED: Mapping[Relation, Mapping[str, tuple[str, ...]]] = {
     "days": {
         "count": ("day",),
-        "sum": ("spend", "gap"),
+        "sum": ("spend", "spend_change", "gap", "gap_entropy", "gap_unevenness", "weekend"),
+        "mean": ("spend", "gap"),
         "sum_of_squares": ("gap",),
         "min": ("day", "age", "spend", "gap"),
         "max": ("day", "age", "spend", "gap"),
-        "first": ("day", "spend", "gap"),
+        "first": ("day", "spend"),
         "last": ("day", "spend", "gap"),
+        "distinct": ("weekday",),
     },
     "log": {
-        "sum": ("purchases", "gross_spend", "refund", "activity"),
+        "sum": ("purchases", "gross_spend", "discount", "refunds", "refund", "activity"),
         "min": ("day", "age", "active_day"),
         "max": ("day", "age", "active_day"),
+        "distinct": ("hour",),
     },
+    "types": {
+        "sum": ("events", "amount"),
+        "mean": ("amount",),
+        "min": ("day", "age"),
+        "max": ("day", "age"),
+    },
+    "values": {"distinct": ("channel", "category")},
 }
+MONEY = ("spend", "spend_change", "gross_spend", "discount", "refund", "amount")
+"""Columns of money, which engines add up as whole millionths."""
+
+ENTROPY_SCALE, UNEVENNESS_SCALE = 1e10, 1e12
+"""``gap_entropy`` and ``gap_unevenness`` are added up as whole numbers of these parts, exact in any order of rows."""
+
+_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,62}")
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One feature: an aggregate (``relation``, ``function``, ``column``, ``window_days``) or a ``formula``.
+    """One feature: an aggregate (``relation``, ``function``, ``column``, ``window_days``, ``events``) or a ``formula``.
 
-    ``window_days`` is a pair ``(newer, older)``: rows with ``newer < age <= older`` count. ``predictor`` says whether
-    the models may learn from it.
+    Parameters
+    ----------
+    name, unit, meaning
+        A column's name, its unit (``days``, ``money``, ``events``, ``ratio``, ...), and what it says in a sentence.
+    relation, function, column
+        What is asked of which relation, see the module.
+    window_days
+        A pair ``(newer, older)``: rows with ``newer < age <= older`` count; None: all of them.
+    events
+        Event types that count, for ``types`` and ``values``.
+    formula
+        Arithmetic over what stands before it, see :mod:`features.formula`.
+    predictor
+        Whether the models may learn from it.
+    source
+        Where it is published.
 
     Raises
     ------
     UsageError
-        Neither an aggregate that the relation can answer nor a formula.
+        Neither an aggregate that the relation can answer nor a formula, or a name that is no name.
     """
 
     name: str
@@ -77,27 +121,81 @@ class Feature:
     window_days: tuple[int, int] | None = None
     formula: str | None = None
     predictor: bool = False
+    events: tuple[str, ...] = ()
+    source: str = ""
 
     def __post_init__(self) -> None:
         """Check that engines can evaluate it alike."""
         here = f"feature '{self.name}'"
+        if not _NAME.fullmatch(self.name):
+            raise UsageError(f"{here}: a name is a letter, then letters, digits and _, at most 63 of them")
         if self.formula is not None:
-            if (self.relation, self.function, self.column, self.window_days) != (None, None, None, None):
-                raise UsageError(f"{here}: a formula has no relation, function, column or window of its own")
+            given = (self.relation, self.function, self.column, self.window_days)
+            if given != (None, None, None, None) or self.events:
+                raise UsageError(f"{here}: a formula has no relation, function, column, window or events of its own")
+            try:
+                formula.parse(self.formula)
+            except UsageError as error:
+                raise UsageError(f"{here}: {error}") from None
             return
         if self.relation is None or self.function is None:
             raise UsageError(f"{here}: give a formula, or a relation, a function and a column")
+        if self.relation not in _ANSWERED:
+            raise UsageError(f"{here}: no relation '{self.relation}'.{did_you_mean(self.relation, _ANSWERED)}")
         columns = _ANSWERED[self.relation].get(self.function, ())
         if self.column not in columns:
             answered = ", ".join(f"{f}({c})" for f, named in _ANSWERED[self.relation].items() for c in named)
             raise UsageError(
                 f"{here}: '{self.function}({self.column})' cannot be asked of '{self.relation}', only {answered}"
             )
+        self._check_events(here)
         if self.window_days is not None:
-            if self.function in ("first", "last"):
-                raise UsageError(f"{here}: the {self.function} purchase day is that of all time; take the window away")
-            if not 0 <= self.window_days[0] < self.window_days[1]:
-                raise UsageError(f"{here}: window {self.window_days} is not (newer, older) with 0 <= newer < older")
+            self._check_window(here, *self.window_days)
+
+    def _check_events(self, here: str) -> None:
+        if self.relation == "types" and not self.events:
+            raise UsageError(f"{here}: name the event types that count, like events = ['visit']")
+        if self.relation in ("days", "log") and self.events:
+            raise UsageError(f"{here}: '{self.relation}' has no event types to choose from; ask 'types'")
+        if not all(isinstance(one, str) and one for one in self.events):
+            raise UsageError(f"{here}: events {list(self.events)!r} are not names of event types")
+
+    def _check_window(self, here: str, newer: int, older: int) -> None:
+        if self.function in ("first", "last"):
+            raise UsageError(f"{here}: the {self.function} purchase day is that of all time; take the window away")
+        if not 0 <= newer < older:
+            raise UsageError(f"{here}: window {self.window_days} is not (newer, older) with 0 <= newer < older")
+        if newer and self.relation == "values":
+            raise UsageError(f"{here}: only the latest of each value is known; its window must begin at 0")
+
+    @property
+    def how(self) -> str:
+        """How it is made: its formula, or its aggregate in one line."""
+        if self.formula is not None:
+            return self.formula
+        of = f" of {', '.join(self.events)}" if self.events else ""
+        newer, older = self.window_days or (0, 0)
+        window = "" if self.window_days is None else f", {newer} < age <= {older}" if newer else f", age <= {older}"
+        return f"{self.function}({self.relation}.{self.column}){of}{window}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {**asdict(self), "events": list(self.events), "window_days": self.window_days and [*self.window_days]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Feature:
+        """Read what :meth:`to_json` gives.
+
+        Raises
+        ------
+        UsageError
+            An entry that no feature has, or one that cannot be evaluated.
+        """
+        known = [field.name for field in fields(cls)]
+        if strange := sorted(set(data) - set(known)):
+            raise UsageError(f"a feature has no '{strange[0]}'.{did_you_mean(strange[0], known)}")
+        window = data.get("window_days")
+        return cls(**{**data, "events": tuple(data.get("events", ())), "window_days": window and tuple(window)})
 
 
 @dataclass(frozen=True)
@@ -115,7 +213,7 @@ class Catalog:
 
     def __post_init__(self) -> None:
         """Check names and parameters."""
-        names = [*self.names, *self.parameters, "as_of_day", "customer", "back"]
+        names = [name.lower() for name in (*self.names, *self.parameters, *CALENDAR, "customer", "back")]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise UsageError(f"catalogue: {twice} stands twice among features, parameters and our own columns")
         if odd := {name: value for name, value in self.parameters.items() if not math.isfinite(value)}:
@@ -139,149 +237,78 @@ class Catalog:
         """Return the catalogue with parameters set; a formula that needs one that is missing cannot be evaluated."""
         return Catalog(self.features, {**self.parameters, **parameters})
 
+    def extended(self, own: Sequence[Feature]) -> Catalog:
+        """Return the catalogue with more features behind its own.
 
-def _aggregate(
-    name: str,
-    unit: str,
-    meaning: str,
-    of: str,
-    function: Function,
-    window: tuple[int, int] | None = None,
-    predictor: bool = False,
-) -> Feature:
-    relation, column = of.split(".")
-    return Feature(name, unit, meaning, _relation(relation), function, column, window, None, predictor)
+        Raises
+        ------
+        UsageError
+            A name that stands there already, or a formula that names what does not stand before it.
+        """
+        if not own:
+            return self
+        extended = Catalog((*self.features, *own), self.parameters)
+        extended.check_order()
+        return extended
 
+    def check_order(self) -> None:
+        """Refuse a formula that names what does not stand before it.
 
-def _relation(text: str) -> Relation:
-    return "days" if text == "days" else "log"
+        Raises
+        ------
+        UsageError
+            The message names the feature and the name.
+        """
+        # set when there is a log
+        known = {*self.parameters, *CALENDAR, "shop_gap_days"}
+        for feature in self.features:
+            if feature.formula is not None and (missing := sorted(formula.names(feature.formula) - known)):
+                raise UsageError(
+                    f"feature '{feature.name}': its formula names '{missing[0]}', which is no feature before it."
+                    f"{did_you_mean(missing[0], known)}"
+                )
+            known.add(feature.name)
 
+    def check_columns(self, columns: Mapping[str, Any]) -> None:
+        """Refuse columns that are not the features of this catalogue, in its order, as numbers.
 
-def _formula(name: str, unit: str, meaning: str, formula: str, predictor: bool = True) -> Feature:
-    return Feature(name, unit, meaning, formula=" ".join(formula.split()), predictor=predictor)
+        Raises
+        ------
+        UsageError
+            The message names those that are missing, strange, in another place, or of another type.
+        """
+        names = tuple(columns)
+        if missing := [name for name in self.names if name not in columns]:
+            raise UsageError(f"the model was trained on features that are missing: {', '.join(missing)}")
+        if strange := [name for name in names if name not in self.names]:
+            raise UsageError(f"the model was not trained on: {', '.join(strange)}; leave these columns out")
+        if names != self.names:
+            moved = [f"{got} (where {own} stood)" for got, own in zip(names, self.names, strict=True) if got != own]
+            raise UsageError(f"the features stand in another order than in training: {', '.join(moved[:5])}")
+        odd = [name for name, values in columns.items() if getattr(values, "dtype", None) != np.float64]
+        if odd:
+            raise UsageError(f"the features must be arrays of float64, null as NaN: {', '.join(odd)}")
 
+    def needed_for(self, names: Sequence[str]) -> Catalog:
+        """Return the part of the catalogue that some features need, in its order.
 
-def _windows() -> list[Feature]:
-    features = []
-    for days in WINDOWS_DAYS:
-        window, ago = (0, days), f"in the last {days} days"
-        features += [
-            _aggregate(f"orders_{days}d", "days", f"purchase days {ago}", "days.day", "count", window, True),
-            _aggregate(f"spend_{days}d", "money", f"spend {ago}", "days.spend", "sum", window, True),
-            _aggregate(f"activity_{days}d", "events", f"visits and other {ago}", "log.activity", "sum", window, True),
-        ]
-    return features
+        >>> from features.standard import standard
+        >>> standard(90).needed_for(["recency_days"]).names
+        ('last_day', 'recency_days')
+        """
+        wanted = {self[name].name for name in names}
+        for feature in reversed(self.features):
+            if feature.name in wanted and feature.formula is not None:
+                wanted |= formula.names(feature.formula)
+        return Catalog(tuple(f for f in self.features if f.name in wanted), self.parameters)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data: definitions, and parameters."""
+        return {"parameters": dict(self.parameters), "features": [feature.to_json() for feature in self.features]}
 
-def standard(horizon_days: int) -> Catalog:
-    """Return the standard catalogue for a horizon in days.
-
-    Its parameter ``shop_gap_days`` is the shop's usual gap between two purchase days of a customer; set it with
-    :meth:`Catalog.with_parameters` before features are computed.
-
-    Sources: frequency, recency and T after Fader, Hardie and Lee (2005), "Counting your customers the easy way".
-
-    >>> "recency_days" in standard(90).predictors
-    True
-    """
-    prior = RHYTHM_PRIOR_GAPS
-    base = [
-        _aggregate("orders", "days", "purchase days", "days.day", "count", predictor=True),
-        _aggregate("first_day", "day number", "first purchase day", "days.day", "min"),
-        _aggregate("last_day", "day number", "last purchase day", "days.day", "max"),
-        _aggregate("first_event_day", "day number", "day of the first event of any type", "log.day", "min"),
-        _aggregate("last_active_day", "day number", "day of the last visit or other event", "log.active_day", "max"),
-        _aggregate("purchase_events", "events", "purchase events (lines)", "log.purchases", "sum"),
-        _aggregate("spend", "money", "spend net of refunds", "days.spend", "sum", predictor=True),
-        _aggregate("refund_spend", "money", "money given back", "log.refund", "sum"),
-        _aggregate("spend_first", "money", "spend on the first purchase day", "days.spend", "first", predictor=True),
-        _aggregate("spend_last", "money", "spend on the last purchase day", "days.spend", "last", predictor=True),
-        _aggregate("spend_max", "money", "largest spend on one day", "days.spend", "max", predictor=True),
-        _aggregate("gap_last", "days", "the last gap between two purchase days", "days.gap", "last", predictor=True),
-        _aggregate("gap_longest", "days", "the longest gap", "days.gap", "max", predictor=True),
-        _aggregate("gap_squares", "days^2", "sum of squared gaps", "days.gap", "sum_of_squares"),
-        _aggregate("activity", "events", "visits and other events so far", "log.activity", "sum", predictor=True),
-        _aggregate(
-            "orders_prev_90d",
-            "days",
-            "purchase days 91 to 180 days ago",
-            "days.day",
-            "count",
-            (90, 180),
-            True,
-        ),
-        _aggregate("spend_prev_90d", "money", "spend 91 to 180 days ago", "days.spend", "sum", (90, 180), True),
-    ]
-    if horizon_days < 365:
-        base.append(
-            _aggregate(
-                "orders_ahead_last_year",
-                "days",
-                "purchase days a year ago, in the days that now lie ahead",
-                "days.day",
-                "count",
-                (365 - horizon_days, 365),
-                False,
-            )
-        )
-    formulas = [
-        _formula("frequency", "days", "repeat purchase days", "greatest(orders - 1, 0)"),
-        _formula("T_days", "days", "first purchase day to the as_of", "as_of_day - first_day"),
-        _formula("t_x_days", "days", "first to last purchase day", "last_day - first_day"),
-        _formula("recency_days", "days", "last purchase day to the as_of", "as_of_day - last_day"),
-        _formula("tenure_days", "days", "first event to the as_of", "as_of_day - first_event_day", predictor=False),
-        _formula("silence_days", "days", "last visit or other event to the as_of", "as_of_day - last_active_day"),
-        _aggregate("purchase_spend", "money", "spend before refunds", "log.gross_spend", "sum", predictor=True),
-        _formula("spend_mean", "money", "spend per purchase day", "spend / nullif(orders, 0)"),
-        _formula(
-            "monetary",
-            "money",
-            "mean spend per repeat purchase day",
-            "(spend - spend_first) / nullif(frequency, 0)",
-        ),
-        _formula(
-            "refund_share", "ratio", "refunds over spend before refunds", "refund_spend / nullif(purchase_spend, 0)"
-        ),
-        _formula("order_rate", "1/days", "repeat purchase days per day", "frequency / T_days"),
-        _formula("gap_mean", "days", "mean gap between purchase days", "t_x_days / nullif(frequency, 0)"),
-        _formula(
-            "gap_spread",
-            "days",
-            "standard deviation of the gaps",
-            # in whole days up to the division, so that nothing is lost where gaps are nearly the same
-            "sqrt(greatest(frequency * gap_squares - t_x_days * t_x_days, 0) / (frequency * (frequency - 1)))",
-        ),
-        _formula(
-            "rhythm_days",
-            "days",
-            f"the customer's usual gap, shrunk to the shop's as if by {prior} more gaps",
-            f"({prior} * shop_gap_days + t_x_days) / ({prior} + frequency)",
-        ),
-        _formula("overdue_ratio", "ratio", "silence over the usual gap", "recency_days / rhythm_days"),
-        _formula("overdue_longest", "ratio", "silence over the longest gap", "recency_days / gap_longest"),
-        _formula(
-            "overdue_spread",
-            "ratio",
-            "silence beyond the mean gap, in spreads",
-            "(recency_days - gap_mean) / (gap_spread + 1)",
-        ),
-        _formula(
-            "return_ratio",
-            "ratio",
-            "the last gap over what had been usual before it",
-            f"gap_last * ({prior} + frequency - 1) / ({prior} * shop_gap_days + t_x_days - gap_last)",
-        ),
-        _formula(
-            "trend_orders_90d",
-            "ratio",
-            "purchase days of the last 90 days over the 90 before, each plus one",
-            "(orders_90d + 1) / (orders_prev_90d + 1)",
-        ),
-        _formula(
-            "trend_spend_90d",
-            "ratio",
-            "spend of the last 90 days over the mean of the last 180, 1 if there was none",
-            "coalesce(2 * spend_90d / nullif(spend_90d + spend_prev_90d, 0), 1)",
-        ),
-    ]
-    return Catalog(tuple(base + _windows() + formulas), {})
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Catalog:
+        """Read what :meth:`to_json` gives."""
+        catalog = cls(tuple(Feature.from_json(one) for one in data["features"]), dict(data["parameters"]))
+        catalog.check_order()
+        return catalog

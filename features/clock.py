@@ -141,3 +141,18 @@ def iso(instant: datetime) -> str:
     utc = to_utc(instant)
     text = utc.isoformat().replace("+00:00", "Z")
     return text.removesuffix("T00:00:00Z")
+
+
+def calendar(instant_microseconds: int) -> dict[str, float]:
+    """Return what the calendar says of an instant, in UTC; see :data:`features.catalog.CALENDAR`.
+
+    >>> calendar(0)
+    {'as_of_day': 0.0, 'as_of_weekday': 4.0, 'as_of_month': 1.0, 'as_of_year_day': 1.0}
+    """
+    at = from_microseconds(instant_microseconds)
+    return {
+        "as_of_day": instant_microseconds / DAY_MICROSECONDS,
+        "as_of_weekday": float(at.isoweekday()),
+        "as_of_month": float(at.month),
+        "as_of_year_day": float(at.timetuple().tm_yday),
+    }

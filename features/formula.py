@@ -1,14 +1,17 @@
 """Formulas of the catalogue: parsed once with sqlglot, rendered to SQL or evaluated on NumPy arrays.
 
 Null is NaN on the NumPy side. Only what both sides do alike is allowed: ``+ - * /``, numbers, names,
-``nullif``, ``coalesce``, ``greatest``, ``least``, ``sqrt``. A division by zero and the root of a negative number are
-null on both; engines left to themselves answer infinity, not-a-number or an error.
+``nullif``, ``coalesce``, ``greatest``, ``least``, ``sqrt``, ``ln``. A division by zero, the root of a negative number
+and the logarithm of none above 0 are null on both; engines left to themselves answer infinity, not-a-number or an
+error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, reduce
+from typing import Any
 
 import numpy as np
 import sqlglot
@@ -19,11 +22,37 @@ from features.errors import UsageError, did_you_mean
 
 Array = NDArray[np.float64]
 
-_BINARY: dict[type[exp.Expression], Callable[[Array, Array], Array]] = {
-    exp.Add: np.add,
-    exp.Sub: np.subtract,
-    exp.Mul: np.multiply,
-    exp.Div: np.divide,
+Operand = Array | float
+Compiled = Callable[[Mapping[str, Operand]], Operand]
+
+
+def _divide(left: Operand, right: Operand) -> Operand:
+    return left / np.where(right == 0, np.nan, right)
+
+
+def _nullif(left: Operand, right: Operand) -> Operand:
+    return np.where(left == right, np.nan, left)
+
+
+def _coalesce(left: Operand, right: Operand) -> Operand:
+    return np.where(np.isnan(left), right, left)
+
+
+def _ln(of: Operand) -> Operand:
+    return np.log(np.where(np.greater(of, 0), of, np.nan))
+
+
+_BINARY: dict[type[exp.Expr], Callable[[Any, Any], Any]] = {
+    exp.Add: operator.add,
+    exp.Sub: operator.sub,
+    exp.Mul: operator.mul,
+    exp.Div: _divide,
+}
+_FOLDED: dict[type[exp.Expr], Callable[[Any, Any], Any]] = {
+    exp.Nullif: _nullif,
+    exp.Coalesce: _coalesce,
+    exp.Greatest: np.fmax,
+    exp.Least: np.fmin,
 }
 
 
@@ -43,13 +72,14 @@ def parse(formula: str) -> exp.Expression:
     except sqlglot.errors.SqlglotError as error:
         raise UsageError(f"formula '{formula}' cannot be read: {error}") from None
     allowed = (*_BINARY, exp.Paren, exp.Column, exp.Identifier, exp.Literal, exp.Neg)
-    functions = (exp.Nullif, exp.Coalesce, exp.Greatest, exp.Least, exp.Sqrt)
+    functions = (exp.Nullif, exp.Coalesce, exp.Greatest, exp.Least, exp.Sqrt, exp.Ln)
     for node in tree.walk():
         text = isinstance(node, exp.Literal) and node.is_string
         elsewhere = isinstance(node, exp.Column) and bool(node.table)
         if not isinstance(node, allowed + functions) or text or elsewhere:
             raise UsageError(
-                f"formula '{formula}': '{node.sql()}' is not allowed; use + - * / nullif coalesce greatest least sqrt"
+                f"formula '{formula}': '{node.sql()}' is not allowed; use + - * / nullif coalesce greatest least "
+                "sqrt ln"
             )
     return tree  # type: ignore[return-value]  # sqlglot types parse_one more widely than what it returns
 
@@ -76,9 +106,10 @@ def portable(tree: exp.Expression) -> exp.Expression:
     def safe(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Div):
             node.set("expression", exp.Nullif(this=node.expression, expression=exp.Literal.number(0)))
-        elif isinstance(node, exp.Sqrt):
-            inside = exp.Paren(this=node.this.copy())
-            return exp.Case(ifs=[exp.If(this=exp.GTE(this=inside, expression=exp.Literal.number(0)), true=node.copy())])
+        elif isinstance(node, exp.Sqrt | exp.Ln):
+            inside, zero = exp.Paren(this=node.this.copy()), exp.Literal.number(0)
+            defined = exp.GTE if isinstance(node, exp.Sqrt) else exp.GT
+            return exp.Case(ifs=[exp.If(this=defined(this=inside, expression=zero), true=node.copy())])
         elif isinstance(node, exp.Literal):
             return double(float(node.this))
         return node
@@ -103,44 +134,56 @@ def double(value: float) -> exp.Expression:
     return exp.Paren(this=exp.Neg(this=literal)) if value < 0 else literal
 
 
-def evaluate(formula: str, values: Mapping[str, Array | float]) -> Array:
+def evaluate(formula: str, values: Mapping[str, Operand]) -> Array:
     """Evaluate a formula on arrays; NaN is null.
 
     >>> evaluate("a / nullif(b, 0)", {"a": np.array([1.0, 1.0]), "b": np.array([2.0, 0.0])})
     array([0.5, nan])
     """
+    if missing := sorted(names(formula) - set(values)):
+        raise UsageError(f"formula '{formula}' needs '{missing[0]}'.{did_you_mean(missing[0], values)}")
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(_value(parse(formula), values, formula), dtype=np.float64)
+        return np.asarray(compiled(formula)(values), dtype=np.float64)
 
 
-def _value(node: exp.Expression, values: Mapping[str, Array | float], formula: str) -> Array:
-    def of(child: exp.Expression) -> Array:
-        return _value(child, values, formula)
+def evaluate_all(formulas: Iterable[tuple[str, str]], values: dict[str, Operand]) -> None:
+    """Evaluate named formulas one after the other, each into ``values`` under its name.
 
+    Raises
+    ------
+    KeyError
+        A formula names what is not there; a catalogue's formulas were looked at before.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for name, text in formulas:
+            values[name] = compiled(text)(values)
+
+
+@lru_cache(maxsize=4096)
+def compiled(formula: str) -> Compiled:
+    """Return a formula as a function of named arrays or numbers, to be called where NumPy's warnings are off."""
+    return _compile(parse(formula))
+
+
+def _compile(node: exp.Expr) -> Compiled:
     if isinstance(node, exp.Column):
-        if node.name not in values:
-            raise UsageError(f"formula '{formula}' needs '{node.name}'.{did_you_mean(node.name, values)}")
-        return np.asarray(values[node.name], dtype=np.float64)
+        return operator.itemgetter(node.name)
     if isinstance(node, exp.Literal):
-        return np.asarray(float(node.this))
+        number = float(node.this)
+        return lambda values: number
+    inner = _compile(node.this)
     if isinstance(node, exp.Paren):
-        return of(node.this)
+        return inner
     if isinstance(node, exp.Neg):
-        return -of(node.this)
-    if isinstance(node, exp.Sqrt):
-        return np.sqrt(of(node.this))
-    if isinstance(node, exp.Nullif):
-        left, right = of(node.this), of(node.expression)
-        return np.where(left == right, np.nan, left)
-    if isinstance(node, exp.Coalesce | exp.Greatest | exp.Least):
-        parts = [of(node.this), *(of(child) for child in node.expressions)]
-        result = parts[0]
-        for part in parts[1:]:
-            if isinstance(node, exp.Coalesce):
-                result = np.where(np.isnan(result), part, result)
-            else:
-                result = np.fmax(result, part) if isinstance(node, exp.Greatest) else np.fmin(result, part)
-        return result
-    left, right = of(node.this), of(node.expression)
-    result = _BINARY[type(node)](left, right)
-    return np.where(right == 0, np.nan, result) if isinstance(node, exp.Div) else result
+        return lambda values: -inner(values)
+    if isinstance(node, exp.Sqrt | exp.Ln):
+        function: Callable[[Any], Any] = np.sqrt if isinstance(node, exp.Sqrt) else _ln
+        return lambda values: function(inner(values))
+    if type(node) in _FOLDED:
+        fold, rest = _FOLDED[type(node)], [_compile(child) for child in [node.expression, *node.expressions] if child]
+        return lambda values: reduce(fold, (other(values) for other in rest), inner(values))
+    if isinstance(node, exp.Div) and isinstance(node.expression, exp.Literal) and float(node.expression.this):
+        divisor = float(node.expression.this)
+        return lambda values: inner(values) / divisor
+    apply, right = _BINARY[type(node)], _compile(node.expression)
+    return lambda values: apply(inner(values), right(values))

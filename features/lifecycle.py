@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from features.catalog import Catalog, standard
+from features.catalog import Catalog
 from features.clock import day_number, microseconds
 from features.engines.duckdb import DailyTable
 from features.errors import UsageError
@@ -22,6 +22,7 @@ from features.journeys import Journeys, walk
 from features.record import Record
 from features.scheme_check import merged
 from features.stages import Scheme
+from features.standard import standard
 from features.thresholds import catalog_parameters, derive, readable
 
 Array = NDArray[np.float64]
@@ -113,7 +114,9 @@ def live(
     return Lifecycle(scheme, catalog, record, journeys, horizon_days, words)
 
 
-def fit_lifecycle(table: DailyTable, scheme: Scheme, horizon_days: int, *, keep_facts: bool = False) -> Lifecycle:
+def fit_lifecycle(
+    table: DailyTable, scheme: Scheme, horizon_days: int, *, keep_facts: bool = False, catalog: Catalog | None = None
+) -> Lifecycle:
     """Return the lifecycle of a log's customers, as known at the table's anchor.
 
     Parameters
@@ -121,17 +124,20 @@ def fit_lifecycle(table: DailyTable, scheme: Scheme, horizon_days: int, *, keep_
     scheme
         Its thresholds are derived from the log, unless they are set already.
     horizon_days
-        Of the catalogue, and how far ahead silence is followed.
+        How far ahead silence is followed, and of the catalogue where none is given.
     keep_facts
         Whether the journeys keep what the rules looked at as each spell began.
+    catalog
+        None: the standard one. Its parameters are set here.
     """
-    record = table.record(scheme.counted(standard(horizon_days)))
+    catalog = standard(horizon_days) if catalog is None else catalog
+    record = table.record(scheme.counted(catalog))
     if not scheme.thresholds:
         # as floats, whole numbers too: as they come back from a bundle
         limits = {n: float(limit) for n, limit in derive(record.days, day_number(table.anchor)).items()}
         scheme = scheme.with_thresholds(readable(limits))
         _check_pins(scheme)
-    catalog = standard(horizon_days).with_parameters(**catalog_parameters(scheme.thresholds))
+    catalog = catalog.with_parameters(**catalog_parameters(scheme.thresholds))
     return live(scheme, catalog, record, horizon_days, keep_facts=keep_facts)
 
 

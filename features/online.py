@@ -5,26 +5,26 @@ Gives what :mod:`features.sql` gives for the same events; both are held to one o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features import formula
-from features.catalog import MARKETER_EVENTS, Catalog, Feature
-from features.clock import DAY_MICROSECONDS, day_number, microseconds
+from features.catalog import ENTROPY_SCALE, MARKETER_EVENTS, UNEVENNESS_SCALE, Catalog, Feature
+from features.clock import DAY_MICROSECONDS, EPOCH, calendar, microseconds
 from features.errors import NotEnoughDataError
 from features.leads import CHANNEL, Texts, given_at_start, memory_events
 from features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEvents
 from features.requests import CustomerEvents
+from features.rows import AMOUNT_SCALE, TYPES_APART, Aggregates, Array, Integers, Rows
 
-Array = NDArray[np.float64]
-Integers = NDArray[np.int64]
-
-AMOUNT_SCALE = 1_000_000  # amounts are kept as whole millionths, so that sums are exact in any order
-_MONEY = ("spend", "gross_spend", "refund")
+# Seconds since 1970 that a double holds, and multiplies, to the microsecond.
+_EXACT_SECONDS = 2**51 / 1e6
 _NO_ACTIVITY = frozenset({"purchase", "refund", *MARKETER_EVENTS})
 
 
@@ -48,27 +48,65 @@ class MemoryEvents:
         self.as_of = as_of
         self._asked = customers
         self.customers: NDArray[np.object_] = np.array([c.customer_id for c in customers], dtype=object)
-        at = microseconds(as_of)
-        rows = [
-            (i, happened, event.event, event.amount or 0.0)
-            for i, customer in enumerate(customers)
-            for event in customer.events
-            if (happened := microseconds(event.timestamp)) < at
-            and (event.recorded_at is None or microseconds(event.recorded_at) < at)
-        ]
-        owner, instants, kinds, amounts = zip(*rows, strict=True) if rows else ((), (), (), ())
-        self.customer: Integers = np.array(owner, dtype=np.int64)
-        self.happened: Integers = np.array(instants, dtype=np.int64)
-        self.day: Integers = self.happened // DAY_MICROSECONDS
-        self.kinds: NDArray[np.object_] = np.array(kinds, dtype=object)
-        self.is_purchase = np.array([kind == "purchase" for kind in kinds], dtype=np.bool_)
-        self.is_refund = np.array([kind == "refund" for kind in kinds], dtype=np.bool_)
-        self.is_activity = np.array([kind not in _NO_ACTIVITY for kind in kinds], dtype=np.bool_)
-        self.amount = _millionths(np.array(amounts, dtype=np.float64))
-        seen = np.bincount(self.customer, minlength=len(customers))
-        if (seen == 0).any():
-            who = self.customers[int(np.flatnonzero(seen == 0)[0])]
+        at = self.instant = microseconds(as_of)
+        events = list(chain.from_iterable(c.events for c in customers))
+        timestamps = [e.timestamp for e in events]
+        happened = _instants(timestamps)
+        amounts = [e.amount for e in events]
+        recorded = [e.recorded_at for e in events]
+        owner = np.repeat(np.arange(len(customers)), [len(c.events) for c in customers])
+        seen = happened < at
+        if recorded.count(None) < len(recorded):
+            late = [happens if known is None else known for happens, known in zip(timestamps, recorded, strict=True)]
+            seen &= _instants(late) < at
+        rows = np.flatnonzero(seen)
+        day = happened // DAY_MICROSECONDS
+        if len(rows) and (np.diff(owner) >= 0).all():
+            # by customer they are already
+            first = int(day.min())
+            rows = rows[np.argsort((owner * (int(day.max()) - first + 1) + day - first)[rows], kind="stable")]
+        self.customer: Integers = owner[rows]
+        self.happened: Integers = happened[rows]
+        self.day: Integers = day[rows]
+        self.types, kind = _codes([e.event for e in events])
+        self.kind: Integers = kind[rows]
+        self.amount = _millionths(amounts)[rows]
+        self.amount_given = None if None not in amounts else np.array([one is not None for one in amounts])[rows]
+        self._events, self._rows = events, rows
+        count = np.bincount(self.customer, minlength=len(customers))
+        if not count.all():
+            who = self.customers[int(np.flatnonzero(count == 0)[0])]
             raise NotEnoughDataError(f"customer '{who}' has no event before the as_of {as_of.isoformat()}")
+
+    @cached_property
+    def discount(self) -> NDArray[Any]:
+        """Money taken off the price of each event, in millionths."""
+        return _millionths([e.discount for e in self._events])[self._rows]
+
+    def texts(self, column: str) -> Integers:
+        """Return for each event which ``channel`` or ``category`` it has, as a number; -1 for none."""
+        given = [getattr(e, column) for e in self._events]
+        if not any(given):
+            return np.full(len(self._rows), -1, dtype=np.int64)
+        return _codes([text or None for text in given])[1][self._rows]
+
+    def of_types(self, types: Sequence[str] | frozenset[str], *, others: bool = False) -> NDArray[np.bool_]:
+        """Return which events are of some types, or of all others."""
+        chosen = np.array([(name in types) is not others for name in self.types], dtype=np.bool_)
+        return chosen[self.kind]
+
+    @cached_property
+    def is_purchase(self) -> NDArray[np.bool_]:
+        return self.of_types(("purchase",))
+
+    @cached_property
+    def is_refund(self) -> NDArray[np.bool_]:
+        return self.of_types(("refund",))
+
+    @cached_property
+    def is_activity(self) -> NDArray[np.bool_]:
+        """Events that are neither purchase nor refund nor made by the marketer."""
+        return self.of_types(_NO_ACTIVITY, others=True)
 
     def first_events(self) -> Integers:
         """Return the instant of each customer's first event, in microseconds since 1970."""
@@ -84,7 +122,7 @@ class MemoryEvents:
         if not counted:
             return NO_SIGNALS
         heard = [
-            np.flatnonzero(self.is_activity if types is None else np.isin(self.kinds.astype(str), list(types)))
+            np.flatnonzero(self.is_activity if types is None else self.of_types(tuple(types)))
             for types in counted.values()
         ]
         rows = np.concatenate(heard)
@@ -104,19 +142,26 @@ class MemoryEvents:
 
     def purchase_days(self) -> PurchaseDays:
         """Return every purchase day, net of refunds as :func:`features.sql.net_days` says, by customer and day."""
-        order = np.lexsort((self.happened, self.day, self.customer))
-        order = order[self.is_purchase[order]]
-        customer, day = self.customer[order], self.day[order]
-        if not len(order):
+        customer, day, spend, first = self._purchase_days
+        return PurchaseDays(customer, day, (spend / AMOUNT_SCALE).astype(np.float64), first)
+
+    @cached_property
+    def _purchase_days(self) -> tuple[Integers, Integers, NDArray[Any], Integers]:
+        """Return customer, day, spend in millionths and the first purchase's instant of every purchase day."""
+        bought = np.flatnonzero(self.is_purchase)
+        customer, day = self.customer[bought], self.day[bought]
+        if not len(bought):
             empty = np.zeros(0, dtype=np.int64)
-            return PurchaseDays(empty, empty, np.zeros(0), empty)
+            return empty, empty, empty, empty
         starts = np.flatnonzero(np.r_[True, (customer[1:] != customer[:-1]) | (day[1:] != day[:-1])])
-        customer, day, first = customer[starts], day[starts], self.happened[order][starts]
-        gross = np.add.reduceat(self.amount[order], starts)
+        customer, day = customer[starts], day[starts]
+        first = np.minimum.reduceat(self.happened[bought], starts)
+        gross = np.add.reduceat(self.amount[bought], starts)
+        if not self.is_refund.any():
+            return customer, day, gross, first
         net = self._net(customer, day, gross)
         kept = (net > 0) | (gross == 0)
-        spend = (net[kept] / AMOUNT_SCALE).astype(np.float64)
-        return PurchaseDays(customer[kept], day[kept], spend, first[kept])
+        return customer[kept], day[kept], net[kept], first[kept]
 
     def _net(self, customer: Integers, day: Integers, gross: NDArray[Any]) -> NDArray[Any]:
         """Return what refunds leave of each day's purchases, in millionths; rows are ordered by customer and day."""
@@ -133,45 +178,196 @@ class MemoryEvents:
 
     def features(self, catalog: Catalog) -> dict[str, Array]:
         """Return every feature of the catalogue, one row per customer in their order; null is NaN."""
-        days, count = self.purchase_days(), len(self.customers)
-        as_of_day = day_number(self.as_of)
-        same = days.customer[1:] == days.customer[:-1]
-        day_columns: dict[str, NDArray[Any]] = {
-            "day": days.day.astype(np.float64),
-            "age": as_of_day - days.day,
-            "spend": np.rint(days.spend * AMOUNT_SCALE),
-            "gap": np.r_[np.nan, np.where(same, np.diff(days.day).astype(np.float64), np.nan)][: len(days.day)],
-        }
-        log_columns: dict[str, NDArray[Any]] = {
-            "day": self.day.astype(np.float64),
-            "age": as_of_day - self.day,
-            "purchases": self.is_purchase.astype(np.float64),
-            "gross_spend": np.where(self.is_purchase, self.amount, 0),
-            "refund": np.where(self.is_refund, self.amount, 0),
-            "activity": self.is_activity.astype(np.float64),
-            "active_day": np.where(self.is_activity, self.day.astype(np.float64), np.nan),
-        }
-        relations = {
-            "days": (days.customer, day_columns),
-            "log": (self.customer, log_columns),
-        }
-        values: dict[str, Array | float] = {"as_of_day": as_of_day, **catalog.parameters}
-        for feature in catalog.features:
-            if feature.formula is not None:
-                result = formula.evaluate(feature.formula, values)
-                values[feature.name] = np.broadcast_to(result, (count,))
-            elif feature.relation is not None:
-                owner, columns = relations[feature.relation]
-                values[feature.name] = _aggregate(feature, owner, columns, count)
-        return {name: np.asarray(values[name]) for name in catalog.names}
+        return Evaluator(catalog).features(self)
 
 
-def _millionths(amounts: Array) -> NDArray[Any]:
+class Evaluator:
+    """A catalogue, ready to be evaluated for any events: what can be done once is done here.
+
+    Parameters
+    ----------
+    catalog
+        With its parameters set.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._names = catalog.names
+        self._parameters = dict(catalog.parameters)
+        aggregates = [feature for feature in catalog.features if feature.formula is None]
+        self._days = Aggregates([f for f in aggregates if f.relation == "days"])
+        # the same rows, each of them an event
+        self._log = Aggregates([f for f in aggregates if f.relation == "log"])
+        self._of_types = [f for f in aggregates if f.relation == "types"]
+        self._zero_if_absent = [f.name for f in self._of_types if f.function == "sum"]
+        self._null_if_absent = [f.name for f in self._of_types if f.function != "sum"]
+        self._types = frozenset(one for feature in self._of_types for one in feature.events)
+        self._of_present: dict[frozenset[str], Aggregates] = {}
+        self._values = [f for f in aggregates if f.relation == "values"]
+        self._formulas = [(f.name, f.formula) for f in catalog.features if f.formula is not None]
+
+    def features(self, events: MemoryEvents) -> dict[str, Array]:
+        """Return every feature, one row per customer in their order; null is NaN."""
+        count = len(events.customers)
+        says = calendar(events.instant)
+        as_of_day = says["as_of_day"]
+        of_events = Rows(count, events.customer, events.day, _EventColumns(events, as_of_day), _given_of(events))
+        values: dict[str, Array | float] = {**says, **self._parameters}
+        values |= self._days.of(_days(events, as_of_day), as_of_day)
+        values |= self._log.of(of_events, as_of_day)
+        if self._of_types:
+            values |= dict.fromkeys(self._zero_if_absent, np.zeros(count))
+            values |= dict.fromkeys(self._null_if_absent, np.full(count, np.nan))
+            values |= self._present(events.types).of(of_events, as_of_day)
+        for feature in self._values:
+            values[feature.name] = _different(feature, events, as_of_day)
+        formula.evaluate_all(self._formulas, values)
+        return {name: _full(values[name], count) for name in self._names}
+
+    def _present(self, types: Sequence[str]) -> Aggregates:
+        """Return the aggregates over those types that there are."""
+        there = frozenset(types) & self._types
+        if there not in self._of_present:
+            some = [feature for feature in self._of_types if not there.isdisjoint(feature.events)]
+            self._of_present[there] = Aggregates(some)
+        return self._of_present[there]
+
+
+def _full(value: Array | float, count: int) -> Array:
+    if isinstance(value, np.ndarray) and value.shape == (count,):
+        return value
+    return np.broadcast_to(np.asarray(value, dtype=np.float64), (count,))
+
+
+class _EventColumns:
+    """Columns of ``log`` and ``types`` over events."""
+
+    def __init__(self, events: MemoryEvents, as_of_day: float) -> None:
+        self._events, self._as_of_day = events, as_of_day
+
+    def __call__(self, name: str) -> NDArray[Any]:
+        events = self._events
+        name, _, types = name.partition(" of ")
+        kept = events.of_types(types.split(TYPES_APART)) if types else events.is_activity
+        match name:
+            case "purchases":
+                return events.is_purchase
+            case "gross_spend":
+                return np.where(events.is_purchase, events.amount, 0)
+            case "discount":
+                return np.where(events.is_purchase, events.discount, 0)
+            case "refunds":
+                return events.is_refund
+            case "refund":
+                return np.where(events.is_refund, events.amount, 0)
+            case "activity":
+                return events.is_activity
+            case "events":
+                return kept
+            case "amount":
+                return np.where(kept, events.amount, 0)
+            case "hour":
+                hour = (events.happened - events.day * DAY_MICROSECONDS) // 3_600_000_000
+                return np.where(events.is_purchase, np.left_shift(1, hour), 0)
+            case "age":
+                return np.asarray(self._as_of_day - events.day)
+            case _:
+                return events.day
+
+
+def _given_of(events: MemoryEvents) -> Callable[[str], NDArray[np.bool_] | None]:
+    def given(name: str) -> NDArray[np.bool_] | None:
+        name, _, types = name.partition(" of ")
+        if name == "active_day":
+            return events.is_activity
+        if not types:
+            return None
+        kept = events.of_types(types.split(TYPES_APART))
+        return kept & events.amount_given if name == "amount" and events.amount_given is not None else kept
+
+    return given
+
+
+def _days(events: MemoryEvents, as_of_day: float) -> Rows:
+    """Return the relation ``days`` of some events."""
+    customer, day, spend, _ = events._purchase_days
+    count = len(day)
+    later = np.zeros(count, dtype=np.bool_)  # a purchase day with another before it
+    third = np.zeros(count, dtype=np.bool_)
+    gap, gap_before = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    if count:
+        later[1:] = customer[1:] == customer[:-1]
+        third[2:] = later[2:] & later[1:-1]
+        gap[1:] = np.where(later[1:], day[1:] - day[:-1], 0)
+        gap_before[1:] = gap[:-1]
+
+    def column(name: str) -> NDArray[Any]:
+        match name:
+            case "spend":
+                return spend
+            case "spend_change":
+                change = np.zeros_like(spend)
+                change[1:] = np.where(later[1:], np.abs(spend[1:] - spend[:-1]), 0)
+                return change
+            case "gap":
+                return gap
+            case "gap_entropy":
+                return np.asarray(np.floor(gap * np.log(np.maximum(gap, 1)) * ENTROPY_SCALE + 0.5), dtype=np.int64)
+            case "gap_unevenness":
+                off = np.where(third, gap / np.maximum(gap + gap_before, 1) - 0.5, 0.0)
+                return np.floor(off * off * UNEVENNESS_SCALE + 0.5).astype(np.int64)
+            case "weekday":
+                return np.asarray(np.left_shift(1, (day + 3) % 7))  # 1970-01-01 was a Thursday
+            case "weekend":
+                return np.asarray((day + 3) % 7 >= 5, dtype=np.int64)
+            case "age":
+                return np.asarray(as_of_day - day)
+            case _:
+                return day
+
+    def given(name: str) -> NDArray[np.bool_] | None:
+        return later if name in ("gap", "spend_change", "gap_entropy") else None
+
+    return Rows(len(events.customers), customer, day, column, given)
+
+
+def _different(feature: Feature, events: MemoryEvents, as_of_day: float) -> Array:
+    """Return how many different values of a column the events of a window have."""
+    count = len(events.customers)
+    texts = events.texts(str(feature.column))
+    kept = np.flatnonzero(texts >= 0)
+    if feature.events:
+        kept = kept[events.of_types(feature.events)[kept]]
+    if feature.window_days is not None:
+        kept = kept[as_of_day - events.day[kept] <= feature.window_days[1]]
+    if not len(kept):
+        return np.zeros(count)
+    pairs = np.unique(events.customer[kept] * (int(texts.max()) + 1) + texts[kept])
+    return np.bincount(pairs // (int(texts.max()) + 1), minlength=count).astype(np.float64)
+
+
+def _instants(timestamps: Sequence[datetime]) -> Integers:
+    """Return instants as microseconds since 1970."""
+    seconds = np.array([(one - EPOCH).total_seconds() for one in timestamps], dtype=np.float64)
+    if len(seconds) and max(seconds.max(), -seconds.min()) >= _EXACT_SECONDS:
+        return np.array([microseconds(one) for one in timestamps], dtype=np.int64)
+    return np.rint(seconds * 1e6).astype(np.int64)
+
+
+def _codes(texts: Sequence[str | None]) -> tuple[tuple[str, ...], Integers]:
+    """Return the different texts, and for each text which of them it is; -1 for none."""
+    names = tuple(sorted({text for text in texts if text is not None}))
+    if len(names) == 1 and None not in texts:
+        return names, np.zeros(len(texts), dtype=np.int64)
+    code: dict[str | None, int] = {None: -1, **{name: k for k, name in enumerate(names)}}
+    return names, np.array([code[text] for text in texts], dtype=np.int64)
+
+
+def _millionths(amounts: Sequence[float | None]) -> NDArray[Any]:
     """Return amounts as whole millionths: 64 bits, or Python's own integers where a sum could exceed them.
 
-    Halves are rounded away from zero, as the cast to ``decimal(18,6)`` of the event table does.
+    Halves are rounded away from zero, as the cast to ``decimal(18,6)`` of the event table does. None is 0.
     """
-    scaled = amounts * AMOUNT_SCALE
+    scaled = np.nan_to_num(np.array(amounts, dtype=np.float64)) * AMOUNT_SCALE
     near = np.abs(scaled) < 2**51  # beyond, doubles have no place for a half
     whole = np.where(near, np.trunc(scaled + np.copysign(0.5, scaled)), scaled)
     if np.abs(whole).sum() < 2**62:
@@ -188,44 +384,3 @@ def _after_refunds(day: Integers, gross: NDArray[Any], refund_day: Integers, ref
     balance = np.cumsum(gross - returned)
     lowest = np.minimum.accumulate(balance[::-1])[::-1]
     return np.asarray(np.maximum(np.minimum(gross, lowest - (balance - gross + returned)), 0))
-
-
-def _aggregate(feature: Feature, owner: Integers, columns: dict[str, NDArray[Any]], count: int) -> Array:
-    """Return one aggregate per customer; rows within a customer are in the order of time where it matters."""
-    column, age = columns[str(feature.column)], columns["age"]
-    no_nulls = feature.function in ("first", "last") or column.dtype != np.float64
-    kept = np.ones(len(column), dtype=np.bool_) if no_nulls else ~np.isnan(column)
-    if feature.window_days is not None:
-        newer, older = feature.window_days
-        kept &= (age > newer) & (age <= older)
-    scale = AMOUNT_SCALE if feature.column in _MONEY else 1
-    owner_kept, values = owner[kept], column[kept]
-    if feature.function == "count":
-        return np.bincount(owner_kept, minlength=count).astype(np.float64)
-    if feature.function == "sum":
-        return np.asarray(_sums(owner_kept, values, count) / scale, dtype=np.float64)
-    result = np.full(count, np.nan)
-    if feature.function == "sum_of_squares":
-        total = np.bincount(owner_kept, weights=values * values, minlength=count)
-        some = np.bincount(owner_kept, minlength=count) > 0
-        result[some] = total[some]
-    elif feature.function in ("min", "max"):
-        best = np.fmin if feature.function == "min" else np.fmax
-        best.at(result, owner_kept, values)
-        result /= scale
-    else:
-        order = slice(None, None, -1) if feature.function == "first" else slice(None)
-        # the last assignment to a customer stands
-        result[owner_kept[order]] = values[order]
-        result /= scale
-    return result
-
-
-def _sums(owner: Integers, values: NDArray[Any], count: int) -> NDArray[Any]:
-    """Return one sum per customer, the same in whatever order rows are."""
-    if values.dtype == np.float64:
-        # whole numbers below 2^53 add up exactly
-        return np.bincount(owner, weights=values, minlength=count)
-    total = np.zeros(count, dtype=values.dtype)
-    np.add.at(total, owner, values)
-    return total

@@ -10,11 +10,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from features.catalog import standard
 from features.conditions import Clause
 from features.errors import UsageError, did_you_mean
 from features.scheme_check import check_rules
 from features.stages import LANGUAGES, STATES, Group, Scheme, Stage
+from features.standard import standard
 from features.thresholds import NAMES
 
 _KEYS = {"id", "title", "language", "source", "stage", "order", "thresholds", "signals", "group", "lead_grades"}

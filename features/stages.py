@@ -110,6 +110,12 @@ class Scheme:
         return frozenset(condition.feature for condition in self.conditions)
 
     @property
+    def looked_at(self) -> frozenset[str]:
+        """The facts that the rules of stages and groups look at."""
+        of_groups = (name for group in self.groups for clause in group.rule for name in clause.features)
+        return self.features.union(of_groups)
+
+    @property
     def clock_limits(self) -> list[tuple[str, float]]:
         """Every clock with every number that the stages' rules compare it with."""
         return sorted({(c.feature, c.limit(self.thresholds)) for c in self.conditions if c.feature in CLOCKS})
@@ -122,8 +128,7 @@ class Scheme:
         UsageError
             A rule names what no rule can look at.
         """
-        of_groups = frozenset(name for group in self.groups for clause in group.rule for name in clause.features)
-        return Vocabulary(self.features | of_groups, catalog, tuple(self.signals), where or f"scheme '{self.id}'")
+        return Vocabulary(self.looked_at, catalog, tuple(self.signals), where or f"scheme '{self.id}'")
 
     def counted(self, catalog: Catalog) -> Counted:
         """Return what an engine must count for the rules (:class:`features.record.Record`)."""

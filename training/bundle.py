@@ -1,7 +1,8 @@
 """The bundle: a trained model on disk, as text and JSON with a sha256 for each file. Safe to load from anywhere.
 
     manifest.json    format, model version, what it was trained on, sha256 and size of every other file
-    models.json      configuration, stage scheme with thresholds, customer base, linear members, intervals, reference
+    models.json      configuration, stage scheme with thresholds, catalogue of features, customer base, linear members,
+                     intervals, reference
     *.lightgbm.txt   the boosted members
     card.json        what people read: evaluation, dates, notes
 
@@ -16,13 +17,13 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
-from features.catalog import standard
+from features.catalog import Catalog
 from features.clock import parse_instant
 from features.errors import DataRefusedError, UsageError
 from features.scheme_files import scheme_from_json, scheme_to_json
@@ -35,7 +36,7 @@ from training.next_stage import NextStageModel
 from training.reference import Reference
 from training.value import Intervals, ValueModel
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST, MODELS, CARD = "manifest.json", "models.json", "card.json"
 TREES = ("churn", "next_stage", "value")
 PARTS = {
@@ -147,9 +148,9 @@ def _models_json(models: Models) -> dict[str, Any]:
         return None if value is None else value.to_json()
 
     return {
-        "config": asdict(models.config),
+        "config": models.config.to_json(),
         "scheme": scheme_to_json(models.scheme),
-        "catalog": {"parameters": dict(models.catalog.parameters), "features": list(models.catalog.names)},
+        "catalog": models.catalog.to_json(),
         "base": part(models.base),
         "churn": models.churn.to_json(),
         "next_stage": models.next_stage.to_json(),
@@ -169,13 +170,10 @@ def _trees(models: Models) -> dict[str, bytes]:
 def _models(data: Mapping[str, Any], trees: Mapping[str, str | None]) -> Models:
     if strange := sorted(set(data) ^ PARTS):
         raise ValueError(f"{MODELS} lacks, or should not have, {strange}")
-    config = TrainConfig(**data["config"])
-    catalog = standard(config.horizon_days).with_parameters(**data["catalog"]["parameters"])
-    if list(catalog.names) != data["catalog"]["features"]:
-        theirs = set(data["catalog"]["features"]) ^ set(catalog.names)
-        raise ValueError(f"trained on other features than this version computes: {sorted(theirs) or 'other order'}")
+    config = TrainConfig.from_json(data["config"])
+    catalog = Catalog.from_json(data["catalog"])
     base, spend, value = data["base"], data["spend_interval"], data["value_interval"]
-    return Models(
+    models = Models(
         config=config,
         scheme=scheme_from_json(data["scheme"]),
         catalog=catalog,
@@ -188,6 +186,12 @@ def _models(data: Mapping[str, Any], trees: Mapping[str, str | None]) -> Models:
         spend_interval=None if spend is None else Intervals.from_json(spend),
         value_interval=None if value is None else Intervals.from_json(value),
     )
+    learned = [part.trees.columns for part in (models.churn, models.next_stage, models.value) if part.trees is not None]
+    known = {*catalog.names, *models.scheme.signals}
+    unknown = sorted({name for names in learned for name in names if not name.startswith("btyd_")} - known)
+    if unknown:
+        raise ValueError(f"learned from features that its catalogue does not have: {', '.join(unknown)}")
+    return models
 
 
 def _json(data: Any) -> bytes:

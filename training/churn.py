@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from features.catalog import standard
 from training import blend, boosting, glm
 from training.boosting import Boosted
 from training.customer_base import log_odds
 from training.design import Recipe
-from training.panel import Frame, Panel, stack, varying, year_back
+from training.panel import Frame, Panel, learnable, stack, varying, year_back
 
 Array = NDArray[np.float64]
 Method = Literal["rule", "btyd", "blend"]
@@ -54,8 +53,6 @@ SPLINES = Recipe(
         "btyd_none_pareto_nbd": (False, 0),
     }
 )
-# What the catalogue does not offer to models: day numbers, which tie a row to its date, and parts of other features.
-NOT_FOR_TREES = frozenset(standard(1).names) - frozenset(standard(1).predictors)
 
 
 @dataclass(frozen=True)
@@ -212,8 +209,7 @@ def _fit_members(
     columns = stack(dates)
     target = np.concatenate([frame.inactive for frame in dates])
     weight = np.ones(len(target))
-    alive = varying(dates, list(columns))
-    names = [name for name in alive if name not in NOT_FOR_TREES]
+    alive, names = varying(dates, list(columns)), learnable(dates, list(columns))
     rfm = Recipe({name: how for name, how in RFM.columns.items() if name in alive})
     splines = Recipe({name: how for name, how in SPLINES.columns.items() if name in alive})
     trees = boosting.fit(columns, names, target.astype(np.float64), weight, "binary", trees=TREES, seed=seed)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
+from features.catalog import Catalog
 from features.errors import UsageError
+from features.own import Own
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class TrainConfig:
         Thresholds of the scheme that stand fixed, whatever the log says.
     known_at_start
         Columns of the table of customers that were known at the first contact: the models of leads learn from them.
+    own
+        Features beside those of the standard catalogue.
     max_dates
         Past dates to learn from, at most.
     medium_risk, high_risk
@@ -43,6 +48,7 @@ class TrainConfig:
     scheme: str = "retail"
     pins: Mapping[str, float] = field(default_factory=dict)
     known_at_start: tuple[str, ...] = ()
+    own: Own = field(default_factory=Own)
     max_dates: int = 8
     medium_risk: float = 1 / 3
     high_risk: float = 2 / 3
@@ -62,3 +68,17 @@ class TrainConfig:
         for name, sound, wanted in checks:
             if not sound:
                 raise UsageError(f"{name} = {getattr(self, name)} must be {wanted}")
+
+    @property
+    def catalog(self) -> Catalog:
+        """The standard catalogue of the horizon with the features of one's own; its parameters are not set yet."""
+        return self.own.catalog(self.horizon_days)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {**{one.name: getattr(self, one.name) for one in fields(self)}, "own": self.own.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TrainConfig:
+        """Read what :meth:`to_json` gives."""
+        return cls(**{**data, "own": Own.from_json(data["own"])})

@@ -96,7 +96,13 @@ def predict(
         What was known of each row from the start; what is not given counts as average.
     threads
         For LightGBM; 0 takes all cores, 1 is right for a few rows.
+
+    Raises
+    ------
+    UsageError
+        Other columns than the models' catalogue has, in another order, or of another type.
     """
+    models.catalog.check_columns(features)
     horizon = models.config.horizon_days
     stage = standing.stage
     rows = len(stage)

@@ -27,9 +27,8 @@ from features.stages import Scheme
 from training import boosting, glm
 from training.blend import pool_class_weights
 from training.boosting import Boosted
-from training.churn import NOT_FOR_TREES
 from training.design import Recipe
-from training.panel import Frame, stack, varying
+from training.panel import Frame, learnable, stack, varying
 from training.stage_chain import transitions, without_purchase
 
 Array = NDArray[np.float64]
@@ -238,7 +237,7 @@ def _fit_members(scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[Fra
     target = np.concatenate([frame.stage_after[b] for frame, b in zip(dates, bought, strict=True)])
     classes, coded = np.unique(target, return_inverse=True)
     alive = varying(dates, list(columns))
-    names = [name for name in alive if name not in NOT_FOR_TREES]
+    names = learnable(dates, list(columns))
     recipe = Recipe({name: how for name, how in RECIPE.columns.items() if name in alive})
     weight = np.ones(rows)
     linear = glm.fit_multinomial(recipe, columns, coded.astype(np.int64), weight, PENALTY)

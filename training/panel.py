@@ -21,6 +21,7 @@ from features.lifecycle import Lifecycle, fit_lifecycle
 from features.scheme_files import load_scheme
 from features.snapshots import Outcome, Snapshot, observe, take
 from features.stages import Scheme
+from features.standard import standard
 from training.btyd.fit import FitError
 from training.config import TrainConfig
 from training.customer_base import CustomerBase, fit_customer_base
@@ -33,8 +34,15 @@ YEAR_DAYS = 365
 SEASON_HISTORY_DAYS = 180
 # Dates further back than this many years of season teach another shop.
 MOST_YEARS = 3
+# Features that scores and notes tell of, whether models learn from them or not.
+TOLD = ("tenure_days", "refund_spend")
 # Customers that the customer-base models of a past date are fitted on, about.
 PAST_CUSTOMERS = 5_000
+
+
+def not_for_trees(catalog: Catalog) -> frozenset[str]:
+    """Return what a catalogue does not offer to models: day numbers, which tie a row to its date, parts of others."""
+    return frozenset(catalog.names) - frozenset(catalog.predictors)
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ class Frame:
 
     ``customer`` are rows of :attr:`DailyTable.customers`; ``silent`` is the stage at the end of the horizon if nothing
     more had happened. Buyers and prospects are in frames of their own; the latter's columns have the counts of the
-    scheme's signals, too.
+    scheme's signals, too. ``not_for_trees`` are the columns that the catalogue does not offer to models.
     """
 
     as_of: datetime
@@ -55,6 +63,7 @@ class Frame:
     spend: Array
     stage_after: NDArray[np.int64]
     silent: NDArray[np.int64]
+    not_for_trees: frozenset[str] = not_for_trees(standard(1))
 
     def __len__(self) -> int:
         return len(self.customer)
@@ -119,6 +128,13 @@ def plan_dates(history_days: float, horizon_days: int, most: int) -> list[int]:
     return sorted({*near, *years})
 
 
+def seen_by_models(config: TrainConfig, scheme: Scheme) -> Catalog:
+    """Return the part of the catalogue that a training needs: predictors, what rules look at, and what is told."""
+    whole = config.catalog
+    wanted = {*whole.predictors, *scheme.looked_at, *TOLD}
+    return whole.needed_for([name for name in whole.names if name in wanted])
+
+
 def build(
     table: DailyTable,
     config: TrainConfig,
@@ -137,7 +153,8 @@ def build(
         Customer-base models by the date of their fit; looked up and added to, so that trainings at several as_of do
         not fit the same date twice. What a date knew does not depend on when one looks back at it.
     """
-    life = fit_lifecycle(table, scheme or load_scheme(config.scheme).pinned(config.pins), config.horizon_days)
+    scheme = scheme or load_scheme(config.scheme).pinned(config.pins)
+    life = fit_lifecycle(table, scheme, config.horizon_days, catalog=seen_by_models(config, scheme))
     history_days = day_number(table.anchor) - day_number(from_microseconds(table.first_event()))
     backs = plan_dates(history_days, config.horizon_days, config.max_dates)
     now, *past = take(table, life, [0, *backs], config.known_at_start)
@@ -158,16 +175,17 @@ def build(
             fitted[snapshot.as_of] = base
         bases[back] = before = base
     dates, prospects = [], []
+    barred = not_for_trees(life.catalog)
     for back, snapshot, outcome in zip(backs, past, outcomes, strict=True):
         if back in bases:
             buyers = np.flatnonzero(snapshot.buyers)
             columns = buyer_columns(snapshot.features, buyers, bases[back], config.horizon_days)
-            dates.append(_frame(snapshot, outcome, back, buyers, columns))
+            dates.append(_frame(snapshot, outcome, back, buyers, columns, barred))
         others = np.flatnonzero(~snapshot.buyers)
         if len(others):
             signals = {name: snapshot.standing.facts[name] for name in life.scheme.signals}
             columns = _only({**snapshot.features, **signals}, others)
-            prospects.append(_frame(snapshot, outcome, back, others, columns))
+            prospects.append(_frame(snapshot, outcome, back, others, columns, barred))
     return Panel(table.anchor, history_days, life, now, bases.get(0), bases, tuple(dates), tuple(prospects))
 
 
@@ -184,7 +202,12 @@ def _only(features: Mapping[str, Array], rows: NDArray[np.int64]) -> dict[str, A
 
 
 def _frame(
-    snapshot: Snapshot, outcome: Outcome, back: int, rows: NDArray[np.int64], columns: Mapping[str, Array]
+    snapshot: Snapshot,
+    outcome: Outcome,
+    back: int,
+    rows: NDArray[np.int64],
+    columns: Mapping[str, Array],
+    barred: frozenset[str],
 ) -> Frame:
     return Frame(
         snapshot.as_of,
@@ -196,6 +219,7 @@ def _frame(
         outcome.spend[rows],
         outcome.stage[rows],
         snapshot.standing.silent[rows],
+        barred,
     )
 
 
@@ -218,6 +242,11 @@ def varying(frames: Sequence[Frame], names: Sequence[str]) -> list[str]:
         return len(seen) > 0 and float(seen.max() - seen.min()) > 1e-12
 
     return [name for name in names if sum(varies(f, name) for f in frames) > len(frames) / 2]
+
+
+def learnable(frames: Sequence[Frame], names: Sequence[str]) -> list[str]:
+    """Return those columns that vary, and that the catalogue offers to models: what trees are fitted on."""
+    return [name for name in varying(frames, names) if name not in frames[0].not_for_trees]
 
 
 def year_back(frames: Sequence[Frame], history_days: float) -> Frame | None:

@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 
 from training import boosting
 from training.boosting import Boosted
-from training.churn import NOT_FOR_TREES
 from training.customer_base import CustomerBase
-from training.panel import Frame, stack, varying
+from training.panel import Frame, learnable, stack
 
 Array = NDArray[np.float64]
 
@@ -131,7 +130,7 @@ def fit_value(
     )[np.concatenate(bought)]
     trees = None
     if positive.sum() >= FEWEST_SPENDERS:
-        names = varying(dates, [name for name in columns if name not in NOT_FOR_TREES])
+        names = learnable(dates, list(columns))
         kept = {name: columns[name][positive] for name in names}
         # log-mean of the spend of those who spent; gamma keeps one huge order from ruling
         trees = boosting.fit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -21,6 +22,21 @@ from features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEve
 DIALECT = "duckdb"
 HAPPENED = "epoch_us(timestamp)"
 KNOWN = "epoch_us(greatest(timestamp, coalesce(recorded_at, timestamp)))"
+
+
+def clock(anchor: int) -> sql.Clock:
+    """Return DuckDB's expressions of time for an as_of in microseconds since 1970."""
+    day, hour = "(cast(timestamp as date) - date '1970-01-01')", "hour(timestamp)"
+    return sql.Clock(HAPPENED, KNOWN, day, hour, anchor)
+
+
+def shape_of(connection: duckdb.DuckDBPyConnection, source: str, anchor: int) -> sql.Shape:
+    """Return what a table or view of events has, as known at an as_of in microseconds since 1970."""
+
+    def most() -> float:
+        return float(connection.execute(sql.most_of_one(source)).fetchall()[0][0])
+
+    return sql.shape_of(connection.sql(sql.looked_at(source)).to_arrow_table().to_pylist(), most, anchor)
 
 
 class DailyTable:
@@ -49,50 +65,72 @@ class DailyTable:
         # a cursor has temporary tables of its own, so that two daily tables of one log do not overwrite each other
         connection = self._connection = connection.cursor()
         self.anchor = anchor
-        at = microseconds(anchor)
+        self._at = microseconds(anchor)
         within = "" if rows is None else f"rowid >= {rows[0]} and rowid < {rows[1]} and "
         connection.execute(
-            f"create or replace temp view known_events as select * from events where {within}{KNOWN} < {at}"
+            f"create or replace temp view known_events as select * from events where {within}{KNOWN} < {self._at}"
         )
-        connection.execute(
-            "create or replace temp table customers as select customer_id, row_number() over (order by customer_id) - 1"
-            " as customer from (select distinct customer_id from known_events)"
-        )
-        connection.execute(
-            "create or replace temp view keyed_events as select known_events.*, customer"
-            " from known_events join customers on known_events.customer_id = customers.customer_id"
-        )
-        daily = sql.render([sql.daily(HAPPENED, KNOWN, at, "keyed_events")], DIALECT)
-        connection.execute(f"create or replace temp table daily as {daily}")
-        ids = connection.sql("select customer_id from customers order by customer").to_arrow_table()
+        self.shape = shape_of(connection, "known_events", self._at)
+        self._make(sql.daily(clock(self._at), "known_events", self.shape))
+        self._made: dict[str, list[str]] = {"typed": [], "valued": []}
+        ids = connection.sql(
+            "select rowid as customer, customer_id from ids where rowid in (select distinct customer from daily)"
+            " order by 1"
+        ).to_arrow_table()
+        # numbers of the log, of which some may not be known yet, -> 0, 1, 2, ...
+        self._numbers: NDArray[np.int64] = ids["customer"].to_numpy()
         self.customers: NDArray[np.object_] = ids["customer_id"].to_numpy()
         if not len(self.customers):
             raise NotEnoughDataError(f"no event stands before the as_of {anchor.isoformat()}; choose a later --as-of")
-        # most logs have none, and are spared the steps that net them
-        self._refunds = self._exists("daily", "refund > 0")
 
     def close(self) -> None:
         """Give the table's memory back."""
         self._connection.close()
 
+    def _make(self, step: sql.Step) -> None:
+        self._connection.execute(f"create or replace temp table {step.name} as {sql.render([step], DIALECT)}")
+
     def _exists(self, source: str, where: str) -> bool:
         found = self._connection.execute(f"select exists (select 1 from {source} where {where})").fetchall()
         return bool(found[0][0])
 
-    def _query(self, steps: Sequence[sql.Step]) -> dict[str, NDArray[np.float64]]:
-        table: pa.Table = self._connection.sql(sql.render(steps, DIALECT)).to_arrow_table()
-        return {name: table[name].to_numpy() for name in table.column_names}
+    def _query(self, steps: Sequence[sql.Step]) -> dict[str, NDArray[Any]]:
+        return self._columns(self._connection.sql(sql.render(steps, DIALECT)).to_arrow_table())
 
-    def features(self, catalog: Catalog, backs: Sequence[int]) -> dict[str, NDArray[np.float64]]:
+    def _columns(self, table: pa.Table) -> dict[str, NDArray[Any]]:
+        columns = {name: table[name].to_numpy() for name in table.column_names}
+        columns["customer"] = self._rows_of(columns["customer"])
+        return columns
+
+    def _rows_of(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return rows of :attr:`customers` for numbers of the log."""
+        first = self._numbers[0]
+        if self._numbers[-1] - first + 1 == len(self._numbers):
+            return np.asarray(numbers - first)
+        return np.asarray(np.searchsorted(self._numbers, numbers), dtype=np.int64)
+
+    def features(self, catalog: Catalog, backs: Sequence[int]) -> dict[str, NDArray[Any]]:
         """Return ``customer``, ``back`` and every feature of the catalogue, one row per customer and date.
 
         ``backs`` are the dates as whole days before the anchor. Rows are ordered by date, then customer; null is NaN.
         """
-        return self._query(sql.snapshot(catalog, day_number(self.anchor), backs, refunds=self._refunds))
+        for name, wanted, step in (
+            ("typed", sql.typed_events(catalog, self.shape), sql.typed),
+            ("valued", sql.valued_columns(catalog, self.shape), sql.valued),
+        ):
+            if not set(wanted) <= set(self._made[name]):
+                self._make(step(clock(self._at), wanted, "known_events", self.shape))
+                self._made[name] = wanted
+        steps = sql.snapshot(catalog, self._at, backs, self.shape)
+        # a null is NaN in NumPy, which the engine fills in faster than Arrow does
+        filled = ", ".join(f"""coalesce("{name}", cast('nan' as double)) as "{name}\"""" for name in catalog.names)
+        columns = self._query([*steps, sql.Step("filled", f"select customer, back, {filled} from snapshot")])
+        order = np.argsort(columns["back"].astype(np.int64) * len(self.customers) + columns["customer"])
+        return {name: values[order] for name, values in columns.items()}
 
-    def outcomes(self, horizon_days: int, backs: Sequence[int]) -> dict[str, NDArray[np.float64]]:
-        """Return ``customer``, ``back``, ``orders`` and ``spend`` within the horizon after each date."""
-        return self._query(sql.outcomes(horizon_days, backs, refunds=self._refunds))
+    def outcomes(self, horizon_days: int, backs: Sequence[int]) -> dict[str, NDArray[Any]]:
+        """Return ``customer``, ``back``, ``orders`` and ``spend`` within the horizon after each date, in no order."""
+        return self._query(sql.outcomes(horizon_days, backs, self.shape))
 
     def purchase_days(self, back: int = 0) -> PurchaseDays:
         """Return every purchase day as known ``back`` days before the anchor, ordered by customer and day."""
@@ -101,9 +139,10 @@ class DailyTable:
     def _purchase_days(self, where: str) -> PurchaseDays:
         last = sql.Step(
             "ordered",
-            "select customer, day, cast(spend as double) as spend, first_purchase from purchase_days order by 1, 2",
+            "select customer, day, cast(spend as double) / 1.0e6 as spend, first_purchase from purchase_days"
+            " order by 1, 2",
         )
-        columns = self._query([*sql.purchase_days(where, refunds=self._refunds), last])
+        columns = self._query([*sql.purchase_days(where, self.shape), last])
         return PurchaseDays(
             columns["customer"].astype(np.int64),
             columns["day"].astype(np.int64),
@@ -140,14 +179,15 @@ class DailyTable:
         for position, types in enumerate(counted.values()):
             named, listed = ("not in", nobody_else) if types is None else ("in", tuple(types))
             parts.append(
-                f"select customer, {HAPPENED} as instant, {position} as signal from keyed_events"
+                f"select customer, {HAPPENED} as instant, {position} as signal from known_events"
                 f" where {KNOWN} < {known} and event {named} ({', '.join('?' * len(listed))})"
             )
             parameters += listed
         query = " union all ".join(parts) + " order by 1, 2, 3"
         found: pa.Table = self._connection.sql(query, params=parameters).to_arrow_table()
-        columns = [found[name].to_numpy().astype(np.int64) for name in ("customer", "instant", "signal")]
-        return SignalEvents(tuple(counted), *columns)
+        columns = self._columns(found)
+        chosen = (columns[name].astype(np.int64) for name in ("customer", "instant", "signal"))
+        return SignalEvents(tuple(counted), *chosen)
 
     def categories(self, known_at_start: Sequence[str] = ()) -> dict[str, Texts]:
         """Return what was known of each customer from the start: ``channel`` of the first event, and columns.
@@ -157,7 +197,7 @@ class DailyTable:
         UsageError
             The log has no table of customers, or it has no such column.
         """
-        found = {CHANNEL: first_channels(self._connection, "keyed_events")}
+        found = {CHANNEL: first_channels(self._connection, "known_events")}
         if known_at_start:
             found |= known_at_start_of(self._connection, self.customers, known_at_start)
         return found
@@ -166,12 +206,12 @@ class DailyTable:
         """Return customer, instant in microseconds since 1970 and amount of the events of some types that have one."""
         marks = ", ".join("?" * len(types))
         query = (
-            f"select customer, {HAPPENED} as instant, cast(amount as double) as amount from keyed_events"
+            f"select customer, {HAPPENED} as instant, cast(amount as double) as amount from known_events"
             f" where event in ({marks}) and amount is not null order by 1, 2, 3"
         )
         found: pa.Table = self._connection.sql(query, params=list(types)).to_arrow_table()
-        customer, instant, amount = (found[name].to_numpy() for name in found.column_names)
-        return customer.astype(np.int64), instant.astype(np.int64), amount
+        columns = self._columns(found)
+        return columns["customer"], columns["instant"].astype(np.int64), columns["amount"]
 
     def looked_different(self, back: int) -> bool:
         """Tell whether purchase days may have looked different ``back`` days before the anchor.
@@ -181,11 +221,13 @@ class DailyTable:
         """
         if microseconds(self.anchor) % DAY_MICROSECONDS:
             return True
-        return self._exists("daily", f"happened < {-back} and known >= {-back}") or self._taken_back_since(back)
+        return (
+            self.shape.late and self._exists("daily", f"happened < {-back} and known >= {-back}")
+        ) or self._taken_back_since(back)
 
     def _taken_back_since(self, back: int) -> bool:
         """Tell whether refunds since a date, a midnight, changed the purchase days that were known at it."""
-        if not self._refunds:
+        if not self.shape.refunds:
             return False
         whose = f"customer in (select customer from daily where refund > 0 and happened >= {-back})"
         then, now = self._purchase_days(f"known < {-back} and {whose}"), self._purchase_days(f"known < 0 and {whose}")
@@ -202,7 +244,7 @@ class DailyTable:
 
     def last_event(self) -> int:
         """Return the instant of the last event known, in microseconds since 1970."""
-        return int(self._connection.execute("select max(last_event) from daily").fetchall()[0][0])
+        return int(self._connection.execute(f"select max({HAPPENED}) from known_events").fetchall()[0][0])
 
     def first_event(self) -> int:
         """Return the instant of the first event known, in microseconds since 1970."""

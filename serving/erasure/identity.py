@@ -220,7 +220,7 @@ class Customer:
 def _own_text() -> str:
     """Return the words that our pages, schemes and columns use of themselves."""
     from features import schemes
-    from features.catalog import standard
+    from features.standard import standard
     from serving import contract, tables
     from serving.rendering import FOLDER
 

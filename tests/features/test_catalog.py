@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from features import formula
-from features.catalog import Catalog, Feature, standard
+from features.catalog import CALENDAR, Catalog, Feature
 from features.errors import UsageError
+from features.standard import standard
 
 CATALOG = standard(90)
 
 
 def test_every_feature_says_what_it_is_and_names_only_what_stands_before_it() -> None:
-    known = {"as_of_day", "shop_gap_days"}
+    known = {*CALENDAR, "shop_gap_days"}
     for feature in CATALOG.features:
         assert feature.unit, feature.name
         assert feature.meaning, feature.name
@@ -66,7 +67,12 @@ def test_two_things_of_one_name_are_refused(name: str) -> None:
         ({"formula": "orders", "relation": "days"}, "a formula has no relation"),
         ({"formula": "orders", "window_days": (0, 30)}, "a formula has no relation"),
         ({"relation": "days", "function": "sum", "column": "spent"}, r"'sum\(spent\)' cannot be asked of 'days'"),
-        ({"relation": "days", "function": "mean", "column": "spend"}, r"'mean\(spend\)' cannot be asked of 'days'"),
+        ({"relation": "log", "function": "mean", "column": "spend"}, r"'mean\(spend\)' cannot be asked of 'log'"),
+        ({"relation": "day", "function": "count", "column": "day"}, r"no relation 'day'. Did you mean 'days'\?"),
+        ({"relation": "types", "function": "sum", "column": "events"}, "name the event types that count"),
+        ({"relation": "days", "function": "count", "column": "day", "events": ("visit",)}, "has no event types"),
+        ({"relation": "values", "function": "distinct", "column": "channel", "window_days": (30, 90)}, "begin at 0"),
+        ({"formula": "orders % 2"}, "is not allowed"),
         # a log row is an event in memory and a day in SQL: what depends on which is refused
         ({"relation": "log", "function": "count", "column": "day"}, r"only sum\(purchases\)"),
         ({"relation": "log", "function": "max", "column": "refund"}, "cannot be asked of 'log'"),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.catalog import Catalog, standard
+from features.catalog import Catalog
 from features.clock import from_microseconds, iso, microseconds
 from features.conditions import Clause
 from features.demo import cdnow_log
@@ -23,6 +23,7 @@ from features.record import PurchaseDays, Record
 from features.requests import Event
 from features.scheme_files import load_scheme
 from features.stages import Scheme
+from features.standard import standard
 from features.thresholds import derive
 from tests.parity import oracle
 from tests.parity.logs import DAY, TICK, Customers, as_ofs, event_log, logs, requests, utc

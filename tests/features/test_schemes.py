@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.catalog import standard
 from features.clock import from_microseconds, iso, microseconds
 from features.engines.duckdb import DailyTable
 from features.errors import UsageError
@@ -24,6 +23,7 @@ from features.requests import Event
 from features.scheme_check import merged
 from features.scheme_files import known_schemes, load_scheme, scheme_from_toml
 from features.stages import LANGUAGES, Scheme
+from features.standard import standard
 from features.thresholds import catalog_parameters
 from tests.parity.logs import DAY, TICK, Customers, event_log, requests, utc
 

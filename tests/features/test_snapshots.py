@@ -8,7 +8,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.catalog import standard
 from features.clock import from_microseconds, iso, microseconds
 from features.engines.duckdb import DailyTable
 from features.errors import NotEnoughDataError, UsageError
@@ -17,6 +16,7 @@ from features.lifecycle import fit_lifecycle
 from features.requests import Event
 from features.scheme_files import load_scheme
 from features.snapshots import Outcome, Snapshot, observe, take
+from features.standard import standard
 from tests.parity.logs import DAY, TICK, Customers, as_ofs, event_log, logs, utc
 
 LIMITS = {

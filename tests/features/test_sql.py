@@ -9,20 +9,36 @@ import pytest
 import sqlglot
 
 from features import sql
-from features.catalog import Catalog, Feature, standard
+from features.catalog import Catalog, Feature
+from features.clock import DAY_MICROSECONDS
+from features.engines.duckdb import clock
 from features.errors import UsageError
+from features.standard import standard
 
 CATALOG = standard(90).with_parameters(shop_gap_days=33.333333333333336)
+ANCHOR = 18000 * DAY_MICROSECONDS
+SHAPES = {
+    "any log": sql.ANY,
+    "without refunds": sql.Shape(refunds=False),
+    "plain": sql.Shape(refunds=False, late=False),
+    "purchases alone": sql.Shape(False, False, types=frozenset({"purchase"}), values=(), discounts=False),
+    "large sums": sql.Shape(wide=True),
+}
 ORDERED = sql.Step("ordered", "select * from purchase_days order by 1, 2")
 QUERIES = {
-    "daily": [sql.daily("happened_at", "known_at", 1_600_000_000_000_000)],
-    "snapshot": sql.snapshot(CATALOG, 18000.541666666668, [0, 30, 365]),
-    "outcomes": sql.outcomes(90, [90, 180]),
-    "purchase_days": [*sql.purchase_days(), ORDERED],
-    "snapshot without refunds": sql.snapshot(CATALOG, 18000.541666666668, [0, 30, 365], refunds=False),
-    "outcomes without refunds": sql.outcomes(90, [90, 180], refunds=False),
-    "purchase_days without refunds": [*sql.purchase_days(refunds=False), ORDERED],
+    f"{name}, {what}": steps
+    for what, shape in SHAPES.items()
+    for name, steps in {
+        "daily": [sql.daily(clock(ANCHOR), "events", shape)],
+        "typed": [sql.typed(clock(ANCHOR), ["visit", "it's"], "events", shape)],
+        "valued": [sql.valued(clock(ANCHOR), ["channel", "category"], "events", shape)],
+        "snapshot": sql.snapshot(CATALOG, ANCHOR, [0, 30, 365], shape),
+        "snapshot at one date": sql.snapshot(CATALOG, ANCHOR, [0], shape),
+        "outcomes": sql.outcomes(90, [90, 180], shape),
+        "purchase_days": [*sql.purchase_days(shape=shape), ORDERED],
+    }.items()
 }
+MADE = ("daily", "typed", "valued")
 
 
 @pytest.mark.parametrize("dialect", ["duckdb", "spark"])
@@ -44,10 +60,16 @@ def test_every_query_is_one_statement_in_each_dialect(
 
 def test_duckdb_reads_what_is_rendered() -> None:
     con = duckdb.connect()
-    con.execute("create table events (customer bigint, event varchar, amount decimal(18, 6), happened_at bigint)")
-    con.execute(f"create table daily as {sql.render([sql.daily('happened_at', 'happened_at', 0)], 'duckdb')}")
-    for name in QUERIES.keys() - {"daily"}:
-        assert con.execute(sql.render(QUERIES[name], "duckdb")).fetchall() == []
+    con.execute(
+        "create table events (customer bigint, event varchar, amount decimal(18, 6), timestamp timestamp,"
+        " recorded_at timestamp, channel varchar, category varchar, discount decimal(18, 6))"
+    )
+    for what in SHAPES:
+        for name in MADE:
+            con.execute(f"create or replace table {name} as {sql.render(QUERIES[f'{name}, {what}'], 'duckdb')}")
+        for query in QUERIES:
+            if query.endswith(f", {what}"):
+                assert con.execute(sql.render(QUERIES[query], "duckdb")).fetchall() == []
 
 
 def with_formula(text: str) -> Catalog:
@@ -56,7 +78,7 @@ def with_formula(text: str) -> Catalog:
 
 def test_a_formula_that_names_something_unknown_is_named() -> None:
     with pytest.raises(UsageError) as caught:
-        sql.snapshot(with_formula("recency_day + 1"), 18000.0, [0])
+        sql.snapshot(with_formula("recency_day + 1"), ANCHOR, [0])
     assert "feature 'mine' needs ['recency_day']" in str(caught.value)
     assert "Did you mean 'recency_days'?" in str(caught.value)
 
@@ -65,12 +87,29 @@ def test_a_formula_may_not_name_what_stands_after_it() -> None:
     late = Feature("late", "days", "", formula="orders + 1")
     early = Feature("early", "days", "", formula="late + 1")
     with pytest.raises(UsageError, match=r"feature 'early' needs \['late'\]"):
-        sql.snapshot(Catalog((CATALOG["orders"], early, late), {}), 18000.0, [0])
+        sql.snapshot(Catalog((CATALOG["orders"], early, late), {}), ANCHOR, [0])
 
 
 def test_a_parameter_that_is_not_set_is_named() -> None:
     with pytest.raises(UsageError, match=r"feature 'rhythm_days' needs \['shop_gap_days'\]"):
-        sql.snapshot(standard(90), 18000.0, [0])
+        sql.snapshot(standard(90), ANCHOR, [0])
+
+
+def with_one_purchase(recorded_at: str = "null", anchor: int = 10) -> duckdb.DuckDBPyConnection:
+    """Return a database with the daily table of one customer's purchase in the first microseconds of 1970."""
+    con = duckdb.connect()
+    con.execute(
+        f"""create table events as select 0::bigint as customer, 'purchase' as event, 1::decimal(18,6) as amount,
+        make_timestamp(5) as timestamp, {recorded_at}::timestamp as recorded_at, null::varchar as channel,
+        null::varchar as category, null::decimal(18,6) as discount"""
+    )
+    for step in (
+        sql.daily(clock(anchor)),
+        sql.typed(clock(anchor), ["visit"]),
+        sql.valued(clock(anchor), ["channel", "category"]),
+    ):
+        con.execute(f"create table {step.name} as {sql.render([step], 'duckdb')}")
+    return con
 
 
 @pytest.mark.parametrize("value", [-5.0, 1e-20, 1e300, 0.1, 33.333333333333336])
@@ -84,24 +123,24 @@ def test_a_parameter_of_any_size_and_sign_keeps_its_value(value: float) -> None:
         ),
         {"p": value},
     )
-    con = duckdb.connect()
-    con.execute("create table events as select 0::bigint as customer, 'purchase' as event, 1::decimal(18,6) as amount")
-    con.execute(f"create table daily as {sql.render([sql.daily('5', '5', 10)], 'duckdb')}")
-    [row] = con.execute(sql.render(sql.snapshot(catalog, 1.0, [0]), "duckdb")).fetchall()
+    [row] = with_one_purchase().execute(sql.render(sql.snapshot(catalog, DAY_MICROSECONDS, [0]), "duckdb")).fetchall()
     assert row[-2:] == (value, -value)
 
 
 def test_a_date_named_twice_is_asked_for_once() -> None:
-    con = duckdb.connect()
-    con.execute("create table events as select 0::bigint as customer, 'purchase' as event, 1::decimal(18,6) as amount")
-    con.execute(f"create table daily as {sql.render([sql.daily('5', '5', 10)], 'duckdb')}")
-    for steps in (sql.snapshot(CATALOG, 1.0, [0, 0]), sql.outcomes(30, [30, 30])):
+    con = with_one_purchase()
+    for steps in (sql.snapshot(CATALOG, DAY_MICROSECONDS, [0, 0]), sql.outcomes(30, [30, 30])):
         assert len(con.execute(sql.render(steps, "duckdb")).fetchall()) == 1
 
 
 def test_outcomes_leave_out_what_was_not_known_at_the_anchor() -> None:
-    con = duckdb.connect()
-    con.execute("create table events as select 0::bigint as customer, 'purchase' as event, 1::decimal(18,6) as amount")
     for known, rows in (("9", 1), ("10", 0)):
-        con.execute(f"create or replace table daily as {sql.render([sql.daily('5', known, 10)], 'duckdb')}")
+        con = with_one_purchase(f"make_timestamp({known})")
         assert len(con.execute(sql.render(sql.outcomes(30, [30]), "duckdb")).fetchall()) == rows
+
+
+def test_the_same_words_as_one_may_call_a_column_are_no_trouble() -> None:
+    own = Feature("order", "days", "", "days", "count", "day")
+    steps = sql.snapshot(Catalog((own,), {}), DAY_MICROSECONDS, [0])
+    assert with_one_purchase().execute(sql.render(steps, "duckdb")).fetchall() == [(0, 0, 1.0)]
+    assert "`order`" in sql.render(steps, "spark")

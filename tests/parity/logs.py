@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pyarrow as pa
 from hypothesis import strategies as st
@@ -15,12 +17,22 @@ from features.requests import CustomerEvents, Event
 Customers = Mapping[str, tuple[Event, ...]]
 
 TICK, DAY = timedelta(microseconds=1), timedelta(days=1)
-KINDS = ("purchase", "refund", "visit", "signup", "enquiry", "email_sent", "contact", "cancel")
-WHOLE_DAYS = ("2016-02-29", "2016-03-01", "2017-01-01", "2014-11-20", "2020-02-29", "1998-06-30")
+ODD = r"it's 1 of 2, a\nd -- ;"
+KINDS = (
+    *("purchase", "refund", "visit", "email_open", "ticket", "unsubscribe", "contact", "email_sent"),
+    *("signup", "enquiry", "cancel", "отказ", ODD),
+)
+TEXTS = (None, None, "web", "shop", "", " ", " web ", "ы", "a'b", "NULL")
+"""Channels and categories; one of blanks alone tells nothing."""
+WHOLE_DAYS = ("2016-02-29", "2016-03-01", "2017-01-01", "2014-11-20", "2020-02-29", "1998-06-30", "1972-12-31")
 
 
 def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def midnights() -> st.SearchStrategy[datetime]:
+    return st.sampled_from(WHOLE_DAYS).map(utc)
 
 
 def as_ofs() -> st.SearchStrategy[datetime]:
@@ -31,7 +43,7 @@ def as_ofs() -> st.SearchStrategy[datetime]:
         st.sampled_from([TICK, DAY - TICK, timedelta(hours=12)]),
         st.integers(0, 86_399_999_999).map(lambda us: timedelta(microseconds=us)),
     )
-    return st.builds(lambda day, time: utc(day) + time, st.sampled_from(WHOLE_DAYS), time_of_day)
+    return st.builds(lambda day, time: day + time, midnights(), time_of_day)
 
 
 def instants(as_of: datetime, years: int = 20) -> st.SearchStrategy[datetime]:
@@ -50,23 +62,35 @@ def instants(as_of: datetime, years: int = 20) -> st.SearchStrategy[datetime]:
     )
 
 
-def amounts() -> st.SearchStrategy[float]:
-    """Money with six decimals, none, little, and very much of it."""
+def amounts(large: bool = True) -> st.SearchStrategy[float]:
+    """Money with six decimals, none, little, and very much of it, of which sums leave what a double holds exactly."""
     return st.one_of(
         st.integers(0, 3_000_000_000).map(lambda millionths: millionths / 1e6),
         st.sampled_from([0.0, 0.000001, 0.1, 0.2, 9.99, 10.0]),
-        st.integers(10**9, 10**11).map(float),
+        st.integers(10**9, 10**11).map(float) if large else st.just(10.0),
     )
 
 
 def events(
-    as_of: datetime, with_amounts: bool = True, late: bool = True, kinds: tuple[str, ...] = KINDS, years: int = 20
+    as_of: datetime,
+    with_amounts: bool = True,
+    late: bool = True,
+    kinds: tuple[str, ...] = KINDS,
+    years: int = 20,
+    large: bool = True,
+    told: bool = True,
 ) -> st.SearchStrategy[Event]:
-    def build(at: datetime, kind: str, amount: float | None, delay: timedelta | None) -> Event:
+    """Events of some kinds, half of them of the first; ``told`` are those with channel, category or discount."""
+
+    def build(
+        at: datetime, kind: str, amount: float | None, delay: timedelta | None, more: dict[str, Any] | None
+    ) -> Event:
         if kind == "purchase" and with_amounts and amount is None:
             amount = 1.5  # in a log with amounts, a purchase without one is refused
+        if kind == "cancel" and amount is not None:
+            amount = -amount
         recorded = None if delay is None or not late else at + delay
-        return Event(at, kind, amount if with_amounts else None, None, recorded)
+        return Event(at, kind, amount if with_amounts else None, recorded_at=recorded, **more or {})
 
     delays = st.one_of(
         st.none(),
@@ -74,8 +98,11 @@ def events(
         st.sampled_from([timedelta(0), TICK, -DAY, timedelta(hours=3), 30 * DAY]),
         st.integers(0, 400).map(lambda days: days * DAY),
     )
-    kind = st.one_of(st.just("purchase"), st.sampled_from(kinds))
-    return st.builds(build, instants(as_of, years), kind, st.one_of(st.none(), amounts()), delays)
+    kind = st.one_of(st.just(kinds[0]), st.sampled_from(kinds))
+    money = st.none() | amounts(large)
+    texts = st.sampled_from(TEXTS)
+    more = st.none() | st.fixed_dictionaries({"channel": texts, "category": texts, "discount": money})
+    return st.builds(build, instants(as_of, years), kind, money, delays, more if told else st.none())
 
 
 @st.composite
@@ -96,22 +123,33 @@ def refunds(draw: st.DrawFn, some: list[Event], late: bool) -> list[Event]:
 
 
 @st.composite
-def logs(draw: st.DrawFn, as_of: datetime, *, late: bool = True, most: int = 6, years: int = 20) -> Customers:
+def logs(
+    draw: st.DrawFn,
+    as_of: datetime,
+    *,
+    late: bool = True,
+    kinds: tuple[str, ...] = KINDS,
+    most: int = 6,
+    years: int = 20,
+) -> Customers:
     """One to some customers with some events each, of which many are refunds; one event of one customer is always seen.
 
-    Half of the logs have customers with refunds of their own purchases, so that most of what refunds can do is met.
+    Half of the logs have customers with refunds of their own purchases, so that most of what refunds can do is met;
+    half have very large amounts, and half channels, categories and discounts. Plain logs, of which SQL makes less work,
+    have ``kinds`` without refunds and are not ``late``.
     """
     with_amounts = draw(st.booleans() | st.just(True))
-    one = events(as_of, with_amounts, late, years=years)
+    one = events(as_of, with_amounts, late, kinds, years, large=draw(st.booleans()), told=draw(st.booleans()))
     several = draw(st.lists(st.lists(one, min_size=1, max_size=14), min_size=1, max_size=most))
-    if draw(st.booleans()):
+    if "refund" in kinds and draw(st.booleans()):
         several = [some + draw(refunds(some, late)) for some in several]
     customers = {f"c{i}": tuple(some) for i, some in enumerate(several)}
-    return {**customers, "z": (Event(as_of - 365 * years * DAY, "visit"),)}
+    always = Event(as_of - 365 * years * DAY, "visit" if "visit" in kinds else kinds[0], 1.5 if with_amounts else None)
+    return {**customers, "z": (always,)}
 
 
 def event_log(customers: Customers, *, reverse: bool = False) -> EventLog:
-    """Return the events as a log, through the reader that users go through."""
+    """Return the events as a log, through the reader that users go through; it has the columns that any event needs."""
     rows = [(customer, event) for customer, some in customers.items() for event in some]
     rows = rows[::-1] if reverse else rows
     instant = pa.timestamp("us", tz="UTC")
@@ -119,16 +157,28 @@ def event_log(customers: Customers, *, reverse: bool = False) -> EventLog:
         "customer_id": pa.array([customer for customer, _ in rows]),
         "timestamp": pa.array([event.timestamp for _, event in rows], instant),
         "event": pa.array([event.event for _, event in rows]),
+        "amount": _money(event.amount for _, event in rows),
+        "recorded_at": pa.array([event.recorded_at for _, event in rows], instant),
+        "channel": pa.array([event.channel for _, event in rows], pa.string()),
+        "category": pa.array([event.category for _, event in rows], pa.string()),
+        "discount": _money(event.discount for _, event in rows),
     }
-    if any(event.amount is not None for _, event in rows):
-        money = [None if e.amount is None else Decimal(round(e.amount * 1_000_000)).scaleb(-6) for _, e in rows]
-        columns["amount"] = pa.array(money, pa.decimal128(24, 6))
-    if any(event.recorded_at is not None for _, event in rows):
-        columns["recorded_at"] = pa.array([event.recorded_at for _, event in rows], instant)
-    log = from_frame(pa.table(columns), ReadOptions(duplicates="keep"))
+    needed = {name: column for name, column in columns.items() if column.null_count < len(rows)}
+    log = from_frame(pa.table(needed), ReadOptions(duplicates="keep"))
     assert log.report.rows_rejected == 0, log.report.rejected_by_reason
     return log
 
 
+def _money(some: Iterable[float | None]) -> pa.Array:
+    exact = [None if money is None else Decimal(round(money * 1_000_000)).scaleb(-6) for money in some]
+    return pa.array(exact, pa.decimal128(24, 6))
+
+
 def requests(customers: Customers) -> list[CustomerEvents]:
-    return [CustomerEvents(customer, some) for customer, some in customers.items()]
+    """Return the events without blanks around their texts, which the reader and the API cut off."""
+    return [CustomerEvents(customer, tuple(map(_stripped, some))) for customer, some in customers.items()]
+
+
+def _stripped(event: Event) -> Event:
+    channel, category = (text and text.strip() for text in (event.channel, event.category))
+    return replace(event, channel=channel, category=category)

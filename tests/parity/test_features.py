@@ -1,21 +1,24 @@
-"""Each feature is what the catalogue says, in SQL and in NumPy alike: both against one slow oracle."""
+"""Each feature is what the catalogue says, whatever evaluates it: on drawn logs and real ones, against one slow oracle.
+
+Single aggregates are in ``test_aggregates.py``, numbers worked out by hand in ``test_worked.py``.
+"""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
 
+import duckdb
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.catalog import Catalog, Feature, standard
-from features.clock import day_number, microseconds
+from features.clock import microseconds
 from features.demo import cdnow_log
 from features.engines.duckdb import DailyTable
 from features.errors import NotEnoughDataError
@@ -24,181 +27,101 @@ from features.online import MemoryEvents
 from features.requests import CustomerEvents, Event
 from features.scheme_files import load_scheme
 from features.snapshots import take
-from tests.parity import oracle
-from tests.parity.logs import DAY, TICK, Customers, as_ofs, event_log, events, logs, requests, utc
+from features.standard import standard
+from tests.parity.evaluators import Evaluator, by_duckdb, by_each, by_memory, check
+from tests.parity.logs import DAY, KINDS, TICK, Customers, as_ofs, event_log, events, logs, midnights, requests, utc
 
-PER_RUN = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
-Rows = dict[tuple[str, int], dict[str, float]]
-Evaluator = Callable[[Customers, datetime, Sequence[int], Catalog], Rows]
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+ONLINE_RETAIL, GROCERY = SHARED / "online_retail_ii.parquet", SHARED / "grocery.csv"
 
-
-def by_duckdb(customers: Customers, as_of: datetime, backs: Sequence[int], catalog: Catalog) -> Rows:
-    with event_log(customers) as log:
-        table = DailyTable(log.con, as_of)
-        columns = table.features(catalog, backs)
-        ids = [table.customers[int(row)] for row in columns["customer"]]
-    keys = [(name, int(back)) for name, back in zip(ids, columns["back"], strict=True)]
-    assert keys == sorted(keys, key=lambda key: (key[1], key[0])), "rows are ordered by date, then customer"
-    return {key: {n: float(columns[n][i]) for n in catalog.names} for i, key in enumerate(keys)}
-
-
-def by_memory(customers: Customers, as_of: datetime, backs: Sequence[int], catalog: Catalog) -> Rows:
-    rows: Rows = {}
-    for back in backs:
-        date = as_of - back * DAY
-        seen = {name: some for name, some in customers.items() if any(event.seen_from(date) for event in some)}
-        if seen:
-            columns = MemoryEvents(requests(seen), date).features(catalog)
-            rows |= {(c, back): {n: float(columns[n][i]) for n in catalog.names} for i, c in enumerate(seen)}
-    return rows
-
-
-EVALUATORS = pytest.mark.parametrize("evaluate", [by_duckdb, by_memory])
-
-
-def same(feature: Feature, got: float, want: oracle.Value, money: float, whole: bool) -> bool:
-    """Exact for counts and whole days, else to a billionth; differences of sums to what the sums allow."""
-    if want is None or math.isnan(got):
-        return want is None and math.isnan(got)
-    if feature.unit in ("days", "events", "day number", "days^2") and Fraction(want).denominator == 1 and whole:
-        return got == float(want)
-    absolute = 1e-12 * money if feature.unit == "money" else 1e-11
-    return math.isclose(got, float(want), rel_tol=1e-9, abs_tol=absolute)
-
-
-def check(rows: Rows, customers: Customers, as_of: datetime, horizon: int, backs: Sequence[int], gap: float) -> None:
-    catalog, expected = standard(horizon), set()
-    for back in backs:
-        date = as_of - back * DAY
-        whole = day_number(date).is_integer()
-        for name, some in customers.items():
-            want = oracle.features(some, date, horizon, gap)
-            if want is None:
-                continue
-            expected.add((name, back))
-            assert set(want) == set(catalog.names), "the oracle knows every feature, and no other"
-            money = float(want["purchase_spend"] or 0) + float(want["refund_spend"] or 0)
-            for feature in catalog.features:
-                got = rows[name, back][feature.name]
-                assert same(feature, got, want[feature.name], money, whole), (
-                    f"{feature.name} of {name} at {date}: {got!r}, by the oracle {want[feature.name]!r}"
-                )
-    assert set(rows) == expected, "a customer has a row at a date exactly where something was known"
+Shape = Literal["any", "on time", "no refunds", "plain", "purchases"]
+"""Logs of which SQL makes less work: all on time, seen at midnights; without refunds; both; nothing but purchases."""
+NO_REFUNDS = tuple(kind for kind in KINDS if kind != "refund")
+KINDS_OF = {"no refunds": NO_REFUNDS, "plain": NO_REFUNDS, "purchases": ("purchase",)}
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[Customers, datetime, list[int], int, float]:
-    as_of = draw(as_ofs())
+def cases(draw: st.DrawFn, shape: Shape) -> tuple[Customers, datetime, list[int], int, float]:
+    late = shape in ("any", "no refunds")
+    as_of = draw(as_ofs() if late else midnights())
     backs = draw(st.lists(st.sampled_from([0, 1, 30, 90, 365, 2000]), min_size=1, max_size=3, unique=True))
     gap = draw(st.sampled_from([60.0, 1.0, 33.333333333333336, 0.1, 7.25]))
-    return draw(logs(as_of)), as_of, backs, draw(st.sampled_from([1, 30, 90, 364, 365, 400])), gap
+    customers = draw(logs(as_of, late=late, kinds=KINDS_OF.get(shape, KINDS)))
+    return customers, as_of, backs, draw(st.sampled_from([1, 30, 90, 364, 365, 400])), gap
 
 
-@EVALUATORS
-@PER_RUN
-@given(case=cases())
-def test_every_feature_is_what_the_oracle_says(
-    evaluate: Evaluator, case: tuple[Customers, datetime, list[int], int, float]
-) -> None:
-    customers, as_of, backs, horizon, gap = case
+@by_each
+@pytest.mark.parametrize("shape", ["any", "on time", "no refunds", "plain", "purchases"])
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_every_feature_is_what_the_oracle_says(evaluate: Evaluator, shape: Shape, data: st.DataObject) -> None:
+    customers, as_of, backs, horizon, gap = data.draw(cases(shape))
     catalog = standard(horizon).with_parameters(shop_gap_days=gap)
     check(evaluate(customers, as_of, backs, catalog), customers, as_of, horizon, backs, gap)
 
 
-@EVALUATORS
+# --- real logs -----------------------------------------------------------------------------------------------------
+
+
+def by_customer(rows: Iterable[tuple[Any, ...]]) -> Customers:
+    """Return the customers of rows of an id, microseconds since 1970, and the rest of an event."""
+    customers: dict[str, list[Event]] = {}
+    for customer, at, event, amount, channel, category in rows:
+        told = Event(utc("1970-01-01") + at * TICK, event, amount, channel, category=category)
+        customers.setdefault(str(customer), []).append(told)
+    return {customer: tuple(some) for customer, some in customers.items()}
+
+
+@by_each
 def test_features_of_the_cdnow_log(evaluate: Evaluator) -> None:
     with cdnow_log() as log:
         found = log.con.execute(
-            "select customer_id, epoch_us(timestamp), amount from events where customer_id in"
-            " (select distinct customer_id from events order by hash(customer_id) limit 300)"
+            "select customer_id, epoch_us(timestamp), 'purchase', cast(amount as double), null, null from events"
+            " where customer_id in (select distinct customer_id from events order by hash(customer_id) limit 300)"
         ).fetchall()
-    customers: dict[str, list[Event]] = {}
-    for customer, at, amount in found:
-        customers.setdefault(customer, []).append(Event(utc("1970-01-01") + at * TICK, "purchase", float(amount)))
-    frozen = {customer: tuple(some) for customer, some in customers.items()}
-    as_of, backs = utc("1998-07-01"), [0, 181, 300]
+    customers, as_of, backs = by_customer(found), utc("1998-07-01"), [0, 181, 300]
     catalog = standard(90).with_parameters(shop_gap_days=42.5)
-    check(evaluate(frozen, as_of, backs, catalog), frozen, as_of, 90, backs, 42.5)
+    check(evaluate(customers, as_of, backs, catalog), customers, as_of, 90, backs, 42.5)
 
 
-# every aggregate that a catalogue may ask for, with and without a window
-ASKED = [
-    *[("days", f, c) for f in ("min", "max") for c in ("day", "age", "spend", "gap")],
-    *[("days", f, c) for f in ("first", "last") for c in ("day", "spend", "gap")],
-    ("days", "count", "day"),
-    ("days", "sum", "spend"),
-    ("days", "sum", "gap"),
-    ("days", "sum_of_squares", "gap"),
-    *[("log", "sum", c) for c in ("purchases", "gross_spend", "refund", "activity")],
-    *[("log", f, c) for f in ("min", "max") for c in ("day", "age", "active_day")],
-]
-WINDOWS = [None, (0, 30), (30, 90), (365, 2000)]
-EVERY = Catalog(
-    tuple(
-        Feature(f"{function}_{column}_{relation}_{number}", "", "", relation, function, column, window)  # type: ignore[arg-type]
-        for relation, function, column in ASKED
-        for number, window in enumerate(WINDOWS)
-        if window is None or function not in ("first", "last")
-    ),
-    {},
-)
+@by_each
+@pytest.mark.skipif(not ONLINE_RETAIL.exists(), reason=f"{ONLINE_RETAIL} is not here")
+@pytest.mark.parametrize("as_of", [utc("2011-12-10"), utc("2011-09-01T13:30:00")])
+def test_features_of_invoices_with_cancellations(evaluate: Evaluator, as_of: datetime) -> None:
+    found = duckdb.execute(
+        """
+        with lines as (select "Customer ID" as customer, *, round(Quantity * Price, 6) as paid from read_parquet(?))
+        select customer, epoch_us(InvoiceDate), case when paid < 0 then 'refund' else 'purchase' end, abs(paid),
+            Country, left(StockCode, 2)
+        from lines where customer in (
+            select distinct customer from lines where customer is not null order by hash(customer) limit 250
+        )
+        """,
+        [str(ONLINE_RETAIL)],
+    ).fetchall()
+    customers, backs = by_customer(found), [0, 90, 400]
+    assert sum(event.event == "refund" for some in customers.values() for event in some) > 500
+    catalog = standard(30).with_parameters(shop_gap_days=51.25)
+    check(evaluate(customers, as_of, backs, catalog), customers, as_of, 30, backs, 51.25)
 
 
-def by_hand(feature: Feature, known: list[Event], as_of: datetime) -> Fraction | None:
-    """Return one aggregate from the relations as the catalogue describes them."""
-    spend_of = oracle.purchase_days(known)
-    days = sorted(spend_of)
-    rows: list[dict[str, Fraction | None]] = []
-    if feature.relation == "days":
-        for nth, day in enumerate(days):
-            gap = Fraction((day - days[nth - 1]).days) if nth else None
-            rows.append({**_when(day, as_of), "spend": spend_of[day], "gap": gap})
-    else:
-        for event in known:
-            kind = event.event
-            other = kind not in {"purchase", "refund"} | oracle.BY_THE_SHOP
-            counts = {"purchases": Fraction(kind == "purchase"), "activity": Fraction(other)}
-            sums = {"gross_spend": "purchase", "refund": "refund"}
-            paid = {name: oracle.money(event) * (kind == of) for name, of in sums.items()}
-            when = _when(event.timestamp.date(), as_of)
-            rows.append({**when, **counts, **paid, "active_day": when["day"] if other else None})
-    newer, older = feature.window_days or (-1, 10**9)
-    values = [row[str(feature.column)] for row in rows if newer < (row["age"] or 0) <= older]
-    if feature.function in ("first", "last"):
-        return values[0 if feature.function == "first" else -1] if values else None
-    some = [value for value in values if value is not None]
-    if feature.function in ("count", "sum"):
-        return Fraction(len(some)) if feature.function == "count" else sum(some, Fraction(0))
-    if not some:
-        return None
-    return (
-        sum((v * v for v in some), Fraction(0))
-        if feature.function == "sum_of_squares"
-        else (min(some) if feature.function == "min" else max(some))
-    )
+@by_each
+@pytest.mark.skipif(not GROCERY.exists(), reason=f"{GROCERY} is not here")
+def test_features_of_purchase_dates_without_amounts(evaluate: Evaluator) -> None:
+    found = duckdb.execute(
+        "select customer_id, epoch_us(timestamp), 'purchase', null, null, null"
+        " from read_csv(?, types = {'timestamp': 'TIMESTAMP'}) where customer_id % 4 = 0",
+        [str(GROCERY)],
+    ).fetchall()
+    customers, as_of, backs = by_customer(found), utc("2008-01-01"), [0, 120]
+    catalog = standard(365).with_parameters(shop_gap_days=30.5)
+    check(evaluate(customers, as_of, backs, catalog), customers, as_of, 365, backs, 30.5)
 
 
-def _when(day: object, as_of: datetime) -> dict[str, Fraction | None]:
-    start = oracle.midnight(day)  # type: ignore[arg-type]
-    return {"day": oracle.days(start - utc("1970-01-01")), "age": oracle.days(as_of - start)}
+# --- the instant ---------------------------------------------------------------------------------------------------
 
 
-@EVALUATORS
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(data=st.data())
-def test_every_aggregate_that_can_be_asked_for(evaluate: Evaluator, data: st.DataObject) -> None:
-    as_of = data.draw(as_ofs())
-    customers = data.draw(logs(as_of))
-    rows = evaluate(customers, as_of, [0], EVERY)
-    for name, some in customers.items():
-        known = [event for event in some if event.seen_from(as_of)]
-        for feature in EVERY.features if known else ():
-            got, want = rows[name, 0][feature.name], by_hand(feature, known, as_of)
-            ok = math.isnan(got) if want is None else math.isclose(got, want, rel_tol=1e-12, abs_tol=1e-11)
-            assert ok, f"{feature.name} of {name}: {got!r}, by hand {want!r}"
-
-
-@EVALUATORS
+@by_each
 def test_the_instant_decides_and_not_the_day(evaluate: Evaluator) -> None:
     as_of = utc("2016-02-29T15:30:00.000001")
     customers = {
@@ -217,11 +140,13 @@ def test_the_instant_decides_and_not_the_day(evaluate: Evaluator) -> None:
     }
 
 
-@EVALUATORS
+@by_each
 @pytest.mark.parametrize(("amount", "times"), [(1e11, 90), (1e11, 300), (99_999_999_999.5, 120)])
 def test_sums_of_very_large_amounts_do_not_wrap(evaluate: Evaluator, amount: float, times: int) -> None:
     as_of = utc("2020-06-01")
-    many = tuple(Event(as_of - (i % 50 + 1) * DAY - i * TICK, "purchase", amount) for i in range(times))
+    many = tuple(
+        Event(as_of - (i % 50 + 1) * DAY - i * TICK, "purchase", amount, discount=amount) for i in range(times)
+    )
     back = tuple(Event(as_of - (i + 1) * DAY, "refund", amount) for i in range(times // 2))
     customers = {"many": many + back, "two": (Event(as_of - DAY, "purchase", 0.1), Event(as_of - DAY, "purchase", 0.2))}
     rows = evaluate(customers, as_of, [0], standard(90).with_parameters(shop_gap_days=30.0))
@@ -242,6 +167,18 @@ def test_halves_of_a_millionth_are_rounded_as_the_event_table_does() -> None:
     amounts = [0.0000005, 0.0000015, 0.0000025, 2.5000005]
     memory = MemoryEvents([CustomerEvents("a", tuple(Event(as_of - DAY, "purchase", a) for a in amounts))], as_of)
     assert memory.amount.tolist() == [1, 2, 3, 2500001]
+    off = tuple(Event(as_of - DAY, "purchase", 1.0, discount=some) for some in amounts)
+    rows = by_memory({"a": off}, as_of, [0], standard(90).with_parameters(shop_gap_days=30.0))
+    assert rows["a", 0]["discount"] == 2.500007
+
+
+def test_instants_are_exact_where_doubles_of_seconds_are_not() -> None:
+    for as_of in (utc("2100-03-01T00:00:00.000003"), utc("2199-12-31T23:59:59.999999"), utc("1905-03-01")):
+        near = [as_of + ticks * TICK for ticks in range(-5, 3)]
+        each = [Event(at, "purchase", 1.0, recorded_at=at + DAY * (i % 2)) for i, at in enumerate(near)]
+        lives = {str(i): (Event(as_of - 40 * DAY, "visit"), event) for i, event in enumerate(each)}
+        rows = by_memory(lives, as_of, [0, 1], standard(90).with_parameters(shop_gap_days=30.0))
+        check(rows, lives, as_of, 90, [0, 1], 30.0)
 
 
 def test_a_customer_of_whom_nothing_is_known_is_named() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
@@ -12,13 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features import sql
-from features.catalog import standard
 from features.clock import day_number
-from features.engines.duckdb import DIALECT, DailyTable, PurchaseDays
+from features.engines.duckdb import DailyTable
 from features.online import MemoryEvents
+from features.record import PurchaseDays
 from features.requests import Event
+from features.standard import standard
 from tests.parity import oracle
+from tests.parity.evaluators import Evaluator, by_each
 from tests.parity.logs import DAY, TICK, Customers, as_ofs, event_log, logs, requests, utc
 
 START, AS_OF = utc("2020-03-01"), utc("2020-06-01")
@@ -106,24 +106,18 @@ def test_a_refund_takes_nothing_back_before_it_is_known(way: Way) -> None:
     assert [len(way({"a": (*TWO, back(9, 20.0))}, START + days * DAY)["a"]) for days in (9, 10)] == [2, 1]
 
 
-def by_duckdb(life: tuple[Event, ...]) -> dict[str, float]:
-    with event_log({"a": life}) as log:
-        columns = DailyTable(log.con, AS_OF).features(CATALOG, [0])
-    return {name: float(columns[name][0]) for name in CATALOG.names}
-
-
-def by_memory(life: tuple[Event, ...]) -> dict[str, float]:
-    columns = MemoryEvents(requests({"a": life}), AS_OF).features(CATALOG)
-    return {name: float(values[0]) for name, values in columns.items()}
-
-
-@pytest.mark.parametrize("evaluate", [by_duckdb, by_memory])
-def test_a_day_taken_back_in_full_is_in_no_feature_of_purchase_days(
-    evaluate: Callable[[tuple[Event, ...]], dict[str, float]],
-) -> None:
+@by_each
+def test_a_day_taken_back_in_full_is_in_no_feature_of_purchase_days(evaluate: Evaluator) -> None:
     life = (at(0, 8.0), at(10, 10.0), at(30, 20.0), at(70, 40.0), back(72, 45.0))
-    found, without = evaluate(life), evaluate((at(0, 8.0), at(10, 10.0), at(30, 15.0)))
-    gross = {"purchase_spend": 78.0, "refund_spend": 45.0, "purchase_events": 4.0, "refund_share": 45 / 78}
+    less = (at(0, 8.0), at(10, 10.0), at(30, 15.0))
+    found, without = (evaluate({"a": some}, AS_OF, [0], CATALOG)["a", 0] for some in (life, less))
+    gross = {
+        "purchase_spend": 78.0,
+        "refund_spend": 45.0,
+        "purchase_events": 4.0,
+        "refund_share": 45 / 78,
+        "refunds": 1,
+    }
     assert {name: found[name] for name in gross} == pytest.approx(gross)
     net = {"orders": 3, "frequency": 2, "T_days": 92, "t_x_days": 30, "recency_days": 62, "gap_last": 20, "spend": 33}
     assert {name: found[name] for name in net} == net
@@ -132,12 +126,10 @@ def test_a_day_taken_back_in_full_is_in_no_feature_of_purchase_days(
     assert {name: found[name] for name in rest} == pytest.approx({name: without[name] for name in rest}, nan_ok=True)
 
 
-@pytest.mark.parametrize("evaluate", [by_duckdb, by_memory])
-def test_who_gave_everything_back_has_not_bought(
-    evaluate: Callable[[tuple[Event, ...]], dict[str, float]],
-) -> None:
-    found = evaluate((at(1, 10.0), back(4, 10.0)))
-    assert (found["orders"], found["spend"], found["purchase_spend"]) == (0, 0, 10)
+@by_each
+def test_who_gave_everything_back_has_not_bought(evaluate: Evaluator) -> None:
+    found = evaluate({"a": (at(1, 10.0), back(4, 10.0))}, AS_OF, [0], CATALOG)["a", 0]
+    assert (found["orders"], found["spend"], found["purchase_spend"], found["weekdays"]) == (0, 0, 10, 0)
     assert math.isnan(found["recency_days"])
 
 
@@ -214,28 +206,3 @@ def test_the_stack_is_what_one_would_do_with_receipts() -> None:
     life = [at(0, 10.0), at(10, 20.0), at(30, 40.0), back(32, 45.0), at(40, 5.0), back(41, 6.0)]
     left = oracle.purchase_days(life)
     assert left == {date(2020, 3, 1): Fraction(10), date(2020, 3, 11): Fraction(14)}
-
-
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-@given(data=st.data())
-def test_without_refunds_the_shorter_way_gives_the_same_bytes(data: st.DataObject) -> None:
-    as_of = data.draw(as_ofs())
-    customers = {
-        name: tuple(replace(e, event="visit") if e.event == "refund" else e for e in some)
-        for name, some in data.draw(logs(as_of)).items()
-    }
-
-    def queries(refunds: bool) -> list[list[sql.Step]]:
-        ordered = sql.Step("ordered", "select * from purchase_days order by customer, day")
-        return [
-            sql.snapshot(CATALOG, day_number(as_of), [0, 90], refunds=refunds),
-            sql.outcomes(30, [30, 90], refunds=refunds),
-            [*sql.purchase_days(refunds=refunds), ordered],
-        ]
-
-    with event_log(customers) as log:
-        table = DailyTable(log.con, as_of)
-        for short, long in zip(queries(False), queries(True), strict=True):
-            found = [table._connection.sql(sql.render(steps, DIALECT)).fetchall() for steps in (short, long)]
-            # null is not equal to itself, but is written alike
-            assert repr(found[0]) == repr(found[1])

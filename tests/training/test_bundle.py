@@ -137,7 +137,7 @@ def test_a_file_left_out_of_the_manifest_is_refused(folder: Path, name: str) -> 
 @pytest.mark.parametrize("number", [0, 1, "2", None])
 def test_another_format_is_refused(folder: Path, number: object) -> None:
     rewritten(folder, MANIFEST, lambda manifest: manifest.update(format=number))
-    with pytest.raises(DataRefusedError, match="this version reads 2; train it again"):
+    with pytest.raises(DataRefusedError, match="this version reads 3; train it again"):
         load_bundle(folder)
 
 
@@ -158,8 +158,16 @@ def test_a_name_that_leads_elsewhere_is_refused(folder: Path, name: str) -> None
         (lambda data: data["config"].update(more=1), "more"),
         (lambda data: data["config"].update(margin=7), "margin"),
         (lambda data: data["scheme"].pop("order"), "order"),
-        (lambda data: data["catalog"]["features"].pop(), "features"),
-        (lambda data: data["catalog"]["features"].reverse(), "other order"),
+        (lambda data: data["catalog"]["features"].pop(0), "names 'orders', which is no feature before it"),
+        (lambda data: data["catalog"]["features"].reverse(), "which is no feature before it"),
+        (
+            lambda data: data["catalog"].update(
+                features=[f for f in data["catalog"]["features"] if f["name"] != "orders_180d"]
+            ),
+            "does not have: orders_180d",
+        ),
+        (lambda data: data["catalog"]["features"][0].update(function="median"), "cannot be asked of 'days'"),
+        (lambda data: data["catalog"]["features"][0].update(more=1), "a feature has no 'more'"),
         (lambda data: data["churn"].update(level=float("nan")), "NaN"),
         (lambda data: data["churn"].update(level=float("-inf")), "Infinity"),
         (lambda data: data["base"]["models"][0].update(more=1), "more"),

@@ -13,7 +13,8 @@ from scipy.special import expit, logit
 
 from tests.training.made import Trained, a_frame
 from training import boosting
-from training.churn import FEWEST_CUSTOMERS, FEWEST_OF_EACH, NOT_FOR_TREES, ChurnModel, GapRule, enough, fit_churn
+from training.churn import FEWEST_CUSTOMERS, FEWEST_OF_EACH, ChurnModel, GapRule, enough, fit_churn
+from training.panel import not_for_trees
 
 # completed gaps of 10 and 20 days, one open since 30
 RULE = GapRule((10.0, 20.0, 30.0), (2 / 3, 1 / 3, 1 / 3), (3.0, 2.0, 1.0))
@@ -96,7 +97,7 @@ def test_weights_are_equal_where_no_date_was_over_before_the_newest(shop: Traine
 def test_what_ties_a_row_to_its_date_is_not_for_the_trees(shop: Trained) -> None:
     trees = shop.training.models.churn.trees
     assert trees is not None
-    assert not set(NOT_FOR_TREES) & set(trees.columns)
+    assert not not_for_trees(shop.training.models.catalog) & set(trees.columns)
     assert {"recency_days", "btyd_none_mbg_nbd"} <= set(trees.columns)
 
 

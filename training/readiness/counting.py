@@ -27,7 +27,7 @@ class Known:
     customers: int
     types: Mapping[str, int]
     has_amounts: bool
-    refunds: bool
+    shape: sql.Shape
 
     def before(self, days: int) -> str:
         """Return the date so many days before the as_of, as people read it."""
@@ -50,16 +50,17 @@ class Buyers:
 
 
 def known_at(con: duckdb.DuckDBPyConnection, as_of: datetime) -> Known:
-    """Create the daily table of the features, without numbers for the customers, and count."""
+    """Create the daily table of the features, and count."""
     at = microseconds(as_of)
-    known = f"(select *, customer_id as customer from events where {engine.KNOWN} < {at}) as known_events"
-    daily = sql.render([sql.daily(engine.HAPPENED, engine.KNOWN, at, known)], engine.DIALECT)
+    known = f"(select * from events where {engine.KNOWN} < {at}) as known_events"
+    shape = engine.shape_of(con, known, at)
+    daily = sql.render([sql.daily(engine.clock(at), known, shape)], engine.DIALECT)
     con.execute(f"create or replace temp table daily as {daily}")
     # a distinct count would not leave the memory; a group by does
-    first, last, customers, refunds = con.execute(
-        """select min(first_event), max(last_event), count(*), coalesce(max(refund), 0) > 0 from (select customer,
-        min(first_event) as first_event, max(last_event) as last_event, max(refund) as refund from daily group by 1)"""
+    first, customers = con.execute(
+        "select min(first_event), count(*) from (select min(first_event) as first_event from daily group by customer)"
     ).fetchall()[0]
+    last = con.execute(f"select max({engine.HAPPENED}) from {known}").fetchall()[0][0]
     rows = con.execute(f"select event, count(*), count(amount) from {known} group by event order by event").fetchall()
     return Known(
         as_of=as_of,
@@ -68,14 +69,14 @@ def known_at(con: duckdb.DuckDBPyConnection, as_of: datetime) -> Known:
         customers=customers,
         types={event: count for event, count, _ in rows},
         has_amounts=any(event == "purchase" and amounts for event, _, amounts in rows),
-        refunds=refunds,
+        shape=shape,
     )
 
 
 def buyers_at(con: duckdb.DuckDBPyConnection, log: Known, back: int) -> Buyers:
     """Count the buyers of the date ``back`` days before the as_of; they are left in the table ``buyers``."""
     per_buyer = "select customer, count(*) as orders, min(day) as first_day, max(day) as last_day"
-    steps = sql.purchase_days(f"known < {-back}", refunds=log.refunds)
+    steps = sql.purchase_days(f"known < {-back}", log.shape)
     steps.append(sql.Step("buyers", f"{per_buyer} from purchase_days group by customer"))
     con.execute(f"create or replace temp table buyers as {sql.render(steps, engine.DIALECT)}")
     buyers, repeat, alike = con.execute(
@@ -91,7 +92,7 @@ def buyers_at(con: duckdb.DuckDBPyConnection, log: Known, back: int) -> Buyers:
             (select orders, row_number() over (order by customer) - 1 as k from buyers) where k % {every} = 0"""
         ).fetchall()[0]
     if back:
-        came = sql.render(sql.outcomes(back, [back], refunds=log.refunds), engine.DIALECT)
+        came = sql.render(sql.outcomes(back, [back], log.shape), engine.DIALECT)
         bought = con.execute(
             f"select count(*) from buyers where customer in (select customer from ({came}))"
         ).fetchall()[0][0]

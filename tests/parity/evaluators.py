@@ -1,0 +1,117 @@
+"""What is held to the oracle: every way of evaluating a catalogue, and how near each must come."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from fractions import Fraction
+
+import pytest
+
+from features.catalog import Catalog, Feature
+from features.engines.duckdb import DailyTable
+from features.online import MemoryEvents
+from features.standard import standard
+from tests.parity import oracle
+from tests.parity.logs import DAY, Customers, event_log, requests
+
+Rows = dict[tuple[str, int], dict[str, float]]
+"""Customer and days before the as_of -> feature -> value; NaN is null."""
+Evaluator = Callable[[Customers, datetime, Sequence[int], Catalog], Rows]
+
+
+def by_duckdb(customers: Customers, as_of: datetime, backs: Sequence[int], catalog: Catalog) -> Rows:
+    with event_log(customers) as log:
+        table = DailyTable(log.con, as_of)
+        columns = table.features(catalog, backs)
+        ids = [str(table.customers[int(row)]) for row in columns["customer"]]
+    keys = [(name, int(back)) for name, back in zip(ids, columns["back"], strict=True)]
+    assert keys == sorted(keys, key=lambda key: (key[1], key[0])), "rows are ordered by date, then customer"
+    return {key: {n: float(columns[n][i]) for n in catalog.names} for i, key in enumerate(keys)}
+
+
+def by_memory(customers: Customers, as_of: datetime, backs: Sequence[int], catalog: Catalog) -> Rows:
+    rows: Rows = {}
+    for back in backs:
+        date = as_of - back * DAY
+        seen = {name: some for name, some in customers.items() if any(event.seen_from(date) for event in some)}
+        if seen:
+            columns = MemoryEvents(requests(seen), date).features(catalog)
+            rows |= {(c, back): {n: float(columns[n][i]) for n in catalog.names} for i, c in enumerate(seen)}
+    return rows
+
+
+def one_by_one(customers: Customers, as_of: datetime, backs: Sequence[int], catalog: Catalog) -> Rows:
+    """Return what memory says of each customer alone, as the API mostly asks."""
+    rows: Rows = {}
+    for name, some in customers.items():
+        rows |= by_memory({name: some}, as_of, backs, catalog)
+    return rows
+
+
+def by_the_oracle(customers: Customers, as_of: datetime, backs: Sequence[int], catalog: Catalog) -> Rows:
+    """Return what the oracle says, of a standard catalogue for 90 days alone; for tests of the oracle itself."""
+    rows: Rows = {}
+    for back, (name, some) in itertools.product(backs, customers.items()):
+        found = oracle.features(some, as_of - back * DAY, 90, catalog.parameters["shop_gap_days"])
+        if found is not None:
+            rows[name, back] = {n: math.nan if value is None else float(value) for n, value in found.items()}
+    return rows
+
+
+EVALUATORS = [
+    pytest.param(by_duckdb, id="duckdb"),
+    pytest.param(by_memory, id="memory"),
+    pytest.param(one_by_one, id="one by one"),
+]
+by_each = pytest.mark.parametrize("evaluate", EVALUATORS)
+by_each_and_the_oracle = pytest.mark.parametrize("evaluate", [*EVALUATORS, pytest.param(by_the_oracle, id="oracle")])
+
+EXACT = ("days", "events", "day number", "days^2", "values", "number")
+"""Units of counts and days: exact where they are whole."""
+PARTS = {"gap_entropy": 0.75e-10, "gap_unevenness": 0.75e-12}
+"""By how much each row may be off: it is rounded to 1e-10 or 1e-12, so that rows add up to the same in any order."""
+
+
+def same(feature: Feature, got: float, want: oracle.Value, money: float, gaps: float) -> bool:
+    """Exact for counts and whole days, else to a billionth; differences of sums to what the sums allow.
+
+    ``money`` is all that the customer paid and got back, ``gaps`` how many gaps there are.
+    """
+    if want is None or math.isnan(got):
+        return want is None and math.isnan(got)
+    if feature.unit in EXACT and Fraction(want).denominator == 1:
+        return got == float(want)
+    if (part := PARTS.get(feature.name)) is not None:
+        return math.isclose(got, float(want), rel_tol=1e-14, abs_tol=part * gaps)
+    of_unit = {"money": 1e-12 * money, "days": 1e-11}
+    # made of such parts, of which nearly nothing may be left
+    absolute = 1e-9 if feature.name in ("clumpiness", "regularity") else of_unit.get(feature.unit, 1e-10)
+    return math.isclose(got, float(want), rel_tol=1e-9, abs_tol=absolute)
+
+
+def check(rows: Rows, customers: Customers, as_of: datetime, horizon: int, backs: Sequence[int], gap: float) -> None:
+    """Hold the rows to the oracle, each feature of each customer at each date."""
+    catalog, expected = standard(horizon), set()
+    for back in backs:
+        date = as_of - back * DAY
+        for name, some in customers.items():
+            want = oracle.features(some, date, horizon, gap)
+            if want is None:
+                continue
+            expected.add((name, back))
+            assert set(want) == set(catalog.names), "the oracle knows every feature, and no other"
+            money = float(want["purchase_spend"] or 0) + float(want["refund_spend"] or 0)
+            gaps = float(want["frequency"] or 0)
+            for feature in catalog.features:
+                got = rows[name, back][feature.name]
+                assert same(feature, got, want[feature.name], money, gaps), (
+                    f"{feature.name} of {name} at {date}: {got!r}, by the oracle {_shown(want[feature.name])}"
+                )
+    assert set(rows) == expected, "a customer has a row at a date exactly where something was known"
+
+
+def _shown(value: oracle.Value) -> str:
+    return repr(None if value is None else float(value))
