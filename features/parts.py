@@ -10,34 +10,38 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 
-from features.catalog import Catalog, standard
+from features.catalog import Catalog
+from features.clock import iso
 from features.engines.duckdb import DailyTable
-from features.errors import NotEnoughDataError, UsageError
+from features.errors import NotEnoughDataError
 from features.events import EventLog
-from features.files import replaced
+from features.part_files import check_ending, write_parts
 from features.thresholds import mean_gaps, shop_gap_days
 
-ROWS_PER_PART = 1_000_000
+ROWS_PER_PART = 600_000
 INSTANT = pa.timestamp("us", "UTC")
 
 
 def write_features(
-    log: EventLog, as_of: datetime, horizon_days: int, path: Path, rows_per_part: int = ROWS_PER_PART
+    log: EventLog, as_of: datetime, catalog: Catalog, path: Path, rows_per_part: int = ROWS_PER_PART
 ) -> int:
-    """Write the feature table of every customer at one as_of: whole, or not at all.
+    """Write the feature table of every customer at one as_of.
 
     Parameters
     ----------
+    catalog
+        Its parameters are set here, from the log.
     path
-        ``.parquet`` or ``.csv``; one row per customer with an event before the as_of, ordered by customer_id:
-        ``customer_id``, ``as_of`` and every feature of the catalogue, null where there is nothing to tell.
+        ``.parquet`` or ``.csv``: one file, whole or not at all. Without an ending: a folder with a Parquet file for
+        each part, with which an interrupted run goes on. One row per customer with an event before the as_of, ordered
+        by customer_id: ``customer_id``, ``as_of`` and every feature of the catalogue, null where there is nothing to
+        tell.
     rows_per_part
         Events that are looked at together; memory grows with it, and with nothing else.
 
@@ -50,23 +54,44 @@ def write_features(
     NotEnoughDataError
         No event stands before the as_of.
     UsageError
-        The name says neither Parquet nor CSV, or the file cannot be written.
+        The name ends in something else, or the file cannot be written.
     """
-    if path.suffix not in (".parquet", ".csv"):
-        raise UsageError(f"--out {path}: the name must end in .parquet or .csv")
+    check_ending(path)
     ranges = list(parts(log.con, rows_per_part))
-    gaps = [mean_gaps(table.purchase_days()) for table in _tables(log, as_of, ranges)]
+    catalog = catalog.with_parameters(shop_gap_days=shop_gap_of(log, as_of, ranges))
+    schema = feature_schema(catalog)
+
+    def make(part: tuple[int, int]) -> pa.Table | None:
+        return next((feature_rows(table, catalog, schema) for table in tables(log, as_of, [part])), None)
+
+    return write_parts(path, ranges, make, schema, of_run(log, as_of) | {"catalog": catalog.to_json()})
+
+
+def of_run(log: EventLog, as_of: datetime) -> dict[str, Any]:
+    """Return what tells one log at one date from another, and so one folder of parts."""
+    told = log.report
+    return {
+        "as_of": iso(as_of),
+        "rows": told.rows_loaded,
+        "customers": told.customers,
+        "first": told.first_event,
+        "last": told.last_event,
+        "types": told.event_types,
+    }
+
+
+def shop_gap_of(log: EventLog, as_of: datetime, ranges: list[tuple[int, int]]) -> float:
+    """Return the shop's usual gap between purchase days, from all parts of its customers.
+
+    Raises
+    ------
+    NotEnoughDataError
+        No event stands before the as_of.
+    """
+    gaps = [mean_gaps(table.purchase_days()) for table in tables(log, as_of, ranges)]
     if not gaps:
         raise NotEnoughDataError(f"no event stands before the as_of {as_of.isoformat()}; choose a later --as-of")
-    catalog = standard(horizon_days).with_parameters(shop_gap_days=shop_gap_days(gaps))
-    schema = _schema(catalog)
-    written = 0
-    with replaced(path) as draft, _writer(draft, path.suffix, schema) as writer:
-        for table in _tables(log, as_of, ranges):
-            found = _rows(table, catalog, schema)
-            writer.write_table(found)
-            written += len(found)
-    return written
+    return shop_gap_days(gaps)
 
 
 def parts(con: duckdb.DuckDBPyConnection, rows: int) -> Iterator[tuple[int, int]]:
@@ -80,15 +105,16 @@ def parts(con: duckdb.DuckDBPyConnection, rows: int) -> Iterator[tuple[int, int]
     while low < total:
         high = total
         if low + rows < total:
-            ((customer,),) = con.execute("SELECT customer_id FROM events WHERE rowid = ?", [low + rows]).fetchall()
-            high = one("SELECT min(rowid) FROM events WHERE customer_id = ?", customer)
+            customer = one("SELECT customer FROM events WHERE rowid = ?", low + rows)
+            high = one("SELECT min(rowid) FROM events WHERE customer = ?", customer)
             if high <= low:  # one customer fills more than a part
-                high = one("SELECT max(rowid) + 1 FROM events WHERE customer_id = ?", customer)
+                high = one("SELECT max(rowid) + 1 FROM events WHERE customer = ?", customer)
         yield low, high
         low = high
 
 
-def _tables(log: EventLog, as_of: datetime, ranges: list[tuple[int, int]]) -> Iterator[DailyTable]:
+def tables(log: EventLog, as_of: datetime, ranges: list[tuple[int, int]]) -> Iterator[DailyTable]:
+    """Yield the daily table of each range that has a customer known before the as_of; each is closed after use."""
     for low, high in ranges:
         try:
             table = DailyTable(log.con, as_of, rows=(low, high))
@@ -100,19 +126,16 @@ def _tables(log: EventLog, as_of: datetime, ranges: list[tuple[int, int]]) -> It
             table.close()
 
 
-def _schema(catalog: Catalog) -> pa.Schema:
+def feature_schema(catalog: Catalog) -> pa.Schema:
+    """Return the schema of a table of features."""
     known = [pa.field("customer_id", pa.string(), False), pa.field("as_of", INSTANT, False)]
     return pa.schema([*known, *(pa.field(name, pa.float64()) for name in catalog.names)])
 
 
-def _rows(table: DailyTable, catalog: Catalog, schema: pa.Schema) -> pa.Table:
+def feature_rows(table: DailyTable, catalog: Catalog, schema: pa.Schema) -> pa.Table:
+    """Return the features of every customer of a table at its anchor."""
     columns = table.features(catalog, [0])
-    customers = table.customers[columns["customer"].astype(np.int64)]
-    arrays = [pa.array(customers.tolist(), pa.string())]
-    arrays.append(pa.array([table.anchor] * len(customers), INSTANT))
-    arrays += [pa.array(columns[name], pa.float64(), from_pandas=True) for name in catalog.names]
-    return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def _writer(path: Path, ending: str, schema: pa.Schema) -> pq.ParquetWriter | pacsv.CSVWriter:
-    return pq.ParquetWriter(path, schema) if ending == ".parquet" else pacsv.CSVWriter(path, schema)
+    customers = pa.array(table.customers, pa.string()).take(pa.array(columns["customer"]))
+    as_of = pa.array(np.full(len(customers), np.datetime64(table.anchor.replace(tzinfo=None), "us")), INSTANT)
+    features = [pa.array(columns[name], pa.float64(), from_pandas=True) for name in catalog.names]
+    return pa.Table.from_arrays([customers, as_of, *features], schema=schema)

@@ -1,19 +1,42 @@
-"""Scoring a whole log."""
+"""Scoring a whole log: at once, or part by part where it is larger than the memory."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import pyarrow as pa
+from pyarrow import dataset
 
-from features.clock import from_microseconds, iso
-from features.engines.duckdb import DailyTable
-from features.errors import UsageError
+from features.clock import from_microseconds, iso, microseconds
+from features.engines.duckdb import KNOWN, DailyTable
+from features.errors import NotEnoughDataError, UsageError
 from features.events import EventLog
 from features.lifecycle import fit_lifecycle
+from features.part_files import check_ending, write_parts
+from features.parts import of_run, parts, tables
 from features.snapshots import Snapshot, take
+from serving import contract
 from serving.scorer import Scorer
+from serving.summary import stage_counts
 from training.bundle import Bundle
+
+ROWS_PER_PART = 500_000
+
+
+def check_as_of(bundle: Bundle, as_of: datetime) -> None:
+    """Refuse an as_of before that of the training.
+
+    Raises
+    ------
+    UsageError
+        The model has seen what came after.
+    """
+    if as_of < bundle.as_of:
+        raise UsageError(
+            f"--as-of {iso(as_of)} stands before the training's as_of {iso(bundle.as_of)}: this model has learned from "
+            "what came after; score at a later date, or train with this --as-of"
+        )
 
 
 def snapshot(log: EventLog, bundle: Bundle, as_of: datetime) -> tuple[Snapshot, datetime]:
@@ -22,20 +45,60 @@ def snapshot(log: EventLog, bundle: Bundle, as_of: datetime) -> tuple[Snapshot, 
     Raises
     ------
     UsageError
-        The as_of stands before the as_of of the training: the model has seen what came after.
+        The as_of stands before the as_of of the training.
     """
-    if as_of < bundle.as_of:
-        raise UsageError(
-            f"--as-of {iso(as_of)} stands before the training's as_of {iso(bundle.as_of)}: this model has learned from "
-            "what came after; score at a later date, or train with this --as-of"
-        )
+    check_as_of(bundle, as_of)
     table = DailyTable(log.con, as_of)
+    return _standing(table, bundle), from_microseconds(table.last_event())
+
+
+def _standing(table: DailyTable, bundle: Bundle) -> Snapshot:
     models = bundle.models
-    life = fit_lifecycle(table, models.scheme, models.config.horizon_days)
+    life = fit_lifecycle(table, models.scheme, models.config.horizon_days, catalog=models.catalog)
     (now,) = take(table, life, [0], models.config.known_at_start)
-    return now, from_microseconds(table.last_event())
+    return now
 
 
 def score_snapshot(scorer: Scorer, now: Snapshot, data_cutoff: datetime) -> pa.Table:
     """Return the scores of a snapshot, ordered by customer_id."""
     return scorer.score(now.ids[now.customer], now.as_of, data_cutoff, now.features, now.standing, now.categories)
+
+
+def score_log(
+    log: EventLog, scorer: Scorer, as_of: datetime, path: Path, rows_per_part: int = ROWS_PER_PART
+) -> dict[str, int]:
+    """Write the scores of a log part by part, and return how many customers stand on each stage.
+
+    Parameters
+    ----------
+    path
+        ``.parquet`` or ``.csv``: one file, whole or not at all, with what :func:`score_snapshot` gives (how many rows
+        are reckoned together can change the last bit of a number). Without an ending: a folder of Parquet parts, with
+        which an interrupted run goes on.
+    rows_per_part
+        Events that are looked at together; memory grows with it, and with nothing else.
+
+    Raises
+    ------
+    NotEnoughDataError
+        No event stands before the as_of.
+    UsageError
+        The as_of stands before that of the training, or the file cannot be written.
+    """
+    check_ending(path)
+    check_as_of(scorer.bundle, as_of)
+    found = log.con.execute(f"select epoch_us(max(timestamp)) from events where {KNOWN} < {microseconds(as_of)}")
+    last = found.fetchall()[0][0]
+    if last is None:
+        raise NotEnoughDataError(f"no event stands before the as_of {iso(as_of)}; choose a later --as-of")
+    cutoff = from_microseconds(int(last))
+
+    def make(part: tuple[int, int]) -> pa.Table | None:
+        scored = (score_snapshot(scorer, _standing(one, scorer.bundle), cutoff) for one in tables(log, as_of, [part]))
+        return next(scored, None)
+
+    run = of_run(log, as_of) | {"model_version": scorer.model_version, "reasons": scorer.with_reasons}
+    schema = contract.schema(scorer.scheme.ids)
+    write_parts(path, list(parts(log.con, rows_per_part)), make, schema, run, contract.csv_table)
+    written = dataset.dataset(path, format="csv" if path.suffix == ".csv" else "parquet")
+    return stage_counts(written.to_table(columns=["stage"]), scorer.scheme.ids)

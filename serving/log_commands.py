@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from features.catalog import standard
-from features.clock import iso, parse_span_days
+from features.catalog import Catalog
+from features.clock import iso, microseconds, parse_span_days
 from features.errors import UsageError
+from features.thresholds import FALLBACK_GAP_DAYS
 from serving.console import show
 from serving.options import as_of_option, common, dated
-from serving.reading_options import open_log, reading
+from serving.reading_options import open_log, own_features, reading
 
 
 @click.command()
@@ -43,31 +45,77 @@ def check(as_json: bool, out: Path | None, **options: Any) -> None:
 @reading
 @dated
 @click.option("--horizon", default="90d", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="With EVENTS, the file to write: .parquet or .csv.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="With EVENTS, the file to write, .parquet or .csv; without an ending, a folder of parts with which a stopped "
+    "run goes on.",
+)
+@click.option("--list", "list_all", is_flag=True, help="The catalogue: name, unit, meaning, how it is made.")
+@click.option("--explain-sql", is_flag=True, help="The SQL of the catalogue, for --engine.")
 @common
-def features(as_json: bool, horizon: str, out: Path | None, **options: Any) -> None:
+def features(as_json: bool, horizon: str, out: Path | None, list_all: bool, explain_sql: bool, **options: Any) -> None:
     """The features of every customer of EVENTS; without --out, the catalogue: name, unit, meaning."""
-    if out is not None:
-        _write_features(out, parse_span_days(horizon), options, as_json=as_json)
-        return
-    if options["events"]:
-        raise UsageError("features of EVENTS need --out FILE, a .parquet or .csv file to write them to")
-    catalog = standard(parse_span_days(horizon))
+    catalog = own_features().catalog(parse_span_days(horizon))
+    if explain_sql:
+        _explain(catalog, options, as_json=as_json)
+    elif list_all or (out is None and not options["events"]):
+        _list(catalog, as_json=as_json)
+    elif out is None:
+        raise UsageError(
+            "features of EVENTS need --out: a .parquet or .csv file, or a folder of parts, to write them to"
+        )
+    elif options["engine"] == "spark":
+        from serving.spark_commands import features_on_spark
+
+        features_on_spark(catalog, out, options, as_json=as_json)
+    else:
+        _write_features(out, catalog, options, as_json=as_json)
+
+
+def _list(catalog: Catalog, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(feature) for feature in catalog.features]))
         return
     from serving.console import table
 
-    rows = [["feature", "unit", "meaning"], *([f.name, f.unit, f.meaning] for f in catalog.features)]
-    show(table(rows, set()))
+    head = ["feature", "unit", "meaning", "how it is made"]
+    show(table([head, *([f.name, f.unit, f.meaning, f.how] for f in catalog.features)], set()))
 
 
-def _write_features(out: Path, horizon_days: int, options: dict[str, Any], *, as_json: bool) -> None:
+def _explain(catalog: Catalog, options: dict[str, Any], *, as_json: bool) -> None:
+    """Print the queries in their order; of a log without EVENTS, those that fit any log."""
+    from features import sql
+    from features.engines import duckdb, spark
+
+    as_of = as_of_option(options) or datetime(2025, 1, 1, tzinfo=UTC)
+    at, engine = microseconds(as_of), spark if options["engine"] == "spark" else duckdb
+    shape = sql.ANY
+    if options["events"]:
+        with open_log({**options, "engine": "duckdb"}) as log:
+            at = microseconds(log.choose_as_of(as_of_option(options)))
+            shape = duckdb.shape_of(log.con, f"(select * from events where {duckdb.KNOWN} < {at}) as known_events", at)
+    catalog = catalog.with_parameters(shop_gap_days=FALLBACK_GAP_DAYS)
+    clock = engine.clock(at)
+    made = [sql.daily(clock, "known_events", shape)]
+    if types := sql.typed_events(catalog, shape):
+        made.append(sql.typed(clock, types, "known_events", shape))
+    if columns := sql.valued_columns(catalog, shape):
+        made.append(sql.valued(clock, columns, "known_events", shape))
+    queries = {step.name: sql.render([step], engine.DIALECT) for step in made}
+    queries["features"] = sql.render(sql.snapshot(catalog, at, [0], shape), engine.DIALECT)
+    if as_json:
+        click.echo(json.dumps(queries))
+        return
+    click.echo("\n\n".join(f"-- {name}\n{text};" for name, text in queries.items()))
+
+
+def _write_features(out: Path, catalog: Catalog, options: dict[str, Any], *, as_json: bool) -> None:
     from features.parts import write_features
 
     with open_log(options, out) as log:
         as_of = log.choose_as_of(as_of_option(options))
-        customers = write_features(log, as_of, horizon_days, out)
+        customers = write_features(log, as_of, catalog, out)
     if as_json:
         click.echo(json.dumps({"out": str(out), "as_of": iso(as_of), "customers": customers}))
         return

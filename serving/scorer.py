@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from features.clock import day_number, from_microseconds, iso, microseconds
 from features.leads import Texts
 from features.lifecycle import Standing, live
-from features.online import MemoryEvents
+from features.online import Evaluator, MemoryEvents
 from features.requests import CustomerEvents
 from features.scheme_files import thresholds_to_json
 from features.stages import Scheme
@@ -37,15 +37,19 @@ class Scorer:
     ----------
     bundle
         As loaded by :func:`training.bundle.load_bundle`.
+    with_reasons
+        Whether to tell the reasons, which cost more than all the rest; without, each list of them is empty.
     threads
         For LightGBM: 1 in a server, where threads on a few rows cost a hundred times what they save; 0 takes all.
     """
 
-    def __init__(self, bundle: Bundle, threads: int = 1) -> None:
+    def __init__(self, bundle: Bundle, threads: int = 1, *, with_reasons: bool = True) -> None:
         self.bundle = bundle
+        self.with_reasons = with_reasons
         self.threads = threads
         # the same for every request
         self._vocabulary = bundle.models.scheme.vocabulary(bundle.models.catalog)
+        self._evaluator = Evaluator(bundle.models.catalog)
         self._counted = bundle.models.scheme.counted(bundle.models.catalog)
 
     @property
@@ -76,8 +80,12 @@ class Scorer:
             **self.bundle.card,
         }
 
-    def score_customers(self, customers: Sequence[CustomerEvents], as_of: datetime) -> pa.Table:
+    def score_customers(
+        self, customers: Sequence[CustomerEvents], as_of: datetime, data_cutoff: datetime | None = None
+    ) -> pa.Table:
         """Return one row per customer, in the same order, with the columns of :mod:`serving.contract`.
+
+        ``data_cutoff`` is the last event that was seen; None: that of these customers.
 
         Raises
         ------
@@ -86,11 +94,11 @@ class Scorer:
         """
         models = self.bundle.models
         events = MemoryEvents(customers, as_of)
-        features = events.features(models.catalog)
+        features = self._evaluator.features(events)
         record = events.record(self._counted)
         life = live(models.scheme, models.catalog, record, self.horizon_days, vocabulary=self._vocabulary)
         standing = life.standing(as_of)
-        cutoff = from_microseconds(events.last_event())
+        cutoff = data_cutoff or from_microseconds(events.last_event())
         categories = events.categories(models.config.known_at_start)
         return self.score(events.customers, as_of, cutoff, features, standing, categories)
 
@@ -203,6 +211,8 @@ class Scorer:
 
     def _reasons(self, predicted: Predictions, stage: NDArray[np.int64]) -> list[list[dict[str, Any]]]:
         told: list[list[dict[str, Any]]] = [[] for _ in stage]
+        if not self.with_reasons:
+            return told
         rows = reasons(self.bundle.models, predicted.columns, stage[predicted.buyers], self.threads)
         for row, mine in zip(predicted.buyers, rows, strict=True):
             told[row] = [_reason(reason) for reason in mine]
@@ -243,7 +253,7 @@ def _arrow(values: Any, field: pa.Field) -> pa.Array:
     return array
 
 
-def load_scorer(path: Path, threads: int = 1) -> Scorer:
+def load_scorer(path: Path, threads: int = 1, *, with_reasons: bool = True) -> Scorer:
     """Load a bundle folder for scoring.
 
     Raises
@@ -251,4 +261,4 @@ def load_scorer(path: Path, threads: int = 1) -> Scorer:
     features.errors.StagecastError
         No bundle there, or one that cannot be trusted.
     """
-    return Scorer(load_bundle(path), threads)
+    return Scorer(load_bundle(path), threads, with_reasons=with_reasons)
