@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,8 +161,9 @@ def run(as_json: bool, **options: Any) -> None:
 @learning
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the bundle; it must be new.")
 @click.option("--register", metavar="NAME", help="Offer it in MLflow as challenger of this registered model.")
+@click.option("--sample", type=int, metavar="N", help="Of --engine spark: customers to train on; default 200,000.")
 @common
-def train(as_json: bool, out: Path, register: str | None, **options: Any) -> None:
+def train(as_json: bool, out: Path, register: str | None, sample: int | None, **options: Any) -> None:
     """Train a bundle; also logs to MLflow."""
     from serving import pipeline, terminal
     from serving.summary import card
@@ -171,10 +174,12 @@ def train(as_json: bool, out: Path, register: str | None, **options: Any) -> Non
         raise UsageError("--register needs MLflow: leave --no-track out")
     if out.exists():
         raise UsageError(f"--out {out} exists; a bundle is written into a new folder")
+    if sample is not None and (sample < 1 or options["engine"] != "spark"):
+        raise UsageError("--sample is a number of customers, and belongs to --engine spark")
     config = train_config(options)
-    with open_log(options) as log, steps(pipeline.RUN_STEPS) as say:
-        as_of = log.choose_as_of(as_of_option(options))
+    with _log_and_notes(options, sample) as (log, as_of, notes), steps(pipeline.RUN_STEPS) as say:
         done = learn(log.con, as_of, replace(config, known_at_start=log.known_at_start), say)
+        done = replace(done, notes=(*notes, *done.notes))
         bundle = save_bundle(out, done.models, as_of, done.data_cutoff, card(done))
         track = _tracker(options, register)
         if track is not None:
@@ -188,42 +193,70 @@ def train(as_json: bool, out: Path, register: str | None, **options: Any) -> Non
     show([*lines, "", f"model {bundle.model_version} written: {out}"])
 
 
+@contextmanager
+def _log_and_notes(options: dict[str, Any], sample: int | None) -> Iterator[tuple[EventLog, datetime, tuple[str, ...]]]:
+    """Open the log that a training learns from: of a log on Spark, a sample of its customers."""
+    if options["engine"] == "spark":
+        from features.engines.spark_sample import SAMPLE
+        from serving.spark_commands import sampled_log
+
+        with sampled_log(options, sample or SAMPLE) as found:
+            yield found
+        return
+    with open_log(options) as log:
+        yield log, log.choose_as_of(as_of_option(options)), ()
+
+
 @cli.command()
 @reading
 @dated
 @click.option("--model", required=True, metavar="MODEL", help="A bundle folder, or models:/NAME@champion.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="File to write: .parquet or .csv.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="File to write, .parquet or .csv; without an ending, a folder of parts with which a stopped run goes on.",
+)
+@click.option("--reasons/--no-reasons", default=True, show_default=True, help="Reasons take most of the time.")
 @click.option("--publish", is_flag=True, help="Write the scores to the store that `serve` reads.")
 @click.option("--store", metavar="URL", help="The store; default ./stagecast.db (or STAGECAST_STORE).")
 @click.option("--tracking-uri", metavar="URI", help="MLflow store for models:/...; default sqlite:///mlflow.db.")
 @common
-def score(as_json: bool, model: str, out: Path, **options: Any) -> None:
+def score(as_json: bool, model: str, out: Path, reasons: bool, **options: Any) -> None:
     """Score every customer of a log with a trained model."""
-    from serving import terminal
-    from serving.batch import score_snapshot, snapshot
+    from features.part_files import check_ending
+    from serving.batch import score_log, score_snapshot, snapshot
     from serving.scorer import load_scorer
+    from serving.stage_lines import stage_lines
     from serving.summary import stage_counts
     from serving.table_files import write_scores
 
+    check_ending(out)
     settings = load_settings(store=options["store"], tracking_uri=options["tracking_uri"])
     folder = _model_folder(model, settings)
-    scorer = load_scorer(folder, threads=0)
-    with open_log(options, out) as log, steps(3) as say:
-        say("features")
+    scorer = load_scorer(folder, threads=0, with_reasons=reasons)
+    if options["engine"] == "spark":
+        from serving.spark_commands import score_on_spark
+
+        score_on_spark(scorer, folder, out, options, as_json=as_json)
+        return
+    with open_log(options, out) as log, steps(2) as say:
+        say("features and scores")
         as_of = log.choose_as_of(as_of_option(options))
-        now, cutoff = snapshot(log, scorer.bundle, as_of)
-        say("scores and reasons")
-        scores = score_snapshot(scorer, now, cutoff)
-        write_scores(scores, out)
         if options["publish"]:
+            now, cutoff = snapshot(log, scorer.bundle, as_of)
+            scores = score_snapshot(scorer, now, cutoff)
+            write_scores(scores, out)
             say("publishing")
             _publish(settings, scores, folder, scorer.scheme)
-    counts = stage_counts(scores, scorer.scheme.ids)
+            counts = stage_counts(scores, scorer.scheme.ids)
+        else:
+            counts = score_log(log, scorer, as_of, out)
     if as_json:
         told = {"out": str(out), "as_of": iso(as_of), "model_version": scorer.model_version, "stages": counts}
         click.echo(json.dumps(told, ensure_ascii=False))
         return
-    show([*terminal.score_lines(scores, scorer.scheme), "", f"{len(scores):,} scores written: {out}"])
+    show([*stage_lines(counts, scorer.scheme), "", f"{sum(counts.values()):,} scores written: {out}"])
 
 
 def _model_folder(model: str, settings: Settings) -> Path:

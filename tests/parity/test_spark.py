@@ -1,0 +1,89 @@
+"""Spark gives what DuckDB, NumPy and the oracle give: the same bodies of tests, on logs of many customers each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from features.catalog import Catalog
+from features.engines.duckdb import DailyTable
+from features.engines.spark import SparkTable
+from features.errors import NotEnoughDataError
+from features.standard import standard
+from features.thresholds import mean_gaps, shop_gap_days
+from tests.parity.evaluators import Rows, check
+from tests.parity.logs import Customers, as_ofs, event_log, logs, utc
+from tests.spark import needs_spark, quiet_spark, start
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+pytestmark = [needs_spark, *quiet_spark]
+# a job takes seconds: few examples of many customers, and none made smaller
+FEW = settings(
+    max_examples=4, deadline=None, phases=(Phase.explicit, Phase.generate), suppress_health_check=list(HealthCheck)
+)
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[SparkSession]:
+    found = start()
+    yield found
+    found.stop()
+
+
+def on_spark(spark: SparkSession, customers: Customers) -> DataFrame:
+    """Return the events as the reader leaves them, on Spark."""
+    with event_log(customers) as log:
+        events = log.con.sql("select * exclude (customer) from events").to_arrow_table()
+    frame = spark.createDataFrame(events)
+    times = {name: f"cast({name} as timestamp) as {name}" for name in ("timestamp", "recorded_at")}
+    return frame.selectExpr(*(times.get(name, name) for name in frame.columns), "customer_id as customer")
+
+
+def by_spark(
+    spark: SparkSession, customers: Customers, as_of: datetime, backs: Sequence[int], catalog: Catalog
+) -> Rows:
+    table = SparkTable(spark, on_spark(spark, customers), as_of)
+    found = table.features(catalog, backs).collect()
+    table.close()
+    null = float("nan")
+    return {
+        (row["customer"], row["back"]): {n: null if row[n] is None else float(row[n]) for n in catalog.names}
+        for row in found
+    }
+
+
+@FEW
+@given(data=st.data())
+def test_every_feature_is_what_the_oracle_says(spark: SparkSession, data: st.DataObject) -> None:
+    as_of = data.draw(as_ofs())
+    customers, backs = data.draw(logs(as_of, most=25)), data.draw(st.sampled_from([[0], [0, 30, 365]]))
+    catalog = standard(90).with_parameters(shop_gap_days=7.25)
+    check(by_spark(spark, customers, as_of, backs, catalog), customers, as_of, 90, backs, 7.25)
+
+
+def test_a_log_without_a_past_is_refused(spark: SparkSession) -> None:
+    from features.requests import Event
+
+    events = on_spark(spark, {"a": (Event(utc("2020-01-01"), "visit"),)})
+    with pytest.raises(NotEnoughDataError, match="no event stands before the as_of"):
+        SparkTable(spark, events, utc("2019-01-01"))
+
+
+@FEW
+@given(data=st.data())
+def test_the_shops_gap_is_that_of_duckdb(spark: SparkSession, data: st.DataObject) -> None:
+    as_of = data.draw(as_ofs())
+    customers = data.draw(logs(as_of, most=25))
+    with event_log(customers) as log:
+        want = shop_gap_days([mean_gaps(DailyTable(log.con, as_of).purchase_days())])
+    table = SparkTable(spark, on_spark(spark, customers), as_of)
+    assert np.isclose(table.shop_gap_days(), want, rtol=1e-12)
+    table.close()
