@@ -31,10 +31,11 @@ import pandas as pd
 from fastapi import FastAPI, Request
 
 from bench.simulation import AS_OF, START, simulate
-from features.catalog import Catalog, standard
+from features.catalog import Catalog
 from features.clock import day_number
 from features.engines.duckdb import DailyTable
 from features.events import EventLog, ReadOptions, from_frame
+from features.standard import standard
 from features.thresholds import catalog_parameters, derive
 from serving.console import table
 
