@@ -30,7 +30,8 @@ from bench.simulation import AS_OF, simulate
 from features.catalog import Catalog
 from features.events import EventLog, ReadOptions, read_events
 from features.online import Evaluator, MemoryEvents
-from features.parts import ROWS_PER_PART, parts, shop_gap_of, tables, write_features
+from features.part_files import Range, in_order
+from features.parts import PARTS_AHEAD, ROWS_PER_PART, parts, shop_gap_of, tables, write_features
 from features.requests import CustomerEvents, Event
 from features.standard import standard
 from serving.console import table
@@ -59,8 +60,11 @@ def write_log(path: Path, customers: int) -> int:
 
 def in_parts(log: EventLog, catalog: Catalog, backs: Sequence[int] = (0,)) -> int:
     """Work out the features of every customer, part by part; return the rows."""
-    ranges = list(parts(log.con, ROWS_PER_PART))
-    return sum(len(one.features(catalog, backs)["customer"]) for one in tables(log, AS_OF, ranges))
+
+    def rows(part: Range) -> int:
+        return sum(len(one.features(catalog, backs)["customer"]) for one in tables(log, AS_OF, [part]))
+
+    return sum(in_order(rows, list(parts(log.con, ROWS_PER_PART)), PARTS_AHEAD))
 
 
 def shown(what: str, began: float) -> None:

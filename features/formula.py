@@ -146,8 +146,8 @@ def evaluate(formula: str, values: Mapping[str, Operand]) -> Array:
         return np.asarray(compiled(formula)(values), dtype=np.float64)
 
 
-def evaluate_all(formulas: Iterable[tuple[str, str]], values: dict[str, Operand]) -> None:
-    """Evaluate named formulas one after the other, each into ``values`` under its name.
+def evaluate_all(formulas: Iterable[tuple[str, Compiled]], values: dict[str, Operand]) -> None:
+    """Evaluate named formulas, each as :func:`compiled`, one after the other into ``values`` under its name.
 
     Raises
     ------
@@ -155,8 +155,8 @@ def evaluate_all(formulas: Iterable[tuple[str, str]], values: dict[str, Operand]
         A formula names what is not there; a catalogue's formulas were looked at before.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        for name, text in formulas:
-            values[name] = compiled(text)(values)
+        for name, made in formulas:
+            values[name] = made(values)
 
 
 @lru_cache(maxsize=4096)

@@ -73,6 +73,7 @@ class MemoryEvents:
         self.amount = _millionths(amounts)[rows]
         self.amount_given = None if None not in amounts else np.array([one is not None for one in amounts])[rows]
         self._events, self._rows = events, rows
+        self._texts: dict[str, Integers] = {}
         count = np.bincount(self.customer, minlength=len(customers))
         if not count.all():
             who = self.customers[int(np.flatnonzero(count == 0)[0])]
@@ -85,10 +86,11 @@ class MemoryEvents:
 
     def texts(self, column: str) -> Integers:
         """Return for each event which ``channel`` or ``category`` it has, as a number; -1 for none."""
-        given = [getattr(e, column) for e in self._events]
-        if not any(given):
-            return np.full(len(self._rows), -1, dtype=np.int64)
-        return _codes([text or None for text in given])[1][self._rows]
+        if column not in self._texts:
+            given = [getattr(e, column) for e in self._events]
+            none = np.full(len(self._rows), -1, dtype=np.int64)
+            self._texts[column] = _codes([text or None for text in given])[1][self._rows] if any(given) else none
+        return self._texts[column]
 
     def of_types(self, types: Sequence[str] | frozenset[str], *, others: bool = False) -> NDArray[np.bool_]:
         """Return which events are of some types, or of all others."""
@@ -203,7 +205,7 @@ class Evaluator:
         self._types = frozenset(one for feature in self._of_types for one in feature.events)
         self._of_present: dict[frozenset[str], Aggregates] = {}
         self._values = [f for f in aggregates if f.relation == "values"]
-        self._formulas = [(f.name, f.formula) for f in catalog.features if f.formula is not None]
+        self._formulas = [(f.name, formula.compiled(f.formula)) for f in catalog.features if f.formula is not None]
 
     def features(self, events: MemoryEvents) -> dict[str, Array]:
         """Return every feature, one row per customer in their order; null is NaN."""

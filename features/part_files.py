@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -18,17 +20,20 @@ from features.files import replaced, write_text
 MANIFEST = "_parts.json"
 FORMATS = (".parquet", ".csv")
 
-Make = Callable[[tuple[int, int]], pa.Table | None]
+Range = tuple[int, int]
+Made = TypeVar("Made")
+Make = Callable[[Range], pa.Table | None]
 """What makes the rows of one range; None where there are none."""
 
 
 def write_parts(
     path: Path,
-    ranges: Sequence[tuple[int, int]],
+    ranges: Sequence[Range],
     make: Make,
     schema: pa.Schema,
     run: Mapping[str, Any],
     as_csv: Callable[[pa.Table], pa.Table] = lambda table: table,
+    ahead: int = 0,
 ) -> int:
     """Write the tables of all ranges, in their order.
 
@@ -41,6 +46,8 @@ def write_parts(
         What the rows depend on; a folder that holds parts of another run is refused.
     as_csv
         What becomes of a table before it is written as CSV.
+    ahead
+        How many ranges are made beside the one that is written, each in a thread of its own; memory grows with it.
 
     Returns
     -------
@@ -52,16 +59,38 @@ def write_parts(
         The name ends in something else, it cannot be written, or the folder holds something else.
     """
     if path.suffix == "":
-        return sum(_write_folder(path, ranges, make, schema, run))
+        return sum(_write_folder(path, ranges, make, schema, run, ahead))
     check_ending(path)
     written = 0
     with replaced(path) as draft, _writer(draft, path.suffix, schema, as_csv) as writer:
-        for part in ranges:
-            table = make(part)
+        for table in in_order(make, ranges, ahead):
             if table is not None:
                 writer.write_table(table if path.suffix == ".parquet" else as_csv(table))
                 written += len(table)
     return written
+
+
+def in_order(make: Callable[[Range], Made], ranges: Iterable[Range], ahead: int) -> Iterator[Made]:
+    """Yield what is made of each range, in their order, while the next ones are made in threads.
+
+    >>> list(in_order(lambda part: part[0] + part[1], [(1, 2), (3, 4)], 1))
+    [3, 7]
+    """
+    if not ahead:
+        yield from map(make, ranges)
+        return
+    with ThreadPoolExecutor(ahead) as pool:
+        waiting: deque[Future[Made]] = deque()
+        try:
+            for part in ranges:
+                waiting.append(pool.submit(make, part))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:  # stopped on the way: what has not begun is not begun
+                future.cancel()
 
 
 def check_ending(path: Path, option: str = "--out") -> None:
@@ -84,16 +113,16 @@ def _texts(schema: pa.Schema) -> list[str]:
 
 
 def _write_folder(
-    folder: Path, ranges: Sequence[tuple[int, int]], make: Make, schema: pa.Schema, run: Mapping[str, Any]
+    folder: Path, ranges: Sequence[Range], make: Make, schema: pa.Schema, run: Mapping[str, Any], ahead: int
 ) -> Iterator[int]:
     known = json.dumps({**run, "parts": len(ranges), "schema": schema.to_string()}, sort_keys=True, default=str)
     _begin(folder, hashlib.sha256(known.encode()).hexdigest())
-    for number, part in enumerate(ranges):
-        path = folder / f"part-{number:05}.parquet"
-        if path.is_file():  # whole, since it took its name when it was
-            yield pq.read_metadata(path).num_rows
-            continue
-        table = make(part)
+    paths = {part: folder / f"part-{number:05}.parquet" for number, part in enumerate(ranges)}
+    # a file is whole, since it took its name when it was
+    missing = [part for part, path in paths.items() if not path.is_file()]
+    yield from (pq.read_metadata(path).num_rows for part, path in paths.items() if part not in set(missing))
+    for part, table in zip(missing, in_order(make, missing, ahead), strict=True):
+        path = paths[part]
         table = schema.empty_table() if table is None else table
         with replaced(path) as draft:
             pq.write_table(table, draft, compression="zstd", use_dictionary=_texts(schema))
