@@ -132,10 +132,11 @@ def request_lines() -> None:
 def on_spark(path: Path, out: Path, here: Callable[[], Any]) -> Line:
     """Measure the same job, Parquet to Parquet, on Spark in local mode and on DuckDB."""
     from features.engines import spark as engine
+    from features.engines.spark_reading import read as read_events_on_spark
 
     session = engine.session("local[*]", {"spark.driver.memory": "8g"})
     began = time.perf_counter()
-    log = engine.read(session, [str(path)], {}, duplicates="keep")
+    log = read_events_on_spark(session, [str(path)], {}, duplicates="keep")
     found = engine.SparkTable(session, log.events, AS_OF)
     catalog = standard(90).with_parameters(shop_gap_days=found.shop_gap_days())
     found.features(catalog, [0]).write.parquet(str(out))

@@ -5,7 +5,7 @@ Gives what :mod:`features.sql` gives for the same events; both are held to one o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
 from itertools import chain
@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features import formula
-from features.catalog import ENTROPY_SCALE, MARKETER_EVENTS, UNEVENNESS_SCALE, Catalog, Feature
+from features.catalog import MARKETER_EVENTS, Catalog
 from features.clock import DAY_MICROSECONDS, EPOCH, calendar, microseconds
 from features.errors import NotEnoughDataError
 from features.leads import CHANNEL, Texts, given_at_start, memory_events
 from features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEvents
+from features.relations import EventColumns, days_of, different, given_of
 from features.requests import CustomerEvents
-from features.rows import AMOUNT_SCALE, TYPES_APART, Aggregates, Array, Integers, Rows
+from features.rows import AMOUNT_SCALE, Aggregates, Array, Integers, Rows
 
 # Seconds since 1970 that a double holds, and multiplies, to the microsecond.
 _EXACT_SECONDS = 2**51 / 1e6
@@ -144,11 +145,11 @@ class MemoryEvents:
 
     def purchase_days(self) -> PurchaseDays:
         """Return every purchase day, net of refunds as :func:`features.sql.net_days` says, by customer and day."""
-        customer, day, spend, first = self._purchase_days
+        customer, day, spend, first = self.net_days
         return PurchaseDays(customer, day, (spend / AMOUNT_SCALE).astype(np.float64), first)
 
     @cached_property
-    def _purchase_days(self) -> tuple[Integers, Integers, NDArray[Any], Integers]:
+    def net_days(self) -> tuple[Integers, Integers, NDArray[Any], Integers]:
         """Return customer, day, spend in millionths and the first purchase's instant of every purchase day."""
         bought = np.flatnonzero(self.is_purchase)
         customer, day = self.customer[bought], self.day[bought]
@@ -212,16 +213,16 @@ class Evaluator:
         count = len(events.customers)
         says = calendar(events.instant)
         as_of_day = says["as_of_day"]
-        of_events = Rows(count, events.customer, events.day, _EventColumns(events, as_of_day), _given_of(events))
+        of_events = Rows(count, events.customer, events.day, EventColumns(events, as_of_day), given_of(events))
         values: dict[str, Array | float] = {**says, **self._parameters}
-        values |= self._days.of(_days(events, as_of_day), as_of_day)
+        values |= self._days.of(days_of(events, as_of_day), as_of_day)
         values |= self._log.of(of_events, as_of_day)
         if self._of_types:
             values |= dict.fromkeys(self._zero_if_absent, np.zeros(count))
             values |= dict.fromkeys(self._null_if_absent, np.full(count, np.nan))
             values |= self._present(events.types).of(of_events, as_of_day)
         for feature in self._values:
-            values[feature.name] = _different(feature, events, as_of_day)
+            values[feature.name] = different(feature, events, as_of_day)
         formula.evaluate_all(self._formulas, values)
         return {name: _full(values[name], count) for name in self._names}
 
@@ -238,113 +239,6 @@ def _full(value: Array | float, count: int) -> Array:
     if isinstance(value, np.ndarray) and value.shape == (count,):
         return value
     return np.broadcast_to(np.asarray(value, dtype=np.float64), (count,))
-
-
-class _EventColumns:
-    """Columns of ``log`` and ``types`` over events."""
-
-    def __init__(self, events: MemoryEvents, as_of_day: float) -> None:
-        self._events, self._as_of_day = events, as_of_day
-
-    def __call__(self, name: str) -> NDArray[Any]:
-        events = self._events
-        name, _, types = name.partition(" of ")
-        kept = events.of_types(types.split(TYPES_APART)) if types else events.is_activity
-        match name:
-            case "purchases":
-                return events.is_purchase
-            case "gross_spend":
-                return np.where(events.is_purchase, events.amount, 0)
-            case "discount":
-                return np.where(events.is_purchase, events.discount, 0)
-            case "refunds":
-                return events.is_refund
-            case "refund":
-                return np.where(events.is_refund, events.amount, 0)
-            case "activity":
-                return events.is_activity
-            case "events":
-                return kept
-            case "amount":
-                return np.where(kept, events.amount, 0)
-            case "hour":
-                hour = (events.happened - events.day * DAY_MICROSECONDS) // 3_600_000_000
-                return np.where(events.is_purchase, np.left_shift(1, hour), 0)
-            case "age":
-                return np.asarray(self._as_of_day - events.day)
-            case _:
-                return events.day
-
-
-def _given_of(events: MemoryEvents) -> Callable[[str], NDArray[np.bool_] | None]:
-    def given(name: str) -> NDArray[np.bool_] | None:
-        name, _, types = name.partition(" of ")
-        if name == "active_day":
-            return events.is_activity
-        if not types:
-            return None
-        kept = events.of_types(types.split(TYPES_APART))
-        return kept & events.amount_given if name == "amount" and events.amount_given is not None else kept
-
-    return given
-
-
-def _days(events: MemoryEvents, as_of_day: float) -> Rows:
-    """Return the relation ``days`` of some events."""
-    customer, day, spend, _ = events._purchase_days
-    count = len(day)
-    later = np.zeros(count, dtype=np.bool_)  # a purchase day with another before it
-    third = np.zeros(count, dtype=np.bool_)
-    gap, gap_before = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
-    if count:
-        later[1:] = customer[1:] == customer[:-1]
-        third[2:] = later[2:] & later[1:-1]
-        gap[1:] = np.where(later[1:], day[1:] - day[:-1], 0)
-        gap_before[1:] = gap[:-1]
-
-    def column(name: str) -> NDArray[Any]:
-        match name:
-            case "spend":
-                return spend
-            case "spend_change":
-                change = np.zeros_like(spend)
-                change[1:] = np.where(later[1:], np.abs(spend[1:] - spend[:-1]), 0)
-                return change
-            case "gap":
-                return gap
-            case "gap_entropy":
-                return np.asarray(np.floor(gap * np.log(np.maximum(gap, 1)) * ENTROPY_SCALE + 0.5), dtype=np.int64)
-            case "gap_unevenness":
-                off = np.where(third, gap / np.maximum(gap + gap_before, 1) - 0.5, 0.0)
-                return np.floor(off * off * UNEVENNESS_SCALE + 0.5).astype(np.int64)
-            case "weekday":
-                return np.asarray(np.left_shift(1, (day + 3) % 7))  # 1970-01-01 was a Thursday
-            case "weekend":
-                return np.asarray((day + 3) % 7 >= 5, dtype=np.int64)
-            case "age":
-                return np.asarray(as_of_day - day)
-            case _:
-                return day
-
-    def given(name: str) -> NDArray[np.bool_] | None:
-        return later if name in ("gap", "spend_change", "gap_entropy") else None
-
-    return Rows(len(events.customers), customer, day, column, given)
-
-
-def _different(feature: Feature, events: MemoryEvents, as_of_day: float) -> Array:
-    """Return how many different values of a column the events of a window have."""
-    count = len(events.customers)
-    texts = events.texts(str(feature.column))
-    kept = np.flatnonzero(texts >= 0)
-    if feature.events:
-        kept = kept[events.of_types(feature.events)[kept]]
-    if feature.window_days is not None:
-        kept = kept[as_of_day - events.day[kept] <= feature.window_days[1]]
-    if not len(kept):
-        return np.zeros(count)
-    pairs = np.unique(events.customer[kept] * (int(texts.max()) + 1) + texts[kept])
-    return np.bincount(pairs // (int(texts.max()) + 1), minlength=count).astype(np.float64)
 
 
 def _instants(timestamps: Sequence[datetime]) -> Integers:

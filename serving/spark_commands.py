@@ -21,7 +21,7 @@ from serving.reading_options import MAPPED
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from features.engines.spark import SparkLog
+    from features.engines.spark_reading import SparkLog
     from features.events import EventLog
     from serving.scorer import Scorer
 
@@ -53,7 +53,8 @@ def spark_log(options: dict[str, Any]) -> Iterator[SparkLog]:
     features.errors.StagecastError
         Nothing was named, it cannot be read, or an option that only one machine knows.
     """
-    from features.engines.spark import explained, read, session
+    from features.engines.spark import explained, session
+    from features.engines.spark_reading import read
 
     for name in _NOT_HERE:
         if options.get(name):

@@ -19,7 +19,7 @@ from serving.scorer import Scorer, load_scorer
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from features.engines.spark import SparkLog
+    from features.engines.spark_reading import SparkLog
 
 CUSTOMERS_AT_ONCE = 2_000
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from sqlglot import exp
-
-from features import formula
-from features.catalog import CALENDAR, ENTROPY_SCALE, MONEY, UNEVENNESS_SCALE, Catalog, Feature
-from features.clock import DAY_MICROSECONDS, calendar
-from features.errors import UsageError, did_you_mean
+from features.catalog import ENTROPY_SCALE, MONEY, UNEVENNESS_SCALE, Catalog, Feature
+from features.sql.dates import Dates
 from features.sql.days import net_days
+from features.sql.formulas import levels
 from features.sql.steps import ANY, MILLION, Shape, Step
 from features.sql.tables import texts
 
@@ -66,11 +62,11 @@ def snapshot(catalog: Catalog, anchor: int, backs: Sequence[int], shape: Shape =
     UsageError
         A formula that names neither a feature before it nor a parameter of the catalogue.
     """
-    derived = _levels(catalog)
+    derived = levels(catalog)
     aggregates = [feature for feature in catalog.features if feature.formula is None]
     asked, absent = _present(aggregates, shape)
     of = {name: [f for f in asked if f.relation == name] for name in ("days", "log", "types", "values")}
-    dates = _Dates.of(anchor, backs)
+    dates = Dates.of(anchor, backs)
     rows, base = _plain(of, dates, shape) if shape.plain else _general(of, dates, shape)
     parts = [*base, *_types(of["types"], dates), *_values(of["values"], dates)]
     first = base[0].name
@@ -120,52 +116,10 @@ def _present(aggregates: Sequence[Feature], shape: Shape) -> tuple[list[Feature]
     return asked, [feature for feature in aggregates if not some(feature)]
 
 
-@dataclass(frozen=True)
-class _Dates:
-    """The dates that are asked about, with what the calendar says of each; one alone is written out, not joined."""
-
-    says: Mapping[int, Mapping[str, float]]
-
-    @classmethod
-    def of(cls, anchor: int, backs: Sequence[int]) -> _Dates:
-        # by way of whole microseconds, so that a date is the same number however far back one looks at it from
-        return cls({back: calendar(anchor - back * DAY_MICROSECONDS) for back in backs})
-
-    @property
-    def steps(self) -> list[Step]:
-        if len(self.says) == 1:
-            return []
-        rows = [f"select {back} as back, {_calendar(says)}" for back, says in self.says.items()]
-        return [Step("dates", " union all ".join(rows))]
-
-    def seen(self, source: str, columns: str, where: str = "") -> str:
-        """Return the query of what was known of a table at each date: ``columns``, ``back`` and ``as_of_day``."""
-        more = f" and {where}" if where else ""
-        if self.steps:
-            join = f"from {source} join dates on known < -dates.back{more}"
-            return f"select {columns}, dates.back, dates.as_of_day {join}"
-        ((back, says),) = self.says.items()
-        day = f"cast({says['as_of_day']!r} as double) as as_of_day"
-        return f"select {columns}, {back} as back, {day} from {source} where known < {-back}{more}"
-
-    def told(self, base: str, columns: Sequence[str], joins: str) -> str:
-        """Return the query that puts what the calendar says beside the rows of a step."""
-        chosen = f"select {base}.customer, {base}.back, {', '.join(columns)}"
-        if self.steps:
-            named = ", ".join(f"dates.{name}" for name in CALENDAR)
-            return f"{chosen}, {named} from {base} join dates on dates.back = {base}.back {joins}"
-        (says,) = self.says.values()
-        return f"{chosen}, {_calendar(says)} from {base} {joins}"
-
-
-def _calendar(says: Mapping[str, float]) -> str:
-    return ", ".join(f"cast({value!r} as double) as {name}" for name, value in says.items())
-
-
 # --- aggregates -----------------------------------------------------------------------------------------------------
 
 
-def _plain(of: Mapping[str, list[Feature]], dates: _Dates, shape: Shape) -> tuple[list[Step], list[Step]]:
+def _plain(of: Mapping[str, list[Feature]], dates: Dates, shape: Shape) -> tuple[list[Step], list[Step]]:
     """Return the steps where each day is a purchase day or none: gaps once, then one aggregation per date."""
     bought = "" if shape.purchases_alone else "purchases > 0"
     partition = "customer" if shape.purchases_alone else "customer, purchases > 0"
@@ -187,7 +141,7 @@ def _plain(of: Mapping[str, list[Feature]], dates: _Dates, shape: Shape) -> tupl
     return rows, [_totals("totals", "days", asked)]
 
 
-def _general(of: Mapping[str, list[Feature]], dates: _Dates, shape: Shape) -> tuple[list[Step], list[Step]]:
+def _general(of: Mapping[str, list[Feature]], dates: Dates, shape: Shape) -> tuple[list[Step], list[Step]]:
     """Return the steps where days depend on the date that one looks from."""
     lags = _lags(of["days"])
     marked = f"select {', '.join(['purchase_days.*', *lags])} from purchase_days"
@@ -227,7 +181,7 @@ def _made_of(features: Sequence[Feature]) -> str:
     return "".join(f", {made[column]} as {column}" for column in sorted({str(f.column) for f in features} & set(made)))
 
 
-def _types(features: Sequence[Feature], dates: _Dates) -> list[Step]:
+def _types(features: Sequence[Feature], dates: Dates) -> list[Step]:
     if not features:
         return []
     visible = f"select *, as_of_day - day as age from ({dates.seen('typed', 'typed.*')}) as seen"
@@ -235,7 +189,7 @@ def _types(features: Sequence[Feature], dates: _Dates) -> list[Step]:
     return [_totals("types_totals", f"({visible}) as visible", asked)]
 
 
-def _values(features: Sequence[Feature], dates: _Dates) -> list[Step]:
+def _values(features: Sequence[Feature], dates: Dates) -> list[Step]:
     """Return a step for each column and choice of events: the latest day of each value tells of every window."""
     steps = []
     for n, (column, events) in enumerate(sorted({(str(f.column), f.events) for f in features})):
@@ -312,41 +266,3 @@ def _or_zero(feature: Feature) -> str:
 def _constant(feature: Feature) -> str:
     nothing = "0.0e0" if feature.function in _ZERO_OF_NOTHING else "null"
     return f"cast({nothing} as double) as {_quoted(feature.name)}"
-
-
-# --- formulas -------------------------------------------------------------------------------------------------------
-
-
-def _levels(catalog: Catalog) -> list[list[tuple[str, exp.Expr]]]:
-    """Return the formulas as levels, each of which needs nothing but what stands before it."""
-    level_of = {feature.name: 0 for feature in catalog.features if feature.formula is None}
-    known = {*level_of, *catalog.parameters, *CALENDAR}
-    levels: list[list[tuple[str, exp.Expr]]] = []
-    for feature in catalog.features:
-        if feature.formula is None:
-            continue
-        names = formula.names(feature.formula)
-        if missing := sorted(names - known):
-            raise UsageError(
-                f"feature '{feature.name}' needs {missing}: no feature before it, no parameter of the catalogue."
-                f"{did_you_mean(missing[0], known)}"
-            )
-        level = level_of[feature.name] = 1 + max((level_of.get(name, 0) for name in names), default=0)
-        if level > len(levels):
-            levels.append([])
-        levels[level - 1].append((feature.name, _filled(feature.formula, catalog)))
-        known.add(feature.name)
-    return levels
-
-
-def _filled(text: str, catalog: Catalog) -> exp.Expr:
-    """Return a formula as engines evaluate it, with the parameters in their places."""
-
-    def fill(node: exp.Expr) -> exp.Expr:
-        if not isinstance(node, exp.Column):
-            return node
-        if node.name in catalog.parameters:
-            return formula.double(catalog.parameters[node.name])
-        return node if node.name in CALENDAR else exp.column(node.name, quoted=True)
-
-    return formula.portable(formula.parse(text)).transform(fill)

@@ -1,0 +1,50 @@
+"""The formulas of a catalogue as expressions of SQL, in the order in which they can be evaluated."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from features import formula
+from features.catalog import CALENDAR, Catalog
+from features.errors import UsageError, did_you_mean
+
+
+def levels(catalog: Catalog) -> list[list[tuple[str, exp.Expr]]]:
+    """Return the formulas as levels, each of which needs nothing but what stands before it.
+
+    Raises
+    ------
+    UsageError
+        A formula names neither a feature before it nor a parameter of the catalogue.
+    """
+    level_of = {feature.name: 0 for feature in catalog.features if feature.formula is None}
+    known = {*level_of, *catalog.parameters, *CALENDAR}
+    found: list[list[tuple[str, exp.Expr]]] = []
+    for feature in catalog.features:
+        if feature.formula is None:
+            continue
+        names = formula.names(feature.formula)
+        if missing := sorted(names - known):
+            raise UsageError(
+                f"feature '{feature.name}' needs {missing}: no feature before it, no parameter of the catalogue."
+                f"{did_you_mean(missing[0], known)}"
+            )
+        level = level_of[feature.name] = 1 + max((level_of.get(name, 0) for name in names), default=0)
+        if level > len(found):
+            found.append([])
+        found[level - 1].append((feature.name, _filled(feature.formula, catalog)))
+        known.add(feature.name)
+    return found
+
+
+def _filled(text: str, catalog: Catalog) -> exp.Expr:
+    """Return a formula as engines evaluate it, with the parameters in their places."""
+
+    def fill(node: exp.Expr) -> exp.Expr:
+        if not isinstance(node, exp.Column):
+            return node
+        if node.name in catalog.parameters:
+            return formula.double(catalog.parameters[node.name])
+        return node if node.name in CALENDAR else exp.column(node.name, quoted=True)
+
+    return formula.portable(formula.parse(text)).transform(fill)
