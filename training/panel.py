@@ -34,8 +34,8 @@ YEAR_DAYS = 365
 SEASON_HISTORY_DAYS = 180
 # Dates further back than this many years of season teach another shop.
 MOST_YEARS = 3
-# Features that scores and notes tell of, whether models learn from them or not.
-TOLD = ("tenure_days", "refund_spend")
+# Features that scores, notes and notebooks tell of, whether models learn from them or not.
+TOLD = ("tenure_days", "refund_spend", "purchase_events", "orders_ahead_last_year")
 # Customers that the customer-base models of a past date are fitted on, about.
 PAST_CUSTOMERS = 5_000
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 pytestmark = [needs_spark, *quiet_spark]
 # a job takes seconds: few examples of many customers, and none made smaller
 FEW = settings(
-    max_examples=4, deadline=None, phases=(Phase.explicit, Phase.generate), suppress_health_check=list(HealthCheck)
+    max_examples=3, deadline=None, phases=(Phase.explicit, Phase.generate), suppress_health_check=list(HealthCheck)
 )
 
 
