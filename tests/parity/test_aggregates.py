@@ -160,7 +160,7 @@ def check(evaluate: Evaluator, customers: Customers, as_of: datetime, catalog: C
 
 @by_each
 @pytest.mark.parametrize("plain", [False, True])
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_every_aggregate_that_can_be_asked_for(evaluate: Evaluator, plain: bool, data: st.DataObject) -> None:
     as_of = data.draw(midnights() if plain else as_ofs())

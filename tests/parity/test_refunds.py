@@ -163,7 +163,7 @@ def test_refunds_of_the_window_take_back_purchases_of_the_window(
     assert outcome(life) == want
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_outcomes_are_what_the_stack_says(data: st.DataObject) -> None:
     anchor = data.draw(as_ofs())
@@ -184,7 +184,7 @@ def test_outcomes_are_what_the_stack_says(data: st.DataObject) -> None:
     assert not got
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_purchase_days_are_what_the_stack_says(data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())
