@@ -1,10 +1,11 @@
 """Every speed that is claimed, as a ratio to a peer in the same run: ``python -m bench [--customers 100000]``.
 
-    simulated log -> features | customer-base fit | batch of scores | one score over HTTP | memory
+    simulated log -> customer-base fit | batch of scores | one score over HTTP | memory
 
-The log is drawn from BG/NBD with CDNOW's parameters, so it has the shape of a real one and any size. Each figure is the
-best of a few repetitions; the two sides of a ratio are measured one after the other, so that what else runs on the
-machine meets both. A ratio below 1 means that stagecast takes less.
+Features have a bench of their own, :mod:`bench.features`. The log is drawn from BG/NBD with CDNOW's parameters, so it
+has the shape of a real one and any size. Each figure is the best of a few repetitions; the two sides of a ratio are
+measured one after the other, so that what else runs on the machine meets both. A ratio below 1 means that stagecast
+takes less.
 """
 
 from __future__ import annotations
@@ -109,23 +110,6 @@ def lifetimes_summary(frame: pd.DataFrame) -> pd.DataFrame:
             freq="D",
         )
     return summary
-
-
-def feature_lines(frame: pd.DataFrame, log: EventLog) -> tuple[list[Line], dict[str, np.ndarray]]:
-    """Measure RFM and the whole catalogue."""
-    whole, part = catalogues(log)
-    ours, rfm = best(lambda: features_of(log, part))
-    lifetimes_summary(frame.head(100))  # the import is not what is measured
-    peer, summary = best(lambda: lifetimes_summary(frame))
-    if rfm["frequency"].sum() != summary["frequency"].sum():
-        raise ValueError("the two sides count other purchases: nothing to compare")
-    bare = "select customer_id, count(*), sum(amount), min(timestamp), max(timestamp) from events group by 1"
-    all_of_it, snapshot = best(lambda: features_of(log, whole))
-    group_by, _ = best(lambda: log.con.sql(bare).to_arrow_table())
-    return [
-        Line("RFM of every customer", ours, peer, "s", "lifetimes summary_data_from_transaction_data"),
-        Line(f"{len(whole.features)} features at one date", all_of_it, group_by, "s", "one bare group-by in DuckDB"),
-    ], snapshot
 
 
 def fit_line(snapshot: dict[str, np.ndarray]) -> Line:
@@ -280,8 +264,8 @@ def main() -> None:
     frame = simulate(customers)
     with read(frame) as log, tempfile.TemporaryDirectory(prefix="stagecast-bench-") as folder:
         sys.stdout.write(f"{customers:,} customers, {len(frame):,} purchases, simulated\n\n")
-        lines, snapshot = feature_lines(frame, log)
-        lines.append(fit_line(snapshot))
+        _, rfm = catalogues(log)
+        lines = [fit_line(features_of(log, rfm))]
         scorer = trained(Path(folder) / "model")
         lines += [batch_line(scorer, log), *request_lines(scorer), memory_line(customers)]
     rows = [["what", "stagecast", "peer", "ratio", "the peer is"], *(line.cells() for line in lines)]

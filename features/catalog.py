@@ -43,6 +43,9 @@ from features.errors import UsageError, did_you_mean
 # Events that the shop, not the customer, makes: no predictors, since they follow the marketer's plans.
 MARKETER_EVENTS = ("contact", "email_sent", "sms_sent", "push_sent", "ad_impression")
 
+NO_ACTIVITY = ("purchase", "refund", *MARKETER_EVENTS)
+"""Event types that ``activity`` does not count."""
+
 CALENDAR = ("as_of_day", "as_of_weekday", "as_of_month", "as_of_year_day")
 """What formulas may name of the as_of, in UTC: day number, weekday (1 Monday), month and day of the year (from 1)."""
 
@@ -81,6 +84,16 @@ MONEY = ("spend", "spend_change", "gross_spend", "discount", "refund", "amount")
 
 ENTROPY_SCALE, UNEVENNESS_SCALE = 1e10, 1e12
 """``gap_entropy`` and ``gap_unevenness`` are added up as whole numbers of these parts, exact in any order of rows."""
+
+MILLION = 1_000_000
+"""Money is added up in whole millionths, so that sums are exact in any order."""
+
+SCALES: Mapping[str, float] = {
+    **dict.fromkeys(MONEY, float(MILLION)),
+    "gap_entropy": ENTROPY_SCALE,
+    "gap_unevenness": UNEVENNESS_SCALE,
+}
+"""Column -> what its whole numbers are divided by in the end."""
 
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,62}")
 

@@ -15,18 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features import formula
-from features.catalog import MARKETER_EVENTS, Catalog
+from features.catalog import MILLION, NO_ACTIVITY, Catalog
 from features.clock import DAY_MICROSECONDS, EPOCH, calendar, microseconds
 from features.errors import NotEnoughDataError
 from features.leads import CHANNEL, Texts, given_at_start, memory_events
 from features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEvents
 from features.relations import EventColumns, days_of, different, given_of
 from features.requests import CustomerEvents
-from features.rows import AMOUNT_SCALE, Aggregates, Array, Integers, Rows
+from features.rows import Aggregates, Array, Integers, Rows
 
 # Seconds since 1970 that a double holds, and multiplies, to the microsecond.
 _EXACT_SECONDS = 2**51 / 1e6
-_NO_ACTIVITY = frozenset({"purchase", "refund", *MARKETER_EVENTS})
 
 
 class MemoryEvents:
@@ -62,8 +61,7 @@ class MemoryEvents:
             seen &= _instants(late) < at
         rows = np.flatnonzero(seen)
         day = happened // DAY_MICROSECONDS
-        if len(rows) and (np.diff(owner) >= 0).all():
-            # by customer they are already
+        if len(rows):
             first = int(day.min())
             rows = rows[np.argsort((owner * (int(day.max()) - first + 1) + day - first)[rows], kind="stable")]
         self.customer: Integers = owner[rows]
@@ -93,7 +91,7 @@ class MemoryEvents:
             self._texts[column] = _codes([text or None for text in given])[1][self._rows] if any(given) else none
         return self._texts[column]
 
-    def of_types(self, types: Sequence[str] | frozenset[str], *, others: bool = False) -> NDArray[np.bool_]:
+    def of_types(self, types: Sequence[str], *, others: bool = False) -> NDArray[np.bool_]:
         """Return which events are of some types, or of all others."""
         chosen = np.array([(name in types) is not others for name in self.types], dtype=np.bool_)
         return chosen[self.kind]
@@ -109,7 +107,7 @@ class MemoryEvents:
     @cached_property
     def is_activity(self) -> NDArray[np.bool_]:
         """Events that are neither purchase nor refund nor made by the marketer."""
-        return self.of_types(_NO_ACTIVITY, others=True)
+        return self.of_types(NO_ACTIVITY, others=True)
 
     def first_events(self) -> Integers:
         """Return the instant of each customer's first event, in microseconds since 1970."""
@@ -146,7 +144,7 @@ class MemoryEvents:
     def purchase_days(self) -> PurchaseDays:
         """Return every purchase day, net of refunds as :func:`features.sql.net_days` says, by customer and day."""
         customer, day, spend, first = self.net_days
-        return PurchaseDays(customer, day, (spend / AMOUNT_SCALE).astype(np.float64), first)
+        return PurchaseDays(customer, day, (spend / MILLION).astype(np.float64), first)
 
     @cached_property
     def net_days(self) -> tuple[Integers, Integers, NDArray[Any], Integers]:
@@ -169,8 +167,6 @@ class MemoryEvents:
     def _net(self, customer: Integers, day: Integers, gross: NDArray[Any]) -> NDArray[Any]:
         """Return what refunds leave of each day's purchases, in millionths; rows are ordered by customer and day."""
         back = np.flatnonzero(self.is_refund)
-        if not len(back):
-            return gross
         net = gross.copy()
         # rows of one customer stand together
         owners, begins = np.unique(self.customer[back], return_index=True)
@@ -263,7 +259,7 @@ def _millionths(amounts: Sequence[float | None]) -> NDArray[Any]:
 
     Halves are rounded away from zero, as the cast to ``decimal(18,6)`` of the event table does. None is 0.
     """
-    scaled = np.nan_to_num(np.array(amounts, dtype=np.float64)) * AMOUNT_SCALE
+    scaled = np.nan_to_num(np.array(amounts, dtype=np.float64)) * MILLION
     near = np.abs(scaled) < 2**51  # beyond, doubles have no place for a half
     whole = np.where(near, np.trunc(scaled + np.copysign(0.5, scaled)), scaled)
     if np.abs(whole).sum() < 2**62:

@@ -13,20 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.catalog import ENTROPY_SCALE, MONEY, UNEVENNESS_SCALE, Feature
+from features.catalog import SCALES, Feature
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Window = tuple[int, int] | None
 
-AMOUNT_SCALE = 1_000_000  # amounts are kept as whole millionths, so that sums are exact in any order
 _SUMS = ("sum", "mean", "sum_of_squares")
 TYPES_APART = "\x1f"
-_SCALES = {
-    **dict.fromkeys(MONEY, float(AMOUNT_SCALE)),
-    "gap_entropy": ENTROPY_SCALE,
-    "gap_unevenness": UNEVENNESS_SCALE,
-}
 
 
 @dataclass(frozen=True)
@@ -66,11 +60,11 @@ class Slices:
         rows = self._rows
         if rows.count == 1:
             # the first row that is at most so old
-            firsts = np.searchsorted(rows.day, np.ceil([self._as_of_day - edge for edge in edges]))[:, None]
+            firsts = np.searchsorted(rows.day, np.ceil(self._as_of_day - np.array(edges)))[:, None]
         elif len(rows.day):
             low = int(rows.day.min())
             span = int(rows.day.max()) - low + 2
-            after = np.clip(np.ceil(np.subtract.outer(-np.array(edges), -self._as_of_day)) - low, 0, span - 1)
+            after = np.clip(np.ceil(self._as_of_day - np.array(edges)) - low, 0, span - 1)
             keys = rows.customer * span + (rows.day - low)
             wanted = np.arange(rows.count) * span + after.astype(np.int64)[:, None]
             firsts = np.searchsorted(keys, wanted)
@@ -105,7 +99,7 @@ class Aggregates:
                 f,
                 self._totals.index((_column(f), f.function == "sum_of_squares")),
                 place[f.window_days],
-                _SCALES.get(str(f.column)),
+                SCALES.get(str(f.column)),
             )
             for f in sums
         ]
@@ -187,7 +181,7 @@ def _other(feature: Feature, rows: Rows, slices: Slices) -> Array:
             numbers = np.where(given, numbers, np.nan)
         best = _reduced(np.fmin if feature.function == "min" else np.fmax, numbers, low, high)
         result = np.where(some, best, np.nan)
-    scale = _SCALES.get(str(feature.column))
+    scale = SCALES.get(str(feature.column))
     return np.asarray(result / scale if scale else result, dtype=np.float64)
 
 

@@ -97,11 +97,7 @@ def _explain(catalog: Catalog, options: dict[str, Any], *, as_json: bool) -> Non
             shape = duckdb.shape_of(log.con, f"(select * from events where {duckdb.KNOWN} < {at}) as known_events", at)
     catalog = catalog.with_parameters(shop_gap_days=FALLBACK_GAP_DAYS)
     clock = engine.clock(at)
-    made = [sql.daily(clock, "known_events", shape)]
-    if types := sql.typed_events(catalog, shape):
-        made.append(sql.typed(clock, types, "known_events", shape))
-    if columns := sql.valued_columns(catalog, shape):
-        made.append(sql.valued(clock, columns, "known_events", shape))
+    made = [sql.daily(clock, "known_events", shape), *sql.tables_beside(catalog, clock, "known_events", shape)]
     queries = {step.name: sql.render([step], engine.DIALECT) for step in made}
     queries["features"] = sql.render(sql.snapshot(catalog, at, [0], shape), engine.DIALECT)
     if as_json:

@@ -237,7 +237,7 @@ def _fit_members(scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[Fra
     target = np.concatenate([frame.stage_after[b] for frame, b in zip(dates, bought, strict=True)])
     classes, coded = np.unique(target, return_inverse=True)
     alive = varying(dates, list(columns))
-    names = learnable(dates, list(columns))
+    names = learnable(dates, alive)
     recipe = Recipe({name: how for name, how in RECIPE.columns.items() if name in alive})
     weight = np.ones(rows)
     linear = glm.fit_multinomial(recipe, columns, coded.astype(np.int64), weight, PENALTY)

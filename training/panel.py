@@ -245,8 +245,8 @@ def varying(frames: Sequence[Frame], names: Sequence[str]) -> list[str]:
 
 
 def learnable(frames: Sequence[Frame], names: Sequence[str]) -> list[str]:
-    """Return those columns that vary, and that the catalogue offers to models: what trees are fitted on."""
-    return [name for name in varying(frames, names) if name not in frames[0].not_for_trees]
+    """Return those columns that the catalogue offers to models: of :func:`varying` ones, what trees are fitted on."""
+    return [name for name in names if name not in frames[0].not_for_trees]
 
 
 def year_back(frames: Sequence[Frame], history_days: float) -> Frame | None:

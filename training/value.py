@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from training import boosting
 from training.boosting import Boosted
 from training.customer_base import CustomerBase
-from training.panel import Frame, learnable, stack
+from training.panel import Frame, learnable, stack, varying
 
 Array = NDArray[np.float64]
 
@@ -130,7 +130,7 @@ def fit_value(
     )[np.concatenate(bought)]
     trees = None
     if positive.sum() >= FEWEST_SPENDERS:
-        names = learnable(dates, list(columns))
+        names = learnable(dates, varying(dates, list(columns)))
         kept = {name: columns[name][positive] for name in names}
         # log-mean of the spend of those who spent; gamma keeps one huge order from ruling
         trees = boosting.fit(

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features import sql
-from features.catalog import MARKETER_EVENTS, Catalog
+from features.catalog import NO_ACTIVITY, Catalog
 from features.clock import DAY_MICROSECONDS, day_number, microseconds
 from features.errors import NotEnoughDataError
 from features.leads import CHANNEL, Texts, first_channels
@@ -71,8 +71,8 @@ class DailyTable:
             f"create or replace temp view known_events as select * from events where {within}{KNOWN} < {self._at}"
         )
         self.shape = shape_of(connection, "known_events", self._at)
+        self._made: dict[str, sql.Step] = {}
         self._make(sql.daily(clock(self._at), "known_events", self.shape))
-        self._made: dict[str, list[str]] = {"typed": [], "valued": []}
         ids = connection.sql(
             "select rowid as customer, customer_id from ids where rowid in (select distinct customer from daily)"
             " order by 1"
@@ -89,6 +89,7 @@ class DailyTable:
 
     def _make(self, step: sql.Step) -> None:
         self._connection.execute(f"create or replace temp table {step.name} as {sql.render([step], DIALECT)}")
+        self._made[step.name] = step
 
     def _exists(self, source: str, where: str) -> bool:
         found = self._connection.execute(f"select exists (select 1 from {source} where {where})").fetchall()
@@ -114,13 +115,9 @@ class DailyTable:
 
         ``backs`` are the dates as whole days before the anchor. Rows are ordered by date, then customer; null is NaN.
         """
-        for name, wanted, step in (
-            ("typed", sql.typed_events(catalog, self.shape), sql.typed),
-            ("valued", sql.valued_columns(catalog, self.shape), sql.valued),
-        ):
-            if not set(wanted) <= set(self._made[name]):
-                self._make(step(clock(self._at), wanted, "known_events", self.shape))
-                self._made[name] = wanted
+        for step in sql.tables_beside(catalog, clock(self._at), "known_events", self.shape):
+            if self._made.get(step.name) != step:
+                self._make(step)
         steps = sql.snapshot(catalog, self._at, backs, self.shape)
         # a null is NaN in NumPy, which the engine fills in faster than Arrow does
         filled = ", ".join(f"""coalesce("{name}", cast('nan' as double)) as "{name}\"""" for name in catalog.names)
@@ -172,12 +169,11 @@ class DailyTable:
     def _signals(self, counted: Counted, back: int) -> SignalEvents:
         if not counted:
             return NO_SIGNALS
-        known = microseconds(self.anchor) - back * DAY_MICROSECONDS
-        nobody_else = ("purchase", "refund", *MARKETER_EVENTS)
+        known = self._at - back * DAY_MICROSECONDS
         parts: list[str] = []
         parameters: list[str] = []
         for position, types in enumerate(counted.values()):
-            named, listed = ("not in", nobody_else) if types is None else ("in", tuple(types))
+            named, listed = ("not in", NO_ACTIVITY) if types is None else ("in", tuple(types))
             parts.append(
                 f"select customer, {HAPPENED} as instant, {position} as signal from known_events"
                 f" where {KNOWN} < {known} and event {named} ({', '.join('?' * len(listed))})"
@@ -219,7 +215,7 @@ class DailyTable:
         They do where something was recorded late, where the date divides a day, and where refunds since the date took
         back what had been bought before it.
         """
-        if microseconds(self.anchor) % DAY_MICROSECONDS:
+        if self._at % DAY_MICROSECONDS:
             return True
         return (
             self.shape.late and self._exists("daily", f"happened < {-back} and known >= {-back}")

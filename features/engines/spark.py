@@ -113,6 +113,7 @@ class SparkTable:
             rows, lambda: float(self._sql(sql.most_of_one("known_events")).collect()[0][0]), self._at
         )
         self._kept: list[DataFrame] = []
+        self._made: dict[str, sql.Step] = {}
         self._make(sql.daily(clock(self._at), "known_events", self.shape))
 
     def _sql(self, text: str) -> DataFrame:
@@ -122,6 +123,7 @@ class SparkTable:
         table = self._spark.sql(sql.render([step], DIALECT)).persist()
         table.createOrReplaceTempView(step.name)
         self._kept.append(table)
+        self._made[step.name] = step
 
     def close(self) -> None:
         """Give the tables' memory back."""
@@ -151,10 +153,7 @@ class SparkTable:
 
     def features(self, catalog: Catalog, backs: Sequence[int]) -> DataFrame:
         """Return ``customer``, ``back`` and every feature, one row per customer and date, in no order."""
-        for wanted, step in (
-            (sql.typed_events(catalog, self.shape), sql.typed),
-            (sql.valued_columns(catalog, self.shape), sql.valued),
-        ):
-            if wanted:
-                self._make(step(clock(self._at), wanted, "known_events", self.shape))
+        for step in sql.tables_beside(catalog, clock(self._at), "known_events", self.shape):
+            if self._made.get(step.name) != step:
+                self._make(step)
         return self._spark.sql(sql.render(sql.snapshot(catalog, self._at, backs, self.shape), DIALECT))

@@ -75,9 +75,10 @@ def read(
     rows_in = rows.count()
     if duplicates == "drop":
         rows = rows.dropDuplicates()
-    parts = _parts(rows, mapping)
+    given = _given(rows, mapping)
+    parts = _parts(given)
     typed = rows.select(sf.struct("*").alias("raw"), *(part.alias(name) for name, part in parts.items()))
-    checked = typed.withColumn("reason", _reason("amount" in _given(rows, mapping))).persist()
+    checked = typed.withColumn("reason", _reason("amount" in given)).persist()
     by_reason = {row["reason"]: row["count"] for row in checked.groupBy("reason").count().collect()}
     loaded = by_reason.pop(None, 0)
     counts = {
@@ -140,10 +141,9 @@ def _given(rows: DataFrame, mapping: Mapping[str, str | None]) -> dict[str, str]
     return found
 
 
-def _parts(rows: DataFrame, mapping: Mapping[str, str | None]) -> dict[str, Column]:
+def _parts(given: Mapping[str, str]) -> dict[str, Column]:
     from pyspark.sql import functions as sf
 
-    given = _given(rows, mapping)
     parts = {}
     for name, kind in _COLUMNS.items():
         if name not in given:

@@ -15,13 +15,12 @@ ln, sqrt, bit_count); :func:`render` parses them with sqlglot and writes the eng
 """
 
 from features.sql.days import net_days, outcomes, purchase_days
-from features.sql.snapshot import snapshot, typed_events, valued_columns
-from features.sql.steps import ANY, MILLION, Shape, Step, looked_at, most_of_one, render, shape_of
+from features.sql.snapshot import snapshot, tables_beside
+from features.sql.steps import ANY, Shape, Step, looked_at, most_of_one, render, shape_of
 from features.sql.tables import Clock, daily, typed, valued
 
 __all__ = [
     "ANY",
-    "MILLION",
     "Clock",
     "Shape",
     "Step",
@@ -34,8 +33,7 @@ __all__ = [
     "render",
     "shape_of",
     "snapshot",
+    "tables_beside",
     "typed",
-    "typed_events",
     "valued",
-    "valued_columns",
 ]

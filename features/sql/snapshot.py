@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from features.catalog import ENTROPY_SCALE, MONEY, UNEVENNESS_SCALE, Catalog, Feature
+from features.catalog import ENTROPY_SCALE, SCALES, UNEVENNESS_SCALE, Catalog, Feature
 from features.sql.dates import Dates
 from features.sql.days import net_days
 from features.sql.formulas import levels
-from features.sql.steps import ANY, MILLION, Shape, Step
-from features.sql.tables import texts
+from features.sql.steps import ANY, Shape, Step
+from features.sql.tables import Clock, texts, typed, valued
 
-_SCALES = {
-    **dict.fromkeys(MONEY, float(MILLION)),
-    "gap_entropy": ENTROPY_SCALE,
-    "gap_unevenness": UNEVENNESS_SCALE,
-}
 # Nothing bought is zero bought, but a mean or a day of nothing stays null.
 _ZERO_OF_NOTHING = ("count", "sum", "distinct")
 
@@ -55,7 +50,7 @@ def snapshot(catalog: Catalog, anchor: int, backs: Sequence[int], shape: Shape =
     -------
     list of Step
         The last has ``customer``, ``back`` and the features in their order, in no particular order of rows. It reads
-        ``typed`` and ``valued`` only where :func:`typed_events` and :func:`valued_columns` say so.
+        ``typed`` and ``valued`` only where :func:`tables_beside` has them.
 
     Raises
     ------
@@ -83,15 +78,15 @@ def snapshot(catalog: Catalog, anchor: int, backs: Sequence[int], shape: Shape =
     return [*steps, Step("snapshot", last)]
 
 
-def typed_events(catalog: Catalog, shape: Shape = ANY) -> list[str]:
-    """Return the event types whose features of ``types`` a log can tell."""
-    named = {one for f in catalog.features if f.relation == "types" for one in f.events}
-    return sorted(named if shape.types is None else named & shape.types)
-
-
-def valued_columns(catalog: Catalog, shape: Shape = ANY) -> list[str]:
-    """Return the columns whose different values a catalogue counts, and a log has."""
-    return sorted({str(f.column) for f in catalog.features if f.relation == "values"} & set(shape.values))
+def tables_beside(catalog: Catalog, clock: Clock, source: str, shape: Shape = ANY) -> list[Step]:
+    """Return the tables that a :func:`snapshot` of a catalogue reads beside ``daily``: ``typed``, ``valued``, none."""
+    aggregates = [feature for feature in catalog.features if feature.formula is None]
+    asked, _ = _present(aggregates, shape)
+    types = {one for feature in asked if feature.relation == "types" for one in feature.events}
+    columns = sorted({str(feature.column) for feature in asked if feature.relation == "values"})
+    named = sorted(types if shape.types is None else types & shape.types)
+    found = [typed(clock, named, source, shape)] if named else []
+    return [*found, valued(clock, columns, source, shape)] if columns else found
 
 
 def _quoted(name: str) -> str:
@@ -256,8 +251,8 @@ def _both(*conditions: str) -> str:
 def _or_zero(feature: Feature) -> str:
     name = _quoted(feature.name)
     value = f"cast({name} as double)"
-    if feature.column in _SCALES:
-        value = f"{value} / {_SCALES[feature.column]!r}"
+    if (scale := SCALES.get(str(feature.column))) is not None:
+        value = f"{value} / {scale!r}"
     if feature.function in _ZERO_OF_NOTHING:
         value = f"coalesce({value}, 0.0e0)"
     return f"{value} as {name}"

@@ -9,10 +9,8 @@ from typing import Any
 
 import sqlglot
 
+from features.catalog import MILLION
 from features.clock import DAY_MICROSECONDS
-
-MILLION = 1_000_000
-"""Money is added up in whole millionths, so that sums are exact in any order."""
 
 
 @dataclass(frozen=True)

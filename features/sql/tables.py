@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from features.catalog import MARKETER_EVENTS
+from features.catalog import MILLION, NO_ACTIVITY
 from features.clock import DAY_MICROSECONDS
-from features.sql.steps import ANY, MILLION, Shape, Step
+from features.sql.steps import ANY, Shape, Step
 
 _PURCHASE, _REFUND = "event = 'purchase'", "event = 'refund'"
-_ACTIVITY = f"event not in ({', '.join(repr(event) for event in ('purchase', 'refund', *MARKETER_EVENTS))})"
+_ACTIVITY = f"event not in ({', '.join(repr(event) for event in NO_ACTIVITY)})"
 
 
 @dataclass(frozen=True)
