@@ -32,13 +32,18 @@ COMMON = {
 }
 
 
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
 def all_but_one() -> int:
     """Return the number of threads for work on many rows: every core but one.
 
     LightGBM waits for its slowest thread after each step; where another program holds one of the cores, each of some
     thousand waits lasts a time slice, and a training that takes a second takes minutes.
     """
-    return max(1, len(os.sched_getaffinity(0)) - 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 2) - 1)
+    return max(1, cores() - 1)
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,9 @@ class Boosted:
         return lightgbm.Booster(model_str=self.text)
 
     def matrix(self, columns: Mapping[str, Array]) -> Array:
-        return np.column_stack([columns[name] for name in self.columns])
+        """Return the columns of training side by side, shape (rows, columns)."""
+        # column after column, as they lie in memory: to weave them costs more than LightGBM saves by it
+        return np.array([columns[name] for name in self.columns], dtype=np.float64).T
 
     def raw(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
         """Return the raw scores (log odds, log means, or one column per class)."""

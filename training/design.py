@@ -54,7 +54,8 @@ def _natural_spline(x: Array, knots: Sequence[float]) -> list[Array]:
     scale = (last - first) ** 2
 
     def cube(at: float) -> Array:
-        return np.asarray(np.maximum(x - at, 0.0) ** 3)
+        above = np.maximum(x - at, 0.0)
+        return np.asarray(above * above * above)  # several times as fast as the power
 
     return [
         (cube(k) - cube(before) * (last - k) / (last - before) + cube(last) * (before - k) / (last - before)) / scale
