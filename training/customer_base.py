@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from training.btyd import GammaGamma, Model
 
@@ -25,38 +25,48 @@ def log_odds(probability: Array) -> Array:
 
 @dataclass(frozen=True)
 class CustomerBase:
-    """The models fitted at one date; ``spend`` is None where there were no amounts or too few repeat buyers."""
+    """The models fitted at one date; ``spend`` is None where there were no amounts or too few repeat buyers.
+
+    ``weights`` say how much each model counts, see :func:`heard`; left out, they are equal.
+    """
 
     models: tuple[Model, ...]
     spend: GammaGamma | None
+    weights: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.weights and self.models:
+            object.__setattr__(self, "weights", (1.0 / len(self.models),) * len(self.models))
 
     def columns(self, features: Mapping[str, Array], horizon_days: int) -> dict[str, Array]:
         """Return what the models say of buyers, one value per row.
 
-        ``btyd_none_<model>`` is the log odds of no purchase in the horizon, ``btyd_none`` their mean, ``btyd_alive``
-        the mean P(alive), ``btyd_orders`` the mean expected purchase days in the horizon.
+        ``btyd_none_<model>`` is the log odds of no purchase in the horizon, ``btyd_none`` their weighted mean,
+        ``btyd_alive`` that of P(alive), ``btyd_orders`` that of the expected purchase days in the horizon.
         """
         x, t_x, T = features["frequency"], features["t_x_days"], features["T_days"]
         told = {model.name: model.outlook(horizon_days, x, t_x, T) for model in self.models}
         none = {f"btyd_none_{name}": log_odds(p_none) for name, (p_none, _, _) in told.items()}
         return {
             **none,
-            "btyd_none": np.mean(list(none.values()), axis=0),
-            "btyd_alive": np.mean([alive for _, alive, _ in told.values()], axis=0),
-            "btyd_orders": np.mean([orders for _, _, orders in told.values()], axis=0),
+            "btyd_none": self._mean(list(none.values())),
+            "btyd_alive": self._mean([alive for _, alive, _ in told.values()]),
+            "btyd_orders": self._mean([orders for _, _, orders in told.values()]),
         }
 
+    def _mean(self, each: Sequence[Array]) -> Array:
+        return np.asarray(np.average(each, axis=0, weights=self.weights))
+
     def none_within(self, days: Array | float, features: Mapping[str, Array]) -> Array:
-        """Return P(no purchase within ``days``), the models' mean in log odds."""
+        """Return P(no purchase within ``days``), the models' weighted mean in log odds."""
         x, t_x, T = features["frequency"], features["t_x_days"], features["T_days"]
         margins = [log_odds(m.p_none(days, x, t_x, T)) for m in self.models]
-        return np.asarray(1 / (1 + np.exp(-np.mean(margins, axis=0))))
+        return np.asarray(expit(self._mean(margins)))
 
     def discounted_orders(self, days: int, features: Mapping[str, Array], annual_rate: float) -> Array:
-        """Return the discounted number of purchase days expected within ``days``, the models' mean."""
+        """Return the discounted number of purchase days expected within ``days``, the models' weighted mean."""
         x, t_x, T = features["frequency"], features["t_x_days"], features["T_days"]
-        each = [m.expected_orders_discounted(days, x, t_x, T, annual_rate) for m in self.models]
-        return np.asarray(np.mean(each, axis=0))
+        return self._mean([m.expected_orders_discounted(days, x, t_x, T, annual_rate) for m in self.models])
 
     def spend_per_order(self, features: Mapping[str, Array]) -> Array | None:
         """Return the expected spend per purchase day; None without a spend model.
@@ -73,6 +83,7 @@ class CustomerBase:
         return {
             "models": [m.to_json() for m in self.models],
             "spend": None if self.spend is None else self.spend.to_json(),
+            "weights": list(self.weights),
         }
 
     @classmethod
@@ -81,7 +92,24 @@ class CustomerBase:
         return cls(
             tuple(Model.from_json(m) for m in data["models"]),
             None if spend is None else GammaGamma.from_json(spend),
+            tuple(float(w) for w in data["weights"]),
         )
+
+
+def heard(models: Sequence[Model], x: Array, t_x: Array, T: Array) -> tuple[float, ...]:
+    """Return how much each of the models counts, from how well they explain these histories.
+
+    Of two models that are not nested, ``z = sum(d) / (sqrt(n) sd(d))`` of the differences ``d`` between customers'
+    log-likelihoods says which is nearer to the truth, and is about normal where neither is (Vuong 1989, eq. 5.6); the
+    odds of their weights are ``exp(z)``: they are equal where the log cannot tell, and one speaks alone where it can.
+    """
+    if len(models) != 2:
+        return (1.0 / len(models),) * len(models)
+    first, second = (model.log_likelihood_of(x, t_x, T) for model in models)
+    apart = second - first
+    spread = float(apart.std()) * np.sqrt(len(apart))
+    share = float(expit(apart.sum() / spread)) if spread > 0 else 0.5
+    return (1.0 - share, share)
 
 
 def fit_customer_base(
@@ -123,4 +151,4 @@ def fit_customer_base(
         spend = fit_gamma_gamma(x[repeaters], monetary[repeaters])
     except FitError:
         spend = None
-    return CustomerBase(tuple(fitted), spend)
+    return CustomerBase(tuple(fitted), spend, heard(fitted, x, t_x, T))

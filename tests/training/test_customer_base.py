@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tests.training.made import Trained
 from training.btyd import GammaGamma, Model
 from training.btyd.fit import FitError
-from training.customer_base import CustomerBase, fit_customer_base, log_odds
+from training.customer_base import CustomerBase, fit_customer_base, heard, log_odds
 
 MBG = Model("mbg_nbd", (0.6, 40.0, 0.8, 2.5), 0.0, 1)
 PARETO = Model("pareto_nbd", (0.8, 35.0, 0.7, 90.0), 0.0, 1)
@@ -64,7 +64,7 @@ def test_log_odds_stay_finite() -> None:
 
 
 def test_json_and_back_gives_the_same_bytes() -> None:
-    for base in (BASE, CustomerBase((MBG,), None)):
+    for base in (BASE, CustomerBase((MBG,), None), CustomerBase((MBG, PARETO), None, (0.125, 0.875))):
         again = CustomerBase.from_json(json.loads(json.dumps(base.to_json())))
         a, b = base.columns(FEATURES, 90), again.columns(FEATURES, 90)
         assert all(a[name].tobytes() == b[name].tobytes() for name in a)
@@ -90,3 +90,18 @@ def test_a_past_date_is_fitted_on_every_so_manyth(shop: Trained) -> None:
     columns: dict[str, NDArray[np.float64]] = {n: v[now.buyers][:900] for n, v in now.features.items()}
     base = fit_customer_base(columns, most=300)
     assert [m.customers for m in base.models] == [300, 300]
+
+
+def test_the_model_that_explains_the_log_better_counts_more() -> None:
+    random = np.random.default_rng(5)
+    T = random.uniform(200.0, 400.0, 4_000)
+    left = np.minimum(random.exponential(1 / random.gamma(0.7, 1 / 90.0, 4_000)), T)
+    rates = random.gamma(0.8, 1 / 35.0, 4_000)
+    counts = random.poisson(rates * left)
+    times = [np.sort(random.uniform(0.0, end, n)) for n, end in zip(counts, left, strict=True)]
+    x = np.array([float(len(t)) for t in times])
+    t_x = np.array([t[-1] if len(t) else 0.0 for t in times])
+    assert heard((MBG, PARETO), x, t_x, T)[1] > 0.99
+    assert heard((PARETO, MBG), x, t_x, T)[0] > 0.99
+    assert heard((PARETO, PARETO), x, t_x, T) == (0.5, 0.5)
+    assert heard((PARETO,), x, t_x, T) == (1.0,)
