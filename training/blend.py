@@ -11,14 +11,17 @@ from scipy.special import expit
 
 Array = NDArray[np.float64]
 
-# Strength of the pull towards equal weights, in customers: the penalty is PULL / customers times the squared distance.
+# Strength of the pull towards the weights to begin with, in customers: the penalty is PULL / customers times the
+# squared distance.
 PULL = 20.0
 # Share of a past level that is expected to come again, and how large it must be to be more than noise.
 CARRIED, NOISE = 0.6, 0.15
 
 
-def pool_weights(margins: Mapping[str, Array], target: NDArray[np.bool_]) -> dict[str, float]:
-    """Return the weights of a pool of log odds: not negative, summing to 1, pulled towards equal ones.
+def pool_weights(
+    margins: Mapping[str, Array], target: NDArray[np.bool_], start: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """Return the weights of a pool of log odds: not negative, summing to 1, pulled towards a start.
 
     Parameters
     ----------
@@ -26,6 +29,8 @@ def pool_weights(margins: Mapping[str, Array], target: NDArray[np.bool_]) -> dic
         Member -> log odds of rows that the members were not fitted on, of a later window.
     target
         What came, one per row.
+    start
+        Weights to begin with, summing to 1; equal ones where it is None.
 
     Notes
     -----
@@ -33,32 +38,32 @@ def pool_weights(margins: Mapping[str, Array], target: NDArray[np.bool_]) -> dic
     short window does not choose the members.
     """
     names = list(margins)
-    equal = np.full(len(names), 1.0 / len(names))
+    begin = np.array([1.0 / len(names) if start is None else start[name] for name in names])
     if len(names) == 1 or target.all() or not target.any():
-        return dict(zip(names, equal.tolist(), strict=True))
+        return dict(zip(names, begin.tolist(), strict=True))
     X = np.column_stack([margins[name] for name in names])
     sign = np.where(target, 1.0, -1.0)
     penalty = PULL / len(target)
 
     def loss(theta: Array) -> float:
         w, level = theta[:-1], theta[-1]
-        return float(np.logaddexp(0.0, -sign * (X @ w + level)).mean() + penalty * np.sum((w - equal) ** 2))
+        return float(np.logaddexp(0.0, -sign * (X @ w + level)).mean() + penalty * np.sum((w - begin) ** 2))
 
     def gradient(theta: Array) -> Array:
         w, level = theta[:-1], theta[-1]
         slope = -sign * expit(-sign * (X @ w + level)) / len(target)
-        return np.asarray(np.r_[X.T @ slope + 2 * penalty * (w - equal), slope.sum()])
+        return np.asarray(np.r_[X.T @ slope + 2 * penalty * (w - begin), slope.sum()])
 
     found = minimize(
         loss,
-        np.r_[equal, 0.0],
+        np.r_[begin, 0.0],
         jac=gradient,
         method="SLSQP",
         bounds=[(0.0, 1.0)] * len(names) + [(-3.0, 3.0)],
         constraints=[LinearConstraint(np.r_[np.ones(len(names)), 0.0], 1.0, 1.0)],
         options={"ftol": 1e-10, "maxiter": 200},
     )
-    w = np.clip(found.x[:-1], 0.0, 1.0) if found.success else equal
+    w = np.clip(found.x[:-1], 0.0, 1.0) if found.success else begin
     return dict(zip(names, (w / w.sum()).tolist(), strict=True))
 
 

@@ -29,6 +29,9 @@ TREES = 150
 SPLINE_PENALTY = 5.0
 # Below these a fitted model has nothing to learn from.
 FEWEST_CUSTOMERS, FEWEST_OF_EACH = 200, 30
+# What the members' weights are before a past date has spoken. The customer base counts twice: fitted on few numbers, it
+# is the safe one; plain RFM half, since the splines look at the same.
+BEGIN = {"btyd": 2 / 4.5, "rfm": 0.5 / 4.5, "splines": 1 / 4.5, "trees": 1 / 4.5}
 # Parts of a silence that the rule looks at.
 PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)
 
@@ -171,7 +174,7 @@ def fit_churn(panel: Panel, rule: GapRule, horizon_days: int, seed: int) -> Chur
     """Fit the members on every date of the panel, their weights on the newest, and choose the rung of the ladder.
 
     For the weights the members are fitted once more on the dates whose horizon was over before the newest began; where
-    there are none, the weights are equal.
+    there are none, the weights are those to begin with.
     """
     if panel.base is None:
         return ChurnModel("rule", horizon_days, {"rule": 1.0}, 0.0, rule)
@@ -180,15 +183,19 @@ def fit_churn(panel: Panel, rule: GapRule, horizon_days: int, seed: int) -> Chur
         return ChurnModel("btyd", horizon_days, {"btyd": 1.0}, 0.0, rule)
     newest = dates[0]
     before = [frame for frame in dates if frame.back >= newest.back + horizon_days]
-    members = ("btyd", "rfm", "splines", "trees")
-    weights = dict.fromkeys(members, 1.0 / len(members))
+    weights: Mapping[str, float] = BEGIN
     if before:
         earlier = _fit_members(before, weights, rule, horizon_days, seed)
-        weights = blend.pool_weights(earlier.margins(newest.columns), newest.inactive)
+        weights = blend.pool_weights(earlier.margins(newest.columns), newest.inactive, BEGIN)
     fitted = _fit_members(dates, weights, rule, horizon_days, seed)
-    same_season = year_back(dates, panel.history_days)
-    guide = newest if same_season is None else same_season
-    shift = blend.level_shift(fitted.margin(guide.columns), guide.inactive)
+    season = year_back(dates, panel.history_days)
+    if season is None:
+        shift = blend.level_shift(fitted.margin(newest.columns), newest.inactive)
+    else:
+        # trees learn the level of a date that they are fitted on, so members that did not see that season are asked
+        others = [frame for frame in dates if abs(frame.back - season.back) >= horizon_days]
+        judge = _fit_members(others, weights, rule, horizon_days, seed) if others else fitted
+        shift = blend.level_shift(judge.margin(season.columns), season.inactive)
     speaking = {name: weight for name, weight in weights.items() if weight > 1e-4}
     total = sum(speaking.values())
     return ChurnModel(
