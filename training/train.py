@@ -33,7 +33,7 @@ from training.leads.after import after_conversion
 from training.leads.fitting import fit_leads
 from training.models import Models, predict_rows
 from training.next_stage import fit_next_stage
-from training.panel import Panel, build
+from training.panel import Panel, build, year_back
 from training.reference import EMPTY, learn_reference
 from training.value import Intervals, conformal, fit_value
 
@@ -168,7 +168,9 @@ def _fit(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amounts: boo
         base=panel.base,
         churn=churn,
         next_stage=fit_next_stage(panel.scheme, dates, panel.prospects, config.seed),
-        value=fit_value(dates, panel.bases, has_amounts, config.seed, mean_so_far),
+        value=fit_value(
+            dates, panel.bases, has_amounts, config.seed, mean_so_far, year_back(dates, panel.history_days)
+        ),
         conversion=fit_leads(panel.life, panel.now, panel.landmarks, orders=orders, spend=spend),
         reference=EMPTY,
         spend_interval=None,

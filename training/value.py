@@ -31,6 +31,8 @@ TREES = 120
 FEWEST_SPENDERS = 300
 # The ensemble's share in the pool of logs: a third ranked and missed less than a half, on every log tried.
 TREES_SHARE = 1 / 3
+# Share of a past date's level of spend, in logs, that is expected again: of the same season a year ago, of the newest.
+SEASON_CARRIED, DRIFT_CARRIED = 0.75, 0.5
 COVERAGE = 0.90
 ROWS_PER_BIN = 200
 MOST_BINS = 10
@@ -41,7 +43,8 @@ class ValueModel:
     """Orders and spend of those who buy within the horizon.
 
     ``mean_spend`` stands in where the log has amounts but the customer base has no spend model. ``orders_scale`` brings
-    the total of all past dates to what came, ``spend_scale`` that of the newest.
+    the total of all past dates to what came, ``spend_scale`` part of the way to the level of the same season a year
+    ago, or else of the newest date.
     """
 
     trees: Boosted | None
@@ -103,11 +106,15 @@ def fit_value(
     has_amounts: bool,
     seed: int,
     mean_so_far: float = 0.0,
+    season: Frame | None = None,
 ) -> ValueModel:
     """Fit on every date of a panel: on the rows with a purchase in the horizon.
 
     Parameters
     ----------
+    season
+        The date of the same season a year ago, where there is one: its level of spend is carried over, else that of
+        the newest date.
     mean_so_far
         Mean spend per purchase day of all buyers up to the as_of; stands in where no date has a purchase to learn from.
     """
@@ -124,10 +131,6 @@ def fit_value(
     spend = np.concatenate([frame.spend[b] for frame, b in zip(dates, bought, strict=True)])
     positive = spend > 0
     mean_spend = float(columns["spend_mean"].mean())
-    each = [bases[f.back].spend_per_order(f.columns) for f in dates]
-    per_order = np.concatenate(
-        [np.full(len(f), mean_spend) if e is None else e for f, e in zip(dates, each, strict=True)]
-    )[np.concatenate(bought)]
     trees = None
     if positive.sum() >= FEWEST_SPENDERS:
         names = learnable(dates, varying(dates, list(columns)))
@@ -137,12 +140,15 @@ def fit_value(
             kept, names, spend[positive], np.ones(int(positive.sum())), "gamma", trees=TREES, seed=seed
         )
     model = ValueModel(trees, mean_spend, orders_scale, 1.0)
-    predicted = model.spend_if_any(columns, per_order)
-    # the level of the newest date: what customers spend drifts as they and the shop grow older
-    recent = slice(0, max(int(bought[0].sum()), min(FEWEST_SPENDERS, rows)))
-    total = float(predicted[recent].sum()) if predicted is not None else 0.0
-    scale = float(np.clip(max(float(spend[recent].sum()), 0.0) / max(total, 1e-9), 0.2, 5.0))
-    return ValueModel(trees, mean_spend, orders_scale, scale)
+    guide = dates[0] if season is None else season
+    came = ~guide.inactive
+    predicted = model.spend_if_any(guide.columns, bases[guide.back].spend_per_order(guide.columns))
+    total = 0.0 if predicted is None else float(predicted[came].sum())
+    scale = np.clip(max(float(guide.spend[came].sum()), 0.0) / max(total, 1e-9), 0.2, 5.0)
+    # a level that few spenders tell of is noise, and not all of what is none comes again
+    sure = came.sum() / (came.sum() + FEWEST_SPENDERS)
+    carried = sure * (DRIFT_CARRIED if season is None else SEASON_CARRIED)
+    return ValueModel(trees, mean_spend, orders_scale, float(scale**carried))
 
 
 @dataclass(frozen=True)

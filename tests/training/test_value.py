@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -106,31 +107,37 @@ def test_intervals_survive_json() -> None:
     assert Intervals.from_json(json.loads(json.dumps(intervals.to_json()))) == intervals
 
 
-def test_totals_are_brought_to_what_came() -> None:
-    # two orders expected of those who order at all; they made three, and spent 15 on each day instead of 10
+def test_orders_are_brought_to_what_came() -> None:
+    # two orders expected of those who order at all; they made three
     frame = date([0.0, 3.0, 3.0, 0.0], [0.0, 45.0, 45.0, 0.0])
     model = fit_value([frame], {90: NO_BASE}, True, 1)
     assert model.orders_scale == pytest.approx(2.0)
     assert model.orders_if_any(frame.columns).tolist() == pytest.approx([3.0] * 4)
-    assert model.spend_scale == pytest.approx(45 / 20)
+
+
+def test_the_level_of_the_newest_date_is_carried_half_way_by_as_many_as_tell_of_it() -> None:
+    # 10 on each of two days expected of each, 40 came; 100 spenders are a quarter of what is sure with 300 others
+    frame = date([3.0] * 100, [40.0] * 100)
+    model = fit_value([frame], {90: NO_BASE}, True, 1)
+    assert model.trees is None
+    assert model.spend_scale == pytest.approx(2.0 ** (0.5 * 100 / 400))
     spend = model.spend_if_any(frame.columns, None)
     assert spend is not None
-    assert spend.tolist() == pytest.approx([45.0] * 4)
+    assert spend.tolist() == pytest.approx([20.0 * model.spend_scale] * 100)
 
 
-def test_the_level_of_spend_is_that_of_the_newest_date() -> None:
-    new = date([1.0] * 400, [40.0] * 400)
-    old = date([1.0] * 400, [20.0] * 400)
-    model = fit_value([new, old], {90: NO_BASE}, True, 1)
-    spend = model.spend_if_any(new.columns, None)
-    assert spend is not None
-    assert spend.mean() == pytest.approx(40.0, rel=0.01)
+def test_the_level_of_the_same_season_goes_before_that_of_the_newest_date() -> None:
+    newest = date([3.0] * 100, [40.0] * 100)
+    year_ago = replace(date([3.0] * 100, [10.0] * 100), back=365)
+    model = fit_value([newest, year_ago], {90: NO_BASE, 365: NO_BASE}, True, 1, season=year_ago)
+    assert model.spend_scale == pytest.approx(0.5 ** (0.75 * 100 / 400))
 
 
 def test_scales_stay_within_bounds() -> None:
-    model = fit_value([date([9.0], [1e9])], {90: NO_BASE}, True, 1)
-    assert (model.orders_scale, model.spend_scale) == (5.0, 5.0)
-    assert fit_value([date([1.0], [-5.0])], {90: NO_BASE}, True, 1).spend_scale == 0.2
+    model = fit_value([date([9.0] * 290, [1e9] * 290)], {90: NO_BASE}, True, 1)
+    assert model.orders_scale == 5.0
+    assert model.spend_scale == pytest.approx(5.0 ** (0.5 * 290 / 590))
+    assert fit_value([date([1.0], [-5.0])], {90: NO_BASE}, True, 1).spend_scale == pytest.approx(0.2 ** (0.5 / 301))
 
 
 def test_a_log_without_amounts_has_orders_but_no_money() -> None:
