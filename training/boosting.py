@@ -104,9 +104,11 @@ def fit(
         Boosting rounds.
     start
         Raw score that the ensemble begins from, one per row; :meth:`Boosted.raw` does not include it.
+    parameters
+        Those of LightGBM that stand instead of ours.
     """
     rows = len(target)
-    settings = {
+    chosen = {
         **COMMON,
         "objective": objective,
         "seed": seed,
@@ -115,7 +117,7 @@ def fit(
         **parameters,
     }
     if classes is not None:
-        settings["num_class"] = classes
+        chosen["num_class"] = classes
     data = lightgbm.Dataset(
         np.column_stack([columns[name] for name in names]),
         label=target,
@@ -123,7 +125,7 @@ def fit(
         init_score=start,
         feature_name=list(names),
         free_raw_data=True,
-        params={"max_bin": COMMON["max_bin"], "feature_pre_filter": False, "verbosity": -1},
+        params={"max_bin": chosen["max_bin"], "feature_pre_filter": False, "verbosity": -1},
     )
-    booster = lightgbm.train(settings, data, num_boost_round=trees)
+    booster = lightgbm.train(chosen, data, num_boost_round=trees)
     return Boosted(booster.model_to_string(), tuple(names))

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY, iso
+from features.clock import DAY, iso, microseconds
+from features.engines.duckdb import DailyTable
+from features.lifecycle import fit_lifecycle
 from training import baselines, metrics
 from training.models import Models, Predictions, predict_rows
 from training.panel import Panel
@@ -26,6 +28,20 @@ class Later:
     orders: Array
     spend: Array
     stage: NDArray[np.int64]
+
+
+def what_came(table: DailyTable, earlier: Panel, horizon_days: int) -> Later:
+    """Return what came after an earlier panel's as_of, a horizon before the table's, on the earlier panel's stages."""
+    columns = table.outcomes(horizon_days, [(table.anchor - earlier.as_of).days])
+    position = {customer: k for k, customer in enumerate(table.customers)}
+    rows = np.array([position[earlier.now.ids[c]] for c in earlier.now.customer], dtype=np.int64)
+    orders, spend = np.zeros(len(table.customers)), np.zeros(len(table.customers))
+    orders[columns["customer"].astype(np.int64)] = columns["orders"]
+    spend[columns["customer"].astype(np.int64)] = columns["spend"]
+    # the stage at the end by the rules that the earlier training used
+    life = fit_lifecycle(table, earlier.scheme, horizon_days)
+    ended, _ = life.journeys.at(microseconds(table.anchor), len(table.customers))
+    return Later(orders[rows], spend[rows], ended[rows])
 
 
 def evaluate(panel: Panel, models: Models, later: Later, intervals: Intervals | None) -> dict[str, Any]:

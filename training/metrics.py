@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
@@ -62,6 +65,15 @@ def calibration_error(target: Flags, probability: Array, groups: int = 10) -> fl
     return float(sum(p["customers"] * abs(p["predicted"] - p["observed"]) for p in parts) / len(target))
 
 
+def pr_auc(target: Flags, score: Array) -> float:
+    """Return the average precision, the area under the precision-recall curve; NaN without a positive.
+
+    >>> round(pr_auc(np.array([True, False, True]), np.array([0.9, 0.5, 0.1])), 4)
+    0.8333
+    """
+    return Ranking(target, score).figures(np.ones(len(target)))["pr_auc"]
+
+
 def capture(target: Flags, score: Array, share: float) -> float:
     """Return the share of all positives among the top ``share`` by score."""
     positives = int(target.sum())
@@ -69,6 +81,120 @@ def capture(target: Flags, score: Array, share: float) -> float:
         return float("nan")
     top = np.argsort(-score, kind="stable")[: max(1, round(share * len(score)))]
     return float(target[top].sum() / positives)
+
+
+def deciles(target: Flags, probability: Array, value: Array | None = None, groups: int = 10) -> list[dict[str, float]]:
+    """Return equal groups of customers from the highest probability to the lowest.
+
+    Parameters
+    ----------
+    target, probability
+        What came, and what was predicted, one per customer.
+    value
+        Money of each customer, summed along: what they spent, or what is at stake.
+
+    Returns
+    -------
+    list
+        Of each group its ``customers``, ``predicted`` and ``observed`` shares, the ``lift`` over all, the share of all
+        positives that it and those before it ``captured``, and the sum of the ``value``.
+    """
+    order = np.argsort(-probability, kind="stable")
+    all_positives = max(float(target.sum()), 1e-12)
+    rows, so_far = [], 0.0
+    for part in np.array_split(order, groups):
+        if not len(part):
+            continue
+        so_far += float(target[part].sum())
+        row = {
+            "customers": float(len(part)),
+            "predicted": float(probability[part].mean()),
+            "observed": float(target[part].mean()),
+            "lift": float(target[part].mean()) * len(target) / all_positives,
+            "captured": so_far / all_positives,
+        }
+        rows.append(row if value is None else {**row, "value": float(value[part].sum())})
+    return rows
+
+
+def empc(target: Flags, probability: Array) -> tuple[float, float] | None:
+    """Return the expected maximum profit per customer of a campaign against churn, and the share to contact for it.
+
+    With the published setting: an offer of 10 is taken up by a churner with probability Beta(6, 14), a customer who is
+    kept is worth 200, to contact one costs 1. None where nobody left, or everybody.
+
+    Source: Verbraken, Verbeke and Baesens (2013), "A novel profit maximizing metric for measuring classification
+    performance of customer churn prediction models"; computed by ``empulse``.
+    """
+    if not target.any() or target.all():
+        return None
+    from empulse.metrics import empc_score
+
+    labels = target.astype(np.int64)
+    return float(empc_score(labels, probability)), float(empc_score.optimal_rate(labels, probability))
+
+
+def normalised_gini(outcome: Array, prediction: Array) -> float:
+    """Return the Gini coefficient of outcomes in the order of predictions, over that in their own order.
+
+    1 is a perfect ranking of who brings most, 0 one by lot; NaN where outcomes do not vary. Equal predictions share
+    what they hold.
+    """
+
+    def area(by: Array) -> float:
+        order = np.argsort(-by, kind="stable")
+        ends = np.flatnonzero(np.diff(by[order], append=np.inf))
+        held = np.r_[0.0, np.cumsum(outcome[order])[ends]] / outcome.sum()
+        at = np.r_[0.0, ends + 1.0] / len(by)
+        return float(np.sum(np.diff(at) * (held[1:] + held[:-1]) / 2.0)) - 0.5
+
+    if not len(outcome) or outcome.sum() == 0 or np.ptp(outcome) == 0:
+        return float("nan")
+    return area(prediction) / area(outcome)
+
+
+@dataclass(frozen=True, init=False)
+class Ranking:
+    """Outcomes in the order of a score, to be measured with many different weights of the rows."""
+
+    order: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    positive: Array
+
+    def __init__(self, target: Flags, score: Array) -> None:
+        order = np.argsort(-score, kind="stable")
+        starts = np.flatnonzero(np.diff(score[order], prepend=np.inf))
+        object.__setattr__(self, "order", order)
+        object.__setattr__(self, "starts", starts)
+        object.__setattr__(self, "positive", target[order].astype(np.float64))
+
+    def _counted(self, weight: Array) -> tuple[Array, Array]:
+        """Return the weight of positives and of all rows down to each score, highest first."""
+        w = weight[self.order]
+        return (
+            np.cumsum(np.add.reduceat(w * self.positive, self.starts)),
+            np.cumsum(np.add.reduceat(w, self.starts)),
+        )
+
+    def figures(self, weight: Array, shares: Sequence[float] = ()) -> dict[str, float]:
+        """Return ``auc``, ``pr_auc`` and, for each of ``shares``, ``capture_<per cent>``.
+
+        The last is the share of the positives that stands among so large a part of the rows, highest score first.
+        Rows of equal score share what they hold. A figure for which no positive, or no negative, has weight is NaN.
+        """
+        positives, rows = self._counted(weight)
+        negatives = rows - positives
+        steps = np.diff(positives, prepend=0.0)
+        below = negatives[-1] - negatives + 0.5 * np.diff(negatives, prepend=0.0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = {
+                "auc": float((steps * below).sum() / (positives[-1] * negatives[-1])),
+                "pr_auc": float((steps * positives / np.maximum(rows, 1e-12)).sum() / positives[-1]),
+            }
+            for share in shares:
+                held = np.interp(share * rows[-1], np.r_[0.0, rows], np.r_[0.0, positives])
+                found[f"capture_{share:.0%}".removesuffix("%")] = float(held / positives[-1])
+        return found
 
 
 def multiclass_log_loss(target: NDArray[np.int64], probability: Array) -> float:

@@ -17,30 +17,20 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY, from_microseconds, iso, microseconds
+from features.clock import DAY, from_microseconds, iso
 from features.engines.duckdb import DailyTable
 from features.errors import NotEnoughDataError, UsageError
-from features.lifecycle import fit_lifecycle, merged_sentences
-from features.record import PurchaseDays
-from features.stages import STATES
-from features.thresholds import survival
-from training.churn import GapRule, enough, fit_churn
+from features.lifecycle import merged_sentences
 from training.config import TrainConfig
 from training.customer_base import CustomerBase
-from training.evaluate import Later, evaluate
-from training.explain import mean_effects
-from training.leads.after import after_conversion
-from training.leads.fitting import fit_leads
+from training.evaluate import Later, evaluate, what_came
+from training.fitting import fit_models
 from training.models import Models, predict_rows
-from training.next_stage import fit_next_stage
-from training.panel import Panel, build, year_back
-from training.reference import EMPTY, learn_reference
-from training.value import Intervals, conformal, fit_value
+from training.panel import Panel, build
+from training.value import Intervals, conformal
 
 Array = NDArray[np.float64]
 Progress = Callable[[str], object]
-
-RULE_POINTS = 200
 
 
 @dataclass(frozen=True)
@@ -116,12 +106,12 @@ def train(
             "to learn from; choose a later --as-of, or say with --event which column names the type of an event"
         )
     say("models")
-    models = _fit(panel, table.purchase_days(), config, has_amounts)
+    models = fit_models(panel, table.purchase_days(), config, has_amounts)
     evaluation = None
     if earlier is not None:
         say("evaluation on the period since")
         earlier_panel, earlier_models, earlier_interval = earlier
-        later = _later(table, earlier_panel, config.horizon_days)
+        later = what_came(table, earlier_panel, config.horizon_days)
         evaluation = evaluate(earlier_panel, earlier_models, later, earlier_interval)
         models = replace(models, spend_interval=_spend_interval(earlier_panel, earlier_models, later))
     models = replace(models, value_interval=_value_interval(table, panel, models))
@@ -150,77 +140,8 @@ def _earlier(
     if not panel.now.buyers.any():
         return None
     say("models of one horizon ago")
-    models = _fit(panel, table.purchase_days(), config, has_amounts)
-    return panel, models, _in_panel_interval(panel, models)
-
-
-def _fit(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amounts: bool) -> Models:
-    """Fit every model on a panel."""
-    dates = [frame for frame in panel.dates if enough(frame)]
-    churn = fit_churn(panel, _gap_rule(days, panel), config.horizon_days, config.seed)
-    mean_so_far = float(panel.now.features["spend_mean"][panel.now.buyers].mean()) if has_amounts else 0.0
-    first_orders, first_spend = _first_horizons(panel, mean_so_far)
-    orders, spend = after_conversion(panel.prospects, first_orders, first_spend)
-    models = Models(
-        config=config,
-        scheme=panel.scheme,
-        catalog=panel.catalog,
-        base=panel.base,
-        churn=churn,
-        next_stage=fit_next_stage(panel.scheme, dates, panel.prospects, config.seed),
-        value=fit_value(
-            dates, panel.bases, has_amounts, config.seed, mean_so_far, year_back(dates, panel.history_days)
-        ),
-        conversion=fit_leads(panel.life, panel.now, panel.landmarks, orders=orders, spend=spend),
-        reference=EMPTY,
-        spend_interval=None,
-        value_interval=None,
-    )
-    predicted = predict_rows(models, panel.now)
-    state = np.array([STATES.index(stage.state) for stage in panel.scheme.stages])[panel.now.stage]
-    active = state == STATES.index("active")
-    reference = learn_reference(panel.now.features, state, STATES, active, predicted.p_inactive)
-    models = replace(models, reference=reference)
-    effects = mean_effects(models, predicted.columns, panel.now.stage[predicted.buyers])
-    return replace(models, reference=replace(reference, mean_effects=effects))
-
-
-def _first_horizons(panel: Panel, mean_so_far: float) -> tuple[Array, Array]:
-    """Return orders and spend of new customers in their first horizon; one ordinary order where there were none."""
-    newest = panel.dates[0] if panel.dates else None
-    fresh = np.zeros(0, dtype=np.int64) if newest is None else np.flatnonzero(newest.columns["T_days"] <= 1)
-    if newest is None or not len(fresh):
-        return np.ones(1), np.array([mean_so_far])
-    return 1.0 + newest.orders[fresh], newest.columns["spend_first"][fresh] + newest.spend[fresh]
-
-
-def _gap_rule(days: PurchaseDays, panel: Panel) -> GapRule:
-    """Return the product-limit estimate of the gaps between purchase days, thinned to a few hundred points."""
-    same = days.customer[1:] == days.customer[:-1]
-    completed = (days.day[1:] - days.day[:-1])[same].astype(np.float64)
-    still_open = panel.now.features["recency_days"][panel.now.buyers]
-    # an open gap of r days has outlasted r - 1 days: the day that begins at the as_of is still to come
-    ended, alive = survival(completed, np.ceil(still_open) - 1.0)
-    everything = np.sort(np.r_[completed, still_open])
-    times = np.unique(everything)
-    times = times[np.unique(np.linspace(0, len(times) - 1, RULE_POINTS).astype(np.int64))]
-    alive = np.r_[1.0, alive][np.searchsorted(ended, times, side="right")]
-    at_risk = (len(everything) - np.searchsorted(everything, times, side="left")).astype(np.float64)
-    return GapRule(tuple(times.tolist()), tuple(alive.tolist()), tuple(at_risk.tolist()))
-
-
-def _later(table: DailyTable, earlier: Panel, horizon_days: int) -> Later:
-    """Return what came after an earlier panel's as_of, known at the table's anchor, on the earlier panel's stages."""
-    columns = table.outcomes(horizon_days, [(table.anchor - earlier.as_of).days])
-    position = {customer: k for k, customer in enumerate(table.customers)}
-    rows = np.array([position[earlier.now.ids[c]] for c in earlier.now.customer], dtype=np.int64)
-    orders, spend = np.zeros(len(table.customers)), np.zeros(len(table.customers))
-    orders[columns["customer"].astype(np.int64)] = columns["orders"]
-    spend[columns["customer"].astype(np.int64)] = columns["spend"]
-    # the stage at the end by the rules that the earlier training used
-    life = fit_lifecycle(table, earlier.scheme, horizon_days)
-    ended, _ = life.journeys.at(microseconds(table.anchor), len(table.customers))
-    return Later(orders[rows], spend[rows], ended[rows])
+    models = fit_models(panel, table.purchase_days(), config, has_amounts)
+    return panel, models, interval_in_panel(panel, models)
 
 
 def _spend_interval(earlier: Panel, models: Models, later: Later) -> Intervals | None:
@@ -230,7 +151,7 @@ def _spend_interval(earlier: Panel, models: Models, later: Later) -> Intervals |
     return conformal(predicted.expected_spend, later.spend)
 
 
-def _in_panel_interval(panel: Panel, models: Models) -> Intervals | None:
+def interval_in_panel(panel: Panel, models: Models) -> Intervals | None:
     """Return intervals from the newest past date of a panel, for an evaluation that must not see the future."""
     if models.value.mean_spend is None or not panel.dates or panel.dates[0].back != models.config.horizon_days:
         return None

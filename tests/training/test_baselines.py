@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import lightgbm
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
 from tests.training.made import Trained
-from training.baselines import LABELS, _recency_rule, fit_and_predict
+from training.baselines import LABELS, SPEND_LABELS, WINDOWS, _recency_rule, fit_and_predict, fit_and_predict_spend
 from training.btyd.fit import fit
 
 
@@ -23,8 +24,8 @@ def test_the_recency_rule_by_hand() -> None:
 
 def test_all_speak_and_are_probabilities(shop: Trained) -> None:
     panel = shop.training.panel
-    found = fit_and_predict(panel, 90)
-    assert set(found) == set(LABELS)
+    found = fit_and_predict(panel, 90, tuple(LABELS))
+    assert list(found) == list(LABELS)
     for p in found.values():
         assert p.shape == (int(panel.now.buyers.sum()),)
         assert ((p > 0) & (p < 1)).all()
@@ -53,3 +54,25 @@ def test_the_regression_is_on_the_logs_of_rfm_at_the_newest_date(shop: Trained) 
 def test_without_a_date_one_horizon_back_only_bg_nbd_speaks(shop: Trained, dates: int) -> None:
     panel = replace(shop.training.panel, dates=shop.training.panel.dates[1 : 1 + dates])
     assert set(fit_and_predict(panel, 90)) == {"bg_nbd"}
+
+
+def test_spend_is_said_by_all_and_never_negative(shop: Trained) -> None:
+    panel = shop.training.panel
+    found = fit_and_predict_spend(panel, 90)
+    assert list(found) == list(SPEND_LABELS)
+    buyers = panel.now.buyers
+    assert all(money.shape == (int(buyers.sum()),) and (money >= 0).all() for money in found.values())
+    rate = panel.now.features["spend"][buyers] / panel.now.features["T_days"][buyers] * 90
+    np.testing.assert_allclose(found["past_rate"], rate)
+    assert set(fit_and_predict_spend(replace(panel, dates=(), base=None), 90)) == {"past_rate"}
+
+
+def test_lightgbm_with_its_defaults_is_lightgbms(shop: Trained) -> None:
+    panel = shop.training.panel
+    names = [name for name in WINDOWS if name in panel.dates[0].columns]
+    past = np.column_stack([panel.dates[0].columns[name] for name in names])
+    now = np.column_stack([panel.now.features[name][panel.now.buyers] for name in names])
+    model = lightgbm.LGBMClassifier(verbose=-1, n_jobs=1, random_state=0, deterministic=True, force_row_wise=True)
+    model.fit(past, panel.dates[0].inactive)
+    theirs = model.predict_proba(now)[:, 1]
+    np.testing.assert_allclose(fit_and_predict(panel, 90, ("lightgbm",))["lightgbm"], theirs, atol=1e-6)

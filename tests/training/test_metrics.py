@@ -70,3 +70,46 @@ def test_capture_by_hand() -> None:
     assert metrics.capture(target, score, 1.0) == 1.0
     # at least one is always looked at
     assert metrics.capture(target, score, 0.01) == pytest.approx(1 / 3)
+
+
+def test_a_ranking_with_weights_equals_scikit_learns() -> None:
+    weight = np.random.default_rng(6).poisson(1.0, 500).astype(float)
+    found = metrics.Ranking(TARGET, P).figures(weight, (0.1,))
+    assert found["auc"] == pytest.approx(sklearn.metrics.roc_auc_score(TARGET, P, sample_weight=weight), abs=1e-12)
+    theirs = sklearn.metrics.average_precision_score(TARGET, P, sample_weight=weight)
+    assert found["pr_auc"] == pytest.approx(theirs, abs=1e-12)
+    assert metrics.pr_auc(TARGET, P) == pytest.approx(sklearn.metrics.average_precision_score(TARGET, P), abs=1e-12)
+
+
+def test_ties_share_what_they_hold() -> None:
+    target = np.array([True, True, False, False])
+    found = metrics.Ranking(target, np.ones(4)).figures(np.ones(4), (0.25, 0.5))
+    assert (found["capture_25"], found["capture_50"], found["auc"]) == (0.25, 0.5, 0.5)
+
+
+def test_the_profit_of_a_campaign_is_the_published_one() -> None:
+    # empulse's documentation, and Verbraken et al. (2013): a perfect ranking of half churners, and a useless one
+    y = np.array([False, True] * 4)
+    assert metrics.empc(y, np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.8, 0.9]))[0] == pytest.approx(23.875593418)  # type: ignore[index]
+    half = np.arange(100) < 50
+    assert metrics.empc(half, half.astype(float)) == pytest.approx((28.0, 0.5))
+    assert metrics.empc(half, np.full(100, 0.5))[0] == pytest.approx(22.5007912, abs=1e-6)  # type: ignore[index]
+    assert metrics.empc(np.ones(5, dtype=np.bool_), np.full(5, 0.5)) is None
+
+
+def test_deciles_by_hand() -> None:
+    p = np.linspace(0.95, 0.05, 10)
+    target = np.array([True] * 3 + [False] * 7)
+    rows = metrics.deciles(target, p, value=np.arange(10.0), groups=5)
+    assert [row["observed"] for row in rows] == [1.0, 0.5, 0.0, 0.0, 0.0]
+    assert rows[0]["lift"] == pytest.approx(1.0 / 0.3)
+    assert [row["captured"] for row in rows] == pytest.approx([2 / 3, 1.0, 1.0, 1.0, 1.0])
+    assert [row["value"] for row in rows] == [1.0, 5.0, 9.0, 13.0, 17.0]
+
+
+def test_the_normalised_gini_is_1_for_the_truth_and_0_for_a_lot() -> None:
+    outcome = np.random.default_rng(8).gamma(0.5, 10.0, 2_000)
+    assert metrics.normalised_gini(outcome, outcome) == pytest.approx(1.0)
+    assert metrics.normalised_gini(outcome, -outcome) == pytest.approx(-1.0)
+    assert metrics.normalised_gini(outcome, np.ones(2_000)) == pytest.approx(0.0, abs=1e-12)
+    assert math.isnan(metrics.normalised_gini(np.zeros(5), np.arange(5.0)))

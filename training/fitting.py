@@ -1,0 +1,89 @@
+"""Every model of one as_of, fitted on its panel: the step that a training, and each date of a backtest, repeats."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.record import PurchaseDays
+from features.stages import STATES
+from features.thresholds import survival
+from training.churn import GapRule, enough, fit_churn
+from training.config import TrainConfig
+from training.explain import mean_effects
+from training.leads.after import after_conversion
+from training.leads.fitting import fit_leads
+from training.models import Models, predict_rows
+from training.next_stage import fit_next_stage
+from training.panel import Panel, year_back
+from training.reference import EMPTY, learn_reference
+from training.value import fit_value
+
+Array = NDArray[np.float64]
+
+RULE_POINTS = 200
+
+
+def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amounts: bool) -> Models:
+    """Fit every model on a panel; intervals, for which outcomes after its as_of are needed, are not there yet.
+
+    Parameters
+    ----------
+    days
+        The purchase days known at the panel's as_of.
+    has_amounts
+        Whether the log says what was paid.
+    """
+    dates = [frame for frame in panel.dates if enough(frame)]
+    churn = fit_churn(panel, _gap_rule(days, panel), config.horizon_days, config.seed)
+    mean_so_far = float(panel.now.features["spend_mean"][panel.now.buyers].mean()) if has_amounts else 0.0
+    first_orders, first_spend = _first_horizons(panel, mean_so_far)
+    orders, spend = after_conversion(panel.prospects, first_orders, first_spend)
+    models = Models(
+        config=config,
+        scheme=panel.scheme,
+        catalog=panel.catalog,
+        base=panel.base,
+        churn=churn,
+        next_stage=fit_next_stage(panel.scheme, dates, panel.prospects, config.seed),
+        value=fit_value(
+            dates, panel.bases, has_amounts, config.seed, mean_so_far, year_back(dates, panel.history_days)
+        ),
+        conversion=fit_leads(panel.life, panel.now, panel.landmarks, orders=orders, spend=spend),
+        reference=EMPTY,
+        spend_interval=None,
+        value_interval=None,
+    )
+    predicted = predict_rows(models, panel.now)
+    state = np.array([STATES.index(stage.state) for stage in panel.scheme.stages])[panel.now.stage]
+    active = state == STATES.index("active")
+    reference = learn_reference(panel.now.features, state, STATES, active, predicted.p_inactive)
+    models = replace(models, reference=reference)
+    effects = mean_effects(models, predicted.columns, panel.now.stage[predicted.buyers])
+    return replace(models, reference=replace(reference, mean_effects=effects))
+
+
+def _first_horizons(panel: Panel, mean_so_far: float) -> tuple[Array, Array]:
+    """Return orders and spend of new customers in their first horizon; one ordinary order where there were none."""
+    newest = panel.dates[0] if panel.dates else None
+    fresh = np.zeros(0, dtype=np.int64) if newest is None else np.flatnonzero(newest.columns["T_days"] <= 1)
+    if newest is None or not len(fresh):
+        return np.ones(1), np.array([mean_so_far])
+    return 1.0 + newest.orders[fresh], newest.columns["spend_first"][fresh] + newest.spend[fresh]
+
+
+def _gap_rule(days: PurchaseDays, panel: Panel) -> GapRule:
+    """Return the product-limit estimate of the gaps between purchase days, thinned to a few hundred points."""
+    same = days.customer[1:] == days.customer[:-1]
+    completed = (days.day[1:] - days.day[:-1])[same].astype(np.float64)
+    still_open = panel.now.features["recency_days"][panel.now.buyers]
+    # an open gap of r days has outlasted r - 1 days: the day that begins at the as_of is still to come
+    ended, alive = survival(completed, np.ceil(still_open) - 1.0)
+    everything = np.sort(np.r_[completed, still_open])
+    times = np.unique(everything)
+    times = times[np.unique(np.linspace(0, len(times) - 1, RULE_POINTS).astype(np.int64))]
+    alive = np.r_[1.0, alive][np.searchsorted(ended, times, side="right")]
+    at_risk = (len(everything) - np.searchsorted(everything, times, side="left")).astype(np.float64)
+    return GapRule(tuple(times.tolist()), tuple(alive.tolist()), tuple(at_risk.tolist()))
