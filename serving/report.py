@@ -8,10 +8,9 @@ nothing of the others.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +19,9 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from serving import charts
+from serving.comparison import CHURN, SPEND, comparison, finite
 from serving.lifecycle_report import inks
-from serving.rendering import FOLDER, NOTHING, environment, money, percent
+from serving.rendering import FOLDER, environment
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -234,66 +234,20 @@ def _held(scores: pa.Table) -> dict[str, Any] | None:
     }
 
 
-# key, title, how it is written, which value is best: the lowest, the highest, the nearest to 1, or none
-Metric = tuple[str, str, Callable[[float], str], Literal["low", "high", "one", ""]]
-MODEL_METRICS: tuple[Metric, ...] = (
-    ("log_loss", "Log loss", "{:.4f}".format, "low"),
-    ("auc", "AUC", "{:.3f}".format, "high"),
-    ("brier", "Brier score", "{:.4f}".format, "low"),
-    ("calibration_error", "Calibration error", "{:.3f}".format, "low"),
-    ("lift_10", "Lift, top 10%", "{:.2f}".format, "high"),
-)
-HINTS = {"low": "lower is better", "high": "higher is better", "one": "nearest 100% is best", "": ""}
-SPEND_METRICS: tuple[Metric, ...] = (
-    ("mae", "Mean error per customer", "{:,.2f}".format, "low"),
-    ("rank_correlation", "Rank correlation", "{:.3f}".format, "high"),
-    ("predicted_total", "Predicted in all", money, ""),
-    ("of_actual", "Of what was spent", percent, "one"),
-)
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
-
-
-def _comparison(rows: Iterable[Mapping[str, Any]] | None, metrics: Sequence[Metric]) -> dict[str, Any] | None:
-    """Return models against measures, the best of each marked; measures that no model has are left out."""
-    models = list(rows or [])
-    columns = [metric for metric in metrics if any(_finite(model.get(metric[0])) is not None for model in models)]
-    if not columns:
-        return None
-    lines: list[dict[str, Any]] = [
-        {"name": one["name"], "label": one.get("label") or one["name"], "cells": []} for one in models
-    ]
-    for key, _, written, aim in columns:
-        values = [_finite(model.get(key)) for model in models]
-        best = _best([value for value in values if value is not None], aim)
-        for line, value in zip(lines, values, strict=True):
-            text = NOTHING if value is None else written(value)
-            line["cells"].append({"text": text, "best": value is not None and value == best})
-    return {"columns": [{"title": title, "hint": HINTS[aim]} for _, title, _, aim in columns], "rows": lines}
-
-
-def _best(values: Sequence[float], aim: str) -> float | None:
-    if not aim or len(values) < 2:
-        return None
-    return {"low": min, "high": max}[aim](values) if aim != "one" else min(values, key=lambda value: abs(value - 1))
-
-
 def _quality(evaluation: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if evaluation is None:
         return None
     groups = evaluation.get("calibration")
     gains = [(float(one["share_contacted"]), float(one["share_of_churners"])) for one in evaluation.get("gains") or []]
     spend = [
-        dict(row) | {"of_actual": _share(_finite(row.get("predicted_total")), _finite(row.get("actual_total")))}
+        dict(row) | {"of_actual": _share(finite(row.get("predicted_total")), finite(row.get("actual_total")))}
         for row in evaluation.get("spend") or []
     ]
     return {
-        "models": _comparison(evaluation.get("models"), MODEL_METRICS),
-        "next_stage": _comparison(evaluation.get("next_stage"), MODEL_METRICS),
+        "models": comparison(evaluation.get("models"), CHURN),
+        "next_stage": comparison(evaluation.get("next_stage"), CHURN),
         "conversion": evaluation.get("conversion"),
-        "spend": _comparison(spend, SPEND_METRICS),
+        "spend": comparison(spend, SPEND),
         "actual_total": next((row.get("actual_total") for row in spend), None),
         "verdict": _verdict(evaluation.get("models")),
         "groups": groups,
@@ -306,11 +260,11 @@ def _quality(evaluation: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def _verdict(models: Iterable[Mapping[str, Any]] | None) -> dict[str, Any] | None:
     """Return how our log loss stands to the best of the others."""
-    losses = {model["name"]: (_finite(model.get("log_loss")), model) for model in models or []}
+    losses = {model["name"]: (finite(model.get("log_loss")), model) for model in models or []}
     own = losses.pop("stagecast", (None, {}))
     others = [(loss, model) for loss, model in losses.values() if loss]
     if own[0] is None or not others:
         return None
     loss, model = min(others, key=lambda pair: pair[0])
     than = model.get("label") or model["name"]
-    return {"better": 1 - own[0] / loss, "than": than, "lift": _finite(own[1].get("lift_10"))}
+    return {"better": 1 - own[0] / loss, "than": than, "lift": finite(own[1].get("lift_10"))}
