@@ -21,6 +21,7 @@ from features.demo import cdnow_log
 from features.errors import StagecastError, UsageError
 from features.events import EventLog
 from features.limits import explained_limits
+from serving.backtest_command import backtest
 from serving.console import show, steps
 from serving.erasure.command import erase
 from serving.lead_command import leads
@@ -283,7 +284,7 @@ def serve(as_json: bool, model: str | None, store: str | None, host: str | None,
     run_server(settings, folder, as_json=as_json)
 
 
-for _command in (check, stages, leads, features, report, erase):
+for _command in (check, stages, leads, features, backtest, report, erase):
     cli.add_command(_command)
 
 

@@ -1,0 +1,98 @@
+"""`backtest` as people call it: what it writes, prints and shows, and how it fails."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from features.demo import cdnow_frame
+from serving.backtest_report import render_backtest
+from tests.serving.calling import Stagecast
+from tests.training.made import frame_of, simulated_rows
+from training.baselines import LABELS
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every sixth customer of the CDNOW log."""
+    frame = cdnow_frame()
+    kept = sorted(frame["customer_id"].unique())[::6]
+    path = tmp_path_factory.mktemp("log") / "cdnow.csv"
+    frame[frame["customer_id"].isin(kept)].to_csv(path, index=False)
+    return path
+
+
+class Page(HTMLParser):
+    """Counts what opens and closes, and keeps what the page asks for from elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in {"meta", "link", "br", "path", "line", "rect", "circle"}:
+            self.open.append(tag)
+        self.fetched += [
+            str(value) for name, value in attrs if name == "src" or (name == "href" and value and value[0] != "#")
+        ]
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        if self.open and self.open[-1] == tag:
+            self.open.pop()
+
+
+def test_cdnow_is_replayed_and_the_blend_is_no_worse_than_its_best_peer(
+    stagecast: Stagecast, log: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "backtest"
+    said = stagecast("backtest", log, "--out", out, "--dates", 2, "--json")
+    assert said.code == 0, said.err
+    told = json.loads(said.out)
+    assert told == {"out": str(out), **json.loads((out / "backtest.json").read_text(encoding="utf-8"))}
+    assert [date["as_of"] for date in told["dates"]] == ["1998-01-02", "1998-04-02"]
+    assert [row["name"] for row in told["models"]] == ["stagecast", *LABELS]
+    ours, *others = told["models"]
+    assert ours["log_loss"] < 1.005 * min(row["log_loss"] for row in others)
+    assert ours["calibration_error"] < 0.03
+    assert told["grade"] in "ABC"
+    assert abs(told["spend"][0]["bias"]) < 0.3
+    assert 0.85 < told["coverage"]["expected_spend"] < 0.97
+    rows = pq.read_table(out / "predictions.parquet")
+    assert rows.num_rows == told["rows"] == sum(date["customers"] for date in told["dates"])
+    assert {f"p_inactive_{name}" for name in ("stagecast", *LABELS)} <= set(rows.column_names)
+    text = (out / "backtest.html").read_text(encoding="utf-8")
+    page = Page()
+    page.feed(text)
+    assert (page.open, page.fetched) == ([], [])
+    assert told["grade_sentence"] in text
+    assert render_backtest(told) == text
+    again = stagecast("backtest", log, "--out", out)
+    assert again.code == 2
+    assert "--force" in again.err
+
+
+def test_a_terminal_shows_the_grade_and_every_method(stagecast: Stagecast, tmp_path: Path) -> None:
+    frame_of(simulated_rows(300, 300, 3), amounts=False).to_csv(tmp_path / "small.csv", index=False)
+    said = stagecast("backtest", tmp_path / "small.csv", "--out", tmp_path / "out", "--horizon", "60d", "--dates", 1)
+    assert said.code == 0, said.err
+    assert said.out.startswith("grade ")
+    assert all(label in said.out for label in LABELS.values())
+    assert "spend" not in said.out
+    text = (tmp_path / "out" / "backtest.html").read_text(encoding="utf-8")
+    assert "How much is spent" not in text
+
+
+def test_too_young_a_log_is_refused_and_leaves_nothing(stagecast: Stagecast, tmp_path: Path) -> None:
+    frame_of(simulated_rows(60, 100, 3)).to_csv(tmp_path / "young.csv", index=False)
+    said = stagecast("backtest", tmp_path / "young.csv", "--out", tmp_path / "out", "--horizon", "60d")
+    assert said.code == 4
+    assert "120 days" in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["young.csv"]

@@ -1,0 +1,119 @@
+"""Replays of past dates: what they learned from, what they are held against, and what is refused."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.errors import NotEnoughDataError, UsageError
+from tests.training.made import START, Row, day, log_of, simulated_rows
+from training.backtest import OURS, Replay, plan_replays, replay
+from training.baselines import LABELS, SPEND_LABELS
+from training.config import TrainConfig
+from training.value import conformal
+
+CONFIG = TrainConfig(horizon_days=60)
+DAYS = 420
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    return simulated_rows(900, DAYS, 21)
+
+
+@pytest.fixture(scope="module")
+def replays(rows: list[Row]) -> list[Replay]:
+    with log_of(rows) as log:
+        return list(replay(log.con, day(DAYS), CONFIG, dates=2))
+
+
+def test_dates_stand_a_horizon_apart_with_a_horizon_before_and_after_each() -> None:
+    assert plan_replays(400, 90, 90, 10) == [270, 180, 90]
+    assert plan_replays(180, 90, 90, 4) == [90]
+    assert plan_replays(179.9, 90, 90, 4) == []
+    assert plan_replays(400, 90, 30, 3) == [150, 120, 90]
+
+
+def test_outcomes_are_what_the_log_says_of_the_days_after(rows: list[Row], replays: list[Replay]) -> None:
+    assert [one.as_of for one in replays] == [day(DAYS - 120), day(DAYS - 60)]
+    frame = pd.DataFrame(rows, columns=["customer_id", "timestamp", "event", "amount"])
+    for one in replays:
+        bought = frame[(frame["event"] == "purchase")]
+        after = bought[(bought["timestamp"] >= one.as_of) & (bought["timestamp"] < one.as_of + timedelta(days=60))]
+        refunded = set(frame.loc[frame["event"] == "refund", "customer_id"])
+        assert set(one.customers) <= set(bought.loc[bought["timestamp"] < one.as_of, "customer_id"])
+        plain = np.array([customer not in refunded for customer in one.customers])
+        came = after.groupby("customer_id")["amount"].sum().reindex(list(one.customers)).fillna(0.0).to_numpy()
+        np.testing.assert_array_equal(one.inactive[plain], came[plain] == 0)
+        np.testing.assert_allclose(one.spend_came[plain], came[plain])
+
+
+def test_every_method_speaks_of_every_buyer(replays: list[Replay]) -> None:
+    for one in replays:
+        assert list(one.p_inactive) == [OURS, *LABELS]
+        assert list(one.expected_spend) == [OURS, *SPEND_LABELS]
+        for p in one.p_inactive.values():
+            assert p.shape == (len(one.customers),)
+            assert ((p > 0) & (p < 1)).all()
+        for money in one.expected_spend.values():
+            assert (money >= 0).all()
+        table = one.table()
+        assert table.num_rows == len(one.customers)
+        assert table["p_inactive_stagecast"].to_numpy().tobytes() == one.p_inactive[OURS].tobytes()
+
+
+def test_intervals_are_learned_on_the_date_before(replays: list[Replay]) -> None:
+    first, second = replays
+    assert second.low is not None
+    learned = conformal(first.expected_spend[OURS], first.spend_came)
+    low, high = learned.around(second.expected_spend[OURS])
+    np.testing.assert_array_equal(second.low, low)
+    np.testing.assert_array_equal(second.high, high)
+
+
+def test_what_happens_after_the_window_changes_nothing(rows: list[Row], replays: list[Replay]) -> None:
+    later = [(name, at + timedelta(days=60), kind, amount) for name, at, kind, amount in rows if at >= day(DAYS - 60)]
+    new = [("new", day(DAYS + 1), "purchase", 1e6)]
+    with log_of([*rows, *later, *new]) as log:
+        again = list(replay(log.con, day(DAYS), CONFIG, dates=2))
+    for one, other in zip(replays, again, strict=True):
+        assert one.customers == other.customers
+        assert all(one.p_inactive[name].tobytes() == p.tobytes() for name, p in other.p_inactive.items())
+        assert one.spend_came.tobytes() == other.spend_came.tobytes()
+
+
+def test_what_happens_in_the_window_changes_no_prediction(rows: list[Row], replays: list[Replay]) -> None:
+    quiet = [row for row in rows if row[1] < day(DAYS - 60)]
+    # one event keeps the log from having been silent for a horizon
+    with log_of([*quiet, ("new", day(DAYS - 1), "purchase", 5.0)]) as log:
+        *_, again = replay(log.con, day(DAYS), CONFIG, dates=2)
+    known = dict(zip(again.customers, again.p_inactive[OURS], strict=True))
+    assert [known[customer] for customer in replays[1].customers] == replays[1].p_inactive[OURS].tolist()
+    assert again.inactive.all()
+
+
+def test_without_amounts_there_is_no_money(rows: list[Row]) -> None:
+    with log_of(rows, amounts=False) as log:
+        (one,) = replay(log.con, day(DAYS), CONFIG, dates=1)
+    assert (one.expected_spend, one.low) == ({}, None)
+    assert "spend" not in one.table().column_names
+
+
+def test_too_little_is_said_with_what_there_is(rows: list[Row]) -> None:
+    with log_of(rows) as log:
+        with pytest.raises(NotEnoughDataError, match=r"400 days, and the log has 3\d\d before 2020-12-11"):
+            list(replay(log.con, START + timedelta(days=345), TrainConfig(horizon_days=200)))
+        with pytest.raises(UsageError, match="not 0 and 60"):
+            list(replay(log.con, day(DAYS), CONFIG, dates=0))
+        with pytest.raises(UsageError, match="not 4 and 0"):
+            list(replay(log.con, day(DAYS), CONFIG, step_days=0))
+
+
+def test_a_log_in_which_nobody_had_bought_is_not_enough() -> None:
+    rows: list[Row] = [(f"c{k}", day(k), "visit", None) for k in range(90)]
+    rows += [("c0", day(89.5), "purchase", 1.0)]
+    with log_of(rows) as log, pytest.raises(NotEnoughDataError, match="nobody had bought before"):
+        list(replay(log.con, day(90), TrainConfig(horizon_days=30)))

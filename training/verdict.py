@@ -1,0 +1,312 @@
+"""What the replays of a backtest say together: figures with their intervals, differences from each baseline, a grade.
+
+A figure is the mean over the dates of the figure of each. Customers are drawn anew, all dates of one together, with
+Poisson weights of mean 1, so intervals allow for the same customer being seen at several dates. Differences are paired:
+both methods are measured on the same draws. Intervals cover chance among customers, not what another year would bring.
+
+Sources: Hanley and MacGibbon (2006), "Creating non-parametric bootstrap samples using Poisson frequencies"; Diebold and
+Mariano (1995), "Comparing predictive accuracy", for the paired comparison of losses; grades are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.clock import DAY, iso
+from training import baselines, metrics
+from training.backtest import OURS, Replay
+
+Array = NDArray[np.float64]
+Measure = Callable[[Array], dict[str, float]]
+
+DRAWS, FEWEST_DRAWS = 400, 200
+# Rows times methods times draws, about: what is worth waiting for.
+WORK = 2e8
+LEVEL = 0.95
+SHARES = (0.05, 0.10, 0.20)
+GAINS = (0.05, 0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.80, 1.0)
+# Gains in log loss over the best baseline from which a grade is earned.
+MUCH, SOME = 0.02, 0.005
+
+
+def verdict(replays: Sequence[Replay], horizon_days: int, seed: int) -> dict[str, Any]:
+    """Return the backtest as JSON-ready values.
+
+    Parameters
+    ----------
+    replays
+        Of at least one date, oldest first.
+    seed
+        Of the draws of customers; the same seed gives the same figures.
+    """
+    draws = _draws(replays, seed)
+    churn = _figures(replays, draws, baselines.LABELS, _chance_measures, [r.p_inactive for r in replays])
+    against = _against(churn, "log_loss")
+    for row in churn:
+        row |= _means(replays, row["name"])
+    spend = _figures(replays, draws, baselines.SPEND_LABELS, _money_measures, [r.expected_spend for r in replays])
+    grade, sentence = grade_of(churn, against)
+    return {
+        "horizon_days": horizon_days,
+        "dates": [_date(one, horizon_days) for one in replays],
+        "customers": len(set().union(*(one.customers for one in replays))),
+        "rows": sum(len(one.customers) for one in replays),
+        "grade": grade,
+        "grade_sentence": sentence,
+        "models": [_told(row) for row in churn],
+        "against": against,
+        "deciles": _deciles(replays),
+        "calibration": _calibration(replays),
+        "gains": _gains(replays),
+        "spend": [_told(row) for row in spend],
+        "spend_against": _against(spend, "mae"),
+        "spend_deciles": _spend_deciles(replays),
+        "coverage": _coverage(replays),
+    }
+
+
+def grade_of(churn: Sequence[Mapping[str, Any]], against: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Return a grade from A to D by the log loss, with the sentence that says so.
+
+    A: at least 2 % below the best baseline's, and the difference from each is beyond chance. B: at least half a per
+    cent below it, or beyond chance. C: no worse than half a per cent above it, or within chance. D: worse.
+    """
+    if not against:
+        return "C", "No baseline could be fitted on this log, so there is nothing to compare with."
+    ours = churn[0]["log_loss"]
+    best = min(churn[1:], key=lambda row: row["log_loss"])
+    gain = 1.0 - ours / best["log_loss"]
+    sure = all(one["high"] < 0 for one in against)
+    worse = any(one["name"] == best["name"] and one["low"] > 0 for one in against)
+    told = f"{abs(gain):.1%} {'below' if gain >= 0 else 'above'} that of {best['label']}, the best of the others"
+    if gain >= MUCH and sure:
+        return "A", f"Clearly better than every baseline: the log loss is {told}, beyond chance."
+    if gain >= SOME or (gain > 0 and sure):
+        by_chance = "beyond chance" if sure else "which chance among customers could bring about"
+        return "B", f"Better than every baseline: the log loss is {told}, {by_chance}."
+    if gain >= -SOME or not worse:
+        return "C", f"As good as the best baseline, and no better: the log loss is {told}."
+    return "D", f"No better than a simple method on these dates: the log loss is {told}. Use that method."
+
+
+def _draws(replays: Sequence[Replay], seed: int) -> list[list[Array]]:
+    """Return, for each draw, the weights of the rows of each date; the first are all 1."""
+    ids: dict[str, int] = {}
+    rows = [np.array([ids.setdefault(c, len(ids)) for c in one.customers], dtype=np.int64) for one in replays]
+    work = sum(len(one.customers) * (len(one.p_inactive) + len(one.expected_spend)) for one in replays)
+    count = int(np.clip(WORK / max(work, 1), FEWEST_DRAWS, DRAWS))
+    random = np.random.default_rng(seed)
+    weights = [np.ones(len(ids))] + [random.poisson(1.0, len(ids)).astype(np.float64) for _ in range(count)]
+    return [[weight[row] for row in rows] for weight in weights]
+
+
+def _figures(
+    replays: Sequence[Replay],
+    draws: Sequence[Sequence[Array]],
+    labels: Mapping[str, str],
+    measures: Callable[[Replay, Array], Measure],
+    predicted: Sequence[Mapping[str, Array]],
+) -> list[dict[str, Any]]:
+    """Return a row per method that every date has: each figure, its interval, and its values under all draws."""
+    shared = [name for name in (OURS, *labels) if all(name in one for one in predicted)]
+    rows = []
+    for name in shared:
+        each = [measures(one, found[name]) for one, found in zip(replays, predicted, strict=True)]
+        drawn = [[measure(weight) for measure, weight in zip(each, weights, strict=True)] for weights in draws]
+        label = "stagecast" if name == OURS else labels[name]
+        row: dict[str, Any] = {"name": name, "label": label, "drawn": {}}
+        for figure in drawn[0][0]:
+            values = np.array([[of_date[figure] for of_date in draw] for draw in drawn]).mean(axis=1)
+            row["drawn"][figure] = values
+            row[figure] = float(values[0])
+        rows.append(row)
+    return rows
+
+
+def _chance_measures(one: Replay, p: Array) -> Measure:
+    inactive = one.inactive
+    sure = np.clip(p, 1e-6, 1 - 1e-6)
+    losses = -np.where(inactive, np.log(sure), np.log1p(-sure))
+    squares = (p - inactive) ** 2
+    ranking = metrics.Ranking(inactive, p)
+
+    def measure(weight: Array) -> dict[str, float]:
+        total = weight.sum()
+        return {
+            "log_loss": float(weight @ losses / total),
+            "brier": float(weight @ squares / total),
+            **ranking.figures(weight, SHARES),
+        }
+
+    return measure
+
+
+def _money_measures(one: Replay, prediction: Array) -> Measure:
+    misses = np.abs(one.spend_came - prediction)
+
+    def measure(weight: Array) -> dict[str, float]:
+        came = float(weight @ one.spend_came)
+        return {
+            "mae": float(weight @ misses / weight.sum()),
+            "bias": float(weight @ prediction) / came - 1.0 if came > 0 else float("nan"),
+        }
+
+    return measure
+
+
+def _means(replays: Sequence[Replay], name: str) -> dict[str, Any]:
+    """Return the figures of a method that are not drawn: means over the dates."""
+    errors = [metrics.calibration_error(one.inactive, one.p_inactive[name]) for one in replays]
+    profits = [metrics.empc(one.inactive, one.p_inactive[name]) for one in replays]
+    known = [profit for profit in profits if profit is not None]
+    return {
+        "calibration_error": float(np.mean(errors)),
+        "empc": float(np.mean([profit for profit, _ in known])) if known else None,
+        "empc_share": float(np.mean([share for _, share in known])) if known else None,
+    }
+
+
+def _told(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row ready for JSON: figures with the ends of their intervals; lift beside capture."""
+    told = {key: _finite(value) if isinstance(value, float) else value for key, value in row.items() if key != "drawn"}
+    for figure, values in row["drawn"].items():
+        low, high = _interval(values[1:])
+        told[f"{figure}_low"], told[f"{figure}_high"] = _finite(low), _finite(high)
+    for share in SHARES:
+        captured = told.get(f"capture_{share * 100:.0f}")
+        if captured is not None:
+            told[f"lift_{share * 100:.0f}"] = captured / share
+    return told
+
+
+def _against(rows: Sequence[Mapping[str, Any]], figure: str) -> list[dict[str, Any]]:
+    """Return, for each baseline, our figure less its own with the interval, and the share of draws in which we win."""
+    if not rows or rows[0]["name"] != OURS:
+        return []
+    ours = rows[0]["drawn"][figure]
+    found = []
+    for row in rows[1:]:
+        apart = ours - row["drawn"][figure]
+        low, high = _interval(apart[1:])
+        found.append(
+            {
+                "name": row["name"],
+                "label": row["label"],
+                "difference": float(apart[0]),
+                "low": low,
+                "high": high,
+                "relative": float(ours[0] / row["drawn"][figure][0] - 1.0),
+                "better_in": float((apart[1:] < 0).mean()),
+            }
+        )
+    return found
+
+
+def _interval(values: Array) -> tuple[float, float]:
+    """Return the middle 95 % of the draws; NaN where there are none."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return float("nan"), float("nan")
+    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _date(one: Replay, horizon_days: int) -> dict[str, Any]:
+    """Return what one date says by itself."""
+    told = {
+        "as_of": iso(one.as_of),
+        "until": iso(one.as_of + horizon_days * DAY),
+        "customers": len(one.customers),
+        "base_rate": float(one.inactive.mean()),
+        **one.used,
+        "log_loss": {name: metrics.log_loss(one.inactive, p) for name, p in one.p_inactive.items()},
+        "auc": {name: _finite(metrics.auc(one.inactive, p)) for name, p in one.p_inactive.items()},
+        "calibration_error": {name: metrics.calibration_error(one.inactive, p) for name, p in one.p_inactive.items()},
+        "next_stage": one.evaluation["next_stage"],
+        "conversion": one.evaluation["conversion"],
+    }
+    if one.expected_spend:
+        came = one.spend_came
+        told["spend"] = {
+            name: {
+                "mae": float(np.abs(came - money).mean()),
+                "rank_correlation": _finite(metrics.rank_correlation(came, money)),
+                "gini": _finite(metrics.normalised_gini(np.maximum(came, 0.0), money)),
+                "predicted_total": float(money.sum()),
+            }
+            for name, money in one.expected_spend.items()
+        }
+        told["actual_total"] = float(came.sum())
+        told["coverage"] = one.evaluation["coverage"]
+    return told
+
+
+def _stacked(replays: Sequence[Replay]) -> tuple[NDArray[np.bool_], Array]:
+    inactive = np.concatenate([one.inactive for one in replays])
+    return inactive, np.concatenate([one.p_inactive[OURS] for one in replays])
+
+
+def _all_money(replays: Sequence[Replay]) -> bool:
+    return all(one.expected_spend for one in replays)
+
+
+def _deciles(replays: Sequence[Replay]) -> list[dict[str, float]]:
+    inactive, p = _stacked(replays)
+    money = np.concatenate([one.spend_came for one in replays]) if _all_money(replays) else None
+    return metrics.deciles(inactive, p, money)
+
+
+def _calibration(replays: Sequence[Replay]) -> list[dict[str, float]]:
+    return metrics.calibration(*_stacked(replays))
+
+
+def _gains(replays: Sequence[Replay]) -> list[dict[str, float]]:
+    inactive, p = _stacked(replays)
+    if not inactive.any():
+        return []
+    return [{"share_contacted": s, "share_of_churners": metrics.capture(inactive, p, s)} for s in GAINS]
+
+
+def _spend_deciles(replays: Sequence[Replay]) -> list[dict[str, float]]:
+    """Return tenths of customers by our expected spend, highest first: what was expected, what came."""
+    if not _all_money(replays):
+        return []
+    expected = np.concatenate([one.expected_spend[OURS] for one in replays])
+    came = np.concatenate([one.spend_came for one in replays])
+    order = np.argsort(-expected, kind="stable")
+    total = max(float(came.sum()), 1e-12)
+    rows, so_far = [], 0.0
+    for part in np.array_split(order, 10):
+        if len(part):
+            so_far += float(came[part].sum())
+            rows.append(
+                {
+                    "customers": float(len(part)),
+                    "expected": float(expected[part].mean()),
+                    "came": float(came[part].mean()),
+                    "held": so_far / total,
+                }
+            )
+    return rows
+
+
+def _coverage(replays: Sequence[Replay]) -> dict[str, float] | None:
+    """Return the share of outcomes within our 90 % intervals, and the mean width of these over the mean spend."""
+    known = [one for one in replays if one.low is not None and one.high is not None]
+    if not known:
+        return None
+    inside = [(np.maximum(o.spend_came, 0.0) >= o.low) & (np.maximum(o.spend_came, 0.0) <= o.high) for o in known]
+    wide = np.concatenate([o.high - o.low for o in known if o.high is not None and o.low is not None])
+    came = np.concatenate([o.spend_came for o in known])
+    return {
+        "expected_spend": float(np.concatenate(inside).mean()),
+        "width": float(wide.mean() / max(float(came.mean()), 1e-12)),
+    }
