@@ -1,0 +1,270 @@
+"""``ChurnClassifier``: P(no purchase in the horizon), as :mod:`training.churn` pools it, on one table of any origin."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import roc_auc_score
+from sklearn.utils import Tags
+
+from training.btyd.fit import FitError
+from training.customer_base import CustomerBase, fit_customer_base
+from training.estimators.inputs import TabularEstimator, copies, in_logs, labels, whole
+from training.estimators.pools import fit_binary
+
+Array = NDArray[np.float64]
+
+HISTORY = ("frequency", "t_x_days", "T_days")
+# A customer base that ranks this badly was most likely told the labels the wrong way round.
+_WRONG_WAY = 0.4
+
+
+class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
+    """Binary classifier of churn: a pool, in log odds, of regressions, small trees and customer-base models.
+
+    Members are a ridge logistic regression on columns in logs (``linear``), one with natural cubic splines
+    (``splines``), LightGBM with few leaves (``trees``) and, where ``horizon_days`` is given, MBG/NBD and Pareto/NBD
+    (``btyd``), which the splines and the trees hear, too. Weights are learned on held-out folds, are not negative and
+    sum to 1. At last the log odds are shifted for their mean to meet the share of churn on those folds.
+
+    **Which label is churn:** ``classes_[1]``, the later of the two labels in sorted order, as for every classifier of
+    scikit-learn: 1 of (0, 1), True of (False, True), but "stayed" of ("churned", "stayed"). Column 1 of
+    :meth:`predict_proba` and positive values of :meth:`decision_function` speak of it. With ``horizon_days`` it must
+    mean "no purchase in the horizon", since that is what the customer-base models tell.
+
+    Parameters
+    ----------
+    horizon_days : int, optional
+        Days after the snapshot that y looks at. Given, X must be a DataFrame with the columns ``frequency`` (repeat
+        purchase days), ``t_x_days`` (first to last purchase, days) and ``T_days`` (first purchase to the snapshot,
+        days), and hold all buyers, also those long gone. Rows without a value in one of them have not bought yet. The
+        member is left out where there are fewer than 30 buyers or 10 repeat buyers, or no model has an optimum.
+    n_estimators : int
+        Boosting rounds of the trees.
+    learning_rate : float
+        Of the trees.
+    max_leaf_nodes : int
+        Leaves of a tree.
+    alpha : float
+        Ridge penalty of both regressions, on standardised columns; 1 / C of scikit-learn.
+    n_knots : int
+        Knots of the splines of each column; below 3 there are no splines.
+    n_folds : int, optional
+        Folds, stratified by label, on which the members' weights are learned; fewer where a label is rare. None counts
+        the members alike.
+    n_jobs : int, optional
+        Threads of LightGBM: 1 if None, all cores if -1. It does not change the result.
+    random_state : int, RandomState or None
+        Draws the folds and the trees' samples of rows and columns. Equal integers give equal bytes.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        The labels; ``classes_[1]`` is churn.
+    weights_ : dict of str to float
+        Member -> its weight in the pool.
+    customer_base_ : CustomerBase or None
+        The customer-base models, where they speak.
+    n_features_in_, feature_names_in_ : int, ndarray of str
+        Columns of X; names where X was a DataFrame.
+
+    Notes
+    -----
+    NaN in X is a value that is not known: the regressions take the median and an indicator, the trees a branch.
+    Columns that do not vary are of no use and do no harm.
+
+    References
+    ----------
+    Wolpert (1992), "Stacked generalization". Batislam, Denizel and Filiztekin (2007) for MBG/NBD; Schmittlein, Morrison
+    and Colombo (1987) for Pareto/NBD. ``docs/method.md``, "Churn".
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> random = np.random.default_rng(1)
+    >>> X = pd.DataFrame({"recency_days": random.exponential(60, 500), "orders": random.poisson(3, 500) + 1})
+    >>> churned = random.random(500) < X["recency_days"] / (X["recency_days"] + 60)
+    >>> model = ChurnClassifier(n_estimators=20, random_state=0).fit(X, churned)
+    >>> new = pd.DataFrame({"recency_days": [6.0, 300.0, np.nan], "orders": [2, 2, 2]})
+    >>> model.predict(new).tolist()
+    [False, True, False]
+    >>> bool(model.predict_proba(new)[0, 1] < 0.3 < 0.7 < model.predict_proba(new)[1, 1])
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        horizon_days: int | None = None,
+        n_estimators: int = 150,
+        learning_rate: float = 0.03,
+        max_leaf_nodes: int = 6,
+        alpha: float = 5.0,
+        n_knots: int = 4,
+        n_folds: int | None = 5,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.horizon_days = horizon_days
+        self.n_estimators = n_estimators
+        self.learning_rate = learning_rate
+        self.max_leaf_nodes = max_leaf_nodes
+        self.alpha = alpha
+        self.n_knots = n_knots
+        self.n_folds = n_folds
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the members and their weights.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            One row per customer at a date; numbers, NaN where not known.
+        y : array-like of shape (n_samples,)
+            Two labels; the later in sorted order is churn.
+        sample_weight : array-like of shape (n_samples,), optional
+            How much each row counts, relative to the others; rows of weight 0 are left out.
+
+        Raises
+        ------
+        ValueError
+            A parameter, X, y or weights that cannot be used; one label only, or more than two; with ``horizon_days``,
+            a column of the history that is missing, or a history that cannot be.
+
+        Warns
+        -----
+        UserWarning
+            The customer-base models rank the rows the other way round: most likely ``classes_[1]`` is not churn.
+        """
+        how = self._settings()
+        horizon = None if self.horizon_days is None else whole("horizon_days", self.horizon_days, 1)
+        X, y, weight, rows = self._read_training(X, y, sample_weight)
+        self.classes_, coded = labels(y, rows)
+        if len(self.classes_) > 2:
+            shown = ", ".join(repr(label) for label in self.classes_.tolist()[:5])
+            raise ValueError(
+                "Only binary classification is supported. The type of the target is multiclass: y holds "
+                f"{len(self.classes_)} labels, {shown}{', ...' if len(self.classes_) > 5 else ''}. "
+                "Make it two, or use NextStageClassifier"
+            )
+        target = coded == 1
+        self.customer_base_, told = None, {}
+        if horizon is not None:
+            self.horizon_days_ = horizon
+            history, known = self._history(X, rows)
+            every = copies(weight)
+            self.customer_base_ = _base(history[every[known[every]]])
+            told = self._told(X, rows)
+            self._warn_of_labels(told, target, weight)
+        columns = in_logs(X)
+        self.pool_ = fit_binary(columns, told, target, weight, how)
+        self.weights_ = dict(self.pool_.weights)
+        gains = self.pool_.trees.booster.feature_importance("gain").astype(np.float64)
+        self.gains_ = gains[: len(columns)]
+        if told:
+            self.gains_[self._positions()] += gains[len(columns) :].sum() / len(HISTORY)
+        return self
+
+    def decision_function(self, X: Any) -> Array:
+        """Return the log odds of ``classes_[1]``, shape (n_samples,).
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+            The columns of the training.
+        """
+        X = self._read(X)
+        told = self._told(X, np.arange(len(X)))
+        return self.pool_.margin({**in_logs(X), **told}, self._threads())
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probabilities of ``classes_``, shape (n_samples, 2); that of churn is column 1."""
+        margin = self.decision_function(X)
+        return np.column_stack([expit(-margin), expit(margin)])
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the likelier label of each row, shape (n_samples,)."""
+        margin = self.decision_function(X)
+        return np.asarray(self.classes_[(margin > 0).astype(np.int64)])
+
+    def _told(self, X: Array, rows: NDArray[np.int64]) -> dict[str, Array]:
+        """Return what the customer-base models say of each row, NaN for who has not bought yet."""
+        if self.customer_base_ is None:
+            return {}
+        history, known = self._history(X, rows)
+        features = dict(zip(HISTORY, history[known].T, strict=True))
+        told = {}
+        for name, values in self.customer_base_.columns(features, self.horizon_days_).items():
+            told[name] = np.full(len(X), np.nan)
+            told[name][known] = values
+        return told
+
+    def _positions(self) -> list[int]:
+        """Return where the columns of the history stand in X."""
+        names = list(getattr(self, "feature_names_in_", ()))
+        missing = [name for name in HISTORY if name not in names]
+        if missing:
+            raise ValueError(
+                f"horizon_days={self.horizon_days} asks for the customer-base models, which look at the columns "
+                f"{', '.join(HISTORY)}; X lacks {', '.join(missing)}. Pass a DataFrame that has them, or "
+                "horizon_days=None"
+            )
+        return [names.index(name) for name in HISTORY]
+
+    def _history(self, X: Array, rows: NDArray[np.int64]) -> tuple[Array, NDArray[np.bool_]]:
+        """Return frequency, t_x_days and T_days of each row, shape (n_samples, 3), and which rows have all of them."""
+        history = X[:, self._positions()]
+        known = np.asarray(np.isfinite(history).all(axis=1))
+        x, t_x, T = history.T
+        with np.errstate(invalid="ignore"):
+            sound = (x >= 0) & (x == np.floor(x)) & (t_x >= 0) & (t_x <= T) & ((x > 0) | (t_x == 0))
+        wrong = np.flatnonzero(known & ~sound)
+        if len(wrong):
+            values = ", ".join(f"{name} {value:g}" for name, value in zip(HISTORY, history[wrong[0]], strict=True))
+            raise ValueError(
+                f"X has {len(wrong)} rows with a history that cannot be, first row {rows[wrong[0]]}: {values}; "
+                "frequency must be a whole number, 0 <= t_x_days <= T_days, and t_x_days 0 where frequency is. "
+                "Correct them, or use horizon_days=None"
+            )
+        return history, known
+
+    def _warn_of_labels(self, told: dict[str, Array], target: NDArray[np.bool_], weight: Array) -> None:
+        if not told:
+            return
+        heard = np.isfinite(told["btyd_none"])
+        if target[heard].all() or not target[heard].any():
+            return
+        ranked = float(roc_auc_score(target[heard], told["btyd_none"][heard], sample_weight=weight[heard]))
+        # by chance alone a ranking strays this far from a half (Mann and Whitney 1947)
+        came, rows = int(target[heard].sum()), int(heard.sum())
+        strays = float(np.sqrt((rows + 1) / (12 * came * (rows - came))))
+        if ranked < min(_WRONG_WAY, 0.5 - 3 * strays):
+            other, churn = self.classes_.tolist()
+            warnings.warn(
+                f"classes_[1] is {churn!r} and taken for churn, but the customer-base models rank these rows the other "
+                f"way round (AUC {ranked:.2f}). If {other!r} is churn, rename the labels: 1 or True for churn",
+                stacklevel=3,
+            )
+
+
+def _base(history: Array) -> CustomerBase | None:
+    """Return the customer-base models of these buyers, or None where there are too few."""
+    features = dict(zip(HISTORY, history.T, strict=True))
+    # without money: churn does not look at the spend model, which takes its time to fit
+    features["monetary"] = np.full(len(history), np.nan)
+    try:
+        return fit_customer_base(features)
+    except FitError:
+        return None
