@@ -39,7 +39,7 @@ lint: $(VENV)/.dev  ## ruff and mypy strict
 	$(BIN)/mypy
 
 test: lint  ## lint, then all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 notebooks: $(VENV)/.dev  ## execute the notebooks in place, with their outputs
 	$(BIN)/python -m tests.notebooks --write

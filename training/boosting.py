@@ -57,6 +57,10 @@ class Boosted:
     def booster(self) -> lightgbm.Booster:
         return lightgbm.Booster(model_str=self.text)
 
+    def first(self, count: int) -> Boosted:
+        """Return the ensemble of its first trees, ``count`` boosting rounds of them."""
+        return Boosted(self.booster.model_to_string(num_iteration=count), self.columns)
+
     def matrix(self, columns: Mapping[str, Array]) -> Array:
         """Return the columns of training side by side, shape (rows, columns)."""
         # column after column, as they lie in memory: to weave them costs more than LightGBM saves by it

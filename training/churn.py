@@ -9,7 +9,7 @@ from, the customer-base models speak alone; where these cannot be fitted, a rule
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,12 +20,14 @@ from training import blend, boosting, glm
 from training.boosting import Boosted
 from training.customer_base import log_odds
 from training.design import Recipe
+from training.metrics import log_loss
 from training.panel import Frame, Panel, learnable, stack, varying, year_back
 
 Array = NDArray[np.float64]
 Method = Literal["rule", "btyd", "blend"]
 
-TREES = 150
+# How many trees: what a later date likes best, or the middle where there is none to ask.
+TREES, TREES_TRIED = 150, (60, 100, 150, 250)
 SPLINE_PENALTY = 5.0
 # Below these a fitted model has nothing to learn from.
 FEWEST_CUSTOMERS, FEWEST_OF_EACH = 200, 30
@@ -173,8 +175,8 @@ def enough(frame: Frame) -> bool:
 def fit_churn(panel: Panel, rule: GapRule, horizon_days: int, seed: int) -> ChurnModel:
     """Fit the members on every date of the panel, their weights on the newest, and choose the rung of the ladder.
 
-    For the weights the members are fitted once more on the dates whose horizon was over before the newest began; where
-    there are none, the weights are those to begin with.
+    For the weights, and for how many trees there are, the members are fitted once more on the dates whose horizon was
+    over before the newest began; where there are none, both are those to begin with.
     """
     if panel.base is None:
         return ChurnModel("rule", horizon_days, {"rule": 1.0}, 0.0, rule)
@@ -184,17 +186,21 @@ def fit_churn(panel: Panel, rule: GapRule, horizon_days: int, seed: int) -> Chur
     newest = dates[0]
     before = [frame for frame in dates if frame.back >= newest.back + horizon_days]
     weights: Mapping[str, float] = BEGIN
+    trees = TREES
     if before:
-        earlier = _fit_members(before, weights, rule, horizon_days, seed)
+        earlier = _fit_members(before, weights, rule, horizon_days, seed, max(TREES_TRIED))
+        if earlier.trees is not None:
+            trees = _stop(earlier.trees, newest)
+            earlier = replace(earlier, trees=earlier.trees.first(trees))
         weights = blend.pool_weights(earlier.margins(newest.columns), newest.inactive, BEGIN)
-    fitted = _fit_members(dates, weights, rule, horizon_days, seed)
+    fitted = _fit_members(dates, weights, rule, horizon_days, seed, trees)
     season = year_back(dates, panel.history_days)
     if season is None:
         shift = blend.level_shift(fitted.margin(newest.columns), newest.inactive)
     else:
         # trees learn the level of a date that they are fitted on, so members that did not see that season are asked
         others = [frame for frame in dates if abs(frame.back - season.back) >= horizon_days]
-        judge = _fit_members(others, weights, rule, horizon_days, seed) if others else fitted
+        judge = _fit_members(others, weights, rule, horizon_days, seed, trees) if others else fitted
         shift = blend.level_shift(judge.margin(season.columns), season.inactive)
     speaking = {name: weight for name, weight in weights.items() if weight > 1e-4}
     total = sum(speaking.values())
@@ -210,8 +216,18 @@ def fit_churn(panel: Panel, rule: GapRule, horizon_days: int, seed: int) -> Chur
     )
 
 
+def _stop(trees: Boosted, later: Frame) -> int:
+    """Return after how many trees the log loss on a later date is least, whatever the level of that date."""
+
+    def loss(count: int) -> float:
+        margin = trees.first(count).raw(later.columns)
+        return log_loss(later.inactive, expit(margin + blend.level_shift(margin, later.inactive)))
+
+    return min(TREES_TRIED, key=loss)
+
+
 def _fit_members(
-    dates: Sequence[Frame], weights: Mapping[str, float], rule: GapRule, horizon_days: int, seed: int
+    dates: Sequence[Frame], weights: Mapping[str, float], rule: GapRule, horizon_days: int, seed: int, trees: int
 ) -> ChurnModel:
     columns = stack(dates)
     target = np.concatenate([frame.inactive for frame in dates])
@@ -220,7 +236,7 @@ def _fit_members(
     names = learnable(dates, alive)
     rfm = Recipe({name: how for name, how in RFM.columns.items() if name in alive})
     splines = Recipe({name: how for name, how in SPLINES.columns.items() if name in alive})
-    trees = boosting.fit(columns, names, target.astype(np.float64), weight, "binary", trees=TREES, seed=seed)
+    boosted = boosting.fit(columns, names, target.astype(np.float64), weight, "binary", trees=trees, seed=seed)
     return ChurnModel(
         "blend",
         horizon_days,
@@ -229,5 +245,5 @@ def _fit_members(
         rule,
         glm.fit_logistic(rfm, columns, target, weight),
         glm.fit_logistic(splines, columns, target, weight, SPLINE_PENALTY),
-        trees,
+        boosted,
     )

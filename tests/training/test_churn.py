@@ -13,7 +13,7 @@ from scipy.special import expit, logit
 
 from tests.training.made import Trained, a_frame
 from training import boosting
-from training.churn import BEGIN, FEWEST_CUSTOMERS, FEWEST_OF_EACH, ChurnModel, GapRule, enough, fit_churn
+from training.churn import BEGIN, FEWEST_CUSTOMERS, FEWEST_OF_EACH, ChurnModel, GapRule, _stop, enough, fit_churn
 from training.panel import not_for_trees
 
 # completed gaps of 10 and 20 days, one open since 30
@@ -107,7 +107,7 @@ def test_a_member_without_weight_is_not_kept(shop: Trained, monkeypatch: pytest.
     panel, rule = shop.training.panel, shop.training.models.churn.rule
     chosen = {"btyd": 0.75, "rfm": 0.25, "splines": 5e-5, "trees": 0.0}
     monkeypatch.setattr("training.churn.blend.pool_weights", lambda margins, target, start: chosen)
-    monkeypatch.setattr("training.churn.TREES", 2)
+    monkeypatch.setattr("training.churn.TREES_TRIED", (2,))
     model = fit_churn(panel, rule, 90, 1)
     assert model.weights == pytest.approx({"btyd": 0.75, "rfm": 0.25}, abs=1e-4)
     assert sum(model.weights.values()) == pytest.approx(1.0, abs=1e-12)
@@ -119,3 +119,20 @@ def test_json_and_back_gives_the_same_bytes(shop: Trained) -> None:
     assert isinstance(model.trees, boosting.Boosted)
     again = ChurnModel.from_json(json.loads(json.dumps(model.to_json())), model.trees.text)
     assert again.probability(columns).tobytes() == model.probability(columns).tobytes()
+
+
+def test_there_are_as_many_trees_as_a_later_date_likes_best(shop: Trained) -> None:
+    newest = shop.training.panel.dates[0]
+    names = ["recency_days", "frequency", "T_days"]
+    columns = {name: newest.columns[name] for name in names}
+    target, weight = newest.inactive.astype(np.float64), np.ones(len(newest))
+    # on the very rows of the training more trees are always better; on outcomes by lot none are any good
+    learned = boosting.fit(columns, names, target, weight, "binary", trees=250, seed=1, num_leaves=31)
+    assert _stop(learned, newest) == 250
+    by_lot = replace(newest, orders=np.random.default_rng(1).permutation(newest.orders))
+    assert _stop(learned, by_lot) == 60
+    first = learned.first(60)
+    assert first.booster.num_trees() == 60
+    np.testing.assert_array_equal(
+        first.raw(columns), learned.booster.predict(learned.matrix(columns), raw_score=True, num_iteration=60)
+    )
