@@ -1,0 +1,21 @@
+"""Cancellations: P(a contract that is open now is cancelled within the horizon), and when half of such are.
+
+    events -> spells of contracts -> landmarks (past dates) -> steps -> hazards by age, by regression, by trees -> pool
+
+``spells``
+    when each contract began and was cancelled, as known at the as_of; open ones are censored there
+``landmarks``
+    the contracts open at past dates, to which the caller adds what was known of their customers then, and their steps
+``ages``, ``cloglog``
+    the life table, which speaks alone where few cancelled and which the trees go on from; the regression beside them
+``columns``
+    what the models see of a contract as its age moves on through the horizon
+``model``, ``fitting``
+    the pool of regression and trees: P over any number of days, median days, JSON; and how it is fitted
+``baselines``
+    what is tried first: Kaplan-Meier, Cox, a rule on recency, the base rate
+
+What may be changed where: an event that begins or ends a contract is a name in :mod:`training.cancellation.spells`; a
+column of the regression is a line of ``RECIPE`` in :mod:`training.cancellation.fitting`; a member is a margin in
+:meth:`training.cancellation.model.CancellationModel.members` and its fit.
+"""

@@ -1,0 +1,216 @@
+"""What would be tried first on contracts: the bar that the model of cancellations has to clear.
+
+Each gives P(cancelled within ``[as_of, as_of + horizon)``) of the contracts open at the as_of, fitted on the same past.
+A contract cancelled just at an instant is still at risk there, so curves are read just before an age.
+
+Sources: Kaplan and Meier (1958), "Nonparametric estimation from incomplete observations", Journal of the American
+Statistical Association 53; Cox (1972), "Regression models and life-tables", Journal of the Royal Statistical Society B
+34; both by lifelines.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.clock import DAY_MICROSECONDS
+from training.cancellation.landmarks import Landmarks
+from training.cancellation.spells import Spells
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+LABELS = {
+    "base_rate": "base rate",
+    "recency": "recency rule",
+    "kaplan_meier": "Kaplan-Meier by age",
+    "cox": "Cox regression",
+}
+RECENCY = ("recency_days", "silence_days")
+RECENCY_GROUPS = 10
+FEWEST = 10
+"""Cancellations below which no curve is fitted."""
+
+# A moment, in days, by which ends stand after the instant at which one is still at risk.
+_AFTER = 1e-6
+_PENALTY = 0.01
+
+
+def fit_and_predict(
+    spells: Spells,
+    horizon_days: int,
+    landmarks: Landmarks,
+    now: Landmarks,
+    past_columns: Mapping[str, Array] | None = None,
+    columns: Mapping[str, Array] | None = None,
+) -> dict[str, Array]:
+    """Return each baseline's P(cancelled in the horizon) of the contracts open now; one that cannot be fitted is out.
+
+    Parameters
+    ----------
+    landmarks, now
+        Of :func:`training.cancellation.landmarks.past` and :func:`~training.cancellation.landmarks.current`.
+    past_columns, columns
+        Name -> one value per row of ``landmarks``, and of ``now``.
+    """
+    past_columns, columns = past_columns or {}, columns or {}
+    found = {"base_rate": np.full(len(now), base_rate(spells, horizon_days, landmarks))}
+    newest = _complete(spells, horizon_days, landmarks)
+    for name in RECENCY:
+        if name in past_columns and name in columns and newest.any():
+            cancelled = _cancelled(spells, horizon_days, landmarks)
+            found["recency"] = _by_tenths(past_columns[name][newest], cancelled[newest], columns[name])
+            break
+    if spells.cancellations >= FEWEST:
+        found["kaplan_meier"] = kaplan_meier(spells, now.age_days, horizon_days)
+        if len(landmarks):
+            cox = cox_regression(spells, horizon_days, landmarks, now, past_columns, columns)
+            if cox is not None:
+                found["cox"] = cox
+    return found
+
+
+def base_rate(spells: Spells, horizon_days: int, landmarks: Landmarks) -> float:
+    """Return the share cancelled in the horizon at the newest past date whose horizon is over; smoothed."""
+    newest = _complete(spells, horizon_days, landmarks)
+    weight = landmarks.weight[newest]
+    hits = float((weight * _cancelled(spells, horizon_days, landmarks)[newest]).sum())
+    return (hits + 0.5) / (float(weight.sum()) + 2.0)
+
+
+def kaplan_meier(spells: Spells, age_days: Array, horizon_days: float) -> Array:
+    """Return ``1 - P(T >= age + horizon) / P(T >= age)`` by the product-limit estimate, one per age.
+
+    It is smoothed by one who stays and one who goes. Beyond the longest contract seen the curve knows nothing; there
+    the last horizon that it knows is taken.
+    """
+    # the import takes two seconds, which those who want no baseline are spared
+    from lifelines import KaplanMeierFitter  # type: ignore[import-untyped]  # lifelines ships no types
+
+    cancelled = ~spells.open
+    last = np.where(cancelled, spells.end, spells.as_of)
+    lasted = (last - spells.start) / DAY_MICROSECONDS + np.where(cancelled, _AFTER, 0.0)
+    curve = KaplanMeierFitter().fit(lasted, cancelled).survival_function_
+    times, alive = curve.index.to_numpy(dtype=np.float64), np.r_[1.0, curve.to_numpy(dtype=np.float64)[:, 0]]
+    age = _seen_age(age_days, lasted, horizon_days)
+
+    def until(age: Array) -> Array:
+        return np.asarray(alive[np.searchsorted(times, age, side="right")])
+
+    kept = until(age + horizon_days) / np.maximum(until(age), 1e-12)
+    at_risk = len(lasted) - np.searchsorted(np.sort(lasted), age, side="left")
+    return np.asarray(1.0 - (kept * at_risk + 1.0) / (at_risk + 2.0))
+
+
+def _seen_age(age_days: Array, lasted: Array, horizon_days: float) -> Array:
+    """Return the ages, those with less than a horizon to the longest contract seen moved back to one before it."""
+    return np.minimum(age_days, max(float(lasted.max(initial=0.0)) - horizon_days, 0.0))
+
+
+def cox_regression(
+    spells: Spells,
+    horizon_days: int,
+    landmarks: Landmarks,
+    now: Landmarks,
+    past_columns: Mapping[str, Array],
+    columns: Mapping[str, Array],
+) -> Array | None:
+    """Return P(cancelled) by proportional hazards on the age, with late entry; None where it cannot be fitted.
+
+    A contract enters at its age at a landmark, with what was known then, and leaves at the next landmark, its
+    cancellation or the as_of, whichever is first. Nulls are the median of the column.
+    """
+    import pandas as pd
+    from lifelines import CoxPHFitter
+    from lifelines.exceptions import ConvergenceError  # type: ignore[import-untyped]
+
+    order = np.lexsort((landmarks.at, landmarks.spell))
+    spell, at = landmarks.spell[order], landmarks.at[order]
+    same = np.r_[spell[1:] == spell[:-1], False]
+    following = np.where(same, np.r_[at[1:], 0], spells.as_of)
+    cancelled = spells.end[spell] < following
+    leave = spells.age_days(np.where(cancelled, spells.end[spell], following), spell) + np.where(cancelled, _AFTER, 0)
+    frame = pd.DataFrame({"enter": landmarks.age_days[order], "leave": leave, "cancelled": cancelled})
+    told = {"earlier_spells": landmarks.earlier_spells, **past_columns}
+    later = {"earlier_spells": now.earlier_spells, **columns}
+    names = []
+    means: dict[str, tuple[float, float, float]] = {}
+    for name in sorted(set(told) & set(later)):
+        values = told[name][order]
+        seen = values[np.isfinite(values)]
+        if len(seen) and float(np.ptp(seen)) > 1e-12:
+            middle = float(np.median(seen))
+            values = np.where(np.isfinite(values), values, middle)
+            means[name] = (middle, float(values.mean()), float(values.std()))
+            frame[name] = (values - values.mean()) / values.std()
+            names.append(name)
+    if not names or int(cancelled.sum()) < FEWEST:
+        return None
+    fitter = CoxPHFitter(penalizer=_PENALTY)
+    try:
+        with warnings.catch_warnings():
+            # a column that tells nearly all apart is said to converge badly; what comes of it is judged afterwards
+            warnings.simplefilter("ignore")
+            fitter.fit(frame, duration_col="leave", event_col="cancelled", entry_col="enter")
+    except (ConvergenceError, ValueError, np.linalg.LinAlgError):
+        return None
+    coefficients = fitter.params_[names].to_numpy(dtype=np.float64)
+    risk = np.exp(np.clip(frame[names].to_numpy(dtype=np.float64) @ coefficients, -20.0, 20.0))
+    times, hazard = _breslow(frame["enter"].to_numpy(), leave, cancelled, risk)
+    eta = np.zeros(len(now))
+    for name, coefficient in zip(names, coefficients, strict=True):
+        middle, mean, scale = means[name]
+        values = np.where(np.isfinite(later[name]), later[name], middle)
+        eta += coefficient * (values - mean) / scale
+    age = _seen_age(now.age_days, leave, horizon_days)
+
+    def until(age: Array) -> Array:
+        return np.asarray(hazard[np.searchsorted(times, age, side="right")])
+
+    ahead = until(age + horizon_days) - until(age)
+    return np.asarray(-np.expm1(-ahead * np.exp(np.clip(eta, -20.0, 20.0))))
+
+
+def _breslow(enter: Array, leave: Array, cancelled: Flags, risk: Array) -> tuple[Array, Array]:
+    """Return the ages at which contracts were cancelled, and the cumulative hazard before the first and from each on.
+
+    lifelines estimates the coefficients under late entry, but its baseline counts every row as at risk from age 0.
+    """
+    times = np.unique(leave[cancelled])
+    hits = np.bincount(np.searchsorted(times, leave[cancelled]), minlength=len(times))
+
+    def at_least(age: Array) -> Array:
+        """Return the risk of the rows whose age is at or after each of the times."""
+        order = np.argsort(age)
+        sums = np.r_[np.cumsum(risk[order][::-1])[::-1], 0.0]
+        return np.asarray(sums[np.searchsorted(age[order], times, side="left")])
+
+    at_risk = at_least(leave) - at_least(enter)
+    return times, np.r_[0.0, np.cumsum(hits / at_risk)]
+
+
+def _cancelled(spells: Spells, horizon_days: int, landmarks: Landmarks) -> Flags:
+    return np.asarray(spells.end[landmarks.spell] < landmarks.at + horizon_days * DAY_MICROSECONDS)
+
+
+def _complete(spells: Spells, horizon_days: int, landmarks: Landmarks) -> Flags:
+    """Return the rows of the newest date whose horizon is over."""
+    over = landmarks.back >= horizon_days
+    return over & (landmarks.back == landmarks.back[over].min()) if over.any() else over
+
+
+def _by_tenths(past: Array, cancelled: Flags, now: Array) -> Array:
+    """Return the share that was cancelled a horizon later, by tenths of days of silence; null is a group of its own."""
+    silent = np.isfinite(past)
+    shares = np.linspace(0, 1, RECENCY_GROUPS + 1)[1:-1]
+    cuts = np.unique(np.quantile(past[silent], shares)) if silent.any() else np.zeros(0)
+
+    def groups(values: Array) -> NDArray[np.int64]:
+        return np.where(np.isfinite(values), np.searchsorted(cuts, values), len(cuts) + 1).astype(np.int64)
+
+    count = np.bincount(groups(past), minlength=len(cuts) + 2)
+    hits = np.bincount(groups(past), weights=cancelled, minlength=len(cuts) + 2)
+    return np.asarray(((hits + 0.5) / (count + 1.0))[groups(now)])
