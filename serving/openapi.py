@@ -138,6 +138,7 @@ def _answers() -> dict[str, Any]:
     scores = _array(_ref("Score"))
     past: dict[str, Any] = {"as_of": instant, "stage": text, "scheme": text, "model_version": text}
     past |= dict.fromkeys(("churn_probability", "value_at_risk", "clv"), number)
+    changed: dict[str, Any] = {"field": text, "before": {}, "now": {}, "sentence": text}
     by_language = {"type": "object", "additionalProperties": text}
     stage: dict[str, Any] = {
         "id": text,
@@ -158,8 +159,12 @@ def _answers() -> dict[str, Any]:
             "One page of the ranked list; total counts all pages",
         ),
         "CustomerAnswer": _object(
-            {"score": _ref("Score"), "history": _array(_object(past, "The score of one run"))},
-            "The last published score, and all scores so far, latest first",
+            {
+                "score": _ref("Score"),
+                "changes": _array(_object(changed, "A field that changed, in a sentence")),
+                "history": _array(_object(past, "The score of one run")),
+            },
+            "The last published score, what changed since the score before, and all scores so far, latest first",
         ),
         "LookupAnswer": _object({"scores": scores, "missing": _array(text)}, "Scores in the order of the ids"),
         "StageList": _object(

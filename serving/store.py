@@ -96,10 +96,14 @@ class PastScore:
 
 @dataclass(frozen=True)
 class CustomerRecord:
-    """A customer's last published score (the text of a JSON object) and all scores so far, latest first."""
+    """A customer's last published score (the text of a JSON object) and all scores so far, latest first.
+
+    ``before`` is the score as of the nearest earlier date, None where there is none.
+    """
 
     document: str
     history: list[PastScore]
+    before: str | None = None
 
 
 class Store:
@@ -260,8 +264,13 @@ class Store:
                 return None
             last_published = max(row[0] for row in rows)
             document = self._documents(connection, last_published, [customer_id])[customer_id]
+            as_of = next(row.as_of for row in rows if row[0] == last_published)
+            earlier = next((row[0] for row in rows if row.as_of < as_of), None)
+            before = None
+            if earlier is not None:
+                before = self._documents(connection, earlier, [customer_id]).get(customer_id)
         history = [PastScore(*row[1:]) for row in rows]
-        return CustomerRecord(document, history)
+        return CustomerRecord(document, history, before)
 
     def lookup(self, run: Run, customer_ids: Sequence[str]) -> dict[str, str]:
         """Return the scores of these customers in a run, by customer id; whoever has none is left out."""

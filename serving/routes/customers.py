@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from serving.bodies import decode_lookup, read_body
+from serving.changes import changes
 from serving.exports import csv_pieces, ndjson_pieces
 from serving.lists import ApiListQuery
 from serving.openapi import body, json_answer, problems
@@ -109,15 +110,20 @@ def _looked_up(store: Store, raw: bytes) -> Response:
 
 @router.get(
     "/customers/{customer_id:path}",
-    summary="One customer: the last published score, its reasons and its history",
+    summary="One customer: the last published score, its reasons, what changed, its history",
     responses={**json_answer("CustomerAnswer"), **problems(404)},
 )
 def one_customer(customer_id: str, store: StoreDep) -> Response:
-    """Return the last score of a customer with all scores so far; an id may hold slashes."""
+    """Return the last score of a customer, what changed since the one before, and all scores so far.
+
+    An id may hold slashes.
+    """
     record = store.customer(customer_id)
     if record is None:
         raise _unknown(customer_id)
-    return _json({"score": _raw([record.document])[0], "history": record.history})
+    before = None if record.before is None else msgspec.json.decode(record.before)
+    changed = changes(msgspec.json.decode(record.document), before)
+    return _json({"score": _raw([record.document])[0], "changes": changed, "history": record.history})
 
 
 @router.delete(

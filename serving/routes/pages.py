@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from features.errors import UsageError
+from serving.changes import changes
 from serving.lists import BANDS, STATES, ListQuery
 from serving.problems import ProblemError, quote
 from serving.queries import Order
@@ -82,7 +83,16 @@ def customer_page(customer_id: str, request: Request, store: StoreDep) -> HTMLRe
     titles = {} if run is None else _titles(run)
     score = msgspec.json.decode(record.document)
     scheme = None if run is None else run.scheme_id
-    return render("customer.html", score=score, history=record.history, titles=titles, scheme=scheme)
+    before = None if record.before is None else msgspec.json.decode(record.before)
+    return render(
+        "customer.html",
+        score=score,
+        history=record.history,
+        titles=titles,
+        scheme=scheme,
+        changes=changes(score, before, titles),
+        before=before,
+    )
 
 
 @router.get("/docs")

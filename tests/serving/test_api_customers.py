@@ -155,6 +155,9 @@ def test_one_customer_has_a_score_and_a_history(api, name):
     assert [past["as_of"][:4] for past in said["history"]] == (["1998", "1997"] if name == "c0001" else ["1998"])
     expected = {"as_of", "stage", "scheme", "churn_probability", "value_at_risk", "clv", "model_version"}
     assert set(said["history"][0]) == expected
+    # only who was scored before can have changed
+    assert bool(said["changes"]) == (name == "c0001")
+    assert all(set(change) == {"field", "before", "now", "sentence"} for change in said["changes"])
 
 
 @pytest.mark.parametrize("name", ["nobody", "C0001", "%00", "%FF", "x" * 5000])

@@ -235,7 +235,10 @@ def test_every_score_is_kept_and_the_last_published_is_current(store):
     assert [past.as_of for past in both.history] == [LATER, published.AS_OF]
     assert both.history[0].model_version == "retail-19980401"
     assert '"as_of":"1998-04-01T00:00:00Z"' in both.document
+    assert both.before is not None
+    assert '"as_of":"1998-01-01T00:00:00Z"' in both.before
     assert '"as_of":"1998-01-01T00:00:00Z"' in gone.document
+    assert gone.before is None
     assert store.customer("c0020") is None
 
 
