@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from features.errors import NotEnoughDataError, UsageError
 from training.btyd import PARAMETERS, GammaGamma, Model
-from training.btyd.fit import MIN_CUSTOMERS, MIN_REPEATERS, FitError, fit, fit_gamma_gamma
+from training.btyd.fit import MIN_CUSTOMERS, MIN_REPEATERS, FitError, _distinct, fit, fit_gamma_gamma
 
 Array = NDArray[np.float64]
 Params = tuple[float, float, float, float]
@@ -274,3 +274,26 @@ def test_too_few_repeaters_with_spend_are_refused_by_number() -> None:
 def test_equal_spend_of_everybody_is_fitted() -> None:
     model = fit_gamma_gamma(np.full(50, 3.0), np.full(50, 10.0))
     assert model.expected_spend([0, 3], [0.0, 10.0]) == pytest.approx([10.0, 10.0], rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["bg_nbd", "mbg_nbd", "pareto_nbd"])
+def test_many_customers_are_fitted_to_the_same_optimum_by_a_short_way(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (x, t_x, T), _ = simulate(name, 12_000, 300.0, 5)
+    monkeypatch.setattr("training.btyd.fit.FEW", 2_000)
+    short = fit(name, x, t_x, T)
+    monkeypatch.setattr("training.btyd.fit.FEW", 10**9)
+    long = fit(name, x, t_x, T)
+    assert short.log_likelihood == pytest.approx(long.log_likelihood, abs=0.02)
+    np.testing.assert_allclose(short.params, long.params, rtol=0.02)
+
+
+def test_rows_that_are_not_whole_numbers_are_told_apart_as_well() -> None:
+    x = np.array([1.0, 1.0, 0.0, 1.0])
+    T = np.array([10.0, 10.0, 3.0, 10.5])
+    for times in (T, T * 1e12, np.floor(T)):
+        rows, counts = _distinct((x, times / 2, times), None)
+        again = np.unique(np.column_stack([x, times / 2, times]), axis=0, return_counts=True)
+        np.testing.assert_array_equal(np.column_stack(rows), again[0])
+        np.testing.assert_array_equal(counts, again[1])
