@@ -26,7 +26,6 @@ from training.config import TrainConfig
 from training.customer_base import CustomerBase
 from training.evaluate import evaluate, what_came
 from training.fitting import fit_models
-from training.models import predict_rows
 from training.panel import Panel, build
 from training.train import check_dates, interval_in_panel
 from training.value import Intervals, conformal
@@ -174,10 +173,9 @@ def _one(
 ) -> Replay:
     """Return one date: fitted on the panel of what was known then, held against the table of a horizon later."""
     horizon = config.horizon_days
-    models = fit_models(panel, table.purchase_days(), config, table.has_amounts())
+    models, predicted = fit_models(panel, table.purchase_days(), config, table.has_amounts())
     intervals = intervals or interval_in_panel(panel, models)
     later = what_came(after, panel, horizon)
-    predicted = predict_rows(models, panel.now)
     buyers = predicted.buyers
     names = tuple(baselines.LABELS)
     chances = {OURS: predicted.p_inactive[buyers], **baselines.fit_and_predict(panel, horizon, names, config.seed)}
@@ -203,6 +201,6 @@ def _one(
         expected_spend=money,
         low=low,
         high=high,
-        evaluation=evaluate(panel, models, later, intervals),
+        evaluation=evaluate(panel, models, predicted, later, intervals),
         used=used,
     )

@@ -12,7 +12,7 @@ from features.clock import DAY, iso, microseconds
 from features.engines.duckdb import DailyTable
 from features.lifecycle import fit_lifecycle
 from training import baselines, metrics
-from training.models import Models, Predictions, predict_rows
+from training.models import Models, Predictions
 from training.panel import Panel
 from training.value import Intervals
 
@@ -44,17 +44,18 @@ def what_came(table: DailyTable, earlier: Panel, horizon_days: int) -> Later:
     return Later(orders[rows], spend[rows], ended[rows])
 
 
-def evaluate(panel: Panel, models: Models, later: Later, intervals: Intervals | None) -> dict[str, Any]:
+def evaluate(
+    panel: Panel, models: Models, predicted: Predictions, later: Later, intervals: Intervals | None
+) -> dict[str, Any]:
     """Return the evaluation as JSON-ready values.
 
     Parameters
     ----------
-    panel, models
-        Of the earlier as_of; neither saw anything of ``later``.
+    panel, models, predicted
+        Of the earlier as_of, and what they say of its snapshot; none saw anything of ``later``.
     intervals
         90 % intervals of the spend that were learned before the later period, or None.
     """
-    predicted = predict_rows(models, panel.now)
     buyers = predicted.buyers
     inactive = later.orders[buyers] == 0
     ours = predicted.p_inactive[buyers]

@@ -15,19 +15,23 @@ from training.config import TrainConfig
 from training.explain import mean_effects
 from training.leads.after import after_conversion
 from training.leads.fitting import fit_leads
-from training.models import Models, predict_rows
+from training.models import Models, Predictions, predict_rows
 from training.next_stage import fit_next_stage
-from training.panel import Panel, year_back
+from training.panel import Panel, thinned, year_back
 from training.reference import EMPTY, learn_reference
 from training.value import fit_value
 
 Array = NDArray[np.float64]
 
 RULE_POINTS = 200
+# Rows of all past dates that models of buyers are fitted on, about: small trees and splines learn no more from more.
+MOST_ROWS = 400_000
 
 
-def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amounts: bool) -> Models:
-    """Fit every model on a panel; intervals, for which outcomes after its as_of are needed, are not there yet.
+def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amounts: bool) -> tuple[Models, Predictions]:
+    """Fit every model on a panel, and predict its snapshot.
+
+    Intervals, for which outcomes after the panel's as_of are needed, are not there yet.
 
     Parameters
     ----------
@@ -36,6 +40,7 @@ def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amount
     has_amounts
         Whether the log says what was paid.
     """
+    panel = replace(panel, dates=tuple(thinned(panel.dates, MOST_ROWS)))
     dates = [frame for frame in panel.dates if enough(frame)]
     churn = fit_churn(panel, _gap_rule(days, panel), config.horizon_days, config.seed)
     mean_so_far = float(panel.now.features["spend_mean"][panel.now.buyers].mean()) if has_amounts else 0.0
@@ -62,7 +67,7 @@ def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amount
     reference = learn_reference(panel.now.features, state, STATES, active, predicted.p_inactive)
     models = replace(models, reference=reference)
     effects = mean_effects(models, predicted.columns, panel.now.stage[predicted.buyers])
-    return replace(models, reference=replace(reference, mean_effects=effects))
+    return replace(models, reference=replace(reference, mean_effects=effects)), predicted
 
 
 def _first_horizons(panel: Panel, mean_so_far: float) -> tuple[Array, Array]:

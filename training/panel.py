@@ -8,7 +8,7 @@ earlier years are among them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 import numpy as np
@@ -36,8 +36,9 @@ SEASON_HISTORY_DAYS = 180
 MOST_YEARS = 3
 # Features that scores, notes and notebooks tell of, whether models learn from them or not.
 TOLD = ("tenure_days", "refund_spend", "purchase_events", "orders_ahead_last_year")
-# Customers that the customer-base models of a past date are fitted on, about.
-PAST_CUSTOMERS = 5_000
+# Customers that the customer-base models are fitted on, about: of a past date, and of the as_of. With the latter their
+# parameters are known to half a per cent.
+PAST_CUSTOMERS, MOST_CUSTOMERS = 5_000, 200_000
 
 
 def not_for_trees(catalog: Catalog) -> frozenset[str]:
@@ -71,6 +72,12 @@ class Frame:
     @property
     def inactive(self) -> NDArray[np.bool_]:
         return np.asarray(self.orders == 0)
+
+    def of(self, rows: NDArray[np.int64]) -> Frame:
+        """Return some of the rows."""
+        each = {f.name: getattr(self, f.name) for f in fields(self)}
+        kept = {name: value[rows] for name, value in each.items() if isinstance(value, np.ndarray)}
+        return Frame(**{**each, **kept, "columns": _only(self.columns, rows)})
 
 
 @dataclass(frozen=True)
@@ -167,9 +174,8 @@ def build(
         base = fitted.get(snapshot.as_of)
         if base is None:
             try:
-                base = fit_customer_base(
-                    _only(snapshot.features, np.flatnonzero(snapshot.buyers)), before, PAST_CUSTOMERS if back else None
-                )
+                bought = _only(snapshot.features, np.flatnonzero(snapshot.buyers))
+                base = fit_customer_base(bought, before, PAST_CUSTOMERS if back else MOST_CUSTOMERS)
             except FitError:
                 continue
             fitted[snapshot.as_of] = base
@@ -221,6 +227,17 @@ def _frame(
         snapshot.standing.silent[rows],
         barred,
     )
+
+
+def every(frames: Sequence[Frame], most: int) -> int:
+    """Return which so manyth customer is kept for the frames to have about ``most`` rows in all; 1 where they fit."""
+    return max(1, -(-sum(len(frame) for frame in frames) // most))
+
+
+def thinned(frames: Sequence[Frame], most: int) -> list[Frame]:
+    """Return the frames with about ``most`` rows in all: every so manyth customer, the same at all dates."""
+    step = every(frames, most)
+    return [frame if step == 1 else frame.of(np.flatnonzero(frame.customer % step == 0)) for frame in frames]
 
 
 def stack(frames: Sequence[Frame]) -> dict[str, Array]:

@@ -23,10 +23,10 @@ from features.errors import NotEnoughDataError, UsageError
 from features.lifecycle import merged_sentences
 from training.config import TrainConfig
 from training.customer_base import CustomerBase
-from training.evaluate import Later, evaluate, what_came
-from training.fitting import fit_models
-from training.models import Models, predict_rows
-from training.panel import Panel, build
+from training.evaluate import evaluate, what_came
+from training.fitting import MOST_ROWS, fit_models
+from training.models import Models, Predictions
+from training.panel import Panel, build, every
 from training.value import Intervals, conformal
 
 Array = NDArray[np.float64]
@@ -106,14 +106,15 @@ def train(
             "to learn from; choose a later --as-of, or say with --event which column names the type of an event"
         )
     say("models")
-    models = fit_models(panel, table.purchase_days(), config, has_amounts)
+    models, _ = fit_models(panel, table.purchase_days(), config, has_amounts)
     evaluation = None
     if earlier is not None:
         say("evaluation on the period since")
-        earlier_panel, earlier_models, earlier_interval = earlier
+        earlier_panel, earlier_models, predicted, earlier_interval = earlier
         later = what_came(table, earlier_panel, config.horizon_days)
-        evaluation = evaluate(earlier_panel, earlier_models, later, earlier_interval)
-        models = replace(models, spend_interval=_spend_interval(earlier_panel, earlier_models, later))
+        evaluation = evaluate(earlier_panel, earlier_models, predicted, later, earlier_interval)
+        if earlier_models.value.mean_spend is not None:
+            models = replace(models, spend_interval=conformal(predicted.expected_spend, later.spend))
     models = replace(models, value_interval=_value_interval(table, panel, models))
     notes = _notes(panel, models, evaluation)
     return Training(models, panel, evaluation, from_microseconds(table.last_event()), notes)
@@ -126,8 +127,8 @@ def _earlier(
     has_amounts: bool,
     fitted: dict[datetime, CustomerBase],
     say: Progress,
-) -> tuple[Panel, Models, Intervals | None] | None:
-    """Return panel and models of one horizon ago, with the intervals known then; None where there was too little."""
+) -> tuple[Panel, Models, Predictions, Intervals | None] | None:
+    """Return panel, models and predictions of one horizon ago, with the intervals known then; None if too little."""
     as_of = now.anchor - timedelta(days=config.horizon_days)
     history = (as_of - from_microseconds(now.first_event())) / DAY
     if history < config.horizon_days:
@@ -140,15 +141,8 @@ def _earlier(
     if not panel.now.buyers.any():
         return None
     say("models of one horizon ago")
-    models = fit_models(panel, table.purchase_days(), config, has_amounts)
-    return panel, models, interval_in_panel(panel, models)
-
-
-def _spend_interval(earlier: Panel, models: Models, later: Later) -> Intervals | None:
-    if models.value.mean_spend is None:
-        return None
-    predicted = predict_rows(models, earlier.now)
-    return conformal(predicted.expected_spend, later.spend)
+    models, predicted = fit_models(panel, table.purchase_days(), config, has_amounts)
+    return panel, models, predicted, interval_in_panel(panel, models)
 
 
 def interval_in_panel(panel: Panel, models: Models) -> Intervals | None:
@@ -196,6 +190,11 @@ def _notes(panel: Panel, models: Models, evaluation: dict[str, Any] | None) -> t
         notes.append(
             "No past date has enough customers who stayed and who left to learn from: the customer-base models speak "
             "alone (method: btyd)."
+        )
+    if (step := every(panel.dates, MOST_ROWS)) > 1:
+        notes.append(
+            f"The models of buyers learned from one customer in {step} at each of {len(panel.dates)} past dates, about "
+            f"{MOST_ROWS:,} rows: more teach them nothing. All customers are scored, and tested."
         )
     if evaluation is None:
         notes.append(

@@ -48,7 +48,7 @@ def evaluated(shop: Trained) -> tuple[dict[str, Any], Later]:
     stage = np.array([random.choice(8, p=row / row.sum()) for row in predicted.p_stage])
     stage[:3] = -1  # nothing was known of these
     later = Later(orders, 10.0 * orders, stage)
-    return evaluate(training.panel, training.models, later, Intervals((), (0.0,), (np.inf,))), later
+    return evaluate(training.panel, training.models, predicted, later, Intervals((), (0.0,), (np.inf,))), later
 
 
 def test_figures_are_those_of_the_buyers(shop: Trained, evaluated: tuple[dict[str, Any], Later]) -> None:
@@ -90,12 +90,14 @@ def test_money_is_compared_with_what_came(evaluated: tuple[dict[str, Any], Later
 
 def test_without_intervals_no_coverage_is_claimed(shop: Trained, evaluated: tuple[dict[str, Any], Later]) -> None:
     training = shop.training
-    assert evaluate(training.panel, training.models, evaluated[1], None)["coverage"] is None
+    predicted = predict_rows(training.models, training.panel.now)
+    assert evaluate(training.panel, training.models, predicted, evaluated[1], None)["coverage"] is None
 
 
 def test_one_class_only_has_no_auc(shop: Trained) -> None:
     rows = len(shop.training.panel.now)
     later = Later(np.zeros(rows), np.zeros(rows), np.zeros(rows, dtype=np.int64))
-    ours = evaluate(shop.training.panel, shop.training.models, later, None)["models"][0]
+    predicted = predict_rows(shop.training.models, shop.training.panel.now)
+    ours = evaluate(shop.training.panel, shop.training.models, predicted, later, None)["models"][0]
     assert ours["auc"] is None
     assert np.isfinite(ours["log_loss"])

@@ -15,7 +15,7 @@ from features.requests import Event
 from tests.parity import oracle
 from tests.training.made import a_frame, day, frame_of, log_of, simulated_rows
 from training.config import TrainConfig
-from training.panel import Panel, build, buyer_columns, plan_dates, stack, varying, year_back
+from training.panel import Panel, build, buyer_columns, every, plan_dates, stack, thinned, varying, year_back
 
 ROWS = simulated_rows(150, 420, seed=3)
 CONFIG = TrainConfig(horizon_days=45, max_dates=3)
@@ -152,3 +152,18 @@ def test_without_a_customer_base_the_columns_are_the_features(panel: Panel) -> N
     columns = buyer_columns(panel.now.features, rows, None, 45)
     assert list(columns) == list(panel.now.features)
     assert columns["orders"].tolist() == panel.now.features["orders"][rows].tolist()
+
+
+def test_a_large_panel_is_thinned_to_the_same_customers_at_all_dates(panel: Panel) -> None:
+    rows = sum(len(frame) for frame in panel.dates)
+    assert every(panel.dates, rows) == 1
+    assert [id(frame) for frame in thinned(panel.dates, rows)] == [id(frame) for frame in panel.dates]
+    few = thinned(panel.dates, rows // 3)
+    assert every(panel.dates, rows // 3) == 3
+    assert 0.25 * rows < sum(len(frame) for frame in few) < 0.42 * rows
+    for frame, whole in zip(few, panel.dates, strict=True):
+        kept = np.flatnonzero(whole.customer % 3 == 0)
+        np.testing.assert_array_equal(frame.customer, whole.customer[kept])
+        np.testing.assert_array_equal(frame.spend, whole.spend[kept])
+        np.testing.assert_array_equal(frame.columns["recency_days"], whole.columns["recency_days"][kept])
+        assert (frame.as_of, frame.back, frame.not_for_trees) == (whole.as_of, whole.back, whole.not_for_trees)
