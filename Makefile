@@ -55,6 +55,7 @@ docs: $(VENV)/.dev  ## run what README and docs show, check their links and tabl
 bench: $(VENV)/.dev  ## every speed we claim, as a ratio to a peer in the same run; the history of a million customers; memory; 60 kills
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.features --spark
+	$(BIN)/python -m bench.training
 	$(BIN)/python -m bench.history
 	$(BIN)/python -m bench.larger_than_memory
 	$(BIN)/python -m bench.interrupted

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from training.btyd import GammaGamma, Model
+from training.btyd.distinct import packed
 
 Array = NDArray[np.float64]
 
 MODELS = ("mbg_nbd", "pareto_nbd")
 _SMALLEST = 1e-6
+# Rows from which it pays to look for those that are alike.
+MANY = 2_000
 
 
 def log_odds(probability: Array) -> Array:
@@ -44,8 +47,9 @@ class CustomerBase:
         ``btyd_none_<model>`` is the log odds of no purchase in the horizon, ``btyd_none`` their weighted mean,
         ``btyd_alive`` that of P(alive), ``btyd_orders`` that of the expected purchase days in the horizon.
         """
-        x, t_x, T = features["frequency"], features["t_x_days"], features["T_days"]
-        told = {model.name: model.outlook(horizon_days, x, t_x, T) for model in self.models}
+        history, back = _histories(features)
+        outlooks = {model.name: model.outlook(horizon_days, *history) for model in self.models}
+        told = {name: tuple(values[back] for values in each) for name, each in outlooks.items()}
         none = {f"btyd_none_{name}": log_odds(p_none) for name, (p_none, _, _) in told.items()}
         return {
             **none,
@@ -65,8 +69,9 @@ class CustomerBase:
 
     def discounted_orders(self, days: int, features: Mapping[str, Array], annual_rate: float) -> Array:
         """Return the discounted number of purchase days expected within ``days``, the models' weighted mean."""
-        x, t_x, T = features["frequency"], features["t_x_days"], features["T_days"]
-        return self._mean([m.expected_orders_discounted(days, x, t_x, T, annual_rate) for m in self.models])
+        history, back = _histories(features)
+        each = [m.expected_orders_discounted(days, *history, annual_rate) for m in self.models]
+        return np.asarray(self._mean(each)[back])
 
     def spend_per_order(self, features: Mapping[str, Array]) -> Array | None:
         """Return the expected spend per purchase day; None without a spend model.
@@ -94,6 +99,16 @@ class CustomerBase:
             None if spend is None else GammaGamma.from_json(spend),
             tuple(float(w) for w in data["weights"]),
         )
+
+
+def _histories(features: Mapping[str, Array]) -> tuple[tuple[Array, Array, Array], NDArray[np.int64] | slice]:
+    """Return the distinct histories of these rows, and of each row where it is among them."""
+    x, t_x, T = features["frequency"], features["t_x_days"], features["T_days"]
+    key = packed((x, t_x, T)) if len(x) >= MANY else None
+    if key is None:
+        return (x, t_x, T), slice(None)
+    _, first, back = np.unique(key, return_index=True, return_inverse=True)
+    return (x[first], t_x[first], T[first]), back
 
 
 def heard(models: Sequence[Model], x: Array, t_x: Array, T: Array) -> tuple[float, ...]:

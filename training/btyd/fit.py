@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from scipy.optimize import minimize
 
 from features.errors import NotEnoughDataError, UsageError, did_you_mean
 from training.btyd.closed_forms import PARAMETERS, Model, checked_history
+from training.btyd.distinct import packed
 from training.btyd.gammagamma import GammaGamma, log_density
 
 Array = NDArray[np.float64]
@@ -211,30 +212,13 @@ def _distinct(columns: tuple[ArrayLike, ...], weights: ArrayLike | None) -> tupl
             f"weights holds {given[bad][0]:g} at position {np.flatnonzero(bad)[0]}; use finite counts >= 0"
         )
     kept = [array[given > 0] for array in arrays]
-    key = _packed(kept)
+    key = packed(kept)
     if key is None:
         _, first, row_of = np.unique(np.column_stack(kept), axis=0, return_index=True, return_inverse=True)
     else:
         _, first, row_of = np.unique(key, return_index=True, return_inverse=True)
     counts = np.bincount(row_of.ravel(), weights=given[given > 0], minlength=len(first)).astype(np.float64)
     return [column[first] for column in kept], counts
-
-
-def _packed(columns: Sequence[Array]) -> Array | None:
-    """Return whole numbers of several columns as one that sorts as they do, much faster; None where they are not."""
-    key = np.zeros(columns[0].shape)
-    room = 1.0
-    for column in columns:
-        if not len(column) or not (
-            np.isfinite(column).all() and (column == np.floor(column)).all() and column.min() >= 0
-        ):
-            return None
-        size = float(column.max()) + 1.0
-        room *= size
-        if room >= 2.0**53:
-            return None
-        key = key * size + column
-    return key
 
 
 def _enough(name: str, customers: float, repeaters: float) -> None:
