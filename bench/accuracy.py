@@ -32,7 +32,7 @@ from training.config import TrainConfig
 
 Array = NDArray[np.float64]
 
-WORSE = 0.02
+WORSE = 0.01
 LIGHTGBM = {
     "lightgbm_default": {},
     "lightgbm_regularised": {

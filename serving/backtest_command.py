@@ -54,10 +54,10 @@ def backtest(as_json: bool, out: Path, dates: int, step: str | None, **options: 
         say("report")
         # a method that could not be fitted at a date is null there
         pq.write_table(pa.concat_tables([one.table() for one in replays], promote_options="default"), draft / ROWS)
-        write_text(draft / TOLD, json.dumps(told, ensure_ascii=False, indent=2) + "\n")
+        write_text(draft / TOLD, json.dumps(told, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
         write_text(draft / REPORT, render_backtest(told))
     if as_json:
-        click.echo(json.dumps({"out": str(out), **told}, ensure_ascii=False))
+        click.echo(json.dumps({"out": str(out), **told}, ensure_ascii=False, allow_nan=False))
         return
     show(_lines(told, out))
 
@@ -70,7 +70,7 @@ def _lines(told: dict[str, Any], out: Path) -> list[str]:
         [
             row["label"],
             f"{row['log_loss']:.4f}",
-            f"{row['log_loss_low']:.4f}-{row['log_loss_high']:.4f}",
+            "" if row["log_loss_low"] is None else f"{row['log_loss_low']:.4f}-{row['log_loss_high']:.4f}",
             "" if row["auc"] is None else f"{row['auc']:.3f}",
             f"{row['calibration_error']:.3f}",
             f"{row['lift_10']:.2f}" if "lift_10" in row else "",
@@ -102,7 +102,7 @@ def _lines(told: dict[str, Any], out: Path) -> list[str]:
 
 
 def _compared(row: dict[str, Any] | None) -> str:
-    if row is None:
+    if row is None or row["relative"] is None or row["low"] is None:
         return ""
     sure = "" if row["low"] <= 0 <= row["high"] else " *"
     return f"{abs(row['relative']):.1%} {'better' if row['relative'] < 0 else 'worse'}{sure}"

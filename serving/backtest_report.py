@@ -10,7 +10,7 @@ from markupsafe import Markup
 from serving import backtest_charts, charts
 from serving.comparison import Metric, comparison
 from serving.lifecycle_report import inks
-from serving.rendering import FOLDER, environment, percent
+from serving.rendering import FOLDER, NOTHING, environment
 
 
 def _signed(value: float) -> str:
@@ -75,12 +75,13 @@ def render_backtest(told: Mapping[str, Any]) -> str:
 
 def _range(row: Mapping[str, Any]) -> dict[str, str]:
     """Return the 95 % intervals of the main figures as text."""
-    return {
-        "label": row["label"],
-        "log_loss": f"{row['log_loss_low']:.4f}–{row['log_loss_high']:.4f}",
-        "auc": f"{row['auc_low']:.3f}–{row['auc_high']:.3f}",
-        "capture_10": f"{percent(row['capture_10_low'])}–{percent(row['capture_10_high'])}",
-    }
+
+    def written(figure: str, form: str) -> str:
+        ends = [row[f"{figure}_low"], row[f"{figure}_high"]]
+        return NOTHING if None in ends else "–".join(format(end, form) for end in ends)
+
+    figures = {"log_loss": ".4f", "auc": ".3f", "capture_10": ".0%"}
+    return {"label": row["label"], **{figure: written(figure, form) for figure, form in figures.items()}}
 
 
 def _mean_of_dates(told: Mapping[str, Any], name: str) -> dict[str, float]:

@@ -98,7 +98,7 @@ class PastScore:
 class CustomerRecord:
     """A customer's last published score (the text of a JSON object) and all scores so far, latest first.
 
-    ``before`` is the score as of the nearest earlier date, None where there is none.
+    ``before`` is the score as of the nearest earlier date, with the same scheme and horizon; None where there is none.
     """
 
     document: str
@@ -253,6 +253,7 @@ class Store:
                 runs.c.as_of,
                 *(c.stage, c.churn_probability, c.value_at_risk, c.clv),
                 *(runs.c.model_version, runs.c.scheme_id),
+                runs.c.horizon_days,
             )
             .select_from(scores.join(runs, runs.c.id == c.run_id))
             .where(c.customer_id == customer_id, runs.c.published_at.is_not(None))
@@ -264,12 +265,13 @@ class Store:
                 return None
             last_published = max(row[0] for row in rows)
             document = self._documents(connection, last_published, [customer_id])[customer_id]
-            as_of = next(row.as_of for row in rows if row[0] == last_published)
-            earlier = next((row[0] for row in rows if row.as_of < as_of), None)
+            now = next(row for row in rows if row[0] == last_published)
+            alike = (now.scheme_id, now.horizon_days)
+            earlier = next((r[0] for r in rows if r.as_of < now.as_of and (r.scheme_id, r.horizon_days) == alike), None)
             before = None
             if earlier is not None:
                 before = self._documents(connection, earlier, [customer_id]).get(customer_id)
-        history = [PastScore(*row[1:]) for row in rows]
+        history = [PastScore(*row[1:-1]) for row in rows]
         return CustomerRecord(document, history, before)
 
     def lookup(self, run: Run, customer_ids: Sequence[str]) -> dict[str, str]:

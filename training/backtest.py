@@ -2,8 +2,8 @@
 
     dates, a horizon apart -> panel, models and baselines of each -> predictions beside outcomes -> training.verdict
 
-Windows that are tested do not overlap, so that no purchase is counted twice. Intervals at a date are those that one
-would have had: learned on the date before, whose window was over by then.
+A horizon apart, the windows that are tested do not overlap, so that no purchase is counted twice. Intervals at a date
+are those that one would have had: learned on a date before it, whose window was over by then; the oldest has none.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from features.clock import DAY, from_microseconds, iso
 from features.engines.duckdb import DailyTable
 from features.errors import NotEnoughDataError, UsageError
 from training import baselines
+from training.churn import enough
 from training.config import TrainConfig
 from training.customer_base import CustomerBase
 from training.evaluate import evaluate, what_came
 from training.fitting import fit_models
 from training.panel import Panel, build
-from training.train import check_dates, interval_in_panel
+from training.train import check_dates
 from training.value import Intervals, conformal
 
 Array = NDArray[np.float64]
@@ -42,7 +43,7 @@ class Replay:
 
     ``inactive`` and ``spend_came`` are outcomes; ``p_inactive`` and ``expected_spend`` go by the name of the method,
     :data:`OURS` among them. ``low`` and ``high`` are the ends of our 90 % intervals of the spend, None where there is
-    no money or no past date to learn them on.
+    no money, or no date replayed before to learn them on. ``used`` says what the probabilities were learned on.
     """
 
     as_of: datetime
@@ -174,7 +175,6 @@ def _one(
     """Return one date: fitted on the panel of what was known then, held against the table of a horizon later."""
     horizon = config.horizon_days
     models, predicted = fit_models(panel, table.purchase_days(), config, table.has_amounts())
-    intervals = intervals or interval_in_panel(panel, models)
     later = what_came(after, panel, horizon)
     buyers = predicted.buyers
     names = tuple(baselines.LABELS)
@@ -190,7 +190,7 @@ def _one(
         "method": models.churn.method,
         "weights": dict(models.churn.weights),
         "level": models.churn.level,
-        "past_dates": [iso(frame.as_of) for frame in panel.dates],
+        "past_dates": [iso(f.as_of) for f in panel.dates if models.churn.method == "blend" and enough(f)],
     }
     return Replay(
         as_of=panel.as_of,

@@ -18,7 +18,7 @@ from scipy.special import expit
 
 from training import blend, boosting, glm
 from training.boosting import Boosted
-from training.customer_base import log_odds
+from training.customer_base import CustomerBase, log_odds
 from training.design import Recipe
 from training.metrics import log_loss
 from training.panel import Frame, Panel, learnable, stack, varying, year_back
@@ -180,7 +180,7 @@ def fit_churn(panel: Panel, rule: GapRule, horizon_days: int, seed: int) -> Chur
     """
     if panel.base is None:
         return ChurnModel("rule", horizon_days, {"rule": 1.0}, 0.0, rule)
-    dates = [frame for frame in panel.dates if enough(frame)]
+    dates = _alike([frame for frame in panel.dates if enough(frame)], panel.base)
     if not dates or dates[0].back != horizon_days:
         return ChurnModel("btyd", horizon_days, {"btyd": 1.0}, 0.0, rule)
     newest = dates[0]
@@ -214,6 +214,17 @@ def fit_churn(panel: Panel, rule: GapRule, horizon_days: int, seed: int) -> Chur
         fitted.splines if "splines" in speaking else None,
         fitted.trees if "trees" in speaking else None,
     )
+
+
+def _alike(dates: Sequence[Frame], base: CustomerBase) -> list[Frame]:
+    """Return the dates with the columns that all of them and the as_of have: a customer-base model may lack at one."""
+    now = {f"btyd_none_{model.name}" for model in base.models}
+    kept = [
+        name
+        for name in (dates[0].columns if dates else ())
+        if all(name in frame.columns for frame in dates) and (name in now or not name.startswith("btyd_none_"))
+    ]
+    return [replace(frame, columns={name: frame.columns[name] for name in kept}) for frame in dates]
 
 
 def _stop(trees: Boosted, later: Frame) -> int:

@@ -149,7 +149,7 @@ def fit_customer_base(
     """
     from training.btyd.fit import FitError, fit, fit_gamma_gamma
 
-    every = slice(None, None, 1 if most is None else max(1, len(features["frequency"]) // most))
+    every = slice(None, None, 1 if most is None else max(1, -(-len(features["frequency"]) // most)))
     x, t_x, T = features["frequency"][every], features["t_x_days"][every], features["T_days"][every]
     starts = {m.name: m for m in before.models} if before is not None else {}
     fitted = []

@@ -142,10 +142,10 @@ def _earlier(
         return None
     say("models of one horizon ago")
     models, predicted = fit_models(panel, table.purchase_days(), config, has_amounts)
-    return panel, models, predicted, interval_in_panel(panel, models)
+    return panel, models, predicted, _in_panel_interval(panel, models)
 
 
-def interval_in_panel(panel: Panel, models: Models) -> Intervals | None:
+def _in_panel_interval(panel: Panel, models: Models) -> Intervals | None:
     """Return intervals from the newest past date of a panel, for an evaluation that must not see the future."""
     if models.value.mean_spend is None or not panel.dates or panel.dates[0].back != models.config.horizon_days:
         return None

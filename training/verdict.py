@@ -10,7 +10,8 @@ Mariano (1995), "Comparing predictive accuracy", for the paired comparison of lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,9 @@ from training.backtest import OURS, Replay
 Array = NDArray[np.float64]
 Measure = Callable[[Array], dict[str, float]]
 
-DRAWS, FEWEST_DRAWS = 400, 200
-# Rows times methods times draws, about: what is worth waiting for.
+# Draws of the customers: rows times methods times draws are held to about WORK, what is worth waiting for, as long as
+# FEWEST_DRAWS are left.
+DRAWS, FEWEST_DRAWS = 400, 100
 WORK = 2e8
 LEVEL = 0.95
 SHARES = (0.05, 0.10, 0.20)
@@ -80,33 +82,49 @@ def grade_of(churn: Sequence[Mapping[str, Any]], against: Sequence[Mapping[str, 
     ours = churn[0]["log_loss"]
     best = min(churn[1:], key=lambda row: row["log_loss"])
     gain = 1.0 - ours / best["log_loss"]
-    sure = all(one["high"] < 0 for one in against)
-    worse = any(one["name"] == best["name"] and one["low"] > 0 for one in against)
+    apart = next(one for one in against if one["name"] == best["name"])
+    sure = all(one["high"] is not None and one["high"] < 0 for one in against)
+    better = apart["high"] is not None and apart["high"] < 0
+    worse = apart["low"] is not None and apart["low"] > 0
     told = f"{abs(gain):.1%} {'below' if gain >= 0 else 'above'} that of {best['label']}, the best of the others"
     if gain >= MUCH and sure:
         return "A", f"Clearly better than every baseline: the log loss is {told}, beyond chance."
     if gain >= SOME or (gain > 0 and sure):
-        by_chance = "beyond chance" if sure else "which chance among customers could bring about"
+        by_chance = "beyond chance" if better else "which chance among customers could bring about"
         return "B", f"Better than every baseline: the log loss is {told}, {by_chance}."
-    if gain >= -SOME or not worse:
+    if gain >= -SOME:
         return "C", f"As good as the best baseline, and no better: the log loss is {told}."
+    if not worse:
+        return "C", f"No better than the best baseline, and within chance no worse: the log loss is {told}."
     return "D", f"No better than a simple method on these dates: the log loss is {told}. Use that method."
 
 
-def _draws(replays: Sequence[Replay], seed: int) -> list[list[Array]]:
-    """Return, for each draw, the weights of the rows of each date; the first are all 1."""
+@dataclass(frozen=True)
+class Draws:
+    """Draws of the customers: ``weights`` by customer, the first all 1, and the customer of each row of each date."""
+
+    weights: Sequence[NDArray[np.uint8]]
+    rows: Sequence[NDArray[np.int64]]
+
+    def each(self) -> Iterator[list[Array]]:
+        """Give the weights of the rows of each date, draw by draw."""
+        for weight in self.weights:
+            yield [weight[row].astype(np.float64) for row in self.rows]
+
+
+def _draws(replays: Sequence[Replay], seed: int) -> Draws:
     ids: dict[str, int] = {}
     rows = [np.array([ids.setdefault(c, len(ids)) for c in one.customers], dtype=np.int64) for one in replays]
     work = sum(len(one.customers) * (len(one.p_inactive) + len(one.expected_spend)) for one in replays)
     count = int(np.clip(WORK / max(work, 1), FEWEST_DRAWS, DRAWS))
     random = np.random.default_rng(seed)
-    weights = [np.ones(len(ids))] + [random.poisson(1.0, len(ids)).astype(np.float64) for _ in range(count)]
-    return [[weight[row] for row in rows] for weight in weights]
+    drawn = [np.minimum(random.poisson(1.0, len(ids)), 255).astype(np.uint8) for _ in range(count)]
+    return Draws([np.ones(len(ids), dtype=np.uint8), *drawn], rows)
 
 
 def _figures(
     replays: Sequence[Replay],
-    draws: Sequence[Sequence[Array]],
+    draws: Draws,
     labels: Mapping[str, str],
     measures: Callable[[Replay, Array], Measure],
     predicted: Sequence[Mapping[str, Array]],
@@ -116,15 +134,22 @@ def _figures(
     rows = []
     for name in shared:
         each = [measures(one, found[name]) for one, found in zip(replays, predicted, strict=True)]
-        drawn = [[measure(weight) for measure, weight in zip(each, weights, strict=True)] for weights in draws]
+        drawn = [[measure(w) for measure, w in zip(each, weights, strict=True)] for weights in draws.each()]
         label = "stagecast" if name == OURS else labels[name]
         row: dict[str, Any] = {"name": name, "label": label, "drawn": {}}
         for figure in drawn[0][0]:
-            values = np.array([[of_date[figure] for of_date in draw] for draw in drawn]).mean(axis=1)
+            values = _mean_known(np.array([[of_date[figure] for of_date in draw] for draw in drawn]))
             row["drawn"][figure] = values
             row[figure] = float(values[0])
         rows.append(row)
     return rows
+
+
+def _mean_known(values: Array) -> Array:
+    """Return the mean of each row over the dates at which the figure exists; NaN where there is none."""
+    known = np.isfinite(values)
+    count = known.sum(axis=1)
+    return np.asarray(np.where(count > 0, np.where(known, values, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan))
 
 
 def _chance_measures(one: Replay, p: Array) -> Measure:
@@ -135,10 +160,10 @@ def _chance_measures(one: Replay, p: Array) -> Measure:
     ranking = metrics.Ranking(inactive, p)
 
     def measure(weight: Array) -> dict[str, float]:
-        total = weight.sum()
+        total = float(weight.sum())
         return {
-            "log_loss": float(weight @ losses / total),
-            "brier": float(weight @ squares / total),
+            "log_loss": _over(float(weight @ losses), total),
+            "brier": _over(float(weight @ squares), total),
             **ranking.figures(weight, SHARES),
         }
 
@@ -151,11 +176,16 @@ def _money_measures(one: Replay, prediction: Array) -> Measure:
     def measure(weight: Array) -> dict[str, float]:
         came = float(weight @ one.spend_came)
         return {
-            "mae": float(weight @ misses / weight.sum()),
-            "bias": float(weight @ prediction) / came - 1.0 if came > 0 else float("nan"),
+            "mae": _over(float(weight @ misses), float(weight.sum())),
+            "bias": _over(float(weight @ prediction), came) - 1.0,
         }
 
     return measure
+
+
+def _over(part: float, whole: float) -> float:
+    """Return a ratio; NaN where the whole is nothing, or less."""
+    return part / whole if whole > 0 else float("nan")
 
 
 def _means(replays: Sequence[Replay], name: str) -> dict[str, Any]:
@@ -191,16 +221,17 @@ def _against(rows: Sequence[Mapping[str, Any]], figure: str) -> list[dict[str, A
     found = []
     for row in rows[1:]:
         apart = ours - row["drawn"][figure]
-        low, high = _interval(apart[1:])
+        drawn = apart[1:][np.isfinite(apart[1:])]
+        low, high = _interval(drawn)
         found.append(
             {
                 "name": row["name"],
                 "label": row["label"],
-                "difference": float(apart[0]),
-                "low": low,
-                "high": high,
-                "relative": float(ours[0] / row["drawn"][figure][0] - 1.0),
-                "better_in": float((apart[1:] < 0).mean()),
+                "difference": _finite(float(apart[0])),
+                "low": _finite(low),
+                "high": _finite(high),
+                "relative": _finite(_over(float(ours[0]), float(row["drawn"][figure][0])) - 1.0),
+                "better_in": _finite(_over(float((drawn < 0).sum()), float(len(drawn)))),
             }
         )
     return found
@@ -275,30 +306,25 @@ def _gains(replays: Sequence[Replay]) -> list[dict[str, float]]:
     return [{"share_contacted": s, "share_of_churners": metrics.capture(inactive, p, s)} for s in GAINS]
 
 
-def _spend_deciles(replays: Sequence[Replay]) -> list[dict[str, float]]:
+def _spend_deciles(replays: Sequence[Replay]) -> list[dict[str, float | None]]:
     """Return tenths of customers by our expected spend, highest first: what was expected, what came."""
     if not _all_money(replays):
         return []
     expected = np.concatenate([one.expected_spend[OURS] for one in replays])
     came = np.concatenate([one.spend_came for one in replays])
     order = np.argsort(-expected, kind="stable")
-    total = max(float(came.sum()), 1e-12)
-    rows, so_far = [], 0.0
+    total = float(came.sum())
+    rows: list[dict[str, float | None]] = []
+    so_far = 0.0
     for part in np.array_split(order, 10):
         if len(part):
             so_far += float(came[part].sum())
-            rows.append(
-                {
-                    "customers": float(len(part)),
-                    "expected": float(expected[part].mean()),
-                    "came": float(came[part].mean()),
-                    "held": so_far / total,
-                }
-            )
+            row = {"customers": float(len(part)), "expected": float(expected[part].mean())}
+            rows.append({**row, "came": float(came[part].mean()), "held": _finite(_over(so_far, total))})
     return rows
 
 
-def _coverage(replays: Sequence[Replay]) -> dict[str, float] | None:
+def _coverage(replays: Sequence[Replay]) -> dict[str, float | None] | None:
     """Return the share of outcomes within our 90 % intervals, and the mean width of these over the mean spend."""
     known = [one for one in replays if one.low is not None and one.high is not None]
     if not known:
@@ -308,5 +334,5 @@ def _coverage(replays: Sequence[Replay]) -> dict[str, float] | None:
     came = np.concatenate([o.spend_came for o in known])
     return {
         "expected_spend": float(np.concatenate(inside).mean()),
-        "width": float(wide.mean() / max(float(came.mean()), 1e-12)),
+        "width": _finite(_over(float(wide.mean()), float(came.mean()))),
     }

@@ -224,6 +224,15 @@ def test_a_customer_comes_back_as_the_contract_has_them(filled):
     assert {name: json.loads(document) for name, document in found.items()} == {r["customer_id"]: r for r in expected}
 
 
+def test_a_score_is_set_beside_one_of_the_same_scheme_and_horizon(store):
+    published.publish(store, published.scores(20))
+    later = published.scores(20, seed=8, as_of=LATER)
+    position = later.schema.get_field_index("horizon_days")
+    other = later.set_column(position, later.schema.field(position), pa.array([30] * len(later), pa.int32()))
+    published.publish(store, other)
+    assert store.customer("c0001").before is None
+
+
 def test_every_score_is_kept_and_the_last_published_is_current(store):
     published.publish(store, published.scores(20))
     published.publish(store, published.scores(10, seed=8, as_of=LATER))

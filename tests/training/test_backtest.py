@@ -67,6 +67,7 @@ def test_every_method_speaks_of_every_buyer(replays: list[Replay]) -> None:
 
 def test_intervals_are_learned_on_the_date_before(replays: list[Replay]) -> None:
     first, second = replays
+    assert first.low is None  # nothing to learn them on that its models did not see
     assert second.low is not None
     learned = conformal(first.expected_spend[OURS], first.spend_came)
     low, high = learned.around(second.expected_spend[OURS])

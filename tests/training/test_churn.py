@@ -136,3 +136,19 @@ def test_there_are_as_many_trees_as_a_later_date_likes_best(shop: Trained) -> No
     np.testing.assert_array_equal(
         first.raw(columns), learned.booster.predict(learned.matrix(columns), raw_score=True, num_iteration=60)
     )
+
+
+def test_a_customer_base_model_that_one_date_lacks_is_heard_at_none(shop: Trained) -> None:
+    panel, rule = shop.training.panel, shop.training.models.churn.rule
+    assert panel.base is not None
+    for lacking in (0, -1):
+        dates = list(panel.dates)
+        kept = {name: v for name, v in dates[lacking].columns.items() if name != "btyd_none_pareto_nbd"}
+        dates[lacking] = replace(dates[lacking], columns=kept)
+        model = fit_churn(replace(panel, dates=tuple(dates)), rule, 90, 1)
+        assert model.trees is not None
+        assert "btyd_none_pareto_nbd" not in model.trees.columns
+    one = replace(panel.base, models=panel.base.models[:1], weights=(1.0,))
+    model = fit_churn(replace(panel, base=one), rule, 90, 1)
+    assert model.trees is not None
+    assert "btyd_none_pareto_nbd" not in model.trees.columns

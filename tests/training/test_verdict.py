@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from serving.backtest_report import render_backtest
 from tests.training.made import day
 from training import metrics
 from training.backtest import OURS, Replay
@@ -39,7 +41,11 @@ def made(seed: int, noise: float = 1.0, rows: int = 1_500, *, money: bool = True
         expected_spend=expected if money else {},
         low=np.zeros(rows) if money else None,
         high=np.full(rows, 1e9) if money else None,
-        evaluation={"next_stage": [], "conversion": None, "coverage": None},
+        evaluation={
+            "next_stage": [{"name": OURS, "label": OURS, "log_loss": 0.5, "calibration_error": 0.01}],
+            "conversion": None,
+            "coverage": None,
+        },
         used={"method": "blend", "weights": {}, "level": 0.0, "past_dates": []},
     )
 
@@ -100,10 +106,35 @@ def test_the_same_seed_gives_the_same_figures(told: dict[str, Any]) -> None:
 
 def test_one_class_only_is_told_without_a_number_that_is_none() -> None:
     one = made(3)
-    quiet = Replay(**{**vars(one), "inactive": np.ones(len(one.customers), dtype=np.bool_)})
+    quiet = replace(one, inactive=np.ones(len(one.customers), dtype=np.bool_))
     found = verdict([quiet], 60, 1)
     assert found["models"][0]["auc"] is None
     assert found["models"][0]["empc"] is None
+    json.dumps(found, allow_nan=False)
+    # a date that has no AUC does not take it from the others
+    both = verdict([quiet, made(2, at=60)], 60, 1)
+    assert both["models"][0]["auc"] == pytest.approx(verdict([made(2, at=60)], 60, 1)["models"][0]["auc"])
+    for told in (found, both):
+        assert "Backtest" in render_backtest({"as_of": "2020-01-01", **told})
+
+
+def test_what_is_divided_by_nothing_is_no_number() -> None:
+    one = made(5)
+    # one who says nothing where nothing came, and a shop that gave back more than it took
+    free = replace(one, spend_came=np.zeros(1_500), expected_spend={**one.expected_spend, "btyd": np.zeros(1_500)})
+    found = verdict([free], 60, 1)
+    assert found["spend_against"][0]["relative"] is None
+    assert found["spend"][0]["bias"] is None
+    back = verdict([replace(one, spend_came=-one.spend_came)], 60, 1)
+    assert (back["coverage"]["width"], back["spend_deciles"][0]["held"]) == (None, None)
+    for told in (found, back):
+        json.dumps(told, allow_nan=False)
+        assert "Backtest" in render_backtest({"as_of": "2020-01-01", **told})
+
+
+def test_a_date_with_one_customer_spoils_no_interval() -> None:
+    found = verdict([made(6, rows=1), made(7, at=60)], 60, 1)
+    assert all(np.isfinite([row["low"], row["high"]]).all() for row in found["against"])
     json.dumps(found, allow_nan=False)
 
 
@@ -127,7 +158,7 @@ def row(name: str, loss: float) -> dict[str, Any]:
         (0.998, -0.003, -0.001, "B", "0.2% below that of rule, the best of the others, beyond chance"),
         (0.998, -0.01, 0.01, "C", "As good as"),
         (1.004, 0.001, 0.01, "C", "0.4% above"),
-        (1.02, -0.01, 0.05, "C", "2.0% above"),
+        (1.02, -0.01, 0.05, "C", "within chance no worse: the log loss is 2.0% above"),
         (1.02, 0.01, 0.03, "D", "Use that method"),
     ],
 )
@@ -140,3 +171,10 @@ def test_grades_at_their_borders(ours: float, low: float, high: float, grade: st
 
 def test_without_a_baseline_there_is_no_praise() -> None:
     assert grade_of([row(OURS, 0.1)], [])[0] == "C"
+
+
+def test_the_sentence_speaks_of_the_best_baseline() -> None:
+    # the best is beaten beyond chance, another only within it
+    against = [{"name": "rule", "low": -0.02, "high": -0.01}, {"name": "noisy", "low": -0.3, "high": 0.1}]
+    grade, sentence = grade_of([row(OURS, 0.98), row("rule", 1.0), row("noisy", 1.1)], against)
+    assert (grade, sentence.endswith("beyond chance.")) == ("B", True)
