@@ -10,8 +10,7 @@ Mariano (1995), "Comparing predictive accuracy", for the paired comparison of lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,15 +19,11 @@ from numpy.typing import NDArray
 from features.clock import DAY, iso
 from training import baselines, metrics
 from training.backtest import OURS, Replay
+from training.draws import Draws, draw, finite, interval, mean_known, over
 
 Array = NDArray[np.float64]
 Measure = Callable[[Array], dict[str, float]]
 
-# Draws of the customers: rows times methods times draws are held to about WORK, what is worth waiting for, as long as
-# FEWEST_DRAWS are left.
-DRAWS, FEWEST_DRAWS = 400, 100
-WORK = 2e8
-LEVEL = 0.95
 SHARES = (0.05, 0.10, 0.20)
 GAINS = (0.05, 0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.80, 1.0)
 # Gains in log loss over the best baseline from which a grade is earned.
@@ -45,7 +40,7 @@ def verdict(replays: Sequence[Replay], horizon_days: int, seed: int) -> dict[str
     seed
         Of the draws of customers; the same seed gives the same figures.
     """
-    draws = _draws(replays, seed)
+    draws = draw(replays, seed)
     churn = _figures(replays, draws, baselines.LABELS, _chance_measures, [r.p_inactive for r in replays])
     against = _against(churn, "log_loss")
     for row in churn:
@@ -99,29 +94,6 @@ def grade_of(churn: Sequence[Mapping[str, Any]], against: Sequence[Mapping[str, 
     return "D", f"No better than a simple method on these dates: the log loss is {told}. Use that method."
 
 
-@dataclass(frozen=True)
-class Draws:
-    """Draws of the customers: ``weights`` by customer, the first all 1, and the customer of each row of each date."""
-
-    weights: Sequence[NDArray[np.uint8]]
-    rows: Sequence[NDArray[np.int64]]
-
-    def each(self) -> Iterator[list[Array]]:
-        """Give the weights of the rows of each date, draw by draw."""
-        for weight in self.weights:
-            yield [weight[row].astype(np.float64) for row in self.rows]
-
-
-def _draws(replays: Sequence[Replay], seed: int) -> Draws:
-    ids: dict[str, int] = {}
-    rows = [np.array([ids.setdefault(c, len(ids)) for c in one.customers], dtype=np.int64) for one in replays]
-    work = sum(len(one.customers) * (len(one.p_inactive) + len(one.expected_spend)) for one in replays)
-    count = int(np.clip(WORK / max(work, 1), FEWEST_DRAWS, DRAWS))
-    random = np.random.default_rng(seed)
-    drawn = [np.minimum(random.poisson(1.0, len(ids)), 255).astype(np.uint8) for _ in range(count)]
-    return Draws([np.ones(len(ids), dtype=np.uint8), *drawn], rows)
-
-
 def _figures(
     replays: Sequence[Replay],
     draws: Draws,
@@ -138,18 +110,11 @@ def _figures(
         label = "stagecast" if name == OURS else labels[name]
         row: dict[str, Any] = {"name": name, "label": label, "drawn": {}}
         for figure in drawn[0][0]:
-            values = _mean_known(np.array([[of_date[figure] for of_date in draw] for draw in drawn]))
+            values = mean_known(np.array([[of_date[figure] for of_date in draw] for draw in drawn]))
             row["drawn"][figure] = values
             row[figure] = float(values[0])
         rows.append(row)
     return rows
-
-
-def _mean_known(values: Array) -> Array:
-    """Return the mean of each row over the dates at which the figure exists; NaN where there is none."""
-    known = np.isfinite(values)
-    count = known.sum(axis=1)
-    return np.asarray(np.where(count > 0, np.where(known, values, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan))
 
 
 def _chance_measures(one: Replay, p: Array) -> Measure:
@@ -162,8 +127,8 @@ def _chance_measures(one: Replay, p: Array) -> Measure:
     def measure(weight: Array) -> dict[str, float]:
         total = float(weight.sum())
         return {
-            "log_loss": _over(float(weight @ losses), total),
-            "brier": _over(float(weight @ squares), total),
+            "log_loss": over(float(weight @ losses), total),
+            "brier": over(float(weight @ squares), total),
             **ranking.figures(weight, SHARES),
         }
 
@@ -176,16 +141,11 @@ def _money_measures(one: Replay, prediction: Array) -> Measure:
     def measure(weight: Array) -> dict[str, float]:
         came = float(weight @ one.spend_came)
         return {
-            "mae": _over(float(weight @ misses), float(weight.sum())),
-            "bias": _over(float(weight @ prediction), came) - 1.0,
+            "mae": over(float(weight @ misses), float(weight.sum())),
+            "bias": over(float(weight @ prediction), came) - 1.0,
         }
 
     return measure
-
-
-def _over(part: float, whole: float) -> float:
-    """Return a ratio; NaN where the whole is nothing, or less."""
-    return part / whole if whole > 0 else float("nan")
 
 
 def _means(replays: Sequence[Replay], name: str) -> dict[str, Any]:
@@ -202,10 +162,10 @@ def _means(replays: Sequence[Replay], name: str) -> dict[str, Any]:
 
 def _told(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row ready for JSON: figures with the ends of their intervals; lift beside capture."""
-    told = {key: _finite(value) if isinstance(value, float) else value for key, value in row.items() if key != "drawn"}
+    told = {key: finite(value) if isinstance(value, float) else value for key, value in row.items() if key != "drawn"}
     for figure, values in row["drawn"].items():
-        low, high = _interval(values[1:])
-        told[f"{figure}_low"], told[f"{figure}_high"] = _finite(low), _finite(high)
+        low, high = interval(values[1:])
+        told[f"{figure}_low"], told[f"{figure}_high"] = finite(low), finite(high)
     for share in SHARES:
         captured = told.get(f"capture_{share * 100:.0f}")
         if captured is not None:
@@ -222,32 +182,19 @@ def _against(rows: Sequence[Mapping[str, Any]], figure: str) -> list[dict[str, A
     for row in rows[1:]:
         apart = ours - row["drawn"][figure]
         drawn = apart[1:][np.isfinite(apart[1:])]
-        low, high = _interval(drawn)
+        low, high = interval(drawn)
         found.append(
             {
                 "name": row["name"],
                 "label": row["label"],
-                "difference": _finite(float(apart[0])),
-                "low": _finite(low),
-                "high": _finite(high),
-                "relative": _finite(_over(float(ours[0]), float(row["drawn"][figure][0])) - 1.0),
-                "better_in": _finite(_over(float((drawn < 0).sum()), float(len(drawn)))),
+                "difference": finite(float(apart[0])),
+                "low": finite(low),
+                "high": finite(high),
+                "relative": finite(over(float(ours[0]), float(row["drawn"][figure][0])) - 1.0),
+                "better_in": finite(over(float((drawn < 0).sum()), float(len(drawn)))),
             }
         )
     return found
-
-
-def _interval(values: Array) -> tuple[float, float]:
-    """Return the middle 95 % of the draws; NaN where there are none."""
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return float("nan"), float("nan")
-    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
 
 
 def _date(one: Replay, horizon_days: int) -> dict[str, Any]:
@@ -259,7 +206,7 @@ def _date(one: Replay, horizon_days: int) -> dict[str, Any]:
         "base_rate": float(one.inactive.mean()),
         **one.used,
         "log_loss": {name: metrics.log_loss(one.inactive, p) for name, p in one.p_inactive.items()},
-        "auc": {name: _finite(metrics.auc(one.inactive, p)) for name, p in one.p_inactive.items()},
+        "auc": {name: finite(metrics.auc(one.inactive, p)) for name, p in one.p_inactive.items()},
         "calibration_error": {name: metrics.calibration_error(one.inactive, p) for name, p in one.p_inactive.items()},
         "next_stage": one.evaluation["next_stage"],
         "conversion": one.evaluation["conversion"],
@@ -269,8 +216,8 @@ def _date(one: Replay, horizon_days: int) -> dict[str, Any]:
         told["spend"] = {
             name: {
                 "mae": float(np.abs(came - money).mean()),
-                "rank_correlation": _finite(metrics.rank_correlation(came, money)),
-                "gini": _finite(metrics.normalised_gini(np.maximum(came, 0.0), money)),
+                "rank_correlation": finite(metrics.rank_correlation(came, money)),
+                "gini": finite(metrics.normalised_gini(np.maximum(came, 0.0), money)),
                 "predicted_total": float(money.sum()),
             }
             for name, money in one.expected_spend.items()
@@ -320,7 +267,7 @@ def _spend_deciles(replays: Sequence[Replay]) -> list[dict[str, float | None]]:
         if len(part):
             so_far += float(came[part].sum())
             row = {"customers": float(len(part)), "expected": float(expected[part].mean())}
-            rows.append({**row, "came": float(came[part].mean()), "held": _finite(_over(so_far, total))})
+            rows.append({**row, "came": float(came[part].mean()), "held": finite(over(so_far, total))})
     return rows
 
 
@@ -334,5 +281,5 @@ def _coverage(replays: Sequence[Replay]) -> dict[str, float | None] | None:
     came = np.concatenate([o.spend_came for o in known])
     return {
         "expected_spend": float(np.concatenate(inside).mean()),
-        "width": _finite(_over(float(wide.mean()), float(came.mean()))),
+        "width": finite(over(float(wide.mean()), float(came.mean()))),
     }

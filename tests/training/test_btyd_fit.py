@@ -140,7 +140,7 @@ def test_a_place_that_is_no_optimum_is_refused_by_number(monkeypatch: pytest.Mon
     r, alpha, a, b = fit("mbg_nbd", *history).params
     beside = Model("mbg_nbd", (r * 1.02, alpha, a, b), 0.0, 1)
     monkeypatch.setattr("training.btyd.fit._lifetimes_optimum", lambda *_: None)
-    monkeypatch.setattr("training.btyd.fit.minimize", lambda _, theta, **__: SimpleNamespace(x=theta))
+    monkeypatch.setattr("training.btyd.climb.minimize", lambda _, theta, **__: SimpleNamespace(x=theta))
     with pytest.raises(FitError, match=f"no optimum on 800 customers, {repeaters} of them .*: 4 starts led nowhere"):
         fit("mbg_nbd", *history, start=beside)
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
 
 from features.errors import NotEnoughDataError, UsageError, did_you_mean
+from training.btyd.climb import climb, newton
 from training.btyd.closed_forms import PARAMETERS, Model, checked_history
 from training.btyd.distinct import packed
 from training.btyd.gammagamma import GammaGamma, log_density
@@ -28,9 +28,6 @@ Array = NDArray[np.float64]
 MIN_CUSTOMERS: Final = 30
 MIN_REPEATERS: Final = 10
 
-# Largest slope of the mean log-likelihood, per unit of log-parameter, that counts as none: what is left to gain
-# is then below 1e-4 over 10,000 customers.
-_FLAT = 1e-5
 # Customers who are enough to find the neighbourhood of an optimum.
 FEW = 5_000
 _SHAPE = (-9.0, 9.0)  # log of a shape: 0.0001 to 8,100
@@ -118,13 +115,13 @@ def fit(
                 each = Model(name, params(theta), 0.0, 1).log_likelihood_of(x[::every], t_x[::every], T[::every])
                 return -float(counts[::every] @ each) / float(counts[::every].sum())
 
-            begin = _newton(mean_loss, few_loss, begin, bounds)
-        best = _climb(mean_loss, begin, bounds)
+            begin = newton(mean_loss, few_loss, begin, bounds)
+        best = climb(mean_loss, begin, bounds)
         if best is not None:
             return Model(name, params(best), -mean_loss(best) * customers, round(customers))
     for theta in _STARTS:
         found = _lifetimes_optimum(name, theta, x, t_x, T, counts)
-        best = _climb(mean_loss, theta if found is None else np.log(found / scale), bounds)
+        best = climb(mean_loss, theta if found is None else np.log(found / scale), bounds)
         if best is not None:
             return Model(name, params(best), -mean_loss(best) * customers, round(customers))
     raise FitError(
@@ -189,9 +186,9 @@ def fit_gamma_gamma(x: ArrayLike, monetary: ArrayLike, weights: ArrayLike | None
 
     for theta in (np.array([0.1, 0.1, 0.1]), np.array([1.5, 1.0, 0.5]), np.array([0.0, 3.0, 3.0])):
         found = _lifetimes_spend(theta, x, money, counts)
-        best = _climb(mean_loss, theta if found is None else np.log(found), [_SHAPE, _SHAPE, _TIME])
+        best = climb(mean_loss, theta if found is None else np.log(found), [_SHAPE, _SHAPE, _TIME])
         if best is not None and best[1] <= 0.0:
-            best = _climb(mean_loss, best, [_SHAPE, (0.0, _SHAPE[1]), _TIME])
+            best = climb(mean_loss, best, [_SHAPE, (0.0, _SHAPE[1]), _TIME])
         if best is not None:
             p, q, v = (float(value) for value in np.exp(best))
             total = -mean_loss(best) * customers - float(counts.sum()) * np.log(mean_spend)
@@ -227,63 +224,6 @@ def _enough(name: str, customers: float, repeaters: float) -> None:
             f"{name} cannot be fitted on {customers:.0f} customers, {repeaters:.0f} of them with a repeat purchase; "
             f"it needs {MIN_CUSTOMERS} and {MIN_REPEATERS}: use more customers or a longer history"
         )
-
-
-def _newton(
-    loss: Callable[[Array], float], like: Callable[[Array], float], start: Array, bounds: list[tuple[float, float]]
-) -> Array:
-    """Return where a few steps of Newton's lead, slopes by ``loss`` and curvature, cheaper, by one that is like it."""
-    low, high = np.array(bounds).T
-    curvature = np.array(
-        [_slope(like, start + step) - _slope(like, start - step) for step in 1e-3 * np.eye(len(start))]
-    )
-    curvature = (curvature + curvature.T) / (2 * 2e-3)
-    if not np.isfinite(curvature).all() or np.linalg.eigvalsh(curvature)[0] <= 0:
-        return start
-    theta, least = start, loss(start)
-    for _ in range(6):
-        uphill = _slope(loss, theta)
-        if np.abs(uphill).max() < _FLAT:
-            break
-        further = np.clip(theta - np.clip(np.linalg.solve(curvature, uphill), -0.5, 0.5), low, high)
-        reached = loss(further)
-        if not reached < least:
-            break
-        theta, least = further, reached
-    return theta
-
-
-def _slope(loss: Callable[[Array], float], at: Array) -> Array:
-    steps = 1e-5 * np.eye(len(at))
-    return np.array([(loss(at + step) - loss(at - step)) / 2e-5 for step in steps])
-
-
-def _climb(loss: Callable[[Array], float], start: Array, bounds: list[tuple[float, float]]) -> Array | None:
-    """Return the minimum near ``start`` within the bounds, or None where the slope does not vanish."""
-    low, high = np.array(bounds).T
-    theta = np.clip(start, low, high)
-
-    def slope(at: Array) -> Array:
-        return _slope(loss, at)
-
-    def flat(at: Array) -> bool:
-        # a slope out of the bounds is no slope
-        return bool(np.abs(np.clip(at - slope(at), low, high) - at).max() < _FLAT)
-
-    if flat(theta):
-        return np.asarray(theta, dtype=np.float64)
-    for _ in range(3):  # L-BFGS-B may stop early on a ridge; begun anew it forgets its false curvature
-        theta = minimize(
-            loss,
-            theta,
-            jac=slope,
-            method="L-BFGS-B",
-            bounds=bounds,
-            options={"ftol": 1e-14, "gtol": 1e-7, "maxiter": 300},
-        ).x
-        if flat(theta):
-            return np.asarray(theta, dtype=np.float64)
-    return None
 
 
 @cache
