@@ -25,7 +25,7 @@ from training import baselines
 from training.churn import enough
 from training.config import TrainConfig
 from training.customer_base import CustomerBase
-from training.evaluate import evaluate, what_came
+from training.evaluate import conversion_figures, coverage_figures, next_stage_figures, what_came
 from training.fitting import fit_models
 from training.panel import Panel, build
 from training.train import check_dates
@@ -201,6 +201,10 @@ def _one(
         expected_spend=money,
         low=low,
         high=high,
-        evaluation=evaluate(panel, models, predicted, later, intervals),
+        evaluation={
+            "next_stage": next_stage_figures(panel, models, predicted, later),
+            "conversion": conversion_figures(panel, models, predicted, later),
+            "coverage": coverage_figures(predicted, later, intervals),
+        },
         used=used,
     )

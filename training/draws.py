@@ -65,7 +65,3 @@ def interval(values: Array) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
-
-
-def finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None

@@ -69,10 +69,10 @@ def evaluate(
             "name": name,
             "label": label,
             "log_loss": metrics.log_loss(inactive, p),
-            "auc": _finite(metrics.auc(inactive, p)),
+            "auc": metrics.finite(metrics.auc(inactive, p)),
             "brier": metrics.brier(inactive, p),
             "calibration_error": metrics.calibration_error(inactive, p),
-            "lift_10": _finite(metrics.capture(inactive, p, 0.1) / 0.1),
+            "lift_10": metrics.finite(metrics.capture(inactive, p, 0.1) / 0.1),
         }
         for label, (name, p) in candidates.items()
     ]
@@ -85,25 +85,14 @@ def evaluate(
         "base_rate": float(inactive.mean()),
         "models": rows,
         "calibration": metrics.calibration(inactive, ours),
-        "gains": _gains(inactive, ours),
-        "next_stage": _next_stage(panel, models, predicted, later),
-        "conversion": _conversion(panel, models, predicted, later),
+        "gains": metrics.gains(inactive, ours, GAINS),
+        "next_stage": next_stage_figures(panel, models, predicted, later),
+        "conversion": conversion_figures(panel, models, predicted, later),
         "spend": _spend(panel, models, predicted, later),
-        "coverage": _coverage(predicted, later, intervals),
+        "coverage": coverage_figures(predicted, later, intervals),
         "grade": grade,
         "grade_sentence": sentence,
     }
-
-
-def _gains(inactive: NDArray[np.bool_], ours: Array) -> list[dict[str, float]]:
-    """Return which share of those who left stands among the top of the list; empty where nobody left."""
-    if not inactive.any():
-        return []
-    return [{"share_contacted": s, "share_of_churners": metrics.capture(inactive, ours, s)} for s in GAINS]
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
 
 
 def _grade(ours: float, best: float | None) -> tuple[str, str]:
@@ -120,7 +109,7 @@ def _grade(ours: float, best: float | None) -> tuple[str, str]:
     return "D", f"No better than a simple method on this period: the log loss is {-gain:.1%} above the best baseline's."
 
 
-def _next_stage(panel: Panel, models: Models, predicted: Predictions, later: Later) -> list[dict[str, Any]]:
+def next_stage_figures(panel: Panel, models: Models, predicted: Predictions, later: Later) -> list[dict[str, Any]]:
     known = later.stage >= 0
     return [
         {
@@ -139,7 +128,7 @@ def _next_stage(panel: Panel, models: Models, predicted: Predictions, later: Lat
     ]
 
 
-def _conversion(panel: Panel, models: Models, predicted: Predictions, later: Later) -> dict[str, Any] | None:
+def conversion_figures(panel: Panel, models: Models, predicted: Predictions, later: Later) -> dict[str, Any] | None:
     """Return how good P(first purchase) was for those who had not bought; None where there were none."""
     leads = ~panel.now.buyers
     if not leads.any():
@@ -150,7 +139,7 @@ def _conversion(panel: Panel, models: Models, predicted: Predictions, later: Lat
         "leads": int(leads.sum()),
         "converted": int(bought.sum()),
         "expected": float(chance.sum()),
-        "auc": _finite(metrics.auc(bought, chance)),
+        "auc": metrics.finite(metrics.auc(bought, chance)),
         "log_loss": metrics.log_loss(bought, chance),
         "log_loss_share": metrics.log_loss(bought, flat),
         "calibration_error": metrics.calibration_error(bought, chance),
@@ -173,7 +162,7 @@ def _spend(panel: Panel, models: Models, predicted: Predictions, later: Later) -
             "name": name,
             "label": label,
             "mae": float(np.abs(actual - p).mean()),
-            "rank_correlation": _finite(metrics.rank_correlation(actual, p)),
+            "rank_correlation": metrics.finite(metrics.rank_correlation(actual, p)),
             "predicted_total": float(p.sum()),
             "actual_total": float(actual.sum()),
         }
@@ -181,7 +170,7 @@ def _spend(panel: Panel, models: Models, predicted: Predictions, later: Later) -
     ]
 
 
-def _coverage(predicted: Predictions, later: Later, intervals: Intervals | None) -> dict[str, float] | None:
+def coverage_figures(predicted: Predictions, later: Later, intervals: Intervals | None) -> dict[str, float] | None:
     if intervals is None:
         return None
     buyers = predicted.buyers

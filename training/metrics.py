@@ -16,14 +16,24 @@ Flags = NDArray[np.bool_]
 _SURE = 1e-6
 
 
+def finite(value: float) -> float | None:
+    """Return the number, or None where it is none: JSON has no NaN."""
+    return value if np.isfinite(value) else None
+
+
+def losses(target: Flags, probability: Array) -> Array:
+    """Return the log loss (nats) of each row."""
+    p = np.clip(probability, _SURE, 1 - _SURE)
+    return np.asarray(-np.where(target, np.log(p), np.log1p(-p)))
+
+
 def log_loss(target: Flags, probability: Array) -> float:
     """Return the mean log loss (nats).
 
     >>> round(log_loss(np.array([True, False]), np.array([0.8, 0.2])), 4)
     0.2231
     """
-    p = np.clip(probability, _SURE, 1 - _SURE)
-    return float(-np.where(target, np.log(p), np.log1p(-p)).mean())
+    return float(losses(target, probability).mean())
 
 
 def auc(target: Flags, score: Array) -> float:
@@ -195,6 +205,13 @@ class Ranking:
                 held = np.interp(share * rows[-1], np.r_[0.0, rows], np.r_[0.0, positives])
                 found[f"capture_{share:.0%}".removesuffix("%")] = float(held / positives[-1])
         return found
+
+
+def gains(target: Flags, score: Array, shares: Sequence[float]) -> list[dict[str, float]]:
+    """Return which share of those who left stands among the top of the list; empty where nobody left."""
+    if not target.any():
+        return []
+    return [{"share_contacted": s, "share_of_churners": capture(target, score, s)} for s in shares]
 
 
 def multiclass_log_loss(target: NDArray[np.int64], probability: Array) -> float:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from features.clock import DAY, iso
 from training import baselines, metrics
 from training.backtest import OURS, Replay
-from training.draws import Draws, draw, finite, interval, mean_known, over
+from training.draws import Draws, draw, interval, mean_known, over
 
 Array = NDArray[np.float64]
 Measure = Callable[[Array], dict[str, float]]
@@ -58,7 +58,7 @@ def verdict(replays: Sequence[Replay], horizon_days: int, seed: int) -> dict[str
         "against": against,
         "deciles": _deciles(replays),
         "calibration": _calibration(replays),
-        "gains": _gains(replays),
+        "gains": metrics.gains(*_stacked(replays), GAINS),
         "spend": [_told(row) for row in spend],
         "spend_against": _against(spend, "mae"),
         "spend_deciles": _spend_deciles(replays),
@@ -119,8 +119,7 @@ def _figures(
 
 def _chance_measures(one: Replay, p: Array) -> Measure:
     inactive = one.inactive
-    sure = np.clip(p, 1e-6, 1 - 1e-6)
-    losses = -np.where(inactive, np.log(sure), np.log1p(-sure))
+    losses = metrics.losses(inactive, p)
     squares = (p - inactive) ** 2
     ranking = metrics.Ranking(inactive, p)
 
@@ -162,10 +161,14 @@ def _means(replays: Sequence[Replay], name: str) -> dict[str, Any]:
 
 def _told(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row ready for JSON: figures with the ends of their intervals; lift beside capture."""
-    told = {key: finite(value) if isinstance(value, float) else value for key, value in row.items() if key != "drawn"}
+    told = {
+        key: metrics.finite(value) if isinstance(value, float) else value
+        for key, value in row.items()
+        if key != "drawn"
+    }
     for figure, values in row["drawn"].items():
         low, high = interval(values[1:])
-        told[f"{figure}_low"], told[f"{figure}_high"] = finite(low), finite(high)
+        told[f"{figure}_low"], told[f"{figure}_high"] = metrics.finite(low), metrics.finite(high)
     for share in SHARES:
         captured = told.get(f"capture_{share * 100:.0f}")
         if captured is not None:
@@ -187,11 +190,11 @@ def _against(rows: Sequence[Mapping[str, Any]], figure: str) -> list[dict[str, A
             {
                 "name": row["name"],
                 "label": row["label"],
-                "difference": finite(float(apart[0])),
-                "low": finite(low),
-                "high": finite(high),
-                "relative": finite(over(float(ours[0]), float(row["drawn"][figure][0])) - 1.0),
-                "better_in": finite(over(float((drawn < 0).sum()), float(len(drawn)))),
+                "difference": metrics.finite(float(apart[0])),
+                "low": metrics.finite(low),
+                "high": metrics.finite(high),
+                "relative": metrics.finite(over(float(ours[0]), float(row["drawn"][figure][0])) - 1.0),
+                "better_in": metrics.finite(over(float((drawn < 0).sum()), float(len(drawn)))),
             }
         )
     return found
@@ -206,7 +209,7 @@ def _date(one: Replay, horizon_days: int) -> dict[str, Any]:
         "base_rate": float(one.inactive.mean()),
         **one.used,
         "log_loss": {name: metrics.log_loss(one.inactive, p) for name, p in one.p_inactive.items()},
-        "auc": {name: finite(metrics.auc(one.inactive, p)) for name, p in one.p_inactive.items()},
+        "auc": {name: metrics.finite(metrics.auc(one.inactive, p)) for name, p in one.p_inactive.items()},
         "calibration_error": {name: metrics.calibration_error(one.inactive, p) for name, p in one.p_inactive.items()},
         "next_stage": one.evaluation["next_stage"],
         "conversion": one.evaluation["conversion"],
@@ -216,8 +219,8 @@ def _date(one: Replay, horizon_days: int) -> dict[str, Any]:
         told["spend"] = {
             name: {
                 "mae": float(np.abs(came - money).mean()),
-                "rank_correlation": finite(metrics.rank_correlation(came, money)),
-                "gini": finite(metrics.normalised_gini(np.maximum(came, 0.0), money)),
+                "rank_correlation": metrics.finite(metrics.rank_correlation(came, money)),
+                "gini": metrics.finite(metrics.normalised_gini(np.maximum(came, 0.0), money)),
                 "predicted_total": float(money.sum()),
             }
             for name, money in one.expected_spend.items()
@@ -246,13 +249,6 @@ def _calibration(replays: Sequence[Replay]) -> list[dict[str, float]]:
     return metrics.calibration(*_stacked(replays))
 
 
-def _gains(replays: Sequence[Replay]) -> list[dict[str, float]]:
-    inactive, p = _stacked(replays)
-    if not inactive.any():
-        return []
-    return [{"share_contacted": s, "share_of_churners": metrics.capture(inactive, p, s)} for s in GAINS]
-
-
 def _spend_deciles(replays: Sequence[Replay]) -> list[dict[str, float | None]]:
     """Return tenths of customers by our expected spend, highest first: what was expected, what came."""
     if not _all_money(replays):
@@ -267,7 +263,7 @@ def _spend_deciles(replays: Sequence[Replay]) -> list[dict[str, float | None]]:
         if len(part):
             so_far += float(came[part].sum())
             row = {"customers": float(len(part)), "expected": float(expected[part].mean())}
-            rows.append({**row, "came": float(came[part].mean()), "held": finite(over(so_far, total))})
+            rows.append({**row, "came": float(came[part].mean()), "held": metrics.finite(over(so_far, total))})
     return rows
 
 
@@ -281,5 +277,5 @@ def _coverage(replays: Sequence[Replay]) -> dict[str, float | None] | None:
     came = np.concatenate([o.spend_came for o in known])
     return {
         "expected_spend": float(np.concatenate(inside).mean()),
-        "width": finite(over(float(wide.mean()), float(came.mean()))),
+        "width": metrics.finite(over(float(wide.mean()), float(came.mean()))),
     }
