@@ -20,12 +20,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.clock import DAY_MICROSECONDS, iso, parse_instant
+from features.contracts import Spells, spells
+from features.engines.duckdb import DailyTable
 from features.events import EventLog, from_frame
 from training import metrics
 from training.cancellation import baselines
 from training.cancellation.fitting import fit_cancellation
 from training.cancellation.landmarks import current, past
-from training.cancellation.spells import Spells, spells
 
 Array = NDArray[np.float64]
 
@@ -67,9 +68,9 @@ def results(file: Path = FILE, as_ofs: Sequence[str] = AS_OFS) -> pd.DataFrame:
     """Return one row per as_of, horizon and model."""
     rows = []
     with subscriptions(file) as log:
-        everything = spells(log.con, log.choose_as_of())
+        everything = spells(DailyTable(log.con, log.choose_as_of()))
         for text in as_ofs:
-            seen = spells(log.con, parse_instant(text))
+            seen = spells(DailyTable(log.con, parse_instant(text)))
             # the same contract has the same customer and beginning, whenever one looks
             ends = dict(zip(_keys(everything), everything.end.tolist(), strict=True))
             now = current(seen)

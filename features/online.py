@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from features import formula
 from features.catalog import MILLION, NO_ACTIVITY, Catalog
 from features.clock import DAY_MICROSECONDS, EPOCH, calendar, microseconds
+from features.contracts import ContractEvents, Terms
 from features.errors import NotEnoughDataError
 from features.leads import CHANNEL, Texts, given_at_start, memory_events
 from features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEvents
@@ -122,15 +123,29 @@ class MemoryEvents:
     def _signals(self, counted: Counted) -> SignalEvents:
         if not counted:
             return NO_SIGNALS
-        heard = [
-            np.flatnonzero(self.is_activity if types is None else self.of_types(tuple(types)))
-            for types in counted.values()
-        ]
+        rows, signal = self._events_of(list(counted.values()))
+        return SignalEvents(tuple(counted), self.customer[rows], self.happened[rows], signal)
+
+    def contract_events(self, terms: Terms) -> ContractEvents:
+        """Return the events that tell of contracts, see :func:`features.contracts.spells`."""
+        rows, kind = self._events_of(terms.types)
+        recorded = [self._events[row].recorded_at for row in self._rows[rows]]
+        happened = self.happened[rows]
+        late = np.array([row for row, known in enumerate(recorded) if known is not None], dtype=np.int64)
+        known = happened.copy()
+        known[late] = np.maximum(happened[late], _instants([one for one in recorded if one is not None]))
+        return ContractEvents(self.instant, self.customer[rows], happened, known, kind)
+
+    def _events_of(self, kinds: Sequence[Sequence[str] | None]) -> tuple[Integers, Integers]:
+        """Return rows and kind of events, by customer, instant and kind; what counts for two kinds stands there twice.
+
+        ``kinds`` are the types of each kind; None: those of activity.
+        """
+        heard = [np.flatnonzero(self.is_activity if types is None else self.of_types(tuple(types))) for types in kinds]
         rows = np.concatenate(heard)
-        signal = np.repeat(np.arange(len(heard)), [len(some) for some in heard])
-        order = np.lexsort((signal, self.happened[rows], self.customer[rows]))
-        rows = rows[order]
-        return SignalEvents(tuple(counted), self.customer[rows], self.happened[rows], signal[order])
+        kind = np.repeat(np.arange(len(heard)), [len(some) for some in heard])
+        order = np.lexsort((kind, self.happened[rows], self.customer[rows]))
+        return rows[order], kind[order]
 
     def categories(self, known_at_start: Sequence[str] = ()) -> dict[str, Texts]:
         """Return what was known of each customer from the start: ``channel`` of the first event, and attributes."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from features import sql
 from features.catalog import NO_ACTIVITY, Catalog
 from features.clock import DAY_MICROSECONDS, day_number, microseconds
+from features.contracts import ContractEvents, Terms
 from features.errors import NotEnoughDataError
 from features.leads import CHANNEL, Texts, first_channels
 from features.leads import known_at_start as known_at_start_of
@@ -169,21 +170,35 @@ class DailyTable:
     def _signals(self, counted: Counted, back: int) -> SignalEvents:
         if not counted:
             return NO_SIGNALS
-        known = self._at - back * DAY_MICROSECONDS
+        columns = self._events_of(list(counted.values()), self._at - back * DAY_MICROSECONDS)
+        return SignalEvents(tuple(counted), columns["customer"], columns["instant"], columns["kind"])
+
+    def contract_events(self, terms: Terms) -> ContractEvents:
+        """Return the events that tell of contracts, see :func:`features.contracts.spells`."""
+        columns = self._events_of(terms.types, self._at, f", {KNOWN} as known")
+        return ContractEvents(self._at, columns["customer"], columns["instant"], columns["known"], columns["kind"])
+
+    def _events_of(
+        self, kinds: Sequence[Sequence[str] | None], known: int, beside: str = ""
+    ) -> dict[str, NDArray[np.int64]]:
+        """Return customer, instant and kind of events known before an instant, in that order, and more beside.
+
+        ``kinds`` are the types of each kind; None: those of activity. What counts for two kinds stands there twice.
+        """
         parts: list[str] = []
         parameters: list[str] = []
-        for position, types in enumerate(counted.values()):
+        for position, types in enumerate(kinds):
             named, listed = ("not in", NO_ACTIVITY) if types is None else ("in", tuple(types))
+            if not listed:
+                continue
             parts.append(
-                f"select customer, {HAPPENED} as instant, {position} as signal from known_events"
+                f"select customer, {HAPPENED} as instant, {position} as kind{beside} from known_events"
                 f" where {KNOWN} < {known} and event {named} ({', '.join('?' * len(listed))})"
             )
             parameters += listed
         query = " union all ".join(parts) + " order by 1, 2, 3"
         found: pa.Table = self._connection.sql(query, params=parameters).to_arrow_table()
-        columns = self._columns(found)
-        chosen = (columns[name].astype(np.int64) for name in ("customer", "instant", "signal"))
-        return SignalEvents(tuple(counted), *chosen)
+        return {name: values.astype(np.int64) for name, values in self._columns(found).items()}
 
     def categories(self, known_at_start: Sequence[str] = ()) -> dict[str, Texts]:
         """Return what was known of each customer from the start: ``channel`` of the first event, and columns.

@@ -11,11 +11,12 @@ import pytest
 
 from bench import cancellation
 from features.clock import microseconds, parse_instant
+from features.contracts import spells
+from features.engines.duckdb import DailyTable
 from features.events import EventLog, ReadOptions, read_tables
 from features.intake.tables import parse_tables
 from training.cancellation.fitting import fit_cancellation
 from training.cancellation.landmarks import current, past
-from training.cancellation.spells import spells
 
 RAVENSTACK = Path(__file__).parents[3] / "shared" / "data" / "ravenstack"
 TABLES = """
@@ -39,7 +40,7 @@ RAVENSTACK_IS_HERE = pytest.mark.skipif(not RAVENSTACK.exists(), reason=f"{RAVEN
 @MAVEN_IS_HERE
 def test_the_subscriptions_keep_their_figures() -> None:
     with cancellation.subscriptions() as log:
-        of = spells(log.con, log.choose_as_of())
+        of = spells(DailyTable(log.con, log.choose_as_of()))
     assert len(of.customers) == 2_877
     # of the 185 with several rows three had one begin while another lasted; its cancellation finds nothing open
     assert (of.returned, of.ignored) == (185 - 3, 3)
@@ -65,7 +66,7 @@ def ravenstack() -> EventLog:
 def test_tables_of_a_service_become_spells() -> None:
     as_of = parse_instant("2024-07-01")
     with ravenstack() as log:
-        of = spells(log.con, as_of)
+        of = spells(DailyTable(log.con, as_of))
     with (RAVENSTACK / "ravenstack_churn_events.csv").open(encoding="utf-8", newline="") as file:
         dates = [row["churn_date"].split("-") for row in csv.DictReader(file)]
     before = sum((y, m, d) < ("2024", "07", "01") for d, m, y in dates)

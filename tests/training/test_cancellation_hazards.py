@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from features.clock import DAY_MICROSECONDS as DAY
+from features.contracts import NEVER, Spells
 from features.errors import UsageError
 from training.cancellation import baselines, landmarks
 from training.cancellation.ages import AgeHazard, fit_ages, life_table
 from training.cancellation.cloglog import GroupedHazards, fit_grouped
 from training.cancellation.columns import step_columns
 from training.cancellation.landmarks import Landmarks, current, past, plan_backs, step_days, steps_of
-from training.cancellation.spells import NEVER, Spells
 from training.design import Recipe
 
 Array = NDArray[np.float64]

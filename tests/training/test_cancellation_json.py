@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 
 from features.catalog import Catalog
 from features.clock import DAY_MICROSECONDS as DAY
+from features.contracts import NEVER, Spells, spells
 from features.engines.duckdb import DailyTable
 from features.errors import DataRefusedError
 from features.events import from_frame
 from features.standard import standard
+from tests.features.test_contracts import Event, day, found
 from tests.training.test_cancellation_hazards import simulated
 from tests.training.test_cancellation_model import now_told, text, told
-from tests.training.test_cancellation_spells import Event, day, log_of
 from training.cancellation import fitting, landmarks
 from training.cancellation.fitting import fit_cancellation
 from training.cancellation.landmarks import current, past
 from training.cancellation.model import CancellationModel
-from training.cancellation.spells import NEVER, Spells, spells
 
 Array = NDArray[np.float64]
 
@@ -117,8 +117,7 @@ def test_what_comes_at_or_after_the_as_of_changes_no_byte() -> None:
     future += [("c1", 120.0, "cancel", None), ("late", 3.0, "signup", 120.0), ("c2", 119.0, "cancel", 120.5)]
     texts, predicted = [], []
     for events in (past_events, [*past_events, *future]):
-        with log_of(events) as connection:
-            of = spells(connection, day(120.0))
+        of = found(events, 120.0)
         model = fit_cancellation(of, 14, past(of, 14), seed=1)
         texts.append(text(model))
         predicted.append(model.probability(current(of)).tolist())
@@ -192,17 +191,16 @@ def test_features_of_the_catalogue_are_what_a_caller_hands_over() -> None:
     frame = pd.DataFrame(rows)
     frame["timestamp"] = [at.isoformat() for at in frame["timestamp"]]
     with from_frame(frame) as log:
-        of = spells(log.con, day(150))
         table = DailyTable(log.con, day(150))
-        assert of.customers.tolist() == table.customers.tolist()
+        of = spells(table)
         catalog: Catalog = standard(30).needed_for(["activity_30d", "silence_days"])
-        found = []
+        seen = []
         for marks in (past(of, 30), current(of)):
             features = table.features(catalog, marks.backs)
             place = marks.matched(features["back"], features["customer"])
-            found.append((marks, {name: features[name][place] for name in ("activity_30d", "silence_days")}))
+            seen.append((marks, {name: features[name][place] for name in ("activity_30d", "silence_days")}))
         table.close()
-    (marks, columns), (now, columns_now) = found
+    (marks, columns), (now, columns_now) = seen
     model = fit_cancellation(of, 30, marks, columns, seed=1)
     p = model.probability(now, columns_now)
     often = now.customer % 2 == 0

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from features.contracts import Spells
 from features.errors import UsageError
 from tests.training.test_cancellation_hazards import simulated, spells_of
 from training import metrics
@@ -19,7 +20,6 @@ from training.cancellation import landmarks
 from training.cancellation.fitting import fit_cancellation
 from training.cancellation.landmarks import Landmarks, current, past
 from training.cancellation.model import CancellationModel
-from training.cancellation.spells import Spells
 
 Array = NDArray[np.float64]
 

@@ -1,9 +1,9 @@
 """Cancellations: P(a contract that is open now is cancelled within the horizon), and when half of such are.
 
-    events -> spells of contracts -> landmarks (past dates) -> steps -> hazards by age, by regression, by trees -> pool
+    spells of contracts -> landmarks (past dates) -> steps -> hazards by age, by regression, by trees -> pool
 
-``spells``
-    when each contract began and was cancelled, as known at the as_of; open ones are censored there
+:mod:`features.contracts` reads the spells off a log; open ones are censored at the as_of.
+
 ``landmarks``
     the contracts open at past dates, to which the caller adds what was known of their customers then, and their steps
 ``ages``, ``cloglog``
@@ -15,7 +15,10 @@
 ``baselines``
     what is tried first: Kaplan-Meier, Cox, a rule on recency, the base rate
 
-What may be changed where: an event that begins or ends a contract is a name in :mod:`training.cancellation.spells`; a
+``panel``
+    the same on a log: what the catalogue says of each contract at each landmark, and what came after an earlier as_of
+
+What may be changed where: an event that begins or ends a contract is a name in :class:`features.contracts.Terms`; a
 column of the regression is a line of ``RECIPE`` in :mod:`training.cancellation.fitting`; a member is a margin in
 :meth:`training.cancellation.model.CancellationModel.members` and its fit.
 """

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.clock import DAY_MICROSECONDS
-from training.cancellation.spells import NEVER, Spells
+from features.contracts import NEVER, Spells
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -11,14 +11,14 @@ Statistical Association 53; Cox (1972), "Regression models and life-tables", Jou
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.clock import DAY_MICROSECONDS
-from training.cancellation.landmarks import Landmarks
-from training.cancellation.spells import Spells
+from features.contracts import Spells
+from training.cancellation.landmarks import Landmarks, cancelled_within
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -29,6 +29,9 @@ LABELS = {
     "kaplan_meier": "Kaplan-Meier by age",
     "cox": "Cox regression",
 }
+QUICK = ("base_rate", "recency", "kaplan_meier")
+"""Those that cost next to nothing."""
+
 RECENCY = ("recency_days", "silence_days")
 RECENCY_GROUPS = 10
 FEWEST = 10
@@ -46,6 +49,7 @@ def fit_and_predict(
     now: Landmarks,
     past_columns: Mapping[str, Array] | None = None,
     columns: Mapping[str, Array] | None = None,
+    names: Sequence[str] = tuple(LABELS),
 ) -> dict[str, Array]:
     """Return each baseline's P(cancelled in the horizon) of the contracts open now; one that cannot be fitted is out.
 
@@ -55,29 +59,31 @@ def fit_and_predict(
         Of :func:`training.cancellation.landmarks.past` and :func:`~training.cancellation.landmarks.current`.
     past_columns, columns
         Name -> one value per row of ``landmarks``, and of ``now``.
+    names
+        Which of :data:`LABELS` are wanted.
     """
     past_columns, columns = past_columns or {}, columns or {}
     found = {"base_rate": np.full(len(now), base_rate(spells, horizon_days, landmarks))}
     newest = _complete(spells, horizon_days, landmarks)
     for name in RECENCY:
         if name in past_columns and name in columns and newest.any():
-            cancelled = _cancelled(spells, horizon_days, landmarks)
+            cancelled = cancelled_within(spells, landmarks, horizon_days)
             found["recency"] = _by_tenths(past_columns[name][newest], cancelled[newest], columns[name])
             break
     if spells.cancellations >= FEWEST:
         found["kaplan_meier"] = kaplan_meier(spells, now.age_days, horizon_days)
-        if len(landmarks):
+        if len(landmarks) and "cox" in names:
             cox = cox_regression(spells, horizon_days, landmarks, now, past_columns, columns)
             if cox is not None:
                 found["cox"] = cox
-    return found
+    return {name: p for name, p in found.items() if name in names}
 
 
 def base_rate(spells: Spells, horizon_days: int, landmarks: Landmarks) -> float:
     """Return the share cancelled in the horizon at the newest past date whose horizon is over; smoothed."""
     newest = _complete(spells, horizon_days, landmarks)
     weight = landmarks.weight[newest]
-    hits = float((weight * _cancelled(spells, horizon_days, landmarks)[newest]).sum())
+    hits = float((weight * cancelled_within(spells, landmarks, horizon_days)[newest]).sum())
     return (hits + 0.5) / (float(weight.sum()) + 2.0)
 
 
@@ -190,10 +196,6 @@ def _breslow(enter: Array, leave: Array, cancelled: Flags, risk: Array) -> tuple
 
     at_risk = at_least(leave) - at_least(enter)
     return times, np.r_[0.0, np.cumsum(hits / at_risk)]
-
-
-def _cancelled(spells: Spells, horizon_days: int, landmarks: Landmarks) -> Flags:
-    return np.asarray(spells.end[landmarks.spell] < landmarks.at + horizon_days * DAY_MICROSECONDS)
 
 
 def _complete(spells: Spells, horizon_days: int, landmarks: Landmarks) -> Flags:

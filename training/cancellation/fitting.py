@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.clock import DAY_MICROSECONDS
+from features.contracts import Spells
 from features.errors import UsageError
 from training import blend, boosting
 from training.boosting import Boosted
@@ -40,7 +41,6 @@ from training.cancellation.model import (
     MEMBERS,
     CancellationModel,
 )
-from training.cancellation.spells import Spells
 from training.design import Recipe
 
 Array = NDArray[np.float64]

@@ -11,14 +11,14 @@ Statistics 34; rows by person and period after Singer and Willett (1993), Journa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.clock import DAY_MICROSECONDS
+from features.contracts import Contracts, Spells
 from features.errors import UsageError
-from training.cancellation.spells import Spells
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -75,7 +75,7 @@ class Landmarks:
     ----------
     at : the date of each row, microseconds since 1970.
     back : the same in whole days before the as_of.
-    spell, customer : rows of the :class:`~training.cancellation.spells.Spells` and of its ``customers``.
+    spell, customer : rows of the :class:`~features.contracts.Spells` and of its ``customers``.
     age_days : days since the contract began.
     earlier_spells : contracts that the customer had before.
     weight : how many rows each stands for.
@@ -96,6 +96,10 @@ class Landmarks:
     def backs(self) -> list[int]:
         """The dates, as days before the as_of, newest first."""
         return [int(back) for back in np.unique(self.back)]
+
+    def of(self, rows: Integers) -> Landmarks:
+        """Return some of the rows."""
+        return Landmarks(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
 
     def matched(self, back: Integers, customer: Integers) -> Integers:
         """Return for each row where it stands in a table with one row per date and customer, in any order.
@@ -142,12 +146,44 @@ def past(spells: Spells, horizon_days: int, seed: int = 0) -> Landmarks:
     rows = _joined(parts)
     if len(rows) <= MOST_ROWS:
         return rows
-    cancelled = spells.end[rows.spell] < rows.at + horizon_days * DAY_MICROSECONDS
+    cancelled = cancelled_within(spells, rows, horizon_days)
     hits = int(cancelled.sum())
     kept_hits = min(hits, max(MOST_ROWS // 2, MOST_ROWS - (len(rows) - hits)))
     shares = np.where(cancelled, kept_hits / max(hits, 1), min(1.0, (MOST_ROWS - kept_hits) / max(len(rows) - hits, 1)))
     drawn = np.flatnonzero(np.random.default_rng(seed).random(len(rows)) < shares)
-    return _of(rows, drawn, 1.0 / shares[drawn])
+    return replace(rows.of(drawn), weight=1.0 / shares[drawn])
+
+
+def standing(contracts: Contracts) -> Landmarks:
+    """Return the contracts that are open, in the order of their customers; no spells belong to them."""
+    rows = np.flatnonzero(contracts.open)
+    none = np.full(len(rows), -1, dtype=np.int64)
+    return Landmarks(
+        np.full(len(rows), contracts.as_of, dtype=np.int64),
+        np.zeros(len(rows), dtype=np.int64),
+        none,
+        rows,
+        contracts.age_days[rows],
+        contracts.earlier[rows],
+        np.ones(len(rows)),
+    )
+
+
+def shares_cancelled(spells: Spells, landmarks: Landmarks, horizon_days: int) -> list[tuple[int, int, float]]:
+    """Return days before the as_of, contracts and the share cancelled of each date whose horizon is over."""
+    cancelled = cancelled_within(spells, landmarks, horizon_days)
+    found = []
+    for back in landmarks.backs:
+        here = landmarks.back == back
+        weight = landmarks.weight[here]
+        if back >= horizon_days:
+            found.append((back, round(float(weight.sum())), float(weight @ cancelled[here]) / float(weight.sum())))
+    return found
+
+
+def cancelled_within(spells: Spells, landmarks: Landmarks, horizon_days: int) -> NDArray[np.bool_]:
+    """Return which rows were cancelled within a horizon, as far as one has seen."""
+    return np.asarray(spells.end[landmarks.spell] < landmarks.at + horizon_days * DAY_MICROSECONDS)
 
 
 def _at(spells: Spells, back: int) -> Landmarks:
@@ -169,27 +205,7 @@ def _joined(parts: list[Landmarks]) -> Landmarks:
     nothing = np.zeros(0, dtype=np.int64)
     empty = Landmarks(nothing, nothing, nothing, nothing, np.zeros(0), np.zeros(0), np.zeros(0))
     every = [empty, *parts]
-    return Landmarks(
-        np.concatenate([part.at for part in every]),
-        np.concatenate([part.back for part in every]),
-        np.concatenate([part.spell for part in every]),
-        np.concatenate([part.customer for part in every]),
-        np.concatenate([part.age_days for part in every]),
-        np.concatenate([part.earlier_spells for part in every]),
-        np.concatenate([part.weight for part in every]),
-    )
-
-
-def _of(rows: Landmarks, chosen: Integers, weight: Array) -> Landmarks:
-    return Landmarks(
-        rows.at[chosen],
-        rows.back[chosen],
-        rows.spell[chosen],
-        rows.customer[chosen],
-        rows.age_days[chosen],
-        rows.earlier_spells[chosen],
-        weight,
-    )
+    return Landmarks(**{one.name: np.concatenate([getattr(part, one.name) for part in every]) for one in fields(empty)})
 
 
 @dataclass(frozen=True)

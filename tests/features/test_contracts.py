@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
 
-import duckdb
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.clock import DAY_MICROSECONDS, microseconds
+from features.contracts import NEVER, Spells, Terms, spells
 from features.engines.duckdb import DailyTable
 from features.errors import UsageError
-from features.events import from_frame
+from features.events import ReadOptions, from_frame
+from features.online import MemoryEvents
+from features.requests import CustomerEvents
+from features.requests import Event as RequestEvent
 from training.cancellation.landmarks import current
-from training.cancellation.spells import NEVER, Spells, spells
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 Event = tuple[str, float, str, float | None]
@@ -30,31 +30,37 @@ def day(number: float) -> datetime:
     return START + timedelta(days=number)
 
 
-@cache
-def database() -> duckdb.DuckDBPyConnection:
-    """Return one database for all logs of this file: to open one takes longer than all that is asked of it."""
-    return duckdb.connect()
+def customers(events: Sequence[Event], as_of: float) -> list[CustomerEvents]:
+    """Return the events by customer, of those of whom anything is known at the as_of."""
+    of: dict[str, list[RequestEvent]] = {}
+    for who, at, what, known in events:
+        recorded = None if known is None else day(known)
+        of.setdefault(who, []).append(RequestEvent(day(at), what, recorded_at=recorded))
+    return [
+        CustomerEvents(who, tuple(some))
+        for who, some in sorted(of.items())
+        if any(max(one.timestamp, one.recorded_at or one.timestamp) < day(as_of) for one in some)
+    ]
 
 
-def log_of(events: Sequence[Event]) -> duckdb.DuckDBPyConnection:
-    """Return a connection with these events."""
-    times = pa.timestamp("us")
-    table = pa.table(
-        {
-            "customer_id": pa.array([one[0] for one in events], pa.string()),
-            "timestamp": pa.array([day(one[1]).replace(tzinfo=None) for one in events], times),
-            "event": pa.array([one[2] for one in events], pa.string()),
-            "recorded_at": pa.array([None if e[3] is None else day(e[3]).replace(tzinfo=None) for e in events], times),
-        }
-    )
-    connection = database().cursor()
-    connection.register("events", table)
-    return connection
+def found(events: Sequence[Event], as_of: float = 100.0, terms: Terms | None = None) -> Spells:
+    """Return the spells of events in memory; :func:`on_duckdb` gives the same."""
+    return spells(MemoryEvents(customers(events, as_of), day(as_of)), terms)
 
 
-def found(events: Sequence[Event], as_of: float = 100.0) -> Spells:
-    with log_of(events) as connection:
-        return spells(connection, day(as_of))
+def on_duckdb(events: Sequence[Event], as_of: float) -> Spells:
+    frame = {
+        "customer_id": [one[0] for one in events],
+        "timestamp": [day(one[1]).isoformat() for one in events],
+        "event": [one[2] for one in events],
+        "recorded_at": ["" if one[3] is None else day(one[3]).isoformat() for one in events],
+    }
+    with from_frame(pd.DataFrame(frame), ReadOptions(duplicates="keep")) as log:
+        table = DailyTable(log.con, day(as_of))
+        try:
+            return spells(table)
+        finally:
+            table.close()
 
 
 def log(who: str, *events: str) -> list[Event]:
@@ -120,37 +126,61 @@ def test_a_start_recorded_late_is_not_at_risk_before_it_was_known() -> None:
 
 
 def test_customers_are_all_that_were_known_in_the_order_of_the_daily_table() -> None:
-    frame = {
-        "customer_id": ["b", "a", "c", "d"],
-        "timestamp": [day(n).isoformat() for n in (1, 2, 3, 80)],
-        "event": ["signup", "visit", "purchase", "signup"],
-    }
-    with from_frame(pd.DataFrame(frame)) as log:
-        of = spells(log.con, day(50))
-        table = DailyTable(log.con, day(50))
-        assert of.customers.tolist() == table.customers.tolist() == ["a", "b", "c"]
-        table.close()
+    of = on_duckdb(
+        [("b", 1, "signup", None), ("a", 2, "visit", None), ("c", 3, "purchase", None), ("d", 80, "signup", None)], 50
+    )
+    assert of.customers.tolist() == ["a", "b", "c"]
     assert told(of) == [("b", 1.0, None, 0), ("c", 3.0, None, 0)]
 
 
 def test_types_are_the_callers_and_cannot_do_both() -> None:
-    events = [("a", 1.0, "joined", None), ("a", 9.0, "left", None), ("a", 11.0, "purchase", None)]
-    with log_of(events) as connection:
-        of = spells(connection, day(50), starts=["joined"], renewals=[], ends=["left"])
-        assert told(of) == [("a", 1.0, 9.0, 0)]
-        with pytest.raises(UsageError, match="'left' cannot both"):
-            spells(connection, day(50), starts=["left"], ends=["left"])
-        with pytest.raises(UsageError, match="name at least one"):
-            spells(connection, day(50), ends=[])
+    events: list[Event] = [("a", 1.0, "joined", None), ("a", 9.0, "left", None), ("a", 11.0, "purchase", None)]
+    of = found(events, 50.0, Terms(("joined",), (), ("left",)))
+    assert told(of) == [("a", 1.0, 9.0, 0)]
+    with pytest.raises(UsageError, match="'left' cannot both"):
+        Terms(starts=("left",), ends=("left",))
+    with pytest.raises(UsageError, match="name at least one"):
+        Terms(ends=())
+    with pytest.raises(UsageError, match="name at least one"):
+        Terms(starts=(), renewals=())
 
 
-def test_a_log_without_recorded_at_and_an_empty_one() -> None:
-    with duckdb.connect() as connection:
-        connection.execute("create table events (customer_id varchar, timestamp timestamp, event varchar)")
-        of = spells(connection, day(50))
-        assert (len(of), of.cancellations, of.ignored, of.history_days, len(of.customers)) == (0, 0, 0, 0.0, 0)
-        connection.execute("insert into events values ('a', '2024-01-03', 'signup')")
-        assert told(spells(connection, day(50))) == [("a", 2.0, None, 0)]
+def test_a_log_that_says_nothing_of_contracts() -> None:
+    of = found([("a", 1, "visit", None)], 50.0)
+    assert (len(of), of.cancellations, of.ignored, of.history_days, len(of.customers)) == (0, 0, 0, 0.0, 1)
+    assert not of.standing().had.any()
+
+
+def test_how_contracts_stand() -> None:
+    ways = {
+        "open": ("1 signup",),
+        "back": ("1 signup", "5 cancel", "9 renew"),
+        "over": ("2 renew", "6 cancel"),
+        "never": ("3 visit", "4 cancel"),
+    }
+    of = found([one for who, way in ways.items() for one in log(who, *way)], as_of=10).standing()
+    # back, never, open, over
+    assert of.open.tolist() == [True, False, True, False]
+    assert of.had.tolist() == [True, False, True, True]
+    assert of.age_days[of.open].tolist() == [1.0, 9.0]
+    assert np.isnan(of.age_days[~of.open]).all()
+    assert of.earlier.tolist() == [1.0, 0.0, 0.0, 1.0]
+    some = of.of(np.array([3, 0]))
+    assert (some.open.tolist(), some.earlier.tolist()) == ([False, True], [1.0, 1.0])
+
+
+def test_who_cancelled_in_a_window_what_they_had_before_it() -> None:
+    ways = {
+        "in": ("1 signup", "20 cancel"),
+        "before": ("1 signup", "9 cancel"),
+        "after": ("1 signup", "40 cancel"),
+        "new": ("12 signup", "20 cancel"),
+        "at once": ("1 signup", "10 cancel", "11 signup"),
+    }
+    of = found([one for who, way in ways.items() for one in log(who, *way)])
+    zero = microseconds(START)
+    hit = of.cancelled(zero + 10 * DAY_MICROSECONDS, zero + 40 * DAY_MICROSECONDS)
+    assert of.customers[hit].tolist() == ["at once", "in"]
 
 
 # --- a slow walk over the same events
@@ -194,6 +224,7 @@ def walked(events: Sequence[Event], as_of: float) -> list[tuple[str, float, floa
 def test_the_spells_are_those_of_a_slow_walk(events: list[Event], as_of: int) -> None:
     of = found(events, float(as_of))
     assert told(of) == walked(events, float(as_of))
+    assert (of.known >= of.start).all()
     cancels = sum(e[2] == "cancel" and e[1] < as_of and (e[3] is None or e[3] < as_of) for e in events)
     assert of.ignored == cancels - of.cancellations
 
@@ -222,3 +253,13 @@ def test_looking_back_shows_who_was_open_then(events: list[Event], at: int) -> N
     assert whole.before(instant).cancellations == then.cancellations
     assert int(whole.at_risk(instant).sum()) == int(then.open.sum())
     assert np.sort(whole.age_days(instant)[whole.at_risk(instant)]).tolist() == np.sort(current(then).age_days).tolist()
+
+
+@settings(max_examples=15, deadline=None)
+@given(events=EVENTS.filter(lambda events: len(events) > 0))
+def test_duckdb_and_memory_tell_the_same(events: list[Event]) -> None:
+    events = [*events, ("d", 0.0, "visit", None)]
+    one, other = found(events, 10.0), on_duckdb(events, 10.0)
+    for name in ("customers", "customer", "start", "end", "known", "earlier"):
+        assert getattr(one, name).tolist() == getattr(other, name).tolist(), name
+    assert (one.as_of, one.ignored) == (other.as_of, other.ignored)
