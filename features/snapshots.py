@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.clock import microseconds
+from features.contracts import Contracts
 from features.engines.duckdb import DailyTable
 from features.errors import UsageError
 from features.journeys import Journeys
@@ -27,9 +28,8 @@ Array = NDArray[np.float64]
 class Snapshot:
     """Customers as they stood at one as_of: whoever had an event before it, ordered by customer_id.
 
-    ``customer`` are rows of ``ids``; ``categories`` what was known of each from the
-    start, on the newest date alone. Every array has one entry
-    per row; null is NaN.
+    ``customer`` are rows of ``ids``; ``categories`` what was known of each from the start, on the newest date alone;
+    ``contracts`` how their contracts stand, where somebody has looked. Every array has one entry per row; null is NaN.
     """
 
     as_of: datetime
@@ -38,6 +38,7 @@ class Snapshot:
     features: Mapping[str, Array]
     standing: Standing
     categories: Mapping[str, Texts]
+    contracts: Contracts | None = None
 
     def __len__(self) -> int:
         return len(self.customer)

@@ -49,7 +49,11 @@ def backtest(as_json: bool, out: Path, dates: int, step: str | None, **options: 
         config = replace(config, known_at_start=log.known_at_start)
         replays = list(replay(log.con, as_of, config, dates=dates, step_days=step_days, say=say))
         say("figures and their intervals")
-        told = {"as_of": iso(as_of), "scheme": config.scheme, **verdict(replays, config.horizon_days, config.seed)}
+        told = {
+            "as_of": iso(as_of),
+            "scheme": config.scheme,
+            **verdict(replays, config.horizon_days, config.seed),
+        }
         told["log"] = log.report.to_json()
         say("report")
         # a method that could not be fitted at a date is null there

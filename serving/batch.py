@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 from pyarrow import dataset
 
 from features.clock import from_microseconds, iso, microseconds
+from features.contracts import spells
 from features.engines.duckdb import KNOWN, DailyTable
 from features.errors import NotEnoughDataError, UsageError
 from features.events import EventLog
@@ -56,12 +58,15 @@ def _standing(table: DailyTable, bundle: Bundle) -> Snapshot:
     models = bundle.models
     life = fit_lifecycle(table, models.scheme, models.config.horizon_days, catalog=models.catalog)
     (now,) = take(table, life, [0], models.config.known_at_start)
-    return now
+    if models.cancellation is None:
+        return now
+    return replace(now, contracts=spells(table, models.config.terms).standing().of(now.customer))
 
 
 def score_snapshot(scorer: Scorer, now: Snapshot, data_cutoff: datetime) -> pa.Table:
     """Return the scores of a snapshot, ordered by customer_id."""
-    return scorer.score(now.ids[now.customer], now.as_of, data_cutoff, now.features, now.standing, now.categories)
+    ids = now.ids[now.customer]
+    return scorer.score(ids, now.as_of, data_cutoff, now.features, now.standing, now.categories, now.contracts)
 
 
 def score_log(

@@ -12,6 +12,8 @@ from serving.rendering import days, money, percent
 
 # Moves smaller than these are no news: of a probability, and of an amount as a share of the larger one.
 LEAST_CHANCE, LEAST_SHARE = 0.02, 0.05
+# What churn was in scores that do not say it.
+INACTIVITY = "inactivity"
 
 
 def changes(
@@ -27,16 +29,17 @@ def changes(
     if before is None:
         return []
     said = titles or {}
+    now, before = {"churn": INACTIVITY, **now}, {"churn": INACTIVITY, **before}
+    churn, was = now["churn"], before["churn"]
+    other = _told("churn", now, before, f"churn is {churn} now, and was {was}")
     found = [
         _told("stage", now, before, f"moved from {_stage(before, said)} to {_stage(now, said)}")
         if now["stage"] != before["stage"]
         else None,
         _happened(now, before),
-        _chance("churn_probability", now, before, "the chance to leave"),
-        _chance("p_return", now, before, "the chance to return"),
-        _chance("p_convert", now, before, "the chance of a first order"),
+        *(_moved(now, before) if churn == was else [other]),
         _amount("clv", now, before, "the value in a year"),
-        _amount("value_at_risk", now, before, "the value at risk"),
+        _amount("value_at_risk", now, before, "the value at risk") if churn == was else None,
         _told("model_version", now, before, "scored by another model, so part of this may be the model's")
         if now["model_version"] != before["model_version"]
         else None,
@@ -50,6 +53,15 @@ def _told(name: str, now: Mapping[str, Any], before: Mapping[str, Any], sentence
 
 def _stage(score: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     return titles.get(score["stage"], score["stage"])
+
+
+def _moved(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[dict[str, Any] | None]:
+    """Return how the chances moved."""
+    return [
+        _chance("churn_probability", now, before, "the chance to leave"),
+        _chance("p_return", now, before, "the chance to return"),
+        _chance("p_convert", now, before, "the chance of a first order"),
+    ]
 
 
 def _happened(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -190,7 +190,7 @@ def train(as_json: bool, out: Path, register: str | None, sample: int | None, **
         told = {"model_version": bundle.model_version, "as_of": iso(as_of), "out": str(out), **bundle.card}
         click.echo(json.dumps(told, ensure_ascii=False))
         return
-    lines = [*terminal.evaluation_lines(done.evaluation), *done.notes]
+    lines = [*terminal.evaluation_lines(done.evaluation, config.churn), *done.notes]
     show([*lines, "", f"model {bundle.model_version} written: {out}"])
 
 

@@ -48,14 +48,19 @@ IDENTITY = (
     Column("low_data", pa.bool_(), False, "the log was too small for the full blend"),
 )
 STAGE = (
-    Column("state", _TEXT, False, "prospect, active or lapsed"),
+    Column(
+        "state",
+        _TEXT,
+        False,
+        "prospect, active or lapsed: by the stage, or by the contract if churn is its end",
+    ),
     Column("stage", _TEXT, False, "stage of the lifecycle at the as_of"),
     Column("stage_since", INSTANT, False, "the instant at which the present stage began"),
     Column("stage_rule", _TEXT, False, "the rule that held, with this customer's numbers"),
 )
 RISK = (
     Column("next_stage", _TEXT, False, "the likeliest stage at the end of the horizon"),
-    Column("p_inactive", _NUMBER, True, "P(no purchase in the horizon); null for prospects"),
+    Column("p_inactive", _NUMBER, True, "P(no purchase in the horizon), or P(cancel); null for prospects"),
     Column("churn_probability", _NUMBER, True, "p_inactive for the active, else null"),
     Column("churn_percentile", _NUMBER, True, "share of the active customers whose risk is not higher, 0 to 100"),
     Column("churn_band", _TEXT, True, "low, medium or high, by the probability"),
@@ -91,6 +96,7 @@ FACTS = (
     Column("rfm_segment", _TEXT, True, "the group that the quintiles belong to"),
     Column("reasons", pa.list_(REASON), False, "at most three: feature, value, what is usual, effect, a sentence"),
     Column("action", _TEXT, False, "what the scheme suggests on this stage"),
+    Column("churn", _TEXT, False, "what churn is: inactivity (no purchase in the horizon) or cancellation"),
 )
 
 

@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 import click
 
 from features.clock import parse_instant, parse_span_days
+from features.contracts import Terms
 from features.errors import UsageError, did_you_mean
 from features.scheme_files import check_pins, load_scheme
 from features.stages import Scheme
 from serving.reading_options import CONFIGURED, as_options, own_features, remember
-from training.config import TrainConfig
+from training.config import CHURN, TrainConfig
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -144,6 +145,24 @@ def learning(function: F) -> F:
         function,
         [
             click.option("--horizon", default="90d", show_default=True, help="Span that the probabilities speak of."),
+            click.option(
+                "--churn",
+                type=click.Choice(CHURN),
+                default=TrainConfig.churn,
+                show_default=True,
+                help="What churn is: no purchase within the horizon, or the cancellation of an open contract.",
+            ),
+            *(
+                click.option(
+                    f"--contract-{name}",
+                    multiple=True,
+                    metavar="TYPE",
+                    help=f"Type of event that {what} a contract; may be repeated. Default: {', '.join(types)}.",
+                )
+                for name, what, types in zip(
+                    ("start", "renewal", "end"), ("begins", "shows", "cancels"), Terms().types, strict=True
+                )
+            ),
             click.option("--value-horizon", default="365d", show_default=True, help="Span that clv speaks of."),
             click.option("--discount", type=float, default=0.10, show_default=True, help="Yearly discount."),
             click.option("--margin", type=float, default=1.0, show_default=True, help="Share of the spend earned."),
@@ -162,11 +181,20 @@ def train_config(options: dict[str, Any]) -> TrainConfig:
         own=own_features(),
         horizon_days=parse_span_days(options["horizon"]),
         value_horizon_days=parse_span_days(options["value_horizon"], "--value-horizon"),
+        churn=options["churn"],
+        terms=_terms(options),
         annual_discount=options["discount"],
         margin=options["margin"],
         scheme=options["stages"],
         seed=options["seed"],
     )
+
+
+def _terms(options: dict[str, Any]) -> Terms:
+    """Return which events tell of a contract; what is not named is as it is by default."""
+    named = {"starts": "contract_start", "renewals": "contract_renewal", "ends": "contract_end"}
+    given = {name: tuple(one.strip().lower() for one in options[option]) for name, option in named.items()}
+    return Terms(**{name: types for name, types in given.items() if types})
 
 
 def pinned(options: dict[str, Any]) -> dict[str, float]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.clock import day_number, from_microseconds, iso, microseconds
+from features.contracts import Contracts, spells
 from features.leads import Texts
 from features.lifecycle import Standing, live
 from features.online import Evaluator, MemoryEvents
@@ -21,6 +22,7 @@ from features.scheme_files import thresholds_to_json
 from features.stages import Scheme
 from serving import contract
 from training.bundle import Bundle, load_bundle
+from training.cancellation.reasons import contract_reasons
 from training.explain import Reason, reasons
 from training.models import Predictions, predict
 from training.reference import rfm_segment
@@ -72,8 +74,8 @@ class Scorer:
             "as_of": iso(self.bundle.as_of),
             "data_cutoff": iso(self.bundle.data_cutoff),
             "horizon_days": self.horizon_days,
-            "method": self.bundle.models.churn.method,
-            "churn": "inactivity",
+            "method": self.bundle.models.method,
+            "churn": self.bundle.models.config.churn,
             "scheme": self.scheme.id,
             "stages": list(self.scheme.ids),
             "thresholds": thresholds_to_json(self.scheme.thresholds),
@@ -100,7 +102,8 @@ class Scorer:
         standing = life.standing(as_of)
         cutoff = data_cutoff or from_microseconds(events.last_event())
         categories = events.categories(models.config.known_at_start)
-        return self.score(events.customers, as_of, cutoff, features, standing, categories)
+        held = None if models.cancellation is None else spells(events, models.config.terms).standing()
+        return self.score(events.customers, as_of, cutoff, features, standing, categories, held)
 
     def score(
         self,
@@ -110,20 +113,21 @@ class Scorer:
         features: Mapping[str, Array],
         standing: Standing,
         categories: Mapping[str, Texts],
+        contracts: Contracts | None = None,
     ) -> pa.Table:
         """Return the scores of the rows of a snapshot.
 
         Parameters
         ----------
-        ids, features, standing, categories
-            One entry per row.
+        ids, features, standing, categories, contracts
+            One entry per row; the last is wanted where churn is a cancellation.
         data_cutoff
             The last event that was seen.
         """
         models = self.bundle.models
         stage = standing.stage
-        predicted = predict(models, features, standing, categories, self.threads)
-        state = np.array([s.state for s in self.scheme.stages])[stage]
+        predicted = predict(models, features, standing, categories, self.threads, contracts)
+        state = models.states(stage, contracts)
         active, lapsed = state == "active", state == "lapsed"
         columns: dict[str, Any] = {
             "customer_id": ids,
@@ -131,7 +135,7 @@ class Scorer:
             "horizon_days": _same(self.horizon_days, len(ids)),
             "data_cutoff": _same(microseconds(data_cutoff), len(ids)),
             "model_version": [self.model_version] * len(ids),
-            **self._method(features, len(ids)),
+            **self._method(features, contracts),
             "state": state,
             "stage": np.array(self.scheme.ids)[stage],
             "stage_since": standing.since,
@@ -139,37 +143,49 @@ class Scorer:
             **{f"p_stage_{name}": predicted.p_stage[:, k] for k, name in enumerate(self.scheme.ids)},
             "next_stage": np.array(self.scheme.ids)[predicted.p_stage.argmax(axis=1)],
             **self._risk(predicted, active, lapsed),
-            **self._value(predicted, as_of, active),
+            **self._value(predicted, as_of),
             **self._facts(features),
-            "reasons": self._reasons(predicted, stage),
+            "reasons": self._reasons(predicted, state, features, contracts),
             "action": np.array([s.action["en"] for s in self.scheme.stages], dtype=object)[stage],
+            "churn": [models.config.churn] * len(ids),
         }
         schema = contract.schema(self.scheme.ids)
         return pa.table([_arrow(columns[field.name], field) for field in schema], schema=schema)
 
-    def _method(self, features: Mapping[str, Array], rows: int) -> dict[str, Any]:
-        """Return what gave each row's probabilities: the pool for buyers, the conversion model for prospects."""
+    def _method(self, features: Mapping[str, Array], contracts: Contracts | None) -> dict[str, Any]:
+        """Return what gave each row's probabilities.
+
+        The pool for buyers, the conversion model for prospects, the model of cancellations for open contracts.
+        """
         models = self.bundle.models
         of_prospects = "blend" if models.conversion.hazard is not None else "rule"
-        method = np.where(features["orders"] > 0, models.churn.method, of_prospects)
-        few = ~(features["orders"] > 0) & models.conversion.low_data
-        return {"method": method, "low_data": (method != "blend") | few}
+        bought = features["orders"] > 0
+        method = np.where(bought, models.churn.method, of_prospects)
+        low = (method != "blend") | (~bought & models.conversion.low_data)
+        if models.cancellation is not None and contracts is not None:
+            method = np.where(contracts.open, models.method, method)
+            low = np.where(contracts.open, models.cancellation.low_data, low)
+        return {"method": method, "low_data": low}
 
     def _risk(self, predicted: Predictions, active: NDArray[np.bool_], lapsed: NDArray[np.bool_]) -> dict[str, Any]:
         models = self.bundle.models
-        churn = np.where(active, predicted.p_inactive, np.nan)
+        # whose contract is over leaves no more, and stays away by ordering nothing
+        risk = np.where(active & (models.cancellation is not None), predicted.p_cancel, 1.0 - predicted.p_purchase)
+        risk = np.where(active | lapsed, risk, np.nan)
+        churn = np.where(active, risk, np.nan)
         level = (churn >= models.config.medium_risk).astype(int) + (churn >= models.config.high_risk).astype(int)
         return {
-            "p_inactive": predicted.p_inactive,
+            "p_inactive": risk,
             "churn_probability": churn,
             "churn_percentile": np.where(active, models.reference.percentile(np.nan_to_num(churn)), np.nan),
             "churn_band": np.where(active, BANDS[level], None),
-            "p_return": np.where(lapsed, 1.0 - predicted.p_inactive, np.nan),
-            "p_convert": predicted.p_convert,
+            "p_return": np.where(lapsed, predicted.p_purchase, np.nan),
+            "p_convert": np.where(active | lapsed, np.nan, predicted.p_purchase),
             "p_alive": predicted.p_alive,
+            "value_at_risk": churn * predicted.value_if_kept,
         }
 
-    def _value(self, predicted: Predictions, as_of: datetime, active: NDArray[np.bool_]) -> dict[str, Any]:
+    def _value(self, predicted: Predictions, as_of: datetime) -> dict[str, Any]:
         models = self.bundle.models
         money = {}
         for name, amount, interval in (
@@ -186,7 +202,6 @@ class Scorer:
             "expected_orders": predicted.expected_orders,
             "next_order_date": day,
             **money,
-            "value_at_risk": np.where(active, predicted.p_inactive * predicted.value_if_kept, np.nan),
         }
 
     def _facts(self, features: Mapping[str, Array]) -> dict[str, Any]:
@@ -209,12 +224,25 @@ class Scorer:
             ],
         }
 
-    def _reasons(self, predicted: Predictions, stage: NDArray[np.int64]) -> list[list[dict[str, Any]]]:
-        told: list[list[dict[str, Any]]] = [[] for _ in stage]
+    def _reasons(
+        self,
+        predicted: Predictions,
+        state: NDArray[np.str_],
+        features: Mapping[str, Array],
+        contracts: Contracts | None,
+    ) -> list[list[dict[str, Any]]]:
+        told: list[list[dict[str, Any]]] = [[] for _ in state]
         if not self.with_reasons:
             return told
-        rows = reasons(self.bundle.models, predicted.columns, stage[predicted.buyers], self.threads)
-        for row, mine in zip(predicted.buyers, rows, strict=True):
+        models, found = self.bundle.models, {}
+        of_purchases = np.arange(len(predicted.buyers))
+        if contracts is not None:
+            found = contract_reasons(models, features, contracts, self.threads)
+            of_purchases = np.flatnonzero(~contracts.open[predicted.buyers])
+        columns = {name: values[of_purchases] for name, values in predicted.columns.items()}
+        rows = predicted.buyers[of_purchases]
+        found |= dict(zip(rows.tolist(), reasons(models, columns, state[rows], self.threads), strict=True))
+        for row, mine in found.items():
             told[row] = [_reason(reason) for reason in mine]
         return told
 

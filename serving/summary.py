@@ -8,15 +8,22 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.clock import iso
+from features.clock import DAY, iso
 from features.scheme_files import scheme_to_json
 from training.bundle import Bundle
+from training.cancellation.landmarks import shares_cancelled
 from training.train import Training
 
 METHODS = {
-    "blend": "customer-base models, two regressions and LightGBM, pooled on a later window",
-    "btyd": "customer-base models alone: too little to learn more from",
-    "rule": "read off the shop's own gaps between purchases: too little for a model",
+    "inactivity": {
+        "blend": "customer-base models, two regressions and LightGBM, pooled on a later window",
+        "btyd": "customer-base models alone: too little to learn more from",
+        "rule": "read off the shop's own gaps between purchases: too little for a model",
+    },
+    "cancellation": {
+        "blend": "the hazard by age of a contract, a regression and LightGBM on it, pooled on a later window",
+        "rule": "read off the age of contracts alone: too few were cancelled to learn more",
+    },
 }
 
 
@@ -26,15 +33,26 @@ def card(training: Training) -> dict[str, Any]:
     return {
         "evaluation": training.evaluation,
         "blend": {
-            "weights": dict(models.churn.weights),
-            "level": models.churn.level,
-            "dates": [
-                {"as_of": iso(f.as_of), "customers": len(f), "inactive": float(f.inactive.mean()) if len(f) else None}
-                for f in training.panel.dates
-            ],
+            "weights": dict(models.weights),
+            "level": models.churn.level if models.cancellation is None else None,
+            "dates": _dates(training),
         },
         "notes": list(training.notes),
     }
+
+
+def _dates(training: Training) -> list[dict[str, Any]]:
+    """Return the past dates that were learned from, newest first: how many could leave, and the share that did."""
+    contracts, horizon_days = training.panel.contracts, training.models.config.horizon_days
+    if contracts is not None:
+        return [
+            {"as_of": iso(training.panel.as_of - back * DAY), "customers": count, "inactive": share}
+            for back, count, share in shares_cancelled(contracts.spells, contracts.landmarks, horizon_days)
+        ]
+    return [
+        {"as_of": iso(f.as_of), "customers": len(f), "inactive": float(f.inactive.mean()) if len(f) else None}
+        for f in training.panel.dates
+    ]
 
 
 def summary(bundle: Bundle, data_report: Mapping[str, Any], next_steps: Sequence[str]) -> dict[str, Any]:
@@ -48,9 +66,9 @@ def summary(bundle: Bundle, data_report: Mapping[str, Any], next_steps: Sequence
         "value_horizon_days": models.config.value_horizon_days,
         "data_cutoff": iso(bundle.data_cutoff),
         "model_version": bundle.model_version,
-        "method": models.churn.method,
-        "method_note": METHODS[models.churn.method],
-        "churn": "inactivity",
+        "method": models.method,
+        "method_note": METHODS[models.config.churn][models.method],
+        "churn": models.config.churn,
         "log": dict(data_report),
         "scheme": {
             "id": scheme["id"],

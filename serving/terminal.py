@@ -37,7 +37,11 @@ def score_lines(scores: pa.Table, scheme: Scheme) -> list[str]:
     return stage_lines(stage_counts(scores, scheme.ids), scheme)
 
 
-def evaluation_lines(evaluation: Mapping[str, Any] | None) -> list[str]:
+# What is predicted, and what those did who left, by what churn is.
+_ASKED = {"inactivity": ("P(no purchase)", "bought nothing"), "cancellation": ("P(cancelled)", "cancelled")}
+
+
+def evaluation_lines(evaluation: Mapping[str, Any] | None, churn: str) -> list[str]:
     """Return how good the model is on the later period, against the baselines."""
     if evaluation is None:
         return ["The log is too young for a test on a later period (it needs two horizons of history)."]
@@ -46,9 +50,10 @@ def evaluation_lines(evaluation: Mapping[str, Any] | None) -> list[str]:
         numbers = [model[k] for k in ("log_loss", "auc", "calibration_error", "lift_10")]
         rows.append([model["label"], *("-" if n is None else f"{n:.4f}" for n in numbers)])
     ours, chain = (row["log_loss"] for row in evaluation["next_stage"])
+    asked, left = _ASKED[churn]
     return [
-        f"P(no purchase), trained before {evaluation['as_of']}, tested on what came until {evaluation['until']} "
-        f"({evaluation['customers']:,} customers, {evaluation['base_rate']:.1%} of them bought nothing):",
+        f"{asked}, trained before {evaluation['as_of']}, tested on what came until {evaluation['until']} "
+        f"({evaluation['customers']:,} customers, {evaluation['base_rate']:.1%} of them {left}):",
         *table(rows, {1, 2, 3, 4}),
         f"Grade {evaluation['grade']}: {evaluation['grade_sentence']}",
         f"Next stage: log loss {ours:.4f}, Markov chain {chain:.4f}.",
@@ -89,7 +94,7 @@ def run_lines(run: Run) -> list[str]:
         *score_lines(run.scores, run.bundle.models.scheme),
         "",
         f"How good it is (method: {told['method']}, {told['method_note']}):",
-        *evaluation_lines(told["evaluation"]),
+        *evaluation_lines(told["evaluation"], told["churn"]),
         *told["notes"],
         "",
         f"The {TOP} customers with the most value at risk in the next {told['horizon_days']} days:",

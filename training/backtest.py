@@ -23,12 +23,13 @@ from features.engines.duckdb import DailyTable
 from features.errors import NotEnoughDataError, UsageError
 from training import baselines
 from training.churn import enough
-from training.config import TrainConfig
+from training.config import Churn, TrainConfig
 from training.customer_base import CustomerBase
-from training.evaluate import conversion_figures, coverage_figures, next_stage_figures, what_came
+from training.evaluate import churned, conversion_figures, coverage_figures, next_stage_figures, what_came
 from training.fitting import fit_models
+from training.models import Models
 from training.panel import Panel, build
-from training.train import check_dates
+from training.train import check_contracts, check_dates
 from training.value import Intervals, conformal
 
 Array = NDArray[np.float64]
@@ -39,17 +40,22 @@ DATES = 4
 
 @dataclass(frozen=True)
 class Replay:
-    """One date: what each method said of its buyers, and what came within the horizon. One entry per buyer.
+    """One date: what each method said of those who could leave, and what came within the horizon; an entry for each.
 
-    ``inactive`` and ``spend_came`` are outcomes; ``p_inactive`` and ``expected_spend`` go by the name of the method,
-    :data:`OURS` among them. ``low`` and ``high`` are the ends of our 90 % intervals of the spend, None where there is
-    no money, or no date replayed before to learn them on. ``used`` says what the probabilities were learned on.
+    They are all buyers where churn is inactivity, and open contracts where it is a cancellation; the money of these is
+    not judged.
+
+    ``inactive`` (or cancelled, as ``churn`` says) and ``spend_came`` are outcomes; ``p_inactive`` and
+    ``expected_spend`` go by the name of the method, :data:`OURS` among them. ``low`` and ``high`` are the ends of our
+    90 % intervals of the spend, None where there is no money, or no date replayed before to learn them on. ``used``
+    says what the probabilities were learned on.
     """
 
     as_of: datetime
     customers: tuple[str, ...]
     inactive: NDArray[np.bool_]
     spend_came: Array
+    churn: Churn
     p_inactive: Mapping[str, Array]
     expected_spend: Mapping[str, Array]
     low: Array | None
@@ -126,6 +132,7 @@ def replay(
         raise UsageError(f"a backtest needs at least one date and a step of at least a day, not {dates} and {step}")
     end = DailyTable(connection, as_of)
     check_dates(end, horizon)
+    check_contracts(end, config)
     history = (as_of - from_microseconds(end.first_event())) / DAY
     backs = plan_replays(history, horizon, step, dates)
     if not backs:
@@ -147,17 +154,19 @@ def replay(
         panel = build(table, config, fitted=fitted)
         if not panel.now.buyers.any():
             continue
-        any_date = True
         known = [intervals for until, intervals in learned if until <= date]
         after = _table(tables, connection, as_of, back - horizon)
         done = _one(table, after, panel, config, known[-1] if known else None)
-        if done.expected_spend:
+        if done is not None and done.expected_spend:
             learned.append((date + timedelta(days=horizon), conformal(done.expected_spend[OURS], done.spend_came)))
         for old in [b for b in tables if b > back]:
             del tables[old]
-        yield done
+        if done is not None:
+            any_date = True
+            yield done
     if not any_date:
-        raise NotEnoughDataError(f"nobody had bought before {iso(date)}, the newest date to replay; take more history")
+        who = "had bought" if config.churn == "inactivity" else "had bought and held a contract"
+        raise NotEnoughDataError(f"nobody {who} before {iso(date)}, the newest date to replay; take more history")
 
 
 def _table(
@@ -171,33 +180,31 @@ def _table(
 
 def _one(
     table: DailyTable, after: DailyTable, panel: Panel, config: TrainConfig, intervals: Intervals | None
-) -> Replay:
-    """Return one date: fitted on the panel of what was known then, held against the table of a horizon later."""
+) -> Replay | None:
+    """Return one date: fitted on the panel of what was known then, held against the table of a horizon later.
+
+    None where nobody could leave.
+    """
     horizon = config.horizon_days
     models, predicted = fit_models(panel, table.purchase_days(), config, table.has_amounts())
     later = what_came(after, panel, horizon)
-    buyers = predicted.buyers
-    names = tuple(baselines.LABELS)
-    chances = {OURS: predicted.p_inactive[buyers], **baselines.fit_and_predict(panel, horizon, names, config.seed)}
+    who = churned(panel, models, predicted, later, quick=False)
+    if not len(who.rows):
+        return None
     money: dict[str, Array] = {}
     low = high = None
-    if models.value.mean_spend is not None:
-        money = {OURS: predicted.expected_spend[buyers]}
+    if models.value.mean_spend is not None and models.cancellation is None:
+        money = {OURS: predicted.expected_spend[who.rows]}
         money |= baselines.fit_and_predict_spend(panel, horizon, config.seed)
         if intervals is not None:
             low, high = intervals.around(money[OURS])
-    used = {
-        "method": models.churn.method,
-        "weights": dict(models.churn.weights),
-        "level": models.churn.level,
-        "past_dates": [iso(f.as_of) for f in panel.dates if models.churn.method == "blend" and enough(f)],
-    }
     return Replay(
         as_of=panel.as_of,
-        customers=tuple(str(panel.now.ids[row]) for row in panel.now.customer[buyers]),
-        inactive=np.asarray(later.orders[buyers] == 0),
-        spend_came=later.spend[buyers],
-        p_inactive=chances,
+        customers=tuple(str(panel.now.ids[row]) for row in panel.now.customer[who.rows]),
+        inactive=who.left,
+        spend_came=later.spend[who.rows],
+        p_inactive={OURS: who.ours, **who.chances},
+        churn=config.churn,
         expected_spend=money,
         low=low,
         high=high,
@@ -206,5 +213,20 @@ def _one(
             "conversion": conversion_figures(panel, models, predicted, later),
             "coverage": coverage_figures(predicted, later, intervals),
         },
-        used=used,
+        used=_used(panel, models),
     )
+
+
+def _used(panel: Panel, models: Models) -> dict[str, Any]:
+    """Return what the probabilities were learned on."""
+    if panel.contracts is not None and models.cancellation is not None:
+        model, backs = models.cancellation, panel.contracts.landmarks.backs
+        dates = [iso(panel.as_of - timedelta(days=back)) for back in backs] if model.method == "pool" else []
+        return {"method": model.method, "weights": dict(model.weights), "level": 0.0, "past_dates": dates}
+    churn = models.churn
+    return {
+        "method": churn.method,
+        "weights": dict(churn.weights),
+        "level": churn.level,
+        "past_dates": [iso(f.as_of) for f in panel.dates if churn.method == "blend" and enough(f)],
+    }

@@ -2,7 +2,7 @@
 
     manifest.json    format, model version, what it was trained on, sha256 and size of every other file
     models.json      configuration, stage scheme with thresholds, catalogue of features, customer base, linear members,
-                     intervals, reference
+                     cancellations, intervals, reference
     *.lightgbm.txt   the boosted members
     card.json        what people read: evaluation, dates, notes
 
@@ -27,6 +27,7 @@ from features.catalog import Catalog
 from features.clock import parse_instant
 from features.errors import DataRefusedError, UsageError
 from features.scheme_files import scheme_from_json, scheme_to_json
+from training.cancellation.model import CancellationModel
 from training.churn import ChurnModel
 from training.config import TrainConfig
 from training.customer_base import CustomerBase
@@ -36,7 +37,7 @@ from training.next_stage import NextStageModel
 from training.reference import Reference
 from training.value import Intervals, ValueModel
 
-FORMAT = 4
+FORMAT = 5
 MANIFEST, MODELS, CARD = "manifest.json", "models.json", "card.json"
 TREES = ("churn", "next_stage", "value")
 PARTS = {
@@ -45,6 +46,7 @@ PARTS = {
     "catalog",
     "base",
     "churn",
+    "cancellation",
     "next_stage",
     "value",
     "conversion",
@@ -153,6 +155,7 @@ def _models_json(models: Models) -> dict[str, Any]:
         "catalog": models.catalog.to_json(),
         "base": part(models.base),
         "churn": models.churn.to_json(),
+        "cancellation": part(models.cancellation),
         "next_stage": models.next_stage.to_json(),
         "value": models.value.to_json(),
         "conversion": models.conversion.to_json(),
@@ -179,6 +182,7 @@ def _models(data: Mapping[str, Any], trees: Mapping[str, str | None]) -> Models:
         catalog=catalog,
         base=None if base is None else CustomerBase.from_json(base),
         churn=ChurnModel.from_json(data["churn"], trees["churn"]),
+        cancellation=None if data["cancellation"] is None else CancellationModel.from_json(data["cancellation"]),
         next_stage=NextStageModel.from_json(data["next_stage"], trees["next_stage"]),
         value=ValueModel.from_json(data["value"], trees["value"]),
         conversion=LeadConversion.from_json(data["conversion"]),
@@ -187,6 +191,10 @@ def _models(data: Mapping[str, Any], trees: Mapping[str, str | None]) -> Models:
         value_interval=None if value is None else Intervals.from_json(value),
     )
     learned = [part.trees.columns for part in (models.churn, models.next_stage, models.value) if part.trees is not None]
+    if models.cancellation is not None:
+        learned.append(models.cancellation.columns)
+    if (config.churn == "cancellation") != (models.cancellation is not None):
+        raise ValueError(f"churn is {config.churn}, and the model of cancellations is not as that asks")
     known = {*catalog.names, *models.scheme.signals}
     unknown = sorted({name for names in learned for name in names if not name.startswith("btyd_")} - known)
     if unknown:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from features.catalog import Catalog
+from features.contracts import Terms
 from features.errors import UsageError
 from features.own import Own
+
+Churn = Literal["inactivity", "cancellation"]
+CHURN: tuple[Churn, ...] = ("inactivity", "cancellation")
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,10 @@ class TrainConfig:
         Length of the span that the probabilities speak of, in days.
     value_horizon_days
         Length of the span that ``clv`` speaks of, in days.
+    churn
+        What churn is: ``inactivity`` (no purchase within the horizon), or ``cancellation`` (of an open contract).
+    terms
+        Which events tell of a contract; looked at for cancellations alone.
     annual_discount
         Discount of money a year from now, 0.1 is 10 %.
     margin
@@ -43,6 +51,8 @@ class TrainConfig:
 
     horizon_days: int = 90
     value_horizon_days: int = 365
+    churn: Churn = "inactivity"
+    terms: Terms = field(default_factory=Terms)
     annual_discount: float = 0.10
     margin: float = 1.0
     scheme: str = "retail"
@@ -59,6 +69,7 @@ class TrainConfig:
         checks = (
             ("horizon_days", 1 <= self.horizon_days <= 3650, "between 1 and 3650 days"),
             ("value_horizon_days", 1 <= self.value_horizon_days <= 3650, "between 1 and 3650 days"),
+            ("churn", self.churn in CHURN, f"one of {', '.join(CHURN)}"),
             ("annual_discount", 0 <= self.annual_discount <= 10, "between 0 and 10"),
             ("margin", 0 < self.margin <= 1, "above 0 and at most 1"),
             ("max_dates", 1 <= self.max_dates <= 52, "between 1 and 52"),
@@ -76,9 +87,10 @@ class TrainConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
-        return {**{one.name: getattr(self, one.name) for one in fields(self)}, "own": self.own.to_json()}
+        plain = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {**plain, "own": self.own.to_json(), "terms": self.terms.to_json()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TrainConfig:
         """Read what :meth:`to_json` gives."""
-        return cls(**{**data, "own": Own.from_json(data["own"])})
+        return cls(**{**data, "own": Own.from_json(data["own"]), "terms": Terms.from_json(data["terms"])})

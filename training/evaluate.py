@@ -2,32 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY, iso, microseconds
+from features.clock import DAY, DAY_MICROSECONDS, iso, microseconds
+from features.contracts import spells
 from features.engines.duckdb import DailyTable
 from features.lifecycle import fit_lifecycle
 from training import baselines, metrics
+from training.cancellation import baselines as contract_baselines
+from training.cancellation.landmarks import current
+from training.config import Churn
 from training.models import Models, Predictions
 from training.panel import Panel
 from training.value import Intervals
 
 Array = NDArray[np.float64]
 
+LABELS: Mapping[Churn, Mapping[str, str]] = {
+    "inactivity": baselines.LABELS,
+    "cancellation": contract_baselines.LABELS,
+}
+"""What the baselines are called, by what churn is."""
+
 GAINS = (0.05, 0.10, 0.20, 0.30, 0.40, 0.50)
 
 
 @dataclass(frozen=True)
 class Later:
-    """What came within a horizon of a panel's as_of, one entry per row of its snapshot."""
+    """What came within a horizon of a panel's as_of, one entry per row of its snapshot.
+
+    ``cancelled`` says whose contract was; None where churn is no cancellation.
+    """
 
     orders: Array
     spend: Array
     stage: NDArray[np.int64]
+    cancelled: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class Churned:
+    """Who could leave within a horizon, who did, and what each method gave for it; one entry per row that could.
+
+    ``rows`` are rows of the snapshot, ``chances`` go by the name of the baseline, and ``method`` is that of ours.
+    """
+
+    rows: NDArray[np.int64]
+    left: NDArray[np.bool_]
+    ours: Array
+    method: str
+    chances: Mapping[str, Array]
 
 
 def what_came(table: DailyTable, earlier: Panel, horizon_days: int) -> Later:
@@ -41,13 +70,53 @@ def what_came(table: DailyTable, earlier: Panel, horizon_days: int) -> Later:
     # the stage at the end by the rules that the earlier training used
     life = fit_lifecycle(table, earlier.scheme, horizon_days)
     ended, _ = life.journeys.at(microseconds(table.anchor), len(table.customers))
-    return Later(orders[rows], spend[rows], ended[rows])
+    cancelled = None
+    if earlier.contracts is not None:
+        since = earlier.contracts.spells.as_of
+        found = spells(table, earlier.contracts.terms)
+        cancelled = found.cancelled(since, since + horizon_days * DAY_MICROSECONDS)[rows]
+    return Later(orders[rows], spend[rows], ended[rows], cancelled)
+
+
+def churned(
+    panel: Panel,
+    models: Models,
+    predicted: Predictions,
+    later: Later,
+    *,
+    quick: bool = True,
+) -> Churned:
+    """Return who could leave, who did, and what we and the baselines gave for it.
+
+    Buyers leave by ordering nothing, open contracts by being cancelled, see :attr:`TrainConfig.churn`.
+
+    Parameters
+    ----------
+    quick
+        Only those baselines that cost next to nothing.
+    """
+    config = models.config
+    if panel.contracts is None or models.cancellation is None or later.cancelled is None:
+        buyers = predicted.buyers
+        names = baselines.QUICK if quick else tuple(baselines.LABELS)
+        found = baselines.fit_and_predict(panel, config.horizon_days, names, config.seed)
+        left = np.asarray(later.orders[buyers] == 0)
+        ours = predicted.p_inactive[buyers]
+        return Churned(buyers, left, ours, models.churn.method, found)
+    rows = np.flatnonzero(np.isfinite(predicted.p_cancel))
+    contracts, now = panel.contracts, current(panel.contracts.spells)
+    seen = {name: panel.now.features[name][rows] for name in contracts.columns}
+    names = contract_baselines.QUICK if quick else tuple(contract_baselines.LABELS)
+    found = contract_baselines.fit_and_predict(
+        contracts.spells, config.horizon_days, contracts.landmarks, now, contracts.columns, seen, names
+    )
+    return Churned(rows, later.cancelled[rows], predicted.p_cancel[rows], models.cancellation.method, found)
 
 
 def evaluate(
     panel: Panel, models: Models, predicted: Predictions, later: Later, intervals: Intervals | None
-) -> dict[str, Any]:
-    """Return the evaluation as JSON-ready values.
+) -> dict[str, Any] | None:
+    """Return the evaluation as JSON-ready values; None where nobody could leave.
 
     Parameters
     ----------
@@ -56,36 +125,38 @@ def evaluate(
     intervals
         90 % intervals of the spend that were learned before the later period, or None.
     """
-    buyers = predicted.buyers
-    inactive = later.orders[buyers] == 0
-    ours = predicted.p_inactive[buyers]
     horizon = models.config.horizon_days
+    who = churned(panel, models, predicted, later)
+    if not len(who.rows):
+        return None
+    left, ours = who.left, who.ours
+    labels = LABELS[models.config.churn]
     candidates = {
-        f"stagecast ({models.churn.method})": ("stagecast", ours),
-        **{baselines.LABELS[name]: (name, p) for name, p in baselines.fit_and_predict(panel, horizon).items()},
+        f"stagecast ({who.method})": ("stagecast", ours),
+        **{labels[name]: (name, p) for name, p in who.chances.items()},
     }
     rows = [
         {
             "name": name,
             "label": label,
-            "log_loss": metrics.log_loss(inactive, p),
-            "auc": metrics.finite(metrics.auc(inactive, p)),
-            "brier": metrics.brier(inactive, p),
-            "calibration_error": metrics.calibration_error(inactive, p),
-            "lift_10": metrics.finite(metrics.capture(inactive, p, 0.1) / 0.1),
+            "log_loss": metrics.log_loss(left, p),
+            "auc": metrics.finite(metrics.auc(left, p)),
+            "brier": metrics.brier(left, p),
+            "calibration_error": metrics.calibration_error(left, p),
+            "lift_10": metrics.finite(metrics.capture(left, p, 0.1) / 0.1),
         }
         for label, (name, p) in candidates.items()
     ]
-    losses = [metrics.log_loss(inactive, p) for _, p in candidates.values()]
+    losses = [metrics.log_loss(left, p) for _, p in candidates.values()]
     grade, sentence = _grade(losses[0], min(losses[1:], default=None))
     return {
         "as_of": iso(panel.as_of),
         "until": iso(panel.as_of + horizon * DAY),
-        "customers": len(buyers),
-        "base_rate": float(inactive.mean()),
+        "customers": len(who.rows),
+        "base_rate": float(left.mean()),
         "models": rows,
-        "calibration": metrics.calibration(inactive, ours),
-        "gains": metrics.gains(inactive, ours, GAINS),
+        "calibration": metrics.calibration(left, ours),
+        "gains": metrics.gains(left, ours, GAINS),
         "next_stage": next_stage_figures(panel, models, predicted, later),
         "conversion": conversion_figures(panel, models, predicted, later),
         "spend": _spend(panel, models, predicted, later),

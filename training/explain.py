@@ -4,20 +4,22 @@ Each member of the pool says how much each of its columns adds to the log odds (
 times standardised column for the linear members); columns are gathered in families that mean one thing to a reader.
 An effect is told against the mean of customers in the same state (active with active), and the three families that push
 furthest in the direction in which this customer differs from them are the reasons. A family whose shown number says the
-contrary of its effect (more orders than usual, and yet more risk) is passed over: it would puzzle, not explain.
+contrary of its effect (more orders than usual, and yet more risk) is passed over: it would puzzle, not explain. Each
+feature of the user's own is a family of its own, told in the words of its meaning.
 
 Source: Lundberg et al. (2020), "From local explanations to global understanding with explainable AI for trees".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.glm import LogisticModel
+from features.own import Own
+from training.design import Design
 from training.models import Models
 
 Array = NDArray[np.float64]
@@ -35,12 +37,18 @@ SAMPLE = 5_000
 class Family:
     """Columns that mean one thing to a reader: the feature that is shown, how columns are recognised, and which way.
 
-    ``raises`` is 1 where more of the feature means more risk, -1 where less, 0 where it depends.
+    ``raises`` is 1 where more of the feature means more risk, -1 where less, 0 where it depends; ``meaning`` is that of
+    a feature of the user's own, whose one column it is.
     """
 
     feature: str
-    starts: tuple[str, ...]
+    starts: tuple[str, ...] = ()
     raises: int = 0
+    meaning: str = ""
+
+    def has(self, column: str) -> bool:
+        """Tell whether a column belongs to it."""
+        return column == self.feature if self.meaning else column.startswith(self.starts)
 
 
 FAMILIES = (
@@ -67,84 +75,125 @@ class Reason:
     sentence: str
 
 
+def of_own(own: Own) -> tuple[Family, ...]:
+    """Return the families of the features of the user's own that models learn from."""
+    return tuple(Family(one.name, meaning=one.meaning) for one in own.features if one.predictor)
+
+
+def families_of(models: Models) -> tuple[Family, ...]:
+    """Return the families of the columns that models of buyers see."""
+    return (*of_own(models.config.own), *FAMILIES)
+
+
 def reasons(
-    models: Models, columns: Mapping[str, Array], stage: NDArray[np.int64], threads: int = 0
+    models: Models, columns: Mapping[str, Array], state: NDArray[np.str_], threads: int = 0
 ) -> list[list[Reason]]:
-    """Return at most three reasons for each buyer, strongest first.
+    """Return at most three reasons for each buyer why a purchase is likely or not, strongest first.
 
     Parameters
     ----------
     columns
         Columns of buyers, as :func:`training.panel.buyer_columns` makes them.
-    stage
-        Position of each row's stage in the scheme.
+    state
+        ``active`` or ``lapsed``, one per row.
     """
-    rows = len(stage)
-    if not rows:
+    if not len(state):
         return []
-    state = np.array([s.state for s in models.scheme.stages])[stage]
     effects = total_effects(models, columns, threads)
     for name, mean in models.reference.mean_effects.items():
         effects[state == name] -= np.array(mean)
+    return strongest(families_of(models), effects, columns, state, models.reference.usual)
+
+
+def strongest(
+    families: Sequence[Family],
+    effects: Array,
+    columns: Mapping[str, Array],
+    state: NDArray[np.str_],
+    usual: Mapping[str, Mapping[str, float]],
+) -> list[list[Reason]]:
+    """Return at most three reasons for each row, of families by what they add to the log odds beyond the usual.
+
+    Parameters
+    ----------
+    effects
+        Shape (rows, families).
+    columns
+        Those that families show; one that is null says nothing.
+    usual
+        State -> feature -> median in it.
+    """
     direction = np.where(effects.sum(axis=1) >= 0, 1.0, -1.0)
     towards = effects * direction[:, None]
     order = np.argsort(-towards, axis=1, kind="stable")
-    shown = [np.nan_to_num(columns[family.feature], nan=0.0) for family in FAMILIES]
+    # of a buyer's past what is null is nothing yet; of others, and of features of the user's own, it says nothing
+    bought = columns["orders"] > 0
+    shown = [
+        np.where(bought & (not family.meaning), np.nan_to_num(columns[family.feature]), columns[family.feature])
+        for family in families
+    ]
     told = []
-    for row in range(rows):
-        usual = models.reference.usual[str(state[row])]
+    for row in range(len(state)):
         mine: list[Reason] = []
         for k in order[row]:
             if towards[row, k] < SMALLEST_EFFECT or len(mine) == MOST_REASONS:
                 break
-            feature, value = FAMILIES[k].feature, float(shown[k][row])
-            compared = _usual(feature, columns, row, usual)
-            if FAMILIES[k].raises and FAMILIES[k].raises * (value - compared) * direction[row] <= 0:
+            family, value = families[k], float(shown[k][row])
+            compared = _usual(family.feature, columns, row, usual[str(state[row])])
+            if np.isnan(value) or (family.raises and family.raises * (value - compared) * direction[row] <= 0):
                 continue
-            text = _sentence(feature, value, compared) + ("" if direction[row] > 0 else LOWERS)
-            mine.append(Reason(feature, value, compared, float(effects[row, k]), text))
+            text = _sentence(family, value, compared) + ("" if direction[row] > 0 else LOWERS)
+            mine.append(Reason(family.feature, value, compared, float(effects[row, k]), text))
         told.append(mine)
     return told
 
 
-def mean_effects(
-    models: Models, columns: Mapping[str, Array], stage: NDArray[np.int64]
-) -> dict[str, tuple[float, ...]]:
+def mean_effects(models: Models, columns: Mapping[str, Array], state: NDArray[np.str_]) -> dict[str, tuple[float, ...]]:
     """Return the mean effect of each family over the buyers in each state, from a few thousand of them."""
-    every = slice(None, None, max(1, len(stage) // SAMPLE))
-    state = np.array([s.state for s in models.scheme.stages])[stage[every]]
+    every = slice(None, None, max(1, len(state) // SAMPLE))
     effects = total_effects(models, {name: values[every] for name, values in columns.items()})
-    return {str(name): tuple(effects[state == name].mean(axis=0).tolist()) for name in np.unique(state)}
+    return {str(name): tuple(effects[state[every] == name].mean(axis=0).tolist()) for name in np.unique(state[every])}
 
 
-def _family(column: str) -> int:
-    return next(k for k, family in enumerate(FAMILIES) if column.startswith(family.starts))
+def family_of(families: Sequence[Family], column: str) -> int:
+    """Return the first family that has the column."""
+    return next(k for k, family in enumerate(families) if family.has(column))
 
 
 def total_effects(models: Models, columns: Mapping[str, Array], threads: int = 0) -> Array:
     """Return what each family adds to the log odds, shape (rows, families), against each member's own base."""
-    churn = models.churn
-    effects = np.zeros((len(columns["orders"]), len(FAMILIES)))
+    churn, families = models.churn, families_of(models)
+    effects = np.zeros((len(columns["orders"]), len(families)))
     for name, weight in churn.weights.items():
         if name == "trees" and churn.trees is not None:
             shares = churn.trees.contributions(columns, threads)[:, :-1]
             for j, column in enumerate(churn.trees.columns):
-                effects[:, _family(column)] += weight * shares[:, j]
+                effects[:, family_of(families, column)] += weight * shares[:, j]
         elif name in ("rfm", "splines"):
             linear = churn.rfm if name == "rfm" else churn.splines
-            if linear is not None and linear.design.terms:
-                _add_linear(effects, linear, columns, weight)
+            if linear is not None:
+                add_linear(effects, families, linear.design, linear.weights, columns, weight)
         else:
-            effects[:, _family("")] += weight * churn.margins(columns, threads)[name]
+            effects[:, -1] += weight * churn.margins(columns, threads)[name]
     return effects
 
 
-def _add_linear(effects: Array, model: LogisticModel, columns: Mapping[str, Array], weight: float) -> None:
-    parts = model.design.matrix(columns) * model.weights
+def add_linear(
+    effects: Array,
+    families: Sequence[Family],
+    design: Design,
+    weights: Array,
+    columns: Mapping[str, Array],
+    share: float,
+) -> None:
+    """Add what the terms of a regression say, times its share in the pool, to the effects of their families."""
+    if not design.terms:
+        return
+    parts = design.matrix(columns) * weights
     start = 0
-    for term in model.design.terms:
+    for term in design.terms:
         width = 1 + max(len(term.knots) - 2, 0) + int(term.indicator)
-        effects[:, _family(term.column)] += weight * parts[:, start : start + width].sum(axis=1)
+        effects[:, family_of(families, term.column)] += share * parts[:, start : start + width].sum(axis=1)
         start += width
 
 
@@ -162,8 +211,10 @@ def _count(value: float, one: str, many: str) -> str:
     return f"{_number(value)} {one if value == 1 else many}"
 
 
-def _sentence(feature: str, value: float, usual: float) -> str:
-    a, b = _number(value), _number(usual)
+def _sentence(family: Family, value: float, usual: float) -> str:
+    feature, a, b = family.feature, _number(value), _number(usual)
+    if family.meaning:
+        return f"{family.meaning}: {a}; {b} is usual"
     if feature == "gap_mean" and not value:
         return "one order only, no rhythm yet"
     return {
@@ -175,4 +226,7 @@ def _sentence(feature: str, value: float, usual: float) -> str:
         "gap_mean": f"{a} days between orders on average; {b} is usual",
         "T_days": f"first order {_count(value, 'day', 'days')} ago; {b} is usual",
         "refund_share": f"{value:.0%} of the spend was given back; {usual:.0%} is usual",
+        "contract_days": f"the contract is {_count(value, 'day', 'days')} old; {b} is usual",
+        "earlier_contracts": f"{_count(value, 'contract', 'contracts')} cancelled before; {b} is usual",
+        "season": "the time of the year",
     }[feature]

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from features.record import PurchaseDays
 from features.stages import STATES
 from features.thresholds import survival
+from training.cancellation.panel import fit_contracts
+from training.cancellation.reasons import mean_contract_effects, told_of
 from training.churn import GapRule, enough, fit_churn
 from training.config import TrainConfig
 from training.explain import mean_effects
@@ -52,6 +54,7 @@ def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amount
         catalog=panel.catalog,
         base=panel.base,
         churn=churn,
+        cancellation=fit_contracts(panel.contracts, config),
         next_stage=fit_next_stage(panel.scheme, dates, panel.prospects, config.seed),
         value=fit_value(
             dates, panel.bases, has_amounts, config.seed, mean_so_far, year_back(dates, panel.history_days)
@@ -62,12 +65,17 @@ def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amount
         value_interval=None,
     )
     predicted = predict_rows(models, panel.now)
-    state = np.array([STATES.index(stage.state) for stage in panel.scheme.stages])[panel.now.stage]
-    active = state == STATES.index("active")
-    reference = learn_reference(panel.now.features, state, STATES, active, predicted.p_inactive)
+    state = models.states(panel.now.stage, panel.now.contracts)
+    risk = predicted.p_inactive if models.cancellation is None else predicted.p_cancel
+    group = np.array([STATES.index(one) for one in state])
+    seen, beside = told_of(models, panel.now)
+    reference = learn_reference(seen, group, STATES, state == "active", risk, beside)
     models = replace(models, reference=reference)
-    effects = mean_effects(models, predicted.columns, panel.now.stage[predicted.buyers])
-    return replace(models, reference=replace(reference, mean_effects=effects)), predicted
+    effects = mean_effects(models, predicted.columns, state[predicted.buyers])
+    of_contracts = mean_contract_effects(models, panel.now)
+    return replace(
+        models, reference=replace(reference, mean_effects=effects, mean_contract_effects=of_contracts)
+    ), predicted
 
 
 def _first_horizons(panel: Panel, mean_so_far: float) -> tuple[Array, Array]:

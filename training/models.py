@@ -11,11 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.catalog import Catalog
+from features.contracts import Contracts
+from features.errors import UsageError
 from features.leads import Texts
 from features.lifecycle import Standing
 from features.snapshots import Snapshot
 from features.stages import Scheme
 from training.boosting import cores
+from training.cancellation.landmarks import standing as open_contracts
+from training.cancellation.model import CancellationModel
 from training.churn import ChurnModel
 from training.config import TrainConfig
 from training.customer_base import CustomerBase
@@ -39,6 +43,7 @@ _NEVER = 1e-9
 class Models:
     """Everything that scoring needs: what a bundle holds.
 
+    ``churn`` speaks of purchases, whatever churn is; ``cancellation`` of contracts, None where churn is inactivity.
     ``spend_interval`` and ``value_interval`` are None until outcomes after a date were seen.
     """
 
@@ -47,6 +52,7 @@ class Models:
     catalog: Catalog
     base: CustomerBase | None
     churn: ChurnModel
+    cancellation: CancellationModel | None
     next_stage: NextStageModel
     value: ValueModel
     conversion: LeadConversion
@@ -54,20 +60,45 @@ class Models:
     spend_interval: Intervals | None
     value_interval: Intervals | None
 
+    @property
+    def method(self) -> str:
+        """What gives the churn probability: ``rule``, ``btyd`` or ``blend``."""
+        if self.cancellation is None:
+            return self.churn.method
+        return "rule" if self.cancellation.low_data else "blend"
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Member of the pool that gives the churn probability -> weight."""
+        return self.churn.weights if self.cancellation is None else self.cancellation.weights
+
+    def states(self, stage: NDArray[np.int64], contracts: Contracts | None) -> NDArray[np.str_]:
+        """Return ``prospect``, ``active`` or ``lapsed`` for each row.
+
+        By its contract (none yet, open, cancelled) where churn is a cancellation, by its stage otherwise.
+        """
+        if self.cancellation is None:
+            return np.array([one.state for one in self.scheme.stages])[stage]
+        if contracts is None:
+            raise UsageError("this model looks at contracts: hand over how they stand, see features.contracts")
+        return np.select([contracts.open, contracts.had], ["active", "lapsed"], "prospect")
+
 
 @dataclass(frozen=True)
 class Predictions:
     """What the models say of each row; NaN is null.
 
-    ``p_inactive`` is null for prospects, ``p_convert`` for all others. ``p_stage`` has shape (rows, stages).
-    ``value_if_kept`` is the discounted value over the value horizon of a customer who does order within the horizon.
-    Money is null in a log without amounts.
+    ``p_inactive``, of no purchase, is null for those who have not bought yet, ``p_convert`` for all others;
+    ``p_cancel`` is null without an open contract, or where nothing was learned of contracts. ``p_stage`` has shape
+    (rows, stages). ``value_if_kept`` is the discounted value over the value horizon of a customer who does order within
+    the horizon. Money is null in a log without amounts.
     """
 
     columns: Mapping[str, Array]
     buyers: NDArray[np.int64]
     p_inactive: Array
     p_convert: Array
+    p_cancel: Array
     p_alive: Array
     p_stage: Array
     expected_orders: Array
@@ -76,10 +107,15 @@ class Predictions:
     value_if_kept: Array
     days_to_order: Array
 
+    @property
+    def p_purchase(self) -> Array:
+        """P(a purchase within the horizon), of everybody."""
+        return np.where(np.isnan(self.p_inactive), self.p_convert, 1.0 - self.p_inactive)
+
 
 def predict_rows(models: Models, rows: Snapshot, threads: int = 0) -> Predictions:
     """Return what the models say of a snapshot, see :func:`predict`."""
-    return predict(models, rows.features, rows.standing, rows.categories, threads)
+    return predict(models, rows.features, rows.standing, rows.categories, threads, rows.contracts)
 
 
 def predict(
@@ -88,6 +124,7 @@ def predict(
     standing: Standing,
     categories: Mapping[str, Texts] | None = None,
     threads: int = 0,
+    contracts: Contracts | None = None,
 ) -> Predictions:
     """Return what the models say of the rows of a snapshot.
 
@@ -101,16 +138,19 @@ def predict(
         What was known of each row from the start; what is not given counts as average.
     threads
         0 takes all cores, 1 is right for a few rows.
+    contracts
+        How the contract of each row stands; looked at where churn is a cancellation.
 
     Raises
     ------
     UsageError
-        Other columns than the models' catalogue has, in another order, or of another type.
+        Other columns than the models' catalogue has, in another order, or of another type; no contracts where they are
+        looked at.
     """
     models.catalog.check_columns(features)
     rows = len(standing.stage)
     if threads or rows <= ROWS_AT_ONCE:
-        return _predict(models, features, standing, categories, threads)
+        return _predict(models, features, standing, categories, threads, contracts)
     # rows are independent: cores take parts of them, each small enough to stay near the core; customers who are alike
     # stand together, so that the customer base has fewer to look at
     order = np.lexsort((features["T_days"], features["t_x_days"], features["frequency"]))
@@ -118,7 +158,9 @@ def predict(
     def part(start: int) -> Predictions:
         some = order[start : start + ROWS_AT_ONCE]
         told = {name: values[some] for name, values in (categories or {}).items()}
-        return _predict(models, {name: v[some] for name, v in features.items()}, standing.of(some), told, 1)
+        seen = {name: values[some] for name, values in features.items()}
+        held = None if contracts is None else contracts.of(some)
+        return _predict(models, seen, standing.of(some), told, 1, held)
 
     with ThreadPoolExecutor(cores()) as pool:
         return _joined(list(pool.map(part, range(0, rows, ROWS_AT_ONCE))), order)
@@ -145,6 +187,7 @@ def _predict(
     standing: Standing,
     categories: Mapping[str, Texts] | None,
     threads: int,
+    contracts: Contracts | None,
 ) -> Predictions:
     horizon = models.config.horizon_days
     stage = standing.stage
@@ -185,6 +228,7 @@ def _predict(
         buyers=buyers,
         p_inactive=p_inactive,
         p_convert=p_convert,
+        p_cancel=_p_cancel(models, features, contracts, threads),
         p_alive=p_alive,
         p_stage=stages_at_end(p_purchase, given_purchase, given_silence),
         expected_orders=p_purchase * orders_if_any,
@@ -193,6 +237,19 @@ def _predict(
         value_if_kept=kept,
         days_to_order=days_to_order,
     )
+
+
+def _p_cancel(models: Models, features: Mapping[str, Array], contracts: Contracts | None, threads: int) -> Array:
+    model = models.cancellation
+    found = np.full(len(features["orders"]), np.nan)
+    if model is None:
+        return found
+    if contracts is None:
+        raise UsageError("this model looks at contracts: hand over how they stand, see features.contracts")
+    rows = np.flatnonzero(contracts.open)
+    seen = {name: features[name][rows] for name in model.columns}
+    found[rows] = model.probability(open_contracts(contracts), seen, threads=threads)
+    return found
 
 
 def _stretch(models: Models, columns: Mapping[str, Array]) -> Array:

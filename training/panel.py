@@ -8,7 +8,7 @@ earlier years are among them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
 import numpy as np
@@ -23,6 +23,7 @@ from features.snapshots import Outcome, Snapshot, observe, take
 from features.stages import Scheme
 from features.standard import standard
 from training.btyd.fit import FitError
+from training.cancellation.panel import ContractPanel, build_contracts
 from training.config import TrainConfig
 from training.customer_base import CustomerBase, fit_customer_base
 from training.leads.activity import Landmark
@@ -85,7 +86,8 @@ class Panel:
     """Everything that one training sees: the snapshot to score and the past dates with their outcomes.
 
     ``dates`` are frames of buyers, newest first, ``prospects`` frames of those who had not bought yet. ``base`` holds
-    the customer-base models of the as_of, or None where they cannot be fitted.
+    the customer-base models of the as_of, or None where they cannot be fitted; ``contracts`` is None where churn is no
+    cancellation.
     """
 
     as_of: datetime
@@ -96,6 +98,7 @@ class Panel:
     bases: Mapping[int, CustomerBase]
     dates: tuple[Frame, ...]
     prospects: tuple[Frame, ...]
+    contracts: ContractPanel | None = None
 
     @property
     def scheme(self) -> Scheme:
@@ -165,6 +168,9 @@ def build(
     history_days = day_number(table.anchor) - day_number(from_microseconds(table.first_event()))
     backs = plan_dates(history_days, config.horizon_days, config.max_dates)
     now, *past = take(table, life, [0, *backs], config.known_at_start)
+    contracts = build_contracts(table, life.catalog, config)
+    if contracts is not None:
+        now = replace(now, contracts=contracts.now.of(now.customer))
     outcomes = observe(table, life.journeys, past, config.horizon_days)
     fitted = {} if fitted is None else fitted
     bases: dict[int, CustomerBase] = {}
@@ -192,7 +198,7 @@ def build(
             signals = {name: snapshot.standing.facts[name] for name in life.scheme.signals}
             columns = _only({**snapshot.features, **signals}, others)
             prospects.append(_frame(snapshot, outcome, back, others, columns, barred))
-    return Panel(table.anchor, history_days, life, now, bases.get(0), bases, tuple(dates), tuple(prospects))
+    return Panel(table.anchor, history_days, life, now, bases.get(0), bases, tuple(dates), tuple(prospects), contracts)
 
 
 def buyer_columns(

@@ -6,7 +6,7 @@ of millions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,12 +44,15 @@ class Reference:
         Group (state) -> feature -> median in it; over all buyers where the group is empty.
     mean_effects
         State -> mean effect of each family of reasons (:mod:`training.explain`) over the buyers in that state.
+    mean_contract_effects
+        The same of :mod:`training.cancellation.reasons` over the open contracts.
     """
 
     churn_quantiles: tuple[float, ...]
     cuts: Mapping[str, tuple[float, ...]]
     usual: Mapping[str, Mapping[str, float]]
     mean_effects: Mapping[str, tuple[float, ...]]
+    mean_contract_effects: tuple[float, ...] = ()
 
     def percentile(self, churn_probability: Array) -> Array:
         """Return the share of the active at the training whose risk was not higher, 0 to 100."""
@@ -76,6 +79,7 @@ class Reference:
             "cuts": {name: list(values) for name, values in self.cuts.items()},
             "usual": {stage: dict(values) for stage, values in self.usual.items()},
             "mean_effects": {state: list(values) for state, values in self.mean_effects.items()},
+            "mean_contract_effects": list(self.mean_contract_effects),
         }
 
     @classmethod
@@ -85,6 +89,7 @@ class Reference:
             {name: tuple(values) for name, values in data["cuts"].items()},
             {stage: dict(values) for stage, values in data["usual"].items()},
             {state: tuple(values) for state, values in data["mean_effects"].items()},
+            tuple(data["mean_contract_effects"]),
         )
 
 
@@ -97,7 +102,8 @@ def learn_reference(
     group: NDArray[np.int64],
     groups: tuple[str, ...],
     active: NDArray[np.bool_],
-    p_inactive: Array,
+    risk: Array,
+    beside: Sequence[str] = (),
 ) -> Reference:
     """Return the reference of a snapshot, yet without effects.
 
@@ -107,11 +113,13 @@ def learn_reference(
         Whom a customer is compared with: each row's position in ``groups``.
     active
         Rows whose risk the percentiles are of.
-    p_inactive
+    risk
         One per row; null (NaN) for prospects.
+    beside
+        Further features whose medians are wanted.
     """
     buyers = features["orders"] > 0
-    risks = p_inactive[active]
+    risks = risk[active]
     quantiles = np.quantile(risks, np.linspace(0, 1, 101)) if len(risks) else np.zeros(0)
     cuts = {}
     for name in ("recency_days", "orders", "spend"):
@@ -123,7 +131,7 @@ def learn_reference(
         mine = group == position
         # a group that nobody belongs to yet has no medians of its own
         mine = mine if mine.any() else buyers
-        usual[name] = {feature: _median(features[feature][mine]) for feature in USUAL}
+        usual[name] = {feature: _median(features[feature][mine]) for feature in (*USUAL, *beside)}
     return Reference(tuple(float(q) for q in quantiles), cuts, usual, {})
 
 

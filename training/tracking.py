@@ -114,9 +114,9 @@ def _parameters(bundle: Bundle) -> dict[str, Any]:
         "as_of": iso(bundle.as_of),
         "data_cutoff": iso(bundle.data_cutoff),
         "model_version": bundle.model_version,
-        "method": bundle.models.churn.method,
+        "method": bundle.models.method,
         **{f"threshold_{name}": value for name, value in bundle.models.scheme.thresholds.items()},
-        **{f"weight_{name}": value for name, value in bundle.models.churn.weights.items()},
+        **{f"weight_{name}": value for name, value in bundle.models.weights.items()},
     }
 
 

@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.clock import DAY, from_microseconds, iso
+from features.contracts import spells
 from features.engines.duckdb import DailyTable
 from features.errors import NotEnoughDataError, UsageError
 from features.lifecycle import merged_sentences
+from training.cancellation.model import CancellationModel
 from training.config import TrainConfig
 from training.customer_base import CustomerBase
 from training.evaluate import evaluate, what_came
@@ -71,6 +73,31 @@ def check_dates(table: DailyTable, horizon_days: int) -> None:
         )
 
 
+def check_contracts(table: DailyTable, config: TrainConfig) -> None:
+    """Refuse cancellations in a log that tells of none, where that is what churn is.
+
+    Raises
+    ------
+    NotEnoughDataError
+        No contract began, or none was ever cancelled.
+    """
+    if config.churn != "cancellation":
+        return
+    terms = config.terms
+    found = spells(table, terms)
+    begins = ", ".join([*terms.starts, *terms.renewals])
+    if not len(found):
+        raise NotEnoughDataError(
+            f"--churn cancellation: no event is one of {begins}, so nobody has a contract; say with --contract-start "
+            "or --contract-renewal which types begin or show one"
+        )
+    if not found.cancellations:
+        raise NotEnoughDataError(
+            f"--churn cancellation: none of {len(found):,} contracts was cancelled (no event is one of "
+            f"{', '.join(terms.ends)} while one was open); say with --contract-end which types cancel one"
+        )
+
+
 def train(
     connection: duckdb.DuckDBPyConnection, as_of: datetime, config: TrainConfig, progress: Progress | None = None
 ) -> Training:
@@ -88,13 +115,14 @@ def train(
     UsageError
         The as_of or the horizon does not fit the log.
     NotEnoughDataError
-        No customer had bought before the as_of.
+        No customer had bought before the as_of, or no contract was cancelled where that is churn.
     """
     say = progress or (lambda step: None)
     fitted: dict[datetime, CustomerBase] = {}
     say("features of the past dates")
     table = DailyTable(connection, as_of)
     check_dates(table, config.horizon_days)
+    check_contracts(table, config)
     has_amounts = table.has_amounts()
     earlier = _earlier(connection, table, config, has_amounts, fitted, say)
     say("features at the as_of")
@@ -179,9 +207,21 @@ def _value_interval(table: DailyTable, panel: Panel, models: Models) -> Interval
     return conformal(expected, spend[frame.customer])
 
 
+def _contract_notes(model: CancellationModel) -> list[str]:
+    """Return what those who read cancellations must know."""
+    count = model.cancellations
+    told = {
+        "share": f"Only {count} contracts were cancelled: all have one risk, the smoothed share (method: rule).",
+        "ages": f"{count} contracts were cancelled, too few to learn more from than their age (method: rule).",
+    }.get(model.method)
+    return [told] if told else []
+
+
 def _notes(panel: Panel, models: Models, evaluation: dict[str, Any] | None) -> tuple[str, ...]:
     notes = []
-    if models.churn.method == "rule":
+    if models.cancellation is not None:
+        notes += _contract_notes(models.cancellation)
+    elif models.churn.method == "rule":
         notes.append(
             "Too few customers or repeat buyers for a model: the probabilities are read off the shop's own gaps "
             "between purchases (method: rule)."

@@ -20,6 +20,7 @@ from features.clock import DAY, iso
 from training import baselines, metrics
 from training.backtest import OURS, Replay
 from training.draws import Draws, draw, interval, mean_known, over
+from training.evaluate import LABELS
 
 Array = NDArray[np.float64]
 Measure = Callable[[Array], dict[str, float]]
@@ -41,13 +42,14 @@ def verdict(replays: Sequence[Replay], horizon_days: int, seed: int) -> dict[str
         Of the draws of customers; the same seed gives the same figures.
     """
     draws = draw(replays, seed)
-    churn = _figures(replays, draws, baselines.LABELS, _chance_measures, [r.p_inactive for r in replays])
+    churn = _figures(replays, draws, LABELS[replays[0].churn], _chance_measures, [r.p_inactive for r in replays])
     against = _against(churn, "log_loss")
     for row in churn:
         row |= _means(replays, row["name"])
     spend = _figures(replays, draws, baselines.SPEND_LABELS, _money_measures, [r.expected_spend for r in replays])
     grade, sentence = grade_of(churn, against)
     return {
+        "churn": replays[0].churn,
         "horizon_days": horizon_days,
         "dates": [_date(one, horizon_days) for one in replays],
         "customers": len(set().union(*(one.customers for one in replays))),

@@ -65,3 +65,10 @@ def test_values_stand_beside_the_sentence() -> None:
 
 def test_stages_without_a_title_go_by_their_id() -> None:
     assert changes({**BEFORE, "stage": "loyal"}, BEFORE)[0]["sentence"] == "moved from repeat to loyal"
+
+
+def test_chances_of_another_churn_are_not_compared() -> None:
+    found = told(churn="cancellation", churn_probability=0.9, value_at_risk=90.0)
+    assert found == ["churn is cancellation now, and was inactivity"]
+    old = {name: value for name, value in BEFORE.items() if name != "churn"}
+    assert changes(BEFORE, old) == []

@@ -187,6 +187,7 @@ def test_one_customer_shows_all_there_is(site, scored):
     page = see(site, f"/customers/{row['customer_id']}")
     for words in (row["stage_rule"], row["action"], *(reason["sentence"] for reason in row["reasons"]), "1998-01-01"):
         assert words in page.text
+    assert "no purchase within 90 days" in page.text
     bars = [float(a["width"] or 0) for a in page.all("rect") if a.get("class") == "fill"]
     assert bars == pytest.approx([100 * row[f"p_stage_{stage}"] for stage in published.STAGES], abs=0.06)
 

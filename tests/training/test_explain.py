@@ -10,7 +10,16 @@ import pytest
 from tests.training.made import Trained
 from training import explain
 from training.churn import fit_churn
-from training.explain import FAMILIES, MOST_REASONS, SMALLEST_EFFECT, Reason, mean_effects, reasons, total_effects
+from training.explain import (
+    FAMILIES,
+    MOST_REASONS,
+    SMALLEST_EFFECT,
+    Family,
+    Reason,
+    mean_effects,
+    reasons,
+    total_effects,
+)
 from training.models import predict_rows
 from training.panel import buyer_columns
 
@@ -20,7 +29,7 @@ def told(shop: Trained) -> tuple[list[list[Reason]], np.ndarray]:
     panel, models = shop.training.panel, shop.training.models
     buyers = np.flatnonzero(panel.now.buyers)
     columns = buyer_columns(panel.now.features, buyers, models.base, 90)
-    return reasons(models, columns, panel.now.stage[buyers]), buyers
+    return reasons(models, columns, models.states(panel.now.stage[buyers], None)), buyers
 
 
 def test_effects_sum_to_the_pooled_margin_less_the_members_bases(shop: Trained) -> None:
@@ -61,7 +70,7 @@ def test_every_column_belongs_to_one_family() -> None:
         "overdue_ratio": "recency_days",
         "btyd_none_mbg_nbd": "recency_days",
     }
-    assert {column: shown[explain._family(column)] for column in named} == named
+    assert {column: shown[explain.family_of(FAMILIES, column)] for column in named} == named
 
 
 def test_at_most_three_reasons_strongest_first_in_one_direction(
@@ -118,17 +127,16 @@ def test_effects_are_against_the_mean_of_the_state(shop: Trained) -> None:
     panel, models = shop.training.panel, shop.training.models
     buyers = np.flatnonzero(panel.now.buyers)
     columns = buyer_columns(panel.now.features, buyers, models.base, 90)
-    stage = panel.now.stage[buyers]
-    means = mean_effects(models, columns, stage)
+    state = models.states(panel.now.stage[buyers], None)
+    means = mean_effects(models, columns, state)
     assert means == {name: pytest.approx(values) for name, values in models.reference.mean_effects.items()}
-    state = np.array([s.state for s in models.scheme.stages])[stage]
     effects = total_effects(models, columns)
     for name, mean in means.items():
         np.testing.assert_allclose(effects[state == name].mean(axis=0), mean, atol=1e-9)
 
 
 def test_nobody_has_no_reasons(shop: Trained) -> None:
-    assert reasons(shop.training.models, {}, np.zeros(0, dtype=np.int64)) == []
+    assert reasons(shop.training.models, {}, np.zeros(0, dtype=np.str_)) == []
 
 
 def test_the_rule_and_the_customer_base_speak_of_the_silence(shop: Trained) -> None:
@@ -158,9 +166,9 @@ def test_the_rule_and_the_customer_base_speak_of_the_silence(shop: Trained) -> N
     ],
 )
 def test_sentences_say_the_numbers(feature: str, value: float, usual: float, sentence: str) -> None:
-    assert explain._sentence(feature, value, usual) == sentence
+    assert explain._sentence(Family(feature), value, usual) == sentence
 
 
 def test_every_family_has_a_sentence() -> None:
     for family in FAMILIES:
-        assert explain._sentence(family.feature, 3.0, 2.0)
+        assert explain._sentence(family, 3.0, 2.0)

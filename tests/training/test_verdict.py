@@ -38,6 +38,7 @@ def made(seed: int, noise: float = 1.0, rows: int = 1_500, *, money: bool = True
             "recency": np.full(rows, float(p.mean())),
             "bg_nbd": expit(margin + noise * random.normal(0, 1, rows)),
         },
+        churn="inactivity",
         expected_spend=expected if money else {},
         low=np.zeros(rows) if money else None,
         high=np.full(rows, 1e9) if money else None,

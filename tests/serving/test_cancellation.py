@@ -1,0 +1,118 @@
+"""Churn by cancellation from the command line to the page: options, files, the score of a request, what pages say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.clock import iso
+from serving.app import create_app
+from serving.scorer import load_scorer
+from serving.settings import Settings
+from tests.serving.calling import Stagecast, call
+from tests.serving.web import client
+from tests.training.made import day
+from tests.training.made_contracts import DAYS, subscriptions
+
+RENAMED = {"subscribe": "joined", "cancel": "left", "purchase": "purchase", "visit": "visit"}
+TERMS = ("--churn", "cancellation", "--contract-start", "Joined", "--contract-end", "left")
+AS_OF = iso(day(DAYS))
+
+
+@pytest.fixture(scope="module")
+def events() -> pd.DataFrame:
+    rows = [
+        {"customer_id": who, "timestamp": at.isoformat(), "event": RENAMED[what], "amount": amount}
+        for who, at, what, amount in subscriptions(400)
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="module")
+def home(events: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the log, a run of it, published."""
+    folder = tmp_path_factory.mktemp("service")
+    events.to_csv(folder / "events.csv", index=False)
+    given = ("run", "events.csv", *TERMS, "--horizon", "30d", "--as-of", AS_OF, "--out", "out", "--publish")
+    command = (sys.executable, "-c", "from serving.cli import main; main()", *given, "--no-track")
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    (folder / "said.txt").write_text(done.stdout)
+    return folder
+
+
+def test_the_report_and_the_card_say_what_churn_is(home: Path) -> None:
+    page = (home / "out" / "report.html").read_text("utf-8")
+    for words in ("cancelled", "Kaplan-Meier by age", "everybody with an open contract", "Regression on hazards"):
+        assert words in page
+    said = (home / "said.txt").read_text()
+    assert "P(cancelled), trained before" in said
+    assert "of them cancelled" in said
+    card = json.loads((home / "out" / "model" / "card.json").read_text())
+    assert {"glm", "trees"} >= set(card["blend"]["weights"])
+    assert card["blend"]["dates"]
+    assert all(0 <= date["inactive"] <= 1 and date["customers"] > 0 for date in card["blend"]["dates"])
+
+
+def test_a_request_is_scored_by_its_contract(home: Path, events: pd.DataFrame) -> None:
+    scores = pd.read_parquet(home / "out" / "scores.parquet").set_index("customer_id")
+    some = scores[scores["state"] == "active"].index[:20]
+    asked = [
+        {
+            "customer_id": who,
+            "events": [
+                {k: v for k, v in row.items() if k != "customer_id" and v == v}
+                for row in events[events["customer_id"] == who].to_dict("records")
+            ],
+        }
+        for who in some
+    ]
+    settings = Settings(store=f"sqlite:///{home / 'stagecast.db'}", model=home / "out" / "model")
+    with client(create_app(settings, scorer_loader=load_scorer)) as api:
+        answer = api.post("/v1/score", json={"as_of": AS_OF, "customers": asked})
+        assert answer.status_code == 200, answer.text
+        found = {one["customer_id"]: one for one in answer.json()["scores"]}
+        p = [found[who]["churn_probability"] for who in some]
+        np.testing.assert_allclose(p, scores.loc[some, "churn_probability"], rtol=1e-9)
+        assert {one["churn"] for one in found.values()} == {"cancellation"}
+        model = api.get("/v1/model").json()
+        assert (model["churn"], model["method"]) == ("cancellation", "blend")
+        page = api.get(f"/customers/{some[0]}", headers={"accept": "text/html"})
+        assert "the contract is cancelled within 30 days" in page.text
+
+
+def test_a_backtest_is_of_open_contracts(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home)
+    given = ("backtest", "events.csv", *TERMS, "--horizon", "30d", "--as-of", AS_OF, "--out", "bt", "--dates", 2)
+    said = call(capsys, monkeypatch, *given, "--no-track")
+    assert said.code == 0, said.err
+    assert "Cox regression" in said.out
+    page = (home / "bt" / "backtest.html").read_text("utf-8")
+    assert "held against who cancelled" in page
+    assert "How much is spent" not in page
+
+
+def test_what_cannot_be_is_said(home: Path, stagecast: Stagecast) -> None:
+    log = home / "events.csv"
+    wrong = stagecast("train", log, "--churn", "cancellation", "--out", "model", "--no-track")
+    assert wrong.code == 4
+    assert "--contract-end" in wrong.err
+    both = stagecast("train", log, *TERMS, "--contract-renewal", "left", "--out", "model", "--no-track")
+    assert both.code == 2
+    assert "'left' cannot both begin and cancel" in both.err
+    other = stagecast("train", log, "--churn", "silence", "--out", "model", "--no-track")
+    assert other.code == 2
+    Path("stagecast.toml").write_text(
+        'churn = "cancellation"\ncontract-end = ["left", "joined"]\ncontract-start = ["joined"]\n'
+    )
+    from_file = stagecast("train", log, "--out", "model", "--no-track")
+    assert from_file.code == 2
+    assert "'joined' cannot both" in from_file.err

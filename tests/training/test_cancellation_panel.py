@@ -1,0 +1,320 @@
+"""Churn by cancellation from a log to scores: who may leave, what is told of them, and nothing of the future in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.contracts import Terms, spells
+from features.engines.duckdb import DailyTable
+from features.errors import DataRefusedError, NotEnoughDataError, UsageError
+from features.requests import CustomerEvents, Event
+from serving.batch import score_log, score_snapshot, snapshot
+from serving.scorer import Scorer
+from tests.training.made import Row, Trained, check_contract, day, log_of, trained
+from tests.training.made_contracts import DAYS, subscriptions
+from training.backtest import OURS, replay
+from training.bundle import load_bundle
+from training.cancellation.baselines import LABELS
+from training.cancellation.reasons import contract_effects, contract_reasons, told
+from training.config import TrainConfig
+from training.evaluate import churned, what_came
+from training.models import predict, predict_rows
+from training.train import train
+from training.verdict import verdict
+
+CONFIG = TrainConfig(horizon_days=30, churn="cancellation", max_dates=3)
+AS_OF = day(DAYS)
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    return subscriptions()
+
+
+@pytest.fixture(scope="module")
+def service(rows: list[Row], tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return trained(rows, tmp_path_factory.mktemp("service") / "model", AS_OF, CONFIG)
+
+
+@pytest.fixture(scope="module")
+def scores(service: Trained) -> pd.DataFrame:
+    table = service.scores()
+    check_contract(table)
+    return table.to_pandas().set_index("customer_id")
+
+
+def held(rows: list[Row]) -> dict[str, str]:
+    """Return the state of each customer, event by event."""
+    found: dict[str, str] = {}
+    for who, _, what, _ in sorted(rows, key=lambda row: row[1]):
+        now = {"cancel": "lapsed", "visit": found.get(who, "prospect")}.get(what, "active")
+        found[who] = now
+    return found
+
+
+def test_the_contract_says_who_may_leave(scores: pd.DataFrame, rows: list[Row]) -> None:
+    expected = pd.Series(held(rows))
+    assert scores["state"].sort_index().to_dict() == expected.sort_index().to_dict()
+    active = scores["state"] == "active"
+    assert set(scores["state"]) == {"prospect", "active", "lapsed"}
+    for name in ("churn_probability", "churn_percentile", "churn_band", "value_at_risk"):
+        assert (scores[name].notna() == active).all(), name
+    assert (scores["p_inactive"].notna() == (scores["state"] != "prospect")).all()
+    lapsed = scores[scores["state"] == "lapsed"]
+    np.testing.assert_allclose(lapsed["p_return"], 1 - lapsed["p_inactive"], rtol=1e-12)
+    assert (scores["p_return"].notna() == (scores["state"] == "lapsed")).all()
+    assert (scores["p_convert"].notna() == (scores["state"] == "prospect")).all()
+    assert set(scores["churn"]) == {"cancellation"}
+    assert set(scores.loc[active, "method"]) == {"blend"}
+    assert not scores.loc[active, "low_data"].any()
+
+
+def test_who_hardly_comes_by_is_at_risk(scores: pd.DataFrame) -> None:
+    shaky = np.array([int(who[1:]) % 2 == 0 for who in scores.index])
+    p = scores["churn_probability"]
+    assert p[shaky].mean() > 1.8 * p[~shaky].mean()
+    # 1 - exp(-30 / 90), 1 - exp(-30 / 270)
+    assert p[shaky].mean() == pytest.approx(0.28, abs=0.09)
+    assert p[~shaky].mean() == pytest.approx(0.105, abs=0.05)
+
+
+def test_what_comes_later_changes_nothing(
+    service: Trained, scores: pd.DataFrame, rows: list[Row], tmp_path: Path
+) -> None:
+    later: list[Row] = [(who, day(DAYS + 1), "cancel", None) for who in scores.index[::3]]
+    later += [("new", day(DAYS + 2), "subscribe", None)]
+    other = trained([*rows, *later], tmp_path / "model", AS_OF, CONFIG)
+    assert other.bundle.model_version == service.bundle.model_version
+    pd.testing.assert_frame_equal(other.scores().to_pandas().set_index("customer_id"), scores)
+
+
+def requests(rows: list[Row]) -> list[CustomerEvents]:
+    of: dict[str, list[Event]] = {}
+    for who, at, what, amount in rows:
+        of.setdefault(who, []).append(Event(at, what, amount))
+    return [CustomerEvents(who, tuple(events)) for who, events in sorted(of.items())]
+
+
+def test_a_request_gets_the_score_of_the_batch(service: Trained, scores: pd.DataFrame, rows: list[Row]) -> None:
+    asked = [one for one in requests(rows) if one.customer_id < "c0080"]
+    answer = Scorer(service.reloaded()).score_customers(asked, AS_OF).to_pandas().set_index("customer_id")
+    batch = scores.loc[answer.index]
+    for name in answer.columns:
+        if name == "reasons":
+            said = [[one["sentence"] for one in mine] for mine in answer[name]]
+            assert said == [[one["sentence"] for one in mine] for mine in batch[name]]
+        elif answer[name].dtype.kind == "f":
+            np.testing.assert_allclose(answer[name], batch[name], rtol=1e-9, atol=1e-12, err_msg=name)
+        elif name != "data_cutoff":
+            assert answer[name].tolist() == batch[name].tolist(), name
+
+
+def test_a_log_in_parts_gets_the_same(service: Trained, scores: pd.DataFrame, rows: list[Row], tmp_path: Path) -> None:
+    scorer = Scorer(service.reloaded())
+    with log_of(rows) as log:
+        score_log(log, scorer, AS_OF, tmp_path / "scores.parquet", rows_per_part=2_000)
+        now, cutoff = snapshot(log, scorer.bundle, AS_OF)
+        whole = score_snapshot(scorer, now, cutoff)
+    found = pd.read_parquet(tmp_path / "scores.parquet").set_index("customer_id").loc[scores.index]
+    for name in ("p_inactive", "value_at_risk", "p_return"):
+        np.testing.assert_allclose(found[name], scores[name], rtol=1e-9)
+        np.testing.assert_allclose(whole[name].to_numpy(), scores[name], rtol=1e-9)
+
+
+def test_predictions_in_parts_are_the_same(service: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    from training import models
+
+    panel = service.training.panel
+    whole = predict_rows(service.training.models, panel.now).p_cancel
+    monkeypatch.setattr(models, "ROWS_AT_ONCE", 100)
+    np.testing.assert_allclose(predict_rows(service.training.models, panel.now).p_cancel, whole, rtol=1e-12)
+
+
+def test_the_evaluation_is_of_cancellations_that_came_later(service: Trained, rows: list[Row]) -> None:
+    told = service.training.evaluation
+    assert told is not None
+    assert [one["name"] for one in told["models"]] == ["stagecast", "base_rate", "recency", "kaplan_meier"]
+    since, until = day(DAYS - 30), day(DAYS)
+    before = held([row for row in rows if row[1] < since])
+    gone = {who for who, at, what, _ in rows if what == "cancel" and since <= at < until}
+    held_then = [who for who, state in before.items() if state == "active"]
+    assert told["customers"] == len(held_then)
+    assert told["base_rate"] == pytest.approx(np.mean([who in gone for who in held_then]))
+    loss = {one["name"]: one["log_loss"] for one in told["models"]}
+    assert loss["stagecast"] < loss["kaplan_meier"] < loss["base_rate"] + 0.02
+
+
+def test_who_left_is_counted_by_what_was_open_then(service: Trained, rows: list[Row]) -> None:
+    with log_of(rows) as log:
+        earlier = train(log.con, day(DAYS - 30), CONFIG)
+        table = DailyTable(log.con, AS_OF)
+        later = what_came(table, earlier.panel, 30)
+        who = churned(
+            earlier.panel, earlier.models, predict_rows(earlier.models, earlier.panel.now), later, quick=False
+        )
+        table.close()
+    assert list(who.chances) == ["base_rate", "recency", "kaplan_meier", "cox"]
+    assert all(p.shape == who.left.shape for p in who.chances.values())
+    told = service.training.evaluation
+    assert told is not None
+    assert who.left.mean() == told["base_rate"]
+
+
+def test_a_backtest_of_cancellations(rows: list[Row]) -> None:
+    with log_of(rows) as log:
+        found = list(replay(log.con, AS_OF, CONFIG, dates=2))
+    assert [one.churn for one in found] == ["cancellation"] * 2
+    for one in found:
+        assert set(one.p_inactive) == {OURS, *LABELS}
+        assert not one.expected_spend
+        assert one.used["method"] == "pool"
+        assert max(one.used["past_dates"]) < one.as_of.isoformat()
+    said = verdict(found, 30, 1)
+    assert said["churn"] == "cancellation"
+    assert said["spend"] == []
+    assert [row["name"] for row in said["models"]] == [OURS, *LABELS]
+    json.dumps(said, allow_nan=False)
+
+
+# --- reasons
+
+
+def test_effects_and_the_rest_are_the_margin_of_the_likeliest_step(service: Trained) -> None:
+    models, now = service.training.models, service.training.panel.now
+    model, contracts = models.cancellation, now.contracts
+    assert model is not None
+    assert contracts is not None
+    rows = np.flatnonzero(contracts.open)
+    some = contracts.of(rows)
+    columns = told({name: values[rows] for name, values in now.features.items()}, some)
+    effects = contract_effects(models, columns, some)
+    base = 0.0 if model.glm is None else model.weights.get("glm", 0.0) * model.glm.intercept
+    from training.cancellation.landmarks import standing
+
+    hazards = model.hazards(standing(some), {name: columns[name] for name in model.columns}).max(axis=1)
+    margin = np.log(hazards / (1.0 - hazards))
+    # the regression speaks of log hazards, which are log odds but for the hazard itself
+    np.testing.assert_allclose(effects.sum(axis=1) + base, margin, atol=2 * hazards.max())
+
+
+def test_reasons_tell_what_sets_a_contract_apart(scores: pd.DataFrame) -> None:
+    active = scores[scores["state"] == "active"]
+    risky, safe = active.nlargest(30, "p_inactive"), active.nsmallest(30, "p_inactive")
+    said = " ".join(one["sentence"] for mine in risky["reasons"] for one in mine)
+    assert "in the last 30 days" in said
+    assert all(one["effect"] > 0 for mine in risky["reasons"] for one in mine)
+    kept = [one for mine in safe["reasons"] for one in mine]
+    assert kept
+    assert all(one["effect"] < 0 and one["sentence"].endswith("(lowers the risk)") for one in kept)
+    assert not any("nan" in one["sentence"] for mine in scores["reasons"] for one in mine)
+    shown = {one["feature"] for mine in active["reasons"] for one in mine}
+    assert "contract_days" in shown
+    assert scores.loc[scores["state"] == "prospect", "reasons"].map(len).eq(0).all()
+
+
+def test_nobody_without_a_contract_has_reasons_of_one(service: Trained) -> None:
+    now = service.training.panel.now
+    assert now.contracts is not None
+    none = now.contracts.of(np.flatnonzero(~now.contracts.open)[:5])
+    features = {name: values[:5] for name, values in now.features.items()}
+    assert contract_reasons(service.training.models, features, none) == {}
+
+
+# --- what cannot be
+
+
+@contextmanager
+def refused(match: str, error: type[Exception] = NotEnoughDataError) -> Iterator[None]:
+    with pytest.raises(error, match=match):
+        yield
+
+
+def test_a_log_without_contracts_or_cancellations_is_refused() -> None:
+    paid: list[Row] = [(f"c{k}", day(k % 60), "purchase", 5.0) for k in range(300)]
+    with log_of(paid) as log:
+        with refused(r"none of 300 contracts was cancelled .*cancel.*--contract-end"):
+            train(log.con, day(61), CONFIG)
+        with refused(r"no event is one of joined, .*--contract-start"):
+            train(log.con, day(61), replace(CONFIG, terms=Terms(("joined",), ("renewed",))))
+
+
+def test_a_handful_of_cancellations_gives_one_rate(tmp_path: Path) -> None:
+    events: list[Row] = [(f"c{k:03d}", day(k % 100), "purchase", 5.0) for k in range(200)]
+    events += [(f"c{k:03d}", day(101 + k), "cancel", None) for k in range(5)]
+    done = trained(events, tmp_path / "model", day(120), CONFIG)
+    assert any("Only 5 contracts were cancelled" in note for note in done.training.notes)
+    table = done.scores().to_pandas()
+    active = table["state"] == "active"
+    assert active.sum() == 195
+    assert table.loc[active, "p_inactive"].nunique() == 1
+    assert set(table.loc[active, "method"]) == {"rule"}
+    assert table.loc[active, "low_data"].all()
+
+
+def test_contracts_must_be_handed_over(service: Trained) -> None:
+    now, models = service.training.panel.now, service.training.models
+    with pytest.raises(UsageError, match="hand over how they stand"):
+        predict(models, now.features, now.standing, now.categories)
+    with pytest.raises(UsageError, match="hand over how they stand"):
+        models.states(now.stage, None)
+
+
+@pytest.mark.parametrize("change", ["nothing learned", "another churn", "strange column"])
+def test_a_bundle_whose_parts_do_not_agree_is_refused(service: Trained, tmp_path: Path, change: str) -> None:
+    from training import bundle
+
+    folder = tmp_path / "model"
+    models = service.bundle.models
+    if change == "nothing learned":
+        models = replace(models, cancellation=None)
+    elif change == "another churn":
+        models = replace(models, config=replace(models.config, churn="inactivity"))
+    elif models.cancellation is not None:
+        models = replace(models, cancellation=replace(models.cancellation, columns=("nowhere",)))
+    bundle.save_bundle(folder, models, AS_OF, AS_OF, {})
+    with pytest.raises(DataRefusedError):
+        load_bundle(folder)
+
+
+def test_terms_travel_with_the_bundle(tmp_path: Path) -> None:
+    other = {"subscribe": "joined", "cancel": "left", "purchase": "purchase", "visit": "visit"}
+    events: list[Row] = [(who, at, other[what], amount) for who, at, what, amount in subscriptions(200)]
+    config = replace(CONFIG, terms=Terms(("joined",), (), ("left",)))
+    done = trained(events, tmp_path / "model", AS_OF, config)
+    assert done.reloaded().models.config.terms == config.terms
+    with log_of(events) as log:
+        table = DailyTable(log.con, AS_OF)
+        standing = spells(table, config.terms).standing()
+        table.close()
+    assert (done.scores()["state"].to_numpy() == "active").sum() == standing.open.sum()
+
+
+def test_own_features_are_told_in_their_own_words(tmp_path: Path) -> None:
+    from features.catalog import Feature
+    from features.own import Own
+
+    mine = Feature(
+        "visits_60d",
+        "visits",
+        "visits in 60 days",
+        "types",
+        "sum",
+        "events",
+        (0, 60),
+        events=("visit",),
+        predictor=True,
+    )
+    done = trained(subscriptions(400), tmp_path / "model", AS_OF, replace(CONFIG, own=Own((mine,))))
+    said: list[dict[str, Any]] = [one for mine_ in done.scores()["reasons"].to_pylist() for one in mine_]
+    own = [one for one in said if one["feature"] == "visits_60d"]
+    assert own
+    assert own[0]["sentence"].startswith("visits in 60 days: ")

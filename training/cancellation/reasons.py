@@ -1,0 +1,117 @@
+"""Reasons of a cancellation: what in a contract's and its customer's past moves the risk, in the catalogue's words.
+
+Effects are told of the step of the horizon in which a cancellation is likeliest: that is what the reader can still act
+upon before. What the hazard by age says, from which the trees go on, belongs to the age of the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.clock import calendar
+from features.contracts import Contracts
+from features.snapshots import Snapshot
+from training.cancellation.columns import step_columns
+from training.cancellation.landmarks import standing
+from training.explain import FAMILIES, SAMPLE, Family, Reason, add_linear, family_of, of_own, strongest
+from training.models import Models
+
+Array = NDArray[np.float64]
+
+OF_CONTRACTS = (
+    Family("contract_days", ("age_days", "ahead_days")),
+    Family("earlier_contracts", ("earlier_spells",), 1),
+    Family("season", ("season_",)),
+)
+
+
+def contract_reasons(
+    models: Models, features: Mapping[str, Array], contracts: Contracts, threads: int = 0
+) -> dict[int, list[Reason]]:
+    """Return for each row with an open contract at most three reasons why it may be cancelled or kept.
+
+    Parameters
+    ----------
+    features, contracts
+        One entry per row of the snapshot.
+    """
+    rows = np.flatnonzero(contracts.open)
+    if not len(rows) or models.cancellation is None:
+        return {}
+    held = contracts.of(rows)
+    columns = told({name: values[rows] for name, values in features.items()}, held)
+    effects = contract_effects(models, columns, held, threads) - np.array(models.reference.mean_contract_effects)
+    found = strongest(_families(models), effects, columns, np.full(len(rows), "active"), models.reference.usual)
+    return dict(zip(rows.tolist(), found, strict=True))
+
+
+def contract_effects(models: Models, columns: Mapping[str, Array], contracts: Contracts, threads: int = 0) -> Array:
+    """Return what each family adds to the log odds of the likeliest step, shape (rows, families); all rows are open."""
+    model, families = models.cancellation, _families(models)
+    effects = np.zeros((len(contracts.open), len(families)))
+    if model is None or not len(effects):
+        return effects
+    now = standing(contracts)
+    seen = {name: columns[name] for name in model.columns}
+    ahead = model.hazards(now, seen, threads).argmax(axis=1)
+    steps = step_columns(now, seen, np.arange(len(now)), ahead, model.step_days, season=model.season)
+    margins = model.members(steps, threads)
+    for name, weight in model.weights.items():
+        if name == "glm" and model.glm is not None:
+            add_linear(effects, families, model.glm.design, model.glm.weights, steps, weight)
+        elif name == "trees" and model.trees is not None:
+            shares = model.trees.contributions(steps, threads)
+            for j, column in enumerate(model.trees.columns):
+                effects[:, family_of(families, column)] += weight * shares[:, j]
+            # what they go on from is the rest
+            effects[:, _age(families)] += weight * (margins[name] - shares.sum(axis=1))
+        else:
+            effects[:, _age(families)] += weight * margins[name]
+    return effects
+
+
+def mean_contract_effects(models: Models, now: Snapshot) -> tuple[float, ...]:
+    """Return the mean effect of each family over open contracts, from a few thousand of them; nothing without any."""
+    if now.contracts is None or not now.contracts.open.any():
+        return (0.0,) * len(_families(models))
+    rows = np.flatnonzero(now.contracts.open)
+    rows = rows[:: max(1, len(rows) // SAMPLE)]
+    held = now.contracts.of(rows)
+    effects = contract_effects(models, told({n: v[rows] for n, v in now.features.items()}, held), held)
+    return tuple(effects.mean(axis=0).tolist())
+
+
+def told_of(models: Models, now: Snapshot) -> tuple[Mapping[str, Array], tuple[str, ...]]:
+    """Return the columns of a snapshot with those that reasons show beside, and the names whose medians they need."""
+    own = tuple(family.feature for family in of_own(models.config.own))
+    if models.cancellation is None or now.contracts is None:
+        return now.features, own
+    return told(now.features, now.contracts), (*own, *(family.feature for family in OF_CONTRACTS))
+
+
+def told(features: Mapping[str, Array], contracts: Contracts) -> dict[str, Array]:
+    """Return features and, beside them, what reasons show of contracts."""
+    month = calendar(contracts.as_of)["as_of_month"]
+    return {
+        **features,
+        "contract_days": np.floor(contracts.age_days),
+        "earlier_contracts": contracts.earlier,
+        "season": np.full(len(contracts.open), month),
+    }
+
+
+def _families(models: Models) -> tuple[Family, ...]:
+    return (*of_own(models.config.own), *OF_CONTRACTS, *(_of_a_contract(family) for family in FAMILIES))
+
+
+def _of_a_contract(family: Family) -> Family:
+    """Return a family of purchases as one of contracts: which way it points was known of purchases alone."""
+    return replace(family, raises=0)
+
+
+def _age(families: Sequence[Family]) -> int:
+    return family_of(families, "age_days")
