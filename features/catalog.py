@@ -182,6 +182,11 @@ class Feature:
             raise UsageError(f"{here}: only the latest of each value is known; its window must begin at 0")
 
     @property
+    def of_nothing(self) -> float:
+        """What an aggregate is where there is no row: nothing bought is 0 bought, a mean or a day of nothing null."""
+        return 0.0 if self.function in ("count", "sum", "distinct") else math.nan
+
+    @property
     def how(self) -> str:
         """How it is made: its formula, or its aggregate in one line."""
         if self.formula is not None:
@@ -278,6 +283,23 @@ class Catalog:
             if feature.formula is not None and (missing := sorted(formula.names(feature.formula) - known)):
                 raise UsageError(
                     f"feature '{feature.name}': its formula names '{missing[0]}', which is no feature before it."
+                    f"{did_you_mean(missing[0], known)}"
+                )
+            known.add(feature.name)
+
+    def check_filled(self) -> None:
+        """Refuse a formula that cannot be evaluated yet.
+
+        Raises
+        ------
+        UsageError
+            It names neither a feature before it nor a parameter of the catalogue.
+        """
+        known = {f.name for f in self.features if f.formula is None} | {*self.parameters, *CALENDAR}
+        for feature in self.features:
+            if feature.formula is not None and (missing := sorted(formula.names(feature.formula) - known)):
+                raise UsageError(
+                    f"feature '{feature.name}' needs {missing}: no feature before it, no parameter of the catalogue."
                     f"{did_you_mean(missing[0], known)}"
                 )
             known.add(feature.name)

@@ -6,7 +6,6 @@ from sqlglot import exp
 
 from features import formula
 from features.catalog import CALENDAR, Catalog
-from features.errors import UsageError, did_you_mean
 
 
 def levels(catalog: Catalog) -> list[list[tuple[str, exp.Expr]]]:
@@ -17,23 +16,17 @@ def levels(catalog: Catalog) -> list[list[tuple[str, exp.Expr]]]:
     UsageError
         A formula names neither a feature before it nor a parameter of the catalogue.
     """
+    catalog.check_filled()
     level_of = {feature.name: 0 for feature in catalog.features if feature.formula is None}
-    known = {*level_of, *catalog.parameters, *CALENDAR}
     found: list[list[tuple[str, exp.Expr]]] = []
     for feature in catalog.features:
         if feature.formula is None:
             continue
         names = formula.names(feature.formula)
-        if missing := sorted(names - known):
-            raise UsageError(
-                f"feature '{feature.name}' needs {missing}: no feature before it, no parameter of the catalogue."
-                f"{did_you_mean(missing[0], known)}"
-            )
         level = level_of[feature.name] = 1 + max((level_of.get(name, 0) for name in names), default=0)
         if level > len(found):
             found.append([])
         found[level - 1].append((feature.name, _filled(feature.formula, catalog)))
-        known.add(feature.name)
     return found
 
 

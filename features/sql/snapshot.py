@@ -11,9 +11,6 @@ from features.sql.formulas import levels
 from features.sql.steps import ANY, Shape, Step
 from features.sql.tables import Clock, texts, typed, valued
 
-# Nothing bought is zero bought, but a mean or a day of nothing stays null.
-_ZERO_OF_NOTHING = ("count", "sum", "distinct")
-
 _MADE_OF_LAGS = {
     "gap": "cast(day - day_before as double)",
     "spend_change": "abs(spend - spend_before)",
@@ -58,8 +55,7 @@ def snapshot(catalog: Catalog, anchor: int, backs: Sequence[int], shape: Shape =
         A formula that names neither a feature before it nor a parameter of the catalogue.
     """
     derived = levels(catalog)
-    aggregates = [feature for feature in catalog.features if feature.formula is None]
-    asked, absent = _present(aggregates, shape)
+    asked, absent = present(catalog, shape)
     of = {name: [f for f in asked if f.relation == name] for name in ("days", "log", "types", "values")}
     dates = Dates.of(anchor, backs)
     rows, base = _plain(of, dates, shape) if shape.plain else _general(of, dates, shape)
@@ -80,8 +76,7 @@ def snapshot(catalog: Catalog, anchor: int, backs: Sequence[int], shape: Shape =
 
 def tables_beside(catalog: Catalog, clock: Clock, source: str, shape: Shape = ANY) -> list[Step]:
     """Return the tables that a :func:`snapshot` of a catalogue reads beside ``daily``: ``typed``, ``valued``, none."""
-    aggregates = [feature for feature in catalog.features if feature.formula is None]
-    asked, _ = _present(aggregates, shape)
+    asked, _ = present(catalog, shape)
     types = {one for feature in asked if feature.relation == "types" for one in feature.events}
     columns = sorted({str(feature.column) for feature in asked if feature.relation == "values"})
     named = sorted(types if shape.types is None else types & shape.types)
@@ -89,12 +84,9 @@ def tables_beside(catalog: Catalog, clock: Clock, source: str, shape: Shape = AN
     return [*found, valued(clock, columns, source, shape)] if columns else found
 
 
-def _quoted(name: str) -> str:
-    return f'"{name}"'
-
-
-def _present(aggregates: Sequence[Feature], shape: Shape) -> tuple[list[Feature], list[Feature]]:
-    """Part the aggregates into those to be asked, and those of which the log has nothing."""
+def present(catalog: Catalog, shape: Shape) -> tuple[list[Feature], list[Feature]]:
+    """Part the aggregates of a catalogue into those to be asked, and those of which the log has nothing."""
+    aggregates = [feature for feature in catalog.features if feature.formula is None]
 
     def some(feature: Feature) -> bool:
         if feature.relation == "values":
@@ -109,6 +101,10 @@ def _present(aggregates: Sequence[Feature], shape: Shape) -> tuple[list[Feature]
 
     asked = [feature for feature in aggregates if some(feature)]
     return asked, [feature for feature in aggregates if not some(feature)]
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
 
 
 # --- aggregates -----------------------------------------------------------------------------------------------------
@@ -253,11 +249,11 @@ def _or_zero(feature: Feature) -> str:
     value = f"cast({name} as double)"
     if (scale := SCALES.get(str(feature.column))) is not None:
         value = f"{value} / {scale!r}"
-    if feature.function in _ZERO_OF_NOTHING:
+    if feature.of_nothing == 0:
         value = f"coalesce({value}, 0.0e0)"
     return f"{value} as {name}"
 
 
 def _constant(feature: Feature) -> str:
-    nothing = "0.0e0" if feature.function in _ZERO_OF_NOTHING else "null"
+    nothing = "0.0e0" if feature.of_nothing == 0 else "null"
     return f"cast({nothing} as double) as {_quoted(feature.name)}"
