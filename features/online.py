@@ -212,8 +212,7 @@ class Evaluator:
         # the same rows, each of them an event
         self._log = Aggregates([f for f in aggregates if f.relation == "log"])
         self._of_types = [f for f in aggregates if f.relation == "types"]
-        self._zero_if_absent = [f.name for f in self._of_types if f.function == "sum"]
-        self._null_if_absent = [f.name for f in self._of_types if f.function != "sum"]
+        self._of_absent_types = {f.name: f.of_nothing for f in self._of_types}
         self._types = frozenset(one for feature in self._of_types for one in feature.events)
         self._of_present: dict[frozenset[str], Aggregates] = {}
         self._values = [f for f in aggregates if f.relation == "values"]
@@ -224,13 +223,12 @@ class Evaluator:
         count = len(events.customers)
         says = calendar(events.instant)
         as_of_day = says["as_of_day"]
-        of_events = Rows(count, events.customer, events.day, EventColumns(events, as_of_day), given_of(events))
+        of_events = Rows(count, events.customer, events.day, EventColumns(events), given_of(events))
         values: dict[str, Array | float] = {**says, **self._parameters}
-        values |= self._days.of(days_of(events, as_of_day), as_of_day)
+        values |= self._days.of(days_of(count, *events.net_days[:3]), as_of_day)
         values |= self._log.of(of_events, as_of_day)
         if self._of_types:
-            values |= dict.fromkeys(self._zero_if_absent, np.zeros(count))
-            values |= dict.fromkeys(self._null_if_absent, np.full(count, np.nan))
+            values |= self._of_absent_types
             values |= self._present(events.types).of(of_events, as_of_day)
         for feature in self._values:
             values[feature.name] = different(feature, events, as_of_day)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from features.catalog import ENTROPY_SCALE, UNEVENNESS_SCALE, Feature
 from features.clock import DAY_MICROSECONDS
-from features.rows import TYPES_APART, Array, Rows
+from features.rows import TYPES_APART, Array, Integers, Rows
 
 if TYPE_CHECKING:
     from features.online import MemoryEvents
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class EventColumns:
     """Columns of ``log`` and ``types`` over events; see :class:`features.rows.Rows`."""
 
-    def __init__(self, events: MemoryEvents, as_of_day: float) -> None:
-        self._events, self._as_of_day = events, as_of_day
+    def __init__(self, events: MemoryEvents) -> None:
+        self._events = events
 
     def __call__(self, name: str) -> NDArray[Any]:
         events = self._events
@@ -46,8 +46,6 @@ class EventColumns:
             case "hour":
                 hour = (events.happened - events.day * DAY_MICROSECONDS) // 3_600_000_000
                 return np.where(events.is_purchase, np.left_shift(1, hour), 0)
-            case "age":
-                return np.asarray(self._as_of_day - events.day)
             case _:
                 return events.day
 
@@ -67,14 +65,16 @@ def given_of(events: MemoryEvents) -> Callable[[str], NDArray[np.bool_] | None]:
     return given
 
 
-def days_of(events: MemoryEvents, as_of_day: float) -> Rows:
-    """Return the relation ``days`` of some events."""
-    customer, day, spend, _ = events.net_days
-    count = len(day)
-    later = np.zeros(count, dtype=np.bool_)  # a purchase day with another before it
-    third = np.zeros(count, dtype=np.bool_)
-    gap, gap_before = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
-    if count:
+def days_of(count: int, customer: Integers, day: Integers, spend: NDArray[Any]) -> Rows:
+    """Return the relation ``days`` of so many customers' purchase days, ordered by customer and day.
+
+    A row is told of itself and those before it, so it is the same at every date that stands after it.
+    """
+    length = len(day)
+    later = np.zeros(length, dtype=np.bool_)  # a purchase day with another before it
+    third = np.zeros(length, dtype=np.bool_)
+    gap, gap_before = np.zeros(length, dtype=np.int64), np.zeros(length, dtype=np.int64)
+    if length:
         later[1:] = customer[1:] == customer[:-1]
         third[2:] = later[2:] & later[1:-1]
         gap[1:] = np.where(later[1:], day[1:] - day[:-1], 0)
@@ -99,15 +99,13 @@ def days_of(events: MemoryEvents, as_of_day: float) -> Rows:
                 return np.asarray(np.left_shift(1, (day + 3) % 7))  # 1970-01-01 was a Thursday
             case "weekend":
                 return np.asarray((day + 3) % 7 >= 5, dtype=np.int64)
-            case "age":
-                return np.asarray(as_of_day - day)
             case _:
                 return day
 
     def given(name: str) -> NDArray[np.bool_] | None:
         return later if name in ("gap", "spend_change", "gap_entropy") else None
 
-    return Rows(len(events.customers), customer, day, column, given)
+    return Rows(count, customer, day, column, given)
 
 
 def different(feature: Feature, events: MemoryEvents, as_of_day: float) -> Array:

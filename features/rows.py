@@ -6,8 +6,10 @@ is the difference of two running totals. These are of whole numbers, which are e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,10 @@ from features.catalog import SCALES, Feature
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Window = tuple[int, int] | None
+Days = tuple[int, int]
+
+EVER = -(2**31)
+"""A day before every event."""
 
 _SUMS = ("sum", "mean", "sum_of_squares")
 TYPES_APART = "\x1f"
@@ -41,42 +47,10 @@ class Rows:
     column: Callable[[str], NDArray[Any]]
     given: Callable[[str], NDArray[np.bool_] | None]
 
-
-class Slices:
-    """Where the rows of each customer stand that are in each window."""
-
-    def __init__(self, rows: Rows, as_of_day: float) -> None:
-        self._rows, self._as_of_day = rows, as_of_day
-        every = np.arange(rows.count + 1)
-        self._starts = np.searchsorted(rows.customer, every)
-        self._found: dict[Window, tuple[Integers, Integers]] = {None: (self._starts[:-1], self._starts[1:])}
-
-    def find(self, windows: Sequence[Window]) -> None:
-        """Look for several windows at once, which is cheaper than one after the other."""
-        missing = [window for window in windows if window not in self._found and window is not None]
-        if not missing:
-            return
-        edges = sorted({edge for window in missing for edge in window})
-        rows = self._rows
-        if rows.count == 1:
-            # the first row that is at most so old
-            firsts = np.searchsorted(rows.day, np.ceil(self._as_of_day - np.array(edges)))[:, None]
-        elif len(rows.day):
-            low = int(rows.day.min())
-            span = int(rows.day.max()) - low + 2
-            after = np.clip(np.ceil(self._as_of_day - np.array(edges)) - low, 0, span - 1)
-            keys = rows.customer * span + (rows.day - low)
-            wanted = np.arange(rows.count) * span + after.astype(np.int64)[:, None]
-            firsts = np.searchsorted(keys, wanted)
-        else:
-            firsts = np.zeros((len(edges), rows.count), dtype=np.int64)
-        first = dict(zip(edges, firsts, strict=True))
-        for newer, older in missing:
-            # a window from 0 on has everything up to the as_of in it
-            self._found[newer, older] = (first[older], first[newer] if newer else self._starts[1:])
-
-    def __getitem__(self, window: Window) -> tuple[Integers, Integers]:
-        return self._found[window]
+    @cached_property
+    def bounds(self) -> Integers:
+        """First row of each customer, and the number of rows."""
+        return np.searchsorted(self.customer, np.arange(self.count + 1))
 
 
 class Aggregates:
@@ -90,40 +64,42 @@ class Aggregates:
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self._windows: list[Window] = list(dict.fromkeys(f.window_days for f in features))
-        place = {window: k for k, window in enumerate(self._windows)}
-        sums = [f for f in features if f.function in _SUMS]
-        totals = {(_column(f), f.function == "sum_of_squares") for f in sums}
-        self._totals = sorted(totals)
-        self._sums = [
-            (
-                f,
-                self._totals.index((_column(f), f.function == "sum_of_squares")),
-                place[f.window_days],
-                SCALES.get(str(f.column)),
-            )
-            for f in sums
-        ]
-        self._counts = [(f.name, place[f.window_days]) for f in features if f.function == "count"]
+        summed = [(f, (_column(f), f.function == "sum_of_squares")) for f in features if f.function in _SUMS]
+        self._totals = list(dict.fromkeys(total for _, total in summed))
+        self._sums = [(f, self._totals.index(total), SCALES.get(str(f.column))) for f, total in summed]
+        self._counts = [f for f in features if f.function == "count"]
         self._others = [f for f in features if f.function not in (*_SUMS, "count")]
 
     def of(self, rows: Rows, as_of_day: float) -> dict[str, Array]:
         """Return each feature, one value per customer; null is NaN."""
-        slices = Slices(rows, as_of_day)
-        slices.find(self._windows)
-        bounds = [slices[window] for window in self._windows]
-        low, high = np.array([b[0] for b in bounds]), np.array([b[1] for b in bounds])
-        found: dict[str, Array] = {}
-        if self._counts:
-            counts = (high - low).astype(np.float64)
-            found = {name: counts[window] for name, window in self._counts}
-        if self._sums:
-            running = _running([self._total(rows, *total) for total in self._totals], len(rows.day))
-            differences = (running[:, high] - running[:, low]).astype(np.float64)
-            for feature, total, window, scale in self._sums:
-                value = differences[total, window] if scale is None else differences[total, window] / scale
-                found[feature.name] = value if feature.function == "sum" else self._over(feature, rows, slices, value)
+        return next(self.at_each(rows, [as_of_day]))
+
+    def at_each(self, rows: Rows, as_of_days: Sequence[float]) -> Iterator[dict[str, Array]]:
+        """Yield what :meth:`of` returns for each date; what the dates share is worked out once.
+
+        Rows at or after a date do not enter it.
+        """
+        dates = [{window: _days(window, as_of_day) for window in self._windows} for as_of_day in as_of_days]
+        shared = _Shared(rows, {day for windows in dates for days in windows.values() for day in days}, len(dates) > 1)
+        totals = _running([self._total(rows, *total) for total in self._totals], len(rows.day))
+        for as_of_day, windows in zip(as_of_days, dates, strict=True):
+            yield self._at(shared, totals, as_of_day, windows)
+
+    def _at(
+        self, shared: _Shared, totals: NDArray[Any], as_of_day: float, windows: Mapping[Window, Days]
+    ) -> dict[str, Array]:
+        slices = {window: Slice(shared.first[begin], shared.first[end]) for window, (begin, end) in windows.items()}
+        found = {f.name: slices[f.window_days].count.astype(np.float64) for f in self._counts}
+        for feature, total, scale in self._sums:
+            begin, end = (shared.total(totals, total, day) for day in windows[feature.window_days])
+            value = (end - begin).astype(np.float64)
+            if scale is not None:
+                value /= scale
+            found[feature.name] = value
+            if feature.function != "sum":
+                found[feature.name] = _over(feature, shared, slices[feature.window_days], value)
         for feature in self._others:
-            found[feature.name] = _other(feature, rows, slices)
+            found[feature.name] = _other(feature, shared, slices[feature.window_days], as_of_day)
         return found
 
     @staticmethod
@@ -131,15 +107,117 @@ class Aggregates:
         values = rows.column(column)
         return values * values if squares else values
 
-    @staticmethod
-    def _over(feature: Feature, rows: Rows, slices: Slices, total: Array) -> Array:
-        """Return a mean, or a sum of squares that is null where there is nothing to square."""
-        low, high = slices[feature.window_days]
-        given = rows.given(_column(feature))
-        count = high - low if given is None else np.diff(_running([given], len(rows.day))[0][[low, high]], axis=0)[0]
-        if feature.function == "mean":
-            return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-        return np.where(count > 0, total, np.nan)
+
+def _days(window: Window, as_of_day: float) -> Days:
+    """Return the first day that stands in a window at a date, and the first that is too new for it."""
+    if window is None:
+        return EVER, math.ceil(as_of_day)
+    newer, older = window
+    return math.ceil(as_of_day - older), math.ceil(as_of_day - newer)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Of each customer, the rows that stand in a window: the first of them, and the one after the last."""
+
+    low: Integers
+    high: Integers
+
+    @property
+    def count(self) -> Integers:
+        return self.high - self.low
+
+
+class _Shared:
+    """What windows and dates share of some rows; a column, or what is made of it, is kept once it was asked for.
+
+    Parameters
+    ----------
+    days
+        Before which rows are to be told apart.
+    several
+        Whether there are several dates.
+    """
+
+    def __init__(self, rows: Rows, days: Iterable[int], several: bool) -> None:
+        self.rows, self.several = rows, several
+        self.first = _firsts(rows, sorted(days))
+        self._kept: dict[tuple[str, str | int, int], Any] = {}
+
+    def _keep(self, what: str, name: str | int, make: Callable[[], Any], day: int = 0) -> Any:
+        if (what, name, day) not in self._kept:
+            self._kept[what, name, day] = make()
+        return self._kept[what, name, day]
+
+    def total(self, totals: NDArray[Any], which: int, day: int) -> NDArray[Any]:
+        """Return a running total of each customer as it stood before a day."""
+        found: NDArray[Any] = self._keep("total", which, lambda: totals[which][self.first[day]], day)
+        return found
+
+    def column(self, name: str) -> NDArray[Any]:
+        found: NDArray[Any] = self._keep("column", name, lambda: self.rows.column(name))
+        return found
+
+    def given(self, name: str) -> NDArray[np.bool_] | None:
+        found: NDArray[np.bool_] | None = self._keep("given", name, lambda: self.rows.given(name))
+        return found
+
+    def how_many(self, name: str, of: Slice) -> Integers:
+        """Return how many rows of each slice have a column."""
+        if (given := self.given(name)) is None:
+            return of.count
+        before = self._keep("how many", name, lambda: _running([given], len(self.rows.day))[0])
+        return np.asarray(before[of.high] - before[of.low])
+
+    def numbers(self, name: str) -> Array:
+        """Return a column as doubles, NaN where a row does not have it."""
+
+        def make() -> Array:
+            given, numbers = self.given(name), self.column(name).astype(np.float64)
+            return numbers if given is None else np.where(given, numbers, np.nan)
+
+        found: Array = self._keep("numbers", name, make)
+        return found
+
+    def reduced(self, function: np.ufunc, name: str, values: NDArray[Any], of: Slice, window: Window) -> NDArray[Any]:
+        """Return a reduction of each slice of some values; that of an empty one means nothing."""
+        if window is None and self.several:
+            # all that stood before a date: reduced once up to every row, and looked up there
+            so_far = self._keep(function.__name__, name, lambda: _so_far(function, values, self.rows))
+            return np.asarray(so_far[of.high - 1])
+        padded = np.append(values, values[-1])
+        return np.asarray(function.reduceat(padded, np.column_stack([of.low, of.high]).ravel())[::2])
+
+
+def _firsts(rows: Rows, days: Sequence[int]) -> dict[int, Integers]:
+    """Return for each day where the first row of each customer stands, or would stand, that is not before it."""
+    if rows.count == 1:
+        return dict(zip(days, np.searchsorted(rows.day, days)[:, None], strict=True))
+    # counted for all days in one go over the rows, which costs less than to look for each customer's
+    before = np.zeros((len(rows.day) + 1, len(days)), dtype=np.int32)
+    np.cumsum(rows.day[:, None] < np.array(days), axis=0, out=before[1:])
+    firsts = np.diff(before[rows.bounds], axis=0) + rows.bounds[:-1, None]
+    return dict(zip(days, np.ascontiguousarray(firsts.T), strict=True))
+
+
+def _so_far(function: np.ufunc, values: NDArray[Any], rows: Rows) -> NDArray[Any]:
+    """Return a reduction of each row and those of its customer before it."""
+    found = values.copy()
+    place = np.arange(len(values)) - np.repeat(rows.bounds[:-1], np.diff(rows.bounds))
+    step = 1
+    while len(reached := np.flatnonzero(place >= step)):
+        # each row has twice as many in it as before
+        found[reached] = function(found[reached], found[reached - step])
+        step *= 2
+    return found
+
+
+def _over(feature: Feature, shared: _Shared, of: Slice, total: Array) -> Array:
+    """Return a mean, or a sum of squares that is null where there is nothing to square."""
+    count = shared.how_many(_column(feature), of)
+    if feature.function == "mean":
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return np.where(count > 0, total, np.nan)
 
 
 def _column(feature: Feature) -> str:
@@ -157,35 +235,26 @@ def _running(columns: Sequence[NDArray[Any]], length: int) -> NDArray[Any]:
     return np.asarray(totals.cumsum(axis=1))
 
 
-def _other(feature: Feature, rows: Rows, slices: Slices) -> Array:
-    low, high = slices[feature.window_days]
-    some = high > low
-    name = _column(feature)
+def _other(feature: Feature, shared: _Shared, of: Slice, as_of_day: float) -> Array:
+    if feature.column == "age":  # the least age is that of the latest day
+        days = replace(feature, column="day", function="max" if feature.function == "min" else "min")
+        return as_of_day - _other(days, shared, of, as_of_day)
+    rows, some, name = shared.rows, of.high > of.low, _column(feature)
     if not len(rows.day):
         return np.zeros(rows.count) if feature.function == "distinct" else np.full(rows.count, np.nan)
+    first, last = np.minimum(of.low, len(rows.day) - 1), of.high - 1
     if feature.function == "distinct":
-        bits = _reduced(np.bitwise_or, rows.column(name), low, high)
+        bits = shared.reduced(np.bitwise_or, name, shared.column(name), of, feature.window_days)
         return np.where(some, np.bitwise_count(bits), 0).astype(np.float64)
-    given = rows.given(name)
+    given = shared.given(name)
     if given is None and feature.column == "day" and feature.function in ("min", "max"):
-        values = rows.day[np.minimum(low, len(rows.day) - 1) if feature.function == "min" else high - 1]
-        return np.where(some, values, np.nan)
-    values = rows.column(name)
+        return np.where(some, rows.day[first if feature.function == "min" else last], np.nan)
     if feature.function in ("first", "last"):
-        at = np.minimum(low, len(values) - 1) if feature.function == "first" else high - 1
+        at = first if feature.function == "first" else last
         there = some if given is None else some & given[at]
-        result = np.where(there, values[at], np.nan)
+        result = np.where(there, shared.column(name)[at], np.nan)
     else:
-        numbers = values.astype(np.float64)
-        if given is not None:
-            numbers = np.where(given, numbers, np.nan)
-        best = _reduced(np.fmin if feature.function == "min" else np.fmax, numbers, low, high)
-        result = np.where(some, best, np.nan)
+        best = np.fmin if feature.function == "min" else np.fmax
+        result = np.where(some, shared.reduced(best, name, shared.numbers(name), of, feature.window_days), np.nan)
     scale = SCALES.get(str(feature.column))
     return np.asarray(result / scale if scale else result, dtype=np.float64)
-
-
-def _reduced(function: np.ufunc, values: NDArray[Any], low: Integers, high: Integers) -> NDArray[Any]:
-    """Return a reduction of each slice; that of an empty one means nothing."""
-    padded = np.append(values, values[-1])
-    return function.reduceat(padded, np.column_stack([low, high]).ravel())[::2]
