@@ -18,6 +18,7 @@ from features.contracts import ContractEvents, Terms
 from features.errors import NotEnoughDataError
 from features.leads import CHANNEL, Texts, first_channels
 from features.leads import known_at_start as known_at_start_of
+from features.plain import DailyRows, Dates, plain_features
 from features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEvents
 
 DIALECT = "duckdb"
@@ -116,6 +117,27 @@ class DailyTable:
 
         ``backs`` are the dates as whole days before the anchor. Rows are ordered by date, then customer; null is NaN.
         """
+        if self.shape.plain and not self.shape.wide:
+            return self._plain_features(catalog, backs)
+        return self._features_by_sql(catalog, backs)
+
+    def _plain_features(self, catalog: Catalog, backs: Sequence[int]) -> dict[str, NDArray[Any]]:
+        """Return the features of a log of which the days look the same at every date: SQL for the days, then NumPy."""
+        catalog.check_filled()
+        asked, absent = sql.present(catalog, self.shape)
+        needed = {str(f.column).replace("active_day", "activity") for f in asked if f.relation == "log"}
+        named = sorted({"purchases", "gross_spend", *needed} - {"day", "age"})
+        whole = ", ".join(f"cast({name} as bigint) as {name}" for name in named)
+        daily = self._query([sql.Step("rows", f"select customer, day, {whole} from daily")])
+        rows = DailyRows.of(len(self.customers), daily.pop("customer"), daily.pop("day"), daily)
+        # of several rows a day and values of texts, which the database counts
+        others = tuple(feature for feature in asked if feature.relation in ("types", "values"))
+        beside = self._features_by_sql(Catalog(others, {}), backs) if others else {}
+        beside = {feature.name: beside[feature.name] for feature in others}
+        threads = int(self._connection.execute("select current_setting('threads')").fetchall()[0][0])
+        return plain_features(catalog, rows, Dates.of(rows, self._at, backs), absent, beside, threads)
+
+    def _features_by_sql(self, catalog: Catalog, backs: Sequence[int]) -> dict[str, NDArray[Any]]:
         for step in sql.tables_beside(catalog, clock(self._at), "known_events", self.shape):
             if self._made.get(step.name) != step:
                 self._make(step)

@@ -1,4 +1,7 @@
-"""What a log has not spares SQL steps (:class:`features.sql.Shape`), and changes no byte of what is found."""
+"""What a log has not (:class:`features.sql.Shape`) spares work, of SQL or all of it, and changes no byte of the rest.
+
+Without refunds and late records NumPy works out the dates together (:mod:`features.plain`); large sums leave it to SQL.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -45,8 +49,38 @@ def test_the_shorter_way_gives_the_same_bytes(kinds: str, data: st.DataObject) -
     customers = data.draw(logs(as_of, late=False, kinds=KINDS_OF[kinds], years=3))
     with event_log(customers) as log:
         want = found(log, as_of, None)
-        for shape in (replace(sql.ANY, wide=True), replace(sql.ANY, wide=True, late=False)):
+        by_sql = replace(duckdb.DailyTable(log.con, as_of).shape, wide=True)
+        for shape in (replace(sql.ANY, wide=True), replace(sql.ANY, wide=True, late=False), by_sql):
             assert found(log, as_of, shape) == want
+
+
+@pytest.mark.parametrize("kinds", KINDS_OF)
+@pytest.mark.parametrize("at_once", [1, 2, 1000])
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_several_dates_are_what_each_is_alone(kinds: str, at_once: int, data: st.DataObject) -> None:
+    as_of = data.draw(midnights())
+    customers = data.draw(logs(as_of, late=kinds == "refunds", kinds=KINDS_OF[kinds], years=3))
+    with event_log(customers) as log, patch("features.plain.ROWS_AT_ONCE", at_once):
+        table = duckdb.DailyTable(log.con, as_of)
+        together = table.features(CATALOG, [400, 0, 90, 30, 90])
+        alone = [table.features(CATALOG, [back]) for back in (0, 30, 90, 400)]
+    for name, column in together.items():
+        assert column.tobytes() == b"".join(one[name].tobytes() for one in alone), name
+
+
+def test_a_column_of_what_the_log_has_not_takes_no_memory() -> None:
+    as_of = utc("2020-06-01")
+    with event_log({name: (Event(as_of - DAY, "purchase", 5.0),) for name in "abc"}) as log:
+        found = duckdb.DailyTable(log.con, as_of).features(CATALOG, [0])
+    for name, value in {
+        "refunds": 0.0,
+        "visits_30d": 0.0,
+        "trend_activity_30d": 1.0,
+        "last_active_day": np.nan,
+    }.items():
+        np.testing.assert_array_equal(found[name], [value] * 3)
+        assert found[name].strides == (0,)
 
 
 def shape(customers: Customers, as_of: datetime) -> sql.Shape:
