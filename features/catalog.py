@@ -1,8 +1,8 @@
 """The words a catalogue is written in: a feature is data, read by SQL (:mod:`features.sql`) and NumPy (`.online`).
 
-A feature is either an **aggregate** over one of four relations of one customer's past, or a **formula** over features
-that stand before it, what the calendar says of the as_of (:data:`CALENDAR`), and the catalogue's parameters (numbers
-that the training derives from the shop's log, such as ``shop_gap_days``).
+A feature is either asked of one of five relations of one customer (mostly an **aggregate** of their past), or a
+**formula** over features that stand before it, what the calendar says of the as_of (:data:`CALENDAR`), and the
+catalogue's parameters (numbers that the training derives from the shop's log, such as ``shop_gap_days``).
 
 ``days``
     one row per purchase day: ``day`` (number since 1970), ``age`` (days from the start of that day to the as_of),
@@ -23,6 +23,10 @@ that the training derives from the shop's log, such as ``shop_gap_days``).
 ``values``
     one row per different ``channel`` or ``category`` that the events had: ``age`` of the latest of them. ``events``
     may name the types that count
+``customer``
+    the one row of the table of customers, or the ``attributes`` of a request: the ``value`` of a number or a flag, and
+    whether a text ``is`` one of some ``values``. Only columns that were known from the first contact on, see
+    :mod:`features.customer`
 
 A new feature is one line in :mod:`features.standard`, or a table in ``stagecast.toml`` (:mod:`features.own`).
 """
@@ -49,8 +53,8 @@ NO_ACTIVITY = ("purchase", "refund", *MARKETER_EVENTS)
 CALENDAR = ("as_of_day", "as_of_weekday", "as_of_month", "as_of_year_day")
 """What formulas may name of the as_of, in UTC: day number, weekday (1 Monday), month and day of the year (from 1)."""
 
-Relation = Literal["days", "log", "types", "values"]
-Function = Literal["count", "sum", "mean", "sum_of_squares", "min", "max", "first", "last", "distinct"]
+Relation = Literal["days", "log", "types", "values", "customer"]
+Function = Literal["count", "sum", "mean", "sum_of_squares", "min", "max", "first", "last", "distinct", "value", "is"]
 
 # What can be asked of which column; engines answer all of these alike. A count counts rows, so it names the day.
 _ANSWERED: Mapping[Relation, Mapping[str, tuple[str, ...]]] = {
@@ -78,6 +82,8 @@ _ANSWERED: Mapping[Relation, Mapping[str, tuple[str, ...]]] = {
         "max": ("day", "age"),
     },
     "values": {"distinct": ("channel", "category")},
+    # of any column of the user's
+    "customer": {"value": (), "is": ()},
 }
 MONEY = ("spend", "spend_change", "gross_spend", "discount", "refund", "amount")
 """Columns of money, which engines add up as whole millionths."""
@@ -118,6 +124,8 @@ class Feature:
         Whether the models may learn from it.
     source
         Where it is published.
+    values
+        Texts of which an attribute must be one, for ``is``.
 
     Raises
     ------
@@ -136,6 +144,7 @@ class Feature:
     predictor: bool = False
     events: tuple[str, ...] = ()
     source: str = ""
+    values: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that engines can evaluate it alike."""
@@ -144,8 +153,10 @@ class Feature:
             raise UsageError(f"{here}: a name is a letter, then letters, digits and _, at most 63 of them")
         if self.formula is not None:
             given = (self.relation, self.function, self.column, self.window_days)
-            if given != (None, None, None, None) or self.events:
-                raise UsageError(f"{here}: a formula has no relation, function, column, window or events of its own")
+            if given != (None, None, None, None) or self.events or self.values:
+                raise UsageError(
+                    f"{here}: a formula has no relation, function, column, window, events or values of its own"
+                )
             try:
                 formula.parse(self.formula)
             except UsageError as error:
@@ -155,6 +166,9 @@ class Feature:
             raise UsageError(f"{here}: give a formula, or a relation, a function and a column")
         if self.relation not in _ANSWERED:
             raise UsageError(f"{here}: no relation '{self.relation}'.{did_you_mean(self.relation, _ANSWERED)}")
+        if self.relation == "customer":
+            self._check_attribute(here)
+            return
         columns = _ANSWERED[self.relation].get(self.function, ())
         if self.column not in columns:
             answered = ", ".join(f"{f}({c})" for f, named in _ANSWERED[self.relation].items() for c in named)
@@ -162,8 +176,26 @@ class Feature:
                 f"{here}: '{self.function}({self.column})' cannot be asked of '{self.relation}', only {answered}"
             )
         self._check_events(here)
+        self._check_values(here)
         if self.window_days is not None:
             self._check_window(here, *self.window_days)
+
+    def _check_attribute(self, here: str) -> None:
+        if self.function not in _ANSWERED["customer"]:
+            raise UsageError(f"{here}: '{self.function}' cannot be asked of 'customer', only value and is")
+        if not self.column:
+            raise UsageError(f"{here}: name the column of the table of customers, like column = 'plan'")
+        if self.window_days is not None or self.events:
+            raise UsageError(f"{here}: 'customer' has one row and no events; take window and events away")
+        self._check_values(here)
+
+    def _check_values(self, here: str) -> None:
+        if self.function == "is" and not self.values:
+            raise UsageError(f"{here}: name the texts that count, like values = ['pro', 'team']")
+        if self.function != "is" and self.values:
+            raise UsageError(f"{here}: values {list(self.values)!r} belong to function = 'is' of 'customer'")
+        if odd := [one for one in self.values if not isinstance(one, str) or one != one.strip() or not one]:
+            raise UsageError(f"{here}: values {odd!r} are not texts without blanks around them, like 'pro' or '1'")
 
     def _check_events(self, here: str) -> None:
         if self.relation == "types" and not self.events:
@@ -192,13 +224,16 @@ class Feature:
         if self.formula is not None:
             return self.formula
         of = f" of {', '.join(self.events)}" if self.events else ""
+        of += f" one of {', '.join(self.values)}" if self.values else ""
         newer, older = self.window_days or (0, 0)
         window = "" if self.window_days is None else f", {newer} < age <= {older}" if newer else f", age <= {older}"
         return f"{self.function}({self.relation}.{self.column}){of}{window}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return {**asdict(self), "events": list(self.events), "window_days": self.window_days and [*self.window_days]}
+        """Return it as plain data; ``values`` stand there where there are some, as bundles of before have none."""
+        told = {**asdict(self), "events": list(self.events), "window_days": self.window_days and [*self.window_days]}
+        del told["values"]
+        return {**told, "values": list(self.values)} if self.values else told
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Feature:
@@ -213,7 +248,8 @@ class Feature:
         if strange := sorted(set(data) - set(known)):
             raise UsageError(f"a feature has no '{strange[0]}'.{did_you_mean(strange[0], known)}")
         window = data.get("window_days")
-        return cls(**{**data, "events": tuple(data.get("events", ())), "window_days": window and tuple(window)})
+        lists = {name: tuple(data.get(name, ())) for name in ("events", "values")}
+        return cls(**{**data, **lists, "window_days": window and tuple(window)})
 
 
 @dataclass(frozen=True)

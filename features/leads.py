@@ -168,7 +168,7 @@ def memory_events(customers: Sequence[CustomerEvents], as_of: datetime) -> LeadE
 
 
 def check_known_at_start(kinds: Mapping[str, str], names: Sequence[str]) -> None:
-    """Refuse columns under ``known_at_start`` that the table of customers has not, or that are numbers.
+    """Refuse columns under ``known_at_start`` that the table of customers has not, or that cannot be called so.
 
     Parameters
     ----------
@@ -186,16 +186,20 @@ def check_known_at_start(kinds: Mapping[str, str], names: Sequence[str]) -> None
                 f"customers: known_at_start names '{name}', which is no column of the table; it has "
                 f"{', '.join(kinds) or 'none'}.{did_you_mean(name, kinds)}"
             )
-        if kinds[name] == "number":
-            raise UsageError(
-                f"customers: known_at_start names '{name}', which is a number; make bands of it, such as 'below 100', "
-                "in a column of its own"
-            )
         if name == CHANNEL:
             raise UsageError(
                 f"customers: known_at_start names '{CHANNEL}', which is what the channel of the first event is called; "
                 "give the column another name"
             )
+
+
+def attribute_kinds(con: duckdb.DuckDBPyConnection) -> dict[str, str] | None:
+    """Return column -> ``category``, ``number`` or ``flag`` of the table ``attributes``; None: there is none."""
+    if not con.execute("select 1 from duckdb_tables() where table_name = 'attributes'").fetchall():
+        return None
+    of_type = {"BOOLEAN": "flag", "DOUBLE": "number"}
+    described = con.execute("describe attributes").fetchall()
+    return {str(row[0]): of_type.get(str(row[1]), "category") for row in described if row[0] != "customer_id"}
 
 
 def known_at_start(
@@ -215,25 +219,26 @@ def known_at_start(
     Returns
     -------
     dict
-        Column -> one text per customer; blank for a customer who is not in the table.
+        Column -> one text per customer; blank for a customer who is not in the table. Numbers are no categories: they
+        are left out, and reach models as features of the catalogue alone (:mod:`features.customer`).
 
     Raises
     ------
     UsageError
-        The log came without a table of customers; a column is not in the table, or is a number.
+        The log came without a table of customers, or a column is not in the table.
     """
     if not names:
         return {}
-    there = con.execute("select 1 from duckdb_tables() where table_name = 'attributes'").fetchall()
-    if not there:
+    kinds = attribute_kinds(con)
+    if kinds is None:
         raise UsageError(
             f"leads are told apart by {', '.join(names)} of the table of customers: name that table with --customers, "
             "or under [customers] in stagecast.toml"
         )
-    described = con.execute("describe attributes").fetchall()
-    of_type = {"BOOLEAN": "flag", "DOUBLE": "number"}
-    kinds = {str(row[0]): of_type.get(str(row[1]), "category") for row in described if row[0] != "customer_id"}
     check_known_at_start(kinds, names)
+    names = [name for name in names if kinds[name] != "number"]
+    if not names:
+        return {}
     quoted = ['"' + name.replace('"', '""') + '"' for name in names]
     texts = ", ".join(f"coalesce(cast({column} as varchar), '{MISSING}') as a{k}" for k, column in enumerate(quoted))
     cursor = con.cursor()
@@ -270,4 +275,9 @@ def _text(name: str, value: object) -> str:
         case str() | int() | float():
             return str(value).strip()
         case _:
-            raise UsageError(f"attributes: '{name}' is {value!r}; give a text, a number, true, false or null")
+            raise no_attribute(name, value)
+
+
+def no_attribute(name: str, value: object) -> UsageError:
+    """Return the error of an attribute that is a list or an object."""
+    return UsageError(f"attributes: '{name}' is {value!r}; give a text, a number, true, false or null")

@@ -5,7 +5,7 @@ Gives what :mod:`features.sql` gives for the same events; both are held to one o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from itertools import chain
@@ -18,6 +18,7 @@ from features import formula
 from features.catalog import MILLION, NO_ACTIVITY, Catalog
 from features.clock import DAY_MICROSECONDS, EPOCH, calendar, microseconds
 from features.contracts import ContractEvents, Terms
+from features.customer import given, of_customer
 from features.errors import NotEnoughDataError
 from features.leads import CHANNEL, Texts, given_at_start, memory_events
 from features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEvents
@@ -147,10 +148,15 @@ class MemoryEvents:
         order = np.lexsort((kind, self.happened[rows], self.customer[rows]))
         return rows[order], kind[order]
 
+    @cached_property
+    def attributes(self) -> list[Mapping[str, Any]]:
+        """What the caller said of each customer beside the events."""
+        return [one.attributes for one in self._asked]
+
     def categories(self, known_at_start: Sequence[str] = ()) -> dict[str, Texts]:
         """Return what was known of each customer from the start: ``channel`` of the first event, and attributes."""
         first = memory_events(self._asked, self.as_of).first_channels()
-        return {CHANNEL: first, **given_at_start([one.attributes for one in self._asked], known_at_start)}
+        return {CHANNEL: first, **given_at_start(self.attributes, known_at_start)}
 
     def last_event(self) -> int:
         """Return the instant of the last event seen, in microseconds since 1970."""
@@ -216,6 +222,7 @@ class Evaluator:
         self._types = frozenset(one for feature in self._of_types for one in feature.events)
         self._of_present: dict[frozenset[str], Aggregates] = {}
         self._values = [f for f in aggregates if f.relation == "values"]
+        self._of_customer = of_customer(catalog)
         self._formulas = [(f.name, formula.compiled(f.formula)) for f in catalog.features if f.formula is not None]
 
     def features(self, events: MemoryEvents) -> dict[str, Array]:
@@ -232,6 +239,8 @@ class Evaluator:
             values |= self._present(events.types).of(of_events, as_of_day)
         for feature in self._values:
             values[feature.name] = different(feature, events, as_of_day)
+        for feature in self._of_customer:
+            values[feature.name] = given(feature, events.attributes)
         formula.evaluate_all(self._formulas, values)
         return {name: _full(values[name], count) for name in self._names}
 

@@ -16,6 +16,14 @@ meaning = "support calls of the last 90 days for each purchase day"
 unit = "ratio"
 formula = "call_count_90d / nullif(orders_90d, 0)"
 
+[catalog.on_paid_plan]                       # an attribute that was known at the first contact
+meaning = "on a paid plan"
+unit = "flag"
+from = "customer"
+function = "is"
+column = "plan"
+values = ["pro", "team"]
+
 [catalog.contacts_30d]                       # one of the standard catalogue: whether models learn from it
 predictor = true
 """
@@ -31,7 +39,10 @@ from features.clock import parse_span_days
 from features.errors import UsageError, did_you_mean
 from features.standard import WINDOWS_DAYS, standard
 
-_KEYS = ("meaning", "unit", "from", "function", "column", "events", "window", "formula", "predictor", "source")
+_KEYS = (
+    *("meaning", "unit", "from", "function", "column", "events", "values"),
+    *("window", "formula", "predictor", "source"),
+)
 
 
 @dataclass(frozen=True)
@@ -155,11 +166,7 @@ def _feature(name: str, entry: Mapping[str, Any], here: str) -> Feature:
             raise UsageError(f"{here}: {key} must be a text, not {entry[key]!r}")
     if not entry.get("meaning") or not entry.get("unit"):
         raise UsageError(f'{here}: say what it is: meaning = "...", unit = "days", "money", "events", "ratio"')
-    events = entry.get("events", [])
-    events = [events] if isinstance(events, str) else events
-    if not isinstance(events, list) or not all(isinstance(one, str) for one in events):
-        raise UsageError(f"{here}: events must be a list of event types, not {events!r}")
-    types = tuple(one.strip().lower() for one in events)
+    types = tuple(one.lower() for one in _texts(entry, "events", "event types", here))
     told = (
         _flag(entry["predictor"], here)
         if "predictor" in entry
@@ -178,9 +185,18 @@ def _feature(name: str, entry: Mapping[str, Any], here: str) -> Feature:
             predictor=told,
             events=types,
             source=entry.get("source", ""),
+            values=_texts(entry, "values", "texts", here),
         )
     except UsageError as error:
         raise UsageError(f"{here}: {error}") from None
+
+
+def _texts(entry: Mapping[str, Any], key: str, what: str, here: str) -> tuple[str, ...]:
+    some = entry.get(key, [])
+    some = [some] if isinstance(some, str) else some
+    if not isinstance(some, list) or not all(isinstance(one, str) for one in some):
+        raise UsageError(f"{here}: {key} must be a list of {what}, not {some!r}")
+    return tuple(one.strip() for one in some)
 
 
 def _flag(value: object, here: str) -> bool:

@@ -18,9 +18,11 @@ import pyarrow as pa
 
 from features.catalog import Catalog
 from features.clock import iso
+from features.customer import check_declared
 from features.engines.duckdb import DailyTable
 from features.errors import NotEnoughDataError
 from features.events import EventLog
+from features.leads import attribute_kinds
 from features.part_files import Range, check_ending, in_order, write_parts
 from features.thresholds import MeanGaps, mean_gaps, shop_gap_days
 
@@ -56,9 +58,11 @@ def write_features(
     NotEnoughDataError
         No event stands before the as_of.
     UsageError
-        The name ends in something else, or the file cannot be written.
+        The name ends in something else, the file cannot be written, or a feature asks for attributes that were not
+        declared as known from the start.
     """
     check_ending(path)
+    check_declared(catalog, attribute_kinds(log.con), log.known_at_start)
     ranges = list(parts(log.con, rows_per_part))
     catalog = catalog.with_parameters(shop_gap_days=shop_gap_of(log, as_of, ranges))
     schema = feature_schema(catalog)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from features.catalog import Catalog
 from features.clock import day_number, from_microseconds
+from features.customer import check_declared
 from features.engines.duckdb import DailyTable
 from features.lifecycle import Lifecycle, fit_lifecycle
 from features.scheme_files import load_scheme
@@ -162,7 +163,13 @@ def build(
     fitted
         Customer-base models by the date of their fit; looked up and added to, so that trainings at several as_of do
         not fit the same date twice. What a date knew does not depend on when one looks back at it.
+
+    Raises
+    ------
+    UsageError
+        A feature of the configuration asks for attributes that were not declared as known from the start.
     """
+    check_declared(config.catalog, table.attribute_kinds(), config.known_at_start)
     scheme = scheme or load_scheme(config.scheme).pinned(config.pins)
     life = fit_lifecycle(table, scheme, config.horizon_days, catalog=seen_by_models(config, scheme))
     history_days = day_number(table.anchor) - day_number(from_microseconds(table.first_event()))

@@ -15,8 +15,9 @@ from features import sql
 from features.catalog import NO_ACTIVITY, Catalog
 from features.clock import DAY_MICROSECONDS, day_number, microseconds
 from features.contracts import ContractEvents, Terms
+from features.customer import check_table, of_customer
 from features.errors import NotEnoughDataError
-from features.leads import CHANNEL, Texts, first_channels
+from features.leads import CHANNEL, Texts, attribute_kinds, first_channels
 from features.leads import known_at_start as known_at_start_of
 from features.plain import DailyRows, Dates, plain_features
 from features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEvents
@@ -116,6 +117,11 @@ class DailyTable:
         """Return ``customer``, ``back`` and every feature of the catalogue, one row per customer and date.
 
         ``backs`` are the dates as whole days before the anchor. Rows are ordered by date, then customer; null is NaN.
+
+        Raises
+        ------
+        UsageError
+            It asks for attributes that the log's table of customers has not.
         """
         if self.shape.plain and not self.shape.wide:
             return self._plain_features(catalog, backs)
@@ -130,14 +136,15 @@ class DailyTable:
         whole = ", ".join(f"cast({name} as bigint) as {name}" for name in named)
         daily = self._query([sql.Step("rows", f"select customer, day, {whole} from daily")])
         rows = DailyRows.of(len(self.customers), daily.pop("customer"), daily.pop("day"), daily)
-        # of several rows a day and values of texts, which the database counts
-        others = tuple(feature for feature in asked if feature.relation in ("types", "values"))
+        # of several rows a day, values of texts and attributes, which the database looks up
+        others = (*(f for f in asked if f.relation in ("types", "values")), *of_customer(catalog))
         beside = self._features_by_sql(Catalog(others, {}), backs) if others else {}
         beside = {feature.name: beside[feature.name] for feature in others}
         threads = int(self._connection.execute("select current_setting('threads')").fetchall()[0][0])
         return plain_features(catalog, rows, Dates.of(rows, self._at, backs), absent, beside, threads)
 
     def _features_by_sql(self, catalog: Catalog, backs: Sequence[int]) -> dict[str, NDArray[Any]]:
+        self._tell_attributes(catalog)
         for step in sql.tables_beside(catalog, clock(self._at), "known_events", self.shape):
             if self._made.get(step.name) != step:
                 self._make(step)
@@ -147,6 +154,20 @@ class DailyTable:
         columns = self._query([*steps, sql.Step("filled", f"select customer, back, {filled} from snapshot")])
         order = np.argsort(columns["back"].astype(np.int64) * len(self.customers) + columns["customer"])
         return {name: values[order] for name, values in columns.items()}
+
+    def _tell_attributes(self, catalog: Catalog) -> None:
+        """Make the view that :func:`features.sql.told` reads, of the customers of this table."""
+        if not of_customer(catalog):
+            return
+        check_table(catalog, self.attribute_kinds())
+        self._connection.execute(
+            "create or replace temp view known_at_start as select attributes.* replace (ids.rowid as customer_id)"
+            " from attributes join ids using (customer_id) where ids.rowid in (select customer from daily)"
+        )
+
+    def attribute_kinds(self) -> dict[str, str] | None:
+        """Return the columns of the table of customers and of what kind each is; None: the log came without one."""
+        return attribute_kinds(self._connection)
 
     def outcomes(self, horizon_days: int, backs: Sequence[int]) -> dict[str, NDArray[Any]]:
         """Return ``customer``, ``back``, ``orders`` and ``spend`` within the horizon after each date, in no order."""

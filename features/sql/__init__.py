@@ -4,9 +4,10 @@
                                -> log_totals ---------------------------+-> aggregates -> derived_1 -> ... -> snapshot
            -> typed -> types_totals ------------------------------------+
            -> valued -> values_totals ----------------------------------+
+    attributes -> known_at_start -> told -------------------------------+
 
-``daily``, ``typed`` and ``valued`` are made once per log; every other step, for any number of dates, is one query over
-them. ``purchase_days`` are net of refunds (:func:`net_days`). Of a log without refunds and late records (see
+``daily``, ``typed``, ``valued`` and ``told`` are made once per log; every other step, for any number of dates, is one
+query over them. ``purchase_days`` are net of refunds (:func:`net_days`). Of a log without refunds and late records (see
 :class:`Shape`) a day is a purchase day or none, so ``days_totals`` and ``log_totals`` are one step, ``totals``. On
 DuckDB NumPy goes on from the ``daily`` of such a log (:mod:`features.plain`), unless its sums are too large for that.
 

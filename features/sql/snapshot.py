@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from features.catalog import ENTROPY_SCALE, SCALES, UNEVENNESS_SCALE, Catalog, Feature
+from features.customer import of_customer
 from features.sql.dates import Dates
 from features.sql.days import net_days
 from features.sql.formulas import levels
 from features.sql.steps import ANY, Shape, Step
-from features.sql.tables import Clock, texts, typed, valued
+from features.sql.tables import Clock, texts, told, typed, valued
 
 _MADE_OF_LAGS = {
     "gap": "cast(day - day_before as double)",
@@ -30,7 +31,7 @@ _DAILY = ("purchases", "gross_spend", "discount", "refunds", "refund", "activity
 
 
 def snapshot(catalog: Catalog, anchor: int, backs: Sequence[int], shape: Shape = ANY) -> list[Step]:
-    """Return the steps from ``daily``, ``typed`` and ``valued`` to one row per customer and date with every feature.
+    """Return the steps from ``daily`` and the tables beside it to one row per customer and date with every feature.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def snapshot(catalog: Catalog, anchor: int, backs: Sequence[int], shape: Shape =
     -------
     list of Step
         The last has ``customer``, ``back`` and the features in their order, in no particular order of rows. It reads
-        ``typed`` and ``valued`` only where :func:`tables_beside` has them.
+        ``typed``, ``valued`` and ``told`` only where :func:`tables_beside` has them.
 
     Raises
     ------
@@ -66,6 +67,9 @@ def snapshot(catalog: Catalog, anchor: int, backs: Sequence[int], shape: Shape =
         for part in parts[1:]
     )
     columns = [*(_or_zero(f) for f in asked), *(_constant(f) for f in absent)]
+    if attributes := of_customer(catalog):
+        joins += f" left join told on told.customer = {first}.customer"  # the same at every date
+        columns += [_quoted(feature.name) for feature in attributes]
     steps = [*dates.steps, *rows, *parts, Step("aggregates", dates.told(first, columns, joins))]
     for level, formulas in enumerate(derived, 1):
         made = ", ".join(f"cast({made.sql('duckdb')} as double) as {_quoted(name)}" for name, made in formulas)
@@ -75,18 +79,19 @@ def snapshot(catalog: Catalog, anchor: int, backs: Sequence[int], shape: Shape =
 
 
 def tables_beside(catalog: Catalog, clock: Clock, source: str, shape: Shape = ANY) -> list[Step]:
-    """Return the tables that a :func:`snapshot` of a catalogue reads beside ``daily``: ``typed``, ``valued``, none."""
+    """Return the tables that a :func:`snapshot` of a catalogue reads beside ``daily``: some of three, or none."""
     asked, _ = present(catalog, shape)
     types = {one for feature in asked if feature.relation == "types" for one in feature.events}
     columns = sorted({str(feature.column) for feature in asked if feature.relation == "values"})
     named = sorted(types if shape.types is None else types & shape.types)
     found = [typed(clock, named, source, shape)] if named else []
-    return [*found, valued(clock, columns, source, shape)] if columns else found
+    found += [valued(clock, columns, source, shape)] if columns else []
+    return [*found, told(attributes)] if (attributes := of_customer(catalog)) else found
 
 
 def present(catalog: Catalog, shape: Shape) -> tuple[list[Feature], list[Feature]]:
     """Part the aggregates of a catalogue into those to be asked, and those of which the log has nothing."""
-    aggregates = [feature for feature in catalog.features if feature.formula is None]
+    aggregates = [feature for feature in catalog.features if feature.relation not in (None, "customer")]
 
     def some(feature: Feature) -> bool:
         if feature.relation == "values":

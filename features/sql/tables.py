@@ -1,11 +1,11 @@
-"""The tables that are made once per log: ``daily`` of all events, ``typed`` and ``valued`` of those asked for."""
+"""The tables that are made once per log: ``daily`` of all events; ``typed``, ``valued``, ``told`` of what is asked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from features.catalog import MILLION, NO_ACTIVITY
+from features.catalog import MILLION, NO_ACTIVITY, Feature
 from features.clock import DAY_MICROSECONDS
 from features.sql.steps import ANY, Shape, Step
 
@@ -89,6 +89,27 @@ def valued(clock: Clock, columns: Sequence[str], source: str = "events", shape: 
     """One row per customer, event type, values of some columns, UTC day and slots: what ``values`` are made of."""
     some = " or ".join(f"{column} is not null" for column in columns)
     return Step("valued", clock.grouped(source, ["customer", "event", *columns], {}, some, shape))
+
+
+def told(features: Sequence[Feature]) -> Step:
+    """One row per customer with features of the relation ``customer``, from the engine's view ``known_at_start``.
+
+    That view has the attributes, and as ``customer_id`` what the engine groups events by.
+    """
+    asked = ", ".join(f"{_attribute(feature)} as {_quoted(feature.name)}" for feature in features)
+    return Step("told", f"select customer_id as customer, {asked} from known_at_start")
+
+
+def _attribute(feature: Feature) -> str:
+    column = _quoted(str(feature.column))
+    if feature.function == "value":
+        return f"cast({column} as double)"
+    there = f"cast({column} as varchar) in ({texts(feature.values)})"
+    return f"cast(case when {there} then 1 when {column} is not null then 0 end as double)"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _millionths(amount: str, shape: Shape) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from fractions import Fraction
+from typing import Protocol
 
 import pytest
 
@@ -15,15 +16,30 @@ from features.engines.duckdb import DailyTable
 from features.online import MemoryEvents
 from features.standard import standard
 from tests.parity import oracle
-from tests.parity.logs import DAY, Customers, event_log, requests
+from tests.parity.logs import DAY, Attributes, Customers, event_log, requests
 
 Rows = dict[tuple[str, int], dict[str, float]]
 """Customer and days before the as_of -> feature -> value; NaN is null."""
-Evaluator = Callable[[Customers, datetime, Sequence[int], Catalog], Rows]
 
 
-def by_duckdb(customers: Customers, as_of: datetime, backs: Sequence[int], catalog: Catalog) -> Rows:
-    with event_log(customers) as log:
+class Evaluator(Protocol):
+    """A way of evaluating a catalogue for customers, of whom the table of customers tells something or nothing."""
+
+    def __call__(
+        self,
+        customers: Customers,
+        as_of: datetime,
+        backs: Sequence[int],
+        catalog: Catalog,
+        told: Attributes | None = None,
+        /,
+    ) -> Rows: ...
+
+
+def by_duckdb(
+    customers: Customers, as_of: datetime, backs: Sequence[int], catalog: Catalog, told: Attributes | None = None
+) -> Rows:
+    with event_log(customers, told) as log:
         table = DailyTable(log.con, as_of)
         columns = table.features(catalog, backs)
         ids = [str(table.customers[int(row)]) for row in columns["customer"]]
@@ -32,26 +48,32 @@ def by_duckdb(customers: Customers, as_of: datetime, backs: Sequence[int], catal
     return {key: {n: float(columns[n][i]) for n in catalog.names} for i, key in enumerate(keys)}
 
 
-def by_memory(customers: Customers, as_of: datetime, backs: Sequence[int], catalog: Catalog) -> Rows:
+def by_memory(
+    customers: Customers, as_of: datetime, backs: Sequence[int], catalog: Catalog, told: Attributes | None = None
+) -> Rows:
     rows: Rows = {}
     for back in backs:
         date = as_of - back * DAY
         seen = {name: some for name, some in customers.items() if any(event.seen_from(date) for event in some)}
         if seen:
-            columns = MemoryEvents(requests(seen), date).features(catalog)
+            columns = MemoryEvents(requests(seen, told), date).features(catalog)
             rows |= {(c, back): {n: float(columns[n][i]) for n in catalog.names} for i, c in enumerate(seen)}
     return rows
 
 
-def one_by_one(customers: Customers, as_of: datetime, backs: Sequence[int], catalog: Catalog) -> Rows:
+def one_by_one(
+    customers: Customers, as_of: datetime, backs: Sequence[int], catalog: Catalog, told: Attributes | None = None
+) -> Rows:
     """Return what memory says of each customer alone, as the API mostly asks."""
     rows: Rows = {}
     for name, some in customers.items():
-        rows |= by_memory({name: some}, as_of, backs, catalog)
+        rows |= by_memory({name: some}, as_of, backs, catalog, told)
     return rows
 
 
-def by_the_oracle(customers: Customers, as_of: datetime, backs: Sequence[int], catalog: Catalog) -> Rows:
+def by_the_oracle(
+    customers: Customers, as_of: datetime, backs: Sequence[int], catalog: Catalog, told: Attributes | None = None
+) -> Rows:
     """Return what the oracle says, of a standard catalogue for 90 days alone; for tests of the oracle itself."""
     rows: Rows = {}
     for back, (name, some) in itertools.product(backs, customers.items()):
@@ -111,6 +133,21 @@ def check(rows: Rows, customers: Customers, as_of: datetime, horizon: int, backs
                     f"{feature.name} of {name} at {date}: {got!r}, by the oracle {_shown(want[feature.name])}"
                 )
     assert set(rows) == expected, "a customer has a row at a date exactly where something was known"
+
+
+def check_attributes(
+    rows: Rows, customers: Customers, told: Attributes, as_of: datetime, backs: Sequence[int], asked: Sequence[Feature]
+) -> None:
+    """Hold features of the relation ``customer`` to the oracle; there are rows of those who have events."""
+    past = {(name, back): as_of - back * DAY for name in customers for back in backs}
+    assert set(rows) == {key for key, at in past.items() if any(event.seen_from(at) for event in customers[key[0]])}
+    for (name, back), row in rows.items():
+        for one in asked:
+            want = oracle.attribute(str(one.function), str(one.column), one.values, told.get(name, {}))
+            got = row[one.name]
+            assert math.isnan(got) if want is None else got == float(want), (
+                f"{one.how} of {name}, {back} days ago: {got!r}, by the oracle {_shown(want)}"
+            )
 
 
 def _shown(value: oracle.Value) -> str:

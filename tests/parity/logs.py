@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from features.events import EventLog, ReadOptions, from_frame
+from features.events import CustomersTable, EventLog, ReadOptions, from_frame
 from features.requests import CustomerEvents, Event
 
 Customers = Mapping[str, tuple[Event, ...]]
+Attributes = Mapping[str, Mapping[str, Any]]
+"""Customer -> column -> what the table of customers says; a customer who is not in it has none."""
 
 TICK, DAY = timedelta(microseconds=1), timedelta(days=1)
 ODD = r"it's 1 of 2, a\nd -- ;"
@@ -148,8 +154,44 @@ def logs(
     return {**customers, "z": (always,)}
 
 
-def event_log(customers: Customers, *, reverse: bool = False) -> EventLog:
-    """Return the events as a log, through the reader that users go through; it has the columns that any event needs."""
+KIND_OF = {"plan": pa.string(), 'it\'s "told"': pa.string(), "member": pa.bool_(), "acquisition_cost": pa.float64()}
+"""The columns of the tables of customers that are drawn."""
+
+
+def attributes(customers: Customers) -> st.SearchStrategy[Attributes]:
+    """Attributes of some of the customers, and of one who has no events; of each, some of the columns."""
+    texts = st.sampled_from([*TEXTS, "pro", "Pro", "1", "true"])
+    numbers = st.sampled_from([0.0, -1.5, 1, 1e300, 0.1]) | st.floats(-1e9, 1e9)
+    of_kind = {pa.string(): texts, pa.bool_(): st.booleans(), pa.float64(): numbers}
+    columns = {name: st.none() | of_kind[kind] for name, kind in KIND_OF.items()}
+    one = st.fixed_dictionaries({}, optional=columns)
+    some = {name: st.none() | one for name in customers}
+    drawn = st.fixed_dictionaries({**some, "stranger": one})
+    return drawn.map(lambda found: {name: told for name, told in found.items() if told is not None})
+
+
+@contextmanager
+def customers_table(told: Attributes) -> Iterator[CustomersTable]:
+    """Give the attributes as a table that the reader reads."""
+    columns = {name: pa.array([one.get(name) for one in told.values()], kind) for name, kind in KIND_OF.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "customers.parquet"
+        pq.write_table(pa.table({"customer_id": list(told), **columns}), path)
+        yield CustomersTable(str(path), flags=("member",), known_at_start=tuple(KIND_OF))
+
+
+def event_log(customers: Customers, told: Attributes | None = None, *, reverse: bool = False) -> EventLog:
+    """Return the events as a log, through the reader that users go through; it has the columns that any event needs.
+
+    ``told`` is its table of customers, if it has one.
+    """
+    if told is None:
+        return _event_log(customers, None, reverse=reverse)
+    with customers_table(told) as table:
+        return _event_log(customers, table, reverse=reverse)
+
+
+def _event_log(customers: Customers, table: CustomersTable | None, *, reverse: bool) -> EventLog:
     rows = [(customer, event) for customer, some in customers.items() for event in some]
     rows = rows[::-1] if reverse else rows
     instant = pa.timestamp("us", tz="UTC")
@@ -164,7 +206,7 @@ def event_log(customers: Customers, *, reverse: bool = False) -> EventLog:
         "discount": _money(event.discount for _, event in rows),
     }
     needed = {name: column for name, column in columns.items() if column.null_count < len(rows)}
-    log = from_frame(pa.table(needed), ReadOptions(duplicates="keep"))
+    log = from_frame(pa.table(needed), ReadOptions(duplicates="keep"), table)
     assert log.report.rows_rejected == 0, log.report.rejected_by_reason
     return log
 
@@ -174,9 +216,10 @@ def _money(some: Iterable[float | None]) -> pa.Array:
     return pa.array(exact, pa.decimal128(24, 6))
 
 
-def requests(customers: Customers) -> list[CustomerEvents]:
+def requests(customers: Customers, told: Attributes | None = None) -> list[CustomerEvents]:
     """Return the events without blanks around their texts, which the reader and the API cut off."""
-    return [CustomerEvents(customer, tuple(map(_stripped, some))) for customer, some in customers.items()]
+    told = told or {}
+    return [CustomerEvents(name, tuple(map(_stripped, some)), told.get(name, {})) for name, some in customers.items()]
 
 
 def _stripped(event: Event) -> Event:

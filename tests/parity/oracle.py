@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, localcontext
 from fractions import Fraction
@@ -139,6 +139,15 @@ def features(events: Iterable[Event], as_of: datetime, horizon: int, shop_gap: f
     past = Past(known, as_of)
     found: dict[str, Value] = {**_bought(past, horizon), **_rfm(past), **_rhythm(past, Fraction(shop_gap))}
     return {**found, **_trends(past), **_money(past), **_breadth(past), **_engagement(past), **_calendar(as_of)}
+
+
+def attribute(function: str, column: str, values: Sequence[str], known: Mapping[str, object]) -> Value:
+    """Return what a feature of the relation ``customer`` says of what is known of somebody."""
+    value = known.get(column)
+    if function == "value":
+        return Fraction(value) if isinstance(value, int | float) else None
+    text = told({True: "true", False: "false"}[value] if isinstance(value, bool) else value)  # type: ignore[arg-type]
+    return None if text is None else Fraction(text in values)
 
 
 def _bought(past: Past, horizon: int) -> dict[str, Value]:
