@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from features.clock import day_after, iso, parse_instant
 from features.errors import UsageError
@@ -27,6 +28,7 @@ from features.intake.scratch import Scratch
 from features.intake.settling import COLUMNS, settle
 from features.intake.sources import open_frame
 from features.intake.tables import Table, inputs_of, open_tables
+from features.intake.values import define_macros
 from features.limits import explained_limits
 
 __all__ = [
@@ -171,6 +173,38 @@ def from_frame(frame: object, options: ReadOptions | None = None, customers: Cus
     """
     chosen = options or ReadOptions()
     return _read(lambda _: inputs_of([open_frame(frame)], chosen), chosen, customers)
+
+
+def read_customers(
+    table: CustomersTable, options: ReadOptions, ids: Sequence[str] = ()
+) -> tuple[pa.Table, dict[str, str]]:
+    """Read a table of customers whose log stands elsewhere.
+
+    Parameters
+    ----------
+    ids
+        Some of the log's, which tell whether 17850.0 is an id or a number that was read as one.
+
+    Returns
+    -------
+    The table ``attributes``, and its columns with what kind each is.
+
+    Raises
+    ------
+    UsageError, DataRefusedError
+        As :func:`features.intake.attributes.load_attributes`.
+    """
+    scratch = Scratch(options.temp_dir)
+    con = None
+    try:
+        con = _connect(options, scratch.folder)
+        with explained_limits():
+            define_macros(con)
+            con.register("events", pa.table({"customer_id": pa.array(ids, pa.string())}))
+            report = load_attributes(con, table, options)
+            return con.sql("SELECT * FROM attributes").to_arrow_table(), report.columns
+    finally:
+        _release(con, scratch)
 
 
 def _read(

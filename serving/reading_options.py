@@ -148,10 +148,15 @@ def as_options(name: str, entry: object) -> object:
     return entry
 
 
+def _configured() -> dict[str, tuple[object, Path]]:
+    context = click.get_current_context(silent=True)
+    found: dict[str, tuple[object, Path]] = context.meta.get(_META, {}) if context is not None else {}
+    return found
+
+
 def own_features() -> Own:
     """Return the features of one's own that the configuration names under ``[catalog]``."""
-    context = click.get_current_context(silent=True)
-    configured = context.meta.get(_META, {}) if context is not None else {}
+    configured = _configured()
     if "catalog" not in configured:
         return Own()
     entries, folder = configured["catalog"]
@@ -215,10 +220,9 @@ def open_log(options: dict[str, Any], *outs: Path | None) -> EventLog:
         raise UsageError(
             f"--engine spark: `{command}` works on one machine; `features`, `train` and `score` know Spark"
         )
-    context = click.get_current_context(silent=True)
-    configured = context.meta.get(_META, {}) if context is not None else {}
+    configured = _configured()
     chosen = read_options(options)
-    customers = _customers(options["customers"], options["known_at_start"], configured)
+    customers = customers_table(options)
     if options["events"]:
         log = read_events(list(options["events"]), chosen, customers)
     elif "tables" in configured:
@@ -239,9 +243,15 @@ _NOTHING_NAMED = (
 )
 
 
-def _customers(
-    given: str | None, known_at_start: Sequence[str], configured: dict[str, tuple[object, Path]]
-) -> CustomersTable | None:
+def customers_table(options: dict[str, Any]) -> CustomersTable | None:
+    """Return the table of customers that the options name, or the configuration; None: neither does.
+
+    Raises
+    ------
+    UsageError
+        Columns of it are named, and no table.
+    """
+    given, known_at_start, configured = options["customers"], options["known_at_start"], _configured()
     if given is not None:
         return CustomersTable(given, known_at_start=tuple(known_at_start))
     found = parse_customers(*configured["customers"]) if "customers" in configured else None

@@ -13,16 +13,20 @@ import click
 
 from features.catalog import Catalog
 from features.clock import iso
+from features.customer import check_declared, check_table, of_customer
 from features.errors import UsageError
+from features.leads import check_known_at_start
 from serving.console import show
 from serving.options import as_of_option
-from serving.reading_options import MAPPED
+from serving.reading_options import MAPPED, customers_table, read_options
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from features.engines.spark_attributes import SparkAttributes
     from features.engines.spark_reading import SparkLog
     from features.events import EventLog
+    from features.intake.attributes import CustomersTable
     from serving.scorer import Scorer
 
 REJECTED = "_rejected"
@@ -31,7 +35,6 @@ _NOT_HERE = (
     "event_id",
     "currency",
     "product",
-    "customers",
     "time_format",
     "report_currency",
     "rates",
@@ -81,6 +84,15 @@ def spark_log(options: dict[str, Any]) -> Iterator[SparkLog]:
         spark.stop()
 
 
+def _attributes(
+    log: SparkLog, table: CustomersTable | None, options: dict[str, Any], *, asked: bool
+) -> SparkAttributes | None:
+    """Read the table of customers where it is asked for."""
+    from features.engines.spark_attributes import read_attributes
+
+    return None if table is None or not asked else read_attributes(log, table, read_options(options))
+
+
 def _new(out: Path) -> None:
     if out.exists():
         raise UsageError(f"--out {out} exists; --engine spark writes a new folder of Parquet files")
@@ -113,9 +125,13 @@ def features_on_spark(catalog: Catalog, out: Path, options: dict[str, Any], *, a
     from features.engines.spark import SparkTable
 
     _new(out)
+    customers = customers_table(options)
     with spark_log(options) as log:
         as_of = log.choose_as_of(as_of_option(options))
-        table = SparkTable(log.events.sparkSession, log.events, as_of)
+        attributes = _attributes(log, customers, options, asked=bool(of_customer(catalog)))
+        if attributes is not None:
+            check_declared(catalog, attributes.kinds, attributes.known_at_start)
+        table = SparkTable(log.events.sparkSession, log.events, as_of, attributes)
         catalog = catalog.with_parameters(shop_gap_days=table.shop_gap_days())
         rows = table.features(catalog, [0]).select(
             sf.col("customer").alias("customer_id"), sf.lit(as_of).alias("as_of"), *catalog.names
@@ -131,20 +147,29 @@ def score_on_spark(scorer: Scorer, folder: Path, out: Path, options: dict[str, A
     Raises
     ------
     UsageError
-        The model learned from a table of customers, or has seen what comes after the as_of.
+        The model learned from a table of customers that is not named, or has seen what comes after the as_of.
     """
     from serving.batch import check_as_of
     from serving.spark_scoring import scores
 
     _new(out)
-    if scorer.bundle.models.config.known_at_start:
-        raise UsageError("this model looks at columns of a table of customers, which --engine spark does not read")
+    models, customers = scorer.bundle.models, customers_table(options)
+    names = models.config.known_at_start
+    if names and customers is None:
+        raise UsageError(
+            f"this model looks at {', '.join(names)} of the table of customers: name that table with --customers, or "
+            "under [customers] in stagecast.toml"
+        )
     if options["publish"]:
         raise UsageError("--publish works on one machine; score with --engine duckdb, or publish the Parquet files")
     with spark_log(options) as log:
         as_of = log.choose_as_of(as_of_option(options))
         check_as_of(scorer.bundle, as_of)
-        _write(log, scores(log, folder, scorer, as_of), out)
+        attributes = _attributes(log, customers, options, asked=bool(names))
+        if attributes is not None:
+            check_table(models.catalog, attributes.kinds)
+            check_known_at_start(attributes.kinds, names)
+        _write(log, scores(log, folder, scorer, as_of, attributes), out)
         count = log.events.sparkSession.read.parquet(str(out)).count()
     _told(log, out, as_of, "scores", count, as_json=as_json)
 
@@ -165,5 +190,5 @@ def sampled_log(options: dict[str, Any], most: int) -> Iterator[tuple[EventLog, 
         as_of = log.choose_as_of(as_of_option(options))
         sample = draw(SparkTable(log.events.sparkSession, log.events, as_of), log.events, most)
     reading = ReadOptions(duplicates="keep", as_of=as_of, memory=options["memory"], temp_dir=options["temp_dir"])
-    with from_frame(sample.events, reading) as local:
+    with from_frame(sample.events, reading, customers_table(options)) as local:
         yield local, as_of, sample.notes

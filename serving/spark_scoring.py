@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,15 @@ from serving.scorer import Scorer, load_scorer
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from features.engines.spark_attributes import SparkAttributes
     from features.engines.spark_reading import SparkLog
 
 CUSTOMERS_AT_ONCE = 2_000
 
 
-def scores(log: SparkLog, folder: Path, scorer: Scorer, as_of: datetime) -> DataFrame:
+def scores(
+    log: SparkLog, folder: Path, scorer: Scorer, as_of: datetime, attributes: SparkAttributes | None = None
+) -> DataFrame:
     """Return the scores of every customer known before the as_of, with the columns of the contract.
 
     Parameters
@@ -33,6 +36,8 @@ def scores(log: SparkLog, folder: Path, scorer: Scorer, as_of: datetime) -> Data
         The bundle; its files are sent to the tasks.
     scorer
         Of that bundle.
+    attributes
+        Of the customers, where the bundle looks at any.
     """
     from pyspark.sql.pandas.types import from_arrow_schema
 
@@ -50,20 +55,25 @@ def scores(log: SparkLog, folder: Path, scorer: Scorer, as_of: datetime) -> Data
         "cast(discount as double) as discount",
     )
     cutoff = known.selectExpr("max(happened)").collect()[0][0]
+    names = () if attributes is None else scorer.bundle.models.config.known_at_start
+    if attributes is not None:
+        place = {name: k for k, name in enumerate(attributes.kinds)}
+        told = attributes.rows.toDF("customer_id", *(f"a{k}" for k in place.values()))
+        known = known.join(told.select("customer_id", *(f"a{place[name]}" for name in names)), "customer_id", "left")
     grouped = known.repartition("customer_id").sortWithinPartitions("customer_id", "happened")
     schema = contract.schema(scorer.scheme.ids)
-    score = _task(sent, scorer.model_version, at, int(cutoff), with_reasons=scorer.with_reasons)
+    score = _task(sent, scorer.model_version, at, int(cutoff), names, with_reasons=scorer.with_reasons)
     return grouped.mapInArrow(score, from_arrow_schema(schema))
 
 
 def _task(
-    sent: Any, model_version: str, as_of: int, cutoff: int, *, with_reasons: bool
+    sent: Any, model_version: str, as_of: int, cutoff: int, names: Sequence[str], *, with_reasons: bool
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Return what a task does with its events, which are ordered by customer."""
+    """Return what a task does with its events, which are ordered by customer; ``names`` are their attributes."""
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         scorer = _scorer(model_version, with_reasons, sent.value)
-        for customers in _by_customer(batches):
+        for customers in _by_customer(batches, names):
             table = scorer.score_customers(customers, from_microseconds(as_of), from_microseconds(cutoff))
             yield from table.to_batches()
 
@@ -85,22 +95,23 @@ def _scorer(model_version: str, with_reasons: bool, files: Mapping[str, bytes]) 
     return _LOADED[key]
 
 
-def _by_customer(batches: Iterator[pa.RecordBatch]) -> Iterator[list[CustomerEvents]]:
+def _by_customer(batches: Iterator[pa.RecordBatch], names: Sequence[str]) -> Iterator[list[CustomerEvents]]:
     """Yield some thousand whole customers at a time."""
     waiting: dict[str, list[Event]] = {}
+    attributes: dict[str, dict[str, Any]] = {}
     for batch in batches:
         for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            customer, happened, event, amount, channel, category, discount = row
+            customer, happened, event, amount, channel, category, discount, *told = row
             if customer not in waiting:
                 if len(waiting) >= CUSTOMERS_AT_ONCE:
-                    yield _customers(waiting)
-                    waiting = {}
-                waiting[customer] = []
+                    yield _customers(waiting, attributes)
+                    waiting, attributes = {}, {}
+                waiting[customer], attributes[customer] = [], dict(zip(names, told, strict=True))
             at = EPOCH + timedelta(microseconds=happened)
             waiting[customer].append(Event(at, event, amount, channel, None, None, category, discount))
     if waiting:
-        yield _customers(waiting)
+        yield _customers(waiting, attributes)
 
 
-def _customers(events: dict[str, list[Event]]) -> list[CustomerEvents]:
-    return [CustomerEvents(customer, tuple(some)) for customer, some in events.items()]
+def _customers(events: dict[str, list[Event]], attributes: dict[str, dict[str, Any]]) -> list[CustomerEvents]:
+    return [CustomerEvents(customer, tuple(some), attributes[customer]) for customer, some in events.items()]

@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING
 from features import sql
 from features.catalog import Catalog
 from features.clock import iso, microseconds
+from features.customer import check_table, of_customer
 from features.errors import NotEnoughDataError, UsageError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+    from features.engines.spark_attributes import SparkAttributes
 
 DIALECT = "spark"
 HAPPENED = "unix_micros(timestamp)"
@@ -94,6 +97,8 @@ class SparkTable:
         With the columns of the event contract, and ``customer``; see :class:`SparkLog`.
     anchor
         The as_of.
+    attributes
+        Of the customers; None: the log came without.
 
     Raises
     ------
@@ -101,8 +106,10 @@ class SparkTable:
         No event was known before the anchor.
     """
 
-    def __init__(self, spark: SparkSession, events: DataFrame, anchor: datetime) -> None:
-        self._spark = spark
+    def __init__(
+        self, spark: SparkSession, events: DataFrame, anchor: datetime, attributes: SparkAttributes | None = None
+    ) -> None:
+        self._spark, self._attributes = spark, attributes
         self.anchor, self._at = anchor, microseconds(anchor)
         known = events.filter(f"{KNOWN} < {self._at}")
         known.createOrReplaceTempView("known_events")
@@ -152,7 +159,17 @@ class SparkTable:
         return FALLBACK_GAP_DAYS if (gaps["gaps"] or 0) < FEWEST_GAPS else float(gaps["middle"])
 
     def features(self, catalog: Catalog, backs: Sequence[int]) -> DataFrame:
-        """Return ``customer``, ``back`` and every feature, one row per customer and date, in no order."""
+        """Return ``customer``, ``back`` and every feature, one row per customer and date, in no order.
+
+        Raises
+        ------
+        UsageError
+            It asks for attributes that the table of customers has not.
+        """
+        if of_customer(catalog):
+            check_table(catalog, None if self._attributes is None else self._attributes.kinds)
+        if self._attributes is not None:
+            self._attributes.rows.createOrReplaceTempView("known_at_start")
         for step in sql.tables_beside(catalog, clock(self._at), "known_events", self.shape):
             if self._made.get(step.name) != step:
                 self._make(step)

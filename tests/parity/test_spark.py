@@ -14,11 +14,16 @@ from hypothesis import strategies as st
 from features.catalog import Catalog
 from features.engines.duckdb import DailyTable
 from features.engines.spark import SparkTable
-from features.errors import NotEnoughDataError
+from features.engines.spark_attributes import read_attributes
+from features.engines.spark_reading import SparkLog
+from features.errors import NotEnoughDataError, UsageError
+from features.events import ReadOptions
+from features.requests import Event
 from features.standard import standard
 from features.thresholds import mean_gaps, shop_gap_days
-from tests.parity.evaluators import Rows, check
-from tests.parity.logs import Customers, as_ofs, event_log, logs, utc
+from tests.parity.evaluators import Rows, check, check_attributes
+from tests.parity.logs import Attributes, Customers, as_ofs, attributes, customers_table, event_log, logs, utc
+from tests.parity.test_customer import ASKED, CATALOG
 from tests.spark import needs_spark, quiet_spark, start
 
 if TYPE_CHECKING:
@@ -48,9 +53,19 @@ def on_spark(spark: SparkSession, customers: Customers) -> DataFrame:
 
 
 def by_spark(
-    spark: SparkSession, customers: Customers, as_of: datetime, backs: Sequence[int], catalog: Catalog
+    spark: SparkSession,
+    customers: Customers,
+    as_of: datetime,
+    backs: Sequence[int],
+    catalog: Catalog,
+    told: Attributes | None = None,
 ) -> Rows:
-    table = SparkTable(spark, on_spark(spark, customers), as_of)
+    events = on_spark(spark, customers)
+    known = None
+    if told is not None:
+        with customers_table(told) as table_of_customers:
+            known = read_attributes(SparkLog(events, events, {}, as_of), table_of_customers, ReadOptions())
+    table = SparkTable(spark, events, as_of, known)
     found = table.features(catalog, backs).collect()
     table.close()
     null = float("nan")
@@ -69,9 +84,23 @@ def test_every_feature_is_what_the_oracle_says(spark: SparkSession, data: st.Dat
     check(by_spark(spark, customers, as_of, backs, catalog), customers, as_of, 90, backs, 7.25)
 
 
-def test_a_log_without_a_past_is_refused(spark: SparkSession) -> None:
-    from features.requests import Event
+@FEW
+@given(data=st.data())
+def test_attributes_are_what_the_oracle_says(spark: SparkSession, data: st.DataObject) -> None:
+    as_of = data.draw(as_ofs())
+    customers, backs = data.draw(logs(as_of, most=25)), [0, 30]
+    told = data.draw(attributes(customers))
+    rows = by_spark(spark, customers, as_of, backs, CATALOG, told)
+    check_attributes(rows, customers, told, as_of, backs, ASKED)
 
+
+def test_attributes_without_a_table_are_refused(spark: SparkSession) -> None:
+    events = {"a": (Event(utc("2020-01-01"), "visit"),)}
+    with pytest.raises(UsageError, match="asks for 'acquisition_cost' of the customer: name the table of customers"):
+        by_spark(spark, events, utc("2021-01-01"), [0], CATALOG)
+
+
+def test_a_log_without_a_past_is_refused(spark: SparkSession) -> None:
     events = on_spark(spark, {"a": (Event(utc("2020-01-01"), "visit"),)})
     with pytest.raises(NotEnoughDataError, match="no event stands before the as_of"):
         SparkTable(spark, events, utc("2019-01-01"))

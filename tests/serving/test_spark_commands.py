@@ -33,11 +33,37 @@ ON_SPARK = (
 
 @dataclass(frozen=True)
 class Shop:
-    """A simulated log as two Parquet files, with rows that no engine may take, and a model trained on Spark."""
+    """A simulated log as two Parquet files, with rows that no engine may take, and a model trained on Spark.
+
+    ``config`` names a table of customers, and features of one's own that ask for its columns.
+    """
 
     events: Path
+    config: Path
     model: Path
     trained: dict[str, object]
+
+
+CONFIGURED = """
+[customers]
+source = "people.csv"
+known_at_start = ["plan", "acquisition_cost"]
+
+[catalog.on_pro]
+meaning = "came on a paid plan"
+unit = "flag"
+from = "customer"
+function = "is"
+column = "plan"
+values = ["pro"]
+
+[catalog.first_cost]
+meaning = "what the first contact cost"
+unit = "money"
+from = "customer"
+function = "value"
+column = "acquisition_cost"
+"""
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:
@@ -54,13 +80,19 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     write(log.iloc[:half], events / "a.parquet")
     strange = log.iloc[:4].assign(customer_id=["", None, "x", "y"], amount=[1.0, 2.0, -5.0, None])
     write(pd.concat([log.iloc[half:], log.iloc[-1:], strange]), events / "b.parquet")
+    config = folder / "stagecast.toml"
+    config.write_text(CONFIGURED, "utf-8")
+    # of some nothing is told, and one has no events
+    who = [*sorted(set(log["customer_id"]))[::3], "nobody"]
+    cost = [None if k % 5 else k / 7 for k in range(len(who))]
+    people = pd.DataFrame({"customer_id": who, "plan": ["pro", "free"] * (len(who) // 2) + ["pro"] * (len(who) % 2)})
+    people.assign(acquisition_cost=cost).to_csv(folder / "people.csv", index=False)
     model = folder / "model"
-    asked = ("train", str(events), *ON_SPARK, "--sample", "700", "--no-track", "--out", str(model), "--json")
-    said = subprocess.run(
-        [sys.executable, "-c", "from serving.cli import main; main()", *asked], capture_output=True, text=True
-    )
+    asked = ("train", str(events), *ON_SPARK, "--config", str(config), "--sample", "700", "--no-track", "--json")
+    run = [sys.executable, "-c", "from serving.cli import main; main()", *asked, "--out", str(model)]
+    said = subprocess.run(run, capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
-    return Shop(events, model, json.loads(said.stdout.strip().splitlines()[-1]))
+    return Shop(events, config, model, json.loads(said.stdout.strip().splitlines()[-1]))
 
 
 def rows(folder: Path) -> pd.DataFrame:
@@ -70,7 +102,8 @@ def rows(folder: Path) -> pd.DataFrame:
 
 def test_features_are_those_of_one_machine(shop: Shop, tmp_path: Path, stagecast: Stagecast) -> None:
     on_spark, here = tmp_path / "spark", tmp_path / "here.parquet"
-    said = stagecast("features", str(shop.events), *ON_SPARK, "--out", str(on_spark), "--json")
+    asked = ("features", str(shop.events), "--config", str(shop.config))
+    said = stagecast(*asked, *ON_SPARK, "--out", str(on_spark), "--json")
     assert said.code == 0, said.err
     told = json.loads(said.out.strip().splitlines()[-1])
     assert {name: told[name] for name in ("customers", "rows_rejected", "rows_duplicate")} == {
@@ -80,20 +113,24 @@ def test_features_are_those_of_one_machine(shop: Shop, tmp_path: Path, stagecast
     }
     refused = dataset.dataset(on_spark / "_rejected").to_table().column("reason").to_pylist()
     assert sorted(refused) == ["missing_amount", "missing_customer", "missing_customer", "negative_amount"]
-    assert stagecast("features", str(shop.events), "--out", str(here)).code == 0
+    assert stagecast(*asked, "--out", str(here)).code == 0
     ours, theirs = pq.read_table(here).to_pandas(), rows(on_spark)
     assert list(ours.columns) == list(theirs.columns)
     assert ours["customer_id"].tolist() == theirs["customer_id"].tolist()
     assert (ours["as_of"] == theirs["as_of"]).all()
+    assert 0 < ours["on_pro"].sum() < ours["on_pro"].count() < CUSTOMERS
+    assert 0 < ours["first_cost"].count() < ours["on_pro"].count()
     for name in ours.columns[2:]:
         np.testing.assert_allclose(ours[name].to_numpy(), theirs[name].to_numpy(), rtol=1e-9, atol=1e-9, err_msg=name)
 
 
 def test_scores_are_those_of_one_machine(shop: Shop, tmp_path: Path, stagecast: Stagecast) -> None:
     on_spark, here = tmp_path / "spark", tmp_path / "here.parquet"
-    said = stagecast("score", str(shop.events), *ON_SPARK, "--model", str(shop.model), "--out", str(on_spark))
+    asked = ("score", str(shop.events), "--model", str(shop.model), "--config", str(shop.config))
+    said = stagecast(*asked, *ON_SPARK, "--out", str(on_spark))
     assert said.code == 0, said.err
-    assert stagecast("score", str(shop.events), "--model", str(shop.model), "--out", str(here)).code == 0
+    assert stagecast(*asked, "--out", str(here)).code == 0
+    assert "on_pro" in (shop.model / "churn.lightgbm.txt").read_text()
     ours = pq.read_table(here)
     theirs = dataset.dataset(on_spark, format="parquet").to_table().sort_by("customer_id").cast(ours.schema)
     assert len(ours) == CUSTOMERS
@@ -108,6 +145,24 @@ def test_the_bundle_says_what_sample_it_learned_from(shop: Shop) -> None:
     notes = " ".join(str(note) for note in shop.trained["notes"])  # type: ignore[attr-defined]
     assert f"Trained on 700 of {CUSTOMERS} customers (77.8%)" in notes
     assert "percentage points or better (95 %)" in notes
+
+
+def test_what_the_model_looks_at_must_be_told(shop: Shop, tmp_path: Path, stagecast: Stagecast) -> None:
+    asked = ("score", str(shop.events), *ON_SPARK, "--model", str(shop.model), "--out", str(tmp_path / "out"))
+    said = stagecast(*asked)
+    assert said.code == 2
+    assert "this model looks at plan, acquisition_cost of the table of customers: name that table" in said.err
+    (tmp_path / "people.csv").write_text("customer_id,plam\n1,pro\n", "utf-8")
+    other = stagecast(*asked, "--customers", str(tmp_path / "people.csv"))
+    assert other.code == 2
+    assert "asks for 'plan', which is no column of the table of customers; it has plam. Did you mean" in other.err
+    undeclared = stagecast(
+        *("features", str(shop.events), *ON_SPARK, "--config", str(shop.config), "--out", str(tmp_path / "out")),
+        *("--customers", str(shop.config.with_name("people.csv")), "--known-at-start", "plan"),
+    )
+    assert undeclared.code == 2
+    assert "declare it with --known-at-start acquisition_cost" in undeclared.err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
