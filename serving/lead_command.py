@@ -13,7 +13,7 @@ import numpy as np
 from features.clock import iso, parse_span_days
 from serving.console import show, table
 from serving.options import as_of_option, common, dated
-from serving.reading_options import open_log, reading
+from serving.reading_options import open_log, own_features, reading
 
 SHOWN = 10
 
@@ -34,9 +34,10 @@ SHOWN = 10
 @common
 def leads(as_json: bool, out: Path, **options: Any) -> None:
     """Leads, best first: customer_id, lead_points, lead_grade, p_convert, age_days, channel, lead_reasons."""
+    from features.customer import check_numbers
     from features.engines.duckdb import DailyTable
     from features.files import write_text
-    from features.leads import known_at_start, lead_events
+    from features.leads import attribute_kinds, known_at_start, lead_events
     from features.lifecycle import fit_lifecycle
     from features.scheme_files import load_scheme
     from serving.table_files import check_targets, write_scores
@@ -53,6 +54,7 @@ def leads(as_json: bool, out: Path, **options: Any) -> None:
     if options["sql"] is not None:
         points = replace(points, sql=wanted_of(options["sql"], "--sql"))
     with open_log(options, out, options["learn"]) as log:
+        check_numbers(own_features().catalog(horizon_days), attribute_kinds(log.con), log.known_at_start)
         as_of = log.choose_as_of(as_of_option(options))
         events = lead_events(log.con, as_of, until_purchase=True)
         told = known_at_start(log.con, events.customers, log.known_at_start)

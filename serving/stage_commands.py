@@ -16,7 +16,7 @@ from features.scheme_files import known_schemes, load_scheme, scheme_to_json, th
 from features.stages import LANGUAGES, rule_text
 from serving.console import show, table
 from serving.options import as_of_option, chosen_scheme, common, standing
-from serving.reading_options import open_log, reading
+from serving.reading_options import open_log, own_features, reading
 from training.config import TrainConfig
 
 
@@ -75,11 +75,14 @@ def stages(as_json: bool, list_all: bool, **options: Any) -> None:
 
 def _graded(rows: Any, log: EventLog, as_of: datetime) -> Any:
     """Return the stages with the points and grades of leads, by the points of the package."""
-    from features.leads import known_at_start, lead_events
+    from features.customer import check_numbers
+    from features.leads import attribute_kinds, known_at_start, lead_events
     from serving.stage_table import with_lead_grades
     from training.leads.points import load_points
     from training.leads.ranking import SCHEMA, rank_leads
 
+    catalog = own_features().catalog(TrainConfig.horizon_days)
+    check_numbers(catalog, attribute_kinds(log.con), log.known_at_start)
     events = lead_events(log.con, as_of, until_purchase=True)
     told = known_at_start(log.con, events.customers, log.known_at_start)
     try:
