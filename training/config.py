@@ -38,7 +38,8 @@ class TrainConfig:
     pins
         Thresholds of the scheme that stand fixed, whatever the log says.
     known_at_start
-        Columns of the table of customers that were known at the first contact: the models of leads learn from them.
+        Columns of the table of customers that were known at the first contact: the models of leads learn from them,
+        and features of one's own may ask for them.
     own
         Features beside those of the standard catalogue.
     max_dates

@@ -2,7 +2,7 @@
 
 Attributes are as they stand today, not as they stood at a past date, so no model learns from them: a column that was
 filled in after somebody left would tell the outcome. They serve to choose whom to write to. The exception are columns
-that the user declares as known from the first contact on (:mod:`features.leads`).
+that the user declares as known from the first contact on (:mod:`features.leads`, :mod:`features.customer`).
 """
 
 from __future__ import annotations

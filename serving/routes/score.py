@@ -32,8 +32,8 @@ async def score(request: Request, state: StateDep, scorer: ScorerDep) -> Respons
     """Score customers from their raw events; nothing is stored.
 
     Events at or after the `as_of` are not seen. A customer with no event before it makes the whole request fail,
-    and is named. Of `attributes` those that the training knew from the first contact on are used, for `p_convert`;
-    others are accepted. Money is in the shop's own currency.
+    and is named. Of `attributes` those that the training knew from the first contact on are used, for `p_convert` and
+    by features that ask for them; others are accepted. Money is in the shop's own currency.
     """
     raw = await read_body(request, state.settings.max_body_bytes)
     # decoding, too, takes its time on a long body: the loop stays free for others
