@@ -127,8 +127,11 @@ class SparkTable:
         return self._spark.sql(sql.render([sql.Step("asked", text)], DIALECT))
 
     def _make(self, step: sql.Step) -> None:
+        from pyspark.sql.functions import broadcast
+
         table = self._spark.sql(sql.render([step], DIALECT)).persist()
-        table.createOrReplaceTempView(step.name)
+        # attributes came from the driver, and are small beside the events
+        (broadcast(table) if step.name == "told" else table).createOrReplaceTempView(step.name)
         self._kept.append(table)
         self._made[step.name] = step
 
