@@ -101,6 +101,8 @@ SCALES: Mapping[str, float] = {
 }
 """Column -> what its whole numbers are divided by in the end."""
 
+# Columns that stand beside the features.
+_OURS = ("customer", "back", "customer_id", "as_of")
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,62}")
 
 
@@ -267,7 +269,7 @@ class Catalog:
 
     def __post_init__(self) -> None:
         """Check names and parameters."""
-        names = [name.lower() for name in (*self.names, *self.parameters, *CALENDAR, "customer", "back")]
+        names = [name.lower() for name in (*self.names, *self.parameters, *CALENDAR, *_OURS)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise UsageError(f"catalogue: {twice} stands twice among features, parameters and our own columns")
         if odd := {name: value for name, value in self.parameters.items() if not math.isfinite(value)}:

@@ -27,6 +27,8 @@ Compiled = Callable[[Mapping[str, Operand]], Operand]
 
 
 def _divide(left: Operand, right: Operand) -> Operand:
+    if isinstance(right, float):  # a parameter, or what the calendar says
+        return left / (right or np.nan)
     return left / np.where(right == 0, np.nan, right)
 
 
@@ -181,9 +183,21 @@ def _compile(node: exp.Expr) -> Compiled:
         return lambda values: function(inner(values))
     if type(node) in _FOLDED:
         fold, rest = _FOLDED[type(node)], [_compile(child) for child in [node.expression, *node.expressions] if child]
+        if len(rest) == 1:
+            only = rest[0]
+            return lambda values: fold(inner(values), only(values))
         return lambda values: reduce(fold, (other(values) for other in rest), inner(values))
     if isinstance(node, exp.Div) and isinstance(node.expression, exp.Literal) and float(node.expression.this):
         divisor = float(node.expression.this)
         return lambda values: inner(values) / divisor
-    apply, right = _BINARY[type(node)], _compile(node.expression)
+    apply, right = (
+        _BINARY[type(node)],
+        _compile(_divisor(node.expression) if type(node) is exp.Div else node.expression),
+    )
     return lambda values: apply(inner(values), right(values))
+
+
+def _divisor(node: exp.Expr) -> exp.Expr:
+    """Return what ``nullif(x, 0)`` is of, since a division by 0 is null anyway; any other node as it is."""
+    zero = isinstance(node, exp.Nullif) and isinstance(node.expression, exp.Literal) and not float(node.expression.this)
+    return node.this if zero else node

@@ -77,6 +77,10 @@ def write_features(
 def of_run(log: EventLog, as_of: datetime) -> dict[str, Any]:
     """Return what tells one log at one date from another, and so one folder of parts."""
     told = log.report
+    attributes = None
+    if attribute_kinds(log.con) is not None:
+        found = log.con.execute("select bit_xor(hash(attributes)) from attributes").fetchall()
+        attributes = str(found[0][0])
     return {
         "as_of": iso(as_of),
         "rows": told.rows_loaded,
@@ -84,6 +88,7 @@ def of_run(log: EventLog, as_of: datetime) -> dict[str, Any]:
         "first": told.first_event,
         "last": told.last_event,
         "types": told.event_types,
+        "attributes": attributes,
     }
 
 

@@ -7,10 +7,10 @@ is the difference of two running totals. These are of whole numbers, which are e
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,11 +64,15 @@ class Aggregates:
 
     def __init__(self, features: Sequence[Feature]) -> None:
         self._windows: list[Window] = list(dict.fromkeys(f.window_days for f in features))
+        place = {window: k for k, window in enumerate(self._windows)}
         summed = [(f, (_column(f), f.function == "sum_of_squares")) for f in features if f.function in _SUMS]
         self._totals = list(dict.fromkeys(total for _, total in summed))
-        self._sums = [(f, self._totals.index(total), SCALES.get(str(f.column))) for f, total in summed]
-        self._counts = [f for f in features if f.function == "count"]
-        self._others = [f for f in features if f.function not in (*_SUMS, "count")]
+        self._sums = [
+            (f, self._totals.index(total), place[f.window_days], SCALES.get(str(f.column))) for f, total in summed
+        ]
+        self._counts = [(f.name, place[f.window_days]) for f in features if f.function == "count"]
+        others = [f for f in features if f.function not in (*_SUMS, "count")]
+        self._others = [(_of_day(f), place[f.window_days], f.column == "age") for f in others]
 
     def of(self, rows: Rows, as_of_day: float) -> dict[str, Array]:
         """Return each feature, one value per customer; null is NaN."""
@@ -79,28 +83,46 @@ class Aggregates:
 
         Rows at or after a date do not enter it.
         """
-        dates = [{window: _days(window, as_of_day) for window in self._windows} for as_of_day in as_of_days]
-        shared = _Shared(rows, {day for windows in dates for days in windows.values() for day in days}, len(dates) > 1)
+        place: dict[int, int] = {}
+        dates = [
+            [tuple(place.setdefault(day, len(place)) for day in _days(window, date)) for window in self._windows]
+            for date in as_of_days
+        ]
+        shared = _Shared(rows, list(place), len(dates) > 1)
         totals = _running([self._total(rows, *total) for total in self._totals], len(rows.day))
         for as_of_day, windows in zip(as_of_days, dates, strict=True):
             yield self._at(shared, totals, as_of_day, windows)
 
     def _at(
-        self, shared: _Shared, totals: NDArray[Any], as_of_day: float, windows: Mapping[Window, Days]
+        self, shared: _Shared, totals: NDArray[Any], as_of_day: float, windows: Sequence[tuple[int, ...]]
     ) -> dict[str, Array]:
-        slices = {window: Slice(shared.first[begin], shared.first[end]) for window, (begin, end) in windows.items()}
-        found = {f.name: slices[f.window_days].count.astype(np.float64) for f in self._counts}
-        for feature, total, scale in self._sums:
-            begin, end = (shared.total(totals, total, day) for day in windows[feature.window_days])
-            value = (end - begin).astype(np.float64)
+        slices = [Slice(shared.first[begin], shared.first[end]) for begin, end in windows]
+        found = {name: slices[window].lengths.astype(np.float64) for name, window in self._counts}
+        difference = self._differences(shared, totals, windows)
+        for feature, total, window, scale in self._sums:
+            value = difference(total, window)
             if scale is not None:
-                value /= scale
-            found[feature.name] = value
-            if feature.function != "sum":
-                found[feature.name] = _over(feature, shared, slices[feature.window_days], value)
-        for feature in self._others:
-            found[feature.name] = _other(feature, shared, slices[feature.window_days], as_of_day)
+                value = value / scale
+            found[feature.name] = value if feature.function == "sum" else _over(feature, shared, slices[window], value)
+        for feature, window, is_age in self._others:
+            value = _other(feature, shared, slices[window])
+            found[feature.name] = as_of_day - value if is_age else value
         return found
+
+    def _differences(
+        self, shared: _Shared, totals: NDArray[Any], windows: Sequence[tuple[int, ...]]
+    ) -> Callable[[int, int], Array]:
+        """Return what gives a sum within a window; of one date all are worked out at once, of several those asked."""
+        if shared.several or not self._sums:
+
+            def between(total: int, window: int) -> Array:
+                begin, end = (shared.total(totals, total, at) for at in windows[window])
+                return np.asarray(end - begin, dtype=np.float64)
+
+            return between
+        low, high = (shared.first[list(at)] for at in zip(*windows, strict=True))
+        every = (totals[:, high] - totals[:, low]).astype(np.float64)
+        return lambda total, window: every[total, window]
 
     @staticmethod
     def _total(rows: Rows, column: str, squares: bool) -> NDArray[Any]:
@@ -116,16 +138,19 @@ def _days(window: Window, as_of_day: float) -> Days:
     return math.ceil(as_of_day - older), math.ceil(as_of_day - newer)
 
 
-@dataclass(frozen=True)
-class Slice:
+class Slice(NamedTuple):
     """Of each customer, the rows that stand in a window: the first of them, and the one after the last."""
 
     low: Integers
     high: Integers
 
     @property
-    def count(self) -> Integers:
+    def lengths(self) -> Integers:
         return self.high - self.low
+
+    def first(self, rows: Rows) -> Integers:
+        """Return the first row of each, or some row where there is none."""
+        return np.minimum(self.low, len(rows.day) - 1)
 
 
 class _Shared:
@@ -134,38 +159,37 @@ class _Shared:
     Parameters
     ----------
     days
-        Before which rows are to be told apart.
+        Before which rows are to be told apart; ``first`` has a row for each, see :func:`_firsts`.
     several
         Whether there are several dates.
     """
 
-    def __init__(self, rows: Rows, days: Iterable[int], several: bool) -> None:
+    def __init__(self, rows: Rows, days: Sequence[int], several: bool) -> None:
         self.rows, self.several = rows, several
-        self.first = _firsts(rows, sorted(days))
-        self._kept: dict[tuple[str, str | int, int], Any] = {}
+        self.first = _firsts(rows, days)
+        self._kept: dict[tuple[str | int, str | int], Any] = {}
+        self._columns: dict[str, NDArray[Any]] = {}
 
-    def _keep(self, what: str, name: str | int, make: Callable[[], Any], day: int = 0) -> Any:
-        if (what, name, day) not in self._kept:
-            self._kept[what, name, day] = make()
-        return self._kept[what, name, day]
+    def _keep(self, what: str | int, of: str | int, make: Callable[[], Any]) -> Any:
+        if (what, of) not in self._kept:
+            self._kept[what, of] = make()
+        return self._kept[what, of]
 
-    def total(self, totals: NDArray[Any], which: int, day: int) -> NDArray[Any]:
-        """Return a running total of each customer as it stood before a day."""
-        found: NDArray[Any] = self._keep("total", which, lambda: totals[which][self.first[day]], day)
+    def total(self, totals: NDArray[Any], which: int, at: int) -> NDArray[Any]:
+        """Return a running total of each customer as it stood before one of the days."""
+        found: NDArray[Any] = self._keep(which, at, lambda: totals[which][self.first[at]])
         return found
 
     def column(self, name: str) -> NDArray[Any]:
-        found: NDArray[Any] = self._keep("column", name, lambda: self.rows.column(name))
-        return found
-
-    def given(self, name: str) -> NDArray[np.bool_] | None:
-        found: NDArray[np.bool_] | None = self._keep("given", name, lambda: self.rows.given(name))
-        return found
+        # one customer's columns take less time to make than to keep by way of a function
+        if name not in self._columns:
+            self._columns[name] = self.rows.column(name)
+        return self._columns[name]
 
     def how_many(self, name: str, of: Slice) -> Integers:
         """Return how many rows of each slice have a column."""
-        if (given := self.given(name)) is None:
-            return of.count
+        if (given := self.rows.given(name)) is None:
+            return of.lengths
         before = self._keep("how many", name, lambda: _running([given], len(self.rows.day))[0])
         return np.asarray(before[of.high] - before[of.low])
 
@@ -173,7 +197,7 @@ class _Shared:
         """Return a column as doubles, NaN where a row does not have it."""
 
         def make() -> Array:
-            given, numbers = self.given(name), self.column(name).astype(np.float64)
+            given, numbers = self.rows.given(name), self.column(name).astype(np.float64)
             return numbers if given is None else np.where(given, numbers, np.nan)
 
         found: Array = self._keep("numbers", name, make)
@@ -185,19 +209,20 @@ class _Shared:
             # all that stood before a date: reduced once up to every row, and looked up there
             so_far = self._keep(function.__name__, name, lambda: _so_far(function, values, self.rows))
             return np.asarray(so_far[of.high - 1])
-        padded = np.append(values, values[-1])
-        return np.asarray(function.reduceat(padded, np.column_stack([of.low, of.high]).ravel())[::2])
+        ends = np.empty(2 * len(of.low), dtype=np.int64)
+        ends[::2], ends[1::2] = of
+        # an end may stand behind the last row
+        return np.asarray(function.reduceat(np.concatenate([values, values[-1:]]), ends)[::2])
 
 
-def _firsts(rows: Rows, days: Sequence[int]) -> dict[int, Integers]:
-    """Return for each day where the first row of each customer stands, or would stand, that is not before it."""
+def _firsts(rows: Rows, days: Sequence[int]) -> Integers:
+    """Return where the first row of each customer stands, or would stand, that is not before a day; a row per day."""
     if rows.count == 1:
-        return dict(zip(days, np.searchsorted(rows.day, days)[:, None], strict=True))
+        return np.searchsorted(rows.day, days)[:, None]
     # counted for all days in one go over the rows, which costs less than to look for each customer's
     before = np.zeros((len(rows.day) + 1, len(days)), dtype=np.int32)
     np.cumsum(rows.day[:, None] < np.array(days), axis=0, out=before[1:])
-    firsts = np.diff(before[rows.bounds], axis=0) + rows.bounds[:-1, None]
-    return dict(zip(days, np.ascontiguousarray(firsts.T), strict=True))
+    return np.ascontiguousarray((np.diff(before[rows.bounds], axis=0) + rows.bounds[:-1, None]).T)
 
 
 def _so_far(function: np.ufunc, values: NDArray[Any], rows: Rows) -> NDArray[Any]:
@@ -235,22 +260,25 @@ def _running(columns: Sequence[NDArray[Any]], length: int) -> NDArray[Any]:
     return np.asarray(totals.cumsum(axis=1))
 
 
-def _other(feature: Feature, shared: _Shared, of: Slice, as_of_day: float) -> Array:
-    if feature.column == "age":  # the least age is that of the latest day
-        days = replace(feature, column="day", function="max" if feature.function == "min" else "min")
-        return as_of_day - _other(days, shared, of, as_of_day)
+def _of_day(feature: Feature) -> Feature:
+    """Return a feature of ages as one of days: the age of the latest day is the least."""
+    if feature.column != "age":
+        return feature
+    return replace(feature, column="day", function="max" if feature.function == "min" else "min")
+
+
+def _other(feature: Feature, shared: _Shared, of: Slice) -> Array:
     rows, some, name = shared.rows, of.high > of.low, _column(feature)
     if not len(rows.day):
         return np.zeros(rows.count) if feature.function == "distinct" else np.full(rows.count, np.nan)
-    first, last = np.minimum(of.low, len(rows.day) - 1), of.high - 1
     if feature.function == "distinct":
         bits = shared.reduced(np.bitwise_or, name, shared.column(name), of, feature.window_days)
         return np.where(some, np.bitwise_count(bits), 0).astype(np.float64)
-    given = shared.given(name)
+    given = rows.given(name)
     if given is None and feature.column == "day" and feature.function in ("min", "max"):
-        return np.where(some, rows.day[first if feature.function == "min" else last], np.nan)
+        return np.where(some, rows.day[of.first(rows) if feature.function == "min" else of.high - 1], np.nan)
     if feature.function in ("first", "last"):
-        at = first if feature.function == "first" else last
+        at = of.first(rows) if feature.function == "first" else of.high - 1
         there = some if given is None else some & given[at]
         result = np.where(there, shared.column(name)[at], np.nan)
     else:

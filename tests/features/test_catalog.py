@@ -53,7 +53,7 @@ def test_a_parameter_that_is_no_number_is_refused(value: float) -> None:
         CATALOG.with_parameters(shop_gap_days=value)
 
 
-@pytest.mark.parametrize("name", ["recency_days", "as_of_day", "customer"])
+@pytest.mark.parametrize("name", ["recency_days", "as_of_day", "customer", "customer_id", "as_of"])
 def test_two_things_of_one_name_are_refused(name: str) -> None:
     more = Feature(name, "days", "again", formula="orders + 1")
     with pytest.raises(UsageError, match=f"'{name}'.* stands twice"):

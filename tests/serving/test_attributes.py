@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.events import CustomersTable, read_events
+from features.parts import of_run
 from serving.batch import score_log, score_snapshot, snapshot
 from serving.scorer import load_scorer
 from tests.serving import web
@@ -193,6 +194,18 @@ def test_parts_are_the_whole(finished: Path, tmp_path: Path) -> None:
         whole = score_snapshot(scorer, *snapshot(log, scorer.bundle, as_of))
         score_log(log, scorer, as_of, tmp_path / "scores.parquet", 100)
     alike(pq.read_table(tmp_path / "scores.parquet"), whole)
+
+
+def test_parts_made_with_another_table_of_customers_are_not_gone_on_with(finished: Path, tmp_path: Path) -> None:
+    people = pd.read_csv(finished / "people.csv")
+    people.assign(plan=people["plan"].str.upper()).to_csv(tmp_path / "people.csv", index=False)
+    runs = []
+    for table in (finished / "people.csv", finished / "people.csv", tmp_path / "people.csv", None):
+        known = None if table is None else CustomersTable(str(table))
+        with read_events(finished / "shop.csv", customers=known) as log:
+            runs.append(of_run(log, log.choose_as_of()))
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2] != runs[3] != runs[0]
 
 
 def test_features_are_written_with_attributes(there: Stagecast, tmp_path: Path) -> None:
