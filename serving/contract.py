@@ -96,6 +96,7 @@ FACTS = (
     Column("rfm_segment", _TEXT, True, "the group that the quintiles belong to"),
     Column("reasons", pa.list_(REASON), False, "at most three: feature, value, what is usual, effect, a sentence"),
     Column("action", _TEXT, False, "what the scheme suggests on this stage"),
+    Column("clv_residual", _NUMBER, True, "the same as clv after the value horizon, up to ten years from the as_of"),
     Column("churn", _TEXT, False, "what churn is: inactivity (no purchase in the horizon) or cancellation"),
 )
 

@@ -202,6 +202,7 @@ class Scorer:
             "expected_orders": predicted.expected_orders,
             "next_order_date": day,
             **money,
+            "clv_residual": predicted.clv_residual,
         }
 
     def _facts(self, features: Mapping[str, Array]) -> dict[str, Any]:

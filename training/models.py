@@ -35,6 +35,8 @@ Array = NDArray[np.float64]
 ROWS_AT_ONCE = 65_536
 # An order further away than this is called none.
 LATEST_ORDER_DAYS = 1825.0
+# Beyond this many days from the as_of no value is reckoned.
+FURTHEST_DAYS = 3650
 # Log odds of a customer base that gives a purchase no chance; the time to the next order is then never.
 _NEVER = 1e-9
 
@@ -91,7 +93,8 @@ class Predictions:
     ``p_inactive``, of no purchase, is null for those who have not bought yet, ``p_convert`` for all others;
     ``p_cancel`` is null without an open contract, or where nothing was learned of contracts. ``p_stage`` has shape
     (rows, stages). ``value_if_kept`` is the discounted value over the value horizon of a customer who does order within
-    the horizon. Money is null in a log without amounts.
+    the horizon; ``clv_residual`` what comes after the value horizon, up to ten years from the as_of, null without a
+    customer base. Money is null in a log without amounts.
     """
 
     columns: Mapping[str, Array]
@@ -104,6 +107,7 @@ class Predictions:
     expected_orders: Array
     expected_spend: Array
     clv: Array
+    clv_residual: Array
     value_if_kept: Array
     days_to_order: Array
 
@@ -196,7 +200,7 @@ def _predict(
     others = np.flatnonzero(~(features["orders"] > 0))
     null = np.full(rows, np.nan)
     p_inactive, p_convert, p_alive, days_to_order = null.copy(), null.copy(), null.copy(), null.copy()
-    orders_if_any, spend_if_any, stretch = np.ones(rows), null.copy(), np.ones(rows)
+    orders_if_any, spend_if_any, stretch, beyond = np.ones(rows), null.copy(), np.ones(rows), null.copy()
     given_purchase = models.next_stage.after_purchase[stage]
     seen = {**features, **{name: standing.facts[name] for name in models.scheme.signals}}
     columns = buyer_columns(features, buyers, models.base, horizon)
@@ -207,7 +211,7 @@ def _predict(
         per_order = None if models.base is None else models.base.spend_per_order(columns)
         spend = models.value.spend_if_any(columns, per_order, threads)
         spend_if_any[buyers] = np.nan if spend is None else spend
-        stretch[buyers] = _stretch(models, columns)
+        stretch[buyers], beyond[buyers] = _stretch(models, columns)
         days_to_order[buyers] = _days_to_order(models, columns, p_inactive[buyers])
         if models.base is not None:
             p_alive[buyers] = columns["btyd_alive"]
@@ -216,7 +220,7 @@ def _predict(
         p_convert[others] = models.conversion.probability({name: v[others] for name, v in seen.items()}, told)
         orders_if_any[others] = max(1.0, models.conversion.orders)
         spend_if_any[others] = np.nan if models.value.mean_spend is None else max(0.0, models.conversion.spend)
-        stretch[others] = _stretch_of_new(models)
+        stretch[others], beyond[others] = _stretch_of_new(models)
         with np.errstate(divide="ignore"):
             constant = horizon * np.log(0.5) / np.log(np.clip(1.0 - p_convert[others], 1e-12, 1 - 1e-12))
         days_to_order[others] = np.where(constant <= LATEST_ORDER_DAYS, constant, np.nan)
@@ -234,6 +238,7 @@ def _predict(
         expected_orders=p_purchase * orders_if_any,
         expected_spend=p_purchase * spend_if_any,
         clv=p_purchase * kept,
+        clv_residual=p_purchase * kept * beyond,
         value_if_kept=kept,
         days_to_order=days_to_order,
     )
@@ -252,13 +257,22 @@ def _p_cancel(models: Models, features: Mapping[str, Array], contracts: Contract
     return found
 
 
-def _stretch(models: Models, columns: Mapping[str, Array]) -> Array:
-    """Return discounted orders in the value horizon over orders in the horizon, by the customer base."""
+def _stretch(models: Models, columns: Mapping[str, Array]) -> tuple[Array, Array]:
+    """Return discounted orders in the value horizon over orders in the horizon, and those after it over the former.
+
+    Both by the customer base; without one the second is null.
+    """
     config = models.config
     if models.base is None:
-        return np.full(len(columns["orders"]), _flat_stretch(config))
-    ahead = models.base.discounted_orders(config.value_horizon_days, columns, config.annual_discount)
-    return np.asarray(np.maximum(ahead, _NEVER) / np.maximum(columns["btyd_orders"], _NEVER))
+        flat = np.full(len(columns["orders"]), _flat_stretch(config))
+        return flat, np.full(len(flat), np.nan)
+    ahead = np.maximum(
+        models.base.discounted_orders(config.value_horizon_days, columns, config.annual_discount), _NEVER
+    )
+    whole = ahead
+    if config.value_horizon_days < FURTHEST_DAYS:
+        whole = np.maximum(models.base.discounted_orders(FURTHEST_DAYS, columns, config.annual_discount), ahead)
+    return ahead / np.maximum(columns["btyd_orders"], _NEVER), whole / ahead - 1.0
 
 
 def _flat_stretch(config: TrainConfig) -> float:
@@ -269,17 +283,21 @@ def _flat_stretch(config: TrainConfig) -> float:
     return discounted * 365.0 / config.horizon_days
 
 
-def _stretch_of_new(models: Models) -> float:
+def _stretch_of_new(models: Models) -> tuple[float, float]:
     """Return the same for customers whose first order lies in the horizon."""
     config = models.config
     if models.base is None:
-        return 1.0
+        return 1.0, np.nan
     model = models.base.models[0]
     ahead, near = model.expected_orders_new(
         np.array([config.value_horizon_days, config.horizon_days], dtype=np.float64)
     )
     middle = (1.0 + config.annual_discount) ** (-0.5 * config.value_horizon_days / 365.0)
-    return float((1.0 + ahead * middle) / (1.0 + near))
+    within, whole = (
+        float(model.expected_orders_discounted(span, 0.0, 0.0, 0.0, config.annual_discount))
+        for span in (config.value_horizon_days, max(config.value_horizon_days, FURTHEST_DAYS))
+    )
+    return float((1.0 + ahead * middle) / (1.0 + near)), (whole - within) / (1.0 + within)
 
 
 def _days_to_order(models: Models, columns: Mapping[str, Array], p_inactive: Array) -> Array:

@@ -88,6 +88,7 @@ def a_score(customer_id: str, rng: np.random.Generator, as_of: datetime = AS_OF,
             {"feature": "orders", "value": float(orders), "usual": 4.0, "effect": 0.1, "sentence": "Orders often."},
         ],
         "action": "A reminder now, a better offer if it stays silent.",
+        "clv_residual": None,
         "churn": "inactivity",
     }
     draws = rng.dirichlet(np.ones(8))

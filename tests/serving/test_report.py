@@ -95,6 +95,7 @@ def made_scores(customers: int, *, stages: tuple[str, ...] = STAGES, seed: int =
         "rfm_segment": SEGMENTS[rng.choice(6, customers, p=[0.4, 0.1, 0.08, 0.16, 0.06, 0.2])],
         "reasons": [REASONS] * customers,
         "action": np.full(customers, "A reminder now, a better offer if it stays silent; the most valuable first."),
+        "clv_residual": np.full(customers, 12.5),
         "churn": np.full(customers, "inactivity"),
     }
     fields = contract.schema(STAGES)

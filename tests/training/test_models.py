@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.training.made import Trained
-from training.models import Predictions, predict_rows
+from tests.training.made import Row, Trained, day, trained
+from training.config import TrainConfig
+from training.models import FURTHEST_DAYS, Predictions, predict_rows
 
 
 def test_parts_on_all_cores_are_the_whole(shop: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,3 +35,24 @@ def test_the_same_rows_give_the_same_bytes(shop: Trained, monkeypatch: pytest.Mo
     first, second = (predict_rows(shop.training.models, shop.training.panel.now) for _ in range(2))
     assert first.p_inactive.tobytes() == second.p_inactive.tobytes()
     assert first.clv.tobytes() == second.clv.tobytes()
+
+
+def test_value_and_what_comes_after_it_are_the_value_over_ten_years(shop: Trained) -> None:
+    models, now = shop.training.models, shop.training.panel.now
+    ten_years = replace(models, config=replace(models.config, value_horizon_days=FURTHEST_DAYS))
+    near, far = predict_rows(models, now), predict_rows(ten_years, now)
+    bought = near.buyers
+    np.testing.assert_allclose((near.clv + near.clv_residual)[bought], far.clv[bought], rtol=1e-9)
+    assert (near.clv_residual[bought] > 0).all()
+    assert (far.clv_residual == 0).all()
+    # who never bought is alive by construction, and worth something after a year
+    others = np.setdiff1d(np.arange(len(now)), bought)
+    assert (near.clv_residual[others] > 0).all()
+
+
+def test_without_a_customer_base_nobody_knows_what_comes_after(tmp_path: Path) -> None:
+    rows: list[Row] = [(f"c{k}", day(5.0 * k), "purchase", 10.0) for k in range(8)]
+    done = trained(rows, tmp_path / "model", day(40), TrainConfig(horizon_days=20))
+    assert done.training.models.churn.method == "rule"
+    assert done.scores()["clv"].null_count == 0
+    assert done.scores()["clv_residual"].null_count == 8
