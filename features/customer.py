@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.catalog import Catalog, Feature
+from features.catalog import Catalog
 from features.errors import UsageError, did_you_mean
+from features.feature import Feature
 from features.leads import MISSING, given_at_start, no_attribute
 
 Array = NDArray[np.float64]

@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features import formula
-from features.catalog import Catalog, Feature
+from features.catalog import Catalog
 from features.clock import DAY_MICROSECONDS
 from features.errors import UsageError, did_you_mean
+from features.feature import Feature
 from features.record import ACTIVITY, PurchaseDays, Record
 from features.thresholds import position_within
 

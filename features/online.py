@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features import formula
-from features.catalog import MILLION, NO_ACTIVITY, Catalog
+from features.catalog import Catalog
 from features.clock import DAY_MICROSECONDS, EPOCH, calendar, microseconds
 from features.contracts import ContractEvents, Terms
 from features.customer import given, of_customer
 from features.errors import NotEnoughDataError
+from features.feature import MILLION, NO_ACTIVITY
 from features.leads import CHANNEL, Texts, given_at_start, memory_events
 from features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEvents
 from features.relations import EventColumns, days_of, different, given_of

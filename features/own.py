@@ -34,9 +34,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from features.catalog import MARKETER_EVENTS, Catalog, Feature, Function, Relation
+from features.catalog import Catalog
 from features.clock import parse_span_days
 from features.errors import UsageError, did_you_mean
+from features.feature import MARKETER_EVENTS, Feature, Function, Relation
 from features.standard import WINDOWS_DAYS, standard
 
 _KEYS = (

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features import formula
-from features.catalog import Catalog, Feature
+from features.catalog import Catalog
 from features.clock import DAY_MICROSECONDS, calendar
+from features.feature import Feature
 from features.part_files import Range, in_order
 from features.relations import days_of
 from features.rows import Aggregates, Array, Integers, Rows
@@ -86,7 +87,7 @@ class Dates:
     Parameters
     ----------
     says
-        What the calendar says of each, see :data:`features.catalog.CALENDAR`.
+        What the calendar says of each, see :data:`features.feature.CALENDAR`.
     before
         For each date, how many of its rows stand before each customer's; the last is the number of its rows.
     """

@@ -1,4 +1,4 @@
-"""The relations of the catalogue over events in memory: what :mod:`features.catalog` says of each, as arrays."""
+"""The relations of the catalogue over events in memory: what :mod:`features.feature` says of each, as arrays."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.catalog import ENTROPY_SCALE, UNEVENNESS_SCALE, Feature
 from features.clock import DAY_MICROSECONDS
+from features.feature import ENTROPY_SCALE, UNEVENNESS_SCALE, Feature
 from features.rows import TYPES_APART, Array, Integers, Rows
 
 if TYPE_CHECKING:

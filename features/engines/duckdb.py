@@ -12,11 +12,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features import sql
-from features.catalog import NO_ACTIVITY, Catalog
+from features.catalog import Catalog
 from features.clock import DAY_MICROSECONDS, day_number, microseconds
 from features.contracts import ContractEvents, Terms
 from features.customer import check_table, of_customer
 from features.errors import NotEnoughDataError
+from features.feature import NO_ACTIVITY
 from features.leads import CHANNEL, Texts, attribute_kinds, first_channels
 from features.leads import known_at_start as known_at_start_of
 from features.plain import DailyRows, Dates, plain_features

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from features.catalog import CALENDAR
 from features.clock import DAY_MICROSECONDS, calendar
+from features.feature import CALENDAR
 from features.sql.steps import Step
 
 

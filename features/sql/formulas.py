@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlglot import exp
 
 from features import formula
-from features.catalog import CALENDAR, Catalog
+from features.catalog import Catalog
+from features.feature import CALENDAR
 
 
 def levels(catalog: Catalog) -> list[list[tuple[str, exp.Expr]]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from features.catalog import ENTROPY_SCALE, SCALES, UNEVENNESS_SCALE, Catalog, Feature
+from features.catalog import Catalog
 from features.customer import of_customer
+from features.feature import ENTROPY_SCALE, SCALES, UNEVENNESS_SCALE, Feature
 from features.sql.dates import Dates
 from features.sql.days import net_days
 from features.sql.formulas import levels

@@ -9,8 +9,8 @@ from typing import Any
 
 import sqlglot
 
-from features.catalog import MILLION
 from features.clock import DAY_MICROSECONDS
+from features.feature import MILLION
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from features.catalog import MILLION, NO_ACTIVITY, Feature
 from features.clock import DAY_MICROSECONDS
+from features.feature import MILLION, NO_ACTIVITY, Feature
 from features.sql.steps import ANY, Shape, Step
 
 _PURCHASE, _REFUND = "event = 'purchase'", "event = 'refund'"

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from features import formula
-from features.catalog import CALENDAR, Catalog, Feature
+from features.catalog import Catalog
 from features.errors import UsageError
+from features.feature import CALENDAR, Feature
 from features.standard import standard
 
 CATALOG = standard(90)

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from features.catalog import Catalog, Feature
+from features.catalog import Catalog
 from features.engines.duckdb import DailyTable
 from features.errors import UsageError
+from features.feature import Feature
 from features.online import MemoryEvents
 from features.own import Own, own_from_toml, per_type
 from features.requests import Event

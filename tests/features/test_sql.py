@@ -9,10 +9,11 @@ import pytest
 import sqlglot
 
 from features import sql
-from features.catalog import Catalog, Feature
+from features.catalog import Catalog
 from features.clock import DAY_MICROSECONDS
 from features.engines.duckdb import clock
 from features.errors import UsageError
+from features.feature import Feature
 from features.standard import standard
 
 CATALOG = standard(90).with_parameters(shop_gap_days=33.333333333333336)

@@ -11,8 +11,9 @@ from typing import Protocol
 
 import pytest
 
-from features.catalog import Catalog, Feature
+from features.catalog import Catalog
 from features.engines.duckdb import DailyTable
+from features.feature import Feature
 from features.online import MemoryEvents
 from features.standard import standard
 from tests.parity import oracle

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.catalog import _ANSWERED, Catalog, Feature
+from features.catalog import Catalog
+from features.feature import _ANSWERED, Feature
 from features.requests import Event
 from tests.parity import oracle
 from tests.parity.evaluators import PARTS, Evaluator, by_each

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.catalog import Catalog, Feature
+from features.catalog import Catalog
 from features.customer import check_declared
 from features.engines.duckdb import DailyTable
 from features.errors import UsageError
+from features.feature import Feature
 from features.online import MemoryEvents
 from features.own import own_from_toml
 from features.parts import write_features

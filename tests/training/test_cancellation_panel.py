@@ -299,7 +299,7 @@ def test_terms_travel_with_the_bundle(tmp_path: Path) -> None:
 
 
 def test_own_features_are_told_in_their_own_words(tmp_path: Path) -> None:
-    from features.catalog import Feature
+    from features.feature import Feature
     from features.own import Own
 
     mine = Feature(

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from features.catalog import MARKETER_EVENTS
 from features.clock import from_microseconds, iso, microseconds
 from features.errors import NotEnoughDataError, UsageError
+from features.feature import MARKETER_EVENTS
 from features.leads import CHANNEL, LeadEvents, Texts
 from training.leads.grades import Wanted
 from training.leads.points import PointsTable, Rule, Scale, points_toml
