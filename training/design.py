@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +111,40 @@ class Design:
     def from_json(cls, data: Mapping[str, Any]) -> Design:
         terms = tuple(Term(**{**t, "knots": tuple(t["knots"])}) for t in data["terms"])
         return cls(terms, np.array(data["mean"], dtype=np.float64), np.array(data["scale"], dtype=np.float64))
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A regression on a design: ``intercept`` plus the design times ``weights``."""
+
+    design: Design
+    intercept: float
+    weights: Array
+
+    def margin(self, columns: Mapping[str, Array]) -> Array:
+        """Return the linear predictor, one per row."""
+        if not self.design.terms:
+            return np.full(len(next(iter(columns.values()))), self.intercept)
+        return np.asarray(self.intercept + self.design.matrix(columns) @ self.weights)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"design": self.design.to_json(), "intercept": self.intercept, "weights": self.weights.tolist()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_json` gives.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            It is something else.
+        """
+        design, weights = Design.from_json(data["design"]), np.array(data["weights"], dtype=np.float64)
+        if set(data) != {"design", "intercept", "weights"} or weights.shape != design.mean.shape:
+            raise ValueError("a regression has a design, an intercept and a weight for each column of the design")
+        if not np.isfinite([float(data["intercept"]), *weights, *design.mean, *design.scale]).all():
+            raise ValueError("a weight of the regression is no finite number")
+        return cls(design, float(data["intercept"]), weights)
 
 
 def learn_design(recipe: Recipe, columns: Mapping[str, Array]) -> Design:

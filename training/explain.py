@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.own import Own
-from training.design import Design
+from training.design import Linear
 from training.models import Models
 
 Array = NDArray[np.float64]
@@ -172,7 +172,7 @@ def total_effects(models: Models, columns: Mapping[str, Array], threads: int = 0
         elif name in ("rfm", "splines"):
             linear = churn.rfm if name == "rfm" else churn.splines
             if linear is not None:
-                add_linear(effects, families, linear.design, linear.weights, columns, weight)
+                add_linear(effects, families, linear, columns, weight)
         else:
             effects[:, -1] += weight * churn.margins(columns, threads)[name]
     return effects
@@ -181,17 +181,16 @@ def total_effects(models: Models, columns: Mapping[str, Array], threads: int = 0
 def add_linear(
     effects: Array,
     families: Sequence[Family],
-    design: Design,
-    weights: Array,
+    linear: Linear,
     columns: Mapping[str, Array],
     share: float,
 ) -> None:
     """Add what the terms of a regression say, times its share in the pool, to the effects of their families."""
-    if not design.terms:
+    if not linear.design.terms:
         return
-    parts = design.matrix(columns) * weights
+    parts = linear.design.matrix(columns) * linear.weights
     start = 0
-    for term in design.terms:
+    for term in linear.design.terms:
         width = 1 + max(len(term.knots) - 2, 0) + int(term.indicator)
         effects[:, family_of(families, term.column)] += share * parts[:, start : start + width].sum(axis=1)
         start += width

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from training.design import Design, Recipe, learn_design
+from training.design import Design, Linear, Recipe, learn_design
 
 Array = NDArray[np.float64]
 
@@ -22,31 +22,11 @@ Array = NDArray[np.float64]
 SOLVER = "newton-cholesky"
 
 
-@dataclass(frozen=True)
-class LogisticModel:
-    """A fitted binary logistic model."""
-
-    design: Design
-    intercept: float
-    weights: Array
-
-    def margin(self, columns: Mapping[str, Array]) -> Array:
-        """Return the log odds, one per row."""
-        if not self.design.terms:
-            return np.full(len(next(iter(columns.values()))), self.intercept)
-        return np.asarray(self.intercept + self.design.matrix(columns) @ self.weights)
+class LogisticModel(Linear):
+    """A fitted binary logistic model; its margin is the log odds."""
 
     def probability(self, columns: Mapping[str, Array]) -> Array:
         return np.asarray(expit(self.margin(columns)))
-
-    def to_json(self) -> dict[str, Any]:
-        return {"design": self.design.to_json(), "intercept": self.intercept, "weights": self.weights.tolist()}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> LogisticModel:
-        return cls(
-            Design.from_json(data["design"]), float(data["intercept"]), np.array(data["weights"], dtype=np.float64)
-        )
 
 
 def fit_logistic(
@@ -134,40 +114,16 @@ def fit_multinomial(
     )
 
 
-@dataclass(frozen=True)
-class LinearModel:
-    """A fitted ridge regression."""
-
-    design: Design
-    intercept: float
-    weights: Array
-
-    def predict(self, columns: Mapping[str, Array]) -> Array:
-        """Return the prediction, one per row."""
-        if not self.design.terms:
-            return np.full(len(next(iter(columns.values()))), self.intercept)
-        return np.asarray(self.intercept + self.design.matrix(columns) @ self.weights)
-
-    def to_json(self) -> dict[str, Any]:
-        return {"design": self.design.to_json(), "intercept": self.intercept, "weights": self.weights.tolist()}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> LinearModel:
-        return cls(
-            Design.from_json(data["design"]), float(data["intercept"]), np.array(data["weights"], dtype=np.float64)
-        )
-
-
 def fit_linear(
     recipe: Recipe, columns: Mapping[str, Array], target: Array, weight: Array, penalty: float = 1.0
-) -> LinearModel:
+) -> Linear:
     """Fit a ridge regression on standardised columns."""
     from sklearn.linear_model import Ridge
 
     design = learn_design(recipe, columns)
     mean = float(np.average(target, weights=weight))
     if not design.terms:
-        return LinearModel(design, mean, np.zeros(0))
+        return Linear(design, mean, np.zeros(0))
     model = Ridge(alpha=penalty)
     model.fit(design.matrix(columns), target, sample_weight=weight)
-    return LinearModel(design, float(model.intercept_), model.coef_.astype(np.float64))
+    return Linear(design, float(model.intercept_), model.coef_.astype(np.float64))

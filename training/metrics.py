@@ -75,15 +75,6 @@ def calibration_error(target: Flags, probability: Array, groups: int = 10) -> fl
     return float(sum(p["customers"] * abs(p["predicted"] - p["observed"]) for p in parts) / len(target))
 
 
-def pr_auc(target: Flags, score: Array) -> float:
-    """Return the average precision, the area under the precision-recall curve; NaN without a positive.
-
-    >>> round(pr_auc(np.array([True, False, True]), np.array([0.9, 0.5, 0.1])), 4)
-    0.8333
-    """
-    return Ranking(target, score).figures(np.ones(len(target)))["pr_auc"]
-
-
 def capture(target: Flags, score: Array, share: float) -> float:
     """Return the share of all positives among the top ``share`` by score."""
     positives = int(target.sum())

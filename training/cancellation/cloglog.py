@@ -9,13 +9,11 @@ data", Biometrics 34, section 2.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.design import Design, Recipe, learn_design
+from training.design import Linear, Recipe, learn_design
 
 Array = NDArray[np.float64]
 
@@ -24,38 +22,14 @@ _STEPS = 60
 _LOW, _HIGH = -30.0, 3.5
 
 
-@dataclass(frozen=True)
-class GroupedHazards:
-    """Log hazard of a step: ``intercept`` plus the design times ``weights``."""
-
-    design: Design
-    intercept: float
-    weights: Array
+class GroupedHazards(Linear):
+    """A fitted regression of the log hazard of a step."""
 
     def log_hazard(self, columns: Mapping[str, Array]) -> Array:
         """Return the log of the hazard of the step, one per row."""
         if not self.design.terms:
-            return np.full(len(next(iter(columns.values()))), self.intercept)
-        return np.clip(self.intercept + self.design.matrix(columns) @ self.weights, _LOW, _HIGH)
-
-    def to_json(self) -> dict[str, Any]:
-        return {"design": self.design.to_json(), "intercept": self.intercept, "weights": self.weights.tolist()}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> GroupedHazards:
-        """Read what :meth:`to_json` gives.
-
-        Raises
-        ------
-        KeyError, TypeError, ValueError
-            It is something else.
-        """
-        design, weights = Design.from_json(data["design"]), np.array(data["weights"], dtype=np.float64)
-        if set(data) != {"design", "intercept", "weights"} or weights.shape != design.mean.shape:
-            raise ValueError("a regression has a design, an intercept and a weight for each column of the design")
-        if not np.isfinite([float(data["intercept"]), *weights, *design.mean, *design.scale]).all():
-            raise ValueError("a weight of the regression is no finite number")
-        return cls(design, float(data["intercept"]), weights)
+            return self.margin(columns)
+        return np.clip(self.margin(columns), _LOW, _HIGH)
 
 
 def fit_grouped(

@@ -62,7 +62,7 @@ def contract_effects(models: Models, columns: Mapping[str, Array], contracts: Co
     margins = model.members(steps, threads)
     for name, weight in model.weights.items():
         if name == "glm" and model.glm is not None:
-            add_linear(effects, families, model.glm.design, model.glm.weights, steps, weight)
+            add_linear(effects, families, model.glm, steps, weight)
         elif name == "trees" and model.trees is not None:
             shares = model.trees.contributions(steps, threads)
             for j, column in enumerate(model.trees.columns):

@@ -18,7 +18,7 @@ from scipy.special import softmax
 
 from training import blend, boosting, glm
 from training.boosting import Boosted
-from training.design import Recipe
+from training.design import Linear, Recipe
 from training.estimators.inputs import Settings, copies, fold_numbers, some
 
 Array = NDArray[np.float64]
@@ -200,7 +200,7 @@ class AmountPool:
     ``low`` and ``high`` are the logs of the smallest and the largest amount of the training: no mean lies beyond.
     """
 
-    linear: glm.LinearModel
+    linear: Linear
     trees: Boosted
     low: float
     high: float
@@ -208,7 +208,7 @@ class AmountPool:
 
     def logs(self, columns: Columns, threads: int) -> dict[str, Array]:
         """Return each member's log amount, one per row."""
-        found = {"linear": self.linear.predict(columns), "trees": self.trees.raw(columns, threads)}
+        found = {"linear": self.linear.margin(columns), "trees": self.trees.raw(columns, threads)}
         return {name: np.clip(values, self.low, self.high) for name, values in found.items()}
 
     def amount(self, columns: Columns, threads: int) -> Array:

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.design import Design, Recipe, learn_design
+from training.design import Linear, Recipe, learn_design
 from training.leads.exposure import HALF_LIFE_DAYS, Leads
 from training.leads.hazard import HazardModel
 
@@ -60,25 +59,12 @@ class Landmark:
     columns: Mapping[str, Array]
 
 
-@dataclass(frozen=True)
-class ActivityModel:
-    """Log multiplier of the hazard: ``intercept`` plus the design times ``weights``."""
-
-    design: Design
-    intercept: float
-    weights: Array
+class ActivityModel(Linear):
+    """A fitted regression of the log multiplier of the hazard."""
 
     def multiplier(self, columns: Mapping[str, Array]) -> Array:
         """Return the multiplier of the hazard, one per row."""
-        return np.exp(np.clip(self.intercept + self.design.matrix(columns) @ self.weights, -_WIDEST, _WIDEST))
-
-    def to_json(self) -> dict[str, Any]:
-        return {"design": self.design.to_json(), "intercept": self.intercept, "weights": self.weights.tolist()}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> ActivityModel:
-        weights = np.array(data["weights"], dtype=np.float64)
-        return cls(Design.from_json(data["design"]), float(data["intercept"]), weights)
+        return np.exp(np.clip(self.margin(columns), -_WIDEST, _WIDEST))
 
 
 @dataclass(frozen=True)
