@@ -41,7 +41,7 @@ ASKED = (
     of("other_plan", "is", PLAN, "1", "true", "ы", "NULL"),
     # names of queries and of their columns, and of an attribute that another feature asks for
     of("told", "is", QUOTED, "pro", "web"),
-    of("customer_id", "is", QUOTED, "shop"),
+    of("attributes", "is", QUOTED, "shop"),
     of("plan", "value", COST),
     of("refund", "is", PLAN, "shop"),
 )
@@ -93,7 +93,7 @@ def test_features_of_parts_have_the_attributes_of_their_customers(tmp_path: Path
         f"c{k}": (Event(AS_OF - (k + 1) * DAY, "purchase", 1.0), Event(AS_OF - DAY, "visit")) for k in range(9)
     }
     told = {**{name: {COST: float(k)} for k, name in enumerate(customers) if k != 4}, "c10": {COST: 1.0}}
-    catalog = standard(90).extended([one for one in ASKED if one.name != "customer_id"])
+    catalog = standard(90).extended(ASKED)
     with event_log(customers, told) as log:
         assert write_features(log, AS_OF, catalog, tmp_path / "whole.parquet") == 9
         assert write_features(log, AS_OF, catalog, tmp_path / "parts.parquet", rows_per_part=5) == 9
