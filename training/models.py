@@ -226,7 +226,13 @@ def _predict(
         days_to_order[others] = np.where(constant <= LATEST_ORDER_DAYS, constant, np.nan)
     given_silence = models.next_stage.given_silence(seen, standing.silent, ~(features["orders"] > 0))
     p_purchase = np.where(np.isnan(p_inactive), p_convert, 1.0 - p_inactive)
-    kept = spend_if_any * stretch * models.config.margin
+    if_ordered = spend_if_any * stretch * models.config.margin
+    clv = p_purchase * if_ordered
+    kept = if_ordered
+    if contracts is not None:
+        # nobody orders who is no customer, whatever the customer base believes
+        alive = np.maximum(np.nan_to_num(p_alive, nan=1.0), p_purchase)
+        kept = np.where(contracts.open, clv / alive, if_ordered)
     return Predictions(
         columns=columns,
         buyers=buyers,
@@ -237,8 +243,8 @@ def _predict(
         p_stage=stages_at_end(p_purchase, given_purchase, given_silence),
         expected_orders=p_purchase * orders_if_any,
         expected_spend=p_purchase * spend_if_any,
-        clv=p_purchase * kept,
-        clv_residual=p_purchase * kept * beyond,
+        clv=clv,
+        clv_residual=clv * beyond,
         value_if_kept=kept,
         days_to_order=days_to_order,
     )

@@ -318,3 +318,12 @@ def test_own_features_are_told_in_their_own_words(tmp_path: Path) -> None:
     own = [one for one in said if one["feature"] == "visits_60d"]
     assert own
     assert own[0]["sentence"].startswith("visits in 60 days: ")
+
+
+def test_the_value_at_risk_is_that_of_a_customer_who_stays(service: Trained, scores: pd.DataFrame) -> None:
+    active = scores[scores["state"] == "active"]
+    if_ordered = predict_rows(service.training.models, service.training.panel.now)
+    p = pd.Series(if_ordered.p_purchase, index=scores.index).loc[active.index]
+    alive = np.maximum(active["p_alive"].fillna(1.0), p)
+    np.testing.assert_allclose(active["value_at_risk"], active["churn_probability"] * active["clv"] / alive, rtol=1e-9)
+    assert (active["value_at_risk"] <= active["churn_probability"] * active["clv"] / p + 1e-9).all()
