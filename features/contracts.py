@@ -14,7 +14,7 @@ contract opens another at once; a renewal or a purchase is the last payment of w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -55,9 +55,11 @@ class Terms:
     ends: tuple[str, ...] = ("cancel",)
 
     def __post_init__(self) -> None:
-        """Check that a contract can begin and end."""
+        """Check that a contract can begin and end; types are told apart as logs are read, without capitals."""
         for name, types in asdict(self).items():
-            object.__setattr__(self, name, tuple(types))
+            object.__setattr__(self, name, tuple(one.strip().lower() for one in types))
+        if not all([*self.starts, *self.renewals, *self.ends]):
+            raise UsageError("a type of event that tells of a contract is blank; give its name, like 'cancel'")
         if not [*self.starts, *self.renewals] or not self.ends:
             raise UsageError(
                 "a contract needs a type of event that begins it and one that cancels it; name at least one"
@@ -121,7 +123,7 @@ class Contracts:
     as_of
         The instant, microseconds since 1970.
     open, had
-        Who has a contract, and who has or had one.
+        Who has a contract, and who has or had one: a cancellation alone says so, too.
     age_days
         Days since the open contract began; NaN without one.
     earlier
@@ -159,6 +161,8 @@ class Spells:
         Spells that the customer had before this one.
     ignored
         Cancellations that found no contract open.
+    former
+        Customers who have such a cancellation: what it ended began before the log did.
     """
 
     as_of: int
@@ -169,6 +173,7 @@ class Spells:
     known: Integers
     earlier: Integers
     ignored: int
+    former: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.customer)
@@ -209,9 +214,7 @@ class Spells:
         """
         at = min(at, self.as_of)
         end = np.where(self.end < at, self.end, NEVER)
-        return Spells(
-            at, self.customers, self.customer, np.minimum(self.start, at), end, self.known, self.earlier, self.ignored
-        )
+        return replace(self, as_of=at, start=np.minimum(self.start, at), end=end)
 
     def standing(self) -> Contracts:
         """Return how the contract of each of the customers stands at the as_of."""
@@ -222,12 +225,20 @@ class Spells:
         age[whose] = self.age_days(self.as_of, now)
         count = np.bincount(self.customer, minlength=rows)
         is_open = np.isfinite(age)
-        return Contracts(self.as_of, is_open, count > 0, age, (count - is_open).astype(np.float64))
+        had = count > 0
+        had[self.former] = True
+        return Contracts(self.as_of, is_open, had, age, (count - is_open).astype(np.float64))
+
+    def held(self, at: int) -> Flags:
+        """Return which of the customers had a contract at an instant, as far as one knows by now."""
+        return self._any((self.start < at) & (self.end >= at))
 
     def cancelled(self, since: int, until: int) -> Flags:
         """Return which of the customers cancelled a contract in ``[since, until)`` that they had before."""
-        hit = (self.start < since) & (self.end >= since) & (self.end < until)
-        return np.asarray(np.bincount(self.customer[hit], minlength=len(self.customers)) > 0)
+        return self._any((self.start < since) & (self.end >= since) & (self.end < until))
+
+    def _any(self, spell: Flags) -> Flags:
+        return np.asarray(np.bincount(self.customer[spell], minlength=len(self.customers)) > 0)
 
 
 def spells(source: Source, terms: Terms | None = None) -> Spells:
@@ -264,7 +275,8 @@ def spells(source: Source, terms: Terms | None = None) -> Spells:
     place = np.searchsorted(whose * wide + nth_start, groups.customer[ended] * wide + nth_end)
     end[place] = groups.instant[ended]
     ignored = int(groups.cancels.sum()) - len(ended)
-    return Spells(events.as_of, source.customers, whose, start, end, groups.known[opened], nth_start, ignored)
+    former = np.unique(groups.customer[(groups.cancels > 0) & ~was_open & ~groups.opens])
+    return Spells(events.as_of, source.customers, whose, start, end, groups.known[opened], nth_start, ignored, former)
 
 
 @dataclass(frozen=True)

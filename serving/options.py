@@ -75,7 +75,9 @@ def _fitting(option: click.Option, entry: object, where: str) -> object:
         entry = entry.isoformat() if isinstance(entry, date) else entry
     else:
         kinds, wanted = (str,), "a text"
-    given = entry if option.multiple and isinstance(entry, list) else [entry]
+    if option.multiple and not isinstance(entry, list):
+        entry = [entry]
+    given = entry if isinstance(entry, list) and option.multiple else [entry]
     if not all(isinstance(one, kinds) and (bool in kinds or not isinstance(one, bool)) for one in given):
         raise UsageError(f"{where} must be {wanted}, not {entry!r}")
     return entry
@@ -191,10 +193,20 @@ def train_config(options: dict[str, Any]) -> TrainConfig:
 
 
 def _terms(options: dict[str, Any]) -> Terms:
-    """Return which events tell of a contract; what is not named is as it is by default."""
+    """Return which events tell of a contract; what is not named is as it is by default.
+
+    Raises
+    ------
+    UsageError
+        One was named on the command line where churn is no cancellation.
+    """
     named = {"starts": "contract_start", "renewals": "contract_renewal", "ends": "contract_end"}
-    given = {name: tuple(one.strip().lower() for one in options[option]) for name, option in named.items()}
-    return Terms(**{name: types for name, types in given.items() if types})
+    if options["churn"] != "cancellation":
+        context = click.get_current_context()
+        for option in named.values():
+            if context.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE:
+                raise UsageError(f"--{option.replace('_', '-')} tells of contracts: it needs --churn cancellation")
+    return Terms(**{name: tuple(options[option]) for name, option in named.items() if options[option]})
 
 
 def pinned(options: dict[str, Any]) -> dict[str, float]:

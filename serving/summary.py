@@ -22,7 +22,7 @@ METHODS = {
     },
     "cancellation": {
         "blend": "the hazard by age of a contract, a regression and LightGBM on it, pooled on a later window",
-        "rule": "read off the age of contracts alone: too few were cancelled to learn more",
+        "rule": "the share of contracts that were cancelled, by age where enough were: too little to learn more",
     },
 }
 

@@ -44,7 +44,7 @@ _ASKED = {"inactivity": ("P(no purchase)", "bought nothing"), "cancellation": ("
 def evaluation_lines(evaluation: Mapping[str, Any] | None, churn: str) -> list[str]:
     """Return how good the model is on the later period, against the baselines."""
     if evaluation is None:
-        return ["The log is too young for a test on a later period (it needs two horizons of history)."]
+        return []  # the notes say why
     rows = [["method", "log loss", "AUC", "calibration error", "lift at 10 %"]]
     for model in evaluation["models"]:
         numbers = [model[k] for k in ("log_loss", "auc", "calibration_error", "lift_10")]
@@ -67,8 +67,9 @@ def _lead_lines(found: Mapping[str, Any] | None) -> list[str]:
         return []
     auc = "-" if found["auc"] is None else f"{found['auc']:.4f}"
     return [
-        f"First purchase: of {found['leads']:,} prospects {found['converted']:,} bought ({found['expected']:,.0f} were "
-        f"expected); AUC {auc}, log loss {found['log_loss']:.4f}, all alike {found['log_loss_share']:.4f}."
+        f"First purchase: of {found['leads']:,} without an order {found['converted']:,} bought "
+        f"({found['expected']:,.0f} were expected); AUC {auc}, "
+        f"log loss {found['log_loss']:.4f}, all alike {found['log_loss_share']:.4f}."
     ]
 
 

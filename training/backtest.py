@@ -165,8 +165,8 @@ def replay(
             any_date = True
             yield done
     if not any_date:
-        who = "had bought" if config.churn == "inactivity" else "had bought and held a contract"
-        raise NotEnoughDataError(f"nobody {who} before {iso(date)}, the newest date to replay; take more history")
+        who = "had bought before" if config.churn == "inactivity" else "who had bought by then had a contract open on"
+        raise NotEnoughDataError(f"nobody {who} {iso(date)}, the newest date to replay; take more history")
 
 
 def _table(

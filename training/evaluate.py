@@ -36,13 +36,15 @@ GAINS = (0.05, 0.10, 0.20, 0.30, 0.40, 0.50)
 class Later:
     """What came within a horizon of a panel's as_of, one entry per row of its snapshot.
 
-    ``cancelled`` says whose contract was; None where churn is no cancellation.
+    ``cancelled`` says whose contract was, ``held`` who had one at the as_of after all: one that was open as far as one
+    knew may have been cancelled, and recorded late. None where churn is no cancellation.
     """
 
     orders: Array
     spend: Array
     stage: NDArray[np.int64]
     cancelled: NDArray[np.bool_] | None = None
+    held: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,13 @@ def what_came(table: DailyTable, earlier: Panel, horizon_days: int) -> Later:
     # the stage at the end by the rules that the earlier training used
     life = fit_lifecycle(table, earlier.scheme, horizon_days)
     ended, _ = life.journeys.at(microseconds(table.anchor), len(table.customers))
-    cancelled = None
+    cancelled = held = None
     if earlier.contracts is not None:
         since = earlier.contracts.spells.as_of
         found = spells(table, earlier.contracts.terms)
         cancelled = found.cancelled(since, since + horizon_days * DAY_MICROSECONDS)[rows]
-    return Later(orders[rows], spend[rows], ended[rows], cancelled)
+        held = found.held(since)[rows]
+    return Later(orders[rows], spend[rows], ended[rows], cancelled, held)
 
 
 def churned(
@@ -96,7 +99,7 @@ def churned(
         Only those baselines that cost next to nothing.
     """
     config = models.config
-    if panel.contracts is None or models.cancellation is None or later.cancelled is None:
+    if panel.contracts is None or models.cancellation is None or later.cancelled is None or later.held is None:
         buyers = predicted.buyers
         names = baselines.QUICK if quick else tuple(baselines.LABELS)
         found = baselines.fit_and_predict(panel, config.horizon_days, names, config.seed)
@@ -110,6 +113,9 @@ def churned(
     found = contract_baselines.fit_and_predict(
         contracts.spells, config.horizon_days, contracts.landmarks, now, contracts.columns, seen, names
     )
+    # as with the landmarks that were learned from, who had left already is not asked about
+    kept = later.held[rows]
+    found, rows = {name: p[kept] for name, p in found.items()}, rows[kept]
     return Churned(rows, later.cancelled[rows], predicted.p_cancel[rows], models.cancellation.method, found)
 
 

@@ -4,8 +4,8 @@ Each member of the pool says how much each of its columns adds to the log odds (
 times standardised column for the linear members); columns are gathered in families that mean one thing to a reader.
 An effect is told against the mean of customers in the same state (active with active), and the three families that push
 furthest in the direction in which this customer differs from them are the reasons. A family whose shown number says the
-contrary of its effect (more orders than usual, and yet more risk) is passed over: it would puzzle, not explain. Each
-feature of the user's own is a family of its own, told in the words of its meaning.
+contrary of its effect (more orders than usual, and yet more risk), or nothing, is passed over: it would puzzle, not
+explain. Each feature of the user's own is a family of its own, told in the words of its meaning.
 
 Source: Lundberg et al. (2020), "From local explanations to global understanding with explainable AI for trees".
 """
@@ -29,6 +29,8 @@ MOST_REASONS = 3
 SMALLEST_EFFECT = 0.05
 # What tells a reason to stay from a reason to leave.
 LOWERS = " (lowers the risk)"
+# The family that is told without numbers.
+TIMELESS = "season"
 # Buyers that the mean effects are taken over, about.
 SAMPLE = 5_000
 
@@ -140,12 +142,20 @@ def strongest(
                 break
             family, value = families[k], float(shown[k][row])
             compared = _usual(family.feature, columns, row, usual[str(state[row])])
-            if np.isnan(value) or (family.raises and family.raises * (value - compared) * direction[row] <= 0):
+            if _puzzles(family, value, compared, float(direction[row])):
                 continue
             text = _sentence(family, value, compared) + ("" if direction[row] > 0 else LOWERS)
             mine.append(Reason(family.feature, value, compared, float(effects[row, k]), text))
         told.append(mine)
     return told
+
+
+def _puzzles(family: Family, value: float, usual: float, direction: float) -> bool:
+    """Tell whether the numbers do not say what the effect does: there are none, they are alike, or say the contrary."""
+    if family.feature == TIMELESS:
+        return False
+    alike = np.isnan(value) or np.isnan(usual) or _number(value) == _number(usual)
+    return alike or bool(family.raises and family.raises * (value - usual) * direction <= 0)
 
 
 def mean_effects(models: Models, columns: Mapping[str, Array], state: NDArray[np.str_]) -> dict[str, tuple[float, ...]]:

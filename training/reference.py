@@ -41,7 +41,7 @@ class Reference:
     cuts
         For ``recency_days``, ``orders`` and ``spend``: the four values that cut the buyers in fifths.
     usual
-        Group (state) -> feature -> median in it; over all buyers where the group is empty.
+        Group (state) -> feature -> median in it; over all buyers where the group is empty, NaN where nobody has any.
     mean_effects
         State -> mean effect of each family of reasons (:mod:`training.explain`) over the buyers in that state.
     mean_contract_effects
@@ -77,7 +77,10 @@ class Reference:
         return {
             "churn_quantiles": list(self.churn_quantiles),
             "cuts": {name: list(values) for name, values in self.cuts.items()},
-            "usual": {stage: dict(values) for stage, values in self.usual.items()},
+            "usual": {
+                stage: {name: None if np.isnan(value) else value for name, value in values.items()}
+                for stage, values in self.usual.items()
+            },
             "mean_effects": {state: list(values) for state, values in self.mean_effects.items()},
             "mean_contract_effects": list(self.mean_contract_effects),
         }
@@ -87,7 +90,10 @@ class Reference:
         return cls(
             tuple(data["churn_quantiles"]),
             {name: tuple(values) for name, values in data["cuts"].items()},
-            {stage: dict(values) for stage, values in data["usual"].items()},
+            {
+                stage: {name: np.nan if value is None else float(value) for name, value in values.items()}
+                for stage, values in data["usual"].items()
+            },
             {state: tuple(values) for state, values in data["mean_effects"].items()},
             tuple(data["mean_contract_effects"]),
         )
@@ -137,7 +143,7 @@ def learn_reference(
 
 def _median(values: Array) -> float:
     seen = values[np.isfinite(values)]
-    return float(np.median(seen)) if len(seen) else 0.0
+    return float(np.median(seen)) if len(seen) else np.nan
 
 
 # Quintiles of recency and of frequency -> the group; the usual ten, read from top to bottom.

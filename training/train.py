@@ -8,7 +8,7 @@ must be, and is shown to the user as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ from features.engines.duckdb import DailyTable
 from features.errors import NotEnoughDataError, UsageError
 from features.lifecycle import merged_sentences
 from training.cancellation.model import CancellationModel
-from training.config import TrainConfig
+from training.config import Churn, TrainConfig
 from training.customer_base import CustomerBase
 from training.evaluate import evaluate, what_came
 from training.fitting import MOST_ROWS, fit_models
@@ -31,6 +31,12 @@ from training.models import Models, Predictions
 from training.panel import Panel, build, every
 from training.value import Intervals, conformal
 
+# What to try where there is no purchase.
+_HINTS: Mapping[Churn, str] = {
+    "inactivity": "choose a later --as-of, or say with --event which column names the type of an event",
+    "cancellation": "money and orders are of purchases, so read the payments as such, for example with "
+    "--event \"case kind when 'renew' then 'purchase' else kind end\"",
+}
 Array = NDArray[np.float64]
 Progress = Callable[[str], object]
 
@@ -131,7 +137,7 @@ def train(
         returned = " what was not given back" if panel.now.features["refund_spend"].any() else ""
         raise NotEnoughDataError(
             f"nobody of the {len(panel.now)} customers had bought before {iso(as_of)}{returned}: there is no purchase "
-            "to learn from; choose a later --as-of, or say with --event which column names the type of an event"
+            f"to learn from; {_HINTS[config.churn]}"
         )
     say("models")
     models, _ = fit_models(panel, table.purchase_days(), config, has_amounts)
@@ -144,7 +150,7 @@ def train(
         if earlier_models.value.mean_spend is not None:
             models = replace(models, spend_interval=conformal(predicted.expected_spend, later.spend))
     models = replace(models, value_interval=_value_interval(table, panel, models))
-    notes = _notes(panel, models, evaluation)
+    notes = _notes(panel, models, evaluation, tried=earlier is not None)
     return Training(models, panel, evaluation, from_microseconds(table.last_event()), notes)
 
 
@@ -207,20 +213,28 @@ def _value_interval(table: DailyTable, panel: Panel, models: Models) -> Interval
     return conformal(expected, spend[frame.customer])
 
 
-def _contract_notes(model: CancellationModel) -> list[str]:
+def _contract_notes(panel: Panel, model: CancellationModel) -> list[str]:
     """Return what those who read cancellations must know."""
-    count = model.cancellations
-    told = {
-        "share": f"Only {count} contracts were cancelled: all have one risk, the smoothed share (method: rule).",
-        "ages": f"{count} contracts were cancelled, too few to learn more from than their age (method: rule).",
-    }.get(model.method)
-    return [told] if told else []
+    count, told = model.cancellations, []
+    if model.method == "share":
+        told.append(f"Only {count} contracts were cancelled: all have one risk, the smoothed share (method: rule).")
+    elif model.method == "ages":
+        told.append(
+            f"Too few of the {count} cancellations fall into the windows of past dates to learn more from than the age "
+            "of a contract (method: rule); a longer --horizon or a longer log has more."
+        )
+    if panel.contracts is not None and (ignored := panel.contracts.spells.ignored):
+        told.append(
+            f"{ignored:,} cancellations found no contract open: it began before the log did, or was cancelled twice. "
+            "They teach nothing; who has no other contract is lapsed."
+        )
+    return told
 
 
-def _notes(panel: Panel, models: Models, evaluation: dict[str, Any] | None) -> tuple[str, ...]:
+def _notes(panel: Panel, models: Models, evaluation: dict[str, Any] | None, *, tried: bool) -> tuple[str, ...]:
     notes = []
     if models.cancellation is not None:
-        notes += _contract_notes(models.cancellation)
+        notes += _contract_notes(panel, models.cancellation)
     elif models.churn.method == "rule":
         notes.append(
             "Too few customers or repeat buyers for a model: the probabilities are read off the shop's own gaps "
@@ -236,7 +250,9 @@ def _notes(panel: Panel, models: Models, evaluation: dict[str, Any] | None) -> t
             f"The models of buyers learned from one customer in {step} at each of {len(panel.dates)} past dates, about "
             f"{MOST_ROWS:,} rows: more teach them nothing. All customers are scored, and tested."
         )
-    if evaluation is None:
+    if evaluation is None and tried:
+        notes.append("Nobody had a contract one horizon before the as_of, so there is no later period to test on.")
+    elif evaluation is None:
         notes.append(
             "The log is too young to be tested on a later period: it needs two horizons of history before the as_of."
         )

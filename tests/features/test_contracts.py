@@ -143,6 +143,9 @@ def test_types_are_the_callers_and_cannot_do_both() -> None:
         Terms(ends=())
     with pytest.raises(UsageError, match="name at least one"):
         Terms(starts=(), renewals=())
+    with pytest.raises(UsageError, match="is blank"):
+        Terms(ends=("cancel", " "))
+    assert Terms(ends=(" Left ",)).ends == ("left",)
 
 
 def test_a_log_that_says_nothing_of_contracts() -> None:
@@ -156,16 +159,17 @@ def test_how_contracts_stand() -> None:
         "open": ("1 signup",),
         "back": ("1 signup", "5 cancel", "9 renew"),
         "over": ("2 renew", "6 cancel"),
-        "never": ("3 visit", "4 cancel"),
+        "before": ("3 visit", "4 cancel"),
+        "never": ("3 visit",),
     }
     of = found([one for who, way in ways.items() for one in log(who, *way)], as_of=10).standing()
-    # back, never, open, over
-    assert of.open.tolist() == [True, False, True, False]
-    assert of.had.tolist() == [True, False, True, True]
+    # back, before, never, open, over; a cancellation tells of a contract that began before the log did
+    assert of.open.tolist() == [True, False, False, True, False]
+    assert of.had.tolist() == [True, True, False, True, True]
     assert of.age_days[of.open].tolist() == [1.0, 9.0]
     assert np.isnan(of.age_days[~of.open]).all()
-    assert of.earlier.tolist() == [1.0, 0.0, 0.0, 1.0]
-    some = of.of(np.array([3, 0]))
+    assert of.earlier.tolist() == [1.0, 0.0, 0.0, 0.0, 1.0]
+    some = of.of(np.array([4, 0]))
     assert (some.open.tolist(), some.earlier.tolist()) == ([False, True], [1.0, 1.0])
 
 
@@ -181,6 +185,7 @@ def test_who_cancelled_in_a_window_what_they_had_before_it() -> None:
     zero = microseconds(START)
     hit = of.cancelled(zero + 10 * DAY_MICROSECONDS, zero + 40 * DAY_MICROSECONDS)
     assert of.customers[hit].tolist() == ["at once", "in"]
+    assert of.customers[of.held(zero + 10 * DAY_MICROSECONDS)].tolist() == ["after", "at once", "in"]
 
 
 # --- a slow walk over the same events

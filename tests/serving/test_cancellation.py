@@ -108,6 +108,9 @@ def test_what_cannot_be_is_said(home: Path, stagecast: Stagecast) -> None:
     both = stagecast("train", log, *TERMS, "--contract-renewal", "left", "--out", "model", "--no-track")
     assert both.code == 2
     assert "'left' cannot both begin and cancel" in both.err
+    idle = stagecast("train", log, "--contract-end", "left", "--out", "model", "--no-track")
+    assert idle.code == 2
+    assert "--contract-end tells of contracts: it needs --churn cancellation" in idle.err
     other = stagecast("train", log, "--churn", "silence", "--out", "model", "--no-track")
     assert other.code == 2
     Path("stagecast.toml").write_text(
@@ -116,3 +119,6 @@ def test_what_cannot_be_is_said(home: Path, stagecast: Stagecast) -> None:
     from_file = stagecast("train", log, "--out", "model", "--no-track")
     assert from_file.code == 2
     assert "'joined' cannot both" in from_file.err
+    # one text stands for a list of one
+    Path("stagecast.toml").write_text('churn = "cancellation"\ncontract-end = "joined"\ncontract-start = "joined"')
+    assert "'joined' cannot both" in stagecast("train", log, "--out", "model", "--no-track").err

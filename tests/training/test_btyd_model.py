@@ -54,7 +54,7 @@ def test_every_answer_is_finite_and_possible(
     assert orders >= 1.0 - none - 1e-9
     # who never left would expect this many
     r, alpha = model.params[:2]
-    assert orders <= (r + history[0]) * days / (alpha + history[2]) * (1.0 + 1e-9)
+    assert orders <= (r + history[0]) * days / (alpha + history[2]) * (1.0 + 1e-9) + 1e-300
     lowest = orders * (1.0 + rate) ** (-days / 365.0)
     assert lowest * (1 - 1e-3) - 1e-12 <= discounted <= orders * (1.0 + 1e-3) + 1e-12
 

@@ -19,7 +19,7 @@ from features.errors import DataRefusedError, NotEnoughDataError, UsageError
 from features.requests import CustomerEvents, Event
 from serving.batch import score_log, score_snapshot, snapshot
 from serving.scorer import Scorer
-from tests.training.made import Row, Trained, check_contract, day, log_of, trained
+from tests.training.made import Row, Trained, check_contract, day, frame_of, log_of, trained
 from tests.training.made_contracts import DAYS, subscriptions
 from training.backtest import OURS, replay
 from training.bundle import load_bundle
@@ -327,3 +327,55 @@ def test_the_value_at_risk_is_that_of_a_customer_who_stays(service: Trained, sco
     alive = np.maximum(active["p_alive"].fillna(1.0), p)
     np.testing.assert_allclose(active["value_at_risk"], active["churn_probability"] * active["clv"] / alive, rtol=1e-9)
     assert (active["value_at_risk"] <= active["churn_probability"] * active["clv"] / p + 1e-9).all()
+
+
+def test_who_had_left_but_was_recorded_late_is_not_asked_about() -> None:
+    events = subscriptions(300)
+    date = day(DAYS - 30)
+    # nothing since the cancellation shows a contract again
+    heard = {who for who, at, what, _ in events if what != "visit" and day(DAYS - 40) <= at < date}
+    states = held([row for row in events if row[1] < day(DAYS - 40)])
+    late = [who for who, state in states.items() if state == "active" and who not in heard][:20]
+    frame = frame_of([*events, *((who, day(DAYS - 40), "cancel", None) for who in late)])
+    recorded = pd.Series(pd.NaT, index=frame.index).astype("datetime64[ns]")
+    recorded.iloc[-len(late) :] = pd.Timestamp(day(DAYS - 10)).tz_localize(None)
+    with log_of(frame.assign(recorded_at=recorded)) as log:
+        earlier = train(log.con, date, CONFIG)
+        table = DailyTable(log.con, AS_OF)
+        later = what_came(table, earlier.panel, 30)
+        predicted = predict_rows(earlier.models, earlier.panel.now)
+        who = churned(earlier.panel, earlier.models, predicted, later)
+        table.close()
+    asked = set(earlier.panel.now.ids[earlier.panel.now.customer[who.rows]])
+    # open as far as one knew, and so scored, but not judged
+    assert np.isfinite(predicted.p_cancel).sum() == len(asked) + len(late)
+    assert not asked & set(late)
+    assert all(len(p) == len(asked) for p in who.chances.values())
+
+
+def test_a_cancellation_alone_tells_of_a_contract_before_the_log(tmp_path: Path) -> None:
+    rows = [*subscriptions(200), ("former", day(300), "cancel", None)]
+    done = trained(rows, tmp_path / "model", AS_OF, CONFIG)
+    score = done.scores().to_pandas().set_index("customer_id").loc["former"]
+    assert score["state"] == "lapsed"
+    assert score["p_return"] == pytest.approx(1 - score["p_inactive"])
+    assert any("1 cancellations found no contract open" in note for note in done.training.notes)
+
+
+def test_where_nobody_has_a_contract_nothing_is_usual(tmp_path: Path) -> None:
+    rows: list[Row] = []
+    for k in range(120):
+        rows += [(f"c{k:03d}", day(k % 50), "subscribe", None), (f"c{k:03d}", day(k % 50 + 0.1), "purchase", 9.0)]
+        rows += [(f"c{k:03d}", day(60 + k % 30), "cancel", None)]
+    done = trained(rows, tmp_path / "model", day(100), CONFIG)
+    assert any("Nobody had a contract one horizon before" in n for n in done.training.notes) or done.training.evaluation
+    open_now = CustomerEvents("new", (Event(day(90), "subscribe"), Event(day(90), "purchase", 9.0)))
+    (score,) = Scorer(done.reloaded()).score_customers([open_now], day(101)).to_pylist()
+    assert score["state"] == "active"
+    assert score["reasons"] == []
+
+
+def test_without_a_purchase_the_error_names_what_to_read_as_one() -> None:
+    rows = [row for row in subscriptions(200) if row[2] != "purchase"]
+    with log_of(rows) as log, refused(r"no purchase .*read the payments as such.*'renew' then 'purchase'"):
+        train(log.con, AS_OF, CONFIG)

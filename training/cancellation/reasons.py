@@ -7,7 +7,6 @@ upon before. What the hazard by age says, from which the trees go on, belongs to
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,17 +33,19 @@ def contract_reasons(
 ) -> dict[int, list[Reason]]:
     """Return for each row with an open contract at most three reasons why it may be cancelled or kept.
 
+    There are none where no contract was open at the training: nothing is known then of what is usual.
+
     Parameters
     ----------
     features, contracts
         One entry per row of the snapshot.
     """
-    rows = np.flatnonzero(contracts.open)
-    if not len(rows) or models.cancellation is None:
+    rows, usual = np.flatnonzero(contracts.open), models.reference.mean_contract_effects
+    if not len(rows) or models.cancellation is None or not usual:
         return {}
     held = contracts.of(rows)
     columns = told({name: values[rows] for name, values in features.items()}, held)
-    effects = contract_effects(models, columns, held, threads) - np.array(models.reference.mean_contract_effects)
+    effects = contract_effects(models, columns, held, threads) - np.array(usual)
     found = strongest(_families(models), effects, columns, np.full(len(rows), "active"), models.reference.usual)
     return dict(zip(rows.tolist(), found, strict=True))
 
@@ -77,7 +78,7 @@ def contract_effects(models: Models, columns: Mapping[str, Array], contracts: Co
 def mean_contract_effects(models: Models, now: Snapshot) -> tuple[float, ...]:
     """Return the mean effect of each family over open contracts, from a few thousand of them; nothing without any."""
     if now.contracts is None or not now.contracts.open.any():
-        return (0.0,) * len(_families(models))
+        return ()
     rows = np.flatnonzero(now.contracts.open)
     rows = rows[:: max(1, len(rows) // SAMPLE)]
     held = now.contracts.of(rows)
@@ -105,12 +106,7 @@ def told(features: Mapping[str, Array], contracts: Contracts) -> dict[str, Array
 
 
 def _families(models: Models) -> tuple[Family, ...]:
-    return (*of_own(models.config.own), *OF_CONTRACTS, *(_of_a_contract(family) for family in FAMILIES))
-
-
-def _of_a_contract(family: Family) -> Family:
-    """Return a family of purchases as one of contracts: which way it points was known of purchases alone."""
-    return replace(family, raises=0)
+    return (*of_own(models.config.own), *OF_CONTRACTS, *FAMILIES)
 
 
 def _age(families: Sequence[Family]) -> int:
