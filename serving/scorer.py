@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -30,6 +31,13 @@ from training.reference import rfm_segment
 Array = NDArray[np.float64]
 
 BANDS = np.array(["low", "medium", "high"])
+# Quintiles 1 to 5 of recency, orders and spend, the last one quickest, as text; a dash where there is no money.
+_FIFTHS = range(1, 6)
+_CELLS = {
+    money: pa.array([f"{r}{f}{m if money else '-'}" for r, f, m in itertools.product(_FIFTHS, repeat=3)])
+    for money in (True, False)
+}
+_SEGMENTS = pa.array([rfm_segment(r, f) for r, f in itertools.product(_FIFTHS, repeat=2)])
 
 
 class Scorer:
@@ -216,13 +224,8 @@ class Scorer:
             **{name: features[name] for name in ("recency_days", "tenure_days", "frequency", "orders")},
             "monetary": features["monetary"] if has_amounts else null,
             "spend": features["spend"] if has_amounts else null,
-            "rfm": [
-                f"{r}{f}{m if has_amounts else '-'}" if b else None
-                for r, f, m, b in zip(recency, frequency, monetary, buyers, strict=True)
-            ],
-            "rfm_segment": [
-                rfm_segment(int(r), int(f)) if b else None for r, f, b in zip(recency, frequency, buyers, strict=True)
-            ],
+            "rfm": _CELLS[has_amounts].take(pa.array(25 * recency + 5 * frequency + monetary - 31, mask=~buyers)),
+            "rfm_segment": _SEGMENTS.take(pa.array(5 * recency + frequency - 6, mask=~buyers)),
         }
 
     def _reasons(
@@ -231,10 +234,10 @@ class Scorer:
         state: NDArray[np.str_],
         features: Mapping[str, Array],
         contracts: Contracts | None,
-    ) -> list[list[dict[str, Any]]]:
-        told: list[list[dict[str, Any]]] = [[] for _ in state]
+    ) -> list[list[dict[str, Any]]] | pa.Array:
         if not self.with_reasons:
-            return told
+            return pa.ListArray.from_arrays(np.zeros(len(state) + 1, dtype=np.int32), pa.array([], contract.REASON))
+        told: list[list[dict[str, Any]]] = [[] for _ in state]
         models, found = self.bundle.models, {}
         of_purchases = np.arange(len(predicted.buyers))
         if contracts is not None:
@@ -264,7 +267,9 @@ def _same(value: int, rows: int) -> NDArray[np.int64]:
 
 def _arrow(values: Any, field: pa.Field) -> pa.Array:
     """Return a column in the contract's type; NaN is null, and a null where the contract has none is our fault."""
-    if pa.types.is_list(field.type) or not isinstance(values, np.ndarray):
+    if isinstance(values, pa.Array):
+        array = values
+    elif pa.types.is_list(field.type) or not isinstance(values, np.ndarray):
         array = pa.array(values, field.type)
     elif values.dtype == np.float64 and not pa.types.is_floating(field.type):
         array = pa.array(values, pa.float64(), from_pandas=True).cast(
