@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,15 +78,12 @@ class Catalog:
         UsageError
             The message names the feature and the name.
         """
-        # set when there is a log
-        known = {*self.parameters, *CALENDAR, "shop_gap_days"}
-        for feature in self.features:
-            if feature.formula is not None and (missing := sorted(formula.names(feature.formula) - known)):
-                raise UsageError(
-                    f"feature '{feature.name}': its formula names '{missing[0]}', which is no feature before it."
-                    f"{did_you_mean(missing[0], known)}"
-                )
-            known.add(feature.name)
+        # shop_gap_days is set when there is a log
+        for feature, missing, known in self._unknown({*self.parameters, *CALENDAR, "shop_gap_days"}):
+            raise UsageError(
+                f"feature '{feature.name}': its formula names '{missing[0]}', which is no feature before it."
+                f"{did_you_mean(missing[0], known)}"
+            )
 
     def check_filled(self) -> None:
         """Refuse a formula that cannot be evaluated yet.
@@ -96,13 +93,18 @@ class Catalog:
         UsageError
             It names neither a feature before it nor a parameter of the catalogue.
         """
-        known = {f.name for f in self.features if f.formula is None} | {*self.parameters, *CALENDAR}
+        aggregates = {f.name for f in self.features if f.formula is None}
+        for feature, missing, known in self._unknown({*aggregates, *self.parameters, *CALENDAR}):
+            raise UsageError(
+                f"feature '{feature.name}' needs {missing}: no feature before it, no parameter of the catalogue."
+                f"{did_you_mean(missing[0], known)}"
+            )
+
+    def _unknown(self, known: set[str]) -> Iterator[tuple[Feature, list[str], set[str]]]:
+        """Yield each formula that names what is neither known nor a feature before it, what, and what is known."""
         for feature in self.features:
             if feature.formula is not None and (missing := sorted(formula.names(feature.formula) - known)):
-                raise UsageError(
-                    f"feature '{feature.name}' needs {missing}: no feature before it, no parameter of the catalogue."
-                    f"{did_you_mean(missing[0], known)}"
-                )
+                yield feature, missing, known
             known.add(feature.name)
 
     def check_columns(self, columns: Mapping[str, Any]) -> None:

@@ -75,12 +75,10 @@ def _fitting(option: click.Option, entry: object, where: str) -> object:
         entry = entry.isoformat() if isinstance(entry, date) else entry
     else:
         kinds, wanted = (str,), "a text"
-    if option.multiple and not isinstance(entry, list):
-        entry = [entry]
-    given = entry if isinstance(entry, list) and option.multiple else [entry]
+    given = entry if option.multiple and isinstance(entry, list) else [entry]
     if not all(isinstance(one, kinds) and (bool in kinds or not isinstance(one, bool)) for one in given):
         raise UsageError(f"{where} must be {wanted}, not {entry!r}")
-    return entry
+    return given if option.multiple else entry
 
 
 # Names of options that would hide Python's own in a function's signature.

@@ -136,7 +136,6 @@ class Scorer:
         stage = standing.stage
         predicted = predict(models, features, standing, categories, self.threads, contracts)
         state = models.states(stage, contracts)
-        active, lapsed = state == "active", state == "lapsed"
         columns: dict[str, Any] = {
             "customer_id": ids,
             "as_of": _same(microseconds(as_of), len(ids)),
@@ -150,7 +149,7 @@ class Scorer:
             "stage_rule": self.scheme.explain(stage, standing.facts),
             **{f"p_stage_{name}": predicted.p_stage[:, k] for k, name in enumerate(self.scheme.ids)},
             "next_stage": np.array(self.scheme.ids)[predicted.p_stage.argmax(axis=1)],
-            **self._risk(predicted, active, lapsed),
+            **self._risk(predicted, state),
             **self._value(predicted, as_of),
             **self._facts(features),
             "reasons": self._reasons(predicted, state, features, contracts),
@@ -175,11 +174,10 @@ class Scorer:
             low = np.where(contracts.open, models.cancellation.low_data, low)
         return {"method": method, "low_data": low}
 
-    def _risk(self, predicted: Predictions, active: NDArray[np.bool_], lapsed: NDArray[np.bool_]) -> dict[str, Any]:
+    def _risk(self, predicted: Predictions, state: NDArray[np.str_]) -> dict[str, Any]:
         models = self.bundle.models
-        # whose contract is over leaves no more, and stays away by ordering nothing
-        risk = np.where(active & (models.cancellation is not None), predicted.p_cancel, 1.0 - predicted.p_purchase)
-        risk = np.where(active | lapsed, risk, np.nan)
+        active, lapsed = state == "active", state == "lapsed"
+        risk = models.risk(predicted, state)
         churn = np.where(active, risk, np.nan)
         level = (churn >= models.config.medium_risk).astype(int) + (churn >= models.config.high_risk).astype(int)
         return {
@@ -239,12 +237,11 @@ class Scorer:
             return pa.ListArray.from_arrays(np.zeros(len(state) + 1, dtype=np.int32), pa.array([], contract.REASON))
         told: list[list[dict[str, Any]]] = [[] for _ in state]
         models, found = self.bundle.models, {}
-        of_purchases = np.arange(len(predicted.buyers))
+        rows, columns = predicted.buyers, predicted.columns
         if contracts is not None:
             found = contract_reasons(models, features, contracts, self.threads)
-            of_purchases = np.flatnonzero(~contracts.open[predicted.buyers])
-        columns = {name: values[of_purchases] for name, values in predicted.columns.items()}
-        rows = predicted.buyers[of_purchases]
+            others = np.flatnonzero(~contracts.open[rows])
+            rows, columns = rows[others], {name: values[others] for name, values in columns.items()}
         found |= dict(zip(rows.tolist(), reasons(models, columns, state[rows], self.threads), strict=True))
         for row, mine in found.items():
             told[row] = [_reason(reason) for reason in mine]

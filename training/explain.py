@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.own import Own
+from training.boosting import Boosted
 from training.design import Linear
 from training.models import Models
 
@@ -176,9 +177,7 @@ def total_effects(models: Models, columns: Mapping[str, Array], threads: int = 0
     effects = np.zeros((len(columns["orders"]), len(families)))
     for name, weight in churn.weights.items():
         if name == "trees" and churn.trees is not None:
-            shares = churn.trees.contributions(columns, threads)[:, :-1]
-            for j, column in enumerate(churn.trees.columns):
-                effects[:, family_of(families, column)] += weight * shares[:, j]
+            add_trees(effects, families, churn.trees, columns, weight, threads)
         elif name in ("rfm", "splines"):
             linear = churn.rfm if name == "rfm" else churn.splines
             if linear is not None:
@@ -186,6 +185,20 @@ def total_effects(models: Models, columns: Mapping[str, Array], threads: int = 0
         else:
             effects[:, -1] += weight * churn.margins(columns, threads)[name]
     return effects
+
+
+def add_trees(
+    effects: Array,
+    families: Sequence[Family],
+    trees: Boosted,
+    columns: Mapping[str, Array],
+    share: float,
+    threads: int,
+) -> None:
+    """Add what the columns of boosted trees say, times their share in the pool, to the effects of their families."""
+    parts = trees.contributions(columns, threads)
+    for j, column in enumerate(trees.columns):
+        effects[:, family_of(families, column)] += share * parts[:, j]
 
 
 def add_linear(

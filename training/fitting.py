@@ -66,10 +66,9 @@ def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amount
     )
     predicted = predict_rows(models, panel.now)
     state = models.states(panel.now.stage, panel.now.contracts)
-    risk = predicted.p_inactive if models.cancellation is None else predicted.p_cancel
-    group = np.array([STATES.index(one) for one in state])
+    group = np.select([state == name for name in STATES], range(len(STATES)))
     seen, beside = told_of(models, panel.now)
-    reference = learn_reference(seen, group, STATES, state == "active", risk, beside)
+    reference = learn_reference(seen, group, STATES, state == "active", models.risk(predicted, state), beside)
     models = replace(models, reference=reference)
     effects = mean_effects(models, predicted.columns, state[predicted.buyers])
     of_contracts = mean_contract_effects(models, panel.now)

@@ -27,6 +27,7 @@ from training.leads.conversion import LeadConversion
 from training.next_stage import NextStageModel, stages_at_end
 from training.panel import buyer_columns
 from training.reference import Reference
+from training.stretch import stretched, stretched_of_new
 from training.value import Intervals, ValueModel
 
 Array = NDArray[np.float64]
@@ -35,10 +36,6 @@ Array = NDArray[np.float64]
 ROWS_AT_ONCE = 65_536
 # An order further away than this is called none.
 LATEST_ORDER_DAYS = 1825.0
-# Beyond this many days from the as_of no value is reckoned.
-FURTHEST_DAYS = 3650
-# Log odds of a customer base that gives a purchase no chance; the time to the next order is then never.
-_NEVER = 1e-9
 
 
 @dataclass(frozen=True)
@@ -81,9 +78,24 @@ class Models:
         """
         if self.cancellation is None:
             return np.array([one.state for one in self.scheme.stages])[stage]
-        if contracts is None:
-            raise UsageError("this model looks at contracts: hand over how they stand, see features.contracts")
-        return np.select([contracts.open, contracts.had], ["active", "lapsed"], "prospect")
+        held = _handed_over(contracts)
+        return np.select([held.open, held.had], ["active", "lapsed"], "prospect")
+
+    def risk(self, predicted: Predictions, state: NDArray[np.str_]) -> Array:
+        """Return P(leaving within the horizon), one per row; null for prospects.
+
+        P(cancelled) for the active where churn is a cancellation; else P(no purchase): whose contract is over leaves no
+        more, and stays away by ordering nothing.
+        """
+        by_contract = (state == "active") & (self.cancellation is not None)
+        risk = np.where(by_contract, predicted.p_cancel, predicted.p_silent)
+        return np.where(state == "prospect", np.nan, risk)
+
+
+def _handed_over(contracts: Contracts | None) -> Contracts:
+    if contracts is None:
+        raise UsageError("this model looks at contracts: hand over how they stand, see features.contracts")
+    return contracts
 
 
 @dataclass(frozen=True)
@@ -93,8 +105,8 @@ class Predictions:
     ``p_inactive``, of no purchase, is null for those who have not bought yet, ``p_convert`` for all others;
     ``p_cancel`` is null without an open contract, or where nothing was learned of contracts. ``p_stage`` has shape
     (rows, stages). ``value_if_kept`` is the discounted value over the value horizon of a customer who does order within
-    the horizon; ``clv_residual`` what comes after the value horizon, up to ten years from the as_of, null without a
-    customer base. Money is null in a log without amounts.
+    the horizon, or, with an open contract, who is a customer still, as that says; ``clv_residual`` what comes after the
+    value horizon, up to ten years from the as_of, null without a customer base. Money is null in a log without amounts.
     """
 
     columns: Mapping[str, Array]
@@ -114,7 +126,16 @@ class Predictions:
     @property
     def p_purchase(self) -> Array:
         """P(a purchase within the horizon), of everybody."""
-        return np.where(np.isnan(self.p_inactive), self.p_convert, 1.0 - self.p_inactive)
+        return _p_purchase(self.p_inactive, self.p_convert)
+
+    @property
+    def p_silent(self) -> Array:
+        """P(no purchase within the horizon), of everybody."""
+        return np.where(np.isnan(self.p_inactive), 1.0 - self.p_convert, self.p_inactive)
+
+
+def _p_purchase(p_inactive: Array, p_convert: Array) -> Array:
+    return np.where(np.isnan(p_inactive), p_convert, 1.0 - p_inactive)
 
 
 def predict_rows(models: Models, rows: Snapshot, threads: int = 0) -> Predictions:
@@ -211,7 +232,7 @@ def _predict(
         per_order = None if models.base is None else models.base.spend_per_order(columns)
         spend = models.value.spend_if_any(columns, per_order, threads)
         spend_if_any[buyers] = np.nan if spend is None else spend
-        stretch[buyers], beyond[buyers] = _stretch(models, columns)
+        stretch[buyers], beyond[buyers] = stretched(models.config, models.base, columns)
         days_to_order[buyers] = _days_to_order(models, columns, p_inactive[buyers])
         if models.base is not None:
             p_alive[buyers] = columns["btyd_alive"]
@@ -220,12 +241,12 @@ def _predict(
         p_convert[others] = models.conversion.probability({name: v[others] for name, v in seen.items()}, told)
         orders_if_any[others] = max(1.0, models.conversion.orders)
         spend_if_any[others] = np.nan if models.value.mean_spend is None else max(0.0, models.conversion.spend)
-        stretch[others], beyond[others] = _stretch_of_new(models)
+        stretch[others], beyond[others] = stretched_of_new(models.config, models.base)
         with np.errstate(divide="ignore"):
             constant = horizon * np.log(0.5) / np.log(np.clip(1.0 - p_convert[others], 1e-12, 1 - 1e-12))
         days_to_order[others] = np.where(constant <= LATEST_ORDER_DAYS, constant, np.nan)
     given_silence = models.next_stage.given_silence(seen, standing.silent, ~(features["orders"] > 0))
-    p_purchase = np.where(np.isnan(p_inactive), p_convert, 1.0 - p_inactive)
+    p_purchase = _p_purchase(p_inactive, p_convert)
     if_ordered = spend_if_any * stretch * models.config.margin
     clv = p_purchase * if_ordered
     kept = if_ordered
@@ -255,55 +276,11 @@ def _p_cancel(models: Models, features: Mapping[str, Array], contracts: Contract
     found = np.full(len(features["orders"]), np.nan)
     if model is None:
         return found
-    if contracts is None:
-        raise UsageError("this model looks at contracts: hand over how they stand, see features.contracts")
-    rows = np.flatnonzero(contracts.open)
+    held = _handed_over(contracts)
+    rows = np.flatnonzero(held.open)
     seen = {name: features[name][rows] for name in model.columns}
-    found[rows] = model.probability(open_contracts(contracts), seen, threads=threads)
+    found[rows] = model.probability(open_contracts(held), seen, threads=threads)
     return found
-
-
-def _stretch(models: Models, columns: Mapping[str, Array]) -> tuple[Array, Array]:
-    """Return discounted orders in the value horizon over orders in the horizon, and those after it over the former.
-
-    Both by the customer base; without one the second is null.
-    """
-    config = models.config
-    if models.base is None:
-        flat = np.full(len(columns["orders"]), _flat_stretch(config))
-        return flat, np.full(len(flat), np.nan)
-    ahead = np.maximum(
-        models.base.discounted_orders(config.value_horizon_days, columns, config.annual_discount), _NEVER
-    )
-    whole = ahead
-    if config.value_horizon_days < FURTHEST_DAYS:
-        whole = np.maximum(models.base.discounted_orders(FURTHEST_DAYS, columns, config.annual_discount), ahead)
-    return ahead / np.maximum(columns["btyd_orders"], _NEVER), whole / ahead - 1.0
-
-
-def _flat_stretch(config: TrainConfig) -> float:
-    """Return the same for orders that come at a constant rate."""
-    years = config.value_horizon_days / 365.0
-    rate = np.log1p(config.annual_discount)
-    discounted = years if rate == 0 else float(-np.expm1(-rate * years) / rate)
-    return discounted * 365.0 / config.horizon_days
-
-
-def _stretch_of_new(models: Models) -> tuple[float, float]:
-    """Return the same for customers whose first order lies in the horizon."""
-    config = models.config
-    if models.base is None:
-        return 1.0, np.nan
-    model = models.base.models[0]
-    ahead, near = model.expected_orders_new(
-        np.array([config.value_horizon_days, config.horizon_days], dtype=np.float64)
-    )
-    middle = (1.0 + config.annual_discount) ** (-0.5 * config.value_horizon_days / 365.0)
-    within, whole = (
-        float(model.expected_orders_discounted(span, 0.0, 0.0, 0.0, config.annual_discount))
-        for span in (config.value_horizon_days, max(config.value_horizon_days, FURTHEST_DAYS))
-    )
-    return float((1.0 + ahead * middle) / (1.0 + near)), (whole - within) / (1.0 + within)
 
 
 def _days_to_order(models: Models, columns: Mapping[str, Array], p_inactive: Array) -> Array:

@@ -17,6 +17,7 @@ import pytest
 
 from bench.simulation import simulate
 from tests.serving.calling import Stagecast
+from tests.serving.test_attributes import CONFIGURED
 from tests.spark import SETTINGS, needs_spark, quiet_spark
 
 pytestmark = [needs_spark, *quiet_spark]
@@ -44,25 +45,10 @@ class Shop:
     trained: dict[str, object]
 
 
-CONFIGURED = """
+CUSTOMERS_TABLE = """
 [customers]
 source = "people.csv"
 known_at_start = ["plan", "acquisition_cost"]
-
-[catalog.on_pro]
-meaning = "came on a paid plan"
-unit = "flag"
-from = "customer"
-function = "is"
-column = "plan"
-values = ["pro"]
-
-[catalog.first_cost]
-meaning = "what the first contact cost"
-unit = "money"
-from = "customer"
-function = "value"
-column = "acquisition_cost"
 """
 
 
@@ -81,7 +67,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     strange = log.iloc[:4].assign(customer_id=["", None, "x", "y"], amount=[1.0, 2.0, -5.0, None])
     write(pd.concat([log.iloc[half:], log.iloc[-1:], strange]), events / "b.parquet")
     config = folder / "stagecast.toml"
-    config.write_text(CONFIGURED, "utf-8")
+    config.write_text(CUSTOMERS_TABLE + CONFIGURED, "utf-8")
     # of some nothing is told, and one has no events
     who = [*sorted(set(log["customer_id"]))[::3], "nobody"]
     cost = [None if k % 5 else k / 7 for k in range(len(who))]

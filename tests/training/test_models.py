@@ -10,7 +10,8 @@ import pytest
 
 from tests.training.made import Row, Trained, day, trained
 from training.config import TrainConfig
-from training.models import FURTHEST_DAYS, Predictions, predict_rows
+from training.models import Predictions, predict_rows
+from training.stretch import FURTHEST_DAYS
 
 
 def test_parts_on_all_cores_are_the_whole(shop: Trained, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,9 +95,13 @@ class CancellationModel:
         """How many steps the horizon has; the last may reach beyond it."""
         return -(-self.horizon_days // self.step_days)
 
+    def by_age(self, seen: Mapping[str, Array]) -> Array:
+        """Return the log odds of a cancellation in a step by the life table, one per row of :func:`step_columns`."""
+        return log_odds(self.ages.ahead(seen["age_days"], float(self.step_days)))
+
     def members(self, seen: Mapping[str, Array], threads: int = 0) -> dict[str, Array]:
         """Return each member's log odds of a cancellation in a step, one per row of :func:`step_columns`."""
-        by_age = log_odds(self.ages.ahead(seen["age_days"], float(self.step_days)))
+        by_age = self.by_age(seen)
         found = {"ages": by_age}
         if self.glm is not None:
             found["glm"] = log_odds(np.exp(self.glm.log_hazard(seen)))

@@ -6,7 +6,7 @@ upon before. What the hazard by age says, from which the trees go on, belongs to
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from features.contracts import Contracts
 from features.snapshots import Snapshot
 from training.cancellation.columns import step_columns
 from training.cancellation.landmarks import standing
-from training.explain import FAMILIES, SAMPLE, Family, Reason, add_linear, family_of, of_own, strongest
+from training.explain import FAMILIES, SAMPLE, Family, Reason, add_linear, add_trees, family_of, of_own, strongest
 from training.models import Models
 
 Array = NDArray[np.float64]
@@ -60,18 +60,14 @@ def contract_effects(models: Models, columns: Mapping[str, Array], contracts: Co
     seen = {name: columns[name] for name in model.columns}
     ahead = model.hazards(now, seen, threads).argmax(axis=1)
     steps = step_columns(now, seen, np.arange(len(now)), ahead, model.step_days, season=model.season)
-    margins = model.members(steps, threads)
     for name, weight in model.weights.items():
         if name == "glm" and model.glm is not None:
             add_linear(effects, families, model.glm, steps, weight)
-        elif name == "trees" and model.trees is not None:
-            shares = model.trees.contributions(steps, threads)
-            for j, column in enumerate(model.trees.columns):
-                effects[:, family_of(families, column)] += weight * shares[:, j]
-            # what they go on from is the rest
-            effects[:, _age(families)] += weight * (margins[name] - shares.sum(axis=1))
-        else:
-            effects[:, _age(families)] += weight * margins[name]
+            continue
+        if name == "trees" and model.trees is not None:
+            add_trees(effects, families, model.trees, steps, weight, threads)
+        # the life table, which the trees go on from
+        effects[:, family_of(families, "age_days")] += weight * model.by_age(steps)
     return effects
 
 
@@ -107,7 +103,3 @@ def told(features: Mapping[str, Array], contracts: Contracts) -> dict[str, Array
 
 def _families(models: Models) -> tuple[Family, ...]:
     return (*of_own(models.config.own), *OF_CONTRACTS, *FAMILIES)
-
-
-def _age(families: Sequence[Family]) -> int:
-    return family_of(families, "age_days")
