@@ -19,7 +19,10 @@ CARRIED, NOISE = 0.6, 0.15
 
 
 def pool_weights(
-    margins: Mapping[str, Array], target: NDArray[np.bool_], start: Mapping[str, float] | None = None
+    margins: Mapping[str, Array],
+    target: NDArray[np.bool_],
+    start: Mapping[str, float] | None = None,
+    least_pull: float = 0.0,
 ) -> dict[str, float]:
     """Return the weights of a pool of log odds: not negative, summing to 1, pulled towards a start.
 
@@ -31,6 +34,8 @@ def pool_weights(
         What came, one per row.
     start
         Weights to begin with, summing to 1; equal ones where it is None.
+    least_pull
+        The pull is no weaker than this, however many rows there are.
 
     Notes
     -----
@@ -43,7 +48,7 @@ def pool_weights(
         return dict(zip(names, begin.tolist(), strict=True))
     X = np.column_stack([margins[name] for name in names])
     sign = np.where(target, 1.0, -1.0)
-    penalty = PULL / len(target)
+    penalty = max(PULL / len(target), least_pull)
 
     def loss(theta: Array) -> float:
         w, level = theta[:-1], theta[-1]

@@ -31,9 +31,15 @@ TREES, TREES_TRIED = 150, (60, 100, 150, 250)
 SPLINE_PENALTY = 5.0
 # Below these a fitted model has nothing to learn from.
 FEWEST_CUSTOMERS, FEWEST_OF_EACH = 200, 30
-# What the members' weights are before a past date has spoken. The customer base counts twice: fitted on few numbers, it
-# is the safe one; plain RFM half, since the splines look at the same.
+# What the members' weights are with customers without end, before a past date has spoken. The customer base counts
+# twice: fitted on few numbers, it is the safe one; plain RFM half, since the splines look at the same.
 BEGIN = {"btyd": 2 / 4.5, "rfm": 0.5 / 4.5, "splines": 1 / 4.5, "trees": 1 / 4.5}
+# Customers with whom the rest of the weight is shared by halves, between the customer base and all members: what the
+# others err by for want of rows falls with their number, what the customer base errs by does not.
+HALF_SAFE = 400
+# Parts of the customers that members are left without, where no earlier date could judge them; and how strongly their
+# weights are drawn back then: more customers do not tell more of how the shop will change.
+FOLDS, YOUNG_PULL = 4, 0.005
 # Parts of a silence that the rule looks at.
 PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)
 
@@ -176,7 +182,8 @@ def fit_churn(panel: Panel, rule: GapRule, horizon_days: int, seed: int) -> Chur
     """Fit the members on every date of the panel, their weights on the newest, and choose the rung of the ladder.
 
     For the weights, and for how many trees there are, the members are fitted once more on the dates whose horizon was
-    over before the newest began; where there are none, both are those to begin with.
+    over before the newest began. A log too young to have any learns the weights from customers whom the members were
+    not fitted on.
     """
     if panel.base is None:
         return ChurnModel("rule", horizon_days, {"rule": 1.0}, 0.0, rule)
@@ -185,14 +192,17 @@ def fit_churn(panel: Panel, rule: GapRule, horizon_days: int, seed: int) -> Chur
         return ChurnModel("btyd", horizon_days, {"btyd": 1.0}, 0.0, rule)
     newest = dates[0]
     before = [frame for frame in dates if frame.back >= newest.back + horizon_days]
-    weights: Mapping[str, float] = BEGIN
+    begin = weights_to_begin(len(newest))
     trees = TREES
     if before:
-        earlier = _fit_members(before, weights, rule, horizon_days, seed, max(TREES_TRIED))
+        earlier = _fit_members(before, begin, rule, horizon_days, seed, max(TREES_TRIED))
         if earlier.trees is not None:
             trees = _stop(earlier.trees, newest)
             earlier = replace(earlier, trees=earlier.trees.first(trees))
-        weights = blend.pool_weights(earlier.margins(newest.columns), newest.inactive, BEGIN)
+        weights = blend.pool_weights(earlier.margins(newest.columns), newest.inactive, begin)
+    else:
+        margins = _margins_of_others(dates, begin, rule, horizon_days, seed)
+        weights = blend.pool_weights(margins, newest.inactive, begin, YOUNG_PULL)
     fitted = _fit_members(dates, weights, rule, horizon_days, seed, trees)
     season = year_back(dates, panel.history_days)
     if season is None:
@@ -214,6 +224,32 @@ def fit_churn(panel: Panel, rule: GapRule, horizon_days: int, seed: int) -> Chur
         fitted.splines if "splines" in speaking else None,
         fitted.trees if "trees" in speaking else None,
     )
+
+
+def weights_to_begin(customers: int) -> dict[str, float]:
+    """Return what the members' weights are before a past date has spoken: the fewer customers, the more customer base.
+
+    >>> round(weights_to_begin(400)["btyd"], 3), round(weights_to_begin(1_000_000)["btyd"], 3)
+    (0.722, 0.445)
+    """
+    safe = HALF_SAFE / (HALF_SAFE + customers)
+    return {name: (1 - safe) * weight + safe * (name == "btyd") for name, weight in BEGIN.items()}
+
+
+def _margins_of_others(
+    dates: Sequence[Frame], weights: Mapping[str, float], rule: GapRule, horizon_days: int, seed: int
+) -> dict[str, Array]:
+    """Return the members' log odds on the newest date, each customer's from members fitted on other customers."""
+    customers = np.unique(np.concatenate([frame.customer for frame in dates]))
+    folds = [np.searchsorted(customers, frame.customer) % FOLDS for frame in dates]
+    margins = {name: np.empty(len(dates[0])) for name in weights}
+    for k in range(FOLDS):
+        inside = [frame.of(np.flatnonzero(fold != k)) for frame, fold in zip(dates, folds, strict=True)]
+        outside = np.flatnonzero(folds[0] == k)
+        fitted = _fit_members(inside, weights, rule, horizon_days, seed, TREES)
+        for name, margin in fitted.margins(dates[0].of(outside).columns).items():
+            margins[name][outside] = margin
+    return margins
 
 
 def _alike(dates: Sequence[Frame], base: CustomerBase) -> list[Frame]:

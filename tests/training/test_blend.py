@@ -39,6 +39,14 @@ def test_many_rows_pick_the_only_good_member_and_few_are_pulled_to_equal_weights
     assert max(abs(w - 1 / 3) for w in few.values()) < 0.15
 
 
+def test_a_least_pull_holds_however_many_rows_there_are() -> None:
+    margins, target = members(20_000, 1)
+    free, held = pool_weights(margins, target), pool_weights(margins, target, None, 1.0)
+    assert free["good"] > 0.97
+    assert held["good"] < 0.7
+    assert pool_weights(*members(12, 1), None, PULL / 12) == pool_weights(*members(12, 1))
+
+
 def test_weights_are_the_minimum_of_loss_and_pull() -> None:
     margins, target = members(300, 2)
     two = {"good": margins["good"], "noise": margins["noise"]}

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from tests.training.made import Trained, a_frame
 from training import boosting
-from training.churn import BEGIN, FEWEST_CUSTOMERS, FEWEST_OF_EACH, ChurnModel, GapRule, _stop, enough, fit_churn
+from training.blend import pool_weights
+from training.churn import (
+    BEGIN,
+    FEWEST_CUSTOMERS,
+    FEWEST_OF_EACH,
+    HALF_SAFE,
+    YOUNG_PULL,
+    ChurnModel,
+    GapRule,
+    _stop,
+    enough,
+    fit_churn,
+    weights_to_begin,
+)
 from training.panel import not_for_trees
 
+Array = NDArray[np.float64]
 # completed gaps of 10 and 20 days, one open since 30
 RULE = GapRule((10.0, 20.0, 30.0), (2 / 3, 1 / 3, 1 / 3), (3.0, 2.0, 1.0))
 
@@ -89,11 +105,45 @@ def test_the_ladder_falls_with_what_there_is_to_learn_from(shop: Trained) -> Non
     assert {"btyd", "trees"} < set(shop.training.models.churn.weights)
 
 
-def test_weights_are_those_to_begin_with_where_no_date_was_over_before_the_newest(shop: Trained) -> None:
-    panel, rule = shop.training.panel, shop.training.models.churn.rule
-    model = fit_churn(replace(panel, dates=panel.dates[:2]), rule, 90, 1)
-    assert model.weights == pytest.approx(BEGIN)
+def test_the_fewer_customers_the_more_the_customer_base_counts_to_begin_with() -> None:
     assert sum(BEGIN.values()) == pytest.approx(1.0)
+    few, some, many = weights_to_begin(200), weights_to_begin(HALF_SAFE), weights_to_begin(10**9)
+    assert few["btyd"] > some["btyd"] > many["btyd"]
+    assert many == pytest.approx(BEGIN)
+    assert some["btyd"] == pytest.approx((1 + BEGIN["btyd"]) / 2)
+    for weights in (few, some, many):
+        assert sum(weights.values()) == pytest.approx(1.0)
+        assert weights["rfm"] / weights["trees"] == pytest.approx(BEGIN["rfm"] / BEGIN["trees"])
+
+
+def test_a_young_log_learns_its_weights_from_customers_left_out(shop: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel, rule = shop.training.panel, shop.training.models.churn.rule
+    dates = panel.dates[:2]  # none of which was over before the newest
+    asked = {}
+
+    def judged(
+        margins: Mapping[str, Array], target: Array, start: Mapping[str, float], pull: float
+    ) -> dict[str, float]:
+        asked.update(margins)
+        assert start == weights_to_begin(len(dates[0]))
+        assert pull == YOUNG_PULL
+        return pool_weights(margins, target, start, pull)
+
+    monkeypatch.setattr("training.churn.blend.pool_weights", judged)
+    model = fit_churn(replace(panel, dates=dates), rule, 90, 1)
+    assert sum(model.weights.values()) == pytest.approx(1.0)
+    # one customer's outcomes turned over do not reach what is said of that customer, but do reach others
+    newest = dates[0]
+    one = int(newest.customer[7])
+    turned = [
+        replace(frame, orders=np.where(frame.customer == one, np.where(frame.inactive, 1.0, 0.0), frame.orders))
+        for frame in dates
+    ]
+    before = dict(asked)
+    fit_churn(replace(panel, dates=tuple(turned)), rule, 90, 1)
+    for name in ("rfm", "splines", "trees"):
+        assert before[name][7] == pytest.approx(asked[name][7], abs=1e-12)
+        assert not np.array_equal(before[name], asked[name])
 
 
 def test_what_ties_a_row_to_its_date_is_not_for_the_trees(shop: Trained) -> None:
