@@ -37,7 +37,7 @@ from training.next_stage import NextStageModel
 from training.reference import Reference
 from training.value import Intervals, ValueModel
 
-FORMAT = 5
+FORMAT = 6
 MANIFEST, MODELS, CARD = "manifest.json", "models.json", "card.json"
 TREES = ("churn", "next_stage", "value")
 PARTS = {

@@ -12,16 +12,16 @@ from features.stages import STATES
 from features.thresholds import survival
 from training.cancellation.panel import fit_contracts
 from training.cancellation.reasons import mean_contract_effects, told_of
-from training.churn import GapRule, enough, fit_churn
+from training.churn import ChurnModel, GapRule, enough, fit_churn
 from training.config import TrainConfig
 from training.explain import mean_effects
 from training.leads.after import after_conversion
 from training.leads.fitting import fit_leads
 from training.models import Models, Predictions, predict_rows
 from training.next_stage import fit_next_stage
-from training.panel import Panel, thinned, year_back
+from training.panel import Panel, buyer_columns, thinned, year_back
 from training.reference import EMPTY, learn_reference
-from training.value import fit_value
+from training.value import ValueModel, fit_value
 
 Array = NDArray[np.float64]
 
@@ -48,6 +48,7 @@ def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amount
     mean_so_far = float(panel.now.features["spend_mean"][panel.now.buyers].mean()) if has_amounts else 0.0
     first_orders, first_spend = _first_horizons(panel, mean_so_far)
     orders, spend = after_conversion(panel.prospects, first_orders, first_spend)
+    value = fit_value(dates, panel.bases, has_amounts, config.seed, mean_so_far, year_back(dates, panel.history_days))
     models = Models(
         config=config,
         scheme=panel.scheme,
@@ -56,9 +57,7 @@ def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amount
         churn=churn,
         cancellation=fit_contracts(panel.contracts, config),
         next_stage=fit_next_stage(panel.scheme, dates, panel.prospects, config.seed),
-        value=fit_value(
-            dates, panel.bases, has_amounts, config.seed, mean_so_far, year_back(dates, panel.history_days)
-        ),
+        value=_spread(value, churn, panel, config.horizon_days),
         conversion=fit_leads(panel.life, panel.now, panel.landmarks, orders=orders, spend=spend),
         reference=EMPTY,
         spend_interval=None,
@@ -75,6 +74,17 @@ def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amount
     return replace(
         models, reference=replace(reference, mean_effects=effects, mean_contract_effects=of_contracts)
     ), predicted
+
+
+def _spread(value: ValueModel, churn: ChurnModel, panel: Panel, horizon_days: int) -> ValueModel:
+    """Return the model whose spread keeps the total of what the buyers of the as_of are expected to spend."""
+    buyers = np.flatnonzero(panel.now.buyers)
+    if not len(buyers):
+        return value
+    some = buyers[:: max(1, -(-len(buyers) // MOST_ROWS))]
+    columns = buyer_columns(panel.now.features, some, panel.base, horizon_days)
+    spend = value.spend_if_any(columns, None if panel.base is None else panel.base.spend_per_order(columns))
+    return value if spend is None else value.spread_around(1.0 - churn.probability(columns), spend)
 
 
 def _first_horizons(panel: Panel, mean_so_far: float) -> tuple[Array, Array]:

@@ -231,7 +231,8 @@ def _predict(
         orders_if_any[buyers] = models.value.orders_if_any(columns)
         per_order = None if models.base is None else models.base.spend_per_order(columns)
         spend = models.value.spend_if_any(columns, per_order, threads)
-        spend_if_any[buyers] = np.nan if spend is None else spend
+        if spend is not None:
+            spend_if_any[buyers] = models.value.spread(1.0 - p_inactive[buyers], spend)
         stretch[buyers], beyond[buyers] = stretched(models.config, models.base, columns)
         days_to_order[buyers] = _days_to_order(models, columns, p_inactive[buyers])
         if models.base is not None:

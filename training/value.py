@@ -14,7 +14,7 @@ Sources: Fader and Hardie (2013), the Gamma-Gamma model of monetary value; Vovk,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,9 @@ FEWEST_SPENDERS = 300
 TREES_SHARE = 1 / 3
 # Share of a past date's level of spend, in logs, that is expected again: of the same season a year ago, of the newest.
 SEASON_CARRIED, DRIFT_CARRIED = 0.75, 0.5
+# Power that expected spend is raised to. At each of 24 dates tried, of logs of five kinds, the mean absolute error
+# fell, by 2.4 % on average, and the mean squared error did not rise on the whole.
+SPREAD = 1.1
 COVERAGE = 0.90
 ROWS_PER_BIN = 200
 MOST_BINS = 10
@@ -44,13 +47,15 @@ class ValueModel:
 
     ``mean_spend`` stands in where the log has amounts but the customer base has no spend model. ``orders_scale`` brings
     the total of all past dates to what came, ``spend_scale`` part of the way to the level of the same season a year
-    ago, or else of the newest date.
+    ago, or else of the newest date. ``pivot`` is the expected spend that spreading leaves as it is; where it is None
+    nothing is spread.
     """
 
     trees: Boosted | None
     mean_spend: float | None
     orders_scale: float
     spend_scale: float
+    pivot: float | None = None
 
     def orders_if_any(self, columns: Mapping[str, Array]) -> Array:
         """Return E[purchase days in the horizon | at least one], never below 1."""
@@ -68,6 +73,20 @@ class ValueModel:
         boosted = np.exp(np.clip(self.trees.raw(columns, threads), -20.0, 25.0))
         return np.asarray(simple ** (1 - TREES_SHARE) * boosted**TREES_SHARE * self.spend_scale)
 
+    def spread(self, p_purchase: Array, spend_if_any: Array) -> Array:
+        """Return the spend if any for expected spend to be as far apart as outcomes are, in the same order."""
+        if self.pivot is None:
+            return spend_if_any
+        return np.asarray(spend_if_any * (p_purchase * spend_if_any / self.pivot) ** (SPREAD - 1.0))
+
+    def spread_around(self, p_purchase: Array, spend_if_any: Array) -> ValueModel:
+        """Return the model with the pivot that leaves the total of these rows as it is."""
+        expected = p_purchase * spend_if_any
+        total = float(expected.sum())
+        if not total > 0:
+            return self
+        return replace(self, pivot=float((expected**SPREAD).sum() / total) ** (1.0 / (SPREAD - 1.0)))
+
     def to_json(self) -> dict[str, Any]:
         """Return everything but the trees, whose text is a file of its own."""
         return {
@@ -75,16 +94,18 @@ class ValueModel:
             "mean_spend": self.mean_spend,
             "orders_scale": self.orders_scale,
             "spend_scale": self.spend_scale,
+            "pivot": self.pivot,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], trees: str | None) -> ValueModel:
-        mean = data["mean_spend"]
+        mean, pivot = data["mean_spend"], data["pivot"]
         return cls(
             None if trees is None else Boosted(trees, tuple(data["trees"])),
             None if mean is None else float(mean),
             float(data["orders_scale"]),
             float(data["spend_scale"]),
+            None if pivot is None else float(pivot),
         )
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from tests.training.made import Trained, a_frame
 from training.customer_base import CustomerBase
+from training.models import predict_rows
 from training.panel import Frame
-from training.value import ROWS_PER_BIN, Intervals, ValueModel, conformal, fit_value
+from training.value import ROWS_PER_BIN, SPREAD, Intervals, ValueModel, conformal, fit_value
 
 Array = NDArray[np.float64]
 NO_BASE = CustomerBase((), None)
@@ -160,6 +161,35 @@ def test_expected_orders_of_those_who_order_are_one_or_more() -> None:
     few = {"btyd_none": np.array([-3.0]), "btyd_orders": np.array([0.1]), "orders": np.ones(1)}
     assert model.orders_if_any(few).tolist() == [1.0]
     assert model.orders_if_any({"orders": np.ones(2)}).tolist() == [1.0, 1.0]
+
+
+def test_spreading_keeps_the_total_and_the_order_and_draws_apart() -> None:
+    random = np.random.default_rng(5)
+    p, spend = random.uniform(0.01, 1.0, 500), random.lognormal(3, 1, 500)
+    model = ValueModel(None, 20.0, 1.0, 1.0)
+    assert model.spread(p, spend) is spend
+    spreading = model.spread_around(p, spend)
+    plain, wide = p * spend, p * spreading.spread(p, spend)
+    assert wide.sum() == pytest.approx(plain.sum())
+    np.testing.assert_array_equal(np.argsort(wide), np.argsort(plain))
+    assert np.polyfit(np.log(plain), np.log(wide), 1)[0] == pytest.approx(SPREAD)
+    # what is expected to spend the pivot stays as it is
+    assert spreading.pivot is not None
+    assert spreading.spread(np.array([0.5]), np.array([2 * spreading.pivot]))[0] == pytest.approx(2 * spreading.pivot)
+    # where nothing is expected there is nothing to spread
+    assert model.spread_around(p, np.zeros(500)).pivot is None
+    assert model.spread_around(np.zeros(0), np.zeros(0)).pivot is None
+
+
+def test_a_training_spreads_what_its_buyers_spend_and_leaves_the_total(shop: Trained) -> None:
+    panel, models = shop.training.panel, shop.training.models
+    plain = replace(models, value=replace(models.value, pivot=None))
+    spread, before = (predict_rows(one, panel.now).expected_spend[panel.now.buyers] for one in (models, plain))
+    assert spread.sum() == pytest.approx(before.sum())
+    assert spread.std() > before.std()
+    without = shop.training.models.value.to_json() | {"pivot": None}
+    assert ValueModel.from_json(without, None).pivot is None
+    assert ValueModel.from_json(models.value.to_json(), None).pivot == models.value.pivot
 
 
 def test_money_is_the_geometric_mean_of_both_models(shop: Trained) -> None:
