@@ -21,7 +21,7 @@ from training.boosting import Boosted
 from training.customer_base import CustomerBase, log_odds
 from training.design import Recipe
 from training.metrics import log_loss
-from training.panel import Frame, Panel, learnable, stack, varying, year_back
+from training.panel import Frame, Panel, learnable, stack, unseen, varying, year_back
 
 Array = NDArray[np.float64]
 Method = Literal["rule", "btyd", "blend"]
@@ -209,7 +209,7 @@ def fit_churn(panel: Panel, rule: GapRule, horizon_days: int, seed: int) -> Chur
         shift = blend.level_shift(fitted.margin(newest.columns), newest.inactive)
     else:
         # trees learn the level of a date that they are fitted on, so members that did not see that season are asked
-        others = [frame for frame in dates if abs(frame.back - season.back) >= horizon_days]
+        others = unseen(dates, season, horizon_days)
         judge = _fit_members(others, weights, rule, horizon_days, seed, trees) if others else fitted
         shift = blend.level_shift(judge.margin(season.columns), season.inactive)
     speaking = {name: weight for name, weight in weights.items() if weight > 1e-4}

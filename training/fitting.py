@@ -48,7 +48,8 @@ def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amount
     mean_so_far = float(panel.now.features["spend_mean"][panel.now.buyers].mean()) if has_amounts else 0.0
     first_orders, first_spend = _first_horizons(panel, mean_so_far)
     orders, spend = after_conversion(panel.prospects, first_orders, first_spend)
-    value = fit_value(dates, panel.bases, has_amounts, config.seed, mean_so_far, year_back(dates, panel.history_days))
+    season = year_back(dates, panel.history_days)
+    value = fit_value(dates, panel.bases, has_amounts, config.seed, mean_so_far, season, config.horizon_days)
     models = Models(
         config=config,
         scheme=panel.scheme,

@@ -285,3 +285,8 @@ def year_back(frames: Sequence[Frame], history_days: float) -> Frame | None:
         if frame.back == YEAR_DAYS and history_days - YEAR_DAYS >= SEASON_HISTORY_DAYS:
             return frame
     return None
+
+
+def unseen(frames: Sequence[Frame], season: Frame, horizon_days: int) -> list[Frame]:
+    """Return the frames whose horizon does not meet that of a season: what is fitted on them cannot know its level."""
+    return [frame for frame in frames if abs(frame.back - season.back) >= horizon_days]

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from training import boosting
 from training.boosting import Boosted
 from training.customer_base import CustomerBase
-from training.panel import Frame, learnable, stack, varying
+from training.panel import Frame, learnable, stack, unseen, varying
 
 Array = NDArray[np.float64]
 
@@ -128,6 +128,7 @@ def fit_value(
     seed: int,
     mean_so_far: float = 0.0,
     season: Frame | None = None,
+    horizon_days: int = 90,
 ) -> ValueModel:
     """Fit on every date of a panel: on the rows with a purchase in the horizon.
 
@@ -140,9 +141,28 @@ def fit_value(
         Mean spend per purchase day of all buyers up to the as_of; stands in where no date has a purchase to learn from.
     """
     bought = [~frame.inactive for frame in dates]
-    rows = int(sum(b.sum() for b in bought))
-    if rows == 0:
+    if not any(b.any() for b in bought):
         return ValueModel(None, mean_so_far if has_amounts else None, 1.0, 1.0)
+    model = _fit_unscaled(dates, has_amounts, seed)
+    if not has_amounts:
+        return model
+    # trees learn the level of a date that they are fitted on, so a model that did not see that season is asked
+    others = [] if season is None else unseen(dates, season, horizon_days)
+    judge = _fit_unscaled(others, has_amounts, seed) if any((~frame.inactive).any() for frame in others) else model
+    guide = dates[0] if season is None else season
+    came = ~guide.inactive
+    predicted = judge.spend_if_any(guide.columns, bases[guide.back].spend_per_order(guide.columns))
+    total = 0.0 if predicted is None else float(predicted[came].sum())
+    scale = np.clip(max(float(guide.spend[came].sum()), 0.0) / max(total, 1e-9), 0.2, 5.0)
+    # a level that few spenders tell of is noise, and not all of what is none comes again
+    sure = came.sum() / (came.sum() + FEWEST_SPENDERS)
+    carried = sure * (DRIFT_CARRIED if season is None else SEASON_CARRIED)
+    return replace(model, spend_scale=float(scale**carried))
+
+
+def _fit_unscaled(dates: Sequence[Frame], has_amounts: bool, seed: int) -> ValueModel:
+    """Fit on rows with a purchase in the horizon, of which there is one; the level of spend is that of all dates."""
+    bought = [~frame.inactive for frame in dates]
     columns = {name: values[np.concatenate(bought)] for name, values in stack(dates).items()}
     orders = np.concatenate([frame.orders[b] for frame, b in zip(dates, bought, strict=True)])
     more = _orders_if_any(columns) - 1.0
@@ -151,7 +171,6 @@ def fit_value(
         return ValueModel(None, None, orders_scale, 1.0)
     spend = np.concatenate([frame.spend[b] for frame, b in zip(dates, bought, strict=True)])
     positive = spend > 0
-    mean_spend = float(columns["spend_mean"].mean())
     trees = None
     if positive.sum() >= FEWEST_SPENDERS:
         names = learnable(dates, varying(dates, list(columns)))
@@ -160,16 +179,7 @@ def fit_value(
         trees = boosting.fit(
             kept, names, spend[positive], np.ones(int(positive.sum())), "gamma", trees=TREES, seed=seed
         )
-    model = ValueModel(trees, mean_spend, orders_scale, 1.0)
-    guide = dates[0] if season is None else season
-    came = ~guide.inactive
-    predicted = model.spend_if_any(guide.columns, bases[guide.back].spend_per_order(guide.columns))
-    total = 0.0 if predicted is None else float(predicted[came].sum())
-    scale = np.clip(max(float(guide.spend[came].sum()), 0.0) / max(total, 1e-9), 0.2, 5.0)
-    # a level that few spenders tell of is noise, and not all of what is none comes again
-    sure = came.sum() / (came.sum() + FEWEST_SPENDERS)
-    carried = sure * (DRIFT_CARRIED if season is None else SEASON_CARRIED)
-    return ValueModel(trees, mean_spend, orders_scale, float(scale**carried))
+    return ValueModel(trees, float(columns["spend_mean"].mean()), orders_scale, 1.0)
 
 
 @dataclass(frozen=True)

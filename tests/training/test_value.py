@@ -134,6 +134,17 @@ def test_the_level_of_the_same_season_goes_before_that_of_the_newest_date() -> N
     assert model.spend_scale == pytest.approx(0.5 ** (0.75 * 100 / 400))
 
 
+def test_the_level_of_a_season_is_told_by_a_model_that_did_not_see_it() -> None:
+    def at(back: int, spend: float) -> Frame:
+        return replace(date([2.0] * 400, [spend] * 400), back=back)
+
+    newest, season, between = at(90, 20.0), at(365, 40.0), at(180, 20.0)
+    model = fit_value([newest, between, season], dict.fromkeys((90, 180, 365), NO_BASE), True, 1, season=season)
+    assert model.trees is not None
+    # the trees learned from it, too, and would have called it less than twice as much
+    assert model.spend_scale == pytest.approx(2.0 ** (0.75 * 400 / 700), rel=1e-3)
+
+
 def test_scales_stay_within_bounds() -> None:
     model = fit_value([date([9.0] * 290, [1e9] * 290)], {90: NO_BASE}, True, 1)
     assert model.orders_scale == 5.0
