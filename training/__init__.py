@@ -7,9 +7,10 @@ Imports point one way: ``features <- training <- serving``; nothing here imports
 server loads a bundle and evaluates it; it needs no module here that fits anything.
 
 What you may change where: a model's fit and its evaluation stand beside each other, in one module or in one
-folder (:mod:`training.btyd`); how the members are combined is :mod:`training.churn`'s business; what is
-written to disk is :mod:`training.bundle`'s alone, and only text and JSON are. :mod:`training.fitting` fits every model
-of one as_of; :mod:`training.train` does so twice, :mod:`training.backtest` at several past dates, on which
-:mod:`training.verdict` passes judgement. :mod:`training.estimators` (scikit-learn's ways) and
-:mod:`training.cancellation` (contracts that end) stand beside this way and use its parts.
+folder (:mod:`training.btyd`); how the members are combined is the business of :mod:`training.churn_fitting`, what they
+say together that of :mod:`training.churn`; what is written to disk is :mod:`training.bundle`'s alone, and only text and
+JSON are. :mod:`training.fitting` fits every model of one as_of; :mod:`training.train` does so twice,
+:mod:`training.backtest` at several past dates, on which :mod:`training.verdict` passes judgement.
+:mod:`training.estimators` (scikit-learn's ways) and :mod:`training.cancellation` (contracts that end) stand beside this
+way and use its parts.
 """

@@ -22,7 +22,7 @@ from features.clock import DAY, from_microseconds, iso
 from features.engines.duckdb import DailyTable
 from features.errors import NotEnoughDataError, UsageError
 from training import baselines
-from training.churn import enough
+from training.churn_fitting import enough
 from training.config import Churn, TrainConfig
 from training.customer_base import CustomerBase
 from training.evaluate import churned, conversion_figures, coverage_figures, next_stage_figures, what_came

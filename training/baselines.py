@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from training import boosting, glm
 from training.btyd.fit import FitError, fit
-from training.churn import RFM
+from training.churn_fitting import RFM
 from training.design import Recipe
 from training.panel import Frame, Panel, buyer_columns
 

@@ -121,8 +121,11 @@ def pooled(margins: Mapping[str, Array], weights: Mapping[str, float]) -> Array:
     return np.asarray(np.sum([weight * margins[name] for name, weight in weights.items()], axis=0))
 
 
-def level_shift(margin: Array, target: NDArray[np.bool_]) -> float:
-    """Return what must be added to the log odds for their mean probability to be the share that came."""
+def level_shift(margin: Array, target: NDArray[np.bool_] | Array) -> float:
+    """Return what must be added to the log odds for their mean probability to be the share that came.
+
+    ``target`` may be probabilities, too: then their mean is met.
+    """
     share = float(np.clip(target.mean(), 0.5 / len(target), 1 - 0.5 / len(target)))
 
     def gap(shift: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +13,10 @@ from features.stages import STATES
 from features.thresholds import survival
 from training.cancellation.panel import fit_contracts
 from training.cancellation.reasons import mean_contract_effects, told_of
-from training.churn import ChurnModel, GapRule, enough, fit_churn
+from training.churn import ChurnModel, GapRule
+from training.churn_fitting import enough, fit_churn
 from training.config import TrainConfig
+from training.customer_base import CustomerBase
 from training.explain import mean_effects
 from training.leads.after import after_conversion
 from training.leads.fitting import fit_leads
@@ -44,7 +47,8 @@ def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amount
     """
     panel = replace(panel, dates=tuple(thinned(panel.dates, MOST_ROWS)))
     dates = [frame for frame in panel.dates if enough(frame)]
-    churn = fit_churn(panel, _gap_rule(days, panel), config.horizon_days, config.seed)
+    now = _of_buyers(panel, config.horizon_days)
+    churn = fit_churn(panel, now, _gap_rule(days, panel), config.horizon_days, config.seed)
     mean_so_far = float(panel.now.features["spend_mean"][panel.now.buyers].mean()) if has_amounts else 0.0
     first_orders, first_spend = _first_horizons(panel, mean_so_far)
     orders, spend = after_conversion(panel.prospects, first_orders, first_spend)
@@ -58,7 +62,7 @@ def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amount
         churn=churn,
         cancellation=fit_contracts(panel.contracts, config),
         next_stage=fit_next_stage(panel.scheme, dates, panel.prospects, config.seed),
-        value=_spread(value, churn, panel, config.horizon_days),
+        value=_spread(value, churn, panel.base, now),
         conversion=fit_leads(panel.life, panel.now, panel.landmarks, orders=orders, spend=spend),
         reference=EMPTY,
         spend_interval=None,
@@ -77,15 +81,19 @@ def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amount
     ), predicted
 
 
-def _spread(value: ValueModel, churn: ChurnModel, panel: Panel, horizon_days: int) -> ValueModel:
-    """Return the model whose spread keeps the total of what the buyers of the as_of are expected to spend."""
+def _of_buyers(panel: Panel, horizon_days: int) -> Mapping[str, Array]:
+    """Return the columns of the buyers of the as_of; of about ``MOST_ROWS`` of them where there are more."""
     buyers = np.flatnonzero(panel.now.buyers)
-    if not len(buyers):
-        return value
     some = buyers[:: max(1, -(-len(buyers) // MOST_ROWS))]
-    columns = buyer_columns(panel.now.features, some, panel.base, horizon_days)
-    spend = value.spend_if_any(columns, None if panel.base is None else panel.base.spend_per_order(columns))
-    return value if spend is None else value.spread_around(1.0 - churn.probability(columns), spend)
+    return buyer_columns(panel.now.features, some, panel.base, horizon_days)
+
+
+def _spread(value: ValueModel, churn: ChurnModel, base: CustomerBase | None, now: Mapping[str, Array]) -> ValueModel:
+    """Return the model whose spread keeps the total of what these buyers are expected to spend."""
+    if not len(now["orders"]):
+        return value
+    spend = value.spend_if_any(now, None if base is None else base.spend_per_order(now))
+    return value if spend is None else value.spread_around(1.0 - churn.probability(now), spend)
 
 
 def _first_horizons(panel: Panel, mean_so_far: float) -> tuple[Array, Array]:

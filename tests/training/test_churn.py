@@ -16,24 +16,29 @@ from scipy.special import expit, logit
 from tests.training.made import Trained, a_frame
 from training import boosting
 from training.blend import pool_weights
-from training.churn import (
+from training.churn import ChurnModel, GapRule
+from training.churn_fitting import (
     BEGIN,
     FEWEST_CUSTOMERS,
     FEWEST_OF_EACH,
     HALF_SAFE,
     YOUNG_PULL,
-    ChurnModel,
-    GapRule,
     _stop,
     enough,
     fit_churn,
     weights_to_begin,
 )
-from training.panel import not_for_trees
+from training.panel import Panel, buyer_columns, not_for_trees, year_back
 
 Array = NDArray[np.float64]
 # completed gaps of 10 and 20 days, one open since 30
 RULE = GapRule((10.0, 20.0, 30.0), (2 / 3, 1 / 3, 1 / 3), (3.0, 2.0, 1.0))
+
+
+def fitted(panel: Panel, rule: GapRule) -> ChurnModel:
+    buyers = np.flatnonzero(panel.now.buyers)
+    now = buyer_columns(panel.now.features, buyers, panel.base, 90)
+    return fit_churn(panel, now, rule, 90, 1)
 
 
 @pytest.mark.parametrize(
@@ -97,10 +102,10 @@ def test_a_date_teaches_where_there_are_enough_of_either_kind() -> None:
 
 def test_the_ladder_falls_with_what_there_is_to_learn_from(shop: Trained) -> None:
     panel, rule = shop.training.panel, shop.training.models.churn.rule
-    assert fit_churn(replace(panel, base=None), rule, 90, 1).weights == {"rule": 1.0}
-    assert fit_churn(replace(panel, dates=()), rule, 90, 1).weights == {"btyd": 1.0}
+    assert fitted(replace(panel, base=None), rule).weights == {"rule": 1.0}
+    assert fitted(replace(panel, dates=()), rule).weights == {"btyd": 1.0}
     # without a date of which the horizon has just ended, nothing newer than the members tells their weights
-    assert fit_churn(replace(panel, dates=panel.dates[1:]), rule, 90, 1).method == "btyd"
+    assert fitted(replace(panel, dates=panel.dates[1:]), rule).method == "btyd"
     assert shop.training.models.churn.method == "blend"
     assert {"btyd", "trees"} < set(shop.training.models.churn.weights)
 
@@ -129,8 +134,8 @@ def test_a_young_log_learns_its_weights_from_customers_left_out(shop: Trained, m
         assert pull == YOUNG_PULL
         return pool_weights(margins, target, start, pull)
 
-    monkeypatch.setattr("training.churn.blend.pool_weights", judged)
-    model = fit_churn(replace(panel, dates=dates), rule, 90, 1)
+    monkeypatch.setattr("training.churn_fitting.blend.pool_weights", judged)
+    model = fitted(replace(panel, dates=dates), rule)
     assert sum(model.weights.values()) == pytest.approx(1.0)
     # one customer's outcomes turned over do not reach what is said of that customer, but do reach others
     newest = dates[0]
@@ -140,10 +145,25 @@ def test_a_young_log_learns_its_weights_from_customers_left_out(shop: Trained, m
         for frame in dates
     ]
     before = dict(asked)
-    fit_churn(replace(panel, dates=tuple(turned)), rule, 90, 1)
+    fitted(replace(panel, dates=tuple(turned)), rule)
     for name in ("rfm", "splines", "trees"):
         assert before[name][7] == pytest.approx(asked[name][7], abs=1e-12)
         assert not np.array_equal(before[name], asked[name])
+
+
+def test_a_log_too_young_to_know_its_season_goes_half_the_way_to_the_customer_base(
+    shop: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel, rule = shop.training.panel, shop.training.models.churn.rule
+    young = replace(panel, history_days=500.0, dates=tuple(f for f in panel.dates if f.back < 365))
+    assert year_back(panel.dates, panel.history_days) is not None
+    monkeypatch.setattr("training.churn_fitting.blend.carried_level", lambda shift: 0.0)
+    model = fitted(young, rule)
+    now = buyer_columns(panel.now.features, np.flatnonzero(panel.now.buyers), panel.base, 90)
+    safe = expit(now["btyd_none"]).mean()
+    assert expit(model.margin(now) + model.level).mean() == pytest.approx(safe, abs=1e-6)
+    assert abs(model.level) > 1e-3
+    assert fitted(panel, rule).level == 0.0
 
 
 def test_what_ties_a_row_to_its_date_is_not_for_the_trees(shop: Trained) -> None:
@@ -156,9 +176,9 @@ def test_what_ties_a_row_to_its_date_is_not_for_the_trees(shop: Trained) -> None
 def test_a_member_without_weight_is_not_kept(shop: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     panel, rule = shop.training.panel, shop.training.models.churn.rule
     chosen = {"btyd": 0.75, "rfm": 0.25, "splines": 5e-5, "trees": 0.0}
-    monkeypatch.setattr("training.churn.blend.pool_weights", lambda margins, target, start: chosen)
-    monkeypatch.setattr("training.churn.TREES_TRIED", (2,))
-    model = fit_churn(panel, rule, 90, 1)
+    monkeypatch.setattr("training.churn_fitting.blend.pool_weights", lambda margins, target, start: chosen)
+    monkeypatch.setattr("training.churn_fitting.TREES_TRIED", (2,))
+    model = fitted(panel, rule)
     assert model.weights == pytest.approx({"btyd": 0.75, "rfm": 0.25}, abs=1e-4)
     assert sum(model.weights.values()) == pytest.approx(1.0, abs=1e-12)
     assert (model.splines, model.trees) == (None, None)
@@ -195,10 +215,10 @@ def test_a_customer_base_model_that_one_date_lacks_is_heard_at_none(shop: Traine
         dates = list(panel.dates)
         kept = {name: v for name, v in dates[lacking].columns.items() if name != "btyd_none_pareto_nbd"}
         dates[lacking] = replace(dates[lacking], columns=kept)
-        model = fit_churn(replace(panel, dates=tuple(dates)), rule, 90, 1)
+        model = fitted(replace(panel, dates=tuple(dates)), rule)
         assert model.trees is not None
         assert "btyd_none_pareto_nbd" not in model.trees.columns
     one = replace(panel.base, models=panel.base.models[:1], weights=(1.0,))
-    model = fit_churn(replace(panel, base=one), rule, 90, 1)
+    model = fitted(replace(panel, base=one), rule)
     assert model.trees is not None
     assert "btyd_none_pareto_nbd" not in model.trees.columns

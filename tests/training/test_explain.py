@@ -9,7 +9,7 @@ import pytest
 
 from tests.training.made import Trained
 from training import explain
-from training.churn import fit_churn
+from training.churn_fitting import fit_churn
 from training.explain import (
     FAMILIES,
     MOST_REASONS,
@@ -38,8 +38,9 @@ def test_effects_sum_to_the_pooled_margin_less_the_members_bases(
     panel = shop.training.panel
     columns = panel.dates[0].columns
     # so that all members speak
-    monkeypatch.setattr("training.churn.blend.pool_weights", lambda margins, target, start: start)
-    churn = fit_churn(panel, shop.training.models.churn.rule, 90, 1)
+    monkeypatch.setattr("training.churn_fitting.blend.pool_weights", lambda margins, target, start: start)
+    now = buyer_columns(panel.now.features, np.flatnonzero(panel.now.buyers), panel.base, 90)
+    churn = fit_churn(panel, now, shop.training.models.churn.rule, 90, 1)
     assert churn.trees is not None
     assert churn.rfm is not None
     assert churn.splines is not None

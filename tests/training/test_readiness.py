@@ -13,7 +13,7 @@ from features.errors import NotEnoughDataError, UsageError
 from features.events import from_frame
 from tests.training.made import Row, day, frame_of, log_of, simulated_rows
 from training.btyd.fit import MIN_CUSTOMERS, MIN_REPEATERS
-from training.churn import FEWEST_CUSTOMERS, FEWEST_OF_EACH
+from training.churn_fitting import FEWEST_CUSTOMERS, FEWEST_OF_EACH
 from training.config import TrainConfig
 from training.panel import PAST_CUSTOMERS
 from training.readiness import Readiness, readiness

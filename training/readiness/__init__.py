@@ -19,7 +19,8 @@ import duckdb
 from features.clock import iso
 from features.quality.histograms import usual_gap
 from training.btyd.fit import MIN_CUSTOMERS, MIN_REPEATERS
-from training.churn import FEWEST_CUSTOMERS, FEWEST_OF_EACH, Method
+from training.churn import Method
+from training.churn_fitting import FEWEST_CUSTOMERS, FEWEST_OF_EACH
 from training.config import TrainConfig
 from training.panel import plan_dates
 from training.readiness.counting import EVALUATION_HORIZONS, Buyers, Known, buyers_at, known_at
@@ -160,7 +161,7 @@ def _refusals(log: Known, now: Buyers, horizon_days: int, history_needed: int) -
 
 
 def _missing_blend(log: Known, now: Buyers, then: Buyers, horizon_days: int) -> list[str]:
-    """Return what a blend lacks now, and one horizon back to learn from; see :func:`training.churn.fit_churn`."""
+    """Return what a blend lacks now, and one horizon back to learn from; see :mod:`training.churn_fitting`."""
     if horizon_days not in plan_dates(log.history_days, horizon_days, 1):
         spans = range(horizon_days, EVALUATION_HORIZONS * horizon_days + 1)
         needed = next(days for days in spans if horizon_days in plan_dates(days, horizon_days, 1))
@@ -179,7 +180,7 @@ def _missing_base(buyers: Buyers, when: str = "") -> list[str]:
 
 
 def _missing_classes(then: Buyers, date: str) -> list[str]:
-    """Return what a past date lacks to learn from its outcomes; see :func:`training.churn.enough`."""
+    """Return what a past date lacks to learn from its outcomes; see :func:`training.churn_fitting.enough`."""
     missing = _few(
         (then.buyers, f"buyers on {date}", FEWEST_CUSTOMERS),
         (then.bought, f"buyers of {date} bought in the horizon since", FEWEST_OF_EACH),
