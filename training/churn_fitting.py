@@ -39,7 +39,8 @@ HALF_SAFE = 400
 # weights are drawn back then: more customers do not tell more of how the shop will change.
 FOLDS, YOUNG_PULL = 4, 0.005
 # Share of the way from the level of the newest dates to the customer base's, where no season is known: at 35 dates of
-# logs that young the log loss fell by 0.6 % on average, by 6 % where a first season ended, and rose by 1.5 % at most.
+# logs that young the log loss fell by half a per cent on average, by 6 % where a first season ended, and rose by 1.5 %
+# at most.
 UNKNOWN_SEASON = 0.5
 
 RFM = Recipe(
