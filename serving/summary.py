@@ -12,11 +12,12 @@ from features.clock import DAY, iso
 from features.scheme_files import scheme_to_json
 from training.bundle import Bundle
 from training.cancellation.landmarks import shares_cancelled
+from training.churn_fitting import judged_by
 from training.train import Training
 
 METHODS = {
     "inactivity": {
-        "blend": "customer-base models, two regressions and LightGBM, pooled on a later window",
+        "blend": "customer-base models, two regressions and LightGBM, pooled on what they had not seen",
         "btyd": "customer-base models alone: too little to learn more from",
         "rule": "read off the shop's own gaps between purchases: too little for a model",
     },
@@ -30,11 +31,13 @@ METHODS = {
 def card(training: Training) -> dict[str, Any]:
     """Return what people read of a training: its evaluation, what it learned from, and what could not be done."""
     models = training.models
+    pooled = models.cancellation is None and models.method == "blend"
     return {
         "evaluation": training.evaluation,
         "blend": {
             "weights": dict(models.weights),
             "level": models.churn.level if models.cancellation is None else None,
+            **(judged_by(training.panel, models.config.horizon_days) if pooled else {}),
             "dates": _dates(training),
         },
         "notes": list(training.notes),

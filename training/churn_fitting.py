@@ -87,7 +87,7 @@ def fit_churn(panel: Panel, now: Mapping[str, Array], rule: GapRule, horizon_day
     if not dates or dates[0].back != horizon_days:
         return ChurnModel("btyd", horizon_days, {"btyd": 1.0}, 0.0, rule)
     newest = dates[0]
-    before = [frame for frame in dates if frame.back >= newest.back + horizon_days]
+    before = _over_before(newest, dates, horizon_days)
     begin = weights_to_begin(len(newest))
     trees = TREES
     if before:
@@ -122,6 +122,23 @@ def fit_churn(panel: Panel, now: Mapping[str, Array], rule: GapRule, horizon_day
         fitted.splines if "splines" in speaking else None,
         fitted.trees if "trees" in speaking else None,
     )
+
+
+def judged_by(panel: Panel, horizon_days: int) -> dict[str, str]:
+    """Return what told the weights, ``later_date`` or ``other_customers``, and the level, ``season`` or ``drawn``.
+
+    ``drawn`` is half the way to the customer base, where no season is known. Of a panel whose pool was fitted.
+    """
+    dates = [frame for frame in panel.dates if enough(frame)]
+    return {
+        "weights_by": "later_date" if _over_before(dates[0], dates, horizon_days) else "other_customers",
+        "level_by": "drawn" if year_back(dates, panel.history_days) is None else "season",
+    }
+
+
+def _over_before(newest: Frame, dates: Sequence[Frame], horizon_days: int) -> list[Frame]:
+    """Return the dates whose horizon was over when that of the newest began."""
+    return [frame for frame in dates if frame.back >= newest.back + horizon_days]
 
 
 def weights_to_begin(customers: int) -> dict[str, float]:

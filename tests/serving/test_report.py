@@ -385,6 +385,26 @@ def test_a_simple_method_that_does_better_is_named(scores):
     assert "On this log Days since the last order does as well or better: its log loss is 5.3% below ours." in text
 
 
+@pytest.mark.parametrize(
+    ("by", "told"),
+    [
+        (
+            {"weights_by": "later_date", "level_by": "season"},
+            ("set on a later window", "shifted by +0.20 in log-odds, to the level of the season"),
+        ),
+        (
+            {"weights_by": "other_customers", "level_by": "drawn"},
+            ("set on customers whom they had not learned from", "half the way to the customer-base model"),
+        ),
+    ],
+)
+def test_the_report_says_what_judged_the_pool(scores: pa.Table, by: dict[str, str], told: tuple[str, str]) -> None:
+    blend = {"weights": {"btyd": 0.6, "trees": 0.4}, "level": 0.2, "dates": [], **by}
+    page = read(scores, blend=blend)
+    for words in told:
+        assert words in page.text
+
+
 def test_what_was_not_measured_is_said(scores):
     page = read(scores, evaluation=None, blend=None, method="btyd")
     assert "Not measured: the log is too small" in page.text

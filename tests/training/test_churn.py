@@ -26,6 +26,7 @@ from training.churn_fitting import (
     _stop,
     enough,
     fit_churn,
+    judged_by,
     weights_to_begin,
 )
 from training.panel import Panel, buyer_columns, not_for_trees, year_back
@@ -164,6 +165,8 @@ def test_a_log_too_young_to_know_its_season_goes_half_the_way_to_the_customer_ba
     assert expit(model.margin(now) + model.level).mean() == pytest.approx(safe, abs=1e-6)
     assert abs(model.level) > 1e-3
     assert fitted(panel, rule).level == 0.0
+    assert judged_by(young, 90) == {"weights_by": "other_customers", "level_by": "drawn"}
+    assert judged_by(panel, 90) == {"weights_by": "later_date", "level_by": "season"}
 
 
 def test_what_ties_a_row_to_its_date_is_not_for_the_trees(shop: Trained) -> None:
