@@ -20,7 +20,7 @@ from training.churn import ChurnModel, GapRule
 from training.customer_base import CustomerBase
 from training.design import Recipe
 from training.metrics import log_loss
-from training.panel import Frame, Panel, learnable, stack, unseen, varying, year_back
+from training.panel import Frame, Panel, learnable, stack, thinned, unseen, varying, year_back
 
 Array = NDArray[np.float64]
 
@@ -35,9 +35,10 @@ BEGIN = {"btyd": 2 / 4.5, "rfm": 0.5 / 4.5, "splines": 1 / 4.5, "trees": 1 / 4.5
 # Customers with whom the rest of the weight is shared by halves, between the customer base and all members: what the
 # others err by for want of rows falls with their number, what the customer base errs by does not.
 HALF_SAFE = 400
-# Parts of the customers that members are left without, where no earlier date could judge them; and how strongly their
-# weights are drawn back then: more customers do not tell more of how the shop will change.
-FOLDS, YOUNG_PULL = 4, 0.005
+# Parts of the customers that members are left without, where no earlier date could judge them; how strongly their
+# weights are drawn back then, since more customers do not tell more of how the shop will change; and about how many
+# rows are enough to tell it.
+FOLDS, YOUNG_PULL, YOUNG_ROWS = 4, 0.005, 100_000
 # Share of the way from the level of the newest dates to the customer base's, where no season is known: at 35 dates of
 # logs that young the log loss fell by half a per cent on average, by 6 % where a first season ended, and rose by 1.5 %
 # at most.
@@ -97,8 +98,9 @@ def fit_churn(panel: Panel, now: Mapping[str, Array], rule: GapRule, horizon_day
             earlier = replace(earlier, trees=earlier.trees.first(trees))
         weights = blend.pool_weights(earlier.margins(newest.columns), newest.inactive, begin)
     else:
-        margins = _margins_of_others(dates, begin, rule, horizon_days, seed)
-        weights = blend.pool_weights(margins, newest.inactive, begin, YOUNG_PULL)
+        some = thinned(dates, YOUNG_ROWS)
+        margins = _margins_of_others(some, begin, rule, horizon_days, seed)
+        weights = blend.pool_weights(margins, some[0].inactive, begin, YOUNG_PULL)
     fitted = _fit_members(dates, weights, rule, horizon_days, seed, trees)
     season = year_back(dates, panel.history_days)
     if season is None:
