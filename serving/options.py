@@ -42,7 +42,7 @@ def _read_config(context: click.Context, _: click.Parameter, value: Path | None)
             raise UsageError(f"--config {path}: '{command}' must be a table of options")
         for key, entry in entries.items():
             if table == "" and key in CONFIGURED:
-                remember(context, key, entry, path.parent)
+                remember(context, key, entry, path)
                 continue
             name = _PARAMETERS.get(key, key.replace("-", "_"))
             if table == "" and isinstance(entry, dict) and key in getattr(group, "commands", {}):

@@ -134,9 +134,9 @@ def _limits() -> list[Callable[[F], F]]:
     ]
 
 
-def remember(context: click.Context, name: str, entry: object, folder: Path) -> None:
-    """Keep what a configuration in ``folder`` says under one of :data:`CONFIGURED`, for :func:`open_log`."""
-    context.meta.setdefault(_META, {})[name] = (entry, folder)
+def remember(context: click.Context, name: str, entry: object, file: Path) -> None:
+    """Keep what the configuration ``file`` says under one of :data:`CONFIGURED`, for :func:`open_log`."""
+    context.meta.setdefault(_META, {})[name] = (entry, file)
 
 
 def as_options(name: str, entry: object) -> object:
@@ -159,8 +159,8 @@ def own_features() -> Own:
     configured = _configured()
     if "catalog" not in configured:
         return Own()
-    entries, folder = configured["catalog"]
-    return own_from_toml(entries, str(folder / "stagecast.toml"))
+    entries, file = configured["catalog"]
+    return own_from_toml(entries, str(file))
 
 
 def read_options(options: dict[str, Any]) -> ReadOptions:
@@ -226,7 +226,8 @@ def open_log(options: dict[str, Any], *outs: Path | None) -> EventLog:
     if options["events"]:
         log = read_events(list(options["events"]), chosen, customers)
     elif "tables" in configured:
-        tables = parse_tables(configured["tables"][0], chosen, configured["tables"][1])
+        entries, file = configured["tables"]
+        tables = parse_tables(entries, chosen, file.parent)
         log = read_tables(tables, chosen, customers)
     else:
         raise UsageError(_NOTHING_NAMED)
@@ -254,7 +255,10 @@ def customers_table(options: dict[str, Any]) -> CustomersTable | None:
     given, known_at_start, configured = options["customers"], options["known_at_start"], _configured()
     if given is not None:
         return CustomersTable(given, known_at_start=tuple(known_at_start))
-    found = parse_customers(*configured["customers"]) if "customers" in configured else None
+    found = None
+    if "customers" in configured:
+        entries, file = configured["customers"]
+        found = parse_customers(entries, file.parent)
     if known_at_start and found is None:
         raise UsageError(f"--known-at-start {known_at_start[0]}: name the table that has it with --customers")
     return replace(found, known_at_start=tuple(known_at_start)) if known_at_start and found is not None else found

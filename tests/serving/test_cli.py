@@ -324,6 +324,16 @@ def test_every_option_can_stand_in_the_file(stagecast: Stagecast) -> None:
     assert (wrong.code, "Did you mean 'customer'?" in wrong.err) == (2, True)
 
 
+def test_a_slip_in_ones_own_features_names_the_file_that_it_stands_in(stagecast: Stagecast) -> None:
+    Path("log.csv").write_text("customer_id,timestamp\na,2024-01-01\n")
+    Path("other.toml").write_text('[catalog.calls]\ncolour = "red"\n')
+    wrong = stagecast("features", "log.csv", "--out", "f.parquet", "--config", "other.toml")
+    assert wrong.code == 2
+    assert "other.toml" in wrong.err
+    assert "colour" in wrong.err
+    assert "stagecast.toml" not in wrong.err
+
+
 def test_category_and_discount_are_mapped_and_named_in_the_report(stagecast: Stagecast) -> None:
     Path("log.csv").write_text(
         "customer_id,timestamp,amount,group,rebate\na,2024-01-01,9,Tea,1\na,2024-01-02,8,Tea,2%\n"
