@@ -12,7 +12,6 @@ from features.clock import DAY, iso
 from features.scheme_files import scheme_to_json
 from training.bundle import Bundle
 from training.cancellation.landmarks import shares_cancelled
-from training.churn_fitting import judged_by
 from training.train import Training
 
 METHODS = {
@@ -31,13 +30,14 @@ METHODS = {
 def card(training: Training) -> dict[str, Any]:
     """Return what people read of a training: its evaluation, what it learned from, and what could not be done."""
     models = training.models
-    pooled = models.cancellation is None and models.method == "blend"
+    churn = models.churn if models.cancellation is None else None
     return {
         "evaluation": training.evaluation,
         "blend": {
             "weights": dict(models.weights),
-            "level": models.churn.level if models.cancellation is None else None,
-            **(judged_by(training.panel, models.config.horizon_days) if pooled else {}),
+            "level": None if churn is None else churn.level,
+            "drawn": None if churn is None else churn.drawn,
+            "weighed_by": churn.weighed_by if churn is not None else "later_date" if models.method == "blend" else None,
             "dates": _dates(training),
         },
         "notes": list(training.notes),

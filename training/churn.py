@@ -1,10 +1,10 @@
 """P(no purchase in the horizon) for buyers: members, their pool, and the ladder for small logs.
 
 The members are the customer-base models (MBG/NBD and Pareto/NBD), a logistic regression on log RFM, one with splines
-that also hears the customer-base models, and LightGBM. They are pooled in log odds with weights learned on a later
-window than they were fitted on, then shifted to the level that the season asks for. Where there is too little to learn
-from, the customer-base models speak alone; where these cannot be fitted, a rule on the shop's gaps does. How all that
-is fitted stands in :mod:`training.churn_fitting`.
+that also hears the customer-base models, and LightGBM. They are pooled in log odds with weights learned on what they
+were not fitted on, a later window or other customers, then shifted to the level that the season asks for. Where there
+is too little to learn from, the customer-base models speak alone; where these cannot be fitted, a rule on the shop's
+gaps does. How all that is fitted stands in :mod:`training.churn_fitting`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from training.customer_base import log_odds
 
 Array = NDArray[np.float64]
 Method = Literal["rule", "btyd", "blend"]
+WeighedBy = Literal["later_date", "other_customers"]
 
 # Parts of a silence that the rule looks at.
 PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)
@@ -65,7 +66,9 @@ class GapRule:
 class ChurnModel:
     """What gives P(no purchase in the horizon); see the module.
 
-    ``weights`` names the members that speak: ``btyd``, ``rfm``, ``splines``, ``trees``, or ``rule``.
+    ``weights`` names the members that speak: ``btyd``, ``rfm``, ``splines``, ``trees``, or ``rule``; ``weighed_by``
+    says what told them, None where one speaks alone. ``drawn`` is the part of the level that goes towards the customer
+    base, since no season is known; the rest is what the season, or else the newest date, asked for.
     """
 
     method: Method
@@ -76,6 +79,8 @@ class ChurnModel:
     rfm: glm.LogisticModel | None = None
     splines: glm.LogisticModel | None = None
     trees: Boosted | None = None
+    weighed_by: WeighedBy | None = None
+    drawn: float = 0.0
 
     def margins(self, columns: Mapping[str, Array], threads: int = 0) -> dict[str, Array]:
         """Return each speaking member's log odds, one per row."""
@@ -108,6 +113,8 @@ class ChurnModel:
             "horizon_days": self.horizon_days,
             "weights": dict(self.weights),
             "level": self.level,
+            "weighed_by": self.weighed_by,
+            "drawn": self.drawn,
             "rule": {
                 "times": list(self.rule.times),
                 "alive": list(self.rule.alive),
@@ -129,4 +136,6 @@ class ChurnModel:
             None if data["rfm"] is None else glm.LogisticModel.from_json(data["rfm"]),
             None if data["splines"] is None else glm.LogisticModel.from_json(data["splines"]),
             None if trees is None else Boosted(trees, tuple(data["trees"])),
+            data["weighed_by"],
+            float(data["drawn"]),
         )

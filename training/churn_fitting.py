@@ -39,7 +39,7 @@ HALF_SAFE = 400
 # weights are drawn back then, since more customers do not tell more of how the shop will change; and about how many
 # rows are enough to tell it.
 FOLDS, YOUNG_PULL, YOUNG_ROWS = 4, 0.005, 100_000
-# Share of the way from the level of the newest dates to the customer base's, where no season is known: at 35 dates of
+# Share of the way from the level of the pool to the customer base's, where no season is known: at 35 dates of
 # logs that young the log loss fell by half a per cent on average, by 6 % where a first season ended, and rose by 1.5 %
 # at most.
 UNKNOWN_SEASON = 0.5
@@ -84,11 +84,11 @@ def fit_churn(panel: Panel, now: Mapping[str, Array], rule: GapRule, horizon_day
     """
     if panel.base is None:
         return ChurnModel("rule", horizon_days, {"rule": 1.0}, 0.0, rule)
-    dates = _alike([frame for frame in panel.dates if enough(frame)], panel.base)
+    dates = alike([frame for frame in panel.dates if enough(frame)], panel.base)
     if not dates or dates[0].back != horizon_days:
         return ChurnModel("btyd", horizon_days, {"btyd": 1.0}, 0.0, rule)
     newest = dates[0]
-    before = _over_before(newest, dates, horizon_days)
+    before = [frame for frame in dates if frame.back >= newest.back + horizon_days]
     begin = weights_to_begin(len(newest))
     trees = TREES
     if before:
@@ -123,24 +123,9 @@ def fit_churn(panel: Panel, now: Mapping[str, Array], rule: GapRule, horizon_day
         fitted.rfm if "rfm" in speaking else None,
         fitted.splines if "splines" in speaking else None,
         fitted.trees if "trees" in speaking else None,
+        "later_date" if before else "other_customers",
+        drawn,
     )
-
-
-def judged_by(panel: Panel, horizon_days: int) -> dict[str, str]:
-    """Return what told the weights, ``later_date`` or ``other_customers``, and the level, ``season`` or ``drawn``.
-
-    ``drawn`` is half the way to the customer base, where no season is known. Of a panel whose pool was fitted.
-    """
-    dates = [frame for frame in panel.dates if enough(frame)]
-    return {
-        "weights_by": "later_date" if _over_before(dates[0], dates, horizon_days) else "other_customers",
-        "level_by": "drawn" if year_back(dates, panel.history_days) is None else "season",
-    }
-
-
-def _over_before(newest: Frame, dates: Sequence[Frame], horizon_days: int) -> list[Frame]:
-    """Return the dates whose horizon was over when that of the newest began."""
-    return [frame for frame in dates if frame.back >= newest.back + horizon_days]
 
 
 def weights_to_begin(customers: int) -> dict[str, float]:
@@ -169,7 +154,7 @@ def _margins_of_others(
     return margins
 
 
-def _alike(dates: Sequence[Frame], base: CustomerBase) -> list[Frame]:
+def alike(dates: Sequence[Frame], base: CustomerBase) -> list[Frame]:
     """Return the dates with the columns that all of them and the as_of have: a customer-base model may lack at one."""
     now = {f"btyd_none_{model.name}" for model in base.models}
     kept = [

@@ -14,7 +14,7 @@ from features.thresholds import survival
 from training.cancellation.panel import fit_contracts
 from training.cancellation.reasons import mean_contract_effects, told_of
 from training.churn import ChurnModel, GapRule
-from training.churn_fitting import enough, fit_churn
+from training.churn_fitting import alike, enough, fit_churn
 from training.config import TrainConfig
 from training.customer_base import CustomerBase
 from training.explain import mean_effects
@@ -47,6 +47,8 @@ def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amount
     """
     panel = replace(panel, dates=tuple(thinned(panel.dates, MOST_ROWS)))
     dates = [frame for frame in panel.dates if enough(frame)]
+    if panel.base is not None:
+        dates = alike(dates, panel.base)
     now = _of_buyers(panel, config.horizon_days)
     churn = fit_churn(panel, now, _gap_rule(days, panel), config.horizon_days, config.seed)
     mean_so_far = float(panel.now.features["spend_mean"][panel.now.buyers].mean()) if has_amounts else 0.0
@@ -93,7 +95,7 @@ def _spread(value: ValueModel, churn: ChurnModel, base: CustomerBase | None, now
     if not len(now["orders"]):
         return value
     spend = value.spend_if_any(now, None if base is None else base.spend_per_order(now))
-    return value if spend is None else value.spread_around(1.0 - churn.probability(now), spend)
+    return value if spend is None else value.spread_around((1.0 - churn.probability(now)) * spend)
 
 
 def _first_horizons(panel: Panel, mean_so_far: float) -> tuple[Array, Array]:

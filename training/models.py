@@ -222,6 +222,7 @@ def _predict(
     null = np.full(rows, np.nan)
     p_inactive, p_convert, p_alive, days_to_order = null.copy(), null.copy(), null.copy(), null.copy()
     orders_if_any, spend_if_any, stretch, beyond = np.ones(rows), null.copy(), np.ones(rows), null.copy()
+    apart = np.ones(rows)
     given_purchase = models.next_stage.after_purchase[stage]
     seen = {**features, **{name: standing.facts[name] for name in models.scheme.signals}}
     columns = buyer_columns(features, buyers, models.base, horizon)
@@ -232,7 +233,8 @@ def _predict(
         per_order = None if models.base is None else models.base.spend_per_order(columns)
         spend = models.value.spend_if_any(columns, per_order, threads)
         if spend is not None:
-            spend_if_any[buyers] = models.value.spread(1.0 - p_inactive[buyers], spend)
+            spend_if_any[buyers] = spend
+            apart[buyers] = models.value.spread((1.0 - p_inactive[buyers]) * spend)
         stretch[buyers], beyond[buyers] = stretched(models.config, models.base, columns)
         days_to_order[buyers] = _days_to_order(models, columns, p_inactive[buyers])
         if models.base is not None:
@@ -249,7 +251,7 @@ def _predict(
     given_silence = models.next_stage.given_silence(seen, standing.silent, ~(features["orders"] > 0))
     p_purchase = _p_purchase(p_inactive, p_convert)
     if_ordered = spend_if_any * stretch * models.config.margin
-    clv = p_purchase * if_ordered
+    clv = p_purchase * if_ordered * apart
     kept = if_ordered
     if contracts is not None:
         # nobody orders who is no customer, whatever the customer base believes
@@ -264,7 +266,7 @@ def _predict(
         p_alive=p_alive,
         p_stage=stages_at_end(p_purchase, given_purchase, given_silence),
         expected_orders=p_purchase * orders_if_any,
-        expected_spend=p_purchase * spend_if_any,
+        expected_spend=p_purchase * spend_if_any * apart,
         clv=clv,
         clv_residual=clv * beyond,
         value_if_kept=kept,

@@ -250,7 +250,11 @@ def every(frames: Sequence[Frame], most: int) -> int:
 def thinned(frames: Sequence[Frame], most: int) -> list[Frame]:
     """Return the frames with about ``most`` rows in all: every so manyth customer, the same at all dates."""
     step = every(frames, most)
-    return [frame if step == 1 else frame.of(np.flatnonzero(frame.customer % step == 0)) for frame in frames]
+    if step == 1:
+        return list(frames)
+    # by their rank: numbers that were thinned before may all be even
+    kept = np.unique(np.concatenate([frame.customer for frame in frames]))[::step]
+    return [frame.of(np.flatnonzero(np.isin(frame.customer, kept))) for frame in frames]
 
 
 def stack(frames: Sequence[Frame]) -> dict[str, Array]:

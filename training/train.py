@@ -187,7 +187,10 @@ def _in_panel_interval(panel: Panel, models: Models) -> Intervals | None:
     p = models.churn.probability(newest.columns)
     base = panel.bases[newest.back]
     spend = models.value.spend_if_any(newest.columns, base.spend_per_order(newest.columns))
-    return None if spend is None else conformal((1 - p) * models.value.spread(1 - p, spend), newest.spend)
+    if spend is None:
+        return None
+    expected = (1 - p) * spend
+    return conformal(expected * models.value.spread(expected), newest.spend)
 
 
 def _value_interval(table: DailyTable, panel: Panel, models: Models) -> Intervals | None:

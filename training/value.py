@@ -73,15 +73,12 @@ class ValueModel:
         boosted = np.exp(np.clip(self.trees.raw(columns, threads), -20.0, 25.0))
         return np.asarray(simple ** (1 - TREES_SHARE) * boosted**TREES_SHARE * self.spend_scale)
 
-    def spread(self, p_purchase: Array, spend_if_any: Array) -> Array:
-        """Return the spend if any for expected spend to be as far apart as outcomes are, in the same order."""
-        if self.pivot is None:
-            return spend_if_any
-        return np.asarray(spend_if_any * (p_purchase * spend_if_any / self.pivot) ** (SPREAD - 1.0))
+    def spread(self, expected: Array) -> Array:
+        """Return what expected spend is multiplied by to be as far apart as outcomes are, in the same order."""
+        return np.ones(len(expected)) if self.pivot is None else np.asarray((expected / self.pivot) ** (SPREAD - 1.0))
 
-    def spread_around(self, p_purchase: Array, spend_if_any: Array) -> ValueModel:
-        """Return the model with the pivot that leaves the total of these rows as it is."""
-        expected = p_purchase * spend_if_any
+    def spread_around(self, expected: Array) -> ValueModel:
+        """Return the model with the pivot that leaves the total of this expected spend as it is."""
         total = float(expected.sum())
         if not total > 0:
             return self
@@ -139,6 +136,8 @@ def fit_value(
         the newest date.
     mean_so_far
         Mean spend per purchase day of all buyers up to the as_of; stands in where no date has a purchase to learn from.
+    horizon_days
+        Of the dates; how near to a season one must lie to have seen it.
     """
     bought = [~frame.inactive for frame in dates]
     if not any(b.any() for b in bought):
@@ -149,6 +148,8 @@ def fit_value(
     # trees learn the level of a date that they are fitted on, so a model that did not see that season is asked
     others = [] if season is None else unseen(dates, season, horizon_days)
     judge = _fit_unscaled(others, has_amounts, seed) if any((~frame.inactive).any() for frame in others) else model
+    if judge.trees is None:  # too few are left to learn from: another model, whose level says nothing of this one's
+        judge = model
     guide = dates[0] if season is None else season
     came = ~guide.inactive
     predicted = judge.spend_if_any(guide.columns, bases[guide.back].spend_per_order(guide.columns))

@@ -389,20 +389,23 @@ def test_a_simple_method_that_does_better_is_named(scores):
     ("by", "told"),
     [
         (
-            {"weights_by": "later_date", "level_by": "season"},
+            {"weighed_by": "later_date", "drawn": 0.0},
             ("set on a later window", "shifted by +0.20 in log-odds, to the level of the season"),
         ),
         (
-            {"weights_by": "other_customers", "level_by": "drawn"},
-            ("set on customers whom they had not learned from", "half the way to the customer-base model"),
+            {"weighed_by": "other_customers", "drawn": 0.15},
+            ("set on customers whom they had not learned from", "+0.20 in log-odds: +0.15 of it is half the way"),
         ),
     ],
 )
-def test_the_report_says_what_judged_the_pool(scores: pa.Table, by: dict[str, str], told: tuple[str, str]) -> None:
-    blend = {"weights": {"btyd": 0.6, "trees": 0.4}, "level": 0.2, "dates": [], **by}
-    page = read(scores, blend=blend)
+def test_the_report_says_what_judged_the_pool(scores: pa.Table, by: dict[str, object], told: tuple[str, str]) -> None:
+    blend = {"weights": {"btyd": 0.6, "trees": 0.4}, "level": 0.2, "dates": []}
+    page = read(scores, blend={**blend, **by})
     for words in told:
         assert words in page.text
+    alone = read(scores, blend={**blend, "weights": {"btyd": 1.0}, "weighed_by": None, "drawn": 0.0}).text
+    assert "Weights were set" not in alone
+    assert "weights were set" not in alone
 
 
 def test_what_was_not_measured_is_said(scores):

@@ -15,7 +15,7 @@ from scipy.special import expit, logit
 
 from tests.training.made import Trained, a_frame
 from training import boosting
-from training.blend import pool_weights
+from training.blend import carried_level, level_shift, pool_weights
 from training.churn import ChurnModel, GapRule
 from training.churn_fitting import (
     BEGIN,
@@ -26,7 +26,6 @@ from training.churn_fitting import (
     _stop,
     enough,
     fit_churn,
-    judged_by,
     weights_to_begin,
 )
 from training.panel import Panel, buyer_columns, not_for_trees, year_back
@@ -165,8 +164,14 @@ def test_a_log_too_young_to_know_its_season_goes_half_the_way_to_the_customer_ba
     assert expit(model.margin(now) + model.level).mean() == pytest.approx(safe, abs=1e-6)
     assert abs(model.level) > 1e-3
     assert fitted(panel, rule).level == 0.0
-    assert judged_by(young, 90) == {"weights_by": "other_customers", "level_by": "drawn"}
-    assert judged_by(panel, 90) == {"weights_by": "later_date", "level_by": "season"}
+    assert (model.drawn, model.weighed_by) == (model.level, "other_customers")
+    assert (fitted(panel, rule).drawn, fitted(panel, rule).weighed_by) == (0.0, "later_date")
+    monkeypatch.undo()
+    # beside what the newest date asks for
+    both = fitted(young, rule)
+    carried = carried_level(level_shift(both.margin(young.dates[0].columns) - both.level, young.dates[0].inactive))
+    assert both.drawn == model.drawn
+    assert both.level == pytest.approx(carried + model.drawn)
 
 
 def test_what_ties_a_row_to_its_date_is_not_for_the_trees(shop: Trained) -> None:
@@ -192,6 +197,7 @@ def test_json_and_back_gives_the_same_bytes(shop: Trained) -> None:
     assert isinstance(model.trees, boosting.Boosted)
     again = ChurnModel.from_json(json.loads(json.dumps(model.to_json())), model.trees.text)
     assert again.probability(columns).tobytes() == model.probability(columns).tobytes()
+    assert (again.weighed_by, again.drawn) == (model.weighed_by, model.drawn)
 
 
 def test_there_are_as_many_trees_as_a_later_date_likes_best(shop: Trained) -> None:

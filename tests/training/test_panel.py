@@ -161,9 +161,16 @@ def test_a_large_panel_is_thinned_to_the_same_customers_at_all_dates(panel: Pane
     few = thinned(panel.dates, rows // 3)
     assert every(panel.dates, rows // 3) == 3
     assert 0.25 * rows < sum(len(frame) for frame in few) < 0.42 * rows
+    chosen = np.unique(np.concatenate([frame.customer for frame in few]))
     for frame, whole in zip(few, panel.dates, strict=True):
-        kept = np.flatnonzero(whole.customer % 3 == 0)
+        kept = np.flatnonzero(np.isin(whole.customer, chosen))
         np.testing.assert_array_equal(frame.customer, whole.customer[kept])
         np.testing.assert_array_equal(frame.spend, whole.spend[kept])
         np.testing.assert_array_equal(frame.columns["recency_days"], whole.columns["recency_days"][kept])
         assert (frame.as_of, frame.back, frame.not_for_trees) == (whole.as_of, whole.back, whole.not_for_trees)
+
+
+def test_what_was_thinned_before_is_thinned_as_far_again(panel: Panel) -> None:
+    once = thinned(panel.dates, sum(len(frame) for frame in panel.dates) // 2)
+    twice = thinned(once, sum(len(frame) for frame in once) // 4)
+    assert sum(len(frame) for frame in twice) < 0.3 * sum(len(frame) for frame in once)

@@ -78,7 +78,11 @@ def test_predictions_hang_together(shop: Trained) -> None:
     p = predict_rows(models, now)
     p_purchase = np.where(np.isnan(p.p_inactive), p.p_convert, 1 - p.p_inactive)
     assert (p.expected_orders >= p_purchase).all()
-    np.testing.assert_allclose(p.clv, p_purchase * p.value_if_kept)
+    plain = predict_rows(replace(models, value=replace(models.value, pivot=None)), now)
+    np.testing.assert_allclose(plain.clv, p_purchase * plain.value_if_kept)
+    # spreading moves what is expected of everybody, not what they spend who do buy
+    np.testing.assert_allclose(p.value_if_kept, plain.value_if_kept)
+    np.testing.assert_allclose(p.clv / plain.clv, p.expected_spend / plain.expected_spend)
     assert (p.clv >= p.expected_spend - 1e-9).all()  # a year holds the horizon
     certain = p.days_to_order <= 90
     buyers = np.isfinite(p.p_inactive)

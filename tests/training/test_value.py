@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from features.record import PurchaseDays
 from tests.training.made import Trained, a_frame
 from training.customer_base import CustomerBase
+from training.fitting import fit_models
 from training.models import predict_rows
 from training.panel import Frame
 from training.value import ROWS_PER_BIN, SPREAD, Intervals, ValueModel, conformal, fit_value
@@ -145,6 +147,17 @@ def test_the_level_of_a_season_is_told_by_a_model_that_did_not_see_it() -> None:
     assert model.spend_scale == pytest.approx(2.0 ** (0.75 * 400 / 700), rel=1e-3)
 
 
+def test_too_few_spenders_beside_a_season_leave_its_level_to_the_whole_model() -> None:
+    newest = replace(date([2.0] * 200, [20.0] * 200), back=90)
+    season = replace(date([2.0] * 200, [40.0] * 200), back=365)
+    bases = dict.fromkeys((90, 365), NO_BASE)
+    model = fit_value([newest, season], bases, True, 1, season=season)
+    assert model.trees is not None  # on 400 spenders; 200 would be too few
+    unscaled = replace(model, spend_scale=1.0).spend_if_any(season.columns, None)
+    assert unscaled is not None
+    assert model.spend_scale == pytest.approx((40.0 / unscaled.mean()) ** (0.75 * 200 / 500))
+
+
 def test_scales_stay_within_bounds() -> None:
     model = fit_value([date([9.0] * 290, [1e9] * 290)], {90: NO_BASE}, True, 1)
     assert model.orders_scale == 5.0
@@ -176,20 +189,20 @@ def test_expected_orders_of_those_who_order_are_one_or_more() -> None:
 
 def test_spreading_keeps_the_total_and_the_order_and_draws_apart() -> None:
     random = np.random.default_rng(5)
-    p, spend = random.uniform(0.01, 1.0, 500), random.lognormal(3, 1, 500)
+    plain = random.uniform(0.01, 1.0, 500) * random.lognormal(3, 1, 500)
     model = ValueModel(None, 20.0, 1.0, 1.0)
-    assert model.spread(p, spend) is spend
-    spreading = model.spread_around(p, spend)
-    plain, wide = p * spend, p * spreading.spread(p, spend)
+    assert (model.spread(plain) == 1.0).all()
+    spreading = model.spread_around(plain)
+    wide = plain * spreading.spread(plain)
     assert wide.sum() == pytest.approx(plain.sum())
     np.testing.assert_array_equal(np.argsort(wide), np.argsort(plain))
     assert np.polyfit(np.log(plain), np.log(wide), 1)[0] == pytest.approx(SPREAD)
     # what is expected to spend the pivot stays as it is
     assert spreading.pivot is not None
-    assert spreading.spread(np.array([0.5]), np.array([2 * spreading.pivot]))[0] == pytest.approx(2 * spreading.pivot)
+    assert spreading.spread(np.array([spreading.pivot]))[0] == pytest.approx(1.0)
     # where nothing is expected there is nothing to spread
-    assert model.spread_around(p, np.zeros(500)).pivot is None
-    assert model.spread_around(np.zeros(0), np.zeros(0)).pivot is None
+    assert model.spread_around(np.zeros(500)).pivot is None
+    assert model.spread_around(np.zeros(0)).pivot is None
 
 
 def test_a_training_spreads_what_its_buyers_spend_and_leaves_the_total(shop: Trained) -> None:
@@ -201,6 +214,22 @@ def test_a_training_spreads_what_its_buyers_spend_and_leaves_the_total(shop: Tra
     without = shop.training.models.value.to_json() | {"pivot": None}
     assert ValueModel.from_json(without, None).pivot is None
     assert ValueModel.from_json(models.value.to_json(), None).pivot == models.value.pivot
+
+
+def test_a_customer_base_model_that_the_season_lacks_is_heard_at_no_date(shop: Trained) -> None:
+    panel, models = shop.training.panel, shop.training.models
+    lacking = "btyd_none_pareto_nbd"
+    dates = [
+        replace(frame, columns={name: v for name, v in frame.columns.items() if name != lacking or frame.back != 365})
+        for frame in panel.dates
+    ]
+    assert any(lacking not in frame.columns for frame in dates)
+    few = np.arange(50)
+    days = PurchaseDays(few // 5, few % 5 * 30, np.ones(50), few)
+    fitted, predicted = fit_models(replace(panel, dates=tuple(dates)), days, models.config, True)
+    assert fitted.value.trees is not None
+    assert lacking not in fitted.value.trees.columns
+    assert np.isfinite(predicted.expected_spend).all()
 
 
 def test_money_is_the_geometric_mean_of_both_models(shop: Trained) -> None:
