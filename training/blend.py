@@ -1,4 +1,4 @@
-"""How the members are put together: weights learned on a later window, and the level that a season asks for."""
+"""How the members are put together: weights learned on what they did not see, and the level that a season asks for."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pool_weights(
     Parameters
     ----------
     margins
-        Member -> log odds of rows that the members were not fitted on, of a later window.
+        Member -> log odds of rows that the members were not fitted on, best of a later window.
     target
         What came, one per row.
     start

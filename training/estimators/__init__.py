@@ -12,8 +12,8 @@
 
 A training of the whole (:mod:`training.train`) learns from many dates of a log, and knows its rhythm, its seasons and
 its stages. These learn from the rows that they are given, one table of any origin, and take these to be exchangeable:
-weights of the members come from folds drawn at random, where a training takes a later window. Judge them on a later
-date than they were fitted on.
+weights of the members come from folds drawn at random, where a training takes a later window if there is one. Judge
+them on a later date than they were fitted on.
 
 What you may change where: a member is a fit and an evaluation in ``pools``; whatever a user can pass is checked in
 ``inputs``. Nothing here is written to a bundle, and the server imports none of it.
