@@ -32,8 +32,8 @@ FEWEST_CUSTOMERS, FEWEST_OF_EACH = 200, 30
 # What the members' weights are with customers without end, before a past date has spoken. The customer base counts
 # twice: fitted on few numbers, it is the safe one; plain RFM half, since the splines look at the same.
 BEGIN = {"btyd": 2 / 4.5, "rfm": 0.5 / 4.5, "splines": 1 / 4.5, "trees": 1 / 4.5}
-# Customers with whom the rest of the weight is shared by halves, between the customer base and all members: what the
-# others err by for want of rows falls with their number, what the customer base errs by does not.
+# With this many customers half of the weight goes to the customer base, half to all members as above; with more, less:
+# what the others err by for want of rows falls with their number, what the customer base errs by does not.
 HALF_SAFE = 400
 # Parts of the customers that members are left without, where no earlier date could judge them; how strongly their
 # weights are drawn back then, since more customers do not tell more of how the shop will change; and about how many
