@@ -37,7 +37,7 @@ def card(training: Training) -> dict[str, Any]:
             "weights": dict(models.weights),
             "level": None if churn is None else churn.level,
             "drawn": None if churn is None else churn.drawn,
-            "weighed_by": churn.weighed_by if churn is not None else "later_date" if models.method == "blend" else None,
+            "weighed_by": models.weighed_by,
             "dates": _dates(training),
         },
         "notes": list(training.notes),

@@ -75,6 +75,12 @@ def enough(frame: Frame) -> bool:
     return float(np.ptp(frame.columns["recency_days"])) > 0
 
 
+def teaching(panel: Panel) -> list[Frame]:
+    """Return the past dates that there is something to learn from, newest first, with the columns that all have."""
+    dates = [frame for frame in panel.dates if enough(frame)]
+    return dates if panel.base is None else _alike(dates, panel.base)
+
+
 def fit_churn(panel: Panel, now: Mapping[str, Array], rule: GapRule, horizon_days: int, seed: int) -> ChurnModel:
     """Fit the members on every date of the panel, their weights on the newest, and choose the rung of the ladder.
 
@@ -84,7 +90,7 @@ def fit_churn(panel: Panel, now: Mapping[str, Array], rule: GapRule, horizon_day
     """
     if panel.base is None:
         return ChurnModel("rule", horizon_days, {"rule": 1.0}, 0.0, rule)
-    dates = alike([frame for frame in panel.dates if enough(frame)], panel.base)
+    dates = teaching(panel)
     if not dates or dates[0].back != horizon_days:
         return ChurnModel("btyd", horizon_days, {"btyd": 1.0}, 0.0, rule)
     newest = dates[0]
@@ -154,7 +160,7 @@ def _margins_of_others(
     return margins
 
 
-def alike(dates: Sequence[Frame], base: CustomerBase) -> list[Frame]:
+def _alike(dates: Sequence[Frame], base: CustomerBase) -> list[Frame]:
     """Return the dates with the columns that all of them and the as_of have: a customer-base model may lack at one."""
     now = {f"btyd_none_{model.name}" for model in base.models}
     kept = [

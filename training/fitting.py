@@ -14,7 +14,7 @@ from features.thresholds import survival
 from training.cancellation.panel import fit_contracts
 from training.cancellation.reasons import mean_contract_effects, told_of
 from training.churn import ChurnModel, GapRule
-from training.churn_fitting import alike, enough, fit_churn
+from training.churn_fitting import fit_churn, teaching
 from training.config import TrainConfig
 from training.customer_base import CustomerBase
 from training.explain import mean_effects
@@ -22,7 +22,7 @@ from training.leads.after import after_conversion
 from training.leads.fitting import fit_leads
 from training.models import Models, Predictions, predict_rows
 from training.next_stage import fit_next_stage
-from training.panel import Panel, buyer_columns, thinned, year_back
+from training.panel import Panel, buyer_columns, every, thinned, year_back
 from training.reference import EMPTY, learn_reference
 from training.value import ValueModel, fit_value
 
@@ -46,9 +46,7 @@ def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amount
         Whether the log says what was paid.
     """
     panel = replace(panel, dates=tuple(thinned(panel.dates, MOST_ROWS)))
-    dates = [frame for frame in panel.dates if enough(frame)]
-    if panel.base is not None:
-        dates = alike(dates, panel.base)
+    dates = teaching(panel)
     now = _of_buyers(panel, config.horizon_days)
     churn = fit_churn(panel, now, _gap_rule(days, panel), config.horizon_days, config.seed)
     mean_so_far = float(panel.now.features["spend_mean"][panel.now.buyers].mean()) if has_amounts else 0.0
@@ -86,8 +84,7 @@ def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amount
 def _of_buyers(panel: Panel, horizon_days: int) -> Mapping[str, Array]:
     """Return the columns of the buyers of the as_of; of about ``MOST_ROWS`` of them where there are more."""
     buyers = np.flatnonzero(panel.now.buyers)
-    some = buyers[:: max(1, -(-len(buyers) // MOST_ROWS))]
-    return buyer_columns(panel.now.features, some, panel.base, horizon_days)
+    return buyer_columns(panel.now.features, buyers[:: every([buyers], MOST_ROWS)], panel.base, horizon_days)
 
 
 def _spread(value: ValueModel, churn: ChurnModel, base: CustomerBase | None, now: Mapping[str, Array]) -> ValueModel:

@@ -20,7 +20,7 @@ from features.stages import Scheme
 from training.boosting import cores
 from training.cancellation.landmarks import standing as open_contracts
 from training.cancellation.model import CancellationModel
-from training.churn import ChurnModel
+from training.churn import ChurnModel, WeighedBy
 from training.config import TrainConfig
 from training.customer_base import CustomerBase
 from training.leads.conversion import LeadConversion
@@ -70,6 +70,13 @@ class Models:
     def weights(self) -> Mapping[str, float]:
         """Member of the pool that gives the churn probability -> weight."""
         return self.churn.weights if self.cancellation is None else self.cancellation.weights
+
+    @property
+    def weighed_by(self) -> WeighedBy | None:
+        """What told the weights; None where one method speaks alone."""
+        if self.cancellation is None:
+            return self.churn.weighed_by
+        return None if self.cancellation.low_data else "later_date"
 
     def states(self, stage: NDArray[np.int64], contracts: Contracts | None) -> NDArray[np.str_]:
         """Return ``prospect``, ``active`` or ``lapsed`` for each row.

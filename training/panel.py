@@ -7,7 +7,7 @@ earlier years are among them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
@@ -242,7 +242,7 @@ def _frame(
     )
 
 
-def every(frames: Sequence[Frame], most: int) -> int:
+def every(frames: Sequence[Sized], most: int) -> int:
     """Return which so manyth customer is kept for the frames to have about ``most`` rows in all; 1 where they fit."""
     return max(1, -(-sum(len(frame) for frame in frames) // most))
 

@@ -161,7 +161,7 @@ def test_a_large_panel_is_thinned_to_the_same_customers_at_all_dates(panel: Pane
     few = thinned(panel.dates, rows // 3)
     assert every(panel.dates, rows // 3) == 3
     assert 0.25 * rows < sum(len(frame) for frame in few) < 0.42 * rows
-    chosen = np.unique(np.concatenate([frame.customer for frame in few]))
+    chosen = np.unique(np.concatenate([frame.customer for frame in panel.dates]))[::3]
     for frame, whole in zip(few, panel.dates, strict=True):
         kept = np.flatnonzero(np.isin(whole.customer, chosen))
         np.testing.assert_array_equal(frame.customer, whole.customer[kept])
