@@ -32,13 +32,13 @@ import pandas as pd
 from fastapi import FastAPI, Request
 
 from bench.simulation import AS_OF, START, simulate
-from features.catalog import Catalog
-from features.clock import day_number
-from features.engines.duckdb import DailyTable
-from features.events import EventLog, ReadOptions, from_frame
-from features.standard import standard
-from features.thresholds import catalog_parameters, derive
-from serving.console import table
+from stagecast.features.catalog import Catalog
+from stagecast.features.clock import day_number
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.events import EventLog, ReadOptions, from_frame
+from stagecast.features.standard import standard
+from stagecast.features.thresholds import catalog_parameters, derive
+from stagecast.serving.console import table
 
 TRAINING_CUSTOMERS = 5_000
 RFM = ("frequency", "t_x_days", "T_days", "monetary")
@@ -114,8 +114,8 @@ def lifetimes_summary(frame: pd.DataFrame) -> pd.DataFrame:
 
 def fit_line(snapshot: dict[str, np.ndarray]) -> Line:
     """Measure a customer-base fit on all customers."""
-    from training.btyd import Model
-    from training.btyd.fit import fit
+    from stagecast.training.btyd import Model
+    from stagecast.training.btyd.fit import fit
 
     x, t_x, T = (snapshot[name] for name in RFM[:3])
 
@@ -136,10 +136,10 @@ def fit_line(snapshot: dict[str, np.ndarray]) -> Line:
 
 def trained(folder: Path) -> Any:
     """Return a scorer of a model that was trained on a small simulated log."""
-    from serving.scorer import load_scorer
-    from training.bundle import save_bundle
-    from training.config import TrainConfig
-    from training.train import train
+    from stagecast.serving.scorer import load_scorer
+    from stagecast.training.bundle import save_bundle
+    from stagecast.training.config import TrainConfig
+    from stagecast.training.train import train
 
     with read(simulate(TRAINING_CUSTOMERS, seed=1)) as log:
         done = train(log.con, AS_OF, TrainConfig())
@@ -149,8 +149,8 @@ def trained(folder: Path) -> Any:
 
 def batch_line(scorer: Any, log: EventLog) -> Line:
     """Measure a batch of whole scores, reasons included."""
-    from serving.batch import score_snapshot, snapshot
-    from training.panel import buyer_columns
+    from stagecast.serving.batch import score_snapshot, snapshot
+    from stagecast.training.panel import buyer_columns
 
     now, cutoff = snapshot(log, scorer.bundle, AS_OF)
     ours, scores = best(lambda: score_snapshot(scorer, now, cutoff), 1)
@@ -200,9 +200,9 @@ def durations(app: Any, body: dict[str, Any], requests: int) -> list[float]:
 
 def request_lines(scorer: Any, requests: int = 300) -> list[Line]:
     """Measure POST /v1/score with one customer of ten purchases."""
-    from serving.app import create_app
-    from serving.settings import Settings
-    from serving.store import Store
+    from stagecast.serving.app import create_app
+    from stagecast.serving.settings import Settings
+    from stagecast.serving.store import Store
 
     scorer.threads = 1
     events = [{"timestamp": (START + timedelta(days=40 * k)).isoformat(), "amount": 20.0 + k} for k in range(10)]

@@ -28,14 +28,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from features.clock import parse_instant
-from features.demo import cdnow_frame
-from features.events import ReadOptions, from_frame
-from serving import pipeline
-from training import metrics
-from training.btyd import Model
-from training.btyd.fit import FitError, fit, fit_gamma_gamma
-from training.config import TrainConfig
+from stagecast.features.clock import parse_instant
+from stagecast.features.demo import cdnow_frame
+from stagecast.features.events import ReadOptions, from_frame
+from stagecast.serving import pipeline
+from stagecast.training import metrics
+from stagecast.training.btyd import Model
+from stagecast.training.btyd.fit import FitError, fit, fit_gamma_gamma
+from stagecast.training.config import TrainConfig
 
 Array = NDArray[np.float64]
 

@@ -19,14 +19,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.clock import DAY_MICROSECONDS, iso, parse_instant
-from features.contracts import Spells, spells
-from features.engines.duckdb import DailyTable
-from features.events import EventLog, from_frame
-from training import metrics
-from training.cancellation import baselines
-from training.cancellation.fitting import fit_cancellation
-from training.cancellation.landmarks import current, past
+from stagecast.features.clock import DAY_MICROSECONDS, iso, parse_instant
+from stagecast.features.contracts import Spells, spells
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.events import EventLog, from_frame
+from stagecast.training import metrics
+from stagecast.training.cancellation import baselines
+from stagecast.training.cancellation.fitting import fit_cancellation
+from stagecast.training.cancellation.landmarks import current, past
 
 Array = NDArray[np.float64]
 

@@ -27,14 +27,14 @@ import pyarrow.parquet as pq
 
 from bench.__main__ import Line, best, fit_line, lifetimes_summary, trained
 from bench.simulation import AS_OF, simulate
-from features.catalog import Catalog
-from features.events import EventLog, ReadOptions, read_events
-from features.online import Evaluator, MemoryEvents
-from features.part_files import Range, in_order
-from features.parts import PARTS_AHEAD, ROWS_PER_PART, parts, shop_gap_of, tables, write_features
-from features.requests import CustomerEvents, Event
-from features.standard import standard
-from serving.console import table
+from stagecast.features.catalog import Catalog
+from stagecast.features.events import EventLog, ReadOptions, read_events
+from stagecast.features.online import Evaluator, MemoryEvents
+from stagecast.features.part_files import Range, in_order
+from stagecast.features.parts import PARTS_AHEAD, ROWS_PER_PART, parts, shop_gap_of, tables, write_features
+from stagecast.features.requests import CustomerEvents, Event
+from stagecast.features.standard import standard
+from stagecast.serving.console import table
 
 AT_ONCE = 1_000_000
 RFM = ("frequency", "t_x_days", "T_days", "recency_days", "monetary")
@@ -75,10 +75,10 @@ def shown(what: str, began: float) -> None:
 
 def batch_lines(folder: Path, log: EventLog) -> list[Line]:
     """Measure the models alone, and whole scores without reasons, against the bare boosters on the same rows."""
-    from serving.batch import score_snapshot, snapshot
-    from serving.scorer import Scorer
-    from training.models import predict_rows
-    from training.panel import buyer_columns
+    from stagecast.serving.batch import score_snapshot, snapshot
+    from stagecast.serving.scorer import Scorer
+    from stagecast.training.models import predict_rows
+    from stagecast.training.panel import buyer_columns
 
     bundle = trained(folder).bundle
     now, cutoff = snapshot(log, bundle, AS_OF)
@@ -131,8 +131,8 @@ def request_lines() -> None:
 
 def on_spark(path: Path, out: Path, here: Callable[[], Any]) -> Line:
     """Measure the same job, Parquet to Parquet, on Spark in local mode and on DuckDB."""
-    from features.engines import spark as engine
-    from features.engines.spark_reading import read as read_events_on_spark
+    from stagecast.features.engines import spark as engine
+    from stagecast.features.engines.spark_reading import read as read_events_on_spark
 
     session = engine.session("local[*]", {"spark.driver.memory": "8g"})
     began = time.perf_counter()

@@ -21,14 +21,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.clock import microseconds
-from features.effectiveness import before_after
-from features.events import read_events
-from features.flows import flows
-from features.scheme_files import load_scheme
-from serving.console import show, table
-from serving.stage_table import history_table, stages_of
-from serving.table_files import write_scores
+from stagecast.features.clock import microseconds
+from stagecast.features.effectiveness import before_after
+from stagecast.features.events import read_events
+from stagecast.features.flows import flows
+from stagecast.features.scheme_files import load_scheme
+from stagecast.serving.console import show, table
+from stagecast.serving.stage_table import history_table, stages_of
+from stagecast.serving.table_files import write_scores
 
 KINDS = ("purchase", "purchase", "purchase", "visit", "enquiry", "cart", "signup", "review")
 AS_OF = datetime(2024, 1, 1, tzinfo=UTC)

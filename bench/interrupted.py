@@ -68,7 +68,7 @@ def kill_often(
     hit = late = 0
     while hit < kills:
         process = subprocess.Popen(
-            [sys.executable, "-m", "serving", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [sys.executable, "-m", "stagecast", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         began = time.perf_counter()
         try:
@@ -92,7 +92,7 @@ def kill_often(
 
 
 def _run(command: Sequence[str]) -> None:
-    subprocess.run([sys.executable, "-m", "serving", *command], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", "stagecast", *command], check=True, stdout=subprocess.DEVNULL)
 
 
 def _remove(path: Path) -> None:

@@ -43,7 +43,7 @@ def measure(command: list[str]) -> tuple[float, float]:
     watched += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", watched, sys.executable, "-m", "serving", *command],
+        [sys.executable, "-c", watched, sys.executable, "-m", "stagecast", *command],
         check=True,
         capture_output=True,
         text=True,

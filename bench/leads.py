@@ -26,13 +26,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.clock import day_number, parse_instant
-from features.events import CustomersTable, EventLog, ReadOptions, from_frame
-from features.leads import CHANNEL, Texts, known_at_start, lead_events
-from training import metrics
-from training.leads.conversion import LeadConversion, fit_lead_conversion
-from training.leads.effects import fit_effects, multiplier
-from training.leads.exposure import HALF_LIFE_DAYS, Exposure, Leads, leads_of
+from stagecast.features.clock import day_number, parse_instant
+from stagecast.features.events import CustomersTable, EventLog, ReadOptions, from_frame
+from stagecast.features.leads import CHANNEL, Texts, known_at_start, lead_events
+from stagecast.training import metrics
+from stagecast.training.leads.conversion import LeadConversion, fit_lead_conversion
+from stagecast.training.leads.effects import fit_effects, multiplier
+from stagecast.training.leads.exposure import HALF_LIFE_DAYS, Exposure, Leads, leads_of
 
 Array = NDArray[np.float64]
 

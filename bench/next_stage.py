@@ -15,13 +15,13 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from features.clock import parse_instant
-from features.demo import cdnow_frame
-from features.errors import StagecastError
-from features.events import ReadOptions, from_frame
-from serving.console import show, table
-from training.config import TrainConfig
-from training.train import train
+from stagecast.features.clock import parse_instant
+from stagecast.features.demo import cdnow_frame
+from stagecast.features.errors import StagecastError
+from stagecast.features.events import ReadOptions, from_frame
+from stagecast.serving.console import show, table
+from stagecast.training.config import TrainConfig
+from stagecast.training.train import train
 
 ONLINE_RETAIL = Path(__file__).parents[2] / "shared" / "data" / "online_retail_ii.parquet"
 # the training's own evaluation stands one horizon before these

@@ -20,11 +20,11 @@ import numpy as np
 from bench.__main__ import Line
 from bench.features import shown, write_log
 from bench.simulation import AS_OF
-from features.events import ReadOptions, read_events
-from serving.console import table
-from training.config import TrainConfig
-from training.panel import learnable, stack, varying
-from training.train import train
+from stagecast.features.events import ReadOptions, read_events
+from stagecast.serving.console import table
+from stagecast.training.config import TrainConfig
+from stagecast.training.panel import learnable, stack, varying
+from stagecast.training.train import train
 
 
 def main() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from features import formula
-from features.errors import UsageError, did_you_mean
-from features.feature import CALENDAR, Feature
+from stagecast.features import formula
+from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.feature import CALENDAR, Feature
 
 # Columns that stand beside the features.
 _OURS = ("customer", "back", "customer_id", "as_of")
@@ -130,7 +130,7 @@ class Catalog:
     def needed_for(self, names: Sequence[str]) -> Catalog:
         """Return the part of the catalogue that some features need, in its order.
 
-        >>> from features.standard import standard
+        >>> from stagecast.features.standard import standard
         >>> standard(90).needed_for(["recency_days"]).names
         ('last_day', 'recency_days')
         """

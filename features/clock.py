@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta
 
-from features.errors import UsageError
+from stagecast.features.errors import UsageError
 
 DAY = timedelta(days=1)
 DAY_MICROSECONDS = 86_400_000_000
@@ -144,7 +144,7 @@ def iso(instant: datetime) -> str:
 
 
 def calendar(instant_microseconds: int) -> dict[str, float]:
-    """Return what the calendar says of an instant, in UTC; see :data:`features.feature.CALENDAR`.
+    """Return what the calendar says of an instant, in UTC; see :data:`stagecast.features.feature.CALENDAR`.
 
     >>> calendar(0)
     {'as_of_day': 0.0, 'as_of_weekday': 4.0, 'as_of_month': 1.0, 'as_of_year_day': 1.0}

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from features.errors import UsageError, did_you_mean
-from features.facts import CLOCKS
-from features.thresholds import NAMES
+from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.facts import CLOCKS
+from stagecast.features.thresholds import NAMES
 
 Array = NDArray[np.float64]
 

@@ -20,8 +20,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY_MICROSECONDS
-from features.errors import UsageError
+from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.errors import UsageError
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -247,13 +247,13 @@ def spells(source: Source, terms: Terms | None = None) -> Spells:
     Parameters
     ----------
     source
-        :class:`features.engines.duckdb.DailyTable` or :class:`features.online.MemoryEvents`.
+        :class:`stagecast.features.engines.duckdb.DailyTable` or :class:`stagecast.features.online.MemoryEvents`.
     terms
         Which events tell of a contract; None: those of :class:`Terms`.
 
     >>> from datetime import datetime, UTC
-    >>> from features.online import MemoryEvents
-    >>> from features.requests import CustomerEvents, Event
+    >>> from stagecast.features.online import MemoryEvents
+    >>> from stagecast.features.requests import CustomerEvents, Event
     >>> told = [("signup", 1), ("cancel", 3), ("renew", 4)]
     >>> events = tuple(Event(datetime(2024, month, 1, tzinfo=UTC), what) for what, month in told)
     >>> found = spells(MemoryEvents([CustomerEvents("a", events)], datetime(2024, 5, 1, tzinfo=UTC)))

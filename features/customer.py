@@ -1,10 +1,10 @@
 """The relation ``customer``: what was known of a customer from the first contact on, as features of the catalogue.
 
-    table attributes -> :func:`features.sql.told`     the attributes of a request -> :func:`given`
+    table attributes -> :func:`stagecast.features.sql.told`     the attributes of a request -> :func:`given`
 
 A table of customers shows today's state. A column that was filled in after somebody left would tell the outcome, at
 every past date that models learn from; so only columns under ``known_at_start`` can be asked for, as in
-:mod:`features.leads`.
+:mod:`stagecast.features.leads`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.catalog import Catalog
-from features.errors import UsageError, did_you_mean
-from features.feature import Feature
-from features.leads import MISSING, given_at_start, no_attribute
+from stagecast.features.catalog import Catalog
+from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.feature import Feature
+from stagecast.features.leads import MISSING, given_at_start, no_attribute
 
 Array = NDArray[np.float64]
 Kinds = Mapping[str, str]
-"""Column -> ``category``, ``number`` or ``flag``, as :func:`features.leads.attribute_kinds` says."""
+"""Column -> ``category``, ``number`` or ``flag``, as :func:`stagecast.features.leads.attribute_kinds` says."""
 
 
 def of_customer(catalog: Catalog) -> list[Feature]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from features.errors import UsageError
-from features.events import EventLog, ReadOptions, from_frame
+from stagecast.features.errors import UsageError
+from stagecast.features.events import EventLog, ReadOptions, from_frame
 
 
 def cdnow_frame() -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """The event log: every later step reads the table ``events`` of an :class:`EventLog`, and nothing else.
 
-files, frames, databases -> features.intake (rows typed, faults kept, duplicates aside) -> EventLog + DataReport
+files, frames, databases -> stagecast.features.intake (rows typed, faults kept, duplicates aside) -> EventLog +
+DataReport
 """
 
 from __future__ import annotations
@@ -15,21 +16,21 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from features.clock import day_after, iso, parse_instant
-from features.errors import UsageError
-from features.intake.attributes import CustomersTable, load_attributes
-from features.intake.mapping import EventMapping
-from features.intake.opening import open_all
-from features.intake.options import ReadOptions
-from features.intake.quarantine import rejected_table, write_rejected
-from features.intake.reading import Input, stage
-from features.intake.report import DataReport, summary_lines
-from features.intake.scratch import Scratch
-from features.intake.settling import COLUMNS, settle
-from features.intake.sources import open_frame
-from features.intake.tables import Table, inputs_of, open_tables
-from features.intake.values import define_macros
-from features.limits import explained_limits
+from stagecast.features.clock import day_after, iso, parse_instant
+from stagecast.features.errors import UsageError
+from stagecast.features.intake.attributes import CustomersTable, load_attributes
+from stagecast.features.intake.mapping import EventMapping
+from stagecast.features.intake.opening import open_all
+from stagecast.features.intake.options import ReadOptions
+from stagecast.features.intake.quarantine import rejected_table, write_rejected
+from stagecast.features.intake.reading import Input, stage
+from stagecast.features.intake.report import DataReport, summary_lines
+from stagecast.features.intake.scratch import Scratch
+from stagecast.features.intake.settling import COLUMNS, settle
+from stagecast.features.intake.sources import open_frame
+from stagecast.features.intake.tables import Table, inputs_of, open_tables
+from stagecast.features.intake.values import define_macros
+from stagecast.features.limits import explained_limits
 
 __all__ = [
     "COLUMNS",
@@ -98,7 +99,9 @@ class EventLog:
         return as_of
 
     def rejected(self) -> Any:
-        """Return the refused rows as an Arrow table; see :data:`features.intake.quarantine.REJECTED_SCHEMA`."""
+        """Return the refused rows as an Arrow table; see
+        :data:`stagecast.features.intake.quarantine.REJECTED_SCHEMA`.
+        """
         return rejected_table(self.con)
 
     def write_rejected(self, path: str | Path) -> None:
@@ -145,7 +148,7 @@ def read_events(
 def read_tables(
     tables: Sequence[Table], options: ReadOptions | None = None, customers: CustomersTable | None = None
 ) -> EventLog:
-    """Read several tables, each with its own mapping, as one log; see :mod:`features.intake.tables`.
+    """Read several tables, each with its own mapping, as one log; see :mod:`stagecast.features.intake.tables`.
 
     Raises
     ------
@@ -192,7 +195,7 @@ def read_customers(
     Raises
     ------
     UsageError, DataRefusedError
-        As :func:`features.intake.attributes.load_attributes`.
+        As :func:`stagecast.features.intake.attributes.load_attributes`.
     """
     scratch = Scratch(options.temp_dir)
     con = None

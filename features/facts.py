@@ -9,8 +9,8 @@ clocks
     grow with the time since something (``recency_days``, ``overdue_ratio``, ``silence_days``, ``tenure_days``,
     ``T_days``), and cross a limit at an instant that can be computed
 
-:mod:`features.journeys` works out every instant at which a stage can begin; :func:`facts_at` says how things stood at
-one. All facts but the signals have the catalogue's names and meanings.
+:mod:`stagecast.features.journeys` works out every instant at which a stage can begin; :func:`facts_at` says how things
+stood at one. All facts but the signals have the catalogue's names and meanings.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from features import formula
-from features.catalog import Catalog
-from features.clock import DAY_MICROSECONDS
-from features.errors import UsageError, did_you_mean
-from features.feature import Feature
-from features.record import ACTIVITY, PurchaseDays, Record
-from features.thresholds import position_within
+from stagecast.features import formula
+from stagecast.features.catalog import Catalog
+from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.feature import Feature
+from stagecast.features.record import ACTIVITY, PurchaseDays, Record
+from stagecast.features.thresholds import position_within
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -1,4 +1,5 @@
-"""The words a catalogue is written in: a feature is data, read by SQL (:mod:`features.sql`) and NumPy (`.online`).
+"""The words a catalogue is written in: a feature is data, read by SQL (:mod:`stagecast.features.sql`) and NumPy
+(`.online`).
 
 A feature is either asked of one of five relations of one customer (mostly an **aggregate** of their past), or a
 **formula** over features that stand before it, what the calendar says of the as_of (:data:`CALENDAR`), and the
@@ -26,9 +27,10 @@ catalogue's parameters (numbers that the training derives from the shop's log, s
 ``customer``
     the one row of the table of customers, or the ``attributes`` of a request: the ``value`` of a number or a flag, and
     whether a text ``is`` one of some ``values``. Only columns that were known from the first contact on, see
-    :mod:`features.customer`
+    :mod:`stagecast.features.customer`
 
-A new feature is one line in :mod:`features.standard`, or a table in ``stagecast.toml`` (:mod:`features.own`).
+A new feature is one line in :mod:`stagecast.features.standard`, or a table in ``stagecast.toml``
+(:mod:`stagecast.features.own`).
 """
 
 from __future__ import annotations
@@ -39,8 +41,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from features import formula
-from features.errors import UsageError, did_you_mean
+from stagecast.features import formula
+from stagecast.features.errors import UsageError, did_you_mean
 
 # Events that the shop, not the customer, makes: no predictors, since they follow the marketer's plans.
 MARKETER_EVENTS = ("contact", "email_sent", "sms_sent", "push_sent", "ad_impression")
@@ -117,7 +119,7 @@ class Feature:
     events
         Event types that count, for ``types`` and ``values``.
     formula
-        Arithmetic over what stands before it, see :mod:`features.formula`.
+        Arithmetic over what stands before it, see :mod:`stagecast.features.formula`.
     predictor
         Whether the models may learn from it.
     source

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from features.errors import UsageError
+from stagecast.features.errors import UsageError
 
 try:
     import fcntl

@@ -18,7 +18,7 @@ import sqlglot
 from numpy.typing import NDArray
 from sqlglot import exp
 
-from features.errors import UsageError, did_you_mean
+from stagecast.features.errors import UsageError, did_you_mean
 
 Array = NDArray[np.float64]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.clock import microseconds
-from features.lifecycle import Lifecycle
+from stagecast.features.clock import microseconds
+from stagecast.features.lifecycle import Lifecycle
 
 INSTANT = pa.timestamp("us", "UTC")
 SCHEMA = pa.schema(

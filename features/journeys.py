@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from features.catalog import Catalog
-from features.clock import DAY_MICROSECONDS
-from features.facts import CLOCKS, Vocabulary, clock_value
-from features.record import ACTIVITY, PurchaseDays, Record, SignalEvents
-from features.stages import Scheme
+from stagecast.features.catalog import Catalog
+from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.facts import CLOCKS, Vocabulary, clock_value
+from stagecast.features.record import ACTIVITY, PurchaseDays, Record, SignalEvents
+from stagecast.features.stages import Scheme
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]

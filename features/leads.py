@@ -20,9 +20,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.clock import microseconds
-from features.errors import UsageError, did_you_mean
-from features.requests import CustomerEvents
+from stagecast.features.clock import microseconds
+from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.requests import CustomerEvents
 
 Integers = NDArray[np.int64]
 Texts = NDArray[np.object_]
@@ -220,7 +220,7 @@ def known_at_start(
     -------
     dict
         Column -> one text per customer; blank for a customer who is not in the table. Numbers are no categories: they
-        are left out, and reach models as features of the catalogue alone (:mod:`features.customer`).
+        are left out, and reach models as features of the catalogue alone (:mod:`stagecast.features.customer`).
 
     Raises
     ------

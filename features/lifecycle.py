@@ -13,17 +13,17 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from features.catalog import Catalog
-from features.clock import day_number, microseconds
-from features.engines.duckdb import DailyTable
-from features.errors import UsageError
-from features.facts import Vocabulary, facts_at
-from features.journeys import Journeys, walk
-from features.record import Record
-from features.scheme_check import merged
-from features.stages import Scheme
-from features.standard import standard
-from features.thresholds import catalog_parameters, derive, readable
+from stagecast.features.catalog import Catalog
+from stagecast.features.clock import day_number, microseconds
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.errors import UsageError
+from stagecast.features.facts import Vocabulary, facts_at
+from stagecast.features.journeys import Journeys, walk
+from stagecast.features.record import Record
+from stagecast.features.scheme_check import merged
+from stagecast.features.stages import Scheme
+from stagecast.features.standard import standard
+from stagecast.features.thresholds import catalog_parameters, derive, readable
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]

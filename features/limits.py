@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import duckdb
 
-from features.errors import UsageError
+from stagecast.features.errors import UsageError
 
 _DISK = ("could not write", "no space left", "failed to write", "max_temp_directory_size", "failed to offload")
 

@@ -1,6 +1,6 @@
 """The catalogue for customers whose events are in memory: NumPy, no SQL, many customers at once.
 
-Gives what :mod:`features.sql` gives for the same events; both are held to one oracle in ``tests/parity``.
+Gives what :mod:`stagecast.features.sql` gives for the same events; both are held to one oracle in ``tests/parity``.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features import formula
-from features.catalog import Catalog
-from features.clock import DAY_MICROSECONDS, EPOCH, calendar, microseconds
-from features.contracts import ContractEvents, Terms
-from features.customer import given, of_customer
-from features.errors import NotEnoughDataError
-from features.feature import MILLION, NO_ACTIVITY
-from features.leads import CHANNEL, Texts, given_at_start, memory_events
-from features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEvents
-from features.relations import EventColumns, days_of, different, given_of
-from features.requests import CustomerEvents
-from features.rows import Aggregates, Array, Integers, Rows
+from stagecast.features import formula
+from stagecast.features.catalog import Catalog
+from stagecast.features.clock import DAY_MICROSECONDS, EPOCH, calendar, microseconds
+from stagecast.features.contracts import ContractEvents, Terms
+from stagecast.features.customer import given, of_customer
+from stagecast.features.errors import NotEnoughDataError
+from stagecast.features.feature import MILLION, NO_ACTIVITY
+from stagecast.features.leads import CHANNEL, Texts, given_at_start, memory_events
+from stagecast.features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEvents
+from stagecast.features.relations import EventColumns, days_of, different, given_of
+from stagecast.features.requests import CustomerEvents
+from stagecast.features.rows import Aggregates, Array, Integers, Rows
 
 # Seconds since 1970 that a double holds, and multiplies, to the microsecond.
 _EXACT_SECONDS = 2**51 / 1e6
@@ -119,7 +119,7 @@ class MemoryEvents:
         return first
 
     def record(self, counted: Counted) -> Record:
-        """Return what the rules of a scheme can see; see :meth:`features.stages.Scheme.counted`."""
+        """Return what the rules of a scheme can see; see :meth:`stagecast.features.stages.Scheme.counted`."""
         return Record(self.purchase_days(), self.first_events(), self._signals(counted))
 
     def _signals(self, counted: Counted) -> SignalEvents:
@@ -129,7 +129,7 @@ class MemoryEvents:
         return SignalEvents(tuple(counted), self.customer[rows], self.happened[rows], signal)
 
     def contract_events(self, terms: Terms) -> ContractEvents:
-        """Return the events that tell of contracts, see :func:`features.contracts.spells`."""
+        """Return the events that tell of contracts, see :func:`stagecast.features.contracts.spells`."""
         rows, kind = self._events_of(terms.types)
         recorded = [self._events[row].recorded_at for row in self._rows[rows]]
         happened = self.happened[rows]
@@ -164,7 +164,9 @@ class MemoryEvents:
         return int(self.happened.max())
 
     def purchase_days(self) -> PurchaseDays:
-        """Return every purchase day, net of refunds as :func:`features.sql.net_days` says, by customer and day."""
+        """Return every purchase day, net of refunds as :func:`stagecast.features.sql.net_days` says, by customer and
+        day.
+        """
         customer, day, spend, first = self.net_days
         return PurchaseDays(customer, day, (spend / MILLION).astype(np.float64), first)
 

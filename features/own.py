@@ -34,11 +34,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from features.catalog import Catalog
-from features.clock import parse_span_days
-from features.errors import UsageError, did_you_mean
-from features.feature import MARKETER_EVENTS, Feature, Function, Relation
-from features.standard import WINDOWS_DAYS, standard
+from stagecast.features.catalog import Catalog
+from stagecast.features.clock import parse_span_days
+from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.feature import MARKETER_EVENTS, Feature, Function, Relation
+from stagecast.features.standard import WINDOWS_DAYS, standard
 
 _KEYS = (
     *("meaning", "unit", "from", "function", "column", "events", "values"),

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from features.errors import UsageError
-from features.files import replaced, write_text
+from stagecast.features.errors import UsageError
+from stagecast.features.files import replaced, write_text
 
 MANIFEST = "_parts.json"
 FORMATS = (".parquet", ".csv")

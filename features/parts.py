@@ -16,15 +16,15 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from features.catalog import Catalog
-from features.clock import iso
-from features.customer import check_declared
-from features.engines.duckdb import DailyTable
-from features.errors import NotEnoughDataError
-from features.events import EventLog
-from features.leads import attribute_kinds
-from features.part_files import Range, check_ending, in_order, write_parts
-from features.thresholds import MeanGaps, mean_gaps, shop_gap_days
+from stagecast.features.catalog import Catalog
+from stagecast.features.clock import iso
+from stagecast.features.customer import check_declared
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.errors import NotEnoughDataError
+from stagecast.features.events import EventLog
+from stagecast.features.leads import attribute_kinds
+from stagecast.features.part_files import Range, check_ending, in_order, write_parts
+from stagecast.features.thresholds import MeanGaps, mean_gaps, shop_gap_days
 
 ROWS_PER_PART = 600_000
 # Of a part a good half is done by one thread; the other core has the next part meanwhile.

@@ -2,9 +2,10 @@
 
     rows of daily -> DailyRows -> some customers at a time: aggregates -> formulas, date after date -> whole columns
 
-A day of such a log (:attr:`features.sql.Shape.plain`) looks the same whenever one looks at it, so dates differ only in
-where the rows end that count. The rows are ordered, and their running totals made, once; SQL would do both anew for
-each date. Aggregates and formulas are those of :mod:`features.rows` and :mod:`features.formula`.
+A day of such a log (:attr:`stagecast.features.sql.Shape.plain`) looks the same whenever one looks at it, so dates
+differ only in where the rows end that count. The rows are ordered, and their running totals made, once; SQL would do
+both anew for each date. Aggregates and formulas are those of :mod:`stagecast.features.rows` and
+:mod:`stagecast.features.formula`.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features import formula
-from features.catalog import Catalog
-from features.clock import DAY_MICROSECONDS, calendar
-from features.feature import Feature
-from features.part_files import Range, in_order
-from features.relations import days_of
-from features.rows import Aggregates, Array, Integers, Rows
+from stagecast.features import formula
+from stagecast.features.catalog import Catalog
+from stagecast.features.clock import DAY_MICROSECONDS, calendar
+from stagecast.features.feature import Feature
+from stagecast.features.part_files import Range, in_order
+from stagecast.features.relations import days_of
+from stagecast.features.rows import Aggregates, Array, Integers, Rows
 
 # So many that what is made of them stays in a core's cache, and few enough calls of NumPy.
 ROWS_AT_ONCE = 20_000
@@ -87,7 +88,7 @@ class Dates:
     Parameters
     ----------
     says
-        What the calendar says of each, see :data:`features.feature.CALENDAR`.
+        What the calendar says of each, see :data:`stagecast.features.feature.CALENDAR`.
     before
         For each date, how many of its rows stand before each customer's; the last is the number of its rows.
     """

@@ -1,7 +1,8 @@
 """What the rules can see of the customers of a log: purchase days, first events, and the events that count as signals.
 
-Engines fill it (:meth:`features.engines.duckdb.DailyTable.record`, :meth:`features.online.MemoryEvents.record`);
-:mod:`features.facts` and :mod:`features.journeys` read it.
+Engines fill it (:meth:`stagecast.features.engines.duckdb.DailyTable.record`,
+:meth:`stagecast.features.online.MemoryEvents.record`); :mod:`stagecast.features.facts` and
+:mod:`stagecast.features.journeys` read it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The relations of the catalogue over events in memory: what :mod:`features.feature` says of each, as arrays."""
+"""The relations of the catalogue over events in memory: what :mod:`stagecast.features.feature` says of each, as
+arrays.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY_MICROSECONDS
-from features.feature import ENTROPY_SCALE, UNEVENNESS_SCALE, Feature
-from features.rows import TYPES_APART, Array, Integers, Rows
+from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.feature import ENTROPY_SCALE, UNEVENNESS_SCALE, Feature
+from stagecast.features.rows import TYPES_APART, Array, Integers, Rows
 
 if TYPE_CHECKING:
-    from features.online import MemoryEvents
+    from stagecast.features.online import MemoryEvents
 
 
 class EventColumns:
-    """Columns of ``log`` and ``types`` over events; see :class:`features.rows.Rows`."""
+    """Columns of ``log`` and ``types`` over events; see :class:`stagecast.features.rows.Rows`."""
 
     def __init__(self, events: MemoryEvents) -> None:
         self._events = events

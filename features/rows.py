@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from features.feature import SCALES, Feature
+from stagecast.features.feature import SCALES, Feature
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -15,12 +15,12 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY_MICROSECONDS
-from features.errors import UsageError
-from features.facts import CLOCKS, Vocabulary
-from features.record import ACTIVITY, PurchaseDays
-from features.stages import Scheme, first_that_holds, rule_text
-from features.standard import standard
+from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.errors import UsageError
+from stagecast.features.facts import CLOCKS, Vocabulary
+from stagecast.features.record import ACTIVITY, PurchaseDays
+from stagecast.features.stages import Scheme, first_that_holds, rule_text
+from stagecast.features.standard import standard
 
 Array = NDArray[np.float64]
 

@@ -10,12 +10,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from features.conditions import Clause
-from features.errors import UsageError, did_you_mean
-from features.scheme_check import check_rules
-from features.stages import LANGUAGES, STATES, Group, Scheme, Stage
-from features.standard import standard
-from features.thresholds import NAMES
+from stagecast.features.conditions import Clause
+from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.scheme_check import check_rules
+from stagecast.features.stages import LANGUAGES, STATES, Group, Scheme, Stage
+from stagecast.features.standard import standard
+from stagecast.features.thresholds import NAMES
 
 _KEYS = {"id", "title", "language", "source", "stage", "order", "thresholds", "signals", "group", "lead_grades"}
 _LARGEST = 1e15
@@ -24,7 +24,7 @@ _SCHEME_HORIZON_DAYS = 90  # no rule looks at a feature that depends on the hori
 
 def known_schemes() -> Sequence[str]:
     """Return the names of the schemes that come with the package, ours first."""
-    folder = resources.files("features").joinpath("schemes")
+    folder = resources.files("stagecast.features").joinpath("schemes")
     names = [entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")]
     return sorted(names, key=lambda name: (name != "retail", name))
 
@@ -41,7 +41,7 @@ def load_scheme(name: str) -> Scheme:
     'prospect'
     """
     if name in known_schemes():
-        text = resources.files("features").joinpath("schemes", f"{name}.toml").read_text("utf-8")
+        text = resources.files("stagecast.features").joinpath("schemes", f"{name}.toml").read_text("utf-8")
         where = f"scheme '{name}'"
     elif Path(name).suffix == ".toml" and Path(name).is_file():
         where = name

@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import microseconds
-from features.contracts import Contracts
-from features.engines.duckdb import DailyTable
-from features.errors import UsageError
-from features.journeys import Journeys
-from features.leads import Texts
-from features.lifecycle import Lifecycle, Standing
+from stagecast.features.clock import microseconds
+from stagecast.features.contracts import Contracts
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.errors import UsageError
+from stagecast.features.journeys import Journeys
+from stagecast.features.leads import Texts
+from stagecast.features.lifecycle import Lifecycle, Standing
 
 Array = NDArray[np.float64]
 

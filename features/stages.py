@@ -2,7 +2,7 @@
 
 A rule is a list of clauses ``fact operator number-or-threshold`` that must all hold; the scheme's ``order`` says which
 stage is tried first. The first rule that holds names the stage, so a customer is on exactly one. Schemes are TOML files
-(:mod:`features.scheme_files`), checked as they are read (:mod:`features.scheme_check`).
+(:mod:`stagecast.features.scheme_files`), checked as they are read (:mod:`stagecast.features.scheme_check`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from features.catalog import Catalog
-from features.conditions import Clause, Condition
-from features.errors import UsageError, did_you_mean
-from features.facts import CLOCKS, Vocabulary
-from features.record import Counted
+from stagecast.features.catalog import Catalog
+from stagecast.features.conditions import Clause, Condition
+from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.facts import CLOCKS, Vocabulary
+from stagecast.features.record import Counted
 
 Array = NDArray[np.float64]
 STATES = ("prospect", "active", "lapsed")
@@ -131,7 +131,7 @@ class Scheme:
         return Vocabulary(self.looked_at, catalog, tuple(self.signals), where or f"scheme '{self.id}'")
 
     def counted(self, catalog: Catalog) -> Counted:
-        """Return what an engine must count for the rules (:class:`features.record.Record`)."""
+        """Return what an engine must count for the rules (:class:`stagecast.features.record.Record`)."""
         return {name: self.signals.get(name) for name in self.vocabulary(catalog).counted}
 
     def with_thresholds(self, thresholds: Mapping[str, float]) -> Scheme:

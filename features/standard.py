@@ -1,4 +1,5 @@
-"""The standard catalogue: the features that every log has, in words; see :mod:`features.feature` for how to read them.
+"""The standard catalogue: the features that every log has, in words; see :mod:`stagecast.features.feature` for how to
+read them.
 
 A type of event that a log does not have counts as none of it, so every log has every column.
 """
@@ -7,8 +8,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from features.catalog import Catalog
-from features.feature import Feature, Function, Relation
+from stagecast.features.catalog import Catalog
+from stagecast.features.feature import Feature, Function, Relation
 
 WINDOWS_DAYS = (7, 30, 90, 180, 365)
 

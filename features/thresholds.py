@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.record import PurchaseDays
-from features.standard import RHYTHM_PRIOR_GAPS
+from stagecast.features.record import PurchaseDays
+from stagecast.features.standard import RHYTHM_PRIOR_GAPS
 
 Array = NDArray[np.float64]
 

@@ -9,17 +9,17 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from features.errors import StagecastError
-from serving.auth import Guard, check_bind
-from serving.failures import add_handlers
-from serving.headers import SecureHeaders
-from serving.openapi import describe
-from serving.protocols import ScorerLoader
-from serving.rendering import static_files
-from serving.routes import customers, health, model, pages, score, stages
-from serving.settings import Settings
-from serving.state import State
-from serving.store import Store
+from stagecast.features.errors import StagecastError
+from stagecast.serving.auth import Guard, check_bind
+from stagecast.serving.failures import add_handlers
+from stagecast.serving.headers import SecureHeaders
+from stagecast.serving.openapi import describe
+from stagecast.serving.protocols import ScorerLoader
+from stagecast.serving.rendering import static_files
+from stagecast.serving.routes import customers, health, model, pages, score, stages
+from stagecast.serving.settings import Settings
+from stagecast.serving.state import State
+from stagecast.serving.store import Store
 
 
 class StagecastAPI(FastAPI):

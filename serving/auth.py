@@ -17,9 +17,9 @@ from collections.abc import Iterable, Sequence
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from features.errors import UsageError
-from serving.problems import ProblemError
-from serving.settings import KEY_LENGTH_MIN
+from stagecast.features.errors import UsageError
+from stagecast.serving.problems import ProblemError
+from stagecast.serving.settings import KEY_LENGTH_MIN
 
 OPEN_PATHS = frozenset({"/livez", "/readyz"})
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})

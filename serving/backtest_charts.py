@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 from markupsafe import Markup
 
-from serving.charts import HALF_WIDTH, HEIGHT, INK, WIDE_WIDTH, inline, to_svg
+from stagecast.serving.charts import HALF_WIDTH, HEIGHT, INK, WIDE_WIDTH, inline, to_svg
 
 Rows = list[dict[str, Any]]
 OURS = "stagecast"

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from features.clock import iso, parse_span_days
-from serving.console import show, steps, table
-from serving.options import as_of_option, common, learning, standing, train_config
-from serving.reading_options import open_log, reading
+from stagecast.features.clock import iso, parse_span_days
+from stagecast.serving.console import show, steps, table
+from stagecast.serving.options import as_of_option, common, learning, standing, train_config
+from stagecast.serving.reading_options import open_log, reading
 
 TOLD, ROWS, REPORT = "backtest.json", "predictions.parquet", "backtest.html"
 OURS = (TOLD, ROWS, REPORT)
@@ -32,11 +32,11 @@ def backtest(as_json: bool, out: Path, dates: int, step: str | None, **options: 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from features.files import write_text
-    from serving.backtest_report import render_backtest
-    from serving.folders import new_folder
-    from training.backtest import replay
-    from training.verdict import verdict
+    from stagecast.features.files import write_text
+    from stagecast.serving.backtest_report import render_backtest
+    from stagecast.serving.folders import new_folder
+    from stagecast.training.backtest import replay
+    from stagecast.training.verdict import verdict
 
     config = train_config(options)
     step_days = None if step is None else parse_span_days(step, "--step")

@@ -7,10 +7,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from serving import backtest_charts, charts
-from serving.comparison import Metric, comparison
-from serving.lifecycle_report import inks
-from serving.rendering import FOLDER, NOTHING, environment
+from stagecast.serving import backtest_charts, charts
+from stagecast.serving.comparison import Metric, comparison
+from stagecast.serving.lifecycle_report import inks
+from stagecast.serving.rendering import FOLDER, NOTHING, environment
 
 
 def _signed(value: float) -> str:
@@ -45,7 +45,7 @@ def render_backtest(told: Mapping[str, Any]) -> str:
 
     Parameters
     ----------
-    told : see :func:`training.verdict.verdict`, with ``as_of``, ``scheme`` and the ``log`` beside it.
+    told : see :func:`stagecast.training.verdict.verdict`, with ``as_of``, ``scheme`` and the ``log`` beside it.
     """
     labels = {row["name"]: row["label"] for row in told["models"]}
     gains = [(one["share_contacted"], one["share_of_churners"]) for one in told["gains"]]

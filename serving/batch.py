@@ -9,19 +9,19 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import dataset
 
-from features.clock import from_microseconds, iso, microseconds
-from features.contracts import spells
-from features.engines.duckdb import KNOWN, DailyTable
-from features.errors import NotEnoughDataError, UsageError
-from features.events import EventLog
-from features.lifecycle import fit_lifecycle
-from features.part_files import check_ending, write_parts
-from features.parts import of_run, parts, tables
-from features.snapshots import Snapshot, take
-from serving import contract
-from serving.scorer import Scorer
-from serving.summary import stage_counts
-from training.bundle import Bundle
+from stagecast.features.clock import from_microseconds, iso, microseconds
+from stagecast.features.contracts import spells
+from stagecast.features.engines.duckdb import KNOWN, DailyTable
+from stagecast.features.errors import NotEnoughDataError, UsageError
+from stagecast.features.events import EventLog
+from stagecast.features.lifecycle import fit_lifecycle
+from stagecast.features.part_files import check_ending, write_parts
+from stagecast.features.parts import of_run, parts, tables
+from stagecast.features.snapshots import Snapshot, take
+from stagecast.serving import contract
+from stagecast.serving.scorer import Scorer
+from stagecast.serving.summary import stage_counts
+from stagecast.training.bundle import Bundle
 
 ROWS_PER_PART = 500_000
 

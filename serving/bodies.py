@@ -12,8 +12,8 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from starlette.requests import Request
 
-from features.errors import did_you_mean
-from serving.problems import Fault, ProblemError, quote
+from stagecast.features.errors import did_you_mean
+from stagecast.serving.problems import Fault, ProblemError, quote
 
 CUSTOMERS_MAX, EVENTS_MAX, ID_LENGTH_MAX = 1_000, 10_000, 256
 
@@ -110,7 +110,8 @@ def decode_lookup(body: bytes) -> list[str]:
 
 
 def decode_score(body: bytes) -> ScoreBody:
-    """Return the customers whose scores a body asks for; what their events mean is for :mod:`serving.incoming`.
+    """Return the customers whose scores a body asks for; what their events mean is for
+    :mod:`stagecast.serving.incoming`.
 
     Raises
     ------

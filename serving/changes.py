@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from serving.rendering import days, money, percent
+from stagecast.serving.rendering import days, money, percent
 
 # Moves smaller than these are no news: of a probability, and of an amount as a share of the larger one.
 LEAST_CHANCE, LEAST_SHARE = 0.02, 0.05

@@ -16,26 +16,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from features.clock import iso
-from features.demo import cdnow_log
-from features.errors import StagecastError, UsageError
-from features.events import EventLog
-from features.limits import explained_limits
-from serving.backtest_command import backtest
-from serving.console import show, steps
-from serving.erasure.command import erase
-from serving.lead_command import leads
-from serving.log_commands import check, features
-from serving.options import as_of_option, common, dated, learning, standing, train_config
-from serving.reading_options import open_log, reading
-from serving.report_command import report
-from serving.settings import Settings, keep_mlflow_quiet, load_settings
-from serving.stage_commands import stages
-from training.config import TrainConfig
+from stagecast.features.clock import iso
+from stagecast.features.demo import cdnow_log
+from stagecast.features.errors import StagecastError, UsageError
+from stagecast.features.events import EventLog
+from stagecast.features.limits import explained_limits
+from stagecast.serving.backtest_command import backtest
+from stagecast.serving.console import show, steps
+from stagecast.serving.erasure.command import erase
+from stagecast.serving.lead_command import leads
+from stagecast.serving.log_commands import check, features
+from stagecast.serving.options import as_of_option, common, dated, learning, standing, train_config
+from stagecast.serving.reading_options import open_log, reading
+from stagecast.serving.report_command import report
+from stagecast.serving.settings import Settings, keep_mlflow_quiet, load_settings
+from stagecast.serving.stage_commands import stages
+from stagecast.training.config import TrainConfig
 
 if TYPE_CHECKING:
-    from serving.pipeline import Run
-    from training.bundle import Bundle
+    from stagecast.serving.pipeline import Run
+    from stagecast.training.bundle import Bundle
 
 DEMO_FOLDER = Path("stagecast-demo")
 
@@ -56,7 +56,7 @@ def _tracker(
     keep_mlflow_quiet()
 
     def track(bundle: Bundle, folder: Path, report: Path | None) -> None:
-        from training.tracking import log_training
+        from stagecast.training.tracking import log_training
 
         try:
             log_training(uri, bundle, folder, report, register)
@@ -70,7 +70,7 @@ def _tracker(
 
 
 def _publish(settings: Settings, scores: Any, model: Path, scheme: Any) -> None:
-    from serving.store import Store
+    from stagecast.serving.store import Store
 
     store = Store.open(settings.store)
     try:
@@ -80,7 +80,7 @@ def _publish(settings: Settings, scores: Any, model: Path, scheme: Any) -> None:
 
 
 def _run(log: EventLog, out: Path, config: TrainConfig, options: dict[str, Any], next_steps: Sequence[str]) -> Run:
-    from serving import pipeline
+    from stagecast.serving import pipeline
 
     with steps(pipeline.RUN_STEPS) as say:
         done = pipeline.run(
@@ -103,7 +103,7 @@ def _tell(done: Run, next_steps: Sequence[str], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(done.summary, ensure_ascii=False))
     else:
-        from serving import terminal
+        from stagecast.serving import terminal
 
         show([*terminal.run_lines(done), "", "Next:", *(f"  {line}" for line in next_steps)])
 
@@ -143,7 +143,7 @@ def demo(out: Path, as_json: bool) -> None:
 @common
 def run(as_json: bool, **options: Any) -> None:
     """Check, train, score and report in one go."""
-    from serving import pipeline
+    from stagecast.serving import pipeline
 
     config, as_of = train_config(options), as_of_option(options)
     settings = load_settings(store=options["store"])
@@ -166,10 +166,10 @@ def run(as_json: bool, **options: Any) -> None:
 @common
 def train(as_json: bool, out: Path, register: str | None, sample: int | None, **options: Any) -> None:
     """Train a bundle; also logs to MLflow."""
-    from serving import pipeline, terminal
-    from serving.summary import card
-    from training.bundle import save_bundle
-    from training.train import train as learn
+    from stagecast.serving import pipeline, terminal
+    from stagecast.serving.summary import card
+    from stagecast.training.bundle import save_bundle
+    from stagecast.training.train import train as learn
 
     if register is not None and not options["track"]:
         raise UsageError("--register needs MLflow: leave --no-track out")
@@ -198,8 +198,8 @@ def train(as_json: bool, out: Path, register: str | None, sample: int | None, **
 def _log_and_notes(options: dict[str, Any], sample: int | None) -> Iterator[tuple[EventLog, datetime, tuple[str, ...]]]:
     """Open the log that a training learns from: of a log on Spark, a sample of its customers."""
     if options["engine"] == "spark":
-        from features.engines.spark_sample import SAMPLE
-        from serving.spark_commands import sampled_log
+        from stagecast.features.engines.spark_sample import SAMPLE
+        from stagecast.serving.spark_commands import sampled_log
 
         with sampled_log(options, sample or SAMPLE) as found:
             yield found
@@ -225,19 +225,19 @@ def _log_and_notes(options: dict[str, Any], sample: int | None) -> Iterator[tupl
 @common
 def score(as_json: bool, model: str, out: Path, reasons: bool, **options: Any) -> None:
     """Score every customer of a log with a trained model."""
-    from features.part_files import check_ending
-    from serving.batch import score_log, score_snapshot, snapshot
-    from serving.scorer import load_scorer
-    from serving.stage_lines import stage_lines
-    from serving.summary import stage_counts
-    from serving.table_files import write_scores
+    from stagecast.features.part_files import check_ending
+    from stagecast.serving.batch import score_log, score_snapshot, snapshot
+    from stagecast.serving.scorer import load_scorer
+    from stagecast.serving.stage_lines import stage_lines
+    from stagecast.serving.summary import stage_counts
+    from stagecast.serving.table_files import write_scores
 
     check_ending(out)
     settings = load_settings(store=options["store"], tracking_uri=options["tracking_uri"])
     folder = _model_folder(model, settings)
     scorer = load_scorer(folder, threads=0, with_reasons=reasons)
     if options["engine"] == "spark":
-        from serving.spark_commands import score_on_spark
+        from stagecast.serving.spark_commands import score_on_spark
 
         score_on_spark(scorer, folder, out, options, as_json=as_json)
         return
@@ -264,7 +264,7 @@ def _model_folder(model: str, settings: Settings) -> Path:
     if not model.startswith("models:/"):
         return Path(model)
     keep_mlflow_quiet()
-    from training.tracking import fetch_bundle
+    from stagecast.training.tracking import fetch_bundle
 
     return fetch_bundle(settings.tracking_uri, model)
 
@@ -277,7 +277,7 @@ def _model_folder(model: str, settings: Settings) -> Path:
 @common
 def serve(as_json: bool, model: str | None, store: str | None, host: str | None, port: int | None) -> None:
     """The API and the pages."""
-    from serving.server import serve as run_server
+    from stagecast.serving.server import serve as run_server
 
     settings = load_settings(store=store, host=host, port=port)
     folder = None if model is None else _model_folder(model, settings)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from serving.rendering import NOTHING, money, percent
+from stagecast.serving.rendering import NOTHING, money, percent
 
 # key, title, how it is written, which value is best: the lowest, the highest, the nearest to 1, or none
 Metric = tuple[str, str, Callable[[float], str], Literal["low", "high", "one", ""]]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from features.clock import to_utc
+from stagecast.features.clock import to_utc
 
 CONTRACT_VERSION = 1
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from serving import contract
+from stagecast.serving import contract
 
 # what makes Excel, LibreOffice or Google Sheets read a cell as a formula, the full-width forms included
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")

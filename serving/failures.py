@@ -11,9 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from features.errors import StagecastError, UsageError, did_you_mean
-from serving.problems import Fault, ProblemError, quote
-from serving.rendering import render
+from stagecast.features.errors import StagecastError, UsageError, did_you_mean
+from stagecast.serving.problems import Fault, ProblemError, quote
+from stagecast.serving.rendering import render
 
 _SLUGS = {404: "not-found", 405: "method-refused"}
 

@@ -1,7 +1,7 @@
 """The flow diagram: who stood on which stage at one date, and where they stand at another. SVG without a script.
 
 Vega-Lite has no such picture, so the bands are worked out here and written down as paths. Colours as in
-:mod:`serving.charts`: every one is an ink that the style sheet of the page sets anew.
+:mod:`stagecast.serving.charts`: every one is an ink that the style sheet of the page sets anew.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from serving.charts import FONT, INK, WIDE_WIDTH
-from serving.stage_colours import STAGE_INK, stage_colours, stage_titles
+from stagecast.serving.charts import FONT, INK, WIDE_WIDTH
+from stagecast.serving.stage_colours import STAGE_INK, stage_colours, stage_titles
 
 UNKNOWN = "Not yet known"
 NODE_WIDTH, LEFT, TOP, BODY = 14, 232, 44, 340

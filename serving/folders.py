@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from features.errors import UsageError
+from stagecast.features.errors import UsageError
 
 
 @contextmanager

@@ -1,4 +1,5 @@
-"""From a decoded body to events: the rules of the batch reader (:mod:`features.intake.reading`), held to by a request.
+"""From a decoded body to events: the rules of the batch reader (:mod:`stagecast.features.intake.reading`), held to by a
+request.
 
 An event means the same in a file and in a body: texts are trimmed, types are lower case, times without a zone are
 UTC, a refund and a discount are magnitudes, what is sent twice is one event. A file's bad row is set aside and
@@ -11,12 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from features.clock import to_utc
-from features.intake.reasons import LARGEST_AMOUNT, NO_CUSTOMER
-from features.intake.zones import FIRST_YEAR, LAST_YEAR
-from features.requests import CustomerEvents, Event
-from serving.bodies import EventBody, ScoreBody, refused
-from serving.problems import Fault
+from stagecast.features.clock import to_utc
+from stagecast.features.intake.reasons import LARGEST_AMOUNT, NO_CUSTOMER
+from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
+from stagecast.features.requests import CustomerEvents, Event
+from stagecast.serving.bodies import EventBody, ScoreBody, refused
+from stagecast.serving.problems import Fault
 
 # sums are kept as whole millionths in 64 bits; this is far below where they end
 LARGEST_TOTAL = 1e12

@@ -10,10 +10,10 @@ from typing import Any
 import click
 import numpy as np
 
-from features.clock import iso, parse_span_days
-from serving.console import show, table
-from serving.options import as_of_option, common, dated
-from serving.reading_options import open_log, own_features, reading
+from stagecast.features.clock import iso, parse_span_days
+from stagecast.serving.console import show, table
+from stagecast.serving.options import as_of_option, common, dated
+from stagecast.serving.reading_options import open_log, own_features, reading
 
 SHOWN = 10
 
@@ -34,17 +34,17 @@ SHOWN = 10
 @common
 def leads(as_json: bool, out: Path, **options: Any) -> None:
     """Leads, best first: customer_id, lead_points, lead_grade, p_convert, age_days, channel, lead_reasons."""
-    from features.customer import check_numbers
-    from features.engines.duckdb import DailyTable
-    from features.files import write_text
-    from features.leads import attribute_kinds, known_at_start, lead_events
-    from features.lifecycle import fit_lifecycle
-    from features.scheme_files import load_scheme
-    from serving.table_files import check_targets, write_scores
-    from training.leads.grades import wanted_of
-    from training.leads.learning import learn_points
-    from training.leads.points import DEFAULT, load_points
-    from training.leads.ranking import fit_on_log, rank_leads
+    from stagecast.features.customer import check_numbers
+    from stagecast.features.engines.duckdb import DailyTable
+    from stagecast.features.files import write_text
+    from stagecast.features.leads import attribute_kinds, known_at_start, lead_events
+    from stagecast.features.lifecycle import fit_lifecycle
+    from stagecast.features.scheme_files import load_scheme
+    from stagecast.serving.table_files import check_targets, write_scores
+    from stagecast.training.leads.grades import wanted_of
+    from stagecast.training.leads.learning import learn_points
+    from stagecast.training.leads.points import DEFAULT, load_points
+    from stagecast.training.leads.ranking import fit_on_log, rank_leads
 
     check_targets(out=out, learn=options["learn"])
     horizon_days = parse_span_days(options["horizon"])

@@ -1,9 +1,9 @@
 """The charts of the lifecycle: who stood where, who comes back, who brings the money, how long stages last.
 
-    rows of features.flows (plain dicts) -> altair -> inline SVG, as in serving.charts
+    rows of stagecast.features.flows (plain dicts) -> altair -> inline SVG, as in stagecast.serving.charts
 
-The flow between two dates is drawn in :mod:`serving.flow_diagram`, the colours of stages come from
-:mod:`serving.stage_colours`.
+The flow between two dates is drawn in :mod:`stagecast.serving.flow_diagram`, the colours of stages come from
+:mod:`stagecast.serving.stage_colours`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import altair as alt
 from markupsafe import Markup
 
-from serving.charts import (
+from stagecast.serving.charts import (
     HALF_WIDTH,
     HEIGHT,
     INK,
@@ -27,8 +27,8 @@ from serving.charts import (
     shares,
     to_svg,
 )
-from serving.flow_diagram import flow_diagram
-from serving.stage_colours import STAGE_INK, stage_colours, stage_titles
+from stagecast.serving.flow_diagram import flow_diagram
+from stagecast.serving.stage_colours import STAGE_INK, stage_colours, stage_titles
 
 __all__ = [
     "STAGE_INK",

@@ -1,6 +1,7 @@
 """The lifecycle of a log as figures: what the section "How customers move" of the report and `stagecast report` show.
 
-Lifecycle -> features.flows (tables), features.effectiveness -> figures (a few hundred numbers, pictures) -> page
+Lifecycle -> stagecast.features.flows (tables), stagecast.features.effectiveness -> figures (a few hundred numbers,
+pictures) -> page
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from markupsafe import Markup
 
-from features.clock import from_microseconds, iso, microseconds
-from features.effectiveness import BeforeAfter
-from features.files import replaced, write_text
-from features.flows import Flows, between, flows
-from features.lifecycle import Lifecycle, merged_sentences
-from features.scheme_files import scheme_to_json, thresholds_to_json
-from features.stages import Scheme
-from serving import lifecycle_charts
-from serving.charts import INK
-from serving.flow_diagram import flow_diagram
-from serving.rendering import FOLDER, environment
-from serving.stage_colours import STAGE_INK
+from stagecast.features.clock import from_microseconds, iso, microseconds
+from stagecast.features.effectiveness import BeforeAfter
+from stagecast.features.files import replaced, write_text
+from stagecast.features.flows import Flows, between, flows
+from stagecast.features.lifecycle import Lifecycle, merged_sentences
+from stagecast.features.scheme_files import scheme_to_json, thresholds_to_json
+from stagecast.features.stages import Scheme
+from stagecast.serving import lifecycle_charts
+from stagecast.serving.charts import INK
+from stagecast.serving.flow_diagram import flow_diagram
+from stagecast.serving.rendering import FOLDER, environment
+from stagecast.serving.stage_colours import STAGE_INK
 
 FLOW_DAYS = 90
 TABLES = "flows"
@@ -64,7 +65,7 @@ def movement(
 
     Raises
     ------
-    features.errors.UsageError
+    stagecast.features.errors.UsageError
         The unit is unknown, or the dates do not stand in order before the as_of.
     """
     record, at = life.record, microseconds(as_of)

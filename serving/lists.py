@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from features.errors import UsageError, did_you_mean
-from serving.problems import Fault, ProblemError
-from serving.queries import DEFAULT_SORT, LIMIT_DEFAULT, LIMIT_MAX, SORTS, Filters, Order
-from serving.store import Run
+from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.serving.problems import Fault, ProblemError
+from stagecast.serving.queries import DEFAULT_SORT, LIMIT_DEFAULT, LIMIT_MAX, SORTS, Filters, Order
+from stagecast.serving.store import Run
 
 BANDS = ("low", "medium", "high")
 STATES = ("prospect", "active", "lapsed")

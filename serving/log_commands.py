@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 
-from features.catalog import Catalog
-from features.clock import iso, microseconds, parse_span_days
-from features.errors import UsageError
-from features.thresholds import FALLBACK_GAP_DAYS
-from serving.console import show
-from serving.options import as_of_option, common, dated
-from serving.reading_options import open_log, own_features, reading
+from stagecast.features.catalog import Catalog
+from stagecast.features.clock import iso, microseconds, parse_span_days
+from stagecast.features.errors import UsageError
+from stagecast.features.thresholds import FALLBACK_GAP_DAYS
+from stagecast.serving.console import show
+from stagecast.serving.options import as_of_option, common, dated
+from stagecast.serving.reading_options import open_log, own_features, reading
 
 
 @click.command()
@@ -27,7 +27,7 @@ from serving.reading_options import open_log, own_features, reading
 @common
 def check(as_json: bool, out: Path | None, **options: Any) -> None:
     """What is in the log, what is refused and why, and what the models can do with it."""
-    from serving.inspection import inspect, write_inspection
+    from stagecast.serving.inspection import inspect, write_inspection
 
     horizon_days = parse_span_days(options["horizon"])
     with open_log(options) as log:
@@ -66,7 +66,7 @@ def features(as_json: bool, horizon: str, out: Path | None, list_all: bool, expl
             "features of EVENTS need --out: a .parquet or .csv file, or a folder of parts, to write them to"
         )
     elif options["engine"] == "spark":
-        from serving.spark_commands import features_on_spark
+        from stagecast.serving.spark_commands import features_on_spark
 
         features_on_spark(catalog, out, options, as_json=as_json)
     else:
@@ -77,7 +77,7 @@ def _list(catalog: Catalog, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(feature) for feature in catalog.features]))
         return
-    from serving.console import table
+    from stagecast.serving.console import table
 
     head = ["feature", "unit", "meaning", "how it is made"]
     show(table([head, *([f.name, f.unit, f.meaning, f.how] for f in catalog.features)], set()))
@@ -85,8 +85,8 @@ def _list(catalog: Catalog, *, as_json: bool) -> None:
 
 def _explain(catalog: Catalog, options: dict[str, Any], *, as_json: bool) -> None:
     """Print the queries in their order; of a log without EVENTS, those that fit any log."""
-    from features import sql
-    from features.engines import duckdb, spark
+    from stagecast.features import sql
+    from stagecast.features.engines import duckdb, spark
 
     as_of = as_of_option(options) or datetime(2025, 1, 1, tzinfo=UTC)
     at, engine = microseconds(as_of), spark if options["engine"] == "spark" else duckdb
@@ -107,7 +107,7 @@ def _explain(catalog: Catalog, options: dict[str, Any], *, as_json: bool) -> Non
 
 
 def _write_features(out: Path, catalog: Catalog, options: dict[str, Any], *, as_json: bool) -> None:
-    from features.parts import write_features
+    from stagecast.features.parts import write_features
 
     with open_log(options, out) as log:
         as_of = log.choose_as_of(as_of_option(options))

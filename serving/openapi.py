@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from serving import contract
-from serving.bodies import LookupBody, ScoreBody
+from stagecast.serving import contract
+from stagecast.serving.bodies import LookupBody, ScoreBody
 
 _REF = "#/components/schemas/{name}"
 

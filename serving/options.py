@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 import click
 
-from features.clock import parse_instant, parse_span_days
-from features.contracts import Terms
-from features.errors import UsageError, did_you_mean
-from features.scheme_files import check_pins, load_scheme
-from features.stages import Scheme
-from serving.reading_options import CONFIGURED, as_options, own_features, remember
-from training.config import CHURN, TrainConfig
+from stagecast.features.clock import parse_instant, parse_span_days
+from stagecast.features.contracts import Terms
+from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.scheme_files import check_pins, load_scheme
+from stagecast.features.stages import Scheme
+from stagecast.serving.reading_options import CONFIGURED, as_options, own_features, remember
+from stagecast.training.config import CHURN, TrainConfig
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -10,18 +10,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from features.events import EventLog
-from serving.batch import score_snapshot
-from serving.folders import new_folder
-from serving.inspection import DATA_REPORT, REJECTED, inspect, write_inspection
-from serving.lifecycle_report import TABLES, figures, movement, write_tables
-from serving.report import write_report
-from serving.scorer import Scorer
-from serving.summary import card, summary
-from serving.table_files import write_scores
-from training.bundle import Bundle, save_bundle
-from training.config import TrainConfig
-from training.train import train
+from stagecast.features.events import EventLog
+from stagecast.serving.batch import score_snapshot
+from stagecast.serving.folders import new_folder
+from stagecast.serving.inspection import DATA_REPORT, REJECTED, inspect, write_inspection
+from stagecast.serving.lifecycle_report import TABLES, figures, movement, write_tables
+from stagecast.serving.report import write_report
+from stagecast.serving.scorer import Scorer
+from stagecast.serving.summary import card, summary
+from stagecast.serving.table_files import write_scores
+from stagecast.training.bundle import Bundle, save_bundle
+from stagecast.training.config import TrainConfig
+from stagecast.training.train import train
 
 SCORES, REPORT, MODEL = "scores.parquet", "report.html", "model"
 OURS = (DATA_REPORT, REJECTED, SCORES, REPORT, MODEL, TABLES)
@@ -65,7 +65,7 @@ def run(
 
     Raises
     ------
-    features.errors.StagecastError
+    stagecast.features.errors.StagecastError
         The folder, the as_of or the horizon cannot be used, or nobody has bought; nothing is left behind then.
     """
     config = replace(config, known_at_start=log.known_at_start)

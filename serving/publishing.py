@@ -19,12 +19,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from features.clock import iso
-from features.errors import DataRefusedError, StagecastError, UsageError
-from serving import contract
-from serving.problems import quote
-from serving.protocols import SchemeLike
-from serving.tables import SCORE_COLUMNS, documents, runs, scores
+from stagecast.features.clock import iso
+from stagecast.features.errors import DataRefusedError, StagecastError, UsageError
+from stagecast.serving import contract
+from stagecast.serving.problems import quote
+from stagecast.serving.protocols import SchemeLike
+from stagecast.serving.tables import SCORE_COLUMNS, documents, runs, scores
 
 CHUNK_ROWS = 5_000
 _SAME_FOR_ALL = ("as_of", "horizon_days", "data_cutoff", "model_version")
@@ -43,7 +43,7 @@ def publish(
     Parameters
     ----------
     engine : the store.
-    source : scores with the columns of :mod:`serving.contract`, or the Parquet file that holds them.
+    source : scores with the columns of :mod:`stagecast.serving.contract`, or the Parquet file that holds them.
     model_path : where the bundle stands, for the record.
     scheme : the stage scheme of the scores; its texts are kept with the run.
     progress : called with the number of rows of each chunk once it is written.

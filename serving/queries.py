@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from features.errors import UsageError, did_you_mean
-from serving.tables import scores
+from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.serving.tables import scores
 
 DEFAULT_SORT = "-value_at_risk"
 LIMIT_DEFAULT, LIMIT_MAX = 50, 1000

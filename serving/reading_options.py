@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 
 import click
 
-from features.clock import parse_instant
-from features.errors import UsageError
-from features.events import EventLog, EventMapping, ReadOptions, read_events, read_tables
-from features.intake.attributes import CustomersTable, parse_customers
-from features.intake.options import SEPARATOR_NAMES, THOUSANDS
-from features.intake.tables import parse_tables
-from features.own import Own, own_from_toml
+from stagecast.features.clock import parse_instant
+from stagecast.features.errors import UsageError
+from stagecast.features.events import EventLog, EventMapping, ReadOptions, read_events, read_tables
+from stagecast.features.intake.attributes import CustomersTable, parse_customers
+from stagecast.features.intake.options import SEPARATOR_NAMES, THOUSANDS
+from stagecast.features.intake.tables import parse_tables
+from stagecast.features.own import Own, own_from_toml
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -212,7 +212,7 @@ def open_log(options: dict[str, Any], *outs: Path | None) -> EventLog:
 
     Raises
     ------
-    features.errors.StagecastError
+    stagecast.features.errors.StagecastError
         Nothing was named, it cannot be read, or one of ``outs``, files to be written, is one that was read.
     """
     if options.get("engine") == "spark":

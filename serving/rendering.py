@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from features.clock import to_utc
+from stagecast.features.clock import to_utc
 
 FOLDER = Path(__file__).parent / "pages"
 NOTHING = "–"

@@ -18,10 +18,10 @@ import pyarrow.compute as pc
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from serving import charts
-from serving.comparison import CHURN, SPEND, comparison, finite
-from serving.lifecycle_report import inks
-from serving.rendering import FOLDER, environment
+from stagecast.serving import charts
+from stagecast.serving.comparison import CHURN, SPEND, comparison, finite
+from stagecast.serving.lifecycle_report import inks
+from stagecast.serving.rendering import FOLDER, environment
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -41,7 +41,7 @@ def write_report(
     ----------
     path : where to; its folder must exist.
     summary : see :func:`render_report`.
-    scores : the columns of :func:`serving.contract.schema`.
+    scores : the columns of :func:`stagecast.serving.contract.schema`.
     move : see :func:`render_report`.
     """
     Path(path).write_text(render_report(summary, scores, move), encoding="utf-8", newline="\n")
@@ -54,8 +54,8 @@ def render_report(summary: Mapping[str, Any], scores: pa.Table, move: Mapping[st
     ----------
     summary : what the run says of itself, ready for JSON: the as_of, the log, the scheme, the evaluation and the blend;
         the last two are ``None`` where the log was too small for them.
-    scores : one row per customer, the columns of :func:`serving.contract.schema`.
-    move : how customers move, see :func:`serving.lifecycle_report.figures`; None leaves the section out.
+    scores : one row per customer, the columns of :func:`stagecast.serving.contract.schema`.
+    move : how customers move, see :func:`stagecast.serving.lifecycle_report.figures`; None leaves the section out.
     """
     stages = _stages(summary["scheme"], scores)
     has_money = any(_of(_numbers(scores, name), np.sum) is not None for name in ("spend", "expected_spend", "clv"))

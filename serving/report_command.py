@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from features.clock import iso, microseconds, parse_instant
-from features.errors import UsageError, did_you_mean
-from serving.console import show, steps
-from serving.options import as_of_option, chosen_scheme, common, standing
-from serving.reading_options import open_log, reading
+from stagecast.features.clock import iso, microseconds, parse_instant
+from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.serving.console import show, steps
+from stagecast.serving.options import as_of_option, chosen_scheme, common, standing
+from stagecast.serving.reading_options import open_log, reading
 
 if TYPE_CHECKING:
-    from features.effectiveness import Costs
-    from features.engines.duckdb import DailyTable
-    from features.events import EventLog
+    from stagecast.features.effectiveness import Costs
+    from stagecast.features.engines.duckdb import DailyTable
+    from stagecast.features.events import EventLog
 
 REPORT = "report.html"
 STEPS = 4
@@ -42,13 +42,13 @@ STEPS = 4
 @common
 def report(as_json: bool, out: Path, **options: Any) -> None:
     """How customers move through the stages: flows, time on each stage, repeat orders, cohorts, before and after."""
-    from features.effectiveness import before_after
-    from features.engines.duckdb import DailyTable
-    from features.files import write_text
-    from features.lifecycle import fit_lifecycle
-    from serving.folders import new_folder
-    from serving.lifecycle_report import TABLES, movement, render_lifecycle, write_tables
-    from training.config import TrainConfig
+    from stagecast.features.effectiveness import before_after
+    from stagecast.features.engines.duckdb import DailyTable
+    from stagecast.features.files import write_text
+    from stagecast.features.lifecycle import fit_lifecycle
+    from stagecast.serving.folders import new_folder
+    from stagecast.serving.lifecycle_report import TABLES, movement, render_lifecycle, write_tables
+    from stagecast.training.config import TrainConfig
 
     scheme = chosen_scheme(options)
     dates = tuple(
@@ -108,7 +108,7 @@ def _costs(table: DailyTable, log: EventLog, wanted: list[str]) -> Costs | None:
     UsageError
         A type that was named has no event with an amount.
     """
-    from features.effectiveness import Costs
+    from stagecast.features.effectiveness import Costs
 
     for name in wanted:
         if not len(table.amounts_of([name])[0]):

@@ -13,20 +13,20 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.clock import day_number, from_microseconds, iso, microseconds
-from features.contracts import Contracts, spells
-from features.leads import Texts
-from features.lifecycle import Standing, live
-from features.online import Evaluator, MemoryEvents
-from features.requests import CustomerEvents
-from features.scheme_files import thresholds_to_json
-from features.stages import Scheme
-from serving import contract
-from training.bundle import Bundle, load_bundle
-from training.cancellation.reasons import contract_reasons
-from training.explain import Reason, reasons
-from training.models import Predictions, predict
-from training.reference import rfm_segment
+from stagecast.features.clock import day_number, from_microseconds, iso, microseconds
+from stagecast.features.contracts import Contracts, spells
+from stagecast.features.leads import Texts
+from stagecast.features.lifecycle import Standing, live
+from stagecast.features.online import Evaluator, MemoryEvents
+from stagecast.features.requests import CustomerEvents
+from stagecast.features.scheme_files import thresholds_to_json
+from stagecast.features.stages import Scheme
+from stagecast.serving import contract
+from stagecast.training.bundle import Bundle, load_bundle
+from stagecast.training.cancellation.reasons import contract_reasons
+from stagecast.training.explain import Reason, reasons
+from stagecast.training.models import Predictions, predict
+from stagecast.training.reference import rfm_segment
 
 Array = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ class Scorer:
     Parameters
     ----------
     bundle
-        As loaded by :func:`training.bundle.load_bundle`.
+        As loaded by :func:`stagecast.training.bundle.load_bundle`.
     with_reasons
         Whether to tell the reasons, which cost more than all the rest; without, each list of them is empty.
     threads
@@ -93,7 +93,7 @@ class Scorer:
     def score_customers(
         self, customers: Sequence[CustomerEvents], as_of: datetime, data_cutoff: datetime | None = None
     ) -> pa.Table:
-        """Return one row per customer, in the same order, with the columns of :mod:`serving.contract`.
+        """Return one row per customer, in the same order, with the columns of :mod:`stagecast.serving.contract`.
 
         ``data_cutoff`` is the last event that was seen; None: that of these customers.
 
@@ -289,7 +289,7 @@ def load_scorer(path: Path, threads: int = 1, *, with_reasons: bool = True) -> S
 
     Raises
     ------
-    features.errors.StagecastError
+    stagecast.features.errors.StagecastError
         No bundle there, or one that cannot be trusted.
     """
     return Scorer(load_bundle(path), threads, with_reasons=with_reasons)

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 import uvicorn
 
-from serving.app import create_app
-from serving.auth import check_bind
-from serving.scorer import Scorer, load_scorer
-from serving.settings import Settings
-from serving.store import Store
+from stagecast.serving.app import create_app
+from stagecast.serving.auth import check_bind
+from stagecast.serving.scorer import Scorer, load_scorer
+from stagecast.serving.settings import Settings
+from stagecast.serving.store import Store
 
 
 def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> None:
@@ -26,7 +26,7 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
 
     Raises
     ------
-    features.errors.StagecastError
+    stagecast.features.errors.StagecastError
         The address needs API keys, or the store or the model cannot be used.
     """
     check_bind(settings.host, settings.keys)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from features.errors import UsageError
+from stagecast.features.errors import UsageError
 
 PREFIX = "STAGECAST_"
 KEY_LENGTH_MIN = 16

@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from features.catalog import Catalog
-from features.clock import iso
-from features.customer import check_declared, check_table, of_customer
-from features.errors import UsageError
-from features.leads import check_known_at_start
-from serving.console import show
-from serving.options import as_of_option
-from serving.reading_options import MAPPED, customers_table, read_options
+from stagecast.features.catalog import Catalog
+from stagecast.features.clock import iso
+from stagecast.features.customer import check_declared, check_table, of_customer
+from stagecast.features.errors import UsageError
+from stagecast.features.leads import check_known_at_start
+from stagecast.serving.console import show
+from stagecast.serving.options import as_of_option
+from stagecast.serving.reading_options import MAPPED, customers_table, read_options
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from features.engines.spark_attributes import SparkAttributes
-    from features.engines.spark_reading import SparkLog
-    from features.events import EventLog
-    from features.intake.attributes import CustomersTable
-    from serving.scorer import Scorer
+    from stagecast.features.engines.spark_attributes import SparkAttributes
+    from stagecast.features.engines.spark_reading import SparkLog
+    from stagecast.features.events import EventLog
+    from stagecast.features.intake.attributes import CustomersTable
+    from stagecast.serving.scorer import Scorer
 
 REJECTED = "_rejected"
 # Options of reading that change what is loaded, and that Spark's own reader does not know.
@@ -53,11 +53,11 @@ def spark_log(options: dict[str, Any]) -> Iterator[SparkLog]:
 
     Raises
     ------
-    features.errors.StagecastError
+    stagecast.features.errors.StagecastError
         Nothing was named, it cannot be read, or an option that only one machine knows.
     """
-    from features.engines.spark import explained, session
-    from features.engines.spark_reading import read
+    from stagecast.features.engines.spark import explained, session
+    from stagecast.features.engines.spark_reading import read
 
     for name in _NOT_HERE:
         if options.get(name):
@@ -88,7 +88,7 @@ def _attributes(
     log: SparkLog, table: CustomersTable | None, options: dict[str, Any], *, asked: bool
 ) -> SparkAttributes | None:
     """Read the table of customers where it is asked for."""
-    from features.engines.spark_attributes import read_attributes
+    from stagecast.features.engines.spark_attributes import read_attributes
 
     return None if table is None or not asked else read_attributes(log, table, read_options(options))
 
@@ -122,7 +122,7 @@ def features_on_spark(catalog: Catalog, out: Path, options: dict[str, Any], *, a
     """Write the features of every customer at one as_of as a folder of Parquet files."""
     import pyspark.sql.functions as sf
 
-    from features.engines.spark import SparkTable
+    from stagecast.features.engines.spark import SparkTable
 
     _new(out)
     customers = customers_table(options)
@@ -149,8 +149,8 @@ def score_on_spark(scorer: Scorer, folder: Path, out: Path, options: dict[str, A
     UsageError
         The model learned from a table of customers that is not named, or has seen what comes after the as_of.
     """
-    from serving.batch import check_as_of
-    from serving.spark_scoring import scores
+    from stagecast.serving.batch import check_as_of
+    from stagecast.serving.spark_scoring import scores
 
     _new(out)
     models, customers = scorer.bundle.models, customers_table(options)
@@ -182,9 +182,9 @@ def sampled_log(options: dict[str, Any], most: int) -> Iterator[tuple[EventLog, 
     ------
     The log, the as_of, and notes that say what was drawn.
     """
-    from features.engines.spark import SparkTable
-    from features.engines.spark_sample import draw
-    from features.events import ReadOptions, from_frame
+    from stagecast.features.engines.spark import SparkTable
+    from stagecast.features.engines.spark_sample import draw
+    from stagecast.features.events import ReadOptions, from_frame
 
     with spark_log(options) as log:
         as_of = log.choose_as_of(as_of_option(options))

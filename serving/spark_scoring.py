@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from features.clock import EPOCH, from_microseconds, microseconds
-from features.engines.spark import KNOWN
-from features.requests import CustomerEvents, Event
-from serving import contract
-from serving.scorer import Scorer, load_scorer
+from stagecast.features.clock import EPOCH, from_microseconds, microseconds
+from stagecast.features.engines.spark import KNOWN
+from stagecast.features.requests import CustomerEvents, Event
+from stagecast.serving import contract
+from stagecast.serving.scorer import Scorer, load_scorer
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from features.engines.spark_attributes import SparkAttributes
-    from features.engines.spark_reading import SparkLog
+    from stagecast.features.engines.spark_attributes import SparkAttributes
+    from stagecast.features.engines.spark_reading import SparkLog
 
 CUSTOMERS_AT_ONCE = 2_000
 

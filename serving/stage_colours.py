@@ -1,7 +1,7 @@
 """One colour per stage, the same in every chart: of the family of its state, and told apart within it.
 
-Violet for prospects, blue to green for active customers, grey for lapsed ones. As in :mod:`serving.charts` each colour
-is an ink with a name, which the style sheet of the page sets anew for dark pages.
+Violet for prospects, blue to green for active customers, grey for lapsed ones. As in :mod:`stagecast.serving.charts`
+each colour is an ink with a name, which the style sheet of the page sets anew for dark pages.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from serving.charts import INK
+from stagecast.serving.charts import INK
 
 # name of the css variable -> the colour it has in the drawing
 STAGE_INK: Mapping[str, str] = {

@@ -10,14 +10,14 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from features.errors import NotEnoughDataError, UsageError
-from features.events import EventLog
-from features.scheme_files import known_schemes, load_scheme, scheme_to_json, thresholds_to_json
-from features.stages import LANGUAGES, rule_text
-from serving.console import show, table
-from serving.options import as_of_option, chosen_scheme, common, standing
-from serving.reading_options import open_log, own_features, reading
-from training.config import TrainConfig
+from stagecast.features.errors import NotEnoughDataError, UsageError
+from stagecast.features.events import EventLog
+from stagecast.features.scheme_files import known_schemes, load_scheme, scheme_to_json, thresholds_to_json
+from stagecast.features.stages import LANGUAGES, rule_text
+from stagecast.serving.console import show, table
+from stagecast.serving.options import as_of_option, chosen_scheme, common, standing
+from stagecast.serving.reading_options import open_log, own_features, reading
+from stagecast.training.config import TrainConfig
 
 
 @click.command()
@@ -37,14 +37,14 @@ def stages(as_json: bool, list_all: bool, **options: Any) -> None:
     out, history, customer = options["out"], options["history"], options["explain"]
     if out is None and history is None and customer is None:
         raise UsageError("say what is wanted: --out FILE, --history FILE, --explain CUSTOMER or --list")
-    from serving import stage_table
-    from serving.table_files import check_targets
+    from stagecast.serving import stage_table
+    from stagecast.serving.table_files import check_targets
 
     check_targets(out=out, history=history)
     scheme = chosen_scheme(options)
-    from serving.stage_explain import explain, lines
-    from serving.stage_lines import stage_lines
-    from serving.table_files import write_scores
+    from stagecast.serving.stage_explain import explain, lines
+    from stagecast.serving.stage_lines import stage_lines
+    from stagecast.serving.table_files import write_scores
 
     with open_log(options, out, history) as log:
         as_of = log.choose_as_of(as_of_option(options))
@@ -75,11 +75,11 @@ def stages(as_json: bool, list_all: bool, **options: Any) -> None:
 
 def _graded(rows: Any, log: EventLog, as_of: datetime) -> Any:
     """Return the stages with the points and grades of leads, by the points of the package."""
-    from features.customer import check_numbers
-    from features.leads import attribute_kinds, known_at_start, lead_events
-    from serving.stage_table import with_lead_grades
-    from training.leads.points import load_points
-    from training.leads.ranking import SCHEMA, rank_leads
+    from stagecast.features.customer import check_numbers
+    from stagecast.features.leads import attribute_kinds, known_at_start, lead_events
+    from stagecast.serving.stage_table import with_lead_grades
+    from stagecast.training.leads.points import load_points
+    from stagecast.training.leads.ranking import SCHEMA, rank_leads
 
     catalog = own_features().catalog(TrainConfig.horizon_days)
     check_numbers(catalog, attribute_kinds(log.con), log.known_at_start)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from features.clock import from_microseconds, iso, microseconds
-from features.errors import UsageError, did_you_mean
-from serving.console import table
-from serving.stage_table import StagesOf
+from stagecast.features.clock import from_microseconds, iso, microseconds
+from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.serving.console import table
+from stagecast.serving.stage_table import StagesOf
 
 _NEAREST = 2_000  # ids that are looked through for one that was meant
 

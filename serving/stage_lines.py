@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from features.lifecycle import merged_sentences
-from features.stages import Scheme
-from serving.console import table
+from stagecast.features.lifecycle import merged_sentences
+from stagecast.features.stages import Scheme
+from stagecast.serving.console import table
 
 
 def stage_lines(

@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from features.engines.duckdb import DailyTable
-from features.events import EventLog
-from features.history import history
-from features.lifecycle import Lifecycle, Standing, fit_lifecycle
-from features.stages import Scheme
-from serving.contract import INSTANT
-from training.config import TrainConfig
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.events import EventLog
+from stagecast.features.history import history
+from stagecast.features.lifecycle import Lifecycle, Standing, fit_lifecycle
+from stagecast.features.stages import Scheme
+from stagecast.serving.contract import INSTANT
+from stagecast.training.config import TrainConfig
 
 SCHEMA = pa.schema(
     [

@@ -8,10 +8,10 @@ from typing import Annotated, cast
 from fastapi import Depends
 from starlette.requests import Request
 
-from serving.problems import ProblemError
-from serving.protocols import ScorerLike
-from serving.settings import Settings
-from serving.store import Run, Store
+from stagecast.serving.problems import ProblemError
+from stagecast.serving.protocols import ScorerLike
+from stagecast.serving.settings import Settings
+from stagecast.serving.store import Run, Store
 
 HOW_TO_PUBLISH = "stagecast score EVENTS --model MODEL --out scores.parquet --publish"
 HOW_TO_SERVE = "stagecast serve --model MODEL"

@@ -15,11 +15,11 @@ from typing import Any, Self
 import pyarrow as pa
 import sqlalchemy as sa
 
-from serving.erasure import database
-from serving.protocols import SchemeLike
-from serving.publishing import publish
-from serving.queries import LIMIT_DEFAULT, LIMIT_MAX, Cursor, Filters, Order
-from serving.tables import documents, open_engine, runs, scores
+from stagecast.serving.erasure import database
+from stagecast.serving.protocols import SchemeLike
+from stagecast.serving.publishing import publish
+from stagecast.serving.queries import LIMIT_DEFAULT, LIMIT_MAX, Cursor, Filters, Order
+from stagecast.serving.tables import documents, open_engine, runs, scores
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Store:
 
     Parameters
     ----------
-    engine : a database with the tables of :mod:`serving.tables`; :meth:`open` makes one.
+    engine : a database with the tables of :mod:`stagecast.serving.tables`; :meth:`open` makes one.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -140,7 +140,7 @@ class Store:
         scheme: SchemeLike,
         progress: Callable[[int], object] | None = None,
     ) -> int:
-        """Write a scoring run whole and make it the current one; see :func:`serving.publishing.publish`."""
+        """Write a scoring run whole and make it the current one; see :func:`stagecast.serving.publishing.publish`."""
         return publish(self._engine, source, model_path=str(model_path), scheme=scheme, progress=progress)
 
     def erase(self, customer_id: str) -> int:

@@ -8,11 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.clock import DAY, iso
-from features.scheme_files import scheme_to_json
-from training.bundle import Bundle
-from training.cancellation.landmarks import shares_cancelled
-from training.train import Training
+from stagecast.features.clock import DAY, iso
+from stagecast.features.scheme_files import scheme_to_json
+from stagecast.training.bundle import Bundle
+from stagecast.training.cancellation.landmarks import shares_cancelled
+from stagecast.training.train import Training
 
 METHODS = {
     "inactivity": {
@@ -59,7 +59,7 @@ def _dates(training: Training) -> list[dict[str, Any]]:
 
 
 def summary(bundle: Bundle, data_report: Mapping[str, Any], next_steps: Sequence[str]) -> dict[str, Any]:
-    """Return the summary of a run; its keys are those that :func:`serving.report.render_report` reads."""
+    """Return the summary of a run; its keys are those that :func:`stagecast.serving.report.render_report` reads."""
     models = bundle.models
     scheme = scheme_to_json(models.scheme)
     return {

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
-from features.errors import UsageError
-from features.files import replaced
-from serving import contract
+from stagecast.features.errors import UsageError
+from stagecast.features.files import replaced
+from stagecast.serving import contract
 
 
 def check_targets(**paths: Path | None) -> None:

@@ -16,8 +16,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from features.clock import to_utc
-from features.errors import UsageError
+from stagecast.features.clock import to_utc
+from stagecast.features.errors import UsageError
 
 VERSION = 1
 BUSY_MILLISECONDS = 10_000

@@ -8,13 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from features.stages import Scheme
-from serving.console import table
-from serving.inspection import DATA_REPORT, REJECTED
-from serving.lifecycle_report import TABLES
-from serving.pipeline import MODEL, REPORT, SCORES, Run
-from serving.stage_lines import stage_lines
-from serving.summary import most_at_risk, stage_counts
+from stagecast.features.stages import Scheme
+from stagecast.serving.console import table
+from stagecast.serving.inspection import DATA_REPORT, REJECTED
+from stagecast.serving.lifecycle_report import TABLES
+from stagecast.serving.pipeline import MODEL, REPORT, SCORES, Run
+from stagecast.serving.stage_lines import stage_lines
+from stagecast.serving.summary import most_at_risk, stage_counts
 
 TOP = 10
 

@@ -39,6 +39,6 @@ SETTINGS = {
 
 def start() -> SparkSession:
     """Return the one session of the tests."""
-    from features.engines.spark import session
+    from stagecast.features.engines.spark import session
 
     return session("local[1]", SETTINGS)

@@ -21,12 +21,12 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from features.scheme_files import load_scheme
-from serving import contract
-from serving.cli import cli
-from serving.scorer import load_scorer
-from serving.settings import PREFIX, Settings
-from serving.store import Store
+from stagecast.features.scheme_files import load_scheme
+from stagecast.serving import contract
+from stagecast.serving.cli import cli
+from stagecast.serving.scorer import load_scorer
+from stagecast.serving.settings import PREFIX, Settings
+from stagecast.serving.store import Store
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

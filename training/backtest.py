@@ -1,6 +1,6 @@
 """Past dates replayed: at each the whole procedure is fitted on what was known then, and held against what came.
 
-    dates, a horizon apart -> panel, models and baselines of each -> predictions beside outcomes -> training.verdict
+    dates, a horizon apart -> panel, models and baselines of each -> predictions beside outcomes -> verdict
 
 A horizon apart, the windows that are tested do not overlap, so that no purchase is counted twice. Intervals at a date
 are those that one would have had: learned on a date before it, whose window was over by then; the oldest has none.
@@ -18,19 +18,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.clock import DAY, from_microseconds, iso
-from features.engines.duckdb import DailyTable
-from features.errors import NotEnoughDataError, UsageError
-from training import baselines
-from training.churn_fitting import enough
-from training.config import Churn, TrainConfig
-from training.customer_base import CustomerBase
-from training.evaluate import churned, conversion_figures, coverage_figures, next_stage_figures, what_came
-from training.fitting import fit_models
-from training.models import Models
-from training.panel import Panel, build
-from training.train import check_contracts, check_dates
-from training.value import Intervals, conformal
+from stagecast.features.clock import DAY, from_microseconds, iso
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.errors import NotEnoughDataError, UsageError
+from stagecast.training import baselines
+from stagecast.training.churn_fitting import enough
+from stagecast.training.config import Churn, TrainConfig
+from stagecast.training.customer_base import CustomerBase
+from stagecast.training.evaluate import churned, conversion_figures, coverage_figures, next_stage_figures, what_came
+from stagecast.training.fitting import fit_models
+from stagecast.training.models import Models
+from stagecast.training.panel import Panel, build
+from stagecast.training.train import check_contracts, check_dates
+from stagecast.training.value import Intervals, conformal
 
 Array = NDArray[np.float64]
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training import boosting, glm
-from training.btyd.fit import FitError, fit
-from training.churn_fitting import RFM
-from training.design import Recipe
-from training.panel import Frame, Panel, buyer_columns
+from stagecast.training import boosting, glm
+from stagecast.training.btyd.fit import FitError, fit
+from stagecast.training.churn_fitting import RFM
+from stagecast.training.design import Recipe
+from stagecast.training.panel import Frame, Panel, buyer_columns
 
 Array = NDArray[np.float64]
 

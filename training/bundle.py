@@ -23,19 +23,19 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
-from features.catalog import Catalog
-from features.clock import parse_instant
-from features.errors import DataRefusedError, UsageError
-from features.scheme_files import scheme_from_json, scheme_to_json
-from training.cancellation.model import CancellationModel
-from training.churn import ChurnModel
-from training.config import TrainConfig
-from training.customer_base import CustomerBase
-from training.leads.conversion import LeadConversion
-from training.models import Models
-from training.next_stage import NextStageModel
-from training.reference import Reference
-from training.value import Intervals, ValueModel
+from stagecast.features.catalog import Catalog
+from stagecast.features.clock import parse_instant
+from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.features.scheme_files import scheme_from_json, scheme_to_json
+from stagecast.training.cancellation.model import CancellationModel
+from stagecast.training.churn import ChurnModel
+from stagecast.training.config import TrainConfig
+from stagecast.training.customer_base import CustomerBase
+from stagecast.training.leads.conversion import LeadConversion
+from stagecast.training.models import Models
+from stagecast.training.next_stage import NextStageModel
+from stagecast.training.reference import Reference
+from stagecast.training.value import Intervals, ValueModel
 
 FORMAT = 6
 MANIFEST, MODELS, CARD = "manifest.json", "models.json", "card.json"

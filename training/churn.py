@@ -4,7 +4,7 @@ The members are the customer-base models (MBG/NBD and Pareto/NBD), a logistic re
 that also hears the customer-base models, and LightGBM. They are pooled in log odds with weights learned on what they
 were not fitted on, a later window or other customers, then shifted to the level that the season asks for. Where there
 is too little to learn from, the customer-base models speak alone; where these cannot be fitted, a rule on the shop's
-gaps does. How all that is fitted stands in :mod:`training.churn_fitting`.
+gaps does. How all that is fitted stands in :mod:`stagecast.training.churn_fitting`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from training import blend, glm
-from training.boosting import Boosted
-from training.customer_base import log_odds
+from stagecast.training import blend, glm
+from stagecast.training.boosting import Boosted
+from stagecast.training.customer_base import log_odds
 
 Array = NDArray[np.float64]
 Method = Literal["rule", "btyd", "blend"]

@@ -1,4 +1,5 @@
-"""How :class:`training.churn.ChurnModel` is fitted: its members, their weights, its level, and the rung of the ladder.
+"""How :class:`stagecast.training.churn.ChurnModel` is fitted: its members, their weights, its level, and the rung of
+the ladder.
 
 Members are fitted on every date of a panel. What they are fitted on cannot say how far to trust them: weights come from
 a date, or in a young log from customers, that they did not see. The level of the pool is held against the same season a
@@ -14,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from training import blend, boosting, glm
-from training.boosting import Boosted
-from training.churn import ChurnModel, GapRule
-from training.customer_base import CustomerBase
-from training.design import Recipe
-from training.metrics import log_loss
-from training.panel import Frame, Panel, learnable, stack, thinned, unseen, varying, year_back
+from stagecast.training import blend, boosting, glm
+from stagecast.training.boosting import Boosted
+from stagecast.training.churn import ChurnModel, GapRule
+from stagecast.training.customer_base import CustomerBase
+from stagecast.training.design import Recipe
+from stagecast.training.metrics import log_loss
+from stagecast.training.panel import Frame, Panel, learnable, stack, thinned, unseen, varying, year_back
 
 Array = NDArray[np.float64]
 

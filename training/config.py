@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from features.catalog import Catalog
-from features.contracts import Terms
-from features.errors import UsageError
-from features.own import Own
+from stagecast.features.catalog import Catalog
+from stagecast.features.contracts import Terms
+from stagecast.features.errors import UsageError
+from stagecast.features.own import Own
 
 Churn = Literal["inactivity", "cancellation"]
 CHURN: tuple[Churn, ...] = ("inactivity", "cancellation")

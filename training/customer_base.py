@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from training.btyd import GammaGamma, Model
-from training.btyd.distinct import packed
+from stagecast.training.btyd import GammaGamma, Model
+from stagecast.training.btyd.distinct import packed
 
 Array = NDArray[np.float64]
 
@@ -144,10 +144,10 @@ def fit_customer_base(
 
     Raises
     ------
-    training.btyd.fit.FitError
+    stagecast.training.btyd.fit.FitError
         Too few customers or repeat buyers for any of the models.
     """
-    from training.btyd.fit import FitError, fit, fit_gamma_gamma
+    from stagecast.training.btyd.fit import FitError, fit, fit_gamma_gamma
 
     every = slice(None, None, 1 if most is None else max(1, -(-len(features["frequency"]) // most)))
     x, t_x, T = features["frequency"][every], features["t_x_days"][every], features["T_days"][every]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.backtest import Replay
+from stagecast.training.backtest import Replay
 
 Array = NDArray[np.float64]
 

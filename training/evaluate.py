@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY, DAY_MICROSECONDS, iso, microseconds
-from features.contracts import spells
-from features.engines.duckdb import DailyTable
-from features.lifecycle import fit_lifecycle
-from training import baselines, metrics
-from training.cancellation import baselines as contract_baselines
-from training.cancellation.landmarks import current
-from training.config import Churn
-from training.models import Models, Predictions
-from training.panel import Panel
-from training.value import Intervals
+from stagecast.features.clock import DAY, DAY_MICROSECONDS, iso, microseconds
+from stagecast.features.contracts import spells
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.lifecycle import fit_lifecycle
+from stagecast.training import baselines, metrics
+from stagecast.training.cancellation import baselines as contract_baselines
+from stagecast.training.cancellation.landmarks import current
+from stagecast.training.config import Churn
+from stagecast.training.models import Models, Predictions
+from stagecast.training.panel import Panel
+from stagecast.training.value import Intervals
 
 Array = NDArray[np.float64]
 

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.own import Own
-from training.boosting import Boosted
-from training.design import Linear
-from training.models import Models
+from stagecast.features.own import Own
+from stagecast.training.boosting import Boosted
+from stagecast.training.design import Linear
+from stagecast.training.models import Models
 
 Array = NDArray[np.float64]
 
@@ -96,7 +96,7 @@ def reasons(
     Parameters
     ----------
     columns
-        Columns of buyers, as :func:`training.panel.buyer_columns` makes them.
+        Columns of buyers, as :func:`stagecast.training.panel.buyer_columns` makes them.
     state
         ``active`` or ``lapsed``, one per row.
     """

@@ -8,23 +8,23 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from features.record import PurchaseDays
-from features.stages import STATES
-from features.thresholds import survival
-from training.cancellation.panel import fit_contracts
-from training.cancellation.reasons import mean_contract_effects, told_of
-from training.churn import ChurnModel, GapRule
-from training.churn_fitting import fit_churn, teaching
-from training.config import TrainConfig
-from training.customer_base import CustomerBase
-from training.explain import mean_effects
-from training.leads.after import after_conversion
-from training.leads.fitting import fit_leads
-from training.models import Models, Predictions, predict_rows
-from training.next_stage import fit_next_stage
-from training.panel import Panel, buyer_columns, every, thinned, year_back
-from training.reference import EMPTY, learn_reference
-from training.value import ValueModel, fit_value
+from stagecast.features.record import PurchaseDays
+from stagecast.features.stages import STATES
+from stagecast.features.thresholds import survival
+from stagecast.training.cancellation.panel import fit_contracts
+from stagecast.training.cancellation.reasons import mean_contract_effects, told_of
+from stagecast.training.churn import ChurnModel, GapRule
+from stagecast.training.churn_fitting import fit_churn, teaching
+from stagecast.training.config import TrainConfig
+from stagecast.training.customer_base import CustomerBase
+from stagecast.training.explain import mean_effects
+from stagecast.training.leads.after import after_conversion
+from stagecast.training.leads.fitting import fit_leads
+from stagecast.training.models import Models, Predictions, predict_rows
+from stagecast.training.next_stage import fit_next_stage
+from stagecast.training.panel import Panel, buyer_columns, every, thinned, year_back
+from stagecast.training.reference import EMPTY, learn_reference
+from stagecast.training.value import ValueModel, fit_value
 
 Array = NDArray[np.float64]
 

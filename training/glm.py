@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from training.design import Design, Linear, Recipe, learn_design
+from stagecast.training.design import Design, Linear, Recipe, learn_design
 
 Array = NDArray[np.float64]
 

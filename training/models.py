@@ -10,25 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.catalog import Catalog
-from features.contracts import Contracts
-from features.errors import UsageError
-from features.leads import Texts
-from features.lifecycle import Standing
-from features.snapshots import Snapshot
-from features.stages import Scheme
-from training.boosting import cores
-from training.cancellation.landmarks import standing as open_contracts
-from training.cancellation.model import CancellationModel
-from training.churn import ChurnModel, WeighedBy
-from training.config import TrainConfig
-from training.customer_base import CustomerBase
-from training.leads.conversion import LeadConversion
-from training.next_stage import NextStageModel, stages_at_end
-from training.panel import buyer_columns
-from training.reference import Reference
-from training.stretch import stretched, stretched_of_new
-from training.value import Intervals, ValueModel
+from stagecast.features.catalog import Catalog
+from stagecast.features.contracts import Contracts
+from stagecast.features.errors import UsageError
+from stagecast.features.leads import Texts
+from stagecast.features.lifecycle import Standing
+from stagecast.features.snapshots import Snapshot
+from stagecast.features.stages import Scheme
+from stagecast.training.boosting import cores
+from stagecast.training.cancellation.landmarks import standing as open_contracts
+from stagecast.training.cancellation.model import CancellationModel
+from stagecast.training.churn import ChurnModel, WeighedBy
+from stagecast.training.config import TrainConfig
+from stagecast.training.customer_base import CustomerBase
+from stagecast.training.leads.conversion import LeadConversion
+from stagecast.training.next_stage import NextStageModel, stages_at_end
+from stagecast.training.panel import buyer_columns
+from stagecast.training.reference import Reference
+from stagecast.training.stretch import stretched, stretched_of_new
+from stagecast.training.value import Intervals, ValueModel
 
 Array = NDArray[np.float64]
 
@@ -101,7 +101,7 @@ class Models:
 
 def _handed_over(contracts: Contracts | None) -> Contracts:
     if contracts is None:
-        raise UsageError("this model looks at contracts: hand over how they stand, see features.contracts")
+        raise UsageError("this model looks at contracts: hand over how they stand, see stagecast.features.contracts")
     return contracts
 
 

@@ -23,13 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from features.stages import Scheme
-from training import boosting, glm
-from training.blend import pool_class_weights
-from training.boosting import Boosted
-from training.design import Recipe
-from training.panel import Frame, learnable, stack, varying
-from training.stage_chain import transitions, without_purchase
+from stagecast.features.stages import Scheme
+from stagecast.training import boosting, glm
+from stagecast.training.blend import pool_class_weights
+from stagecast.training.boosting import Boosted
+from stagecast.training.design import Recipe
+from stagecast.training.panel import Frame, learnable, stack, varying
+from stagecast.training.stage_chain import transitions, without_purchase
 
 Array = NDArray[np.float64]
 

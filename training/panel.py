@@ -14,20 +14,20 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from features.catalog import Catalog
-from features.clock import day_number, from_microseconds
-from features.customer import check_declared
-from features.engines.duckdb import DailyTable
-from features.lifecycle import Lifecycle, fit_lifecycle
-from features.scheme_files import load_scheme
-from features.snapshots import Outcome, Snapshot, observe, take
-from features.stages import Scheme
-from features.standard import standard
-from training.btyd.fit import FitError
-from training.cancellation.panel import ContractPanel, build_contracts
-from training.config import TrainConfig
-from training.customer_base import CustomerBase, fit_customer_base
-from training.leads.activity import Landmark
+from stagecast.features.catalog import Catalog
+from stagecast.features.clock import day_number, from_microseconds
+from stagecast.features.customer import check_declared
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.lifecycle import Lifecycle, fit_lifecycle
+from stagecast.features.scheme_files import load_scheme
+from stagecast.features.snapshots import Outcome, Snapshot, observe, take
+from stagecast.features.stages import Scheme
+from stagecast.features.standard import standard
+from stagecast.training.btyd.fit import FitError
+from stagecast.training.cancellation.panel import ContractPanel, build_contracts
+from stagecast.training.config import TrainConfig
+from stagecast.training.customer_base import CustomerBase, fit_customer_base
+from stagecast.training.leads.activity import Landmark
 
 Array = NDArray[np.float64]
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from features.conditions import Clause
-from features.record import ACTIVITY
-from features.scheme_check import orders_possible
-from features.stages import Scheme
-from training.panel import Frame
+from stagecast.features.conditions import Clause
+from stagecast.features.record import ACTIVITY
+from stagecast.features.scheme_check import orders_possible
+from stagecast.features.stages import Scheme
+from stagecast.training.panel import Frame
 
 Array = NDArray[np.float64]
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from training.config import TrainConfig
-from training.customer_base import CustomerBase
+from stagecast.training.config import TrainConfig
+from stagecast.training.customer_base import CustomerBase
 
 Array = NDArray[np.float64]
 

@@ -13,10 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from features.clock import iso
-from features.errors import UsageError
-from training.bundle import Bundle
-from training.config import TrainConfig
+from stagecast.features.clock import iso
+from stagecast.features.errors import UsageError
+from stagecast.training.bundle import Bundle
+from stagecast.training.config import TrainConfig
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

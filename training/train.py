@@ -17,19 +17,19 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY, from_microseconds, iso
-from features.contracts import spells
-from features.engines.duckdb import DailyTable
-from features.errors import NotEnoughDataError, UsageError
-from features.lifecycle import merged_sentences
-from training.cancellation.model import CancellationModel
-from training.config import Churn, TrainConfig
-from training.customer_base import CustomerBase
-from training.evaluate import evaluate, what_came
-from training.fitting import MOST_ROWS, fit_models
-from training.models import Models, Predictions
-from training.panel import Panel, build, every
-from training.value import Intervals, conformal
+from stagecast.features.clock import DAY, from_microseconds, iso
+from stagecast.features.contracts import spells
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.errors import NotEnoughDataError, UsageError
+from stagecast.features.lifecycle import merged_sentences
+from stagecast.training.cancellation.model import CancellationModel
+from stagecast.training.config import Churn, TrainConfig
+from stagecast.training.customer_base import CustomerBase
+from stagecast.training.evaluate import evaluate, what_came
+from stagecast.training.fitting import MOST_ROWS, fit_models
+from stagecast.training.models import Models, Predictions
+from stagecast.training.panel import Panel, build, every
+from stagecast.training.value import Intervals, conformal
 
 # What to try where there is no purchase.
 _HINTS: Mapping[Churn, str] = {

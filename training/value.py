@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training import boosting
-from training.boosting import Boosted
-from training.customer_base import CustomerBase
-from training.panel import Frame, learnable, stack, unseen, varying
+from stagecast.training import boosting
+from stagecast.training.boosting import Boosted
+from stagecast.training.customer_base import CustomerBase
+from stagecast.training.panel import Frame, learnable, stack, unseen, varying
 
 Array = NDArray[np.float64]
 

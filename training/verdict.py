@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY, iso
-from training import baselines, metrics
-from training.backtest import OURS, Replay
-from training.draws import Draws, draw, interval, mean_known, over
-from training.evaluate import LABELS
+from stagecast.features.clock import DAY, iso
+from stagecast.training import baselines, metrics
+from stagecast.training.backtest import OURS, Replay
+from stagecast.training.draws import Draws, draw, interval, mean_known, over
+from stagecast.training.evaluate import LABELS
 
 Array = NDArray[np.float64]
 Measure = Callable[[Array], dict[str, float]]

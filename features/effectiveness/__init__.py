@@ -3,8 +3,8 @@
     purchase days, spells, costs -> two windows of one length (windows) -> sums per customer (measures, stage_times)
         -> the same of customers drawn anew (resampling) -> numbers, intervals and sentences (result)
 
-A new measure is a row in :func:`features.effectiveness.measures.measured`. This is a comparison in time, not an
-experiment, and the result says so.
+A new measure is a row in :func:`stagecast.features.effectiveness.measures.measured`. This is a comparison in time, not
+an experiment, and the result says so.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY_MICROSECONDS, from_microseconds, iso
-from features.effectiveness.measures import COST_EACH, RETURN_DAYS, Costs, Kind, Log, measured
-from features.effectiveness.resampling import Quantity, Spread, beyond_chance, resampled, spread
-from features.effectiveness.result import BeforeAfter, BeyondSeason, Measure
-from features.effectiveness.windows import WEEK_DAYS, YEAR_DAYS, Windows, choose_windows
-from features.errors import NotEnoughDataError, UsageError
-from features.journeys import Journeys
-from features.record import PurchaseDays
+from stagecast.features.clock import DAY_MICROSECONDS, from_microseconds, iso
+from stagecast.features.effectiveness.measures import COST_EACH, RETURN_DAYS, Costs, Kind, Log, measured
+from stagecast.features.effectiveness.resampling import Quantity, Spread, beyond_chance, resampled, spread
+from stagecast.features.effectiveness.result import BeforeAfter, BeyondSeason, Measure
+from stagecast.features.effectiveness.windows import WEEK_DAYS, YEAR_DAYS, Windows, choose_windows
+from stagecast.features.errors import NotEnoughDataError, UsageError
+from stagecast.features.journeys import Journeys
+from stagecast.features.record import PurchaseDays
 
 __all__ = ["BeforeAfter", "Costs", "Measure", "before_after"]
 

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY_MICROSECONDS
-from features.effectiveness.resampling import Quantity
-from features.effectiveness.stage_times import spell_ends, stay
-from features.effectiveness.windows import Window
-from features.errors import UsageError
-from features.journeys import Journeys
-from features.record import PurchaseDays
+from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.effectiveness.resampling import Quantity
+from stagecast.features.effectiveness.stage_times import spell_ends, stay
+from stagecast.features.effectiveness.windows import Window
+from stagecast.features.errors import UsageError
+from stagecast.features.journeys import Journeys
+from stagecast.features.record import PurchaseDays
 
 Array = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ PERIOD_DAYS = 30
 class Costs:
     """What serving customers cost: one row per expense.
 
-    ``customer`` is the row of the customer (as in :class:`~features.record.PurchaseDays`), ``instant``
+    ``customer`` is the row of the customer (as in :class:`~stagecast.features.record.PurchaseDays`), ``instant``
     microseconds since 1970, ``amount`` in the money of the log.
     """
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from features.clock import DAY_MICROSECONDS, from_microseconds, iso
-from features.effectiveness.measures import Kind
-from features.effectiveness.resampling import Spread
-from features.effectiveness.windows import Window
+from stagecast.features.clock import DAY_MICROSECONDS, from_microseconds, iso
+from stagecast.features.effectiveness.measures import Kind
+from stagecast.features.effectiveness.resampling import Spread
+from stagecast.features.effectiveness.windows import Window
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY_MICROSECONDS
-from features.effectiveness.windows import Window
-from features.journeys import Journeys
-from features.thresholds import survival
+from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.effectiveness.windows import Window
+from stagecast.features.journeys import Journeys
+from stagecast.features.thresholds import survival
 
 Array = NDArray[np.float64]
 

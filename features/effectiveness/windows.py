@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from features.clock import DAY_MICROSECONDS, from_microseconds, iso
-from features.errors import NotEnoughDataError, UsageError
+from stagecast.features.clock import DAY_MICROSECONDS, from_microseconds, iso
+from stagecast.features.errors import NotEnoughDataError, UsageError
 
 WEEK_DAYS = 7
 SHORTEST_DAYS = 28

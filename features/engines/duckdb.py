@@ -11,17 +11,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features import sql
-from features.catalog import Catalog
-from features.clock import DAY_MICROSECONDS, day_number, microseconds
-from features.contracts import ContractEvents, Terms
-from features.customer import check_table, of_customer
-from features.errors import NotEnoughDataError
-from features.feature import NO_ACTIVITY
-from features.leads import CHANNEL, Texts, attribute_kinds, first_channels
-from features.leads import known_at_start as known_at_start_of
-from features.plain import DailyRows, Dates, plain_features
-from features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEvents
+from stagecast.features import sql
+from stagecast.features.catalog import Catalog
+from stagecast.features.clock import DAY_MICROSECONDS, day_number, microseconds
+from stagecast.features.contracts import ContractEvents, Terms
+from stagecast.features.customer import check_table, of_customer
+from stagecast.features.errors import NotEnoughDataError
+from stagecast.features.feature import NO_ACTIVITY
+from stagecast.features.leads import CHANNEL, Texts, attribute_kinds, first_channels
+from stagecast.features.leads import known_at_start as known_at_start_of
+from stagecast.features.plain import DailyRows, Dates, plain_features
+from stagecast.features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEvents
 
 DIALECT = "duckdb"
 HAPPENED = "epoch_us(timestamp)"
@@ -51,7 +51,8 @@ class DailyTable:
     Parameters
     ----------
     connection
-        Holds the table ``events`` of the event contract (:mod:`features.events`); the daily table is made beside it.
+        Holds the table ``events`` of the event contract (:mod:`stagecast.features.events`); the daily table is made
+        beside it.
     anchor
         The as_of.
     rows
@@ -157,7 +158,7 @@ class DailyTable:
         return {name: values[order] for name, values in columns.items()}
 
     def _tell_attributes(self, catalog: Catalog) -> None:
-        """Make the view that :func:`features.sql.told` reads, of the customers of this table."""
+        """Make the view that :func:`stagecast.features.sql.told` reads, of the customers of this table."""
         if not of_customer(catalog):
             return
         check_table(catalog, self.attribute_kinds())
@@ -207,7 +208,7 @@ class DailyTable:
     def record(self, counted: Counted, back: int = 0) -> Record:
         """Return what the rules of a scheme can see, as known ``back`` days before the anchor.
 
-        ``counted`` are its signals, see :meth:`features.stages.Scheme.counted`.
+        ``counted`` are its signals, see :meth:`stagecast.features.stages.Scheme.counted`.
         """
         return Record(self.purchase_days(back), self.first_events(back), self._signals(counted, back))
 
@@ -218,7 +219,7 @@ class DailyTable:
         return SignalEvents(tuple(counted), columns["customer"], columns["instant"], columns["kind"])
 
     def contract_events(self, terms: Terms) -> ContractEvents:
-        """Return the events that tell of contracts, see :func:`features.contracts.spells`."""
+        """Return the events that tell of contracts, see :func:`stagecast.features.contracts.spells`."""
         columns = self._events_of(terms.types, self._at, f", {KNOWN} as known")
         return ContractEvents(self._at, columns["customer"], columns["instant"], columns["known"], columns["kind"])
 

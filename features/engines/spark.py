@@ -1,6 +1,6 @@
 """Spark as the engine, for logs that outgrow one machine: the same SQL as DuckDB's, on a DataFrame of events.
 
-    Parquet, Delta, Hive table -> :mod:`features.engines.spark_reading` -> :class:`SparkTable` -> features
+    Parquet, Delta, Hive table -> :mod:`stagecast.features.engines.spark_reading` -> :class:`SparkTable` -> features
 
 Needs ``pip install stagecast[spark]`` and Java 17. Nothing is imported from pyspark before it is used.
 """
@@ -13,16 +13,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from features import sql
-from features.catalog import Catalog
-from features.clock import iso, microseconds
-from features.customer import check_table, of_customer
-from features.errors import NotEnoughDataError, UsageError
+from stagecast.features import sql
+from stagecast.features.catalog import Catalog
+from stagecast.features.clock import iso, microseconds
+from stagecast.features.customer import check_table, of_customer
+from stagecast.features.errors import NotEnoughDataError, UsageError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from features.engines.spark_attributes import SparkAttributes
+    from stagecast.features.engines.spark_attributes import SparkAttributes
 
 DIALECT = "spark"
 HAPPENED = "unix_micros(timestamp)"
@@ -87,7 +87,8 @@ def clock(anchor: int) -> sql.Clock:
 
 
 class SparkTable:
-    """What was known of each customer before one instant, on Spark; see :class:`features.engines.duckdb.DailyTable`.
+    """What was known of each customer before one instant, on Spark; see
+    :class:`stagecast.features.engines.duckdb.DailyTable`.
 
     Parameters
     ----------
@@ -142,7 +143,7 @@ class SparkTable:
 
     def shop_gap_days(self) -> float:
         """Return the median over customers of their mean gap between purchase days, or what stands in for it."""
-        from features.thresholds import FALLBACK_GAP_DAYS, FEWEST_GAPS
+        from stagecast.features.thresholds import FALLBACK_GAP_DAYS, FEWEST_GAPS
 
         gaps = self._spark.sql(
             sql.render(

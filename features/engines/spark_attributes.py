@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from features.engines.spark_reading import SparkLog
-from features.events import CustomersTable, ReadOptions, read_customers
-from features.intake.settling import FLOAT_ID
+from stagecast.features.engines.spark_reading import SparkLog
+from stagecast.features.events import CustomersTable, ReadOptions, read_customers
+from stagecast.features.intake.settling import FLOAT_ID
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -33,7 +33,7 @@ def read_attributes(log: SparkLog, table: CustomersTable, options: ReadOptions) 
     Raises
     ------
     UsageError, DataRefusedError
-        As :func:`features.events.read_customers`.
+        As :func:`stagecast.features.events.read_customers`.
     """
     import pyspark.sql.functions as sf
 

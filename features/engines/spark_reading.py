@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from features.clock import day_after, from_microseconds
-from features.errors import DataRefusedError, UsageError, did_you_mean
+from stagecast.features.clock import day_after, from_microseconds
+from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features import sql
-from features.engines.spark import DIALECT, SparkTable
+from stagecast.features import sql
+from stagecast.features.engines.spark import DIALECT, SparkTable
 
 if TYPE_CHECKING:
     import pyarrow as pa

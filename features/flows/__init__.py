@@ -5,11 +5,11 @@
 
 Nothing that stands at or after the as_of enters any of them; what still lasts then is censored, not counted as over.
 
-What may be changed where: the calendar in :mod:`features.flows.periods`; who stands where in
-:mod:`features.flows.stock`, who goes where in :mod:`features.flows.transitions`; how long it takes in
-:mod:`features.flows.durations`; the next order in :mod:`features.flows.repeat`; the best customers in
-:mod:`features.flows.pareto`; retention in :mod:`features.flows.cohorts`. A new question is a new module here with one
-function that returns a table, and a field of :class:`Flows`.
+What may be changed where: the calendar in :mod:`stagecast.features.flows.periods`; who stands where in
+:mod:`stagecast.features.flows.stock`, who goes where in :mod:`stagecast.features.flows.transitions`; how long it takes
+in :mod:`stagecast.features.flows.durations`; the next order in :mod:`stagecast.features.flows.repeat`; the best
+customers in :mod:`stagecast.features.flows.pareto`; retention in :mod:`stagecast.features.flows.cohorts`. A new
+question is a new module here with one function that returns a table, and a field of :class:`Flows`.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from features.clock import from_microseconds, iso
-from features.errors import UsageError
-from features.files import replaced, write_text
-from features.flows.cohorts import cohorts
-from features.flows.durations import durations, time_to_stage
-from features.flows.pareto import Concentration, pareto
-from features.flows.past import bought_before
-from features.flows.periods import UNITS, Periods, default_unit, periods
-from features.flows.repeat import repeat
-from features.flows.stock import stock
-from features.flows.transitions import between, transitions
-from features.journeys import Journeys
-from features.record import PurchaseDays
+from stagecast.features.clock import from_microseconds, iso
+from stagecast.features.errors import UsageError
+from stagecast.features.files import replaced, write_text
+from stagecast.features.flows.cohorts import cohorts
+from stagecast.features.flows.durations import durations, time_to_stage
+from stagecast.features.flows.pareto import Concentration, pareto
+from stagecast.features.flows.past import bought_before
+from stagecast.features.flows.periods import UNITS, Periods, default_unit, periods
+from stagecast.features.flows.repeat import repeat
+from stagecast.features.flows.stock import stock
+from stagecast.features.flows.transitions import between, transitions
+from stagecast.features.journeys import Journeys
+from stagecast.features.record import PurchaseDays
 
 __all__ = [
     "UNITS",
@@ -90,10 +90,11 @@ class Summary:
 class Flows:
     """The lifecycle of all customers up to ``as_of`` (microseconds since 1970 UTC), by period of ``unit``.
 
-    Each table's columns stand with the function that makes it: :func:`~features.flows.stock.stock`,
-    :func:`~features.flows.transitions.transitions`, :func:`~features.flows.durations.durations` (``spells``),
-    :func:`~features.flows.durations.time_to_stage`, :func:`~features.flows.repeat.repeat`,
-    :func:`~features.flows.pareto.pareto` and :func:`~features.flows.cohorts.cohorts`.
+    Each table's columns stand with the function that makes it: :func:`~stagecast.features.flows.stock.stock`,
+    :func:`~stagecast.features.flows.transitions.transitions`, :func:`~stagecast.features.flows.durations.durations`
+    (``spells``), :func:`~stagecast.features.flows.durations.time_to_stage`,
+    :func:`~stagecast.features.flows.repeat.repeat`, :func:`~stagecast.features.flows.pareto.pareto` and
+    :func:`~stagecast.features.flows.cohorts.cohorts`.
     """
 
     as_of: int

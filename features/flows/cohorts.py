@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from features.flows.columns import INSTANT, counts, money, numbers
-from features.flows.past import bought_before
-from features.flows.periods import Periods
-from features.record import PurchaseDays
-from features.thresholds import position_within
+from stagecast.features.flows.columns import INSTANT, counts, money, numbers
+from stagecast.features.flows.past import bought_before
+from stagecast.features.flows.periods import Periods
+from stagecast.features.record import PurchaseDays
+from stagecast.features.thresholds import position_within
 
 
 def cohorts(days: PurchaseDays, periods: Periods, has_amounts: bool = True) -> pa.Table:
@@ -20,8 +20,8 @@ def cohorts(days: PurchaseDays, periods: Periods, has_amounts: bool = True) -> p
     days
         What was bought from the as_of of ``periods`` on does not enter.
     periods
-        See :func:`features.flows.periods.periods`. A customer whose first purchase stands before the first period is in
-        no cohort.
+        See :func:`stagecast.features.flows.periods.periods`. A customer whose first purchase stands before the first
+        period is in no cohort.
     has_amounts
         Whether the log says what was paid; without, ``spend`` is null.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.flows.periods import Periods
+from stagecast.features.flows.periods import Periods
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

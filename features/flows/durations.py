@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.clock import DAY_MICROSECONDS
-from features.flows.columns import counts, names, numbers
-from features.flows.past import spells_before
-from features.flows.survival import product_limit
-from features.journeys import Journeys
+from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.flows.columns import counts, names, numbers
+from stagecast.features.flows.past import spells_before
+from stagecast.features.flows.survival import product_limit
+from stagecast.features.journeys import Journeys
 
 Ints = NDArray[np.int64]
 

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.flows.columns import money, numbers, share
-from features.flows.past import bought_before
-from features.record import PurchaseDays
+from stagecast.features.flows.columns import money, numbers, share
+from stagecast.features.flows.past import bought_before
+from stagecast.features.record import PurchaseDays
 
 Floats = NDArray[np.float64]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.journeys import Journeys
-from features.record import PurchaseDays
+from stagecast.features.journeys import Journeys
+from stagecast.features.record import PurchaseDays
 
 Ints = NDArray[np.int64]
 

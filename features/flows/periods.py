@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY_MICROSECONDS
-from features.errors import UsageError, did_you_mean
+from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.errors import UsageError, did_you_mean
 
 Ints = NDArray[np.int64]
 
@@ -63,7 +63,7 @@ def periods(first: int, as_of: int, unit: str) -> Periods:
     UsageError
         The unit is unknown.
 
-    >>> from features.clock import from_microseconds, iso
+    >>> from stagecast.features.clock import from_microseconds, iso
     >>> found = periods(0, 45 * DAY_MICROSECONDS, "month")
     >>> [iso(from_microseconds(int(t))) for t in (*found.start, found.as_of)], found.complete.tolist()
     (['1970-01-01', '1970-02-01', '1970-02-15'], [True, False])

@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.clock import DAY_MICROSECONDS
-from features.flows.columns import counts, numbers
-from features.flows.past import bought_before
-from features.flows.survival import product_limit
-from features.record import PurchaseDays
-from features.thresholds import position_within
+from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.flows.columns import counts, numbers
+from stagecast.features.flows.past import bought_before
+from stagecast.features.flows.survival import product_limit
+from stagecast.features.record import PurchaseDays
+from stagecast.features.thresholds import position_within
 
 Ints = NDArray[np.int64]
 

@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.errors import UsageError
-from features.flows.columns import counts, money, names, numbers, share, spans
-from features.flows.past import Spells, bought_before, spells_before
-from features.flows.periods import Periods
-from features.journeys import Journeys
-from features.record import PurchaseDays
+from stagecast.features.errors import UsageError
+from stagecast.features.flows.columns import counts, money, names, numbers, share, spans
+from stagecast.features.flows.past import Spells, bought_before, spells_before
+from stagecast.features.flows.periods import Periods
+from stagecast.features.journeys import Journeys
+from stagecast.features.record import PurchaseDays
 
 Ints = NDArray[np.int64]
 
@@ -36,7 +36,7 @@ def balance(spells: Spells, periods: Periods) -> Balance:
     """Return the account of every stage and period.
 
     A spell that began exactly at the start of a period is an entry of that period: as in
-    :meth:`features.journeys.Journeys.at`, a customer stands on a stage only *after* the instant it began.
+    :meth:`stagecast.features.journeys.Journeys.at`, a customer stands on a stage only *after* the instant it began.
     """
     n, stages = len(periods), len(spells.ids)
     entries = _by_period(periods.number(spells.start), spells.stage, n, stages)
@@ -54,7 +54,7 @@ def stock(journeys: Journeys, days: PurchaseDays, periods: Periods, has_amounts:
     journeys, days
         Of the same customers. What stands at or after the as_of of ``periods`` does not enter.
     periods
-        See :func:`features.flows.periods.periods`.
+        See :func:`stagecast.features.flows.periods.periods`.
     has_amounts
         Whether the log says what was paid; without, ``value`` is null.
 

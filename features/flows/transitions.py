@@ -6,14 +6,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.clock import from_microseconds, iso
-from features.errors import UsageError
-from features.flows.columns import counts, money, names, numbers, share, spans
-from features.flows.past import Spells, spells_before
-from features.flows.periods import Periods
-from features.flows.stock import balance
-from features.journeys import Journeys
-from features.record import PurchaseDays
+from stagecast.features.clock import from_microseconds, iso
+from stagecast.features.errors import UsageError
+from stagecast.features.flows.columns import counts, money, names, numbers, share, spans
+from stagecast.features.flows.past import Spells, spells_before
+from stagecast.features.flows.periods import Periods
+from stagecast.features.flows.stock import balance
+from stagecast.features.journeys import Journeys
+from stagecast.features.record import PurchaseDays
 
 Ints = NDArray[np.int64]
 
@@ -26,7 +26,7 @@ def transitions(journeys: Journeys, periods: Periods) -> pa.Table:
     journeys
         What begins at or after the as_of of ``periods`` does not enter.
     periods
-        See :func:`features.flows.periods.periods`.
+        See :func:`stagecast.features.flows.periods.periods`.
 
     Returns
     -------

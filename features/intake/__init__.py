@@ -9,8 +9,8 @@
     attributes                        the table of customers
     scratch                           where it stands while it is larger than the memory
 
-What may be changed where: a kind of source is a function in :mod:`features.intake.sources` that returns a ``Source``;
-a reason to refuse a row is a line in :mod:`features.intake.reasons` and a ``Fault`` in :mod:`features.intake.rules`;
-what a text means is :mod:`features.intake.values`; an option is a field of
-:class:`features.intake.options.ReadOptions`. The way in is :mod:`features.events`.
+What may be changed where: a kind of source is a function in :mod:`stagecast.features.intake.sources` that returns a
+``Source``; a reason to refuse a row is a line in :mod:`stagecast.features.intake.reasons` and a ``Fault`` in
+:mod:`stagecast.features.intake.rules`; what a text means is :mod:`stagecast.features.intake.values`; an option is a
+field of :class:`stagecast.features.intake.options.ReadOptions`. The way in is :mod:`stagecast.features.events`.
 """

@@ -2,7 +2,8 @@
 
 Attributes are as they stand today, not as they stood at a past date, so no model learns from them: a column that was
 filled in after somebody left would tell the outcome. They serve to choose whom to write to. The exception are columns
-that the user declares as known from the first contact on (:mod:`features.leads`, :mod:`features.customer`).
+that the user declares as known from the first contact on (:mod:`stagecast.features.leads`,
+:mod:`stagecast.features.customer`).
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ from typing import Any
 
 import duckdb
 
-from features.errors import DataRefusedError, UsageError, did_you_mean
-from features.intake import values
-from features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
-from features.intake.opening import open_all
-from features.intake.options import ReadOptions
-from features.intake.reading import insert_block
-from features.intake.reasons import NO_CUSTOMER
-from features.intake.settling import FLOAT_ID
-from features.intake.sources import Source
-from features.intake.tables import beside
-from features.intake.typed import BLANKS
-from features.leads import check_known_at_start
+from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
+from stagecast.features.intake import values
+from stagecast.features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
+from stagecast.features.intake.opening import open_all
+from stagecast.features.intake.options import ReadOptions
+from stagecast.features.intake.reading import insert_block
+from stagecast.features.intake.reasons import NO_CUSTOMER
+from stagecast.features.intake.settling import FLOAT_ID
+from stagecast.features.intake.sources import Source
+from stagecast.features.intake.tables import beside
+from stagecast.features.intake.typed import BLANKS
+from stagecast.features.leads import check_known_at_start
 
 NUMBERS = ("acquisition_cost",)
 FLAGS = ("consent", "do_not_contact")

@@ -4,7 +4,7 @@ DuckDB counts a record with a quoted newline as one line, and its reject tables 
 records are found here, a quarter of a megabyte at a time with NumPy, and parsed by Arrow. Only what Arrow is certain
 to parse as one record with the header's number of fields is passed on.
 
-How a record is found is in :mod:`features.intake.csvscan`. Blank lines are no rows.
+How a record is found is in :mod:`stagecast.features.intake.csvscan`. Blank lines are no rows.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from features.errors import DataRefusedError
-from features.intake.csvscan import SEPARATORS, Found, Ints, find_records, line_ends_of
+from stagecast.features.errors import DataRefusedError
+from stagecast.features.intake.csvscan import SEPARATORS, Found, Ints, find_records, line_ends_of
 
 CHUNK_BYTES = 1 << 18
 BATCH_BYTES = 8 << 20

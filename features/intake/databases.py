@@ -25,10 +25,10 @@ import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
 
-from features.errors import DataRefusedError, StagecastError, UsageError, did_you_mean
-from features.intake.csvlines import check_header
-from features.intake.expressions import SourceColumn
-from features.intake.sources import MALFORMED_SCHEMA, Block, Source
+from stagecast.features.errors import DataRefusedError, StagecastError, UsageError, did_you_mean
+from stagecast.features.intake.csvlines import check_header
+from stagecast.features.intake.expressions import SourceColumn
+from stagecast.features.intake.sources import MALFORMED_SCHEMA, Block, Source
 
 ROWS_PER_BLOCK, BYTES_PER_BLOCK = 50_000, 64 << 20
 WAIT_SECONDS = 10  # for a server to answer, and for another program to release a lock

@@ -15,7 +15,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from features.errors import DataRefusedError, UsageError, did_you_mean
+from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
 
 Kind = Literal["text", "number", "time", "instant", "other"]
 """What a source column holds: CSV columns are all ``text``; a ``time`` names no zone, an ``instant`` has one; ``other``

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from features.errors import DataRefusedError, did_you_mean
-from features.intake.expressions import Compiled, SourceColumn, compile_expression
+from stagecast.features.errors import DataRefusedError, did_you_mean
+from stagecast.features.intake.expressions import Compiled, SourceColumn, compile_expression
 
 OWN_NAMES = {
     "customer": "customer_id",

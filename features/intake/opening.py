@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from features.intake.options import ReadOptions
-from features.intake.sources import Source, find_files, is_database, open_file
+from stagecast.features.intake.options import ReadOptions
+from stagecast.features.intake.sources import Source, find_files, is_database, open_file
 
 
 def open_all(sources: Sequence[str | Path], options: ReadOptions) -> list[Source]:
@@ -15,7 +15,7 @@ def open_all(sources: Sequence[str | Path], options: ReadOptions) -> list[Source
     Raises
     ------
     UsageError, DataRefusedError
-        As :func:`find_files`, :func:`open_file` and :func:`features.intake.databases.open_database`.
+        As :func:`find_files`, :func:`open_file` and :func:`stagecast.features.intake.databases.open_database`.
     """
     opened: list[Source] = []
     files: list[str | Path] = []
@@ -27,7 +27,7 @@ def open_all(sources: Sequence[str | Path], options: ReadOptions) -> list[Source
 
     for source in sources:
         if is_database(str(source)):
-            from features.intake.databases import open_database  # SQLAlchemy is slow to import
+            from stagecast.features.intake.databases import open_database  # SQLAlchemy is slow to import
 
             open_files()
             opened.append(open_database(str(source)))

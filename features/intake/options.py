@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from features.clock import parse_duration
-from features.errors import UsageError, did_you_mean
-from features.intake.mapping import EventMapping
-from features.intake.reasons import FLAGS, HINTS
-from features.intake.zones import find_zone
+from stagecast.features.clock import parse_duration
+from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.intake.mapping import EventMapping
+from stagecast.features.intake.reasons import FLAGS, HINTS
+from stagecast.features.intake.zones import find_zone
 
 SEPARATOR_NAMES = {",": ",", ";": ";", "\t": "\t", "tab": "\t", "|": "|"}
 THOUSANDS = {"none": "", ",": ",", ".": ".", "'": "'", "space": " "}

@@ -13,10 +13,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features.errors import DataRefusedError
-from features.files import replaced
-from features.intake.reading import LINE_BITS
-from features.intake.reasons import HINTS, RULE_HINT
+from stagecast.features.errors import DataRefusedError
+from stagecast.features.files import replaced
+from stagecast.features.intake.reading import LINE_BITS
+from stagecast.features.intake.reasons import HINTS, RULE_HINT
 
 _TEXTS = pa.list_(pa.field("element", pa.string()))
 

@@ -3,9 +3,10 @@
     source block -> looked-up columns -> numbers -> parts as text -> parts typed -> faults and flags -> table ``staged``
 
 ``staged`` holds one narrow row per source row. A sound row has ``faults`` NULL; any other keeps every fault found
-(reason, column, value) and its source as JSON. What is a duplicate can be said only when all rows are there, so
-that is left to :mod:`features.intake.settling`. What the parts become is in :mod:`features.intake.typed`, what a text
-becomes in :mod:`features.intake.values`, what is wrong with a row in :mod:`features.intake.rules`.
+(reason, column, value) and its source as JSON. What is a duplicate can be said only when all rows are there, so that is
+left to :mod:`stagecast.features.intake.settling`. What the parts become is in :mod:`stagecast.features.intake.typed`,
+what a text becomes in :mod:`stagecast.features.intake.values`, what is wrong with a row in
+:mod:`stagecast.features.intake.rules`.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from features.intake import typed, values
-from features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
-from features.intake.options import ReadOptions
-from features.intake.rules import Fault, Rules, faults, unreadable
-from features.intake.sources import Source
-from features.intake.zones import is_utc, pieces
+from stagecast.features.intake import typed, values
+from stagecast.features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
+from stagecast.features.intake.options import ReadOptions
+from stagecast.features.intake.rules import Fault, Rules, faults, unreadable
+from stagecast.features.intake.sources import Source
+from stagecast.features.intake.zones import is_utc, pieces
 
 LINE_BITS = 40
 """``seq`` is the number of the file, then the line in the lowest 40 bits: one order over all files."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from features.intake.zones import FIRST_YEAR, LAST_YEAR
+from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 
 LARGEST_AMOUNT = 1e11
 NO_CUSTOMER = ("nan", "null", "none", "<na>")

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from features.intake.quarantine import describe_rejected
-from features.intake.reasons import FLAGS
+from stagecast.features.intake.quarantine import describe_rejected
+from stagecast.features.intake.reasons import FLAGS
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class DataReport:
     sources
         For each file or table: ``source``, ``rows_in``, ``rows_rejected``, ``rows_skipped``.
     customers_table
-        What the table of customers held; see :class:`features.intake.attributes.AttributesReport`. None without one.
+        What the table of customers held; see :class:`stagecast.features.intake.attributes.AttributesReport`. None
+        without one.
     """
 
     rows_in: int

@@ -1,6 +1,6 @@
 """What is wrong with a row on its own: the faults, in the order in which the first one is chosen, as SQL conditions.
 
-To add one: a line in :data:`features.intake.reasons.HINTS`, a :class:`Fault` here, a row in ``tests/abuse``.
+To add one: a line in :data:`stagecast.features.intake.reasons.HINTS`, a :class:`Fault` here, a row in ``tests/abuse``.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from features.intake.expressions import Compiled, SourceColumn, column_text, compile_condition, quote_text
-from features.intake.mapping import MONEY
-from features.intake.options import ReadOptions
-from features.intake.reasons import LARGEST_AMOUNT
-from features.intake.zones import FIRST_YEAR, LAST_YEAR
+from stagecast.features.intake.expressions import Compiled, SourceColumn, column_text, compile_condition, quote_text
+from stagecast.features.intake.mapping import MONEY
+from stagecast.features.intake.options import ReadOptions
+from stagecast.features.intake.reasons import LARGEST_AMOUNT
+from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def compile_rules(options: ReadOptions, columns: Sequence[SourceColumn], source:
     Raises
     ------
     DataRefusedError, UsageError
-        As :func:`features.intake.expressions.compile_condition`.
+        As :func:`stagecast.features.intake.expressions.compile_condition`.
     """
     where = None if options.where is None else compile_condition(options.where, columns, "--where", source)
     return Rules(

@@ -11,8 +11,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from features.errors import UsageError
-from features.files import CAN_LOCK, hold
+from stagecast.features.errors import UsageError
+from stagecast.features.files import CAN_LOCK, hold
 
 PREFIX = "stagecast-log-"
 _LOCK = "owner.lock"

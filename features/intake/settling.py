@@ -12,10 +12,10 @@ from typing import Any
 
 import duckdb
 
-from features.clock import from_microseconds, iso
-from features.errors import DataRefusedError, UsageError
-from features.intake.mapping import MONEY
-from features.intake.quarantine import (
+from stagecast.features.clock import from_microseconds, iso
+from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.features.intake.mapping import MONEY
+from stagecast.features.intake.quarantine import (
     count_by_reason,
     count_flags,
     describe_rejected,
@@ -23,8 +23,8 @@ from features.intake.quarantine import (
     nothing_loaded,
     set_aside,
 )
-from features.intake.reading import LINE_BITS, Input
-from features.intake.report import DataReport
+from stagecast.features.intake.reading import LINE_BITS, Input
+from stagecast.features.intake.report import DataReport
 
 COLUMNS = {
     "customer_id": "VARCHAR",
@@ -38,7 +38,7 @@ COLUMNS = {
     "discount": "DECIMAL(18,6)",
     "customer": "BIGINT",
 }
-"""The table ``events``: column -> DuckDB type. Times are UTC; see :class:`features.events.EventLog`."""
+"""The table ``events``: column -> DuckDB type. Times are UTC; see :class:`stagecast.features.events.EventLog`."""
 
 ALWAYS_GIVEN = ("customer_id", "timestamp", "event", "customer")
 """The columns that are never NULL."""

@@ -21,10 +21,10 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from features.errors import DataRefusedError, UsageError
-from features.intake.csvlines import CsvBatch, CsvRecords, check_header
-from features.intake.expressions import Kind, SourceColumn
-from features.intake.textfiles import TEXT_ENDINGS, open_text
+from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.features.intake.csvlines import CsvBatch, CsvRecords, check_header
+from stagecast.features.intake.expressions import Kind, SourceColumn
+from stagecast.features.intake.textfiles import TEXT_ENDINGS, open_text
 
 PARQUET_ENDINGS = (".parquet", ".pq")
 ROWS_PER_BLOCK = 250_000

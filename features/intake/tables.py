@@ -29,15 +29,15 @@ from typing import Any
 
 import duckdb
 
-from features.errors import DataRefusedError, UsageError, did_you_mean
-from features.intake.expressions import SourceColumn, quote_text
-from features.intake.mapping import EventMapping, resolve_all
-from features.intake.opening import open_all
-from features.intake.options import ReadOptions
-from features.intake.reading import Input, Join, insert_block
-from features.intake.rules import compile_rules
-from features.intake.sources import Source, is_database
-from features.intake.values import whole_text
+from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
+from stagecast.features.intake.expressions import SourceColumn, quote_text
+from stagecast.features.intake.mapping import EventMapping, resolve_all
+from stagecast.features.intake.opening import open_all
+from stagecast.features.intake.options import ReadOptions
+from stagecast.features.intake.reading import Input, Join, insert_block
+from stagecast.features.intake.rules import compile_rules
+from stagecast.features.intake.sources import Source, is_database
+from stagecast.features.intake.values import whole_text
 
 OF_A_TABLE = (
     "time_format",
@@ -181,8 +181,8 @@ def open_tables(con: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> list
     Raises
     ------
     UsageError, DataRefusedError
-        As :func:`features.intake.opening.open_all` and :func:`features.intake.mapping.resolve_all`; or a look-up that
-        cannot serve.
+        As :func:`stagecast.features.intake.opening.open_all` and :func:`stagecast.features.intake.mapping.resolve_all`;
+        or a look-up that cannot serve.
     """
     inputs = []
     for number, table in enumerate(tables):
@@ -206,7 +206,8 @@ def inputs_of(
     Raises
     ------
     UsageError, DataRefusedError
-        As :func:`features.intake.mapping.resolve_all` and :func:`features.intake.rules.compile_rules`.
+        As :func:`stagecast.features.intake.mapping.resolve_all` and
+        :func:`stagecast.features.intake.rules.compile_rules`.
     """
     joins = joins or [()] * len(opened)
     columns = [

@@ -16,7 +16,7 @@ from typing import IO, cast
 
 import pyarrow as pa
 
-from features.errors import DataRefusedError
+from stagecast.features.errors import DataRefusedError
 
 TEXT_ENDINGS = tuple(kind + packed for kind in (".csv", ".tsv", ".txt") for packed in ("", ".gz", ".zst"))
 

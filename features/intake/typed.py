@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from features.intake import values
-from features.intake.expressions import Compiled, quote_text
-from features.intake.mapping import MONEY
-from features.intake.options import ReadOptions
-from features.intake.reasons import NO_CUSTOMER
-from features.intake.zones import is_utc
+from stagecast.features.intake import values
+from stagecast.features.intake.expressions import Compiled, quote_text
+from stagecast.features.intake.mapping import MONEY
+from stagecast.features.intake.options import ReadOptions
+from stagecast.features.intake.reasons import NO_CUSTOMER
+from stagecast.features.intake.zones import is_utc
 
 BLANKS = " \t\r\n\u00a0"
 """What is cut off at the ends of an id; an id of nothing else is none."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import duckdb
 
-from features.errors import UsageError
-from features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
-from features.intake.options import NUMBER_TIMES, THOUSANDS, ReadOptions
+from stagecast.features.errors import UsageError
+from stagecast.features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
+from stagecast.features.intake.options import NUMBER_TIMES, THOUSANDS, ReadOptions
 
 _NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 _LOCAL = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"

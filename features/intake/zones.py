@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from features.errors import UsageError, did_you_mean
+from stagecast.features.errors import UsageError, did_you_mean
 
 FIRST_YEAR, LAST_YEAR = 1900, 2200
 """Times outside these years are refused as absurd."""

@@ -6,8 +6,9 @@
 Everything is counted inside DuckDB; only figures per day and histograms leave it. What is reported is to be looked at,
 not refused: a closure at Christmas and a lost delivery look the same in a log.
 
-What may be changed where: holes in :mod:`features.quality.gaps`, days that stand out in :mod:`features.quality.odd`,
-customers in :mod:`features.quality.buyers`, regularity in :mod:`features.quality.rhythm`.
+What may be changed where: holes in :mod:`stagecast.features.quality.gaps`, days that stand out in
+:mod:`stagecast.features.quality.odd`, customers in :mod:`stagecast.features.quality.buyers`, regularity in
+:mod:`stagecast.features.quality.rhythm`.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from typing import Any
 
 import duckdb
 
-from features.errors import NotEnoughDataError
-from features.quality.buyers import Buyers, describe_buyers
-from features.quality.daily import Calendar, FarDay, bulk_of, count_customer_days
-from features.quality.findings import OddDay
-from features.quality.gaps import Gap, find_gaps
-from features.quality.odd import find_odd_days
-from features.quality.rhythm import Rhythm, describe_rhythm
-from features.quality.times import Delay, TimeOfDay, busy_instants, describe_delay, describe_times
+from stagecast.features.errors import NotEnoughDataError
+from stagecast.features.quality.buyers import Buyers, describe_buyers
+from stagecast.features.quality.daily import Calendar, FarDay, bulk_of, count_customer_days
+from stagecast.features.quality.findings import OddDay
+from stagecast.features.quality.gaps import Gap, find_gaps
+from stagecast.features.quality.odd import find_odd_days
+from stagecast.features.quality.rhythm import Rhythm, describe_rhythm
+from stagecast.features.quality.times import Delay, TimeOfDay, busy_instants, describe_delay, describe_times
 
 __all__ = ["Buyers", "Calendar", "Delay", "FarDay", "Gap", "OddDay", "Quality", "Rhythm", "TimeOfDay", "describe"]
 
@@ -89,8 +90,8 @@ def describe(con: duckdb.DuckDBPyConnection) -> Quality:
     Parameters
     ----------
     con
-        Holds the table ``events`` of the event contract (:mod:`features.events`). What does not fit its memory limit
-        is written to its temporary folder: about 30 bytes for each customer and day with an event.
+        Holds the table ``events`` of the event contract (:mod:`stagecast.features.events`). What does not fit its
+        memory limit is written to its temporary folder: about 30 bytes for each customer and day with an event.
 
     Raises
     ------
@@ -98,7 +99,7 @@ def describe(con: duckdb.DuckDBPyConnection) -> Quality:
         The table is empty.
 
     >>> import pandas as pd
-    >>> from features.events import from_frame
+    >>> from stagecast.features.events import from_frame
     >>> frame = pd.DataFrame({"customer_id": ["a", "a", "b"], "timestamp": ["2025-01-01", "2025-01-03", "2025-01-03"]})
     >>> with from_frame(frame) as log:
     ...     found = describe(log.con)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from features.quality.histograms import quantile
+from stagecast.features.quality.histograms import quantile
 
 # A customer is absurd with this many times the events of the 99th percentile, and with this many at least.
 ABSURD_TIMES, ABSURD_EVENTS = 50, 100

@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import day_number, from_day, iso, to_utc
+from stagecast.features.clock import day_number, from_day, iso, to_utc
 
 Array = NDArray[np.float64]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from features.quality.daily import WEEK, Array, Calendar
-from features.quality.findings import OddDay, Scored, some
-from features.quality.gaps import spread_of_days
+from stagecast.features.quality.daily import WEEK, Array, Calendar
+from stagecast.features.quality.findings import OddDay, Scored, some
+from stagecast.features.quality.gaps import spread_of_days
 
 # An end is short with at most this share of a poor one of the weeks beside it, and so many spreads below.
 SHORT_SHARE, SPREADS = 0.4, 3.0

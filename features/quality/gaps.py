@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.quality.daily import WEEK, Array, Calendar, around
+from stagecast.features.quality.daily import WEEK, Array, Calendar, around
 
 # Weeks on either side that say how many were to be expected.
 WEEKS_AROUND = 8

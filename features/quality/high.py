@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from features.quality.daily import WEEK, Array, Calendar, around
-from features.quality.findings import OddDay, Scored, habit, some
-from features.quality.gaps import WEEKS_AROUND
+from stagecast.features.quality.daily import WEEK, Array, Calendar, around
+from stagecast.features.quality.findings import OddDay, Scored, habit, some
+from stagecast.features.quality.gaps import WEEKS_AROUND
 
 # A day is high so many spreads above the usual, with so many events more and so many times as many ...
 SPREADS, MORE_EVENTS, TIMES = 6.0, 50, 3.0

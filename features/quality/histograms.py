@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import duckdb
 import numpy as np
 
-from features.thresholds import FEWEST_GAPS
+from stagecast.features.thresholds import FEWEST_GAPS
 
 
 def quantile(counted: Sequence[tuple[float, int]], share: float) -> float:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from features.quality.daily import Calendar, FarDay
-from features.quality.ends import short_ends
-from features.quality.findings import OddDay, Scored, habit, some
-from features.quality.high import high_days
-from features.quality.times import Instant
+from stagecast.features.quality.daily import Calendar, FarDay
+from stagecast.features.quality.ends import short_ends
+from stagecast.features.quality.findings import OddDay, Scored, habit, some
+from stagecast.features.quality.high import high_days
+from stagecast.features.quality.times import Instant
 
 MOST_DAYS = 10
 # One instant is strange with this share of its day's events, so many customers, and so many times the usual share.

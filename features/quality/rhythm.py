@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 from scipy.optimize import brentq
 
-from features.quality.histograms import usual_gap
+from stagecast.features.quality.histograms import usual_gap
 
 # Customers with three purchase days from which a regularity is told: one standard error is then about 0.2.
 FEWEST_PAIRS = 50

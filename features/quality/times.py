@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import duckdb
 
-from features.clock import DAY_MICROSECONDS
-from features.quality.histograms import quantile
+from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.quality.histograms import quantile
 
 HOUR_MICROSECONDS = DAY_MICROSECONDS // 24
 # Whole hours that a date can become by a time zone: winter's and summer's.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from features.clock import DAY_MICROSECONDS, calendar
-from features.feature import CALENDAR
-from features.sql.steps import Step
+from stagecast.features.clock import DAY_MICROSECONDS, calendar
+from stagecast.features.feature import CALENDAR
+from stagecast.features.sql.steps import Step
 
 
 @dataclass(frozen=True)

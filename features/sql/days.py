@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from features.sql.steps import ANY, Shape, Step
+from stagecast.features.sql.steps import ANY, Shape, Step
 
 
 def net_days(source: str, keys: str, partition: str, shape: Shape) -> list[Step]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from features import formula
-from features.catalog import Catalog
-from features.feature import CALENDAR
+from stagecast.features import formula
+from stagecast.features.catalog import Catalog
+from stagecast.features.feature import CALENDAR
 
 
 def levels(catalog: Catalog) -> list[list[tuple[str, exp.Expr]]]:

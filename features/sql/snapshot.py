@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from features.catalog import Catalog
-from features.customer import of_customer
-from features.feature import ENTROPY_SCALE, SCALES, UNEVENNESS_SCALE, Feature
-from features.sql.dates import Dates
-from features.sql.days import net_days
-from features.sql.formulas import levels
-from features.sql.steps import ANY, Shape, Step
-from features.sql.tables import Clock, texts, told, typed, valued
+from stagecast.features.catalog import Catalog
+from stagecast.features.customer import of_customer
+from stagecast.features.feature import ENTROPY_SCALE, SCALES, UNEVENNESS_SCALE, Feature
+from stagecast.features.sql.dates import Dates
+from stagecast.features.sql.days import net_days
+from stagecast.features.sql.formulas import levels
+from stagecast.features.sql.steps import ANY, Shape, Step
+from stagecast.features.sql.tables import Clock, texts, told, typed, valued
 
 _MADE_OF_LAGS = {
     "gap": "cast(day - day_before as double)",

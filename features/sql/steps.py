@@ -9,8 +9,8 @@ from typing import Any
 
 import sqlglot
 
-from features.clock import DAY_MICROSECONDS
-from features.feature import MILLION
+from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.feature import MILLION
 
 
 @dataclass(frozen=True)

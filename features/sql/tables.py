@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from features.clock import DAY_MICROSECONDS
-from features.feature import MILLION, NO_ACTIVITY, Feature
-from features.sql.steps import ANY, Shape, Step
+from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.feature import MILLION, NO_ACTIVITY, Feature
+from stagecast.features.sql.steps import ANY, Shape, Step
 
 _PURCHASE, _REFUND = "event = 'purchase'", "event = 'refund'"
 _ACTIVITY = f"event not in ({', '.join(repr(event) for event in NO_ACTIVITY)})"

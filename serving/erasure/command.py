@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from features.errors import DataRefusedError, UsageError
-from serving.options import common
-from serving.settings import keep_mlflow_quiet, load_settings
+from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.serving.options import common
+from stagecast.serving.settings import keep_mlflow_quiet, load_settings
 
 if TYPE_CHECKING:
-    from serving.erasure.erase import Outcome
+    from stagecast.serving.erasure.erase import Outcome
 
 
 @click.command()
@@ -51,11 +51,11 @@ def erase(
     From the store with its history, the runs and reports (--run, MLflow), and the logs named as EVENTS. Totals that
     were published, and models, stay as they are.
     """
-    from features.intake.options import ReadOptions
-    from serving.erasure.csv_logs import How
-    from serving.erasure.erase import erase as erase_customer
-    from serving.erasure.identity import Customer
-    from serving.erasure.places import Request
+    from stagecast.features.intake.options import ReadOptions
+    from stagecast.serving.erasure.csv_logs import How
+    from stagecast.serving.erasure.erase import erase as erase_customer
+    from stagecast.serving.erasure.identity import Customer
+    from stagecast.serving.erasure.places import Request
 
     options = ReadOptions(encoding=encoding, separator=separator)  # refuses what is none
     how = How(Customer.parse(customer_id), customer, encoding, options.field_separator, include_malformed)
@@ -89,7 +89,7 @@ def _counted(number: int, what: str) -> str:
 
 def lines(outcome: Outcome) -> list[str]:
     """Return the outcome as a table for people."""
-    from serving.console import table
+    from stagecast.serving.console import table
 
     searched = f"{_counted(outcome.searched, 'place')} searched"
     if not outcome.results:

@@ -22,14 +22,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from features.errors import DataRefusedError
-from features.intake.csvlines import CsvBatch, CsvRecords
-from features.intake.csvscan import Ints, find_records
-from features.intake.expressions import SourceColumn
-from features.intake.textfiles import open_text
-from serving.erasure.customer_column import Matcher, compile_customer
-from serving.erasure.cutting import WHOLE_LINE, Cutter
-from serving.erasure.identity import Customer
+from stagecast.features.errors import DataRefusedError
+from stagecast.features.intake.csvlines import CsvBatch, CsvRecords
+from stagecast.features.intake.csvscan import Ints, find_records
+from stagecast.features.intake.expressions import SourceColumn
+from stagecast.features.intake.textfiles import open_text
+from stagecast.serving.erasure.customer_column import Matcher, compile_customer
+from stagecast.serving.erasure.cutting import WHOLE_LINE, Cutter
+from stagecast.serving.erasure.identity import Customer
 
 CHUNK_BYTES = 1 << 20
 _MARKS = {

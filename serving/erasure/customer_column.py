@@ -10,10 +10,10 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from features.errors import DataRefusedError, UsageError, did_you_mean
-from features.intake.expressions import Compiled, SourceColumn, compile_expression
-from features.intake.values import id_text
-from serving.erasure.identity import Customer
+from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
+from stagecast.features.intake.expressions import Compiled, SourceColumn, compile_expression
+from stagecast.features.intake.values import id_text
+from stagecast.serving.erasure.identity import Customer
 
 OWN_NAME = "customer_id"
 

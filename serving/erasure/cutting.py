@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from features.intake.csvscan import Ints, line_ends_of
+from stagecast.features.intake.csvscan import Ints, line_ends_of
 
 WHOLE_LINE = -1
 _CR = 13

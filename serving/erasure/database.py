@@ -15,9 +15,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from features.errors import UsageError
-from serving.erasure.identity import JOINERS, Customer, is_word
-from serving.erasure.occurrences import ID_NAMES, Hits, in_value
+from stagecast.features.errors import UsageError
+from stagecast.serving.erasure.identity import JOINERS, Customer, is_word
+from stagecast.serving.erasure.occurrences import ID_NAMES, Hits, in_value
 
 COLUMN = "customer_id"
 SIDE_FILES = ("", "-wal", "-shm", "-journal")

@@ -13,11 +13,11 @@ import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 
-from features.errors import DataRefusedError, StagecastError
-from features.intake import scratch
-from serving.erasure.customer_column import engine
-from serving.erasure.file_places import Place
-from serving.erasure.places import Request, gather
+from stagecast.features.errors import DataRefusedError, StagecastError
+from stagecast.features.intake import scratch
+from stagecast.serving.erasure.customer_column import engine
+from stagecast.serving.erasure.file_places import Place
+from stagecast.serving.erasure.places import Request, gather
 
 FAULTS = (
     StagecastError,

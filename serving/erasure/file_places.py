@@ -10,17 +10,17 @@ from pathlib import Path
 
 import duckdb
 
-from features.errors import DataRefusedError, StagecastError, UsageError
-from features.intake.sources import PARQUET_ENDINGS
-from features.intake.textfiles import TEXT_ENDINGS, open_text
-from serving.erasure import csv_logs, parquet_files, run_files
-from serving.erasure.csv_logs import How
-from serving.erasure.customer_column import OWN_NAME
-from serving.erasure.identity import Customer
-from serving.erasure.occurrences import Hits, in_bytes, in_gzip, in_json, in_parquet, in_stream
-from serving.erasure.replacing import clear_draft, draft_of, replace_file
-from serving.inspection import DATA_REPORT, REJECTED
-from training.bundle import MANIFEST
+from stagecast.features.errors import DataRefusedError, StagecastError, UsageError
+from stagecast.features.intake.sources import PARQUET_ENDINGS
+from stagecast.features.intake.textfiles import TEXT_ENDINGS, open_text
+from stagecast.serving.erasure import csv_logs, parquet_files, run_files
+from stagecast.serving.erasure.csv_logs import How
+from stagecast.serving.erasure.customer_column import OWN_NAME
+from stagecast.serving.erasure.identity import Customer
+from stagecast.serving.erasure.occurrences import Hits, in_bytes, in_gzip, in_json, in_parquet, in_stream
+from stagecast.serving.erasure.replacing import clear_draft, draft_of, replace_file
+from stagecast.serving.inspection import DATA_REPORT, REJECTED
+from stagecast.training.bundle import MANIFEST
 
 STALE_SECONDS = 3_600
 """A half-written file of ours that has not grown for so long has nobody who writes it."""
@@ -150,7 +150,7 @@ def of_run(con: duckdb.DuckDBPyConnection, path: Path, customer: Customer, kind:
 
 
 def _columns(path: Path) -> list[str]:
-    from features.intake.sources import open_file
+    from stagecast.features.intake.sources import open_file
 
     try:
         return [column.name for column in open_file(str(path)).columns]

@@ -29,7 +29,7 @@ from urllib.parse import quote
 
 from markupsafe import escape
 
-from features.errors import UsageError
+from stagecast.features.errors import UsageError
 
 SHORT = 4
 LONG_NUMBER = 8
@@ -219,10 +219,10 @@ class Customer:
 @cache
 def _own_text() -> str:
     """Return the words that our pages, schemes and columns use of themselves."""
-    from features import schemes
-    from features.standard import standard
-    from serving import contract, tables
-    from serving.rendering import FOLDER
+    from stagecast.features import schemes
+    from stagecast.features.standard import standard
+    from stagecast.serving import contract, tables
+    from stagecast.serving.rendering import FOLDER
 
     folders = [FOLDER, *map(Path, schemes.__path__)]
     files = sorted(

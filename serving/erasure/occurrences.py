@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from serving.erasure.identity import CONTEXT, Customer, Needle
+from stagecast.serving.erasure.identity import CONTEXT, Customer, Needle
 
 CHUNK_BYTES = 1 << 20
 ID_NAMES = frozenset({"customer_id"})

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from features.errors import DataRefusedError
-from features.intake.sources import open_file
-from serving.erasure.customer_column import Matcher, compile_customer
-from serving.erasure.identity import Customer
+from stagecast.features.errors import DataRefusedError
+from stagecast.features.intake.sources import open_file
+from stagecast.serving.erasure.customer_column import Matcher, compile_customer
+from stagecast.serving.erasure.identity import Customer
 
 Mask = NDArray[np.bool_]
 Judge = Callable[[Any], Mask]

@@ -14,18 +14,18 @@ from pathlib import Path
 import duckdb
 import sqlalchemy as sa
 
-from features.errors import UsageError
-from features.intake.expressions import quote_text
-from features.intake.sources import find_files, is_database
-from serving.erasure import database, tracked
-from serving.erasure.csv_logs import How
-from serving.erasure.customer_column import OWN_NAME
-from serving.erasure.file_places import Place, leftover, log, of_run
-from serving.erasure.identity import Customer
-from serving.erasure.occurrences import Hits
-from serving.erasure.replacing import DRAFT_PREFIX
-from serving.pipeline import OURS
-from serving.tables import open_engine, store_version
+from stagecast.features.errors import UsageError
+from stagecast.features.intake.expressions import quote_text
+from stagecast.features.intake.sources import find_files, is_database
+from stagecast.serving.erasure import database, tracked
+from stagecast.serving.erasure.csv_logs import How
+from stagecast.serving.erasure.customer_column import OWN_NAME
+from stagecast.serving.erasure.file_places import Place, leftover, log, of_run
+from stagecast.serving.erasure.identity import Customer
+from stagecast.serving.erasure.occurrences import Hits
+from stagecast.serving.erasure.replacing import DRAFT_PREFIX
+from stagecast.serving.pipeline import OURS
+from stagecast.serving.tables import open_engine, store_version
 
 DEMO_FOLDER = Path("stagecast-demo")
 _SHOWN = 200

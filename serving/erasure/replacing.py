@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from features.errors import UsageError
-from features.files import CAN_LOCK, hold
+from stagecast.features.errors import UsageError
+from stagecast.features.files import CAN_LOCK, hold
 
 DRAFT_PREFIX = ".erasing-"
 

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from features.errors import DataRefusedError
-from serving.erasure.identity import Customer
-from serving.erasure.occurrences import Hits, in_bytes
-from serving.erasure.parquet_files import Judge, Mask, rows_of
+from stagecast.features.errors import DataRefusedError
+from stagecast.serving.erasure.identity import Customer
+from stagecast.serving.erasure.occurrences import Hits, in_bytes
+from stagecast.serving.erasure.parquet_files import Judge, Mask, rows_of
 
 _ROW = re.compile(r"\s*<tr\b[^>]*>(?:(?!</tr>).)*</tr>", re.DOTALL)
 _ITEM = re.compile(r"\s*<li\b[^>]*>(?:(?!</?li\b).)*</li>", re.DOTALL)

@@ -9,8 +9,8 @@ from urllib.request import url2pathname
 
 import sqlalchemy as sa
 
-from features.errors import UsageError
-from training.tracking import EXPERIMENT
+from stagecast.features.errors import UsageError
+from stagecast.training.tracking import EXPERIMENT
 
 LOCAL_SCHEMES = frozenset({"sqlite", "file", ""})
 _PAGE = 1_000
@@ -39,7 +39,7 @@ def artefact_folders(uri: str) -> Iterator[tuple[str, Path | None]]:
     from mlflow.entities import ViewType
     from mlflow.exceptions import MlflowException
 
-    from training.tracking import _client
+    from stagecast.training.tracking import _client
 
     try:
         client = _client(_absolute(uri))

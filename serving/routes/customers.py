@@ -11,14 +11,14 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from serving.bodies import decode_lookup, read_body
-from serving.changes import changes
-from serving.exports import csv_pieces, ndjson_pieces
-from serving.lists import ApiListQuery
-from serving.openapi import body, json_answer, problems
-from serving.problems import Fault, ProblemError, quote
-from serving.state import RunDep, StateDep, StoreDep, get_run
-from serving.store import Run, Store
+from stagecast.serving.bodies import decode_lookup, read_body
+from stagecast.serving.changes import changes
+from stagecast.serving.exports import csv_pieces, ndjson_pieces
+from stagecast.serving.lists import ApiListQuery
+from stagecast.serving.openapi import body, json_answer, problems
+from stagecast.serving.problems import Fault, ProblemError, quote
+from stagecast.serving.state import RunDep, StateDep, StoreDep, get_run
+from stagecast.serving.store import Run, Store
 
 router = APIRouter(prefix="/v1", tags=["customers"])
 

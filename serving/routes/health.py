@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy.exc import SQLAlchemyError
 
-from serving.openapi import problems
-from serving.problems import ProblemError
-from serving.state import HOW_TO_SERVE, StateDep
+from stagecast.serving.openapi import problems
+from stagecast.serving.problems import ProblemError
+from stagecast.serving.state import HOW_TO_SERVE, StateDep
 
 router = APIRouter(tags=["health"])
 

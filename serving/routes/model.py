@@ -6,8 +6,8 @@ import msgspec
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from serving.openapi import problems
-from serving.state import ScorerDep
+from stagecast.serving.openapi import problems
+from stagecast.serving.state import ScorerDep
 
 router = APIRouter(prefix="/v1", tags=["model"])
 

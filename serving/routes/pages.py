@@ -11,15 +11,15 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from features.errors import UsageError
-from serving.changes import changes
-from serving.lists import BANDS, STATES, ListQuery
-from serving.problems import ProblemError, quote
-from serving.queries import Order
-from serving.reference import reference
-from serving.rendering import link, plain_number, render
-from serving.state import StateDep, StoreDep
-from serving.store import Run, Store
+from stagecast.features.errors import UsageError
+from stagecast.serving.changes import changes
+from stagecast.serving.lists import BANDS, STATES, ListQuery
+from stagecast.serving.problems import ProblemError, quote
+from stagecast.serving.queries import Order
+from stagecast.serving.reference import reference
+from stagecast.serving.rendering import link, plain_number, render
+from stagecast.serving.state import StateDep, StoreDep
+from stagecast.serving.store import Run, Store
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 

@@ -10,14 +10,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from features.errors import StagecastError
-from serving import contract
-from serving.bodies import decode_score, read_body
-from serving.incoming import read_request
-from serving.openapi import body, json_answer, problems
-from serving.problems import ProblemError
-from serving.protocols import ScorerLike
-from serving.state import ScorerDep, StateDep
+from stagecast.features.errors import StagecastError
+from stagecast.serving import contract
+from stagecast.serving.bodies import decode_score, read_body
+from stagecast.serving.incoming import read_request
+from stagecast.serving.openapi import body, json_answer, problems
+from stagecast.serving.problems import ProblemError
+from stagecast.serving.protocols import ScorerLike
+from stagecast.serving.state import ScorerDep, StateDep
 
 router = APIRouter(prefix="/v1", tags=["scores"])
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from serving.openapi import json_answer, problems
-from serving.state import RunDep, StoreDep
+from stagecast.serving.openapi import json_answer, problems
+from stagecast.serving.state import RunDep, StoreDep
 
 router = APIRouter(prefix="/v1", tags=["stages"])
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.errors import DataRefusedError, UsageError
-from features.events import EventMapping, ReadOptions, read_events
+from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.features.events import EventMapping, ReadOptions, read_events
 
 HEADER = b"customer_id,timestamp,amount\n"
 GOOD = b"a,2025-01-01,1\n"

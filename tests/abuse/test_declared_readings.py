@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from features.errors import DataRefusedError, UsageError
-from features.events import EventMapping, ReadOptions, read_events
+from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.features.events import EventMapping, ReadOptions, read_events
 
 HEADER = "customer_id,timestamp,amount\n"
 GOOD = "a,2025-01-01,1\n"

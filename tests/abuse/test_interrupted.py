@@ -51,6 +51,6 @@ _LIMITED = f"""
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, resource.getrlimit({resource.RLIMIT_FSIZE})[1]))
-from serving.cli import main
+from stagecast.serving.cli import main
 main()
 """

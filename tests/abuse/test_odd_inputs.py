@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from features.errors import DataRefusedError, StagecastError, UsageError
-from features.events import CustomersTable, EventMapping, ReadOptions, from_frame, read_events, read_tables
-from features.intake import sources
-from features.intake.tables import parse_tables
-from serving.cli import cli
+from stagecast.features.errors import DataRefusedError, StagecastError, UsageError
+from stagecast.features.events import CustomersTable, EventMapping, ReadOptions, from_frame, read_events, read_tables
+from stagecast.features.intake import sources
+from stagecast.features.intake.tables import parse_tables
+from stagecast.serving.cli import cli
 
 TWO: dict[str, Any] = {"customer_id": ["a", "b"], "timestamp": ["2024-01-01", "2024-01-02"]}
 

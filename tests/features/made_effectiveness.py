@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from features.journeys import Journeys
-from features.record import PurchaseDays
-from features.scheme_files import load_scheme
+from stagecast.features.journeys import Journeys
+from stagecast.features.record import PurchaseDays
+from stagecast.features.scheme_files import load_scheme
 
 DAY = 86_400_000_000
 SCHEME = load_scheme("retail")

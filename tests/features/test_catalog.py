@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from features import formula
-from features.catalog import Catalog
-from features.errors import UsageError
-from features.feature import CALENDAR, Feature
-from features.standard import standard
+from stagecast.features import formula
+from stagecast.features.catalog import Catalog
+from stagecast.features.errors import UsageError
+from stagecast.features.feature import CALENDAR, Feature
+from stagecast.features.standard import standard
 
 CATALOG = standard(90)
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.errors import DataRefusedError
-from features.events import EventLog, EventMapping, ReadOptions, from_frame, read_events, read_tables
-from features.intake.tables import parse_tables
+from stagecast.features.errors import DataRefusedError
+from stagecast.features.events import EventLog, EventMapping, ReadOptions, from_frame, read_events, read_tables
+from stagecast.features.intake.tables import parse_tables
 
 ROWS = {
     "customer_id": ["b", "a", "a", "c"],

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features import clock
-from features.errors import UsageError
+from stagecast.features import clock
+from stagecast.features.errors import UsageError
 
 # a day number keeps the microsecond until 2059, when doubles run out of digits
 LAST = datetime(2059, 9, 1)

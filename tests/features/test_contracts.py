@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.clock import DAY_MICROSECONDS, microseconds
-from features.contracts import NEVER, Spells, Terms, spells
-from features.engines.duckdb import DailyTable
-from features.errors import UsageError
-from features.events import ReadOptions, from_frame
-from features.online import MemoryEvents
-from features.requests import CustomerEvents
-from features.requests import Event as RequestEvent
-from training.cancellation.landmarks import current
+from stagecast.features.clock import DAY_MICROSECONDS, microseconds
+from stagecast.features.contracts import NEVER, Spells, Terms, spells
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.errors import UsageError
+from stagecast.features.events import ReadOptions, from_frame
+from stagecast.features.online import MemoryEvents
+from stagecast.features.requests import CustomerEvents
+from stagecast.features.requests import Event as RequestEvent
+from stagecast.training.cancellation.landmarks import current
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 Event = tuple[str, float, str, float | None]

@@ -22,11 +22,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from features.errors import DataRefusedError, StagecastError, UsageError
-from features.events import EventMapping, ReadOptions, read_events
-from features.intake import databases
-from features.intake.databases import open_database
-from features.intake.sources import Source, is_database
+from stagecast.features.errors import DataRefusedError, StagecastError, UsageError
+from stagecast.features.events import EventMapping, ReadOptions, read_events
+from stagecast.features.intake import databases
+from stagecast.features.intake.databases import open_database
+from stagecast.features.intake.sources import Source, is_database
 from tests.postgres import PASSWORD, postgres_url  # noqa: F401
 
 EVENTS = [

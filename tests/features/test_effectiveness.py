@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from features.effectiveness import BeforeAfter, Costs, Measure, before_after
-from features.effectiveness.windows import Window, choose_windows
-from features.errors import NotEnoughDataError, UsageError
-from features.journeys import Journeys
-from features.record import PurchaseDays
+from stagecast.features.effectiveness import BeforeAfter, Costs, Measure, before_after
+from stagecast.features.effectiveness.windows import Window, choose_windows
+from stagecast.features.errors import NotEnoughDataError, UsageError
+from stagecast.features.journeys import Journeys
+from stagecast.features.record import PurchaseDays
 from tests.features.made_effectiveness import DAY, SCHEME, purchases, simulated, spells
 
 NONE: NDArray[np.int64] = np.zeros(0, dtype=np.int64)

@@ -9,12 +9,12 @@ import pytest
 from lifelines import KaplanMeierFitter
 from lifelines.utils import restricted_mean_survival_time
 
-from features.effectiveness import BeforeAfter, Measure, before_after
-from features.effectiveness.measures import SALES, SALES_EACH
-from features.effectiveness.resampling import Quantity, Spread, beyond_chance, resampled, spread
-from features.effectiveness.result import BeyondSeason
-from features.effectiveness.stage_times import restricted_mean
-from features.record import PurchaseDays
+from stagecast.features.effectiveness import BeforeAfter, Measure, before_after
+from stagecast.features.effectiveness.measures import SALES, SALES_EACH
+from stagecast.features.effectiveness.resampling import Quantity, Spread, beyond_chance, resampled, spread
+from stagecast.features.effectiveness.result import BeyondSeason
+from stagecast.features.effectiveness.stage_times import restricted_mean
+from stagecast.features.record import PurchaseDays
 from tests.features.made_effectiveness import DAY, simulated
 
 
@@ -105,7 +105,7 @@ def test_weights_have_mean_and_variance_of_one_and_move_a_customer_as_one() -> N
 
 def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(4).gamma(1.0, 5.0, 500)
-    monkeypatch.setattr("features.effectiveness.resampling.BLOCK", 64)
+    monkeypatch.setattr("stagecast.features.effectiveness.resampling.BLOCK", 64)
     drawn = resampled([Quantity(values)], draws=4000)[0]
     assert drawn.mean() == pytest.approx(values.sum(), rel=0.01)
     assert drawn.std() == pytest.approx(np.sqrt((values**2).sum()), rel=0.05)

@@ -12,9 +12,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.errors import DataRefusedError, UsageError
-from features.events import COLUMNS, EventLog, EventMapping, ReadOptions, from_frame, read_events, summary_lines
-from features.intake.quarantine import REJECTED_SCHEMA
+from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.features.events import (
+    COLUMNS,
+    EventLog,
+    EventMapping,
+    ReadOptions,
+    from_frame,
+    read_events,
+    summary_lines,
+)
+from stagecast.features.intake.quarantine import REJECTED_SCHEMA
 
 
 def frame(**columns: list[object]) -> pd.DataFrame:

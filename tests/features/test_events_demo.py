@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from features.demo import cdnow_frame, cdnow_log, cdnow_sample_frame
-from features.events import ReadOptions, from_frame
+from stagecast.features.demo import cdnow_frame, cdnow_log, cdnow_sample_frame
+from stagecast.features.events import ReadOptions, from_frame
 
 
 def test_cdnow_is_whole() -> None:

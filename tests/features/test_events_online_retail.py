@@ -13,7 +13,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from features.events import EventLog, EventMapping, ReadOptions, read_events
+from stagecast.features.events import EventLog, EventMapping, ReadOptions, read_events
 
 LOG = Path(__file__).parents[3] / "shared" / "data" / "online_retail_ii.parquet"
 MAPPING = EventMapping(customer="Customer ID", time="InvoiceDate", amount="Quantity * Price")

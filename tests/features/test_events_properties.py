@@ -18,13 +18,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.errors import DataRefusedError
-from features.events import EventLog, ReadOptions, read_events
-from features.intake import csvlines
-from features.intake.csvlines import CsvRecords
-from features.intake.sources import open_file
-from features.intake.values import define_macros
-from features.intake.zones import find_zone
+from stagecast.features.errors import DataRefusedError
+from stagecast.features.events import EventLog, ReadOptions, read_events
+from stagecast.features.intake import csvlines
+from stagecast.features.intake.csvlines import CsvRecords
+from stagecast.features.intake.sources import open_file
+from stagecast.features.intake.values import define_macros
+from stagecast.features.intake.zones import find_zone
 
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

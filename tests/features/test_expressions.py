@@ -7,9 +7,9 @@ from decimal import Decimal
 import pandas as pd
 import pytest
 
-from features.errors import DataRefusedError, UsageError
-from features.events import EventMapping, ReadOptions, from_frame
-from features.intake.expressions import LONGEST_EXPRESSION, SourceColumn, compile_expression
+from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.features.events import EventMapping, ReadOptions, from_frame
+from stagecast.features.intake.expressions import LONGEST_EXPRESSION, SourceColumn, compile_expression
 
 
 def evaluate(part: str, expression: str, **columns: object) -> tuple[object, list[str]]:

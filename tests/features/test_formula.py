@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import formula
-from features.errors import UsageError
+from stagecast.features import formula
+from stagecast.features.errors import UsageError
 
 NAN = math.nan
 

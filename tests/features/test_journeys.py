@@ -11,20 +11,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.catalog import Catalog
-from features.clock import from_microseconds, iso, microseconds
-from features.conditions import Clause
-from features.demo import cdnow_log
-from features.engines.duckdb import DailyTable
-from features.errors import UsageError
-from features.journeys import Journeys, walk
-from features.online import MemoryEvents
-from features.record import PurchaseDays, Record
-from features.requests import Event
-from features.scheme_files import load_scheme
-from features.stages import Scheme
-from features.standard import standard
-from features.thresholds import derive
+from stagecast.features.catalog import Catalog
+from stagecast.features.clock import from_microseconds, iso, microseconds
+from stagecast.features.conditions import Clause
+from stagecast.features.demo import cdnow_log
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.errors import UsageError
+from stagecast.features.journeys import Journeys, walk
+from stagecast.features.online import MemoryEvents
+from stagecast.features.record import PurchaseDays, Record
+from stagecast.features.requests import Event
+from stagecast.features.scheme_files import load_scheme
+from stagecast.features.stages import Scheme
+from stagecast.features.standard import standard
+from stagecast.features.thresholds import derive
 from tests.parity import oracle
 from tests.parity.logs import DAY, TICK, Customers, as_ofs, event_log, logs, requests, utc
 

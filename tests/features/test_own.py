@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from features.catalog import Catalog
-from features.engines.duckdb import DailyTable
-from features.errors import UsageError
-from features.feature import Feature
-from features.online import MemoryEvents
-from features.own import Own, own_from_toml, per_type
-from features.requests import Event
-from features.standard import WINDOWS_DAYS, standard
+from stagecast.features.catalog import Catalog
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.errors import UsageError
+from stagecast.features.feature import Feature
+from stagecast.features.online import MemoryEvents
+from stagecast.features.own import Own, own_from_toml, per_type
+from stagecast.features.requests import Event
+from stagecast.features.standard import WINDOWS_DAYS, standard
 from tests.parity.logs import DAY, event_log, requests, utc
 
 SAID = "meaning='m'\nunit='u'\n"
@@ -168,12 +168,12 @@ def test_columns_that_are_not_those_of_the_catalogue_are_refused_with_their_name
 
 def test_own_features_from_python_reach_the_models_and_their_bundle(tmp_path: Path) -> None:
     from bench.simulation import AS_OF, simulate
-    from features.events import from_frame
-    from serving.batch import score_snapshot, snapshot
-    from serving.scorer import load_scorer
-    from training.bundle import save_bundle
-    from training.config import TrainConfig
-    from training.train import train
+    from stagecast.features.events import from_frame
+    from stagecast.serving.batch import score_snapshot, snapshot
+    from stagecast.serving.scorer import load_scorer
+    from stagecast.training.bundle import save_bundle
+    from stagecast.training.config import TrainConfig
+    from stagecast.training.train import train
 
     mine = Feature("days_since_half", "days", "half the silence", formula="recency_days / 2", predictor=True)
     config = replace(TrainConfig(max_dates=2), own=Own((mine,)))

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.simulation import AS_OF, simulate
-from features.errors import NotEnoughDataError, UsageError
-from features.events import EventLog, from_frame
-from features.parts import parts, write_features
-from features.standard import standard
+from stagecast.features.errors import NotEnoughDataError, UsageError
+from stagecast.features.events import EventLog, from_frame
+from stagecast.features.parts import parts, write_features
+from stagecast.features.standard import standard
 from tests.parity.logs import DAY, utc
 
 CATALOG = standard(90).needed_for(["orders", "recency_days", "rhythm_days", "visits_30d"])

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from features.events import ReadOptions, read_tables
-from features.intake.tables import parse_tables
+from stagecast.features.events import ReadOptions, read_tables
+from stagecast.features.intake.tables import parse_tables
 
 FOLDER = Path(__file__).parents[3] / "shared" / "data" / "ravenstack"
 CONFIG = """

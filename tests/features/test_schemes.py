@@ -13,18 +13,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.clock import from_microseconds, iso, microseconds
-from features.engines.duckdb import DailyTable
-from features.errors import UsageError
-from features.history import history
-from features.lifecycle import Lifecycle, fit_lifecycle, live, merged_sentences
-from features.online import MemoryEvents
-from features.requests import Event
-from features.scheme_check import merged
-from features.scheme_files import known_schemes, load_scheme, scheme_from_toml
-from features.stages import LANGUAGES, Scheme
-from features.standard import standard
-from features.thresholds import catalog_parameters
+from stagecast.features.clock import from_microseconds, iso, microseconds
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.errors import UsageError
+from stagecast.features.history import history
+from stagecast.features.lifecycle import Lifecycle, fit_lifecycle, live, merged_sentences
+from stagecast.features.online import MemoryEvents
+from stagecast.features.requests import Event
+from stagecast.features.scheme_check import merged
+from stagecast.features.scheme_files import known_schemes, load_scheme, scheme_from_toml
+from stagecast.features.stages import LANGUAGES, Scheme
+from stagecast.features.standard import standard
+from stagecast.features.thresholds import catalog_parameters
 from tests.parity.logs import DAY, TICK, Customers, event_log, requests, utc
 
 IDS = {

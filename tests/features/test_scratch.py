@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from features.errors import UsageError
-from features.files import replaced, write_text
-from features.intake.scratch import PREFIX, Scratch
+from stagecast.features.errors import UsageError
+from stagecast.features.files import replaced, write_text
+from stagecast.features.intake.scratch import PREFIX, Scratch
 
 
 def folders(place: Path) -> list[Path]:
@@ -32,7 +32,7 @@ def test_a_folder_is_removed_by_its_owner_only(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_cleared_by_the_next(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from features.intake.scratch import Scratch; s = Scratch(sys.argv[1]); "
+        "import sys, time; from stagecast.features.intake.scratch import Scratch; s = Scratch(sys.argv[1]); "
         "(s.folder / 'log.duckdb').write_bytes(b'x' * 1000); print('made', flush=True); time.sleep(60)"
     )
     owner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)

@@ -13,10 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import stages
-from features.conditions import Clause, Condition
-from features.errors import UsageError
-from features.scheme_files import known_schemes, load_scheme, scheme_from_json, scheme_from_toml, scheme_to_json
+from stagecast.features import stages
+from stagecast.features.conditions import Clause, Condition
+from stagecast.features.errors import UsageError
+from stagecast.features.scheme_files import (
+    known_schemes,
+    load_scheme,
+    scheme_from_json,
+    scheme_from_toml,
+    scheme_to_json,
+)
 
 RETAIL = load_scheme("retail")
 LIMITS = {

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from features.errors import DataRefusedError, UsageError
-from features.events import CustomersTable, EventLog, EventMapping, ReadOptions, read_events, read_tables
-from features.intake.tables import parse_tables
+from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.features.events import CustomersTable, EventLog, EventMapping, ReadOptions, read_events, read_tables
+from stagecast.features.intake.tables import parse_tables
 
 CONFIG = """
 [[tables]]

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.errors import UsageError
-from features.intake.zones import find_zone, pieces
+from stagecast.features.errors import UsageError
+from stagecast.features.intake.zones import find_zone, pieces
 
 ZONES = ["Europe/London", "America/St_Johns", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Tehran", "Pacific/Apia"]
 

@@ -11,11 +11,11 @@ from typing import Protocol
 
 import pytest
 
-from features.catalog import Catalog
-from features.engines.duckdb import DailyTable
-from features.feature import Feature
-from features.online import MemoryEvents
-from features.standard import standard
+from stagecast.features.catalog import Catalog
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.feature import Feature
+from stagecast.features.online import MemoryEvents
+from stagecast.features.standard import standard
 from tests.parity import oracle
 from tests.parity.logs import DAY, Attributes, Customers, event_log, requests
 

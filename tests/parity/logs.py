@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from features.events import CustomersTable, EventLog, ReadOptions, from_frame
-from features.requests import CustomerEvents, Event
+from stagecast.features.events import CustomersTable, EventLog, ReadOptions, from_frame
+from stagecast.features.requests import CustomerEvents, Event
 
 Customers = Mapping[str, tuple[Event, ...]]
 Attributes = Mapping[str, Mapping[str, Any]]

@@ -15,7 +15,7 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
 
-from features.requests import Event
+from stagecast.features.requests import Event
 
 BY_THE_SHOP = {"contact", "email_sent", "sms_sent", "push_sent", "ad_impression"}
 DAY = timedelta(days=1)

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.catalog import Catalog
-from features.feature import _ANSWERED, Feature
-from features.requests import Event
+from stagecast.features.catalog import Catalog
+from stagecast.features.feature import _ANSWERED, Feature
+from stagecast.features.requests import Event
 from tests.parity import oracle
 from tests.parity.evaluators import PARTS, Evaluator, by_each
 from tests.parity.logs import DAY, KINDS, ODD, TICK, Customers, as_ofs, logs, midnights, utc

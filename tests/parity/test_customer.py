@@ -13,16 +13,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.catalog import Catalog
-from features.customer import check_declared
-from features.engines.duckdb import DailyTable
-from features.errors import UsageError
-from features.feature import Feature
-from features.online import MemoryEvents
-from features.own import own_from_toml
-from features.parts import write_features
-from features.requests import CustomerEvents, Event
-from features.standard import standard
+from stagecast.features.catalog import Catalog
+from stagecast.features.customer import check_declared
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.errors import UsageError
+from stagecast.features.feature import Feature
+from stagecast.features.online import MemoryEvents
+from stagecast.features.own import own_from_toml
+from stagecast.features.parts import write_features
+from stagecast.features.requests import CustomerEvents, Event
+from stagecast.features.standard import standard
 from tests.parity.evaluators import Evaluator, by_each, check_attributes
 from tests.parity.logs import DAY, KIND_OF, ODD, Customers, as_ofs, attributes, event_log, logs, midnights, utc
 

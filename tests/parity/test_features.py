@@ -18,16 +18,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.clock import microseconds
-from features.demo import cdnow_log
-from features.engines.duckdb import DailyTable
-from features.errors import NotEnoughDataError
-from features.lifecycle import fit_lifecycle
-from features.online import MemoryEvents
-from features.requests import CustomerEvents, Event
-from features.scheme_files import load_scheme
-from features.snapshots import take
-from features.standard import standard
+from stagecast.features.clock import microseconds
+from stagecast.features.demo import cdnow_log
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.errors import NotEnoughDataError
+from stagecast.features.lifecycle import fit_lifecycle
+from stagecast.features.online import MemoryEvents
+from stagecast.features.requests import CustomerEvents, Event
+from stagecast.features.scheme_files import load_scheme
+from stagecast.features.snapshots import take
+from stagecast.features.standard import standard
 from tests.parity.evaluators import Evaluator, by_duckdb, by_each, by_memory, check
 from tests.parity.logs import DAY, KINDS, TICK, Customers, as_ofs, event_log, events, logs, midnights, requests, utc
 

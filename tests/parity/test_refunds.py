@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.clock import day_number
-from features.engines.duckdb import DailyTable
-from features.online import MemoryEvents
-from features.record import PurchaseDays
-from features.requests import Event
-from features.standard import standard
+from stagecast.features.clock import day_number
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.online import MemoryEvents
+from stagecast.features.record import PurchaseDays
+from stagecast.features.requests import Event
+from stagecast.features.standard import standard
 from tests.parity import oracle
 from tests.parity.evaluators import Evaluator, by_each
 from tests.parity.logs import DAY, TICK, Customers, as_ofs, event_log, logs, requests, utc

@@ -1,6 +1,8 @@
-"""What a log has not (:class:`features.sql.Shape`) spares work, of SQL or all of it, and changes no byte of the rest.
+"""What a log has not (:class:`stagecast.features.sql.Shape`) spares work, of SQL or all of it, and changes no byte of
+the rest.
 
-Without refunds and late records NumPy works out the dates together (:mod:`features.plain`); large sums leave it to SQL.
+Without refunds and late records NumPy works out the dates together (:mod:`stagecast.features.plain`); large sums leave
+it to SQL.
 """
 
 from __future__ import annotations
@@ -14,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features import sql
-from features.engines import duckdb
-from features.events import EventLog
-from features.requests import Event
-from features.standard import standard
+from stagecast.features import sql
+from stagecast.features.engines import duckdb
+from stagecast.features.events import EventLog
+from stagecast.features.requests import Event
+from stagecast.features.standard import standard
 from tests.parity.logs import DAY, KINDS, TICK, Customers, event_log, logs, midnights, utc
 
 CATALOG = standard(90).with_parameters(shop_gap_days=33.3)
@@ -28,7 +30,7 @@ KINDS_OF = {"plain": tuple(kind for kind in KINDS if kind != "refund"), "purchas
 def found(log: EventLog, as_of: datetime, shape: sql.Shape | None) -> dict[str, bytes]:
     """Return features, outcomes and purchase days as bytes, of a shape or, where there is none, of what the log has."""
     chosen = duckdb.shape_of if shape is None else lambda *_: shape
-    with patch("features.engines.duckdb.shape_of", chosen):
+    with patch("stagecast.features.engines.duckdb.shape_of", chosen):
         table = duckdb.DailyTable(log.con, as_of)
     features, outcomes = table.features(CATALOG, [0, 30, 400]), table.outcomes(30, [30, 90])
     order = sorted(range(len(outcomes["back"])), key=lambda row: (outcomes["back"][row], outcomes["customer"][row]))
@@ -61,7 +63,7 @@ def test_the_shorter_way_gives_the_same_bytes(kinds: str, data: st.DataObject) -
 def test_several_dates_are_what_each_is_alone(kinds: str, at_once: int, data: st.DataObject) -> None:
     as_of = data.draw(midnights())
     customers = data.draw(logs(as_of, late=kinds == "refunds", kinds=KINDS_OF[kinds], years=3))
-    with event_log(customers) as log, patch("features.plain.ROWS_AT_ONCE", at_once):
+    with event_log(customers) as log, patch("stagecast.features.plain.ROWS_AT_ONCE", at_once):
         table = duckdb.DailyTable(log.con, as_of)
         together = table.features(CATALOG, [400, 0, 90, 30, 90])
         alone = [table.features(CATALOG, [back]) for back in (0, 30, 90, 400)]

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from features.catalog import Catalog
-from features.engines.duckdb import DailyTable
-from features.engines.spark import SparkTable
-from features.engines.spark_attributes import read_attributes
-from features.engines.spark_reading import SparkLog
-from features.errors import NotEnoughDataError, UsageError
-from features.events import ReadOptions
-from features.requests import Event
-from features.standard import standard
-from features.thresholds import mean_gaps, shop_gap_days
+from stagecast.features.catalog import Catalog
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.engines.spark import SparkTable
+from stagecast.features.engines.spark_attributes import read_attributes
+from stagecast.features.engines.spark_reading import SparkLog
+from stagecast.features.errors import NotEnoughDataError, UsageError
+from stagecast.features.events import ReadOptions
+from stagecast.features.requests import Event
+from stagecast.features.standard import standard
+from stagecast.features.thresholds import mean_gaps, shop_gap_days
 from tests.parity.evaluators import Rows, check, check_attributes
 from tests.parity.logs import Attributes, Customers, as_ofs, attributes, customers_table, event_log, logs, utc
 from tests.parity.test_customer import ASKED, CATALOG

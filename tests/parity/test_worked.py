@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from features.requests import Event
-from features.standard import standard
+from stagecast.features.requests import Event
+from stagecast.features.standard import standard
 from tests.parity.evaluators import Evaluator, by_each_and_the_oracle
 from tests.parity.logs import DAY, utc
 

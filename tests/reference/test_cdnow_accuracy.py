@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from features.clock import parse_instant
-from features.demo import cdnow_frame, cdnow_log
-from serving.batch import score_snapshot
-from serving.scorer import Scorer
-from training.bundle import load_bundle, save_bundle
-from training.config import TrainConfig
-from training.models import predict_rows
-from training.train import Training, train
+from stagecast.features.clock import parse_instant
+from stagecast.features.demo import cdnow_frame, cdnow_log
+from stagecast.serving.batch import score_snapshot
+from stagecast.serving.scorer import Scorer
+from stagecast.training.bundle import load_bundle, save_bundle
+from stagecast.training.config import TrainConfig
+from stagecast.training.models import predict_rows
+from stagecast.training.train import Training, train
 
 AS_OF = parse_instant("1998-01-01")
 
@@ -65,8 +65,8 @@ def test_stage_probabilities_sum_to_one(scores: pd.DataFrame) -> None:
 
 def test_the_next_stage_is_foretold_better_than_by_a_markov_chain(training: Training) -> None:
     """Stages at the end are those of the same rules, walked over the log with the 90 days in it."""
-    from features.engines.duckdb import DailyTable
-    from features.lifecycle import fit_lifecycle
+    from stagecast.features.engines.duckdb import DailyTable
+    from stagecast.features.lifecycle import fit_lifecycle
 
     models, now = training.models, training.panel.now
     end = parse_instant("1998-04-01")

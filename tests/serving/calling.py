@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from serving import cli
+from stagecast.serving import cli
 
 
 @dataclass(frozen=True)

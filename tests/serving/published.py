@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from features.scheme_files import load_scheme
-from features.stages import Scheme
-from serving import contract
-from serving.store import Store
+from stagecast.features.scheme_files import load_scheme
+from stagecast.features.stages import Scheme
+from stagecast.serving import contract
+from stagecast.serving.store import Store
 
 AS_OF = datetime(1998, 1, 1, tzinfo=UTC)
 STAGES = ("prospect", "new", "repeat", "loyal", "at_risk", "sleeping", "lost", "reactivated")

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from serving import contract
+from stagecast.serving import contract
 from tests.serving import published, web
 
 

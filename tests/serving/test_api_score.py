@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from features.errors import NotEnoughDataError
-from features.requests import Event
+from stagecast.features.errors import NotEnoughDataError
+from stagecast.features.requests import Event
 from tests.serving import published, web
 
 AS_OF = "1998-01-01T00:00:00Z"

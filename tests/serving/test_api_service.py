@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from features.errors import UsageError
-from serving.app import create_app
-from serving.settings import Settings
+from stagecast.features.errors import UsageError
+from stagecast.serving.app import create_app
+from stagecast.serving.settings import Settings
 from tests.serving import published, web
 
 

@@ -11,10 +11,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from features.events import CustomersTable, read_events
-from features.parts import of_run
-from serving.batch import score_log, score_snapshot, snapshot
-from serving.scorer import load_scorer
+from stagecast.features.events import CustomersTable, read_events
+from stagecast.features.parts import of_run
+from stagecast.serving.batch import score_log, score_snapshot, snapshot
+from stagecast.serving.scorer import load_scorer
 from tests.serving import web
 from tests.serving.calling import Stagecast, call
 from tests.serving.test_batch_parts import alike
@@ -87,7 +87,7 @@ def finished(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(patch: pytest.MonkeyPatch, *args: str) -> int:
-    from serving import cli
+    from stagecast.serving import cli
 
     patch.setattr("sys.argv", ["stagecast", *args])
     try:

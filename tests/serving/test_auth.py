@@ -6,10 +6,10 @@ import base64
 
 import pytest
 
-from features.errors import UsageError
-from serving.app import create_app
-from serving.auth import check_bind
-from serving.settings import Settings, load_settings
+from stagecast.features.errors import UsageError
+from stagecast.serving.app import create_app
+from stagecast.serving.auth import check_bind
+from stagecast.serving.settings import Settings, load_settings
 from tests.serving import published, web
 
 SECOND = "another-key-of-24-chars!"

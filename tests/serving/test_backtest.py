@@ -9,11 +9,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from features.demo import cdnow_frame
-from serving.backtest_report import render_backtest
+from stagecast.features.demo import cdnow_frame
+from stagecast.serving.backtest_report import render_backtest
+from stagecast.training.baselines import LABELS
 from tests.serving.calling import Stagecast
 from tests.training.made import frame_of, simulated_rows
-from training.baselines import LABELS
 
 
 @pytest.fixture(scope="module")

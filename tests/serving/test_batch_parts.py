@@ -11,14 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.simulation import AS_OF, simulate
-from features.errors import UsageError
-from features.events import from_frame
-from serving.batch import score_log, score_snapshot, snapshot
-from serving.scorer import Scorer
+from stagecast.features.errors import UsageError
+from stagecast.features.events import from_frame
+from stagecast.serving.batch import score_log, score_snapshot, snapshot
+from stagecast.serving.scorer import Scorer
+from stagecast.training.bundle import load_bundle, save_bundle
+from stagecast.training.config import TrainConfig
+from stagecast.training.train import train
 from tests.parity.logs import DAY
-from training.bundle import load_bundle, save_bundle
-from training.config import TrainConfig
-from training.train import train
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.clock import iso
-from serving.app import create_app
-from serving.scorer import load_scorer
-from serving.settings import Settings
+from stagecast.features.clock import iso
+from stagecast.serving.app import create_app
+from stagecast.serving.scorer import load_scorer
+from stagecast.serving.settings import Settings
 from tests.serving.calling import Stagecast, call
 from tests.serving.web import client
 from tests.training.made import day
@@ -40,7 +40,7 @@ def home(events: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("service")
     events.to_csv(folder / "events.csv", index=False)
     given = ("run", "events.csv", *TERMS, "--horizon", "30d", "--as-of", AS_OF, "--out", "out", "--publish")
-    command = (sys.executable, "-c", "from serving.cli import main; main()", *given, "--no-track")
+    command = (sys.executable, "-c", "from stagecast.serving.cli import main; main()", *given, "--no-track")
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     (folder / "said.txt").write_text(done.stdout)

@@ -19,17 +19,17 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from features.events import read_events
-from features.requests import CustomerEvents, Event
-from features.scheme_files import load_scheme
-from serving import contract, pipeline
-from serving.scorer import load_scorer
+from stagecast.features.events import read_events
+from stagecast.features.requests import CustomerEvents, Event
+from stagecast.features.scheme_files import load_scheme
+from stagecast.serving import contract, pipeline
+from stagecast.serving.scorer import load_scorer
+from stagecast.training.config import TrainConfig
 from tests.serving.calling import Stagecast
 from tests.training.made import simulated_rows
-from training.config import TrainConfig
 
 # the command as the installed script starts it, in a process of its own
-INSTALLED = (sys.executable, "-c", "from serving.cli import main; main()")
+INSTALLED = (sys.executable, "-c", "from stagecast.serving.cli import main; main()")
 AS_OF = "2021-11-01"
 STAGES = load_scheme("retail").ids
 

@@ -29,23 +29,23 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.errors import DataRefusedError, StagecastError, UsageError
-from features.events import ReadOptions, read_events
-from serving import pipeline
-from serving.erasure import csv_logs, customer_column, database
-from serving.erasure.command import erase as command
-from serving.erasure.csv_logs import How
-from serving.erasure.identity import Customer
-from serving.erasure.occurrences import in_stream
-from serving.erasure.replacing import draft_of, replace_file
-from serving.store import Store
-from serving.tables import metadata
+from stagecast.features.errors import DataRefusedError, StagecastError, UsageError
+from stagecast.features.events import ReadOptions, read_events
+from stagecast.serving import pipeline
+from stagecast.serving.erasure import csv_logs, customer_column, database
+from stagecast.serving.erasure.command import erase as command
+from stagecast.serving.erasure.csv_logs import How
+from stagecast.serving.erasure.identity import Customer
+from stagecast.serving.erasure.occurrences import in_stream
+from stagecast.serving.erasure.replacing import draft_of, replace_file
+from stagecast.serving.store import Store
+from stagecast.serving.tables import metadata
+from stagecast.training.bundle import load_bundle
+from stagecast.training.config import TrainConfig
+from stagecast.training.tracking import log_training
 from tests.postgres import postgres_url  # noqa: F401
 from tests.serving import published
 from tests.training.made import simulated_rows
-from training.bundle import load_bundle
-from training.config import TrainConfig
-from training.tracking import log_training
 
 HOSTILE = (
     "o'Hara\"; DROP TABLE scores; --",
@@ -399,7 +399,7 @@ def test_bytes_that_sqlite_left_in_free_space_go_even_when_no_row_is_there(erase
 
 
 def test_while_a_reader_holds_the_log_of_writes_it_is_told_and_later_made_good(erase, store, monkeypatch):
-    monkeypatch.setattr("serving.tables.BUSY_MILLISECONDS", 100)
+    monkeypatch.setattr("stagecast.serving.tables.BUSY_MILLISECONDS", 100)
     with closing(sqlite3.connect("stagecast.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM scores").fetchone()
@@ -726,9 +726,9 @@ def test_two_erasures_of_one_file_do_not_overwrite_each_other(tmp_path):
 KILLED = """
 import sys
 from pathlib import Path
-from serving.erasure import csv_logs, customer_column
-from serving.erasure.identity import Customer
-from serving.erasure.replacing import replace_file
+from stagecast.serving.erasure import csv_logs, customer_column
+from stagecast.serving.erasure.identity import Customer
+from stagecast.serving.erasure.replacing import replace_file
 path, how = Path(sys.argv[1]), csv_logs.How(Customer(("c3",), False))
 with customer_column.engine() as con:
     print("begun", flush=True)

@@ -11,9 +11,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from features.requests import CustomerEvents, Event
-from features.scheme_files import known_schemes, load_scheme
-from serving.scorer import load_scorer
+from stagecast.features.requests import CustomerEvents, Event
+from stagecast.features.scheme_files import known_schemes, load_scheme
+from stagecast.serving.scorer import load_scorer
 from tests.serving.calling import Stagecast
 from tests.training.made import day, simulated_rows
 

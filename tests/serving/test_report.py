@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from serving import contract
-from serving.report import render_report, write_report
+from stagecast.serving import contract
+from stagecast.serving.report import render_report, write_report
 from tests.serving import published
 
 AS_OF = datetime(1998, 7, 1, tzinfo=UTC)

@@ -75,7 +75,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     people.assign(acquisition_cost=cost).to_csv(folder / "people.csv", index=False)
     model = folder / "model"
     asked = ("train", str(events), *ON_SPARK, "--config", str(config), "--sample", "700", "--no-track", "--json")
-    run = [sys.executable, "-c", "from serving.cli import main; main()", *asked, "--out", str(model)]
+    run = [sys.executable, "-c", "from stagecast.serving.cli import main; main()", *asked, "--out", str(model)]
     said = subprocess.run(run, capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
     return Shop(events, config, model, json.loads(said.stdout.strip().splitlines()[-1]))

@@ -20,13 +20,13 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.errors import DataRefusedError, UsageError
-from features.scheme_files import load_scheme
-from serving import contract, publishing
-from serving.exports import csv_pieces
-from serving.queries import SORTS, Filters, Order
-from serving.store import Run, StageFlows, Store
-from serving.tables import VERSION, open_engine, store_version
+from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.features.scheme_files import load_scheme
+from stagecast.serving import contract, publishing
+from stagecast.serving.exports import csv_pieces
+from stagecast.serving.queries import SORTS, Filters, Order
+from stagecast.serving.store import Run, StageFlows, Store
+from stagecast.serving.tables import VERSION, open_engine, store_version
 from tests.postgres import postgres_url  # noqa: F401
 from tests.serving import published
 

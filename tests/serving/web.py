@@ -15,10 +15,10 @@ import httpx
 import pyarrow as pa
 from fastapi import FastAPI
 
-from features.stages import Scheme
-from serving.app import create_app
-from serving.settings import Settings
-from serving.store import Store
+from stagecast.features.stages import Scheme
+from stagecast.serving.app import create_app
+from stagecast.serving.settings import Settings
+from stagecast.serving.store import Store
 from tests.serving import published
 
 KEY = "0123456789abcdef-key"

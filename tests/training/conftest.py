@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from stagecast.training.config import TrainConfig
 from tests.training.made import Trained, day, simulated_rows, trained
-from training.config import TrainConfig
 
 
 @pytest.fixture(scope="session")

@@ -18,13 +18,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from features.events import EventLog, ReadOptions, from_frame
-from serving.batch import score_snapshot
-from serving.scorer import Scorer
-from training.bundle import Bundle, load_bundle, save_bundle
-from training.config import TrainConfig
-from training.panel import Frame
-from training.train import Training, train
+from stagecast.features.events import EventLog, ReadOptions, from_frame
+from stagecast.serving.batch import score_snapshot
+from stagecast.serving.scorer import Scorer
+from stagecast.training.bundle import Bundle, load_bundle, save_bundle
+from stagecast.training.config import TrainConfig
+from stagecast.training.panel import Frame
+from stagecast.training.train import Training, train
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 Row = tuple[str, datetime, str, float | None]

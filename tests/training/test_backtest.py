@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.errors import NotEnoughDataError, UsageError
+from stagecast.features.errors import NotEnoughDataError, UsageError
+from stagecast.training.backtest import OURS, Replay, plan_replays, replay
+from stagecast.training.baselines import LABELS, SPEND_LABELS
+from stagecast.training.config import TrainConfig
+from stagecast.training.value import conformal
 from tests.training.made import START, Row, day, log_of, simulated_rows
-from training.backtest import OURS, Replay, plan_replays, replay
-from training.baselines import LABELS, SPEND_LABELS
-from training.config import TrainConfig
-from training.value import conformal
 
 CONFIG = TrainConfig(horizon_days=60)
 DAYS = 420

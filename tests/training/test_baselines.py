@@ -9,9 +9,16 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from stagecast.training.baselines import (
+    LABELS,
+    SPEND_LABELS,
+    WINDOWS,
+    _recency_rule,
+    fit_and_predict,
+    fit_and_predict_spend,
+)
+from stagecast.training.btyd.fit import fit
 from tests.training.made import Trained
-from training.baselines import LABELS, SPEND_LABELS, WINDOWS, _recency_rule, fit_and_predict, fit_and_predict_spend
-from training.btyd.fit import fit
 
 
 def test_the_recency_rule_by_hand() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from training.blend import PULL, carried_level, level_shift, pool_class_weights, pool_weights, pooled
+from stagecast.training.blend import PULL, carried_level, level_shift, pool_class_weights, pool_weights, pooled
 
 Array = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.boosting import Boosted, all_but_one, fit
+from stagecast.training.boosting import Boosted, all_but_one, fit
 
 Array = NDArray[np.float64]
 NAMES = ("b", "a", "c")

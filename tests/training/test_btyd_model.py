@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.btyd import PARAMETERS, GammaGamma, Model
+from stagecast.training.btyd import PARAMETERS, GammaGamma, Model
 
 BG = Model("bg_nbd", (0.25, 31.0, 0.8, 2.4), -9582.4, 2357)
 MBG = Model("mbg_nbd", (0.52, 43.0, 0.9, 1.6), -9582.1, 2357)
@@ -240,7 +240,7 @@ def test_an_impossible_spend_is_refused_with_its_place(x: float, monetary: float
 
 
 def test_evaluation_imports_nothing_that_fits() -> None:
-    fitting = ["lifetimes", "autograd", "pandas", "sklearn", "mlflow", "training.btyd.fit"]
-    code = f"import sys, training.btyd; print([m for m in {fitting} if m in sys.modules])"
+    fitting = ["lifetimes", "autograd", "pandas", "sklearn", "mlflow", "stagecast.training.btyd.fit"]
+    code = f"import sys, stagecast.training.btyd; print([m for m in {fitting} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

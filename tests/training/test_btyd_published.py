@@ -16,8 +16,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from training.btyd import GammaGamma, Model
-from training.btyd.fit import fit, fit_gamma_gamma
+from stagecast.training.btyd import GammaGamma, Model
+from stagecast.training.btyd.fit import fit, fit_gamma_gamma
 
 Array = NDArray[np.float64]
 

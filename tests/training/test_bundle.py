@@ -15,10 +15,10 @@ import lightgbm
 import numpy as np
 import pytest
 
-from features.errors import DataRefusedError, UsageError
+from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.training.bundle import CARD, LARGEST_FILE, MANIFEST, MODELS, Bundle, load_bundle, save_bundle
+from stagecast.training.models import predict_rows
 from tests.training.made import Trained
-from training.bundle import CARD, LARGEST_FILE, MANIFEST, MODELS, Bundle, load_bundle, save_bundle
-from training.models import predict_rows
 
 FILES = (CARD, "churn.lightgbm.txt", MANIFEST, MODELS, "next_stage.lightgbm.txt", "value.lightgbm.txt")
 PREDICTING = tuple(name for name in FILES if name not in (CARD, MANIFEST))

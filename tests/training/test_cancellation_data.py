@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from bench import cancellation
-from features.clock import microseconds, parse_instant
-from features.contracts import spells
-from features.engines.duckdb import DailyTable
-from features.events import EventLog, ReadOptions, read_tables
-from features.intake.tables import parse_tables
-from training.cancellation.fitting import fit_cancellation
-from training.cancellation.landmarks import current, past
+from stagecast.features.clock import microseconds, parse_instant
+from stagecast.features.contracts import spells
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.events import EventLog, ReadOptions, read_tables
+from stagecast.features.intake.tables import parse_tables
+from stagecast.training.cancellation.fitting import fit_cancellation
+from stagecast.training.cancellation.landmarks import current, past
 
 RAVENSTACK = Path(__file__).parents[3] / "shared" / "data" / "ravenstack"
 TABLES = """

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from features.clock import DAY_MICROSECONDS as DAY
-from features.contracts import NEVER, Spells
-from features.errors import UsageError
-from training.cancellation import baselines, landmarks
-from training.cancellation.ages import AgeHazard, fit_ages, life_table
-from training.cancellation.cloglog import GroupedHazards, fit_grouped
-from training.cancellation.columns import step_columns
-from training.cancellation.landmarks import Landmarks, current, past, plan_backs, step_days, steps_of
-from training.design import Recipe
+from stagecast.features.clock import DAY_MICROSECONDS as DAY
+from stagecast.features.contracts import NEVER, Spells
+from stagecast.features.errors import UsageError
+from stagecast.training.cancellation import baselines, landmarks
+from stagecast.training.cancellation.ages import AgeHazard, fit_ages, life_table
+from stagecast.training.cancellation.cloglog import GroupedHazards, fit_grouped
+from stagecast.training.cancellation.columns import step_columns
+from stagecast.training.cancellation.landmarks import Landmarks, current, past, plan_backs, step_days, steps_of
+from stagecast.training.design import Recipe
 
 Array = NDArray[np.float64]
 

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from features.contracts import Spells
-from features.errors import UsageError
+from stagecast.features.contracts import Spells
+from stagecast.features.errors import UsageError
+from stagecast.training import metrics
+from stagecast.training.cancellation import landmarks
+from stagecast.training.cancellation.fitting import fit_cancellation
+from stagecast.training.cancellation.landmarks import Landmarks, current, past
+from stagecast.training.cancellation.model import CancellationModel
 from tests.training.test_cancellation_hazards import simulated, spells_of
-from training import metrics
-from training.cancellation import landmarks
-from training.cancellation.fitting import fit_cancellation
-from training.cancellation.landmarks import Landmarks, current, past
-from training.cancellation.model import CancellationModel
 
 Array = NDArray[np.float64]
 

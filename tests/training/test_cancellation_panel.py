@@ -13,23 +13,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.contracts import Terms, spells
-from features.engines.duckdb import DailyTable
-from features.errors import DataRefusedError, NotEnoughDataError, UsageError
-from features.requests import CustomerEvents, Event
-from serving.batch import score_log, score_snapshot, snapshot
-from serving.scorer import Scorer
+from stagecast.features.contracts import Terms, spells
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.errors import DataRefusedError, NotEnoughDataError, UsageError
+from stagecast.features.requests import CustomerEvents, Event
+from stagecast.serving.batch import score_log, score_snapshot, snapshot
+from stagecast.serving.scorer import Scorer
+from stagecast.training.backtest import OURS, replay
+from stagecast.training.bundle import load_bundle
+from stagecast.training.cancellation.baselines import LABELS
+from stagecast.training.cancellation.reasons import contract_effects, contract_reasons, told
+from stagecast.training.config import TrainConfig
+from stagecast.training.evaluate import churned, what_came
+from stagecast.training.models import predict, predict_rows
+from stagecast.training.train import train
+from stagecast.training.verdict import verdict
 from tests.training.made import Row, Trained, check_contract, day, frame_of, log_of, trained
 from tests.training.made_contracts import DAYS, subscriptions
-from training.backtest import OURS, replay
-from training.bundle import load_bundle
-from training.cancellation.baselines import LABELS
-from training.cancellation.reasons import contract_effects, contract_reasons, told
-from training.config import TrainConfig
-from training.evaluate import churned, what_came
-from training.models import predict, predict_rows
-from training.train import train
-from training.verdict import verdict
 
 CONFIG = TrainConfig(horizon_days=30, churn="cancellation", max_dates=3)
 AS_OF = day(DAYS)
@@ -131,7 +131,7 @@ def test_a_log_in_parts_gets_the_same(service: Trained, scores: pd.DataFrame, ro
 
 
 def test_predictions_in_parts_are_the_same(service: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
-    from training import models
+    from stagecast.training import models
 
     panel = service.training.panel
     whole = predict_rows(service.training.models, panel.now).p_cancel
@@ -198,7 +198,7 @@ def test_effects_and_the_rest_are_the_margin_of_the_likeliest_step(service: Trai
     columns = told({name: values[rows] for name, values in now.features.items()}, some)
     effects = contract_effects(models, columns, some)
     base = 0.0 if model.glm is None else model.weights.get("glm", 0.0) * model.glm.intercept
-    from training.cancellation.landmarks import standing
+    from stagecast.training.cancellation.landmarks import standing
 
     hazards = model.hazards(standing(some), {name: columns[name] for name in model.columns}).max(axis=1)
     margin = np.log(hazards / (1.0 - hazards))
@@ -270,7 +270,7 @@ def test_contracts_must_be_handed_over(service: Trained) -> None:
 
 @pytest.mark.parametrize("change", ["nothing learned", "another churn", "strange column"])
 def test_a_bundle_whose_parts_do_not_agree_is_refused(service: Trained, tmp_path: Path, change: str) -> None:
-    from training import bundle
+    from stagecast.training import bundle
 
     folder = tmp_path / "model"
     models = service.bundle.models
@@ -299,8 +299,8 @@ def test_terms_travel_with_the_bundle(tmp_path: Path) -> None:
 
 
 def test_own_features_are_told_in_their_own_words(tmp_path: Path) -> None:
-    from features.feature import Feature
-    from features.own import Own
+    from stagecast.features.feature import Feature
+    from stagecast.features.own import Own
 
     mine = Feature(
         "visits_60d",

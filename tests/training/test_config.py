@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from features.errors import UsageError
-from training.config import TrainConfig
+from stagecast.features.errors import UsageError
+from stagecast.training.config import TrainConfig
 
 
 @pytest.mark.parametrize(

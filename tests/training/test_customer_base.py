@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from stagecast.training.btyd import GammaGamma, Model
+from stagecast.training.btyd.fit import FitError
+from stagecast.training.customer_base import CustomerBase, fit_customer_base, heard, log_odds
 from tests.training.made import Trained
-from training.btyd import GammaGamma, Model
-from training.btyd.fit import FitError
-from training.customer_base import CustomerBase, fit_customer_base, heard, log_odds
 
 MBG = Model("mbg_nbd", (0.6, 40.0, 0.8, 2.5), 0.0, 1)
 PARETO = Model("pareto_nbd", (0.8, 35.0, 0.7, 90.0), 0.0, 1)

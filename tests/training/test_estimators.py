@@ -23,9 +23,9 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from training.btyd import Model
-from training.estimators import ChurnClassifier, CustomerValueRegressor, NextStageClassifier
-from training.estimators.inputs import copies, fold_numbers
+from stagecast.training.btyd import Model
+from stagecast.training.estimators import ChurnClassifier, CustomerValueRegressor, NextStageClassifier
+from stagecast.training.estimators.inputs import copies, fold_numbers
 
 Array = NDArray[np.float64]
 Estimator = Any

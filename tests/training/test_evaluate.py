@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stagecast.training import metrics
+from stagecast.training.evaluate import GAINS, Later, _grade, evaluate
+from stagecast.training.models import predict_rows
+from stagecast.training.value import Intervals
 from tests.training.made import Trained
-from training import metrics
-from training.evaluate import GAINS, Later, _grade, evaluate
-from training.models import predict_rows
-from training.value import Intervals
 
 
 @pytest.mark.parametrize(

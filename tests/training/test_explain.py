@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.training.made import Trained
-from training import explain
-from training.churn_fitting import fit_churn
-from training.explain import (
+from stagecast.training import explain
+from stagecast.training.churn_fitting import fit_churn
+from stagecast.training.explain import (
     FAMILIES,
     MOST_REASONS,
     SMALLEST_EFFECT,
@@ -20,8 +19,9 @@ from training.explain import (
     reasons,
     total_effects,
 )
-from training.models import predict_rows
-from training.panel import buyer_columns
+from stagecast.training.models import predict_rows
+from stagecast.training.panel import buyer_columns
+from tests.training.made import Trained
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_effects_sum_to_the_pooled_margin_less_the_members_bases(
     panel = shop.training.panel
     columns = panel.dates[0].columns
     # so that all members speak
-    monkeypatch.setattr("training.churn_fitting.blend.pool_weights", lambda margins, target, start: start)
+    monkeypatch.setattr("stagecast.training.churn_fitting.blend.pool_weights", lambda margins, target, start: start)
     now = buyer_columns(panel.now.features, np.flatnonzero(panel.now.buyers), panel.base, 90)
     churn = fit_churn(panel, now, shop.training.models.churn.rule, 90, 1)
     assert churn.trees is not None

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stagecast.training.config import TrainConfig
+from stagecast.training.models import Predictions, predict_rows
+from stagecast.training.stretch import FURTHEST_DAYS
 from tests.training.made import Row, Trained, day, trained
-from training.config import TrainConfig
-from training.models import Predictions, predict_rows
-from training.stretch import FURTHEST_DAYS
 
 
 def test_parts_on_all_cores_are_the_whole(shop: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     models, now = shop.training.models, shop.training.panel.now
     whole = predict_rows(models, now, threads=1)
-    monkeypatch.setattr("training.models.ROWS_AT_ONCE", 90)
-    monkeypatch.setattr("training.customer_base.MANY", 1)
+    monkeypatch.setattr("stagecast.training.models.ROWS_AT_ONCE", 90)
+    monkeypatch.setattr("stagecast.training.customer_base.MANY", 1)
     parts = predict_rows(models, now)
     assert len(now) > 5 * 90
     assert 0 < len(whole.buyers) < len(now)
@@ -32,7 +32,7 @@ def test_parts_on_all_cores_are_the_whole(shop: Trained, monkeypatch: pytest.Mon
 
 
 def test_the_same_rows_give_the_same_bytes(shop: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.models.ROWS_AT_ONCE", 90)
+    monkeypatch.setattr("stagecast.training.models.ROWS_AT_ONCE", 90)
     first, second = (predict_rows(shop.training.models, shop.training.panel.now) for _ in range(2))
     assert first.p_inactive.tobytes() == second.p_inactive.tobytes()
     assert first.clv.tobytes() == second.clv.tobytes()

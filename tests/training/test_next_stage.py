@@ -9,13 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from features.conditions import Clause
-from features.scheme_files import load_scheme
+from stagecast.features.conditions import Clause
+from stagecast.features.scheme_files import load_scheme
+from stagecast.training.models import Predictions, predict_rows
+from stagecast.training.next_stage import FEWEST_ROWS, NextStageModel, fit_next_stage, stages_at_end
+from stagecast.training.panel import Frame
+from stagecast.training.stage_chain import SMOOTHING
 from tests.training.made import Trained, a_frame
-from training.models import Predictions, predict_rows
-from training.next_stage import FEWEST_ROWS, NextStageModel, fit_next_stage, stages_at_end
-from training.panel import Frame
-from training.stage_chain import SMOOTHING
 
 LIMITS = {
     "shop_gap_days": 30.0,

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from features.clock import day_number
-from features.engines.duckdb import DailyTable
-from features.requests import Event
+from stagecast.features.clock import day_number
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.requests import Event
+from stagecast.training.config import TrainConfig
+from stagecast.training.panel import Panel, build, buyer_columns, every, plan_dates, stack, thinned, varying, year_back
 from tests.parity import oracle
 from tests.training.made import a_frame, day, frame_of, log_of, simulated_rows
-from training.config import TrainConfig
-from training.panel import Panel, build, buyer_columns, every, plan_dates, stack, thinned, varying, year_back
 
 ROWS = simulated_rows(150, 420, seed=3)
 CONFIG = TrainConfig(horizon_days=45, max_dates=3)

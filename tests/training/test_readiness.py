@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.errors import NotEnoughDataError, UsageError
-from features.events import from_frame
+from stagecast.features.errors import NotEnoughDataError, UsageError
+from stagecast.features.events import from_frame
+from stagecast.training.btyd.fit import MIN_CUSTOMERS, MIN_REPEATERS
+from stagecast.training.churn_fitting import FEWEST_CUSTOMERS, FEWEST_OF_EACH
+from stagecast.training.config import TrainConfig
+from stagecast.training.panel import PAST_CUSTOMERS
+from stagecast.training.readiness import Readiness, readiness
+from stagecast.training.train import train
 from tests.training.made import Row, day, frame_of, log_of, simulated_rows
-from training.btyd.fit import MIN_CUSTOMERS, MIN_REPEATERS
-from training.churn_fitting import FEWEST_CUSTOMERS, FEWEST_OF_EACH
-from training.config import TrainConfig
-from training.panel import PAST_CUSTOMERS
-from training.readiness import Readiness, readiness
-from training.train import train
 
 
 def bought(name: str, *days: float, amount: float = 10.0) -> list[Row]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.reference import EMPTY, USUAL, Reference, learn_reference, rfm_segment
+from stagecast.training.reference import EMPTY, USUAL, Reference, learn_reference, rfm_segment
 
 # The usual chart of ten groups: one row per quintile of recency from 5 to 1, one letter per quintile of frequency.
 CHART = {5: "NPPCC", 4: "RPPLL", 3: "BBALL", 2: "HHKKX", 1: "HHKKX"}

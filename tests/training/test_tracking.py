@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from features.errors import UsageError
+from stagecast.features.errors import UsageError
+from stagecast.training.bundle import load_bundle
+from stagecast.training.tracking import EXPERIMENT, fetch_bundle, log_training
 from tests.training.made import Trained
-from training.bundle import load_bundle
-from training.tracking import EXPERIMENT, fetch_bundle, log_training
 
 START_SECONDS = 60
 

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.errors import NotEnoughDataError, UsageError
-from features.events import from_frame
+from stagecast.features.errors import NotEnoughDataError, UsageError
+from stagecast.features.events import from_frame
+from stagecast.training.config import TrainConfig
+from stagecast.training.models import predict_rows
+from stagecast.training.train import train
 from tests.training.made import Row, Trained, check_contract, day, frame_of, log_of, simulated_rows, trained
-from training.config import TrainConfig
-from training.models import predict_rows
-from training.train import train
 
 FEW = TrainConfig(max_dates=1)
 

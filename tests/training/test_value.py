@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from features.record import PurchaseDays
+from stagecast.features.record import PurchaseDays
+from stagecast.training.customer_base import CustomerBase
+from stagecast.training.fitting import fit_models
+from stagecast.training.models import predict_rows
+from stagecast.training.panel import Frame
+from stagecast.training.value import ROWS_PER_BIN, SPREAD, Intervals, ValueModel, conformal, fit_value
 from tests.training.made import Trained, a_frame
-from training.customer_base import CustomerBase
-from training.fitting import fit_models
-from training.models import predict_rows
-from training.panel import Frame
-from training.value import ROWS_PER_BIN, SPREAD, Intervals, ValueModel, conformal, fit_value
 
 Array = NDArray[np.float64]
 NO_BASE = CustomerBase((), None)

@@ -11,11 +11,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from serving.backtest_report import render_backtest
+from stagecast.serving.backtest_report import render_backtest
+from stagecast.training import metrics
+from stagecast.training.backtest import OURS, Replay
+from stagecast.training.verdict import grade_of, verdict
 from tests.training.made import day
-from training import metrics
-from training.backtest import OURS, Replay
-from training.verdict import grade_of, verdict
 
 Array = NDArray[np.float64]
 

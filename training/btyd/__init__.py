@@ -4,12 +4,12 @@
     (x, monetary) per repeater -> fit_gamma_gamma -> GammaGamma -> expected_spend
 
 ===================================  ===============================================================
-:mod:`~training.btyd.closed_forms`   ``Model``: what a fitted model says; checks, JSON
-:mod:`~training.btyd.betageometric`  the mathematics of BG/NBD and MBG/NBD
-:mod:`~training.btyd.paretonbd`      the mathematics of Pareto/NBD
-:mod:`~training.btyd.gammagamma`     ``GammaGamma``: spend per purchase
-:mod:`~training.btyd.stored`         strict reading of stored parameters
-:mod:`~training.btyd.fit`            fitting; needs lifetimes, so it is imported by training code only
+:mod:`~stagecast.training.btyd.closed_forms`   ``Model``: what a fitted model says; checks, JSON
+:mod:`~stagecast.training.btyd.betageometric`  the mathematics of BG/NBD and MBG/NBD
+:mod:`~stagecast.training.btyd.paretonbd`      the mathematics of Pareto/NBD
+:mod:`~stagecast.training.btyd.gammagamma`     ``GammaGamma``: spend per purchase
+:mod:`~stagecast.training.btyd.stored`         strict reading of stored parameters
+:mod:`~stagecast.training.btyd.fit`            fitting; needs lifetimes, so it is imported by training code only
 ===================================  ===============================================================
 
 Times are in days everywhere. What you may change where: a new model is its own module of four functions
@@ -17,7 +17,7 @@ Times are in days everywhere. What you may change where: a new model is its own 
 ``closed_forms.PARAMETERS``, and a fitter's name in ``fit``.
 """
 
-from training.btyd.closed_forms import PARAMETERS, Model
-from training.btyd.gammagamma import GammaGamma
+from stagecast.training.btyd.closed_forms import PARAMETERS, Model
+from stagecast.training.btyd.gammagamma import GammaGamma
 
 __all__ = ["PARAMETERS", "GammaGamma", "Model"]

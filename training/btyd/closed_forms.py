@@ -2,7 +2,7 @@
 
 x is the number of days with a repeat purchase, t_x the days from the first purchase to the last, T the days from
 the first purchase to now. Every time is in **days**, every method works on whole arrays, and no valid input gives
-NaN or infinity. The server evaluates these forms; nothing here can fit one (see :mod:`training.btyd.fit`).
+NaN or infinity. The server evaluates these forms; nothing here can fit one (see :mod:`stagecast.training.btyd.fit`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-from training.btyd import betageometric, paretonbd
-from training.btyd.stored import count, finite, positive, read_keys
+from stagecast.training.btyd import betageometric, paretonbd
+from stagecast.training.btyd.stored import count, finite, positive, read_keys
 
 Array = NDArray[np.float64]
 

@@ -17,11 +17,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from features.errors import NotEnoughDataError, UsageError, did_you_mean
-from training.btyd.climb import climb, newton
-from training.btyd.closed_forms import PARAMETERS, Model, checked_history
-from training.btyd.distinct import packed
-from training.btyd.gammagamma import GammaGamma, log_density
+from stagecast.features.errors import NotEnoughDataError, UsageError, did_you_mean
+from stagecast.training.btyd.climb import climb, newton
+from stagecast.training.btyd.closed_forms import PARAMETERS, Model, checked_history
+from stagecast.training.btyd.distinct import packed
+from stagecast.training.btyd.gammagamma import GammaGamma, log_density
 
 Array = NDArray[np.float64]
 
@@ -52,7 +52,7 @@ def fit(
     Parameters
     ----------
     name : str
-        A key of :data:`training.btyd.closed_forms.PARAMETERS`.
+        A key of :data:`stagecast.training.btyd.closed_forms.PARAMETERS`.
     x, t_x, T : array_like, shape (customers,)
         Repeat purchase days (whole numbers); days from first to last purchase; days from first purchase to now.
     weights : array_like, shape (customers,), optional

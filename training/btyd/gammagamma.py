@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaln
 
-from training.btyd.stored import count, finite, positive, read_keys
+from stagecast.training.btyd.stored import count, finite, positive, read_keys
 
 Array = NDArray[np.float64]
 

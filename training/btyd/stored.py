@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from features.errors import did_you_mean
+from stagecast.features.errors import did_you_mean
 
 
 def read_keys(what: str, stored: object, keys: tuple[str, ...]) -> list[Any]:

@@ -2,7 +2,7 @@
 
     spells of contracts -> landmarks (past dates) -> steps -> hazards by age, by regression, by trees -> pool
 
-:mod:`features.contracts` reads the spells off a log; open ones are censored at the as_of.
+:mod:`stagecast.features.contracts` reads the spells off a log; open ones are censored at the as_of.
 
 ``landmarks``
     the contracts open at past dates, to which the caller adds what was known of their customers then, and their steps
@@ -18,7 +18,8 @@
 ``panel``
     the same on a log: what the catalogue says of each contract at each landmark, and what came after an earlier as_of
 
-What may be changed where: an event that begins or ends a contract is a name in :class:`features.contracts.Terms`; a
-column of the regression is a line of ``RECIPE`` in :mod:`training.cancellation.fitting`; a member is a margin in
-:meth:`training.cancellation.model.CancellationModel.members` and its fit.
+What may be changed where: an event that begins or ends a contract is a name in
+:class:`stagecast.features.contracts.Terms`; a column of the regression is a line of ``RECIPE`` in
+:mod:`stagecast.training.cancellation.fitting`; a member is a margin in
+:meth:`stagecast.training.cancellation.model.CancellationModel.members` and its fit.
 """

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY_MICROSECONDS
-from features.contracts import NEVER, Spells
+from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.contracts import NEVER, Spells
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]

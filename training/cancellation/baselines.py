@@ -16,9 +16,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY_MICROSECONDS
-from features.contracts import Spells
-from training.cancellation.landmarks import Landmarks, cancelled_within
+from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.contracts import Spells
+from stagecast.training.cancellation.landmarks import Landmarks, cancelled_within
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -56,7 +56,8 @@ def fit_and_predict(
     Parameters
     ----------
     landmarks, now
-        Of :func:`training.cancellation.landmarks.past` and :func:`~training.cancellation.landmarks.current`.
+        Of :func:`stagecast.training.cancellation.landmarks.past` and
+        :func:`~stagecast.training.cancellation.landmarks.current`.
     past_columns, columns
         Name -> one value per row of ``landmarks``, and of ``now``.
     names

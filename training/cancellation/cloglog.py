@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from training.design import Linear, Recipe, learn_design
+from stagecast.training.design import Linear, Recipe, learn_design
 
 Array = NDArray[np.float64]
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY_MICROSECONDS
-from features.errors import UsageError
-from training.cancellation.landmarks import Landmarks
+from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.errors import UsageError
+from stagecast.training.cancellation.landmarks import Landmarks
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY_MICROSECONDS
-from features.contracts import Spells
-from features.errors import UsageError
-from training import blend, boosting
-from training.boosting import Boosted
-from training.cancellation.ages import AgeHazard, fit_ages
-from training.cancellation.cloglog import GroupedHazards, fit_grouped
-from training.cancellation.columns import (
+from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.contracts import Spells
+from stagecast.features.errors import UsageError
+from stagecast.training import blend, boosting
+from stagecast.training.boosting import Boosted
+from stagecast.training.cancellation.ages import AgeHazard, fit_ages
+from stagecast.training.cancellation.cloglog import GroupedHazards, fit_grouped
+from stagecast.training.cancellation.columns import (
     OWN_COLUMNS,
     SEASON_COLUMNS,
     SEASON_DAYS,
@@ -29,19 +29,9 @@ from training.cancellation.columns import (
     log_odds,
     step_columns,
 )
-from training.cancellation.landmarks import (
-    Landmarks,
-    Steps,
-    step_days,
-    steps_of,
-)
-from training.cancellation.model import (
-    FEWEST_BY_AGE,
-    FEWEST_TO_LEARN,
-    MEMBERS,
-    CancellationModel,
-)
-from training.design import Recipe
+from stagecast.training.cancellation.landmarks import Landmarks, Steps, step_days, steps_of
+from stagecast.training.cancellation.model import FEWEST_BY_AGE, FEWEST_TO_LEARN, MEMBERS, CancellationModel
+from stagecast.training.design import Recipe
 
 Array = NDArray[np.float64]
 
@@ -85,10 +75,10 @@ def fit_cancellation(
     horizon_days
         What P(cancelled) is wanted for, days; 1 to 3650.
     landmarks
-        Of :func:`training.cancellation.landmarks.past`; None: the age of the contracts alone is learned from.
+        Of :func:`stagecast.training.cancellation.landmarks.past`; None: the age of the contracts alone is learned from.
     columns
         Name -> one value per row of the landmarks, known then; null is NaN. Not of the names in
-        :data:`~training.cancellation.columns.OWN_COLUMNS`.
+        :data:`~stagecast.training.cancellation.columns.OWN_COLUMNS`.
     seed
         The same gives the same model, byte for byte.
     recipe

@@ -16,9 +16,9 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY_MICROSECONDS
-from features.contracts import Contracts, Spells
-from features.errors import UsageError
+from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.contracts import Contracts, Spells
+from stagecast.features.errors import UsageError
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -75,7 +75,7 @@ class Landmarks:
     ----------
     at : the date of each row, microseconds since 1970.
     back : the same in whole days before the as_of.
-    spell, customer : rows of the :class:`~features.contracts.Spells` and of its ``customers``.
+    spell, customer : rows of the :class:`~stagecast.features.contracts.Spells` and of its ``customers``.
     age_days : days since the contract began.
     earlier_spells : contracts that the customer had before.
     weight : how many rows each stands for.

@@ -22,13 +22,20 @@ import numpy as np
 from lightgbm.basic import LightGBMError
 from numpy.typing import NDArray
 
-from features.errors import DataRefusedError, UsageError
-from training import blend
-from training.boosting import Boosted
-from training.cancellation.ages import AgeHazard
-from training.cancellation.cloglog import GroupedHazards
-from training.cancellation.columns import OWN_COLUMNS, SEASON_COLUMNS, WIDEST, check_columns, log_odds, step_columns
-from training.cancellation.landmarks import Landmarks, step_days
+from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.training import blend
+from stagecast.training.boosting import Boosted
+from stagecast.training.cancellation.ages import AgeHazard
+from stagecast.training.cancellation.cloglog import GroupedHazards
+from stagecast.training.cancellation.columns import (
+    OWN_COLUMNS,
+    SEASON_COLUMNS,
+    WIDEST,
+    check_columns,
+    log_odds,
+    step_columns,
+)
+from stagecast.training.cancellation.landmarks import Landmarks, step_days
 
 Array = NDArray[np.float64]
 Method = Literal["share", "ages", "pool"]
@@ -115,7 +122,7 @@ class CancellationModel:
         Parameters
         ----------
         now
-            Open contracts as they stand, see :func:`training.cancellation.landmarks.current`.
+            Open contracts as they stand, see :func:`stagecast.training.cancellation.landmarks.current`.
         columns
             Name -> one value per row, as known then; those of the training, others are not looked at.
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.catalog import Catalog
-from features.contracts import Contracts, Spells, Terms, spells
-from features.engines.duckdb import DailyTable
-from training.cancellation.fitting import fit_cancellation
-from training.cancellation.landmarks import Landmarks, past
-from training.cancellation.model import CancellationModel
-from training.config import TrainConfig
+from stagecast.features.catalog import Catalog
+from stagecast.features.contracts import Contracts, Spells, Terms, spells
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.training.cancellation.fitting import fit_cancellation
+from stagecast.training.cancellation.landmarks import Landmarks, past
+from stagecast.training.cancellation.model import CancellationModel
+from stagecast.training.config import TrainConfig
 
 Array = NDArray[np.float64]
 

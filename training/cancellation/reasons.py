@@ -11,13 +11,23 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import calendar
-from features.contracts import Contracts
-from features.snapshots import Snapshot
-from training.cancellation.columns import step_columns
-from training.cancellation.landmarks import standing
-from training.explain import FAMILIES, SAMPLE, Family, Reason, add_linear, add_trees, family_of, of_own, strongest
-from training.models import Models
+from stagecast.features.clock import calendar
+from stagecast.features.contracts import Contracts
+from stagecast.features.snapshots import Snapshot
+from stagecast.training.cancellation.columns import step_columns
+from stagecast.training.cancellation.landmarks import standing
+from stagecast.training.explain import (
+    FAMILIES,
+    SAMPLE,
+    Family,
+    Reason,
+    add_linear,
+    add_trees,
+    family_of,
+    of_own,
+    strongest,
+)
+from stagecast.training.models import Models
 
 Array = NDArray[np.float64]
 

@@ -1,4 +1,6 @@
-"""``ChurnClassifier``: P(no purchase in the horizon), as :mod:`training.churn` pools it, on one table of any origin."""
+"""``ChurnClassifier``: P(no purchase in the horizon), as :mod:`stagecast.training.churn` pools it, on one table of
+any origin.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,10 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import roc_auc_score
 from sklearn.utils import Tags
 
-from training.btyd.fit import FitError
-from training.customer_base import CustomerBase, fit_customer_base
-from training.estimators.inputs import TabularEstimator, copies, in_logs, labels, whole
-from training.estimators.pools import fit_binary
+from stagecast.training.btyd.fit import FitError
+from stagecast.training.customer_base import CustomerBase, fit_customer_base
+from stagecast.training.estimators.inputs import TabularEstimator, copies, in_logs, labels, whole
+from stagecast.training.estimators.pools import fit_binary
 
 Array = NDArray[np.float64]
 

@@ -10,8 +10,8 @@ from scipy.special import expit
 from sklearn.base import RegressorMixin
 from sklearn.utils import Tags
 
-from training.estimators.inputs import TabularEstimator, in_logs, some
-from training.estimators.pools import fit_amounts, fit_binary
+from stagecast.training.estimators.inputs import TabularEstimator, in_logs, some
+from stagecast.training.estimators.pools import fit_amounts, fit_binary
 
 Array = NDArray[np.float64]
 
@@ -58,7 +58,7 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
     -----
     Amounts are 0 or more. What a customer spends less what is given back can fall below 0: such a y is refused, since
     it depends on the question whether a loss counts. For money to come, ``numpy.maximum(y, 0)`` is what
-    :mod:`training.value` does.
+    :mod:`stagecast.training.value` does.
 
     NaN in X is a value that is not known. The mean amount of nobody is told beyond the smallest and the largest of
     the training, before all are scaled.

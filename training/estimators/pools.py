@@ -1,8 +1,8 @@
 """The members of the estimators, and how they are put together: fits and evaluations beside each other.
 
 Members' weights are learned by stacking (Wolpert 1992; Breiman 1996): each member speaks of rows that it was not fitted
-on, and the weights that would have done best there are drawn towards equal ones as :mod:`training.blend` does. Then the
-members are fitted again on all rows.
+on, and the weights that would have done best there are drawn towards equal ones as :mod:`stagecast.training.blend`
+does. Then the members are fitted again on all rows.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
-from training import blend, boosting, glm
-from training.boosting import Boosted
-from training.design import Linear, Recipe
-from training.estimators.inputs import Settings, copies, fold_numbers, some
+from stagecast.training import blend, boosting, glm
+from stagecast.training.boosting import Boosted
+from stagecast.training.design import Linear, Recipe
+from stagecast.training.estimators.inputs import Settings, copies, fold_numbers, some
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -4,7 +4,7 @@
     the same -> exposure by age of the lead -> hazard of the first purchase -> p_convert
 
 ``points.toml``
-    the default points; a file of the user's own is read in the same way (:mod:`training.leads.points`)
+    the default points; a file of the user's own is read in the same way (:mod:`stagecast.training.leads.points`)
 ``scoring``, ``grades``
     points of each lead at an as_of with their reasons; thresholds from numbers, a wanted volume or a wanted conversion
 ``learning``

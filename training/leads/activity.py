@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.design import Linear, Recipe, learn_design
-from training.leads.exposure import HALF_LIFE_DAYS, Leads
-from training.leads.hazard import HazardModel
+from stagecast.training.design import Linear, Recipe, learn_design
+from stagecast.training.leads.exposure import HALF_LIFE_DAYS, Leads
+from stagecast.training.leads.hazard import HazardModel
 
 Array = NDArray[np.float64]
 
@@ -50,7 +50,7 @@ class Landmark:
     Parameters
     ----------
     day : the date as a day number.
-    customer : rows of :class:`~training.leads.exposure.Leads`.
+    customer : rows of :class:`~stagecast.training.leads.exposure.Leads`.
     columns : name -> one value per customer; null is NaN.
     """
 

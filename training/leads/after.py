@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from training.panel import Frame
+from stagecast.training.panel import Frame
 
 Array = NDArray[np.float64]
 

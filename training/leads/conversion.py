@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.leads import Texts
-from training.design import Recipe
-from training.leads.activity import RECIPE, ActivityModel, Landmark, fit_activity
-from training.leads.exposure import HALF_LIFE_DAYS, Leads, exposure
-from training.leads.hazard import HazardModel, fit_hazard
+from stagecast.features.leads import Texts
+from stagecast.training.design import Recipe
+from stagecast.training.leads.activity import RECIPE, ActivityModel, Landmark, fit_activity
+from stagecast.training.leads.exposure import HALF_LIFE_DAYS, Leads, exposure
+from stagecast.training.leads.hazard import HazardModel, fit_hazard
 
 Array = NDArray[np.float64]
 

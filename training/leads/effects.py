@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import gammaln
 
-from features.leads import Texts
-from training.leads.exposure import Exposure
+from stagecast.features.leads import Texts
+from stagecast.training.leads.exposure import Exposure
 
 Array = NDArray[np.float64]
 Effects = Mapping[str, Mapping[str, float]]

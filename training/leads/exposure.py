@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY_MICROSECONDS
+from stagecast.features.clock import DAY_MICROSECONDS
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]

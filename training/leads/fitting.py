@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from features.clock import day_number
-from features.leads import MISSING
-from features.lifecycle import Lifecycle
-from features.snapshots import Snapshot
-from training.design import Recipe
-from training.leads.activity import RECIPE, Landmark
-from training.leads.conversion import LeadConversion, fit_lead_conversion
-from training.leads.exposure import leads_of
+from stagecast.features.clock import day_number
+from stagecast.features.leads import MISSING
+from stagecast.features.lifecycle import Lifecycle
+from stagecast.features.snapshots import Snapshot
+from stagecast.training.design import Recipe
+from stagecast.training.leads.activity import RECIPE, Landmark
+from stagecast.training.leads.conversion import LeadConversion, fit_lead_conversion
+from stagecast.training.leads.exposure import leads_of
 
 
 def landmark(snapshot: Snapshot, signals: Sequence[str]) -> Landmark:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from features.errors import NotEnoughDataError, UsageError, did_you_mean
+from stagecast.features.errors import NotEnoughDataError, UsageError, did_you_mean
 
 Array = NDArray[np.float64]
 Kind = Literal["points", "best", "share", "conversion"]

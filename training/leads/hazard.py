@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from features.leads import Texts
-from training.leads.effects import Effects, fit_effects, multiplier
-from training.leads.exposure import AGE_EDGES_DAYS, HALF_LIFE_DAYS, Exposure, Leads, exposure
+from stagecast.features.leads import Texts
+from stagecast.training.leads.effects import Effects, fit_effects, multiplier
+from stagecast.training.leads.exposure import AGE_EDGES_DAYS, HALF_LIFE_DAYS, Exposure, Leads, exposure
 
 Array = NDArray[np.float64]
 
@@ -90,7 +90,7 @@ def fit_hazard(
         Ages at which the hazard may change; bins that have not :data:`FEWEST_IN_BIN` conversions, nor as
         many to expect, are put together.
     half_life_days
-        See :func:`training.leads.exposure.exposure`.
+        See :func:`stagecast.training.leads.exposure.exposure`.
     """
     seen = exposure(leads, as_of_day, edges_days, half_life_days)
     groups = _groups(seen)

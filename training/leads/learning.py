@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from features.clock import from_microseconds, iso, microseconds
-from features.errors import NotEnoughDataError, UsageError
-from features.feature import MARKETER_EVENTS
-from features.leads import CHANNEL, LeadEvents, Texts
-from training.leads.grades import Wanted
-from training.leads.points import PointsTable, Rule, Scale, points_toml
-from training.leads.scoring import decayed_counts, valued
+from stagecast.features.clock import from_microseconds, iso, microseconds
+from stagecast.features.errors import NotEnoughDataError, UsageError
+from stagecast.features.feature import MARKETER_EVENTS
+from stagecast.features.leads import CHANNEL, LeadEvents, Texts
+from stagecast.training.leads.grades import Wanted
+from stagecast.training.leads.points import PointsTable, Rule, Scale, points_toml
+from stagecast.training.leads.scoring import decayed_counts, valued
 
 Array = NDArray[np.float64]
 

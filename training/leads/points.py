@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from features.clock import parse_span_days
-from features.errors import UsageError, did_you_mean
-from training.leads.grades import Wanted, parse_wanted
+from stagecast.features.clock import parse_span_days
+from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.training.leads.grades import Wanted, parse_wanted
 
 DEFAULT = Path(__file__).with_name("points.toml")
 

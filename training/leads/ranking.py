@@ -10,19 +10,19 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.clock import DAY_MICROSECONDS, day_number, from_microseconds, microseconds
-from features.engines.duckdb import DailyTable
-from features.errors import NotEnoughDataError
-from features.leads import LeadEvents, Texts
-from features.lifecycle import Lifecycle
-from features.snapshots import take
-from training.config import TrainConfig
-from training.leads.conversion import LeadConversion
-from training.leads.fitting import fit_leads, landmark
-from training.leads.grades import Grades, threshold
-from training.leads.points import PointsTable
-from training.leads.scoring import LeadScores, score_points
-from training.panel import plan_dates
+from stagecast.features.clock import DAY_MICROSECONDS, day_number, from_microseconds, microseconds
+from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.errors import NotEnoughDataError
+from stagecast.features.leads import LeadEvents, Texts
+from stagecast.features.lifecycle import Lifecycle
+from stagecast.features.snapshots import take
+from stagecast.training.config import TrainConfig
+from stagecast.training.leads.conversion import LeadConversion
+from stagecast.training.leads.fitting import fit_leads, landmark
+from stagecast.training.leads.grades import Grades, threshold
+from stagecast.training.leads.points import PointsTable
+from stagecast.training.leads.scoring import LeadScores, score_points
+from stagecast.training.panel import plan_dates
 
 Array = NDArray[np.float64]
 

@@ -9,10 +9,10 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import DAY_MICROSECONDS, microseconds
-from features.errors import UsageError, did_you_mean
-from features.leads import CHANNEL, LeadEvents, Texts
-from training.leads.points import PointsTable, Rule
+from stagecast.features.clock import DAY_MICROSECONDS, microseconds
+from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.leads import CHANNEL, LeadEvents, Texts
+from stagecast.training.leads.points import PointsTable, Rule
 
 Array = NDArray[np.float64]
 

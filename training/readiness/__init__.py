@@ -2,9 +2,9 @@
 
     known at the as_of -> counts now and one horizon back -> the rules of the training -> Readiness
 
-Nothing is fitted: customers are counted inside DuckDB (:mod:`training.readiness.counting`) and held against the limits
-that the training itself decides by. Whether a model of customers enough has an optimum cannot be told beforehand; where
-it has none, the training goes a rung lower.
+Nothing is fitted: customers are counted inside DuckDB (:mod:`stagecast.training.readiness.counting`) and held against
+the limits that the training itself decides by. Whether a model of customers enough has an optimum cannot be told
+beforehand; where it has none, the training goes a rung lower.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Any
 
 import duckdb
 
-from features.clock import iso
-from features.quality.histograms import usual_gap
-from training.btyd.fit import MIN_CUSTOMERS, MIN_REPEATERS
-from training.churn import Method
-from training.churn_fitting import FEWEST_CUSTOMERS, FEWEST_OF_EACH
-from training.config import TrainConfig
-from training.panel import plan_dates
-from training.readiness.counting import EVALUATION_HORIZONS, Buyers, Known, buyers_at, known_at
+from stagecast.features.clock import iso
+from stagecast.features.quality.histograms import usual_gap
+from stagecast.training.btyd.fit import MIN_CUSTOMERS, MIN_REPEATERS
+from stagecast.training.churn import Method
+from stagecast.training.churn_fitting import FEWEST_CUSTOMERS, FEWEST_OF_EACH
+from stagecast.training.config import TrainConfig
+from stagecast.training.panel import plan_dates
+from stagecast.training.readiness.counting import EVALUATION_HORIZONS, Buyers, Known, buyers_at, known_at
 
 # Horizons below this many usual gaps see few of those who will come back.
 GAPS_IN_HORIZON = 2
@@ -111,7 +111,7 @@ def readiness(con: duckdb.DuckDBPyConnection, as_of: datetime, horizon_days: int
     Parameters
     ----------
     con
-        Holds the table ``events`` of the event contract (:mod:`features.events`).
+        Holds the table ``events`` of the event contract (:mod:`stagecast.features.events`).
     as_of
         The instant to train at; only what was known before it counts.
     horizon_days
@@ -149,7 +149,9 @@ def readiness(con: duckdb.DuckDBPyConnection, as_of: datetime, horizon_days: int
 
 
 def _refusals(log: Known, now: Buyers, horizon_days: int, history_needed: int) -> list[str]:
-    """Return why nothing can be trained, as :func:`training.train.check_dates` has it, or with a longer history."""
+    """Return why nothing can be trained, as :func:`stagecast.training.train.check_dates` has it, or with a longer
+    history.
+    """
     if not log.customers:
         return [f"no event was known before {iso(log.as_of)}"]
     missing = []
@@ -161,7 +163,9 @@ def _refusals(log: Known, now: Buyers, horizon_days: int, history_needed: int) -
 
 
 def _missing_blend(log: Known, now: Buyers, then: Buyers, horizon_days: int) -> list[str]:
-    """Return what a blend lacks now, and one horizon back to learn from; see :mod:`training.churn_fitting`."""
+    """Return what a blend lacks now, and one horizon back to learn from; see
+    :mod:`stagecast.training.churn_fitting`.
+    """
     if horizon_days not in plan_dates(log.history_days, horizon_days, 1):
         spans = range(horizon_days, EVALUATION_HORIZONS * horizon_days + 1)
         needed = next(days for days in spans if horizon_days in plan_dates(days, horizon_days, 1))
@@ -180,7 +184,7 @@ def _missing_base(buyers: Buyers, when: str = "") -> list[str]:
 
 
 def _missing_classes(then: Buyers, date: str) -> list[str]:
-    """Return what a past date lacks to learn from its outcomes; see :func:`training.churn_fitting.enough`."""
+    """Return what a past date lacks to learn from its outcomes; see :func:`stagecast.training.churn_fitting.enough`."""
     missing = _few(
         (then.buyers, f"buyers on {date}", FEWEST_CUSTOMERS),
         (then.bought, f"buyers of {date} bought in the horizon since", FEWEST_OF_EACH),

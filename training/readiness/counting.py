@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from features import sql
-from features.clock import DAY_MICROSECONDS, day_number, from_microseconds, iso, microseconds
-from features.engines import duckdb as engine
-from training.panel import PAST_CUSTOMERS
+from stagecast.features import sql
+from stagecast.features.clock import DAY_MICROSECONDS, day_number, from_microseconds, iso, microseconds
+from stagecast.features.engines import duckdb as engine
+from stagecast.training.panel import PAST_CUSTOMERS
 
 # An evaluation trains one horizon back, with one horizon of history before that.
 EVALUATION_HORIZONS = 2

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from features.clock import DAY_MICROSECONDS as DAY
-from features.clock import microseconds
-from features.journeys import Journeys
-from features.record import PurchaseDays
-from features.stages import Scheme, Stage
+from stagecast.features.clock import DAY_MICROSECONDS as DAY
+from stagecast.features.clock import microseconds
+from stagecast.features.journeys import Journeys
+from stagecast.features.record import PurchaseDays
+from stagecast.features.stages import Scheme, Stage
 
 STAGES = "abc"
 SCHEME = Scheme("made", {}, tuple(Stage(s, "active", {}, {}, {}, (), ()) for s in STAGES), tuple(STAGES), {})

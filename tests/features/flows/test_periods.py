@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.clock import DAY_MICROSECONDS as DAY
-from features.clock import from_microseconds, iso, microseconds
-from features.errors import UsageError
-from features.flows import UNITS, default_unit, periods
+from stagecast.features.clock import DAY_MICROSECONDS as DAY
+from stagecast.features.clock import from_microseconds, iso, microseconds
+from stagecast.features.errors import UsageError
+from stagecast.features.flows import UNITS, default_unit, periods
 from tests.features.flows.made import instant
 
 

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from features.clock import DAY_MICROSECONDS as DAY
-from features.demo import cdnow_frame
-from features.flows import repeat
-from features.record import PurchaseDays
+from stagecast.features.clock import DAY_MICROSECONDS as DAY
+from stagecast.features.demo import cdnow_frame
+from stagecast.features.flows import repeat
+from stagecast.features.record import PurchaseDays
 from tests.features.flows.made import at, bought, instant, rows
 
 

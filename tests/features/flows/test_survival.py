@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.flows.survival import product_limit
+from stagecast.features.flows.survival import product_limit
 
 lengths = st.lists(st.integers(0, 30), max_size=25)
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from features.clock import from_day
-from features.leads import LeadEvents, Texts, memory_events
-from features.requests import CustomerEvents, Event
-from training.leads.exposure import Leads
+from stagecast.features.clock import from_day
+from stagecast.features.leads import LeadEvents, Texts, memory_events
+from stagecast.features.requests import CustomerEvents, Event
+from stagecast.training.leads.exposure import Leads
 
 Array = NDArray[np.float64]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from stagecast.training.leads.after import after_conversion
+from stagecast.training.panel import Frame
 from tests.training.made import a_frame
-from training.leads.after import after_conversion
-from training.panel import Frame
 
 EMPTY = np.zeros(0)
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stagecast.training.leads.activity import Landmark, fit_activity
+from stagecast.training.leads.conversion import FEWEST_CONVERSIONS, UNKNOWN, LeadConversion, fit_lead_conversion
+from stagecast.training.leads.exposure import Leads
+from stagecast.training.leads.hazard import HazardModel, fit_hazard
 from tests.training.leads.made import EDGES, RATES, Array, constant, share_within, simulated_leads
-from training.leads.activity import Landmark, fit_activity
-from training.leads.conversion import FEWEST_CONVERSIONS, UNKNOWN, LeadConversion, fit_lead_conversion
-from training.leads.exposure import Leads
-from training.leads.hazard import HazardModel, fit_hazard
 
 NAN = float("nan")
 

@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from features.errors import UsageError
-from features.events import CustomersTable, EventLog, from_frame
-from features.leads import (
+from stagecast.features.errors import UsageError
+from stagecast.features.events import CustomersTable, EventLog, from_frame
+from stagecast.features.leads import (
     check_known_at_start,
     first_channels,
     given_at_start,
@@ -20,7 +20,7 @@ from features.leads import (
     lead_events,
     memory_events,
 )
-from features.requests import CustomerEvents, Event
+from stagecast.features.requests import CustomerEvents, Event
 from tests.training.leads.made import day
 
 ROWS = [

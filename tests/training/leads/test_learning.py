@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from features.errors import NotEnoughDataError, UsageError
-from features.leads import LeadEvents, Texts
+from stagecast.features.errors import NotEnoughDataError, UsageError
+from stagecast.features.leads import LeadEvents, Texts
+from stagecast.training.leads.grades import Wanted
+from stagecast.training.leads.learning import learn_points
+from stagecast.training.leads.points import PointsTable, Rule, parse_points
+from stagecast.training.leads.scoring import score_points
 from tests.training.leads.made import constant, day, events_of
-from training.leads.grades import Wanted
-from training.leads.learning import learn_points
-from training.leads.points import PointsTable, Rule, parse_points
-from training.leads.scoring import score_points
 
 START = PointsTable(
     (

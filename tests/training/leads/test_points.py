@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.errors import UsageError
-from training.leads.grades import Wanted
-from training.leads.points import PointsTable, Rule, Scale, load_points, parse_points, points_toml
+from stagecast.features.errors import UsageError
+from stagecast.training.leads.grades import Wanted
+from stagecast.training.leads.points import PointsTable, Rule, Scale, load_points, parse_points, points_toml
 
 
 def test_the_defaults_say_what_the_authors_say() -> None:

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.errors import UsageError
-from features.leads import memory_events
-from features.requests import CustomerEvents, Event
+from stagecast.features.errors import UsageError
+from stagecast.features.leads import memory_events
+from stagecast.features.requests import CustomerEvents, Event
+from stagecast.training.leads.points import PointsTable, Rule, parse_points
+from stagecast.training.leads.scoring import score_points
 from tests.training.leads.made import day, events_of
-from training.leads.points import PointsTable, Rule, parse_points
-from training.leads.scoring import score_points
 
 
 def table(*rules: Rule) -> PointsTable:
