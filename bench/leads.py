@@ -1,13 +1,14 @@
 """P(first purchase) of leads, out of time, on a real funnel: ``python -m bench.leads [FOLDER]``.
 
-Olist's marketing-qualified leads and closed deals (Kaggle: olistbr/marketing-funnel-olist). A lead is an ``enquiry`` at
-its first contact with its origin as the channel, a deal is a ``purchase``; the landing page is an attribute known from
-the first contact on. No column of the deals but the date is read: they are filled in when a deal is won, so they tell
-the outcome. At each as_of the model sees what was known then; judged are the leads of the 30 days that follow, each at
-its first contact, and the leads then open, each at the as_of. The horizon is 90 days.
+Olist's marketing-qualified leads and closed deals (Kaggle: olistbr/marketing-funnel-olist). A lead
+is an ``enquiry`` at its first contact with its origin as the channel, a deal is a ``purchase``; the
+landing page is an attribute known from the first contact on. No column of the deals but the date is
+read: they are filled in when a deal is won, so they tell the outcome. At each as_of the model sees
+what was known then; judged are the leads of the 30 days that follow, each at its first contact, and
+the leads then open, each at the as_of. The horizon is 90 days.
 
-``naive`` is what is done without a survival model: the same shrunken multipliers on the share of all leads so far that
-had converted by the as_of, young or old.
+``naive`` is what is done without a survival model: the same shrunken multipliers on the share of
+all leads so far that had converted by the as_of, young or old.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ def funnel(folder: Path = FOLDER) -> Iterator[EventLog]:
             "channel": leads["origin"],
         }
     )
-    purchases = pd.DataFrame({"customer_id": deals["mql_id"], "timestamp": deals["won_date"], "event": "purchase"})
+    purchases = pd.DataFrame(
+        {"customer_id": deals["mql_id"], "timestamp": deals["won_date"], "event": "purchase"}
+    )
     with tempfile.TemporaryDirectory() as temporary:
         table = Path(temporary) / "customers.csv"
         leads[["mql_id", *DECLARED]].to_csv(table, index=False)
@@ -72,12 +75,18 @@ def known(log: EventLog, at: datetime) -> tuple[Texts, Leads, dict[str, Texts]]:
     leads = leads_of(events.first_instants(), events.customer[bought], events.instant[bought])
     told = known_at_start(log.con, events.customers, DECLARED)
     # origin is the channel, and counts once
-    return events.customers, leads, {CHANNEL: told["origin"], "landing_page_id": told["landing_page_id"]}
+    return (
+        events.customers,
+        leads,
+        {CHANNEL: told["origin"], "landing_page_id": told["landing_page_id"]},
+    )
 
 
 @dataclass(frozen=True)
 class Case:
-    """Leads that are judged: their age in days, what was known of them, and whether they converted in the horizon."""
+    """Leads that are judged: their age in days, what was known of them, and whether they
+    converted in the horizon.
+    """
 
     name: str
     age: Array
@@ -102,25 +111,40 @@ def cases(leads: Leads, categories: dict[str, Texts], as_of_day: float) -> tuple
 
 
 def naive(leads: Leads, categories: dict[str, Texts], as_of_day: float, case: Case) -> Array:
-    """Return the share of all leads so far that had converted, by category, as if every lead had had its time."""
+    """Return the share of all leads so far that had converted, by category, as if every lead had
+    had its time.
+    """
     begun = leads.start < as_of_day
     won = begun & (leads.converted < as_of_day)
-    everyone = Exposure(begun[:, None].astype(np.float64), won.astype(np.float64), np.where(won, 0, -1))
+    everyone = Exposure(
+        begun[:, None].astype(np.float64), won.astype(np.float64), np.where(won, 0, -1)
+    )
     rates, effects = fit_effects(everyone, categories)
     rows = len(case.age)
-    return np.asarray(np.clip(rates[0] * multiplier(effects, case.categories, rows), 1e-6, 1 - 1e-6))
+    return np.asarray(
+        np.clip(rates[0] * multiplier(effects, case.categories, rows), 1e-6, 1 - 1e-6)
+    )
 
 
 def fitted(
-    leads: Leads, categories: dict[str, Texts], as_of_day: float, half_life_days: float | None, *, since: bool = True
+    leads: Leads,
+    categories: dict[str, Texts],
+    as_of_day: float,
+    half_life_days: float | None,
+    *,
+    since: bool = True,
 ) -> LeadConversion:
     """Return the model, with another half-life, or with exposure before the first deal."""
     seen = leads if since else Leads(leads.start, leads.converted, float("nan"))
-    return fit_lead_conversion(seen, as_of_day, HORIZON_DAYS, categories, half_life_days=half_life_days)
+    return fit_lead_conversion(
+        seen, as_of_day, HORIZON_DAYS, categories, half_life_days=half_life_days
+    )
 
 
 def judged(p: Array, case: Case) -> dict[str, float]:
-    """Return AUC, log loss, log loss of the share that came, mean gap over deciles, mean of p and that share."""
+    """Return AUC, log loss, log loss of the share that came, mean gap over deciles, mean of p
+    and that share.
+    """
     share = float(case.converted.mean())
     return {
         "auc": metrics.auc(case.converted, p),
@@ -154,7 +178,15 @@ def results(folder: Path = FOLDER) -> pd.DataFrame:
                 }
                 predicted["naive"] = naive(leads, categories, day, case)
                 for name, p in predicted.items():
-                    rows.append({"as_of": text, "leads": case.name, "n": len(p), "model": name, **judged(p, case)})
+                    rows.append(
+                        {
+                            "as_of": text,
+                            "leads": case.name,
+                            "n": len(p),
+                            "model": name,
+                            **judged(p, case),
+                        }
+                    )
     return pd.DataFrame(rows)
 
 
@@ -163,24 +195,33 @@ def means(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
     grouped = table.drop(columns=["as_of", "n"]).groupby(["leads", "model"], sort=False).mean()
     rows = grouped.reset_index().to_dict("records")
     return {
-        (str(row.pop("leads")), str(row.pop("model"))): {str(name): float(value) for name, value in row.items()}
+        (str(row.pop("leads")), str(row.pop("model"))): {
+            str(name): float(value) for name, value in row.items()
+        }
         for row in rows
     }
 
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER, help="holds the two CSV files of the funnel")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=FOLDER, help="holds the two CSV files of the funnel"
+    )
     folder = parser.parse_args(arguments).folder
     if folder == FOLDER and not folder.is_dir():
         click.echo(f"{folder} is not there: the funnel is left out", err=True)
         return
     if missing := [name for name in (LEADS, DEALS) if not (folder / name).is_file()]:
-        parser.error(f"{folder} has no {missing[0]}; take both files from Kaggle, olistbr/marketing-funnel-olist")
+        parser.error(
+            f"{folder} has no {missing[0]}; take both files from Kaggle, "
+            "olistbr/marketing-funnel-olist"
+        )
     table = results(folder)
     click.echo(table.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
     click.echo("\nmeans over the dates")
-    lines = pd.DataFrame([{"leads": kind, "model": name, **row} for (kind, name), row in means(table).items()])
+    lines = pd.DataFrame(
+        [{"leads": kind, "model": name, **row} for (kind, name), row in means(table).items()]
+    )
     click.echo(lines.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
 
 

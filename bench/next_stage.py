@@ -1,8 +1,10 @@
-"""P(next stage) out of time, against the Markov chain on stages: ``python -m bench.next_stage [ONLINE_RETAIL_II]``.
+"""P(next stage) out of time, against the Markov chain on stages: ``python -m bench.next_stage
+[ONLINE_RETAIL_II]``.
 
-Each training sees the events before a date and is judged on the 90 days after it; the chain is fitted on the same
-panel. CDNOW comes with lifetimes; Online Retail II (UCI, CC BY 4.0) is read from a Parquet file where there is one.
-Exits with 1 where the log loss is less than a tenth below the chain's, or a stage's calibration error is above 0.03.
+Each training sees the events before a date and is judged on the 90 days after it; the chain is
+fitted on the same panel. CDNOW comes with lifetimes; Online Retail II (UCI, CC BY 4.0) is read from
+a Parquet file where there is one. Exits with 1 where the log loss is less than a tenth below the
+chain's, or a stage's calibration error is above 0.03.
 """
 
 from __future__ import annotations
@@ -35,7 +37,11 @@ BELOW_CHAIN, CALIBRATION = 0.9, 0.03
 def online_retail(path: Path) -> pd.DataFrame:
     """Return the purchases of known customers."""
     frame = pd.read_parquet(path)
-    sold = frame["Customer ID"].notna() & ~frame["Invoice"].astype(str).str.startswith("C") & (frame["Price"] > 0)
+    sold = (
+        frame["Customer ID"].notna()
+        & ~frame["Invoice"].astype(str).str.startswith("C")
+        & (frame["Price"] > 0)
+    )
     frame = frame[sold]
     return pd.DataFrame(
         {
@@ -73,7 +79,18 @@ def judged(name: str, frame: pd.DataFrame, scheme: str) -> Iterator[list[str]]:
 def main() -> None:
     """Print the table; exit with 1 where the default scheme misses its mark."""
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else ONLINE_RETAIL
-    rows = [["log", "scheme", "from", "log loss", "Markov chain", "ratio", "calibration error", "passed"]]
+    rows = [
+        [
+            "log",
+            "scheme",
+            "from",
+            "log loss",
+            "Markov chain",
+            "ratio",
+            "calibration error",
+            "passed",
+        ]
+    ]
     for name, frame in logs(path):
         rows += judged(name, frame, "retail")
     show(table(rows, {3, 4, 5, 6}))

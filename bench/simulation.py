@@ -1,4 +1,6 @@
-"""A log of any size with the shape of a real one: drawn from BG/NBD and Gamma-Gamma with CDNOW's parameters."""
+"""A log of any size with the shape of a real one: drawn from BG/NBD and Gamma-Gamma with CDNOW's
+parameters.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ AS_OF = START + timedelta(days=LENGTH_DAYS)
 
 
 def simulate(customers: int, seed: int = 20110901) -> pd.DataFrame:
-    """Return a log of purchases drawn from BG/NBD and Gamma-Gamma: customer_id, timestamp, amount."""
+    """Return a log of purchases drawn from BG/NBD and Gamma-Gamma: customer_id, timestamp,
+    amount.
+    """
     draw = np.random.default_rng(seed)
     rate = draw.gamma(R, 1 / (7 * ALPHA_WEEKS), customers)
     coin = draw.beta(A, B, customers)
@@ -28,7 +32,11 @@ def simulate(customers: int, seed: int = 20110901) -> pd.DataFrame:
         days.append(at)
         at = at + draw.exponential(1.0, len(who)) / np.maximum(rate[who], 1e-12)
         # BG/NBD: the coin that may end the relation is first tossed after a repeat purchase
-        stays = (draw.random(len(who)) >= coin[who]) if len(owners) > 1 else np.ones(len(who), dtype=bool)
+        stays = (
+            (draw.random(len(who)) >= coin[who])
+            if len(owners) > 1
+            else np.ones(len(who), dtype=bool)
+        )
         kept = stays & (at < LENGTH_DAYS)
         who, at = who[kept], at[kept]
     owner = np.concatenate(owners)
@@ -36,7 +44,8 @@ def simulate(customers: int, seed: int = 20110901) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "customer_id": pd.Series(owner).astype(str).str.zfill(9),
-            "timestamp": pd.Timestamp(START) + pd.to_timedelta(np.floor(np.concatenate(days)), unit="D"),
+            "timestamp": pd.Timestamp(START)
+            + pd.to_timedelta(np.floor(np.concatenate(days)), unit="D"),
             "amount": np.round(amount, 2) + 0.01,
         }
     )

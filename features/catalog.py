@@ -1,4 +1,6 @@
-"""The catalogue: features in the order of evaluation, with the parameters that their formulas use."""
+"""The catalogue: features in the order of evaluation, with the parameters that their formulas
+use.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,12 @@ class Catalog:
         """Check names and parameters."""
         names = [name.lower() for name in (*self.names, *self.parameters, *CALENDAR, *_OURS)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise UsageError(f"catalogue: {twice} stands twice among features, parameters and our own columns")
-        if odd := {name: value for name, value in self.parameters.items() if not math.isfinite(value)}:
+            raise UsageError(
+                f"catalogue: {twice} stands twice among features, parameters and our own columns"
+            )
+        if odd := {
+            name: value for name, value in self.parameters.items() if not math.isfinite(value)
+        }:
             raise UsageError(f"catalogue: parameters {odd} are no finite numbers")
 
     @property
@@ -53,7 +59,9 @@ class Catalog:
         raise UsageError(f"no feature '{name}' in the catalogue.{did_you_mean(name, self.names)}")
 
     def with_parameters(self, **parameters: float) -> Catalog:
-        """Return the catalogue with parameters set; a formula that needs one that is missing cannot be evaluated."""
+        """Return the catalogue with parameters set; a formula that needs one that is missing
+        cannot be evaluated.
+        """
         return Catalog(self.features, {**self.parameters, **parameters})
 
     def extended(self, own: Sequence[Feature]) -> Catalog:
@@ -79,9 +87,12 @@ class Catalog:
             The message names the feature and the name.
         """
         # shop_gap_days is set when there is a log
-        for feature, missing, known in self._unknown({*self.parameters, *CALENDAR, "shop_gap_days"}):
+        for feature, missing, known in self._unknown(
+            {*self.parameters, *CALENDAR, "shop_gap_days"}
+        ):
             raise UsageError(
-                f"feature '{feature.name}': its formula names '{missing[0]}', which is no feature before it."
+                f"feature '{feature.name}': its formula names '{missing[0]}', which is no "
+                "feature before it."
                 f"{did_you_mean(missing[0], known)}"
             )
 
@@ -96,14 +107,19 @@ class Catalog:
         aggregates = {f.name for f in self.features if f.formula is None}
         for feature, missing, known in self._unknown({*aggregates, *self.parameters, *CALENDAR}):
             raise UsageError(
-                f"feature '{feature.name}' needs {missing}: no feature before it, no parameter of the catalogue."
+                f"feature '{feature.name}' needs {missing}: no feature before it, no "
+                "parameter of the catalogue."
                 f"{did_you_mean(missing[0], known)}"
             )
 
     def _unknown(self, known: set[str]) -> Iterator[tuple[Feature, list[str], set[str]]]:
-        """Yield each formula that names what is neither known nor a feature before it, what, and what is known."""
+        """Yield each formula that names what is neither known nor a feature before it, what, and
+        what is known.
+        """
         for feature in self.features:
-            if feature.formula is not None and (missing := sorted(formula.names(feature.formula) - known)):
+            if feature.formula is not None and (
+                missing := sorted(formula.names(feature.formula) - known)
+            ):
                 yield feature, missing, known
             known.add(feature.name)
 
@@ -117,15 +133,29 @@ class Catalog:
         """
         names = tuple(columns)
         if missing := [name for name in self.names if name not in columns]:
-            raise UsageError(f"the model was trained on features that are missing: {', '.join(missing)}")
+            raise UsageError(
+                f"the model was trained on features that are missing: {', '.join(missing)}"
+            )
         if strange := [name for name in names if name not in self.names]:
-            raise UsageError(f"the model was not trained on: {', '.join(strange)}; leave these columns out")
+            raise UsageError(
+                f"the model was not trained on: {', '.join(strange)}; leave these columns out"
+            )
         if names != self.names:
-            moved = [f"{got} (where {own} stood)" for got, own in zip(names, self.names, strict=True) if got != own]
-            raise UsageError(f"the features stand in another order than in training: {', '.join(moved[:5])}")
-        odd = [name for name, values in columns.items() if getattr(values, "dtype", None) != np.float64]
+            moved = [
+                f"{got} (where {own} stood)"
+                for got, own in zip(names, self.names, strict=True)
+                if got != own
+            ]
+            raise UsageError(
+                f"the features stand in another order than in training: {', '.join(moved[:5])}"
+            )
+        odd = [
+            name for name, values in columns.items() if getattr(values, "dtype", None) != np.float64
+        ]
         if odd:
-            raise UsageError(f"the features must be arrays of float64, null as NaN: {', '.join(odd)}")
+            raise UsageError(
+                f"the features must be arrays of float64, null as NaN: {', '.join(odd)}"
+            )
 
     def needed_for(self, names: Sequence[str]) -> Catalog:
         """Return the part of the catalogue that some features need, in its order.
@@ -142,11 +172,16 @@ class Catalog:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data: definitions, and parameters."""
-        return {"parameters": dict(self.parameters), "features": [feature.to_json() for feature in self.features]}
+        return {
+            "parameters": dict(self.parameters),
+            "features": [feature.to_json() for feature in self.features],
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Catalog:
         """Read what :meth:`to_json` gives."""
-        catalog = cls(tuple(Feature.from_json(one) for one in data["features"]), dict(data["parameters"]))
+        catalog = cls(
+            tuple(Feature.from_json(one) for one in data["features"]), dict(data["parameters"])
+        )
         catalog.check_order()
         return catalog

@@ -1,7 +1,7 @@
 """All arithmetic on time: instants in UTC, spans in days of 24 hours.
 
-An instant is a timezone-aware ``datetime`` in UTC. A naive one is taken as UTC. There are no months or years:
-a span is a whole number of days, written ``90d`` or ``12w``.
+An instant is a timezone-aware ``datetime`` in UTC. A naive one is taken as UTC. There are no months
+or years: a span is a whole number of days, written ``90d`` or ``12w``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def parse_instant(text: str, option: str = "--as-of") -> datetime:
         return to_utc(datetime.fromisoformat(text.strip()))
     except (ValueError, OverflowError):
         raise UsageError(
-            f"{option} '{text}' is not an ISO 8601 date; write it like 2011-09-01 or 2011-09-01T12:00:00Z"
+            f"{option} '{text}' is not an ISO 8601 date; write it like 2011-09-01 or "
+            "2011-09-01T12:00:00Z"
         ) from None
 
 
@@ -65,11 +66,15 @@ def parse_span_days(text: str | int, option: str = "--horizon") -> int:
     """
     match = _SPAN.match(str(text))
     if match is None:
-        raise UsageError(f"{option} '{text}' is not a span; write a whole number and its unit, like 90d or 12w")
+        raise UsageError(
+            f"{option} '{text}' is not a span; write a whole number and its unit, like 90d or 12w"
+        )
     number, unit = int(match.group(1)), match.group(2).lower()
     if unit not in _UNIT_DAYS:
         known = "the unit is missing" if not unit else f"'{unit}' has no fixed length here"
-        raise UsageError(f"{option} '{text}': {known}; write days or weeks, like {number or 90}d or 12w")
+        raise UsageError(
+            f"{option} '{text}': {known}; write days or weeks, like {number or 90}d or 12w"
+        )
     days = number * _UNIT_DAYS[unit]
     if days < 1:
         raise UsageError(f"{option} '{text}' is below one day; write at least 1d")
@@ -90,7 +95,10 @@ def parse_duration(text: str, option: str) -> timedelta:
     match = _SPAN.match(text)
     unit = match.group(2).lower() if match is not None else ""
     if match is None or unit not in _DURATION_UNITS:
-        raise UsageError(f"{option} '{text}' is not a span of minutes, hours, days or weeks; write it like 2h or 1d")
+        raise UsageError(
+            f"{option} '{text}' is not a span of minutes, hours, days or weeks; write it "
+            "like 2h or 1d"
+        )
     return int(match.group(1)) * _DURATION_UNITS[unit]
 
 
@@ -109,7 +117,9 @@ def from_microseconds(value: int) -> datetime:
 
 
 def from_day(day: float) -> datetime:
-    """Return the instant of a day number (days since 1970-01-01, fractions allowed), to the microsecond."""
+    """Return the instant of a day number (days since 1970-01-01, fractions allowed), to the
+    microsecond.
+    """
     return from_microseconds(round(day * DAY_MICROSECONDS))
 
 
@@ -144,7 +154,8 @@ def iso(instant: datetime) -> str:
 
 
 def calendar(instant_microseconds: int) -> dict[str, float]:
-    """Return what the calendar says of an instant, in UTC; see :data:`stagecast.features.feature.CALENDAR`.
+    """Return what the calendar says of an instant, in UTC; see
+    :data:`stagecast.features.feature.CALENDAR`.
 
     >>> calendar(0)
     {'as_of_day': 0.0, 'as_of_weekday': 4.0, 'as_of_month': 1.0, 'as_of_year_day': 1.0}

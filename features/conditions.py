@@ -1,4 +1,5 @@
-"""One clause of a stage's rule: a fact compared with a number or a derived threshold, or several such joined by ``or``.
+"""One clause of a stage's rule: a fact compared with a number or a derived threshold, or several
+such joined by ``or``.
 
 "orders >= 2"      "overdue_ratio > at_risk_ratio"      "visits >= 2 or reactions >= 1"
 """
@@ -21,7 +22,13 @@ from stagecast.features.thresholds import NAMES
 
 Array = NDArray[np.float64]
 
-_COMPARE = {"==": np.equal, ">=": np.greater_equal, "<=": np.less_equal, ">": np.greater, "<": np.less}
+_COMPARE = {
+    "==": np.equal,
+    ">=": np.greater_equal,
+    "<=": np.less_equal,
+    ">": np.greater,
+    "<": np.less,
+}
 _WORDS = {"==": "is", ">=": "is at least", "<=": "is at most", ">": "is above", "<": "is below"}
 _NAME, _NUMBER = r"[A-Za-z_]\w*", r"-?[0-9][0-9.]*(?:[eE][+-]?[0-9]+)?"
 _CONDITION = re.compile(rf"^\s*({_NAME})\s*(==|>=|<=|>|<)\s*({_NUMBER}|{_NAME})\s*$", re.ASCII)
@@ -39,7 +46,9 @@ class Condition:
     def parse(cls, text: str, where: str) -> Condition:
         match = _CONDITION.match(text)
         if match is None:
-            raise UsageError(f"{where}: condition '{text}' cannot be read; write it like 'overdue_ratio > 2'")
+            raise UsageError(
+                f"{where}: condition '{text}' cannot be read; write it like 'overdue_ratio > 2'"
+            )
         condition = cls(*match.groups())
         # a stage begins after a silence, not at it, so only these comparisons are exact
         if condition.feature in CLOCKS and condition.operator not in (">", "<="):
@@ -49,7 +58,8 @@ class Condition:
             )
         if not condition.is_number and condition.bound not in NAMES:
             raise UsageError(
-                f"{where}: condition '{text}': '{condition.bound}' is neither a number nor a threshold"
+                f"{where}: condition '{text}': '{condition.bound}' is neither a number "
+                "nor a threshold"
                 f" ({', '.join(NAMES)}).{did_you_mean(condition.bound, NAMES)}"
             )
         return condition
@@ -70,15 +80,22 @@ class Condition:
         if self.is_number:
             return float(self.bound)
         if self.bound not in thresholds:
-            raise UsageError(f"threshold '{self.bound}' is not set; derive the scheme's thresholds from the log first")
+            raise UsageError(
+                f"threshold '{self.bound}' is not set; derive the scheme's thresholds "
+                "from the log first"
+            )
         return thresholds[self.bound]
 
-    def holds(self, facts: Mapping[str, Array], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
+    def holds(
+        self, facts: Mapping[str, Array], thresholds: Mapping[str, float]
+    ) -> NDArray[np.bool_]:
         """Return where the condition holds; it never does where the fact is null."""
         return np.asarray(_COMPARE[self.operator](facts[self.feature], self.limit(thresholds)))
 
     def sentences(self, values: Array, thresholds: Mapping[str, float]) -> pa.StringArray:
-        """Return the condition in words with each customer's number, such as ``overdue_ratio 2.7 is above 1.9``."""
+        """Return the condition in words with each customer's number, such as ``overdue_ratio 2.7
+        is above 1.9``.
+        """
         limit = self.limit(thresholds)
         bound = _one(limit) if self.is_number else f"{_one(limit)} ({self.bound})"
         ending = f" {_WORDS[self.operator]} {bound}"
@@ -102,15 +119,21 @@ class Clause:
     def features(self) -> frozenset[str]:
         return frozenset(condition.feature for condition in self.alternatives)
 
-    def holds(self, facts: Mapping[str, Array], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
+    def holds(
+        self, facts: Mapping[str, Array], thresholds: Mapping[str, float]
+    ) -> NDArray[np.bool_]:
         """Return where one of the alternatives holds."""
         found = self.alternatives[0].holds(facts, thresholds)
         for condition in self.alternatives[1:]:
             found = found | condition.holds(facts, thresholds)
         return found
 
-    def sentences(self, facts: Mapping[str, Array], thresholds: Mapping[str, float]) -> pa.StringArray:
-        """Return, for each row, the first alternative that holds in words; the first of all where none does."""
+    def sentences(
+        self, facts: Mapping[str, Array], thresholds: Mapping[str, float]
+    ) -> pa.StringArray:
+        """Return, for each row, the first alternative that holds in words; the first of all
+        where none does.
+        """
         told = self.alternatives[0].sentences(facts[self.alternatives[0].feature], thresholds)
         if len(self.alternatives) == 1:
             return told
@@ -124,7 +147,9 @@ class Clause:
 
 
 def _numbers(values: Array) -> pa.StringArray:
-    """Return numbers as people read them: whole ones and those from 100 without decimals, others with two."""
+    """Return numbers as people read them: whole ones and those from 100 without decimals, others
+    with two.
+    """
     finite = np.isfinite(values)
     shown = np.where(finite, values, 0.0)
     whole = (shown == np.rint(shown)) | (np.abs(shown) >= 100)
@@ -139,11 +164,15 @@ def _numbers(values: Array) -> pa.StringArray:
         ),
         "",
     )
-    rounded = pa.array(np.rint(np.clip(np.where(whole, shown, 0.0), -9e18, 9e18)).astype(np.int64)).cast(pa.string())
+    rounded = pa.array(
+        np.rint(np.clip(np.where(whole, shown, 0.0), -9e18, 9e18)).astype(np.int64)
+    ).cast(pa.string())
     told = pc.if_else(pa.array(whole), rounded, with_decimals)
     if finite.all():
         return told
-    without = pc.if_else(pa.array(values > 0), "never", pc.if_else(pa.array(values < 0), "-inf", "unknown"))
+    without = pc.if_else(
+        pa.array(values > 0), "never", pc.if_else(pa.array(values < 0), "-inf", "unknown")
+    )
     return pc.if_else(pa.array(finite), told, without)
 
 

@@ -1,14 +1,15 @@
 """The contracts of customers: when each began and was cancelled, as known at one instant.
 
-A contract is open as long as the last event that says anything of it is a start. So a spell begins at the first start
-after none or after a cancellation, and ends at the next cancellation; later starts of an open contract (a renewal, the
-purchase of each month) say nothing new. A start after a cancellation opens a new spell, of a customer who came back. A
-cancellation while no contract is open ends nothing, and is counted: the contract began before the log did, or it was
-cancelled twice.
+A contract is open as long as the last event that says anything of it is a start. So a spell begins
+at the first start after none or after a cancellation, and ends at the next cancellation; later
+starts of an open contract (a renewal, the purchase of each month) say nothing new. A start after a
+cancellation opens a new spell, of a customer who came back. A cancellation while no contract is
+open ends nothing, and is counted: the contract began before the log did, or it was cancelled twice.
 
-At one and the same instant (logs of dates have many) a start with nothing open comes before the cancellation: the spell
-lasts no time at all. With a contract open, the cancellation ends it, and only a start of the kinds that begin a
-contract opens another at once; a renewal or a purchase is the last payment of what was cancelled.
+At one and the same instant (logs of dates have many) a start with nothing open comes before the
+cancellation: the spell lasts no time at all. With a contract open, the cancellation ends it, and
+only a start of the kinds that begin a contract opens another at once; a renewal or a purchase is
+the last payment of what was cancelled.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class Terms:
     starts
         Begin a contract.
     renewals
-        Show a contract: they begin one where none is open, but not at the instant of a cancellation.
+        Show a contract: they begin one where none is open, but not at the instant of a
+        cancellation.
     ends
         Cancel it.
 
@@ -55,17 +57,24 @@ class Terms:
     ends: tuple[str, ...] = ("cancel",)
 
     def __post_init__(self) -> None:
-        """Check that a contract can begin and end; types are told apart as logs are read, without capitals."""
+        """Check that a contract can begin and end; types are told apart as logs are read,
+        without capitals.
+        """
         for name, types in asdict(self).items():
             object.__setattr__(self, name, tuple(one.strip().lower() for one in types))
         if not all([*self.starts, *self.renewals, *self.ends]):
-            raise UsageError("a type of event that tells of a contract is blank; give its name, like 'cancel'")
+            raise UsageError(
+                "a type of event that tells of a contract is blank; give its name, like 'cancel'"
+            )
         if not [*self.starts, *self.renewals] or not self.ends:
             raise UsageError(
-                "a contract needs a type of event that begins it and one that cancels it; name at least one"
+                "a contract needs a type of event that begins it and one that cancels "
+                "it; name at least one"
             )
         if both := sorted({*self.starts, *self.renewals} & set(self.ends)):
-            raise UsageError(f"'{both[0]}' cannot both begin and cancel a contract; name it on one side")
+            raise UsageError(
+                f"'{both[0]}' cannot both begin and cancel a contract; name it on one side"
+            )
 
     @property
     def types(self) -> tuple[tuple[str, ...], ...]:
@@ -89,8 +98,8 @@ class ContractEvents:
     Parameters
     ----------
     as_of
-        Where one stands; nothing that happened or was recorded from then on is among them. Microseconds since 1970, as
-        all instants here.
+        Where one stands; nothing that happened or was recorded from then on is among them.
+        Microseconds since 1970, as all instants here.
     customer
         Row of the customers that they were asked of.
     instant, known
@@ -138,7 +147,9 @@ class Contracts:
 
     def of(self, rows: Integers) -> Contracts:
         """Return the entries of some customers."""
-        return Contracts(self.as_of, self.open[rows], self.had[rows], self.age_days[rows], self.earlier[rows])
+        return Contracts(
+            self.as_of, self.open[rows], self.had[rows], self.age_days[rows], self.earlier[rows]
+        )
 
 
 @dataclass(frozen=True)
@@ -199,7 +210,9 @@ class Spells:
         return float(self.as_of - self.start.min()) / DAY_MICROSECONDS if len(self) else 0.0
 
     def at_risk(self, at: int) -> Flags:
-        """Return the spells open at an instant: begun, and known to have, before it, and not cancelled before it."""
+        """Return the spells open at an instant: begun, and known to have, before it, and not
+        cancelled before it.
+        """
         return np.asarray((self.start < at) & (self.known < at) & (self.end >= at))
 
     def age_days(self, at: Integers | int, spell: Integers | None = None) -> Array:
@@ -208,7 +221,8 @@ class Spells:
         return np.asarray((at - start) / DAY_MICROSECONDS, dtype=np.float64)
 
     def before(self, at: int) -> Spells:
-        """Return the spells as they stood at an earlier instant, all of them, so that rows keep their numbers.
+        """Return the spells as they stood at an earlier instant, all of them, so that rows keep
+        their numbers.
 
         Those that had not begun then begin at it: they are at risk at no instant up to it.
         """
@@ -230,11 +244,15 @@ class Spells:
         return Contracts(self.as_of, is_open, had, age, (count - is_open).astype(np.float64))
 
     def held(self, at: int) -> Flags:
-        """Return which of the customers had a contract at an instant, as far as one knows by now."""
+        """Return which of the customers had a contract at an instant, as far as one knows by
+        now.
+        """
         return self._any((self.start < at) & (self.end >= at))
 
     def cancelled(self, since: int, until: int) -> Flags:
-        """Return which of the customers cancelled a contract in ``[since, until)`` that they had before."""
+        """Return which of the customers cancelled a contract in ``[since, until)`` that they had
+        before.
+        """
         return self._any((self.start < since) & (self.end >= since) & (self.end < until))
 
     def _any(self, spell: Flags) -> Flags:
@@ -247,7 +265,8 @@ def spells(source: Source, terms: Terms | None = None) -> Spells:
     Parameters
     ----------
     source
-        :class:`stagecast.features.engines.duckdb.DailyTable` or :class:`stagecast.features.online.MemoryEvents`.
+        :class:`stagecast.features.engines.duckdb.DailyTable` or
+        :class:`stagecast.features.online.MemoryEvents`.
     terms
         Which events tell of a contract; None: those of :class:`Terms`.
 
@@ -256,7 +275,8 @@ def spells(source: Source, terms: Terms | None = None) -> Spells:
     >>> from stagecast.features.requests import CustomerEvents, Event
     >>> told = [("signup", 1), ("cancel", 3), ("renew", 4)]
     >>> events = tuple(Event(datetime(2024, month, 1, tzinfo=UTC), what) for what, month in told)
-    >>> found = spells(MemoryEvents([CustomerEvents("a", events)], datetime(2024, 5, 1, tzinfo=UTC)))
+    >>> customers = [CustomerEvents("a", events)]
+    >>> found = spells(MemoryEvents(customers, datetime(2024, 5, 1, tzinfo=UTC)))
     >>> found.earlier.tolist(), found.open.tolist(), found.age_days(found.as_of).tolist()
     ([0, 1], [False, True], [121.0, 30.0])
     """
@@ -265,10 +285,12 @@ def spells(source: Source, terms: Terms | None = None) -> Spells:
     was_open = _open_before(groups)
     reopens = was_open & groups.begins & (groups.cancels > 0)
     opened = np.flatnonzero((~was_open & groups.opens) | reopens)
-    # what a group of events of one instant ends: the spell open before it, or one that it began itself
+    # what a group of events of one instant ends: the spell open before it, or one that it began
+    # itself
     ended = np.flatnonzero((groups.cancels > 0) & (was_open | groups.opens))
     start, whose = groups.instant[opened], groups.customer[opened]
-    # spells and ends of a customer alternate, so the k-th end is the k-th spell's; what is over is the first
+    # spells and ends of a customer alternate, so the k-th end is the k-th spell's; what is over is
+    # the first
     nth_start, nth_end = _nth(whose), _nth(groups.customer[ended])
     end = np.full(len(opened), NEVER, dtype=np.int64)
     wide = np.int64(len(groups.customer) + 1)
@@ -276,12 +298,24 @@ def spells(source: Source, terms: Terms | None = None) -> Spells:
     end[place] = groups.instant[ended]
     ignored = int(groups.cancels.sum()) - len(ended)
     former = np.unique(groups.customer[(groups.cancels > 0) & ~was_open & ~groups.opens])
-    return Spells(events.as_of, source.customers, whose, start, end, groups.known[opened], nth_start, ignored, former)
+    return Spells(
+        events.as_of,
+        source.customers,
+        whose,
+        start,
+        end,
+        groups.known[opened],
+        nth_start,
+        ignored,
+        former,
+    )
 
 
 @dataclass(frozen=True)
 class _Groups:
-    """What each customer's events of one instant say of a contract, in order; ``known`` is of what opens one."""
+    """What each customer's events of one instant say of a contract, in order; ``known`` is of
+    what opens one.
+    """
 
     customer: Integers
     instant: Integers
@@ -295,7 +329,9 @@ def _groups_of(events: ContractEvents) -> _Groups:
     if not len(events.customer):
         nothing, none = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
         return _Groups(nothing, nothing, nothing, none, none, nothing)
-    same = (events.customer[1:] == events.customer[:-1]) & (events.instant[1:] == events.instant[:-1])
+    same = (events.customer[1:] == events.customer[:-1]) & (
+        events.instant[1:] == events.instant[:-1]
+    )
     first = np.flatnonzero(np.r_[True, ~same])
     instant = events.instant[first]
     known = np.minimum.reduceat(np.where(events.kind < 2, events.known, NEVER), first)
@@ -312,8 +348,9 @@ def _groups_of(events: ContractEvents) -> _Groups:
 def _open_before(groups: _Groups) -> Flags:
     """Return whether a contract was open just before each group of events of one instant.
 
-    A cancellation together with a new start leaves things as they were: what was open is open anew, and what was not
-    began and ended. Any other group says what holds after it, so the last such group of the customer decides.
+    A cancellation together with a new start leaves things as they were: what was open is open anew,
+    and what was not began and ended. Any other group says what holds after it, so the last such
+    group of the customer decides.
     """
     customer, cancels = groups.customer, groups.cancels > 0
     rows = np.arange(len(customer))
@@ -330,4 +367,6 @@ def _nth(owner: Integers) -> Integers:
     rows = np.arange(len(owner), dtype=np.int64)
     if not len(rows):
         return rows
-    return np.asarray(rows - np.maximum.accumulate(np.where(np.r_[True, owner[1:] != owner[:-1]], rows, 0)))
+    return np.asarray(
+        rows - np.maximum.accumulate(np.where(np.r_[True, owner[1:] != owner[:-1]], rows, 0))
+    )

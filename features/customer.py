@@ -1,10 +1,12 @@
-"""The relation ``customer``: what was known of a customer from the first contact on, as features of the catalogue.
+"""The relation ``customer``: what was known of a customer from the first contact on, as features of
+the catalogue.
 
-    table attributes -> :func:`stagecast.features.sql.told`     the attributes of a request -> :func:`given`
+    table attributes -> :func:`stagecast.features.sql.told`
+    the attributes of a request -> :func:`given`
 
-A table of customers shows today's state. A column that was filled in after somebody left would tell the outcome, at
-every past date that models learn from; so only columns under ``known_at_start`` can be asked for, as in
-:mod:`stagecast.features.leads`.
+A table of customers shows today's state. A column that was filled in after somebody left would tell
+the outcome, at every past date that models learn from; so only columns under ``known_at_start`` can
+be asked for, as in :mod:`stagecast.features.leads`.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ from stagecast.features.leads import MISSING, given_at_start, no_attribute
 
 Array = NDArray[np.float64]
 Kinds = Mapping[str, str]
-"""Column -> ``category``, ``number`` or ``flag``, as :func:`stagecast.features.leads.attribute_kinds` says."""
+"""Column -> ``category``, ``number`` or ``flag``, as
+:func:`stagecast.features.leads.attribute_kinds` says.
+"""
 
 
 def of_customer(catalog: Catalog) -> list[Feature]:
@@ -33,7 +37,8 @@ def of_customer(catalog: Catalog) -> list[Feature]:
 
 
 def check_declared(catalog: Catalog, kinds: Kinds | None, known_at_start: Sequence[str]) -> None:
-    """Refuse features of attributes that were not declared as known from the start, or that the table cannot answer.
+    """Refuse features of attributes that were not declared as known from the start, or that the
+    table cannot answer.
 
     Parameters
     ----------
@@ -51,16 +56,20 @@ def check_declared(catalog: Catalog, kinds: Kinds | None, known_at_start: Sequen
     for feature in of_customer(catalog):
         if feature.column not in known_at_start:
             raise UsageError(
-                f"feature '{feature.name}' asks for '{feature.column}' of the customer, which is not declared as known "
-                f"from the start ({', '.join(known_at_start) or 'nothing'} is): as it stands today it may tell the "
-                f"outcome. If it really was known at the first contact, declare it with --known-at-start "
+                f"feature '{feature.name}' asks for '{feature.column}' of the customer, "
+                "which is not declared as known "
+                f"from the start ({', '.join(known_at_start) or 'nothing'} is): as it "
+                "stands today it may tell the "
+                "outcome. If it really was known at the first contact, declare it with "
+                "--known-at-start "
                 f"{feature.column}, or as known_at_start under [customers] in stagecast.toml"
             )
     check_numbers(catalog, kinds, known_at_start)
 
 
 def check_numbers(catalog: Catalog, kinds: Kinds | None, known_at_start: Sequence[str]) -> None:
-    """Refuse declared numbers that no feature asks for: models of leads learn from categories alone.
+    """Refuse declared numbers that no feature asks for: models of leads learn from categories
+    alone.
 
     Raises
     ------
@@ -71,8 +80,10 @@ def check_numbers(catalog: Catalog, kinds: Kinds | None, known_at_start: Sequenc
     for name in known_at_start:
         if (kinds or {}).get(name) == "number" and name not in asked:
             raise UsageError(
-                f"customers: known_at_start names '{name}', which is a number, and no feature of the catalogue asks "
-                f'for it: add one (from = "customer", function = "value", column = "{name}") under [catalog] in '
+                f"customers: known_at_start names '{name}', which is a number, and no "
+                "feature of the catalogue asks "
+                'for it: add one (from = "customer", function = "value", column = '
+                f'"{name}") under [catalog] in '
                 "stagecast.toml, or make bands of it, such as 'below 100', in a column of its own"
             )
 
@@ -89,7 +100,8 @@ def check_table(catalog: Catalog, kinds: Kinds | None) -> None:
         column, here = str(feature.column), f"feature '{feature.name}'"
         if kinds is None:
             raise UsageError(
-                f"{here} asks for '{column}' of the customer: name the table of customers that has it with "
+                f"{here} asks for '{column}' of the customer: name the table of customers "
+                "that has it with "
                 "--customers, or under [customers] in stagecast.toml"
             )
         if column not in kinds:
@@ -99,12 +111,15 @@ def check_table(catalog: Catalog, kinds: Kinds | None) -> None:
             )
         if feature.function == "value" and kinds[column] == "category":
             raise UsageError(
-                f"{here} asks for the value of '{column}', which is a category: ask whether it is one of some texts "
-                'with function = "is" and values = [...], or name it under numbers of [customers] if it is a number'
+                f"{here} asks for the value of '{column}', which is a category: ask "
+                "whether it is one of some texts "
+                'with function = "is" and values = [...], or name it under numbers of '
+                "[customers] if it is a number"
             )
         if feature.function == "is" and kinds[column] == "number":
             raise UsageError(
-                f"{here} asks whether '{column}' is a text, and it is a number: ask for it with function = \"value\""
+                f"{here} asks whether '{column}' is a text, and it is a number: ask for "
+                'it with function = "value"'
             )
 
 
@@ -116,7 +131,8 @@ def given(feature: Feature, attributes: Sequence[Mapping[str, Any]]) -> Array:
     UsageError
         An attribute is a list or an object.
 
-    >>> cost = Feature("cost", "money", "cost of the first contact", "customer", "value", "acquisition_cost")
+    >>> meaning = "cost of the first contact"
+    >>> cost = Feature("cost", "money", meaning, "customer", "value", "acquisition_cost")
     >>> given(cost, [{"acquisition_cost": 12}, {"acquisition_cost": True}, {}]).tolist()
     [12.0, 1.0, nan]
     """

@@ -1,7 +1,9 @@
-"""The CDNOW log, out of the ``lifetimes`` wheel: purchases of a CD shop's new customers of early 1997.
+"""The CDNOW log, out of the ``lifetimes`` wheel: purchases of a CD shop's new customers of early
+1997.
 
-Source: Fader, Hardie, "Forecasting Repeat Sales at CDNOW: A Case Study", Interfaces 31 (2001). The files are read
-where the wheel put them, without importing ``lifetimes``, which prints and alters the warning filters.
+Source: Fader, Hardie, "Forecasting Repeat Sales at CDNOW: A Case Study", Interfaces 31 (2001). The
+files are read where the wheel put them, without importing ``lifetimes``, which prints and alters
+the warning filters.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ def cdnow_frame() -> pd.DataFrame:
 
     Returns
     -------
-    customer_id (text, with leading zeros), timestamp (midnight), amount (US dollars; 80 rows of 0), quantity (CDs).
+    customer_id (text, with leading zeros), timestamp (midnight), amount (US dollars; 80 rows of 0),
+    quantity (CDs).
 
     Raises
     ------
@@ -34,21 +37,26 @@ def cdnow_frame() -> pd.DataFrame:
 
 
 def cdnow_sample_frame() -> pd.DataFrame:
-    """Return the 1/10 sample that the papers fit on: 2,357 customers; columns as in :func:`cdnow_frame`.
+    """Return the 1/10 sample that the papers fit on: 2,357 customers; columns as in
+    :func:`cdnow_frame`.
 
     The ids are those of the whole log.
 
     >>> cdnow_sample_frame()["customer_id"].nunique()
     2357
     """
-    return _read("CDNOW_sample.txt", ["customer_id", "sample_id", "date", "quantity", "amount"], header_lines=0)
+    return _read(
+        "CDNOW_sample.txt",
+        ["customer_id", "sample_id", "date", "quantity", "amount"],
+        header_lines=0,
+    )
 
 
 def cdnow_log() -> EventLog:
     """Return the whole log as events.
 
-    Its 255 rows that are the same in every column are kept: the log has no time of day, and the same sum twice on
-    one day is two orders to those who publish figures on it.
+    Its 255 rows that are the same in every column are kept: the log has no time of day, and the
+    same sum twice on one day is two orders to those who publish figures on it.
     """
     return from_frame(cdnow_frame(), ReadOptions(duplicates="keep"))
 
@@ -72,4 +80,6 @@ def _folder() -> Path:
         folder = Path(place) / "datasets"
         if folder.is_dir():
             return folder
-    raise UsageError("the CDNOW log comes with the package lifetimes, which is not installed: run make install")
+    raise UsageError(
+        "the CDNOW log comes with the package lifetimes, which is not installed: run make install"
+    )

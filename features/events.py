@@ -1,7 +1,8 @@
-"""The event log: every later step reads the table ``events`` of an :class:`EventLog`, and nothing else.
+"""The event log: every later step reads the table ``events`` of an :class:`EventLog`, and nothing
+else.
 
-files, frames, databases -> stagecast.features.intake (rows typed, faults kept, duplicates aside) -> EventLog +
-DataReport
+files, frames, databases -> stagecast.features.intake (rows typed, faults kept, duplicates aside) ->
+EventLog + DataReport
 """
 
 from __future__ import annotations
@@ -53,12 +54,13 @@ class EventLog:
     Parameters
     ----------
     con
-        The connection, owned by the log. Its table ``events`` (:data:`COLUMNS`) is sorted by customer_id, timestamp
-        and then all other columns, so the same events are the same table, byte for byte. Times are UTC without a
-        zone. Amounts and discounts are exact (six decimals), in the currency of the source; a discount and the amount
-        of a ``refund`` are magnitudes, never negative. ``customer`` is 0, 1, 2, ... in the order of customer_id. A
-        purchase has an amount wherever the log has amounts. Event types are lower case; a log
-        without types is one of ``purchase``. Events at and after as_of are still in it.
+        The connection, owned by the log. Its table ``events`` (:data:`COLUMNS`) is sorted by
+        customer_id, timestamp and then all other columns, so the same events are the same table,
+        byte for byte. Times are UTC without a zone. Amounts and discounts are exact (six decimals),
+        in the currency of the source; a discount and the amount of a ``refund`` are magnitudes,
+        never negative. ``customer`` is 0, 1, 2, ... in the order of customer_id. A purchase has an
+        amount wherever the log has amounts. Event types are lower case; a log without types is one
+        of ``purchase``. Events at and after as_of are still in it.
     report
         What was read and what was refused.
     known_at_start
@@ -78,7 +80,10 @@ class EventLog:
         self.has_amounts = report.has_amounts
         self.has_types = report.has_types
         self.has_recorded_at = report.has_recorded_at
-        self.first_event, self.last_event = parse_instant(report.first_event), parse_instant(report.last_event)
+        self.first_event, self.last_event = (
+            parse_instant(report.first_event),
+            parse_instant(report.last_event),
+        )
         self._release = weakref.finalize(self, _release, con, scratch)
 
     def choose_as_of(self, as_of: datetime | None = None) -> datetime:
@@ -93,7 +98,8 @@ class EventLog:
             return day_after(self.last_event)
         if as_of <= self.first_event:
             raise UsageError(
-                f"--as-of {iso(as_of)} does not stand after the first event ({iso(self.first_event)}); the log ends at "
+                f"--as-of {iso(as_of)} does not stand after the first event "
+                f"({iso(self.first_event)}); the log ends at "
                 f"{iso(self.last_event)}: choose a date between them, or leave --as-of out"
             )
         return as_of
@@ -116,7 +122,10 @@ class EventLog:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -126,7 +135,8 @@ def read_events(
     options: ReadOptions | None = None,
     customers: CustomersTable | None = None,
 ) -> EventLog:
-    """Read a log from CSV (also .gz, .zst) or Parquet files, globs, folders or database URLs; several are one log.
+    """Read a log from CSV (also .gz, .zst) or Parquet files, globs, folders or database URLs;
+    several are one log.
 
     Parameters
     ----------
@@ -146,9 +156,12 @@ def read_events(
 
 
 def read_tables(
-    tables: Sequence[Table], options: ReadOptions | None = None, customers: CustomersTable | None = None
+    tables: Sequence[Table],
+    options: ReadOptions | None = None,
+    customers: CustomersTable | None = None,
 ) -> EventLog:
-    """Read several tables, each with its own mapping, as one log; see :mod:`stagecast.features.intake.tables`.
+    """Read several tables, each with its own mapping, as one log; see
+    :mod:`stagecast.features.intake.tables`.
 
     Raises
     ------
@@ -158,8 +171,11 @@ def read_tables(
     return _read(lambda con: open_tables(con, tables), options or ReadOptions(), customers)
 
 
-def from_frame(frame: object, options: ReadOptions | None = None, customers: CustomersTable | None = None) -> EventLog:
-    """Read a log from a pandas, Arrow or Polars table; the line of a row is its position, counted from 1.
+def from_frame(
+    frame: object, options: ReadOptions | None = None, customers: CustomersTable | None = None
+) -> EventLog:
+    """Read a log from a pandas, Arrow or Polars table; the line of a row is its position, counted
+    from 1.
 
     Raises
     ------
@@ -169,7 +185,8 @@ def from_frame(frame: object, options: ReadOptions | None = None, customers: Cus
         A missing column, or not one sound row.
 
     >>> import pandas as pd
-    >>> frame = pd.DataFrame({"customer_id": ["a", "a"], "timestamp": ["2025-01-01", "2025-13-01"], "amount": [9.5, 1]})
+    >>> days = ["2025-01-01", "2025-13-01"]
+    >>> frame = pd.DataFrame({"customer_id": ["a", "a"], "timestamp": days, "amount": [9.5, 1]})
     >>> with from_frame(frame) as log:
     ...     log.report.rows_loaded, log.report.rejected_by_reason
     (1, {'unreadable_time': 1})
@@ -231,7 +248,9 @@ def _read(
 
 
 def _connect(options: ReadOptions, folder: Path) -> duckdb.DuckDBPyConnection:
-    """Open a database in the folder: tables larger than the memory stand in its file, compressed."""
+    """Open a database in the folder: tables larger than the memory stand in its file,
+    compressed.
+    """
     try:
         con = duckdb.connect(
             str(folder / "log.duckdb"),
@@ -246,7 +265,9 @@ def _connect(options: ReadOptions, folder: Path) -> duckdb.DuckDBPyConnection:
         return con
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f"memory {options.memory!r} or spill {options.spill!r} cannot be used: {reason}") from None
+        raise UsageError(
+            f"memory {options.memory!r} or spill {options.spill!r} cannot be used: {reason}"
+        ) from None
 
 
 def _release(con: duckdb.DuckDBPyConnection | None, scratch: Scratch) -> None:

@@ -3,14 +3,16 @@
 Two kinds of facts, by what changes them:
 
 steps
-    change at purchases (``orders``, ``spend``, ``return_ratio``, ...), at events (the counts of a scheme's own signals,
-    ``activity``), or as a purchase leaves a window (``orders_90d``); in between they stand still
+    change at purchases (``orders``, ``spend``, ``return_ratio``, ...), at events (the counts of a
+    scheme's own signals, ``activity``), or as a purchase leaves a window (``orders_90d``); in
+    between they stand still
 clocks
-    grow with the time since something (``recency_days``, ``overdue_ratio``, ``silence_days``, ``tenure_days``,
-    ``T_days``), and cross a limit at an instant that can be computed
+    grow with the time since something (``recency_days``, ``overdue_ratio``, ``silence_days``,
+    ``tenure_days``, ``T_days``), and cross a limit at an instant that can be computed
 
-:mod:`stagecast.features.journeys` works out every instant at which a stage can begin; :func:`facts_at` says how things
-stood at one. All facts but the signals have the catalogue's names and meanings.
+:mod:`stagecast.features.journeys` works out every instant at which a stage can begin;
+:func:`facts_at` says how things stood at one. All facts but the signals have the catalogue's names
+and meanings.
 """
 
 from __future__ import annotations
@@ -40,7 +42,16 @@ CLOCKS: Mapping[str, tuple[str, str | None]] = {
     "tenure_days": ("first_event_day", None),
     "silence_days": ("last_active_day", None),
 }
-_AT_PURCHASES = ("orders", "first_day", "last_day", "spend", "spend_first", "spend_last", "gap_last", "gap_squares")
+_AT_PURCHASES = (
+    "orders",
+    "first_day",
+    "last_day",
+    "spend",
+    "spend_first",
+    "spend_last",
+    "gap_last",
+    "gap_squares",
+)
 _MILLION = 1e6
 
 
@@ -64,12 +75,15 @@ class Vocabulary:
         A name that no rule can look at; the message says which there are.
     """
 
-    def __init__(self, wanted: frozenset[str], catalog: Catalog, signals: tuple[str, ...], where: str) -> None:
+    def __init__(
+        self, wanted: frozenset[str], catalog: Catalog, signals: tuple[str, ...], where: str
+    ) -> None:
         self.catalog = catalog
         known = self.known(catalog, signals)
         if missing := sorted(wanted - set(known)):
             raise UsageError(
-                f"{where}: no rule can look at '{missing[0]}'; rules can look at {', '.join(known)}."
+                f"{where}: no rule can look at '{missing[0]}'; rules can look at "
+                f"{', '.join(known)}."
                 f"{did_you_mean(missing[0], known)}"
             )
         self.clocks = tuple(name for name in CLOCKS if name in wanted)
@@ -87,7 +101,11 @@ class Vocabulary:
     @staticmethod
     def known(catalog: Catalog, signals: tuple[str, ...]) -> list[str]:
         """Return every name that a rule may look at."""
-        steps = [name for name in _derivable(catalog) if name not in ("first_day", "last_day", "gap_squares")]
+        steps = [
+            name
+            for name in _derivable(catalog)
+            if name not in ("first_day", "last_day", "gap_squares")
+        ]
         windows = [feature.name for feature in catalog.features if _is_window(feature)]
         return sorted({*steps, *windows, *CLOCKS, *signals, ACTIVITY})
 
@@ -114,7 +132,9 @@ class Vocabulary:
     def before_purchases(self) -> dict[str, Array]:
         """The same for one customer who has not bought yet."""
         null = np.full(1, np.nan)
-        return self._derived({**dict.fromkeys(_AT_PURCHASES, null), "orders": np.zeros(1), "spend": np.zeros(1)})
+        return self._derived(
+            {**dict.fromkeys(_AT_PURCHASES, null), "orders": np.zeros(1), "spend": np.zeros(1)}
+        )
 
     def _derived(self, given: Mapping[str, Array]) -> dict[str, Array]:
         values: dict[str, Array | float] = {**given, **self.catalog.parameters}
@@ -132,7 +152,9 @@ class Vocabulary:
     @staticmethod
     def window_value(feature: Feature, total: Integers) -> Array:
         """Return a window's value from the sum of what its purchase days add."""
-        return np.asarray(total if feature.function == "count" else total / _MILLION, dtype=np.float64)
+        return np.asarray(
+            total if feature.function == "count" else total / _MILLION, dtype=np.float64
+        )
 
 
 def clock_value(name: str, instant_days: Array, base: Mapping[str, Array]) -> Array:
@@ -157,13 +179,14 @@ def facts_at(
     instant
         In microseconds since 1970.
     seen
-        Only what happened before it counts; None: before the instant. With an earlier one, the facts are those that
-        silence from then on would lead to.
+        Only what happened before it counts; None: before the instant. With an earlier one, the
+        facts are those that silence from then on would lead to.
     after
         What :meth:`Vocabulary.after_purchases` says of the record's days, where it is at hand.
     limits
-        Clocks with the numbers that rules compare them with: a clock stands on the side of each on which the whole
-        microseconds are, as for the beginning of a stage, whatever the rounding of a ratio.
+        Clocks with the numbers that rules compare them with: a clock stands on the side of each on
+        which the whole microseconds are, as for the beginning of a stage, whatever the rounding of
+        a ratio.
 
     Returns
     -------
@@ -208,12 +231,16 @@ def facts_at(
 
 
 def _on_its_side(name: str, limit: float, instant: int, facts: Mapping[str, Array]) -> Array:
-    """Return a clock's values, those within rounding of a limit moved to the side on which the microseconds are."""
+    """Return a clock's values, those within rounding of a limit moved to the side on which the
+    microseconds are.
+    """
     since, scale = CLOCKS[name]
     with np.errstate(invalid="ignore"):
         span = limit if scale is None else limit * facts[scale]
         over = instant - facts[since] * float(DAY_MICROSECONDS) - np.rint(span * DAY_MICROSECONDS)
-        values = np.where((over > 0) & (facts[name] <= limit), np.nextafter(limit, np.inf), facts[name])
+        values = np.where(
+            (over > 0) & (facts[name] <= limit), np.nextafter(limit, np.inf), facts[name]
+        )
         return np.where((over <= 0) & (values > limit), limit, values)
 
 
@@ -239,7 +266,9 @@ def _derivable(catalog: Catalog) -> list[str]:
 
 
 def _needed(catalog: Catalog, wanted: set[str]) -> list[tuple[str, str]]:
-    """Return name and formula of those derived facts that are wanted, and of what they are made of, in order."""
+    """Return name and formula of those derived facts that are wanted, and of what they are made
+    of, in order.
+    """
     derivable = set(_derivable(catalog))
     found: list[tuple[str, str]] = []
     for feature in reversed(catalog.features):
@@ -252,7 +281,8 @@ def _needed(catalog: Catalog, wanted: set[str]) -> list[tuple[str, str]]:
 def _running(values: Array, nth: Integers, first: Integers) -> Array:
     """Return the running sum within each customer, to the millionth (amounts have six decimals)."""
     scaled = np.rint(values * _MILLION)
-    # whole numbers in 64 bits are exact, and may wrap between customers; of one customer they must not
+    # whole numbers in 64 bits are exact, and may wrap between customers; of one customer they must
+    # not
     whole = scaled.astype(np.int64 if scaled.sum() < 2**62 else object)
     total = np.cumsum(whole)
     return np.asarray((total - total[first] + whole[first]) / _MILLION, dtype=np.float64)

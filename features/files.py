@@ -26,10 +26,13 @@ def replaced(path: Path) -> Iterator[Path]:
     Raises
     ------
     UsageError
-        The folder is not there, cannot be written, or the disk is full; the old file stands as it was.
+        The folder is not there, cannot be written, or the disk is full; the old file stands as it
+        was.
     """
     if not path.parent.is_dir():
-        raise UsageError(f"{path} cannot be written: {path.parent} is no folder; make it, or write elsewhere")
+        raise UsageError(
+            f"{path} cannot be written: {path.parent} is no folder; make it, or write elsewhere"
+        )
     draft = path.with_name(f".{path.name}.draft")
     try:
         yield draft

@@ -1,9 +1,10 @@
-"""Formulas of the catalogue: parsed once with sqlglot, rendered to SQL or evaluated on NumPy arrays.
+"""Formulas of the catalogue: parsed once with sqlglot, rendered to SQL or evaluated on NumPy
+arrays.
 
-Null is NaN on the NumPy side. Only what both sides do alike is allowed: ``+ - * /``, numbers, names,
-``nullif``, ``coalesce``, ``greatest``, ``least``, ``sqrt``, ``ln``. A division by zero, the root of a negative number
-and the logarithm of none above 0 are null on both; engines left to themselves answer infinity, not-a-number or an
-error.
+Null is NaN on the NumPy side. Only what both sides do alike is allowed: ``+ - * /``, numbers,
+names, ``nullif``, ``coalesce``, ``greatest``, ``least``, ``sqrt``, ``ln``. A division by zero, the
+root of a negative number and the logarithm of none above 0 are null on both; engines left to
+themselves answer infinity, not-a-number or an error.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ def parse(formula: str) -> exp.Expression:
         It is not one arithmetic expression, or uses something that engines do not do alike.
     """
     if "--" in formula or "/*" in formula:
-        raise UsageError(f"formula '{formula}': '--' and '/*' begin a comment in SQL; write 'a - (-1)'")
+        raise UsageError(
+            f"formula '{formula}': '--' and '/*' begin a comment in SQL; write 'a - (-1)'"
+        )
     try:
         tree = sqlglot.parse_one(formula, read="duckdb")
     except sqlglot.errors.SqlglotError as error:
@@ -80,7 +83,8 @@ def parse(formula: str) -> exp.Expression:
         elsewhere = isinstance(node, exp.Column) and bool(node.table)
         if not isinstance(node, allowed + functions) or text or elsewhere:
             raise UsageError(
-                f"formula '{formula}': '{node.sql()}' is not allowed; use + - * / nullif coalesce greatest least "
+                f"formula '{formula}': '{node.sql()}' is not allowed; use + - * / nullif "
+                "coalesce greatest least "
                 "sqrt ln"
             )
     return tree  # type: ignore[return-value]  # sqlglot types parse_one more widely than what it returns
@@ -99,7 +103,8 @@ def names(formula: str) -> frozenset[str]:
 def portable(tree: exp.Expression) -> exp.Expression:
     """Return a copy of a parsed formula that every engine evaluates as :func:`evaluate` does.
 
-    Numbers become doubles (DuckDB would reckon in decimals, which overflow), and what has no value becomes null.
+    Numbers become doubles (DuckDB would reckon in decimals, which overflow), and what has no value
+    becomes null.
 
     >>> portable(parse("a / 2")).sql("duckdb")
     'a / NULLIF(2.0e0, 0)'
@@ -107,11 +112,15 @@ def portable(tree: exp.Expression) -> exp.Expression:
 
     def safe(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Div):
-            node.set("expression", exp.Nullif(this=node.expression, expression=exp.Literal.number(0)))
+            node.set(
+                "expression", exp.Nullif(this=node.expression, expression=exp.Literal.number(0))
+            )
         elif isinstance(node, exp.Sqrt | exp.Ln):
             inside, zero = exp.Paren(this=node.this.copy()), exp.Literal.number(0)
             defined = exp.GTE if isinstance(node, exp.Sqrt) else exp.GT
-            return exp.Case(ifs=[exp.If(this=defined(this=inside, expression=zero), true=node.copy())])
+            return exp.Case(
+                ifs=[exp.If(this=defined(this=inside, expression=zero), true=node.copy())]
+            )
         elif isinstance(node, exp.Literal):
             return double(float(node.this))
         return node
@@ -143,13 +152,16 @@ def evaluate(formula: str, values: Mapping[str, Operand]) -> Array:
     array([0.5, nan])
     """
     if missing := sorted(names(formula) - set(values)):
-        raise UsageError(f"formula '{formula}' needs '{missing[0]}'.{did_you_mean(missing[0], values)}")
+        raise UsageError(
+            f"formula '{formula}' needs '{missing[0]}'.{did_you_mean(missing[0], values)}"
+        )
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(compiled(formula)(values), dtype=np.float64)
 
 
 def evaluate_all(formulas: Iterable[tuple[str, Compiled]], values: dict[str, Operand]) -> None:
-    """Evaluate named formulas, each as :func:`compiled`, one after the other into ``values`` under its name.
+    """Evaluate named formulas, each as :func:`compiled`, one after the other into ``values`` under
+    its name.
 
     Raises
     ------
@@ -163,7 +175,9 @@ def evaluate_all(formulas: Iterable[tuple[str, Compiled]], values: dict[str, Ope
 
 @lru_cache(maxsize=4096)
 def compiled(formula: str) -> Compiled:
-    """Return a formula as a function of named arrays or numbers, to be called where NumPy's warnings are off."""
+    """Return a formula as a function of named arrays or numbers, to be called where NumPy's
+    warnings are off.
+    """
     return _compile(parse(formula))
 
 
@@ -182,12 +196,19 @@ def _compile(node: exp.Expr) -> Compiled:
         function: Callable[[Any], Any] = np.sqrt if isinstance(node, exp.Sqrt) else _ln
         return lambda values: function(inner(values))
     if type(node) in _FOLDED:
-        fold, rest = _FOLDED[type(node)], [_compile(child) for child in [node.expression, *node.expressions] if child]
+        fold, rest = (
+            _FOLDED[type(node)],
+            [_compile(child) for child in [node.expression, *node.expressions] if child],
+        )
         if len(rest) == 1:
             only = rest[0]
             return lambda values: fold(inner(values), only(values))
         return lambda values: reduce(fold, (other(values) for other in rest), inner(values))
-    if isinstance(node, exp.Div) and isinstance(node.expression, exp.Literal) and float(node.expression.this):
+    if (
+        isinstance(node, exp.Div)
+        and isinstance(node.expression, exp.Literal)
+        and float(node.expression.this)
+    ):
         divisor = float(node.expression.this)
         return lambda values: inner(values) / divisor
     apply, right = (
@@ -198,6 +219,12 @@ def _compile(node: exp.Expr) -> Compiled:
 
 
 def _divisor(node: exp.Expr) -> exp.Expr:
-    """Return what ``nullif(x, 0)`` is of, since a division by 0 is null anyway; any other node as it is."""
-    zero = isinstance(node, exp.Nullif) and isinstance(node.expression, exp.Literal) and not float(node.expression.this)
+    """Return what ``nullif(x, 0)`` is of, since a division by 0 is null anyway; any other node
+    as it is.
+    """
+    zero = (
+        isinstance(node, exp.Nullif)
+        and isinstance(node.expression, exp.Literal)
+        and not float(node.expression.this)
+    )
     return node.this if zero else node

@@ -21,11 +21,14 @@ SCHEMA = pa.schema(
         pa.field("rule", pa.string(), False),
     ]
 )
-"""``from`` is the exact instant at which the stage began, ``to`` the one at which the next did, null if it lasts."""
+"""``from`` is the exact instant at which the stage began, ``to`` the one at which the next did,
+null if it lasts.
+"""
 
 
 def history(life: Lifecycle, ids: NDArray[np.object_], as_of: datetime) -> pa.Table:
-    """Return every spell that began before the as_of, ordered by customer and ``from``; see :data:`SCHEMA`.
+    """Return every spell that began before the as_of, ordered by customer and ``from``; see
+    :data:`SCHEMA`.
 
     Parameters
     ----------
@@ -39,7 +42,9 @@ def history(life: Lifecycle, ids: NDArray[np.object_], as_of: datetime) -> pa.Ta
     customer, stage, start = journeys.customer[begun], journeys.stage[begun], journeys.start[begun]
     facts = {name: values[begun] for name, values in journeys.facts.items()}
     following = np.r_[start[1:], 0]
-    last = np.r_[customer[1:] != customer[:-1], True] if len(customer) else np.zeros(0, dtype=np.bool_)
+    last = (
+        np.r_[customer[1:] != customer[:-1], True] if len(customer) else np.zeros(0, dtype=np.bool_)
+    )
     columns = [
         pa.array(ids, pa.string()).take(pa.array(customer)),
         pa.array(life.scheme.ids, pa.string()).take(pa.array(stage)),

@@ -1,8 +1,8 @@
 """The way of each customer through the stages: when each stage began, in one pass over the log.
 
-A stage can begin only at a purchase, at an event that a rule counts, as a purchase leaves a window, or where a clock
-crosses a limit of a rule. Those instants are computed, not searched for, and so ``stage_since`` is exact and stays the
-same however much later one looks.
+A stage can begin only at a purchase, at an event that a rule counts, as a purchase leaves a window,
+or where a clock crosses a limit of a rule. Those instants are computed, not searched for, and so
+``stage_since`` is exact and stays the same however much later one looks.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ AT_ONCE = 200_000
 class Journeys:
     """Spells on a stage, ordered by customer and start; consecutive spells differ in stage.
 
-    ``stage`` is a position in the stages of ``scheme``, ``start`` microseconds since 1970. A spell ends where the
-    customer's next one starts. Spells that silence alone will lead to are among them, however far ahead.
+    ``stage`` is a position in the stages of ``scheme``, ``start`` microseconds since 1970. A spell
+    ends where the customer's next one starts. Spells that silence alone will lead to are among
+    them, however far ahead.
 
     ``facts`` holds what the rules looked at as each spell began, where it was asked for.
     """
@@ -44,7 +45,8 @@ class Journeys:
     facts: Mapping[str, Array] = field(default_factory=dict)
 
     def at(self, instant: int, customers: int) -> tuple[Integers, Integers]:
-        """Return stage and start of the spell that each of ``customers`` customers is in just before an instant.
+        """Return stage and start of the spell that each of ``customers`` customers is in just
+        before an instant.
 
         The stage is -1 for those of whom nothing was known yet.
         """
@@ -109,9 +111,16 @@ def _pieces(record: Record) -> Iterator[Record]:
         own = slice(*np.searchsorted(days.customer, ends))
         heard = slice(*np.searchsorted(signals.customer, ends))
         yield Record(
-            PurchaseDays(days.customer[own] - low, days.day[own], days.spend[own], days.first_purchase[own]),
+            PurchaseDays(
+                days.customer[own] - low, days.day[own], days.spend[own], days.first_purchase[own]
+            ),
             record.first_events[low : low + AT_ONCE],
-            SignalEvents(signals.names, signals.customer[heard] - low, signals.instant[heard], signals.signal[heard]),
+            SignalEvents(
+                signals.names,
+                signals.customer[heard] - low,
+                signals.instant[heard],
+                signals.signal[heard],
+            ),
         )
 
 
@@ -119,8 +128,9 @@ def _pieces(record: Record) -> Iterator[Record]:
 class _Moments:
     """Instants at which something may change, ordered by customer and instant.
 
-    ``purchase`` is the row of the purchase day that begins, or -1; ``signal`` the row of the event, or -1; ``window``
-    the purchase day that enters or leaves window number ``which`` (``sign`` 1 or -1).
+    ``purchase`` is the row of the purchase day that begins, or -1; ``signal`` the row of the event,
+    or -1; ``window`` the purchase day that enters or leaves window number ``which`` (``sign`` 1 or
+    -1).
     """
 
     customer: Integers
@@ -138,13 +148,22 @@ def _walk(scheme: Scheme, vocabulary: Vocabulary, record: Record, *, keep_facts:
     customer, instant = moments.customer, moments.instant
     if not len(instant):
         none = np.zeros(0, dtype=np.int64)
-        return Journeys(scheme, none, none, none, dict.fromkeys(scheme.features, np.zeros(0)) if keep_facts else {})
+        return Journeys(
+            scheme,
+            none,
+            none,
+            none,
+            dict.fromkeys(scheme.features, np.zeros(0)) if keep_facts else {},
+        )
     # of several changes at one instant only what they come to together is seen
     last = np.r_[(customer[1:] != customer[:-1]) | (instant[1:] != instant[:-1]), True]
     facts = _facts(vocabulary, record, moments, after, last)
     customer, instant = customer[last], instant[last]
-    # between two moments clocks stand on one side of each limit: look half way, where no rounding decides
-    following = np.r_[np.where(customer[1:] == customer[:-1], instant[1:], instant[:-1] + 2 * DAY_MICROSECONDS), 0]
+    # between two moments clocks stand on one side of each limit: look half way, where no rounding
+    # decides
+    following = np.r_[
+        np.where(customer[1:] == customer[:-1], instant[1:], instant[:-1] + 2 * DAY_MICROSECONDS), 0
+    ]
     following[-1] = instant[-1] + 2 * DAY_MICROSECONDS
     half_way = (instant + (following - instant) / 2) / DAY_MICROSECONDS
     seen = {**facts, **{name: clock_value(name, half_way, facts) for name in vocabulary.clocks}}
@@ -154,13 +173,22 @@ def _walk(scheme: Scheme, vocabulary: Vocabulary, record: Record, *, keep_facts:
     if keep_facts:
         begun = {name: values[changed] for name, values in facts.items()}
         # a stage begins after the instant of a crossing: a microsecond on, the rule holds
-        at = np.minimum(instant[changed] / DAY_MICROSECONDS + 1 / DAY_MICROSECONDS, half_way[changed])
-        kept = {n: clock_value(n, at, begun) if n in vocabulary.clocks else begun[n] for n in scheme.features}
+        at = np.minimum(
+            instant[changed] / DAY_MICROSECONDS + 1 / DAY_MICROSECONDS, half_way[changed]
+        )
+        kept = {
+            n: clock_value(n, at, begun) if n in vocabulary.clocks else begun[n]
+            for n in scheme.features
+        }
     return Journeys(scheme, customer[changed], stage[changed], instant[changed], kept)
 
 
 def _facts(
-    vocabulary: Vocabulary, record: Record, moments: _Moments, after: Mapping[str, Array], rows: NDArray[np.bool_]
+    vocabulary: Vocabulary,
+    record: Record,
+    moments: _Moments,
+    after: Mapping[str, Array],
+    rows: NDArray[np.bool_],
 ) -> dict[str, Array]:
     """Return every fact but the clocks just after some of the moments."""
     customer = moments.customer
@@ -192,7 +220,9 @@ def _facts(
             mine = _latest(np.where(step > 0, moments.signal, -1), signals.customer, customer)[rows]
             active = signals.instant[mine] // DAY_MICROSECONDS if len(signals.instant) else mine
             facts["last_active_day"] = np.where(mine >= 0, active, np.nan)
-    facts["first_event_day"] = (record.first_events[customer[rows]] // DAY_MICROSECONDS).astype(np.float64)
+    facts["first_event_day"] = (record.first_events[customer[rows]] // DAY_MICROSECONDS).astype(
+        np.float64
+    )
     return facts
 
 
@@ -213,13 +243,17 @@ def _since(step: Integers, first: Integers) -> Integers:
     return np.asarray(total - total[first] + step[first])
 
 
-def _moments(scheme: Scheme, vocabulary: Vocabulary, record: Record, after: Mapping[str, Array]) -> _Moments:
+def _moments(
+    scheme: Scheme, vocabulary: Vocabulary, record: Record, after: Mapping[str, Array]
+) -> _Moments:
     days, signals = record.days, record.signals
     known = np.flatnonzero(record.first_events < NEVER)
     owners, instants = [known, days.customer], [record.first_events[known], days.first_purchase]
     purchases = [np.full(len(known), -1), np.arange(len(days.customer))]
     wanted = [signals.names.index(name) for name in vocabulary.counted]
-    heard = np.flatnonzero(np.isin(signals.signal, wanted)) if wanted else np.zeros(0, dtype=np.int64)
+    heard = (
+        np.flatnonzero(np.isin(signals.signal, wanted)) if wanted else np.zeros(0, dtype=np.int64)
+    )
     owners.append(signals.customer[heard])
     instants.append(signals.instant[heard])
     for owner, instant in _crossings(scheme, vocabulary, record, after, heard):
@@ -231,7 +265,8 @@ def _moments(scheme: Scheme, vocabulary: Vocabulary, record: Record, after: Mapp
         starts = (days.day + newer) * DAY_MICROSECONDS if newer else days.first_purchase
         for one_sign, instant in ((1, starts), (-1, (days.day + older) * DAY_MICROSECONDS)):
             owners.append(days.customer)
-            # what enters a window later than it is bought does so at a midnight; nothing enters before it is bought
+            # what enters a window later than it is bought does so at a midnight; nothing enters
+            # before it is bought
             instants.append(np.maximum(instant, days.first_purchase))
             entered.append((number, one_sign, np.arange(len(days.customer))))
     customer, instant = np.concatenate(owners), np.concatenate(instants)
@@ -252,14 +287,26 @@ def _moments(scheme: Scheme, vocabulary: Vocabulary, record: Record, after: Mapp
         window[part] = rows
         low += len(rows)
     return _Moments(
-        customer[order], instant[order], purchase[order], signal[order], which[order], sign[order], window[order]
+        customer[order],
+        instant[order],
+        purchase[order],
+        signal[order],
+        which[order],
+        sign[order],
+        window[order],
     )
 
 
 def _crossings(
-    scheme: Scheme, vocabulary: Vocabulary, record: Record, after: Mapping[str, Array], heard: Integers
+    scheme: Scheme,
+    vocabulary: Vocabulary,
+    record: Record,
+    after: Mapping[str, Array],
+    heard: Integers,
 ) -> Iterator[tuple[Integers, Integers]]:
-    """Yield whose clock crosses a limit of a rule, and when: after the event it counts from, before it is set anew."""
+    """Yield whose clock crosses a limit of a rule, and when: after the event it counts from,
+    before it is set anew.
+    """
     days, signals = record.days, record.signals
     for clock, limit in scheme.clock_limits:
         since, scale = CLOCKS[clock]
@@ -267,7 +314,11 @@ def _crossings(
             owner, begin, day = days.customer, days.first_purchase, after["last_day"]
         elif since == "first_day":
             first = _firsts(days.customer)
-            owner, begin, day = days.customer[first], days.first_purchase[first], after["first_day"][first]
+            owner, begin, day = (
+                days.customer[first],
+                days.first_purchase[first],
+                after["first_day"][first],
+            )
         elif since == "last_active_day":
             active = heard[signals.signal[heard] == signals.names.index(ACTIVITY)]
             owner, begin = signals.customer[active], signals.instant[active]
@@ -288,4 +339,8 @@ def _crossings(
 
 
 def _firsts(customer: Integers) -> Integers:
-    return np.flatnonzero(np.r_[True, customer[1:] != customer[:-1]]) if len(customer) else np.zeros(0, dtype=np.int64)
+    return (
+        np.flatnonzero(np.r_[True, customer[1:] != customer[:-1]])
+        if len(customer)
+        else np.zeros(0, dtype=np.int64)
+    )

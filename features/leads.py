@@ -1,11 +1,12 @@
-"""What lead scoring sees of a log: each event with its type and channel, and what was known of a lead from the start.
+"""What lead scoring sees of a log: each event with its type and channel, and what was known of a
+lead from the start.
 
     table events  -> :func:`lead_events`       the raw events of a request -> :func:`memory_events`
     table attributes -> :func:`known_at_start` the attributes of a request -> :func:`given_at_start`
 
-A table of customers shows today's state, so models do not learn from it. The exception is a column that the user
-promises was known at the first contact and never changed since (origin, landing page, country of the form): it is named
-under ``known_at_start``, and no other column can be asked for.
+A table of customers shows today's state, so models do not learn from it. The exception is a column
+that the user promises was known at the first contact and never changed since (origin, landing page,
+country of the form): it is named under ``known_at_start``, and no other column can be asked for.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ CHANNEL = "channel"
 """The name under which the channel of the first event stands beside the attributes."""
 
 MISSING = ""
-"""The category of those of whom nothing is told: a blank is a category, since it too was known at the start."""
+"""The category of those of whom nothing is told: a blank is a category, since it too was known
+at the start.
+"""
 
 _NEVER = np.iinfo(np.int64).max
 
@@ -59,20 +62,28 @@ class LeadEvents:
     channel: Integers
 
     def seen_from(self, as_of: datetime) -> LeadEvents:
-        """Return the events that happened and were known before an instant, of the same customers."""
+        """Return the events that happened and were known before an instant, of the same
+        customers.
+        """
         at = microseconds(as_of)
         kept = (self.instant < at) & (self.known < at)
         columns = (self.customer[kept], self.instant[kept], self.known[kept])
-        return LeadEvents(self.customers, *columns, self.types, self.kind[kept], self.channels, self.channel[kept])
+        return LeadEvents(
+            self.customers, *columns, self.types, self.kind[kept], self.channels, self.channel[kept]
+        )
 
     def first_instants(self) -> Integers:
-        """Return the instant of each customer's first event; the largest integer for those who have none."""
+        """Return the instant of each customer's first event; the largest integer for those who
+        have none.
+        """
         first = np.full(len(self.customers), _NEVER, dtype=np.int64)
         np.minimum.at(first, self.customer, self.instant)
         return first
 
     def first_of(self, event: str) -> Integers:
-        """Return the instant of each customer's first event of one type; the largest integer where there is none."""
+        """Return the instant of each customer's first event of one type; the largest integer
+        where there is none.
+        """
         first = np.full(len(self.customers), _NEVER, dtype=np.int64)
         if event in self.types:
             rows = self.kind == self.types.index(event)
@@ -88,13 +99,17 @@ class LeadEvents:
         return found
 
 
-def lead_events(con: duckdb.DuckDBPyConnection, as_of: datetime, *, until_purchase: bool = False) -> LeadEvents:
-    """Return every event of the table ``events`` known before the as_of; customers are ordered by id.
+def lead_events(
+    con: duckdb.DuckDBPyConnection, as_of: datetime, *, until_purchase: bool = False
+) -> LeadEvents:
+    """Return every event of the table ``events`` known before the as_of; customers are ordered by
+    id.
 
     Parameters
     ----------
     until_purchase
-        Leave out what came after a customer's first purchase: of leads nothing is lost, and buyers take no memory.
+        Leave out what came after a customer's first purchase: of leads nothing is lost, and buyers
+        take no memory.
     """
     before = "epoch_us(greatest(timestamp, coalesce(recorded_at, timestamp)))"
     kept = "where bought is null or instant <= bought" if until_purchase else ""
@@ -102,7 +117,8 @@ def lead_events(con: duckdb.DuckDBPyConnection, as_of: datetime, *, until_purcha
         f"""
         select customer_id, instant, known, event, channel from (
             select customer_id, epoch_us(timestamp) as instant, {before} as known, event, channel,
-                min(case when event = 'purchase' then epoch_us(timestamp) end) over (partition by customer_id) as bought
+                min(case when event = 'purchase' then epoch_us(timestamp) end)
+                over (partition by customer_id) as bought
             from events where {before} < {microseconds(as_of)}
         ) {kept} order by customer_id, instant, event, channel
         """
@@ -123,25 +139,36 @@ def lead_events(con: duckdb.DuckDBPyConnection, as_of: datetime, *, until_purcha
 
 
 def first_channels(con: duckdb.DuckDBPyConnection, source: str) -> Texts:
-    """Return the channel of each customer's first event as :meth:`LeadEvents.first_channels` does, without the events.
+    """Return the channel of each customer's first event as :meth:`LeadEvents.first_channels` does,
+    without the events.
 
     Parameters
     ----------
     source
-        Table or view with ``customer`` (0, 1, 2, ...), ``timestamp``, ``event``, ``channel``; each customer has a row.
+        Table or view with ``customer`` (0, 1, 2, ...), ``timestamp``, ``event``, ``channel``; each
+        customer has a row.
     """
     table: pa.Table = con.sql(
-        f"""select arg_min(coalesce(channel, '{MISSING}'), row(timestamp, event, channel is null, channel)) as channel
+        f"""select arg_min(coalesce(channel, '{MISSING}'),
+            row(timestamp, event, channel is null, channel)) as channel
         from {source} group by customer order by customer"""
     ).to_arrow_table()
     return np.array(table["channel"].to_pylist(), dtype=object)
 
 
 def memory_events(customers: Sequence[CustomerEvents], as_of: datetime) -> LeadEvents:
-    """Return the events of a request known before the as_of; customers in the order of the request."""
+    """Return the events of a request known before the as_of; customers in the order of the
+    request.
+    """
     rows = sorted(
         (
-            (i, microseconds(e.timestamp), microseconds(e.recorded_at or e.timestamp), e.event, e.channel or MISSING)
+            (
+                i,
+                microseconds(e.timestamp),
+                microseconds(e.recorded_at or e.timestamp),
+                e.event,
+                e.channel or MISSING,
+            )
             for i, one in enumerate(customers)
             for e in one.events
             if e.seen_from(as_of)
@@ -150,7 +177,10 @@ def memory_events(customers: Sequence[CustomerEvents], as_of: datetime) -> LeadE
     )
     types = tuple(sorted({row[3] for row in rows}))
     channels = tuple(sorted({row[4] for row in rows} - {MISSING}))
-    kinds, places = {name: k for k, name in enumerate(types)}, {name: k for k, name in enumerate(channels)}
+    kinds, places = (
+        {name: k for k, name in enumerate(types)},
+        {name: k for k, name in enumerate(channels)},
+    )
 
     def column(values: Sequence[int]) -> Integers:
         return np.array(values, dtype=np.int64)
@@ -168,7 +198,8 @@ def memory_events(customers: Sequence[CustomerEvents], as_of: datetime) -> LeadE
 
 
 def check_known_at_start(kinds: Mapping[str, str], names: Sequence[str]) -> None:
-    """Refuse columns under ``known_at_start`` that the table of customers has not, or that cannot be called so.
+    """Refuse columns under ``known_at_start`` that the table of customers has not, or that cannot
+    be called so.
 
     Parameters
     ----------
@@ -183,23 +214,31 @@ def check_known_at_start(kinds: Mapping[str, str], names: Sequence[str]) -> None
     for name in names:
         if name not in kinds:
             raise UsageError(
-                f"customers: known_at_start names '{name}', which is no column of the table; it has "
+                f"customers: known_at_start names '{name}', which is no column of the "
+                "table; it has "
                 f"{', '.join(kinds) or 'none'}.{did_you_mean(name, kinds)}"
             )
         if name == CHANNEL:
             raise UsageError(
-                f"customers: known_at_start names '{CHANNEL}', which is what the channel of the first event is called; "
+                f"customers: known_at_start names '{CHANNEL}', which is what the channel "
+                "of the first event is called; "
                 "give the column another name"
             )
 
 
 def attribute_kinds(con: duckdb.DuckDBPyConnection) -> dict[str, str] | None:
-    """Return column -> ``category``, ``number`` or ``flag`` of the table ``attributes``; None: there is none."""
+    """Return column -> ``category``, ``number`` or ``flag`` of the table ``attributes``; None:
+    there is none.
+    """
     if not con.execute("select 1 from duckdb_tables() where table_name = 'attributes'").fetchall():
         return None
     of_type = {"BOOLEAN": "flag", "DOUBLE": "number"}
     described = con.execute("describe attributes").fetchall()
-    return {str(row[0]): of_type.get(str(row[1]), "category") for row in described if row[0] != "customer_id"}
+    return {
+        str(row[0]): of_type.get(str(row[1]), "category")
+        for row in described
+        if row[0] != "customer_id"
+    }
 
 
 def known_at_start(
@@ -207,7 +246,8 @@ def known_at_start(
     customers: Texts,
     names: Sequence[str],
 ) -> dict[str, Texts]:
-    """Return columns of the table ``attributes`` that the user promises were known from the first contact on.
+    """Return columns of the table ``attributes`` that the user promises were known from the first
+    contact on.
 
     Parameters
     ----------
@@ -219,8 +259,9 @@ def known_at_start(
     Returns
     -------
     dict
-        Column -> one text per customer; blank for a customer who is not in the table. Numbers are no categories: they
-        are left out, and reach models as features of the catalogue alone (:mod:`stagecast.features.customer`).
+        Column -> one text per customer; blank for a customer who is not in the table. Numbers are
+        no categories: they are left out, and reach models as features of the catalogue alone
+        (:mod:`stagecast.features.customer`).
 
     Raises
     ------
@@ -232,7 +273,8 @@ def known_at_start(
     kinds = attribute_kinds(con)
     if kinds is None:
         raise UsageError(
-            f"leads are told apart by {', '.join(names)} of the table of customers: name that table with --customers, "
+            f"leads are told apart by {', '.join(names)} of the table of customers: name "
+            "that table with --customers, "
             "or under [customers] in stagecast.toml"
         )
     check_known_at_start(kinds, names)
@@ -240,20 +282,32 @@ def known_at_start(
     if not names:
         return {}
     quoted = ['"' + name.replace('"', '""') + '"' for name in names]
-    texts = ", ".join(f"coalesce(cast({column} as varchar), '{MISSING}') as a{k}" for k, column in enumerate(quoted))
+    texts = ", ".join(
+        f"coalesce(cast({column} as varchar), '{MISSING}') as a{k}"
+        for k, column in enumerate(quoted)
+    )
     cursor = con.cursor()
-    cursor.register("wanted", pa.table({"id": pa.array(customers, pa.string()), "row": np.arange(len(customers))}))
+    cursor.register(
+        "wanted",
+        pa.table({"id": pa.array(customers, pa.string()), "row": np.arange(len(customers))}),
+    )
     missing = ", ".join(f"coalesce(a{k}, '{MISSING}') as a{k}" for k in range(len(names)))
     found = cursor.sql(
-        f"""select {missing} from wanted left join (select customer_id, {texts} from attributes) as told
+        f"""select {missing} from wanted left join (select customer_id, {texts} from attributes)
+            as told
         on told.customer_id = wanted.id order by row"""
     ).to_arrow_table()
     cursor.close()
-    return {name: np.array(found[f"a{k}"].to_pylist(), dtype=object) for k, name in enumerate(names)}
+    return {
+        name: np.array(found[f"a{k}"].to_pylist(), dtype=object) for k, name in enumerate(names)
+    }
 
 
-def given_at_start(attributes: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, Texts]:
-    """Return the same of the attributes of a request: numbers and flags as the table has them, null as blank.
+def given_at_start(
+    attributes: Sequence[Mapping[str, Any]], names: Sequence[str]
+) -> dict[str, Texts]:
+    """Return the same of the attributes of a request: numbers and flags as the table has them, null
+    as blank.
 
     Raises
     ------
@@ -263,7 +317,10 @@ def given_at_start(attributes: Sequence[Mapping[str, Any]], names: Sequence[str]
     >>> given_at_start([{"origin": "email", "consent": True}, {}], ["origin"])["origin"].tolist()
     ['email', '']
     """
-    return {name: np.array([_text(name, one.get(name)) for one in attributes], dtype=object) for name in names}
+    return {
+        name: np.array([_text(name, one.get(name)) for one in attributes], dtype=object)
+        for name in names
+    }
 
 
 def _text(name: str, value: object) -> str:
@@ -280,4 +337,6 @@ def _text(name: str, value: object) -> str:
 
 def no_attribute(name: str, value: object) -> UsageError:
     """Return the error of an attribute that is a list or an object."""
-    return UsageError(f"attributes: '{name}' is {value!r}; give a text, a number, true, false or null")
+    return UsageError(
+        f"attributes: '{name}' is {value!r}; give a text, a number, true, false or null"
+    )

@@ -1,6 +1,8 @@
-"""A scheme fitted to a log: its thresholds, everybody's way through its stages, and where they stand at an instant.
+"""A scheme fitted to a log: its thresholds, everybody's way through its stages, and where they
+stand at an instant.
 
-scheme + record of a log -> Lifecycle (thresholds, journeys) -> standing at an as_of -> stages, snapshots, flows
+scheme + record of a log -> Lifecycle (thresholds, journeys) -> standing at an as_of -> stages,
+snapshots, flows
 """
 
 from __future__ import annotations
@@ -33,8 +35,9 @@ Integers = NDArray[np.int64]
 class Standing:
     """Where customers stand at one instant, one entry per customer.
 
-    ``stage`` and ``silent`` are positions in the scheme's stages, the latter at the end of the horizon if nothing more
-    happens; ``since`` is in microseconds since 1970; ``facts`` are what the rules look at.
+    ``stage`` and ``silent`` are positions in the scheme's stages, the latter at the end of the
+    horizon if nothing more happens; ``since`` is in microseconds since 1970; ``facts`` are what the
+    rules look at.
     """
 
     stage: Integers
@@ -73,13 +76,16 @@ class Lifecycle:
 
     @cached_property
     def merged(self) -> dict[str, tuple[str, ...]]:
-        """Stage that no event of this log can show -> the stages on which its customers stand instead."""
+        """Stage that no event of this log can show -> the stages on which its customers stand
+        instead.
+        """
         signals = self.record.signals
         seen = {signals.names[int(k)] for k in np.unique(signals.signal)}
         return merged(self.scheme, set(self.scheme.signals) & set(signals.names) - seen)
 
     def standing(self, as_of: datetime) -> Standing:
-        """Return where each customer of the record stands; the stage is -1 for those of whom nothing was known.
+        """Return where each customer of the record stands; the stage is -1 for those of whom
+        nothing was known.
 
         What the record and the journeys hold from the as_of on is not looked at.
         """
@@ -92,11 +98,15 @@ class Lifecycle:
         return Standing(stage, since, facts, silent)
 
     def known_then(self, table: DailyTable, back: int) -> Lifecycle:
-        """Return the same as it was known ``back`` days before the table's anchor: itself, if nothing has changed."""
+        """Return the same as it was known ``back`` days before the table's anchor: itself, if
+        nothing has changed.
+        """
         if not back or not table.looked_different(back):
             return self
         record = table.record(self.scheme.counted(self.catalog), back)
-        return live(self.scheme, self.catalog, record, self.horizon_days, vocabulary=self.vocabulary)
+        return live(
+            self.scheme, self.catalog, record, self.horizon_days, vocabulary=self.vocabulary
+        )
 
 
 def live(
@@ -115,7 +125,12 @@ def live(
 
 
 def fit_lifecycle(
-    table: DailyTable, scheme: Scheme, horizon_days: int, *, keep_facts: bool = False, catalog: Catalog | None = None
+    table: DailyTable,
+    scheme: Scheme,
+    horizon_days: int,
+    *,
+    keep_facts: bool = False,
+    catalog: Catalog | None = None,
 ) -> Lifecycle:
     """Return the lifecycle of a log's customers, as known at the table's anchor.
 
@@ -134,7 +149,9 @@ def fit_lifecycle(
     record = table.record(scheme.counted(catalog))
     if not scheme.thresholds:
         # as floats, whole numbers too: as they come back from a bundle
-        limits = {n: float(limit) for n, limit in derive(record.days, day_number(table.anchor)).items()}
+        limits = {
+            n: float(limit) for n, limit in derive(record.days, day_number(table.anchor)).items()
+        }
         scheme = scheme.with_thresholds(readable(limits))
         _check_pins(scheme)
     catalog = catalog.with_parameters(**catalog_parameters(scheme.thresholds))
@@ -156,7 +173,8 @@ def _check_pins(scheme: Scheme) -> None:
         if pinned not in scheme.pins:
             pinned, other = other, pinned
         raise UsageError(
-            f"at_risk_ratio {low:g} is not below sleeping_ratio {high:g}, so nobody could be at risk: {pinned} is "
+            f"at_risk_ratio {low:g} is not below sleeping_ratio {high:g}, so nobody could "
+            f"be at risk: {pinned} is "
             f"pinned; pin {other} as well"
         )
 
@@ -165,11 +183,19 @@ def merged_sentences(scheme: Scheme, merged: Mapping[str, tuple[str, ...]]) -> l
     """Return what is merged and for want of which events, for people."""
     told = []
     for stage, into in merged.items():
-        wanted = sorted({name for clause in scheme[stage].rule for name in clause.features if name in scheme.signals})
+        wanted = sorted(
+            {
+                name
+                for clause in scheme[stage].rule
+                for name in clause.features
+                if name in scheme.signals
+            }
+        )
         events = "; ".join(f"{name}: {', '.join(scheme.signals[name][:4])}, ..." for name in wanted)
         titles = " or ".join(f"'{scheme[one].title['en']}'" for one in into)
         told.append(
-            f"'{scheme[stage].title['en']}' cannot be told apart from {titles} in this log, and is merged with it: it "
+            f"'{scheme[stage].title['en']}' cannot be told apart from {titles} in this "
+            "log, and is merged with it: it "
             f"has none of the events that would show it ({events})."
         )
     return told

@@ -1,4 +1,6 @@
-"""What DuckDB says when memory or disk are at an end, as an error that says what to give more of."""
+"""What DuckDB says when memory or disk are at an end, as an error that says what to give more
+of.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,13 @@ import duckdb
 
 from stagecast.features.errors import UsageError
 
-_DISK = ("could not write", "no space left", "failed to write", "max_temp_directory_size", "failed to offload")
+_DISK = (
+    "could not write",
+    "no space left",
+    "failed to write",
+    "max_temp_directory_size",
+    "failed to offload",
+)
 
 
 @contextmanager
@@ -26,7 +34,9 @@ def explained_limits() -> Iterator[None]:
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         if any(sign in reason.lower() for sign in _DISK):
-            raise UsageError(f"the disk is full, or --spill too small: {reason}. Name another --temp-dir") from None
+            raise UsageError(
+                f"the disk is full, or --spill too small: {reason}. Name another --temp-dir"
+            ) from None
         if isinstance(error, duckdb.OutOfMemoryException):
             raise UsageError(f"--memory is too small for this log: {reason}. Give more") from None
         raise

@@ -1,6 +1,7 @@
 """The catalogue for customers whose events are in memory: NumPy, no SQL, many customers at once.
 
-Gives what :mod:`stagecast.features.sql` gives for the same events; both are held to one oracle in ``tests/parity``.
+Gives what :mod:`stagecast.features.sql` gives for the same events; both are held to one oracle in
+``tests/parity``.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ class MemoryEvents:
     def __init__(self, customers: Sequence[CustomerEvents], as_of: datetime) -> None:
         self.as_of = as_of
         self._asked = customers
-        self.customers: NDArray[np.object_] = np.array([c.customer_id for c in customers], dtype=object)
+        self.customers: NDArray[np.object_] = np.array(
+            [c.customer_id for c in customers], dtype=object
+        )
         at = self.instant = microseconds(as_of)
         events = list(chain.from_iterable(c.events for c in customers))
         timestamps = [e.timestamp for e in events]
@@ -60,26 +63,37 @@ class MemoryEvents:
         owner = np.repeat(np.arange(len(customers)), [len(c.events) for c in customers])
         seen = happened < at
         if recorded.count(None) < len(recorded):
-            late = [happens if known is None else known for happens, known in zip(timestamps, recorded, strict=True)]
+            late = [
+                happens if known is None else known
+                for happens, known in zip(timestamps, recorded, strict=True)
+            ]
             seen &= _instants(late) < at
         rows = np.flatnonzero(seen)
         day = happened // DAY_MICROSECONDS
         if len(rows):
             first = int(day.min())
-            rows = rows[np.argsort((owner * (int(day.max()) - first + 1) + day - first)[rows], kind="stable")]
+            rows = rows[
+                np.argsort(
+                    (owner * (int(day.max()) - first + 1) + day - first)[rows], kind="stable"
+                )
+            ]
         self.customer: Integers = owner[rows]
         self.happened: Integers = happened[rows]
         self.day: Integers = day[rows]
         self.types, kind = _codes([e.event for e in events])
         self.kind: Integers = kind[rows]
         self.amount = _millionths(amounts)[rows]
-        self.amount_given = None if None not in amounts else np.array([one is not None for one in amounts])[rows]
+        self.amount_given = (
+            None if None not in amounts else np.array([one is not None for one in amounts])[rows]
+        )
         self._events, self._rows = events, rows
         self._texts: dict[str, Integers] = {}
         count = np.bincount(self.customer, minlength=len(customers))
         if not count.all():
             who = self.customers[int(np.flatnonzero(count == 0)[0])]
-            raise NotEnoughDataError(f"customer '{who}' has no event before the as_of {as_of.isoformat()}")
+            raise NotEnoughDataError(
+                f"customer '{who}' has no event before the as_of {as_of.isoformat()}"
+            )
 
     @cached_property
     def discount(self) -> NDArray[Any]:
@@ -87,11 +101,15 @@ class MemoryEvents:
         return _millionths([e.discount for e in self._events])[self._rows]
 
     def texts(self, column: str) -> Integers:
-        """Return for each event which ``channel`` or ``category`` it has, as a number; -1 for none."""
+        """Return for each event which ``channel`` or ``category`` it has, as a number; -1 for
+        none.
+        """
         if column not in self._texts:
             given = [getattr(e, column) for e in self._events]
             none = np.full(len(self._rows), -1, dtype=np.int64)
-            self._texts[column] = _codes([text or None for text in given])[1][self._rows] if any(given) else none
+            self._texts[column] = (
+                _codes([text or None for text in given])[1][self._rows] if any(given) else none
+            )
         return self._texts[column]
 
     def of_types(self, types: Sequence[str], *, others: bool = False) -> NDArray[np.bool_]:
@@ -119,7 +137,9 @@ class MemoryEvents:
         return first
 
     def record(self, counted: Counted) -> Record:
-        """Return what the rules of a scheme can see; see :meth:`stagecast.features.stages.Scheme.counted`."""
+        """Return what the rules of a scheme can see; see
+        :meth:`stagecast.features.stages.Scheme.counted`.
+        """
         return Record(self.purchase_days(), self.first_events(), self._signals(counted))
 
     def _signals(self, counted: Counted) -> SignalEvents:
@@ -129,21 +149,31 @@ class MemoryEvents:
         return SignalEvents(tuple(counted), self.customer[rows], self.happened[rows], signal)
 
     def contract_events(self, terms: Terms) -> ContractEvents:
-        """Return the events that tell of contracts, see :func:`stagecast.features.contracts.spells`."""
+        """Return the events that tell of contracts, see
+        :func:`stagecast.features.contracts.spells`.
+        """
         rows, kind = self._events_of(terms.types)
         recorded = [self._events[row].recorded_at for row in self._rows[rows]]
         happened = self.happened[rows]
-        late = np.array([row for row, known in enumerate(recorded) if known is not None], dtype=np.int64)
+        late = np.array(
+            [row for row, known in enumerate(recorded) if known is not None], dtype=np.int64
+        )
         known = happened.copy()
-        known[late] = np.maximum(happened[late], _instants([one for one in recorded if one is not None]))
+        known[late] = np.maximum(
+            happened[late], _instants([one for one in recorded if one is not None])
+        )
         return ContractEvents(self.instant, self.customer[rows], happened, known, kind)
 
     def _events_of(self, kinds: Sequence[Sequence[str] | None]) -> tuple[Integers, Integers]:
-        """Return rows and kind of events, by customer, instant and kind; what counts for two kinds stands there twice.
+        """Return rows and kind of events, by customer, instant and kind; what counts for two kinds
+        stands there twice.
 
         ``kinds`` are the types of each kind; None: those of activity.
         """
-        heard = [np.flatnonzero(self.is_activity if types is None else self.of_types(tuple(types))) for types in kinds]
+        heard = [
+            np.flatnonzero(self.is_activity if types is None else self.of_types(tuple(types)))
+            for types in kinds
+        ]
         rows = np.concatenate(heard)
         kind = np.repeat(np.arange(len(heard)), [len(some) for some in heard])
         order = np.lexsort((kind, self.happened[rows], self.customer[rows]))
@@ -155,7 +185,9 @@ class MemoryEvents:
         return [one.attributes for one in self._asked]
 
     def categories(self, known_at_start: Sequence[str] = ()) -> dict[str, Texts]:
-        """Return what was known of each customer from the start: ``channel`` of the first event, and attributes."""
+        """Return what was known of each customer from the start: ``channel`` of the first event,
+        and attributes.
+        """
         first = memory_events(self._asked, self.as_of).first_channels()
         return {CHANNEL: first, **given_at_start(self.attributes, known_at_start)}
 
@@ -164,21 +196,25 @@ class MemoryEvents:
         return int(self.happened.max())
 
     def purchase_days(self) -> PurchaseDays:
-        """Return every purchase day, net of refunds as :func:`stagecast.features.sql.net_days` says, by customer and
-        day.
+        """Return every purchase day, net of refunds as :func:`stagecast.features.sql.net_days`
+        says, by customer and day.
         """
         customer, day, spend, first = self.net_days
         return PurchaseDays(customer, day, (spend / MILLION).astype(np.float64), first)
 
     @cached_property
     def net_days(self) -> tuple[Integers, Integers, NDArray[Any], Integers]:
-        """Return customer, day, spend in millionths and the first purchase's instant of every purchase day."""
+        """Return customer, day, spend in millionths and the first purchase's instant of every
+        purchase day.
+        """
         bought = np.flatnonzero(self.is_purchase)
         customer, day = self.customer[bought], self.day[bought]
         if not len(bought):
             empty = np.zeros(0, dtype=np.int64)
             return empty, empty, empty, empty
-        starts = np.flatnonzero(np.r_[True, (customer[1:] != customer[:-1]) | (day[1:] != day[:-1])])
+        starts = np.flatnonzero(
+            np.r_[True, (customer[1:] != customer[:-1]) | (day[1:] != day[:-1])]
+        )
         customer, day = customer[starts], day[starts]
         first = np.minimum.reduceat(self.happened[bought], starts)
         gross = np.add.reduceat(self.amount[bought], starts)
@@ -189,18 +225,24 @@ class MemoryEvents:
         return customer[kept], day[kept], net[kept], first[kept]
 
     def _net(self, customer: Integers, day: Integers, gross: NDArray[Any]) -> NDArray[Any]:
-        """Return what refunds leave of each day's purchases, in millionths; rows are ordered by customer and day."""
+        """Return what refunds leave of each day's purchases, in millionths; rows are ordered by
+        customer and day.
+        """
         back = np.flatnonzero(self.is_refund)
         net = gross.copy()
         # rows of one customer stand together
         owners, begins = np.unique(self.customer[back], return_index=True)
         of_owner = np.searchsorted(customer, np.column_stack([owners, owners + 1]))
         for (start, end), refunds in zip(of_owner, np.split(back, begins[1:]), strict=True):
-            net[start:end] = _after_refunds(day[start:end], gross[start:end], self.day[refunds], self.amount[refunds])
+            net[start:end] = _after_refunds(
+                day[start:end], gross[start:end], self.day[refunds], self.amount[refunds]
+            )
         return net
 
     def features(self, catalog: Catalog) -> dict[str, Array]:
-        """Return every feature of the catalogue, one row per customer in their order; null is NaN."""
+        """Return every feature of the catalogue, one row per customer in their order; null is
+        NaN.
+        """
         return Evaluator(catalog).features(self)
 
 
@@ -226,7 +268,9 @@ class Evaluator:
         self._of_present: dict[frozenset[str], Aggregates] = {}
         self._values = [f for f in aggregates if f.relation == "values"]
         self._of_customer = of_customer(catalog)
-        self._formulas = [(f.name, formula.compiled(f.formula)) for f in catalog.features if f.formula is not None]
+        self._formulas = [
+            (f.name, formula.compiled(f.formula)) for f in catalog.features if f.formula is not None
+        ]
 
     def features(self, events: MemoryEvents) -> dict[str, Array]:
         """Return every feature, one row per customer in their order; null is NaN."""
@@ -280,9 +324,11 @@ def _codes(texts: Sequence[str | None]) -> tuple[tuple[str, ...], Integers]:
 
 
 def _millionths(amounts: Sequence[float | None]) -> NDArray[Any]:
-    """Return amounts as whole millionths: 64 bits, or Python's own integers where a sum could exceed them.
+    """Return amounts as whole millionths: 64 bits, or Python's own integers where a sum could
+    exceed them.
 
-    Halves are rounded away from zero, as the cast to ``decimal(18,6)`` of the event table does. None is 0.
+    Halves are rounded away from zero, as the cast to ``decimal(18,6)`` of the event table does.
+    None is 0.
     """
     scaled = np.nan_to_num(np.array(amounts, dtype=np.float64)) * MILLION
     near = np.abs(scaled) < 2**51  # beyond, doubles have no place for a half
@@ -292,9 +338,14 @@ def _millionths(amounts: Sequence[float | None]) -> NDArray[Any]:
     return np.array([int(value) for value in whole.tolist()], dtype=object)
 
 
-def _after_refunds(day: Integers, gross: NDArray[Any], refund_day: Integers, refund: NDArray[Any]) -> NDArray[Any]:
-    """Return what refunds leave of one customer's purchase days, which are in order; refunds need not be."""
-    # a refund between two purchase days takes back the same as one on the earlier of them; one before all, nothing
+def _after_refunds(
+    day: Integers, gross: NDArray[Any], refund_day: Integers, refund: NDArray[Any]
+) -> NDArray[Any]:
+    """Return what refunds leave of one customer's purchase days, which are in order; refunds
+    need not be.
+    """
+    # a refund between two purchase days takes back the same as one on the earlier of them; one
+    # before all, nothing
     at = np.searchsorted(day, refund_day, side="right") - 1
     returned = np.zeros_like(gross)
     np.add.at(returned, at[at >= 0], refund[at >= 0])

@@ -1,7 +1,8 @@
-"""Features of one's own: read from ``[catalog]`` in ``stagecast.toml``, or handed over as :class:`Own` from Python.
+"""Features of one's own: read from ``[catalog]`` in ``stagecast.toml``, or handed over as
+:class:`Own` from Python.
 
-[catalog]
-per_type = ["call"]                          # counts, sums, means and different values of a type, in each window
+[catalog] per_type = ["call"]                          # counts, sums, means and different values of
+a type, in each window
 
 [catalog.big_days_180d]
 meaning = "most spent on one day in the last 180 days"
@@ -24,8 +25,8 @@ function = "is"
 column = "plan"
 values = ["pro", "team"]
 
-[catalog.contacts_30d]                       # one of the standard catalogue: whether models learn from it
-predictor = true
+[catalog.contacts_30d]                       # one of the standard catalogue: whether models learn
+from it predictor = true
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class Own:
     predictors
         Name of a standard feature -> whether the models may learn from it.
 
-    >>> loyal = Feature("orders_per_year", "1/years", "orders per year", formula="365 * orders / T_days")
+    >>> formula = "365 * orders / T_days"
+    >>> loyal = Feature("orders_per_year", "1/years", "orders per year", formula=formula)
     >>> Own((loyal,)).catalog(90).names[-1]
     'orders_per_year'
     """
@@ -71,28 +73,37 @@ class Own:
         Raises
         ------
         UsageError
-            A name that stands there already, one that does not, or a formula that names what is not before it.
+            A name that stands there already, one that does not, or a formula that names what is not
+            before it.
         """
         base = standard(horizon_days)
         if not self.features and not self.predictors:
             return base
         for name in self.predictors:
             base[name]  # an unknown one is named
-        changed = (replace(f, predictor=self.predictors.get(f.name, f.predictor)) for f in base.features)
+        changed = (
+            replace(f, predictor=self.predictors.get(f.name, f.predictor)) for f in base.features
+        )
         return Catalog(tuple(changed), base.parameters).extended(self.features)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
-        return {"features": [one.to_json() for one in self.features], "predictors": dict(self.predictors)}
+        return {
+            "features": [one.to_json() for one in self.features],
+            "predictors": dict(self.predictors),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Own:
         """Read what :meth:`to_json` gives."""
-        return cls(tuple(Feature.from_json(one) for one in data["features"]), dict(data["predictors"]))
+        return cls(
+            tuple(Feature.from_json(one) for one in data["features"]), dict(data["predictors"])
+        )
 
 
 def per_type(types: Sequence[str], windows_days: Sequence[int] = WINDOWS_DAYS) -> list[Feature]:
-    """Return counts, sums and means of amounts, and different channels and categories of event types, by window.
+    """Return counts, sums and means of amounts, and different channels and categories of event
+    types, by window.
 
     >>> [feature.name for feature in per_type(["call"], [30])][:3]
     ['call_count_30d', 'call_amount_30d', 'call_amount_mean_30d']
@@ -107,12 +118,39 @@ def per_type(types: Sequence[str], windows_days: Sequence[int] = WINDOWS_DAYS) -
                 ("count", "events", f"events of {ago}", "types", "sum", "events"),
                 ("amount", "money", f"sum of the amounts of {ago}", "types", "sum", "amount"),
                 ("amount_mean", "money", f"mean amount of {ago}", "types", "mean", "amount"),
-                ("channels", "values", f"different channels of {ago}", "values", "distinct", "channel"),
-                ("categories", "values", f"different categories of {ago}", "values", "distinct", "category"),
+                (
+                    "channels",
+                    "values",
+                    f"different channels of {ago}",
+                    "values",
+                    "distinct",
+                    "channel",
+                ),
+                (
+                    "categories",
+                    "values",
+                    f"different categories of {ago}",
+                    "values",
+                    "distinct",
+                    "category",
+                ),
             )
             for what, unit, meaning, relation, function, column in asked:
                 name, window = f"{_named(one)}_{what}_{days}d", (0, days)
-                found.append(Feature(name, unit, meaning, relation, function, column, window, None, predictor, (one,)))
+                found.append(
+                    Feature(
+                        name,
+                        unit,
+                        meaning,
+                        relation,
+                        function,
+                        column,
+                        window,
+                        None,
+                        predictor,
+                        (one,),
+                    )
+                )
     return found
 
 
@@ -136,13 +174,17 @@ def own_from_toml(entries: object, where: str) -> Own:
         No tables, an unknown key, or a feature that cannot be evaluated; the message names it.
     """
     if not isinstance(entries, Mapping):
-        raise UsageError(f"{where}: [catalog] must be tables, one per feature, like [catalog.calls_90d]")
+        raise UsageError(
+            f"{where}: [catalog] must be tables, one per feature, like [catalog.calls_90d]"
+        )
     features: list[Feature] = []
     predictors: dict[str, bool] = {}
     for name, entry in entries.items():
         here = f"{where}: [catalog.{name}]"
         if name == "per_type":
-            if not isinstance(entry, list) or not all(isinstance(one, str) and one.strip() for one in entry):
+            if not isinstance(entry, list) or not all(
+                isinstance(one, str) and one.strip() for one in entry
+            ):
                 raise UsageError(f"{where}: per_type must be a list of event types, not {entry!r}")
             features += per_type([one.strip().lower() for one in entry])
         elif not isinstance(entry, Mapping):
@@ -161,12 +203,16 @@ def own_from_toml(entries: object, where: str) -> Own:
 
 def _feature(name: str, entry: Mapping[str, Any], here: str) -> Feature:
     if strange := [key for key in entry if key not in _KEYS]:
-        raise UsageError(f"{here} has an unknown key '{strange[0]}'.{did_you_mean(strange[0], _KEYS)}")
+        raise UsageError(
+            f"{here} has an unknown key '{strange[0]}'.{did_you_mean(strange[0], _KEYS)}"
+        )
     for key in ("meaning", "unit", "from", "function", "column", "formula", "source"):
         if key in entry and not isinstance(entry[key], str):
             raise UsageError(f"{here}: {key} must be a text, not {entry[key]!r}")
     if not entry.get("meaning") or not entry.get("unit"):
-        raise UsageError(f'{here}: say what it is: meaning = "...", unit = "days", "money", "events", "ratio"')
+        raise UsageError(
+            f'{here}: say what it is: meaning = "...", unit = "days", "money", "events", "ratio"'
+        )
     types = tuple(one.lower() for one in _texts(entry, "events", "event types", here))
     told = (
         _flag(entry["predictor"], here)

@@ -1,4 +1,6 @@
-"""A table made part by part: one file that appears whole, or a folder of parts that a later run goes on with."""
+"""A table made part by part: one file that appears whole, or a folder of parts that a later run
+goes on with.
+"""
 
 from __future__ import annotations
 
@@ -40,14 +42,15 @@ def write_parts(
     Parameters
     ----------
     path
-        ``.parquet`` or ``.csv``: one file, whole or not at all. Without an ending: a folder with a Parquet file for
-        each part; parts that an earlier, interrupted run has written are kept.
+        ``.parquet`` or ``.csv``: one file, whole or not at all. Without an ending: a folder with a
+        Parquet file for each part; parts that an earlier, interrupted run has written are kept.
     run
         What the rows depend on; a folder that holds parts of another run is refused.
     as_csv
         What becomes of a table before it is written as CSV.
     ahead
-        How many ranges are made beside the one that is written, each in a thread of its own; memory grows with it.
+        How many ranges are made beside the one that is written, each in a thread of its own; memory
+        grows with it.
 
     Returns
     -------
@@ -96,7 +99,10 @@ def in_order(make: Callable[[Range], Made], ranges: Iterable[Range], ahead: int)
 def check_ending(path: Path, option: str = "--out") -> None:
     """Refuse a name that says neither Parquet nor CSV nor, without an ending, a folder of parts."""
     if path.suffix not in ("", *FORMATS):
-        raise UsageError(f"{option} {path}: the name must end in .parquet or .csv; without an ending it is a folder")
+        raise UsageError(
+            f"{option} {path}: the name must end in .parquet or .csv; without an ending "
+            "it is a folder"
+        )
 
 
 def _writer(
@@ -109,18 +115,31 @@ def _writer(
 
 def _texts(schema: pa.Schema) -> list[str]:
     """Return the columns that a dictionary makes smaller; numbers it only makes slower to write."""
-    return [field.name for field in schema if pa.types.is_string(field.type) and field.name != "customer_id"]
+    return [
+        field.name
+        for field in schema
+        if pa.types.is_string(field.type) and field.name != "customer_id"
+    ]
 
 
 def _write_folder(
-    folder: Path, ranges: Sequence[Range], make: Make, schema: pa.Schema, run: Mapping[str, Any], ahead: int
+    folder: Path,
+    ranges: Sequence[Range],
+    make: Make,
+    schema: pa.Schema,
+    run: Mapping[str, Any],
+    ahead: int,
 ) -> Iterator[int]:
-    known = json.dumps({**run, "parts": len(ranges), "schema": schema.to_string()}, sort_keys=True, default=str)
+    known = json.dumps(
+        {**run, "parts": len(ranges), "schema": schema.to_string()}, sort_keys=True, default=str
+    )
     _begin(folder, hashlib.sha256(known.encode()).hexdigest())
     paths = {part: folder / f"part-{number:05}.parquet" for number, part in enumerate(ranges)}
     # a file is whole, since it took its name when it was
     missing = [part for part, path in paths.items() if not path.is_file()]
-    yield from (pq.read_metadata(path).num_rows for part, path in paths.items() if part not in set(missing))
+    yield from (
+        pq.read_metadata(path).num_rows for part, path in paths.items() if part not in set(missing)
+    )
     for part, table in zip(missing, in_order(make, missing, ahead), strict=True):
         path = paths[part]
         table = schema.empty_table() if table is None else table
@@ -137,10 +156,13 @@ def _begin(folder: Path, run: str) -> None:
         there = json.loads(manifest.read_text("utf-8")).get("run") if manifest.is_file() else None
         others = not manifest.is_file() and any(folder.iterdir())
     except (OSError, ValueError, AttributeError) as error:
-        raise UsageError(f"--out {folder} cannot be written as a folder of parts: {error}") from None
+        raise UsageError(
+            f"--out {folder} cannot be written as a folder of parts: {error}"
+        ) from None
     if others or (manifest.is_file() and there != run):
         raise UsageError(
-            f"--out {folder} holds something else (other events, another date, other columns, or no parts at all); "
+            f"--out {folder} holds something else (other events, another date, other "
+            "columns, or no parts at all); "
             "name a new folder, or delete it"
         )
     write_text(manifest, json.dumps({"run": run}) + "\n")

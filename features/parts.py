@@ -1,8 +1,9 @@
-"""The features of a log that is larger than the memory: worked out for some customers after the others.
+"""The features of a log that is larger than the memory: worked out for some customers after the
+others.
 
-A feature looks at one customer's events alone, so a part of the customers is as good as all of them; only the shop's
-usual gap is of all, and is found in a first pass. The table ``events`` is sorted by customer, so a part is a range of
-its rows.
+A feature looks at one customer's events alone, so a part of the customers is as good as all of
+them; only the shop's usual gap is of all, and is found in a first pass. The table ``events`` is
+sorted by customer, so a part is a range of its rows.
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ def write_features(
     catalog
         Its parameters are set here, from the log.
     path
-        ``.parquet`` or ``.csv``: one file, whole or not at all. Without an ending: a folder with a Parquet file for
-        each part, with which an interrupted run goes on. One row per customer with an event before the as_of, ordered
-        by customer_id: ``customer_id``, ``as_of`` and every feature of the catalogue, null where there is nothing to
-        tell.
+        ``.parquet`` or ``.csv``: one file, whole or not at all. Without an ending: a folder with a
+        Parquet file for each part, with which an interrupted run goes on. One row per customer with
+        an event before the as_of, ordered by customer_id: ``customer_id``, ``as_of`` and every
+        feature of the catalogue, null where there is nothing to tell.
     rows_per_part
         Events that are looked at together; memory grows with it, and with nothing else.
 
@@ -58,8 +59,8 @@ def write_features(
     NotEnoughDataError
         No event stands before the as_of.
     UsageError
-        The name ends in something else, the file cannot be written, or a feature asks for attributes that were not
-        declared as known from the start.
+        The name ends in something else, the file cannot be written, or a feature asks for
+        attributes that were not declared as known from the start.
     """
     check_ending(path)
     check_declared(catalog, attribute_kinds(log.con), log.known_at_start)
@@ -68,7 +69,9 @@ def write_features(
     schema = feature_schema(catalog)
 
     def make(part: tuple[int, int]) -> pa.Table | None:
-        return next((feature_rows(table, catalog, schema) for table in tables(log, as_of, [part])), None)
+        return next(
+            (feature_rows(table, catalog, schema) for table in tables(log, as_of, [part])), None
+        )
 
     run = of_run(log, as_of) | {"catalog": catalog.to_json()}
     return write_parts(path, ranges, make, schema, run, ahead=PARTS_AHEAD)
@@ -106,12 +109,16 @@ def shop_gap_of(log: EventLog, as_of: datetime, ranges: list[tuple[int, int]]) -
 
     gaps = [one for some in in_order(gaps_of, ranges, PARTS_AHEAD) for one in some]
     if not gaps:
-        raise NotEnoughDataError(f"no event stands before the as_of {as_of.isoformat()}; choose a later --as-of")
+        raise NotEnoughDataError(
+            f"no event stands before the as_of {as_of.isoformat()}; choose a later --as-of"
+        )
     return shop_gap_days(gaps)
 
 
 def parts(con: duckdb.DuckDBPyConnection, rows: int) -> Iterator[tuple[int, int]]:
-    """Yield ranges of ``rowid`` of the table ``events``, about so many rows each, that cut no customer in two."""
+    """Yield ranges of ``rowid`` of the table ``events``, about so many rows each, that cut no
+    customer in two.
+    """
 
     def one(sql: str, value: object) -> int:
         return int(con.execute(sql, [value]).fetchall()[0][0])
@@ -130,7 +137,9 @@ def parts(con: duckdb.DuckDBPyConnection, rows: int) -> Iterator[tuple[int, int]
 
 
 def tables(log: EventLog, as_of: datetime, ranges: list[tuple[int, int]]) -> Iterator[DailyTable]:
-    """Yield the daily table of each range that has a customer known before the as_of; each is closed after use."""
+    """Yield the daily table of each range that has a customer known before the as_of; each is
+    closed after use.
+    """
     for low, high in ranges:
         try:
             table = DailyTable(log.con, as_of, rows=(low, high))
@@ -152,6 +161,8 @@ def feature_rows(table: DailyTable, catalog: Catalog, schema: pa.Schema) -> pa.T
     """Return the features of every customer of a table at its anchor."""
     columns = table.features(catalog, [0])
     customers = pa.array(table.customers, pa.string()).take(pa.array(columns["customer"]))
-    as_of = pa.array(np.full(len(customers), np.datetime64(table.anchor.replace(tzinfo=None), "us")), INSTANT)
+    as_of = pa.array(
+        np.full(len(customers), np.datetime64(table.anchor.replace(tzinfo=None), "us")), INSTANT
+    )
     features = [pa.array(columns[name], pa.float64(), from_pandas=True) for name in catalog.names]
     return pa.Table.from_arrays([customers, as_of, *features], schema=schema)

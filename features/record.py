@@ -1,4 +1,5 @@
-"""What the rules can see of the customers of a log: purchase days, first events, and the events that count as signals.
+"""What the rules can see of the customers of a log: purchase days, first events, and the events
+that count as signals.
 
 Engines fill it (:meth:`stagecast.features.engines.duckdb.DailyTable.record`,
 :meth:`stagecast.features.online.MemoryEvents.record`); :mod:`stagecast.features.facts` and
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 Integers = NDArray[np.int64]
 
 ACTIVITY = "activity"
-"""Every event that is neither purchase nor refund nor made by the marketer, as a signal that each scheme has."""
+"""Every event that is neither purchase nor refund nor made by the marketer, as a signal that
+each scheme has.
+"""
 
 Counted = Mapping[str, Sequence[str] | None]
 """Name of a signal -> types of the events that count; None: those of :data:`ACTIVITY`."""
@@ -26,9 +29,10 @@ Counted = Mapping[str, Sequence[str] | None]
 class PurchaseDays:
     """Every purchase day known at the anchor, ordered by customer and day.
 
-    ``customer`` is the row of :attr:`DailyTable.customers`, ``day`` a day number, ``first_purchase`` the instant of the
-    day's first purchase in microseconds since 1970, ``spend`` what refunds have left of the day's purchases. A day of
-    which they have left nothing is not among them.
+    ``customer`` is the row of :attr:`DailyTable.customers`, ``day`` a day number,
+    ``first_purchase`` the instant of the day's first purchase in microseconds since 1970, ``spend``
+    what refunds have left of the day's purchases. A day of which they have left nothing is not
+    among them.
     """
 
     customer: Integers
@@ -41,8 +45,8 @@ class PurchaseDays:
 class SignalEvents:
     """The events that count as signals, ordered by customer and instant.
 
-    ``signal`` is a position in ``names``; ``instant`` is in microseconds since 1970. An event that counts for two
-    signals stands there twice.
+    ``signal`` is a position in ``names``; ``instant`` is in microseconds since 1970. An event that
+    counts for two signals stands there twice.
     """
 
     names: tuple[str, ...]
@@ -59,8 +63,8 @@ NO_SIGNALS = SignalEvents((), _NONE, _NONE, _NONE)
 class Record:
     """Purchase days, first events and signals of the customers numbered 0, 1, 2, ...
 
-    ``first_events`` has one entry per customer, in microseconds since 1970; the largest integer for those of whom
-    nothing is known.
+    ``first_events`` has one entry per customer, in microseconds since 1970; the largest integer for
+    those of whom nothing is known.
     """
 
     days: PurchaseDays

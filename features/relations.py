@@ -1,5 +1,5 @@
-"""The relations of the catalogue over events in memory: what :mod:`stagecast.features.feature` says of each, as
-arrays.
+"""The relations of the catalogue over events in memory: what :mod:`stagecast.features.feature` says
+of each, as arrays.
 """
 
 from __future__ import annotations
@@ -62,15 +62,21 @@ def given_of(events: MemoryEvents) -> Callable[[str], NDArray[np.bool_] | None]:
         if not types:
             return None
         kept = events.of_types(types.split(TYPES_APART))
-        return kept & events.amount_given if name == "amount" and events.amount_given is not None else kept
+        return (
+            kept & events.amount_given
+            if name == "amount" and events.amount_given is not None
+            else kept
+        )
 
     return given
 
 
 def days_of(count: int, customer: Integers, day: Integers, spend: NDArray[Any]) -> Rows:
-    """Return the relation ``days`` of so many customers' purchase days, ordered by customer and day.
+    """Return the relation ``days`` of so many customers' purchase days, ordered by customer and
+    day.
 
-    A row is told of itself and those before it, so it is the same at every date that stands after it.
+    A row is told of itself and those before it, so it is the same at every date that stands after
+    it.
     """
     length = len(day)
     later = np.zeros(length, dtype=np.bool_)  # a purchase day with another before it
@@ -93,7 +99,9 @@ def days_of(count: int, customer: Integers, day: Integers, spend: NDArray[Any]) 
             case "gap":
                 return gap
             case "gap_entropy":
-                return np.asarray(np.floor(gap * np.log(np.maximum(gap, 1)) * ENTROPY_SCALE + 0.5), dtype=np.int64)
+                return np.asarray(
+                    np.floor(gap * np.log(np.maximum(gap, 1)) * ENTROPY_SCALE + 0.5), dtype=np.int64
+                )
             case "gap_unevenness":
                 off = np.where(third, gap / np.maximum(gap + gap_before, 1) - 0.5, 0.0)
                 return np.floor(off * off * UNEVENNESS_SCALE + 0.5).astype(np.int64)

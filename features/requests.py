@@ -1,4 +1,6 @@
-"""The raw events of a few customers, as a caller hands them over: what the one-row features are computed from."""
+"""The raw events of a few customers, as a caller hands them over: what the one-row features are
+computed from.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,13 @@ class Event:
 
     Parameters
     ----------
-    timestamp : instant at which it happened, timezone-aware, UTC.
-    event : its type: ``purchase``, ``refund``, ``visit``, ... free text.
-    amount : money, in the shop's own currency; a refund states how much was paid back, not negative.
-    channel : where it happened, free text.
-    recorded_at : instant at which the shop came to know of it, timezone-aware, UTC; None: at once.
-    event_id : the shop's own number of it; events of the same number are one event.
-    category : what was bought or looked at, free text.
-    discount : money taken off the price, in the shop's own currency, not negative.
+    timestamp : instant at which it happened, timezone-aware, UTC. event : its type: ``purchase``,
+    ``refund``, ``visit``, ... free text. amount : money, in the shop's own currency; a refund
+    states how much was paid back, not negative. channel : where it happened, free text. recorded_at
+    : instant at which the shop came to know of it, timezone-aware, UTC; None: at once. event_id :
+    the shop's own number of it; events of the same number are one event. category : what was bought
+    or looked at, free text. discount : money taken off the price, in the shop's own currency, not
+    negative.
     """
 
     timestamp: datetime
@@ -45,7 +46,9 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class CustomerEvents:
-    """One customer with their events, in any order; of ``attributes`` only what was known from the start is read."""
+    """One customer with their events, in any order; of ``attributes`` only what was known from
+    the start is read.
+    """
 
     customer_id: str
     events: tuple[Event, ...]

@@ -1,7 +1,9 @@
-"""A catalogue's aggregates over rows in memory that are ordered by customer and day: NumPy, many customers at once.
+"""A catalogue's aggregates over rows in memory that are ordered by customer and day: NumPy, many
+customers at once.
 
-The rows of a customer that stand in a window are a slice, so each window is found once for all customers, and each sum
-is the difference of two running totals. These are of whole numbers, which are exact, also where they wrap.
+The rows of a customer that stand in a window are a slice, so each window is found once for all
+customers, and each sum is the difference of two running totals. These are of whole numbers, which
+are exact, also where they wrap.
 """
 
 from __future__ import annotations
@@ -65,10 +67,15 @@ class Aggregates:
     def __init__(self, features: Sequence[Feature]) -> None:
         self._windows: list[Window] = list(dict.fromkeys(f.window_days for f in features))
         place = {window: k for k, window in enumerate(self._windows)}
-        summed = [(f, (_column(f), f.function == "sum_of_squares")) for f in features if f.function in _SUMS]
+        summed = [
+            (f, (_column(f), f.function == "sum_of_squares"))
+            for f in features
+            if f.function in _SUMS
+        ]
         self._totals = list(dict.fromkeys(total for _, total in summed))
         self._sums = [
-            (f, self._totals.index(total), place[f.window_days], SCALES.get(str(f.column))) for f, total in summed
+            (f, self._totals.index(total), place[f.window_days], SCALES.get(str(f.column)))
+            for f, total in summed
         ]
         self._counts = [(f.name, place[f.window_days]) for f in features if f.function == "count"]
         others = [f for f in features if f.function not in (*_SUMS, "count")]
@@ -85,7 +92,10 @@ class Aggregates:
         """
         place: dict[int, int] = {}
         dates = [
-            [tuple(place.setdefault(day, len(place)) for day in _days(window, date)) for window in self._windows]
+            [
+                tuple(place.setdefault(day, len(place)) for day in _days(window, date))
+                for window in self._windows
+            ]
             for date in as_of_days
         ]
         shared = _Shared(rows, list(place), len(dates) > 1)
@@ -94,7 +104,11 @@ class Aggregates:
             yield self._at(shared, totals, as_of_day, windows)
 
     def _at(
-        self, shared: _Shared, totals: NDArray[Any], as_of_day: float, windows: Sequence[tuple[int, ...]]
+        self,
+        shared: _Shared,
+        totals: NDArray[Any],
+        as_of_day: float,
+        windows: Sequence[tuple[int, ...]],
     ) -> dict[str, Array]:
         slices = [Slice(shared.first[begin], shared.first[end]) for begin, end in windows]
         found = {name: slices[window].lengths.astype(np.float64) for name, window in self._counts}
@@ -103,7 +117,11 @@ class Aggregates:
             value = difference(total, window)
             if scale is not None:
                 value = value / scale
-            found[feature.name] = value if feature.function == "sum" else _over(feature, shared, slices[window], value)
+            found[feature.name] = (
+                value
+                if feature.function == "sum"
+                else _over(feature, shared, slices[window], value)
+            )
         for feature, window, is_age in self._others:
             value = _other(feature, shared, slices[window])
             found[feature.name] = as_of_day - value if is_age else value
@@ -112,7 +130,9 @@ class Aggregates:
     def _differences(
         self, shared: _Shared, totals: NDArray[Any], windows: Sequence[tuple[int, ...]]
     ) -> Callable[[int, int], Array]:
-        """Return what gives a sum within a window; of one date all are worked out at once, of several those asked."""
+        """Return what gives a sum within a window; of one date all are worked out at once, of
+        several those asked.
+        """
         if shared.several or not self._sums:
 
             def between(total: int, window: int) -> Array:
@@ -131,7 +151,9 @@ class Aggregates:
 
 
 def _days(window: Window, as_of_day: float) -> Days:
-    """Return the first day that stands in a window at a date, and the first that is too new for it."""
+    """Return the first day that stands in a window at a date, and the first that is too new for
+    it.
+    """
     if window is None:
         return EVER, math.ceil(as_of_day)
     newer, older = window
@@ -139,7 +161,9 @@ def _days(window: Window, as_of_day: float) -> Days:
 
 
 class Slice(NamedTuple):
-    """Of each customer, the rows that stand in a window: the first of them, and the one after the last."""
+    """Of each customer, the rows that stand in a window: the first of them, and the one after
+    the last.
+    """
 
     low: Integers
     high: Integers
@@ -154,7 +178,8 @@ class Slice(NamedTuple):
 
 
 class _Shared:
-    """What windows and dates share of some rows; a column, or what is made of it, is kept once it was asked for.
+    """What windows and dates share of some rows; a column, or what is made of it, is kept once it
+    was asked for.
 
     Parameters
     ----------
@@ -203,11 +228,15 @@ class _Shared:
         found: Array = self._keep("numbers", name, make)
         return found
 
-    def reduced(self, function: np.ufunc, name: str, values: NDArray[Any], of: Slice, window: Window) -> NDArray[Any]:
+    def reduced(
+        self, function: np.ufunc, name: str, values: NDArray[Any], of: Slice, window: Window
+    ) -> NDArray[Any]:
         """Return a reduction of each slice of some values; that of an empty one means nothing."""
         if window is None and self.several:
             # all that stood before a date: reduced once up to every row, and looked up there
-            so_far = self._keep(function.__name__, name, lambda: _so_far(function, values, self.rows))
+            so_far = self._keep(
+                function.__name__, name, lambda: _so_far(function, values, self.rows)
+            )
             return np.asarray(so_far[of.high - 1])
         ends = np.empty(2 * len(of.low), dtype=np.int64)
         ends[::2], ends[1::2] = of
@@ -216,10 +245,13 @@ class _Shared:
 
 
 def _firsts(rows: Rows, days: Sequence[int]) -> Integers:
-    """Return where the first row of each customer stands, or would stand, that is not before a day; a row per day."""
+    """Return where the first row of each customer stands, or would stand, that is not before a
+    day; a row per day.
+    """
     if rows.count == 1:
         return np.searchsorted(rows.day, days)[:, None]
-    # counted for all days in one go over the rows, which costs less than to look for each customer's
+    # counted for all days in one go over the rows, which costs less than to look for each
+    # customer's
     before = np.zeros((len(rows.day) + 1, len(days)), dtype=np.int32)
     np.cumsum(rows.day[:, None] < np.array(days), axis=0, out=before[1:])
     return np.ascontiguousarray((np.diff(before[rows.bounds], axis=0) + rows.bounds[:-1, None]).T)
@@ -270,19 +302,25 @@ def _of_day(feature: Feature) -> Feature:
 def _other(feature: Feature, shared: _Shared, of: Slice) -> Array:
     rows, some, name = shared.rows, of.high > of.low, _column(feature)
     if not len(rows.day):
-        return np.zeros(rows.count) if feature.function == "distinct" else np.full(rows.count, np.nan)
+        return (
+            np.zeros(rows.count) if feature.function == "distinct" else np.full(rows.count, np.nan)
+        )
     if feature.function == "distinct":
         bits = shared.reduced(np.bitwise_or, name, shared.column(name), of, feature.window_days)
         return np.where(some, np.bitwise_count(bits), 0).astype(np.float64)
     given = rows.given(name)
     if given is None and feature.column == "day" and feature.function in ("min", "max"):
-        return np.where(some, rows.day[of.first(rows) if feature.function == "min" else of.high - 1], np.nan)
+        return np.where(
+            some, rows.day[of.first(rows) if feature.function == "min" else of.high - 1], np.nan
+        )
     if feature.function in ("first", "last"):
         at = of.first(rows) if feature.function == "first" else of.high - 1
         there = some if given is None else some & given[at]
         result = np.where(there, shared.column(name)[at], np.nan)
     else:
         best = np.fmin if feature.function == "min" else np.fmax
-        result = np.where(some, shared.reduced(best, name, shared.numbers(name), of, feature.window_days), np.nan)
+        result = np.where(
+            some, shared.reduced(best, name, shared.numbers(name), of, feature.window_days), np.nan
+        )
     scale = SCALES.get(str(feature.column))
     return np.asarray(result / scale if scale else result, dtype=np.float64)

@@ -1,4 +1,6 @@
-"""Schemes as files: TOML by name or of the user's own, JSON in a bundle; every fault named with its place."""
+"""Schemes as files: TOML by name or of the user's own, JSON in a bundle; every fault named with
+its place.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,18 @@ from stagecast.features.stages import LANGUAGES, STATES, Group, Scheme, Stage
 from stagecast.features.standard import standard
 from stagecast.features.thresholds import NAMES
 
-_KEYS = {"id", "title", "language", "source", "stage", "order", "thresholds", "signals", "group", "lead_grades"}
+_KEYS = {
+    "id",
+    "title",
+    "language",
+    "source",
+    "stage",
+    "order",
+    "thresholds",
+    "signals",
+    "group",
+    "lead_grades",
+}
 _LARGEST = 1e15
 _SCHEME_HORIZON_DAYS = 90  # no rule looks at a feature that depends on the horizon
 
@@ -25,7 +38,11 @@ _SCHEME_HORIZON_DAYS = 90  # no rule looks at a feature that depends on the hori
 def known_schemes() -> Sequence[str]:
     """Return the names of the schemes that come with the package, ours first."""
     folder = resources.files("stagecast.features").joinpath("schemes")
-    names = [entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")]
+    names = [
+        entry.name.removesuffix(".toml")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".toml")
+    ]
     return sorted(names, key=lambda name: (name != "retail", name))
 
 
@@ -41,7 +58,11 @@ def load_scheme(name: str) -> Scheme:
     'prospect'
     """
     if name in known_schemes():
-        text = resources.files("stagecast.features").joinpath("schemes", f"{name}.toml").read_text("utf-8")
+        text = (
+            resources.files("stagecast.features")
+            .joinpath("schemes", f"{name}.toml")
+            .read_text("utf-8")
+        )
         where = f"scheme '{name}'"
     elif Path(name).suffix == ".toml" and Path(name).is_file():
         where = name
@@ -52,7 +73,8 @@ def load_scheme(name: str) -> Scheme:
     else:
         known = known_schemes()
         raise UsageError(
-            f"--stages '{name}' is no scheme ({', '.join(known)}) and no TOML file.{did_you_mean(name, known)}"
+            f"--stages '{name}' is no scheme ({', '.join(known)}) and no TOML "
+            f"file.{did_you_mean(name, known)}"
         )
     try:
         data = tomllib.loads(text)
@@ -67,8 +89,8 @@ def scheme_from_toml(data: Mapping[str, Any], where: str) -> Scheme:
     Raises
     ------
     UsageError
-        A key is missing or unknown; a stage, a fact or a threshold is named that does not exist; nobody can be on a
-        stage; or no rule holds for somebody.
+        A key is missing or unknown; a stage, a fact or a threshold is named that does not exist;
+        nobody can be on a stage; or no rule holds for somebody.
     """
     pins = _Entry(data, where, _KEYS).table("thresholds")
     scheme = _scheme(data, where, pins=pins, thresholds={})
@@ -86,7 +108,10 @@ def scheme_from_json(data: Mapping[str, Any]) -> Scheme:
         It is none that :func:`scheme_to_json` wrote.
     """
     kept = {key: value for key, value in data.items() if key != "pins"}
-    limits = {name: (math.inf if value is None else float(value)) for name, value in data["thresholds"].items()}
+    limits = {
+        name: (math.inf if value is None else float(value))
+        for name, value in data["thresholds"].items()
+    }
     return _scheme(kept, "scheme", pins=data.get("pins", {}), thresholds=limits)
 
 
@@ -115,7 +140,8 @@ def scheme_to_json(scheme: Scheme) -> dict[str, Any]:
             for s in scheme.stages
         ],
         "group": [
-            {"id": g.id, "title": dict(g.title), "rule": [str(clause) for clause in g.rule]} for g in scheme.groups
+            {"id": g.id, "title": dict(g.title), "rule": [str(clause) for clause in g.rule]}
+            for g in scheme.groups
         ],
     }
 
@@ -135,7 +161,9 @@ class _Entry:
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.values) - self.keys):
-            raise UsageError(f"{self.where}: unknown key '{unknown[0]}'.{did_you_mean(unknown[0], self.keys)}")
+            raise UsageError(
+                f"{self.where}: unknown key '{unknown[0]}'.{did_you_mean(unknown[0], self.keys)}"
+            )
 
     def _get(self, key: str, kind: type, called: str) -> Any:
         if key not in self.values:
@@ -157,11 +185,18 @@ class _Entry:
         found = dict(self._get(key, dict, "a table, like { en = 'New' }"))
         for language, text in found.items():
             if language not in LANGUAGES:
-                raise UsageError(f"{self.where}: '{key}' has '{language}', which is none of {', '.join(LANGUAGES)}")
+                raise UsageError(
+                    f"{self.where}: '{key}' has '{language}', which is none of "
+                    f"{', '.join(LANGUAGES)}"
+                )
             if not isinstance(text, str):
-                raise UsageError(f"{self.where}: '{key}' is {text!r} in '{language}'; it must be a text")
+                raise UsageError(
+                    f"{self.where}: '{key}' is {text!r} in '{language}'; it must be a text"
+                )
         if "en" not in found:
-            raise UsageError(f"{self.where}: '{key}' has no English text; give at least {{ en = '...' }}")
+            raise UsageError(
+                f"{self.where}: '{key}' has no English text; give at least {{ en = '...' }}"
+            )
         return found
 
     def texts(self, key: str) -> tuple[str, ...]:
@@ -182,9 +217,14 @@ class _Entry:
         return found
 
 
-def _scheme(data: Mapping[str, Any], where: str, pins: Mapping[str, Any], thresholds: Mapping[str, float]) -> Scheme:
+def _scheme(
+    data: Mapping[str, Any], where: str, pins: Mapping[str, Any], thresholds: Mapping[str, float]
+) -> Scheme:
     entry = _Entry(data, where, _KEYS)
-    stages = [_stage(stage, f"{where}, stage {number}") for number, stage in enumerate(entry.tables("stage"), 1)]
+    stages = [
+        _stage(stage, f"{where}, stage {number}")
+        for number, stage in enumerate(entry.tables("stage"), 1)
+    ]
     groups = [
         _group(group, f"{where}, group {number}")
         for number, group in enumerate(entry.tables("group", optional=True), 1)
@@ -209,7 +249,9 @@ def _scheme(data: Mapping[str, Any], where: str, pins: Mapping[str, Any], thresh
     rules = [*(stage.rule for stage in scheme.stages), *(group.rule for group in scheme.groups)]
     looked_at = {name for rule in rules for clause in rule for name in clause.features}
     if idle := sorted(set(scheme.signals) - looked_at):
-        raise UsageError(f"{where}, [signals]: no rule looks at '{idle[0]}'; use it in a rule, or take it away")
+        raise UsageError(
+            f"{where}, [signals]: no rule looks at '{idle[0]}'; use it in a rule, or take it away"
+        )
     return scheme
 
 
@@ -224,9 +266,19 @@ def check_pins(pins: Mapping[str, Any], where: str) -> dict[str, float]:
     found = {}
     for name, value in pins.items():
         if name not in NAMES:
-            raise UsageError(f"{where}: '{name}' is no threshold ({', '.join(NAMES)}).{did_you_mean(name, NAMES)}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _LARGEST:
-            raise UsageError(f"{where}: '{name}' is {value!r}; it must be a number above 0, a large one for never")
+            raise UsageError(
+                f"{where}: '{name}' is no threshold "
+                f"({', '.join(NAMES)}).{did_you_mean(name, NAMES)}"
+            )
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not 0 < value < _LARGEST
+        ):
+            raise UsageError(
+                f"{where}: '{name}' is {value!r}; it must be a number above 0, a large "
+                "one for never"
+            )
         found[name] = float(value)
     return found
 
@@ -235,12 +287,21 @@ def _signals(given: Mapping[str, Any], where: str) -> dict[str, tuple[str, ...]]
     taken = set(standard(_SCHEME_HORIZON_DAYS).names)
     for name, types in given.items():
         if name in taken:
-            raise UsageError(f"{where}, [signals]: '{name}' is a feature of the catalogue; choose another name")
-        if not name.isidentifier() or not name.isascii():
-            raise UsageError(f"{where}, [signals]: '{name}' is no name for a rule; write it like 'reactions'")
-        if not isinstance(types, list) or not types or not all(isinstance(one, str) and one for one in types):
             raise UsageError(
-                f"{where}, [signals]: '{name}' is {types!r}; it must be a list of event types, like ['enquiry', 'call']"
+                f"{where}, [signals]: '{name}' is a feature of the catalogue; choose another name"
+            )
+        if not name.isidentifier() or not name.isascii():
+            raise UsageError(
+                f"{where}, [signals]: '{name}' is no name for a rule; write it like 'reactions'"
+            )
+        if (
+            not isinstance(types, list)
+            or not types
+            or not all(isinstance(one, str) and one for one in types)
+        ):
+            raise UsageError(
+                f"{where}, [signals]: '{name}' is {types!r}; it must be a list of event "
+                "types, like ['enquiry', 'call']"
             )
     return {name: tuple(one.lower() for one in types) for name, types in given.items()}
 
@@ -250,7 +311,9 @@ def _stage(values: Mapping[str, Any], where: str) -> Stage:
     entry = _Entry(values, here, {"id", "state", "title", "meaning", "action", "rule", "next"})
     state = entry.text("state")
     if state not in STATES:
-        raise UsageError(f"{here}: state '{state}' is none of {', '.join(STATES)}.{did_you_mean(state, STATES)}")
+        raise UsageError(
+            f"{here}: state '{state}' is none of {', '.join(STATES)}.{did_you_mean(state, STATES)}"
+        )
     return Stage(
         id=entry.text("id"),
         state=state,
@@ -271,7 +334,9 @@ def _group(values: Mapping[str, Any], where: str) -> Group:
 def _rule(entry: _Entry, where: str) -> tuple[Clause, ...]:
     clauses = tuple(Clause.parse(text, where) for text in entry.texts("rule"))
     if not clauses:
-        raise UsageError(f"{where}: 'rule' is empty; for everybody who is left write ['orders >= 0']")
+        raise UsageError(
+            f"{where}: 'rule' is empty; for everybody who is left write ['orders >= 0']"
+        )
     return clauses
 
 
@@ -286,14 +351,18 @@ def _check(scheme: Scheme, where: str) -> None:
             raise UsageError(f"{where}: stage id '{name}' names columns; write it like 'at_risk'")
     for name in scheme.order:
         if name not in ids:
-            raise UsageError(f"{where}: 'order' names '{name}', which is no stage.{did_you_mean(name, ids)}")
+            raise UsageError(
+                f"{where}: 'order' names '{name}', which is no stage.{did_you_mean(name, ids)}"
+            )
     if sorted(scheme.order) != sorted(ids):
         raise UsageError(
-            f"{where}: 'order' must name each stage once; it has {list(scheme.order)}, stages are {list(ids)}"
+            f"{where}: 'order' must name each stage once; it has {list(scheme.order)}, "
+            f"stages are {list(ids)}"
         )
     for stage in scheme.stages:
         for following in stage.next:
             if following not in ids:
                 raise UsageError(
-                    f"{where}, stage '{stage.id}': next '{following}' is no stage.{did_you_mean(following, ids)}"
+                    f"{where}, stage '{stage.id}': next '{following}' is no "
+                    f"stage.{did_you_mean(following, ids)}"
                 )

@@ -1,7 +1,7 @@
 """Snapshots: one row per customer at one as_of; panels: many of them, with what came after.
 
-The window of an outcome is ``[as_of, as_of + horizon)``. One that is not over before the anchor cannot be observed, and
-is refused.
+The window of an outcome is ``[as_of, as_of + horizon)``. One that is not over before the anchor
+cannot be observed, and is refused.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ Array = NDArray[np.float64]
 class Snapshot:
     """Customers as they stood at one as_of: whoever had an event before it, ordered by customer_id.
 
-    ``customer`` are rows of ``ids``; ``categories`` what was known of each from the start, on the newest date alone;
-    ``contracts`` how their contracts stand, where somebody has looked. Every array has one entry per row; null is NaN.
+    ``customer`` are rows of ``ids``; ``categories`` what was known of each from the start, on the
+    newest date alone; ``contracts`` how their contracts stand, where somebody has looked. Every
+    array has one entry per row; null is NaN.
     """
 
     as_of: datetime
@@ -58,8 +59,8 @@ class Snapshot:
 class Outcome:
     """What happened to the rows of a snapshot within ``[as_of, as_of + horizon)``.
 
-    ``orders`` purchase days, ``spend`` their money, both net of the refunds of the same days; ``stage`` the stage just
-    before the end of the horizon.
+    ``orders`` purchase days, ``spend`` their money, both net of the refunds of the same days;
+    ``stage`` the stage just before the end of the horizon.
     """
 
     horizon_days: int
@@ -76,10 +77,12 @@ class Outcome:
 def take(
     table: DailyTable, life: Lifecycle, backs: Sequence[int], known_at_start: Sequence[str] = ()
 ) -> list[Snapshot]:
-    """Return the snapshots of the dates that stand ``backs`` days before the table's anchor, in that order.
+    """Return the snapshots of the dates that stand ``backs`` days before the table's anchor, in
+    that order.
 
-    Stages are those that one would have seen at the date: what was recorded or taken back later does not enter them.
-    ``life`` is of the same table, as known at its anchor; ``known_at_start`` are columns of the table of customers.
+    Stages are those that one would have seen at the date: what was recorded or taken back later
+    does not enter them. ``life`` is of the same table, as known at its anchor; ``known_at_start``
+    are columns of the table of customers.
     """
     if not backs:
         return []
@@ -97,7 +100,9 @@ def take(
     return taken
 
 
-def observe(table: DailyTable, journeys: Journeys, snapshots: Sequence[Snapshot], horizon_days: int) -> list[Outcome]:
+def observe(
+    table: DailyTable, journeys: Journeys, snapshots: Sequence[Snapshot], horizon_days: int
+) -> list[Outcome]:
     """Return what happened after each snapshot, as known at the table's anchor.
 
     Raises
@@ -109,7 +114,10 @@ def observe(table: DailyTable, journeys: Journeys, snapshots: Sequence[Snapshot]
         return []
     backs = [(table.anchor - snapshot.as_of).days for snapshot in snapshots]
     if late := [back for back in backs if back < horizon_days]:
-        raise UsageError(f"{horizon_days} days after the snapshot {late[0]} days before the as_of are not over yet")
+        raise UsageError(
+            f"{horizon_days} days after the snapshot {late[0]} days before the as_of are "
+            "not over yet"
+        )
     columns = table.outcomes(horizon_days, backs)
     observed = []
     for snapshot, back in zip(snapshots, backs, strict=True):

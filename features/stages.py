@@ -1,8 +1,9 @@
 """Lifecycle stages: the rules of a scheme, and the stage of each customer whose facts are known.
 
-A rule is a list of clauses ``fact operator number-or-threshold`` that must all hold; the scheme's ``order`` says which
-stage is tried first. The first rule that holds names the stage, so a customer is on exactly one. Schemes are TOML files
-(:mod:`stagecast.features.scheme_files`), checked as they are read (:mod:`stagecast.features.scheme_check`).
+A rule is a list of clauses ``fact operator number-or-threshold`` that must all hold; the scheme's
+``order`` says which stage is tried first. The first rule that holds names the stage, so a customer
+is on exactly one. Schemes are TOML files (:mod:`stagecast.features.scheme_files`), checked as they
+are read (:mod:`stagecast.features.scheme_check`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ LANGUAGES = ("en", "ru", "fa")
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: what it is called, what it means, when it holds, what to do, and what can follow it at once."""
+    """One stage: what it is called, what it means, when it holds, what to do, and what can
+    follow it at once.
+    """
 
     id: str
     state: str
@@ -46,7 +49,9 @@ class Stage:
 
 @dataclass(frozen=True)
 class Group:
-    """A name beside the stages for customers on whom a rule holds: a marketing group, on any stage."""
+    """A name beside the stages for customers on whom a rule holds: a marketing group, on any
+    stage.
+    """
 
     id: str
     title: Mapping[str, str]
@@ -91,7 +96,9 @@ class Scheme:
 
     def __getitem__(self, stage: str) -> Stage:
         if stage not in self.ids:
-            raise UsageError(f"scheme '{self.id}' has no stage '{stage}'.{did_you_mean(stage, self.ids)}")
+            raise UsageError(
+                f"scheme '{self.id}' has no stage '{stage}'.{did_you_mean(stage, self.ids)}"
+            )
         return self.stages[self.ids.index(stage)]
 
     @property
@@ -112,26 +119,35 @@ class Scheme:
     @property
     def looked_at(self) -> frozenset[str]:
         """The facts that the rules of stages and groups look at."""
-        of_groups = (name for group in self.groups for clause in group.rule for name in clause.features)
+        of_groups = (
+            name for group in self.groups for clause in group.rule for name in clause.features
+        )
         return self.features.union(of_groups)
 
     @property
     def clock_limits(self) -> list[tuple[str, float]]:
         """Every clock with every number that the stages' rules compare it with."""
-        return sorted({(c.feature, c.limit(self.thresholds)) for c in self.conditions if c.feature in CLOCKS})
+        return sorted(
+            {(c.feature, c.limit(self.thresholds)) for c in self.conditions if c.feature in CLOCKS}
+        )
 
     def vocabulary(self, catalog: Catalog, where: str | None = None) -> Vocabulary:
-        """Return the facts that the rules of stages and groups look at; ``where`` names the scheme in an error.
+        """Return the facts that the rules of stages and groups look at; ``where`` names the scheme
+        in an error.
 
         Raises
         ------
         UsageError
             A rule names what no rule can look at.
         """
-        return Vocabulary(self.looked_at, catalog, tuple(self.signals), where or f"scheme '{self.id}'")
+        return Vocabulary(
+            self.looked_at, catalog, tuple(self.signals), where or f"scheme '{self.id}'"
+        )
 
     def counted(self, catalog: Catalog) -> Counted:
-        """Return what an engine must count for the rules (:class:`stagecast.features.record.Record`)."""
+        """Return what an engine must count for the rules
+        (:class:`stagecast.features.record.Record`).
+        """
         return {name: self.signals.get(name) for name in self.vocabulary(catalog).counted}
 
     def with_thresholds(self, thresholds: Mapping[str, float]) -> Scheme:
@@ -141,7 +157,9 @@ class Scheme:
     def pinned(self, pins: Mapping[str, float]) -> Scheme:
         """Return the scheme with more thresholds pinned."""
         both = {**self.pins, **pins}
-        return replace(self, pins=both, thresholds={**self.thresholds, **both} if self.thresholds else {})
+        return replace(
+            self, pins=both, thresholds={**self.thresholds, **both} if self.thresholds else {}
+        )
 
     def assign(self, facts: Mapping[str, Array]) -> NDArray[np.int64]:
         """Return the stage of each row as its position in :attr:`stages`.
@@ -149,8 +167,8 @@ class Scheme:
         Raises
         ------
         UsageError
-            A row on which no rule holds: the scheme is not exhaustive. A rule names a fact that is not given, or a
-            threshold that is not set.
+            A row on which no rule holds: the scheme is not exhaustive. A rule names a fact that is
+            not given, or a threshold that is not set.
         """
         if missing := sorted(self.features - set(facts)):
             raise UsageError(
@@ -161,11 +179,16 @@ class Scheme:
         if (first < 0).any():
             row = int(np.flatnonzero(first < 0)[0])
             shown = {name: float(facts[name][row]) for name in sorted(self.features)}
-            raise UsageError(f"scheme '{self.id}': no rule holds for a customer with {shown}; add a stage that does")
+            raise UsageError(
+                f"scheme '{self.id}': no rule holds for a customer with {shown}; add a "
+                "stage that does"
+            )
         return np.array([self.ids.index(stage) for stage in self.order], dtype=np.int64)[first]
 
     def group(self, facts: Mapping[str, Array]) -> NDArray[np.int64]:
-        """Return the group of each row as its position in :attr:`groups`, -1 where there is none."""
+        """Return the group of each row as its position in :attr:`groups`, -1 where there is
+        none.
+        """
         return first_that_holds([group.rule for group in self.groups], facts, self.thresholds)
 
     def explain(self, stage: NDArray[np.int64], facts: Mapping[str, Array]) -> pa.StringArray:
@@ -174,17 +197,25 @@ class Scheme:
         for position in np.unique(stage):
             rows = np.flatnonzero(stage == position)
             clauses = self.stages[int(position)].rule
-            here = {name: np.asarray(facts[name])[rows] for clause in clauses for name in clause.features}
+            here = {
+                name: np.asarray(facts[name])[rows]
+                for clause in clauses
+                for name in clause.features
+            }
             parts = [clause.sentences(here, self.thresholds) for clause in clauses]
             words = pc.binary_join_element_wise(*parts, " and ") if len(parts) > 1 else parts[0]
             told[rows] = words.to_numpy(zero_copy_only=False)
         return pa.array(told, pa.string())
 
     def reachable(self) -> dict[str, frozenset[str]]:
-        """Return which stages can follow each stage, at once or by way of others, itself included."""
+        """Return which stages can follow each stage, at once or by way of others, itself
+        included.
+        """
         closed = {stage.id: {stage.id, *stage.next} for stage in self.stages}
         for _ in self.stages:
-            closed = {a: set().union(*(closed[b] for b in following)) for a, following in closed.items()}
+            closed = {
+                a: set().union(*(closed[b] for b in following)) for a, following in closed.items()
+            }
         return {a: frozenset(following) for a, following in closed.items()}
 
 
@@ -197,7 +228,9 @@ def rule_text(rule: Sequence[Clause]) -> str:
 def first_that_holds(
     rules: Sequence[Sequence[Clause]], facts: Mapping[str, Array], thresholds: Mapping[str, float]
 ) -> NDArray[np.int64]:
-    """Return for each row the position of the first rule of which every clause holds, -1 where none does."""
+    """Return for each row the position of the first rule of which every clause holds, -1 where
+    none does.
+    """
     found = np.full(len(next(iter(facts.values()))), -1, dtype=np.int64)
     for position, rule in enumerate(rules):
         holds = found < 0

@@ -1,5 +1,5 @@
-"""The standard catalogue: the features that every log has, in words; see :mod:`stagecast.features.feature` for how to
-read them.
+"""The standard catalogue: the features that every log has, in words; see
+:mod:`stagecast.features.feature` for how to read them.
 
 A type of event that a log does not have counts as none of it, so every log has every column.
 """
@@ -17,11 +17,16 @@ WINDOWS_DAYS = (7, 30, 90, 180, 365)
 RHYTHM_PRIOR_GAPS = 3
 
 FADER_HARDIE_LEE = 'Fader, Hardie and Lee (2005), "Counting your customers the easy way"'
-WHEAT_MORRISON = 'Wheat and Morrison (1990), "Estimating purchase regularity with two interpurchase times"'
-ZHANG_BRADLOW_SMALL = 'Zhang, Bradlow and Small (2015), "Predicting customer value using clumpiness"'
+WHEAT_MORRISON = (
+    'Wheat and Morrison (1990), "Estimating purchase regularity with two interpurchase times"'
+)
+ZHANG_BRADLOW_SMALL = (
+    'Zhang, Bradlow and Small (2015), "Predicting customer value using clumpiness"'
+)
 MOVING_RANGE = "Hoel (1946), on the efficiency of the mean moving range"
 
-# mean absolute difference of two draws from a normal distribution over its standard deviation, 2 / sqrt(pi)
+# mean absolute difference of two draws from a normal distribution over its standard deviation, 2 /
+# sqrt(pi)
 DIFFERENCE_OF_TWO = 1.1283791670955126
 
 
@@ -37,32 +42,53 @@ def _aggregate(
     predictor: bool = True,
 ) -> Feature:
     relation, column = of.split(".")
-    return Feature(name, unit, meaning, _relation(relation), function, column, window, None, predictor, events)
+    return Feature(
+        name, unit, meaning, _relation(relation), function, column, window, None, predictor, events
+    )
 
 
 def _relation(text: str) -> Relation:
-    known: dict[str, Relation] = {"days": "days", "log": "log", "types": "types", "values": "values"}
+    known: dict[str, Relation] = {
+        "days": "days",
+        "log": "log",
+        "types": "types",
+        "values": "values",
+    }
     return known[text]
 
 
-def _formula(name: str, unit: str, meaning: str, formula: str, *, predictor: bool = True, source: str = "") -> Feature:
-    return Feature(name, unit, meaning, formula=" ".join(formula.split()), predictor=predictor, source=source)
+def _formula(
+    name: str, unit: str, meaning: str, formula: str, *, predictor: bool = True, source: str = ""
+) -> Feature:
+    return Feature(
+        name, unit, meaning, formula=" ".join(formula.split()), predictor=predictor, source=source
+    )
 
 
 @lru_cache(maxsize=64)
 def standard(horizon_days: int) -> Catalog:
     """Return the standard catalogue for a horizon in days.
 
-    Its parameter ``shop_gap_days`` is the shop's usual gap between two purchase days of a customer; set it with
-    :meth:`Catalog.with_parameters` before features are computed.
+    Its parameter ``shop_gap_days`` is the shop's usual gap between two purchase days of a customer;
+    set it with :meth:`Catalog.with_parameters` before features are computed.
 
     >>> "recency_days" in standard(90).predictors
     True
     """
-    made = [*_aggregates(), *_ahead(horizon_days), *_windows(), *_rfm(), *_rhythm(), *_trends(), *_money()]
+    made = [
+        *_aggregates(),
+        *_ahead(horizon_days),
+        *_windows(),
+        *_rfm(),
+        *_rhythm(),
+        *_trends(),
+        *_money(),
+    ]
     return Catalog((*made, *_breadth(), *_engagement(), *_calendar()), {})
 
 
+# A table, one feature a line: its width is that of what it says.
+# fmt: off
 def _aggregates() -> list[Feature]:
     return [
         _aggregate("orders", "days", "purchase days", "days.day", "count"),
@@ -142,7 +168,8 @@ def _rhythm() -> list[Feature]:
             "gap_spread",
             "days",
             "standard deviation of the gaps",
-            # in whole days up to the division, so that nothing is lost where gaps are nearly the same
+            # in whole days up to the division, so that nothing is lost where gaps are nearly the
+            # same
             "sqrt(greatest(frequency * gap_squares - t_x_days * t_x_days, 0) / (frequency * (frequency - 1)))",
         ),
         _formula(
@@ -373,6 +400,7 @@ def _calendar() -> list[Feature]:
         _formula("as_of_in_month", "number", "month of the as_of", "as_of_month", predictor=False),
         _formula("as_of_in_year", "number", "day of the year of the as_of, from 1", "as_of_year_day", predictor=False),
     ]
+# fmt: on
 
 
 def _no_predictor(feature: Feature) -> Feature:

@@ -1,9 +1,9 @@
 """Thresholds of the stage rules, derived from the shop's own gaps between purchase days.
 
-Each completed gap is set against what had been usual for that customer before it (their own mean gap, shrunk to the
-shop's); how far gaps stray beyond that tells when a silence stops being ordinary. How long a silence must last until
-another order within a year is unlikely is read off the product-limit estimate (Kaplan and Meier 1958) of the gaps, the
-open ones included.
+Each completed gap is set against what had been usual for that customer before it (their own mean
+gap, shrunk to the shop's); how far gaps stray beyond that tells when a silence stops being
+ordinary. How long a silence must last until another order within a year is unlikely is read off the
+product-limit estimate (Kaplan and Meier 1958) of the gaps, the open ones included.
 """
 
 from __future__ import annotations
@@ -32,7 +32,14 @@ FALLBACK_GAP_DAYS = 60.0
 FALLBACK_AT_RISK, FALLBACK_SLEEPING = 2.0, 4.0
 
 
-NAMES = ("shop_gap_days", "at_risk_ratio", "sleeping_ratio", "lost_after_days", "loyal_orders", "loyal_spend")
+NAMES = (
+    "shop_gap_days",
+    "at_risk_ratio",
+    "sleeping_ratio",
+    "lost_after_days",
+    "loyal_orders",
+    "loyal_spend",
+)
 """What :func:`derive` returns, and so what a rule may name."""
 
 
@@ -49,9 +56,10 @@ def derive(days: PurchaseDays, as_of_day: float) -> dict[str, float]:
     Returns
     -------
     dict
-        ``shop_gap_days`` (median over customers of their mean gap), ``at_risk_ratio`` and ``sleeping_ratio`` (quantiles
-        of completed gaps over what had been usual; 1 is usual), ``lost_after_days`` (infinite where even long
-        silences often end), ``loyal_orders`` and ``loyal_spend`` (quantiles among repeat buyers).
+        ``shop_gap_days`` (median over customers of their mean gap), ``at_risk_ratio`` and
+        ``sleeping_ratio`` (quantiles of completed gaps over what had been usual; 1 is usual),
+        ``lost_after_days`` (infinite where even long silences often end), ``loyal_orders`` and
+        ``loyal_spend`` (quantiles among repeat buyers).
     """
     same = days.customer[1:] == days.customer[:-1]
     gap = (days.day[1:] - days.day[:-1])[same].astype(np.float64)
@@ -64,15 +72,20 @@ def derive(days: PurchaseDays, as_of_day: float) -> dict[str, float]:
         ratio = gap / _usual_before(days, same, shop_gap)
         at_risk = max(1.2, float(np.quantile(ratio, AT_RISK_QUANTILE)))
         sleeping = max(1.5 * at_risk, float(np.quantile(ratio, SLEEPING_QUANTILE)))
-    # in whole millionths, as features add up: who spent exactly the limit must not miss it by a rounding
+    # in whole millionths, as features add up: who spent exactly the limit must not miss it by a
+    # rounding
     spend = np.add.reduceat(np.rint(days.spend * 1e6), starts) / 1e6 if len(starts) else np.zeros(0)
     loyal = repeat if repeat.any() else np.ones_like(repeat)
     return {
         "shop_gap_days": shop_gap,
         "at_risk_ratio": at_risk,
         "sleeping_ratio": sleeping,
-        "lost_after_days": _lost_after(gap, np.asarray(as_of_day - days.day[ends], dtype=np.float64)),
-        "loyal_orders": max(3.0, math.ceil(np.quantile(orders[loyal], LOYAL_QUANTILE))) if len(orders) else 3.0,
+        "lost_after_days": _lost_after(
+            gap, np.asarray(as_of_day - days.day[ends], dtype=np.float64)
+        ),
+        "loyal_orders": max(3.0, math.ceil(np.quantile(orders[loyal], LOYAL_QUANTILE)))
+        if len(orders)
+        else 3.0,
         "loyal_spend": float(np.quantile(spend[loyal], LOYAL_QUANTILE)) if len(spend) else 0.0,
     }
 
@@ -115,7 +128,9 @@ def _usual_before(days: PurchaseDays, same: NDArray[np.bool_], shop_gap: float) 
     first_day = days.day - _elapsed(days)
     gaps_before = nth[:-1][same].astype(np.float64)
     days_before = (days.day - first_day)[:-1][same]
-    return np.asarray((RHYTHM_PRIOR_GAPS * shop_gap + days_before) / (RHYTHM_PRIOR_GAPS + gaps_before))
+    return np.asarray(
+        (RHYTHM_PRIOR_GAPS * shop_gap + days_before) / (RHYTHM_PRIOR_GAPS + gaps_before)
+    )
 
 
 def position_within(customer: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -126,11 +141,14 @@ def position_within(customer: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _elapsed(days: PurchaseDays) -> NDArray[np.int64]:
     """Return days since the customer's first purchase day, for each purchase day."""
-    return np.asarray(days.day - days.day[np.arange(len(days.day)) - position_within(days.customer)])
+    return np.asarray(
+        days.day - days.day[np.arange(len(days.day)) - position_within(days.customer)]
+    )
 
 
 def survival(completed: Array, still_open: Array) -> tuple[Array, Array]:
-    """Return the product-limit estimate of P(gap > t): the distinct completed gaps in days, and the survival there.
+    """Return the product-limit estimate of P(gap > t): the distinct completed gaps in days, and the
+    survival there.
 
     Source: Kaplan and Meier (1958), "Nonparametric estimation from incomplete observations".
     """
@@ -141,7 +159,9 @@ def survival(completed: Array, still_open: Array) -> tuple[Array, Array]:
 
 
 def _lost_after(completed: Array, still_open: Array) -> float:
-    """Return the shortest silence after which P(order within a year) is at most ``LOST_CHANCE``, in days."""
+    """Return the shortest silence after which P(order within a year) is at most ``LOST_CHANCE``,
+    in days.
+    """
     if len(completed) < FEWEST_GAPS:
         return math.inf
     times, alive = survival(completed, still_open)
@@ -161,10 +181,11 @@ def _lost_after(completed: Array, still_open: Array) -> float:
 def readable(limits: Mapping[str, float]) -> dict[str, float]:
     """Return thresholds as somebody can say them: two significant digits, orders as they are.
 
-    They say as much about the shop, and one more week of the log seldom moves them, so stages stay comparable from run
-    to run.
+    They say as much about the shop, and one more week of the log seldom moves them, so stages stay
+    comparable from run to run.
 
-    >>> readable({"shop_gap_days": 47.36, "at_risk_ratio": 2.347, "loyal_orders": 12.0, "loyal_spend": 1234.5})
+    >>> days, money = {"shop_gap_days": 47.36}, {"loyal_spend": 1234.5}
+    >>> readable({**days, "at_risk_ratio": 2.347, "loyal_orders": 12.0, **money})
     {'shop_gap_days': 47.0, 'at_risk_ratio': 2.3, 'loyal_orders': 12.0, 'loyal_spend': 1200.0}
     """
     return {

@@ -32,16 +32,19 @@ class StagecastAPI(FastAPI):
         return self.openapi_schema
 
 
-def create_app(settings: Settings, *, scorer_loader: ScorerLoader, store: Store | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, *, scorer_loader: ScorerLoader, store: Store | None = None
+) -> FastAPI:
     """Return the server as an ASGI application.
 
     Parameters
     ----------
-    settings : where it listens, its keys, its model and its store.
-    scorer_loader : reads the bundle at ``settings.model``, once the server starts. If that fails the server starts
-        all the same, shows what is published, and says why at ``/readyz``; whoever wants to fail at once loads the
-        bundle first and passes a loader that returns it.
-    store : published scores; None: the server opens and closes the one at ``settings.store`` itself.
+    settings : where it listens, its keys, its model and its store. scorer_loader : reads the bundle
+    at ``settings.model``, once the server starts. If that fails the server starts
+        all the same, shows what is published, and says why at ``/readyz``; whoever wants to fail at
+        once loads the bundle first and passes a loader that returns it.
+    store : published scores; None: the server opens and closes the one at ``settings.store``
+    itself.
 
     Raises
     ------

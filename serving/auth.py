@@ -1,8 +1,9 @@
-"""Who may talk to the server: API keys, where it may listen, and which host names a request may name.
+"""Who may talk to the server: API keys, where it may listen, and which host names a request may
+name.
 
-Without keys the server is for this machine alone: it listens on the loopback address only, and a request must
-name this machine as its host. Else a web page elsewhere could point a name of its own at 127.0.0.1 (DNS
-rebinding) and read the scores through the browser of somebody who works here.
+Without keys the server is for this machine alone: it listens on the loopback address only, and a
+request must name this machine as its host. Else a web page elsewhere could point a name of its own
+at 127.0.0.1 (DNS rebinding) and read the scores through the browser of somebody who works here.
 """
 
 from __future__ import annotations
@@ -24,14 +25,16 @@ from stagecast.serving.settings import KEY_LENGTH_MIN
 OPEN_PATHS = frozenset({"/livez", "/readyz"})
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 WITH_A_BODY = frozenset({"POST", "PUT", "PATCH"})
-"""Methods of which a page of another site could send one that a form can send; a browser asks before any DELETE."""
+"""Methods of which a page of another site could send one that a form can send; a browser asks
+before any DELETE.
+"""
 
 
 def is_loopback(host: str) -> bool:
     """Tell whether only this machine can reach the address.
 
-    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("0.0.0.0"), is_loopback("shop.example")
-    (True, True, False, False)
+    >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "0.0.0.0", "shop.example")]
+    [True, True, False, False]
     """
     if host.lower() == "localhost":
         return True
@@ -53,7 +56,8 @@ def check_bind(host: str, keys: Sequence[str]) -> None:
         return
     raise UsageError(
         f"--host {host} lets other machines read your customers' scores, and no API keys are set. "
-        f"Set STAGECAST_API_KEYS to one or more keys of at least {KEY_LENGTH_MIN} characters, comma-separated, like "
+        f"Set STAGECAST_API_KEYS to one or more keys of at least {KEY_LENGTH_MIN} "
+        "characters, comma-separated, like "
         'STAGECAST_API_KEYS="$(openssl rand -hex 24)", or listen on 127.0.0.1'
     )
 
@@ -75,7 +79,9 @@ def _digest(key: str) -> bytes:
 
 
 def presented_key(headers: Headers) -> str | None:
-    """Return the key that a request brings: ``X-API-Key``, Bearer, or Basic with the key as its password."""
+    """Return the key that a request brings: ``X-API-Key``, Bearer, or Basic with the key as its
+    password.
+    """
     if (key := headers.get("x-api-key")) is not None:
         return key
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
@@ -95,13 +101,15 @@ class Guard:
 
     Parameters
     ----------
-    app : what it protects.
-    keys : API keys in clear; only their digests are kept. None at all: whoever reaches the server may ask.
-    allowed_hosts : host names that a request may name besides this machine's own. With keys and no such list,
+    app : what it protects. keys : API keys in clear; only their digests are kept. None at all:
+    whoever reaches the server may ask. allowed_hosts : host names that a request may name besides
+    this machine's own. With keys and no such list,
         any name will do, since a foreign page cannot know a key.
     """
 
-    def __init__(self, app: ASGIApp, keys: Iterable[str] = (), allowed_hosts: Iterable[str] = ()) -> None:
+    def __init__(
+        self, app: ASGIApp, keys: Iterable[str] = (), allowed_hosts: Iterable[str] = ()
+    ) -> None:
         self.app = app
         self._digests = tuple(_digest(key) for key in keys)
         named = frozenset(host_name(host) for host in allowed_hosts)
@@ -120,7 +128,11 @@ class Guard:
     def _refusal(self, scope: Scope) -> ProblemError | None:
         headers, path, method = Headers(scope=scope), scope["path"], scope.get("method", "GET")
         host = headers.get("host", "")
-        if self._hosts is not None and path not in OPEN_PATHS and host_name(host) not in self._hosts:
+        if (
+            self._hosts is not None
+            and path not in OPEN_PATHS
+            and host_name(host) not in self._hosts
+        ):
             return ProblemError(
                 421,
                 "host-refused",
@@ -146,7 +158,10 @@ class Guard:
                 return ProblemError(
                     415,
                     "json-only",
-                    f"the content type is '{kind[:100]}'; send JSON, with the header 'Content-Type: application/json'",
+                    (
+                        f"the content type is '{kind[:100]}'; send JSON, with the header "
+                        "'Content-Type: application/json'"
+                    ),
                 )
         return None
 

@@ -22,13 +22,22 @@ OURS = (TOLD, ROWS, REPORT)
 @reading
 @standing
 @learning
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write; it must be new or empty.")
-@click.option("--dates", type=int, default=4, show_default=True, help="Past dates to replay, at most.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder to write; it must be new or empty.",
+)
+@click.option(
+    "--dates", type=int, default=4, show_default=True, help="Past dates to replay, at most."
+)
 @click.option("--step", metavar="SPAN", help="From one date to the next; default: the horizon.")
 @click.option("--force", is_flag=True, help="Replace the backtest that --out holds.")
 @common
 def backtest(as_json: bool, out: Path, dates: int, step: str | None, **options: Any) -> None:
-    """Past dates replayed against baselines: how good this model would have been, and how surely."""
+    """Past dates replayed against baselines: how good this model would have been, and how
+    surely.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -57,8 +66,13 @@ def backtest(as_json: bool, out: Path, dates: int, step: str | None, **options: 
         told["log"] = log.report.to_json()
         say("report")
         # a method that could not be fitted at a date is null there
-        pq.write_table(pa.concat_tables([one.table() for one in replays], promote_options="default"), draft / ROWS)
-        write_text(draft / TOLD, json.dumps(told, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+        pq.write_table(
+            pa.concat_tables([one.table() for one in replays], promote_options="default"),
+            draft / ROWS,
+        )
+        write_text(
+            draft / TOLD, json.dumps(told, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+        )
         write_text(draft / REPORT, render_backtest(told))
     if as_json:
         click.echo(json.dumps({"out": str(out), **told}, ensure_ascii=False, allow_nan=False))
@@ -67,14 +81,18 @@ def backtest(as_json: bool, out: Path, dates: int, step: str | None, **options: 
 
 
 def _lines(told: dict[str, Any], out: Path) -> list[str]:
-    """Return the verdict for a terminal: the grade, the methods beside each other, the dates, the files."""
+    """Return the verdict for a terminal: the grade, the methods beside each other, the dates,
+    the files.
+    """
     head = ["method", "log loss", "95 %", "AUC", "calibration", "lift 10 %", "ours is"]
     against = {row["name"]: row for row in told["against"]}
     rows = [
         [
             row["label"],
             f"{row['log_loss']:.4f}",
-            "" if row["log_loss_low"] is None else f"{row['log_loss_low']:.4f}-{row['log_loss_high']:.4f}",
+            ""
+            if row["log_loss_low"] is None
+            else f"{row['log_loss_low']:.4f}-{row['log_loss_high']:.4f}",
             "" if row["auc"] is None else f"{row['auc']:.3f}",
             f"{row['calibration_error']:.3f}",
             f"{row['lift_10']:.2f}" if "lift_10" in row else "",
@@ -84,7 +102,8 @@ def _lines(told: dict[str, Any], out: Path) -> list[str]:
     ]
     lines = [
         f"grade {told['grade']}: {told['grade_sentence']}",
-        f"{len(told['dates'])} dates, {told['dates'][0]['as_of'][:10]} to {told['dates'][-1]['as_of'][:10]}, "
+        f"{len(told['dates'])} dates, {told['dates'][0]['as_of'][:10]} to "
+        f"{told['dates'][-1]['as_of'][:10]}, "
         f"{told['horizon_days']} days ahead, {told['customers']:,} customers",
         "",
         *table([head, *rows], {1, 2, 3, 4, 5, 6}),
@@ -92,10 +111,19 @@ def _lines(told: dict[str, Any], out: Path) -> list[str]:
     if told["spend"]:
         lines += [
             "",
-            *table([["spend", "mean error", "total"], *([r["label"], *_spent(r)] for r in told["spend"])], {1, 2}),
+            *table(
+                [
+                    ["spend", "mean error", "total"],
+                    *([r["label"], *_spent(r)] for r in told["spend"]),
+                ],
+                {1, 2},
+            ),
         ]
     if told["coverage"]:
-        lines.append(f"90 % ranges of the expected spend held {told['coverage']['expected_spend']:.1%} of what came")
+        lines.append(
+            "90 % ranges of the expected spend held "
+            f"{told['coverage']['expected_spend']:.1%} of what came"
+        )
     return [
         *lines,
         "",

@@ -1,4 +1,6 @@
-"""The report of a backtest: is the model better than a simple method, on which dates, by how much, how surely."""
+"""The report of a backtest: is the model better than a simple method, on which dates, by how
+much, how surely.
+"""
 
 from __future__ import annotations
 
@@ -41,11 +43,13 @@ STAGES: tuple[Metric, ...] = (
 
 
 def render_backtest(told: Mapping[str, Any]) -> str:
-    """Return the report as one self-contained HTML page: no script, nothing fetched, same input same bytes.
+    """Return the report as one self-contained HTML page: no script, nothing fetched, same input
+    same bytes.
 
     Parameters
     ----------
-    told : see :func:`stagecast.training.verdict.verdict`, with ``as_of``, ``scheme`` and the ``log`` beside it.
+    told : see :func:`stagecast.training.verdict.verdict`, with ``as_of``, ``scheme`` and the
+    ``log`` beside it.
     """
     labels = {row["name"]: row["label"] for row in told["models"]}
     gains = [(one["share_contacted"], one["share_of_churners"]) for one in told["gains"]]
@@ -62,7 +66,9 @@ def render_backtest(told: Mapping[str, Any]) -> str:
         spend=comparison(spend, SPEND),
         next_stage=comparison(_next_stage(told), STAGES),
         differences=backtest_charts.differences(told["against"]) if told["against"] else None,
-        by_date=backtest_charts.by_date(told["dates"], {k: v for k, v in labels.items() if k != backtest_charts.OURS})
+        by_date=backtest_charts.by_date(
+            told["dates"], {k: v for k, v in labels.items() if k != backtest_charts.OURS}
+        )
         if len(labels) > 1
         else None,
         calibration=charts.calibration_plot(told["calibration"]),
@@ -81,14 +87,23 @@ def _range(row: Mapping[str, Any]) -> dict[str, str]:
         return NOTHING if None in ends else "–".join(format(end, form) for end in ends)
 
     figures = {"log_loss": ".4f", "auc": ".3f", "capture_10": ".0%"}
-    return {"label": row["label"], **{figure: written(figure, form) for figure, form in figures.items()}}
+    return {
+        "label": row["label"],
+        **{figure: written(figure, form) for figure, form in figures.items()},
+    }
 
 
 def _mean_of_dates(told: Mapping[str, Any], name: str) -> dict[str, float]:
-    """Return the mean over the dates of what is not drawn anew: rank correlation and Gini of a method's spend."""
+    """Return the mean over the dates of what is not drawn anew: rank correlation and Gini of a
+    method's spend.
+    """
     found = {}
     for figure in ("rank_correlation", "gini"):
-        values = [date["spend"][name][figure] for date in told["dates"] if date["spend"][name][figure] is not None]
+        values = [
+            date["spend"][name][figure]
+            for date in told["dates"]
+            if date["spend"][name][figure] is not None
+        ]
         if values:
             found[figure] = sum(values) / len(values)
     return found
@@ -101,7 +116,10 @@ def _next_stage(told: Mapping[str, Any]) -> list[dict[str, Any]]:
         {
             "name": name,
             "label": row["label"],
-            **{k: sum(date[name][k] for date in dates) / len(dates) for k in ("log_loss", "calibration_error")},
+            **{
+                k: sum(date[name][k] for date in dates) / len(dates)
+                for k in ("log_loss", "calibration_error")
+            },
         }
         for name, row in dates[0].items()
     ]

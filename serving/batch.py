@@ -36,7 +36,8 @@ def check_as_of(bundle: Bundle, as_of: datetime) -> None:
     """
     if as_of < bundle.as_of:
         raise UsageError(
-            f"--as-of {iso(as_of)} stands before the training's as_of {iso(bundle.as_of)}: this model has learned from "
+            f"--as-of {iso(as_of)} stands before the training's as_of "
+            f"{iso(bundle.as_of)}: this model has learned from "
             "what came after; score at a later date, or train with this --as-of"
         )
 
@@ -66,7 +67,9 @@ def _standing(table: DailyTable, bundle: Bundle) -> Snapshot:
 def score_snapshot(scorer: Scorer, now: Snapshot, data_cutoff: datetime) -> pa.Table:
     """Return the scores of a snapshot, ordered by customer_id."""
     ids = now.ids[now.customer]
-    return scorer.score(ids, now.as_of, data_cutoff, now.features, now.standing, now.categories, now.contracts)
+    return scorer.score(
+        ids, now.as_of, data_cutoff, now.features, now.standing, now.categories, now.contracts
+    )
 
 
 def score_log(
@@ -77,9 +80,9 @@ def score_log(
     Parameters
     ----------
     path
-        ``.parquet`` or ``.csv``: one file, whole or not at all, with what :func:`score_snapshot` gives (how many rows
-        are reckoned together can change the last bit of a number). Without an ending: a folder of Parquet parts, with
-        which an interrupted run goes on.
+        ``.parquet`` or ``.csv``: one file, whole or not at all, with what :func:`score_snapshot`
+        gives (how many rows are reckoned together can change the last bit of a number). Without an
+        ending: a folder of Parquet parts, with which an interrupted run goes on.
     rows_per_part
         Events that are looked at together; memory grows with it, and with nothing else.
 
@@ -92,17 +95,27 @@ def score_log(
     """
     check_ending(path)
     check_as_of(scorer.bundle, as_of)
-    found = log.con.execute(f"select epoch_us(max(timestamp)) from events where {KNOWN} < {microseconds(as_of)}")
+    found = log.con.execute(
+        f"select epoch_us(max(timestamp)) from events where {KNOWN} < {microseconds(as_of)}"
+    )
     last = found.fetchall()[0][0]
     if last is None:
-        raise NotEnoughDataError(f"no event stands before the as_of {iso(as_of)}; choose a later --as-of")
+        raise NotEnoughDataError(
+            f"no event stands before the as_of {iso(as_of)}; choose a later --as-of"
+        )
     cutoff = from_microseconds(int(last))
 
     def make(part: tuple[int, int]) -> pa.Table | None:
-        scored = (score_snapshot(scorer, _standing(one, scorer.bundle), cutoff) for one in tables(log, as_of, [part]))
+        scored = (
+            score_snapshot(scorer, _standing(one, scorer.bundle), cutoff)
+            for one in tables(log, as_of, [part])
+        )
         return next(scored, None)
 
-    run = of_run(log, as_of) | {"model_version": scorer.model_version, "reasons": scorer.with_reasons}
+    run = of_run(log, as_of) | {
+        "model_version": scorer.model_version,
+        "reasons": scorer.with_reasons,
+    }
     schema = contract.schema(scorer.scheme.ids)
     write_parts(path, list(parts(log.con, rows_per_part)), make, schema, run, contract.csv_table)
     written = dataset.dataset(path, format="csv" if path.suffix == ".csv" else "parquet")

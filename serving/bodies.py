@@ -1,7 +1,7 @@
 """Request bodies: read up to a limit, decoded strictly, refused with the place and the value.
 
-msgspec does the decoding: no value is turned into another type, and ``NaN``, ``1e400``, lone surrogates and endless
-nesting are errors of the caller rather than of ours.
+msgspec does the decoding: no value is turned into another type, and ``NaN``, ``1e400``, lone
+surrogates and endless nesting are errors of the caller rather than of ours.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ CUSTOMERS_MAX, EVENTS_MAX, ID_LENGTH_MAX = 1_000, 10_000, 256
 
 _Body = TypeVar("_Body")
 _Text = Annotated[str, msgspec.Meta(max_length=256)]
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=ID_LENGTH_MAX, description="the customer, as text")]
+_Id = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=ID_LENGTH_MAX, description="the customer, as text")
+]
 _Instant = Annotated[
     str,
     msgspec.Meta(
@@ -35,13 +37,20 @@ class EventBody(msgspec.Struct, forbid_unknown_fields=True):
 
     timestamp: _Instant
     event: Annotated[
-        str, msgspec.Meta(min_length=1, max_length=256, description="its type, like purchase, refund or visit")
+        str,
+        msgspec.Meta(
+            min_length=1, max_length=256, description="its type, like purchase, refund or visit"
+        ),
     ] = "purchase"
-    amount: Annotated[float | None, msgspec.Meta(description="money; how much was paid back, for a refund")] = None
+    amount: Annotated[
+        float | None, msgspec.Meta(description="money; how much was paid back, for a refund")
+    ] = None
     channel: _Text | None = None
     recorded_at: _Instant | None = None
     event_id: _Text | None = None
-    category: Annotated[_Text | None, msgspec.Meta(description="what was bought or looked at")] = None
+    category: Annotated[_Text | None, msgspec.Meta(description="what was bought or looked at")] = (
+        None
+    )
     discount: Annotated[float | None, msgspec.Meta(description="money taken off the price")] = None
 
 
@@ -52,7 +61,9 @@ class CustomerBody(msgspec.Struct, forbid_unknown_fields=True):
     events: Annotated[list[EventBody], msgspec.Meta(max_length=EVENTS_MAX)]
     attributes: Annotated[
         dict[str, Any],
-        msgspec.Meta(description="facts about the customer; those declared as known at the start are used"),
+        msgspec.Meta(
+            description="facts about the customer; those declared as known at the start are used"
+        ),
     ] = {}
 
 
@@ -62,7 +73,9 @@ class ScoreBody(msgspec.Struct, forbid_unknown_fields=True):
     customers: Annotated[list[CustomerBody], msgspec.Meta(min_length=1, max_length=CUSTOMERS_MAX)]
     as_of: Annotated[
         _Instant | None,
-        msgspec.Meta(description="the instant to stand at; nothing at or after it is seen; left out: now"),
+        msgspec.Meta(
+            description="the instant to stand at; nothing at or after it is seen; left out: now"
+        ),
     ] = None
 
 
@@ -85,7 +98,9 @@ async def read_body(request: Request, limit: int) -> bytes:
         413: it is longer than ``limit`` bytes, whether its length was announced or not.
     """
     too_long = ProblemError(
-        413, "body-too-long", f"the body is longer than {limit} bytes; send fewer customers at a time"
+        413,
+        "body-too-long",
+        f"the body is longer than {limit} bytes; send fewer customers at a time",
     )
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and (len(announced) > 18 or int(announced) > limit):
@@ -122,11 +137,15 @@ def decode_score(body: bytes) -> ScoreBody:
 
 
 def refused(faults: list[Fault]) -> ProblemError:
-    """Return the problem of a body that is JSON and says what will not do; its detail tells of the first fault."""
+    """Return the problem of a body that is JSON and says what will not do; its detail tells of
+    the first fault.
+    """
     first = faults[0]
     shown = "" if first.value is None else f" '{quote(first.value)}'"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    return ProblemError(422, "body-refused", f"{first.where}{shown}: {first.problem}{more}", faults=faults)
+    return ProblemError(
+        422, "body-refused", f"{first.where}{shown}: {first.problem}{more}", faults=faults
+    )
 
 
 def _decode(decoder: msgspec.json.Decoder[_Body], body: bytes, shape: type[_Body]) -> _Body:
@@ -151,7 +170,13 @@ def _explain(message: str, body: bytes, shape: type[Any]) -> Fault:
     what, path = (match["what"], match["path"] or "") if match else (message, "")
     where = path.removeprefix(".") or "the body"
     if unknown := _UNKNOWN.match(what):
-        known = sorted({field for struct in (shape, CustomerBody, EventBody) for field in struct.__struct_fields__})
+        known = sorted(
+            {
+                field
+                for struct in (shape, CustomerBody, EventBody)
+                for field in struct.__struct_fields__
+            }
+        )
         name = unknown["name"][:256]
         return Fault(where, f"has a field that is not known.{did_you_mean(name, known)}", name)
     if where.endswith(("customer_id", "customer_ids[...]")) and "Expected `str`" in what:
@@ -160,7 +185,9 @@ def _explain(message: str, body: bytes, shape: type[Any]) -> Fault:
 
 
 def _value_at(body: bytes, path: str) -> str | None:
-    """Return what stands at a path like ``.customers[0].events[3].amount``, if it is a plain value."""
+    """Return what stands at a path like ``.customers[0].events[3].amount``, if it is a plain
+    value.
+    """
     if "..." in path:
         return None
     try:
@@ -169,4 +196,6 @@ def _value_at(body: bytes, path: str) -> str | None:
             value = value[int(index)] if index else value[name]
     except (msgspec.DecodeError, RecursionError, LookupError, TypeError, ValueError):
         return None
-    return None if isinstance(value, dict | list) else value if isinstance(value, str) else repr(value)
+    return (
+        None if isinstance(value, dict | list) else value if isinstance(value, str) else repr(value)
+    )

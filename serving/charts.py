@@ -1,7 +1,9 @@
-"""The charts of the report: inline SVG that needs no script and follows the page's light, dark and print colours.
+"""The charts of the report: inline SVG that needs no script and follows the page's light, dark and
+print colours.
 
-Each mark is drawn in one of the colours of :data:`INK`; the style sheet of the report sets these anew by attribute
-selector (``[fill="#1f5f8b"]``), which is how one drawing serves a light page, a dark one and paper.
+Each mark is drawn in one of the colours of :data:`INK`; the style sheet of the report sets these
+anew by attribute selector (``[fill="#1f5f8b"]``), which is how one drawing serves a light page, a
+dark one and paper.
 """
 
 from __future__ import annotations
@@ -70,26 +72,45 @@ def shares(grid: bool = True) -> alt.Axis:
 
 
 def stage_bars(stages: Sequence[Mapping[str, Any]]) -> Markup:
-    """Return one horizontal bar per stage, in the order given, coloured by state and labelled with its count.
+    """Return one horizontal bar per stage, in the order given, coloured by state and labelled with
+    its count.
 
     Parameters
     ----------
     stages : ``title``, ``state`` and the number of ``customers`` of each.
     """
     rows: Rows = [
-        {"stage": one["title"], "state": one["state"], "customers": one["customers"], "shown": f"{one['customers']:,}"}
+        {
+            "stage": one["title"],
+            "state": one["state"],
+            "customers": one["customers"],
+            "shown": f"{one['customers']:,}",
+        }
         for one in stages
     ]
     base = alt.Chart(inline(rows)).encode(
-        y=alt.Y("stage:N", sort=None, title=None, axis=alt.Axis(labelColor=INK["ink"], labelFontSize=13, grid=False)),
-        x=alt.X("customers:Q", title="customers", axis=alt.Axis(format=",d", tickMinStep=1, tickCount=6)),
+        y=alt.Y(
+            "stage:N",
+            sort=None,
+            title=None,
+            axis=alt.Axis(labelColor=INK["ink"], labelFontSize=13, grid=False),
+        ),
+        x=alt.X(
+            "customers:Q", title="customers", axis=alt.Axis(format=",d", tickMinStep=1, tickCount=6)
+        ),
     )
     present = [state for state in STATES if any(row["state"] == state for row in rows)]
     colour = alt.Color("state:N", scale=_palette(STATES), legend=alt.Legend(values=present))
     bars = base.mark_bar(cornerRadiusEnd=3, height=18).encode(color=colour)
-    counts = base.mark_text(align="left", dx=6, fontSize=12, color=INK["ink"]).encode(text="shown:N")
+    counts = base.mark_text(align="left", dx=6, fontSize=12, color=INK["ink"]).encode(
+        text="shown:N"
+    )
     chart = (bars + counts).properties(width=WIDE_WIDTH, height=alt.Step(28))
-    return to_svg(chart, "stages", "Customers on each stage: " + ", ".join(f"{r['stage']} {r['shown']}" for r in rows))
+    return to_svg(
+        chart,
+        "stages",
+        "Customers on each stage: " + ", ".join(f"{r['stage']} {r['shown']}" for r in rows),
+    )
 
 
 def risk_histogram(bins: Sequence[Mapping[str, Any]]) -> Markup:
@@ -100,7 +121,13 @@ def risk_histogram(bins: Sequence[Mapping[str, Any]]) -> Markup:
     bins : ``start`` and ``end`` (probabilities) and a count of customers for each of :data:`BANDS`.
     """
     rows: Rows = [
-        {"start": one["start"], "end": one["end"], "band": band, "rank": rank, "customers": one[band]}
+        {
+            "start": one["start"],
+            "end": one["end"],
+            "band": band,
+            "rank": rank,
+            "customers": one[band],
+        }
         for one in bins
         for rank, band in enumerate(BANDS)
         if one[band]
@@ -109,20 +136,37 @@ def risk_histogram(bins: Sequence[Mapping[str, Any]]) -> Markup:
         alt.Chart(inline(rows))
         .mark_bar(binSpacing=2)
         .encode(
-            x=alt.X("start:Q", bin="binned", title="churn probability", scale=UNIT, axis=shares(grid=False)),
+            x=alt.X(
+                "start:Q",
+                bin="binned",
+                title="churn probability",
+                scale=UNIT,
+                axis=shares(grid=False),
+            ),
             x2="end:Q",
-            y=alt.Y("customers:Q", title="active customers", axis=alt.Axis(format=",d", tickMinStep=1, tickCount=5)),
+            y=alt.Y(
+                "customers:Q",
+                title="active customers",
+                axis=alt.Axis(format=",d", tickMinStep=1, tickCount=5),
+            ),
             color=alt.Color("band:N", scale=_palette(BANDS), legend=alt.Legend(values=list(BANDS))),
             order="rank:O",
         )
         .properties(width=HALF_WIDTH, height=HEIGHT - LEGEND_HEIGHT)
     )
     totals = ", ".join(f"{sum(one[band] for one in bins):,} {band}" for band in BANDS)
-    return to_svg(chart, "risk", f"Histogram of the churn probability of the active customers, by band: {totals}")
+    return to_svg(
+        chart,
+        "risk",
+        f"Histogram of the churn probability of the active customers, by band: {totals}",
+    )
 
 
-def held_curve(points: Sequence[tuple[float, float]], spot: tuple[float, float], said: str) -> Markup:
-    """Return the share of all value at risk that the customers with most of it hold, with one spot called out.
+def held_curve(
+    points: Sequence[tuple[float, float]], spot: tuple[float, float], said: str
+) -> Markup:
+    """Return the share of all value at risk that the customers with most of it hold, with one spot
+    called out.
 
     Parameters
     ----------
@@ -134,26 +178,41 @@ def held_curve(points: Sequence[tuple[float, float]], spot: tuple[float, float],
 
 
 def called_out(
-    points: Sequence[tuple[float, float]], spot: tuple[float, float], said: str, titles: tuple[str, str]
+    points: Sequence[tuple[float, float]],
+    spot: tuple[float, float],
+    said: str,
+    titles: tuple[str, str],
 ) -> alt.LayerChart | alt.FacetChart:
-    """Return a curve of shares over the diagonal with one spot called out; ``titles`` are of the axes."""
+    """Return a curve of shares over the diagonal with one spot called out; ``titles`` are of the
+    axes.
+    """
     x = alt.X("x:Q", title=titles[0], scale=UNIT, axis=shares(grid=False))
     y = alt.Y("y:Q", title=titles[1], scale=UNIT, axis=shares())
     base = alt.Chart(inline([{"x": spot[0], "y": spot[1], "said": said}])).encode(x=x, y=y)
     side: Literal["left", "right"] = "left" if spot[0] < 0.5 else "right"
     dx = 10 if side == "left" else -10
-    words = base.mark_text(align=side, dx=dx, dy=16, fontSize=12, fontWeight="bold", color=INK["ink"])
+    words = base.mark_text(
+        align=side, dx=dx, dy=16, fontSize=12, fontWeight="bold", color=INK["ink"]
+    )
     dot = base.mark_point(filled=True, size=90, opacity=1, color=INK["chart-high"])
     chart = alt.layer(*over_diagonal(points, x, y), dot, words.encode(text="said:N"))
     return chart.properties(width=HALF_WIDTH, height=HEIGHT)
 
 
 def gains_curve(points: Sequence[tuple[float, float]]) -> Markup:
-    """Return which share of those who left is reached by contacting a share of all, highest risk first."""
-    x = alt.X("x:Q", title="share contacted, highest risk first", scale=UNIT, axis=shares(grid=False))
+    """Return which share of those who left is reached by contacting a share of all, highest risk
+    first.
+    """
+    x = alt.X(
+        "x:Q", title="share contacted, highest risk first", scale=UNIT, axis=shares(grid=False)
+    )
     y = alt.Y("y:Q", title="share of those who left", scale=UNIT, axis=shares())
     chart = alt.layer(*over_diagonal(points, x, y))
-    return to_svg(chart.properties(width=HALF_WIDTH, height=HEIGHT), "gains", "Gains curve over what chance would give")
+    return to_svg(
+        chart.properties(width=HALF_WIDTH, height=HEIGHT),
+        "gains",
+        "Gains curve over what chance would give",
+    )
 
 
 def calibration_plot(groups: Sequence[Mapping[str, Any]]) -> Markup:
@@ -181,7 +240,9 @@ def over_diagonal(points: Sequence[tuple[float, float]], x: alt.X, y: alt.Y) -> 
 
 def _diagonal(x: alt.X, y: alt.Y) -> alt.Chart:
     ends = alt.Chart(inline([{"x": 0, "y": 0}, {"x": 1, "y": 1}]))
-    line: alt.Chart = ends.mark_line(color=INK["quiet"], strokeDash=[4, 4], strokeWidth=1).encode(x=x, y=y)
+    line: alt.Chart = ends.mark_line(color=INK["quiet"], strokeDash=[4, 4], strokeWidth=1).encode(
+        x=x, y=y
+    )
     return line
 
 
@@ -194,11 +255,15 @@ def _palette(names: Sequence[str]) -> alt.Scale:
 
 
 def to_svg(chart: alt.Chart | alt.LayerChart | alt.FacetChart, name: str, label: str) -> Markup:
-    """Draw a chart; ``name`` makes its ids unique in the page, ``label`` tells it to those who do not see it."""
+    """Draw a chart; ``name`` makes its ids unique in the page, ``label`` tells it to those who
+    do not see it.
+    """
     spec = chart.to_dict() | {"config": _CONFIG}
     # an empty list of addresses: drawing a chart never fetches anything
     svg: str = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
     # ids are numbered per process; in a page they must be unique, and the same each time
     for number, made in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg))):
-        svg = svg.replace(f'id="{made}"', f'id="{name}-{number}"').replace(f"url(#{made})", f"url(#{name}-{number})")
+        svg = svg.replace(f'id="{made}"', f'id="{name}-{number}"').replace(
+            f"url(#{made})", f"url(#{name}-{number})"
+        )
     return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1))

@@ -1,4 +1,5 @@
-"""The command line: ``stagecast``. Each command reads its options, calls one function, and prints what came of it.
+"""The command line: ``stagecast``. Each command reads its options, calls one function, and prints
+what came of it.
 
 What is slow to import (models, charts, MLflow) is imported by the command that needs it.
 """
@@ -79,7 +80,13 @@ def _publish(settings: Settings, scores: Any, model: Path, scheme: Any) -> None:
         store.close()
 
 
-def _run(log: EventLog, out: Path, config: TrainConfig, options: dict[str, Any], next_steps: Sequence[str]) -> Run:
+def _run(
+    log: EventLog,
+    out: Path,
+    config: TrainConfig,
+    options: dict[str, Any],
+    next_steps: Sequence[str],
+) -> Run:
     from stagecast.serving import pipeline
 
     with steps(pipeline.RUN_STEPS) as say:
@@ -95,7 +102,9 @@ def _run(log: EventLog, out: Path, config: TrainConfig, options: dict[str, Any],
         )
         if options["publish"]:
             say("publishing")
-            _publish(options["settings"], done.scores, out / pipeline.MODEL, done.bundle.models.scheme)
+            _publish(
+                options["settings"], done.scores, out / pipeline.MODEL, done.bundle.models.scheme
+            )
     return done
 
 
@@ -114,7 +123,10 @@ def _tell(done: Run, next_steps: Sequence[str], *, as_json: bool) -> None:
 def demo(out: Path, as_json: bool) -> None:
     """The main job on the CDNOW log of the lifetimes package, and where to look next."""
     next_steps = [
-        "stagecast serve                      the ranked list at http://127.0.0.1:8000, the API at /docs",
+        (
+            "stagecast serve                      the ranked list at http://127.0.0.1:8000, "
+            "the API at /docs"
+        ),
         "jupyter lab notebooks/               the same in a notebook (notebooks/quickstart.ipynb)",
         "mlflow ui --backend-store-uri sqlite:///mlflow.db    this training among others",
         "stagecast run YOUR.csv --out DIR     the same on your own log",
@@ -136,9 +148,16 @@ def demo(out: Path, as_json: bool) -> None:
 @reading
 @standing
 @learning
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write; it must be new or empty.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder to write; it must be new or empty.",
+)
 @click.option("--publish", is_flag=True, help="Write the scores to the store that `serve` reads.")
-@click.option("--store", metavar="URL", help="The store; default ./stagecast.db (or STAGECAST_STORE).")
+@click.option(
+    "--store", metavar="URL", help="The store; default ./stagecast.db (or STAGECAST_STORE)."
+)
 @click.option("--force", is_flag=True, help="Replace the run that --out holds.")
 @common
 def run(as_json: bool, **options: Any) -> None:
@@ -152,7 +171,13 @@ def run(as_json: bool, **options: Any) -> None:
         f"stagecast serve --model {options['out'] / pipeline.MODEL}",
     ]
     with open_log(options) as log:
-        done = _run(log, options["out"], config, {**options, "as_of": as_of, "settings": settings}, next_steps)
+        done = _run(
+            log,
+            options["out"],
+            config,
+            {**options, "as_of": as_of, "settings": settings},
+            next_steps,
+        )
     _tell(done, next_steps, as_json=as_json)
 
 
@@ -160,11 +185,25 @@ def run(as_json: bool, **options: Any) -> None:
 @reading
 @standing
 @learning
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the bundle; it must be new.")
-@click.option("--register", metavar="NAME", help="Offer it in MLflow as challenger of this registered model.")
-@click.option("--sample", type=int, metavar="N", help="Of --engine spark: customers to train on; default 200,000.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder of the bundle; it must be new.",
+)
+@click.option(
+    "--register", metavar="NAME", help="Offer it in MLflow as challenger of this registered model."
+)
+@click.option(
+    "--sample",
+    type=int,
+    metavar="N",
+    help="Of --engine spark: customers to train on; default 200,000.",
+)
 @common
-def train(as_json: bool, out: Path, register: str | None, sample: int | None, **options: Any) -> None:
+def train(
+    as_json: bool, out: Path, register: str | None, sample: int | None, **options: Any
+) -> None:
     """Train a bundle; also logs to MLflow."""
     from stagecast.serving import pipeline, terminal
     from stagecast.serving.summary import card
@@ -187,7 +226,12 @@ def train(as_json: bool, out: Path, register: str | None, sample: int | None, **
             say("tracking")
             track(bundle, out, None)
     if as_json:
-        told = {"model_version": bundle.model_version, "as_of": iso(as_of), "out": str(out), **bundle.card}
+        told = {
+            "model_version": bundle.model_version,
+            "as_of": iso(as_of),
+            "out": str(out),
+            **bundle.card,
+        }
         click.echo(json.dumps(told, ensure_ascii=False))
         return
     lines = [*terminal.evaluation_lines(done.evaluation, config.churn), *done.notes]
@@ -195,7 +239,9 @@ def train(as_json: bool, out: Path, register: str | None, sample: int | None, **
 
 
 @contextmanager
-def _log_and_notes(options: dict[str, Any], sample: int | None) -> Iterator[tuple[EventLog, datetime, tuple[str, ...]]]:
+def _log_and_notes(
+    options: dict[str, Any], sample: int | None
+) -> Iterator[tuple[EventLog, datetime, tuple[str, ...]]]:
     """Open the log that a training learns from: of a log on Spark, a sample of its customers."""
     if options["engine"] == "spark":
         from stagecast.features.engines.spark_sample import SAMPLE
@@ -211,17 +257,30 @@ def _log_and_notes(options: dict[str, Any], sample: int | None) -> Iterator[tupl
 @cli.command()
 @reading
 @dated
-@click.option("--model", required=True, metavar="MODEL", help="A bundle folder, or models:/NAME@champion.")
+@click.option(
+    "--model", required=True, metavar="MODEL", help="A bundle folder, or models:/NAME@champion."
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     required=True,
-    help="File to write, .parquet or .csv; without an ending, a folder of parts with which a stopped run goes on.",
+    help=(
+        "File to write, .parquet or .csv; without an ending, a folder of parts with "
+        "which a stopped run goes on."
+    ),
 )
-@click.option("--reasons/--no-reasons", default=True, show_default=True, help="Reasons take most of the time.")
+@click.option(
+    "--reasons/--no-reasons", default=True, show_default=True, help="Reasons take most of the time."
+)
 @click.option("--publish", is_flag=True, help="Write the scores to the store that `serve` reads.")
-@click.option("--store", metavar="URL", help="The store; default ./stagecast.db (or STAGECAST_STORE).")
-@click.option("--tracking-uri", metavar="URI", help="MLflow store for models:/...; default sqlite:///mlflow.db.")
+@click.option(
+    "--store", metavar="URL", help="The store; default ./stagecast.db (or STAGECAST_STORE)."
+)
+@click.option(
+    "--tracking-uri",
+    metavar="URI",
+    help="MLflow store for models:/...; default sqlite:///mlflow.db.",
+)
 @common
 def score(as_json: bool, model: str, out: Path, reasons: bool, **options: Any) -> None:
     """Score every customer of a log with a trained model."""
@@ -254,10 +313,17 @@ def score(as_json: bool, model: str, out: Path, reasons: bool, **options: Any) -
         else:
             counts = score_log(log, scorer, as_of, out)
     if as_json:
-        told = {"out": str(out), "as_of": iso(as_of), "model_version": scorer.model_version, "stages": counts}
+        told = {
+            "out": str(out),
+            "as_of": iso(as_of),
+            "model_version": scorer.model_version,
+            "stages": counts,
+        }
         click.echo(json.dumps(told, ensure_ascii=False))
         return
-    show([*stage_lines(counts, scorer.scheme), "", f"{sum(counts.values()):,} scores written: {out}"])
+    show(
+        [*stage_lines(counts, scorer.scheme), "", f"{sum(counts.values()):,} scores written: {out}"]
+    )
 
 
 def _model_folder(model: str, settings: Settings) -> Path:
@@ -270,12 +336,20 @@ def _model_folder(model: str, settings: Settings) -> Path:
 
 
 @cli.command()
-@click.option("--model", metavar="MODEL", help="Bundle for POST /v1/score; default: that of the published scores.")
-@click.option("--store", metavar="URL", help="The store; default ./stagecast.db (or STAGECAST_STORE).")
+@click.option(
+    "--model",
+    metavar="MODEL",
+    help="Bundle for POST /v1/score; default: that of the published scores.",
+)
+@click.option(
+    "--store", metavar="URL", help="The store; default ./stagecast.db (or STAGECAST_STORE)."
+)
 @click.option("--host", metavar="ADDRESS", help="Default 127.0.0.1; any other needs API keys.")
 @click.option("--port", type=int, metavar="PORT", help="Default 8000.")
 @common
-def serve(as_json: bool, model: str | None, store: str | None, host: str | None, port: int | None) -> None:
+def serve(
+    as_json: bool, model: str | None, store: str | None, host: str | None, port: int | None
+) -> None:
     """The API and the pages."""
     from stagecast.serving.server import serve as run_server
 

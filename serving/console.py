@@ -1,4 +1,6 @@
-"""What the command line shows while it works: a progress bar on a terminal, plain lines otherwise; always on stderr."""
+"""What the command line shows while it works: a progress bar on a terminal, plain lines
+otherwise; always on stderr.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ def steps(total: int) -> Iterator[Say]:
 
 
 def table(rows: list[list[str]], right: set[int]) -> list[str]:
-    """Return rows as aligned lines; columns named in ``right`` are set to the right. The first row is the head.
+    """Return rows as aligned lines; columns named in ``right`` are set to the right. The first row
+    is the head.
 
     >>> table([["stage", "customers"], ["new", "12"]], {1})
     ['stage  customers', 'new           12']
@@ -51,7 +54,11 @@ def table(rows: list[list[str]], right: set[int]) -> list[str]:
     lines = []
     for row in rows:
         cells = zip(row, widths, strict=True)
-        lines.append("  ".join(c.rjust(w) if k in right else c.ljust(w) for k, (c, w) in enumerate(cells)).rstrip())
+        lines.append(
+            "  ".join(
+                c.rjust(w) if k in right else c.ljust(w) for k, (c, w) in enumerate(cells)
+            ).rstrip()
+        )
     return lines
 
 

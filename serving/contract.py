@@ -1,4 +1,6 @@
-"""The columns of a score: same in Parquet and CSV, same fields in JSON. Version 1, only ever added to."""
+"""The columns of a score: same in Parquet and CSV, same fields in JSON. Version 1, only ever
+added to.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +42,15 @@ _TEXT, _NUMBER, _COUNT = pa.string(), pa.float64(), pa.int64()
 
 IDENTITY = (
     Column("customer_id", _TEXT, False, "the customer, as text"),
-    Column("as_of", INSTANT, False, "the instant at which we stand; nothing at or after it was seen"),
-    Column("horizon_days", pa.int32(), False, "length of the span that the probabilities speak of, in days"),
+    Column(
+        "as_of", INSTANT, False, "the instant at which we stand; nothing at or after it was seen"
+    ),
+    Column(
+        "horizon_days",
+        pa.int32(),
+        False,
+        "length of the span that the probabilities speak of, in days",
+    ),
     Column("data_cutoff", INSTANT, False, "the last event that was seen"),
     Column("model_version", _TEXT, False, "the bundle that made the score"),
     Column("method", _TEXT, False, "rule, btyd or blend: what gave the probabilities"),
@@ -60,29 +69,53 @@ STAGE = (
 )
 RISK = (
     Column("next_stage", _TEXT, False, "the likeliest stage at the end of the horizon"),
-    Column("p_inactive", _NUMBER, True, "P(no purchase in the horizon), or P(cancel); null for prospects"),
+    Column(
+        "p_inactive",
+        _NUMBER,
+        True,
+        "P(no purchase in the horizon), or P(cancel); null for prospects",
+    ),
     Column("churn_probability", _NUMBER, True, "p_inactive for the active, else null"),
-    Column("churn_percentile", _NUMBER, True, "share of the active customers whose risk is not higher, 0 to 100"),
+    Column(
+        "churn_percentile",
+        _NUMBER,
+        True,
+        "share of the active customers whose risk is not higher, 0 to 100",
+    ),
     Column("churn_band", _TEXT, True, "low, medium or high, by the probability"),
     Column("p_return", _NUMBER, True, "P(purchase in the horizon) for the lapsed"),
     Column("p_convert", _NUMBER, True, "P(first purchase in the horizon) for prospects"),
-    Column("p_alive", _NUMBER, True, "P(still a customer) of the customer-base model; no measure of churn"),
+    Column(
+        "p_alive",
+        _NUMBER,
+        True,
+        "P(still a customer) of the customer-base model; no measure of churn",
+    ),
 )
 VALUE = (
     Column("expected_orders", _NUMBER, False, "purchase days expected in the horizon"),
     Column(
-        "next_order_date", pa.date32(), True, "day by which the next order is as likely as not; null: likelier never"
+        "next_order_date",
+        pa.date32(),
+        True,
+        "day by which the next order is as likely as not; null: likelier never",
     ),
     Column("expected_spend", _NUMBER, True, "spend expected in the horizon"),
     Column("expected_spend_low", _NUMBER, True, "lower end of its 90 % interval"),
     Column("expected_spend_high", _NUMBER, True, "upper end of its 90 % interval"),
     Column(
-        "clv", _NUMBER, True, "discounted spend (times the margin) expected in the value horizon, 365 days unless set"
+        "clv",
+        _NUMBER,
+        True,
+        "discounted spend (times the margin) expected in the value horizon, 365 days unless set",
     ),
     Column("clv_low", _NUMBER, True, "lower end of its 90 % interval"),
     Column("clv_high", _NUMBER, True, "upper end of its 90 % interval"),
     Column(
-        "value_at_risk", _NUMBER, True, "churn_probability x value expected if kept; null where there is no churn risk"
+        "value_at_risk",
+        _NUMBER,
+        True,
+        "churn_probability x value expected if kept; null where there is no churn risk",
     ),
 )
 FACTS = (
@@ -94,17 +127,37 @@ FACTS = (
     Column("spend", _NUMBER, True, "all spend, net of refunds; null where the log has no amounts"),
     Column("rfm", _TEXT, True, "quintiles of recency, orders and spend, like 543; 5 is best"),
     Column("rfm_segment", _TEXT, True, "the group that the quintiles belong to"),
-    Column("reasons", pa.list_(REASON), False, "at most three: feature, value, what is usual, effect, a sentence"),
+    Column(
+        "reasons",
+        pa.list_(REASON),
+        False,
+        "at most three: feature, value, what is usual, effect, a sentence",
+    ),
     Column("action", _TEXT, False, "what the scheme suggests on this stage"),
-    Column("clv_residual", _NUMBER, True, "the same as clv after the value horizon, up to ten years from the as_of"),
-    Column("churn", _TEXT, False, "what churn is: inactivity (no purchase in the horizon) or cancellation"),
+    Column(
+        "clv_residual",
+        _NUMBER,
+        True,
+        "the same as clv after the value horizon, up to ten years from the as_of",
+    ),
+    Column(
+        "churn",
+        _TEXT,
+        False,
+        "what churn is: inactivity (no purchase in the horizon) or cancellation",
+    ),
 )
 
 
 def columns(stages: Sequence[str]) -> tuple[Column, ...]:
     """Return the columns of a score under a scheme with these stage ids, in order."""
     next_stages = tuple(
-        Column(f"p_stage_{stage}", _NUMBER, False, f"P(stage is {stage} at the end of the horizon); all sum to 1")
+        Column(
+            f"p_stage_{stage}",
+            _NUMBER,
+            False,
+            f"P(stage is {stage} at the end of the horizon); all sum to 1",
+        )
         for stage in stages
     )
     return IDENTITY + STAGE + next_stages + RISK + VALUE + FACTS
@@ -124,10 +177,14 @@ def _plain(value: Any) -> Any:
 def json_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
     """Yield each score as the JSON object of the API.
 
-    The columns ``p_stage_<id>`` become one object ``next_stage: {id: p}``; the likeliest id stands in
-    ``next_stage_likeliest``.
+    The columns ``p_stage_<id>`` become one object ``next_stage: {id: p}``; the likeliest id stands
+    in ``next_stage_likeliest``.
     """
-    stages = [(name, name.removeprefix("p_stage_")) for name in table.column_names if name.startswith("p_stage_")]
+    stages = [
+        (name, name.removeprefix("p_stage_"))
+        for name in table.column_names
+        if name.startswith("p_stage_")
+    ]
     others = [name for name in table.column_names if not name.startswith("p_stage_")]
     for row in table.to_pylist():
         out: dict[str, Any] = {}
@@ -141,7 +198,9 @@ def json_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
 
 
 def csv_table(table: pa.Table) -> pa.Table:
-    """Return the table with ``reasons``, if it has them, as JSON text, so that every column fits one CSV cell."""
+    """Return the table with ``reasons``, if it has them, as JSON text, so that every column fits
+    one CSV cell.
+    """
     position = table.schema.get_field_index("reasons")
     if position < 0:
         return table

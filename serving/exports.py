@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from stagecast.serving import contract
 
-# what makes Excel, LibreOffice or Google Sheets read a cell as a formula, the full-width forms included
+# what makes Excel, LibreOffice or Google Sheets read a cell as a formula, the full-width forms
+# included
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -26,15 +27,23 @@ def harmless(text: str) -> str:
 
 
 def csv_pieces(documents: Iterable[str], stage_ids: Sequence[str]) -> Iterator[str]:
-    """Yield the scores as CSV text, a header line first: the columns of the contract, ``reasons`` as JSON text."""
+    """Yield the scores as CSV text, a header line first: the columns of the contract,
+    ``reasons`` as JSON text.
+    """
     columns = contract.columns(stage_ids)
-    texts = {column.name for column in columns if pa.types.is_string(column.type) or column.name == "reasons"}
+    texts = {
+        column.name
+        for column in columns
+        if pa.types.is_string(column.type) or column.name == "reasons"
+    }
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow([column.name for column in columns])
     for document in documents:
         score = msgspec.json.decode(document)
-        writer.writerow([_cell(_value(score, column.name), column.name in texts) for column in columns])
+        writer.writerow(
+            [_cell(_value(score, column.name), column.name in texts) for column in columns]
+        )
         if buffer.tell() > 1 << 16:
             yield buffer.getvalue()
             buffer.seek(0)

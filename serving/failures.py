@@ -22,9 +22,13 @@ def add_handlers(app: FastAPI) -> None:
     """Teach the application what to answer to each kind of error."""
 
     def answer(request: Request, problem: ProblemError) -> Response:
-        for_people = not request.url.path.startswith("/v1/") and "text/html" in request.headers.get("accept", "")
+        for_people = not request.url.path.startswith("/v1/") and "text/html" in request.headers.get(
+            "accept", ""
+        )
         if for_people:
-            return render("error.html", status=problem.status, headers=problem.headers, problem=problem)
+            return render(
+                "error.html", status=problem.status, headers=problem.headers, problem=problem
+            )
         return problem.response()
 
     @app.exception_handler(ProblemError)
@@ -42,21 +46,32 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
-        detail = f"{request.method} {quote(request.url.path)}: {str(error.detail).lower()}; see /docs"
+        detail = (
+            f"{request.method} {quote(request.url.path)}: {str(error.detail).lower()}; see /docs"
+        )
         headers = dict(error.headers or {})
         return answer(
-            request, ProblemError(error.status_code, _SLUGS.get(error.status_code, "http"), detail, headers=headers)
+            request,
+            ProblemError(
+                error.status_code, _SLUGS.get(error.status_code, "http"), detail, headers=headers
+            ),
         )
 
     @app.exception_handler(SQLAlchemyError)
     async def _store(request: Request, error: SQLAlchemyError) -> Response:
         cause = getattr(error, "orig", None) or type(error).__name__
-        return answer(request, ProblemError(503, "store-unreadable", f"the store cannot be read: {quote(str(cause))}"))
+        return answer(
+            request,
+            ProblemError(503, "store-unreadable", f"the store cannot be read: {quote(str(cause))}"),
+        )
 
     @app.exception_handler(Exception)
     async def _bug(request: Request, error: Exception) -> Response:
         # the server's log has the traceback; the answer tells nothing of the inside
-        return answer(request, ProblemError(500, "internal", "this is a fault of the server; its log says more"))
+        return answer(
+            request,
+            ProblemError(500, "internal", "this is a fault of the server; its log says more"),
+        )
 
 
 def _query_problem(error: RequestValidationError) -> ProblemError:
@@ -69,7 +84,9 @@ def _query_problem(error: RequestValidationError) -> ProblemError:
         faults.append(Fault(where, what, _text(item.get("input"))))
     first = faults[0]
     shown = "" if first.value is None else f" '{quote(first.value)}'"
-    return ProblemError(422, "query-refused", f"{quote(first.where)}{shown}: {first.problem}", faults=faults)
+    return ProblemError(
+        422, "query-refused", f"{quote(first.where)}{shown}: {first.problem}", faults=faults
+    )
 
 
 _PARAMETERS = ("stage", "band", "state", "min_value", "q", "sort", "limit", "cursor", "format")

@@ -1,7 +1,9 @@
-"""The flow diagram: who stood on which stage at one date, and where they stand at another. SVG without a script.
+"""The flow diagram: who stood on which stage at one date, and where they stand at another. SVG
+without a script.
 
-Vega-Lite has no such picture, so the bands are worked out here and written down as paths. Colours as in
-:mod:`stagecast.serving.charts`: every one is an ink that the style sheet of the page sets anew.
+Vega-Lite has no such picture, so the bands are worked out here and written down as paths. Colours
+as in :mod:`stagecast.serving.charts`: every one is an ink that the style sheet of the page sets
+anew.
 """
 
 from __future__ import annotations
@@ -36,12 +38,14 @@ class _Node:
 def flow_diagram(
     rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[str, Any]], titles: tuple[str, str]
 ) -> Markup:
-    """Return bands from the stages at one date to those at another, each as wide as customers went that way.
+    """Return bands from the stages at one date to those at another, each as wide as customers went
+    that way.
 
     Parameters
     ----------
     rows
-        ``from_stage`` and ``to_stage`` (ids; a ``from_stage`` of None: not yet known then) and ``customers``.
+        ``from_stage`` and ``to_stage`` (ids; a ``from_stage`` of None: not yet known then) and
+        ``customers``.
     stages
         ``id``, ``title`` and ``state`` of each, in the order of the scheme.
     titles
@@ -56,7 +60,10 @@ def flow_diagram(
     colours.update(stage_colours(stages))
     scale = BODY / total if total else 0.0
     sides = [
-        _column([(key, sum(n for pair, n in moved.items() if pair[side] == key)) for key in order], scale)
+        _column(
+            [(key, sum(n for pair, n in moved.items() if pair[side] == key)) for key in order],
+            scale,
+        )
         for side in (0, 1)
     ]
     height = max((node.top + node.height for side in sides for node in side), default=TOP) + LINE
@@ -69,12 +76,17 @@ def flow_diagram(
             change = None if side == 0 else node.customers - before.get(node.key, 0)
             parts.append(_labelled(node, side, shown[node.key], colours[node.key], change))
     if not total:
-        parts.append(_text(WIDE_WIDTH / 2, TOP, "Nobody was known at either date.", "middle", INK["quiet"]))
+        parts.append(
+            _text(WIDE_WIDTH / 2, TOP, "Nobody was known at either date.", "middle", INK["quiet"])
+        )
     label = f"Customers by stage at {titles[0]} and at {titles[1]}. " + "; ".join(
-        f"{shown[source]} to {shown[target]} {n:,}" for (source, target), n in moved.items() if source != target
+        f"{shown[source]} to {shown[target]} {n:,}"
+        for (source, target), n in moved.items()
+        if source != target
     )
     return Markup(
-        '<svg role="img" aria-label="{label}" xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height:.0f}"'
+        '<svg role="img" aria-label="{label}" xmlns="http://www.w3.org/2000/svg" '
+        'width="{width}" height="{height:.0f}"'
         ' viewBox="0 0 {width} {height:.0f}" font-family="{font}">{parts}</svg>'
     ).format(label=label, width=WIDE_WIDTH, height=height, font=FONT, parts=Markup("").join(parts))
 
@@ -118,7 +130,9 @@ def _bands(
     shown: Mapping[Key, str],
     colours: Mapping[Key, str],
 ) -> Markup:
-    """Return the bands; at either end they stand in the order of the other, so that they cross least."""
+    """Return the bands; at either end they stand in the order of the other, so that they cross
+    least.
+    """
     start, end = ({node.key: node.top for node in column} for column in columns)
     left, right = LEFT + NODE_WIDTH, RIGHT
     middle = (left + right) / 2
@@ -132,8 +146,10 @@ def _bands(
         said = f"{shown[source]} → {shown[target]}: {customers:,}"
         drawn.append(
             Markup(
-                '<path fill="{colour}" fill-opacity="{opacity}" d="M{left},{a:.1f}C{middle},{a:.1f} {middle},{b:.1f}'
-                " {right},{b:.1f}V{b_end:.1f}C{middle},{b_end:.1f} {middle},{a_end:.1f} {left},{a_end:.1f}Z"
+                '<path fill="{colour}" fill-opacity="{opacity}" '
+                'd="M{left},{a:.1f}C{middle},{a:.1f} {middle},{b:.1f}'
+                " {right},{b:.1f}V{b_end:.1f}C{middle},{b_end:.1f} {middle},{a_end:.1f} "
+                "{left},{a_end:.1f}Z"
                 '"><title>{said}</title></path>'
             ).format(
                 colour=colours[source],
@@ -184,6 +200,6 @@ def _heading(title: str, side: int) -> Markup:
 
 
 def _text(x: float, y: float, words: str, anchor: str, colour: str, bold: bool = False) -> Markup:
-    return Markup('<text x="{}" y="{}" font-size="13" font-weight="{}" text-anchor="{}" fill="{}">{}</text>').format(
-        x, y, 600 if bold else 400, anchor, colour, escape(words)
-    )
+    return Markup(
+        '<text x="{}" y="{}" font-size="13" font-weight="{}" text-anchor="{}" fill="{}">{}</text>'
+    ).format(x, y, 600 if bold else 400, anchor, colour, escape(words))

@@ -51,4 +51,7 @@ def _check_place(folder: Path, ours: Sequence[str], *, force: bool) -> None:
         what = f"--out {folder} holds '{strange[0]}', which this command did not write"
         raise UsageError(f"{what}; name an empty or a new folder")
     if found and not force:
-        raise UsageError(f"--out {folder} holds what was written before; replace it with --force, or name another")
+        raise UsageError(
+            f"--out {folder} holds what was written before; replace it with --force, or "
+            "name another"
+        )

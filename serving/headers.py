@@ -1,4 +1,6 @@
-"""Headers on every answer: nothing is guessed, framed, kept by a cache, or fetched from elsewhere."""
+"""Headers on every answer: nothing is guessed, framed, kept by a cache, or fetched from
+elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ HEADERS = {
 
 
 class SecureHeaders:
-    """ASGI middleware that adds the headers; scores are never cached, static files are asked for anew."""
+    """ASGI middleware that adds the headers; scores are never cached, static files are asked for
+    anew.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,9 +1,9 @@
-"""From a decoded body to events: the rules of the batch reader (:mod:`stagecast.features.intake.reading`), held to by a
-request.
+"""From a decoded body to events: the rules of the batch reader
+(:mod:`stagecast.features.intake.reading`), held to by a request.
 
-An event means the same in a file and in a body: texts are trimmed, types are lower case, times without a zone are
-UTC, a refund and a discount are magnitudes, what is sent twice is one event. A file's bad row is set aside and
-counted; a request's is refused, with its place.
+An event means the same in a file and in a body: texts are trimmed, types are lower case, times
+without a zone are UTC, a refund and a discount are magnitudes, what is sent twice is one event. A
+file's bad row is set aside and counted; a request's is refused, with its place.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def read_request(body: ScoreBody, now: datetime) -> ScoreRequest:
     Raises
     ------
     ProblemError
-        422, with every fault and where it stands: an instant that cannot be read, a customer who stands there twice
-        or has no event before the as_of, an amount that cannot be.
+        422, with every fault and where it stands: an instant that cannot be read, a customer who
+        stands there twice or has no event before the as_of, an amount that cannot be.
     """
     faults: list[Fault] = []
     as_of = now if body.as_of is None else _instant(body.as_of, "as_of", faults)
@@ -74,10 +74,18 @@ def read_request(body: ScoreBody, now: datetime) -> ScoreRequest:
     return ScoreRequest(as_of, customers)
 
 
-def _as_a_whole(customer_id: str, events: tuple[Event, ...], as_of: datetime, where: str) -> list[Fault]:
+def _as_a_whole(
+    customer_id: str, events: tuple[Event, ...], as_of: datetime, where: str
+) -> list[Fault]:
     if not any(event.seen_from(as_of) for event in events):
         instant = as_of.isoformat().replace("+00:00", "Z")
-        return [Fault(where, f"no event stands before the as_of {instant}; there is nothing to go by", customer_id)]
+        return [
+            Fault(
+                where,
+                f"no event stands before the as_of {instant}; there is nothing to go by",
+                customer_id,
+            )
+        ]
     for what, money in (
         ("amounts", (event.amount for event in events)),
         ("discounts", (event.discount for event in events)),
@@ -111,11 +119,16 @@ def _text(value: str | None) -> str | None:
 def _event(body: EventBody, where: str, with_amounts: bool, faults: list[Fault]) -> Event:
     kind, amount = _kind(body), body.amount
     if not kind:
-        faults.append(Fault(f"{where}.event", "names no type; leave it out for a purchase", body.event))
+        faults.append(
+            Fault(f"{where}.event", "names no type; leave it out for a purchase", body.event)
+        )
     if amount is None:
         if with_amounts and kind == "purchase":
             faults.append(
-                Fault(f"{where}.amount", "a purchase without an amount, while others have one; write 0 if free")
+                Fault(
+                    f"{where}.amount",
+                    "a purchase without an amount, while others have one; write 0 if free",
+                )
             )
     elif abs(amount) > LARGEST_AMOUNT:
         faults.append(Fault(f"{where}.amount", f"is beyond {LARGEST_AMOUNT:.0e}", repr(amount)))
@@ -126,13 +139,17 @@ def _event(body: EventBody, where: str, with_amounts: bool, faults: list[Fault])
         amount = abs(amount)
     discount = None if body.discount is None else abs(body.discount)
     if discount is not None and discount > LARGEST_AMOUNT:
-        faults.append(Fault(f"{where}.discount", f"is beyond {LARGEST_AMOUNT:.0e}", repr(body.discount)))
+        faults.append(
+            Fault(f"{where}.discount", f"is beyond {LARGEST_AMOUNT:.0e}", repr(body.discount))
+        )
     return Event(
         timestamp=_instant(body.timestamp, f"{where}.timestamp", faults),
         event=kind,
         amount=amount,
         channel=_text(body.channel),
-        recorded_at=None if body.recorded_at is None else _instant(body.recorded_at, f"{where}.recorded_at", faults),
+        recorded_at=None
+        if body.recorded_at is None
+        else _instant(body.recorded_at, f"{where}.recorded_at", faults),
         event_id=_text(body.event_id),
         category=_text(body.category),
         discount=discount,

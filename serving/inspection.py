@@ -1,4 +1,6 @@
-"""What `stagecast check` says of a log: what was read and refused, what the log looks like, what the models can do."""
+"""What `stagecast check` says of a log: what was read and refused, what the log looks like, what
+the models can do.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ class Inspection:
     readiness: Readiness
 
     def to_json(self) -> dict[str, Any]:
-        """Return ``data-report.json``: the counts at the top, then ``quality`` and ``readiness``."""
+        """Return ``data-report.json``: the counts at the top, then ``quality`` and
+        ``readiness``.
+        """
         return {
             **self.report.to_json(),
             "quality": self.quality.to_json(),
@@ -46,4 +50,6 @@ def inspect(log: EventLog, as_of: datetime, horizon_days: int) -> Inspection:
 def write_inspection(log: EventLog, found: Inspection, folder: Path) -> None:
     """Write ``rejected.parquet``, then ``data-report.json``, each whole or not at all."""
     log.write_rejected(folder / REJECTED)
-    write_text(folder / DATA_REPORT, json.dumps(found.to_json(), indent=1, ensure_ascii=False) + "\n")
+    write_text(
+        folder / DATA_REPORT, json.dumps(found.to_json(), indent=1, ensure_ascii=False) + "\n"
+    )

@@ -1,9 +1,10 @@
-"""The charts of the lifecycle: who stood where, who comes back, who brings the money, how long stages last.
+"""The charts of the lifecycle: who stood where, who comes back, who brings the money, how long
+stages last.
 
-    rows of stagecast.features.flows (plain dicts) -> altair -> inline SVG, as in stagecast.serving.charts
+    rows of stagecast.features.flows (plain dicts) -> altair -> inline SVG
 
-The flow between two dates is drawn in :mod:`stagecast.serving.flow_diagram`, the colours of stages come from
-:mod:`stagecast.serving.stage_colours`.
+The flow between two dates is drawn in :mod:`stagecast.serving.flow_diagram`, the colours of stages
+come from :mod:`stagecast.serving.stage_colours`.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ def stage_history(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[st
     """
     titles, colours = stage_titles(stages), stage_colours(stages)
     # those who left on top of those who stay
-    told = sorted(stages, key=lambda stage: STATES.index(stage["state"]) if stage["state"] in STATES else 1)
+    told = sorted(
+        stages, key=lambda stage: STATES.index(stage["state"]) if stage["state"] in STATES else 1
+    )
     rank = {stage["id"]: place for place, stage in enumerate(told)}
     named = _periods([row["period_start"] for row in rows])
     shown: Rows = [
@@ -79,16 +82,25 @@ def stage_history(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[st
         axis=alt.Axis(values=labels, labelAngle=0, labelOverlap=False, grid=False),
         scale=alt.Scale(domain=periods, paddingInner=0.15, paddingOuter=0.1),
     )
-    kept = [stage for stage in rank if any(row["stage"] == titles[stage] and row["customers"] for row in shown)]
+    kept = [
+        stage
+        for stage in rank
+        if any(row["stage"] == titles[stage] and row["customers"] for row in shown)
+    ]
     palette = alt.Scale(domain=list(titles.values()), range=[colours[stage] for stage in titles])
-    legend = alt.Legend(values=[titles[stage] for stage in kept], labelLimit=160, columns=len(kept) if kept else 1)
+    legend = alt.Legend(
+        values=[titles[stage] for stage in kept], labelLimit=160, columns=len(kept) if kept else 1
+    )
     chart = (
         alt.Chart(inline([row for row in shown if row["customers"]]))
         .mark_bar()
         .encode(
             x=x,
             y=alt.Y(
-                "customers:Q", title="customers", stack="zero", axis=alt.Axis(format=",d", tickMinStep=1, tickCount=5)
+                "customers:Q",
+                title="customers",
+                stack="zero",
+                axis=alt.Axis(format=",d", tickMinStep=1, tickCount=5),
             ),
             color=alt.Color("stage:N", scale=palette, legend=legend),
             order=alt.Order("rank:O", sort="ascending"),
@@ -97,36 +109,50 @@ def stage_history(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[st
     )
     last = [row for row in shown if periods and row["period"] == periods[-1] and row["customers"]]
     words = ", ".join(f"{row['stage']} {row['customers']:,}" for row in last)
-    return to_svg(chart, "history", f"Customers on each stage, period by period; in the last: {words or 'nobody'}")
+    return to_svg(
+        chart,
+        "history",
+        f"Customers on each stage, period by period; in the last: {words or 'nobody'}",
+    )
 
 
-def pareto_curve(points: Sequence[tuple[float, float]], spot: tuple[float, float], said: str) -> Markup:
+def pareto_curve(
+    points: Sequence[tuple[float, float]], spot: tuple[float, float], said: str
+) -> Markup:
     """Return which share of the value the best customers bring, with one spot called out.
 
     Parameters
     ----------
     points
-        Share of the buyers (the best first) and share of the value, both between 0 and 1, ascending.
+        Share of the buyers (the best first) and share of the value, both between 0 and 1,
+        ascending.
     spot, said
         The point to call out and the words beside it.
     """
     titles = ("share of buyers, the best first", "share of all they bring")
-    return to_svg(called_out(points, spot, said, titles), "pareto", f"Curve of what the best buyers bring: {said}")
+    return to_svg(
+        called_out(points, spot, said, titles),
+        "pareto",
+        f"Curve of what the best buyers bring: {said}",
+    )
 
 
 def cohort_grid(rows: Sequence[Mapping[str, Any]]) -> Markup:
     """Return the share of each cohort that bought in each later period, in shaded cells.
 
-    The last 13 cohorts and their first 13 later periods. A period that is not over yet is not shaded.
+    The last 13 cohorts and their first 13 later periods. A period that is not over yet is not
+    shaded.
 
     Parameters
     ----------
     rows
-        ``cohort`` (start of the period of the first purchase), ``customers`` in it, ``age`` in periods, ``retention``
-        (a share) and ``complete`` (whether the period was over).
+        ``cohort`` (start of the period of the first purchase), ``customers`` in it, ``age`` in
+        periods, ``retention`` (a share) and ``complete`` (whether the period was over).
     """
     # in the period of its first purchase every cohort is whole, which tells nothing
-    later = [row for row in rows if 1 <= row["age"] <= MOST_COHORTS and row["retention"] is not None]
+    later = [
+        row for row in rows if 1 <= row["age"] <= MOST_COHORTS and row["retention"] is not None
+    ]
     latest = sorted({str(row["cohort"]) for row in later})[-MOST_COHORTS:]
     size = {str(row["cohort"]): row["customers"] for row in later}
     written = _periods(latest)
@@ -159,24 +185,38 @@ def cohort_grid(rows: Sequence[Mapping[str, Any]]) -> Markup:
     opacity = alt.Opacity("shade:Q", scale=None, legend=None)
     base = alt.Chart(inline(shown)).encode(x=x, y=y)
     boxes = base.mark_rect(color=INK["accent"], cornerRadius=3).encode(opacity=opacity)
-    words = base.mark_text(fontSize=12, color=INK["ink"]).transform_filter("datum.complete").encode(text="said:N")
-    early = base.mark_text(fontSize=12, color=INK["quiet"], fontStyle="italic").transform_filter("!datum.complete")
+    words = (
+        base.mark_text(fontSize=12, color=INK["ink"])
+        .transform_filter("datum.complete")
+        .encode(text="said:N")
+    )
+    early = base.mark_text(fontSize=12, color=INK["quiet"], fontStyle="italic").transform_filter(
+        "!datum.complete"
+    )
     chart = alt.layer(boxes, words, early.encode(text="said:N"))
     chart = chart.properties(width=min(WIDE_WIDTH - 160, 56 * len(ages)), height=alt.Step(STEP))
-    told = f"{len(named)} cohorts, at most {_percent(most)}" if shown else "no cohort has a later period"
+    told = (
+        f"{len(named)} cohorts, at most {_percent(most)}"
+        if shown
+        else "no cohort has a later period"
+    )
     return to_svg(
-        chart, "cohorts", f"Share of each cohort that bought again, by periods since the first purchase: {told}"
+        chart,
+        "cohorts",
+        f"Share of each cohort that bought again, by periods since the first purchase: {told}",
     )
 
 
 def repeat_bars(rows: Sequence[Mapping[str, Any]]) -> Markup:
-    """Return which share of customers goes on from each order to the next within a year, with 95 % intervals.
+    """Return which share of customers goes on from each order to the next within a year, with 95 %
+    intervals.
 
     Parameters
     ----------
     rows
-        ``order`` (1, 2, ...), ``customers`` who made it, ``share_within_365d`` and its ``share_within_365d_low`` and
-        ``share_within_365d_high``; an order whose share is None is left out, an interval with a None end not drawn.
+        ``order`` (1, 2, ...), ``customers`` who made it, ``share_within_365d`` and its
+        ``share_within_365d_low`` and ``share_within_365d_high``; an order whose share is None is
+        left out, an interval with a None end not drawn.
     """
     shown: Rows = [
         {
@@ -205,29 +245,42 @@ def repeat_bars(rows: Sequence[Mapping[str, Any]]) -> Markup:
     whole = base.transform_filter("isValid(datum.low) && isValid(datum.high)")
     whiskers = whole.mark_rule(color=INK["ink"], strokeWidth=1.5).encode(y="low:Q", y2="high:Q")
     ends = [
-        whole.mark_tick(color=INK["ink"], opacity=1, thickness=1.5, width=9, orient="horizontal").encode(y=f"{end}:Q")
+        whole.mark_tick(
+            color=INK["ink"], opacity=1, thickness=1.5, width=9, orient="horizontal"
+        ).encode(y=f"{end}:Q")
         for end in ("low", "high")
     ]
     words = base.mark_text(dy=-9, fontSize=12, color=INK["ink"]).encode(y="top:Q", text="said:N")
     chart = alt.layer(bars, whiskers, *ends, words).properties(width=HALF_WIDTH, height=HEIGHT)
     told = ", ".join(f"{row['next']}: {row['said']}" for row in shown)
-    return to_svg(chart, "repeat", f"Share of customers who go on to the next order: {told or 'too few orders to say'}")
+    return to_svg(
+        chart,
+        "repeat",
+        f"Share of customers who go on to the next order: {told or 'too few orders to say'}",
+    )
 
 
 def spell_bars(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[str, Any]]) -> Markup:
-    """Return how long customers stay on each stage: the middle half of the stays as a bar, the median as a mark.
+    """Return how long customers stay on each stage: the middle half of the stays as a bar, the
+    median as a mark.
 
     Parameters
     ----------
     rows
-        ``stage`` (id), ``spells`` (how many), ``low_quartile_days``, ``median_days`` and ``high_quartile_days``; None
-        where so many stays are not over that the number is not known. A bar without a known end fades out.
+        ``stage`` (id), ``spells`` (how many), ``low_quartile_days``, ``median_days`` and
+        ``high_quartile_days``; None where so many stays are not over that the number is not known.
+        A bar without a known end fades out.
     stages
         ``id``, ``title`` and ``state`` of each, in the order of the scheme.
     """
     titles, colours = stage_titles(stages), stage_colours(stages)
     begun = [row for row in rows if row["spells"]]
-    known = [row[name] for row in begun for name in ("median_days", "high_quartile_days") if row[name] is not None]
+    known = [
+        row[name]
+        for row in begun
+        for name in ("median_days", "high_quartile_days")
+        if row[name] is not None
+    ]
     lows = [row["low_quartile_days"] for row in begun if row["low_quartile_days"] is not None]
     far = max([*known, *(1.5 * low for low in lows)], default=1.0) * 1.08
     shown: Rows = [
@@ -250,7 +303,9 @@ def spell_bars(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[str, 
         title=None,
         axis=alt.Axis(labelColor=INK["ink"], labelFontSize=13, grid=False),
     )
-    x = alt.X("low:Q", title="days on the stage", scale=scale, axis=alt.Axis(format=",d", tickCount=6))
+    x = alt.X(
+        "low:Q", title="days on the stage", scale=scale, axis=alt.Axis(format=",d", tickCount=6)
+    )
     base = alt.Chart(inline(shown)).encode(y=y)
     colour = alt.Color("colour:N", scale=None, legend=None)
     there = base.transform_filter("isValid(datum.low)")
@@ -267,7 +322,11 @@ def spell_bars(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[str, 
         words.encode(x=alt.X("at:Q", scale=scale), text="said:N"),
     ).properties(width=WIDE_WIDTH - 160, height=alt.Step(STEP))
     told = ", ".join(f"{row['stage']} {row['said']}" for row in shown)
-    return to_svg(chart, "spells", f"Days that customers stay on each stage, median: {told or 'nobody came to any'}")
+    return to_svg(
+        chart,
+        "spells",
+        f"Days that customers stay on each stage, median: {told or 'nobody came to any'}",
+    )
 
 
 def _stay(row: Mapping[str, Any]) -> str:
@@ -279,7 +338,9 @@ def _stay(row: Mapping[str, Any]) -> str:
 
 
 def _periods(starts: Sequence[Any]) -> dict[str, str]:
-    """Return how the beginning of each period is written: without the day where all begin with a month."""
+    """Return how the beginning of each period is written: without the day where all begin with a
+    month.
+    """
     days = {str(start): str(start)[:10] for start in starts}
     if all(day.endswith("-01") for day in days.values()):
         return {start: day[:7] for start, day in days.items()}

@@ -1,7 +1,8 @@
-"""The lifecycle of a log as figures: what the section "How customers move" of the report and `stagecast report` show.
+"""The lifecycle of a log as figures: what the section "How customers move" of the report and
+`stagecast report` show.
 
-Lifecycle -> stagecast.features.flows (tables), stagecast.features.effectiveness -> figures (a few hundred numbers,
-pictures) -> page
+Lifecycle -> stagecast.features.flows (tables), stagecast.features.effectiveness -> figures (a few
+hundred numbers, pictures) -> page
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ TABLES = "flows"
 
 @dataclass(frozen=True)
 class Movement:
-    """How customers move through the stages, up to an as_of; ``moved`` is from ``start`` to ``end``, both instants."""
+    """How customers move through the stages, up to an as_of; ``moved`` is from ``start`` to
+    ``end``, both instants.
+    """
 
     flows: Flows
     moved: pa.Table
@@ -61,7 +64,8 @@ def movement(
     unit
         Of the periods: ``week``, ``month``, ``quarter``; None: what suits the length of the log.
     dates
-        The two dates of the flow diagram; None: the as_of, and 90 days before it, or half of a shorter log.
+        The two dates of the flow diagram; None: the as_of, and 90 days before it, or half of a
+        shorter log.
 
     Raises
     ------
@@ -70,24 +74,42 @@ def movement(
     """
     record, at = life.record, microseconds(as_of)
     customers = len(record)
-    tables = flows(life.journeys, record.days, customers, record.first_events, at, unit, has_amounts)
+    tables = flows(
+        life.journeys, record.days, customers, record.first_events, at, unit, has_amounts
+    )
     end = dates[1] or as_of
     half = from_microseconds((int(record.first_events.min()) + microseconds(end)) // 2)
     start = dates[0] or max(end - timedelta(days=FLOW_DAYS), half)
-    moved = between(life.journeys, record.days, customers, microseconds(start), microseconds(end), at, has_amounts)
+    moved = between(
+        life.journeys,
+        record.days,
+        customers,
+        microseconds(start),
+        microseconds(end),
+        at,
+        has_amounts,
+    )
     return Movement(tables, moved, start, end, has_amounts)
 
 
-def figures(found: Movement, scheme: Scheme, merged: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+def figures(
+    found: Movement, scheme: Scheme, merged: Mapping[str, tuple[str, ...]]
+) -> dict[str, Any]:
     """Return what the page shows of a movement."""
     stages = [{"id": s.id, "title": s.title["en"], "state": s.state} for s in scheme.stages]
     titles = {stage["id"]: stage["title"] for stage in stages}
     tables = {name: table.to_pylist() for name, table in found.flows.tables().items()}
     summary = found.flows.summary
     stock = tables["stock"]
-    newest = [row for row in stock if row["period_start"] == stock[-1]["period_start"]] if stock else []
+    newest = (
+        [row for row in stock if row["period_start"] == stock[-1]["period_start"]] if stock else []
+    )
     complete = [row for row in stock if row["complete"]]
-    last = [row for row in complete if row["period_start"] == complete[-1]["period_start"]] if complete else newest
+    last = (
+        [row for row in complete if row["period_start"] == complete[-1]["period_start"]]
+        if complete
+        else newest
+    )
     concentration = summary.concentration
     spot = concentration.share_for_80
     curve = [(row["share_of_customers"], row["share_of_value"]) for row in tables["pareto"]]
@@ -111,25 +133,36 @@ def figures(found: Movement, scheme: Scheme, merged: Mapping[str, tuple[str, ...
         "spell_chart": lifecycle_charts.spell_bars(tables["spells"], stages),
         "ways": tables["time_to_stage"],
         "repeat": tables["repeat"],
-        "repeat_chart": lifecycle_charts.repeat_bars(tables["repeat"]) if tables["repeat"] else None,
+        "repeat_chart": lifecycle_charts.repeat_bars(tables["repeat"])
+        if tables["repeat"]
+        else None,
         "second": second,
         "of": of,
         "pareto": None
         if spot is None or not known
-        else lifecycle_charts.pareto_curve(known, (spot, 0.8), f"{spot:.0%} of buyers bring 80% of {of}"),
+        else lifecycle_charts.pareto_curve(
+            known, (spot, 0.8), f"{spot:.0%} of buyers bring 80% of {of}"
+        ),
         "cohorts": lifecycle_charts.cohort_grid(tables["cohorts"]) if tables["cohorts"] else None,
     }
 
 
 def inks() -> dict[str, str]:
-    """Return every colour that the report's pictures are drawn in, by the name of its css variable."""
+    """Return every colour that the report's pictures are drawn in, by the name of its css
+    variable.
+    """
     return {**INK, **STAGE_INK}
 
 
 def render_lifecycle(
-    found: Movement, life: Lifecycle, as_of: datetime, log: Mapping[str, Any], compared: BeforeAfter | None
+    found: Movement,
+    life: Lifecycle,
+    as_of: datetime,
+    log: Mapping[str, Any],
+    compared: BeforeAfter | None,
 ) -> str:
-    """Return the lifecycle report as one self-contained HTML page: no script, nothing fetched, same input same bytes.
+    """Return the lifecycle report as one self-contained HTML page: no script, nothing fetched, same
+    input same bytes.
 
     Parameters
     ----------
@@ -149,7 +182,8 @@ def render_lifecycle(
             inks=inks(),
             scheme_title=life.scheme.title["en"],
             stages=[
-                kept | {"rule_text": s.rule_text} for kept, s in zip(scheme["stage"], life.scheme.stages, strict=True)
+                kept | {"rule_text": s.rule_text}
+                for kept, s in zip(scheme["stage"], life.scheme.stages, strict=True)
             ],
             move=figures(found, life.scheme, life.merged),
             compared=None if compared is None else _compared(compared, life.scheme),
@@ -158,18 +192,25 @@ def render_lifecycle(
 
 
 def _compared(compared: BeforeAfter, scheme: Scheme) -> dict[str, Any]:
-    return {"told": compared.to_json(), "titles": {stage.id: stage.title["en"] for stage in scheme.stages}}
+    return {
+        "told": compared.to_json(),
+        "titles": {stage.id: stage.title["en"] for stage in scheme.stages},
+    }
 
 
 def write_tables(found: Movement, folder: Path, compared: BeforeAfter | None = None) -> None:
-    """Write every table as Parquet and all of them as ``flows.json``; with a comparison, ``before_after.json`` too."""
+    """Write every table as Parquet and all of them as ``flows.json``; with a comparison,
+    ``before_after.json`` too.
+    """
     found.flows.write(folder)
     with replaced(folder / "moved.parquet") as draft:
         pq.write_table(found.moved, draft)
     if compared is not None:
         with replaced(folder / "before_after.parquet") as draft:
             pq.write_table(compared.to_table(), draft)
-        write_text(folder / "before_after.json", json.dumps(compared.to_json(), ensure_ascii=False) + "\n")
+        write_text(
+            folder / "before_after.json", json.dumps(compared.to_json(), ensure_ascii=False) + "\n"
+        )
 
 
 def _day(instant: datetime) -> str:

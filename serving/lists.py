@@ -16,23 +16,31 @@ STATES = ("prospect", "active", "lapsed")
 
 
 class ListQuery(BaseModel):
-    """Filters, order and place of a list. A name that is not known is refused; an empty value filters nothing."""
+    """Filters, order and place of a list. A name that is not known is refused; an empty value
+    filters nothing.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     stage: list[str] = Field(
-        default=[], max_length=50, description="stage id; give it several times for customers on any of them"
+        default=[],
+        max_length=50,
+        description="stage id; give it several times for customers on any of them",
     )
     band: Literal["low", "medium", "high"] | None = Field(default=None, description="churn band")
     state: Literal["prospect", "active", "lapsed"] | None = None
-    min_value: float | None = Field(default=None, allow_inf_nan=False, description="least value at risk, in money")
+    min_value: float | None = Field(
+        default=None, allow_inf_nan=False, description="least value at risk, in money"
+    )
     q: str | None = Field(default=None, max_length=256, description="how the customer's id begins")
     sort: str = Field(
         default=DEFAULT_SORT,
         description=f"one of {', '.join(SORTS)}; with a leading - the largest first. "
         "Customers without a value stand last either way; ties go by customer_id",
     )
-    cursor: str | None = Field(default=None, max_length=4096, description="next_cursor of the page before")
+    cursor: str | None = Field(
+        default=None, max_length=4096, description="next_cursor of the page before"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -41,7 +49,8 @@ class ListQuery(BaseModel):
         if not isinstance(values, dict):
             return values
         kept = {
-            name: [v for v in value if v != ""] if isinstance(value, list) else value for name, value in values.items()
+            name: [v for v in value if v != ""] if isinstance(value, list) else value
+            for name, value in values.items()
         }
         return {name: value for name, value in kept.items() if value not in ("", [])}
 
@@ -69,8 +78,17 @@ class ListQuery(BaseModel):
         for stage in self.stage:
             if stage not in run.stage_ids:
                 known = f"the stages of {run.scheme_id} are {', '.join(run.stage_ids)}"
-                fault = Fault("query.stage", f"no such stage.{did_you_mean(stage[:100], run.stage_ids)}", stage)
-                raise ProblemError(422, "query-refused", f"stage '{stage[:100]}' is not known: {known}", faults=[fault])
+                fault = Fault(
+                    "query.stage",
+                    f"no such stage.{did_you_mean(stage[:100], run.stage_ids)}",
+                    stage,
+                )
+                raise ProblemError(
+                    422,
+                    "query-refused",
+                    f"stage '{stage[:100]}' is not known: {known}",
+                    faults=[fault],
+                )
         return Filters(tuple(self.stage), self.band, self.state, self.min_value, self.q)
 
 
@@ -79,10 +97,16 @@ class ApiListQuery(ListQuery):
 
     limit: int | Literal["all"] = Field(
         default=LIMIT_DEFAULT,
-        description=f"rows of a page, 1 to {LIMIT_MAX}; with CSV and NDJSON also 'all', which streams the whole list",
+        description=(
+            f"rows of a page, 1 to {LIMIT_MAX}; with CSV and NDJSON also 'all', "
+            "which streams the whole list"
+        ),
     )
     format: Literal["json", "ndjson", "csv"] | None = Field(
-        default=None, description="instead of the Accept header (application/json, application/x-ndjson, text/csv)"
+        default=None,
+        description=(
+            "instead of the Accept header (application/json, application/x-ndjson, text/csv)"
+        ),
     )
 
     @field_validator("limit")

@@ -22,8 +22,14 @@ from stagecast.serving.reading_options import open_log, own_features, reading
 @click.command()
 @reading
 @dated
-@click.option("--horizon", default="90d", show_default=True, help="Span that a training would speak of.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for data-report.json and rejected.parquet.")
+@click.option(
+    "--horizon", default="90d", show_default=True, help="Span that a training would speak of."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for data-report.json and rejected.parquet.",
+)
 @common
 def check(as_json: bool, out: Path | None, **options: Any) -> None:
     """What is in the log, what is refused and why, and what the models can do with it."""
@@ -48,14 +54,21 @@ def check(as_json: bool, out: Path | None, **options: Any) -> None:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="With EVENTS, the file to write, .parquet or .csv; without an ending, a folder of parts with which a stopped "
+    help="With EVENTS, the file to write, .parquet or .csv; without an ending, a folder "
+    "of parts with which a stopped "
     "run goes on.",
 )
-@click.option("--list", "list_all", is_flag=True, help="The catalogue: name, unit, meaning, how it is made.")
+@click.option(
+    "--list", "list_all", is_flag=True, help="The catalogue: name, unit, meaning, how it is made."
+)
 @click.option("--explain-sql", is_flag=True, help="The SQL of the catalogue, for --engine.")
 @common
-def features(as_json: bool, horizon: str, out: Path | None, list_all: bool, explain_sql: bool, **options: Any) -> None:
-    """The features of every customer of EVENTS; without --out, the catalogue: name, unit, meaning."""
+def features(
+    as_json: bool, horizon: str, out: Path | None, list_all: bool, explain_sql: bool, **options: Any
+) -> None:
+    """The features of every customer of EVENTS; without --out, the catalogue: name, unit,
+    meaning.
+    """
     catalog = own_features().catalog(parse_span_days(horizon))
     if explain_sql:
         _explain(catalog, options, as_json=as_json)
@@ -63,7 +76,8 @@ def features(as_json: bool, horizon: str, out: Path | None, list_all: bool, expl
         _list(catalog, as_json=as_json)
     elif out is None:
         raise UsageError(
-            "features of EVENTS need --out: a .parquet or .csv file, or a folder of parts, to write them to"
+            "features of EVENTS need --out: a .parquet or .csv file, or a folder of "
+            "parts, to write them to"
         )
     elif options["engine"] == "spark":
         from stagecast.serving.spark_commands import features_on_spark
@@ -94,10 +108,15 @@ def _explain(catalog: Catalog, options: dict[str, Any], *, as_json: bool) -> Non
     if options["events"]:
         with open_log({**options, "engine": "duckdb"}) as log:
             at = microseconds(log.choose_as_of(as_of_option(options)))
-            shape = duckdb.shape_of(log.con, f"(select * from events where {duckdb.KNOWN} < {at}) as known_events", at)
+            shape = duckdb.shape_of(
+                log.con, f"(select * from events where {duckdb.KNOWN} < {at}) as known_events", at
+            )
     catalog = catalog.with_parameters(shop_gap_days=FALLBACK_GAP_DAYS)
     clock = engine.clock(at)
-    made = [sql.daily(clock, "known_events", shape), *sql.tables_beside(catalog, clock, "known_events", shape)]
+    made = [
+        sql.daily(clock, "known_events", shape),
+        *sql.tables_beside(catalog, clock, "known_events", shape),
+    ]
     queries = {step.name: sql.render([step], engine.DIALECT) for step in made}
     queries["features"] = sql.render(sql.snapshot(catalog, at, [0], shape), engine.DIALECT)
     if as_json:

@@ -1,4 +1,6 @@
-"""The description at /openapi.json: the bodies that msgspec decodes, the score of the contract, examples."""
+"""The description at /openapi.json: the bodies that msgspec decodes, the score of the contract,
+examples.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,12 @@ EXAMPLE_REQUEST = {
             "attributes": {},
             "events": [
                 {"timestamp": "1997-06-01T00:00:00Z", "event": "purchase", "amount": 10.0},
-                {"timestamp": "1997-07-14T09:30:00Z", "event": "purchase", "amount": 24.5, "discount": 2.5},
+                {
+                    "timestamp": "1997-07-14T09:30:00Z",
+                    "event": "purchase",
+                    "amount": 24.5,
+                    "discount": 2.5,
+                },
             ],
         }
     ],
@@ -41,7 +48,11 @@ EXAMPLE_SCORE = {
 _EXAMPLES: dict[str, Any] = {
     "ScoreBody": EXAMPLE_REQUEST,
     "LookupBody": {"customer_ids": ["a", "b"]},
-    "ScoreAnswer": {"model_version": "3f9c", "as_of": "1998-01-01T00:00:00Z", "scores": [EXAMPLE_SCORE]},
+    "ScoreAnswer": {
+        "model_version": "3f9c",
+        "as_of": "1998-01-01T00:00:00Z",
+        "scores": [EXAMPLE_SCORE],
+    },
     "CustomerList": {
         "as_of": "1998-01-01T00:00:00Z",
         "model_version": "3f9c",
@@ -56,7 +67,11 @@ _EXAMPLES: dict[str, Any] = {
         "status": 422,
         "detail": "customers[0].events[3].amount 'ten': Expected `float | null`, got `str`",
         "errors": [
-            {"where": "customers[0].events[3].amount", "value": "ten", "problem": "Expected `float | null`, got `str`"}
+            {
+                "where": "customers[0].events[3].amount",
+                "value": "ten",
+                "problem": "Expected `float | null`, got `str`",
+            }
         ],
     },
 }
@@ -78,8 +93,12 @@ def json_answer(name: str, *, csv: bool = False) -> dict[int | str, dict[str, An
     if name in _EXAMPLES:
         content["application/json"]["example"] = _EXAMPLES[name]
     if csv:
-        content["application/x-ndjson"] = {"schema": {"type": "string", "description": "one score on each line"}}
-        content["text/csv"] = {"schema": {"type": "string", "description": "the columns of scores.parquet"}}
+        content["application/x-ndjson"] = {
+            "schema": {"type": "string", "description": "one score on each line"}
+        }
+        content["text/csv"] = {
+            "schema": {"type": "string", "description": "the columns of scores.parquet"}
+        }
     return {200: {"description": "As asked", "content": content}}
 
 
@@ -95,7 +114,9 @@ _MEANINGS = {
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return what a route says of its errors (RFC 9457)."""
-    content = {"application/problem+json": {"schema": _ref("Problem"), "example": _EXAMPLES["Problem"]}}
+    content = {
+        "application/problem+json": {"schema": _ref("Problem"), "example": _EXAMPLES["Problem"]}
+    }
     return {status: {"description": _MEANINGS[status], "content": content} for status in statuses}
 
 
@@ -123,7 +144,12 @@ def describe(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _object(properties: dict[str, Any], description: str) -> dict[str, Any]:
-    return {"type": "object", "description": description, "properties": properties, "required": sorted(properties)}
+    return {
+        "type": "object",
+        "description": description,
+        "properties": properties,
+        "required": sorted(properties),
+    }
 
 
 def _array(of: dict[str, Any]) -> dict[str, Any]:
@@ -153,9 +179,16 @@ def _answers() -> dict[str, Any]:
     fault = {"type": "object", "properties": dict.fromkeys(("where", "value", "problem"), text)}
     return {
         "Score": _object(_score(), "One customer's score; the same columns as scores.parquet"),
-        "ScoreAnswer": _object({**run, "scores": scores}, "The scores, in the order of the customers asked for"),
+        "ScoreAnswer": _object(
+            {**run, "scores": scores}, "The scores, in the order of the customers asked for"
+        ),
         "CustomerList": _object(
-            {**run, "total": {"type": "integer"}, "next_cursor": {"type": ["string", "null"]}, "customers": scores},
+            {
+                **run,
+                "total": {"type": "integer"},
+                "next_cursor": {"type": ["string", "null"]},
+                "customers": scores,
+            },
             "One page of the ranked list; total counts all pages",
         ),
         "CustomerAnswer": _object(
@@ -164,11 +197,20 @@ def _answers() -> dict[str, Any]:
                 "changes": _array(_object(changed, "A field that changed, in a sentence")),
                 "history": _array(_object(past, "The score of one run")),
             },
-            "The last published score, what changed since the score before, and all scores so far, latest first",
+            (
+                "The last published score, what changed since the score before, and all "
+                "scores so far, latest first"
+            ),
         ),
-        "LookupAnswer": _object({"scores": scores, "missing": _array(text)}, "Scores in the order of the ids"),
+        "LookupAnswer": _object(
+            {"scores": scores, "missing": _array(text)}, "Scores in the order of the ids"
+        ),
         "StageList": _object(
-            {**run, "scheme": text, "stages": _array(_object(stage, "A stage with who stands on it"))},
+            {
+                **run,
+                "scheme": text,
+                "stages": _array(_object(stage, "A stage with who stands on it")),
+            },
             "The stages of the scheme, in order",
         ),
         "StageFlowList": _object(
@@ -176,14 +218,23 @@ def _answers() -> dict[str, Any]:
                 "from_as_of": {**instant, "type": ["string", "null"]},
                 "to_as_of": instant,
                 "scheme": text,
-                "flows": _array(_object(flow, "Customers who went one way; share is of those on from_stage then")),
+                "flows": _array(
+                    _object(
+                        flow, "Customers who went one way; share is of those on from_stage then"
+                    )
+                ),
             },
             "How customers moved between the stages since the run before",
         ),
         "Problem": {
             "type": "object",
             "description": "What went wrong and what to do (RFC 9457)",
-            "properties": {"type": text, "title": text, "status": {"type": "integer"}, "detail": text}
+            "properties": {
+                "type": text,
+                "title": text,
+                "status": {"type": "integer"},
+                "detail": text,
+            }
             | {"errors": _array(fault)},
             "required": ["type", "title", "status", "detail"],
         },

@@ -1,4 +1,6 @@
-"""Options that several commands share, and the file that may hold them all (``--config stagecast.toml``)."""
+"""Options that several commands share, and the file that may hold them all (``--config
+stagecast.toml``).
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,11 @@ def _read_config(context: click.Context, _: click.Parameter, value: Path | None)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"--config {path} is not valid TOML: {error}") from None
     command = str(context.info_name)
-    of_this = {p.name: p for p in context.command.params if p.name is not None and isinstance(p, click.Option)}
+    of_this = {
+        p.name: p
+        for p in context.command.params
+        if p.name is not None and isinstance(p, click.Option)
+    }
     group = context.parent.command if context.parent is not None else context.command
     everywhere = _all_options(group)
     chosen: dict[str, Any] = {}
@@ -49,9 +55,14 @@ def _read_config(context: click.Context, _: click.Parameter, value: Path | None)
                 continue
             if name not in everywhere:
                 where = f"[{table}] " if table else ""
-                raise UsageError(f"--config {path}: {where}unknown option '{key}'.{did_you_mean(name, everywhere)}")
+                raise UsageError(
+                    f"--config {path}: {where}unknown option "
+                    f"'{key}'.{did_you_mean(name, everywhere)}"
+                )
             if name in of_this:
-                chosen[name] = _fitting(of_this[name], as_options(name, entry), f"--config {path}: '{key}'")
+                chosen[name] = _fitting(
+                    of_this[name], as_options(name, entry), f"--config {path}: '{key}'"
+                )
     context.default_map = {**(context.default_map or {}), **chosen}
 
 
@@ -76,7 +87,9 @@ def _fitting(option: click.Option, entry: object, where: str) -> object:
     else:
         kinds, wanted = (str,), "a text"
     given = entry if option.multiple and isinstance(entry, list) else [entry]
-    if not all(isinstance(one, kinds) and (bool in kinds or not isinstance(one, bool)) for one in given):
+    if not all(
+        isinstance(one, kinds) and (bool in kinds or not isinstance(one, bool)) for one in given
+    ):
         raise UsageError(f"{where} must be {wanted}, not {entry!r}")
     return given if option.multiple else entry
 
@@ -87,7 +100,9 @@ _PARAMETERS = {"json": "as_json", "list": "list_all", "pin": "pins"}
 
 def _all_options(group: click.Command) -> set[str]:
     commands = getattr(group, "commands", {"": group}).values()
-    return {str(p.name) for command in commands for p in command.params if isinstance(p, click.Option)}
+    return {
+        str(p.name) for command in commands for p in command.params if isinstance(p, click.Option)
+    }
 
 
 def _apply(function: F, options: list[Callable[[F], F]]) -> F:
@@ -107,18 +122,23 @@ def common(function: F) -> F:
                 is_eager=True,
                 expose_value=False,
                 callback=_read_config,
-                help="TOML file in which every option can stand; ./stagecast.toml is read if it is there.",
+                help=(
+                    "TOML file in which every option can stand; ./stagecast.toml is "
+                    "read if it is there."
+                ),
             ),
-            click.option("--json", "as_json", is_flag=True, help="Print machine-readable results on stdout."),
+            click.option(
+                "--json", "as_json", is_flag=True, help="Print machine-readable results on stdout."
+            ),
         ],
     )
 
 
 def dated(function: F) -> F:
     """Add where one stands."""
-    return click.option("--as-of", metavar="DATE", help="Where we stand; default: the day after the last event.")(
-        function
-    )
+    return click.option(
+        "--as-of", metavar="DATE", help="Where we stand; default: the day after the last event."
+    )(function)
 
 
 def standing(function: F) -> F:
@@ -127,13 +147,21 @@ def standing(function: F) -> F:
         function,
         [
             dated,
-            click.option("--stages", default="retail", show_default=True, help="Stage scheme, or a TOML file."),
+            click.option(
+                "--stages",
+                default="retail",
+                show_default=True,
+                help="Stage scheme, or a TOML file.",
+            ),
             click.option(
                 "--pin",
                 "pins",
                 multiple=True,
                 metavar="NAME=VALUE",
-                help="Threshold that stands fixed, whatever the log says, like at_risk_ratio=2; may be repeated.",
+                help=(
+                    "Threshold that stands fixed, whatever the log says, like "
+                    "at_risk_ratio=2; may be repeated."
+                ),
             ),
         ],
     )
@@ -144,37 +172,73 @@ def learning(function: F) -> F:
     return _apply(
         function,
         [
-            click.option("--horizon", default="90d", show_default=True, help="Span that the probabilities speak of."),
+            click.option(
+                "--horizon",
+                default="90d",
+                show_default=True,
+                help="Span that the probabilities speak of.",
+            ),
             click.option(
                 "--churn",
                 type=click.Choice(CHURN),
                 default=TrainConfig.churn,
                 show_default=True,
-                help="What churn is: no purchase within the horizon, or the cancellation of an open contract.",
+                help=(
+                    "What churn is: no purchase within the horizon, or the cancellation "
+                    "of an open contract."
+                ),
             ),
             *(
                 click.option(
                     f"--contract-{name}",
                     multiple=True,
                     metavar="TYPE",
-                    help=f"Type of event that {what} a contract; may be repeated. Default: {', '.join(types)}.",
+                    help=(
+                        f"Type of event that {what} a contract; may be repeated. "
+                        f"Default: {', '.join(types)}."
+                    ),
                 )
                 for name, what, types in zip(
-                    ("start", "renewal", "end"), ("begins", "shows", "cancels"), Terms().types, strict=True
+                    ("start", "renewal", "end"),
+                    ("begins", "shows", "cancels"),
+                    Terms().types,
+                    strict=True,
                 )
             ),
-            click.option("--value-horizon", default="365d", show_default=True, help="Span that clv speaks of."),
-            click.option("--discount", type=float, default=0.10, show_default=True, help="Yearly discount."),
-            click.option("--margin", type=float, default=1.0, show_default=True, help="Share of the spend earned."),
+            click.option(
+                "--value-horizon",
+                default="365d",
+                show_default=True,
+                help="Span that clv speaks of.",
+            ),
+            click.option(
+                "--discount", type=float, default=0.10, show_default=True, help="Yearly discount."
+            ),
+            click.option(
+                "--margin",
+                type=float,
+                default=1.0,
+                show_default=True,
+                help="Share of the spend earned.",
+            ),
             click.option("--seed", type=int, default=TrainConfig.seed, show_default=True),
-            click.option("--track/--no-track", default=True, show_default=True, help="Log the training to MLflow."),
-            click.option("--tracking-uri", metavar="URI", help="MLflow store; default sqlite:///mlflow.db."),
+            click.option(
+                "--track/--no-track",
+                default=True,
+                show_default=True,
+                help="Log the training to MLflow.",
+            ),
+            click.option(
+                "--tracking-uri", metavar="URI", help="MLflow store; default sqlite:///mlflow.db."
+            ),
         ],
     )
 
 
 def train_config(options: dict[str, Any]) -> TrainConfig:
-    """Return what a training is asked for; a scheme that is none is refused before anything is read."""
+    """Return what a training is asked for; a scheme that is none is refused before anything is
+    read.
+    """
     load_scheme(options["stages"])
     return TrainConfig(
         pins=pinned(options),
@@ -203,8 +267,13 @@ def _terms(options: dict[str, Any]) -> Terms:
         context = click.get_current_context()
         for option in named.values():
             if context.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE:
-                raise UsageError(f"--{option.replace('_', '-')} tells of contracts: it needs --churn cancellation")
-    return Terms(**{name: tuple(options[option]) for name, option in named.items() if options[option]})
+                raise UsageError(
+                    f"--{option.replace('_', '-')} tells of contracts: it needs --churn "
+                    "cancellation"
+                )
+    return Terms(
+        **{name: tuple(options[option]) for name, option in named.items() if options[option]}
+    )
 
 
 def pinned(options: dict[str, Any]) -> dict[str, float]:
@@ -221,7 +290,9 @@ def pinned(options: dict[str, Any]) -> dict[str, float]:
         try:
             found[name.strip()] = float(value) if equals else 0.0
         except ValueError:
-            raise UsageError(f"--pin '{text}': '{value}' is no number; write it like at_risk_ratio=2") from None
+            raise UsageError(
+                f"--pin '{text}': '{value}' is no number; write it like at_risk_ratio=2"
+            ) from None
         if not equals:
             raise UsageError(f"--pin '{text}' has no value; write it like at_risk_ratio=2")
     return check_pins(found, "--pin")

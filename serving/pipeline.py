@@ -1,4 +1,6 @@
-"""The main job: a log in, a folder with bundle, scores, report and what was refused out; whole, or not at all."""
+"""The main job: a log in, a folder with bundle, scores, report and what was refused out; whole,
+or not at all.
+"""
 
 from __future__ import annotations
 
@@ -61,12 +63,14 @@ def run(
     as_of
         None: the day after the last event.
     track
-        Called with the bundle, its folder and the report once they are written; logs them to MLflow.
+        Called with the bundle, its folder and the report once they are written; logs them to
+        MLflow.
 
     Raises
     ------
     stagecast.features.errors.StagecastError
-        The folder, the as_of or the horizon cannot be used, or nobody has bought; nothing is left behind then.
+        The folder, the as_of or the horizon cannot be used, or nobody has bought; nothing is left
+        behind then.
     """
     config = replace(config, known_at_start=log.known_at_start)
     with new_folder(out, OURS, force=force) as draft:
@@ -74,7 +78,9 @@ def run(
         inspected = inspect(log, at, config.horizon_days)
         write_inspection(log, inspected, draft)
         training = train(log.con, at, config, say)
-        bundle = save_bundle(draft / MODEL, training.models, at, training.data_cutoff, card(training))
+        bundle = save_bundle(
+            draft / MODEL, training.models, at, training.data_cutoff, card(training)
+        )
         say("scores and reasons")
         scores = score_snapshot(Scorer(bundle, threads=0), training.panel.now, training.data_cutoff)
         write_scores(scores, draft / SCORES)

@@ -1,7 +1,7 @@
 """Errors over HTTP: problem details of RFC 9457, one shape for all of them.
 
-What a caller sent is quoted to at most 100 characters, and only as text, so that no error is as large as the
-body that caused it and none can fail while it is written.
+What a caller sent is quoted to at most 100 characters, and only as text, so that no error is as
+large as the body that caused it and none can fail while it is written.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def quote(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong with a request: where it stands, what stands there, why it will not do."""
+    """One thing that is wrong with a request: where it stands, what stands there, why it will
+    not do.
+    """
 
     where: str
     problem: str

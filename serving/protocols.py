@@ -49,11 +49,15 @@ class ScorerLike(Protocol):
     def card(self) -> Mapping[str, Any]: ...
 
     def score_customers(self, customers: Sequence[CustomerEvents], as_of: datetime) -> pa.Table:
-        """Return one row per customer, in the same order, with the columns of :mod:`stagecast.serving.contract`."""
+        """Return one row per customer, in the same order, with the columns of
+        :mod:`stagecast.serving.contract`.
+        """
         ...
 
 
 class ScorerLoader(Protocol):
-    """Reads a bundle folder; raises :class:`stagecast.features.errors.StagecastError` when it cannot be trusted."""
+    """Reads a bundle folder; raises :class:`stagecast.features.errors.StagecastError` when it
+    cannot be trusted.
+    """
 
     def __call__(self, path: Path, /) -> ScorerLike: ...

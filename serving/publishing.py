@@ -1,7 +1,8 @@
 """How a scoring run gets into the store: whole, and current in one step.
 
-The rows are written in chunks, each a transaction of its own, so that nobody else waits long. Until the last step
-sets ``published_at``, no reader sees any of them. What an interrupted run left is deleted by the next one.
+The rows are written in chunks, each a transaction of its own, so that nobody else waits long. Until
+the last step sets ``published_at``, no reader sees any of them. What an interrupted run left is
+deleted by the next one.
 """
 
 from __future__ import annotations
@@ -42,11 +43,10 @@ def publish(
 
     Parameters
     ----------
-    engine : the store.
-    source : scores with the columns of :mod:`stagecast.serving.contract`, or the Parquet file that holds them.
-    model_path : where the bundle stands, for the record.
-    scheme : the stage scheme of the scores; its texts are kept with the run.
-    progress : called with the number of rows of each chunk once it is written.
+    engine : the store. source : scores with the columns of :mod:`stagecast.serving.contract`, or
+    the Parquet file that holds them. model_path : where the bundle stands, for the record. scheme :
+    the stage scheme of the scores; its texts are kept with the run. progress : called with the
+    number of rows of each chunk once it is written.
 
     Returns
     -------
@@ -55,8 +55,8 @@ def publish(
     Raises
     ------
     DataRefusedError
-        A column is missing or of another type, a number is not finite, a customer stands there twice, or the rows are
-        of different runs. The run that was current stays so.
+        A column is missing or of another type, a number is not finite, a customer stands there
+        twice, or the rows are of different runs. The run that was current stays so.
     UsageError
         The file cannot be read, or the store cannot be written.
     """
@@ -80,13 +80,17 @@ def publish(
                 _delete_unpublished(engine, run_id)
             raise
     except sa.exc.OperationalError as error:
-        raise UsageError(f"the store cannot be written: {error.orig}; what was published before stays") from None
+        raise UsageError(
+            f"the store cannot be written: {error.orig}; what was published before stays"
+        ) from None
     _measure(engine)
     return run_id
 
 
 def scheme_to_json(scheme: SchemeLike) -> dict[str, Any]:
-    """Return the scheme as it is kept with a run: its id, and its stages with their texts by language."""
+    """Return the scheme as it is kept with a run: its id, and its stages with their texts by
+    language.
+    """
     return {
         "id": scheme.id,
         "stages": [
@@ -105,7 +109,9 @@ def scheme_to_json(scheme: SchemeLike) -> dict[str, Any]:
 def _open(source: pa.Table | Path, expected: pa.Schema) -> tuple[int, Iterator[pa.Table]]:
     if isinstance(source, pa.Table):
         _check_columns(source.schema, expected)
-        chunks = (source.slice(start, CHUNK_ROWS) for start in range(0, source.num_rows, CHUNK_ROWS))
+        chunks = (
+            source.slice(start, CHUNK_ROWS) for start in range(0, source.num_rows, CHUNK_ROWS)
+        )
         return source.num_rows, (_conform(chunk, expected) for chunk in chunks)
     try:
         file = pq.ParquetFile(source)
@@ -113,7 +119,9 @@ def _open(source: pa.Table | Path, expected: pa.Schema) -> tuple[int, Iterator[p
         raise UsageError(f"the scores '{source}' cannot be read as Parquet: {error}") from None
     _check_columns(file.schema_arrow, expected)
     batches = file.iter_batches(batch_size=CHUNK_ROWS, columns=expected.names)
-    return file.metadata.num_rows, (_conform(pa.Table.from_batches([batch]), expected) for batch in batches)
+    return file.metadata.num_rows, (
+        _conform(pa.Table.from_batches([batch]), expected) for batch in batches
+    )
 
 
 def _check_columns(found: pa.Schema, expected: pa.Schema) -> None:
@@ -135,13 +143,15 @@ def _conform(chunk: pa.Table, expected: pa.Schema) -> pa.Table:
         column = table[field.name]
         if not field.nullable and column.null_count:
             raise DataRefusedError(
-                f"the column {field.name} of the scores is empty for {_whose(table, column.is_null())}"
+                f"the column {field.name} of the scores is empty for "
+                f"{_whose(table, column.is_null())}"
             )
         if pa.types.is_floating(field.type):
             odd = pc.fill_null(pc.invert(pc.is_finite(column)), False)
             if pc.any(odd).as_py():
                 raise DataRefusedError(
-                    f"the column {field.name} of the scores is not a finite number for {_whose(table, odd)}"
+                    f"the column {field.name} of the scores is not a finite number for "
+                    f"{_whose(table, odd)}"
                 )
     return table
 
@@ -155,7 +165,9 @@ def _chain(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
     yield from rest
 
 
-def _begin(engine: sa.Engine, head: dict[str, Any], total: int, model_path: str, scheme: SchemeLike) -> int:
+def _begin(
+    engine: sa.Engine, head: dict[str, Any], total: int, model_path: str, scheme: SchemeLike
+) -> int:
     _delete_unpublished(engine)
     with engine.begin() as connection:
         inserted = connection.execute(
@@ -179,7 +191,8 @@ def _delete_unpublished(engine: sa.Engine, run_id: int | None = None) -> None:
     if run_id is not None:
         left = left.where(runs.c.id == run_id)
     with engine.begin() as connection:
-        # locked where rows can be: else the run might be published between one deletion and the next
+        # locked where rows can be: else the run might be published between one deletion and the
+        # next
         connection.execute(left.with_for_update())
         for table in (documents, scores):
             connection.execute(table.delete().where(table.c.run_id.in_(left)))
@@ -190,8 +203,13 @@ def _write(engine: sa.Engine, run_id: int, chunk: pa.Table, head: dict[str, Any]
     for name in _SAME_FOR_ALL:
         others = [value for value in chunk[name].unique().to_pylist() if value != head[name]]
         if others:
-            shown = [iso(value) if isinstance(value, datetime) else str(value) for value in (head[name], others[0])]
-            raise DataRefusedError(f"the scores are of more than one run: {name} is {shown[0]} and {shown[1]}")
+            shown = [
+                iso(value) if isinstance(value, datetime) else str(value)
+                for value in (head[name], others[0])
+            ]
+            raise DataRefusedError(
+                f"the scores are of more than one run: {name} is {shown[0]} and {shown[1]}"
+            )
     narrow, whole = [], []
     for row in contract.json_rows(chunk):
         flat = {**row, "next_stage": row["next_stage_likeliest"]}
@@ -206,12 +224,20 @@ def _write(engine: sa.Engine, run_id: int, chunk: pa.Table, head: dict[str, Any]
         raise _refusal(engine, run_id, [row["customer_id"] for row in narrow], error) from None
 
 
-def _refusal(engine: sa.Engine, run_id: int, ids: list[str], error: sa.exc.IntegrityError) -> StagecastError:
+def _refusal(
+    engine: sa.Engine, run_id: int, ids: list[str], error: sa.exc.IntegrityError
+) -> StagecastError:
     with engine.connect() as connection:
         if connection.scalar(sa.select(runs.c.id).where(runs.c.id == run_id)) is None:
-            return UsageError("another publication began while this one was being written, and took its place")
-        twice = [customer_id for customer_id, times in Counter(ids).items() if times > 1] or connection.scalars(
-            sa.select(scores.c.customer_id).where(scores.c.run_id == run_id, scores.c.customer_id.in_(ids)).limit(1)
+            return UsageError(
+                "another publication began while this one was being written, and took its place"
+            )
+        twice = [
+            customer_id for customer_id, times in Counter(ids).items() if times > 1
+        ] or connection.scalars(
+            sa.select(scores.c.customer_id)
+            .where(scores.c.run_id == run_id, scores.c.customer_id.in_(ids))
+            .limit(1)
         ).all()
     if twice:
         return DataRefusedError(f"customer '{quote(twice[0])}' stands more than once in the scores")
@@ -220,13 +246,19 @@ def _refusal(engine: sa.Engine, run_id: int, ids: list[str], error: sa.exc.Integ
 
 def _make_current(engine: sa.Engine, run_id: int) -> None:
     with engine.begin() as connection:
-        done = connection.execute(runs.update().where(runs.c.id == run_id).values(published_at=datetime.now(UTC)))
+        done = connection.execute(
+            runs.update().where(runs.c.id == run_id).values(published_at=datetime.now(UTC))
+        )
         if done.rowcount != 1:
-            raise UsageError("another publication began while this one was being written, and took its place")
+            raise UsageError(
+                "another publication began while this one was being written, and took its place"
+            )
 
 
 def _measure(engine: sa.Engine) -> None:
-    """Let SQLite see how the values are spread, so that a filter of few customers is looked up, not searched for."""
+    """Let SQLite see how the values are spread, so that a filter of few customers is looked up,
+    not searched for.
+    """
     if engine.dialect.name != "sqlite":
         return
     # the run is published already: if the database is busy, lists are slower and nothing else

@@ -1,4 +1,6 @@
-"""What may be asked of a published list: filters, order, and the cursor that leads to its next page."""
+"""What may be asked of a published list: filters, order, and the cursor that leads to its next
+page.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ class Filters:
         """Return the SQL conditions on the table of scores."""
         c, out = scores.c, []
         if self.stages:
-            out.append(c.stage.in_(self.stages) if len(self.stages) > 1 else c.stage == self.stages[0])
+            out.append(
+                c.stage.in_(self.stages) if len(self.stages) > 1 else c.stage == self.stages[0]
+            )
         if self.band is not None:
             out.append(c.churn_band == self.band)
         if self.state is not None:
@@ -72,7 +76,9 @@ class Filters:
 
 @dataclass(frozen=True)
 class Order:
-    """By what a list is ranked. Customers without a value stand last either way; ties go by customer id."""
+    """By what a list is ranked. Customers without a value stand last either way; ties go by
+    customer id.
+    """
 
     column: str
     descending: bool
@@ -135,20 +141,32 @@ class Cursor:
             It is damaged, or belongs to another run, order or set of filters.
         """
         try:
-            raw = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+            raw = base64.b64decode(
+                text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True
+            )
             token = msgspec.json.decode(raw, type=_Token)
         except (binascii.Error, UnicodeError, msgspec.MsgspecError, RecursionError):
-            raise UsageError("the cursor is damaged; take next_cursor as it is, or ask again without one") from None
+            raise UsageError(
+                "the cursor is damaged; take next_cursor as it is, or ask again without one"
+            ) from None
         if token.run != run_id:
-            raise UsageError("new scores were published since this cursor was given; ask again without a cursor")
+            raise UsageError(
+                "new scores were published since this cursor was given; ask again without a cursor"
+            )
         if token.question != _question(filters, order):
-            raise UsageError("the cursor belongs to other filters or another order; ask again without a cursor")
+            raise UsageError(
+                "the cursor belongs to other filters or another order; ask again without a cursor"
+            )
         kind = scores.c[order.column].type.python_type
         if token.value is not None and isinstance(token.value, str) != (kind is str):
-            raise UsageError("the cursor is damaged; take next_cursor as it is, or ask again without one")
+            raise UsageError(
+                "the cursor is damaged; take next_cursor as it is, or ask again without one"
+            )
         return cls(token.seen, token.value, token.customer_id)
 
 
 def _question(filters: Filters, order: Order) -> str:
-    asked = msgspec.json.encode([sorted(filters.stages), filters.band, filters.state, filters.min_value, filters.q])
+    asked = msgspec.json.encode(
+        [sorted(filters.stages), filters.band, filters.state, filters.min_value, filters.q]
+    )
     return hashlib.sha256(asked + str(order).encode("utf-8")).hexdigest()[:16]

@@ -20,12 +20,17 @@ from stagecast.features.own import Own, own_from_toml
 F = TypeVar("F", bound=Callable[..., Any])
 
 CONFIGURED = ("tables", "customers", "catalog")
-"""What a configuration may hold beside options: several tables as one log, the table of customers, own features."""
+"""What a configuration may hold beside options: several tables as one log, the table of
+customers, own features.
+"""
 
 _META = "stagecast.configured"
 
 # `--discount` is what a year takes off money, of `run` and `train`
-MAPPED = {part.name: "discount_amount" if part.name == "discount" else part.name for part in fields(EventMapping)}
+MAPPED = {
+    part.name: "discount_amount" if part.name == "discount" else part.name
+    for part in fields(EventMapping)
+}
 
 AS_THEY_ARE = (
     "time_format",
@@ -50,30 +55,57 @@ AS_THEY_ARE = (
 
 def reading(function: F) -> F:
     """Add EVENTS and how they are read."""
-    for option in reversed([click.argument("events", nargs=-1), *_mapping(), *_values(), *_rules(), *_limits()]):
+    for option in reversed(
+        [click.argument("events", nargs=-1), *_mapping(), *_values(), *_rules(), *_limits()]
+    ):
         function = option(function)
     return function
 
 
 def _mapping() -> list[Callable[[F], F]]:
     return [
-        click.option("--customer", metavar="COL", help="Column or expression of the customer's id."),
+        click.option(
+            "--customer", metavar="COL", help="Column or expression of the customer's id."
+        ),
         click.option("--time", metavar="COL", help="Column or expression of the time."),
-        click.option("--amount", metavar="COL", help="Column or expression of the amount: 'Quantity * Price'."),
+        click.option(
+            "--amount",
+            metavar="COL",
+            help="Column or expression of the amount: 'Quantity * Price'.",
+        ),
         click.option("--event", metavar="COL", help="Column or expression of the event's type."),
         click.option("--channel", metavar="COL", help="Column or expression of the channel."),
-        click.option("--recorded-at", metavar="COL", help="Column of the instant at which the event was recorded."),
+        click.option(
+            "--recorded-at",
+            metavar="COL",
+            help="Column of the instant at which the event was recorded.",
+        ),
         click.option("--event-id", metavar="COL", help="Column of the event's own id."),
-        click.option("--currency", metavar="COL", help="Column of the currency, or a text: \"'EUR'\"."),
+        click.option(
+            "--currency", metavar="COL", help="Column of the currency, or a text: \"'EUR'\"."
+        ),
         click.option("--product", metavar="COL", help="Column of the product, for --not-products."),
-        click.option("--category", metavar="COL", help="Column or expression of what was bought or looked at."),
-        click.option("--discount-amount", metavar="COL", help="Column or expression of the money taken off the price."),
-        click.option("--customers", metavar="FILE", help="Table of customers: channel, acquisition_cost, consent, ..."),
+        click.option(
+            "--category",
+            metavar="COL",
+            help="Column or expression of what was bought or looked at.",
+        ),
+        click.option(
+            "--discount-amount",
+            metavar="COL",
+            help="Column or expression of the money taken off the price.",
+        ),
+        click.option(
+            "--customers",
+            metavar="FILE",
+            help="Table of customers: channel, acquisition_cost, consent, ...",
+        ),
         click.option(
             "--known-at-start",
             multiple=True,
             metavar="COL",
-            help="Column of --customers that was known at the first contact, so that models may learn from it; may be "
+            help="Column of --customers that was known at the first contact, so that "
+            "models may learn from it; may be "
             "repeated.",
         ),
     ]
@@ -85,25 +117,70 @@ def _values() -> list[Callable[[F], F]]:
         click.option(
             "--time-format",
             metavar="FMT",
-            help="strptime format of the times, or excel, excel-1904, unix, unix-ms, unix-us; default ISO 8601.",
+            help=(
+                "strptime format of the times, or excel, excel-1904, unix, unix-ms, "
+                "unix-us; default ISO 8601."
+            ),
         ),
-        click.option("--zone", default="UTC", show_default=True, help="Zone of times that name none: Europe/London."),
-        click.option("--encoding", default="utf-8", show_default=True, help="Of text files: utf-16, cp1251, latin-1."),
-        click.option("--separator", type=click.Choice(separators), help="Of text files; default: the header tells."),
+        click.option(
+            "--zone",
+            default="UTC",
+            show_default=True,
+            help="Zone of times that name none: Europe/London.",
+        ),
+        click.option(
+            "--encoding",
+            default="utf-8",
+            show_default=True,
+            help="Of text files: utf-16, cp1251, latin-1.",
+        ),
+        click.option(
+            "--separator",
+            type=click.Choice(separators),
+            help="Of text files; default: the header tells.",
+        ),
         click.option("--decimal", type=click.Choice([".", ","]), default=".", show_default=True),
-        click.option("--thousands", type=click.Choice(thousands), default="none", show_default=True),
-        click.option("--report-currency", metavar="CODE", help="Count amounts in this currency, with --rates."),
-        click.option("--rates", metavar="CODE=RATE,...", help="What a unit of another currency is worth in it."),
+        click.option(
+            "--thousands", type=click.Choice(thousands), default="none", show_default=True
+        ),
+        click.option(
+            "--report-currency",
+            metavar="CODE",
+            help="Count amounts in this currency, with --rates.",
+        ),
+        click.option(
+            "--rates",
+            metavar="CODE=RATE,...",
+            help="What a unit of another currency is worth in it.",
+        ),
     ]
 
 
 def _rules() -> list[Callable[[F], F]]:
     return [
-        click.option("--where", metavar="COND", help="Read only rows for which this holds; the others are counted."),
-        click.option("--refuse", metavar="NAME=COND", multiple=True, help="Refuse rows for this reason of your own."),
-        click.option("--flag", metavar="NAME=COND", multiple=True, help="Load rows, and count for which this holds."),
-        click.option("--test-customers", metavar="REGEX", help="Refuse customers whose whole id matches."),
-        click.option("--not-products", metavar="REGEX", help="Refuse rows whose whole product matches."),
+        click.option(
+            "--where",
+            metavar="COND",
+            help="Read only rows for which this holds; the others are counted.",
+        ),
+        click.option(
+            "--refuse",
+            metavar="NAME=COND",
+            multiple=True,
+            help="Refuse rows for this reason of your own.",
+        ),
+        click.option(
+            "--flag",
+            metavar="NAME=COND",
+            multiple=True,
+            help="Load rows, and count for which this holds.",
+        ),
+        click.option(
+            "--test-customers", metavar="REGEX", help="Refuse customers whose whole id matches."
+        ),
+        click.option(
+            "--not-products", metavar="REGEX", help="Refuse rows whose whole product matches."
+        ),
         click.option(
             "--duplicates",
             type=click.Choice(["drop", "keep"]),
@@ -118,29 +195,57 @@ def _rules() -> list[Callable[[F], F]]:
             show_default=True,
             help="What a purchase with a negative amount is.",
         ),
-        click.option("--skew", metavar="SPAN", help="How far past --as-of (or now) a time may lie; default 1d."),
-        click.option("--max-rejected", metavar="SHARE", help="Stop when more is refused: 50%, or a number of rows."),
+        click.option(
+            "--skew",
+            metavar="SPAN",
+            help="How far past --as-of (or now) a time may lie; default 1d.",
+        ),
+        click.option(
+            "--max-rejected",
+            metavar="SHARE",
+            help="Stop when more is refused: 50%, or a number of rows.",
+        ),
     ]
 
 
 def _limits() -> list[Callable[[F], F]]:
     return [
-        click.option("--memory", default="2GB", show_default=True, help="What DuckDB may hold in memory."),
-        click.option("--spill", default="50GB", show_default=True, help="What it may hold on disk beyond that."),
-        click.option("--temp-dir", metavar="DIR", help="Where on disk; default: the system's place."),
-        click.option("--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True),
+        click.option(
+            "--memory", default="2GB", show_default=True, help="What DuckDB may hold in memory."
+        ),
+        click.option(
+            "--spill",
+            default="50GB",
+            show_default=True,
+            help="What it may hold on disk beyond that.",
+        ),
+        click.option(
+            "--temp-dir", metavar="DIR", help="Where on disk; default: the system's place."
+        ),
+        click.option(
+            "--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True
+        ),
         click.option("--master", metavar="URL", help="Of --engine spark; default local[*]."),
-        click.option("--spark-conf", metavar="NAME=VALUE", multiple=True, help="Setting of Spark; may be repeated."),
+        click.option(
+            "--spark-conf",
+            metavar="NAME=VALUE",
+            multiple=True,
+            help="Setting of Spark; may be repeated.",
+        ),
     ]
 
 
 def remember(context: click.Context, name: str, entry: object, file: Path) -> None:
-    """Keep what the configuration ``file`` says under one of :data:`CONFIGURED`, for :func:`open_log`."""
+    """Keep what the configuration ``file`` says under one of :data:`CONFIGURED`, for
+    :func:`open_log`.
+    """
     context.meta.setdefault(_META, {})[name] = (entry, file)
 
 
 def as_options(name: str, entry: object) -> object:
-    """Return an entry of a configuration as the command line would have it: tables of rules and rates as texts."""
+    """Return an entry of a configuration as the command line would have it: tables of rules and
+    rates as texts.
+    """
     if name in ("refuse", "flag") and isinstance(entry, dict):
         return [f"{rule}={condition}" for rule, condition in entry.items()]
     if name == "rates" and isinstance(entry, dict):
@@ -150,7 +255,9 @@ def as_options(name: str, entry: object) -> object:
 
 def _configured() -> dict[str, tuple[object, Path]]:
     context = click.get_current_context(silent=True)
-    found: dict[str, tuple[object, Path]] = context.meta.get(_META, {}) if context is not None else {}
+    found: dict[str, tuple[object, Path]] = (
+        context.meta.get(_META, {}) if context is not None else {}
+    )
     return found
 
 
@@ -213,12 +320,14 @@ def open_log(options: dict[str, Any], *outs: Path | None) -> EventLog:
     Raises
     ------
     stagecast.features.errors.StagecastError
-        Nothing was named, it cannot be read, or one of ``outs``, files to be written, is one that was read.
+        Nothing was named, it cannot be read, or one of ``outs``, files to be written, is one that
+        was read.
     """
     if options.get("engine") == "spark":
         command = click.get_current_context().info_name
         raise UsageError(
-            f"--engine spark: `{command}` works on one machine; `features`, `train` and `score` know Spark"
+            f"--engine spark: `{command}` works on one machine; `features`, `train` and "
+            "`score` know Spark"
         )
     configured = _configured()
     chosen = read_options(options)
@@ -232,27 +341,35 @@ def open_log(options: dict[str, Any], *outs: Path | None) -> EventLog:
     else:
         raise UsageError(_NOTHING_NAMED)
     for out in outs:
-        if out is not None and any(out.resolve() == Path(name).resolve() for name in log.report.files):
+        if out is not None and any(
+            out.resolve() == Path(name).resolve() for name in log.report.files
+        ):
             log.close()
             raise UsageError(f"--out {out} is the event log itself; name another file")
     return log
 
 
 _NOTHING_NAMED = (
-    "no event log was named: give EVENTS (CSV or Parquet files, a glob, a folder, a database URL), or [[tables]] "
+    "no event log was named: give EVENTS (CSV or Parquet files, a glob, a folder, a "
+    "database URL), or [[tables]] "
     "in stagecast.toml"
 )
 
 
 def customers_table(options: dict[str, Any]) -> CustomersTable | None:
-    """Return the table of customers that the options name, or the configuration; None: neither does.
+    """Return the table of customers that the options name, or the configuration; None: neither
+    does.
 
     Raises
     ------
     UsageError
         Columns of it are named, and no table.
     """
-    given, known_at_start, configured = options["customers"], options["known_at_start"], _configured()
+    given, known_at_start, configured = (
+        options["customers"],
+        options["known_at_start"],
+        _configured(),
+    )
     if given is not None:
         return CustomersTable(given, known_at_start=tuple(known_at_start))
     found = None
@@ -260,5 +377,11 @@ def customers_table(options: dict[str, Any]) -> CustomersTable | None:
         entries, file = configured["customers"]
         found = parse_customers(entries, file.parent)
     if known_at_start and found is None:
-        raise UsageError(f"--known-at-start {known_at_start[0]}: name the table that has it with --customers")
-    return replace(found, known_at_start=tuple(known_at_start)) if known_at_start and found is not None else found
+        raise UsageError(
+            f"--known-at-start {known_at_start[0]}: name the table that has it with --customers"
+        )
+    return (
+        replace(found, known_at_start=tuple(known_at_start))
+        if known_at_start and found is not None
+        else found
+    )

@@ -1,4 +1,6 @@
-"""The OpenAPI document as a page shows it: each operation with its parameters, an example and a curl line."""
+"""The OpenAPI document as a page shows it: each operation with its parameters, an example and a
+curl line.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ def reference(document: dict[str, Any], base: str) -> dict[str, Any]:
         for method, operation in item.items()
     ]
     score = document["components"]["schemas"]["Score"]["properties"]
-    fields = [{"name": name, "type": _type(field), "meaning": field["description"]} for name, field in score.items()]
+    fields = [
+        {"name": name, "type": _type(field), "meaning": field["description"]}
+        for name, field in score.items()
+    ]
     return {"operations": operations, "fields": fields}
 
 
@@ -39,13 +44,17 @@ def _operation(path: str, method: str, operation: dict[str, Any], base: str) -> 
                 "place": parameter["in"],
                 "type": _type(parameter["schema"]),
                 "required": parameter.get("required", False),
-                "meaning": parameter.get("description") or parameter["schema"].get("description", ""),
+                "meaning": parameter.get("description")
+                or parameter["schema"].get("description", ""),
             }
             for parameter in operation.get("parameters", [])
         ],
         "body": None if body is None else json.dumps(body, indent=2),
         "answer": _pretty(_example(answers.get("200", {}))),
-        "answers": [{"status": status, "meaning": answer["description"]} for status, answer in answers.items()],
+        "answers": [
+            {"status": status, "meaning": answer["description"]}
+            for status, answer in answers.items()
+        ],
         "curl": _curl(method, base + path.replace("{customer_id}", "17850"), body),
     }
 
@@ -75,4 +84,7 @@ def _type(schema: dict[str, Any]) -> str:
     if kinds == "array":
         return f"list of {_type(schema.get('items', {}))}"
     text = {"date-time": "instant", "date": "date"}.get(schema.get("format", ""), "string")
-    return " | ".join(text if kind == "string" else kind for kind in ([kinds] if isinstance(kinds, str) else kinds))
+    return " | ".join(
+        text if kind == "string" else kind
+        for kind in ([kinds] if isinstance(kinds, str) else kinds)
+    )

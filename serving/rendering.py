@@ -1,4 +1,6 @@
-"""Templates to pages: numbers, days and money as people read them, and links that hold hostile ids."""
+"""Templates to pages: numbers, days and money as people read them, and links that hold hostile
+ids.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def money(value: float | None) -> str:
     """
     if value is None:
         return NOTHING
-    text = "0" if value == 0 else f"{abs(value):,.2f}" if abs(value) < 9.995 else f"{abs(value):,.0f}"
+    text = (
+        "0" if value == 0 else f"{abs(value):,.2f}" if abs(value) < 9.995 else f"{abs(value):,.0f}"
+    )
     return f"−{text}" if value < 0 else text
 
 
@@ -87,7 +91,8 @@ def plain_number(value: float) -> str:
 
 
 def customer_link(customer_id: str) -> str:
-    """Return the path of a customer's page; slashes and everything else that means something are escaped.
+    """Return the path of a customer's page; slashes and everything else that means something are
+    escaped.
 
     >>> customer_link("a/b?c#d é")
     '/customers/a%2Fb%3Fc%23d%20%C3%A9'

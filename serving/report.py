@@ -1,9 +1,10 @@
-"""The report of a run: one HTML file for whoever plans the campaign and whoever answers for the model.
+"""The report of a run: one HTML file for whoever plans the campaign and whoever answers for the
+model.
 
     scores + summary -> figures (NumPy, a few hundred numbers) -> charts -> report.html
 
-What grows with the number of customers is summed up here; the file holds the twenty customers to look at first and
-nothing of the others.
+What grows with the number of customers is summed up here; the file holds the twenty customers to
+look at first and nothing of the others.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ CURVE_POINTS = 100
 
 
 def write_report(
-    path: str | Path, summary: Mapping[str, Any], scores: pa.Table, move: Mapping[str, Any] | None = None
+    path: str | Path,
+    summary: Mapping[str, Any],
+    scores: pa.Table,
+    move: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the report of a run to a file, UTF-8.
 
@@ -47,22 +51,37 @@ def write_report(
     Path(path).write_text(render_report(summary, scores, move), encoding="utf-8", newline="\n")
 
 
-def render_report(summary: Mapping[str, Any], scores: pa.Table, move: Mapping[str, Any] | None = None) -> str:
-    """Return the report of a run as one self-contained HTML page: no script, nothing fetched, same input same bytes.
+def render_report(
+    summary: Mapping[str, Any], scores: pa.Table, move: Mapping[str, Any] | None = None
+) -> str:
+    """Return the report of a run as one self-contained HTML page: no script, nothing fetched, same
+    input same bytes.
 
     Parameters
     ----------
-    summary : what the run says of itself, ready for JSON: the as_of, the log, the scheme, the evaluation and the blend;
+    summary : what the run says of itself, ready for JSON: the as_of, the log, the scheme, the
+    evaluation and the blend;
         the last two are ``None`` where the log was too small for them.
-    scores : one row per customer, the columns of :func:`stagecast.serving.contract.schema`.
-    move : how customers move, see :func:`stagecast.serving.lifecycle_report.figures`; None leaves the section out.
+    scores : one row per customer, the columns of :func:`stagecast.serving.contract.schema`. move :
+    how customers move, see :func:`stagecast.serving.lifecycle_report.figures`; None leaves the
+    section out.
     """
     stages = _stages(summary["scheme"], scores)
-    has_money = any(_of(_numbers(scores, name), np.sum) is not None for name in ("spend", "expected_spend", "clv"))
+    has_money = any(
+        _of(_numbers(scores, name), np.sum) is not None
+        for name in ("spend", "expected_spend", "clv")
+    )
     segments = _by_group(scores, "rfm_segment", sorted(_present(scores, "rfm_segment")))
     page = environment().get_template("report.html")
     return page.render(
-        run={"evaluation": None, "blend": None, "notes": [], "next_steps": [], "method_note": "", "churn": "inactivity"}
+        run={
+            "evaluation": None,
+            "blend": None,
+            "notes": [],
+            "next_steps": [],
+            "method_note": "",
+            "churn": "inactivity",
+        }
         | dict(summary),
         css=Markup((FOLDER / "static" / "stagecast.css").read_text(encoding="utf-8")),
         icon=Markup((FOLDER / "static" / "icon.svg").read_text(encoding="utf-8").strip()),
@@ -79,7 +98,9 @@ def render_report(summary: Mapping[str, Any], scores: pa.Table, move: Mapping[st
         risk=_risk(scores),
         held=_held(scores),
         # those with most value at risk first
-        segments=sorted(segments, key=lambda row: (-(row["value_at_risk"] or 0.0), -row["customers"])),
+        segments=sorted(
+            segments, key=lambda row: (-(row["value_at_risk"] or 0.0), -row["customers"])
+        ),
         quality=_quality(summary.get("evaluation")),
     )
 
@@ -109,27 +130,36 @@ def _share(part: float | None, whole: float | None) -> float | None:
 
 
 def _headline(scores: pa.Table) -> dict[str, Any]:
-    states = np.bincount(_codes(scores, "state", charts.STATES) + 1, minlength=len(charts.STATES) + 1)[1:]
+    states = np.bincount(
+        _codes(scores, "state", charts.STATES) + 1, minlength=len(charts.STATES) + 1
+    )[1:]
     high = int((_codes(scores, "churn_band", charts.BANDS) == charts.BANDS.index("high")).sum())
     active = int(states[charts.STATES.index("active")])
     return {
         "customers": scores.num_rows,
         "states": [
-            {"name": name, "customers": int(count), "share": _share(float(count), scores.num_rows) or 0.0}
+            {
+                "name": name,
+                "customers": int(count),
+                "share": _share(float(count), scores.num_rows) or 0.0,
+            }
             for name, count in zip(charts.STATES, states, strict=True)
         ],
         "active": active,
         "high": high,
         "high_share": _share(high, active),
         **{
-            name: _of(_numbers(scores, name), np.sum) for name in ("value_at_risk", "expected_spend", "expected_orders")
+            name: _of(_numbers(scores, name), np.sum)
+            for name in ("value_at_risk", "expected_spend", "expected_orders")
         },
         "low_data": int(pc.sum(scores["low_data"]).as_py() or 0),
     }
 
 
 def _first(scores: pa.Table, has_money: bool) -> list[dict[str, Any]]:
-    """Return the customers to look at first: most value at risk or, without amounts, most orders at risk."""
+    """Return the customers to look at first: most value at risk or, without amounts, most orders
+    at risk.
+    """
     at_stake = _numbers(scores, "value_at_risk")
     if not has_money:
         at_stake = _numbers(scores, "churn_probability") * _numbers(scores, "orders")
@@ -139,7 +169,9 @@ def _first(scores: pa.Table, has_money: bool) -> list[dict[str, Any]]:
     # cut down to those who can be among the first before anything is sorted or copied
     few = min(FIRST_CUSTOMERS, len(known))
     candidates = at_stake >= np.partition(known, len(known) - few)[len(known) - few]
-    ranked = scores.filter(pa.array(candidates)).append_column("at_stake", pa.array(at_stake[candidates]))
+    ranked = scores.filter(pa.array(candidates)).append_column(
+        "at_stake", pa.array(at_stake[candidates])
+    )
     ranked = ranked.sort_by([("at_stake", "descending"), ("customer_id", "ascending")])
     rows: list[dict[str, Any]] = ranked.slice(0, few).to_pylist()
     return rows
@@ -160,7 +192,10 @@ def _by_group(scores: pa.Table, name: str, values: Sequence[str]) -> list[dict[s
     rows: list[dict[str, Any]] = []
     for code, value in enumerate(values):
         here = np.flatnonzero(codes == code)
-        measured = {column: _of(columns[column][here], measure) for column, measure in GROUP_MEASURES.items()}
+        measured = {
+            column: _of(columns[column][here], measure)
+            for column, measure in GROUP_MEASURES.items()
+        }
         share = _share(len(here), scores.num_rows) or 0.0
         rows.append({"id": value, "customers": len(here), "share": share, **measured})
     return rows
@@ -173,7 +208,10 @@ def _stages(scheme: Mapping[str, Any], scores: pa.Table) -> list[dict[str, Any]]
     for row in rows:
         stage = known.get(row["id"], {})
         row["title"] = _english(stage.get("title")) or row["id"]
-        row["meaning"], row["action"] = _english(stage.get("meaning")), _english(stage.get("action"))
+        row["meaning"], row["action"] = (
+            _english(stage.get("meaning")),
+            _english(stage.get("action")),
+        )
         row["state"], row["rule"] = stage.get("state", "active"), list(stage.get("rule", []))
     return rows
 
@@ -193,8 +231,15 @@ def _flows(stages: Sequence[Mapping[str, Any]], scores: pa.Table) -> dict[str, A
         if stage["customers"]
     ]
     # a stage that nobody is on or will be on tells nothing
-    kept = [n for n, to in enumerate(known) if to["customers"] or any(row["means"][n] >= 0.005 for row in rows)]
-    return {"to": [known[n] for n in kept], "rows": [row | {"means": [row["means"][n] for n in kept]} for row in rows]}
+    kept = [
+        n
+        for n, to in enumerate(known)
+        if to["customers"] or any(row["means"][n] >= 0.005 for row in rows)
+    ]
+    return {
+        "to": [known[n] for n in kept],
+        "rows": [row | {"means": [row["means"][n] for n in kept]} for row in rows],
+    }
 
 
 def _risk(scores: pa.Table) -> dict[str, Any] | None:
@@ -206,7 +251,10 @@ def _risk(scores: pa.Table) -> dict[str, Any] | None:
     band = _codes(scores, "churn_band", charts.BANDS)[known]
     bins: list[dict[str, Any]] = []
     for number in range(BINS):
-        counts = {name: int(((place == number) & (band == code)).sum()) for code, name in enumerate(charts.BANDS)}
+        counts = {
+            name: int(((place == number) & (band == code)).sum())
+            for code, name in enumerate(charts.BANDS)
+        }
         bins.append({"start": number / BINS, "end": (number + 1) / BINS, **counts})
     return {"bins": bins, "mean": _of(chance, np.mean), "chart": charts.risk_histogram(bins)}
 
@@ -219,17 +267,24 @@ def _held(scores: pa.Table) -> dict[str, Any] | None:
     if total <= 0:
         return None
     running = np.r_[0.0, np.cumsum(value)] / total
-    places = np.unique((len(value) * np.linspace(0, 1, CURVE_POINTS + 1) ** 2).round().astype(np.int64))
+    places = np.unique(
+        (len(value) * np.linspace(0, 1, CURVE_POINTS + 1) ** 2).round().astype(np.int64)
+    )
     holders = min(int(np.searchsorted(running, HELD_SHARE)), len(value))
     points = [(float(place / len(value)), float(min(running[place], 1.0))) for place in places]
     share = holders / len(value)
-    sizes = sorted({max(1, round(len(value) * part)) for part in (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)})
+    sizes = sorted(
+        {max(1, round(len(value) * part)) for part in (0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)}
+    )
     said = f"{holders:,} customer{'s' if holders > 1 else ''} hold{'' if holders > 1 else 's'} 80%"
     return {
         "customers": holders,
         "of": len(value),
         "share": share,
-        "rows": [{"customers": size, "share": size / len(value), "held": float(running[size])} for size in sizes],
+        "rows": [
+            {"customers": size, "share": size / len(value), "held": float(running[size])}
+            for size in sizes
+        ],
         "chart": charts.held_curve(points, (share, float(running[holders])), said),
     }
 
@@ -238,9 +293,13 @@ def _quality(evaluation: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if evaluation is None:
         return None
     groups = evaluation.get("calibration")
-    gains = [(float(one["share_contacted"]), float(one["share_of_churners"])) for one in evaluation.get("gains") or []]
+    gains = [
+        (float(one["share_contacted"]), float(one["share_of_churners"]))
+        for one in evaluation.get("gains") or []
+    ]
     spend = [
-        dict(row) | {"of_actual": _share(finite(row.get("predicted_total")), finite(row.get("actual_total")))}
+        dict(row)
+        | {"of_actual": _share(finite(row.get("predicted_total")), finite(row.get("actual_total")))}
         for row in evaluation.get("spend") or []
     ]
     return {

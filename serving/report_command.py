@@ -1,4 +1,6 @@
-"""``stagecast report``: how customers move through the stages, and what changed since a date, as a page and tables."""
+"""``stagecast report``: how customers move through the stages, and what changed since a date, as
+a page and tables.
+"""
 
 from __future__ import annotations
 
@@ -26,22 +28,47 @@ STEPS = 4
 @click.command()
 @reading
 @standing
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write; it must be new or empty.")
-@click.option("--period", metavar="UNIT", help="week, month or quarter; default: what suits the length of the log.")
-@click.option("--from", "flow_from", metavar="DATE", help="First date of the flow diagram; default: 90 days before.")
-@click.option("--to", "flow_to", metavar="DATE", help="Second date of the flow diagram; default: the as_of.")
-@click.option("--before-after", metavar="DATE", help="Compare sales, repeat orders, cost and stages before and after.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder to write; it must be new or empty.",
+)
+@click.option(
+    "--period",
+    metavar="UNIT",
+    help="week, month or quarter; default: what suits the length of the log.",
+)
+@click.option(
+    "--from",
+    "flow_from",
+    metavar="DATE",
+    help="First date of the flow diagram; default: 90 days before.",
+)
+@click.option(
+    "--to", "flow_to", metavar="DATE", help="Second date of the flow diagram; default: the as_of."
+)
+@click.option(
+    "--before-after",
+    metavar="DATE",
+    help="Compare sales, repeat orders, cost and stages before and after.",
+)
 @click.option(
     "--cost-event",
     "cost_events",
     multiple=True,
     metavar="TYPE",
-    help="Type of event whose amount is what serving the customer cost; default: cost. May be repeated.",
+    help=(
+        "Type of event whose amount is what serving the customer cost; default: cost. "
+        "May be repeated."
+    ),
 )
 @click.option("--force", is_flag=True, help="Replace the report that --out holds.")
 @common
 def report(as_json: bool, out: Path, **options: Any) -> None:
-    """How customers move through the stages: flows, time on each stage, repeat orders, cohorts, before and after."""
+    """How customers move through the stages: flows, time on each stage, repeat orders, cohorts,
+    before and after.
+    """
     from stagecast.features.effectiveness import before_after
     from stagecast.features.engines.duckdb import DailyTable
     from stagecast.features.files import write_text
@@ -52,7 +79,8 @@ def report(as_json: bool, out: Path, **options: Any) -> None:
 
     scheme = chosen_scheme(options)
     dates = tuple(
-        None if options[k] is None else parse_instant(options[k], f"--{k[5:]}") for k in ("flow_from", "flow_to")
+        None if options[k] is None else parse_instant(options[k], f"--{k[5:]}")
+        for k in ("flow_from", "flow_to")
     )
     date = options["before_after"]
     since = None if date is None else parse_instant(date, "--before-after")
@@ -67,7 +95,9 @@ def report(as_json: bool, out: Path, **options: Any) -> None:
         life = fit_lifecycle(table, scheme, TrainConfig.horizon_days)
         say("flows")
         has_amounts = table.has_amounts()
-        found = movement(life, as_of, has_amounts=has_amounts, unit=options["period"], dates=(dates[0], dates[1]))
+        found = movement(
+            life, as_of, has_amounts=has_amounts, unit=options["period"], dates=(dates[0], dates[1])
+        )
         compared = None
         if since is not None:
             say("before and after")
@@ -84,8 +114,15 @@ def report(as_json: bool, out: Path, **options: Any) -> None:
             )
         say("report")
         write_tables(found, draft / TABLES, compared)
-        write_text(draft / REPORT, render_lifecycle(found, life, as_of, log.report.to_json(), compared))
-    told = {"out": str(out), "as_of": iso(as_of), "scheme": life.scheme.id, **found.flows.to_json()["summary"]}
+        write_text(
+            draft / REPORT, render_lifecycle(found, life, as_of, log.report.to_json(), compared)
+        )
+    told = {
+        "out": str(out),
+        "as_of": iso(as_of),
+        "scheme": life.scheme.id,
+        **found.flows.to_json()["summary"],
+    }
     if as_json:
         both = told if compared is None else {**told, "before_after": compared.to_json()}
         click.echo(json.dumps(both, ensure_ascii=False))
@@ -112,9 +149,15 @@ def _costs(table: DailyTable, log: EventLog, wanted: list[str]) -> Costs | None:
 
     for name in wanted:
         if not len(table.amounts_of([name])[0]):
-            types = [str(row[0]) for row in log.con.execute("select distinct event from events order by 1").fetchall()]
+            types = [
+                str(row[0])
+                for row in log.con.execute(
+                    "select distinct event from events order by 1"
+                ).fetchall()
+            ]
             raise UsageError(
-                f"--cost-event {name}: the log has no event of this type with an amount; its types are "
+                f"--cost-event {name}: the log has no event of this type with an amount; "
+                "its types are "
                 f"{', '.join(types[:20])}.{did_you_mean(name, types)}"
             )
     found = Costs(*table.amounts_of(wanted or ["cost"]))

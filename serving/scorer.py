@@ -1,4 +1,6 @@
-"""A bundle and features in, scores with the columns of the contract out: for a batch and for a request alike."""
+"""A bundle and features in, scores with the columns of the contract out: for a batch and for a
+request alike.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,13 @@ from stagecast.training.reference import rfm_segment
 Array = NDArray[np.float64]
 
 BANDS = np.array(["low", "medium", "high"])
-# Quintiles 1 to 5 of recency, orders and spend, the last one quickest, as text; a dash where there is no money.
+# Quintiles 1 to 5 of recency, orders and spend, the last one quickest, as text; a dash where there
+# is no money.
 _FIFTHS = range(1, 6)
 _CELLS = {
-    money: pa.array([f"{r}{f}{m if money else '-'}" for r, f, m in itertools.product(_FIFTHS, repeat=3)])
+    money: pa.array(
+        [f"{r}{f}{m if money else '-'}" for r, f, m in itertools.product(_FIFTHS, repeat=3)]
+    )
     for money in (True, False)
 }
 _SEGMENTS = pa.array([rfm_segment(r, f) for r, f in itertools.product(_FIFTHS, repeat=2)])
@@ -48,9 +53,11 @@ class Scorer:
     bundle
         As loaded by :func:`stagecast.training.bundle.load_bundle`.
     with_reasons
-        Whether to tell the reasons, which cost more than all the rest; without, each list of them is empty.
+        Whether to tell the reasons, which cost more than all the rest; without, each list of them
+        is empty.
     threads
-        For LightGBM: 1 in a server, where threads on a few rows cost a hundred times what they save; 0 takes all.
+        For LightGBM: 1 in a server, where threads on a few rows cost a hundred times what they
+        save; 0 takes all.
     """
 
     def __init__(self, bundle: Bundle, threads: int = 1, *, with_reasons: bool = True) -> None:
@@ -91,9 +98,13 @@ class Scorer:
         }
 
     def score_customers(
-        self, customers: Sequence[CustomerEvents], as_of: datetime, data_cutoff: datetime | None = None
+        self,
+        customers: Sequence[CustomerEvents],
+        as_of: datetime,
+        data_cutoff: datetime | None = None,
     ) -> pa.Table:
-        """Return one row per customer, in the same order, with the columns of :mod:`stagecast.serving.contract`.
+        """Return one row per customer, in the same order, with the columns of
+        :mod:`stagecast.serving.contract`.
 
         ``data_cutoff`` is the last event that was seen; None: that of these customers.
 
@@ -106,11 +117,15 @@ class Scorer:
         events = MemoryEvents(customers, as_of)
         features = self._evaluator.features(events)
         record = events.record(self._counted)
-        life = live(models.scheme, models.catalog, record, self.horizon_days, vocabulary=self._vocabulary)
+        life = live(
+            models.scheme, models.catalog, record, self.horizon_days, vocabulary=self._vocabulary
+        )
         standing = life.standing(as_of)
         cutoff = data_cutoff or from_microseconds(events.last_event())
         categories = events.categories(models.config.known_at_start)
-        held = None if models.cancellation is None else spells(events, models.config.terms).standing()
+        held = (
+            None if models.cancellation is None else spells(events, models.config.terms).standing()
+        )
         return self.score(events.customers, as_of, cutoff, features, standing, categories, held)
 
     def score(
@@ -147,7 +162,9 @@ class Scorer:
             "stage": np.array(self.scheme.ids)[stage],
             "stage_since": standing.since,
             "stage_rule": self.scheme.explain(stage, standing.facts),
-            **{f"p_stage_{name}": predicted.p_stage[:, k] for k, name in enumerate(self.scheme.ids)},
+            **{
+                f"p_stage_{name}": predicted.p_stage[:, k] for k, name in enumerate(self.scheme.ids)
+            },
             "next_stage": np.array(self.scheme.ids)[predicted.p_stage.argmax(axis=1)],
             **self._risk(predicted, state),
             **self._value(predicted, as_of),
@@ -162,7 +179,8 @@ class Scorer:
     def _method(self, features: Mapping[str, Array], contracts: Contracts | None) -> dict[str, Any]:
         """Return what gave each row's probabilities.
 
-        The pool for buyers, the conversion model for prospects, the model of cancellations for open contracts.
+        The pool for buyers, the conversion model for prospects, the model of cancellations for open
+        contracts.
         """
         models = self.bundle.models
         of_prospects = "blend" if models.conversion.hazard is not None else "rule"
@@ -179,11 +197,15 @@ class Scorer:
         active, lapsed = state == "active", state == "lapsed"
         risk = models.risk(predicted, state)
         churn = np.where(active, risk, np.nan)
-        level = (churn >= models.config.medium_risk).astype(int) + (churn >= models.config.high_risk).astype(int)
+        level = (churn >= models.config.medium_risk).astype(int) + (
+            churn >= models.config.high_risk
+        ).astype(int)
         return {
             "p_inactive": risk,
             "churn_probability": churn,
-            "churn_percentile": np.where(active, models.reference.percentile(np.nan_to_num(churn)), np.nan),
+            "churn_percentile": np.where(
+                active, models.reference.percentile(np.nan_to_num(churn)), np.nan
+            ),
             "churn_band": np.where(active, BANDS[level], None),
             "p_return": np.where(lapsed, predicted.p_purchase, np.nan),
             "p_convert": np.where(active | lapsed, np.nan, predicted.p_purchase),
@@ -219,10 +241,15 @@ class Scorer:
         monetary = models.reference.quintile("spend", features["spend"])
         null = np.full(len(buyers), np.nan)
         return {
-            **{name: features[name] for name in ("recency_days", "tenure_days", "frequency", "orders")},
+            **{
+                name: features[name]
+                for name in ("recency_days", "tenure_days", "frequency", "orders")
+            },
             "monetary": features["monetary"] if has_amounts else null,
             "spend": features["spend"] if has_amounts else null,
-            "rfm": _CELLS[has_amounts].take(pa.array(25 * recency + 5 * frequency + monetary - 31, mask=~buyers)),
+            "rfm": _CELLS[has_amounts].take(
+                pa.array(25 * recency + 5 * frequency + monetary - 31, mask=~buyers)
+            ),
             "rfm_segment": _SEGMENTS.take(pa.array(5 * recency + frequency - 6, mask=~buyers)),
         }
 
@@ -234,7 +261,9 @@ class Scorer:
         contracts: Contracts | None,
     ) -> list[list[dict[str, Any]]] | pa.Array:
         if not self.with_reasons:
-            return pa.ListArray.from_arrays(np.zeros(len(state) + 1, dtype=np.int32), pa.array([], contract.REASON))
+            return pa.ListArray.from_arrays(
+                np.zeros(len(state) + 1, dtype=np.int32), pa.array([], contract.REASON)
+            )
         told: list[list[dict[str, Any]]] = [[] for _ in state]
         models, found = self.bundle.models, {}
         rows, columns = predicted.buyers, predicted.columns
@@ -242,7 +271,9 @@ class Scorer:
             found = contract_reasons(models, features, contracts, self.threads)
             others = np.flatnonzero(~contracts.open[rows])
             rows, columns = rows[others], {name: values[others] for name, values in columns.items()}
-        found |= dict(zip(rows.tolist(), reasons(models, columns, state[rows], self.threads), strict=True))
+        found |= dict(
+            zip(rows.tolist(), reasons(models, columns, state[rows], self.threads), strict=True)
+        )
         for row, mine in found.items():
             told[row] = [_reason(reason) for reason in mine]
         return told
@@ -263,7 +294,9 @@ def _same(value: int, rows: int) -> NDArray[np.int64]:
 
 
 def _arrow(values: Any, field: pa.Field) -> pa.Array:
-    """Return a column in the contract's type; NaN is null, and a null where the contract has none is our fault."""
+    """Return a column in the contract's type; NaN is null, and a null where the contract has
+    none is our fault.
+    """
     if isinstance(values, pa.Array):
         array = values
     elif pa.types.is_list(field.type) or not isinstance(values, np.ndarray):
@@ -280,7 +313,9 @@ def _arrow(values: Any, field: pa.Field) -> pa.Array:
     else:
         array = pa.array(values.tolist(), field.type)
     if array.null_count and not field.nullable:
-        raise ValueError(f"{array.null_count} scores have no {field.name}, which every score must have")
+        raise ValueError(
+            f"{array.null_count} scores have no {field.name}, which every score must have"
+        )
     return array
 
 

@@ -21,8 +21,8 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
     Parameters
     ----------
     model
-        Bundle folder for ``POST /v1/score``; None takes the one that the published scores were made with, if it is
-        still there.
+        Bundle folder for ``POST /v1/score``; None takes the one that the published scores were made
+        with, if it is still there.
 
     Raises
     ------

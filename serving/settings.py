@@ -9,7 +9,14 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from stagecast.features.errors import UsageError
@@ -34,18 +41,19 @@ def _split(text: str) -> list[str]:
 
 
 class Settings(BaseSettings):
-    """Everything that can be set from outside; each field is read from ``STAGECAST_`` and its name in capitals.
+    """Everything that can be set from outside; each field is read from ``STAGECAST_`` and its name
+    in capitals.
 
     Parameters
     ----------
-    store : SQLAlchemy URL, or the path of an SQLite file, of the published scores.
-    host, port : where the server listens.
-    model : bundle folder; None: the server shows published scores and cannot score events.
-    api_keys : keys of at least 16 characters, comma-separated; none: only this machine may connect.
-    api_keys_file : file with one key per line, lines with # are comments; added to ``api_keys``.
-    allowed_hosts : host names, comma-separated, that a request may name besides this machine's own.
-    tracking_uri : MLflow server or file; ``MLFLOW_TRACKING_URI`` is read where ``STAGECAST_TRACKING_URI`` is not set.
-    max_body_bytes : longest request body, in bytes.
+    store : SQLAlchemy URL, or the path of an SQLite file, of the published scores. host, port :
+    where the server listens. model : bundle folder; None: the server shows published scores and
+    cannot score events. api_keys : keys of at least 16 characters, comma-separated; none: only this
+    machine may connect. api_keys_file : file with one key per line, lines with # are comments;
+    added to ``api_keys``. allowed_hosts : host names, comma-separated, that a request may name
+    besides this machine's own. tracking_uri : MLflow server or file; ``MLFLOW_TRACKING_URI`` is
+    read where ``STAGECAST_TRACKING_URI`` is not set. max_body_bytes : longest request body, in
+    bytes.
     """
 
     model_config = SettingsConfigDict(
@@ -86,8 +94,13 @@ class Settings(BaseSettings):
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"the file of API keys '{path}' cannot be read: {error}") from None
         given = values.get("api_keys") or ()
-        in_file = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-        return {**values, "api_keys": [*(_split(given) if isinstance(given, str) else given), *in_file]}
+        in_file = [
+            line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")
+        ]
+        return {
+            **values,
+            "api_keys": [*(_split(given) if isinstance(given, str) else given), *in_file],
+        }
 
     @field_validator("api_keys")
     @classmethod
@@ -95,7 +108,10 @@ class Settings(BaseSettings):
         for position, key in enumerate(keys, start=1):
             text = key.get_secret_value()
             if len(text) < KEY_LENGTH_MIN:
-                raise ValueError(f"key {position} has {len(text)} characters; at least {KEY_LENGTH_MIN} are needed")
+                raise ValueError(
+                    f"key {position} has {len(text)} characters; at least "
+                    f"{KEY_LENGTH_MIN} are needed"
+                )
             if not text.isascii() or not text.isprintable() or " " in text:
                 raise ValueError(f"key {position} has blanks or other than plain ASCII characters")
         return keys
@@ -119,7 +135,8 @@ def _complaint(error: dict[str, Any], given: dict[str, Any]) -> str:
 
 
 def load_settings(**given: Any) -> Settings:
-    """Return the settings: what is given (the command line), else the environment, else the defaults.
+    """Return the settings: what is given (the command line), else the environment, else the
+    defaults.
 
     Parameters
     ----------
@@ -139,6 +156,8 @@ def load_settings(**given: Any) -> Settings:
 
 
 def keep_mlflow_quiet() -> None:
-    """Tell MLflow, before it is imported, to send nothing about its use to anybody and to draw no progress bars."""
+    """Tell MLflow, before it is imported, to send nothing about its use to anybody and to draw
+    no progress bars.
+    """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

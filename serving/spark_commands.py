@@ -1,4 +1,6 @@
-"""``features``, ``score`` and ``train`` on ``--engine spark``: for logs that outgrow one machine."""
+"""``features``, ``score`` and ``train`` on ``--engine spark``: for logs that outgrow one
+machine.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,8 @@ def spark_log(options: dict[str, Any]) -> Iterator[SparkLog]:
     for name in _NOT_HERE:
         if options.get(name):
             raise UsageError(
-                f"--{name.replace('_', '-')} is not known to --engine spark; prepare the column in Spark, and map it"
+                f"--{name.replace('_', '-')} is not known to --engine spark; prepare the "
+                "column in Spark, and map it"
             )
     if not options["events"]:
         raise UsageError("--engine spark needs EVENTS: folders of Parquet or Delta, or table:NAME")
@@ -70,7 +73,9 @@ def spark_log(options: dict[str, Any]) -> Iterator[SparkLog]:
     for text in options["spark_conf"]:
         name, equals, value = text.partition("=")
         if not equals:
-            raise UsageError(f"--spark-conf '{text}' is not NAME=VALUE, like spark.executor.memory=8g")
+            raise UsageError(
+                f"--spark-conf '{text}' is not NAME=VALUE, like spark.executor.memory=8g"
+            )
         settings[name.strip()] = value.strip()
     spark = session(options["master"] or "local[*]", settings)
     try:
@@ -90,7 +95,9 @@ def _attributes(
     """Read the table of customers where it is asked for."""
     from stagecast.features.engines.spark_attributes import read_attributes
 
-    return None if table is None or not asked else read_attributes(log, table, read_options(options))
+    return (
+        None if table is None or not asked else read_attributes(log, table, read_options(options))
+    )
 
 
 def _new(out: Path) -> None:
@@ -106,7 +113,9 @@ def _write(log: SparkLog, rows: DataFrame, out: Path) -> None:
         log.rejected.write.parquet(str(out / REJECTED))
 
 
-def _told(log: SparkLog, out: Path, as_of: datetime, what: str, count: int, *, as_json: bool) -> None:
+def _told(
+    log: SparkLog, out: Path, as_of: datetime, what: str, count: int, *, as_json: bool
+) -> None:
     if as_json:
         told = {"out": str(out), "as_of": iso(as_of), "customers": count, **log.counts}
         click.echo(json.dumps(told))
@@ -118,7 +127,9 @@ def _told(log: SparkLog, out: Path, as_of: datetime, what: str, count: int, *, a
     show(lines)
 
 
-def features_on_spark(catalog: Catalog, out: Path, options: dict[str, Any], *, as_json: bool) -> None:
+def features_on_spark(
+    catalog: Catalog, out: Path, options: dict[str, Any], *, as_json: bool
+) -> None:
     """Write the features of every customer at one as_of as a folder of Parquet files."""
     import pyspark.sql.functions as sf
 
@@ -141,13 +152,17 @@ def features_on_spark(catalog: Catalog, out: Path, options: dict[str, Any], *, a
     _told(log, out, as_of, "features", count, as_json=as_json)
 
 
-def score_on_spark(scorer: Scorer, folder: Path, out: Path, options: dict[str, Any], *, as_json: bool) -> None:
-    """Write the scores of every customer as a folder of Parquet files, scored where their events are.
+def score_on_spark(
+    scorer: Scorer, folder: Path, out: Path, options: dict[str, Any], *, as_json: bool
+) -> None:
+    """Write the scores of every customer as a folder of Parquet files, scored where their events
+    are.
 
     Raises
     ------
     UsageError
-        The model learned from a table of customers that is not named, or has seen what comes after the as_of.
+        The model learned from a table of customers that is not named, or has seen what comes after
+        the as_of.
     """
     from stagecast.serving.batch import check_as_of
     from stagecast.serving.spark_scoring import scores
@@ -157,11 +172,15 @@ def score_on_spark(scorer: Scorer, folder: Path, out: Path, options: dict[str, A
     names = models.config.known_at_start
     if names and customers is None:
         raise UsageError(
-            f"this model looks at {', '.join(names)} of the table of customers: name that table with --customers, or "
+            f"this model looks at {', '.join(names)} of the table of customers: name that "
+            "table with --customers, or "
             "under [customers] in stagecast.toml"
         )
     if options["publish"]:
-        raise UsageError("--publish works on one machine; score with --engine duckdb, or publish the Parquet files")
+        raise UsageError(
+            "--publish works on one machine; score with --engine duckdb, or publish the "
+            "Parquet files"
+        )
     with spark_log(options) as log:
         as_of = log.choose_as_of(as_of_option(options))
         check_as_of(scorer.bundle, as_of)
@@ -175,7 +194,9 @@ def score_on_spark(scorer: Scorer, folder: Path, out: Path, options: dict[str, A
 
 
 @contextmanager
-def sampled_log(options: dict[str, Any], most: int) -> Iterator[tuple[EventLog, datetime, tuple[str, ...]]]:
+def sampled_log(
+    options: dict[str, Any], most: int
+) -> Iterator[tuple[EventLog, datetime, tuple[str, ...]]]:
     """Draw a sample of customers on Spark, and open their events on this machine.
 
     Yields
@@ -189,6 +210,8 @@ def sampled_log(options: dict[str, Any], most: int) -> Iterator[tuple[EventLog, 
     with spark_log(options) as log:
         as_of = log.choose_as_of(as_of_option(options))
         sample = draw(SparkTable(log.events.sparkSession, log.events, as_of), log.events, most)
-    reading = ReadOptions(duplicates="keep", as_of=as_of, memory=options["memory"], temp_dir=options["temp_dir"])
+    reading = ReadOptions(
+        duplicates="keep", as_of=as_of, memory=options["memory"], temp_dir=options["temp_dir"]
+    )
     with from_frame(sample.events, reading, customers_table(options)) as local:
         yield local, as_of, sample.notes

@@ -1,4 +1,6 @@
-"""Scoring on Spark: each task scores whole customers with a bundle of its own, in one thread, by ``mapInArrow``."""
+"""Scoring on Spark: each task scores whole customers with a bundle of its own, in one thread, by
+``mapInArrow``.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,11 @@ CUSTOMERS_AT_ONCE = 2_000
 
 
 def scores(
-    log: SparkLog, folder: Path, scorer: Scorer, as_of: datetime, attributes: SparkAttributes | None = None
+    log: SparkLog,
+    folder: Path,
+    scorer: Scorer,
+    as_of: datetime,
+    attributes: SparkAttributes | None = None,
 ) -> DataFrame:
     """Return the scores of every customer known before the as_of, with the columns of the contract.
 
@@ -59,22 +65,38 @@ def scores(
     if attributes is not None:
         place = {name: k for k, name in enumerate(attributes.kinds)}
         told = attributes.rows.toDF("customer_id", *(f"a{k}" for k in place.values()))
-        known = known.join(told.select("customer_id", *(f"a{place[name]}" for name in names)), "customer_id", "left")
+        known = known.join(
+            told.select("customer_id", *(f"a{place[name]}" for name in names)),
+            "customer_id",
+            "left",
+        )
     grouped = known.repartition("customer_id").sortWithinPartitions("customer_id", "happened")
     schema = contract.schema(scorer.scheme.ids)
-    score = _task(sent, scorer.model_version, at, int(cutoff), names, with_reasons=scorer.with_reasons)
+    score = _task(
+        sent, scorer.model_version, at, int(cutoff), names, with_reasons=scorer.with_reasons
+    )
     return grouped.mapInArrow(score, from_arrow_schema(schema))
 
 
 def _task(
-    sent: Any, model_version: str, as_of: int, cutoff: int, names: Sequence[str], *, with_reasons: bool
+    sent: Any,
+    model_version: str,
+    as_of: int,
+    cutoff: int,
+    names: Sequence[str],
+    *,
+    with_reasons: bool,
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Return what a task does with its events, which are ordered by customer; ``names`` are their attributes."""
+    """Return what a task does with its events, which are ordered by customer; ``names`` are
+    their attributes.
+    """
 
     def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         scorer = _scorer(model_version, with_reasons, sent.value)
         for customers in _by_customer(batches, names):
-            table = scorer.score_customers(customers, from_microseconds(as_of), from_microseconds(cutoff))
+            table = scorer.score_customers(
+                customers, from_microseconds(as_of), from_microseconds(cutoff)
+            )
             yield from table.to_batches()
 
     return score
@@ -95,7 +117,9 @@ def _scorer(model_version: str, with_reasons: bool, files: Mapping[str, bytes]) 
     return _LOADED[key]
 
 
-def _by_customer(batches: Iterator[pa.RecordBatch], names: Sequence[str]) -> Iterator[list[CustomerEvents]]:
+def _by_customer(
+    batches: Iterator[pa.RecordBatch], names: Sequence[str]
+) -> Iterator[list[CustomerEvents]]:
     """Yield some thousand whole customers at a time."""
     waiting: dict[str, list[Event]] = {}
     attributes: dict[str, dict[str, Any]] = {}
@@ -108,10 +132,17 @@ def _by_customer(batches: Iterator[pa.RecordBatch], names: Sequence[str]) -> Ite
                     waiting, attributes = {}, {}
                 waiting[customer], attributes[customer] = [], dict(zip(names, told, strict=True))
             at = EPOCH + timedelta(microseconds=happened)
-            waiting[customer].append(Event(at, event, amount, channel, None, None, category, discount))
+            waiting[customer].append(
+                Event(at, event, amount, channel, None, None, category, discount)
+            )
     if waiting:
         yield _customers(waiting, attributes)
 
 
-def _customers(events: dict[str, list[Event]], attributes: dict[str, dict[str, Any]]) -> list[CustomerEvents]:
-    return [CustomerEvents(customer, tuple(some), attributes[customer]) for customer, some in events.items()]
+def _customers(
+    events: dict[str, list[Event]], attributes: dict[str, dict[str, Any]]
+) -> list[CustomerEvents]:
+    return [
+        CustomerEvents(customer, tuple(some), attributes[customer])
+        for customer, some in events.items()
+    ]

@@ -1,7 +1,9 @@
-"""One colour per stage, the same in every chart: of the family of its state, and told apart within it.
+"""One colour per stage, the same in every chart: of the family of its state, and told apart within
+it.
 
-Violet for prospects, blue to green for active customers, grey for lapsed ones. As in :mod:`stagecast.serving.charts`
-each colour is an ink with a name, which the style sheet of the page sets anew for dark pages.
+Violet for prospects, blue to green for active customers, grey for lapsed ones. As in
+:mod:`stagecast.serving.charts` each colour is an ink with a name, which the style sheet of the page
+sets anew for dark pages.
 """
 
 from __future__ import annotations
@@ -25,7 +27,11 @@ STAGE_INK: Mapping[str, str] = {
 }
 
 _FAMILIES: Mapping[str, tuple[str, ...]] = {
-    "prospect": (INK["chart-prospect"], STAGE_INK["stage-prospect-2"], STAGE_INK["stage-prospect-3"]),
+    "prospect": (
+        INK["chart-prospect"],
+        STAGE_INK["stage-prospect-2"],
+        STAGE_INK["stage-prospect-3"],
+    ),
     "active": (
         STAGE_INK["stage-active-1"],
         INK["chart-active"],
@@ -43,7 +49,8 @@ def stage_colours(stages: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     Parameters
     ----------
     stages
-        ``id`` and ``state`` of each, in the order of the scheme. One of an unknown state is drawn as active.
+        ``id`` and ``state`` of each, in the order of the scheme. One of an unknown state is drawn
+        as active.
 
     >>> stage_colours([{"id": "new", "state": "active"}, {"id": "loyal", "state": "active"}])
     {'new': '#8cc4e8', 'loyal': '#2f7cb3'}
@@ -59,7 +66,9 @@ def stage_colours(stages: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def stage_titles(stages: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the title of each stage by its ``id``, with the id behind it where two have the same title."""
+    """Return the title of each stage by its ``id``, with the id behind it where two have the
+    same title.
+    """
     titles = [str(stage["title"]) for stage in stages]
     return {
         stage["id"]: title if titles.count(title) == 1 else f"{title} ({stage['id']})"

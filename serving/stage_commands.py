@@ -1,4 +1,6 @@
-"""``stagecast stages``: the stage of each customer, their history, one customer explained, the schemes."""
+"""``stagecast stages``: the stage of each customer, their history, one customer explained, the
+schemes.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,12 @@ from click.core import ParameterSource
 
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.features.events import EventLog
-from stagecast.features.scheme_files import known_schemes, load_scheme, scheme_to_json, thresholds_to_json
+from stagecast.features.scheme_files import (
+    known_schemes,
+    load_scheme,
+    scheme_to_json,
+    thresholds_to_json,
+)
 from stagecast.features.stages import LANGUAGES, rule_text
 from stagecast.serving.console import show, table
 from stagecast.serving.options import as_of_option, chosen_scheme, common, standing
@@ -24,9 +31,22 @@ from stagecast.training.config import TrainConfig
 @reading
 @standing
 @click.option("--out", type=click.Path(path_type=Path), help="File to write: .parquet or .csv.")
-@click.option("--history", type=click.Path(path_type=Path), help="File for every spell on a stage: .parquet or .csv.")
-@click.option("--explain", metavar="CUSTOMER", help="Say of one customer which rule holds, on which facts, since when.")
-@click.option("--list", "list_all", is_flag=True, help="The schemes there are, or the one that --stages names.")
+@click.option(
+    "--history",
+    type=click.Path(path_type=Path),
+    help="File for every spell on a stage: .parquet or .csv.",
+)
+@click.option(
+    "--explain",
+    metavar="CUSTOMER",
+    help="Say of one customer which rule holds, on which facts, since when.",
+)
+@click.option(
+    "--list",
+    "list_all",
+    is_flag=True,
+    help="The schemes there are, or the one that --stages names.",
+)
 @common
 def stages(as_json: bool, list_all: bool, **options: Any) -> None:
     """Stage of each customer: customer_id, stage, stage_since, stage_rule."""
@@ -36,7 +56,9 @@ def stages(as_json: bool, list_all: bool, **options: Any) -> None:
         return
     out, history, customer = options["out"], options["history"], options["explain"]
     if out is None and history is None and customer is None:
-        raise UsageError("say what is wanted: --out FILE, --history FILE, --explain CUSTOMER or --list")
+        raise UsageError(
+            "say what is wanted: --out FILE, --history FILE, --explain CUSTOMER or --list"
+        )
     from stagecast.serving import stage_table
     from stagecast.serving.table_files import check_targets
 
@@ -48,7 +70,9 @@ def stages(as_json: bool, list_all: bool, **options: Any) -> None:
 
     with open_log(options, out, history) as log:
         as_of = log.choose_as_of(as_of_option(options))
-        found = stage_table.stages_of(log, as_of, scheme, keep_facts=history is not None or customer is not None)
+        found = stage_table.stages_of(
+            log, as_of, scheme, keep_facts=history is not None or customer is not None
+        )
         told = None if customer is None else explain(found, customer)
         if out is not None:
             rows = stage_table.stage_table(found)
@@ -96,14 +120,25 @@ def _list(chosen: str | None, *, as_json: bool) -> None:
     """Print every scheme, or the one that was named."""
     names = known_schemes() if chosen is None else [chosen]
     if as_json:
-        click.echo(json.dumps([scheme_to_json(load_scheme(name)) for name in names], ensure_ascii=False))
+        click.echo(
+            json.dumps([scheme_to_json(load_scheme(name)) for name in names], ensure_ascii=False)
+        )
         return
     for name in names:
         scheme = load_scheme(name)
         titles = [scheme.title[language] for language in dict.fromkeys((scheme.language, "en"))]
-        show(["", f"{scheme.id}: {' / '.join(titles)}" + (f" ({scheme.source})" if scheme.source else "")])
+        show(
+            [
+                "",
+                f"{scheme.id}: {' / '.join(titles)}"
+                + (f" ({scheme.source})" if scheme.source else ""),
+            ]
+        )
         heads = ["stage", *LANGUAGES, "rule", "meaning"]
-        rows = [[s.id, *(s.title.get(x, "") for x in LANGUAGES), s.rule_text, s.meaning["en"]] for s in scheme.stages]
+        rows = [
+            [s.id, *(s.title.get(x, "") for x in LANGUAGES), s.rule_text, s.meaning["en"]]
+            for s in scheme.stages
+        ]
         show(table([heads, *rows], set()))
         for group in scheme.groups:
             show([f"  group {group.id}: {rule_text(group.rule)}"])

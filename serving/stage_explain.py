@@ -1,4 +1,6 @@
-"""One customer's stage explained: which rule holds, on which facts, since when, how it came, what comes next."""
+"""One customer's stage explained: which rule holds, on which facts, since when, how it came,
+what comes next.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,11 @@ def explain(found: StagesOf, customer: str) -> dict[str, Any]:
         "meaning": stage.meaning["en"],
         "since": iso(from_microseconds(int(here.since[0]))),
         "rule": scheme.explain(here.stage, here.facts)[0].as_py(),
-        "facts": {name: _number(values[0]) for name, values in sorted(here.facts.items()) if name in scheme.features},
+        "facts": {
+            name: _number(values[0])
+            for name, values in sorted(here.facts.items())
+            if name in scheme.features
+        },
         "group": None if group < 0 else scheme.groups[group].id,
         "history": spells[:begun],
         "if_silent": spells[begun:],
@@ -69,18 +75,34 @@ def _number(value: float) -> float | None:
 def lines(told: dict[str, Any]) -> list[str]:
     """Return the explanation for a terminal."""
     group = f", group {told['group']}" if told["group"] else ""
-    facts = ", ".join(f"{name} {'unknown' if v is None else f'{v:,.6g}'}" for name, v in told["facts"].items())
+    facts = ", ".join(
+        f"{name} {'unknown' if v is None else f'{v:,.6g}'}" for name, v in told["facts"].items()
+    )
     found = [
-        f"{told['customer_id']} at {told['as_of']}: {told['title']['en']} ({told['scheme']}/{told['stage']}{group})",
+        (
+            f"{told['customer_id']} at {told['as_of']}: {told['title']['en']} "
+            f"({told['scheme']}/{told['stage']}{group})"
+        ),
         f"  {told['meaning']}",
         f"  since  {told['since']}",
         f"  rule   {told['rule']}",
         f"  facts  {facts}",
         f"  do     {told['action']}",
         "",
-        *table([["stage", "from", "rule"], *([s["stage"], s["from"], s["rule"]] for s in told["history"])], set()),
+        *table(
+            [
+                ["stage", "from", "rule"],
+                *([s["stage"], s["from"], s["rule"]] for s in told["history"]),
+            ],
+            set(),
+        ),
     ]
     if told["if_silent"]:
         ahead = [["if nothing happens", "from", "rule"]]
-        found += ["", *table([*ahead, *([s["stage"], s["from"], s["rule"]] for s in told["if_silent"])], set())]
+        found += [
+            "",
+            *table(
+                [*ahead, *([s["stage"], s["from"], s["rule"]] for s in told["if_silent"])], set()
+            ),
+        ]
     return found

@@ -13,7 +13,9 @@ from stagecast.serving.console import table
 def stage_lines(
     counts: Mapping[str, int], scheme: Scheme, merged: Mapping[str, tuple[str, ...]] | None = None
 ) -> list[str]:
-    """Return customers per stage, the thresholds that the rules compare with, and the stages that are merged."""
+    """Return customers per stage, the thresholds that the rules compare with, and the stages
+    that are merged.
+    """
     total = max(sum(counts.values()), 1)
     rows = [["stage", "customers", "share", "meaning"]]
     for name, count in counts.items():

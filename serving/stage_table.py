@@ -50,8 +50,12 @@ class StagesOf:
         return {stage: int(count) for stage, count in zip(ids, counted, strict=True)}
 
 
-def stages_of(log: EventLog, as_of: datetime, scheme: Scheme, *, keep_facts: bool = False) -> StagesOf:
-    """Return the stages of a log's customers on a scheme; its thresholds are derived from the log."""
+def stages_of(
+    log: EventLog, as_of: datetime, scheme: Scheme, *, keep_facts: bool = False
+) -> StagesOf:
+    """Return the stages of a log's customers on a scheme; its thresholds are derived from the
+    log.
+    """
     table = DailyTable(log.con, as_of)
     # no rule looks at a feature that depends on the horizon
     life = fit_lifecycle(table, scheme, TrainConfig.horizon_days, keep_facts=keep_facts)
@@ -71,12 +75,16 @@ def stage_table(found: StagesOf) -> pa.Table:
     if not scheme.groups:
         return rows
     group = scheme.group(standing.facts)
-    names = pa.array([one.id for one in scheme.groups], pa.string()).take(pa.array(group, mask=group < 0))
+    names = pa.array([one.id for one in scheme.groups], pa.string()).take(
+        pa.array(group, mask=group < 0)
+    )
     return rows.append_column(pa.field("stage_group", pa.string()), names)
 
 
 def with_lead_grades(rows: pa.Table, ranked: pa.Table) -> pa.Table:
-    """Return the stages with ``lead_points`` and ``lead_grade`` of those who have not bought; null for the others."""
+    """Return the stages with ``lead_points`` and ``lead_grade`` of those who have not bought;
+    null for the others.
+    """
     place = pc.index_in(rows["customer_id"], value_set=ranked["customer_id"])
     for name in ("lead_points", "lead_grade"):
         rows = rows.append_column(name, ranked[name].take(place))

@@ -42,7 +42,9 @@ StateDep = Annotated[State, Depends(get_state)]
 def get_store(state: StateDep) -> Store:
     """Return the store, or answer 503 and why there is none."""
     if state.store is None:
-        raise ProblemError(503, "no-store", state.store_fault or "the server has not opened its store")
+        raise ProblemError(
+            503, "no-store", state.store_fault or "the server has not opened its store"
+        )
     return state.store
 
 
@@ -50,7 +52,9 @@ def get_scorer(state: StateDep) -> ScorerLike:
     """Return the scorer, or answer 503 and what to do."""
     if state.scorer is None:
         fault = state.scorer_fault or "no model is loaded"
-        raise ProblemError(503, "no-model", f"{fault}; start the server with a model: {HOW_TO_SERVE}")
+        raise ProblemError(
+            503, "no-model", f"{fault}; start the server with a model: {HOW_TO_SERVE}"
+        )
     return state.scorer
 
 
@@ -62,7 +66,9 @@ def get_run(store: StoreDep) -> Run:
     """Return the current run, or answer 404 and how to publish one."""
     run = store.current_run()
     if run is None:
-        raise ProblemError(404, "nothing-published", f"nothing is published yet; run: {HOW_TO_PUBLISH}")
+        raise ProblemError(
+            404, "nothing-published", f"nothing is published yet; run: {HOW_TO_PUBLISH}"
+        )
     return run
 
 

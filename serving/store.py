@@ -1,7 +1,8 @@
-"""The store of published scores, as its readers see it: the current run, its ranked lists, one customer's history.
-
-SQLite by default, whatever SQLAlchemy speaks to by URL. Every score is kept: an older run stays, and is a
+"""The store of published scores, as its readers see it: the current run, its ranked lists, one
 customer's history.
+
+SQLite by default, whatever SQLAlchemy speaks to by URL. Every score is kept: an older run stays,
+and is a customer's history.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from stagecast.serving.tables import documents, open_engine, runs, scores
 
 @dataclass(frozen=True)
 class Run:
-    """A published scoring run; ``scheme`` is ``{"id", "stages": [{"id", "title", "meaning", "action", "state"}]}``."""
+    """A published scoring run; ``scheme`` is ``{"id", "stages": [{"id", "title", "meaning",
+    "action", "state"}]}``.
+    """
 
     id: int
     as_of: datetime
@@ -61,7 +64,9 @@ class Page:
 
 @dataclass(frozen=True)
 class StageTotal:
-    """One stage of the current run: how many customers, and what they are worth; None where nobody has a value."""
+    """One stage of the current run: how many customers, and what they are worth; None where
+    nobody has a value.
+    """
 
     stage: str
     customers: int
@@ -73,8 +78,9 @@ class StageTotal:
 class StageFlows:
     """Customers who went from one stage to another, or stayed, between two published runs.
 
-    ``since`` is the as_of of the earlier run, None where there is none of the same scheme; ``moved`` has
-    ``(from_stage, to_stage, customers)``, None as ``from_stage`` for those who had no score then.
+    ``since`` is the as_of of the earlier run, None where there is none of the same scheme;
+    ``moved`` has ``(from_stage, to_stage, customers)``, None as ``from_stage`` for those who had no
+    score then.
     """
 
     since: datetime | None
@@ -96,9 +102,11 @@ class PastScore:
 
 @dataclass(frozen=True)
 class CustomerRecord:
-    """A customer's last published score (the text of a JSON object) and all scores so far, latest first.
+    """A customer's last published score (the text of a JSON object) and all scores so far, latest
+    first.
 
-    ``before`` is the score as of the nearest earlier date, with the same scheme and horizon; None where there is none.
+    ``before`` is the score as of the nearest earlier date, with the same scheme and horizon; None
+    where there is none.
     """
 
     document: str
@@ -140,20 +148,31 @@ class Store:
         scheme: SchemeLike,
         progress: Callable[[int], object] | None = None,
     ) -> int:
-        """Write a scoring run whole and make it the current one; see :func:`stagecast.serving.publishing.publish`."""
-        return publish(self._engine, source, model_path=str(model_path), scheme=scheme, progress=progress)
+        """Write a scoring run whole and make it the current one; see
+        :func:`stagecast.serving.publishing.publish`.
+        """
+        return publish(
+            self._engine, source, model_path=str(model_path), scheme=scheme, progress=progress
+        )
 
     def erase(self, customer_id: str) -> int:
-        """Delete everything that names a customer, in every run and table; return how many rows there were.
+        """Delete everything that names a customer, in every run and table; return how many rows
+        there were.
 
-        Totals that were published with a run stay. In SQLite and PostgreSQL the file is also written anew, so that
-        the deleted bytes vanish; what cannot be done while others use it is made good by ``stagecast erase``.
+        Totals that were published with a run stay. In SQLite and PostgreSQL the file is also
+        written anew, so that the deleted bytes vanish; what cannot be done while others use it is
+        made good by ``stagecast erase``.
         """
         return database.erase(self._engine, [customer_id])
 
     def current_run(self) -> Run | None:
         """Return the run that was published last, or None before the first."""
-        query = sa.select(runs).where(runs.c.published_at.is_not(None)).order_by(runs.c.id.desc()).limit(1)
+        query = (
+            sa.select(runs)
+            .where(runs.c.published_at.is_not(None))
+            .order_by(runs.c.id.desc())
+            .limit(1)
+        )
         with self._engine.connect() as connection:
             row = connection.execute(query).mappings().first()
         if row is None:
@@ -161,7 +180,13 @@ class Store:
         return Run(**{name: value for name, value in row.items() if name != "created_at"})
 
     def customers(
-        self, run: Run, filters: Filters, order: Order, *, limit: int = LIMIT_DEFAULT, cursor: str | None = None
+        self,
+        run: Run,
+        filters: Filters,
+        order: Order,
+        *,
+        limit: int = LIMIT_DEFAULT,
+        cursor: str | None = None,
     ) -> Page:
         """Return one page of the customers that pass the filters, ranked.
 
@@ -181,7 +206,9 @@ class Store:
         seen = 0 if after is None else after.seen
         with self._engine.connect() as connection:
             keys = self._keys(connection, run.id, filters, order, limit + 1, after)
-            found = self._documents(connection, run.id, [customer_id for customer_id, _ in keys[:limit]])
+            found = self._documents(
+                connection, run.id, [customer_id for customer_id, _ in keys[:limit]]
+            )
         following = None
         if len(keys) > limit:
             customer_id, value = keys[limit - 1]
@@ -200,7 +227,11 @@ class Store:
 
     def count(self, run: Run, filters: Filters) -> int:
         """Return how many customers pass the filters."""
-        query = sa.select(sa.func.count()).select_from(scores).where(scores.c.run_id == run.id, *filters.conditions())
+        query = (
+            sa.select(sa.func.count())
+            .select_from(scores)
+            .where(scores.c.run_id == run.id, *filters.conditions())
+        )
         with self._engine.connect() as connection:
             return int(connection.scalar(query) or 0)
 
@@ -217,13 +248,18 @@ class Store:
         return [found.get(stage, StageTotal(stage, 0, None, None)) for stage in run.stage_ids]
 
     def flows(self, run: Run) -> StageFlows:
-        """Return how customers moved between stages since the last published run of the same scheme before this one.
+        """Return how customers moved between stages since the last published run of the same scheme
+        before this one.
 
         Before means an earlier as_of: a run that was published anew for the same day is no step.
         """
         earlier = (
             sa.select(runs.c.id, runs.c.as_of)
-            .where(runs.c.published_at.is_not(None), runs.c.scheme_id == run.scheme_id, runs.c.as_of < run.as_of)
+            .where(
+                runs.c.published_at.is_not(None),
+                runs.c.scheme_id == run.scheme_id,
+                runs.c.as_of < run.as_of,
+            )
             .order_by(runs.c.as_of.desc(), runs.c.id.desc())
             .limit(1)
         )
@@ -245,7 +281,9 @@ class Store:
         return StageFlows(before.as_of, found)
 
     def customer(self, customer_id: str) -> CustomerRecord | None:
-        """Return the last published score of a customer and all scores so far, or None if there is none."""
+        """Return the last published score of a customer and all scores so far, or None if there
+        is none.
+        """
         c = scores.c
         past = (
             sa.select(
@@ -267,7 +305,14 @@ class Store:
             document = self._documents(connection, last_published, [customer_id])[customer_id]
             now = next(row for row in rows if row[0] == last_published)
             alike = (now.scheme_id, now.horizon_days)
-            earlier = next((r[0] for r in rows if r.as_of < now.as_of and (r.scheme_id, r.horizon_days) == alike), None)
+            earlier = next(
+                (
+                    r[0]
+                    for r in rows
+                    if r.as_of < now.as_of and (r.scheme_id, r.horizon_days) == alike
+                ),
+                None,
+            )
             before = None
             if earlier is not None:
                 before = self._documents(connection, earlier, [customer_id]).get(customer_id)
@@ -275,12 +320,16 @@ class Store:
         return CustomerRecord(document, history, before)
 
     def lookup(self, run: Run, customer_ids: Sequence[str]) -> dict[str, str]:
-        """Return the scores of these customers in a run, by customer id; whoever has none is left out."""
+        """Return the scores of these customers in a run, by customer id; whoever has none is
+        left out.
+        """
         with self._engine.connect() as connection:
             return self._documents(connection, run.id, customer_ids)
 
     @staticmethod
-    def _documents(connection: sa.Connection, run_id: int, customer_ids: Sequence[str]) -> dict[str, str]:
+    def _documents(
+        connection: sa.Connection, run_id: int, customer_ids: Sequence[str]
+    ) -> dict[str, str]:
         query = sa.select(documents.c.customer_id, documents.c.score).where(
             documents.c.run_id == run_id, documents.c.customer_id.in_(customer_ids)
         )
@@ -288,18 +337,31 @@ class Store:
 
     @staticmethod
     def _keys(
-        connection: sa.Connection, run_id: int, filters: Filters, order: Order, limit: int, after: Cursor | None
+        connection: sa.Connection,
+        run_id: int,
+        filters: Filters,
+        order: Order,
+        limit: int,
+        after: Cursor | None,
     ) -> list[tuple[str, Any]]:
-        # Two questions rather than NULLS LAST, which databases neither agree upon nor serve from the same index:
-        # first the customers who have a value, by it; then those without, by id.
+        # Two questions rather than NULLS LAST, which databases neither agree upon nor serve from
+        # the same index: first the customers who have a value, by it; then those without, by id.
         column, customer = scores.c[order.column], scores.c.customer_id
-        base = sa.select(customer, column).where(scores.c.run_id == run_id, *filters.conditions()).limit(limit)
+        base = (
+            sa.select(customer, column)
+            .where(scores.c.run_id == run_id, *filters.conditions())
+            .limit(limit)
+        )
         rows: list[tuple[str, Any]] = []
         if after is None or after.value is not None:
-            query = base.where(column.is_not(None)).order_by(column.desc() if order.descending else column, customer)
+            query = base.where(column.is_not(None)).order_by(
+                column.desc() if order.descending else column, customer
+            )
             if after is not None:
                 reached = column <= after.value if order.descending else column >= after.value
-                query = query.where(reached, sa.or_(column != after.value, customer > after.customer_id))
+                query = query.where(
+                    reached, sa.or_(column != after.value, customer > after.customer_id)
+                )
             rows = [(row[0], row[1]) for row in connection.execute(query)]
         if column.nullable and len(rows) < limit:
             query = base.where(column.is_(None)).order_by(customer).limit(limit - len(rows))

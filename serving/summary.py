@@ -1,4 +1,6 @@
-"""What a run has to say, as JSON-ready values: read by the report, the bundle's card, ``--json`` and the terminal."""
+"""What a run has to say, as JSON-ready values: read by the report, the bundle's card, ``--json``
+and the terminal.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +18,29 @@ from stagecast.training.train import Training
 
 METHODS = {
     "inactivity": {
-        "blend": "customer-base models, two regressions and LightGBM, pooled on what they had not seen",
+        "blend": (
+            "customer-base models, two regressions and LightGBM, pooled on what they had not seen"
+        ),
         "btyd": "customer-base models alone: too little to learn more from",
         "rule": "read off the shop's own gaps between purchases: too little for a model",
     },
     "cancellation": {
-        "blend": "the hazard by age of a contract, a regression and LightGBM on it, pooled on a later window",
-        "rule": "the share of contracts that were cancelled, by age where enough were: too little to learn more",
+        "blend": (
+            "the hazard by age of a contract, a regression and LightGBM on it, "
+            "pooled on a later window"
+        ),
+        "rule": (
+            "the share of contracts that were cancelled, by age where enough were: "
+            "too little to learn more"
+        ),
     },
 }
 
 
 def card(training: Training) -> dict[str, Any]:
-    """Return what people read of a training: its evaluation, what it learned from, and what could not be done."""
+    """Return what people read of a training: its evaluation, what it learned from, and what
+    could not be done.
+    """
     models = training.models
     churn = models.churn if models.cancellation is None else None
     return {
@@ -45,21 +57,33 @@ def card(training: Training) -> dict[str, Any]:
 
 
 def _dates(training: Training) -> list[dict[str, Any]]:
-    """Return the past dates that were learned from, newest first: how many could leave, and the share that did."""
+    """Return the past dates that were learned from, newest first: how many could leave, and the
+    share that did.
+    """
     contracts, horizon_days = training.panel.contracts, training.models.config.horizon_days
     if contracts is not None:
         return [
             {"as_of": iso(training.panel.as_of - back * DAY), "customers": count, "inactive": share}
-            for back, count, share in shares_cancelled(contracts.spells, contracts.landmarks, horizon_days)
+            for back, count, share in shares_cancelled(
+                contracts.spells, contracts.landmarks, horizon_days
+            )
         ]
     return [
-        {"as_of": iso(f.as_of), "customers": len(f), "inactive": float(f.inactive.mean()) if len(f) else None}
+        {
+            "as_of": iso(f.as_of),
+            "customers": len(f),
+            "inactive": float(f.inactive.mean()) if len(f) else None,
+        }
         for f in training.panel.dates
     ]
 
 
-def summary(bundle: Bundle, data_report: Mapping[str, Any], next_steps: Sequence[str]) -> dict[str, Any]:
-    """Return the summary of a run; its keys are those that :func:`stagecast.serving.report.render_report` reads."""
+def summary(
+    bundle: Bundle, data_report: Mapping[str, Any], next_steps: Sequence[str]
+) -> dict[str, Any]:
+    """Return the summary of a run; its keys are those that
+    :func:`stagecast.serving.report.render_report` reads.
+    """
     models = bundle.models
     scheme = scheme_to_json(models.scheme)
     return {
@@ -88,14 +112,22 @@ def summary(bundle: Bundle, data_report: Mapping[str, Any], next_steps: Sequence
 
 def stage_counts(scores: pa.Table, stages: Sequence[str]) -> dict[str, int]:
     """Return how many customers stand on each stage, in the scheme's order."""
-    found = {row["values"].as_py(): row["counts"].as_py() for row in pc.value_counts(scores["stage"])}
+    found = {
+        row["values"].as_py(): row["counts"].as_py() for row in pc.value_counts(scores["stage"])
+    }
     return {stage: found.get(stage, 0) for stage in stages}
 
 
 def most_at_risk(scores: pa.Table, count: int) -> list[dict[str, Any]]:
-    """Return the rows with the most value at risk; by churn probability in a log without amounts."""
+    """Return the rows with the most value at risk; by churn probability in a log without
+    amounts.
+    """
     at_stake = scores.filter(pc.is_valid(scores["churn_probability"]))
-    key = "value_at_risk" if at_stake["value_at_risk"].null_count < len(at_stake) else "churn_probability"
+    key = (
+        "value_at_risk"
+        if at_stake["value_at_risk"].null_count < len(at_stake)
+        else "churn_probability"
+    )
     order = pc.sort_indices(at_stake, [(key, "descending"), ("customer_id", "ascending")])
     rows: list[dict[str, Any]] = at_stake.take(order[:count]).to_pylist()
     return rows

@@ -14,12 +14,14 @@ from stagecast.serving import contract
 
 
 def check_targets(**paths: Path | None) -> None:
-    """Refuse files that cannot be written as tables, or that are one and the same, before any work is done.
+    """Refuse files that cannot be written as tables, or that are one and the same, before any work
+    is done.
 
     Parameters
     ----------
     paths
-        By the option that named them; None: not asked for. ``learn`` is no table, and may have any name.
+        By the option that named them; None: not asked for. ``learn`` is no table, and may have any
+        name.
 
     Raises
     ------
@@ -34,12 +36,16 @@ def check_targets(**paths: Path | None) -> None:
     for option, place in places.items():
         for other, elsewhere in places.items():
             if option < other and place == elsewhere:
-                raise UsageError(f"--{option} and --{other} are both {named[option]}: name two files")
+                raise UsageError(
+                    f"--{option} and --{other} are both {named[option]}: name two files"
+                )
 
 
 def _check_suffix(path: Path, option: str) -> None:
     if path.suffix not in (".parquet", ".csv"):
-        raise UsageError(f"{option} {path}: tables are written as .parquet or .csv; name the file so")
+        raise UsageError(
+            f"{option} {path}: tables are written as .parquet or .csv; name the file so"
+        )
 
 
 def write_scores(scores: pa.Table, path: Path) -> None:

@@ -38,12 +38,15 @@ class Instant(sa.TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
-# by code point everywhere, so that a page of a list ends and the next begins at the same customer on any database
+# by code point everywhere, so that a page of a list ends and the next begins at the same customer
+# on any database
 _id = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
 metadata = sa.MetaData()
 
-store_version = sa.Table("store_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
+store_version = sa.Table(
+    "store_version", metadata, sa.Column("version", sa.Integer, primary_key=True)
+)
 
 runs = sa.Table(
     "runs",
@@ -59,7 +62,8 @@ runs = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("published_at", Instant),
     sa.Column("customers", sa.BigInteger, nullable=False),
-    sqlite_autoincrement=True,  # an id is never given twice, so a cursor of a deleted run stays invalid
+    # an id is never given twice, so a cursor of a deleted run stays invalid
+    sqlite_autoincrement=True,
 )
 
 _run = sa.ForeignKey("runs.id")
@@ -139,8 +143,8 @@ def open_engine(url: str) -> sa.Engine:
     Raises
     ------
     UsageError
-        The URL is none, its driver is not installed, the database cannot be opened or is no store, or a newer
-        stagecast wrote it.
+        The URL is none, its driver is not installed, the database cannot be opened or is no store,
+        or a newer stagecast wrote it.
     """
     try:
         place = sa.make_url(url)
@@ -149,7 +153,8 @@ def open_engine(url: str) -> sa.Engine:
         engine = sa.create_engine(place)
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
         raise UsageError(
-            f"--store '{_without_password(url)}' cannot be used: {error}; give a path, like ./stagecast.db"
+            f"--store '{_without_password(url)}' cannot be used: {error}; give a path, "
+            "like ./stagecast.db"
         ) from None
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _tune_sqlite)
@@ -160,7 +165,8 @@ def open_engine(url: str) -> sa.Engine:
             found = connection.scalar(sa.select(sa.func.max(store_version.c.version)))
             if found is not None and found > VERSION:
                 raise UsageError(
-                    f"the store '{_without_password(url)}' is of version {found}, written by a newer stagecast; "
+                    f"the store '{_without_password(url)}' is of version {found}, written "
+                    "by a newer stagecast; "
                     f"this one knows version {VERSION}: upgrade stagecast, or name another --store"
                 )
             if found is None:
@@ -183,7 +189,9 @@ def _make_tables(connection: sa.Connection) -> None:
         connection.execute(CreateTable(table, if_not_exists=True))
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             connection.execute(CreateIndex(index, if_not_exists=True))
-    here = sa.select(sa.literal(VERSION)).where(~sa.exists().where(store_version.c.version == VERSION))
+    here = sa.select(sa.literal(VERSION)).where(
+        ~sa.exists().where(store_version.c.version == VERSION)
+    )
     connection.execute(store_version.insert().from_select(["version"], here))
 
 

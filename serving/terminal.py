@@ -22,12 +22,15 @@ TOP = 10
 def log_lines(report: Mapping[str, Any]) -> list[str]:
     """Return how many rows were read and what became of them."""
     lines = [
-        f"{report['rows_in']:,} rows read: {report['rows_loaded']:,} loaded, {report['rows_rejected']:,} refused, "
+        f"{report['rows_in']:,} rows read: {report['rows_loaded']:,} loaded, "
+        f"{report['rows_rejected']:,} refused, "
         f"{report['rows_duplicate']:,} duplicates; {report['customers']:,} customers, "
         f"{str(report['first_event'])[:10]} to {str(report['last_event'])[:10]}"
     ]
     if report["rejected_by_reason"]:
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in report["rejected_by_reason"].items())
+        reasons = ", ".join(
+            f"{reason} {count:,}" for reason, count in report["rejected_by_reason"].items()
+        )
         lines.append(f"refused: {reasons} (see {REJECTED})")
     return lines + [f"warning: {warning}" for warning in report["warnings"]]
 
@@ -38,7 +41,10 @@ def score_lines(scores: pa.Table, scheme: Scheme) -> list[str]:
 
 
 # What is predicted, and what those did who left, by what churn is.
-_ASKED = {"inactivity": ("P(no purchase)", "bought nothing"), "cancellation": ("P(cancelled)", "cancelled")}
+_ASKED = {
+    "inactivity": ("P(no purchase)", "bought nothing"),
+    "cancellation": ("P(cancelled)", "cancelled"),
+}
 
 
 def evaluation_lines(evaluation: Mapping[str, Any] | None, churn: str) -> list[str]:
@@ -52,7 +58,8 @@ def evaluation_lines(evaluation: Mapping[str, Any] | None, churn: str) -> list[s
     ours, chain = (row["log_loss"] for row in evaluation["next_stage"])
     asked, left = _ASKED[churn]
     return [
-        f"{asked}, trained before {evaluation['as_of']}, tested on what came until {evaluation['until']} "
+        f"{asked}, trained before {evaluation['as_of']}, tested on what came until "
+        f"{evaluation['until']} "
         f"({evaluation['customers']:,} customers, {evaluation['base_rate']:.1%} of them {left}):",
         *table(rows, {1, 2, 3, 4}),
         f"Grade {evaluation['grade']}: {evaluation['grade_sentence']}",
@@ -79,7 +86,9 @@ def risk_lines(scores: pa.Table) -> list[str]:
     for row in most_at_risk(scores, TOP):
         money = "-" if row["value_at_risk"] is None else f"{row['value_at_risk']:,.0f}"
         told = "; ".join(reason["sentence"] for reason in row["reasons"])
-        rows.append([row["customer_id"], row["stage"], f"{row['churn_probability']:.0%}", money, told])
+        rows.append(
+            [row["customer_id"], row["stage"], f"{row['churn_probability']:.0%}", money, told]
+        )
     if len(rows) == 1:
         return ["Nobody is active: there is no churn risk to rank."]
     return table(rows, {2, 3})

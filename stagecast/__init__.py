@@ -2,15 +2,16 @@
 
     events -> features -> stages and labels -> snapshots -> models -> bundle -> scores -> page
 
-``stagecast.features`` turns events into one row per customer and day, ``stagecast.training`` turns those rows into a
-trained bundle, ``stagecast.serving`` turns a bundle into scores, an API, pages and the command line. Imports point one
-way: ``features <- training <- serving``.
+``stagecast.features`` turns events into one row per customer and day, ``stagecast.training`` turns
+those rows into a trained bundle, ``stagecast.serving`` turns a bundle into scores, an API, pages
+and the command line. Imports point one way: ``features <- training <- serving``.
 
-The names below are the public ones. Each is imported when it is first used, so ``import stagecast`` itself loads
-nothing else.
+The names below are the public ones. Each is imported when it is first used, so ``import stagecast``
+itself loads nothing else.
 
-The three packages are folders at the top of the repository; in this folder they are relative symbolic links. A Windows
-checkout needs ``git config core.symlinks true`` and Developer Mode; the installed wheel holds plain folders.
+The three packages are folders at the top of the repository; in this folder they are relative
+symbolic links. A Windows checkout needs ``git config core.symlinks true`` and Developer Mode; the
+installed wheel holds plain folders.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
     from stagecast.serving.pipeline import Run, run
     from stagecast.serving.scorer import Scorer, load_scorer
     from stagecast.training.config import TrainConfig
-    from stagecast.training.estimators import ChurnClassifier, CustomerValueRegressor, NextStageClassifier
+    from stagecast.training.estimators import (
+        ChurnClassifier,
+        CustomerValueRegressor,
+        NextStageClassifier,
+    )
 
 __all__ = [
     "ChurnClassifier",

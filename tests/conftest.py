@@ -1,4 +1,6 @@
-"""Which files begin first where tests run on several cores: the longest, so that no core is left waiting at the end."""
+"""Which files begin first where tests run on several cores: the longest, so that no core is left
+waiting at the end.
+"""
 
 from __future__ import annotations
 

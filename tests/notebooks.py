@@ -37,11 +37,18 @@ def execute(path: Path) -> str:
     from nbclient import NotebookClient
 
     notebook = nbformat.read(path, as_version=4)
-    with tempfile.TemporaryDirectory(prefix="stagecast-notebook-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="stagecast-notebook-", ignore_cleanup_errors=True
+    ) as folder:
         # the kernel reads and writes there, and takes nothing from the settings of whoever runs it
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("STAGECAST_")}
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("STAGECAST_")
+        }
         client = NotebookClient(
-            notebook, timeout=CELL_SECONDS, kernel_name="python3", resources={"metadata": {"path": folder}}
+            notebook,
+            timeout=CELL_SECONDS,
+            kernel_name="python3",
+            resources={"metadata": {"path": folder}},
         )
         client.execute(env=environment, cleanup_kc=True)
     return cleaned(notebook)
@@ -52,10 +59,14 @@ def cleaned(notebook: Any) -> str:
     import nbformat
 
     for cell in notebook["cells"]:
-        cell["metadata"] = {name: value for name, value in cell["metadata"].items() if name in _KEPT_METADATA}
+        cell["metadata"] = {
+            name: value for name, value in cell["metadata"].items() if name in _KEPT_METADATA
+        }
         # a progress bar or a log line on stderr is no result
         if cell["cell_type"] == "code":
-            cell["outputs"] = [output for output in cell["outputs"] if output.get("name") != "stderr"]
+            cell["outputs"] = [
+                output for output in cell["outputs"] if output.get("name") != "stderr"
+            ]
             for output in cell["outputs"]:
                 if "metadata" in output:
                     output["metadata"] = {}

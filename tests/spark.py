@@ -1,4 +1,6 @@
-"""A real Spark in local mode for the tests; skipped with a reason where there is no Java or no PySpark."""
+"""A real Spark in local mode for the tests; skipped with a reason where there is no Java or no
+PySpark.
+"""
 
 from __future__ import annotations
 

@@ -16,7 +16,17 @@ ABOVE = {"features": {"training", "serving"}, "training": {"serving"}, "serving"
 """Package -> the packages that import it, which it may not import itself."""
 OUTSIDE = {"features", "training", "serving", "tests", "bench"}
 """Folders of the checkout that no installed module may import by their bare names."""
-UNSAFE = {"pickle", "cPickle", "_pickle", "joblib", "cloudpickle", "dill", "skops", "shelve", "marshal"}
+UNSAFE = {
+    "pickle",
+    "cPickle",
+    "_pickle",
+    "joblib",
+    "cloudpickle",
+    "dill",
+    "skops",
+    "shelve",
+    "marshal",
+}
 HEAVY = ("lifetimes", "autograd", "mlflow")
 
 
@@ -51,9 +61,16 @@ def faults(source: str, package: str, name: str) -> list[str]:
     tops = {module.split(".")[0] for module in names}
     above = {f"stagecast.{other}" for other in ABOVE[package]}
     found = [f"imports {top}" for top in sorted(tops & (OUTSIDE | UNSAFE))]
-    found += [f"imports {top}" for top in sorted({".".join(module.split(".")[:2]) for module in names} & above)]
+    found += [
+        f"imports {top}"
+        for top in sorted({".".join(module.split(".")[:2]) for module in names} & above)
+    ]
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "print"
+        ):
             found.append(f"line {node.lineno}: prints")
         if name != "serving/settings.py" and _environment(node):
             found.append(f"line {node.lineno}: reads the environment")
@@ -63,7 +80,11 @@ def faults(source: str, package: str, name: str) -> list[str]:
 def _environment(node: ast.AST) -> bool:
     if isinstance(node, ast.ImportFrom) and node.module == "os":
         return any(alias.name in ("environ", "environb", "getenv") for alias in node.names)
-    return isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.environ", "os.environb", "os.getenv")
+    return isinstance(node, ast.Attribute) and ast.unparse(node) in (
+        "os.environ",
+        "os.environb",
+        "os.getenv",
+    )
 
 
 @MODULES
@@ -80,7 +101,11 @@ def test_a_module_imports_along_the_arrow_and_keeps_the_house_rules(path: Path) 
         ("serving", "from features.clock import iso", "imports features"),
         ("features", "def f():\n    import stagecast.serving.app", "imports stagecast.serving"),
         ("training", "from stagecast.serving.store import Store", "imports stagecast.serving"),
-        ("training", "import importlib\nimportlib.import_module('stagecast.serving.app')", "imports stagecast.serving"),
+        (
+            "training",
+            "import importlib\nimportlib.import_module('stagecast.serving.app')",
+            "imports stagecast.serving",
+        ),
         ("serving", "import pickle", "imports pickle"),
         ("serving", "from joblib import load", "imports joblib"),
         ("serving", "print(1)", "line 1: prints"),
@@ -113,7 +138,8 @@ sys.stderr.write("RESULT" + json.dumps([changed, sorted(sys.modules)]))
 
 
 def import_all(names: list[str], others: list[str]) -> tuple[list[str], list[str]]:
-    """Import modules in a process of their own; return who changed the warning filters, and all that was loaded.
+    """Import modules in a process of their own; return who changed the warning filters, and all
+    that was loaded.
 
     ``others`` are imported first: what they do (NumPy sets filters) is not held against us.
     """
@@ -133,16 +159,28 @@ def import_all(names: list[str], others: list[str]) -> tuple[list[str], list[str
 
 
 def dotted(path: Path) -> str:
-    return ".".join(["stagecast", *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(".__init__")
+    return ".".join(["stagecast", *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(
+        ".__init__"
+    )
 
 
 def third_party(path: Path) -> set[str]:
-    """Return the packages of others that a module imports at its top, those excepted that misbehave."""
-    tops = [node for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    """Return the packages of others that a module imports at its top, those excepted that
+    misbehave.
+    """
+    tops = [
+        node
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
     names = {
         name
         for node in tops
-        for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [str(node.module)])
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [str(node.module)]
+        )
     }
     return {name for name in names if name.split(".")[0] not in {"stagecast", *HEAVY}}
 
@@ -150,7 +188,9 @@ def third_party(path: Path) -> set[str]:
 @pytest.mark.parametrize("package", ABOVE)
 def test_importing_changes_no_warning_filter_and_says_nothing(package: str) -> None:
     names = [dotted(path) for path in modules() if path.relative_to(ROOT).parts[0] == package]
-    changed, loaded = import_all(names, sorted({other for path in modules() for other in third_party(path)}))
+    changed, loaded = import_all(
+        names, sorted({other for path in modules() for other in third_party(path)})
+    )
     assert set(names) <= set(loaded)
     assert changed == []
 

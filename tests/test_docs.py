@@ -1,4 +1,6 @@
-"""The documents say what is so: their examples run, their links lead somewhere, their names exist."""
+"""The documents say what is so: their examples run, their links lead somewhere, their names
+exist.
+"""
 
 from __future__ import annotations
 
@@ -61,10 +63,14 @@ def commands(text: str) -> list[str]:
 
 
 def own_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith((PREFIX, "MLFLOW_"))}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith((PREFIX, "MLFLOW_"))
+    }
 
 
-# --- examples ---------------------------------------------------------------------------------------------------------
+# --- examples -------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +127,9 @@ class Server:
             return httpx.Response(int(status), text=content)
         headers = dict(words[k + 1].split(": ", 1) for k, word in enumerate(words) if word == "-H")
         with httpx.Client(trust_env=False, timeout=60) as client:
-            return client.request("GET" if body is None else "POST", here, content=body, headers=headers)
+            return client.request(
+                "GET" if body is None else "POST", here, content=body, headers=headers
+            )
 
 
 @pytest.fixture(scope="module")
@@ -129,14 +137,20 @@ def server(shop: Path) -> Iterator[Server]:
     """`stagecast serve` as after `make demo`: the scores are published, the model is theirs."""
     store = Store.open(f"sqlite:///{shop / 'stagecast.db'}")
     model = shop / "shop" / "model"
-    store.publish(shop / "shop" / "scores.parquet", model_path=model, scheme=load_scorer(model).scheme)
+    store.publish(
+        shop / "shop" / "scores.parquet", model_path=model, scheme=load_scorer(model).scheme
+    )
     store.close()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = (shop / "serve.txt").open("w", encoding="utf-8")
     process = subprocess.Popen(
-        [STAGECAST, "serve", "--port", str(port)], cwd=shop, env=own_environment(), stdout=log, stderr=log
+        [STAGECAST, "serve", "--port", str(port)],
+        cwd=shop,
+        env=own_environment(),
+        stdout=log,
+        stderr=log,
     )
     try:
         until = time.monotonic() + START_SECONDS
@@ -158,7 +172,9 @@ def server(shop: Path) -> Iterator[Server]:
 
 
 def curls() -> list[str]:
-    return [line for text in blocks(README, "sh") for line in commands(text) if line.startswith("curl ")]
+    return [
+        line for text in blocks(README, "sh") for line in commands(text) if line.startswith("curl ")
+    ]
 
 
 def test_the_curl_example_scores_the_events_it_sends(server: Server) -> None:
@@ -169,7 +185,9 @@ def test_the_curl_example_scores_the_events_it_sends(server: Server) -> None:
     told = answer.json()
     assert list(told) == ["model_version", "as_of", "scores"]
     assert told["as_of"] == sent["as_of"]
-    assert [score["customer_id"] for score in told["scores"]] == [one["customer_id"] for one in sent["customers"]]
+    assert [score["customer_id"] for score in told["scores"]] == [
+        one["customer_id"] for one in sent["customers"]
+    ]
     assert sum(told["scores"][0]["next_stage"].values()) == pytest.approx(1)
 
 
@@ -191,9 +209,18 @@ def test_every_curl_example_is_tried() -> None:
 def test_the_toml_example_means_what_the_command_line_says(tmp_path: Path) -> None:
     (text,) = blocks(README, "toml")
     (tmp_path / "stagecast.toml").write_text(text, "utf-8")
-    lines = [line for block in blocks(README, "sh") for line in commands(block) if "Quantity * Price" in line]
+    lines = [
+        line
+        for block in blocks(README, "sh")
+        for line in commands(block)
+        if "Quantity * Price" in line
+    ]
     words = shlex.split(lines[0])
-    given = {word.removeprefix("--"): words[k + 1] for k, word in enumerate(words) if word.startswith("--")}
+    given = {
+        word.removeprefix("--"): words[k + 1]
+        for k, word in enumerate(words)
+        if word.startswith("--")
+    }
     assert tomllib.loads(text) == {name: value for name, value in given.items() if name != "out"}
     rows = ["Customer ID,InvoiceDate,Quantity,Price", "17850,2010-12-01 08:26:00,6,2.55"]
     (tmp_path / "lines.csv").write_text("\n".join(rows) + "\n", "utf-8")
@@ -212,7 +239,7 @@ def test_the_toml_example_means_what_the_command_line_says(tmp_path: Path) -> No
     assert report["columns"]["amount"] == "Quantity * Price"
 
 
-# --- names ------------------------------------------------------------------------------------------------------------
+# --- names ----------------------------------------------------------------------------------------
 
 
 @EACH
@@ -233,7 +260,12 @@ def test_links_lead_somewhere(path: Path) -> None:
 def invocations(path: Path) -> Iterator[list[str]]:
     """Yield the words of each stagecast command in a document, in blocks and in inline code."""
     text = path.read_text("utf-8")
-    lines = [line for language in ("sh", "") for block in blocks(path, language) for line in commands(block)]
+    lines = [
+        line
+        for language in ("sh", "")
+        for block in blocks(path, language)
+        for line in commands(block)
+    ]
     lines += _CODE.findall(_FENCE.sub("", text))
     for line in lines:
         words = shlex.split(line.replace("'", '"') if line.count("'") % 2 else line, comments=True)
@@ -242,7 +274,12 @@ def invocations(path: Path) -> Iterator[list[str]]:
 
 
 def options(command: click.Command) -> set[str]:
-    found = {name for p in command.params if isinstance(p, click.Option) for name in (*p.opts, *p.secondary_opts)}
+    found = {
+        name
+        for p in command.params
+        if isinstance(p, click.Option)
+        for name in (*p.opts, *p.secondary_opts)
+    }
     return found | {"--help", "-h"}
 
 
@@ -275,7 +312,10 @@ def test_settings_and_targets_exist(path: Path) -> None:
     for name in re.findall(rf"\b{PREFIX}[A-Z_]+\b", text):
         assert name in fields, f"{path.name}: {name}"
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    for line in [*_CODE.findall(_FENCE.sub("", text)), *(c for b in blocks(path, "sh") for c in commands(b))]:
+    for line in [
+        *_CODE.findall(_FENCE.sub("", text)),
+        *(c for b in blocks(path, "sh") for c in commands(b)),
+    ]:
         if line.startswith("make "):
             assert shlex.split(line, comments=True)[1] in targets, f"{path.name}: {line}"
 
@@ -287,7 +327,7 @@ def test_modules_and_files_named_in_code_exist(path: Path) -> None:
             assert list(ROOT.glob(code.rstrip("/"))), f"{path.name}: {code}"
 
 
-# --- the columns of a score -------------------------------------------------------------------------------------------
+# --- the columns of a score -----------------------------------------------------------------------
 
 _TYPES = {
     pa.string(): "text",
@@ -309,13 +349,19 @@ def test_the_scores_document_names_the_columns_of_the_contract_in_order() -> Non
         if not line.startswith("| `") or len(cells) != 5:
             continue
         name, kind, _, null, _ = cells
-        names = [f"p_stage_{stage}" for stage in stages] if name == "`p_stage_<id>`" else [name.strip("`")]
+        names = (
+            [f"p_stage_{stage}" for stage in stages]
+            if name == "`p_stage_<id>`"
+            else [name.strip("`")]
+        )
         described += [(one, kind, null != "never") for one in names]
-    expected = [(column.name, _TYPES[column.type], column.nullable) for column in contract.columns(stages)]
+    expected = [
+        (column.name, _TYPES[column.type], column.nullable) for column in contract.columns(stages)
+    ]
     assert described == expected
 
 
-# --- what the repository must not hold --------------------------------------------------------------------------------
+# --- what the repository must not hold ------------------------------------------------------------
 
 # put together here, so that this file does not hold what it looks for
 _FORBIDDEN = {
@@ -332,7 +378,9 @@ _FORBIDDEN = {
     ),
     "a place on one machine": re.compile(r"(?<![\w.])/(?:" + "work|root|home/[a-z]+" + r")/"),
     "a secret": re.compile(
-        "-----BEGIN " + r"[A-Z ]*PRIVATE KEY|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}|\bsk-[A-Za-z0-9]{30,}"
+        "-----BEGIN "
+        + r"[A-Z ]*PRIVATE KEY|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}"
+        + r"|\bsk-[A-Za-z0-9]{30,}"
     ),
 }
 
@@ -350,7 +398,11 @@ def repository_files() -> list[Path]:
         ).stdout
         found = [ROOT / name for name in listed.split("\0") if name]
     except (OSError, subprocess.CalledProcessError):  # an unpacked archive, or no git
-        found = [path for path in ROOT.rglob("*") if not any(p.startswith(".") for p in path.relative_to(ROOT).parts)]
+        found = [
+            path
+            for path in ROOT.rglob("*")
+            if not any(p.startswith(".") for p in path.relative_to(ROOT).parts)
+        ]
     return [path for path in found if path.is_file()]
 
 

@@ -27,7 +27,9 @@ def test_there_are_notebooks() -> None:
 @EACH
 def test_a_notebook_runs_from_top_to_bottom(path: Path) -> None:
     before = path.read_bytes()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("STAGECAST_")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("STAGECAST_")
+    }
     done = subprocess.run(
         [sys.executable, "-m", "tests.notebooks", str(path)],
         cwd=ROOT,
@@ -45,7 +47,9 @@ def test_a_notebook_runs_from_top_to_bottom(path: Path) -> None:
 def test_a_notebook_is_saved_with_its_outputs_and_nothing_else(path: Path) -> None:
     text = path.read_text("utf-8")
     cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
-    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1)), "run make notebooks"
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1)), (
+        "run make notebooks"
+    )
     assert len(text) < LARGEST_BYTES
     for cell in cells:
         assert not cell["metadata"], f"cell {cell['id']}: run make notebooks"

@@ -1,4 +1,6 @@
-"""What is installed is one name, ``stagecast``: nothing of the checkout's folders gets on anybody's path."""
+"""What is installed is one name, ``stagecast``: nothing of the checkout's folders gets on
+anybody's path.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     build = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
     done = subprocess.run(
-        [sys.executable, "-c", build, str(folder)], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", build, str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return folder / done.stdout.split()[-1]
@@ -34,7 +40,12 @@ def test_the_wheel_holds_stagecast_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"stagecast"}
-    for inside in ("__init__.py", "py.typed", "features/schemes/retail.toml", "serving/pages/templates/base.html"):
+    for inside in (
+        "__init__.py",
+        "py.typed",
+        "features/schemes/retail.toml",
+        "serving/pages/templates/base.html",
+    ):
         assert f"stagecast/{inside}" in names
     sources = {
         path.relative_to(ROOT).as_posix()
@@ -45,12 +56,18 @@ def test_the_wheel_holds_stagecast_and_nothing_else(wheel: Path) -> None:
 
 
 def test_an_installed_wheel_works_beside_a_hostile_features_py(wheel: Path, tmp_path: Path) -> None:
-    """The dependencies come from this environment by a path file; stagecast itself comes from the wheel alone."""
+    """The dependencies come from this environment by a path file; stagecast itself comes from
+    the wheel alone.
+    """
     empty, work = tmp_path / "empty", tmp_path / "work"
     venv.create(empty, with_pip=False)
     python = empty / ("Scripts" if os.name == "nt" else "bin") / "python"
     where = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    site = Path(subprocess.run([python, "-c", where], capture_output=True, text=True, check=True).stdout.strip())
+    site = Path(
+        subprocess.run(
+            [python, "-c", where], capture_output=True, text=True, check=True
+        ).stdout.strip()
+    )
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
     # appended as a plain path, so that the .pth file of the editable checkout in it is not read
@@ -63,11 +80,16 @@ def test_an_installed_wheel_works_beside_a_hostile_features_py(wheel: Path, tmp_
 import pathlib, stagecast
 from stagecast.features.scheme_files import known_schemes, load_scheme
 import stagecast.serving.app
-print(pathlib.Path(stagecast.__file__).parent, len(known_schemes()), stagecast.TrainConfig().horizon_days)
+here = pathlib.Path(stagecast.__file__).parent
+print(here, len(known_schemes()), stagecast.TrainConfig().horizon_days)
 """
     (work / "own.py").write_text(program, encoding="utf-8")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    done = subprocess.run([python, "own.py"], cwd=work, env=environment, capture_output=True, text=True, check=False)
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
+    }
+    done = subprocess.run(
+        [python, "own.py"], cwd=work, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [str(site / "stagecast"), "6", "90"]
 
@@ -75,11 +97,19 @@ print(pathlib.Path(stagecast.__file__).parent, len(known_schemes()), stagecast.T
 def test_an_editable_install_puts_no_folder_of_the_checkout_on_the_path(tmp_path: Path) -> None:
     program = """
 import importlib.util
-print([name for name in ("features", "training", "serving", "bench") if importlib.util.find_spec(name)])
+names = ("features", "training", "serving", "bench")
+print([name for name in names if importlib.util.find_spec(name)])
 """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
+    }
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.strip() == "[]"
 

@@ -1,9 +1,11 @@
-"""Past dates replayed: at each the whole procedure is fitted on what was known then, and held against what came.
+"""Past dates replayed: at each the whole procedure is fitted on what was known then, and held
+against what came.
 
-    dates, a horizon apart -> panel, models and baselines of each -> predictions beside outcomes -> verdict
+    dates, a horizon apart -> panel, models and baselines of each -> predictions -> verdict
 
-A horizon apart, the windows that are tested do not overlap, so that no purchase is counted twice. Intervals at a date
-are those that one would have had: learned on a date before it, whose window was over by then; the oldest has none.
+A horizon apart, the windows that are tested do not overlap, so that no purchase is counted twice.
+Intervals at a date are those that one would have had: learned on a date before it, whose window was
+over by then; the oldest has none.
 """
 
 from __future__ import annotations
@@ -25,7 +27,13 @@ from stagecast.training import baselines
 from stagecast.training.churn_fitting import enough
 from stagecast.training.config import Churn, TrainConfig
 from stagecast.training.customer_base import CustomerBase
-from stagecast.training.evaluate import churned, conversion_figures, coverage_figures, next_stage_figures, what_came
+from stagecast.training.evaluate import (
+    churned,
+    conversion_figures,
+    coverage_figures,
+    next_stage_figures,
+    what_came,
+)
 from stagecast.training.fitting import fit_models
 from stagecast.training.models import Models
 from stagecast.training.panel import Panel, build
@@ -40,15 +48,16 @@ DATES = 4
 
 @dataclass(frozen=True)
 class Replay:
-    """One date: what each method said of those who could leave, and what came within the horizon; an entry for each.
+    """One date: what each method said of those who could leave, and what came within the horizon;
+    an entry for each.
 
-    They are all buyers where churn is inactivity, and open contracts where it is a cancellation; the money of these is
-    not judged.
+    They are all buyers where churn is inactivity, and open contracts where it is a cancellation;
+    the money of these is not judged.
 
-    ``inactive`` (or cancelled, as ``churn`` says) and ``spend_came`` are outcomes; ``p_inactive`` and
-    ``expected_spend`` go by the name of the method, :data:`OURS` among them. ``low`` and ``high`` are the ends of our
-    90 % intervals of the spend, None where there is no money, or no date replayed before to learn them on. ``used``
-    says what the probabilities were learned on.
+    ``inactive`` (or cancelled, as ``churn`` says) and ``spend_came`` are outcomes; ``p_inactive``
+    and ``expected_spend`` go by the name of the method, :data:`OURS` among them. ``low`` and
+    ``high`` are the ends of our 90 % intervals of the spend, None where there is no money, or no
+    date replayed before to learn them on. ``used`` says what the probabilities were learned on.
     """
 
     as_of: datetime
@@ -64,7 +73,9 @@ class Replay:
     used: Mapping[str, Any]
 
     def table(self) -> pa.Table:
-        """Return the rows of the date: customer, outcomes, and a column for each method's prediction."""
+        """Return the rows of the date: customer, outcomes, and a column for each method's
+        prediction.
+        """
         n = len(self.customers)
         columns: dict[str, Any] = {
             "as_of": pa.array([self.as_of] * n, pa.timestamp("us", "UTC")),
@@ -74,17 +85,23 @@ class Replay:
         columns |= {f"p_inactive_{name}": values for name, values in self.p_inactive.items()}
         if self.expected_spend:
             columns["spend"] = self.spend_came
-            columns |= {f"expected_spend_{name}": values for name, values in self.expected_spend.items()}
-            columns["expected_spend_low"] = pa.array(self.low, pa.float64()) if self.low is not None else pa.nulls(n)
-            columns["expected_spend_high"] = pa.array(self.high, pa.float64()) if self.high is not None else pa.nulls(n)
+            columns |= {
+                f"expected_spend_{name}": values for name, values in self.expected_spend.items()
+            }
+            columns["expected_spend_low"] = (
+                pa.array(self.low, pa.float64()) if self.low is not None else pa.nulls(n)
+            )
+            columns["expected_spend_high"] = (
+                pa.array(self.high, pa.float64()) if self.high is not None else pa.nulls(n)
+            )
         return pa.table(columns)
 
 
 def plan_replays(history_days: float, horizon_days: int, step_days: int, most: int) -> list[int]:
     """Return the dates to replay as days before the as_of, oldest first.
 
-    The newest stands one horizon back; further ones a step apart, while at least a horizon of history lies before
-    them.
+    The newest stands one horizon back; further ones a step apart, while at least a horizon of
+    history lies before them.
 
     >>> plan_replays(545, 90, 90, 4)
     [360, 270, 180, 90]
@@ -122,14 +139,19 @@ def replay(
     Raises
     ------
     UsageError
-        The as_of or the horizon does not fit the log, or the step or the number of dates is below 1.
+        The as_of or the horizon does not fit the log, or the step or the number of dates is below
+        1.
     NotEnoughDataError
-        No date has a horizon of history before it and one after it, or nobody had bought before any.
+        No date has a horizon of history before it and one after it, or nobody had bought before
+        any.
     """
     horizon = config.horizon_days
     step = horizon if step_days is None else step_days
     if dates < 1 or step < 1:
-        raise UsageError(f"a backtest needs at least one date and a step of at least a day, not {dates} and {step}")
+        raise UsageError(
+            "a backtest needs at least one date and a step of at least a day, not "
+            f"{dates} and {step}"
+        )
     end = DailyTable(connection, as_of)
     check_dates(end, horizon)
     check_contracts(end, config)
@@ -137,7 +159,8 @@ def replay(
     backs = plan_replays(history, horizon, step, dates)
     if not backs:
         raise NotEnoughDataError(
-            f"a backtest needs a horizon of history before a past date and one after it: {2 * horizon} days, and the "
+            "a backtest needs a horizon of history before a past date and one after it: "
+            f"{2 * horizon} days, and the "
             f"log has {history:.0f} before {iso(as_of)}; take a shorter --horizon or a longer log"
         )
     fitted: dict[datetime, CustomerBase] = {}
@@ -158,15 +181,26 @@ def replay(
         after = _table(tables, connection, as_of, back - horizon)
         done = _one(table, after, panel, config, known[-1] if known else None)
         if done is not None and done.expected_spend:
-            learned.append((date + timedelta(days=horizon), conformal(done.expected_spend[OURS], done.spend_came)))
+            learned.append(
+                (
+                    date + timedelta(days=horizon),
+                    conformal(done.expected_spend[OURS], done.spend_came),
+                )
+            )
         for old in [b for b in tables if b > back]:
             del tables[old]
         if done is not None:
             any_date = True
             yield done
     if not any_date:
-        who = "had bought before" if config.churn == "inactivity" else "who had bought by then had a contract open on"
-        raise NotEnoughDataError(f"nobody {who} {iso(date)}, the newest date to replay; take more history")
+        who = (
+            "had bought before"
+            if config.churn == "inactivity"
+            else "who had bought by then had a contract open on"
+        )
+        raise NotEnoughDataError(
+            f"nobody {who} {iso(date)}, the newest date to replay; take more history"
+        )
 
 
 def _table(
@@ -179,9 +213,14 @@ def _table(
 
 
 def _one(
-    table: DailyTable, after: DailyTable, panel: Panel, config: TrainConfig, intervals: Intervals | None
+    table: DailyTable,
+    after: DailyTable,
+    panel: Panel,
+    config: TrainConfig,
+    intervals: Intervals | None,
 ) -> Replay | None:
-    """Return one date: fitted on the panel of what was known then, held against the table of a horizon later.
+    """Return one date: fitted on the panel of what was known then, held against the table of a
+    horizon later.
 
     None where nobody could leave.
     """
@@ -221,8 +260,17 @@ def _used(panel: Panel, models: Models) -> dict[str, Any]:
     """Return what the probabilities were learned on."""
     if panel.contracts is not None and models.cancellation is not None:
         model, backs = models.cancellation, panel.contracts.landmarks.backs
-        dates = [iso(panel.as_of - timedelta(days=back)) for back in backs] if model.method == "pool" else []
-        return {"method": model.method, "weights": dict(model.weights), "level": 0.0, "past_dates": dates}
+        dates = (
+            [iso(panel.as_of - timedelta(days=back)) for back in backs]
+            if model.method == "pool"
+            else []
+        )
+        return {
+            "method": model.method,
+            "weights": dict(model.weights),
+            "level": 0.0,
+            "past_dates": dates,
+        }
     churn = models.churn
     return {
         "method": churn.method,

@@ -1,7 +1,8 @@
-"""What a data scientist would try first, fitted on the same past: the bar that the blend has to clear.
+"""What a data scientist would try first, fitted on the same past: the bar that the blend has to
+clear.
 
-What learns from outcomes does so at the newest past date, as one would by hand: features of one horizon ago, and who
-has bought since. The customer-base models take the whole history as it stands.
+What learns from outcomes does so at the newest past date, as one would by hand: features of one
+horizon ago, and who has bought since. The customer-base models take the whole history as it stands.
 """
 
 from __future__ import annotations
@@ -40,7 +41,16 @@ QUICK = ("recency", "bg_nbd", "rfm_logistic")
 CUSTOMER_BASE = ("bg_nbd", "mbg_nbd", "pareto_nbd")
 RECENCY_GROUPS = 10
 WINDOWS = (
-    *("recency_days", "frequency", "T_days", "spend_mean", "orders_30d", "orders_90d", "orders_180d", "orders_365d"),
+    *(
+        "recency_days",
+        "frequency",
+        "T_days",
+        "spend_mean",
+        "orders_30d",
+        "orders_90d",
+        "orders_180d",
+        "orders_365d",
+    ),
     *("spend_90d", "spend_365d", "activity_30d", "activity_90d"),
 )
 # LightGBM's own defaults, and what one would set by hand for a few thousand customers.
@@ -61,10 +71,15 @@ SMALL: Mapping[str, Any] = {
     "lambda_l2": 10.0,
     "min_data_in_leaf": 50,
 }
-ENSEMBLES: Mapping[str, tuple[int, Mapping[str, Any]]] = {"lightgbm": (100, DEFAULTS), "lightgbm_small": (150, SMALL)}
+ENSEMBLES: Mapping[str, tuple[int, Mapping[str, Any]]] = {
+    "lightgbm": (100, DEFAULTS),
+    "lightgbm_small": (150, SMALL),
+}
 
 
-def fit_and_predict(panel: Panel, horizon_days: int, names: Sequence[str] = QUICK, seed: int = 0) -> dict[str, Array]:
+def fit_and_predict(
+    panel: Panel, horizon_days: int, names: Sequence[str] = QUICK, seed: int = 0
+) -> dict[str, Array]:
     """Return each baseline's P(no purchase in the horizon) for the buyers of the panel's as_of.
 
     A baseline that cannot be fitted, for want of repeat buyers or of a past date, is left out.
@@ -78,14 +93,20 @@ def fit_and_predict(panel: Panel, horizon_days: int, names: Sequence[str] = QUIC
                 model = fit(name, now["frequency"], now["t_x_days"], now["T_days"])
             except FitError:
                 continue  # too few repeat buyers; the report shows the baselines that are there
-            found[name] = model.p_none(horizon_days, now["frequency"], now["t_x_days"], now["T_days"])
+            found[name] = model.p_none(
+                horizon_days, now["frequency"], now["t_x_days"], now["T_days"]
+            )
         elif newest is not None:
             past, target = newest.columns, newest.inactive
             if name == "recency":
                 found[name] = _recency_rule(past["recency_days"], target, now["recency_days"])
             elif name == "rfm_logistic":
-                recipe = Recipe({name: how for name, how in RFM.columns.items() if _varies(past, name)})
-                found[name] = glm.fit_logistic(recipe, past, target, np.ones(len(target))).probability(now)
+                recipe = Recipe(
+                    {name: how for name, how in RFM.columns.items() if _varies(past, name)}
+                )
+                found[name] = glm.fit_logistic(
+                    recipe, past, target, np.ones(len(target))
+                ).probability(now)
             elif target.any() and not target.all():
                 raw = _boosted(name, past, target.astype(np.float64), "binary", seed, now)
                 found[name] = 1.0 / (1.0 + np.exp(-raw))
@@ -95,7 +116,8 @@ def fit_and_predict(panel: Panel, horizon_days: int, names: Sequence[str] = QUIC
 def fit_and_predict_spend(panel: Panel, horizon_days: int, seed: int = 0) -> dict[str, Array]:
     """Return each baseline's spend in the horizon for the buyers of the panel's as_of.
 
-    ``btyd`` is the customer base of the panel times Gamma-Gamma. One that cannot be fitted is left out.
+    ``btyd`` is the customer base of the panel times Gamma-Gamma. One that cannot be fitted is left
+    out.
     """
     now = _now(panel, horizon_days)
     found: dict[str, Array] = {}
@@ -121,12 +143,19 @@ def _newest(panel: Panel, horizon_days: int) -> Frame | None:
 
 
 def _boosted(
-    name: str, past: Mapping[str, Array], target: Array, objective: str, seed: int, now: Mapping[str, Array]
+    name: str,
+    past: Mapping[str, Array],
+    target: Array,
+    objective: str,
+    seed: int,
+    now: Mapping[str, Array],
 ) -> Array:
     trees, settings = ENSEMBLES[name]
     columns = [column for column in WINDOWS if column in past and column in now]
     weight = np.ones(len(target))
-    model = boosting.fit(past, columns, target, weight, objective, trees=trees, seed=seed, **settings)
+    model = boosting.fit(
+        past, columns, target, weight, objective, trees=trees, seed=seed, **settings
+    )
     return model.raw(now)
 
 
@@ -135,7 +164,9 @@ def _varies(columns: Mapping[str, Array], name: str) -> bool:
 
 
 def _recency_rule(past: Array, inactive: NDArray[np.bool_], now: Array) -> Array:
-    """Return the share that was inactive a horizon later, by tenths of days since the last purchase."""
+    """Return the share that was inactive a horizon later, by tenths of days since the last
+    purchase.
+    """
     cuts = np.unique(np.quantile(past, np.linspace(0, 1, RECENCY_GROUPS + 1)[1:-1]))
     group = np.searchsorted(cuts, past)
     count = np.bincount(group, minlength=len(cuts) + 1)

@@ -1,4 +1,6 @@
-"""How the members are put together: weights learned on what they did not see, and the level that a season asks for."""
+"""How the members are put together: weights learned on what they did not see, and the level that
+a season asks for.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,11 @@ from scipy.special import expit
 
 Array = NDArray[np.float64]
 
-# Strength of the pull towards the weights to begin with, in customers: the penalty is PULL / customers times the
-# squared distance.
+# Strength of the pull towards the weights to begin with, in customers: the penalty is PULL /
+# customers times the squared distance.
 PULL = 20.0
-# Share of a past level that is expected to come again, and how large it must be to be more than noise.
+# Share of a past level that is expected to come again, and how large it must be to be more than
+# noise.
 CARRIED, NOISE = 0.6, 0.15
 
 
@@ -39,8 +42,8 @@ def pool_weights(
 
     Notes
     -----
-    Minimises the mean log loss plus the pull. An intercept is fitted along and thrown away, so that the level of one
-    short window does not choose the members.
+    Minimises the mean log loss plus the pull. An intercept is fitted along and thrown away, so that
+    the level of one short window does not choose the members.
     """
     names = list(margins)
     begin = np.array([1.0 / len(names) if start is None else start[name] for name in names])
@@ -52,7 +55,9 @@ def pool_weights(
 
     def loss(theta: Array) -> float:
         w, level = theta[:-1], theta[-1]
-        return float(np.logaddexp(0.0, -sign * (X @ w + level)).mean() + penalty * np.sum((w - begin) ** 2))
+        return float(
+            np.logaddexp(0.0, -sign * (X @ w + level)).mean() + penalty * np.sum((w - begin) ** 2)
+        )
 
     def gradient(theta: Array) -> Array:
         w, level = theta[:-1], theta[-1]
@@ -75,13 +80,14 @@ def pool_weights(
 def pool_class_weights(
     logs: Mapping[str, Array], target: NDArray[np.int64], start: Mapping[str, float]
 ) -> dict[str, float]:
-    """Return the weights of a pool of log probabilities of classes: not negative, summing to 1, pulled towards a start.
+    """Return the weights of a pool of log probabilities of classes: not negative, summing to 1,
+    pulled towards a start.
 
     Parameters
     ----------
     logs
-        Member -> log probabilities of rows that the members were not fitted on, of a later window, shape (rows,
-        classes); minus infinity, in all members alike, where a class cannot be.
+        Member -> log probabilities of rows that the members were not fitted on, of a later window,
+        shape (rows, classes); minus infinity, in all members alike, where a class cannot be.
     target
         The class that came, one per row; one that could be.
     """
@@ -122,7 +128,8 @@ def pooled(margins: Mapping[str, Array], weights: Mapping[str, float]) -> Array:
 
 
 def level_shift(margin: Array, target: NDArray[np.bool_] | Array) -> float:
-    """Return what must be added to the log odds for their mean probability to be the share that came.
+    """Return what must be added to the log odds for their mean probability to be the share that
+    came.
 
     ``target`` may be probabilities, too: then their mean is met.
     """
@@ -135,7 +142,8 @@ def level_shift(margin: Array, target: NDArray[np.bool_] | Array) -> float:
 
 
 def carried_level(shift: float) -> float:
-    """Return how much of a past window's shift is expected again: what exceeds the noise, and of that a share.
+    """Return how much of a past window's shift is expected again: what exceeds the noise, and of
+    that a share.
 
     >>> carried_level(0.1), round(carried_level(-0.65), 2)
     (0.0, -0.3)

@@ -1,7 +1,8 @@
-"""LightGBM with its columns named: fitted on a dictionary of columns, kept as LightGBM's text, evaluated by name.
+"""LightGBM with its columns named: fitted on a dictionary of columns, kept as LightGBM's text,
+evaluated by name.
 
-``Booster.predict`` does not check column names; here the columns are always picked by the names of training, so that
-swapped or missing columns cannot pass.
+``Booster.predict`` does not check column names; here the columns are always picked by the names of
+training, so that swapped or missing columns cannot pass.
 """
 
 from __future__ import annotations
@@ -34,14 +35,17 @@ COMMON = {
 
 def cores() -> int:
     """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    )
 
 
 def all_but_one() -> int:
     """Return the number of threads for work on many rows: every core but one.
 
-    LightGBM waits for its slowest thread after each step; where another program holds one of the cores, each of some
-    thousand waits lasts a time slice, and a training that takes a second takes minutes.
+    LightGBM waits for its slowest thread after each step; where another program holds one of the
+    cores, each of some thousand waits lasts a time slice, and a training that takes a second takes
+    minutes.
     """
     return max(1, cores() - 1)
 
@@ -63,7 +67,8 @@ class Boosted:
 
     def matrix(self, columns: Mapping[str, Array]) -> Array:
         """Return the columns of training side by side, shape (rows, columns)."""
-        # column after column, as they lie in memory: to weave them costs more than LightGBM saves by it
+        # column after column, as they lie in memory: to weave them costs more than LightGBM saves
+        # by it
         return np.array([columns[name] for name in self.columns], dtype=np.float64).T
 
     def raw(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
@@ -73,9 +78,11 @@ class Boosted:
         return np.asarray(result, dtype=np.float64)
 
     def contributions(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
-        """Return each column's share of the raw score, shape (rows, columns + 1); the last is the base value.
+        """Return each column's share of the raw score, shape (rows, columns + 1); the last is the
+        base value.
 
-        Source: Lundberg et al. (2020), "From local explanations to global understanding with explainable AI for trees".
+        Source: Lundberg et al. (2020), "From local explanations to global understanding with
+        explainable AI for trees".
         """
         result = self.booster.predict(self.matrix(columns), pred_contrib=True, num_threads=threads)
         return np.asarray(result, dtype=np.float64)
@@ -107,7 +114,8 @@ def fit(
     trees
         Boosting rounds.
     start
-        Raw score that the ensemble begins from, one per row; :meth:`Boosted.raw` does not include it.
+        Raw score that the ensemble begins from, one per row; :meth:`Boosted.raw` does not include
+        it.
     parameters
         Those of LightGBM that stand instead of ours.
     """

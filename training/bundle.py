@@ -1,13 +1,14 @@
-"""The bundle: a trained model on disk, as text and JSON with a sha256 for each file. Safe to load from anywhere.
+"""The bundle: a trained model on disk, as text and JSON with a sha256 for each file. Safe to load
+from anywhere.
 
-    manifest.json    format, model version, what it was trained on, sha256 and size of every other file
-    models.json      configuration, stage scheme with thresholds, catalogue of features, customer base, linear members,
-                     cancellations, intervals, reference
+    manifest.json    format, model version, what it was trained on, sha256 and size of each file
+    models.json      configuration, stage scheme with thresholds, catalogue of features, customer
+                     base, linear members, cancellations, intervals, reference
     *.lightgbm.txt   the boosted members
     card.json        what people read: evaluation, dates, notes
 
-The model version is the hash of what predicts, so the same data and settings give the same version anywhere. Nothing is
-unpickled; a file that does not match its hash is not parsed.
+The model version is the hash of what predicts, so the same data and settings give the same version
+anywhere. Nothing is unpickled; a file that does not match its hash is not parsed.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ _NAME = re.compile(r"[a-z_]+(\.lightgbm)?\.(json|txt)")
 class Bundle:
     """A loaded bundle.
 
-    ``as_of`` is where the training stood, ``data_cutoff`` the last event it saw, ``card`` what people read.
+    ``as_of`` is where the training stood, ``data_cutoff`` the last event it saw, ``card`` what
+    people read.
     """
 
     models: Models
@@ -94,7 +96,10 @@ def save_bundle(
         "model_version": version,
         "as_of": as_of.isoformat(),
         "data_cutoff": data_cutoff.isoformat(),
-        "files": {name: {"sha256": _hash(data), "bytes": len(data)} for name, data in sorted(files.items())},
+        "files": {
+            name: {"sha256": _hash(data), "bytes": len(data)}
+            for name, data in sorted(files.items())
+        },
     }
     draft = folder.with_name(f".{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
@@ -117,23 +122,31 @@ def load_bundle(folder: Path) -> Bundle:
     """
     if not (folder / MANIFEST).is_file():
         raise UsageError(
-            f"{folder} holds no bundle ({MANIFEST} is not there); give the folder that `stagecast train` wrote"
+            f"{folder} holds no bundle ({MANIFEST} is not there); give the folder that "
+            "`stagecast train` wrote"
         )
     manifest = _parsed(folder, MANIFEST, _read(folder, MANIFEST))
     if manifest.get("format") != FORMAT:
         raise DataRefusedError(
-            f"{folder}: bundle format {manifest.get('format')!r}, this version reads {FORMAT}; train it again"
+            f"{folder}: bundle format {manifest.get('format')!r}, this version reads "
+            f"{FORMAT}; train it again"
         )
     try:
-        entries = {str(name): (str(e["sha256"]), int(e["bytes"])) for name, e in manifest["files"].items()}
+        entries = {
+            str(name): (str(e["sha256"]), int(e["bytes"])) for name, e in manifest["files"].items()
+        }
         files = {name: _checked(folder, name, *entry) for name, entry in entries.items()}
         data = _parsed(folder, MODELS, files[MODELS])
         trees = {part: files.get(f"{part}.lightgbm.txt") for part in TREES}
-        models = _models(data, {part: None if text is None else text.decode() for part, text in trees.items()})
+        models = _models(
+            data, {part: None if text is None else text.decode() for part, text in trees.items()}
+        )
         version = str(manifest["model_version"])
         predicting = {name: content for name, content in files.items() if name != CARD}
         if version != _version(predicting):
-            raise DataRefusedError(f"{folder}: the model version {version} is not that of the files; train it again")
+            raise DataRefusedError(
+                f"{folder}: the model version {version} is not that of the files; train it again"
+            )
         return Bundle(
             models,
             version,
@@ -142,7 +155,9 @@ def load_bundle(folder: Path) -> Bundle:
             _parsed(folder, CARD, files[CARD]),
         )
     except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
-        raise DataRefusedError(f"{folder}: not a bundle of this format ({error!r}); train it again") from error
+        raise DataRefusedError(
+            f"{folder}: not a bundle of this format ({error!r}); train it again"
+        ) from error
 
 
 def _models_json(models: Models) -> dict[str, Any]:
@@ -166,8 +181,16 @@ def _models_json(models: Models) -> dict[str, Any]:
 
 
 def _trees(models: Models) -> dict[str, bytes]:
-    texts = {"churn": models.churn.trees, "next_stage": models.next_stage.trees, "value": models.value.trees}
-    return {f"{part}.lightgbm.txt": trees.text.encode() for part, trees in texts.items() if trees is not None}
+    texts = {
+        "churn": models.churn.trees,
+        "next_stage": models.next_stage.trees,
+        "value": models.value.trees,
+    }
+    return {
+        f"{part}.lightgbm.txt": trees.text.encode()
+        for part, trees in texts.items()
+        if trees is not None
+    }
 
 
 def _models(data: Mapping[str, Any], trees: Mapping[str, str | None]) -> Models:
@@ -182,7 +205,9 @@ def _models(data: Mapping[str, Any], trees: Mapping[str, str | None]) -> Models:
         catalog=catalog,
         base=None if base is None else CustomerBase.from_json(base),
         churn=ChurnModel.from_json(data["churn"], trees["churn"]),
-        cancellation=None if data["cancellation"] is None else CancellationModel.from_json(data["cancellation"]),
+        cancellation=None
+        if data["cancellation"] is None
+        else CancellationModel.from_json(data["cancellation"]),
         next_stage=NextStageModel.from_json(data["next_stage"], trees["next_stage"]),
         value=ValueModel.from_json(data["value"], trees["value"]),
         conversion=LeadConversion.from_json(data["conversion"]),
@@ -190,21 +215,33 @@ def _models(data: Mapping[str, Any], trees: Mapping[str, str | None]) -> Models:
         spend_interval=None if spend is None else Intervals.from_json(spend),
         value_interval=None if value is None else Intervals.from_json(value),
     )
-    learned = [part.trees.columns for part in (models.churn, models.next_stage, models.value) if part.trees is not None]
+    learned = [
+        part.trees.columns
+        for part in (models.churn, models.next_stage, models.value)
+        if part.trees is not None
+    ]
     if models.cancellation is not None:
         learned.append(models.cancellation.columns)
     if (config.churn == "cancellation") != (models.cancellation is not None):
-        raise ValueError(f"churn is {config.churn}, and the model of cancellations is not as that asks")
+        raise ValueError(
+            f"churn is {config.churn}, and the model of cancellations is not as that asks"
+        )
     known = {*catalog.names, *models.scheme.signals}
-    unknown = sorted({name for names in learned for name in names if not name.startswith("btyd_")} - known)
+    unknown = sorted(
+        {name for names in learned for name in names if not name.startswith("btyd_")} - known
+    )
     if unknown:
-        raise ValueError(f"learned from features that its catalogue does not have: {', '.join(unknown)}")
+        raise ValueError(
+            f"learned from features that its catalogue does not have: {', '.join(unknown)}"
+        )
     return models
 
 
 def _json(data: Any) -> bytes:
     # plain JSON only: a number that JSON does not know is a fault here, not at the reader's
-    return (json.dumps(data, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n").encode()
+    return (
+        json.dumps(data, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+    ).encode()
 
 
 def _hash(data: bytes) -> str:
@@ -228,17 +265,22 @@ def _read(folder: Path, name: str) -> bytes:
         if not S_ISREG(path.stat().st_mode):
             raise DataRefusedError(f"{path} is no plain file; copy the bundle again, whole")
         if path.stat().st_size > LARGEST_FILE:
-            raise DataRefusedError(f"{path} is larger than a bundle's files can be ({LARGEST_FILE} bytes)")
+            raise DataRefusedError(
+                f"{path} is larger than a bundle's files can be ({LARGEST_FILE} bytes)"
+            )
         return path.read_bytes()
     except OSError as error:
-        raise DataRefusedError(f"{path} cannot be read ({error.strerror}); copy the bundle again, whole") from error
+        raise DataRefusedError(
+            f"{path} cannot be read ({error.strerror}); copy the bundle again, whole"
+        ) from error
 
 
 def _checked(folder: Path, name: str, sha256: str, size: int) -> bytes:
     data = _read(folder, name)
     if len(data) != size or _hash(data) != sha256:
         raise DataRefusedError(
-            f"{folder / name} is not as it was written (sha256 {_hash(data)[:12]}..., expected {sha256[:12]}...); "
+            f"{folder / name} is not as it was written (sha256 {_hash(data)[:12]}..., "
+            f"expected {sha256[:12]}...); "
             "copy the bundle again, or train it again"
         )
     return data

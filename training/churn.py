@@ -1,10 +1,11 @@
 """P(no purchase in the horizon) for buyers: members, their pool, and the ladder for small logs.
 
-The members are the customer-base models (MBG/NBD and Pareto/NBD), a logistic regression on log RFM, one with splines
-that also hears the customer-base models, and LightGBM. They are pooled in log odds with weights learned on what they
-were not fitted on, a later window or other customers, then shifted to the level that the season asks for. Where there
-is too little to learn from, the customer-base models speak alone; where these cannot be fitted, a rule on the shop's
-gaps does. How all that is fitted stands in :mod:`stagecast.training.churn_fitting`.
+The members are the customer-base models (MBG/NBD and Pareto/NBD), a logistic regression on log RFM,
+one with splines that also hears the customer-base models, and LightGBM. They are pooled in log odds
+with weights learned on what they were not fitted on, a later window or other customers, then
+shifted to the level that the season asks for. Where there is too little to learn from, the
+customer-base models speak alone; where these cannot be fitted, a rule on the shop's gaps does. How
+all that is fitted stands in :mod:`stagecast.training.churn_fitting`.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)
 
 @dataclass(frozen=True)
 class GapRule:
-    """P(the silence lasts another horizon), read off the shop's own gaps: the rule of the smallest logs.
+    """P(the silence lasts another horizon), read off the shop's own gaps: the rule of the smallest
+    logs.
 
-    ``times`` are lengths of gaps in days, completed or still open; ``alive`` is the product-limit estimate of
-    P(gap > t) at each, ``at_risk`` how many gaps lasted at least that long.
+    ``times`` are lengths of gaps in days, completed or still open; ``alive`` is the product-limit
+    estimate of P(gap > t) at each, ``at_risk`` how many gaps lasted at least that long.
     """
 
     times: tuple[float, ...]
@@ -42,17 +44,21 @@ class GapRule:
     at_risk: tuple[float, ...]
 
     def probability(self, recency_days: Array, horizon_days: Array | float) -> Array:
-        """Return P(no purchase in the horizon | silence so far), smoothed by one who comes and one who goes.
+        """Return P(no purchase in the horizon | silence so far), smoothed by one who comes and one
+        who goes.
 
-        It is no lower than after a part of the silence: few gaps last as long as the longest, and what is known of
-        many shorter ones holds for those, too.
+        It is no lower than after a part of the silence: few gaps last as long as the longest, and
+        what is known of many shorter ones holds for those, too.
         """
         shortest = np.minimum(recency_days, 1.0)
         silences = [np.maximum(part * recency_days, shortest) for part in PARTS]
-        return np.asarray(np.max([self._outlasting(silence, horizon_days) for silence in silences], axis=0))
+        return np.asarray(
+            np.max([self._outlasting(silence, horizon_days) for silence in silences], axis=0)
+        )
 
     def _outlasting(self, recency_days: Array, horizon_days: Array | float) -> Array:
-        # the day that begins at the as_of is still to come: after r days of silence the gap is r days or longer
+        # the day that begins at the as_of is still to come: after r days of silence the gap is r
+        # days or longer
         alive, at_risk = np.r_[1.0, self.alive], np.r_[self.at_risk, 0.0]
         now = np.searchsorted(self.times, recency_days, side="left")
         then = np.searchsorted(self.times, recency_days + horizon_days, side="left")
@@ -66,9 +72,10 @@ class GapRule:
 class ChurnModel:
     """What gives P(no purchase in the horizon); see the module.
 
-    ``weights`` names the members that speak: ``btyd``, ``rfm``, ``splines``, ``trees``, or ``rule``; ``weighed_by``
-    says what told them, None where one speaks alone. ``drawn`` is the part of the level that goes towards the customer
-    base, since no season is known; the rest is what the season, or else the newest date, asked for.
+    ``weights`` names the members that speak: ``btyd``, ``rfm``, ``splines``, ``trees``, or
+    ``rule``; ``weighed_by`` says what told them, None where one speaks alone. ``drawn`` is the part
+    of the level that goes towards the customer base, since no season is known; the rest is what the
+    season, or else the newest date, asked for.
     """
 
     method: Method
@@ -87,7 +94,9 @@ class ChurnModel:
         margins: dict[str, Array] = {}
         for name in self.weights:
             if name == "rule":
-                margins[name] = log_odds(self.rule.probability(columns["recency_days"], self.horizon_days))
+                margins[name] = log_odds(
+                    self.rule.probability(columns["recency_days"], self.horizon_days)
+                )
             elif name == "btyd":
                 margins[name] = columns["btyd_none"]
             elif name == "rfm" and self.rfm is not None:

@@ -26,7 +26,8 @@ class TrainConfig:
     value_horizon_days
         Length of the span that ``clv`` speaks of, in days.
     churn
-        What churn is: ``inactivity`` (no purchase within the horizon), or ``cancellation`` (of an open contract).
+        What churn is: ``inactivity`` (no purchase within the horizon), or ``cancellation`` (of an
+        open contract).
     terms
         Which events tell of a contract; looked at for cancellations alone.
     annual_discount
@@ -38,8 +39,8 @@ class TrainConfig:
     pins
         Thresholds of the scheme that stand fixed, whatever the log says.
     known_at_start
-        Columns of the table of customers that were known at the first contact: the models of leads learn from them,
-        and features of one's own may ask for them.
+        Columns of the table of customers that were known at the first contact: the models of leads
+        learn from them, and features of one's own may ask for them.
     own
         Features beside those of the standard catalogue.
     max_dates
@@ -83,7 +84,9 @@ class TrainConfig:
 
     @property
     def catalog(self) -> Catalog:
-        """The standard catalogue of the horizon with the features of one's own; its parameters are not set yet."""
+        """The standard catalogue of the horizon with the features of one's own; its parameters
+        are not set yet.
+        """
         return self.own.catalog(self.horizon_days)
 
     def to_json(self) -> dict[str, Any]:
@@ -94,4 +97,6 @@ class TrainConfig:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TrainConfig:
         """Read what :meth:`to_json` gives."""
-        return cls(**{**data, "own": Own.from_json(data["own"]), "terms": Terms.from_json(data["terms"])})
+        return cls(
+            **{**data, "own": Own.from_json(data["own"]), "terms": Terms.from_json(data["terms"])}
+        )

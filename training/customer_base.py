@@ -1,4 +1,6 @@
-"""The customer-base models of one date: MBG/NBD and Pareto/NBD fitted on what was known then, and what they say."""
+"""The customer-base models of one date: MBG/NBD and Pareto/NBD fitted on what was known then,
+and what they say.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ def log_odds(probability: Array) -> Array:
 
 @dataclass(frozen=True)
 class CustomerBase:
-    """The models fitted at one date; ``spend`` is None where there were no amounts or too few repeat buyers.
+    """The models fitted at one date; ``spend`` is None where there were no amounts or too few
+    repeat buyers.
 
     ``weights`` say how much each model counts, see :func:`heard`; left out, they are equal.
     """
@@ -44,8 +47,9 @@ class CustomerBase:
     def columns(self, features: Mapping[str, Array], horizon_days: int) -> dict[str, Array]:
         """Return what the models say of buyers, one value per row.
 
-        ``btyd_none_<model>`` is the log odds of no purchase in the horizon, ``btyd_none`` their weighted mean,
-        ``btyd_alive`` that of P(alive), ``btyd_orders`` that of the expected purchase days in the horizon.
+        ``btyd_none_<model>`` is the log odds of no purchase in the horizon, ``btyd_none`` their
+        weighted mean, ``btyd_alive`` that of P(alive), ``btyd_orders`` that of the expected
+        purchase days in the horizon.
         """
         history, back = _histories(features)
         outlooks = {model.name: model.outlook(horizon_days, *history) for model in self.models}
@@ -67,8 +71,12 @@ class CustomerBase:
         margins = [log_odds(m.p_none(days, x, t_x, T)) for m in self.models]
         return np.asarray(expit(self._mean(margins)))
 
-    def discounted_orders(self, days: int, features: Mapping[str, Array], annual_rate: float) -> Array:
-        """Return the discounted number of purchase days expected within ``days``, the models' weighted mean."""
+    def discounted_orders(
+        self, days: int, features: Mapping[str, Array], annual_rate: float
+    ) -> Array:
+        """Return the discounted number of purchase days expected within ``days``, the models'
+        weighted mean.
+        """
         history, back = _histories(features)
         each = [m.expected_orders_discounted(days, *history, annual_rate) for m in self.models]
         return np.asarray(self._mean(each)[back])
@@ -76,13 +84,18 @@ class CustomerBase:
     def spend_per_order(self, features: Mapping[str, Array]) -> Array | None:
         """Return the expected spend per purchase day; None without a spend model.
 
-        The model is fitted on repeat purchases, as published; a prediction also hears the first purchase, without
-        which one-time buyers would all get the population's mean, which is huge where q is near 1.
+        The model is fitted on repeat purchases, as published; a prediction also hears the first
+        purchase, without which one-time buyers would all get the population's mean, which is huge
+        where q is near 1.
         """
         if self.spend is None:
             return None
         mean = np.nan_to_num(features["spend_mean"], nan=0.0)
-        return np.asarray(self.spend.expected_spend(np.where(mean > 0, features["orders"], 0.0), np.maximum(mean, 0.0)))
+        return np.asarray(
+            self.spend.expected_spend(
+                np.where(mean > 0, features["orders"], 0.0), np.maximum(mean, 0.0)
+            )
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -101,7 +114,9 @@ class CustomerBase:
         )
 
 
-def _histories(features: Mapping[str, Array]) -> tuple[tuple[Array, Array, Array], NDArray[np.int64] | slice]:
+def _histories(
+    features: Mapping[str, Array],
+) -> tuple[tuple[Array, Array, Array], NDArray[np.int64] | slice]:
     """Return the distinct histories of these rows, and of each row where it is among them."""
     x, t_x, T = features["frequency"], features["t_x_days"], features["T_days"]
     key = packed((x, t_x, T)) if len(x) >= MANY else None
@@ -114,9 +129,10 @@ def _histories(features: Mapping[str, Array]) -> tuple[tuple[Array, Array, Array
 def heard(models: Sequence[Model], x: Array, t_x: Array, T: Array) -> tuple[float, ...]:
     """Return how much each of the models counts, from how well they explain these histories.
 
-    Of two models that are not nested, ``z = sum(d) / (sqrt(n) sd(d))`` of the differences ``d`` between customers'
-    log-likelihoods says which is nearer to the truth, and is about normal where neither is (Vuong 1989, eq. 5.6); the
-    odds of their weights are ``exp(z)``: they are equal where the log cannot tell, and one speaks alone where it can.
+    Of two models that are not nested, ``z = sum(d) / (sqrt(n) sd(d))`` of the differences ``d``
+    between customers' log-likelihoods says which is nearer to the truth, and is about normal where
+    neither is (Vuong 1989, eq. 5.6); the odds of their weights are ``exp(z)``: they are equal where
+    the log cannot tell, and one speaks alone where it can.
     """
     if len(models) != 2:
         return (1.0 / len(models),) * len(models)
@@ -139,8 +155,8 @@ def fit_customer_base(
     before
         The fit of another date, to start from.
     most
-        Fit on about this many customers, every so manyth, where there are more: parameters of a past date are inputs
-        of other models, and a few thousand customers fix them well enough.
+        Fit on about this many customers, every so manyth, where there are more: parameters of a
+        past date are inputs of other models, and a few thousand customers fix them well enough.
 
     Raises
     ------
@@ -157,7 +173,8 @@ def fit_customer_base(
         try:
             fitted.append(fit(name, x, t_x, T, start=starts.get(name)))
         except FitError:
-            # one model without an optimum leaves the other to speak; with neither the caller falls to a rule
+            # one model without an optimum leaves the other to speak; with neither the caller falls
+            # to a rule
             if name == MODELS[-1] and not fitted:
                 raise
     monetary = np.nan_to_num(features["monetary"][every], nan=0.0)

@@ -1,9 +1,11 @@
 """The design matrix of the linear models: how each column enters them.
 
-Each column is transformed (log where it is a positive quantity), clipped to what training saw, imputed where it is null
-(with an indicator), expanded in a natural cubic spline or kept linear, and standardised.
+Each column is transformed (log where it is a positive quantity), clipped to what training saw,
+imputed where it is null (with an indicator), expanded in a natural cubic spline or kept linear, and
+standardised.
 
-Source: restricted cubic splines after Harrell (2015), "Regression Modeling Strategies", section 2.4.5.
+Source: restricted cubic splines after Harrell (2015), "Regression Modeling Strategies", section
+2.4.5.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ Array = NDArray[np.float64]
 class Term:
     """How one column enters the model.
 
-    ``log`` takes log(1 + value); ``knots`` is empty for a linear term, else the knots of a natural cubic spline on the
-    transformed scale. ``low`` and ``high`` are the range of training on that scale, ``fill`` replaces null.
+    ``log`` takes log(1 + value); ``knots`` is empty for a linear term, else the knots of a natural
+    cubic spline on the transformed scale. ``low`` and ``high`` are the range of training on that
+    scale, ``fill`` replaces null.
     """
 
     column: str
@@ -58,7 +61,12 @@ def _natural_spline(x: Array, knots: Sequence[float]) -> list[Array]:
         return np.asarray(above * above * above)  # several times as fast as the power
 
     return [
-        (cube(k) - cube(before) * (last - k) / (last - before) + cube(last) * (before - k) / (last - before)) / scale
+        (
+            cube(k)
+            - cube(before) * (last - k) / (last - before)
+            + cube(last) * (before - k) / (last - before)
+        )
+        / scale
         for k in knots[:-2]
     ]
 
@@ -110,7 +118,11 @@ class Design:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Design:
         terms = tuple(Term(**{**t, "knots": tuple(t["knots"])}) for t in data["terms"])
-        return cls(terms, np.array(data["mean"], dtype=np.float64), np.array(data["scale"], dtype=np.float64))
+        return cls(
+            terms,
+            np.array(data["mean"], dtype=np.float64),
+            np.array(data["scale"], dtype=np.float64),
+        )
 
 
 @dataclass(frozen=True)
@@ -128,7 +140,11 @@ class Linear:
         return np.asarray(self.intercept + self.design.matrix(columns) @ self.weights)
 
     def to_json(self) -> dict[str, Any]:
-        return {"design": self.design.to_json(), "intercept": self.intercept, "weights": self.weights.tolist()}
+        return {
+            "design": self.design.to_json(),
+            "intercept": self.intercept,
+            "weights": self.weights.tolist(),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -139,16 +155,23 @@ class Linear:
         KeyError, TypeError, ValueError
             It is something else.
         """
-        design, weights = Design.from_json(data["design"]), np.array(data["weights"], dtype=np.float64)
+        design, weights = (
+            Design.from_json(data["design"]),
+            np.array(data["weights"], dtype=np.float64),
+        )
         if set(data) != {"design", "intercept", "weights"} or weights.shape != design.mean.shape:
-            raise ValueError("a regression has a design, an intercept and a weight for each column of the design")
+            raise ValueError(
+                "a regression has a design, an intercept and a weight for each column of the design"
+            )
         if not np.isfinite([float(data["intercept"]), *weights, *design.mean, *design.scale]).all():
             raise ValueError("a weight of the regression is no finite number")
         return cls(design, float(data["intercept"]), weights)
 
 
 def learn_design(recipe: Recipe, columns: Mapping[str, Array]) -> Design:
-    """Return the design of a recipe for these training rows; columns that do not vary are left out."""
+    """Return the design of a recipe for these training rows; columns that do not vary are left
+    out.
+    """
     terms = []
     for name, (log, knots) in recipe.columns.items():
         values = columns[name]
@@ -159,11 +182,15 @@ def learn_design(recipe: Recipe, columns: Mapping[str, Array]) -> Design:
         low, high = float(seen.min()), float(seen.max())
         if high - low < 1e-12:
             continue
-        places = np.unique(np.quantile(seen, np.linspace(0.05, 0.95, knots))) if knots else np.zeros(0)
+        places = (
+            np.unique(np.quantile(seen, np.linspace(0.05, 0.95, knots))) if knots else np.zeros(0)
+        )
         # two knots at one place, but for a rounding of the quantile, would divide by their distance
         places = places[np.diff(places, prepend=-np.inf) > 1e-6 * (high - low)]
         spline = tuple(float(p) for p in places) if len(places) >= 3 else ()
-        terms.append(Term(name, log, spline, low, high, float(np.median(seen)), bool(len(seen) < len(x))))
+        terms.append(
+            Term(name, log, spline, low, high, float(np.median(seen)), bool(len(seen) < len(x)))
+        )
     if not terms:
         return Design((), np.zeros(0), np.ones(0))
     raw = np.column_stack([term.expand(columns[term.column]) for term in terms])

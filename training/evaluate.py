@@ -1,4 +1,6 @@
-"""How good a training is on a later period than it saw, against the baselines and the plain Markov chain."""
+"""How good a training is on a later period than it saw, against the baselines and the plain
+Markov chain.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +38,9 @@ GAINS = (0.05, 0.10, 0.20, 0.30, 0.40, 0.50)
 class Later:
     """What came within a horizon of a panel's as_of, one entry per row of its snapshot.
 
-    ``cancelled`` says whose contract was, ``held`` who had one at the as_of after all: one that was open as far as one
-    knew may have been cancelled, and recorded late. None where churn is no cancellation.
+    ``cancelled`` says whose contract was, ``held`` who had one at the as_of after all: one that was
+    open as far as one knew may have been cancelled, and recorded late. None where churn is no
+    cancellation.
     """
 
     orders: Array
@@ -49,9 +52,11 @@ class Later:
 
 @dataclass(frozen=True)
 class Churned:
-    """Who could leave within a horizon, who did, and what each method gave for it; one entry per row that could.
+    """Who could leave within a horizon, who did, and what each method gave for it; one entry per
+    row that could.
 
-    ``rows`` are rows of the snapshot, ``chances`` go by the name of the baseline, and ``method`` is that of ours.
+    ``rows`` are rows of the snapshot, ``chances`` go by the name of the baseline, and ``method`` is
+    that of ours.
     """
 
     rows: NDArray[np.int64]
@@ -62,7 +67,9 @@ class Churned:
 
 
 def what_came(table: DailyTable, earlier: Panel, horizon_days: int) -> Later:
-    """Return what came after an earlier panel's as_of, a horizon before the table's, on the earlier panel's stages."""
+    """Return what came after an earlier panel's as_of, a horizon before the table's, on the
+    earlier panel's stages.
+    """
     columns = table.outcomes(horizon_days, [(table.anchor - earlier.as_of).days])
     position = {customer: k for k, customer in enumerate(table.customers)}
     rows = np.array([position[earlier.now.ids[c]] for c in earlier.now.customer], dtype=np.int64)
@@ -91,7 +98,8 @@ def churned(
 ) -> Churned:
     """Return who could leave, who did, and what we and the baselines gave for it.
 
-    Buyers leave by ordering nothing, open contracts by being cancelled, see :attr:`TrainConfig.churn`.
+    Buyers leave by ordering nothing, open contracts by being cancelled, see
+    :attr:`TrainConfig.churn`.
 
     Parameters
     ----------
@@ -99,7 +107,12 @@ def churned(
         Only those baselines that cost next to nothing.
     """
     config = models.config
-    if panel.contracts is None or models.cancellation is None or later.cancelled is None or later.held is None:
+    if (
+        panel.contracts is None
+        or models.cancellation is None
+        or later.cancelled is None
+        or later.held is None
+    ):
         buyers = predicted.buyers
         names = baselines.QUICK if quick else tuple(baselines.LABELS)
         found = baselines.fit_and_predict(panel, config.horizon_days, names, config.seed)
@@ -111,12 +124,20 @@ def churned(
     seen = {name: panel.now.features[name][rows] for name in contracts.columns}
     names = contract_baselines.QUICK if quick else tuple(contract_baselines.LABELS)
     found = contract_baselines.fit_and_predict(
-        contracts.spells, config.horizon_days, contracts.landmarks, now, contracts.columns, seen, names
+        contracts.spells,
+        config.horizon_days,
+        contracts.landmarks,
+        now,
+        contracts.columns,
+        seen,
+        names,
     )
     # as with the landmarks that were learned from, who had left already is not asked about
     kept = later.held[rows]
     found, rows = {name: p[kept] for name, p in found.items()}, rows[kept]
-    return Churned(rows, later.cancelled[rows], predicted.p_cancel[rows], models.cancellation.method, found)
+    return Churned(
+        rows, later.cancelled[rows], predicted.p_cancel[rows], models.cancellation.method, found
+    )
 
 
 def evaluate(
@@ -173,20 +194,36 @@ def evaluate(
 
 
 def _grade(ours: float, best: float | None) -> tuple[str, str]:
-    """Return a grade from A to D by the log loss against the best baseline's, with the sentence that says so."""
+    """Return a grade from A to D by the log loss against the best baseline's, with the sentence
+    that says so.
+    """
     if best is None:
         return "C", "No baseline could be fitted on this log, so there is nothing to compare with."
     gain = 1.0 - ours / best
     if gain >= 0.02:
-        return "A", f"Clearly better than every baseline: the log loss is {gain:.1%} below the best one's."
+        return (
+            "A",
+            f"Clearly better than every baseline: the log loss is {gain:.1%} below the best one's.",
+        )
     if gain >= 0.005:
         return "B", f"Better than every baseline: the log loss is {gain:.1%} below the best one's."
     if gain >= -0.005:
-        return "C", "As good as the best baseline, and no better: within half a per cent of its log loss."
-    return "D", f"No better than a simple method on this period: the log loss is {-gain:.1%} above the best baseline's."
+        return (
+            "C",
+            "As good as the best baseline, and no better: within half a per cent of its log loss.",
+        )
+    return (
+        "D",
+        (
+            f"No better than a simple method on this period: the log loss is {-gain:.1%} "
+            "above the best baseline's."
+        ),
+    )
 
 
-def next_stage_figures(panel: Panel, models: Models, predicted: Predictions, later: Later) -> list[dict[str, Any]]:
+def next_stage_figures(
+    panel: Panel, models: Models, predicted: Predictions, later: Later
+) -> list[dict[str, Any]]:
     known = later.stage >= 0
     return [
         {
@@ -195,7 +232,8 @@ def next_stage_figures(panel: Panel, models: Models, predicted: Predictions, lat
             "log_loss": metrics.multiclass_log_loss(later.stage[known], p[known]),
             # of the stage that is furthest off
             "calibration_error": max(
-                metrics.calibration_error(later.stage[known] == k, p[known, k]) for k in range(p.shape[1])
+                metrics.calibration_error(later.stage[known] == k, p[known, k])
+                for k in range(p.shape[1])
             ),
         }
         for name, label, p in (
@@ -205,8 +243,12 @@ def next_stage_figures(panel: Panel, models: Models, predicted: Predictions, lat
     ]
 
 
-def conversion_figures(panel: Panel, models: Models, predicted: Predictions, later: Later) -> dict[str, Any] | None:
-    """Return how good P(first purchase) was for those who had not bought; None where there were none."""
+def conversion_figures(
+    panel: Panel, models: Models, predicted: Predictions, later: Later
+) -> dict[str, Any] | None:
+    """Return how good P(first purchase) was for those who had not bought; None where there were
+    none.
+    """
     leads = ~panel.now.buyers
     if not leads.any():
         return None
@@ -223,7 +265,9 @@ def conversion_figures(panel: Panel, models: Models, predicted: Predictions, lat
     }
 
 
-def _spend(panel: Panel, models: Models, predicted: Predictions, later: Later) -> list[dict[str, Any]] | None:
+def _spend(
+    panel: Panel, models: Models, predicted: Predictions, later: Later
+) -> list[dict[str, Any]] | None:
     if models.value.mean_spend is None:
         return None
     buyers = predicted.buyers
@@ -231,8 +275,14 @@ def _spend(panel: Panel, models: Models, predicted: Predictions, later: Later) -
     candidates = [("stagecast", "stagecast (blend)", predicted.expected_spend[buyers])]
     each = None if models.base is None else models.base.spend_per_order(predicted.columns)
     if each is not None:
-        candidates.append(("btyd", "customer base x Gamma-Gamma", predicted.columns["btyd_orders"] * each))
-    past = panel.now.features["spend"][buyers] / panel.now.features["T_days"][buyers] * models.config.horizon_days
+        candidates.append(
+            ("btyd", "customer base x Gamma-Gamma", predicted.columns["btyd_orders"] * each)
+        )
+    past = (
+        panel.now.features["spend"][buyers]
+        / panel.now.features["T_days"][buyers]
+        * models.config.horizon_days
+    )
     candidates.append(("past_rate", "spend so far, carried on", past))
     return [
         {
@@ -247,7 +297,9 @@ def _spend(panel: Panel, models: Models, predicted: Predictions, later: Later) -
     ]
 
 
-def coverage_figures(predicted: Predictions, later: Later, intervals: Intervals | None) -> dict[str, float] | None:
+def coverage_figures(
+    predicted: Predictions, later: Later, intervals: Intervals | None
+) -> dict[str, float] | None:
     if intervals is None:
         return None
     buyers = predicted.buyers

@@ -1,4 +1,6 @@
-"""Every model of one as_of, fitted on its panel: the step that a training, and each date of a backtest, repeats."""
+"""Every model of one as_of, fitted on its panel: the step that a training, and each date of a
+backtest, repeats.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,14 @@ from stagecast.training.value import ValueModel, fit_value
 Array = NDArray[np.float64]
 
 RULE_POINTS = 200
-# Rows of all past dates that models of buyers are fitted on, about: small trees and splines learn no more from more.
+# Rows of all past dates that models of buyers are fitted on, about: small trees and splines learn
+# no more from more.
 MOST_ROWS = 400_000
 
 
-def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amounts: bool) -> tuple[Models, Predictions]:
+def fit_models(
+    panel: Panel, days: PurchaseDays, config: TrainConfig, has_amounts: bool
+) -> tuple[Models, Predictions]:
     """Fit every model on a panel, and predict its snapshot.
 
     Intervals, for which outcomes after the panel's as_of are needed, are not there yet.
@@ -49,11 +54,15 @@ def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amount
     dates = teaching(panel)
     now = _of_buyers(panel, config.horizon_days)
     churn = fit_churn(panel, now, _gap_rule(days, panel), config.horizon_days, config.seed)
-    mean_so_far = float(panel.now.features["spend_mean"][panel.now.buyers].mean()) if has_amounts else 0.0
+    mean_so_far = (
+        float(panel.now.features["spend_mean"][panel.now.buyers].mean()) if has_amounts else 0.0
+    )
     first_orders, first_spend = _first_horizons(panel, mean_so_far)
     orders, spend = after_conversion(panel.prospects, first_orders, first_spend)
     season = year_back(dates, panel.history_days)
-    value = fit_value(dates, panel.bases, has_amounts, config.seed, mean_so_far, season, config.horizon_days)
+    value = fit_value(
+        dates, panel.bases, has_amounts, config.seed, mean_so_far, season, config.horizon_days
+    )
     models = Models(
         config=config,
         scheme=panel.scheme,
@@ -72,22 +81,31 @@ def fit_models(panel: Panel, days: PurchaseDays, config: TrainConfig, has_amount
     state = models.states(panel.now.stage, panel.now.contracts)
     group = np.select([state == name for name in STATES], range(len(STATES)))
     seen, beside = told_of(models, panel.now)
-    reference = learn_reference(seen, group, STATES, state == "active", models.risk(predicted, state), beside)
+    reference = learn_reference(
+        seen, group, STATES, state == "active", models.risk(predicted, state), beside
+    )
     models = replace(models, reference=reference)
     effects = mean_effects(models, predicted.columns, state[predicted.buyers])
     of_contracts = mean_contract_effects(models, panel.now)
     return replace(
-        models, reference=replace(reference, mean_effects=effects, mean_contract_effects=of_contracts)
+        models,
+        reference=replace(reference, mean_effects=effects, mean_contract_effects=of_contracts),
     ), predicted
 
 
 def _of_buyers(panel: Panel, horizon_days: int) -> Mapping[str, Array]:
-    """Return the columns of the buyers of the as_of; of about ``MOST_ROWS`` of them where there are more."""
+    """Return the columns of the buyers of the as_of; of about ``MOST_ROWS`` of them where there
+    are more.
+    """
     buyers = np.flatnonzero(panel.now.buyers)
-    return buyer_columns(panel.now.features, buyers[:: every([buyers], MOST_ROWS)], panel.base, horizon_days)
+    return buyer_columns(
+        panel.now.features, buyers[:: every([buyers], MOST_ROWS)], panel.base, horizon_days
+    )
 
 
-def _spread(value: ValueModel, churn: ChurnModel, base: CustomerBase | None, now: Mapping[str, Array]) -> ValueModel:
+def _spread(
+    value: ValueModel, churn: ChurnModel, base: CustomerBase | None, now: Mapping[str, Array]
+) -> ValueModel:
     """Return the model whose spread keeps the total of what these buyers are expected to spend."""
     if not len(now["orders"]):
         return value
@@ -96,20 +114,29 @@ def _spread(value: ValueModel, churn: ChurnModel, base: CustomerBase | None, now
 
 
 def _first_horizons(panel: Panel, mean_so_far: float) -> tuple[Array, Array]:
-    """Return orders and spend of new customers in their first horizon; one ordinary order where there were none."""
+    """Return orders and spend of new customers in their first horizon; one ordinary order where
+    there were none.
+    """
     newest = panel.dates[0] if panel.dates else None
-    fresh = np.zeros(0, dtype=np.int64) if newest is None else np.flatnonzero(newest.columns["T_days"] <= 1)
+    fresh = (
+        np.zeros(0, dtype=np.int64)
+        if newest is None
+        else np.flatnonzero(newest.columns["T_days"] <= 1)
+    )
     if newest is None or not len(fresh):
         return np.ones(1), np.array([mean_so_far])
     return 1.0 + newest.orders[fresh], newest.columns["spend_first"][fresh] + newest.spend[fresh]
 
 
 def _gap_rule(days: PurchaseDays, panel: Panel) -> GapRule:
-    """Return the product-limit estimate of the gaps between purchase days, thinned to a few hundred points."""
+    """Return the product-limit estimate of the gaps between purchase days, thinned to a few
+    hundred points.
+    """
     same = days.customer[1:] == days.customer[:-1]
     completed = (days.day[1:] - days.day[:-1])[same].astype(np.float64)
     still_open = panel.now.features["recency_days"][panel.now.buyers]
-    # an open gap of r days has outlasted r - 1 days: the day that begins at the as_of is still to come
+    # an open gap of r days has outlasted r - 1 days: the day that begins at the as_of is still to
+    # come
     ended, alive = survival(completed, np.ceil(still_open) - 1.0)
     everything = np.sort(np.r_[completed, still_open])
     times = np.unique(everything)

@@ -1,4 +1,5 @@
-"""Ridge-penalised logistic, multinomial and linear models: fitted with scikit-learn, evaluated by ourselves.
+"""Ridge-penalised logistic, multinomial and linear models: fitted with scikit-learn, evaluated by
+ourselves.
 
 A fit is a handful of numbers per column, saved as JSON; evaluating it needs NumPy alone.
 """
@@ -30,7 +31,11 @@ class LogisticModel(Linear):
 
 
 def fit_logistic(
-    recipe: Recipe, columns: Mapping[str, Array], target: NDArray[np.bool_], weight: Array, penalty: float = 1.0
+    recipe: Recipe,
+    columns: Mapping[str, Array],
+    target: NDArray[np.bool_],
+    weight: Array,
+    penalty: float = 1.0,
 ) -> LogisticModel:
     """Fit a ridge-penalised logistic regression.
 
@@ -59,7 +64,9 @@ def fit_logistic(
 
 @dataclass(frozen=True)
 class MultinomialModel:
-    """A fitted multinomial logistic model over the classes ``classes`` (positions in the scheme's stages)."""
+    """A fitted multinomial logistic model over the classes ``classes`` (positions in the
+    scheme's stages).
+    """
 
     design: Design
     classes: tuple[int, ...]
@@ -93,7 +100,11 @@ class MultinomialModel:
 
 
 def fit_multinomial(
-    recipe: Recipe, columns: Mapping[str, Array], target: NDArray[np.int64], weight: Array, penalty: float = 1.0
+    recipe: Recipe,
+    columns: Mapping[str, Array],
+    target: NDArray[np.int64],
+    weight: Array,
+    penalty: float = 1.0,
 ) -> MultinomialModel:
     """Fit a ridge-penalised multinomial logistic regression over the classes that occur."""
     from sklearn.linear_model import LogisticRegression
@@ -103,14 +114,22 @@ def fit_multinomial(
     width = len(design.mean)
     if len(classes) == 1 or not design.terms:
         shares = np.array([weight[target == c].sum() + 0.5 for c in classes])
-        return MultinomialModel(design, tuple(int(c) for c in classes), np.log(shares), np.zeros((len(classes), width)))
+        return MultinomialModel(
+            design, tuple(int(c) for c in classes), np.log(shares), np.zeros((len(classes), width))
+        )
     model = LogisticRegression(C=1.0 / penalty, solver=SOLVER, max_iter=200, tol=1e-6)
     model.fit(design.matrix(columns), target, sample_weight=weight)
     weights, intercepts = model.coef_, model.intercept_
     if len(classes) == 2:  # scikit-learn gives one row for two classes
-        weights, intercepts = np.vstack([np.zeros_like(weights[0]), weights[0]]), np.r_[0.0, intercepts[0]]
+        weights, intercepts = (
+            np.vstack([np.zeros_like(weights[0]), weights[0]]),
+            np.r_[0.0, intercepts[0]],
+        )
     return MultinomialModel(
-        design, tuple(int(c) for c in classes), intercepts.astype(np.float64), weights.astype(np.float64)
+        design,
+        tuple(int(c) for c in classes),
+        intercepts.astype(np.float64),
+        weights.astype(np.float64),
     )
 
 

@@ -70,9 +70,13 @@ def calibration(target: Flags, probability: Array, groups: int = 10) -> list[dic
 
 
 def calibration_error(target: Flags, probability: Array, groups: int = 10) -> float:
-    """Return the mean absolute gap between predicted and observed over equal groups, weighted by size."""
+    """Return the mean absolute gap between predicted and observed over equal groups, weighted by
+    size.
+    """
     parts = calibration(target, probability, groups)
-    return float(sum(p["customers"] * abs(p["predicted"] - p["observed"]) for p in parts) / len(target))
+    return float(
+        sum(p["customers"] * abs(p["predicted"] - p["observed"]) for p in parts) / len(target)
+    )
 
 
 def capture(target: Flags, score: Array, share: float) -> float:
@@ -84,7 +88,9 @@ def capture(target: Flags, score: Array, share: float) -> float:
     return float(target[top].sum() / positives)
 
 
-def deciles(target: Flags, probability: Array, value: Array | None = None, groups: int = 10) -> list[dict[str, float]]:
+def deciles(
+    target: Flags, probability: Array, value: Array | None = None, groups: int = 10
+) -> list[dict[str, float]]:
     """Return equal groups of customers from the highest probability to the lowest.
 
     Parameters
@@ -97,8 +103,9 @@ def deciles(target: Flags, probability: Array, value: Array | None = None, group
     Returns
     -------
     list
-        Of each group its ``customers``, ``predicted`` and ``observed`` shares, the ``lift`` over all, the share of all
-        positives that it and those before it ``captured``, and the sum of the ``value``.
+        Of each group its ``customers``, ``predicted`` and ``observed`` shares, the ``lift`` over
+        all, the share of all positives that it and those before it ``captured``, and the sum of the
+        ``value``.
     """
     order = np.argsort(-probability, kind="stable")
     all_positives = max(float(target.sum()), 1e-12)
@@ -119,27 +126,32 @@ def deciles(target: Flags, probability: Array, value: Array | None = None, group
 
 
 def empc(target: Flags, probability: Array) -> tuple[float, float] | None:
-    """Return the expected maximum profit per customer of a campaign against churn, and the share to contact for it.
+    """Return the expected maximum profit per customer of a campaign against churn, and the share to
+    contact for it.
 
-    With the published setting: an offer of 10 is taken up by a churner with probability Beta(6, 14), a customer who is
-    kept is worth 200, to contact one costs 1. None where nobody left, or everybody.
+    With the published setting: an offer of 10 is taken up by a churner with probability Beta(6,
+    14), a customer who is kept is worth 200, to contact one costs 1. None where nobody left, or
+    everybody.
 
-    Source: Verbraken, Verbeke and Baesens (2013), "A novel profit maximizing metric for measuring classification
-    performance of customer churn prediction models"; computed by ``empulse``.
+    Source: Verbraken, Verbeke and Baesens (2013), "A novel profit maximizing metric for measuring
+    classification performance of customer churn prediction models"; computed by ``empulse``.
     """
     if not target.any() or target.all():
         return None
     from empulse.metrics import empc_score
 
     labels = target.astype(np.int64)
-    return float(empc_score(labels, probability)), float(empc_score.optimal_rate(labels, probability))
+    return float(empc_score(labels, probability)), float(
+        empc_score.optimal_rate(labels, probability)
+    )
 
 
 def normalised_gini(outcome: Array, prediction: Array) -> float:
-    """Return the Gini coefficient of outcomes in the order of predictions, over that in their own order.
+    """Return the Gini coefficient of outcomes in the order of predictions, over that in their own
+    order.
 
-    1 is a perfect ranking of who brings most, 0 one by lot; NaN where outcomes do not vary. Equal predictions share
-    what they hold.
+    1 is a perfect ranking of who brings most, 0 one by lot; NaN where outcomes do not vary. Equal
+    predictions share what they hold.
     """
 
     def area(by: Array) -> float:
@@ -180,8 +192,9 @@ class Ranking:
     def figures(self, weight: Array, shares: Sequence[float] = ()) -> dict[str, float]:
         """Return ``auc``, ``pr_auc`` and, for each of ``shares``, ``capture_<per cent>``.
 
-        The last is the share of the positives that stands among so large a part of the rows, highest score first.
-        Rows of equal score share what they hold. A figure for which no positive, or no negative, has weight is NaN.
+        The last is the share of the positives that stands among so large a part of the rows,
+        highest score first. Rows of equal score share what they hold. A figure for which no
+        positive, or no negative, has weight is NaN.
         """
         positives, rows = self._counted(weight)
         negatives = rows - positives
@@ -190,7 +203,9 @@ class Ranking:
         with np.errstate(invalid="ignore", divide="ignore"):
             found = {
                 "auc": float((steps * below).sum() / (positives[-1] * negatives[-1])),
-                "pr_auc": float((steps * positives / np.maximum(rows, 1e-12)).sum() / positives[-1]),
+                "pr_auc": float(
+                    (steps * positives / np.maximum(rows, 1e-12)).sum() / positives[-1]
+                ),
             }
             for share in shares:
                 held = np.interp(share * rows[-1], np.r_[0.0, rows], np.r_[0.0, positives])
@@ -199,7 +214,9 @@ class Ranking:
 
 
 def gains(target: Flags, score: Array, shares: Sequence[float]) -> list[dict[str, float]]:
-    """Return which share of those who left stands among the top of the list; empty where nobody left."""
+    """Return which share of those who left stands among the top of the list; empty where nobody
+    left.
+    """
     if not target.any():
         return []
     return [{"share_contacted": s, "share_of_churners": capture(target, score, s)} for s in shares]

@@ -42,8 +42,9 @@ LATEST_ORDER_DAYS = 1825.0
 class Models:
     """Everything that scoring needs: what a bundle holds.
 
-    ``churn`` speaks of purchases, whatever churn is; ``cancellation`` of contracts, None where churn is inactivity.
-    ``spend_interval`` and ``value_interval`` are None until outcomes after a date were seen.
+    ``churn`` speaks of purchases, whatever churn is; ``cancellation`` of contracts, None where
+    churn is inactivity. ``spend_interval`` and ``value_interval`` are None until outcomes after a
+    date were seen.
     """
 
     config: TrainConfig
@@ -81,7 +82,8 @@ class Models:
     def states(self, stage: NDArray[np.int64], contracts: Contracts | None) -> NDArray[np.str_]:
         """Return ``prospect``, ``active`` or ``lapsed`` for each row.
 
-        By its contract (none yet, open, cancelled) where churn is a cancellation, by its stage otherwise.
+        By its contract (none yet, open, cancelled) where churn is a cancellation, by its stage
+        otherwise.
         """
         if self.cancellation is None:
             return np.array([one.state for one in self.scheme.stages])[stage]
@@ -91,8 +93,8 @@ class Models:
     def risk(self, predicted: Predictions, state: NDArray[np.str_]) -> Array:
         """Return P(leaving within the horizon), one per row; null for prospects.
 
-        P(cancelled) for the active where churn is a cancellation; else P(no purchase): whose contract is over leaves no
-        more, and stays away by ordering nothing.
+        P(cancelled) for the active where churn is a cancellation; else P(no purchase): whose
+        contract is over leaves no more, and stays away by ordering nothing.
         """
         by_contract = (state == "active") & (self.cancellation is not None)
         risk = np.where(by_contract, predicted.p_cancel, predicted.p_silent)
@@ -101,7 +103,10 @@ class Models:
 
 def _handed_over(contracts: Contracts | None) -> Contracts:
     if contracts is None:
-        raise UsageError("this model looks at contracts: hand over how they stand, see stagecast.features.contracts")
+        raise UsageError(
+            "this model looks at contracts: hand over how they stand, see "
+            "stagecast.features.contracts"
+        )
     return contracts
 
 
@@ -109,11 +114,13 @@ def _handed_over(contracts: Contracts | None) -> Contracts:
 class Predictions:
     """What the models say of each row; NaN is null.
 
-    ``p_inactive``, of no purchase, is null for those who have not bought yet, ``p_convert`` for all others;
-    ``p_cancel`` is null without an open contract, or where nothing was learned of contracts. ``p_stage`` has shape
-    (rows, stages). ``value_if_kept`` is the discounted value over the value horizon of a customer who does order within
-    the horizon, or, with an open contract, who is a customer still, as that says; ``clv_residual`` what comes after the
-    value horizon, up to ten years from the as_of, null without a customer base. Money is null in a log without amounts.
+    ``p_inactive``, of no purchase, is null for those who have not bought yet, ``p_convert`` for all
+    others; ``p_cancel`` is null without an open contract, or where nothing was learned of
+    contracts. ``p_stage`` has shape (rows, stages). ``value_if_kept`` is the discounted value over
+    the value horizon of a customer who does order within the horizon, or, with an open contract,
+    who is a customer still, as that says; ``clv_residual`` what comes after the value horizon, up
+    to ten years from the as_of, null without a customer base. Money is null in a log without
+    amounts.
     """
 
     columns: Mapping[str, Array]
@@ -176,15 +183,15 @@ def predict(
     Raises
     ------
     UsageError
-        Other columns than the models' catalogue has, in another order, or of another type; no contracts where they are
-        looked at.
+        Other columns than the models' catalogue has, in another order, or of another type; no
+        contracts where they are looked at.
     """
     models.catalog.check_columns(features)
     rows = len(standing.stage)
     if threads or rows <= ROWS_AT_ONCE:
         return _predict(models, features, standing, categories, threads, contracts)
-    # rows are independent: cores take parts of them, each small enough to stay near the core; customers who are alike
-    # stand together, so that the customer base has fewer to look at
+    # rows are independent: cores take parts of them, each small enough to stay near the core;
+    # customers who are alike stand together, so that the customer base has fewer to look at
     order = np.lexsort((features["T_days"], features["t_x_days"], features["frequency"]))
 
     def part(start: int) -> Predictions:
@@ -199,11 +206,18 @@ def predict(
 
 
 def _joined(parts: Sequence[Predictions], order: NDArray[np.int64]) -> Predictions:
-    """Return the predictions of all rows as they stood; ``order`` says which row each of the parts' is."""
+    """Return the predictions of all rows as they stood; ``order`` says which row each of the
+    parts' is.
+    """
     starts = np.cumsum([0, *(len(part.p_inactive) for part in parts)])
-    bought = order[np.concatenate([start + part.buyers for start, part in zip(starts, parts, strict=False)])]
+    bought = order[
+        np.concatenate([start + part.buyers for start, part in zip(starts, parts, strict=False)])
+    ]
     sort = np.argsort(bought)
-    columns = {name: np.concatenate([part.columns[name] for part in parts])[sort] for name in parts[0].columns}
+    columns = {
+        name: np.concatenate([part.columns[name] for part in parts])[sort]
+        for name in parts[0].columns
+    }
     whole: dict[str, Any] = {"columns": columns, "buyers": bought[sort]}
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
@@ -227,8 +241,18 @@ def _predict(
     buyers = np.flatnonzero(features["orders"] > 0)
     others = np.flatnonzero(~(features["orders"] > 0))
     null = np.full(rows, np.nan)
-    p_inactive, p_convert, p_alive, days_to_order = null.copy(), null.copy(), null.copy(), null.copy()
-    orders_if_any, spend_if_any, stretch, beyond = np.ones(rows), null.copy(), np.ones(rows), null.copy()
+    p_inactive, p_convert, p_alive, days_to_order = (
+        null.copy(),
+        null.copy(),
+        null.copy(),
+        null.copy(),
+    )
+    orders_if_any, spend_if_any, stretch, beyond = (
+        np.ones(rows),
+        null.copy(),
+        np.ones(rows),
+        null.copy(),
+    )
     apart = np.ones(rows)
     given_purchase = models.next_stage.after_purchase[stage]
     seen = {**features, **{name: standing.facts[name] for name in models.scheme.signals}}
@@ -248,14 +272,22 @@ def _predict(
             p_alive[buyers] = columns["btyd_alive"]
     if len(others):
         told = {name: values[others] for name, values in (categories or {}).items()}
-        p_convert[others] = models.conversion.probability({name: v[others] for name, v in seen.items()}, told)
+        p_convert[others] = models.conversion.probability(
+            {name: v[others] for name, v in seen.items()}, told
+        )
         orders_if_any[others] = max(1.0, models.conversion.orders)
-        spend_if_any[others] = np.nan if models.value.mean_spend is None else max(0.0, models.conversion.spend)
+        spend_if_any[others] = (
+            np.nan if models.value.mean_spend is None else max(0.0, models.conversion.spend)
+        )
         stretch[others], beyond[others] = stretched_of_new(models.config, models.base)
         with np.errstate(divide="ignore"):
-            constant = horizon * np.log(0.5) / np.log(np.clip(1.0 - p_convert[others], 1e-12, 1 - 1e-12))
+            constant = (
+                horizon * np.log(0.5) / np.log(np.clip(1.0 - p_convert[others], 1e-12, 1 - 1e-12))
+            )
         days_to_order[others] = np.where(constant <= LATEST_ORDER_DAYS, constant, np.nan)
-    given_silence = models.next_stage.given_silence(seen, standing.silent, ~(features["orders"] > 0))
+    given_silence = models.next_stage.given_silence(
+        seen, standing.silent, ~(features["orders"] > 0)
+    )
     p_purchase = _p_purchase(p_inactive, p_convert)
     if_ordered = spend_if_any * stretch * models.config.margin
     clv = p_purchase * if_ordered * apart
@@ -281,7 +313,9 @@ def _predict(
     )
 
 
-def _p_cancel(models: Models, features: Mapping[str, Array], contracts: Contracts | None, threads: int) -> Array:
+def _p_cancel(
+    models: Models, features: Mapping[str, Array], contracts: Contracts | None, threads: int
+) -> Array:
     model = models.cancellation
     found = np.full(len(features["orders"]), np.nan)
     if model is None:
@@ -294,10 +328,11 @@ def _p_cancel(models: Models, features: Mapping[str, Array], contracts: Contract
 
 
 def _days_to_order(models: Models, columns: Mapping[str, Array], p_inactive: Array) -> Array:
-    """Return the median of the days until the next order; NaN where an order within five years is likelier not.
+    """Return the median of the days until the next order; NaN where an order within five years is
+    likelier not.
 
-    The customer base gives the shape of P(no order within t), raised to the power that makes it meet the blended
-    probability at the horizon; so the date moves on with the silence.
+    The customer base gives the shape of P(no order within t), raised to the power that makes it
+    meet the blended probability at the horizon; so the date moves on with the silence.
     """
     horizon = models.config.horizon_days
     log_at_horizon = np.log(np.clip(p_inactive, 1e-9, 1 - 1e-9))
@@ -308,12 +343,16 @@ def _days_to_order(models: Models, columns: Mapping[str, Array], p_inactive: Arr
         x, t_x, T = columns["frequency"], columns["t_x_days"], columns["T_days"]
         return models.base.models[0].p_none(days, x, t_x, T)
 
-    power = log_at_horizon / np.log(np.clip(none_within(np.full(len(p_inactive), float(horizon))), 1e-9, 1 - 1e-9))
+    power = log_at_horizon / np.log(
+        np.clip(none_within(np.full(len(p_inactive), float(horizon))), 1e-9, 1 - 1e-9)
+    )
     low, high = np.zeros(len(p_inactive)), np.full(len(p_inactive), LATEST_ORDER_DAYS)
 
     def still_none(days: Array) -> NDArray[np.bool_]:
         # one half for ever, as where nothing is known, is no date
-        return np.asarray(power * np.log(np.clip(none_within(days), 1e-12, 1.0)) > np.log(0.5) - 1e-9)
+        return np.asarray(
+            power * np.log(np.clip(none_within(days), 1e-12, 1.0)) > np.log(0.5) - 1e-9
+        )
 
     never = still_none(high)
     for _ in range(24):

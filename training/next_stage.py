@@ -2,15 +2,17 @@
 
     P(stage) = P(purchase) * P(stage | purchase) + P(no purchase) * P(stage | no purchase)
 
-The first factor of each is the churn or the conversion model's, so the next stage agrees with both by construction.
+The first factor of each is the churn or the conversion model's, so the next stage agrees with both
+by construction.
 
-P(stage | purchase) is a pool of a Markov chain on stages, a penalised multinomial regression and LightGBM, in log
-probability, with weights learned on a later window. The chain says what can follow at all, and speaks alone where
-purchases are few.
+P(stage | purchase) is a pool of a Markov chain on stages, a penalised multinomial regression and
+LightGBM, in log probability, with weights learned on a later window. The chain says what can follow
+at all, and speaks alone where purchases are few.
 
-P(stage | no purchase) is no matter of chance where the rules look at purchases alone: it is the stage that silence
-leads to. Where they count other events as well, a Markov chain from that stage, and a multinomial regression for
-prospects, say who moves on without a purchase. Stages that cannot follow have probability exactly 0.
+P(stage | no purchase) is no matter of chance where the rules look at purchases alone: it is the
+stage that silence leads to. Where they count other events as well, a Markov chain from that stage,
+and a multinomial regression for prospects, say who moves on without a purchase. Stages that cannot
+follow have probability exactly 0.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ RECIPE = Recipe(
 
 FEWEST_MOVES = 50
 START: Mapping[str, float] = {"chain": 0.1, "linear": 0.45, "trees": 0.45}
-"""Weights in the pool where no later window has taught others, and towards which they are pulled."""
+"""Weights in the pool where no later window has taught others, and towards which they are
+pulled.
+"""
 
 _LEAST = 1e-9
 PROSPECT_RECIPE = Recipe(
@@ -71,12 +75,14 @@ PROSPECT_RECIPE = Recipe(
 
 @dataclass(frozen=True)
 class NextStageModel:
-    """P(stage at the end | a purchase in the horizon or none), and the plain Markov chain it is measured against.
+    """P(stage at the end | a purchase in the horizon or none), and the plain Markov chain it is
+    measured against.
 
-    ``after_purchase`` has one row per present stage, ``without_purchase`` one per stage that silence leads to,
-    ``chain`` one per present stage without regard to purchases; all are probabilities over the scheme's stages.
-    ``linear`` and ``trees`` are None where there were too few purchases, ``prospects`` where too few prospects moved
-    on; ``weights`` are those of the chain, the regression and the trees in the pool.
+    ``after_purchase`` has one row per present stage, ``without_purchase`` one per stage that
+    silence leads to, ``chain`` one per present stage without regard to purchases; all are
+    probabilities over the scheme's stages. ``linear`` and ``trees`` are None where there were too
+    few purchases, ``prospects`` where too few prospects moved on; ``weights`` are those of the
+    chain, the regression and the trees in the pool.
     """
 
     after_purchase: Array
@@ -89,27 +95,43 @@ class NextStageModel:
     prospects: glm.MultinomialModel | None = None
     prospect_classes: tuple[int, ...] = ()
 
-    def given_purchase(self, columns: Mapping[str, Array], stage: NDArray[np.int64], threads: int = 0) -> Array:
-        """Return P(stage | purchase), shape (rows, stages); rows sum to 1, impossible stages are 0."""
+    def given_purchase(
+        self, columns: Mapping[str, Array], stage: NDArray[np.int64], threads: int = 0
+    ) -> Array:
+        """Return P(stage | purchase), shape (rows, stages); rows sum to 1, impossible stages are
+        0.
+        """
         prior = self.after_purchase[stage]
         if self.linear is None or self.trees is None or not len(stage):
             return prior
         logs = self.member_logs(columns, stage, threads)
         possible = np.isfinite(logs["chain"])
-        mixed = np.sum([weight * np.where(possible, logs[name], 0.0) for name, weight in self.weights.items()], axis=0)
+        mixed = np.sum(
+            [weight * np.where(possible, logs[name], 0.0) for name, weight in self.weights.items()],
+            axis=0,
+        )
         return np.asarray(softmax(np.where(possible, mixed, -np.inf), axis=1))
 
-    def member_logs(self, columns: Mapping[str, Array], stage: NDArray[np.int64], threads: int = 0) -> dict[str, Array]:
-        """Return log P(stage | purchase) by each member; minus infinity where the chain and the scheme forbid it."""
+    def member_logs(
+        self, columns: Mapping[str, Array], stage: NDArray[np.int64], threads: int = 0
+    ) -> dict[str, Array]:
+        """Return log P(stage | purchase) by each member; minus infinity where the chain and the
+        scheme forbid it.
+        """
         prior = self.after_purchase[stage]
         with np.errstate(divide="ignore"):
             found = {"chain": np.log(prior)}
         if self.linear is None:
             return found
-        for name, told in (("linear", self.linear.probability(columns)), ("trees", self._boosted(columns, threads))):
+        for name, told in (
+            ("linear", self.linear.probability(columns)),
+            ("trees", self._boosted(columns, threads)),
+        ):
             spread = np.full_like(prior, _LEAST)
             spread[:, list(self.classes)] = np.maximum(told, _LEAST)
-            found[name] = np.log(np.where(prior > 0, spread, 0.0), where=prior > 0, out=np.full_like(prior, -np.inf))
+            found[name] = np.log(
+                np.where(prior > 0, spread, 0.0), where=prior > 0, out=np.full_like(prior, -np.inf)
+            )
         return found
 
     def given_silence(
@@ -131,7 +153,9 @@ class NextStageModel:
         if self.prospects is None or not len(rows):
             return prior
         told = np.zeros((len(rows), prior.shape[1]))
-        told[:, list(self.prospect_classes)] = self.prospects.probability({n: v[rows] for n, v in columns.items()})
+        told[:, list(self.prospect_classes)] = self.prospects.probability(
+            {n: v[rows] for n, v in columns.items()}
+        )
         # half the chain, half the regression, in log probability; what the chain forbids stays at 0
         mixed = np.sqrt(prior[rows] * np.maximum(told, 1e-9))
         result = prior.copy()
@@ -167,7 +191,9 @@ class NextStageModel:
             None if trees is None else Boosted(trees, tuple(data["trees"])),
             tuple(data["classes"]),
             {name: float(weight) for name, weight in data["weights"].items()},
-            None if data["prospects"] is None else glm.MultinomialModel.from_json(data["prospects"]),
+            None
+            if data["prospects"] is None
+            else glm.MultinomialModel.from_json(data["prospects"]),
             tuple(data["prospect_classes"]),
         )
 
@@ -186,11 +212,14 @@ def stages_at_end(p_purchase: Array, given_purchase: Array, given_silence: Array
     return np.asarray(result / result.sum(axis=1, keepdims=True))
 
 
-def fit_next_stage(scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[Frame], seed: int) -> NextStageModel:
-    """Fit on every date of a panel; falls to the Markov chain where fewer than ``FEWEST_ROWS`` purchases came.
+def fit_next_stage(
+    scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[Frame], seed: int
+) -> NextStageModel:
+    """Fit on every date of a panel; falls to the Markov chain where fewer than ``FEWEST_ROWS``
+    purchases came.
 
-    For the weights of the pool the members are fitted once more on the dates whose horizon was over before the newest
-    began, and held against what came after the newest.
+    For the weights of the pool the members are fitted once more on the dates whose horizon was over
+    before the newest began, and held against what came after the newest.
     """
     silent = without_purchase(scheme, [*dates, *prospects])
     moving, moving_classes = _fit_prospects(scheme, prospects, silent)
@@ -200,13 +229,22 @@ def fit_next_stage(scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[F
         prospects=moving,
         prospect_classes=moving_classes,
     )
-    return fitted if fitted.trees is None else replace(fitted, weights=_weights(scheme, dates, prospects, seed))
+    return (
+        fitted
+        if fitted.trees is None
+        else replace(fitted, weights=_weights(scheme, dates, prospects, seed))
+    )
 
 
-def _weights(scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[Frame], seed: int) -> Mapping[str, float]:
+def _weights(
+    scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[Frame], seed: int
+) -> Mapping[str, float]:
     """Return the weights of the members, learned on the newest date."""
     newest = dates[0]
-    before = [[frame for frame in frames if frame.back >= 2 * newest.back] for frames in (dates, prospects)]
+    before = [
+        [frame for frame in frames if frame.back >= 2 * newest.back]
+        for frames in (dates, prospects)
+    ]
     rows = ~newest.inactive
     if not before[0] or rows.sum() < FEWEST_ROWS:
         return START
@@ -218,12 +256,17 @@ def _weights(scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[Frame],
     could = np.isfinite(logs["chain"][np.arange(len(target)), target])
     if could.sum() < FEWEST_ROWS:
         return START
-    learned = pool_class_weights({name: found[could] for name, found in logs.items()}, target[could], START)
-    # half way: on a young log the newest window misleads (CDNOW 1.5 % worse than the start), on an old one it tells
+    learned = pool_class_weights(
+        {name: found[could] for name, found in logs.items()}, target[could], START
+    )
+    # half way: on a young log the newest window misleads (CDNOW 1.5 % worse than the start), on an
+    # old one it tells
     return {name: (START[name] + weight) / 2 for name, weight in learned.items()}
 
 
-def _fit_members(scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[Frame], seed: int) -> NextStageModel:
+def _fit_members(
+    scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[Frame], seed: int
+) -> NextStageModel:
     """Fit the chain, the regression and the trees on some dates."""
     frames = [*dates, *prospects]
     after = transitions(scheme, frames, purchases_only=True)
@@ -259,7 +302,9 @@ def _fit_members(scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[Fra
 def _fit_prospects(
     scheme: Scheme, frames: Sequence[Frame], prior: Array
 ) -> tuple[glm.MultinomialModel | None, tuple[int, ...]]:
-    """Fit the stage of prospects who have not bought in the horizon, where enough of them moved on."""
+    """Fit the stage of prospects who have not bought in the horizon, where enough of them moved
+    on.
+    """
     if not frames or np.array_equal(prior, np.eye(len(prior))):
         return None, ()
     kept = np.concatenate([frame.inactive for frame in frames])
@@ -274,5 +319,7 @@ def _fit_prospects(
     if len(classes) < 2 or not names:
         return None, ()
     recipe = Recipe({name: wanted[name] for name in names})
-    model = glm.fit_multinomial(recipe, columns, coded.astype(np.int64), np.ones(len(target)), PENALTY)
+    model = glm.fit_multinomial(
+        recipe, columns, coded.astype(np.int64), np.ones(len(target)), PENALTY
+    )
     return model, tuple(int(c) for c in classes)

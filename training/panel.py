@@ -1,8 +1,8 @@
 """Past dates to learn from: which, how much each counts, and what the models see of them.
 
-A date can teach only when its horizon is over before the as_of, so the newest stands one horizon back. Dates overlap;
-they go back as far as there is history before them, and where the log has years, the dates of the same season in
-earlier years are among them.
+A date can teach only when its horizon is over before the as_of, so the newest stands one horizon
+back. Dates overlap; they go back as far as there is history before them, and where the log has
+years, the dates of the same season in earlier years are among them.
 """
 
 from __future__ import annotations
@@ -38,13 +38,15 @@ SEASON_HISTORY_DAYS = 180
 MOST_YEARS = 3
 # Features that scores, notes and notebooks tell of, whether models learn from them or not.
 TOLD = ("tenure_days", "refund_spend", "purchase_events", "orders_ahead_last_year")
-# Customers that the customer-base models are fitted on, about: of a past date, and of the as_of. With the latter their
-# parameters are known to half a per cent.
+# Customers that the customer-base models are fitted on, about: of a past date, and of the as_of.
+# With the latter their parameters are known to half a per cent.
 PAST_CUSTOMERS, MOST_CUSTOMERS = 5_000, 200_000
 
 
 def not_for_trees(catalog: Catalog) -> frozenset[str]:
-    """Return what a catalogue does not offer to models: day numbers, which tie a row to its date, parts of others."""
+    """Return what a catalogue does not offer to models: day numbers, which tie a row to its
+    date, parts of others.
+    """
     return frozenset(catalog.names) - frozenset(catalog.predictors)
 
 
@@ -52,9 +54,10 @@ def not_for_trees(catalog: Catalog) -> frozenset[str]:
 class Frame:
     """Rows of one date as the models see them: named columns of equal length, null is NaN.
 
-    ``customer`` are rows of :attr:`DailyTable.customers`; ``silent`` is the stage at the end of the horizon if nothing
-    more had happened. Buyers and prospects are in frames of their own; the latter's columns have the counts of the
-    scheme's signals, too. ``not_for_trees`` are the columns that the catalogue does not offer to models.
+    ``customer`` are rows of :attr:`DailyTable.customers`; ``silent`` is the stage at the end of the
+    horizon if nothing more had happened. Buyers and prospects are in frames of their own; the
+    latter's columns have the counts of the scheme's signals, too. ``not_for_trees`` are the columns
+    that the catalogue does not offer to models.
     """
 
     as_of: datetime
@@ -84,11 +87,12 @@ class Frame:
 
 @dataclass(frozen=True)
 class Panel:
-    """Everything that one training sees: the snapshot to score and the past dates with their outcomes.
+    """Everything that one training sees: the snapshot to score and the past dates with their
+    outcomes.
 
-    ``dates`` are frames of buyers, newest first, ``prospects`` frames of those who had not bought yet. ``base`` holds
-    the customer-base models of the as_of, or None where they cannot be fitted; ``contracts`` is None where churn is no
-    cancellation.
+    ``dates`` are frames of buyers, newest first, ``prospects`` frames of those who had not bought
+    yet. ``base`` holds the customer-base models of the as_of, or None where they cannot be fitted;
+    ``contracts`` is None where churn is no cancellation.
     """
 
     as_of: datetime
@@ -109,7 +113,10 @@ class Panel:
     @property
     def landmarks(self) -> list[Landmark]:
         """What the model of the first purchase sees of the prospects."""
-        return [Landmark(day_number(frame.as_of), frame.customer, frame.columns) for frame in self.prospects]
+        return [
+            Landmark(day_number(frame.as_of), frame.customer, frame.columns)
+            for frame in self.prospects
+        ]
 
     @property
     def catalog(self) -> Catalog:
@@ -120,8 +127,9 @@ class Panel:
 def plan_dates(history_days: float, horizon_days: int, most: int) -> list[int]:
     """Return the past dates as days before the as_of, newest first.
 
-    They stand a third of a horizon apart, from one horizon back, while a quarter of the history or one horizon lies
-    before them; then come the dates one, two and three years back, where that much history is there.
+    They stand a third of a horizon apart, from one horizon back, while a quarter of the history or
+    one horizon lies before them; then come the dates one, two and three years back, where that much
+    history is there.
 
     >>> plan_dates(365, 90, 4)
     [90, 120, 150, 180]
@@ -140,7 +148,9 @@ def plan_dates(history_days: float, horizon_days: int, most: int) -> list[int]:
 
 
 def seen_by_models(config: TrainConfig, scheme: Scheme) -> Catalog:
-    """Return the part of the catalogue that a training needs: predictors, what rules look at, and what is told."""
+    """Return the part of the catalogue that a training needs: predictors, what rules look at,
+    and what is told.
+    """
     whole = config.catalog
     wanted = {*whole.predictors, *scheme.looked_at, *TOLD}
     return whole.needed_for([name for name in whole.names if name in wanted])
@@ -161,13 +171,15 @@ def build(
     scheme
         With thresholds; derived from the table where it is None.
     fitted
-        Customer-base models by the date of their fit; looked up and added to, so that trainings at several as_of do
-        not fit the same date twice. What a date knew does not depend on when one looks back at it.
+        Customer-base models by the date of their fit; looked up and added to, so that trainings at
+        several as_of do not fit the same date twice. What a date knew does not depend on when one
+        looks back at it.
 
     Raises
     ------
     UsageError
-        A feature of the configuration asks for attributes that were not declared as known from the start.
+        A feature of the configuration asks for attributes that were not declared as known from the
+        start.
     """
     check_declared(config.catalog, table.attribute_kinds(), config.known_at_start)
     scheme = scheme or load_scheme(config.scheme).pinned(config.pins)
@@ -205,13 +217,28 @@ def build(
             signals = {name: snapshot.standing.facts[name] for name in life.scheme.signals}
             columns = _only({**snapshot.features, **signals}, others)
             prospects.append(_frame(snapshot, outcome, back, others, columns, barred))
-    return Panel(table.anchor, history_days, life, now, bases.get(0), bases, tuple(dates), tuple(prospects), contracts)
+    return Panel(
+        table.anchor,
+        history_days,
+        life,
+        now,
+        bases.get(0),
+        bases,
+        tuple(dates),
+        tuple(prospects),
+        contracts,
+    )
 
 
 def buyer_columns(
-    features: Mapping[str, Array], rows: NDArray[np.int64], base: CustomerBase | None, horizon_days: int
+    features: Mapping[str, Array],
+    rows: NDArray[np.int64],
+    base: CustomerBase | None,
+    horizon_days: int,
 ) -> dict[str, Array]:
-    """Return the columns that models of buyers see: the features of these rows and what the customer base says."""
+    """Return the columns that models of buyers see: the features of these rows and what the
+    customer base says.
+    """
     columns = _only(features, rows)
     return columns if base is None else {**columns, **base.columns(columns, horizon_days)}
 
@@ -243,12 +270,16 @@ def _frame(
 
 
 def every(frames: Sequence[Sized], most: int) -> int:
-    """Return which so manyth customer is kept for the frames to have about ``most`` rows in all; 1 where they fit."""
+    """Return which so manyth customer is kept for the frames to have about ``most`` rows in all;
+    1 where they fit.
+    """
     return max(1, -(-sum(len(frame) for frame in frames) // most))
 
 
 def thinned(frames: Sequence[Frame], most: int) -> list[Frame]:
-    """Return the frames with about ``most`` rows in all: every so manyth customer, the same at all dates."""
+    """Return the frames with about ``most`` rows in all: every so manyth customer, the same at
+    all dates.
+    """
     step = every(frames, most)
     if step == 1:
         return list(frames)
@@ -266,8 +297,8 @@ def stack(frames: Sequence[Frame]) -> dict[str, Array]:
 def varying(frames: Sequence[Frame], names: Sequence[str]) -> list[str]:
     """Return those columns that vary on more than half of the dates.
 
-    A column that was constant or missing at the early dates (a long window on a young log) teaches a model nothing
-    sound, and can wreck it when the column comes alive at scoring.
+    A column that was constant or missing at the early dates (a long window on a young log) teaches
+    a model nothing sound, and can wreck it when the column comes alive at scoring.
     """
 
     def varies(frame: Frame, name: str) -> bool:
@@ -279,7 +310,9 @@ def varying(frames: Sequence[Frame], names: Sequence[str]) -> list[str]:
 
 
 def learnable(frames: Sequence[Frame], names: Sequence[str]) -> list[str]:
-    """Return those columns that the catalogue offers to models: of :func:`varying` ones, what trees are fitted on."""
+    """Return those columns that the catalogue offers to models: of :func:`varying` ones, what
+    trees are fitted on.
+    """
     return [name for name in names if name not in frames[0].not_for_trees]
 
 
@@ -292,5 +325,7 @@ def year_back(frames: Sequence[Frame], history_days: float) -> Frame | None:
 
 
 def unseen(frames: Sequence[Frame], season: Frame, horizon_days: int) -> list[Frame]:
-    """Return the frames whose horizon does not meet that of a season: what is fitted on them cannot know its level."""
+    """Return the frames whose horizon does not meet that of a season: what is fitted on them
+    cannot know its level.
+    """
     return [frame for frame in frames if abs(frame.back - season.back) >= horizon_days]

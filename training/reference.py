@@ -1,7 +1,8 @@
-"""What is usual in the shop at the training's as_of: against this a single customer's numbers are set.
+"""What is usual in the shop at the training's as_of: against this a single customer's numbers are
+set.
 
-Kept in the bundle, so that a customer gets the same percentile, quintile and reason alone in a request as in a batch
-of millions.
+Kept in the bundle, so that a customer gets the same percentile, quintile and reason alone in a
+request as in a batch of millions.
 """
 
 from __future__ import annotations
@@ -39,11 +40,14 @@ class Reference:
     churn_quantiles
         Churn probability of the active at 0, 1, ..., 100 %; empty without active customers.
     cuts
-        For ``recency_days``, ``orders`` and ``spend``: the four values that cut the buyers in fifths.
+        For ``recency_days``, ``orders`` and ``spend``: the four values that cut the buyers in
+        fifths.
     usual
-        Group (state) -> feature -> median in it; over all buyers where the group is empty, NaN where nobody has any.
+        Group (state) -> feature -> median in it; over all buyers where the group is empty, NaN
+        where nobody has any.
     mean_effects
-        State -> mean effect of each family of reasons (:mod:`stagecast.training.explain`) over its buyers.
+        State -> mean effect of each family of reasons (:mod:`stagecast.training.explain`) over its
+        buyers.
     mean_contract_effects
         The same of :mod:`stagecast.training.cancellation.reasons` over the open contracts.
     """
@@ -63,7 +67,9 @@ class Reference:
         left = np.clip(below - 1, 0, len(grid) - 1)
         right = np.clip(below, 0, len(grid) - 1)
         width = grid[right] - grid[left]
-        part = np.where(width > 0, (churn_probability - grid[left]) / np.where(width > 0, width, 1.0), 0.0)
+        part = np.where(
+            width > 0, (churn_probability - grid[left]) / np.where(width > 0, width, 1.0), 0.0
+        )
         return np.asarray(np.where(below == 0, 0.0, np.clip(left + part, 0.0, 100.0)))
 
     def quintile(self, name: str, values: Array) -> NDArray[np.int64]:
@@ -91,7 +97,10 @@ class Reference:
             tuple(data["churn_quantiles"]),
             {name: tuple(values) for name, values in data["cuts"].items()},
             {
-                stage: {name: np.nan if value is None else float(value) for name, value in values.items()}
+                stage: {
+                    name: np.nan if value is None else float(value)
+                    for name, value in values.items()
+                }
                 for stage, values in data["usual"].items()
             },
             {state: tuple(values) for state, values in data["mean_effects"].items()},
@@ -131,7 +140,9 @@ def learn_reference(
     for name in ("recency_days", "orders", "spend"):
         values = features[name][buyers]
         values = values[np.isfinite(values)]
-        cuts[name] = tuple(float(v) for v in np.quantile(values, _QUINTILES)) if len(values) else (0.0,) * 4
+        cuts[name] = (
+            tuple(float(v) for v in np.quantile(values, _QUINTILES)) if len(values) else (0.0,) * 4
+        )
     usual = {}
     for position, name in enumerate(groups):
         mine = group == position

@@ -1,4 +1,5 @@
-"""Markov chains on the stages of a scheme over one horizon, counted on a panel and smoothed where something can follow.
+"""Markov chains on the stages of a scheme over one horizon, counted on a panel and smoothed where
+something can follow.
 
 What cannot follow has probability exactly 0, and so gives every model of the next stage its zeros.
 """
@@ -24,7 +25,9 @@ SMOOTHING = 0.5
 
 
 def without_purchase(scheme: Scheme, frames: Sequence[Frame]) -> Array:
-    """Return P(stage | no purchase) by the stage that silence leads to: that stage, unless other events are counted."""
+    """Return P(stage | no purchase) by the stage that silence leads to: that stage, unless other
+    events are counted.
+    """
     count = len(scheme.stages)
     allowed = _by_signals(scheme)
     if not np.triu(allowed, 1).any() and not np.tril(allowed, -1).any():
@@ -32,12 +35,16 @@ def without_purchase(scheme: Scheme, frames: Sequence[Frame]) -> Array:
     seen = np.zeros((count, count))
     for frame in frames:
         np.add.at(seen, (frame.silent[frame.inactive], frame.stage_after[frame.inactive]), 1.0)
-    seen = np.where(allowed > 0, seen + SMOOTHING * allowed / count, 0.0) + SMOOTHING * np.eye(count)
+    seen = np.where(allowed > 0, seen + SMOOTHING * allowed / count, 0.0) + SMOOTHING * np.eye(
+        count
+    )
     return np.asarray(seen / seen.sum(axis=1, keepdims=True))
 
 
 def _by_signals(scheme: Scheme) -> Array:
-    """Return 1 where a stage can come of other events than purchases, from each stage that silence leads to."""
+    """Return 1 where a stage can come of other events than purchases, from each stage that
+    silence leads to.
+    """
     reachable = scheme.reachable()
     heard = {*scheme.signals, ACTIVITY, "silence_days"}
     allowed = np.eye(len(scheme.stages))
@@ -45,19 +52,26 @@ def _by_signals(scheme: Scheme) -> Array:
         for j, stage in enumerate(scheme.stages):
             counts = any(heard & clause.features for s in (present, stage) for clause in s.rule)
             same = (present.state == "prospect") == (stage.state == "prospect")
-            allowed[i, j] = 1.0 if i == j or (counts and same and stage.id in reachable[present.id]) else 0.0
+            allowed[i, j] = (
+                1.0 if i == j or (counts and same and stage.id in reachable[present.id]) else 0.0
+            )
     return allowed
 
 
 def transitions(scheme: Scheme, frames: Sequence[Frame], *, purchases_only: bool) -> Array:
-    """Return smoothed transition probabilities between stages over one horizon, from the frames' counts."""
+    """Return smoothed transition probabilities between stages over one horizon, from the frames'
+    counts.
+    """
     count = len(scheme.stages)
     reachable = scheme.reachable()
-    allowed = np.array([[b in reachable[a] for b in scheme.ids] for a in scheme.ids], dtype=np.float64)
+    allowed = np.array(
+        [[b in reachable[a] for b in scheme.ids] for a in scheme.ids], dtype=np.float64
+    )
     never = [any(_never(clause, scheme) for clause in stage.rule) for stage in scheme.stages]
     allowed[:, never] = 0.0
     if purchases_only:
-        # whoever has bought is no prospect any more, and stages of one order only are left by a second
+        # whoever has bought is no prospect any more, and stages of one order only are left by a
+        # second
         allowed *= _after_another_order(scheme)
     seen = np.zeros((count, count))
     for frame in frames:
@@ -72,12 +86,19 @@ def transitions(scheme: Scheme, frames: Sequence[Frame], *, purchases_only: bool
 
 def _never(clause: Clause, scheme: Scheme) -> bool:
     """Tell whether a clause waits for a silence that the log says never comes."""
-    return all(math.isinf(c.limit(scheme.thresholds)) and c.operator in (">", ">=") for c in clause.alternatives)
+    return all(
+        math.isinf(c.limit(scheme.thresholds)) and c.operator in (">", ">=")
+        for c in clause.alternatives
+    )
 
 
 def _after_another_order(scheme: Scheme) -> Array:
-    """Return 1 where a stage can stand at the end of a horizon with an order in it, from each stage."""
+    """Return 1 where a stage can stand at the end of a horizon with an order in it, from each
+    stage.
+    """
     most = orders_possible(scheme)
     # a buyer has two orders then, a prospect one
     least = np.array([1.0 if stage.state == "prospect" else 2.0 for stage in scheme.stages])
-    return np.asarray(np.array([most[stage] for stage in scheme.ids]) >= least[:, None], dtype=np.float64)
+    return np.asarray(
+        np.array([most[stage] for stage in scheme.ids]) >= least[:, None], dtype=np.float64
+    )

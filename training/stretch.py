@@ -1,4 +1,6 @@
-"""From the horizon to the value horizon, and on beyond it: how many times the orders of the one come in the other."""
+"""From the horizon to the value horizon, and on beyond it: how many times the orders of the one
+come in the other.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +20,25 @@ FURTHEST_DAYS = 3650
 _NEVER = 1e-9
 
 
-def stretched(config: TrainConfig, base: CustomerBase | None, columns: Mapping[str, Array]) -> tuple[Array, Array]:
-    """Return discounted orders in the value horizon over orders in the horizon, and those after it over the former.
+def stretched(
+    config: TrainConfig, base: CustomerBase | None, columns: Mapping[str, Array]
+) -> tuple[Array, Array]:
+    """Return discounted orders in the value horizon over orders in the horizon, and those after it
+    over the former.
 
     Both by the customer base; without one the second is null.
     """
     if base is None:
         flat = np.full(len(columns["orders"]), _flat_stretch(config))
         return flat, np.full(len(flat), np.nan)
-    ahead = np.maximum(base.discounted_orders(config.value_horizon_days, columns, config.annual_discount), _NEVER)
+    ahead = np.maximum(
+        base.discounted_orders(config.value_horizon_days, columns, config.annual_discount), _NEVER
+    )
     whole = ahead
     if config.value_horizon_days < FURTHEST_DAYS:
-        whole = np.maximum(base.discounted_orders(FURTHEST_DAYS, columns, config.annual_discount), ahead)
+        whole = np.maximum(
+            base.discounted_orders(FURTHEST_DAYS, columns, config.annual_discount), ahead
+        )
     return ahead / np.maximum(columns["btyd_orders"], _NEVER), whole / ahead - 1.0
 
 

@@ -1,4 +1,5 @@
-"""MLflow: each training a run with its settings, its figures, the bundle and the report; models by alias.
+"""MLflow: each training a run with its settings, its figures, the bundle and the report; models by
+alias.
 
 MLflow is imported when it is first used, and never by the running server.
 """
@@ -27,7 +28,11 @@ CHALLENGER = "challenger"
 
 
 def log_training(
-    tracking_uri: str, bundle: Bundle, bundle_folder: Path, report: Path | None = None, register: str | None = None
+    tracking_uri: str,
+    bundle: Bundle,
+    bundle_folder: Path,
+    report: Path | None = None,
+    register: str | None = None,
 ) -> str:
     """Log one training and return the id of its run.
 
@@ -51,7 +56,9 @@ def log_training(
 
     try:
         client = _client(tracking_uri)
-        run = client.create_run(_experiment(client), run_name=f"{iso(bundle.as_of)} {bundle.model_version}")
+        run = client.create_run(
+            _experiment(client), run_name=f"{iso(bundle.as_of)} {bundle.model_version}"
+        )
         run_id = str(run.info.run_id)
         for name, value in _parameters(bundle).items():
             client.log_param(run_id, name, value)
@@ -64,12 +71,15 @@ def log_training(
         if register is not None:
             _offer(client, run_id, register, str(run.info.artifact_uri), bundle)
     except (MlflowException, OSError) as error:
-        raise UsageError(f"MLflow at {tracking_uri} did not take the run: {error}; check --tracking-uri") from error
+        raise UsageError(
+            f"MLflow at {tracking_uri} did not take the run: {error}; check --tracking-uri"
+        ) from error
     return run_id
 
 
 def fetch_bundle(tracking_uri: str, model: str) -> Path:
-    """Fetch the bundle of ``models:/NAME@alias`` or ``models:/NAME/version`` into a temporary folder.
+    """Fetch the bundle of ``models:/NAME@alias`` or ``models:/NAME/version`` into a temporary
+    folder.
 
     Raises
     ------
@@ -83,11 +93,21 @@ def fetch_bundle(tracking_uri: str, model: str) -> Path:
         client = _client(tracking_uri)
         from mlflow.artifacts import download_artifacts
 
-        found = client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, version)
+        found = (
+            client.get_model_version_by_alias(name, alias)
+            if alias
+            else client.get_model_version(name, version)
+        )
         folder = tempfile.mkdtemp(prefix="stagecast-model-")
-        return Path(download_artifacts(artifact_uri=found.source, dst_path=folder, tracking_uri=tracking_uri))
+        return Path(
+            download_artifacts(
+                artifact_uri=found.source, dst_path=folder, tracking_uri=tracking_uri
+            )
+        )
     except (MlflowException, OSError) as error:
-        raise UsageError(f"--model {model} was not found at {tracking_uri}: {error}; see `mlflow ui`") from error
+        raise UsageError(
+            f"--model {model} was not found at {tracking_uri}: {error}; see `mlflow ui`"
+        ) from error
 
 
 def _client(tracking_uri: str) -> MlflowClient:
@@ -104,7 +124,9 @@ def _client(tracking_uri: str) -> MlflowClient:
 
 def _experiment(client: MlflowClient) -> str:
     found = client.get_experiment_by_name(EXPERIMENT)
-    return str(found.experiment_id) if found is not None else str(client.create_experiment(EXPERIMENT))
+    return (
+        str(found.experiment_id) if found is not None else str(client.create_experiment(EXPERIMENT))
+    )
 
 
 def _parameters(bundle: Bundle) -> dict[str, Any]:
@@ -125,12 +147,17 @@ def _figures(card: Mapping[str, Any]) -> dict[str, float]:
     evaluation = card.get("evaluation")
     if not evaluation:
         return {}
-    figures: dict[str, float] = {"base_rate": evaluation["base_rate"], "customers": evaluation["customers"]}
+    figures: dict[str, float] = {
+        "base_rate": evaluation["base_rate"],
+        "customers": evaluation["customers"],
+    }
     groups = (("", "models"), ("next_stage_", "next_stage"), ("spend_", "spend"))
     for prefix, group in groups:
         for row in evaluation[group] or ():
             who = "" if row["name"] == "stagecast" else f"{row['name']}_"
-            figures |= {f"{who}{prefix}{k}": v for k, v in row.items() if isinstance(v, int | float)}
+            figures |= {
+                f"{who}{prefix}{k}": v for k, v in row.items() if isinstance(v, int | float)
+            }
     return figures
 
 
@@ -155,4 +182,7 @@ def _model_name(model: str) -> tuple[str, str | None, str]:
     name, slash, version = path.rpartition("/")
     if slash and name and version.isdigit():
         return name, None, version
-    raise UsageError(f"--model '{model}' cannot be read; write models:/NAME@champion, models:/NAME/3, or a folder")
+    raise UsageError(
+        f"--model '{model}' cannot be read; write models:/NAME@champion, models:/NAME/3, "
+        "or a folder"
+    )

@@ -1,9 +1,11 @@
-"""One training: everything learned at one as_of, and how good the same procedure was one horizon earlier.
+"""One training: everything learned at one as_of, and how good the same procedure was one horizon
+earlier.
 
-    known at the as_of -> panel of past dates -> models -> intervals, evaluation <- the same, a horizon earlier
+    known at the as_of -> panel of past dates -> models -> intervals, evaluation
+                                                     <- the same, a horizon earlier
 
-The training of a horizon ago sees nothing of the time since; what then came tells how good it was, how wide intervals
-must be, and is shown to the user as it is.
+The training of a horizon ago sees nothing of the time since; what then came tells how good it was,
+how wide intervals must be, and is shown to the user as it is.
 """
 
 from __future__ import annotations
@@ -33,8 +35,11 @@ from stagecast.training.value import Intervals, conformal
 
 # What to try where there is no purchase.
 _HINTS: Mapping[Churn, str] = {
-    "inactivity": "choose a later --as-of, or say with --event which column names the type of an event",
-    "cancellation": "money and orders are of purchases, so read the payments as such, for example with "
+    "inactivity": (
+        "choose a later --as-of, or say with --event which column names the type of an event"
+    ),
+    "cancellation": "money and orders are of purchases, so read the payments as such, "
+    "for example with "
     "--event \"case kind when 'renew' then 'purchase' else kind end\"",
 }
 Array = NDArray[np.float64]
@@ -43,7 +48,8 @@ Progress = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Training:
-    """What one training gives: the models, the panel they were fitted on, and the evaluation (None: too young a log).
+    """What one training gives: the models, the panel they were fitted on, and the evaluation (None:
+    too young a log).
 
     ``data_cutoff`` is the last event that was seen.
     """
@@ -61,21 +67,25 @@ def check_dates(table: DailyTable, horizon_days: int) -> None:
     Raises
     ------
     UsageError
-        The log has been silent for longer than the horizon before the as_of, or its history is shorter than the
-        horizon.
+        The log has been silent for longer than the horizon before the as_of, or its history is
+        shorter than the horizon.
     """
     last, first = from_microseconds(table.last_event()), from_microseconds(table.first_event())
     silent = (table.anchor - last) / DAY
     if silent > horizon_days:
         raise UsageError(
-            f"--as-of {iso(table.anchor)} stands {silent:.0f} days after the last event ({iso(last)}), longer than the "
-            f"horizon of {horizon_days} days: newer events are missing, or --as-of should be near {iso(last)[:10]}"
+            f"--as-of {iso(table.anchor)} stands {silent:.0f} days after the last event "
+            f"({iso(last)}), longer than the "
+            f"horizon of {horizon_days} days: newer events are missing, or --as-of should "
+            f"be near {iso(last)[:10]}"
         )
     history = (table.anchor - first) / DAY
     if history < horizon_days:
         raise UsageError(
-            f"--horizon {horizon_days}d is longer than the history: {history:.1f} days from the first event "
-            f"({iso(first)}) to the as_of {iso(table.anchor)}; take a shorter --horizon or a longer log"
+            f"--horizon {horizon_days}d is longer than the history: {history:.1f} days "
+            "from the first event "
+            f"({iso(first)}) to the as_of {iso(table.anchor)}; take a shorter --horizon "
+            "or a longer log"
         )
 
 
@@ -94,18 +104,24 @@ def check_contracts(table: DailyTable, config: TrainConfig) -> None:
     begins = ", ".join([*terms.starts, *terms.renewals])
     if not len(found):
         raise NotEnoughDataError(
-            f"--churn cancellation: no event is one of {begins}, so nobody has a contract; say with --contract-start "
+            f"--churn cancellation: no event is one of {begins}, so nobody has a "
+            "contract; say with --contract-start "
             "or --contract-renewal which types begin or show one"
         )
     if not found.cancellations:
         raise NotEnoughDataError(
-            f"--churn cancellation: none of {len(found):,} contracts was cancelled (no event is one of "
-            f"{', '.join(terms.ends)} while one was open); say with --contract-end which types cancel one"
+            f"--churn cancellation: none of {len(found):,} contracts was cancelled (no "
+            "event is one of "
+            f"{', '.join(terms.ends)} while one was open); say with --contract-end which "
+            "types cancel one"
         )
 
 
 def train(
-    connection: duckdb.DuckDBPyConnection, as_of: datetime, config: TrainConfig, progress: Progress | None = None
+    connection: duckdb.DuckDBPyConnection,
+    as_of: datetime,
+    config: TrainConfig,
+    progress: Progress | None = None,
 ) -> Training:
     """Train on everything known before the as_of.
 
@@ -136,7 +152,8 @@ def train(
     if not panel.now.buyers.any():
         returned = " what was not given back" if panel.now.features["refund_spend"].any() else ""
         raise NotEnoughDataError(
-            f"nobody of the {len(panel.now)} customers had bought before {iso(as_of)}{returned}: there is no purchase "
+            f"nobody of the {len(panel.now)} customers had bought before "
+            f"{iso(as_of)}{returned}: there is no purchase "
             f"to learn from; {_HINTS[config.churn]}"
         )
     say("models")
@@ -148,7 +165,9 @@ def train(
         later = what_came(table, earlier_panel, config.horizon_days)
         evaluation = evaluate(earlier_panel, earlier_models, predicted, later, earlier_interval)
         if earlier_models.value.mean_spend is not None:
-            models = replace(models, spend_interval=conformal(predicted.expected_spend, later.spend))
+            models = replace(
+                models, spend_interval=conformal(predicted.expected_spend, later.spend)
+            )
     models = replace(models, value_interval=_value_interval(table, panel, models))
     notes = _notes(panel, models, evaluation, tried=earlier is not None)
     return Training(models, panel, evaluation, from_microseconds(table.last_event()), notes)
@@ -162,7 +181,9 @@ def _earlier(
     fitted: dict[datetime, CustomerBase],
     say: Progress,
 ) -> tuple[Panel, Models, Predictions, Intervals | None] | None:
-    """Return panel, models and predictions of one horizon ago, with the intervals known then; None if too little."""
+    """Return panel, models and predictions of one horizon ago, with the intervals known then;
+    None if too little.
+    """
     as_of = now.anchor - timedelta(days=config.horizon_days)
     history = (as_of - from_microseconds(now.first_event())) / DAY
     if history < config.horizon_days:
@@ -180,8 +201,14 @@ def _earlier(
 
 
 def _in_panel_interval(panel: Panel, models: Models) -> Intervals | None:
-    """Return intervals from the newest past date of a panel, for an evaluation that must not see the future."""
-    if models.value.mean_spend is None or not panel.dates or panel.dates[0].back != models.config.horizon_days:
+    """Return intervals from the newest past date of a panel, for an evaluation that must not see
+    the future.
+    """
+    if (
+        models.value.mean_spend is None
+        or not panel.dates
+        or panel.dates[0].back != models.config.horizon_days
+    ):
         return None
     newest = panel.dates[0]
     p = models.churn.probability(newest.columns)
@@ -196,12 +223,16 @@ def _in_panel_interval(panel: Panel, models: Models) -> Intervals | None:
 def _value_interval(table: DailyTable, panel: Panel, models: Models) -> Intervals | None:
     """Return intervals of the value over the value horizon.
 
-    They are learned at the furthest past date within the value horizon: what the customer base fitted then expected
-    until the as_of, against what came. Where that is not at least two horizons, the horizon's own intervals stand in;
-    being of a shorter span, they are wider.
+    They are learned at the furthest past date within the value horizon: what the customer base
+    fitted then expected until the as_of, against what came. Where that is not at least two
+    horizons, the horizon's own intervals stand in; being of a shorter span, they are wider.
     """
     config = models.config
-    far = [frame for frame in panel.dates if 2 * config.horizon_days <= frame.back <= config.value_horizon_days]
+    far = [
+        frame
+        for frame in panel.dates
+        if 2 * config.horizon_days <= frame.back <= config.value_horizon_days
+    ]
     if models.value.mean_spend is None or not far:
         return models.spend_interval
     frame = far[-1]
@@ -220,51 +251,66 @@ def _contract_notes(panel: Panel, model: CancellationModel) -> list[str]:
     """Return what those who read cancellations must know."""
     count, told = model.cancellations, []
     if model.method == "share":
-        told.append(f"Only {count} contracts were cancelled: all have one risk, the smoothed share (method: rule).")
+        told.append(
+            f"Only {count} contracts were cancelled: all have one risk, the smoothed "
+            "share (method: rule)."
+        )
     elif model.method == "ages":
         told.append(
-            f"Too few of the {count} cancellations fall into the windows of past dates to learn more from than the age "
+            f"Too few of the {count} cancellations fall into the windows of past dates to "
+            "learn more from than the age "
             "of a contract (method: rule); a longer --horizon or a longer log has more."
         )
     if panel.contracts is not None and (ignored := panel.contracts.spells.ignored):
         told.append(
-            f"{ignored:,} cancellations found no contract open: it began before the log did, or was cancelled twice. "
+            f"{ignored:,} cancellations found no contract open: it began before the log "
+            "did, or was cancelled twice. "
             "They teach nothing; who has no other contract is lapsed."
         )
     return told
 
 
-def _notes(panel: Panel, models: Models, evaluation: dict[str, Any] | None, *, tried: bool) -> tuple[str, ...]:
+def _notes(
+    panel: Panel, models: Models, evaluation: dict[str, Any] | None, *, tried: bool
+) -> tuple[str, ...]:
     notes = []
     if models.cancellation is not None:
         notes += _contract_notes(panel, models.cancellation)
     elif models.churn.method == "rule":
         notes.append(
-            "Too few customers or repeat buyers for a model: the probabilities are read off the shop's own gaps "
+            "Too few customers or repeat buyers for a model: the probabilities are read "
+            "off the shop's own gaps "
             "between purchases (method: rule)."
         )
     elif models.churn.method == "btyd":
         notes.append(
-            "No past date has enough customers who stayed and who left to learn from: the customer-base models speak "
+            "No past date has enough customers who stayed and who left to learn from: "
+            "the customer-base models speak "
             "alone (method: btyd)."
         )
     if (step := every(panel.dates, MOST_ROWS)) > 1:
         notes.append(
-            f"The models of buyers learned from one customer in {step} at each of {len(panel.dates)} past dates, about "
+            f"The models of buyers learned from one customer in {step} at each of "
+            f"{len(panel.dates)} past dates, about "
             f"{MOST_ROWS:,} rows: more teach them nothing. All customers are scored, and tested."
         )
     if evaluation is None and tried:
-        notes.append("Nobody had a contract one horizon before the as_of, so there is no later period to test on.")
+        notes.append(
+            "Nobody had a contract one horizon before the as_of, so there is no later "
+            "period to test on."
+        )
     elif evaluation is None:
         notes.append(
-            "The log is too young to be tested on a later period: it needs two horizons of history before the as_of."
+            "The log is too young to be tested on a later period: it needs two horizons "
+            "of history before the as_of."
         )
     if models.value.mean_spend is None:
         notes.append("The log has no amounts: money is left out.")
     notes += merged_sentences(panel.scheme, panel.life.merged)
     if np.isinf(panel.scheme.thresholds.get("lost_after_days", np.inf)):
         notes.append(
-            "No silence in this log is long enough to call a customer lost (chance of an order within a year below "
+            "No silence in this log is long enough to call a customer lost (chance of an "
+            "order within a year below "
             "5 %): sleeping and lost cannot be told apart yet."
         )
     return tuple(notes)

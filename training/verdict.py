@@ -1,11 +1,14 @@
-"""What the replays of a backtest say together: figures with their intervals, differences from each baseline, a grade.
+"""What the replays of a backtest say together: figures with their intervals, differences from each
+baseline, a grade.
 
-A figure is the mean over the dates of the figure of each. Customers are drawn anew, all dates of one together, with
-Poisson weights of mean 1, so intervals allow for the same customer being seen at several dates. Differences are paired:
-both methods are measured on the same draws. Intervals cover chance among customers, not what another year would bring.
+A figure is the mean over the dates of the figure of each. Customers are drawn anew, all dates of
+one together, with Poisson weights of mean 1, so intervals allow for the same customer being seen at
+several dates. Differences are paired: both methods are measured on the same draws. Intervals cover
+chance among customers, not what another year would bring.
 
-Sources: Hanley and MacGibbon (2006), "Creating non-parametric bootstrap samples using Poisson frequencies"; Diebold and
-Mariano (1995), "Comparing predictive accuracy", for the paired comparison of losses; grades are ours.
+Sources: Hanley and MacGibbon (2006), "Creating non-parametric bootstrap samples using Poisson
+frequencies"; Diebold and Mariano (1995), "Comparing predictive accuracy", for the paired comparison
+of losses; grades are ours.
 """
 
 from __future__ import annotations
@@ -42,11 +45,15 @@ def verdict(replays: Sequence[Replay], horizon_days: int, seed: int) -> dict[str
         Of the draws of customers; the same seed gives the same figures.
     """
     draws = draw(replays, seed)
-    churn = _figures(replays, draws, LABELS[replays[0].churn], _chance_measures, [r.p_inactive for r in replays])
+    churn = _figures(
+        replays, draws, LABELS[replays[0].churn], _chance_measures, [r.p_inactive for r in replays]
+    )
     against = _against(churn, "log_loss")
     for row in churn:
         row |= _means(replays, row["name"])
-    spend = _figures(replays, draws, baselines.SPEND_LABELS, _money_measures, [r.expected_spend for r in replays])
+    spend = _figures(
+        replays, draws, baselines.SPEND_LABELS, _money_measures, [r.expected_spend for r in replays]
+    )
     grade, sentence = grade_of(churn, against)
     return {
         "churn": replays[0].churn,
@@ -68,11 +75,14 @@ def verdict(replays: Sequence[Replay], horizon_days: int, seed: int) -> dict[str
     }
 
 
-def grade_of(churn: Sequence[Mapping[str, Any]], against: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+def grade_of(
+    churn: Sequence[Mapping[str, Any]], against: Sequence[Mapping[str, Any]]
+) -> tuple[str, str]:
     """Return a grade from A to D by the log loss, with the sentence that says so.
 
-    A: at least 2 % below the best baseline's, and the difference from each is beyond chance. B: at least half a per
-    cent below it, or beyond chance. C: no worse than half a per cent above it, or within chance. D: worse.
+    A: at least 2 % below the best baseline's, and the difference from each is beyond chance. B: at
+    least half a per cent below it, or beyond chance. C: no worse than half a per cent above it, or
+    within chance. D: worse.
     """
     if not against:
         return "C", "No baseline could be fitted on this log, so there is nothing to compare with."
@@ -83,7 +93,10 @@ def grade_of(churn: Sequence[Mapping[str, Any]], against: Sequence[Mapping[str, 
     sure = all(one["high"] is not None and one["high"] < 0 for one in against)
     better = apart["high"] is not None and apart["high"] < 0
     worse = apart["low"] is not None and apart["low"] > 0
-    told = f"{abs(gain):.1%} {'below' if gain >= 0 else 'above'} that of {best['label']}, the best of the others"
+    told = (
+        f"{abs(gain):.1%} {'below' if gain >= 0 else 'above'} that of {best['label']}, "
+        "the best of the others"
+    )
     if gain >= MUCH and sure:
         return "A", f"Clearly better than every baseline: the log loss is {told}, beyond chance."
     if gain >= SOME or (gain > 0 and sure):
@@ -92,8 +105,17 @@ def grade_of(churn: Sequence[Mapping[str, Any]], against: Sequence[Mapping[str, 
     if gain >= -SOME:
         return "C", f"As good as the best baseline, and no better: the log loss is {told}."
     if not worse:
-        return "C", f"No better than the best baseline, and within chance no worse: the log loss is {told}."
-    return "D", f"No better than a simple method on these dates: the log loss is {told}. Use that method."
+        return (
+            "C",
+            (
+                "No better than the best baseline, and within chance no worse: the log loss "
+                f"is {told}."
+            ),
+        )
+    return (
+        "D",
+        f"No better than a simple method on these dates: the log loss is {told}. Use that method.",
+    )
 
 
 def _figures(
@@ -103,12 +125,17 @@ def _figures(
     measures: Callable[[Replay, Array], Measure],
     predicted: Sequence[Mapping[str, Array]],
 ) -> list[dict[str, Any]]:
-    """Return a row per method that every date has: each figure, its interval, and its values under all draws."""
+    """Return a row per method that every date has: each figure, its interval, and its values
+    under all draws.
+    """
     shared = [name for name in (OURS, *labels) if all(name in one for one in predicted)]
     rows = []
     for name in shared:
         each = [measures(one, found[name]) for one, found in zip(replays, predicted, strict=True)]
-        drawn = [[measure(w) for measure, w in zip(each, weights, strict=True)] for weights in draws.each()]
+        drawn = [
+            [measure(w) for measure, w in zip(each, weights, strict=True)]
+            for weights in draws.each()
+        ]
         label = "stagecast" if name == OURS else labels[name]
         row: dict[str, Any] = {"name": name, "label": label, "drawn": {}}
         for figure in drawn[0][0]:
@@ -162,7 +189,9 @@ def _means(replays: Sequence[Replay], name: str) -> dict[str, Any]:
 
 
 def _told(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row ready for JSON: figures with the ends of their intervals; lift beside capture."""
+    """Return a row ready for JSON: figures with the ends of their intervals; lift beside
+    capture.
+    """
     told = {
         key: metrics.finite(value) if isinstance(value, float) else value
         for key, value in row.items()
@@ -179,7 +208,9 @@ def _told(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _against(rows: Sequence[Mapping[str, Any]], figure: str) -> list[dict[str, Any]]:
-    """Return, for each baseline, our figure less its own with the interval, and the share of draws in which we win."""
+    """Return, for each baseline, our figure less its own with the interval, and the share of
+    draws in which we win.
+    """
     if not rows or rows[0]["name"] != OURS:
         return []
     ours = rows[0]["drawn"][figure]
@@ -195,7 +226,9 @@ def _against(rows: Sequence[Mapping[str, Any]], figure: str) -> list[dict[str, A
                 "difference": metrics.finite(float(apart[0])),
                 "low": metrics.finite(low),
                 "high": metrics.finite(high),
-                "relative": metrics.finite(over(float(ours[0]), float(row["drawn"][figure][0])) - 1.0),
+                "relative": metrics.finite(
+                    over(float(ours[0]), float(row["drawn"][figure][0])) - 1.0
+                ),
                 "better_in": metrics.finite(over(float((drawn < 0).sum()), float(len(drawn)))),
             }
         )
@@ -211,8 +244,12 @@ def _date(one: Replay, horizon_days: int) -> dict[str, Any]:
         "base_rate": float(one.inactive.mean()),
         **one.used,
         "log_loss": {name: metrics.log_loss(one.inactive, p) for name, p in one.p_inactive.items()},
-        "auc": {name: metrics.finite(metrics.auc(one.inactive, p)) for name, p in one.p_inactive.items()},
-        "calibration_error": {name: metrics.calibration_error(one.inactive, p) for name, p in one.p_inactive.items()},
+        "auc": {
+            name: metrics.finite(metrics.auc(one.inactive, p)) for name, p in one.p_inactive.items()
+        },
+        "calibration_error": {
+            name: metrics.calibration_error(one.inactive, p) for name, p in one.p_inactive.items()
+        },
         "next_stage": one.evaluation["next_stage"],
         "conversion": one.evaluation["conversion"],
     }
@@ -252,7 +289,9 @@ def _calibration(replays: Sequence[Replay]) -> list[dict[str, float]]:
 
 
 def _spend_deciles(replays: Sequence[Replay]) -> list[dict[str, float | None]]:
-    """Return tenths of customers by our expected spend, highest first: what was expected, what came."""
+    """Return tenths of customers by our expected spend, highest first: what was expected, what
+    came.
+    """
     if not _all_money(replays):
         return []
     expected = np.concatenate([one.expected_spend[OURS] for one in replays])
@@ -265,17 +304,30 @@ def _spend_deciles(replays: Sequence[Replay]) -> list[dict[str, float | None]]:
         if len(part):
             so_far += float(came[part].sum())
             row = {"customers": float(len(part)), "expected": float(expected[part].mean())}
-            rows.append({**row, "came": float(came[part].mean()), "held": metrics.finite(over(so_far, total))})
+            rows.append(
+                {
+                    **row,
+                    "came": float(came[part].mean()),
+                    "held": metrics.finite(over(so_far, total)),
+                }
+            )
     return rows
 
 
 def _coverage(replays: Sequence[Replay]) -> dict[str, float | None] | None:
-    """Return the share of outcomes within our 90 % intervals, and the mean width of these over the mean spend."""
+    """Return the share of outcomes within our 90 % intervals, and the mean width of these over
+    the mean spend.
+    """
     known = [one for one in replays if one.low is not None and one.high is not None]
     if not known:
         return None
-    inside = [(np.maximum(o.spend_came, 0.0) >= o.low) & (np.maximum(o.spend_came, 0.0) <= o.high) for o in known]
-    wide = np.concatenate([o.high - o.low for o in known if o.high is not None and o.low is not None])
+    inside = [
+        (np.maximum(o.spend_came, 0.0) >= o.low) & (np.maximum(o.spend_came, 0.0) <= o.high)
+        for o in known
+    ]
+    wide = np.concatenate(
+        [o.high - o.low for o in known if o.high is not None and o.low is not None]
+    )
     came = np.concatenate([o.spend_came for o in known])
     return {
         "expected_spend": float(np.concatenate(inside).mean()),

@@ -1,8 +1,10 @@
-"""What chance alone could have done: customers are drawn anew, and every measure is taken again of each draw.
+"""What chance alone could have done: customers are drawn anew, and every measure is taken again of
+each draw.
 
-A draw gives each customer a weight: how often it holds that customer. The weights are Poisson with mean 1, so that the
-number of customers is left to chance as well (Hanley and MacGibbon 2006; Chamandy et al. 2012), and a customer who does
-not occur in any window need not be drawn. All that is counted of one customer moves together.
+A draw gives each customer a weight: how often it holds that customer. The weights are Poisson with
+mean 1, so that the number of customers is left to chance as well (Hanley and MacGibbon 2006;
+Chamandy et al. 2012), and a customer who does not occur in any window need not be drawn. All that
+is counted of one customer moves together.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ SEED = 1958
 LEVEL = 0.95
 BLOCK = 8192
 
-# Of 256 equally likely bytes so many become 0, 1, 2, ...: Poisson with mean 1 to the nearest 1/256, and rounded such
-# that mean and variance are exactly 1.
+# Of 256 equally likely bytes so many become 0, 1, 2, ...: Poisson with mean 1 to the nearest 1/256,
+# and rounded such that mean and variance are exactly 1.
 _WEIGHTS = np.repeat(np.arange(6, dtype=np.float32), [94, 95, 46, 16, 4, 1])
 
 
@@ -28,8 +30,8 @@ _WEIGHTS = np.repeat(np.arange(6, dtype=np.float32), [94, 95, 46, 16, 4, 1])
 class Quantity:
     """A number computed from sums over customers: ``base + scale * sum(part) / sum(whole)``.
 
-    ``part`` and ``whole`` have one value per customer; without a ``whole`` the sum of parts is not divided.
-    ``customers`` says how many customers the number rests on.
+    ``part`` and ``whole`` have one value per customer; without a ``whole`` the sum of parts is not
+    divided. ``customers`` says how many customers the number rests on.
     """
 
     part: Array
@@ -76,7 +78,9 @@ def resampled(quantities: Sequence[Quantity], draws: int, seed: int = SEED) -> l
     occurring = np.flatnonzero(rows)
     for first in range(0, len(occurring), BLOCK):
         some = occurring[first : first + BLOCK]
-        weights = _WEIGHTS[np.frombuffer(rng.bytes(draws * len(some)), np.uint8)].reshape(draws, len(some))
+        weights = _WEIGHTS[np.frombuffer(rng.bytes(draws * len(some)), np.uint8)].reshape(
+            draws, len(some)
+        )
         # single precision within a block, double across them: far below what chance does to a sum
         sums += weights @ np.column_stack([values[some] for values in arrays]).astype(np.float32)
     return [
@@ -89,7 +93,9 @@ def resampled(quantities: Sequence[Quantity], draws: int, seed: int = SEED) -> l
 
 @dataclass(frozen=True)
 class Spread:
-    """Where the draws lie: the interval that holds 95 % of them, and how rarely they fall on the other side of zero."""
+    """Where the draws lie: the interval that holds 95 % of them, and how rarely they fall on the
+    other side of zero.
+    """
 
     low: float
     high: float
@@ -97,10 +103,12 @@ class Spread:
 
 
 def spread(drawn: Array) -> Spread | None:
-    """Return the percentile interval of the draws; None where one draw in twenty or more gives no number.
+    """Return the percentile interval of the draws; None where one draw in twenty or more gives no
+    number.
 
-    The p-value is twice the share of draws on the rarer side of zero (the interval excludes zero where it is below
-    0.05), never quite 0: (k + 1) / (draws + 1), after Davison and Hinkley (1997), section 4.2.
+    The p-value is twice the share of draws on the rarer side of zero (the interval excludes zero
+    where it is below 0.05), never quite 0: (k + 1) / (draws + 1), after Davison and Hinkley (1997),
+    section 4.2.
 
     >>> spread(np.arange(-10.0, 90.0)).p_value == 2 * 12 / 101
     True
@@ -114,7 +122,8 @@ def spread(drawn: Array) -> Spread | None:
 
 
 def beyond_chance(p_values: Sequence[float | None]) -> list[bool]:
-    """Tell which of several comparisons differ by more than chance, with at most 5 % risk of even one false alarm.
+    """Tell which of several comparisons differ by more than chance, with at most 5 % risk of even
+    one false alarm.
 
     Those without a p-value do not count as comparisons.
 

@@ -1,4 +1,6 @@
-"""What a comparison before and after a date says: numbers, intervals, verdicts, and each in a sentence."""
+"""What a comparison before and after a date says: numbers, intervals, verdicts, and each in a
+sentence.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ from stagecast.features.effectiveness.windows import Window
 class BeyondSeason:
     """What is left of a difference when the same weeks of the year before are taken as the season.
 
-    ``before`` and ``after`` are the measure a year earlier; ``difference`` is what was measured after the date, less
-    what the earlier year's swing would have made of the measure before it.
+    ``before`` and ``after`` are the measure a year earlier; ``difference`` is what was measured
+    after the date, less what the earlier year's swing would have made of the measure before it.
     """
 
     before: float
@@ -33,8 +35,9 @@ class BeyondSeason:
 class Measure:
     """One measure, before and after: None where it could not be taken.
 
-    ``spread`` is the 95 % interval of the difference taken alone, None where there were too few customers;
-    ``beyond_chance`` the verdict among all the comparisons (Holm), so at most as generous as the interval.
+    ``spread`` is the 95 % interval of the difference taken alone, None where there were too few
+    customers; ``beyond_chance`` the verdict among all the comparisons (Holm), so at most as
+    generous as the interval.
     """
 
     kind: Kind
@@ -67,16 +70,23 @@ class Measure:
             value = self.after if self.after is not None else self.before
             if value is None:
                 return f"{title}: cannot be told on either side of the date."
-            return f"{title}: {self._with_unit(value)} {known} the date; the other side cannot be told."
+            return (
+                f"{title}: {self._with_unit(value)} {known} the date; the other side "
+                "cannot be told."
+            )
         text = f"{title} {self._moved(self.before, self.after)}"
         if self.spread is None:
             return f"{text}; too few customers to tell whether that is more than chance."
-        text += f"; the difference of {self._change(self.difference)} lies between {self._between(self.spread)}"
+        text += (
+            f"; the difference of {self._change(self.difference)} lies between "
+            f"{self._between(self.spread)}"
+        )
         if self.beyond_chance:
             text += ", so it is more than chance."
         elif self.excludes_zero:
             text += (
-                f": more than chance if it were the only question, but among {self.comparisons} comparisons one as"
+                ": more than chance if it were the only question, but among "
+                f"{self.comparisons} comparisons one as"
                 " large may be luck."
             )
         else:
@@ -91,7 +101,8 @@ class Measure:
         verdict = "more than chance" if season.beyond_chance else "may be chance"
         return (
             f" The year before, in the same weeks, it {went}; beyond that swing the difference is"
-            f" {self._change(season.difference)}, between {self._between(season.spread)} ({verdict})."
+            f" {self._change(season.difference)}, between {self._between(season.spread)} "
+            f"({verdict})."
         )
 
     def _moved(self, before: float, after: float) -> str:
@@ -101,7 +112,9 @@ class Measure:
         if before and not self.kind.is_share:
             change = f" ({after / before - 1:+.0%})"
         word = "rose" if after > before else "fell"
-        return f"{word} from {self._number(before)} to {self._with_unit(after)}{change}".replace("(-", "(−")
+        return f"{word} from {self._number(before)} to {self._with_unit(after)}{change}".replace(
+            "(-", "(−"
+        )
 
     def _with_unit(self, value: float) -> str:
         return f"{self._number(value)} {self.kind.unit}".rstrip()
@@ -111,7 +124,9 @@ class Measure:
 
     def _signed(self, value: float) -> str:
         # a decimal more than the values themselves, for the end of an interval that lies near zero
-        decimals = self._decimals + 1 if max(abs(self.before or 0.0), abs(self.after or 0.0)) < 1000 else 0
+        decimals = (
+            self._decimals + 1 if max(abs(self.before or 0.0), abs(self.after or 0.0)) < 1000 else 0
+        )
         text = f"{100 * value:+.2f}" if self.kind.is_share else f"{value:+,.{decimals}f}"
         return text.replace("-", "−")
 
@@ -160,8 +175,8 @@ class Measure:
 class BeforeAfter:
     """A comparison of two windows that touch at a date.
 
-    ``date`` and ``as_of`` in microseconds since 1970; ``customers_before`` and ``customers_after`` those whom the
-    figures per customer are over; ``left_out`` and ``caveats`` in sentences.
+    ``date`` and ``as_of`` in microseconds since 1970; ``customers_before`` and ``customers_after``
+    those whom the figures per customer are over; ``left_out`` and ``caveats`` in sentences.
     """
 
     date: int
@@ -192,11 +207,14 @@ class BeforeAfter:
             return f"Of {self.comparisons} measures compared, none differs by more than chance."
         verb = "differs" if len(changed) == 1 else "differ"
         return (
-            f"Of {self.comparisons} measures compared, {len(changed)} {verb} by more than chance: {', '.join(changed)}."
+            f"Of {self.comparisons} measures compared, {len(changed)} {verb} by more "
+            f"than chance: {', '.join(changed)}."
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the comparison as JSON-ready values; ``end`` of a window is the day after its last."""
+        """Return the comparison as JSON-ready values; ``end`` of a window is the day after its
+        last.
+        """
         return {
             "date": iso(from_microseconds(self.date)),
             "as_of": iso(from_microseconds(self.as_of)),

@@ -1,7 +1,8 @@
-"""How long customers stay on a stage: restricted mean of the product-limit estimate, and each customer's part in it.
+"""How long customers stay on a stage: restricted mean of the product-limit estimate, and each
+customer's part in it.
 
-The mean stay is cut at a limit, because nobody is seen for longer than the window, and the far tail of the estimate
-rests on a handful of spells.
+The mean stay is cut at a limit, because nobody is seen for longer than the window, and the far tail
+of the estimate rests on a handful of spells.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ Array = NDArray[np.float64]
 class Stay:
     """Mean days on a stage within a limit, and how far each customer moves it.
 
-    ``mean_days`` is NaN where it cannot be told: no spell was seen up to the limit and not all had ended before it.
-    ``influence`` has one value per customer: by how much the mean moves, to first order, if that customer were there
-    once more. ``customers`` counts those with a spell.
+    ``mean_days`` is NaN where it cannot be told: no spell was seen up to the limit and not all had
+    ended before it. ``influence`` has one value per customer: by how much the mean moves, to first
+    order, if that customer were there once more. ``customers`` counts those with a spell.
     """
 
     mean_days: float
@@ -34,7 +35,9 @@ class Stay:
 
 
 def spell_ends(journeys: Journeys) -> NDArray[np.int64]:
-    """Return when each spell ends, in microseconds since 1970; the largest integer for each customer's last."""
+    """Return when each spell ends, in microseconds since 1970; the largest integer for each
+    customer's last.
+    """
     ends = np.full(len(journeys.start), np.iinfo(np.int64).max, dtype=np.int64)
     followed = np.flatnonzero(journeys.customer[1:] == journeys.customer[:-1])
     ends[followed] = journeys.start[followed + 1]
@@ -42,11 +45,17 @@ def spell_ends(journeys: Journeys) -> NDArray[np.int64]:
 
 
 def stay(
-    journeys: Journeys, ends: NDArray[np.int64], stage: int, window: Window, limit_days: float, customers: int
+    journeys: Journeys,
+    ends: NDArray[np.int64],
+    stage: int,
+    window: Window,
+    limit_days: float,
+    customers: int,
 ) -> Stay:
     """Return how long customers stay on a stage, from the spells that begin in a window.
 
-    A spell that goes on at the window's end is cut off there, so that windows of one length are observed alike.
+    A spell that goes on at the window's end is cut off there, so that windows of one length are
+    observed alike.
 
     Parameters
     ----------
@@ -58,18 +67,23 @@ def stay(
         How many there are in all.
     """
     start, end = window.start * DAY_MICROSECONDS, window.end * DAY_MICROSECONDS
-    here = np.flatnonzero((journeys.stage == stage) & (journeys.start >= start) & (journeys.start < end))
+    here = np.flatnonzero(
+        (journeys.stage == stage) & (journeys.start >= start) & (journeys.start < end)
+    )
     # one that ends at the window's end itself was not seen to end
     ended = ends[here] < end
     seen_days = (np.minimum(ends[here], end) - journeys.start[here]) / DAY_MICROSECONDS
     mean_days, moved = restricted_mean(seen_days, ended, limit_days)
-    influence = np.asarray(np.bincount(journeys.customer[here], weights=moved, minlength=customers), dtype=np.float64)
+    influence = np.asarray(
+        np.bincount(journeys.customer[here], weights=moved, minlength=customers), dtype=np.float64
+    )
     whose = journeys.customer[here]
     return Stay(mean_days, influence, int(np.count_nonzero(np.diff(whose, prepend=-1))))
 
 
 def restricted_mean(days: Array, ended: NDArray[np.bool_], limit: float) -> tuple[float, Array]:
-    """Return the mean of durations cut at a limit, of which some were seen only in part, and each one's influence.
+    """Return the mean of durations cut at a limit, of which some were seen only in part, and each
+    one's influence.
 
     Parameters
     ----------
@@ -83,11 +97,11 @@ def restricted_mean(days: Array, ended: NDArray[np.bool_], limit: float) -> tupl
     float
         Area under the product-limit estimate up to the limit; NaN where that is not known so far.
     numpy.ndarray
-        Derivative of it by the weight of each spell. They add up to zero, and their squares to the variance of the
-        mean after Greenwood (1926).
+        Derivative of it by the weight of each spell. They add up to zero, and their squares to the
+        variance of the mean after Greenwood (1926).
 
-    Source: Kaplan and Meier (1958), section 4; Efron (1982), "The Jackknife, the Bootstrap and Other Resampling Plans",
-    chapter 6, for the derivative ("infinitesimal jackknife").
+    Source: Kaplan and Meier (1958), section 4; Efron (1982), "The Jackknife, the Bootstrap and
+    Other Resampling Plans", chapter 6, for the derivative ("infinitesimal jackknife").
 
     >>> mean, influence = restricted_mean(np.array([1.0, 3.0]), np.array([True, True]), 2.0)
     >>> mean, influence.tolist()

@@ -2,8 +2,9 @@
 
     ... look-back |--- before ---| date |--- after ---| ... as_of
 
-Both are equally long and a whole number of weeks, so that each holds every weekday as often. They touch at the date:
-the earlier one sees nothing at or after it, the later one nothing at or after the as_of.
+Both are equally long and a whole number of weeks, so that each holds every weekday as often. They
+touch at the date: the earlier one sees nothing at or after it, the later one nothing at or after
+the as_of.
 """
 
 from __future__ import annotations
@@ -38,10 +39,11 @@ class Window:
 
 @dataclass(frozen=True)
 class Windows:
-    """What is compared: before and after a date and, where the log reaches back, the same a year earlier.
+    """What is compared: before and after a date and, where the log reaches back, the same a year
+    earlier.
 
-    ``look_back_days`` is how long before its window's beginning a customer may have bought last and still be counted
-    among the window's customers; the same for every window.
+    ``look_back_days`` is how long before its window's beginning a customer may have bought last and
+    still be counted among the window's customers; the same for every window.
     """
 
     before: Window
@@ -56,8 +58,8 @@ def choose_windows(date: int, first_event: int, as_of: int) -> Windows:
     Parameters
     ----------
     date, first_event, as_of
-        Instants in microseconds since 1970, UTC: what is looked at, the log's first event, the end of what is known.
-        The first event's whole day counts as known.
+        Instants in microseconds since 1970, UTC: what is looked at, the log's first event, the end
+        of what is known. The first event's whole day counts as known.
 
     Raises
     ------
@@ -66,23 +68,28 @@ def choose_windows(date: int, first_event: int, as_of: int) -> Windows:
     NotEnoughDataError
         Fewer than 28 days are known on either side; the message says which dates would do.
 
-    >>> found = choose_windows(100 * DAY_MICROSECONDS, 30 * DAY_MICROSECONDS, 165 * DAY_MICROSECONDS)
+    >>> day = DAY_MICROSECONDS
+    >>> found = choose_windows(100 * day, 30 * day, 165 * day)
     >>> found.before, found.after, found.look_back_days
     (Window(start=37, end=100), Window(start=100, end=163), 7)
     """
     written = iso(from_microseconds(date))
     if date % DAY_MICROSECONDS:
         raise UsageError(f"the date {written} is no midnight UTC; give a day, like {written[:10]}")
-    opening, middle, ending = (instant // DAY_MICROSECONDS for instant in (first_event, date, as_of))
+    opening, middle, ending = (
+        instant // DAY_MICROSECONDS for instant in (first_event, date, as_of)
+    )
     if not opening < middle < ending:
         raise UsageError(
-            f"the date {written} is not inside the log, which reaches from {_day(opening)} to {_day(ending)};"
+            f"the date {written} is not inside the log, which reaches from "
+            f"{_day(opening)} to {_day(ending)};"
             f" {_usable(opening, ending)}"
         )
     known_before, known_after = middle - opening, ending - middle
     if min(known_before, known_after) < SHORTEST_DAYS:
         raise NotEnoughDataError(
-            f"the log knows {known_before} days before {written} and {known_after} days from it on; a comparison needs"
+            f"the log knows {known_before} days before {written} and {known_after} days "
+            "from it on; a comparison needs"
             f" {SHORTEST_DAYS} on either side; {_usable(opening, ending)}"
         )
     length = min(known_before, known_after, LONGEST_DAYS) // WEEK_DAYS * WEEK_DAYS
@@ -102,5 +109,8 @@ def _day(number: int) -> str:
 def _usable(opening: int, ending: int) -> str:
     first, last = opening + SHORTEST_DAYS, ending - SHORTEST_DAYS
     if first > last:
-        return f"no date would do: the log is {ending - opening} days long, and {2 * SHORTEST_DAYS} are needed"
+        return (
+            f"no date would do: the log is {ending - opening} days long, and "
+            f"{2 * SHORTEST_DAYS} are needed"
+        )
     return f"choose a date from {_day(first)} to {_day(last)}"

@@ -1,8 +1,11 @@
-"""Spark as the engine, for logs that outgrow one machine: the same SQL as DuckDB's, on a DataFrame of events.
+"""Spark as the engine, for logs that outgrow one machine: the same SQL as DuckDB's, on a DataFrame
+of events.
 
-    Parquet, Delta, Hive table -> :mod:`stagecast.features.engines.spark_reading` -> :class:`SparkTable` -> features
+    Parquet, Delta, Hive table -> :mod:`stagecast.features.engines.spark_reading`
+        -> :class:`SparkTable` -> features
 
-Needs ``pip install stagecast[spark]`` and Java 17. Nothing is imported from pyspark before it is used.
+Needs ``pip install stagecast[spark]`` and Java 17. Nothing is imported from pyspark before it is
+used.
 """
 
 from __future__ import annotations
@@ -65,17 +68,25 @@ def session(master: str = "local[*]", settings: Mapping[str, str] | None = None)
         found = builder.getOrCreate()
     except Exception as error:
         reason = str(error).strip().splitlines()[0]
-        java = "; it needs Java 17 or newer: install it, or set JAVA_HOME" if "JAVA" in reason.upper() else ""
+        java = (
+            "; it needs Java 17 or newer: install it, or set JAVA_HOME"
+            if "JAVA" in reason.upper()
+            else ""
+        )
         raise UsageError(f"--master {master}: Spark does not start ({reason}){java}") from None
     found.conf.set("spark.sql.session.timeZone", "UTC")
     found.sparkContext.setLogLevel("ERROR")
-    if found.sparkContext.pythonExec == "python3":  # nobody said which: the one that has stagecast in it
+    if (
+        found.sparkContext.pythonExec == "python3"
+    ):  # nobody said which: the one that has stagecast in it
         found.sparkContext.pythonExec = sys.executable
     return found
 
 
 def explained(error: Exception) -> UsageError:
-    """Return an error of Spark or of the Java below it as ours: its first line, and what a task said last."""
+    """Return an error of Spark or of the Java below it as ours: its first line, and what a task
+    said last.
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = [line for line in lines if re.match(r"[A-Za-z_.]*(Error|Exception): ", line)]
     return UsageError(f"Spark stopped: {(said or lines or [type(error).__name__])[-1][:500]}")
@@ -108,7 +119,11 @@ class SparkTable:
     """
 
     def __init__(
-        self, spark: SparkSession, events: DataFrame, anchor: datetime, attributes: SparkAttributes | None = None
+        self,
+        spark: SparkSession,
+        events: DataFrame,
+        anchor: datetime,
+        attributes: SparkAttributes | None = None,
     ) -> None:
         self._spark, self._attributes = spark, attributes
         self.anchor, self._at = anchor, microseconds(anchor)
@@ -116,9 +131,13 @@ class SparkTable:
         known.createOrReplaceTempView("known_events")
         rows = [row.asDict() for row in self._sql(sql.looked_at("known_events")).collect()]
         if not rows:
-            raise NotEnoughDataError(f"no event stands before the as_of {iso(anchor)}; choose a later --as-of")
+            raise NotEnoughDataError(
+                f"no event stands before the as_of {iso(anchor)}; choose a later --as-of"
+            )
         self.shape = sql.shape_of(
-            rows, lambda: float(self._sql(sql.most_of_one("known_events")).collect()[0][0]), self._at
+            rows,
+            lambda: float(self._sql(sql.most_of_one("known_events")).collect()[0][0]),
+            self._at,
         )
         self._kept: list[DataFrame] = []
         self._made: dict[str, sql.Step] = {}
@@ -142,7 +161,9 @@ class SparkTable:
             table.unpersist()
 
     def shop_gap_days(self) -> float:
-        """Return the median over customers of their mean gap between purchase days, or what stands in for it."""
+        """Return the median over customers of their mean gap between purchase days, or what
+        stands in for it.
+        """
         from stagecast.features.thresholds import FALLBACK_GAP_DAYS, FEWEST_GAPS
 
         gaps = self._spark.sql(
@@ -154,7 +175,13 @@ class SparkTable:
                         "select customer, max(day) - min(day) as span, count(*) - 1 as gaps"
                         " from purchase_days group by 1",
                     ),
-                    sql.Step("means", "select cast(span as double) / gaps as mean, gaps from spans where gaps > 0"),
+                    sql.Step(
+                        "means",
+                        (
+                            "select cast(span as double) / gaps as mean, gaps from spans "
+                            "where gaps > 0"
+                        ),
+                    ),
                     sql.Step("shop", "select sum(gaps) as gaps, median(mean) as middle from means"),
                 ],
                 DIALECT,
@@ -163,7 +190,8 @@ class SparkTable:
         return FALLBACK_GAP_DAYS if (gaps["gaps"] or 0) < FEWEST_GAPS else float(gaps["middle"])
 
     def features(self, catalog: Catalog, backs: Sequence[int]) -> DataFrame:
-        """Return ``customer``, ``back`` and every feature, one row per customer and date, in no order.
+        """Return ``customer``, ``back`` and every feature, one row per customer and date, in no
+        order.
 
         Raises
         ------
@@ -177,4 +205,6 @@ class SparkTable:
         for step in sql.tables_beside(catalog, clock(self._at), "known_events", self.shape):
             if self._made.get(step.name) != step:
                 self._make(step)
-        return self._spark.sql(sql.render(sql.snapshot(catalog, self._at, backs, self.shape), DIALECT))
+        return self._spark.sql(
+            sql.render(sql.snapshot(catalog, self._at, backs, self.shape), DIALECT)
+        )

@@ -1,4 +1,6 @@
-"""The table of customers of a log on Spark: read on the driver as on one machine, and sent to every task."""
+"""The table of customers of a log on Spark: read on the driver as on one machine, and sent to
+every task.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,9 @@ if TYPE_CHECKING:
 class SparkAttributes:
     """What is known of customers beside their events.
 
-    ``rows`` has ``customer_id`` and a column for each attribute, one row per customer, to be broadcast in joins;
-    ``kinds`` is column -> ``category``, ``number`` or ``flag``; ``known_at_start`` are those declared as such.
+    ``rows`` has ``customer_id`` and a column for each attribute, one row per customer, to be
+    broadcast in joins; ``kinds`` is column -> ``category``, ``number`` or ``flag``;
+    ``known_at_start`` are those declared as such.
     """
 
     rows: DataFrame
@@ -37,7 +40,13 @@ def read_attributes(log: SparkLog, table: CustomersTable, options: ReadOptions) 
     """
     import pyspark.sql.functions as sf
 
-    like_floats = log.events.select("customer_id").filter(sf.col("customer_id").rlike(f"^{FLOAT_ID}$")).limit(1)
-    found, kinds = read_customers(table, options, [row["customer_id"] for row in like_floats.collect()])
+    like_floats = (
+        log.events.select("customer_id")
+        .filter(sf.col("customer_id").rlike(f"^{FLOAT_ID}$"))
+        .limit(1)
+    )
+    found, kinds = read_customers(
+        table, options, [row["customer_id"] for row in like_floats.collect()]
+    )
     rows = sf.broadcast(log.events.sparkSession.createDataFrame(found))
     return SparkAttributes(rows, kinds, table.known_at_start)

@@ -1,4 +1,6 @@
-"""Events on Spark: read from Parquet, Delta or a table, typed, and parted into the sound and the refused."""
+"""Events on Spark: read from Parquet, Delta or a table, typed, and parted into the sound and the
+refused.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,8 @@ _OPTIONS = {"customer_id": "customer", "timestamp": "time"}
 class SparkLog:
     """A log of events on Spark, checked.
 
-    ``events`` has the columns of the event contract and ``customer`` (the id again, which the SQL groups by);
-    ``rejected`` the rows that were refused, as they came, and ``reason``.
+    ``events`` has the columns of the event contract and ``customer`` (the id again, which the SQL
+    groups by); ``rejected`` the rows that were refused, as they came, and ``reason``.
     """
 
     events: DataFrame
@@ -47,17 +49,22 @@ class SparkLog:
 
 
 def read(
-    spark: SparkSession, sources: Sequence[str], mapping: Mapping[str, str | None], *, duplicates: str = "drop"
+    spark: SparkSession,
+    sources: Sequence[str],
+    mapping: Mapping[str, str | None],
+    *,
+    duplicates: str = "drop",
 ) -> SparkLog:
     """Read events from Parquet or Delta folders, or Hive tables.
 
     Parameters
     ----------
     sources
-        Paths (``s3a://...``, ``hdfs://...``, local) of Parquet or Delta, or names of tables as ``table:shop.orders``.
+        Paths (``s3a://...``, ``hdfs://...``, local) of Parquet or Delta, or names of tables as
+        ``table:shop.orders``.
     mapping
-        Option of the command line -> column of the source, or an expression of Spark SQL; None: the contract's own
-        name, if it is there.
+        Option of the command line -> column of the source, or an expression of Spark SQL; None: the
+        contract's own name, if it is there.
     duplicates
         ``drop`` or ``keep`` rows that are the same in every column.
 
@@ -77,7 +84,9 @@ def read(
         rows = rows.dropDuplicates()
     given = _given(rows, mapping)
     parts = _parts(given)
-    typed = rows.select(sf.struct("*").alias("raw"), *(part.alias(name) for name, part in parts.items()))
+    typed = rows.select(
+        sf.struct("*").alias("raw"), *(part.alias(name) for name, part in parts.items())
+    )
     checked = typed.withColumn("reason", _reason("amount" in given)).persist()
     by_reason = {row["reason"]: row["count"] for row in checked.groupBy("reason").count().collect()}
     loaded = by_reason.pop(None, 0)
@@ -89,8 +98,12 @@ def read(
         **{f"rejected_{name}": count for name, count in sorted(by_reason.items())},
     }
     if not loaded:
-        raise DataRefusedError(f"{', '.join(sources[:3])}: not one sound row of {rows_in:,} ({by_reason})")
-    sound = checked.filter("reason is null").select(*_COLUMNS, sf.col("customer_id").alias("customer"))
+        raise DataRefusedError(
+            f"{', '.join(sources[:3])}: not one sound row of {rows_in:,} ({by_reason})"
+        )
+    sound = checked.filter("reason is null").select(
+        *_COLUMNS, sf.col("customer_id").alias("customer")
+    )
     last = sound.agg(sf.max(sf.expr("unix_micros(timestamp)"))).collect()[0][0]
     refused = checked.filter("reason is not null").select("reason", "raw.*")
     return SparkLog(sound, refused, counts, from_microseconds(int(last)))
@@ -100,7 +113,10 @@ def _open(spark: SparkSession, source: str) -> DataFrame:
     if source.startswith("table:"):
         return _explained(source, lambda: spark.table(source.removeprefix("table:")))
     if source.lower().endswith((".csv", ".csv.gz", ".gz", ".zst")):
-        raise UsageError(f"{source}: --engine spark reads Parquet, Delta and tables; write the log as Parquet first")
+        raise UsageError(
+            f"{source}: --engine spark reads Parquet, Delta and tables; write the log as "
+            "Parquet first"
+        )
     kind = "delta" if (Path(source) / "_delta_log").is_dir() else "parquet"
     return _explained(source, lambda: spark.read.format(kind).load(source))
 
@@ -116,8 +132,12 @@ def _explained(source: str, opened: Any) -> DataFrame:
 
 
 _HINTS = {
-    "DATA_SOURCE_NOT_FOUND": "; Delta needs its package, such as --spark-conf spark.jars.packages=io.delta:...",
-    "TIMESTAMP(NANOS": "; write the times in microseconds (pandas: to_parquet(..., coerce_timestamps='us'))",
+    "DATA_SOURCE_NOT_FOUND": (
+        "; Delta needs its package, such as --spark-conf spark.jars.packages=io.delta:..."
+    ),
+    "TIMESTAMP(NANOS": (
+        "; write the times in microseconds (pandas: to_parquet(..., coerce_timestamps='us'))"
+    ),
 }
 
 
@@ -158,7 +178,9 @@ def _parts(given: Mapping[str, str]) -> dict[str, Column]:
             expression = f"abs({expression})"
         parts[name] = sf.expr(expression)
     if "event" in given:
-        amount = sf.when(parts["event"] == "refund", sf.abs(parts["amount"])).otherwise(parts["amount"])
+        amount = sf.when(parts["event"] == "refund", sf.abs(parts["amount"])).otherwise(
+            parts["amount"]
+        )
         parts["amount"] = amount.cast(_COLUMNS["amount"])
     return parts
 
@@ -173,5 +195,7 @@ def _reason(has_amounts: bool) -> Column:
         .when((sf.col("event") == "purchase") & (sf.col("amount") < 0), "negative_amount")
     )
     if has_amounts:
-        found = found.when((sf.col("event") == "purchase") & sf.col("amount").isNull(), "missing_amount")
+        found = found.when(
+            (sf.col("event") == "purchase") & sf.col("amount").isNull(), "missing_amount"
+        )
     return found

@@ -1,15 +1,19 @@
-"""What a marketing manager asks about the lifecycle, as tables: stock, flows, durations, repeat orders, value, cohorts.
+"""What a marketing manager asks about the lifecycle, as tables: stock, flows, durations, repeat
+orders, value, cohorts.
 
     journeys, purchase days -> cut at the as_of -> one table per question -> Flows -> Parquet, JSON
                                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-Nothing that stands at or after the as_of enters any of them; what still lasts then is censored, not counted as over.
+Nothing that stands at or after the as_of enters any of them; what still lasts then is censored, not
+counted as over.
 
-What may be changed where: the calendar in :mod:`stagecast.features.flows.periods`; who stands where in
-:mod:`stagecast.features.flows.stock`, who goes where in :mod:`stagecast.features.flows.transitions`; how long it takes
-in :mod:`stagecast.features.flows.durations`; the next order in :mod:`stagecast.features.flows.repeat`; the best
-customers in :mod:`stagecast.features.flows.pareto`; retention in :mod:`stagecast.features.flows.cohorts`. A new
-question is a new module here with one function that returns a table, and a field of :class:`Flows`.
+What may be changed where: the calendar in :mod:`stagecast.features.flows.periods`; who stands where
+in :mod:`stagecast.features.flows.stock`, who goes where in
+:mod:`stagecast.features.flows.transitions`; how long it takes in
+:mod:`stagecast.features.flows.durations`; the next order in :mod:`stagecast.features.flows.repeat`;
+the best customers in :mod:`stagecast.features.flows.pareto`; retention in
+:mod:`stagecast.features.flows.cohorts`. A new question is a new module here with one function that
+returns a table, and a field of :class:`Flows`.
 """
 
 from __future__ import annotations
@@ -88,13 +92,16 @@ class Summary:
 
 @dataclass(frozen=True)
 class Flows:
-    """The lifecycle of all customers up to ``as_of`` (microseconds since 1970 UTC), by period of ``unit``.
+    """The lifecycle of all customers up to ``as_of`` (microseconds since 1970 UTC), by period of
+    ``unit``.
 
-    Each table's columns stand with the function that makes it: :func:`~stagecast.features.flows.stock.stock`,
-    :func:`~stagecast.features.flows.transitions.transitions`, :func:`~stagecast.features.flows.durations.durations`
-    (``spells``), :func:`~stagecast.features.flows.durations.time_to_stage`,
-    :func:`~stagecast.features.flows.repeat.repeat`, :func:`~stagecast.features.flows.pareto.pareto` and
-    :func:`~stagecast.features.flows.cohorts.cohorts`.
+    Each table's columns stand with the function that makes it:
+    :func:`~stagecast.features.flows.stock.stock`,
+    :func:`~stagecast.features.flows.transitions.transitions`,
+    :func:`~stagecast.features.flows.durations.durations` (``spells``),
+    :func:`~stagecast.features.flows.durations.time_to_stage`,
+    :func:`~stagecast.features.flows.repeat.repeat`, :func:`~stagecast.features.flows.pareto.pareto`
+    and :func:`~stagecast.features.flows.cohorts.cohorts`.
     """
 
     as_of: int
@@ -114,7 +121,9 @@ class Flows:
         return {name: getattr(self, name) for name in named}
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it as JSON-ready values: a table is a list of rows, an instant is ISO 8601 in UTC."""
+        """Return all of it as JSON-ready values: a table is a list of rows, an instant is ISO
+        8601 in UTC.
+        """
         return {
             "as_of": iso(from_microseconds(self.as_of)),
             "unit": self.unit,
@@ -123,7 +132,8 @@ class Flows:
         }
 
     def write(self, folder: Path) -> None:
-        """Write ``<table>.parquet`` for each table, and ``flows.json`` last, each whole or not at all.
+        """Write ``<table>.parquet`` for each table, and ``flows.json`` last, each whole or not at
+        all.
 
         Raises
         ------
@@ -133,11 +143,16 @@ class Flows:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UsageError(f"{folder} cannot be made: {error.strerror or error}; choose another folder") from None
+            raise UsageError(
+                f"{folder} cannot be made: {error.strerror or error}; choose another folder"
+            ) from None
         for name, table in self.tables().items():
             with replaced(folder / f"{name}.parquet") as draft:
                 pq.write_table(table, draft)
-        write_text(folder / "flows.json", json.dumps(self.to_json(), ensure_ascii=False, allow_nan=False) + "\n")
+        write_text(
+            folder / "flows.json",
+            json.dumps(self.to_json(), ensure_ascii=False, allow_nan=False) + "\n",
+        )
 
 
 def flows(
@@ -154,12 +169,13 @@ def flows(
     Parameters
     ----------
     journeys, days
-        Spells and purchase days of the customers; what begins or was bought from the as_of on does not enter.
+        Spells and purchase days of the customers; what begins or was bought from the as_of on does
+        not enter.
     customers
         Their number.
     first_events
-        Instant of each customer's first event, shape (customers,), in microseconds since 1970; those from the as_of on
-        are not known yet.
+        Instant of each customer's first event, shape (customers,), in microseconds since 1970;
+        those from the as_of on are not known yet.
     as_of
         Microseconds since 1970 UTC.
     unit
@@ -179,7 +195,9 @@ def flows(
     return Flows(
         as_of=as_of,
         unit=calendar.unit,
-        summary=_summary(bought_before(days, as_of), first_events, as_of, concentration, has_amounts),
+        summary=_summary(
+            bought_before(days, as_of), first_events, as_of, concentration, has_amounts
+        ),
         stock=stock(journeys, days, calendar, has_amounts),
         transitions=transitions(journeys, calendar),
         spells=durations(journeys, as_of),
@@ -190,19 +208,29 @@ def flows(
     )
 
 
-def _check_customers(journeys: Journeys, days: PurchaseDays, customers: int, first_events: NDArray[np.int64]) -> None:
+def _check_customers(
+    journeys: Journeys, days: PurchaseDays, customers: int, first_events: NDArray[np.int64]
+) -> None:
     if len(first_events) != customers:
-        raise UsageError(f"there are {customers} customers, but {len(first_events)} first events; give one of each")
+        raise UsageError(
+            f"there are {customers} customers, but {len(first_events)} first events; give "
+            "one of each"
+        )
     for what, rows in (("journeys", journeys.customer), ("days", days.customer)):
         if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < customers:
             found = f"{rows.min()} to {rows.max()}"
-            raise UsageError(f"{what} are of customers {found}, but there are {customers}; take both from one log")
+            raise UsageError(
+                f"{what} are of customers {found}, but there are {customers}; take both "
+                "from one log"
+            )
     early = journeys.start < first_events[journeys.customer]
     if early.any():
         row = int(np.flatnonzero(early)[0])
         raise UsageError(
-            f"{int(early.sum())} spells start before their customer's first event (the first is of customer"
-            f" {journeys.customer[row]}, at {iso(from_microseconds(int(journeys.start[row])))}); take both from one log"
+            f"{int(early.sum())} spells start before their customer's first event (the "
+            "first is of customer"
+            f" {journeys.customer[row]}, at "
+            f"{iso(from_microseconds(int(journeys.start[row])))}); take both from one log"
         )
 
 
@@ -230,7 +258,9 @@ def _rows(table: pa.Table) -> list[dict[str, Any]]:
     for field in table.schema:
         column = table[field.name]
         if pa.types.is_timestamp(field.type):
-            columns[field.name] = [iso(from_microseconds(t)) for t in column.cast(pa.int64()).to_pylist()]
+            columns[field.name] = [
+                iso(from_microseconds(t)) for t in column.cast(pa.int64()).to_pylist()
+            ]
         else:
             columns[field.name] = column.to_pylist()
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

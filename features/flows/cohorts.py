@@ -1,4 +1,6 @@
-"""Customers by the period of their first purchase: how many of them buy in each later period, and for how much."""
+"""Customers by the period of their first purchase: how many of them buy in each later period,
+and for how much.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +22,19 @@ def cohorts(days: PurchaseDays, periods: Periods, has_amounts: bool = True) -> p
     days
         What was bought from the as_of of ``periods`` on does not enter.
     periods
-        See :func:`stagecast.features.flows.periods.periods`. A customer whose first purchase stands before the first
-        period is in no cohort.
+        See :func:`stagecast.features.flows.periods.periods`. A customer whose first purchase stands
+        before the first period is in no cohort.
     has_amounts
         Whether the log says what was paid; without, ``spend`` is null.
 
     Returns
     -------
     pa.Table
-        One row per cohort and period from its own up to the one that the as_of cuts: ``cohort`` (start of the period
-        of the first purchase); ``customers`` in it; ``age`` in periods (0 is the cohort's own); ``complete``, whether
-        that period was over at the as_of; ``active``, those with a purchase in it; ``retention``, their share;
-        ``spend`` of the cohort in it. Periods without a first purchase are no cohort.
+        One row per cohort and period from its own up to the one that the as_of cuts: ``cohort``
+        (start of the period of the first purchase); ``customers`` in it; ``age`` in periods (0 is
+        the cohort's own); ``complete``, whether that period was over at the as_of; ``active``,
+        those with a purchase in it; ``retention``, their share; ``spend`` of the cohort in it.
+        Periods without a first purchase are no cohort.
     """
     days = bought_before(days, periods.as_of)
     period = periods.number(days.first_purchase)

@@ -34,7 +34,8 @@ class Concentration:
     share_for_80
         Their share of the buyers, 0 to 1.
     value_of_best_20
-        Share of the value that the best 20 % of buyers bring, 0 to 1; a fraction of a buyer brings that fraction.
+        Share of the value that the best 20 % of buyers bring, 0 to 1; a fraction of a buyer brings
+        that fraction.
     """
 
     of: str
@@ -45,7 +46,9 @@ class Concentration:
     value_of_best_20: float | None
 
 
-def pareto(days: PurchaseDays, as_of: int, has_amounts: bool = True) -> tuple[pa.Table, Concentration]:
+def pareto(
+    days: PurchaseDays, as_of: int, has_amounts: bool = True
+) -> tuple[pa.Table, Concentration]:
     """Return the curve of value over buyers, the best first, and its two best known points.
 
     Parameters
@@ -60,8 +63,9 @@ def pareto(days: PurchaseDays, as_of: int, has_amounts: bool = True) -> tuple[pa
     Returns
     -------
     table
-        ``share_of_customers`` 0, 0.01, ..., 1 of the buyers and ``share_of_value`` that they bring; null where all they
-        bought was free; no rows where nobody bought. Between two buyers the curve is straight.
+        ``share_of_customers`` 0, 0.01, ..., 1 of the buyers and ``share_of_value`` that they bring;
+        null where all they bought was free; no rows where nobody bought. Between two buyers the
+        curve is straight.
     concentration
         See :class:`Concentration`.
     """
@@ -78,7 +82,9 @@ def pareto(days: PurchaseDays, as_of: int, has_amounts: bool = True) -> tuple[pa
     curve = np.interp(np.arange(POINTS) * n / (POINTS - 1), np.arange(n + 1), brought)
     curve = share(curve, np.full(POINTS, total))
     kept = POINTS if n else 0
-    table = pa.table({"share_of_customers": numbers(points[:kept]), "share_of_value": numbers(curve[:kept])})
+    table = pa.table(
+        {"share_of_customers": numbers(points[:kept]), "share_of_value": numbers(curve[:kept])}
+    )
     if total <= 0:
         return table, Concentration(of, n, 0.0, None, None, None)
     # in whole numbers, as a product with 0.8 might round past the buyer who meets it

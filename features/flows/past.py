@@ -1,7 +1,7 @@
 """What had happened before the as_of: journeys and purchase days, cut there.
 
-Journeys run on by themselves: a silence that is still to come already has its stages in them. A table that counted
-those would tell of a future that nobody has seen.
+Journeys run on by themselves: a silence that is still to come already has its stages in them. A
+table that counted those would tell of a future that nobody has seen.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Spells:
-    """Spells that began before ``as_of``, ordered by customer and start; instants in microseconds since 1970.
+    """Spells that began before ``as_of``, ordered by customer and start; instants in microseconds
+    since 1970.
 
-    ``stage`` is a position in ``ids``. ``end`` is where the customer's next spell starts; of a spell that was not
-    ``over`` it is the as_of.
+    ``stage`` is a position in ``ids``. ``end`` is where the customer's next spell starts; of a
+    spell that was not ``over`` it is the as_of.
     """
 
     ids: tuple[str, ...]
@@ -50,4 +51,6 @@ def bought_before(days: PurchaseDays, as_of: int) -> PurchaseDays:
     kept = days.first_purchase < as_of
     if kept.all():
         return days
-    return PurchaseDays(days.customer[kept], days.day[kept], days.spend[kept], days.first_purchase[kept])
+    return PurchaseDays(
+        days.customer[kept], days.day[kept], days.spend[kept], days.first_purchase[kept]
+    )

@@ -1,4 +1,6 @@
-"""Calendar periods in UTC: whole weeks, months or quarters from a log's first event up to the as_of."""
+"""Calendar periods in UTC: whole weeks, months or quarters from a log's first event up to the
+as_of.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ Ints = NDArray[np.int64]
 
 UNITS = ("week", "month", "quarter")
 
-# Logs up to half a year are looked at by week, up to three years by month: about forty points at most on a chart.
+# Logs up to half a year are looked at by week, up to three years by month: about forty points at
+# most on a chart.
 LONGEST_BY_WEEK_DAYS = 183
 LONGEST_BY_MONTH_DAYS = 3 * 366
 _WEEK = 7 * DAY_MICROSECONDS
@@ -24,7 +27,8 @@ _FIRST_MONDAY = -3 * DAY_MICROSECONDS
 
 @dataclass(frozen=True)
 class Periods:
-    """Consecutive periods ``[start, end)`` in microseconds since 1970 UTC; each ends where the next one starts.
+    """Consecutive periods ``[start, end)`` in microseconds since 1970 UTC; each ends where the next
+    one starts.
 
     The last ends at ``as_of``; ``complete`` says of each period whether it was over by then.
     """
@@ -39,7 +43,9 @@ class Periods:
         return len(self.start)
 
     def number(self, instants: Ints) -> Ints:
-        """Return the position of the period that holds each instant; -1 before the first, ``len`` from as_of on."""
+        """Return the position of the period that holds each instant; -1 before the first,
+        ``len`` from as_of on.
+        """
         found = np.searchsorted(self.start, instants, side="right") - 1
         return np.where(instants < self.as_of, found, len(self))
 
@@ -56,7 +62,8 @@ def periods(first: int, as_of: int, unit: str) -> Periods:
 
     Returns
     -------
-    None at all where ``first`` is not before ``as_of``. A period that ends exactly at the as_of is complete.
+    None at all where ``first`` is not before ``as_of``. A period that ends exactly at the as_of is
+    complete.
 
     Raises
     ------
@@ -65,7 +72,8 @@ def periods(first: int, as_of: int, unit: str) -> Periods:
 
     >>> from stagecast.features.clock import from_microseconds, iso
     >>> found = periods(0, 45 * DAY_MICROSECONDS, "month")
-    >>> [iso(from_microseconds(int(t))) for t in (*found.start, found.as_of)], found.complete.tolist()
+    >>> ends = [iso(from_microseconds(int(t))) for t in (*found.start, found.as_of)]
+    >>> ends, found.complete.tolist()
     (['1970-01-01', '1970-02-01', '1970-02-15'], [True, False])
     """
     if unit not in UNITS:

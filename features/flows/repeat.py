@@ -20,13 +20,16 @@ MOST_ORDERS = 20
 FEWEST_CUSTOMERS = 30
 
 
-def repeat(days: PurchaseDays, as_of: int, fewest: int = FEWEST_CUSTOMERS, most: int = MOST_ORDERS) -> pa.Table:
+def repeat(
+    days: PurchaseDays, as_of: int, fewest: int = FEWEST_CUSTOMERS, most: int = MOST_ORDERS
+) -> pa.Table:
     """Return which share of customers goes on from each order to the next.
 
     Parameters
     ----------
     days
-        An order is a purchase day, a gap the whole days between two. What was bought from the as_of on does not enter.
+        An order is a purchase day, a gap the whole days between two. What was bought from the as_of
+        on does not enter.
     as_of
         Microseconds since 1970 UTC.
     fewest
@@ -37,16 +40,17 @@ def repeat(days: PurchaseDays, as_of: int, fewest: int = FEWEST_CUSTOMERS, most:
     Returns
     -------
     pa.Table
-        ``order`` (1, 2, 3, ...); ``customers`` who made it; ``went_on``, those who made another by the as_of;
-        ``share_went_on``, their share, which is too low where many ordered only lately; ``share_within_365d``, the
-        chance of another order within 365 days after this one (product-limit estimate: who ordered lately is
-        censored at the as_of), with ``share_within_365d_low`` and ``share_within_365d_high``, its 95 % confidence
-        interval (null where the share is 0 or 1, of which the formula says nothing); ``median_days_to_next`` by which
-        half of *all* who made the order have made another (null where fewer than half do).
+        ``order`` (1, 2, 3, ...); ``customers`` who made it; ``went_on``, those who made another by
+        the as_of; ``share_went_on``, their share, which is too low where many ordered only lately;
+        ``share_within_365d``, the chance of another order within 365 days after this one
+        (product-limit estimate: who ordered lately is censored at the as_of), with
+        ``share_within_365d_low`` and ``share_within_365d_high``, its 95 % confidence interval (null
+        where the share is 0 or 1, of which the formula says nothing); ``median_days_to_next`` by
+        which half of *all* who made the order have made another (null where fewer than half do).
 
-    The share within 365 days is null where the log does not see that far: nobody made the order 365 days before the
-    last day, or the longest wait is shorter while some still wait. The curve would then end before 365 days, and where
-    the last one at risk went on it would end at certainty.
+    The share within 365 days is null where the log does not see that far: nobody made the order 365
+    days before the last day, or the longest wait is shorter while some still wait. The curve would
+    then end before 365 days, and where the last one at risk went on it would end at certainty.
     """
     days = bought_before(days, as_of)
     # the last day of which anything was seen; a gap that would have ended later is still open
@@ -64,17 +68,23 @@ def repeat(days: PurchaseDays, as_of: int, fewest: int = FEWEST_CUSTOMERS, most:
         went_on = goes_on[made]
         curve = product_limit(gap[made[went_on]], gap[made[~went_on]])
         within: tuple[float | None, float | None, float | None] = (None, None, None)
-        if last - days.day[made].min() >= YEAR_DAYS and (gap[made].max() >= YEAR_DAYS or went_on.all()):
+        if last - days.day[made].min() >= YEAR_DAYS and (
+            gap[made].max() >= YEAR_DAYS or went_on.all()
+        ):
             alive, low, high = curve.at(YEAR_DAYS)
             within = (1 - alive, 1 - high, 1 - low) if 0 < alive < 1 else (1 - alive, None, None)
         rows.append((order, len(made), int(went_on.sum()), *within, curve.quantile(0.5)))
-    order_, customers, went, share, low_, high_, median = zip(*rows, strict=True) if rows else [()] * 7
+    order_, customers, went, share, low_, high_, median = (
+        zip(*rows, strict=True) if rows else [()] * 7
+    )
     return pa.table(
         {
             "order": counts(order_),
             "customers": counts(customers),
             "went_on": counts(went),
-            "share_went_on": numbers(np.array(went, dtype=np.float64) / np.array(customers, dtype=np.float64)),
+            "share_went_on": numbers(
+                np.array(went, dtype=np.float64) / np.array(customers, dtype=np.float64)
+            ),
             "share_within_365d": numbers(share),
             "share_within_365d_low": numbers(low_),
             "share_within_365d_high": numbers(high_),

@@ -1,4 +1,6 @@
-"""How many customers stand on each stage at the end of each period, what they bring, who came and who left."""
+"""How many customers stand on each stage at the end of each period, what they bring, who came
+and who left.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,8 @@ Ints = NDArray[np.int64]
 class Balance:
     """Customers on each stage, as an account: arrays of shape (periods, stages).
 
-    ``opening`` stand on the stage just before the start of the period, ``closing`` just before its end;
-    ``closing = opening + entries - exits``.
+    ``opening`` stand on the stage just before the start of the period, ``closing`` just before its
+    end; ``closing = opening + entries - exits``.
     """
 
     opening: Ints
@@ -36,18 +38,24 @@ def balance(spells: Spells, periods: Periods) -> Balance:
     """Return the account of every stage and period.
 
     A spell that began exactly at the start of a period is an entry of that period: as in
-    :meth:`stagecast.features.journeys.Journeys.at`, a customer stands on a stage only *after* the instant it began.
+    :meth:`stagecast.features.journeys.Journeys.at`, a customer stands on a stage only *after* the
+    instant it began.
     """
     n, stages = len(periods), len(spells.ids)
     entries = _by_period(periods.number(spells.start), spells.stage, n, stages)
-    exits = _by_period(periods.number(spells.end[spells.over]), spells.stage[spells.over], n, stages)
+    exits = _by_period(
+        periods.number(spells.end[spells.over]), spells.stage[spells.over], n, stages
+    )
     # the first row holds what came and went before the first period
     standing = np.cumsum(entries - exits, axis=0)
     return Balance(standing[:-1], entries[1:], exits[1:], standing[1:])
 
 
-def stock(journeys: Journeys, days: PurchaseDays, periods: Periods, has_amounts: bool = True) -> pa.Table:
-    """Return the customers on each stage at the end of each period, and what happened to the stage within it.
+def stock(
+    journeys: Journeys, days: PurchaseDays, periods: Periods, has_amounts: bool = True
+) -> pa.Table:
+    """Return the customers on each stage at the end of each period, and what happened to the stage
+    within it.
 
     Parameters
     ----------
@@ -61,16 +69,18 @@ def stock(journeys: Journeys, days: PurchaseDays, periods: Periods, has_amounts:
     Returns
     -------
     pa.Table
-        One row per period and stage: ``period_start``, ``period_end``, ``complete``; ``stage`` (id); ``customers`` on
-        it just before the period's end; ``share`` of all customers known then; ``value``, the spend within the
-        period of the customers who stand on the stage at its *end* (wherever they stood when they bought);
-        ``entries``, spells of the stage that began in ``[period_start, period_end)``; ``exits``, spells of it that
-        ended therein. A customer who comes, goes and comes back within a period is two entries and one exit.
+        One row per period and stage: ``period_start``, ``period_end``, ``complete``; ``stage``
+        (id); ``customers`` on it just before the period's end; ``share`` of all customers known
+        then; ``value``, the spend within the period of the customers who stand on the stage at its
+        *end* (wherever they stood when they bought); ``entries``, spells of the stage that began in
+        ``[period_start, period_end)``; ``exits``, spells of it that ended therein. A customer who
+        comes, goes and comes back within a period is two entries and one exit.
 
     Raises
     ------
     UsageError
-        A customer bought in a period by whose end they were on no stage: journeys and days do not belong together.
+        A customer bought in a period by whose end they were on no stage: journeys and days do not
+        belong together.
     """
     spells = spells_before(journeys, periods.as_of)
     account = balance(spells, periods)
@@ -103,15 +113,19 @@ def _value(spells: Spells, days: PurchaseDays, periods: Periods, cells: int) -> 
     """Return the spend within each period by the stage at its end, flat over periods and stages."""
     within = periods.number(days.first_purchase)
     bought = np.flatnonzero(within >= 0)
-    # the spell at a period's end is the customer's last of those that began in the period or before it
+    # the spell at a period's end is the customer's last of those that began in the period or before
+    # it
     slots = len(periods) + 1
     began = spells.customer * slots + periods.number(spells.start) + 1
-    at_end = np.searchsorted(began, days.customer[bought] * slots + within[bought] + 1, side="right") - 1
+    at_end = (
+        np.searchsorted(began, days.customer[bought] * slots + within[bought] + 1, side="right") - 1
+    )
     nowhere = at_end < np.searchsorted(spells.customer, days.customer[bought])
     if nowhere.any():
         strangers = np.unique(days.customer[bought][nowhere])
         raise UsageError(
-            f"{len(strangers)} customers (the first is row {strangers[0]}) bought before they were on any stage; take"
+            f"{len(strangers)} customers (the first is row {strangers[0]}) bought before "
+            "they were on any stage; take"
             " journeys and purchase days from one log at one as_of"
         )
     cell = within[bought] * len(spells.ids) + spells.stage[at_end]

@@ -1,7 +1,8 @@
-"""How long something takes when not all of it is over yet: the product-limit estimate, by lifelines.
+"""How long something takes when not all of it is over yet: the product-limit estimate, by
+lifelines.
 
-Source: Kaplan and Meier (1958), "Nonparametric estimation from incomplete observations"; the confidence interval is
-Greenwood's exponential formula (log-log).
+Source: Kaplan and Meier (1958), "Nonparametric estimation from incomplete observations"; the
+confidence interval is Greenwood's exponential formula (log-log).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-# The curve is a product of up to a million rounded factors: what falls to a half must count as having reached it.
+# The curve is a product of up to a million rounded factors: what falls to a half must count as
+# having reached it.
 ROUNDING = 1e-9
 
 
@@ -22,8 +24,8 @@ ROUNDING = 1e-9
 class Survival:
     """The estimate of P(duration > t): a step function, 1 before the first of ``times``.
 
-    ``times`` are in the unit of the durations it was fitted on, ascending; ``alive`` is the estimate from each of them
-    to the next, ``low`` and ``high`` its 95 % confidence interval.
+    ``times`` are in the unit of the durations it was fitted on, ascending; ``alive`` is the
+    estimate from each of them to the next, ``low`` and ``high`` its 95 % confidence interval.
     """
 
     times: Ints
@@ -32,7 +34,9 @@ class Survival:
     high: Floats
 
     def quantile(self, share: float) -> float | None:
-        """Return the time by which ``share`` (0 to 1) of the durations are over; None where the curve stops before."""
+        """Return the time by which ``share`` (0 to 1) of the durations are over; None where the
+        curve stops before.
+        """
         reached = np.flatnonzero(self.alive <= 1 - share + ROUNDING)
         return float(self.times[reached[0]]) if len(reached) else None
 
@@ -46,7 +50,9 @@ class Survival:
         """Return the estimate at a time, and the low and the high end of its interval."""
         step = int(np.searchsorted(self.times, time, side="right")) - 1
         return (
-            (float(self.alive[step]), float(self.low[step]), float(self.high[step])) if step >= 0 else (1.0, 1.0, 1.0)
+            (float(self.alive[step]), float(self.low[step]), float(self.high[step]))
+            if step >= 0
+            else (1.0, 1.0, 1.0)
         )
 
 
@@ -56,8 +62,8 @@ def product_limit(completed: Ints, still_open: Ints) -> Survival:
     Parameters
     ----------
     completed, still_open
-        Durations in whole units of whatever length, 0 or more. One that is open at the instant another ends is
-        still at risk then.
+        Durations in whole units of whatever length, 0 or more. One that is open at the instant
+        another ends is still at risk then.
 
     >>> product_limit(np.array([2, 3]), np.array([2, 4])).alive.round(3).tolist()
     [0.75, 0.375]
@@ -69,10 +75,13 @@ def product_limit(completed: Ints, still_open: Ints) -> Survival:
     nothing = np.zeros(0)
     if not len(times):
         return Survival(times, nothing, nothing, nothing)
-    # Between two ends the curve is flat: an open duration says as much as if it had been left at the last end it saw.
-    # So there is one row per distinct end; those that saw none say nothing.
-    left = np.bincount(np.searchsorted(times, still_open, side="right"), minlength=len(times) + 1)[1:]
-    # The estimate hangs on their order alone, and ranks, unlike microseconds, are exact as the floats of lifelines.
+    # Between two ends the curve is flat: an open duration says as much as if it had been left at
+    # the last end it saw. So there is one row per distinct end; those that saw none say nothing.
+    left = np.bincount(np.searchsorted(times, still_open, side="right"), minlength=len(times) + 1)[
+        1:
+    ]
+    # The estimate hangs on their order alone, and ranks, unlike microseconds, are exact as the
+    # floats of lifelines.
     rank = np.arange(1, len(times) + 1)
     fitted = KaplanMeierFitter().fit(
         np.r_[rank, rank[left > 0]].astype(np.float64),

@@ -19,7 +19,8 @@ Ints = NDArray[np.int64]
 
 
 def transitions(journeys: Journeys, periods: Periods) -> pa.Table:
-    """Return how many customers went from each stage to each other one, or stayed, over each period.
+    """Return how many customers went from each stage to each other one, or stayed, over each
+    period.
 
     Parameters
     ----------
@@ -31,10 +32,10 @@ def transitions(journeys: Journeys, periods: Periods) -> pa.Table:
     Returns
     -------
     pa.Table
-        ``period_start``, ``period_end``; ``from_stage`` just before the start (null: not known yet), ``to_stage`` just
-        before the end; ``customers``; ``share`` of those with the same ``from_stage`` in that period. Each customer
-        known at the end is in exactly one row of a period; stages passed through in between do not show. Rows without
-        customers are left out.
+        ``period_start``, ``period_end``; ``from_stage`` just before the start (null: not known
+        yet), ``to_stage`` just before the end; ``customers``; ``share`` of those with the same
+        ``from_stage`` in that period. Each customer known at the end is in exactly one row of a
+        period; stages passed through in between do not show. Rows without customers are left out.
     """
     spells = spells_before(journeys, periods.as_of)
     moved = _moved(spells, periods)
@@ -51,7 +52,9 @@ def transitions(journeys: Journeys, periods: Periods) -> pa.Table:
             "from_stage": names(spells.ids, origin - 1),
             "to_stage": names(spells.ids, target),
             "customers": counts(moved[period, origin, target]),
-            "share": numbers(share(moved[period, origin, target], moved.sum(axis=2)[period, origin])),
+            "share": numbers(
+                share(moved[period, origin, target], moved.sum(axis=2)[period, origin])
+            ),
         }
     )
 
@@ -65,7 +68,8 @@ def between(
     as_of: int,
     has_amounts: bool = True,
 ) -> pa.Table:
-    """Return how many customers went from each stage to each other one, or stayed, between two dates.
+    """Return how many customers went from each stage to each other one, or stayed, between two
+    dates.
 
     Parameters
     ----------
@@ -79,8 +83,8 @@ def between(
     Returns
     -------
     pa.Table
-        ``from_stage``, ``to_stage``, ``customers`` and ``share`` as in :func:`transitions`, and ``value``: what these
-        customers spent in ``[start, end)``.
+        ``from_stage``, ``to_stage``, ``customers`` and ``share`` as in :func:`transitions`, and
+        ``value``: what these customers spent in ``[start, end)``.
 
     Raises
     ------
@@ -88,9 +92,15 @@ def between(
         The start is not before the end, or the end stands after the as_of.
     """
     if start >= end:
-        raise UsageError(f"the start {_text(start)} is not before the end {_text(end)}; swap them or choose others")
+        raise UsageError(
+            f"the start {_text(start)} is not before the end {_text(end)}; swap them or "
+            "choose others"
+        )
     if end > as_of:
-        raise UsageError(f"the end {_text(end)} stands after the as_of {_text(as_of)}; choose {_text(as_of)} at most")
+        raise UsageError(
+            f"the end {_text(end)} stands after the as_of {_text(as_of)}; choose "
+            f"{_text(as_of)} at most"
+        )
     ids = journeys.scheme.ids
     origin, target = journeys.at(start, customers)[0], journeys.at(end, customers)[0]
     shape = (len(ids) + 1, len(ids) + 1)
@@ -100,7 +110,9 @@ def between(
     value = np.full(shape, np.nan)
     if has_amounts:
         bought = (days.first_purchase >= start) & (days.first_purchase < end)
-        value = money(cell[days.customer[bought]], days.spend[bought], shape[0] * shape[1]).reshape(shape)
+        value = money(cell[days.customer[bought]], days.spend[bought], shape[0] * shape[1]).reshape(
+            shape
+        )
     rows, columns = np.nonzero(moved)
     return pa.table(
         {
@@ -114,7 +126,8 @@ def between(
 
 
 def _moved(spells: Spells, periods: Periods) -> Ints:
-    """Count customers with a spell that began in a period: by period, stage before it (0: none) and stage at its end.
+    """Count customers with a spell that began in a period: by period, stage before it (0: none) and
+    stage at its end.
 
     The stage at the end may be the one before the period: gone and come back.
     """

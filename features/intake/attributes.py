@@ -1,9 +1,10 @@
-"""The table of customers: what is known of each beside their events (channel, acquisition_cost, consent, ...).
+"""The table of customers: what is known of each beside their events (channel, acquisition_cost,
+consent, ...).
 
-Attributes are as they stand today, not as they stood at a past date, so no model learns from them: a column that was
-filled in after somebody left would tell the outcome. They serve to choose whom to write to. The exception are columns
-that the user declares as known from the first contact on (:mod:`stagecast.features.leads`,
-:mod:`stagecast.features.customer`).
+Attributes are as they stand today, not as they stood at a past date, so no model learns from them:
+a column that was filled in after somebody left would tell the outcome. They serve to choose whom to
+write to. The exception are columns that the user declares as known from the first contact on
+(:mod:`stagecast.features.leads`, :mod:`stagecast.features.customer`).
 """
 
 from __future__ import annotations
@@ -30,17 +31,25 @@ from stagecast.features.leads import check_known_at_start
 
 NUMBERS = ("acquisition_cost",)
 FLAGS = ("consent", "do_not_contact")
-"""Columns whose name says their type; every other is a category, unless it is declared otherwise."""
+"""Columns whose name says their type; every other is a category, unless it is declared
+otherwise.
+"""
 
 TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 EXAMPLES = 3
 
 _HINTS = {
-    "malformed_line": "the line does not have the header's number of fields, or a quote is out of place",
+    "malformed_line": (
+        "the line does not have the header's number of fields, or a quote is out of place"
+    ),
     "missing_customer": "the row names no customer",
     "unreadable_number": "the column is declared as a number",
-    "unreadable_flag": f"the column is declared as a flag: one of {', '.join(TRUE + FALSE)}, or blank",
-    "conflicting_customer": "the customer stands there before, with other values; the first row was kept",
+    "unreadable_flag": (
+        f"the column is declared as a flag: one of {', '.join(TRUE + FALSE)}, or blank"
+    ),
+    "conflicting_customer": (
+        "the customer stands there before, with other values; the first row was kept"
+    ),
 }
 
 
@@ -55,11 +64,13 @@ class CustomersTable:
     customer
         The column that holds the id.
     numbers, flags
-        Columns read as numbers, and as true or false, beside those of :data:`NUMBERS` and :data:`FLAGS`.
+        Columns read as numbers, and as true or false, beside those of :data:`NUMBERS` and
+        :data:`FLAGS`.
     columns
         The columns to keep; None: all.
     known_at_start
-        Columns that were known at the customer's first contact and have not changed since: models may learn from them.
+        Columns that were known at the customer's first contact and have not changed since: models
+        may learn from them.
     """
 
     source: str
@@ -74,8 +85,9 @@ class CustomersTable:
 class AttributesReport:
     """What the table of customers held; ``rows_in = rows_loaded + rows_rejected + rows_duplicate``.
 
-    ``without_events`` are customers of the table who have no event, ``without_attributes`` the other way round.
-    ``columns`` is name -> ``category``, ``number`` or ``flag``; ``rejected`` is reason -> rows, hint and examples.
+    ``without_events`` are customers of the table who have no event, ``without_attributes`` the
+    other way round. ``columns`` is name -> ``category``, ``number`` or ``flag``; ``rejected`` is
+    reason -> rows, hint and examples.
     """
 
     source: str
@@ -94,7 +106,8 @@ class AttributesReport:
 
 
 def parse_customers(entry: object, folder: Path) -> CustomersTable:
-    """Return the table of customers that stands under ``customers`` of a configuration in ``folder``.
+    """Return the table of customers that stands under ``customers`` of a configuration in
+    ``folder``.
 
     Raises
     ------
@@ -105,23 +118,36 @@ def parse_customers(entry: object, folder: Path) -> CustomersTable:
         return CustomersTable(beside(entry, folder))
     known = ("source", "customer", "numbers", "flags", "columns", "known_at_start")
     if not isinstance(entry, dict) or not isinstance(entry.get("source"), str):
-        raise UsageError(f"customers must be a file, or a table with source and, if need be, {', '.join(known[1:])}")
+        raise UsageError(
+            "customers must be a file, or a table with source and, if need be, "
+            f"{', '.join(known[1:])}"
+        )
     if unknown := sorted(set(entry) - set(known)):
         raise UsageError(f"customers: unknown '{unknown[0]}'.{did_you_mean(unknown[0], known)}")
-    lists = {name: entry[name] for name in ("numbers", "flags", "columns", "known_at_start") if name in entry}
+    lists = {
+        name: entry[name]
+        for name in ("numbers", "flags", "columns", "known_at_start")
+        if name in entry
+    }
     for name, value in lists.items():
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise UsageError(f"customers: {name} must be a list of columns")
     customer = entry.get("customer", "customer_id")
     if not isinstance(customer, str):
         raise UsageError("customers: customer must be the name of a column")
-    return CustomersTable(beside(entry["source"], folder), customer, **{k: tuple(v) for k, v in lists.items()})
+    return CustomersTable(
+        beside(entry["source"], folder), customer, **{k: tuple(v) for k, v in lists.items()}
+    )
 
 
-def load_attributes(con: duckdb.DuckDBPyConnection, table: CustomersTable, options: ReadOptions) -> AttributesReport:
-    """Create ``attributes``: ``customer_id`` and a column for each attribute, one row per customer, ordered by id.
+def load_attributes(
+    con: duckdb.DuckDBPyConnection, table: CustomersTable, options: ReadOptions
+) -> AttributesReport:
+    """Create ``attributes``: ``customer_id`` and a column for each attribute, one row per customer,
+    ordered by id.
 
-    Numbers are DOUBLE, flags BOOLEAN, categories VARCHAR; blank is NULL. Needs the table ``events``.
+    Numbers are DOUBLE, flags BOOLEAN, categories VARCHAR; blank is NULL. Needs the table
+    ``events``.
 
     Raises
     ------
@@ -133,7 +159,8 @@ def load_attributes(con: duckdb.DuckDBPyConnection, table: CustomersTable, optio
     check_known_at_start(kinds, table.known_at_start)
     columns = ", ".join(f"a{i} {_TYPES[kind]}" for i, kind in enumerate(kinds.values()))
     con.execute(
-        f"""CREATE TABLE raw_attributes (source VARCHAR, line BIGINT, customer_id VARCHAR, reason VARCHAR,
+        f"""CREATE TABLE raw_attributes (source VARCHAR, line BIGINT, customer_id VARCHAR,
+            reason VARCHAR,
         "column" VARCHAR, "value" VARCHAR{", " if columns else ""}{columns})"""
     )
     for source in sources:
@@ -153,23 +180,28 @@ def _kinds(table: CustomersTable, source: Source) -> dict[str, str]:
     named = (table.customer, *table.numbers, *table.flags, *(table.columns or ()))
     if missing := [name for name in named if name not in there]:
         raise DataRefusedError(
-            f"{source.label} has no column {missing[0]!r}.{did_you_mean(missing[0], there)} It has: {', '.join(there)}"
+            f"{source.label} has no column "
+            f"{missing[0]!r}.{did_you_mean(missing[0], there)} It has: {', '.join(there)}"
         )
     kept = [name for name in (table.columns or there) if name != table.customer]
     if any(name.lower() == "customer_id" for name in kept):
         raise UsageError(
-            f"{source.label}: 'customer_id' is the name of the id itself, and {table.customer!r} was mapped to it"
+            f"{source.label}: 'customer_id' is the name of the id itself, and "
+            f"{table.customer!r} was mapped to it"
         )
     lower = [name.lower() for name in kept]
     if alike := [name for name in kept if lower.count(name.lower()) > 1]:
         raise UsageError(
-            f"{source.label}: {' and '.join(map(repr, alike[:2]))} differ in capitals only; name one under columns"
+            f"{source.label}: {' and '.join(map(repr, alike[:2]))} differ in capitals "
+            "only; name one under columns"
         )
     declared = {column.name: column.kind for column in source.columns}
     kinds = {}
     for name in kept:
         is_number = name in (*table.numbers, *NUMBERS) or declared[name] == "number"
-        kinds[name] = "flag" if name in (*table.flags, *FLAGS) else "number" if is_number else "category"
+        kinds[name] = (
+            "flag" if name in (*table.flags, *FLAGS) else "number" if is_number else "category"
+        )
     return kinds
 
 
@@ -178,17 +210,26 @@ def _malformed(source: Source) -> str:
         'malformed_line' AS reason, problem || ': ' || text AS "value" FROM block"""
 
 
-def _insert(source: Source, table: CustomersTable, kinds: Mapping[str, str], options: ReadOptions) -> str:
+def _insert(
+    source: Source, table: CustomersTable, kinds: Mapping[str, str], options: ReadOptions
+) -> str:
     there = {column.name: column for column in source.columns}
     unread = ", ".join(quote_text(word) for word in NO_CUSTOMER)
     if missing := [name for name in (table.customer, *kinds) if name not in there]:
         raise DataRefusedError(
-            f"{source.label} has no column {missing[0]!r}, which another file of the customers has. It has: "
+            f"{source.label} has no column {missing[0]!r}, which another file of the "
+            "customers has. It has: "
             f"{', '.join(there)}"
         )
-    text = values.id_text(Compiled(table.customer, column_text(there[table.customer]), (there[table.customer],)))
+    text = values.id_text(
+        Compiled(table.customer, column_text(there[table.customer]), (there[table.customer],))
+    )
     customer = f"nullif(trim({text}, {quote_text(BLANKS)}), '')"
-    texts, typed, faults = [], [], [("customer_id IS NULL", "missing_customer", quote_text(table.customer), "NULL")]
+    texts, typed, faults = (
+        [],
+        [],
+        [("customer_id IS NULL", "missing_customer", quote_text(table.customer), "NULL")],
+    )
     for i, (name, kind) in enumerate(kinds.items()):
         text, value = f"t{i}", _value(there[name], kind, f"t{i}", options)
         texts.append(f"nullif(trim({column_text(there[name])}), '') AS {text}")
@@ -201,10 +242,12 @@ def _insert(source: Source, table: CustomersTable, kinds: Mapping[str, str], opt
     shown = " ".join(f"WHEN {when} THEN {text}" for when, _, _, text in faults)
     found = "".join(f", a{i}" for i in range(len(kinds)))
     return f"""INSERT INTO raw_attributes
-        SELECT {quote_text(source.label)}, line, customer_id, CASE {reason} END, CASE {column} END, CASE {shown} END
+        SELECT {quote_text(source.label)}, line, customer_id, CASE {reason} END, CASE {column} END,
+        CASE {shown} END
         {found}
         FROM (SELECT *, {", ".join([*typed, "1"])} FROM
-            (SELECT line, CASE WHEN lower({customer}) NOT IN ({unread}) THEN {customer} END AS customer_id,
+            (SELECT line, CASE WHEN lower({customer}) NOT IN ({unread}) THEN {customer} END
+            AS customer_id,
             {", ".join([*texts, "1 AS one"])} FROM block))"""
 
 
@@ -212,14 +255,23 @@ def _value(column: SourceColumn, kind: str, text: str, options: ReadOptions) -> 
     if kind == "category":
         return text
     if kind == "number":
-        read = f"CAST({text} AS DOUBLE)" if column.kind == "number" else values.number(text, options)
+        read = (
+            f"CAST({text} AS DOUBLE)" if column.kind == "number" else values.number(text, options)
+        )
         return f"CASE WHEN isfinite({read}) THEN {read} END"
     true, false = (", ".join(quote_text(word) for word in words) for words in (TRUE, FALSE))
-    return f"CASE WHEN lower({text}) IN ({true}) THEN true WHEN lower({text}) IN ({false}) THEN false END"
+    return (
+        f"CASE WHEN lower({text}) IN ({true}) THEN true WHEN lower({text}) IN "
+        f"({false}) THEN false END"
+    )
 
 
-def _settle(con: duckdb.DuckDBPyConnection, table: CustomersTable, kinds: Mapping[str, str]) -> AttributesReport:
-    """Keep the first sound row of each customer; one that repeats it is a duplicate, one that differs is refused."""
+def _settle(
+    con: duckdb.DuckDBPyConnection, table: CustomersTable, kinds: Mapping[str, str]
+) -> AttributesReport:
+    """Keep the first sound row of each customer; one that repeats it is a duplicate, one that
+    differs is refused.
+    """
     customer = _id_form(con)
     found = "".join(f", a{i}" for i in range(len(kinds)))
     con.execute(
@@ -232,37 +284,53 @@ def _settle(con: duckdb.DuckDBPyConnection, table: CustomersTable, kinds: Mappin
         """INSERT INTO raw_attributes BY NAME SELECT source, line, 'conflicting_customer' AS reason,
         customer_id AS "value" FROM told WHERE nth > 1 AND NOT same"""
     )
-    named = "".join(f', a{i} AS "{name.replace(chr(34), chr(34) * 2)}"' for i, name in enumerate(kinds))
-    con.execute(f"CREATE TABLE attributes AS SELECT customer_id{named} FROM told WHERE nth = 1 ORDER BY customer_id")
+    named = "".join(
+        f', a{i} AS "{name.replace(chr(34), chr(34) * 2)}"' for i, name in enumerate(kinds)
+    )
+    con.execute(
+        f"CREATE TABLE attributes AS SELECT customer_id{named} FROM told WHERE nth = 1 "
+        "ORDER BY customer_id"
+    )
     report = _report(con, table, kinds)
     con.execute("DROP TABLE told")
     con.execute("DROP TABLE raw_attributes")
     if not report.rows_loaded:
-        raise DataRefusedError(f"{table.source}: none of {report.rows_in:,} rows names a customer and can be read")
+        raise DataRefusedError(
+            f"{table.source}: none of {report.rows_in:,} rows names a customer and can be read"
+        )
     return report
 
 
 def _id_form(con: duckdb.DuckDBPyConnection) -> str:
-    """Return SQL of the id in the form of the log: 17850.0 is 17850 unless the log itself has ids like 17850.0."""
+    """Return SQL of the id in the form of the log: 17850.0 is 17850 unless the log itself has
+    ids like 17850.0.
+    """
     ((kept,),) = con.execute(
         f"SELECT count(*) FROM events WHERE regexp_full_match(customer_id, '{FLOAT_ID}')"
     ).fetchall()
     if kept:
         return "customer_id"
-    return f"CASE WHEN regexp_full_match(customer_id, '{FLOAT_ID}') THEN left(customer_id, -2) ELSE customer_id END"
+    return (
+        f"CASE WHEN regexp_full_match(customer_id, '{FLOAT_ID}') THEN "
+        "left(customer_id, -2) ELSE customer_id END"
+    )
 
 
-def _report(con: duckdb.DuckDBPyConnection, table: CustomersTable, kinds: Mapping[str, str]) -> AttributesReport:
+def _report(
+    con: duckdb.DuckDBPyConnection, table: CustomersTable, kinds: Mapping[str, str]
+) -> AttributesReport:
     def number(sql: str) -> int:
         return int(con.execute(sql).fetchall()[0][0])
 
     reasons = con.execute(
-        """SELECT reason, count(*) AS n FROM raw_attributes WHERE reason IS NOT NULL GROUP BY 1 ORDER BY n DESC, 1"""
+        """SELECT reason, count(*) AS n FROM raw_attributes WHERE reason IS NOT NULL GROUP BY 1
+            ORDER BY n DESC, 1"""
     ).fetchall()
     rejected = {}
     for reason, rows in reasons:
         shown = con.execute(
-            f"""SELECT source, line, "column", "value" FROM raw_attributes WHERE reason = ? ORDER BY source, line
+            f"""SELECT source, line, "column", "value" FROM raw_attributes WHERE reason = ?
+                ORDER BY source, line
             LIMIT {EXAMPLES}""",
             [reason],
         ).fetchall()
@@ -271,12 +339,19 @@ def _report(con: duckdb.DuckDBPyConnection, table: CustomersTable, kinds: Mappin
     known = "SELECT DISTINCT customer_id FROM events"
     return AttributesReport(
         source=table.source,
-        rows_in=number("SELECT count(*) FROM raw_attributes WHERE reason IS DISTINCT FROM 'conflicting_customer'"),
+        rows_in=number(
+            "SELECT count(*) FROM raw_attributes WHERE reason IS DISTINCT FROM "
+            "'conflicting_customer'"
+        ),
         rows_loaded=number("SELECT count(*) FROM attributes"),
         rows_rejected=sum(rows for _, rows in reasons),
         rows_duplicate=number("SELECT count(*) FROM told WHERE nth > 1 AND same"),
-        without_events=number(f"SELECT count(*) FROM attributes ANTI JOIN ({known}) USING (customer_id)"),
-        without_attributes=number(f"SELECT count(*) FROM ({known}) ANTI JOIN attributes USING (customer_id)"),
+        without_events=number(
+            f"SELECT count(*) FROM attributes ANTI JOIN ({known}) USING (customer_id)"
+        ),
+        without_attributes=number(
+            f"SELECT count(*) FROM ({known}) ANTI JOIN attributes USING (customer_id)"
+        ),
         columns=dict(kinds),
         rejected=rejected,
     )

@@ -1,8 +1,9 @@
 """CSV bytes in, sound records with the line each begins on, and the malformed ones set aside.
 
-DuckDB counts a record with a quoted newline as one line, and its reject tables are off by the same amount; so the
-records are found here, a quarter of a megabyte at a time with NumPy, and parsed by Arrow. Only what Arrow is certain
-to parse as one record with the header's number of fields is passed on.
+DuckDB counts a record with a quoted newline as one line, and its reject tables are off by the same
+amount; so the records are found here, a quarter of a megabyte at a time with NumPy, and parsed by
+Arrow. Only what Arrow is certain to parse as one record with the header's number of fields is
+passed on.
 
 How a record is found is in :mod:`stagecast.features.intake.csvscan`. Blank lines are no rows.
 """
@@ -92,7 +93,9 @@ class CsvRecords:
         self._line = 1  # physical line on which the buffer begins
         self._fill()
         if not self._buffer:
-            raise DataRefusedError(f"{label} is empty (0 bytes); a log has a header line and a row for each event")
+            raise DataRefusedError(
+                f"{label} is empty (0 bytes); a log has a header line and a row for each event"
+            )
         for magic, what in _BINARY.items():
             if self._buffer.startswith(magic):
                 raise DataRefusedError(f"{label} is not CSV text but {what}")
@@ -119,8 +122,10 @@ class CsvRecords:
             line = self._line + data.count(b"\n", 0, error.start)
             raise DataRefusedError(
                 f"{self.label}, line {line}: byte {self._offset + error.start + 1} of the file "
-                f"({data[error.start]:#04x}) is not UTF-8. Name the file's encoding, such as --encoding cp1252 "
-                f"(Western Europe) or cp1251 (Cyrillic): which of them it is cannot be told from the bytes"
+                f"({data[error.start]:#04x}) is not UTF-8. Name the file's encoding, such "
+                "as --encoding cp1252 "
+                "(Western Europe) or cp1251 (Cyrillic): which of them it is cannot be "
+                "told from the bytes"
             ) from None
 
     def _read_header(self) -> tuple[str, list[str]]:
@@ -129,7 +134,9 @@ class CsvRecords:
             if len(found.ends) or self._final:
                 break
             if len(self._buffer) > LONGEST_RECORD_BYTES:
-                raise DataRefusedError(f"{self.label} has no line end in its first {len(self._buffer)} bytes: not CSV?")
+                raise DataRefusedError(
+                    f"{self.label} has no line end in its first {len(self._buffer)} bytes: not CSV?"
+                )
             self._fill()
         if not len(found.ends):
             raise DataRefusedError(f"{self.label}: a quote in the header line is never closed")
@@ -138,7 +145,9 @@ class CsvRecords:
             raise DataRefusedError(f"{self.label} is not CSV text: its first line holds NUL bytes")
         text = self._decode(data).rstrip("\r\n")
         if not text.strip():
-            raise DataRefusedError(f"{self.label}: line 1 is blank; the first line must name the columns")
+            raise DataRefusedError(
+                f"{self.label}: line 1 is blank; the first line must name the columns"
+            )
         separator = self._given or _find_separator(text, self.label)
         header = [name.strip() for name in _cut(text, separator)]
         self._consume(len(data), int(found.next_line[0]))
@@ -171,7 +180,8 @@ class CsvRecords:
         found = find_records(self._buffer, ord(self.separator), self._final)
         wrong = found.quotes_wrong | (found.separators != len(self.header) - 1) | found.nul
         wrong &= ~found.blank
-        # A malformed record over several lines: only its first line is given up, reading goes on at the next one.
+        # A malformed record over several lines: only its first line is given up, reading goes on at
+        # the next one.
         runaway = np.flatnonzero(wrong & (found.next_line - found.first_line > 1))
         upto = int(runaway[0]) if len(runaway) else len(found.ends)
         self._collect(batch, found, wrong, upto)
@@ -179,7 +189,9 @@ class CsvRecords:
         lines = int(found.next_line[upto - 1]) if upto else 0
         self._decode(self._buffer[:consumed])
         self._consume(consumed, lines)
-        stuck = not upto and (len(self._buffer) > LONGEST_RECORD_BYTES or (self._final and bool(self._buffer)))
+        stuck = not upto and (
+            len(self._buffer) > LONGEST_RECORD_BYTES or (self._final and bool(self._buffer))
+        )
         if len(runaway) or stuck:
             self._give_up_line(batch)
             return True
@@ -189,10 +201,13 @@ class CsvRecords:
         end = int(line_ends_of(np.frombuffer(self._buffer, np.uint8), self._final)[:1].sum()) + 1
         if end == 1 and self._buffer[:1] not in (b"\n", b"\r"):
             raise DataRefusedError(
-                f"{self.label}, line {self._line}: no line end within {LONGEST_RECORD_BYTES} bytes; is this CSV?"
+                f"{self.label}, line {self._line}: no line end within "
+                f"{LONGEST_RECORD_BYTES} bytes; is this CSV?"
             )
         text = self._decode(self._buffer[:end]).rstrip("\r\n")
-        batch.malformed.append((self._line, text, "a quote is not closed, or closes before the end of its field"))
+        batch.malformed.append(
+            (self._line, text, "a quote is not closed, or closes before the end of its field")
+        )
         self._consume(end, 1)
 
     def _collect(self, batch: CsvBatch, found: Found, wrong: NDArray[np.bool_], upto: int) -> None:
@@ -201,7 +216,9 @@ class CsvRecords:
         begins, ends = found.begins[:upto], found.ends[:upto]
         for i in np.flatnonzero(wrong[:upto]):
             text = self._decode(self._buffer[int(begins[i]) : int(ends[i])]).rstrip("\r\n")
-            batch.malformed.append((int(lines[i]), text, _describe(found, int(i), len(self.header))))
+            batch.malformed.append(
+                (int(lines[i]), text, _describe(found, int(i), len(self.header)))
+            )
         if not good.any():
             return
         batch.lines.append(lines[good])
@@ -227,13 +244,17 @@ def _cut(header: str, separator: str) -> list[str]:
 
 
 def _find_separator(header: str, label: str) -> str:
-    """Return the separator that cuts the header into most columns; a tie is refused rather than guessed."""
+    """Return the separator that cuts the header into most columns; a tie is refused rather than
+    guessed.
+    """
     cuts = {s: len(_cut(header, s)) for s in SEPARATORS}
     most = max(cuts.values())
     best = [s for s, n in cuts.items() if n == most]
     if most > 1 and len(best) > 1:
         names = " and ".join(repr(s) for s in best)
-        raise DataRefusedError(f"{label}: {names} cut the header {header!r} equally well; say which with --separator")
+        raise DataRefusedError(
+            f"{label}: {names} cut the header {header!r} equally well; say which with --separator"
+        )
     return best[0]
 
 
@@ -247,8 +268,11 @@ def check_header(names: list[str], label: str) -> None:
     """
     for at, name in enumerate(names):
         if not name:
-            raise DataRefusedError(f"{label}: column {at + 1} of {len(names)} has no name; name it in the header line")
+            raise DataRefusedError(
+                f"{label}: column {at + 1} of {len(names)} has no name; name it in the header line"
+            )
         if name in names[:at]:
             raise DataRefusedError(
-                f"{label}: columns {names.index(name) + 1} and {at + 1} are both named {name!r}; rename one of them"
+                f"{label}: columns {names.index(name) + 1} and {at + 1} are both named "
+                f"{name!r}; rename one of them"
             )

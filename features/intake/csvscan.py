@@ -1,7 +1,9 @@
-"""Where the records of CSV text begin and end: a quarter of a megabyte at a time, without a loop over bytes.
+"""Where the records of CSV text begin and end: a quarter of a megabyte at a time, without a loop
+over bytes.
 
-The dialect is RFC 4180: a quote opens a field only at its beginning, is doubled inside, and must be followed by a
-separator or the end of the line. A quote in the middle of an unquoted field is itself. Lines end in LF, CRLF or CR.
+The dialect is RFC 4180: a quote opens a field only at its beginning, is doubled inside, and must be
+followed by a separator or the end of the line. A quote in the middle of an unquoted field is
+itself. Lines end in LF, CRLF or CR.
 """
 
 from __future__ import annotations
@@ -33,11 +35,15 @@ class Found:
 
 
 def line_ends_of(raw: NDArray[np.uint8], final: bool) -> Ints:
-    """Return the positions of LF, and of CR that no LF follows (the CR before an LF belongs to it)."""
+    """Return the positions of LF, and of CR that no LF follows (the CR before an LF belongs to
+    it).
+    """
     at = np.flatnonzero(raw == _LF)
     cr = np.flatnonzero(raw == _CR)
     if len(cr):
-        follower = np.append(raw[1:], 0 if final else _LF)[cr]  # a CR at the very end may yet be followed by LF
+        follower = np.append(raw[1:], 0 if final else _LF)[
+            cr
+        ]  # a CR at the very end may yet be followed by LF
         lone = cr[follower != _LF]
         at = np.sort(np.concatenate((at, lone))) if len(lone) else at
     return at.astype(np.int64)
@@ -49,8 +55,8 @@ def find_records(buffer: bytes, separator: int | None, final: bool) -> Found:
     Parameters
     ----------
     separator
-        Byte between fields; None while it is unknown, in the header: then any of :data:`SEPARATORS` may stand
-        beside a quote, and no fields are counted.
+        Byte between fields; None while it is unknown, in the header: then any of :data:`SEPARATORS`
+        may stand beside a quote, and no fields are counted.
     final
         Whether the buffer ends where the file ends; its last line then ends in a line end, too.
 
@@ -68,7 +74,9 @@ def find_records(buffer: bytes, separator: int | None, final: bool) -> Found:
         run_at, opened, bad = _quote_states(raw, quotes, separator)
         record_ends = line_ends[~_inside(line_ends, run_at, opened)]
         fields = fields[~_inside(fields, run_at, opened)]
-    begins = np.concatenate(([0], record_ends[:-1] + 1)) if len(record_ends) else np.empty(0, np.int64)
+    begins = (
+        np.concatenate(([0], record_ends[:-1] + 1)) if len(record_ends) else np.empty(0, np.int64)
+    )
     ends = record_ends + 1
     last = raw[np.maximum(record_ends - 1, 0)] if len(record_ends) else raw[:0]
     length = record_ends - begins
@@ -85,12 +93,15 @@ def find_records(buffer: bytes, separator: int | None, final: bool) -> Found:
     )
 
 
-def _quote_states(raw: NDArray[np.uint8], quotes: Ints, separator: int | None) -> tuple[Ints, NDArray[np.bool_], Ints]:
-    """Return where runs of quotes begin, whether a field is open after each, and the runs that close too early.
+def _quote_states(
+    raw: NDArray[np.uint8], quotes: Ints, separator: int | None
+) -> tuple[Ints, NDArray[np.bool_], Ints]:
+    """Return where runs of quotes begin, whether a field is open after each, and the runs that
+    close too early.
 
-    A run of quotes acts on "is a field open": an odd one at the beginning of a field turns it over, an odd one
-    elsewhere leaves it closed, an even one (doubled quotes, or an empty field) changes nothing. So the state after a
-    run is the parity of the turns since the last one that closed.
+    A run of quotes acts on "is a field open": an odd one at the beginning of a field turns it over,
+    an odd one elsewhere leaves it closed, an even one (doubled quotes, or an empty field) changes
+    nothing. So the state after a run is the parity of the turns since the last one that closed.
     """
     first = np.concatenate(([True], np.diff(quotes) != 1))
     run_at = quotes[first]

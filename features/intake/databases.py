@@ -1,10 +1,11 @@
 """A table or a query of a database as a source of events: read in blocks, without writing anything.
 
-    URL -> place (what to read, and a label without the password) -> cursor on the server -> blocks of texts
+    URL -> place (what to read, and a label without the password) -> cursor on the server -> blocks
 
-Every value leaves as text in one spelling, so that the same events are the same log from CSV, SQLite or PostgreSQL.
-PostgreSQL reads in one ``REPEATABLE READ, READ ONLY`` transaction and SQLite opens the file with ``mode=ro``, so they
-refuse to write by themselves; in any other dialect a query is run as a part of a SELECT.
+Every value leaves as text in one spelling, so that the same events are the same log from CSV,
+SQLite or PostgreSQL. PostgreSQL reads in one ``REPEATABLE READ, READ ONLY`` transaction and SQLite
+opens the file with ``mode=ro``, so they refuse to write by themselves; in any other dialect a query
+is run as a part of a SELECT.
 """
 
 from __future__ import annotations
@@ -33,19 +34,57 @@ from stagecast.features.intake.sources import MALFORMED_SCHEMA, Block, Source
 ROWS_PER_BLOCK, BYTES_PER_BLOCK = 50_000, 64 << 20
 WAIT_SECONDS = 10  # for a server to answer, and for another program to release a lock
 
-_HOW = "write postgresql://user:password@host/db?table=orders, or ?query=SELECT ... (% is written %25, & is %26)"
+_HOW = (
+    "write postgresql://user:password@host/db?table=orders, or ?query=SELECT ... (% "
+    "is written %25, & is %26)"
+)
 _BLANK = re.compile(r"\s|%20|%09|%0[AaDd]")
 _SECRET = re.compile(r"pass|pwd|secret|token|odbc", re.IGNORECASE)
 _DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
-_DIALECTS = {"snowflake": "snowflake-sqlalchemy", "bigquery": "sqlalchemy-bigquery", "duckdb": "duckdb-engine"}
-_LIBPQ = {"client_encoding": "utf8", "application_name": "stagecast", "keepalives_idle": 30, "keepalives_interval": 10}
-# synchronize_seqscans: else a scan may begin in the middle, and the numbers of the rows would not stay
-_SETTINGS = ("timezone = 'UTC'", "datestyle = 'ISO'", "extra_float_digits = 3", "synchronize_seqscans = off")
-_DECLARE = 'DECLARE "stagecast" CURSOR FOR '  # psycopg writes it before a query; the position of an error counts it
-_AS_TEXT = ("date", "timestamp", "timestamptz", "time", "timetz", "interval", "numeric", "uuid", "json", "jsonb")
-"""Types of PostgreSQL taken as the server spells them: exact, faster, and 'infinity' is no date of Python."""
+_DIALECTS = {
+    "snowflake": "snowflake-sqlalchemy",
+    "bigquery": "sqlalchemy-bigquery",
+    "duckdb": "duckdb-engine",
+}
+_LIBPQ = {
+    "client_encoding": "utf8",
+    "application_name": "stagecast",
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+}
+# synchronize_seqscans: else a scan may begin in the middle, and the numbers of the rows would not
+# stay
+_SETTINGS = (
+    "timezone = 'UTC'",
+    "datestyle = 'ISO'",
+    "extra_float_digits = 3",
+    "synchronize_seqscans = off",
+)
+# psycopg writes it before a query; the position of an error counts it
+_DECLARE = 'DECLARE "stagecast" CURSOR FOR '
+_AS_TEXT = (
+    "date",
+    "timestamp",
+    "timestamptz",
+    "time",
+    "timetz",
+    "interval",
+    "numeric",
+    "uuid",
+    "json",
+    "jsonb",
+)
+"""Types of PostgreSQL taken as the server spells them: exact, faster, and 'infinity' is no date
+of Python.
+"""
 _TIME_ENDS = {1114: "", 1184: "Z"}  # OID of timestamp and timestamptz -> what ends their text
-_SQLITE_READS = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_PRAGMA, 33)
+_SQLITE_READS = (
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_FUNCTION,
+    sqlite3.SQLITE_PRAGMA,
+    33,
+)
 """The actions that a statement may take; 33 is SQLITE_RECURSIVE."""
 _BYTES = bytes | bytearray | memoryview
 _MISUSE = re.compile("42[678P]|250|28|3D|0A|SQLITE_(ERROR|READONLY|AUTH|SCHEMA)")
@@ -70,16 +109,20 @@ class _Place:
 
 
 def open_database(url: str) -> Source:
-    """Open a table or a query of a database; all its columns are text, and the line of a row is its number.
+    """Open a table or a query of a database; all its columns are text, and the line of a row is its
+    number.
 
-    The URL is SQLAlchemy's with ``?table=orders``, ``?table=schema.orders`` or ``?query=...``; the driver has the rest.
+    The URL is SQLAlchemy's with ``?table=orders``, ``?table=schema.orders`` or ``?query=...``; the
+    driver has the rest.
 
     Raises
     ------
     UsageError
-        A URL, table or query that cannot be used, a driver that is not installed, a server that does not answer.
+        A URL, table or query that cannot be used, a driver that is not installed, a server that
+        does not answer.
     DataRefusedError
-        No permission, a lock, a damaged file, column names that repeat; from the blocks also bytes, a lost connection.
+        No permission, a lock, a damaged file, column names that repeat; from the blocks also bytes,
+        a lost connection.
     """
     place = _parse(url)
     engine = _engine(place)
@@ -105,9 +148,13 @@ def _parse(text: str) -> _Place:
         url = sa.make_url(head)
         for key, _, raw in (piece.partition("=") for piece in tail.split("&") if piece):
             if not re.fullmatch(r"[\w.-]+", key) or key in given:
-                raise UsageError(f"a parameter of the database's URL is doubled, or has no name; {_HOW}")
+                raise UsageError(
+                    f"a parameter of the database's URL is doubled, or has no name; {_HOW}"
+                )
             # + is a blank only in a text without any other, for SQL adds with it
-            given[key] = unquote(raw if _BLANK.search(raw) else raw.replace("+", " "), errors="strict").strip()
+            given[key] = unquote(
+                raw if _BLANK.search(raw) else raw.replace("+", " "), errors="strict"
+            ).strip()
     except (sa.exc.ArgumentError, ValueError):
         raise UsageError(f"the URL of the database cannot be understood; {_HOW}") from None
     if not head.startswith("sqlite") and "@" in f"{url.host}{url.database}":
@@ -131,18 +178,31 @@ def _engine(place: _Place) -> sa.Engine:
     try:
         dialect = url.get_dialect()
         if dialect.is_async:
-            raise UsageError(f"{place.label}: {dialect.driver} is an asynchronous driver; leave it out or name another")
+            raise UsageError(
+                f"{place.label}: {dialect.driver} is an asynchronous driver; leave it out "
+                "or name another"
+            )
         if dialect.driver in ("psycopg", "psycopg2", "pymysql", "mysqldb"):
-            limits = {"connect_timeout": WAIT_SECONDS} | (_LIBPQ if dialect.name == "postgresql" else {})
-            options["connect_args"] = {key: value for key, value in limits.items() if key not in url.query}
+            limits = {"connect_timeout": WAIT_SECONDS} | (
+                _LIBPQ if dialect.name == "postgresql" else {}
+            )
+            options["connect_args"] = {
+                key: value for key, value in limits.items() if key not in url.query
+            }
         return sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, **options)
     except sa.exc.NoSuchModuleError:
         package = _DIALECTS.get(url.get_backend_name())
-        hint = f"pip install '{package}'" if package else f"it knows {', '.join(sa.dialects.__all__)}"
-        raise UsageError(f"{place.label}: SQLAlchemy has no dialect {url.drivername!r} here; {hint}") from None
+        hint = (
+            f"pip install '{package}'" if package else f"it knows {', '.join(sa.dialects.__all__)}"
+        )
+        raise UsageError(
+            f"{place.label}: SQLAlchemy has no dialect {url.drivername!r} here; {hint}"
+        ) from None
     except ImportError as error:
         package = _DRIVERS.get(str(error.name), error.name)
-        raise UsageError(f"{place.label}: its driver is not installed; pip install '{package}'") from None
+        raise UsageError(
+            f"{place.label}: its driver is not installed; pip install '{package}'"
+        ) from None
     except (sa.exc.ArgumentError, TypeError, ValueError) as error:
         raise _explain(place, error, "cannot be opened", "", UsageError) from None
 
@@ -150,13 +210,19 @@ def _engine(place: _Place) -> sa.Engine:
 def _open_sqlite(place: _Place) -> sqlite3.Connection:
     path = Path(place.url.database or "")
     if place.url.query:
-        raise UsageError(f"{place.label}: SQLite takes table or query, not {', '.join(place.url.query)}")
+        raise UsageError(
+            f"{place.label}: SQLite takes table or query, not {', '.join(place.url.query)}"
+        )
     if not path.is_file():
-        raise UsageError(f"{place.label}: there is no file {str(path)!r}; the current folder is {Path.cwd()}")
+        raise UsageError(
+            f"{place.label}: there is no file {str(path)!r}; the current folder is {Path.cwd()}"
+        )
     uri = f"{path.absolute().as_uri()}?mode=ro"
     connection = sqlite3.connect(uri, timeout=WAIT_SECONDS, uri=True, check_same_thread=False)
     # mode=ro is about this file alone: ATTACH and VACUUM INTO could make another
-    connection.set_authorizer(lambda action, *_: 0 if action in _SQLITE_READS else sqlite3.SQLITE_DENY)
+    connection.set_authorizer(
+        lambda action, *_: 0 if action in _SQLITE_READS else sqlite3.SQLITE_DENY
+    )
     return connection
 
 
@@ -164,7 +230,10 @@ def _open_sqlite(place: _Place) -> sqlite3.Connection:
 def _cursor(place: _Place, engine: sa.Engine) -> Iterator[tuple[Any, Callable[[int], Any]]]:
     """Yield the DB-API's description of the columns, and a function that fetches so many rows."""
     dialect = engine.dialect
-    quote = getattr(dialect.identifier_preparer, "quote" if dialect.requires_name_normalize else "quote_identifier")
+    quote = getattr(
+        dialect.identifier_preparer,
+        "quote" if dialect.requires_name_normalize else "quote_identifier",
+    )
     statement = place.query or f"SELECT * FROM {'.'.join(map(quote, place.table.split('.')))}"
     if place.query and dialect.name not in ("postgresql", "sqlite"):
         statement = f"SELECT * FROM ({place.query}\n) events"  # only a SELECT can stand there
@@ -175,10 +244,14 @@ def _cursor(place: _Place, engine: sa.Engine) -> Iterator[tuple[Any, Callable[[i
         raise _explain(place, error, "cannot be opened", hint, UsageError) from None
     with connection:
         if dialect.name == "postgresql":
-            connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
             for setting in (*_SETTINGS, f"lock_timeout = '{WAIT_SECONDS}s'"):
                 connection.exec_driver_sql(f"SET LOCAL {setting}")
-        if dialect.driver == "psycopg":  # by hand: SQLAlchemy would fetch at once, and at half the speed
+        if (
+            dialect.driver == "psycopg"
+        ):  # by hand: SQLAlchemy would fetch at once, and at half the speed
             from psycopg.types.string import TextLoader
 
             driver: Any = connection.connection.driver_connection
@@ -199,22 +272,36 @@ def _blocks(place: _Place, columns: tuple[SourceColumn, ...]) -> Iterator[Block]
     try:
         with _cursor(place, engine) as (description, fetch):
             if [column[0] for column in description] != [column.name for column in columns]:
-                raise DataRefusedError(f"{place.label}: its columns changed while it was read; run it again")
-            ends = [_TIME_ENDS.get(one[1]) if engine.dialect.driver == "psycopg" else None for one in description]
+                raise DataRefusedError(
+                    f"{place.label}: its columns changed while it was read; run it again"
+                )
+            ends = [
+                _TIME_ENDS.get(one[1]) if engine.dialect.driver == "psycopg" else None
+                for one in description
+            ]
             while rows := fetch(size):
                 cells = zip(columns, zip(*rows, strict=True), ends, strict=True)
-                block = {column.sql: _texts(place, column, row, values, end) for column, values, end in cells}
+                block = {
+                    column.sql: _texts(place, column, row, values, end)
+                    for column, values, end in cells
+                }
                 table = pa.table(block | {"line": np.arange(row + 1, row + 1 + len(rows))})
                 row += len(rows)
                 size = min(ROWS_PER_BLOCK, max(1, len(rows) * BYTES_PER_BLOCK // table.nbytes))
                 yield Block(table, MALFORMED_SCHEMA.empty_table())
     except _faults(engine) as error:
         hint = "Run it again, or see to the rows that follow"
-        raise _explain(place, error, f"reading stopped after row {row:,}", hint, DataRefusedError) from None
+        raise _explain(
+            place, error, f"reading stopped after row {row:,}", hint, DataRefusedError
+        ) from None
 
 
-def _texts(place: _Place, column: SourceColumn, row: int, values: tuple[Any, ...], end: str | None = None) -> Any:
-    """Return one column as texts, NULL where it is None; ``end`` is given where they are times of PostgreSQL."""
+def _texts(
+    place: _Place, column: SourceColumn, row: int, values: tuple[Any, ...], end: str | None = None
+) -> Any:
+    """Return one column as texts, NULL where it is None; ``end`` is given where they are times
+    of PostgreSQL.
+    """
     kinds = set(map(type, values)) - {type(None)}
     if kinds <= {str}:
         texts = values if end is None else [None if v is None else _iso(v, end) for v in values]
@@ -231,7 +318,9 @@ def _texts(place: _Place, column: SourceColumn, row: int, values: tuple[Any, ...
 
 
 def _iso(text: str, end: str) -> str:
-    """Return a time of PostgreSQL in ISO 8601; infinity, and years that ISO 8601 has no place for, stay."""
+    """Return a time of PostgreSQL in ISO 8601; infinity, and years that ISO 8601 has no place
+    for, stay.
+    """
     if text[10:11] != " " or not text[-1].isdigit():
         return text
     clock = text[11:-3] if end else text[11:]  # in UTC the offset is +00
@@ -259,31 +348,58 @@ def _instant(value: datetime) -> str:
 
 def _faults(engine: sa.Engine, *more: type[BaseException]) -> tuple[type[BaseException], ...]:
     driver: Any = engine.dialect.loaded_dbapi  # sqlite3 reports a second statement as a Warning
-    return (sa.exc.SQLAlchemyError, driver.Error, driver.Warning, pa.ArrowException, UnicodeError, OSError, *more)
+    return (
+        sa.exc.SQLAlchemyError,
+        driver.Error,
+        driver.Warning,
+        pa.ArrowException,
+        UnicodeError,
+        OSError,
+        *more,
+    )
 
 
-def _explain(place: _Place, error: BaseException, what: str, hint: str, kind: type[StagecastError]) -> StagecastError:
-    """Return the driver's fault in our words, without the secrets of the URL; its code may know the kind and a hint."""
+def _explain(
+    place: _Place, error: BaseException, what: str, hint: str, kind: type[StagecastError]
+) -> StagecastError:
+    """Return the driver's fault in our words, without the secrets of the URL; its code may know
+    the kind and a hint.
+    """
     fault: Any = getattr(error, "orig", None) or error
     said: Any = getattr(fault, "diag", None)
     message = getattr(said, "message_primary", None) or str(fault)
     if place.query and getattr(said, "statement_position", None):
         message += f", at character {int(said.statement_position) - len(_DECLARE)} of the query"
-    message = " ".join(f"{message}. {getattr(said, 'message_hint', None) or ''}".split())[:500].rstrip(". ")
-    for secret in (place.url.password, *(v for k, v in place.url.query.items() if _SECRET.search(k))):
+    message = " ".join(f"{message}. {getattr(said, 'message_hint', None) or ''}".split())[
+        :500
+    ].rstrip(". ")
+    for secret in (
+        place.url.password,
+        *(v for k, v in place.url.query.items() if _SECRET.search(k)),
+    ):
         message = message.replace(str(secret), "***") if secret else message
     code = str(getattr(fault, "sqlstate", None) or getattr(fault, "sqlite_errorname", None) or "")
     kind = (UsageError if _MISUSE.match(code) else DataRefusedError) if code else kind
-    return kind(f"{place.label}: {what}: {message}. {_HINTS.get(code, hint)}".rstrip(". ").replace("?.", "?"))
+    return kind(
+        f"{place.label}: {what}: {message}. {_HINTS.get(code, hint)}".rstrip(". ").replace(
+            "?.", "?"
+        )
+    )
 
 
 def _check_table(place: _Place, engine: sa.Engine) -> None:
-    """Refuse a table that is not there, with the nearest name; do nothing where the fault is another."""
+    """Refuse a table that is not there, with the nearest name; do nothing where the fault is
+    another.
+    """
     schema, dot, name = place.table.rpartition(".")
     with suppress(*_faults(engine)), engine.connect() as connection:
         inspector = sa.inspect(connection)
         if not inspector.has_table(name, schema or None):
-            names = inspector.get_table_names(schema or None) + inspector.get_view_names(schema or None)
+            names = inspector.get_table_names(schema or None) + inspector.get_view_names(
+                schema or None
+            )
             known = [schema + dot + name for name in sorted(names)]
-            near = did_you_mean(place.table, known) + (f" There are: {', '.join(known[:10])}" if known else "")
+            near = did_you_mean(place.table, known) + (
+                f" There are: {', '.join(known[:10])}" if known else ""
+            )
             raise UsageError(f"{place.label}: there is no table {place.table!r}.{near}")

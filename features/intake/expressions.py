@@ -1,8 +1,9 @@
 """A mapped column: the name of a source column, or an expression of source columns.
 
-``--amount "Quantity * Price"`` is parsed by sqlglot and written anew, node by node, from a short list of what is
-allowed; whatever is not on the list is refused by name. What leaves this module is SQL over the renamed columns
-``c0, c1, ...`` of a block of rows, so no name or text of the user's reaches DuckDB unescaped.
+``--amount "Quantity * Price"`` is parsed by sqlglot and written anew, node by node, from a short
+list of what is allowed; whatever is not on the list is refused by name. What leaves this module is
+SQL over the renamed columns ``c0, c1, ...`` of a block of rows, so no name or text of the user's
+reaches DuckDB unescaped.
 """
 
 from __future__ import annotations
@@ -18,13 +19,18 @@ from sqlglot.errors import SqlglotError
 from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
 
 Kind = Literal["text", "number", "time", "instant", "other"]
-"""What a source column holds: CSV columns are all ``text``; a ``time`` names no zone, an ``instant`` has one; ``other``
-is read through its text."""
+"""What a source column holds: CSV columns are all ``text``; a ``time`` names no zone, an
+``instant`` has one; ``other`` is read through its text."""
 
 LONGEST_EXPRESSION = 2_000
 MOST_NODES = 400
 
-_ARITHMETIC: dict[type[exp.Expression], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}
+_ARITHMETIC: dict[type[exp.Expression], str] = {
+    exp.Add: "+",
+    exp.Sub: "-",
+    exp.Mul: "*",
+    exp.Div: "/",
+}
 _COMPARISON: dict[type[exp.Expression], str] = {
     exp.EQ: "=",
     exp.NEQ: "<>",
@@ -34,17 +40,26 @@ _COMPARISON: dict[type[exp.Expression], str] = {
     exp.LTE: "<=",
 }
 _CONNECTIVE: dict[type[exp.Expression], str] = {exp.And: "AND", exp.Or: "OR"}
-_TEXT_FUNCTION: dict[type[exp.Expression], str] = {exp.Upper: "upper", exp.Lower: "lower", exp.Trim: "trim"}
+_TEXT_FUNCTION: dict[type[exp.Expression], str] = {
+    exp.Upper: "upper",
+    exp.Lower: "lower",
+    exp.Trim: "trim",
+}
 _ALLOWED = (
-    "columns, numbers, 'texts', + - * /, ||, CASE WHEN, = <> < <= > >=, AND OR NOT, LIKE, IN, IS NULL, "
+    "columns, numbers, 'texts', + - * /, ||, CASE WHEN, = <> < <= > >=, AND OR NOT, "
+    "LIKE, IN, IS NULL, "
     "coalesce, abs, round, upper, lower, trim"
 )
-_QUOTING = ' In an expression a name with spaces or signs stands in double quotes, like "Unit Price"'
+_QUOTING = (
+    ' In an expression a name with spaces or signs stands in double quotes, like "Unit Price"'
+)
 
 
 @dataclass(frozen=True)
 class SourceColumn:
-    """One column of a source: the name the user knows it by, its name in a block, and what it holds."""
+    """One column of a source: the name the user knows it by, its name in a block, and what it
+    holds.
+    """
 
     name: str
     sql: str
@@ -60,8 +75,9 @@ class Compiled:
     label
         What the user wrote; stands in the report as the column.
     sql
-        DuckDB expression over ``c0, c1, ...``: DOUBLE when a number was wanted, else VARCHAR. NULL where blank.
-        A text column that is read as a number stands in it as ``n_c0``, which the reader provides.
+        DuckDB expression over ``c0, c1, ...``: DOUBLE when a number was wanted, else VARCHAR. NULL
+        where blank. A text column that is read as a number stands in it as ``n_c0``, which the
+        reader provides.
     columns
         The source columns it reads, in the order in which they appear.
     as_numbers
@@ -76,7 +92,11 @@ class Compiled:
     @property
     def bare(self) -> SourceColumn | None:
         """The column itself where the expression is nothing but one, else None."""
-        return self.columns[0] if len(self.columns) == 1 and self.columns[0].name == self.label else None
+        return (
+            self.columns[0]
+            if len(self.columns) == 1 and self.columns[0].name == self.label
+            else None
+        )
 
 
 def quote_text(text: str) -> str:
@@ -89,7 +109,11 @@ def quote_text(text: str) -> str:
 
 
 def compile_expression(
-    text: str, columns: Sequence[SourceColumn], want: Literal["number", "text"], option: str, source: str
+    text: str,
+    columns: Sequence[SourceColumn],
+    want: Literal["number", "text"],
+    option: str,
+    source: str,
 ) -> Compiled:
     """Turn a column name or an expression into SQL.
 
@@ -109,8 +133,10 @@ def compile_expression(
     UsageError
         The expression cannot be parsed, or uses what is not allowed.
 
-    >>> quantity, price = SourceColumn("Quantity", "c0", "number"), SourceColumn("Price", "c1", "number")
-    >>> compile_expression("Quantity * Price", [quantity, price], "number", "--amount", "log.parquet").sql
+    >>> quantity = SourceColumn("Quantity", "c0", "number")
+    >>> price = SourceColumn("Price", "c1", "number")
+    >>> columns = [quantity, price]
+    >>> compile_expression("Quantity * Price", columns, "number", "--amount", "log.parquet").sql
     '(CAST(c0 AS DOUBLE) * CAST(c1 AS DOUBLE))'
     """
     writer = _Writer({column.name: column for column in columns}, text, option, source)
@@ -126,7 +152,9 @@ def compile_expression(
     return Compiled(text, sql, tuple(writer.used), tuple(writer.as_numbers))
 
 
-def compile_condition(text: str, columns: Sequence[SourceColumn], option: str, source: str) -> Compiled:
+def compile_condition(
+    text: str, columns: Sequence[SourceColumn], option: str, source: str
+) -> Compiled:
     """Turn a condition on columns into SQL that is true, false or NULL.
 
     Raises
@@ -134,7 +162,8 @@ def compile_condition(text: str, columns: Sequence[SourceColumn], option: str, s
     DataRefusedError, UsageError
         As :func:`compile_expression`.
 
-    >>> compile_condition("Price <= 0", [SourceColumn("Price", "c0", "number")], "--refuse", "log.parquet").sql
+    >>> price = SourceColumn("Price", "c0", "number")
+    >>> compile_condition("Price <= 0", [price], "--refuse", "log.parquet").sql
     "(CAST(c0 AS DOUBLE) <= CAST('0.0' AS DOUBLE))"
     """
     writer = _Writer({column.name: column for column in columns}, text, option, source)
@@ -158,7 +187,9 @@ class _Writer:
 
     def parse(self) -> exp.Expression:
         if len(self.source_text) > LONGEST_EXPRESSION:
-            raise UsageError(f"{self.option}: the expression is longer than {LONGEST_EXPRESSION} characters")
+            raise UsageError(
+                f"{self.option}: the expression is longer than {LONGEST_EXPRESSION} characters"
+            )
         try:
             statements = sqlglot.parse(self.source_text, dialect="duckdb")
         except SqlglotError as error:
@@ -168,16 +199,24 @@ class _Writer:
                 f"({self._found()}) nor an expression: {reason.rstrip('. ')}."
                 f"{did_you_mean(self.source_text, self.known)}{_QUOTING}"
             ) from None
-        if len(statements) == 1 and statements[0] is not None and sum(1 for _ in statements[0].walk()) > MOST_NODES:
+        if (
+            len(statements) == 1
+            and statements[0] is not None
+            and sum(1 for _ in statements[0].walk()) > MOST_NODES
+        ):
             raise UsageError(f"{self.option}: the expression has more than {MOST_NODES} parts")
         if len(statements) != 1 or not isinstance(statements[0], exp.Expression):
-            raise UsageError(f"{self.option} {self.source_text!r} is not one expression; allowed are {_ALLOWED}")
+            raise UsageError(
+                f"{self.option} {self.source_text!r} is not one expression; allowed are {_ALLOWED}"
+            )
         return statements[0]
 
     def _found(self) -> str:
         return "columns: " + ", ".join(self.known)
 
-    def _refuse(self, node: exp.Expression, why: str = "is not allowed in an expression") -> UsageError:
+    def _refuse(
+        self, node: exp.Expression, why: str = "is not allowed in an expression"
+    ) -> UsageError:
         piece = node.sql(dialect="duckdb")[:80]
         return UsageError(
             f"{self.option} {self.source_text!r}: {piece!r} {why}; allowed are {_ALLOWED}"
@@ -185,7 +224,9 @@ class _Writer:
         )
 
     def _only(self, node: exp.Expression, *allowed: str) -> None:
-        """Refuse a node that carries more than the parts we write (ESCAPE, DISTINCT, a sub-query, ...)."""
+        """Refuse a node that carries more than the parts we write (ESCAPE, DISTINCT, a
+        sub-query, ...).
+        """
         if any(value for key, value in node.args.items() if key not in allowed):
             raise self._refuse(node)
 
@@ -207,7 +248,10 @@ class _Writer:
             if column.kind == "number":
                 return f"CAST({column.sql} AS DOUBLE)"
             if column.kind in ("time", "instant"):
-                raise UsageError(f"{self.option}: column {column.name!r} of {self.source} holds times, not numbers")
+                raise UsageError(
+                    f"{self.option}: column {column.name!r} of {self.source} holds times, "
+                    "not numbers"
+                )
             if column not in self.as_numbers:
                 self.as_numbers.append(column)
             return f"n_{column.sql}"
@@ -235,12 +279,17 @@ class _Writer:
         if isinstance(node, exp.Round):
             self._only(node, "this", "decimals")
             decimals = node.args.get("decimals")
-            if decimals is not None and not (isinstance(decimals, exp.Literal) and decimals.this in set("0123456")):
+            if decimals is not None and not (
+                isinstance(decimals, exp.Literal) and decimals.this in set("0123456")
+            ):
                 raise self._refuse(node, "needs a whole number of decimals from 0 to 6")
-            return f"round({self.number(node.this)}, {decimals.this if decimals is not None else 0})"
+            return (
+                f"round({self.number(node.this)}, {decimals.this if decimals is not None else 0})"
+            )
         if isinstance(node, exp.Coalesce):
             self._only(node, "this", "expressions")
-            return f"coalesce({', '.join(self.number(part) for part in (node.this, *node.expressions))})"
+            parts = (self.number(part) for part in (node.this, *node.expressions))
+            return f"coalesce({', '.join(parts)})"
         if isinstance(node, exp.Case):
             return self._case(node, "number")
         raise self._refuse(node)
@@ -262,7 +311,9 @@ class _Writer:
             return f"({self.text(node.this)} || {self.text(node.expression)})"
         if isinstance(node, exp.Coalesce):
             self._only(node, "this", "expressions")
-            return f"coalesce({', '.join(self.text(part) for part in (node.this, *node.expressions))})"
+            return (
+                f"coalesce({', '.join(self.text(part) for part in (node.this, *node.expressions))})"
+            )
         if isinstance(node, exp.Case):
             return self._case(node, "text")
         if _is_number(node, self.known):
@@ -272,9 +323,15 @@ class _Writer:
     def _case(self, node: exp.Case, want: Literal["number", "text"]) -> str:
         self._only(node, "ifs", "default")
         write = self.number if want == "number" else self.text
-        branches = [f"WHEN {self.truth(branch.this)} THEN {write(branch.args['true'])}" for branch in node.args["ifs"]]
+        branches = [
+            f"WHEN {self.truth(branch.this)} THEN {write(branch.args['true'])}"
+            for branch in node.args["ifs"]
+        ]
         default = node.args.get("default")
-        return f"CASE {' '.join(branches)} ELSE {write(default) if default is not None else 'NULL'} END"
+        return (
+            f"CASE {' '.join(branches)} ELSE "
+            f"{write(default) if default is not None else 'NULL'} END"
+        )
 
     def truth(self, node: exp.Expression) -> str:
         kind = type(node)
@@ -285,7 +342,9 @@ class _Writer:
         if isinstance(node, exp.Not):
             return f"(NOT {self.truth(node.this)})"
         if kind in _COMPARISON:
-            left, right = self._alike(node, [node.this, node.expression], kind not in (exp.EQ, exp.NEQ))
+            left, right = self._alike(
+                node, [node.this, node.expression], kind not in (exp.EQ, exp.NEQ)
+            )
             return f"({left} {_COMPARISON[kind]} {right})"
         if isinstance(node, exp.Like):
             self._only(node, "this", "expression", "negate")
@@ -296,7 +355,11 @@ class _Writer:
         if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
             self._only(node, "this", "expression", "negate")
             negate = "NOT " if node.args.get("negate") else ""
-            operand = self.number(node.this) if _is_number(node.this, self.known) else self.text(node.this)
+            operand = (
+                self.number(node.this)
+                if _is_number(node.this, self.known)
+                else self.text(node.this)
+            )
             return f"({operand} IS {negate}NULL)"
         if isinstance(node, exp.In):
             self._only(node, "this", "expressions", "negate")
@@ -310,7 +373,10 @@ class _Writer:
         if any(_is_number(part, self.known) for part in parts):
             return [self.number(part) for part in parts]
         if ordered and not any(_is_text(part) for part in parts):
-            raise self._refuse(node, "compares two columns of text: write + 0 behind one of them to compare numbers")
+            raise self._refuse(
+                node,
+                "compares two columns of text: write + 0 behind one of them to compare numbers",
+            )
         return [self.text(part) for part in parts]
 
 
@@ -320,7 +386,9 @@ def column_text(column: SourceColumn) -> str:
     >>> column_text(SourceColumn("id", "c0", "text"))
     "nullif(c0, '')"
     """
-    return f"nullif({column.sql}, '')" if column.kind == "text" else f"CAST({column.sql} AS VARCHAR)"
+    return (
+        f"nullif({column.sql}, '')" if column.kind == "text" else f"CAST({column.sql} AS VARCHAR)"
+    )
 
 
 def _is_number(node: exp.Expression | None, known: dict[str, SourceColumn]) -> bool:

@@ -1,6 +1,7 @@
 """Which source column is which of ours.
 
-Columns with our own names need no mapping; nothing else is ever guessed from a name or from the values.
+Columns with our own names need no mapping; nothing else is ever guessed from a name or from the
+values.
 """
 
 from __future__ import annotations
@@ -35,9 +36,10 @@ MONEY = ("amount", "discount")
 class EventMapping:
     """Names the source column, or the expression of source columns, of each part of an event.
 
-    None reads the column with our own name where the source has it: ``customer_id``, ``timestamp``, ``amount``,
-    ``event``, ``channel``, ``recorded_at``, ``event_id``, ``currency``, ``category``, ``discount``. The currency is a
-    column or a text such as ``'EUR'``. The product has no name of its own: it only serves to refuse what is none.
+    None reads the column with our own name where the source has it: ``customer_id``, ``timestamp``,
+    ``amount``, ``event``, ``channel``, ``recorded_at``, ``event_id``, ``currency``, ``category``,
+    ``discount``. The currency is a column or a text such as ``'EUR'``. The product has no name of
+    its own: it only serves to refuse what is none.
 
     >>> EventMapping(customer="Customer ID", time="InvoiceDate", amount="Quantity * Price").customer
     'Customer ID'
@@ -56,7 +58,9 @@ class EventMapping:
     discount: str | None = None
 
 
-def resolve(mapping: EventMapping, columns: Sequence[SourceColumn], source: str) -> dict[str, Compiled]:
+def resolve(
+    mapping: EventMapping, columns: Sequence[SourceColumn], source: str
+) -> dict[str, Compiled]:
     """Return field of the mapping -> SQL, for those fields that this source has.
 
     Raises
@@ -71,7 +75,9 @@ def resolve(mapping: EventMapping, columns: Sequence[SourceColumn], source: str)
     for part in fields(mapping):
         given: str | None = getattr(mapping, part.name)
         own = OWN_NAMES.get(part.name, "")
-        option = "--discount-amount" if part.name == "discount" else "--" + part.name.replace("_", "-")
+        option = (
+            "--discount-amount" if part.name == "discount" else "--" + part.name.replace("_", "-")
+        )
         wanted = own if given is None else given
         if given is None and own not in known:
             if part.name in NEEDED:
@@ -93,16 +99,18 @@ def resolve_all(
     Raises
     ------
     DataRefusedError
-        One source has, say, amounts and another has none: half a column would pass for missing values.
+        One source has, say, amounts and another has none: half a column would pass for missing
+        values.
     """
     resolved = [resolve(mapping, columns, label) for label, columns in sources]
     for (label, columns), parts in zip(sources[1:], resolved[1:], strict=True):
         for one, other, there in ((resolved[0], parts, label), (parts, resolved[0], sources[0][0])):
             for part in sorted(one.keys() - other.keys()):
                 here = sources[0][0] if there == label else label
+                names = ", ".join(c.name for c in (columns if there == label else sources[0][1]))
                 raise DataRefusedError(
                     f"{here} has a column {OWN_NAMES.get(part, part)!r}, {there} has none (it has: "
-                    f"{', '.join(c.name for c in (columns if there == label else sources[0][1]))}). "
+                    f"{names}). "
                     f"Give the files the same columns, or name them with --{part.replace('_', '-')}"
                 )
     return resolved

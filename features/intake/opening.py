@@ -15,19 +15,25 @@ def open_all(sources: Sequence[str | Path], options: ReadOptions) -> list[Source
     Raises
     ------
     UsageError, DataRefusedError
-        As :func:`find_files`, :func:`open_file` and :func:`stagecast.features.intake.databases.open_database`.
+        As :func:`find_files`, :func:`open_file` and
+        :func:`stagecast.features.intake.databases.open_database`.
     """
     opened: list[Source] = []
     files: list[str | Path] = []
 
     def open_files() -> None:
         if files:
-            opened.extend(open_file(name, options.encoding, options.field_separator) for name in find_files(files))
+            opened.extend(
+                open_file(name, options.encoding, options.field_separator)
+                for name in find_files(files)
+            )
             files.clear()
 
     for source in sources:
         if is_database(str(source)):
-            from stagecast.features.intake.databases import open_database  # SQLAlchemy is slow to import
+            from stagecast.features.intake.databases import (
+                open_database,
+            )  # SQLAlchemy is slow to import
 
             open_files()
             opened.append(open_database(str(source)))

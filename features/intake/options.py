@@ -1,4 +1,6 @@
-"""How an event log is read: every choice that is declared or asked for, checked before the first byte is read."""
+"""How an event log is read: every choice that is declared or asked for, checked before the first
+byte is read.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,18 @@ from stagecast.features.intake.zones import find_zone
 SEPARATOR_NAMES = {",": ",", ";": ";", "\t": "\t", "tab": "\t", "|": "|"}
 THOUSANDS = {"none": "", ",": ",", ".": ".", "'": "'", "space": " "}
 NUMBER_TIMES = ("excel", "excel-1904", "unix", "unix-ms", "unix-us")
-"""Time formats that are numbers: days since 1899-12-30 or 1904-01-01; seconds, ms or us since 1970-01-01 UTC."""
+"""Time formats that are numbers: days since 1899-12-30 or 1904-01-01; seconds, ms or us since
+1970-01-01 UTC.
+"""
 
-_NO_ENCODINGS = ("punycode", "idna", "unicode_escape", "raw_unicode_escape", "unicode-escape", "raw-unicode-escape")
+_NO_ENCODINGS = (
+    "punycode",
+    "idna",
+    "unicode_escape",
+    "raw_unicode_escape",
+    "unicode-escape",
+    "raw-unicode-escape",
+)
 """What Python calls an encoding, and no file of text is written in."""
 _YEARS = ("%Y", "%y", "%-y", "%G", "%g", "%c", "%x")
 
@@ -37,13 +48,16 @@ class ReadOptions:
     mapping
         Which column is which.
     time_format
-        ``strptime`` format of the times, such as ``%d/%m/%Y``, or one of :data:`NUMBER_TIMES`; None: ISO 8601.
+        ``strptime`` format of the times, such as ``%d/%m/%Y``, or one of :data:`NUMBER_TIMES`;
+        None: ISO 8601.
     zone
-        Zone of times that name none: ``Europe/London``, or an offset such as ``+02:00``. A time that the change to
-        summer time skipped, or that the change back made twice, is loaded and flagged.
+        Zone of times that name none: ``Europe/London``, or an offset such as ``+02:00``. A time
+        that the change to summer time skipped, or that the change back made twice, is loaded and
+        flagged.
     duplicates
-        ``drop`` keeps the first of several rows that are the same in every source column; ``keep`` keeps all.
-        Rows with the same event_id are one event in either case: the one that was known first.
+        ``drop`` keeps the first of several rows that are the same in every source column; ``keep``
+        keeps all. Rows with the same event_id are one event in either case: the one that was known
+        first.
     negative_amounts
         A purchase with a negative amount is refused, or read as an event of type ``refund``.
     encoding
@@ -51,23 +65,28 @@ class ReadOptions:
     separator
         Between the fields of text files; None: whichever of ``, ; tab |`` cuts the header.
     decimal, thousands
-        Signs within numbers of text columns: ``.`` or ``,``; and ``,``, ``.``, ``'``, ``space`` or ``none``.
+        Signs within numbers of text columns: ``.`` or ``,``; and ``,``, ``.``, ``'``, ``space`` or
+        ``none``.
     report_currency, rates
-        Where the log holds several currencies: the one to count in, and what a unit of each other is worth in it.
+        Where the log holds several currencies: the one to count in, and what a unit of each other
+        is worth in it.
     where
         Condition on source columns; rows for which it does not hold are counted apart and not read.
     refuse, flag
-        Name -> condition on source columns. A row for which it holds is refused for that reason, or is loaded and
-        counted.
+        Name -> condition on source columns. A row for which it holds is refused for that reason, or
+        is loaded and counted.
     test_customers, not_products
-        Regular expressions (RE2) that match a whole customer id, or a whole value of the mapped product.
+        Regular expressions (RE2) that match a whole customer id, or a whole value of the mapped
+        product.
     as_of, skew
-        A time later than the as_of (where both are given), else later than now and than the as_of, by more than the
-        skew is refused: its clock was wrong. The skew is a span such as ``2h`` or ``1d``; None: one day.
+        A time later than the as_of (where both are given), else later than now and than the as_of,
+        by more than the skew is refused: its clock was wrong. The skew is a span such as ``2h`` or
+        ``1d``; None: one day.
     max_rejected
         Stop when more rows are refused than this: ``50%``, or a number of rows.
     memory
-        What DuckDB may hold in memory, such as ``2GB``; beyond it, it spills to a private temporary folder.
+        What DuckDB may hold in memory, such as ``2GB``; beyond it, it spills to a private temporary
+        folder.
     spill
         What that folder may hold, such as ``50GB``.
     temp_dir
@@ -111,14 +130,27 @@ class ReadOptions:
         if self.separator is not None:
             _choice("--separator", self.separator, tuple(SEPARATOR_NAMES))
         if self.thousands == self.decimal:
-            raise UsageError(f"--decimal and --thousands are both {self.decimal!r}; a number could not be read")
-        if self.time_format is not None and "%" not in self.time_format and self.time_format not in NUMBER_TIMES:
             raise UsageError(
-                f"--time-format {self.time_format!r} holds no % sign; write it like '%d/%m/%Y %H:%M', or one of "
+                f"--decimal and --thousands are both {self.decimal!r}; a number could not be read"
+            )
+        if (
+            self.time_format is not None
+            and "%" not in self.time_format
+            and self.time_format not in NUMBER_TIMES
+        ):
+            raise UsageError(
+                f"--time-format {self.time_format!r} holds no % sign; write it like "
+                "'%d/%m/%Y %H:%M', or one of "
                 f"{', '.join(NUMBER_TIMES)}.{did_you_mean(self.time_format, NUMBER_TIMES)}"
             )
-        if self.time_format is not None and "%" in self.time_format and not any(y in self.time_format for y in _YEARS):
-            raise UsageError(f"--time-format {self.time_format!r} holds no year; write it like '%d/%m/%Y %H:%M'")
+        if (
+            self.time_format is not None
+            and "%" in self.time_format
+            and not any(y in self.time_format for y in _YEARS)
+        ):
+            raise UsageError(
+                f"--time-format {self.time_format!r} holds no year; write it like '%d/%m/%Y %H:%M'"
+            )
         find_zone(self.zone)
         _check_encoding(self.encoding)
         self._check_money()
@@ -128,7 +160,10 @@ class ReadOptions:
             for name in rules:
                 _check_name(option, name)
         if both := sorted(set(self.refuse) & set(self.flag)):
-            raise UsageError(f"'{both[0]}' stands both in --refuse and in --flag; give the two rules different names")
+            raise UsageError(
+                f"'{both[0]}' stands both in --refuse and in --flag; give the two rules "
+                "different names"
+            )
         if self.skew is not None:
             parse_duration(self.skew, "--skew")
         if self.max_rejected is not None:
@@ -137,16 +172,27 @@ class ReadOptions:
     def _check_money(self) -> None:
         for code, rate in self.rates.items():
             if not _CURRENCY.fullmatch(code):
-                raise UsageError(f"--rates: {code!r} is not a currency code of three capital letters, like USD")
+                raise UsageError(
+                    f"--rates: {code!r} is not a currency code of three capital letters, like USD"
+                )
             if not 1e-6 <= rate <= 1e6:
-                raise UsageError(f"--rates: the rate {rate!r} of {code} is not a number above 0, up to a million")
+                raise UsageError(
+                    f"--rates: the rate {rate!r} of {code} is not a number above 0, up to a million"
+                )
         if self.rates and self.report_currency is None:
-            raise UsageError("--rates needs --report-currency: the currency that the rates lead to, like EUR")
+            raise UsageError(
+                "--rates needs --report-currency: the currency that the rates lead to, like EUR"
+            )
         if self.report_currency is not None:
             if not _CURRENCY.fullmatch(self.report_currency):
-                raise UsageError(f"--report-currency {self.report_currency!r} is not three capital letters, like EUR")
+                raise UsageError(
+                    f"--report-currency {self.report_currency!r} is not three capital "
+                    "letters, like EUR"
+                )
             if self.rates.get(self.report_currency, 1.0) != 1.0:
-                raise UsageError(f"--rates: {self.report_currency} is the --report-currency, so its rate is 1")
+                raise UsageError(
+                    f"--rates: {self.report_currency} is the --report-currency, so its rate is 1"
+                )
 
     def most_rejected(self, rows: int) -> int:
         """Return how many of so many rows may be refused.
@@ -162,7 +208,10 @@ class ReadOptions:
             return int(rows * float(share[1]) / 100)
         if re.fullmatch(r"\d{1,15}", text):
             return int(text)
-        raise UsageError(f"--max-rejected {self.max_rejected!r}: write a share like 5% or a number of rows like 1000")
+        raise UsageError(
+            f"--max-rejected {self.max_rejected!r}: write a share like 5% or a number of "
+            "rows like 1000"
+        )
 
     @property
     def field_separator(self) -> str | None:
@@ -185,7 +234,9 @@ class ReadOptions:
 def _choice(option: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         shown = ", ".join(repr(one) if len(one) == 1 else one for one in known)
-        raise UsageError(f"{option} {value!r} is not one of {shown}.{did_you_mean(str(value), known)}")
+        raise UsageError(
+            f"{option} {value!r} is not one of {shown}.{did_you_mean(str(value), known)}"
+        )
 
 
 def _check_encoding(name: str) -> None:
@@ -197,12 +248,17 @@ def _check_encoding(name: str) -> None:
     except (LookupError, UnicodeError, ValueError):
         names = ("utf-8", "utf-16", "cp1251", "cp1252", "latin-1")
         raise UsageError(
-            f"--encoding {name!r} is not known; usual ones are {', '.join(names)}.{did_you_mean(name, names)}"
+            f"--encoding {name!r} is not known; usual ones are "
+            f"{', '.join(names)}.{did_you_mean(name, names)}"
         ) from None
 
 
 def _check_name(option: str, name: str) -> None:
     if not _NAME.fullmatch(name):
-        raise UsageError(f"{option}: {name!r} is no name of a rule; write small letters, digits and _")
+        raise UsageError(
+            f"{option}: {name!r} is no name of a rule; write small letters, digits and _"
+        )
     if name in HINTS or name in FLAGS:
-        raise UsageError(f"{option}: '{name}' is a reason of stagecast's own; give the rule another name")
+        raise UsageError(
+            f"{option}: '{name}' is a reason of stagecast's own; give the rule another name"
+        )

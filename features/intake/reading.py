@@ -1,11 +1,13 @@
 """Blocks of source rows in, typed rows and their faults out; all of it SQL over whole blocks.
 
-    source block -> looked-up columns -> numbers -> parts as text -> parts typed -> faults and flags -> table ``staged``
+    source block -> looked-up columns -> numbers -> parts as text -> parts typed
+        -> faults and flags -> table ``staged``
 
-``staged`` holds one narrow row per source row. A sound row has ``faults`` NULL; any other keeps every fault found
-(reason, column, value) and its source as JSON. What is a duplicate can be said only when all rows are there, so that is
-left to :mod:`stagecast.features.intake.settling`. What the parts become is in :mod:`stagecast.features.intake.typed`,
-what a text becomes in :mod:`stagecast.features.intake.values`, what is wrong with a row in
+``staged`` holds one narrow row per source row. A sound row has ``faults`` NULL; any other keeps
+every fault found (reason, column, value) and its source as JSON. What is a duplicate can be said
+only when all rows are there, so that is left to :mod:`stagecast.features.intake.settling`. What the
+parts become is in :mod:`stagecast.features.intake.typed`, what a text becomes in
+:mod:`stagecast.features.intake.values`, what is wrong with a row in
 :mod:`stagecast.features.intake.rules`.
 """
 
@@ -27,14 +29,17 @@ from stagecast.features.intake.sources import Source
 from stagecast.features.intake.zones import is_utc, pieces
 
 LINE_BITS = 40
-"""``seq`` is the number of the file, then the line in the lowest 40 bits: one order over all files."""
+"""``seq`` is the number of the file, then the line in the lowest 40 bits: one order over all
+files.
+"""
 
 _FAULTS = 'STRUCT(reason VARCHAR, "column" VARCHAR, "value" VARCHAR)[]'
 _STAGED = f"""
 CREATE TABLE staged (
     seq BIGINT NOT NULL,
     customer_id VARCHAR, "timestamp" TIMESTAMP, event VARCHAR, amount DECIMAL(18,6),
-    channel VARCHAR, recorded_at TIMESTAMP, event_id VARCHAR, category VARCHAR, discount DECIMAL(18,6),
+    channel VARCHAR, recorded_at TIMESTAMP, event_id VARCHAR, category VARCHAR,
+    discount DECIMAL(18,6),
     currency VARCHAR,
     row_key UHUGEINT,
     flags VARCHAR[],
@@ -46,7 +51,9 @@ CREATE TABLE staged (
 
 @dataclass(frozen=True)
 class Join:
-    """A table in DuckDB in which rows are looked up: its name, the column here (SQL), its columns as seen by a row."""
+    """A table in DuckDB in which rows are looked up: its name, the column here (SQL), its
+    columns as seen by a row.
+    """
 
     table: str
     on: SourceColumn
@@ -122,7 +129,9 @@ def stage(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input]) -> list[int]:
 
 
 def insert_block(con: duckdb.DuckDBPyConnection, rows: Any, insert: str) -> int:
-    """Run a statement that inserts from the view ``block`` on some rows (Arrow); return how many it inserted."""
+    """Run a statement that inserts from the view ``block`` on some rows (Arrow); return how many
+    it inserted.
+    """
     if not len(rows):
         return 0
     con.register("block", rows)
@@ -140,13 +149,17 @@ def _zone_table(zone: str) -> str:
 
 
 def _define_zone(con: duckdb.DuckDBPyConnection, zone: str) -> None:
-    """Create the table of a zone's pieces: from which local time on, the offset, and what kind of time it is."""
+    """Create the table of a zone's pieces: from which local time on, the offset, and what kind
+    of time it is.
+    """
     if is_utc(zone):
         return
     table = pa.table(
         {
             "begins": pa.array([piece.begins for piece in pieces(zone)], pa.timestamp("us")),
-            "offset_us": pa.array([piece.offset.total_seconds() * 1e6 for piece in pieces(zone)]).cast(pa.int64()),
+            "offset_us": pa.array(
+                [piece.offset.total_seconds() * 1e6 for piece in pieces(zone)]
+            ).cast(pa.int64()),
             "kind": [piece.kind for piece in pieces(zone)],
         }
     )
@@ -171,8 +184,10 @@ def _insert(number: int, one: Input, latest: datetime) -> str:
     parts, options = one.parts, one.options
     return f"""
     INSERT INTO staged
-    SELECT {_seq(number)}, p_customer, p_time, {typed.event(parts, options)}, {typed.amount(parts, options)},
-        p_channel, p_recorded_at, p_event_id, p_category, {typed.discount(parts, options)}, {typed.currency(parts)},
+    SELECT {_seq(number)}, p_customer, p_time, {typed.event(parts, options)},
+        {typed.amount(parts, options)}, p_channel, p_recorded_at,
+        p_event_id, p_category, {typed.discount(parts, options)},
+        {typed.currency(parts)},
         {_row_key(one) if options.duplicates == "drop" else "NULL"},
         {_flags(one)},
         CASE WHEN {any_fault} THEN list_filter([{listed}], lambda fault: fault IS NOT NULL) END,
@@ -185,16 +200,24 @@ def _insert(number: int, one: Input, latest: datetime) -> str:
 
 
 def _rows(one: Input) -> str:
-    """The rows of the block with what is looked up for them, and with text columns that are read as numbers."""
+    """The rows of the block with what is looked up for them, and with text columns that are read
+    as numbers.
+    """
     rows = "block"
     if one.joins:
         seen = ", ".join(f"j{i}.* EXCLUDE (key), j{i}.key AS k_{i}" for i in range(len(one.joins)))
         rows = f"SELECT block.*, {seen} FROM block" + "".join(
-            f" LEFT JOIN {join.table} j{i} ON {_key(join.on)} = j{i}.key" for i, join in enumerate(one.joins)
+            f" LEFT JOIN {join.table} j{i} ON {_key(join.on)} = j{i}.key"
+            for i, join in enumerate(one.joins)
         )
         rows = f"({rows})"
-    wanted = [c for part in (*typed.money(one.parts), *one.rules.conditions) for c in part.as_numbers]
-    numbers = "".join(f", {values.number(column_text(c), one.options)} AS n_{c.sql}" for c in dict.fromkeys(wanted))
+    wanted = [
+        c for part in (*typed.money(one.parts), *one.rules.conditions) for c in part.as_numbers
+    ]
+    numbers = "".join(
+        f", {values.number(column_text(c), one.options)} AS n_{c.sql}"
+        for c in dict.fromkeys(wanted)
+    )
     rows = f"(SELECT *{numbers} FROM {rows})"
     where = one.rules.where
     if where is None:
@@ -209,14 +232,24 @@ def _key(column: SourceColumn) -> str:
 
 
 def _unmatched(joins: Sequence[Join]) -> Fault:
-    missing = {i: f"({_key(join.on)} IS NOT NULL AND k_{i} IS NULL)" for i, join in enumerate(joins)}
-    column = " ".join(f"WHEN {missing[i]} THEN {quote_text(join.on.name)}" for i, join in enumerate(joins))
-    value = " ".join(f"WHEN {missing[i]} THEN {column_text(join.on)}" for i, join in enumerate(joins))
-    return Fault(" OR ".join(missing.values()), "no_match", f"CASE {column} END", f"CASE {value} END")
+    missing = {
+        i: f"({_key(join.on)} IS NOT NULL AND k_{i} IS NULL)" for i, join in enumerate(joins)
+    }
+    column = " ".join(
+        f"WHEN {missing[i]} THEN {quote_text(join.on.name)}" for i, join in enumerate(joins)
+    )
+    value = " ".join(
+        f"WHEN {missing[i]} THEN {column_text(join.on)}" for i, join in enumerate(joins)
+    )
+    return Fault(
+        " OR ".join(missing.values()), "no_match", f"CASE {column} END", f"CASE {value} END"
+    )
 
 
 def _timed(one: Input) -> str:
-    """The rows with each part as text and, where times are of a zone, the times in UTC with what kind they are."""
+    """The rows with each part as text and, where times are of a zone, the times in UTC with what
+    kind they are.
+    """
     rows = f"(SELECT *, {typed.texts(one.parts)} FROM {_rows(one)})"
     if is_utc(one.options.zone):
         return rows
@@ -224,7 +257,8 @@ def _timed(one: Input) -> str:
     for name in ("time", "recorded_at"):
         local, utc = values.local_and_utc(one.parts.get(name), f"t_{name}", one.options)
         rows = f"(SELECT *, {local} AS l_{name}, {utc} AS u_{name} FROM {rows})"
-        rows = f"""(SELECT rows.*, coalesce(u_{name}, l_{name} - to_microseconds(z.offset_us)) AS z_{name},
+        rows = f"""(SELECT rows.*, coalesce(u_{name}, l_{name} - to_microseconds(z.offset_us))
+            AS z_{name},
             CASE WHEN u_{name} IS NULL THEN z.kind END AS kind_{name}
             FROM {rows} rows ASOF LEFT JOIN {table} z ON l_{name} >= z.begins)"""
     return rows
@@ -236,7 +270,9 @@ def _flags(one: Input) -> str:
     if not is_utc(one.options.zone):
         met = "CASE WHEN kind_time = '{0}' OR kind_recorded_at = '{0}' THEN 'dst_{0}' END"
         found += [met.format(kind) for kind in ("gap", "overlap")]
-    found += [f"CASE WHEN {rule.sql} THEN {quote_text(name)} END" for name, rule in one.rules.flag.items()]
+    found += [
+        f"CASE WHEN {rule.sql} THEN {quote_text(name)} END" for name, rule in one.rules.flag.items()
+    ]
     if not found:
         return "NULL"
     listed = f"list_filter([{', '.join(found)}], lambda flag: flag IS NOT NULL)"
@@ -248,7 +284,9 @@ def _json_value(column: SourceColumn) -> str:
 
 
 def _row_key(one: Input) -> str:
-    """128 bits of all source columns: each value with its name and length, so that no two rows run together."""
+    """128 bits of all source columns: each value with its name and length, so that no two rows
+    run together.
+    """
     cells = [f"'{one.table}'"] if one.table else []
     written = {part.bare: f"t_{name}" for name, part in one.parts.items() if typed.is_time(part)}
     for column in sorted(one.source.columns, key=lambda c: c.name):

@@ -1,4 +1,6 @@
-"""The reasons for which a row is refused, with what to try; the names stand in reports and in rejected.parquet."""
+"""The reasons for which a row is refused, with what to try; the names stand in reports and in
+rejected.parquet.
+"""
 
 from __future__ import annotations
 
@@ -8,42 +10,69 @@ from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 
 LARGEST_AMOUNT = 1e11
 NO_CUSTOMER = ("nan", "null", "none", "<na>")
-"""Texts that other programs write for a missing value; read as a missing customer, whatever their case."""
+"""Texts that other programs write for a missing value; read as a missing customer, whatever
+their case.
+"""
 
 HINTS: Mapping[str, str] = {
-    "malformed_line": "the line does not have the header's number of fields, or a quote is out of place: put fields "
+    "malformed_line": "the line does not have the header's number of fields, or a quote "
+    "is out of place: put fields "
     'that hold the separator, a quote or a line end into "quotes", and double the quotes inside',
     "no_match": "the key of the row stands in no row of the table that it is looked up in",
-    "missing_customer": "the row names no customer (blank, nan, null, none): sales to nobody cannot be followed",
+    "missing_customer": (
+        "the row names no customer (blank, nan, null, none): sales to nobody cannot be followed"
+    ),
     "missing_time": "the row has no time",
-    "unreadable_time": "times are ISO 8601, like 2025-02-01 or 2025-02-01T12:30:00Z; for others give "
-    "--time-format '%d/%m/%Y' or '%m/%d/%Y' (01/02/2025 fits both: only you know which), or excel for day numbers",
-    "absurd_time": f"the time stands outside {FIRST_YEAR} to {LAST_YEAR}: a placeholder, or %Y for two digits?",
-    "future_time": "the time is later than now (or than --as-of) and the allowed --skew: a wrong clock, a placeholder, "
+    "unreadable_time": "times are ISO 8601, like 2025-02-01 or 2025-02-01T12:30:00Z; for "
+    "others give "
+    "--time-format '%d/%m/%Y' or '%m/%d/%Y' (01/02/2025 fits both: only you know "
+    "which), or excel for day numbers",
+    "absurd_time": (
+        f"the time stands outside {FIRST_YEAR} to {LAST_YEAR}: a placeholder, or %Y for two digits?"
+    ),
+    "future_time": "the time is later than now (or than --as-of) and the allowed --skew: "
+    "a wrong clock, a placeholder, "
     "or a planned date. For a log that is set in the future give --as-of",
     "missing_event": "the row has no event type, while others have one",
     "missing_amount": "a purchase without an amount; write 0 if it was free",
-    "unreadable_amount": "amounts are plain numbers like 1234.50; for 1.234,50 give --decimal , --thousands . "
+    "unreadable_amount": "amounts are plain numbers like 1234.50; for 1.234,50 give "
+    "--decimal , --thousands . "
     "(currency signs are not read)",
     "absurd_amount": f"the amount is not finite, or beyond {LARGEST_AMOUNT:.0e}",
-    "negative_amount": "a purchase with a negative amount; --negative-amounts refund reads it as a refund, or map "
+    "negative_amount": "a purchase with a negative amount; --negative-amounts refund "
+    "reads it as a refund, or map "
     "--event to an expression that tells refunds from purchases",
-    "unreadable_discount": f"discounts are money, written like amounts, up to {LARGEST_AMOUNT:.0e}. For percent map "
-    "--discount-amount to an expression such as 'price * percent / 100'; --discount-amount NULL leaves the column out",
-    "missing_currency": "the row has an amount or a discount and no currency, while others have one",
+    "unreadable_discount": "discounts are money, written like amounts, up to "
+    f"{LARGEST_AMOUNT:.0e}. For percent map "
+    "--discount-amount to an expression such as 'price * percent / 100'; "
+    "--discount-amount NULL leaves the column out",
+    "missing_currency": (
+        "the row has an amount or a discount and no currency, while others have one"
+    ),
     "unreadable_currency": "a currency is a code of three letters, like EUR",
     "no_rate": "an amount or a discount in a currency that --rates does not name",
     "unreadable_number": "a column that a rule of --refuse looks at as a number is none here",
-    "unreadable_recorded_at": "the time at which the row became known is read like the time of the event",
+    "unreadable_recorded_at": (
+        "the time at which the row became known is read like the time of the event"
+    ),
     "test_customer": "the customer's id is one of those that --test-customers names",
-    "not_a_product": "the product is one of those that --not-products names: postage, fees, samples",
+    "not_a_product": (
+        "the product is one of those that --not-products names: postage, fees, samples"
+    ),
 }
-"""Reason -> what to try. The order is that in which the first reason of a row is chosen; rules of the user follow."""
+"""Reason -> what to try. The order is that in which the first reason of a row is chosen; rules
+of the user follow.
+"""
 
 RULE_HINT = "the row meets the rule of --refuse: {condition}"
 
 FLAGS: Mapping[str, str] = {
-    "dst_gap": "the local time was skipped when the clocks went forward; read with the offset before the change",
-    "dst_overlap": "the local time happened twice when the clocks went back; read as the first of the two",
+    "dst_gap": (
+        "the local time was skipped when the clocks went forward; read with the "
+        "offset before the change"
+    ),
+    "dst_overlap": (
+        "the local time happened twice when the clocks went back; read as the first of the two"
+    ),
 }
 """Flag -> meaning; a flagged row is loaded."""

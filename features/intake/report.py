@@ -1,4 +1,6 @@
-"""The data report: what is in a log and what was refused, as data (``data-report.json``) and as lines for people."""
+"""The data report: what is in a log and what was refused, as data (``data-report.json``) and as
+lines for people.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +39,15 @@ class DataReport:
     one_time_buyers
         Share of the buyers, 0 to 1, with purchases on one UTC day only; None without purchases.
     currency, currencies
-        What amounts are counted in, None where the log does not say; and sound rows by the currency they came in.
+        What amounts are counted in, None where the log does not say; and sound rows by the currency
+        they came in.
     columns
         Part of an event -> the source column or expression it was read from.
     sources
         For each file or table: ``source``, ``rows_in``, ``rows_rejected``, ``rows_skipped``.
     customers_table
-        What the table of customers held; see :class:`stagecast.features.intake.attributes.AttributesReport`. None
-        without one.
+        What the table of customers held; see
+        :class:`stagecast.features.intake.attributes.AttributesReport`. None without one.
     """
 
     rows_in: int
@@ -91,14 +94,16 @@ class DataReport:
 def summary_lines(report: DataReport) -> list[str]:
     """Return the report as lines for people."""
     lines = [
-        f"{report.rows_in:,} rows in = {report.rows_loaded:,} loaded + {report.rows_rejected:,} refused "
+        f"{report.rows_in:,} rows in = {report.rows_loaded:,} loaded + "
+        f"{report.rows_rejected:,} refused "
         f"+ {report.rows_duplicate:,} duplicates",
     ]
     if report.rows_skipped:
         lines.append(f"{report.rows_skipped:,} more rows were not let in by --where")
     lines += [
         f"{report.customers:,} customers, events from {report.first_event} to {report.last_event}",
-        "event types: " + ", ".join(f"{name} {count:,}" for name, count in report.event_types.items()),
+        "event types: "
+        + ", ".join(f"{name} {count:,}" for name, count in report.event_types.items()),
     ]
     if not report.has_amounts:
         lines.append("no amounts: churn and stages can be told, values cannot")
@@ -114,10 +119,19 @@ def summary_lines(report: DataReport) -> list[str]:
     lines += _flag_lines(report)
     lines += [f"warning: {warning}" for warning in report.warnings]
     if report.rows_rejected:
-        lines += ["refused:", *describe_rejected(report.rejected_by_reason, report.rejected_examples)]
-        more = {k: n for k, n in report.rejected_by_any_reason.items() if n != report.rejected_by_reason.get(k)}
+        lines += [
+            "refused:",
+            *describe_rejected(report.rejected_by_reason, report.rejected_examples),
+        ]
+        more = {
+            k: n
+            for k, n in report.rejected_by_any_reason.items()
+            if n != report.rejected_by_reason.get(k)
+        }
         if more:
-            lines.append("  with second reasons: " + ", ".join(f"{name} {n:,}" for name, n in more.items()))
+            lines.append(
+                "  with second reasons: " + ", ".join(f"{name} {n:,}" for name, n in more.items())
+            )
     return lines
 
 
@@ -135,14 +149,17 @@ def _customers_lines(report: Mapping[str, Any]) -> list[str]:
     kinds = ", ".join(f"{name} ({kind})" for name, kind in report["columns"].items())
     lines = [
         f"customers table: {report['rows_in']:,} rows in = {report['rows_loaded']:,} loaded + "
-        f"{report['rows_rejected']:,} refused + {report['rows_duplicate']:,} duplicates; {kinds or 'no attributes'}",
-        f"{report['without_events']:,} of its customers have no event, {report['without_attributes']:,} customers of "
+        f"{report['rows_rejected']:,} refused + {report['rows_duplicate']:,} duplicates; "
+        f"{kinds or 'no attributes'}",
+        f"{report['without_events']:,} of its customers have no event, "
+        f"{report['without_attributes']:,} customers of "
         f"the log do not stand in it",
     ]
     for reason, found in report["rejected"].items():
         first = found["examples"][0]
         lines.append(
-            f"  {reason}: {found['rows']:,} rows; {found['hint']} (first: {first['file']}, line {first['line']}: "
+            f"  {reason}: {found['rows']:,} rows; {found['hint']} (first: "
+            f"{first['file']}, line {first['line']}: "
             f"{first['column'] or ''} {first['value']!r})"
         )
     return lines

@@ -1,6 +1,8 @@
-"""A private folder for what does not fit into memory; what a killed process left behind is cleared away by the next.
+"""A private folder for what does not fit into memory; what a killed process left behind is cleared
+away by the next.
 
-Each folder holds a lock that its owner keeps for as long as it lives; a folder whose lock is free has no owner.
+Each folder holds a lock that its owner keeps for as long as it lives; a folder whose lock is free
+has no owner.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ _LOCK = "owner.lock"
 
 
 class Scratch:
-    """A folder that vanishes with :meth:`release`, or when the next one is made after this process died.
+    """A folder that vanishes with :meth:`release`, or when the next one is made after this process
+    died.
 
     Parameters
     ----------
@@ -53,12 +56,15 @@ class Scratch:
 
 
 def clear_abandoned(root: Path) -> None:
-    """Remove folders of processes that died without removing them; without locks nobody can tell which those are."""
+    """Remove folders of processes that died without removing them; without locks nobody can tell
+    which those are.
+    """
     if not CAN_LOCK or not root.is_dir():
         return
     for folder in root.glob(PREFIX + "*"):
         with contextlib.suppress(OSError):
-            folder.rmdir()  # emptied by one that was killed before it could do this; any other is not empty
+            # emptied by one that was killed before it could do this; any other is not empty
+            folder.rmdir()
         with contextlib.suppress(OSError):  # another user's, or somebody else is removing it
             lock = os.open(folder / _LOCK, os.O_RDWR)
             try:
@@ -69,8 +75,12 @@ def clear_abandoned(root: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder, its lock last: if we are killed at it, the next one finds the lock free, or the folder empty."""
-    with contextlib.suppress(OSError):  # what cannot be removed keeps its lock, and is tried again by the next one
+    """Remove a folder, its lock last: if we are killed at it, the next one finds the lock free,
+    or the folder empty.
+    """
+    with contextlib.suppress(
+        OSError
+    ):  # what cannot be removed keeps its lock, and is tried again by the next one
         for entry in folder.iterdir():
             if entry.is_dir():
                 shutil.rmtree(entry)

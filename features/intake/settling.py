@@ -1,7 +1,8 @@
-"""From ``staged`` to ``events``: duplicates aside, ids of one form, in one order; and the counts of it all.
+"""From ``staged`` to ``events``: duplicates aside, ids of one form, in one order; and the counts of
+it all.
 
-Only what can be said of all rows together is decided here. Every step is an aggregate, a sort or a join, so DuckDB can
-spill it: a log may be many times larger than the memory.
+Only what can be said of all rows together is decided here. Every step is an aggregate, a sort or a
+join, so DuckDB can spill it: a log may be many times larger than the memory.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ COLUMNS = {
     "discount": "DECIMAL(18,6)",
     "customer": "BIGINT",
 }
-"""The table ``events``: column -> DuckDB type. Times are UTC; see :class:`stagecast.features.events.EventLog`."""
+"""The table ``events``: column -> DuckDB type. Times are UTC; see
+:class:`stagecast.features.events.EventLog`.
+"""
 
 ALWAYS_GIVEN = ("customer_id", "timestamp", "event", "customer")
 """The columns that are never NULL."""
@@ -55,8 +58,11 @@ class Rejections:
     shown: dict[str, dict[str, Any]]
 
 
-def settle(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], skipped: Sequence[int]) -> DataReport:
-    """Part the staged rows into ``events``, ``rejected`` and duplicates, drop ``staged``, and return the counts.
+def settle(
+    con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], skipped: Sequence[int]
+) -> DataReport:
+    """Part the staged rows into ``events``, ``rejected`` and duplicates, drop ``staged``, and
+    return the counts.
 
     Parameters
     ----------
@@ -66,7 +72,8 @@ def settle(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], skipped: Seq
     Raises
     ------
     DataRefusedError
-        Not one sound row, more refused than allowed, or amounts in currencies that cannot be added up.
+        Not one sound row, more refused than allowed, or amounts in currencies that cannot be added
+        up.
     """
     labels = [one.source.label for one in inputs]
     options = inputs[0].options
@@ -78,13 +85,17 @@ def settle(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], skipped: Seq
     rules = {name: text for one in inputs for name, text in one.options.refuse.items()}
     refused = Rejections(*count_by_reason(con), examples(con, rules))
     if not rows_in and sum(skipped) > 0:
-        raise DataRefusedError(f"{', '.join(labels[:3])}: --where holds for none of {sum(skipped):,} rows")
+        raise DataRefusedError(
+            f"{', '.join(labels[:3])}: --where holds for none of {sum(skipped):,} rows"
+        )
     if rows_in == rows_rejected:
         raise nothing_loaded(labels, rows_in, refused.by_first, refused.shown)
     if rows_rejected > options.most_rejected(rows_in):
         raise _too_many(rows_in, rows_rejected, str(options.max_rejected), refused)
     currencies = _currencies(con, inputs)
-    warnings = [f"{one['source']} holds no rows below its header" for one in sources if not one["rows_in"]]
+    warnings = [
+        f"{one['source']} holds no rows below its header" for one in sources if not one["rows_in"]
+    ]
     customer = _customer_rule(con, inputs[0].parts["customer"].label, warnings)
     duplicates = _find_duplicates(con, inputs, warnings)
     _make_events(con, customer)
@@ -101,10 +112,12 @@ def settle(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], skipped: Seq
         duplicates=duplicates,
         flags=flags,
         warnings=warnings,
-        currency=options.report_currency or (next(iter(currencies)) if len(currencies) == 1 else None),
+        currency=options.report_currency
+        or (next(iter(currencies)) if len(currencies) == 1 else None),
         currencies=currencies,
         has_amounts=any("amount" in one.parts for one in inputs),
-        has_types=any("event" in one.parts for one in inputs) or set(facts["event_types"]) != {"purchase"},
+        has_types=any("event" in one.parts for one in inputs)
+        or set(facts["event_types"]) != {"purchase"},
         has_recorded_at=any("recorded_at" in one.parts for one in inputs),
         columns={name: part.label for one in reversed(inputs) for name, part in one.parts.items()},
         sources=sources,
@@ -112,8 +125,12 @@ def settle(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], skipped: Seq
     )
 
 
-def _by_source(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], skipped: Sequence[int]) -> list[dict[str, Any]]:
-    found = con.execute(f"""SELECT seq >> {LINE_BITS}, count(*), count(faults) FROM staged GROUP BY 1""").fetchall()
+def _by_source(
+    con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], skipped: Sequence[int]
+) -> list[dict[str, Any]]:
+    found = con.execute(
+        f"""SELECT seq >> {LINE_BITS}, count(*), count(faults) FROM staged GROUP BY 1"""
+    ).fetchall()
     counts = {number: (rows, rejected) for number, rows, rejected in found}
     return [
         {
@@ -128,7 +145,8 @@ def _by_source(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], skipped:
 
 def _too_many(rows_in: int, rejected: int, limit: str, refused: Rejections) -> DataRefusedError:
     lines = [
-        f"{rejected:,} of {rows_in:,} rows are refused ({rejected / rows_in:.1%}), more than --max-rejected {limit}; "
+        f"{rejected:,} of {rows_in:,} rows are refused ({rejected / rows_in:.1%}), more "
+        f"than --max-rejected {limit}; "
         "`stagecast check EVENTS --out DIR` without it writes them all to DIR/rejected.parquet",
         *describe_rejected(refused.by_first, refused.shown),
     ]
@@ -136,18 +154,22 @@ def _too_many(rows_in: int, rejected: int, limit: str, refused: Rejections) -> D
 
 
 def _currencies(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input]) -> dict[str, int]:
-    """Return sound rows with an amount or a discount by currency, most frequent first; several need rates."""
+    """Return sound rows with an amount or a discount by currency, most frequent first; several
+    need rates.
+    """
     with_amounts = [one for one in inputs if any(name in one.parts for name in MONEY)]
     if not any("currency" in one.parts for one in with_amounts):
         if with_amounts and inputs[0].options.report_currency is not None:
             raise UsageError(
-                "--report-currency and --rates need to know what each amount is in: give --currency COL, or a text "
+                "--report-currency and --rates need to know what each amount is in: give "
+                "--currency COL, or a text "
                 "such as --currency \"'USD'\""
             )
         return {}
     rows = con.execute(
         """SELECT coalesce(currency, 'not stated') AS c, count(*) AS n FROM staged
-        WHERE faults IS NULL AND (amount IS NOT NULL OR discount > 0) GROUP BY c ORDER BY n DESC, c"""
+        WHERE faults IS NULL AND (amount IS NOT NULL OR discount > 0) GROUP BY c ORDER BY n DESC,
+        c"""
     ).fetchall()
     found: dict[str, int] = dict(rows)
     if len(found) > 1 and (inputs[0].options.report_currency is None or "not stated" in found):
@@ -158,35 +180,48 @@ def _currencies(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input]) -> dict
             "name the currency of each source with --currency"
             if "not stated" in found
             else (
-                f"give --report-currency {first} --rates {others}, where RATE is what one unit is worth in {first}; "
+                f"give --report-currency {first} --rates {others}, where RATE is what one "
+                f"unit is worth in {first}; "
                 f"or read one of them with --where"
             )
         )
-        raise DataRefusedError(f"amounts in several currencies cannot be added up (rows: {counts}); {what}")
+        raise DataRefusedError(
+            f"amounts in several currencies cannot be added up (rows: {counts}); {what}"
+        )
     return found
 
 
 def _customer_rule(con: duckdb.DuckDBPyConnection, label: str, warnings: list[str]) -> str:
-    """Return SQL of the id: ``17850.0`` is ``17850`` if every id of the log has that form, else it stays."""
+    """Return SQL of the id: ``17850.0`` is ``17850`` if every id of the log has that form, else
+    it stays.
+    """
     given, floats = _one(
         con,
-        f"""SELECT count(*), count(*) FILTER (regexp_full_match(customer_id, '{FLOAT_ID}')) FROM staged
+        f"""SELECT count(*), count(*) FILTER (regexp_full_match(customer_id, '{FLOAT_ID}'))
+            FROM staged
         WHERE faults IS NULL""",
     )
     if not floats:
         return "customer_id"
     if floats == given:
-        warnings.append(f"every customer id of {label!r} ends in .0 and was read without it, as a whole number")
+        warnings.append(
+            f"every customer id of {label!r} ends in .0 and was read without it, as a whole number"
+        )
         return "left(customer_id, -2)"
     warnings.append(
-        f"{floats:,} of {given:,} customer ids of {label!r} end in .0 and were left as they are, for the "
+        f"{floats:,} of {given:,} customer ids of {label!r} end in .0 and were left as "
+        "they are, for the "
         f"others do not: is 17850.0 the same customer as 17850?"
     )
     return "customer_id"
 
 
-def _find_duplicates(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], warnings: list[str]) -> dict[str, int]:
-    """Create ``dropped``, the ``seq`` of every sound row that repeats another; return how many, by kind."""
+def _find_duplicates(
+    con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], warnings: list[str]
+) -> dict[str, int]:
+    """Create ``dropped``, the ``seq`` of every sound row that repeats another; return how many,
+    by kind.
+    """
     con.execute("CREATE TABLE dropped (seq BIGINT, kind VARCHAR)")
     if any(one.options.duplicates == "drop" for one in inputs):
         con.execute(
@@ -199,36 +234,50 @@ def _find_duplicates(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], wa
         )
     if any("event_id" in one.parts for one in inputs):
         _find_repeated_events(con, inputs, warnings)
-    return dict(con.execute("SELECT kind, count(*) FROM dropped GROUP BY kind ORDER BY kind DESC").fetchall())
+    return dict(
+        con.execute(
+            "SELECT kind, count(*) FROM dropped GROUP BY kind ORDER BY kind DESC"
+        ).fetchall()
+    )
 
 
-def _find_repeated_events(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], warnings: list[str]) -> None:
+def _find_repeated_events(
+    con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], warnings: list[str]
+) -> None:
     sound = "faults IS NULL AND event_id IS NOT NULL"
     event = "event_id"
     if len({one.table for one in inputs}) > 1:
         # each table counts its own events: number 7 of one is not number 7 of another
-        event = f"(list_extract({[one.table for one in inputs]}, CAST((seq >> {LINE_BITS}) + 1 AS BIGINT)), event_id)"
+        event = (
+            f"(list_extract({[one.table for one in inputs]}, CAST((seq >> "
+            f"{LINE_BITS}) + 1 AS BIGINT)), event_id)"
+        )
     con.execute(
-        f"""CREATE TABLE repeated AS SELECT staged.* EXCLUDE (faults, raw), {event} AS same_event FROM staged
+        f"""CREATE TABLE repeated AS SELECT staged.* EXCLUDE (faults, raw), {event} AS same_event
+            FROM staged
         ANTI JOIN dropped USING (seq) WHERE {sound} AND {event} IN (
             SELECT {event} FROM staged ANTI JOIN dropped USING (seq) WHERE {sound}
             GROUP BY {event} HAVING count(*) > 1)"""
     )
-    # the earliest known of them: a later delivery must not decide what is seen at an as_of before it
+    # the earliest known of them: a later delivery must not decide what is seen at an as_of before
+    # it
     known = 'greatest("timestamp", coalesce(recorded_at, "timestamp"))'
     con.execute(
         f"""INSERT INTO dropped SELECT seq, 'same_event_id' FROM (
-            SELECT seq, row_number() OVER (PARTITION BY same_event ORDER BY {known}, seq) AS nth FROM repeated)
+            SELECT seq, row_number() OVER (PARTITION BY same_event ORDER BY {known}, seq) AS nth
+            FROM repeated)
         WHERE nth > 1"""
     )
     differ, example = _one(
         con,
-        """SELECT count(*), min(event_id) FROM (SELECT min(event_id) AS event_id FROM repeated GROUP BY same_event
+        """SELECT count(*), min(event_id)
+            FROM (SELECT min(event_id) AS event_id FROM repeated GROUP BY same_event
         HAVING count(DISTINCT (customer_id, "timestamp", event, amount)) > 1)""",
     )
     if differ:
         warnings.append(
-            f"{differ:,} event numbers stand on rows that differ in customer, time, type or amount, such as "
+            f"{differ:,} event numbers stand on rows that differ in customer, time, type "
+            "or amount, such as "
             f"{example!r}; the row that was known first was kept of each"
         )
     con.execute("DROP TABLE repeated")
@@ -236,13 +285,18 @@ def _find_repeated_events(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input
 
 def _make_events(con: duckdb.DuckDBPyConnection, customer: str) -> None:
     columns = ", ".join(
-        f'"{name}" {kind}{" NOT NULL" if name in ALWAYS_GIVEN else ""}' for name, kind in COLUMNS.items()
+        f'"{name}" {kind}{" NOT NULL" if name in ALWAYS_GIVEN else ""}'
+        for name, kind in COLUMNS.items()
     )
     others = ", ".join(f'"{name}"' for name in COLUMNS if name not in ("customer_id", "customer"))
-    sound = f"""(SELECT {customer} AS customer_id, {others} FROM staged ANTI JOIN dropped USING (seq)
+    sound = f"""(SELECT {customer} AS customer_id, {others} FROM staged ANTI
+        JOIN dropped USING (seq)
         WHERE faults IS NULL)"""
-    # its place in a sorted table is the rank of an id; a window over all of them would have to hold them in memory
-    con.execute(f"CREATE TABLE ids AS SELECT DISTINCT customer_id FROM {sound} ORDER BY customer_id")
+    # its place in a sorted table is the rank of an id; a window over all of them would have to hold
+    # them in memory
+    con.execute(
+        f"CREATE TABLE ids AS SELECT DISTINCT customer_id FROM {sound} ORDER BY customer_id"
+    )
     con.execute(f"CREATE TABLE events ({columns})")
     con.execute(
         f"""INSERT INTO events SELECT customer_id, {others}, ids.rowid AS customer
@@ -257,10 +311,13 @@ def _check_amounts(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input]) -> N
     without = [one.source.label for one in inputs if "amount" not in one.parts]
     if not without or len(without) == len(inputs):
         return
-    (missing,) = _one(con, "SELECT count(*) FROM events WHERE event = 'purchase' AND amount IS NULL")
+    (missing,) = _one(
+        con, "SELECT count(*) FROM events WHERE event = 'purchase' AND amount IS NULL"
+    )
     if missing:
         raise DataRefusedError(
-            f"{missing:,} purchases have no amount, while others have one; map --amount for {', '.join(without[:3])}, "
+            f"{missing:,} purchases have no amount, while others have one; map --amount "
+            f"for {', '.join(without[:3])}, "
             f"or give its rows another event than 'purchase'"
         )
 
@@ -269,14 +326,18 @@ def _facts(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """Return what the report says of the loaded events."""
     loaded, customers, first, last = _one(
         con,
-        """SELECT count(*), max(customer) + 1, epoch_us(min("timestamp")), epoch_us(max("timestamp")) FROM events""",
+        """SELECT count(*), max(customer) + 1, epoch_us(min("timestamp")),
+            epoch_us(max("timestamp")) FROM events""",
     )
     types = dict(
-        con.execute("SELECT event, count(*) AS n FROM events GROUP BY event ORDER BY n DESC, event").fetchall()
+        con.execute(
+            "SELECT event, count(*) AS n FROM events GROUP BY event ORDER BY n DESC, event"
+        ).fetchall()
     )
     buyers, once = _one(
         con,
-        """SELECT count(*), count(*) FILTER (first = last) FROM (SELECT min("timestamp")::DATE AS first,
+        """SELECT count(*), count(*) FILTER (first = last)
+            FROM (SELECT min("timestamp")::DATE AS first,
         max("timestamp")::DATE AS last FROM events WHERE event = 'purchase' GROUP BY customer)""",
     )
     return {
@@ -292,6 +353,8 @@ def _facts(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
 
 
 def _one(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
-    """Return the one row of an aggregate; fetched to the end, for an open result would block the connection."""
+    """Return the one row of an aggregate; fetched to the end, for an open result would block the
+    connection.
+    """
     row: tuple[Any, ...] = con.execute(sql).fetchall()[0]
     return row

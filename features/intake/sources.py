@@ -1,8 +1,9 @@
-"""Where rows come from: files, globs, folders and frames, each as blocks of Arrow with a line number.
+"""Where rows come from: files, globs, folders and frames, each as blocks of Arrow with a line
+number.
 
-A source knows its columns before its rows are read, and yields blocks whose columns are renamed ``c0, c1, ...``
-beside ``line``. A new kind of source (a database, another encoding) is one more function that returns a
-:class:`Source`.
+A source knows its columns before its rows are read, and yields blocks whose columns are renamed
+``c0, c1, ...`` beside ``line``. A new kind of source (a database, another encoding) is one more
+function that returns a :class:`Source`.
 """
 
 from __future__ import annotations
@@ -30,12 +31,16 @@ PARQUET_ENDINGS = (".parquet", ".pq")
 ROWS_PER_BLOCK = 250_000
 FARTHEST_SECONDS = 200_000_000_000
 """About the years -4368 to 8307: further from 1970 no time is told from another."""
-MALFORMED_SCHEMA = pa.schema([("line", pa.int64()), ("text", pa.string()), ("problem", pa.string())])
+MALFORMED_SCHEMA = pa.schema(
+    [("line", pa.int64()), ("text", pa.string()), ("problem", pa.string())]
+)
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows of one source: a table of ``line, c0, c1, ...``, and the malformed lines met on the way."""
+    """Some rows of one source: a table of ``line, c0, c1, ...``, and the malformed lines met on
+    the way.
+    """
 
     rows: Any
     malformed: Any
@@ -43,7 +48,9 @@ class Block:
 
 @dataclass(frozen=True)
 class Source:
-    """One input: its name as the user gave it, its columns, and a function that reads its blocks in order."""
+    """One input: its name as the user gave it, its columns, and a function that reads its blocks
+    in order.
+    """
 
     label: str
     columns: tuple[SourceColumn, ...]
@@ -70,7 +77,8 @@ def find_files(sources: Sequence[str | Path]) -> list[str]:
             names = [text]
         elif path.exists():
             raise UsageError(
-                f"{text!r} is neither a file nor a folder: a log is read twice, so save it to a file first"
+                f"{text!r} is neither a file nor a folder: a log is read twice, so save "
+                "it to a file first"
             )
         elif glob.has_magic(text):
             names = sorted(name for name in glob.glob(text, recursive=True) if Path(name).is_file())  # noqa: PTH207
@@ -81,22 +89,30 @@ def find_files(sources: Sequence[str | Path]) -> list[str]:
         for name in names:
             found.setdefault(Path(name).resolve(), name)
     if not found:
-        raise UsageError("no event log was named: give one or more CSV or Parquet files, a glob or a folder")
+        raise UsageError(
+            "no event log was named: give one or more CSV or Parquet files, a glob or a folder"
+        )
     return list(found.values())
 
 
 def _folder(folder: Path) -> list[str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith((".", "_")))
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith((".", "_"))
+    )
     texts = [str(path) for path in files if path.name.lower().endswith(TEXT_ENDINGS)]
     parquets = [str(path) for path in files if path.name.lower().endswith(PARQUET_ENDINGS)]
     if texts and parquets:
         raise UsageError(
-            f"the folder {str(folder)!r} holds both text files ({texts[0]}) and Parquet ({parquets[0]}), perhaps the "
+            f"the folder {str(folder)!r} holds both text files ({texts[0]}) and Parquet "
+            f"({parquets[0]}), perhaps the "
             f"same events twice; name one kind, like '{folder}/*.csv'"
         )
     if not texts and not parquets:
         raise UsageError(
-            f"the folder {str(folder)!r} holds no file that ends in {', '.join(TEXT_ENDINGS + PARQUET_ENDINGS)}"
+            f"the folder {str(folder)!r} holds no file that ends in "
+            f"{', '.join(TEXT_ENDINGS + PARQUET_ENDINGS)}"
         )
     return texts or parquets
 
@@ -127,7 +143,10 @@ def open_file(name: str, encoding: str = "utf-8", separator: str | None = None) 
         return _open_parquet(name)
     if lower.endswith(TEXT_ENDINGS):
         return _open_csv(name, encoding, separator)
-    raise UsageError(f"{name!r}: the name of an event log ends in one of {', '.join(TEXT_ENDINGS + PARQUET_ENDINGS)}")
+    raise UsageError(
+        f"{name!r}: the name of an event log ends in one of "
+        f"{', '.join(TEXT_ENDINGS + PARQUET_ENDINGS)}"
+    )
 
 
 def _open_csv(name: str, encoding: str, separator: str | None) -> Source:
@@ -141,7 +160,9 @@ def _open_csv(name: str, encoding: str, separator: str | None) -> Source:
         with open_text(name, encoding) as stream:
             records = CsvRecords(stream, name, separator)
             if records.header != header:
-                raise DataRefusedError(f"{name} was changed while it was read; run the command again")
+                raise DataRefusedError(
+                    f"{name} was changed while it was read; run the command again"
+                )
             for batch in records.batches():
                 yield Block(_parse(batch, records.separator, names), _malformed(batch))
 
@@ -150,14 +171,20 @@ def _open_csv(name: str, encoding: str, separator: str | None) -> Source:
 
 def _parse(batch: CsvBatch, separator: str, names: list[str]) -> Any:
     if not batch.lines:
-        return pa.table({name: pa.array([], pa.string()) for name in names} | {"line": pa.array([], pa.int64())})
+        return pa.table(
+            {name: pa.array([], pa.string()) for name in names} | {"line": pa.array([], pa.int64())}
+        )
     data = b"".join(batch.pieces)
     table = pacsv.read_csv(
         pa.BufferReader(data),
-        read_options=pacsv.ReadOptions(column_names=names, block_size=max(1 << 20, 2 * batch.longest)),
+        read_options=pacsv.ReadOptions(
+            column_names=names, block_size=max(1 << 20, 2 * batch.longest)
+        ),
         parse_options=pacsv.ParseOptions(delimiter=separator, newlines_in_values=b'"' in data),
         convert_options=pacsv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=False
+            column_types=dict.fromkeys(names, pa.string()),
+            strings_can_be_null=False,
+            check_utf8=False,
         ),
     )
     return table.append_column("line", pa.array(np.concatenate(batch.lines)))
@@ -179,10 +206,14 @@ def _open_parquet(name: str) -> Source:
         try:
             with pq.ParquetFile(name) as file:
                 if not file.schema_arrow.equals(schema):
-                    raise DataRefusedError(f"{name} was changed while it was read; run the command again")
+                    raise DataRefusedError(
+                        f"{name} was changed while it was read; run the command again"
+                    )
                 yield from file.iter_batches(batch_size=ROWS_PER_BLOCK)
         except (pa.ArrowException, OSError) as error:
-            raise DataRefusedError(f"{name} is a damaged Parquet file: {_first_line(error)}") from None
+            raise DataRefusedError(
+                f"{name} is a damaged Parquet file: {_first_line(error)}"
+            ) from None
 
     return _from_arrow(name, schema, batches)
 
@@ -206,8 +237,12 @@ def open_frame(frame: object) -> Source:
     elif hasattr(frame, "__arrow_c_stream__"):
         table = pa.RecordBatchReader.from_stream(frame).read_all()
     else:
-        raise UsageError(f"an event log is a pandas, Arrow or Polars table, not a {type(frame).__name__}")
-    return _from_arrow("frame", table.schema, lambda: iter(table.to_batches(max_chunksize=ROWS_PER_BLOCK)))
+        raise UsageError(
+            f"an event log is a pandas, Arrow or Polars table, not a {type(frame).__name__}"
+        )
+    return _from_arrow(
+        "frame", table.schema, lambda: iter(table.to_batches(max_chunksize=ROWS_PER_BLOCK))
+    )
 
 
 def _from_pandas(frame: pd.DataFrame) -> Any:
@@ -223,14 +258,26 @@ def _from_pandas(frame: pd.DataFrame) -> Any:
             continue
         try:
             arrays.append(pa.Array.from_pandas(values))
-        except (pa.ArrowInvalid, pa.ArrowTypeError):  # a column of mixed objects, such as ids 17 and "17a"
-            arrays.append(pa.array([None if gone else str(v) for v, gone in zip(values, values.isna(), strict=True)]))
+        except (
+            pa.ArrowInvalid,
+            pa.ArrowTypeError,
+        ):  # a column of mixed objects, such as ids 17 and "17a"
+            arrays.append(
+                pa.array(
+                    [
+                        None if gone else str(v)
+                        for v, gone in zip(values, values.isna(), strict=True)
+                    ]
+                )
+            )
     return pa.table(arrays, names=names)
 
 
 def _from_arrow(label: str, schema: Any, batches: Callable[[], Iterator[Any]]) -> Source:
     check_header(list(schema.names), label)
-    columns = tuple(SourceColumn(one.name, f"c{i}", _kind(one.type)) for i, one in enumerate(schema))
+    columns = tuple(
+        SourceColumn(one.name, f"c{i}", _kind(one.type)) for i, one in enumerate(schema)
+    )
     names = [column.sql for column in columns]
 
     def blocks() -> Iterator[Block]:
@@ -260,10 +307,13 @@ def _readable(column: Any) -> Any:
     if pa.types.is_decimal256(arrow):
         return column.cast(pa.string())
     if pa.types.is_timestamp(arrow) and arrow.unit in ("s", "ms"):
-        # beyond what microseconds can hold stands a placeholder, which is refused as such, not an error of the engine
+        # beyond what microseconds can hold stands a placeholder, which is refused as such, not an
+        # error of the engine
         units = {"s": 1, "ms": 1_000}[arrow.unit]
         limit = FARTHEST_SECONDS * units
-        whole = pc.max_element_wise(pc.min_element_wise(column.cast(pa.int64()), limit), -limit, skip_nulls=False)
+        whole = pc.max_element_wise(
+            pc.min_element_wise(column.cast(pa.int64()), limit), -limit, skip_nulls=False
+        )
         whole = pc.if_else(pc.is_valid(column), whole, pa.scalar(None, pa.int64()))
         return whole.cast(pa.timestamp(arrow.unit, arrow.tz)).cast(pa.timestamp("us", arrow.tz))
     return column

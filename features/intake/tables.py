@@ -1,4 +1,5 @@
-"""Several tables as one log: ``[[tables]]`` of ``stagecast.toml``, each with its own mapping, rules and look-ups.
+"""Several tables as one log: ``[[tables]]`` of ``stagecast.toml``, each with its own mapping, rules
+and look-ups.
 
     [[tables]]                                  each row of a table becomes one event
     source = "tickets.csv"
@@ -8,7 +9,7 @@
     event = "'ticket'"
 
     [[tables]]
-    source = "usage.csv"                        knows the subscription only; the account stands in another table
+    source = "usage.csv"        knows the subscription only; another table has the account
     customer = "account_id"
     time = "usage_date"
     event = "'usage'"
@@ -17,7 +18,8 @@
     on = "subscription_id"
     columns = ["account_id"]
 
-A table that two kinds of events come from stands there twice, the second time with another ``event`` and ``where``.
+A table that two kinds of events come from stands there twice, the second time with another
+``event`` and ``where``.
 """
 
 from __future__ import annotations
@@ -61,7 +63,8 @@ OF_A_TABLE = (
 class Lookup:
     """Columns that stand in another table: rows are matched where ``on`` here is ``key`` there.
 
-    A key that stands in several rows there is refused, and so is a row here whose key stands nowhere.
+    A key that stands in several rows there is refused, and so is a row here whose key stands
+    nowhere.
     """
 
     source: str
@@ -72,7 +75,9 @@ class Lookup:
 
 @dataclass(frozen=True)
 class Table:
-    """Some files, folders, globs or one database table of the same columns, and what is made of their rows."""
+    """Some files, folders, globs or one database table of the same columns, and what is made of
+    their rows.
+    """
 
     sources: tuple[str, ...]
     options: ReadOptions
@@ -96,7 +101,11 @@ def parse_tables(entries: object, options: ReadOptions, folder: Path) -> list[Ta
     UsageError
         An entry that is none, with its position, counted from 1.
     """
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries) or not entries:
+    if (
+        not isinstance(entries, list)
+        or not all(isinstance(entry, dict) for entry in entries)
+        or not entries
+    ):
         raise UsageError("tables must be a list, each written as [[tables]]")
     return [_table(entry, options, folder, f"tables {n}") for n, entry in enumerate(entries, 1)]
 
@@ -128,7 +137,10 @@ def _table(entry: Mapping[str, Any], options: ReadOptions, folder: Path, where: 
     found = tuple(_lookup(one, folder, f"{where}, lookups {n}") for n, one in enumerate(lookups, 1))
     names = [column for lookup in found for column in lookup.columns]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UsageError(f"{where}: two look-ups bring a column '{twice[0]}'; look one of them up under another name")
+        raise UsageError(
+            f"{where}: two look-ups bring a column '{twice[0]}'; look one of them up "
+            "under another name"
+        )
     return Table(tuple(_sources(entry.get("source"), folder, where)), chosen, found)
 
 
@@ -141,14 +153,21 @@ def _lookup(entry: object, folder: Path, where: str) -> Lookup:
         raise UsageError(f"{where}: source must be one file, folder, glob or database table")
     on = _text(entry.get("on"), f"{where}: on")
     columns = entry.get("columns")
-    if not isinstance(columns, list) or not columns or not all(isinstance(name, str) for name in columns):
+    if (
+        not isinstance(columns, list)
+        or not columns
+        or not all(isinstance(name, str) for name in columns)
+    ):
         raise UsageError(f"{where}: columns must be a list of the columns to look up")
     return Lookup(sources[0], on, tuple(columns), _text(entry.get("key", on), f"{where}: key"))
 
 
 def _check_keys(entry: Mapping[str, Any], known: Sequence[str], where: str) -> None:
     if unknown := sorted(set(entry) - set(known)):
-        raise UsageError(f"{where}: unknown '{unknown[0]}'.{did_you_mean(unknown[0], known)} Known: {', '.join(known)}")
+        raise UsageError(
+            f"{where}: unknown '{unknown[0]}'.{did_you_mean(unknown[0], known)} Known: "
+            f"{', '.join(known)}"
+        )
 
 
 def _text(value: object, where: str) -> str:
@@ -165,7 +184,11 @@ def _rules(value: object, where: str) -> dict[str, str]:
 
 def _sources(value: object, folder: Path, where: str) -> list[str]:
     given = [value] if isinstance(value, str) else value
-    if not isinstance(given, list) or not given or not all(isinstance(one, str) and one for one in given):
+    if (
+        not isinstance(given, list)
+        or not given
+        or not all(isinstance(one, str) and one for one in given)
+    ):
         raise UsageError(f"{where}: source must name a file, a folder, a glob or a database table")
     return [beside(one, folder) for one in given]
 
@@ -181,8 +204,8 @@ def open_tables(con: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> list
     Raises
     ------
     UsageError, DataRefusedError
-        As :func:`stagecast.features.intake.opening.open_all` and :func:`stagecast.features.intake.mapping.resolve_all`;
-        or a look-up that cannot serve.
+        As :func:`stagecast.features.intake.opening.open_all` and
+        :func:`stagecast.features.intake.mapping.resolve_all`; or a look-up that cannot serve.
     """
     inputs = []
     for number, table in enumerate(tables):
@@ -199,9 +222,13 @@ def open_tables(con: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> list
 
 
 def inputs_of(
-    opened: Sequence[Source], options: ReadOptions, table: int = 0, joins: Sequence[tuple[Join, ...]] | None = None
+    opened: Sequence[Source],
+    options: ReadOptions,
+    table: int = 0,
+    joins: Sequence[tuple[Join, ...]] | None = None,
 ) -> list[Input]:
-    """Return what is to be made of the sources of one table; ``joins`` are those of each source, None: no look-ups.
+    """Return what is to be made of the sources of one table; ``joins`` are those of each source,
+    None: no look-ups.
 
     Raises
     ------
@@ -217,13 +244,20 @@ def inputs_of(
     labels = [(source.label, seen) for source, seen in zip(opened, columns, strict=True)]
     resolved = resolve_all(options.mapping, labels)
     return [
-        Input(source, options, table, seen, parts, compile_rules(options, seen, source.label), found)
+        Input(
+            source, options, table, seen, parts, compile_rules(options, seen, source.label), found
+        )
         for source, seen, parts, found in zip(opened, columns, resolved, joins, strict=True)
     ]
 
 
 def _join(
-    con: duckdb.DuckDBPyConnection, lookup: Lookup, options: ReadOptions, source: Source, name: str, nth: int
+    con: duckdb.DuckDBPyConnection,
+    lookup: Lookup,
+    options: ReadOptions,
+    source: Source,
+    name: str,
+    nth: int,
 ) -> Join:
     here = {column.name: column for column in source.columns}
     on = here.get(lookup.on)
@@ -234,9 +268,12 @@ def _join(
         )
     if clash := sorted(set(lookup.columns) & set(here)):
         raise UsageError(
-            f"{source.label} has a column {clash[0]!r} of its own; look up a column of another name, or leave it out"
+            f"{source.label} has a column {clash[0]!r} of its own; look up a column of "
+            "another name, or leave it out"
         )
-    looked_up = tuple(SourceColumn(column, f"j{nth}c{i}", "text") for i, column in enumerate(lookup.columns))
+    looked_up = tuple(
+        SourceColumn(column, f"j{nth}c{i}", "text") for i, column in enumerate(lookup.columns)
+    )
     if not con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [name]).fetchall():
         _load_lookup(con, lookup, options, name, looked_up)
     return Join(name, on, looked_up)
@@ -259,11 +296,18 @@ def _load_lookup(
                 f"{source.label} has no column {missing[0]!r}.{did_you_mean(missing[0], there)} "
                 f"It has: {', '.join(there)}"
             )
-        chosen = ", ".join(f"nullif(trim({whole_text(there[column])}), '')" for column in (lookup.key, *lookup.columns))
+        chosen = ", ".join(
+            f"nullif(trim({whole_text(there[column])}), '')"
+            for column in (lookup.key, *lookup.columns)
+        )
         for block in source.blocks():
             if len(block.malformed):
-                line, _, problem = (block.malformed[column][0].as_py() for column in ("line", "text", "problem"))
-                raise DataRefusedError(f"{source.label}, line {line}: {problem}; a table to look up in must be sound")
+                line, _, problem = (
+                    block.malformed[column][0].as_py() for column in ("line", "text", "problem")
+                )
+                raise DataRefusedError(
+                    f"{source.label}, line {line}: {problem}; a table to look up in must be sound"
+                )
             insert_block(con, block.rows, f"INSERT INTO {name} SELECT DISTINCT {chosen} FROM block")
     twice = con.execute(
         f"""SELECT key, count(*) FROM (SELECT DISTINCT * FROM {name}) WHERE key IS NOT NULL
@@ -271,7 +315,10 @@ def _load_lookup(
     ).fetchall()
     if twice:
         raise DataRefusedError(
-            f"{lookup.source}: {lookup.key} {quote_text(twice[0][0])} stands there {twice[0][1]} times with different "
+            f"{lookup.source}: {lookup.key} {quote_text(twice[0][0])} stands there "
+            f"{twice[0][1]} times with different "
             f"{', '.join(lookup.columns)}; a key to look up must be unique"
         )
-    con.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT DISTINCT * FROM {name} WHERE key IS NOT NULL")
+    con.execute(
+        f"CREATE OR REPLACE TABLE {name} AS SELECT DISTINCT * FROM {name} WHERE key IS NOT NULL"
+    )

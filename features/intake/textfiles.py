@@ -18,7 +18,9 @@ import pyarrow as pa
 
 from stagecast.features.errors import DataRefusedError
 
-TEXT_ENDINGS = tuple(kind + packed for kind in (".csv", ".tsv", ".txt") for packed in ("", ".gz", ".zst"))
+TEXT_ENDINGS = tuple(
+    kind + packed for kind in (".csv", ".tsv", ".txt") for packed in ("", ".gz", ".zst")
+)
 
 _CHUNK_BYTES = 1 << 18
 _BOMS = {
@@ -37,17 +39,26 @@ def open_text(name: str, encoding: str = "utf-8") -> Iterator[IO[bytes]]:
     Raises
     ------
     DataRefusedError
-        The file cannot be read, is not whole, or its bytes are not of the encoding (with line and byte).
+        The file cannot be read, is not whole, or its bytes are not of the encoding (with line and
+        byte).
     """
     try:
         with _decompressed(name) as stream:
-            yield stream if _is_utf8(encoding) else cast(IO[bytes], _Recoded(stream, encoding, name))
+            yield (
+                stream if _is_utf8(encoding) else cast(IO[bytes], _Recoded(stream, encoding, name))
+            )
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataRefusedError(f"{name} is not a whole gzip file: {error}; fetch it again") from None
+        raise DataRefusedError(
+            f"{name} is not a whole gzip file: {error}; fetch it again"
+        ) from None
     except (pa.ArrowException, OSError) as error:
         if name.lower().endswith(".zst"):
-            raise DataRefusedError(f"{name} is not a whole zstd file: {error}; fetch it again") from None
-        raise DataRefusedError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+            raise DataRefusedError(
+                f"{name} is not a whole zstd file: {error}; fetch it again"
+            ) from None
+        raise DataRefusedError(
+            f"{name} cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from None
 
 
 @contextmanager
@@ -98,14 +109,16 @@ class _Recoded:
                 # a mark in the file says one thing and --encoding another: both cannot be right
                 if not codecs.lookup(self._encoding).name.startswith(names[0]):
                     raise DataRefusedError(
-                        f"{self._label} begins with the byte order mark of {names[0]}, but --encoding says "
+                        f"{self._label} begins with the byte order mark of {names[0]}, "
+                        "but --encoding says "
                         f"{self._encoding}; give --encoding {names[0]}"
                     )
                 break
         else:
             if codecs.lookup(self._encoding).name in ("utf-16", "utf-32") and start:
                 raise DataRefusedError(
-                    f"{self._label} has no byte order mark, so its bytes can be read in two orders; give "
+                    f"{self._label} has no byte order mark, so its bytes can be read in "
+                    "two orders; give "
                     f"--encoding {self._encoding}-le or {self._encoding}-be"
                 )
         self._decoder = codecs.getincrementaldecoder(self._encoding)("strict")
@@ -121,7 +134,8 @@ class _Recoded:
             at = self._offset - len(pending) + error.start + 1
             value = error.object[error.start] if error.start < len(error.object) else 0
             raise DataRefusedError(
-                f"{self._label}, line {line}: byte {at} of the file ({value:#04x}) is not {self._encoding}; "
+                f"{self._label}, line {line}: byte {at} of the file ({value:#04x}) is not "
+                f"{self._encoding}; "
                 f"is the file in another encoding, or cut off?"
             ) from None
         self._offset += len(data)

@@ -1,6 +1,8 @@
-"""What the parts of an event become: each as text, then typed; money exactly, and in one currency. All of it SQL.
+"""What the parts of an event become: each as text, then typed; money exactly, and in one currency.
+All of it SQL.
 
-A part as it was given is ``t_<part>``, as it was read ``p_<part>``; money without loss is ``d_<part>``.
+A part as it was given is ``t_<part>``, as it was read ``p_<part>``; money without loss is
+``d_<part>``.
 """
 
 from __future__ import annotations
@@ -52,7 +54,9 @@ def _text(name: str, part: Compiled) -> str:
 
 
 def types(parts: Parts, options: ReadOptions) -> str:
-    """Return SQL of each part typed, ``p_<part>``, NULL where it cannot be; and of money exactly, ``d_<part>``."""
+    """Return SQL of each part typed, ``p_<part>``, NULL where it cannot be; and of money
+    exactly, ``d_<part>``.
+    """
     unread = ", ".join(quote_text(word) for word in NO_CUSTOMER)
     zoned = not is_utc(options.zone)
     times = {
@@ -67,12 +71,16 @@ def types(parts: Parts, options: ReadOptions) -> str:
         "p_event_id": "t_event_id",
         "p_category": "t_category",
         "p_event": "lower(t_event)",
-        "p_currency": "CASE WHEN regexp_full_match(upper(t_currency), '[A-Z]{3}') THEN upper(t_currency) END",
+        "p_currency": (
+            "CASE WHEN regexp_full_match(upper(t_currency), '[A-Z]{3}') THEN upper(t_currency) END"
+        ),
     }
     for name in MONEY:
         part = parts.get(name)
         select[f"p_{name}"] = "NULL::DOUBLE" if part is None else part.sql
-        select[f"d_{name}"] = "NULL::DECIMAL(18,6)" if part is None else values.exact_amount(part, options)
+        select[f"d_{name}"] = (
+            "NULL::DECIMAL(18,6)" if part is None else values.exact_amount(part, options)
+        )
     return ", ".join(f"{sql} AS {name}" for name, sql in select.items())
 
 
@@ -84,7 +92,9 @@ def event(parts: Parts, options: ReadOptions) -> str:
 
 
 def amount(parts: Parts, options: ReadOptions) -> str:
-    """Return SQL of the amount in the currency of the report: that of a refund is a magnitude, whatever its sign."""
+    """Return SQL of the amount in the currency of the report: that of a refund is a magnitude,
+    whatever its sign.
+    """
     found = _converted("d_amount", parts, options)
     return f"CASE WHEN ({event(parts, options)}) = 'refund' THEN abs({found}) ELSE {found} END"
 
@@ -105,11 +115,15 @@ def money(parts: Parts) -> list[Compiled]:
 
 
 def rate(parts: Parts, options: ReadOptions) -> str:
-    """Return SQL of what a unit of the row's currency is worth in that of the report; NULL where no rate is known."""
+    """Return SQL of what a unit of the row's currency is worth in that of the report; NULL where
+    no rate is known.
+    """
     if not _converts(parts, options):
         return "CAST(1 AS DOUBLE)"
     rates = {**options.rates, str(options.report_currency): 1.0}
-    cases = " ".join(f"WHEN {quote_text(code)} THEN CAST({rate!r} AS DOUBLE)" for code, rate in rates.items())
+    cases = " ".join(
+        f"WHEN {quote_text(code)} THEN CAST({rate!r} AS DOUBLE)" for code, rate in rates.items()
+    )
     return f"CASE p_currency {cases} END"
 
 
@@ -117,7 +131,10 @@ def _converted(exact: str, parts: Parts, options: ReadOptions) -> str:
     if not _converts(parts, options):
         return exact
     # a discount of 0 may stand without a currency
-    return f"CASE WHEN coalesce(p_rate, 1) = 1 THEN {exact} ELSE TRY_CAST(p_rate * {exact} AS DECIMAL(18,6)) END"
+    return (
+        f"CASE WHEN coalesce(p_rate, 1) = 1 THEN {exact} ELSE TRY_CAST(p_rate * "
+        f"{exact} AS DECIMAL(18,6)) END"
+    )
 
 
 def _has_currency(parts: Parts) -> bool:

@@ -1,6 +1,8 @@
-"""How texts become numbers and times: SQL over one column, from what was declared, and nothing beyond it.
+"""How texts become numbers and times: SQL over one column, from what was declared, and nothing
+beyond it.
 
-DuckDB alone would read 1_000, +-1, inf and nan as numbers, and 2020/1/2, epoch and infinity as times.
+DuckDB alone would read 1_000, +-1, inf and nan as numbers, and 2020/1/2, epoch and infinity as
+times.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ CREATE OR REPLACE MACRO as_iso_local(t) AS CASE
     WHEN regexp_full_match(t, {quote_text(_PLAIN)}) THEN TRY_CAST(t AS TIMESTAMP)
     WHEN regexp_full_match(t, {quote_text(_LOCAL)}) THEN TRY_CAST(t AS TIMESTAMP) END;
 CREATE OR REPLACE MACRO as_iso_zoned(t) AS CASE
-    WHEN regexp_full_match(t, {quote_text(_ZONED)}) THEN CAST(TRY_CAST(t AS TIMESTAMPTZ) AS TIMESTAMP) END;
+    WHEN regexp_full_match(t, {quote_text(_ZONED)}) THEN CAST(TRY_CAST(t AS TIMESTAMPTZ)
+    AS TIMESTAMP) END;
 CREATE OR REPLACE MACRO as_iso_time(t) AS CASE
     WHEN regexp_full_match(t, {quote_text(_PLAIN)}) THEN TRY_CAST(t AS TIMESTAMP)
     ELSE coalesce(as_iso_zoned(t), as_iso_local(t)) END;
@@ -41,10 +44,11 @@ CREATE OR REPLACE MACRO as_iso_time(t) AS CASE
 
 
 def define_macros(con: duckdb.DuckDBPyConnection) -> None:
-    """Define ``as_number(text)``, a finite or overflowing DOUBLE, and ``as_iso_time(text)``, a TIMESTAMP in UTC.
+    """Define ``as_number(text)``, a finite or overflowing DOUBLE, and ``as_iso_time(text)``, a
+    TIMESTAMP in UTC.
 
-    Both take what this project calls a number and a time, no more, and give NULL for the rest. ``as_iso_local`` and
-    ``as_iso_zoned`` each take the times that name no zone, and those that do.
+    Both take what this project calls a number and a time, no more, and give NULL for the rest.
+    ``as_iso_local`` and ``as_iso_zoned`` each take the times that name no zone, and those that do.
     """
     con.execute(_MACROS)
 
@@ -65,16 +69,23 @@ def check_formats(con: duckdb.DuckDBPyConnection, options: ReadOptions) -> None:
     }
     if options.time_format is not None and options.time_format not in NUMBER_TIMES:
         literal = quote_text(options.time_format)
-        statements["--time-format"] = (options.time_format, f"SELECT CAST(try_strptime('', {literal}) AS VARCHAR)")
+        statements["--time-format"] = (
+            options.time_format,
+            f"SELECT CAST(try_strptime('', {literal}) AS VARCHAR)",
+        )
     for option, (text, sql) in statements.items():
         try:
             con.execute(sql).fetchall()
         except duckdb.Error as error:
-            raise UsageError(f"{option} {text!r} cannot be used: {str(error).splitlines()[0]}") from None
+            raise UsageError(
+                f"{option} {text!r} cannot be used: {str(error).splitlines()[0]}"
+            ) from None
 
 
 def plain_number(text: str, options: ReadOptions) -> str:
-    """Return SQL of a number's text with a decimal point and no thousands signs; NULL where it is not so written."""
+    """Return SQL of a number's text with a decimal point and no thousands signs; NULL where it
+    is not so written.
+    """
     decimal, thousands = options.decimal, THOUSANDS[options.thousands]
     if decimal == "." and not thousands:
         return text
@@ -92,7 +103,9 @@ def number(text: str, options: ReadOptions) -> str:
 
 
 def local_and_utc(part: Compiled | None, text: str, options: ReadOptions) -> tuple[str, str]:
-    """Return SQL of a time as written without a zone, and of a time that is UTC already; at most one is not NULL."""
+    """Return SQL of a time as written without a zone, and of a time that is UTC already; at most
+    one is not NULL.
+    """
     none = "NULL::TIMESTAMP"
     if part is None:
         return none, none
@@ -109,7 +122,9 @@ def local_and_utc(part: Compiled | None, text: str, options: ReadOptions) -> tup
     is_number = bare is not None and bare.kind == "number"
     if bare is not None and is_number:
         text = whole_text(bare)
-    value = f"CAST({bare.sql} AS DOUBLE)" if bare is not None and is_number else number(text, options)
+    value = (
+        f"CAST({bare.sql} AS DOUBLE)" if bare is not None and is_number else number(text, options)
+    )
     if given in _UNIX_UNITS:
         return none, _instant(f"round({value} * {_UNIX_UNITS[given]})")
     if given in NUMBER_TIMES:
@@ -119,9 +134,13 @@ def local_and_utc(part: Compiled | None, text: str, options: ReadOptions) -> tup
 
 
 def _excel(value: str, calendar: str) -> str:
-    """Excel's day numbers, to the millisecond that it keeps; its 29 February 1900 never was, and is none."""
+    """Excel's day numbers, to the millisecond that it keeps; its 29 February 1900 never was, and
+    is none.
+    """
     if calendar == "excel-1904":
-        return _instant(f"round({value} * 86400000) * 1000 + {_EXCEL_1904} * 86400000000", f"{value} >= 0")
+        return _instant(
+            f"round({value} * 86400000) * 1000 + {_EXCEL_1904} * 86400000000", f"{value} >= 0"
+        )
     start = f"CASE WHEN {value} < 60 THEN {_EXCEL_1900 + 1} ELSE {_EXCEL_1900} END"
     kept = f"({value} >= 1 AND {value} < 60) OR ({value} >= 61 AND {value} < {_EXCEL_LAST})"
     return _instant(f"round({value} * 86400000) * 1000 + ({start}) * 86400000000", kept)
@@ -129,7 +148,10 @@ def _excel(value: str, calendar: str) -> str:
 
 def _instant(microseconds: str, kept: str = "true") -> str:
     # within what a TIMESTAMP holds; beyond, it is no time
-    return f"CASE WHEN abs({microseconds}) < 9e18 AND ({kept}) THEN make_timestamp(CAST({microseconds} AS BIGINT)) END"
+    return (
+        f"CASE WHEN abs({microseconds}) < 9e18 AND ({kept}) THEN "
+        f"make_timestamp(CAST({microseconds} AS BIGINT)) END"
+    )
 
 
 def iso_utc(part: Compiled | None, text: str, options: ReadOptions) -> str:
@@ -141,17 +163,24 @@ def iso_utc(part: Compiled | None, text: str, options: ReadOptions) -> str:
 
 
 def id_text(part: Compiled) -> str:
-    """Return SQL of an id as text: an integral number without exponent, ``17850.0`` for a DOUBLE, as one rule needs."""
+    """Return SQL of an id as text: an integral number without exponent, ``17850.0`` for a
+    DOUBLE, as one rule needs.
+    """
     column = part.bare
     if column is None or column.kind != "number":
         return part.sql
     whole = f"try_cast({column.sql} AS BIGINT)"
     text = f"CAST({column.sql} AS VARCHAR)"
-    return f"CASE WHEN {text} LIKE '%e%' AND {whole} = {column.sql} THEN {whole} || '.0' ELSE {text} END"
+    return (
+        f"CASE WHEN {text} LIKE '%e%' AND {whole} = {column.sql} THEN {whole} || '.0' "
+        f"ELSE {text} END"
+    )
 
 
 def whole_text(column: SourceColumn) -> str:
-    """Return SQL of a column's text; a number without a fraction is written without one, so 20240131.0 is a date."""
+    """Return SQL of a column's text; a number without a fraction is written without one, so
+    20240131.0 is a date.
+    """
     text = column_text(column)
     if column.kind != "number":
         return text
@@ -167,4 +196,7 @@ def exact_amount(amount: Compiled, options: ReadOptions) -> str:
         return exact
     # text goes to DECIMAL without a detour: 17 digits would not survive DOUBLE
     text = plain_number(bare.sql, options)
-    return f"coalesce(CASE WHEN {amount.sql} IS NOT NULL THEN TRY_CAST({text} AS DECIMAL(18,6)) END, {exact})"
+    return (
+        f"coalesce(CASE WHEN {amount.sql} IS NOT NULL THEN TRY_CAST({text} AS "
+        f"DECIMAL(18,6)) END, {exact})"
+    )

@@ -1,7 +1,9 @@
-"""Local times of a named zone as UTC: a table of the spans in which one offset holds, gaps and overlaps by name.
+"""Local times of a named zone as UTC: a table of the spans in which one offset holds, gaps and
+overlaps by name.
 
-When clocks go forward, local times are skipped (a gap); when they go back, some happen twice (an overlap). Both are
-read with the offset before the change, as Python's ``fold=0`` does (PEP 495), and say what they are.
+When clocks go forward, local times are skipped (a gap); when they go back, some happen twice (an
+overlap). Both are read with the offset before the change, as Python's ``fold=0`` does (PEP 495),
+and say what they are.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})")
 
 @dataclass(frozen=True)
 class Piece:
-    """From the local time ``begins`` on, UTC is local time minus ``offset``; ``kind``: regular, gap or overlap."""
+    """From the local time ``begins`` on, UTC is local time minus ``offset``; ``kind``: regular,
+    gap or overlap.
+    """
 
     begins: datetime
     offset: timedelta
@@ -49,7 +53,8 @@ def find_zone(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise UsageError(
-            f"--zone {name!r} is not a time zone; write a name like Europe/London or an offset like +02:00."
+            f"--zone {name!r} is not a time zone; write a name like Europe/London or an "
+            "offset like +02:00."
             f"{did_you_mean(name, available_timezones())}"
         ) from None
 

@@ -1,14 +1,16 @@
-"""What a log looks like beyond its counts: holes, odd days, times of day, buyers and their rhythm, delays.
+"""What a log looks like beyond its counts: holes, odd days, times of day, buyers and their rhythm,
+delays.
 
     events -> per customer and day -> per day: gaps, odd days; per customer: buyers, rhythm
-           -> times of day, delays                                                         -> Quality
+           -> times of day, delays                                                         ->
+           Quality
 
-Everything is counted inside DuckDB; only figures per day and histograms leave it. What is reported is to be looked at,
-not refused: a closure at Christmas and a lost delivery look the same in a log.
+Everything is counted inside DuckDB; only figures per day and histograms leave it. What is reported
+is to be looked at, not refused: a closure at Christmas and a lost delivery look the same in a log.
 
 What may be changed where: holes in :mod:`stagecast.features.quality.gaps`, days that stand out in
-:mod:`stagecast.features.quality.odd`, customers in :mod:`stagecast.features.quality.buyers`, regularity in
-:mod:`stagecast.features.quality.rhythm`.
+:mod:`stagecast.features.quality.odd`, customers in :mod:`stagecast.features.quality.buyers`,
+regularity in :mod:`stagecast.features.quality.rhythm`.
 """
 
 from __future__ import annotations
@@ -25,9 +27,26 @@ from stagecast.features.quality.findings import OddDay
 from stagecast.features.quality.gaps import Gap, find_gaps
 from stagecast.features.quality.odd import find_odd_days
 from stagecast.features.quality.rhythm import Rhythm, describe_rhythm
-from stagecast.features.quality.times import Delay, TimeOfDay, busy_instants, describe_delay, describe_times
+from stagecast.features.quality.times import (
+    Delay,
+    TimeOfDay,
+    busy_instants,
+    describe_delay,
+    describe_times,
+)
 
-__all__ = ["Buyers", "Calendar", "Delay", "FarDay", "Gap", "OddDay", "Quality", "Rhythm", "TimeOfDay", "describe"]
+__all__ = [
+    "Buyers",
+    "Calendar",
+    "Delay",
+    "FarDay",
+    "Gap",
+    "OddDay",
+    "Quality",
+    "Rhythm",
+    "TimeOfDay",
+    "describe",
+]
 
 
 @dataclass(frozen=True)
@@ -45,7 +64,8 @@ class Quality:
     empty_days
         Share of them without any event, 0 to 1.
     gaps
-        Stretches without any event where many were to be expected, the most surprising first, at most five.
+        Stretches without any event where many were to be expected, the most surprising first, at
+        most five.
     odd_days
         Days that stand out, the most suspicious first, at most ten.
     delay
@@ -77,7 +97,10 @@ class Quality:
             f"{self.events_per_day:,.0f} events, {self.empty_days:.1%} of the days have none"
         ]
         if self.gaps:
-            lines += ["no events where many were to be expected:", *(f"  {gap.line()}" for gap in self.gaps)]
+            lines += [
+                "no events where many were to be expected:",
+                *(f"  {gap.line()}" for gap in self.gaps),
+            ]
         if self.odd_days:
             lines += ["days to look at:", *(f"  {odd.day}: {odd.why}" for odd in self.odd_days)]
         lines += [*self.times.lines(), *self.buyers.lines(), *self.rhythm.lines()]
@@ -90,8 +113,9 @@ def describe(con: duckdb.DuckDBPyConnection) -> Quality:
     Parameters
     ----------
     con
-        Holds the table ``events`` of the event contract (:mod:`stagecast.features.events`). What does not fit its
-        memory limit is written to its temporary folder: about 30 bytes for each customer and day with an event.
+        Holds the table ``events`` of the event contract (:mod:`stagecast.features.events`). What
+        does not fit its memory limit is written to its temporary folder: about 30 bytes for each
+        customer and day with an event.
 
     Raises
     ------
@@ -100,7 +124,8 @@ def describe(con: duckdb.DuckDBPyConnection) -> Quality:
 
     >>> import pandas as pd
     >>> from stagecast.features.events import from_frame
-    >>> frame = pd.DataFrame({"customer_id": ["a", "a", "b"], "timestamp": ["2025-01-01", "2025-01-03", "2025-01-03"]})
+    >>> days = ["2025-01-01", "2025-01-03", "2025-01-03"]
+    >>> frame = pd.DataFrame({"customer_id": ["a", "a", "b"], "timestamp": days})
     >>> with from_frame(frame) as log:
     ...     found = describe(log.con)
     >>> found.days, round(found.empty_days, 3), found.times.all_midnight, found.buyers.buyers

@@ -8,7 +8,8 @@ import duckdb
 
 from stagecast.features.quality.histograms import quantile
 
-# A customer is absurd with this many times the events of the 99th percentile, and with this many at least.
+# A customer is absurd with this many times the events of the 99th percentile, and with this many at
+# least.
 ABSURD_TIMES, ABSURD_EVENTS = 50, 100
 MOST_HEAVY = 5
 
@@ -25,8 +26,9 @@ class Heavy:
 class Buyers:
     """Customers with a purchase, and the UTC days on which they bought.
 
-    ``one_day`` is the share of buyers with purchases on one day only; ``days_*`` are quantiles of purchase days per
-    buyer; all None without buyers. ``events_99`` is the 99th percentile of events per customer, buyer or not.
+    ``one_day`` is the share of buyers with purchases on one day only; ``days_*`` are quantiles of
+    purchase days per buyer; all None without buyers. ``events_99`` is the 99th percentile of events
+    per customer, buyer or not.
     """
 
     buyers: int
@@ -42,11 +44,13 @@ class Buyers:
         lines = []
         if self.one_day is not None:
             lines.append(
-                f"{self.buyers:,} buyers, {self.one_day:.1%} of them on one day only; purchase days per buyer: median "
+                f"{self.buyers:,} buyers, {self.one_day:.1%} of them on one day only; "
+                "purchase days per buyer: median "
                 f"{self.days_median:,}, 90 % up to {self.days_90:,}, most {self.days_max:,}"
             )
         lines += [
-            f"customer {one.customer_id} has {one.events:,} events, 99 % of the customers at most {self.events_99:,}: "
+            f"customer {one.customer_id} has {one.events:,} events, 99 % of the customers "
+            f"at most {self.events_99:,}: "
             "a till, a test account or an agency?"
             for one in self.heavy
         ]
@@ -56,12 +60,14 @@ class Buyers:
 def describe_buyers(con: duckdb.DuckDBPyConnection) -> Buyers:
     """Describe the customers of the tables ``events`` and ``customer_days``."""
     per_customer = con.execute(
-        """SELECT events, count(*) FROM (SELECT sum(events) AS events FROM customer_days GROUP BY customer)
+        """SELECT events, count(*)
+            FROM (SELECT sum(events) AS events FROM customer_days GROUP BY customer)
         GROUP BY events ORDER BY events"""
     ).fetchall()
     events_99 = int(quantile(per_customer, 0.99))
     days = con.execute(
-        """SELECT days, count(*) FROM (SELECT count(*) AS days FROM customer_days WHERE purchases > 0 GROUP BY customer)
+        """SELECT days, count(*)
+            FROM (SELECT count(*) AS days FROM customer_days WHERE purchases > 0 GROUP BY customer)
         GROUP BY days ORDER BY days"""
     ).fetchall()
     limit = max(ABSURD_EVENTS, ABSURD_TIMES * events_99)
@@ -77,7 +83,8 @@ def describe_buyers(con: duckdb.DuckDBPyConnection) -> Buyers:
 def _heavy(con: duckdb.DuckDBPyConnection, above: int) -> tuple[Heavy, ...]:
     rows = con.execute(
         f"""SELECT customer_id, count(*) AS events FROM events WHERE hash(customer_id) IN
-        (SELECT customer FROM (SELECT customer, sum(events) AS n FROM customer_days GROUP BY customer)
+        (SELECT customer FROM (SELECT customer, sum(events) AS n FROM customer_days
+        GROUP BY customer)
          WHERE n > {above} ORDER BY n DESC, customer LIMIT {MOST_HEAVY})
         GROUP BY customer_id ORDER BY events DESC, customer_id"""
     ).fetchall()

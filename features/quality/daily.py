@@ -1,4 +1,6 @@
-"""Events and customers of each UTC day, and which days lie too far from the others to belong to them."""
+"""Events and customers of each UTC day, and which days lie too far from the others to belong to
+them.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ BLOCK_DAYS = 4_096
 FAR_DAYS = 365
 # A stretch of days that holds less than this share of the events can be called far from the rest.
 FAR_SHARE = 0.01
-# What systems write where there is no date: the zeros of Excel, Unix and DOS, turns of a century, ends of time.
+# What systems write where there is no date: the zeros of Excel, Unix and DOS, turns of a century,
+# ends of time.
 PLACEHOLDERS = (
     date(1900, 1, 1),
     date(1901, 1, 1),
@@ -39,10 +42,11 @@ _PLACEHOLDER_DAYS = [int(day_number(to_utc(one))) for one in PLACEHOLDERS]
 
 @dataclass(frozen=True)
 class Calendar:
-    """Events, and customers with any, of each UTC day in a row; days without events are in it with 0.
+    """Events, and customers with any, of each UTC day in a row; days without events are in it with
+    0.
 
-    ``first`` is the day number (days since 1970) of the first day; ``largest`` the events of the day's customer with
-    most of them.
+    ``first`` is the day number (days since 1970) of the first day; ``largest`` the events of the
+    day's customer with most of them.
     """
 
     first: int
@@ -68,7 +72,9 @@ class Calendar:
 
 @dataclass(frozen=True)
 class FarDay:
-    """A day with events that stands at least :data:`FAR_DAYS` from the bulk of the log; ISO date."""
+    """A day with events that stands at least :data:`FAR_DAYS` from the bulk of the log; ISO
+    date.
+    """
 
     day: str
     events: int
@@ -78,8 +84,9 @@ class FarDay:
 def count_customer_days(con: duckdb.DuckDBPyConnection) -> int:
     """Create the temporary table ``customer_days`` and return its rows.
 
-    One row per customer and UTC day with any event: ``customer`` (a 64-bit hash of the id, so that rows are small; two
-    ids of ten million share one with a chance below one in a hundred thousand), ``day``, ``events``, ``purchases``.
+    One row per customer and UTC day with any event: ``customer`` (a 64-bit hash of the id, so that
+    rows are small; two ids of ten million share one with a chance below one in a hundred thousand),
+    ``day``, ``events``, ``purchases``.
     """
     con.execute(
         """CREATE OR REPLACE TEMP TABLE customer_days AS SELECT hash(customer_id) AS customer,
@@ -93,7 +100,8 @@ def count_customer_days(con: duckdb.DuckDBPyConnection) -> int:
 def bulk_of(con: duckdb.DuckDBPyConnection) -> tuple[Calendar, list[FarDay]]:
     """Return the days of ``customer_days`` that belong together, and those far from them."""
     rows = con.execute(
-        "SELECT day, sum(events), count(*), max(events) FROM customer_days GROUP BY day ORDER BY day"
+        "SELECT day, sum(events), count(*), max(events) FROM customer_days GROUP BY day "
+        "ORDER BY day"
     ).fetchall()
     day, events, *_ = columns = np.array(rows, dtype=np.int64).T
     far = _far(day, events)
@@ -114,13 +122,17 @@ def _far(day: NDArray[np.int64], events: NDArray[np.int64]) -> NDArray[np.bool_]
     named = np.bincount(block, weights=np.isin(day, _PLACEHOLDER_DAYS)) == np.bincount(block)
     strange = (held < FAR_SHARE * held.sum()) | named
     strange[np.argmax(held)] = False
-    # the bulk reaches from the first to the last stretch that is not strange, whatever stands between
+    # the bulk reaches from the first to the last stretch that is not strange, whatever stands
+    # between
     first, last = np.flatnonzero(~strange)[[0, -1]]
     return np.asarray((block < first) | (block > last))
 
 
-def around(values: Array, steps: Sequence[int], shares: Sequence[float]) -> tuple[Array, NDArray[np.int64]]:
-    """Return quantiles of what stands so many days before and after each day, and how many of these are numbers.
+def around(
+    values: Array, steps: Sequence[int], shares: Sequence[float]
+) -> tuple[Array, NDArray[np.int64]]:
+    """Return quantiles of what stands so many days before and after each day, and how many of these
+    are numbers.
 
     Parameters
     ----------
@@ -145,7 +157,9 @@ def around(values: Array, steps: Sequence[int], shares: Sequence[float]) -> tupl
     quantiles, known = np.empty((len(shares), days)), np.empty(days, dtype=np.int64)
     for start in range(0, days, BLOCK_DAYS):
         end = min(start + BLOCK_DAYS, days)
-        ordered = np.sort([padded[reach + step + start : reach + step + end] for step in steps], axis=0)  # NaN last
+        ordered = np.sort(
+            [padded[reach + step + start : reach + step + end] for step in steps], axis=0
+        )  # NaN last
         known[start:end] = (~np.isnan(ordered)).sum(axis=0)
         column = np.arange(end - start)
         for row, share in zip(quantiles, shares, strict=True):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class OddDay:
     """A day (ISO date) to look at.
 
-    ``kind`` is ``placeholder``, ``far``, ``high``, ``twice``, ``instant``, ``partial_day`` or ``partial_week``; ``why``
-    a sentence; ``figures`` what it rests on.
+    ``kind`` is ``placeholder``, ``far``, ``high``, ``twice``, ``instant``, ``partial_day`` or
+    ``partial_week``; ``why`` a sentence; ``figures`` what it rests on.
     """
 
     day: str
@@ -28,7 +28,9 @@ HABIT_SHARE, HABIT_DAYS = 0.01, 5
 
 
 def habit(found: int, days: int) -> bool:
-    """Say whether so many of so many days stand out that it is what the shop does, and no fault of the log."""
+    """Say whether so many of so many days stand out that it is what the shop does, and no fault
+    of the log.
+    """
     return found > max(HABIT_DAYS, HABIT_SHARE * days)
 
 

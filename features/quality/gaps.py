@@ -1,4 +1,6 @@
-"""Stretches of whole UTC days without any event, where by the weeks around many were to be expected."""
+"""Stretches of whole UTC days without any event, where by the weeks around many were to be
+expected.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from stagecast.features.quality.daily import WEEK, Array, Calendar, around
 
 # Weeks on either side that say how many were to be expected.
 WEEKS_AROUND = 8
-# Customers to be expected, in independent ones, from which silence is no chance: exp(-20) is two in a thousand million.
+# Customers to be expected, in independent ones, from which silence is no chance: exp(-20) is two in
+# a thousand million.
 SURPRISING = 20.0
 # As many must be known on either side; two lonely events say nothing of the year between them.
 FEWEST_BESIDE = 20
@@ -24,8 +27,8 @@ MOST_GAPS = 5
 class Gap:
     """Days without any event; ISO dates, both included.
 
-    ``events_expected`` is by the same weekdays of the weeks before and after; ``log10_chance`` is the decimal logarithm
-    of the chance of such a silence.
+    ``events_expected`` is by the same weekdays of the weeks before and after; ``log10_chance`` is
+    the decimal logarithm of the chance of such a silence.
     """
 
     first_day: str
@@ -35,16 +38,21 @@ class Gap:
     log10_chance: float
 
     def line(self) -> str:
-        when = self.first_day if self.days == 1 else f"{self.first_day} to {self.last_day} ({self.days} days)"
+        when = (
+            self.first_day
+            if self.days == 1
+            else f"{self.first_day} to {self.last_day} ({self.days} days)"
+        )
         return f"{when}: about {self.events_expected:,.0f} events were to be expected"
 
 
 def find_gaps(calendar: Calendar) -> tuple[Gap, ...]:
     """Return the most surprising gaps, at most ``MOST_GAPS``.
 
-    Customers of a day are taken as Poisson, each worth less than one where days stray more than that
-    (:func:`spread_of_days`). A day's expectation is the median of the same weekday over the eight weeks before the gap
-    or after it, whichever is lower: a shop that has not opened yet, or closes on Sundays, misses nobody.
+    Customers of a day are taken as Poisson, each worth less than one where days stray more than
+    that (:func:`spread_of_days`). A day's expectation is the median of the same weekday over the
+    eight weeks before the gap or after it, whichever is lower: a shop that has not opened yet, or
+    closes on Sundays, misses nobody.
     """
     discount = 4.0 * spread_of_days(calendar.customers) ** 2
     gaps = []
@@ -55,15 +63,19 @@ def find_gaps(calendar: Calendar) -> tuple[Gap, ...]:
         if customers >= SURPRISING:
             events = _expected(calendar.events, first, last)
             chance = -customers / math.log(10)
-            gaps.append(Gap(calendar.date(first), calendar.date(last), last - first + 1, events, chance))
+            gaps.append(
+                Gap(calendar.date(first), calendar.date(last), last - first + 1, events, chance)
+            )
     gaps.sort(key=lambda gap: gap.log10_chance)
     return tuple(gaps[:MOST_GAPS])
 
 
 def spread_of_days(counts: Array) -> float:
-    """Return how far square roots of a day's count stray from those of the same weekday around; 0.5 is Poisson's.
+    """Return how far square roots of a day's count stray from those of the same weekday around; 0.5
+    is Poisson's.
 
-    Square roots of Poisson counts have a standard deviation of one half, whatever the mean. Never below that.
+    Square roots of Poisson counts have a standard deviation of one half, whatever the mean. Never
+    below that.
     """
     weeks = [WEEK * k for k in range(-WEEKS_AROUND, WEEKS_AROUND + 1) if k]
     roots = np.sqrt(counts)
@@ -75,7 +87,13 @@ def spread_of_days(counts: Array) -> float:
 def _silences(events: Array) -> list[tuple[int, int]]:
     """Return first and last position of each run of days without events."""
     edges = np.diff(np.r_[0, events == 0, 0])
-    return list(zip(np.flatnonzero(edges > 0).tolist(), (np.flatnonzero(edges < 0) - 1).tolist(), strict=True))
+    return list(
+        zip(
+            np.flatnonzero(edges > 0).tolist(),
+            (np.flatnonzero(edges < 0) - 1).tolist(),
+            strict=True,
+        )
+    )
 
 
 def _expected(counts: Array, first: int, last: int) -> float:

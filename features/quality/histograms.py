@@ -11,7 +11,8 @@ from stagecast.features.thresholds import FEWEST_GAPS
 
 
 def quantile(counted: Sequence[tuple[float, int]], share: float) -> float:
-    """Return the value of rank ``floor(share * (n - 1))``, counted from 0, of a histogram in ascending order.
+    """Return the value of rank ``floor(share * (n - 1))``, counted from 0, of a histogram in
+    ascending order.
 
     Parameters
     ----------
@@ -28,15 +29,18 @@ def quantile(counted: Sequence[tuple[float, int]], share: float) -> float:
 
 
 def usual_gap(con: duckdb.DuckDBPyConnection, spans: str) -> float | None:
-    """Return the median over customers of their mean gap, to a hundredth of a day; None with too few gaps.
+    """Return the median over customers of their mean gap, to a hundredth of a day; None with too
+    few gaps.
 
     Parameters
     ----------
     spans
-        A table, or a query in brackets: a row per customer with ``orders``, ``first_day`` and ``last_day``.
+        A table, or a query in brackets: a row per customer with ``orders``, ``first_day`` and
+        ``last_day``.
     """
     rows = con.execute(
-        f"""SELECT gap, count(*), sum(gaps) FROM (SELECT round((last_day - first_day) / (orders - 1), 2) AS gap,
+        f"""SELECT gap, count(*), sum(gaps)
+            FROM (SELECT round((last_day - first_day) / (orders - 1), 2) AS gap,
         orders - 1 AS gaps FROM {spans} WHERE orders > 1) GROUP BY gap ORDER BY gap"""
     ).fetchall()
     enough = sum(gaps for _, _, gaps in rows) >= FEWEST_GAPS

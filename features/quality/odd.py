@@ -1,4 +1,6 @@
-"""Days that stand out, of all kinds: placeholder dates, imports and double deliveries, half-loaded ends."""
+"""Days that stand out, of all kinds: placeholder dates, imports and double deliveries,
+half-loaded ends.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,19 @@ from stagecast.features.quality.high import high_days
 from stagecast.features.quality.times import Instant
 
 MOST_DAYS = 10
-# One instant is strange with this share of its day's events, so many customers, and so many times the usual share.
+# One instant is strange with this share of its day's events, so many customers, and so many times
+# the usual share.
 INSTANT_SHARE, INSTANT_CUSTOMERS, INSTANT_TIMES = 0.3, 10, 3.0
 # Far days come before all others, whose scores are spreads.
 FAR_SCORE = 1e9
 
 
-def find_odd_days(calendar: Calendar, far: Sequence[FarDay], instants: Sequence[Instant]) -> tuple[OddDay, ...]:
-    """Return the most suspicious days, at most ``MOST_DAYS``: far ones first, then by how far they stand out."""
+def find_odd_days(
+    calendar: Calendar, far: Sequence[FarDay], instants: Sequence[Instant]
+) -> tuple[OddDay, ...]:
+    """Return the most suspicious days, at most ``MOST_DAYS``: far ones first, then by how far
+    they stand out.
+    """
     scored = [*_far(far), *high_days(calendar), *_instants(calendar, instants)]
     for at_end in (False, True):
         scored += short_ends(calendar, at_end=at_end)
@@ -45,7 +52,9 @@ def _far(far: Sequence[FarDay]) -> list[Scored]:
 
 
 def _instants(calendar: Calendar, instants: Sequence[Instant]) -> list[Scored]:
-    """Return days of which one instant holds a large share, of many customers, where other days have no such thing."""
+    """Return days of which one instant holds a large share, of many customers, where other days
+    have no such thing.
+    """
     shares = np.zeros(len(calendar))
     busiest: dict[int, Instant] = {}
     for one in instants:
@@ -58,13 +67,16 @@ def _instants(calendar: Calendar, instants: Sequence[Instant]) -> list[Scored]:
     found = np.flatnonzero(shares >= max(INSTANT_SHARE, INSTANT_TIMES * usual)).tolist()
     if habit(len(found), len(calendar)):
         return []
-    return [(2.0 * float(np.sqrt(busiest[k].events)), _instant(calendar, k, busiest[k])) for k in found]
+    return [
+        (2.0 * float(np.sqrt(busiest[k].events)), _instant(calendar, k, busiest[k])) for k in found
+    ]
 
 
 def _instant(calendar: Calendar, k: int, one: Instant) -> OddDay:
     events = float(calendar.events[k])
     why = (
-        f"{one.events:,} of {some(events)} stand at {one.time} exactly, of about {one.customers:,} customers: "
+        f"{one.events:,} of {some(events)} stand at {one.time} exactly, of about "
+        f"{one.customers:,} customers: "
         "the time of an import?"
     )
     figures: dict[str, float | str] = {

@@ -20,8 +20,8 @@ DATES_SHARE = 0.99
 class TimeOfDay:
     """Where in the (UTC) day the events stand.
 
-    ``midnight`` is the share at 00:00:00 exactly; ``shifted_dates`` says that nearly all stand at one or two whole
-    hours that are not midnight, as dates of another time zone do.
+    ``midnight`` is the share at 00:00:00 exactly; ``shifted_dates`` says that nearly all stand at
+    one or two whole hours that are not midnight, as dates of another time zone do.
     """
 
     midnight: float
@@ -32,19 +32,29 @@ class TimeOfDay:
         """Return what is worth telling people; nothing for a log with times of day."""
         if self.all_midnight:
             return [
-                "no times of day: several purchases of a customer on one day, and their order, cannot be told apart"
+                (
+                    "no times of day: several purchases of a customer on one day, and their "
+                    "order, cannot be told apart"
+                )
             ]
         if self.shifted_dates:
             return [
-                "nearly all events stand at the same whole hours: dates without times, moved by a time zone? "
+                "nearly all events stand at the same whole hours: dates without times, "
+                "moved by a time zone? "
                 "Days would then be off by one"
             ]
-        return [f"{self.midnight:.1%} of the events stand at midnight exactly"] if self.midnight >= 0.01 else []
+        return (
+            [f"{self.midnight:.1%} of the events stand at midnight exactly"]
+            if self.midnight >= 0.01
+            else []
+        )
 
 
 @dataclass(frozen=True)
 class Instant:
-    """An instant with many of its day's events; ``day`` is a day number, ``customers`` approximate."""
+    """An instant with many of its day's events; ``day`` is a day number, ``customers``
+    approximate.
+    """
 
     day: int
     time: str
@@ -54,7 +64,9 @@ class Instant:
 
 @dataclass(frozen=True)
 class Delay:
-    """Days from an event to its record, over the share of events that say; ``early`` is the share before the event."""
+    """Days from an event to its record, over the share of events that say; ``early`` is the
+    share before the event.
+    """
 
     given: float
     early: float
@@ -65,7 +77,8 @@ class Delay:
         """Return the delay as lines for people."""
         early = f"; {self.early:.1%} were recorded before they happened" if self.early > 0 else ""
         return [
-            f"recorded {self.median_days:.2f} days after the event (median), 99 % within {self.days_99:.2f} days"
+            f"recorded {self.median_days:.2f} days after the event (median), 99 % within "
+            f"{self.days_99:.2f} days"
             f"{'' if self.given == 1 else f', where given ({self.given:.1%})'}{early}"
         ]
 
@@ -73,8 +86,10 @@ class Delay:
 def describe_times(con: duckdb.DuckDBPyConnection) -> TimeOfDay:
     """Describe the times of day of the table ``events``."""
     rows = con.execute(
-        f"""SELECT CASE WHEN into_day % {HOUR_MICROSECONDS} = 0 THEN into_day // {HOUR_MICROSECONDS} END AS hour,
-        count(*) FROM (SELECT epoch_us("timestamp" - date_trunc('day', "timestamp")) AS into_day FROM events)
+        f"""SELECT CASE WHEN into_day % {HOUR_MICROSECONDS} = 0
+            THEN into_day // {HOUR_MICROSECONDS} END AS hour,
+        count(*) FROM (SELECT epoch_us("timestamp" - date_trunc('day', "timestamp")) AS into_day
+        FROM events)
         GROUP BY hour"""
     ).fetchall()
     total = sum(count for _, count in rows)
@@ -85,13 +100,17 @@ def describe_times(con: duckdb.DuckDBPyConnection) -> TimeOfDay:
 
 
 def busy_instants(con: duckdb.DuckDBPyConnection) -> list[Instant]:
-    """Return the exact counts of each day's busiest instants, found by a sketch (at most three a day)."""
+    """Return the exact counts of each day's busiest instants, found by a sketch (at most three a
+    day).
+    """
     con.execute(
         """CREATE OR REPLACE TEMP TABLE busy AS SELECT DISTINCT unnest(top) AS instant FROM (
-        SELECT approx_top_k("timestamp", 3) AS top FROM events GROUP BY CAST("timestamp" AS DATE))"""
+        SELECT approx_top_k("timestamp", 3) AS top FROM events
+        GROUP BY CAST("timestamp" AS DATE))"""
     )
     rows = con.execute(
-        """SELECT CAST(instant AS DATE) - DATE '1970-01-01', strftime(instant, '%H:%M:%S'), count(*) AS n,
+        """SELECT CAST(instant AS DATE) - DATE '1970-01-01', strftime(instant, '%H:%M:%S'),
+            count(*) AS n,
         approx_count_distinct(customer_id) FROM events JOIN busy ON "timestamp" = instant
         GROUP BY instant HAVING n > 1 ORDER BY instant"""
     ).fetchall()
@@ -101,7 +120,8 @@ def busy_instants(con: duckdb.DuckDBPyConnection) -> list[Instant]:
 def describe_delay(con: duckdb.DuckDBPyConnection) -> Delay | None:
     """Describe ``recorded_at`` against ``timestamp``; None where it is never given."""
     rows = con.execute(
-        f"""SELECT round((epoch_us(recorded_at) - epoch_us("timestamp")) / {DAY_MICROSECONDS}.0, 2) AS late, count(*)
+        f"""SELECT round((epoch_us(recorded_at) - epoch_us("timestamp")) / {DAY_MICROSECONDS}.0,
+            2) AS late, count(*)
         FROM events GROUP BY late ORDER BY late"""
     ).fetchall()
     known = [(late, count) for late, count in rows if late is not None]

@@ -1,4 +1,6 @@
-"""The dates that a query asks about: which rows were known at each, and what the calendar says of it."""
+"""The dates that a query asks about: which rows were known at each, and what the calendar says
+of it.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,16 @@ from stagecast.features.sql.steps import Step
 
 @dataclass(frozen=True)
 class Dates:
-    """The dates that are asked about, with what the calendar says of each; one alone is written out, not joined."""
+    """The dates that are asked about, with what the calendar says of each; one alone is written
+    out, not joined.
+    """
 
     says: Mapping[int, Mapping[str, float]]
 
     @classmethod
     def of(cls, anchor: int, backs: Sequence[int]) -> Dates:
-        # by way of whole microseconds, so that a date is the same number however far back one looks at it from
+        # by way of whole microseconds, so that a date is the same number however far back one looks
+        # at it from
         return cls({back: calendar(anchor - back * DAY_MICROSECONDS) for back in backs})
 
     @property
@@ -29,7 +34,9 @@ class Dates:
         return [Step("dates", " union all ".join(rows))]
 
     def seen(self, source: str, columns: str, where: str = "") -> str:
-        """Return the query of what was known of a table at each date: ``columns``, ``back`` and ``as_of_day``."""
+        """Return the query of what was known of a table at each date: ``columns``, ``back`` and
+        ``as_of_day``.
+        """
         more = f" and {where}" if where else ""
         if self.steps:
             join = f"from {source} join dates on known < -dates.back{more}"

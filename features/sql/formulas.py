@@ -1,4 +1,6 @@
-"""The formulas of a catalogue as expressions of SQL, in the order in which they can be evaluated."""
+"""The formulas of a catalogue as expressions of SQL, in the order in which they can be
+evaluated.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def levels(catalog: Catalog) -> list[list[tuple[str, exp.Expr]]]:
         if feature.formula is None:
             continue
         names = formula.names(feature.formula)
-        level = level_of[feature.name] = 1 + max((level_of.get(name, 0) for name in names), default=0)
+        level = level_of[feature.name] = 1 + max(
+            (level_of.get(name, 0) for name in names), default=0
+        )
         if level > len(found):
             found.append([])
         found[level - 1].append((feature.name, _filled(feature.formula, catalog)))

@@ -17,10 +17,14 @@ _MADE_OF_LAGS = {
     "gap": "cast(day - day_before as double)",
     "spend_change": "abs(spend - spend_before)",
     # whole numbers, which add up to the same in any order
-    "gap_entropy": f"floor((day - day_before) * ln(cast(day - day_before as double)) * {ENTROPY_SCALE!r} + 0.5)",
+    "gap_entropy": (
+        "floor((day - day_before) * ln(cast(day - day_before as double)) * "
+        f"{ENTROPY_SCALE!r} + 0.5)"
+    ),
     "gap_unevenness": (
         "floor((cast(day - day_before as double) / (day - day_before_that) - 0.5)"
-        f" * (cast(day - day_before as double) / (day - day_before_that) - 0.5) * {UNEVENNESS_SCALE!r} + 0.5)"
+        " * (cast(day - day_before as double) / (day - day_before_that) - 0.5) * "
+        f"{UNEVENNESS_SCALE!r} + 0.5)"
     ),
 }
 _MADE_OF_DAY = {
@@ -32,7 +36,8 @@ _DAILY = ("purchases", "gross_spend", "discount", "refunds", "refund", "activity
 
 
 def snapshot(catalog: Catalog, anchor: int, backs: Sequence[int], shape: Shape = ANY) -> list[Step]:
-    """Return the steps from ``daily`` and the tables beside it to one row per customer and date with every feature.
+    """Return the steps from ``daily`` and the tables beside it to one row per customer and date
+    with every feature.
 
     Parameters
     ----------
@@ -48,8 +53,9 @@ def snapshot(catalog: Catalog, anchor: int, backs: Sequence[int], shape: Shape =
     Returns
     -------
     list of Step
-        The last has ``customer``, ``back`` and the features in their order, in no particular order of rows. It reads
-        ``typed``, ``valued`` and ``told`` only where :func:`tables_beside` has them.
+        The last has ``customer``, ``back`` and the features in their order, in no particular order
+        of rows. It reads ``typed``, ``valued`` and ``told`` only where :func:`tables_beside` has
+        them.
 
     Raises
     ------
@@ -58,13 +64,19 @@ def snapshot(catalog: Catalog, anchor: int, backs: Sequence[int], shape: Shape =
     """
     derived = levels(catalog)
     asked, absent = present(catalog, shape)
-    of = {name: [f for f in asked if f.relation == name] for name in ("days", "log", "types", "values")}
+    of = {
+        name: [f for f in asked if f.relation == name]
+        for name in ("days", "log", "types", "values")
+    }
     dates = Dates.of(anchor, backs)
     rows, base = _plain(of, dates, shape) if shape.plain else _general(of, dates, shape)
     parts = [*base, *_types(of["types"], dates), *_values(of["values"], dates)]
     first = base[0].name
     joins = " ".join(
-        f"left join {part.name} on {part.name}.customer = {first}.customer and {part.name}.back = {first}.back"
+        (
+            f"left join {part.name} on {part.name}.customer = {first}.customer and "
+            f"{part.name}.back = {first}.back"
+        )
         for part in parts[1:]
     )
     columns = [*(_or_zero(f) for f in asked), *(_constant(f) for f in absent)]
@@ -73,14 +85,18 @@ def snapshot(catalog: Catalog, anchor: int, backs: Sequence[int], shape: Shape =
         columns += [_quoted(feature.name) for feature in attributes]
     steps = [*dates.steps, *rows, *parts, Step("aggregates", dates.told(first, columns, joins))]
     for level, formulas in enumerate(derived, 1):
-        made = ", ".join(f"cast({made.sql('duckdb')} as double) as {_quoted(name)}" for name, made in formulas)
+        made = ", ".join(
+            f"cast({made.sql('duckdb')} as double) as {_quoted(name)}" for name, made in formulas
+        )
         steps.append(Step(f"derived_{level}", f"select *, {made} from {steps[-1].name}"))
     last = f"select customer, back, {', '.join(map(_quoted, catalog.names))} from {steps[-1].name}"
     return [*steps, Step("snapshot", last)]
 
 
 def tables_beside(catalog: Catalog, clock: Clock, source: str, shape: Shape = ANY) -> list[Step]:
-    """Return the tables that a :func:`snapshot` of a catalogue reads beside ``daily``: some of three, or none."""
+    """Return the tables that a :func:`snapshot` of a catalogue reads beside ``daily``: some of
+    three, or none.
+    """
     asked, _ = present(catalog, shape)
     types = {one for feature in asked if feature.relation == "types" for one in feature.events}
     columns = sorted({str(feature.column) for feature in asked if feature.relation == "values"})
@@ -91,12 +107,18 @@ def tables_beside(catalog: Catalog, clock: Clock, source: str, shape: Shape = AN
 
 
 def present(catalog: Catalog, shape: Shape) -> tuple[list[Feature], list[Feature]]:
-    """Part the aggregates of a catalogue into those to be asked, and those of which the log has nothing."""
-    aggregates = [feature for feature in catalog.features if feature.relation not in (None, "customer")]
+    """Part the aggregates of a catalogue into those to be asked, and those of which the log has
+    nothing.
+    """
+    aggregates = [
+        feature for feature in catalog.features if feature.relation not in (None, "customer")
+    ]
 
     def some(feature: Feature) -> bool:
         if feature.relation == "values":
-            return feature.column in shape.values and (not feature.events or shape.has(feature.events))
+            return feature.column in shape.values and (
+                not feature.events or shape.has(feature.events)
+            )
         if feature.relation == "types":
             return shape.has(feature.events)
         if feature.column in ("refund", "refunds"):
@@ -113,16 +135,27 @@ def _quoted(name: str) -> str:
     return f'"{name}"'
 
 
-# --- aggregates -----------------------------------------------------------------------------------------------------
+# --- aggregates -----------------------------------------------------------------------------------
 
 
-def _plain(of: Mapping[str, list[Feature]], dates: Dates, shape: Shape) -> tuple[list[Step], list[Step]]:
-    """Return the steps where each day is a purchase day or none: gaps once, then one aggregation per date."""
+def _plain(
+    of: Mapping[str, list[Feature]], dates: Dates, shape: Shape
+) -> tuple[list[Step], list[Step]]:
+    """Return the steps where each day is a purchase day or none: gaps once, then one aggregation
+    per date.
+    """
     bought = "" if shape.purchases_alone else "purchases > 0"
     partition = "customer" if shape.purchases_alone else "customer, purchases > 0"
     # by its own name, since engines differ in what a window may call a column of the same select
     lags = [lag.replace("lag(spend)", "lag(gross_spend)") for lag in _lags(of["days"])]
-    columns = ["customer", "day", "known", *(f for f in _DAILY if f != "gross_spend"), "gross_spend as spend", *lags]
+    columns = [
+        "customer",
+        "day",
+        "known",
+        *(f for f in _DAILY if f != "gross_spend"),
+        "gross_spend as spend",
+        *lags,
+    ]
     marked = f"select {', '.join(columns)} from daily"
     if lags:
         marked += f" window rhythm as (partition by {partition} order by day)"
@@ -138,7 +171,9 @@ def _plain(of: Mapping[str, list[Feature]], dates: Dates, shape: Shape) -> tuple
     return rows, [_totals("totals", "days", asked)]
 
 
-def _general(of: Mapping[str, list[Feature]], dates: Dates, shape: Shape) -> tuple[list[Step], list[Step]]:
+def _general(
+    of: Mapping[str, list[Feature]], dates: Dates, shape: Shape
+) -> tuple[list[Step], list[Step]]:
     """Return the steps where days depend on the date that one looks from."""
     lags = _lags(of["days"])
     marked = f"select {', '.join(['purchase_days.*', *lags])} from purchase_days"
@@ -153,17 +188,25 @@ def _general(of: Mapping[str, list[Feature]], dates: Dates, shape: Shape) -> tup
     ]
     totals = [_totals("log_totals", "visible", [_aggregate(feature, "") for feature in of["log"]])]
     if of["days"]:
-        totals.append(_totals("days_totals", "days", [_aggregate(feature, "") for feature in of["days"]]))
+        totals.append(
+            _totals("days_totals", "days", [_aggregate(feature, "") for feature in of["days"]])
+        )
     return rows, totals
 
 
 def _totals(name: str, source: str, asked: Sequence[str]) -> Step:
-    return Step(name, f"select {', '.join(['customer', 'back', *asked])} from {source} group by customer, back")
+    return Step(
+        name,
+        f"select {', '.join(['customer', 'back', *asked])} from {source} group by customer, back",
+    )
 
 
 def _lags(features: Sequence[Feature]) -> list[str]:
     """Return what the rows of ``days`` need to know of their neighbours."""
-    columns, functions = {feature.column for feature in features}, {feature.function for feature in features}
+    columns, functions = (
+        {feature.column for feature in features},
+        {feature.function for feature in features},
+    )
     found = {
         "lag(day) over rhythm as day_before": columns & set(_MADE_OF_LAGS) or "first" in functions,
         "lag(day, 2) over rhythm as day_before_that": "gap_unevenness" in columns,
@@ -175,7 +218,10 @@ def _lags(features: Sequence[Feature]) -> list[str]:
 
 def _made_of(features: Sequence[Feature]) -> str:
     made = {**_MADE_OF_LAGS, **_MADE_OF_DAY}
-    return "".join(f", {made[column]} as {column}" for column in sorted({str(f.column) for f in features} & set(made)))
+    return "".join(
+        f", {made[column]} as {column}"
+        for column in sorted({str(f.column) for f in features} & set(made))
+    )
 
 
 def _types(features: Sequence[Feature], dates: Dates) -> list[Step]:
@@ -187,7 +233,9 @@ def _types(features: Sequence[Feature], dates: Dates) -> list[Step]:
 
 
 def _values(features: Sequence[Feature], dates: Dates) -> list[Step]:
-    """Return a step for each column and choice of events: the latest day of each value tells of every window."""
+    """Return a step for each column and choice of events: the latest day of each value tells of
+    every window.
+    """
     steps = []
     for n, (column, events) in enumerate(sorted({(str(f.column), f.events) for f in features})):
         of_types = f" and event in ({texts(events)})" if events else ""

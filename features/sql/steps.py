@@ -1,4 +1,6 @@
-"""What queries are made of: named steps, rendered to one query for an engine's dialect, and the shape of a log."""
+"""What queries are made of: named steps, rendered to one query for an engine's dialect, and the
+shape of a log.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +32,11 @@ class Shape:
     refunds
         Whether any money was given back.
     late
-        Whether something was recorded after its day, or the anchor divides a day: what was known of a day then depends
-        on when one looks.
+        Whether something was recorded after its day, or the anchor divides a day: what was known of
+        a day then depends on when one looks.
     wide
-        Whether a customer's sum of money can exceed 2^53 millionths, which doubles no longer hold exactly.
+        Whether a customer's sum of money can exceed 2^53 millionths, which doubles no longer hold
+        exactly.
     types
         Event types that there are; None: any.
     values
@@ -64,14 +67,16 @@ class Shape:
 
 
 ANY = Shape()
-# Money that doubles hold exactly in millionths; half of it, with room for the rounding of a sum that was not exact.
+# Money that doubles hold exactly in millionths; half of it, with room for the rounding of a sum
+# that was not exact.
 _NARROW = 2**52 / MILLION
 
 
 def looked_at(source: str) -> str:
     """Return the query of one row per event type, of which :func:`shape_of` makes a shape."""
     return f"""
-        select event, coalesce(sum(abs(cast(amount as double))), 0) as paid, count(discount) as discounts,
+        select event, coalesce(sum(abs(cast(amount as double))), 0) as paid, count(discount)
+        as discounts,
             coalesce(sum(cast(discount as double)), 0) as discounted, count(channel) as channel,
             count(category) as category, count(case when recorded_at > timestamp then 1 end) as late
         from {source} group by event"""
@@ -81,14 +86,16 @@ def most_of_one(source: str) -> str:
     """Return the query of the largest sum of money of one customer."""
     return f"""
         select max(greatest(paid, discounted)) as most from (
-            select sum(abs(cast(amount as double))) as paid, coalesce(sum(cast(discount as double)), 0) as discounted
+            select sum(abs(cast(amount as double))) as paid,
+            coalesce(sum(cast(discount as double)), 0) as discounted
             from {source} group by customer) as money"""
 
 
 def shape_of(rows: Sequence[Mapping[str, Any]], most: Callable[[], float], anchor: int) -> Shape:
     """Return the shape of what :func:`looked_at` found, at an as_of in microseconds since 1970.
 
-    ``most`` is asked for the answer of :func:`most_of_one` only where all the money together does not settle it.
+    ``most`` is asked for the answer of :func:`most_of_one` only where all the money together does
+    not settle it.
     """
     money = max(sum(row["paid"] for row in rows), sum(row["discounted"] for row in rows))
     return Shape(
@@ -108,7 +115,8 @@ def render(steps: Sequence[Step], dialect: str) -> str:
 
 @lru_cache(maxsize=256)
 def _rendered(steps: tuple[Step, ...], dialect: str) -> str:
-    # parsing takes longer than a small query does, and one part of the customers after the other asks the same
+    # parsing takes longer than a small query does, and one part of the customers after the other
+    # asks the same
     *before, last = steps
     ctes = ",\n".join(f"{step.name} as ({step.sql})" for step in before)
     text = f"with {ctes}\n{last.sql}" if before else last.sql

@@ -1,4 +1,6 @@
-"""The tables that are made once per log: ``daily`` of all events; ``typed``, ``valued``, ``told`` of what is asked."""
+"""The tables that are made once per log: ``daily`` of all events; ``typed``, ``valued``,
+``told`` of what is asked.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,12 @@ class Clock:
     happened, known
         Whole microseconds since 1970.
     day, hour
-        The UTC day on which it happened, as days since 1970, and the hour of that day; whole numbers.
+        The UTC day on which it happened, as days since 1970, and the hour of that day; whole
+        numbers.
     anchor
-        The as_of in microseconds. ``happened`` and ``known`` of a table count days from it, rounded down, so an event
-        is seen at the as_of ``back`` days before the anchor exactly where ``known < -back``, at any time of day.
+        The as_of in microseconds. ``happened`` and ``known`` of a table count days from it, rounded
+        down, so an event is seen at the as_of ``back`` days before the anchor exactly where ``known
+        < -back``, at any time of day.
     """
 
     happened: str
@@ -34,21 +38,35 @@ class Clock:
     hour: str
     anchor: int
 
-    def grouped(self, source: str, keys: Sequence[str], columns: Mapping[str, str], where: str, shape: Shape) -> str:
-        """Return the query that groups events by keys and day, and by when they were known where that tells more.
+    def grouped(
+        self, source: str, keys: Sequence[str], columns: Mapping[str, str], where: str, shape: Shape
+    ) -> str:
+        """Return the query that groups events by keys and day, and by when they were known where
+        that tells more.
 
         A column that is no aggregate (a constant, or another's name) is put beside those that are.
         """
         given = [*keys, f"cast({self.day} as bigint) as day"]
-        slots = [f"day - {self.anchor // DAY_MICROSECONDS} as {name}" for name in ("happened", "known")]
+        slots = [
+            f"day - {self.anchor // DAY_MICROSECONDS} as {name}" for name in ("happened", "known")
+        ]
         if shape.late:
             given += [
-                f"cast(floor(({self.happened} - {self.anchor}) / {DAY_MICROSECONDS}.0) as bigint) as happened",
-                f"cast(floor(({self.known} - {self.anchor}) / {DAY_MICROSECONDS}.0) as bigint) as known",
+                (
+                    f"cast(floor(({self.happened} - {self.anchor}) / {DAY_MICROSECONDS}.0) as "
+                    "bigint) as happened"
+                ),
+                (
+                    f"cast(floor(({self.known} - {self.anchor}) / {DAY_MICROSECONDS}.0) as "
+                    "bigint) as known"
+                ),
             ]
             slots = []
         asked = [f"{value} as {name}" for name, value in columns.items() if "(" in value]
-        beside = [*slots, *(f"{value} as {name}" for name, value in columns.items() if "(" not in value)]
+        beside = [
+            *slots,
+            *(f"{value} as {name}" for name, value in columns.items() if "(" not in value),
+        ]
         chosen = f" where {where}" if where else ""
         numbers = ", ".join(str(n) for n in range(1, len(given) + 1))
         query = f"select {', '.join([*given, *asked])} from {source}{chosen} group by {numbers}"
@@ -68,7 +86,9 @@ def daily(clock: Clock, source: str = "events", shape: Shape = ANY) -> Step:
     columns = {
         "purchases": f"sum({of(_PURCHASE, '1')})",
         "gross_spend": f"sum({of(_PURCHASE, _millionths('amount', shape))})",
-        "discount": f"sum({of(_PURCHASE, _millionths('discount', shape))})" if shape.discounts else "0",
+        "discount": f"sum({of(_PURCHASE, _millionths('discount', shape))})"
+        if shape.discounts
+        else "0",
         "refunds": f"sum({of(_REFUND, '1')})" if shape.refunds else "0",
         "refund": f"sum({of(_REFUND, _millionths('amount', shape))})" if shape.refunds else "0",
         "activity": "0" if alone else f"sum({of(_ACTIVITY, '1')})",
@@ -80,19 +100,33 @@ def daily(clock: Clock, source: str = "events", shape: Shape = ANY) -> Step:
 
 
 def typed(clock: Clock, types: Sequence[str], source: str = "events", shape: Shape = ANY) -> Step:
-    """One row per customer, event type of some, UTC day and pair of slots: what ``types`` are made of."""
-    columns = {"events": "count(*)", "amount": f"sum({_millionths('amount', shape)})", "given": "count(amount)"}
-    return Step("typed", clock.grouped(source, ["customer", "event"], columns, f"event in ({texts(types)})", shape))
+    """One row per customer, event type of some, UTC day and pair of slots: what ``types`` are
+    made of.
+    """
+    columns = {
+        "events": "count(*)",
+        "amount": f"sum({_millionths('amount', shape)})",
+        "given": "count(amount)",
+    }
+    return Step(
+        "typed",
+        clock.grouped(source, ["customer", "event"], columns, f"event in ({texts(types)})", shape),
+    )
 
 
-def valued(clock: Clock, columns: Sequence[str], source: str = "events", shape: Shape = ANY) -> Step:
-    """One row per customer, event type, values of some columns, UTC day and slots: what ``values`` are made of."""
+def valued(
+    clock: Clock, columns: Sequence[str], source: str = "events", shape: Shape = ANY
+) -> Step:
+    """One row per customer, event type, values of some columns, UTC day and slots: what
+    ``values`` are made of.
+    """
     some = " or ".join(f"{column} is not null" for column in columns)
     return Step("valued", clock.grouped(source, ["customer", "event", *columns], {}, some, shape))
 
 
 def told(features: Sequence[Feature]) -> Step:
-    """One row per customer with features of the relation ``customer``, from the engine's view ``known_at_start``.
+    """One row per customer with features of the relation ``customer``, from the engine's view
+    ``known_at_start``.
 
     That view has the attributes, and as ``customer_id`` what the engine groups events by.
     """

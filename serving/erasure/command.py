@@ -20,15 +20,30 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("customer_id")
 @click.argument("events", nargs=-1)
-@click.option("--customer", metavar="COL", help="Column or expression of the customer's id in EVENTS.")
 @click.option(
-    "--run", "run_folders", metavar="DIR", multiple=True, type=click.Path(path_type=Path), help="A run's --out."
+    "--customer", metavar="COL", help="Column or expression of the customer's id in EVENTS."
 )
-@click.option("--store", metavar="URL", help="The store; default ./stagecast.db (or STAGECAST_STORE).")
+@click.option(
+    "--run",
+    "run_folders",
+    metavar="DIR",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A run's --out.",
+)
+@click.option(
+    "--store", metavar="URL", help="The store; default ./stagecast.db (or STAGECAST_STORE)."
+)
 @click.option("--tracking-uri", metavar="URI", help="MLflow store; default sqlite:///mlflow.db.")
-@click.option("--encoding", default="utf-8", show_default=True, metavar="ENC", help="Of EVENTS that are text.")
-@click.option("--separator", metavar="SEP", help="Between the fields of EVENTS; default: found in the header.")
-@click.option("--include-malformed", is_flag=True, help="Remove malformed lines that name the customer, too.")
+@click.option(
+    "--encoding", default="utf-8", show_default=True, metavar="ENC", help="Of EVENTS that are text."
+)
+@click.option(
+    "--separator", metavar="SEP", help="Between the fields of EVENTS; default: found in the header."
+)
+@click.option(
+    "--include-malformed", is_flag=True, help="Remove malformed lines that name the customer, too."
+)
 @click.option("--dry-run", is_flag=True, help="Count, and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @common
@@ -48,8 +63,8 @@ def erase(
 ) -> None:
     """Remove one customer everywhere, and prove it byte by byte.
 
-    From the store with its history, the runs and reports (--run, MLflow), and the logs named as EVENTS. Totals that
-    were published, and models, stay as they are.
+    From the store with its history, the runs and reports (--run, MLflow), and the logs named as
+    EVENTS. Totals that were published, and models, stay as they are.
     """
     from stagecast.features.intake.options import ReadOptions
     from stagecast.serving.erasure.csv_logs import How
@@ -58,18 +73,28 @@ def erase(
     from stagecast.serving.erasure.places import Request
 
     options = ReadOptions(encoding=encoding, separator=separator)  # refuses what is none
-    how = How(Customer.parse(customer_id), customer, encoding, options.field_separator, include_malformed)
+    how = How(
+        Customer.parse(customer_id), customer, encoding, options.field_separator, include_malformed
+    )
     settings = load_settings(store=store, tracking_uri=tracking_uri)
     keep_mlflow_quiet()
-    named = {name for name, value in (("store", store), ("tracking_uri", tracking_uri)) if value is not None}
-    request = Request(how, events, run_folders, settings.store, settings.tracking_uri, frozenset(named))
+    named = {
+        name
+        for name, value in (("store", store), ("tracking_uri", tracking_uri))
+        if value is not None
+    }
+    request = Request(
+        how, events, run_folders, settings.store, settings.tracking_uri, frozenset(named)
+    )
 
     def confirm(rows: int, places: int) -> bool:
         if yes:
             return True
         if not sys.stdin.isatty():
             raise UsageError("nobody is there to be asked; say --yes, or look first with --dry-run")
-        return click.confirm(f"Remove {_counted(rows, 'row')} from {_counted(places, 'place')} for good?", err=True)
+        return click.confirm(
+            f"Remove {_counted(rows, 'row')} from {_counted(places, 'place')} for good?", err=True
+        )
 
     outcome = erase_customer(request, dry_run=dry_run, confirm=confirm)
     if outcome is None:
@@ -113,7 +138,15 @@ def lines(outcome: Outcome) -> list[str]:
 
 def _complaint(outcome: Outcome) -> str:
     first = outcome.unproven[0]
-    what = "could not be erased" if first.left is None else f"still holds {_counted(first.left, 'occurrence')}"
+    what = (
+        "could not be erased"
+        if first.left is None
+        else f"still holds {_counted(first.left, 'occurrence')}"
+    )
     where = f", the first at {first.first}" if first.first else ""
-    more = f" (and {_counted(len(outcome.unproven) - 1, 'other place')})" if len(outcome.unproven) > 1 else ""
+    more = (
+        f" (and {_counted(len(outcome.unproven) - 1, 'other place')})"
+        if len(outcome.unproven) > 1
+        else ""
+    )
     return f"{first.place} {what}{where}{more}: {first.note or 'erase again'}"

@@ -1,9 +1,11 @@
 """A CSV log without one customer's records; every other byte as it was.
 
-    scan (records as the reader finds them, which of them go) -> copy (bytes, without those) -> scan of the copy
+    scan (records as the reader finds them, which of them go) -> copy (bytes, without those)
+        -> scan of the copy
 
-The copy takes the log's place only if the reader finds in it what it found in the log, less the customer: a line
-with an open quote could otherwise swallow other lines once those behind it are gone.
+The copy takes the log's place only if the reader finds in it what it found in the log, less the
+customer: a line with an open quote could otherwise swallow other lines once those behind it are
+gone.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ _MARKS = {
 
 @dataclass(frozen=True)
 class How:
-    """How the log is read: whose records go, from which column, and the encoding and separator of the text."""
+    """How the log is read: whose records go, from which column, and the encoding and separator
+    of the text.
+    """
 
     customer: Customer
     column: str | None = None
@@ -58,8 +62,8 @@ class Scan:
     Parameters
     ----------
     lines, sizes
-        Of the records that go: the physical line on which each begins, and its bytes (:data:`WHOLE_LINE` for a
-        malformed one).
+        Of the records that go: the physical line on which each begins, and its bytes
+        (:data:`WHOLE_LINE` for a malformed one).
     rows
         Sound records of the customer.
     named
@@ -124,7 +128,9 @@ def _names(customer: Customer, line: str, separator: str, place: int | None) -> 
     return customer.is_in_line(line)
 
 
-def _sound(batch: CsvBatch, separator: str, names: list[str], matcher: Matcher, found: Scan) -> None:
+def _sound(
+    batch: CsvBatch, separator: str, names: list[str], matcher: Matcher, found: Scan
+) -> None:
     data, lines = b"".join(batch.pieces), np.concatenate(batch.lines)
     records = find_records(data, ord(separator), final=True)
     goes = matcher.mask(_parse(data, batch.longest, separator, names, matcher), len(lines))
@@ -157,8 +163,8 @@ def copy_without(con: duckdb.DuckDBPyConnection, path: Path, draft: Path, how: H
     Raises
     ------
     DataRefusedError
-        A malformed line would be read otherwise without the customer's records, or the encoding cannot be written
-        back to the same bytes.
+        A malformed line would be read otherwise without the customer's records, or the encoding
+        cannot be written back to the same bytes.
     """
     found = scan(con, path, how)
     cutter = found.cutter()
@@ -169,15 +175,19 @@ def copy_without(con: duckdb.DuckDBPyConnection, path: Path, draft: Path, how: H
     left_malformed = 0 if how.include_malformed else len(found.named)
     if again.rows or again.digests != found.digests or len(again.named) != left_malformed:
         raise DataRefusedError(
-            f"{path}: without the customer's records its malformed lines would be read otherwise (a quote that is not "
-            "closed reaches further); it is left as it is: mend those lines (stagecast check names them), then erase "
+            f"{path}: without the customer's records its malformed lines would be read "
+            "otherwise (a quote that is not "
+            "closed reaches further); it is left as it is: mend those lines (stagecast "
+            "check names them), then erase "
             "again"
         )
     return found.rows + (len(found.named) if how.include_malformed else 0)
 
 
 def _cut_out(stream: IO[bytes], cutter: Cutter, encoding: str, path: Path) -> Iterator[bytes]:
-    """Yield the bytes that stay; in another encoding, what is cut is counted in UTF-8, as the reader counts."""
+    """Yield the bytes that stay; in another encoding, what is cut is counted in UTF-8, as the
+    reader counts.
+    """
     name = codecs.lookup(encoding).name
     if name in ("utf-8", "utf-8-sig"):
         while data := stream.read(CHUNK_BYTES):
@@ -195,7 +205,9 @@ def _cut_out(stream: IO[bytes], cutter: Cutter, encoding: str, path: Path) -> It
         text = decoder.decode(data, final=not data)
         raw, pending = pending + data, decoder.getstate()[0]
         if text.encode(name) != raw[: len(raw) - len(pending)]:
-            raise DataRefusedError(f"{path}: {encoding} cannot be written back to the same bytes; convert it to UTF-8")
+            raise DataRefusedError(
+                f"{path}: {encoding} cannot be written back to the same bytes; convert it to UTF-8"
+            )
         for piece in cutter.feed(text.encode(), final=not data):
             yield piece.decode().encode(name)
         if not data:

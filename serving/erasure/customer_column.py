@@ -21,7 +21,9 @@ OWN_NAME = "customer_id"
 @contextmanager
 def engine() -> Iterator[duckdb.DuckDBPyConnection]:
     """Give a DuckDB of our own, which leaves nothing on the disk."""
-    con = duckdb.connect(config={"temp_directory": "", "autoinstall_known_extensions": "false", "threads": "1"})
+    con = duckdb.connect(
+        config={"temp_directory": "", "autoinstall_known_extensions": "false", "threads": "1"}
+    )
     try:
         yield con
     finally:
@@ -47,7 +49,8 @@ def compile_customer(column: str | None, columns: Sequence[SourceColumn], source
     part = compile_expression(column or OWN_NAME, columns, "text", "--customer", source)
     if part.as_numbers:
         raise UsageError(
-            f"--customer {part.label!r} reads {part.as_numbers[0].name!r} as a number, which an erasure does not; name "
+            f"--customer {part.label!r} reads {part.as_numbers[0].name!r} as a number, "
+            "which an erasure does not; name "
             "the column of customers, or compare texts"
         )
     return part
@@ -60,13 +63,19 @@ class Matcher:
         self._con, self._forms = con, list(customer.forms)
         self.columns = part.columns
         text = f"nullif(trim({id_text(part)}), '')"
-        self._query = f"SELECT nth FROM (SELECT {text} AS id, nth FROM block) WHERE list_contains($forms, id)"
+        self._query = (
+            f"SELECT nth FROM (SELECT {text} AS id, nth FROM block) WHERE list_contains($forms, id)"
+        )
 
     def mask(self, block: Any, rows: int) -> NDArray[np.bool_]:
-        """Return a mask over the rows of an Arrow table whose columns are those of :attr:`columns`."""
+        """Return a mask over the rows of an Arrow table whose columns are those of
+        :attr:`columns`.
+        """
         found = np.zeros(rows, dtype=np.bool_)
         if rows and self.columns:
-            self._con.register("block", block.append_column("nth", [np.arange(rows, dtype=np.int64)]))
+            self._con.register(
+                "block", block.append_column("nth", [np.arange(rows, dtype=np.int64)])
+            )
             rows_found = self._con.execute(self._query, {"forms": self._forms}).fetchnumpy()["nth"]
             self._con.unregister("block")
             found[np.asarray(rows_found, dtype=np.int64)] = True

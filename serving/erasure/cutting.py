@@ -63,7 +63,9 @@ class Cutter:
         self._line = first + len(begins) - 1
 
     def _past(self, data: bytes, at: int, ends: Ints) -> int:
-        """Return where the bytes that are still to go end, from ``at`` on; what lies beyond the data stays to go."""
+        """Return where the bytes that are still to go end, from ``at`` on; what lies beyond the
+        data stays to go.
+        """
         if self._skip == WHOLE_LINE:
             end = int(np.searchsorted(ends, at))
             if end == len(ends):

@@ -1,7 +1,8 @@
 """A customer out of the store: rows by column, then the bytes that the rows leave behind.
 
-Every table with a column ``customer_id`` is covered, also those that later versions add. In SQLite deleted bytes stay
-in free space until the file is written anew, and in the write-ahead log until it is emptied: so both are done.
+Every table with a column ``customer_id`` is covered, also those that later versions add. In SQLite
+deleted bytes stay in free space until the file is written anew, and in the write-ahead log until it
+is emptied: so both are done.
 """
 
 from __future__ import annotations
@@ -35,7 +36,11 @@ def _where(table: sa.Table, ids: Sequence[str]) -> list[sa.ColumnElement[bool]]:
     column = table.columns[COLUMN]
     text = column if isinstance(column.type, sa.String) else sa.cast(column, sa.String)
     # the run is said in so many words, so that the primary key finds the rows
-    runs = [key.parent.in_(sa.select(key.column)) for key in table.foreign_keys if key.parent.name == "run_id"]
+    runs = [
+        key.parent.in_(sa.select(key.column))
+        for key in table.foreign_keys
+        if key.parent.name == "run_id"
+    ]
     return [text.in_(ids), *runs]
 
 
@@ -50,18 +55,24 @@ def count_rows(engine: sa.Engine, ids: Sequence[str]) -> int:
 
 
 def delete_rows(engine: sa.Engine, ids: Sequence[str]) -> int:
-    """Delete the rows that name the customer, in one transaction, and return how many there were."""
+    """Delete the rows that name the customer, in one transaction, and return how many there
+    were.
+    """
     tables = customer_tables(engine)
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA secure_delete=ON")
             connection.rollback()
         with connection.begin():
-            return sum(connection.execute(table.delete().where(*_where(table, ids))).rowcount for table in tables)
+            return sum(
+                connection.execute(table.delete().where(*_where(table, ids))).rowcount
+                for table in tables
+            )
 
 
 def purge(engine: sa.Engine) -> None:
-    """Make what was deleted vanish from the files of the database, as far as that can be done from here.
+    """Make what was deleted vanish from the files of the database, as far as that can be done from
+    here.
 
     Raises
     ------
@@ -75,11 +86,15 @@ def purge(engine: sa.Engine) -> None:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             if name == "postgresql":
                 for table in customer_tables(engine):
-                    connection.execute(sa.text(f"VACUUM {engine.dialect.identifier_preparer.format_table(table)}"))
+                    connection.execute(
+                        sa.text(f"VACUUM {engine.dialect.identifier_preparer.format_table(table)}")
+                    )
                 return
             connection.exec_driver_sql("PRAGMA secure_delete=ON")
             if sa.inspect(engine).has_table("sqlite_stat1"):
-                connection.exec_driver_sql("ANALYZE")  # samples of what an index holds are among what it keeps
+                connection.exec_driver_sql(
+                    "ANALYZE"
+                )  # samples of what an index holds are among what it keeps
             connection.exec_driver_sql("VACUUM")
             busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
     except sa.exc.OperationalError as error:
@@ -90,7 +105,8 @@ def purge(engine: sa.Engine) -> None:
 
 def _busy(why: str) -> str:
     return (
-        f"the rows are deleted, but the store's file could not be written anew ({why}): their bytes may remain in it "
+        f"the rows are deleted, but the store's file could not be written anew ({why}): "
+        "their bytes may remain in it "
         "until it is; stop what uses the store, then erase again"
     )
 
@@ -98,7 +114,11 @@ def _busy(why: str) -> str:
 def sqlite_file(url: str) -> Path | None:
     """Return the file of an SQLite URL; None for another database, or one in memory."""
     parsed = sa.make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+    if (
+        parsed.get_backend_name() != "sqlite"
+        or not parsed.database
+        or parsed.database == ":memory:"
+    ):
         return None
     return Path(parsed.database)
 
@@ -119,11 +139,13 @@ def has_table(database: Path, name: str) -> bool:
 
 
 def search(database: Path, customer: Customer) -> Hits:
-    """Count what names the customer in an SQLite database: by value in every table, then in the bytes of its files.
+    """Count what names the customer in an SQLite database: by value in every table, then in the
+    bytes of its files.
 
-    In the bytes, values stand side by side without anything between, so whole tokens cannot be told there. An
-    occurrence that is part of a longer token of a value (``c00010`` for ``c0001``) is explained by it; any other is
-    counted. A plain id is looked for in the bytes only as the JSON of a score writes it.
+    In the bytes, values stand side by side without anything between, so whole tokens cannot be told
+    there. An occurrence that is part of a longer token of a value (``c00010`` for ``c0001``) is
+    explained by it; any other is counted. A plain id is looked for in the bytes only as the JSON of
+    a score writes it.
 
     Raises
     ------
@@ -157,7 +179,10 @@ def search_values(engine: sa.Engine, customer: Customer) -> Hits:
                     continue
                 text = sa.cast(column, sa.Text)
                 # LIKE with every sign escaped: each database has it
-                holds = [text == one if customer.plain else text.contains(one, autoescape=True) for one in wanted]
+                holds = [
+                    text == one if customer.plain else text.contains(one, autoescape=True)
+                    for one in wanted
+                ]
                 for (value,) in connection.execute(sa.select(text).where(sa.or_(*holds))):
                     if in_value(customer, column.name, value):
                         hits += Hits(1, f"{table.name}.{column.name}")
@@ -174,16 +199,28 @@ def _only_reading(database: Path) -> sqlite3.Connection:
 
 
 def _texts(connection: sqlite3.Connection, customer: Customer) -> Iterator[tuple[str, str, str]]:
-    """Yield table, column and text of every value in which the id may stand, the schema included."""
-    names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    """Yield table, column and text of every value in which the id may stand, the schema
+    included.
+    """
+    names = [
+        row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    ]
     wanted = customer.forms if customer.plain else customer.spellings
     for table in [*names, "sqlite_master"]:
-        for column in [row[1] for row in connection.execute(f"PRAGMA table_info({_quoted(table)})")]:
+        for column in [
+            row[1] for row in connection.execute(f"PRAGMA table_info({_quoted(table)})")
+        ]:
             text = f"CAST({_quoted(column)} AS TEXT)"
-            holds = " OR ".join((f"{text} = ?" if customer.plain else f"instr({text}, ?)") for _ in wanted)
+            holds = " OR ".join(
+                (f"{text} = ?" if customer.plain else f"instr({text}, ?)") for _ in wanted
+            )
             # a number is nobody, unless the column says so
-            of_text = "" if column in ID_NAMES else f"typeof({_quoted(column)}) IN ('text', 'blob') AND "
-            for (value,) in connection.execute(f"SELECT {text} FROM {_quoted(table)} WHERE {of_text}({holds})", wanted):
+            of_text = (
+                "" if column in ID_NAMES else f"typeof({_quoted(column)}) IN ('text', 'blob') AND "
+            )
+            for (value,) in connection.execute(
+                f"SELECT {text} FROM {_quoted(table)} WHERE {of_text}({holds})", wanted
+            ):
                 yield table, column, value
 
 
@@ -212,13 +249,21 @@ def _outer(text: str) -> str:
 
 
 def _bare_offsets(path: Path, customer: Customer, longer: set[bytes]) -> Iterator[int]:
-    """Yield where in a file's bytes the id stands and is not part of a longer token that is known."""
+    """Yield where in a file's bytes the id stands and is not part of a longer token that is
+    known.
+    """
     if not path.stat().st_size:
         return
     if customer.plain:
-        needles = [f'"{COLUMN}":{gap}"{form}"'.encode() for gap in ("", " ") for form in customer.forms]
+        needles = [
+            f'"{COLUMN}":{gap}"{form}"'.encode() for gap in ("", " ") for form in customer.forms
+        ]
     else:
-        wide = [form.encode(encoding) for form in customer.forms for encoding in ("utf-16-le", "utf-16-be")]
+        wide = [
+            form.encode(encoding)
+            for form in customer.forms
+            for encoding in ("utf-16-le", "utf-16-be")
+        ]
         needles = list({*(text.encode() for text in customer.spellings), *wide})
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for needle in needles:
@@ -228,16 +273,21 @@ def _bare_offsets(path: Path, customer: Customer, longer: set[bytes]) -> Iterato
                     explained.setdefault((found.start(), len(token)), set()).add(token)
             at = data.find(needle)
             while at >= 0:
-                around = ((data[max(at - k, 0) : at - k + size], tokens) for (k, size), tokens in explained.items())
+                around = (
+                    (data[max(at - k, 0) : at - k + size], tokens)
+                    for (k, size), tokens in explained.items()
+                )
                 if not any(piece in tokens for piece, tokens in around):
                     yield at
                 at = data.find(needle, at + 1)
 
 
 def erase(engine: sa.Engine, ids: Sequence[str]) -> int:
-    """Delete all that names the customer and make its bytes vanish; return how many rows there were.
+    """Delete all that names the customer and make its bytes vanish; return how many rows there
+    were.
 
-    Nothing is written where nobody is named so. If the file cannot be written anew now, the rows are gone all the same.
+    Nothing is written where nobody is named so. If the file cannot be written anew now, the rows
+    are gone all the same.
     """
     if not count_rows(engine, ids):
         return 0

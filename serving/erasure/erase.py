@@ -58,7 +58,9 @@ class Result:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an erasure: the places in which there was something, and how many were searched."""
+    """What came of an erasure: the places in which there was something, and how many were
+    searched.
+    """
 
     results: tuple[Result, ...]
     searched: int
@@ -93,11 +95,13 @@ class Outcome:
         }
 
 
-def erase(request: Request, *, dry_run: bool = False, confirm: Confirm = lambda rows, places: True) -> Outcome | None:
+def erase(
+    request: Request, *, dry_run: bool = False, confirm: Confirm = lambda rows, places: True
+) -> Outcome | None:
     """Remove a customer and search for what is left; None: it was not confirmed.
 
-    What cannot be worked on at all is refused before anything is changed. Where a removal fails, the others go on,
-    and the outcome says so.
+    What cannot be worked on at all is refused before anything is changed. Where a removal fails,
+    the others go on, and the outcome says so.
 
     Raises
     ------
@@ -110,7 +114,10 @@ def erase(request: Request, *, dry_run: bool = False, confirm: Confirm = lambda 
             counted = [_counted(place) for place in places]
             if not dry_run and any(counted) and not confirm(sum(counted), sum(map(bool, counted))):
                 return None
-            results = [_result(place, rows, dry_run=dry_run) for place, rows in zip(places, counted, strict=True)]
+            results = [
+                _result(place, rows, dry_run=dry_run)
+                for place, rows in zip(places, counted, strict=True)
+            ]
         finally:
             for place in places:
                 place.close()
@@ -124,7 +131,9 @@ def _counted(place: Place) -> int:
     except StagecastError:
         raise
     except FAULTS as error:
-        raise DataRefusedError(f"{place.name} cannot be read: {error}; nothing was changed") from None
+        raise DataRefusedError(
+            f"{place.name} cannot be read: {error}; nothing was changed"
+        ) from None
 
 
 def _result(place: Place, rows: int, *, dry_run: bool) -> Result:
@@ -141,7 +150,9 @@ def _result(place: Place, rows: int, *, dry_run: bool) -> Result:
         return Result(place.name, place.kind, removed, None, None, 0, "; ".join(faults))
     if hits.count and not dry_run and not faults and place.hint:
         faults.append(place.hint)
-    return Result(place.name, place.kind, removed, hits.count, hits.first, hits.alike, "; ".join(faults))
+    return Result(
+        place.name, place.kind, removed, hits.count, hits.first, hits.alike, "; ".join(faults)
+    )
 
 
 def _notes(request: Request, *, dry_run: bool) -> tuple[str, ...]:
@@ -151,14 +162,18 @@ def _notes(request: Request, *, dry_run: bool) -> tuple[str, ...]:
         scratch.clear_abandoned(root)
     if running := sorted(root.glob(scratch.PREFIX + "*")):
         notes.append(
-            f"a job of stagecast is running ({running[0]}): what it has read may hold the customer; erase again when "
+            f"a job of stagecast is running ({running[0]}): what it has read may hold the "
+            "customer; erase again when "
             "it is done"
         )
     if request.customer.plain:
         notes.append(
-            "the id is short, a number, or a word of our own files: it was looked for where a customer's id can stand; "
+            "the id is short, a number, or a word of our own files: it was looked for "
+            "where a customer's id can stand; "
             "other tokens alike are counted apart"
         )
     if request.store.startswith("postgresql"):
-        notes.append("the files, the log and the backups of PostgreSQL cannot be searched from here")
+        notes.append(
+            "the files, the log and the backups of PostgreSQL cannot be searched from here"
+        )
     return tuple(notes)

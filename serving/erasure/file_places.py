@@ -1,4 +1,6 @@
-"""One file as a place where a customer may stand: how it is counted, rewritten and searched, by its kind."""
+"""One file as a place where a customer may stand: how it is counted, rewritten and searched, by
+its kind.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,14 @@ from stagecast.serving.erasure import csv_logs, parquet_files, run_files
 from stagecast.serving.erasure.csv_logs import How
 from stagecast.serving.erasure.customer_column import OWN_NAME
 from stagecast.serving.erasure.identity import Customer
-from stagecast.serving.erasure.occurrences import Hits, in_bytes, in_gzip, in_json, in_parquet, in_stream
+from stagecast.serving.erasure.occurrences import (
+    Hits,
+    in_bytes,
+    in_gzip,
+    in_json,
+    in_parquet,
+    in_stream,
+)
 from stagecast.serving.erasure.replacing import clear_draft, draft_of, replace_file
 from stagecast.serving.inspection import DATA_REPORT, REJECTED
 from stagecast.training.bundle import MANIFEST
@@ -85,17 +94,22 @@ def log(con: duckdb.DuckDBPyConnection, path: Path, how: How, kind: str = "log")
         return found.rows + (len(found.named) if how.include_malformed else 0)
 
     def search() -> Hits:
-        encodings = {"utf-16": [], "utf-32": ["utf-32-le", "utf-32-be"]}.get(how.encoding, [how.encoding])
+        encodings = {"utf-16": [], "utf-32": ["utf-32-le", "utf-32-be"]}.get(
+            how.encoding, [how.encoding]
+        )
         packed = path.suffix.lower() in (".gz", ".zst")
         with open_text(str(path)) as stream:
             hits = in_stream(stream, how.customer, encodings, "unpacked byte" if packed else "byte")
         found = csv_logs.scan(con, path, how)
-        first = hits.first or (f"line {found.named[0]}, malformed" if found.named else "the customer column")
+        first = hits.first or (
+            f"line {found.named[0]}, malformed" if found.named else "the customer column"
+        )
         known = found.rows + len(found.named)
         return Hits(max(hits.count, known), first if hits.count or known else None, hits.alike)
 
     hint = (
-        "a malformed line that names the customer goes with --include-malformed; rows of other customers that name "
+        "a malformed line that names the customer goes with --include-malformed; rows of "
+        "other customers that name "
         "this one in another column are theirs: change them in the log"
     )
 
@@ -106,7 +120,13 @@ def log(con: duckdb.DuckDBPyConnection, path: Path, how: How, kind: str = "log")
 
 
 def _parquet(
-    con: duckdb.DuckDBPyConnection, path: Path, column: str | None, customer: Customer, kind: str, *, whole_counts: bool
+    con: duckdb.DuckDBPyConnection,
+    path: Path,
+    column: str | None,
+    customer: Customer,
+    kind: str,
+    *,
+    whole_counts: bool,
 ) -> Place:
     @cache
     def judge() -> parquet_files.ByColumn:
@@ -124,11 +144,16 @@ def _parquet(
         lambda draft: parquet_files.copy_without(path, draft, judge()),
         search,
         customer,
-        "rows of other customers that name this one in another column are theirs: change them in the file",
+        (
+            "rows of other customers that name this one in another column are theirs: change "
+            "them in the file"
+        ),
     )
 
 
-def of_run(con: duckdb.DuckDBPyConnection, path: Path, customer: Customer, kind: str = "run") -> Place:
+def of_run(
+    con: duckdb.DuckDBPyConnection, path: Path, customer: Customer, kind: str = "run"
+) -> Place:
     """Return one file of a run's folder, or of what MLflow keeps of it."""
     lower = path.name.lower()
     if path.is_symlink() or (path.parent / MANIFEST).exists():
@@ -169,14 +194,21 @@ def _data_report(path: Path, customer: Customer, kind: str) -> Place:
         draft.write_text(run_files.written(report), "utf-8")
         return count
 
-    return _file(path, kind, lambda: without()[1], rewrite, lambda: in_json(path, customer), customer)
+    return _file(
+        path, kind, lambda: without()[1], rewrite, lambda: in_json(path, customer), customer
+    )
 
 
 def _rejected(path: Path, customer: Customer, kind: str) -> Place:
-    judge = run_files.judge_rejected(customer, run_files.customer_column(path.with_name(DATA_REPORT)))
+    judge = run_files.judge_rejected(
+        customer, run_files.customer_column(path.with_name(DATA_REPORT))
+    )
 
     def search() -> Hits:
-        hits, rows = in_parquet(path, customer, whole_counts=False), parquet_files.rows_of(path, judge)
+        hits, rows = (
+            in_parquet(path, customer, whole_counts=False),
+            parquet_files.rows_of(path, judge),
+        )
         return Hits(max(hits.count, rows), hits.first or ("column raw" if rows else None))
 
     return _file(
@@ -194,7 +226,9 @@ def _page(path: Path, customer: Customer, kind: str) -> Place:
         try:
             return path.read_bytes().decode("utf-8")
         except UnicodeDecodeError as error:
-            raise DataRefusedError(f"{path} is not UTF-8 text ({error.reason}); remove it or run again") from None
+            raise DataRefusedError(
+                f"{path} is not UTF-8 text ({error.reason}); remove it or run again"
+            ) from None
 
     def rewrite(draft: Path) -> int:
         page, count = run_files.without_rows(read(), customer)
@@ -223,12 +257,16 @@ def _only_searched(path: Path, customer: Customer, kind: str) -> Place:
 
     hint = "it is not changed by an erasure"
     if kind == "model":
-        hint = "a model's files are hashed and are not changed: train again on the log without the customer"
+        hint = (
+            "a model's files are hashed and are not changed: train again on the log "
+            "without the customer"
+        )
     return Place(str(path), kind, lambda: 0, lambda: 0, search, hint)
 
 
 def leftover(con: duckdb.DuckDBPyConnection, path: Path, customer: Customer) -> Place:
-    """Return a file that a killed process of ours left: cleaned as the finished one would be. A broken one goes.
+    """Return a file that a killed process of ours left: cleaned as the finished one would be. A
+    broken one goes.
 
     Raises
     ------
@@ -249,7 +287,8 @@ def leftover(con: duckdb.DuckDBPyConnection, path: Path, customer: Customer) -> 
         age = time.time() - path.stat().st_mtime
         if age < STALE_SECONDS:
             raise UsageError(
-                f"{path} is half-written, {age / 60:.0f} minutes old: somebody may be writing it. Wait for that run "
+                f"{path} is half-written, {age / 60:.0f} minutes old: somebody may be "
+                "writing it. Wait for that run "
                 "and erase again, or remove it"
             )
         path.unlink()

@@ -1,18 +1,21 @@
 """What counts as an occurrence of a customer's id: the one place where that is decided.
 
-An id is compared as the log's reader reads it: without the blanks around it, and ``17850.0`` is ``17850``.
+An id is compared as the log's reader reads it: without the blanks around it, and ``17850.0`` is
+``17850``.
 
 Two kinds of id:
 
-- A **telling** id (``c-0042x``, ``ann@shop.example``, 8 digits or more) means the customer wherever it stands as a
-  whole token. It is looked for in every text and in raw bytes, in UTF-8 and UTF-16, also as JSON, CSV, HTML and URLs
-  escape it. A token is whole if no letter, digit, ``_`` or ``-`` touches it, nor a ``.``, ``@`` or ``+`` that joins it
-  to more: ``ann@shop.example`` is neither in ``joann@shop.example`` nor in ``mary.ann@shop.example``.
-- A **plain** id (fewer than 4 characters, a number of up to 7 digits, a word of our own pages and files) may stand
-  anywhere and mean something else: a 17 in a report is an amount, 15056 in a log may be an article. It counts only
-  where a customer's id can stand: the customer column of a log, columns and JSON fields named ``customer_id``, the
-  cells of the report that name customers; and, for a number from 4 digits on, a whole text value of our own store and
-  JSON. Other tokens alike in a log are counted apart, and are not held against the proof.
+- A **telling** id (``c-0042x``, ``ann@shop.example``, 8 digits or more) means the customer
+  wherever it stands as a whole token. It is looked for in every text and in raw bytes, in UTF-8
+  and UTF-16, also as JSON, CSV, HTML and URLs escape it. A token is whole if no letter, digit,
+  ``_`` or ``-`` touches it, nor a ``.``, ``@`` or ``+`` that joins it to more:
+  ``ann@shop.example`` is neither in ``joann@shop.example`` nor in ``mary.ann@shop.example``.
+- A **plain** id (fewer than 4 characters, a number of up to 7 digits, a word of our own pages and
+  files) may stand anywhere and mean something else: a 17 in a report is an amount, 15056 in a log
+  may be an article. It counts only where a customer's id can stand: the customer column of a log,
+  columns and JSON fields named ``customer_id``, the cells of the report that name customers; and,
+  for a number from 4 digits on, a whole text value of our own store and JSON. Other tokens alike
+  in a log are counted apart, and are not held against the proof.
 """
 
 from __future__ import annotations
@@ -43,7 +46,8 @@ JOINERS = ".@+"
 
 
 def trim(text: str) -> str:
-    """Return the text without the blanks around it, as DuckDB trims: tabs and line ends are part of an id.
+    """Return the text without the blanks around it, as DuckDB trims: tabs and line ends are part of
+    an id.
 
     >>> trim("\\u00a0 17 "), trim("\\t17")
     ('17', '\\t17')
@@ -62,10 +66,14 @@ def is_word(character: str) -> bool:
 
 
 def _touches(edge: str, outwards: str) -> bool:
-    """Tell whether what follows an edge of the id, read outwards, makes it part of a larger token."""
+    """Tell whether what follows an edge of the id, read outwards, makes it part of a larger
+    token.
+    """
     if not is_word(edge) or not outwards:
         return False
-    return is_word(outwards[0]) or (outwards[0] in JOINERS and len(outwards) > 1 and is_word(outwards[1]))
+    return is_word(outwards[0]) or (
+        outwards[0] in JOINERS and len(outwards) > 1 and is_word(outwards[1])
+    )
 
 
 @dataclass(frozen=True)
@@ -124,11 +132,16 @@ class Customer:
         if not given:
             raise UsageError("CUSTOMER_ID is blank; give the id as it stands in the log")
         if given.lower() in NO_CUSTOMER:
-            raise UsageError(f"CUSTOMER_ID '{given}' stands for a row without a customer; there is nobody to erase")
+            raise UsageError(
+                f"CUSTOMER_ID '{given}' stands for a row without a customer; there is "
+                "nobody to erase"
+            )
         try:
             given.encode("utf-8")
         except UnicodeEncodeError:
-            raise UsageError("CUSTOMER_ID is not valid UTF-8 text; type it as it stands in the log") from None
+            raise UsageError(
+                "CUSTOMER_ID is not valid UTF-8 text; type it as it stands in the log"
+            ) from None
         whole = given[:-2] if _FLOAT.fullmatch(given) else given
         if _WHOLE.fullmatch(whole):
             return cls((whole, whole + ".0"), plain=len(whole) < LONG_NUMBER)
@@ -155,7 +168,14 @@ class Customer:
         for form in self.forms:
             inside = [json.dumps(form, ensure_ascii=ascii)[1:-1] for ascii in (False, True)]
             markup = [str(escape(form)), html.escape(form), html.escape(form, quote=False)]
-            for text in (form, *inside, form.replace('"', '""'), *markup, quote(form, safe=""), quote(form)):
+            for text in (
+                form,
+                *inside,
+                form.replace('"', '""'),
+                *markup,
+                quote(form, safe=""),
+                quote(form),
+            ):
                 spelled[text] = None
         return tuple(spelled)
 
@@ -163,7 +183,8 @@ class Customer:
         """Tell whether the id stands in a text as a whole token.
 
         >>> ann = Customer.parse("ann@shop.example")
-        >>> [ann.stands_in(t) for t in ("of ann@shop.example.", "joann@shop.example", "mary.ann@shop.example")]
+        >>> texts = ("of ann@shop.example.", "joann@shop.example", "mary.ann@shop.example")
+        >>> [ann.stands_in(text) for text in texts]
         [True, False, False]
         """
         return any(True for _ in self.places_in(text))
@@ -172,12 +193,16 @@ class Customer:
         """Tell whether a sentence is about the customer; a plain id has to be called one.
 
         >>> shop = Customer.parse("17")
-        >>> shop.is_spoken_of("customer 17 has 9,000 events"), shop.is_spoken_of("17 customers, or customer 170")
+        >>> texts = ("customer 17 has 9,000 events", "17 customers, or customer 170")
+        >>> shop.is_spoken_of(texts[0]), shop.is_spoken_of(texts[1])
         (True, False)
         """
         if not self.plain:
             return self.stands_in(text)
-        return any(re.search(rf"\bcustomer '?{re.escape(form)}'?(?![\w-]|\.\w)", text) for form in self.forms)
+        return any(
+            re.search(rf"\bcustomer '?{re.escape(form)}'?(?![\w-]|\.\w)", text)
+            for form in self.forms
+        )
 
     def places_in(self, text: str) -> Iterator[int]:
         """Yield where in a text the id begins as a whole token."""
@@ -191,9 +216,11 @@ class Customer:
                 at = text.find(spelling, at + 1)
 
     def is_in_line(self, line: str) -> bool:
-        """Tell whether a malformed line names the customer: as a token; a plain id as a whole field of any separator.
+        """Tell whether a malformed line names the customer: as a token; a plain id as a whole field
+        of any separator.
 
-        >>> Customer.parse("17").is_in_line('17;2025-01-01;"x'), Customer.parse("17").is_in_line("8,12:17,170")
+        >>> shop = Customer.parse("17")
+        >>> shop.is_in_line('17;2025-01-01;"x'), shop.is_in_line("8,12:17,170")
         (True, False)
         """
         if not self.plain:
@@ -202,7 +229,9 @@ class Customer:
         return any(self.is_named_by(field.strip().strip('"')) for field in fields)
 
     def needles(self, encodings: Iterable[str] = ()) -> tuple[Needle, ...]:
-        """Return what to look for in raw bytes; ``encodings`` are looked for beside UTF-8 and UTF-16."""
+        """Return what to look for in raw bytes; ``encodings`` are looked for beside UTF-8 and
+        UTF-16.
+        """
         found: dict[bytes, Needle] = {}
         for text in self.spellings:
             found.setdefault(text.encode(), Needle(text.encode(), "utf-8", text[0], text[-1]))
@@ -226,7 +255,10 @@ def _own_text() -> str:
 
     folders = [FOLDER, *map(Path, schemes.__path__)]
     files = sorted(
-        path for folder in folders for path in folder.rglob("*") if path.suffix in (".html", ".toml", ".css")
+        path
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.suffix in (".html", ".toml", ".css")
     )
     names = [column.name for table in tables.metadata.tables.values() for column in table.columns]
     names += [*tables.metadata.tables, *(column.name for column in contract.columns(()))]

@@ -1,7 +1,9 @@
-"""Where an id stands in a file: in its bytes as they are, in what they unpack to, and in its values.
+"""Where an id stands in a file: in its bytes as they are, in what they unpack to, and in its
+values.
 
-A search answers with :class:`Hits`: how often, and where first. Compressed bytes are searched by what they unpack to:
-in the packed ones the pieces of other customers' ids lie side by side and would look like this one.
+A search answers with :class:`Hits`: how often, and where first. Compressed bytes are searched by
+what they unpack to: in the packed ones the pieces of other customers' ids lie side by side and
+would look like this one.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ ID_NAMES = frozenset({"customer_id"})
 
 @dataclass(frozen=True)
 class Hits:
-    """Occurrences in one place: how many, where the first stands, and how many tokens merely look alike."""
+    """Occurrences in one place: how many, where the first stands, and how many tokens merely
+    look alike.
+    """
 
     count: int = 0
     first: str | None = None
@@ -36,8 +40,11 @@ class Hits:
         return Hits(self.count + other.count, self.first or other.first, self.alike + other.alike)
 
 
-def offsets(stream: IO[bytes], needles: Sequence[Needle], skipped: Sequence[range] = ()) -> Iterator[int]:
-    """Yield the offsets of whole tokens in a stream, one needle after the other within each megabyte.
+def offsets(
+    stream: IO[bytes], needles: Sequence[Needle], skipped: Sequence[range] = ()
+) -> Iterator[int]:
+    """Yield the offsets of whole tokens in a stream, one needle after the other within each
+    megabyte.
 
     Parameters
     ----------
@@ -61,12 +68,16 @@ def offsets(stream: IO[bytes], needles: Sequence[Needle], skipped: Sequence[rang
 
 
 def _apart(found: Iterable[int]) -> list[int]:
-    """Return the offsets in order, less those of UTF-16 read with its bytes the wrong way round: one byte off."""
+    """Return the offsets in order, less those of UTF-16 read with its bytes the wrong way round:
+    one byte off.
+    """
     ordered = sorted(found)
     return [at for i, at in enumerate(ordered) if not i or at - ordered[i - 1] > 1]
 
 
-def in_stream(stream: IO[bytes], customer: Customer, encodings: Sequence[str] = (), unit: str = "byte") -> Hits:
+def in_stream(
+    stream: IO[bytes], customer: Customer, encodings: Sequence[str] = (), unit: str = "byte"
+) -> Hits:
     """Count the tokens in a stream; those of a plain id merely look alike."""
     found = _apart(offsets(stream, customer.needles(encodings)))
     if customer.plain:
@@ -96,8 +107,8 @@ def in_value(customer: Customer, name: str, value: str, *, whole_counts: bool = 
 
     Parameters
     ----------
-    name : the column or field that it is of.
-    whole_counts : whether a plain id of 4 characters or more, as the whole value of any column, is the customer.
+    name : the column or field that it is of. whole_counts : whether a plain id of 4 characters or
+    more, as the whole value of any column, is the customer.
     """
     if name in ID_NAMES and customer.is_named_by(value):
         return True
@@ -107,12 +118,16 @@ def in_value(customer: Customer, name: str, value: str, *, whole_counts: bool = 
 
 
 def in_json(path: Path, customer: Customer) -> Hits:
-    """Count the texts and keys of a JSON file that name the customer, and the tokens in its bytes."""
+    """Count the texts and keys of a JSON file that name the customer, and the tokens in its
+    bytes.
+    """
     raw = path.read_bytes()
     hits = in_bytes(path, customer)
     if hits.count:
         return hits
-    named = [(name, text) for name, text in _texts(json.loads(raw), "") if in_value(customer, name, text)]
+    named = [
+        (name, text) for name, text in _texts(json.loads(raw), "") if in_value(customer, name, text)
+    ]
     if not named:
         return Hits()
     at = raw.find(json.dumps(named[0][1], ensure_ascii=False).encode())
@@ -132,8 +147,11 @@ def _texts(value: Any, name: str) -> Iterator[tuple[str, str]]:
         yield name, str(value)
 
 
-def in_parquet(path: Path, customer: Customer, *, id_column: str | None = None, whole_counts: bool = True) -> Hits:
-    """Count the text values of a Parquet file that name the customer, and the tokens in its bytes that are not packed.
+def in_parquet(
+    path: Path, customer: Customer, *, id_column: str | None = None, whole_counts: bool = True
+) -> Hits:
+    """Count the text values of a Parquet file that name the customer, and the tokens in its bytes
+    that are not packed.
 
     Parameters
     ----------
@@ -167,7 +185,9 @@ def _packed_ranges(metadata: Any) -> list[range]:
 
 
 def _candidates(values: Any, customer: Customer, *, every_type: bool) -> Iterator[tuple[int, str]]:
-    """Yield row and text of the values in which the id may stand, however deeply they are nested."""
+    """Yield row and text of the values in which the id may stand, however deeply they are
+    nested.
+    """
     types, kind = pa.types, values.type
     if types.is_dictionary(kind):
         yield from _candidates(values.cast(kind.value_type), customer, every_type=every_type)

@@ -1,4 +1,6 @@
-"""A Parquet file without some of its rows: the same schema, compression and metadata, row group by row group."""
+"""A Parquet file without some of its rows: the same schema, compression and metadata, row group
+by row group.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +38,13 @@ class ByColumn:
         The file is no Parquet, or has no such column.
     """
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, path: Path, column: str | None, customer: Customer) -> None:
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, path: Path, column: str | None, customer: Customer
+    ) -> None:
         self.path = path
-        self._matcher = Matcher(con, compile_customer(column, open_file(str(path)).columns, str(path)), customer)
+        self._matcher = Matcher(
+            con, compile_customer(column, open_file(str(path)).columns, str(path)), customer
+        )
 
     def __call__(self, table: Any) -> Mask:
         """Tell of each row whether it goes."""
@@ -85,14 +91,18 @@ def _groups(path: Path, columns: list[str] | None) -> Iterator[Any]:
             for group in range(file.num_row_groups):
                 yield file.read_row_group(group, columns)
     except (pa.ArrowException, OSError) as error:
-        raise DataRefusedError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
+        raise DataRefusedError(
+            f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}"
+        ) from None
 
 
 def _settings(file: Any) -> dict[str, Any]:
     """Return how the file was written, as far as its footer tells."""
     metadata = file.metadata
     settings: dict[str, Any] = {
-        "version": metadata.format_version if metadata.format_version in ("1.0", "2.4", "2.6") else "2.6",
+        "version": metadata.format_version
+        if metadata.format_version in ("1.0", "2.4", "2.6")
+        else "2.6",
         "store_schema": b"ARROW:schema" in (metadata.metadata or {}),
         "use_deprecated_int96_timestamps": any(
             file.schema.column(i).physical_type == "INT96" for i in range(len(file.schema))
@@ -103,9 +113,15 @@ def _settings(file: Any) -> dict[str, Any]:
     group = metadata.row_group(0)
     columns = [group.column(i) for i in range(group.num_columns)]
     packed = {column.path_in_schema: column.compression for column in columns}
-    settings["compression"] = {path: "NONE" if name == "UNCOMPRESSED" else name for path, name in packed.items()}
-    settings["use_dictionary"] = [column.path_in_schema for column in columns if column.has_dictionary_page]
-    settings["write_statistics"] = [column.path_in_schema for column in columns if column.is_stats_set]
+    settings["compression"] = {
+        path: "NONE" if name == "UNCOMPRESSED" else name for path, name in packed.items()
+    }
+    settings["use_dictionary"] = [
+        column.path_in_schema for column in columns if column.has_dictionary_page
+    ]
+    settings["write_statistics"] = [
+        column.path_in_schema for column in columns if column.is_stats_set
+    ]
     if group.sorting_columns:
         settings["sorting_columns"] = group.sorting_columns
     return settings
@@ -113,9 +129,12 @@ def _settings(file: Any) -> dict[str, Any]:
 
 def _check(path: Path, old: Any, draft: Path, rows: int) -> None:
     with pq.ParquetFile(draft) as new:
-        same = new.schema.equals(old.schema) and new.schema_arrow.equals(old.schema_arrow, check_metadata=True)
+        same = new.schema.equals(old.schema) and new.schema_arrow.equals(
+            old.schema_arrow, check_metadata=True
+        )
         if not same or new.metadata.num_rows != rows:
             raise DataRefusedError(
-                f"{path} cannot be written again with the schema it has (made by {old.metadata.created_by}); it is "
+                f"{path} cannot be written again with the schema it has (made by "
+                f"{old.metadata.created_by}); it is "
                 "left as it is: write it anew with the program that made it, without the customer"
             )

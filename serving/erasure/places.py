@@ -1,7 +1,7 @@
 """What is looked at: what the user names, and what is ours by default.
 
-Ours are the store, the runs of ours in MLflow, ``./stagecast-demo`` where neither a run nor a log was named, and what
-killed processes of ours left beside these.
+Ours are the store, the runs of ours in MLflow, ``./stagecast-demo`` where neither a run nor a log
+was named, and what killed processes of ours left beside these.
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ def _only_read(url: str, request: Request) -> UsageError:
     ids = ids if len(ids) <= _SHOWN else "the id"
     where = f"trim(CAST({column} AS VARCHAR)) IN ({ids})"
     return UsageError(
-        f"EVENTS names a database ({url.partition('://')[0]}), which stagecast only reads. Run there yourself: "
+        f"EVENTS names a database ({url.partition('://')[0]}), which stagecast only "
+        "reads. Run there yourself: "
         f"DELETE FROM {table[1] if table else 'TABLE'} WHERE {where}; then erase again without it"
     )
 
@@ -112,7 +113,9 @@ def _run(con: duckdb.DuckDBPyConnection, folder: Path, customer: Customer) -> It
     if not folder.is_dir() and not left:
         raise UsageError(f"--run {folder} is no folder; give the --out of a run")
     if folder.is_dir() and not any((folder / name).exists() for name in (*OURS, "manifest.json")):
-        raise UsageError(f"--run {folder} holds no run ({', '.join(OURS)}); give the --out of a run")
+        raise UsageError(
+            f"--run {folder} holds no run ({', '.join(OURS)}); give the --out of a run"
+        )
     for path in _files(folder):
         yield (leftover if path.suffix == ".draft" else of_run)(con, path, customer)
     for one in left:
@@ -122,14 +125,20 @@ def _run(con: duckdb.DuckDBPyConnection, folder: Path, customer: Customer) -> It
 
 def _files(folder: Path) -> list[Path]:
     # data-report.json goes before rejected.parquet, by which its examples are known
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(DRAFT_PREFIX))
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith(DRAFT_PREFIX)
+    )
 
 
 def _mlflow(con: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Place]:
     uri, customer = request.tracking_uri, request.customer
     here = tracked.local_store(uri)
     if here is None and not uri.startswith("postgresql"):
-        yield _out_of_reach(uri, "mlflow", "MLflow is a server; erase on its machine, where its files are")
+        yield _out_of_reach(
+            uri, "mlflow", "MLflow is a server; erase on its machine, where its files are"
+        )
         return
     if here is not None and not here.exists():
         if "tracking_uri" in request.named:
@@ -137,13 +146,17 @@ def _mlflow(con: duckdb.DuckDBPyConnection, request: Request) -> Iterator[Place]
         return
     for root, folder in tracked.artefact_folders(uri):
         if folder is None:
-            yield _out_of_reach(root, "mlflow", "the artefacts are not on this machine; remove report.html there")
+            yield _out_of_reach(
+                root, "mlflow", "the artefacts are not on this machine; remove report.html there"
+            )
             continue
         for path in _files(folder):
             yield of_run(con, path, customer, "mlflow")
     if here is not None and here.is_file() and not customer.plain:
         hint = "MLflow's own records are not changed: remove the run, tag or note there (mlflow gc)"
-        yield Place(str(here), "mlflow", lambda: 0, lambda: 0, lambda: database.search(here, customer), hint)
+        yield Place(
+            str(here), "mlflow", lambda: 0, lambda: 0, lambda: database.search(here, customer), hint
+        )
 
 
 def _out_of_reach(name: str, kind: str, why: str) -> Place:
@@ -177,6 +190,17 @@ def _store(request: Request) -> Place | None:
         engine.dispose()  # so that the files are as they will stay
         return database.search(file, request.customer)
 
-    hint = "rows of other customers name this one, or something uses the store: stop it, then erase again"
+    hint = (
+        "rows of other customers name this one, or something uses the store: stop it, "
+        "then erase again"
+    )
     name = shown if file is None else str(file)
-    return Place(name, "store", lambda: database.count_rows(engine, ids), remove, search, hint, engine.dispose)
+    return Place(
+        name,
+        "store",
+        lambda: database.count_rows(engine, ids),
+        remove,
+        search,
+        hint,
+        engine.dispose,
+    )

@@ -1,4 +1,5 @@
-"""The files of a run without one customer; each in its own way, and every other row and number as it was.
+"""The files of a run without one customer; each in its own way, and every other row and number as
+it was.
 
 data-report.json    examples of refused rows
 rejected.parquet    refused rows whose customer it is, or which name the customer
@@ -32,7 +33,9 @@ _TAG = re.compile(r"<[^>]*>")
 
 
 def customer_column(data_report: Path) -> str | None:
-    """Return the source column that a run read its customers from, or None where that is not known."""
+    """Return the source column that a run read its customers from, or None where that is not
+    known.
+    """
     try:
         columns = json.loads(data_report.read_text("utf-8")).get("columns", {})
         return str(columns["customer"])
@@ -43,8 +46,9 @@ def customer_column(data_report: Path) -> str | None:
 def judge_rejected(customer: Customer, column: str | None) -> Judge:
     """Return what says which rows of ``rejected.parquet`` go.
 
-    They are those whose source row has the customer in the customer column, those whose text names a telling id
-    anywhere, and malformed lines with the id in one of their fields: the log itself keeps these, this is a copy.
+    They are those whose source row has the customer in the customer column, those whose text names
+    a telling id anywhere, and malformed lines with the id in one of their fields: the log itself
+    keeps these, this is a copy.
     """
 
     def judge(table: Any) -> Mask:
@@ -57,7 +61,9 @@ def judge_rejected(customer: Customer, column: str | None) -> Judge:
                 found = pc.fill_null(pc.match_substring(table[name], spelling), False)
                 may = found if may is None else pc.or_(may, found)
         for at in pc.indices_nonzero(may).to_pylist():
-            goes[at] = names_row(customer, column, table["value"][at].as_py(), table["raw"][at].as_py())
+            goes[at] = names_row(
+                customer, column, table["value"][at].as_py(), table["raw"][at].as_py()
+            )
         return goes
 
     return judge
@@ -78,8 +84,11 @@ def names_row(customer: Customer, column: str | None, value: str | None, raw: st
     return isinstance(row, str) and customer.is_in_line(row)
 
 
-def without_entries(report: Mapping[str, Any], customer: Customer, gone: set[tuple[str, int]]) -> tuple[Any, int]:
-    """Return the data report without the entries of its lists that show the customer, and how many these are.
+def without_entries(
+    report: Mapping[str, Any], customer: Customer, gone: set[tuple[str, int]]
+) -> tuple[Any, int]:
+    """Return the data report without the entries of its lists that show the customer, and how many
+    these are.
 
     Parameters
     ----------
@@ -91,7 +100,9 @@ def without_entries(report: Mapping[str, Any], customer: Customer, gone: set[tup
         nonlocal count
         if isinstance(value, dict):
             # the names of the files are the user's own; one that holds the id is told, not hidden
-            return {name: inner if name == "files" else cleaned(inner) for name, inner in value.items()}
+            return {
+                name: inner if name == "files" else cleaned(inner) for name, inner in value.items()
+            }
         if isinstance(value, list):
             kept = [entry for entry in value if not _shows(entry, customer, gone)]
             count += len(value) - len(kept)
@@ -106,16 +117,29 @@ def _shows(entry: Any, customer: Customer, gone: set[tuple[str, int]]) -> bool:
         return customer.is_spoken_of(entry)
     if not isinstance(entry, dict):
         return False
-    if customer.is_named_by(entry.get("customer_id")) or (entry.get("file"), entry.get("line")) in gone:
+    if (
+        customer.is_named_by(entry.get("customer_id"))
+        or (entry.get("file"), entry.get("line")) in gone
+    ):
         return True
     value = entry.get("value")
-    if isinstance(value, str) and entry.get("column") is None and customer.is_in_line(value.partition(": ")[2]):
+    if (
+        isinstance(value, str)
+        and entry.get("column") is None
+        and customer.is_in_line(value.partition(": ")[2])
+    ):
         return True  # a malformed line, behind what is wrong with it
-    return any(isinstance(text, str) and customer.is_spoken_of(text) for name, text in entry.items() if name != "file")
+    return any(
+        isinstance(text, str) and customer.is_spoken_of(text)
+        for name, text in entry.items()
+        if name != "file"
+    )
 
 
 def gone_rows(rejected: Path, judge: Judge) -> set[tuple[str, int]]:
-    """Return file and line of the refused rows that go; none where the table cannot be read, as its own place tells."""
+    """Return file and line of the refused rows that go; none where the table cannot be read, as
+    its own place tells.
+    """
     found: set[tuple[str, int]] = set()
 
     def remember(table: Any) -> Mask:
@@ -141,7 +165,9 @@ def read_report(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text("utf-8")))
     except (ValueError, TypeError) as error:
-        raise DataRefusedError(f"{path} is not a data report of a run ({error!r}); remove it or run again") from None
+        raise DataRefusedError(
+            f"{path} is not a data report of a run ({error!r}); remove it or run again"
+        ) from None
 
 
 def written(report: Mapping[str, Any]) -> str:
@@ -150,9 +176,11 @@ def written(report: Mapping[str, Any]) -> str:
 
 
 def without_rows(page: str, customer: Customer) -> tuple[str, int]:
-    """Return a report's page without the table rows and list items that name the customer, and how many these are.
+    """Return a report's page without the table rows and list items that name the customer, and how
+    many these are.
 
-    >>> page = "<tbody>\\n <tr><th><bdi>17</bdi></th><td>9</td></tr>\\n <tr><th><bdi>170</bdi></th></tr>\\n</tbody>"
+    >>> rows = "<tr><th><bdi>17</bdi></th><td>9</td></tr>\\n <tr><th><bdi>170</bdi></th></tr>"
+    >>> page = f"<tbody>\\n {rows}\\n</tbody>"
     >>> without_rows(page, Customer.parse("17"))
     ('<tbody>\\n <tr><th><bdi>170</bdi></th></tr>\\n</tbody>', 1)
     """

@@ -1,4 +1,6 @@
-"""What MLflow keeps of our trainings: the report and the bundle of each run, among the artefacts."""
+"""What MLflow keeps of our trainings: the report and the bundle of each run, among the
+artefacts.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ _PAGE = 1_000
 
 
 def local_store(uri: str) -> Path | None:
-    """Return the file or folder of an MLflow store on this machine, or None for one that is elsewhere.
+    """Return the file or folder of an MLflow store on this machine, or None for one that is
+    elsewhere.
 
     >>> local_store("sqlite:///mlflow.db"), local_store("http://mlflow:5000")
     (PosixPath('mlflow.db'), None)
@@ -29,7 +32,8 @@ def local_store(uri: str) -> Path | None:
 
 
 def artefact_folders(uri: str) -> Iterator[tuple[str, Path | None]]:
-    """Yield the artefact root of every run of ours, deleted ones too, as its URI and as a folder if it is one.
+    """Yield the artefact root of every run of ours, deleted ones too, as its URI and as a folder if
+    it is one.
 
     Raises
     ------
@@ -48,7 +52,9 @@ def artefact_folders(uri: str) -> Iterator[tuple[str, Path | None]]:
             return
         token: str | None = None
         while True:
-            page = client.search_runs([experiment.experiment_id], "", ViewType.ALL, _PAGE, page_token=token)
+            page = client.search_runs(
+                [experiment.experiment_id], "", ViewType.ALL, _PAGE, page_token=token
+            )
             for run in page:
                 root = str(run.info.artifact_uri)
                 yield root, _folder(root) if urlsplit(root).scheme in ("file", "") else None
@@ -62,7 +68,11 @@ def artefact_folders(uri: str) -> Iterator[tuple[str, Path | None]]:
 def _absolute(uri: str) -> str:
     # MLflow keeps what it opened by its URI, also when the current folder is another one by then
     here = local_store(uri)
-    return f"sqlite:///{here.resolve()}" if here is not None and urlsplit(uri).scheme == "sqlite" else uri
+    return (
+        f"sqlite:///{here.resolve()}"
+        if here is not None and urlsplit(uri).scheme == "sqlite"
+        else uri
+    )
 
 
 def _folder(uri: str) -> Path:

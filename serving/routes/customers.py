@@ -46,23 +46,33 @@ def _wanted(request: Request, asked: ApiListQuery) -> str:
     summary="The published customers, ranked and filtered",
     responses={**json_answer("CustomerList", csv=True), **problems(400, 404, 422)},
 )
-def list_customers(request: Request, asked: Annotated[ApiListQuery, Query()], store: StoreDep, run: RunDep) -> Response:
-    """List the customers of the current scoring run, by default those with the most value at risk first.
+def list_customers(
+    request: Request, asked: Annotated[ApiListQuery, Query()], store: StoreDep, run: RunDep
+) -> Response:
+    """List the customers of the current scoring run, by default those with the most value at risk
+    first.
 
-    Follow `next_cursor` (also in the `Link` header) for the next page; it holds until new scores are published.
-    In CSV, text that a spreadsheet would take for a formula begins with an apostrophe.
+    Follow `next_cursor` (also in the `Link` header) for the next page; it holds until new scores
+    are published. In CSV, text that a spreadsheet would take for a formula begins with an
+    apostrophe.
     """
     wanted, filters, order = _wanted(request, asked), asked.filters(run), asked.order
     headers = {"Vary": "Accept"}
     if asked.limit == "all":
         if wanted == "json":
             fault = Fault("query.limit", "'all' is for CSV and NDJSON", "all")
-            raise ProblemError(422, "query-refused", "limit=all needs format=csv or format=ndjson", faults=[fault])
+            raise ProblemError(
+                422, "query-refused", "limit=all needs format=csv or format=ndjson", faults=[fault]
+            )
         return _text(wanted, store.all_customers(run, filters, order), run, headers)
     page = store.customers(run, filters, order, limit=int(asked.limit), cursor=asked.cursor)
     if page.next_cursor is not None:
-        query = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-        headers["Link"] = f'<{request.url.path}?{urlencode([*query, ("cursor", page.next_cursor)])}>; rel="next"'
+        query = [
+            (name, value) for name, value in request.query_params.multi_items() if name != "cursor"
+        ]
+        headers["Link"] = (
+            f'<{request.url.path}?{urlencode([*query, ("cursor", page.next_cursor)])}>; rel="next"'
+        )
     if wanted != "json":
         return _text(wanted, page.documents, run, headers)
     return _json(
@@ -79,10 +89,14 @@ def list_customers(request: Request, asked: Annotated[ApiListQuery, Query()], st
 
 def _text(wanted: str, documents: Any, run: Run, headers: dict[str, str]) -> Response:
     if wanted == "ndjson":
-        return StreamingResponse(ndjson_pieces(documents), headers=headers, media_type="application/x-ndjson")
+        return StreamingResponse(
+            ndjson_pieces(documents), headers=headers, media_type="application/x-ndjson"
+        )
     name = f"customers-{run.as_of:%Y-%m-%d}.csv"
     headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return StreamingResponse(csv_pieces(documents, run.stage_ids), headers=headers, media_type="text/csv")
+    return StreamingResponse(
+        csv_pieces(documents, run.stage_ids), headers=headers, media_type="text/csv"
+    )
 
 
 @router.post(
@@ -114,7 +128,8 @@ def _looked_up(store: Store, raw: bytes) -> Response:
     responses={**json_answer("CustomerAnswer"), **problems(404)},
 )
 def one_customer(customer_id: str, store: StoreDep) -> Response:
-    """Return the last score of a customer, what changed since the one before, and all scores so far.
+    """Return the last score of a customer, what changed since the one before, and all scores so
+    far.
 
     An id may hold slashes.
     """
@@ -123,7 +138,9 @@ def one_customer(customer_id: str, store: StoreDep) -> Response:
         raise _unknown(customer_id)
     before = None if record.before is None else msgspec.json.decode(record.before)
     changed = changes(msgspec.json.decode(record.document), before)
-    return _json({"score": _raw([record.document])[0], "changes": changed, "history": record.history})
+    return _json(
+        {"score": _raw([record.document])[0], "changes": changed, "history": record.history}
+    )
 
 
 @router.delete(
@@ -136,8 +153,8 @@ def one_customer(customer_id: str, store: StoreDep) -> Response:
 def erase_customer(customer_id: str, store: StoreDep) -> Response:
     """Erase a customer's scores from every run, with the history; totals that were published stay.
 
-    The request needs the header `Content-Type: application/json`, as every writing one does. Logs, reports and MLflow
-    are not the server's: `stagecast erase` works on those.
+    The request needs the header `Content-Type: application/json`, as every writing one does. Logs,
+    reports and MLflow are not the server's: `stagecast erase` works on those.
     """
     if not store.erase(customer_id):
         raise _unknown(customer_id)

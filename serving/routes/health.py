@@ -30,7 +30,9 @@ def readyz(state: StateDep) -> dict[str, Any]:
     """Answer 200 if events can be scored and published scores be read, else 503 and why."""
     faults = []
     if state.scorer is None:
-        faults.append(state.scorer_fault or f"no model is loaded; start the server with one: {HOW_TO_SERVE}")
+        faults.append(
+            state.scorer_fault or f"no model is loaded; start the server with one: {HOW_TO_SERVE}"
+        )
     run = None
     if state.store is None:
         faults.append(state.store_fault or "the store is not open")
@@ -38,7 +40,9 @@ def readyz(state: StateDep) -> dict[str, Any]:
         try:
             run = state.store.current_run()
         except SQLAlchemyError as error:
-            faults.append(f"the store cannot be read: {getattr(error, 'orig', None) or type(error).__name__}")
+            faults.append(
+                f"the store cannot be read: {getattr(error, 'orig', None) or type(error).__name__}"
+            )
     if faults or state.scorer is None:
         raise ProblemError(503, "not-ready", "; ".join(faults))
     published = None if run is None else {"as_of": run.as_of, "model_version": run.model_version}

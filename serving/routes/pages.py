@@ -37,7 +37,9 @@ _SORTABLE = (
 
 
 @router.get("/")
-def customers_page(asked: Annotated[ListQuery, Query()], store: StoreDep, state: StateDep) -> HTMLResponse:
+def customers_page(
+    asked: Annotated[ListQuery, Query()], store: StoreDep, state: StateDep
+) -> HTMLResponse:
     """Show the ranked list of the current run."""
     run = store.current_run()
     if run is None:
@@ -66,7 +68,9 @@ def customers_page(asked: Annotated[ListQuery, Query()], store: StoreDep, state:
         states=STATES,
         order=order,
         heads={column: _head(column, order, unsorted) for column in _SORTABLE},
-        next_link=None if page.next_cursor is None else link("/", [*kept, ("cursor", page.next_cursor)]),
+        next_link=None
+        if page.next_cursor is None
+        else link("/", [*kept, ("cursor", page.next_cursor)]),
         first_link=link("/", kept) if page.seen else None,
         everybody_link=link("/", []),
         csv_link=link("/v1/customers", [*kept, ("format", "csv"), ("limit", "all")]),
@@ -78,7 +82,11 @@ def customer_page(customer_id: str, request: Request, store: StoreDep) -> HTMLRe
     """Show everything that is known of one customer."""
     record = store.customer(customer_id)
     if record is None:
-        raise ProblemError(404, "customer-unknown", f"There is no published score of customer “{quote(customer_id)}”.")
+        raise ProblemError(
+            404,
+            "customer-unknown",
+            f"There is no published score of customer “{quote(customer_id)}”.",
+        )
     run = store.current_run()
     titles = {} if run is None else _titles(run)
     score = msgspec.json.decode(record.document)
@@ -117,7 +125,9 @@ def _head(column: str, order: Order, kept: list[tuple[str, str]]) -> dict[str, A
     """Return where a column's head leads, and whether the list is ranked by it."""
     ranked = order.column == column
     following = (
-        replace(order, descending=not order.descending) if ranked else Order(column, column not in _ASCENDING_FIRST)
+        replace(order, descending=not order.descending)
+        if ranked
+        else Order(column, column not in _ASCENDING_FIRST)
     )
     return {
         "link": link("/", [*kept, ("sort", str(following))]),
@@ -126,7 +136,9 @@ def _head(column: str, order: Order, kept: list[tuple[str, str]]) -> dict[str, A
 
 
 def _titles(run: Run, language: str = "en") -> dict[str, str]:
-    return {stage["id"]: _in(stage["title"], language, stage["id"]) for stage in run.scheme["stages"]}
+    return {
+        stage["id"]: _in(stage["title"], language, stage["id"]) for stage in run.scheme["stages"]
+    }
 
 
 def _in(texts: Mapping[str, str], language: str, otherwise: str) -> str:
@@ -134,7 +146,9 @@ def _in(texts: Mapping[str, str], language: str, otherwise: str) -> str:
 
 
 def _stage_cards(store: Store, run: Run, asked: ListQuery) -> list[dict[str, Any]]:
-    """Return the stages with their totals and a link to the list of each; what else is asked for stays."""
+    """Return the stages with their totals and a link to the list of each; what else is asked for
+    stays.
+    """
     titles = _titles(run)
     meanings = {stage["id"]: _in(stage["meaning"], "en", "") for stage in run.scheme["stages"]}
     other = [pair for pair in _parameters(asked) if pair[0] != "stage"]
@@ -153,4 +167,6 @@ def _stage_cards(store: Store, run: Run, asked: ListQuery) -> list[dict[str, Any
 
 
 def _shown_store(url: str) -> str:
-    return url.removeprefix("sqlite:///") if url.startswith("sqlite:///") else url.rpartition("@")[2]
+    return (
+        url.removeprefix("sqlite:///") if url.startswith("sqlite:///") else url.rpartition("@")[2]
+    )

@@ -31,9 +31,10 @@ router = APIRouter(prefix="/v1", tags=["scores"])
 async def score(request: Request, state: StateDep, scorer: ScorerDep) -> Response:
     """Score customers from their raw events; nothing is stored.
 
-    Events at or after the `as_of` are not seen. A customer with no event before it makes the whole request fail,
-    and is named. Of `attributes` those that the training knew from the first contact on are used, for `p_convert` and
-    by features that ask for them; others are accepted. Money is in the shop's own currency.
+    Events at or after the `as_of` are not seen. A customer with no event before it makes the whole
+    request fail, and is named. Of `attributes` those that the training knew from the first contact
+    on are used, for `p_convert` and by features that ask for them; others are accepted. Money is in
+    the shop's own currency.
     """
     raw = await read_body(request, state.settings.max_body_bytes)
     # decoding, too, takes its time on a long body: the loop stays free for others
@@ -48,5 +49,9 @@ def _answer(scorer: ScorerLike, raw: bytes, now: datetime) -> bytes:
     except StagecastError as error:
         raise ProblemError(422, "scoring-refused", str(error)) from None
     as_of = asked.as_of.isoformat().replace("+00:00", "Z")
-    answer = {"model_version": scorer.model_version, "as_of": as_of, "scores": list(contract.json_rows(table))}
+    answer = {
+        "model_version": scorer.model_version,
+        "as_of": as_of,
+        "scores": list(contract.json_rows(table)),
+    }
     return msgspec.json.encode(answer)

@@ -18,7 +18,9 @@ router = APIRouter(prefix="/v1", tags=["stages"])
     responses={**json_answer("StageList"), **problems(404)},
 )
 def list_stages(store: StoreDep, run: RunDep) -> dict[str, Any]:
-    """List the stages of the scheme of the current run; titles, meanings and actions by language."""
+    """List the stages of the scheme of the current run; titles, meanings and actions by
+    language.
+    """
     totals = {total.stage: total for total in store.stages(run)}
     stages = [
         {
@@ -29,7 +31,12 @@ def list_stages(store: StoreDep, run: RunDep) -> dict[str, Any]:
         }
         for stage in run.scheme["stages"]
     ]
-    return {"as_of": run.as_of, "model_version": run.model_version, "scheme": run.scheme_id, "stages": stages}
+    return {
+        "as_of": run.as_of,
+        "model_version": run.model_version,
+        "scheme": run.scheme_id,
+        "stages": stages,
+    }
 
 
 @router.get(
@@ -38,10 +45,11 @@ def list_stages(store: StoreDep, run: RunDep) -> dict[str, Any]:
     responses={**json_answer("StageFlowList"), **problems(404)},
 )
 def list_flows(store: StoreDep, run: RunDep) -> dict[str, Any]:
-    """List who went from which stage to which between the two last published runs of the same scheme.
+    """List who went from which stage to which between the two last published runs of the same
+    scheme.
 
-    `from_as_of` is null, and there are no flows, until a second run with a later `as_of` is published. Customers who
-    had no score in the earlier run have `from_stage` null.
+    `from_as_of` is null, and there are no flows, until a second run with a later `as_of` is
+    published. Customers who had no score in the earlier run have `from_stage` null.
     """
     found = store.flows(run)
     total: dict[str | None, int] = {}
@@ -51,4 +59,9 @@ def list_flows(store: StoreDep, run: RunDep) -> dict[str, Any]:
         {"from_stage": a, "to_stage": b, "customers": customers, "share": customers / total[a]}
         for a, b, customers in found.moved
     ]
-    return {"from_as_of": found.since, "to_as_of": run.as_of, "scheme": run.scheme_id, "flows": flows}
+    return {
+        "from_as_of": found.since,
+        "to_as_of": run.as_of,
+        "scheme": run.scheme_id,
+        "flows": flows,
+    }

@@ -1,5 +1,7 @@
 # ruff: noqa: E501 (a row of a table of cases is one line)
-"""Small files that need a declaration to be read: with it they are read, without it or against it they are refused."""
+"""Small files that need a declaration to be read: with it they are read, without it or against
+it they are refused.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ CURRENCY = "customer_id,timestamp,amount,currency\na,2025-01-01,1,EUR\n"
 DISCOUNT = "customer_id,timestamp,discount,currency\na,2025-01-01,1,EUR\n"
 
 
-def write(folder: Path, content: str | bytes, name: str = "log.csv", encoding: str = "utf-8") -> Path:
+def write(
+    folder: Path, content: str | bytes, name: str = "log.csv", encoding: str = "utf-8"
+) -> Path:
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
     return path
@@ -80,7 +84,13 @@ Options = dict[str, Any]
     ids=repr,
 )  # fmt: skip
 def test_one_line_is_refused(
-    tmp_path: Path, content: str, options: Options, line: int, reason: str, column: str, value: str | None
+    tmp_path: Path,
+    content: str,
+    options: Options,
+    line: int,
+    reason: str,
+    column: str,
+    value: str | None,
 ) -> None:
     path = write(tmp_path, content)
     with read_events(path, ReadOptions(**options)) as log:
@@ -173,21 +183,31 @@ def test_the_whole_log_is_refused(
     ],
     ids=repr,
 )  # fmt: skip
-def test_what_was_declared_is_read(tmp_path: Path, content: str, options: Options, amount: str, instant: str) -> None:
+def test_what_was_declared_is_read(
+    tmp_path: Path, content: str, options: Options, amount: str, instant: str
+) -> None:
     with read_events(write(tmp_path, content), ReadOptions(**options)) as log:
         assert log.report.rows_rejected == 0
         rows = log.con.execute('SELECT amount, "timestamp" FROM events').fetchall()
     assert rows == [(Decimal(amount), datetime.fromisoformat(instant))]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1251", "koi8-r"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1251", "koi8-r"]
+)
 @pytest.mark.parametrize("ending", ["csv", "csv.gz", "csv.zst", "tsv.zst"])
-def test_every_encoding_and_compression_gives_the_same_events(tmp_path: Path, encoding: str, ending: str) -> None:
+def test_every_encoding_and_compression_gives_the_same_events(
+    tmp_path: Path, encoding: str, ending: str
+) -> None:
     text = 'customer_id,timestamp,event\r\nЁж,2025-01-01,"покупка\nвторая"\r\nb,soon,x\r\n'
     data = text.encode(encoding)
     packed = {"csv": data, "csv.gz": gzip.compress(data)}.get(ending) or zstd(data)
-    with read_events(write(tmp_path, packed, f"log.{ending}"), ReadOptions(encoding=encoding)) as log:
-        assert log.con.execute("SELECT customer_id, event FROM events").fetchall() == [("Ёж", "покупка\nвторая")]
+    with read_events(
+        write(tmp_path, packed, f"log.{ending}"), ReadOptions(encoding=encoding)
+    ) as log:
+        assert log.con.execute("SELECT customer_id, event FROM events").fetchall() == [
+            ("Ёж", "покупка\nвторая")
+        ]
         assert log.rejected().column("line").to_pylist() == [4]
 
 
@@ -202,23 +222,41 @@ def test_a_cut_or_false_zstd_file_is_refused(tmp_path: Path) -> None:
         read_events(write(tmp_path, whole, "whole.csv"))
 
 
-def test_local_times_in_a_gap_or_an_overlap_are_flagged_and_read_as_before_the_change(tmp_path: Path) -> None:
-    times = ["2025-03-30T01:30:00", "2025-10-26T01:30:00", "2025-10-26T01:30:00+00:00", "2025-10-26T02:00:00"]
-    path = write(tmp_path, "customer_id,timestamp\n" + "".join(f"c{i},{t}\n" for i, t in enumerate(times)))
+def test_local_times_in_a_gap_or_an_overlap_are_flagged_and_read_as_before_the_change(
+    tmp_path: Path,
+) -> None:
+    times = [
+        "2025-03-30T01:30:00",
+        "2025-10-26T01:30:00",
+        "2025-10-26T01:30:00+00:00",
+        "2025-10-26T02:00:00",
+    ]
+    path = write(
+        tmp_path, "customer_id,timestamp\n" + "".join(f"c{i},{t}\n" for i, t in enumerate(times))
+    )
     with read_events(path, ReadOptions(zone="Europe/London")) as log:
         read = [str(one) for (one,) in log.con.execute('SELECT "timestamp" FROM events').fetchall()]
         flags = log.report.flags
-    assert read == ["2025-03-30 01:30:00", "2025-10-26 00:30:00", "2025-10-26 01:30:00", "2025-10-26 02:00:00"]
+    assert read == [
+        "2025-03-30 01:30:00",
+        "2025-10-26 00:30:00",
+        "2025-10-26 01:30:00",
+        "2025-10-26 02:00:00",
+    ]
     assert {name: (flag["rows"], flag["examples"][0]["line"]) for name, flag in flags.items()} == {
         "dst_gap": (1, 2),
         "dst_overlap": (1, 3),
     }
 
 
-def test_a_row_keeps_its_flags_and_every_reason_and_flags_count_refused_rows_too(tmp_path: Path) -> None:
+def test_a_row_keeps_its_flags_and_every_reason_and_flags_count_refused_rows_too(
+    tmp_path: Path,
+) -> None:
     text = "customer_id,timestamp,invoice,price\na,2025-01-01,C1,2\n,2025-01-01,C2,-1\nb,2025-01-01,3,0\n"
     options = ReadOptions(
-        EventMapping(amount="price"), refuse={"not_positive": "price <= 0"}, flag={"cancellation": "invoice LIKE 'C%'"}
+        EventMapping(amount="price"),
+        refuse={"not_positive": "price <= 0"},
+        flag={"cancellation": "invoice LIKE 'C%'"},
     )
     with read_events(write(tmp_path, text), options) as log:
         report, rows = log.report, log.rejected().to_pylist()
@@ -226,7 +264,11 @@ def test_a_row_keeps_its_flags_and_every_reason_and_flags_count_refused_rows_too
     assert report.flags["cancellation"]["rows_not_refused"] == 1
     assert rows[0]["reasons"] == ["missing_customer", "negative_amount", "not_positive"]
     assert [row["flags"] for row in rows] == [["cancellation"], None]
-    assert report.rejected_by_any_reason == {"not_positive": 2, "missing_customer": 1, "negative_amount": 1}
+    assert report.rejected_by_any_reason == {
+        "not_positive": 2,
+        "missing_customer": 1,
+        "negative_amount": 1,
+    }
     assert "price <= 0" in report.rejected_examples["not_positive"]["hint"]
 
 

@@ -1,4 +1,5 @@
-"""Killed at random moments, or with a full disk: nothing half-written, and the same bytes when it is run again.
+"""Killed at random moments, or with a full disk: nothing half-written, and the same bytes when it
+is run again.
 
 `make bench` does the same with 60 kills of a larger log.
 """
@@ -26,7 +27,16 @@ def test_a_killed_command_leaves_nothing_half_written(
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     log = make_log(tmp_path / "log.csv", 60_000)
-    arguments = [command, str(log), "--temp-dir", str(scratch), "--memory", "200MB", "--out", str(tmp_path / name)]
+    arguments = [
+        command,
+        str(log),
+        "--temp-dir",
+        str(scratch),
+        "--memory",
+        "200MB",
+        "--out",
+        str(tmp_path / name),
+    ]
     done = kill_often(arguments, tmp_path / name, scratch, 8, 3, whole)
     assert done.kills == 8
 
@@ -38,7 +48,11 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path: Path, command
     out = tmp_path / "out.parquet"
     arguments = [command, str(log), "--temp-dir", str(tmp_path / "scratch"), "--out", str(out)]
     done = subprocess.run(
-        [sys.executable, "-c", _LIMITED, *arguments], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", _LIMITED, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert done.returncode == 2, done.stderr
     assert "error: " in done.stderr

@@ -14,7 +14,14 @@ import pytest
 from click.testing import CliRunner
 
 from stagecast.features.errors import DataRefusedError, StagecastError, UsageError
-from stagecast.features.events import CustomersTable, EventMapping, ReadOptions, from_frame, read_events, read_tables
+from stagecast.features.events import (
+    CustomersTable,
+    EventMapping,
+    ReadOptions,
+    from_frame,
+    read_events,
+    read_tables,
+)
 from stagecast.features.intake import sources
 from stagecast.features.intake.tables import parse_tables
 from stagecast.serving.cli import cli
@@ -36,7 +43,9 @@ def test_tables_number_their_own_events(tmp_path: Path) -> None:
     text(tmp_path / "orders.csv", "c,t,id\na,2024-01-01,7\na,2024-01-02,7\n")
     text(tmp_path / "tickets.csv", "c,t,id\nb,2024-01-03,7\n")
     named = (("orders.csv", "'purchase'"), ("tickets.csv", "'ticket'"))
-    entries = [{"source": s, "customer": "c", "time": "t", "event_id": "id", "event": e} for s, e in named]
+    entries = [
+        {"source": s, "customer": "c", "time": "t", "event_id": "id", "event": e} for s, e in named
+    ]
     with read_tables(parse_tables(entries, ReadOptions(), tmp_path)) as log:
         assert log.report.duplicates == {"same_event_id": 1}
         assert log.con.execute("SELECT customer_id, event FROM events").fetchall() == [
@@ -63,8 +72,12 @@ def test_rates_without_a_currency_are_refused(tmp_path: Path) -> None:
     ],
     ids=lambda one: str(one.type),
 )
-@pytest.mark.parametrize("options", [{"mapping": EventMapping(amount="x")}, {"refuse": {"r": "x > 0"}}], ids=repr)
-def test_a_column_that_holds_no_numbers_is_refused_row_by_row(tmp_path: Path, values: Any, options: Any) -> None:
+@pytest.mark.parametrize(
+    "options", [{"mapping": EventMapping(amount="x")}, {"refuse": {"r": "x > 0"}}], ids=repr
+)
+def test_a_column_that_holds_no_numbers_is_refused_row_by_row(
+    tmp_path: Path, values: Any, options: Any
+) -> None:
     path = parquet(tmp_path / "log.parquet", **TWO, x=values)
     with pytest.raises(DataRefusedError, match="unreadable_"):
         read_events(path, ReadOptions(**options))
@@ -73,14 +86,22 @@ def test_a_column_that_holds_no_numbers_is_refused_row_by_row(tmp_path: Path, va
 def test_types_that_the_engine_does_not_know_are_read(tmp_path: Path) -> None:
     halves = parquet(tmp_path / "f.parquet", **TWO, x=pa.array([1.5, 2.0]).cast(pa.float16()))
     with read_events(halves, ReadOptions(EventMapping(amount="x"))) as log:
-        assert log.con.execute("SELECT sum(amount) FROM events").fetchall() == [(decimal.Decimal("3.5"),)]
+        assert log.con.execute("SELECT sum(amount) FROM events").fetchall() == [
+            (decimal.Decimal("3.5"),)
+        ]
     wide = pa.array([decimal.Decimal("1.25"), decimal.Decimal(2)], pa.decimal256(50, 4))
-    with read_events(parquet(tmp_path / "d.parquet", **TWO, x=wide), ReadOptions(EventMapping(amount="x"))) as log:
-        assert log.con.execute("SELECT sum(amount) FROM events").fetchall() == [(decimal.Decimal("3.25"),)]
+    with read_events(
+        parquet(tmp_path / "d.parquet", **TWO, x=wide), ReadOptions(EventMapping(amount="x"))
+    ) as log:
+        assert log.con.execute("SELECT sum(amount) FROM events").fetchall() == [
+            (decimal.Decimal("3.25"),)
+        ]
 
 
 @pytest.mark.parametrize("unit", ["s", "ms"])
-def test_a_time_beyond_all_measure_is_absurd_where_it_is_read_and_nothing_elsewhere(unit: str) -> None:
+def test_a_time_beyond_all_measure_is_absurd_where_it_is_read_and_nothing_elsewhere(
+    unit: str,
+) -> None:
     far = pa.array([2**61, 5, None], pa.timestamp(unit))
     table = pa.table({"customer_id": ["a", "b", "c"], "timestamp": ["2024-01-01"] * 3, "far": far})
     with from_frame(table) as log:
@@ -94,7 +115,11 @@ def test_a_time_beyond_all_measure_is_absurd_where_it_is_read_and_nothing_elsewh
     ("files", "source", "words"),
     [
         ({"c.csv": "customer_id,X,x\na,1,2\n"}, "c.csv", "capitals"),
-        ({"c1.csv": "customer_id,x\na,1\n", "c2.csv": "customer_id,y\nb,2\n"}, "c[12].csv", "no column 'x'"),
+        (
+            {"c1.csv": "customer_id,x\na,1\n", "c2.csv": "customer_id,y\nb,2\n"},
+            "c[12].csv",
+            "no column 'x'",
+        ),
         ({"c.csv": "id,Customer_ID\na,1\n"}, "c.csv", "customer_id"),
     ],
 )
@@ -153,7 +178,15 @@ def test_a_command_does_not_overwrite_the_log_it_reads(
 
 @pytest.mark.parametrize(
     "line",
-    ["out = 5", "json = 5", "customer = 5", "memory = true", "port = 'x'", "refuse = 3", "amount = 2024-01-01"],
+    [
+        "out = 5",
+        "json = 5",
+        "customer = 5",
+        "memory = true",
+        "port = 'x'",
+        "refuse = 3",
+        "amount = 2024-01-01",
+    ],
 )
 def test_a_value_of_the_wrong_type_in_the_configuration_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str

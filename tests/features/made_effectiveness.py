@@ -1,4 +1,6 @@
-"""Logs for the tests of effectiveness: written by hand, or simulated from a known rate of purchase."""
+"""Logs for the tests of effectiveness: written by hand, or simulated from a known rate of
+purchase.
+"""
 
 from __future__ import annotations
 
@@ -39,12 +41,16 @@ def spells(rows: Sequence[tuple[int, float, int]]) -> Journeys:
 
 
 def simulated(
-    rng: np.random.Generator, customers: int, rates: NDArray[np.float64], mean_spend: NDArray[np.float64]
+    rng: np.random.Generator,
+    customers: int,
+    rates: NDArray[np.float64],
+    mean_spend: NDArray[np.float64],
 ) -> tuple[PurchaseDays, Journeys, NDArray[np.int64]]:
-    """Return a log of customers who buy on each day with their own chance times the day's rate, and change stages.
+    """Return a log of customers who buy on each day with their own chance times the day's rate, and
+    change stages.
 
-    ``rates`` and ``mean_spend`` have one value per day. Customers buy all along; each is known from the first day. They
-    go between stages 1 and 2, staying 20 days on average on either.
+    ``rates`` and ``mean_spend`` have one value per day. Customers buy all along; each is known from
+    the first day. They go between stages 1 and 2, staying 20 days on average on either.
     """
     own = rng.gamma(2.0, 0.5, customers)
     bought = rng.random((customers, len(rates))) < np.minimum(own[:, None] * rates, 1.0)

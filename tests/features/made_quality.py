@@ -1,4 +1,6 @@
-"""Logs for the tests of :mod:`stagecast.features.quality`: a clean shop, into which they plant what is to be found."""
+"""Logs for the tests of :mod:`stagecast.features.quality`: a clean shop, into which they plant
+what is to be found.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,20 @@ GIVEN = [name for name in COLUMNS if name != "customer"]
 
 @contextmanager
 def table_of(frame: pd.DataFrame) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Give a connection whose table ``events`` holds the rows; columns that are missing are null."""
+    """Give a connection whose table ``events`` holds the rows; columns that are missing are
+    null.
+    """
     with duckdb.connect(config={"threads": "2"}) as con:
         con.execute("SET GLOBAL TimeZone = 'UTC'")
-        con.execute(f"CREATE TABLE events ({', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())})")
+        con.execute(
+            f"CREATE TABLE events ({', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())})"
+        )
         frame = frame.assign(**{name: None for name in GIVEN if name not in frame})[GIVEN]
         con.register("given", frame)
-        con.execute("INSERT INTO events SELECT *, dense_rank() OVER (ORDER BY customer_id) - 1 FROM given ORDER BY ALL")
+        con.execute(
+            "INSERT INTO events SELECT *, dense_rank() OVER (ORDER BY customer_id) - 1 "
+            "FROM given ORDER BY ALL"
+        )
         con.unregister("given")
         yield con
 
@@ -45,7 +54,9 @@ def shop(
     lines: float = 1.5,
     seed: int = 1,
 ) -> pd.DataFrame:
-    """Return the purchases of a clean shop: busy Saturdays, closed Sundays, growth, a December, times of day."""
+    """Return the purchases of a clean shop: busy Saturdays, closed Sundays, growth, a December,
+    times of day.
+    """
     random = np.random.default_rng(seed)
     number = np.arange(days)
     dates = START + pd.to_timedelta(number, unit="D")
@@ -59,7 +70,9 @@ def shop(
     seconds = random.integers(9 * 3600, 18 * 3600, len(who))
     at = dates[who] + pd.to_timedelta(seconds, unit="s")
     names = random.integers(0, 4_000, len(who)).astype(str)
-    return pd.DataFrame({"customer_id": names[bought], "timestamp": at[bought], "event": "purchase", "amount": 10.0})
+    return pd.DataFrame(
+        {"customer_id": names[bought], "timestamp": at[bought], "event": "purchase", "amount": 10.0}
+    )
 
 
 def day(number: int) -> pd.Timestamp:
@@ -68,7 +81,9 @@ def day(number: int) -> pd.Timestamp:
 
 def on(frame: pd.DataFrame, first: int, last: int | None = None) -> pd.Series:
     """Say which rows stand on the days from ``first`` to ``last``, both included."""
-    return frame["timestamp"].between(day(first), day((first if last is None else last) + 1), inclusive="left")
+    return frame["timestamp"].between(
+        day(first), day((first if last is None else last) + 1), inclusive="left"
+    )
 
 
 def kinds(quality: Quality) -> dict[str, list[str]]:

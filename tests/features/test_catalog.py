@@ -39,7 +39,10 @@ def test_last_years_days_ahead_exist_where_the_horizon_is_below_a_year() -> None
 
 
 def test_an_unknown_feature_is_named_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match=r"no feature 'recency_day' in the catalogue. Did you mean 'recency_days'\?"):
+    with pytest.raises(
+        UsageError,
+        match=r"no feature 'recency_day' in the catalogue. Did you mean 'recency_days'\?",
+    ):
         CATALOG["recency_day"]
 
 
@@ -67,23 +70,57 @@ def test_two_things_of_one_name_are_refused(name: str) -> None:
         ({}, "give a formula, or a relation, a function and a column"),
         ({"formula": "orders", "relation": "days"}, "a formula has no relation"),
         ({"formula": "orders", "window_days": (0, 30)}, "a formula has no relation"),
-        ({"relation": "days", "function": "sum", "column": "spent"}, r"'sum\(spent\)' cannot be asked of 'days'"),
-        ({"relation": "log", "function": "mean", "column": "spend"}, r"'mean\(spend\)' cannot be asked of 'log'"),
-        ({"relation": "day", "function": "count", "column": "day"}, r"no relation 'day'. Did you mean 'days'\?"),
-        ({"relation": "types", "function": "sum", "column": "events"}, "name the event types that count"),
-        ({"relation": "days", "function": "count", "column": "day", "events": ("visit",)}, "has no event types"),
-        ({"relation": "values", "function": "distinct", "column": "channel", "window_days": (30, 90)}, "begin at 0"),
+        (
+            {"relation": "days", "function": "sum", "column": "spent"},
+            r"'sum\(spent\)' cannot be asked of 'days'",
+        ),
+        (
+            {"relation": "log", "function": "mean", "column": "spend"},
+            r"'mean\(spend\)' cannot be asked of 'log'",
+        ),
+        (
+            {"relation": "day", "function": "count", "column": "day"},
+            r"no relation 'day'. Did you mean 'days'\?",
+        ),
+        (
+            {"relation": "types", "function": "sum", "column": "events"},
+            "name the event types that count",
+        ),
+        (
+            {"relation": "days", "function": "count", "column": "day", "events": ("visit",)},
+            "has no event types",
+        ),
+        (
+            {
+                "relation": "values",
+                "function": "distinct",
+                "column": "channel",
+                "window_days": (30, 90),
+            },
+            "begin at 0",
+        ),
         ({"formula": "orders % 2"}, "is not allowed"),
         # a log row is an event in memory and a day in SQL: what depends on which is refused
         ({"relation": "log", "function": "count", "column": "day"}, r"only sum\(purchases\)"),
         ({"relation": "log", "function": "max", "column": "refund"}, "cannot be asked of 'log'"),
         ({"relation": "log", "function": "last", "column": "day"}, "cannot be asked of 'log'"),
-        ({"relation": "days", "function": "last", "column": "spend", "window_days": (0, 30)}, "take the window away"),
-        ({"relation": "days", "function": "sum", "column": "spend", "window_days": (30, 30)}, "is not .newer, older."),
-        ({"relation": "days", "function": "sum", "column": "spend", "window_days": (-1, 30)}, "is not .newer, older."),
+        (
+            {"relation": "days", "function": "last", "column": "spend", "window_days": (0, 30)},
+            "take the window away",
+        ),
+        (
+            {"relation": "days", "function": "sum", "column": "spend", "window_days": (30, 30)},
+            "is not .newer, older.",
+        ),
+        (
+            {"relation": "days", "function": "sum", "column": "spend", "window_days": (-1, 30)},
+            "is not .newer, older.",
+        ),
     ],
 )
-def test_a_feature_that_engines_could_not_evaluate_alike_is_refused(keys: dict[str, Any], message: str) -> None:
+def test_a_feature_that_engines_could_not_evaluate_alike_is_refused(
+    keys: dict[str, Any], message: str
+) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         Feature("mine", "days", "something", **keys)
     assert str(caught.value).startswith("feature 'mine'")

@@ -1,4 +1,6 @@
-"""What was bought, what was taken off its price, and the number of the customer: from every source into the table."""
+"""What was bought, what was taken off its price, and the number of the customer: from every
+source into the table.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from stagecast.features.errors import DataRefusedError
-from stagecast.features.events import EventLog, EventMapping, ReadOptions, from_frame, read_events, read_tables
+from stagecast.features.events import (
+    EventLog,
+    EventMapping,
+    ReadOptions,
+    from_frame,
+    read_events,
+    read_tables,
+)
 from stagecast.features.intake.tables import parse_tables
 
 ROWS = {
@@ -45,7 +54,9 @@ def write(path: Path, columns: dict[str, list[str]]) -> Path:
 
 
 def rows(log: EventLog) -> list[tuple[Any, ...]]:
-    return log.con.execute("SELECT customer_id, event, category, discount, customer FROM events").fetchall()
+    return log.con.execute(
+        "SELECT customer_id, event, category, discount, customer FROM events"
+    ).fetchall()
 
 
 def discounts(log: EventLog) -> list[Any]:
@@ -70,7 +81,9 @@ def test_other_names_are_mapped(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / name, ROWS | {"group": GOODS["category"], "rebate": GOODS["discount"]})
     with read_events(path, ReadOptions(EventMapping(category="group", discount="rebate"))) as log:
         assert rows(log) == READ
-    with read_events(path, ReadOptions(EventMapping(category='upper("group")', discount="rebate * 2"))) as log:
+    with read_events(
+        path, ReadOptions(EventMapping(category='upper("group")', discount="rebate * 2"))
+    ) as log:
         assert rows(log)[0] == ("a", "refund", "TEA", Decimal(3), 0)
     with read_events(path) as log:
         assert {row[2:4] for row in rows(log)} == {(None, None)}
@@ -97,25 +110,38 @@ def test_tables_with_and_without_them_are_one_log(tmp_path: Path) -> None:
 def test_files_of_one_table_must_have_the_same_of_them(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", ROWS | GOODS)
     write(tmp_path / "b.csv", ROWS)
-    with pytest.raises(DataRefusedError, match=r"a\.csv has a column 'category', .*b\.csv has none.*--category"):
+    with pytest.raises(
+        DataRefusedError, match=r"a\.csv has a column 'category', .*b\.csv has none.*--category"
+    ):
         read_events(tmp_path)
 
 
 def test_a_discount_is_an_exact_magnitude() -> None:
     given = ["-12345678901.123456", "1e2", " .5 ", "", None, "-0"]
     with from_frame(of_discounts(given)) as log:
-        assert discounts(log) == [Decimal("12345678901.123456"), Decimal(100), Decimal("0.5"), None, None, Decimal(0)]
+        assert discounts(log) == [
+            Decimal("12345678901.123456"),
+            Decimal(100),
+            Decimal("0.5"),
+            None,
+            None,
+            Decimal(0),
+        ]
         assert log.report.rows_rejected == 0
 
 
 def test_signs_within_numbers_are_declared_for_discounts_too() -> None:
-    with from_frame(of_discounts(["-1.234,5", "2,25"]), ReadOptions(decimal=",", thousands=".")) as log:
+    with from_frame(
+        of_discounts(["-1.234,5", "2,25"]), ReadOptions(decimal=",", thousands=".")
+    ) as log:
         assert discounts(log) == [Decimal("1234.5"), Decimal("2.25")]
 
 
 def test_numbers_that_are_not_finite_or_too_large_are_no_discounts() -> None:
     numbers = pa.array([1.0, float("nan"), float("-inf"), -2e11])
-    table = pa.table({"customer_id": ["a"] * 4, "timestamp": ["2025-01-01"] * 4, "discount": numbers})
+    table = pa.table(
+        {"customer_id": ["a"] * 4, "timestamp": ["2025-01-01"] * 4, "discount": numbers}
+    )
     with from_frame(table) as log:
         assert log.report.rejected_by_reason == {"unreadable_discount": 3}
         assert {row["column"] for row in log.rejected().to_pylist()} == {"discount"}
@@ -134,12 +160,18 @@ def test_the_column_at_fault_is_named_not_the_expression() -> None:
 def test_a_column_that_amount_and_discount_both_read_has_two_reasons() -> None:
     frame = of_discounts(["1", "much"], price=["10", "10"])
     with from_frame(frame, ReadOptions(EventMapping(amount="price - discount"))) as log:
-        assert log.con.execute("SELECT amount, discount FROM events").fetchall() == [(Decimal(9), Decimal(1))]
-        assert log.rejected()["reasons"].to_pylist() == [["unreadable_amount", "unreadable_discount"]]
+        assert log.con.execute("SELECT amount, discount FROM events").fetchall() == [
+            (Decimal(9), Decimal(1))
+        ]
+        assert log.rejected()["reasons"].to_pylist() == [
+            ["unreadable_amount", "unreadable_discount"]
+        ]
 
 
 def test_a_column_that_is_no_discount_can_be_left_out() -> None:
-    with from_frame(of_discounts(["10%", "20%"]), ReadOptions(EventMapping(discount="NULL"))) as log:
+    with from_frame(
+        of_discounts(["10%", "20%"]), ReadOptions(EventMapping(discount="NULL"))
+    ) as log:
         assert discounts(log) == [None, None]
 
 
@@ -158,7 +190,9 @@ def test_rates_turn_discounts_as_they_turn_amounts() -> None:
 
 
 def test_discounts_in_several_currencies_need_rates_even_where_no_amount_stands() -> None:
-    frame = of_discounts(["", "2"], amount=["8", ""], event=["purchase", "visit"], currency=["EUR", "USD"])
+    frame = of_discounts(
+        ["", "2"], amount=["8", ""], event=["purchase", "visit"], currency=["EUR", "USD"]
+    )
     with pytest.raises(DataRefusedError, match=r"EUR 1, USD 1"):
         from_frame(frame)
 
@@ -173,12 +207,17 @@ def test_rows_that_differ_in_them_alone_are_not_the_same_row() -> None:
         }
     )
     with from_frame(frame) as log:
-        assert log.con.execute("SELECT category, discount FROM events").fetchall() == [("x", 1), ("x", 2), ("y", 1)]
+        assert log.con.execute("SELECT category, discount FROM events").fetchall() == [
+            ("x", 1),
+            ("x", 2),
+            ("y", 1),
+        ]
         assert log.report.duplicates == {"same_row": 1}
 
 
 def test_the_number_of_a_customer_is_the_rank_of_the_id() -> None:
-    # more customers than a block or a group of rows of the engine holds, in no order, on two threads
+    # more customers than a block or a group of rows of the engine holds, in no order, on two
+    # threads
     ids = np.random.default_rng(5).permutation(300_000)
     names = [*map(str, ids), "", "é", "Z", "z", "10.0", "~"]
     table = pa.table({"customer_id": names, "timestamp": ["2025-01-01"] * len(names)})

@@ -23,7 +23,10 @@ def test_microseconds_there_and_back_are_exact(instant: datetime) -> None:
 
 @given(instant=INSTANTS, ticks=st.integers(-(10**12), 10**12))
 def test_microseconds_count_microseconds(instant: datetime, ticks: int) -> None:
-    assert clock.microseconds(instant + timedelta(microseconds=ticks)) == clock.microseconds(instant) + ticks
+    assert (
+        clock.microseconds(instant + timedelta(microseconds=ticks))
+        == clock.microseconds(instant) + ticks
+    )
 
 
 @given(day=st.dates(date(1900, 1, 1), date(2200, 12, 31)))
@@ -50,7 +53,9 @@ def test_a_leap_year_has_its_day() -> None:
 
 @given(instant=INSTANTS, hours=st.integers(-14, 14), minutes=st.sampled_from([0, 30, 45]))
 def test_an_instant_is_the_same_in_every_zone(instant: datetime, hours: int, minutes: int) -> None:
-    elsewhere = instant.astimezone(timezone(timedelta(hours=hours, minutes=minutes if hours >= 0 else -minutes)))
+    elsewhere = instant.astimezone(
+        timezone(timedelta(hours=hours, minutes=minutes if hours >= 0 else -minutes))
+    )
     assert clock.to_utc(elsewhere) == instant
     assert clock.to_utc(elsewhere).utcoffset() == timedelta(0)
     assert clock.microseconds(elsewhere) == clock.microseconds(instant)
@@ -65,7 +70,9 @@ def test_a_naive_instant_is_utc_and_text_comes_back(instant: datetime) -> None:
     assert clock.day_after(instant) - instant <= clock.DAY
 
 
-@pytest.mark.parametrize(("text", "days"), [("90d", 90), ("1d", 1), ("12w", 84), (" 2 Weeks ", 14), ("365days", 365)])
+@pytest.mark.parametrize(
+    ("text", "days"), [("90d", 90), ("1d", 1), ("12w", 84), (" 2 Weeks ", 14), ("365days", 365)]
+)
 def test_spans_in_days_and_weeks(text: str, days: int) -> None:
     assert clock.parse_span_days(text) == days
 
@@ -94,7 +101,9 @@ def test_a_span_without_a_fixed_length_is_refused(text: str | int, message: str)
     assert str(caught.value).startswith(f"--value-horizon '{text}'")
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "01/02/2020", "2020-13-01", "0001-01-01T00:00:00+14:00"])
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "01/02/2020", "2020-13-01", "0001-01-01T00:00:00+14:00"]
+)
 def test_what_is_no_instant_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is not an ISO 8601 date; write it like 2011-09-01"):
         clock.parse_instant(text)

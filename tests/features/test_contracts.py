@@ -1,4 +1,6 @@
-"""Contract spells read off a log: against a slow walk, at ties, and with nothing of the future in them."""
+"""Contract spells read off a log: against a slow walk, at ties, and with nothing of the future
+in them.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,12 @@ def told(of: Spells) -> list[tuple[str, float, float | None, int]]:
 
 def test_a_spell_lasts_from_the_first_start_to_the_next_cancellation() -> None:
     of = found(
-        [("a", 1, "signup", None), ("a", 2, "purchase", None), ("a", 32, "renew", None), ("a", 40, "cancel", None)]
+        [
+            ("a", 1, "signup", None),
+            ("a", 2, "purchase", None),
+            ("a", 32, "renew", None),
+            ("a", 40, "cancel", None),
+        ]
     )
     assert told(of) == [("a", 1.0, 40.0, 0)]
     assert (of.cancellations, of.returned, of.ignored) == (1, 0, 0)
@@ -98,7 +105,9 @@ def test_a_start_after_a_cancellation_is_a_customer_who_came_back() -> None:
 
 
 def test_a_cancellation_with_nothing_open_is_ignored_and_several_are_one() -> None:
-    of = found(log("a", "1 cancel") + log("b", "1 signup", "3 cancel", "4 cancel", "4 cancel", "9 signup"))
+    of = found(
+        log("a", "1 cancel") + log("b", "1 signup", "3 cancel", "4 cancel", "4 cancel", "9 signup")
+    )
     assert told(of) == [("b", 1.0, 3.0, 0), ("b", 9.0, None, 1)]
     assert of.ignored == 3
 
@@ -109,11 +118,18 @@ def test_at_one_instant_a_new_contract_stands_and_a_last_payment_does_not() -> N
         + log("paid", "1 subscribe", "7 renew", "7 cancel")
         + log("same day", "7 cancel", "7 subscribe")
     )
-    assert told(of) == [("new", 1.0, 7.0, 0), ("new", 7.0, None, 1), ("paid", 1.0, 7.0, 0), ("same day", 7.0, 7.0, 0)]
+    assert told(of) == [
+        ("new", 1.0, 7.0, 0),
+        ("new", 7.0, None, 1),
+        ("paid", 1.0, 7.0, 0),
+        ("same day", 7.0, 7.0, 0),
+    ]
 
 
 def test_at_the_as_of_what_happens_is_still_to_come() -> None:
-    of = found([("a", 1, "signup", None), ("a", 10, "cancel", None), ("b", 10, "signup", None)], as_of=10)
+    of = found(
+        [("a", 1, "signup", None), ("a", 10, "cancel", None), ("b", 10, "signup", None)], as_of=10
+    )
     assert told(of) == [("a", 1.0, None, 0)]
     assert current(of).age_days.tolist() == [9.0]
 
@@ -127,14 +143,24 @@ def test_a_start_recorded_late_is_not_at_risk_before_it_was_known() -> None:
 
 def test_customers_are_all_that_were_known_in_the_order_of_the_daily_table() -> None:
     of = on_duckdb(
-        [("b", 1, "signup", None), ("a", 2, "visit", None), ("c", 3, "purchase", None), ("d", 80, "signup", None)], 50
+        [
+            ("b", 1, "signup", None),
+            ("a", 2, "visit", None),
+            ("c", 3, "purchase", None),
+            ("d", 80, "signup", None),
+        ],
+        50,
     )
     assert of.customers.tolist() == ["a", "b", "c"]
     assert told(of) == [("b", 1.0, None, 0), ("c", 3.0, None, 0)]
 
 
 def test_types_are_the_callers_and_cannot_do_both() -> None:
-    events: list[Event] = [("a", 1.0, "joined", None), ("a", 9.0, "left", None), ("a", 11.0, "purchase", None)]
+    events: list[Event] = [
+        ("a", 1.0, "joined", None),
+        ("a", 9.0, "left", None),
+        ("a", 11.0, "purchase", None),
+    ]
     of = found(events, 50.0, Terms(("joined",), (), ("left",)))
     assert told(of) == [("a", 1.0, 9.0, 0)]
     with pytest.raises(UsageError, match="'left' cannot both"):
@@ -150,7 +176,13 @@ def test_types_are_the_callers_and_cannot_do_both() -> None:
 
 def test_a_log_that_says_nothing_of_contracts() -> None:
     of = found([("a", 1, "visit", None)], 50.0)
-    assert (len(of), of.cancellations, of.ignored, of.history_days, len(of.customers)) == (0, 0, 0, 0.0, 1)
+    assert (len(of), of.cancellations, of.ignored, of.history_days, len(of.customers)) == (
+        0,
+        0,
+        0,
+        0.0,
+        1,
+    )
     assert not of.standing().had.any()
 
 
@@ -163,7 +195,8 @@ def test_how_contracts_stand() -> None:
         "never": ("3 visit",),
     }
     of = found([one for who, way in ways.items() for one in log(who, *way)], as_of=10).standing()
-    # back, before, never, open, over; a cancellation tells of a contract that began before the log did
+    # back, before, never, open, over; a cancellation tells of a contract that began before the log
+    # did
     assert of.open.tolist() == [True, False, False, True, False]
     assert of.had.tolist() == [True, True, False, True, True]
     assert of.age_days[of.open].tolist() == [1.0, 9.0]
@@ -185,7 +218,11 @@ def test_who_cancelled_in_a_window_what_they_had_before_it() -> None:
     zero = microseconds(START)
     hit = of.cancelled(zero + 10 * DAY_MICROSECONDS, zero + 40 * DAY_MICROSECONDS)
     assert of.customers[hit].tolist() == ["at once", "in"]
-    assert of.customers[of.held(zero + 10 * DAY_MICROSECONDS)].tolist() == ["after", "at once", "in"]
+    assert of.customers[of.held(zero + 10 * DAY_MICROSECONDS)].tolist() == [
+        "after",
+        "at once",
+        "in",
+    ]
 
 
 # --- a slow walk over the same events
@@ -230,7 +267,9 @@ def test_the_spells_are_those_of_a_slow_walk(events: list[Event], as_of: int) ->
     of = found(events, float(as_of))
     assert told(of) == walked(events, float(as_of))
     assert (of.known >= of.start).all()
-    cancels = sum(e[2] == "cancel" and e[1] < as_of and (e[3] is None or e[3] < as_of) for e in events)
+    cancels = sum(
+        e[2] == "cancel" and e[1] < as_of and (e[3] is None or e[3] < as_of) for e in events
+    )
     assert of.ignored == cancels - of.cancellations
 
 
@@ -257,7 +296,10 @@ def test_looking_back_shows_who_was_open_then(events: list[Event], at: int) -> N
     assert whole.before(instant).as_of == then.as_of
     assert whole.before(instant).cancellations == then.cancellations
     assert int(whole.at_risk(instant).sum()) == int(then.open.sum())
-    assert np.sort(whole.age_days(instant)[whole.at_risk(instant)]).tolist() == np.sort(current(then).age_days).tolist()
+    assert (
+        np.sort(whole.age_days(instant)[whole.at_risk(instant)]).tolist()
+        == np.sort(current(then).age_days).tolist()
+    )
 
 
 @settings(max_examples=15, deadline=None)

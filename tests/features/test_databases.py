@@ -1,4 +1,6 @@
-"""Tables and queries of a database as a source of events, against a real PostgreSQL and SQLite files."""
+"""Tables and queries of a database as a source of events, against a real PostgreSQL and SQLite
+files.
+"""
 
 from __future__ import annotations
 
@@ -71,12 +73,16 @@ def with_query(url: str, query: str) -> str:
 
 
 def read(source: Source) -> list[tuple[Any, ...]]:
-    """Return the rows of all blocks, checked against what a source promises; the line is not among them."""
+    """Return the rows of all blocks, checked against what a source promises; the line is not
+    among them.
+    """
     rows: list[tuple[Any, ...]] = []
     for block in source.blocks():
         assert len(block.malformed) == 0
         table = block.rows
-        assert table.column("line").to_pylist() == list(range(len(rows) + 1, len(rows) + 1 + len(table)))
+        assert table.column("line").to_pylist() == list(
+            range(len(rows) + 1, len(rows) + 1 + len(table))
+        )
         columns = [table.column(column.sql) for column in source.columns]
         assert all(column.type == pa.string() for column in columns)
         rows += zip(*(column.to_pylist() for column in columns), strict=True)
@@ -115,16 +121,21 @@ def same_events(tmp_path: Path, url: str, connection: psycopg.Connection[Any]) -
     csv = tmp_path / "events.csv"
     cells = [["" if v is None else '"' + v.replace('"', '""') + '"' for v in row] for row in EVENTS]
     csv.write_text(
-        "customer_id,timestamp,event,amount,channel\n" + "".join(",".join(row) + "\n" for row in cells),
+        "customer_id,timestamp,event,amount,channel\n"
+        + "".join(",".join(row) + "\n" for row in cells),
         encoding="utf-8",
     )
     connection.execute(
         "CREATE TABLE events"
-        " (customer_id text, timestamp timestamptz, event varchar(20), amount numeric(18,6), channel text)"
+        " (customer_id text, timestamp timestamptz, event varchar(20), amount "
+        "numeric(18,6), channel text)"
     )
     connection.cursor().executemany("INSERT INTO events VALUES (%s, %s, %s, %s, %s)", EVENTS)
     lite = sqlite3.connect(tmp_path / "events.db")
-    lite.execute("CREATE TABLE events (customer_id TEXT, timestamp TEXT, event TEXT, amount TEXT, channel TEXT)")
+    lite.execute(
+        "CREATE TABLE events (customer_id TEXT, timestamp TEXT, event TEXT, amount TEXT, "
+        "channel TEXT)"
+    )
     lite.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", EVENTS)
     lite.commit()
     lite.close()
@@ -137,18 +148,29 @@ def test_csv_sqlite_and_postgresql_give_the_identical_log(tmp_path, server, dupl
     for source in same_events(tmp_path, *server):
         with read_events(source, ReadOptions(duplicates=duplicates)) as log:
             report = log.report
-            counts = (report.rows_in, report.rows_loaded, report.rows_duplicate, report.rejected_by_reason)
+            counts = (
+                report.rows_in,
+                report.rows_loaded,
+                report.rows_duplicate,
+                report.rejected_by_reason,
+            )
             logs.append((log.con.execute("SELECT * FROM events").fetchall(), counts))
             label = source if source.endswith("csv") else open_database(source).label
             assert log.report.files == [label]
             assert set(log.rejected().column("file").to_pylist()) == {label}
     assert logs[0] == logs[1] == logs[2]
     events, counts = logs[0]
-    assert counts == (8, *((5, 1) if duplicates == "drop" else (6, 0)), {"missing_customer": 1, "missing_amount": 1})
+    assert counts == (
+        8,
+        *((5, 1) if duplicates == "drop" else (6, 0)),
+        {"missing_customer": 1, "missing_amount": 1},
+    )
     by_customer = {row[0]: row for row in events}
     assert by_customer["Müller"][1] == datetime(2025, 1, 1, 9, 30)
     assert by_customer["عميل"][1] == datetime(2025, 1, 1, 23, 59, 59, 500_000)
-    assert next(row[3] for row in events if row[0] == "17" and row[2] == "purchase") == Decimal("99999999999.999999")
+    assert next(row[3] for row in events if row[0] == "17" and row[2] == "purchase") == Decimal(
+        "99999999999.999999"
+    )
     assert by_customer["it's; --"][2:4] == ("refund", Decimal("3.25"))
 
 
@@ -254,7 +276,10 @@ def test_each_type_of_sqlite_has_one_spelling(shop, expression, text):
         (datetime(2025, 1, 31, 10), "2025-01-31T10:00:00"),
         (datetime(2025, 1, 31, 10, tzinfo=timezone(timedelta(hours=2))), "2025-01-31T08:00:00Z"),
         (datetime(2025, 1, 31, 10, 0, 0, 5, tzinfo=UTC), "2025-01-31T10:00:00.000005Z"),
-        (datetime.max.replace(tzinfo=timezone(timedelta(hours=-2))), "9999-12-31T23:59:59.999999-02:00"),
+        (
+            datetime.max.replace(tzinfo=timezone(timedelta(hours=-2))),
+            "9999-12-31T23:59:59.999999-02:00",
+        ),
         ({"a": [1, "é"]}, '{"a": [1, "é"]}'),
         ([Decimal("1.5")], '["1.5"]'),
         (float("nan"), "nan"),
@@ -295,7 +320,9 @@ def test_bytes_are_refused_with_their_column_and_row(server, shop):
 
 def test_text_of_sqlite_that_is_not_utf_8_is_refused(shop):
     url, connection = shop
-    connection.execute("CREATE TABLE t AS SELECT 'ok' AS v UNION ALL SELECT CAST(x'63616681' AS TEXT)")
+    connection.execute(
+        "CREATE TABLE t AS SELECT 'ok' AS v UNION ALL SELECT CAST(x'63616681' AS TEXT)"
+    )
     message = refused(f"{url}?table=t")
     assert "UTF-8" in message
     assert "'v'" in message
@@ -332,7 +359,12 @@ def test_wide_rows_make_shorter_blocks(shop, monkeypatch):
     monkeypatch.setattr(databases, "BYTES_PER_BLOCK", 1_000_000)
     shop[1].execute("CREATE TABLE t (n)")
     shop[1].executemany("INSERT INTO t VALUES (?)", [("x" * 10_000,) for _ in range(1_250)])
-    assert [len(block.rows) for block in open_database(f"{shop[0]}?table=t").blocks()] == [1_000, 99, 99, 52]
+    assert [len(block.rows) for block in open_database(f"{shop[0]}?table=t").blocks()] == [
+        1_000,
+        99,
+        99,
+        52,
+    ]
 
 
 def test_only_a_part_of_the_rows_leaves_the_server_at_once(server):
@@ -347,7 +379,8 @@ def test_only_a_part_of_the_rows_leaves_the_server_at_once(server):
     assert query.startswith("FETCH FORWARD 50000 ")
     blocks.close()
     assert connection.execute(
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stagecast' AND state <> 'idle'"
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stagecast' AND "
+        "state <> 'idle'"
     ).fetchone() == (0,)
 
 
@@ -357,7 +390,9 @@ def test_a_read_sees_one_picture_while_others_write(server, monkeypatch):
     connection.execute("CREATE TABLE t AS SELECT g AS n FROM generate_series(1, 30) g")
     blocks = open_database(f"{url}?table=t").blocks()
     rows = next(blocks).rows.num_rows
-    connection.execute("UPDATE t SET n = n + 100; INSERT INTO t SELECT g FROM generate_series(1, 30) g")
+    connection.execute(
+        "UPDATE t SET n = n + 100; INSERT INTO t SELECT g FROM generate_series(1, 30) g"
+    )
     assert rows + sum(block.rows.num_rows for block in blocks) == 30
 
 
@@ -404,7 +439,9 @@ def test_a_scheme_makes_a_database(text, answer):
     assert is_database(text) is answer
 
 
-@pytest.mark.parametrize("tail", ["", "?", "?table=", "?table=a&query=SELECT%201", "?sslmode=disable"])
+@pytest.mark.parametrize(
+    "tail", ["", "?", "?table=", "?table=a&query=SELECT%201", "?sslmode=disable"]
+)
 def test_exactly_one_of_table_and_query_is_named(tail):
     message = misused(f"postgresql://shop:{quote(PASSWORD, safe='')}@host/db{tail}")
     assert "?table=orders" in message
@@ -429,19 +466,28 @@ def test_a_url_that_cannot_be_read_is_refused_without_a_part_of_it(url):
 
 def test_a_percent_sign_that_was_not_escaped_is_refused(shop):
     assert "% is written %25" in misused(f"{shop[0]}?query=SELECT 1 AS a WHERE 'made' LIKE '%ad%'")
-    assert read(open_database(f"{shop[0]}?query=SELECT 1 AS a WHERE 'made' LIKE '%25ad%25'")) == [("1",)]
+    assert read(open_database(f"{shop[0]}?query=SELECT 1 AS a WHERE 'made' LIKE '%25ad%25'")) == [
+        ("1",)
+    ]
 
 
 def test_the_label_has_no_password_and_the_beginning_of_the_query(server):
     url, _ = server
     tail = url.rpartition("@")[2]
-    assert open_database(with_query(url, "SELECT 1 AS a")).label == f"postgresql://shop:***@{tail}?query=SELECT 1 AS a"
-    long = open_database(with_query(url, "SELECT\n  1 AS a, " + " + ".join("1" * 50) + " AS b")).label
+    assert (
+        open_database(with_query(url, "SELECT 1 AS a")).label
+        == f"postgresql://shop:***@{tail}?query=SELECT 1 AS a"
+    )
+    long = open_database(
+        with_query(url, "SELECT\n  1 AS a, " + " + ".join("1" * 50) + " AS b")
+    ).label
     assert long == f"postgresql://shop:***@{tail}?query={'SELECT 1 AS a, ' + ' + '.join('1' * 12)}…"
     assert PASSWORD not in repr(open_database(with_query(url, "SELECT 1 AS a")))
 
 
-@pytest.mark.parametrize("encode", [quote, lambda text: text, lambda text: urlencode({"": text})[1:]])
+@pytest.mark.parametrize(
+    "encode", [quote, lambda text: text, lambda text: urlencode({"": text})[1:]]
+)
 def test_a_query_may_be_encoded_in_any_of_the_usual_ways(shop, encode):
     url, _ = shop
     assert read(open_database(f"{url}?query={encode('SELECT 1 + 2 AS a')}")) == [("3",)]
@@ -464,7 +510,8 @@ def test_parameters_go_to_the_driver(server):
     ((folder,),) = connection.execute("SHOW unix_socket_directories").fetchall()
     ((port,),) = connection.execute("SHOW port").fetchall()
     user = url.partition("@")[0].replace("postgresql:", "postgresql+psycopg:")
-    by_socket = f"{user}@/shop?query=SELECT+inet_server_addr()::text+AS+a&host={folder}&port={port}&sslmode=disable"
+    query = "SELECT+inet_server_addr()::text+AS+a"
+    by_socket = f"{user}@/shop?query={query}&host={folder}&port={port}&sslmode=disable"
     assert read(open_database(by_socket)) == [(None,)]
     assert "sslmode" in misused(f"{url}?table=t&sslmode=odd")
     assert "no_such_option" in misused(f"{url}?table=t&no_such_option=1")
@@ -472,12 +519,17 @@ def test_parameters_go_to_the_driver(server):
 
 def test_a_password_may_stand_in_the_parameters_and_is_as_secret_there(server):
     url, _ = server
-    address = f"postgresql://shop@{url.partition('@')[2]}?query=SELECT 1 AS a&password={quote(PASSWORD, safe='')}"
+    address = (
+        f"postgresql://shop@{url.partition('@')[2]}?query=SELECT 1 AS "
+        f"a&password={quote(PASSWORD, safe='')}"
+    )
     assert read(open_database(address)) == [("1",)]
     assert "password authentication failed" in misused(address + "x")
     for given in (address, f"postgresql://shop:{quote(PASSWORD, safe='')}@host/db?table=t"):
         fault = ValueError(f"the driver says {PASSWORD}")
-        error = databases._explain(databases._parse(given), fault, "cannot be opened", "", UsageError)
+        error = databases._explain(
+            databases._parse(given), fault, "cannot be opened", "", UsageError
+        )
         assert str(error).endswith("the driver says ***")
 
 
@@ -532,7 +584,9 @@ def test_postgresql_is_only_read(server, query):
     url, connection = server
     connection.execute("CREATE TABLE t AS SELECT 1 AS n")
     connection.execute("CREATE SEQUENCE s")
-    connection.execute("CREATE FUNCTION wipe() RETURNS int LANGUAGE sql VOLATILE AS 'DELETE FROM t; SELECT 1'")
+    connection.execute(
+        "CREATE FUNCTION wipe() RETURNS int LANGUAGE sql VOLATILE AS 'DELETE FROM t; SELECT 1'"
+    )
     message = misused(with_query(url, query))
     assert "SELECT" in message
     assert connection.execute("SELECT count(*) FROM t").fetchone() == (1,)
@@ -572,7 +626,13 @@ class Strange(SQLiteDialect_pysqlite):
 
 @pytest.mark.parametrize(
     "query",
-    ["DELETE FROM t RETURNING n", "SELECT 1; DROP TABLE t", "DROP TABLE t", "INSERT INTO t SELECT 2", "SELECT FROM"],
+    [
+        "DELETE FROM t RETURNING n",
+        "SELECT 1; DROP TABLE t",
+        "DROP TABLE t",
+        "INSERT INTO t SELECT 2",
+        "SELECT FROM",
+    ],
 )
 def test_in_any_other_dialect_a_select_is_run_and_nothing_else(shop, query):
     url, connection = shop
@@ -581,7 +641,9 @@ def test_in_any_other_dialect_a_select_is_run_and_nothing_else(shop, query):
     connection.execute("CREATE TABLE t AS SELECT 1 AS n")
     assert read(open_database(f"{url}?table=t")) == [("1",)]
     assert read(
-        open_database(with_query(url, "WITH a AS (SELECT n FROM t) SELECT * FROM a UNION ALL SELECT 3 -- all"))
+        open_database(
+            with_query(url, "WITH a AS (SELECT n FROM t) SELECT * FROM a UNION ALL SELECT 3 -- all")
+        )
     ) == [
         ("1",),
         ("3",),
@@ -592,7 +654,11 @@ def test_in_any_other_dialect_a_select_is_run_and_nothing_else(shop, query):
 
 def test_a_missing_sqlite_file_is_not_made(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for url in ("sqlite:///no.db?table=t", f"sqlite:///{tmp_path}/no.db?table=t", "sqlite://?table=t"):
+    for url in (
+        "sqlite:///no.db?table=t",
+        f"sqlite:///{tmp_path}/no.db?table=t",
+        "sqlite://?table=t",
+    ):
         assert "there is no file" in misused(url)
     assert list(tmp_path.iterdir()) == []
 
@@ -662,7 +728,9 @@ def test_a_statement_error_has_its_position_in_the_query(server, shop):
     message = misused(with_query(url, "SELECT amuont FROM orders"))
     assert "at character 8 of the query" in message
     assert "orders.amount" in message
-    assert 'near "orders": syntax error' in misused(with_query(shop[0], "SELECT amount FORM orders"))
+    assert 'near "orders": syntax error' in misused(
+        with_query(shop[0], "SELECT amount FORM orders")
+    )
 
 
 def test_a_lost_connection_names_the_row_reached(server, caplog, capfd):
@@ -671,7 +739,8 @@ def test_a_lost_connection_names_the_row_reached(server, caplog, capfd):
     blocks = open_database(f"{url}?table=t").blocks()
     assert len(next(blocks).rows) == 1_000
     connection.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'stagecast'"
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE "
+        "application_name = 'stagecast'"
     )
     with caplog.at_level(logging.WARNING):
         message = error_of(DataRefusedError, lambda: list(blocks))
@@ -684,7 +753,9 @@ def test_a_lost_connection_names_the_row_reached(server, caplog, capfd):
 
 def test_a_row_that_cannot_be_computed_names_the_row_reached(server, monkeypatch):
     monkeypatch.setattr(databases, "ROWS_PER_BLOCK", 10)
-    message = refused(with_query(server[0], "SELECT 1 / (35 - g) AS v FROM generate_series(1, 100) g"))
+    message = refused(
+        with_query(server[0], "SELECT 1 / (35 - g) AS v FROM generate_series(1, 100) g")
+    )
     assert "reading stopped after row 30: division by zero" in message
 
 
@@ -724,7 +795,8 @@ def test_every_setting_of_the_session_is_one_that_postgresql_has(module_database
     value = one_value(
         module_database,
         "json_object_agg(name, setting) AS v FROM pg_settings WHERE name IN "
-        "('TimeZone', 'transaction_read_only', 'transaction_isolation', 'client_encoding', 'lock_timeout') --",
+        "('TimeZone', 'transaction_read_only', 'transaction_isolation', "
+        "'client_encoding', 'lock_timeout') --",
     )
     assert json.loads(value or "") == {
         "TimeZone": "UTC",

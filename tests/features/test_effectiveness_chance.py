@@ -1,4 +1,6 @@
-"""What is called more than chance: intervals against formulas, a known effect found, false alarms as seldom as said."""
+"""What is called more than chance: intervals against formulas, a known effect found, false
+alarms as seldom as said.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,22 @@ from lifelines.utils import restricted_mean_survival_time
 
 from stagecast.features.effectiveness import BeforeAfter, Measure, before_after
 from stagecast.features.effectiveness.measures import SALES, SALES_EACH
-from stagecast.features.effectiveness.resampling import Quantity, Spread, beyond_chance, resampled, spread
+from stagecast.features.effectiveness.resampling import (
+    Quantity,
+    Spread,
+    beyond_chance,
+    resampled,
+    spread,
+)
 from stagecast.features.effectiveness.result import BeyondSeason
 from stagecast.features.effectiveness.stage_times import restricted_mean
 from stagecast.features.record import PurchaseDays
 from tests.features.made_effectiveness import DAY, simulated
 
 
-def compared(seed: int, customers: int, rates: np.ndarray, date: int, spend: float = 9.0) -> BeforeAfter:
+def compared(
+    seed: int, customers: int, rates: np.ndarray, date: int, spend: float = 9.0
+) -> BeforeAfter:
     log = simulated(np.random.default_rng(seed), customers, rates, np.full(len(rates), spend))
     days, journeys, first_events = log
     return before_after(journeys, days, customers, first_events, None, date * DAY, len(rates) * DAY)
@@ -41,14 +51,21 @@ def test_false_alarms_are_as_seldom_as_said() -> None:
 
 
 def test_growth_by_newcomers_is_no_effect_per_customer() -> None:
-    # everybody comes within the two windows and then buys at the same rate: sales triple, each does as before
-    alarms: dict[str, list[bool]] = {"sales": [], "sales_per_customer": [], "orders_per_customer": []}
+    # everybody comes within the two windows and then buys at the same rate: sales triple, each does
+    # as before
+    alarms: dict[str, list[bool]] = {
+        "sales": [],
+        "sales_per_customer": [],
+        "orders_per_customer": [],
+    }
     for seed in range(40):
         rng = np.random.default_rng(seed)
         days, journeys, first_events = simulated(rng, 1000, np.full(168, 0.03), np.full(168, 9.0))
         come = rng.integers(0, 168, 1000)
         kept = days.day >= come[days.customer]
-        grown = PurchaseDays(days.customer[kept], days.day[kept], days.spend[kept], days.first_purchase[kept])
+        grown = PurchaseDays(
+            days.customer[kept], days.day[kept], days.spend[kept], days.first_purchase[kept]
+        )
         result = before_after(journeys, grown, 1000, first_events, None, 84 * DAY, 168 * DAY)
         for key, seen in alarms.items():
             seen.append(found(result, key).excludes_zero)
@@ -68,7 +85,9 @@ def test_a_known_uplift_is_found_and_lies_in_its_interval() -> None:
     assert len(inside) == 20
     assert sum(inside) >= 17
     # the time on stages did not change
-    assert not any(m.beyond_chance for run in runs for m in run.measures if m.kind.id.startswith("days_on"))
+    assert not any(
+        m.beyond_chance for run in runs for m in run.measures if m.kind.id.startswith("days_on")
+    )
 
 
 def test_interval_of_sales_per_customer_against_the_formula() -> None:
@@ -78,7 +97,8 @@ def test_interval_of_sales_per_customer_against_the_formula() -> None:
     known_before, known_after = (rng.random(customers) < share for share in (0.7, 0.9))
     before, after = before * known_before, after * known_after
     drawn = resampled(
-        [Quantity(before, known_before.astype(float)), Quantity(after, known_after.astype(float))], draws=4000
+        [Quantity(before, known_before.astype(float)), Quantity(after, known_after.astype(float))],
+        draws=4000,
     )
     # variance of the difference of two ratios that share their customers, by the delta method
     part = (after - after.sum() / known_after.sum() * known_after) / known_after.sum()
@@ -122,7 +142,9 @@ def censored(seed: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
 def test_mean_stay_is_that_of_lifelines(seed: int) -> None:
     days, ended = censored(seed, 60)
     fitted = KaplanMeierFitter().fit(days, ended)
-    assert restricted_mean(days, ended, 35.0)[0] == pytest.approx(restricted_mean_survival_time(fitted, 35.0))
+    assert restricted_mean(days, ended, 35.0)[0] == pytest.approx(
+        restricted_mean_survival_time(fitted, 35.0)
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -162,7 +184,9 @@ def test_the_cheap_draws_of_a_mean_stay_agree_with_taking_it_anew_each_time() ->
         chosen = np.concatenate([np.arange(3 * c, 3 * c + 3) for c in rng.integers(0, 100, 100)])
         anew.append(restricted_mean(days[chosen], ended[chosen], 35.0)[0])
     assert cheap.std() == pytest.approx(np.std(anew), rel=0.08)
-    assert np.quantile(cheap, [0.025, 0.975]) == pytest.approx(np.quantile(anew, [0.025, 0.975]), abs=0.4)
+    assert np.quantile(cheap, [0.025, 0.975]) == pytest.approx(
+        np.quantile(anew, [0.025, 0.975]), abs=0.4
+    )
 
 
 @pytest.mark.parametrize(
@@ -176,7 +200,9 @@ def test_the_cheap_draws_of_a_mean_stay_agree_with_taking_it_anew_each_time() ->
         ([3.0, 10.0], [True, False], None),
     ],
 )
-def test_mean_stay_of_hardly_any_spells(days: list[float], ended: list[bool], mean: float | None) -> None:
+def test_mean_stay_of_hardly_any_spells(
+    days: list[float], ended: list[bool], mean: float | None
+) -> None:
     got, influence = restricted_mean(np.array(days), np.array(ended, dtype=bool), 35.0)
     assert len(influence) == len(days)
     assert np.isnan(got) if mean is None else got == mean
@@ -195,7 +221,9 @@ def test_a_season_is_not_taken_for_an_effect() -> None:
     one = orders[0]
     assert one.before is not None
     assert one.after is not None
-    assert seasons[0].difference == pytest.approx(one.after - one.before * seasons[0].after / seasons[0].before)
+    assert seasons[0].difference == pytest.approx(
+        one.after - one.before * seasons[0].after / seasons[0].before
+    )
 
 
 def test_an_effect_on_top_of_a_season_is_found() -> None:
@@ -242,7 +270,12 @@ def test_holm_stops_at_the_first_that_fails() -> None:
 
 
 def measure(
-    before: float, after: float, low: float, high: float, verdict: bool, season: BeyondSeason | None = None
+    before: float,
+    after: float,
+    low: float,
+    high: float,
+    verdict: bool,
+    season: BeyondSeason | None = None,
 ) -> Measure:
     return Measure(SALES_EACH, before, after, Spread(low, high, 0.01), verdict, 12, season)
 
@@ -252,34 +285,49 @@ def measure(
     [
         (
             measure(12.1, 13.4, -0.2, 2.8, False),
-            "Sales per customer rose from 12.1 to 13.4 in 30 days (+11%); the difference of +1.30 lies between −0.20"
+            "Sales per customer rose from 12.1 to 13.4 in 30 days (+11%); the difference "
+            "of +1.30 lies between −0.20"
             " and +2.80, so it may be chance.",
         ),
         (
             measure(13.4, 12.1, -2.8, -0.2, True),
-            "Sales per customer fell from 13.4 to 12.1 in 30 days (−10%); the difference of −1.30 lies between −2.80"
+            "Sales per customer fell from 13.4 to 12.1 in 30 days (−10%); the difference "
+            "of −1.30 lies between −2.80"
             " and −0.20, so it is more than chance.",
         ),
         (
             measure(12.1, 13.4, 0.2, 2.8, False),
-            "Sales per customer rose from 12.1 to 13.4 in 30 days (+11%); the difference of +1.30 lies between +0.20"
-            " and +2.80: more than chance if it were the only question, but among 12 comparisons one as large may be"
+            "Sales per customer rose from 12.1 to 13.4 in 30 days (+11%); the difference "
+            "of +1.30 lies between +0.20"
+            " and +2.80: more than chance if it were the only question, but among 12 "
+            "comparisons one as large may be"
             " luck.",
         ),
         (
-            measure(12.1, 12.1, -1.0, 1.0, False, BeyondSeason(10.0, 11.0, -1.21, Spread(-2.0, -0.5, 0.01), True)),
-            "Sales per customer stayed at 12.1 in 30 days; the difference of +0.00 lies between −1.00 and +1.00, so it"
-            " may be chance. The year before, in the same weeks, it rose from 10.0 to 11.0 in 30 days (+10%); beyond"
+            measure(
+                12.1,
+                12.1,
+                -1.0,
+                1.0,
+                False,
+                BeyondSeason(10.0, 11.0, -1.21, Spread(-2.0, -0.5, 0.01), True),
+            ),
+            "Sales per customer stayed at 12.1 in 30 days; the difference of +0.00 lies "
+            "between −1.00 and +1.00, so it"
+            " may be chance. The year before, in the same weeks, it rose from 10.0 to "
+            "11.0 in 30 days (+10%); beyond"
             " that swing the difference is −1.21, between −2.00 and −0.50 (more than chance).",
         ),
         (
             measure(140.4, 137.1, -6.2, -0.3, True),
-            "Sales per customer fell from 140 to 137 in 30 days (−2%); the difference of −3.3 lies between −6.2 and"
+            "Sales per customer fell from 140 to 137 in 30 days (−2%); the difference of "
+            "−3.3 lies between −6.2 and"
             " −0.3, so it is more than chance.",
         ),
         (
             Measure(SALES, 12345.6, 45678.9, None, False, 0, None),
-            "Sales in all rose from 12,346 to 45,679 a day (+270%); too few customers to tell whether that is more"
+            "Sales in all rose from 12,346 to 45,679 a day (+270%); too few customers to "
+            "tell whether that is more"
             " than chance.",
         ),
     ],

@@ -45,16 +45,27 @@ def write(path: Path, text: str) -> Path:
 
 def test_the_table_has_the_columns_of_the_contract() -> None:
     with from_frame(frame(amount=[1])) as log:
-        described = log.con.execute('SELECT column_name, column_type, "null" FROM (DESCRIBE events)').fetchall()
+        described = log.con.execute(
+            'SELECT column_name, column_type, "null" FROM (DESCRIBE events)'
+        ).fetchall()
     assert [(name, kind) for name, kind, _ in described] == list(COLUMNS.items())
-    assert [name for name, _, null in described if null == "NO"] == ["customer_id", "timestamp", "event", "customer"]
+    assert [name for name, _, null in described if null == "NO"] == [
+        "customer_id",
+        "timestamp",
+        "event",
+        "customer",
+    ]
 
 
 def test_own_names_need_no_mapping_and_others_are_mapped(tmp_path: Path) -> None:
     path = write(tmp_path / "log.csv", 'Kunde,When,"Unit Price",n\n 7 ,2025-01-01,2.5,3\n')
-    mapping = EventMapping(customer="Kunde", time="When", amount='"Unit Price" * n', event="'Order '", channel="n")
+    mapping = EventMapping(
+        customer="Kunde", time="When", amount='"Unit Price" * n', event="'Order '", channel="n"
+    )
     with read_events(path, ReadOptions(mapping)) as log:
-        assert rows(log) == [("7", datetime(2025, 1, 1), "order", Decimal("7.500000"), "3", *[None] * 4, 0)]
+        assert rows(log) == [
+            ("7", datetime(2025, 1, 1), "order", Decimal("7.500000"), "3", *[None] * 4, 0)
+        ]
         assert log.report.columns == {
             "customer": "Kunde",
             "time": "When",
@@ -67,7 +78,10 @@ def test_own_names_need_no_mapping_and_others_are_mapped(tmp_path: Path) -> None
 def test_names_of_columns_and_files_may_be_hostile(tmp_path: Path) -> None:
     name = 'it\'s; DROP TABLE "x" -- é'
     quoted = name.replace('"', '""')
-    path = write(tmp_path / 'it\'s a "log" [1] {}.csv', f'"{quoted}",timestamp,amount\na,2025-01-01,1\n,2025-01-01,1\n')
+    path = write(
+        tmp_path / 'it\'s a "log" [1] {}.csv',
+        f'"{quoted}",timestamp,amount\na,2025-01-01,1\n,2025-01-01,1\n',
+    )
     with read_events(path, ReadOptions(EventMapping(customer=name))) as log:
         assert log.report.rows_loaded == 1
         rejected = log.rejected().to_pylist()[0]
@@ -97,9 +111,13 @@ def test_iso_times_become_utc(given: str, utc: datetime) -> None:
 
 def test_other_times_need_a_format() -> None:
     for time_format, month in (("%d/%m/%Y", 2), ("%m/%d/%Y", 1)):
-        with from_frame(frame(timestamp=["01/02/2025"]), ReadOptions(time_format=time_format)) as log:
+        with from_frame(
+            frame(timestamp=["01/02/2025"]), ReadOptions(time_format=time_format)
+        ) as log:
             assert rows(log, "timestamp") == [(datetime(2025, month, 3 - month),)]
-    with from_frame(frame(timestamp=["1 Feb 2025 10:00 +0200"]), ReadOptions(time_format="%d %b %Y %H:%M %z")) as log:
+    with from_frame(
+        frame(timestamp=["1 Feb 2025 10:00 +0200"]), ReadOptions(time_format="%d %b %Y %H:%M %z")
+    ) as log:
         assert rows(log, "timestamp") == [(datetime(2025, 2, 1, 8),)]
 
 
@@ -120,7 +138,12 @@ def test_typed_times_are_taken_as_they_are(times: pa.Array) -> None:
 
 
 def test_ids_that_all_end_in_point_zero_lose_it_and_a_warning_says_so() -> None:
-    for column in (["17850.0", "12.0"], [17850.0, 12.0], [17850.0, 12.0, None], ["17850.0", "12.0", ""]):
+    for column in (
+        ["17850.0", "12.0"],
+        [17850.0, 12.0],
+        [17850.0, 12.0, None],
+        ["17850.0", "12.0", ""],
+    ):
         with from_frame(frame(customer_id=column)) as log:
             assert ids(log) == ["12", "17850"]
             assert "ends in .0" in log.report.warnings[0]
@@ -133,7 +156,11 @@ def test_ids_of_which_only_some_end_in_point_zero_stay_and_a_warning_says_so() -
 
 
 def test_ids_are_text() -> None:
-    for column in ([1, 20], pa.array([1, 20], pa.int64()), pa.array([Decimal(1), Decimal(20)], pa.decimal128(9, 0))):
+    for column in (
+        [1, 20],
+        pa.array([1, 20], pa.int64()),
+        pa.array([Decimal(1), Decimal(20)], pa.decimal128(9, 0)),
+    ):
         with from_frame(pa.table({"customer_id": column, "timestamp": ["2025-01-01"] * 2})) as log:
             assert ids(log) == ["1", "20"]
             assert log.report.warnings == []
@@ -181,17 +208,33 @@ def test_negative_purchases_are_refused_or_refunds() -> None:
 
 def test_amounts_that_are_not_finite_are_refused() -> None:
     amounts = pa.array([1.0, float("nan"), float("inf"), -1e12], pa.float64())
-    with from_frame(pa.table({"customer_id": ["a"] * 4, "timestamp": ["2025-01-01"] * 4, "amount": amounts})) as log:
+    with from_frame(
+        pa.table({"customer_id": ["a"] * 4, "timestamp": ["2025-01-01"] * 4, "amount": amounts})
+    ) as log:
         assert log.report.rejected_by_reason == {"absurd_amount": 3}
-        assert log.rejected().column("reasons").to_pylist()[2] == ["absurd_amount", "negative_amount"]
+        assert log.rejected().column("reasons").to_pylist()[2] == [
+            "absurd_amount",
+            "negative_amount",
+        ]
 
 
 def test_duplicates_are_judged_on_the_whole_source_row_over_all_files(tmp_path: Path) -> None:
-    write(tmp_path / "a.csv", "customer_id,timestamp,note\na,2025-01-01,x\na,2025-01-01,x\na,2025-01-01,y\n")
-    write(tmp_path / "b.csv", "note,customer_id,timestamp\nx,a,2025-01-01\nx,,2025-01-01\nx,,2025-01-01\n")
+    write(
+        tmp_path / "a.csv",
+        "customer_id,timestamp,note\na,2025-01-01,x\na,2025-01-01,x\na,2025-01-01,y\n",
+    )
+    write(
+        tmp_path / "b.csv",
+        "note,customer_id,timestamp\nx,a,2025-01-01\nx,,2025-01-01\nx,,2025-01-01\n",
+    )
     with read_events(tmp_path) as log:
         report = log.report
-    assert (report.rows_in, report.rows_loaded, report.rows_rejected, report.rows_duplicate) == (6, 2, 2, 2)
+    assert (report.rows_in, report.rows_loaded, report.rows_rejected, report.rows_duplicate) == (
+        6,
+        2,
+        2,
+        2,
+    )
     with read_events(tmp_path, ReadOptions(duplicates="keep")) as log:
         assert (log.report.rows_loaded, log.report.rows_duplicate) == (4, 0)
 
@@ -214,7 +257,14 @@ def test_the_report_counts(tmp_path: Path) -> None:
     given = pd.DataFrame(
         {
             "customer_id": ["a", "a", "b", "b", "c", None],
-            "timestamp": ["2025-01-01", "2025-01-01T10:00", "2025-01-01", "2025-02-01", "2025-03-01", "2025-01-01"],
+            "timestamp": [
+                "2025-01-01",
+                "2025-01-01T10:00",
+                "2025-01-01",
+                "2025-02-01",
+                "2025-03-01",
+                "2025-01-01",
+            ],
             "event": ["purchase"] * 4 + ["visit", "visit"],
             "amount": [1, 2, 3, 4, None, None],
             "recorded_at": ["2025-04-01"] * 6,
@@ -224,12 +274,17 @@ def test_the_report_counts(tmp_path: Path) -> None:
         report = log.report
         log.write_rejected(tmp_path / "rejected.parquet")
     assert (report.rows_in, report.rows_loaded, report.rows_rejected) == (6, 5, 1)
-    assert (report.customers, report.buyers, report.one_time_buyers, report.purchases) == (3, 2, 0.5, 4)
+    assert (report.customers, report.buyers, report.one_time_buyers, report.purchases) == (
+        3,
+        2,
+        0.5,
+        4,
+    )
     assert (report.first_event, report.last_event) == ("2025-01-01", "2025-03-01")
     assert report.has_recorded_at
-    assert json.loads(json.dumps(report.to_json()))["rejected_examples"]["missing_customer"]["examples"] == [
-        {"file": "frame", "line": 6, "column": "customer_id", "value": None}
-    ]
+    assert json.loads(json.dumps(report.to_json()))["rejected_examples"]["missing_customer"][
+        "examples"
+    ] == [{"file": "frame", "line": 6, "column": "customer_id", "value": None}]
     written = pq.read_table(tmp_path / "rejected.parquet")
     assert written.schema == REJECTED_SCHEMA
     assert len(written) == 1
@@ -266,7 +321,8 @@ def test_files_that_differ_in_their_parts_are_refused(tmp_path: Path) -> None:
     second = write(tmp_path / "b.csv", "customer_id,timestamp,total\na,2025-01-01,1\n")
     for given in ([first, second], [second, first]):
         with pytest.raises(
-            DataRefusedError, match=r"a\.csv has a column 'amount', .*b\.csv has none .*total.*--amount"
+            DataRefusedError,
+            match=r"a\.csv has a column 'amount', .*b\.csv has none .*total.*--amount",
         ):
             read_events(given)
 
@@ -280,7 +336,9 @@ def test_a_file_without_rows_beside_others_is_a_warning(tmp_path: Path) -> None:
 
 def test_a_log_removes_its_folder_and_closing_twice_is_harmless() -> None:
     log = from_frame(frame())
-    folder = Path(log.con.execute("SELECT current_setting('temp_directory')").fetchall()[0][0]).parent
+    folder = Path(
+        log.con.execute("SELECT current_setting('temp_directory')").fetchall()[0][0]
+    ).parent
     assert folder.is_dir()
     log.close()
     log.close()
@@ -303,7 +361,11 @@ def test_what_is_no_table_is_refused() -> None:
 
 
 def test_choices_are_checked() -> None:
-    for bad in ({"duplicates": "dorp"}, {"negative_amounts": "keep"}, {"time_format": "dd/mm/yyyy"}):
+    for bad in (
+        {"duplicates": "dorp"},
+        {"negative_amounts": "keep"},
+        {"time_format": "dd/mm/yyyy"},
+    ):
         with pytest.raises(UsageError, match="--"):
             ReadOptions(**bad)  # type: ignore[arg-type]
 
@@ -313,7 +375,9 @@ def test_any_arrow_stream_is_a_frame() -> None:
         """What Polars and others offer."""
 
         def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-            table = pa.table({"customer_id": pa.array(["a"], pa.string_view()), "timestamp": ["2025-01-01"]})
+            table = pa.table(
+                {"customer_id": pa.array(["a"], pa.string_view()), "timestamp": ["2025-01-01"]}
+            )
             return table.__arrow_c_stream__(requested_schema)
 
     with from_frame(Stream()) as log:
@@ -321,6 +385,10 @@ def test_any_arrow_stream_is_a_frame() -> None:
 
 
 def test_a_frame_with_a_time_zone_is_read_as_utc() -> None:
-    frame = pd.DataFrame({"customer_id": ["a"], "timestamp": pd.to_datetime(["2020-01-01T02:00:00+02:00"])})
+    frame = pd.DataFrame(
+        {"customer_id": ["a"], "timestamp": pd.to_datetime(["2020-01-01T02:00:00+02:00"])}
+    )
     with from_frame(frame) as log:
-        assert log.con.execute("select timestamp from events").fetchall() == [(datetime(2020, 1, 1),)]
+        assert log.con.execute("select timestamp from events").fetchall() == [
+            (datetime(2020, 1, 1),)
+        ]

@@ -14,14 +14,26 @@ def test_cdnow_is_whole() -> None:
     assert frame["customer_id"].nunique() == 23_570
     assert frame["customer_id"].iloc[0] == "00001"
     assert (frame["amount"] == 0).sum() == 80
-    assert (str(frame["timestamp"].min().date()), str(frame["timestamp"].max().date())) == ("1997-01-01", "1998-06-30")
+    assert (str(frame["timestamp"].min().date()), str(frame["timestamp"].max().date())) == (
+        "1997-01-01",
+        "1998-06-30",
+    )
 
 
 def test_cdnow_as_events_keeps_every_row() -> None:
     with cdnow_log() as log:
         report = log.report
-    assert (report.rows_in, report.rows_loaded, report.rows_rejected, report.rows_duplicate) == (69_659, 69_659, 0, 0)
-    assert (report.customers, report.first_event, report.last_event) == (23_570, "1997-01-01", "1998-06-30")
+    assert (report.rows_in, report.rows_loaded, report.rows_rejected, report.rows_duplicate) == (
+        69_659,
+        69_659,
+        0,
+        0,
+    )
+    assert (report.customers, report.first_event, report.last_event) == (
+        23_570,
+        "1997-01-01",
+        "1998-06-30",
+    )
 
 
 def test_cdnow_has_255_exact_duplicates() -> None:

@@ -1,7 +1,8 @@
 """A real, dirty log as it is: UCI Online Retail II, where somebody has put it beside the checkout.
 
-Figures of the set: 1,044,847 lines, 235,287 without a customer, 19,165 cancellations (the invoice begins with C), 6,029
-prices at or below zero, 5,942 customers, 5,878 of them with a positive purchase.
+Figures of the set: 1,044,847 lines, 235,287 without a customer, 19,165 cancellations (the invoice
+begins with C), 6,029 prices at or below zero, 5,942 customers, 5,878 of them with a positive
+purchase.
 """
 
 from __future__ import annotations
@@ -30,14 +31,24 @@ def test_online_retail_keeps_its_figures() -> None:
         )
         assert paying.fetchall() == [(5_878,)]
     assert report.rejected_by_reason == {"missing_customer": 235_287}
-    assert report.rows_in == 1_044_847 == report.rows_loaded + report.rows_rejected + report.rows_duplicate
+    assert (
+        report.rows_in
+        == 1_044_847
+        == report.rows_loaded + report.rows_rejected + report.rows_duplicate
+    )
     assert report.customers == 5_942
 
 
 def check(log: EventLog) -> list[dict[str, Any]]:
-    """Hold a log that was read with :data:`RULES` to the figures of the set; return what was refused."""
+    """Hold a log that was read with :data:`RULES` to the figures of the set; return what was
+    refused.
+    """
     report = log.report
-    assert report.rows_in == 1_044_847 == report.rows_loaded + report.rows_rejected + report.rows_duplicate
+    assert (
+        report.rows_in
+        == 1_044_847
+        == report.rows_loaded + report.rows_rejected + report.rows_duplicate
+    )
     assert report.rejected_by_any_reason == {
         "missing_customer": 235_287,
         "cancellation": 19_165,
@@ -51,7 +62,9 @@ def check(log: EventLog) -> list[dict[str, Any]]:
     return rows
 
 
-def test_one_report_from_parquet_and_from_a_cyrillic_csv_with_decimal_commas(tmp_path: Path) -> None:
+def test_one_report_from_parquet_and_from_a_cyrillic_csv_with_decimal_commas(
+    tmp_path: Path,
+) -> None:
     options = ReadOptions(MAPPING, negative_amounts="refund", refuse=RULES)
     with read_events(LOG, options) as log:
         expected = check(log)
@@ -59,7 +72,9 @@ def test_one_report_from_parquet_and_from_a_cyrillic_csv_with_decimal_commas(tmp
         customers = log.report.customers
     path = tmp_path / "lines.csv"
     _write_csv(path)
-    declared = ReadOptions(MAPPING, negative_amounts="refund", refuse=RULES, encoding="cp1251", decimal=",")
+    declared = ReadOptions(
+        MAPPING, negative_amounts="refund", refuse=RULES, encoding="cp1251", decimal=","
+    )
     with read_events(path, declared) as log:
         rows = check(log)
         assert any("in .0 and was read without it" in warning for warning in log.report.warnings)
@@ -71,16 +86,21 @@ def test_one_report_from_parquet_and_from_a_cyrillic_csv_with_decimal_commas(tmp
 
 def test_cancellations_are_refunds_where_they_are_flagged_rather_than_refused() -> None:
     event = "CASE WHEN Invoice LIKE 'C%' THEN 'refund' ELSE 'purchase' END"
-    mapping = EventMapping(customer="Customer ID", time="InvoiceDate", amount="Quantity * Price", event=event)
+    mapping = EventMapping(
+        customer="Customer ID", time="InvoiceDate", amount="Quantity * Price", event=event
+    )
     options = ReadOptions(
-        mapping, flag={"cancellation": RULES["cancellation"]}, refuse={"free": RULES["price_not_positive"]}
+        mapping,
+        flag={"cancellation": RULES["cancellation"]},
+        refuse={"free": RULES["price_not_positive"]},
     )
     with read_events(LOG, options) as log:
         report = log.report
     assert report.flags["cancellation"]["rows"] == 19_165
     assert report.rejected_by_any_reason["free"] == 6_029
     assert (
-        report.event_types["refund"] + report.duplicates["same_row"] >= report.flags["cancellation"]["rows_not_refused"]
+        report.event_types["refund"] + report.duplicates["same_row"]
+        >= report.flags["cancellation"]["rows_not_refused"]
     )
 
 
@@ -94,7 +114,8 @@ def _write_csv(path: Path) -> None:
         chosen = ", ".join(f'{sql} AS "{name}"' for name, sql in columns.items())
         utf8 = path.with_suffix(".utf8")
         con.execute(
-            f"COPY (SELECT {chosen} FROM read_parquet('{LOG}')) TO '{utf8}' (FORMAT csv, HEADER, DELIMITER ';')"
+            f"COPY (SELECT {chosen} FROM read_parquet('{LOG}')) TO '{utf8}' (FORMAT csv, "
+            "HEADER, DELIMITER ';')"
         )
     text = utf8.read_text("utf-8")
     path.write_bytes(text.encode("cp1251", "replace"))

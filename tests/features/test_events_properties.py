@@ -26,12 +26,18 @@ from stagecast.features.intake.sources import open_file
 from stagecast.features.intake.values import define_macros
 from stagecast.features.intake.zones import find_zone
 
-FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+MANY = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 COLUMNS = ["customer_id", "timestamp", "event", "amount", "note"]
 CUSTOMERS = st.sampled_from(["a", "b", "007", "7", "", "nan", "x y"])
-TIMES = st.sampled_from(["2025-01-01", "2025-01-01T10:00:00+02:00", "2025-06-30 23:59:59.5", "01/02/2025", ""])
+TIMES = st.sampled_from(
+    ["2025-01-01", "2025-01-01T10:00:00+02:00", "2025-06-30 23:59:59.5", "01/02/2025", ""]
+)
 TYPES = st.sampled_from(["purchase", "Refund", "visit", "purchase ", ""])
 AMOUNTS = st.sampled_from(["1", "2.50", "0", "-3", "", "1e3", "NaN", "12,50", "0.0000004"])
 NOTES = st.sampled_from(["", "plain", 'a "word"', "two\nlines", "a,b;c", "\r\n", "é"])
@@ -45,7 +51,13 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def write(path: Path, rows: list[tuple[str, ...]], columns: list[str], end: str = "\n", separator: str = ",") -> Path:
+def write(
+    path: Path,
+    rows: list[tuple[str, ...]],
+    columns: list[str],
+    end: str = "\n",
+    separator: str = ",",
+) -> Path:
     cells = [columns, *([row[COLUMNS.index(name)] for name in columns] for row in rows)]
     path.write_bytes("".join(line(row, end, separator) for row in cells).encode())
     return path
@@ -54,17 +66,23 @@ def write(path: Path, rows: list[tuple[str, ...]], columns: list[str], end: str 
 def line(row: list[str], end: str, separator: str = ",", always: bool = False) -> str:
     """Return the row as CSV; Python's writer leaves a CR unquoted where lines end in LF."""
     quote = always or any(re.search('[",;\\t|\\n\\r]', cell) for cell in row)
-    return separator.join('"' + cell.replace('"', '""') + '"' if quote else cell for cell in row) + end
+    return (
+        separator.join('"' + cell.replace('"', '""') + '"' if quote else cell for cell in row) + end
+    )
 
 
 def table(log: EventLog) -> list[tuple[object, ...]]:
     return log.con.execute("SELECT * FROM events").fetchall()
 
 
-def load(path: Path | list[Path], **options: str) -> tuple[list[tuple[object, ...]], tuple[int, ...]]:
+def load(
+    path: Path | list[Path], **options: str
+) -> tuple[list[tuple[object, ...]], tuple[int, ...]]:
     with read_events(path, ReadOptions(**options)) as log:  # type: ignore[arg-type]
         report = log.report
-        assert len(log.rejected()) == report.rows_rejected == sum(report.rejected_by_reason.values())
+        assert (
+            len(log.rejected()) == report.rows_rejected == sum(report.rejected_by_reason.values())
+        )
         events = table(log)
         customers = sorted({str(row[0]) for row in events}, key=str.encode)
         assert [customers.index(str(row[0])) for row in events] == [row[-1] for row in events]
@@ -74,12 +92,18 @@ def load(path: Path | list[Path], **options: str) -> tuple[list[tuple[object, ..
 
 
 @FEW
-@given(rows=ROWS, duplicates=st.sampled_from(["drop", "keep"]), negative=st.sampled_from(["refuse", "refund"]))
+@given(
+    rows=ROWS,
+    duplicates=st.sampled_from(["drop", "keep"]),
+    negative=st.sampled_from(["refuse", "refund"]),
+)
 def test_rows_in_are_loaded_refused_or_duplicate(
     folder: Path, rows: list[tuple[str, ...]], duplicates: str, negative: str
 ) -> None:
     path = write(folder / "log.csv", [*rows, GOOD_ROW], COLUMNS)
-    events, (rows_in, loaded, refused, duplicate) = load(path, duplicates=duplicates, negative_amounts=negative)
+    events, (rows_in, loaded, refused, duplicate) = load(
+        path, duplicates=duplicates, negative_amounts=negative
+    )
     assert rows_in == len(rows) + 1 == loaded + refused + duplicate
     assert len(events) == loaded
     assert duplicates == "drop" or duplicate == 0
@@ -114,7 +138,9 @@ def test_order_files_columns_and_spelling_do_not_change_the_events(
 
 @FEW
 @given(rows=ROWS)
-def test_delivery_twice_does_not_change_the_events(folder: Path, rows: list[tuple[str, ...]]) -> None:
+def test_delivery_twice_does_not_change_the_events(
+    folder: Path, rows: list[tuple[str, ...]]
+) -> None:
     once = write(folder / "once.csv", [*rows, GOOD_ROW], COLUMNS)
     again = write(folder / "again.csv", [*rows, GOOD_ROW], COLUMNS)
     assert load([once, again])[0] == load(once)[0]
@@ -122,7 +148,9 @@ def test_delivery_twice_does_not_change_the_events(folder: Path, rows: list[tupl
 
 @MANY
 @given(
-    rows=st.lists(st.lists(st.text('ab,;"\n\r é', max_size=6), min_size=3, max_size=3), max_size=12),
+    rows=st.lists(
+        st.lists(st.text('ab,;"\n\r é', max_size=6), min_size=3, max_size=3), max_size=12
+    ),
     end=st.sampled_from(["\n", "\r\n", "\r"]),
     chunk=st.integers(1, 40),
     always=st.booleans(),
@@ -143,7 +171,8 @@ def test_records_and_their_lines_are_those_of_the_csv_module(
         data += b"".join(batch.pieces)
     assert list(csv.reader(io.StringIO(data.decode(), newline=""))) == rows
     assert lines == [
-        1 + sum(len(re.findall("\r\n|\r|\n", text)) for text in texts[:before]) for before in range(1, len(texts))
+        1 + sum(len(re.findall("\r\n|\r|\n", text)) for text in texts[:before])
+        for before in range(1, len(texts))
     ]
 
 
@@ -157,10 +186,19 @@ def test_any_text_is_parsed_into_as_many_rows_as_there_are_lines_told(
     whole = list(open_file(str(path)).blocks())
     monkeypatch.setattr(csvlines, "CHUNK_BYTES", chunk)
     pieces = list(open_file(str(path)).blocks())
-    assert [block.rows.to_pylist() for block in pieces] == [block.rows.to_pylist() for block in whole]
-    assert [block.malformed.to_pylist() for block in pieces] == [block.malformed.to_pylist() for block in whole]
+    assert [block.rows.to_pylist() for block in pieces] == [
+        block.rows.to_pylist() for block in whole
+    ]
+    assert [block.malformed.to_pylist() for block in pieces] == [
+        block.malformed.to_pylist() for block in whole
+    ]
     physical = len(re.findall("\r\n|\r|\n", body)) + 1
-    told = [line for block in whole for part in (block.rows, block.malformed) for line in part["line"].to_pylist()]
+    told = [
+        line
+        for block in whole
+        for part in (block.rows, block.malformed)
+        for line in part["line"].to_pylist()
+    ]
     assert len(told) == len(set(told))
     assert all(2 <= line <= physical + 1 for line in told)
 
@@ -191,8 +229,14 @@ NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 @MANY
-@given(text=st.text("0123456789+-.eE_ infaNx,", max_size=12) | st.floats().map(str) | st.integers().map(str))
-def test_numbers_are_those_that_python_reads_and_no_others(con: duckdb.DuckDBPyConnection, text: str) -> None:
+@given(
+    text=st.text("0123456789+-.eE_ infaNx,", max_size=12)
+    | st.floats().map(str)
+    | st.integers().map(str)
+)
+def test_numbers_are_those_that_python_reads_and_no_others(
+    con: duckdb.DuckDBPyConnection, text: str
+) -> None:
     read = con.execute("SELECT as_number($text)", {"text": text}).fetchall()[0][0]
     stripped = text.strip(" ")
     assert read == (float(stripped) if NUMBER.fullmatch(stripped) else None)
@@ -202,7 +246,10 @@ def test_numbers_are_those_that_python_reads_and_no_others(con: duckdb.DuckDBPyC
 @MANY
 @given(
     text=st.text("0123456789-:T Z+.", max_size=26)
-    | st.from_regex(r"[-+ 012]{4}-[ 0123]{2}-[- 0123]{2}([T ][-+ 012]{2}:[-+ 05.]{2}:[-+ 05.Z]{2})?", fullmatch=True)
+    | st.from_regex(
+        r"[-+ 012]{4}-[ 0123]{2}-[- 0123]{2}([T ][-+ 012]{2}:[-+ 05.]{2}:[-+ 05.Z]{2})?",
+        fullmatch=True,
+    )
     | st.datetimes().map(str)
     | st.datetimes(timezones=st.timezones()).map(str)
     | st.sampled_from(
@@ -217,9 +264,13 @@ def test_numbers_are_those_that_python_reads_and_no_others(con: duckdb.DuckDBPyC
         ]
     )
 )
-def test_times_are_those_that_python_reads_and_no_others(con: duckdb.DuckDBPyConnection, text: str) -> None:
+def test_times_are_those_that_python_reads_and_no_others(
+    con: duckdb.DuckDBPyConnection, text: str
+) -> None:
     read = con.execute("SELECT as_iso_time($text)", {"text": text}).fetchall()[0][0]
-    shape = re.fullmatch(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?)?", text, re.ASCII)
+    shape = re.fullmatch(
+        r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?)?", text, re.ASCII
+    )
     if shape is None or not 1 < int(text[:4]) < 9999:
         assert shape is not None or read is None
         return
@@ -232,7 +283,9 @@ def test_times_are_those_that_python_reads_and_no_others(con: duckdb.DuckDBPyCon
     assert read == (instant.replace(tzinfo=None) - offset if offset is not None else instant)
 
 
-INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2025, 12, 31)).map(lambda one: one.replace(microsecond=0))
+INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2025, 12, 31)).map(
+    lambda one: one.replace(microsecond=0)
+)
 SPELLINGS = [
     lambda at: at.isoformat() + "Z",
     lambda at: at.isoformat(" ") + "+00:00",
@@ -259,10 +312,17 @@ def test_the_spelling_of_the_zone_does_not_change_the_events(
     mixed = folder / "mixed.csv"
     mixed.write_text(body(lambda at: data.draw(st.sampled_from(SPELLINGS))(at)), "utf-8")
     assert load(mixed) == expected
-    zone = data.draw(st.sampled_from(["Asia/Kolkata", "+05:30", "Asia/Tokyo", "-03:00"]))  # no gaps, no overlaps
+    zone = data.draw(
+        st.sampled_from(["Asia/Kolkata", "+05:30", "Asia/Tokyo", "-03:00"])
+    )  # no gaps, no overlaps
     local = folder / "local.csv"
     local.write_text(
-        body(lambda at: at.replace(tzinfo=UTC).astimezone(find_zone(zone)).replace(tzinfo=None).isoformat()), "utf-8"
+        body(
+            lambda at: (
+                at.replace(tzinfo=UTC).astimezone(find_zone(zone)).replace(tzinfo=None).isoformat()
+            )
+        ),
+        "utf-8",
     )
     assert load(local, zone=zone) == expected
 

@@ -9,11 +9,17 @@ import pytest
 
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.features.events import EventMapping, ReadOptions, from_frame
-from stagecast.features.intake.expressions import LONGEST_EXPRESSION, SourceColumn, compile_expression
+from stagecast.features.intake.expressions import (
+    LONGEST_EXPRESSION,
+    SourceColumn,
+    compile_expression,
+)
 
 
 def evaluate(part: str, expression: str, **columns: object) -> tuple[object, list[str]]:
-    """Return the part of the one event, and the reasons if its row was refused (a sound row stands beside it)."""
+    """Return the part of the one event, and the reasons if its row was refused (a sound row
+    stands beside it).
+    """
     row = {"customer_id": "a", "timestamp": "2025-01-01"} | columns
     mapping = EventMapping(**{part: expression})
     target = {"customer": "customer_id"}.get(part, part)
@@ -51,21 +57,36 @@ def evaluate(part: str, expression: str, **columns: object) -> tuple[object, lis
     ],
 )
 def test_an_amount_is_computed(expression: str, columns: dict[str, object], value: str) -> None:
-    assert evaluate("amount", expression, **columns) == (Decimal(value).quantize(Decimal("0.000001")), [])
+    assert evaluate("amount", expression, **columns) == (
+        Decimal(value).quantize(Decimal("0.000001")),
+        [],
+    )
 
 
 @pytest.mark.parametrize(
     ("part", "expression", "columns", "value"),
     [
-        ("event", "CASE WHEN Invoice LIKE 'C%' THEN 'refund' ELSE 'purchase' END", {"Invoice": "C1"}, "refund"),
-        ("event", "CASE WHEN Invoice LIKE 'C%' THEN 'refund' ELSE 'purchase' END", {"Invoice": "1"}, "purchase"),
+        (
+            "event",
+            "CASE WHEN Invoice LIKE 'C%' THEN 'refund' ELSE 'purchase' END",
+            {"Invoice": "C1"},
+            "refund",
+        ),
+        (
+            "event",
+            "CASE WHEN Invoice LIKE 'C%' THEN 'refund' ELSE 'purchase' END",
+            {"Invoice": "1"},
+            "purchase",
+        ),
         ("event", "'Visit'", {}, "visit"),
         ("channel", "upper(trim(c))", {"c": " web "}, "WEB"),
         ("channel", "coalesce(c, 'it''s')", {"c": ""}, "it's"),
         ("customer", "lower(shop) || '-' || id", {"shop": "Ä", "id": 7}, "ä-7"),
     ],
 )
-def test_a_text_is_computed(part: str, expression: str, columns: dict[str, object], value: str) -> None:
+def test_a_text_is_computed(
+    part: str, expression: str, columns: dict[str, object], value: str
+) -> None:
     assert evaluate(part, expression, **columns) == (value, [])
 
 
@@ -94,11 +115,19 @@ def test_a_row_whose_amount_cannot_be_computed_is_refused(
 
 def test_the_column_at_fault_is_named_not_the_expression() -> None:
     frame = pd.DataFrame(
-        {"customer_id": ["a"] * 3, "timestamp": ["2025-01-01"] * 3, "n": ["1", "x", "2"], "p": ["5", "2", None]}
+        {
+            "customer_id": ["a"] * 3,
+            "timestamp": ["2025-01-01"] * 3,
+            "n": ["1", "x", "2"],
+            "p": ["5", "2", None],
+        }
     )
     with from_frame(frame, ReadOptions(EventMapping(amount="n * p"))) as log:
         rejected = log.rejected().to_pylist()
-    assert [(row["line"], row["column"], row["value"]) for row in rejected] == [(2, "n", "x"), (3, "p", None)]
+    assert [(row["line"], row["column"], row["value"]) for row in rejected] == [
+        (2, "n", "x"),
+        (3, "p", None),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -153,8 +182,13 @@ def test_times_are_no_amounts() -> None:
 
 def test_a_misspelt_column_is_named_with_its_neighbour() -> None:
     with pytest.raises(DataRefusedError, match=r"no column 'Quantty'\. Did you mean 'Quantity'"):
-        compile_expression("Quantty * 2", [SourceColumn("Quantity", "c0", "text")], "number", "--amount", "log.csv")
+        compile_expression(
+            "Quantty * 2", [SourceColumn("Quantity", "c0", "text")], "number", "--amount", "log.csv"
+        )
 
 
 def test_the_name_of_a_column_comes_before_its_reading_as_an_expression() -> None:
-    assert evaluate("amount", "a * b", **{"a * b": "5", "a": "2", "b": "3"}) == (Decimal("5.000000"), [])
+    assert evaluate("amount", "a * b", **{"a * b": "5", "a": "2", "b": "3"}) == (
+        Decimal("5.000000"),
+        [],
+    )

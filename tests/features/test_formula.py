@@ -17,7 +17,9 @@ NAN = math.nan
 
 
 def value(text: str, **values: float) -> float:
-    return float(formula.evaluate(text, {name: np.array([number]) for name, number in values.items()})[0])
+    return float(
+        formula.evaluate(text, {name: np.array([number]) for name, number in values.items()})[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,13 +62,17 @@ def test_precedence_and_null(text: str, want: float) -> None:
 def in_duckdb(text: str, values: dict[str, float]) -> float:
     """Return the value by DuckDB, as the query of the catalogue asks for it."""
     query = formula.portable(formula.parse(text)).sql("duckdb")
-    given = ", ".join(f"cast({'null' if math.isnan(v) else repr(v)} as double) as {n}" for n, v in values.items())
+    given = ", ".join(
+        f"cast({'null' if math.isnan(v) else repr(v)} as double) as {n}" for n, v in values.items()
+    )
     [(found,)] = duckdb.execute(f"select cast({query} as double) from (select {given})").fetchall()
     return NAN if found is None else float(found)
 
 
 NUMBERS = st.sampled_from([0.0, 1.0, -1.0, 2.0, 3.0, 0.1, 365.0, 1e6, 2.5e9, 33.333333333333336])
-LEAVES = st.one_of(st.sampled_from(["a", "b", "c"]), NUMBERS.map(abs).map(repr), st.just("2147483647"))
+LEAVES = st.one_of(
+    st.sampled_from(["a", "b", "c"]), NUMBERS.map(abs).map(repr), st.just("2147483647")
+)
 
 
 def _more(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -75,7 +81,12 @@ def _more(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         inner.map("({})".format),
         inner.map("-({})".format),
         inner.map("sqrt({})".format),
-        st.builds("{}({}, {})".format, st.sampled_from(["nullif", "coalesce", "greatest", "least"]), inner, inner),
+        st.builds(
+            "{}({}, {})".format,
+            st.sampled_from(["nullif", "coalesce", "greatest", "least"]),
+            inner,
+            inner,
+        ),
     )
 
 

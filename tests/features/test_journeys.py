@@ -1,4 +1,6 @@
-"""When each stage began: worked by hand, against the rules tried at many instants, and the same whenever one looks."""
+"""When each stage began: worked by hand, against the rules tried at many instants, and the same
+whenever one looks.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,12 @@ LIMITS = {
     "loyal_spend": 100.0,
 }
 # no day of a log meets these exactly, and so no rounding decides
-ODD = {**LIMITS, "shop_gap_days": 31.4159265, "at_risk_ratio": 1.7320508, "sleeping_ratio": 3.1622777}
+ODD = {
+    **LIMITS,
+    "shop_gap_days": 31.4159265,
+    "at_risk_ratio": 1.7320508,
+    "sleeping_ratio": 3.1622777,
+}
 RETAIL = load_scheme("retail")
 
 
@@ -45,7 +52,9 @@ def catalog(limits: Mapping[str, float]) -> Catalog:
     return standard(90).with_parameters(shop_gap_days=limits["shop_gap_days"])
 
 
-def journeys_in_memory(customers: Customers, as_of: datetime, limits: Mapping[str, float]) -> Journeys:
+def journeys_in_memory(
+    customers: Customers, as_of: datetime, limits: Mapping[str, float]
+) -> Journeys:
     memory = MemoryEvents(requests(customers), as_of)
     return walk(RETAIL.with_thresholds(limits), catalog(limits), memory.record({}))
 
@@ -53,7 +62,8 @@ def journeys_in_memory(customers: Customers, as_of: datetime, limits: Mapping[st
 def stage_and_since(journeys: Journeys, as_of: datetime, customers: int) -> list[tuple[str, str]]:
     stage, since = journeys.at(microseconds(as_of), customers)
     return [
-        (RETAIL.ids[s] if s >= 0 else "", iso(from_microseconds(int(t)))) for s, t in zip(stage, since, strict=True)
+        (RETAIL.ids[s] if s >= 0 else "", iso(from_microseconds(int(t))))
+        for s, t in zip(stage, since, strict=True)
     ]
 
 
@@ -68,7 +78,8 @@ WORKED = {
     "repeat": (bought("2020-05-01T09:00", "2020-05-21T12:00"), "2020-05-21T12:00:00Z"),
     # the third order, and 120 spent
     "loyal": (bought("2020-04-01", "2020-05-01T11:00", "2020-05-25T18:30"), "2020-05-25T18:30:00Z"),
-    # own rhythm (3*30 + 7) / 4 = 24.25 days; twice that after the start of 8 March is noon of 25 April
+    # own rhythm (3*30 + 7) / 4 = 24.25 days; twice that after the start of 8 March is noon of 25
+    # April
     "at_risk": (bought("2020-03-01", "2020-03-08T20:00"), "2020-04-25T12:00:00Z"),
     # one order: the shop's rhythm of 30 days, four times
     "sleeping": (bought("2020-01-15T23:59"), "2020-05-14"),
@@ -99,10 +110,14 @@ def test_a_purchase_that_changes_no_stage_moves_no_beginning() -> None:
 
 
 def test_a_whole_life_worked_by_hand() -> None:
-    life = (Event(utc("2019-01-01T06:00"), "visit"), *bought("2019-01-10T10:00", "2019-06-09T11:00"))
+    life = (
+        Event(utc("2019-01-01T06:00"), "visit"),
+        *bought("2019-01-10T10:00", "2019-06-09T11:00"),
+    )
     journeys = journeys_in_memory({"a": life}, utc("2022-01-01"), LIMITS)
     spells = [
-        (RETAIL.ids[s], iso(from_microseconds(int(t)))) for s, t in zip(journeys.stage, journeys.start, strict=True)
+        (RETAIL.ids[s], iso(from_microseconds(int(t))))
+        for s, t in zip(journeys.stage, journeys.start, strict=True)
     ]
     assert spells == [
         ("prospect", "2019-01-01T06:00:00Z"),
@@ -116,8 +131,12 @@ def test_a_whole_life_worked_by_hand() -> None:
     ]
 
 
-def by_hand(events: tuple[Event, ...], instant: datetime, limits: Mapping[str, float]) -> str | None:
-    """Return the stage by the words of the retail scheme, or None where a limit is met within rounding."""
+def by_hand(
+    events: tuple[Event, ...], instant: datetime, limits: Mapping[str, float]
+) -> str | None:
+    """Return the stage by the words of the retail scheme, or None where a limit is met within
+    rounding.
+    """
     f = oracle.features(events, instant, 90, limits["shop_gap_days"])
     if f is None:
         return ""
@@ -144,24 +163,36 @@ def by_hand(events: tuple[Event, ...], instant: datetime, limits: Mapping[str, f
 
 @st.composite
 def lives(draw: st.DrawFn) -> tuple[Event, ...]:
-    """One customer's life: a purchase a day at most, gaps from a day to two years, visits now and then."""
+    """One customer's life: a purchase a day at most, gaps from a day to two years, visits now
+    and then.
+    """
     at = utc("2015-01-01") + timedelta(microseconds=draw(st.integers(0, 86_399_999_999)))
     life = []
     for _ in range(draw(st.integers(1, 9))):
-        at += timedelta(days=draw(st.one_of(st.integers(1, 60), st.sampled_from([62, 63, 94, 95, 124, 130, 300, 700]))))
+        at += timedelta(
+            days=draw(
+                st.one_of(st.integers(1, 60), st.sampled_from([62, 63, 94, 95, 124, 130, 300, 700]))
+            )
+        )
         at = at.replace(hour=draw(st.sampled_from([0, 5, 14, 23])))
-        life.append(Event(at, draw(st.sampled_from(["purchase", "purchase", "purchase", "visit"])), 45.0))
+        life.append(
+            Event(at, draw(st.sampled_from(["purchase", "purchase", "purchase", "visit"])), 45.0)
+        )
     return tuple(life)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(life=lives(), lost=st.sampled_from([300.5, 100.25, 1e9, float("inf")]))
-def test_journeys_are_the_rules_tried_at_every_instant(life: tuple[Event, ...], lost: float) -> None:
+def test_journeys_are_the_rules_tried_at_every_instant(
+    life: tuple[Event, ...], lost: float
+) -> None:
     limits = {**ODD, "lost_after_days": lost}
     end = life[-1].timestamp + 900 * DAY
     journeys = journeys_in_memory({"a": life}, end, limits)
     start = life[0].timestamp
-    grid = [start + i * timedelta(hours=61) for i in range(int((end - start) / timedelta(hours=61)))]
+    grid = [
+        start + i * timedelta(hours=61) for i in range(int((end - start) / timedelta(hours=61)))
+    ]
     edges = [from_microseconds(int(t)) + k * TICK for t in journeys.start for k in (-2, 0, 1, 2)]
     for instant in [*grid, *edges, *(event.timestamp + k * TICK for event in life for k in (0, 1))]:
         want = by_hand(life, instant, limits)
@@ -170,7 +201,9 @@ def test_journeys_are_the_rules_tried_at_every_instant(life: tuple[Event, ...], 
             assert got == want, instant
     assert (np.diff(journeys.stage) != 0).all(), "consecutive spells differ"
     for before, after in zip(journeys.stage[:-1], journeys.stage[1:], strict=True):
-        assert RETAIL.ids[after] in RETAIL.stages[before].next, "the scheme says what can follow at once"
+        assert RETAIL.ids[after] in RETAIL.stages[before].next, (
+            "the scheme says what can follow at once"
+        )
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -178,14 +211,20 @@ def test_journeys_are_the_rules_tried_at_every_instant(life: tuple[Event, ...], 
 def test_the_stage_of_the_journey_is_the_stage_of_the_snapshot(data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())
     customers = data.draw(logs(as_of, years=4))
-    seen = {name: some for name, some in customers.items() if any(event.seen_from(as_of) for event in some)}
+    seen = {
+        name: some
+        for name, some in customers.items()
+        if any(event.seen_from(as_of) for event in some)
+    }
     limits = {**ODD, "lost_after_days": data.draw(st.sampled_from([300.5, 100.25, float("inf")]))}
     memory = MemoryEvents(requests(seen), as_of)
     scheme = RETAIL.with_thresholds(limits)
     journeys = walk(scheme, catalog(limits), memory.record({}))
     stage, since = journeys.at(microseconds(as_of), len(seen))
     assert stage.tolist() == scheme.assign(memory.features(catalog(limits))).tolist()
-    assert [RETAIL.ids[s] for s in stage] == [by_hand(some, as_of, limits) for some in seen.values()]
+    assert [RETAIL.ids[s] for s in stage] == [
+        by_hand(some, as_of, limits) for some in seen.values()
+    ]
     assert (since < microseconds(as_of)).all()
     assert (since >= memory.first_events()).all()
 
@@ -211,9 +250,14 @@ def test_looking_later_moves_no_beginning(data: st.DataObject, later: int) -> No
     drawn = data.draw(logs(as_of, late=False, years=3))
     # what is taken back later is the one thing that changes how the past looks
     customers = {
-        name: tuple(e for e in some if e.event != "refund" or e.timestamp < as_of) for name, some in drawn.items()
+        name: tuple(e for e in some if e.event != "refund" or e.timestamp < as_of)
+        for name, some in drawn.items()
     }
-    seen = {name: some for name, some in customers.items() if any(event.seen_from(as_of) for event in some)}
+    seen = {
+        name: some
+        for name, some in customers.items()
+        if any(event.seen_from(as_of) for event in some)
+    }
     now = journeys_in_memory(seen, as_of, ODD)
     then = journeys_in_memory(seen, as_of + later * DAY, ODD)
     want = stage_and_since(now, as_of, len(seen))
@@ -233,23 +277,36 @@ def test_what_was_recorded_late_moves_the_stage_only_from_its_recording_on() -> 
     paid = Event(utc("2020-03-01T10:00"), "purchase", 10.0, None, utc("2020-05-01"))
     life = (Event(utc("2020-01-01"), "visit"), paid)
     before, after = utc("2020-05-01"), utc("2020-05-01") + TICK
-    assert stage_and_since(journeys_in_memory({"a": life}, before, LIMITS), before, 1) == [("prospect", "2020-01-01")]
-    assert stage_and_since(journeys_in_memory({"a": life}, after, LIMITS), after, 1) == [("at_risk", "2020-04-30")]
+    assert stage_and_since(journeys_in_memory({"a": life}, before, LIMITS), before, 1) == [
+        ("prospect", "2020-01-01")
+    ]
+    assert stage_and_since(journeys_in_memory({"a": life}, after, LIMITS), after, 1) == [
+        ("at_risk", "2020-04-30")
+    ]
 
 
 def test_of_a_customer_not_yet_known_there_is_no_stage() -> None:
-    journeys = journeys_in_memory({"a": bought("2020-01-01"), "b": bought("2020-03-01")}, utc("2020-06-01"), LIMITS)
-    assert journeys.at(microseconds(utc("2020-02-01")), 2)[0].tolist() == [RETAIL.ids.index("new"), -1]
+    journeys = journeys_in_memory(
+        {"a": bought("2020-01-01"), "b": bought("2020-03-01")}, utc("2020-06-01"), LIMITS
+    )
+    assert journeys.at(microseconds(utc("2020-02-01")), 2)[0].tolist() == [
+        RETAIL.ids.index("new"),
+        -1,
+    ]
     assert journeys.at(microseconds(utc("2019-02-01")), 2)[0].tolist() == [-1, -1]
 
 
 def test_a_log_without_purchases_is_prospects() -> None:
-    journeys = journeys_in_memory({"a": (Event(utc("2020-01-01T01:00"), "visit"),)}, utc("2020-06-01"), LIMITS)
+    journeys = journeys_in_memory(
+        {"a": (Event(utc("2020-01-01T01:00"), "visit"),)}, utc("2020-06-01"), LIMITS
+    )
     assert stage_and_since(journeys, utc("2020-06-01"), 1) == [("prospect", "2020-01-01T01:00:00Z")]
 
 
 def test_spend_of_many_customers_together_does_not_wrap() -> None:
-    rich = {str(i): bought("2020-05-01", "2020-05-02", "2020-05-03", amount=1e11) for i in range(200)}
+    rich = {
+        str(i): bought("2020-05-01", "2020-05-02", "2020-05-03", amount=1e11) for i in range(200)
+    }
     poor = {"z": bought("2020-05-01", "2020-05-02", "2020-05-03", amount=1.0)}
     as_of = utc("2020-06-01")
     found = stage_and_since(journeys_in_memory({**rich, **poor}, as_of, LIMITS), as_of, 201)
@@ -261,7 +318,9 @@ def test_whoever_spends_exactly_the_limit_is_loyal() -> None:
     limits = {**LIMITS, "loyal_spend": 0.3}
     as_of = utc("2020-06-01")
     events = tuple(Event(utc("2020-05-01") + i * DAY, "purchase", 0.1) for i in range(3))
-    assert stage_and_since(journeys_in_memory({"a": events}, as_of, limits), as_of, 1)[0][0] == "loyal"
+    assert (
+        stage_and_since(journeys_in_memory({"a": events}, as_of, limits), as_of, 1)[0][0] == "loyal"
+    )
 
 
 @pytest.mark.parametrize(
@@ -275,9 +334,12 @@ def test_whoever_spends_exactly_the_limit_is_loyal() -> None:
         ("spends", "Did you mean 'spend'?"),
     ],
 )
-def test_a_rule_on_what_changes_with_time_or_does_not_exist_is_refused(feature: str, message: str) -> None:
+def test_a_rule_on_what_changes_with_time_or_does_not_exist_is_refused(
+    feature: str, message: str
+) -> None:
     stages = tuple(
-        replace(s, rule=(Clause.parse(f"{feature} > 5", "here"),)) if s.id == "loyal" else s for s in RETAIL.stages
+        replace(s, rule=(Clause.parse(f"{feature} > 5", "here"),)) if s.id == "loyal" else s
+        for s in RETAIL.stages
     )
     scheme: Scheme = replace(RETAIL, stages=stages).with_thresholds(LIMITS)
     memory = MemoryEvents(requests({"a": bought("2020-01-01")}), utc("2020-06-01"))
@@ -288,7 +350,10 @@ def test_a_rule_on_what_changes_with_time_or_does_not_exist_is_refused(feature: 
 
 def test_a_rule_may_look_at_what_changes_at_purchases() -> None:
     stages = tuple(
-        replace(s, rule=(Clause.parse("gap_mean <= 10", "here"), Clause.parse("spend_last >= 5", "here")))
+        replace(
+            s,
+            rule=(Clause.parse("gap_mean <= 10", "here"), Clause.parse("spend_last >= 5", "here")),
+        )
         if s.id == "loyal"
         else s
         for s in RETAIL.stages
@@ -296,12 +361,20 @@ def test_a_rule_may_look_at_what_changes_at_purchases() -> None:
     scheme = replace(RETAIL, stages=stages).with_thresholds(LIMITS)
     memory = MemoryEvents(requests({"a": bought("2020-05-01", "2020-05-09")}), utc("2020-06-01"))
     journeys = walk(scheme, catalog(LIMITS), memory.record({}))
-    assert [RETAIL.ids[s] for s in journeys.stage] == ["new", "loyal", "at_risk", "sleeping", "lost"]
+    assert [RETAIL.ids[s] for s in journeys.stage] == [
+        "new",
+        "loyal",
+        "at_risk",
+        "sleeping",
+        "lost",
+    ]
 
 
 def test_an_empty_log_has_no_journeys() -> None:
     none = np.zeros(0, dtype=np.int64)
     journeys = walk(
-        RETAIL.with_thresholds(LIMITS), catalog(LIMITS), Record(PurchaseDays(none, none, np.zeros(0), none), none)
+        RETAIL.with_thresholds(LIMITS),
+        catalog(LIMITS),
+        Record(PurchaseDays(none, none, np.zeros(0), none), none),
     )
     assert len(journeys.start) == 0

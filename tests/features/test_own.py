@@ -1,4 +1,6 @@
-"""Features of one's own: from a configuration or from Python, in the catalogue, on the command line and in a bundle."""
+"""Features of one's own: from a configuration or from Python, in the catalogue, on the command
+line and in a bundle.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +100,9 @@ def test_models_learn_from_what_is_ones_own_unless_told_otherwise() -> None:
 
 def test_what_the_marketer_does_is_no_predictor_unless_asked_for() -> None:
     assert not any(feature.predictor for feature in per_type(["email_sent"]))
-    sent = f"[catalog.sent]\n{SAID}from='types'\nfunction='sum'\ncolumn='events'\nevents=['contact']\n"
+    sent = (
+        f"[catalog.sent]\n{SAID}from='types'\nfunction='sum'\ncolumn='events'\nevents=['contact']\n"
+    )
     assert not own(sent).features[0].predictor
     assert own(sent + "predictor=true").features[0].predictor
 
@@ -125,7 +129,10 @@ def test_a_type_has_counts_sums_means_and_different_values_in_each_window() -> N
         (f"[catalog.orders]\n{SAID}formula='frequency'", r"\['orders'\] stands twice"),
         (f"[catalog.ORDERS]\n{SAID}formula='frequency'", r"\['orders'\] stands twice"),
         ("[catalog.nothing]\npredictor=true", "no feature 'nothing'"),
-        (f"[catalog.x]\n{SAID}formula='orders'\npredictor='yes'", "predictor must be true or false"),
+        (
+            f"[catalog.x]\n{SAID}formula='orders'\npredictor='yes'",
+            "predictor must be true or false",
+        ),
         (
             f"[catalog.x]\n{SAID}from='days'\nfunction='sum'\ncolumn='spend'\nwindow='3 months'",
             "window '3 m",
@@ -134,7 +141,10 @@ def test_a_type_has_counts_sums_means_and_different_values_in_each_window() -> N
             f"[catalog.x]\n{SAID}from='days'\nfunction='sum'\ncolumn='spend'\nwindow=[1]",
             r"\[1\] is neither",
         ),
-        (f"[catalog.x]\n{SAID}from='types'\nfunction='sum'\ncolumn='events'", "name the event types"),
+        (
+            f"[catalog.x]\n{SAID}from='types'\nfunction='sum'\ncolumn='events'",
+            "name the event types",
+        ),
         (f"[catalog.'a b']\n{SAID}formula='orders'", "a name is a letter"),
     ],
 )
@@ -160,7 +170,9 @@ def test_columns_that_are_not_those_of_the_catalogue_are_refused_with_their_name
         catalog.check_columns(less)
     with pytest.raises(UsageError, match="was not trained on: extra; leave"):
         catalog.check_columns({**columns, "extra": np.zeros(2)})
-    with pytest.raises(UsageError, match=r"another order than in training: first_day \(where orders stood\)"):
+    with pytest.raises(
+        UsageError, match=r"another order than in training: first_day \(where orders stood\)"
+    ):
         catalog.check_columns({**less, "orders": columns["orders"]})
     with pytest.raises(UsageError, match=r"arrays of float64, null as NaN: spend$"):
         catalog.check_columns({**columns, "spend": np.zeros(2, dtype=np.float32)})
@@ -175,7 +187,9 @@ def test_own_features_from_python_reach_the_models_and_their_bundle(tmp_path: Pa
     from stagecast.training.config import TrainConfig
     from stagecast.training.train import train
 
-    mine = Feature("days_since_half", "days", "half the silence", formula="recency_days / 2", predictor=True)
+    mine = Feature(
+        "days_since_half", "days", "half the silence", formula="recency_days / 2", predictor=True
+    )
     config = replace(TrainConfig(max_dates=2), own=Own((mine,)))
     with from_frame(simulate(1500)) as log:
         done = train(log.con, AS_OF, config)

@@ -1,4 +1,6 @@
-"""A table written part by part is the one that is written at once; a stopped run goes on, another is refused."""
+"""A table written part by part is the one that is written at once; a stopped run goes on,
+another is refused.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,11 @@ def test_parts_of_another_run_are_left_alone(log: EventLog, tmp_path: Path) -> N
     write_features(log, AS_OF, CATALOG, folder, FEW_ROWS)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     other = standard(90).needed_for(["orders"])
-    for as_of, catalog, rows in ((AS_OF - DAY, CATALOG, FEW_ROWS), (AS_OF, other, FEW_ROWS), (AS_OF, CATALOG, 60)):
+    for as_of, catalog, rows in (
+        (AS_OF - DAY, CATALOG, FEW_ROWS),
+        (AS_OF, other, FEW_ROWS),
+        (AS_OF, CATALOG, 60),
+    ):
         with pytest.raises(UsageError, match="holds something else"):
             write_features(log, as_of, catalog, folder, rows)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

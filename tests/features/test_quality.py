@@ -1,4 +1,6 @@
-"""What a log looks like: times of day, buyers, rhythm and delays; days are in ``test_quality_days``."""
+"""What a log looks like: times of day, buyers, rhythm and delays; days are in
+``test_quality_days``.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,11 @@ def test_span_and_empty_days_are_counted() -> None:
     assert (quality.first_day, quality.last_day) == (date(0), date(499))
     assert quality.days == 500
     assert quality.empty_days == 71 / 500  # Sundays
-    per_day = CLEAN.groupby(CLEAN["timestamp"].dt.floor("D")).size().reindex(pd.date_range(day(0), day(499)))
+    per_day = (
+        CLEAN.groupby(CLEAN["timestamp"].dt.floor("D"))
+        .size()
+        .reindex(pd.date_range(day(0), day(499)))
+    )
     assert quality.events_per_day == per_day.fillna(0).median()
 
 
@@ -57,7 +63,9 @@ def test_span_and_empty_days_are_counted() -> None:
     ("hours", "midnight", "every", "shifted"),
     [(0, 1.0, True, False), (22, 0.0, False, True), (None, 0.0, False, False)],
 )
-def test_dates_without_times_are_told(hours: int | None, midnight: float, every: bool, shifted: bool) -> None:
+def test_dates_without_times_are_told(
+    hours: int | None, midnight: float, every: bool, shifted: bool
+) -> None:
     dates = CLEAN["timestamp"].dt.floor("D")
     frame = CLEAN if hours is None else CLEAN.assign(timestamp=dates + timedelta(hours=hours))
     quality = described(frame)
@@ -71,15 +79,27 @@ def test_dates_without_times_are_told(hours: int | None, midnight: float, every:
 
 
 def test_the_share_at_midnight_is_counted() -> None:
-    rows = [("a", day(0)), ("b", day(0) + timedelta(microseconds=1)), ("c", day(1)), ("d", day(2) + timedelta(hours=5))]
+    rows = [
+        ("a", day(0)),
+        ("b", day(0) + timedelta(microseconds=1)),
+        ("c", day(1)),
+        ("d", day(2) + timedelta(hours=5)),
+    ]
     assert (
-        described(pd.DataFrame(rows, columns=["customer_id", "timestamp"]).assign(event="visit")).times.midnight == 0.5
+        described(
+            pd.DataFrame(rows, columns=["customer_id", "timestamp"]).assign(event="visit")
+        ).times.midnight
+        == 0.5
     )
 
 
 def test_buyers_and_their_purchase_days_by_hand() -> None:
     days = {"a": [0], "b": [0, 0, 0], "c": [1, 4], "d": [2, 5, 9], "e": [1, 2, 3, 4, 5]}
-    rows = [(name, day(n) + timedelta(hours=k), "purchase") for name, on_ in days.items() for k, n in enumerate(on_)]
+    rows = [
+        (name, day(n) + timedelta(hours=k), "purchase")
+        for name, on_ in days.items()
+        for k, n in enumerate(on_)
+    ]
     rows += [("visitor", day(3), "visit")] * 4
     buyers = described(pd.DataFrame(rows, columns=["customer_id", "timestamp", "event"])).buyers
     assert (buyers.buyers, buyers.one_day) == (5, 0.4)
@@ -91,7 +111,12 @@ def test_a_till_is_found_among_the_customers() -> None:
     tills = {"till": 3_000, "agency": 2_500}
     random = np.random.default_rng(1)
     rows = [
-        pd.DataFrame({"customer_id": name, "timestamp": day(0) + pd.to_timedelta(random.uniform(0, 500, n), unit="D")})
+        pd.DataFrame(
+            {
+                "customer_id": name,
+                "timestamp": day(0) + pd.to_timedelta(random.uniform(0, 500, n), unit="D"),
+            }
+        )
         for name, n in tills.items()
     ]
     quality = described(pd.concat([CLEAN, *(frame.assign(event="purchase") for frame in rows)]))
@@ -102,7 +127,9 @@ def test_a_till_is_found_among_the_customers() -> None:
 def gamma_gaps(
     k: float, mean: float, customers: int, *, whole_days: bool, seed: int = 5
 ) -> list[tuple[int, int, float]]:
-    """Return sums of the first two gaps of customers, and squared distances of the first one's share from one half."""
+    """Return sums of the first two gaps of customers, and squared distances of the first one's
+    share from one half.
+    """
     random = np.random.default_rng(seed)
     found = []
     for begin in random.uniform(0, 1_000, customers):
@@ -116,7 +143,9 @@ def gamma_gaps(
 @pytest.mark.parametrize("mean", [5.0, 30.0])
 @pytest.mark.parametrize("k", [1.0, 3.0])
 def test_regularity_of_erlang_gaps_is_recovered(k: float, mean: float, whole_days: bool) -> None:
-    assert regularity(gamma_gaps(k, mean, 6_000, whole_days=whole_days)) == pytest.approx(k, rel=0.08)
+    assert regularity(gamma_gaps(k, mean, 6_000, whole_days=whole_days)) == pytest.approx(
+        k, rel=0.08
+    )
 
 
 def test_regularity_of_long_gaps_is_wheat_and_morrisons() -> None:
@@ -178,7 +207,10 @@ def test_the_description_is_plain_json_and_lines() -> None:
 def test_the_order_of_the_rows_changes_nothing() -> None:
     with table_of(CLEAN) as con:
         expected = describe(con)
-        con.execute("CREATE OR REPLACE TABLE events AS SELECT * FROM events ORDER BY hash(timestamp), amount")
+        con.execute(
+            "CREATE OR REPLACE TABLE events AS SELECT * FROM events ORDER BY "
+            "hash(timestamp), amount"
+        )
         assert describe(con) == expected
 
 
@@ -200,7 +232,9 @@ def test_an_empty_log_cannot_be_described() -> None:
             st.sampled_from(["a", "b", "c"]),
             st.one_of(
                 st.datetimes(datetime(1999, 6, 1), datetime(2003, 1, 1)),
-                st.sampled_from([datetime(1900, 1, 1), datetime(1969, 12, 31), datetime(1970, 1, 1)]),
+                st.sampled_from(
+                    [datetime(1900, 1, 1), datetime(1969, 12, 31), datetime(1970, 1, 1)]
+                ),
             ),
             st.sampled_from(["purchase", "visit", "refund"]),
         ),
@@ -210,7 +244,9 @@ def test_an_empty_log_cannot_be_described() -> None:
 )
 def test_any_handful_of_events_can_be_described(rows: list[tuple[str, datetime, str]]) -> None:
     quality = described(
-        pd.DataFrame(rows, columns=["customer_id", "timestamp", "event"]).astype({"timestamp": "datetime64[us]"})
+        pd.DataFrame(rows, columns=["customer_id", "timestamp", "event"]).astype(
+            {"timestamp": "datetime64[us]"}
+        )
     )
     assert quality.days >= 1
     assert 0 <= quality.empty_days < 1

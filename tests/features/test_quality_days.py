@@ -16,15 +16,23 @@ from stagecast.features.quality.odd import find_odd_days
 from tests.features.made_quality import CLEAN, date, day, described, kinds, on, shop
 
 
-@pytest.mark.parametrize(("first", "last"), [(200, 202), (204, 207), (351, 365), (120, 190), (15, 18), (490, 494)])
+@pytest.mark.parametrize(
+    ("first", "last"), [(200, 202), (204, 207), (351, 365), (120, 190), (15, 18), (490, 494)]
+)
 def test_a_hole_is_found_with_what_was_expected(first: int, last: int) -> None:
     quality = described(CLEAN[~on(CLEAN, first, last)])
     (gap,) = quality.gaps
     # a Sunday beside the hole is part of it
     silent = [n for n in range(first - 1, last + 2) if first <= n <= last or n % 7 == 6]
-    assert (gap.first_day, gap.last_day, gap.days) == (date(silent[0]), date(silent[-1]), len(silent))
+    assert (gap.first_day, gap.last_day, gap.days) == (
+        date(silent[0]),
+        date(silent[-1]),
+        len(silent),
+    )
     season = first < 365 and last > 320
-    assert gap.events_expected == pytest.approx(on(CLEAN, first, last).sum(), rel=0.7 if season else 0.35)
+    assert gap.events_expected == pytest.approx(
+        on(CLEAN, first, last).sum(), rel=0.7 if season else 0.35
+    )
     assert gap.log10_chance < -8
     assert quality.odd_days == ()
     assert any(gap.first_day in line for line in quality.lines())
@@ -42,13 +50,17 @@ def test_the_most_surprising_holes_come_first_and_at_most_five() -> None:
 
 
 def test_a_shop_that_had_not_opened_misses_nobody() -> None:
-    before = pd.DataFrame({"customer_id": "test", "timestamp": [day(-60), day(-33)], "event": "purchase"})
+    before = pd.DataFrame(
+        {"customer_id": "test", "timestamp": [day(-60), day(-33)], "event": "purchase"}
+    )
     assert described(pd.concat([before, CLEAN])).gaps == ()
 
 
 def test_quantiles_of_the_days_around_are_numpys() -> None:
     random = np.random.default_rng(4)
-    values = np.where(random.random(BLOCK_DAYS + 50) < 0.3, np.nan, random.normal(size=BLOCK_DAYS + 50))
+    values = np.where(
+        random.random(BLOCK_DAYS + 50) < 0.3, np.nan, random.normal(size=BLOCK_DAYS + 50)
+    )
     steps = [-9, -2, 1, 3, 4]
     (low, middle), known = around(values, steps, [0.1, 0.5])
     for k in (0, 1, 8, 100, BLOCK_DAYS - 1, BLOCK_DAYS, BLOCK_DAYS + 49):
@@ -96,7 +108,9 @@ def test_a_double_delivery_is_found_in_december_too(lines: float, when: int) -> 
 
 
 def test_one_customer_with_many_lines_is_no_import() -> None:
-    order = pd.DataFrame({"customer_id": "big", "timestamp": [day(302)] * 1_500, "event": "purchase"})
+    order = pd.DataFrame(
+        {"customer_id": "big", "timestamp": [day(302)] * 1_500, "event": "purchase"}
+    )
     quality = described(pd.concat([CLEAN, order]))
     assert "high" not in kinds(quality)
     assert "instant" not in kinds(quality)
@@ -119,7 +133,9 @@ def test_a_batch_of_every_night_is_a_habit() -> None:
 
 def test_a_sale_of_every_month_is_a_habit() -> None:
     extra = [CLEAN[on(CLEAN, n)] for n in range(8, 500, 28) for _ in range(4)]
-    renamed = [frame.assign(customer_id=f"{k}-" + frame["customer_id"]) for k, frame in enumerate(extra)]
+    renamed = [
+        frame.assign(customer_id=f"{k}-" + frame["customer_id"]) for k, frame in enumerate(extra)
+    ]
     assert described(pd.concat([CLEAN, *renamed])).odd_days == ()
 
 
@@ -138,7 +154,9 @@ def test_placeholder_dates_are_found_and_leave_the_span_alone(share: float) -> N
 
 def test_a_year_without_events_in_the_middle_is_a_hole_and_nothing_far() -> None:
     quality = described(
-        CLEAN.assign(timestamp=CLEAN["timestamp"] + pd.to_timedelta(400 * ~on(CLEAN, 0, 249), unit="D"))
+        CLEAN.assign(
+            timestamp=CLEAN["timestamp"] + pd.to_timedelta(400 * ~on(CLEAN, 0, 249), unit="D")
+        )
     )
     (gap,) = quality.gaps
     assert gap.days in (400, 401)
@@ -161,7 +179,13 @@ def test_a_week_loaded_in_part_is_found() -> None:
 
 def test_the_most_suspicious_days_come_first_and_at_most_ten() -> None:
     doubled = [CLEAN[on(CLEAN, n)] for n in (100, 200, 303, 400)]
-    far = pd.DataFrame({"customer_id": "a", "timestamp": pd.date_range("1950-01-01", periods=12), "event": "purchase"})
+    far = pd.DataFrame(
+        {
+            "customer_id": "a",
+            "timestamp": pd.date_range("1950-01-01", periods=12),
+            "event": "purchase",
+        }
+    )
     quality = described(pd.concat([CLEAN, *doubled, far]))
     assert [odd.kind for odd in quality.odd_days] == ["far"] * 10
     quality = described(pd.concat([CLEAN, *doubled, far[:3]]))

@@ -1,4 +1,6 @@
-"""Five real-looking tables of a subscription service as one log, where somebody has put them beside the checkout."""
+"""Five real-looking tables of a subscription service as one log, where somebody has put them
+beside the checkout.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ def test_five_tables_become_one_log_whose_types_are_those_of_the_tables() -> Non
         table["customer"] = "account_id"
     with read_tables(parse_tables(base, options, FOLDER), options) as log:
         report = log.report
-        usage = log.con.execute("SELECT count(DISTINCT customer_id) FROM events WHERE event = 'usage'").fetchall()
+        usage = log.con.execute(
+            "SELECT count(DISTINCT customer_id) FROM events WHERE event = 'usage'"
+        ).fetchall()
     cancels = [row for row in rows("churn_events") if row["is_reactivation"] == "FALSE"]
     account_of = {row["subscription_id"]: row["account_id"] for row in rows("subscriptions")}
     assert report.event_types == {

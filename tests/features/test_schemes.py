@@ -1,4 +1,6 @@
-"""The six schemes: everybody on exactly one stage, by the authors' words, with beginnings that stay, on any log."""
+"""The six schemes: everybody on exactly one stage, by the authors' words, with beginnings that
+stay, on any log.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,15 @@ IDS = {
     "retail": ["prospect", "new", "repeat", "loyal", "at_risk", "sleeping", "lost", "reactivated"],
     "clm5": ["attraction", "interest", "evaluation", "purchase", "loyalty"],
     "ltv5": ["attraction", "interest", "conversion", "retention", "loyalty", "advocate"],
-    "client7": ["attraction", "first_contact", "prospect", "developing", "developed", "sleeping", "lost"],
+    "client7": [
+        "attraction",
+        "first_contact",
+        "prospect",
+        "developing",
+        "developed",
+        "sleeping",
+        "lost",
+    ],
     "reach5": ["reach", "acquisition", "conversion", "retention", "loyalty"],
     "crm5": ["approach", "purchase", "progress", "retention", "loyalty"],
 }
@@ -58,7 +68,9 @@ KINDS = (
 )
 
 
-def alive(scheme: Scheme, customers: Customers, as_of: datetime, horizon: int = 90, facts: bool = False) -> Lifecycle:
+def alive(
+    scheme: Scheme, customers: Customers, as_of: datetime, horizon: int = 90, facts: bool = False
+) -> Lifecycle:
     catalog = standard(90).with_parameters(**catalog_parameters(scheme.thresholds))
     record = MemoryEvents(requests(customers), as_of).record(scheme.counted(catalog))
     return live(scheme, catalog, record, horizon, keep_facts=facts)
@@ -71,10 +83,13 @@ def limited(name: str, **changed: float) -> Scheme:
 def spells(life: Lifecycle) -> list[tuple[str, str]]:
     journeys = life.journeys
     ids = life.scheme.ids
-    return [(ids[s], iso(from_microseconds(int(t)))) for s, t in zip(journeys.stage, journeys.start, strict=True)]
+    return [
+        (ids[s], iso(from_microseconds(int(t))))
+        for s, t in zip(journeys.stage, journeys.start, strict=True)
+    ]
 
 
-# --- the words of the authors, in plain Python ----------------------------------------------------------------------
+# --- the words of the authors, in plain Python ----------------------------------------------------
 
 
 class Facts:
@@ -88,14 +103,18 @@ class Facts:
         if self.orders:
             last = datetime.combine(self.days[-1], datetime.min.time(), utc("2020-01-01").tzinfo)
             self.silence = (instant - last) / DAY
-            rhythm = (3 * LIMITS["shop_gap_days"] + (self.days[-1] - self.days[0]).days) / (3 + self.orders - 1)
+            rhythm = (3 * LIMITS["shop_gap_days"] + (self.days[-1] - self.days[0]).days) / (
+                3 + self.orders - 1
+            )
             self.overdue = self.silence / rhythm
         self.on_rhythm = bool(self.orders) and self.overdue <= LIMITS["at_risk_ratio"]
         self.asleep = bool(self.orders) and self.overdue > LIMITS["sleeping_ratio"]
 
     @property
     def on_a_limit(self) -> bool:
-        """Whether rounding decides on which side of a limit the silence is: stages begin on a whole microsecond."""
+        """Whether rounding decides on which side of a limit the silence is: stages begin on a
+        whole microsecond.
+        """
         limits = (LIMITS["at_risk_ratio"], LIMITS["sleeping_ratio"])
         return bool(self.orders) and min(abs(self.overdue - limit) for limit in limits) < 1e-11
 
@@ -116,7 +135,11 @@ def ltv5(f: Facts) -> str:
         return "advocate" if f.any("review", "referral") else "loyalty"
     if f.orders:
         return "conversion" if f.orders == 1 and f.on_rhythm else "retention"
-    return "interest" if f.any("signup", "enquiry", "cart") or f.kinds.count("visit") > 1 else "attraction"
+    return (
+        "interest"
+        if f.any("signup", "enquiry", "cart") or f.kinds.count("visit") > 1
+        else "attraction"
+    )
 
 
 def client7(f: Facts) -> str:
@@ -169,12 +192,17 @@ def lives(draw: st.DrawFn) -> tuple[Event, ...]:
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(life=lives())
 @pytest.mark.parametrize("name", list(AUTHORS))
-def test_stages_are_those_of_the_authors_words_at_every_instant(name: str, life: tuple[Event, ...]) -> None:
+def test_stages_are_those_of_the_authors_words_at_every_instant(
+    name: str, life: tuple[Event, ...]
+) -> None:
     scheme = limited(name)
     end = life[-1].timestamp + 900 * DAY
     found = alive(scheme, {"a": life}, end)
     start = life[0].timestamp + TICK
-    grid = [start + i * timedelta(days=13, hours=7) for i in range(int((end - start) / timedelta(days=13, hours=7)))]
+    grid = [
+        start + i * timedelta(days=13, hours=7)
+        for i in range(int((end - start) / timedelta(days=13, hours=7)))
+    ]
     edges = [from_microseconds(int(t)) + k * TICK for t in found.journeys.start for k in (0, 1)]
     for instant in [*grid, *edges, *(event.timestamp + k * TICK for event in life for k in (0, 1))]:
         stage, _ = found.journeys.at(microseconds(instant), 1)
@@ -185,9 +213,14 @@ def test_stages_are_those_of_the_authors_words_at_every_instant(name: str, life:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(life=st.lists(lives(), min_size=1, max_size=4), lost=st.sampled_from([30.5, 200.5, float("inf")]))
+@given(
+    life=st.lists(lives(), min_size=1, max_size=4),
+    lost=st.sampled_from([30.5, 200.5, float("inf")]),
+)
 @pytest.mark.parametrize("name", list(IDS))
-def test_only_what_the_scheme_says_can_follow_follows(name: str, life: list[tuple[Event, ...]], lost: float) -> None:
+def test_only_what_the_scheme_says_can_follow_follows(
+    name: str, life: list[tuple[Event, ...]], lost: float
+) -> None:
     scheme = limited(name, lost_after_days=lost)
     end = max(some[-1].timestamp for some in life) + 900 * DAY
     journeys = alive(scheme, {f"c{k}": some for k, some in enumerate(life)}, end).journeys
@@ -198,20 +231,30 @@ def test_only_what_the_scheme_says_can_follow_follows(name: str, life: list[tupl
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-@given(life=st.lists(lives(), min_size=1, max_size=4), days=st.integers(1, 1500), ahead=st.sampled_from([30, 365]))
+@given(
+    life=st.lists(lives(), min_size=1, max_size=4),
+    days=st.integers(1, 1500),
+    ahead=st.sampled_from([30, 365]),
+)
 @pytest.mark.parametrize("name", list(IDS))
 def test_where_one_stands_is_the_journey_there_and_silence_leads_along_it(
     name: str, life: list[tuple[Event, ...]], days: int, ahead: int
 ) -> None:
-    """Three ways to one answer: the spells, the rules on the facts of the instant, and the log that ends there."""
+    """Three ways to one answer: the spells, the rules on the facts of the instant, and the log
+    that ends there.
+    """
     scheme = limited(name)
-    customers = {f"c{k}": (Event(utc("2014-12-31"), "ad_impression"), *some) for k, some in enumerate(life)}
+    customers = {
+        f"c{k}": (Event(utc("2014-12-31"), "ad_impression"), *some) for k, some in enumerate(life)
+    }
     as_of = utc("2015-01-01") + days * DAY
     whole = alive(scheme, customers, utc("2025-01-01"), ahead)
     then = alive(scheme, customers, as_of, ahead)
     standing = whole.standing(as_of)
     assert standing.stage.tolist() == scheme.assign(standing.facts).tolist()
-    assert standing.stage.tolist() == then.journeys.at(microseconds(as_of), len(customers))[0].tolist()
+    assert (
+        standing.stage.tolist() == then.journeys.at(microseconds(as_of), len(customers))[0].tolist()
+    )
     assert standing.since.tolist() == then.standing(as_of).since.tolist()
     silent, _ = then.journeys.at(microseconds(as_of + ahead * DAY), len(customers))
     assert standing.silent.tolist() == silent.tolist()
@@ -228,42 +271,61 @@ def test_the_engine_and_the_memory_tell_the_same_journeys(life: list[tuple[Event
             ours = fit_lifecycle(table, limited(name), 90).journeys
             memory = alive(limited(name), customers, as_of).journeys
             for column in ("customer", "stage", "start"):
-                assert getattr(ours, column).tolist() == getattr(memory, column).tolist(), (name, column)
+                assert getattr(ours, column).tolist() == getattr(memory, column).tolist(), (
+                    name,
+                    column,
+                )
 
 
-TOLD = re.compile(r"\w+ (-?[0-9.]+) (is(?: at least| at most| above| below)?) (-?[0-9.]+|never)( \(\w+\))?")
+TOLD = re.compile(
+    r"\w+ (-?[0-9.]+) (is(?: at least| at most| above| below)?) (-?[0-9.]+|never)( \(\w+\))?"
+)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(life=st.lists(lives(), min_size=1, max_size=3))
 @pytest.mark.parametrize("name", list(IDS))
-def test_whatever_the_history_tells_as_the_reason_holds(name: str, life: list[tuple[Event, ...]]) -> None:
+def test_whatever_the_history_tells_as_the_reason_holds(
+    name: str, life: list[tuple[Event, ...]]
+) -> None:
     scheme = limited(name)
     customers = {f"c{k}": some for k, some in enumerate(life)}
     end = max(some[-1].timestamp for some in life) + 900 * DAY
-    told = history(alive(scheme, customers, end, facts=True), np.array(list(customers), dtype=object), end)
+    told = history(
+        alive(scheme, customers, end, facts=True), np.array(list(customers), dtype=object), end
+    )
     compare: dict[str, Callable[[float, float], bool]] = {
         "is": lambda a, b: a == b,
         "is at least": lambda a, b: a >= b,
         "is at most": lambda a, b: a <= b,
-        "is above": lambda a, b: a >= b,  # two decimals are told: what has just passed a limit reads as the limit
+        "is above": lambda a, b: (
+            a >= b
+        ),  # two decimals are told: what has just passed a limit reads as the limit
         "is below": lambda a, b: a <= b,
     }
     for rule in told["rule"].to_pylist():
         for clause in rule.split(" and "):
             match = re.fullmatch(
-                r"\w+ (-?[0-9.]+) (is(?: at least| at most| above| below)?) (-?[0-9.]+|never)( \(\w+\))?", clause
+                r"\w+ (-?[0-9.]+) (is(?: at least| at most| above| below)?) "
+                r"(-?[0-9.]+|never)( \(\w+\))?",
+                clause,
             )
             assert match is not None, clause
             value, words, bound = match.group(1, 2, 3)
-            assert compare[words](float(value), math.inf if bound == "never" else float(bound)), rule
+            assert compare[words](float(value), math.inf if bound == "never" else float(bound)), (
+                rule
+            )
 
 
 def test_on_a_limit_met_within_rounding_silence_leads_where_the_journey_goes() -> None:
-    """(3 * 14 + 28) / 17 days of rhythm, times 1.7, is a day number of whole days, and a little more as a ratio."""
+    """(3 * 14 + 28) / 17 days of rhythm, times 1.7, is a day number of whole days, and a little
+    more as a ratio.
+    """
     first = utc("1970-01-01") + 7 * DAY
     bought = tuple(Event(first + 2 * k * DAY, "purchase", 5.0) for k in range(15))
-    scheme = load_scheme("retail").with_thresholds({**LIMITS, "shop_gap_days": 14.0, "at_risk_ratio": 1.7})
+    scheme = load_scheme("retail").with_thresholds(
+        {**LIMITS, "shop_gap_days": 14.0, "at_risk_ratio": 1.7}
+    )
     found = alive(scheme, {"a": bought}, utc("1971-01-01"), horizon=0)
     for day in range(30, 60):
         standing = found.standing(utc("1970-01-01") + day * DAY)
@@ -292,7 +354,7 @@ def test_a_stage_that_lasts_began_when_it_began_whenever_one_looks(name: str, la
     assert (then.since[~lasting] >= microseconds(as_of)).all()
 
 
-# --- the schemes themselves -------------------------------------------------------------------------------------------
+# --- the schemes themselves -----------------------------------------------------------------------
 
 
 def test_the_schemes_are_those_of_the_contract() -> None:
@@ -316,8 +378,16 @@ def test_stages_have_titles_in_each_language_and_say_what_to_do(name: str) -> No
 EXPLAINED: list[tuple[str, tuple[tuple[str, str], ...], list[tuple[str, str]], str]] = [
     (
         "clm5",
-        (("2019-01-01T09:00", "ad_impression"), ("2019-01-05T10:00", "enquiry"), ("2019-01-09", "cart")),
-        [("attraction", "2019-01-01T09:00:00Z"), ("interest", "2019-01-05T10:00:00Z"), ("evaluation", "2019-01-09")],
+        (
+            ("2019-01-01T09:00", "ad_impression"),
+            ("2019-01-05T10:00", "enquiry"),
+            ("2019-01-09", "cart"),
+        ),
+        [
+            ("attraction", "2019-01-01T09:00:00Z"),
+            ("interest", "2019-01-05T10:00:00Z"),
+            ("evaluation", "2019-01-09"),
+        ],
         "orders 0 is 0 and weighing 1 is at least 1",
     ),
     (
@@ -327,8 +397,8 @@ EXPLAINED: list[tuple[str, tuple[tuple[str, str], ...], list[tuple[str, str]], s
         "orders 0 is 0 and visits 2 is at least 2",
     ),
     (
-        # the second order is the habit's beginning, the third the habit, a review makes an advocate; then silence:
-        # rhythm (3 * 30 + 20) / 5 = 22 days, twice that after the 21st
+        # the second order is the habit's beginning, the third the habit, a review makes an
+        # advocate; then silence: rhythm (3 * 30 + 20) / 5 = 22 days, twice that after the 21st
         "ltv5",
         (
             *((f"2019-01-{d}T12:00", "purchase") for d in ("01", "11", "21")),
@@ -346,7 +416,11 @@ EXPLAINED: list[tuple[str, tuple[tuple[str, str], ...], list[tuple[str, str]], s
     (
         # one deal and never again: lost at four times the shop's 30 days
         "client7",
-        (("2019-01-01T08:00", "visit"), ("2019-01-02T08:00", "cart"), ("2019-01-03T08:00", "purchase")),
+        (
+            ("2019-01-01T08:00", "visit"),
+            ("2019-01-02T08:00", "cart"),
+            ("2019-01-03T08:00", "purchase"),
+        ),
         [
             ("first_contact", "2019-01-01T08:00:00Z"),
             ("prospect", "2019-01-02T08:00:00Z"),
@@ -356,7 +430,8 @@ EXPLAINED: list[tuple[str, tuple[tuple[str, str], ...], list[tuple[str, str]], s
         "overdue_ratio 14.10 is above 4 (sleeping_ratio) and orders 1 is 1",
     ),
     (
-        # twice, ten days apart: rhythm (90 + 10) / 4 = 25 days; asleep after 100 days, lost after 300
+        # twice, ten days apart: rhythm (90 + 10) / 4 = 25 days; asleep after 100 days, lost after
+        # 300
         "client7",
         (("2019-01-01T08:00", "purchase"), ("2019-01-11T08:00", "purchase")),
         [
@@ -365,18 +440,33 @@ EXPLAINED: list[tuple[str, tuple[tuple[str, str], ...], list[tuple[str, str]], s
             ("sleeping", "2019-04-21"),
             ("lost", "2019-11-07"),
         ],
-        "overdue_ratio 16.60 is above 4 (sleeping_ratio) and recency_days 415 is above 300 (lost_after_days)",
+        (
+            "overdue_ratio 16.60 is above 4 (sleeping_ratio) and recency_days 415 is above "
+            "300 (lost_after_days)"
+        ),
     ),
     (
         "reach5",
-        (("2019-12-20", "ad_impression"), ("2020-01-20", "visit"), ("2020-02-20T10:00", "purchase")),
-        [("reach", "2019-12-20"), ("acquisition", "2020-01-20"), ("conversion", "2020-02-20T10:00:00Z")],
+        (
+            ("2019-12-20", "ad_impression"),
+            ("2020-01-20", "visit"),
+            ("2020-02-20T10:00", "purchase"),
+        ),
+        [
+            ("reach", "2019-12-20"),
+            ("acquisition", "2020-01-20"),
+            ("conversion", "2020-02-20T10:00:00Z"),
+        ],
         "orders 1 is 1 and overdue_ratio 0.33 is at most 2 (at_risk_ratio)",
     ),
     (
         "crm5",
         (("2020-01-20", "enquiry"), ("2020-02-20", "demo"), ("2020-02-25T10:00", "purchase")),
-        [("approach", "2020-01-20"), ("purchase", "2020-02-20"), ("progress", "2020-02-25T10:00:00Z")],
+        [
+            ("approach", "2020-01-20"),
+            ("purchase", "2020-02-20"),
+            ("progress", "2020-02-25T10:00:00Z"),
+        ],
         "orders 1 is 1 and overdue_ratio 0.17 is at most 2 (at_risk_ratio)",
     ),
 ]
@@ -386,10 +476,18 @@ EXPLAINED: list[tuple[str, tuple[tuple[str, str], ...], list[tuple[str, str]], s
 def test_a_customer_worked_out_by_hand(
     name: str, events: tuple[tuple[str, str], ...], expected: list[tuple[str, str]], rule: str
 ) -> None:
-    limits = {"shop_gap_days": 30.0, "at_risk_ratio": 2.0, "sleeping_ratio": 4.0, "lost_after_days": 300.0}
+    limits = {
+        "shop_gap_days": 30.0,
+        "at_risk_ratio": 2.0,
+        "sleeping_ratio": 4.0,
+        "lost_after_days": 300.0,
+    }
     as_of = utc("2020-03-01")
     life = alive(
-        limited(name, **limits), {"a": tuple(Event(utc(at), kind, 50.0) for at, kind in events)}, as_of, facts=True
+        limited(name, **limits),
+        {"a": tuple(Event(utc(at), kind, 50.0) for at, kind in events)},
+        as_of,
+        facts=True,
     )
     begun = [spell for spell in spells(life) if spell[1] < "2020-03-01"]
     assert begun == expected
@@ -412,7 +510,13 @@ def test_groups_stand_beside_the_stages() -> None:
     }
     facts = alive(scheme, customers, utc("2020-03-01")).standing(utc("2020-03-01")).facts
     names = [*(group.id for group in scheme.groups), None]
-    assert [names[int(g)] for g in scheme.group(facts)] == ["registered", None, "new", "active", "reactivated"]
+    assert [names[int(g)] for g in scheme.group(facts)] == [
+        "registered",
+        None,
+        "new",
+        "active",
+        "reactivated",
+    ]
 
 
 def test_stages_that_a_log_cannot_tell_apart_are_merged_and_said_so() -> None:
@@ -423,16 +527,20 @@ def test_stages_that_a_log_cannot_tell_apart_are_merged_and_said_so() -> None:
     assert told[0].startswith("'Advocate' cannot be told apart from 'Loyalty' in this log")
     assert "advocacy: referral, recommendation" in told[0]
     with_review = {"a": (*bought, Event(utc("2020-02-20"), "review"))}
-    assert alive(limited("ltv5"), with_review, utc("2020-03-01")).merged == {"interest": ("attraction",)}
+    assert alive(limited("ltv5"), with_review, utc("2020-03-01")).merged == {
+        "interest": ("attraction",)
+    }
     assert alive(limited("retail"), {"a": bought}, utc("2020-03-01")).merged == {}
 
 
 def test_a_signal_that_only_helps_merges_nothing() -> None:
     # visits alone can show interest, and so reactions are not missed
-    assert merged(load_scheme("clm5"), ["reactions", "weighing"]) == {"evaluation": ("attraction", "interest")}
+    assert merged(load_scheme("clm5"), ["reactions", "weighing"]) == {
+        "evaluation": ("attraction", "interest")
+    }
 
 
-# --- a scheme of the user's own --------------------------------------------------------------------------------------
+# --- a scheme of the user's own -------------------------------------------------------------------
 
 
 def own(**changed: Any) -> dict[str, Any]:
@@ -447,7 +555,15 @@ def own(**changed: Any) -> dict[str, Any]:
         "title": {"en": "Mine"},
         "order": ["regular", "lead", "buyer"],
         "stage": [
-            {"id": i, "state": s, "title": {"en": i}, "meaning": {"en": i}, "action": {"en": i}, "rule": r, "next": n}
+            {
+                "id": i,
+                "state": s,
+                "title": {"en": i},
+                "meaning": {"en": i},
+                "action": {"en": i},
+                "rule": r,
+                "next": n,
+            }
             for i, (s, r, n) in stages.items()
         ],
     }
@@ -463,15 +579,27 @@ def own(**changed: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"regular__rule": ["ordrs >= 2"]}, "no rule can look at 'ordrs'; rules can look at T_days, activity, "),
+        (
+            {"regular__rule": ["ordrs >= 2"]},
+            "no rule can look at 'ordrs'; rules can look at T_days, activity, ",
+        ),
         ({"regular__rule": ["ordrs >= 2"]}, "Did you mean 'orders'?"),
-        ({"order": ["buyer", "regular", "lead"]}, "stage 'regular': nobody can be on it, since the rules before it"),
+        (
+            {"order": ["buyer", "regular", "lead"]},
+            "stage 'regular': nobody can be on it, since the rules before it",
+        ),
         ({"order": ["buyer", "regular", "lead"]}, "name 'regular' before 'buyer' in 'order'"),
         ({"regular__rule": ["orders == 0", "orders >= 2"]}, "its conditions contradict each other"),
         ({"buyer__rule": ["orders >= 3"]}, "no rule holds for a customer with orders 1"),
-        ({"buyer__rule": ["orders >= 3"]}, "give the last stage of 'order' a rule that takes everybody"),
+        (
+            {"buyer__rule": ["orders >= 3"]},
+            "give the last stage of 'order' a rule that takes everybody",
+        ),
         ({"lead__rule": []}, "'rule' is empty"),
-        ({"regular__state": "prospect"}, "its state is 'prospect', but a customer with an order can be on it"),
+        (
+            {"regular__state": "prospect"},
+            "its state is 'prospect', but a customer with an order can be on it",
+        ),
         ({"buyer__rule": ["orders >= 0"], "order": ["regular", "buyer", "lead"]}, "'buyer'"),
         ({"buyer__next": ["buyer"]}, "stage 'regular': nobody can come to it"),
         ({"signals": {"calls": ["call"]}}, "no rule looks at 'calls'"),
@@ -482,13 +610,20 @@ def own(**changed: Any) -> dict[str, Any]:
         ({"title": {"ru": "Моё"}}, "'title' has no English text"),
         ({"language": "de"}, "language 'de' is none of en, ru, fa"),
         ({"thresholds": {"at_risk": 2}}, "'at_risk' is no threshold"),
-        ({"thresholds": {"at_risk_ratio": -1}}, "'at_risk_ratio' is -1; it must be a number above 0"),
+        (
+            {"thresholds": {"at_risk_ratio": -1}},
+            "'at_risk_ratio' is -1; it must be a number above 0",
+        ),
         ({"thresholds": {"at_risk_ratio": True}}, "it must be a number above 0"),
-        ({"thresholds": {"lost_after_days": float("inf")}}, "it must be a number above 0, a large one for never"),
+        (
+            {"thresholds": {"lost_after_days": float("inf")}},
+            "it must be a number above 0, a large one for never",
+        ),
         ({"thresholds": {"lost_after_days": float("nan")}}, "it must be a number above 0"),
         ({"thresholds": {"at_risk_ratio": 10**400}}, "it must be a number above 0"),
         ({"thresholds": 5}, "'thresholds' is 5; it must be a table"),
-        # nobody has been active in a log of purchases, and the spread of gaps begins with the third order
+        # nobody has been active in a log of purchases, and the spread of gaps begins with the third
+        # order
         (
             {
                 "buyer__rule": ["orders >= 1", "silence_days > 30"],
@@ -497,14 +632,19 @@ def own(**changed: Any) -> dict[str, Any]:
             "no rule holds for a customer with orders 1, silence_days unknown",
         ),
         (
-            {"buyer__rule": ["orders >= 1", "gap_spread > 5"], "regular__rule": ["orders >= 1", "gap_spread <= 5"]},
+            {
+                "buyer__rule": ["orders >= 1", "gap_spread > 5"],
+                "regular__rule": ["orders >= 1", "gap_spread <= 5"],
+            },
             "no rule holds for a customer with gap_spread unknown, orders 1",
         ),
         ({"lead__id": "my lead"}, "stage id 'my lead' names columns"),
         ({"stage": []}, "a scheme needs at least one [[stage]]"),
     ],
 )
-def test_a_fault_of_an_own_scheme_is_named_with_what_to_try(changed: dict[str, Any], message: str) -> None:
+def test_a_fault_of_an_own_scheme_is_named_with_what_to_try(
+    changed: dict[str, Any], message: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         scheme_from_toml(own(**changed), "mine.toml")
     assert message in str(caught.value)
@@ -520,7 +660,10 @@ def test_pinned_thresholds_stand_whatever_the_log_says() -> None:
 
 
 def test_a_number_beside_a_threshold_is_no_fault_where_some_shop_has_room() -> None:
-    rules = {"regular__rule": ["orders >= 1", "recency_days > 450"], "buyer__next": ["buyer", "lead", "regular"]}
+    rules = {
+        "regular__rule": ["orders >= 1", "recency_days > 450"],
+        "buyer__next": ["buyer", "lead", "regular"],
+    }
     data = own(**rules, order=["gone", "regular", "lead", "buyer"])
     data["stage"].append(
         {
@@ -554,14 +697,24 @@ def test_a_pin_that_leaves_no_room_is_refused_with_what_to_pin_as_well() -> None
 def test_a_rule_too_rare_to_be_drawn_is_no_contradiction() -> None:
     signals = {f"s{k}": [f"kind{k}"] for k in range(14)}
     data = own(signals=signals, order=["rare", "regular", "lead", "buyer"])
-    rare = {"id": "rare", "state": "prospect", "title": {"en": "Rare"}, "meaning": {"en": "x"}, "action": {"en": "x"}}
-    data["stage"].append({**rare, "rule": ["orders == 0", *(f"{name} == 5" for name in signals)], "next": ["rare"]})
+    rare = {
+        "id": "rare",
+        "state": "prospect",
+        "title": {"en": "Rare"},
+        "meaning": {"en": "x"},
+        "action": {"en": "x"},
+    }
+    data["stage"].append(
+        {**rare, "rule": ["orders == 0", *(f"{name} == 5" for name in signals)], "next": ["rare"]}
+    )
     data["stage"][0]["next"] = ["lead", "rare", "buyer"]
     assert "rare" in scheme_from_toml(data, "mine.toml").ids
 
 
 def test_windows_and_every_clock_can_be_looked_at() -> None:
-    """Worked by hand: a window of 30 days, activity, and the time since each thing that clocks count from."""
+    """Worked by hand: a window of 30 days, activity, and the time since each thing that clocks
+    count from.
+    """
     life = {
         "a": (
             Event(utc("2020-01-01T10:00"), "visit"),
@@ -584,7 +737,9 @@ def test_windows_and_every_clock_can_be_looked_at() -> None:
         "gap_last >= 15": ["2020-01-20T09:00:00Z"],
     }
     for condition, changes in expected.items():
-        data = own(regular__rule=["orders >= 1", condition], lead__next=["lead", "buyer", "regular"])
+        data = own(
+            regular__rule=["orders >= 1", condition], lead__next=["lead", "buyer", "regular"]
+        )
         scheme = scheme_from_toml(data, "mine.toml").with_thresholds(LIMITS)
         found = spells(alive(scheme, life, utc("2021-01-01")))
         after_first = [at for stage, at in found if stage != "lead" and at > "2020-01-05T10:00:00Z"]
@@ -592,7 +747,10 @@ def test_windows_and_every_clock_can_be_looked_at() -> None:
 
 
 def test_a_stage_of_the_users_own_events() -> None:
-    data = own(signals={"calls": ["Call", "meeting"]}, regular__rule=["orders >= 1", "calls >= 2 or orders >= 9"])
+    data = own(
+        signals={"calls": ["Call", "meeting"]},
+        regular__rule=["orders >= 1", "calls >= 2 or orders >= 9"],
+    )
     scheme = scheme_from_toml(data, "mine.toml").with_thresholds(LIMITS)
     life = {
         "a": (

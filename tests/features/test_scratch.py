@@ -1,4 +1,6 @@
-"""The private folder: it vanishes with its owner, and what a killed owner left is cleared by the next."""
+"""The private folder: it vanishes with its owner, and what a killed owner left is cleared by the
+next.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +34,14 @@ def test_a_folder_is_removed_by_its_owner_only(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_cleared_by_the_next(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from stagecast.features.intake.scratch import Scratch; s = Scratch(sys.argv[1]); "
-        "(s.folder / 'log.duckdb').write_bytes(b'x' * 1000); print('made', flush=True); time.sleep(60)"
+        "import sys, time; from stagecast.features.intake.scratch import Scratch; s = "
+        "Scratch(sys.argv[1]); "
+        "(s.folder / 'log.duckdb').write_bytes(b'x' * 1000); print('made', flush=True); "
+        "time.sleep(60)"
     )
-    owner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    owner = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
     assert owner.stdout is not None
     assert owner.stdout.readline() == "made\n"
     with_owner = folders(tmp_path)

@@ -38,16 +38,26 @@ def panel(
         table = DailyTable(log.con, anchor)
         life = fit_lifecycle(table, SCHEME, 90)
         snapshots = take(table, life, backs)
-        return snapshots, observe(table, life.journeys, snapshots, horizon) if horizon else [], life.journeys
+        return (
+            snapshots,
+            observe(table, life.journeys, snapshots, horizon) if horizon else [],
+            life.journeys,
+        )
 
 
-def bought(at: datetime, amount: float = 10.0, kind: str = "purchase", recorded: datetime | None = None) -> Event:
+def bought(
+    at: datetime, amount: float = 10.0, kind: str = "purchase", recorded: datetime | None = None
+) -> Event:
     return Event(at, kind, amount, None, recorded)
 
 
-@pytest.mark.parametrize("time_of_day", [timedelta(0), TICK, timedelta(hours=13, microseconds=7), DAY - TICK])
+@pytest.mark.parametrize(
+    "time_of_day", [timedelta(0), TICK, timedelta(hours=13, microseconds=7), DAY - TICK]
+)
 @pytest.mark.parametrize("horizon", [1, 30, 90])
-def test_the_window_holds_its_beginning_and_not_its_end(time_of_day: timedelta, horizon: int) -> None:
+def test_the_window_holds_its_beginning_and_not_its_end(
+    time_of_day: timedelta, horizon: int
+) -> None:
     as_of = utc("2020-03-01") + time_of_day
     end = as_of + horizon * DAY
     long_ago = bought(as_of - 50 * DAY, 1.0)
@@ -64,8 +74,24 @@ def test_the_window_holds_its_beginning_and_not_its_end(time_of_day: timedelta, 
     orders = dict(zip(snapshot.ids[snapshot.customer], outcome.orders, strict=True))
     spend = dict(zip(snapshot.ids[snapshot.customer], outcome.spend, strict=True))
     assert snapshot.as_of == as_of
-    assert orders == {"at": 1, "before": 0, "end": 0, "last": 1, "refund": 0, "late": 1, "too_late": 0}
-    assert spend == {"at": 10, "before": 0, "end": 0, "last": 10, "refund": 0, "late": 10, "too_late": 0}
+    assert orders == {
+        "at": 1,
+        "before": 0,
+        "end": 0,
+        "last": 1,
+        "refund": 0,
+        "late": 1,
+        "too_late": 0,
+    }
+    assert spend == {
+        "at": 10,
+        "before": 0,
+        "end": 0,
+        "last": 10,
+        "refund": 0,
+        "late": 10,
+        "too_late": 0,
+    }
     inactive = dict(zip(snapshot.ids[snapshot.customer], outcome.inactive, strict=True))
     assert inactive == {name: count == 0 for name, count in orders.items()}
 
@@ -80,7 +106,9 @@ def test_outcomes_count_purchase_days() -> None:
 def test_a_window_that_is_not_over_is_refused() -> None:
     customers = {"a": (bought(utc("2020-01-01")),)}
     assert panel(customers, utc("2020-06-01"), [90], 90)[1][0].orders.tolist() == [0.0]
-    with pytest.raises(UsageError, match="91 days after the snapshot 90 days before the as_of are not over yet"):
+    with pytest.raises(
+        UsageError, match="91 days after the snapshot 90 days before the as_of are not over yet"
+    ):
         panel(customers, utc("2020-06-01"), [90], 91)
 
 
@@ -90,7 +118,9 @@ def test_no_dates_are_no_snapshots_and_no_outcomes() -> None:
 
 
 def test_a_date_before_the_first_event_has_no_rows() -> None:
-    [snapshot], [outcome], _ = panel({"a": (bought(utc("2020-01-01")),)}, utc("2020-06-01"), [365], 30)
+    [snapshot], [outcome], _ = panel(
+        {"a": (bought(utc("2020-01-01")),)}, utc("2020-06-01"), [365], 30
+    )
     assert (len(snapshot), len(outcome.orders)) == (0, 0)
 
 
@@ -171,13 +201,18 @@ def test_a_purchase_recorded_later_does_not_enter_the_stage_of_a_date_before() -
         (bought(utc("2020-03-20"), 10.0, "refund"), ["prospect", "prospect"]),
     ],
 )
-def test_a_stage_of_the_past_is_unchanged_by_a_later_refund(refund: Event, stages: list[str]) -> None:
+def test_a_stage_of_the_past_is_unchanged_by_a_later_refund(
+    refund: Event, stages: list[str]
+) -> None:
     anchor = utc("2020-06-01")
     customers = {"a": (bought(utc("2020-03-15")), refund)}
     taken, _, _ = panel(customers, anchor, [0, 60])
     assert [SCHEME.ids[s.stage[0]] for s in taken] == stages
     [then], _, _ = panel(customers, anchor - 60 * DAY, [0])
-    assert (then.stage[0], then.standing.since[0]) == (taken[1].stage[0], taken[1].standing.since[0])
+    assert (then.stage[0], then.standing.since[0]) == (
+        taken[1].stage[0],
+        taken[1].standing.since[0],
+    )
 
 
 def test_a_part_taken_back_later_lowers_no_spend_of_the_past() -> None:
@@ -189,7 +224,11 @@ def test_a_part_taken_back_later_lowers_no_spend_of_the_past() -> None:
 
 def test_only_dates_that_later_refunds_reach_are_looked_at_anew() -> None:
     anchor = utc("2020-06-01")
-    life = (bought(anchor - 100 * DAY), bought(anchor - 50 * DAY), bought(anchor - 40 * DAY, 10.0, "refund"))
+    life = (
+        bought(anchor - 100 * DAY),
+        bought(anchor - 50 * DAY),
+        bought(anchor - 40 * DAY, 10.0, "refund"),
+    )
     for excess, reached in ((0.0, [False, True, False]), (1.0, [False, True, True])):
         back = (bought(anchor - 30 * DAY, excess, "refund"),) if excess else ()
         with event_log({"a": life + back, "b": (bought(anchor - 100 * DAY),)}) as log:
@@ -207,6 +246,8 @@ def test_spend_of_the_rest_of_the_day_does_not_enter_the_stage() -> None:
 
 def test_buyers_are_those_with_a_purchase() -> None:
     [snapshot], _, _ = panel(
-        {"a": (bought(utc("2020-01-01")),), "b": (Event(utc("2020-01-01"), "visit"),)}, utc("2020-06-01"), [0]
+        {"a": (bought(utc("2020-01-01")),), "b": (Event(utc("2020-01-01"), "visit"),)},
+        utc("2020-06-01"),
+        [0],
     )
     assert snapshot.buyers.tolist() == [True, False]

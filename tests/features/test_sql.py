@@ -1,4 +1,6 @@
-"""The catalogue as one query: readable by the engines, and wrong formulas named before they are asked."""
+"""The catalogue as one query: readable by the engines, and wrong formulas named before they are
+asked.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ SHAPES = {
     "any log": sql.ANY,
     "without refunds": sql.Shape(refunds=False),
     "plain": sql.Shape(refunds=False, late=False),
-    "purchases alone": sql.Shape(False, False, types=frozenset({"purchase"}), values=(), discounts=False),
+    "purchases alone": sql.Shape(
+        False, False, types=frozenset({"purchase"}), values=(), discounts=False
+    ),
     "large sums": sql.Shape(wide=True),
 }
 ORDERED = sql.Step("ordered", "select * from purchase_days order by 1, 2")
@@ -50,7 +54,9 @@ def test_every_query_is_one_statement_in_each_dialect(
     with caplog.at_level(logging.WARNING):
         text = sql.render(QUERIES[query], dialect)
         # RAISE: an expression that the dialect lacks is an error, not a warning
-        again = sqlglot.transpile(text, read=dialect, write=dialect, unsupported_level=sqlglot.ErrorLevel.RAISE)
+        again = sqlglot.transpile(
+            text, read=dialect, write=dialect, unsupported_level=sqlglot.ErrorLevel.RAISE
+        )
         steps = [*QUERIES[query]]
         parsed = sqlglot.parse(steps[-1].sql, read="duckdb")[0]
         assert parsed is not None
@@ -62,19 +68,25 @@ def test_every_query_is_one_statement_in_each_dialect(
 def test_duckdb_reads_what_is_rendered() -> None:
     con = duckdb.connect()
     con.execute(
-        "create table events (customer bigint, event varchar, amount decimal(18, 6), timestamp timestamp,"
+        "create table events (customer bigint, event varchar, amount decimal(18, 6), "
+        "timestamp timestamp,"
         " recorded_at timestamp, channel varchar, category varchar, discount decimal(18, 6))"
     )
     for what in SHAPES:
         for name in MADE:
-            con.execute(f"create or replace table {name} as {sql.render(QUERIES[f'{name}, {what}'], 'duckdb')}")
+            con.execute(
+                f"create or replace table {name} as "
+                f"{sql.render(QUERIES[f'{name}, {what}'], 'duckdb')}"
+            )
         for query in QUERIES:
             if query.endswith(f", {what}"):
                 assert con.execute(sql.render(QUERIES[query], "duckdb")).fetchall() == []
 
 
 def with_formula(text: str) -> Catalog:
-    return Catalog((*standard(90).features, Feature("mine", "days", "", formula=text)), {"shop_gap_days": 30.0})
+    return Catalog(
+        (*standard(90).features, Feature("mine", "days", "", formula=text)), {"shop_gap_days": 30.0}
+    )
 
 
 def test_a_formula_that_names_something_unknown_is_named() -> None:
@@ -97,11 +109,15 @@ def test_a_parameter_that_is_not_set_is_named() -> None:
 
 
 def with_one_purchase(recorded_at: str = "null", anchor: int = 10) -> duckdb.DuckDBPyConnection:
-    """Return a database with the daily table of one customer's purchase in the first microseconds of 1970."""
+    """Return a database with the daily table of one customer's purchase in the first
+    microseconds of 1970.
+    """
     con = duckdb.connect()
     con.execute(
-        f"""create table events as select 0::bigint as customer, 'purchase' as event, 1::decimal(18,6) as amount,
-        make_timestamp(5) as timestamp, {recorded_at}::timestamp as recorded_at, null::varchar as channel,
+        f"""create table events as select 0::bigint as customer, 'purchase' as event,
+            1::decimal(18,6) as amount,
+        make_timestamp(5) as timestamp, {recorded_at}::timestamp as recorded_at, null::varchar
+        as channel,
         null::varchar as category, null::decimal(18,6) as discount"""
     )
     for step in (
@@ -124,7 +140,11 @@ def test_a_parameter_of_any_size_and_sign_keeps_its_value(value: float) -> None:
         ),
         {"p": value},
     )
-    [row] = with_one_purchase().execute(sql.render(sql.snapshot(catalog, DAY_MICROSECONDS, [0]), "duckdb")).fetchall()
+    [row] = (
+        with_one_purchase()
+        .execute(sql.render(sql.snapshot(catalog, DAY_MICROSECONDS, [0]), "duckdb"))
+        .fetchall()
+    )
     assert row[-2:] == (value, -value)
 
 

@@ -1,4 +1,6 @@
-"""A scheme puts each customer on exactly one stage, and says what is wrong with a file that cannot."""
+"""A scheme puts each customer on exactly one stage, and says what is wrong with a file that
+cannot.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ CUSTOMER = st.fixed_dictionaries(
 
 
 def first_that_holds(c: dict[str, float]) -> str:
-    """Return the stage by the words of the scheme; a comparison with not-a-number is false in Python, too."""
+    """Return the stage by the words of the scheme; a comparison with not-a-number is false in
+    Python, too.
+    """
     if c["orders"] == 0:
         return "prospect"
     if c["overdue_ratio"] > 4:
@@ -62,7 +66,9 @@ def first_that_holds(c: dict[str, float]) -> str:
 
 @settings(max_examples=200, deadline=None)
 @given(customers=st.lists(CUSTOMER, min_size=1, max_size=20))
-def test_every_customer_is_on_the_first_stage_whose_rule_holds(customers: list[dict[str, float]]) -> None:
+def test_every_customer_is_on_the_first_stage_whose_rule_holds(
+    customers: list[dict[str, float]],
+) -> None:
     features = {name: np.array([c[name] for c in customers]) for name in customers[0]}
     stage = RETAIL.with_thresholds(LIMITS).assign(features)
     assert [RETAIL.ids[s] for s in stage] == [first_that_holds(c) for c in customers]
@@ -70,7 +76,8 @@ def test_every_customer_is_on_the_first_stage_whose_rule_holds(customers: list[d
 
 def test_a_customer_on_whom_no_rule_holds_is_an_error() -> None:
     changed_stages = tuple(
-        replace(s, rule=(Clause((Condition("orders", ">=", "9"),)),)) if s.id == "new" else s for s in RETAIL.stages
+        replace(s, rule=(Clause((Condition("orders", ">=", "9"),)),)) if s.id == "new" else s
+        for s in RETAIL.stages
     )
     scheme = replace(RETAIL, stages=changed_stages).with_thresholds(LIMITS)
     features = {name: np.array([0.0, 1.0]) for name in scheme.features}
@@ -81,10 +88,15 @@ def test_a_customer_on_whom_no_rule_holds_is_an_error() -> None:
 def test_the_rule_that_held_is_told_with_its_numbers() -> None:
     scheme = RETAIL.with_thresholds({**LIMITS, "at_risk_ratio": 1.94})
     features = {name: np.array([0.0, 2.705]) for name in scheme.features}
-    told = scheme.explain(np.array([scheme.ids.index("prospect"), scheme.ids.index("at_risk")]), features)
+    told = scheme.explain(
+        np.array([scheme.ids.index("prospect"), scheme.ids.index("at_risk")]), features
+    )
     assert told.to_pylist() == ["orders 0 is 0", "overdue_ratio 2.71 is above 1.94 (at_risk_ratio)"]
     lost = scheme.explain(np.full(2, scheme.ids.index("lost")), features)[1].as_py()
-    assert lost == "overdue_ratio 2.71 is above 4 (sleeping_ratio) and recency_days 2.71 is above 300 (lost_after_days)"
+    assert lost == (
+        "overdue_ratio 2.71 is above 4 (sleeping_ratio) and recency_days 2.71 is "
+        "above 300 (lost_after_days)"
+    )
 
 
 def test_a_limit_that_is_never_reached_can_be_told() -> None:
@@ -113,7 +125,9 @@ def test_a_missing_feature_or_threshold_is_named() -> None:
     with pytest.raises(UsageError, match="threshold 'sleeping_ratio' is not set"):
         RETAIL.assign(features)
     del features["overdue_ratio"]
-    with pytest.raises(UsageError, match=r"looks at 'overdue_ratio', .*Did you mean 'overdue_ratios'\?"):
+    with pytest.raises(
+        UsageError, match=r"looks at 'overdue_ratio', .*Did you mean 'overdue_ratios'\?"
+    ):
         RETAIL.with_thresholds(LIMITS).assign({**features, "overdue_ratios": np.array([1.0])})
 
 
@@ -123,7 +137,9 @@ def test_a_stage_that_does_not_exist_is_named() -> None:
 
 
 def changed(**keys: Any) -> dict[str, Any]:
-    """Return the retail scheme as JSON with keys of it, or of its stage ``new`` (as ``new__key``), changed."""
+    """Return the retail scheme as JSON with keys of it, or of its stage ``new`` (as
+    ``new__key``), changed.
+    """
     data = scheme_to_json(RETAIL)
     del data["thresholds"], data["pins"]
     new = next(stage for stage in data["stage"] if stage["id"] == "new")
@@ -147,13 +163,25 @@ ORDER = list(RETAIL.order)
         ({"order": None}, "here: key 'order' is missing"),
         ({"new__rule": None}, "here, stage 2 ('new'): key 'rule' is missing"),
         ({"new__id": None}, "here, stage 2: key 'id' is missing"),
-        ({"order": [*ORDER[:-1], "nev"]}, "'order' names 'nev', which is no stage. Did you mean 'new'?"),
+        (
+            {"order": [*ORDER[:-1], "nev"]},
+            "'order' names 'nev', which is no stage. Did you mean 'new'?",
+        ),
         ({"order": ORDER[:-1]}, "'order' must name each stage once"),
         ({"order": [*ORDER, "new"]}, "'order' must name each stage once"),
-        ({"new__next": ["repeat", "loyl"]}, "stage 'new': next 'loyl' is no stage. Did you mean 'loyal'?"),
+        (
+            {"new__next": ["repeat", "loyl"]},
+            "stage 'new': next 'loyl' is no stage. Did you mean 'loyal'?",
+        ),
         ({"new__id": "repeat"}, "a stage id stands twice"),
-        ({"new__state": "actve"}, "state 'actve' is none of prospect, active, lapsed. Did you mean 'active'?"),
-        ({"new__rule": ["orders = 1"]}, "condition 'orders = 1' cannot be read; write it like 'overdue_ratio > 2'"),
+        (
+            {"new__state": "actve"},
+            "state 'actve' is none of prospect, active, lapsed. Did you mean 'active'?",
+        ),
+        (
+            {"new__rule": ["orders = 1"]},
+            "condition 'orders = 1' cannot be read; write it like 'overdue_ratio > 2'",
+        ),
         ({"new__rule": ["orders == 1 2"]}, "condition 'orders == 1 2' cannot be read"),
         ({"new__rule": ["orders > nan"]}, "'nan' is neither a number nor a threshold"),
         ({"new__rule": ["orders > 1.2.3"]}, "'1.2.3' is neither a number nor a threshold"),
@@ -164,7 +192,10 @@ ORDER = list(RETAIL.order)
         ({"new__rule": [1]}, "'rule' is [1]; it must be a list of texts"),
         ({"new__title": "New"}, "'title' is 'New'; it must be a table"),
         ({"new__id": 5}, "'id' is 5; it must be a text"),
-        ({"stage": {"id": "new"}}, "'stage' is {'id': 'new'}; it must be tables, each under [[stage]]"),
+        (
+            {"stage": {"id": "new"}},
+            "'stage' is {'id': 'new'}; it must be tables, each under [[stage]]",
+        ),
     ],
 )
 def test_a_fault_of_a_scheme_is_named_with_its_place(keys: dict[str, Any], message: str) -> None:
@@ -174,7 +205,9 @@ def test_a_fault_of_a_scheme_is_named_with_its_place(keys: dict[str, Any], messa
     assert str(caught.value).startswith("here")
 
 
-@pytest.mark.parametrize("rule", ["orders >= -1", "orders>=1e0", " T_days  <=  12.5 ", "spend > loyal_spend"])
+@pytest.mark.parametrize(
+    "rule", ["orders >= -1", "orders>=1e0", " T_days  <=  12.5 ", "spend > loyal_spend"]
+)
 def test_conditions_that_can_be_read(rule: str) -> None:
     assert len(Clause.parse(rule, "here").alternatives) == 1
     assert len(Clause.parse(f"{rule} or orders == 0", "here").alternatives) == 2
@@ -211,7 +244,8 @@ def test_a_file_that_is_no_scheme_is_an_error(tmp_path: Path, content: bytes, me
 
 def test_an_unknown_scheme_is_named_with_the_nearest() -> None:
     with pytest.raises(
-        UsageError, match=r"'retial' is no scheme \(.*retail.*\) and no TOML file. Did you mean 'retail'"
+        UsageError,
+        match=r"'retial' is no scheme \(.*retail.*\) and no TOML file. Did you mean 'retail'",
     ):
         load_scheme("retial")
     with pytest.raises(UsageError, match="is no scheme"):

@@ -1,4 +1,6 @@
-"""Several tables as one log: each with its own mapping, look-ups across them, and the sum that always holds."""
+"""Several tables as one log: each with its own mapping, look-ups across them, and the sum that
+always holds.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ from typing import Any
 import pytest
 
 from stagecast.features.errors import DataRefusedError, UsageError
-from stagecast.features.events import CustomersTable, EventLog, EventMapping, ReadOptions, read_events, read_tables
+from stagecast.features.events import (
+    CustomersTable,
+    EventLog,
+    EventMapping,
+    ReadOptions,
+    read_events,
+    read_tables,
+)
 from stagecast.features.intake.tables import parse_tables
 
 CONFIG = """
@@ -51,7 +60,8 @@ columns = ["account"]
 """
 FILES = {
     "accounts.csv": "account,signed,found\na,31-12-2024,web\nb,01-02-2025,shop\n",
-    "payments.csv": 'contract;paid;eur;back\n1;2025-03-01;"9,50";\n2;2025-03-02;20;5\n3;2025-03-03;7;\n',
+    "payments.csv": 'contract;paid;eur;back\n1;2025-03-01;"9,50";\n'
+    "2;2025-03-02;20;5\n3;2025-03-03;7;\n",
     "contracts.csv": "id,account\n1,a\n2,b\n",
 }
 
@@ -70,7 +80,9 @@ def load(folder: Path, config: str = CONFIG, **options: Any) -> EventLog:
 
 def test_tables_become_events_of_their_types_with_customers_looked_up(folder: Path) -> None:
     with load(folder) as log:
-        events = log.con.execute('SELECT customer_id, "timestamp", event, amount, channel FROM events').fetchall()
+        events = log.con.execute(
+            'SELECT customer_id, "timestamp", event, amount, channel FROM events'
+        ).fetchall()
         report, rejected = log.report, log.rejected().to_pylist()
     assert events == [
         ("a", datetime(2024, 12, 31), "signup", None, "web"),
@@ -81,14 +93,17 @@ def test_tables_become_events_of_their_types_with_customers_looked_up(folder: Pa
     ]
     assert report.rows_in == 6 == report.rows_loaded + report.rows_rejected + report.rows_duplicate
     assert report.rows_skipped == 2
-    assert [(row["line"], row["reason"], row["reasons"], row["column"], row["value"]) for row in rejected] == [
-        (4, "no_match", ["no_match", "missing_customer"], "contract", "3")
-    ]
+    assert [
+        (row["line"], row["reason"], row["reasons"], row["column"], row["value"])
+        for row in rejected
+    ] == [(4, "no_match", ["no_match", "missing_customer"], "contract", "3")]
     assert [one["rows_in"] for one in report.sources] == [2, 3, 1]
 
 
 def test_the_same_row_in_two_tables_is_two_events_and_within_one_is_one(folder: Path) -> None:
-    twice = CONFIG + '\n[[tables]]\nsource = "accounts.csv"\ncustomer = "account"\ntime = "signed"\n'
+    twice = (
+        CONFIG + '\n[[tables]]\nsource = "accounts.csv"\ncustomer = "account"\ntime = "signed"\n'
+    )
     twice += 'time_format = "%d-%m-%Y"\nevent = "\'welcome\'"\n'
     (folder / "accounts.csv").write_text(FILES["accounts.csv"] + "a,31-12-2024,web\n", "utf-8")
     with load(folder, twice) as log:
@@ -99,14 +114,26 @@ def test_the_same_row_in_two_tables_is_two_events_and_within_one_is_one(folder: 
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        (('on = "contract"', 'on = "contrct"'), DataRefusedError, ["Did you mean 'contract'", "payments.csv"]),
+        (
+            ('on = "contract"', 'on = "contrct"'),
+            DataRefusedError,
+            ["Did you mean 'contract'", "payments.csv"],
+        ),
         (('key = "id"', 'key = "ID"'), DataRefusedError, ["contracts.csv", "'ID'"]),
         (('columns = ["account"]', 'columns = ["paid"]'), UsageError, ["'paid'", "of its own"]),
-        (('columns = ["account"]', 'columns = "account"'), UsageError, ["tables 2, lookups 1", "list"]),
+        (
+            ('columns = ["account"]', 'columns = "account"'),
+            UsageError,
+            ["tables 2, lookups 1", "list"],
+        ),
         (('decimal = ","', 'decimal = ";"'), UsageError, ["tables 2", "--decimal"]),
         (('decimal = ","', 'decimel = ","'), UsageError, ["tables 2", "Did you mean 'decimal'"]),
         (('source = "accounts.csv"', "source = 7"), UsageError, ["tables 1", "source"]),
-        (('source = "accounts.csv"', 'source = "gone.csv"'), UsageError, ["gone.csv", "does not exist"]),
+        (
+            ('source = "accounts.csv"', 'source = "gone.csv"'),
+            UsageError,
+            ["gone.csv", "does not exist"],
+        ),
         (("where = \"back > 0\"", "where = \"back >\""), UsageError, ["--where"]),
         (('time = "signed"', "time = 3"), UsageError, ["tables 1: time", "3"]),
     ],
@@ -134,12 +161,16 @@ def test_a_key_that_stands_twice_with_different_values_cannot_be_looked_up(folde
 
 
 def test_purchases_with_amounts_and_purchases_without_do_not_mix(folder: Path) -> None:
-    config = CONFIG + '\n[[tables]]\nsource = "accounts.csv"\ncustomer = "account"\ntime = "signed"\n'
+    config = (
+        CONFIG + '\n[[tables]]\nsource = "accounts.csv"\ncustomer = "account"\ntime = "signed"\n'
+    )
     with pytest.raises(DataRefusedError, match="2 purchases have no amount"):
         load(folder, config + 'time_format = "%d-%m-%Y"\n')
 
 
-def customers(folder: Path, text: str, **options: Any) -> tuple[list[tuple[Any, ...]], dict[str, Any]]:
+def customers(
+    folder: Path, text: str, **options: Any
+) -> tuple[list[tuple[Any, ...]], dict[str, Any]]:
     (folder / "customers.csv").write_text(text, "utf-8")
     (folder / "log.csv").write_text("customer_id,timestamp\na,2025-01-01\nb,2025-01-01\n", "utf-8")
     table = CustomersTable(str(folder / "customers.csv"), **options)
@@ -147,7 +178,9 @@ def customers(folder: Path, text: str, **options: Any) -> tuple[list[tuple[Any, 
         rows = log.con.execute("SELECT * FROM attributes").fetchall()
         found = log.report.customers_table
     assert found is not None
-    assert found["rows_in"] == found["rows_loaded"] + found["rows_rejected"] + found["rows_duplicate"]
+    assert (
+        found["rows_in"] == found["rows_loaded"] + found["rows_rejected"] + found["rows_duplicate"]
+    )
     assert found["rows_loaded"] == len(rows)
     return rows, found
 
@@ -170,14 +203,22 @@ def test_attributes_have_declared_types_and_are_counted(folder: Path) -> None:
         "seats": "number",
         "code": "category",
     }
-    assert (found["rows_duplicate"], found["without_events"], found["without_attributes"]) == (1, 1, 0)
+    assert (found["rows_duplicate"], found["without_events"], found["without_attributes"]) == (
+        1,
+        1,
+        0,
+    )
 
 
 def test_a_row_of_customers_that_cannot_be_read_is_refused_with_its_place(folder: Path) -> None:
-    text = "customer_id,consent,acquisition_cost\na,yes,1\n,no,1\nb,perhaps,1\nc,no,much\na,no,1\nd,no\n"
+    head = "customer_id,consent,acquisition_cost\n"
+    text = head + "a,yes,1\n,no,1\nb,perhaps,1\nc,no,much\na,no,1\nd,no\n"
     rows, found = customers(folder, text)
     assert rows == [("a", True, 1.0)]
-    assert {reason: (one["rows"], one["examples"][0]["line"]) for reason, one in found["rejected"].items()} == {
+    assert {
+        reason: (one["rows"], one["examples"][0]["line"])
+        for reason, one in found["rejected"].items()
+    } == {
         "conflicting_customer": (1, 6),
         "malformed_line": (1, 7),
         "missing_customer": (1, 3),
@@ -194,13 +235,20 @@ def test_ids_of_customers_take_the_form_of_the_log(folder: Path) -> None:
     assert found["without_attributes"] == 2
     (folder / "log2.csv").write_text("customer_id,timestamp\n17850.0,2025-01-01\n", "utf-8")
     (folder / "c2.csv").write_text("id,segment\n17850.0,x\n17851.0,y\n", "utf-8")
-    with read_events(folder / "log2.csv", customers=CustomersTable(str(folder / "c2.csv"), "id")) as log:
-        assert log.con.execute("SELECT customer_id FROM attributes").fetchall() == [("17850",), ("17851",)]
+    with read_events(
+        folder / "log2.csv", customers=CustomersTable(str(folder / "c2.csv"), "id")
+    ) as log:
+        assert log.con.execute("SELECT customer_id FROM attributes").fetchall() == [
+            ("17850",),
+            ("17851",),
+        ]
 
 
 def test_a_column_of_one_table_has_no_rule_in_another(folder: Path) -> None:
     with pytest.raises(DataRefusedError, match="--flag big"):
         load(folder, CONFIG, flag={"big": "eur > 10"})
-    with load(folder, CONFIG.replace('amount = "eur"', 'amount = "eur"\nflag = {big = "eur > 10"}')) as log:
+    with load(
+        folder, CONFIG.replace('amount = "eur"', 'amount = "eur"\nflag = {big = "eur > 10"}')
+    ) as log:
         assert log.report.flags["big"]["rows"] == 1
     assert EventMapping(product="sku").product == "sku"

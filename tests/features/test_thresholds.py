@@ -1,4 +1,6 @@
-"""Thresholds: worked by hand, survival against a direct count, sane on logs that say little, found in simulations."""
+"""Thresholds: worked by hand, survival against a direct count, sane on logs that say little,
+found in simulations.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +36,8 @@ def test_worked_by_hand() -> None:
     found = derive(log, 50.0)
     # mean gaps: 15 (ten times), 10
     assert found["shop_gap_days"] == 15.0
-    # gap over what had been usual before: 10/15 and 20/((45 + 10)/4) of the ten; of the last 10/15, 10/(55/4),
-    # 10/(65/5), 10/(75/6)
+    # gap over what had been usual before: 10/15 and 20/((45 + 10)/4) of the ten; of the last 10/15,
+    # 10/(55/4), 10/(65/5), 10/(75/6)
     ratios = sorted([10 / 15] * 10 + [20 / 13.75] * 10 + [10 / 15, 10 / 13.75, 10 / 13, 10 / 12.5])
     at = 0.8 * (len(ratios) - 1)
     by_hand = ratios[int(at)] + (at - int(at)) * (ratios[int(at) + 1] - ratios[int(at)])
@@ -49,7 +51,9 @@ def test_worked_by_hand() -> None:
 
 
 def test_quantiles_among_repeat_buyers_only() -> None:
-    log = purchase_days(*[[0, 5, 10, 15, 20, 25, 30, 35]] * 3, [0, 10, 20, 30], *[[0]] * 100, spend=0.1)
+    log = purchase_days(
+        *[[0, 5, 10, 15, 20, 25, 30, 35]] * 3, [0, 10, 20, 30], *[[0]] * 100, spend=0.1
+    )
     found = derive(log, 50.0)
     assert (found["loyal_orders"], found["loyal_spend"]) == (8.0, 0.8)
 
@@ -88,7 +92,9 @@ def test_kaplan_and_meier_by_hand() -> None:
     completed=st.lists(st.integers(1, 12), min_size=1, max_size=30),
     still_open=st.lists(st.integers(1, 24).map(lambda half: half / 2), max_size=30),
 )
-def test_survival_is_the_product_over_those_at_risk(completed: list[int], still_open: list[float]) -> None:
+def test_survival_is_the_product_over_those_at_risk(
+    completed: list[int], still_open: list[float]
+) -> None:
     times, alive = survival(np.array(completed, dtype=float), np.array(still_open, dtype=float))
     assert times.tolist() == sorted(set(completed))
     chance = 1.0
@@ -99,7 +105,9 @@ def test_survival_is_the_product_over_those_at_risk(completed: list[int], still_
 
 
 def lost_by_hand(completed: list[int], still_open: list[float]) -> float:
-    """Return the shortest silence, tried one after the other, that ends within a year at most once in twenty."""
+    """Return the shortest silence, tried one after the other, that ends within a year at most
+    once in twenty.
+    """
     gaps = [*map(float, completed), *still_open]
 
     def alive(t: float) -> float:
@@ -130,7 +138,8 @@ def test_lost_after_is_the_shortest_silence_that_seldom_ends(data: st.DataObject
 
 
 def test_a_short_outlook_is_stretched_to_a_year() -> None:
-    # of a hundred silences beyond 10 days 3 end within the 150 days seen; so 1 - 0.97 ** (365 / 150) = 7 % a year
+    # of a hundred silences beyond 10 days 3 end within the 150 days seen; so 1 - 0.97 ** (365 /
+    # 150) = 7 % a year
     completed, still_open = np.array([5.0] * 19 + [10.0] + [60.0] * 3), np.full(97, 160.0)
     assert thresholds._lost_after(completed, still_open) == 60.0
 
@@ -140,7 +149,12 @@ EMPTY = purchase_days()
 
 @pytest.mark.parametrize(
     ("log", "customers"),
-    [(EMPTY, 0), (purchase_days([5]), 1), (purchase_days([5, 9]), 1), (purchase_days(*[[0, 3, 9]] * 9), 9)],
+    [
+        (EMPTY, 0),
+        (purchase_days([5]), 1),
+        (purchase_days([5, 9]), 1),
+        (purchase_days(*[[0, 3, 9]] * 9), 9),
+    ],
 )
 def test_a_log_that_says_too_little_falls_back(log: PurchaseDays, customers: int) -> None:
     found = derive(log, 40.0)
@@ -154,8 +168,12 @@ def test_a_log_that_says_too_little_falls_back(log: PurchaseDays, customers: int
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_thresholds_are_numbers_in_their_order_on_every_log(data: st.DataObject) -> None:
-    lives = data.draw(st.lists(st.lists(st.integers(0, 3000), min_size=1, max_size=12, unique=True), max_size=25))
-    log = purchase_days(*[sorted(days) for days in lives], spend=data.draw(st.sampled_from([0.0, 9.99])))
+    lives = data.draw(
+        st.lists(st.lists(st.integers(0, 3000), min_size=1, max_size=12, unique=True), max_size=25)
+    )
+    log = purchase_days(
+        *[sorted(days) for days in lives], spend=data.draw(st.sampled_from([0.0, 9.99]))
+    )
     found = derive(log, 3000 + data.draw(st.sampled_from([0.5, 1.0, 700.25])))
     assert not any(math.isnan(value) for value in found.values())
     assert found["shop_gap_days"] > 0
@@ -166,7 +184,8 @@ def test_thresholds_are_numbers_in_their_order_on_every_log(data: st.DataObject)
 
 
 def test_lost_is_found_where_customers_do_leave() -> None:
-    # a gap of 20 days on average, and after each order one customer in ten leaves for good; seen for six years
+    # a gap of 20 days on average, and after each order one customer in ten leaves for good; seen
+    # for six years
     rng = np.random.default_rng(11)
     lives = []
     for first in rng.integers(0, 1500, 800):
@@ -177,7 +196,8 @@ def test_lost_is_found_where_customers_do_leave() -> None:
         lives.append(sorted({day for day in days if day < 2190}))
     found = derive(purchase_days(*lives), 2190.0)
     assert 60 < found["lost_after_days"] < 150
-    # true chance of another order after a silence t: 0.9 exp(-(t - 1) / 20) / (0.1 + 0.9 exp(-(t - 1) / 20)) = 0.05
+    # true chance of another order after a silence t: 0.9 exp(-(t - 1) / 20) / (0.1 + 0.9 exp(-(t -
+    # 1) / 20)) = 0.05
     exact = 1 + 20 * math.log(0.9 * 0.95 / (0.1 * 0.05))
     assert found["lost_after_days"] == pytest.approx(exact, rel=0.15)
     assert found["shop_gap_days"] == pytest.approx(21, rel=0.15)
@@ -194,7 +214,11 @@ def test_what_comes_later_changes_no_threshold() -> None:
     as_of = datetime(1998, 1, 1, tzinfo=UTC)
     frame = cdnow_frame()
     found = []
-    for part in (frame, frame[frame["timestamp"] < "1998-01-01"], frame.sample(frac=1.0, random_state=3)):
+    for part in (
+        frame,
+        frame[frame["timestamp"] < "1998-01-01"],
+        frame.sample(frac=1.0, random_state=3),
+    ):
         with from_frame(part, ReadOptions(duplicates="keep")) as log:
             found.append(derive(DailyTable(log.con, as_of).purchase_days(), day_number(as_of)))
     assert repr(found[0]) == repr(found[1]) == repr(found[2])

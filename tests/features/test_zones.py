@@ -1,4 +1,6 @@
-"""Local times as UTC: held to Python's own zone arithmetic at random instants, gaps and overlaps included."""
+"""Local times as UTC: held to Python's own zone arithmetic at random instants, gaps and overlaps
+included.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,20 @@ from hypothesis import strategies as st
 from stagecast.features.errors import UsageError
 from stagecast.features.intake.zones import find_zone, pieces
 
-ZONES = ["Europe/London", "America/St_Johns", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Tehran", "Pacific/Apia"]
+ZONES = [
+    "Europe/London",
+    "America/St_Johns",
+    "Australia/Lord_Howe",
+    "Africa/Casablanca",
+    "Asia/Tehran",
+    "Pacific/Apia",
+]
 
 
 @settings(max_examples=400, deadline=None)
-@given(zone=st.sampled_from(ZONES), local=st.datetimes(datetime(1900, 1, 1), datetime(2200, 12, 31)))
+@given(
+    zone=st.sampled_from(ZONES), local=st.datetimes(datetime(1900, 1, 1), datetime(2200, 12, 31))
+)
 def test_a_local_time_is_the_instant_that_python_gives(zone: str, local: datetime) -> None:
     check(zone, local)
 

@@ -1,7 +1,8 @@
-"""Every feature of the standard catalogue, worked out slowly for one customer from what the catalogue says it means.
+"""Every feature of the standard catalogue, worked out slowly for one customer from what the
+catalogue says it means.
 
-No NumPy, no SQL, no code of the package: instants are ``datetime``, money and days are ``Fraction``, logarithms have 30
-digits. A root is taken last, in floats.
+No NumPy, no SQL, no code of the package: instants are ``datetime``, money and days are
+``Fraction``, logarithms have 30 digits. A root is taken last, in floats.
 """
 
 from __future__ import annotations
@@ -69,10 +70,12 @@ def count(some: Sequence[object]) -> Fraction:
 
 
 def purchase_days(events: Iterable[Event]) -> dict[date, Fraction]:
-    """Return what refunds have left of each day's purchases, in order of days; days of which nothing is left are out.
+    """Return what refunds have left of each day's purchases, in order of days; days of which
+    nothing is left are out.
 
-    Single purchases lie on a stack in the order of days; a refund takes from its top until it is paid or the stack is
-    empty. Of one day the purchases come before the refunds. A day of purchases for nothing cannot be taken back.
+    Single purchases lie on a stack in the order of days; a refund takes from its top until it is
+    paid or the stack is empty. Of one day the purchases come before the refunds. A day of purchases
+    for nothing cannot be taken back.
     """
     gross: dict[date, Fraction] = defaultdict(Fraction)
     stack: list[tuple[date, Fraction]] = []
@@ -94,21 +97,29 @@ def purchase_days(events: Iterable[Event]) -> dict[date, Fraction]:
     return {day: left[day] for day in sorted(gross) if left[day] or not gross[day]}
 
 
-def outcome(events: Iterable[Event], start: datetime, end: datetime, anchor: datetime) -> tuple[int, Fraction]:
-    """Return purchase days and spend within ``[start, end)``, known before the anchor, less refunds of the span."""
+def outcome(
+    events: Iterable[Event], start: datetime, end: datetime, anchor: datetime
+) -> tuple[int, Fraction]:
+    """Return purchase days and spend within ``[start, end)``, known before the anchor, less
+    refunds of the span.
+    """
     within = [e for e in events if start <= e.timestamp < end and e.seen_from(anchor)]
     days = purchase_days(within)
     return len(days), total(days.values())
 
 
 class Past:
-    """What is known of one customer at an instant; windows are ``newer < age <= older``, in days."""
+    """What is known of one customer at an instant; windows are ``newer < age <= older``, in
+    days.
+    """
 
     def __init__(self, known: list[Event], as_of: datetime) -> None:
         self.known, self.as_of = known, as_of
         self.spend_of = purchase_days(known)
         self.bought = list(self.spend_of)
-        self.gaps = [Fraction((later - earlier).days) for earlier, later in itertools.pairwise(self.bought)]
+        self.gaps = [
+            Fraction((later - earlier).days) for earlier, later in itertools.pairwise(self.bought)
+        ]
         self.purchases = [e for e in known if e.event == "purchase"]
         self.refunds = [e for e in known if e.event == "refund"]
         self.others = [e for e in known if e.event not in {"purchase", "refund"} | BY_THE_SHOP]
@@ -131,17 +142,36 @@ class Past:
         return count(self.within((e.timestamp.date() for e in self.others), newer, older))
 
 
-def features(events: Iterable[Event], as_of: datetime, horizon: int, shop_gap: float) -> dict[str, Value] | None:
+def features(
+    events: Iterable[Event], as_of: datetime, horizon: int, shop_gap: float
+) -> dict[str, Value] | None:
     """Return the features, or None for somebody of whom nothing is known at the as_of."""
-    known = [e for e in events if e.timestamp < as_of and (e.recorded_at is None or e.recorded_at < as_of)]
+    known = [
+        e
+        for e in events
+        if e.timestamp < as_of and (e.recorded_at is None or e.recorded_at < as_of)
+    ]
     if not known:
         return None
     past = Past(known, as_of)
-    found: dict[str, Value] = {**_bought(past, horizon), **_rfm(past), **_rhythm(past, Fraction(shop_gap))}
-    return {**found, **_trends(past), **_money(past), **_breadth(past), **_engagement(past), **_calendar(as_of)}
+    found: dict[str, Value] = {
+        **_bought(past, horizon),
+        **_rfm(past),
+        **_rhythm(past, Fraction(shop_gap)),
+    }
+    return {
+        **found,
+        **_trends(past),
+        **_money(past),
+        **_breadth(past),
+        **_engagement(past),
+        **_calendar(as_of),
+    }
 
 
-def attribute(function: str, column: str, values: Sequence[str], known: Mapping[str, object]) -> Value:
+def attribute(
+    function: str, column: str, values: Sequence[str], known: Mapping[str, object]
+) -> Value:
     """Return what a feature of the relation ``customer`` says of what is known of somebody."""
     value = known.get(column)
     if function == "value":
@@ -157,7 +187,9 @@ def _bought(past: Past, horizon: int) -> dict[str, Value]:
         "first_day": number(bought[0]) if bought else None,
         "last_day": number(bought[-1]) if bought else None,
         "first_event_day": number(min(e.timestamp for e in past.known).date()),
-        "last_active_day": number(max(e.timestamp for e in past.others).date()) if past.others else None,
+        "last_active_day": number(max(e.timestamp for e in past.others).date())
+        if past.others
+        else None,
         "purchase_events": count(past.purchases),
         "spend": total(spend_of.values()),
         "purchase_spend": total(money(e) for e in past.purchases),
@@ -174,7 +206,9 @@ def _bought(past: Past, horizon: int) -> dict[str, Value]:
     }
     if horizon < 365:
         ahead = [past.as_of + i * DAY - 365 * DAY for i in (0, horizon)]
-        found["orders_ahead_last_year"] = count([d for d in bought if ahead[0] <= midnight(d) < ahead[1]])
+        found["orders_ahead_last_year"] = count(
+            [d for d in bought if ahead[0] <= midnight(d) < ahead[1]]
+        )
     for window in (7, 30, 90, 180, 365):
         found[f"orders_{window}d"] = past.orders(0, window)
         found[f"spend_{window}d"] = past.spend(0, window)
@@ -191,10 +225,14 @@ def _rfm(past: Past) -> dict[str, Value]:
         "t_x_days": total(past.gaps) if past.bought else None,
         "recency_days": past.since_last,
         "tenure_days": past.age(min(e.timestamp for e in past.known).date()),
-        "silence_days": past.age(max(e.timestamp for e in past.others).date()) if past.others else None,
+        "silence_days": past.age(max(e.timestamp for e in past.others).date())
+        if past.others
+        else None,
         "spend_mean": over(spend, count(past.bought)),
         "monetary": over(later, repeats),
-        "refund_share": over(total(money(e) for e in past.refunds), total(money(e) for e in past.purchases)),
+        "refund_share": over(
+            total(money(e) for e in past.refunds), total(money(e) for e in past.purchases)
+        ),
         "order_rate": over(repeats, past.since_first),
     }
 
@@ -234,7 +272,9 @@ def times_logarithm(x: Fraction) -> Fraction:
 
 
 def clumpiness(intervals: Sequence[Fraction]) -> Fraction | None:
-    """Return 1 less the entropy of the intervals' shares over its largest, which evenly spread purchases have."""
+    """Return 1 less the entropy of the intervals' shares over its largest, which evenly spread
+    purchases have.
+    """
     if len(intervals) < 2:
         return None
     with localcontext(prec=30):
@@ -247,10 +287,12 @@ def unevenness(before: Fraction, gap: Fraction) -> Fraction:
 
 
 def regularity(gaps: Sequence[Fraction]) -> Fraction:
-    """Return the shape of gamma-distributed gaps from the variance of the shares of neighbours in their sum.
+    """Return the shape of gamma-distributed gaps from the variance of the shares of neighbours in
+    their sum.
 
-    Of two gaps of shape r the share of one in both is Beta(r, r), with mean 1/2 and variance 1 / (4 (2 r + 1)). Three
-    pairs of shape 1 are added, with a share that is uniform and has a variance of 1/12.
+    Of two gaps of shape r the share of one in both is Beta(r, r), with mean 1/2 and variance 1 / (4
+    (2 r + 1)). Three pairs of shape 1 are added, with a share that is uniform and has a variance of
+    1/12.
     """
     shares = [unevenness(*pair) for pair in itertools.pairwise(gaps)] + 3 * [Fraction(1, 12)]
     return (1 / (4 * total(shares) / len(shares)) - 1) / 2
@@ -282,7 +324,8 @@ def _money(past: Past) -> dict[str, Value]:
     spends = [past.spend_of[day] for day in past.bought]
     spend = total(spends)
     change = total(abs(now - before) for before, now in itertools.pairwise(spends))
-    # of two draws from one normal distribution the mean absolute difference is 2 / sqrt(pi) standard deviations
+    # of two draws from one normal distribution the mean absolute difference is 2 / sqrt(pi)
+    # standard deviations
     spread = over(over(change, count(past.gaps)), Fraction(2 / math.sqrt(math.pi)))
     discount = total(millionths(e.discount) for e in past.purchases)
     return {
@@ -312,7 +355,9 @@ def _breadth(past: Past) -> dict[str, Value]:
 
 
 def _engagement(past: Past) -> dict[str, Value]:
-    found: dict[str, Value] = {"unsubscribes": count([e for e in past.known if e.event == "unsubscribe"])}
+    found: dict[str, Value] = {
+        "unsubscribes": count([e for e in past.known if e.event == "unsubscribe"])
+    }
     for kind, plural, windows in (
         ("visit", "visits", (7, 30, 90, 180, 365)),
         ("email_open", "email_opens", (30, 90, 365)),

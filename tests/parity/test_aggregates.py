@@ -1,4 +1,6 @@
-"""Every aggregate that a catalogue may ask for, with and without windows, against the relations that it describes."""
+"""Every aggregate that a catalogue may ask for, with and without windows, against the relations
+that it describes.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def _every() -> list[Feature]:
     found: list[Feature] = []
     for relation, function, column in ASKED:
         windows = [(0, 30), (0, 2000), None] if relation == "values" else WINDOWS
-        for window, of in itertools.product([None] if function in ("first", "last") else windows, EVENTS[relation]):
+        for window, of in itertools.product(
+            [None] if function in ("first", "last") else windows, EVENTS[relation]
+        ):
             name = f"{function}_{column}_{relation}_{len(found)}"
             found.append(Feature(name, "", "", relation, function, column, window, events=of))  # type: ignore[arg-type]
     return found
@@ -50,7 +54,9 @@ Row = dict[str, Fraction | None]
 
 
 class Relations:
-    """One customer's past as rows, in the words of the catalogue; but an event each where it says one per day."""
+    """One customer's past as rows, in the words of the catalogue; but an event each where it
+    says one per day.
+    """
 
     def __init__(self, known: Sequence[Event], as_of: datetime) -> None:
         self.known, self.as_of = known, as_of
@@ -71,14 +77,20 @@ class Relations:
                 "spend_change": abs(spend - spend_of[before]) if before else None,
                 "gap": gap,
                 "gap_entropy": oracle.times_logarithm(gap) if gap else None,
-                "gap_unevenness": oracle.unevenness(gap_before, gap) if gap and gap_before else None,
+                "gap_unevenness": oracle.unevenness(gap_before, gap)
+                if gap and gap_before
+                else None,
                 "weekday": Fraction(day.isoweekday()),
                 "weekend": Fraction(day.isoweekday() in (6, 7)),
             }
             before = day
 
     def _of_log(self, event: Event) -> Row:
-        when, bought, returned = self._when(event.timestamp.date()), event.event == "purchase", event.event == "refund"
+        when, bought, returned = (
+            self._when(event.timestamp.date()),
+            event.event == "purchase",
+            event.event == "refund",
+        )
         other = not bought and not returned and event.event not in oracle.BY_THE_SHOP
         return {
             **when,
@@ -120,7 +132,11 @@ class Relations:
         rows = {"days": self.days, "log": self.log}.get(str(feature.relation), [])
         if feature.relation == "types":
             rows = self.types(feature.events)
-        values = [row[str(feature.column)] for row in rows if _stands_in(feature, row["age"] or Fraction(0))]
+        values = [
+            row[str(feature.column)]
+            for row in rows
+            if _stands_in(feature, row["age"] or Fraction(0))
+        ]
         if feature.function in ("first", "last"):
             return values[0 if feature.function == "first" else -1] if values else None
         some = [value for value in values if value is not None]
@@ -146,7 +162,9 @@ def _stands_in(feature: Feature, age: Fraction) -> bool:
     return newer < age <= older
 
 
-def check(evaluate: Evaluator, customers: Customers, as_of: datetime, catalog: Catalog = EVERY) -> None:
+def check(
+    evaluate: Evaluator, customers: Customers, as_of: datetime, catalog: Catalog = EVERY
+) -> None:
     rows = evaluate(customers, as_of, [0], catalog)
     for name, some in customers.items():
         known = [event for event in some if event.seen_from(as_of)]
@@ -154,7 +172,11 @@ def check(evaluate: Evaluator, customers: Customers, as_of: datetime, catalog: C
         for feature in catalog.features if known else ():
             got, want = rows[name, 0][feature.name], relations.aggregate(feature)
             absolute = PARTS.get(str(feature.column), 0.0) * len(relations.days) or 1e-11
-            ok = math.isnan(got) if want is None else math.isclose(got, want, rel_tol=1e-12, abs_tol=absolute)
+            ok = (
+                math.isnan(got)
+                if want is None
+                else math.isclose(got, want, rel_tol=1e-12, abs_tol=absolute)
+            )
             shown = None if want is None else float(want)
             assert ok, f"{feature.name}, {feature.how}, of {name}: {got!r}, by hand {shown!r}"
 
@@ -163,7 +185,9 @@ def check(evaluate: Evaluator, customers: Customers, as_of: datetime, catalog: C
 @pytest.mark.parametrize("plain", [False, True])
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_every_aggregate_that_can_be_asked_for(evaluate: Evaluator, plain: bool, data: st.DataObject) -> None:
+def test_every_aggregate_that_can_be_asked_for(
+    evaluate: Evaluator, plain: bool, data: st.DataObject
+) -> None:
     as_of = data.draw(midnights() if plain else as_ofs())
     kinds = tuple(kind for kind in KINDS if not plain or kind != "refund")
     check(evaluate, data.draw(logs(as_of, late=not plain, kinds=kinds)), as_of)
@@ -178,8 +202,15 @@ def test_every_aggregate_of_sums_beyond_64_bits(evaluate: Evaluator, refunds: bo
         for i in range(150)
         for kind in ("purchase", "visit", ODD)
     ]
-    back = [Event(as_of - (1 + i % 30) * DAY, "refund", 99_999_999_999.654321) for i in range(100 * refunds)]
-    check(evaluate, {"a": (*some, *back), "b": (Event(as_of - DAY, "purchase", 0.1, discount=0.2),)}, as_of)
+    back = [
+        Event(as_of - (1 + i % 30) * DAY, "refund", 99_999_999_999.654321)
+        for i in range(100 * refunds)
+    ]
+    check(
+        evaluate,
+        {"a": (*some, *back), "b": (Event(as_of - DAY, "purchase", 0.1, discount=0.2),)},
+        as_of,
+    )
 
 
 @by_each
@@ -187,12 +218,38 @@ def test_every_aggregate_of_sums_beyond_64_bits(evaluate: Evaluator, refunds: bo
 def test_names_of_features_run_into_no_names_of_queries(evaluate: Evaluator, plain: bool) -> None:
     names = (
         *{column for _, _, column in ASKED} - {"spend"},
-        *("select", "Order", "date", "known", "happened", "event", "first_purchase", "day_before", "nth", "instant"),
-        *("amounts", "given", "types", "typed", "daily", "dates", "aggregates", "marked", "seen", "latest", "snapshot"),
+        *(
+            "select",
+            "Order",
+            "date",
+            "known",
+            "happened",
+            "event",
+            "first_purchase",
+            "day_before",
+            "nth",
+            "instant",
+        ),
+        *(
+            "amounts",
+            "given",
+            "types",
+            "typed",
+            "daily",
+            "dates",
+            "aggregates",
+            "marked",
+            "seen",
+            "latest",
+            "snapshot",
+        ),
     )
     some = EVERY.features[:: len(EVERY.features) // len(names)]
     catalog = Catalog(
-        tuple(replace(feature, name=name) for feature, name in zip(some, sorted(names), strict=False)), {}
+        tuple(
+            replace(feature, name=name) for feature, name in zip(some, sorted(names), strict=False)
+        ),
+        {},
     )
     as_of = utc("2020-06-01")
     life = [

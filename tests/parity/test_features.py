@@ -1,4 +1,5 @@
-"""Each feature is what the catalogue says, whatever evaluates it: on drawn logs and real ones, against one slow oracle.
+"""Each feature is what the catalogue says, whatever evaluates it: on drawn logs and real ones,
+against one slow oracle.
 
 Single aggregates are in ``test_aggregates.py``, numbers worked out by hand in ``test_worked.py``.
 """
@@ -29,13 +30,27 @@ from stagecast.features.scheme_files import load_scheme
 from stagecast.features.snapshots import take
 from stagecast.features.standard import standard
 from tests.parity.evaluators import Evaluator, by_duckdb, by_each, by_memory, check
-from tests.parity.logs import DAY, KINDS, TICK, Customers, as_ofs, event_log, events, logs, midnights, requests, utc
+from tests.parity.logs import (
+    DAY,
+    KINDS,
+    TICK,
+    Customers,
+    as_ofs,
+    event_log,
+    events,
+    logs,
+    midnights,
+    requests,
+    utc,
+)
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 ONLINE_RETAIL, GROCERY = SHARED / "online_retail_ii.parquet", SHARED / "grocery.csv"
 
 Shape = Literal["any", "on time", "no refunds", "plain", "purchases"]
-"""Logs of which SQL makes less work: all on time, seen at midnights; without refunds; both; nothing but purchases."""
+"""Logs of which SQL makes less work: all on time, seen at midnights; without refunds; both;
+nothing but purchases.
+"""
 NO_REFUNDS = tuple(kind for kind in KINDS if kind != "refund")
 KINDS_OF = {"no refunds": NO_REFUNDS, "plain": NO_REFUNDS, "purchases": ("purchase",)}
 
@@ -44,7 +59,9 @@ KINDS_OF = {"no refunds": NO_REFUNDS, "plain": NO_REFUNDS, "purchases": ("purcha
 def cases(draw: st.DrawFn, shape: Shape) -> tuple[Customers, datetime, list[int], int, float]:
     late = shape in ("any", "no refunds")
     as_of = draw(as_ofs() if late else midnights())
-    backs = draw(st.lists(st.sampled_from([0, 1, 30, 90, 365, 2000]), min_size=1, max_size=3, unique=True))
+    backs = draw(
+        st.lists(st.sampled_from([0, 1, 30, 90, 365, 2000]), min_size=1, max_size=3, unique=True)
+    )
     gap = draw(st.sampled_from([60.0, 1.0, 33.333333333333336, 0.1, 7.25]))
     customers = draw(logs(as_of, late=late, kinds=KINDS_OF.get(shape, KINDS)))
     return customers, as_of, backs, draw(st.sampled_from([1, 30, 90, 364, 365, 400])), gap
@@ -54,13 +71,15 @@ def cases(draw: st.DrawFn, shape: Shape) -> tuple[Customers, datetime, list[int]
 @pytest.mark.parametrize("shape", ["any", "on time", "no refunds", "plain", "purchases"])
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_every_feature_is_what_the_oracle_says(evaluate: Evaluator, shape: Shape, data: st.DataObject) -> None:
+def test_every_feature_is_what_the_oracle_says(
+    evaluate: Evaluator, shape: Shape, data: st.DataObject
+) -> None:
     customers, as_of, backs, horizon, gap = data.draw(cases(shape))
     catalog = standard(horizon).with_parameters(shop_gap_days=gap)
     check(evaluate(customers, as_of, backs, catalog), customers, as_of, horizon, backs, gap)
 
 
-# --- real logs -----------------------------------------------------------------------------------------------------
+# --- real logs ------------------------------------------------------------------------------------
 
 
 def by_customer(rows: Iterable[tuple[Any, ...]]) -> Customers:
@@ -76,8 +95,10 @@ def by_customer(rows: Iterable[tuple[Any, ...]]) -> Customers:
 def test_features_of_the_cdnow_log(evaluate: Evaluator) -> None:
     with cdnow_log() as log:
         found = log.con.execute(
-            "select customer_id, epoch_us(timestamp), 'purchase', cast(amount as double), null, null from events"
-            " where customer_id in (select distinct customer_id from events order by hash(customer_id) limit 300)"
+            "select customer_id, epoch_us(timestamp), 'purchase', cast(amount as "
+            "double), null, null from events"
+            " where customer_id in (select distinct customer_id from events order by "
+            "hash(customer_id) limit 300)"
         ).fetchall()
     customers, as_of, backs = by_customer(found), utc("1998-07-01"), [0, 181, 300]
     catalog = standard(90).with_parameters(shop_gap_days=42.5)
@@ -90,11 +111,14 @@ def test_features_of_the_cdnow_log(evaluate: Evaluator) -> None:
 def test_features_of_invoices_with_cancellations(evaluate: Evaluator, as_of: datetime) -> None:
     found = duckdb.execute(
         """
-        with lines as (select "Customer ID" as customer, *, round(Quantity * Price, 6) as paid from read_parquet(?))
-        select customer, epoch_us(InvoiceDate), case when paid < 0 then 'refund' else 'purchase' end, abs(paid),
+        with lines as (select "Customer ID" as customer, *, round(Quantity * Price, 6) as paid
+        from read_parquet(?))
+        select customer, epoch_us(InvoiceDate), case
+        when paid < 0 then 'refund' else 'purchase' end, abs(paid),
             Country, left(StockCode, 2)
         from lines where customer in (
-            select distinct customer from lines where customer is not null order by hash(customer) limit 250
+            select distinct customer from lines where customer is not null
+            order by hash(customer) limit 250
         )
         """,
         [str(ONLINE_RETAIL)],
@@ -118,7 +142,7 @@ def test_features_of_purchase_dates_without_amounts(evaluate: Evaluator) -> None
     check(evaluate(customers, as_of, backs, catalog), customers, as_of, 365, backs, 30.5)
 
 
-# --- the instant ---------------------------------------------------------------------------------------------------
+# --- the instant ----------------------------------------------------------------------------------
 
 
 @by_each
@@ -142,13 +166,19 @@ def test_the_instant_decides_and_not_the_day(evaluate: Evaluator) -> None:
 
 @by_each
 @pytest.mark.parametrize(("amount", "times"), [(1e11, 90), (1e11, 300), (99_999_999_999.5, 120)])
-def test_sums_of_very_large_amounts_do_not_wrap(evaluate: Evaluator, amount: float, times: int) -> None:
+def test_sums_of_very_large_amounts_do_not_wrap(
+    evaluate: Evaluator, amount: float, times: int
+) -> None:
     as_of = utc("2020-06-01")
     many = tuple(
-        Event(as_of - (i % 50 + 1) * DAY - i * TICK, "purchase", amount, discount=amount) for i in range(times)
+        Event(as_of - (i % 50 + 1) * DAY - i * TICK, "purchase", amount, discount=amount)
+        for i in range(times)
     )
     back = tuple(Event(as_of - (i + 1) * DAY, "refund", amount) for i in range(times // 2))
-    customers = {"many": many + back, "two": (Event(as_of - DAY, "purchase", 0.1), Event(as_of - DAY, "purchase", 0.2))}
+    customers = {
+        "many": many + back,
+        "two": (Event(as_of - DAY, "purchase", 0.1), Event(as_of - DAY, "purchase", 0.2)),
+    }
     rows = evaluate(customers, as_of, [0], standard(90).with_parameters(shop_gap_days=30.0))
     check(rows, customers, as_of, 90, [0], 30.0)
     assert rows["two", 0]["purchase_spend"] == rows["two", 0]["spend"] == 0.3
@@ -157,7 +187,10 @@ def test_sums_of_very_large_amounts_do_not_wrap(evaluate: Evaluator, amount: flo
 def test_amounts_are_kept_as_integers_without_bound_where_64_bits_end() -> None:
     as_of = utc("2020-06-01")
     few = MemoryEvents([CustomerEvents("a", (Event(as_of - DAY, "purchase", 1e11),))], as_of)
-    many = MemoryEvents([CustomerEvents("a", tuple(Event(as_of - DAY, "purchase", 1e11) for _ in range(100)))], as_of)
+    many = MemoryEvents(
+        [CustomerEvents("a", tuple(Event(as_of - DAY, "purchase", 1e11) for _ in range(100)))],
+        as_of,
+    )
     assert (few.amount.dtype, many.amount.dtype) == (np.dtype(np.int64), np.dtype(object))
     assert many.purchase_days().spend.tolist() == [1e13]
 
@@ -165,7 +198,9 @@ def test_amounts_are_kept_as_integers_without_bound_where_64_bits_end() -> None:
 def test_halves_of_a_millionth_are_rounded_as_the_event_table_does() -> None:
     as_of = utc("2020-06-01")
     amounts = [0.0000005, 0.0000015, 0.0000025, 2.5000005]
-    memory = MemoryEvents([CustomerEvents("a", tuple(Event(as_of - DAY, "purchase", a) for a in amounts))], as_of)
+    memory = MemoryEvents(
+        [CustomerEvents("a", tuple(Event(as_of - DAY, "purchase", a) for a in amounts))], as_of
+    )
     assert memory.amount.tolist() == [1, 2, 3, 2500001]
     off = tuple(Event(as_of - DAY, "purchase", 1.0, discount=some) for some in amounts)
     rows = by_memory({"a": off}, as_of, [0], standard(90).with_parameters(shop_gap_days=30.0))
@@ -173,9 +208,15 @@ def test_halves_of_a_millionth_are_rounded_as_the_event_table_does() -> None:
 
 
 def test_instants_are_exact_where_doubles_of_seconds_are_not() -> None:
-    for as_of in (utc("2100-03-01T00:00:00.000003"), utc("2199-12-31T23:59:59.999999"), utc("1905-03-01")):
+    for as_of in (
+        utc("2100-03-01T00:00:00.000003"),
+        utc("2199-12-31T23:59:59.999999"),
+        utc("1905-03-01"),
+    ):
         near = [as_of + ticks * TICK for ticks in range(-5, 3)]
-        each = [Event(at, "purchase", 1.0, recorded_at=at + DAY * (i % 2)) for i, at in enumerate(near)]
+        each = [
+            Event(at, "purchase", 1.0, recorded_at=at + DAY * (i % 2)) for i, at in enumerate(near)
+        ]
         lives = {str(i): (Event(as_of - 40 * DAY, "visit"), event) for i, event in enumerate(each)}
         rows = by_memory(lives, as_of, [0, 1], standard(90).with_parameters(shop_gap_days=30.0))
         check(rows, lives, as_of, 90, [0, 1], 30.0)
@@ -192,7 +233,9 @@ def test_a_thousand_customers_in_memory_take_a_fraction_of_a_second() -> None:
     rng = np.random.default_rng(7)
     ago = rng.integers(1, 900 * 86_400, (1000, 30))
     customers = [
-        CustomerEvents(str(i), tuple(Event(as_of - timedelta(seconds=int(s)), "purchase", 9.99) for s in row))
+        CustomerEvents(
+            str(i), tuple(Event(as_of - timedelta(seconds=int(s)), "purchase", 9.99) for s in row)
+        )
         for i, row in enumerate(ago)
     ]
     catalog = standard(90).with_parameters(shop_gap_days=30.0)
@@ -204,10 +247,12 @@ def test_a_thousand_customers_in_memory_take_a_fraction_of_a_second() -> None:
     assert min(spent) < 0.3
 
 
-# --- past only -----------------------------------------------------------------------------------------------------
+# --- past only ------------------------------------------------------------------------------------
 
 
-def all_bytes(customers: Customers, as_of: datetime, threads: int = 2, reverse: bool = False) -> dict[str, bytes]:
+def all_bytes(
+    customers: Customers, as_of: datetime, threads: int = 2, reverse: bool = False
+) -> dict[str, bytes]:
     """Return the thresholds, and the features and stages of three dates, as bytes."""
     with event_log(customers, reverse=reverse) as log:
         log.con.execute(f"set threads = {threads}")
@@ -216,8 +261,14 @@ def all_bytes(customers: Customers, as_of: datetime, threads: int = 2, reverse: 
         limits = life.scheme.thresholds
         found = {"ids": "\n".join(table.customers).encode(), "limits": repr(limits).encode()}
         for snapshot in take(table, life, [0, 30, 365]):
-            columns = {**snapshot.features, "stage": snapshot.stage, "since": snapshot.standing.since}
-            found |= {f"{name} {snapshot.as_of}": column.tobytes() for name, column in columns.items()}
+            columns = {
+                **snapshot.features,
+                "stage": snapshot.stage,
+                "since": snapshot.standing.since,
+            }
+            found |= {
+                f"{name} {snapshot.as_of}": column.tobytes() for name, column in columns.items()
+            }
         return found
 
 
@@ -229,7 +280,12 @@ def test_what_happens_or_becomes_known_later_changes_no_byte(data: st.DataObject
     with_amounts = any(event.amount is not None for some in customers.values() for event in some)
     drawn = data.draw(st.lists(events(as_of, with_amounts), max_size=8))
     later = [unseen(event, as_of) for event in drawn]
-    more = {**customers, "new": tuple(later), "z": customers["z"] + tuple(later), "c0": tuple(later) + customers["c0"]}
+    more = {
+        **customers,
+        "new": tuple(later),
+        "z": customers["z"] + tuple(later),
+        "c0": tuple(later) + customers["c0"],
+    }
     less = {name: tuple(e for e in some if e.seen_from(as_of)) for name, some in customers.items()}
     want = all_bytes(customers, as_of)
     assert all_bytes(more, as_of) == want
@@ -237,7 +293,9 @@ def test_what_happens_or_becomes_known_later_changes_no_byte(data: st.DataObject
 
 
 def unseen(event: Event, as_of: datetime) -> Event:
-    """Return the event as one that cannot be known at the as_of: it happens then or later, or is recorded so."""
+    """Return the event as one that cannot be known at the as_of: it happens then or later, or is
+    recorded so.
+    """
     return replace(event, recorded_at=as_of) if event.seen_from(as_of) else event
 
 
@@ -266,8 +324,14 @@ def test_threads_do_not_change_a_byte_of_a_large_log() -> None:
 
 
 def memory_bytes(customers: Customers, as_of: datetime) -> dict[str, bytes]:
-    seen = {name: some for name, some in customers.items() if any(event.seen_from(as_of) for event in some)}
-    columns = MemoryEvents(requests(seen), as_of).features(standard(90).with_parameters(shop_gap_days=33.3))
+    seen = {
+        name: some
+        for name, some in customers.items()
+        if any(event.seen_from(as_of) for event in some)
+    }
+    columns = MemoryEvents(requests(seen), as_of).features(
+        standard(90).with_parameters(shop_gap_days=33.3)
+    )
     return {name: column.tobytes() for name, column in columns.items()}
 
 
@@ -279,7 +343,9 @@ def test_a_date_looks_the_same_from_then_and_from_later(data: st.DataObject) -> 
     catalog = standard(90).with_parameters(shop_gap_days=33.3)
     back = data.draw(st.sampled_from([1, 30, 365, 800]))
     assert by_duckdb(customers, as_of, [back], catalog).__repr__() == (
-        by_duckdb(customers, as_of - back * DAY, [0], catalog).__repr__().replace(", 0):", f", {back}):")
+        by_duckdb(customers, as_of - back * DAY, [0], catalog)
+        .__repr__()
+        .replace(", 0):", f", {back}):")
     )
 
 
@@ -288,7 +354,11 @@ def test_a_date_looks_the_same_from_then_and_from_later(data: st.DataObject) -> 
 def test_purchase_days_and_first_events_are_the_same_in_memory(data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())
     customers = data.draw(logs(as_of, years=1))
-    seen = {name: some for name, some in customers.items() if any(event.seen_from(as_of) for event in some)}
+    seen = {
+        name: some
+        for name, some in customers.items()
+        if any(event.seen_from(as_of) for event in some)
+    }
     memory = MemoryEvents(requests(dict(sorted(seen.items()))), as_of)
     with event_log(customers) as log:
         table = DailyTable(log.con, as_of)
@@ -310,9 +380,13 @@ def test_the_first_purchase_of_a_day_is_the_earliest_in_whatever_order() -> None
 def test_a_date_is_the_same_number_from_both_sides_of_a_power_of_two() -> None:
     catalog = standard(90).with_parameters(shop_gap_days=30.0)
     for microsecond in (1, 7, 123_457, 86_399):
-        as_of = utc("2014-11-20") + microsecond * TICK  # 30 days before it, day numbers have one digit more
+        as_of = (
+            utc("2014-11-20") + microsecond * TICK
+        )  # 30 days before it, day numbers have one digit more
         customers = {"a": (Event(as_of - 50 * DAY),)}
-        later, then = (by_duckdb(customers, as_of - (30 - back) * DAY, [back], catalog) for back in (30, 0))
+        later, then = (
+            by_duckdb(customers, as_of - (30 - back) * DAY, [back], catalog) for back in (30, 0)
+        )
         assert later["a", 30]["T_days"] == then["a", 0]["T_days"]
 
 

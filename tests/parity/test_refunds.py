@@ -1,4 +1,6 @@
-"""Refunds take back what was bought last, and only once they are known: by hand, by a stack, in SQL and in memory."""
+"""Refunds take back what was bought last, and only once they are known: by hand, by a stack, in
+SQL and in memory.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,20 @@ CATALOG = standard(90).with_parameters(shop_gap_days=30.0)
 Left = dict[str, list[tuple[int, float]]]
 
 
-def at(day: float, amount: float | None = 0.0, kind: str = "purchase", known: float | None = None) -> Event:
-    """Return an event ``day`` days after the start, at noon, known ``known`` days after the start."""
+def at(
+    day: float, amount: float | None = 0.0, kind: str = "purchase", known: float | None = None
+) -> Event:
+    """Return an event ``day`` days after the start, at noon, known ``known`` days after the
+    start.
+    """
     noon = START + timedelta(hours=12)
-    return Event(noon + timedelta(days=day), kind, amount, None, None if known is None else noon + known * DAY)
+    return Event(
+        noon + timedelta(days=day),
+        kind,
+        amount,
+        None,
+        None if known is None else noon + known * DAY,
+    )
 
 
 def back(day: float, amount: float | None, known: float | None = None) -> Event:
@@ -56,7 +68,10 @@ def in_memory(customers: Customers, as_of: datetime) -> Left:
 def by_the_oracle(customers: Customers, as_of: datetime) -> Left:
     known = {name: [e for e in some if e.seen_from(as_of)] for name, some in customers.items()}
     return {
-        name: [((day - date(1970, 1, 1)).days, float(spend)) for day, spend in oracle.purchase_days(some).items()]
+        name: [
+            ((day - date(1970, 1, 1)).days, float(spend))
+            for day, spend in oracle.purchase_days(some).items()
+        ]
         for name, some in known.items()
     }
 
@@ -73,14 +88,23 @@ WORKED: dict[str, tuple[tuple[Event, ...], list[tuple[int, float]]]] = {
     "what is over is owed by no later purchase": ((*TWO, back(9, 50.0), at(10, 7.0)), [(10, 7.0)]),
     "a purchase before the log": ((back(0, 100.0), *TWO), [(1, 10.0), (5, 20.0)]),
     "the day before the last refund, not the last day": ((*TWO, back(2, 10.0)), [(5, 20.0)]),
-    "an earlier and a later purchase": ((at(1, 10.0), back(2, 4.0), at(5, 20.0), back(9, 22.0)), [(1, 4.0)]),
+    "an earlier and a later purchase": (
+        (at(1, 10.0), back(2, 4.0), at(5, 20.0), back(9, 22.0)),
+        [(1, 4.0)],
+    ),
     "in several goes": ((*TWO, back(6, 8.0), back(6, 8.0), back(40, 4.0)), [(1, 10.0)]),
     "purchases of one day": ((at(1, 10.0), at(1.1, 5.0), at(1.2, 1.0), back(3, 6.0)), [(1, 10.0)]),
-    "on its own day, whichever came first": ((at(1, 10.0), back(4.7, 20.0), at(5, 20.0)), [(1, 10.0)]),
+    "on its own day, whichever came first": (
+        (at(1, 10.0), back(4.7, 20.0), at(5, 20.0)),
+        [(1, 10.0)],
+    ),
     "by the millionth": ((at(1, 0.1), at(1.1, 0.2), back(2, 0.299999)), [(1, 0.000001)]),
     "sums that binary fractions miss": ((at(1, 0.1), at(1.1, 0.2), back(2, 0.3)), []),
     "a purchase for nothing cannot be": ((at(1, 10.0), at(5, 0.0), back(6, 10.0)), [(5, 0.0)]),
-    "a purchase for nothing beside another one goes with it": ((at(1, 0.0), at(1.1, 5.0), back(2, 5.0)), []),
+    "a purchase for nothing beside another one goes with it": (
+        (at(1, 0.0), at(1.1, 5.0), back(2, 5.0)),
+        [],
+    ),
     "a refund of nothing takes nothing": ((*TWO, back(9, 0.0)), [(1, 10.0), (5, 20.0)]),
     "a log without amounts": ((at(1, None), at(5, None), back(9, None)), [(1, 0.0), (5, 0.0)]),
 }
@@ -103,7 +127,9 @@ def test_a_refund_takes_nothing_back_before_it_is_known(way: Way) -> None:
     life = (*TWO, back(9, 20.0, known=30))
     told = START + timedelta(hours=12) + 30 * DAY
     assert [len(way({"a": life}, as_of)["a"]) for as_of in (told, told + TICK)] == [2, 1]
-    assert [len(way({"a": (*TWO, back(9, 20.0))}, START + days * DAY)["a"]) for days in (9, 10)] == [2, 1]
+    assert [
+        len(way({"a": (*TWO, back(9, 20.0))}, START + days * DAY)["a"]) for days in (9, 10)
+    ] == [2, 1]
 
 
 @by_each
@@ -119,25 +145,48 @@ def test_a_day_taken_back_in_full_is_in_no_feature_of_purchase_days(evaluate: Ev
         "refunds": 1,
     }
     assert {name: found[name] for name in gross} == pytest.approx(gross)
-    net = {"orders": 3, "frequency": 2, "T_days": 92, "t_x_days": 30, "recency_days": 62, "gap_last": 20, "spend": 33}
+    net = {
+        "orders": 3,
+        "frequency": 2,
+        "T_days": 92,
+        "t_x_days": 30,
+        "recency_days": 62,
+        "gap_last": 20,
+        "spend": 33,
+    }
     assert {name: found[name] for name in net} == net
     assert (found["monetary"], found["spend_mean"], found["spend_last"]) == (12.5, 11.0, 15.0)
     rest = set(CATALOG.names) - set(gross)
-    assert {name: found[name] for name in rest} == pytest.approx({name: without[name] for name in rest}, nan_ok=True)
+    assert {name: found[name] for name in rest} == pytest.approx(
+        {name: without[name] for name in rest}, nan_ok=True
+    )
 
 
 @by_each
 def test_who_gave_everything_back_has_not_bought(evaluate: Evaluator) -> None:
     found = evaluate({"a": (at(1, 10.0), back(4, 10.0))}, AS_OF, [0], CATALOG)["a", 0]
-    assert (found["orders"], found["spend"], found["purchase_spend"], found["weekdays"]) == (0, 0, 10, 0)
+    assert (found["orders"], found["spend"], found["purchase_spend"], found["weekdays"]) == (
+        0,
+        0,
+        10,
+        0,
+    )
     assert math.isnan(found["recency_days"])
 
 
-def outcome(life: tuple[Event, ...], horizon: int = 30, anchor_day: int = 60) -> tuple[float, float]:
-    """Return orders and spend within ``horizon`` days of day 20 of the start, as known ``anchor_day`` days after it."""
+def outcome(
+    life: tuple[Event, ...], horizon: int = 30, anchor_day: int = 60
+) -> tuple[float, float]:
+    """Return orders and spend within ``horizon`` days of day 20 of the start, as known
+    ``anchor_day`` days after it.
+    """
     with event_log({"a": (at(0, 100.0), *life)}) as log:
         columns = DailyTable(log.con, START + anchor_day * DAY).outcomes(horizon, [anchor_day - 20])
-    return (float(columns["orders"][0]), float(columns["spend"][0])) if len(columns["orders"]) else (0.0, 0.0)
+    return (
+        (float(columns["orders"][0]), float(columns["spend"][0]))
+        if len(columns["orders"])
+        else (0.0, 0.0)
+    )
 
 
 @pytest.mark.parametrize(
@@ -174,13 +223,18 @@ def test_outcomes_are_what_the_stack_says(data: st.DataObject) -> None:
         table = DailyTable(log.con, anchor)
         columns = table.outcomes(horizon, backs)
         names = [str(name) for name in table.customers]
-    rows = zip(columns["customer"], columns["back"], columns["orders"], columns["spend"], strict=True)
+    rows = zip(
+        columns["customer"], columns["back"], columns["orders"], columns["spend"], strict=True
+    )
     got = {(names[int(c)], int(b)): (orders, spend) for c, b, orders, spend in rows}
     for name, some in customers.items():
         for ago in backs:
             start = anchor - ago * DAY
             orders, spend = oracle.outcome(some, start, start + horizon * DAY, anchor)
-            assert got.pop((name, ago), (0.0, 0.0)) == (orders, pytest.approx(float(spend), rel=1e-12))
+            assert got.pop((name, ago), (0.0, 0.0)) == (
+                orders,
+                pytest.approx(float(spend), rel=1e-12),
+            )
     assert not got
 
 
@@ -189,7 +243,9 @@ def test_outcomes_are_what_the_stack_says(data: st.DataObject) -> None:
 def test_purchase_days_are_what_the_stack_says(data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())
     drawn = data.draw(logs(as_of, years=1))
-    customers = {name: some for name, some in sorted(drawn.items()) if any(e.seen_from(as_of) for e in some)}
+    customers = {
+        name: some for name, some in sorted(drawn.items()) if any(e.seen_from(as_of) for e in some)
+    }
     want = by_the_oracle(customers, as_of)
     for way in (in_sql, in_memory):
         got = way(customers, as_of)
@@ -202,7 +258,9 @@ def test_purchase_days_are_what_the_stack_says(data: st.DataObject) -> None:
 
 
 def test_the_stack_is_what_one_would_do_with_receipts() -> None:
-    """The oracle itself, on a life short enough to follow: 10, 20 and 40 bought, 45 given back, 5 bought, 6 back."""
+    """The oracle itself, on a life short enough to follow: 10, 20 and 40 bought, 45 given back,
+    5 bought, 6 back.
+    """
     life = [at(0, 10.0), at(10, 20.0), at(30, 40.0), back(32, 45.0), at(40, 5.0), back(41, 6.0)]
     left = oracle.purchase_days(life)
     assert left == {date(2020, 3, 1): Fraction(10), date(2020, 3, 11): Fraction(14)}

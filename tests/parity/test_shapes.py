@@ -1,8 +1,8 @@
-"""What a log has not (:class:`stagecast.features.sql.Shape`) spares work, of SQL or all of it, and changes no byte of
-the rest.
+"""What a log has not (:class:`stagecast.features.sql.Shape`) spares work, of SQL or all of it, and
+changes no byte of the rest.
 
-Without refunds and late records NumPy works out the dates together (:mod:`stagecast.features.plain`); large sums leave
-it to SQL.
+Without refunds and late records NumPy works out the dates together
+(:mod:`stagecast.features.plain`); large sums leave it to SQL.
 """
 
 from __future__ import annotations
@@ -24,16 +24,25 @@ from stagecast.features.standard import standard
 from tests.parity.logs import DAY, KINDS, TICK, Customers, event_log, logs, midnights, utc
 
 CATALOG = standard(90).with_parameters(shop_gap_days=33.3)
-KINDS_OF = {"plain": tuple(kind for kind in KINDS if kind != "refund"), "purchases": ("purchase",), "refunds": KINDS}
+KINDS_OF = {
+    "plain": tuple(kind for kind in KINDS if kind != "refund"),
+    "purchases": ("purchase",),
+    "refunds": KINDS,
+}
 
 
 def found(log: EventLog, as_of: datetime, shape: sql.Shape | None) -> dict[str, bytes]:
-    """Return features, outcomes and purchase days as bytes, of a shape or, where there is none, of what the log has."""
+    """Return features, outcomes and purchase days as bytes, of a shape or, where there is none,
+    of what the log has.
+    """
     chosen = duckdb.shape_of if shape is None else lambda *_: shape
     with patch("stagecast.features.engines.duckdb.shape_of", chosen):
         table = duckdb.DailyTable(log.con, as_of)
     features, outcomes = table.features(CATALOG, [0, 30, 400]), table.outcomes(30, [30, 90])
-    order = sorted(range(len(outcomes["back"])), key=lambda row: (outcomes["back"][row], outcomes["customer"][row]))
+    order = sorted(
+        range(len(outcomes["back"])),
+        key=lambda row: (outcomes["back"][row], outcomes["customer"][row]),
+    )
     days = table.purchase_days(30)
     return {
         **{name: column.tobytes() for name, column in features.items()},
@@ -60,7 +69,9 @@ def test_the_shorter_way_gives_the_same_bytes(kinds: str, data: st.DataObject) -
 @pytest.mark.parametrize("at_once", [1, 2, 1000])
 @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_several_dates_are_what_each_is_alone(kinds: str, at_once: int, data: st.DataObject) -> None:
+def test_several_dates_are_what_each_is_alone(
+    kinds: str, at_once: int, data: st.DataObject
+) -> None:
     as_of = data.draw(midnights())
     customers = data.draw(logs(as_of, late=kinds == "refunds", kinds=KINDS_OF[kinds], years=3))
     with event_log(customers) as log, patch("stagecast.features.plain.ROWS_AT_ONCE", at_once):
@@ -93,7 +104,9 @@ def shape(customers: Customers, as_of: datetime) -> sql.Shape:
 def test_the_shape_of_a_log_is_what_was_known_of_it() -> None:
     as_of = utc("2020-06-01")
     plain = Event(as_of - DAY, "purchase", 5.0)
-    assert shape({"a": (plain,)}, as_of) == sql.Shape(False, False, False, frozenset({"purchase"}), (), False)
+    assert shape({"a": (plain,)}, as_of) == sql.Shape(
+        False, False, False, frozenset({"purchase"}), (), False
+    )
     later = Event(as_of, "refund", 5.0, "web", category="books", discount=1.0)
     late = Event(as_of - 9 * DAY, "visit", recorded_at=as_of)
     assert shape({"a": (plain, later, late)}, as_of) == shape({"a": (plain,)}, as_of)
@@ -110,4 +123,6 @@ def test_sums_that_doubles_do_not_hold_are_wide(event: str) -> None:
     some = tuple(Event(as_of - DAY, event, much) for _ in range(90))
     assert shape({"a": (Event(as_of - DAY, "purchase", 1.0), *some)}, as_of).wide
     each = {f"c{i}": (event,) for i, event in enumerate(some)}
-    assert not shape({"a": (Event(as_of - DAY, "purchase", 1.0),), **each}, as_of).wide, "what counts is one customer's"
+    assert not shape({"a": (Event(as_of - DAY, "purchase", 1.0),), **each}, as_of).wide, (
+        "what counts is one customer's"
+    )

@@ -1,4 +1,6 @@
-"""Spark gives what DuckDB, NumPy and the oracle give: the same bodies of tests, on logs of many customers each."""
+"""Spark gives what DuckDB, NumPy and the oracle give: the same bodies of tests, on logs of many
+customers each.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,16 @@ from stagecast.features.requests import Event
 from stagecast.features.standard import standard
 from stagecast.features.thresholds import mean_gaps, shop_gap_days
 from tests.parity.evaluators import Rows, check, check_attributes
-from tests.parity.logs import Attributes, Customers, as_ofs, attributes, customers_table, event_log, logs, utc
+from tests.parity.logs import (
+    Attributes,
+    Customers,
+    as_ofs,
+    attributes,
+    customers_table,
+    event_log,
+    logs,
+    utc,
+)
 from tests.parity.test_customer import ASKED, CATALOG
 from tests.spark import needs_spark, quiet_spark, start
 
@@ -32,7 +43,10 @@ if TYPE_CHECKING:
 pytestmark = [needs_spark, *quiet_spark]
 # a job takes seconds: few examples of many customers, and none made smaller
 FEW = settings(
-    max_examples=3, deadline=None, phases=(Phase.explicit, Phase.generate), suppress_health_check=list(HealthCheck)
+    max_examples=3,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
 )
 
 
@@ -49,7 +63,9 @@ def on_spark(spark: SparkSession, customers: Customers) -> DataFrame:
         events = log.con.sql("select * exclude (customer) from events").to_arrow_table()
     frame = spark.createDataFrame(events)
     times = {name: f"cast({name} as timestamp) as {name}" for name in ("timestamp", "recorded_at")}
-    return frame.selectExpr(*(times.get(name, name) for name in frame.columns), "customer_id as customer")
+    return frame.selectExpr(
+        *(times.get(name, name) for name in frame.columns), "customer_id as customer"
+    )
 
 
 def by_spark(
@@ -64,13 +80,17 @@ def by_spark(
     known = None
     if told is not None:
         with customers_table(told) as table_of_customers:
-            known = read_attributes(SparkLog(events, events, {}, as_of), table_of_customers, ReadOptions())
+            known = read_attributes(
+                SparkLog(events, events, {}, as_of), table_of_customers, ReadOptions()
+            )
     table = SparkTable(spark, events, as_of, known)
     found = table.features(catalog, backs).collect()
     table.close()
     null = float("nan")
     return {
-        (row["customer"], row["back"]): {n: null if row[n] is None else float(row[n]) for n in catalog.names}
+        (row["customer"], row["back"]): {
+            n: null if row[n] is None else float(row[n]) for n in catalog.names
+        }
         for row in found
     }
 
@@ -79,7 +99,10 @@ def by_spark(
 @given(data=st.data())
 def test_every_feature_is_what_the_oracle_says(spark: SparkSession, data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())
-    customers, backs = data.draw(logs(as_of, most=25)), data.draw(st.sampled_from([[0], [0, 30, 365]]))
+    customers, backs = (
+        data.draw(logs(as_of, most=25)),
+        data.draw(st.sampled_from([[0], [0, 30, 365]])),
+    )
     catalog = standard(90).with_parameters(shop_gap_days=7.25)
     check(by_spark(spark, customers, as_of, backs, catalog), customers, as_of, 90, backs, 7.25)
 
@@ -96,7 +119,9 @@ def test_attributes_are_what_the_oracle_says(spark: SparkSession, data: st.DataO
 
 def test_attributes_without_a_table_are_refused(spark: SparkSession) -> None:
     events = {"a": (Event(utc("2020-01-01"), "visit"),)}
-    with pytest.raises(UsageError, match="asks for 'acquisition_cost' of the customer: name the table of customers"):
+    with pytest.raises(
+        UsageError, match="asks for 'acquisition_cost' of the customer: name the table of customers"
+    ):
         by_spark(spark, events, utc("2021-01-01"), [0], CATALOG)
 
 

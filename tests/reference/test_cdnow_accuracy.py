@@ -29,7 +29,9 @@ def training() -> Training:
 def scores(training: Training, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     folder = tmp_path_factory.mktemp("cdnow") / "model"
     save_bundle(folder, training.models, AS_OF, training.data_cutoff, {})
-    table = score_snapshot(Scorer(load_bundle(folder), threads=0), training.panel.now, training.data_cutoff)
+    table = score_snapshot(
+        Scorer(load_bundle(folder), threads=0), training.panel.now, training.data_cutoff
+    )
     return table.to_pandas().set_index("customer_id")
 
 
@@ -38,7 +40,9 @@ def inactive(scores: pd.DataFrame) -> np.ndarray:
     """Read who bought nothing in the 90 days from the as_of, past all of our code."""
     frame = cdnow_frame()
     start = pd.Timestamp("1998-01-01")
-    after = frame[(frame["timestamp"] >= start) & (frame["timestamp"] < start + pd.Timedelta(days=90))]
+    after = frame[
+        (frame["timestamp"] >= start) & (frame["timestamp"] < start + pd.Timedelta(days=90))
+    ]
     return np.asarray(~scores.index.isin(after["customer_id"]))
 
 
@@ -73,7 +77,9 @@ def test_the_next_stage_is_foretold_better_than_by_a_markov_chain(training: Trai
     with cdnow_log() as log:
         table = DailyTable(log.con, end)
         journeys = fit_lifecycle(table, models.scheme, 90).journeys
-        stage, _ = journeys.at((end - parse_instant("1970-01-01")) // pd.Timedelta(microseconds=1), len(now.ids))
+        stage, _ = journeys.at(
+            (end - parse_instant("1970-01-01")) // pd.Timedelta(microseconds=1), len(now.ids)
+        )
         assert table.customers.tolist() == now.ids.tolist()
     reached = stage[now.customer]
     rows = np.arange(len(reached))

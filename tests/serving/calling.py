@@ -21,7 +21,9 @@ class Said:
 Stagecast = Callable[..., Said]
 
 
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *args: object) -> Said:
+def call(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *args: object
+) -> Said:
     """Run the command line, and return its exit code and what it printed."""
     monkeypatch.setattr(sys, "argv", ["stagecast", *map(str, args)])
     capsys.readouterr()

@@ -35,9 +35,15 @@ def retail() -> Scheme:
     return load_scheme("retail")
 
 
-def a_score(customer_id: str, rng: np.random.Generator, as_of: datetime = AS_OF, **given: Any) -> dict[str, Any]:
-    """Return one customer's score as a row of the contract; ``given`` replaces what would be drawn."""
-    stage = given.get("stage", STAGES[rng.choice(8, p=[0.05, 0.2, 0.2, 0.08, 0.15, 0.2, 0.1, 0.02])])
+def a_score(
+    customer_id: str, rng: np.random.Generator, as_of: datetime = AS_OF, **given: Any
+) -> dict[str, Any]:
+    """Return one customer's score as a row of the contract; ``given`` replaces what would be
+    drawn.
+    """
+    stage = given.get(
+        "stage", STAGES[rng.choice(8, p=[0.05, 0.2, 0.2, 0.08, 0.15, 0.2, 0.1, 0.02])]
+    )
     state = STATE_OF.get(stage, "active")
     p_inactive = None if state == "prospect" else float(np.round(rng.beta(4, 2), 3))
     churn = p_inactive if state == "active" else None
@@ -62,12 +68,20 @@ def a_score(customer_id: str, rng: np.random.Generator, as_of: datetime = AS_OF,
         "p_inactive": p_inactive,
         "churn_probability": churn,
         "churn_percentile": None if churn is None else 100 * churn,
-        "churn_band": None if churn is None else "low" if churn < 0.4 else "medium" if churn < 0.7 else "high",
+        "churn_band": None
+        if churn is None
+        else "low"
+        if churn < 0.4
+        else "medium"
+        if churn < 0.7
+        else "high",
         "p_return": 1 - p_inactive if p_inactive is not None and state == "lapsed" else None,
         "p_convert": 0.12 if state == "prospect" else None,
         "p_alive": None if state == "prospect" else 0.6,
         "expected_orders": 0.8,
-        "next_order_date": None if churn is None or churn > 0.6 else date(1998, 2, 1) + timedelta(days=orders),
+        "next_order_date": None
+        if churn is None or churn > 0.6
+        else date(1998, 2, 1) + timedelta(days=orders),
         "expected_spend": clv / 4,
         "expected_spend_low": clv / 8,
         "expected_spend_high": clv / 2,
@@ -84,8 +98,20 @@ def a_score(customer_id: str, rng: np.random.Generator, as_of: datetime = AS_OF,
         "rfm": "543" if orders else None,
         "rfm_segment": "loyal customers" if orders else None,
         "reasons": [
-            {"feature": "recency_days", "value": recency, "usual": 40.0, "effect": 0.8, "sentence": sentence},
-            {"feature": "orders", "value": float(orders), "usual": 4.0, "effect": 0.1, "sentence": "Orders often."},
+            {
+                "feature": "recency_days",
+                "value": recency,
+                "usual": 40.0,
+                "effect": 0.8,
+                "sentence": sentence,
+            },
+            {
+                "feature": "orders",
+                "value": float(orders),
+                "usual": 4.0,
+                "effect": 0.1,
+                "sentence": "Orders often.",
+            },
         ],
         "action": "A reminder now, a better offer if it stays silent.",
         "clv_residual": None,
@@ -101,10 +127,14 @@ def table(rows: Sequence[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=contract.schema(STAGES))
 
 
-def scores(customers: int, *, seed: int = 7, as_of: datetime = AS_OF, extra: Sequence[str] = ()) -> pa.Table:
+def scores(
+    customers: int, *, seed: int = 7, as_of: datetime = AS_OF, extra: Sequence[str] = ()
+) -> pa.Table:
     """Return the scores of ``c0000``, ``c0001``, ... and of ``extra`` ids."""
     rng = np.random.default_rng(seed)
-    return table([a_score(name, rng, as_of) for name in [*(f"c{i:04d}" for i in range(customers)), *extra]])
+    return table(
+        [a_score(name, rng, as_of) for name in [*(f"c{i:04d}" for i in range(customers)), *extra]]
+    )
 
 
 def open_store(folder: Path) -> Store:

@@ -68,8 +68,14 @@ def test_the_link_header_leads_on(api):
 
 def test_filters_filter_and_empty_ones_do_not(api, scored):
     rows = scored.to_pylist()
-    wanted = {r["customer_id"] for r in rows if r["stage"] in ("loyal", "at_risk") and (r["value_at_risk"] or 0) >= 10}
-    found = everybody(api, stage=["loyal", "at_risk"], min_value="10", band="", state="", q="", limit="", sort="")
+    wanted = {
+        r["customer_id"]
+        for r in rows
+        if r["stage"] in ("loyal", "at_risk") and (r["value_at_risk"] or 0) >= 10
+    }
+    found = everybody(
+        api, stage=["loyal", "at_risk"], min_value="10", band="", state="", q="", limit="", sort=""
+    )
     assert {score["customer_id"] for score in found} == wanted
     assert wanted
 
@@ -102,7 +108,9 @@ def test_a_parameter_that_will_not_do_is_refused(api, query, says):
     assert says in answer.text.replace('\\"', '"')
 
 
-@pytest.mark.parametrize("cursor", ["x", "' OR 1=1 --", "%F0%9F%A6%8A", "W10", "%00", "WzEsIiIsMCwiXHVkODAwIiwiYSJd"])
+@pytest.mark.parametrize(
+    "cursor", ["x", "' OR 1=1 --", "%F0%9F%A6%8A", "W10", "%00", "WzEsIiIsMCwiXHVkODAwIiwiYSJd"]
+)
 def test_a_cursor_that_will_not_do_is_a_400(api, cursor):
     answer = api.get(f"/v1/customers?cursor={cursor}")
     assert answer.status_code == 400
@@ -118,7 +126,9 @@ def test_ndjson_is_one_score_a_line(api):
     answer = api.get("/v1/customers?limit=all", headers={"accept": "application/x-ndjson"})
     assert answer.headers["content-type"].startswith("application/x-ndjson")
     lines = [json.loads(line) for line in answer.text.splitlines()]
-    assert [line["customer_id"] for line in lines] == [score["customer_id"] for score in everybody(api)]
+    assert [line["customer_id"] for line in lines] == [
+        score["customer_id"] for score in everybody(api)
+    ]
 
 
 def test_csv_is_the_contract_and_safe_in_a_spreadsheet(api, scored):
@@ -152,8 +162,18 @@ def test_one_customer_has_a_score_and_a_history(api, name):
     said = answer.json()
     assert said["score"]["customer_id"] == name
     assert said["score"]["reasons"][0]["sentence"]
-    assert [past["as_of"][:4] for past in said["history"]] == (["1998", "1997"] if name == "c0001" else ["1998"])
-    expected = {"as_of", "stage", "scheme", "churn_probability", "value_at_risk", "clv", "model_version"}
+    assert [past["as_of"][:4] for past in said["history"]] == (
+        ["1998", "1997"] if name == "c0001" else ["1998"]
+    )
+    expected = {
+        "as_of",
+        "stage",
+        "scheme",
+        "churn_probability",
+        "value_at_risk",
+        "clv",
+        "model_version",
+    }
     assert set(said["history"][0]) == expected
     # only who was scored before can have changed
     assert bool(said["changes"]) == (name == "c0001")
@@ -171,7 +191,11 @@ def test_an_unknown_customer_is_a_short_404(api, name):
 def test_lookup_keeps_the_order_and_tells_who_is_missing(api):
     ids = ["c0009", "nobody", "c0001", *published.HOSTILE_IDS, "c0009"]
     said = api.post("/v1/customers/lookup", json={"customer_ids": ids}).json()
-    assert [score["customer_id"] for score in said["scores"]] == ["c0009", "c0001", *published.HOSTILE_IDS]
+    assert [score["customer_id"] for score in said["scores"]] == [
+        "c0009",
+        "c0001",
+        *published.HOSTILE_IDS,
+    ]
     assert said["missing"] == ["nobody"]
 
 
@@ -190,12 +214,18 @@ def test_stages_come_in_order_with_titles_and_totals(api, scored):
 
 def test_flows_between_the_last_two_runs_have_shares_of_their_origin(own):
     said = own.get("/v1/stages/flows").json()
-    assert (said["from_as_of"][:4], said["to_as_of"][:4], said["scheme"]) == ("1997", "1998", "retail")
+    assert (said["from_as_of"][:4], said["to_as_of"][:4], said["scheme"]) == (
+        "1997",
+        "1998",
+        "retail",
+    )
     assert sum(flow["customers"] for flow in said["flows"]) == 60 + len(published.HOSTILE_IDS)
     origins = {flow["from_stage"] for flow in said["flows"]}
     assert None in origins
     for origin in origins:
-        assert sum(flow["share"] for flow in said["flows"] if flow["from_stage"] == origin) == pytest.approx(1)
+        assert sum(
+            flow["share"] for flow in said["flows"] if flow["from_stage"] == origin
+        ) == pytest.approx(1)
 
 
 def test_without_an_earlier_run_there_are_no_flows(tmp_path):
@@ -212,7 +242,10 @@ def test_before_the_first_publication_it_says_what_to_run(tmp_path, path):
     with web.client(web.app_with(tmp_path)) as api:
         answer = api.get(path)
         assert answer.status_code == 404
-        assert "stagecast score EVENTS --model MODEL --out scores.parquet --publish" in answer.json()["detail"]
+        assert (
+            "stagecast score EVENTS --model MODEL --out scores.parquet --publish"
+            in answer.json()["detail"]
+        )
         assert api.post("/v1/customers/lookup", json={"customer_ids": ["a"]}).status_code == 404
         assert api.get("/v1/customers/a").status_code == 404
 
@@ -239,11 +272,16 @@ def test_an_erased_customer_is_nowhere(own, tmp_path, name):
     path = f"/v1/customers/{quote(name, safe='')}"
     assert own.get(path).status_code == 404
     assert name not in {score["customer_id"] for score in everybody(own, limit=9)}
-    assert own.post("/v1/customers/lookup", json={"customer_ids": [name, "c0002"]}).json()["missing"] == [name]
+    assert own.post("/v1/customers/lookup", json={"customer_ids": [name, "c0002"]}).json()[
+        "missing"
+    ] == [name]
     again = delete(own, name)
     assert again.status_code == 404
     assert again.json()["type"] == "urn:stagecast:problem:customer-unknown"
-    assert all(name.encode() not in path.read_bytes() for path in tmp_path.glob("stagecast.db*")) or name == "lookup"
+    assert (
+        all(name.encode() not in path.read_bytes() for path in tmp_path.glob("stagecast.db*"))
+        or name == "lookup"
+    )
 
 
 def test_a_cursor_holds_when_the_customer_it_stands_on_is_erased(own):
@@ -259,7 +297,9 @@ def test_a_cursor_holds_when_the_customer_it_stands_on_is_erased(own):
 
 @pytest.mark.parametrize("name", ["nobody", "C0001", "%00", "%FF", "x" * 5000])
 def test_erasing_an_unknown_customer_is_a_short_404(own, name):
-    answer = own.request("DELETE", f"/v1/customers/{name}", headers={"content-type": "application/json"})
+    answer = own.request(
+        "DELETE", f"/v1/customers/{name}", headers={"content-type": "application/json"}
+    )
     assert answer.status_code == 404
     assert len(answer.content) < 500
 

@@ -1,4 +1,6 @@
-"""POST /v1/score: what goes in is read strictly, what comes out is the contract; no body makes a 500."""
+"""POST /v1/score: what goes in is read strictly, what comes out is the contract; no body makes a
+500.
+"""
 
 from __future__ import annotations
 
@@ -112,17 +114,30 @@ def test_category_and_discount_are_read_as_the_batch_reader_reads_them(api, scor
         event(event="visit", amount=None, category="Tea"),
         event(event="visit", amount=None, category="Coffee"),
     )
-    assert [(e.category, e.discount) for e in found] == [("Tea", 2.5), (None, 0.0), ("Tea", None), ("Coffee", None)]
+    assert [(e.category, e.discount) for e in found] == [
+        ("Tea", 2.5),
+        (None, 0.0),
+        ("Tea", None),
+        ("Coffee", None),
+    ]
 
 
 def test_an_event_sent_twice_is_one_event(api, scorer):
     again, numbered = event(), event(event_id="7", amount=1.0)
-    found = read(api, scorer, again, again, numbered, numbered | {"amount": 2.0}, event(event_id="8"))
+    found = read(
+        api, scorer, again, again, numbered, numbered | {"amount": 2.0}, event(event_id="8")
+    )
     assert [(e.event_id, e.amount) for e in found] == [(None, 10.0), ("7", 1.0), ("8", 10.0)]
 
 
 @pytest.mark.parametrize(
-    "late", [{"timestamp": AS_OF}, {"timestamp": "1998-02-01"}, {"recorded_at": AS_OF}, {"recorded_at": "1998-01-02"}]
+    "late",
+    [
+        {"timestamp": AS_OF},
+        {"timestamp": "1998-02-01"},
+        {"recorded_at": AS_OF},
+        {"recorded_at": "1998-01-02"},
+    ],
 )
 def test_a_customer_with_nothing_before_the_as_of_is_named(api, late):
     problem = refusal(api, asking(customer("early"), customer("late", event(**late))))
@@ -133,7 +148,11 @@ def test_a_customer_with_nothing_before_the_as_of_is_named(api, late):
 @pytest.mark.parametrize(
     ("body", "where", "says"),
     [
-        (asking(customer(17850)), "customers[0].customer_id", 'customer ids are text: write "17850"'),
+        (
+            asking(customer(17850)),
+            "customers[0].customer_id",
+            'customer ids are text: write "17850"',
+        ),
         (asking(customer(" ")), "customers[0].customer_id", "names no customer"),
         (asking(customer("NaN")), "customers[0].customer_id", "names no customer"),
         (
@@ -146,19 +165,39 @@ def test_a_customer_with_nothing_before_the_as_of_is_named(api, late):
         (asking(customer("a"), customer("a ")), "customers[1].customer_id", "stands twice"),
         (asking(), "customers", "length >= 1"),
         (asking(*[customer(str(i)) for i in range(1001)]), "customers", "length <= 1000"),
-        (asking(customer("a", *[{"timestamp": "1997"}] * 10_001)), "customers[0].events", "length <= 10000"),
+        (
+            asking(customer("a", *[{"timestamp": "1997"}] * 10_001)),
+            "customers[0].events",
+            "length <= 10000",
+        ),
         (asking(customer("a", event(amount="ten"))), "customers[0].events[0].amount", "got `str`"),
         (asking(customer("a", event(amount=True))), "customers[0].events[0].amount", "got `bool`"),
-        (asking(customer("a", event(), event(amount=-1))), "customers[0].events[1].amount", "'refund'"),
+        (
+            asking(customer("a", event(), event(amount=-1))),
+            "customers[0].events[1].amount",
+            "'refund'",
+        ),
         (asking(customer("a", event(amount=1e12))), "customers[0].events[0].amount", "beyond"),
-        (asking(customer("a", event(), event(amount=None))), "customers[0].events[1].amount", "write 0"),
+        (
+            asking(customer("a", event(), event(amount=None))),
+            "customers[0].events[1].amount",
+            "write 0",
+        ),
         (
             asking(customer("a", *[event(amount=9e10, event_id=str(i)) for i in range(12)])),
             "customers[0].events",
             "1e+12",
         ),
-        (asking(customer("a", event(discount="10%"))), "customers[0].events[0].discount", "got `str`"),
-        (asking(customer("a", event(discount=True))), "customers[0].events[0].discount", "got `bool`"),
+        (
+            asking(customer("a", event(discount="10%"))),
+            "customers[0].events[0].discount",
+            "got `str`",
+        ),
+        (
+            asking(customer("a", event(discount=True))),
+            "customers[0].events[0].discount",
+            "got `bool`",
+        ),
         (asking(customer("a", event(discount=-1e12))), "customers[0].events[0].discount", "beyond"),
         (
             asking(customer("a", *[event(discount=9e10, event_id=str(i)) for i in range(12)])),
@@ -166,17 +205,37 @@ def test_a_customer_with_nothing_before_the_as_of_is_named(api, late):
             "discounts come to more than 1e+12",
         ),
         (asking(customer("a", event(category=7))), "customers[0].events[0].category", "got `int`"),
-        (asking(customer("a", event(category="x" * 257))), "customers[0].events[0].category", "length <= 256"),
-        (asking(customer("a", event(timestamp="01/06/1997"))), "customers[0].events[0].timestamp", "1997-06-01"),
-        (asking(customer("a", event(timestamp=865123200))), "customers[0].events[0].timestamp", "got `int`"),
+        (
+            asking(customer("a", event(category="x" * 257))),
+            "customers[0].events[0].category",
+            "length <= 256",
+        ),
+        (
+            asking(customer("a", event(timestamp="01/06/1997"))),
+            "customers[0].events[0].timestamp",
+            "1997-06-01",
+        ),
+        (
+            asking(customer("a", event(timestamp=865123200))),
+            "customers[0].events[0].timestamp",
+            "got `int`",
+        ),
         (
             asking(customer("a", event(timestamp="0001-01-01T00:00+09"))),
             "customers[0].events[0].timestamp",
             "ISO",
         ),
-        (asking(customer("a", event(recorded_at="soon"))), "customers[0].events[0].recorded_at", "ISO"),
+        (
+            asking(customer("a", event(recorded_at="soon"))),
+            "customers[0].events[0].recorded_at",
+            "ISO",
+        ),
         (asking(customer("a", event(event=" "))), "customers[0].events[0].event", "names no type"),
-        (asking(customer("a", event(amonut=3))), "customers[0].events[0]", "Did you mean 'amount'?"),
+        (
+            asking(customer("a", event(amonut=3))),
+            "customers[0].events[0]",
+            "Did you mean 'amount'?",
+        ),
         (asking(customer("a"), as_of="9999-12-31"), "as_of", "1900 to 2200"),
         (asking(customer("a"), as_of="tomorrow"), "as_of", "ISO"),
         (asking(customer("a", attributes=[])), "customers[0].attributes", "got `array`"),
@@ -193,7 +252,9 @@ def test_a_fault_is_named_with_its_place(api, body, where, says):
 
 
 def test_all_faults_are_told_but_no_more_than_twenty(api):
-    problem = refusal(api, asking(customer("a", *[event(timestamp="x", event_id=str(i)) for i in range(50)])))
+    problem = refusal(
+        api, asking(customer("a", *[event(timestamp="x", event_id=str(i)) for i in range(50)]))
+    )
     assert len(problem["errors"]) == 20
     assert problem["errors_left_out"] == 30
 
@@ -276,23 +337,33 @@ def test_a_body_just_within_the_limit_is_taken_in_pieces(api):
     assert api.post_text("/v1/score", web.chunked(padded[:500], padded[500:])).status_code == 200
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "", "multipart/form-data; boundary=x", "application/json2"])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "", "multipart/form-data; boundary=x", "application/json2"]
+)
 def test_only_json_is_taken(api, kind):
-    answer = api.post("/v1/score", content=json.dumps(asking(customer())), headers={"content-type": kind})
+    answer = api.post(
+        "/v1/score", content=json.dumps(asking(customer())), headers={"content-type": kind}
+    )
     assert answer.status_code == 415
     assert "Content-Type: application/json" in answer.json()["detail"]
 
 
 def test_json_may_name_its_character_set(api):
     headers = {"content-type": "application/json; charset=utf-8"}
-    assert api.post("/v1/score", content=json.dumps(asking(customer())), headers=headers).status_code == 200
+    assert (
+        api.post("/v1/score", content=json.dumps(asking(customer())), headers=headers).status_code
+        == 200
+    )
 
 
 def test_what_the_scorer_refuses_is_told_and_what_breaks_in_it_is_not(tmp_path):
     told = web.FakeScorer(NotEnoughDataError("customer 'a' has no purchase"))
     with web.client(web.app_with(tmp_path, scorer=told)) as api:
         answer = api.post("/v1/score", json=asking(customer()))
-        assert (answer.status_code, answer.json()["detail"]) == (422, "customer 'a' has no purchase")
+        assert (answer.status_code, answer.json()["detail"]) == (
+            422,
+            "customer 'a' has no purchase",
+        )
     broken = web.FakeScorer(ZeroDivisionError("secret of the inside"))
     with web.client(web.app_with(tmp_path, scorer=broken)) as api:
         answer = api.post("/v1/score", json=asking(customer()))
@@ -317,7 +388,9 @@ def test_the_server_answers_while_it_scores(tmp_path):
 
     with web.client(web.app_with(tmp_path, scorer=Slow())) as api:
         answers = []
-        asker = threading.Thread(target=lambda: answers.append(api.post("/v1/score", json=asking(customer()))))
+        asker = threading.Thread(
+            target=lambda: answers.append(api.post("/v1/score", json=asking(customer())))
+        )
         asker.start()
         try:
             assert api.get("/livez").status_code == 200

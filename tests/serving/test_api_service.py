@@ -80,7 +80,9 @@ def test_the_model_card_is_shown(api):
     assert api.get("/v1/model").json() == web.FakeScorer.card
 
 
-@pytest.mark.parametrize("path", ["/nope", "/v1/nope", "/v1/customers/", "/static/nope.css", "/static/../app.py"])
+@pytest.mark.parametrize(
+    "path", ["/nope", "/v1/nope", "/v1/customers/", "/static/nope.css", "/static/../app.py"]
+)
 def test_an_unknown_path_is_a_problem(api, path):
     answer = api.get(path)
     assert answer.status_code == 404
@@ -93,7 +95,9 @@ def test_a_wrong_method_is_a_problem_and_says_which_would_do(api):
     assert answer.headers["allow"] == "POST"
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/customers", "/docs", "/nope", "/static/stagecast.css", "/v1/model"])
+@pytest.mark.parametrize(
+    "path", ["/", "/v1/customers", "/docs", "/nope", "/static/stagecast.css", "/v1/model"]
+)
 def test_every_answer_is_guarded(api, path):
     headers = api.get(path).headers
     assert headers["x-content-type-options"] == "nosniff"
@@ -113,7 +117,10 @@ def test_the_description_is_whole_and_tells_of_every_field(api):
     assert references(document) <= set(schemas)
     scored = api.get("/v1/customers?limit=1").json()["customers"][0]
     assert set(scored) == set(schemas["Score"]["properties"])
-    assert "declared as known at the start" in schemas["CustomerBody"]["properties"]["attributes"]["description"]
+    assert (
+        "declared as known at the start"
+        in schemas["CustomerBody"]["properties"]["attributes"]["description"]
+    )
     for path in ("/v1/score", "/v1/customers/lookup"):
         content = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
         assert api.post(path, json=content["example"]).status_code == 200

@@ -1,4 +1,6 @@
-"""Attributes that were known from the start, from the command line to a score: what models learn from them."""
+"""Attributes that were known from the start, from the command line to a score: what models learn
+from them.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ column = "acquisition_cost"
 
 
 def sold(seed: int = 7) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return events and customers: who bought comes back with the chance of their plan, about 25 days later."""
+    """Return events and customers: who bought comes back with the chance of their plan, about 25
+    days later.
+    """
     draw = np.random.default_rng(seed)
     rows, people = [], []
     for k in range(CUSTOMERS):
@@ -73,7 +77,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-PEOPLE = ("--customers", "people.csv", "--known-at-start", "plan", "--known-at-start", "acquisition_cost")
+PEOPLE = (
+    "--customers",
+    "people.csv",
+    "--known-at-start",
+    "plan",
+    "--known-at-start",
+    "acquisition_cost",
+)
 TRAINED = ("--horizon", "60d", "--no-track")
 
 
@@ -98,13 +109,17 @@ def _run(patch: pytest.MonkeyPatch, *args: str) -> int:
 
 
 @pytest.fixture
-def there(finished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Stagecast:
+def there(
+    finished: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Stagecast:
     """Call the command line from the folder of the finished run."""
     monkeypatch.chdir(finished)
     return lambda *args: call(capsys, monkeypatch, *args)
 
 
-def asked(finished: Path, names: list[str], attributes: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def asked(
+    finished: Path, names: list[str], attributes: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
     """Return the body of a request for customers of the log at the as_of of the run."""
     told = pq.read_table(finished / "out" / "scores.parquet", columns=["as_of"])["as_of"][0].as_py()
     events = pd.read_csv(finished / "shop.csv").groupby("customer_id")
@@ -164,7 +179,11 @@ def test_a_request_has_the_score_of_the_batch(finished: Path) -> None:
     people = pd.read_csv(finished / "people.csv").set_index("customer_id")
     batch = pq.read_table(finished / "out" / "scores.parquet").to_pandas().set_index("customer_id")
     names = [str(name) for name in batch.index[:120]]
-    told = {name: {k: v for k, v in people.loc[name].items() if v == v} for name in names if name in people.index}
+    told = {
+        name: {k: v for k, v in people.loc[name].items() if v == v}
+        for name in names
+        if name in people.index
+    }
     assert {"c0000", "c0050"} & set(names) - set(told), "of some nothing is told"
     for score in posted(finished, asked(finished, names, told)):
         row = batch.loc[score["customer_id"]]
@@ -179,11 +198,17 @@ def test_scoring_needs_the_table_again(finished: Path, there: Stagecast, tmp_pat
     alike(pq.read_table(tmp_path / "s.parquet"), pq.read_table("out/scores.parquet"))
     without = there(*score)
     assert without.code == 2
-    assert "feature 'on_pro' asks for 'plan' of the customer: name the table of customers" in without.err
+    assert (
+        "feature 'on_pro' asks for 'plan' of the customer: name the table of customers"
+        in without.err
+    )
     Path("others.csv").write_text("customer_id,plann\nc0001,pro\n", "utf-8")
     other = there(*score, "--customers", "others.csv")
     assert other.code == 2
-    assert "'plan', which is no column of the table of customers; it has plann. Did you mean 'plann'?" in other.err
+    assert (
+        "'plan', which is no column of the table of customers; it has plann. Did you mean 'plann'?"
+        in other.err
+    )
 
 
 def test_parts_are_the_whole(finished: Path, tmp_path: Path) -> None:
@@ -196,7 +221,9 @@ def test_parts_are_the_whole(finished: Path, tmp_path: Path) -> None:
     alike(pq.read_table(tmp_path / "scores.parquet"), whole)
 
 
-def test_parts_made_with_another_table_of_customers_are_not_gone_on_with(finished: Path, tmp_path: Path) -> None:
+def test_parts_made_with_another_table_of_customers_are_not_gone_on_with(
+    finished: Path, tmp_path: Path
+) -> None:
     people = pd.read_csv(finished / "people.csv")
     people.assign(plan=people["plan"].str.upper()).to_csv(tmp_path / "people.csv", index=False)
     runs = []
@@ -224,14 +251,24 @@ def test_what_was_not_declared_is_not_used(there: Stagecast, tmp_path: Path, com
     out = tmp_path / ("f.parquet" if command == "features" else "out")
     said = there(command, "shop.csv", "--customers", "people.csv", *trained, "--out", out)
     assert said.code == 2
-    assert "feature 'on_pro' asks for 'plan' of the customer, which is not declared as known from the start" in said.err
+    assert (
+        "feature 'on_pro' asks for 'plan' of the customer, which is not declared as "
+        "known from the start"
+    ) in said.err
     assert "declare it with --known-at-start plan" in said.err
     assert not out.exists()
 
 
 def test_a_declared_column_that_is_not_there_is_named(there: Stagecast, tmp_path: Path) -> None:
     said = there(
-        "features", "shop.csv", "--customers", "people.csv", "--known-at-start", "plam", "--out", tmp_path / "f.parquet"
+        "features",
+        "shop.csv",
+        "--customers",
+        "people.csv",
+        "--known-at-start",
+        "plam",
+        "--out",
+        tmp_path / "f.parquet",
     )
     assert (said.code, "Did you mean 'plan'?" in said.err) == (2, True), said.err
 
@@ -247,7 +284,10 @@ def test_the_catalogue_shows_them(there: Stagecast) -> None:
 def test_the_sql_that_is_shown_runs(there: Stagecast) -> None:
     queries = json.loads(there("features", "--explain-sql", "--json").out)
     assert list(queries)[-2:] == ["told", "features"]
-    assert "`plan`" in json.loads(there("features", "--explain-sql", "--engine", "spark", "--json").out)["told"]
+    assert (
+        "`plan`"
+        in json.loads(there("features", "--explain-sql", "--engine", "spark", "--json").out)["told"]
+    )
     with read_events("shop.csv", customers=CustomersTable("people.csv")) as log:
         log.con.execute("create view known_events as select * from events")
         log.con.execute(
@@ -260,7 +300,9 @@ def test_the_sql_that_is_shown_runs(there: Stagecast) -> None:
     assert found[0][0] > found[0][1] > 500
 
 
-def test_a_declared_number_is_for_features_and_not_for_leads(there: Stagecast, tmp_path: Path) -> None:
+def test_a_declared_number_is_for_features_and_not_for_leads(
+    there: Stagecast, tmp_path: Path
+) -> None:
     stages = ("stages", "shop.csv", *PEOPLE, "--stages", "crm5", "--out", tmp_path / "s.csv")
     said = there(*stages)
     assert said.code == 0, said.err
@@ -269,4 +311,7 @@ def test_a_declared_number_is_for_features_and_not_for_leads(there: Stagecast, t
     for command in (stages, leads):
         alone = there(*command, "--config", tmp_path / "none.toml")
         assert alone.code == 2
-        assert "'acquisition_cost', which is a number, and no feature of the catalogue asks for it" in alone.err
+        assert (
+            "'acquisition_cost', which is a number, and no feature of the catalogue asks for it"
+            in alone.err
+        )

@@ -20,7 +20,9 @@ def locked(tmp_path_factory):
     folder = tmp_path_factory.mktemp("auth")
     store = published.open_store(folder)
     published.publish(store, published.scores(5))
-    app = web.app_with(folder, store=store, scorer=web.FakeScorer(), host="0.0.0.0", api_keys=(web.KEY, SECOND))
+    app = web.app_with(
+        folder, store=store, scorer=web.FakeScorer(), host="0.0.0.0", api_keys=(web.KEY, SECOND)
+    )
     with web.client(app, host="shop.example") as client:
         yield client
     store.close()
@@ -30,13 +32,24 @@ def basic(user: str, password: str) -> dict[str, str]:
     return {"authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost", "LOCALHOST"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost", "LOCALHOST"]
+)
 def test_this_machine_needs_no_key(host):
     check_bind(host, ())
 
 
 @pytest.mark.parametrize(
-    "host", ["0.0.0.0", "::", "", "192.168.1.5", "shop.example", "localhost.evil.example", "127.0.0.1.nip.io"]
+    "host",
+    [
+        "0.0.0.0",
+        "::",
+        "",
+        "192.168.1.5",
+        "shop.example",
+        "localhost.evil.example",
+        "127.0.0.1.nip.io",
+    ],
 )
 def test_other_addresses_are_refused_without_keys_and_allowed_with(host, tmp_path):
     with pytest.raises(UsageError, match="STAGECAST_API_KEYS"):
@@ -56,7 +69,9 @@ def test_other_addresses_are_refused_without_keys_and_allowed_with(host, tmp_pat
         basic("anna", SECOND),
     ],
 )
-@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/v1/customers", "/v1/model", "/static/stagecast.css"])
+@pytest.mark.parametrize(
+    "path", ["/", "/docs", "/openapi.json", "/v1/customers", "/v1/model", "/static/stagecast.css"]
+)
 def test_a_key_opens_everything(locked, path, headers):
     assert locked.get(path, headers=headers).status_code == 200
 
@@ -80,7 +95,8 @@ def test_a_key_opens_everything(locked, path, headers):
     ],
 )
 @pytest.mark.parametrize(
-    "path", ["/", "/docs", "/openapi.json", "/v1/customers", "/v1/customers/a", "/static/stagecast.css"]
+    "path",
+    ["/", "/docs", "/openapi.json", "/v1/customers", "/v1/customers/a", "/static/stagecast.css"],
 )
 def test_without_a_key_nothing_is_shown(locked, path, headers):
     answer = locked.get(path, headers=headers)
@@ -90,7 +106,9 @@ def test_without_a_key_nothing_is_shown(locked, path, headers):
     assert "c0001" not in answer.text
 
 
-@pytest.mark.parametrize("path", ["//v1/customers", "/livez/../v1/customers", "/livez/", "/v1/x;/livez", "/LIVEZ"])
+@pytest.mark.parametrize(
+    "path", ["//v1/customers", "/livez/../v1/customers", "/livez/", "/v1/x;/livez", "/LIVEZ"]
+)
 def test_no_spelling_of_a_path_goes_around_the_keys(locked, path):
     assert locked.get(path).status_code == 401
 
@@ -104,13 +122,17 @@ def test_posting_needs_a_key_too(locked):
     assert locked.post("/v1/score", json={}).status_code == 401
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "localhost:8000", "127.0.0.1:9", "LocalHost"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1", "[::1]", "localhost:8000", "127.0.0.1:9", "LocalHost"]
+)
 def test_this_machine_by_its_names(tmp_path, host):
     with web.client(web.app_with(tmp_path)) as api:
         assert api.get("/", headers={"host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["localhost.evil.example", "127.0.0.1.nip.io", "", "[::2]", "evil.example:8000"])
+@pytest.mark.parametrize(
+    "host", ["localhost.evil.example", "127.0.0.1.nip.io", "", "[::2]", "evil.example:8000"]
+)
 def test_a_foreign_name_for_this_machine_is_refused(tmp_path, host):
     with web.client(web.app_with(tmp_path)) as api:
         answer = api.get("/v1/customers", headers={"host": host})
@@ -135,12 +157,20 @@ def test_hosts_are_checked_with_keys_too_where_they_are_named(tmp_path):
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
 def test_a_foreign_page_cannot_write_through_a_form(tmp_path, method):
     with web.client(web.app_with(tmp_path)) as api:
-        for kind in ("application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x"):
-            answer = api.request(method, "/v1/customers/a", content=b"{}", headers={"content-type": kind})
+        for kind in (
+            "application/x-www-form-urlencoded",
+            "text/plain",
+            "multipart/form-data; boundary=x",
+        ):
+            answer = api.request(
+                method, "/v1/customers/a", content=b"{}", headers={"content-type": kind}
+            )
             assert answer.status_code == 415
 
 
-@pytest.mark.parametrize("keys", ["short", f"{web.KEY},short", "with blanks in it here", "ключ-из-многих-букв-да"])
+@pytest.mark.parametrize(
+    "keys", ["short", f"{web.KEY},short", "with blanks in it here", "ключ-из-многих-букв-да"]
+)
 def test_a_weak_key_is_refused_and_not_shown(monkeypatch, keys):
     monkeypatch.setenv("STAGECAST_API_KEYS", keys)
     with pytest.raises(UsageError, match="STAGECAST_API_KEYS: key") as error:

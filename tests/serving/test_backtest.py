@@ -38,7 +38,9 @@ class Page(HTMLParser):
         if tag not in {"meta", "link", "br", "path", "line", "rect", "circle"}:
             self.open.append(tag)
         self.fetched += [
-            str(value) for name, value in attrs if name == "src" or (name == "href" and value and value[0] != "#")
+            str(value)
+            for name, value in attrs
+            if name == "src" or (name == "href" and value and value[0] != "#")
         ]
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -56,7 +58,10 @@ def test_cdnow_is_replayed_and_the_blend_is_no_worse_than_its_best_peer(
     said = stagecast("backtest", log, "--out", out, "--dates", 2, "--json")
     assert said.code == 0, said.err
     told = json.loads(said.out)
-    assert told == {"out": str(out), **json.loads((out / "backtest.json").read_text(encoding="utf-8"))}
+    assert told == {
+        "out": str(out),
+        **json.loads((out / "backtest.json").read_text(encoding="utf-8")),
+    }
     assert [date["as_of"] for date in told["dates"]] == ["1998-01-02", "1998-04-02"]
     assert [row["name"] for row in told["models"]] == ["stagecast", *LABELS]
     ours, *others = told["models"]
@@ -81,7 +86,16 @@ def test_cdnow_is_replayed_and_the_blend_is_no_worse_than_its_best_peer(
 
 def test_a_terminal_shows_the_grade_and_every_method(stagecast: Stagecast, tmp_path: Path) -> None:
     frame_of(simulated_rows(300, 300, 3), amounts=False).to_csv(tmp_path / "small.csv", index=False)
-    said = stagecast("backtest", tmp_path / "small.csv", "--out", tmp_path / "out", "--horizon", "60d", "--dates", 1)
+    said = stagecast(
+        "backtest",
+        tmp_path / "small.csv",
+        "--out",
+        tmp_path / "out",
+        "--horizon",
+        "60d",
+        "--dates",
+        1,
+    )
     assert said.code == 0, said.err
     assert said.out.startswith("grade ")
     assert all(label in said.out for label in LABELS.values())
@@ -90,9 +104,13 @@ def test_a_terminal_shows_the_grade_and_every_method(stagecast: Stagecast, tmp_p
     assert "How much is spent" not in text
 
 
-def test_too_young_a_log_is_refused_and_leaves_nothing(stagecast: Stagecast, tmp_path: Path) -> None:
+def test_too_young_a_log_is_refused_and_leaves_nothing(
+    stagecast: Stagecast, tmp_path: Path
+) -> None:
     frame_of(simulated_rows(60, 100, 3)).to_csv(tmp_path / "young.csv", index=False)
-    said = stagecast("backtest", tmp_path / "young.csv", "--out", tmp_path / "out", "--horizon", "60d")
+    said = stagecast(
+        "backtest", tmp_path / "young.csv", "--out", tmp_path / "out", "--horizon", "60d"
+    )
     assert said.code == 4
     assert "120 days" in said.err
     assert [path.name for path in tmp_path.iterdir()] == ["young.csv"]

@@ -1,4 +1,6 @@
-"""Scores of a log that is scored part by part are those of the log at once; a stopped run goes on."""
+"""Scores of a log that is scored part by part are those of the log at once; a stopped run goes
+on.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def alike(ours: pa.Table, theirs: pa.Table) -> None:
     assert ours.schema == theirs.schema
     for name in ours.column_names:
         if pa.types.is_floating(ours.schema.field(name).type):
-            np.testing.assert_allclose(ours[name].to_numpy(), theirs[name].to_numpy(), rtol=1e-12, err_msg=name)
+            np.testing.assert_allclose(
+                ours[name].to_numpy(), theirs[name].to_numpy(), rtol=1e-12, err_msg=name
+            )
         else:
             assert ours[name].equals(theirs[name]), name
 
@@ -51,7 +55,11 @@ def test_parts_are_the_whole_and_a_stopped_run_goes_on(model: Path, tmp_path: Pa
         assert score_log(log, scorer, AS_OF, folder, 100) == counts
         (folder / "part-00001.parquet").unlink()
         assert score_log(log, scorer, AS_OF, folder, 100) == counts
-        assert dataset.dataset(folder, format="parquet").to_table().equals(pq.read_table(tmp_path / "scores.parquet"))
+        assert (
+            dataset.dataset(folder, format="parquet")
+            .to_table()
+            .equals(pq.read_table(tmp_path / "scores.parquet"))
+        )
         assert score_log(log, scorer, AS_OF, tmp_path / "scores.csv", 100) == counts
         bare = Scorer(scorer.bundle, threads=0, with_reasons=False)
         with pytest.raises(UsageError, match="holds something else"):
@@ -62,8 +70,13 @@ def test_parts_are_the_whole_and_a_stopped_run_goes_on(model: Path, tmp_path: Pa
         assert without["reasons"].to_pylist() == [[]] * 300
 
 
-def test_a_date_before_the_training_is_refused_before_anything_is_written(model: Path, tmp_path: Path) -> None:
+def test_a_date_before_the_training_is_refused_before_anything_is_written(
+    model: Path, tmp_path: Path
+) -> None:
     scorer = Scorer(load_bundle(model), threads=0)
-    with from_frame(simulate(50)) as log, pytest.raises(UsageError, match="before the training's as_of"):
+    with (
+        from_frame(simulate(50)) as log,
+        pytest.raises(UsageError, match="before the training's as_of"),
+    ):
         score_log(log, scorer, AS_OF - DAY, tmp_path / "scores", 100)
     assert not list(tmp_path.iterdir())

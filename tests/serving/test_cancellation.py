@@ -1,4 +1,6 @@
-"""Churn by cancellation from the command line to the page: options, files, the score of a request, what pages say."""
+"""Churn by cancellation from the command line to the page: options, files, the score of a
+request, what pages say.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +41,28 @@ def home(events: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path
     """A folder with the log, a run of it, published."""
     folder = tmp_path_factory.mktemp("service")
     events.to_csv(folder / "events.csv", index=False)
-    given = ("run", "events.csv", *TERMS, "--horizon", "30d", "--as-of", AS_OF, "--out", "out", "--publish")
-    command = (sys.executable, "-c", "from stagecast.serving.cli import main; main()", *given, "--no-track")
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    given = (
+        "run",
+        "events.csv",
+        *TERMS,
+        "--horizon",
+        "30d",
+        "--as-of",
+        AS_OF,
+        "--out",
+        "out",
+        "--publish",
+    )
+    command = (
+        sys.executable,
+        "-c",
+        "from stagecast.serving.cli import main; main()",
+        *given,
+        "--no-track",
+    )
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.returncode == 0, done.stderr
     (folder / "said.txt").write_text(done.stdout)
     return folder
@@ -49,7 +70,12 @@ def home(events: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def test_the_report_and_the_card_say_what_churn_is(home: Path) -> None:
     page = (home / "out" / "report.html").read_text("utf-8")
-    for words in ("cancelled", "Kaplan-Meier by age", "everybody with an open contract", "Regression on hazards"):
+    for words in (
+        "cancelled",
+        "Kaplan-Meier by age",
+        "everybody with an open contract",
+        "Regression on hazards",
+    ):
         assert words in page
     said = (home / "said.txt").read_text()
     assert "P(cancelled), trained before" in said
@@ -57,7 +83,9 @@ def test_the_report_and_the_card_say_what_churn_is(home: Path) -> None:
     card = json.loads((home / "out" / "model" / "card.json").read_text())
     assert {"glm", "trees"} >= set(card["blend"]["weights"])
     assert card["blend"]["dates"]
-    assert all(0 <= date["inactive"] <= 1 and date["customers"] > 0 for date in card["blend"]["dates"])
+    assert all(
+        0 <= date["inactive"] <= 1 and date["customers"] > 0 for date in card["blend"]["dates"]
+    )
 
 
 def test_a_request_is_scored_by_its_contract(home: Path, events: pd.DataFrame) -> None:
@@ -91,7 +119,19 @@ def test_a_backtest_is_of_open_contracts(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(home)
-    given = ("backtest", "events.csv", *TERMS, "--horizon", "30d", "--as-of", AS_OF, "--out", "bt", "--dates", 2)
+    given = (
+        "backtest",
+        "events.csv",
+        *TERMS,
+        "--horizon",
+        "30d",
+        "--as-of",
+        AS_OF,
+        "--out",
+        "bt",
+        "--dates",
+        2,
+    )
     said = call(capsys, monkeypatch, *given, "--no-track")
     assert said.code == 0, said.err
     assert "Cox regression" in said.out
@@ -105,7 +145,9 @@ def test_what_cannot_be_is_said(home: Path, stagecast: Stagecast) -> None:
     wrong = stagecast("train", log, "--churn", "cancellation", "--out", "model", "--no-track")
     assert wrong.code == 4
     assert "--contract-end" in wrong.err
-    both = stagecast("train", log, *TERMS, "--contract-renewal", "left", "--out", "model", "--no-track")
+    both = stagecast(
+        "train", log, *TERMS, "--contract-renewal", "left", "--out", "model", "--no-track"
+    )
     assert both.code == 2
     assert "'left' cannot both begin and cancel" in both.err
     idle = stagecast("train", log, "--contract-end", "left", "--out", "model", "--no-track")
@@ -120,5 +162,7 @@ def test_what_cannot_be_is_said(home: Path, stagecast: Stagecast) -> None:
     assert from_file.code == 2
     assert "'joined' cannot both" in from_file.err
     # one text stands for a list of one
-    Path("stagecast.toml").write_text('churn = "cancellation"\ncontract-end = "joined"\ncontract-start = "joined"')
+    Path("stagecast.toml").write_text(
+        'churn = "cancellation"\ncontract-end = "joined"\ncontract-start = "joined"'
+    )
     assert "'joined' cannot both" in stagecast("train", log, "--out", "model", "--no-track").err

@@ -1,4 +1,6 @@
-"""What changed between two scores: facts before figures, small moves are no news, another model is said."""
+"""What changed between two scores: facts before figures, small moves are no news, another model
+is said.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,10 @@ BEFORE: dict[str, Any] = {
 
 
 def told(**now: Any) -> list[str]:
-    return [one["sentence"] for one in changes({**BEFORE, **now}, BEFORE, {"repeat": "Repeat", "at_risk": "At risk"})]
+    return [
+        one["sentence"]
+        for one in changes({**BEFORE, **now}, BEFORE, {"repeat": "Repeat", "at_risk": "At risk"})
+    ]
 
 
 def test_nothing_is_said_of_a_first_score_or_of_small_moves() -> None:
@@ -35,7 +40,9 @@ def test_nothing_is_said_of_a_first_score_or_of_small_moves() -> None:
 
 
 def test_a_silence_that_grew_moves_stage_risk_and_value() -> None:
-    found = told(stage="at_risk", recency_days=95.0, churn_probability=0.62, clv=70.0, value_at_risk=43.4)
+    found = told(
+        stage="at_risk", recency_days=95.0, churn_probability=0.62, clv=70.0, value_at_risk=43.4
+    )
     assert found == [
         "moved from Repeat to At risk",
         "no order since: 95 days of silence, 20 days then",
@@ -64,7 +71,9 @@ def test_values_stand_beside_the_sentence() -> None:
 
 
 def test_stages_without_a_title_go_by_their_id() -> None:
-    assert changes({**BEFORE, "stage": "loyal"}, BEFORE)[0]["sentence"] == "moved from repeat to loyal"
+    assert (
+        changes({**BEFORE, "stage": "loyal"}, BEFORE)[0]["sentence"] == "moved from repeat to loyal"
+    )
 
 
 def test_chances_of_another_churn_are_not_compared() -> None:

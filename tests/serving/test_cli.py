@@ -70,7 +70,10 @@ def finished(log_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_leaves_the_files_of_the_contract(finished: Path) -> None:
     assert sorted(p.name for p in (finished / "out").iterdir()) == sorted(pipeline.OURS)
     report = json.loads((finished / "out" / "data-report.json").read_text())
-    assert report["rows_in"] == report["rows_loaded"] + report["rows_rejected"] + report["rows_duplicate"]
+    assert (
+        report["rows_in"]
+        == report["rows_loaded"] + report["rows_rejected"] + report["rows_duplicate"]
+    )
     assert {"customers", "first_event", "last_event", "rejected_by_reason"} <= set(report)
     assert "<html" in (finished / "out" / "report.html").read_text("utf-8")
 
@@ -92,9 +95,19 @@ def test_scores_have_the_columns_types_and_sums_of_the_contract(finished: Path) 
     assert rows["customer_id"].is_monotonic_increasing
 
 
-def test_a_run_says_what_it_read_how_good_it_is_whom_to_look_at_and_where_next(finished: Path) -> None:
+def test_a_run_says_what_it_read_how_good_it_is_whom_to_look_at_and_where_next(
+    finished: Path,
+) -> None:
     out, err = (finished / "stdout.txt").read_text(), (finished / "stderr.txt").read_text()
-    for words in ("rows read", "refused", "at_risk", "recency rule", "BG/NBD", "logistic regression", "report.html"):
+    for words in (
+        "rows read",
+        "refused",
+        "at_risk",
+        "recency rule",
+        "BG/NBD",
+        "logistic regression",
+        "report.html",
+    ):
         assert words in out
     assert "stagecast serve" in out
     assert "models" in err
@@ -105,7 +118,9 @@ def test_scoring_twice_gives_the_same_bytes_and_what_the_run_gave(
 ) -> None:
     model = finished / "out" / "model"
     for name in ("a.parquet", "b.parquet"):
-        said = stagecast("score", log_file, *MAPPED, "--as-of", AS_OF, "--model", model, "--out", name)
+        said = stagecast(
+            "score", log_file, *MAPPED, "--as-of", AS_OF, "--model", model, "--out", name
+        )
         assert said.code == 0, said.err
     assert Path("a.parquet").read_bytes() == Path("b.parquet").read_bytes()
     assert pq.read_table("a.parquet").equals(pq.read_table(finished / "out" / "scores.parquet"))
@@ -125,7 +140,9 @@ def test_events_from_the_as_of_on_change_no_score(
     assert Path("out/scores.parquet").read_bytes() == theirs.read_bytes()
 
 
-def test_a_customer_gets_the_same_score_in_a_request_as_in_a_batch(finished: Path, log_file: Path) -> None:
+def test_a_customer_gets_the_same_score_in_a_request_as_in_a_batch(
+    finished: Path, log_file: Path
+) -> None:
     scores = pq.read_table(finished / "out" / "scores.parquet").to_pandas().set_index("customer_id")
     events = pd.read_csv(log_file)
     chosen = scores.index[:: max(1, len(scores) // 60)]
@@ -140,7 +157,11 @@ def test_a_customer_gets_the_same_score_in_a_request_as_in_a_batch(finished: Pat
         for who in chosen
     ]
     scorer = load_scorer(finished / "out" / "model")
-    online = scorer.score_customers(customers, datetime(2021, 11, 1, tzinfo=UTC)).to_pandas().set_index("customer_id")
+    online = (
+        scorer.score_customers(customers, datetime(2021, 11, 1, tzinfo=UTC))
+        .to_pandas()
+        .set_index("customer_id")
+    )
     assert online.index.tolist() == chosen.tolist()
     for column in online.columns.drop(["data_cutoff", "reasons"]):
         ours, theirs = online[column], scores.loc[chosen, column]
@@ -185,7 +206,9 @@ def server(finished: Path) -> Iterator[str]:
         process.communicate(timeout=30)
 
 
-def test_the_server_is_ready_with_the_model_that_made_the_published_scores(server: str, finished: Path) -> None:
+def test_the_server_is_ready_with_the_model_that_made_the_published_scores(
+    server: str, finished: Path
+) -> None:
     assert httpx.get(f"{server}/readyz").status_code == 200
     card = httpx.get(f"{server}/v1/model").json()
     manifest = json.loads((finished / "out" / "model" / "manifest.json").read_text())
@@ -194,7 +217,9 @@ def test_the_server_is_ready_with_the_model_that_made_the_published_scores(serve
 
 def test_the_ranked_list_is_that_of_the_file(server: str, finished: Path) -> None:
     rows = pq.read_table(finished / "out" / "scores.parquet").to_pandas()
-    expected = rows.sort_values(["value_at_risk", "customer_id"], ascending=[False, True])["customer_id"].head(20)
+    expected = rows.sort_values(["value_at_risk", "customer_id"], ascending=[False, True])[
+        "customer_id"
+    ].head(20)
     answer = httpx.get(f"{server}/v1/customers", params={"limit": 20}).json()
     assert [c["customer_id"] for c in answer["customers"]] == expected.tolist()
     one = httpx.get(f"{server}/v1/customers/{expected.iloc[0]}").json()["score"]
@@ -209,7 +234,11 @@ def test_raw_events_are_scored_over_http(server: str) -> None:
     body = {
         "as_of": AS_OF,
         "customers": [
-            {"customer_id": "a", "attributes": {}, "events": [{"timestamp": "2021-06-01T00:00:00Z", "amount": 10.0}]},
+            {
+                "customer_id": "a",
+                "attributes": {},
+                "events": [{"timestamp": "2021-06-01T00:00:00Z", "amount": 10.0}],
+            },
             {"customer_id": "b", "events": [{"timestamp": "2021-10-01", "event": "visit"}]},
         ],
     }
@@ -234,7 +263,12 @@ SMALL = "customer_id,timestamp,amount\na,2024-01-01,1\na,2024-02-01,2\nb,2024-02
 BAD = [
     ("", (), 3, "empty"),
     ("customer_id,timestamp\n", (), 3, "no rows"),
-    ("cust,when,total\na,2024-01-01,1\n", (), 3, "It has: cust, when, total. Name the right one with --customer COL"),
+    (
+        "cust,when,total\na,2024-01-01,1\n",
+        (),
+        3,
+        "It has: cust, when, total. Name the right one with --customer COL",
+    ),
     ("customer_id,when\na,2024-01-01\n", (), 3, "--time COL"),
     ("customer_id,timestamp,amount\na,xx,1\nb,01/02/2025,1\n", (), 3, "line 2"),
     (SMALL, ("--as-of", "2020-01-01"), 2, "does not stand after the first event (2024-01-01)"),
@@ -247,7 +281,12 @@ BAD = [
     (SMALL, ("--horizon", "20d", "--margin", "7"), 2, "margin = 7.0 must be"),
     (SMALL, ("--amount", "amount + price"), 3, "price"),
     (SMALL, ("--amount", "system('x')"), 2, "system"),
-    ("customer_id,timestamp,event\na,2024-01-01,visit\nb,2024-02-20,visit\n", ("--horizon", "20d"), 4, "nobody"),
+    (
+        "customer_id,timestamp,event\na,2024-01-01,visit\nb,2024-02-20,visit\n",
+        ("--horizon", "20d"),
+        4,
+        "nobody",
+    ),
 ]
 
 
@@ -311,9 +350,12 @@ def test_an_interrupted_run_leaves_nothing_and_the_former_run_stands(tmp_path: P
 
 
 def test_every_option_can_stand_in_the_file(stagecast: Stagecast) -> None:
-    Path("log.csv").write_text("who,at,n,each\na,2024-01-01,2,1.5\na,2024-02-01,1,2\nb,2024-02-03,1,5\n")
+    Path("log.csv").write_text(
+        "who,at,n,each\na,2024-01-01,2,1.5\na,2024-02-01,1,2\nb,2024-02-03,1,5\n"
+    )
     Path("stagecast.toml").write_text(
-        'customer = "who"\ntime = "at"\namount = "n * each"\nhorizon = "20d"\ntrack = false\n[run]\nout = "there"\n'
+        'customer = "who"\ntime = "at"\namount = "n * each"\nhorizon = "20d"\ntrack = '
+        'false\n[run]\nout = "there"\n'
     )
     said = stagecast("run", "log.csv", "--json")
     assert said.code == 0, said.err
@@ -344,7 +386,9 @@ def test_category_and_discount_are_mapped_and_named_in_the_report(stagecast: Sta
     assert report["rejected_by_reason"] == {"unreadable_discount": 1}
 
 
-def test_the_yearly_discount_and_a_column_of_discounts_are_two_options(stagecast: Stagecast) -> None:
+def test_the_yearly_discount_and_a_column_of_discounts_are_two_options(
+    stagecast: Stagecast,
+) -> None:
     Path("log.csv").write_text(SMALL)
     Path("own.toml").write_text('discount = 11\ndiscount-amount = "NULL"\n')
     said = stagecast("train", "log.csv", "--out", "model", "--config", "own.toml")
@@ -366,20 +410,30 @@ def test_stages_are_written_as_csv_and_parquet(stagecast: Stagecast) -> None:
         assert stagecast("stages", "log.csv", "--out", name).code == 0
     found = pq.read_table("stages.parquet").to_pandas()
     assert found.columns.tolist() == ["customer_id", "stage", "stage_since", "stage_rule"]
-    assert pd.read_csv("stages.csv")["stage"].tolist() == found["stage"].tolist() == ["repeat", "new"]
+    assert (
+        pd.read_csv("stages.csv")["stage"].tolist() == found["stage"].tolist() == ["repeat", "new"]
+    )
     assert stagecast("stages", "log.csv", "--out", "stages.xlsx").code == 2
 
 
 def test_a_model_is_not_asked_about_a_day_before_its_training(stagecast: Stagecast) -> None:
     Path("log.csv").write_text(SMALL)
-    assert stagecast("train", "log.csv", "--out", "model", "--no-track", "--horizon", "20d").code == 0
-    early = stagecast("score", "log.csv", "--model", "model", "--out", "s.csv", "--as-of", "2024-02-02")
+    assert (
+        stagecast("train", "log.csv", "--out", "model", "--no-track", "--horizon", "20d").code == 0
+    )
+    early = stagecast(
+        "score", "log.csv", "--model", "model", "--out", "s.csv", "--as-of", "2024-02-02"
+    )
     assert (early.code, "learned from what came after" in early.err) == (2, True)
-    assert stagecast("train", "log.csv", "--out", "model", "--no-track", "--horizon", "20d").code == 2
+    assert (
+        stagecast("train", "log.csv", "--out", "model", "--no-track", "--horizon", "20d").code == 2
+    )
     assert not Path("s.csv").exists()
 
 
-def test_a_training_is_tracked_registered_and_scored_by_alias(finished: Path, tmp_path: Path, log_file: Path) -> None:
+def test_a_training_is_tracked_registered_and_scored_by_alias(
+    finished: Path, tmp_path: Path, log_file: Path
+) -> None:
     environment = {**os.environ, "PYTHONWARNINGS": "default"}
     (tmp_path / "log.csv").write_text(SMALL)
 
@@ -397,16 +451,22 @@ def test_a_training_is_tracked_registered_and_scored_by_alias(finished: Path, tm
         return done.stdout
 
     trained = json.loads(
-        stagecast("train", "log.csv", "--horizon", "20d", "--out", "m", "--register", "shop", "--json")
+        stagecast(
+            "train", "log.csv", "--horizon", "20d", "--out", "m", "--register", "shop", "--json"
+        )
     )
     assert (tmp_path / "mlflow.db").is_file()
     scored = json.loads(
-        stagecast("score", "log.csv", "--model", "models:/shop@challenger", "--out", "s.parquet", "--json")
+        stagecast(
+            "score", "log.csv", "--model", "models:/shop@challenger", "--out", "s.parquet", "--json"
+        )
     )
     assert scored["model_version"] == trained["model_version"]
 
 
 def test_features_are_listed_with_unit_and_meaning(stagecast: Stagecast) -> None:
-    listed = {feature["name"]: feature for feature in json.loads(stagecast("features", "--json").out)}
+    listed = {
+        feature["name"]: feature for feature in json.loads(stagecast("features", "--json").out)
+    }
     assert listed["recency_days"]["unit"] == "days"
     assert "overdue_ratio" in stagecast("features").out

@@ -1,4 +1,6 @@
-"""``stagecast erase``: the customer is gone everywhere, everything else is as it was, and the proof can fail."""
+"""``stagecast erase``: the customer is gone everywhere, everything else is as it was, and the
+proof can fail.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,9 @@ def erase(tmp_path, monkeypatch, capsys):
     def call(*args: object, yes: bool = True) -> Said:
         capsys.readouterr()
         try:
-            command.main(["--yes"] * yes + [str(a) for a in args], prog_name="erase", standalone_mode=False)
+            command.main(
+                ["--yes"] * yes + [str(a) for a in args], prog_name="erase", standalone_mode=False
+            )
         except StagecastError as error:
             return Said(error.exit_code, capsys.readouterr().out, str(error))
         said = capsys.readouterr()
@@ -101,7 +105,8 @@ def everything(folder: Path) -> dict[str, str]:
     }
 
 
-# ------------------------------------------------------------------ one shop, run, published twice and tracked
+# ------------------------------------------------------------------ one shop, run, published twice
+# and tracked
 
 
 LATE = "c00007"  # has a row with an unreadable time and a malformed line
@@ -111,8 +116,12 @@ FAULTS = f"{LATE},soon,purchase,5\n{LATE},2021-01-01\nc00008,2021-01-01\nc00009,
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory) -> Path:
     home = tmp_path_factory.mktemp("shop")
-    rows = pd.DataFrame(simulated_rows(300, 500, 5), columns=["customer_id", "timestamp", "event", "amount"])
-    rows.assign(timestamp=[at.isoformat() for at in rows["timestamp"]]).to_csv(home / "shop.csv", index=False)
+    rows = pd.DataFrame(
+        simulated_rows(300, 500, 5), columns=["customer_id", "timestamp", "event", "amount"]
+    )
+    rows.assign(timestamp=[at.isoformat() for at in rows["timestamp"]]).to_csv(
+        home / "shop.csv", index=False
+    )
     with (home / "shop.csv").open("a") as file:
         file.write(FAULTS)
     here = Path.cwd()
@@ -121,7 +130,10 @@ def shop(tmp_path_factory) -> Path:
         with read_events("shop.csv") as log:
             uri = "sqlite:///mlflow.db"
             done = pipeline.run(
-                log, Path("out"), TrainConfig(max_dates=3), track=lambda *made: log_training(uri, *made)
+                log,
+                Path("out"),
+                TrainConfig(max_dates=3),
+                track=lambda *made: log_training(uri, *made),
             )
         store = Store.open("sqlite:///stagecast.db")
         for _ in range(2):
@@ -142,18 +154,28 @@ def copied(shop, tmp_path) -> Path:
         elif not path.name.endswith(("-wal", "-shm")):
             target.write_bytes(path.read_bytes())
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as con, con:
-        con.execute("UPDATE runs SET artifact_uri = replace(artifact_uri, ?, ?)", (str(shop), str(tmp_path)))
+        con.execute(
+            "UPDATE runs SET artifact_uri = replace(artifact_uri, ?, ?)", (str(shop), str(tmp_path))
+        )
     return tmp_path
 
 
 def first_of_report(folder: Path) -> str:
-    return (folder / "out" / "report.html").read_text("utf-8").partition("<bdi>")[2].partition("</bdi>")[0]
+    return (
+        (folder / "out" / "report.html")
+        .read_text("utf-8")
+        .partition("<bdi>")[2]
+        .partition("</bdi>")[0]
+    )
 
 
 def test_a_customer_goes_from_every_place_and_everything_else_stays(erase, copied):
     top = first_of_report(copied)
     before = everything(copied)
-    scores, log = pq.read_table("out/scores.parquet"), Path("shop.csv").read_bytes().splitlines(keepends=True)
+    scores, log = (
+        pq.read_table("out/scores.parquet"),
+        Path("shop.csv").read_bytes().splitlines(keepends=True),
+    )
     report = Path("out/report.html").read_text("utf-8")
     said = erase(top, "shop.csv", "--run", "out", "--json")
     assert said.code == 0, said.err
@@ -169,7 +191,10 @@ def test_a_customer_goes_from_every_place_and_everything_else_stays(erase, copie
     assert left.equals(scores.filter(pa.compute.not_equal(scores["customer_id"], top)))
     assert left.schema.equals(scores.schema, check_metadata=True)
     page = Path("out/report.html").read_text("utf-8")
-    assert (page.count("<bdi>"), page.count("<tr>")) == (report.count("<bdi>") - 1, report.count("<tr>") - 1)
+    assert (page.count("<bdi>"), page.count("<tr>")) == (
+        report.count("<bdi>") - 1,
+        report.count("<tr>") - 1,
+    )
     assert page.partition('<section id="stages"')[2] == report.partition('<section id="stages"')[2]
     assert next(Path("mlruns").rglob("report.html")).read_text("utf-8") == page
     changed = {name for name, digest in everything(copied).items() if before[name] != digest}
@@ -200,7 +225,9 @@ def test_refused_rows_and_their_examples_go_and_their_counts_stay(erase, copied)
     assert said.rows()["data-report.json"] == 2
     assert pq.read_table("out/rejected.parquet")["line"].to_pylist() == [1721, 1722]
     after = json.loads(Path("out/data-report.json").read_text("utf-8"))
-    shown = [one["line"] for entry in after["rejected_examples"].values() for one in entry["examples"]]
+    shown = [
+        one["line"] for entry in after["rejected_examples"].values() for one in entry["examples"]
+    ]
     assert sorted(shown) == [1721, 1722]
     assert {**after, "rejected_examples": None} == {**before, "rejected_examples": None}
 
@@ -210,7 +237,12 @@ def test_customers_that_a_data_report_or_a_page_speaks_of_go_with_the_entry(eras
     Path("out").mkdir()
     heavy = [{"customer_id": one, "events": 9_000} for one in (name, "170")]
     said = [f"customer {one} has 9,000 events" for one in (name, "170")]
-    report = {"rows_in": 17, "quality": {"buyers": {"heavy": heavy}}, "warnings": said, "files": ["17.csv"]}
+    report = {
+        "rows_in": 17,
+        "quality": {"buyers": {"heavy": heavy}},
+        "warnings": said,
+        "files": ["17.csv"],
+    }
     Path("out/data-report.json").write_text(json.dumps(report))
     page = "<ul><li>{}</li><li>{}</li></ul><p>17 rows</p>"
     Path("out/report.html").write_text(page.format(*said))
@@ -243,7 +275,9 @@ def test_a_second_time_there_is_nothing_and_nothing_is_touched(erase, copied):
 
 def test_a_dry_run_counts_what_would_go_and_changes_nothing(erase, copied):
     before = everything(copied)
-    dry = erase(LATE, "shop.csv", "--run", "out", "--include-malformed", "--dry-run", "--json", yes=False)
+    dry = erase(
+        LATE, "shop.csv", "--run", "out", "--include-malformed", "--dry-run", "--json", yes=False
+    )
     assert dry.code == 0
     assert everything(copied) == before
     assert dry.told["proven"] is False
@@ -261,7 +295,12 @@ def test_without_a_terminal_it_asks_for_yes_before_anything_is_changed(erase, co
 def test_without_names_the_demo_folder_the_store_and_mlflow_are_worked_on(erase, copied):
     Path("out").rename("stagecast-demo")
     said = erase(LATE, "--json")
-    assert set(said.rows()) == {"scores.parquet", "rejected.parquet", "data-report.json", "stagecast.db"}
+    assert set(said.rows()) == {
+        "scores.parquet",
+        "rejected.parquet",
+        "data-report.json",
+        "stagecast.db",
+    }
     Path("stagecast-demo/notes.txt").write_text("mine")
     assert "scores.parquet" not in erase("c00008", "--json").rows()
 
@@ -287,7 +326,9 @@ def test_what_a_killed_run_left_is_cleaned(erase, copied, ending):
     said = erase(LATE, "--run", "out", "--json")
     assert said.code == 0, said.err
     assert said.rows()["scores.parquet"] == 1
-    assert LATE not in str(pq.read_table(f".out.{ending}/scores.parquet")["customer_id"].to_pylist())
+    assert LATE not in str(
+        pq.read_table(f".out.{ending}/scores.parquet")["customer_id"].to_pylist()
+    )
 
 
 def test_a_half_written_file_of_ours_goes_when_nobody_has_written_it_for_an_hour(erase, copied):
@@ -345,7 +386,9 @@ def store(tmp_path) -> Iterator[Store]:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_id_is_only_an_id(erase, store, name, tmp_path):
-    rows = [{"customer_id": one, "timestamp": "2025-01-01", "amount": 1} for one in (*HOSTILE, "other")]
+    rows = [
+        {"customer_id": one, "timestamp": "2025-01-01", "amount": 1} for one in (*HOSTILE, "other")
+    ]
     pd.DataFrame(rows).to_csv("log.csv", index=False)
     pd.DataFrame(rows).to_parquet("log.parquet")
     before = everything(tmp_path)
@@ -375,7 +418,9 @@ def test_ids_that_begin_alike_are_not_confused(erase, store):
 @pytest.mark.parametrize("name", ["17", "17850", "17850.0"])
 def test_a_number_is_the_customer_only_where_an_id_can_stand(erase, store, name):
     with sa.create_engine("sqlite:///stagecast.db").begin() as con:
-        con.exec_driver_sql("UPDATE scores SET orders = 17850, spend = 17 WHERE customer_id = 'c0000'")
+        con.exec_driver_sql(
+            "UPDATE scores SET orders = 17850, spend = 17 WHERE customer_id = 'c0000'"
+        )
     said = erase(name, "--json")
     assert said.code == 0, said.err
     assert said.rows() == {"stagecast.db": 4}
@@ -398,7 +443,9 @@ def test_bytes_that_sqlite_left_in_free_space_go_even_when_no_row_is_there(erase
     assert b"c00012345" not in Path("stagecast.db").read_bytes()
 
 
-def test_while_a_reader_holds_the_log_of_writes_it_is_told_and_later_made_good(erase, store, monkeypatch):
+def test_while_a_reader_holds_the_log_of_writes_it_is_told_and_later_made_good(
+    erase, store, monkeypatch
+):
     monkeypatch.setattr("stagecast.serving.tables.BUSY_MILLISECONDS", 100)
     with closing(sqlite3.connect("stagecast.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")
@@ -414,9 +461,13 @@ def test_while_a_reader_holds_the_log_of_writes_it_is_told_and_later_made_good(e
 def test_a_table_that_is_added_later_is_covered(erase, store):
     with closing(sqlite3.connect("stagecast.db")) as con, con:
         con.execute("CREATE TABLE plans (id INTEGER PRIMARY KEY)")
-        con.execute("CREATE TABLE plan_rows (plan_id REFERENCES plans (id), customer_id TEXT, arm TEXT)")
+        con.execute(
+            "CREATE TABLE plan_rows (plan_id REFERENCES plans (id), customer_id TEXT, arm TEXT)"
+        )
         con.execute("INSERT INTO plans VALUES (1)")
-        con.execute("INSERT INTO plan_rows VALUES (1, 'c0003', 'hold-out'), (1, 'c0004', 'treated')")
+        con.execute(
+            "INSERT INTO plan_rows VALUES (1, 'c0003', 'hold-out'), (1, 'c0004', 'treated')"
+        )
     assert erase("c0003", "--json").rows() == {"stagecast.db": 5}
 
 
@@ -481,8 +532,14 @@ def test_a_tracking_server_is_not_done_and_says_so(erase, tmp_path):
 
 
 LOGS = {
-    "plain.csv": ("customer_id,timestamp,amount\nx,2025-01-01,1\nb,2025-01-01,2\nx,2025-01-02,3\n", "utf-8"),
-    "semicolon.csv": ("\ufeffcustomer_id;timestamp\r\nx;2025-01-01\r\n\r\n b ;2025-01-01\r\n x ;2025-01-02", "utf-8"),
+    "plain.csv": (
+        "customer_id,timestamp,amount\nx,2025-01-01,1\nb,2025-01-01,2\nx,2025-01-02,3\n",
+        "utf-8",
+    ),
+    "semicolon.csv": (
+        "\ufeffcustomer_id;timestamp\r\nx;2025-01-01\r\n\r\n b ;2025-01-01\r\n x ;2025-01-02",
+        "utf-8",
+    ),
     "mac.txt": ("customer_id\ttimestamp\rx\t2025-01-01\rb\t2025-01-01\r", "utf-8"),
     "quoted.csv": ('a,customer_id\n"1\nx,2\n","b"\n"""x",x\n"x,\r\n3",x\n"x""",b', "utf-8"),
     "packed.csv.gz": ("customer_id,timestamp\nx,2025-01-01\nb,2025-01-01\n", "utf-8"),
@@ -524,7 +581,9 @@ def test_only_the_records_of_the_customer_leave_a_text_log(erase, name):
     for record in records:
         assert record in wanted
         wanted = wanted.replace(record, "", 1)
-    said = erase("x", name, "--encoding", "utf-16" if name.startswith("wide") else encoding, "--json")
+    said = erase(
+        "x", name, "--encoding", "utf-16" if name.startswith("wide") else encoding, "--json"
+    )
     assert said.code == 0, said.err
     assert said.rows() == {name: len(records)}
     assert unpacked(Path(name)) == wanted.encode(encoding)
@@ -539,7 +598,10 @@ def test_a_number_is_compared_as_the_reader_reads_it(erase, name):
     said = erase("--json", "--", name, "log.csv")
     assert (said.code, said.rows()) == (0, {"log.csv": 4})
     assert said.told["places"][0]["alike"] == 4
-    assert Path("log.csv").read_text().split() == ["n,customer_id", *(f"17850,{one}" for one in ids[4:])]
+    assert Path("log.csv").read_text().split() == [
+        "n,customer_id",
+        *(f"17850,{one}" for one in ids[4:]),
+    ]
     for kind in ("int", "float"):
         assert erase("--json", "--", name, f"{kind}.parquet").rows() == {f"{kind}.parquet": 1}
         assert pq.read_table(f"{kind}.parquet")["stock"].to_pylist() == [1, 2]
@@ -547,10 +609,14 @@ def test_a_number_is_compared_as_the_reader_reads_it(erase, name):
 
 def test_the_customer_may_stand_in_a_named_column_or_an_expression(erase):
     Path("log.csv").write_text('"Customer ID",shop\nann,A\nAnn,B\nbob,A\n')
-    assert erase("B/Ann", "log.csv", "--customer", "shop || '/' || \"Customer ID\"", "--json").rows() == {"log.csv": 1}
+    assert erase(
+        "B/Ann", "log.csv", "--customer", "shop || '/' || \"Customer ID\"", "--json"
+    ).rows() == {"log.csv": 1}
     assert erase("ann", "log.csv", "--customer", "Customer ID", "--json").rows() == {"log.csv": 1}
     assert Path("log.csv").read_text() == '"Customer ID",shop\nbob,A\n'
-    said = erase("ann", "log.csv", "--customer", "CASE WHEN \"Customer ID\" > 1 THEN 'a' ELSE shop END")
+    said = erase(
+        "ann", "log.csv", "--customer", "CASE WHEN \"Customer ID\" > 1 THEN 'a' ELSE shop END"
+    )
     assert (said.code, "as a number" in said.err) == (2, True)
     said = erase("ann", "log.csv")
     assert (said.code, "--customer COL" in said.err) == (3, True)
@@ -577,22 +643,36 @@ def test_a_quote_that_would_swallow_other_lines_keeps_the_log_as_it_is(erase):
 
 
 def test_a_database_is_refused_with_the_statement_to_run(erase):
-    said = erase("o'Hara", "postgresql://me:secret@db/shop?table=orders", "--customer", "Customer ID")
+    said = erase(
+        "o'Hara", "postgresql://me:secret@db/shop?table=orders", "--customer", "Customer ID"
+    )
     assert said.code == 2
-    assert """DELETE FROM orders WHERE trim(CAST("Customer ID" AS VARCHAR)) IN ('o''Hara')""" in said.err
+    assert (
+        """DELETE FROM orders WHERE trim(CAST("Customer ID" AS VARCHAR)) IN ('o''Hara')"""
+        in said.err
+    )
     assert "secret" not in said.err
 
 
 def test_parquet_keeps_its_schema_compression_groups_and_metadata(erase):
     table = pa.table(
         {
-            "customer_id": pa.array(["x", "b", "x", "c", None], pa.dictionary(pa.int32(), pa.string())),
+            "customer_id": pa.array(
+                ["x", "b", "x", "c", None], pa.dictionary(pa.int32(), pa.string())
+            ),
             "at": pa.array([1, 2, 3, 4, 5], pa.timestamp("ns", "Europe/London")),
             "price": pa.array([1, 2, 3, 4, 5], pa.decimal128(12, 2)),
             "parts": [[{"sku": "x1"}], [], None, [{"sku": None}], []],
         }
     ).replace_schema_metadata({"made by": "us"})
-    how = {"compression": {"customer_id": "gzip", "at": "zstd", "price": "none", "parts.list.element.sku": "snappy"}}
+    how = {
+        "compression": {
+            "customer_id": "gzip",
+            "at": "zstd",
+            "price": "none",
+            "parts.list.element.sku": "snappy",
+        }
+    }
     pq.write_table(table, "log.parquet", row_group_size=2, **how)
     old = pq.ParquetFile("log.parquet")
     assert erase("x", "log.parquet", "--json").rows() == {"log.parquet": 2}
@@ -600,29 +680,43 @@ def test_parquet_keeps_its_schema_compression_groups_and_metadata(erase):
     assert new.schema.equals(old.schema)
     assert new.schema_arrow.equals(old.schema_arrow, check_metadata=True)
     # but for what the library calls an item of a list, which has no name of its own
-    assert {**new.metadata.metadata, b"ARROW:schema": b""} == {**old.metadata.metadata, b"ARROW:schema": b""}
+    assert {**new.metadata.metadata, b"ARROW:schema": b""} == {
+        **old.metadata.metadata,
+        b"ARROW:schema": b"",
+    }
     assert [new.metadata.row_group(i).num_rows for i in range(new.num_row_groups)] == [1, 1, 1]
     for i in range(old.metadata.num_columns):
-        assert new.metadata.row_group(0).column(i).compression == old.metadata.row_group(0).column(i).compression
+        assert (
+            new.metadata.row_group(0).column(i).compression
+            == old.metadata.row_group(0).column(i).compression
+        )
     assert new.read().equals(table.take([1, 3, 4]))
 
 
-CELLS = st.sampled_from(["x", "b", "x.0", "", " x ", '"x"', '"a\nb"', '"', 'q"', "1,2", "\r", "я", "2025-02-01", "x\0"])
+CELLS = st.sampled_from(
+    ["x", "b", "x.0", "", " x ", '"x"', '"a\nb"', '"', 'q"', "1,2", "\r", "я", "2025-02-01", "x\0"]
+)
 RECORDS = st.lists(st.lists(CELLS, min_size=1, max_size=4).map(",".join), max_size=12)
 
 
 def read(data: bytes, folder: Path) -> list[tuple]:
-    """Return the sound rows as the log's reader loads them, in its order; none where it refuses the whole."""
+    """Return the sound rows as the log's reader loads them, in its order; none where it refuses
+    the whole.
+    """
     path = folder / "read.csv"
     path.write_bytes(data)
     try:
         with read_events(str(path), ReadOptions(duplicates="keep")) as log:
-            return log.con.execute("SELECT customer_id, timestamp, amount, channel FROM events ORDER BY ALL").fetchall()
+            return log.con.execute(
+                "SELECT customer_id, timestamp, amount, channel FROM events ORDER BY ALL"
+            ).fetchall()
     except DataRefusedError:
         return []
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     records=RECORDS,
     sound=st.integers(1, 5),
@@ -655,7 +749,10 @@ def test_reading_the_log_without_a_customer_is_reading_the_log_and_dropping_them
 
 @settings(max_examples=200, deadline=None)
 @given(
-    pieces=st.lists(st.sampled_from(["ann-7", "ann-70", "joann-7", "ann", ".", "@", " ", "-", "x", "é"]), max_size=40),
+    pieces=st.lists(
+        st.sampled_from(["ann-7", "ann-70", "joann-7", "ann", ".", "@", " ", "-", "x", "é"]),
+        max_size=40,
+    ),
     size=st.integers(1, 9),
 )
 def test_a_search_in_pieces_finds_what_a_search_in_the_whole_finds(pieces, size):
@@ -688,7 +785,11 @@ def test_mode_links_and_owner_of_a_log_stay(erase, tmp_path):
     assert Path("link.csv").is_symlink()
     assert log.read_text() == "customer_id,timestamp\nb,2025-01-01\n"
     after = log.stat()
-    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert (after.st_mode, after.st_uid, after.st_gid) == (
+        before.st_mode,
+        before.st_uid,
+        before.st_gid,
+    )
     os.link(log, "second.csv")
     said = erase("b", "link.csv")
     assert (said.code, "hard links" in said.err) == (3, True)
@@ -738,16 +839,24 @@ with customer_column.engine() as con:
 
 
 def test_a_kill_at_any_moment_leaves_the_old_log_or_the_new_one(tmp_path):
-    lines = [b"c%d,2025-01-%02d,%d.50,some words of a channel\n" % (i % 997, 1 + i % 28, i) for i in range(100_000)]
+    lines = [
+        b"c%d,2025-01-%02d,%d.50,some words of a channel\n" % (i % 997, 1 + i % 28, i)
+        for i in range(100_000)
+    ]
     data = b"customer_id,timestamp,amount,channel\n" + b"".join(lines) * 12
     assert len(data) > 50e6
     path = tmp_path / "log.csv"
-    kept = b"customer_id,timestamp,amount,channel\n" + b"".join(line for line in lines if line[:3] != b"c3,") * 12
+    kept = (
+        b"customer_id,timestamp,amount,channel\n"
+        + b"".join(line for line in lines if line[:3] != b"c3,") * 12
+    )
     old, new = hashlib.sha256(data).digest(), hashlib.sha256(kept).digest()
 
     def start() -> subprocess.Popen[bytes]:
         path.write_bytes(data)
-        process = subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE)
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE
+        )
         assert process.stdout is not None
         assert process.stdout.readline() == b"begun\n"
         return process
@@ -775,7 +884,10 @@ def test_a_kill_at_any_moment_leaves_the_old_log_or_the_new_one(tmp_path):
 
 def test_the_rule_of_tokens_holds_in_bytes_of_any_encoding():
     customer = Customer.parse("ann@shop.example")
-    text = "ann@shop.example, joann@shop.example <ann@shop.example>. mary.ann@shop.example ann@shop.example-2"
+    text = (
+        "ann@shop.example, joann@shop.example <ann@shop.example>. "
+        "mary.ann@shop.example ann@shop.example-2"
+    )
     for encoding in ("utf-8", "utf-16-le", "utf-16-be"):
         assert in_stream(io.BytesIO(text.encode(encoding)), customer).count == 2, encoding
     quoted = Customer.parse('say "я"')
@@ -792,7 +904,9 @@ def test_what_is_plain_and_what_is_telling():
 def test_the_search_of_the_store_explains_longer_ids_and_nothing_else(tmp_path, store):
     store.close()
     file = tmp_path / "stagecast.db"
-    assert database.search(file, Customer.parse("c000")).count == 0  # the beginning of many, and none itself
+    assert (
+        database.search(file, Customer.parse("c000")).count == 0
+    )  # the beginning of many, and none itself
     data = bytearray(file.read_bytes())
     data[-8:] = b"\0c000\0\0\0"
     other = tmp_path / "copy.db"

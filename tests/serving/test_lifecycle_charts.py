@@ -1,4 +1,6 @@
-"""The charts of the lifecycle: well-formed, repeatable, safe with hostile titles, in the page's colours, and right."""
+"""The charts of the lifecycle: well-formed, repeatable, safe with hostile titles, in the page's
+colours, and right.
+"""
 
 from __future__ import annotations
 
@@ -61,15 +63,54 @@ COHORTS = [
     for age in range(6 - month)
 ]
 REPEAT = [
-    {"order": 1, "share_within_365d": 0.31, "share_within_365d_low": 0.28, "share_within_365d_high": 0.34},
-    {"order": 2, "share_within_365d": 0.57, "share_within_365d_low": None, "share_within_365d_high": None},
-    {"order": 3, "share_within_365d": None, "share_within_365d_low": None, "share_within_365d_high": None},
+    {
+        "order": 1,
+        "share_within_365d": 0.31,
+        "share_within_365d_low": 0.28,
+        "share_within_365d_high": 0.34,
+    },
+    {
+        "order": 2,
+        "share_within_365d": 0.57,
+        "share_within_365d_low": None,
+        "share_within_365d_high": None,
+    },
+    {
+        "order": 3,
+        "share_within_365d": None,
+        "share_within_365d_low": None,
+        "share_within_365d_high": None,
+    },
 ]
 SPELLS = [
-    {"stage": "prospect", "spells": 0, "low_quartile_days": None, "median_days": None, "high_quartile_days": None},
-    {"stage": "new", "spells": 9, "low_quartile_days": 10.0, "median_days": 41.3, "high_quartile_days": 90.0},
-    {"stage": "loyal", "spells": 9, "low_quartile_days": 70.0, "median_days": 1.0, "high_quartile_days": None},
-    {"stage": "lost", "spells": 9, "low_quartile_days": None, "median_days": None, "high_quartile_days": None},
+    {
+        "stage": "prospect",
+        "spells": 0,
+        "low_quartile_days": None,
+        "median_days": None,
+        "high_quartile_days": None,
+    },
+    {
+        "stage": "new",
+        "spells": 9,
+        "low_quartile_days": 10.0,
+        "median_days": 41.3,
+        "high_quartile_days": 90.0,
+    },
+    {
+        "stage": "loyal",
+        "spells": 9,
+        "low_quartile_days": 70.0,
+        "median_days": 1.0,
+        "high_quartile_days": None,
+    },
+    {
+        "stage": "lost",
+        "spells": 9,
+        "low_quartile_days": None,
+        "median_days": None,
+        "high_quartile_days": None,
+    },
 ]
 
 Draw = Callable[[str], Markup]
@@ -151,7 +192,12 @@ def bands(svg: Markup) -> dict[str, tuple[float, float]]:
 
 def test_bands_are_as_wide_as_customers_went_that_way() -> None:
     found = bands(flow_diagram(FLOW, stages(), DATES))
-    assert set(found) == {"Not yet known → New: 400", "New → Loyal: 1,250", "New → Lost: 250", "Loyal → Loyal: 750"}
+    assert set(found) == {
+        "Not yet known → New: 400",
+        "New → Loyal: 1,250",
+        "New → Lost: 250",
+        "Loyal → Loyal: 750",
+    }
     per_customer = found["New → Loyal: 1,250"][0] / 1250
     for title, ends in found.items():
         customers = int(title.split(": ")[1].replace(",", ""))
@@ -173,10 +219,16 @@ def test_the_stages_of_a_flow_say_how_many_stood_there_and_what_changed() -> Non
 
 
 def test_the_stages_of_a_flow_stand_apart_however_few_are_on_them() -> None:
-    few = [{"from_stage": stage["id"], "to_stage": stage["id"], "customers": 1} for stage in stages()]
+    few = [
+        {"from_stage": stage["id"], "to_stage": stage["id"], "customers": 1} for stage in stages()
+    ]
     few[0]["customers"] = 1_000_000
     root = read(flow_diagram(few, stages(), DATES))
-    heights = [float(text.get("y") or 0) for text in root.iter(f"{SVG}text") if text.get("text-anchor") == "end"]
+    heights = [
+        float(text.get("y") or 0)
+        for text in root.iter(f"{SVG}text")
+        if text.get("text-anchor") == "end"
+    ]
     gaps = [below - above for above, below in pairwise(heights[1:])]
     assert min(gaps) >= 15
     assert max(heights) < float(root.get("height") or 0)
@@ -192,7 +244,10 @@ def test_the_history_names_stages_with_customers_and_its_months() -> None:
 
 
 def test_weeks_are_written_with_their_day() -> None:
-    rows = [{"period_start": day, "stage": "new", "customers": 5} for day in ("2011-08-01", "2011-08-08")]
+    rows = [
+        {"period_start": day, "stage": "new", "customers": 5}
+        for day in ("2011-08-01", "2011-08-08")
+    ]
     assert {"2011-08-01", "2011-08-08"} <= set(words(stage_history(rows, stages())))
 
 
@@ -207,7 +262,13 @@ def test_cohorts_show_their_size_and_every_share_but_the_first() -> None:
 
 def test_of_many_cohorts_the_last_thirteen_are_shown() -> None:
     rows = [
-        {"cohort": f"{2000 + year}-01-01", "customers": 9, "age": age, "retention": 0.5, "complete": True}
+        {
+            "cohort": f"{2000 + year}-01-01",
+            "customers": 9,
+            "age": age,
+            "retention": 0.5,
+            "complete": True,
+        }
         for year in range(30)
         for age in range(30 - year)
     ]
@@ -239,9 +300,14 @@ def test_stages_of_a_scheme_have_colours_of_their_own() -> None:
     found = stage_colours(eight)
     assert len(set(found.values())) == 11
     assert found["p0"] == charts.INK["chart-prospect"]
-    assert stage_colours([*eight, {"id": "odd", "title": "x", "state": "other"}])["odd"] == found["a0"]
+    assert (
+        stage_colours([*eight, {"id": "odd", "title": "x", "state": "other"}])["odd"] == found["a0"]
+    )
 
 
 def test_stages_of_one_title_are_told_apart_by_their_id() -> None:
-    same = [{"id": "a", "title": "Active", "state": "active"}, {"id": "b", "title": "Active", "state": "active"}]
+    same = [
+        {"id": "a", "title": "Active", "state": "active"},
+        {"id": "b", "title": "Active", "state": "active"},
+    ]
     assert stage_titles(same) == {"a": "Active (a)", "b": "Active (b)"}

@@ -1,4 +1,6 @@
-"""`stages`, `report` and `leads` as people call them: what they write, what they print, and how they fail."""
+"""`stages`, `report` and `leads` as people call them: what they write, what they print, and how
+they fail.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,21 @@ from tests.training.made import day, simulated_rows
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A log of two years with visits, enquiries, carts, reviews, advertisements and what serving cost."""
+    """A log of two years with visits, enquiries, carts, reviews, advertisements and what serving
+    cost.
+    """
     random = np.random.default_rng(5)
-    rows = [[name, at.isoformat(), kind, amount, "search"] for name, at, kind, amount in simulated_rows(400, 700, 5)]
+    rows = [
+        [name, at.isoformat(), kind, amount, "search"]
+        for name, at, kind, amount in simulated_rows(400, 700, 5)
+    ]
     for name in sorted({row[0] for row in rows}):
         for kind, share in (("enquiry", 0.5), ("cart", 0.3), ("review", 0.2), ("cost", 0.9)):
             if random.random() < share:
                 amount = 4.0 if kind == "cost" else None
-                rows.append([name, day(float(random.uniform(0, 690))).isoformat(), kind, amount, "search"])
+                rows.append(
+                    [name, day(float(random.uniform(0, 690))).isoformat(), kind, amount, "search"]
+                )
     for k in range(150):
         at = float(random.uniform(0, 650))
         origin = ["email", "fair"][k % 2]
@@ -39,7 +48,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frame.to_csv(folder / "shop.csv", index=False)
     people = pd.DataFrame({"customer_id": sorted(set(frame["customer_id"]))})
     people["size"] = [
-        "large" if name.startswith("l") and int(name[1:]) % 3 == 0 else "small" for name in people["customer_id"]
+        "large" if name.startswith("l") and int(name[1:]) % 3 == 0 else "small"
+        for name in people["customer_id"]
     ]
     people.to_csv(folder / "people.csv", index=False)
     return folder
@@ -62,7 +72,9 @@ def test_the_list_shows_every_scheme_in_its_own_language(stagecast: Stagecast) -
 
 @pytest.mark.parametrize("name", known_schemes())
 def test_every_scheme_runs_on_any_log(stagecast: Stagecast, shop: Path, name: str) -> None:
-    said = stagecast("stages", shop / "shop.csv", "--stages", name, "--out", "s.parquet", "--history", "h.csv")
+    said = stagecast(
+        "stages", shop / "shop.csv", "--stages", name, "--out", "s.parquet", "--history", "h.csv"
+    )
     assert said.code == 0, said.err
     stages, history = pq.read_table("s.parquet").to_pandas(), pd.read_csv("h.csv")
     assert set(stages["stage"]) <= set(load_scheme(name).ids)
@@ -81,7 +93,9 @@ def test_every_scheme_runs_on_any_log(stagecast: Stagecast, shop: Path, name: st
 
 
 def test_leads_have_grades_and_buyers_have_none(stagecast: Stagecast, shop: Path) -> None:
-    assert stagecast("stages", shop / "shop.csv", "--stages", "crm5", "--out", "s.parquet").code == 0
+    assert (
+        stagecast("stages", shop / "shop.csv", "--stages", "crm5", "--out", "s.parquet").code == 0
+    )
     found = pq.read_table("s.parquet").to_pandas()
     prospects = found["stage"].isin(["approach", "purchase"])
     assert found["lead_grade"][prospects].isin(["none", "MQL", "SQL"]).all()
@@ -90,9 +104,16 @@ def test_leads_have_grades_and_buyers_have_none(stagecast: Stagecast, shop: Path
 
 
 def test_one_customer_is_explained(stagecast: Stagecast, shop: Path) -> None:
-    said = stagecast("stages", shop / "shop.csv", "--stages", "client7", "--explain", "c00001", "--json")
+    said = stagecast(
+        "stages", shop / "shop.csv", "--stages", "client7", "--explain", "c00001", "--json"
+    )
     told = json.loads(said.out)["explained"]
-    assert stagecast("stages", shop / "shop.csv", "--stages", "client7", "--out", "s.parquet", "--json").code == 0
+    assert (
+        stagecast(
+            "stages", shop / "shop.csv", "--stages", "client7", "--out", "s.parquet", "--json"
+        ).code
+        == 0
+    )
     row = pq.read_table("s.parquet").to_pandas().set_index("customer_id").loc["c00001"]
     assert (told["stage"], told["rule"]) == (row["stage"], row["stage_rule"])
     assert told["history"][-1]["stage"] == told["stage"]
@@ -107,12 +128,25 @@ def test_one_customer_is_explained(stagecast: Stagecast, shop: Path) -> None:
 def test_thresholds_can_be_pinned(stagecast: Stagecast, shop: Path) -> None:
     log = shop / "shop.csv"
     said = stagecast(
-        "stages", log, "--out", "s.csv", "--pin", "at_risk_ratio=1.25", "--pin", "loyal_orders=9", "--json"
+        "stages",
+        log,
+        "--out",
+        "s.csv",
+        "--pin",
+        "at_risk_ratio=1.25",
+        "--pin",
+        "loyal_orders=9",
+        "--json",
     )
     found = json.loads(said.out)["thresholds"]
     assert (found["at_risk_ratio"], found["loyal_orders"]) == (1.25, 9.0)
     Path("stagecast.toml").write_text('pin = ["at_risk_ratio=1.5"]\n')
-    assert json.loads(stagecast("stages", log, "--out", "s.csv", "--json").out)["thresholds"]["at_risk_ratio"] == 1.5
+    assert (
+        json.loads(stagecast("stages", log, "--out", "s.csv", "--json").out)["thresholds"][
+            "at_risk_ratio"
+        ]
+        == 1.5
+    )
     assert "at_risk_ratio 1.5 (pinned)" in stagecast("stages", log, "--out", "s.csv").out
 
 
@@ -121,7 +155,10 @@ def test_thresholds_can_be_pinned(stagecast: Stagecast, shop: Path) -> None:
     [
         ((), "say what is wanted: --out FILE, --history FILE, --explain CUSTOMER or --list"),
         (("--pin", "at_risk=2", "--out", "s.csv"), "'at_risk' is no threshold"),
-        (("--pin", "at_risk_ratio", "--out", "s.csv"), "has no value; write it like at_risk_ratio=2"),
+        (
+            ("--pin", "at_risk_ratio", "--out", "s.csv"),
+            "has no value; write it like at_risk_ratio=2",
+        ),
         (("--pin", "at_risk_ratio=two", "--out", "s.csv"), "'two' is no number"),
         (("--stages", "clm6", "--out", "s.csv"), "Did you mean 'clm5'?"),
         (("--history", "h.xlsx"), "--history h.xlsx: tables are written as .parquet or .csv"),
@@ -129,7 +166,9 @@ def test_thresholds_can_be_pinned(stagecast: Stagecast, shop: Path) -> None:
         (("--out", "same.csv", "--history", "same.csv"), "--history and --out are both same.csv"),
     ],
 )
-def test_wrong_use_of_stages_is_said(stagecast: Stagecast, shop: Path, args: tuple[str, ...], message: str) -> None:
+def test_wrong_use_of_stages_is_said(
+    stagecast: Stagecast, shop: Path, args: tuple[str, ...], message: str
+) -> None:
     said = stagecast("stages", shop / "shop.csv", *args)
     assert (said.code, message in said.err) == (2, True), said.err
     assert not list(Path.cwd().iterdir())
@@ -143,20 +182,34 @@ def test_the_log_is_not_written_over(stagecast: Stagecast, shop: Path) -> None:
 
 
 def test_stages_that_cannot_be_told_apart_are_said(stagecast: Stagecast) -> None:
-    Path("log.csv").write_text("customer_id,timestamp\n" + "".join(f"a,2024-01-{d:02d}\n" for d in range(1, 20, 3)))
+    Path("log.csv").write_text(
+        "customer_id,timestamp\n" + "".join(f"a,2024-01-{d:02d}\n" for d in range(1, 20, 3))
+    )
     said = stagecast("stages", "log.csv", "--stages", "ltv5", "--out", "s.csv")
     assert "'Advocate' cannot be told apart from 'Loyalty' in this log" in said.out
-    merged = json.loads(stagecast("stages", "log.csv", "--stages", "ltv5", "--out", "s.csv", "--json").out)["merged"]
+    merged = json.loads(
+        stagecast("stages", "log.csv", "--stages", "ltv5", "--out", "s.csv", "--json").out
+    )["merged"]
     assert merged == {"interest": ["attraction"], "advocate": ["loyalty"]}
 
 
-# --- report -------------------------------------------------------------------------------------------------------
+# --- report ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["retail", "clm5"])
 def test_a_report_has_its_page_and_its_tables(stagecast: Stagecast, shop: Path, name: str) -> None:
     said = stagecast(
-        *("report", shop / "shop.csv", "--stages", name, "--out", "out", "--before-after", "2021-01-01", "--json")
+        *(
+            "report",
+            shop / "shop.csv",
+            "--stages",
+            name,
+            "--out",
+            "out",
+            "--before-after",
+            "2021-01-01",
+            "--json",
+        )
     )
     assert said.code == 0, said.err
     told = json.loads(said.out)
@@ -164,7 +217,18 @@ def test_a_report_has_its_page_and_its_tables(stagecast: Stagecast, shop: Path, 
     assert any(measure["id"] == "cost_per_customer" for measure in told["before_after"]["measures"])
     names = {path.name for path in Path("out/flows").iterdir()}
     assert names == {
-        *(f"{t}.parquet" for t in ("stock", "transitions", "spells", "time_to_stage", "repeat", "pareto", "cohorts")),
+        *(
+            f"{t}.parquet"
+            for t in (
+                "stock",
+                "transitions",
+                "spells",
+                "time_to_stage",
+                "repeat",
+                "pareto",
+                "cohorts",
+            )
+        ),
         *("moved.parquet", "flows.json", "before_after.json", "before_after.parquet"),
     }
     page = Path("out/report.html").read_text("utf-8")
@@ -189,7 +253,9 @@ def test_a_report_of_a_log_without_amounts_or_repeat_orders(stagecast: Stagecast
     said = stagecast("report", "log.csv", "--out", "out")
     assert said.code == 0, said.err
     assert "How customers move" in Path("out/report.html").read_text("utf-8")
-    Path("visits.csv").write_text("customer_id,timestamp,event\na,2024-01-01,visit\nb,2024-02-01,visit\n")
+    Path("visits.csv").write_text(
+        "customer_id,timestamp,event\na,2024-01-01,visit\nb,2024-02-01,visit\n"
+    )
     assert stagecast("report", "visits.csv", "--out", "visits").code == 0
 
 
@@ -213,10 +279,12 @@ def test_wrong_use_of_report_leaves_nothing(
     assert not list(Path.cwd().glob(".out*"))
 
 
-# --- leads ---------------------------------------------------------------------------------------------------------
+# --- leads ----------------------------------------------------------------------------------------
 
 
-def test_leads_are_ranked_with_points_grades_and_a_fitted_chance(stagecast: Stagecast, shop: Path) -> None:
+def test_leads_are_ranked_with_points_grades_and_a_fitted_chance(
+    stagecast: Stagecast, shop: Path
+) -> None:
     people = ("--customers", shop / "people.csv", "--known-at-start", "size")
     said = stagecast(
         *(
@@ -245,16 +313,31 @@ def test_leads_are_ranked_with_points_grades_and_a_fitted_chance(stagecast: Stag
     log = pd.read_csv(shop / "shop.csv")
     bought = log[(log["event"] == "purchase") & (log["timestamp"] < "2021-06-01")]["customer_id"]
     assert not set(found["customer_id"]) & set(bought)
-    again = stagecast("leads", shop / "shop.csv", *people, "--points", "mine.toml", "--out", "again.csv")
+    again = stagecast(
+        "leads", shop / "shop.csv", *people, "--points", "mine.toml", "--out", "again.csv"
+    )
     assert again.code == 0, again.err
 
 
 def test_leads_have_the_chance_that_a_training_gives_them(stagecast: Stagecast, shop: Path) -> None:
-    log = (shop / "shop.csv", "--as-of", "2021-08-01", "--customers", shop / "people.csv", "--known-at-start", "size")
+    log = (
+        shop / "shop.csv",
+        "--as-of",
+        "2021-08-01",
+        "--customers",
+        shop / "people.csv",
+        "--known-at-start",
+        "size",
+    )
     assert stagecast("leads", *log, "--horizon", "60d", "--out", "leads.parquet").code == 0
     assert stagecast("run", *log, "--horizon", "60d", "--out", "out", "--no-track").code == 0
     ranked = pq.read_table("leads.parquet").to_pandas().set_index("customer_id")["p_convert"]
-    scores = pq.read_table("out/scores.parquet").to_pandas().set_index("customer_id")["p_convert"].dropna()
+    scores = (
+        pq.read_table("out/scores.parquet")
+        .to_pandas()
+        .set_index("customer_id")["p_convert"]
+        .dropna()
+    )
     np.testing.assert_allclose(ranked.sort_index(), scores.sort_index(), rtol=1e-9)
 
 
@@ -276,15 +359,22 @@ def test_a_log_of_buyers_has_no_leads(stagecast: Stagecast) -> None:
         (("--learn", "leads.csv"), "--learn and --out are both leads.csv"),
     ],
 )
-def test_wrong_use_of_leads_is_said(stagecast: Stagecast, shop: Path, args: tuple[str, ...], message: str) -> None:
+def test_wrong_use_of_leads_is_said(
+    stagecast: Stagecast, shop: Path, args: tuple[str, ...], message: str
+) -> None:
     said = stagecast("leads", shop / "shop.csv", "--out", "leads.csv", *args)
     assert (said.code, message in said.err) == (2, True), said.err
 
 
-def test_what_was_known_at_the_start_is_learned_from_kept_and_asked_for(stagecast: Stagecast, shop: Path) -> None:
+def test_what_was_known_at_the_start_is_learned_from_kept_and_asked_for(
+    stagecast: Stagecast, shop: Path
+) -> None:
     people = ("--customers", shop / "people.csv", "--known-at-start", "size")
     log = (shop / "shop.csv", "--as-of", "2021-08-01")
-    assert stagecast("train", *log, *people, "--horizon", "60d", "--out", "model", "--no-track").code == 0
+    assert (
+        stagecast("train", *log, *people, "--horizon", "60d", "--out", "model", "--no-track").code
+        == 0
+    )
     kept = json.loads(Path("model/models.json").read_text())
     assert kept["config"]["known_at_start"] == ["size"]
     assert {"size", "channel"} <= set(json.dumps(kept["conversion"]).replace('"', " ").split())
@@ -294,10 +384,23 @@ def test_what_was_known_at_the_start_is_learned_from_kept_and_asked_for(stagecas
 
 
 @pytest.mark.parametrize("scheme", ["crm5", "client7"])
-def test_one_customer_at_a_time_scores_as_the_whole_log_does(stagecast: Stagecast, shop: Path, scheme: str) -> None:
+def test_one_customer_at_a_time_scores_as_the_whole_log_does(
+    stagecast: Stagecast, shop: Path, scheme: str
+) -> None:
     people = ("--customers", shop / "people.csv", "--known-at-start", "size")
     log = (shop / "shop.csv", "--as-of", "2021-08-01")
-    train = ("train", *log, *people, "--stages", scheme, "--horizon", "60d", "--out", "model", "--no-track")
+    train = (
+        "train",
+        *log,
+        *people,
+        "--stages",
+        scheme,
+        "--horizon",
+        "60d",
+        "--out",
+        "model",
+        "--no-track",
+    )
     assert stagecast(*train).code == 0
     assert stagecast("score", *log, *people, "--model", "model", "--out", "s.parquet").code == 0
     batch = pq.read_table("s.parquet").to_pandas().set_index("customer_id")
@@ -308,7 +411,10 @@ def test_one_customer_at_a_time_scores_as_the_whole_log_does(stagecast: Stagecas
             str(name),
             tuple(
                 Event(
-                    row.timestamp.to_pydatetime(), row.event, None if np.isnan(row.amount) else row.amount, row.channel
+                    row.timestamp.to_pydatetime(),
+                    row.event,
+                    None if np.isnan(row.amount) else row.amount,
+                    row.channel,
                 )
                 for row in mine.itertuples()
             ),
@@ -317,7 +423,11 @@ def test_one_customer_at_a_time_scores_as_the_whole_log_does(stagecast: Stagecas
         for name, mine in events.groupby("customer_id")
         if name in batch.index
     ]
-    found = load_scorer(Path("model")).score_customers(customers, datetime(2021, 8, 1, tzinfo=UTC)).to_pandas()
+    found = (
+        load_scorer(Path("model"))
+        .score_customers(customers, datetime(2021, 8, 1, tzinfo=UTC))
+        .to_pandas()
+    )
     batch = batch.loc[found["customer_id"]].reset_index()
     assert found["p_convert"].notna().sum() > 20
     for column in found.columns:

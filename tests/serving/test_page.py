@@ -1,4 +1,6 @@
-"""The pages: shareable links, hostile ids, a list that leads on, words where a colour would not do."""
+"""The pages: shareable links, hostile ids, a list that leads on, words where a colour would not
+do.
+"""
 
 from __future__ import annotations
 
@@ -90,10 +92,17 @@ def test_the_customers_of_most_value_at_risk_stand_first_with_their_facts(site, 
     )
     page = see(site, "/")
     assert page.customers[0] == f"/customers/{quote(first['customer_id'])}"
-    for words in (first["reasons"][0]["sentence"], first["action"], f"since {first['stage_since']:%Y-%m-%d}"):
+    for words in (
+        first["reasons"][0]["sentence"],
+        first["action"],
+        f"since {first['stage_since']:%Y-%m-%d}",
+    ):
         assert words in page.text
     assert "1–50 of 138 customers" in page.text
-    assert "As of 1998-01-01 · next 90 days · events up to 1997-12-31 · model retail-19980101" in page.text
+    assert (
+        "As of 1998-01-01 · next 90 days · events up to 1997-12-31 · model retail-19980101"
+        in page.text
+    )
 
 
 @pytest.mark.parametrize("name", published.HOSTILE_IDS)
@@ -109,7 +118,12 @@ def test_a_hostile_id_is_only_text_and_its_link_finds_it(site, name):
 
 @pytest.mark.parametrize(
     "query",
-    ["stage=loyal&stage=at_risk&sort=-clv", "band=high&min_value=12.5", "state=lapsed&q=c00", "sort=customer_id"],
+    [
+        "stage=loyal&stage=at_risk&sort=-clv",
+        "band=high&min_value=12.5",
+        "state=lapsed&q=c00",
+        "sort=customer_id",
+    ],
 )
 def test_a_link_can_be_shared_and_the_form_shows_what_it_asks(site, query):
     page = see(site, f"/?{query}")
@@ -185,11 +199,18 @@ def test_a_band_is_a_word_and_a_shape_besides_its_colour(site):
 def test_one_customer_shows_all_there_is(site, scored):
     row = next(r for r in scored.to_pylist() if r["churn_probability"] is not None)
     page = see(site, f"/customers/{row['customer_id']}")
-    for words in (row["stage_rule"], row["action"], *(reason["sentence"] for reason in row["reasons"]), "1998-01-01"):
+    for words in (
+        row["stage_rule"],
+        row["action"],
+        *(reason["sentence"] for reason in row["reasons"]),
+        "1998-01-01",
+    ):
         assert words in page.text
     assert "no purchase within 90 days" in page.text
     bars = [float(a["width"] or 0) for a in page.all("rect") if a.get("class") == "fill"]
-    assert bars == pytest.approx([100 * row[f"p_stage_{stage}"] for stage in published.STAGES], abs=0.06)
+    assert bars == pytest.approx(
+        [100 * row[f"p_stage_{stage}"] for stage in published.STAGES], abs=0.06
+    )
 
 
 def test_the_pages_need_no_inline_style_or_script(site):

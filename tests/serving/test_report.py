@@ -1,4 +1,6 @@
-"""The report of a run: one file that fetches nothing, says what it does not know, and is the same each time."""
+"""The report of a run: one file that fetches nothing, says what it does not know, and is the
+same each time.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ MONEY = (
     "value_at_risk",
     *(f"{x}{end}" for x in ("expected_spend", "clv") for end in ("", "_low", "_high")),
 )
-SEGMENTS = np.array(["hibernating", "loyal customers", "champions", "at risk", "new customers", "needs attention"])
+SEGMENTS = np.array(
+    ["hibernating", "loyal customers", "champions", "at risk", "new customers", "needs attention"]
+)
 SCRIPT = "<script>alert(1)</script>"
 REASONS = [
     {"feature": name, "value": 2.7, "usual": 1.0, "effect": 0.8, "sentence": sentence}
@@ -48,13 +52,18 @@ def made_scores(customers: int, *, stages: tuple[str, ...] = STAGES, seed: int =
     leaving = np.array([0.9, 0.55, 0.38, 0.2, 0.66, 0.93, 0.98, 0.5])[place]
     p_inactive = rng.beta(9 * leaving, 9 * (1 - leaving))
     usual = np.array([200, 40, 45, 30, 150, 320, 460, 25])[place]
-    orders = np.where(stage == "new", 1, 1 + rng.geometric(0.3, customers) * np.where(stage == "loyal", 3, 1))
+    orders = np.where(
+        stage == "new", 1, 1 + rng.geometric(0.3, customers) * np.where(stage == "loyal", 3, 1)
+    )
     recency = np.floor(rng.gamma(4, usual / 4))
     spend = np.round(orders * rng.lognormal(3.3, 0.7, customers), 2)
     clv = spend * rng.lognormal(-0.6, 0.4, customers) * (1.05 - p_inactive)
     expected = clv * 0.3
     reachable = np.array(
-        [[0.3 + 2 * (to == one.id) if to in one.next else 0.0 for to in STAGES] for one in published.retail().stages]
+        [
+            [0.3 + 2 * (to == one.id) if to in one.next else 0.0 for to in STAGES]
+            for one in published.retail().stages
+        ]
     )
     p_stage = rng.gamma(reachable[place] + 1e-9)
     p_stage /= p_stage.sum(axis=1, keepdims=True)
@@ -76,13 +85,20 @@ def made_scores(customers: int, *, stages: tuple[str, ...] = STAGES, seed: int =
         "p_inactive": p_inactive,
         "churn_probability": np.where(active, p_inactive, np.nan),
         "churn_percentile": np.where(active, 100 * p_inactive, np.nan),
-        "churn_band": np.where(active, np.array(["low", "medium", "high"])[np.digitize(p_inactive, [0.4, 0.7])], None),
+        "churn_band": np.where(
+            active, np.array(["low", "medium", "high"])[np.digitize(p_inactive, [0.4, 0.7])], None
+        ),
         "p_return": np.where(state == "lapsed", 1 - p_inactive, np.nan),
         "p_convert": np.full(customers, np.nan),
         "p_alive": 1 - 0.8 * p_inactive,
         "expected_orders": 1.4 * (1 - p_inactive),
-        "next_order_date": np.where(p_inactive < 0.5, day.astype("datetime64[D]") + 40, np.datetime64("NaT")),
-        **{f"expected_spend{end}": expected * by for end, by in (("", 1), ("_low", 0.3), ("_high", 2.1))},
+        "next_order_date": np.where(
+            p_inactive < 0.5, day.astype("datetime64[D]") + 40, np.datetime64("NaT")
+        ),
+        **{
+            f"expected_spend{end}": expected * by
+            for end, by in (("", 1), ("_low", 0.3), ("_high", 2.1))
+        },
         **{f"clv{end}": clv * by for end, by in (("", 1), ("_low", 0.4), ("_high", 1.9))},
         "value_at_risk": np.where(active, p_inactive * clv / (1.05 - p_inactive), np.nan),
         "recency_days": recency,
@@ -94,7 +110,9 @@ def made_scores(customers: int, *, stages: tuple[str, ...] = STAGES, seed: int =
         "rfm": np.full(customers, "543"),
         "rfm_segment": SEGMENTS[rng.choice(6, customers, p=[0.4, 0.1, 0.08, 0.16, 0.06, 0.2])],
         "reasons": [REASONS] * customers,
-        "action": np.full(customers, "A reminder now, a better offer if it stays silent; the most valuable first."),
+        "action": np.full(
+            customers, "A reminder now, a better offer if it stays silent; the most valuable first."
+        ),
         "clv_residual": np.full(customers, 12.5),
         "churn": np.full(customers, "inactivity"),
     }
@@ -125,7 +143,10 @@ def a_model(name: str, label: str, *measures: float) -> dict[str, Any]:
 def made_evaluation(**given: Any) -> dict[str, Any]:
     """Return a test on a past date; ``given`` replaces parts."""
     shares = np.linspace(0.05, 1, 20)
-    spend = {"stagecast": ("stagecast (blend)", 12.31, 0.412, 211_400.0), "btyd": ("BG/NBD", 13.02, 0.398, 243_700.0)}
+    spend = {
+        "stagecast": ("stagecast (blend)", 12.31, 0.412, 211_400.0),
+        "btyd": ("BG/NBD", 13.02, 0.398, 243_700.0),
+    }
     return {
         "as_of": "1998-04-02",
         "until": "1998-07-01",
@@ -135,11 +156,19 @@ def made_evaluation(**given: Any) -> dict[str, Any]:
             a_model("stagecast", "stagecast (blend)", 0.2962, 0.842, 0.0897, 0.008, 1.16),
             a_model("recency", "Days since the last order", 0.3405, 0.783, 0.1021, 0.011, 1.14),
             a_model("bg_nbd", "BG/NBD", 0.3127, 0.826, 0.0954, 0.031, 1.15),
-            a_model("rfm_logistic", "Logistic regression on RFM", 0.3011, 0.838, 0.0911, 0.007, 1.15),
+            a_model(
+                "rfm_logistic", "Logistic regression on RFM", 0.3011, 0.838, 0.0911, 0.007, 1.15
+            ),
         ],
-        "calibration": [{"predicted": p, "observed": 0.97 * p, "customers": 2357} for p in np.linspace(0.28, 1, 10)],
+        "calibration": [
+            {"predicted": p, "observed": 0.97 * p, "customers": 2357}
+            for p in np.linspace(0.28, 1, 10)
+        ],
         "gains": [{"share_contacted": x, "share_of_churners": 1 - (1 - x) ** 1.25} for x in shares],
-        "next_stage": [a_model("stagecast", "stagecast", 0.4411), a_model("markov", "Markov chain", 0.5127)],
+        "next_stage": [
+            a_model("stagecast", "stagecast", 0.4411),
+            a_model("markov", "Markov chain", 0.5127),
+        ],
         "spend": [
             {
                 "name": name,
@@ -168,7 +197,9 @@ def made_summary(**given: Any) -> dict[str, Any]:
         "data_cutoff": "1998-06-30T00:00:00Z",
         "model_version": "3f9c2b",
         "method": "blend",
-        "method_note": "A blend of a customer-base model, two regressions and gradient-boosted trees.",
+        "method_note": (
+            "A blend of a customer-base model, two regressions and gradient-boosted trees."
+        ),
         "log": {
             "rows_in": 69_659,
             "rows_loaded": 69_398,
@@ -279,11 +310,19 @@ def test_nothing_is_fetched_and_no_script_runs(html):
         "embed",
         "base",
     } == set()
-    assert all(link.startswith("#") for name in ("href", "src", "xlink:href", "action") for link in page.values(name))
-    assert [name for _, attributes in page.tags for name in attributes if name.startswith("on")] == []
+    assert all(
+        link.startswith("#")
+        for name in ("href", "src", "xlink:href", "action")
+        for link in page.values(name)
+    )
+    assert [
+        name for _, attributes in page.tags for name in attributes if name.startswith("on")
+    ] == []
     assert set(re.findall(r"https?://[^/\s\"']+", html)) <= {"http://www.w3.org"}
     assert "@import" not in html
-    assert [target for target in re.findall(r"url\(([^)]*)\)", html) if not target.startswith("#")] == []
+    assert [
+        target for target in re.findall(r"url\(([^)]*)\)", html) if not target.startswith("#")
+    ] == []
 
 
 def test_the_contents_lead_to_every_section_and_ids_are_unique(html):
@@ -306,7 +345,10 @@ def test_every_chart_says_in_words_what_it_shows_and_has_its_numbers_in_a_table(
 
 def test_the_colours_of_the_charts_all_follow_the_theme(html):
     drawn = "".join(re.findall(r"<svg role=.*?</svg>", html, re.DOTALL))
-    colours = set(re.findall(r'(?:fill|stroke)="(#[0-9a-f]{3,6}|[a-z]+)"', drawn)) - {"none", "transparent"}
+    colours = set(re.findall(r'(?:fill|stroke)="(#[0-9a-f]{3,6}|[a-z]+)"', drawn)) - {
+        "none",
+        "transparent",
+    }
     assert colours
     assert [colour for colour in colours if f'[fill="{colour}"]' not in html] == []
 
@@ -326,8 +368,14 @@ def test_hostile_texts_are_shown_and_not_run(scores):
     )
     given = made_summary()
     given["scheme"]["stages"][4]["title"] = {"en": f"{SCRIPT}\"'&"}
-    log = given["log"] | {"rejected_by_reason": {SCRIPT: 1}, "event_types": {SCRIPT: 2}, "warnings": [SCRIPT]}
-    html = render_report(given | {"log": log, "title": SCRIPT, "model_version": SCRIPT, "notes": [SCRIPT]}, hostile)
+    log = given["log"] | {
+        "rejected_by_reason": {SCRIPT: 1},
+        "event_types": {SCRIPT: 2},
+        "warnings": [SCRIPT],
+    }
+    html = render_report(
+        given | {"log": log, "title": SCRIPT, "model_version": SCRIPT, "notes": [SCRIPT]}, hostile
+    )
     page = Read(html)
     assert "<script" not in html
     assert all(name in page.words for name in published.HOSTILE_IDS)
@@ -353,7 +401,12 @@ def test_the_headline_adds_up_and_the_few_who_hold_most_are_counted():
     assert "3 of 5 active customers (60%) are at high risk" in text
     # 600 + 250 of 1,000 are the first 80 %
     assert "2 of the active (40%) hold 80% of the value at risk" in text
-    for tile in ("Value at risk 1,000", "Expected spend 1,500", "Expected orders 20", "Customers 5 "):
+    for tile in (
+        "Value at risk 1,000",
+        "Expected spend 1,500",
+        "Expected orders 20",
+        "Customers 5 ",
+    ):
         assert tile in text
 
 
@@ -367,7 +420,11 @@ def test_the_first_twenty_are_those_with_most_value_at_risk_ties_by_id():
 
 def test_where_each_stage_goes_is_the_mean_of_its_customers():
     chances = {f"p_stage_{name}": [0.0, 0.0] for name in STAGES}
-    chances |= {"p_stage_new": [0.5, 0.0], "p_stage_repeat": [0.5, 0.3], "p_stage_at_risk": [0.0, 0.7]}
+    chances |= {
+        "p_stage_new": [0.5, 0.0],
+        "p_stage_repeat": [0.5, 0.3],
+        "p_stage_at_risk": [0.0, 0.7],
+    }
     html = render_report(made_summary(), replaced(made_scores(2, stages=("new",)), **chances))
     matrix = html[html.index('<table class="matrix">') :].split("</table>")[0]
     assert re.findall(r">(\d+%|·)</td>", matrix) == ["25%", "40%", "35%"]
@@ -376,13 +433,22 @@ def test_where_each_stage_goes_is_the_mean_of_its_customers():
 def test_the_best_of_each_measure_is_marked(html):
     best = re.findall(r"best: </span>([^<]*)<", html)
     assert best == ["0.2962", "0.842", "0.0897", "1.16", "0.007", "0.4411", "12.31", "0.412", "97%"]
-    assert "log loss is 1.6% below that of the next best (Logistic regression on RFM)" in Read(html).text
+    assert (
+        "log loss is 1.6% below that of the next best (Logistic regression on RFM)"
+        in Read(html).text
+    )
 
 
 def test_a_simple_method_that_does_better_is_named(scores):
-    models = [a_model("stagecast", "stagecast", 0.40), a_model("recency", "Days since the last order", 0.38)]
+    models = [
+        a_model("stagecast", "stagecast", 0.40),
+        a_model("recency", "Days since the last order", 0.38),
+    ]
     text = read(scores, evaluation=made_evaluation(models=models)).text
-    assert "On this log Days since the last order does as well or better: its log loss is 5.3% below ours." in text
+    assert (
+        "On this log Days since the last order does as well or better: its log loss is "
+        "5.3% below ours."
+    ) in text
 
 
 @pytest.mark.parametrize(
@@ -394,16 +460,23 @@ def test_a_simple_method_that_does_better_is_named(scores):
         ),
         (
             {"weighed_by": "other_customers", "drawn": 0.15},
-            ("set on customers whom they had not learned from", "+0.20 in log-odds: +0.15 of it is half the way"),
+            (
+                "set on customers whom they had not learned from",
+                "+0.20 in log-odds: +0.15 of it is half the way",
+            ),
         ),
     ],
 )
-def test_the_report_says_what_judged_the_pool(scores: pa.Table, by: dict[str, object], told: tuple[str, str]) -> None:
+def test_the_report_says_what_judged_the_pool(
+    scores: pa.Table, by: dict[str, object], told: tuple[str, str]
+) -> None:
     blend = {"weights": {"btyd": 0.6, "trees": 0.4}, "level": 0.2, "dates": []}
     page = read(scores, blend={**blend, **by})
     for words in told:
         assert words in page.text
-    alone = read(scores, blend={**blend, "weights": {"btyd": 1.0}, "weighed_by": None, "drawn": 0.0}).text
+    alone = read(
+        scores, blend={**blend, "weights": {"btyd": 1.0}, "weighed_by": None, "drawn": 0.0}
+    ).text
     assert "Weights were set" not in alone
     assert "weights were set" not in alone
 
@@ -417,7 +490,10 @@ def test_what_was_not_measured_is_said(scores):
 
 @pytest.mark.parametrize("part", sorted(made_evaluation()))
 def test_any_part_of_the_evaluation_may_be_missing(scores, part):
-    for evaluation in (made_evaluation(**{part: None}), {k: v for k, v in made_evaluation().items() if k != part}):
+    for evaluation in (
+        made_evaluation(**{part: None}),
+        {k: v for k, v in made_evaluation().items() if k != part},
+    ):
         assert_no_leftovers(read(scores.slice(0, 20), evaluation=evaluation))
 
 
@@ -452,13 +528,21 @@ def test_hardly_anybody_is_no_obstacle(customers):
 
 
 def test_a_small_log_is_called_a_first_guess(scores):
-    text = read(replaced(scores, low_data=[True] * len(scores)), method="btyd", method_note="Made by BG/NBD.").text
+    text = read(
+        replaced(scores, low_data=[True] * len(scores)),
+        method="btyd",
+        method_note="Made by BG/NBD.",
+    ).text
     assert "The log is small: take these numbers as a first guess. Made by BG/NBD." in text
 
 
-@pytest.mark.parametrize(("days", "said"), [(None, "Lost: nobody yet"), (730.0, "Lost: silent for more than 730 days")])
+@pytest.mark.parametrize(
+    ("days", "said"), [(None, "Lost: nobody yet"), (730.0, "Lost: silent for more than 730 days")]
+)
 def test_thresholds_stand_in_words(scores, days, said):
-    scheme = made_summary()["scheme"] | {"thresholds": THRESHOLDS | {"lost_after_days": days, "extra_ratio": 2.0}}
+    scheme = made_summary()["scheme"] | {
+        "thresholds": THRESHOLDS | {"lost_after_days": days, "extra_ratio": 2.0}
+    }
     text = read(scores, scheme=scheme).text
     assert said in text
     assert "At risk: silent more than 1.78 times as long as is usual" in text

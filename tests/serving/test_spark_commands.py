@@ -1,4 +1,6 @@
-"""``--engine spark``: features and scores as on one machine, from Parquet; and what it does not know is said."""
+"""``--engine spark``: features and scores as on one machine, from Parquet; and what it does not
+know is said.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +30,17 @@ ON_SPARK = (
     "spark",
     "--master",
     "local[1]",
-    *(f"--spark-conf={k}={v}" for k, v in {**SETTINGS, "spark.sql.codegen.wholeStage": "false"}.items()),
+    *(
+        f"--spark-conf={k}={v}"
+        for k, v in {**SETTINGS, "spark.sql.codegen.wholeStage": "false"}.items()
+    ),
 )
 
 
 @dataclass(frozen=True)
 class Shop:
-    """A simulated log as two Parquet files, with rows that no engine may take, and a model trained on Spark.
+    """A simulated log as two Parquet files, with rows that no engine may take, and a model trained
+    on Spark.
 
     ``config`` names a table of customers, and features of one's own that ask for its columns.
     """
@@ -71,11 +77,30 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     # of some nothing is told, and one has no events
     who = [*sorted(set(log["customer_id"]))[::3], "nobody"]
     cost = [None if k % 5 else k / 7 for k in range(len(who))]
-    people = pd.DataFrame({"customer_id": who, "plan": ["pro", "free"] * (len(who) // 2) + ["pro"] * (len(who) % 2)})
+    people = pd.DataFrame(
+        {"customer_id": who, "plan": ["pro", "free"] * (len(who) // 2) + ["pro"] * (len(who) % 2)}
+    )
     people.assign(acquisition_cost=cost).to_csv(folder / "people.csv", index=False)
     model = folder / "model"
-    asked = ("train", str(events), *ON_SPARK, "--config", str(config), "--sample", "700", "--no-track", "--json")
-    run = [sys.executable, "-c", "from stagecast.serving.cli import main; main()", *asked, "--out", str(model)]
+    asked = (
+        "train",
+        str(events),
+        *ON_SPARK,
+        "--config",
+        str(config),
+        "--sample",
+        "700",
+        "--no-track",
+        "--json",
+    )
+    run = [
+        sys.executable,
+        "-c",
+        "from stagecast.serving.cli import main; main()",
+        *asked,
+        "--out",
+        str(model),
+    ]
     said = subprocess.run(run, capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
     return Shop(events, config, model, json.loads(said.stdout.strip().splitlines()[-1]))
@@ -86,7 +111,9 @@ def rows(folder: Path) -> pd.DataFrame:
     return found.sort_values("customer_id", ignore_index=True)
 
 
-def test_features_are_those_of_one_machine(shop: Shop, tmp_path: Path, stagecast: Stagecast) -> None:
+def test_features_are_those_of_one_machine(
+    shop: Shop, tmp_path: Path, stagecast: Stagecast
+) -> None:
     on_spark, here = tmp_path / "spark", tmp_path / "here.parquet"
     asked = ("features", str(shop.events), "--config", str(shop.config))
     said = stagecast(*asked, *ON_SPARK, "--out", str(on_spark), "--json")
@@ -98,7 +125,12 @@ def test_features_are_those_of_one_machine(shop: Shop, tmp_path: Path, stagecast
         "rows_duplicate": 1,
     }
     refused = dataset.dataset(on_spark / "_rejected").to_table().column("reason").to_pylist()
-    assert sorted(refused) == ["missing_amount", "missing_customer", "missing_customer", "negative_amount"]
+    assert sorted(refused) == [
+        "missing_amount",
+        "missing_customer",
+        "missing_customer",
+        "negative_amount",
+    ]
     assert stagecast(*asked, "--out", str(here)).code == 0
     ours, theirs = pq.read_table(here).to_pandas(), rows(on_spark)
     assert list(ours.columns) == list(theirs.columns)
@@ -107,7 +139,9 @@ def test_features_are_those_of_one_machine(shop: Shop, tmp_path: Path, stagecast
     assert 0 < ours["on_pro"].sum() < ours["on_pro"].count() < CUSTOMERS
     assert 0 < ours["first_cost"].count() < ours["on_pro"].count()
     for name in ours.columns[2:]:
-        np.testing.assert_allclose(ours[name].to_numpy(), theirs[name].to_numpy(), rtol=1e-9, atol=1e-9, err_msg=name)
+        np.testing.assert_allclose(
+            ours[name].to_numpy(), theirs[name].to_numpy(), rtol=1e-9, atol=1e-9, err_msg=name
+        )
 
 
 def test_scores_are_those_of_one_machine(shop: Shop, tmp_path: Path, stagecast: Stagecast) -> None:
@@ -118,11 +152,18 @@ def test_scores_are_those_of_one_machine(shop: Shop, tmp_path: Path, stagecast: 
     assert stagecast(*asked, "--out", str(here)).code == 0
     assert "on_pro" in (shop.model / "churn.lightgbm.txt").read_text()
     ours = pq.read_table(here)
-    theirs = dataset.dataset(on_spark, format="parquet").to_table().sort_by("customer_id").cast(ours.schema)
+    theirs = (
+        dataset.dataset(on_spark, format="parquet")
+        .to_table()
+        .sort_by("customer_id")
+        .cast(ours.schema)
+    )
     assert len(ours) == CUSTOMERS
     for name in ours.column_names:
         if ours[name].type == pa.float64():
-            np.testing.assert_allclose(theirs[name].to_numpy(), ours[name].to_numpy(), rtol=1e-12, err_msg=name)
+            np.testing.assert_allclose(
+                theirs[name].to_numpy(), ours[name].to_numpy(), rtol=1e-12, err_msg=name
+            )
         else:
             assert ours[name].to_pylist() == theirs[name].to_pylist(), name
 
@@ -133,17 +174,41 @@ def test_the_bundle_says_what_sample_it_learned_from(shop: Shop) -> None:
     assert "percentage points or better (95 %)" in notes
 
 
-def test_what_the_model_looks_at_must_be_told(shop: Shop, tmp_path: Path, stagecast: Stagecast) -> None:
-    asked = ("score", str(shop.events), *ON_SPARK, "--model", str(shop.model), "--out", str(tmp_path / "out"))
+def test_what_the_model_looks_at_must_be_told(
+    shop: Shop, tmp_path: Path, stagecast: Stagecast
+) -> None:
+    asked = (
+        "score",
+        str(shop.events),
+        *ON_SPARK,
+        "--model",
+        str(shop.model),
+        "--out",
+        str(tmp_path / "out"),
+    )
     said = stagecast(*asked)
     assert said.code == 2
-    assert "this model looks at plan, acquisition_cost of the table of customers: name that table" in said.err
+    assert (
+        "this model looks at plan, acquisition_cost of the table of customers: name that table"
+        in said.err
+    )
     (tmp_path / "people.csv").write_text("customer_id,plam\n1,pro\n", "utf-8")
     other = stagecast(*asked, "--customers", str(tmp_path / "people.csv"))
     assert other.code == 2
-    assert "asks for 'plan', which is no column of the table of customers; it has plam. Did you mean" in other.err
+    assert (
+        "asks for 'plan', which is no column of the table of customers; it has plam. Did you mean"
+        in other.err
+    )
     undeclared = stagecast(
-        *("features", str(shop.events), *ON_SPARK, "--config", str(shop.config), "--out", str(tmp_path / "out")),
+        *(
+            "features",
+            str(shop.events),
+            *ON_SPARK,
+            "--config",
+            str(shop.config),
+            "--out",
+            str(tmp_path / "out"),
+        ),
         *("--customers", str(shop.config.with_name("people.csv")), "--known-at-start", "plan"),
     )
     assert undeclared.code == 2
@@ -169,13 +234,26 @@ def test_what_spark_cannot_read_is_said(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_column_that_is_not_there_is_named(shop: Shop, tmp_path: Path, stagecast: Stagecast) -> None:
+def test_a_column_that_is_not_there_is_named(
+    shop: Shop, tmp_path: Path, stagecast: Stagecast
+) -> None:
     strange = tmp_path / "strange.parquet"
     write(simulate(20).rename(columns={"customer_id": "customer"}), strange)
     said = stagecast("features", str(strange), *ON_SPARK, "--out", str(tmp_path / "out"))
     assert said.code == 3
-    assert "no column 'customer_id' among customer, timestamp, amount; name it with --customer COL" in said.err
-    mapped = stagecast("features", str(strange), *ON_SPARK, "--customer", "customer", "--out", str(tmp_path / "out"))
+    assert (
+        "no column 'customer_id' among customer, timestamp, amount; name it with --customer COL"
+        in said.err
+    )
+    mapped = stagecast(
+        "features",
+        str(strange),
+        *ON_SPARK,
+        "--customer",
+        "customer",
+        "--out",
+        str(tmp_path / "out"),
+    )
     assert mapped.code == 0, mapped.err
     assert len(rows(tmp_path / "out")) == 20
 

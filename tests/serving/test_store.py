@@ -39,7 +39,9 @@ DATABASES = ["sqlite", "postgresql"]
 @pytest.fixture(scope="session")
 def new_database(postgres_url, tmp_path_factory):  # noqa: F811
     """Make an empty database of a kind, and return its URL."""
-    server = sa.create_engine(postgres_url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
+    server = sa.create_engine(
+        postgres_url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT"
+    )
     numbers = itertools.count()
 
     def make(kind):
@@ -107,7 +109,9 @@ def by_hand(rows: list[dict], filters: Filters, order: Order) -> list[str]:
     """Rank with Python: nulls last either way, ties by customer id."""
     kept = sorted((row for row in rows if passes(row, filters)), key=lambda row: row["customer_id"])
     some = [row for row in kept if row[order.column] is not None]
-    some.sort(key=lambda row: row[order.column], reverse=order.descending)  # stable, also in reverse
+    some.sort(
+        key=lambda row: row[order.column], reverse=order.descending
+    )  # stable, also in reverse
     return [row["customer_id"] for row in some + [row for row in kept if row[order.column] is None]]
 
 
@@ -131,8 +135,15 @@ FILTERS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(filters=FILTERS, column=st.sampled_from(SORTS), descending=st.booleans(), limit=st.integers(1, 400))
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    filters=FILTERS,
+    column=st.sampled_from(SORTS),
+    descending=st.booleans(),
+    limit=st.integers(1, 400),
+)
 def test_any_filter_and_order_loses_and_doubles_nobody(filled, filters, column, descending, limit):
     rows = published.scores(321, extra=published.HOSTILE_IDS).to_pylist()
     order = Order(column, descending)
@@ -221,14 +232,18 @@ def test_a_customer_comes_back_as_the_contract_has_them(filled):
     scored = published.scores(321, extra=published.HOSTILE_IDS)
     expected = list(contract.json_rows(scored))
     found = filled.lookup(the_run(filled), [row["customer_id"] for row in expected] + ["nobody"])
-    assert {name: json.loads(document) for name, document in found.items()} == {r["customer_id"]: r for r in expected}
+    assert {name: json.loads(document) for name, document in found.items()} == {
+        r["customer_id"]: r for r in expected
+    }
 
 
 def test_a_score_is_set_beside_one_of_the_same_scheme_and_horizon(store):
     published.publish(store, published.scores(20))
     later = published.scores(20, seed=8, as_of=LATER)
     position = later.schema.get_field_index("horizon_days")
-    other = later.set_column(position, later.schema.field(position), pa.array([30] * len(later), pa.int32()))
+    other = later.set_column(
+        position, later.schema.field(position), pa.array([30] * len(later), pa.int32())
+    )
     published.publish(store, other)
     assert store.customer("c0001").before is None
 
@@ -262,7 +277,8 @@ def test_parquet_is_published_as_the_table_is(store, tmp_path):
 def rows_left(store: Store) -> dict[str, int]:
     with store._engine.connect() as connection:
         return {
-            name: connection.scalar(sa.text(f"select count(*) from {name}")) for name in ("runs", "scores", "documents")
+            name: connection.scalar(sa.text(f"select count(*) from {name}"))
+            for name in ("runs", "scores", "documents")
         }
 
 
@@ -277,7 +293,12 @@ def test_an_interrupted_run_leaves_the_former_one_and_nothing_of_itself(store, m
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        store.publish(published.scores(40, as_of=LATER), model_path="m", scheme=published.retail(), progress=stop)
+        store.publish(
+            published.scores(40, as_of=LATER),
+            model_path="m",
+            scheme=published.retail(),
+            progress=stop,
+        )
     assert written == [10, 10]
     assert the_run(store).as_of == published.AS_OF
     assert rows_left(store) == {"runs": 1, "scores": 30, "documents": 30}
@@ -287,7 +308,9 @@ def test_what_a_killed_publication_left_is_invisible_and_deleted_by_the_next(sto
     published.publish(store, published.scores(30))
     with monkeypatch.context() as killed:
         # as after a power cut: nothing tidies up, the last step never comes
-        killed.setattr(publishing, "_make_current", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        killed.setattr(
+            publishing, "_make_current", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
         killed.setattr(publishing, "_delete_unpublished", lambda *_: None)
         with pytest.raises(KeyboardInterrupt):
             published.publish(store, published.scores(40, as_of=LATER))
@@ -307,7 +330,9 @@ def test_of_two_publications_at_once_the_later_wins_and_the_other_says_so(store,
         published.publish(store, published.scores(5, as_of=LATER))
 
     with pytest.raises(UsageError, match="another publication"):
-        store.publish(published.scores(30), model_path="m", scheme=published.retail(), progress=begin_another)
+        store.publish(
+            published.scores(30), model_path="m", scheme=published.retail(), progress=begin_another
+        )
     assert the_run(store).as_of == LATER
     assert rows_left(store) == {"runs": 1, "scores": 5, "documents": 5}
 
@@ -348,7 +373,10 @@ def one(**given) -> dict:
         (published.table([]), "no rows"),
         (published.scores(3).drop_columns(["clv", "rfm"]), "clv, rfm"),
         (published.table([one(), one()]), "customer 'a' stands more than once"),
-        (published.table([one(), one(customer_id="b", clv=float("nan"))]), "clv .* not a finite number .* 'b'"),
+        (
+            published.table([one(), one(customer_id="b", clv=float("nan"))]),
+            "clv .* not a finite number .* 'b'",
+        ),
         (published.table([one(expected_orders=float("inf"))]), "expected_orders .* 'a'"),
         (
             published.table([one(), one(customer_id="b", as_of=LATER)]),
@@ -387,7 +415,9 @@ def test_a_store_of_a_newer_stagecast_is_refused(tmp_path):
         Store.open(url)
 
 
-@pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all.db", "nonsense://x", "sqlite:///{folder}/text.db", "://"])
+@pytest.mark.parametrize(
+    "url", ["sqlite:////nowhere/at/all.db", "nonsense://x", "sqlite:///{folder}/text.db", "://"]
+)
 def test_a_store_that_cannot_be_opened_says_why(tmp_path, url):
     (tmp_path / "text.db").write_text("this is no database, and long enough to be sure of it" * 20)
     with pytest.raises(UsageError, match="store"):
@@ -419,12 +449,19 @@ def test_many_processes_may_open_a_new_store_at_once(tmp_path):
 
 def test_csv_has_the_columns_of_the_contract_and_starts_no_formula(filled):
     run = the_run(filled)
-    text = "".join(csv_pieces(filled.all_customers(run, Filters(), Order.parse("customer_id")), run.stage_ids))
+    text = "".join(
+        csv_pieces(filled.all_customers(run, Filters(), Order.parse("customer_id")), run.stage_ids)
+    )
     rows = list(csv.DictReader(io.StringIO(text)))
     assert list(rows[0]) == contract.schema(run.stage_ids).names
     assert len(rows) == run.customers
     assert "'=HYPERLINK(1)" in {row["customer_id"] for row in rows}
-    assert not [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "@", "\t", "\r", "＝"))]
+    assert not [
+        cell
+        for row in rows
+        for cell in row.values()
+        if cell.startswith(("=", "+", "@", "\t", "\r", "＝"))
+    ]
 
 
 @pytest.mark.parametrize("filled", ["sqlite"], indirect=True)  # the words of the plan are SQLite's
@@ -432,7 +469,8 @@ def test_the_default_ranking_is_read_from_an_index(filled):
     with filled._engine.connect() as connection:
         plan = connection.execute(
             sa.text(
-                "explain query plan select customer_id, value_at_risk from scores where run_id = 1 and value_at_risk "
+                "explain query plan select customer_id, value_at_risk from scores where "
+                "run_id = 1 and value_at_risk "
                 "is not null order by value_at_risk desc, customer_id limit 50"
             )
         ).all()

@@ -75,13 +75,22 @@ class FakeScorer:
         self.asked.append((customers, as_of))
         if self.error is not None:
             raise self.error
-        return published.scores(0, as_of=as_of, extra=[customer.customer_id for customer in customers])
+        return published.scores(
+            0, as_of=as_of, extra=[customer.customer_id for customer in customers]
+        )
 
 
-def app_with(folder: Path, *, scorer: FakeScorer | None = None, store: Store | None = None, **settings: Any) -> FastAPI:
+def app_with(
+    folder: Path, *, scorer: FakeScorer | None = None, store: Store | None = None, **settings: Any
+) -> FastAPI:
     """Return a server with its store in the folder, and with a scorer if one is given."""
-    given = {"store": f"sqlite:///{folder / 'stagecast.db'}", "model": folder if scorer else None} | settings
-    return create_app(Settings(**given), scorer_loader=lambda _: scorer or FakeScorer(), store=store)
+    given = {
+        "store": f"sqlite:///{folder / 'stagecast.db'}",
+        "model": folder if scorer else None,
+    } | settings
+    return create_app(
+        Settings(**given), scorer_loader=lambda _: scorer or FakeScorer(), store=store
+    )
 
 
 def chunked(*pieces: bytes) -> AsyncIterator[bytes]:

@@ -2,8 +2,8 @@
 
     rows -> :func:`log_of` -> :func:`trained` -> :func:`scored`
 
-Customers buy at rates of their own and leave at random, so a model has something to learn; some only visit, some give
-goods back.
+Customers buy at rates of their own and leave at random, so a model has something to learn; some
+only visit, some give goods back.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ def simulated_rows(
 ) -> list[Row]:
     """Return the events of customers who arrive over the first 80 % of the log.
 
-    Rates are gamma distributed (mean one order in 30 days), each order is the last one with the customer's own
-    probability; a share of ``prospects`` begins with visits, and not all of them ever buy.
+    Rates are gamma distributed (mean one order in 30 days), each order is the last one with the
+    customer's own probability; a share of ``prospects`` begins with visits, and not all of them
+    ever buy.
     """
     random = np.random.default_rng(seed)
     rows: list[Row] = []
@@ -80,7 +81,10 @@ def log_of(rows: Sequence[Row] | pd.DataFrame, *, amounts: bool = True) -> Itera
     frame = rows if isinstance(rows, pd.DataFrame) else frame_of(rows, amounts=amounts)
     with from_frame(frame, ReadOptions(duplicates="keep")) as log:
         if log.report.rows_loaded != len(frame):
-            raise ValueError(f"{log.report.rows_rejected} simulated rows were refused: {log.report.rejected_by_reason}")
+            raise ValueError(
+                f"{log.report.rows_rejected} simulated rows were refused: "
+                f"{log.report.rejected_by_reason}"
+            )
         yield log
 
 
@@ -98,7 +102,9 @@ class Trained:
 
     def scores(self) -> pa.Table:
         """Return the scores of the training's own snapshot, by the bundle that was saved."""
-        return score_snapshot(Scorer(self.reloaded()), self.training.panel.now, self.training.data_cutoff)
+        return score_snapshot(
+            Scorer(self.reloaded()), self.training.panel.now, self.training.data_cutoff
+        )
 
 
 def trained(
@@ -116,11 +122,18 @@ def trained(
             log.con.execute(f"set threads = {threads}")
         training = train(log.con, as_of, config or TrainConfig())
     card = {"evaluation": training.evaluation, "notes": list(training.notes)}
-    return Trained(training, save_bundle(folder, training.models, as_of, training.data_cutoff, card), folder, as_of)
+    return Trained(
+        training,
+        save_bundle(folder, training.models, as_of, training.data_cutoff, card),
+        folder,
+        as_of,
+    )
 
 
 def check_contract(table: pa.Table) -> None:
-    """Fail where scores break what the contract says of every row: nulls, sums, ranges, order of the ends."""
+    """Fail where scores break what the contract says of every row: nulls, sums, ranges, order of
+    the ends.
+    """
     for field in table.schema:
         column = table[field.name]
         assert field.nullable or column.null_count == 0, field.name
@@ -163,9 +176,15 @@ def a_frame(
         back=back,
         customer=np.arange(rows),
         columns={name: np.asarray(values, dtype=np.float64) for name, values in columns.items()},
-        stage=np.zeros(rows, dtype=np.int64) if stage is None else np.asarray(stage, dtype=np.int64),
+        stage=np.zeros(rows, dtype=np.int64)
+        if stage is None
+        else np.asarray(stage, dtype=np.int64),
         orders=np.asarray(orders, dtype=np.float64),
         spend=np.zeros(rows) if spend is None else np.asarray(spend, dtype=np.float64),
-        stage_after=np.zeros(rows, dtype=np.int64) if stage_after is None else np.asarray(stage_after, dtype=np.int64),
-        silent=np.zeros(rows, dtype=np.int64) if stage is None else np.asarray(stage, dtype=np.int64),
+        stage_after=np.zeros(rows, dtype=np.int64)
+        if stage_after is None
+        else np.asarray(stage_after, dtype=np.int64),
+        silent=np.zeros(rows, dtype=np.int64)
+        if stage is None
+        else np.asarray(stage, dtype=np.int64),
     )

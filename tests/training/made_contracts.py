@@ -1,4 +1,6 @@
-"""Simulated subscriptions: a payment each month, visits that become rare before a cancellation, and some come back."""
+"""Simulated subscriptions: a payment each month, visits that become rare before a cancellation,
+and some come back.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,11 @@ DAYS = 400
 
 
 def subscriptions(customers: int = 600, seed: int = 4, *, days: int = DAYS) -> list[Row]:
-    """Return the events of customers who subscribe over the first 90 % of the log; one in ten never does.
+    """Return the events of customers who subscribe over the first 90 % of the log; one in ten never
+    does.
 
-    Half of the contracts are cancelled at three times the rate of the others, and their customers hardly come by.
+    Half of the contracts are cancelled at three times the rate of the others, and their customers
+    hardly come by.
     """
     random = np.random.default_rng(seed)
     rows: list[Row] = []
@@ -26,7 +30,10 @@ def subscriptions(customers: int = 600, seed: int = 4, *, days: int = DAYS) -> l
             begins = at + 0.01
             ends = begins + float(random.exponential(90.0 if shaky else 270.0))
             rows.append((name, day(begins), "subscribe", None))
-            rows += [(name, day(p), "purchase", 20.0) for p in np.arange(begins, min(ends, days), 30.0) + 0.01]
+            rows += [
+                (name, day(p), "purchase", 20.0)
+                for p in np.arange(begins, min(ends, days), 30.0) + 0.01
+            ]
             visits = begins + np.cumsum(random.exponential(25.0 if shaky else 5.0, 80))
             rows += [(name, day(float(v)), "visit", None) for v in visits if v < min(ends, days)]
             if ends >= days:

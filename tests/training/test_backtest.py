@@ -1,4 +1,6 @@
-"""Replays of past dates: what they learned from, what they are held against, and what is refused."""
+"""Replays of past dates: what they learned from, what they are held against, and what is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -37,16 +39,27 @@ def test_dates_stand_a_horizon_apart_with_a_horizon_before_and_after_each() -> N
     assert plan_replays(400, 90, 30, 3) == [150, 120, 90]
 
 
-def test_outcomes_are_what_the_log_says_of_the_days_after(rows: list[Row], replays: list[Replay]) -> None:
+def test_outcomes_are_what_the_log_says_of_the_days_after(
+    rows: list[Row], replays: list[Replay]
+) -> None:
     assert [one.as_of for one in replays] == [day(DAYS - 120), day(DAYS - 60)]
     frame = pd.DataFrame(rows, columns=["customer_id", "timestamp", "event", "amount"])
     for one in replays:
         bought = frame[(frame["event"] == "purchase")]
-        after = bought[(bought["timestamp"] >= one.as_of) & (bought["timestamp"] < one.as_of + timedelta(days=60))]
+        after = bought[
+            (bought["timestamp"] >= one.as_of)
+            & (bought["timestamp"] < one.as_of + timedelta(days=60))
+        ]
         refunded = set(frame.loc[frame["event"] == "refund", "customer_id"])
         assert set(one.customers) <= set(bought.loc[bought["timestamp"] < one.as_of, "customer_id"])
         plain = np.array([customer not in refunded for customer in one.customers])
-        came = after.groupby("customer_id")["amount"].sum().reindex(list(one.customers)).fillna(0.0).to_numpy()
+        came = (
+            after.groupby("customer_id")["amount"]
+            .sum()
+            .reindex(list(one.customers))
+            .fillna(0.0)
+            .to_numpy()
+        )
         np.testing.assert_array_equal(one.inactive[plain], came[plain] == 0)
         np.testing.assert_allclose(one.spend_came[plain], came[plain])
 
@@ -75,24 +88,36 @@ def test_intervals_are_learned_on_the_date_before(replays: list[Replay]) -> None
     np.testing.assert_array_equal(second.high, high)
 
 
-def test_what_happens_after_the_window_changes_nothing(rows: list[Row], replays: list[Replay]) -> None:
-    later = [(name, at + timedelta(days=60), kind, amount) for name, at, kind, amount in rows if at >= day(DAYS - 60)]
+def test_what_happens_after_the_window_changes_nothing(
+    rows: list[Row], replays: list[Replay]
+) -> None:
+    later = [
+        (name, at + timedelta(days=60), kind, amount)
+        for name, at, kind, amount in rows
+        if at >= day(DAYS - 60)
+    ]
     new = [("new", day(DAYS + 1), "purchase", 1e6)]
     with log_of([*rows, *later, *new]) as log:
         again = list(replay(log.con, day(DAYS), CONFIG, dates=2))
     for one, other in zip(replays, again, strict=True):
         assert one.customers == other.customers
-        assert all(one.p_inactive[name].tobytes() == p.tobytes() for name, p in other.p_inactive.items())
+        assert all(
+            one.p_inactive[name].tobytes() == p.tobytes() for name, p in other.p_inactive.items()
+        )
         assert one.spend_came.tobytes() == other.spend_came.tobytes()
 
 
-def test_what_happens_in_the_window_changes_no_prediction(rows: list[Row], replays: list[Replay]) -> None:
+def test_what_happens_in_the_window_changes_no_prediction(
+    rows: list[Row], replays: list[Replay]
+) -> None:
     quiet = [row for row in rows if row[1] < day(DAYS - 60)]
     # one event keeps the log from having been silent for a horizon
     with log_of([*quiet, ("new", day(DAYS - 1), "purchase", 5.0)]) as log:
         *_, again = replay(log.con, day(DAYS), CONFIG, dates=2)
     known = dict(zip(again.customers, again.p_inactive[OURS], strict=True))
-    assert [known[customer] for customer in replays[1].customers] == replays[1].p_inactive[OURS].tolist()
+    assert [known[customer] for customer in replays[1].customers] == replays[1].p_inactive[
+        OURS
+    ].tolist()
     assert again.inactive.all()
 
 
@@ -105,7 +130,9 @@ def test_without_amounts_there_is_no_money(rows: list[Row]) -> None:
 
 def test_too_little_is_said_with_what_there_is(rows: list[Row]) -> None:
     with log_of(rows) as log:
-        with pytest.raises(NotEnoughDataError, match=r"400 days, and the log has 3\d\d before 2020-12-11"):
+        with pytest.raises(
+            NotEnoughDataError, match=r"400 days, and the log has 3\d\d before 2020-12-11"
+        ):
             list(replay(log.con, START + timedelta(days=345), TrainConfig(horizon_days=200)))
         with pytest.raises(UsageError, match="not 0 and 60"):
             list(replay(log.con, day(DAYS), CONFIG, dates=0))

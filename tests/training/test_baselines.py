@@ -23,7 +23,9 @@ from tests.training.made import Trained
 
 def test_the_recency_rule_by_hand() -> None:
     past = np.repeat(np.arange(1.0, 11.0), 10)
-    inactive = np.repeat(np.arange(10), 10) > np.tile(np.arange(10), 10)  # of the k-th tenth, k of ten leave
+    inactive = np.repeat(np.arange(10), 10) > np.tile(
+        np.arange(10), 10
+    )  # of the k-th tenth, k of ten leave
     now = np.array([0.0, 1.0, 5.0, 10.0, 999.0])
     expected = [(k + 0.5) / 11 for k in (0, 0, 4, 9, 9)]
     np.testing.assert_allclose(_recency_rule(past, inactive, now), expected)
@@ -40,9 +42,13 @@ def test_all_speak_and_are_probabilities(shop: Trained) -> None:
 
 def test_bg_nbd_is_fitted_on_the_whole_history(shop: Trained) -> None:
     panel = shop.training.panel
-    x, t_x, T = (panel.now.features[name][panel.now.buyers] for name in ("frequency", "t_x_days", "T_days"))
+    x, t_x, T = (
+        panel.now.features[name][panel.now.buyers] for name in ("frequency", "t_x_days", "T_days")
+    )
     np.testing.assert_allclose(
-        fit_and_predict(panel, 90)["bg_nbd"], fit("bg_nbd", x, t_x, T).p_none(90, x, t_x, T), rtol=1e-9
+        fit_and_predict(panel, 90)["bg_nbd"],
+        fit("bg_nbd", x, t_x, T).p_none(90, x, t_x, T),
+        rtol=1e-9,
     )
 
 
@@ -53,7 +59,9 @@ def test_the_regression_is_on_the_logs_of_rfm_at_the_newest_date(shop: Trained) 
     now = np.column_stack([np.log1p(panel.now.features[name][panel.now.buyers]) for name in names])
     mean, scale = past.mean(axis=0), past.std(axis=0)
     model = LogisticRegression(tol=1e-9).fit((past - mean) / scale, panel.dates[0].inactive)
-    theirs = model.predict_proba((np.clip(now, past.min(axis=0), past.max(axis=0)) - mean) / scale)[:, 1]
+    theirs = model.predict_proba((np.clip(now, past.min(axis=0), past.max(axis=0)) - mean) / scale)[
+        :, 1
+    ]
     np.testing.assert_allclose(fit_and_predict(panel, 90)["rfm_logistic"], theirs, atol=1e-4)
 
 
@@ -68,7 +76,9 @@ def test_spend_is_said_by_all_and_never_negative(shop: Trained) -> None:
     found = fit_and_predict_spend(panel, 90)
     assert list(found) == list(SPEND_LABELS)
     buyers = panel.now.buyers
-    assert all(money.shape == (int(buyers.sum()),) and (money >= 0).all() for money in found.values())
+    assert all(
+        money.shape == (int(buyers.sum()),) and (money >= 0).all() for money in found.values()
+    )
     rate = panel.now.features["spend"][buyers] / panel.now.features["T_days"][buyers] * 90
     np.testing.assert_allclose(found["past_rate"], rate)
     assert set(fit_and_predict_spend(replace(panel, dates=(), base=None), 90)) == {"past_rate"}
@@ -79,7 +89,11 @@ def test_lightgbm_with_its_defaults_is_lightgbms(shop: Trained) -> None:
     names = [name for name in WINDOWS if name in panel.dates[0].columns]
     past = np.column_stack([panel.dates[0].columns[name] for name in names])
     now = np.column_stack([panel.now.features[name][panel.now.buyers] for name in names])
-    model = lightgbm.LGBMClassifier(verbose=-1, n_jobs=1, random_state=0, deterministic=True, force_row_wise=True)
+    model = lightgbm.LGBMClassifier(
+        verbose=-1, n_jobs=1, random_state=0, deterministic=True, force_row_wise=True
+    )
     model.fit(past, panel.dates[0].inactive)
     theirs = model.predict_proba(now)[:, 1]
-    np.testing.assert_allclose(fit_and_predict(panel, 90, ("lightgbm",))["lightgbm"], theirs, atol=1e-6)
+    np.testing.assert_allclose(
+        fit_and_predict(panel, 90, ("lightgbm",))["lightgbm"], theirs, atol=1e-6
+    )

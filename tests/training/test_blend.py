@@ -1,4 +1,6 @@
-"""The pool of members: weights on the simplex, learned where rows are many, and the level of a season."""
+"""The pool of members: weights on the simplex, learned where rows are many, and the level of a
+season.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from stagecast.training.blend import PULL, carried_level, level_shift, pool_class_weights, pool_weights, pooled
+from stagecast.training.blend import (
+    PULL,
+    carried_level,
+    level_shift,
+    pool_class_weights,
+    pool_weights,
+    pooled,
+)
 
 Array = NDArray[np.float64]
 
@@ -19,10 +28,19 @@ def members(rows: int, seed: int) -> tuple[dict[str, Array], NDArray[np.bool_]]:
     random = np.random.default_rng(seed)
     truth = random.normal(0.3, 1.5, rows)
     target = random.random(rows) < expit(truth)
-    return {"good": truth, "noise": random.normal(0, 1.5, rows), "other": random.normal(0, 1.5, rows)}, target
+    return {
+        "good": truth,
+        "noise": random.normal(0, 1.5, rows),
+        "other": random.normal(0, 1.5, rows),
+    }, target
 
 
-@given(rows=st.integers(2, 60), count=st.integers(1, 4), seed=st.integers(0, 10_000), spread=st.floats(0.0, 8.0))
+@given(
+    rows=st.integers(2, 60),
+    count=st.integers(1, 4),
+    seed=st.integers(0, 10_000),
+    spread=st.floats(0.0, 8.0),
+)
 @settings(max_examples=60, deadline=None)
 def test_weights_lie_on_the_simplex(rows: int, count: int, seed: int, spread: float) -> None:
     random = np.random.default_rng(seed)
@@ -56,7 +74,10 @@ def test_weights_are_the_minimum_of_loss_and_pull() -> None:
     def loss(w: float) -> float:
         margin = w * two["good"] + (1 - w) * two["noise"]
         pull = PULL / 300 * ((w - 0.5) ** 2 + (0.5 - w) ** 2)
-        return float(np.logaddexp(0, -sign[:, None] * (margin[:, None] + levels)).mean(axis=0).min()) + pull
+        return (
+            float(np.logaddexp(0, -sign[:, None] * (margin[:, None] + levels)).mean(axis=0).min())
+            + pull
+        )
 
     grid = np.linspace(0, 1, 201)
     best = grid[np.argmin([loss(w) for w in grid])]
@@ -76,7 +97,11 @@ def test_one_class_teaches_no_weights(target: NDArray[np.bool_]) -> None:
 
 
 def test_pooled_is_the_weighted_sum_of_log_odds() -> None:
-    margins = {"a": np.array([1.0, 2.0]), "b": np.array([-3.0, 5.0]), "silent": np.array([99.0, 99.0])}
+    margins = {
+        "a": np.array([1.0, 2.0]),
+        "b": np.array([-3.0, 5.0]),
+        "silent": np.array([99.0, 99.0]),
+    }
     assert pooled(margins, {"a": 0.25, "b": 0.75}).tolist() == [-2.0, 4.25]
 
 
@@ -91,7 +116,9 @@ def test_level_shift_of_one_class_only_is_finite() -> None:
     # a share of 1 counts as one half customer short of it
     shift = level_shift(np.zeros(100), np.ones(100, dtype=np.bool_))
     assert shift == pytest.approx(logit(1 - 0.005), abs=1e-9)
-    assert level_shift(np.zeros(100), np.zeros(100, dtype=np.bool_)) == pytest.approx(-shift, abs=1e-9)
+    assert level_shift(np.zeros(100), np.zeros(100, dtype=np.bool_)) == pytest.approx(
+        -shift, abs=1e-9
+    )
 
 
 def test_a_level_is_carried_in_part_and_noise_is_not() -> None:
@@ -101,7 +128,9 @@ def test_a_level_is_carried_in_part_and_noise_is_not() -> None:
 
 
 def classes(rows: int, seed: int) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.int64]]:
-    """Return three members' log probabilities of four classes, the first of them the truth, and what came."""
+    """Return three members' log probabilities of four classes, the first of them the truth, and
+    what came.
+    """
     random = np.random.default_rng(seed)
     truth = random.dirichlet(np.ones(4), rows)
     others = {name: random.dirichlet(np.ones(4), rows) for name in ("noise", "more")}
@@ -118,7 +147,9 @@ def test_many_rows_pick_the_only_good_member_of_classes_and_few_stay_at_the_star
     found = pool_class_weights(logs, target, THIRDS)
     assert found["truth"] > 0.95
     assert sum(found.values()) == pytest.approx(1.0)
-    few = pool_class_weights({name: values[:4] for name, values in logs.items()}, target[:4], THIRDS)
+    few = pool_class_weights(
+        {name: values[:4] for name, values in logs.items()}, target[:4], THIRDS
+    )
     assert max(abs(few[name] - 1 / 3) for name in few) < 0.2
 
 
@@ -142,7 +173,9 @@ def test_class_weights_are_the_minimum_of_loss_and_pull() -> None:
 def test_a_class_that_cannot_be_takes_no_part() -> None:
     logs, target = classes(500, 3)
     shut = target != 0
-    closed = {name: np.where(np.arange(4) == 0, -np.inf, values)[shut] for name, values in logs.items()}
+    closed = {
+        name: np.where(np.arange(4) == 0, -np.inf, values)[shut] for name, values in logs.items()
+    }
     found = pool_class_weights(closed, target[shut], THIRDS)
     assert all(np.isfinite(list(found.values())))
     assert found["truth"] > 0.6

@@ -63,14 +63,26 @@ def test_contributions_sum_to_the_raw_score(columns: dict[str, Array]) -> None:
 def test_a_start_is_not_part_of_the_raw_score(columns: dict[str, Array]) -> None:
     target = 5.0 + columns["a"]
     start = np.full(500, 5.0)
-    model = fit(columns, NAMES, target, np.ones(500), "regression", trees=200, seed=1, start=start, learning_rate=0.1)
+    model = fit(
+        columns,
+        NAMES,
+        target,
+        np.ones(500),
+        "regression",
+        trees=200,
+        seed=1,
+        start=start,
+        learning_rate=0.1,
+    )
     assert abs(model.raw(columns).mean()) < 0.2
 
 
 def test_weights_count(columns: dict[str, Array]) -> None:
     target = (np.arange(500) % 2).astype(np.float64)
     weight = np.where(target == 1, 9.0, 1.0)
-    model = fit({"a": np.zeros(500) + np.arange(500) % 3}, ["a"], target, weight, "binary", trees=50, seed=1)
+    model = fit(
+        {"a": np.zeros(500) + np.arange(500) % 3}, ["a"], target, weight, "binary", trees=50, seed=1
+    )
     # nine to one in weight; boosting starts from the weighted share
     assert model.raw({"a": np.zeros(1)})[0] == pytest.approx(np.log(9.0), abs=0.3)
 

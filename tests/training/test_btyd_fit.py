@@ -1,4 +1,6 @@
-"""Fitting: known parameters come back, weights are counts, awkward customers are fitted or refused by number."""
+"""Fitting: known parameters come back, weights are counts, awkward customers are fitted or
+refused by number.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,14 @@ from numpy.typing import NDArray
 
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.training.btyd import PARAMETERS, GammaGamma, Model
-from stagecast.training.btyd.fit import MIN_CUSTOMERS, MIN_REPEATERS, FitError, _distinct, fit, fit_gamma_gamma
+from stagecast.training.btyd.fit import (
+    MIN_CUSTOMERS,
+    MIN_REPEATERS,
+    FitError,
+    _distinct,
+    fit,
+    fit_gamma_gamma,
+)
 
 Array = NDArray[np.float64]
 Params = tuple[float, float, float, float]
@@ -26,7 +35,9 @@ TRUTH: dict[str, Params] = {
 
 
 def simulate(name: str, customers: int, days: float, seed: int) -> tuple[History, Array]:
-    """Return histories under ``TRUTH[name]``, and the number of purchases in the ``days`` after T."""
+    """Return histories under ``TRUTH[name]``, and the number of purchases in the ``days`` after
+    T.
+    """
     random = np.random.default_rng(seed)
     r, alpha, third, fourth = TRUTH[name]
     T = random.uniform(100.0, 700.0, customers)
@@ -38,7 +49,12 @@ def simulate(name: str, customers: int, days: float, seed: int) -> tuple[History
         coin = random.beta(third, fourth, customers)
         if name == "mbg_nbd":
             leaves[random.random(customers) < coin] = 0.0
-    x, t_x, later, now = np.zeros(customers), np.zeros(customers), np.zeros(customers), np.zeros(customers)
+    x, t_x, later, now = (
+        np.zeros(customers),
+        np.zeros(customers),
+        np.zeros(customers),
+        np.zeros(customers),
+    )
     going = leaves > 0
     while going.any():
         now = np.where(going, now + random.exponential(1.0 / rate), now)
@@ -57,7 +73,9 @@ def test_simulated_parameters_come_back(name: str) -> None:
     assert np.log(model.params) == pytest.approx(np.log(TRUTH[name]), abs=0.3)
     truth = Model(name, TRUTH[name], 0.0, 1)
     assert 0 <= model.log_likelihood - truth.log_likelihood_of(*history).sum() < 10
-    assert model.expected_orders_new(365.0) == pytest.approx(truth.expected_orders_new(365.0), rel=0.03)
+    assert model.expected_orders_new(365.0) == pytest.approx(
+        truth.expected_orders_new(365.0), rel=0.03
+    )
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -125,7 +143,9 @@ def test_fitting_leaves_warning_filters_the_random_state_and_the_terminal_alone(
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_our_climb_finds_the_optimum_where_lifetimes_fails(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_climb_finds_the_optimum_where_lifetimes_fails(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     history, _ = simulate(name, 400, 1.0, seed=32)
     model = fit(name, *history)
     monkeypatch.setattr("stagecast.training.btyd.fit._lifetimes_optimum", lambda *_: None)
@@ -140,8 +160,12 @@ def test_a_place_that_is_no_optimum_is_refused_by_number(monkeypatch: pytest.Mon
     r, alpha, a, b = fit("mbg_nbd", *history).params
     beside = Model("mbg_nbd", (r * 1.02, alpha, a, b), 0.0, 1)
     monkeypatch.setattr("stagecast.training.btyd.fit._lifetimes_optimum", lambda *_: None)
-    monkeypatch.setattr("stagecast.training.btyd.climb.minimize", lambda _, theta, **__: SimpleNamespace(x=theta))
-    with pytest.raises(FitError, match=f"no optimum on 800 customers, {repeaters} of them .*: 4 starts led nowhere"):
+    monkeypatch.setattr(
+        "stagecast.training.btyd.climb.minimize", lambda _, theta, **__: SimpleNamespace(x=theta)
+    )
+    with pytest.raises(
+        FitError, match=f"no optimum on 800 customers, {repeaters} of them .*: 4 starts led nowhere"
+    ):
         fit("mbg_nbd", *history, start=beside)
 
 
@@ -167,20 +191,31 @@ def _barely_enough(_: np.random.Generator) -> History:
 
 @pytest.mark.parametrize("name", PARAMETERS)
 @pytest.mark.parametrize("draw", [_no_churn, _all_alike, _all_heavy, _barely_enough])
-def test_an_optimum_at_infinity_is_reported_finite(name: str, draw: Callable[[np.random.Generator], History]) -> None:
+def test_an_optimum_at_infinity_is_reported_finite(
+    name: str, draw: Callable[[np.random.Generator], History]
+) -> None:
     history = draw(np.random.default_rng(26))
     model = fit(name, *history)
     assert model.log_likelihood == pytest.approx(model.log_likelihood_of(*history).sum(), rel=1e-12)
     expected = model.expected_orders(30.0, *history)
     assert np.isfinite(expected).all()
-    assert max(v for key, v in zip(PARAMETERS[name], model.params, strict=True) if not key.endswith("_days")) < 8_104
+    assert (
+        max(
+            v
+            for key, v in zip(PARAMETERS[name], model.params, strict=True)
+            if not key.endswith("_days")
+        )
+        < 8_104
+    )
     for position, key in enumerate(PARAMETERS[name]):
         unit = history[2].max() if key.endswith("_days") else 1.0
         low, high = (-14.0, 14.0) if key.endswith("_days") else (-9.0, 9.0)
         for step in (-0.05, 0.05):
             moved = list(model.params)
             moved[position] *= float(np.exp(step))
-            if low <= np.log(moved[position] / unit) <= high:  # beyond a bound it may well be better
+            if (
+                low <= np.log(moved[position] / unit) <= high
+            ):  # beyond a bound it may well be better
                 other = Model(name, (moved[0], moved[1], moved[2], moved[3]), 0.0, 1)
                 gain = other.log_likelihood_of(*history).sum() - model.log_likelihood
                 assert gain < 1e-4, (key, step)
@@ -195,7 +230,9 @@ def test_customers_without_churn_are_alive(name: str) -> None:
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_too_few_customers_are_refused_by_number(name: str) -> None:
     x, t_x, T = _barely_enough(np.random.default_rng(0))
-    with pytest.raises(FitError, match=rf"{name} .* on 29 customers, 10 of them with a repeat purchase"):
+    with pytest.raises(
+        FitError, match=rf"{name} .* on 29 customers, 10 of them with a repeat purchase"
+    ):
         fit(name, x[:-1], t_x[:-1], T[:-1])
     with pytest.raises(FitError, match="30 customers, 9 of them"):
         fit(name, np.where(np.arange(30) < 1, 0.0, x), np.where(np.arange(30) < 1, 0.0, t_x), T)
@@ -208,7 +245,9 @@ def test_too_few_customers_are_refused_by_number(name: str) -> None:
 
 def test_arguments_that_cannot_be_are_refused_by_value() -> None:
     x, t_x, T = _barely_enough(np.random.default_rng(0))
-    with pytest.raises(UsageError, match=r"'mbgnbd' is no customer-base model.*Did you mean 'mbg_nbd'"):
+    with pytest.raises(
+        UsageError, match=r"'mbgnbd' is no customer-base model.*Did you mean 'mbg_nbd'"
+    ):
         fit("mbgnbd", x, t_x, T)
     with pytest.raises(UsageError, match="one length"):
         fit("bg_nbd", x[:-1], t_x, T)
@@ -258,14 +297,20 @@ def test_spend_without_a_finite_population_mean_is_held_at_q_of_1() -> None:
 
 def test_spend_is_fitted_on_paying_repeaters_only() -> None:
     x, monetary = _spend(60, 5.0, 3.5, 20.0, seed=31)
-    padded = fit_gamma_gamma(np.append(x, [0.0, 3.0, 2.0]), np.append(monetary, [50.0, 0.0, np.nan]))
+    padded = fit_gamma_gamma(
+        np.append(x, [0.0, 3.0, 2.0]), np.append(monetary, [50.0, 0.0, np.nan])
+    )
     assert padded == fit_gamma_gamma(x, monetary)
     assert padded.customers == 60
-    assert fit_gamma_gamma(x, monetary, weights=np.full(60, 2.0)).p == pytest.approx(padded.p, rel=1e-5)
+    assert fit_gamma_gamma(x, monetary, weights=np.full(60, 2.0)).p == pytest.approx(
+        padded.p, rel=1e-5
+    )
 
 
 def test_too_few_repeaters_with_spend_are_refused_by_number() -> None:
-    with pytest.raises(FitError, match=r"9 customers have a repeat purchase with a spend above 0, 10 are needed"):
+    with pytest.raises(
+        FitError, match=r"9 customers have a repeat purchase with a spend above 0, 10 are needed"
+    ):
         fit_gamma_gamma(np.ones(20), np.where(np.arange(20) < 9, 5.0, 0.0))
     with pytest.raises(UsageError, match="x holds a value that is negative"):
         fit_gamma_gamma([-1.0], [5.0])

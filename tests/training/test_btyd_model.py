@@ -1,4 +1,6 @@
-"""What a model says holds together, of any customer; it is stored exactly, and read back strictly."""
+"""What a model says holds together, of any customer; it is stored exactly, and read back
+strictly.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ times = st.floats(1e-2, 1e6)
 def models(draw: st.DrawFn) -> Model:
     name = draw(st.sampled_from(sorted(PARAMETERS)))
     first, second = draw(shapes), draw(times)
-    return Model(name, (first, second, draw(shapes), draw(times if name == "pareto_nbd" else shapes)), 0.0, 1)
+    return Model(
+        name, (first, second, draw(shapes), draw(times if name == "pareto_nbd" else shapes)), 0.0, 1
+    )
 
 
 @st.composite
@@ -73,8 +77,12 @@ def test_a_longer_window_has_more_orders_and_less_silence(
 
 
 @settings(deadline=None, max_examples=100)
-@given(models(), st.integers(1, 300), st.floats(1.0, 4000.0), st.floats(0.0, 1.0), st.floats(0.0, 1.0))
-def test_who_bought_more_recently_is_likelier_alive(model: Model, x: int, T: float, one: float, other: float) -> None:
+@given(
+    models(), st.integers(1, 300), st.floats(1.0, 4000.0), st.floats(0.0, 1.0), st.floats(0.0, 1.0)
+)
+def test_who_bought_more_recently_is_likelier_alive(
+    model: Model, x: int, T: float, one: float, other: float
+) -> None:
     earlier, later = sorted([one * T, other * T])
     assert model.p_alive(x, earlier, T) <= model.p_alive(x, later, T) * (1 + 1e-9)
 
@@ -88,7 +96,9 @@ def test_arrays_give_what_their_elements_give(model: Model) -> None:
     days = np.array([[0.0], [7.0], [365.0]])
     for method in (model.p_none, model.expected_orders):
         whole = method(days, x, t_x, T)
-        single = [[float(method(d, *row)) for row in zip(x, t_x, T, strict=True)] for d in days[:, 0]]
+        single = [
+            [float(method(d, *row)) for row in zip(x, t_x, T, strict=True)] for d in days[:, 0]
+        ]
         assert whole.dtype == np.float64
         assert whole == pytest.approx(np.array(single), rel=1e-9)
     for of_history in (model.p_alive, model.log_likelihood_of):
@@ -99,20 +109,26 @@ def test_arrays_give_what_their_elements_give(model: Model) -> None:
 
 
 @pytest.mark.parametrize("model", [BG, MBG, PARETO], ids=lambda model: model.name)
-def test_without_a_rate_nothing_is_discounted_and_a_new_customer_has_no_history(model: Model) -> None:
+def test_without_a_rate_nothing_is_discounted_and_a_new_customer_has_no_history(
+    model: Model,
+) -> None:
     history = ([0, 2, 30], [0, 50, 200], [10, 270, 210])
     assert np.array_equal(
-        model.expected_orders_discounted(365, *history, annual_rate=0), model.expected_orders(365, *history)
+        model.expected_orders_discounted(365, *history, annual_rate=0),
+        model.expected_orders(365, *history),
     )
     assert float(model.expected_orders_new(365)) == float(model.expected_orders(365, 0, 0, 0))
 
 
 def test_the_two_coin_models_differ_by_one_coin() -> None:
-    # a customer's coin after the first purchase moves b by one: MBG/NBD is BG/NBD given that it was survived
+    # a customer's coin after the first purchase moves b by one: MBG/NBD is BG/NBD given that it was
+    # survived
     survived = Model("bg_nbd", (0.52, 43.0, 0.9, 2.6), 0.0, 1)
     history = ([1, 2, 30], [10, 50, 200], [12, 270, 210])
     assert MBG.p_alive(*history) == pytest.approx(survived.p_alive(*history), rel=1e-12)
-    assert MBG.expected_orders(90, *history) == pytest.approx(survived.expected_orders(90, *history), rel=1e-12)
+    assert MBG.expected_orders(90, *history) == pytest.approx(
+        survived.expected_orders(90, *history), rel=1e-12
+    )
     both = MBG.log_likelihood_of(*history) - survived.log_likelihood_of(*history)
     assert both == pytest.approx(np.log(1.6 / 2.5), rel=1e-9)
 
@@ -120,12 +136,24 @@ def test_the_two_coin_models_differ_by_one_coin() -> None:
 @pytest.mark.parametrize("model", [BG, MBG, PARETO], ids=lambda model: model.name)
 @pytest.mark.parametrize(
     ("x", "t_x", "T"),
-    [(-1, 0, 10), (1, -1, 10), (1, 11, 10), (0, 5, 10), (np.nan, 0, 10), (1, 1, np.inf), (1, np.nan, 10)],
+    [
+        (-1, 0, 10),
+        (1, -1, 10),
+        (1, 11, 10),
+        (0, 5, 10),
+        (np.nan, 0, 10),
+        (1, 1, np.inf),
+        (1, np.nan, 10),
+    ],
 )
-def test_an_impossible_history_is_refused_with_its_place(model: Model, x: float, t_x: float, T: float) -> None:
+def test_an_impossible_history_is_refused_with_its_place(
+    model: Model, x: float, t_x: float, T: float
+) -> None:
     columns = [0, x], [0, t_x], [10, T]
     for answer in (model.p_alive, model.log_likelihood_of):
-        with pytest.raises(ValueError, match="1 customers have no possible history, first at position 1: x="):
+        with pytest.raises(
+            ValueError, match="1 customers have no possible history, first at position 1: x="
+        ):
             answer(*columns)
     with pytest.raises(ValueError, match="position 1"):
         model.p_none(30, *columns)
@@ -192,7 +220,10 @@ def test_a_stored_spend_value_that_cannot_be_is_named(key: str) -> None:
         ({"customers": 2.5}, "customers is 2.5"),
         ({"parms": {}}, "unknown key 'parms'. Did you mean 'params'"),
         ({"params": [1, 2, 3, 4]}, "params of mbg_nbd is a list"),
-        ({"params": {"r": 1, "alpha_days": 1, "s": 1, "b": 1}}, "params of mbg_nbd has the unknown key 's'"),
+        (
+            {"params": {"r": 1, "alpha_days": 1, "s": 1, "b": 1}},
+            "params of mbg_nbd has the unknown key 's'",
+        ),
     ],
 )
 def test_a_stored_model_that_cannot_be_is_refused(change: dict[str, Any], message: str) -> None:
@@ -212,7 +243,9 @@ def test_a_model_cannot_be_made_wrong() -> None:
 
 
 @settings(deadline=None)
-@given(st.integers(1, 5000), st.floats(1e-3, 1e9), shapes, st.floats(1.01, 1e3), st.floats(1e-3, 1e6))
+@given(
+    st.integers(1, 5000), st.floats(1e-3, 1e9), shapes, st.floats(1.01, 1e3), st.floats(1e-3, 1e6)
+)
 def test_expected_spend_lies_between_the_customers_and_the_populations_mean(
     x: int, monetary: float, p: float, q: float, v: float
 ) -> None:
@@ -231,7 +264,9 @@ def test_spend_falls_back_to_the_mean_where_the_population_has_none() -> None:
     assert found == pytest.approx([33.0, 33.0, 33.0, 0.2 * 140.0 / 1.5])
 
 
-@pytest.mark.parametrize(("x", "monetary"), [(-1, 5.0), (np.inf, 5.0), (1, 0.0), (1, np.nan), (2, -3.0), (1, np.inf)])
+@pytest.mark.parametrize(
+    ("x", "monetary"), [(-1, 5.0), (np.inf, 5.0), (1, 0.0), (1, np.nan), (2, -3.0), (1, np.inf)]
+)
 def test_an_impossible_spend_is_refused_with_its_place(x: float, monetary: float) -> None:
     with pytest.raises(ValueError, match="first at position 1"):
         SPEND.expected_spend([1, x], [5.0, monetary])
@@ -240,7 +275,14 @@ def test_an_impossible_spend_is_refused_with_its_place(x: float, monetary: float
 
 
 def test_evaluation_imports_nothing_that_fits() -> None:
-    fitting = ["lifetimes", "autograd", "pandas", "sklearn", "mlflow", "stagecast.training.btyd.fit"]
+    fitting = [
+        "lifetimes",
+        "autograd",
+        "pandas",
+        "sklearn",
+        "mlflow",
+        "stagecast.training.btyd.fit",
+    ]
     code = f"import sys, stagecast.training.btyd; print([m for m in {fitting} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,4 +1,6 @@
-"""The closed forms against slow, independent computations: exact fractions, sums of positive terms, quadrature."""
+"""The closed forms against slow, independent computations: exact fractions, sums of positive
+terms, quadrature.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,12 @@ from stagecast.training.btyd import Model
 NAMES = ("bg_nbd", "mbg_nbd", "pareto_nbd")
 
 
-def _exact_beta_geometric(first_coin: int, params: tuple[int, ...], x: int, t_x: int, T: int) -> tuple[float, float]:
-    """Return log-likelihood and P(alive) in exact fractions, for whole-numbered parameters and times."""
+def _exact_beta_geometric(
+    first_coin: int, params: tuple[int, ...], x: int, t_x: int, T: int
+) -> tuple[float, float]:
+    """Return log-likelihood and P(alive) in exact fractions, for whole-numbered parameters and
+    times.
+    """
     r, alpha, a, b = params
 
     def beta(m: int, n: int) -> Fraction:
@@ -40,7 +46,15 @@ def _exact_beta_geometric(first_coin: int, params: tuple[int, ...], x: int, t_x:
 @pytest.mark.parametrize("name", ["bg_nbd", "mbg_nbd"])
 @pytest.mark.parametrize(
     "history",
-    [(0, 0, 40), (1, 0, 40), (1, 40, 40), (7, 3, 4000), (250, 38, 40), (2000, 2000, 4000), (2000, 3990, 4000)],
+    [
+        (0, 0, 40),
+        (1, 0, 40),
+        (1, 40, 40),
+        (7, 3, 4000),
+        (250, 38, 40),
+        (2000, 2000, 4000),
+        (2000, 3990, 4000),
+    ],
 )
 @pytest.mark.parametrize("params", [(1, 4, 1, 2), (3, 50, 7, 1), (1, 1, 40, 300)])
 def test_beta_geometric_likelihood_and_p_alive_are_the_exact_fractions(
@@ -48,7 +62,9 @@ def test_beta_geometric_likelihood_and_p_alive_are_the_exact_fractions(
 ) -> None:
     model = Model(name, params, 0.0, 1)
     log_likelihood, alive = _exact_beta_geometric(int(name == "mbg_nbd"), params, *history)
-    assert float(model.log_likelihood_of(*history)) == pytest.approx(log_likelihood, rel=1e-12, abs=1e-10)
+    assert float(model.log_likelihood_of(*history)) == pytest.approx(
+        log_likelihood, rel=1e-12, abs=1e-10
+    )
     assert float(model.p_alive(*history)) == pytest.approx(alive, rel=1e-10)
 
 
@@ -61,11 +77,16 @@ def _orders_by_count(a: float, b: float, R: float, z: float) -> float:
 
 @pytest.mark.parametrize("name", ["bg_nbd", "mbg_nbd"])
 @pytest.mark.parametrize(
-    "coin", [(0.05, 0.3), (0.8, 2.4), (1.0, 1.0), (3.0, 250.0), (60.0, 0.5), (400.0, 400.0), (2e-4, 8e3)]
+    "coin",
+    [(0.05, 0.3), (0.8, 2.4), (1.0, 1.0), (3.0, 250.0), (60.0, 0.5), (400.0, 400.0), (2e-4, 8e3)],
 )
-def test_beta_geometric_expected_orders_are_the_sum_over_counts(name: str, coin: tuple[float, float]) -> None:
+def test_beta_geometric_expected_orders_are_the_sum_over_counts(
+    name: str, coin: tuple[float, float]
+) -> None:
     a, b = coin
-    for (r, alpha), x, T, days in product([(0.24, 30.0), (8.0, 2.0)], [0, 1, 12, 2000], [3.0, 4000.0], [1.0, 365.0]):
+    for (r, alpha), x, T, days in product(
+        [(0.24, 30.0), (8.0, 2.0)], [0, 1, 12, 2000], [3.0, 4000.0], [1.0, 365.0]
+    ):
         if (r + x) * days / (alpha + T) > 1e5:
             continue  # the sum would take a minute
         model = Model(name, (r, alpha, a, b), 0.0, 1)
@@ -87,14 +108,23 @@ PARETO = [
 def _quad(f: Callable[[float], float], upper: float) -> float:
     """Integrate over (0, upper) by adaptive quadrature in the log of time, cut into decades."""
     edges = np.concatenate([[0.0], upper * np.logspace(-9, 0, 19)])
-    pieces = [quad(f, low, high, epsabs=0, epsrel=1e-12, limit=200)[0] for low, high in pairwise(edges)]
+    pieces = [
+        quad(f, low, high, epsabs=0, epsrel=1e-12, limit=200)[0] for low, high in pairwise(edges)
+    ]
     return float(np.sum(pieces))
 
 
 @pytest.mark.parametrize("params", PARETO)
 @pytest.mark.parametrize(
     "history",
-    [(0, 0.0, 0.01), (0, 0.0, 272.0), (2, 213.0, 272.0), (26, 216.0, 217.0), (2000, 3000.0, 4000.0), (9, 5.0, 4000.0)],
+    [
+        (0, 0.0, 0.01),
+        (0, 0.0, 272.0),
+        (2, 213.0, 272.0),
+        (26, 216.0, 217.0),
+        (2000, 3000.0, 4000.0),
+        (9, 5.0, 4000.0),
+    ],
 )
 def test_pareto_nbd_is_its_defining_integrals(
     params: tuple[float, float, float, float], history: tuple[int, float, float]
@@ -105,11 +135,17 @@ def test_pareto_nbd_is_its_defining_integrals(
 
     def leaving(u: float) -> float:  # silent and then gone at T - u, against silent to T
         return float(
-            s / (beta + T - u) * np.exp(-R * np.log1p(-u / (alpha + T)) - s * np.log1p(-u / (beta + T)) - tilt)
+            s
+            / (beta + T - u)
+            * np.exp(-R * np.log1p(-u / (alpha + T)) - s * np.log1p(-u / (beta + T)) - tilt)
         )
 
     def none(u: float) -> float:
-        return float(s / (beta + T + u) * np.exp(-R * np.log1p(u / (alpha + T)) - s * np.log1p(u / (beta + T))))
+        return float(
+            s
+            / (beta + T + u)
+            * np.exp(-R * np.log1p(u / (alpha + T)) - s * np.log1p(u / (beta + T)))
+        )
 
     tilt = R * np.log((alpha + T) / (alpha + t_x)) + s * np.log((beta + T) / (beta + t_x))
     days = 90.0
@@ -121,15 +157,21 @@ def test_pareto_nbd_is_its_defining_integrals(
     alive = 1.0 / (1.0 + odds)
     model = Model("pareto_nbd", params, 0.0, 1)
     assert float(model.p_alive(*history)) == pytest.approx(alive, rel=1e-9)
-    assert float(model.p_none(days, *history)) == pytest.approx(1 - alive + alive * silent, abs=1e-9)
+    assert float(model.p_none(days, *history)) == pytest.approx(
+        1 - alive + alive * silent, abs=1e-9
+    )
     if np.isfinite(odds):
-        plain = gammaln(R) - gammaln(r) + r * np.log(alpha) + s * np.log(beta) - R * np.log(alpha + T)
+        plain = (
+            gammaln(R) - gammaln(r) + r * np.log(alpha) + s * np.log(beta) - R * np.log(alpha + T)
+        )
         whole = plain - s * np.log(beta + T) + np.log1p(odds)
         assert float(model.log_likelihood_of(*history)) == pytest.approx(whole, rel=1e-10, abs=1e-9)
 
 
 @pytest.mark.parametrize("params", PARETO)
-def test_pareto_nbd_expected_orders_are_the_mean_over_rates(params: tuple[float, float, float, float]) -> None:
+def test_pareto_nbd_expected_orders_are_the_mean_over_rates(
+    params: tuple[float, float, float, float],
+) -> None:
     r, alpha, s, beta = params
     model = Model("pareto_nbd", params, 0.0, 1)
     for x, T, days in product([0, 3, 2000], [1.0, 300.0], [1.0, 90.0, 3650.0]):
@@ -138,7 +180,10 @@ def test_pareto_nbd_expected_orders_are_the_mean_over_rates(params: tuple[float,
         def still_active(u: float, since: float = since) -> float:
             return float((1.0 + u / since) ** -s)
 
-        found = float(model.expected_orders(days, x, T if x else 0.0, T) / model.p_alive(x, T if x else 0.0, T))
+        found = float(
+            model.expected_orders(days, x, T if x else 0.0, T)
+            / model.p_alive(x, T if x else 0.0, T)
+        )
         assert found == pytest.approx((r + x) / (alpha + T) * _quad(still_active, days), rel=1e-9)
 
 
@@ -151,7 +196,9 @@ def test_pareto_nbd_expected_orders_are_the_mean_over_rates(params: tuple[float,
         ("pareto_nbd", (0.35, 48.0, 7.9, 2.8)),  # gone within days: the hard case
     ],
 )
-@pytest.mark.parametrize(("days", "rate", "error"), [(365.0, 0.1, 1e-7), (3650.0, 0.1, 1e-6), (3650.0, 1.0, 1e-5)])
+@pytest.mark.parametrize(
+    ("days", "rate", "error"), [(365.0, 0.1, 1e-7), (3650.0, 0.1, 1e-6), (3650.0, 1.0, 1e-5)]
+)
 def test_discounted_orders_are_the_discounted_increments(
     name: str, params: tuple[float, float, float, float], days: float, rate: float, error: float
 ) -> None:

@@ -1,7 +1,9 @@
-"""The customer-base models against published numbers, refitted from the CDNOW log that lifetimes carries.
+"""The customer-base models against published numbers, refitted from the CDNOW log that lifetimes
+carries.
 
-Published times are in weeks; the models' are in days. Shapes are free of the unit, alpha and beta are seven times
-larger in days, and a log-likelihood in weeks is that in days plus log(7) per repeat purchase.
+Published times are in weeks; the models' are in days. Shapes are free of the unit, alpha and beta
+are seven times larger in days, and a log-likelihood in weeks is that in days plus log(7) per repeat
+purchase.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ NAMES = ("bg_nbd", "mbg_nbd", "pareto_nbd")
 
 
 class Cdnow(NamedTuple):
-    """The 1/10 sample: 39 weeks of history in days, mean repeat spend, and purchases in the 39 weeks after."""
+    """The 1/10 sample: 39 weeks of history in days, mean repeat spend, and purchases in the 39
+    weeks after.
+    """
 
     x: Array
     t_x: Array
@@ -88,16 +92,24 @@ def test_the_sample_is_the_published_one(cdnow: Cdnow) -> None:
     ],
 )
 def test_the_fit_finds_the_published_optimum(
-    cdnow: Cdnow, models: dict[str, Model], name: str, published: tuple[float, ...], log_likelihood: float
+    cdnow: Cdnow,
+    models: dict[str, Model],
+    name: str,
+    published: tuple[float, ...],
+    log_likelihood: float,
 ) -> None:
     model = models[name]
     in_weeks = np.array(model.params) / np.array([1, WEEK, 1, WEEK if name == "pareto_nbd" else 1])
     assert in_weeks == pytest.approx(published, rel=5e-4)
-    assert model.log_likelihood + np.log(WEEK) * cdnow.x.sum() == pytest.approx(log_likelihood, abs=1e-3)
+    assert model.log_likelihood + np.log(WEEK) * cdnow.x.sum() == pytest.approx(
+        log_likelihood, abs=1e-3
+    )
     assert model.customers == 2357
 
 
-def test_bg_nbd_standard_errors_follow_from_our_likelihood(cdnow: Cdnow, models: dict[str, Model]) -> None:
+def test_bg_nbd_standard_errors_follow_from_our_likelihood(
+    cdnow: Cdnow, models: dict[str, Model]
+) -> None:
     centre = np.log(np.array(models["bg_nbd"].params) / [1, WEEK, 1, 1])
     step = 1e-3 * np.eye(4)
 
@@ -109,7 +121,13 @@ def test_bg_nbd_standard_errors_follow_from_our_likelihood(cdnow: Cdnow, models:
     curvature = np.array(
         [
             [
-                (total(centre + i + j) - total(centre + i - j) - total(centre - i + j) + total(centre - i - j)) / 4e-6
+                (
+                    total(centre + i + j)
+                    - total(centre + i - j)
+                    - total(centre - i + j)
+                    + total(centre - i - j)
+                )
+                / 4e-6
                 for i in step
             ]
             for j in step
@@ -135,7 +153,9 @@ def test_a_customer_with_two_repeat_purchases(
     models: dict[str, Model], name: str, expected: float, alive: float
 ) -> None:
     history = (2, 30.43 * WEEK, 38.86 * WEEK)
-    assert float(models[name].expected_orders(39 * WEEK, *history)) == pytest.approx(expected, abs=5e-4)
+    assert float(models[name].expected_orders(39 * WEEK, *history)) == pytest.approx(
+        expected, abs=5e-4
+    )
     assert float(models[name].p_alive(*history)) == pytest.approx(alive, abs=1e-4)
 
 
@@ -144,20 +164,25 @@ def test_a_customer_with_two_repeat_purchases(
     ("name", "alive"),
     [("bg_nbd", 1.0), ("mbg_nbd", 0.3897), ("pareto_nbd", 0.2951)],
 )
-def test_a_customer_without_repeat_purchase(models: dict[str, Model], name: str, alive: float) -> None:
+def test_a_customer_without_repeat_purchase(
+    models: dict[str, Model], name: str, alive: float
+) -> None:
     assert float(models[name].p_alive(0, 0, 38.86 * WEEK)) == pytest.approx(alive, abs=1e-4)
 
 
 def test_pareto_nbd_of_a_heavy_buyer(models: dict[str, Model]) -> None:
     # BTYD (Dziurzynski, Wadsworth and McCarthy), vignette "BTYD Walkthrough": customer 1516
     history = (26, 30.86 * WEEK, 31 * WEEK)
-    assert float(models["pareto_nbd"].expected_orders(52 * WEEK, *history)) == pytest.approx(25.46, abs=0.01)
+    assert float(models["pareto_nbd"].expected_orders(52 * WEEK, *history)) == pytest.approx(
+        25.46, abs=0.01
+    )
     assert float(models["pareto_nbd"].p_alive(*history)) == pytest.approx(0.9979, abs=5e-5)
 
 
 def test_bg_nbd_log_likelihood_of_single_customers() -> None:
-    # pymc-marketing, test_numerically_stable_logp, after Fader and Hardie (2013), "Overcoming the BG/NBD Model's
-    # #NUM! Error Problem", solution 2: plain formulas overflow for the second customer
+    # pymc-marketing, test_numerically_stable_logp, after Fader and Hardie (2013), "Overcoming the
+    # BG/NBD Model's #NUM! Error Problem", solution 2: plain formulas overflow for the second
+    # customer
     model = Model("bg_nbd", (0.25, 4.0, 0.8, 2.5), 0.0, 1)
     found = model.log_likelihood_of([0, 200], [0, 38], [40, 40])
     assert found == pytest.approx([-0.59947382, 100.7957], abs=1e-4)
@@ -165,8 +190,8 @@ def test_bg_nbd_log_likelihood_of_single_customers() -> None:
 
 
 def test_bg_nbd_expected_repeat_purchases_of_a_new_customer(models: dict[str, Model]) -> None:
-    # Fader, Hardie and Lee (2005), spreadsheet, as in lifetimes 0.11.3's tests. It stops its fit a little off the
-    # optimum, which by week 78 shows in the fourth digit.
+    # Fader, Hardie and Lee (2005), spreadsheet, as in lifetimes 0.11.3's tests. It stops its fit a
+    # little off the optimum, which by week 78 shows in the fourth digit.
     weeks = np.array([1 / 7, 1.0, 3.0, 223 / 7, 32.0, 78.0])
     found = models["bg_nbd"].expected_orders_new(weeks * WEEK)
     assert found == pytest.approx([0.0078, 0.0532, 0.1506, 1.0405, 1.0437, 1.8576], abs=5e-4)
@@ -179,8 +204,8 @@ def _auroc(positive: NDArray[np.bool_], score: Array) -> float:
 
 
 @pytest.mark.parametrize(
-    # refitted with lifetimes 0.11.3 on the first 39 weeks: total, correlation, and AUROC of "no purchase", of which
-    # few expected orders are the sign
+    # refitted with lifetimes 0.11.3 on the first 39 weeks: total, correlation, and AUROC of "no
+    # purchase", of which few expected orders are the sign
     ("name", "total", "correlation", "auroc"),
     [
         ("bg_nbd", 1653, 0.6256, 0.7725),
@@ -189,7 +214,12 @@ def _auroc(positive: NDArray[np.bool_], score: Array) -> float:
     ],
 )
 def test_the_hold_out_is_predicted_as_well_as_published(
-    cdnow: Cdnow, models: dict[str, Model], name: str, total: float, correlation: float, auroc: float
+    cdnow: Cdnow,
+    models: dict[str, Model],
+    name: str,
+    total: float,
+    correlation: float,
+    auroc: float,
 ) -> None:
     history = (cdnow.x, cdnow.t_x, cdnow.T)
     expected = models[name].expected_orders(39 * WEEK, *history)
@@ -205,8 +235,13 @@ def test_gamma_gamma_finds_the_published_optimum(spend: GammaGamma) -> None:
     assert spend.customers == 946
 
 
-def test_gamma_gamma_expected_spend_of_the_first_ten_customers(cdnow: Cdnow, spend: GammaGamma) -> None:
+def test_gamma_gamma_expected_spend_of_the_first_ten_customers(
+    cdnow: Cdnow, spend: GammaGamma
+) -> None:
     # lifetimes 0.11.3, Quickstart
-    published = "24.658619 18.911489 35.170981 35.170981 35.170981 71.462843 18.911489 35.170981 27.282408 35.170981"
+    published = (
+        "24.658619 18.911489 35.170981 35.170981 35.170981 71.462843 18.911489 "
+        "35.170981 27.282408 35.170981"
+    )
     found = spend.expected_spend(cdnow.x[:10], cdnow.monetary[:10])
     assert found == pytest.approx([float(v) for v in published.split()], rel=5e-4)

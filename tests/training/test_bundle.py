@@ -1,4 +1,6 @@
-"""A bundle comes back byte for byte, and one that was touched is refused before anything parses it."""
+"""A bundle comes back byte for byte, and one that was touched is refused before anything parses
+it.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,26 @@ import numpy as np
 import pytest
 
 from stagecast.features.errors import DataRefusedError, UsageError
-from stagecast.training.bundle import CARD, LARGEST_FILE, MANIFEST, MODELS, Bundle, load_bundle, save_bundle
+from stagecast.training.bundle import (
+    CARD,
+    LARGEST_FILE,
+    MANIFEST,
+    MODELS,
+    Bundle,
+    load_bundle,
+    save_bundle,
+)
 from stagecast.training.models import predict_rows
 from tests.training.made import Trained
 
-FILES = (CARD, "churn.lightgbm.txt", MANIFEST, MODELS, "next_stage.lightgbm.txt", "value.lightgbm.txt")
+FILES = (
+    CARD,
+    "churn.lightgbm.txt",
+    MANIFEST,
+    MODELS,
+    "next_stage.lightgbm.txt",
+    "value.lightgbm.txt",
+)
 PREDICTING = tuple(name for name in FILES if name not in (CARD, MANIFEST))
 
 
@@ -31,7 +48,9 @@ def folder(shop: Trained, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _no_parsing_of_what_is_refused(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_parsing_of_what_is_refused(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if "refused" in request.node.name:
 
         def parse(*_: object, **__: object) -> None:
@@ -61,7 +80,15 @@ def rewritten(folder: Path, name: str, change: Callable[[dict[str, Any]], object
 def predictions(bundle: Bundle, shop: Trained) -> list[bytes]:
     now = shop.training.panel.now
     found = predict_rows(bundle.models, now)
-    names = ("p_inactive", "p_convert", "p_alive", "p_stage", "expected_orders", "expected_spend", "clv")
+    names = (
+        "p_inactive",
+        "p_convert",
+        "p_alive",
+        "p_stage",
+        "expected_orders",
+        "expected_spend",
+        "clv",
+    )
     return [getattr(found, name).tobytes() for name in (*names, "value_if_kept", "days_to_order")]
 
 
@@ -80,9 +107,13 @@ def test_a_bundle_comes_back_byte_for_byte(shop: Trained) -> None:
 
 def test_saved_again_it_is_the_same_bundle(shop: Trained, tmp_path: Path) -> None:
     again = shop.reloaded()
-    save_bundle(tmp_path / "elsewhere" / "m", again.models, again.as_of, again.data_cutoff, again.card)
+    save_bundle(
+        tmp_path / "elsewhere" / "m", again.models, again.as_of, again.data_cutoff, again.card
+    )
     for name in FILES:
-        assert (tmp_path / "elsewhere" / "m" / name).read_bytes() == (shop.folder / name).read_bytes(), name
+        assert (tmp_path / "elsewhere" / "m" / name).read_bytes() == (
+            shop.folder / name
+        ).read_bytes(), name
 
 
 def test_the_version_is_that_of_what_predicts(shop: Trained, tmp_path: Path) -> None:
@@ -90,7 +121,10 @@ def test_the_version_is_that_of_what_predicts(shop: Trained, tmp_path: Path) -> 
     other_card = save_bundle(tmp_path / "a", models, as_of, cutoff, {"notes": ["other"]})
     assert other_card.model_version == shop.bundle.model_version
     louder = replace(models, churn=replace(models.churn, level=models.churn.level + 1e-12))
-    assert save_bundle(tmp_path / "b", louder, as_of, cutoff, {}).model_version != shop.bundle.model_version
+    assert (
+        save_bundle(tmp_path / "b", louder, as_of, cutoff, {}).model_version
+        != shop.bundle.model_version
+    )
 
 
 def test_files_are_text_and_none_is_a_pickle(shop: Trained) -> None:
@@ -141,7 +175,9 @@ def test_another_format_is_refused(folder: Path, number: object) -> None:
         load_bundle(folder)
 
 
-@pytest.mark.parametrize("name", ["../x.json", "/etc/passwd", "a/b.json", "models.pkl", "..", "models.json\n"])
+@pytest.mark.parametrize(
+    "name", ["../x.json", "/etc/passwd", "a/b.json", "models.pkl", "..", "models.json\n"]
+)
 def test_a_name_that_leads_elsewhere_is_refused(folder: Path, name: str) -> None:
     (folder.parent / "x.json").write_text("{}")
     entry = {"sha256": hashlib.sha256(b"{}").hexdigest(), "bytes": 2}
@@ -158,7 +194,10 @@ def test_a_name_that_leads_elsewhere_is_refused(folder: Path, name: str) -> None
         (lambda data: data["config"].update(more=1), "more"),
         (lambda data: data["config"].update(margin=7), "margin"),
         (lambda data: data["scheme"].pop("order"), "order"),
-        (lambda data: data["catalog"]["features"].pop(0), "names 'orders', which is no feature before it"),
+        (
+            lambda data: data["catalog"]["features"].pop(0),
+            "names 'orders', which is no feature before it",
+        ),
         (lambda data: data["catalog"]["features"].reverse(), "which is no feature before it"),
         (
             lambda data: data["catalog"].update(
@@ -166,7 +205,10 @@ def test_a_name_that_leads_elsewhere_is_refused(folder: Path, name: str) -> None
             ),
             "does not have: orders_180d",
         ),
-        (lambda data: data["catalog"]["features"][0].update(function="median"), "cannot be asked of 'days'"),
+        (
+            lambda data: data["catalog"]["features"][0].update(function="median"),
+            "cannot be asked of 'days'",
+        ),
         (lambda data: data["catalog"]["features"][0].update(more=1), "a feature has no 'more'"),
         (lambda data: data["churn"].update(level=float("nan")), "NaN"),
         (lambda data: data["churn"].update(level=float("-inf")), "Infinity"),
@@ -193,7 +235,9 @@ def test_content_of_another_shape_is_refused_even_with_sound_hashes(
         lambda manifest: manifest["files"][CARD].update(bytes="many"),
     ],
 )
-def test_a_manifest_that_does_not_hold_is_refused(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+def test_a_manifest_that_does_not_hold_is_refused(
+    folder: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
     rewritten(folder, MANIFEST, change)
     with pytest.raises(DataRefusedError, match="train it again"):
         load_bundle(folder)

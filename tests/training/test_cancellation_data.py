@@ -1,4 +1,6 @@
-"""Cancellations on real and on made-up subscriptions, where somebody has put them beside the checkout."""
+"""Cancellations on real and on made-up subscriptions, where somebody has put them beside the
+checkout.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ time = "churn_date"
 event = "'cancel'"
 """
 
-MAVEN_IS_HERE = pytest.mark.skipif(not cancellation.FILE.exists(), reason=f"{cancellation.FILE} is not here")
+MAVEN_IS_HERE = pytest.mark.skipif(
+    not cancellation.FILE.exists(), reason=f"{cancellation.FILE} is not here"
+)
 RAVENSTACK_IS_HERE = pytest.mark.skipif(not RAVENSTACK.exists(), reason=f"{RAVENSTACK} is not here")
 
 
@@ -42,7 +46,8 @@ def test_the_subscriptions_keep_their_figures() -> None:
     with cancellation.subscriptions() as log:
         of = spells(DailyTable(log.con, log.choose_as_of()))
     assert len(of.customers) == 2_877
-    # of the 185 with several rows three had one begin while another lasted; its cancellation finds nothing open
+    # of the 185 with several rows three had one begin while another lasted; its cancellation finds
+    # nothing open
     assert (of.returned, of.ignored) == (185 - 3, 3)
 
 

@@ -1,4 +1,6 @@
-"""The parts of the model of cancellations: life table, steps and landmarks, the regression, the curves tried first."""
+"""The parts of the model of cancellations: life table, steps and landmarks, the regression, the
+curves tried first.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +19,27 @@ from stagecast.training.cancellation import baselines, landmarks
 from stagecast.training.cancellation.ages import AgeHazard, fit_ages, life_table
 from stagecast.training.cancellation.cloglog import GroupedHazards, fit_grouped
 from stagecast.training.cancellation.columns import step_columns
-from stagecast.training.cancellation.landmarks import Landmarks, current, past, plan_backs, step_days, steps_of
+from stagecast.training.cancellation.landmarks import (
+    Landmarks,
+    current,
+    past,
+    plan_backs,
+    step_days,
+    steps_of,
+)
 from stagecast.training.design import Recipe
 
 Array = NDArray[np.float64]
 
 
 def spells_of(start: Array, lasts: Array, as_of: float) -> Spells:
-    """Return spells of customers of their own, in days since 1970, as known at an as_of: those begun before it."""
-    begin, finish = np.round(start * DAY).astype(np.int64), np.round((start + lasts) * DAY).astype(np.int64)
+    """Return spells of customers of their own, in days since 1970, as known at an as_of: those
+    begun before it.
+    """
+    begin, finish = (
+        np.round(start * DAY).astype(np.int64),
+        np.round((start + lasts) * DAY).astype(np.int64),
+    )
     at = round(as_of * DAY)
     begin, finish = begin[begin < at], finish[begin < at]
     rows = len(begin)
@@ -34,7 +48,9 @@ def spells_of(start: Array, lasts: Array, as_of: float) -> Spells:
     return Spells(at, ids, np.arange(rows), begin, end, begin, np.zeros(rows, dtype=np.int64), 0)
 
 
-def simulated(rows: int, as_of: float, seed: int, *, rate: Array | float = 0.01, shape: float = 1.0) -> Spells:
+def simulated(
+    rows: int, as_of: float, seed: int, *, rate: Array | float = 0.01, shape: float = 1.0
+) -> Spells:
     """Return contracts begun at any time before the as_of, with S(t) = exp(-(rate t) ** shape)."""
     random = np.random.default_rng(seed)
     start = random.uniform(0.0, as_of, rows)
@@ -45,7 +61,8 @@ def simulated(rows: int, as_of: float, seed: int, *, rate: Array | float = 0.01,
 
 
 def test_the_life_table_by_hand() -> None:
-    # open for 3.5 days; cancelled on day 1 of 3; cancelled at once; cancelled on a day that the as_of cuts
+    # open for 3.5 days; cancelled on day 1 of 3; cancelled at once; cancelled on a day that the
+    # as_of cuts
     of = spells_of(np.array([6.5, 7.0, 5.0, 9.5]), np.array([90.0, 1.5, 0.0, 0.25]), 10.0)
     at_risk, cancelled = life_table(of)
     assert at_risk.tolist() == [3, 2, 1]
@@ -92,7 +109,9 @@ def test_the_day_of_a_renewal_stands_out() -> None:
     spans=st.lists(st.tuples(st.floats(0, 60), st.floats(0, 60)), max_size=40),
     ages=st.lists(st.floats(0, 500), min_size=1, max_size=5),
 )
-def test_the_curve_by_age_ascends_and_is_inverted(spans: list[tuple[float, float]], ages: list[float]) -> None:
+def test_the_curve_by_age_ascends_and_is_inverted(
+    spans: list[tuple[float, float]], ages: list[float]
+) -> None:
     of = spells_of(np.array([a for a, _ in spans]), np.array([b for _, b in spans]), 61.0)
     model = fit_ages(of, 30)
     assert AgeHazard.from_json(json.loads(json.dumps(model.to_json()))) == model
@@ -173,7 +192,9 @@ def test_rows_drawn_stand_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_age_and_season_move_on_and_the_rest_stays() -> None:
     of = spells_of(np.array([0.0]), np.array([99.0]), 50.0)
     now = current(of)
-    seen = step_columns(now, {"x": np.array([7.0])}, np.zeros(3, dtype=np.int64), np.arange(3), 6, season=True)
+    seen = step_columns(
+        now, {"x": np.array([7.0])}, np.zeros(3, dtype=np.int64), np.arange(3), 6, season=True
+    )
     assert seen["age_days"].tolist() == [50.0, 56.0, 62.0]
     assert seen["ahead_days"].tolist() == [0.0, 6.0, 12.0]
     assert seen["x"].tolist() == [7.0, 7.0, 7.0]
@@ -201,7 +222,8 @@ def test_a_table_by_date_and_customer_is_matched_in_any_order() -> None:
 
 
 def test_the_regression_by_hand() -> None:
-    # two groups of 10 with 2 and 5 cancelled: without a penalty their hazards are -log(8/10) and -log(5/10)
+    # two groups of 10 with 2 and 5 cancelled: without a penalty their hazards are -log(8/10) and
+    # -log(5/10)
     x, hit = np.repeat([0.0, 1.0], 10), np.r_[np.arange(10) < 2, np.arange(10) < 5]
     model = fit_grouped(Recipe({"x": (False, 0)}), {"x": x}, hit, np.ones(20), 1e-9)
     found = np.exp(model.log_hazard({"x": np.array([0.0, 1.0])}))
@@ -235,11 +257,13 @@ def test_a_regression_without_either_kind_is_a_level(hit: NDArray[np.bool_]) -> 
 
 
 def test_kaplan_meier_by_hand() -> None:
-    # as_of 10: durations 2 and 4 cancelled, 5 and 8 open; at age 3 three are at risk, two thirds outlast 4
+    # as_of 10: durations 2 and 4 cancelled, 5 and 8 open; at age 3 three are at risk, two thirds
+    # outlast 4
     of = spells_of(np.array([0.0, 1.0, 5.0, 2.0]), np.array([2.0, 4.0, 99.0, 99.0]), 10.0)
     p = baselines.kaplan_meier(of, np.array([3.0, 4.0, 2.0]), 2.0)
     assert p[0] == pytest.approx(1 - (2 / 3 * 3 + 1) / 5)
-    # cancelled just at an age is cancelled from it on, whether the age is where the span begins or where it ends
+    # cancelled just at an age is cancelled from it on, whether the age is where the span begins or
+    # where it ends
     assert p[1] == pytest.approx(1 - (2 / 3 * 3 + 1) / 5)
     assert p[2] == pytest.approx(1 - (3 / 4 * 4 + 1) / 6)
 
@@ -262,7 +286,12 @@ def test_the_recency_rule_and_the_base_rate_are_shares_of_the_newest_date_that_i
     rows, now = past(of, 30), current(of)
     quiet = np.random.default_rng(1).uniform(0, 50, 3_000)
     found = baselines.fit_and_predict(
-        of, 30, rows, now, {"recency_days": quiet[rows.customer]}, {"recency_days": quiet[now.customer]}
+        of,
+        30,
+        rows,
+        now,
+        {"recency_days": quiet[rows.customer]},
+        {"recency_days": quiet[now.customer]},
     )
     assert set(found) == set(baselines.LABELS)
     at = rows.back == 30

@@ -1,4 +1,6 @@
-"""The model of cancellations as JSON, the same bytes from the same past, and nothing of the future in it."""
+"""The model of cancellations as JSON, the same bytes from the same past, and nothing of the
+future in it.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def test_json_and_back_gives_equal_bytes_and_equal_p() -> None:
     again = CancellationModel.from_json(json.loads(text(model)))
     assert text(again) == text(model)
     assert again.probability(now, columns).tolist() == model.probability(now, columns).tolist()
-    assert np.array_equal(again.median_days(now, columns), model.median_days(now, columns), equal_nan=True)
+    assert np.array_equal(
+        again.median_days(now, columns), model.median_days(now, columns), equal_nan=True
+    )
 
 
 def _without(key: str) -> Callable[[dict[str, Any]], object]:
@@ -109,12 +113,19 @@ def test_what_comes_at_or_after_the_as_of_changes_no_byte() -> None:
     future: list[Event] = []
     for k in range(300):
         start, lasts = random.uniform(0, 150), random.exponential(60)
-        rows: list[Event] = [(f"c{k}", start, "signup", None), (f"c{k}", start + lasts, "cancel", None)]
+        rows: list[Event] = [
+            (f"c{k}", start, "signup", None),
+            (f"c{k}", start + lasts, "cancel", None),
+        ]
         if k % 3 == 0:
             rows.append((f"c{k}", start + lasts + random.exponential(20), "renew", None))
         past_events += [row for row in rows if row[1] < 120]
         future += [row for row in rows if row[1] >= 120]
-    future += [("c1", 120.0, "cancel", None), ("late", 3.0, "signup", 120.0), ("c2", 119.0, "cancel", 120.5)]
+    future += [
+        ("c1", 120.0, "cancel", None),
+        ("late", 3.0, "signup", 120.0),
+        ("c2", 119.0, "cancel", 120.5),
+    ]
     texts, predicted = [], []
     for events in (past_events, [*past_events, *future]):
         of = found(events, 120.0)
@@ -125,13 +136,19 @@ def test_what_comes_at_or_after_the_as_of_changes_no_byte() -> None:
     assert predicted[0] == predicted[1]
 
 
-def test_members_are_weighed_on_a_later_window_than_they_were_fitted_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_members_are_weighed_on_a_later_window_than_they_were_fitted_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(landmarks, "MOST_ROWS", 6_000)
     of = simulated(6_000, 200.0, seed=24, rate=0.001)
     rows = past(of, 30)
     fitted: list[tuple[int, int]] = []
     weighed: list[tuple[Array, NDArray[np.bool_]]] = []
-    fit_ages, fit_grouped, pool_weights = fitting.fit_ages, fitting.fit_grouped, fitting.blend.pool_weights
+    fit_ages, fit_grouped, pool_weights = (
+        fitting.fit_ages,
+        fitting.fit_grouped,
+        fitting.blend.pool_weights,
+    )
 
     def ages(seen: Spells, *given: Any, **named: Any) -> Any:
         fitted.append((seen.as_of, seen.cancellations))
@@ -187,7 +204,11 @@ def test_features_of_the_catalogue_are_what_a_caller_hands_over() -> None:
         rows.append({"customer_id": f"c{k:03d}", "timestamp": day(end), "event": "cancel"})
         # who is about to leave comes seldom
         visits = start + np.cumsum(random.exponential(20.0 if k % 2 else 4.0, 40))
-        rows += [{"customer_id": f"c{k:03d}", "timestamp": day(at), "event": "visit"} for at in visits if at < end]
+        rows += [
+            {"customer_id": f"c{k:03d}", "timestamp": day(at), "event": "visit"}
+            for at in visits
+            if at < end
+        ]
     frame = pd.DataFrame(rows)
     frame["timestamp"] = [at.isoformat() for at in frame["timestamp"]]
     with from_frame(frame) as log:
@@ -198,7 +219,9 @@ def test_features_of_the_catalogue_are_what_a_caller_hands_over() -> None:
         for marks in (past(of, 30), current(of)):
             features = table.features(catalog, marks.backs)
             place = marks.matched(features["back"], features["customer"])
-            seen.append((marks, {name: features[name][place] for name in ("activity_30d", "silence_days")}))
+            seen.append(
+                (marks, {name: features[name][place] for name in ("activity_30d", "silence_days")})
+            )
         table.close()
     (marks, columns), (now, columns_now) = seen
     model = fit_cancellation(of, 30, marks, columns, seed=1)

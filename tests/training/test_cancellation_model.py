@@ -1,4 +1,6 @@
-"""P(cancelled) of open contracts: recovered from simulations, the rungs of the ladder, JSON, nothing of the future."""
+"""P(cancelled) of open contracts: recovered from simulations, the rungs of the ladder, JSON,
+nothing of the future.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def text(model: CancellationModel) -> str:
 
 @cache
 def told() -> tuple[Spells, Array, Landmarks, dict[str, Array], CancellationModel]:
-    """Return contracts whose customers differ, what was known of them at past dates, and the model of it all."""
+    """Return contracts whose customers differ, what was known of them at past dates, and the
+    model of it all.
+    """
     random = np.random.default_rng(11)
     x = random.normal(size=2_500)
     rate = 0.006 * np.exp(0.9 * x)
@@ -126,7 +130,9 @@ def test_p_over_days_is_the_product_of_the_steps() -> None:
     assert hazards.shape == (len(now), 5)
     assert ((hazards > 0) & (hazards < 1)).all()
     assert model.probability(now, columns) == pytest.approx(1 - (1 - hazards).prod(axis=1))
-    assert model.probability(now, columns, 12.0) == pytest.approx(1 - (1 - hazards[:, :2]).prod(axis=1))
+    assert model.probability(now, columns, 12.0) == pytest.approx(
+        1 - (1 - hazards[:, :2]).prod(axis=1)
+    )
     half = 1 - (1 - hazards[:, 0]) ** 0.5
     assert model.probability(now, columns, 3.0) == pytest.approx(half)
 
@@ -134,7 +140,12 @@ def test_p_over_days_is_the_product_of_the_steps() -> None:
 def test_p_grows_with_the_days_and_goes_on_beyond_the_horizon() -> None:
     now, columns, rate = now_told()
     model = told()[4]
-    curve = np.array([model.survival(now, days, columns) for days in (0.0, 1.0, 7.0, 29.9, 30.0, 30.1, 90.0, 2_000.0)])
+    curve = np.array(
+        [
+            model.survival(now, days, columns)
+            for days in (0.0, 1.0, 7.0, 29.9, 30.0, 30.1, 90.0, 2_000.0)
+        ]
+    )
     assert (curve[0] == 1.0).all()
     assert (np.diff(curve, axis=0) < 0).all()
     assert np.abs(1 - curve[-2] + np.expm1(-90 * rate)).mean() < 0.06
@@ -157,10 +168,15 @@ def test_half_are_cancelled_at_the_median() -> None:
 
 
 def test_a_median_within_the_horizon_and_one_beyond_five_years() -> None:
-    fast, slow = simulated(500, 60.0, seed=20, rate=0.2), simulated(3_000, 60.0, seed=21, rate=0.0002)
+    fast, slow = (
+        simulated(500, 60.0, seed=20, rate=0.2),
+        simulated(3_000, 60.0, seed=21, rate=0.0002),
+    )
     of_fast = fit_cancellation(fast, 30, past(fast, 30), seed=1).median_days(current(fast))
     assert np.median(of_fast) == pytest.approx(np.log(2) / 0.2, rel=0.25)
-    assert np.isnan(fit_cancellation(slow, 30, past(slow, 30), seed=1).median_days(current(slow))).all()
+    assert np.isnan(
+        fit_cancellation(slow, 30, past(slow, 30), seed=1).median_days(current(slow))
+    ).all()
 
 
 @pytest.mark.parametrize("days", [-1.0, float("nan"), float("inf")])
@@ -182,7 +198,10 @@ def test_below_ten_cancellations_there_is_one_rate_and_below_thirty_one_by_age()
         assert model.low_data == (method != "pool")
         p = model.probability(current(of))
         assert ((p > 0) & (p < 0.6)).all()
-        assert CancellationModel.from_json(json.loads(text(model))).probability(current(of)).tolist() == p.tolist()
+        assert (
+            CancellationModel.from_json(json.loads(text(model))).probability(current(of)).tolist()
+            == p.tolist()
+        )
 
 
 def test_the_smoothed_share_by_hand() -> None:
@@ -196,7 +215,11 @@ def test_an_empty_log_has_a_model_that_says_what_is_said_of_the_unknown() -> Non
     nothing = spells_of(np.zeros(0), np.zeros(0), 20.0)
     model = fit_cancellation(nothing, 30, past(nothing, 30), seed=1)
     assert model.method == "share"
-    assert model.probability(current(nothing)).shape == model.median_days(current(nothing)).shape == (0,)
+    assert (
+        model.probability(current(nothing)).shape
+        == model.median_days(current(nothing)).shape
+        == (0,)
+    )
     one = spells_of(np.array([0.0]), np.array([99.0]), 20.0)
     assert 0.15 < model.probability(current(one))[0] < 0.3
 
@@ -236,8 +259,14 @@ def test_everybody_cancelled_at_once() -> None:
     horizon=st.integers(1, 400),
     days=st.floats(0, 3_000),
 )
-def test_p_is_a_probability_whatever_the_log(spans: list[tuple[int, int]], horizon: int, days: float) -> None:
-    of = spells_of(np.array([a for a, _ in spans], dtype=float), np.array([b for _, b in spans], dtype=float), 61.0)
+def test_p_is_a_probability_whatever_the_log(
+    spans: list[tuple[int, int]], horizon: int, days: float
+) -> None:
+    of = spells_of(
+        np.array([a for a, _ in spans], dtype=float),
+        np.array([b for _, b in spans], dtype=float),
+        61.0,
+    )
     now = current(of)
     model = fit_cancellation(of, horizon, past(of, horizon), seed=1)
     for p in (model.probability(now), model.probability(now, days=days)):
@@ -269,8 +298,14 @@ def test_nulls_are_told_and_columns_that_do_not_vary_are_left_out() -> None:
     of, _, rows, columns, _ = told()
     now, given_now, _ = now_told()
     holes = np.where(np.arange(len(rows)) % 5, columns["activity_30d"], np.nan)
-    odd = {"activity_30d": holes, "same": np.full(len(rows), 2.0), "none": np.full(len(rows), np.nan)}
+    odd = {
+        "activity_30d": holes,
+        "same": np.full(len(rows), 2.0),
+        "none": np.full(len(rows), np.nan),
+    }
     model = fit_cancellation(of, 30, rows, odd, seed=1)
     assert model.columns == ("activity_30d",)
-    p = model.probability(now, {"activity_30d": np.where(np.arange(len(now)) % 5, given_now["activity_30d"], np.nan)})
+    p = model.probability(
+        now, {"activity_30d": np.where(np.arange(len(now)) % 5, given_now["activity_30d"], np.nan)}
+    )
     assert np.isfinite(p).all()

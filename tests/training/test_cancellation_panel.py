@@ -1,4 +1,6 @@
-"""Churn by cancellation from a log to scores: who may leave, what is told of them, and nothing of the future in it."""
+"""Churn by cancellation from a log to scores: who may leave, what is told of them, and nothing
+of the future in it.
+"""
 
 from __future__ import annotations
 
@@ -104,21 +106,32 @@ def requests(rows: list[Row]) -> list[CustomerEvents]:
     return [CustomerEvents(who, tuple(events)) for who, events in sorted(of.items())]
 
 
-def test_a_request_gets_the_score_of_the_batch(service: Trained, scores: pd.DataFrame, rows: list[Row]) -> None:
+def test_a_request_gets_the_score_of_the_batch(
+    service: Trained, scores: pd.DataFrame, rows: list[Row]
+) -> None:
     asked = [one for one in requests(rows) if one.customer_id < "c0080"]
-    answer = Scorer(service.reloaded()).score_customers(asked, AS_OF).to_pandas().set_index("customer_id")
+    answer = (
+        Scorer(service.reloaded())
+        .score_customers(asked, AS_OF)
+        .to_pandas()
+        .set_index("customer_id")
+    )
     batch = scores.loc[answer.index]
     for name in answer.columns:
         if name == "reasons":
             said = [[one["sentence"] for one in mine] for mine in answer[name]]
             assert said == [[one["sentence"] for one in mine] for mine in batch[name]]
         elif answer[name].dtype.kind == "f":
-            np.testing.assert_allclose(answer[name], batch[name], rtol=1e-9, atol=1e-12, err_msg=name)
+            np.testing.assert_allclose(
+                answer[name], batch[name], rtol=1e-9, atol=1e-12, err_msg=name
+            )
         elif name != "data_cutoff":
             assert answer[name].tolist() == batch[name].tolist(), name
 
 
-def test_a_log_in_parts_gets_the_same(service: Trained, scores: pd.DataFrame, rows: list[Row], tmp_path: Path) -> None:
+def test_a_log_in_parts_gets_the_same(
+    service: Trained, scores: pd.DataFrame, rows: list[Row], tmp_path: Path
+) -> None:
     scorer = Scorer(service.reloaded())
     with log_of(rows) as log:
         score_log(log, scorer, AS_OF, tmp_path / "scores.parquet", rows_per_part=2_000)
@@ -130,19 +143,30 @@ def test_a_log_in_parts_gets_the_same(service: Trained, scores: pd.DataFrame, ro
         np.testing.assert_allclose(whole[name].to_numpy(), scores[name], rtol=1e-9)
 
 
-def test_predictions_in_parts_are_the_same(service: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predictions_in_parts_are_the_same(
+    service: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from stagecast.training import models
 
     panel = service.training.panel
     whole = predict_rows(service.training.models, panel.now).p_cancel
     monkeypatch.setattr(models, "ROWS_AT_ONCE", 100)
-    np.testing.assert_allclose(predict_rows(service.training.models, panel.now).p_cancel, whole, rtol=1e-12)
+    np.testing.assert_allclose(
+        predict_rows(service.training.models, panel.now).p_cancel, whole, rtol=1e-12
+    )
 
 
-def test_the_evaluation_is_of_cancellations_that_came_later(service: Trained, rows: list[Row]) -> None:
+def test_the_evaluation_is_of_cancellations_that_came_later(
+    service: Trained, rows: list[Row]
+) -> None:
     told = service.training.evaluation
     assert told is not None
-    assert [one["name"] for one in told["models"]] == ["stagecast", "base_rate", "recency", "kaplan_meier"]
+    assert [one["name"] for one in told["models"]] == [
+        "stagecast",
+        "base_rate",
+        "recency",
+        "kaplan_meier",
+    ]
     since, until = day(DAYS - 30), day(DAYS)
     before = held([row for row in rows if row[1] < since])
     gone = {who for who, at, what, _ in rows if what == "cancel" and since <= at < until}
@@ -159,7 +183,11 @@ def test_who_left_is_counted_by_what_was_open_then(service: Trained, rows: list[
         table = DailyTable(log.con, AS_OF)
         later = what_came(table, earlier.panel, 30)
         who = churned(
-            earlier.panel, earlier.models, predict_rows(earlier.models, earlier.panel.now), later, quick=False
+            earlier.panel,
+            earlier.models,
+            predict_rows(earlier.models, earlier.panel.now),
+            later,
+            quick=False,
         )
         table.close()
     assert list(who.chances) == ["base_rate", "recency", "kaplan_meier", "cox"]
@@ -200,7 +228,9 @@ def test_effects_and_the_rest_are_the_margin_of_the_likeliest_step(service: Trai
     base = 0.0 if model.glm is None else model.weights.get("glm", 0.0) * model.glm.intercept
     from stagecast.training.cancellation.landmarks import standing
 
-    hazards = model.hazards(standing(some), {name: columns[name] for name in model.columns}).max(axis=1)
+    hazards = model.hazards(standing(some), {name: columns[name] for name in model.columns}).max(
+        axis=1
+    )
     margin = np.log(hazards / (1.0 - hazards))
     # the regression speaks of log hazards, which are log odds but for the hazard itself
     np.testing.assert_allclose(effects.sum(axis=1) + base, margin, atol=2 * hazards.max())
@@ -269,7 +299,9 @@ def test_contracts_must_be_handed_over(service: Trained) -> None:
 
 
 @pytest.mark.parametrize("change", ["nothing learned", "another churn", "strange column"])
-def test_a_bundle_whose_parts_do_not_agree_is_refused(service: Trained, tmp_path: Path, change: str) -> None:
+def test_a_bundle_whose_parts_do_not_agree_is_refused(
+    service: Trained, tmp_path: Path, change: str
+) -> None:
     from stagecast.training import bundle
 
     folder = tmp_path / "model"
@@ -287,7 +319,9 @@ def test_a_bundle_whose_parts_do_not_agree_is_refused(service: Trained, tmp_path
 
 def test_terms_travel_with_the_bundle(tmp_path: Path) -> None:
     other = {"subscribe": "joined", "cancel": "left", "purchase": "purchase", "visit": "visit"}
-    events: list[Row] = [(who, at, other[what], amount) for who, at, what, amount in subscriptions(200)]
+    events: list[Row] = [
+        (who, at, other[what], amount) for who, at, what, amount in subscriptions(200)
+    ]
     config = replace(CONFIG, terms=Terms(("joined",), (), ("left",)))
     done = trained(events, tmp_path / "model", AS_OF, config)
     assert done.reloaded().models.config.terms == config.terms
@@ -314,18 +348,24 @@ def test_own_features_are_told_in_their_own_words(tmp_path: Path) -> None:
         predictor=True,
     )
     done = trained(subscriptions(400), tmp_path / "model", AS_OF, replace(CONFIG, own=Own((mine,))))
-    said: list[dict[str, Any]] = [one for mine_ in done.scores()["reasons"].to_pylist() for one in mine_]
+    said: list[dict[str, Any]] = [
+        one for mine_ in done.scores()["reasons"].to_pylist() for one in mine_
+    ]
     own = [one for one in said if one["feature"] == "visits_60d"]
     assert own
     assert own[0]["sentence"].startswith("visits in 60 days: ")
 
 
-def test_the_value_at_risk_is_that_of_a_customer_who_stays(service: Trained, scores: pd.DataFrame) -> None:
+def test_the_value_at_risk_is_that_of_a_customer_who_stays(
+    service: Trained, scores: pd.DataFrame
+) -> None:
     active = scores[scores["state"] == "active"]
     if_ordered = predict_rows(service.training.models, service.training.panel.now)
     p = pd.Series(if_ordered.p_purchase, index=scores.index).loc[active.index]
     alive = np.maximum(active["p_alive"].fillna(1.0), p)
-    np.testing.assert_allclose(active["value_at_risk"], active["churn_probability"] * active["clv"] / alive, rtol=1e-9)
+    np.testing.assert_allclose(
+        active["value_at_risk"], active["churn_probability"] * active["clv"] / alive, rtol=1e-9
+    )
     assert (active["value_at_risk"] <= active["churn_probability"] * active["clv"] / p + 1e-9).all()
 
 
@@ -365,10 +405,16 @@ def test_a_cancellation_alone_tells_of_a_contract_before_the_log(tmp_path: Path)
 def test_where_nobody_has_a_contract_nothing_is_usual(tmp_path: Path) -> None:
     rows: list[Row] = []
     for k in range(120):
-        rows += [(f"c{k:03d}", day(k % 50), "subscribe", None), (f"c{k:03d}", day(k % 50 + 0.1), "purchase", 9.0)]
+        rows += [
+            (f"c{k:03d}", day(k % 50), "subscribe", None),
+            (f"c{k:03d}", day(k % 50 + 0.1), "purchase", 9.0),
+        ]
         rows += [(f"c{k:03d}", day(60 + k % 30), "cancel", None)]
     done = trained(rows, tmp_path / "model", day(100), CONFIG)
-    assert any("Nobody had a contract one horizon before" in n for n in done.training.notes) or done.training.evaluation
+    assert (
+        any("Nobody had a contract one horizon before" in n for n in done.training.notes)
+        or done.training.evaluation
+    )
     open_now = CustomerEvents("new", (Event(day(90), "subscribe"), Event(day(90), "purchase", 9.0)))
     (score,) = Scorer(done.reloaded()).score_customers([open_now], day(101)).to_pylist()
     assert score["state"] == "active"
@@ -377,5 +423,8 @@ def test_where_nobody_has_a_contract_nothing_is_usual(tmp_path: Path) -> None:
 
 def test_without_a_purchase_the_error_names_what_to_read_as_one() -> None:
     rows = [row for row in subscriptions(200) if row[2] != "purchase"]
-    with log_of(rows) as log, refused(r"no purchase .*read the payments as such.*'renew' then 'purchase'"):
+    with (
+        log_of(rows) as log,
+        refused(r"no purchase .*read the payments as such.*'renew' then 'purchase'"),
+    ):
         train(log.con, AS_OF, CONFIG)

@@ -50,7 +50,8 @@ def fitted(panel: Panel, rule: GapRule) -> ChurnModel:
         (1.0, 9, (3 + 1) / (3 + 2)),
         # on day 10 the gap of 10 days may still come
         (10.0, 10, (2 / 3 * 3 + 1) / (3 + 2)),
-        # after the tenth day two are left, one ends by day 20: one half, less than after shorter silences
+        # after the tenth day two are left, one ends by day 20: one half, less than after shorter
+        # silences
         (11.0, 10, (2 / 3 * 3 + 1) / (3 + 2)),
         # longer than all that was seen; of the one gap that lasted nothing more is known
         (40.0, 60, 1 / 2),
@@ -89,7 +90,9 @@ def test_members_are_pooled_in_log_odds_and_shifted() -> None:
 def test_a_date_teaches_where_there_are_enough_of_either_kind() -> None:
     def frame(customers: int, gone: int, recency: float = 1.0) -> bool:
         orders = np.r_[np.zeros(gone), np.ones(customers - gone)]
-        return enough(a_frame({"recency_days": recency * np.arange(customers)}, orders=orders.tolist()))
+        return enough(
+            a_frame({"recency_days": recency * np.arange(customers)}, orders=orders.tolist())
+        )
 
     assert frame(FEWEST_CUSTOMERS, FEWEST_OF_EACH)
     assert frame(FEWEST_CUSTOMERS, FEWEST_CUSTOMERS - FEWEST_OF_EACH)
@@ -104,7 +107,8 @@ def test_the_ladder_falls_with_what_there_is_to_learn_from(shop: Trained) -> Non
     panel, rule = shop.training.panel, shop.training.models.churn.rule
     assert fitted(replace(panel, base=None), rule).weights == {"rule": 1.0}
     assert fitted(replace(panel, dates=()), rule).weights == {"btyd": 1.0}
-    # without a date of which the horizon has just ended, nothing newer than the members tells their weights
+    # without a date of which the horizon has just ended, nothing newer than the members tells their
+    # weights
     assert fitted(replace(panel, dates=panel.dates[1:]), rule).method == "btyd"
     assert shop.training.models.churn.method == "blend"
     assert {"btyd", "trees"} < set(shop.training.models.churn.weights)
@@ -121,7 +125,9 @@ def test_the_fewer_customers_the_more_the_customer_base_counts_to_begin_with() -
         assert weights["rfm"] / weights["trees"] == pytest.approx(BEGIN["rfm"] / BEGIN["trees"])
 
 
-def test_a_young_log_learns_its_weights_from_customers_left_out(shop: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_young_log_learns_its_weights_from_customers_left_out(
+    shop: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
     panel, rule = shop.training.panel, shop.training.models.churn.rule
     dates = panel.dates[:2]  # none of which was over before the newest
     asked = {}
@@ -137,11 +143,17 @@ def test_a_young_log_learns_its_weights_from_customers_left_out(shop: Trained, m
     monkeypatch.setattr("stagecast.training.churn_fitting.blend.pool_weights", judged)
     model = fitted(replace(panel, dates=dates), rule)
     assert sum(model.weights.values()) == pytest.approx(1.0)
-    # one customer's outcomes turned over do not reach what is said of that customer, but do reach others
+    # one customer's outcomes turned over do not reach what is said of that customer, but do reach
+    # others
     newest = dates[0]
     one = int(newest.customer[7])
     turned = [
-        replace(frame, orders=np.where(frame.customer == one, np.where(frame.inactive, 1.0, 0.0), frame.orders))
+        replace(
+            frame,
+            orders=np.where(
+                frame.customer == one, np.where(frame.inactive, 1.0, 0.0), frame.orders
+            ),
+        )
         for frame in dates
     ]
     before = dict(asked)
@@ -169,7 +181,9 @@ def test_a_log_too_young_to_know_its_season_goes_half_the_way_to_the_customer_ba
     monkeypatch.undo()
     # beside what the newest date asks for
     both = fitted(young, rule)
-    carried = carried_level(level_shift(both.margin(young.dates[0].columns) - both.level, young.dates[0].inactive))
+    carried = carried_level(
+        level_shift(both.margin(young.dates[0].columns) - both.level, young.dates[0].inactive)
+    )
     assert both.drawn == model.drawn
     assert both.level == pytest.approx(carried + model.drawn)
 
@@ -181,10 +195,14 @@ def test_what_ties_a_row_to_its_date_is_not_for_the_trees(shop: Trained) -> None
     assert {"recency_days", "btyd_none_mbg_nbd"} <= set(trees.columns)
 
 
-def test_a_member_without_weight_is_not_kept(shop: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_member_without_weight_is_not_kept(
+    shop: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
     panel, rule = shop.training.panel, shop.training.models.churn.rule
     chosen = {"btyd": 0.75, "rfm": 0.25, "splines": 5e-5, "trees": 0.0}
-    monkeypatch.setattr("stagecast.training.churn_fitting.blend.pool_weights", lambda margins, target, start: chosen)
+    monkeypatch.setattr(
+        "stagecast.training.churn_fitting.blend.pool_weights", lambda margins, target, start: chosen
+    )
     monkeypatch.setattr("stagecast.training.churn_fitting.TREES_TRIED", (2,))
     model = fitted(panel, rule)
     assert model.weights == pytest.approx({"btyd": 0.75, "rfm": 0.25}, abs=1e-4)
@@ -205,15 +223,19 @@ def test_there_are_as_many_trees_as_a_later_date_likes_best(shop: Trained) -> No
     names = ["recency_days", "frequency", "T_days"]
     columns = {name: newest.columns[name] for name in names}
     target, weight = newest.inactive.astype(np.float64), np.ones(len(newest))
-    # on the very rows of the training more trees are always better; on outcomes by lot none are any good
-    learned = boosting.fit(columns, names, target, weight, "binary", trees=250, seed=1, num_leaves=31)
+    # on the very rows of the training more trees are always better; on outcomes by lot none are any
+    # good
+    learned = boosting.fit(
+        columns, names, target, weight, "binary", trees=250, seed=1, num_leaves=31
+    )
     assert _stop(learned, newest) == 250
     by_lot = replace(newest, orders=np.random.default_rng(1).permutation(newest.orders))
     assert _stop(learned, by_lot) == 60
     first = learned.first(60)
     assert first.booster.num_trees() == 60
     np.testing.assert_array_equal(
-        first.raw(columns), learned.booster.predict(learned.matrix(columns), raw_score=True, num_iteration=60)
+        first.raw(columns),
+        learned.booster.predict(learned.matrix(columns), raw_score=True, num_iteration=60),
     )
 
 
@@ -222,7 +244,9 @@ def test_a_customer_base_model_that_one_date_lacks_is_heard_at_none(shop: Traine
     assert panel.base is not None
     for lacking in (0, -1):
         dates = list(panel.dates)
-        kept = {name: v for name, v in dates[lacking].columns.items() if name != "btyd_none_pareto_nbd"}
+        kept = {
+            name: v for name, v in dates[lacking].columns.items() if name != "btyd_none_pareto_nbd"
+        }
         dates[lacking] = replace(dates[lacking], columns=kept)
         model = fitted(replace(panel, dates=tuple(dates)), rule)
         assert model.trees is not None

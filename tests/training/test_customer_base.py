@@ -1,4 +1,6 @@
-"""The customer-base models of one date: means of both, null where there is no spend, what is too little."""
+"""The customer-base models of one date: means of both, null where there is no spend, what is too
+little.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def test_columns_are_the_means_of_both_models() -> None:
         np.testing.assert_allclose(columns[f"btyd_none_{model.name}"], odds)
     both = 0.5 * (columns["btyd_none_mbg_nbd"] + columns["btyd_none_pareto_nbd"])
     np.testing.assert_allclose(columns["btyd_none"], both)
-    np.testing.assert_allclose(columns["btyd_alive"], 0.5 * (MBG.p_alive(*HISTORY) + PARETO.p_alive(*HISTORY)))
+    np.testing.assert_allclose(
+        columns["btyd_alive"], 0.5 * (MBG.p_alive(*HISTORY) + PARETO.p_alive(*HISTORY))
+    )
     orders = 0.5 * (MBG.expected_orders(90, *HISTORY) + PARETO.expected_orders(90, *HISTORY))
     np.testing.assert_allclose(columns["btyd_orders"], orders)
 
@@ -60,11 +64,17 @@ def test_spend_per_order_hears_the_first_purchase() -> None:
 
 
 def test_log_odds_stay_finite() -> None:
-    np.testing.assert_allclose(log_odds(np.array([0.0, 0.5, 1.0])), [-13.8155, 0.0, 13.8155], atol=1e-3)
+    np.testing.assert_allclose(
+        log_odds(np.array([0.0, 0.5, 1.0])), [-13.8155, 0.0, 13.8155], atol=1e-3
+    )
 
 
 def test_json_and_back_gives_the_same_bytes() -> None:
-    for base in (BASE, CustomerBase((MBG,), None), CustomerBase((MBG, PARETO), None, (0.125, 0.875))):
+    for base in (
+        BASE,
+        CustomerBase((MBG,), None),
+        CustomerBase((MBG, PARETO), None, (0.125, 0.875)),
+    ):
         again = CustomerBase.from_json(json.loads(json.dumps(base.to_json())))
         a, b = base.columns(FEATURES, 90), again.columns(FEATURES, 90)
         assert all(a[name].tobytes() == b[name].tobytes() for name in a)
@@ -87,7 +97,9 @@ def test_a_shop_without_amounts_has_no_spend_model(shop: Trained) -> None:
 
 def test_a_past_date_is_fitted_on_every_so_manyth(shop: Trained) -> None:
     now = shop.training.panel.now
-    columns: dict[str, NDArray[np.float64]] = {n: v[now.buyers][:900] for n, v in now.features.items()}
+    columns: dict[str, NDArray[np.float64]] = {
+        n: v[now.buyers][:900] for n, v in now.features.items()
+    }
     base = fit_customer_base(columns, most=300)
     assert [m.customers for m in base.models] == [300, 300]
 

@@ -11,7 +11,9 @@ from stagecast.training.design import Design, Recipe, Term, learn_design
 
 
 def harrell(x: float, knots: list[float]) -> list[float]:
-    """Return the nonlinear terms of Harrell (2015), equation 2.25, divided by the squared span of the knots."""
+    """Return the nonlinear terms of Harrell (2015), equation 2.25, divided by the squared span
+    of the knots.
+    """
     last, before = knots[-1], knots[-2]
     return [
         (
@@ -28,7 +30,9 @@ def test_the_spline_is_harrells() -> None:
     knots = [0.5, 1.0, 2.5, 4.0]
     term = Term("x", False, tuple(knots), -10.0, 10.0, 0.0, False)
     points = np.linspace(-3, 8, 45)
-    np.testing.assert_allclose(term.expand(points), [[x, *harrell(x, knots)] for x in points], atol=1e-12)
+    np.testing.assert_allclose(
+        term.expand(points), [[x, *harrell(x, knots)] for x in points], atol=1e-12
+    )
 
 
 def test_the_spline_is_linear_beyond_its_outer_knots() -> None:
@@ -41,7 +45,9 @@ def test_the_spline_is_linear_beyond_its_outer_knots() -> None:
 def test_knots_stand_at_quantiles_of_the_transformed_column() -> None:
     x = np.random.default_rng(1).exponential(5, 400)
     (term,) = learn_design(Recipe({"x": (True, 5)}), {"x": x}).terms
-    np.testing.assert_allclose(term.knots, np.quantile(np.log1p(x), [0.05, 0.275, 0.5, 0.725, 0.95]))
+    np.testing.assert_allclose(
+        term.knots, np.quantile(np.log1p(x), [0.05, 0.275, 0.5, 0.725, 0.95])
+    )
     assert (term.low, term.high) == (np.log1p(x).min(), np.log1p(x).max())
 
 
@@ -76,12 +82,19 @@ def test_nulls_take_the_median_and_an_indicator() -> None:
     x = np.array([1.0, np.nan, 3.0, 10.0, np.nan])
     (term,) = learn_design(Recipe({"x": (False, 0)}), {"x": x}).terms
     assert (term.fill, term.indicator) == (3.0, True)
-    assert term.expand(np.array([np.nan, np.inf, 4.0])).tolist() == [[3.0, 1.0], [3.0, 1.0], [4.0, 0.0]]
+    assert term.expand(np.array([np.nan, np.inf, 4.0])).tolist() == [
+        [3.0, 1.0],
+        [3.0, 1.0],
+        [4.0, 0.0],
+    ]
 
 
 def test_a_null_that_training_never_saw_takes_the_median() -> None:
     design = learn_design(Recipe({"x": (False, 0)}), {"x": np.array([1.0, 2.0, 9.0])})
-    assert design.matrix({"x": np.array([np.nan])}).tolist() == design.matrix({"x": np.array([2.0])}).tolist()
+    assert (
+        design.matrix({"x": np.array([np.nan])}).tolist()
+        == design.matrix({"x": np.array([2.0])}).tolist()
+    )
 
 
 @pytest.mark.parametrize("values", [[4.0] * 5, [np.nan] * 5, [np.nan, 4.0, 4.0, 4.0, 4.0]])
@@ -94,7 +107,10 @@ def test_columns_that_do_not_vary_are_left_out(values: list[float]) -> None:
 
 def test_json_and_back_gives_the_same_matrix() -> None:
     random = np.random.default_rng(3)
-    columns = {"a": random.gamma(2, 9, 50), "b": np.where(random.random(50) < 0.3, np.nan, random.normal(0, 1, 50))}
+    columns = {
+        "a": random.gamma(2, 9, 50),
+        "b": np.where(random.random(50) < 0.3, np.nan, random.normal(0, 1, 50)),
+    }
     design = learn_design(Recipe({"a": (True, 4), "b": (False, 3)}), columns)
     again = Design.from_json(json.loads(json.dumps(design.to_json())))
     assert again.matrix(columns).tobytes() == design.matrix(columns).tobytes()

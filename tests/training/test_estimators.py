@@ -1,4 +1,6 @@
-"""The models as scikit-learn estimators: its own checks, the truth of simulated data, and every refusal."""
+"""The models as scikit-learn estimators: its own checks, the truth of simulated data, and every
+refusal.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,11 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from stagecast.training.btyd import Model
-from stagecast.training.estimators import ChurnClassifier, CustomerValueRegressor, NextStageClassifier
+from stagecast.training.estimators import (
+    ChurnClassifier,
+    CustomerValueRegressor,
+    NextStageClassifier,
+)
 from stagecast.training.estimators.inputs import copies, fold_numbers
 
 Array = NDArray[np.float64]
@@ -39,7 +45,8 @@ TRUTH = Model("pareto_nbd", (0.9, 40.0, 0.8, 250.0), 0.0, 1)
 
 EXPECTED_FAILURES = {
     "check_sample_weight_equivalence_on_dense_data": (
-        "a row of weight 2 is not two rows: weights are relative to each other, and folds and the trees' samples are "
+        "a row of weight 2 is not two rows: weights are relative to each other, and "
+        "folds and the trees' samples are "
         "drawn by row"
     )
 }
@@ -54,7 +61,9 @@ def test_scikit_learns_own_checks(estimator: Estimator, check: Any) -> None:
 
 
 def frame(rows: int, seed: int) -> pd.DataFrame:
-    """Return columns of a snapshot: two that matter, noise, one that is mostly unknown, one constant, one empty."""
+    """Return columns of a snapshot: two that matter, noise, one that is mostly unknown, one
+    constant, one empty.
+    """
     random = np.random.default_rng(seed)
     return pd.DataFrame(
         {
@@ -69,9 +78,13 @@ def frame(rows: int, seed: int) -> pd.DataFrame:
 
 
 def p_churn(X: pd.DataFrame) -> Array:
-    """Return the true P(churn): it rises with the log of the silence and falls where customers spend much."""
+    """Return the true P(churn): it rises with the log of the silence and falls where customers
+    spend much.
+    """
     logs = np.log1p(X["recency_days"].to_numpy())
-    return np.asarray(expit(1.2 * (logs - 3.5) - 0.4 * (np.log1p(X["spend_mean"].to_numpy()) - 3.5)))
+    return np.asarray(
+        expit(1.2 * (logs - 3.5) - 0.4 * (np.log1p(X["spend_mean"].to_numpy()) - 3.5))
+    )
 
 
 def churned(X: pd.DataFrame, seed: int) -> NDArray[np.bool_]:
@@ -81,7 +94,9 @@ def churned(X: pd.DataFrame, seed: int) -> NDArray[np.bool_]:
 def p_stage(X: pd.DataFrame) -> Array:
     """Return the true probabilities of active, at_risk and lost."""
     logs = np.log1p(X["recency_days"].to_numpy()) - 3.5
-    return np.asarray(softmax(np.column_stack([-1.5 * logs, np.full(len(X), 0.3), 1.5 * logs]), axis=1))
+    return np.asarray(
+        softmax(np.column_stack([-1.5 * logs, np.full(len(X), 0.3), 1.5 * logs]), axis=1)
+    )
 
 
 def stages(X: pd.DataFrame, seed: int) -> NDArray[np.str_]:
@@ -90,7 +105,9 @@ def stages(X: pd.DataFrame, seed: int) -> NDArray[np.str_]:
 
 
 def money(X: pd.DataFrame, seed: int) -> Array:
-    """Return amounts of mean ``(1 - p_churn) * spend_mean``, gamma distributed where there are any."""
+    """Return amounts of mean ``(1 - p_churn) * spend_mean``, gamma distributed where there are
+    any.
+    """
     random = np.random.default_rng(seed)
     amount = X["spend_mean"].to_numpy() * random.gamma(2.0, 0.5, len(X))
     return np.where(random.random(len(X)) < p_churn(X), 0.0, amount)
@@ -102,11 +119,15 @@ def target(kind: type, X: pd.DataFrame, seed: int = 5) -> NDArray[Any]:
 
 
 def told(model: Estimator, X: Any) -> Array:
-    return np.asarray(model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X))
+    return np.asarray(
+        model.predict_proba(X) if hasattr(model, "predict_proba") else model.predict(X)
+    )
 
 
 def buyers(rows: int, seed: int) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
-    """Return histories drawn from ``TRUTH``, in days and fractions, and who makes no purchase in the horizon."""
+    """Return histories drawn from ``TRUTH``, in days and fractions, and who makes no purchase in
+    the horizon.
+    """
     random = np.random.default_rng(seed)
     r, alpha, s, beta = TRUTH.params
     T = random.uniform(20.0, 700.0, rows)
@@ -174,7 +195,11 @@ def test_value_comes_close_to_the_true_means_out_of_sample() -> None:
 def test_the_pools_weights_are_not_negative_and_sum_to_1(kind: type) -> None:
     X = frame(300, 1)
     model = kind(**FAST).fit(X, target(kind, X))
-    pools = [model.any_weights_, model.amount_weights_] if kind is CustomerValueRegressor else [model.weights_]
+    pools = (
+        [model.any_weights_, model.amount_weights_]
+        if kind is CustomerValueRegressor
+        else [model.weights_]
+    )
     for weights in pools:
         assert min(weights.values()) >= 0
         assert sum(weights.values()) == pytest.approx(1.0)
@@ -184,14 +209,21 @@ def test_the_pools_weights_are_not_negative_and_sum_to_1(kind: type) -> None:
 def test_without_folds_members_count_alike(kind: type) -> None:
     X = frame(300, 1)
     model = kind(**FAST | {"n_folds": None}).fit(X, target(kind, X))
-    pools = [model.any_weights_, model.amount_weights_] if kind is CustomerValueRegressor else [model.weights_]
+    pools = (
+        [model.any_weights_, model.amount_weights_]
+        if kind is CustomerValueRegressor
+        else [model.weights_]
+    )
     for weights in pools:
         assert set(weights.values()) == {1 / len(weights)}
 
 
 def test_on_few_rows_the_weights_stay_near_equal_ones() -> None:
     X = frame(40, 1)
-    assert all(0.2 < weight < 0.5 for weight in ChurnClassifier(**FAST).fit(X, churned(X, 3)).weights_.values())
+    assert all(
+        0.2 < weight < 0.5
+        for weight in ChurnClassifier(**FAST).fit(X, churned(X, 3)).weights_.values()
+    )
 
 
 # --- totals, levels, weights ---
@@ -210,14 +242,18 @@ def test_rows_of_weight_0_are_left_out(kind: type) -> None:
     X = frame(300, 1)
     y, weight = target(kind, X), np.repeat([1.0, 0.0, 1.0], 100)
     some = kind(**FAST).fit(X[weight > 0], y[weight > 0])
-    assert told(kind(**FAST).fit(X, y, sample_weight=weight), X).tobytes() == told(some, X).tobytes()
+    assert (
+        told(kind(**FAST).fit(X, y, sample_weight=weight), X).tobytes() == told(some, X).tobytes()
+    )
 
 
 @EACH
 def test_only_the_relation_of_weights_counts(kind: type) -> None:
     X = frame(300, 1)
     y, weight = target(kind, X), np.random.default_rng(4).gamma(1.0, 1.0, 300)
-    small, huge = (told(kind(**FAST).fit(X, y, sample_weight=weight * by), X) for by in (1.0, 2.0**1000))
+    small, huge = (
+        told(kind(**FAST).fit(X, y, sample_weight=weight * by), X) for by in (1.0, 2.0**1000)
+    )
     assert small.tobytes() == huge.tobytes()
     assert small.tobytes() != told(kind(**FAST).fit(X, y), X).tobytes()
 
@@ -240,8 +276,13 @@ def test_equal_random_states_give_equal_bytes(kind: type) -> None:
     first, again = (kind(**FAST).fit(X, y) for _ in range(2))
     assert pickle.dumps(first) == pickle.dumps(again)
     assert told(first, X).tobytes() == told(again, X).tobytes()
-    assert told(kind(**FAST | {"random_state": 1}).fit(X, y), X).tobytes() != told(first, X).tobytes()
-    drawn = [told(kind(**FAST | {"random_state": np.random.RandomState(7)}).fit(X, y), X) for _ in range(2)]
+    assert (
+        told(kind(**FAST | {"random_state": 1}).fit(X, y), X).tobytes() != told(first, X).tobytes()
+    )
+    drawn = [
+        told(kind(**FAST | {"random_state": np.random.RandomState(7)}).fit(X, y), X)
+        for _ in range(2)
+    ]
     assert drawn[0].tobytes() == drawn[1].tobytes()
 
 
@@ -320,7 +361,9 @@ def test_other_columns_than_those_of_the_training_are_refused(kind: type) -> Non
 
 def test_names_that_lightgbm_refuses_and_nullable_columns_are_read() -> None:
     random = np.random.default_rng(1)
-    odd = pd.DataFrame({'a,[{":': random.normal(size=90), "b b": pd.array([1, None, 3] * 30, dtype="Int64")})
+    odd = pd.DataFrame(
+        {'a,[{":': random.normal(size=90), "b b": pd.array([1, None, 3] * 30, dtype="Int64")}
+    )
     model = ChurnClassifier(**FAST).fit(odd, pd.Series(random.random(90) < 0.5))
     assert np.isfinite(model.predict_proba(odd)).all()
 
@@ -342,8 +385,12 @@ def test_churn_is_the_later_label() -> None:
 
 def test_labels_that_the_customer_base_contradicts_are_warned_of() -> None:
     X, none = buyers(400, 1)
-    with pytest.warns(UserWarning, match=r"classes_\[1\] is 'stayed' .* If 'churned' is churn, rename the labels"):
-        ChurnClassifier(horizon_days=HORIZON_DAYS, **FAST).fit(X, np.where(none, "churned", "stayed"))
+    with pytest.warns(
+        UserWarning, match=r"classes_\[1\] is 'stayed' .* If 'churned' is churn, rename the labels"
+    ):
+        ChurnClassifier(horizon_days=HORIZON_DAYS, **FAST).fit(
+            X, np.where(none, "churned", "stayed")
+        )
 
 
 # --- the customer base ---
@@ -351,7 +398,9 @@ def test_labels_that_the_customer_base_contradicts_are_warned_of() -> None:
 
 def test_who_has_not_bought_yet_is_told_of_by_the_others() -> None:
     X, none = buyers(600, 1)
-    prospects = pd.DataFrame({"recency_days": [5.0] * 60, "T_days": np.nan, "frequency": 0.0, "t_x_days": np.nan})
+    prospects = pd.DataFrame(
+        {"recency_days": [5.0] * 60, "T_days": np.nan, "frequency": 0.0, "t_x_days": np.nan}
+    )
     both, came = pd.concat([X, prospects]), np.r_[none, np.arange(60) % 10 > 0]
     model = ChurnClassifier(horizon_days=HORIZON_DAYS, **FAST).fit(both, came)
     assert model.predict_proba(prospects)[:, 1] == pytest.approx(0.9, abs=0.1)
@@ -421,7 +470,9 @@ def test_columns_that_do_not_vary_leave_the_base_rate(kind: type) -> None:
 def test_huge_values_and_all_null_rows_give_finite_numbers(kind: type) -> None:
     X = frame(200, 1)
     huge = X.assign(noise=X["noise"] * 1e307, spend_mean=X["spend_mean"] * 1e200)
-    found = told(kind(**FAST).fit(huge, target(kind, X)), huge.assign(**dict.fromkeys(X.columns, np.nan)))
+    found = told(
+        kind(**FAST).fit(huge, target(kind, X)), huge.assign(**dict.fromkeys(X.columns, np.nan))
+    )
     assert np.isfinite(found).all()
 
 
@@ -430,7 +481,9 @@ def test_amounts_of_any_size_are_told_in_their_unit(unit: float) -> None:
     X = frame(300, 1)
     y = money(X, 3)
     plain = CustomerValueRegressor(**FAST).fit(X, y).predict(X)
-    np.testing.assert_allclose(CustomerValueRegressor(**FAST).fit(X, y * unit).predict(X), plain * unit, rtol=1e-4)
+    np.testing.assert_allclose(
+        CustomerValueRegressor(**FAST).fit(X, y * unit).predict(X), plain * unit, rtol=1e-4
+    )
 
 
 def test_one_huge_amount_does_not_rule_the_others() -> None:
@@ -447,7 +500,12 @@ def test_one_huge_amount_does_not_rule_the_others() -> None:
 def test_no_amounts_give_0_and_amounts_throughout_a_hurdle_that_all_take() -> None:
     X = frame(100, 1)
     none = CustomerValueRegressor(**FAST).fit(X, np.zeros(100))
-    assert none.predict(X).tolist() == none.predict_any(X).tolist() == none.predict_amount(X).tolist() == [0.0] * 100
+    assert (
+        none.predict(X).tolist()
+        == none.predict_any(X).tolist()
+        == none.predict_amount(X).tolist()
+        == [0.0] * 100
+    )
     assert none.feature_importances_.tolist() == [0.0] * 6
     all_of_them = CustomerValueRegressor(**FAST).fit(X, money(X, 3) + 1.0)
     assert all_of_them.predict_any(X).tolist() == [1.0] * 100
@@ -461,15 +519,26 @@ PARAMETERS = [
     ({"learning_rate": np.nan}, "learning_rate is nan"),
     ({"max_leaf_nodes": 1}, "max_leaf_nodes is 1; use a whole number of 2 or more"),
     ({"alpha": "much"}, "alpha is 'much'; use a finite number above 0"),
-    ({"n_knots": -1}, "n_knots is -1; use a whole number of 0 or more; below 3 there are no splines"),
-    ({"n_folds": 1}, "n_folds is 1; use a whole number of 2 or more; None counts all members alike"),
-    ({"n_jobs": 0}, "n_jobs is 0; use a whole number of 1 or more, -1 for all cores, or None for one"),
+    (
+        {"n_knots": -1},
+        "n_knots is -1; use a whole number of 0 or more; below 3 there are no splines",
+    ),
+    (
+        {"n_folds": 1},
+        "n_folds is 1; use a whole number of 2 or more; None counts all members alike",
+    ),
+    (
+        {"n_jobs": 0},
+        "n_jobs is 0; use a whole number of 1 or more, -1 for all cores, or None for one",
+    ),
     ({"random_state": "a"}, "'a' cannot be used to seed"),
 ]
 
 
 @pytest.mark.parametrize(("given_parameter", "message"), PARAMETERS)
-def test_a_parameter_that_cannot_be_used_is_named(given_parameter: dict[str, Any], message: str) -> None:
+def test_a_parameter_that_cannot_be_used_is_named(
+    given_parameter: dict[str, Any], message: str
+) -> None:
     X = frame(20, 1)
     for kind in CLASSES:
         with pytest.raises(ValueError, match=message):
@@ -480,7 +549,9 @@ def test_a_horizon_that_cannot_be_used_is_named() -> None:
     X, none = buyers(50, 1)
     with pytest.raises(ValueError, match="horizon_days is 0; use a whole number of 1 or more"):
         ChurnClassifier(horizon_days=0).fit(X, none)
-    with pytest.raises(ValueError, match=r"X lacks t_x_days\. Pass a DataFrame that has them, or horizon_days=None"):
+    with pytest.raises(
+        ValueError, match=r"X lacks t_x_days\. Pass a DataFrame that has them, or horizon_days=None"
+    ):
         ChurnClassifier(horizon_days=90).fit(X.drop(columns="t_x_days"), none)
     with pytest.raises(ValueError, match="X lacks frequency, t_x_days, T_days"):
         ChurnClassifier(horizon_days=90).fit(X.to_numpy(), none)
@@ -495,7 +566,9 @@ def test_a_horizon_that_cannot_be_used_is_named() -> None:
         ({"frequency": 0.0, "t_x_days": 3.0}, "frequency 0, t_x_days 3"),
     ],
 )
-def test_a_history_that_cannot_be_is_named_with_its_row(wrong: dict[str, float], shown: str) -> None:
+def test_a_history_that_cannot_be_is_named_with_its_row(
+    wrong: dict[str, float], shown: str
+) -> None:
     X, none = buyers(80, 1)
     model = ChurnClassifier(horizon_days=HORIZON_DAYS, **FAST).fit(X, none)
     for name, value in wrong.items():
@@ -510,14 +583,22 @@ def test_a_history_that_cannot_be_is_named_with_its_row(wrong: dict[str, float],
 TARGETS = [
     (ChurnClassifier, [0, 0, 0, 0], "y holds one class only, 0 in all 4 rows that count"),
     (NextStageClassifier, ["a"] * 4, "y holds one class only, 'a' in all 4 rows that count"),
-    (ChurnClassifier, ["a", "b", None, "b"], "y holds None at row 2; leave out rows whose label is unknown"),
+    (
+        ChurnClassifier,
+        ["a", "b", None, "b"],
+        "y holds None at row 2; leave out rows whose label is unknown",
+    ),
     (NextStageClassifier, [0.0, 1.0, np.nan, 2.0], "y contains NaN"),
     (
         NextStageClassifier,
         np.array([1, "a", 2, "b"], dtype=object),
         "labels of the types int, str, which have no order",
     ),
-    (ChurnClassifier, [0, 1, 2, 1], r"Only binary .* y holds 3 labels, 0, 1, 2\. Make it two, or use NextStage"),
+    (
+        ChurnClassifier,
+        [0, 1, 2, 1],
+        r"Only binary .* y holds 3 labels, 0, 1, 2\. Make it two, or use NextStage",
+    ),
     (ChurnClassifier, [0.1, 0.2, 0.3, 0.4], "Unknown label type: continuous"),
     (
         CustomerValueRegressor,
@@ -536,13 +617,19 @@ def test_a_target_that_cannot_be_used_is_named(kind: type, y: Any, message: str)
 
 def test_the_row_of_a_wrong_amount_is_that_of_the_frame_though_others_have_no_weight() -> None:
     with pytest.raises(ValueError, match="first -1 at row 3"):
-        CustomerValueRegressor(**FAST).fit(frame(4, 1), [1.0, -5.0, 0.0, -1.0], sample_weight=[1, 0, 1, 1])
+        CustomerValueRegressor(**FAST).fit(
+            frame(4, 1), [1.0, -5.0, 0.0, -1.0], sample_weight=[1, 0, 1, 1]
+        )
 
 
 @EACH
 def test_rows_that_cannot_be_read_are_refused(kind: type) -> None:
     X = frame(4, 1)
-    y = {ChurnClassifier: [0, 1, 1, 0], NextStageClassifier: list("abca"), CustomerValueRegressor: [0, 3, 1, 0]}[kind]
+    y = {
+        ChurnClassifier: [0, 1, 1, 0],
+        NextStageClassifier: list("abca"),
+        CustomerValueRegressor: [0, 3, 1, 0],
+    }[kind]
     with pytest.raises(ValueError, match="contains infinity"):
         kind(**FAST).fit(X.assign(noise=np.inf), y)
     with pytest.raises(ValueError, match="could not convert string to float: 'c1'"):
@@ -573,7 +660,11 @@ def test_copies_are_within_one_of_the_weight_and_as_many_as_rows(weight: list[fl
     assert (np.abs(times - relative) < 1 + 1e-6).all()
 
 
-@given(coded=st.lists(st.integers(0, 3), min_size=1, max_size=60), folds=st.integers(2, 6), seed=st.integers(0, 99))
+@given(
+    coded=st.lists(st.integers(0, 3), min_size=1, max_size=60),
+    folds=st.integers(2, 6),
+    seed=st.integers(0, 99),
+)
 @settings(max_examples=50, deadline=None)
 def test_folds_have_their_share_of_each_class(coded: list[int], folds: int, seed: int) -> None:
     found = fold_numbers(np.array(coded), folds, seed)

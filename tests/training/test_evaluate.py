@@ -1,4 +1,6 @@
-"""The evaluation: grades at their borders, figures that agree with the metrics, honest about nothing to compare."""
+"""The evaluation: grades at their borders, figures that agree with the metrics, honest about
+nothing to compare.
+"""
 
 from __future__ import annotations
 
@@ -48,10 +50,14 @@ def evaluated(shop: Trained) -> tuple[dict[str, Any], Later]:
     stage = np.array([random.choice(8, p=row / row.sum()) for row in predicted.p_stage])
     stage[:3] = -1  # nothing was known of these
     later = Later(orders, 10.0 * orders, stage)
-    return evaluate(training.panel, training.models, predicted, later, Intervals((), (0.0,), (np.inf,))), later
+    return evaluate(
+        training.panel, training.models, predicted, later, Intervals((), (0.0,), (np.inf,))
+    ), later
 
 
-def test_figures_are_those_of_the_buyers(shop: Trained, evaluated: tuple[dict[str, Any], Later]) -> None:
+def test_figures_are_those_of_the_buyers(
+    shop: Trained, evaluated: tuple[dict[str, Any], Later]
+) -> None:
     found, later = evaluated
     panel = shop.training.panel
     buyers = panel.now.buyers
@@ -71,14 +77,18 @@ def test_figures_are_those_of_the_buyers(shop: Trained, evaluated: tuple[dict[st
     assert (found["as_of"], found["until"]) == ("2021-12-31", "2022-03-31")
 
 
-def test_truth_drawn_from_the_predictions_gets_a_good_grade(evaluated: tuple[dict[str, Any], Later]) -> None:
+def test_truth_drawn_from_the_predictions_gets_a_good_grade(
+    evaluated: tuple[dict[str, Any], Later],
+) -> None:
     found, _ = evaluated
     assert found["grade"] in "AB"
     stagecast, markov = found["next_stage"]
     assert stagecast["log_loss"] < markov["log_loss"]
 
 
-def test_money_is_compared_with_what_came(evaluated: tuple[dict[str, Any], Later], shop: Trained) -> None:
+def test_money_is_compared_with_what_came(
+    evaluated: tuple[dict[str, Any], Later], shop: Trained
+) -> None:
     found, later = evaluated
     actual = later.spend[shop.training.panel.now.buyers]
     assert [row["name"] for row in found["spend"]] == ["stagecast", "btyd", "past_rate"]
@@ -88,10 +98,14 @@ def test_money_is_compared_with_what_came(evaluated: tuple[dict[str, Any], Later
     assert found["coverage"] == {"expected_spend": 1.0}
 
 
-def test_without_intervals_no_coverage_is_claimed(shop: Trained, evaluated: tuple[dict[str, Any], Later]) -> None:
+def test_without_intervals_no_coverage_is_claimed(
+    shop: Trained, evaluated: tuple[dict[str, Any], Later]
+) -> None:
     training = shop.training
     predicted = predict_rows(training.models, training.panel.now)
-    assert evaluate(training.panel, training.models, predicted, evaluated[1], None)["coverage"] is None
+    assert (
+        evaluate(training.panel, training.models, predicted, evaluated[1], None)["coverage"] is None
+    )
 
 
 def test_one_class_only_has_no_auc(shop: Trained) -> None:

@@ -38,7 +38,9 @@ def test_effects_sum_to_the_pooled_margin_less_the_members_bases(
     panel = shop.training.panel
     columns = panel.dates[0].columns
     # so that all members speak
-    monkeypatch.setattr("stagecast.training.churn_fitting.blend.pool_weights", lambda margins, target, start: start)
+    monkeypatch.setattr(
+        "stagecast.training.churn_fitting.blend.pool_weights", lambda margins, target, start: start
+    )
     now = buyer_columns(panel.now.features, np.flatnonzero(panel.now.buyers), panel.base, 90)
     churn = fit_churn(panel, now, shop.training.models.churn.rule, 90, 1)
     assert churn.trees is not None
@@ -49,7 +51,9 @@ def test_effects_sum_to_the_pooled_margin_less_the_members_bases(
     base = base + w["rfm"] * churn.rfm.intercept + w["splines"] * churn.splines.intercept
     effects = total_effects(replace(shop.training.models, churn=churn), columns)
     assert effects.shape == (len(base), len(FAMILIES))
-    inside = np.abs(list(churn.margins(columns).values())).max(axis=0) < 13  # where no member is held back
+    inside = (
+        np.abs(list(churn.margins(columns).values())).max(axis=0) < 13
+    )  # where no member is held back
     np.testing.assert_allclose(
         (effects.sum(axis=1) + base + churn.level)[inside], churn.margin(columns)[inside], atol=1e-9
     )
@@ -107,7 +111,9 @@ def test_reasons_push_where_the_customer_differs_from_their_state(
         assert (np.sign(beyond) == sign)[clear].all()
 
 
-def test_no_reason_says_the_contrary_of_its_effect(told: tuple[list[list[Reason]], np.ndarray]) -> None:
+def test_no_reason_says_the_contrary_of_its_effect(
+    told: tuple[list[list[Reason]], np.ndarray],
+) -> None:
     raises = {family.feature: family.raises for family in FAMILIES}
     for reason in (reason for mine in told[0] for reason in mine):
         more = np.sign(reason.value - reason.usual)
@@ -115,7 +121,9 @@ def test_no_reason_says_the_contrary_of_its_effect(told: tuple[list[list[Reason]
         assert reason.sentence.endswith(explain.LOWERS) == (reason.effect < 0)
 
 
-def test_values_are_the_customers_own(shop: Trained, told: tuple[list[list[Reason]], np.ndarray]) -> None:
+def test_values_are_the_customers_own(
+    shop: Trained, told: tuple[list[list[Reason]], np.ndarray]
+) -> None:
     features = shop.training.panel.now.features
     for mine, row in zip(*told, strict=True):
         for reason in mine:
@@ -133,7 +141,9 @@ def test_effects_are_against_the_mean_of_the_state(shop: Trained) -> None:
     columns = buyer_columns(panel.now.features, buyers, models.base, 90)
     state = models.states(panel.now.stage[buyers], None)
     means = mean_effects(models, columns, state)
-    assert means == {name: pytest.approx(values) for name, values in models.reference.mean_effects.items()}
+    assert means == {
+        name: pytest.approx(values) for name, values in models.reference.mean_effects.items()
+    }
     effects = total_effects(models, columns)
     for name, mean in means.items():
         np.testing.assert_allclose(effects[state == name].mean(axis=0), mean, atol=1e-9)

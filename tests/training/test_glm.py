@@ -21,7 +21,10 @@ RECIPE = Recipe({"a": (True, 4), "b": (False, 0)})
 @pytest.fixture(scope="module")
 def columns() -> dict[str, Array]:
     random = np.random.default_rng(1)
-    return {"a": random.gamma(2, 9, 600), "b": np.where(random.random(600) < 0.2, np.nan, random.normal(0, 1, 600))}
+    return {
+        "a": random.gamma(2, 9, 600),
+        "b": np.where(random.random(600) < 0.2, np.nan, random.normal(0, 1, 600)),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,9 @@ def weight() -> Array:
 
 
 def theirs(X: Array, y: Array, weight: Array, penalty: float) -> Array:
-    model = LogisticRegression(C=1 / penalty, max_iter=2_000, tol=1e-10).fit(X, y, sample_weight=weight)
+    model = LogisticRegression(C=1 / penalty, max_iter=2_000, tol=1e-10).fit(
+        X, y, sample_weight=weight
+    )
     return np.asarray(model.predict_proba(X))
 
 
@@ -51,11 +56,15 @@ def test_probabilities_are_scikit_learns(
 
 
 @pytest.mark.parametrize("classes", [2, 4])
-def test_class_probabilities_are_scikit_learns(columns: dict[str, Array], weight: Array, classes: int) -> None:
+def test_class_probabilities_are_scikit_learns(
+    columns: dict[str, Array], weight: Array, classes: int
+) -> None:
     random = np.random.default_rng(4)
     wanted = np.log1p(columns["a"]) + random.normal(0, 1, 600)
     # positions in a scheme have gaps
-    target = 1 + 2 * np.searchsorted(np.quantile(wanted, np.linspace(0, 1, classes + 1)[1:-1]), wanted)
+    target = 1 + 2 * np.searchsorted(
+        np.quantile(wanted, np.linspace(0, 1, classes + 1)[1:-1]), wanted
+    )
     model = glm.fit_multinomial(RECIPE, columns, target, weight, 2.0)
     assert model.classes == tuple(range(1, 2 * classes, 2))
     expected = theirs(model.design.matrix(columns), target.astype(np.float64), weight, 2.0)
@@ -63,11 +72,15 @@ def test_class_probabilities_are_scikit_learns(columns: dict[str, Array], weight
     np.testing.assert_allclose(model.probability(columns).sum(axis=1), 1.0)
 
 
-def test_predictions_are_those_of_scikit_learns_ridge(columns: dict[str, Array], weight: Array) -> None:
+def test_predictions_are_those_of_scikit_learns_ridge(
+    columns: dict[str, Array], weight: Array
+) -> None:
     y = np.log1p(columns["a"]) ** 2 + np.nan_to_num(columns["b"])
     model = glm.fit_linear(RECIPE, columns, y, weight, 3.0)
     X = model.design.matrix(columns)
-    np.testing.assert_allclose(model.margin(columns), Ridge(alpha=3.0).fit(X, y, sample_weight=weight).predict(X))
+    np.testing.assert_allclose(
+        model.margin(columns), Ridge(alpha=3.0).fit(X, y, sample_weight=weight).predict(X)
+    )
 
 
 def test_known_coefficients_come_back() -> None:
@@ -76,7 +89,9 @@ def test_known_coefficients_come_back() -> None:
     target = random.random(20_000) < expit(-1.0 + 0.8 * x)
     model = glm.fit_logistic(Recipe({"x": (False, 0)}), {"x": x}, target, np.ones(20_000))
     inside = {"x": np.array([-1.0, 0.0, 1.0])}
-    np.testing.assert_allclose(model.margin(inside), [-1.8, -1.0, -0.2], atol=0.08)  # about four standard errors
+    np.testing.assert_allclose(
+        model.margin(inside), [-1.8, -1.0, -0.2], atol=0.08
+    )  # about four standard errors
 
 
 def test_beyond_the_training_predictions_stay_where_they_were(
@@ -112,7 +127,9 @@ def test_one_class_of_several_is_certain(columns: dict[str, Array]) -> None:
     np.testing.assert_array_equal(model.probability(columns), np.ones((600, 1)))
 
 
-def test_json_and_back_gives_the_same_bytes(columns: dict[str, Array], target: NDArray[np.bool_]) -> None:
+def test_json_and_back_gives_the_same_bytes(
+    columns: dict[str, Array], target: NDArray[np.bool_]
+) -> None:
     ones = np.ones(600)
     binary = glm.fit_logistic(RECIPE, columns, target, ones)
     many = glm.fit_multinomial(RECIPE, columns, np.arange(600) % 3, ones)

@@ -13,14 +13,24 @@ from stagecast.training import metrics
 
 TARGET = np.random.default_rng(1).random(500) < 0.3
 # rounded, so that there are ties
-P = np.round(np.clip(0.3 + 0.2 * TARGET + np.random.default_rng(2).normal(0, 0.15, 500), 0.01, 0.99), 2)
+P = np.round(
+    np.clip(0.3 + 0.2 * TARGET + np.random.default_rng(2).normal(0, 0.15, 500), 0.01, 0.99), 2
+)
 
 
 def test_figures_equal_scikit_learns() -> None:
-    assert metrics.log_loss(TARGET, P) == pytest.approx(sklearn.metrics.log_loss(TARGET, P), abs=1e-12)
-    assert metrics.auc(TARGET, P) == pytest.approx(sklearn.metrics.roc_auc_score(TARGET, P), abs=1e-12)
-    assert metrics.brier(TARGET, P) == pytest.approx(sklearn.metrics.brier_score_loss(TARGET, P), abs=1e-12)
-    assert metrics.rank_correlation(P, 2.0 * TARGET) == pytest.approx(spearmanr(P, TARGET).statistic, abs=1e-12)
+    assert metrics.log_loss(TARGET, P) == pytest.approx(
+        sklearn.metrics.log_loss(TARGET, P), abs=1e-12
+    )
+    assert metrics.auc(TARGET, P) == pytest.approx(
+        sklearn.metrics.roc_auc_score(TARGET, P), abs=1e-12
+    )
+    assert metrics.brier(TARGET, P) == pytest.approx(
+        sklearn.metrics.brier_score_loss(TARGET, P), abs=1e-12
+    )
+    assert metrics.rank_correlation(P, 2.0 * TARGET) == pytest.approx(
+        spearmanr(P, TARGET).statistic, abs=1e-12
+    )
 
 
 def test_class_log_loss_equals_scikit_learns() -> None:
@@ -34,7 +44,9 @@ def test_class_log_loss_equals_scikit_learns() -> None:
 def test_certainty_that_is_wrong_costs_a_finite_sum() -> None:
     assert metrics.log_loss(np.array([True]), np.array([0.0])) == pytest.approx(6 * math.log(10))
     assert metrics.log_loss(np.array([False]), np.array([1.0])) == pytest.approx(6 * math.log(10))
-    assert metrics.multiclass_log_loss(np.array([0]), np.array([[0.0, 1.0]])) == pytest.approx(6 * math.log(10))
+    assert metrics.multiclass_log_loss(np.array([0]), np.array([[0.0, 1.0]])) == pytest.approx(
+        6 * math.log(10)
+    )
 
 
 def test_what_cannot_be_said_is_nan() -> None:
@@ -49,7 +61,9 @@ def test_calibration_by_hand() -> None:
     low, high = metrics.calibration(target, p, groups=2)
     assert low == {"predicted": pytest.approx(0.15), "observed": 0.0, "customers": 2.0}
     assert high == {"predicted": pytest.approx(0.85), "observed": 0.5, "customers": 2.0}
-    assert metrics.calibration_error(target, p, groups=2) == pytest.approx((2 * 0.15 + 2 * 0.35) / 4)
+    assert metrics.calibration_error(target, p, groups=2) == pytest.approx(
+        (2 * 0.15 + 2 * 0.35) / 4
+    )
 
 
 def test_groups_of_unlike_size_are_weighted() -> None:
@@ -75,7 +89,9 @@ def test_capture_by_hand() -> None:
 def test_a_ranking_with_weights_equals_scikit_learns() -> None:
     weight = np.random.default_rng(6).poisson(1.0, 500).astype(float)
     found = metrics.Ranking(TARGET, P).figures(weight, (0.1,))
-    assert found["auc"] == pytest.approx(sklearn.metrics.roc_auc_score(TARGET, P, sample_weight=weight), abs=1e-12)
+    assert found["auc"] == pytest.approx(
+        sklearn.metrics.roc_auc_score(TARGET, P, sample_weight=weight), abs=1e-12
+    )
     theirs = sklearn.metrics.average_precision_score(TARGET, P, sample_weight=weight)
     assert found["pr_auc"] == pytest.approx(theirs, abs=1e-12)
 
@@ -87,9 +103,12 @@ def test_ties_share_what_they_hold() -> None:
 
 
 def test_the_profit_of_a_campaign_is_the_published_one() -> None:
-    # empulse's documentation, and Verbraken et al. (2013): a perfect ranking of half churners, and a useless one
+    # empulse's documentation, and Verbraken et al. (2013): a perfect ranking of half churners, and
+    # a useless one
     y = np.array([False, True] * 4)
-    assert metrics.empc(y, np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.8, 0.9]))[0] == pytest.approx(23.875593418)  # type: ignore[index]
+    assert metrics.empc(y, np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.8, 0.9]))[0] == pytest.approx(
+        23.875593418
+    )  # type: ignore[index]
     half = np.arange(100) < 50
     assert metrics.empc(half, half.astype(float)) == pytest.approx((28.0, 0.5))
     assert metrics.empc(half, np.full(100, 0.5))[0] == pytest.approx(22.5007912, abs=1e-6)  # type: ignore[index]

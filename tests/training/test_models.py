@@ -28,7 +28,9 @@ def test_parts_on_all_cores_are_the_whole(shop: Trained, monkeypatch: pytest.Mon
         np.testing.assert_allclose(parts.columns[name], values, rtol=1e-9, err_msg=name)
     for one in fields(Predictions):
         if one.name not in ("columns", "buyers"):
-            np.testing.assert_allclose(getattr(parts, one.name), getattr(whole, one.name), rtol=1e-9, err_msg=one.name)
+            np.testing.assert_allclose(
+                getattr(parts, one.name), getattr(whole, one.name), rtol=1e-9, err_msg=one.name
+            )
 
 
 def test_the_same_rows_give_the_same_bytes(shop: Trained, monkeypatch: pytest.MonkeyPatch) -> None:

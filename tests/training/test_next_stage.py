@@ -1,4 +1,6 @@
-"""P(stage at the end): sums, impossible stages, agreement with the churn probability, the chain for few rows."""
+"""P(stage at the end): sums, impossible stages, agreement with the churn probability, the chain
+for few rows.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ PROSPECT, NEW, REPEAT, LOYAL, AT_RISK, SLEEPING, LOST, REACTIVATED = range(8)
 def frame(pairs: list[tuple[int, int, float]]) -> Frame:
     """Return a frame of (stage, stage after, orders)."""
     stage, after, orders = zip(*pairs, strict=True)
-    columns = {"recency_days": np.arange(len(pairs)) + 1.0, "orders": np.arange(len(pairs)) % 4 + 1.0}
+    columns = {
+        "recency_days": np.arange(len(pairs)) + 1.0,
+        "orders": np.arange(len(pairs)) % 4 + 1.0,
+    }
     return a_frame(columns, orders=orders, stage=stage, stage_after=after)  # type: ignore[arg-type]
 
 
@@ -47,7 +52,9 @@ def test_every_row_sums_to_one(predicted: Predictions) -> None:
     assert (predicted.p_stage >= 0).all()
 
 
-def test_silence_leads_to_its_stage_with_the_probability_of_no_purchase(shop: Trained, predicted: Predictions) -> None:
+def test_silence_leads_to_its_stage_with_the_probability_of_no_purchase(
+    shop: Trained, predicted: Predictions
+) -> None:
     scheme = shop.training.models.scheme
     silent = shop.training.panel.now.standing.silent
     p_none = np.where(np.isnan(predicted.p_inactive), 1 - predicted.p_convert, predicted.p_inactive)
@@ -57,7 +64,9 @@ def test_silence_leads_to_its_stage_with_the_probability_of_no_purchase(shop: Tr
     only_silence = np.isin(scheme.ids, ["prospect", "sleeping", "lost"])[silent]
     assert only_silence.sum() > 100
     sleeping = there[only_silence & (shop.training.panel.now.features["orders"] == 0)]
-    np.testing.assert_allclose(sleeping, p_none[only_silence & (shop.training.panel.now.features["orders"] == 0)])
+    np.testing.assert_allclose(
+        sleeping, p_none[only_silence & (shop.training.panel.now.features["orders"] == 0)]
+    )
 
 
 def test_what_the_scheme_forbids_is_exactly_zero(shop: Trained, predicted: Predictions) -> None:
@@ -77,7 +86,9 @@ def test_a_threshold_of_never_is_a_stage_of_probability_zero() -> None:
         model = fit_next_stage(scheme, seen, [], 1)
         assert bool((np.delete(model.chain[:, LOST], LOST) > 0).any()) == possible
         prior = model.given_purchase({}, np.array([SLEEPING]))
-        silence = model.given_silence({}, np.array([LOST if possible else SLEEPING]), np.array([False]))
+        silence = model.given_silence(
+            {}, np.array([LOST if possible else SLEEPING]), np.array([False])
+        )
         p = stages_at_end(np.array([0.3]), prior, silence)[0]
         assert (p[LOST] > 0) == possible
         assert p[SLEEPING if not possible else LOST] >= 0.7
@@ -97,7 +108,9 @@ def test_stages_at_end_by_hand() -> None:
 def test_no_purchase_leads_to_a_stage_of_prospects_however_its_rule_is_written() -> None:
     rules = {"prospect": ("orders <= 0",), "new": ("orders < 2", "orders > 0")}
     stages = tuple(
-        replace(s, rule=tuple(Clause.parse(text, "here") for text in rules[s.id])) if s.id in rules else s
+        replace(s, rule=tuple(Clause.parse(text, "here") for text in rules[s.id]))
+        if s.id in rules
+        else s
         for s in SCHEME.stages
     )
     model = fit_next_stage(replace(SCHEME, stages=stages), [], [], 1)
@@ -110,14 +123,18 @@ def test_no_purchase_leads_to_a_stage_of_prospects_however_its_rule_is_written()
 
 def test_without_other_events_silence_is_no_matter_of_chance() -> None:
     pairs = [(NEW, REPEAT, 1.0)] * 6 + [(NEW, AT_RISK, 0.0)] * 10
-    np.testing.assert_array_equal(fit_next_stage(SCHEME, [frame(pairs)], [], 1).without_purchase, np.eye(8))
+    np.testing.assert_array_equal(
+        fit_next_stage(SCHEME, [frame(pairs)], [], 1).without_purchase, np.eye(8)
+    )
 
 
 def test_few_rows_leave_the_chain_to_speak() -> None:
     pairs = [(NEW, REPEAT, 1.0)] * 6 + [(NEW, AT_RISK, 1.0)] * 2 + [(NEW, AT_RISK, 0.0)] * 10
     model = fit_next_stage(SCHEME, [frame(pairs)], [], 1)
     assert (model.linear, model.trees, model.classes) == (None, None, ())
-    each = SMOOTHING / 8  # of the 6 stages that can be reached from new by an order, none of them prospect or new
+    each = (
+        SMOOTHING / 8
+    )  # of the 6 stages that can be reached from new by an order, none of them prospect or new
     reached = [REPEAT, LOYAL, AT_RISK, SLEEPING, LOST, REACTIVATED]
     expected = np.zeros(8)
     expected[reached] = each
@@ -166,7 +183,9 @@ def test_one_class_alone_is_learned_without_a_fault() -> None:
     assert model.given_purchase(learned.columns, learned.stage)[:, REPEAT].min() > 0.99
 
 
-def test_the_pool_is_the_weighted_geometric_mean_and_json_gives_the_same_bytes(shop: Trained) -> None:
+def test_the_pool_is_the_weighted_geometric_mean_and_json_gives_the_same_bytes(
+    shop: Trained,
+) -> None:
     model, now = shop.training.models.next_stage, shop.training.panel.dates[0]
     assert model.trees is not None
     assert model.linear is not None

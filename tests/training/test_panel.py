@@ -13,7 +13,17 @@ from stagecast.features.clock import day_number
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.requests import Event
 from stagecast.training.config import TrainConfig
-from stagecast.training.panel import Panel, build, buyer_columns, every, plan_dates, stack, thinned, varying, year_back
+from stagecast.training.panel import (
+    Panel,
+    build,
+    buyer_columns,
+    every,
+    plan_dates,
+    stack,
+    thinned,
+    varying,
+    year_back,
+)
 from tests.parity import oracle
 from tests.training.made import a_frame, day, frame_of, log_of, simulated_rows
 
@@ -35,7 +45,9 @@ def panel() -> Panel:
 @example(history=120.0, horizon=90, most=8)
 @example(history=545.0, horizon=90, most=8)
 @example(history=925.0, horizon=720, most=8)
-def test_dates_have_their_horizon_behind_them_and_history_before_them(history: float, horizon: int, most: int) -> None:
+def test_dates_have_their_horizon_behind_them_and_history_before_them(
+    history: float, horizon: int, most: int
+) -> None:
     backs = plan_dates(history, horizon, most)
     before = min(horizon, history / 4)
     assert backs == sorted(set(backs))
@@ -73,7 +85,9 @@ def test_outcomes_are_what_the_rows_say(panel: Panel) -> None:
         assert frame.orders.tolist() == [orders for orders, _ in found]
         assert frame.inactive.tolist() == [orders == 0 for orders, _ in found]
         assert frame.spend.tolist() == pytest.approx([float(spend) for _, spend in found])
-        given_back += sum(e.event == "refund" and frame.as_of <= e.timestamp < end for life in who for e in life)
+        given_back += sum(
+            e.event == "refund" and frame.as_of <= e.timestamp < end for life in who for e in life
+        )
     assert given_back > 10
 
 
@@ -89,7 +103,9 @@ def test_buyers_and_prospects_are_apart(panel: Panel) -> None:
 def test_what_comes_later_changes_no_date(panel: Panel) -> None:
     known = built([row for row in ROWS if row[1] < day(360)], 360)  # type: ignore[arg-type,misc]
     assert len(known.now) == len(panel.now)
-    for a, b in zip((*panel.dates, *panel.prospects), (*known.dates, *known.prospects), strict=True):
+    for a, b in zip(
+        (*panel.dates, *panel.prospects), (*known.dates, *known.prospects), strict=True
+    ):
         assert (a.orders.tobytes(), a.spend.tobytes()) == (b.orders.tobytes(), b.spend.tobytes())
         assert a.stage_after.tobytes() == b.stage_after.tobytes()
         assert all(a.columns[name].tobytes() == b.columns[name].tobytes() for name in a.columns)
@@ -103,7 +119,10 @@ def test_the_customer_base_of_a_date_knows_nothing_later(panel: Panel) -> None:
         assert later.customers == earlier.customers
         # started from another fit, so alike to what the optimiser leaves open
         assert later.log_likelihood == pytest.approx(earlier.log_likelihood, abs=1e-2)
-    x = {name: np.array([v]) for name, v in (("frequency", 2.0), ("t_x_days", 80.0), ("T_days", 120.0))}
+    x = {
+        name: np.array([v])
+        for name, v in (("frequency", 2.0), ("t_x_days", 80.0), ("T_days", 120.0))
+    }
     a, b = panel.bases[back].columns(x, 45), then.base.columns(x, 45)
     assert a["btyd_none"] == pytest.approx(b["btyd_none"], abs=0.02)
 
@@ -123,7 +142,9 @@ def test_history_begins_at_the_first_event(panel: Panel) -> None:
 def test_columns_that_vary_on_more_than_half_of_the_dates_are_kept() -> None:
     still = {"often": [1.0, 2.0], "once": [3.0, 3.0], "null": [np.nan, np.nan], "half": [1.0, 1.0]}
     moving = {**still, "once": [3.0, 4.0], "half": [1.0, 2.0]}
-    frames = [a_frame(c, orders=[0, 1]) for c in (still, moving, {**still, "half": [0.0, 7.0]}, still)]
+    frames = [
+        a_frame(c, orders=[0, 1]) for c in (still, moving, {**still, "half": [0.0, 7.0]}, still)
+    ]
     assert varying(frames, list(still)) == ["often"]
     assert varying(frames[:3], list(still)) == ["often", "half"]
 
@@ -157,7 +178,9 @@ def test_without_a_customer_base_the_columns_are_the_features(panel: Panel) -> N
 def test_a_large_panel_is_thinned_to_the_same_customers_at_all_dates(panel: Panel) -> None:
     rows = sum(len(frame) for frame in panel.dates)
     assert every(panel.dates, rows) == 1
-    assert [id(frame) for frame in thinned(panel.dates, rows)] == [id(frame) for frame in panel.dates]
+    assert [id(frame) for frame in thinned(panel.dates, rows)] == [
+        id(frame) for frame in panel.dates
+    ]
     few = thinned(panel.dates, rows // 3)
     assert every(panel.dates, rows // 3) == 3
     assert 0.25 * rows < sum(len(frame) for frame in few) < 0.42 * rows
@@ -166,8 +189,14 @@ def test_a_large_panel_is_thinned_to_the_same_customers_at_all_dates(panel: Pane
         kept = np.flatnonzero(np.isin(whole.customer, chosen))
         np.testing.assert_array_equal(frame.customer, whole.customer[kept])
         np.testing.assert_array_equal(frame.spend, whole.spend[kept])
-        np.testing.assert_array_equal(frame.columns["recency_days"], whole.columns["recency_days"][kept])
-        assert (frame.as_of, frame.back, frame.not_for_trees) == (whole.as_of, whole.back, whole.not_for_trees)
+        np.testing.assert_array_equal(
+            frame.columns["recency_days"], whole.columns["recency_days"][kept]
+        )
+        assert (frame.as_of, frame.back, frame.not_for_trees) == (
+            whole.as_of,
+            whole.back,
+            whole.not_for_trees,
+        )
 
 
 def test_what_was_thinned_before_is_thinned_as_far_again(panel: Panel) -> None:

@@ -1,4 +1,6 @@
-"""What a log allows: the prediction is what a training then does, and what is missing is said in figures."""
+"""What a log allows: the prediction is what a training then does, and what is missing is said in
+figures.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def two_kinds(stay: int, leave: int, horizon: int = 30) -> list[Row]:
     rows: list[Row] = []
     for k in range(stay + leave):
         days = np.sort(random.uniform(0, 150 - horizon, 1 + k % 3))
-        rows += bought(f"c{k:05d}", *days, *([150 - horizon + 0.5 + 25 * random.random()] if k < stay else []))
+        rows += bought(
+            f"c{k:05d}", *days, *([150 - horizon + 0.5 + 25 * random.random()] if k < stay else [])
+        )
     return [*rows, *bought("c00000", 0.0), ("visitor", day(149), "visit", None)]
 
 
@@ -55,7 +59,13 @@ def done(rows: list[Row], as_of: float, horizon: int, *, amounts: bool = True) -
         try:
             training = train(log.con, day(as_of), TrainConfig(horizon_days=horizon, max_dates=1))
         except (UsageError, NotEnoughDataError):
-            return {"method": None, "evaluation": False, "values": False, "intervals": False, "prospects": False}
+            return {
+                "method": None,
+                "evaluation": False,
+                "values": False,
+                "intervals": False,
+                "prospects": False,
+            }
     models = training.models
     return {
         "method": models.churn.method,
@@ -67,7 +77,9 @@ def done(rows: list[Row], as_of: float, horizon: int, *, amounts: bool = True) -
 
 
 def told(answered: Readiness) -> dict[str, object]:
-    abilities = {name: answered[name].allowed for name in ("evaluation", "values", "intervals", "prospects")}
+    abilities = {
+        name: answered[name].allowed for name in ("evaluation", "values", "intervals", "prospects")
+    }
     return {"method": answered.method, **abilities}
 
 
@@ -75,7 +87,8 @@ REFUNDED = [
     row
     for name, at, kind, amount in simulated_rows(260, 400, seed=3, refunds=0.0)
     if kind == "purchase"
-    for row in [(name, at, kind, amount)] + ([(name, at, "refund", amount)] if int(name[1:]) % 4 else [])
+    for row in [(name, at, kind, amount)]
+    + ([(name, at, "refund", amount)] if int(name[1:]) % 4 else [])
 ]
 """260 customers, of whom three in four give everything back."""
 
@@ -101,9 +114,21 @@ LOGS: dict[str, tuple[list[Row], float, int]] = {
     ),
     "a history just too short for a past date": (simulated_rows(900, 119, seed=4), 119, 90),
     "a history just long enough for a past date": (simulated_rows(900, 121, seed=4), 121, 90),
-    "a history just too short for an evaluation": ([*bought("a", 0.1), *simulated_rows(40, 179, seed=4)], 180, 90),
-    "a history just long enough for an evaluation": ([*bought("a", 0.0), *simulated_rows(40, 179, seed=4)], 180, 90),
-    "nobody had bought a horizon back": ([("v", day(0), "visit", None), *bought("a", 150), *bought("b", 170)], 180, 60),
+    "a history just too short for an evaluation": (
+        [*bought("a", 0.1), *simulated_rows(40, 179, seed=4)],
+        180,
+        90,
+    ),
+    "a history just long enough for an evaluation": (
+        [*bought("a", 0.0), *simulated_rows(40, 179, seed=4)],
+        180,
+        90,
+    ),
+    "nobody had bought a horizon back": (
+        [("v", day(0), "visit", None), *bought("a", 150), *bought("b", 170)],
+        180,
+        60,
+    ),
     "most purchases were given back": (REFUNDED, 400, 60),
     "visits alone": ([(f"c{k}", day(k), "visit", None) for k in range(120)], 120, 30),
     "a long silence": (simulated_rows(60, 200, seed=2), 300, 30),
@@ -157,8 +182,13 @@ def test_a_past_date_of_a_large_young_log_is_judged_by_the_customers_it_is_fitte
         late = [*rows, *bought("c00000", first)]
         answered = answer(late, 140, horizon)
         # an evaluation fits everybody at that date
-        assert (answered.method, answered["evaluation"].allowed) == (("btyd", False), ("blend", True))[fitted > 0]
-        assert any("0 repeat buyers to fit on" in one for one in answered["blend"].missing) == (fitted == 0)
+        assert (answered.method, answered["evaluation"].allowed) == (
+            ("btyd", False),
+            ("blend", True),
+        )[fitted > 0]
+        assert any("0 repeat buyers to fit on" in one for one in answered["blend"].missing) == (
+            fitted == 0
+        )
     assert told(answer(rows, 140, horizon)) == done(rows, 140, horizon)
 
 
@@ -168,18 +198,46 @@ def test_a_past_date_of_a_large_young_log_is_judged_by_the_customers_it_is_fitte
         ("one buyer too few", "btyd", "29 buyers, 30 are needed"),
         ("one repeat buyer too few", "btyd", "9 repeat buyers, 10 are needed"),
         ("one buyer too few a horizon back", "blend", "199 buyers on 2020-04-30, 200 are needed"),
-        ("one too few who stayed", "blend", "29 buyers of 2020-04-30 bought in the horizon since, 30 are needed"),
-        ("one too few who left", "blend", "29 buyers of 2020-04-30 did not buy in the horizon since, 30 are needed"),
-        ("alike until they part", "blend", "all buyers of 2020-03-02 had bought last on the same day"),
+        (
+            "one too few who stayed",
+            "blend",
+            "29 buyers of 2020-04-30 bought in the horizon since, 30 are needed",
+        ),
+        (
+            "one too few who left",
+            "blend",
+            "29 buyers of 2020-04-30 did not buy in the horizon since, 30 are needed",
+        ),
+        (
+            "alike until they part",
+            "blend",
+            "all buyers of 2020-03-02 had bought last on the same day",
+        ),
         ("a history just too short for a past date", "blend", "history 118 days, 120 are needed"),
-        ("a history just too short for an evaluation", "evaluation", "history 179 days, 180 are needed"),
-        ("nobody had bought a horizon back", "evaluation", "nobody had bought before 2020-04-30, one horizon back"),
+        (
+            "a history just too short for an evaluation",
+            "evaluation",
+            "history 179 days, 180 are needed",
+        ),
+        (
+            "nobody had bought a horizon back",
+            "evaluation",
+            "nobody had bought before 2020-04-30, one horizon back",
+        ),
         ("a history shorter than the horizon", "rule", "history 79 days, 90 are needed"),
-        ("a long silence", "rule", "the last event stands 101 days before the as_of, 30 are allowed"),
+        (
+            "a long silence",
+            "rule",
+            "the last event stands 101 days before the as_of, 30 are allowed",
+        ),
         ("visits alone", "rule", "nobody bought"),
         ("nothing before the as_of", "rule", "no event was known before 2020-02-20"),
         ("a small shop", "cancellation", "no event of type cancel"),
-        ("buyers enough", "cancellation", "no event types: visits and cancellations cannot be seen"),
+        (
+            "buyers enough",
+            "cancellation",
+            "no event types: visits and cancellations cannot be seen",
+        ),
         ("buyers enough", "prospects", "no event types: visits and cancellations cannot be seen"),
     ],
 )
@@ -194,7 +252,10 @@ def test_a_log_with_everything_misses_nothing() -> None:
     rows = [*LOGS["a shop of some size"][0], ("c00001", day(300), "cancel", None)]
     answered = answer(rows, 400, 60)
     assert all(ability.allowed and not ability.missing for ability in answered.abilities)
-    assert answered.lines()[0] == "as of 2021-02-04, with a horizon of 60 days, a training gives method blend"
+    assert (
+        answered.lines()[0]
+        == "as of 2021-02-04, with a horizon of 60 days, a training gives method blend"
+    )
     assert answered.suggested_horizon_days is None
 
 
@@ -219,7 +280,12 @@ def readiness_of(frame: pd.DataFrame) -> Readiness:
 
 
 def test_refunds_make_no_buyers() -> None:
-    rows = [*bought("kept", 0, 50), *bought("back", 10), ("back", day(12), "refund", 10.0), *bought("other", 60)]
+    rows = [
+        *bought("kept", 0, 50),
+        *bought("back", 10),
+        ("back", day(12), "refund", 10.0),
+        *bought("other", 60),
+    ]
     answered = answer(rows, 100, 30)
     assert (answered.buyers, answered.repeat_buyers) == (2, 1)
 
@@ -255,7 +321,9 @@ def test_no_horizon_is_suggested_that_the_silence_or_the_buyers_forbid() -> None
         (120, 380, ("120 days, more than the horizon of 90", "up to --horizon 190d")),
     ],
 )
-def test_a_horizon_is_held_against_the_rhythm(gap: int, history: int, words: tuple[str, ...]) -> None:
+def test_a_horizon_is_held_against_the_rhythm(
+    gap: int, history: int, words: tuple[str, ...]
+) -> None:
     rows = [row for k in range(30) for row in bought(f"c{k}", *range(k, history - 20, gap))]
     answered = answer(rows, history, 90)
     assert answered.gap_days == gap
@@ -282,4 +350,7 @@ def test_nothing_is_left_behind_in_the_connection() -> None:
     with log_of(bought("a", 0, 50)) as log:
         before = log.con.execute("SELECT table_name FROM duckdb_tables() ORDER BY 1").fetchall()
         readiness(log.con, datetime(2020, 4, 1), 30)
-        assert log.con.execute("SELECT table_name FROM duckdb_tables() ORDER BY 1").fetchall() == before
+        assert (
+            log.con.execute("SELECT table_name FROM duckdb_tables() ORDER BY 1").fetchall()
+            == before
+        )

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from stagecast.training.reference import EMPTY, USUAL, Reference, learn_reference, rfm_segment
 
-# The usual chart of ten groups: one row per quintile of recency from 5 to 1, one letter per quintile of frequency.
+# The usual chart of ten groups: one row per quintile of recency from 5 to 1, one letter per
+# quintile of frequency.
 CHART = {5: "NPPCC", 4: "RPPLL", 3: "BBALL", 2: "HHKKX", 1: "HHKKX"}
 GROUPS = {
     "N": "new customers",
@@ -30,7 +31,9 @@ def learned(p_inactive: list[float], **features: list[float]) -> Reference:
     columns = {name: np.ones(rows) for name in (*USUAL, "spend")}
     columns |= {name: np.array(values) for name, values in features.items()}
     active = np.isfinite(p_inactive) & (np.array(p_inactive) < 2)
-    return learn_reference(columns, np.zeros(rows, dtype=np.int64), ("a", "nobody"), active, np.array(p_inactive))
+    return learn_reference(
+        columns, np.zeros(rows, dtype=np.int64), ("a", "nobody"), active, np.array(p_inactive)
+    )
 
 
 @pytest.mark.parametrize("recency", range(1, 6))
@@ -39,8 +42,13 @@ def test_every_pair_of_quintiles_has_the_group_of_the_chart(recency: int, freque
     assert rfm_segment(recency, frequency) == GROUPS[CHART[recency][frequency - 1]]
 
 
-@given(risks=st.lists(st.floats(0.001, 0.999), min_size=1, max_size=60), asked=st.lists(st.floats(0, 1), min_size=2))
-def test_percentiles_rise_with_the_risk_from_0_to_100(risks: list[float], asked: list[float]) -> None:
+@given(
+    risks=st.lists(st.floats(0.001, 0.999), min_size=1, max_size=60),
+    asked=st.lists(st.floats(0, 1), min_size=2),
+)
+def test_percentiles_rise_with_the_risk_from_0_to_100(
+    risks: list[float], asked: list[float]
+) -> None:
     reference = learned(risks)
     p = reference.percentile(np.sort(asked))
     assert (np.diff(p) >= 0).all()
@@ -57,7 +65,11 @@ def test_a_percentile_is_the_share_of_the_active_whose_risk_is_not_higher() -> N
 
 
 def test_where_all_are_alike_nobody_is_riskier() -> None:
-    assert learned([0.4] * 9).percentile(np.array([0.4, 0.39, 0.41])).tolist() == [100.0, 0.0, 100.0]
+    assert learned([0.4] * 9).percentile(np.array([0.4, 0.39, 0.41])).tolist() == [
+        100.0,
+        0.0,
+        100.0,
+    ]
 
 
 def test_without_active_customers_the_percentile_is_in_the_middle() -> None:
@@ -77,11 +89,15 @@ def test_only_the_active_make_the_percentiles() -> None:
 
 def test_quintiles_by_hand_with_5_best() -> None:
     days = np.arange(1.0, 101.0)
-    reference = learned([0.5] * 100, recency_days=days.tolist(), orders=days.tolist(), spend=days.tolist())
+    reference = learned(
+        [0.5] * 100, recency_days=days.tolist(), orders=days.tolist(), spend=days.tolist()
+    )
     assert reference.quintile("orders", days).tolist() == np.repeat([1, 2, 3, 4, 5], 20).tolist()
     assert reference.quintile("spend", days).tolist() == np.repeat([1, 2, 3, 4, 5], 20).tolist()
     # whoever bought last is the most recent
-    assert reference.quintile("recency_days", days).tolist() == np.repeat([5, 4, 3, 2, 1], 20).tolist()
+    assert (
+        reference.quintile("recency_days", days).tolist() == np.repeat([5, 4, 3, 2, 1], 20).tolist()
+    )
     assert reference.quintile("orders", np.array([-9.0, 1e9])).tolist() == [1, 5]
 
 

@@ -44,7 +44,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
     command += [
         "--backend-store-uri",
         f"sqlite:///{folder / 'mlflow.db'}",
@@ -57,7 +68,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             stdout=log,
             stderr=log,
             cwd=folder,
-            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            env={
+                **os.environ,
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            },
             start_new_session=True,
         )
     try:
@@ -120,19 +135,27 @@ def test_the_newest_training_is_the_challenger(sqlite: str, shop: Trained) -> No
     from mlflow import MlflowClient
 
     runs = [log_training(sqlite, shop.bundle, shop.folder, register="twice") for _ in range(2)]
-    found = MlflowClient(tracking_uri=sqlite, registry_uri=sqlite).get_model_version_by_alias("twice", "challenger")
+    found = MlflowClient(tracking_uri=sqlite, registry_uri=sqlite).get_model_version_by_alias(
+        "twice", "challenger"
+    )
     assert (found.version, found.run_id) in ((2, runs[1]), ("2", runs[1]))
 
 
 @pytest.mark.parametrize("store", ["sqlite", "server"])
 @pytest.mark.parametrize("model", ["models:/nobody@champion", "models:/nobody/3"])
-def test_an_unknown_model_is_wrong_use(store: str, model: str, request: pytest.FixtureRequest) -> None:
+def test_an_unknown_model_is_wrong_use(
+    store: str, model: str, request: pytest.FixtureRequest
+) -> None:
     uri: str = request.getfixturevalue(store)
-    with pytest.raises(UsageError, match=rf"--model {re.escape(model)} was not found at {re.escape(uri)}"):
+    with pytest.raises(
+        UsageError, match=rf"--model {re.escape(model)} was not found at {re.escape(uri)}"
+    ):
         fetch_bundle(uri, model)
 
 
-@pytest.mark.parametrize("model", ["shop", "models:/shop", "models:/shop@", "models:/@champion", "models:/shop/new"])
+@pytest.mark.parametrize(
+    "model", ["shop", "models:/shop", "models:/shop@", "models:/@champion", "models:/shop/new"]
+)
 def test_a_name_that_cannot_be_read_is_wrong_use(sqlite: str, model: str) -> None:
     with pytest.raises(UsageError, match="cannot be read; write models:/NAME@champion"):
         fetch_bundle(sqlite, model)
@@ -166,4 +189,7 @@ def test_a_training_without_an_evaluation_is_kept_too(sqlite: str, shop: Trained
     run = MlflowClient(tracking_uri=sqlite).get_run(run_id)
     assert run.data.metrics == {}
     assert run.data.params["method"] == "blend"
-    assert json.loads((shop.folder / "manifest.json").read_text())["model_version"] == run.data.params["model_version"]
+    assert (
+        json.loads((shop.folder / "manifest.json").read_text())["model_version"]
+        == run.data.params["model_version"]
+    )

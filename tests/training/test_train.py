@@ -1,4 +1,6 @@
-"""A whole training: the same from the same past, a rung for every log, scores that keep the contract."""
+"""A whole training: the same from the same past, a rung for every log, scores that keep the
+contract.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,16 @@ from stagecast.features.events import from_frame
 from stagecast.training.config import TrainConfig
 from stagecast.training.models import predict_rows
 from stagecast.training.train import train
-from tests.training.made import Row, Trained, check_contract, day, frame_of, log_of, simulated_rows, trained
+from tests.training.made import (
+    Row,
+    Trained,
+    check_contract,
+    day,
+    frame_of,
+    log_of,
+    simulated_rows,
+    trained,
+)
 
 FEW = TrainConfig(max_dates=1)
 
@@ -48,16 +59,24 @@ def assert_same(a: Trained, b: Trained) -> None:
     assert (a.training.data_cutoff, a.training.notes) == (b.training.data_cutoff, b.training.notes)
 
 
-def test_events_from_the_as_of_on_change_nothing(past: pd.DataFrame, known: Trained, tmp_path: Path) -> None:
+def test_events_from_the_as_of_on_change_nothing(
+    past: pd.DataFrame, known: Trained, tmp_path: Path
+) -> None:
     config = known.training.models.config
     with_future = trained(past, tmp_path / "m", day(400), config)
     assert len(past) > 1.1 * known.training.panel.now.features["purchase_events"].sum()
     assert_same(known, with_future)
 
 
-def test_order_of_rows_and_number_of_threads_change_nothing(past: pd.DataFrame, known: Trained, tmp_path: Path) -> None:
-    rows = past[past["timestamp"] < pd.Timestamp(day(400)).tz_localize(None)].sample(frac=1, random_state=1)
-    assert_same(known, trained(rows, tmp_path / "m", day(400), known.training.models.config, threads=1))
+def test_order_of_rows_and_number_of_threads_change_nothing(
+    past: pd.DataFrame, known: Trained, tmp_path: Path
+) -> None:
+    rows = past[past["timestamp"] < pd.Timestamp(day(400)).tz_localize(None)].sample(
+        frac=1, random_state=1
+    )
+    assert_same(
+        known, trained(rows, tmp_path / "m", day(400), known.training.models.config, threads=1)
+    )
 
 
 def test_the_whole_ladder_stands_on_a_shop_of_some_size(shop: Trained) -> None:
@@ -113,7 +132,11 @@ LOGS: dict[str, tuple[list[Row], float, str]] = {
     ),
     "one customer with one order": ([bought("a", 0)], 90, "rule"),
     "no repeat buyer": ([bought(f"c{i}", i) for i in range(300)], 300, "rule"),
-    "all customers identical": ([bought(f"c{i}", d) for i in range(40) for d in (0, 60, 300)], 301, "btyd"),
+    "all customers identical": (
+        [bought(f"c{i}", d) for i in range(40) for d in (0, 60, 300)],
+        301,
+        "btyd",
+    ),
     "customers alike until they part": (
         [bought(f"c{i}", d) for i in range(240) for d in (0, 30, 60, 90)]
         + [bought(f"c{i}", 220) for i in range(120)]
@@ -133,13 +156,18 @@ LOGS: dict[str, tuple[list[Row], float, str]] = {
             row
             for k, (name, at, kind, amount) in enumerate(simulated_rows(200, 400, seed=3))
             if kind == "purchase"
-            for row in ((name, at, kind, amount), (name, at, "refund", 3 * (amount or 0.0)))[: 1 + (k % 4 == 0)]
+            for row in ((name, at, kind, amount), (name, at, "refund", 3 * (amount or 0.0)))[
+                : 1 + (k % 4 == 0)
+            ]
         ],
         400,
         "btyd",
     ),
     "amounts of 0 only": (
-        [(name, at, kind, 0.0 if amount else None) for name, at, kind, amount in simulated_rows(120, 400, seed=4)],
+        [
+            (name, at, kind, 0.0 if amount else None)
+            for name, at, kind, amount in simulated_rows(120, 400, seed=4)
+        ],
         400,
         "btyd",
     ),
@@ -187,7 +215,9 @@ def test_nobody_returns_to_a_shop_that_nobody_returned_to(tmp_path: Path) -> Non
 
 def test_who_orders_every_day_is_expected_to(tmp_path: Path) -> None:
     rows, as_of, _ = LOGS["one customer with 5,000 orders"]
-    scores = trained(rows, tmp_path / "m", day(as_of), FEW).scores().to_pandas().set_index("customer_id")
+    scores = (
+        trained(rows, tmp_path / "m", day(as_of), FEW).scores().to_pandas().set_index("customer_id")
+    )
     assert scores["p_inactive"]["big"] < 0.1
     assert scores["p_inactive"].drop("big").min() > 0.9
 
@@ -196,7 +226,8 @@ def test_the_rule_is_the_product_limit_estimate_of_the_gaps() -> None:
     rows = [bought("a", 0), bought("a", 10), bought("b", 0), bought("b", 20)]
     with log_of(rows) as log:
         rule = train(log.con, day(40), TrainConfig(horizon_days=20)).models.churn.rule
-    # gaps of 10 and 20 days; open ones of 30 and 20, of which the latter may still end as a gap of 20
+    # gaps of 10 and 20 days; open ones of 30 and 20, of which the latter may still end as a gap of
+    # 20
     assert rule.times == (10.0, 20.0, 30.0)
     assert rule.alive == pytest.approx((3 / 4, 3 / 4 * 1 / 2, 3 / 4 * 1 / 2))
     assert rule.at_risk == (4.0, 3.0, 1.0)
@@ -214,10 +245,20 @@ def test_a_single_customer_gets_a_probability_and_no_date(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("customers", [3, 60])
 def test_a_log_without_amounts_has_no_money(customers: int, tmp_path: Path) -> None:
-    made = trained(simulated_rows(customers, 300, seed=5), tmp_path / "m", day(300), FEW, amounts=False)
+    made = trained(
+        simulated_rows(customers, 300, seed=5), tmp_path / "m", day(300), FEW, amounts=False
+    )
     scores = made.scores()
     check_contract(scores)
-    for name in ("expected_spend", "expected_spend_low", "clv", "clv_high", "value_at_risk", "monetary", "spend"):
+    for name in (
+        "expected_spend",
+        "expected_spend_low",
+        "clv",
+        "clv_high",
+        "value_at_risk",
+        "monetary",
+        "spend",
+    ):
         assert scores[name].null_count == customers
     assert "The log has no amounts: money is left out." in made.training.notes
 
@@ -233,7 +274,10 @@ def test_a_young_log_is_scored_but_not_tested(tmp_path: Path) -> None:
 
 def test_prospects_alone_are_not_enough() -> None:
     rows: list[Row] = [(f"c{i}", day(i), "visit", None) for i in range(120)]
-    with log_of(rows) as log, pytest.raises(NotEnoughDataError, match="nobody of the 120 customers had bought before"):
+    with (
+        log_of(rows) as log,
+        pytest.raises(NotEnoughDataError, match="nobody of the 120 customers had bought before"),
+    ):
         train(log.con, day(120), FEW)
 
 
@@ -241,28 +285,49 @@ def test_a_shop_that_was_given_everything_back_is_told_so() -> None:
     rows = [
         row
         for k in range(40)
-        for row in (bought(f"c{k}", 2.0 * k), (f"c{k}", day(2 * k + 1), "refund", 10.0), bought(f"c{k}", 130.0))
+        for row in (
+            bought(f"c{k}", 2.0 * k),
+            (f"c{k}", day(2 * k + 1), "refund", 10.0),
+            bought(f"c{k}", 130.0),
+        )
     ]
-    with log_of(rows) as log, pytest.raises(NotEnoughDataError, match="what was not given back: there is no purchase"):
+    with (
+        log_of(rows) as log,
+        pytest.raises(NotEnoughDataError, match="what was not given back: there is no purchase"),
+    ):
         train(log.con, day(100), TrainConfig(horizon_days=30))
 
 
 @pytest.mark.parametrize(
     ("as_of", "horizon", "words"),
     [
-        (day(201), 90, r"stands 101 days after the last event \(2020-04-10\), longer than the horizon of 90 days"),
-        (day(101), 102, r"--horizon 102d is longer than the history: 101.0 days from the first event"),
+        (
+            day(201),
+            90,
+            r"stands 101 days after the last event \(2020-04-10\), "
+            "longer than the horizon of 90 days",
+        ),
+        (
+            day(101),
+            102,
+            r"--horizon 102d is longer than the history: 101.0 days from the first event",
+        ),
         (day(89.75), 90, r"--horizon 90d is longer than the history: 89.8 days"),
     ],
 )
-def test_dates_that_the_log_cannot_answer_for_are_refused(as_of: datetime, horizon: int, words: str) -> None:
+def test_dates_that_the_log_cannot_answer_for_are_refused(
+    as_of: datetime, horizon: int, words: str
+) -> None:
     rows = [bought("a", 0), bought("b", 50), bought("a", 100)]
     with log_of(rows) as log, pytest.raises(UsageError, match=words):
         train(log.con, as_of, TrainConfig(horizon_days=horizon))
 
 
 def test_an_as_of_before_the_log_is_refused() -> None:
-    with log_of([bought("a", 5)]) as log, pytest.raises(NotEnoughDataError, match="no event stands before the as_of"):
+    with (
+        log_of([bought("a", 5)]) as log,
+        pytest.raises(NotEnoughDataError, match="no event stands before the as_of"),
+    ):
         train(log.con, day(5), FEW)
 
 
@@ -280,7 +345,11 @@ def test_each_step_is_told_as_it_begins() -> None:
 
 
 def test_a_log_that_was_recorded_all_at_once_has_no_earlier_date_to_be_judged_at() -> None:
-    rows = [(f"c{i}", f"2024-0{1 + (i + k) % 6}-1{i % 10}", 10.0 + i) for i in range(60) for k in range(3)]
+    rows = [
+        (f"c{i}", f"2024-0{1 + (i + k) % 6}-1{i % 10}", 10.0 + i)
+        for i in range(60)
+        for k in range(3)
+    ]
     frame = pd.DataFrame(rows, columns=["customer_id", "timestamp", "amount"])
     frame["recorded_at"] = "2024-06-25"
     with from_frame(frame) as log:

@@ -14,7 +14,14 @@ from stagecast.training.customer_base import CustomerBase
 from stagecast.training.fitting import fit_models
 from stagecast.training.models import predict_rows
 from stagecast.training.panel import Frame
-from stagecast.training.value import ROWS_PER_BIN, SPREAD, Intervals, ValueModel, conformal, fit_value
+from stagecast.training.value import (
+    ROWS_PER_BIN,
+    SPREAD,
+    Intervals,
+    ValueModel,
+    conformal,
+    fit_value,
+)
 from tests.training.made import Trained, a_frame
 
 Array = NDArray[np.float64]
@@ -22,9 +29,15 @@ NO_BASE = CustomerBase((), None)
 
 
 def date(orders: list[float], spend: list[float], spend_mean: float = 10.0) -> Frame:
-    """Return a date on which the customer base expects 0.8 orders, and one with a chance of 40 %: two, if any."""
+    """Return a date on which the customer base expects 0.8 orders, and one with a chance of 40
+    %: two, if any.
+    """
     rows = len(orders)
-    columns = {"orders": np.ones(rows), "spend_mean": np.full(rows, spend_mean), "T_days": np.arange(rows)}
+    columns = {
+        "orders": np.ones(rows),
+        "spend_mean": np.full(rows, spend_mean),
+        "T_days": np.arange(rows),
+    }
     columns |= {"btyd_none": np.full(rows, np.log(0.6 / 0.4)), "btyd_orders": np.full(rows, 0.8)}
     return a_frame(columns, orders=orders, spend=spend)  # type: ignore[arg-type]
 
@@ -101,7 +114,9 @@ def test_without_a_prediction_the_interval_is_wide(prediction: list[float]) -> N
 def test_equal_predictions_share_one_bin() -> None:
     intervals = conformal(np.full(1_000, 500.0), np.arange(1_000.0))
     low, high = intervals.around(np.array([500.0]))
-    assert covered(intervals, np.full(1_000, 500.0), np.arange(1_000.0)) == pytest.approx(0.9, abs=0.01)
+    assert covered(intervals, np.full(1_000, 500.0), np.arange(1_000.0)) == pytest.approx(
+        0.9, abs=0.01
+    )
     assert low[0] < 500.0 < high[0]
 
 
@@ -119,7 +134,8 @@ def test_orders_are_brought_to_what_came() -> None:
 
 
 def test_the_level_of_the_newest_date_is_carried_half_way_by_as_many_as_tell_of_it() -> None:
-    # 10 on each of two days expected of each, 40 came; 100 spenders are a quarter of what is sure with 300 others
+    # 10 on each of two days expected of each, 40 came; 100 spenders are a quarter of what is sure
+    # with 300 others
     frame = date([3.0] * 100, [40.0] * 100)
     model = fit_value([frame], {90: NO_BASE}, True, 1)
     assert model.trees is None
@@ -141,7 +157,9 @@ def test_the_level_of_a_season_is_told_by_a_model_that_did_not_see_it() -> None:
         return replace(date([2.0] * 400, [spend] * 400), back=back)
 
     newest, season, between = at(90, 20.0), at(365, 40.0), at(180, 20.0)
-    model = fit_value([newest, between, season], dict.fromkeys((90, 180, 365), NO_BASE), True, 1, season=season)
+    model = fit_value(
+        [newest, between, season], dict.fromkeys((90, 180, 365), NO_BASE), True, 1, season=season
+    )
     assert model.trees is not None
     # the trees learned from it, too, and would have called it less than twice as much
     assert model.spend_scale == pytest.approx(2.0 ** (0.75 * 400 / 700), rel=1e-3)
@@ -162,7 +180,9 @@ def test_scales_stay_within_bounds() -> None:
     model = fit_value([date([9.0] * 290, [1e9] * 290)], {90: NO_BASE}, True, 1)
     assert model.orders_scale == 5.0
     assert model.spend_scale == pytest.approx(5.0 ** (0.5 * 290 / 590))
-    assert fit_value([date([1.0], [-5.0])], {90: NO_BASE}, True, 1).spend_scale == pytest.approx(0.2 ** (0.5 / 301))
+    assert fit_value([date([1.0], [-5.0])], {90: NO_BASE}, True, 1).spend_scale == pytest.approx(
+        0.2 ** (0.5 / 301)
+    )
 
 
 def test_a_log_without_amounts_has_orders_but_no_money() -> None:
@@ -208,7 +228,9 @@ def test_spreading_keeps_the_total_and_the_order_and_draws_apart() -> None:
 def test_a_training_spreads_what_its_buyers_spend_and_leaves_the_total(shop: Trained) -> None:
     panel, models = shop.training.panel, shop.training.models
     plain = replace(models, value=replace(models.value, pivot=None))
-    spread, before = (predict_rows(one, panel.now).expected_spend[panel.now.buyers] for one in (models, plain))
+    spread, before = (
+        predict_rows(one, panel.now).expected_spend[panel.now.buyers] for one in (models, plain)
+    )
     assert spread.sum() == pytest.approx(before.sum())
     assert spread.std() > before.std()
     without = shop.training.models.value.to_json() | {"pivot": None}
@@ -220,7 +242,12 @@ def test_a_customer_base_model_that_the_season_lacks_is_heard_at_no_date(shop: T
     panel, models = shop.training.panel, shop.training.models
     lacking = "btyd_none_pareto_nbd"
     dates = [
-        replace(frame, columns={name: v for name, v in frame.columns.items() if name != lacking or frame.back != 365})
+        replace(
+            frame,
+            columns={
+                name: v for name, v in frame.columns.items() if name != lacking or frame.back != 365
+            },
+        )
         for frame in panel.dates
     ]
     assert any(lacking not in frame.columns for frame in dates)
@@ -238,7 +265,9 @@ def test_money_is_the_geometric_mean_of_both_models(shop: Trained) -> None:
     assert value.trees is not None
     assert models.base is not None
     each = models.base.spend_per_order(frame.columns)
-    simple = ValueModel(None, value.mean_spend, value.orders_scale, value.spend_scale).spend_if_any(frame.columns, each)
+    simple = ValueModel(None, value.mean_spend, value.orders_scale, value.spend_scale).spend_if_any(
+        frame.columns, each
+    )
     both = value.spend_if_any(frame.columns, each)
     assert simple is not None
     assert both is not None

@@ -1,4 +1,6 @@
-"""The verdict on replays: figures that agree with the metrics, intervals that cover, grades that are earned."""
+"""The verdict on replays: figures that agree with the metrics, intervals that cover, grades that
+are earned.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,12 @@ from tests.training.made import day
 Array = NDArray[np.float64]
 
 
-def made(seed: int, noise: float = 1.0, rows: int = 1_500, *, money: bool = True, at: float = 0.0) -> Replay:
-    """Return a date whose outcomes are drawn from our probabilities; baselines see these through noise."""
+def made(
+    seed: int, noise: float = 1.0, rows: int = 1_500, *, money: bool = True, at: float = 0.0
+) -> Replay:
+    """Return a date whose outcomes are drawn from our probabilities; baselines see these through
+    noise.
+    """
     random = np.random.default_rng(seed)
     margin = random.normal(0.5, 1.5, rows)
     p = expit(margin)
@@ -43,7 +49,9 @@ def made(seed: int, noise: float = 1.0, rows: int = 1_500, *, money: bool = True
         low=np.zeros(rows) if money else None,
         high=np.full(rows, 1e9) if money else None,
         evaluation={
-            "next_stage": [{"name": OURS, "label": OURS, "log_loss": 0.5, "calibration_error": 0.01}],
+            "next_stage": [
+                {"name": OURS, "label": OURS, "log_loss": 0.5, "calibration_error": 0.01}
+            ],
             "conversion": None,
             "coverage": None,
         },
@@ -91,7 +99,10 @@ def test_differences_are_paired(told: dict[str, Any]) -> None:
 def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     # the truth of the log loss of our own probabilities: its mean over very many customers
     truth = np.mean(
-        [metrics.log_loss((big := made(1_000 + k, rows=50_000)).inactive, big.p_inactive[OURS]) for k in range(4)]
+        [
+            metrics.log_loss((big := made(1_000 + k, rows=50_000)).inactive, big.p_inactive[OURS])
+            for k in range(4)
+        ]
     )
     held = 0
     for seed in range(60):
@@ -114,7 +125,9 @@ def test_one_class_only_is_told_without_a_number_that_is_none() -> None:
     json.dumps(found, allow_nan=False)
     # a date that has no AUC does not take it from the others
     both = verdict([quiet, made(2, at=60)], 60, 1)
-    assert both["models"][0]["auc"] == pytest.approx(verdict([made(2, at=60)], 60, 1)["models"][0]["auc"])
+    assert both["models"][0]["auc"] == pytest.approx(
+        verdict([made(2, at=60)], 60, 1)["models"][0]["auc"]
+    )
     for told in (found, both):
         assert "Backtest" in render_backtest({"as_of": "2020-01-01", **told})
 
@@ -122,7 +135,11 @@ def test_one_class_only_is_told_without_a_number_that_is_none() -> None:
 def test_what_is_divided_by_nothing_is_no_number() -> None:
     one = made(5)
     # one who says nothing where nothing came, and a shop that gave back more than it took
-    free = replace(one, spend_came=np.zeros(1_500), expected_spend={**one.expected_spend, "btyd": np.zeros(1_500)})
+    free = replace(
+        one,
+        spend_came=np.zeros(1_500),
+        expected_spend={**one.expected_spend, "btyd": np.zeros(1_500)},
+    )
     found = verdict([free], 60, 1)
     assert found["spend_against"][0]["relative"] is None
     assert found["spend"][0]["bias"] is None
@@ -141,7 +158,12 @@ def test_a_date_with_one_customer_spoils_no_interval() -> None:
 
 def test_without_money_there_is_none(told: dict[str, Any]) -> None:
     found = verdict([made(4, money=False)], 60, 1)
-    assert (found["spend"], found["spend_against"], found["spend_deciles"], found["coverage"]) == ([], [], [], None)
+    assert (found["spend"], found["spend_against"], found["spend_deciles"], found["coverage"]) == (
+        [],
+        [],
+        [],
+        None,
+    )
     assert "value" not in found["deciles"][0]
     assert told["deciles"][0]["value"] < told["deciles"][-1]["value"]
 
@@ -156,14 +178,22 @@ def row(name: str, loss: float) -> dict[str, Any]:
         (0.97, -0.04, -0.02, "A", "3.0% below that of rule, the best of the others, beyond chance"),
         (0.97, -0.07, 0.01, "B", "which chance among customers could bring about"),
         (0.99, -0.02, -0.001, "B", "1.0% below"),
-        (0.998, -0.003, -0.001, "B", "0.2% below that of rule, the best of the others, beyond chance"),
+        (
+            0.998,
+            -0.003,
+            -0.001,
+            "B",
+            "0.2% below that of rule, the best of the others, beyond chance",
+        ),
         (0.998, -0.01, 0.01, "C", "As good as"),
         (1.004, 0.001, 0.01, "C", "0.4% above"),
         (1.02, -0.01, 0.05, "C", "within chance no worse: the log loss is 2.0% above"),
         (1.02, 0.01, 0.03, "D", "Use that method"),
     ],
 )
-def test_grades_at_their_borders(ours: float, low: float, high: float, grade: str, words: str) -> None:
+def test_grades_at_their_borders(
+    ours: float, low: float, high: float, grade: str, words: str
+) -> None:
     against = [{"name": "rule", "low": low, "high": high}]
     found, sentence = grade_of([row(OURS, ours), row("rule", 1.0)], against)
     assert found == grade
@@ -176,6 +206,9 @@ def test_without_a_baseline_there_is_no_praise() -> None:
 
 def test_the_sentence_speaks_of_the_best_baseline() -> None:
     # the best is beaten beyond chance, another only within it
-    against = [{"name": "rule", "low": -0.02, "high": -0.01}, {"name": "noisy", "low": -0.3, "high": 0.1}]
+    against = [
+        {"name": "rule", "low": -0.02, "high": -0.01},
+        {"name": "noisy", "low": -0.3, "high": 0.1},
+    ]
     grade, sentence = grade_of([row(OURS, 0.98), row("rule", 1.0), row("noisy", 1.1)], against)
     assert (grade, sentence.endswith("beyond chance.")) == ("B", True)

@@ -9,12 +9,13 @@
 :mod:`~stagecast.training.btyd.paretonbd`      the mathematics of Pareto/NBD
 :mod:`~stagecast.training.btyd.gammagamma`     ``GammaGamma``: spend per purchase
 :mod:`~stagecast.training.btyd.stored`         strict reading of stored parameters
-:mod:`~stagecast.training.btyd.fit`            fitting; needs lifetimes, so it is imported by training code only
+:mod:`~stagecast.training.btyd.fit`            fitting; needs lifetimes, so it is imported by
+training code only
 ===================================  ===============================================================
 
-Times are in days everywhere. What you may change where: a new model is its own module of four functions
-(``log_odds_dead``, ``log_likelihood``, ``none_if_active``, ``orders_if_active``), a row in
-``closed_forms.PARAMETERS``, and a fitter's name in ``fit``.
+Times are in days everywhere. What you may change where: a new model is its own module of four
+functions (``log_odds_dead``, ``log_likelihood``, ``none_if_active``, ``orders_if_active``), a row
+in ``closed_forms.PARAMETERS``, and a fitter's name in ``fit``.
 """
 
 from stagecast.training.btyd.closed_forms import PARAMETERS, Model

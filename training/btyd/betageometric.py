@@ -1,15 +1,18 @@
-"""BG/NBD and MBG/NBD: an active customer buys at a steady rate, and a coin after a purchase may end it.
+"""BG/NBD and MBG/NBD: an active customer buys at a steady rate, and a coin after a purchase may end
+it.
 
-Both are one model but for where the first coin falls: BG/NBD tosses it after the first *repeat* purchase, MBG/NBD
-already after the first purchase. So a customer with ``x`` repeat purchases survived ``x`` coins in the one and
-``x + 1`` in the other; ``first_coin`` (0 or 1) is that difference, and everything below holds for both.
+Both are one model but for where the first coin falls: BG/NBD tosses it after the first *repeat*
+purchase, MBG/NBD already after the first purchase. So a customer with ``x`` repeat purchases
+survived ``x`` coins in the one and ``x + 1`` in the other; ``first_coin`` (0 or 1) is that
+difference, and everything below holds for both.
 
 Rates are Gamma(r, alpha) and coins Beta(a, b) over customers. Alive at T, a customer's rate is
 Gamma(r + x, alpha + T) and the coin Beta(a, b + coins).
 
-Sources: Fader, Hardie and Lee (2005), "'Counting Your Customers' the Easy Way: An Alternative to the Pareto/NBD
-Model", Marketing Science 24(2); Batislam, Denizel and Filiztekin (2007), "Empirical validation and comparison of
-models for customer base analysis", IJRM 24(3); Wagner and Hoppe (2008), "Erratum on the MBG/NBD Model", IJRM 25(3).
+Sources: Fader, Hardie and Lee (2005), "'Counting Your Customers' the Easy Way: An Alternative to
+the Pareto/NBD Model", Marketing Science 24(2); Batislam, Denizel and Filiztekin (2007), "Empirical
+validation and comparison of models for customer base analysis", IJRM 24(3); Wagner and Hoppe
+(2008), "Erratum on the MBG/NBD Model", IJRM 25(3).
 """
 
 from __future__ import annotations
@@ -23,14 +26,17 @@ Params = tuple[float, float, float, float]
 
 # What the trapezoid rule leaves out is below exp(-_REACH) of the whole.
 _REACH = 36.0
-_ROWS_AT_ONCE = 4096  # einsum, since a BLAS product of this size wakes threads that cost more than they do
+_ROWS_AT_ONCE = (
+    4096  # einsum, since a BLAS product of this size wakes threads that cost more than they do
+)
 
 
 def log_odds_dead(params: Params, first_coin: int, x: Array, t_x: Array, T: Array) -> Array:
-    """Log of P(inactive at T) / P(active at T), per customer; ``-inf`` where no coin was tossed yet.
+    """Log of P(inactive at T) / P(active at T), per customer; ``-inf`` where no coin was tossed
+    yet.
 
-    Source: Fader, Hardie and Lee (2008), "Computing P(alive) Using the BG/NBD Model"; Batislam et al. (2007),
-    appendix A, eq. 5.
+    Source: Fader, Hardie and Lee (2008), "Computing P(alive) Using the BG/NBD Model"; Batislam et
+    al. (2007), appendix A, eq. 5.
     """
     r, alpha, a, b = params
     coins = x + first_coin
@@ -48,12 +54,16 @@ def log_likelihood(params: Params, first_coin: int, x: Array, t_x: Array, T: Arr
     r, alpha, a, b = params
     buying = gammaln(r + x) - gammaln(r) - r * np.log1p(T / alpha) - x * np.log(alpha + T)
     surviving = betaln(a, b + x + first_coin) - betaln(a, b)
-    either: Array = buying + surviving + np.logaddexp(0.0, log_odds_dead(params, first_coin, x, t_x, T))
+    either: Array = (
+        buying + surviving + np.logaddexp(0.0, log_odds_dead(params, first_coin, x, t_x, T))
+    )
     return either
 
 
 def none_if_active(params: Params, days: Array, x: Array, T: Array) -> Array:
-    """P(no purchase within ``days`` after T | active at T): coins fall at purchases only, so silence is the rate's."""
+    """P(no purchase within ``days`` after T | active at T): coins fall at purchases only, so
+    silence is the rate's.
+    """
     r, alpha, _, _ = params
     return np.exp(-(r + x) * np.log1p(days / (alpha + T)))
 
@@ -61,10 +71,11 @@ def none_if_active(params: Params, days: Array, x: Array, T: Array) -> Array:
 def orders_if_active(params: Params, first_coin: int, days: Array, x: Array, T: Array) -> Array:
     """E[purchases within ``days`` after T | active at T], per customer.
 
-    Given rate and coin p it is ``(1 - exp(-rate p days)) / p``; over Gamma(R, A) rates ``(1 - (1 + p z)^-R) / p``
-    with ``z = days / A``. The published form (Fader, Hardie and Lee 2005, eq. 10; Wagner and Hoppe 2008) takes the
-    mean over p with a Gaussian hypergeometric function, which divides by a - 1 and cancels; here the mean over p
-    is a quadrature, so a = 1 and large x are ordinary. Relative error below 1e-10.
+    Given rate and coin p it is ``(1 - exp(-rate p days)) / p``; over Gamma(R, A) rates ``(1 - (1 +
+    p z)^-R) / p`` with ``z = days / A``. The published form (Fader, Hardie and Lee 2005, eq. 10;
+    Wagner and Hoppe 2008) takes the mean over p with a Gaussian hypergeometric function, which
+    divides by a - 1 and cancels; here the mean over p is a quadrature, so a = 1 and large x are
+    ordinary. Relative error below 1e-10.
     """
     r, alpha, a, b = params
     flat_x, flat_days, flat_T = (v.ravel() for v in np.broadcast_arrays(x, days, T))
@@ -76,15 +87,17 @@ def orders_if_active(params: Params, first_coin: int, days: Array, x: Array, T: 
     for i, level in enumerate(levels):
         rows = order[ends[i - 1] if i else 0 : ends[i]]
         z_distinct, back = np.unique(z[rows], return_inverse=True)
-        orders[rows] = _mean_over_coin(float(a), float(b + level + first_coin), float(r + level), z_distinct)[back]
+        orders[rows] = _mean_over_coin(
+            float(a), float(b + level + first_coin), float(r + level), z_distinct
+        )[back]
     return orders.reshape(np.broadcast_shapes(x.shape, days.shape, T.shape))
 
 
 def _mean_over_coin(a: float, b: float, R: float, z: Array) -> Array:
     """E[(1 - (1 + p z)^-R) / p] for p of Beta(a, b).
 
-    The trapezoid rule in the logit of p, where the integrand is analytic in a strip. Long tails are tamed by
-    taking f(1) p off first, and f(0) (1 - p) where a < 1; their means are known.
+    The trapezoid rule in the logit of p, where the integrand is analytic in a strip. Long tails are
+    tamed by taking f(1) p off first, and f(0) (1 - p) where a < 1; their means are known.
     """
     p, q, weight = _logit_nodes(a, b, R * float(z.max(initial=0.0)))
     at_0 = R * z if a < 1.0 else np.zeros_like(z)
@@ -111,7 +124,8 @@ def _logit_nodes(a: float, b: float, knee: float) -> tuple[Array, Array, Array]:
     s = np.arange(low, high + step, step)
     log_p, log_q = -np.logaddexp(0.0, -s), -np.logaddexp(0.0, s)
     log_weight = a * log_p + b * log_q - betaln(a, b) + np.log(step)
-    # the integrand beside its weight: against f(0) where that is taken off, else against min(f(0), 1)
+    # the integrand beside its weight: against f(0) where that is taken off, else against min(f(0),
+    # 1)
     size = np.minimum(0.0, log_p + bend) if a < 1.0 else np.minimum(bend, -log_p) - min(bend, 0.0)
     seen = log_weight + log_q + size > -_REACH
     return np.exp(log_p[seen]), np.exp(log_q[seen]), np.exp(log_weight[seen])

@@ -10,18 +10,26 @@ from scipy.optimize import minimize
 
 Array = NDArray[np.float64]
 
-# Largest slope of the mean log-likelihood, per unit of log-parameter, that counts as none: what is left to gain
-# is then below 1e-4 over 10,000 customers.
+# Largest slope of the mean log-likelihood, per unit of log-parameter, that counts as none: what is
+# left to gain is then below 1e-4 over 10,000 customers.
 FLAT = 1e-5
 
 
 def newton(
-    loss: Callable[[Array], float], like: Callable[[Array], float], start: Array, bounds: list[tuple[float, float]]
+    loss: Callable[[Array], float],
+    like: Callable[[Array], float],
+    start: Array,
+    bounds: list[tuple[float, float]],
 ) -> Array:
-    """Return where a few steps of Newton's lead, slopes by ``loss`` and curvature, cheaper, by one that is like it."""
+    """Return where a few steps of Newton's lead, slopes by ``loss`` and curvature, cheaper, by
+    one that is like it.
+    """
     low, high = np.array(bounds).T
     curvature = np.array(
-        [_slope(like, start + step) - _slope(like, start - step) for step in 1e-3 * np.eye(len(start))]
+        [
+            _slope(like, start + step) - _slope(like, start - step)
+            for step in 1e-3 * np.eye(len(start))
+        ]
     )
     curvature = (curvature + curvature.T) / (2 * 2e-3)
     if not np.isfinite(curvature).all() or np.linalg.eigvalsh(curvature)[0] <= 0:
@@ -44,8 +52,12 @@ def _slope(loss: Callable[[Array], float], at: Array) -> Array:
     return np.array([(loss(at + step) - loss(at - step)) / 2e-5 for step in steps])
 
 
-def climb(loss: Callable[[Array], float], start: Array, bounds: list[tuple[float, float]]) -> Array | None:
-    """Return the minimum near ``start`` within the bounds, or None where the slope does not vanish."""
+def climb(
+    loss: Callable[[Array], float], start: Array, bounds: list[tuple[float, float]]
+) -> Array | None:
+    """Return the minimum near ``start`` within the bounds, or None where the slope does not
+    vanish.
+    """
     low, high = np.array(bounds).T
     theta = np.clip(start, low, high)
 
@@ -58,7 +70,9 @@ def climb(loss: Callable[[Array], float], start: Array, bounds: list[tuple[float
 
     if flat(theta):
         return np.asarray(theta, dtype=np.float64)
-    for _ in range(3):  # L-BFGS-B may stop early on a ridge; begun anew it forgets its false curvature
+    for _ in range(
+        3
+    ):  # L-BFGS-B may stop early on a ridge; begun anew it forgets its false curvature
         theta = minimize(
             loss,
             theta,

@@ -1,8 +1,9 @@
 """A fitted customer-base model, and what it says of a customer with history (x, t_x, T).
 
-x is the number of days with a repeat purchase, t_x the days from the first purchase to the last, T the days from
-the first purchase to now. Every time is in **days**, every method works on whole arrays, and no valid input gives
-NaN or infinity. The server evaluates these forms; nothing here can fit one (see :mod:`stagecast.training.btyd.fit`).
+x is the number of days with a repeat purchase, t_x the days from the first purchase to the last, T
+the days from the first purchase to now. Every time is in **days**, every method works on whole
+arrays, and no valid input gives NaN or infinity. The server evaluates these forms; nothing here can
+fit one (see :mod:`stagecast.training.btyd.fit`).
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ class Model:
     params : tuple of float
         In the order of :data:`PARAMETERS`; ``alpha`` and ``beta`` in days.
     log_likelihood : float
-        Over all customers, of purchase times in days. A fit of times in weeks has a log-likelihood that is higher
-        by log(7) for each repeat purchase.
+        Over all customers, of purchase times in days. A fit of times in weeks has a log-likelihood
+        that is higher by log(7) for each repeat purchase.
     customers : int
         Number of customers it was fitted on.
 
@@ -71,8 +72,12 @@ class Model:
     def __post_init__(self) -> None:
         _known(self.name)
         if len(self.params) != 4:
-            raise ValueError(f"{self.name} has 4 parameters, {PARAMETERS[self.name]}; got {len(self.params)}")
-        values = tuple(positive(k, v) for k, v in zip(PARAMETERS[self.name], self.params, strict=True))
+            raise ValueError(
+                f"{self.name} has 4 parameters, {PARAMETERS[self.name]}; got {len(self.params)}"
+            )
+        values = tuple(
+            positive(k, v) for k, v in zip(PARAMETERS[self.name], self.params, strict=True)
+        )
         object.__setattr__(self, "params", values)
         object.__setattr__(self, "log_likelihood", finite("log_likelihood", self.log_likelihood))
         object.__setattr__(self, "customers", count("customers", self.customers))
@@ -83,12 +88,14 @@ class Model:
         Parameters
         ----------
         x, t_x, T : array_like, shapes that broadcast
-            Repeat purchase days; days from first to last purchase (0 where x = 0); days from first purchase to now.
+            Repeat purchase days; days from first to last purchase (0 where x = 0); days from first
+            purchase to now.
 
         Raises
         ------
         ValueError
-            A value is not finite, or not ``x >= 0`` and ``0 <= t_x <= T``. So do all the methods below.
+            A value is not finite, or not ``x >= 0`` and ``0 <= t_x <= T``. So do all the methods
+            below.
         """
         x, t_x, T = checked_history(x, t_x, T)
         if self.name == "pareto_nbd":
@@ -98,7 +105,8 @@ class Model:
     def p_alive(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
         """Return P(still active at T | history).
 
-        BG/NBD says 1 of everybody without a repeat purchase, by construction: there it is no sign of churn.
+        BG/NBD says 1 of everybody without a repeat purchase, by construction: there it is no sign
+        of churn.
         """
         return _array(expit(-self._log_odds_dead(*checked_history(x, t_x, T))))
 
@@ -123,15 +131,21 @@ class Model:
         days, (x, t_x, T) = _days(days), checked_history(x, t_x, T)
         return self._orders(days, x, T, self._alive(x, t_x, T))
 
-    def outlook(self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> tuple[Array, Array, Array]:
-        """Return ``p_none``, ``p_alive`` and ``expected_orders`` together, at a third of the work."""
+    def outlook(
+        self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike
+    ) -> tuple[Array, Array, Array]:
+        """Return ``p_none``, ``p_alive`` and ``expected_orders`` together, at a third of the
+        work.
+        """
         days, (x, t_x, T) = _days(days), checked_history(x, t_x, T)
         odds = self._log_odds_dead(x, t_x, T)
         alive = _array(expit(-odds))
         return self._none(days, x, T, odds), alive, self._orders(days, x, T, alive)
 
     def expected_orders_new(self, days: ArrayLike) -> Array:
-        """Return E[X(days)], the repeat purchases that a customer makes within ``days`` of the first purchase."""
+        """Return E[X(days)], the repeat purchases that a customer makes within ``days`` of the
+        first purchase.
+        """
         zero = np.zeros(())
         return self._orders(_days(days), zero, zero, self._alive(zero, zero, zero))
 
@@ -140,9 +154,10 @@ class Model:
     ) -> Array:
         """Return what the purchases expected in (T, T + days] are worth at T, in purchases.
 
-        A purchase u days ahead counts ``(1 + annual_rate) ** (-u / 365)``. By parts this is the discounted number
-        at the end plus the interest on ``expected_orders`` on the way, which is integrated by 12 Gauss-Legendre
-        nodes in the logarithm of time: relative error below 1e-7 (1e-5 at ten years and a rate of 1).
+        A purchase u days ahead counts ``(1 + annual_rate) ** (-u / 365)``. By parts this is the
+        discounted number at the end plus the interest on ``expected_orders`` on the way, which is
+        integrated by 12 Gauss-Legendre nodes in the logarithm of time: relative error below 1e-7
+        (1e-5 at ten years and a rate of 1).
 
         Parameters
         ----------
@@ -155,7 +170,9 @@ class Model:
             The rate is negative or not finite.
         """
         if not (np.isfinite(annual_rate) and annual_rate >= 0):
-            raise ValueError(f"annual_rate {annual_rate} is not a rate; write ten per cent as 0.10, at least 0")
+            raise ValueError(
+                f"annual_rate {annual_rate} is not a rate; write ten per cent as 0.10, at least 0"
+            )
         days, (x, t_x, T) = _days(days), checked_history(x, t_x, T)
         alive = self._alive(x, t_x, T)
         whole = self._orders(days, x, T, alive)
@@ -169,11 +186,15 @@ class Model:
         for node, weight in zip(_NODES, _WEIGHTS, strict=True):
             stretch = np.exp(half * (1.0 + node))
             u = scale * (stretch - 1.0)
-            interest += weight * half * scale * stretch * np.exp(-daily * u) * self._orders(u, x, T, alive)
+            interest += (
+                weight * half * scale * stretch * np.exp(-daily * u) * self._orders(u, x, T, alive)
+            )
         return _array(np.exp(-daily * days) * whole + daily * interest)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the model as a dictionary of JSON values, which :meth:`from_json` reads back exactly."""
+        """Return the model as a dictionary of JSON values, which :meth:`from_json` reads back
+        exactly.
+        """
         named = dict(zip(PARAMETERS[self.name], self.params, strict=True))
         return {
             "name": self.name,
@@ -223,7 +244,9 @@ class Model:
 
 def _known(name: object) -> None:
     if not isinstance(name, str) or name not in PARAMETERS:
-        raise ValueError(f"name {name!r} is not a customer-base model; known: {', '.join(PARAMETERS)}")
+        raise ValueError(
+            f"name {name!r} is not a customer-base model; known: {', '.join(PARAMETERS)}"
+        )
 
 
 def _array(values: Any) -> Array:
@@ -234,7 +257,9 @@ def _days(days: ArrayLike) -> Array:
     values = _array(days)
     bad = ~(np.isfinite(values) & (values >= 0))
     if bad.any():
-        raise ValueError(f"days {values[bad].flat[0]} is not a length of time; use a finite number of at least 0")
+        raise ValueError(
+            f"days {values[bad].flat[0]} is not a length of time; use a finite number of at least 0"
+        )
     return values
 
 
@@ -249,18 +274,26 @@ def checked_history(x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> tuple[Array, 
     Raises
     ------
     ValueError
-        A value is not finite, or not ``x >= 0`` and ``0 <= t_x <= T``, or t_x is not 0 where x is; the message
-        counts the customers and shows the first.
+        A value is not finite, or not ``x >= 0`` and ``0 <= t_x <= T``, or t_x is not 0 where x is;
+        the message counts the customers and shows the first.
     """
     arrays = _array(x), _array(t_x), _array(T)
     every = np.broadcast_arrays(*arrays)
-    sound = (every[0] >= 0) & (every[1] >= 0) & (every[1] <= every[2]) & ((every[0] > 0) | (every[1] == 0))
+    sound = (
+        (every[0] >= 0)
+        & (every[1] >= 0)
+        & (every[1] <= every[2])
+        & ((every[0] > 0) | (every[1] == 0))
+    )
     bad = ~(sound & np.isfinite(every[0]) & np.isfinite(every[2]))
     if bad.any():
         at = int(np.flatnonzero(bad)[0])
-        values = ", ".join(f"{n}={v.flat[at]:g}" for n, v in zip(("x", "t_x", "T"), every, strict=True))
+        values = ", ".join(
+            f"{n}={v.flat[at]:g}" for n, v in zip(("x", "t_x", "T"), every, strict=True)
+        )
         raise ValueError(
-            f"{int(bad.sum())} customers have no possible history, first at position {at}: {values}; "
+            f"{int(bad.sum())} customers have no possible history, first at position "
+            f"{at}: {values}; "
             "0 <= x, 0 <= t_x <= T must hold, and t_x = 0 where x = 0"
         )
     return arrays

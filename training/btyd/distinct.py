@@ -1,4 +1,6 @@
-"""Histories that are alike: many customers share theirs, and what a model says of one it says of all of them."""
+"""Histories that are alike: many customers share theirs, and what a model says of one it says of
+all of them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ Array = NDArray[np.float64]
 
 
 def packed(columns: Sequence[Array]) -> Array | None:
-    """Return whole numbers of several columns as one that sorts as they do, much faster; None where they are not."""
+    """Return whole numbers of several columns as one that sorts as they do, much faster; None
+    where they are not.
+    """
     key = np.zeros(columns[0].shape)
     room = 1.0
     for column in columns:

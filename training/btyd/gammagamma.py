@@ -1,7 +1,8 @@
 """Gamma-Gamma: what a purchase of a customer is worth on average.
 
-A customer's purchases are Gamma(p, nu) and the rates nu are Gamma(q, v) over customers, independent of how often
-they buy. Few purchases say little: the expectation is drawn to the population's mean, more so the smaller x.
+A customer's purchases are Gamma(p, nu) and the rates nu are Gamma(q, v) over customers, independent
+of how often they buy. Few purchases say little: the expectation is drawn to the population's mean,
+more so the smaller x.
 
 Source: Fader and Hardie (2013), "The Gamma-Gamma Model of Monetary Value".
 """
@@ -34,8 +35,8 @@ class GammaGamma:
     v : float
         Scale, in the log's money.
     mean_spend : float
-        Money per purchase over the repeaters it was fitted on, each weighted by x. It stands in where ``q <= 1``
-        leaves the population without a finite mean.
+        Money per purchase over the repeaters it was fitted on, each weighted by x. It stands in
+        where ``q <= 1`` leaves the population without a finite mean.
     log_likelihood : float
         Over all repeaters.
     customers : int
@@ -79,8 +80,8 @@ class GammaGamma:
         Returns
         -------
         array
-            ``p (v + x monetary) / (p x + q - 1)``; where that is not finite and positive (``p x + q <= 1``, so a
-            customer without repeat purchases under ``q <= 1``), ``mean_spend``.
+            ``p (v + x monetary) / (p x + q - 1)``; where that is not finite and positive (``p x + q
+            <= 1``, so a customer without repeat purchases under ``q <= 1``), ``mean_spend``.
 
         Raises
         ------
@@ -91,18 +92,23 @@ class GammaGamma:
         -----
         Source: Fader and Hardie (2013), eq. 5.
         """
-        x, monetary = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(monetary, dtype=np.float64))
+        x, monetary = np.broadcast_arrays(
+            np.asarray(x, dtype=np.float64), np.asarray(monetary, dtype=np.float64)
+        )
         bad = ~(np.isfinite(x) & (x >= 0)) | ((x > 0) & ~(np.isfinite(monetary) & (monetary > 0)))
         if bad.any():
             at = int(np.flatnonzero(bad)[0])
             raise ValueError(
-                f"{int(bad.sum())} customers have no possible spend, first at position {at}: x={x.flat[at]:g}, "
+                f"{int(bad.sum())} customers have no possible spend, first at position "
+                f"{at}: x={x.flat[at]:g}, "
                 f"monetary={monetary.flat[at]:g}; x >= 0 and, where x > 0, monetary > 0 must hold"
             )
         below = self.p * x + self.q - 1.0
         usable = below > 0
         spent = np.where(x > 0, x * np.where(x > 0, monetary, 0.0), 0.0)
-        return np.where(usable, self.p * (self.v + spent) / np.where(usable, below, 1.0), self.mean_spend)
+        return np.where(
+            usable, self.p * (self.v + spent) / np.where(usable, below, 1.0), self.mean_spend
+        )
 
     def log_likelihood_of(self, x: ArrayLike, monetary: ArrayLike) -> Array:
         """Return the log-density of each repeater's mean spend.
@@ -122,12 +128,19 @@ class GammaGamma:
         Source: Fader and Hardie (2013), eq. 1a.
         """
         x, monetary = np.asarray(x, dtype=np.float64), np.asarray(monetary, dtype=np.float64)
-        if not (np.all(np.isfinite(x) & (x > 0)) and np.all(np.isfinite(monetary) & (monetary > 0))):
-            raise ValueError("x and monetary must be finite and above 0; leave customers without repeat purchase out")
+        if not (
+            np.all(np.isfinite(x) & (x > 0)) and np.all(np.isfinite(monetary) & (monetary > 0))
+        ):
+            raise ValueError(
+                "x and monetary must be finite and above 0; leave customers without "
+                "repeat purchase out"
+            )
         return log_density(self.p, self.q, self.v, x, monetary)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the model as a dictionary of JSON values, which :meth:`from_json` reads back exactly."""
+        """Return the model as a dictionary of JSON values, which :meth:`from_json` reads back
+        exactly.
+        """
         return {key: getattr(self, key) for key in _KEYS}
 
     @classmethod
@@ -143,7 +156,9 @@ class GammaGamma:
 
 
 def log_density(p: float, q: float, v: float, x: Array, monetary: Array) -> Array:
-    """Log-density of the mean spend over x purchases, in log space. Source: Fader and Hardie (2013), eq. 1a."""
+    """Log-density of the mean spend over x purchases, in log space. Source: Fader and Hardie
+    (2013), eq. 1a.
+    """
     spent = x * monetary
     share = p * x * -np.log1p(v / spent) - q * np.log1p(spent / v)
     density: Array = share - np.log(monetary) - betaln(p * x, q)

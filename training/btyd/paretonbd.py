@@ -1,14 +1,15 @@
-"""Pareto/NBD: an active customer buys at a steady rate and leaves at a steady rate, at any time and unseen.
+"""Pareto/NBD: an active customer buys at a steady rate and leaves at a steady rate, at any time and
+unseen.
 
-Purchase rates are Gamma(r, alpha) and leaving rates Gamma(s, beta) over customers; alive at T, a customer's are
-Gamma(r + x, alpha + T) and Gamma(s, beta + T).
+Purchase rates are Gamma(r, alpha) and leaving rates Gamma(s, beta) over customers; alive at T, a
+customer's are Gamma(r + x, alpha + T) and Gamma(s, beta + T).
 
-Every quantity rests on one integral, ``_leaving_integral``. It is evaluated by Gauss-Legendre quadrature in the
-logarithm of time, where it has no hard spot; the published Gaussian hypergeometric functions overflow at
-x in the hundreds.
+Every quantity rests on one integral, ``_leaving_integral``. It is evaluated by Gauss-Legendre
+quadrature in the logarithm of time, where it has no hard spot; the published Gaussian
+hypergeometric functions overflow at x in the hundreds.
 
-Sources: Schmittlein, Morrison and Colombo (1987), "Counting Your Customers", Management Science 33(1); Fader and
-Hardie (2005), "A Note on Deriving the Pareto/NBD Model and Related Expressions".
+Sources: Schmittlein, Morrison and Colombo (1987), "Counting Your Customers", Management Science
+33(1); Fader and Hardie (2005), "A Note on Deriving the Pareto/NBD Model and Related Expressions".
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ Params = tuple[float, float, float, float]
 
 _NODES, _WEIGHTS = (v for v in np.polynomial.legendre.leggauss(32))
 _REACH = 36.0
-_ROWS_AT_ONCE = 4096  # einsum, since a BLAS product of this size wakes threads that cost more than they do
+_ROWS_AT_ONCE = (
+    4096  # einsum, since a BLAS product of this size wakes threads that cost more than they do
+)
 
 
 def log_odds_dead(params: Params, x: Array, t_x: Array, T: Array) -> Array:
@@ -38,15 +41,21 @@ def log_odds_dead(params: Params, x: Array, t_x: Array, T: Array) -> Array:
 
 
 def log_likelihood(params: Params, x: Array, t_x: Array, T: Array) -> Array:
-    """Log of the density of the purchase times up to T, per customer. Source: Fader and Hardie (2005), eq. 18."""
+    """Log of the density of the purchase times up to T, per customer. Source: Fader and Hardie
+    (2005), eq. 18.
+    """
     r, alpha, s, beta = params
     buying = gammaln(r + x) - gammaln(r) - r * np.log1p(T / alpha) - x * np.log(alpha + T)
-    either: Array = buying - s * np.log1p(T / beta) + np.logaddexp(0.0, log_odds_dead(params, x, t_x, T))
+    either: Array = (
+        buying - s * np.log1p(T / beta) + np.logaddexp(0.0, log_odds_dead(params, x, t_x, T))
+    )
     return either
 
 
 def none_if_active(params: Params, days: Array, x: Array, T: Array) -> Array:
-    """P(no purchase within ``days`` after T | active at T): silent to the end, or left before the next purchase."""
+    """P(no purchase within ``days`` after T | active at T): silent to the end, or left before
+    the next purchase.
+    """
     r, alpha, s, beta = params
     stayed = np.exp(-(r + x) * np.log1p(days / (alpha + T)) - s * np.log1p(days / (beta + T)))
     left: Array = s * _leaving_integral(r + x, s, alpha + T, beta + T, days)
@@ -68,8 +77,9 @@ def orders_if_active(params: Params, days: Array, x: Array, T: Array) -> Array:
 def _leaving_integral(R: Array, s: float, A: Array, B: Array, span: Array) -> Array:
     """Integral of ``(1 + u/A)^-R (1 + u/B)^-s / (B + u)`` over u in (0, span), elementwise.
 
-    With ``y = log(1 + u / min(A, B))`` the integrand is analytic where |Im y| < pi and falls from y = 0 on; the
-    nodes are spread over the part where it is above exp(-36) of its start. Relative error below 1e-10.
+    With ``y = log(1 + u / min(A, B))`` the integrand is analytic where |Im y| < pi and falls from y
+    = 0 on; the nodes are spread over the part where it is above exp(-36) of its start. Relative
+    error below 1e-10.
     """
     shape = np.broadcast_shapes(R.shape, A.shape, B.shape, span.shape)
     flat = [np.broadcast_to(v, shape).ravel() for v in (R, A, B, span)]
@@ -82,7 +92,8 @@ def _leaving_integral(R: Array, s: float, A: Array, B: Array, span: Array) -> Ar
 
 def _leaving_rows(s: float, R: Array, A: Array, B: Array, span: Array) -> Array:
     least = np.minimum(A, B)
-    # where the integrand has fallen by exp(-36): R log(1 + u/A) + s log(1 + u/B) is at least either summand
+    # where the integrand has fallen by exp(-36): R log(1 + u/A) + s log(1 + u/B) is at least either
+    # summand
     with np.errstate(over="ignore"):  # an infinite reach is cut to the span
         reach = np.minimum(A * np.expm1(_REACH / R), B * np.expm1(_REACH / s))
     half = np.log1p(np.minimum(span, reach) / least) / 2.0

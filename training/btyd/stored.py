@@ -1,4 +1,6 @@
-"""Strict reading of stored model parameters: every key expected, no other, every number possible."""
+"""Strict reading of stored model parameters: every key expected, no other, every number
+possible.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ def read_keys(what: str, stored: object, keys: tuple[str, ...]) -> list[Any]:
         ``stored`` is not a mapping, a key is missing, or there is another one.
     """
     if not isinstance(stored, Mapping):
-        raise ValueError(f"{what} is a {type(stored).__name__}; expected an object with the keys {', '.join(keys)}")
+        raise ValueError(
+            f"{what} is a {type(stored).__name__}; expected an object with the keys "
+            f"{', '.join(keys)}"
+        )
     for key in stored:
         if key not in keys:
             raise ValueError(f"{what} has the unknown key {key!r}.{did_you_mean(str(key), keys)}")

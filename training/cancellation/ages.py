@@ -1,13 +1,16 @@
-"""The hazard of a cancellation by the age of the contract: a life table of days, drawn together where it is thin.
+"""The hazard of a cancellation by the age of the contract: a life table of days, drawn together
+where it is thin.
 
-A day of age counts for a spell where the spell was open at its beginning and the day was over before the as_of,
-cancelled in it or not: a day that the as_of cuts would tell of cancellations only. The hazard is the same on all days
-of a group; a group has at least so many cancellations, or as many to expect, and is drawn to the group before it as if
-by one cancellation more. So the days on which contracts are renewed stand out where cancellations enough fall on them.
+A day of age counts for a spell where the spell was open at its beginning and the day was over
+before the as_of, cancelled in it or not: a day that the as_of cuts would tell of cancellations
+only. The hazard is the same on all days of a group; a group has at least so many cancellations, or
+as many to expect, and is drawn to the group before it as if by one cancellation more. So the days
+on which contracts are renewed stand out where cancellations enough fall on them.
 
-Source: life table with right censoring, Kaplan and Meier (1958), "Nonparametric estimation from incomplete
-observations", Journal of the American Statistical Association 53; in periods Singer and Willett (1993), "It's about
-time: using discrete-time survival analysis", Journal of Educational Statistics 18.
+Source: life table with right censoring, Kaplan and Meier (1958), "Nonparametric estimation from
+incomplete observations", Journal of the American Statistical Association 53; in periods Singer and
+Willett (1993), "It's about time: using discrete-time survival analysis", Journal of Educational
+Statistics 18.
 """
 
 from __future__ import annotations
@@ -26,7 +29,9 @@ Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 FEWEST_IN_GROUP = 5
-"""Cancellations, seen or expected at the rate of all ages, that a group of days needs to stand on its own."""
+"""Cancellations, seen or expected at the rate of all ages, that a group of days needs to stand
+on its own.
+"""
 
 # A day on which everybody cancelled still leaves somebody.
 _MOST = 1.0 - 1e-6
@@ -40,15 +45,17 @@ class AgeHazard:
 
     Parameters
     ----------
-    edges_days : ages in whole days at which it changes, ascending; there is one rate more than edges.
-    rates : cancellations per contract and day, each above 0 and below 1.
+    edges_days : ages in whole days at which it changes, ascending; there is one rate more than
+    edges. rates : cancellations per contract and day, each above 0 and below 1.
     """
 
     edges_days: tuple[int, ...]
     rates: tuple[float, ...]
 
     def cumulative(self, age_days: Array) -> Array:
-        """Return minus the log of the share of contracts that reach an age, one per row; before 0, 0."""
+        """Return minus the log of the share of contracts that reach an age, one per row; before
+        0, 0.
+        """
         rates = -np.log1p(-np.array(self.rates))
         lows = np.array([0.0, *self.edges_days])
         at_lows = np.r_[0.0, np.cumsum(np.diff(lows) * rates[:-1])]
@@ -81,7 +88,10 @@ class AgeHazard:
         KeyError, TypeError, ValueError
             It is something else.
         """
-        edges, rates = tuple(int(edge) for edge in data["edges_days"]), tuple(float(rate) for rate in data["rates"])
+        edges, rates = (
+            tuple(int(edge) for edge in data["edges_days"]),
+            tuple(float(rate) for rate in data["rates"]),
+        )
         if set(data) != {"edges_days", "rates"} or len(rates) != len(edges) + 1:
             raise ValueError("a hazard by age has edges and one rate more than these")
         if list(edges) != sorted(set(edges)) or any(edge < 1 for edge in edges):
@@ -92,9 +102,11 @@ class AgeHazard:
 
 
 def life_table(spells: Spells) -> tuple[Integers, Integers]:
-    """Return, for each day of age, how many contracts were at risk on it and how many were cancelled on it.
+    """Return, for each day of age, how many contracts were at risk on it and how many were
+    cancelled on it.
 
-    Only days that were over before the as_of count; day ``a`` is ``[start + a, start + a + 1)``, in days of 24 hours.
+    Only days that were over before the as_of count; day ``a`` is ``[start + a, start + a + 1)``, in
+    days of 24 hours.
 
     Returns
     -------
@@ -102,7 +114,9 @@ def life_table(spells: Spells) -> tuple[Integers, Integers]:
         One entry per day of age from 0 on, shape (longest age seen,).
     """
     seen = (spells.as_of - spells.start) // DAY_MICROSECONDS
-    lasted = np.where(spells.end == NEVER, NEVER, (np.minimum(spells.end, spells.as_of) - spells.start))
+    lasted = np.where(
+        spells.end == NEVER, NEVER, (np.minimum(spells.end, spells.as_of) - spells.start)
+    )
     over = np.where(spells.end == NEVER, seen, lasted // DAY_MICROSECONDS)
     cancelled = (spells.end != NEVER) & (over < seen)
     days = np.where(cancelled, over + 1, np.minimum(over, seen))
@@ -110,7 +124,9 @@ def life_table(spells: Spells) -> tuple[Integers, Integers]:
     # a spell of so many days was at risk on each of them
     lengths = np.bincount(days, minlength=most + 1)
     at_risk = (len(days) - np.cumsum(lengths))[:most]
-    return at_risk.astype(np.int64), np.bincount(over[cancelled], minlength=most).astype(np.int64)[:most]
+    return at_risk.astype(np.int64), np.bincount(over[cancelled], minlength=most).astype(np.int64)[
+        :most
+    ]
 
 
 def fit_ages(spells: Spells, horizon_days: int, *, by_age: bool = True) -> AgeHazard:
@@ -134,7 +150,8 @@ def fit_ages(spells: Spells, horizon_days: int, *, by_age: bool = True) -> AgeHa
     risk, hits = np.add.reduceat(at_risk, starts), np.add.reduceat(cancelled, starts)
     rates, before = [], share
     for n, d in zip(risk.tolist(), hits.tolist(), strict=True):
-        # no stronger than at the average rate: days without any would hold down a renewal that follows them
+        # no stronger than at the average rate: days without any would hold down a renewal that
+        # follows them
         strength = min(1.0 / before, 1.0 / share)
         before = min(max((d + before * strength) / (n + strength), _LEAST * share), _MOST)
         rates.append(before)
@@ -148,7 +165,8 @@ def _edges(at_risk: Integers, cancelled: Integers) -> list[int]:
     edges, first = [], 0
 
     def enough(low: int, high: int) -> bool:
-        # where many were expected, to see few is as telling as to see many: it parts a renewal from the days before it
+        # where many were expected, to see few is as telling as to see many: it parts a renewal from
+        # the days before it
         expected = hits[-1] / risks[-1] * (risks[high] - risks[low])
         return bool(max(hits[high] - hits[low], expected) >= FEWEST_IN_GROUP)
 

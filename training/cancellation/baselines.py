@@ -1,11 +1,12 @@
 """What would be tried first on contracts: the bar that the model of cancellations has to clear.
 
-Each gives P(cancelled within ``[as_of, as_of + horizon)``) of the contracts open at the as_of, fitted on the same past.
-A contract cancelled just at an instant is still at risk there, so curves are read just before an age.
+Each gives P(cancelled within ``[as_of, as_of + horizon)``) of the contracts open at the as_of,
+fitted on the same past. A contract cancelled just at an instant is still at risk there, so curves
+are read just before an age.
 
-Sources: Kaplan and Meier (1958), "Nonparametric estimation from incomplete observations", Journal of the American
-Statistical Association 53; Cox (1972), "Regression models and life-tables", Journal of the Royal Statistical Society B
-34; both by lifelines.
+Sources: Kaplan and Meier (1958), "Nonparametric estimation from incomplete observations", Journal
+of the American Statistical Association 53; Cox (1972), "Regression models and life-tables", Journal
+of the Royal Statistical Society B 34; both by lifelines.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def fit_and_predict(
     columns: Mapping[str, Array] | None = None,
     names: Sequence[str] = tuple(LABELS),
 ) -> dict[str, Array]:
-    """Return each baseline's P(cancelled in the horizon) of the contracts open now; one that cannot be fitted is out.
+    """Return each baseline's P(cancelled in the horizon) of the contracts open now; one that cannot
+    be fitted is out.
 
     Parameters
     ----------
@@ -69,7 +71,9 @@ def fit_and_predict(
     for name in RECENCY:
         if name in past_columns and name in columns and newest.any():
             cancelled = cancelled_within(spells, landmarks, horizon_days)
-            found["recency"] = _by_tenths(past_columns[name][newest], cancelled[newest], columns[name])
+            found["recency"] = _by_tenths(
+                past_columns[name][newest], cancelled[newest], columns[name]
+            )
             break
     if spells.cancellations >= FEWEST:
         found["kaplan_meier"] = kaplan_meier(spells, now.age_days, horizon_days)
@@ -81,7 +85,9 @@ def fit_and_predict(
 
 
 def base_rate(spells: Spells, horizon_days: int, landmarks: Landmarks) -> float:
-    """Return the share cancelled in the horizon at the newest past date whose horizon is over; smoothed."""
+    """Return the share cancelled in the horizon at the newest past date whose horizon is over;
+    smoothed.
+    """
     newest = _complete(spells, horizon_days, landmarks)
     weight = landmarks.weight[newest]
     hits = float((weight * cancelled_within(spells, landmarks, horizon_days)[newest]).sum())
@@ -89,10 +95,11 @@ def base_rate(spells: Spells, horizon_days: int, landmarks: Landmarks) -> float:
 
 
 def kaplan_meier(spells: Spells, age_days: Array, horizon_days: float) -> Array:
-    """Return ``1 - P(T >= age + horizon) / P(T >= age)`` by the product-limit estimate, one per age.
+    """Return ``1 - P(T >= age + horizon) / P(T >= age)`` by the product-limit estimate, one per
+    age.
 
-    It is smoothed by one who stays and one who goes. Beyond the longest contract seen the curve knows nothing; there
-    the last horizon that it knows is taken.
+    It is smoothed by one who stays and one who goes. Beyond the longest contract seen the curve
+    knows nothing; there the last horizon that it knows is taken.
     """
     # the import takes two seconds, which those who want no baseline are spared
     from lifelines import KaplanMeierFitter  # type: ignore[import-untyped]  # lifelines ships no types
@@ -101,7 +108,10 @@ def kaplan_meier(spells: Spells, age_days: Array, horizon_days: float) -> Array:
     last = np.where(cancelled, spells.end, spells.as_of)
     lasted = (last - spells.start) / DAY_MICROSECONDS + np.where(cancelled, _AFTER, 0.0)
     curve = KaplanMeierFitter().fit(lasted, cancelled).survival_function_
-    times, alive = curve.index.to_numpy(dtype=np.float64), np.r_[1.0, curve.to_numpy(dtype=np.float64)[:, 0]]
+    times, alive = (
+        curve.index.to_numpy(dtype=np.float64),
+        np.r_[1.0, curve.to_numpy(dtype=np.float64)[:, 0]],
+    )
     age = _seen_age(age_days, lasted, horizon_days)
 
     def until(age: Array) -> Array:
@@ -113,7 +123,9 @@ def kaplan_meier(spells: Spells, age_days: Array, horizon_days: float) -> Array:
 
 
 def _seen_age(age_days: Array, lasted: Array, horizon_days: float) -> Array:
-    """Return the ages, those with less than a horizon to the longest contract seen moved back to one before it."""
+    """Return the ages, those with less than a horizon to the longest contract seen moved back to
+    one before it.
+    """
     return np.minimum(age_days, max(float(lasted.max(initial=0.0)) - horizon_days, 0.0))
 
 
@@ -125,10 +137,11 @@ def cox_regression(
     past_columns: Mapping[str, Array],
     columns: Mapping[str, Array],
 ) -> Array | None:
-    """Return P(cancelled) by proportional hazards on the age, with late entry; None where it cannot be fitted.
+    """Return P(cancelled) by proportional hazards on the age, with late entry; None where it cannot
+    be fitted.
 
-    A contract enters at its age at a landmark, with what was known then, and leaves at the next landmark, its
-    cancellation or the as_of, whichever is first. Nulls are the median of the column.
+    A contract enters at its age at a landmark, with what was known then, and leaves at the next
+    landmark, its cancellation or the as_of, whichever is first. Nulls are the median of the column.
     """
     import pandas as pd
     from lifelines import CoxPHFitter
@@ -139,8 +152,12 @@ def cox_regression(
     same = np.r_[spell[1:] == spell[:-1], False]
     following = np.where(same, np.r_[at[1:], 0], spells.as_of)
     cancelled = spells.end[spell] < following
-    leave = spells.age_days(np.where(cancelled, spells.end[spell], following), spell) + np.where(cancelled, _AFTER, 0)
-    frame = pd.DataFrame({"enter": landmarks.age_days[order], "leave": leave, "cancelled": cancelled})
+    leave = spells.age_days(np.where(cancelled, spells.end[spell], following), spell) + np.where(
+        cancelled, _AFTER, 0
+    )
+    frame = pd.DataFrame(
+        {"enter": landmarks.age_days[order], "leave": leave, "cancelled": cancelled}
+    )
     told = {"earlier_spells": landmarks.earlier_spells, **past_columns}
     later = {"earlier_spells": now.earlier_spells, **columns}
     names = []
@@ -159,7 +176,8 @@ def cox_regression(
     fitter = CoxPHFitter(penalizer=_PENALTY)
     try:
         with warnings.catch_warnings():
-            # a column that tells nearly all apart is said to converge badly; what comes of it is judged afterwards
+            # a column that tells nearly all apart is said to converge badly; what comes of it is
+            # judged afterwards
             warnings.simplefilter("ignore")
             fitter.fit(frame, duration_col="leave", event_col="cancelled", entry_col="enter")
     except (ConvergenceError, ValueError, np.linalg.LinAlgError):
@@ -182,9 +200,11 @@ def cox_regression(
 
 
 def _breslow(enter: Array, leave: Array, cancelled: Flags, risk: Array) -> tuple[Array, Array]:
-    """Return the ages at which contracts were cancelled, and the cumulative hazard before the first and from each on.
+    """Return the ages at which contracts were cancelled, and the cumulative hazard before the first
+    and from each on.
 
-    lifelines estimates the coefficients under late entry, but its baseline counts every row as at risk from age 0.
+    lifelines estimates the coefficients under late entry, but its baseline counts every row as at
+    risk from age 0.
     """
     times = np.unique(leave[cancelled])
     hits = np.bincount(np.searchsorted(times, leave[cancelled]), minlength=len(times))
@@ -206,13 +226,17 @@ def _complete(spells: Spells, horizon_days: int, landmarks: Landmarks) -> Flags:
 
 
 def _by_tenths(past: Array, cancelled: Flags, now: Array) -> Array:
-    """Return the share that was cancelled a horizon later, by tenths of days of silence; null is a group of its own."""
+    """Return the share that was cancelled a horizon later, by tenths of days of silence; null is
+    a group of its own.
+    """
     silent = np.isfinite(past)
     shares = np.linspace(0, 1, RECENCY_GROUPS + 1)[1:-1]
     cuts = np.unique(np.quantile(past[silent], shares)) if silent.any() else np.zeros(0)
 
     def groups(values: Array) -> NDArray[np.int64]:
-        return np.where(np.isfinite(values), np.searchsorted(cuts, values), len(cuts) + 1).astype(np.int64)
+        return np.where(np.isfinite(values), np.searchsorted(cuts, values), len(cuts) + 1).astype(
+            np.int64
+        )
 
     count = np.bincount(groups(past), minlength=len(cuts) + 2)
     hits = np.bincount(groups(past), weights=cancelled, minlength=len(cuts) + 2)

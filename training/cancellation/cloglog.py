@@ -1,9 +1,10 @@
-"""The complementary log-log regression of grouped survival times, with a ridge penalty, by Newton's method.
+"""The complementary log-log regression of grouped survival times, with a ridge penalty, by Newton's
+method.
 
 P(cancelled in a step) is 1 - exp(-exp(b + x w)): proportional hazards that are seen in steps only.
 
-Source: Prentice and Gloeckler (1978), "Regression analysis of grouped survival data with application to breast cancer
-data", Biometrics 34, section 2.
+Source: Prentice and Gloeckler (1978), "Regression analysis of grouped survival data with
+application to breast cancer data", Biometrics 34, section 2.
 """
 
 from __future__ import annotations
@@ -33,7 +34,11 @@ class GroupedHazards(Linear):
 
 
 def fit_grouped(
-    recipe: Recipe, columns: Mapping[str, Array], cancelled: NDArray[np.bool_], weight: Array, penalty: float
+    recipe: Recipe,
+    columns: Mapping[str, Array],
+    cancelled: NDArray[np.bool_],
+    weight: Array,
+    penalty: float,
 ) -> GroupedHazards:
     """Fit on rows of contracts at risk through a whole step.
 
@@ -57,7 +62,10 @@ def fit_grouped(
 
     def loss(w: Array) -> float:
         h = np.exp(np.clip(X @ w, _LOW, _HIGH))
-        return float((weight * np.where(cancelled, -np.log(-np.expm1(-h)), h)).sum() + 0.5 * (ridge * w * w).sum())
+        return float(
+            (weight * np.where(cancelled, -np.log(-np.expm1(-h)), h)).sum()
+            + 0.5 * (ridge * w * w).sum()
+        )
 
     w = np.r_[base, np.zeros(width)]
     now = loss(w)

@@ -1,4 +1,6 @@
-"""What the models see of a contract through the steps of the horizon, named columns with one value per row."""
+"""What the models see of a contract through the steps of the horizon, named columns with one
+value per row.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ def step_columns(
     *,
     season: bool,
 ) -> dict[str, Array]:
-    """Return what the models see of steps: the age moves on and so does the season, the rest stays as it was known.
+    """Return what the models see of steps: the age moves on and so does the season, the rest stays
+    as it was known.
 
     Parameters
     ----------
@@ -67,7 +70,9 @@ def log_odds(cumulated: Array) -> Array:
         return np.clip(np.log(np.expm1(cumulated)), -WIDEST, WIDEST)
 
 
-def check_columns(columns: Mapping[str, Array], names: tuple[str, ...], rows: int) -> dict[str, Array]:
+def check_columns(
+    columns: Mapping[str, Array], names: tuple[str, ...], rows: int
+) -> dict[str, Array]:
     """Return these of the columns as floats.
 
     Raises
@@ -78,9 +83,15 @@ def check_columns(columns: Mapping[str, Array], names: tuple[str, ...], rows: in
     found = {}
     for name in names:
         if name not in columns:
-            raise UsageError(f"the column '{name}' of the training is missing; hand it over, NaN where it is not known")
+            raise UsageError(
+                f"the column '{name}' of the training is missing; hand it over, NaN where "
+                "it is not known"
+            )
         values = np.asarray(columns[name], dtype=np.float64)
         if values.shape != (rows,):
-            raise UsageError(f"the column '{name}' has the shape {values.shape}; give one value per row, ({rows},)")
+            raise UsageError(
+                f"the column '{name}' has the shape {values.shape}; give one value per "
+                f"row, ({rows},)"
+            )
         found[name] = values
     return found

@@ -1,9 +1,11 @@
-"""The model of cancellations fitted on the spells of a log: which rung of the ladder, the members, their weights.
+"""The model of cancellations fitted on the spells of a log: which rung of the ladder, the members,
+their weights.
 
     spells -> past landmarks (and what the caller knew at each) -> steps -> hazards -> pool
 
-With fewer than 10 cancellations there is one rate for all, with fewer than 30 a rate by age. With more, a regression
-and boosted trees look at the columns, too, and are weighted on a later window than they were fitted on.
+With fewer than 10 cancellations there is one rate for all, with fewer than 30 a rate by age. With
+more, a regression and boosted trees look at the columns, too, and are weighted on a later window
+than they were fitted on.
 """
 
 from __future__ import annotations
@@ -30,7 +32,12 @@ from stagecast.training.cancellation.columns import (
     step_columns,
 )
 from stagecast.training.cancellation.landmarks import Landmarks, Steps, step_days, steps_of
-from stagecast.training.cancellation.model import FEWEST_BY_AGE, FEWEST_TO_LEARN, MEMBERS, CancellationModel
+from stagecast.training.cancellation.model import (
+    FEWEST_BY_AGE,
+    FEWEST_TO_LEARN,
+    MEMBERS,
+    CancellationModel,
+)
 from stagecast.training.design import Recipe
 
 Array = NDArray[np.float64]
@@ -50,9 +57,15 @@ RECIPE = Recipe(
         "spend_mean": (True, 0),
     }
 )
-"""How columns of the caller enter the regression, where they are there; the trees hear all columns."""
+"""How columns of the caller enter the regression, where they are there; the trees hear all
+columns.
+"""
 
-_OWN: dict[str, tuple[bool, int]] = {"age_days": (True, 5), "ahead_days": (False, 0), "earlier_spells": (True, 0)}
+_OWN: dict[str, tuple[bool, int]] = {
+    "age_days": (True, 5),
+    "ahead_days": (False, 0),
+    "earlier_spells": (True, 0),
+}
 # A weight below this is not worth keeping a member for.
 _SILENT = 1e-4
 
@@ -75,7 +88,8 @@ def fit_cancellation(
     horizon_days
         What P(cancelled) is wanted for, days; 1 to 3650.
     landmarks
-        Of :func:`stagecast.training.cancellation.landmarks.past`; None: the age of the contracts alone is learned from.
+        Of :func:`stagecast.training.cancellation.landmarks.past`; None: the age of the contracts
+        alone is learned from.
     columns
         Name -> one value per row of the landmarks, known then; null is NaN. Not of the names in
         :data:`~stagecast.training.cancellation.columns.OWN_COLUMNS`.
@@ -87,7 +101,8 @@ def fit_cancellation(
     Raises
     ------
     UsageError
-        A horizon that cannot be; columns without landmarks, of a wrong length, or of a name that is taken.
+        A horizon that cannot be; columns without landmarks, of a wrong length, or of a name that is
+        taken.
     """
     if not 1 <= horizon_days <= 3650:
         raise UsageError(f"horizon_days = {horizon_days} must be between 1 and 3650 days")
@@ -129,11 +144,17 @@ def fit_cancellation(
 
 
 def _checked(columns: Mapping[str, Array], landmarks: Landmarks | None) -> dict[str, Array]:
-    """Return the columns that vary, in order of their names so that the order they came in changes nothing."""
+    """Return the columns that vary, in order of their names so that the order they came in
+    changes nothing.
+    """
     if columns and landmarks is None:
-        raise UsageError("columns are given without the landmarks that their rows belong to; give both")
+        raise UsageError(
+            "columns are given without the landmarks that their rows belong to; give both"
+        )
     if taken := sorted(set(columns) & {*OWN_COLUMNS, *SEASON_COLUMNS}):
-        raise UsageError(f"the column '{taken[0]}' has a name that the model needs itself; give it another")
+        raise UsageError(
+            f"the column '{taken[0]}' has a name that the model needs itself; give it another"
+        )
     rows = 0 if landmarks is None else len(landmarks)
     found = check_columns(columns, tuple(sorted(columns)), rows)
     return {name: values for name, values in found.items() if _varies(values)}
@@ -145,7 +166,9 @@ def _varies(values: Array) -> bool:
 
 
 def _enough(landmarks: Landmarks, steps: Steps) -> bool:
-    """Tell whether there is anything to learn: contracts enough that were cancelled in a step, and steps without."""
+    """Tell whether there is anything to learn: contracts enough that were cancelled in a step,
+    and steps without.
+    """
     cancelled = len(np.unique(landmarks.spell[steps.row[steps.cancelled]]))
     return cancelled >= FEWEST_TO_LEARN and not bool(steps.cancelled.all())
 
@@ -163,7 +186,9 @@ class _Task:
 
     def seen(self, steps: Steps) -> dict[str, Array]:
         step = step_days(self.horizon_days)
-        return step_columns(self.landmarks, self.given, steps.row, steps.ahead, step, season=self.season)
+        return step_columns(
+            self.landmarks, self.given, steps.row, steps.ahead, step, season=self.season
+        )
 
     def members(
         self, ages: AgeHazard, steps: Steps, names: Collection[str]
@@ -189,9 +214,11 @@ class _Task:
         return glm, trees
 
     def weights(self, spells: Spells) -> dict[str, float]:
-        """Return the weights that pool the members best at a date whose horizon they were not fitted on.
+        """Return the weights that pool the members best at a date whose horizon they were not
+        fitted on.
 
-        The members are fitted once more on what was over at that date; where this is too little, they count alike.
+        The members are fitted once more on what was over at that date; where this is too little,
+        they count alike.
         """
         backs = self.landmarks.backs
         # a young log leaves two thirds of itself to the fit
@@ -209,6 +236,9 @@ class _Task:
             "pool", self.horizon_days, equal, ages, glm, trees, tuple(self.given), self.season, 0, 0
         )
         margins = trial.members(self.seen(after))
-        # rows drawn for their outcome count alike: that moves the level of the log odds, which is put back for all
+        # rows drawn for their outcome count alike: that moves the level of the log odds, which is
+        # put back for all
         shift = blend.level_shift(np.mean(list(margins.values()), axis=0), after.cancelled)
-        return blend.pool_weights({name: margin + shift for name, margin in margins.items()}, after.cancelled)
+        return blend.pool_weights(
+            {name: margin + shift for name, margin in margins.items()}, after.cancelled
+        )

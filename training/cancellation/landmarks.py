@@ -1,12 +1,15 @@
-"""Past dates and the contracts open at each, cut into steps: the rows that the hazards are fitted on.
+"""Past dates and the contracts open at each, cut into steps: the rows that the hazards are fitted
+on.
 
-At a landmark one knows of each open contract what one would have known then; it is followed through the steps of the
-horizon. A row is a contract at risk at the beginning of a step that was over before the as_of, so censoring costs rows
-and biases nothing: a step that the as_of cuts would tell of cancellations only, and is left out, cancelled or not. A
-cancellation counts from when it happened, also at landmarks before it was recorded.
+At a landmark one knows of each open contract what one would have known then; it is followed through
+the steps of the horizon. A row is a contract at risk at the beginning of a step that was over
+before the as_of, so censoring costs rows and biases nothing: a step that the as_of cuts would tell
+of cancellations only, and is left out, cancelled or not. A cancellation counts from when it
+happened, also at landmarks before it was recorded.
 
-Source: van Houwelingen (2007), "Dynamic prediction by landmarking in event history analysis", Scandinavian Journal of
-Statistics 34; rows by person and period after Singer and Willett (1993), Journal of Educational Statistics 18.
+Source: van Houwelingen (2007), "Dynamic prediction by landmarking in event history analysis",
+Scandinavian Journal of Statistics 34; rows by person and period after Singer and Willett (1993),
+Journal of Educational Statistics 18.
 """
 
 from __future__ import annotations
@@ -25,7 +28,9 @@ Integers = NDArray[np.int64]
 
 MOST_DATES = 30
 MOST_ROWS = 50_000
-"""Rows of landmarks, about: beyond these they are drawn, and weighted so that they stand for all."""
+"""Rows of landmarks, about: beyond these they are drawn, and weighted so that they stand for
+all.
+"""
 
 OLDEST_DAYS = 1_096
 """Dates further back teach another shop."""
@@ -35,22 +40,31 @@ _STEP_DAYS, _SHORTEST, _LONGEST, _MOST_STEPS = 7, 5, 10, 15
 
 
 def step_days(horizon_days: int) -> int:
-    """Return the length of a step: about a week, whole days, a part of the horizon where there is one.
+    """Return the length of a step: about a week, whole days, a part of the horizon where there is
+    one.
 
     >>> [step_days(horizon) for horizon in (1, 7, 14, 30, 31, 90, 365)]
     [1, 7, 7, 6, 7, 6, 31]
     """
     if horizon_days <= _STEP_DAYS:
         return horizon_days
-    parts = [s for s in range(_SHORTEST, _LONGEST + 1) if horizon_days % s == 0 and horizon_days // s <= _MOST_STEPS]
-    return min(parts, key=lambda s: abs(s - _STEP_DAYS)) if parts else max(_STEP_DAYS, -(-horizon_days // 12))
+    parts = [
+        s
+        for s in range(_SHORTEST, _LONGEST + 1)
+        if horizon_days % s == 0 and horizon_days // s <= _MOST_STEPS
+    ]
+    return (
+        min(parts, key=lambda s: abs(s - _STEP_DAYS))
+        if parts
+        else max(_STEP_DAYS, -(-horizon_days // 12))
+    )
 
 
 def plan_backs(history_days: float, horizon_days: int) -> list[int]:
     """Return the past dates as whole days before the as_of, newest first.
 
-    They stand at whole steps, the newest a step back, close together first and wider apart the older they are, where
-    the history is longer than 30 steps.
+    They stand at whole steps, the newest a step back, close together first and wider apart the
+    older they are, where the history is longer than 30 steps.
 
     >>> plan_backs(40, 30)
     [6, 12, 18, 24, 30, 36]
@@ -73,12 +87,10 @@ class Landmarks:
 
     Parameters
     ----------
-    at : the date of each row, microseconds since 1970.
-    back : the same in whole days before the as_of.
-    spell, customer : rows of the :class:`~stagecast.features.contracts.Spells` and of its ``customers``.
-    age_days : days since the contract began.
-    earlier_spells : contracts that the customer had before.
-    weight : how many rows each stands for.
+    at : the date of each row, microseconds since 1970. back : the same in whole days before the
+    as_of. spell, customer : rows of the :class:`~stagecast.features.contracts.Spells` and of its
+    ``customers``. age_days : days since the contract began. earlier_spells : contracts that the
+    customer had before. weight : how many rows each stands for.
     """
 
     at: Integers
@@ -102,12 +114,14 @@ class Landmarks:
         return Landmarks(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
 
     def matched(self, back: Integers, customer: Integers) -> Integers:
-        """Return for each row where it stands in a table with one row per date and customer, in any order.
+        """Return for each row where it stands in a table with one row per date and customer, in any
+        order.
 
         Parameters
         ----------
         back, customer
-            Of the table: days before the as_of, and row of the customers. A customer has one contract open at a time.
+            Of the table: days before the as_of, and row of the customers. A customer has one
+            contract open at a time.
 
         Raises
         ------
@@ -118,12 +132,16 @@ class Landmarks:
         keys, wanted = back.astype(np.int64) * wide + customer, self.back * wide + self.customer
         order = np.argsort(keys, kind="stable")
         place = np.minimum(np.searchsorted(keys[order], wanted), max(len(keys) - 1, 0))
-        missing = np.flatnonzero(keys[order][place] != wanted) if len(keys) else np.arange(len(self))
+        missing = (
+            np.flatnonzero(keys[order][place] != wanted) if len(keys) else np.arange(len(self))
+        )
         if len(missing):
             lost = missing[0]
             raise UsageError(
-                f"the table has no row for customer {self.customer[lost]}, {self.back[lost]} days before the as_of "
-                f"({len(missing):,} of {len(self):,} rows are missing); make it at all dates of Landmarks.backs"
+                f"the table has no row for customer {self.customer[lost]}, "
+                f"{self.back[lost]} days before the as_of "
+                f"({len(missing):,} of {len(self):,} rows are missing); make it at all "
+                "dates of Landmarks.backs"
             )
         return np.asarray(order[place], dtype=np.int64)
 
@@ -134,13 +152,14 @@ def current(spells: Spells) -> Landmarks:
 
 
 def past(spells: Spells, horizon_days: int, seed: int = 0) -> Landmarks:
-    """Return the contracts open at the past dates of :func:`plan_backs`, newest date first, then by spell.
+    """Return the contracts open at the past dates of :func:`plan_backs`, newest date first, then by
+    spell.
 
     Parameters
     ----------
     seed
-        Of the draw where there are more than :data:`MOST_ROWS`: half of the rows are contracts cancelled within the
-        horizon, where there are as many, for these tell the most.
+        Of the draw where there are more than :data:`MOST_ROWS`: half of the rows are contracts
+        cancelled within the horizon, where there are as many, for these tell the most.
     """
     parts = [_at(spells, back) for back in plan_backs(spells.history_days, horizon_days)]
     rows = _joined(parts)
@@ -149,13 +168,19 @@ def past(spells: Spells, horizon_days: int, seed: int = 0) -> Landmarks:
     cancelled = cancelled_within(spells, rows, horizon_days)
     hits = int(cancelled.sum())
     kept_hits = min(hits, max(MOST_ROWS // 2, MOST_ROWS - (len(rows) - hits)))
-    shares = np.where(cancelled, kept_hits / max(hits, 1), min(1.0, (MOST_ROWS - kept_hits) / max(len(rows) - hits, 1)))
+    shares = np.where(
+        cancelled,
+        kept_hits / max(hits, 1),
+        min(1.0, (MOST_ROWS - kept_hits) / max(len(rows) - hits, 1)),
+    )
     drawn = np.flatnonzero(np.random.default_rng(seed).random(len(rows)) < shares)
     return replace(rows.of(drawn), weight=1.0 / shares[drawn])
 
 
 def standing(contracts: Contracts) -> Landmarks:
-    """Return the contracts that are open, in the order of their customers; no spells belong to them."""
+    """Return the contracts that are open, in the order of their customers; no spells belong to
+    them.
+    """
     rows = np.flatnonzero(contracts.open)
     none = np.full(len(rows), -1, dtype=np.int64)
     return Landmarks(
@@ -169,15 +194,25 @@ def standing(contracts: Contracts) -> Landmarks:
     )
 
 
-def shares_cancelled(spells: Spells, landmarks: Landmarks, horizon_days: int) -> list[tuple[int, int, float]]:
-    """Return days before the as_of, contracts and the share cancelled of each date whose horizon is over."""
+def shares_cancelled(
+    spells: Spells, landmarks: Landmarks, horizon_days: int
+) -> list[tuple[int, int, float]]:
+    """Return days before the as_of, contracts and the share cancelled of each date whose horizon
+    is over.
+    """
     cancelled = cancelled_within(spells, landmarks, horizon_days)
     found = []
     for back in landmarks.backs:
         here = landmarks.back == back
         weight = landmarks.weight[here]
         if back >= horizon_days:
-            found.append((back, round(float(weight.sum())), float(weight @ cancelled[here]) / float(weight.sum())))
+            found.append(
+                (
+                    back,
+                    round(float(weight.sum())),
+                    float(weight @ cancelled[here]) / float(weight.sum()),
+                )
+            )
     return found
 
 
@@ -205,7 +240,12 @@ def _joined(parts: list[Landmarks]) -> Landmarks:
     nothing = np.zeros(0, dtype=np.int64)
     empty = Landmarks(nothing, nothing, nothing, nothing, np.zeros(0), np.zeros(0), np.zeros(0))
     every = [empty, *parts]
-    return Landmarks(**{one.name: np.concatenate([getattr(part, one.name) for part in every]) for one in fields(empty)})
+    return Landmarks(
+        **{
+            one.name: np.concatenate([getattr(part, one.name) for part in every])
+            for one in fields(empty)
+        }
+    )
 
 
 @dataclass(frozen=True)
@@ -228,14 +268,20 @@ class Steps:
 
 
 def steps_of(
-    spells: Spells, landmarks: Landmarks, horizon_days: int, *, since: int | None = None, until: int | None = None
+    spells: Spells,
+    landmarks: Landmarks,
+    horizon_days: int,
+    *,
+    since: int | None = None,
+    until: int | None = None,
 ) -> Steps:
     """Return the steps that were over before the as_of, of contracts at risk at their beginning.
 
     Parameters
     ----------
     since, until
-        Only landmarks at or after the one instant, and steps over by the other; microseconds since 1970.
+        Only landmarks at or after the one instant, and steps over by the other; microseconds since
+        1970.
     """
     step = step_days(horizon_days) * DAY_MICROSECONDS
     last = spells.as_of if until is None else min(until, spells.as_of)

@@ -1,15 +1,16 @@
-"""P(cancelled within so many days) of open contracts: the members of the pool, and how they make one curve.
+"""P(cancelled within so many days) of open contracts: the members of the pool, and how they make
+one curve.
 
-Each member gives the chance of a cancellation in each step of the horizon; they are pooled in log odds. What is left
-after a step is the product of what each leaves:
+Each member gives the chance of a cancellation in each step of the horizon; they are pooled in log
+odds. What is left after a step is the product of what each leaves:
 
     P(cancelled within h | open now)  =  1 - product over the steps of (1 - hazard)
 
-Within a step the hazard is spread evenly. Beyond the horizon that the model was trained for, a contract goes on along
-the curve by age, times what it had of that curve over the horizon.
+Within a step the hazard is spread evenly. Beyond the horizon that the model was trained for, a
+contract goes on along the curve by age, times what it had of that curve over the horizon.
 
-Source: Singer and Willett (1993), "It's about time: using discrete-time survival analysis to study duration and the
-timing of events", Journal of Educational Statistics 18, equations 1 to 5.
+Source: Singer and Willett (1993), "It's about time: using discrete-time survival analysis to study
+duration and the timing of events", Journal of Educational Statistics 18, equations 1 to 5.
 """
 
 from __future__ import annotations
@@ -103,11 +104,15 @@ class CancellationModel:
         return -(-self.horizon_days // self.step_days)
 
     def by_age(self, seen: Mapping[str, Array]) -> Array:
-        """Return the log odds of a cancellation in a step by the life table, one per row of :func:`step_columns`."""
+        """Return the log odds of a cancellation in a step by the life table, one per row of
+        :func:`step_columns`.
+        """
         return log_odds(self.ages.ahead(seen["age_days"], float(self.step_days)))
 
     def members(self, seen: Mapping[str, Array], threads: int = 0) -> dict[str, Array]:
-        """Return each member's log odds of a cancellation in a step, one per row of :func:`step_columns`."""
+        """Return each member's log odds of a cancellation in a step, one per row of
+        :func:`step_columns`.
+        """
         by_age = self.by_age(seen)
         found = {"ages": by_age}
         if self.glm is not None:
@@ -116,15 +121,19 @@ class CancellationModel:
             found["trees"] = np.clip(by_age + self.trees.raw(seen, threads), -WIDEST, WIDEST)
         return {name: margin for name, margin in found.items() if name in self.weights}
 
-    def hazards(self, now: Landmarks, columns: Mapping[str, Array] | None = None, threads: int = 0) -> Array:
+    def hazards(
+        self, now: Landmarks, columns: Mapping[str, Array] | None = None, threads: int = 0
+    ) -> Array:
         """Return P(cancelled in a step | open at its beginning), shape (rows, steps).
 
         Parameters
         ----------
         now
-            Open contracts as they stand, see :func:`stagecast.training.cancellation.landmarks.current`.
+            Open contracts as they stand, see
+            :func:`stagecast.training.cancellation.landmarks.current`.
         columns
-            Name -> one value per row, as known then; those of the training, others are not looked at.
+            Name -> one value per row, as known then; those of the training, others are not looked
+            at.
 
         Raises
         ------
@@ -133,7 +142,9 @@ class CancellationModel:
         """
         return np.asarray(-np.expm1(-self._cumulated(now, columns, threads)))
 
-    def _cumulated(self, now: Landmarks, columns: Mapping[str, Array] | None, threads: int) -> Array:
+    def _cumulated(
+        self, now: Landmarks, columns: Mapping[str, Array] | None, threads: int
+    ) -> Array:
         """Return minus the log of what each step leaves, shape (rows, steps)."""
         given = check_columns(columns or {}, self.columns, len(now))
         if not len(now):
@@ -148,7 +159,11 @@ class CancellationModel:
         return result
 
     def survival(
-        self, now: Landmarks, days: Array | float, columns: Mapping[str, Array] | None = None, threads: int = 0
+        self,
+        now: Landmarks,
+        days: Array | float,
+        columns: Mapping[str, Array] | None = None,
+        threads: int = 0,
     ) -> Array:
         """Return P(not cancelled within so many days), one per row.
 
@@ -174,12 +189,18 @@ class CancellationModel:
         parts = np.clip((np.minimum(days, horizon)[:, None] - begun) / step, 0.0, 1.0)
         within = (cumulated * parts).sum(axis=1)
         beyond = np.maximum(days - horizon, 0.0)
-        return np.asarray(within + self._times(now, cumulated) * self.ages.ahead(now.age_days + horizon, beyond))
+        return np.asarray(
+            within + self._times(now, cumulated) * self.ages.ahead(now.age_days + horizon, beyond)
+        )
 
     def _times(self, now: Landmarks, cumulated: Array) -> Array:
         """Return how many times the hazard by age each contract has over the horizon."""
-        parts = np.clip((self.horizon_days - np.arange(self.steps) * self.step_days) / self.step_days, 0.0, 1.0)
-        return np.asarray((cumulated @ parts) / self.ages.ahead(now.age_days, float(self.horizon_days)))
+        parts = np.clip(
+            (self.horizon_days - np.arange(self.steps) * self.step_days) / self.step_days, 0.0, 1.0
+        )
+        return np.asarray(
+            (cumulated @ parts) / self.ages.ahead(now.age_days, float(self.horizon_days))
+        )
 
     def probability(
         self,
@@ -188,7 +209,8 @@ class CancellationModel:
         days: Array | float | None = None,
         threads: int = 0,
     ) -> Array:
-        """Return P(a cancellation within ``[as_of, as_of + days)``), one per row, above 0 and below 1.
+        """Return P(a cancellation within ``[as_of, as_of + days)``), one per row, above 0 and below
+        1.
 
         Parameters
         ----------
@@ -202,24 +224,38 @@ class CancellationModel:
         UsageError
             As :meth:`survival`.
         """
-        left = self.survival(now, float(self.horizon_days) if days is None else days, columns, threads)
+        left = self.survival(
+            now, float(self.horizon_days) if days is None else days, columns, threads
+        )
         # of n contracts seen, n + 1 of n + 2 is the most that can be believed
         return np.clip(1.0 - left, _SMALLEST, (self.spells + 1) / (self.spells + 2))
 
-    def median_days(self, now: Landmarks, columns: Mapping[str, Array] | None = None, threads: int = 0) -> Array:
-        """Return the days until half of such contracts are cancelled, one per row; NaN beyond five years."""
+    def median_days(
+        self, now: Landmarks, columns: Mapping[str, Array] | None = None, threads: int = 0
+    ) -> Array:
+        """Return the days until half of such contracts are cancelled, one per row; NaN beyond
+        five years.
+        """
         cumulated = self._cumulated(now, columns, threads)
         half = np.log(2.0)
-        ends = np.minimum(np.arange(1, self.steps + 1) * self.step_days, self.horizon_days).astype(np.float64)
+        ends = np.minimum(np.arange(1, self.steps + 1) * self.step_days, self.horizon_days).astype(
+            np.float64
+        )
         begun = np.arange(self.steps) * float(self.step_days)
         sums = np.cumsum(cumulated * ((ends - begun) / self.step_days), axis=1)
         k = np.minimum((sums < half).sum(axis=1), self.steps - 1)
         rows = np.arange(len(now))
         before = np.where(k > 0, sums[rows, np.maximum(k - 1, 0)], 0.0)
-        within = begun[k] + (half - before) / np.maximum(cumulated[rows, k], 1e-300) * self.step_days
+        within = (
+            begun[k] + (half - before) / np.maximum(cumulated[rows, k], 1e-300) * self.step_days
+        )
         then = now.age_days + self.horizon_days
         rest = (half - sums[:, -1]) / np.maximum(self._times(now, cumulated), 1e-300)
-        later = self.horizon_days + self.ages.age_at(self.ages.cumulative(then) + np.maximum(rest, 0.0)) - then
+        later = (
+            self.horizon_days
+            + self.ages.age_at(self.ages.cumulative(then) + np.maximum(rest, 0.0))
+            - then
+        )
         days = np.where(sums[:, -1] >= half, within, later)
         return np.where(days <= LATEST_DAYS, days, np.nan)
 
@@ -231,7 +267,9 @@ class CancellationModel:
             "weights": dict(self.weights),
             "ages": self.ages.to_json(),
             "glm": None if self.glm is None else self.glm.to_json(),
-            "trees": None if self.trees is None else {"text": self.trees.text, "columns": list(self.trees.columns)},
+            "trees": None
+            if self.trees is None
+            else {"text": self.trees.text, "columns": list(self.trees.columns)},
             "columns": list(self.columns),
             "season": self.season,
             "spells": self.spells,
@@ -249,8 +287,17 @@ class CancellationModel:
         """
         try:
             return _read(data)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, LightGBMError) as error:
-            raise DataRefusedError(f"not a model of cancellations ({error!r}); train it again") from error
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            IndexError,
+            LightGBMError,
+        ) as error:
+            raise DataRefusedError(
+                f"not a model of cancellations ({error!r}); train it again"
+            ) from error
 
 
 def _read(data: Mapping[str, Any]) -> CancellationModel:
@@ -266,7 +313,11 @@ def _read(data: Mapping[str, Any]) -> CancellationModel:
     if type(data["season"]) is not bool or not all(type(name) is str for name in data["columns"]):
         raise ValueError("season is no truth value, or a name of a column no text")
     weights = {str(name): float(weight) for name, weight in data["weights"].items()}
-    there = {"ages"} | ({"glm"} if glm is not None else set()) | ({"trees"} if trees is not None else set())
+    there = (
+        {"ages"}
+        | ({"glm"} if glm is not None else set())
+        | ({"trees"} if trees is not None else set())
+    )
     if not weights or not set(weights) <= there or not there - set(weights) <= {"ages"}:
         raise ValueError(f"the weights are of {sorted(weights)}, the members {sorted(there)}")
     if min(weights.values()) < 0 or abs(sum(weights.values()) - 1.0) > 1e-9:
@@ -275,7 +326,9 @@ def _read(data: Mapping[str, Any]) -> CancellationModel:
     boosted = None
     if trees is not None:
         boosted = Boosted(str(trees["text"]), tuple(str(name) for name in trees["columns"]))
-        if set(trees) != {"text", "columns"} or boosted.booster.feature_name() != list(boosted.columns):
+        if set(trees) != {"text", "columns"} or boosted.booster.feature_name() != list(
+            boosted.columns
+        ):
             raise ValueError("the columns of the trees are not those of their text")
     regression = None if glm is None else GroupedHazards.from_json(glm)
     asked = {

@@ -1,4 +1,6 @@
-"""Cancellations on a log: the contracts open at past dates, with what the catalogue said of their customers then."""
+"""Cancellations on a log: the contracts open at past dates, with what the catalogue said of
+their customers then.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ from stagecast.training.config import TrainConfig
 Array = NDArray[np.float64]
 
 ROWS_AT_ONCE = 2_000_000
-"""Rows of customers and dates that features are worked out of together: only those of open contracts are kept."""
+"""Rows of customers and dates that features are worked out of together: only those of open
+contracts are kept.
+"""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,9 @@ class ContractPanel:
         return self.spells.standing()
 
 
-def build_contracts(table: DailyTable, catalog: Catalog, config: TrainConfig) -> ContractPanel | None:
+def build_contracts(
+    table: DailyTable, catalog: Catalog, config: TrainConfig
+) -> ContractPanel | None:
     """Return what a log says of contracts; None where churn is no cancellation.
 
     Parameters
@@ -80,4 +86,6 @@ def fit_contracts(panel: ContractPanel | None, config: TrainConfig) -> Cancellat
     """Return the model of cancellations; None where there is nothing of contracts to learn."""
     if panel is None:
         return None
-    return fit_cancellation(panel.spells, config.horizon_days, panel.landmarks, panel.columns, seed=config.seed)
+    return fit_cancellation(
+        panel.spells, config.horizon_days, panel.landmarks, panel.columns, seed=config.seed
+    )

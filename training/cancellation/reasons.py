@@ -1,7 +1,9 @@
-"""Reasons of a cancellation: what in a contract's and its customer's past moves the risk, in the catalogue's words.
+"""Reasons of a cancellation: what in a contract's and its customer's past moves the risk, in the
+catalogue's words.
 
-Effects are told of the step of the horizon in which a cancellation is likeliest: that is what the reader can still act
-upon before. What the hazard by age says, from which the trees go on, belongs to the age of the contract.
+Effects are told of the step of the horizon in which a cancellation is likeliest: that is what the
+reader can still act upon before. What the hazard by age says, from which the trees go on, belongs
+to the age of the contract.
 """
 
 from __future__ import annotations
@@ -41,9 +43,11 @@ OF_CONTRACTS = (
 def contract_reasons(
     models: Models, features: Mapping[str, Array], contracts: Contracts, threads: int = 0
 ) -> dict[int, list[Reason]]:
-    """Return for each row with an open contract at most three reasons why it may be cancelled or kept.
+    """Return for each row with an open contract at most three reasons why it may be cancelled or
+    kept.
 
-    There are none where no contract was open at the training: nothing is known then of what is usual.
+    There are none where no contract was open at the training: nothing is known then of what is
+    usual.
 
     Parameters
     ----------
@@ -56,12 +60,18 @@ def contract_reasons(
     held = contracts.of(rows)
     columns = told({name: values[rows] for name, values in features.items()}, held)
     effects = contract_effects(models, columns, held, threads) - np.array(usual)
-    found = strongest(_families(models), effects, columns, np.full(len(rows), "active"), models.reference.usual)
+    found = strongest(
+        _families(models), effects, columns, np.full(len(rows), "active"), models.reference.usual
+    )
     return dict(zip(rows.tolist(), found, strict=True))
 
 
-def contract_effects(models: Models, columns: Mapping[str, Array], contracts: Contracts, threads: int = 0) -> Array:
-    """Return what each family adds to the log odds of the likeliest step, shape (rows, families); all rows are open."""
+def contract_effects(
+    models: Models, columns: Mapping[str, Array], contracts: Contracts, threads: int = 0
+) -> Array:
+    """Return what each family adds to the log odds of the likeliest step, shape (rows,
+    families); all rows are open.
+    """
     model, families = models.cancellation, _families(models)
     effects = np.zeros((len(contracts.open), len(families)))
     if model is None or not len(effects):
@@ -69,7 +79,9 @@ def contract_effects(models: Models, columns: Mapping[str, Array], contracts: Co
     now = standing(contracts)
     seen = {name: columns[name] for name in model.columns}
     ahead = model.hazards(now, seen, threads).argmax(axis=1)
-    steps = step_columns(now, seen, np.arange(len(now)), ahead, model.step_days, season=model.season)
+    steps = step_columns(
+        now, seen, np.arange(len(now)), ahead, model.step_days, season=model.season
+    )
     for name, weight in model.weights.items():
         if name == "glm" and model.glm is not None:
             add_linear(effects, families, model.glm, steps, weight)
@@ -82,18 +94,24 @@ def contract_effects(models: Models, columns: Mapping[str, Array], contracts: Co
 
 
 def mean_contract_effects(models: Models, now: Snapshot) -> tuple[float, ...]:
-    """Return the mean effect of each family over open contracts, from a few thousand of them; nothing without any."""
+    """Return the mean effect of each family over open contracts, from a few thousand of them;
+    nothing without any.
+    """
     if now.contracts is None or not now.contracts.open.any():
         return ()
     rows = np.flatnonzero(now.contracts.open)
     rows = rows[:: max(1, len(rows) // SAMPLE)]
     held = now.contracts.of(rows)
-    effects = contract_effects(models, told({n: v[rows] for n, v in now.features.items()}, held), held)
+    effects = contract_effects(
+        models, told({n: v[rows] for n, v in now.features.items()}, held), held
+    )
     return tuple(effects.mean(axis=0).tolist())
 
 
 def told_of(models: Models, now: Snapshot) -> tuple[Mapping[str, Array], tuple[str, ...]]:
-    """Return the columns of a snapshot with those that reasons show beside, and the names whose medians they need."""
+    """Return the columns of a snapshot with those that reasons show beside, and the names whose
+    medians they need.
+    """
     own = tuple(family.feature for family in of_own(models.config.own))
     if models.cancellation is None or now.contracts is None:
         return now.features, own

@@ -1,5 +1,5 @@
-"""``ChurnClassifier``: P(no purchase in the horizon), as :mod:`stagecast.training.churn` pools it, on one table of
-any origin.
+"""``ChurnClassifier``: P(no purchase in the horizon), as :mod:`stagecast.training.churn` pools it,
+on one table of any origin.
 """
 
 from __future__ import annotations
@@ -27,25 +27,29 @@ _WRONG_WAY = 0.4
 
 
 class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
-    """Binary classifier of churn: a pool, in log odds, of regressions, small trees and customer-base models.
+    """Binary classifier of churn: a pool, in log odds, of regressions, small trees and
+    customer-base models.
 
-    Members are a ridge logistic regression on columns in logs (``linear``), one with natural cubic splines
-    (``splines``), LightGBM with few leaves (``trees``) and, where ``horizon_days`` is given, MBG/NBD and Pareto/NBD
-    (``btyd``), which the splines and the trees hear, too. Weights are learned on held-out folds, are not negative and
-    sum to 1. At last the log odds are shifted for their mean to meet the share of churn on those folds.
+    Members are a ridge logistic regression on columns in logs (``linear``), one with natural cubic
+    splines (``splines``), LightGBM with few leaves (``trees``) and, where ``horizon_days`` is
+    given, MBG/NBD and Pareto/NBD (``btyd``), which the splines and the trees hear, too. Weights are
+    learned on held-out folds, are not negative and sum to 1. At last the log odds are shifted for
+    their mean to meet the share of churn on those folds.
 
-    **Which label is churn:** ``classes_[1]``, the later of the two labels in sorted order, as for every classifier of
-    scikit-learn: 1 of (0, 1), True of (False, True), but "stayed" of ("churned", "stayed"). Column 1 of
-    :meth:`predict_proba` and positive values of :meth:`decision_function` speak of it. With ``horizon_days`` it must
-    mean "no purchase in the horizon", since that is what the customer-base models tell.
+    **Which label is churn:** ``classes_[1]``, the later of the two labels in sorted order, as for
+    every classifier of scikit-learn: 1 of (0, 1), True of (False, True), but "stayed" of
+    ("churned", "stayed"). Column 1 of :meth:`predict_proba` and positive values of
+    :meth:`decision_function` speak of it. With ``horizon_days`` it must mean "no purchase in the
+    horizon", since that is what the customer-base models tell.
 
     Parameters
     ----------
     horizon_days : int, optional
-        Days after the snapshot that y looks at. Given, X must be a DataFrame with the columns ``frequency`` (repeat
-        purchase days), ``t_x_days`` (first to last purchase, days) and ``T_days`` (first purchase to the snapshot,
-        days), and hold all buyers, also those long gone. Rows without a value in one of them have not bought yet. The
-        member is left out where there are fewer than 30 buyers or 10 repeat buyers, or no model has an optimum.
+        Days after the snapshot that y looks at. Given, X must be a DataFrame with the columns
+        ``frequency`` (repeat purchase days), ``t_x_days`` (first to last purchase, days) and
+        ``T_days`` (first purchase to the snapshot, days), and hold all buyers, also those long
+        gone. Rows without a value in one of them have not bought yet. The member is left out where
+        there are fewer than 30 buyers or 10 repeat buyers, or no model has an optimum.
     n_estimators : int
         Boosting rounds of the trees.
     learning_rate : float
@@ -57,8 +61,8 @@ class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
     n_knots : int
         Knots of the splines of each column; below 3 there are no splines.
     n_folds : int, optional
-        Folds, stratified by label, on which the members' weights are learned; fewer where a label is rare. None counts
-        the members alike.
+        Folds, stratified by label, on which the members' weights are learned; fewer where a label
+        is rare. None counts the members alike.
     n_jobs : int, optional
         Threads of LightGBM: 1 if None, all cores if -1. It does not change the result.
     random_state : int, RandomState or None
@@ -77,19 +81,20 @@ class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
 
     Notes
     -----
-    NaN in X is a value that is not known: the regressions take the median and an indicator, the trees a branch.
-    Columns that do not vary are of no use and do no harm.
+    NaN in X is a value that is not known: the regressions take the median and an indicator, the
+    trees a branch. Columns that do not vary are of no use and do no harm.
 
     References
     ----------
-    Wolpert (1992), "Stacked generalization". Batislam, Denizel and Filiztekin (2007) for MBG/NBD; Schmittlein, Morrison
-    and Colombo (1987) for Pareto/NBD. ``docs/method.md``, "Churn".
+    Wolpert (1992), "Stacked generalization". Batislam, Denizel and Filiztekin (2007) for MBG/NBD;
+    Schmittlein, Morrison and Colombo (1987) for Pareto/NBD. ``docs/method.md``, "Churn".
 
     Examples
     --------
     >>> import numpy as np, pandas as pd
     >>> random = np.random.default_rng(1)
-    >>> X = pd.DataFrame({"recency_days": random.exponential(60, 500), "orders": random.poisson(3, 500) + 1})
+    >>> recency_days, orders = random.exponential(60, 500), random.poisson(3, 500) + 1
+    >>> X = pd.DataFrame({"recency_days": recency_days, "orders": orders})
     >>> churned = random.random(500) < X["recency_days"] / (X["recency_days"] + 60)
     >>> model = ChurnClassifier(n_estimators=20, random_state=0).fit(X, churned)
     >>> new = pd.DataFrame({"recency_days": [6.0, 300.0, np.nan], "orders": [2, 2, 2]})
@@ -142,13 +147,14 @@ class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            A parameter, X, y or weights that cannot be used; one label only, or more than two; with ``horizon_days``,
-            a column of the history that is missing, or a history that cannot be.
+            A parameter, X, y or weights that cannot be used; one label only, or more than two; with
+            ``horizon_days``, a column of the history that is missing, or a history that cannot be.
 
         Warns
         -----
         UserWarning
-            The customer-base models rank the rows the other way round: most likely ``classes_[1]`` is not churn.
+            The customer-base models rank the rows the other way round: most likely ``classes_[1]``
+            is not churn.
         """
         how = self._settings()
         horizon = None if self.horizon_days is None else whole("horizon_days", self.horizon_days, 1)
@@ -157,7 +163,8 @@ class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
         if len(self.classes_) > 2:
             shown = ", ".join(repr(label) for label in self.classes_.tolist()[:5])
             raise ValueError(
-                "Only binary classification is supported. The type of the target is multiclass: y holds "
+                "Only binary classification is supported. The type of the target is "
+                "multiclass: y holds "
                 f"{len(self.classes_)} labels, {shown}{', ...' if len(self.classes_) > 5 else ''}. "
                 "Make it two, or use NextStageClassifier"
             )
@@ -192,7 +199,9 @@ class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
         return self.pool_.margin({**in_logs(X), **told}, self._threads())
 
     def predict_proba(self, X: Any) -> Array:
-        """Return the probabilities of ``classes_``, shape (n_samples, 2); that of churn is column 1."""
+        """Return the probabilities of ``classes_``, shape (n_samples, 2); that of churn is
+        column 1.
+        """
         margin = self.decision_function(X)
         return np.column_stack([expit(-margin), expit(margin)])
 
@@ -219,14 +228,18 @@ class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
         missing = [name for name in HISTORY if name not in names]
         if missing:
             raise ValueError(
-                f"horizon_days={self.horizon_days} asks for the customer-base models, which look at the columns "
-                f"{', '.join(HISTORY)}; X lacks {', '.join(missing)}. Pass a DataFrame that has them, or "
+                f"horizon_days={self.horizon_days} asks for the customer-base models, "
+                "which look at the columns "
+                f"{', '.join(HISTORY)}; X lacks {', '.join(missing)}. Pass a DataFrame "
+                "that has them, or "
                 "horizon_days=None"
             )
         return [names.index(name) for name in HISTORY]
 
     def _history(self, X: Array, rows: NDArray[np.int64]) -> tuple[Array, NDArray[np.bool_]]:
-        """Return frequency, t_x_days and T_days of each row, shape (n_samples, 3), and which rows have all of them."""
+        """Return frequency, t_x_days and T_days of each row, shape (n_samples, 3), and which
+        rows have all of them.
+        """
         history = X[:, self._positions()]
         known = np.asarray(np.isfinite(history).all(axis=1))
         x, t_x, T = history.T
@@ -234,29 +247,39 @@ class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
             sound = (x >= 0) & (x == np.floor(x)) & (t_x >= 0) & (t_x <= T) & ((x > 0) | (t_x == 0))
         wrong = np.flatnonzero(known & ~sound)
         if len(wrong):
-            values = ", ".join(f"{name} {value:g}" for name, value in zip(HISTORY, history[wrong[0]], strict=True))
+            values = ", ".join(
+                f"{name} {value:g}" for name, value in zip(HISTORY, history[wrong[0]], strict=True)
+            )
             raise ValueError(
-                f"X has {len(wrong)} rows with a history that cannot be, first row {rows[wrong[0]]}: {values}; "
-                "frequency must be a whole number, 0 <= t_x_days <= T_days, and t_x_days 0 where frequency is. "
+                f"X has {len(wrong)} rows with a history that cannot be, first row "
+                f"{rows[wrong[0]]}: {values}; "
+                "frequency must be a whole number, 0 <= t_x_days <= T_days, and t_x_days "
+                "0 where frequency is. "
                 "Correct them, or use horizon_days=None"
             )
         return history, known
 
-    def _warn_of_labels(self, told: dict[str, Array], target: NDArray[np.bool_], weight: Array) -> None:
+    def _warn_of_labels(
+        self, told: dict[str, Array], target: NDArray[np.bool_], weight: Array
+    ) -> None:
         if not told:
             return
         heard = np.isfinite(told["btyd_none"])
         if target[heard].all() or not target[heard].any():
             return
-        ranked = float(roc_auc_score(target[heard], told["btyd_none"][heard], sample_weight=weight[heard]))
+        ranked = float(
+            roc_auc_score(target[heard], told["btyd_none"][heard], sample_weight=weight[heard])
+        )
         # by chance alone a ranking strays this far from a half (Mann and Whitney 1947)
         came, rows = int(target[heard].sum()), int(heard.sum())
         strays = float(np.sqrt((rows + 1) / (12 * came * (rows - came))))
         if ranked < min(_WRONG_WAY, 0.5 - 3 * strays):
             other, churn = self.classes_.tolist()
             warnings.warn(
-                f"classes_[1] is {churn!r} and taken for churn, but the customer-base models rank these rows the other "
-                f"way round (AUC {ranked:.2f}). If {other!r} is churn, rename the labels: 1 or True for churn",
+                f"classes_[1] is {churn!r} and taken for churn, but the customer-base "
+                "models rank these rows the other "
+                f"way round (AUC {ranked:.2f}). If {other!r} is churn, rename the labels: "
+                "1 or True for churn",
                 stacklevel=3,
             )
 

@@ -1,4 +1,6 @@
-"""``CustomerValueRegressor``: money to come, P(any) times the amount if any, on one table of any origin."""
+"""``CustomerValueRegressor``: money to come, P(any) times the amount if any, on one table of any
+origin.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +17,18 @@ from stagecast.training.estimators.pools import fit_amounts, fit_binary
 
 Array = NDArray[np.float64]
 
-# Smallest amount, as a share of the mean: LightGBM keeps labels in single precision, where less becomes 0.
+# Smallest amount, as a share of the mean: LightGBM keeps labels in single precision, where less
+# becomes 0.
 _SMALLEST = 1e-9
 
 
 class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[misc]
     """Hurdle regressor of amounts of which many are 0: P(any) times the amount if any.
 
-    P(any) is a pool in log odds of two ridge logistic regressions, one with splines, and LightGBM. The amount if any is
-    a pool in logs of a ridge regression of log amounts with splines and LightGBM with gamma loss, which no single huge
-    amount rules. Weights of both pools are learned on held-out folds. The product is scaled for the (weighted) total of
-    the training to be met.
+    P(any) is a pool in log odds of two ridge logistic regressions, one with splines, and LightGBM.
+    The amount if any is a pool in logs of a ridge regression of log amounts with splines and
+    LightGBM with gamma loss, which no single huge amount rules. Weights of both pools are learned
+    on held-out folds. The product is scaled for the (weighted) total of the training to be met.
 
     Parameters
     ----------
@@ -49,36 +52,38 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
     Attributes
     ----------
     any_weights_, amount_weights_ : dict of str to float
-        Member -> its weight in the pool of P(any) and of the amount; empty where there was nothing to learn: amounts
-        were all above 0, or all 0.
+        Member -> its weight in the pool of P(any) and of the amount; empty where there was nothing
+        to learn: amounts were all above 0, or all 0.
     n_features_in_, feature_names_in_ : int, ndarray of str
         Columns of X; names where X was a DataFrame.
 
     Notes
     -----
-    Amounts are 0 or more. What a customer spends less what is given back can fall below 0: such a y is refused, since
-    it depends on the question whether a loss counts. For money to come, ``numpy.maximum(y, 0)`` is what
-    :mod:`stagecast.training.value` does.
+    Amounts are 0 or more. What a customer spends less what is given back can fall below 0: such a y
+    is refused, since it depends on the question whether a loss counts. For money to come,
+    ``numpy.maximum(y, 0)`` is what :mod:`stagecast.training.value` does.
 
-    NaN in X is a value that is not known. The mean amount of nobody is told beyond the smallest and the largest of
-    the training, before all are scaled.
+    NaN in X is a value that is not known. The mean amount of nobody is told beyond the smallest and
+    the largest of the training, before all are scaled.
 
     References
     ----------
-    Cragg (1971), "Some statistical models for limited dependent variables", for the hurdle; Duan (1983), "Smearing
-    estimate", for the scale that logs need. ``docs/method.md``, "Value".
+    Cragg (1971), "Some statistical models for limited dependent variables", for the hurdle; Duan
+    (1983), "Smearing estimate", for the scale that logs need. ``docs/method.md``, "Value".
 
     Examples
     --------
     >>> import numpy as np, pandas as pd
     >>> random = np.random.default_rng(1)
-    >>> X = pd.DataFrame({"recency_days": random.exponential(60, 600), "spend_mean": random.gamma(2, 20, 600)})
+    >>> recency_days, spend_mean = random.exponential(60, 600), random.gamma(2, 20, 600)
+    >>> X = pd.DataFrame({"recency_days": recency_days, "spend_mean": spend_mean})
     >>> some = random.random(600) < 60 / (X["recency_days"] + 60)
     >>> y = np.where(some, X["spend_mean"] * random.gamma(2, 1, 600), 0.0)
     >>> model = CustomerValueRegressor(n_estimators=20, random_state=0).fit(X, y)
     >>> bool(abs(model.predict(X).sum() / y.sum() - 1) < 1e-9)
     True
-    >>> often, seldom = model.predict(pd.DataFrame({"recency_days": [5.0, 300.0], "spend_mean": [40.0, 40.0]}))
+    >>> two = pd.DataFrame({"recency_days": [5.0, 300.0], "spend_mean": [40.0, 40.0]})
+    >>> often, seldom = model.predict(two)
     >>> bool(often > 2 * seldom)
     True
     """
@@ -133,8 +138,10 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
         below = np.flatnonzero(y < 0)
         if len(below):
             raise ValueError(
-                f"y holds {len(below)} amounts below 0, first {y[below[0]]:g} at row {rows[below[0]]}; amounts are 0 "
-                "or more: leave those rows out, or pass numpy.maximum(y, 0) where a loss counts as nothing"
+                f"y holds {len(below)} amounts below 0, first {y[below[0]]:g} at row "
+                f"{rows[below[0]]}; amounts are 0 "
+                "or more: leave those rows out, or pass numpy.maximum(y, 0) where a loss "
+                "counts as nothing"
             )
         columns, some_came = in_logs(X), y > 0
         self.any_ = self.amount_ = None
@@ -150,7 +157,9 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
         relative = y / y.max()
         mean = float(np.average(relative[some_came], weights=weight[some_came]))
         amount = np.maximum(relative[some_came] / mean, _SMALLEST)
-        self.amount_ = fit_amounts(some(columns, some_came), amount, weight[some_came] / weight[some_came].mean(), how)
+        self.amount_ = fit_amounts(
+            some(columns, some_came), amount, weight[some_came] / weight[some_came].mean(), how
+        )
         self.amount_weights_ = dict(self.amount_.weights)
         self.gains_ += _gains(self.amount_.trees.booster)
         told = self._probability(columns) * self.amount_.amount(columns, how.threads)
@@ -173,7 +182,9 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
         return self._probability(in_logs(self._read(X)))
 
     def predict_amount(self, X: Any) -> Array:
-        """Return the expected amount of each row if it is above 0, shape (n_samples,), in the unit of y."""
+        """Return the expected amount of each row if it is above 0, shape (n_samples,), in the
+        unit of y.
+        """
         return self._amount(in_logs(self._read(X)))
 
     def _probability(self, columns: dict[str, Array]) -> Array:

@@ -1,4 +1,6 @@
-"""What the estimators accept, and in what form the members see it: columns in logs, folds, weights as copies."""
+"""What the estimators accept, and in what form the members see it: columns in logs, folds,
+weights as copies.
+"""
 
 from __future__ import annotations
 
@@ -53,25 +55,31 @@ class TabularEstimator(BaseEstimator):  # type: ignore[misc]
 
     @property
     def feature_importances_(self) -> Array:
-        """The trees' gain by column of X, summing to 1, shape (n_features_in_,); all 0 where no tree has a branch.
+        """The trees' gain by column of X, summing to 1, shape (n_features_in_,); all 0 where no
+        tree has a branch.
 
-        They are the trees' alone, however much these count in the pool. What trees gained by a column of the
-        customer-base models is shared out among the three columns that these look at.
+        They are the trees' alone, however much these count in the pool. What trees gained by a
+        column of the customer-base models is shared out among the three columns that these look at.
         """
         check_is_fitted(self, "gains_")
         total = float(self.gains_.sum())
         return np.asarray(self.gains_ / total if total > 0 else self.gains_)
 
-    def _read_training(self, X: Any, y: Any, sample_weight: Any, **how: Any) -> tuple[Array, Any, Array, Whole]:
-        """Return the rows of positive weight as X, y, weights of mean 1, and where each row stands in what was given.
+    def _read_training(
+        self, X: Any, y: Any, sample_weight: Any, **how: Any
+    ) -> tuple[Array, Any, Array, Whole]:
+        """Return the rows of positive weight as X, y, weights of mean 1, and where each row stands
+        in what was given.
 
         Raises
         ------
         ValueError
-            What scikit-learn refuses: fewer than two rows, lengths that differ, infinite values, text, weights that
-            are negative or all 0.
+            What scikit-learn refuses: fewer than two rows, lengths that differ, infinite values,
+            text, weights that are negative or all 0.
         """
-        X, y = validate_data(self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=2, **how)
+        X, y = validate_data(
+            self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=2, **how
+        )
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         rows = np.flatnonzero(weight > 0)
         # relative to the largest first: the sum of huge weights overflows
@@ -81,7 +89,9 @@ class TabularEstimator(BaseEstimator):  # type: ignore[misc]
     def _read(self, X: Any) -> Array:
         """Return X as an array, with the columns of the training."""
         check_is_fitted(self, "gains_")
-        return np.asarray(validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan"))
+        return np.asarray(
+            validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite="allow-nan")
+        )
 
     def _settings(self) -> Settings:
         """Return the checked parameters.
@@ -141,12 +151,15 @@ def _threads(n_jobs: Any) -> int:
 
 
 def in_logs(X: Array) -> dict[str, Array]:
-    """Return the columns of X in logs, sign(x) log(1 + abs(x)), named by where they stand: ``x0``, ``x1``, ...
+    """Return the columns of X in logs, sign(x) log(1 + abs(x)), named by where they stand: ``x0``,
+    ``x1``, ...
 
-    For what is never below 0, as nearly all columns of the catalogue, this is log1p. Others keep their sign, so that
-    no value is too large for a regression. Names of users do not enter: LightGBM refuses some.
+    For what is never below 0, as nearly all columns of the catalogue, this is log1p. Others keep
+    their sign, so that no value is too large for a regression. Names of users do not enter:
+    LightGBM refuses some.
 
-    >>> {name: values.round(2).tolist() for name, values in in_logs(np.array([[0.0, -1.0], [9.0, 1e300]])).items()}
+    >>> logs = in_logs(np.array([[0.0, -1.0], [9.0, 1e300]]))
+    >>> {name: values.round(2).tolist() for name, values in logs.items()}
     {'x0': [0.0, 2.3], 'x1': [-0.69, 690.78]}
     """
     logs = np.copysign(np.log1p(np.abs(X)), X)
@@ -159,7 +172,8 @@ def some(columns: Mapping[str, Array], rows: NDArray[Any]) -> dict[str, Array]:
 
 
 def fold_numbers(coded: Whole, folds: int | None, seed: int) -> Whole | None:
-    """Return the fold of each row: shuffled, then dealt out class by class, so that each fold has its share of each.
+    """Return the fold of each row: shuffled, then dealt out class by class, so that each fold has
+    its share of each.
 
     Parameters
     ----------
@@ -188,7 +202,8 @@ def fold_numbers(coded: Whole, folds: int | None, seed: int) -> Whole | None:
 
 
 def copies(weight: Array) -> Whole:
-    """Return rows, each as often as its weight (of mean 1) says: systematic sampling, without chance.
+    """Return rows, each as often as its weight (of mean 1) says: systematic sampling, without
+    chance.
 
     The pool's weights and the customer-base models are fitted on rows that count once.
 
@@ -206,11 +221,15 @@ def labels(y: Any, rows: Whole) -> tuple[NDArray[Any], Whole]:
     Raises
     ------
     ValueError
-        A label that is missing, labels that have no order, numbers that are no labels, or one class only.
+        A label that is missing, labels that have no order, numbers that are no labels, or one class
+        only.
     """
     missing = np.flatnonzero(isna(y))
     if len(missing):
-        raise ValueError(f"y holds {y[missing[0]]!r} at row {rows[missing[0]]}; leave out rows whose label is unknown")
+        raise ValueError(
+            f"y holds {y[missing[0]]!r} at row {rows[missing[0]]}; leave out rows whose "
+            "label is unknown"
+        )
     try:
         classes, coded = np.unique(y, return_inverse=True)
     except TypeError as error:
@@ -221,7 +240,8 @@ def labels(y: Any, rows: Whole) -> tuple[NDArray[Any], Whole]:
     check_classification_targets(y)
     if len(classes) == 1:
         raise ValueError(
-            f"y holds one class only, {classes.tolist()[0]!r} in all {len(y)} rows that count; there is nothing to "
+            f"y holds one class only, {classes.tolist()[0]!r} in all {len(y)} rows that "
+            "count; there is nothing to "
             "tell apart: look at how y was made, or take another date or horizon"
         )
     return classes, coded.astype(np.int64)

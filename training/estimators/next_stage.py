@@ -15,14 +15,15 @@ Array = NDArray[np.float64]
 
 
 class NextStageClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
-    """Multiclass classifier of the stage to come: a pool, in log probability, of a regression and small trees.
+    """Multiclass classifier of the stage to come: a pool, in log probability, of a regression and
+    small trees.
 
-    Members are a ridge multinomial regression with columns in logs (``linear``) and LightGBM with few leaves
-    (``trees``). Weights are learned on held-out folds, are not negative and sum to 1.
+    Members are a ridge multinomial regression with columns in logs (``linear``) and LightGBM with
+    few leaves (``trees``). Weights are learned on held-out folds, are not negative and sum to 1.
 
-    The whole training (:mod:`stagecast.training.next_stage`) knows besides which stages can follow which and where
-    silence leads. This one knows columns only: to tell it where a customer stands now, add a column of 0 and 1 per
-    present stage.
+    The whole training (:mod:`stagecast.training.next_stage`) knows besides which stages can follow
+    which and where silence leads. This one knows columns only: to tell it where a customer stands
+    now, add a column of 0 and 1 per present stage.
 
     Parameters
     ----------
@@ -35,10 +36,11 @@ class NextStageClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[mi
     alpha : float
         Ridge penalty of the regression, on standardised columns; 1 / C of scikit-learn.
     n_knots : int
-        Knots of a natural cubic spline of each column; below 3 columns enter linearly. The fit takes time with the
-        square of classes times (columns + knots).
+        Knots of a natural cubic spline of each column; below 3 columns enter linearly. The fit
+        takes time with the square of classes times (columns + knots).
     n_folds : int, optional
-        Folds, stratified by class, on which the members' weights are learned. None counts both alike.
+        Folds, stratified by class, on which the members' weights are learned. None counts both
+        alike.
     n_jobs : int, optional
         Threads of LightGBM: 1 if None, all cores if -1. It does not change the result.
     random_state : int, RandomState or None
@@ -55,7 +57,8 @@ class NextStageClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[mi
 
     Notes
     -----
-    NaN in X is a value that is not known: the regression takes the median and an indicator, the trees a branch.
+    NaN in X is a value that is not known: the regression takes the median and an indicator, the
+    trees a branch.
 
     References
     ----------

@@ -1,8 +1,9 @@
-"""The members of the estimators, and how they are put together: fits and evaluations beside each other.
+"""The members of the estimators, and how they are put together: fits and evaluations beside each
+other.
 
-Members' weights are learned by stacking (Wolpert 1992; Breiman 1996): each member speaks of rows that it was not fitted
-on, and the weights that would have done best there are drawn towards equal ones as :mod:`stagecast.training.blend`
-does. Then the members are fitted again on all rows.
+Members' weights are learned by stacking (Wolpert 1992; Breiman 1996): each member speaks of rows
+that it was not fitted on, and the weights that would have done best there are drawn towards equal
+ones as :mod:`stagecast.training.blend` does. Then the members are fitted again on all rows.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ _LEAST = 1e-9
 class BinaryPool:
     """P(target) as a weighted sum of log odds.
 
-    ``weights`` names the members: ``linear``, ``splines``, ``trees``, and ``btyd`` where the customer-base models
-    speak; ``unheard`` is the log odds of rows that these know nothing of. ``level`` is what was missing from the sum
-    for its mean to meet the share in the training.
+    ``weights`` names the members: ``linear``, ``splines``, ``trees``, and ``btyd`` where the
+    customer-base models speak; ``unheard`` is the log odds of rows that these know nothing of.
+    ``level`` is what was missing from the sum for its mean to meet the share in the training.
     """
 
     linear: glm.LogisticModel
@@ -65,7 +66,9 @@ class BinaryPool:
         return blend.pooled(self.margins(columns, threads), self.weights) + self.level
 
 
-def fit_binary(columns: Columns, told: Columns, target: Flags, weight: Array, how: Settings) -> BinaryPool:
+def fit_binary(
+    columns: Columns, told: Columns, target: Flags, weight: Array, how: Settings
+) -> BinaryPool:
     """Fit the pool of log odds.
 
     Parameters
@@ -73,8 +76,9 @@ def fit_binary(columns: Columns, told: Columns, target: Flags, weight: Array, ho
     columns
         Name -> values, in logs.
     told
-        What the customer-base models say, if they were fitted: the splines and the trees hear it, and ``btyd_none``
-        is a member of its own. These models do not look at the target, so no fold needs others.
+        What the customer-base models say, if they were fitted: the splines and the trees hear it,
+        and ``btyd_none`` is a member of its own. These models do not look at the target, so no fold
+        needs others.
     target
         One per row, of both kinds.
     weight
@@ -91,17 +95,26 @@ def fit_binary(columns: Columns, told: Columns, target: Flags, weight: Array, ho
         margins = {}
         for k in range(int(fold.max()) + 1):
             inside, outside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-            part = _fit_binary_members(some(columns, inside), some(every, inside), target[inside], weight[inside], how)
+            part = _fit_binary_members(
+                some(columns, inside), some(every, inside), target[inside], weight[inside], how
+            )
             for name, margin in part.margins(some(every, outside), how.threads).items():
                 margins.setdefault(name, np.empty(len(target)))[outside] = margin
         weights = blend.pool_weights(some(margins, counted), target[counted])
-    # the customer-base models have never seen the share that came, and a sum of log odds is not its members' level
+    # the customer-base models have never seen the share that came, and a sum of log odds is not its
+    # members' level
     level = blend.level_shift(blend.pooled(margins, weights)[counted], target[counted])
     return replace(fitted, weights=weights, level=level)
 
 
-def _fit_binary_members(columns: Columns, every: Columns, target: Flags, weight: Array, how: Settings) -> BinaryPool:
-    unheard = np.isnan(every["btyd_none"]) if "btyd_none" in every else np.zeros(len(target), dtype=np.bool_)
+def _fit_binary_members(
+    columns: Columns, every: Columns, target: Flags, weight: Array, how: Settings
+) -> BinaryPool:
+    unheard = (
+        np.isnan(every["btyd_none"])
+        if "btyd_none" in every
+        else np.zeros(len(target), dtype=np.bool_)
+    )
     rows = unheard if unheard.any() else np.ones(len(target), dtype=np.bool_)
     hits = float(weight[rows & target].sum())
     return BinaryPool(
@@ -118,7 +131,12 @@ def _recipe(columns: Columns, knots: int) -> Recipe:
 
 
 def _fit_trees(
-    columns: Columns, target: Array, weight: Array, objective: str, how: Settings, classes: int | None = None
+    columns: Columns,
+    target: Array,
+    weight: Array,
+    objective: str,
+    how: Settings,
+    classes: int | None = None,
 ) -> Boosted:
     return boosting.fit(
         columns,
@@ -139,7 +157,8 @@ def _fit_trees(
 
 @dataclass(frozen=True)
 class ClassPool:
-    """P(class) as a weighted sum of log probabilities of a regression (``linear``) and of ``trees``.
+    """P(class) as a weighted sum of log probabilities of a regression (``linear``) and of
+    ``trees``.
 
     ``seen`` are the classes that the members were fitted on, of ``classes`` in all.
     """
@@ -167,8 +186,12 @@ class ClassPool:
         return np.asarray(softmax(blend.pooled(self.logs(columns, threads), self.weights), axis=1))
 
 
-def fit_classes(columns: Columns, target: Whole, classes: int, weight: Array, how: Settings) -> ClassPool:
-    """Fit the pool of log probabilities; ``target`` is the position of each row's class among ``classes``."""
+def fit_classes(
+    columns: Columns, target: Whole, classes: int, weight: Array, how: Settings
+) -> ClassPool:
+    """Fit the pool of log probabilities; ``target`` is the position of each row's class among
+    ``classes``.
+    """
     fitted = _fit_class_members(columns, target, classes, weight, how)
     equal = {"linear": 0.5, "trees": 0.5}
     fold = fold_numbers(target, how.folds, how.seed)
@@ -177,14 +200,20 @@ def fit_classes(columns: Columns, target: Whole, classes: int, weight: Array, ho
     logs = {name: np.empty((len(target), classes)) for name in equal}
     for k in range(int(fold.max()) + 1):
         inside, outside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        part = _fit_class_members(some(columns, inside), target[inside], classes, weight[inside], how)
+        part = _fit_class_members(
+            some(columns, inside), target[inside], classes, weight[inside], how
+        )
         for name, found in part.logs(some(columns, outside), how.threads).items():
             logs[name][outside] = found
     counted = copies(weight)
-    return replace(fitted, weights=blend.pool_class_weights(some(logs, counted), target[counted], equal))
+    return replace(
+        fitted, weights=blend.pool_class_weights(some(logs, counted), target[counted], equal)
+    )
 
 
-def _fit_class_members(columns: Columns, target: Whole, classes: int, weight: Array, how: Settings) -> ClassPool:
+def _fit_class_members(
+    columns: Columns, target: Whole, classes: int, weight: Array, how: Settings
+) -> ClassPool:
     seen, coded = np.unique(target, return_inverse=True)
     several = len(seen) > 1
     linear = glm.fit_multinomial(_recipe(columns, how.knots), columns, coded, weight, how.penalty)
@@ -195,9 +224,11 @@ def _fit_class_members(columns: Columns, target: Whole, classes: int, weight: Ar
 
 @dataclass(frozen=True)
 class AmountPool:
-    """E[amount | any] up to a factor, as a weighted sum of logs of a ridge regression and of trees with gamma loss.
+    """E[amount | any] up to a factor, as a weighted sum of logs of a ridge regression and of trees
+    with gamma loss.
 
-    ``low`` and ``high`` are the logs of the smallest and the largest amount of the training: no mean lies beyond.
+    ``low`` and ``high`` are the logs of the smallest and the largest amount of the training: no
+    mean lies beyond.
     """
 
     linear: Linear
@@ -232,7 +263,9 @@ def fit_amounts(columns: Columns, amount: Array, weight: Array, how: Settings) -
     return replace(fitted, weights={"linear": 1.0 - share, "trees": share})
 
 
-def _fit_amount_members(columns: Columns, amount: Array, weight: Array, how: Settings) -> AmountPool:
+def _fit_amount_members(
+    columns: Columns, amount: Array, weight: Array, how: Settings
+) -> AmountPool:
     logs = np.log(amount)
     return AmountPool(
         glm.fit_linear(_recipe(columns, how.knots), columns, logs, weight, how.penalty),
@@ -243,16 +276,18 @@ def _fit_amount_members(columns: Columns, amount: Array, weight: Array, how: Set
 
 
 def _share_of_trees(linear: Array, trees: Array, amount: Array, weight: Array) -> float:
-    """Return the weight of the trees that has the least gamma deviance, drawn to a half as the other pools are.
+    """Return the weight of the trees that has the least gamma deviance, drawn to a half as the
+    other pools are.
 
-    The level is fitted along and thrown away: with ``m`` the pooled logs, the mean gamma loss ``log mu + y / mu`` at
-    the best ``mu = c exp(m)`` is ``log(mean(y exp(-m))) + mean(m) + 1``.
+    The level is fitted along and thrown away: with ``m`` the pooled logs, the mean gamma loss ``log
+    mu + y / mu`` at the best ``mu = c exp(m)`` is ``log(mean(y exp(-m))) + mean(m) + 1``.
     """
     pull = blend.PULL / len(amount)
 
     def loss(share: float) -> float:
         pooled = share * trees + (1.0 - share) * linear
-        # the weights of the other pools have two members move apart at once: the squared distance counts twice
+        # the weights of the other pools have two members move apart at once: the squared distance
+        # counts twice
         apart = 2.0 * (share - 0.5) ** 2
         level = math.log(float(np.average(amount * np.exp(-pooled), weights=weight)))
         return level + float(np.average(pooled, weights=weight)) + pull * apart

@@ -1,11 +1,13 @@
-"""What a lead did so far, on top of its age and where it came from: a multiplier of the hazard over the horizon.
+"""What a lead did so far, on top of its age and where it came from: a multiplier of the hazard over
+the horizon.
 
-Learned at past dates (landmarks): of each lead then at risk, what was known of it, and whether it converted within the
-horizon or until the as_of, whichever came first; so a date whose horizon is not over teaches as well. With H the hazard
-that age and start give over the time that was followed, the conversion is Poisson of mean H exp(b + x w).
+Learned at past dates (landmarks): of each lead then at risk, what was known of it, and whether it
+converted within the horizon or until the as_of, whichever came first; so a date whose horizon is
+not over teaches as well. With H the hazard that age and start give over the time that was followed,
+the conversion is Poisson of mean H exp(b + x w).
 
-Source: landmark models after van Houwelingen (2007), "Dynamic prediction by landmarking in event history analysis",
-Scandinavian Journal of Statistics 34.
+Source: landmark models after van Houwelingen (2007), "Dynamic prediction by landmarking in event
+history analysis", Scandinavian Journal of Statistics 34.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ PENALTIES = (2.0, 10.0, 50.0, 250.0)
 FOLDS = 4
 FEWEST_CONVERSIONS = 30
 WORTH = 0.5
-"""Gain in log likelihood (nats), on customers that were not learned from, below which activity is left out."""
+"""Gain in log likelihood (nats), on customers that were not learned from, below which activity
+is left out.
+"""
 
 _WIDEST = 4.0  # no lead is more than exp(4) times the average
 _STEPS = 50
@@ -86,14 +90,17 @@ def fit_activity(
     recipe: Recipe = RECIPE,
     half_life_days: float | None = HALF_LIFE_DAYS,
 ) -> ActivityModel | None:
-    """Fit at the landmarks; None where there is too little to learn, or where it did not help on other customers.
+    """Fit at the landmarks; None where there is too little to learn, or where it did not help on
+    other customers.
 
     Parameters
     ----------
     hazard, start
         Fitted on the same leads; ``start`` is its multiplier of each of them.
     """
-    rows = _followed(leads, hazard, start, landmarks, as_of_day, horizon_days, recipe, half_life_days)
+    rows = _followed(
+        leads, hazard, start, landmarks, as_of_day, horizon_days, recipe, half_life_days
+    )
     if rows is None or rows.converted.sum() < FEWEST_CONVERSIONS:
         return None
     recipe = Recipe({name: how for name, how in recipe.columns.items() if name in rows.columns})
@@ -111,13 +118,17 @@ def fit_activity(
 
 
 def _gain(matrix: Array, rows: _Rows, fold: NDArray[np.int64], penalty: float) -> float:
-    """Return the log likelihood that the columns add to the level alone, on customers left out of the fit."""
+    """Return the log likelihood that the columns add to the level alone, on customers left out
+    of the fit.
+    """
     gain = 0.0
     for k in range(FOLDS):
         here, out = fold != k, fold == k
         learned = (rows.hazard[here], rows.converted[here], rows.weight[here], penalty)
         found, level = _poisson(matrix[here], *learned), _poisson(matrix[here, :1], *learned)
-        gain += _likelihood(matrix[out] @ found, rows, out) - _likelihood(matrix[out, :1] @ level, rows, out)
+        gain += _likelihood(matrix[out] @ found, rows, out) - _likelihood(
+            matrix[out, :1] @ level, rows, out
+        )
     return gain
 
 
@@ -143,8 +154,12 @@ def _followed(
         followed = np.where(converted, leads.converted[customer], until) - day
         ahead = hazard.ahead(day - leads.start[customer], followed) * start[customer]
         weight = 1.0 if half_life_days is None else 0.5 ** ((as_of_day - day) / half_life_days)
-        columns = {name: landmark.columns[name][who] for name in recipe.columns if name in landmark.columns}
-        parts.append(_Rows(customer, columns, ahead, converted.astype(np.float64), np.full(len(who), weight)))
+        columns = {
+            name: landmark.columns[name][who] for name in recipe.columns if name in landmark.columns
+        }
+        parts.append(
+            _Rows(customer, columns, ahead, converted.astype(np.float64), np.full(len(who), weight))
+        )
     if not parts:
         return None
     shared = [name for name in parts[0].columns if all(name in part.columns for part in parts)]
@@ -159,17 +174,24 @@ def _followed(
 
 def _likelihood(eta: Array, rows: _Rows, of: NDArray[np.bool_]) -> float:
     eta = np.clip(eta, -_WIDEST, _WIDEST)
-    return float((rows.weight[of] * (rows.converted[of] * eta - rows.hazard[of] * np.exp(eta))).sum())
+    return float(
+        (rows.weight[of] * (rows.converted[of] * eta - rows.hazard[of] * np.exp(eta))).sum()
+    )
 
 
 def _poisson(matrix: Array, hazard: Array, converted: Array, weight: Array, ridge: float) -> Array:
-    """Return the weights that are likeliest under a ridge penalty, by Newton's method with halved steps."""
+    """Return the weights that are likeliest under a ridge penalty, by Newton's method with
+    halved steps.
+    """
     penalty = np.full(matrix.shape[1], ridge)
     penalty[0] = 1e-3  # the level, all but free
 
     def loss(w: Array) -> float:
         eta = np.minimum(matrix @ w, 30.0)
-        return float((weight * (hazard * np.exp(eta) - converted * eta)).sum() + 0.5 * (penalty * w * w).sum())
+        return float(
+            (weight * (hazard * np.exp(eta) - converted * eta)).sum()
+            + 0.5 * (penalty * w * w).sum()
+        )
 
     w = np.zeros(matrix.shape[1])
     now = loss(w)

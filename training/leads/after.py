@@ -12,7 +12,9 @@ from stagecast.training.panel import Frame
 Array = NDArray[np.float64]
 
 
-def after_conversion(prospects: Sequence[Frame], first_orders: Array, first_spend: Array) -> tuple[float, float]:
+def after_conversion(
+    prospects: Sequence[Frame], first_orders: Array, first_spend: Array
+) -> tuple[float, float]:
     """Return orders and spend within the horizon, on average over the prospects who bought in it.
 
     Parameters
@@ -20,7 +22,8 @@ def after_conversion(prospects: Sequence[Frame], first_orders: Array, first_spen
     prospects
         Frames of customers who had not bought yet.
     first_orders, first_spend
-        What new customers brought in their first horizon, used where no prospect has converted yet; may be empty.
+        What new customers brought in their first horizon, used where no prospect has converted yet;
+        may be empty.
     """
     none = np.zeros(0)
     orders = np.concatenate([none, *(frame.orders[~frame.inactive] for frame in prospects)])

@@ -1,4 +1,5 @@
-"""P(first purchase in the horizon) of each lead, and what the converted then bring: the models of this folder as one.
+"""P(first purchase in the horizon) of each lead, and what the converted then bring: the models of
+this folder as one.
 
 Where few converted, it is the smoothed share: conversions over conversions and open lead-horizons.
 """
@@ -67,16 +68,20 @@ class LeadConversion:
         Parameters
         ----------
         columns
-            ``tenure_days`` (age of the lead) and, where activity is used, the columns it was learned from.
+            ``tenure_days`` (age of the lead) and, where activity is used, the columns it was
+            learned from.
         categories
-            What was known at the start: column -> one text per row. Values and columns not known count as average.
+            What was known at the start: column -> one text per row. Values and columns not known
+            count as average.
         horizon_days
             None: that of the training.
         """
         age, span = columns["tenure_days"], horizon_days or self.horizon_days
         if self.hazard is None:
             return np.full(len(age), 1.0 - (1.0 - self.share) ** (span / self.horizon_days))
-        ahead = self.hazard.ahead(age, float(span)) * self.hazard.multiplier(categories or {}, len(age))
+        ahead = self.hazard.ahead(age, float(span)) * self.hazard.multiplier(
+            categories or {}, len(age)
+        )
         if self.activity is not None:
             ahead = ahead * self.activity.multiplier(columns)
         # of n leads seen, n + 1 of n + 2 is the most that can be believed
@@ -132,8 +137,8 @@ def fit_lead_conversion(
     categories
         Column -> one text per entry of ``leads``: ``channel`` and what was known at the start.
     landmarks
-        What leads had done so far at past dates; a date within the last horizon serves as well. Empty: activity is not
-        looked at.
+        What leads had done so far at past dates; a date within the last horizon serves as well.
+        Empty: activity is not looked at.
     orders, spend
         What those who converted brought within the horizon, on average.
     recipe
@@ -148,5 +153,7 @@ def fit_lead_conversion(
         return LeadConversion(None, None, share, horizon_days, orders, spend, rows, hits)
     hazard = fit_hazard(leads, as_of_day, categories, half_life_days=half_life_days)
     start = hazard.multiplier(categories, len(leads))
-    activity = fit_activity(leads, hazard, start, landmarks, as_of_day, horizon_days, recipe, half_life_days)
+    activity = fit_activity(
+        leads, hazard, start, landmarks, as_of_day, horizon_days, recipe, half_life_days
+    )
     return LeadConversion(hazard, activity, share, horizon_days, orders, spend, rows, hits)

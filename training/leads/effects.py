@@ -1,12 +1,14 @@
-"""How much faster or slower than the average leads of one category convert: multipliers of the hazard, shrunk.
+"""How much faster or slower than the average leads of one category convert: multipliers of the
+hazard, shrunk.
 
-A value v of a column with d conversions, where e were expected from all else, has the multiplier (d + k) / (e + k): the
-mean of a gamma posterior over a prior of mean 1 and variance 1 / k. The k of each column is the one that makes its
-counts likeliest (negative binomial), so a column that says nothing is shrunk to 1 without being told. Several columns
-are fitted in turns until they stand still. A value that training did not see has 1, the average.
+A value v of a column with d conversions, where e were expected from all else, has the multiplier (d
++ k) / (e + k): the mean of a gamma posterior over a prior of mean 1 and variance 1 / k. The k of
+each column is the one that makes its counts likeliest (negative binomial), so a column that says
+nothing is shrunk to 1 without being told. Several columns are fitted in turns until they stand
+still. A value that training did not see has 1, the average.
 
-Source: gamma-Poisson shrinkage after Clayton and Kaldor (1987), "Empirical Bayes estimates of age-standardized relative
-risks for use in disease mapping", Biometrics 43, section 2.
+Source: gamma-Poisson shrinkage after Clayton and Kaldor (1987), "Empirical Bayes estimates of
+age-standardized relative risks for use in disease mapping", Biometrics 43, section 2.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ Array = NDArray[np.float64]
 Effects = Mapping[str, Mapping[str, float]]
 
 MOST_VALUES = 1_000
-"""Values of a column that get a multiplier of their own: those with the most conversions expected."""
+"""Values of a column that get a multiplier of their own: those with the most conversions
+expected.
+"""
 
 # Prior strength: between one that lets a value speak for itself and one that silences it.
 _STRENGTH = (0.5, 1_000.0)
@@ -51,7 +55,9 @@ def prior_strength(seen: Array, expected: Array) -> float:
     return float(np.exp(high if loss(high) <= loss(found) else found))
 
 
-def fit_effects(exposure: Exposure, categories: Mapping[str, Texts]) -> tuple[Array, dict[str, dict[str, float]]]:
+def fit_effects(
+    exposure: Exposure, categories: Mapping[str, Texts]
+) -> tuple[Array, dict[str, dict[str, float]]]:
     """Fit the hazard of each bin of age, and the multipliers of each category.
 
     Parameters
@@ -84,12 +90,16 @@ def fit_effects(exposure: Exposure, categories: Mapping[str, Texts]) -> tuple[Ar
             k = prior_strength(seen, expected[name])
             found = (seen + k) / (expected[name] + k)
             total = expected[name].sum()
-            factor[name] = found * (total / (expected[name] @ found)) if total > 0 else np.ones(len(texts))
+            factor[name] = (
+                found * (total / (expected[name] @ found)) if total > 0 else np.ones(len(texts))
+            )
             together = rest * factor[name][codes]
         rates = _rates(hits, exposure.days, together)
         if not len(together) or float(np.abs(np.log(together / before)).max()) < _STANDS_STILL:
             break
-    return rates, {name: _largest(texts, factor[name], expected[name]) for name, (texts, _) in coded.items()}
+    return rates, {
+        name: _largest(texts, factor[name], expected[name]) for name, (texts, _) in coded.items()
+    }
 
 
 def _sums(owner: NDArray[np.int64], values: Array, count: int) -> Array:
@@ -97,7 +107,9 @@ def _sums(owner: NDArray[np.int64], values: Array, count: int) -> Array:
 
 
 def _rates(hits: Array, days: Array, together: Array) -> Array:
-    """Return conversions per lead-day in each bin of age, each drawn to that of the bin before by one conversion."""
+    """Return conversions per lead-day in each bin of age, each drawn to that of the bin before
+    by one conversion.
+    """
     # one more lead-day, so that conversions at once have a rate too
     exposed = together @ days + 1.0
     rates = np.zeros(len(hits))
@@ -113,10 +125,14 @@ def _largest(texts: NDArray[np.str_], factor: Array, expected: Array) -> dict[st
 
 
 def multiplier(effects: Effects, categories: Mapping[str, Texts], rows: int) -> Array:
-    """Return the product of the multipliers of each row; a column or a value that is not known counts as 1."""
+    """Return the product of the multipliers of each row; a column or a value that is not known
+    counts as 1.
+    """
     result = np.ones(rows)
     for name, known in effects.items():
         if name in categories:
             texts, codes = np.unique(categories[name].astype(str), return_inverse=True)
-            result *= np.array([known.get(str(text), 1.0) for text in texts], dtype=np.float64)[codes]
+            result *= np.array([known.get(str(text), 1.0) for text in texts], dtype=np.float64)[
+                codes
+            ]
     return result

@@ -1,8 +1,10 @@
-"""How long each lead was seen at each age, and at which age it converted: what the hazard is fitted on.
+"""How long each lead was seen at each age, and at which age it converted: what the hazard is fitted
+on.
 
-A lead is at risk from its first event until its first purchase or the as_of. Exposure begins with the first purchase of
-anybody in the log: before it nothing could be bought, or purchases were not recorded, and no lead could convert.
-Conversion also drifts; exposure a half-life ago counts half, conversions alike.
+A lead is at risk from its first event until its first purchase or the as_of. Exposure begins with
+the first purchase of anybody in the log: before it nothing could be bought, or purchases were not
+recorded, and no lead could convert. Conversion also drifts; exposure a half-life ago counts half,
+conversions alike.
 """
 
 from __future__ import annotations
@@ -32,8 +34,8 @@ class Leads:
     Parameters
     ----------
     start
-        The midnight UTC that begins the day of the first event, as ``tenure_days`` counts; NaN for those who were never
-        a lead, since their first event was a purchase.
+        The midnight UTC that begins the day of the first event, as ``tenure_days`` counts; NaN for
+        those who were never a lead, since their first event was a purchase.
     converted
         The first purchase; NaN for none so far.
     selling_since
@@ -50,7 +52,9 @@ class Leads:
     def at_risk(self, at: float) -> NDArray[np.bool_]:
         """Return who is a lead at an instant: begun before it, and not converted before it."""
         with np.errstate(invalid="ignore"):
-            return np.asarray((self.start < at) & ~(self.converted < at) & ~(self.converted <= self.start))
+            return np.asarray(
+                (self.start < at) & ~(self.converted < at) & ~(self.converted <= self.start)
+            )
 
 
 def leads_of(first_events: Integers, customer: Integers, first_purchase: Integers) -> Leads:
@@ -59,16 +63,22 @@ def leads_of(first_events: Integers, customer: Integers, first_purchase: Integer
     Parameters
     ----------
     first_events
-        Instant of each customer's first event, microseconds since 1970; the largest integer: nothing known.
+        Instant of each customer's first event, microseconds since 1970; the largest integer:
+        nothing known.
     customer, first_purchase
-        Purchases, in any order and as many per customer as there are: position in ``first_events``, and the instant.
+        Purchases, in any order and as many per customer as there are: position in ``first_events``,
+        and the instant.
     """
     bought = np.full(len(first_events), _NEVER, dtype=np.int64)
     np.minimum.at(bought, customer, first_purchase)
     was_lead = (first_events < bought) & (first_events < _NEVER)
     converted = np.where(bought < _NEVER, bought / DAY_MICROSECONDS, np.nan)
     since = float(np.nanmin(converted)) if (bought < _NEVER).any() else float("nan")
-    return Leads(np.where(was_lead, first_events // DAY_MICROSECONDS, np.nan).astype(np.float64), converted, since)
+    return Leads(
+        np.where(was_lead, first_events // DAY_MICROSECONDS, np.nan).astype(np.float64),
+        converted,
+        since,
+    )
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,9 @@ class Exposure:
         """Return the same with bins put together; ``groups`` has the new bin of each."""
         starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]])
         return Exposure(
-            np.add.reduceat(self.days, starts, axis=1), self.hit, np.where(self.bin >= 0, groups[self.bin], -1)
+            np.add.reduceat(self.days, starts, axis=1),
+            self.hit,
+            np.where(self.bin >= 0, groups[self.bin], -1),
         )
 
 
@@ -115,7 +127,8 @@ def exposure(
 
     Notes
     -----
-    Time t has the weight ``2 ** (-(as_of - t) / half_life)``; a lead's exposure in a bin of age is its integral.
+    Time t has the weight ``2 ** (-(as_of - t) / half_life)``; a lead's exposure in a bin of age is
+    its integral.
     """
     with np.errstate(invalid="ignore"):
         ever = (leads.start < as_of_day) & ~(leads.converted <= leads.start)

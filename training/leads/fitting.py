@@ -1,4 +1,6 @@
-"""P(first purchase) fitted on what a log says of its leads: the same way in a training and for ``stagecast leads``."""
+"""P(first purchase) fitted on what a log says of its leads: the same way in a training and for
+``stagecast leads``.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from stagecast.training.leads.exposure import leads_of
 
 
 def landmark(snapshot: Snapshot, signals: Sequence[str]) -> Landmark:
-    """Return what was known of those who had not bought at a past date; ``signals`` are the scheme's."""
+    """Return what was known of those who had not bought at a past date; ``signals`` are the
+    scheme's.
+    """
     rows = np.flatnonzero(~snapshot.buyers)
     columns = {name: snapshot.features[name][rows] for name in RECIPE.columns}
     columns |= {name: snapshot.standing.facts[name][rows] for name in signals}
@@ -25,7 +29,12 @@ def landmark(snapshot: Snapshot, signals: Sequence[str]) -> Landmark:
 
 
 def fit_leads(
-    life: Lifecycle, now: Snapshot, landmarks: Sequence[Landmark], *, orders: float = 1.0, spend: float = 0.0
+    life: Lifecycle,
+    now: Snapshot,
+    landmarks: Sequence[Landmark],
+    *,
+    orders: float = 1.0,
+    spend: float = 0.0,
 ) -> LeadConversion:
     """Fit on every lead of a log, those that are still young among them.
 

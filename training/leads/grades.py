@@ -1,4 +1,6 @@
-"""The grades of a lead: none, MQL (marketing-qualified), SQL (sales-qualified), by thresholds on its points."""
+"""The grades of a lead: none, MQL (marketing-qualified), SQL (sales-qualified), by thresholds on
+its points.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ _WORDS = 'a number of points, { best = 200 }, { share = "20%" } or { conversion 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a grade is to be: so many ``points``, the ``best`` leads, a ``share`` of them, or a later ``conversion``.
+    """What a grade is to be: so many ``points``, the ``best`` leads, a ``share`` of them, or a
+    later ``conversion``.
 
     ``share`` and ``conversion`` are parts of one.
     """
@@ -56,16 +59,22 @@ def parse_wanted(entry: object, where: str) -> Wanted:
     match kind:
         case "best":
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise UsageError(f"{where}: best is {value!r}, and must be a whole number of leads, at least 1")
+                raise UsageError(
+                    f"{where}: best is {value!r}, and must be a whole number of leads, at least 1"
+                )
             return Wanted("best", float(value))
         case "share" | "conversion":
             part = _part(value, f"{where}: {kind}")
             return Wanted("share" if kind == "share" else "conversion", part)
-    raise UsageError(f"{where}: unknown '{kind}'; write {_WORDS}.{did_you_mean(kind, ('best', 'share', 'conversion'))}")
+    raise UsageError(
+        f"{where}: unknown '{kind}'; write "
+        f"{_WORDS}.{did_you_mean(kind, ('best', 'share', 'conversion'))}"
+    )
 
 
 def wanted_of(text: str, option: str) -> Wanted:
-    """Return what is wanted of a grade, as an option has it: ``20``, ``best:200``, ``share:20%``, ``conversion:10%``.
+    """Return what is wanted of a grade, as an option has it: ``20``, ``best:200``, ``share:20%``,
+    ``conversion:10%``.
 
     Raises
     ------
@@ -77,11 +86,16 @@ def wanted_of(text: str, option: str) -> Wanted:
     """
     kind, colon, value = text.partition(":")
     if colon:
-        return parse_wanted({kind.strip(): int(value) if value.strip().isdigit() and kind == "best" else value}, option)
+        return parse_wanted(
+            {kind.strip(): int(value) if value.strip().isdigit() and kind == "best" else value},
+            option,
+        )
     try:
         return parse_wanted(float(text), option)
     except ValueError:
-        raise UsageError(f"{option} '{text}': write points like 20, or best:200, share:20%, conversion:10%") from None
+        raise UsageError(
+            f"{option} '{text}': write points like 20, or best:200, share:20%, conversion:10%"
+        ) from None
 
 
 def _number(value: object, where: str) -> float:
@@ -91,10 +105,14 @@ def _number(value: object, where: str) -> float:
 
 
 def _part(value: object, where: str) -> float:
-    problem = UsageError(f'{where} is {value!r}; write a part such as "20%" or 0.2, above 0 and at most 1')
+    problem = UsageError(
+        f'{where} is {value!r}; write a part such as "20%" or 0.2, above 0 and at most 1'
+    )
     if isinstance(value, str):
         try:
-            part = float(value.strip().removesuffix("%")) / (100.0 if value.strip().endswith("%") else 1.0)
+            part = float(value.strip().removesuffix("%")) / (
+                100.0 if value.strip().endswith("%") else 1.0
+            )
         except ValueError:
             raise problem from None
     else:
@@ -121,7 +139,8 @@ class Grades:
         """Check the order."""
         if not self.sql >= self.mql:
             raise UsageError(
-                f"an SQL would begin at {self.sql:g} points, below an MQL at {self.mql:g}: ask more of sql (a smaller "
+                f"an SQL would begin at {self.sql:g} points, below an MQL at "
+                f"{self.mql:g}: ask more of sql (a smaller "
                 "volume, a higher conversion) than of mql"
             )
 
@@ -136,7 +155,10 @@ class Grades:
 
 
 def threshold(
-    wanted: Wanted, points: Array, past_points: Array | None = None, converted: NDArray[np.bool_] | None = None
+    wanted: Wanted,
+    points: Array,
+    past_points: Array | None = None,
+    converted: NDArray[np.bool_] | None = None,
 ) -> float:
     """Return the fewest points of a grade.
 
@@ -145,13 +167,15 @@ def threshold(
     points
         Of the leads to be graded; NaN where there are none.
     past_points, converted
-        Of the leads of a past date, and who of them had converted a horizon later; for a wanted conversion.
+        Of the leads of a past date, and who of them had converted a horizon later; for a wanted
+        conversion.
 
     Returns
     -------
     float
-        For a volume: no more leads than wanted are at or above it, but where leads with the most points alone are more,
-        those. For a conversion: the fewest points such that those at or above it converted at least so often.
+        For a volume: no more leads than wanted are at or above it, but where leads with the most
+        points alone are more, those. For a conversion: the fewest points such that those at or
+        above it converted at least so often.
 
     Raises
     ------
@@ -164,13 +188,16 @@ def threshold(
     if wanted.kind == "conversion":
         if past_points is None or converted is None:
             raise NotEnoughDataError(
-                f"a conversion of {wanted.value:.1%} is wanted, and no past date a horizon ago has leads to see it on; "
+                f"a conversion of {wanted.value:.1%} is wanted, and no past date a "
+                "horizon ago has leads to see it on; "
                 "give the grade as points or as a volume"
             )
         return _by_conversion(wanted.value, past_points, converted)
     known = np.sort(points[np.isfinite(points)])[::-1]
     if not len(known):
-        raise NotEnoughDataError("there is no lead to take the best of; give the grade as points, or a later --as-of")
+        raise NotEnoughDataError(
+            "there is no lead to take the best of; give the grade as points, or a later --as-of"
+        )
     most = int(wanted.value) if wanted.kind == "best" else int(wanted.value * len(known) + 1e-9)
     if most >= len(known):
         return float(known[-1])
@@ -189,7 +216,8 @@ def _by_conversion(wanted: float, points: Array, converted: NDArray[np.bool_]) -
     usable = np.flatnonzero(whole & (leads >= FEWEST_LEADS))
     if not len(usable):
         raise NotEnoughDataError(
-            f"a conversion of {wanted:.1%} is wanted, and {len(limits)} leads of the past are too few to see one (at "
+            f"a conversion of {wanted:.1%} is wanted, and {len(limits)} leads of the past "
+            "are too few to see one (at "
             f"least {FEWEST_LEADS}); give the grade as points or as a volume"
         )
     rates = hits[usable] / leads[usable]
@@ -197,7 +225,8 @@ def _by_conversion(wanted: float, points: Array, converted: NDArray[np.bool_]) -
     if not len(enough):
         best = usable[int(np.argmax(rates))]
         raise NotEnoughDataError(
-            f"no threshold has a conversion of {wanted:.1%}: the best is {rates.max():.1%}, of {leads[best]} leads at "
+            f"no threshold has a conversion of {wanted:.1%}: the best is "
+            f"{rates.max():.1%}, of {leads[best]} leads at "
             f"or above {limits[best]:g} points; ask for no more than that"
         )
     return float(limits[enough[-1]])

@@ -1,11 +1,14 @@
-"""The hazard of the first purchase: constant in each bin of a lead's age, times multipliers known from the start.
+"""The hazard of the first purchase: constant in each bin of a lead's age, times multipliers known
+from the start.
 
-Every lead counts for as long as it was seen, converted or not, so leads that are still young teach as much about young
-ages as old ones do. P(first purchase within h | age a, none so far) is 1 - exp(-(H(a + h) - H(a)) m), with H the
-cumulative hazard and m the multiplier: one less the product of what each period leaves.
+Every lead counts for as long as it was seen, converted or not, so leads that are still young teach
+as much about young ages as old ones do. P(first purchase within h | age a, none so far) is 1 -
+exp(-(H(a + h) - H(a)) m), with H the cumulative hazard and m the multiplier: one less the product
+of what each period leaves.
 
-Source: piecewise exponential model, Friedman (1982), "Piecewise exponential models for survival data with covariates",
-Annals of Statistics 10, section 2; in periods it is the complementary log-log model of Prentice and Gloeckler (1978).
+Source: piecewise exponential model, Friedman (1982), "Piecewise exponential models for survival
+data with covariates", Annals of Statistics 10, section 2; in periods it is the complementary
+log-log model of Prentice and Gloeckler (1978).
 """
 
 from __future__ import annotations
@@ -19,12 +22,20 @@ from numpy.typing import NDArray
 
 from stagecast.features.leads import Texts
 from stagecast.training.leads.effects import Effects, fit_effects, multiplier
-from stagecast.training.leads.exposure import AGE_EDGES_DAYS, HALF_LIFE_DAYS, Exposure, Leads, exposure
+from stagecast.training.leads.exposure import (
+    AGE_EDGES_DAYS,
+    HALF_LIFE_DAYS,
+    Exposure,
+    Leads,
+    exposure,
+)
 
 Array = NDArray[np.float64]
 
 FEWEST_IN_BIN = 5
-"""Conversions, seen or expected at the rate of younger ages, that a bin of age needs to stand on its own."""
+"""Conversions, seen or expected at the rate of younger ages, that a bin of age needs to stand on
+its own.
+"""
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,9 @@ class HazardModel:
         return multiplier(self.effects, categories, rows)
 
     def cumulative(self, age_days: Array) -> Array:
-        """Return the hazard of the average lead from its first day to an age, one per row; before it, 0."""
+        """Return the hazard of the average lead from its first day to an age, one per row;
+        before it, 0.
+        """
         lows = np.array([0.0, *self.edges_days])
         at_lows = np.r_[0.0, np.cumsum(np.diff(lows) * self.rates[:-1])]
         age = np.maximum(np.nan_to_num(age_days, nan=0.0), 0.0)
@@ -68,7 +81,10 @@ class HazardModel:
         return cls(
             tuple(float(edge) for edge in data["edges_days"]),
             tuple(float(rate) for rate in data["rates"]),
-            {str(n): {str(v): float(m) for v, m in values.items()} for n, values in data["effects"].items()},
+            {
+                str(n): {str(v): float(m) for v, m in values.items()}
+                for n, values in data["effects"].items()
+            },
         )
 
 
@@ -87,8 +103,8 @@ def fit_hazard(
     categories
         Column -> one text per lead, known at the first contact.
     edges_days
-        Ages at which the hazard may change; bins that have not :data:`FEWEST_IN_BIN` conversions, nor as
-        many to expect, are put together.
+        Ages at which the hazard may change; bins that have not :data:`FEWEST_IN_BIN` conversions,
+        nor as many to expect, are put together.
     half_life_days
         See :func:`stagecast.training.leads.exposure.exposure`.
     """
@@ -108,7 +124,9 @@ def _groups(seen: Exposure) -> NDArray[np.int64]:
     def enough(first: int, last: int) -> bool:
         # where many were expected, to see few is as telling as to see many
         younger = hits[:first].sum() / max(days[:first].sum(), 1.0)
-        return bool(max(counts[first:last].sum(), younger * days[first:last].sum()) >= FEWEST_IN_BIN)
+        return bool(
+            max(counts[first:last].sum(), younger * days[first:last].sum()) >= FEWEST_IN_BIN
+        )
 
     groups, first = np.zeros(bins, dtype=np.int64), 0
     for k in range(1, bins):

@@ -1,4 +1,6 @@
-"""The table of points: what each action and each attribute of a lead is worth, read from TOML and written as such."""
+"""The table of points: what each action and each attribute of a lead is worth, read from TOML
+and written as such.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +30,10 @@ class Rule:
 
     Parameters
     ----------
-    event : the type.
-    points : for each event; below 0 it speaks against the lead.
-    half_life_days : days after which the points have halved; None: they stay.
-    most : how many of the newest count; None: all.
-    within_days : only those less than so many days after the lead's first event of any type count; None: all.
+    event : the type. points : for each event; below 0 it speaks against the lead. half_life_days :
+    days after which the points have halved; None: they stay. most : how many of the newest count;
+    None: all. within_days : only those less than so many days after the lead's first event of any
+    type count; None: all.
     """
 
     event: str
@@ -43,15 +44,19 @@ class Rule:
 
     @property
     def label(self) -> str:
-        return self.event if self.within_days is None else f"{self.event} within {self.within_days} days"
+        return (
+            self.event
+            if self.within_days is None
+            else f"{self.event} within {self.within_days} days"
+        )
 
 
 @dataclass(frozen=True)
 class Scale:
     """What points mean where they were learned.
 
-    ``doubling`` points double the odds of a first purchase within ``horizon_days``; ``at_zero`` is its probability for
-    a lead of 0 points.
+    ``doubling`` points double the odds of a first purchase within ``horizon_days``; ``at_zero`` is
+    its probability for a lead of 0 points.
     """
 
     doubling: float
@@ -64,13 +69,17 @@ class Scale:
         >>> round(Scale(10, 0.2, 90).probability(10), 3)
         0.333
         """
-        log_odds = math.log(self.at_zero / (1 - self.at_zero)) + points / self.doubling * math.log(2)
+        log_odds = math.log(self.at_zero / (1 - self.at_zero)) + points / self.doubling * math.log(
+            2
+        )
         return 1 / (1 + math.exp(-min(max(log_odds, -700.0), 700.0)))
 
 
 @dataclass(frozen=True)
 class PointsTable:
-    """Rules for events, points for values of attributes (name -> value -> points), and the wanted grades, if any."""
+    """Rules for events, points for values of attributes (name -> value -> points), and the
+    wanted grades, if any.
+    """
 
     rules: tuple[Rule, ...]
     attributes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -100,7 +109,8 @@ def parse_points(text: str, where: str = "points") -> PointsTable:
     Raises
     ------
     UsageError
-        Not TOML, an unknown key, or a value that is not of its kind; the message names ``where`` and the key.
+        Not TOML, an unknown key, or a value that is not of its kind; the message names ``where``
+        and the key.
 
     >>> parse_points('[events]\\nvisit = { points = 2, half_life = "2w" }').rules
     (Rule(event='visit', points=2.0, half_life_days=14, most=None, within_days=None),)
@@ -110,7 +120,9 @@ def parse_points(text: str, where: str = "points") -> PointsTable:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{where} is not TOML: {error}") from None
     _check_keys(data, _SECTIONS, where)
-    events, attributes, grades = (_table(data.get(name, {}), f"{where}: [{name}]") for name in _SECTIONS[:3])
+    events, attributes, grades = (
+        _table(data.get(name, {}), f"{where}: [{name}]") for name in _SECTIONS[:3]
+    )
     _check_keys(grades, ("mql", "sql"), f"{where}: [grades]")
     rules = tuple(
         _rule(event, entry, f"{where}: [events] {event}")
@@ -118,13 +130,20 @@ def parse_points(text: str, where: str = "points") -> PointsTable:
         for entry in (entries if isinstance(entries, list) else [entries])
     )
     values = {
-        name: {value: _number(points, f"{where}: [attributes.{name}] {value}") for value, points in told.items()}
+        name: {
+            value: _number(points, f"{where}: [attributes.{name}] {value}")
+            for value, points in told.items()
+        }
         for name, entry in attributes.items()
         for told in [_table(entry, f"{where}: [attributes.{name}]")]
     }
     if not rules and not any(values.values()):
-        raise UsageError(f"{where} gives no points: write a line such as 'visit = 1' under [events]")
-    wanted = {name: parse_wanted(entry, f"{where}: [grades] {name}") for name, entry in grades.items()}
+        raise UsageError(
+            f"{where} gives no points: write a line such as 'visit = 1' under [events]"
+        )
+    wanted = {
+        name: parse_wanted(entry, f"{where}: [grades] {name}") for name, entry in grades.items()
+    }
     scale = _scale(data["scale"], f"{where}: [scale]") if "scale" in data else None
     return PointsTable(rules, values, wanted.get("mql"), wanted.get("sql"), scale)
 
@@ -132,7 +151,8 @@ def parse_points(text: str, where: str = "points") -> PointsTable:
 def _check_keys(data: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
     if unknown := sorted(set(data) - set(known)):
         raise UsageError(
-            f"{where}: unknown '{unknown[0]}'; known are {', '.join(known)}.{did_you_mean(unknown[0], known)}"
+            f"{where}: unknown '{unknown[0]}'; known are "
+            f"{', '.join(known)}.{did_you_mean(unknown[0], known)}"
         )
 
 
@@ -158,9 +178,17 @@ def _rule(event: str, entry: object, where: str) -> Rule:
     if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
         raise UsageError(f"{where}: most is {most!r}, and must be a whole number of at least 1")
     spans = {
-        name: parse_span_days(entry[name], f"{where}: {name}") for name in ("half_life", "within") if name in entry
+        name: parse_span_days(entry[name], f"{where}: {name}")
+        for name in ("half_life", "within")
+        if name in entry
     }
-    return Rule(event.lower(), _number(entry["points"], where), spans.get("half_life"), most, spans.get("within"))
+    return Rule(
+        event.lower(),
+        _number(entry["points"], where),
+        spans.get("half_life"),
+        most,
+        spans.get("within"),
+    )
 
 
 def _scale(entry: object, where: str) -> Scale:
@@ -168,10 +196,15 @@ def _scale(entry: object, where: str) -> Scale:
     known = ("doubling", "at_zero", "horizon")
     _check_keys(data, known, where)
     if missing := [name for name in known if name not in data]:
-        raise UsageError(f"{where} has no {missing[0]}; it needs all of {', '.join(known)}, or leave [scale] out")
+        raise UsageError(
+            f"{where} has no {missing[0]}; it needs all of {', '.join(known)}, or leave [scale] out"
+        )
     doubling, at_zero = (_number(data[name], f"{where} {name}") for name in known[:2])
     if doubling <= 0 or not 0 < at_zero < 1:
-        raise UsageError(f"{where}: doubling must be above 0 and at_zero between 0 and 1, not {doubling} and {at_zero}")
+        raise UsageError(
+            f"{where}: doubling must be above 0 and at_zero between 0 and 1, not "
+            f"{doubling} and {at_zero}"
+        )
     return Scale(doubling, at_zero, parse_span_days(data["horizon"], f"{where} horizon"))
 
 
@@ -185,15 +218,29 @@ def points_toml(table: PointsTable, comment: str = "") -> str:
         lines += ["", "[events]"]
         for event in dict.fromkeys(rule.event for rule in table.rules):
             entries = [_rule_toml(rule) for rule in table.rules if rule.event == event]
-            lines.append(f"{_key(event)} = {entries[0] if len(entries) == 1 else '[' + ', '.join(entries) + ']'}")
+            lines.append(
+                f"{_key(event)} = "
+                f"{entries[0] if len(entries) == 1 else '[' + ', '.join(entries) + ']'}"
+            )
     for name, values in table.attributes.items():
-        lines += ["", f"[attributes.{_key(name)}]", *(f"{_key(v)} = {_plain(p)}" for v, p in values.items())]
-    wanted = {name: one for name, one in (("mql", table.mql), ("sql", table.sql)) if one is not None}
+        lines += [
+            "",
+            f"[attributes.{_key(name)}]",
+            *(f"{_key(v)} = {_plain(p)}" for v, p in values.items()),
+        ]
+    wanted = {
+        name: one for name, one in (("mql", table.mql), ("sql", table.sql)) if one is not None
+    }
     if wanted:
         lines += ["", "[grades]", *(f"{name} = {one.toml()}" for name, one in wanted.items())]
     if table.scale is not None:
         at_zero, horizon = repr(table.scale.at_zero), f'"{table.scale.horizon_days}d"'
-        lines += ["", "[scale]", f"doubling = {_plain(table.scale.doubling)}", f"at_zero = {at_zero}"]
+        lines += [
+            "",
+            "[scale]",
+            f"doubling = {_plain(table.scale.doubling)}",
+            f"at_zero = {at_zero}",
+        ]
         lines.append(f"horizon = {horizon}")
     return "\n".join(lines).lstrip("\n") + "\n"
 
@@ -208,7 +255,11 @@ def _rule_toml(rule: Rule) -> str:
 
 def _key(name: str) -> str:
     # a JSON string is a TOML string, but for the delete character, which TOML wants written out
-    return name if _BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False).replace("\x7f", "\\u007F")
+    return (
+        name
+        if _BARE.fullmatch(name)
+        else json.dumps(name, ensure_ascii=False).replace("\x7f", "\\u007F")
+    )
 
 
 def _plain(value: float) -> str:

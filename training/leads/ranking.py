@@ -1,4 +1,6 @@
-"""The leads of a log at an as_of, best first: points with their reasons, grade, and P(first purchase)."""
+"""The leads of a log at an as_of, best first: points with their reasons, grade, and P(first
+purchase).
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ SCHEMA = pa.schema(
         pa.field("lead_reasons", pa.string(), False),
     ]
 )
-"""``lead_reasons`` are the three rules that counted most; ``p_convert`` is null where none was fitted."""
+"""``lead_reasons`` are the three rules that counted most; ``p_convert`` is null where none was
+fitted.
+"""
 
 
 @dataclass(frozen=True)
@@ -77,12 +81,18 @@ def rank_leads(
     rows = np.flatnonzero((first < at) & (bought >= at))
     if not len(rows):
         raise NotEnoughDataError(
-            "there is no lead: every customer of this log has bought; leads are customers with other events than a "
+            "there is no lead: every customer of this log has bought; leads are "
+            "customers with other events than a "
             "purchase (--event names the column of types)"
         )
     now = score_points(points, events, as_of, attributes)
     grades = _grades(points, events, as_of, horizon_days, attributes, now.points[rows])
-    chances = np.array([np.nan if p_convert is None else p_convert.get(str(c), np.nan) for c in events.customers[rows]])
+    chances = np.array(
+        [
+            np.nan if p_convert is None else p_convert.get(str(c), np.nan)
+            for c in events.customers[rows]
+        ]
+    )
     told = now.points[rows]
     # the fitted chance decides between equal points
     order = np.lexsort((rows, -np.nan_to_num(chances), -told))
@@ -112,7 +122,9 @@ def _grades(
     attributes: Mapping[str, Texts],
     now: Array,
 ) -> Grades:
-    """Return the thresholds that give what is wanted of the grades; without a wish nobody is qualified."""
+    """Return the thresholds that give what is wanted of the grades; without a wish nobody is
+    qualified.
+    """
     wanted = [grade for grade in (points.mql, points.sql) if grade is not None]
     past, converted = None, None
     if any(grade.kind == "conversion" for grade in wanted):
@@ -121,7 +133,10 @@ def _grades(
         rows = np.flatnonzero((first < at) & (bought >= at))
         past = score_points(points, events, then, attributes).points[rows]
         converted = bought[rows] < microseconds(as_of)
-    found = [np.inf if grade is None else threshold(grade, now, past, converted) for grade in (points.mql, points.sql)]
+    found = [
+        np.inf if grade is None else threshold(grade, now, past, converted)
+        for grade in (points.mql, points.sql)
+    ]
     return Grades(*found)
 
 
@@ -137,7 +152,9 @@ def fit_on_log(
     history_days = day_number(table.anchor) - day_number(from_microseconds(table.first_event()))
     backs = plan_dates(history_days, life.horizon_days, TrainConfig.max_dates)
     now, *past = take(table, life, [0, *backs], known_at_start)
-    model = fit_leads(life, now, [landmark(snapshot, tuple(life.scheme.signals)) for snapshot in past])
+    model = fit_leads(
+        life, now, [landmark(snapshot, tuple(life.scheme.signals)) for snapshot in past]
+    )
     rows = np.flatnonzero(~now.buyers)
     chance = model.probability(
         {name: values[rows] for name, values in {**now.features, **now.standing.facts}.items()},

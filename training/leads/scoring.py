@@ -38,13 +38,19 @@ class LeadScores:
 
     def reasons(self, row: int, most: int = 3) -> list[tuple[str, float]]:
         """Return what counted most for or against one customer, largest first: label and points."""
-        names = [*self.rules, *(f"{name}={values[row]}" for name, values in self.attributes.items())]
+        names = [
+            *self.rules,
+            *(f"{name}={values[row]}" for name, values in self.attributes.items()),
+        ]
         order = np.argsort(-np.abs(self.parts[row]), kind="stable")[:most]
         return [(names[k], float(self.parts[row, k])) for k in order if self.parts[row, k] != 0]
 
 
 def score_points(
-    table: PointsTable, events: LeadEvents, as_of: datetime, attributes: Mapping[str, Texts] | None = None
+    table: PointsTable,
+    events: LeadEvents,
+    as_of: datetime,
+    attributes: Mapping[str, Texts] | None = None,
 ) -> LeadScores:
     """Return the points of each customer.
 
@@ -53,7 +59,8 @@ def score_points(
     events
         Only those that happened and were known before the as_of count.
     attributes
-        Known from the start: name -> one text per customer. The channel of the first event is added by itself.
+        Known from the start: name -> one text per customer. The channel of the first event is added
+        by itself.
 
     Raises
     ------
@@ -64,8 +71,10 @@ def score_points(
     told = {CHANNEL: seen.first_channels(), **(attributes or {})}
     if missing := [name for name in table.attributes if name not in told]:
         raise UsageError(
-            f"the table gives points to the attribute '{missing[0]}', which is not among those known from the start: "
-            f"{', '.join(told)}; name it under known_at_start of [customers].{did_you_mean(missing[0], told)}"
+            f"the table gives points to the attribute '{missing[0]}', which is not among "
+            "those known from the start: "
+            f"{', '.join(told)}; name it under known_at_start of "
+            f"[customers].{did_you_mean(missing[0], told)}"
         )
     worth = np.array([rule.points for rule in table.rules], dtype=np.float64)
     parts = [decayed_counts(table.rules, seen, as_of) * worth]
@@ -82,7 +91,8 @@ def score_points(
 
 
 def decayed_counts(rules: Sequence[Rule], events: LeadEvents, as_of: datetime) -> Array:
-    """Return how many events count for each rule, each weighed by its age; shape (customers, rules).
+    """Return how many events count for each rule, each weighed by its age; shape (customers,
+    rules).
 
     An event of age a counts ``2 ** (-a / half_life)``.
     """
@@ -100,7 +110,11 @@ def decayed_counts(rules: Sequence[Rule], events: LeadEvents, as_of: datetime) -
             newer = np.searchsorted(owner, owner, side="right") - 1 - np.arange(len(owner))
             owner, instant = owner[newer < rule.most], instant[newer < rule.most]
         age_days = (at - instant) / DAY_MICROSECONDS
-        weight = np.ones(len(owner)) if rule.half_life_days is None else np.exp2(-age_days / rule.half_life_days)
+        weight = (
+            np.ones(len(owner))
+            if rule.half_life_days is None
+            else np.exp2(-age_days / rule.half_life_days)
+        )
         counts[:, k] = np.bincount(owner, weights=weight, minlength=count)
     return counts
 
@@ -108,4 +122,6 @@ def decayed_counts(rules: Sequence[Rule], events: LeadEvents, as_of: datetime) -
 def valued(values: Texts, points: Mapping[str, float]) -> Array:
     """Return the points of each value, 0 for those not named."""
     names, codes = np.unique(values.astype(str), return_inverse=True)
-    return np.asarray(np.array([points.get(str(name), 0.0) for name in names], dtype=np.float64)[codes])
+    return np.asarray(
+        np.array([points.get(str(name), 0.0) for name in names], dtype=np.float64)[codes]
+    )

@@ -1,10 +1,12 @@
-"""What a log allows a training to do at one as_of and horizon, and what is missing for the rest, in figures.
+"""What a log allows a training to do at one as_of and horizon, and what is missing for the rest, in
+figures.
 
     known at the as_of -> counts now and one horizon back -> the rules of the training -> Readiness
 
-Nothing is fitted: customers are counted inside DuckDB (:mod:`stagecast.training.readiness.counting`) and held against
-the limits that the training itself decides by. Whether a model of customers enough has an optimum cannot be told
-beforehand; where it has none, the training goes a rung lower.
+Nothing is fitted: customers are counted inside DuckDB
+(:mod:`stagecast.training.readiness.counting`) and held against the limits that the training itself
+decides by. Whether a model of customers enough has an optimum cannot be told beforehand; where it
+has none, the training goes a rung lower.
 """
 
 from __future__ import annotations
@@ -23,7 +25,13 @@ from stagecast.training.churn import Method
 from stagecast.training.churn_fitting import FEWEST_CUSTOMERS, FEWEST_OF_EACH
 from stagecast.training.config import TrainConfig
 from stagecast.training.panel import plan_dates
-from stagecast.training.readiness.counting import EVALUATION_HORIZONS, Buyers, Known, buyers_at, known_at
+from stagecast.training.readiness.counting import (
+    EVALUATION_HORIZONS,
+    Buyers,
+    Known,
+    buyers_at,
+    known_at,
+)
 
 # Horizons below this many usual gaps see few of those who will come back.
 GAPS_IN_HORIZON = 2
@@ -45,7 +53,9 @@ LABELS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Ability:
-    """Something a training may be able to do (a key of :data:`LABELS`); ``missing`` is empty where it is allowed."""
+    """Something a training may be able to do (a key of :data:`LABELS`); ``missing`` is empty
+    where it is allowed.
+    """
 
     name: str
     allowed: bool
@@ -67,7 +77,8 @@ class Readiness:
     gap_days
         Median over repeat buyers of their mean gap between purchase days; None with too few gaps.
     suggested_horizon_days
-        The longest that can be evaluated, where the one asked for cannot; ``suggested_method`` is what it would give.
+        The longest that can be evaluated, where the one asked for cannot; ``suggested_method`` is
+        what it would give.
     """
 
     as_of: str
@@ -87,20 +98,29 @@ class Readiness:
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer as plain dicts, lists, numbers and texts."""
-        abilities = [{**asdict(ability), "missing": list(ability.missing)} for ability in self.abilities]
+        abilities = [
+            {**asdict(ability), "missing": list(ability.missing)} for ability in self.abilities
+        ]
         return {**asdict(self), "abilities": abilities, "notes": list(self.notes)}
 
     def lines(self) -> list[str]:
         """Return the answer as lines for people."""
-        can = "no training is possible" if self.method is None else f"a training gives method {self.method}"
+        can = (
+            "no training is possible"
+            if self.method is None
+            else f"a training gives method {self.method}"
+        )
         lines = [f"as of {self.as_of}, with a horizon of {self.horizon_days} days, {can}"]
         alike: dict[tuple[str, ...], list[str]] = {}
         for ability in self.abilities:
             alike.setdefault(ability.missing, []).append(f"no {LABELS[ability.name]}")
-        lines += [f"{', '.join(what)}: {'; '.join(missing)}" for missing, what in alike.items() if missing]
+        lines += [
+            f"{', '.join(what)}: {'; '.join(missing)}" for missing, what in alike.items() if missing
+        ]
         if self.suggested_horizon_days is not None:
             lines.append(
-                f"--horizon {self.suggested_horizon_days}d would give method {self.suggested_method} with an evaluation"
+                f"--horizon {self.suggested_horizon_days}d would give method "
+                f"{self.suggested_method} with an evaluation"
             )
         return [*lines, *self.notes]
 
@@ -149,14 +169,17 @@ def readiness(con: duckdb.DuckDBPyConnection, as_of: datetime, horizon_days: int
 
 
 def _refusals(log: Known, now: Buyers, horizon_days: int, history_needed: int) -> list[str]:
-    """Return why nothing can be trained, as :func:`stagecast.training.train.check_dates` has it, or with a longer
-    history.
+    """Return why nothing can be trained, as :func:`stagecast.training.train.check_dates` has it, or
+    with a longer history.
     """
     if not log.customers:
         return [f"no event was known before {iso(log.as_of)}"]
     missing = []
     if log.silent_days > horizon_days:
-        missing.append(f"the last event stands {log.silent_days:.0f} days before the as_of, {horizon_days} are allowed")
+        missing.append(
+            f"the last event stands {log.silent_days:.0f} days before the as_of, "
+            f"{horizon_days} are allowed"
+        )
     if log.history_days < history_needed:
         missing.append(f"history {int(log.history_days):,} days, {history_needed:,} are needed")
     return missing if now.buyers else [*missing, "nobody bought"]
@@ -184,18 +207,30 @@ def _missing_base(buyers: Buyers, when: str = "") -> list[str]:
 
 
 def _missing_classes(then: Buyers, date: str) -> list[str]:
-    """Return what a past date lacks to learn from its outcomes; see :func:`stagecast.training.churn_fitting.enough`."""
+    """Return what a past date lacks to learn from its outcomes; see
+    :func:`stagecast.training.churn_fitting.enough`.
+    """
     missing = _few(
         (then.buyers, f"buyers on {date}", FEWEST_CUSTOMERS),
         (then.bought, f"buyers of {date} bought in the horizon since", FEWEST_OF_EACH),
-        (then.buyers - then.bought, f"buyers of {date} did not buy in the horizon since", FEWEST_OF_EACH),
+        (
+            then.buyers - then.bought,
+            f"buyers of {date} did not buy in the horizon since",
+            FEWEST_OF_EACH,
+        ),
     )
-    return [*missing, f"all buyers of {date} had bought last on the same day"] if then.alike else missing
+    return (
+        [*missing, f"all buyers of {date} had bought last on the same day"]
+        if then.alike
+        else missing
+    )
 
 
 def _few(*counts: tuple[int, str, int]) -> list[str]:
     """Return a sentence for each count below what is needed."""
-    return [f"{have:,} {what}, {needed} are needed" for have, what, needed in counts if have < needed]
+    return [
+        f"{have:,} {what}, {needed} are needed" for have, what, needed in counts if have < needed
+    ]
 
 
 def _method(log: Known, now: Buyers, then: Buyers, horizon_days: int) -> Method | None:
@@ -228,7 +263,9 @@ def _missing(log: Known, now: Buyers, then: Buyers, horizon_days: int) -> dict[s
 
 
 def _suggested(log: Known, horizon_days: int) -> int | None:
-    """Return the longest horizon that can be evaluated, in whole weeks from two weeks on, if this one cannot."""
+    """Return the longest horizon that can be evaluated, in whole weeks from two weeks on, if
+    this one cannot.
+    """
     if log.history_days >= EVALUATION_HORIZONS * horizon_days:
         return None
     longest = int(log.history_days // EVALUATION_HORIZONS)
@@ -237,7 +274,9 @@ def _suggested(log: Known, horizon_days: int) -> int | None:
     return longest if longest >= max(1, log.silent_days) else None
 
 
-def _rhythm_notes(gap_days: float | None, horizon_days: int, history_days: float) -> tuple[str, ...]:
+def _rhythm_notes(
+    gap_days: float | None, horizon_days: int, history_days: float
+) -> tuple[str, ...]:
     """Return what to know about a horizon that is short against the shop's rhythm."""
     if gap_days is None or horizon_days >= GAPS_IN_HORIZON * gap_days:
         return ()
@@ -250,5 +289,10 @@ def _rhythm_notes(gap_days: float | None, horizon_days: int, history_days: float
         else f"two need {wanted} days, and this history can be evaluated up to --horizon {longest}d"
     )
     if gap_days > horizon_days:
-        return (f"{usual}, more than the horizon of {horizon_days}: many who stay will not buy within it; {advice}",)
-    return (f"{usual}, more than half the horizon of {horizon_days}: some who stay buy later; {advice}",)
+        return (
+            f"{usual}, more than the horizon of {horizon_days}: many who stay will not "
+            f"buy within it; {advice}",
+        )
+    return (
+        f"{usual}, more than half the horizon of {horizon_days}: some who stay buy later; {advice}",
+    )

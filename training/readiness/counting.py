@@ -1,4 +1,6 @@
-"""What is known of a log at an as_of, and its buyers at a date, counted inside DuckDB as the features see them."""
+"""What is known of a log at an as_of, and its buyers at a date, counted inside DuckDB as the
+features see them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,13 @@ from datetime import datetime, timedelta
 import duckdb
 
 from stagecast.features import sql
-from stagecast.features.clock import DAY_MICROSECONDS, day_number, from_microseconds, iso, microseconds
+from stagecast.features.clock import (
+    DAY_MICROSECONDS,
+    day_number,
+    from_microseconds,
+    iso,
+    microseconds,
+)
 from stagecast.features.engines import duckdb as engine
 from stagecast.training.panel import PAST_CUSTOMERS
 
@@ -36,9 +44,11 @@ class Known:
 
 @dataclass(frozen=True)
 class Buyers:
-    """Buyers as they stood at one date: all, with repeat purchases, and those of both that models are fitted on.
+    """Buyers as they stood at one date: all, with repeat purchases, and those of both that models
+    are fitted on.
 
-    ``bought`` are those who did so in the horizon since; ``alike`` says that all had bought last on the same day.
+    ``bought`` are those who did so in the horizon since; ``alike`` says that all had bought last on
+    the same day.
     """
 
     buyers: int
@@ -58,13 +68,18 @@ def known_at(con: duckdb.DuckDBPyConnection, as_of: datetime) -> Known:
     con.execute(f"create or replace temp table daily as {daily}")
     # a distinct count would not leave the memory; a group by does
     first, customers = con.execute(
-        "select min(first_event), count(*) from (select min(first_event) as first_event from daily group by customer)"
+        "select min(first_event), count(*) from (select min(first_event) as first_event "
+        "from daily group by customer)"
     ).fetchall()[0]
     last = con.execute(f"select max({engine.HAPPENED}) from {known}").fetchall()[0][0]
-    rows = con.execute(f"select event, count(*), count(amount) from {known} group by event order by event").fetchall()
+    rows = con.execute(
+        f"select event, count(*), count(amount) from {known} group by event order by event"
+    ).fetchall()
     return Known(
         as_of=as_of,
-        history_days=0.0 if first is None else day_number(as_of) - day_number(from_microseconds(first)),
+        history_days=0.0
+        if first is None
+        else day_number(as_of) - day_number(from_microseconds(first)),
         silent_days=0.0 if last is None else (microseconds(as_of) - last) / DAY_MICROSECONDS,
         customers=customers,
         types={event: count for event, count, _ in rows},
@@ -74,13 +89,16 @@ def known_at(con: duckdb.DuckDBPyConnection, as_of: datetime) -> Known:
 
 
 def buyers_at(con: duckdb.DuckDBPyConnection, log: Known, back: int) -> Buyers:
-    """Count the buyers of the date ``back`` days before the as_of; they are left in the table ``buyers``."""
+    """Count the buyers of the date ``back`` days before the as_of; they are left in the table
+    ``buyers``.
+    """
     per_buyer = "select customer, count(*) as orders, min(day) as first_day, max(day) as last_day"
     steps = sql.purchase_days(f"known < {-back}", log.shape)
     steps.append(sql.Step("buyers", f"{per_buyer} from purchase_days group by customer"))
     con.execute(f"create or replace temp table buyers as {sql.render(steps, engine.DIALECT)}")
     buyers, repeat, alike = con.execute(
-        "select count(*), count(*) filter (where orders > 1), count(distinct last_day) = 1 from buyers"
+        "select count(*), count(*) filter (where orders > 1), count(distinct last_day) = "
+        "1 from buyers"
     ).fetchall()[0]
     # a date that is evaluated, too, was fitted on everybody
     sampled = back and log.history_days < EVALUATION_HORIZONS * back
@@ -89,7 +107,8 @@ def buyers_at(con: duckdb.DuckDBPyConnection, log: Known, back: int) -> Buyers:
     if every > 1:
         fitted, fitted_repeat = con.execute(
             f"""select count(*), count(*) filter (where orders > 1) from
-            (select orders, row_number() over (order by customer) - 1 as k from buyers) where k % {every} = 0"""
+            (select orders, row_number() over (order by customer) - 1 as k from buyers)
+            where k % {every} = 0"""
         ).fetchall()[0]
     if back:
         came = sql.render(sql.outcomes(back, [back], log.shape), engine.DIALECT)

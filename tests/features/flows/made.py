@@ -18,7 +18,9 @@ from stagecast.features.record import PurchaseDays
 from stagecast.features.stages import Scheme, Stage
 
 STAGES = "abc"
-SCHEME = Scheme("made", {}, tuple(Stage(s, "active", {}, {}, {}, (), ()) for s in STAGES), tuple(STAGES), {})
+SCHEME = Scheme(
+    "made", {}, tuple(Stage(s, "active", {}, {}, {}, (), ()) for s in STAGES), tuple(STAGES), {}
+)
 
 Way = Sequence[tuple[float, str]]
 Orders = Sequence[tuple[float, float]]
@@ -33,15 +35,25 @@ def at(day: float) -> int:
 
 
 def journeys(*ways: Way) -> Journeys:
-    """Return the journeys of customers, each given by the day (since 1970) and the stage of each spell."""
-    rows = [(customer, STAGES.index(stage), at(day)) for customer, way in enumerate(ways) for day, stage in way]
+    """Return the journeys of customers, each given by the day (since 1970) and the stage of each
+    spell.
+    """
+    rows = [
+        (customer, STAGES.index(stage), at(day))
+        for customer, way in enumerate(ways)
+        for day, stage in way
+    ]
     columns = np.array(rows, dtype=np.int64).reshape(-1, 3).T
     return Journeys(SCHEME, *(np.ascontiguousarray(column) for column in columns))
 
 
 def bought(*customers: Orders) -> PurchaseDays:
-    """Return the purchase days of customers, each given by the day of the first purchase and the spend."""
-    rows = [(customer, day, spend) for customer, orders in enumerate(customers) for day, spend in orders]
+    """Return the purchase days of customers, each given by the day of the first purchase and the
+    spend.
+    """
+    rows = [
+        (customer, day, spend) for customer, orders in enumerate(customers) for day, spend in orders
+    ]
     customer, day, spend = np.array(rows, dtype=np.float64).reshape(-1, 3).T
     first = np.rint(day * DAY).astype(np.int64)
     return PurchaseDays(customer.astype(np.int64), first // DAY, spend.copy(), first)
@@ -91,7 +103,9 @@ class Log:
 
 @st.composite
 def logs(draw: st.DrawFn) -> Log:
-    """Logs of up to six customers over about half a year; spells on quarters of days, some after the as_of."""
+    """Logs of up to six customers over about half a year; spells on quarters of days, some after
+    the as_of.
+    """
     as_of = draw(st.integers(1, 720)) / 4
     ways, orders = [], []
     for _ in range(draw(st.integers(0, 6))):

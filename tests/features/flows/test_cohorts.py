@@ -12,7 +12,9 @@ from tests.features.flows.made import Log, at, bought, logs, rows
 
 def test_worked_by_hand() -> None:
     # January is days 0 to 30, February to 58, March from 59; it is cut at day 70
-    log = bought([(3, 1.0), (4, 2.0), (31, 4.0)], [(30, 8.0), (69, 16.0), (70, 32.0)], [], [(58, 64.0)])
+    log = bought(
+        [(3, 1.0), (4, 2.0), (31, 4.0)], [(30, 8.0), (69, 16.0), (70, 32.0)], [], [(58, 64.0)]
+    )
     found = cohorts(log, periods(at(0), at(70), "month"))
     assert [(t.month, *rest) for t, *rest in rows(found)] == [
         # month, customers, age, complete, active, retention, spend

@@ -1,4 +1,6 @@
-"""How long stages last and how long it takes to get there: by hand, and against the estimate in fractions."""
+"""How long stages last and how long it takes to get there: by hand, and against the estimate in
+fractions.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,14 @@ from tests.features.flows.test_survival import exact
 
 
 def test_spells_worked_by_hand() -> None:
-    ways = ([(0, "a"), (10, "b")], [(0, "a"), (20, "b"), (22, "a")], [(0, "a"), (90, "b")], [(5, "a"), (35, "c")])
-    # at day 60, a: over after 10, 20, 30; open 38 and 60 -> 4/5, 3/5, 2/5 of them last longer; b: over after 2, open
-    # 50 -> 1/2; c: open 25
+    ways = (
+        [(0, "a"), (10, "b")],
+        [(0, "a"), (20, "b"), (22, "a")],
+        [(0, "a"), (90, "b")],
+        [(5, "a"), (35, "c")],
+    )
+    # at day 60, a: over after 10, 20, 30; open 38 and 60 -> 4/5, 3/5, 2/5 of them last longer; b:
+    # over after 2, open 50 -> 1/2; c: open 25
     assert rows(durations(journeys(*ways), at(60))) == [
         ("a", 5, 2, 20.0, 30.0, None, 20.0),
         ("b", 2, 1, 2.0, 2.0, None, 2.0),
@@ -42,7 +49,9 @@ def test_time_to_stage_worked_by_hand() -> None:
 
 def quartiles(completed: list[int], still_open: list[int]) -> list[float | None]:
     steps = exact(completed, still_open)
-    found = [next((t for t, alive in steps if alive <= 1 - share), None) for share in (0.25, 0.5, 0.75)]
+    found = [
+        next((t for t, alive in steps if alive <= 1 - share), None) for share in (0.25, 0.5, 0.75)
+    ]
     return [None if t is None else t / at(1) for t in found]
 
 
@@ -64,10 +73,28 @@ def test_both_tables_are_those_of_a_plain_count(log: Log) -> None:
             entries = [at(day) for day, where in way if where == stage and at(day) < as_of]
             (got_there if entries else waiting).append((entries or [as_of])[0] - starts[0])
         mean = pytest.approx(sum(over) / len(over) / at(1)) if over else None
-        assert lasted[position] == (stage, len(over) + len(still), len(still), *quartiles(over, still), mean)
-        assert reached[position] == (stage, len(known), len(got_there), *quartiles(got_there, waiting))
+        assert lasted[position] == (
+            stage,
+            len(over) + len(still),
+            len(still),
+            *quartiles(over, still),
+            mean,
+        )
+        assert reached[position] == (
+            stage,
+            len(known),
+            len(got_there),
+            *quartiles(got_there, waiting),
+        )
 
 
 def test_no_journeys() -> None:
     assert rows(durations(journeys(), at(60)))[0] == ("a", 0, 0, None, None, None, None)
-    assert rows(time_to_stage(journeys(), first_events(), at(60)))[0] == ("a", 0, 0, None, None, None)
+    assert rows(time_to_stage(journeys(), first_events(), at(60)))[0] == (
+        "a",
+        0,
+        0,
+        None,
+        None,
+        None,
+    )

@@ -1,4 +1,6 @@
-"""All tables together: nothing of the future enters, what is written can be read, and what does not fit is refused."""
+"""All tables together: nothing of the future enters, what is written can be read, and what does
+not fit is refused.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,11 @@ def test_the_summary_counts_customers_buyers_and_orders() -> None:
 def test_without_amounts_there_is_no_money_anywhere() -> None:
     days = bought(*[[(day, 0.0) for day, _ in orders] for orders in ORDERS])
     found = flows(journeys(*WAYS), days, 3, first_events(*WAYS), at(45), has_amounts=False)
-    assert (found.summary.spend, found.summary.concentration.of, found.summary.concentration.total) == (
+    assert (
+        found.summary.spend,
+        found.summary.concentration.of,
+        found.summary.concentration.total,
+    ) == (
         None,
         "orders",
         4,
@@ -81,7 +87,9 @@ def test_what_is_written_is_what_was_found(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "flows"
     SHOP.write(folder)
     tables = SHOP.tables()
-    assert sorted(p.name for p in folder.iterdir()) == sorted([f"{name}.parquet" for name in tables] + ["flows.json"])
+    assert sorted(p.name for p in folder.iterdir()) == sorted(
+        [f"{name}.parquet" for name in tables] + ["flows.json"]
+    )
     for name, table in tables.items():
         assert pq.read_table(folder / f"{name}.parquet").equals(table)
     assert json.loads((folder / "flows.json").read_text("utf-8")) == SHOP.to_json()
@@ -106,8 +114,14 @@ def test_columns_and_types_are_the_same_with_no_customer_at_all() -> None:
 def test_one_customer_with_one_event() -> None:
     found = made(Log(([(40, "b")],), ([],), 45))
     # 10 February is a Tuesday
-    assert rows(found.stock, "stage", "customers", "entries") == [("a", 0, 0), ("b", 1, 1), ("c", 0, 0)]
-    assert rows(found.transitions, "from_stage", "to_stage", "customers", "share") == [(None, "b", 1, 1.0)]
+    assert rows(found.stock, "stage", "customers", "entries") == [
+        ("a", 0, 0),
+        ("b", 1, 1),
+        ("c", 0, 0),
+    ]
+    assert rows(found.transitions, "from_stage", "to_stage", "customers", "share") == [
+        (None, "b", 1, 1.0)
+    ]
     assert rows(found.time_to_stage, "reached", "median_days") == [(0, None), (1, 0.0), (0, None)]
     assert (found.unit, len(found.repeat), len(found.cohorts)) == ("week", 0, 0)
 

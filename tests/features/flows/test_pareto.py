@@ -21,7 +21,13 @@ def test_worked_by_hand() -> None:
     assert found == Concentration("spend", 4, 100.0, 2, 0.5, 0.4)
     points = rows(curve)
     assert len(points) == 101
-    assert [points[k] for k in (0, 25, 50, 75, 100)] == [(0.0, 0.0), (0.25, 0.5), (0.5, 0.8), (0.75, 0.9), (1.0, 1.0)]
+    assert [points[k] for k in (0, 25, 50, 75, 100)] == [
+        (0.0, 0.0),
+        (0.25, 0.5),
+        (0.5, 0.8),
+        (0.75, 0.9),
+        (1.0, 1.0),
+    ]
 
 
 def test_without_amounts_orders_stand_for_value_and_it_says_so() -> None:
@@ -67,4 +73,6 @@ def test_nobody_bought() -> None:
 
 
 def test_one_buyer_brings_all() -> None:
-    assert pareto(bought([(0, 5.0)]), AS_OF)[1] == Concentration("spend", 1, 5.0, 1, 1.0, pytest.approx(0.2))
+    assert pareto(bought([(0, 5.0)]), AS_OF)[1] == Concentration(
+        "spend", 1, 5.0, 1, 1.0, pytest.approx(0.2)
+    )

@@ -19,7 +19,11 @@ from tests.features.flows.made import instant
 def test_weeks_begin_on_monday_at_midnight_utc() -> None:
     # 2024-01-03 is a Wednesday; 2024-01-17 is one too
     found = periods(instant("2024-01-03T10:00"), instant("2024-01-17T12:00"), "week")
-    assert [iso(from_microseconds(int(t))) for t in found.start] == ["2024-01-01", "2024-01-08", "2024-01-15"]
+    assert [iso(from_microseconds(int(t))) for t in found.start] == [
+        "2024-01-01",
+        "2024-01-08",
+        "2024-01-15",
+    ]
     assert iso(from_microseconds(int(found.end[-1]))) == "2024-01-17T12:00:00Z"
     assert found.complete.tolist() == [True, True, False]
 
@@ -41,7 +45,9 @@ def test_a_period_that_ends_at_the_as_of_is_complete_and_the_last() -> None:
     st.integers(1, 400 * DAY) | st.integers(1, 400).map(lambda days: days * DAY),
     st.sampled_from(UNITS),
 )
-def test_periods_are_of_the_calendar_and_leave_no_hole(first: datetime, length: int, unit: str) -> None:
+def test_periods_are_of_the_calendar_and_leave_no_hole(
+    first: datetime, length: int, unit: str
+) -> None:
     begin = microseconds(first)
     end = begin + length
     found = periods(begin, end, unit)
@@ -81,7 +87,9 @@ def test_there_is_no_period_where_nothing_stands_before_the_as_of() -> None:
 
 
 def test_an_unknown_unit_is_refused_by_name() -> None:
-    with pytest.raises(UsageError, match=r"unit 'weak' is none of week, month, quarter. Did you mean 'week'\?"):
+    with pytest.raises(
+        UsageError, match=r"unit 'weak' is none of week, month, quarter. Did you mean 'week'\?"
+    ):
         periods(0, DAY, "weak")
 
 

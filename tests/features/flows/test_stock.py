@@ -1,4 +1,6 @@
-"""Stock: a small log worked by hand, the account that must balance, and logs without this or that."""
+"""Stock: a small log worked by hand, the account that must balance, and logs without this or
+that.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,11 @@ FIRST, AS_OF = at(0), at(45)
 
 
 def test_worked_by_hand() -> None:
-    # one goes from a to b on 10 January and to c in February; one comes to a in February; one is on a for one day and
-    # back after five; and what would come in March has not happened
-    ways = journeys([(0, "a"), (9, "b"), (31, "c")], [(40, "a"), (70, "b")], [(2, "a"), (3, "b"), (8, "a")])
+    # one goes from a to b on 10 January and to c in February; one comes to a in February; one is on
+    # a for one day and back after five; and what would come in March has not happened
+    ways = journeys(
+        [(0, "a"), (9, "b"), (31, "c")], [(40, "a"), (70, "b")], [(2, "a"), (3, "b"), (8, "a")]
+    )
     orders = bought([(9, 10.0), (20, 5.5), (31, 7.0)], [(40, 2.25)], [(2, 1.0)])
     found = stock(ways, orders, periods(FIRST, AS_OF, "month"))
     columns = ("complete", "stage", "customers", "share", "value", "entries", "exits")
@@ -31,11 +35,16 @@ def test_worked_by_hand() -> None:
         (False, "c", 1, 1 / 3, 7.0, 1, 0),
     ]
     edges = rows(found.slice(0, 1), "period_start", "period_end")[0]
-    assert [edge.isoformat() for edge in edges] == ["1970-01-01T00:00:00+00:00", "1970-02-01T00:00:00+00:00"]
+    assert [edge.isoformat() for edge in edges] == [
+        "1970-01-01T00:00:00+00:00",
+        "1970-02-01T00:00:00+00:00",
+    ]
 
 
 @given(logs(), st.sampled_from(UNITS), st.integers(0, 90))
-def test_the_account_balances_and_agrees_with_a_plain_count(log: Log, unit: str, first: int) -> None:
+def test_the_account_balances_and_agrees_with_a_plain_count(
+    log: Log, unit: str, first: int
+) -> None:
     calendar = periods(at(first), at(log.as_of), unit)
     found = stock(log.journeys, log.days, calendar)
     everyone = range(len(log.ways))
@@ -48,9 +57,13 @@ def test_the_account_balances_and_agrees_with_a_plain_count(log: Log, unit: str,
             before = sum(log.stage(c, start) == stage for c in everyone)
             assert cell["stage"] == stage
             assert cell["customers"] == len(there) == before + cell["entries"] - cell["exits"]
-            assert cell["entries"] == sum(s == stage and start <= at(d) < end for way in log.ways for d, s in way)
+            assert cell["entries"] == sum(
+                s == stage and start <= at(d) < end for way in log.ways for d, s in way
+            )
             assert cell["share"] == (len(there) / len(known) if known else None)
-            assert cell["value"] == pytest.approx(sum(log.spend(c, start, end) for c in there), abs=1e-9)
+            assert cell["value"] == pytest.approx(
+                sum(log.spend(c, start, end) for c in there), abs=1e-9
+            )
     assert next(cells, None) is None
 
 
@@ -72,17 +85,26 @@ def test_a_spell_that_begins_with_the_period_is_its_entry() -> None:
 
 
 def test_without_amounts_value_is_null() -> None:
-    found = stock(journeys([(0, "a")]), bought([(0, 0.0)]), periods(FIRST, AS_OF, "month"), has_amounts=False)
+    found = stock(
+        journeys([(0, "a")]), bought([(0, 0.0)]), periods(FIRST, AS_OF, "month"), has_amounts=False
+    )
     assert found["value"].null_count == len(found) == 6
 
 
 def test_no_journeys_and_no_periods() -> None:
-    assert rows(stock(journeys(), bought(), periods(FIRST, AS_OF, "month")), "customers", "share") == [(0, None)] * 6
+    assert (
+        rows(stock(journeys(), bought(), periods(FIRST, AS_OF, "month")), "customers", "share")
+        == [(0, None)] * 6
+    )
     assert len(stock(journeys(), bought(), periods(FIRST, FIRST, "month"))) == 0
 
 
 def test_a_purchase_by_someone_on_no_stage_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"2 customers \(the first is row 0\) bought before they were on any stage"):
+    with pytest.raises(
+        UsageError, match=r"2 customers \(the first is row 0\) bought before they were on any stage"
+    ):
         stock(
-            journeys([(35, "a")], [(0, "a")]), bought([(3, 1.0)], [(3, 1.0)], [(3, 1.0)]), periods(FIRST, AS_OF, "week")
+            journeys([(35, "a")], [(0, "a")]),
+            bought([(3, 1.0)], [(3, 1.0)], [(3, 1.0)]),
+            periods(FIRST, AS_OF, "week"),
         )

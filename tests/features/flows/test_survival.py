@@ -1,4 +1,6 @@
-"""The product-limit estimate: published numbers, exact fractions, and quartiles where the curve just meets them."""
+"""The product-limit estimate: published numbers, exact fractions, and quartiles where the curve
+just meets them.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def exact(completed: list[int], still_open: list[int]) -> list[tuple[int, Fracti
 
 
 def test_published_remissions_of_leukaemia() -> None:
-    """Freireich et al. (1963), 6-MP arm, in weeks; estimate and interval as ``sts list`` of Stata prints them."""
+    """Freireich et al. (1963), 6-MP arm, in weeks; estimate and interval as ``sts list`` of
+    Stata prints them.
+    """
     ended = np.array([6, 6, 6, 7, 10, 13, 16, 22, 23])
     lasting = np.array([6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35])
     found = product_limit(ended, lasting)
@@ -38,7 +42,9 @@ def test_published_remissions_of_leukaemia() -> None:
 
 @settings(deadline=None)
 @given(lengths, lengths)
-def test_curve_and_quartiles_are_those_of_exact_fractions(completed: list[int], still_open: list[int]) -> None:
+def test_curve_and_quartiles_are_those_of_exact_fractions(
+    completed: list[int], still_open: list[int]
+) -> None:
     found = product_limit(np.array(completed, dtype=np.int64), np.array(still_open, dtype=np.int64))
     steps = exact(completed, still_open)
     assert found.times.tolist() == [time for time, _ in steps]
@@ -51,9 +57,19 @@ def test_curve_and_quartiles_are_those_of_exact_fractions(completed: list[int], 
 def test_between_two_ends_the_estimate_is_that_of_the_earlier() -> None:
     found = product_limit(np.array([2, 5]), np.array([3, 9]))
     # 3/4 from 2 on; at 5 two are at risk: 3/8
-    assert [round(found.at(t)[0], 12) for t in (0, 1.9, 2, 4.9, 5, 100)] == [1, 1, 0.75, 0.75, 0.375, 0.375]
+    assert [round(found.at(t)[0], 12) for t in (0, 1.9, 2, 4.9, 5, 100)] == [
+        1,
+        1,
+        0.75,
+        0.75,
+        0.375,
+        0.375,
+    ]
 
 
 def test_ends_that_lie_a_microsecond_apart_after_centuries_stay_apart() -> None:
     far = 2**60
-    assert product_limit(np.array([far, far + 1]), np.array([], dtype=np.int64)).alive.tolist() == [0.5, 0.0]
+    assert product_limit(np.array([far, far + 1]), np.array([], dtype=np.int64)).alive.tolist() == [
+        0.5,
+        0.0,
+    ]

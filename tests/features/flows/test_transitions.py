@@ -13,7 +13,12 @@ from stagecast.features.flows import UNITS, between, periods, transitions
 from tests.features.flows.made import Log, at, bought, journeys, logs, rows
 
 WAYS = (
-    [(0, "a"), (9, "b"), (31, "c"), (40, "b")],  # on b when February begins, and again when it is cut
+    [
+        (0, "a"),
+        (9, "b"),
+        (31, "c"),
+        (40, "b"),
+    ],  # on b when February begins, and again when it is cut
     [(40, "a"), (70, "b")],  # comes in February
     [(2, "a"), (3, "b"), (8, "a")],  # stays on a all February
     [(1, "b"), (32, "a"), (33, "c")],  # from b to c by way of a

@@ -38,8 +38,11 @@ def share_within(age: Array, span: float, times: Array | float = 1.0) -> Array:
     return np.asarray(1.0 - np.exp(-times * (cumulative(age + span) - cumulative(age))))
 
 
-def simulated_leads(count: int, seed: int, days: float = 120.0, times: Array | float = 1.0) -> Leads:
-    """Return leads that begin on whole days evenly until ``days``, each with ``times`` the hazard :data:`RATES`.
+def simulated_leads(
+    count: int, seed: int, days: float = 120.0, times: Array | float = 1.0
+) -> Leads:
+    """Return leads that begin on whole days evenly until ``days``, each with ``times`` the hazard
+    :data:`RATES`.
 
     Conversions after ``days`` are in it; what looks at an as_of must leave them out.
     """
@@ -59,5 +62,8 @@ def constant(value: str, count: int) -> Texts:
 
 def events_of(log: Mapping[str, Sequence[tuple[float, str]]], as_of: float = 1e4) -> LeadEvents:
     """Return the events of a log written as customer -> (day, type)."""
-    customers = [CustomerEvents(who, tuple(Event(day(at), kind) for at, kind in rows)) for who, rows in log.items()]
+    customers = [
+        CustomerEvents(who, tuple(Event(day(at), kind) for at, kind in rows))
+        for who, rows in log.items()
+    ]
     return memory_events(customers, from_day(as_of) if as_of > 1e5 else day(as_of))

@@ -17,9 +17,14 @@ def prospects(rows: int, conversions: int) -> Frame:
 
 
 def test_those_who_converted_tell_what_converting_brings() -> None:
-    assert after_conversion([prospects(50, 10), prospects(49, 9)], np.array([9.0]), np.array([9.0])) == (2.0, 30.0)
+    assert after_conversion(
+        [prospects(50, 10), prospects(49, 9)], np.array([9.0]), np.array([9.0])
+    ) == (2.0, 30.0)
 
 
 def test_without_a_conversion_new_customers_tell() -> None:
-    assert after_conversion([prospects(9, 0)], np.array([1.0, 2.0]), np.array([10.0, 30.0])) == (1.5, 20.0)
+    assert after_conversion([prospects(9, 0)], np.array([1.0, 2.0]), np.array([10.0, 30.0])) == (
+        1.5,
+        20.0,
+    )
     assert after_conversion([], EMPTY, EMPTY) == (1.0, 0.0)

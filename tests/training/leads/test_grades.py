@@ -58,13 +58,17 @@ def test_a_conversion_gives_the_lowest_threshold_that_has_it() -> None:
 
 def test_a_conversion_out_of_reach_says_what_is_in_reach() -> None:
     points, converted = past()
-    with pytest.raises(NotEnoughDataError, match=r"90.0%: the best is 67.7%, of 31 leads at or above 70 points"):
+    with pytest.raises(
+        NotEnoughDataError, match=r"90.0%: the best is 67.7%, of 31 leads at or above 70 points"
+    ):
         threshold(Wanted("conversion", 0.9), POINTS, points, converted)
 
 
 def test_few_leads_show_no_conversion() -> None:
     points, converted = past()
-    with pytest.raises(NotEnoughDataError, match=f"29 leads of the past are too few.*{FEWEST_LEADS}"):
+    with pytest.raises(
+        NotEnoughDataError, match=f"29 leads of the past are too few.*{FEWEST_LEADS}"
+    ):
         threshold(Wanted("conversion", 0.1), POINTS, points[-29:], converted[-29:])
     with pytest.raises(NotEnoughDataError, match="no past date"):
         threshold(Wanted("conversion", 0.1), POINTS)

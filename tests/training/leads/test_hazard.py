@@ -1,4 +1,6 @@
-"""The hazard of the first purchase: recovered from censored simulated leads, against a slow oracle, by hand."""
+"""The hazard of the first purchase: recovered from censored simulated leads, against a slow
+oracle, by hand.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,12 @@ def test_multipliers_of_categories_are_recovered() -> None:
     names = np.array(["slow", "usual", "fast"], dtype=object)
     chosen = random.integers(0, 3, 20_000)
     leads = simulated_leads(20_000, seed=4, times=np.array([0.5, 1.0, 2.0])[chosen])
-    model = fit_hazard(leads, 120.0, {"origin": names[chosen], "noise": constant("same", 20_000)}, half_life_days=None)
+    model = fit_hazard(
+        leads,
+        120.0,
+        {"origin": names[chosen], "noise": constant("same", 20_000)},
+        half_life_days=None,
+    )
     found = model.effects["origin"]
     assert found["fast"] / found["usual"] == pytest.approx(2.0, rel=0.12)
     assert found["slow"] / found["usual"] == pytest.approx(0.5, rel=0.15)
@@ -57,7 +64,9 @@ def test_a_column_that_says_nothing_is_shrunk_away() -> None:
 
 def test_a_value_with_few_leads_is_shrunk_more() -> None:
     assert prior_strength(np.array([30.0, 2.0, 15.0]), np.array([10.0, 10.0, 12.0])) < 10
-    rare = Leads(np.zeros(2_004), np.r_[np.full(4, 1.0), np.full(500, 1.0), np.full(1_500, np.nan)], 0.0)
+    rare = Leads(
+        np.zeros(2_004), np.r_[np.full(4, 1.0), np.full(500, 1.0), np.full(1_500, np.nan)], 0.0
+    )
     who = np.r_[np.full(4, "few"), np.full(500, "many"), np.full(1_500, "none")].astype(object)
     found = fit_hazard(rare, 60.0, {"origin": who}, half_life_days=None).effects["origin"]
     assert found["none"] < 1 < found["few"] < found["many"]
@@ -74,12 +83,18 @@ def test_cumulative_hazard_by_hand() -> None:
     assert model.cumulative(np.array([0.0, 1.0, 3.0, 5.0, 7.0, 17.0])).tolist() == pytest.approx(
         [0.0, 0.1, 0.3, 0.32, 0.34, 0.35]
     )
-    assert model.ahead(np.array([1.0, -5.0, np.nan]), 4.0).tolist() == pytest.approx([0.22, 0.31, 0.31])
+    assert model.ahead(np.array([1.0, -5.0, np.nan]), 4.0).tolist() == pytest.approx(
+        [0.22, 0.31, 0.31]
+    )
 
 
 @settings(max_examples=50)
-@given(st.lists(st.tuples(st.integers(-5, 60), st.none() | st.floats(-3, 70)), min_size=1, max_size=12))
-def test_exposure_is_what_a_count_of_small_steps_gives(rows: list[tuple[int, float | None]]) -> None:
+@given(
+    st.lists(st.tuples(st.integers(-5, 60), st.none() | st.floats(-3, 70)), min_size=1, max_size=12)
+)
+def test_exposure_is_what_a_count_of_small_steps_gives(
+    rows: list[tuple[int, float | None]],
+) -> None:
     leads = Leads(
         np.array([float(start) for start, _ in rows]),
         np.array([np.nan if after is None else start + after for start, after in rows]),
@@ -90,7 +105,11 @@ def test_exposure_is_what_a_count_of_small_steps_gives(rows: list[tuple[int, flo
     step = 0.01
     for k, (start, after) in enumerate(rows):
         ends = min(as_of, np.inf if after is None else start + after)
-        at = np.arange(max(start, 2.0), ends, step) + step / 2 if after is None or after > 0 else np.zeros(0)
+        at = (
+            np.arange(max(start, 2.0), ends, step) + step / 2
+            if after is None or after > 0
+            else np.zeros(0)
+        )
         at = at[at < ends]
         weight = 0.5 ** ((as_of - at) / half_life)
         bins = np.searchsorted(edges, at - start, side="right")
@@ -98,7 +117,9 @@ def test_exposure_is_what_a_count_of_small_steps_gives(rows: list[tuple[int, flo
         assert seen.days[k] == pytest.approx(expected, abs=0.03)
         hit = bool(start < leads.converted[k] < as_of)
         assert (seen.bin[k] >= 0) == hit
-        assert seen.hit[k] == (pytest.approx(0.5 ** ((as_of - start - (after or 0)) / half_life)) if hit else 0.0)
+        assert seen.hit[k] == (
+            pytest.approx(0.5 ** ((as_of - start - (after or 0)) / half_life)) if hit else 0.0
+        )
 
 
 def test_exposure_begins_with_the_first_purchase_of_the_log() -> None:
@@ -109,9 +130,12 @@ def test_exposure_begins_with_the_first_purchase_of_the_log() -> None:
 def test_recent_exposure_counts_more() -> None:
     early = simulated_leads(4_000, seed=7, days=100.0)
     late = simulated_leads(4_000, seed=8, days=100.0, times=3.0)
-    both = Leads(np.r_[early.start, 200 + late.start], np.r_[early.converted, 200 + late.converted], 0.0)
+    both = Leads(
+        np.r_[early.start, 200 + late.start], np.r_[early.converted, 200 + late.converted], 0.0
+    )
     recent, all_alike = (
-        fit_hazard(both, 300.0, {}, half_life_days=h).ahead(np.zeros(1), 30.0)[0] for h in (30.0, None)
+        fit_hazard(both, 300.0, {}, half_life_days=h).ahead(np.zeros(1), 30.0)[0]
+        for h in (30.0, None)
     )
     now = -np.log1p(-share_within(np.zeros(1), 30.0, 3.0))[0]
     assert recent == pytest.approx(now, rel=0.1)
@@ -121,7 +145,8 @@ def test_recent_exposure_counts_more() -> None:
 def test_bins_that_tell_too_little_are_put_together() -> None:
     converted = np.r_[np.full(20, 1.0), np.full(4, 5.0), np.full(8, 10.0), np.full(100, np.nan)]
     many = fit_hazard(Leads(np.zeros(132), converted, 0.0), 60.0, {}, half_life_days=None)
-    # from 3 to 7 days 4 were seen where 25 were expected, which tells; after 60 days nobody was looked at
+    # from 3 to 7 days 4 were seen where 25 were expected, which tells; after 60 days nobody was
+    # looked at
     assert many.edges_days == (3.0, 7.0, 14.0, 30.0)
     few = fit_hazard(Leads(np.zeros(23), converted[:23], 0.0), 8.0, {}, half_life_days=None)
     # from 3 to 7 days 3 were seen and 4 expected
@@ -130,7 +155,9 @@ def test_bins_that_tell_too_little_are_put_together() -> None:
 
 def test_a_rate_is_drawn_to_that_of_the_age_before_by_one_conversion() -> None:
     converted = np.r_[np.full(20, 1.0), np.full(100, np.nan)]
-    model = fit_hazard(Leads(np.zeros(120), converted, 0.0), 7.0, {}, edges_days=(3.0,), half_life_days=None)
+    model = fit_hazard(
+        Leads(np.zeros(120), converted, 0.0), 7.0, {}, edges_days=(3.0,), half_life_days=None
+    )
     first = 20 / (20 * 1 + 100 * 3 + 1)
     assert model.rates == pytest.approx((first, 1 / (100 * 4 + 1 + 1 / first)))
 

@@ -1,4 +1,6 @@
-"""p_convert: between 0 and 1 for whatever comes in, right on average, moved by activity where activity tells."""
+"""p_convert: between 0 and 1 for whatever comes in, right on average, moved by activity where
+activity tells.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stagecast.training.leads.activity import Landmark, fit_activity
-from stagecast.training.leads.conversion import FEWEST_CONVERSIONS, UNKNOWN, LeadConversion, fit_lead_conversion
+from stagecast.training.leads.conversion import (
+    FEWEST_CONVERSIONS,
+    UNKNOWN,
+    LeadConversion,
+    fit_lead_conversion,
+)
 from stagecast.training.leads.exposure import Leads
 from stagecast.training.leads.hazard import HazardModel, fit_hazard
 from tests.training.leads.made import EDGES, RATES, Array, constant, share_within, simulated_leads
@@ -27,14 +34,18 @@ def test_leads_of_any_age_are_right_on_average() -> None:
     leads = simulated_leads(20_000, seed=1)
     model = fit_lead_conversion(leads, 120.0, 90, {}, half_life_days=None)
     age = np.array([0.0, 10.0, 60.0])
-    assert model.probability(at(*age)).tolist() == pytest.approx(share_within(age, 90.0).tolist(), rel=0.12)
+    assert model.probability(at(*age)).tolist() == pytest.approx(
+        share_within(age, 90.0).tolist(), rel=0.12
+    )
 
 
 def test_leads_that_are_all_still_young_are_learned_from() -> None:
     leads = simulated_leads(20_000, seed=2, days=30.0)
     model = fit_lead_conversion(leads, 30.0, 90, {}, half_life_days=None)
     # nothing was seen beyond 30 days; what was seen comes out right
-    assert model.probability(at(0.0), horizon_days=20)[0] == pytest.approx(share_within(np.zeros(1), 20.0)[0], rel=0.08)
+    assert model.probability(at(0.0), horizon_days=20)[0] == pytest.approx(
+        share_within(np.zeros(1), 20.0)[0], rel=0.08
+    )
 
 
 def test_a_longer_horizon_is_likelier() -> None:
@@ -80,9 +91,14 @@ _TIMES = st.none() | st.floats(-400, 400, allow_nan=False)
 def test_dirty_leads_give_probabilities(
     rows: list[tuple[float | None, float | None, str]], ages: list[float], since: float | None
 ) -> None:
-    start, converted = (np.array([NAN if row[k] is None else row[k] for row in rows], dtype=np.float64) for k in (0, 1))
+    start, converted = (
+        np.array([NAN if row[k] is None else row[k] for row in rows], dtype=np.float64)
+        for k in (0, 1)
+    )
     who = np.array([row[2] for row in rows], dtype=object)
-    model = fit_lead_conversion(Leads(start, converted, NAN if since is None else since), 100.0, 30, {"c": who})
+    model = fit_lead_conversion(
+        Leads(start, converted, NAN if since is None else since), 100.0, 30, {"c": who}
+    )
     p = model.probability({"tenure_days": np.array(ages)}, {"c": constant("b", len(ages))})
     assert ((p > 0) & (p < 1)).all()
 
@@ -110,7 +126,12 @@ def landmarks(leads: Leads, told: Array, days: tuple[float, ...]) -> list[Landma
         Landmark(
             day,
             everyone,
-            {"tenure_days": day - leads.start, "activity": told, "activity_30d": told, "silence_days": rest},
+            {
+                "tenure_days": day - leads.start,
+                "activity": told,
+                "activity_30d": told,
+                "silence_days": rest,
+            },
         )
         for day in days
     ]
@@ -120,7 +141,8 @@ def test_what_comes_after_the_as_of_is_not_seen_at_the_dates_either() -> None:
     leads, told = active_leads(14, strength=0.6)
     later = Leads(leads.start, np.where(leads.converted < 80, leads.converted, NAN), 0.0)
     models = [
-        fit_lead_conversion(these, 80.0, 60, {}, landmarks(these, told, (40.0, 70.0))) for these in (leads, later)
+        fit_lead_conversion(these, 80.0, 60, {}, landmarks(these, told, (40.0, 70.0)))
+        for these in (leads, later)
     ]
     assert models[0].activity is not None
     assert models[0].to_json() == models[1].to_json()
@@ -135,10 +157,17 @@ def active_leads(seed: int, strength: float) -> tuple[Leads, Array]:
 def test_activity_is_learned_where_it_tells() -> None:
     leads, told = active_leads(7, strength=0.6)
     # the dates of the last horizon teach as well: their leads are followed until the as_of
-    model = fit_lead_conversion(leads, 120.0, 60, {}, landmarks(leads, told, (40.0, 60.0, 90.0)), half_life_days=None)
+    model = fit_lead_conversion(
+        leads, 120.0, 60, {}, landmarks(leads, told, (40.0, 60.0, 90.0)), half_life_days=None
+    )
     assert model.activity is not None
     age, active = np.full(4, 15.0), np.arange(4.0)
-    columns = {"tenure_days": age, "activity": active, "activity_30d": active, "silence_days": np.zeros(4)}
+    columns = {
+        "tenure_days": age,
+        "activity": active,
+        "activity_30d": active,
+        "silence_days": np.zeros(4),
+    }
     true = share_within(age, 60.0, np.exp(0.6 * (active - 1.5)))
     assert model.probability(columns).tolist() == pytest.approx(true.tolist(), rel=0.25)
     again = LeadConversion.from_json(json.loads(json.dumps(model.to_json())))
@@ -148,21 +177,35 @@ def test_activity_is_learned_where_it_tells() -> None:
 def test_activity_that_tells_nothing_is_left_out() -> None:
     leads, told = active_leads(9, strength=0.0)
     hazard = fit_hazard(leads, 120.0, {}, half_life_days=None)
-    assert fit_activity(leads, hazard, np.ones(len(leads)), landmarks(leads, told, (40.0, 60.0)), 120.0, 60) is None
+    assert (
+        fit_activity(
+            leads, hazard, np.ones(len(leads)), landmarks(leads, told, (40.0, 60.0)), 120.0, 60
+        )
+        is None
+    )
 
 
 def test_a_date_before_the_first_purchase_teaches_nothing() -> None:
     leads, told = active_leads(11, strength=0.6)
     closed = Leads(leads.start, leads.converted, 70.0)
     hazard = HazardModel(EDGES, RATES, {})
-    assert fit_activity(closed, hazard, np.ones(len(leads)), landmarks(leads, told, (40.0, 60.0)), 120.0, 60) is None
+    assert (
+        fit_activity(
+            closed, hazard, np.ones(len(leads)), landmarks(leads, told, (40.0, 60.0)), 120.0, 60
+        )
+        is None
+    )
 
 
 def test_a_hundred_thousand_leads_take_seconds() -> None:
     random = np.random.default_rng(12)
-    pages = np.array([f"page {k}" for k in range(500)], dtype=object)[random.integers(0, 500, 100_000)]
+    pages = np.array([f"page {k}" for k in range(500)], dtype=object)[
+        random.integers(0, 500, 100_000)
+    ]
     leads = simulated_leads(100_000, seed=13)
     began = time.process_time()
-    model = fit_lead_conversion(leads, 120.0, 90, {"channel": constant("x", 100_000), "page": pages})
+    model = fit_lead_conversion(
+        leads, 120.0, 90, {"channel": constant("x", 100_000), "page": pages}
+    )
     assert time.process_time() - began < 20
     assert model.rows == 100_000

@@ -1,4 +1,6 @@
-"""What lead scoring reads of a log and of a request: the same events, and only attributes that were declared."""
+"""What lead scoring reads of a log and of a request: the same events, and only attributes that
+were declared.
+"""
 
 from __future__ import annotations
 
@@ -34,11 +36,17 @@ ROWS = [
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[EventLog]:
     table = tmp_path / "customers.csv"
-    table.write_text("customer_id,origin,member,worth,segment\na,fair,yes,3,gold\nc,email,no,4,\n", "utf-8")
-    frame = pd.DataFrame(ROWS, columns=["customer_id", "timestamp", "event", "channel", "recorded_at"])
+    table.write_text(
+        "customer_id,origin,member,worth,segment\na,fair,yes,3,gold\nc,email,no,4,\n", "utf-8"
+    )
+    frame = pd.DataFrame(
+        ROWS, columns=["customer_id", "timestamp", "event", "channel", "recorded_at"]
+    )
     for column in ("timestamp", "recorded_at"):
         frame[column] = [day(at).replace(tzinfo=None) for at in frame[column]]
-    with from_frame(frame, customers=CustomersTable(str(table), numbers=("worth",), flags=("member",))) as opened:
+    with from_frame(
+        frame, customers=CustomersTable(str(table), numbers=("worth",), flags=("member",))
+    ) as opened:
         yield opened
 
 
@@ -46,7 +54,11 @@ def request() -> list[CustomerEvents]:
     return [
         CustomerEvents(
             who,
-            tuple(Event(day(r[1]), r[2], channel=r[3], recorded_at=day(r[4])) for r in reversed(ROWS) if r[0] == who),
+            tuple(
+                Event(day(r[1]), r[2], channel=r[3], recorded_at=day(r[4]))
+                for r in reversed(ROWS)
+                if r[0] == who
+            ),
         )
         for who in ("a", "b")
     ]
@@ -75,7 +87,11 @@ def test_only_what_was_known_is_there(log: EventLog) -> None:
     # the purchase of day 1 was recorded on day 5
     for events in (lead_events(log.con, day(4)), memory_events(request(), day(4))):
         assert [events.types[k] for k in events.kind] == ["visit", "visit", "signup"]
-        assert events.first_of("purchase").max() == events.first_of("purchase").min() == np.iinfo(np.int64).max
+        assert (
+            events.first_of("purchase").max()
+            == events.first_of("purchase").min()
+            == np.iinfo(np.int64).max
+        )
 
 
 def test_what_buyers_did_later_can_be_left_out(log: EventLog) -> None:
@@ -86,9 +102,17 @@ def test_what_buyers_did_later_can_be_left_out(log: EventLog) -> None:
 def test_declared_attributes_come_as_texts(log: EventLog) -> None:
     who = np.array(["b", "a"], dtype=object)
     told = known_at_start(log.con, who, ["origin", "member"])
-    assert {name: values.tolist() for name, values in told.items()} == {"origin": ["", "fair"], "member": ["", "true"]}
-    sent = given_at_start([{}, {"origin": " fair ", "member": True, "worth": 3}], ["origin", "member"])
-    assert {name: values.tolist() for name, values in sent.items()} == {"origin": ["", "fair"], "member": ["", "true"]}
+    assert {name: values.tolist() for name, values in told.items()} == {
+        "origin": ["", "fair"],
+        "member": ["", "true"],
+    }
+    sent = given_at_start(
+        [{}, {"origin": " fair ", "member": True, "worth": 3}], ["origin", "member"]
+    )
+    assert {name: values.tolist() for name, values in sent.items()} == {
+        "origin": ["", "fair"],
+        "member": ["", "true"],
+    }
     assert known_at_start(log.con, who, []) == {}
 
 
@@ -96,17 +120,24 @@ def test_a_log_without_a_table_of_customers_is_refused() -> None:
     rows = pa.table({"customer_id": ["a"], "timestamp": ["2024-01-01"], "event": ["visit"]})
     with (
         from_frame(rows) as plain,
-        pytest.raises(UsageError, match="told apart by origin of the table of customers: name that table with --cust"),
+        pytest.raises(
+            UsageError,
+            match="told apart by origin of the table of customers: name that table with --cust",
+        ),
     ):
         known_at_start(plain.con, np.array(["a"], dtype=object), ["origin"])
 
 
 def test_a_column_that_cannot_serve_is_named() -> None:
     kinds = {"origin": "category", "worth": "number", "channel": "category"}
-    with pytest.raises(UsageError, match=r"'orgin', which is no column of the table.*Did you mean 'origin'\?"):
+    with pytest.raises(
+        UsageError, match=r"'orgin', which is no column of the table.*Did you mean 'origin'\?"
+    ):
         check_known_at_start(kinds, ["orgin"])
     check_known_at_start(kinds, ["origin", "worth"])
-    with pytest.raises(UsageError, match=r"'channel', which is what the channel of the first event is called"):
+    with pytest.raises(
+        UsageError, match=r"'channel', which is what the channel of the first event is called"
+    ):
         check_known_at_start(kinds, ["channel"])
 
 

@@ -1,4 +1,6 @@
-"""Learned points: those of the truth are recovered, signs hold, and what is written is read back."""
+"""Learned points: those of the truth are recovered, signs hold, and what is written is read
+back.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ START = PointsTable(
 
 
 def simulated(count: int, seed: int) -> tuple[LeadEvents, Texts]:
-    """Return leads of whom an enquiry doubles the odds of buying, a visit lowers them, a webinar quadruples them."""
+    """Return leads of whom an enquiry doubles the odds of buying, a visit lowers them, a webinar
+    quadruples them.
+    """
     random = np.random.default_rng(seed)
     log: dict[str, list[tuple[float, str]]] = {}
     origin = random.integers(0, 2, count)
@@ -42,7 +46,9 @@ def simulated(count: int, seed: int) -> tuple[LeadEvents, Texts]:
         log[f"c{k}"] = rows
     # somebody sells before, so that the date is one at which leads could buy
     log["first"] = [(1.0, "purchase")]
-    return events_of(log), np.array([*("near" if o else "far" for o in origin), "near"], dtype=object)
+    return events_of(log), np.array(
+        [*("near" if o else "far" for o in origin), "near"], dtype=object
+    )
 
 
 def test_points_are_those_of_the_odds_and_keep_their_signs() -> None:
@@ -106,14 +112,19 @@ def test_past_dates_are_chosen_where_leads_could_buy() -> None:
 
 def test_few_conversions_are_refused_with_the_count() -> None:
     events = events_of({f"c{k}": [(0.0, "visit"), (50.0, "purchase")] for k in range(10)})
-    with pytest.raises(NotEnoughDataError, match=r"10 of 10 open leads at 1 past dates bought within 30 days"):
+    with pytest.raises(
+        NotEnoughDataError, match=r"10 of 10 open leads at 1 past dates bought within 30 days"
+    ):
         learn_points(START, events, day(79), 30, dates=[day(49)])
     with pytest.raises(NotEnoughDataError, match="0 of 0 open leads"):
         learn_points(START, events_of({"a": [(0.0, "visit")]}), day(90), 30)
 
 
 def test_a_date_whose_horizon_is_not_over_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"30 days after 2024-03-31 is not over at the as_of 2024-04-20; .*2024-03-21"):
+    with pytest.raises(
+        UsageError,
+        match=r"30 days after 2024-03-31 is not over at the as_of 2024-04-20; .*2024-03-21",
+    ):
         learn_points(START, events_of({"a": [(0.0, "visit")]}), day(110), 30, dates=[day(90)])
 
 

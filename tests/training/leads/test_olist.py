@@ -21,7 +21,8 @@ def figures() -> Figures:
 
 
 def test_later_leads_are_ranked(figures: Figures) -> None:
-    # two columns of fixed categories reach .65 to .71 by cross-validation within the months themselves
+    # two columns of fixed categories reach .65 to .71 by cross-validation within the months
+    # themselves
     assert figures["later", "hazard"]["auc"] > 0.67
 
 

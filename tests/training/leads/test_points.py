@@ -1,4 +1,6 @@
-"""The table of points: what a file may say, what is refused and how, and that it is read back as it was written."""
+"""The table of points: what a file may say, what is refused and how, and that it is read back as
+it was written.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,14 @@ from hypothesis import strategies as st
 
 from stagecast.features.errors import UsageError
 from stagecast.training.leads.grades import Wanted
-from stagecast.training.leads.points import PointsTable, Rule, Scale, load_points, parse_points, points_toml
+from stagecast.training.leads.points import (
+    PointsTable,
+    Rule,
+    Scale,
+    load_points,
+    parse_points,
+    points_toml,
+)
 
 
 def test_the_defaults_say_what_the_authors_say() -> None:
@@ -59,11 +68,17 @@ def test_every_form_of_a_rule_is_read() -> None:
     ("text", "message"),
     [
         ("[event]\nvisit = 1", r"here: unknown 'event'; .*Did you mean 'events'\?"),
-        ("[events]\nvisit = { points = 1, halflife = '3d' }", r"\[events\] visit: unknown 'halflife'.*'half_life'\?"),
+        (
+            "[events]\nvisit = { points = 1, halflife = '3d' }",
+            r"\[events\] visit: unknown 'halflife'.*'half_life'\?",
+        ),
         ("[events]\nvisit = { most = 1 }", r"\[events\] visit has no points"),
         ("[events]\nvisit = true", r"\[events\] visit is True, and must be a number"),
         ("[events]\nvisit = nan", r"\[events\] visit is nan"),
-        ("[events]\nvisit = { points = 1, most = 0 }", r"most is 0, and must be a whole number of at least 1"),
+        (
+            "[events]\nvisit = { points = 1, most = 0 }",
+            r"most is 0, and must be a whole number of at least 1",
+        ),
         (
             "[events]\nvisit = { points = 1, half_life = '3 months' }",
             r"visit: half_life '3 months': 'months' has no fixed",
@@ -71,12 +86,21 @@ def test_every_form_of_a_rule_is_read() -> None:
         ("[attributes]\norigin = 3", r"\[attributes.origin\] is 3, and must be a table"),
         ("[attributes.origin]\nemail = 'x'", r"\[attributes.origin\] email is 'x'"),
         ("[grades]\nmql = 3", r"here gives no points"),
-        ("[events]\nvisit = 1\n[grades]\nmlq = 3", r"\[grades\]: unknown 'mlq'.*Did you mean 'mql'\?"),
-        ("[events]\nvisit = 1\n[grades]\nmql = { bset = 3 }", r"\[grades\] mql: unknown 'bset'.*Did you mean 'best'\?"),
+        (
+            "[events]\nvisit = 1\n[grades]\nmlq = 3",
+            r"\[grades\]: unknown 'mlq'.*Did you mean 'mql'\?",
+        ),
+        (
+            "[events]\nvisit = 1\n[grades]\nmql = { bset = 3 }",
+            r"\[grades\] mql: unknown 'bset'.*Did you mean 'best'\?",
+        ),
         ("[events]\nvisit = 1\n[grades]\nmql = { share = '120%' }", r"mql: share is '120%'"),
         ("[events]\nvisit = 1\n[grades]\nmql = { best = 2.5 }", r"best is 2.5"),
         ("[events]\nvisit = 1\n[scale]\ndoubling = 10", r"\[scale\] has no at_zero"),
-        ("[events]\nvisit = 1\n[scale]\ndoubling = 0\nat_zero = 0.1\nhorizon = '9d'", r"doubling must be above 0"),
+        (
+            "[events]\nvisit = 1\n[scale]\ndoubling = 0\nat_zero = 0.1\nhorizon = '9d'",
+            r"doubling must be above 0",
+        ),
         ("visit = ", r"here is not TOML"),
     ],
 )
@@ -100,7 +124,14 @@ def test_the_scale_says_what_points_mean() -> None:
 _NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 _POINTS = st.integers(-999, 999).map(float) | st.floats(-1e6, 1e6, allow_nan=False)
 _DAYS = st.none() | st.integers(1, 999_999)
-_RULES = st.builds(Rule, _NAMES.map(lambda n: n.lower()).filter(lambda n: n == n.lower()), _POINTS, _DAYS, _DAYS, _DAYS)
+_RULES = st.builds(
+    Rule,
+    _NAMES.map(lambda n: n.lower()).filter(lambda n: n == n.lower()),
+    _POINTS,
+    _DAYS,
+    _DAYS,
+    _DAYS,
+)
 _WANTED = (
     st.none()
     | st.builds(Wanted, st.just("points"), _POINTS)
@@ -111,10 +142,13 @@ _WANTED = (
 
 @given(
     rules=st.lists(_RULES, min_size=1, max_size=5),
-    attributes=st.dictionaries(_NAMES, st.dictionaries(_NAMES, _POINTS, min_size=1, max_size=3), max_size=2),
+    attributes=st.dictionaries(
+        _NAMES, st.dictionaries(_NAMES, _POINTS, min_size=1, max_size=3), max_size=2
+    ),
     mql=_WANTED,
     sql=_WANTED,
-    scale=st.none() | st.builds(Scale, st.floats(1e-3, 100), st.floats(1e-9, 0.999), st.integers(1, 9999)),
+    scale=st.none()
+    | st.builds(Scale, st.floats(1e-3, 100), st.floats(1e-9, 0.999), st.integers(1, 9999)),
 )
 def test_what_is_written_is_read_back(
     rules: list[Rule],

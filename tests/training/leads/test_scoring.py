@@ -34,12 +34,19 @@ def test_only_the_newest_count_up_to_the_cap() -> None:
     events = events_of({"a": [(0, "visit"), (10, "visit"), (20, "visit")], "b": [(0, "visit")]})
     scores = score_points(table(Rule("visit", 4.0, half_life_days=10, most=2)), events, day(20.5))
     age = np.array([0.5, 10.5])
-    assert scores.points.tolist() == pytest.approx([float((4 * 0.5 ** (age / 10)).sum()), 4 * 0.5**2.05])
+    assert scores.points.tolist() == pytest.approx(
+        [float((4 * 0.5 ** (age / 10)).sum()), 4 * 0.5**2.05]
+    )
 
 
 def test_an_unsubscription_in_the_first_week_takes_points_a_later_one_does_not() -> None:
     rule = Rule("unsubscribe", -20.0, within_days=7)
-    events = events_of({"early": [(0, "visit"), (6.9, "unsubscribe")], "late": [(0, "visit"), (7.0, "unsubscribe")]})
+    events = events_of(
+        {
+            "early": [(0, "visit"), (6.9, "unsubscribe")],
+            "late": [(0, "visit"), (7.0, "unsubscribe")],
+        }
+    )
     assert score_points(table(rule), events, day(30)).points.tolist() == [-20.0, 0.0]
 
 
@@ -51,14 +58,20 @@ def test_nothing_at_or_after_the_as_of_counts() -> None:
 
 
 def test_what_was_recorded_late_is_not_known_before() -> None:
-    customer = CustomerEvents("a", (Event(day(0), "visit"), Event(day(1), "visit", recorded_at=day(9))))
+    customer = CustomerEvents(
+        "a", (Event(day(0), "visit"), Event(day(1), "visit", recorded_at=day(9)))
+    )
     events = memory_events([customer], day(100))
-    counted = [score_points(table(Rule("visit", 1.0)), events, day(at)).points[0] for at in (5, 9, 9.1)]
+    counted = [
+        score_points(table(Rule("visit", 1.0)), events, day(at)).points[0] for at in (5, 9, 9.1)
+    ]
     assert counted == [1.0, 1.0, 2.0]
 
 
 def test_the_largest_contributions_explain_the_points() -> None:
-    points = parse_points("[events]\nvisit = 1\nenquiry = 5\nunsubscribe = -7\n[attributes.channel]\nemail = 3")
+    points = parse_points(
+        "[events]\nvisit = 1\nenquiry = 5\nunsubscribe = -7\n[attributes.channel]\nemail = 3"
+    )
     customer = CustomerEvents(
         "a",
         (
@@ -77,18 +90,24 @@ def test_the_largest_contributions_explain_the_points() -> None:
 def test_attributes_give_points_to_the_values_named() -> None:
     points = parse_points("[events]\nvisit = 1\n[attributes.origin]\nfair = 10")
     events = events_of({"a": [(0, "visit")], "b": [(0, "visit")]})
-    scores = score_points(points, events, day(1), {"origin": np.array(["fair", "never seen"], dtype=object)})
+    scores = score_points(
+        points, events, day(1), {"origin": np.array(["fair", "never seen"], dtype=object)}
+    )
     assert scores.points.tolist() == [11.0, 1.0]
 
 
 def test_an_attribute_that_was_not_handed_over_is_named() -> None:
     points = parse_points("[attributes.orgin]\nfair = 10")
     events = events_of({"a": [(0, "visit")]})
-    with pytest.raises(UsageError, match=r"attribute 'orgin', .*known_at_start.*Did you mean 'origin'\?"):
+    with pytest.raises(
+        UsageError, match=r"attribute 'orgin', .*known_at_start.*Did you mean 'origin'\?"
+    ):
         score_points(points, events, day(1), {"origin": np.array(["fair"], dtype=object)})
 
 
-_EVENTS = st.lists(st.tuples(st.integers(0, 40).map(float), st.sampled_from(["visit", "enquiry"])), max_size=8)
+_EVENTS = st.lists(
+    st.tuples(st.integers(0, 40).map(float), st.sampled_from(["visit", "enquiry"])), max_size=8
+)
 _DAYS = st.none() | st.integers(1, 20)
 
 
@@ -115,7 +134,9 @@ def test_all_at_once_gives_what_one_by_one_gives(
         expected = 0.0
         for rule in rules:
             ages = [
-                as_of - at for at, kind in seen if kind == rule.event and at - seen[0][0] < (rule.within_days or 1e9)
+                as_of - at
+                for at, kind in seen
+                if kind == rule.event and at - seen[0][0] < (rule.within_days or 1e9)
             ]
             for age in sorted(ages)[: rule.most]:
                 expected += rule.points * 0.5 ** (age / (rule.half_life_days or np.inf))
