@@ -33,12 +33,12 @@ import pandas as pd
 from fastapi import FastAPI, Request
 
 from bench.simulation import AS_OF, START, simulate
-from stagecast.features.catalog import Catalog
+from stagecast.features.catalog.catalog import Catalog
+from stagecast.features.catalog.standard import standard
 from stagecast.features.clock import day_number
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.events import EventLog, ReadOptions, from_frame
-from stagecast.features.standard import standard
-from stagecast.features.thresholds import catalog_parameters, derive
+from stagecast.features.stages.thresholds import catalog_parameters, derive
 from stagecast.serving.console import table
 
 TRAINING_CUSTOMERS = 5_000

@@ -29,6 +29,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.features.clock import parse_instant
 from stagecast.features.demo import cdnow_frame
 from stagecast.features.events import ReadOptions, from_frame
@@ -37,8 +38,6 @@ from stagecast.training import metrics
 from stagecast.training.btyd import Model
 from stagecast.training.btyd.fit import FitError, fit, fit_gamma_gamma
 from stagecast.training.config import TrainConfig
-
-Array = NDArray[np.float64]
 
 WORSE = 0.01
 SCORED = ["p_inactive", "expected_spend"]

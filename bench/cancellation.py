@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY_MICROSECONDS, iso, parse_instant
 from stagecast.features.contracts import Spells, spells
 from stagecast.features.engines.duckdb import DailyTable
@@ -29,8 +30,6 @@ from stagecast.training import metrics
 from stagecast.training.cancellation import baselines
 from stagecast.training.cancellation.fitting import fit_cancellation
 from stagecast.training.cancellation.landmarks import current, past
-
-Array = NDArray[np.float64]
 
 FILE = Path(__file__).parents[2] / "shared" / "data" / "maven_subscriptions.csv"
 AS_OFS = ("2023-04-01", "2023-05-01", "2023-06-01")

@@ -28,11 +28,10 @@ import pyarrow.parquet as pq
 
 from bench.__main__ import Line, best, fit_line, lifetimes_summary, trained
 from bench.simulation import AS_OF, simulate
-from stagecast.features.catalog import Catalog
-from stagecast.features.events import EventLog, ReadOptions, read_events
-from stagecast.features.online import Evaluator, MemoryEvents
-from stagecast.features.part_files import Range, in_order
-from stagecast.features.parts import (
+from stagecast.features.catalog.catalog import Catalog
+from stagecast.features.catalog.standard import standard
+from stagecast.features.engines.evaluator import Evaluator
+from stagecast.features.engines.larger_than_memory import (
     PARTS_AHEAD,
     ROWS_PER_PART,
     parts,
@@ -40,8 +39,10 @@ from stagecast.features.parts import (
     tables,
     write_features,
 )
+from stagecast.features.engines.memory import MemoryEvents
+from stagecast.features.events import EventLog, ReadOptions, read_events
+from stagecast.features.in_order import Range, in_order
 from stagecast.features.requests import CustomerEvents, Event
-from stagecast.features.standard import standard
 from stagecast.serving.console import table
 
 AT_ONCE = 1_000_000
@@ -153,8 +154,8 @@ def request_lines() -> None:
 
 def on_spark(path: Path, out: Path, here: Callable[[], Any]) -> Line:
     """Measure the same job, Parquet to Parquet, on Spark in local mode and on DuckDB."""
-    from stagecast.features.engines import spark as engine
-    from stagecast.features.engines.spark_reading import read as read_events_on_spark
+    from stagecast.features.engines.spark import table as engine
+    from stagecast.features.engines.spark.reading import read as read_events_on_spark
 
     session = engine.session("local[*]", {"spark.driver.memory": "8g"})
     began = time.perf_counter()

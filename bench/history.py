@@ -24,10 +24,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stagecast.features.clock import microseconds
-from stagecast.features.effectiveness import before_after
+from stagecast.features.describe.effectiveness import before_after
+from stagecast.features.describe.flows import flows
 from stagecast.features.events import read_events
-from stagecast.features.flows import flows
-from stagecast.features.scheme_files import load_scheme
+from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.serving.console import show, table
 from stagecast.serving.stage_table import history_table, stages_of
 from stagecast.serving.table_files import write_scores

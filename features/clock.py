@@ -155,7 +155,7 @@ def iso(instant: datetime) -> str:
 
 def calendar(instant_microseconds: int) -> dict[str, float]:
     """Return what the calendar says of an instant, in UTC; see
-    :data:`stagecast.features.feature.CALENDAR`.
+    :data:`stagecast.features.catalog.feature.CALENDAR`.
 
     >>> calendar(0)
     {'as_of_day': 0.0, 'as_of_weekday': 4.0, 'as_of_month': 1.0, 'as_of_year_day': 1.0}

@@ -21,12 +21,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array, Integers
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.errors import UsageError
 
-Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-Integers = NDArray[np.int64]
 
 NEVER = int(np.iinfo(np.int64).max)
 """The end of a spell that is still open."""
@@ -266,12 +265,12 @@ def spells(source: Source, terms: Terms | None = None) -> Spells:
     ----------
     source
         :class:`stagecast.features.engines.duckdb.DailyTable` or
-        :class:`stagecast.features.online.MemoryEvents`.
+        :class:`stagecast.features.engines.memory.MemoryEvents`.
     terms
         Which events tell of a contract; None: those of :class:`Terms`.
 
     >>> from datetime import datetime, UTC
-    >>> from stagecast.features.online import MemoryEvents
+    >>> from stagecast.features.engines.evaluator import MemoryEvents
     >>> from stagecast.features.requests import CustomerEvents, Event
     >>> told = [("signup", 1), ("cancel", 3), ("renew", 4)]
     >>> events = tuple(Event(datetime(2024, month, 1, tzinfo=UTC), what) for what, month in told)

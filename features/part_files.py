@@ -6,11 +6,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -18,12 +16,11 @@ import pyarrow.parquet as pq
 
 from stagecast.features.errors import UsageError
 from stagecast.features.files import replaced, write_text
+from stagecast.features.in_order import Range, in_order
 
 MANIFEST = "_parts.json"
 FORMATS = (".parquet", ".csv")
 
-Range = tuple[int, int]
-Made = TypeVar("Made")
 Make = Callable[[Range], pa.Table | None]
 """What makes the rows of one range; None where there are none."""
 
@@ -71,29 +68,6 @@ def write_parts(
                 writer.write_table(table if path.suffix == ".parquet" else as_csv(table))
                 written += len(table)
     return written
-
-
-def in_order(make: Callable[[Range], Made], ranges: Iterable[Range], ahead: int) -> Iterator[Made]:
-    """Yield what is made of each range, in their order, while the next ones are made in threads.
-
-    >>> list(in_order(lambda part: part[0] + part[1], [(1, 2), (3, 4)], 1))
-    [3, 7]
-    """
-    if not ahead:
-        yield from map(make, ranges)
-        return
-    with ThreadPoolExecutor(ahead) as pool:
-        waiting: deque[Future[Made]] = deque()
-        try:
-            for part in ranges:
-                waiting.append(pool.submit(make, part))
-                if len(waiting) > ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:  # stopped on the way: what has not begun is not begun
-                future.cancel()
 
 
 def check_ending(path: Path, option: str = "--out") -> None:

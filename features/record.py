@@ -2,8 +2,8 @@
 that count as signals.
 
 Engines fill it (:meth:`stagecast.features.engines.duckdb.DailyTable.record`,
-:meth:`stagecast.features.online.MemoryEvents.record`); :mod:`stagecast.features.facts` and
-:mod:`stagecast.features.journeys` read it.
+:meth:`stagecast.features.engines.evaluator.MemoryEvents.record`);
+:mod:`stagecast.features.stages.facts` and :mod:`stagecast.features.stages.journeys` read it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Integers = NDArray[np.int64]
+from stagecast.features.arrays import Integers
 
 ACTIVITY = "activity"
 """Every event that is neither purchase nor refund nor made by the marketer, as a signal that

@@ -13,15 +13,14 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
+from stagecast.features.attributes import Texts
 from stagecast.features.clock import microseconds
 from stagecast.features.contracts import Contracts
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import UsageError
-from stagecast.features.journeys import Journeys
-from stagecast.features.leads import Texts
-from stagecast.features.lifecycle import Lifecycle, Standing
-
-Array = NDArray[np.float64]
+from stagecast.features.stages.journeys import Journeys
+from stagecast.features.stages.lifecycle import Lifecycle, Standing
 
 
 @dataclass(frozen=True)

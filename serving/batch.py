@@ -12,12 +12,12 @@ from pyarrow import dataset
 from stagecast.features.clock import from_microseconds, iso, microseconds
 from stagecast.features.contracts import spells
 from stagecast.features.engines.duckdb import KNOWN, DailyTable
+from stagecast.features.engines.larger_than_memory import of_run, parts, tables
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.features.events import EventLog
-from stagecast.features.lifecycle import fit_lifecycle
 from stagecast.features.part_files import check_ending, write_parts
-from stagecast.features.parts import of_run, parts, tables
 from stagecast.features.snapshots import Snapshot, take
+from stagecast.features.stages.lifecycle import fit_lifecycle
 from stagecast.serving import contract
 from stagecast.serving.scorer import Scorer
 from stagecast.serving.summary import stage_counts

@@ -244,7 +244,7 @@ def _log_and_notes(
 ) -> Iterator[tuple[EventLog, datetime, tuple[str, ...]]]:
     """Open the log that a training learns from: of a log on Spark, a sample of its customers."""
     if options["engine"] == "spark":
-        from stagecast.features.engines.spark_sample import SAMPLE
+        from stagecast.features.engines.spark.sample import SAMPLE
         from stagecast.serving.spark_commands import sampled_log
 
         with sampled_log(options, sample or SAMPLE) as found:

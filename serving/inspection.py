@@ -10,10 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from stagecast.features.describe.quality import Quality, describe
 from stagecast.features.events import EventLog
 from stagecast.features.files import write_text
 from stagecast.features.intake.report import DataReport, summary_lines
-from stagecast.features.quality import Quality, describe
 from stagecast.training.readiness import Readiness, readiness
 
 DATA_REPORT, REJECTED = "data-report.json", "rejected.parquet"

@@ -51,12 +51,13 @@ def leads(as_json: bool, out: Path, **options: Any) -> None:
     """Leads, best first: customer_id, lead_points, lead_grade, p_convert, age_days, channel,
     lead_reasons.
     """
-    from stagecast.features.customer import check_numbers
+    from stagecast.features.attributes import attribute_kinds, known_at_start
+    from stagecast.features.catalog.of_customer import check_numbers
     from stagecast.features.engines.duckdb import DailyTable
     from stagecast.features.files import write_text
-    from stagecast.features.leads import attribute_kinds, known_at_start, lead_events
-    from stagecast.features.lifecycle import fit_lifecycle
-    from stagecast.features.scheme_files import load_scheme
+    from stagecast.features.leads import lead_events
+    from stagecast.features.stages.lifecycle import fit_lifecycle
+    from stagecast.features.stages.scheme_files import load_scheme
     from stagecast.serving.table_files import check_targets, write_scores
     from stagecast.training.leads.grades import wanted_of
     from stagecast.training.leads.learning import learn_points

@@ -1,7 +1,7 @@
 """The charts of the lifecycle: who stood where, who comes back, who brings the money, how long
 stages last.
 
-    rows of stagecast.features.flows (plain dicts) -> altair -> inline SVG
+    rows of stagecast.features.describe.flows (plain dicts) -> altair -> inline SVG
 
 The flow between two dates is drawn in :mod:`stagecast.serving.flow_diagram`, the colours of stages
 come from :mod:`stagecast.serving.stage_colours`.

@@ -1,8 +1,8 @@
 """The lifecycle of a log as figures: what the section "How customers move" of the report and
 `stagecast report` show.
 
-Lifecycle -> stagecast.features.flows (tables), stagecast.features.effectiveness -> figures (a few
-hundred numbers, pictures) -> page
+Lifecycle -> stagecast.features.describe.flows (tables), stagecast.features.describe.effectiveness
+-> figures (a few hundred numbers, pictures) -> page
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import pyarrow.parquet as pq
 from markupsafe import Markup
 
 from stagecast.features.clock import from_microseconds, iso, microseconds
-from stagecast.features.effectiveness import BeforeAfter
+from stagecast.features.describe.effectiveness import BeforeAfter
+from stagecast.features.describe.flows import Flows, between, flows
 from stagecast.features.files import replaced, write_text
-from stagecast.features.flows import Flows, between, flows
-from stagecast.features.lifecycle import Lifecycle, merged_sentences
-from stagecast.features.scheme_files import scheme_to_json, thresholds_to_json
-from stagecast.features.stages import Scheme
+from stagecast.features.stages.lifecycle import Lifecycle, merged_sentences
+from stagecast.features.stages.scheme import Scheme
+from stagecast.features.stages.scheme_files import scheme_to_json, thresholds_to_json
 from stagecast.serving import lifecycle_charts
 from stagecast.serving.charts import INK
 from stagecast.serving.flow_diagram import flow_diagram

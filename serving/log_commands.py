@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from stagecast.features.catalog import Catalog
+from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.clock import iso, microseconds, parse_span_days
+from stagecast.features.engines.shop_gap import FALLBACK_GAP_DAYS
 from stagecast.features.errors import UsageError
-from stagecast.features.thresholds import FALLBACK_GAP_DAYS
 from stagecast.serving.console import show
 from stagecast.serving.options import as_of_option, common, dated
 from stagecast.serving.reading_options import open_log, own_features, reading
@@ -99,8 +99,8 @@ def _list(catalog: Catalog, *, as_json: bool) -> None:
 
 def _explain(catalog: Catalog, options: dict[str, Any], *, as_json: bool) -> None:
     """Print the queries in their order; of a log without EVENTS, those that fit any log."""
-    from stagecast.features import sql
-    from stagecast.features.engines import duckdb, spark
+    from stagecast.features.engines import duckdb, sql
+    from stagecast.features.engines.spark import table as spark
 
     as_of = as_of_option(options) or datetime(2025, 1, 1, tzinfo=UTC)
     at, engine = microseconds(as_of), spark if options["engine"] == "spark" else duckdb
@@ -126,7 +126,7 @@ def _explain(catalog: Catalog, options: dict[str, Any], *, as_json: bool) -> Non
 
 
 def _write_features(out: Path, catalog: Catalog, options: dict[str, Any], *, as_json: bool) -> None:
-    from stagecast.features.parts import write_features
+    from stagecast.features.engines.larger_than_memory import write_features
 
     with open_log(options, out) as log:
         as_of = log.choose_as_of(as_of_option(options))

@@ -15,8 +15,8 @@ import click
 from stagecast.features.clock import parse_instant, parse_span_days
 from stagecast.features.contracts import Terms
 from stagecast.features.errors import UsageError, did_you_mean
-from stagecast.features.scheme_files import check_pins, load_scheme
-from stagecast.features.stages import Scheme
+from stagecast.features.stages.scheme import Scheme
+from stagecast.features.stages.scheme_files import check_pins, load_scheme
 from stagecast.serving.reading_options import CONFIGURED, as_options, own_features, remember
 from stagecast.training.config import CHURN, TrainConfig
 

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 
 import click
 
+from stagecast.features.catalog.own import Own, own_from_toml
 from stagecast.features.clock import parse_instant
 from stagecast.features.errors import UsageError
 from stagecast.features.events import EventLog, EventMapping, ReadOptions, read_events, read_tables
 from stagecast.features.intake.attributes import CustomersTable, parse_customers
 from stagecast.features.intake.options import SEPARATOR_NAMES, THOUSANDS
 from stagecast.features.intake.tables import parse_tables
-from stagecast.features.own import Own, own_from_toml
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -19,12 +19,12 @@ import pyarrow.compute as pc
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.serving import charts
 from stagecast.serving.comparison import CHURN, SPEND, comparison, finite
 from stagecast.serving.lifecycle_report import inks
 from stagecast.serving.rendering import FOLDER, environment
 
-Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 FIRST_CUSTOMERS = 20

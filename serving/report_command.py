@@ -17,7 +17,7 @@ from stagecast.serving.options import as_of_option, chosen_scheme, common, stand
 from stagecast.serving.reading_options import open_log, reading
 
 if TYPE_CHECKING:
-    from stagecast.features.effectiveness import Costs
+    from stagecast.features.describe.effectiveness import Costs
     from stagecast.features.engines.duckdb import DailyTable
     from stagecast.features.events import EventLog
 
@@ -69,10 +69,10 @@ def report(as_json: bool, out: Path, **options: Any) -> None:
     """How customers move through the stages: flows, time on each stage, repeat orders, cohorts,
     before and after.
     """
-    from stagecast.features.effectiveness import before_after
+    from stagecast.features.describe.effectiveness import before_after
     from stagecast.features.engines.duckdb import DailyTable
     from stagecast.features.files import write_text
-    from stagecast.features.lifecycle import fit_lifecycle
+    from stagecast.features.stages.lifecycle import fit_lifecycle
     from stagecast.serving.folders import new_folder
     from stagecast.serving.lifecycle_report import TABLES, movement, render_lifecycle, write_tables
     from stagecast.training.config import TrainConfig
@@ -145,7 +145,7 @@ def _costs(table: DailyTable, log: EventLog, wanted: list[str]) -> Costs | None:
     UsageError
         A type that was named has no event with an amount.
     """
-    from stagecast.features.effectiveness import Costs
+    from stagecast.features.describe.effectiveness import Costs
 
     for name in wanted:
         if not len(table.amounts_of([name])[0]):

@@ -15,22 +15,22 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
+from stagecast.features.attributes import Texts
 from stagecast.features.clock import day_number, from_microseconds, iso, microseconds
 from stagecast.features.contracts import Contracts, spells
-from stagecast.features.leads import Texts
-from stagecast.features.lifecycle import Standing, live
-from stagecast.features.online import Evaluator, MemoryEvents
+from stagecast.features.engines.evaluator import Evaluator
+from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.requests import CustomerEvents
-from stagecast.features.scheme_files import thresholds_to_json
-from stagecast.features.stages import Scheme
+from stagecast.features.stages.lifecycle import Standing, live
+from stagecast.features.stages.scheme import Scheme
+from stagecast.features.stages.scheme_files import thresholds_to_json
 from stagecast.serving import contract
 from stagecast.training.bundle import Bundle, load_bundle
 from stagecast.training.cancellation.reasons import contract_reasons
 from stagecast.training.explain import Reason, reasons
 from stagecast.training.models import Predictions, predict
 from stagecast.training.reference import rfm_segment
-
-Array = NDArray[np.float64]
 
 BANDS = np.array(["low", "medium", "high"])
 # Quintiles 1 to 5 of recency, orders and spend, the last one quickest, as text; a dash where there

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stagecast.features.catalog import Catalog
+from stagecast.features.attributes import check_known_at_start
+from stagecast.features.catalog.catalog import Catalog
+from stagecast.features.catalog.of_customer import check_declared, check_table, of_customer
 from stagecast.features.clock import iso
-from stagecast.features.customer import check_declared, check_table, of_customer
 from stagecast.features.errors import UsageError
-from stagecast.features.leads import check_known_at_start
 from stagecast.serving.console import show
 from stagecast.serving.options import as_of_option
 from stagecast.serving.reading_options import MAPPED, customers_table, read_options
@@ -25,8 +25,8 @@ from stagecast.serving.reading_options import MAPPED, customers_table, read_opti
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from stagecast.features.engines.spark_attributes import SparkAttributes
-    from stagecast.features.engines.spark_reading import SparkLog
+    from stagecast.features.engines.spark.attributes import SparkAttributes
+    from stagecast.features.engines.spark.reading import SparkLog
     from stagecast.features.events import EventLog
     from stagecast.features.intake.attributes import CustomersTable
     from stagecast.serving.scorer import Scorer
@@ -58,8 +58,8 @@ def spark_log(options: dict[str, Any]) -> Iterator[SparkLog]:
     stagecast.features.errors.StagecastError
         Nothing was named, it cannot be read, or an option that only one machine knows.
     """
-    from stagecast.features.engines.spark import explained, session
-    from stagecast.features.engines.spark_reading import read
+    from stagecast.features.engines.spark.reading import read
+    from stagecast.features.engines.spark.table import explained, session
 
     for name in _NOT_HERE:
         if options.get(name):
@@ -93,7 +93,7 @@ def _attributes(
     log: SparkLog, table: CustomersTable | None, options: dict[str, Any], *, asked: bool
 ) -> SparkAttributes | None:
     """Read the table of customers where it is asked for."""
-    from stagecast.features.engines.spark_attributes import read_attributes
+    from stagecast.features.engines.spark.attributes import read_attributes
 
     return (
         None if table is None or not asked else read_attributes(log, table, read_options(options))
@@ -133,7 +133,7 @@ def features_on_spark(
     """Write the features of every customer at one as_of as a folder of Parquet files."""
     import pyspark.sql.functions as sf
 
-    from stagecast.features.engines.spark import SparkTable
+    from stagecast.features.engines.spark.table import SparkTable
 
     _new(out)
     customers = customers_table(options)
@@ -203,8 +203,8 @@ def sampled_log(
     ------
     The log, the as_of, and notes that say what was drawn.
     """
-    from stagecast.features.engines.spark import SparkTable
-    from stagecast.features.engines.spark_sample import draw
+    from stagecast.features.engines.spark.sample import draw
+    from stagecast.features.engines.spark.table import SparkTable
     from stagecast.features.events import ReadOptions, from_frame
 
     with spark_log(options) as log:

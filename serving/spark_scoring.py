@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from stagecast.features.clock import EPOCH, from_microseconds, microseconds
-from stagecast.features.engines.spark import KNOWN
+from stagecast.features.engines.spark.table import KNOWN
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.serving import contract
 from stagecast.serving.scorer import Scorer, load_scorer
@@ -21,8 +21,8 @@ from stagecast.serving.scorer import Scorer, load_scorer
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from stagecast.features.engines.spark_attributes import SparkAttributes
-    from stagecast.features.engines.spark_reading import SparkLog
+    from stagecast.features.engines.spark.attributes import SparkAttributes
+    from stagecast.features.engines.spark.reading import SparkLog
 
 CUSTOMERS_AT_ONCE = 2_000
 

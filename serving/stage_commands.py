@@ -14,13 +14,13 @@ from click.core import ParameterSource
 
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.features.events import EventLog
-from stagecast.features.scheme_files import (
+from stagecast.features.stages.scheme import LANGUAGES, rule_text
+from stagecast.features.stages.scheme_files import (
     known_schemes,
     load_scheme,
     scheme_to_json,
     thresholds_to_json,
 )
-from stagecast.features.stages import LANGUAGES, rule_text
 from stagecast.serving.console import show, table
 from stagecast.serving.options import as_of_option, chosen_scheme, common, standing
 from stagecast.serving.reading_options import open_log, own_features, reading
@@ -99,8 +99,9 @@ def stages(as_json: bool, list_all: bool, **options: Any) -> None:
 
 def _graded(rows: Any, log: EventLog, as_of: datetime) -> Any:
     """Return the stages with the points and grades of leads, by the points of the package."""
-    from stagecast.features.customer import check_numbers
-    from stagecast.features.leads import attribute_kinds, known_at_start, lead_events
+    from stagecast.features.attributes import attribute_kinds, known_at_start
+    from stagecast.features.catalog.of_customer import check_numbers
+    from stagecast.features.leads import lead_events
     from stagecast.serving.stage_table import with_lead_grades
     from stagecast.training.leads.points import load_points
     from stagecast.training.leads.ranking import SCHEMA, rank_leads

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from stagecast.features.lifecycle import merged_sentences
-from stagecast.features.stages import Scheme
+from stagecast.features.stages.lifecycle import merged_sentences
+from stagecast.features.stages.scheme import Scheme
 from stagecast.serving.console import table
 
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.events import EventLog
-from stagecast.features.history import history
-from stagecast.features.lifecycle import Lifecycle, Standing, fit_lifecycle
-from stagecast.features.stages import Scheme
+from stagecast.features.stages.history import history
+from stagecast.features.stages.lifecycle import Lifecycle, Standing, fit_lifecycle
+from stagecast.features.stages.scheme import Scheme
 from stagecast.serving.contract import INSTANT
 from stagecast.training.config import TrainConfig
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from stagecast.features.clock import DAY, iso
-from stagecast.features.scheme_files import scheme_to_json
+from stagecast.features.stages.scheme_files import scheme_to_json
 from stagecast.training.bundle import Bundle
 from stagecast.training.cancellation.landmarks import shares_cancelled
 from stagecast.training.train import Training

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from stagecast.features.stages import Scheme
+from stagecast.features.stages.scheme import Scheme
 from stagecast.serving.console import table
 from stagecast.serving.inspection import DATA_REPORT, REJECTED
 from stagecast.serving.lifecycle_report import TABLES

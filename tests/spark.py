@@ -41,6 +41,6 @@ SETTINGS = {
 
 def start() -> SparkSession:
     """Return the one session of the tests."""
-    from stagecast.features.engines.spark import session
+    from stagecast.features.engines.spark.table import session
 
     return session("local[1]", SETTINGS)

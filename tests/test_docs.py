@@ -23,7 +23,7 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from stagecast.features.scheme_files import load_scheme
+from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.serving import contract
 from stagecast.serving.cli import cli
 from stagecast.serving.scorer import load_scorer

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY, from_microseconds, iso
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import NotEnoughDataError, UsageError
@@ -39,8 +40,6 @@ from stagecast.training.models import Models
 from stagecast.training.panel import Panel, build
 from stagecast.training.train import check_contracts, check_dates
 from stagecast.training.value import Intervals, conformal
-
-Array = NDArray[np.float64]
 
 OURS = "stagecast"
 DATES = 4

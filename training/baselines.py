@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.training import boosting, glm
 from stagecast.training.btyd.fit import FitError, fit
 from stagecast.training.churn_fitting import RFM
 from stagecast.training.design import Recipe
 from stagecast.training.panel import Frame, Panel, buyer_columns
-
-Array = NDArray[np.float64]
 
 LABELS = {
     "recency": "recency rule",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import LinearConstraint, brentq, minimize
 from scipy.special import expit
 
-Array = NDArray[np.float64]
+from stagecast.features.arrays import Array
 
 # Strength of the pull towards the weights to begin with, in customers: the penalty is PULL /
 # customers times the squared distance.

@@ -14,9 +14,8 @@ from functools import cached_property
 
 import lightgbm
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from stagecast.features.arrays import Array
 
 COMMON = {
     "verbosity": -1,

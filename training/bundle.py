@@ -24,10 +24,10 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
-from stagecast.features.catalog import Catalog
+from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.clock import parse_instant
 from stagecast.features.errors import DataRefusedError, UsageError
-from stagecast.features.scheme_files import scheme_from_json, scheme_to_json
+from stagecast.features.stages.scheme_files import scheme_from_json, scheme_to_json
 from stagecast.training.cancellation.model import CancellationModel
 from stagecast.training.churn import ChurnModel
 from stagecast.training.config import TrainConfig

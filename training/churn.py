@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
+from stagecast.features.arrays import Array
 from stagecast.training import blend, glm
 from stagecast.training.boosting import Boosted
 from stagecast.training.customer_base import log_odds
 
-Array = NDArray[np.float64]
 Method = Literal["rule", "btyd", "blend"]
 WeighedBy = Literal["later_date", "other_customers"]
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
+from stagecast.features.arrays import Array
 from stagecast.training import blend, boosting, glm
 from stagecast.training.boosting import Boosted
 from stagecast.training.churn import ChurnModel, GapRule
@@ -32,8 +32,6 @@ from stagecast.training.panel import (
     varying,
     year_back,
 )
-
-Array = NDArray[np.float64]
 
 # How many trees: what a later date likes best, or the middle where there is none to ask.
 TREES, TREES_TRIED = 150, (60, 100, 150, 250)

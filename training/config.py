@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from stagecast.features.catalog import Catalog
+from stagecast.features.catalog.catalog import Catalog
+from stagecast.features.catalog.own import Own
 from stagecast.features.contracts import Terms
 from stagecast.features.errors import UsageError
-from stagecast.features.own import Own
 
 Churn = Literal["inactivity", "cancellation"]
 CHURN: tuple[Churn, ...] = ("inactivity", "cancellation")

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from stagecast.features.arrays import Array
 from stagecast.training.btyd import GammaGamma, Model
 from stagecast.training.btyd.distinct import packed
-
-Array = NDArray[np.float64]
 
 MODELS = ("mbg_nbd", "pareto_nbd")
 _SMALLEST = 1e-6

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.training.backtest import Replay
-
-Array = NDArray[np.float64]
 
 # Draws of the customers: rows times methods times draws are held to about WORK, what is worth
 # waiting for, as long as FEWEST_DRAWS are left.

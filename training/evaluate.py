@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY, DAY_MICROSECONDS, iso, microseconds
 from stagecast.features.contracts import spells
 from stagecast.features.engines.duckdb import DailyTable
-from stagecast.features.lifecycle import fit_lifecycle
+from stagecast.features.stages.lifecycle import fit_lifecycle
 from stagecast.training import baselines, metrics
 from stagecast.training.cancellation import baselines as contract_baselines
 from stagecast.training.cancellation.landmarks import current
@@ -22,8 +23,6 @@ from stagecast.training.config import Churn
 from stagecast.training.models import Models, Predictions
 from stagecast.training.panel import Panel
 from stagecast.training.value import Intervals
-
-Array = NDArray[np.float64]
 
 LABELS: Mapping[Churn, Mapping[str, str]] = {
     "inactivity": baselines.LABELS,

@@ -21,12 +21,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stagecast.features.own import Own
+from stagecast.features.arrays import Array
+from stagecast.features.catalog.own import Own
 from stagecast.training.boosting import Boosted
 from stagecast.training.design import Linear
 from stagecast.training.models import Models
-
-Array = NDArray[np.float64]
 
 MOST_REASONS = 3
 # Effects below this (log odds) are not worth a sentence.

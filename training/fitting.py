@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.features.record import PurchaseDays
-from stagecast.features.stages import STATES
-from stagecast.features.thresholds import survival
+from stagecast.features.stages.scheme import STATES
+from stagecast.features.stages.thresholds import survival
 from stagecast.training.cancellation.panel import fit_contracts
 from stagecast.training.cancellation.reasons import mean_contract_effects, told_of
 from stagecast.training.churn import ChurnModel, GapRule
@@ -27,8 +27,6 @@ from stagecast.training.next_stage import fit_next_stage
 from stagecast.training.panel import Panel, buyer_columns, every, thinned, year_back
 from stagecast.training.reference import EMPTY, learn_reference
 from stagecast.training.value import ValueModel, fit_value
-
-Array = NDArray[np.float64]
 
 RULE_POINTS = 200
 # Rows of all past dates that models of buyers are fitted on, about: small trees and splines learn

@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
+from stagecast.features.arrays import Array
 from stagecast.training.design import Design, Linear, Recipe, learn_design
-
-Array = NDArray[np.float64]
 
 # Second order: a few passes over many rows and few columns, several times as fast here as L-BFGS.
 SOLVER = "newton-cholesky"

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-Array = NDArray[np.float64]
+from stagecast.features.arrays import Array
+
 Flags = NDArray[np.bool_]
 
 # A probability of 0 or 1 that turns out wrong costs this much, not infinity.

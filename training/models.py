@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stagecast.features.catalog import Catalog
+from stagecast.features.arrays import Array
+from stagecast.features.attributes import Texts
+from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.contracts import Contracts
 from stagecast.features.errors import UsageError
-from stagecast.features.leads import Texts
-from stagecast.features.lifecycle import Standing
 from stagecast.features.snapshots import Snapshot
-from stagecast.features.stages import Scheme
+from stagecast.features.stages.lifecycle import Standing
+from stagecast.features.stages.scheme import Scheme
 from stagecast.training.boosting import cores
 from stagecast.training.cancellation.landmarks import standing as open_contracts
 from stagecast.training.cancellation.model import CancellationModel
@@ -29,8 +30,6 @@ from stagecast.training.panel import buyer_columns
 from stagecast.training.reference import Reference
 from stagecast.training.stretch import stretched, stretched_of_new
 from stagecast.training.value import Intervals, ValueModel
-
-Array = NDArray[np.float64]
 
 # Rows that one core predicts at a time.
 ROWS_AT_ONCE = 65_536

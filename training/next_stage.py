@@ -25,15 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from stagecast.features.stages import Scheme
+from stagecast.features.arrays import Array
+from stagecast.features.stages.scheme import Scheme
 from stagecast.training import boosting, glm
 from stagecast.training.blend import pool_class_weights
 from stagecast.training.boosting import Boosted
 from stagecast.training.design import Recipe
 from stagecast.training.panel import Frame, learnable, stack, varying
 from stagecast.training.stage_chain import transitions, without_purchase
-
-Array = NDArray[np.float64]
 
 TREES = 100
 FEWEST_ROWS = 300

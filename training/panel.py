@@ -14,22 +14,21 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from stagecast.features.catalog import Catalog
+from stagecast.features.arrays import Array
+from stagecast.features.catalog.catalog import Catalog
+from stagecast.features.catalog.of_customer import check_declared
+from stagecast.features.catalog.standard import standard
 from stagecast.features.clock import day_number, from_microseconds
-from stagecast.features.customer import check_declared
 from stagecast.features.engines.duckdb import DailyTable
-from stagecast.features.lifecycle import Lifecycle, fit_lifecycle
-from stagecast.features.scheme_files import load_scheme
 from stagecast.features.snapshots import Outcome, Snapshot, observe, take
-from stagecast.features.stages import Scheme
-from stagecast.features.standard import standard
+from stagecast.features.stages.lifecycle import Lifecycle, fit_lifecycle
+from stagecast.features.stages.scheme import Scheme
+from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.training.btyd.fit import FitError
 from stagecast.training.cancellation.panel import ContractPanel, build_contracts
 from stagecast.training.config import TrainConfig
 from stagecast.training.customer_base import CustomerBase, fit_customer_base
 from stagecast.training.leads.activity import Landmark
-
-Array = NDArray[np.float64]
 
 YEAR_DAYS = 365
 # A date of the same season a year ago is worth a look only with this much history before it.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from stagecast.features.arrays import Array
 
 USUAL = (
     "recency_days",

@@ -10,15 +10,13 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stagecast.features.conditions import Clause
+from stagecast.features.arrays import Array
 from stagecast.features.record import ACTIVITY
-from stagecast.features.scheme_check import orders_possible
-from stagecast.features.stages import Scheme
+from stagecast.features.stages.conditions import Clause
+from stagecast.features.stages.scheme import Scheme
+from stagecast.features.stages.scheme_check import orders_possible
 from stagecast.training.panel import Frame
-
-Array = NDArray[np.float64]
 
 # The counts are smoothed by this many customers per stage that can follow.
 SMOOTHING = 0.5

@@ -7,12 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.training.config import TrainConfig
 from stagecast.training.customer_base import CustomerBase
-
-Array = NDArray[np.float64]
 
 # Beyond this many days from the as_of no value is reckoned.
 FURTHEST_DAYS = 3650

@@ -17,13 +17,12 @@ from typing import Any
 
 import duckdb
 import numpy as np
-from numpy.typing import NDArray
 
 from stagecast.features.clock import DAY, from_microseconds, iso
 from stagecast.features.contracts import spells
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import NotEnoughDataError, UsageError
-from stagecast.features.lifecycle import merged_sentences
+from stagecast.features.stages.lifecycle import merged_sentences
 from stagecast.training.cancellation.model import CancellationModel
 from stagecast.training.config import Churn, TrainConfig
 from stagecast.training.customer_base import CustomerBase
@@ -42,7 +41,6 @@ _HINTS: Mapping[Churn, str] = {
     "for example with "
     "--event \"case kind when 'renew' then 'purchase' else kind end\"",
 }
-Array = NDArray[np.float64]
 Progress = Callable[[str], object]
 
 

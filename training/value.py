@@ -20,14 +20,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.training import boosting
 from stagecast.training.boosting import Boosted
 from stagecast.training.customer_base import CustomerBase
 from stagecast.training.panel import Frame, learnable, stack, unseen, varying
-
-Array = NDArray[np.float64]
 
 TREES = 120
 FEWEST_SPENDERS = 300

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY, iso
 from stagecast.training import baselines, metrics
 from stagecast.training.backtest import OURS, Replay
 from stagecast.training.draws import Draws, draw, interval, mean_known, over
 from stagecast.training.evaluate import LABELS
 
-Array = NDArray[np.float64]
 Measure = Callable[[Array], dict[str, float]]
 
 SHARES = (0.05, 0.10, 0.20)

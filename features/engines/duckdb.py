@@ -13,16 +13,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from stagecast.features import sql
-from stagecast.features.catalog import Catalog
+from stagecast.features.attributes import CHANNEL, Texts, attribute_kinds
+from stagecast.features.attributes import known_at_start as known_at_start_of
+from stagecast.features.catalog.catalog import Catalog
+from stagecast.features.catalog.feature import NO_ACTIVITY
+from stagecast.features.catalog.of_customer import check_table, of_customer
 from stagecast.features.clock import DAY_MICROSECONDS, day_number, microseconds
 from stagecast.features.contracts import ContractEvents, Terms
-from stagecast.features.customer import check_table, of_customer
+from stagecast.features.engines import sql
+from stagecast.features.engines.plain import DailyRows, Dates, plain_features
 from stagecast.features.errors import NotEnoughDataError
-from stagecast.features.feature import NO_ACTIVITY
-from stagecast.features.leads import CHANNEL, Texts, attribute_kinds, first_channels
-from stagecast.features.leads import known_at_start as known_at_start_of
-from stagecast.features.plain import DailyRows, Dates, plain_features
+from stagecast.features.leads import first_channels
 from stagecast.features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEvents
 
 DIALECT = "duckdb"
@@ -195,8 +196,8 @@ class DailyTable:
         return {name: values[order] for name, values in columns.items()}
 
     def _tell_attributes(self, catalog: Catalog) -> None:
-        """Make the view that :func:`stagecast.features.sql.told` reads, of the customers of this
-        table.
+        """Make the view that :func:`stagecast.features.engines.sql.told` reads, of the customers of
+        this table.
         """
         if not of_customer(catalog):
             return
@@ -265,7 +266,7 @@ class DailyTable:
     def record(self, counted: Counted, back: int = 0) -> Record:
         """Return what the rules of a scheme can see, as known ``back`` days before the anchor.
 
-        ``counted`` are its signals, see :meth:`stagecast.features.stages.Scheme.counted`.
+        ``counted`` are its signals, see :meth:`stagecast.features.stages.scheme.Scheme.counted`.
         """
         return Record(
             self.purchase_days(back), self.first_events(back), self._signals(counted, back)

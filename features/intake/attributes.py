@@ -4,7 +4,7 @@ consent, ...).
 Attributes are as they stand today, not as they stood at a past date, so no model learns from them:
 a column that was filled in after somebody left would tell the outcome. They serve to choose whom to
 write to. The exception are columns that the user declares as known from the first contact on
-(:mod:`stagecast.features.leads`, :mod:`stagecast.features.customer`).
+(:mod:`stagecast.features.leads`, :mod:`stagecast.features.catalog.of_customer`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import duckdb
 
+from stagecast.features.attributes import check_known_at_start
 from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
 from stagecast.features.intake import values
 from stagecast.features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
@@ -27,7 +28,6 @@ from stagecast.features.intake.settling import FLOAT_ID
 from stagecast.features.intake.sources import Source
 from stagecast.features.intake.tables import beside
 from stagecast.features.intake.typed import BLANKS
-from stagecast.features.leads import check_known_at_start
 
 NUMBERS = ("acquisition_cost",)
 FLAGS = ("consent", "do_not_contact")

@@ -249,7 +249,7 @@ class Customer:
 def _own_text() -> str:
     """Return the words that our pages, schemes and columns use of themselves."""
     from stagecast.features import schemes
-    from stagecast.features.standard import standard
+    from stagecast.features.catalog.standard import standard
     from stagecast.serving import contract, tables
     from stagecast.serving.rendering import FOLDER
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stagecast.features.journeys import Journeys
 from stagecast.features.record import PurchaseDays
-from stagecast.features.scheme_files import load_scheme
+from stagecast.features.stages.journeys import Journeys
+from stagecast.features.stages.scheme_files import load_scheme
 
 DAY = 86_400_000_000
 SCHEME = load_scheme("retail")

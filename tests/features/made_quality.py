@@ -1,5 +1,5 @@
-"""Logs for the tests of :mod:`stagecast.features.quality`: a clean shop, into which they plant
-what is to be found.
+"""Logs for the tests of :mod:`stagecast.features.describe.quality`: a clean shop, into which they
+plant what is to be found.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from stagecast.features.describe.quality import Quality, describe
 from stagecast.features.events import COLUMNS
-from stagecast.features.quality import Quality, describe
 
 START = pd.Timestamp("2021-01-04")  # a Monday
 GIVEN = [name for name in COLUMNS if name != "customer"]

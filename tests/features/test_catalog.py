@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from stagecast.features import formula
-from stagecast.features.catalog import Catalog
+from stagecast.features.catalog import formula
+from stagecast.features.catalog.catalog import Catalog
+from stagecast.features.catalog.feature import CALENDAR, Feature
+from stagecast.features.catalog.standard import standard
 from stagecast.features.errors import UsageError
-from stagecast.features.feature import CALENDAR, Feature
-from stagecast.features.standard import standard
 
 CATALOG = standard(90)
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from stagecast.features.clock import DAY_MICROSECONDS, microseconds
 from stagecast.features.contracts import NEVER, Spells, Terms, spells
 from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.errors import UsageError
 from stagecast.features.events import ReadOptions, from_frame
-from stagecast.features.online import MemoryEvents
 from stagecast.features.requests import CustomerEvents
 from stagecast.features.requests import Event as RequestEvent
 from stagecast.training.cancellation.landmarks import current

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stagecast.features.effectiveness import BeforeAfter, Costs, Measure, before_after
-from stagecast.features.effectiveness.windows import Window, choose_windows
+from stagecast.features.describe.effectiveness import BeforeAfter, Costs, Measure, before_after
+from stagecast.features.describe.effectiveness.windows import Window, choose_windows
 from stagecast.features.errors import NotEnoughDataError, UsageError
-from stagecast.features.journeys import Journeys
 from stagecast.features.record import PurchaseDays
+from stagecast.features.stages.journeys import Journeys
 from tests.features.made_effectiveness import DAY, SCHEME, purchases, simulated, spells
 
 NONE: NDArray[np.int64] = np.zeros(0, dtype=np.int64)

@@ -11,17 +11,17 @@ import pytest
 from lifelines import KaplanMeierFitter
 from lifelines.utils import restricted_mean_survival_time
 
-from stagecast.features.effectiveness import BeforeAfter, Measure, before_after
-from stagecast.features.effectiveness.measures import SALES, SALES_EACH
-from stagecast.features.effectiveness.resampling import (
+from stagecast.features.describe.effectiveness import BeforeAfter, Measure, before_after
+from stagecast.features.describe.effectiveness.measures import SALES, SALES_EACH
+from stagecast.features.describe.effectiveness.resampling import (
     Quantity,
     Spread,
     beyond_chance,
     resampled,
     spread,
 )
-from stagecast.features.effectiveness.result import BeyondSeason
-from stagecast.features.effectiveness.stage_times import restricted_mean
+from stagecast.features.describe.effectiveness.result import BeyondSeason
+from stagecast.features.describe.effectiveness.stage_times import restricted_mean
 from stagecast.features.record import PurchaseDays
 from tests.features.made_effectiveness import DAY, simulated
 
@@ -125,7 +125,7 @@ def test_weights_have_mean_and_variance_of_one_and_move_a_customer_as_one() -> N
 
 def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(4).gamma(1.0, 5.0, 500)
-    monkeypatch.setattr("stagecast.features.effectiveness.resampling.BLOCK", 64)
+    monkeypatch.setattr("stagecast.features.describe.effectiveness.resampling.BLOCK", 64)
     drawn = resampled([Quantity(values)], draws=4000)[0]
     assert drawn.mean() == pytest.approx(values.sum(), rel=0.01)
     assert drawn.std() == pytest.approx(np.sqrt((values**2).sum()), rel=0.05)

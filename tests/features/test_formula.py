@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stagecast.features import formula
+from stagecast.features.catalog import formula
 from stagecast.features.errors import UsageError
 
 NAN = math.nan

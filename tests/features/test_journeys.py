@@ -13,20 +13,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stagecast.features.catalog import Catalog
+from stagecast.features.catalog.catalog import Catalog
+from stagecast.features.catalog.standard import standard
 from stagecast.features.clock import from_microseconds, iso, microseconds
-from stagecast.features.conditions import Clause
 from stagecast.features.demo import cdnow_log
 from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.engines.evaluator import Evaluator
+from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.errors import UsageError
-from stagecast.features.journeys import Journeys, walk
-from stagecast.features.online import MemoryEvents
 from stagecast.features.record import PurchaseDays, Record
 from stagecast.features.requests import Event
-from stagecast.features.scheme_files import load_scheme
-from stagecast.features.stages import Scheme
-from stagecast.features.standard import standard
-from stagecast.features.thresholds import derive
+from stagecast.features.stages.conditions import Clause
+from stagecast.features.stages.journeys import Journeys, walk
+from stagecast.features.stages.scheme import Scheme
+from stagecast.features.stages.scheme_files import load_scheme
+from stagecast.features.stages.thresholds import derive
 from tests.parity import oracle
 from tests.parity.logs import DAY, TICK, Customers, as_ofs, event_log, logs, requests, utc
 
@@ -221,7 +222,7 @@ def test_the_stage_of_the_journey_is_the_stage_of_the_snapshot(data: st.DataObje
     scheme = RETAIL.with_thresholds(limits)
     journeys = walk(scheme, catalog(limits), memory.record({}))
     stage, since = journeys.at(microseconds(as_of), len(seen))
-    assert stage.tolist() == scheme.assign(memory.features(catalog(limits))).tolist()
+    assert stage.tolist() == scheme.assign(Evaluator(catalog(limits)).features(memory)).tolist()
     assert [RETAIL.ids[s] for s in stage] == [
         by_hand(some, as_of, limits) for some in seen.values()
     ]

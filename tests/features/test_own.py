@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stagecast.features.catalog import Catalog
+from stagecast.features.catalog.catalog import Catalog
+from stagecast.features.catalog.feature import Feature
+from stagecast.features.catalog.own import Own, own_from_toml, per_type
+from stagecast.features.catalog.standard import WINDOWS_DAYS, standard
 from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.engines.evaluator import Evaluator
+from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.errors import UsageError
-from stagecast.features.feature import Feature
-from stagecast.features.online import MemoryEvents
-from stagecast.features.own import Own, own_from_toml, per_type
 from stagecast.features.requests import Event
-from stagecast.features.standard import WINDOWS_DAYS, standard
 from tests.parity.logs import DAY, event_log, requests, utc
 
 SAID = "meaning='m'\nunit='u'\n"
@@ -75,7 +76,7 @@ def test_what_stands_in_a_configuration_is_evaluated_as_it_says() -> None:
     }
     with event_log(customers) as log:
         by_sql = DailyTable(log.con, as_of).features(catalog, [0])
-    in_memory = MemoryEvents(requests(customers), as_of).features(catalog)
+    in_memory = Evaluator(catalog).features(MemoryEvents(requests(customers), as_of))
     want = {
         "big_days_180d": [9.0, np.nan],
         "older_calls": [2.0, 0.0],

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.simulation import AS_OF, simulate
+from stagecast.features.catalog.standard import standard
+from stagecast.features.engines.larger_than_memory import parts, write_features
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.features.events import EventLog, from_frame
-from stagecast.features.parts import parts, write_features
-from stagecast.features.standard import standard
 from tests.parity.logs import DAY, utc
 
 CATALOG = standard(90).needed_for(["orders", "recency_days", "rhythm_days", "visits_30d"])

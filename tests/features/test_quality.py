@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stagecast.features.describe.quality import describe
+from stagecast.features.describe.quality.rhythm import FEWEST_PAIRS, LARGEST_K, LEAST_K, regularity
 from stagecast.features.errors import NotEnoughDataError
-from stagecast.features.quality import describe
-from stagecast.features.quality.rhythm import FEWEST_PAIRS, LARGEST_K, LEAST_K, regularity
 from tests.features.made_quality import CLEAN, date, day, described, on, shop, table_of
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stagecast.features.quality.daily import BLOCK_DAYS, Calendar, around
-from stagecast.features.quality.gaps import find_gaps, spread_of_days
-from stagecast.features.quality.odd import find_odd_days
+from stagecast.features.describe.quality.daily import BLOCK_DAYS, Calendar, around
+from stagecast.features.describe.quality.gaps import find_gaps, spread_of_days
+from stagecast.features.describe.quality.odd import find_odd_days
 from tests.features.made_quality import CLEAN, date, day, described, kinds, on, shop
 
 

@@ -15,18 +15,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stagecast.features.catalog.standard import standard
 from stagecast.features.clock import from_microseconds, iso, microseconds
 from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.errors import UsageError
-from stagecast.features.history import history
-from stagecast.features.lifecycle import Lifecycle, fit_lifecycle, live, merged_sentences
-from stagecast.features.online import MemoryEvents
 from stagecast.features.requests import Event
-from stagecast.features.scheme_check import merged
-from stagecast.features.scheme_files import known_schemes, load_scheme, scheme_from_toml
-from stagecast.features.stages import LANGUAGES, Scheme
-from stagecast.features.standard import standard
-from stagecast.features.thresholds import catalog_parameters
+from stagecast.features.stages.history import history
+from stagecast.features.stages.lifecycle import Lifecycle, fit_lifecycle, live, merged_sentences
+from stagecast.features.stages.scheme import LANGUAGES, Scheme
+from stagecast.features.stages.scheme_check import merged
+from stagecast.features.stages.scheme_files import known_schemes, load_scheme, scheme_from_toml
+from stagecast.features.stages.thresholds import catalog_parameters
 from tests.parity.logs import DAY, TICK, Customers, event_log, requests, utc
 
 IDS = {

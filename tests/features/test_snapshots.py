@@ -8,15 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stagecast.features.catalog.standard import standard
 from stagecast.features.clock import from_microseconds, iso, microseconds
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import NotEnoughDataError, UsageError
-from stagecast.features.journeys import Journeys
-from stagecast.features.lifecycle import fit_lifecycle
 from stagecast.features.requests import Event
-from stagecast.features.scheme_files import load_scheme
 from stagecast.features.snapshots import Outcome, Snapshot, observe, take
-from stagecast.features.standard import standard
+from stagecast.features.stages.journeys import Journeys
+from stagecast.features.stages.lifecycle import fit_lifecycle
+from stagecast.features.stages.scheme_files import load_scheme
 from tests.parity.logs import DAY, TICK, Customers, as_ofs, event_log, logs, utc
 
 LIMITS = {

@@ -10,13 +10,13 @@ import duckdb
 import pytest
 import sqlglot
 
-from stagecast.features import sql
-from stagecast.features.catalog import Catalog
+from stagecast.features.catalog.catalog import Catalog
+from stagecast.features.catalog.feature import Feature
+from stagecast.features.catalog.standard import standard
 from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.engines import sql
 from stagecast.features.engines.duckdb import clock
 from stagecast.features.errors import UsageError
-from stagecast.features.feature import Feature
-from stagecast.features.standard import standard
 
 CATALOG = standard(90).with_parameters(shop_gap_days=33.333333333333336)
 ANCHOR = 18000 * DAY_MICROSECONDS

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stagecast.features import stages
-from stagecast.features.conditions import Clause, Condition
 from stagecast.features.errors import UsageError
-from stagecast.features.scheme_files import (
+from stagecast.features.stages import scheme as stages
+from stagecast.features.stages.conditions import Clause, Condition
+from stagecast.features.stages.scheme_files import (
     known_schemes,
     load_scheme,
     scheme_from_json,

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stagecast.features import thresholds
 from stagecast.features.clock import day_number
 from stagecast.features.demo import cdnow_frame
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.events import ReadOptions, from_frame
 from stagecast.features.record import PurchaseDays
-from stagecast.features.thresholds import NAMES, catalog_parameters, derive, survival
+from stagecast.features.stages import thresholds
+from stagecast.features.stages.thresholds import NAMES, catalog_parameters, derive, survival
 
 DAY = 86_400_000_000
 

@@ -11,11 +11,12 @@ from typing import Protocol
 
 import pytest
 
-from stagecast.features.catalog import Catalog
+from stagecast.features.catalog.catalog import Catalog
+from stagecast.features.catalog.feature import Feature
+from stagecast.features.catalog.standard import standard
 from stagecast.features.engines.duckdb import DailyTable
-from stagecast.features.feature import Feature
-from stagecast.features.online import MemoryEvents
-from stagecast.features.standard import standard
+from stagecast.features.engines.evaluator import Evaluator
+from stagecast.features.engines.memory import MemoryEvents
 from tests.parity import oracle
 from tests.parity.logs import DAY, Attributes, Customers, event_log, requests
 
@@ -23,7 +24,7 @@ Rows = dict[tuple[str, int], dict[str, float]]
 """Customer and days before the as_of -> feature -> value; NaN is null."""
 
 
-class Evaluator(Protocol):
+class Evaluate(Protocol):
     """A way of evaluating a catalogue for customers, of whom the table of customers tells
     something or nothing.
     """
@@ -73,7 +74,7 @@ def by_memory(
             if any(event.seen_from(date) for event in some)
         }
         if seen:
-            columns = MemoryEvents(requests(seen, told), date).features(catalog)
+            columns = Evaluator(catalog).features(MemoryEvents(requests(seen, told), date))
             rows |= {
                 (c, back): {n: float(columns[n][i]) for n in catalog.names}
                 for i, c in enumerate(seen)

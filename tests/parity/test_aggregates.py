@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stagecast.features.catalog import Catalog
-from stagecast.features.feature import _ANSWERED, Feature
+from stagecast.features.catalog.catalog import Catalog
+from stagecast.features.catalog.feature import _ANSWERED, Feature
 from stagecast.features.requests import Event
 from tests.parity import oracle
-from tests.parity.evaluators import PARTS, Evaluator, by_each
+from tests.parity.evaluators import PARTS, Evaluate, by_each
 from tests.parity.logs import DAY, KINDS, ODD, TICK, Customers, as_ofs, logs, midnights, utc
 
 ASKED = [
@@ -163,7 +163,7 @@ def _stands_in(feature: Feature, age: Fraction) -> bool:
 
 
 def check(
-    evaluate: Evaluator, customers: Customers, as_of: datetime, catalog: Catalog = EVERY
+    evaluate: Evaluate, customers: Customers, as_of: datetime, catalog: Catalog = EVERY
 ) -> None:
     rows = evaluate(customers, as_of, [0], catalog)
     for name, some in customers.items():
@@ -186,7 +186,7 @@ def check(
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_every_aggregate_that_can_be_asked_for(
-    evaluate: Evaluator, plain: bool, data: st.DataObject
+    evaluate: Evaluate, plain: bool, data: st.DataObject
 ) -> None:
     as_of = data.draw(midnights() if plain else as_ofs())
     kinds = tuple(kind for kind in KINDS if not plain or kind != "refund")
@@ -195,7 +195,7 @@ def test_every_aggregate_that_can_be_asked_for(
 
 @by_each
 @pytest.mark.parametrize("refunds", [False, True])
-def test_every_aggregate_of_sums_beyond_64_bits(evaluate: Evaluator, refunds: bool) -> None:
+def test_every_aggregate_of_sums_beyond_64_bits(evaluate: Evaluate, refunds: bool) -> None:
     as_of = utc("2020-06-01")
     some = [
         Event(as_of - (1 + i % 40) * DAY + i * TICK, kind, 99_999_999_999.123456, discount=1e11)
@@ -215,7 +215,7 @@ def test_every_aggregate_of_sums_beyond_64_bits(evaluate: Evaluator, refunds: bo
 
 @by_each
 @pytest.mark.parametrize("plain", [False, True])
-def test_names_of_features_run_into_no_names_of_queries(evaluate: Evaluator, plain: bool) -> None:
+def test_names_of_features_run_into_no_names_of_queries(evaluate: Evaluate, plain: bool) -> None:
     names = (
         *{column for _, _, column in ASKED} - {"spend"},
         *(

@@ -15,17 +15,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stagecast.features.catalog import Catalog
-from stagecast.features.customer import check_declared
+from stagecast.features.catalog.catalog import Catalog
+from stagecast.features.catalog.feature import Feature
+from stagecast.features.catalog.of_customer import check_declared
+from stagecast.features.catalog.own import own_from_toml
+from stagecast.features.catalog.standard import standard
 from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.engines.evaluator import Evaluator
+from stagecast.features.engines.larger_than_memory import write_features
+from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.errors import UsageError
-from stagecast.features.feature import Feature
-from stagecast.features.online import MemoryEvents
-from stagecast.features.own import own_from_toml
-from stagecast.features.parts import write_features
 from stagecast.features.requests import CustomerEvents, Event
-from stagecast.features.standard import standard
-from tests.parity.evaluators import Evaluator, by_each, check_attributes
+from tests.parity.evaluators import Evaluate, by_each, check_attributes
 from tests.parity.logs import (
     DAY,
     KIND_OF,
@@ -68,7 +69,7 @@ TWO: Customers = {name: (Event(AS_OF - 9 * DAY, "purchase", 5.0),) for name in (
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_attributes_are_what_the_oracle_says(
-    evaluate: Evaluator, plain: bool, data: st.DataObject
+    evaluate: Evaluate, plain: bool, data: st.DataObject
 ) -> None:
     as_of = data.draw(midnights() if plain else as_ofs())
     customers = data.draw(
@@ -80,7 +81,7 @@ def test_attributes_are_what_the_oracle_says(
 
 
 @by_each
-def test_attributes_worked_out_by_hand(evaluate: Evaluator) -> None:
+def test_attributes_worked_out_by_hand(evaluate: Evaluate) -> None:
     catalog = CATALOG.extended(
         [Feature("half", "money", "m", formula="cost / 2 + coalesce(on_plan, 0)")]
     )
@@ -104,16 +105,20 @@ def test_attributes_worked_out_by_hand(evaluate: Evaluator) -> None:
 
 def test_a_text_is_no_number_and_a_number_may_be_a_text() -> None:
     told = {COST: "12", PLAN: 1, MEMBER: None, QUOTED: 10**400}
-    columns = MemoryEvents([CustomerEvents("a", TWO["a"], told)], AS_OF).features(CATALOG)
+    columns = Evaluator(CATALOG).features(
+        MemoryEvents([CustomerEvents("a", TWO["a"], told)], AS_OF)
+    )
     assert math.isnan(columns["cost"][0])
     assert columns["other_plan"][0] == 1.0
     beyond = MemoryEvents([CustomerEvents("a", TWO["a"], {COST: 10**400})], AS_OF)
-    assert math.isnan(beyond.features(CATALOG)["cost"][0])
+    assert math.isnan(Evaluator(CATALOG).features(beyond)["cost"][0])
     for column in (COST, PLAN):
         with pytest.raises(
             UsageError, match=r"attributes: '.*' is \['x'\]; give a text, a number, true"
         ):
-            MemoryEvents([CustomerEvents("a", TWO["a"], {column: ["x"]})], AS_OF).features(CATALOG)
+            Evaluator(CATALOG).features(
+                MemoryEvents([CustomerEvents("a", TWO["a"], {column: ["x"]})], AS_OF)
+            )
 
 
 def test_features_of_parts_have_the_attributes_of_their_customers(tmp_path: Path) -> None:

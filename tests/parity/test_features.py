@@ -19,17 +19,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stagecast.features.catalog.standard import standard
 from stagecast.features.clock import microseconds
 from stagecast.features.demo import cdnow_log
 from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.engines.evaluator import Evaluator
+from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.errors import NotEnoughDataError
-from stagecast.features.lifecycle import fit_lifecycle
-from stagecast.features.online import MemoryEvents
 from stagecast.features.requests import CustomerEvents, Event
-from stagecast.features.scheme_files import load_scheme
 from stagecast.features.snapshots import take
-from stagecast.features.standard import standard
-from tests.parity.evaluators import Evaluator, by_duckdb, by_each, by_memory, check
+from stagecast.features.stages.lifecycle import fit_lifecycle
+from stagecast.features.stages.scheme_files import load_scheme
+from tests.parity.evaluators import Evaluate, by_duckdb, by_each, by_memory, check
 from tests.parity.logs import (
     DAY,
     KINDS,
@@ -72,7 +73,7 @@ def cases(draw: st.DrawFn, shape: Shape) -> tuple[Customers, datetime, list[int]
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_every_feature_is_what_the_oracle_says(
-    evaluate: Evaluator, shape: Shape, data: st.DataObject
+    evaluate: Evaluate, shape: Shape, data: st.DataObject
 ) -> None:
     customers, as_of, backs, horizon, gap = data.draw(cases(shape))
     catalog = standard(horizon).with_parameters(shop_gap_days=gap)
@@ -92,7 +93,7 @@ def by_customer(rows: Iterable[tuple[Any, ...]]) -> Customers:
 
 
 @by_each
-def test_features_of_the_cdnow_log(evaluate: Evaluator) -> None:
+def test_features_of_the_cdnow_log(evaluate: Evaluate) -> None:
     with cdnow_log() as log:
         found = log.con.execute(
             "select customer_id, epoch_us(timestamp), 'purchase', cast(amount as "
@@ -108,7 +109,7 @@ def test_features_of_the_cdnow_log(evaluate: Evaluator) -> None:
 @by_each
 @pytest.mark.skipif(not ONLINE_RETAIL.exists(), reason=f"{ONLINE_RETAIL} is not here")
 @pytest.mark.parametrize("as_of", [utc("2011-12-10"), utc("2011-09-01T13:30:00")])
-def test_features_of_invoices_with_cancellations(evaluate: Evaluator, as_of: datetime) -> None:
+def test_features_of_invoices_with_cancellations(evaluate: Evaluate, as_of: datetime) -> None:
     found = duckdb.execute(
         """
         with lines as (select "Customer ID" as customer, *, round(Quantity * Price, 6) as paid
@@ -131,7 +132,7 @@ def test_features_of_invoices_with_cancellations(evaluate: Evaluator, as_of: dat
 
 @by_each
 @pytest.mark.skipif(not GROCERY.exists(), reason=f"{GROCERY} is not here")
-def test_features_of_purchase_dates_without_amounts(evaluate: Evaluator) -> None:
+def test_features_of_purchase_dates_without_amounts(evaluate: Evaluate) -> None:
     found = duckdb.execute(
         "select customer_id, epoch_us(timestamp), 'purchase', null, null, null"
         " from read_csv(?, types = {'timestamp': 'TIMESTAMP'}) where customer_id % 4 = 0",
@@ -146,7 +147,7 @@ def test_features_of_purchase_dates_without_amounts(evaluate: Evaluator) -> None
 
 
 @by_each
-def test_the_instant_decides_and_not_the_day(evaluate: Evaluator) -> None:
+def test_the_instant_decides_and_not_the_day(evaluate: Evaluate) -> None:
     as_of = utc("2016-02-29T15:30:00.000001")
     customers = {
         "at": (Event(as_of - DAY), Event(as_of)),
@@ -167,7 +168,7 @@ def test_the_instant_decides_and_not_the_day(evaluate: Evaluator) -> None:
 @by_each
 @pytest.mark.parametrize(("amount", "times"), [(1e11, 90), (1e11, 300), (99_999_999_999.5, 120)])
 def test_sums_of_very_large_amounts_do_not_wrap(
-    evaluate: Evaluator, amount: float, times: int
+    evaluate: Evaluate, amount: float, times: int
 ) -> None:
     as_of = utc("2020-06-01")
     many = tuple(
@@ -242,7 +243,7 @@ def test_a_thousand_customers_in_memory_take_a_fraction_of_a_second() -> None:
     spent = []
     for _ in range(5):  # the best of a few: what else the machine does is no fault of ours
         start = time.process_time()
-        MemoryEvents(customers, as_of).features(catalog)
+        Evaluator(catalog).features(MemoryEvents(customers, as_of))
         spent.append(time.process_time() - start)
     assert min(spent) < 0.3
 
@@ -329,9 +330,8 @@ def memory_bytes(customers: Customers, as_of: datetime) -> dict[str, bytes]:
         for name, some in customers.items()
         if any(event.seen_from(as_of) for event in some)
     }
-    columns = MemoryEvents(requests(seen), as_of).features(
-        standard(90).with_parameters(shop_gap_days=33.3)
-    )
+    evaluator = Evaluator(standard(90).with_parameters(shop_gap_days=33.3))
+    columns = evaluator.features(MemoryEvents(requests(seen), as_of))
     return {name: column.tobytes() for name, column in columns.items()}
 
 

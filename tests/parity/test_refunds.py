@@ -13,14 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stagecast.features.catalog.standard import standard
 from stagecast.features.clock import day_number
 from stagecast.features.engines.duckdb import DailyTable
-from stagecast.features.online import MemoryEvents
+from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.record import PurchaseDays
 from stagecast.features.requests import Event
-from stagecast.features.standard import standard
 from tests.parity import oracle
-from tests.parity.evaluators import Evaluator, by_each
+from tests.parity.evaluators import Evaluate, by_each
 from tests.parity.logs import DAY, TICK, Customers, as_ofs, event_log, logs, requests, utc
 
 START, AS_OF = utc("2020-03-01"), utc("2020-06-01")
@@ -133,7 +133,7 @@ def test_a_refund_takes_nothing_back_before_it_is_known(way: Way) -> None:
 
 
 @by_each
-def test_a_day_taken_back_in_full_is_in_no_feature_of_purchase_days(evaluate: Evaluator) -> None:
+def test_a_day_taken_back_in_full_is_in_no_feature_of_purchase_days(evaluate: Evaluate) -> None:
     life = (at(0, 8.0), at(10, 10.0), at(30, 20.0), at(70, 40.0), back(72, 45.0))
     less = (at(0, 8.0), at(10, 10.0), at(30, 15.0))
     found, without = (evaluate({"a": some}, AS_OF, [0], CATALOG)["a", 0] for some in (life, less))
@@ -163,7 +163,7 @@ def test_a_day_taken_back_in_full_is_in_no_feature_of_purchase_days(evaluate: Ev
 
 
 @by_each
-def test_who_gave_everything_back_has_not_bought(evaluate: Evaluator) -> None:
+def test_who_gave_everything_back_has_not_bought(evaluate: Evaluate) -> None:
     found = evaluate({"a": (at(1, 10.0), back(4, 10.0))}, AS_OF, [0], CATALOG)["a", 0]
     assert (found["orders"], found["spend"], found["purchase_spend"], found["weekdays"]) == (
         0,

@@ -1,8 +1,8 @@
-"""What a log has not (:class:`stagecast.features.sql.Shape`) spares work, of SQL or all of it, and
-changes no byte of the rest.
+"""What a log has not (:class:`stagecast.features.engines.sql.Shape`) spares work, of SQL or all of
+it, and changes no byte of the rest.
 
 Without refunds and late records NumPy works out the dates together
-(:mod:`stagecast.features.plain`); large sums leave it to SQL.
+(:mod:`stagecast.features.engines.plain`); large sums leave it to SQL.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stagecast.features import sql
-from stagecast.features.engines import duckdb
+from stagecast.features.catalog.standard import standard
+from stagecast.features.engines import duckdb, sql
 from stagecast.features.events import EventLog
 from stagecast.features.requests import Event
-from stagecast.features.standard import standard
 from tests.parity.logs import DAY, KINDS, TICK, Customers, event_log, logs, midnights, utc
 
 CATALOG = standard(90).with_parameters(shop_gap_days=33.3)
@@ -74,7 +73,10 @@ def test_several_dates_are_what_each_is_alone(
 ) -> None:
     as_of = data.draw(midnights())
     customers = data.draw(logs(as_of, late=kinds == "refunds", kinds=KINDS_OF[kinds], years=3))
-    with event_log(customers) as log, patch("stagecast.features.plain.ROWS_AT_ONCE", at_once):
+    with (
+        event_log(customers) as log,
+        patch("stagecast.features.engines.plain.ROWS_AT_ONCE", at_once),
+    ):
         table = duckdb.DailyTable(log.con, as_of)
         together = table.features(CATALOG, [400, 0, 90, 30, 90])
         alone = [table.features(CATALOG, [back]) for back in (0, 30, 90, 400)]

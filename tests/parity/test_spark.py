@@ -13,16 +13,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from stagecast.features.catalog import Catalog
+from stagecast.features.catalog.catalog import Catalog
+from stagecast.features.catalog.standard import standard
 from stagecast.features.engines.duckdb import DailyTable
-from stagecast.features.engines.spark import SparkTable
-from stagecast.features.engines.spark_attributes import read_attributes
-from stagecast.features.engines.spark_reading import SparkLog
+from stagecast.features.engines.shop_gap import mean_gaps, shop_gap_days
+from stagecast.features.engines.spark.attributes import read_attributes
+from stagecast.features.engines.spark.reading import SparkLog
+from stagecast.features.engines.spark.table import SparkTable
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.features.events import ReadOptions
 from stagecast.features.requests import Event
-from stagecast.features.standard import standard
-from stagecast.features.thresholds import mean_gaps, shop_gap_days
 from tests.parity.evaluators import Rows, check, check_attributes
 from tests.parity.logs import (
     Attributes,

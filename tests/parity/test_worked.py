@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from stagecast.features.catalog.standard import standard
 from stagecast.features.requests import Event
-from stagecast.features.standard import standard
-from tests.parity.evaluators import Evaluator, by_each_and_the_oracle
+from tests.parity.evaluators import Evaluate, by_each_and_the_oracle
 from tests.parity.logs import DAY, utc
 
 CATALOG = standard(90).with_parameters(shop_gap_days=30.0)
 START = utc("2020-01-01")
 
 
-def of(evaluate: Evaluator, life: tuple[Event, ...], as_of: datetime) -> dict[str, float]:
+def of(evaluate: Evaluate, life: tuple[Event, ...], as_of: datetime) -> dict[str, float]:
     return evaluate({"a": life}, as_of, [0], CATALOG)["a", 0]
 
 
@@ -49,7 +49,7 @@ def bought(*days: int) -> tuple[Event, ...]:
     ],
 )
 def test_clumpiness(
-    evaluate: Evaluator, days: tuple[int, ...], until: float, clumpiness: float
+    evaluate: Evaluate, days: tuple[int, ...], until: float, clumpiness: float
 ) -> None:
     life = (*bought(*days), Event(START - DAY, "visit"))
     found = of(evaluate, life, START + until * DAY)["clumpiness"]
@@ -78,7 +78,7 @@ def test_clumpiness(
         ((0, 10, 30, 40), 34 / 22),
     ],
 )
-def test_regularity(evaluate: Evaluator, days: tuple[int, ...], regularity: float) -> None:
+def test_regularity(evaluate: Evaluate, days: tuple[int, ...], regularity: float) -> None:
     life = (*bought(*days), Event(START - DAY, "visit"))
     assert of(evaluate, life, START + 90 * DAY)["regularity"] == pytest.approx(regularity, rel=1e-9)
 
@@ -200,14 +200,14 @@ WORKED: tuple[dict[str, float], ...] = (
 
 
 @by_each_and_the_oracle
-def test_a_life_worked_out_by_hand(evaluate: Evaluator) -> None:
+def test_a_life_worked_out_by_hand(evaluate: Evaluate) -> None:
     found = of(evaluate, LIFE, AS_OF)
     for worked in WORKED:
         assert {name: found[name] for name in worked} == pytest.approx(worked, rel=1e-9)
 
 
 @by_each_and_the_oracle
-def test_a_life_of_one_visit_has_counts_of_0_and_no_days(evaluate: Evaluator) -> None:
+def test_a_life_of_one_visit_has_counts_of_0_and_no_days(evaluate: Evaluate) -> None:
     found = of(evaluate, (Event(AS_OF - DAY, "signup"),), AS_OF)
     null = {name for name, value in found.items() if math.isnan(value)}
     assert null == {
@@ -270,7 +270,7 @@ def test_a_life_of_one_visit_has_counts_of_0_and_no_days(evaluate: Evaluator) ->
     ],
 )
 def test_the_calendar_of_the_as_of(
-    evaluate: Evaluator, as_of: str, weekday: int, month: int, year_day: int
+    evaluate: Evaluate, as_of: str, weekday: int, month: int, year_day: int
 ) -> None:
     found = of(evaluate, (Event(utc(as_of) - DAY),), utc(as_of))
     names = ("as_of_on_weekday", "as_of_in_month", "as_of_in_year")
@@ -278,7 +278,7 @@ def test_the_calendar_of_the_as_of(
 
 
 @by_each_and_the_oracle
-def test_weekdays_and_hours_before_1970(evaluate: Evaluator) -> None:
+def test_weekdays_and_hours_before_1970(evaluate: Evaluate) -> None:
     # Saturday, Sunday, Wednesday, Thursday; hours 0, 23, 23, 0
     times = (
         "1960-01-02T00:30",

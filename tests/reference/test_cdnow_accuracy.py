@@ -70,7 +70,7 @@ def test_stage_probabilities_sum_to_one(scores: pd.DataFrame) -> None:
 def test_the_next_stage_is_foretold_better_than_by_a_markov_chain(training: Training) -> None:
     """Stages at the end are those of the same rules, walked over the log with the 90 days in it."""
     from stagecast.features.engines.duckdb import DailyTable
-    from stagecast.features.lifecycle import fit_lifecycle
+    from stagecast.features.stages.lifecycle import fit_lifecycle
 
     models, now = training.models, training.panel.now
     end = parse_instant("1998-04-01")

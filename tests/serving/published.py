@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from stagecast.features.scheme_files import load_scheme
-from stagecast.features.stages import Scheme
+from stagecast.features.stages.scheme import Scheme
+from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.serving import contract
 from stagecast.serving.store import Store
 

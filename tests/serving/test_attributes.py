@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from stagecast.features.engines.larger_than_memory import of_run
 from stagecast.features.events import CustomersTable, read_events
-from stagecast.features.parts import of_run
 from stagecast.serving.batch import score_log, score_snapshot, snapshot
 from stagecast.serving.scorer import load_scorer
 from tests.serving import web

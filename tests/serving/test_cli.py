@@ -21,7 +21,7 @@ import pytest
 
 from stagecast.features.events import read_events
 from stagecast.features.requests import CustomerEvents, Event
-from stagecast.features.scheme_files import load_scheme
+from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.serving import contract, pipeline
 from stagecast.serving.scorer import load_scorer
 from stagecast.training.config import TrainConfig

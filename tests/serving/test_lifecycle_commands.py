@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stagecast.features.requests import CustomerEvents, Event
-from stagecast.features.scheme_files import known_schemes, load_scheme
+from stagecast.features.stages.scheme_files import known_schemes, load_scheme
 from stagecast.serving.scorer import load_scorer
 from tests.serving.calling import Stagecast
 from tests.training.made import day, simulated_rows

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stagecast.features.errors import DataRefusedError, UsageError
-from stagecast.features.scheme_files import load_scheme
+from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.serving import contract, publishing
 from stagecast.serving.exports import csv_pieces
 from stagecast.serving.queries import SORTS, Filters, Order

@@ -15,7 +15,7 @@ import httpx
 import pyarrow as pa
 from fastapi import FastAPI
 
-from stagecast.features.stages import Scheme
+from stagecast.features.stages.scheme import Scheme
 from stagecast.serving.app import create_app
 from stagecast.serving.settings import Settings
 from stagecast.serving.store import Store

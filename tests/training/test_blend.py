@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from stagecast.features.arrays import Array
 from stagecast.training.blend import (
     PULL,
     carried_level,
@@ -19,8 +20,6 @@ from stagecast.training.blend import (
     pool_weights,
     pooled,
 )
-
-Array = NDArray[np.float64]
 
 
 def members(rows: int, seed: int) -> tuple[dict[str, Array], NDArray[np.bool_]]:

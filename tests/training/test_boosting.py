@@ -5,11 +5,10 @@ from __future__ import annotations
 import lightgbm
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.training.boosting import Boosted, all_but_one, fit
 
-Array = NDArray[np.float64]
 NAMES = ("b", "a", "c")
 
 

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.training.btyd import PARAMETERS, GammaGamma, Model
 from stagecast.training.btyd.fit import (
@@ -23,7 +23,6 @@ from stagecast.training.btyd.fit import (
     fit_gamma_gamma,
 )
 
-Array = NDArray[np.float64]
 Params = tuple[float, float, float, float]
 History = tuple[Array, Array, Array]
 

@@ -18,10 +18,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from stagecast.features.arrays import Array
 from stagecast.training.btyd import GammaGamma, Model
 from stagecast.training.btyd.fit import fit, fit_gamma_gamma
-
-Array = NDArray[np.float64]
 
 WEEK = 7.0
 NAMES = ("bg_nbd", "mbg_nbd", "pareto_nbd")

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY_MICROSECONDS as DAY
 from stagecast.features.contracts import NEVER, Spells
 from stagecast.features.errors import UsageError
@@ -28,8 +29,6 @@ from stagecast.training.cancellation.landmarks import (
     steps_of,
 )
 from stagecast.training.design import Recipe
-
-Array = NDArray[np.float64]
 
 
 def spells_of(start: Array, lasts: Array, as_of: float) -> Spells:

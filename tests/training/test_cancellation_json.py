@@ -14,13 +14,14 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from stagecast.features.catalog import Catalog
+from stagecast.features.arrays import Array
+from stagecast.features.catalog.catalog import Catalog
+from stagecast.features.catalog.standard import standard
 from stagecast.features.clock import DAY_MICROSECONDS as DAY
 from stagecast.features.contracts import NEVER, Spells, spells
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import DataRefusedError
 from stagecast.features.events import from_frame
-from stagecast.features.standard import standard
 from stagecast.training.cancellation import fitting, landmarks
 from stagecast.training.cancellation.fitting import fit_cancellation
 from stagecast.training.cancellation.landmarks import current, past
@@ -28,9 +29,6 @@ from stagecast.training.cancellation.model import CancellationModel
 from tests.features.test_contracts import Event, day, found
 from tests.training.test_cancellation_hazards import simulated
 from tests.training.test_cancellation_model import now_told, text, told
-
-Array = NDArray[np.float64]
-
 
 # --- the same bytes
 

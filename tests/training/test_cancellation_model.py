@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.features.contracts import Spells
 from stagecast.features.errors import UsageError
 from stagecast.training import metrics
@@ -22,8 +22,6 @@ from stagecast.training.cancellation.fitting import fit_cancellation
 from stagecast.training.cancellation.landmarks import Landmarks, current, past
 from stagecast.training.cancellation.model import CancellationModel
 from tests.training.test_cancellation_hazards import simulated, spells_of
-
-Array = NDArray[np.float64]
 
 
 def text(model: CancellationModel) -> str:

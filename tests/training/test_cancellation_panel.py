@@ -333,8 +333,8 @@ def test_terms_travel_with_the_bundle(tmp_path: Path) -> None:
 
 
 def test_own_features_are_told_in_their_own_words(tmp_path: Path) -> None:
-    from stagecast.features.feature import Feature
-    from stagecast.features.own import Own
+    from stagecast.features.catalog.feature import Feature
+    from stagecast.features.catalog.own import Own
 
     mine = Feature(
         "visits_60d",

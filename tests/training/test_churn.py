@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from stagecast.features.arrays import Array
 from stagecast.training import boosting
 from stagecast.training.blend import carried_level, level_shift, pool_weights
 from stagecast.training.churn import ChurnModel, GapRule
@@ -30,7 +30,6 @@ from stagecast.training.churn_fitting import (
 from stagecast.training.panel import Panel, buyer_columns, not_for_trees, year_back
 from tests.training.made import Trained, a_frame
 
-Array = NDArray[np.float64]
 # completed gaps of 10 and 20 days, one open since 30
 RULE = GapRule((10.0, 20.0, 30.0), (2 / 3, 1 / 3, 1 / 3), (3.0, 2.0, 1.0))
 

@@ -25,6 +25,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from stagecast.features.arrays import Array
 from stagecast.training.btyd import Model
 from stagecast.training.estimators import (
     ChurnClassifier,
@@ -33,7 +34,6 @@ from stagecast.training.estimators import (
 )
 from stagecast.training.estimators.inputs import copies, fold_numbers
 
-Array = NDArray[np.float64]
 Estimator = Any
 
 CLASSES = (ChurnClassifier, NextStageClassifier, CustomerValueRegressor)

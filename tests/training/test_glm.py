@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from stagecast.features.arrays import Array
 from stagecast.training import glm
 from stagecast.training.design import Recipe
 
-Array = NDArray[np.float64]
 RECIPE = Recipe({"a": (True, 4), "b": (False, 0)})
 
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stagecast.features.conditions import Clause
-from stagecast.features.scheme_files import load_scheme
+from stagecast.features.stages.conditions import Clause
+from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.training.models import Predictions, predict_rows
 from stagecast.training.next_stage import FEWEST_ROWS, NextStageModel, fit_next_stage, stages_at_end
 from stagecast.training.panel import Frame

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.features.record import PurchaseDays
 from stagecast.training.customer_base import CustomerBase
 from stagecast.training.fitting import fit_models
@@ -24,7 +24,6 @@ from stagecast.training.value import (
 )
 from tests.training.made import Trained, a_frame
 
-Array = NDArray[np.float64]
 NO_BASE = CustomerBase((), None)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from stagecast.serving.backtest_report import render_backtest
@@ -18,8 +17,6 @@ from stagecast.training import metrics
 from stagecast.training.backtest import OURS, Replay
 from stagecast.training.verdict import grade_of, verdict
 from tests.training.made import day
-
-Array = NDArray[np.float64]
 
 
 def made(

@@ -18,10 +18,10 @@ validation and comparison of models for customer base analysis", IJRM 24(3); Wag
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import betaln, gammaln
 
-Array = NDArray[np.float64]
+from stagecast.features.arrays import Array
+
 Params = tuple[float, float, float, float]
 
 # What the trapezoid rule leaves out is below exp(-_REACH) of the whole.

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-Array = NDArray[np.float64]
+from stagecast.features.arrays import Array
 
 # Largest slope of the mean log-likelihood, per unit of log-parameter, that counts as none: what is
 # left to gain is then below 1e-4 over 10,000 customers.

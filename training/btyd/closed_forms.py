@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import expit
 
+from stagecast.features.arrays import Array
 from stagecast.training.btyd import betageometric, paretonbd
 from stagecast.training.btyd.stored import count, finite, positive, read_keys
-
-Array = NDArray[np.float64]
 
 DAYS_PER_YEAR: Final = 365.0
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from stagecast.features.arrays import Array
 
 
 def packed(columns: Sequence[Array]) -> Array | None:

@@ -17,15 +17,14 @@ from functools import cache
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from stagecast.features.arrays import Array
 from stagecast.features.errors import NotEnoughDataError, UsageError, did_you_mean
 from stagecast.training.btyd.climb import climb, newton
 from stagecast.training.btyd.closed_forms import PARAMETERS, Model, checked_history
 from stagecast.training.btyd.distinct import packed
 from stagecast.training.btyd.gammagamma import GammaGamma, log_density
-
-Array = NDArray[np.float64]
 
 MIN_CUSTOMERS: Final = 30
 MIN_REPEATERS: Final = 10

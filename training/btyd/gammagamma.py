@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import betaln
 
+from stagecast.features.arrays import Array
 from stagecast.training.btyd.stored import count, finite, positive, read_keys
-
-Array = NDArray[np.float64]
 
 _KEYS = ("p", "q", "v", "mean_spend", "log_likelihood", "customers")
 

@@ -15,10 +15,10 @@ Sources: Schmittlein, Morrison and Colombo (1987), "Counting Your Customers", Ma
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import exprel, gammaln
 
-Array = NDArray[np.float64]
+from stagecast.features.arrays import Array
+
 Params = tuple[float, float, float, float]
 
 _NODES, _WEIGHTS = (v for v in np.polynomial.legendre.leggauss(32))

@@ -20,13 +20,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array, Integers
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import NEVER, Spells
-
-Array = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 FEWEST_IN_GROUP = 5
 """Cancellations, seen or expected at the rate of all ages, that a group of days needs to stand

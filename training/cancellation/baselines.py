@@ -17,11 +17,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import Spells
 from stagecast.training.cancellation.landmarks import Landmarks, cancelled_within
 
-Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 LABELS = {

@@ -14,9 +14,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.training.design import Linear, Recipe, learn_design
-
-Array = NDArray[np.float64]
 
 _STEPS = 60
 # Beyond these a probability is 0 or 1 in double precision.

@@ -7,14 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array, Integers
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.errors import UsageError
 from stagecast.training.cancellation.landmarks import Landmarks
-
-Array = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 OWN_COLUMNS = ("age_days", "ahead_days", "earlier_spells")
 SEASON_COLUMNS = ("season_sin", "season_cos")

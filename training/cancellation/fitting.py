@@ -14,8 +14,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import Spells
 from stagecast.features.errors import UsageError
@@ -39,8 +39,6 @@ from stagecast.training.cancellation.model import (
     CancellationModel,
 )
 from stagecast.training.design import Recipe
-
-Array = NDArray[np.float64]
 
 TREES = 150
 PENALTY = 5.0

@@ -19,12 +19,10 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array, Integers
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import Contracts, Spells
 from stagecast.features.errors import UsageError
-
-Array = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 MOST_DATES = 30
 MOST_ROWS = 50_000

@@ -21,8 +21,8 @@ from typing import Any, Literal
 
 import numpy as np
 from lightgbm.basic import LightGBMError
-from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.training import blend
 from stagecast.training.boosting import Boosted
@@ -38,7 +38,6 @@ from stagecast.training.cancellation.columns import (
 )
 from stagecast.training.cancellation.landmarks import Landmarks, step_days
 
-Array = NDArray[np.float64]
 Method = Literal["share", "ages", "pool"]
 METHODS: tuple[Method, ...] = ("share", "ages", "pool")
 MEMBERS = ("glm", "trees")

@@ -8,17 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stagecast.features.catalog import Catalog
+from stagecast.features.arrays import Array
+from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.contracts import Contracts, Spells, Terms, spells
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.training.cancellation.fitting import fit_cancellation
 from stagecast.training.cancellation.landmarks import Landmarks, past
 from stagecast.training.cancellation.model import CancellationModel
 from stagecast.training.config import TrainConfig
-
-Array = NDArray[np.float64]
 
 ROWS_AT_ONCE = 2_000_000
 """Rows of customers and dates that features are worked out of together: only those of open

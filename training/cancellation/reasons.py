@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.features.clock import calendar
 from stagecast.features.contracts import Contracts
 from stagecast.features.snapshots import Snapshot
@@ -30,8 +30,6 @@ from stagecast.training.explain import (
     strongest,
 )
 from stagecast.training.models import Models
-
-Array = NDArray[np.float64]
 
 OF_CONTRACTS = (
     Family("contract_days", ("age_days", "ahead_days")),

@@ -14,12 +14,11 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import roc_auc_score
 from sklearn.utils import Tags
 
+from stagecast.features.arrays import Array
 from stagecast.training.btyd.fit import FitError
 from stagecast.training.customer_base import CustomerBase, fit_customer_base
 from stagecast.training.estimators.inputs import TabularEstimator, copies, in_logs, labels, whole
 from stagecast.training.estimators.pools import fit_binary
-
-Array = NDArray[np.float64]
 
 HISTORY = ("frequency", "t_x_days", "T_days")
 # A customer base that ranks this badly was most likely told the labels the wrong way round.

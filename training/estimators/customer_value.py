@@ -7,15 +7,13 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.base import RegressorMixin
 from sklearn.utils import Tags
 
+from stagecast.features.arrays import Array
 from stagecast.training.estimators.inputs import TabularEstimator, in_logs, some
 from stagecast.training.estimators.pools import fit_amounts, fit_binary
-
-Array = NDArray[np.float64]
 
 # Smallest amount, as a share of the mean: LightGBM keeps labels in single precision, where less
 # becomes 0.

@@ -18,7 +18,8 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-Array = NDArray[np.float64]
+from stagecast.features.arrays import Array
+
 Whole = NDArray[np.int64]
 
 _LARGEST_SEED = 2**31 - 1

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
+from stagecast.features.arrays import Array
 from stagecast.training.estimators.inputs import TabularEstimator, in_logs, labels
 from stagecast.training.estimators.pools import fit_classes
-
-Array = NDArray[np.float64]
 
 
 class NextStageClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]

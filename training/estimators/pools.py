@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
+from stagecast.features.arrays import Array
 from stagecast.training import blend, boosting, glm
 from stagecast.training.boosting import Boosted
 from stagecast.training.design import Linear, Recipe
 from stagecast.training.estimators.inputs import Settings, copies, fold_numbers, some
 
-Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Whole = NDArray[np.int64]
 Columns = Mapping[str, Array]

@@ -18,11 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.training.design import Linear, Recipe, learn_design
 from stagecast.training.leads.exposure import HALF_LIFE_DAYS, Leads
 from stagecast.training.leads.hazard import HazardModel
-
-Array = NDArray[np.float64]
 
 RECIPE = Recipe(
     {

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.training.panel import Frame
-
-Array = NDArray[np.float64]
 
 
 def after_conversion(

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stagecast.features.leads import Texts
+from stagecast.features.arrays import Array
+from stagecast.features.attributes import Texts
 from stagecast.training.design import Recipe
 from stagecast.training.leads.activity import RECIPE, ActivityModel, Landmark, fit_activity
 from stagecast.training.leads.exposure import HALF_LIFE_DAYS, Leads, exposure
 from stagecast.training.leads.hazard import HazardModel, fit_hazard
-
-Array = NDArray[np.float64]
 
 FEWEST_CONVERSIONS = 10
 LOW_DATA = 30

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import gammaln
 
-from stagecast.features.leads import Texts
+from stagecast.features.arrays import Array
+from stagecast.features.attributes import Texts
 from stagecast.training.leads.exposure import Exposure
 
-Array = NDArray[np.float64]
 Effects = Mapping[str, Mapping[str, float]]
 
 MOST_VALUES = 1_000

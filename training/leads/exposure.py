@@ -14,10 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array, Integers
 from stagecast.features.clock import DAY_MICROSECONDS
-
-Array = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 AGE_EDGES_DAYS = (3.0, 7.0, 14.0, 30.0, 60.0, 90.0, 180.0, 365.0)
 """Ages at which the hazard may change; after the last it stays."""

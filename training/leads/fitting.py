@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from stagecast.features.attributes import MISSING
 from stagecast.features.clock import day_number
-from stagecast.features.leads import MISSING
-from stagecast.features.lifecycle import Lifecycle
 from stagecast.features.snapshots import Snapshot
+from stagecast.features.stages.lifecycle import Lifecycle
 from stagecast.training.design import Recipe
 from stagecast.training.leads.activity import RECIPE, Landmark
 from stagecast.training.leads.conversion import LeadConversion, fit_lead_conversion

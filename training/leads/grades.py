@@ -11,9 +11,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
 from stagecast.features.errors import NotEnoughDataError, UsageError, did_you_mean
 
-Array = NDArray[np.float64]
 Kind = Literal["points", "best", "share", "conversion"]
 
 NONE, MQL, SQL = "none", "MQL", "SQL"

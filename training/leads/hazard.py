@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stagecast.features.leads import Texts
+from stagecast.features.arrays import Array
+from stagecast.features.attributes import Texts
 from stagecast.training.leads.effects import Effects, fit_effects, multiplier
 from stagecast.training.leads.exposure import (
     AGE_EDGES_DAYS,
@@ -29,8 +30,6 @@ from stagecast.training.leads.exposure import (
     Leads,
     exposure,
 )
-
-Array = NDArray[np.float64]
 
 FEWEST_IN_BIN = 5
 """Conversions, seen or expected at the rate of younger ages, that a bin of age needs to stand on

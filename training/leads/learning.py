@@ -21,15 +21,15 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from stagecast.features.arrays import Array
+from stagecast.features.attributes import CHANNEL, Texts
+from stagecast.features.catalog.feature import MARKETER_EVENTS
 from stagecast.features.clock import from_microseconds, iso, microseconds
 from stagecast.features.errors import NotEnoughDataError, UsageError
-from stagecast.features.feature import MARKETER_EVENTS
-from stagecast.features.leads import CHANNEL, LeadEvents, Texts
+from stagecast.features.leads import LeadEvents
 from stagecast.training.leads.grades import Wanted
 from stagecast.training.leads.points import PointsTable, Rule, Scale, points_toml
 from stagecast.training.leads.scoring import decayed_counts, valued
-
-Array = NDArray[np.float64]
 
 DOUBLING = 10.0
 FEWEST_CONVERSIONS = 30

@@ -10,14 +10,15 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
+from stagecast.features.attributes import Texts
 from stagecast.features.clock import DAY_MICROSECONDS, day_number, from_microseconds, microseconds
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import NotEnoughDataError
-from stagecast.features.leads import LeadEvents, Texts
-from stagecast.features.lifecycle import Lifecycle
+from stagecast.features.leads import LeadEvents
 from stagecast.features.snapshots import take
+from stagecast.features.stages.lifecycle import Lifecycle
 from stagecast.training.config import TrainConfig
 from stagecast.training.leads.conversion import LeadConversion
 from stagecast.training.leads.fitting import fit_leads, landmark
@@ -25,8 +26,6 @@ from stagecast.training.leads.grades import Grades, threshold
 from stagecast.training.leads.points import PointsTable
 from stagecast.training.leads.scoring import LeadScores, score_points
 from stagecast.training.panel import plan_dates
-
-Array = NDArray[np.float64]
 
 SCHEMA = pa.schema(
     [

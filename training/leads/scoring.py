@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
+from stagecast.features.attributes import CHANNEL, Texts
 from stagecast.features.clock import DAY_MICROSECONDS, microseconds
 from stagecast.features.errors import UsageError, did_you_mean
-from stagecast.features.leads import CHANNEL, LeadEvents, Texts
+from stagecast.features.leads import LeadEvents
 from stagecast.training.leads.points import PointsTable, Rule
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import Any
 import duckdb
 
 from stagecast.features.clock import iso
-from stagecast.features.quality.histograms import usual_gap
+from stagecast.features.describe.quality.histograms import usual_gap
 from stagecast.training.btyd.fit import MIN_CUSTOMERS, MIN_REPEATERS
 from stagecast.training.churn import Method
 from stagecast.training.churn_fitting import FEWEST_CUSTOMERS, FEWEST_OF_EACH

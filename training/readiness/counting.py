@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 
 import duckdb
 
-from stagecast.features import sql
 from stagecast.features.clock import (
     DAY_MICROSECONDS,
     day_number,
@@ -19,6 +18,7 @@ from stagecast.features.clock import (
     microseconds,
 )
 from stagecast.features.engines import duckdb as engine
+from stagecast.features.engines import sql
 from stagecast.training.panel import PAST_CUSTOMERS
 
 # An evaluation trains one horizon back, with one horizon of history before that.

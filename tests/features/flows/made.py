@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from stagecast.features.clock import DAY_MICROSECONDS as DAY
 from stagecast.features.clock import microseconds
-from stagecast.features.journeys import Journeys
 from stagecast.features.record import PurchaseDays
-from stagecast.features.stages import Scheme, Stage
+from stagecast.features.stages.journeys import Journeys
+from stagecast.features.stages.scheme import Scheme, Stage
 
 STAGES = "abc"
 SCHEME = Scheme(

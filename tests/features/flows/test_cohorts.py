@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stagecast.features.flows import UNITS, cohorts, periods
+from stagecast.features.describe.flows import UNITS, cohorts, periods
 from tests.features.flows.made import Log, at, bought, logs, rows
 
 

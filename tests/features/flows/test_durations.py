@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
-from stagecast.features.flows import durations, time_to_stage
+from stagecast.features.describe.flows import durations, time_to_stage
 from tests.features.flows.made import Log, at, first_events, journeys, logs, rows
 from tests.features.flows.test_survival import exact
 

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 
+from stagecast.features.describe.flows import Flows, flows
 from stagecast.features.errors import UsageError
-from stagecast.features.flows import Flows, flows
-from stagecast.features.journeys import Journeys
 from stagecast.features.record import PurchaseDays
+from stagecast.features.stages.journeys import Journeys
 from tests.features.flows.made import Log, at, bought, first_events, journeys, logs, rows
 
 WAYS = ([(0, "a"), (9, "b"), (31, "c"), (90, "a")], [(40, "a")], [(2, "a"), (3, "b"), (8, "a")])

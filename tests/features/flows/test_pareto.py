@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 
-from stagecast.features.flows import Concentration, pareto
+from stagecast.features.describe.flows import Concentration, pareto
 from tests.features.flows.made import Log, at, bought, logs, rows
 
 AS_OF = at(100)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from stagecast.features.clock import DAY_MICROSECONDS as DAY
 from stagecast.features.clock import from_microseconds, iso, microseconds
+from stagecast.features.describe.flows import UNITS, default_unit, periods
 from stagecast.features.errors import UsageError
-from stagecast.features.flows import UNITS, default_unit, periods
 from tests.features.flows.made import instant
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from stagecast.features.clock import DAY_MICROSECONDS as DAY
 from stagecast.features.demo import cdnow_frame
-from stagecast.features.flows import repeat
+from stagecast.features.describe.flows import repeat
 from stagecast.features.record import PurchaseDays
 from tests.features.flows.made import at, bought, instant, rows
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stagecast.features.describe.flows import UNITS, periods, stock
 from stagecast.features.errors import UsageError
-from stagecast.features.flows import UNITS, periods, stock
 from tests.features.flows.made import Log, at, bought, journeys, logs, rows
 
 # January 1970 is days 0 to 30, February 31 to 58

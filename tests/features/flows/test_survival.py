@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stagecast.features.flows.survival import product_limit
+from stagecast.features.describe.flows.survival import product_limit
 
 lengths = st.lists(st.integers(0, 30), max_size=25)
 

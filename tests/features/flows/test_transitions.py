@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stagecast.features.describe.flows import UNITS, between, periods, transitions
 from stagecast.features.errors import UsageError
-from stagecast.features.flows import UNITS, between, periods, transitions
 from tests.features.flows.made import Log, at, bought, journeys, logs, rows
 
 WAYS = (

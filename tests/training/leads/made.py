@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array
+from stagecast.features.attributes import Texts
 from stagecast.features.clock import from_day
-from stagecast.features.leads import LeadEvents, Texts, memory_events
+from stagecast.features.leads import LeadEvents, memory_events
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.training.leads.exposure import Leads
-
-Array = NDArray[np.float64]
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 

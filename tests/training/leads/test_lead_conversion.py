@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stagecast.features.arrays import Array
 from stagecast.training.leads.activity import Landmark, fit_activity
 from stagecast.training.leads.conversion import (
     FEWEST_CONVERSIONS,
@@ -21,7 +22,7 @@ from stagecast.training.leads.conversion import (
 )
 from stagecast.training.leads.exposure import Leads
 from stagecast.training.leads.hazard import HazardModel, fit_hazard
-from tests.training.leads.made import EDGES, RATES, Array, constant, share_within, simulated_leads
+from tests.training.leads.made import EDGES, RATES, constant, share_within, simulated_leads
 
 NAN = float("nan")
 

@@ -12,16 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from stagecast.features.attributes import check_known_at_start, given_at_start, known_at_start
 from stagecast.features.errors import UsageError
 from stagecast.features.events import CustomersTable, EventLog, from_frame
-from stagecast.features.leads import (
-    check_known_at_start,
-    first_channels,
-    given_at_start,
-    known_at_start,
-    lead_events,
-    memory_events,
-)
+from stagecast.features.leads import first_channels, lead_events, memory_events
 from stagecast.features.requests import CustomerEvents, Event
 from tests.training.leads.made import day
 

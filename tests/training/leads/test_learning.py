@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stagecast.features.attributes import Texts
 from stagecast.features.errors import NotEnoughDataError, UsageError
-from stagecast.features.leads import LeadEvents, Texts
+from stagecast.features.leads import LeadEvents
 from stagecast.training.leads.grades import Wanted
 from stagecast.training.leads.learning import learn_points
 from stagecast.training.leads.points import PointsTable, Rule, parse_points

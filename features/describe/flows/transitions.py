@@ -1,0 +1,146 @@
+"""From which stage to which: over each period, and between any two dates (for a flow diagram)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from stagecast.features.clock import from_microseconds, iso
+from stagecast.features.describe.flows.columns import counts, money, names, numbers, share, spans
+from stagecast.features.describe.flows.past import Spells, spells_before
+from stagecast.features.describe.flows.periods import Periods
+from stagecast.features.describe.flows.stock import balance
+from stagecast.features.errors import UsageError
+from stagecast.features.record import PurchaseDays
+from stagecast.features.stages.journeys import Journeys
+
+Ints = NDArray[np.int64]
+
+
+def transitions(journeys: Journeys, periods: Periods) -> pa.Table:
+    """Return how many customers went from each stage to each other one, or stayed, over each
+    period.
+
+    Parameters
+    ----------
+    journeys
+        What begins at or after the as_of of ``periods`` does not enter.
+    periods
+        See :func:`stagecast.features.describe.flows.periods.periods`.
+
+    Returns
+    -------
+    pa.Table
+        ``period_start``, ``period_end``; ``from_stage`` just before the start (null: not known
+        yet), ``to_stage`` just before the end; ``customers``; ``share`` of those with the same
+        ``from_stage`` in that period. Each customer known at the end is in exactly one row of a
+        period; stages passed through in between do not show. Rows without customers are left out.
+    """
+    spells = spells_before(journeys, periods.as_of)
+    moved = _moved(spells, periods)
+    opening = balance(spells, periods).opening
+    stages = np.arange(len(spells.ids))
+    # whoever began no spell within the period stayed
+    moved[:, stages + 1, stages] += opening - moved[:, 1:, :].sum(axis=2)
+    period, origin, target = np.nonzero(moved)
+    span = spans(periods, period)
+    return pa.table(
+        {
+            "period_start": span["period_start"],
+            "period_end": span["period_end"],
+            "from_stage": names(spells.ids, origin - 1),
+            "to_stage": names(spells.ids, target),
+            "customers": counts(moved[period, origin, target]),
+            "share": numbers(
+                share(moved[period, origin, target], moved.sum(axis=2)[period, origin])
+            ),
+        }
+    )
+
+
+def between(
+    journeys: Journeys,
+    days: PurchaseDays,
+    customers: int,
+    start: int,
+    end: int,
+    as_of: int,
+    has_amounts: bool = True,
+) -> pa.Table:
+    """Return how many customers went from each stage to each other one, or stayed, between two
+    dates.
+
+    Parameters
+    ----------
+    customers
+        Number of customers that ``journeys`` and ``days`` are of.
+    start, end, as_of
+        Microseconds since 1970 UTC.
+    has_amounts
+        Whether the log says what was paid; without, ``value`` is null.
+
+    Returns
+    -------
+    pa.Table
+        ``from_stage``, ``to_stage``, ``customers`` and ``share`` as in :func:`transitions`, and
+        ``value``: what these customers spent in ``[start, end)``.
+
+    Raises
+    ------
+    UsageError
+        The start is not before the end, or the end stands after the as_of.
+    """
+    if start >= end:
+        raise UsageError(
+            f"the start {_text(start)} is not before the end {_text(end)}; swap them or "
+            "choose others"
+        )
+    if end > as_of:
+        raise UsageError(
+            f"the end {_text(end)} stands after the as_of {_text(as_of)}; choose "
+            f"{_text(as_of)} at most"
+        )
+    ids = journeys.scheme.ids
+    origin, target = journeys.at(start, customers)[0], journeys.at(end, customers)[0]
+    shape = (len(ids) + 1, len(ids) + 1)
+    # position 0 is "not known"; whoever was not known at the end was not at the start either
+    cell = (origin + 1) * shape[1] + target + 1
+    moved = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)[:, 1:]
+    value = np.full(shape, np.nan)
+    if has_amounts:
+        bought = (days.first_purchase >= start) & (days.first_purchase < end)
+        value = money(cell[days.customer[bought]], days.spend[bought], shape[0] * shape[1]).reshape(
+            shape
+        )
+    rows, columns = np.nonzero(moved)
+    return pa.table(
+        {
+            "from_stage": names(ids, rows - 1),
+            "to_stage": names(ids, columns),
+            "customers": counts(moved[rows, columns]),
+            "share": numbers(share(moved[rows, columns], moved.sum(axis=1)[rows])),
+            "value": numbers(value[rows, columns + 1]),
+        }
+    )
+
+
+def _moved(spells: Spells, periods: Periods) -> Ints:
+    """Count customers with a spell that began in a period: by period, stage before it (0: none) and
+    stage at its end.
+
+    The stage at the end may be the one before the period: gone and come back.
+    """
+    period = periods.number(spells.start)
+    changes = (spells.customer[1:] != spells.customer[:-1]) | (period[1:] != period[:-1])
+    within = period >= 0
+    first = np.flatnonzero(np.r_[True, changes][: len(period)] & within)
+    last = np.flatnonzero(np.r_[changes, True][: len(period)] & within)
+    before = np.where(np.r_[False, spells.over[:-1]][first], spells.stage[first - 1], -1)
+    shape = (len(periods), len(spells.ids) + 1, len(spells.ids))
+    cell = (period[first] * shape[1] + before + 1) * shape[2] + spells.stage[last]
+    return np.bincount(cell, minlength=shape[0] * shape[1] * shape[2]).reshape(shape)
+
+
+def _text(instant: int) -> str:
+    return iso(from_microseconds(instant))

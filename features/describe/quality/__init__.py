@@ -1,0 +1,152 @@
+"""What a log looks like beyond its counts: holes, odd days, times of day, buyers and their rhythm,
+delays.
+
+    events -> per customer and day -> per day: gaps, odd days; per customer: buyers, rhythm
+           -> times of day, delays                                                         ->
+           Quality
+
+Everything is counted inside DuckDB; only figures per day and histograms leave it. What is reported
+is to be looked at, not refused: a closure at Christmas and a lost delivery look the same in a log.
+
+What may be changed where: holes in :mod:`stagecast.features.describe.quality.gaps`, days that stand
+out in :mod:`stagecast.features.describe.quality.odd`, customers in
+:mod:`stagecast.features.describe.quality.buyers`, regularity in
+:mod:`stagecast.features.describe.quality.rhythm`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import duckdb
+
+from stagecast.features.describe.quality.buyers import Buyers, describe_buyers
+from stagecast.features.describe.quality.daily import Calendar, FarDay, bulk_of, count_customer_days
+from stagecast.features.describe.quality.findings import OddDay
+from stagecast.features.describe.quality.gaps import Gap, find_gaps
+from stagecast.features.describe.quality.odd import find_odd_days
+from stagecast.features.describe.quality.rhythm import Rhythm, describe_rhythm
+from stagecast.features.describe.quality.times import (
+    Delay,
+    TimeOfDay,
+    busy_instants,
+    describe_delay,
+    describe_times,
+)
+from stagecast.features.errors import NotEnoughDataError
+
+__all__ = [
+    "Buyers",
+    "Calendar",
+    "Delay",
+    "FarDay",
+    "Gap",
+    "OddDay",
+    "Quality",
+    "Rhythm",
+    "TimeOfDay",
+    "describe",
+]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What a log looks like; see :func:`describe`.
+
+    Parameters
+    ----------
+    first_day, last_day
+        ISO dates (UTC) of the bulk of the log; single days far from it are among the odd ones.
+    days
+        UTC days from the first to the last, both counted.
+    events_per_day
+        Median over these days, empty ones included.
+    empty_days
+        Share of them without any event, 0 to 1.
+    gaps
+        Stretches without any event where many were to be expected, the most surprising first, at
+        most five.
+    odd_days
+        Days that stand out, the most suspicious first, at most ten.
+    delay
+        None where no event says when it was recorded.
+    """
+
+    first_day: str
+    last_day: str
+    days: int
+    events_per_day: float
+    empty_days: float
+    gaps: tuple[Gap, ...]
+    odd_days: tuple[OddDay, ...]
+    times: TimeOfDay
+    buyers: Buyers
+    rhythm: Rhythm
+    delay: Delay | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the description as plain dicts, lists, numbers and texts."""
+        plain = asdict(self)
+        plain["buyers"]["heavy"] = list(plain["buyers"]["heavy"])
+        return {**plain, "gaps": list(plain["gaps"]), "odd_days": list(plain["odd_days"])}
+
+    def lines(self) -> list[str]:
+        """Return the description as lines for people."""
+        lines = [
+            f"{self.days:,} days from {self.first_day} to {self.last_day}; the median day has "
+            f"{self.events_per_day:,.0f} events, {self.empty_days:.1%} of the days have none"
+        ]
+        if self.gaps:
+            lines += [
+                "no events where many were to be expected:",
+                *(f"  {gap.line()}" for gap in self.gaps),
+            ]
+        if self.odd_days:
+            lines += ["days to look at:", *(f"  {odd.day}: {odd.why}" for odd in self.odd_days)]
+        lines += [*self.times.lines(), *self.buyers.lines(), *self.rhythm.lines()]
+        return lines if self.delay is None else [*lines, *self.delay.lines()]
+
+
+def describe(con: duckdb.DuckDBPyConnection) -> Quality:
+    """Describe the log that a connection holds.
+
+    Parameters
+    ----------
+    con
+        Holds the table ``events`` of the event contract (:mod:`stagecast.features.events`). What
+        does not fit its memory limit is written to its temporary folder: about 30 bytes for each
+        customer and day with an event.
+
+    Raises
+    ------
+    NotEnoughDataError
+        The table is empty.
+
+    >>> import pandas as pd
+    >>> from stagecast.features.events import from_frame
+    >>> days = ["2025-01-01", "2025-01-03", "2025-01-03"]
+    >>> frame = pd.DataFrame({"customer_id": ["a", "a", "b"], "timestamp": days})
+    >>> with from_frame(frame) as log:
+    ...     found = describe(log.con)
+    >>> found.days, round(found.empty_days, 3), found.times.all_midnight, found.buyers.buyers
+    (3, 0.333, True, 2)
+    """
+    with con.cursor() as own:  # its temporary tables are its own, and go with it
+        if not count_customer_days(own):
+            raise NotEnoughDataError("the log holds no events: there is nothing to describe")
+        calendar, far = bulk_of(own)
+        times = describe_times(own)
+        return Quality(
+            first_day=calendar.date(0),
+            last_day=calendar.date(-1),
+            days=len(calendar),
+            events_per_day=calendar.median_events,
+            empty_days=calendar.empty_share,
+            gaps=find_gaps(calendar),
+            odd_days=find_odd_days(calendar, far, [] if times.all_midnight else busy_instants(own)),
+            times=times,
+            buyers=describe_buyers(own),
+            rhythm=describe_rhythm(own),
+            delay=describe_delay(own),
+        )

@@ -1,0 +1,47 @@
+"""Quantiles of what was counted inside DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+import numpy as np
+
+from stagecast.features.engines.shop_gap import FEWEST_GAPS
+
+
+def quantile(counted: Sequence[tuple[float, int]], share: float) -> float:
+    """Return the value of rank ``floor(share * (n - 1))``, counted from 0, of a histogram in
+    ascending order.
+
+    Parameters
+    ----------
+    counted
+        Pairs of a value and how many have it; not empty.
+
+    >>> quantile([(1.0, 3), (5.0, 1)], 0.5), quantile([(1.0, 3), (5.0, 1)], 1.0)
+    (1.0, 5.0)
+    """
+    values, counts = zip(*counted, strict=True)
+    upto = np.cumsum(counts)
+    rank = int(np.floor(share * (upto[-1] - 1) + 1e-9))
+    return float(values[int(np.searchsorted(upto, rank, side="right"))])
+
+
+def usual_gap(con: duckdb.DuckDBPyConnection, spans: str) -> float | None:
+    """Return the median over customers of their mean gap, to a hundredth of a day; None with too
+    few gaps.
+
+    Parameters
+    ----------
+    spans
+        A table, or a query in brackets: a row per customer with ``orders``, ``first_day`` and
+        ``last_day``.
+    """
+    rows = con.execute(
+        f"""SELECT gap, count(*), sum(gaps)
+            FROM (SELECT round((last_day - first_day) / (orders - 1), 2) AS gap,
+        orders - 1 AS gaps FROM {spans} WHERE orders > 1) GROUP BY gap ORDER BY gap"""
+    ).fetchall()
+    enough = sum(gaps for _, _, gaps in rows) >= FEWEST_GAPS
+    return quantile([(gap, count) for gap, count, _ in rows], 0.5) if enough else None

@@ -1,0 +1,55 @@
+"""The stage history of a log: every spell of every customer, with the rule that began it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from stagecast.features.clock import microseconds
+from stagecast.features.stages.lifecycle import Lifecycle
+
+INSTANT = pa.timestamp("us", "UTC")
+SCHEMA = pa.schema(
+    [
+        pa.field("customer_id", pa.string(), False),
+        pa.field("stage", pa.string(), False),
+        pa.field("from", INSTANT, False),
+        pa.field("to", INSTANT),
+        pa.field("rule", pa.string(), False),
+    ]
+)
+"""``from`` is the exact instant at which the stage began, ``to`` the one at which the next did,
+null if it lasts.
+"""
+
+
+def history(life: Lifecycle, ids: NDArray[np.object_], as_of: datetime) -> pa.Table:
+    """Return every spell that began before the as_of, ordered by customer and ``from``; see
+    :data:`SCHEMA`.
+
+    Parameters
+    ----------
+    life
+        Whose journeys kept their facts (``keep_facts``).
+    ids
+        Of the customers of the record.
+    """
+    journeys, at = life.journeys, microseconds(as_of)
+    begun = journeys.start < at
+    customer, stage, start = journeys.customer[begun], journeys.stage[begun], journeys.start[begun]
+    facts = {name: values[begun] for name, values in journeys.facts.items()}
+    following = np.r_[start[1:], 0]
+    last = (
+        np.r_[customer[1:] != customer[:-1], True] if len(customer) else np.zeros(0, dtype=np.bool_)
+    )
+    columns = [
+        pa.array(ids, pa.string()).take(pa.array(customer)),
+        pa.array(life.scheme.ids, pa.string()).take(pa.array(stage)),
+        pa.array(start).cast(INSTANT),
+        pa.array(following[: len(start)], mask=last).cast(INSTANT),
+        life.scheme.explain(stage, facts),
+    ]
+    return pa.Table.from_arrays(columns, schema=SCHEMA)

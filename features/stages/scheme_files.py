@@ -1,0 +1,368 @@
+"""Schemes as files: TOML by name or of the user's own, JSON in a bundle; every fault named with
+its place.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from stagecast.features.catalog.standard import standard
+from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.stages.conditions import Clause
+from stagecast.features.stages.scheme import LANGUAGES, STATES, Group, Scheme, Stage
+from stagecast.features.stages.scheme_check import check_rules
+from stagecast.features.stages.thresholds import NAMES
+
+_KEYS = {
+    "id",
+    "title",
+    "language",
+    "source",
+    "stage",
+    "order",
+    "thresholds",
+    "signals",
+    "group",
+    "lead_grades",
+}
+_LARGEST = 1e15
+_SCHEME_HORIZON_DAYS = 90  # no rule looks at a feature that depends on the horizon
+
+
+def known_schemes() -> Sequence[str]:
+    """Return the names of the schemes that come with the package, ours first."""
+    folder = resources.files("stagecast.features").joinpath("schemes")
+    names = [
+        entry.name.removesuffix(".toml")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".toml")
+    ]
+    return sorted(names, key=lambda name: (name != "retail", name))
+
+
+def load_scheme(name: str) -> Scheme:
+    """Return a scheme by its name, or from a TOML file of the user's own.
+
+    Raises
+    ------
+    UsageError
+        Neither a known name nor a readable file; or a file with a fault, which the message names.
+
+    >>> load_scheme("retail").ids[0]
+    'prospect'
+    """
+    if name in known_schemes():
+        text = (
+            resources.files("stagecast.features")
+            .joinpath("schemes", f"{name}.toml")
+            .read_text("utf-8")
+        )
+        where = f"scheme '{name}'"
+    elif Path(name).suffix == ".toml" and Path(name).is_file():
+        where = name
+        try:
+            text = Path(name).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{name} cannot be read: {error}") from None
+    else:
+        known = known_schemes()
+        raise UsageError(
+            f"--stages '{name}' is no scheme ({', '.join(known)}) and no TOML "
+            f"file.{did_you_mean(name, known)}"
+        )
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{where} is not valid TOML: {error}") from None
+    return scheme_from_toml(data, where)
+
+
+def scheme_from_toml(data: Mapping[str, Any], where: str) -> Scheme:
+    """Return the scheme of a TOML file; what stands under ``[thresholds]`` is pinned.
+
+    Raises
+    ------
+    UsageError
+        A key is missing or unknown; a stage, a fact or a threshold is named that does not exist;
+        nobody can be on a stage; or no rule holds for somebody.
+    """
+    pins = _Entry(data, where, _KEYS).table("thresholds")
+    scheme = _scheme(data, where, pins=pins, thresholds={})
+    scheme.vocabulary(standard(_SCHEME_HORIZON_DAYS), where)
+    check_rules(scheme, where)
+    return scheme
+
+
+def scheme_from_json(data: Mapping[str, Any]) -> Scheme:
+    """Return the scheme of a bundle, with its thresholds.
+
+    Raises
+    ------
+    UsageError
+        It is none that :func:`scheme_to_json` wrote.
+    """
+    kept = {key: value for key, value in data.items() if key != "pins"}
+    limits = {
+        name: (math.inf if value is None else float(value))
+        for name, value in data["thresholds"].items()
+    }
+    return _scheme(kept, "scheme", pins=data.get("pins", {}), thresholds=limits)
+
+
+def scheme_to_json(scheme: Scheme) -> dict[str, Any]:
+    """Return the scheme as JSON-ready values; an infinite threshold (never) is null."""
+    return {
+        "id": scheme.id,
+        "title": dict(scheme.title),
+        "language": scheme.language,
+        "source": scheme.source,
+        "order": list(scheme.order),
+        "lead_grades": scheme.lead_grades,
+        "signals": {name: list(types) for name, types in scheme.signals.items()},
+        "thresholds": thresholds_to_json(scheme.thresholds),
+        "pins": dict(scheme.pins),
+        "stage": [
+            {
+                "id": s.id,
+                "state": s.state,
+                "title": dict(s.title),
+                "meaning": dict(s.meaning),
+                "action": dict(s.action),
+                "rule": [str(clause) for clause in s.rule],
+                "next": list(s.next),
+            }
+            for s in scheme.stages
+        ],
+        "group": [
+            {"id": g.id, "title": dict(g.title), "rule": [str(clause) for clause in g.rule]}
+            for g in scheme.groups
+        ],
+    }
+
+
+def thresholds_to_json(thresholds: Mapping[str, float]) -> dict[str, float | None]:
+    """Return thresholds as JSON-ready values; an infinite one (never) is null."""
+    return {name: (None if math.isinf(value) else value) for name, value in thresholds.items()}
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One table of a scheme; a value of another kind than wanted is an error that names its key."""
+
+    values: Mapping[str, Any]
+    where: str
+    keys: Set[str]
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.values) - self.keys):
+            raise UsageError(
+                f"{self.where}: unknown key '{unknown[0]}'.{did_you_mean(unknown[0], self.keys)}"
+            )
+
+    def _get(self, key: str, kind: type, called: str) -> Any:
+        if key not in self.values:
+            raise UsageError(f"{self.where}: key '{key}' is missing")
+        value = self.values[key]
+        if not isinstance(value, kind):
+            raise UsageError(f"{self.where}: '{key}' is {value!r}; it must be {called}")
+        return value
+
+    def text(self, key: str, default: str | None = None) -> str:
+        if default is not None and key not in self.values:
+            return default
+        return str(self._get(key, str, "a text"))
+
+    def flag(self, key: str) -> bool:
+        return bool(self._get(key, bool, "true or false")) if key in self.values else False
+
+    def texts_by_language(self, key: str) -> dict[str, str]:
+        found = dict(self._get(key, dict, "a table, like { en = 'New' }"))
+        for language, text in found.items():
+            if language not in LANGUAGES:
+                raise UsageError(
+                    f"{self.where}: '{key}' has '{language}', which is none of "
+                    f"{', '.join(LANGUAGES)}"
+                )
+            if not isinstance(text, str):
+                raise UsageError(
+                    f"{self.where}: '{key}' is {text!r} in '{language}'; it must be a text"
+                )
+        if "en" not in found:
+            raise UsageError(
+                f"{self.where}: '{key}' has no English text; give at least {{ en = '...' }}"
+            )
+        return found
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        return tuple(self._all(key, str, "a list of texts, like ['new', 'repeat']"))
+
+    def tables(self, key: str, *, optional: bool = False) -> list[dict[str, Any]]:
+        if optional and key not in self.values:
+            return []
+        return self._all(key, dict, f"tables, each under [[{key}]]")
+
+    def table(self, key: str) -> dict[str, Any]:
+        return dict(self._get(key, dict, "a table")) if key in self.values else {}
+
+    def _all(self, key: str, kind: type, called: str) -> list[Any]:
+        found = list(self._get(key, list, called))
+        if not all(isinstance(one, kind) for one in found):
+            raise UsageError(f"{self.where}: '{key}' is {found!r}; it must be {called}")
+        return found
+
+
+def _scheme(
+    data: Mapping[str, Any], where: str, pins: Mapping[str, Any], thresholds: Mapping[str, float]
+) -> Scheme:
+    entry = _Entry(data, where, _KEYS)
+    stages = [
+        _stage(stage, f"{where}, stage {number}")
+        for number, stage in enumerate(entry.tables("stage"), 1)
+    ]
+    groups = [
+        _group(group, f"{where}, group {number}")
+        for number, group in enumerate(entry.tables("group", optional=True), 1)
+    ]
+    language = entry.text("language", "en")
+    if language not in LANGUAGES:
+        raise UsageError(f"{where}: language '{language}' is none of {', '.join(LANGUAGES)}")
+    scheme = Scheme(
+        id=entry.text("id"),
+        title=entry.texts_by_language("title"),
+        stages=tuple(stages),
+        order=entry.texts("order"),
+        thresholds=dict(thresholds),
+        language=language,
+        source=entry.text("source", ""),
+        signals=_signals(entry.table("signals"), where),
+        groups=tuple(groups),
+        lead_grades=entry.flag("lead_grades"),
+        pins=check_pins(pins, f"{where}, [thresholds]"),
+    )
+    _check(scheme, where)
+    rules = [*(stage.rule for stage in scheme.stages), *(group.rule for group in scheme.groups)]
+    looked_at = {name for rule in rules for clause in rule for name in clause.features}
+    if idle := sorted(set(scheme.signals) - looked_at):
+        raise UsageError(
+            f"{where}, [signals]: no rule looks at '{idle[0]}'; use it in a rule, or take it away"
+        )
+    return scheme
+
+
+def check_pins(pins: Mapping[str, Any], where: str) -> dict[str, float]:
+    """Return pinned thresholds as numbers.
+
+    Raises
+    ------
+    UsageError
+        A name that is no threshold, or a value that is no number above 0.
+    """
+    found = {}
+    for name, value in pins.items():
+        if name not in NAMES:
+            raise UsageError(
+                f"{where}: '{name}' is no threshold "
+                f"({', '.join(NAMES)}).{did_you_mean(name, NAMES)}"
+            )
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not 0 < value < _LARGEST
+        ):
+            raise UsageError(
+                f"{where}: '{name}' is {value!r}; it must be a number above 0, a large "
+                "one for never"
+            )
+        found[name] = float(value)
+    return found
+
+
+def _signals(given: Mapping[str, Any], where: str) -> dict[str, tuple[str, ...]]:
+    taken = set(standard(_SCHEME_HORIZON_DAYS).names)
+    for name, types in given.items():
+        if name in taken:
+            raise UsageError(
+                f"{where}, [signals]: '{name}' is a feature of the catalogue; choose another name"
+            )
+        if not name.isidentifier() or not name.isascii():
+            raise UsageError(
+                f"{where}, [signals]: '{name}' is no name for a rule; write it like 'reactions'"
+            )
+        if (
+            not isinstance(types, list)
+            or not types
+            or not all(isinstance(one, str) and one for one in types)
+        ):
+            raise UsageError(
+                f"{where}, [signals]: '{name}' is {types!r}; it must be a list of event "
+                "types, like ['enquiry', 'call']"
+            )
+    return {name: tuple(one.lower() for one in types) for name, types in given.items()}
+
+
+def _stage(values: Mapping[str, Any], where: str) -> Stage:
+    here = f"{where} ('{values['id']}')" if "id" in values else where
+    entry = _Entry(values, here, {"id", "state", "title", "meaning", "action", "rule", "next"})
+    state = entry.text("state")
+    if state not in STATES:
+        raise UsageError(
+            f"{here}: state '{state}' is none of {', '.join(STATES)}.{did_you_mean(state, STATES)}"
+        )
+    return Stage(
+        id=entry.text("id"),
+        state=state,
+        title=entry.texts_by_language("title"),
+        meaning=entry.texts_by_language("meaning"),
+        action=entry.texts_by_language("action"),
+        rule=_rule(entry, here),
+        next=entry.texts("next"),
+    )
+
+
+def _group(values: Mapping[str, Any], where: str) -> Group:
+    here = f"{where} ('{values['id']}')" if "id" in values else where
+    entry = _Entry(values, here, {"id", "title", "rule"})
+    return Group(entry.text("id"), entry.texts_by_language("title"), _rule(entry, here))
+
+
+def _rule(entry: _Entry, where: str) -> tuple[Clause, ...]:
+    clauses = tuple(Clause.parse(text, where) for text in entry.texts("rule"))
+    if not clauses:
+        raise UsageError(
+            f"{where}: 'rule' is empty; for everybody who is left write ['orders >= 0']"
+        )
+    return clauses
+
+
+def _check(scheme: Scheme, where: str) -> None:
+    ids = scheme.ids
+    if not ids:
+        raise UsageError(f"{where}: a scheme needs at least one [[stage]]")
+    if len(set(ids)) != len(ids):
+        raise UsageError(f"{where}: a stage id stands twice in {list(ids)}")
+    for name in ids:
+        if not name.isidentifier() or not name.isascii():
+            raise UsageError(f"{where}: stage id '{name}' names columns; write it like 'at_risk'")
+    for name in scheme.order:
+        if name not in ids:
+            raise UsageError(
+                f"{where}: 'order' names '{name}', which is no stage.{did_you_mean(name, ids)}"
+            )
+    if sorted(scheme.order) != sorted(ids):
+        raise UsageError(
+            f"{where}: 'order' must name each stage once; it has {list(scheme.order)}, "
+            f"stages are {list(ids)}"
+        )
+    for stage in scheme.stages:
+        for following in stage.next:
+            if following not in ids:
+                raise UsageError(
+                    f"{where}, stage '{stage.id}': next '{following}' is no "
+                    f"stage.{did_you_mean(following, ids)}"
+                )
