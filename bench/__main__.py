@@ -115,8 +115,8 @@ def lifetimes_summary(frame: pd.DataFrame) -> pd.DataFrame:
 
 def fit_line(snapshot: dict[str, np.ndarray]) -> Line:
     """Measure a customer-base fit on all customers."""
-    from stagecast.training.btyd import Model
-    from stagecast.training.btyd.fit import fit
+    from stagecast.training.learners.btyd import Model
+    from stagecast.training.learners.btyd.fit import fit
 
     x, t_x, T = (snapshot[name] for name in RFM[:3])
 
@@ -157,7 +157,7 @@ def trained(folder: Path) -> Any:
 def batch_line(scorer: Any, log: EventLog) -> Line:
     """Measure a batch of whole scores, reasons included."""
     from stagecast.serving.batch import score_snapshot, snapshot
-    from stagecast.training.panel import buyer_columns
+    from stagecast.training.columns import buyer_columns
 
     now, cutoff = snapshot(log, scorer.bundle, AS_OF)
     ours, scores = best(lambda: score_snapshot(scorer, now, cutoff), 1)

@@ -34,10 +34,10 @@ from stagecast.features.clock import parse_instant
 from stagecast.features.demo import cdnow_frame
 from stagecast.features.events import ReadOptions, from_frame
 from stagecast.serving import pipeline
-from stagecast.training import metrics
-from stagecast.training.btyd import Model
-from stagecast.training.btyd.fit import FitError, fit, fit_gamma_gamma
 from stagecast.training.config import TrainConfig
+from stagecast.training.learners import metrics
+from stagecast.training.learners.btyd import Model
+from stagecast.training.learners.btyd.fit import FitError, fit, fit_gamma_gamma
 
 WORSE = 0.01
 SCORED = ["p_inactive", "expected_spend"]

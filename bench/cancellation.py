@@ -26,10 +26,10 @@ from stagecast.features.clock import DAY_MICROSECONDS, iso, parse_instant
 from stagecast.features.contracts import Spells, spells
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.events import EventLog, from_frame
-from stagecast.training import metrics
-from stagecast.training.cancellation import baselines
 from stagecast.training.cancellation.fitting import fit_cancellation
 from stagecast.training.cancellation.landmarks import current, past
+from stagecast.training.judging import contract_baselines as baselines
+from stagecast.training.learners import metrics
 
 FILE = Path(__file__).parents[2] / "shared" / "data" / "maven_subscriptions.csv"
 AS_OFS = ("2023-04-01", "2023-05-01", "2023-06-01")

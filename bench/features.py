@@ -92,8 +92,8 @@ def batch_lines(folder: Path, log: EventLog) -> list[Line]:
     """
     from stagecast.serving.batch import score_snapshot, snapshot
     from stagecast.serving.scorer import Scorer
+    from stagecast.training.columns import buyer_columns
     from stagecast.training.models import predict_rows
-    from stagecast.training.panel import buyer_columns
 
     bundle = trained(folder).bundle
     now, cutoff = snapshot(log, bundle, AS_OF)

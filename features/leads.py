@@ -20,10 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from stagecast.features.arrays import Integers
-from stagecast.features.attributes import (
-    MISSING,
-    Texts,
-)
+from stagecast.features.attributes import MISSING, Texts
 from stagecast.features.clock import microseconds
 from stagecast.features.requests import CustomerEvents
 

@@ -44,8 +44,8 @@ def backtest(as_json: bool, out: Path, dates: int, step: str | None, **options: 
     from stagecast.features.files import write_text
     from stagecast.serving.backtest_report import render_backtest
     from stagecast.serving.folders import new_folder
-    from stagecast.training.backtest import replay
-    from stagecast.training.verdict import verdict
+    from stagecast.training.judging.backtest import replay
+    from stagecast.training.judging.verdict import verdict
 
     config = train_config(options)
     step_days = None if step is None else parse_span_days(step, "--step")

@@ -48,8 +48,8 @@ def render_backtest(told: Mapping[str, Any]) -> str:
 
     Parameters
     ----------
-    told : see :func:`stagecast.training.verdict.verdict`, with ``as_of``, ``scheme`` and the
-    ``log`` beside it.
+    told : see :func:`stagecast.training.judging.verdict.verdict`, with ``as_of``, ``scheme`` and
+    the ``log`` beside it.
     """
     labels = {row["name"]: row["label"] for row in told["models"]}
     gains = [(one["share_contacted"], one["share_of_churners"]) for one in told["gains"]]

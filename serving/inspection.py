@@ -14,7 +14,7 @@ from stagecast.features.describe.quality import Quality, describe
 from stagecast.features.events import EventLog
 from stagecast.features.files import write_text
 from stagecast.features.intake.report import DataReport, summary_lines
-from stagecast.training.readiness import Readiness, readiness
+from stagecast.training.judging.readiness import Readiness, readiness
 
 DATA_REPORT, REJECTED = "data-report.json", "rejected.parquet"
 

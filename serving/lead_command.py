@@ -59,10 +59,10 @@ def leads(as_json: bool, out: Path, **options: Any) -> None:
     from stagecast.features.stages.lifecycle import fit_lifecycle
     from stagecast.features.stages.scheme_files import load_scheme
     from stagecast.serving.table_files import check_targets, write_scores
-    from stagecast.training.leads.grades import wanted_of
-    from stagecast.training.leads.learning import learn_points
-    from stagecast.training.leads.points import DEFAULT, load_points
-    from stagecast.training.leads.ranking import fit_on_log, rank_leads
+    from stagecast.training.lead_points.grades import wanted_of
+    from stagecast.training.lead_points.learning import learn_points
+    from stagecast.training.lead_points.points import DEFAULT, load_points
+    from stagecast.training.lead_points.ranking import fit_on_log, rank_leads
 
     check_targets(out=out, learn=options["learn"])
     horizon_days = parse_span_days(options["horizon"])

@@ -27,9 +27,9 @@ from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import thresholds_to_json
 from stagecast.serving import contract
 from stagecast.training.bundle import Bundle, load_bundle
-from stagecast.training.cancellation.reasons import contract_reasons
-from stagecast.training.explain import Reason, reasons
 from stagecast.training.models import Predictions, predict
+from stagecast.training.reasons.of_buyers import Reason, reasons
+from stagecast.training.reasons.of_contracts import contract_reasons
 from stagecast.training.reference import rfm_segment
 
 BANDS = np.array(["low", "medium", "high"])

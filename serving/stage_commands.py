@@ -103,8 +103,8 @@ def _graded(rows: Any, log: EventLog, as_of: datetime) -> Any:
     from stagecast.features.catalog.of_customer import check_numbers
     from stagecast.features.leads import lead_events
     from stagecast.serving.stage_table import with_lead_grades
-    from stagecast.training.leads.points import load_points
-    from stagecast.training.leads.ranking import SCHEMA, rank_leads
+    from stagecast.training.lead_points.points import load_points
+    from stagecast.training.lead_points.ranking import SCHEMA, rank_leads
 
     catalog = own_features().catalog(TrainConfig.horizon_days)
     check_numbers(catalog, attribute_kinds(log.con), log.known_at_start)

@@ -6,13 +6,15 @@
 Imports point one way: ``features <- training <- serving``; nothing here imports ``serving``. The
 running server loads a bundle and evaluates it; it needs no module here that fits anything.
 
-What you may change where: a model's fit and its evaluation stand beside each other, in one module
-or in one folder (:mod:`stagecast.training.btyd`); how the members are combined is the business of
-:mod:`stagecast.training.churn_fitting`, what they say together that of
-:mod:`stagecast.training.churn`; what is written to disk is :mod:`stagecast.training.bundle`'s
-alone, and only text and JSON are. :mod:`stagecast.training.fitting` fits every model of one as_of;
-:mod:`stagecast.training.train` does so twice, :mod:`stagecast.training.backtest` at several past
-dates, on which :mod:`stagecast.training.verdict` passes judgement.
-:mod:`stagecast.training.estimators` (scikit-learn's ways) and
-:mod:`stagecast.training.cancellation` (contracts that end) stand beside this way and use its parts.
+    config -> checks -> panel (past dates, columns) -> fitting (every model of one as_of)
+        -> models -> train (twice, with evaluation) -> bundle, tracking
+
+What may be changed where: ``learners`` holds what learns; what is learned has a folder each
+(``churn``, ``next_stage``, ``value``, ``cancellation``, ``leads``), with evaluation and fitting in
+files of their own; ``reasons`` explains, ``judging`` compares with baselines out of time,
+``lead_points`` ranks leads by points, ``estimators`` offers the pools to scikit-learn. What is
+written to disk is the business of ``bundle`` alone, and only text and JSON are.
+
+Room is left for ``uplift`` (whom a campaign moves), ``promotion`` (champion and challenger) and
+``monitoring`` (drift).
 """

@@ -29,14 +29,15 @@ from stagecast.features.clock import parse_instant
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.features.stages.scheme_files import scheme_from_json, scheme_to_json
 from stagecast.training.cancellation.model import CancellationModel
-from stagecast.training.churn import ChurnModel
+from stagecast.training.churn.model import ChurnModel
 from stagecast.training.config import TrainConfig
-from stagecast.training.customer_base import CustomerBase
 from stagecast.training.leads.conversion import LeadConversion
+from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models
-from stagecast.training.next_stage import NextStageModel
+from stagecast.training.next_stage.model import NextStageModel
 from stagecast.training.reference import Reference
-from stagecast.training.value import Intervals, ValueModel
+from stagecast.training.value.intervals import Intervals
+from stagecast.training.value.model import ValueModel
 
 FORMAT = 6
 MANIFEST, MODELS, CARD = "manifest.json", "models.json", "card.json"

@@ -14,19 +14,21 @@ from stagecast.features.record import PurchaseDays
 from stagecast.features.stages.scheme import STATES
 from stagecast.features.stages.thresholds import survival
 from stagecast.training.cancellation.panel import fit_contracts
-from stagecast.training.cancellation.reasons import mean_contract_effects, told_of
-from stagecast.training.churn import ChurnModel, GapRule
-from stagecast.training.churn_fitting import fit_churn, teaching
+from stagecast.training.churn.fitting import fit_churn, teaching
+from stagecast.training.churn.model import ChurnModel, GapRule
+from stagecast.training.columns import buyer_columns
 from stagecast.training.config import TrainConfig
-from stagecast.training.customer_base import CustomerBase
-from stagecast.training.explain import mean_effects
 from stagecast.training.leads.after import after_conversion
-from stagecast.training.leads.fitting import fit_leads
+from stagecast.training.leads.fitting import fit_leads, landmarks_of
+from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models, Predictions, predict_rows
-from stagecast.training.next_stage import fit_next_stage
-from stagecast.training.panel import Panel, buyer_columns, every, thinned, year_back
+from stagecast.training.next_stage.fitting import fit_next_stage
+from stagecast.training.panel import Panel, every, thinned, year_back
+from stagecast.training.reasons.of_buyers import mean_effects
+from stagecast.training.reasons.of_contracts import mean_contract_effects, told_of
 from stagecast.training.reference import EMPTY, learn_reference
-from stagecast.training.value import ValueModel, fit_value
+from stagecast.training.value.fitting import fit_value
+from stagecast.training.value.model import ValueModel
 
 RULE_POINTS = 200
 # Rows of all past dates that models of buyers are fitted on, about: small trees and splines learn
@@ -70,7 +72,9 @@ def fit_models(
         cancellation=fit_contracts(panel.contracts, config),
         next_stage=fit_next_stage(panel.scheme, dates, panel.prospects, config.seed),
         value=_spread(value, churn, panel.base, now),
-        conversion=fit_leads(panel.life, panel.now, panel.landmarks, orders=orders, spend=spend),
+        conversion=fit_leads(
+            panel.life, panel.now, landmarks_of(panel), orders=orders, spend=spend
+        ),
         reference=EMPTY,
         spend_interval=None,
         value_interval=None,

@@ -18,18 +18,19 @@ from stagecast.features.errors import UsageError
 from stagecast.features.snapshots import Snapshot
 from stagecast.features.stages.lifecycle import Standing
 from stagecast.features.stages.scheme import Scheme
-from stagecast.training.boosting import cores
 from stagecast.training.cancellation.landmarks import standing as open_contracts
 from stagecast.training.cancellation.model import CancellationModel
-from stagecast.training.churn import ChurnModel, WeighedBy
+from stagecast.training.churn.model import ChurnModel, WeighedBy
+from stagecast.training.columns import buyer_columns
 from stagecast.training.config import TrainConfig
-from stagecast.training.customer_base import CustomerBase
 from stagecast.training.leads.conversion import LeadConversion
-from stagecast.training.next_stage import NextStageModel, stages_at_end
-from stagecast.training.panel import buyer_columns
+from stagecast.training.learners.boosting import cores
+from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.next_stage.model import NextStageModel, stages_at_end
 from stagecast.training.reference import Reference
-from stagecast.training.stretch import stretched, stretched_of_new
-from stagecast.training.value import Intervals, ValueModel
+from stagecast.training.value.intervals import Intervals
+from stagecast.training.value.model import ValueModel
+from stagecast.training.value.stretch import stretched, stretched_of_new
 
 # Rows that one core predicts at a time.
 ROWS_AT_ONCE = 65_536

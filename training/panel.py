@@ -24,11 +24,11 @@ from stagecast.features.snapshots import Outcome, Snapshot, observe, take
 from stagecast.features.stages.lifecycle import Lifecycle, fit_lifecycle
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import load_scheme
-from stagecast.training.btyd.fit import FitError
 from stagecast.training.cancellation.panel import ContractPanel, build_contracts
+from stagecast.training.columns import buyer_columns, rows_of
 from stagecast.training.config import TrainConfig
-from stagecast.training.customer_base import CustomerBase, fit_customer_base
-from stagecast.training.leads.activity import Landmark
+from stagecast.training.learners.btyd.fit import FitError
+from stagecast.training.learners.customer_base import CustomerBase, fit_customer_base
 
 YEAR_DAYS = 365
 # A date of the same season a year ago is worth a look only with this much history before it.
@@ -81,7 +81,7 @@ class Frame:
         """Return some of the rows."""
         each = {f.name: getattr(self, f.name) for f in fields(self)}
         kept = {name: value[rows] for name, value in each.items() if isinstance(value, np.ndarray)}
-        return Frame(**{**each, **kept, "columns": _only(self.columns, rows)})
+        return Frame(**{**each, **kept, "columns": rows_of(self.columns, rows)})
 
 
 @dataclass(frozen=True)
@@ -108,14 +108,6 @@ class Panel:
     def scheme(self) -> Scheme:
         """With the thresholds of the as_of."""
         return self.life.scheme
-
-    @property
-    def landmarks(self) -> list[Landmark]:
-        """What the model of the first purchase sees of the prospects."""
-        return [
-            Landmark(day_number(frame.as_of), frame.customer, frame.columns)
-            for frame in self.prospects
-        ]
 
     @property
     def catalog(self) -> Catalog:
@@ -198,7 +190,7 @@ def build(
         base = fitted.get(snapshot.as_of)
         if base is None:
             try:
-                bought = _only(snapshot.features, np.flatnonzero(snapshot.buyers))
+                bought = rows_of(snapshot.features, np.flatnonzero(snapshot.buyers))
                 base = fit_customer_base(bought, before, PAST_CUSTOMERS if back else MOST_CUSTOMERS)
             except FitError:
                 continue
@@ -214,7 +206,7 @@ def build(
         others = np.flatnonzero(~snapshot.buyers)
         if len(others):
             signals = {name: snapshot.standing.facts[name] for name in life.scheme.signals}
-            columns = _only({**snapshot.features, **signals}, others)
+            columns = rows_of({**snapshot.features, **signals}, others)
             prospects.append(_frame(snapshot, outcome, back, others, columns, barred))
     return Panel(
         table.anchor,
@@ -227,23 +219,6 @@ def build(
         tuple(prospects),
         contracts,
     )
-
-
-def buyer_columns(
-    features: Mapping[str, Array],
-    rows: NDArray[np.int64],
-    base: CustomerBase | None,
-    horizon_days: int,
-) -> dict[str, Array]:
-    """Return the columns that models of buyers see: the features of these rows and what the
-    customer base says.
-    """
-    columns = _only(features, rows)
-    return columns if base is None else {**columns, **base.columns(columns, horizon_days)}
-
-
-def _only(features: Mapping[str, Array], rows: NDArray[np.int64]) -> dict[str, Array]:
-    return {name: values[rows] for name, values in features.items()}
 
 
 def _frame(

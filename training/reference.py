@@ -46,10 +46,10 @@ class Reference:
         Group (state) -> feature -> median in it; over all buyers where the group is empty, NaN
         where nobody has any.
     mean_effects
-        State -> mean effect of each family of reasons (:mod:`stagecast.training.explain`) over its
-        buyers.
+        State -> mean effect of each family of reasons (:mod:`stagecast.training.reasons.of_buyers`)
+        over its buyers.
     mean_contract_effects
-        The same of :mod:`stagecast.training.cancellation.reasons` over the open contracts.
+        The same of :mod:`stagecast.training.reasons.of_contracts` over the open contracts.
     """
 
     churn_quantiles: tuple[float, ...]

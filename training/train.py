@@ -19,18 +19,18 @@ import duckdb
 import numpy as np
 
 from stagecast.features.clock import DAY, from_microseconds, iso
-from stagecast.features.contracts import spells
 from stagecast.features.engines.duckdb import DailyTable
-from stagecast.features.errors import NotEnoughDataError, UsageError
+from stagecast.features.errors import NotEnoughDataError
 from stagecast.features.stages.lifecycle import merged_sentences
 from stagecast.training.cancellation.model import CancellationModel
+from stagecast.training.checks import check_contracts, check_dates
 from stagecast.training.config import Churn, TrainConfig
-from stagecast.training.customer_base import CustomerBase
-from stagecast.training.evaluate import evaluate, what_came
 from stagecast.training.fitting import MOST_ROWS, fit_models
+from stagecast.training.judging.evaluate import evaluate, what_came
+from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models, Predictions
 from stagecast.training.panel import Panel, build, every
-from stagecast.training.value import Intervals, conformal
+from stagecast.training.value.intervals import Intervals, conformal
 
 # What to try where there is no purchase.
 _HINTS: Mapping[Churn, str] = {
@@ -57,62 +57,6 @@ class Training:
     evaluation: dict[str, Any] | None
     data_cutoff: datetime
     notes: tuple[str, ...]
-
-
-def check_dates(table: DailyTable, horizon_days: int) -> None:
-    """Refuse an as_of or a horizon that the log cannot answer for.
-
-    Raises
-    ------
-    UsageError
-        The log has been silent for longer than the horizon before the as_of, or its history is
-        shorter than the horizon.
-    """
-    last, first = from_microseconds(table.last_event()), from_microseconds(table.first_event())
-    silent = (table.anchor - last) / DAY
-    if silent > horizon_days:
-        raise UsageError(
-            f"--as-of {iso(table.anchor)} stands {silent:.0f} days after the last event "
-            f"({iso(last)}), longer than the "
-            f"horizon of {horizon_days} days: newer events are missing, or --as-of should "
-            f"be near {iso(last)[:10]}"
-        )
-    history = (table.anchor - first) / DAY
-    if history < horizon_days:
-        raise UsageError(
-            f"--horizon {horizon_days}d is longer than the history: {history:.1f} days "
-            "from the first event "
-            f"({iso(first)}) to the as_of {iso(table.anchor)}; take a shorter --horizon "
-            "or a longer log"
-        )
-
-
-def check_contracts(table: DailyTable, config: TrainConfig) -> None:
-    """Refuse cancellations in a log that tells of none, where that is what churn is.
-
-    Raises
-    ------
-    NotEnoughDataError
-        No contract began, or none was ever cancelled.
-    """
-    if config.churn != "cancellation":
-        return
-    terms = config.terms
-    found = spells(table, terms)
-    begins = ", ".join([*terms.starts, *terms.renewals])
-    if not len(found):
-        raise NotEnoughDataError(
-            f"--churn cancellation: no event is one of {begins}, so nobody has a "
-            "contract; say with --contract-start "
-            "or --contract-renewal which types begin or show one"
-        )
-    if not found.cancellations:
-        raise NotEnoughDataError(
-            f"--churn cancellation: none of {len(found):,} contracts was cancelled (no "
-            "event is one of "
-            f"{', '.join(terms.ends)} while one was open); say with --contract-end which "
-            "types cancel one"
-        )
 
 
 def train(

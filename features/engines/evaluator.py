@@ -15,9 +15,7 @@ from stagecast.features.catalog import formula
 from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.catalog.of_customer import given, of_customer
 from stagecast.features.clock import calendar
-from stagecast.features.engines.memory import (
-    MemoryEvents,
-)
+from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.engines.relations import EventColumns, days_of, different, given_of
 from stagecast.features.engines.rows import Aggregates, Rows
 

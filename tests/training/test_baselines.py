@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from stagecast.training.baselines import (
+from stagecast.training.judging.baselines import (
     LABELS,
     SPEND_LABELS,
     WINDOWS,
@@ -17,7 +17,7 @@ from stagecast.training.baselines import (
     fit_and_predict,
     fit_and_predict_spend,
 )
-from stagecast.training.btyd.fit import fit
+from stagecast.training.learners.btyd.fit import fit
 from tests.training.made import Trained
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from stagecast.features.arrays import Array
-from stagecast.training.blend import (
+from stagecast.training.learners.blend import (
     PULL,
     carried_level,
     level_shift,

@@ -13,8 +13,8 @@ import pytest
 
 from stagecast.features.arrays import Array
 from stagecast.features.errors import NotEnoughDataError, UsageError
-from stagecast.training.btyd import PARAMETERS, GammaGamma, Model
-from stagecast.training.btyd.fit import (
+from stagecast.training.learners.btyd import PARAMETERS, GammaGamma, Model
+from stagecast.training.learners.btyd.fit import (
     MIN_CUSTOMERS,
     MIN_REPEATERS,
     FitError,
@@ -147,7 +147,7 @@ def test_our_climb_finds_the_optimum_where_lifetimes_fails(
 ) -> None:
     history, _ = simulate(name, 400, 1.0, seed=32)
     model = fit(name, *history)
-    monkeypatch.setattr("stagecast.training.btyd.fit._lifetimes_optimum", lambda *_: None)
+    monkeypatch.setattr("stagecast.training.learners.btyd.fit._lifetimes_optimum", lambda *_: None)
     alone = fit(name, *history)
     assert alone.params == pytest.approx(model.params, rel=2e-3)
     assert alone.log_likelihood == pytest.approx(model.log_likelihood, abs=1e-3)
@@ -158,9 +158,10 @@ def test_a_place_that_is_no_optimum_is_refused_by_number(monkeypatch: pytest.Mon
     repeaters = int((history[0] > 0).sum())
     r, alpha, a, b = fit("mbg_nbd", *history).params
     beside = Model("mbg_nbd", (r * 1.02, alpha, a, b), 0.0, 1)
-    monkeypatch.setattr("stagecast.training.btyd.fit._lifetimes_optimum", lambda *_: None)
+    monkeypatch.setattr("stagecast.training.learners.btyd.fit._lifetimes_optimum", lambda *_: None)
     monkeypatch.setattr(
-        "stagecast.training.btyd.climb.minimize", lambda _, theta, **__: SimpleNamespace(x=theta)
+        "stagecast.training.learners.btyd.climb.minimize",
+        lambda _, theta, **__: SimpleNamespace(x=theta),
     )
     with pytest.raises(
         FitError, match=f"no optimum on 800 customers, {repeaters} of them .*: 4 starts led nowhere"
@@ -325,9 +326,9 @@ def test_many_customers_are_fitted_to_the_same_optimum_by_a_short_way(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (x, t_x, T), _ = simulate(name, 12_000, 300.0, 5)
-    monkeypatch.setattr("stagecast.training.btyd.fit.FEW", 2_000)
+    monkeypatch.setattr("stagecast.training.learners.btyd.fit.FEW", 2_000)
     short = fit(name, x, t_x, T)
-    monkeypatch.setattr("stagecast.training.btyd.fit.FEW", 10**9)
+    monkeypatch.setattr("stagecast.training.learners.btyd.fit.FEW", 10**9)
     long = fit(name, x, t_x, T)
     assert short.log_likelihood == pytest.approx(long.log_likelihood, abs=0.02)
     np.testing.assert_allclose(short.params, long.params, rtol=0.02)

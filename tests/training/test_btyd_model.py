@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stagecast.training.btyd import PARAMETERS, GammaGamma, Model
+from stagecast.training.learners.btyd import PARAMETERS, GammaGamma, Model
 
 BG = Model("bg_nbd", (0.25, 31.0, 0.8, 2.4), -9582.4, 2357)
 MBG = Model("mbg_nbd", (0.52, 43.0, 0.9, 1.6), -9582.1, 2357)
@@ -281,8 +281,9 @@ def test_evaluation_imports_nothing_that_fits() -> None:
         "pandas",
         "sklearn",
         "mlflow",
-        "stagecast.training.btyd.fit",
+        "stagecast.training.learners.btyd.fit",
     ]
-    code = f"import sys, stagecast.training.btyd; print([m for m in {fitting} if m in sys.modules])"
+    loaded = f"[m for m in {fitting} if m in sys.modules]"
+    code = f"import sys, stagecast.training.learners.btyd; print({loaded})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

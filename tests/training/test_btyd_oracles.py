@@ -17,7 +17,7 @@ from scipy.integrate import quad
 from scipy.special import betaln, gammaln
 from scipy.stats import nbinom
 
-from stagecast.training.btyd import Model
+from stagecast.training.learners.btyd import Model
 
 NAMES = ("bg_nbd", "mbg_nbd", "pareto_nbd")
 

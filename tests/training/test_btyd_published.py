@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from stagecast.features.arrays import Array
-from stagecast.training.btyd import GammaGamma, Model
-from stagecast.training.btyd.fit import fit, fit_gamma_gamma
+from stagecast.training.learners.btyd import GammaGamma, Model
+from stagecast.training.learners.btyd.fit import fit, fit_gamma_gamma
 
 WEEK = 7.0
 NAMES = ("bg_nbd", "mbg_nbd", "pareto_nbd")

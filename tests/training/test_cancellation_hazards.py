@@ -16,7 +16,7 @@ from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY_MICROSECONDS as DAY
 from stagecast.features.contracts import NEVER, Spells
 from stagecast.features.errors import UsageError
-from stagecast.training.cancellation import baselines, landmarks
+from stagecast.training.cancellation import landmarks
 from stagecast.training.cancellation.ages import AgeHazard, fit_ages, life_table
 from stagecast.training.cancellation.cloglog import GroupedHazards, fit_grouped
 from stagecast.training.cancellation.columns import step_columns
@@ -28,7 +28,8 @@ from stagecast.training.cancellation.landmarks import (
     step_days,
     steps_of,
 )
-from stagecast.training.design import Recipe
+from stagecast.training.judging import contract_baselines as baselines
+from stagecast.training.learners.design import Recipe
 
 
 def spells_of(start: Array, lasts: Array, as_of: float) -> Spells:

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from stagecast.features.arrays import Array
 from stagecast.features.contracts import Spells
 from stagecast.features.errors import UsageError
-from stagecast.training import metrics
 from stagecast.training.cancellation import landmarks
 from stagecast.training.cancellation.fitting import fit_cancellation
 from stagecast.training.cancellation.landmarks import Landmarks, current, past
 from stagecast.training.cancellation.model import CancellationModel
+from stagecast.training.learners import metrics
 from tests.training.test_cancellation_hazards import simulated, spells_of
 
 

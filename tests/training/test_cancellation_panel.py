@@ -21,15 +21,15 @@ from stagecast.features.errors import DataRefusedError, NotEnoughDataError, Usag
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.serving.batch import score_log, score_snapshot, snapshot
 from stagecast.serving.scorer import Scorer
-from stagecast.training.backtest import OURS, replay
 from stagecast.training.bundle import load_bundle
-from stagecast.training.cancellation.baselines import LABELS
-from stagecast.training.cancellation.reasons import contract_effects, contract_reasons, told
 from stagecast.training.config import TrainConfig
-from stagecast.training.evaluate import churned, what_came
+from stagecast.training.judging.backtest import OURS, replay
+from stagecast.training.judging.contract_baselines import LABELS
+from stagecast.training.judging.evaluate import churned, what_came
+from stagecast.training.judging.verdict import verdict
 from stagecast.training.models import predict, predict_rows
+from stagecast.training.reasons.of_contracts import contract_effects, contract_reasons, told
 from stagecast.training.train import train
-from stagecast.training.verdict import verdict
 from tests.training.made import Row, Trained, check_contract, day, frame_of, log_of, trained
 from tests.training.made_contracts import DAYS, subscriptions
 

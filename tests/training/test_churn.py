@@ -13,10 +13,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from stagecast.features.arrays import Array
-from stagecast.training import boosting
-from stagecast.training.blend import carried_level, level_shift, pool_weights
-from stagecast.training.churn import ChurnModel, GapRule
-from stagecast.training.churn_fitting import (
+from stagecast.training.churn.fitting import (
     BEGIN,
     FEWEST_CUSTOMERS,
     FEWEST_OF_EACH,
@@ -27,7 +24,11 @@ from stagecast.training.churn_fitting import (
     fit_churn,
     weights_to_begin,
 )
-from stagecast.training.panel import Panel, buyer_columns, not_for_trees, year_back
+from stagecast.training.churn.model import ChurnModel, GapRule
+from stagecast.training.columns import buyer_columns
+from stagecast.training.learners import boosting
+from stagecast.training.learners.blend import carried_level, level_shift, pool_weights
+from stagecast.training.panel import Panel, not_for_trees, year_back
 from tests.training.made import Trained, a_frame
 
 # completed gaps of 10 and 20 days, one open since 30
@@ -139,7 +140,7 @@ def test_a_young_log_learns_its_weights_from_customers_left_out(
         assert pull == YOUNG_PULL
         return pool_weights(margins, target, start, pull)
 
-    monkeypatch.setattr("stagecast.training.churn_fitting.blend.pool_weights", judged)
+    monkeypatch.setattr("stagecast.training.churn.fitting.blend.pool_weights", judged)
     model = fitted(replace(panel, dates=dates), rule)
     assert sum(model.weights.values()) == pytest.approx(1.0)
     # one customer's outcomes turned over do not reach what is said of that customer, but do reach
@@ -168,7 +169,7 @@ def test_a_log_too_young_to_know_its_season_goes_half_the_way_to_the_customer_ba
     panel, rule = shop.training.panel, shop.training.models.churn.rule
     young = replace(panel, history_days=500.0, dates=tuple(f for f in panel.dates if f.back < 365))
     assert year_back(panel.dates, panel.history_days) is not None
-    monkeypatch.setattr("stagecast.training.churn_fitting.blend.carried_level", lambda shift: 0.0)
+    monkeypatch.setattr("stagecast.training.churn.fitting.blend.carried_level", lambda shift: 0.0)
     model = fitted(young, rule)
     now = buyer_columns(panel.now.features, np.flatnonzero(panel.now.buyers), panel.base, 90)
     safe = expit(now["btyd_none"]).mean()
@@ -200,9 +201,9 @@ def test_a_member_without_weight_is_not_kept(
     panel, rule = shop.training.panel, shop.training.models.churn.rule
     chosen = {"btyd": 0.75, "rfm": 0.25, "splines": 5e-5, "trees": 0.0}
     monkeypatch.setattr(
-        "stagecast.training.churn_fitting.blend.pool_weights", lambda margins, target, start: chosen
+        "stagecast.training.churn.fitting.blend.pool_weights", lambda margins, target, start: chosen
     )
-    monkeypatch.setattr("stagecast.training.churn_fitting.TREES_TRIED", (2,))
+    monkeypatch.setattr("stagecast.training.churn.fitting.TREES_TRIED", (2,))
     model = fitted(panel, rule)
     assert model.weights == pytest.approx({"btyd": 0.75, "rfm": 0.25}, abs=1e-4)
     assert sum(model.weights.values()) == pytest.approx(1.0, abs=1e-12)

@@ -10,9 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stagecast.training.btyd import GammaGamma, Model
-from stagecast.training.btyd.fit import FitError
-from stagecast.training.customer_base import CustomerBase, fit_customer_base, heard, log_odds
+from stagecast.training.learners.btyd import GammaGamma, Model
+from stagecast.training.learners.btyd.fit import FitError
+from stagecast.training.learners.customer_base import (
+    CustomerBase,
+    fit_customer_base,
+    heard,
+    log_odds,
+)
 from tests.training.made import Trained
 
 MBG = Model("mbg_nbd", (0.6, 40.0, 0.8, 2.5), 0.0, 1)

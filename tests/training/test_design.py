@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from stagecast.training.design import Design, Recipe, Term, learn_design
+from stagecast.training.learners.design import Design, Recipe, Term, learn_design
 
 
 def harrell(x: float, knots: list[float]) -> list[float]:

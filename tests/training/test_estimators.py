@@ -26,13 +26,13 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from stagecast.features.arrays import Array
-from stagecast.training.btyd import Model
 from stagecast.training.estimators import (
     ChurnClassifier,
     CustomerValueRegressor,
     NextStageClassifier,
 )
 from stagecast.training.estimators.inputs import copies, fold_numbers
+from stagecast.training.learners.btyd import Model
 
 Estimator = Any
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stagecast.training import metrics
-from stagecast.training.evaluate import GAINS, Later, _grade, evaluate
+from stagecast.training.judging.evaluate import GAINS, Later, _grade, evaluate
+from stagecast.training.learners import metrics
 from stagecast.training.models import predict_rows
-from stagecast.training.value import Intervals
+from stagecast.training.value.intervals import Intervals
 from tests.training.made import Trained
 
 

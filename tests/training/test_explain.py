@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stagecast.training import explain
-from stagecast.training.churn_fitting import fit_churn
-from stagecast.training.explain import (
+from stagecast.training.churn.fitting import fit_churn
+from stagecast.training.columns import buyer_columns
+from stagecast.training.models import predict_rows
+from stagecast.training.reasons import of_buyers as explain
+from stagecast.training.reasons.of_buyers import (
     FAMILIES,
     MOST_REASONS,
     SMALLEST_EFFECT,
@@ -19,8 +21,6 @@ from stagecast.training.explain import (
     reasons,
     total_effects,
 )
-from stagecast.training.models import predict_rows
-from stagecast.training.panel import buyer_columns
 from tests.training.made import Trained
 
 
@@ -39,7 +39,7 @@ def test_effects_sum_to_the_pooled_margin_less_the_members_bases(
     columns = panel.dates[0].columns
     # so that all members speak
     monkeypatch.setattr(
-        "stagecast.training.churn_fitting.blend.pool_weights", lambda margins, target, start: start
+        "stagecast.training.churn.fitting.blend.pool_weights", lambda margins, target, start: start
     )
     now = buyer_columns(panel.now.features, np.flatnonzero(panel.now.buyers), panel.base, 90)
     churn = fit_churn(panel, now, shop.training.models.churn.rule, 90, 1)

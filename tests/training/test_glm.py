@@ -12,8 +12,8 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from stagecast.features.arrays import Array
-from stagecast.training import glm
-from stagecast.training.design import Recipe
+from stagecast.training.learners import glm
+from stagecast.training.learners.design import Recipe
 
 RECIPE = Recipe({"a": (True, 4), "b": (False, 0)})
 

@@ -9,7 +9,7 @@ import pytest
 import sklearn.metrics
 from scipy.stats import spearmanr
 
-from stagecast.training import metrics
+from stagecast.training.learners import metrics
 
 TARGET = np.random.default_rng(1).random(500) < 0.3
 # rounded, so that there are ties

@@ -10,7 +10,7 @@ import pytest
 
 from stagecast.training.config import TrainConfig
 from stagecast.training.models import Predictions, predict_rows
-from stagecast.training.stretch import FURTHEST_DAYS
+from stagecast.training.value.stretch import FURTHEST_DAYS
 from tests.training.made import Row, Trained, day, trained
 
 
@@ -18,7 +18,7 @@ def test_parts_on_all_cores_are_the_whole(shop: Trained, monkeypatch: pytest.Mon
     models, now = shop.training.models, shop.training.panel.now
     whole = predict_rows(models, now, threads=1)
     monkeypatch.setattr("stagecast.training.models.ROWS_AT_ONCE", 90)
-    monkeypatch.setattr("stagecast.training.customer_base.MANY", 1)
+    monkeypatch.setattr("stagecast.training.learners.customer_base.MANY", 1)
     parts = predict_rows(models, now)
     assert len(now) > 5 * 90
     assert 0 < len(whole.buyers) < len(now)

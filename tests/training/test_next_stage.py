@@ -14,9 +14,10 @@ import pytest
 from stagecast.features.stages.conditions import Clause
 from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.training.models import Predictions, predict_rows
-from stagecast.training.next_stage import FEWEST_ROWS, NextStageModel, fit_next_stage, stages_at_end
+from stagecast.training.next_stage.chain import SMOOTHING
+from stagecast.training.next_stage.fitting import fit_next_stage
+from stagecast.training.next_stage.model import FEWEST_ROWS, NextStageModel, stages_at_end
 from stagecast.training.panel import Frame
-from stagecast.training.stage_chain import SMOOTHING
 from tests.training.made import Trained, a_frame
 
 LIMITS = {

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from stagecast.features.clock import day_number
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.requests import Event
+from stagecast.training.columns import buyer_columns
 from stagecast.training.config import TrainConfig
 from stagecast.training.panel import (
     Panel,
     build,
-    buyer_columns,
     every,
     plan_dates,
     stack,

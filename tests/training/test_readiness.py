@@ -13,11 +13,11 @@ import pytest
 
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.features.events import from_frame
-from stagecast.training.btyd.fit import MIN_CUSTOMERS, MIN_REPEATERS
-from stagecast.training.churn_fitting import FEWEST_CUSTOMERS, FEWEST_OF_EACH
+from stagecast.training.churn.fitting import FEWEST_CUSTOMERS, FEWEST_OF_EACH
 from stagecast.training.config import TrainConfig
+from stagecast.training.judging.readiness import Readiness, readiness
+from stagecast.training.learners.btyd.fit import MIN_CUSTOMERS, MIN_REPEATERS
 from stagecast.training.panel import PAST_CUSTOMERS
-from stagecast.training.readiness import Readiness, readiness
 from stagecast.training.train import train
 from tests.training.made import Row, day, frame_of, log_of, simulated_rows
 

@@ -10,18 +10,13 @@ import pytest
 
 from stagecast.features.arrays import Array
 from stagecast.features.record import PurchaseDays
-from stagecast.training.customer_base import CustomerBase
 from stagecast.training.fitting import fit_models
+from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import predict_rows
 from stagecast.training.panel import Frame
-from stagecast.training.value import (
-    ROWS_PER_BIN,
-    SPREAD,
-    Intervals,
-    ValueModel,
-    conformal,
-    fit_value,
-)
+from stagecast.training.value.fitting import fit_value
+from stagecast.training.value.intervals import ROWS_PER_BIN, Intervals, conformal
+from stagecast.training.value.model import SPREAD, ValueModel
 from tests.training.made import Trained, a_frame
 
 NO_BASE = CustomerBase((), None)

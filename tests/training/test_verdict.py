@@ -13,9 +13,9 @@ import pytest
 from scipy.special import expit
 
 from stagecast.serving.backtest_report import render_backtest
-from stagecast.training import metrics
-from stagecast.training.backtest import OURS, Replay
-from stagecast.training.verdict import grade_of, verdict
+from stagecast.training.judging.backtest import OURS, Replay
+from stagecast.training.judging.verdict import grade_of, verdict
+from stagecast.training.learners import metrics
 from tests.training.made import day
 
 

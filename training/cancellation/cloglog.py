@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.training.design import Linear, Recipe, learn_design
+from stagecast.training.learners.design import Linear, Recipe, learn_design
 
 _STEPS = 60
 # Beyond these a probability is 0 or 1 in double precision.

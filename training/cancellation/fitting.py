@@ -19,8 +19,6 @@ from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import Spells
 from stagecast.features.errors import UsageError
-from stagecast.training import blend, boosting
-from stagecast.training.boosting import Boosted
 from stagecast.training.cancellation.ages import AgeHazard, fit_ages
 from stagecast.training.cancellation.cloglog import GroupedHazards, fit_grouped
 from stagecast.training.cancellation.columns import (
@@ -38,7 +36,9 @@ from stagecast.training.cancellation.model import (
     MEMBERS,
     CancellationModel,
 )
-from stagecast.training.design import Recipe
+from stagecast.training.learners import blend, boosting
+from stagecast.training.learners.boosting import Boosted
+from stagecast.training.learners.design import Recipe
 
 TREES = 150
 PENALTY = 5.0

@@ -24,8 +24,6 @@ from lightgbm.basic import LightGBMError
 
 from stagecast.features.arrays import Array
 from stagecast.features.errors import DataRefusedError, UsageError
-from stagecast.training import blend
-from stagecast.training.boosting import Boosted
 from stagecast.training.cancellation.ages import AgeHazard
 from stagecast.training.cancellation.cloglog import GroupedHazards
 from stagecast.training.cancellation.columns import (
@@ -37,6 +35,8 @@ from stagecast.training.cancellation.columns import (
     step_columns,
 )
 from stagecast.training.cancellation.landmarks import Landmarks, step_days
+from stagecast.training.learners import blend
+from stagecast.training.learners.boosting import Boosted
 
 Method = Literal["share", "ages", "pool"]
 METHODS: tuple[Method, ...] = ("share", "ages", "pool")

@@ -1,5 +1,5 @@
-"""``ChurnClassifier``: P(no purchase in the horizon), as :mod:`stagecast.training.churn` pools it,
-on one table of any origin.
+"""``ChurnClassifier``: P(no purchase in the horizon), as :mod:`stagecast.training.churn.model`
+pools it, on one table of any origin.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.utils import Tags
 
 from stagecast.features.arrays import Array
-from stagecast.training.btyd.fit import FitError
-from stagecast.training.customer_base import CustomerBase, fit_customer_base
 from stagecast.training.estimators.inputs import TabularEstimator, copies, in_logs, labels, whole
 from stagecast.training.estimators.pools import fit_binary
+from stagecast.training.learners.btyd.fit import FitError
+from stagecast.training.learners.customer_base import CustomerBase, fit_customer_base
 
 HISTORY = ("frequency", "t_x_days", "T_days")
 # A customer base that ranks this badly was most likely told the labels the wrong way round.

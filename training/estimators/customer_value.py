@@ -59,7 +59,7 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
     -----
     Amounts are 0 or more. What a customer spends less what is given back can fall below 0: such a y
     is refused, since it depends on the question whether a loss counts. For money to come,
-    ``numpy.maximum(y, 0)`` is what :mod:`stagecast.training.value` does.
+    ``numpy.maximum(y, 0)`` is what :mod:`stagecast.training.value.model` does.
 
     NaN in X is a value that is not known. The mean amount of nobody is told beyond the smallest and
     the largest of the training, before all are scaled.

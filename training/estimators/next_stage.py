@@ -20,9 +20,9 @@ class NextStageClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[mi
     Members are a ridge multinomial regression with columns in logs (``linear``) and LightGBM with
     few leaves (``trees``). Weights are learned on held-out folds, are not negative and sum to 1.
 
-    The whole training (:mod:`stagecast.training.next_stage`) knows besides which stages can follow
-    which and where silence leads. This one knows columns only: to tell it where a customer stands
-    now, add a column of 0 and 1 per present stage.
+    The whole training (:mod:`stagecast.training.next_stage.model`) knows besides which stages can
+    follow which and where silence leads. This one knows columns only: to tell it where a customer
+    stands now, add a column of 0 and 1 per present stage.
 
     Parameters
     ----------

@@ -3,7 +3,8 @@ other.
 
 Members' weights are learned by stacking (Wolpert 1992; Breiman 1996): each member speaks of rows
 that it was not fitted on, and the weights that would have done best there are drawn towards equal
-ones as :mod:`stagecast.training.blend` does. Then the members are fitted again on all rows.
+ones as :mod:`stagecast.training.learners.blend` does. Then the members are fitted again on all
+rows.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
 from stagecast.features.arrays import Array
-from stagecast.training import blend, boosting, glm
-from stagecast.training.boosting import Boosted
-from stagecast.training.design import Linear, Recipe
 from stagecast.training.estimators.inputs import Settings, copies, fold_numbers, some
+from stagecast.training.learners import blend, boosting, glm
+from stagecast.training.learners.boosting import Boosted
+from stagecast.training.learners.design import Linear, Recipe
 
 Flags = NDArray[np.bool_]
 Whole = NDArray[np.int64]

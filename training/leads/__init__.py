@@ -1,18 +1,8 @@
-"""Leads: points with decay, the grades MQL and SQL, and the fitted probability of the first
-purchase.
+"""P(first purchase in the horizon) of those who have not bought: a survival model of leads.
 
-    events, attributes known at the start -> points (TOML file, or learned) -> grades by thresholds
-    the same -> exposure by age of the lead -> hazard of the first purchase -> p_convert
+    exposure by age of the lead -> hazard of the first purchase, with effects and activity
+        -> conversion (p_convert, and what those who convert bring)
 
-``points.toml``
-    the default points; a file of the user's own is read in the same way
-    (:mod:`stagecast.training.leads.points`)
-``scoring``, ``grades``
-    points of each lead at an as_of with their reasons; thresholds from numbers, a wanted volume or
-    a wanted conversion
-``learning``
-    points suggested from the log: a scorecard whose signs are those of the table it starts from
-``exposure``, ``effects``, ``hazard``, ``activity``, ``conversion``
-    the survival model: every lead counts for as long as it was seen, so those that are still young
-    do too
+Every lead counts for as long as it was seen, so leads that are still young teach, too. Points and
+grades of leads are :mod:`stagecast.training.lead_points`.
 """

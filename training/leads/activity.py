@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.training.design import Linear, Recipe, learn_design
 from stagecast.training.leads.exposure import HALF_LIFE_DAYS, Leads
 from stagecast.training.leads.hazard import HazardModel
+from stagecast.training.learners.design import Linear, Recipe, learn_design
 
 RECIPE = Recipe(
     {

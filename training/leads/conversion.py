@@ -14,10 +14,10 @@ import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.features.attributes import Texts
-from stagecast.training.design import Recipe
 from stagecast.training.leads.activity import RECIPE, ActivityModel, Landmark, fit_activity
 from stagecast.training.leads.exposure import HALF_LIFE_DAYS, Leads, exposure
 from stagecast.training.leads.hazard import HazardModel, fit_hazard
+from stagecast.training.learners.design import Recipe
 
 FEWEST_CONVERSIONS = 10
 LOW_DATA = 30

@@ -12,10 +12,11 @@ from stagecast.features.attributes import MISSING
 from stagecast.features.clock import day_number
 from stagecast.features.snapshots import Snapshot
 from stagecast.features.stages.lifecycle import Lifecycle
-from stagecast.training.design import Recipe
 from stagecast.training.leads.activity import RECIPE, Landmark
 from stagecast.training.leads.conversion import LeadConversion, fit_lead_conversion
 from stagecast.training.leads.exposure import leads_of
+from stagecast.training.learners.design import Recipe
+from stagecast.training.panel import Panel
 
 
 def landmark(snapshot: Snapshot, signals: Sequence[str]) -> Landmark:
@@ -26,6 +27,14 @@ def landmark(snapshot: Snapshot, signals: Sequence[str]) -> Landmark:
     columns = {name: snapshot.features[name][rows] for name in RECIPE.columns}
     columns |= {name: snapshot.standing.facts[name][rows] for name in signals}
     return Landmark(day_number(snapshot.as_of), snapshot.customer[rows], columns)
+
+
+def landmarks_of(panel: Panel) -> list[Landmark]:
+    """Return what the model of the first purchase sees of a panel's prospects, date by date."""
+    return [
+        Landmark(day_number(frame.as_of), frame.customer, frame.columns)
+        for frame in panel.prospects
+    ]
 
 
 def fit_leads(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stagecast.features.errors import NotEnoughDataError, UsageError
-from stagecast.training.leads.grades import FEWEST_LEADS, Grades, Wanted, threshold
+from stagecast.training.lead_points.grades import FEWEST_LEADS, Grades, Wanted, threshold
 
 POINTS = np.array([5.0, 1.0, 3.0, 4.0, 2.0, np.nan])
 

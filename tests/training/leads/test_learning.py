@@ -12,10 +12,10 @@ import pytest
 from stagecast.features.attributes import Texts
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.features.leads import LeadEvents
-from stagecast.training.leads.grades import Wanted
-from stagecast.training.leads.learning import learn_points
-from stagecast.training.leads.points import PointsTable, Rule, parse_points
-from stagecast.training.leads.scoring import score_points
+from stagecast.training.lead_points.grades import Wanted
+from stagecast.training.lead_points.learning import learn_points
+from stagecast.training.lead_points.points import PointsTable, Rule, parse_points
+from stagecast.training.lead_points.scoring import score_points
 from tests.training.leads.made import constant, day, events_of
 
 START = PointsTable(

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stagecast.features.errors import UsageError
-from stagecast.training.leads.grades import Wanted
-from stagecast.training.leads.points import (
+from stagecast.training.lead_points.grades import Wanted
+from stagecast.training.lead_points.points import (
     PointsTable,
     Rule,
     Scale,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from stagecast.features.errors import UsageError
 from stagecast.features.leads import memory_events
 from stagecast.features.requests import CustomerEvents, Event
-from stagecast.training.leads.points import PointsTable, Rule, parse_points
-from stagecast.training.leads.scoring import score_points
+from stagecast.training.lead_points.points import PointsTable, Rule, parse_points
+from stagecast.training.lead_points.scoring import score_points
 from tests.training.leads.made import day, events_of
 
 

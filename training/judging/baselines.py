@@ -1,0 +1,174 @@
+"""What a data scientist would try first, fitted on the same past: the bar that the blend has to
+clear.
+
+What learns from outcomes does so at the newest past date, as one would by hand: features of one
+horizon ago, and who has bought since. The customer-base models take the whole history as it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stagecast.features.arrays import Array
+from stagecast.training.churn.fitting import RFM
+from stagecast.training.columns import buyer_columns
+from stagecast.training.learners import boosting, glm
+from stagecast.training.learners.btyd.fit import FitError, fit
+from stagecast.training.learners.design import Recipe
+from stagecast.training.panel import Frame, Panel
+
+LABELS = {
+    "recency": "recency rule",
+    "bg_nbd": "BG/NBD (lifetimes)",
+    "mbg_nbd": "MBG/NBD (lifetimes)",
+    "pareto_nbd": "Pareto/NBD (lifetimes)",
+    "rfm_logistic": "logistic regression on RFM",
+    "lightgbm": "LightGBM with its defaults",
+    "lightgbm_small": "LightGBM, regularised",
+}
+SPEND_LABELS = {
+    "btyd": "customer base x Gamma-Gamma",
+    "past_rate": "spend so far, carried on",
+    "lightgbm": "LightGBM with its defaults",
+    "lightgbm_small": "LightGBM, regularised",
+}
+# Those that cost next to nothing, which every training is compared with.
+QUICK = ("recency", "bg_nbd", "rfm_logistic")
+CUSTOMER_BASE = ("bg_nbd", "mbg_nbd", "pareto_nbd")
+RECENCY_GROUPS = 10
+WINDOWS = (
+    *(
+        "recency_days",
+        "frequency",
+        "T_days",
+        "spend_mean",
+        "orders_30d",
+        "orders_90d",
+        "orders_180d",
+        "orders_365d",
+    ),
+    *("spend_90d", "spend_365d", "activity_30d", "activity_90d"),
+)
+# LightGBM's own defaults, and what one would set by hand for a few thousand customers.
+DEFAULTS: Mapping[str, Any] = {
+    "learning_rate": 0.1,
+    "num_leaves": 31,
+    "lambda_l2": 0.0,
+    "feature_fraction": 1.0,
+    "bagging_fraction": 1.0,
+    "bagging_freq": 0,
+    "max_bin": 255,
+    "min_data_in_leaf": 20,
+}
+SMALL: Mapping[str, Any] = {
+    **DEFAULTS,
+    "learning_rate": 0.03,
+    "num_leaves": 7,
+    "lambda_l2": 10.0,
+    "min_data_in_leaf": 50,
+}
+ENSEMBLES: Mapping[str, tuple[int, Mapping[str, Any]]] = {
+    "lightgbm": (100, DEFAULTS),
+    "lightgbm_small": (150, SMALL),
+}
+
+
+def fit_and_predict(
+    panel: Panel, horizon_days: int, names: Sequence[str] = QUICK, seed: int = 0
+) -> dict[str, Array]:
+    """Return each baseline's P(no purchase in the horizon) for the buyers of the panel's as_of.
+
+    A baseline that cannot be fitted, for want of repeat buyers or of a past date, is left out.
+    """
+    now = _now(panel, horizon_days)
+    newest = _newest(panel, horizon_days)
+    found: dict[str, Array] = {}
+    for name in names:
+        if name in CUSTOMER_BASE:
+            try:
+                model = fit(name, now["frequency"], now["t_x_days"], now["T_days"])
+            except FitError:
+                continue  # too few repeat buyers; the report shows the baselines that are there
+            found[name] = model.p_none(
+                horizon_days, now["frequency"], now["t_x_days"], now["T_days"]
+            )
+        elif newest is not None:
+            past, target = newest.columns, newest.inactive
+            if name == "recency":
+                found[name] = _recency_rule(past["recency_days"], target, now["recency_days"])
+            elif name == "rfm_logistic":
+                recipe = Recipe(
+                    {name: how for name, how in RFM.columns.items() if _varies(past, name)}
+                )
+                found[name] = glm.fit_logistic(
+                    recipe, past, target, np.ones(len(target))
+                ).probability(now)
+            elif target.any() and not target.all():
+                raw = _boosted(name, past, target.astype(np.float64), "binary", seed, now)
+                found[name] = 1.0 / (1.0 + np.exp(-raw))
+    return found
+
+
+def fit_and_predict_spend(panel: Panel, horizon_days: int, seed: int = 0) -> dict[str, Array]:
+    """Return each baseline's spend in the horizon for the buyers of the panel's as_of.
+
+    ``btyd`` is the customer base of the panel times Gamma-Gamma. One that cannot be fitted is left
+    out.
+    """
+    now = _now(panel, horizon_days)
+    found: dict[str, Array] = {}
+    each = None if panel.base is None else panel.base.spend_per_order(now)
+    if panel.base is not None and each is not None:
+        found["btyd"] = panel.base.columns(now, horizon_days)["btyd_orders"] * each
+    # a day at least: who bought for the first time today has no rate yet
+    found["past_rate"] = now["spend"] / np.maximum(now["T_days"], 1.0) * horizon_days
+    newest = _newest(panel, horizon_days)
+    if newest is not None and float(np.ptp(newest.spend)) > 0:
+        for name in ENSEMBLES:
+            raw = _boosted(name, newest.columns, newest.spend, "regression", seed, now)
+            found[name] = np.maximum(raw, 0.0)
+    return found
+
+
+def _now(panel: Panel, horizon_days: int) -> dict[str, Array]:
+    return buyer_columns(panel.now.features, np.flatnonzero(panel.now.buyers), None, horizon_days)
+
+
+def _newest(panel: Panel, horizon_days: int) -> Frame | None:
+    return panel.dates[0] if panel.dates and panel.dates[0].back == horizon_days else None
+
+
+def _boosted(
+    name: str,
+    past: Mapping[str, Array],
+    target: Array,
+    objective: str,
+    seed: int,
+    now: Mapping[str, Array],
+) -> Array:
+    trees, settings = ENSEMBLES[name]
+    columns = [column for column in WINDOWS if column in past and column in now]
+    weight = np.ones(len(target))
+    model = boosting.fit(
+        past, columns, target, weight, objective, trees=trees, seed=seed, **settings
+    )
+    return model.raw(now)
+
+
+def _varies(columns: Mapping[str, Array], name: str) -> bool:
+    return float(np.nanmax(columns[name]) - np.nanmin(columns[name])) > 0
+
+
+def _recency_rule(past: Array, inactive: NDArray[np.bool_], now: Array) -> Array:
+    """Return the share that was inactive a horizon later, by tenths of days since the last
+    purchase.
+    """
+    cuts = np.unique(np.quantile(past, np.linspace(0, 1, RECENCY_GROUPS + 1)[1:-1]))
+    group = np.searchsorted(cuts, past)
+    count = np.bincount(group, minlength=len(cuts) + 1)
+    gone = np.bincount(group, weights=inactive, minlength=len(cuts) + 1)
+    return np.asarray(((gone + 0.5) / (count + 1.0))[np.searchsorted(cuts, now)])

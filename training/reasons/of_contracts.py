@@ -1,0 +1,131 @@
+"""Reasons of a cancellation: what in a contract's and its customer's past moves the risk, in the
+catalogue's words.
+
+Effects are told of the step of the horizon in which a cancellation is likeliest: that is what the
+reader can still act upon before. What the hazard by age says, from which the trees go on, belongs
+to the age of the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from stagecast.features.arrays import Array
+from stagecast.features.clock import calendar
+from stagecast.features.contracts import Contracts
+from stagecast.features.snapshots import Snapshot
+from stagecast.training.cancellation.columns import step_columns
+from stagecast.training.cancellation.landmarks import standing
+from stagecast.training.models import Models
+from stagecast.training.reasons.of_buyers import (
+    FAMILIES,
+    SAMPLE,
+    Family,
+    Reason,
+    add_linear,
+    add_trees,
+    family_of,
+    of_own,
+    strongest,
+)
+
+OF_CONTRACTS = (
+    Family("contract_days", ("age_days", "ahead_days")),
+    Family("earlier_contracts", ("earlier_spells",), 1),
+    Family("season", ("season_",)),
+)
+
+
+def contract_reasons(
+    models: Models, features: Mapping[str, Array], contracts: Contracts, threads: int = 0
+) -> dict[int, list[Reason]]:
+    """Return for each row with an open contract at most three reasons why it may be cancelled or
+    kept.
+
+    There are none where no contract was open at the training: nothing is known then of what is
+    usual.
+
+    Parameters
+    ----------
+    features, contracts
+        One entry per row of the snapshot.
+    """
+    rows, usual = np.flatnonzero(contracts.open), models.reference.mean_contract_effects
+    if not len(rows) or models.cancellation is None or not usual:
+        return {}
+    held = contracts.of(rows)
+    columns = told({name: values[rows] for name, values in features.items()}, held)
+    effects = contract_effects(models, columns, held, threads) - np.array(usual)
+    found = strongest(
+        _families(models), effects, columns, np.full(len(rows), "active"), models.reference.usual
+    )
+    return dict(zip(rows.tolist(), found, strict=True))
+
+
+def contract_effects(
+    models: Models, columns: Mapping[str, Array], contracts: Contracts, threads: int = 0
+) -> Array:
+    """Return what each family adds to the log odds of the likeliest step, shape (rows,
+    families); all rows are open.
+    """
+    model, families = models.cancellation, _families(models)
+    effects = np.zeros((len(contracts.open), len(families)))
+    if model is None or not len(effects):
+        return effects
+    now = standing(contracts)
+    seen = {name: columns[name] for name in model.columns}
+    ahead = model.hazards(now, seen, threads).argmax(axis=1)
+    steps = step_columns(
+        now, seen, np.arange(len(now)), ahead, model.step_days, season=model.season
+    )
+    for name, weight in model.weights.items():
+        if name == "glm" and model.glm is not None:
+            add_linear(effects, families, model.glm, steps, weight)
+            continue
+        if name == "trees" and model.trees is not None:
+            add_trees(effects, families, model.trees, steps, weight, threads)
+        # the life table, which the trees go on from
+        effects[:, family_of(families, "age_days")] += weight * model.by_age(steps)
+    return effects
+
+
+def mean_contract_effects(models: Models, now: Snapshot) -> tuple[float, ...]:
+    """Return the mean effect of each family over open contracts, from a few thousand of them;
+    nothing without any.
+    """
+    if now.contracts is None or not now.contracts.open.any():
+        return ()
+    rows = np.flatnonzero(now.contracts.open)
+    rows = rows[:: max(1, len(rows) // SAMPLE)]
+    held = now.contracts.of(rows)
+    effects = contract_effects(
+        models, told({n: v[rows] for n, v in now.features.items()}, held), held
+    )
+    return tuple(effects.mean(axis=0).tolist())
+
+
+def told_of(models: Models, now: Snapshot) -> tuple[Mapping[str, Array], tuple[str, ...]]:
+    """Return the columns of a snapshot with those that reasons show beside, and the names whose
+    medians they need.
+    """
+    own = tuple(family.feature for family in of_own(models.config.own))
+    if models.cancellation is None or now.contracts is None:
+        return now.features, own
+    return told(now.features, now.contracts), (*own, *(family.feature for family in OF_CONTRACTS))
+
+
+def told(features: Mapping[str, Array], contracts: Contracts) -> dict[str, Array]:
+    """Return features and, beside them, what reasons show of contracts."""
+    month = calendar(contracts.as_of)["as_of_month"]
+    return {
+        **features,
+        "contract_days": np.floor(contracts.age_days),
+        "earlier_contracts": contracts.earlier,
+        "season": np.full(len(contracts.open), month),
+    }
+
+
+def _families(models: Models) -> tuple[Family, ...]:
+    return (*of_own(models.config.own), *OF_CONTRACTS, *FAMILIES)
