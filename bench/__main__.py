@@ -39,7 +39,7 @@ from stagecast.features.clock import day_number
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.events import EventLog, ReadOptions, from_frame
 from stagecast.features.stages.thresholds import catalog_parameters, derive
-from stagecast.serving.console import table
+from stagecast.serving.commands.console import table
 
 TRAINING_CUSTOMERS = 5_000
 RFM = ("frequency", "t_x_days", "T_days", "monetary")
@@ -143,7 +143,7 @@ def fit_line(snapshot: dict[str, np.ndarray]) -> Line:
 
 def trained(folder: Path) -> Any:
     """Return a scorer of a model that was trained on a small simulated log."""
-    from stagecast.serving.scorer import load_scorer
+    from stagecast.serving.scoring.scorer import load_scorer
     from stagecast.training.bundle import save_bundle
     from stagecast.training.config import TrainConfig
     from stagecast.training.train import train
@@ -156,7 +156,7 @@ def trained(folder: Path) -> Any:
 
 def batch_line(scorer: Any, log: EventLog) -> Line:
     """Measure a batch of whole scores, reasons included."""
-    from stagecast.serving.batch import score_snapshot, snapshot
+    from stagecast.serving.scoring.batch import score_snapshot, snapshot
     from stagecast.training.columns import buyer_columns
 
     now, cutoff = snapshot(log, scorer.bundle, AS_OF)
@@ -212,9 +212,9 @@ def durations(app: Any, body: dict[str, Any], requests: int) -> list[float]:
 
 def request_lines(scorer: Any, requests: int = 300) -> list[Line]:
     """Measure POST /v1/score with one customer of ten purchases."""
-    from stagecast.serving.app import create_app
+    from stagecast.serving.http.app import create_app
     from stagecast.serving.settings import Settings
-    from stagecast.serving.store import Store
+    from stagecast.serving.store.store import Store
 
     scorer.threads = 1
     events = [

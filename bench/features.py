@@ -43,7 +43,7 @@ from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.events import EventLog, ReadOptions, read_events
 from stagecast.features.in_order import Range, in_order
 from stagecast.features.requests import CustomerEvents, Event
-from stagecast.serving.console import table
+from stagecast.serving.commands.console import table
 
 AT_ONCE = 1_000_000
 RFM = ("frequency", "t_x_days", "T_days", "recency_days", "monetary")
@@ -90,8 +90,8 @@ def batch_lines(folder: Path, log: EventLog) -> list[Line]:
     """Measure the models alone, and whole scores without reasons, against the bare boosters on
     the same rows.
     """
-    from stagecast.serving.batch import score_snapshot, snapshot
-    from stagecast.serving.scorer import Scorer
+    from stagecast.serving.scoring.batch import score_snapshot, snapshot
+    from stagecast.serving.scoring.scorer import Scorer
     from stagecast.training.columns import buyer_columns
     from stagecast.training.models import predict_rows
 

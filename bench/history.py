@@ -28,9 +28,9 @@ from stagecast.features.describe.effectiveness import before_after
 from stagecast.features.describe.flows import flows
 from stagecast.features.events import read_events
 from stagecast.features.stages.scheme_files import load_scheme
-from stagecast.serving.console import show, table
-from stagecast.serving.stage_table import history_table, stages_of
-from stagecast.serving.table_files import write_scores
+from stagecast.serving.commands.console import show, table
+from stagecast.serving.runs.stage_table import history_table, stages_of
+from stagecast.serving.runs.table_files import write_scores
 
 KINDS = ("purchase", "purchase", "purchase", "visit", "enquiry", "cart", "signup", "review")
 AS_OF = datetime(2024, 1, 1, tzinfo=UTC)

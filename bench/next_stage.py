@@ -21,7 +21,7 @@ from stagecast.features.clock import parse_instant
 from stagecast.features.demo import cdnow_frame
 from stagecast.features.errors import StagecastError
 from stagecast.features.events import ReadOptions, from_frame
-from stagecast.serving.console import show, table
+from stagecast.serving.commands.console import show, table
 from stagecast.training.config import TrainConfig
 from stagecast.training.train import train
 

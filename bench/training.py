@@ -22,7 +22,7 @@ from bench.__main__ import Line
 from bench.features import shown, write_log
 from bench.simulation import AS_OF
 from stagecast.features.events import ReadOptions, read_events
-from stagecast.serving.console import table
+from stagecast.serving.commands.console import table
 from stagecast.training.config import TrainConfig
 from stagecast.training.panel import learnable, stack, varying
 from stagecast.training.train import train

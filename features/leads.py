@@ -33,11 +33,16 @@ class LeadEvents:
 
     Parameters
     ----------
-    customers : ids, one per customer.
-    customer : row of ``customers``, one per event.
-    instant, known : when each happened and when it was known, microseconds since 1970.
-    types : names of the event types; ``kind`` is a position in them, one per event.
-    channels : names; ``channel`` is a position in them, one per event, -1 where none was told.
+    customers
+        ids, one per customer.
+    customer
+        row of ``customers``, one per event.
+    instant, known
+        when each happened and when it was known, microseconds since 1970.
+    types
+        names of the event types; ``kind`` is a position in them, one per event.
+    channels
+        names; ``channel`` is a position in them, one per event, -1 where none was told.
     """
 
     customers: Texts

@@ -16,13 +16,22 @@ class Event:
 
     Parameters
     ----------
-    timestamp : instant at which it happened, timezone-aware, UTC. event : its type: ``purchase``,
-    ``refund``, ``visit``, ... free text. amount : money, in the shop's own currency; a refund
-    states how much was paid back, not negative. channel : where it happened, free text. recorded_at
-    : instant at which the shop came to know of it, timezone-aware, UTC; None: at once. event_id :
-    the shop's own number of it; events of the same number are one event. category : what was bought
-    or looked at, free text. discount : money taken off the price, in the shop's own currency, not
-    negative.
+    timestamp
+        instant at which it happened, timezone-aware, UTC.
+    event
+        its type: ``purchase``, ``refund``, ``visit``, ... free text.
+    amount
+        money, in the shop's own currency; a refund states how much was paid back, not negative.
+    channel
+        where it happened, free text.
+    recorded_at
+        instant at which the shop came to know of it, timezone-aware, UTC; None: at once.
+    event_id
+        the shop's own number of it; events of the same number are one event.
+    category
+        what was bought or looked at, free text.
+    discount
+        money taken off the price, in the shop's own currency, not negative.
     """
 
     timestamp: datetime

@@ -1,12 +1,18 @@
 """A bundle in; scores, lists and pages out.
 
     events -> features -> stages and labels -> snapshots -> models -> bundle -> scores -> page
-                                                                      ^^^^^^^^^^^^^^^^^^^^^^^^
+                                                                      ^^^^^^^^^^^^^^^^^^^^^^^
 
 Imports point one way: ``features <- training <- serving``.
 
-What you may change where: the columns of a score are frozen in :mod:`stagecast.serving.contract`
-(only ever added to); what fills them is :mod:`stagecast.serving.scorer`; one file in
-``serving/routes`` answers for one resource; the environment is read in
+    cli -> commands -> pipeline -> runs, reports, scoring, store
+    http (the server) -> scoring, store, pages             erasure (one customer, everywhere)
+
+What may be changed where: the columns of a score are frozen in
+:mod:`stagecast.serving.scoring.score_schema` (only ever added to); what fills them is
+:mod:`stagecast.serving.scoring.scorer`; a command is a file in ``serving/commands``, a resource a
+file in ``serving/http/routes``, a page a template in ``serving/pages``. The environment is read in
 :mod:`stagecast.serving.settings` and nowhere else.
+
+Room is left for ``targeting`` (plans, hold-outs, read-outs).
 """

@@ -13,14 +13,14 @@ from typing import Any
 import pyarrow as pa
 
 from stagecast.features.events import EventLog
-from stagecast.serving.batch import score_snapshot
-from stagecast.serving.folders import new_folder
-from stagecast.serving.inspection import DATA_REPORT, REJECTED, inspect, write_inspection
-from stagecast.serving.lifecycle_report import TABLES, figures, movement, write_tables
-from stagecast.serving.report import write_report
-from stagecast.serving.scorer import Scorer
-from stagecast.serving.summary import card, summary
-from stagecast.serving.table_files import write_scores
+from stagecast.serving.reports.lifecycle_report import TABLES, figures, movement, write_tables
+from stagecast.serving.reports.run_report import write_report
+from stagecast.serving.runs.folders import new_folder
+from stagecast.serving.runs.inspection import DATA_REPORT, REJECTED, inspect, write_inspection
+from stagecast.serving.runs.summary import card, summary
+from stagecast.serving.runs.table_files import write_scores
+from stagecast.serving.scoring.batch import score_snapshot
+from stagecast.serving.scoring.scorer import Scorer
 from stagecast.training.bundle import Bundle, save_bundle
 from stagecast.training.config import TrainConfig
 from stagecast.training.train import train

@@ -46,14 +46,23 @@ class Settings(BaseSettings):
 
     Parameters
     ----------
-    store : SQLAlchemy URL, or the path of an SQLite file, of the published scores. host, port :
-    where the server listens. model : bundle folder; None: the server shows published scores and
-    cannot score events. api_keys : keys of at least 16 characters, comma-separated; none: only this
-    machine may connect. api_keys_file : file with one key per line, lines with # are comments;
-    added to ``api_keys``. allowed_hosts : host names, comma-separated, that a request may name
-    besides this machine's own. tracking_uri : MLflow server or file; ``MLFLOW_TRACKING_URI`` is
-    read where ``STAGECAST_TRACKING_URI`` is not set. max_body_bytes : longest request body, in
-    bytes.
+    store
+        SQLAlchemy URL, or the path of an SQLite file, of the published scores.
+    host, port
+        where the server listens.
+    model
+        bundle folder; None: the server shows published scores and cannot score events.
+    api_keys
+        keys of at least 16 characters, comma-separated; none: only this machine may connect.
+    api_keys_file
+        file with one key per line, lines with # are comments; added to ``api_keys``.
+    allowed_hosts
+        host names, comma-separated, that a request may name besides this machine's own.
+    tracking_uri
+        MLflow server or file; ``MLFLOW_TRACKING_URI`` is read where ``STAGECAST_TRACKING_URI`` is
+        not set.
+    max_body_bytes
+        longest request body, in bytes.
     """
 
     model_config = SettingsConfigDict(
@@ -140,7 +149,8 @@ def load_settings(**given: Any) -> Settings:
 
     Parameters
     ----------
-    **given : fields of :class:`Settings`; None means not given.
+    **given
+        fields of :class:`Settings`; None means not given.
 
     Raises
     ------

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stagecast.features.events import EventLog, from_frame, read_events
     from stagecast.serving.pipeline import Run, run
-    from stagecast.serving.scorer import Scorer, load_scorer
+    from stagecast.serving.scoring.scorer import Scorer, load_scorer
     from stagecast.training.config import TrainConfig
     from stagecast.training.estimators import (
         ChurnClassifier,
@@ -51,10 +51,10 @@ _MODULES = {
     "EventLog": "stagecast.features.events",
     "NextStageClassifier": "stagecast.training.estimators",
     "Run": "stagecast.serving.pipeline",
-    "Scorer": "stagecast.serving.scorer",
+    "Scorer": "stagecast.serving.scoring.scorer",
     "TrainConfig": "stagecast.training.config",
     "from_frame": "stagecast.features.events",
-    "load_scorer": "stagecast.serving.scorer",
+    "load_scorer": "stagecast.serving.scoring.scorer",
     "read_events": "stagecast.features.events",
     "run": "stagecast.serving.pipeline",
 }

@@ -99,11 +99,19 @@ def test_a_module_imports_along_the_arrow_and_keeps_the_house_rules(path: Path) 
         ("features", "from stagecast.training import panel", "imports stagecast.training"),
         ("features", "from stagecast import training", "imports stagecast.training"),
         ("serving", "from features.clock import iso", "imports features"),
-        ("features", "def f():\n    import stagecast.serving.app", "imports stagecast.serving"),
-        ("training", "from stagecast.serving.store import Store", "imports stagecast.serving"),
+        (
+            "features",
+            "def f():\n    import stagecast.serving.http.app",
+            "imports stagecast.serving",
+        ),
         (
             "training",
-            "import importlib\nimportlib.import_module('stagecast.serving.app')",
+            "from stagecast.serving.store.store import Store",
+            "imports stagecast.serving",
+        ),
+        (
+            "training",
+            "import importlib\nimportlib.import_module('stagecast.serving.http.app')",
             "imports stagecast.serving",
         ),
         ("serving", "import pickle", "imports pickle"),
@@ -196,5 +204,5 @@ def test_importing_changes_no_warning_filter_and_says_nothing(package: str) -> N
 
 
 def test_the_server_loads_neither_lifetimes_nor_autograd_nor_mlflow() -> None:
-    _, loaded = import_all(["stagecast.serving.app"], [])
+    _, loaded = import_all(["stagecast.serving.http.app"], [])
     assert [name for name in loaded if name.split(".")[0] in HEAVY] == []

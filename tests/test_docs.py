@@ -24,11 +24,11 @@ import pyarrow as pa
 import pytest
 
 from stagecast.features.stages.scheme_files import load_scheme
-from stagecast.serving import contract
 from stagecast.serving.cli import cli
-from stagecast.serving.scorer import load_scorer
+from stagecast.serving.scoring import score_schema
+from stagecast.serving.scoring.scorer import load_scorer
 from stagecast.serving.settings import PREFIX, Settings
-from stagecast.serving.store import Store
+from stagecast.serving.store.store import Store
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -336,8 +336,8 @@ _TYPES = {
     pa.int32(): "whole number",
     pa.bool_(): "true or false",
     pa.date32(): "date",
-    contract.INSTANT: "instant",
-    pa.list_(contract.REASON): "list",
+    score_schema.INSTANT: "instant",
+    pa.list_(score_schema.REASON): "list",
 }
 
 
@@ -356,7 +356,8 @@ def test_the_scores_document_names_the_columns_of_the_contract_in_order() -> Non
         )
         described += [(one, kind, null != "never") for one in names]
     expected = [
-        (column.name, _TYPES[column.type], column.nullable) for column in contract.columns(stages)
+        (column.name, _TYPES[column.type], column.nullable)
+        for column in score_schema.columns(stages)
     ]
     assert described == expected
 

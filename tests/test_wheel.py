@@ -78,8 +78,8 @@ def test_an_installed_wheel_works_beside_a_hostile_features_py(wheel: Path, tmp_
         (work / f"{name}.py").write_text(HOSTILE, encoding="utf-8")
     program = """
 import pathlib, stagecast
-from stagecast.features.stages.scheme.scheme.scheme_files import known_schemes, load_scheme
-import stagecast.serving.app
+from stagecast.features.stages.scheme_files import known_schemes, load_scheme
+import stagecast.serving.http.app
 here = pathlib.Path(stagecast.__file__).parent
 print(here, len(known_schemes()), stagecast.TrainConfig().horizon_days)
 """

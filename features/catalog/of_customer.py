@@ -1,7 +1,7 @@
 """The relation ``customer``: what was known of a customer from the first contact on, as features of
 the catalogue.
 
-    table attributes -> :func:`stagecast.features.engines.sql.told`
+    table attributes -> :func:`stagecast.features.engines.sql.tables.told`
     the attributes of a request -> :func:`given`
 
 A table of customers shows today's state. A column that was filled in after somebody left would tell

@@ -170,7 +170,7 @@ def _rhythm() -> list[Feature]:
             "standard deviation of the gaps",
             # in whole days up to the division, so that nothing is lost where gaps are nearly the
             # same
-            "sqrt(greatest(frequency * gap_squares - t_x_days * t_x_days, 0) / (frequency * (frequency - 1)))",
+            ("sqrt(greatest(frequency * gap_squares - t_x_days * t_x_days, 0) / " "(frequency * (frequency - 1)))"),
         ),
         _formula(
             "gap_variation", "ratio", "spread of the gaps over their mean", "gap_spread / gap_mean", predictor=False
@@ -193,13 +193,13 @@ def _rhythm() -> list[Feature]:
             "return_ratio",
             "ratio",
             "the last gap over what had been usual before it",
-            f"gap_last * ({prior} + frequency - 1) / ({prior} * shop_gap_days + t_x_days - gap_last)",
+            (f"gap_last * ({prior} + frequency - 1) / ({prior} * shop_gap_days + t_x_days " "- gap_last)"),
         ),
         _aggregate("gap_entropy", "days", "sum of gap x ln gap", entropy, "sum", predictor=False),
         _formula(
             "clumpiness",
             "ratio",
-            "how far purchases since the first come in clumps: 0 evenly spread, 1 all at once; the silence is a gap",
+            ("how far purchases since the first come in clumps: 0 evenly spread, 1 all at " "once; the silence is a gap"),
             """1 + ((gap_entropy + recency_days * ln(recency_days)) / T_days - ln(T_days))
             / ln(frequency + 1)""",
             predictor=False,
@@ -216,7 +216,7 @@ def _rhythm() -> list[Feature]:
         _formula(
             "regularity",
             "ratio",
-            f"shape of the gaps, from how unlike neighbours are and as if by {prior} more pairs of one who buys at "
+            f"shape of the gaps, from how unlike neighbours are and as if by {prior} more " "pairs of one who buys at "
             "random: 1 at random, above more regular, below in clumps",
             f"""(1 - 4 * (gap_unevenness + {prior} / 12) / ({prior} + greatest(frequency - 1, 0)))
             / (8 * (gap_unevenness + {prior} / 12) / ({prior} + greatest(frequency - 1, 0)))""",
@@ -273,14 +273,14 @@ def _trends() -> list[Feature]:
         _formula(
             "trend_orders_year",
             "ratio",
-            "purchase days of the last 90 days over those of the same season a year ago, each plus one",
+            ("purchase days of the last 90 days over those of the same season a year ago, " "each plus one"),
             "(orders_90d + 1) / (orders_last_year_90d + 1)",
             predictor=False,
         ),
         _formula(
             "trend_spend_year",
             "ratio",
-            "spend of the last 90 days over the mean of it and the same season's a year ago, 1 if there was none",
+            ("spend of the last 90 days over the mean of it and the same season's a year " "ago, 1 if there was none"),
             "coalesce(2 * spend_90d / nullif(spend_90d + spend_last_year_90d, 0), 1)",
             predictor=False,
         ),
@@ -300,7 +300,7 @@ def _money() -> list[Feature]:
         _formula(
             "spend_spread",
             "money",
-            "standard deviation of the spend per purchase day, from how far neighbouring days differ",
+            ("standard deviation of the spend per purchase day, from how far neighbouring " "days differ"),
             f"spend_change / nullif(frequency, 0) / {DIFFERENCE_OF_TWO}",
             predictor=False,
             source=MOVING_RANGE,

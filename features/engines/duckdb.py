@@ -196,8 +196,8 @@ class DailyTable:
         return {name: values[order] for name, values in columns.items()}
 
     def _tell_attributes(self, catalog: Catalog) -> None:
-        """Make the view that :func:`stagecast.features.engines.sql.told` reads, of the customers of
-        this table.
+        """Make the view that :func:`stagecast.features.engines.sql.tables.told` reads, of the
+        customers of this table.
         """
         if not of_customer(catalog):
             return

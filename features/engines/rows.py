@@ -36,10 +36,14 @@ class Rows:
 
     Parameters
     ----------
-    customer : 0, 1, 2, ..., below ``count``.
-    day : whole days since 1970.
-    column : name of a column -> its whole numbers; money in millionths. A null is 0, see ``given``.
-    given : name of a column -> which rows have it, or None: all.
+    customer
+        0, 1, 2, ..., below ``count``.
+    day
+        whole days since 1970.
+    column
+        name of a column -> its whole numbers; money in millionths. A null is 0, see ``given``.
+    given
+        name of a column -> which rows have it, or None: all.
     """
 
     count: int

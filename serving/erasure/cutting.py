@@ -17,8 +17,10 @@ class Cutter:
 
     Parameters
     ----------
-    lines : physical lines on which the records begin, counted from 1, in ascending order.
-    sizes : their bytes; :data:`WHOLE_LINE`: up to and with the end of the line.
+    lines
+        physical lines on which the records begin, counted from 1, in ascending order.
+    sizes
+        their bytes; :data:`WHOLE_LINE`: up to and with the end of the line.
 
     >>> cutter = Cutter(np.array([2]), np.array([4]))
     >>> b"".join([*cutter.feed(b"head\\na,1"), *cutter.feed(b"\\nb,2", final=True)])

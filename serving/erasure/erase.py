@@ -40,11 +40,16 @@ class Result:
 
     Parameters
     ----------
-    removed : rows that went; in a dry run, that would go.
-    left : occurrences that are there now; None: it could not be looked at.
-    first : where the first of them stands.
-    alike : tokens that look like a plain id and may mean something else.
-    note : what to know or to do.
+    removed
+        rows that went; in a dry run, that would go.
+    left
+        occurrences that are there now; None: it could not be looked at.
+    first
+        where the first of them stands.
+    alike
+        tokens that look like a plain id and may mean something else.
+    note
+        what to know or to do.
     """
 
     place: str

@@ -28,7 +28,7 @@ from stagecast.serving.erasure.occurrences import (
     in_stream,
 )
 from stagecast.serving.erasure.replacing import clear_draft, draft_of, replace_file
-from stagecast.serving.inspection import DATA_REPORT, REJECTED
+from stagecast.serving.runs.inspection import DATA_REPORT, REJECTED
 from stagecast.training.bundle import MANIFEST
 
 STALE_SECONDS = 3_600
@@ -41,12 +41,18 @@ class Place:
 
     Parameters
     ----------
-    kind : ``log``, ``run``, ``model``, ``mlflow``, ``store`` or ``leftover``.
-    count : rows that would go; changes nothing, and refuses what cannot be done.
-    remove : removes them, and returns how many there were.
-    search : what is there of the customer now.
-    hint : what to try if something is left.
-    close : gives back what the others hold open.
+    kind
+        ``log``, ``run``, ``model``, ``mlflow``, ``store`` or ``leftover``.
+    count
+        rows that would go; changes nothing, and refuses what cannot be done.
+    remove
+        removes them, and returns how many there were.
+    search
+        what is there of the customer now.
+    hint
+        what to try if something is left.
+    close
+        gives back what the others hold open.
     """
 
     name: str

@@ -107,8 +107,10 @@ class Customer:
 
     Parameters
     ----------
-    forms : the id as it may be written: itself, and ``17850.0`` for ``17850``.
-    plain : see the module.
+    forms
+        the id as it may be written: itself, and ``17850.0`` for ``17850``.
+    plain
+        see the module.
     """
 
     forms: tuple[str, ...]
@@ -250,8 +252,9 @@ def _own_text() -> str:
     """Return the words that our pages, schemes and columns use of themselves."""
     from stagecast.features import schemes
     from stagecast.features.catalog.standard import standard
-    from stagecast.serving import contract, tables
-    from stagecast.serving.rendering import FOLDER
+    from stagecast.serving.reports.rendering import FOLDER
+    from stagecast.serving.scoring import score_schema
+    from stagecast.serving.store import tables
 
     folders = [FOLDER, *map(Path, schemes.__path__)]
     files = sorted(
@@ -261,6 +264,6 @@ def _own_text() -> str:
         if path.suffix in (".html", ".toml", ".css")
     )
     names = [column.name for table in tables.metadata.tables.values() for column in table.columns]
-    names += [*tables.metadata.tables, *(column.name for column in contract.columns(()))]
+    names += [*tables.metadata.tables, *(column.name for column in score_schema.columns(()))]
     names += [feature.name for feature in standard(90).features]
     return "\n".join([*(path.read_text(encoding="utf-8") for path in files), *names])

@@ -48,7 +48,8 @@ def offsets(
 
     Parameters
     ----------
-    skipped : ranges of offsets in which an occurrence means nothing.
+    skipped
+        ranges of offsets in which an occurrence means nothing.
     """
     margin = max((len(needle.data) for needle in needles), default=0) + CONTEXT
     buffer, base, judged = b"", 0, 0
@@ -107,8 +108,11 @@ def in_value(customer: Customer, name: str, value: str, *, whole_counts: bool = 
 
     Parameters
     ----------
-    name : the column or field that it is of. whole_counts : whether a plain id of 4 characters or
-    more, as the whole value of any column, is the customer.
+    name
+        the column or field that it is of.
+    whole_counts
+        whether a plain id of 4 characters or more, as the whole value of any column, is the
+        customer.
     """
     if name in ID_NAMES and customer.is_named_by(value):
         return True
@@ -155,8 +159,10 @@ def in_parquet(
 
     Parameters
     ----------
-    id_column : a column of customers besides ``customer_id``, whatever its type.
-    whole_counts : see :func:`in_value`.
+    id_column
+        a column of customers besides ``customer_id``, whatever its type.
+    whole_counts
+        see :func:`in_value`.
     """
     ids = ID_NAMES | {id_column}
     count, first, row = 0, None, 0

@@ -25,7 +25,8 @@ from stagecast.serving.erasure.identity import Customer
 from stagecast.serving.erasure.occurrences import Hits
 from stagecast.serving.erasure.replacing import DRAFT_PREFIX
 from stagecast.serving.pipeline import OURS
-from stagecast.serving.tables import open_engine, store_version
+from stagecast.serving.store import deleting
+from stagecast.serving.store.tables import open_engine, store_version
 
 DEMO_FOLDER = Path("stagecast-demo")
 _SHOWN = 200
@@ -37,10 +38,14 @@ class Request:
 
     Parameters
     ----------
-    events : logs as the user named them.
-    runs : folders of runs; none and no events: the demo's, if it is there.
-    store, tracking_uri : URLs.
-    named : which of ``store`` and ``tracking_uri`` the user named, so that they have to be there.
+    events
+        logs as the user named them.
+    runs
+        folders of runs; none and no events: the demo's, if it is there.
+    store, tracking_uri
+        URLs.
+    named
+        which of ``store`` and ``tracking_uri`` the user named, so that they have to be there.
     """
 
     how: How
@@ -179,9 +184,9 @@ def _store(request: Request) -> Place | None:
     engine, ids = open_engine(url), request.customer.forms
 
     def remove() -> int:
-        rows = database.delete_rows(engine, ids)
+        rows = deleting.delete_rows(engine, ids)
         if rows or search().count:
-            database.purge(engine)
+            deleting.purge(engine)
         return rows
 
     def search() -> Hits:
@@ -198,7 +203,7 @@ def _store(request: Request) -> Place | None:
     return Place(
         name,
         "store",
-        lambda: database.count_rows(engine, ids),
+        lambda: deleting.count_rows(engine, ids),
         remove,
         search,
         hint,

@@ -92,7 +92,8 @@ def without_entries(
 
     Parameters
     ----------
-    gone : file and line of the refused rows that are the customer's.
+    gone
+        file and line of the refused rows that are the customer's.
     """
     count = 0
 

@@ -9,8 +9,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from stagecast.features.clock import parse_instant
 from stagecast.features.demo import cdnow_frame, cdnow_log
-from stagecast.serving.batch import score_snapshot
-from stagecast.serving.scorer import Scorer
+from stagecast.serving.scoring.batch import score_snapshot
+from stagecast.serving.scoring.scorer import Scorer
 from stagecast.training.bundle import load_bundle, save_bundle
 from stagecast.training.config import TrainConfig
 from stagecast.training.models import predict_rows

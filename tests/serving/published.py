@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import load_scheme
-from stagecast.serving import contract
-from stagecast.serving.store import Store
+from stagecast.serving.scoring import score_schema
+from stagecast.serving.store.store import Store
 
 AS_OF = datetime(1998, 1, 1, tzinfo=UTC)
 STAGES = ("prospect", "new", "repeat", "loyal", "at_risk", "sleeping", "lost", "reactivated")
@@ -124,7 +124,7 @@ def a_score(
 
 def table(rows: Sequence[dict[str, Any]]) -> pa.Table:
     """Return rows as a table of the contract."""
-    return pa.Table.from_pylist(list(rows), schema=contract.schema(STAGES))
+    return pa.Table.from_pylist(list(rows), schema=score_schema.schema(STAGES))
 
 
 def scores(

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from stagecast.serving import contract
+from stagecast.serving.scoring import score_schema
 from tests.serving import published, web
 
 
@@ -52,7 +52,7 @@ def test_the_list_is_ranked_by_value_at_risk_and_says_what_it_is(api, scored):
 
 def test_following_the_cursor_gives_everybody_once_as_published(api, scored):
     found = everybody(api, limit=7)
-    by_id = {row["customer_id"]: row for row in contract.json_rows(scored)}
+    by_id = {row["customer_id"]: row for row in score_schema.json_rows(scored)}
     assert len(found) == len(by_id)
     assert {score["customer_id"]: score for score in found} == by_id
 

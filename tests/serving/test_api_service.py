@@ -8,7 +8,7 @@ import re
 import pytest
 
 from stagecast.features.errors import UsageError
-from stagecast.serving.app import create_app
+from stagecast.serving.http.app import create_app
 from stagecast.serving.settings import Settings
 from tests.serving import published, web
 

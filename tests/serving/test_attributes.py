@@ -15,8 +15,8 @@ import pytest
 
 from stagecast.features.engines.larger_than_memory import of_run
 from stagecast.features.events import CustomersTable, read_events
-from stagecast.serving.batch import score_log, score_snapshot, snapshot
-from stagecast.serving.scorer import load_scorer
+from stagecast.serving.scoring.batch import score_log, score_snapshot, snapshot
+from stagecast.serving.scoring.scorer import load_scorer
 from tests.serving import web
 from tests.serving.calling import Stagecast, call
 from tests.serving.test_batch_parts import alike

@@ -7,8 +7,8 @@ import base64
 import pytest
 
 from stagecast.features.errors import UsageError
-from stagecast.serving.app import create_app
-from stagecast.serving.auth import check_bind
+from stagecast.serving.http.app import create_app
+from stagecast.serving.http.auth import check_bind
 from stagecast.serving.settings import Settings, load_settings
 from tests.serving import published, web
 

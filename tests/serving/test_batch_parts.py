@@ -15,8 +15,8 @@ import pytest
 from bench.simulation import AS_OF, simulate
 from stagecast.features.errors import UsageError
 from stagecast.features.events import from_frame
-from stagecast.serving.batch import score_log, score_snapshot, snapshot
-from stagecast.serving.scorer import Scorer
+from stagecast.serving.scoring.batch import score_log, score_snapshot, snapshot
+from stagecast.serving.scoring.scorer import Scorer
 from stagecast.training.bundle import load_bundle, save_bundle
 from stagecast.training.config import TrainConfig
 from stagecast.training.train import train

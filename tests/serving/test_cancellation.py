@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from stagecast.features.clock import iso
-from stagecast.serving.app import create_app
-from stagecast.serving.scorer import load_scorer
+from stagecast.serving.http.app import create_app
+from stagecast.serving.scoring.scorer import load_scorer
 from stagecast.serving.settings import Settings
 from tests.serving.calling import Stagecast, call
 from tests.serving.web import client

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stagecast.serving.changes import changes
+from stagecast.serving.store.changes import changes
 from tests.serving import published
 
 BEFORE: dict[str, Any] = {

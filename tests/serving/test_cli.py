@@ -22,8 +22,9 @@ import pytest
 from stagecast.features.events import read_events
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.features.stages.scheme_files import load_scheme
-from stagecast.serving import contract, pipeline
-from stagecast.serving.scorer import load_scorer
+from stagecast.serving import pipeline
+from stagecast.serving.scoring import score_schema
+from stagecast.serving.scoring.scorer import load_scorer
 from stagecast.training.config import TrainConfig
 from tests.serving.calling import Stagecast
 from tests.training.made import simulated_rows
@@ -80,7 +81,7 @@ def test_a_run_leaves_the_files_of_the_contract(finished: Path) -> None:
 
 def test_scores_have_the_columns_types_and_sums_of_the_contract(finished: Path) -> None:
     scores = pq.read_table(finished / "out" / "scores.parquet")
-    assert scores.schema.equals(contract.schema(STAGES))
+    assert scores.schema.equals(score_schema.schema(STAGES))
     stages = np.column_stack([scores[f"p_stage_{s}"].to_numpy() for s in STAGES])
     assert np.abs(stages.sum(axis=1) - 1).max() < 1e-12
     rows = scores.to_pandas()

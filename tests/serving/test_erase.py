@@ -34,14 +34,14 @@ from hypothesis import strategies as st
 from stagecast.features.errors import DataRefusedError, StagecastError, UsageError
 from stagecast.features.events import ReadOptions, read_events
 from stagecast.serving import pipeline
+from stagecast.serving.commands.erase import erase as command
 from stagecast.serving.erasure import csv_logs, customer_column, database
-from stagecast.serving.erasure.command import erase as command
 from stagecast.serving.erasure.csv_logs import How
 from stagecast.serving.erasure.identity import Customer
 from stagecast.serving.erasure.occurrences import in_stream
 from stagecast.serving.erasure.replacing import draft_of, replace_file
-from stagecast.serving.store import Store
-from stagecast.serving.tables import metadata
+from stagecast.serving.store.store import Store
+from stagecast.serving.store.tables import metadata
 from stagecast.training.bundle import load_bundle
 from stagecast.training.config import TrainConfig
 from stagecast.training.tracking import log_training
@@ -446,7 +446,7 @@ def test_bytes_that_sqlite_left_in_free_space_go_even_when_no_row_is_there(erase
 def test_while_a_reader_holds_the_log_of_writes_it_is_told_and_later_made_good(
     erase, store, monkeypatch
 ):
-    monkeypatch.setattr("stagecast.serving.tables.BUSY_MILLISECONDS", 100)
+    monkeypatch.setattr("stagecast.serving.store.tables.BUSY_MILLISECONDS", 100)
     with closing(sqlite3.connect("stagecast.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM scores").fetchone()

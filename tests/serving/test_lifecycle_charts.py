@@ -13,9 +13,9 @@ from xml.etree import ElementTree
 import pytest
 from markupsafe import Markup
 
-from stagecast.serving import charts
-from stagecast.serving.flow_diagram import flow_diagram
-from stagecast.serving.lifecycle_charts import (
+from stagecast.serving.reports import charts
+from stagecast.serving.reports.flow_diagram import flow_diagram
+from stagecast.serving.reports.lifecycle_charts import (
     STAGE_INK,
     cohort_grid,
     pareto_curve,
@@ -23,7 +23,7 @@ from stagecast.serving.lifecycle_charts import (
     spell_bars,
     stage_history,
 )
-from stagecast.serving.stage_colours import stage_colours, stage_titles
+from stagecast.serving.reports.stage_colours import stage_colours, stage_titles
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "<script>alert('x')</script> & \"Loyal\""

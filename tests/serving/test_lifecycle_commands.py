@@ -15,7 +15,7 @@ import pytest
 
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.features.stages.scheme_files import known_schemes, load_scheme
-from stagecast.serving.scorer import load_scorer
+from stagecast.serving.scoring.scorer import load_scorer
 from tests.serving.calling import Stagecast
 from tests.training.made import day, simulated_rows
 

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stagecast.serving import contract
-from stagecast.serving.report import render_report, write_report
+from stagecast.serving.reports.run_report import render_report, write_report
+from stagecast.serving.scoring import score_schema
 from tests.serving import published
 
 AS_OF = datetime(1998, 7, 1, tzinfo=UTC)
@@ -116,10 +116,10 @@ def made_scores(customers: int, *, stages: tuple[str, ...] = STAGES, seed: int =
         "clv_residual": np.full(customers, 12.5),
         "churn": np.full(customers, "inactivity"),
     }
-    fields = contract.schema(STAGES)
+    fields = score_schema.schema(STAGES)
     arrays = [
         pa.array(columns[f.name], pa.timestamp("us")).cast(f.type)
-        if f.type == contract.INSTANT
+        if f.type == score_schema.INSTANT
         else pa.array(columns[f.name], f.type, from_pandas=True)
         for f in fields
     ]

@@ -22,11 +22,12 @@ from hypothesis import strategies as st
 
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.features.stages.scheme_files import load_scheme
-from stagecast.serving import contract, publishing
-from stagecast.serving.exports import csv_pieces
-from stagecast.serving.queries import SORTS, Filters, Order
-from stagecast.serving.store import Run, StageFlows, Store
-from stagecast.serving.tables import VERSION, open_engine, store_version
+from stagecast.serving.scoring import score_schema
+from stagecast.serving.store import publishing
+from stagecast.serving.store.exports import csv_pieces
+from stagecast.serving.store.queries import SORTS, Filters, Order
+from stagecast.serving.store.store import Run, StageFlows, Store
+from stagecast.serving.store.tables import VERSION, open_engine, store_version
 from tests.postgres import postgres_url  # noqa: F401
 from tests.serving import published
 
@@ -230,7 +231,7 @@ def test_flows_are_counted_between_the_last_two_runs_of_one_scheme(store):
 
 def test_a_customer_comes_back_as_the_contract_has_them(filled):
     scored = published.scores(321, extra=published.HOSTILE_IDS)
-    expected = list(contract.json_rows(scored))
+    expected = list(score_schema.json_rows(scored))
     found = filled.lookup(the_run(filled), [row["customer_id"] for row in expected] + ["nobody"])
     assert {name: json.loads(document) for name, document in found.items()} == {
         r["customer_id"]: r for r in expected
@@ -453,7 +454,7 @@ def test_csv_has_the_columns_of_the_contract_and_starts_no_formula(filled):
         csv_pieces(filled.all_customers(run, Filters(), Order.parse("customer_id")), run.stage_ids)
     )
     rows = list(csv.DictReader(io.StringIO(text)))
-    assert list(rows[0]) == contract.schema(run.stage_ids).names
+    assert list(rows[0]) == score_schema.schema(run.stage_ids).names
     assert len(rows) == run.customers
     assert "'=HYPERLINK(1)" in {row["customer_id"] for row in rows}
     assert not [

@@ -16,9 +16,9 @@ import pyarrow as pa
 from fastapi import FastAPI
 
 from stagecast.features.stages.scheme import Scheme
-from stagecast.serving.app import create_app
+from stagecast.serving.http.app import create_app
 from stagecast.serving.settings import Settings
-from stagecast.serving.store import Store
+from stagecast.serving.store.store import Store
 from tests.serving import published
 
 KEY = "0123456789abcdef-key"

@@ -19,8 +19,8 @@ import pandas as pd
 import pyarrow as pa
 
 from stagecast.features.events import EventLog, ReadOptions, from_frame
-from stagecast.serving.batch import score_snapshot
-from stagecast.serving.scorer import Scorer
+from stagecast.serving.scoring.batch import score_snapshot
+from stagecast.serving.scoring.scorer import Scorer
 from stagecast.training.bundle import Bundle, load_bundle, save_bundle
 from stagecast.training.config import TrainConfig
 from stagecast.training.panel import Frame

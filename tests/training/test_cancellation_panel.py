@@ -19,8 +19,8 @@ from stagecast.features.contracts import Terms, spells
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import DataRefusedError, NotEnoughDataError, UsageError
 from stagecast.features.requests import CustomerEvents, Event
-from stagecast.serving.batch import score_log, score_snapshot, snapshot
-from stagecast.serving.scorer import Scorer
+from stagecast.serving.scoring.batch import score_log, score_snapshot, snapshot
+from stagecast.serving.scoring.scorer import Scorer
 from stagecast.training.bundle import load_bundle
 from stagecast.training.config import TrainConfig
 from stagecast.training.judging.backtest import OURS, replay

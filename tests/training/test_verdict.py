@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from stagecast.serving.backtest_report import render_backtest
+from stagecast.serving.reports.backtest_report import render_backtest
 from stagecast.training.judging.backtest import OURS, Replay
 from stagecast.training.judging.verdict import grade_of, verdict
 from stagecast.training.learners import metrics

@@ -42,8 +42,10 @@ class AgeHazard:
 
     Parameters
     ----------
-    edges_days : ages in whole days at which it changes, ascending; there is one rate more than
-    edges. rates : cancellations per contract and day, each above 0 and below 1.
+    edges_days
+        ages in whole days at which it changes, ascending; there is one rate more than edges.
+    rates
+        cancellations per contract and day, each above 0 and below 1.
     """
 
     edges_days: tuple[int, ...]

@@ -85,10 +85,18 @@ class Landmarks:
 
     Parameters
     ----------
-    at : the date of each row, microseconds since 1970. back : the same in whole days before the
-    as_of. spell, customer : rows of the :class:`~stagecast.features.contracts.Spells` and of its
-    ``customers``. age_days : days since the contract began. earlier_spells : contracts that the
-    customer had before. weight : how many rows each stands for.
+    at
+        the date of each row, microseconds since 1970.
+    back
+        the same in whole days before the as_of.
+    spell, customer
+        rows of the :class:`~stagecast.features.contracts.Spells` and of its ``customers``.
+    age_days
+        days since the contract began.
+    earlier_spells
+        contracts that the customer had before.
+    weight
+        how many rows each stands for.
     """
 
     at: Integers
@@ -252,9 +260,12 @@ class Steps:
 
     Parameters
     ----------
-    row : row of the landmarks.
-    ahead : number of the step, 0 for the one that begins at the landmark.
-    cancelled : whether the contract was cancelled in it.
+    row
+        row of the landmarks.
+    ahead
+        number of the step, 0 for the one that begins at the landmark.
+    cancelled
+        whether the contract was cancelled in it.
     """
 
     row: Integers

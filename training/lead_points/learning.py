@@ -50,9 +50,13 @@ class LearnedPoints:
 
     Parameters
     ----------
-    table : the points, and the scale that says what they mean. leads, conversions : rows of the
-    panel (a lead counts at each date at which it was open). as_started : labels of rules whose
-    points are those of the starting table, since no open lead had such an event.
+    table
+        the points, and the scale that says what they mean.
+    leads, conversions
+        rows of the panel (a lead counts at each date at which it was open).
+    as_started
+        labels of rules whose points are those of the starting table, since no open lead had such an
+        event.
     """
 
     table: PointsTable

@@ -30,10 +30,16 @@ class Rule:
 
     Parameters
     ----------
-    event : the type. points : for each event; below 0 it speaks against the lead. half_life_days :
-    days after which the points have halved; None: they stay. most : how many of the newest count;
-    None: all. within_days : only those less than so many days after the lead's first event of any
-    type count; None: all.
+    event
+        the type.
+    points
+        for each event; below 0 it speaks against the lead.
+    half_life_days
+        days after which the points have halved; None: they stay.
+    most
+        how many of the newest count; None: all.
+    within_days
+        only those less than so many days after the lead's first event of any type count; None: all.
     """
 
     event: str

@@ -22,11 +22,16 @@ class LeadScores:
 
     Parameters
     ----------
-    customers : ids.
-    points : their sum, one per customer; NaN where no event was known before the as_of.
-    parts : points of each rule and then each attribute, shape (customers, rules + attributes).
-    rules : labels of the rules.
-    attributes : name -> value of each customer.
+    customers
+        ids.
+    points
+        their sum, one per customer; NaN where no event was known before the as_of.
+    parts
+        points of each rule and then each attribute, shape (customers, rules + attributes).
+    rules
+        labels of the rules.
+    attributes
+        name -> value of each customer.
     """
 
     customers: Texts

@@ -52,9 +52,12 @@ class Landmark:
 
     Parameters
     ----------
-    day : the date as a day number.
-    customer : rows of :class:`~stagecast.training.leads.exposure.Leads`.
-    columns : name -> one value per customer; null is NaN.
+    day
+        the date as a day number.
+    customer
+        rows of :class:`~stagecast.training.leads.exposure.Leads`.
+    columns
+        name -> one value per customer; null is NaN.
     """
 
     day: float

@@ -33,12 +33,18 @@ class LeadConversion:
 
     Parameters
     ----------
-    hazard : None where too few converted; then every lead has the ``share``.
-    activity : None where it was not worth while.
-    share : P(first purchase in ``horizon_days``) of a lead of whom nothing is known.
-    orders, spend : means within the horizon over those who bought in it.
-    rows : leads that were learned from.
-    conversions : how many of them converted.
+    hazard
+        None where too few converted; then every lead has the ``share``.
+    activity
+        None where it was not worth while.
+    share
+        P(first purchase in ``horizon_days``) of a lead of whom nothing is known.
+    orders, spend
+        means within the horizon over those who bought in it.
+    rows
+        leads that were learned from.
+    conversions
+        how many of them converted.
     """
 
     hazard: HazardModel | None

@@ -85,9 +85,12 @@ class Exposure:
 
     Parameters
     ----------
-    days : lead-days in each bin of age, weighted, shape (leads, bins).
-    hit : weight of the conversion, 0 where there is none.
-    bin : the bin of age in which it was, -1 where there is none.
+    days
+        lead-days in each bin of age, weighted, shape (leads, bins).
+    hit
+        weight of the conversion, 0 where there is none.
+    bin
+        the bin of age in which it was, -1 where there is none.
     """
 
     days: Array

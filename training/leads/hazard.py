@@ -43,9 +43,12 @@ class HazardModel:
 
     Parameters
     ----------
-    edges_days : ages at which the hazard changes, ascending; there is one rate more than edges.
-    rates : first purchases per lead and day.
-    effects : column -> value -> multiplier.
+    edges_days
+        ages at which the hazard changes, ascending; there is one rate more than edges.
+    rates
+        first purchases per lead and day.
+    effects
+        column -> value -> multiplier.
     """
 
     edges_days: tuple[float, ...]

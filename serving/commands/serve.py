@@ -1,0 +1,32 @@
+"""``stagecast serve``: the API and the pages."""
+
+from __future__ import annotations
+
+import click
+
+from stagecast.serving.commands.options import common
+from stagecast.serving.commands.outputs import model_folder
+from stagecast.serving.settings import load_settings
+
+
+@click.command()
+@click.option(
+    "--model",
+    metavar="MODEL",
+    help="Bundle for POST /v1/score; default: that of the published scores.",
+)
+@click.option(
+    "--store", metavar="URL", help="The store; default ./stagecast.db (or STAGECAST_STORE)."
+)
+@click.option("--host", metavar="ADDRESS", help="Default 127.0.0.1; any other needs API keys.")
+@click.option("--port", type=int, metavar="PORT", help="Default 8000.")
+@common
+def serve(
+    as_json: bool, model: str | None, store: str | None, host: str | None, port: int | None
+) -> None:
+    """The API and the pages."""
+    from stagecast.serving.http.server import serve as run_server
+
+    settings = load_settings(store=store, host=host, port=port)
+    folder = None if model is None else model_folder(model, settings)
+    run_server(settings, folder, as_json=as_json)

@@ -1,0 +1,92 @@
+"""The server: what it holds, what it answers, and what its errors look like."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+
+from stagecast.features.errors import StagecastError
+from stagecast.serving.http.auth import Guard, check_bind
+from stagecast.serving.http.failures import add_handlers
+from stagecast.serving.http.headers import SecureHeaders
+from stagecast.serving.http.openapi import describe
+from stagecast.serving.http.routes import customers, health, model, pages, score, stages
+from stagecast.serving.http.state import State
+from stagecast.serving.reports.rendering import static_files
+from stagecast.serving.settings import Settings
+from stagecast.serving.store.protocols import ScorerLoader
+from stagecast.serving.store.store import Store
+
+
+class StagecastAPI(FastAPI):
+    """FastAPI whose description tells of the bodies that msgspec decodes."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document; made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = describe(super().openapi())
+        return self.openapi_schema
+
+
+def create_app(
+    settings: Settings, *, scorer_loader: ScorerLoader, store: Store | None = None
+) -> FastAPI:
+    """Return the server as an ASGI application.
+
+    Parameters
+    ----------
+    settings
+        where it listens, its keys, its model and its store.
+    scorer_loader
+        reads the bundle at ``settings.model``, once the server starts. If that fails the server
+        starts all the same, shows what is published, and says why at ``/readyz``; whoever wants to
+        fail at once loads the bundle first and passes a loader that returns it.
+    store
+        published scores; None: the server opens and closes the one at ``settings.store`` itself.
+
+    Raises
+    ------
+    UsageError
+        It would listen to other machines without API keys.
+    """
+    check_bind(settings.host, settings.keys)
+    state = State(settings, store=store)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if store is None:
+            try:
+                state.store = Store.open(settings.store)
+            except StagecastError as error:
+                state.store_fault = str(error)
+        if settings.model is not None:
+            try:
+                state.scorer = scorer_loader(settings.model)
+            except StagecastError as error:
+                state.scorer_fault = f"the model '{settings.model}' was not loaded: {error}"
+        yield
+        if store is None and state.store is not None:
+            state.store.close()
+
+    app = StagecastAPI(
+        title="stagecast",
+        version=version("stagecast"),
+        summary="Churn, lifecycle stage and value of each customer",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        # A trailing slash is part of a customer's id, not a matter of taste.
+        redirect_slashes=False,
+    )
+    app.state.stagecast = state
+    for module in (score, customers, stages, model, health, pages):
+        app.include_router(module.router)
+    app.mount("/static", static_files(), name="static")
+    add_handlers(app)
+    app.add_middleware(Guard, keys=settings.keys, allowed_hosts=settings.allowed_hosts)
+    app.add_middleware(SecureHeaders)
+    return app

@@ -1,0 +1,202 @@
+"""Request bodies: read up to a limit, decoded strictly, refused with the place and the value.
+
+msgspec does the decoding: no value is turned into another type, and ``NaN``, ``1e400``, lone
+surrogates and endless nesting are errors of the caller rather than of ours.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+
+from stagecast.features.errors import did_you_mean
+from stagecast.serving.http.problems import Fault, ProblemError
+from stagecast.serving.quoting import quote
+
+CUSTOMERS_MAX, EVENTS_MAX, ID_LENGTH_MAX = 1_000, 10_000, 256
+
+_Body = TypeVar("_Body")
+_Text = Annotated[str, msgspec.Meta(max_length=256)]
+_Id = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=ID_LENGTH_MAX, description="the customer, as text")
+]
+_Instant = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=64,
+        description="ISO 8601 date or date-time; without a zone it is UTC, a date is its midnight",
+        examples=["1997-06-01T00:00:00Z"],
+    ),
+]
+
+
+class EventBody(msgspec.Struct, forbid_unknown_fields=True):
+    """One thing that the customer did."""
+
+    timestamp: _Instant
+    event: Annotated[
+        str,
+        msgspec.Meta(
+            min_length=1, max_length=256, description="its type, like purchase, refund or visit"
+        ),
+    ] = "purchase"
+    amount: Annotated[
+        float | None, msgspec.Meta(description="money; how much was paid back, for a refund")
+    ] = None
+    channel: _Text | None = None
+    recorded_at: _Instant | None = None
+    event_id: _Text | None = None
+    category: Annotated[_Text | None, msgspec.Meta(description="what was bought or looked at")] = (
+        None
+    )
+    discount: Annotated[float | None, msgspec.Meta(description="money taken off the price")] = None
+
+
+class CustomerBody(msgspec.Struct, forbid_unknown_fields=True):
+    """One customer with their events, in any order."""
+
+    customer_id: _Id
+    events: Annotated[list[EventBody], msgspec.Meta(max_length=EVENTS_MAX)]
+    attributes: Annotated[
+        dict[str, Any],
+        msgspec.Meta(
+            description="facts about the customer; those declared as known at the start are used"
+        ),
+    ] = {}
+
+
+class ScoreBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Raw events of the customers to score."""
+
+    customers: Annotated[list[CustomerBody], msgspec.Meta(min_length=1, max_length=CUSTOMERS_MAX)]
+    as_of: Annotated[
+        _Instant | None,
+        msgspec.Meta(
+            description="the instant to stand at; nothing at or after it is seen; left out: now"
+        ),
+    ] = None
+
+
+class LookupBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The customers to look up."""
+
+    customer_ids: Annotated[list[_Id], msgspec.Meta(min_length=1, max_length=CUSTOMERS_MAX)]
+
+
+_score_decoder = msgspec.json.Decoder(ScoreBody)
+_lookup_decoder = msgspec.json.Decoder(LookupBody)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return the body of a request.
+
+    Raises
+    ------
+    ProblemError
+        413: it is longer than ``limit`` bytes, whether its length was announced or not.
+    """
+    too_long = ProblemError(
+        413,
+        "body-too-long",
+        f"the body is longer than {limit} bytes; send fewer customers at a time",
+    )
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and (len(announced) > 18 or int(announced) > limit):
+        raise too_long
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise too_long
+    return bytes(body)
+
+
+def decode_lookup(body: bytes) -> list[str]:
+    """Return the customer ids that a body asks for, each once.
+
+    Raises
+    ------
+    ProblemError
+        400 or 422, as of :func:`decode_score`.
+    """
+    return list(dict.fromkeys(_decode(_lookup_decoder, body, LookupBody).customer_ids))
+
+
+def decode_score(body: bytes) -> ScoreBody:
+    """Return the customers whose scores a body asks for; what their events mean is for
+    :mod:`stagecast.serving.http.incoming`.
+
+    Raises
+    ------
+    ProblemError
+        400: no JSON; 422: JSON of another shape.
+    """
+    return _decode(_score_decoder, body, ScoreBody)
+
+
+def refused(faults: list[Fault]) -> ProblemError:
+    """Return the problem of a body that is JSON and says what will not do; its detail tells of
+    the first fault.
+    """
+    first = faults[0]
+    shown = "" if first.value is None else f" '{quote(first.value)}'"
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return ProblemError(
+        422, "body-refused", f"{first.where}{shown}: {first.problem}{more}", faults=faults
+    )
+
+
+def _decode(decoder: msgspec.json.Decoder[_Body], body: bytes, shape: type[_Body]) -> _Body:
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise refused([_explain(str(error), body, shape)]) from None
+    except RecursionError:
+        raise ProblemError(400, "not-json", "the body is nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProblemError(400, "not-json", f"the body is not JSON: {quote(str(error))}") from None
+
+
+_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
+_UNKNOWN = re.compile(r"^Object contains unknown field `(?P<name>.*)`$", re.DOTALL)
+_STEP = re.compile(r"\[(\d+)\]|\.?([^.\[\]]+)")
+
+
+def _explain(message: str, body: bytes, shape: type[Any]) -> Fault:
+    """Turn msgspec's sentence into a fault: where, what stands there, and a way out."""
+    match = _PLACE.match(message)
+    what, path = (match["what"], match["path"] or "") if match else (message, "")
+    where = path.removeprefix(".") or "the body"
+    if unknown := _UNKNOWN.match(what):
+        known = sorted(
+            {
+                field
+                for struct in (shape, CustomerBody, EventBody)
+                for field in struct.__struct_fields__
+            }
+        )
+        name = unknown["name"][:256]
+        return Fault(where, f"has a field that is not known.{did_you_mean(name, known)}", name)
+    if where.endswith(("customer_id", "customer_ids[...]")) and "Expected `str`" in what:
+        what += '; customer ids are text: write "17850", with quotes'
+    return Fault(where, what, _value_at(body, path))
+
+
+def _value_at(body: bytes, path: str) -> str | None:
+    """Return what stands at a path like ``.customers[0].events[3].amount``, if it is a plain
+    value.
+    """
+    if "..." in path:
+        return None
+    try:
+        value = msgspec.json.decode(body)
+        for index, name in _STEP.findall(path):
+            value = value[int(index)] if index else value[name]
+    except (msgspec.DecodeError, RecursionError, LookupError, TypeError, ValueError):
+        return None
+    return (
+        None if isinstance(value, dict | list) else value if isinstance(value, str) else repr(value)
+    )

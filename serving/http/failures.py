@@ -1,0 +1,97 @@
+"""Which error becomes which answer: problem details for programs, a page for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stagecast.features.errors import StagecastError, UsageError, did_you_mean
+from stagecast.serving.http.problems import Fault, ProblemError
+from stagecast.serving.quoting import quote
+from stagecast.serving.reports.rendering import render
+
+_SLUGS = {404: "not-found", 405: "method-refused"}
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Teach the application what to answer to each kind of error."""
+
+    def answer(request: Request, problem: ProblemError) -> Response:
+        for_people = not request.url.path.startswith("/v1/") and "text/html" in request.headers.get(
+            "accept", ""
+        )
+        if for_people:
+            return render(
+                "error.html", status=problem.status, headers=problem.headers, problem=problem
+            )
+        return problem.response()
+
+    @app.exception_handler(ProblemError)
+    async def _problem(request: Request, error: ProblemError) -> Response:
+        return answer(request, error)
+
+    @app.exception_handler(StagecastError)
+    async def _ours(request: Request, error: StagecastError) -> Response:
+        status = 400 if isinstance(error, UsageError) else 422
+        return answer(request, ProblemError(status, "request-refused", str(error)))
+
+    @app.exception_handler(RequestValidationError)
+    async def _query(request: Request, error: RequestValidationError) -> Response:
+        return answer(request, _query_problem(error))
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        detail = (
+            f"{request.method} {quote(request.url.path)}: {str(error.detail).lower()}; see /docs"
+        )
+        headers = dict(error.headers or {})
+        return answer(
+            request,
+            ProblemError(
+                error.status_code, _SLUGS.get(error.status_code, "http"), detail, headers=headers
+            ),
+        )
+
+    @app.exception_handler(SQLAlchemyError)
+    async def _store(request: Request, error: SQLAlchemyError) -> Response:
+        cause = getattr(error, "orig", None) or type(error).__name__
+        return answer(
+            request,
+            ProblemError(503, "store-unreadable", f"the store cannot be read: {quote(str(cause))}"),
+        )
+
+    @app.exception_handler(Exception)
+    async def _bug(request: Request, error: Exception) -> Response:
+        # the server's log has the traceback; the answer tells nothing of the inside
+        return answer(
+            request,
+            ProblemError(500, "internal", "this is a fault of the server; its log says more"),
+        )
+
+
+def _query_problem(error: RequestValidationError) -> ProblemError:
+    faults = []
+    for item in error.errors():
+        where = ".".join(str(step) for step in item["loc"])
+        what = str(item["msg"]).removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            what = f"no such parameter.{did_you_mean(str(item['loc'][-1])[:100], _PARAMETERS)}"
+        faults.append(Fault(where, what, _text(item.get("input"))))
+    first = faults[0]
+    shown = "" if first.value is None else f" '{quote(first.value)}'"
+    return ProblemError(
+        422, "query-refused", f"{quote(first.where)}{shown}: {first.problem}", faults=faults
+    )
+
+
+_PARAMETERS = ("stage", "band", "state", "min_value", "q", "sort", "limit", "cursor", "format")
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None if value is None else repr(value)

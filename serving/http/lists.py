@@ -1,0 +1,124 @@
+"""The query string of a ranked list: the same names for the API and for the page."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.serving.http.problems import Fault, ProblemError
+from stagecast.serving.store.queries import (
+    DEFAULT_SORT,
+    LIMIT_DEFAULT,
+    LIMIT_MAX,
+    SORTS,
+    Filters,
+    Order,
+)
+from stagecast.serving.store.store import Run
+
+BANDS = ("low", "medium", "high")
+STATES = ("prospect", "active", "lapsed")
+
+
+class ListQuery(BaseModel):
+    """Filters, order and place of a list. A name that is not known is refused; an empty value
+    filters nothing.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stage: list[str] = Field(
+        default=[],
+        max_length=50,
+        description="stage id; give it several times for customers on any of them",
+    )
+    band: Literal["low", "medium", "high"] | None = Field(default=None, description="churn band")
+    state: Literal["prospect", "active", "lapsed"] | None = None
+    min_value: float | None = Field(
+        default=None, allow_inf_nan=False, description="least value at risk, in money"
+    )
+    q: str | None = Field(default=None, max_length=256, description="how the customer's id begins")
+    sort: str = Field(
+        default=DEFAULT_SORT,
+        description=f"one of {', '.join(SORTS)}; with a leading - the largest first. "
+        "Customers without a value stand last either way; ties go by customer_id",
+    )
+    cursor: str | None = Field(
+        default=None, max_length=4096, description="next_cursor of the page before"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty(cls, values: Any) -> Any:
+        # a form sends every field, the empty ones too
+        if not isinstance(values, dict):
+            return values
+        kept = {
+            name: [v for v in value if v != ""] if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return {name: value for name, value in kept.items() if value not in ("", [])}
+
+    @field_validator("sort")
+    @classmethod
+    def _known_sort(cls, value: str) -> str:
+        try:
+            return str(Order.parse(value))
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+
+    @property
+    def order(self) -> Order:
+        """The order as the store takes it."""
+        return Order.parse(self.sort)
+
+    def filters(self, run: Run) -> Filters:
+        """Return the filters as the store takes them.
+
+        Raises
+        ------
+        ProblemError
+            422: a stage that the run's scheme does not have.
+        """
+        for stage in self.stage:
+            if stage not in run.stage_ids:
+                known = f"the stages of {run.scheme_id} are {', '.join(run.stage_ids)}"
+                fault = Fault(
+                    "query.stage",
+                    f"no such stage.{did_you_mean(stage[:100], run.stage_ids)}",
+                    stage,
+                )
+                raise ProblemError(
+                    422,
+                    "query-refused",
+                    f"stage '{stage[:100]}' is not known: {known}",
+                    faults=[fault],
+                )
+        return Filters(tuple(self.stage), self.band, self.state, self.min_value, self.q)
+
+
+class ApiListQuery(ListQuery):
+    """A list as programs ask for it: with a length and a format."""
+
+    limit: int | Literal["all"] = Field(
+        default=LIMIT_DEFAULT,
+        description=(
+            f"rows of a page, 1 to {LIMIT_MAX}; with CSV and NDJSON also 'all', "
+            "which streams the whole list"
+        ),
+    )
+    format: Literal["json", "ndjson", "csv"] | None = Field(
+        default=None,
+        description=(
+            "instead of the Accept header (application/json, application/x-ndjson, text/csv)"
+        ),
+    )
+
+    @field_validator("limit")
+    @classmethod
+    def _within(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and not 1 <= value <= LIMIT_MAX:
+            raise ValueError(f"limit is 1 to {LIMIT_MAX}")
+        return value

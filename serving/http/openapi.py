@@ -1,0 +1,278 @@
+"""The description at /openapi.json: the bodies that msgspec decodes, the score of the contract,
+examples.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from stagecast.serving.http.bodies import LookupBody, ScoreBody
+from stagecast.serving.scoring import score_schema
+
+_REF = "#/components/schemas/{name}"
+
+EXAMPLE_REQUEST = {
+    "as_of": "1998-01-01T00:00:00Z",
+    "customers": [
+        {
+            "customer_id": "a",
+            "attributes": {},
+            "events": [
+                {"timestamp": "1997-06-01T00:00:00Z", "event": "purchase", "amount": 10.0},
+                {
+                    "timestamp": "1997-07-14T09:30:00Z",
+                    "event": "purchase",
+                    "amount": 24.5,
+                    "discount": 2.5,
+                },
+            ],
+        }
+    ],
+}
+EXAMPLE_SCORE = {
+    "customer_id": "a",
+    "as_of": "1998-01-01T00:00:00Z",
+    "horizon_days": 90,
+    "state": "active",
+    "stage": "at_risk",
+    "stage_since": "1997-10-02T00:00:00Z",
+    "next_stage": {"repeat": 0.21, "at_risk": 0.17, "sleeping": 0.62},
+    "next_stage_likeliest": "sleeping",
+    "churn_probability": 0.79,
+    "churn_band": "high",
+    "value_at_risk": 31.4,
+}
+_EXAMPLES: dict[str, Any] = {
+    "ScoreBody": EXAMPLE_REQUEST,
+    "LookupBody": {"customer_ids": ["a", "b"]},
+    "ScoreAnswer": {
+        "model_version": "3f9c",
+        "as_of": "1998-01-01T00:00:00Z",
+        "scores": [EXAMPLE_SCORE],
+    },
+    "CustomerList": {
+        "as_of": "1998-01-01T00:00:00Z",
+        "model_version": "3f9c",
+        "total": 2357,
+        "next_cursor": "WzEsIjRi",
+        "customers": [EXAMPLE_SCORE],
+    },
+    "LookupAnswer": {"scores": [EXAMPLE_SCORE], "missing": ["b"]},
+    "Problem": {
+        "type": "urn:stagecast:problem:body-refused",
+        "title": "Unprocessable Content",
+        "status": 422,
+        "detail": "customers[0].events[3].amount 'ten': Expected `float | null`, got `str`",
+        "errors": [
+            {
+                "where": "customers[0].events[3].amount",
+                "value": "ten",
+                "problem": "Expected `float | null`, got `str`",
+            }
+        ],
+    },
+}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": _REF.format(name=name)}
+
+
+def body(name: str) -> dict[str, Any]:
+    """Return what a route says of a JSON body that it decodes itself."""
+    content = {"application/json": {"schema": _ref(name), "example": _EXAMPLES[name]}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def json_answer(name: str, *, csv: bool = False) -> dict[int | str, dict[str, Any]]:
+    """Return what a route says of its answer; ``csv``: it comes as NDJSON and CSV as well."""
+    content: dict[str, Any] = {"application/json": {"schema": _ref(name)}}
+    if name in _EXAMPLES:
+        content["application/json"]["example"] = _EXAMPLES[name]
+    if csv:
+        content["application/x-ndjson"] = {
+            "schema": {"type": "string", "description": "one score on each line"}
+        }
+        content["text/csv"] = {
+            "schema": {"type": "string", "description": "the columns of scores.parquet"}
+        }
+    return {200: {"description": "As asked", "content": content}}
+
+
+_MEANINGS = {
+    400: "The body is not JSON, or the cursor does not hold any more",
+    404: "Nothing of that name, or nothing published yet",
+    413: "The body is too long",
+    415: "The body is not of type application/json",
+    422: "A value will not do: which one, where it stands, and why",
+    503: "No model is loaded, or the store cannot be read",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what a route says of its errors (RFC 9457)."""
+    content = {
+        "application/problem+json": {"schema": _ref("Problem"), "example": _EXAMPLES["Problem"]}
+    }
+    return {status: {"description": _MEANINGS[status], "content": content} for status in statuses}
+
+
+def describe(document: dict[str, Any]) -> dict[str, Any]:
+    """Return FastAPI's document with the schemas and the ways to bring a key added."""
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    _, bodies = msgspec.json.schema_components([ScoreBody, LookupBody], ref_template=_REF)
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            # where FastAPI would speak of its own shape of a 422
+            if "422" in operation["responses"]:
+                operation["responses"]["422"] = problems(422)[422]
+    schemas.update(bodies)
+    schemas.update(_answers())
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    # a key is needed only where the server was given keys
+    document["security"] = [{}, {"bearer": []}, {"key": []}]
+    return document
+
+
+def _object(properties: dict[str, Any], description: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": description,
+        "properties": properties,
+        "required": sorted(properties),
+    }
+
+
+def _array(of: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": of}
+
+
+def _answers() -> dict[str, Any]:
+    text: dict[str, Any] = {"type": "string"}
+    instant: dict[str, Any] = {"type": "string", "format": "date-time"}
+    number: dict[str, Any] = {"type": ["number", "null"]}
+    run: dict[str, Any] = {"as_of": instant, "model_version": text}
+    scores = _array(_ref("Score"))
+    past: dict[str, Any] = {"as_of": instant, "stage": text, "scheme": text, "model_version": text}
+    past |= dict.fromkeys(("churn_probability", "value_at_risk", "clv"), number)
+    changed: dict[str, Any] = {"field": text, "before": {}, "now": {}, "sentence": text}
+    by_language = {"type": "object", "additionalProperties": text}
+    stage: dict[str, Any] = {
+        "id": text,
+        "state": text,
+        "customers": {"type": "integer"},
+        "value_at_risk": number,
+        "clv": number,
+    }
+    stage |= dict.fromkeys(("title", "meaning", "action"), by_language)
+    flow: dict[str, Any] = {"from_stage": {"type": ["string", "null"]}, "to_stage": text}
+    flow |= {"customers": {"type": "integer"}, "share": {"type": "number"}}
+    fault = {"type": "object", "properties": dict.fromkeys(("where", "value", "problem"), text)}
+    return {
+        "Score": _object(_score(), "One customer's score; the same columns as scores.parquet"),
+        "ScoreAnswer": _object(
+            {**run, "scores": scores}, "The scores, in the order of the customers asked for"
+        ),
+        "CustomerList": _object(
+            {
+                **run,
+                "total": {"type": "integer"},
+                "next_cursor": {"type": ["string", "null"]},
+                "customers": scores,
+            },
+            "One page of the ranked list; total counts all pages",
+        ),
+        "CustomerAnswer": _object(
+            {
+                "score": _ref("Score"),
+                "changes": _array(_object(changed, "A field that changed, in a sentence")),
+                "history": _array(_object(past, "The score of one run")),
+            },
+            (
+                "The last published score, what changed since the score before, and all "
+                "scores so far, latest first"
+            ),
+        ),
+        "LookupAnswer": _object(
+            {"scores": scores, "missing": _array(text)}, "Scores in the order of the ids"
+        ),
+        "StageList": _object(
+            {
+                **run,
+                "scheme": text,
+                "stages": _array(_object(stage, "A stage with who stands on it")),
+            },
+            "The stages of the scheme, in order",
+        ),
+        "StageFlowList": _object(
+            {
+                "from_as_of": {**instant, "type": ["string", "null"]},
+                "to_as_of": instant,
+                "scheme": text,
+                "flows": _array(
+                    _object(
+                        flow, "Customers who went one way; share is of those on from_stage then"
+                    )
+                ),
+            },
+            "How customers moved between the stages since the run before",
+        ),
+        "Problem": {
+            "type": "object",
+            "description": "What went wrong and what to do (RFC 9457)",
+            "properties": {
+                "type": text,
+                "title": text,
+                "status": {"type": "integer"},
+                "detail": text,
+            }
+            | {"errors": _array(fault)},
+            "required": ["type", "title", "status", "detail"],
+        },
+    }
+
+
+def _json_type(kind: pa.DataType) -> tuple[str, dict[str, Any]]:
+    if pa.types.is_timestamp(kind):
+        return "string", {"format": "date-time"}
+    if pa.types.is_date(kind):
+        return "string", {"format": "date"}
+    if pa.types.is_boolean(kind):
+        return "boolean", {}
+    if pa.types.is_integer(kind):
+        return "integer", {}
+    return ("number", {}) if pa.types.is_floating(kind) else ("string", {})
+
+
+def _score() -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    for column in score_schema.columns(()):
+        if column.name == "next_stage":
+            meaning = "P(stage at the end of the horizon) by stage id; all sum to 1"
+            probabilities = {"type": "number", "minimum": 0, "maximum": 1}
+            properties["next_stage"] = {
+                "type": "object",
+                "additionalProperties": probabilities,
+                "description": meaning,
+            }
+            properties["next_stage_likeliest"] = {"type": "string", "description": column.meaning}
+        elif column.name == "reasons":
+            fields = {
+                f.name: {"type": [_json_type(f.type)[0], "null"]} for f in score_schema.REASON
+            }
+            item = {"type": "object", "properties": fields}
+            properties["reasons"] = {**_array(item), "description": column.meaning}
+        else:
+            kind, extra = _json_type(column.type)
+            type_ = [kind, "null"] if column.nullable else kind
+            properties[column.name] = {"type": type_, **extra, "description": column.meaning}
+    return properties

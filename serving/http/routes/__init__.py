@@ -1,0 +1,1 @@
+"""One file a resource: a ``router`` whose functions take typed dependencies of ``state``."""

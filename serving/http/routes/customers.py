@@ -1,0 +1,167 @@
+"""Published scores: the ranked list, one customer, many customers by id."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import anyio.to_thread
+import msgspec
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from stagecast.serving.http.bodies import decode_lookup, read_body
+from stagecast.serving.http.lists import ApiListQuery
+from stagecast.serving.http.openapi import body, json_answer, problems
+from stagecast.serving.http.problems import Fault, ProblemError
+from stagecast.serving.http.state import RunDep, StateDep, StoreDep, get_run
+from stagecast.serving.quoting import quote
+from stagecast.serving.store.changes import changes
+from stagecast.serving.store.exports import csv_pieces, ndjson_pieces
+from stagecast.serving.store.store import Run, Store
+
+router = APIRouter(prefix="/v1", tags=["customers"])
+
+
+def _json(content: Any, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(content), headers=headers, media_type="application/json")
+
+
+def _raw(documents: list[str]) -> list[msgspec.Raw]:
+    # the store keeps each score as JSON: it goes out as it stands
+    return [msgspec.Raw(document.encode("utf-8")) for document in documents]
+
+
+def _wanted(request: Request, asked: ApiListQuery) -> str:
+    if asked.format is not None:
+        return asked.format
+    accept = request.headers.get("accept", "")
+    if "application/x-ndjson" in accept:
+        return "ndjson"
+    return "csv" if "text/csv" in accept else "json"
+
+
+@router.get(
+    "/customers",
+    summary="The published customers, ranked and filtered",
+    responses={**json_answer("CustomerList", csv=True), **problems(400, 404, 422)},
+)
+def list_customers(
+    request: Request, asked: Annotated[ApiListQuery, Query()], store: StoreDep, run: RunDep
+) -> Response:
+    """List the customers of the current scoring run, by default those with the most value at risk
+    first.
+
+    Follow `next_cursor` (also in the `Link` header) for the next page; it holds until new scores
+    are published. In CSV, text that a spreadsheet would take for a formula begins with an
+    apostrophe.
+    """
+    wanted, filters, order = _wanted(request, asked), asked.filters(run), asked.order
+    headers = {"Vary": "Accept"}
+    if asked.limit == "all":
+        if wanted == "json":
+            fault = Fault("query.limit", "'all' is for CSV and NDJSON", "all")
+            raise ProblemError(
+                422, "query-refused", "limit=all needs format=csv or format=ndjson", faults=[fault]
+            )
+        return _text(wanted, store.all_customers(run, filters, order), run, headers)
+    page = store.customers(run, filters, order, limit=int(asked.limit), cursor=asked.cursor)
+    if page.next_cursor is not None:
+        query = [
+            (name, value) for name, value in request.query_params.multi_items() if name != "cursor"
+        ]
+        headers["Link"] = (
+            f'<{request.url.path}?{urlencode([*query, ("cursor", page.next_cursor)])}>; rel="next"'
+        )
+    if wanted != "json":
+        return _text(wanted, page.documents, run, headers)
+    return _json(
+        {
+            "as_of": run.as_of,
+            "model_version": run.model_version,
+            "total": store.count(run, filters),
+            "next_cursor": page.next_cursor,
+            "customers": _raw(page.documents),
+        },
+        headers,
+    )
+
+
+def _text(wanted: str, documents: Any, run: Run, headers: dict[str, str]) -> Response:
+    if wanted == "ndjson":
+        return StreamingResponse(
+            ndjson_pieces(documents), headers=headers, media_type="application/x-ndjson"
+        )
+    name = f"customers-{run.as_of:%Y-%m-%d}.csv"
+    headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return StreamingResponse(
+        csv_pieces(documents, run.stage_ids), headers=headers, media_type="text/csv"
+    )
+
+
+@router.post(
+    "/customers/lookup",
+    summary="The published scores of up to 1,000 customers by id",
+    responses={**json_answer("LookupAnswer"), **problems(400, 404, 413, 415, 422)},
+    openapi_extra=body("LookupBody"),
+)
+async def lookup(request: Request, state: StateDep, store: StoreDep) -> Response:
+    """Return the scores of the current run in the order of the ids, and the ids that have none."""
+    raw = await read_body(request, state.settings.max_body_bytes)
+    return await anyio.to_thread.run_sync(_looked_up, store, raw)
+
+
+def _looked_up(store: Store, raw: bytes) -> Response:
+    ids = decode_lookup(raw)
+    found = store.lookup(get_run(store), ids)
+    return _json(
+        {
+            "scores": _raw([found[customer_id] for customer_id in ids if customer_id in found]),
+            "missing": [customer_id for customer_id in ids if customer_id not in found],
+        }
+    )
+
+
+@router.get(
+    "/customers/{customer_id:path}",
+    summary="One customer: the last published score, its reasons, what changed, its history",
+    responses={**json_answer("CustomerAnswer"), **problems(404)},
+)
+def one_customer(customer_id: str, store: StoreDep) -> Response:
+    """Return the last score of a customer, what changed since the one before, and all scores so
+    far.
+
+    An id may hold slashes.
+    """
+    record = store.customer(customer_id)
+    if record is None:
+        raise _unknown(customer_id)
+    before = None if record.before is None else msgspec.json.decode(record.before)
+    changed = changes(msgspec.json.decode(record.document), before)
+    return _json(
+        {"score": _raw([record.document])[0], "changes": changed, "history": record.history}
+    )
+
+
+@router.delete(
+    "/customers/{customer_id:path}",
+    summary="Erase one customer from the store",
+    status_code=204,
+    response_class=Response,
+    responses={204: {"description": "Erased"}, **problems(404, 415)},
+)
+def erase_customer(customer_id: str, store: StoreDep) -> Response:
+    """Erase a customer's scores from every run, with the history; totals that were published stay.
+
+    The request needs the header `Content-Type: application/json`, as every writing one does. Logs,
+    reports and MLflow are not the server's: `stagecast erase` works on those.
+    """
+    if not store.erase(customer_id):
+        raise _unknown(customer_id)
+    return Response(status_code=204)
+
+
+def _unknown(customer_id: str) -> ProblemError:
+    detail = f"no published score of customer '{quote(customer_id)}'; ids are case-sensitive text"
+    return ProblemError(404, "customer-unknown", detail)

@@ -1,0 +1,49 @@
+"""Is the server alive, and can it work?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from sqlalchemy.exc import SQLAlchemyError
+
+from stagecast.serving.http.openapi import problems
+from stagecast.serving.http.problems import ProblemError
+from stagecast.serving.http.state import HOW_TO_SERVE, StateDep
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/livez", summary="The process answers", response_description="It does")
+async def livez() -> dict[str, str]:
+    """Answer 200 as long as the process runs."""
+    return {"status": "alive"}
+
+
+@router.get(
+    "/readyz",
+    summary="A model is loaded and the store can be read",
+    response_description="Ready, with the model and the scoring run that are served",
+    responses=problems(503),
+)
+def readyz(state: StateDep) -> dict[str, Any]:
+    """Answer 200 if events can be scored and published scores be read, else 503 and why."""
+    faults = []
+    if state.scorer is None:
+        faults.append(
+            state.scorer_fault or f"no model is loaded; start the server with one: {HOW_TO_SERVE}"
+        )
+    run = None
+    if state.store is None:
+        faults.append(state.store_fault or "the store is not open")
+    else:
+        try:
+            run = state.store.current_run()
+        except SQLAlchemyError as error:
+            faults.append(
+                f"the store cannot be read: {getattr(error, 'orig', None) or type(error).__name__}"
+            )
+    if faults or state.scorer is None:
+        raise ProblemError(503, "not-ready", "; ".join(faults))
+    published = None if run is None else {"as_of": run.as_of, "model_version": run.model_version}
+    return {"status": "ready", "model_version": state.scorer.model_version, "published": published}

@@ -1,0 +1,57 @@
+"""Scores of raw events, made on the spot."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import anyio.to_thread
+import msgspec
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stagecast.features.errors import StagecastError
+from stagecast.serving.http.bodies import decode_score, read_body
+from stagecast.serving.http.incoming import read_request
+from stagecast.serving.http.openapi import body, json_answer, problems
+from stagecast.serving.http.problems import ProblemError
+from stagecast.serving.http.state import ScorerDep, StateDep
+from stagecast.serving.scoring import score_schema
+from stagecast.serving.store.protocols import ScorerLike
+
+router = APIRouter(prefix="/v1", tags=["scores"])
+
+
+@router.post(
+    "/score",
+    summary="Score raw events of one to 1,000 customers",
+    responses={**json_answer("ScoreAnswer"), **problems(400, 413, 415, 422, 503)},
+    openapi_extra=body("ScoreBody"),
+)
+async def score(request: Request, state: StateDep, scorer: ScorerDep) -> Response:
+    """Score customers from their raw events; nothing is stored.
+
+    Events at or after the `as_of` are not seen. A customer with no event before it makes the whole
+    request fail, and is named. Of `attributes` those that the training knew from the first contact
+    on are used, for `p_convert` and by features that ask for them; others are accepted. Money is in
+    the shop's own currency.
+    """
+    raw = await read_body(request, state.settings.max_body_bytes)
+    # decoding, too, takes its time on a long body: the loop stays free for others
+    content = await anyio.to_thread.run_sync(_answer, scorer, raw, datetime.now(UTC))
+    return Response(content, media_type="application/json")
+
+
+def _answer(scorer: ScorerLike, raw: bytes, now: datetime) -> bytes:
+    asked = read_request(decode_score(raw), now)
+    try:
+        table = scorer.score_customers(asked.customers, asked.as_of)
+    except StagecastError as error:
+        raise ProblemError(422, "scoring-refused", str(error)) from None
+    as_of = asked.as_of.isoformat().replace("+00:00", "Z")
+    answer = {
+        "model_version": scorer.model_version,
+        "as_of": as_of,
+        "scores": list(score_schema.json_rows(table)),
+    }
+    return msgspec.json.encode(answer)

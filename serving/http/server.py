@@ -1,0 +1,65 @@
+"""Starting the server: what is wrong with the model or the store is said before it listens."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import uvicorn
+
+from stagecast.serving.http.app import create_app
+from stagecast.serving.http.auth import check_bind
+from stagecast.serving.scoring.scorer import Scorer, load_scorer
+from stagecast.serving.settings import Settings
+from stagecast.serving.store.store import Store
+
+
+def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> None:
+    """Serve the API and the pages until stopped.
+
+    Parameters
+    ----------
+    model
+        Bundle folder for ``POST /v1/score``; None takes the one that the published scores were made
+        with, if it is still there.
+
+    Raises
+    ------
+    stagecast.features.errors.StagecastError
+        The address needs API keys, or the store or the model cannot be used.
+    """
+    check_bind(settings.host, settings.keys)
+    store = Store.open(settings.store)
+    folder = model if model is not None else settings.model
+    if folder is None:
+        current = store.current_run()
+        published = None if current is None else Path(current.model_path)
+        folder = published if published is not None and published.is_dir() else None
+    scorer = None if folder is None else load_scorer(folder)
+    chosen = settings.model_copy(update={"model": folder})
+
+    def load(_: Path) -> Scorer:
+        if scorer is None:
+            raise FileNotFoundError("no model was chosen")
+        return scorer
+
+    address = f"http://{settings.host}:{settings.port}"
+    facts = {
+        "address": address,
+        "model_version": None if scorer is None else scorer.model_version,
+        "published": store.current_run() is not None,
+    }
+    if as_json:
+        click.echo(json.dumps(facts))
+    else:
+        click.echo(f"{address}  the ranked list; {address}/docs  the API; Ctrl-C stops")
+        if scorer is None:
+            click.echo("no model: POST /v1/score answers 503 until one is given with --model")
+    uvicorn.run(
+        create_app(chosen, scorer_loader=load, store=store),
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        server_header=False,
+    )

@@ -1,0 +1,75 @@
+"""What a running server holds, and how a route gets at it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from stagecast.serving.http.problems import ProblemError
+from stagecast.serving.settings import Settings
+from stagecast.serving.store.protocols import ScorerLike
+from stagecast.serving.store.store import Run, Store
+
+HOW_TO_PUBLISH = "stagecast score EVENTS --model MODEL --out scores.parquet --publish"
+HOW_TO_SERVE = "stagecast serve --model MODEL"
+
+
+@dataclass
+class State:
+    """Settings, store and scorer of one server; where one of the two is missing, why.
+
+    ``scorer`` may be replaced while requests run: each request takes it once and keeps it.
+    """
+
+    settings: Settings
+    store: Store | None = None
+    scorer: ScorerLike | None = None
+    store_fault: str | None = None
+    scorer_fault: str | None = None
+
+
+def get_state(request: Request) -> State:
+    """Return the state of the server that a request has reached."""
+    return cast(State, request.app.state.stagecast)
+
+
+StateDep = Annotated[State, Depends(get_state)]
+
+
+def get_store(state: StateDep) -> Store:
+    """Return the store, or answer 503 and why there is none."""
+    if state.store is None:
+        raise ProblemError(
+            503, "no-store", state.store_fault or "the server has not opened its store"
+        )
+    return state.store
+
+
+def get_scorer(state: StateDep) -> ScorerLike:
+    """Return the scorer, or answer 503 and what to do."""
+    if state.scorer is None:
+        fault = state.scorer_fault or "no model is loaded"
+        raise ProblemError(
+            503, "no-model", f"{fault}; start the server with a model: {HOW_TO_SERVE}"
+        )
+    return state.scorer
+
+
+StoreDep = Annotated[Store, Depends(get_store)]
+ScorerDep = Annotated[ScorerLike, Depends(get_scorer)]
+
+
+def get_run(store: StoreDep) -> Run:
+    """Return the current run, or answer 404 and how to publish one."""
+    run = store.current_run()
+    if run is None:
+        raise ProblemError(
+            404, "nothing-published", f"nothing is published yet; run: {HOW_TO_PUBLISH}"
+        )
+    return run
+
+
+RunDep = Annotated[Run, Depends(get_run)]

@@ -1,0 +1,351 @@
+"""The charts of the lifecycle: who stood where, who comes back, who brings the money, how long
+stages last.
+
+    rows of stagecast.features.describe.flows (plain dicts) -> altair -> inline SVG
+
+The flow between two dates is drawn in :mod:`stagecast.serving.reports.flow_diagram`, the colours of
+stages come from :mod:`stagecast.serving.reports.stage_colours`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+from markupsafe import Markup
+
+from stagecast.serving.reports.charts import (
+    HALF_WIDTH,
+    HEIGHT,
+    INK,
+    LEGEND_HEIGHT,
+    STATES,
+    WIDE_WIDTH,
+    Rows,
+    called_out,
+    inline,
+    shares,
+    to_svg,
+)
+from stagecast.serving.reports.flow_diagram import flow_diagram
+from stagecast.serving.reports.stage_colours import STAGE_INK, stage_colours, stage_titles
+
+__all__ = [
+    "STAGE_INK",
+    "cohort_grid",
+    "flow_diagram",
+    "pareto_curve",
+    "repeat_bars",
+    "spell_bars",
+    "stage_history",
+]
+
+MOST_COHORTS = 13
+MOST_LABELS = 10
+# beyond this the words in a cell can no longer be read
+DARKEST = 0.55
+STEP = 30
+
+
+def stage_history(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[str, Any]]) -> Markup:
+    """Return a bar per period, split by the stage that customers stood on at its end.
+
+    Parameters
+    ----------
+    rows
+        ``period_start`` (a date), ``stage`` (id) and ``customers``.
+    stages
+        ``id``, ``title`` and ``state`` of each, in the order of the scheme.
+    """
+    titles, colours = stage_titles(stages), stage_colours(stages)
+    # those who left on top of those who stay
+    told = sorted(
+        stages, key=lambda stage: STATES.index(stage["state"]) if stage["state"] in STATES else 1
+    )
+    rank = {stage["id"]: place for place, stage in enumerate(told)}
+    named = _periods([row["period_start"] for row in rows])
+    shown: Rows = [
+        {
+            "period": named[str(row["period_start"])],
+            "stage": titles[row["stage"]],
+            "rank": rank[row["stage"]],
+            "customers": row["customers"],
+        }
+        for row in rows
+    ]
+    periods = sorted({row["period"] for row in shown})
+    labels = periods[:: -(-len(periods) // MOST_LABELS)] if periods else []
+    x = alt.X(
+        "period:O",
+        title="period that begins on",
+        axis=alt.Axis(values=labels, labelAngle=0, labelOverlap=False, grid=False),
+        scale=alt.Scale(domain=periods, paddingInner=0.15, paddingOuter=0.1),
+    )
+    kept = [
+        stage
+        for stage in rank
+        if any(row["stage"] == titles[stage] and row["customers"] for row in shown)
+    ]
+    palette = alt.Scale(domain=list(titles.values()), range=[colours[stage] for stage in titles])
+    legend = alt.Legend(
+        values=[titles[stage] for stage in kept], labelLimit=160, columns=len(kept) if kept else 1
+    )
+    chart = (
+        alt.Chart(inline([row for row in shown if row["customers"]]))
+        .mark_bar()
+        .encode(
+            x=x,
+            y=alt.Y(
+                "customers:Q",
+                title="customers",
+                stack="zero",
+                axis=alt.Axis(format=",d", tickMinStep=1, tickCount=5),
+            ),
+            color=alt.Color("stage:N", scale=palette, legend=legend),
+            order=alt.Order("rank:O", sort="ascending"),
+        )
+        .properties(width=WIDE_WIDTH, height=HEIGHT - LEGEND_HEIGHT + 40)
+    )
+    last = [row for row in shown if periods and row["period"] == periods[-1] and row["customers"]]
+    words = ", ".join(f"{row['stage']} {row['customers']:,}" for row in last)
+    return to_svg(
+        chart,
+        "history",
+        f"Customers on each stage, period by period; in the last: {words or 'nobody'}",
+    )
+
+
+def pareto_curve(
+    points: Sequence[tuple[float, float]], spot: tuple[float, float], said: str
+) -> Markup:
+    """Return which share of the value the best customers bring, with one spot called out.
+
+    Parameters
+    ----------
+    points
+        Share of the buyers (the best first) and share of the value, both between 0 and 1,
+        ascending.
+    spot, said
+        The point to call out and the words beside it.
+    """
+    titles = ("share of buyers, the best first", "share of all they bring")
+    return to_svg(
+        called_out(points, spot, said, titles),
+        "pareto",
+        f"Curve of what the best buyers bring: {said}",
+    )
+
+
+def cohort_grid(rows: Sequence[Mapping[str, Any]]) -> Markup:
+    """Return the share of each cohort that bought in each later period, in shaded cells.
+
+    The last 13 cohorts and their first 13 later periods. A period that is not over yet is not
+    shaded.
+
+    Parameters
+    ----------
+    rows
+        ``cohort`` (start of the period of the first purchase), ``customers`` in it, ``age`` in
+        periods, ``retention`` (a share) and ``complete`` (whether the period was over).
+    """
+    # in the period of its first purchase every cohort is whole, which tells nothing
+    later = [
+        row for row in rows if 1 <= row["age"] <= MOST_COHORTS and row["retention"] is not None
+    ]
+    latest = sorted({str(row["cohort"]) for row in later})[-MOST_COHORTS:]
+    size = {str(row["cohort"]): row["customers"] for row in later}
+    written = _periods(latest)
+    named = {cohort: f"{written[cohort]} ({size[cohort]:,})" for cohort in latest}
+    cells = [row for row in later if str(row["cohort"]) in named]
+    most = max((row["retention"] for row in cells), default=0.0) or 1.0
+    shown: Rows = [
+        {
+            "cohort": named[str(row["cohort"])],
+            "age": row["age"],
+            "said": _percent(row["retention"]),
+            "shade": DARKEST * row["retention"] / most if row["complete"] else 0.0,
+            "complete": bool(row["complete"]),
+        }
+        for row in cells
+    ]
+    ages = list(range(1, max((row["age"] for row in shown), default=1) + 1))
+    x = alt.X(
+        "age:O",
+        title="periods since the first purchase",
+        scale=alt.Scale(domain=ages, padding=0.04),
+        axis=alt.Axis(labelAngle=0, orient="top", grid=False),
+    )
+    y = alt.Y(
+        "cohort:O",
+        title="first purchase (customers)",
+        scale=alt.Scale(domain=list(named.values()), padding=0.06),
+        axis=alt.Axis(grid=False, labelLimit=260, labelColor=INK["ink"]),
+    )
+    opacity = alt.Opacity("shade:Q", scale=None, legend=None)
+    base = alt.Chart(inline(shown)).encode(x=x, y=y)
+    boxes = base.mark_rect(color=INK["accent"], cornerRadius=3).encode(opacity=opacity)
+    words = (
+        base.mark_text(fontSize=12, color=INK["ink"])
+        .transform_filter("datum.complete")
+        .encode(text="said:N")
+    )
+    early = base.mark_text(fontSize=12, color=INK["quiet"], fontStyle="italic").transform_filter(
+        "!datum.complete"
+    )
+    chart = alt.layer(boxes, words, early.encode(text="said:N"))
+    chart = chart.properties(width=min(WIDE_WIDTH - 160, 56 * len(ages)), height=alt.Step(STEP))
+    told = (
+        f"{len(named)} cohorts, at most {_percent(most)}"
+        if shown
+        else "no cohort has a later period"
+    )
+    return to_svg(
+        chart,
+        "cohorts",
+        f"Share of each cohort that bought again, by periods since the first purchase: {told}",
+    )
+
+
+def repeat_bars(rows: Sequence[Mapping[str, Any]]) -> Markup:
+    """Return which share of customers goes on from each order to the next within a year, with 95 %
+    intervals.
+
+    Parameters
+    ----------
+    rows
+        ``order`` (1, 2, ...), ``customers`` who made it, ``share_within_365d`` and its
+        ``share_within_365d_low`` and ``share_within_365d_high``; an order whose share is None is
+        left out, an interval with a None end not drawn.
+    """
+    shown: Rows = [
+        {
+            "next": str(row["order"] + 1),
+            "share": row["share_within_365d"],
+            "said": _percent(row["share_within_365d"]),
+            "low": row["share_within_365d_low"],
+            "high": row["share_within_365d_high"],
+            "top": row["share_within_365d_high"] or row["share_within_365d"],
+        }
+        for row in rows
+        if row["share_within_365d"] is not None
+    ]
+    x = alt.X(
+        "next:O",
+        title="go on to order number",
+        sort=None,
+        scale=alt.Scale(paddingInner=0.35, paddingOuter=0.2),
+        axis=alt.Axis(labelAngle=0, grid=False),
+    )
+    scale = alt.Scale(domain=[0, 1])
+    base = alt.Chart(inline(shown)).encode(x=x)
+    bars = base.mark_bar(color=INK["chart-active"], cornerRadiusEnd=3).encode(
+        y=alt.Y("share:Q", title="share, within a year", scale=scale, axis=shares())
+    )
+    whole = base.transform_filter("isValid(datum.low) && isValid(datum.high)")
+    whiskers = whole.mark_rule(color=INK["ink"], strokeWidth=1.5).encode(y="low:Q", y2="high:Q")
+    ends = [
+        whole.mark_tick(
+            color=INK["ink"], opacity=1, thickness=1.5, width=9, orient="horizontal"
+        ).encode(y=f"{end}:Q")
+        for end in ("low", "high")
+    ]
+    words = base.mark_text(dy=-9, fontSize=12, color=INK["ink"]).encode(y="top:Q", text="said:N")
+    chart = alt.layer(bars, whiskers, *ends, words).properties(width=HALF_WIDTH, height=HEIGHT)
+    told = ", ".join(f"{row['next']}: {row['said']}" for row in shown)
+    return to_svg(
+        chart,
+        "repeat",
+        f"Share of customers who go on to the next order: {told or 'too few orders to say'}",
+    )
+
+
+def spell_bars(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[str, Any]]) -> Markup:
+    """Return how long customers stay on each stage: the middle half of the stays as a bar, the
+    median as a mark.
+
+    Parameters
+    ----------
+    rows
+        ``stage`` (id), ``spells`` (how many), ``low_quartile_days``, ``median_days`` and
+        ``high_quartile_days``; None where so many stays are not over that the number is not known.
+        A bar without a known end fades out.
+    stages
+        ``id``, ``title`` and ``state`` of each, in the order of the scheme.
+    """
+    titles, colours = stage_titles(stages), stage_colours(stages)
+    begun = [row for row in rows if row["spells"]]
+    known = [
+        row[name]
+        for row in begun
+        for name in ("median_days", "high_quartile_days")
+        if row[name] is not None
+    ]
+    lows = [row["low_quartile_days"] for row in begun if row["low_quartile_days"] is not None]
+    far = max([*known, *(1.5 * low for low in lows)], default=1.0) * 1.08
+    shown: Rows = [
+        {
+            "stage": titles[row["stage"]],
+            "colour": colours[row["stage"]],
+            "low": row["low_quartile_days"],
+            "median": row["median_days"],
+            "high": far if row["high_quartile_days"] is None else row["high_quartile_days"],
+            "open": row["high_quartile_days"] is None,
+            "said": _stay(row),
+            "at": far if row["high_quartile_days"] is None else row["high_quartile_days"],
+        }
+        for row in begun
+    ]
+    scale = alt.Scale(domain=[0, far], nice=False)
+    y = alt.Y(
+        "stage:N",
+        sort=[row["stage"] for row in shown],
+        title=None,
+        axis=alt.Axis(labelColor=INK["ink"], labelFontSize=13, grid=False),
+    )
+    x = alt.X(
+        "low:Q", title="days on the stage", scale=scale, axis=alt.Axis(format=",d", tickCount=6)
+    )
+    base = alt.Chart(inline(shown)).encode(y=y)
+    colour = alt.Color("colour:N", scale=None, legend=None)
+    there = base.transform_filter("isValid(datum.low)")
+    bars = there.transform_filter("!datum.open").mark_bar(height=14, cornerRadius=3, opacity=0.75)
+    fading = there.transform_filter("datum.open").mark_bar(height=14, cornerRadius=3, opacity=0.35)
+    drawn = [layer.encode(x=x, x2="high:Q", color=colour) for layer in (bars, fading)]
+    middle = base.transform_filter("isValid(datum.median)").mark_tick(
+        color=INK["ink"], opacity=1, thickness=3, height=22, orient="vertical"
+    )
+    words = base.mark_text(align="left", dx=8, fontSize=12, color=INK["ink"])
+    chart = alt.layer(
+        *drawn,
+        middle.encode(x=alt.X("median:Q", scale=scale)),
+        words.encode(x=alt.X("at:Q", scale=scale), text="said:N"),
+    ).properties(width=WIDE_WIDTH - 160, height=alt.Step(STEP))
+    told = ", ".join(f"{row['stage']} {row['said']}" for row in shown)
+    return to_svg(
+        chart,
+        "spells",
+        f"Days that customers stay on each stage, median: {told or 'nobody came to any'}",
+    )
+
+
+def _stay(row: Mapping[str, Any]) -> str:
+    if row["median_days"] is None:
+        return "most are still there"
+    days: float = row["median_days"]
+    text = f"{days:,.0f}" if days >= 10 else f"{days:,.1f}".removesuffix(".0")
+    return f"{text} day{'' if text == '1' else 's'}"
+
+
+def _periods(starts: Sequence[Any]) -> dict[str, str]:
+    """Return how the beginning of each period is written: without the day where all begin with a
+    month.
+    """
+    days = {str(start): str(start)[:10] for start in starts}
+    if all(day.endswith("-01") for day in days.values()):
+        return {start: day[:7] for start, day in days.items()}
+    return days
+
+
+def _percent(share: float) -> str:
+    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"

@@ -1,0 +1,147 @@
+"""Templates to pages: numbers, days and money as people read them, and links that hold hostile
+ids.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+from starlette.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
+
+from stagecast.features.clock import to_utc
+
+FOLDER = Path(__file__).parents[1] / "pages"
+NOTHING = "–"
+
+
+def money(value: float | None) -> str:
+    """Return an amount with thousands separators; cents below 10 only.
+
+    >>> money(1234567.8), money(9.5), money(-3), money(0), money(None)
+    ('1,234,568', '9.50', '−3.00', '0', '–')
+    """
+    if value is None:
+        return NOTHING
+    text = (
+        "0" if value == 0 else f"{abs(value):,.2f}" if abs(value) < 9.995 else f"{abs(value):,.0f}"
+    )
+    return f"−{text}" if value < 0 else text
+
+
+def percent(value: float | None) -> str:
+    """Return a probability in per cent; what is nearly 0 or 1 is not rounded to it.
+
+    >>> percent(0.794), percent(0.0004), percent(0.9996), percent(1.0), percent(None)
+    ('79%', '<1%', '>99%', '100%', '–')
+    """
+    if value is None:
+        return NOTHING
+    if 0 < value < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= value < 1 else f"{value:.0%}"
+
+
+def day(value: str | date | None) -> str:
+    """Return the day of a date or an instant.
+
+    >>> day("1998-01-01T12:00:00Z"), day(None)
+    ('1998-01-01', '–')
+    """
+    if value is None:
+        return NOTHING
+    if isinstance(value, datetime):
+        return to_utc(value).date().isoformat()
+    return value.isoformat() if isinstance(value, date) else value[:10]
+
+
+def days(value: float | None) -> str:
+    """Return a span in whole days.
+
+    >>> days(1.0), days(1234.4), days(None)
+    ('1 day', '1,234 days', '–')
+    """
+    return NOTHING if value is None else f"{value:,.0f} day{'' if round(value) == 1 else 's'}"
+
+
+def number(value: float | None) -> str:
+    """Return a count or a measure, with two decimals at most.
+
+    >>> number(1234567), number(0.256), number(3.0), number(None)
+    ('1,234,567', '0.26', '3', '–')
+    """
+    return NOTHING if value is None else f"{value:,.2f}".rstrip("0").rstrip(".") or "0"
+
+
+def plain_number(value: float) -> str:
+    """Return a number as a form field and a link hold it.
+
+    >>> plain_number(1234567.5), plain_number(50.0)
+    ('1234567.5', '50')
+    """
+    return repr(value).removesuffix(".0")
+
+
+def customer_link(customer_id: str) -> str:
+    """Return the path of a customer's page; slashes and everything else that means something are
+    escaped.
+
+    >>> customer_link("a/b?c#d é")
+    '/customers/a%2Fb%3Fc%23d%20%C3%A9'
+    """
+    return "/customers/" + quote(customer_id, safe="")
+
+
+def marked(text: str) -> Markup:
+    """Return text as HTML, with what stands between backticks as code.
+
+    >>> marked("`a` < b")
+    Markup('<code>a</code> &lt; b')
+    """
+    pieces = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if position % 2 else escape(piece)
+        for position, piece in enumerate(pieces)
+    )
+
+
+def link(path: str, parameters: list[tuple[str, str]]) -> str:
+    """Return a path with its query string; without parameters it has none."""
+    return f"{path}?{urlencode(parameters)}" if parameters else path
+
+
+@cache
+def environment(language: str = "en") -> Environment:
+    """Return the templates with the texts of a language, read once."""
+    texts = tomllib.loads((FOLDER / "locales" / f"{language}.toml").read_text(encoding="utf-8"))
+    made = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for shown in (money, percent, day, days, number, plain_number, customer_link, marked):
+        made.filters[shown.__name__] = shown
+    made.globals.update(t=texts, language=language)
+    return made
+
+
+def render(
+    template: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **context: Any
+) -> HTMLResponse:
+    """Return a page."""
+    return HTMLResponse(environment().get_template(template).render(context), status, headers)
+
+
+def static_files() -> StaticFiles:
+    """Return the style sheet and the script as an application."""
+    return StaticFiles(directory=FOLDER / "static")
