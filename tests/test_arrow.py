@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,38 @@ def test_each_fault_is_found(package: str, source: str, fault: str) -> None:
 
 def test_settings_may_read_the_environment() -> None:
     assert faults("import os\nos.environ['A']", "serving", "serving/settings.py") == []
+
+
+def room_of(module: str) -> str:
+    """Return the room of a module: the folder or file directly inside its package."""
+    return ".".join(module.split(".")[1:3])
+
+
+def imports_between_rooms(package: str) -> dict[str, set[str]]:
+    """Return which rooms of a package each of its rooms imports, also within functions."""
+    names = {dotted(path) for path in modules()}
+    rooms: dict[str, set[str]] = {}
+    for path in (ROOT / package).rglob("*.py"):
+        here = room_of(dotted(path))
+        for name in imported(ast.parse(path.read_text("utf-8"))):
+            module = name if name in names else name.rpartition(".")[0]
+            there = room_of(module)
+            if module.startswith(f"stagecast.{package}.") and there != here:
+                rooms.setdefault(here, set()).add(there)
+    return rooms
+
+
+@pytest.mark.parametrize("package", ABOVE)
+def test_rooms_import_each_other_in_no_circle(package: str) -> None:
+    rooms = imports_between_rooms(package)
+    assert len(rooms) > 5
+    tuple(TopologicalSorter(rooms).static_order())  # a CycleError names the circle
+
+
+@pytest.mark.parametrize("package", ABOVE)
+def test_no_package_is_a_heap(package: str) -> None:
+    """At most this many files stand directly in a package; what belongs together has a folder."""
+    assert len(list((ROOT / package).glob("*.py"))) <= 16
 
 
 IMPORT_ALL = """

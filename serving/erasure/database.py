@@ -18,9 +18,7 @@ import sqlalchemy as sa
 
 from stagecast.serving.erasure.identity import JOINERS, Customer, is_word
 from stagecast.serving.erasure.occurrences import ID_NAMES, Hits, in_value
-from stagecast.serving.store.deleting import (
-    COLUMN,
-)
+from stagecast.serving.store.deleting import COLUMN
 
 SIDE_FILES = ("", "-wal", "-shm", "-journal")
 _TOKEN_REACH = 200

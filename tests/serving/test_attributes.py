@@ -19,7 +19,7 @@ from stagecast.serving.scoring.batch import score_log, score_snapshot, snapshot
 from stagecast.serving.scoring.scorer import load_scorer
 from tests.serving import web
 from tests.serving.calling import Stagecast, call
-from tests.serving.test_batch_parts import alike
+from tests.serving.scoring.test_batch_parts import alike
 from tests.training.made import day
 
 DAYS, CUSTOMERS = 420, 700
