@@ -24,7 +24,7 @@ import pyarrow as pa
 import pytest
 
 from stagecast.features.stages.scheme_files import load_scheme
-from stagecast.serving.cli import cli
+from stagecast.serving.cli import COMMANDS, cli
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.scoring.scorer import load_scorer
 from stagecast.serving.settings import PREFIX, Settings
@@ -283,14 +283,20 @@ def options(command: click.Command) -> set[str]:
     return found | {"--help", "-h"}
 
 
+def command_of(name: str) -> click.Command:
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    return command
+
+
 @EACH
 def test_commands_and_options_exist(path: Path) -> None:
     for name, *words in invocations(path):
         if name.startswith("-"):
             assert name in {"--help", "-h", "--version"}, name
             continue
-        assert name in cli.commands, f"{path.name}: stagecast {name}"
-        known = options(cli.commands[name])
+        assert name in COMMANDS, f"{path.name}: stagecast {name}"
+        known = options(command_of(name))
         for word in words:
             if word.startswith("--"):
                 assert word.partition("=")[0] in known, f"{path.name}: stagecast {name} {word}"
@@ -299,7 +305,7 @@ def test_commands_and_options_exist(path: Path) -> None:
 @EACH
 def test_options_named_alone_exist(path: Path) -> None:
     others = {"--write", "--customers"}  # of `python -m tests.notebooks` and `python -m bench`
-    known = others | set().union(*(options(command) for command in cli.commands.values()))
+    known = others | set().union(*(options(command_of(name)) for name in COMMANDS))
     for code in _CODE.findall(_FENCE.sub("", path.read_text("utf-8"))):
         if code.startswith("--"):
             assert code.split()[0] in known, f"{path.name}: {code}"
