@@ -156,11 +156,11 @@ def trained(folder: Path) -> Any:
 
 def batch_line(scorer: Any, log: EventLog) -> Line:
     """Measure a batch of whole scores, reasons included."""
-    from stagecast.serving.scoring.batch import score_snapshot, snapshot
+    from stagecast.serving.scoring.batch import snapshot
     from stagecast.training.columns import buyer_columns
 
     now, cutoff = snapshot(log, scorer.bundle, AS_OF)
-    ours, scores = best(lambda: score_snapshot(scorer, now, cutoff), 1)
+    ours, scores = best(lambda: scorer.score(now, cutoff), 1)
     models = scorer.bundle.models
     columns = buyer_columns(now.features, np.flatnonzero(now.buyers), models.base, 90)
     rows = models.churn.trees.matrix(columns)

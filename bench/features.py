@@ -90,10 +90,10 @@ def batch_lines(folder: Path, log: EventLog) -> list[Line]:
     """Measure the models alone, and whole scores without reasons, against the bare boosters on
     the same rows.
     """
-    from stagecast.serving.scoring.batch import score_snapshot, snapshot
+    from stagecast.serving.scoring.batch import snapshot
     from stagecast.serving.scoring.scorer import Scorer
     from stagecast.training.columns import buyer_columns
-    from stagecast.training.models import predict_rows
+    from stagecast.training.models import predict
 
     bundle = trained(folder).bundle
     now, cutoff = snapshot(log, bundle, AS_OF)
@@ -113,9 +113,9 @@ def batch_lines(folder: Path, log: EventLog) -> list[Line]:
             one.booster.predict(rows, raw_score=True)
 
     peer, _ = best(bare, 1)
-    ours, _ = best(lambda: predict_rows(models, now), 1)
+    ours, _ = best(lambda: predict(models, now), 1)
     scorer = Scorer(bundle, threads=0, with_reasons=False)
-    whole, _ = best(lambda: score_snapshot(scorer, now, cutoff), 1)
+    whole, _ = best(lambda: scorer.score(now, cutoff), 1)
     name = f"Booster.predict of the {len(boosters)} ensembles, one after the other"
     return [
         Line(f"all models, {len(now):,} snapshot rows", ours, peer, "s", name),

@@ -19,7 +19,6 @@ from stagecast.serving.runs.folders import new_folder
 from stagecast.serving.runs.inspection import DATA_REPORT, REJECTED, inspect, write_inspection
 from stagecast.serving.runs.summary import card, summary
 from stagecast.serving.runs.table_files import write_scores
-from stagecast.serving.scoring.batch import score_snapshot
 from stagecast.serving.scoring.scorer import Scorer
 from stagecast.training.bundle import Bundle, save_bundle
 from stagecast.training.config import TrainConfig
@@ -82,7 +81,7 @@ def run(
             draft / MODEL, training.models, at, training.data_cutoff, card(training)
         )
         say("scores and reasons")
-        scores = score_snapshot(Scorer(bundle, threads=0), training.panel.now, training.data_cutoff)
+        scores = Scorer(bundle, threads=0).score(training.panel.now, training.data_cutoff)
         write_scores(scores, draft / SCORES)
         say("report")
         told = summary(bundle, log.report.to_json(), next_steps)

@@ -5,7 +5,6 @@ cancellation.
 from __future__ import annotations
 
 from stagecast.features.clock import DAY, from_microseconds, iso
-from stagecast.features.contracts import spells
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.training.config import TrainConfig
@@ -50,7 +49,7 @@ def check_contracts(table: DailyTable, config: TrainConfig) -> None:
     if config.churn != "cancellation":
         return
     terms = config.terms
-    found = spells(table, terms)
+    found = table.spells(terms)
     begins = ", ".join([*terms.starts, *terms.renewals])
     if not len(found):
         raise NotEnoughDataError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +11,12 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array
 from stagecast.training.learners.customer_base import CustomerBase
 
+AnyArray = TypeVar("AnyArray", bound=NDArray[Any])
 
-def rows_of(columns: Mapping[str, Array], rows: NDArray[np.int64]) -> dict[str, Array]:
+
+def rows_of(columns: Mapping[str, AnyArray], rows: NDArray[np.int64]) -> dict[str, AnyArray]:
     """Return some rows of every column."""
-    return {name: values[rows] for name, values in columns.items()}
+    return {name: cast(AnyArray, values[rows]) for name, values in columns.items()}
 
 
 def buyer_columns(

@@ -21,7 +21,7 @@ from stagecast.training.config import TrainConfig
 from stagecast.training.leads.after import after_conversion
 from stagecast.training.leads.fitting import fit_leads, landmarks_of
 from stagecast.training.learners.customer_base import CustomerBase
-from stagecast.training.models import Models, Predictions, predict_rows
+from stagecast.training.models import Models, Predictions, predict
 from stagecast.training.next_stage.fitting import fit_next_stage
 from stagecast.training.panel import Panel, every, thinned, year_back
 from stagecast.training.reasons.of_buyers import mean_effects
@@ -79,7 +79,7 @@ def fit_models(
         spend_interval=None,
         value_interval=None,
     )
-    predicted = predict_rows(models, panel.now)
+    predicted = predict(models, panel.now)
     state = models.states(panel.now.stage, panel.now.contracts)
     group = np.select([state == name for name in STATES], range(len(STATES)))
     seen, beside = told_of(models, panel.now)

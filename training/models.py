@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.features.attributes import Texts
 from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.contracts import Contracts
 from stagecast.features.errors import UsageError
-from stagecast.features.snapshots import Snapshot
-from stagecast.features.stages.lifecycle import Standing
+from stagecast.features.snapshots import Snapshot, SnapshotPlan
 from stagecast.features.stages.scheme import Scheme
 from stagecast.training.cancellation.landmarks import standing as open_contracts
 from stagecast.training.cancellation.model import CancellationModel
 from stagecast.training.churn.model import ChurnModel, WeighedBy
-from stagecast.training.columns import buyer_columns
+from stagecast.training.columns import buyer_columns, rows_of
 from stagecast.training.config import TrainConfig
 from stagecast.training.leads.conversion import LeadConversion
 from stagecast.training.learners.boosting import cores
@@ -59,6 +58,15 @@ class Models:
     reference: Reference
     spend_interval: Intervals | None
     value_interval: Intervals | None
+
+    @cached_property
+    def plan(self) -> SnapshotPlan:
+        """What the snapshots that these models score hold."""
+        config = self.config
+        terms = None if self.cancellation is None else config.terms
+        return SnapshotPlan(
+            self.scheme, self.catalog, config.horizon_days, config.known_at_start, terms
+        )
 
     @property
     def method(self) -> str:
@@ -152,33 +160,16 @@ def _p_purchase(p_inactive: Array, p_convert: Array) -> Array:
     return np.where(np.isnan(p_inactive), p_convert, 1.0 - p_inactive)
 
 
-def predict_rows(models: Models, rows: Snapshot, threads: int = 0) -> Predictions:
-    """Return what the models say of a snapshot, see :func:`predict`."""
-    return predict(models, rows.features, rows.standing, rows.categories, threads, rows.contracts)
-
-
-def predict(
-    models: Models,
-    features: Mapping[str, Array],
-    standing: Standing,
-    categories: Mapping[str, Texts] | None = None,
-    threads: int = 0,
-    contracts: Contracts | None = None,
-) -> Predictions:
-    """Return what the models say of the rows of a snapshot.
+def predict(models: Models, snapshot: Snapshot, threads: int = 0) -> Predictions:
+    """Return what the models say of each row of a snapshot.
 
     Parameters
     ----------
-    features
-        Of the models' catalogue, one value per row.
-    standing
-        Where each row stands.
-    categories
-        What was known of each row from the start; what is not given counts as average.
+    snapshot
+        With the features of the models' catalogue. A category that is missing counts as average;
+        contracts are looked at where churn is a cancellation.
     threads
         0 takes all cores, 1 is right for a few rows.
-    contracts
-        How the contract of each row stands; looked at where churn is a cancellation.
 
     Raises
     ------
@@ -186,20 +177,16 @@ def predict(
         Other columns than the models' catalogue has, in another order, or of another type; no
         contracts where they are looked at.
     """
+    features, rows = snapshot.features, len(snapshot)
     models.catalog.check_columns(features)
-    rows = len(standing.stage)
     if threads or rows <= ROWS_AT_ONCE:
-        return _predict(models, features, standing, categories, threads, contracts)
+        return _predict(models, snapshot, threads)
     # rows are independent: cores take parts of them, each small enough to stay near the core;
     # customers who are alike stand together, so that the customer base has fewer to look at
     order = np.lexsort((features["T_days"], features["t_x_days"], features["frequency"]))
 
     def part(start: int) -> Predictions:
-        some = order[start : start + ROWS_AT_ONCE]
-        told = {name: values[some] for name, values in (categories or {}).items()}
-        seen = {name: values[some] for name, values in features.items()}
-        held = None if contracts is None else contracts.of(some)
-        return _predict(models, seen, standing.of(some), told, 1, held)
+        return _predict(models, snapshot.of(order[start : start + ROWS_AT_ONCE]), 1)
 
     with ThreadPoolExecutor(cores()) as pool:
         return _joined(list(pool.map(part, range(0, rows, ROWS_AT_ONCE))), order)
@@ -227,19 +214,12 @@ def _joined(parts: Sequence[Predictions], order: NDArray[np.int64]) -> Predictio
     return Predictions(**whole)
 
 
-def _predict(
-    models: Models,
-    features: Mapping[str, Array],
-    standing: Standing,
-    categories: Mapping[str, Texts] | None,
-    threads: int,
-    contracts: Contracts | None,
-) -> Predictions:
+def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
     horizon = models.config.horizon_days
-    stage = standing.stage
-    rows = len(stage)
-    buyers = np.flatnonzero(features["orders"] > 0)
-    others = np.flatnonzero(~(features["orders"] > 0))
+    features, standing, contracts = snapshot.features, snapshot.standing, snapshot.contracts
+    stage, rows = snapshot.stage, len(snapshot)
+    buyers = np.flatnonzero(snapshot.buyers)
+    others = np.flatnonzero(~snapshot.buyers)
     null = np.full(rows, np.nan)
     p_inactive, p_convert, p_alive, days_to_order = (
         null.copy(),
@@ -271,10 +251,8 @@ def _predict(
         if models.base is not None:
             p_alive[buyers] = columns["btyd_alive"]
     if len(others):
-        told = {name: values[others] for name, values in (categories or {}).items()}
-        p_convert[others] = models.conversion.probability(
-            {name: v[others] for name, v in seen.items()}, told
-        )
+        categories = rows_of(snapshot.categories, others)
+        p_convert[others] = models.conversion.probability(rows_of(seen, others), categories)
         orders_if_any[others] = max(1.0, models.conversion.orders)
         spend_if_any[others] = (
             np.nan if models.value.mean_spend is None else max(0.0, models.conversion.spend)
@@ -285,9 +263,7 @@ def _predict(
                 horizon * np.log(0.5) / np.log(np.clip(1.0 - p_convert[others], 1e-12, 1 - 1e-12))
             )
         days_to_order[others] = np.where(constant <= LATEST_ORDER_DAYS, constant, np.nan)
-    given_silence = models.next_stage.given_silence(
-        seen, standing.silent, ~(features["orders"] > 0)
-    )
+    given_silence = models.next_stage.given_silence(seen, standing.silent, ~snapshot.buyers)
     p_purchase = _p_purchase(p_inactive, p_convert)
     if_ordered = spend_if_any * stretch * models.config.margin
     clv = p_purchase * if_ordered * apart

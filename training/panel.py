@@ -8,7 +8,7 @@ years, the dates of the same season in earlier years are among them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Sized
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 import numpy as np
@@ -177,10 +177,9 @@ def build(
     life = fit_lifecycle(table, scheme, config.horizon_days, catalog=seen_by_models(config, scheme))
     history_days = day_number(table.anchor) - day_number(from_microseconds(table.first_event()))
     backs = plan_dates(history_days, config.horizon_days, config.max_dates)
-    now, *past = take(table, life, [0, *backs], config.known_at_start)
     contracts = build_contracts(table, life.catalog, config)
-    if contracts is not None:
-        now = replace(now, contracts=contracts.now.of(now.customer))
+    terms = None if contracts is None else contracts.terms
+    now, *past = take(table, life, [0, *backs], config.known_at_start, terms)
     outcomes = observe(table, life.journeys, past, config.horizon_days)
     fitted = {} if fitted is None else fitted
     bases: dict[int, CustomerBase] = {}

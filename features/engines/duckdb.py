@@ -19,7 +19,7 @@ from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.catalog.feature import NO_ACTIVITY
 from stagecast.features.catalog.of_customer import check_table, of_customer
 from stagecast.features.clock import DAY_MICROSECONDS, day_number, microseconds
-from stagecast.features.contracts import ContractEvents, Terms
+from stagecast.features.contracts import ContractEvents, Spells, Terms, spells
 from stagecast.features.engines import sql
 from stagecast.features.engines.plain import DailyRows, Dates, plain_features
 from stagecast.features.errors import NotEnoughDataError
@@ -92,6 +92,7 @@ class DailyTable:
         )
         self.shape = shape_of(connection, "known_events", self._at)
         self._made: dict[str, sql.Step] = {}
+        self._spells: dict[Terms, Spells] = {}
         self._make(sql.daily(clock(self._at), "known_events", self.shape))
         ids = connection.sql(
             "select rowid as customer, customer_id from ids where rowid in (select "
@@ -288,6 +289,15 @@ class DailyTable:
         return ContractEvents(
             self._at, columns["customer"], columns["instant"], columns["known"], columns["kind"]
         )
+
+    def spells(self, terms: Terms) -> Spells:
+        """Return the contracts of each customer, see :func:`stagecast.features.contracts.spells`.
+
+        They are worked out once for each terms.
+        """
+        if terms not in self._spells:
+            self._spells[terms] = spells(self, terms)
+        return self._spells[terms]
 
     def _events_of(
         self, kinds: Sequence[Sequence[str] | None], known: int, beside: str = ""

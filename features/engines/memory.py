@@ -17,7 +17,7 @@ from stagecast.features.arrays import Integers
 from stagecast.features.attributes import CHANNEL, Texts, given_at_start
 from stagecast.features.catalog.feature import MILLION, NO_ACTIVITY
 from stagecast.features.clock import DAY_MICROSECONDS, EPOCH, microseconds
-from stagecast.features.contracts import ContractEvents, Terms
+from stagecast.features.contracts import ContractEvents, Spells, Terms, spells
 from stagecast.features.errors import NotEnoughDataError
 from stagecast.features.leads import memory_events
 from stagecast.features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEvents
@@ -158,6 +158,12 @@ class MemoryEvents:
             happened[late], _instants([one for one in recorded if one is not None])
         )
         return ContractEvents(self.instant, self.customer[rows], happened, known, kind)
+
+    def spells(self, terms: Terms) -> Spells:
+        """Return the contracts of each customer, see
+        :func:`stagecast.features.contracts.spells`.
+        """
+        return spells(self, terms)
 
     def _events_of(self, kinds: Sequence[Sequence[str] | None]) -> tuple[Integers, Integers]:
         """Return rows and kind of events, by customer, instant and kind; what counts for two kinds

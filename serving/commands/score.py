@@ -49,7 +49,7 @@ def score(as_json: bool, model: str, out: Path, reasons: bool, **options: Any) -
     from stagecast.features.part_files import check_ending
     from stagecast.serving.commands.stage_lines import stage_lines
     from stagecast.serving.runs.table_files import write_scores
-    from stagecast.serving.scoring.batch import score_log, score_snapshot, snapshot, stage_counts
+    from stagecast.serving.scoring.batch import score_log, snapshot, stage_counts
     from stagecast.serving.scoring.scorer import load_scorer
 
     check_ending(out)
@@ -66,7 +66,7 @@ def score(as_json: bool, model: str, out: Path, reasons: bool, **options: Any) -
         as_of = log.choose_as_of(as_of_option(options))
         if options["publish"]:
             now, cutoff = snapshot(log, scorer.bundle, as_of)
-            scores = score_snapshot(scorer, now, cutoff)
+            scores = scorer.score(now, cutoff)
             write_scores(scores, out)
             say("publishing")
             publish(settings, scores, folder, scorer.scheme)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,14 +11,12 @@ import pyarrow.compute as pc
 from pyarrow import dataset
 
 from stagecast.features.clock import from_microseconds, iso, microseconds
-from stagecast.features.contracts import spells
 from stagecast.features.engines.duckdb import KNOWN, DailyTable
 from stagecast.features.engines.larger_than_memory import of_run, parts, tables
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.features.events import EventLog
 from stagecast.features.part_files import check_ending, write_parts
-from stagecast.features.snapshots import Snapshot, take
-from stagecast.features.stages.lifecycle import fit_lifecycle
+from stagecast.features.snapshots import Snapshot, current_snapshot
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.scoring.scorer import Scorer
 from stagecast.training.bundle import Bundle
@@ -53,24 +50,7 @@ def snapshot(log: EventLog, bundle: Bundle, as_of: datetime) -> tuple[Snapshot, 
     """
     check_as_of(bundle, as_of)
     table = DailyTable(log.con, as_of)
-    return _standing(table, bundle), from_microseconds(table.last_event())
-
-
-def _standing(table: DailyTable, bundle: Bundle) -> Snapshot:
-    models = bundle.models
-    life = fit_lifecycle(table, models.scheme, models.config.horizon_days, catalog=models.catalog)
-    (now,) = take(table, life, [0], models.config.known_at_start)
-    if models.cancellation is None:
-        return now
-    return replace(now, contracts=spells(table, models.config.terms).standing().of(now.customer))
-
-
-def score_snapshot(scorer: Scorer, now: Snapshot, data_cutoff: datetime) -> pa.Table:
-    """Return the scores of a snapshot, ordered by customer_id."""
-    ids = now.ids[now.customer]
-    return scorer.score(
-        ids, now.as_of, data_cutoff, now.features, now.standing, now.categories, now.contracts
-    )
+    return current_snapshot(table, bundle.models.plan), from_microseconds(table.last_event())
 
 
 def score_log(
@@ -81,7 +61,7 @@ def score_log(
     Parameters
     ----------
     path
-        ``.parquet`` or ``.csv``: one file, whole or not at all, with what :func:`score_snapshot`
+        ``.parquet`` or ``.csv``: one file, whole or not at all, with what :meth:`Scorer.score`
         gives (how many rows are reckoned together can change the last bit of a number). Without an
         ending: a folder of Parquet parts, with which an interrupted run goes on.
     rows_per_part
@@ -108,8 +88,8 @@ def score_log(
 
     def make(part: tuple[int, int]) -> pa.Table | None:
         scored = (
-            score_snapshot(scorer, _standing(one, scorer.bundle), cutoff)
-            for one in tables(log, as_of, [part])
+            scorer.score(current_snapshot(table, scorer.bundle.models.plan), cutoff)
+            for table in tables(log, as_of, [part])
         )
         return next(scored, None)
 

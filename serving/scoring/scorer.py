@@ -16,13 +16,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.features.attributes import Texts
 from stagecast.features.clock import day_number, from_microseconds, iso, microseconds
-from stagecast.features.contracts import Contracts, spells
-from stagecast.features.engines.evaluator import Evaluator
+from stagecast.features.contracts import Contracts
 from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.requests import CustomerEvents
-from stagecast.features.stages.lifecycle import Standing, live
+from stagecast.features.snapshots import Snapshot, current_snapshot
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import thresholds_to_json
 from stagecast.serving.scoring import score_schema
@@ -64,10 +62,6 @@ class Scorer:
         self.bundle = bundle
         self.with_reasons = with_reasons
         self.threads = threads
-        # the same for every request
-        self._vocabulary = bundle.models.scheme.vocabulary(bundle.models.catalog)
-        self._evaluator = Evaluator(bundle.models.catalog)
-        self._counted = bundle.models.scheme.counted(bundle.models.catalog)
 
     @property
     def model_version(self) -> str:
@@ -113,51 +107,32 @@ class Scorer:
         NotEnoughDataError
             A customer has no event before the as_of; the message names the first.
         """
-        models = self.bundle.models
         events = MemoryEvents(customers, as_of)
-        features = self._evaluator.features(events)
-        record = events.record(self._counted)
-        life = live(
-            models.scheme, models.catalog, record, self.horizon_days, vocabulary=self._vocabulary
-        )
-        standing = life.standing(as_of)
-        cutoff = data_cutoff or from_microseconds(events.last_event())
-        categories = events.categories(models.config.known_at_start)
-        held = (
-            None if models.cancellation is None else spells(events, models.config.terms).standing()
-        )
-        return self.score(events.customers, as_of, cutoff, features, standing, categories, held)
+        snapshot = current_snapshot(events, self.bundle.models.plan)
+        return self.score(snapshot, data_cutoff or from_microseconds(events.last_event()))
 
-    def score(
-        self,
-        ids: NDArray[np.object_],
-        as_of: datetime,
-        data_cutoff: datetime,
-        features: Mapping[str, Array],
-        standing: Standing,
-        categories: Mapping[str, Texts],
-        contracts: Contracts | None = None,
-    ) -> pa.Table:
-        """Return the scores of the rows of a snapshot.
+    def score(self, snapshot: Snapshot, data_cutoff: datetime) -> pa.Table:
+        """Return the scores of the rows of a snapshot, in their order.
 
         Parameters
         ----------
-        ids, features, standing, categories, contracts
-            One entry per row; the last is wanted where churn is a cancellation.
+        snapshot
+            As :func:`stagecast.features.snapshots.current_snapshot` makes it by the plan of the
+            bundle's models.
         data_cutoff
             The last event that was seen.
         """
-        models = self.bundle.models
-        stage = standing.stage
-        predicted = predict(models, features, standing, categories, self.threads, contracts)
-        state = models.states(stage, contracts)
+        models, rows = self.bundle.models, len(snapshot)
+        features, standing, stage = snapshot.features, snapshot.standing, snapshot.stage
+        predicted = predict(models, snapshot, self.threads)
+        state = models.states(stage, snapshot.contracts)
         columns: dict[str, Any] = {
-            "customer_id": ids,
-            "as_of": _same(microseconds(as_of), len(ids)),
-            "horizon_days": _same(self.horizon_days, len(ids)),
-            "data_cutoff": _same(microseconds(data_cutoff), len(ids)),
-            "model_version": [self.model_version] * len(ids),
-            **self._method(features, contracts),
+            "customer_id": snapshot.ids[snapshot.customer],
+            "as_of": _same(microseconds(snapshot.as_of), rows),
+            "horizon_days": _same(self.horizon_days, rows),
+            "data_cutoff": _same(microseconds(data_cutoff), rows),
+            "model_version": [self.model_version] * rows,
+            **self._method(features, snapshot.contracts),
             "state": state,
             "stage": np.array(self.scheme.ids)[stage],
             "stage_since": standing.since,
@@ -167,11 +142,11 @@ class Scorer:
             },
             "next_stage": np.array(self.scheme.ids)[predicted.p_stage.argmax(axis=1)],
             **self._risk(predicted, state),
-            **self._value(predicted, as_of),
+            **self._value(predicted, snapshot.as_of),
             **self._facts(features),
-            "reasons": self._reasons(predicted, state, features, contracts),
+            "reasons": self._reasons(predicted, state, features, snapshot.contracts),
             "action": np.array([s.action["en"] for s in self.scheme.stages], dtype=object)[stage],
-            "churn": [models.config.churn] * len(ids),
+            "churn": [models.config.churn] * rows,
         }
         schema = score_schema.schema(self.scheme.ids)
         return pa.table([_arrow(columns[field.name], field) for field in schema], schema=schema)

@@ -9,11 +9,10 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from stagecast.features.clock import parse_instant
 from stagecast.features.demo import cdnow_frame, cdnow_log
-from stagecast.serving.scoring.batch import score_snapshot
 from stagecast.serving.scoring.scorer import Scorer
 from stagecast.training.bundle import load_bundle, save_bundle
 from stagecast.training.config import TrainConfig
-from stagecast.training.models import predict_rows
+from stagecast.training.models import predict
 from stagecast.training.train import Training, train
 
 AS_OF = parse_instant("1998-01-01")
@@ -29,9 +28,7 @@ def training() -> Training:
 def scores(training: Training, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     folder = tmp_path_factory.mktemp("cdnow") / "model"
     save_bundle(folder, training.models, AS_OF, training.data_cutoff, {})
-    table = score_snapshot(
-        Scorer(load_bundle(folder), threads=0), training.panel.now, training.data_cutoff
-    )
+    table = Scorer(load_bundle(folder), threads=0).score(training.panel.now, training.data_cutoff)
     return table.to_pandas().set_index("customer_id")
 
 
@@ -83,7 +80,7 @@ def test_the_next_stage_is_foretold_better_than_by_a_markov_chain(training: Trai
         assert table.customers.tolist() == now.ids.tolist()
     reached = stage[now.customer]
     rows = np.arange(len(reached))
-    ours = predict_rows(models, now).p_stage[rows, reached]
+    ours = predict(models, now).p_stage[rows, reached]
     chain = models.next_stage.chain[now.stage][rows, reached]
     assert (ours > 0).all()
     assert -np.log(ours).mean() < 0.9 * -np.log(chain).mean()

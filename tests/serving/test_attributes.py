@@ -15,7 +15,7 @@ import pytest
 
 from stagecast.features.engines.larger_than_memory import of_run
 from stagecast.features.events import CustomersTable, read_events
-from stagecast.serving.scoring.batch import score_log, score_snapshot, snapshot
+from stagecast.serving.scoring.batch import score_log, snapshot
 from stagecast.serving.scoring.scorer import load_scorer
 from tests.serving import web
 from tests.serving.calling import Stagecast, call
@@ -216,7 +216,7 @@ def test_parts_are_the_whole(finished: Path, tmp_path: Path) -> None:
     table = CustomersTable(str(finished / "people.csv"))
     with read_events(finished / "shop.csv", customers=table) as log:
         as_of = log.choose_as_of()
-        whole = score_snapshot(scorer, *snapshot(log, scorer.bundle, as_of))
+        whole = scorer.score(*snapshot(log, scorer.bundle, as_of))
         score_log(log, scorer, as_of, tmp_path / "scores.parquet", 100)
     alike(pq.read_table(tmp_path / "scores.parquet"), whole)
 

@@ -19,7 +19,6 @@ import pandas as pd
 import pyarrow as pa
 
 from stagecast.features.events import EventLog, ReadOptions, from_frame
-from stagecast.serving.scoring.batch import score_snapshot
 from stagecast.serving.scoring.scorer import Scorer
 from stagecast.training.bundle import Bundle, load_bundle, save_bundle
 from stagecast.training.config import TrainConfig
@@ -102,9 +101,7 @@ class Trained:
 
     def scores(self) -> pa.Table:
         """Return the scores of the training's own snapshot, by the bundle that was saved."""
-        return score_snapshot(
-            Scorer(self.reloaded()), self.training.panel.now, self.training.data_cutoff
-        )
+        return Scorer(self.reloaded()).score(self.training.panel.now, self.training.data_cutoff)
 
 
 def trained(

@@ -27,7 +27,7 @@ from stagecast.training.bundle import (
     load_bundle,
     save_bundle,
 )
-from stagecast.training.models import predict_rows
+from stagecast.training.models import predict
 from tests.training.made import Trained
 
 FILES = (
@@ -79,7 +79,7 @@ def rewritten(folder: Path, name: str, change: Callable[[dict[str, Any]], object
 
 def predictions(bundle: Bundle, shop: Trained) -> list[bytes]:
     now = shop.training.panel.now
-    found = predict_rows(bundle.models, now)
+    found = predict(bundle.models, now)
     names = (
         "p_inactive",
         "p_convert",

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from stagecast.training.config import TrainConfig
-from stagecast.training.models import Predictions, predict_rows
+from stagecast.training.models import Predictions, predict
 from stagecast.training.value.stretch import FURTHEST_DAYS
 from tests.training.made import Row, Trained, day, trained
 
 
 def test_parts_on_all_cores_are_the_whole(shop: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     models, now = shop.training.models, shop.training.panel.now
-    whole = predict_rows(models, now, threads=1)
+    whole = predict(models, now, threads=1)
     monkeypatch.setattr("stagecast.training.models.ROWS_AT_ONCE", 90)
     monkeypatch.setattr("stagecast.training.learners.customer_base.MANY", 1)
-    parts = predict_rows(models, now)
+    parts = predict(models, now)
     assert len(now) > 5 * 90
     assert 0 < len(whole.buyers) < len(now)
     np.testing.assert_array_equal(parts.buyers, whole.buyers)
@@ -35,7 +35,7 @@ def test_parts_on_all_cores_are_the_whole(shop: Trained, monkeypatch: pytest.Mon
 
 def test_the_same_rows_give_the_same_bytes(shop: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stagecast.training.models.ROWS_AT_ONCE", 90)
-    first, second = (predict_rows(shop.training.models, shop.training.panel.now) for _ in range(2))
+    first, second = (predict(shop.training.models, shop.training.panel.now) for _ in range(2))
     assert first.p_inactive.tobytes() == second.p_inactive.tobytes()
     assert first.clv.tobytes() == second.clv.tobytes()
 
@@ -43,7 +43,7 @@ def test_the_same_rows_give_the_same_bytes(shop: Trained, monkeypatch: pytest.Mo
 def test_value_and_what_comes_after_it_are_the_value_over_ten_years(shop: Trained) -> None:
     models, now = shop.training.models, shop.training.panel.now
     ten_years = replace(models, config=replace(models.config, value_horizon_days=FURTHEST_DAYS))
-    near, far = predict_rows(models, now), predict_rows(ten_years, now)
+    near, far = predict(models, now), predict(ten_years, now)
     bought = near.buyers
     np.testing.assert_allclose((near.clv + near.clv_residual)[bought], far.clv[bought], rtol=1e-9)
     assert (near.clv_residual[bought] > 0).all()

@@ -15,7 +15,7 @@ import pytest
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.features.events import from_frame
 from stagecast.training.config import TrainConfig
-from stagecast.training.models import predict_rows
+from stagecast.training.models import predict
 from stagecast.training.train import train
 from tests.training.made import (
     Row,
@@ -94,10 +94,10 @@ def test_the_whole_ladder_stands_on_a_shop_of_some_size(shop: Trained) -> None:
 
 def test_predictions_hang_together(shop: Trained) -> None:
     models, now = shop.training.models, shop.training.panel.now
-    p = predict_rows(models, now)
+    p = predict(models, now)
     p_purchase = np.where(np.isnan(p.p_inactive), p.p_convert, 1 - p.p_inactive)
     assert (p.expected_orders >= p_purchase).all()
-    plain = predict_rows(replace(models, value=replace(models.value, pivot=None)), now)
+    plain = predict(replace(models, value=replace(models.value, pivot=None)), now)
     np.testing.assert_allclose(plain.clv, p_purchase * plain.value_if_kept)
     # spreading moves what is expected of everybody, not what they spend who do buy
     np.testing.assert_allclose(p.value_if_kept, plain.value_if_kept)
@@ -108,9 +108,9 @@ def test_predictions_hang_together(shop: Trained) -> None:
     # the median lies within the horizon where an order there is likelier than not, and nowhere else
     np.testing.assert_array_equal(certain[buyers], (p.p_inactive < 0.5)[buyers])
     margin = replace(models, config=replace(models.config, margin=0.25))
-    np.testing.assert_allclose(predict_rows(margin, now).clv, 0.25 * p.clv)
+    np.testing.assert_allclose(predict(margin, now).clv, 0.25 * p.clv)
     later = replace(models, config=replace(models.config, annual_discount=0.5))
-    assert (predict_rows(later, now).clv < p.clv).all()
+    assert (predict(later, now).clv < p.clv).all()
 
 
 def test_prospects_stand_between_never_and_always(shop: Trained) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.features.catalog.catalog import Catalog
-from stagecast.features.contracts import Contracts, Spells, Terms, spells
+from stagecast.features.contracts import Spells, Terms
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.training.cancellation.fitting import fit_cancellation
 from stagecast.training.cancellation.landmarks import Landmarks, past
@@ -45,11 +45,6 @@ class ContractPanel:
     landmarks: Landmarks
     columns: Mapping[str, Array]
 
-    @property
-    def now(self) -> Contracts:
-        """How each customer's contract stands at the as_of."""
-        return self.spells.standing()
-
 
 def build_contracts(
     table: DailyTable, catalog: Catalog, config: TrainConfig
@@ -63,7 +58,7 @@ def build_contracts(
     """
     if config.churn != "cancellation":
         return None
-    found = spells(table, config.terms)
+    found = table.spells(config.terms)
     landmarks = past(found, config.horizon_days, config.seed)
     names = catalog.predictors
     columns = {name: np.empty(len(landmarks)) for name in names}

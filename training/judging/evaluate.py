@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY, DAY_MICROSECONDS, iso, microseconds
-from stagecast.features.contracts import spells
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.stages.lifecycle import fit_lifecycle
 from stagecast.training.cancellation.landmarks import current
@@ -81,7 +80,7 @@ def what_came(table: DailyTable, earlier: Panel, horizon_days: int) -> Later:
     cancelled = held = None
     if earlier.contracts is not None:
         since = earlier.contracts.spells.as_of
-        found = spells(table, earlier.contracts.terms)
+        found = table.spells(earlier.contracts.terms)
         cancelled = found.cancelled(since, since + horizon_days * DAY_MICROSECONDS)[rows]
         held = found.held(since)[rows]
     return Later(orders[rows], spend[rows], ended[rows], cancelled, held)

@@ -182,7 +182,7 @@ def test_columns_that_are_not_those_of_the_catalogue_are_refused_with_their_name
 def test_own_features_from_python_reach_the_models_and_their_bundle(tmp_path: Path) -> None:
     from bench.simulation import AS_OF, simulate
     from stagecast.features.events import from_frame
-    from stagecast.serving.scoring.batch import score_snapshot, snapshot
+    from stagecast.serving.scoring.batch import snapshot
     from stagecast.serving.scoring.scorer import load_scorer
     from stagecast.training.bundle import save_bundle
     from stagecast.training.config import TrainConfig
@@ -201,4 +201,4 @@ def test_own_features_from_python_reach_the_models_and_their_bundle(tmp_path: Pa
         assert "days_since_half" in trees.columns
         assert scorer.bundle.models.catalog["days_since_half"] == mine
         now, cutoff = snapshot(log, scorer.bundle, AS_OF)
-        assert len(score_snapshot(scorer, now, cutoff)) == 1500
+        assert len(scorer.score(now, cutoff)) == 1500

@@ -15,7 +15,7 @@ import pytest
 from bench.simulation import AS_OF, simulate
 from stagecast.features.errors import UsageError
 from stagecast.features.events import from_frame
-from stagecast.serving.scoring.batch import score_log, score_snapshot, snapshot
+from stagecast.serving.scoring.batch import score_log, snapshot
 from stagecast.serving.scoring.scorer import Scorer
 from stagecast.training.bundle import load_bundle, save_bundle
 from stagecast.training.config import TrainConfig
@@ -47,7 +47,7 @@ def alike(ours: pa.Table, theirs: pa.Table) -> None:
 def test_parts_are_the_whole_and_a_stopped_run_goes_on(model: Path, tmp_path: Path) -> None:
     scorer = Scorer(load_bundle(model), threads=0)
     with from_frame(simulate(300)) as log:
-        whole = score_snapshot(scorer, *snapshot(log, scorer.bundle, AS_OF))
+        whole = scorer.score(*snapshot(log, scorer.bundle, AS_OF))
         counts = score_log(log, scorer, AS_OF, tmp_path / "scores.parquet", 100)
         assert sum(counts.values()) == 300
         alike(pq.read_table(tmp_path / "scores.parquet"), whole)

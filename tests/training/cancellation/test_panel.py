@@ -19,7 +19,7 @@ from stagecast.features.contracts import Terms, spells
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import DataRefusedError, NotEnoughDataError, UsageError
 from stagecast.features.requests import CustomerEvents, Event
-from stagecast.serving.scoring.batch import score_log, score_snapshot, snapshot
+from stagecast.serving.scoring.batch import score_log, snapshot
 from stagecast.serving.scoring.scorer import Scorer
 from stagecast.training.bundle import load_bundle
 from stagecast.training.config import TrainConfig
@@ -27,7 +27,7 @@ from stagecast.training.judging.backtest import OURS, replay
 from stagecast.training.judging.contract_baselines import LABELS
 from stagecast.training.judging.evaluate import churned, what_came
 from stagecast.training.judging.verdict import verdict
-from stagecast.training.models import predict, predict_rows
+from stagecast.training.models import predict
 from stagecast.training.reasons.of_contracts import contract_effects, contract_reasons, told
 from stagecast.training.train import train
 from tests.training.made import Row, Trained, check_contract, day, frame_of, log_of, trained
@@ -136,7 +136,7 @@ def test_a_log_in_parts_gets_the_same(
     with log_of(rows) as log:
         score_log(log, scorer, AS_OF, tmp_path / "scores.parquet", rows_per_part=2_000)
         now, cutoff = snapshot(log, scorer.bundle, AS_OF)
-        whole = score_snapshot(scorer, now, cutoff)
+        whole = scorer.score(now, cutoff)
     found = pd.read_parquet(tmp_path / "scores.parquet").set_index("customer_id").loc[scores.index]
     for name in ("p_inactive", "value_at_risk", "p_return"):
         np.testing.assert_allclose(found[name], scores[name], rtol=1e-9)
@@ -149,10 +149,10 @@ def test_predictions_in_parts_are_the_same(
     from stagecast.training import models
 
     panel = service.training.panel
-    whole = predict_rows(service.training.models, panel.now).p_cancel
+    whole = predict(service.training.models, panel.now).p_cancel
     monkeypatch.setattr(models, "ROWS_AT_ONCE", 100)
     np.testing.assert_allclose(
-        predict_rows(service.training.models, panel.now).p_cancel, whole, rtol=1e-12
+        predict(service.training.models, panel.now).p_cancel, whole, rtol=1e-12
     )
 
 
@@ -185,7 +185,7 @@ def test_who_left_is_counted_by_what_was_open_then(service: Trained, rows: list[
         who = churned(
             earlier.panel,
             earlier.models,
-            predict_rows(earlier.models, earlier.panel.now),
+            predict(earlier.models, earlier.panel.now),
             later,
             quick=False,
         )
@@ -293,7 +293,7 @@ def test_a_handful_of_cancellations_gives_one_rate(tmp_path: Path) -> None:
 def test_contracts_must_be_handed_over(service: Trained) -> None:
     now, models = service.training.panel.now, service.training.models
     with pytest.raises(UsageError, match="hand over how they stand"):
-        predict(models, now.features, now.standing, now.categories)
+        predict(models, replace(now, contracts=None))
     with pytest.raises(UsageError, match="hand over how they stand"):
         models.states(now.stage, None)
 
@@ -360,7 +360,7 @@ def test_the_value_at_risk_is_that_of_a_customer_who_stays(
     service: Trained, scores: pd.DataFrame
 ) -> None:
     active = scores[scores["state"] == "active"]
-    if_ordered = predict_rows(service.training.models, service.training.panel.now)
+    if_ordered = predict(service.training.models, service.training.panel.now)
     p = pd.Series(if_ordered.p_purchase, index=scores.index).loc[active.index]
     alive = np.maximum(active["p_alive"].fillna(1.0), p)
     np.testing.assert_allclose(
@@ -383,7 +383,7 @@ def test_who_had_left_but_was_recorded_late_is_not_asked_about() -> None:
         earlier = train(log.con, date, CONFIG)
         table = DailyTable(log.con, AS_OF)
         later = what_came(table, earlier.panel, 30)
-        predicted = predict_rows(earlier.models, earlier.panel.now)
+        predicted = predict(earlier.models, earlier.panel.now)
         who = churned(earlier.panel, earlier.models, predicted, later)
         table.close()
     asked = set(earlier.panel.now.ids[earlier.panel.now.customer[who.rows]])

@@ -11,7 +11,7 @@ import pytest
 
 from stagecast.training.judging.evaluate import GAINS, Later, _grade, evaluate
 from stagecast.training.learners import metrics
-from stagecast.training.models import predict_rows
+from stagecast.training.models import predict
 from stagecast.training.value.intervals import Intervals
 from tests.training.made import Trained
 
@@ -43,7 +43,7 @@ def test_without_a_baseline_there_is_no_praise() -> None:
 def evaluated(shop: Trained) -> tuple[dict[str, Any], Later]:
     """Evaluate against outcomes drawn from the predictions themselves."""
     training = shop.training
-    predicted = predict_rows(training.models, training.panel.now)
+    predicted = predict(training.models, training.panel.now)
     random = np.random.default_rng(1)
     p = np.where(np.isnan(predicted.p_inactive), 1 - predicted.p_convert, predicted.p_inactive)
     orders = np.where(random.random(len(p)) < p, 0.0, 2.0)
@@ -62,7 +62,7 @@ def test_figures_are_those_of_the_buyers(
     panel = shop.training.panel
     buyers = panel.now.buyers
     inactive = later.orders[buyers] == 0
-    p = predict_rows(shop.training.models, panel.now).p_inactive[buyers]
+    p = predict(shop.training.models, panel.now).p_inactive[buyers]
     ours = found["models"][0]
     assert (found["customers"], found["base_rate"]) == (buyers.sum(), inactive.mean())
     assert (ours["name"], ours["label"]) == ("stagecast", "stagecast (blend)")
@@ -102,7 +102,7 @@ def test_without_intervals_no_coverage_is_claimed(
     shop: Trained, evaluated: tuple[dict[str, Any], Later]
 ) -> None:
     training = shop.training
-    predicted = predict_rows(training.models, training.panel.now)
+    predicted = predict(training.models, training.panel.now)
     assert (
         evaluate(training.panel, training.models, predicted, evaluated[1], None)["coverage"] is None
     )
@@ -111,7 +111,7 @@ def test_without_intervals_no_coverage_is_claimed(
 def test_one_class_only_has_no_auc(shop: Trained) -> None:
     rows = len(shop.training.panel.now)
     later = Later(np.zeros(rows), np.zeros(rows), np.zeros(rows, dtype=np.int64))
-    predicted = predict_rows(shop.training.models, shop.training.panel.now)
+    predicted = predict(shop.training.models, shop.training.panel.now)
     ours = evaluate(shop.training.panel, shop.training.models, predicted, later, None)["models"][0]
     assert ours["auc"] is None
     assert np.isfinite(ours["log_loss"])

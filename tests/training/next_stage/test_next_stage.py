@@ -13,7 +13,7 @@ import pytest
 
 from stagecast.features.stages.conditions import Clause
 from stagecast.features.stages.scheme_files import load_scheme
-from stagecast.training.models import Predictions, predict_rows
+from stagecast.training.models import Predictions, predict
 from stagecast.training.next_stage.chain import SMOOTHING
 from stagecast.training.next_stage.fitting import fit_next_stage
 from stagecast.training.next_stage.model import FEWEST_ROWS, NextStageModel, stages_at_end
@@ -45,7 +45,7 @@ def frame(pairs: list[tuple[int, int, float]]) -> Frame:
 @pytest.fixture(scope="module")
 def predicted(shop: Trained) -> Predictions:
     now = shop.training.panel.now
-    return predict_rows(shop.training.models, now)
+    return predict(shop.training.models, now)
 
 
 def test_every_row_sums_to_one(predicted: Predictions) -> None:

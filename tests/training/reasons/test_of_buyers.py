@@ -9,7 +9,7 @@ import pytest
 
 from stagecast.training.churn.fitting import fit_churn
 from stagecast.training.columns import buyer_columns
-from stagecast.training.models import predict_rows
+from stagecast.training.models import predict
 from stagecast.training.reasons import of_buyers as explain
 from stagecast.training.reasons.of_buyers import (
     FAMILIES,
@@ -99,7 +99,7 @@ def test_reasons_push_where_the_customer_differs_from_their_state(
     shop: Trained, told: tuple[list[list[Reason]], np.ndarray]
 ) -> None:
     panel, models = shop.training.panel, shop.training.models
-    p = predict_rows(models, panel.now).p_inactive[told[1]]
+    p = predict(models, panel.now).p_inactive[told[1]]
     state = np.array([s.state for s in models.scheme.stages])[panel.now.stage[told[1]]]
     margin = np.log(p / (1 - p))
     for name in ("active", "lapsed"):

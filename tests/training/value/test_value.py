@@ -12,7 +12,7 @@ from stagecast.features.arrays import Array
 from stagecast.features.record import PurchaseDays
 from stagecast.training.fitting import fit_models
 from stagecast.training.learners.customer_base import CustomerBase
-from stagecast.training.models import predict_rows
+from stagecast.training.models import predict
 from stagecast.training.panel import Frame
 from stagecast.training.value.fitting import fit_value
 from stagecast.training.value.intervals import ROWS_PER_BIN, Intervals, conformal
@@ -223,7 +223,7 @@ def test_a_training_spreads_what_its_buyers_spend_and_leaves_the_total(shop: Tra
     panel, models = shop.training.panel, shop.training.models
     plain = replace(models, value=replace(models.value, pivot=None))
     spread, before = (
-        predict_rows(one, panel.now).expected_spend[panel.now.buyers] for one in (models, plain)
+        predict(one, panel.now).expected_spend[panel.now.buyers] for one in (models, plain)
     )
     assert spread.sum() == pytest.approx(before.sum())
     assert spread.std() > before.std()
