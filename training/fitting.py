@@ -15,7 +15,8 @@ from stagecast.features.stages.scheme import STATES
 from stagecast.features.stages.thresholds import survival
 from stagecast.training.cancellation.panel import fit_contracts
 from stagecast.training.churn.fitting import fit_churn, teaching
-from stagecast.training.churn.model import ChurnModel, GapRule
+from stagecast.training.churn.members import GapRule
+from stagecast.training.churn.model import ChurnModel
 from stagecast.training.columns import buyer_columns
 from stagecast.training.config import TrainConfig
 from stagecast.training.leads.after import after_conversion

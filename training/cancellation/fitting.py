@@ -233,7 +233,7 @@ class _Task:
         trial = CancellationModel(
             "pool", self.horizon_days, equal, ages, glm, trees, tuple(self.given), self.season, 0, 0
         )
-        margins = trial.members(self.seen(after))
+        margins = trial.pool.margins(self.seen(after))
         # rows drawn for their outcome count alike: that moves the level of the log odds, which is
         # put back for all
         shift = blend.level_shift(np.mean(list(margins.values()), axis=0), after.cancelled)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -29,14 +30,13 @@ from stagecast.training.cancellation.cloglog import GroupedHazards
 from stagecast.training.cancellation.columns import (
     OWN_COLUMNS,
     SEASON_COLUMNS,
-    WIDEST,
     check_columns,
-    log_odds,
     step_columns,
 )
 from stagecast.training.cancellation.landmarks import Landmarks, step_days
-from stagecast.training.learners import blend
+from stagecast.training.cancellation.members import AgeOdds, HazardOdds, TreesOnAges
 from stagecast.training.learners.boosting import Boosted
+from stagecast.training.learners.pool import Member, Pool
 
 Method = Literal["share", "ages", "pool"]
 METHODS: tuple[Method, ...] = ("share", "ages", "pool")
@@ -102,23 +102,20 @@ class CancellationModel:
         """How many steps the horizon has; the last may reach beyond it."""
         return -(-self.horizon_days // self.step_days)
 
-    def by_age(self, seen: Mapping[str, Array]) -> Array:
-        """Return the log odds of a cancellation in a step by the life table, one per row of
-        :func:`step_columns`.
-        """
-        return log_odds(self.ages.ahead(seen["age_days"], float(self.step_days)))
-
-    def members(self, seen: Mapping[str, Array], threads: int = 0) -> dict[str, Array]:
-        """Return each member's log odds of a cancellation in a step, one per row of
-        :func:`step_columns`.
-        """
-        by_age = self.by_age(seen)
-        found = {"ages": by_age}
+    @cached_property
+    def pool(self) -> Pool:
+        """Log odds of a cancellation in a step, of the rows of :func:`step_columns`."""
+        by_age = AgeOdds(self.ages, self.step_days)
+        members: dict[str, Member] = {"ages": by_age}
         if self.glm is not None:
-            found["glm"] = log_odds(np.exp(self.glm.log_hazard(seen)))
+            members["glm"] = HazardOdds(self.glm)
         if self.trees is not None:
-            found["trees"] = np.clip(by_age + self.trees.raw(seen, threads), -WIDEST, WIDEST)
-        return {name: margin for name, margin in found.items() if name in self.weights}
+            members["trees"] = TreesOnAges(by_age, self.trees)
+        return Pool(
+            {name: member for name, member in members.items() if name in self.weights},
+            self.weights,
+            most=np.inf,
+        )
 
     def hazards(
         self, now: Landmarks, columns: Mapping[str, Array] | None = None, threads: int = 0
@@ -153,8 +150,7 @@ class CancellationModel:
         for k in range(self.steps):
             ahead = np.full(len(now), k, dtype=np.int64)
             seen = step_columns(now, given, rows, ahead, self.step_days, season=self.season)
-            margin = blend.pooled(self.members(seen, threads), self.weights)
-            result[:, k] = np.logaddexp(0.0, margin)
+            result[:, k] = np.logaddexp(0.0, self.pool.margin(seen, threads))
         return result
 
     def survival(

@@ -9,19 +9,22 @@ way to the customer base, which averages over all its history.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit
 
 from stagecast.features.arrays import Array
-from stagecast.training.churn.model import ChurnModel, GapRule
+from stagecast.training.churn.members import GapRule
+from stagecast.training.churn.model import ChurnModel, customer_base_alone, rule_alone
 from stagecast.training.learners import blend, boosting, glm
 from stagecast.training.learners.boosting import Boosted
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.design import Recipe
 from stagecast.training.learners.metrics import log_loss
+from stagecast.training.learners.pool import CustomerBaseOdds, Member, Pool
 from stagecast.training.panel import (
     Frame,
     Panel,
@@ -38,10 +41,6 @@ TREES, TREES_TRIED = 150, (60, 100, 150, 250)
 SPLINE_PENALTY = 5.0
 # Below these a fitted model has nothing to learn from.
 FEWEST_CUSTOMERS, FEWEST_OF_EACH = 200, 30
-# What the members' weights are with customers without end, before a past date has spoken. The
-# customer base counts twice: fitted on few numbers, it is the safe one; plain RFM half, since the
-# splines look at the same.
-BEGIN = {"btyd": 2 / 4.5, "rfm": 0.5 / 4.5, "splines": 1 / 4.5, "trees": 1 / 4.5}
 # With this many customers half of the weight goes to the customer base, half to all members as
 # above; with more, less: what the others err by for want of rows falls with their number, what the
 # customer base errs by does not.
@@ -113,25 +112,26 @@ def fit_churn(
     members were not fitted on.
     """
     if panel.base is None:
-        return ChurnModel("rule", horizon_days, {"rule": 1.0}, 0.0, rule)
+        return rule_alone(rule, horizon_days)
     dates = teaching(panel)
     if not dates or dates[0].back != horizon_days:
-        return ChurnModel("btyd", horizon_days, {"btyd": 1.0}, 0.0, rule)
+        return customer_base_alone(rule, horizon_days)
     newest = dates[0]
     before = [frame for frame in dates if frame.back >= newest.back + horizon_days]
     begin = weights_to_begin(len(newest))
     trees = TREES
     if before:
-        earlier = _fit_members(before, begin, rule, horizon_days, seed, max(TREES_TRIED))
-        if earlier.trees is not None:
-            trees = _stop(earlier.trees, newest)
-            earlier = replace(earlier, trees=earlier.trees.first(trees))
-        weights = blend.pool_weights(earlier.margins(newest.columns), newest.inactive, begin)
+        earlier = _fit_members(before, seed, max(TREES_TRIED))
+        if isinstance(boosted := earlier["trees"], Boosted):
+            trees = _stop(boosted, newest)
+            earlier = {**earlier, "trees": boosted.first(trees)}
+        weights = blend.pool_weights(Pool(earlier).margins(newest.columns), newest.inactive, begin)
     else:
         some = thinned(dates, YOUNG_ROWS)
-        margins = _margins_of_others(some, begin, rule, horizon_days, seed)
+        margins = _margins_of_others(some, seed)
         weights = blend.pool_weights(margins, some[0].inactive, begin, YOUNG_PULL)
-    fitted = _fit_members(dates, weights, rule, horizon_days, seed, trees)
+    members = _fit_members(dates, seed, trees)
+    fitted = Pool(members, weights)
     season = year_back(dates, panel.history_days)
     if season is None:
         shift = blend.level_shift(fitted.margin(newest.columns), newest.inactive)
@@ -141,7 +141,7 @@ def fit_churn(
         # trees learn the level of a date that they are fitted on, so members that did not see that
         # season are asked
         others = unseen(dates, season, horizon_days)
-        judge = _fit_members(others, weights, rule, horizon_days, seed, trees) if others else fitted
+        judge = Pool(_fit_members(others, seed, trees), weights) if others else fitted
         shift = blend.level_shift(judge.margin(season.columns), season.inactive)
     speaking = {name: weight for name, weight in weights.items() if weight > 1e-4}
     total = sum(speaking.values())
@@ -151,9 +151,7 @@ def fit_churn(
         {name: weight / total for name, weight in speaking.items()},
         blend.carried_level(shift) + drawn,
         rule,
-        fitted.rfm if "rfm" in speaking else None,
-        fitted.splines if "splines" in speaking else None,
-        fitted.trees if "trees" in speaking else None,
+        {name: members[name] for name in speaking},
         "later_date" if before else "other_customers",
         drawn,
     )
@@ -167,29 +165,26 @@ def weights_to_begin(customers: int) -> dict[str, float]:
     (0.722, 0.445)
     """
     safe = HALF_SAFE / (HALF_SAFE + customers)
-    return {name: (1 - safe) * weight + safe * (name == "btyd") for name, weight in BEGIN.items()}
+    return {
+        name: (1 - safe) * member.start + safe * (name == "btyd")
+        for name, member in MEMBERS.items()
+    }
 
 
-def _margins_of_others(
-    dates: Sequence[Frame],
-    weights: Mapping[str, float],
-    rule: GapRule,
-    horizon_days: int,
-    seed: int,
-) -> dict[str, Array]:
+def _margins_of_others(dates: Sequence[Frame], seed: int) -> dict[str, Array]:
     """Return the members' log odds on the newest date, each customer's from members fitted on
     other customers.
     """
     customers = np.unique(np.concatenate([frame.customer for frame in dates]))
     folds = [np.searchsorted(customers, frame.customer) % FOLDS for frame in dates]
-    margins = {name: np.empty(len(dates[0])) for name in weights}
+    margins = {name: np.empty(len(dates[0])) for name in MEMBERS}
     for k in range(FOLDS):
         inside = [
             frame.of(np.flatnonzero(fold != k)) for frame, fold in zip(dates, folds, strict=True)
         ]
         outside = np.flatnonzero(folds[0] == k)
-        fitted = _fit_members(inside, weights, rule, horizon_days, seed, TREES)
-        for name, margin in fitted.margins(dates[0].of(outside).columns).items():
+        members = _fit_members(inside, seed, TREES)
+        for name, margin in Pool(members).margins(dates[0].of(outside).columns).items():
             margins[name][outside] = margin
     return margins
 
@@ -220,31 +215,102 @@ def _stop(trees: Boosted, later: Frame) -> int:
     return min(TREES_TRIED, key=loss)
 
 
-def _fit_members(
-    dates: Sequence[Frame],
-    weights: Mapping[str, float],
-    rule: GapRule,
-    horizon_days: int,
-    seed: int,
-    trees: int,
-) -> ChurnModel:
+@dataclass(frozen=True)
+class Rows:
+    """What a member is fitted on: the buyers of several dates, one row per buyer and date.
+
+    Parameters
+    ----------
+    columns
+        Name -> values, shape (rows,); null is NaN.
+    inactive
+        Whether no purchase came within the horizon, shape (rows,).
+    varying
+        Columns that vary on most of the dates: what a regression may look at.
+    learnable
+        Those of them that the catalogue offers to models: what trees look at, in order.
+    trees
+        Boosting rounds.
+    seed
+        For whatever is drawn.
+    """
+
+    columns: Mapping[str, Array]
+    inactive: NDArray[np.bool_]
+    varying: list[str]
+    learnable: list[str]
+    trees: int
+    seed: int
+
+    @property
+    def weight(self) -> Array:
+        """How much each row counts, shape (rows,): all alike."""
+        return np.ones(len(self.inactive))
+
+    def recipe(self, recipe: Recipe) -> Recipe:
+        """Return the part of a recipe whose columns vary."""
+        return Recipe({name: how for name, how in recipe.columns.items() if name in self.varying})
+
+
+def _fit_customer_base(rows: Rows) -> Member:
+    # fitted with the panel, date by date: its column stands among the others
+    return CustomerBaseOdds()
+
+
+def _fit_rfm(rows: Rows) -> Member:
+    return glm.fit_logistic(rows.recipe(RFM), rows.columns, rows.inactive, rows.weight)
+
+
+def _fit_splines(rows: Rows) -> Member:
+    recipe = rows.recipe(SPLINES)
+    return glm.fit_logistic(recipe, rows.columns, rows.inactive, rows.weight, SPLINE_PENALTY)
+
+
+def _fit_trees(rows: Rows) -> Member:
+    return boosting.fit(
+        rows.columns,
+        rows.learnable,
+        rows.inactive.astype(np.float64),
+        rows.weight,
+        "binary",
+        trees=rows.trees,
+        seed=rows.seed,
+    )
+
+
+@dataclass(frozen=True)
+class MemberFit:
+    """How a member is fitted, and its weight with customers without end, before a past date has
+    spoken.
+    """
+
+    start: float
+    fit: Callable[[Rows], Member]
+
+
+# The customer base counts twice: fitted on few numbers, it is the safe one; plain RFM half, since
+# the splines look at the same.
+MEMBERS: dict[str, MemberFit] = {
+    "btyd": MemberFit(2 / 4.5, _fit_customer_base),
+    "rfm": MemberFit(0.5 / 4.5, _fit_rfm),
+    "splines": MemberFit(1 / 4.5, _fit_splines),
+    "trees": MemberFit(1 / 4.5, _fit_trees),
+}
+"""Name -> member of the pool; one that is stored as JSON is named in
+:data:`stagecast.training.churn.members.READERS`, too.
+"""
+
+
+def _fit_members(dates: Sequence[Frame], seed: int, trees: int) -> dict[str, Member]:
+    """Return every member, fitted on some dates."""
     columns = stack(dates)
-    target = np.concatenate([frame.inactive for frame in dates])
-    weight = np.ones(len(target))
     alive = varying(dates, list(columns))
-    names = learnable(dates, alive)
-    rfm = Recipe({name: how for name, how in RFM.columns.items() if name in alive})
-    splines = Recipe({name: how for name, how in SPLINES.columns.items() if name in alive})
-    boosted = boosting.fit(
-        columns, names, target.astype(np.float64), weight, "binary", trees=trees, seed=seed
+    rows = Rows(
+        columns,
+        np.concatenate([frame.inactive for frame in dates]),
+        alive,
+        learnable(dates, alive),
+        trees,
+        seed,
     )
-    return ChurnModel(
-        "blend",
-        horizon_days,
-        weights,
-        0.0,
-        rule,
-        glm.fit_logistic(rfm, columns, target, weight),
-        glm.fit_logistic(splines, columns, target, weight, SPLINE_PENALTY),
-        boosted,
-    )
+    return {name: member.fit(rows) for name, member in MEMBERS.items()}

@@ -16,7 +16,7 @@ from sklearn.utils import Tags
 
 from stagecast.features.arrays import Array
 from stagecast.training.estimators.inputs import TabularEstimator, copies, in_logs, labels, whole
-from stagecast.training.estimators.pools import fit_binary
+from stagecast.training.estimators.pools import fit_binary, gains_of
 from stagecast.training.learners.btyd.fit import FitError
 from stagecast.training.learners.customer_base import CustomerBase, fit_customer_base
 
@@ -179,7 +179,7 @@ class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
         columns = in_logs(X)
         self.pool_ = fit_binary(columns, told, target, weight, how)
         self.weights_ = dict(self.pool_.weights)
-        gains = self.pool_.trees.booster.feature_importance("gain").astype(np.float64)
+        gains = gains_of(self.pool_)
         self.gains_ = gains[: len(columns)]
         if told:
             self.gains_[self._positions()] += gains[len(columns) :].sum() / len(HISTORY)

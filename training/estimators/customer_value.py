@@ -13,7 +13,7 @@ from sklearn.utils import Tags
 
 from stagecast.features.arrays import Array
 from stagecast.training.estimators.inputs import TabularEstimator, in_logs, some
-from stagecast.training.estimators.pools import fit_amounts, fit_binary
+from stagecast.training.estimators.pools import fit_amounts, fit_binary, gains_of
 
 # Smallest amount, as a share of the mean: LightGBM keeps labels in single precision, where less
 # becomes 0.
@@ -150,7 +150,7 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
         if not some_came.all():
             self.any_ = fit_binary(columns, {}, some_came, weight, how)
             self.any_weights_ = dict(self.any_.weights)
-            self.gains_ += _gains(self.any_.trees.booster)
+            self.gains_ += _shares(gains_of(self.any_))
         # in units of the mean amount, by way of the largest: the sum of huge amounts overflows
         relative = y / y.max()
         mean = float(np.average(relative[some_came], weights=weight[some_came]))
@@ -159,7 +159,7 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
             some(columns, some_came), amount, weight[some_came] / weight[some_came].mean(), how
         )
         self.amount_weights_ = dict(self.amount_.weights)
-        self.gains_ += _gains(self.amount_.trees.booster)
+        self.gains_ += _shares(self.amount_.trees.gains())
         told = self._probability(columns) * self.amount_.amount(columns, how.threads)
         self.unit_ = float((weight @ relative) / (weight @ told)) * float(y.max())
         return self
@@ -196,8 +196,7 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
         return self.unit_ * self.amount_.amount(columns, self._threads())
 
 
-def _gains(booster: Any) -> Array:
+def _shares(gains: Array) -> Array:
     """Return the gain by column as a share of all, so that both parts count alike."""
-    gains = np.asarray(booster.feature_importance("gain"), dtype=np.float64)
     total = float(gains.sum())
     return gains / total if total > 0 else gains

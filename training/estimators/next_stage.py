@@ -10,7 +10,7 @@ from sklearn.base import ClassifierMixin
 
 from stagecast.features.arrays import Array
 from stagecast.training.estimators.inputs import TabularEstimator, in_logs, labels
-from stagecast.training.estimators.pools import fit_classes
+from stagecast.training.estimators.pools import fit_classes, gains_of
 
 
 class NextStageClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
@@ -118,7 +118,7 @@ class NextStageClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[mi
         self.classes_, coded = labels(y, rows)
         self.pool_ = fit_classes(in_logs(X), coded, len(self.classes_), weight, how)
         self.weights_ = dict(self.pool_.weights)
-        self.gains_ = self.pool_.trees.booster.feature_importance("gain").astype(np.float64)
+        self.gains_ = gains_of(self.pool_)
         return self
 
     def predict_proba(self, X: Any) -> Array:

@@ -16,60 +16,28 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.special import softmax
 
 from stagecast.features.arrays import Array
 from stagecast.training.estimators.inputs import Settings, copies, fold_numbers, some
 from stagecast.training.learners import blend, boosting, glm
 from stagecast.training.learners.boosting import Boosted
 from stagecast.training.learners.design import Linear, Recipe
+from stagecast.training.learners.pool import (
+    ClassMember,
+    CustomerBaseOdds,
+    Member,
+    Pool,
+    pooled_classes,
+)
 
 Flags = NDArray[np.bool_]
 Whole = NDArray[np.int64]
 Columns = Mapping[str, Array]
 
-# Log odds beyond this say no more; one member must not outvote the others by being sure.
-_SURE = 13.0
-# A class that a member never saw.
-_LEAST = 1e-9
-
-
-@dataclass(frozen=True)
-class BinaryPool:
-    """P(target) as a weighted sum of log odds.
-
-    ``weights`` names the members: ``linear``, ``splines``, ``trees``, and ``btyd`` where the
-    customer-base models speak; ``unheard`` is the log odds of rows that these know nothing of.
-    ``level`` is what was missing from the sum for its mean to meet the share in the training.
-    """
-
-    linear: glm.LogisticModel
-    splines: glm.LogisticModel
-    trees: Boosted
-    unheard: float
-    weights: Mapping[str, float] = field(default_factory=dict)
-    level: float = 0.0
-
-    def margins(self, columns: Columns, threads: int) -> dict[str, Array]:
-        """Return each member's log odds, one per row."""
-        found = {
-            "linear": self.linear.margin(columns),
-            "splines": self.splines.margin(columns),
-            "trees": self.trees.raw(columns, threads),
-        }
-        if "btyd_none" in columns:
-            told = columns["btyd_none"]
-            found["btyd"] = np.where(np.isnan(told), self.unheard, told)
-        return {name: np.clip(margin, -_SURE, _SURE) for name, margin in found.items()}
-
-    def margin(self, columns: Columns, threads: int) -> Array:
-        """Return the pooled log odds, one per row."""
-        return blend.pooled(self.margins(columns, threads), self.weights) + self.level
-
 
 def fit_binary(
     columns: Columns, told: Columns, target: Flags, weight: Array, how: Settings
-) -> BinaryPool:
+) -> Pool:
     """Fit the pool of log odds.
 
     Parameters
@@ -108,9 +76,15 @@ def fit_binary(
     return replace(fitted, weights=weights, level=level)
 
 
+def gains_of(pool: Pool | ClassPool) -> Array:
+    """Return how much the trees of a pool gained by each of their columns."""
+    trees = pool.members["trees"] if isinstance(pool, Pool) else pool.trees.model
+    return trees.gains() if isinstance(trees, Boosted) else np.zeros(0)
+
+
 def _fit_binary_members(
     columns: Columns, every: Columns, target: Flags, weight: Array, how: Settings
-) -> BinaryPool:
+) -> Pool:
     unheard = (
         np.isnan(every["btyd_none"])
         if "btyd_none" in every
@@ -118,12 +92,16 @@ def _fit_binary_members(
     )
     rows = unheard if unheard.any() else np.ones(len(target), dtype=np.bool_)
     hits = float(weight[rows & target].sum())
-    return BinaryPool(
-        glm.fit_logistic(_recipe(columns, 0), columns, target, weight, how.penalty),
-        glm.fit_logistic(_recipe(every, how.knots), every, target, weight, how.penalty),
-        _fit_trees(every, target.astype(np.float64), weight, "binary", how),
-        math.log((hits + 0.5) / (float(weight[rows].sum()) - hits + 0.5)),
-    )
+    # log odds of the rows that the customer-base models know nothing of
+    unknown = math.log((hits + 0.5) / (float(weight[rows].sum()) - hits + 0.5))
+    members: dict[str, Member] = {
+        "linear": glm.fit_logistic(_recipe(columns, 0), columns, target, weight, how.penalty),
+        "splines": glm.fit_logistic(_recipe(every, how.knots), every, target, weight, how.penalty),
+        "trees": _fit_trees(every, target.astype(np.float64), weight, "binary", how),
+    }
+    if "btyd_none" in every:
+        members["btyd"] = CustomerBaseOdds(unknown)
+    return Pool(members)
 
 
 def _recipe(columns: Columns, knots: int) -> Recipe:
@@ -160,31 +138,20 @@ def _fit_trees(
 class ClassPool:
     """P(class) as a weighted sum of log probabilities of a regression (``linear``) and of
     ``trees``.
-
-    ``seen`` are the classes that the members were fitted on, of ``classes`` in all.
     """
 
-    linear: glm.MultinomialModel
-    trees: Boosted
-    seen: Whole
-    classes: int
+    linear: ClassMember
+    trees: ClassMember
     weights: Mapping[str, float] = field(default_factory=dict)
 
     def logs(self, columns: Columns, threads: int) -> dict[str, Array]:
         """Return each member's log probabilities, shape (rows, classes)."""
-        told = {"linear": self.linear.probability(columns)}
-        raw = self.trees.raw(columns, threads)
-        told["trees"] = softmax(raw, axis=1) if raw.ndim == 2 else np.ones((len(raw), 1))
-        found = {}
-        for name, probability in told.items():
-            whole = np.full((len(raw), self.classes), _LEAST)
-            whole[:, self.seen] = np.maximum(probability, _LEAST)
-            found[name] = np.log(whole)
-        return found
+        members = {"linear": self.linear, "trees": self.trees}
+        return {name: m.log_probability(columns, threads) for name, m in members.items()}
 
     def probability(self, columns: Columns, threads: int) -> Array:
         """Return P(class), shape (rows, classes); rows sum to 1."""
-        return np.asarray(softmax(blend.pooled(self.logs(columns, threads), self.weights), axis=1))
+        return pooled_classes(self.logs(columns, threads), self.weights)
 
 
 def fit_classes(
@@ -220,7 +187,10 @@ def _fit_class_members(
     linear = glm.fit_multinomial(_recipe(columns, how.knots), columns, coded, weight, how.penalty)
     objective, count = ("multiclass", len(seen)) if several else ("regression", None)
     trees = _fit_trees(columns, coded.astype(np.float64), weight, objective, how, count)
-    return ClassPool(linear, trees, seen, classes)
+    positions = tuple(int(value) for value in seen)
+    return ClassPool(
+        ClassMember(linear, positions, classes), ClassMember(trees, positions, classes)
+    )
 
 
 @dataclass(frozen=True)

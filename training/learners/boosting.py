@@ -8,7 +8,7 @@ training, so that swapped or missing columns cannot pass.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -64,6 +64,10 @@ class Boosted:
         """Return the ensemble of its first trees, ``count`` boosting rounds of them."""
         return Boosted(self.booster.model_to_string(num_iteration=count), self.columns)
 
+    def gains(self) -> Array:
+        """Return how much the splits on each column improved the fit, shape (columns,)."""
+        return np.asarray(self.booster.feature_importance("gain"), dtype=np.float64)
+
     def matrix(self, columns: Mapping[str, Array]) -> Array:
         """Return the columns of training side by side, shape (rows, columns)."""
         # column after column, as they lie in memory: to weave them costs more than LightGBM saves
@@ -75,6 +79,18 @@ class Boosted:
         # rows are independent, so all cores can take some: none waits for another as in a training
         result = self.booster.predict(self.matrix(columns), raw_score=True, num_threads=threads)
         return np.asarray(result, dtype=np.float64)
+
+    def margin(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
+        """Return the log odds as a member of a pool, shape (rows,); see :meth:`raw`."""
+        return self.raw(columns, threads)
+
+    def effects(
+        self, columns: Mapping[str, Array], threads: int = 0
+    ) -> Iterator[tuple[str, Array]]:
+        """Yield what each column adds to the raw score, shape (rows,)."""
+        contributions = self.contributions(columns, threads)
+        for k, column in enumerate(self.columns):
+            yield column, contributions[:, k]
 
     def contributions(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
         """Return each column's share of the raw score, shape (rows, columns + 1); the last is the

@@ -10,7 +10,7 @@ Source: restricted cubic splines after Harrell (2015), "Regression Modeling Stra
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -35,6 +35,11 @@ class Term:
     high: float
     fill: float
     indicator: bool
+
+    @property
+    def width(self) -> int:
+        """How many columns of the design it has."""
+        return 1 + max(len(self.knots) - 2, 0) + int(self.indicator)
 
     def expand(self, values: Array) -> Array:
         """Return the term's columns, shape (rows, spline + linear + indicator)."""
@@ -132,11 +137,23 @@ class Linear:
     intercept: float
     weights: Array
 
-    def margin(self, columns: Mapping[str, Array]) -> Array:
-        """Return the linear predictor, one per row."""
+    def margin(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
+        """Return the linear predictor, shape (rows,); ``threads`` are those of other members."""
         if not self.design.terms:
             return np.full(len(next(iter(columns.values()))), self.intercept)
         return np.asarray(self.intercept + self.design.matrix(columns) @ self.weights)
+
+    def effects(
+        self, columns: Mapping[str, Array], threads: int = 0
+    ) -> Iterator[tuple[str, Array]]:
+        """Yield what each column adds to the linear predictor, shape (rows,)."""
+        if not self.design.terms:
+            return
+        parts = self.design.matrix(columns) * self.weights
+        start = 0
+        for term in self.design.terms:
+            yield term.column, parts[:, start : start + term.width].sum(axis=1)
+            start += term.width
 
     def to_json(self) -> dict[str, Any]:
         return {

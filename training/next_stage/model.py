@@ -19,15 +19,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from stagecast.features.arrays import Array
 from stagecast.training.learners import glm
 from stagecast.training.learners.boosting import Boosted
+from stagecast.training.learners.pool import ClassMember, pooled_classes
 
 FEWEST_ROWS = 300
 
@@ -36,8 +37,6 @@ START: Mapping[str, float] = {"chain": 0.1, "linear": 0.45, "trees": 0.45}
 """Weights in the pool where no later window has taught others, and towards which they are
 pulled.
 """
-
-_LEAST = 1e-9
 
 
 @dataclass(frozen=True)
@@ -72,12 +71,7 @@ class NextStageModel:
         if self.linear is None or self.trees is None or not len(stage):
             return prior
         logs = self.member_logs(columns, stage, threads)
-        possible = np.isfinite(logs["chain"])
-        mixed = np.sum(
-            [weight * np.where(possible, logs[name], 0.0) for name, weight in self.weights.items()],
-            axis=0,
-        )
-        return np.asarray(softmax(np.where(possible, mixed, -np.inf), axis=1))
+        return pooled_classes(logs, self.weights, possible=np.isfinite(logs["chain"]))
 
     def member_logs(
         self, columns: Mapping[str, Array], stage: NDArray[np.int64], threads: int = 0
@@ -87,19 +81,20 @@ class NextStageModel:
         """
         prior = self.after_purchase[stage]
         with np.errstate(divide="ignore"):
-            found = {"chain": np.log(prior)}
-        if self.linear is None:
-            return found
-        for name, told in (
-            ("linear", self.linear.probability(columns)),
-            ("trees", self._boosted(columns, threads)),
-        ):
-            spread = np.full_like(prior, _LEAST)
-            spread[:, list(self.classes)] = np.maximum(told, _LEAST)
-            found[name] = np.log(
-                np.where(prior > 0, spread, 0.0), where=prior > 0, out=np.full_like(prior, -np.inf)
-            )
-        return found
+            logs = {"chain": np.log(prior)}
+        for name, member in self.members.items():
+            logs[name] = np.where(prior > 0, member.log_probability(columns, threads), -np.inf)
+        return logs
+
+    @cached_property
+    def members(self) -> dict[str, ClassMember]:
+        """The fitted members beside the chain."""
+        models = {"linear": self.linear, "trees": self.trees}
+        return {
+            name: ClassMember(model, self.classes, self.after_purchase.shape[1])
+            for name, model in models.items()
+            if model is not None
+        }
 
     def given_silence(
         self, columns: Mapping[str, Array], silent: NDArray[np.int64], prospects: NDArray[np.bool_]
@@ -128,11 +123,6 @@ class NextStageModel:
         result = prior.copy()
         result[rows] = mixed / mixed.sum(axis=1, keepdims=True)
         return result
-
-    def _boosted(self, columns: Mapping[str, Array], threads: int) -> Array:
-        if self.trees is None or len(self.classes) == 1:
-            return np.ones((len(next(iter(columns.values()))), 1))
-        return np.asarray(softmax(self.trees.raw(columns, threads), axis=1))
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the trees, whose text is a file of its own."""

@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.features.catalog.own import Own
-from stagecast.training.learners.boosting import Boosted
-from stagecast.training.learners.design import Linear
+from stagecast.training.learners.pool import Pool
 from stagecast.training.models import Models
 
 MOST_REASONS = 3
@@ -198,56 +197,18 @@ def total_effects(models: Models, columns: Mapping[str, Array], threads: int = 0
     """Return what each family adds to the log odds, shape (rows, families), against each
     member's own base.
     """
-    churn, families = models.churn, families_of(models)
-    effects = np.zeros((len(columns["orders"]), len(families)))
-    for name, weight in churn.weights.items():
-        if name == "trees" and churn.trees is not None:
-            add_trees(effects, families, churn.trees, columns, weight, threads)
-        elif name in ("rfm", "splines"):
-            linear = churn.rfm if name == "rfm" else churn.splines
-            if linear is not None:
-                add_linear(effects, families, linear, columns, weight)
-        else:
-            effects[:, -1] += weight * churn.margins(columns, threads)[name]
+    families = families_of(models)
+    return effects_of_families(models.churn.pool, families, columns, threads)
+
+
+def effects_of_families(
+    pool: Pool, families: Sequence[Family], columns: Mapping[str, Array], threads: int
+) -> Array:
+    """Return what each family of columns adds to the log odds of a pool, shape (rows, families)."""
+    effects = np.zeros((len(next(iter(columns.values()))), len(families)))
+    for column, effect in pool.effects(columns, threads):
+        effects[:, family_of(families, column)] += effect
     return effects
-
-
-def add_trees(
-    effects: Array,
-    families: Sequence[Family],
-    trees: Boosted,
-    columns: Mapping[str, Array],
-    share: float,
-    threads: int,
-) -> None:
-    """Add what the columns of boosted trees say, times their share in the pool, to the effects
-    of their families.
-    """
-    parts = trees.contributions(columns, threads)
-    for j, column in enumerate(trees.columns):
-        effects[:, family_of(families, column)] += share * parts[:, j]
-
-
-def add_linear(
-    effects: Array,
-    families: Sequence[Family],
-    linear: Linear,
-    columns: Mapping[str, Array],
-    share: float,
-) -> None:
-    """Add what the terms of a regression say, times its share in the pool, to the effects of
-    their families.
-    """
-    if not linear.design.terms:
-        return
-    parts = linear.design.matrix(columns) * linear.weights
-    start = 0
-    for term in linear.design.terms:
-        width = 1 + max(len(term.knots) - 2, 0) + int(term.indicator)
-        effects[:, family_of(families, term.column)] += share * parts[:, start : start + width].sum(
-            axis=1
-        )
-        start += width
 
 
 def _usual(

@@ -24,9 +24,7 @@ from stagecast.training.reasons.of_buyers import (
     SAMPLE,
     Family,
     Reason,
-    add_linear,
-    add_trees,
-    family_of,
+    effects_of_families,
     of_own,
     strongest,
 )
@@ -71,24 +69,15 @@ def contract_effects(
     families); all rows are open.
     """
     model, families = models.cancellation, _families(models)
-    effects = np.zeros((len(contracts.open), len(families)))
-    if model is None or not len(effects):
-        return effects
+    if model is None or not len(contracts.open):
+        return np.zeros((len(contracts.open), len(families)))
     now = standing(contracts)
     seen = {name: columns[name] for name in model.columns}
     ahead = model.hazards(now, seen, threads).argmax(axis=1)
     steps = step_columns(
         now, seen, np.arange(len(now)), ahead, model.step_days, season=model.season
     )
-    for name, weight in model.weights.items():
-        if name == "glm" and model.glm is not None:
-            add_linear(effects, families, model.glm, steps, weight)
-            continue
-        if name == "trees" and model.trees is not None:
-            add_trees(effects, families, model.trees, steps, weight, threads)
-        # the life table, which the trees go on from
-        effects[:, family_of(families, "age_days")] += weight * model.by_age(steps)
-    return effects
+    return effects_of_families(model.pool, families, steps, threads)
 
 
 def mean_contract_effects(models: Models, now: Snapshot) -> tuple[float, ...]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -14,21 +14,26 @@ from scipy.special import expit, logit
 
 from stagecast.features.arrays import Array
 from stagecast.training.churn.fitting import (
-    BEGIN,
     FEWEST_CUSTOMERS,
     FEWEST_OF_EACH,
     HALF_SAFE,
+    MEMBERS,
     YOUNG_PULL,
+    MemberFit,
+    Rows,
     _stop,
     enough,
     fit_churn,
     weights_to_begin,
 )
-from stagecast.training.churn.model import ChurnModel, GapRule
+from stagecast.training.churn.members import READERS, GapRule, GapRuleOdds
+from stagecast.training.churn.model import ChurnModel
 from stagecast.training.columns import buyer_columns
 from stagecast.training.learners import boosting
 from stagecast.training.learners.blend import carried_level, level_shift, pool_weights
+from stagecast.training.learners.pool import CustomerBaseOdds, Member
 from stagecast.training.panel import Panel, not_for_trees, year_back
+from stagecast.training.reasons.of_buyers import total_effects
 from tests.training.made import Trained, a_frame
 
 # completed gaps of 10 and 20 days, one open since 30
@@ -79,7 +84,8 @@ def test_the_rule_is_never_sure(recency: list[float], horizon: float, gaps: list
 
 
 def test_members_are_pooled_in_log_odds_and_shifted() -> None:
-    model = ChurnModel("blend", 10, {"btyd": 0.5, "rule": 0.5}, 0.3, RULE)
+    members: dict[str, Member] = {"btyd": CustomerBaseOdds(), "rule": GapRuleOdds(RULE, 10)}
+    model = ChurnModel("blend", 10, {"btyd": 0.5, "rule": 0.5}, 0.3, RULE, members)
     columns = {"btyd_none": np.array([-1.0, 50.0]), "recency_days": np.array([1.0, 1.0])}
     p = model.probability(columns)
     assert p[0] == pytest.approx(expit(0.5 * -1.0 + 0.5 * logit(3 / 5) + 0.3))
@@ -115,14 +121,15 @@ def test_the_ladder_falls_with_what_there_is_to_learn_from(shop: Trained) -> Non
 
 
 def test_the_fewer_customers_the_more_the_customer_base_counts_to_begin_with() -> None:
-    assert sum(BEGIN.values()) == pytest.approx(1.0)
+    begin = {name: member.start for name, member in MEMBERS.items()}
+    assert sum(begin.values()) == pytest.approx(1.0)
     few, some, many = weights_to_begin(200), weights_to_begin(HALF_SAFE), weights_to_begin(10**9)
     assert few["btyd"] > some["btyd"] > many["btyd"]
-    assert many == pytest.approx(BEGIN)
-    assert some["btyd"] == pytest.approx((1 + BEGIN["btyd"]) / 2)
+    assert many == pytest.approx(begin)
+    assert some["btyd"] == pytest.approx((1 + begin["btyd"]) / 2)
     for weights in (few, some, many):
         assert sum(weights.values()) == pytest.approx(1.0)
-        assert weights["rfm"] / weights["trees"] == pytest.approx(BEGIN["rfm"] / BEGIN["trees"])
+        assert weights["rfm"] / weights["trees"] == pytest.approx(begin["rfm"] / begin["trees"])
 
 
 def test_a_young_log_learns_its_weights_from_customers_left_out(
@@ -207,7 +214,55 @@ def test_a_member_without_weight_is_not_kept(
     model = fitted(panel, rule)
     assert model.weights == pytest.approx({"btyd": 0.75, "rfm": 0.25}, abs=1e-4)
     assert sum(model.weights.values()) == pytest.approx(1.0, abs=1e-12)
-    assert (model.splines, model.trees) == (None, None)
+    assert set(model.members) == {"btyd", "rfm"}
+
+
+@dataclass(frozen=True)
+class MeanSilence:
+    """A member as somebody would add it: log odds by the silence over its mean."""
+
+    mean_days: float
+
+    def margin(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
+        return np.asarray(np.log(np.maximum(columns["recency_days"], 0.5) / self.mean_days))
+
+    def effects(
+        self, columns: Mapping[str, Array], threads: int = 0
+    ) -> Iterator[tuple[str, Array]]:
+        yield "recency_days", self.margin(columns)
+
+    def to_json(self) -> dict[str, float]:
+        return {"mean_days": self.mean_days}
+
+
+def test_a_member_named_as_the_recipe_says_is_fitted_weighed_stored_and_explained(
+    shop: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(rows: Rows) -> Member:
+        return MeanSilence(float(rows.columns["recency_days"].mean()))
+
+    monkeypatch.setitem(MEMBERS, "silence", MemberFit(0.2, fit))
+    monkeypatch.setitem(READERS, "silence", lambda data: MeanSilence(**data))
+    panel, rule = shop.training.panel, shop.training.models.churn.rule
+    monkeypatch.setattr(
+        "stagecast.training.churn.fitting.blend.pool_weights", lambda margins, target, start: start
+    )
+    model = fitted(panel, rule)
+    assert model.weights["silence"] > 0.05
+    columns = panel.dates[0].columns
+    text = json.dumps(model.to_json())
+    assert model.trees is not None
+    again = ChurnModel.from_json(json.loads(text), model.trees.text)
+    assert again.members["silence"] == model.members["silence"]
+    assert again.probability(columns).tobytes() == model.probability(columns).tobytes()
+    monkeypatch.delitem(READERS, "silence")
+    with pytest.raises(ValueError, match="not stored: silence"):
+        ChurnModel.from_json(json.loads(text), model.trees.text)
+    with pytest.raises(ValueError, match=r"READERS does not name .* silence"):
+        model.to_json()
+    alone = replace(model, weights={"silence": 1.0}, level=0.0)
+    effects = total_effects(replace(shop.training.models, churn=alone), columns)
+    np.testing.assert_allclose(effects.sum(axis=1), alone.margins(columns)["silence"])
 
 
 def test_json_and_back_gives_the_same_bytes(shop: Trained) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from stagecast.training.churn.fitting import fit_churn
 from stagecast.training.columns import buyer_columns
+from stagecast.training.learners.glm import LogisticModel
 from stagecast.training.models import predict
 from stagecast.training.reasons import of_buyers as explain
 from stagecast.training.reasons.of_buyers import (
@@ -44,11 +45,12 @@ def test_effects_sum_to_the_pooled_margin_less_the_members_bases(
     now = buyer_columns(panel.now.features, np.flatnonzero(panel.now.buyers), panel.base, 90)
     churn = fit_churn(panel, now, shop.training.models.churn.rule, 90, 1)
     assert churn.trees is not None
-    assert churn.rfm is not None
-    assert churn.splines is not None
+    rfm, splines = churn.members["rfm"], churn.members["splines"]
+    assert isinstance(rfm, LogisticModel)
+    assert isinstance(splines, LogisticModel)
     w = churn.weights
     base = w["trees"] * churn.trees.contributions(columns)[:, -1]
-    base = base + w["rfm"] * churn.rfm.intercept + w["splines"] * churn.splines.intercept
+    base = base + w["rfm"] * rfm.intercept + w["splines"] * splines.intercept
     effects = total_effects(replace(shop.training.models, churn=churn), columns)
     assert effects.shape == (len(base), len(FAMILIES))
     inside = (

@@ -1,0 +1,73 @@
+"""The members of the pool of cancellations: log odds of a cancellation in one step.
+
+Each is asked of the rows of :func:`stagecast.training.cancellation.columns.step_columns`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from stagecast.features.arrays import Array
+from stagecast.training.cancellation.ages import AgeHazard
+from stagecast.training.cancellation.cloglog import GroupedHazards
+from stagecast.training.cancellation.columns import WIDEST, log_odds
+from stagecast.training.learners.boosting import Boosted
+
+
+@dataclass(frozen=True)
+class AgeOdds:
+    """The life table, as log odds of a step of ``step_days`` days."""
+
+    ages: AgeHazard
+    step_days: int
+
+    def margin(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
+        """Return the log odds, shape (rows,)."""
+        return log_odds(self.ages.ahead(columns["age_days"], float(self.step_days)))
+
+    def effects(
+        self, columns: Mapping[str, Array], threads: int = 0
+    ) -> Iterator[tuple[str, Array]]:
+        """Yield the log odds as the effect of the age."""
+        yield "age_days", self.margin(columns)
+
+
+@dataclass(frozen=True)
+class HazardOdds:
+    """The regression of the log hazard, as log odds."""
+
+    hazards: GroupedHazards
+
+    def margin(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
+        """Return the log odds, shape (rows,)."""
+        return log_odds(np.exp(self.hazards.log_hazard(columns)))
+
+    def effects(
+        self, columns: Mapping[str, Array], threads: int = 0
+    ) -> Iterator[tuple[str, Array]]:
+        """Yield what each column adds to the log hazard, shape (rows,)."""
+        yield from self.hazards.effects(columns)
+
+
+@dataclass(frozen=True)
+class TreesOnAges:
+    """Boosted trees that start from the log odds of the life table."""
+
+    ages: AgeOdds
+    trees: Boosted
+
+    def margin(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
+        """Return the log odds, shape (rows,)."""
+        return np.clip(
+            self.ages.margin(columns) + self.trees.raw(columns, threads), -WIDEST, WIDEST
+        )
+
+    def effects(
+        self, columns: Mapping[str, Array], threads: int = 0
+    ) -> Iterator[tuple[str, Array]]:
+        """Yield what each column adds; what the life table says belongs to the age."""
+        yield from self.trees.effects(columns, threads)
+        yield from self.ages.effects(columns)

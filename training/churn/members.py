@@ -1,0 +1,129 @@
+"""The members of the pool of P(no purchase): how each is named, stored and read.
+
+A member gives log odds of no purchase (:class:`stagecast.training.learners.pool.Member`). A new one
+is a line in :data:`READERS` here and one in :data:`stagecast.training.churn.fitting.MEMBERS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stagecast.features.arrays import Array
+from stagecast.training.learners.boosting import Boosted
+from stagecast.training.learners.customer_base import log_odds
+from stagecast.training.learners.glm import LogisticModel
+from stagecast.training.learners.pool import MOST_LOG_ODDS, CustomerBaseOdds, Member
+
+# Parts of a silence that the rule looks at.
+PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)
+
+
+@dataclass(frozen=True)
+class GapRule:
+    """P(the silence lasts another horizon), read off the shop's own gaps: the rule of the smallest
+    logs.
+
+    ``times`` are lengths of gaps in days, completed or still open; ``alive`` is the product-limit
+    estimate of P(gap > t) at each, ``at_risk`` how many gaps lasted at least that long.
+    """
+
+    times: tuple[float, ...]
+    alive: tuple[float, ...]
+    at_risk: tuple[float, ...]
+
+    def probability(self, recency_days: Array, horizon_days: Array | float) -> Array:
+        """Return P(no purchase in the horizon | silence so far), shape (rows,).
+
+        Smoothed by one gap that ends and one that does not. It is no lower than after a part of
+        the silence: few gaps last as long as the longest, and what is known of many shorter ones
+        holds for those, too.
+        """
+        shortest = np.minimum(recency_days, 1.0)
+        silences = [np.maximum(part * recency_days, shortest) for part in PARTS]
+        return np.asarray(
+            np.max([self._outlasting(silence, horizon_days) for silence in silences], axis=0)
+        )
+
+    def _outlasting(self, recency_days: Array, horizon_days: Array | float) -> Array:
+        # the day that begins at the as_of is still to come: after r days of silence the gap is r
+        # days or longer
+        alive, at_risk = np.r_[1.0, self.alive], np.r_[self.at_risk, 0.0]
+        start = np.searchsorted(self.times, recency_days, side="left")
+        end = np.searchsorted(self.times, recency_days + horizon_days, side="left")
+        lasting = alive[end] / np.maximum(alive[start], 1e-12)
+        # gaps whose length is known: those that ended within the horizon or outlasted it
+        gaps = at_risk[start] * (1.0 - lasting) + at_risk[end]
+        return np.asarray((lasting * gaps + 1.0) / (gaps + 2.0))
+
+
+@dataclass(frozen=True)
+class GapRuleOdds:
+    """The rule on the shop's gaps as a member, over one horizon in days."""
+
+    rule: GapRule
+    horizon_days: int
+
+    def margin(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
+        """Return the log odds of no purchase, shape (rows,)."""
+        return log_odds(self.rule.probability(columns["recency_days"], self.horizon_days))
+
+    def effects(
+        self, columns: Mapping[str, Array], threads: int = 0
+    ) -> Iterator[tuple[str, Array]]:
+        """Yield the log odds as the effect of the silence."""
+        yield "recency_days", np.clip(self.margin(columns), -MOST_LOG_ODDS, MOST_LOG_ODDS)
+
+
+STORED_ELSEWHERE = ("rule", "btyd", "trees")
+READERS: dict[str, Callable[[Any], Member]] = {
+    "rfm": LogisticModel.from_json,
+    "splines": LogisticModel.from_json,
+}
+"""Member that is stored as JSON -> what reads it; a member of this list has ``to_json``."""
+
+
+def members_to_json(members: Mapping[str, Member]) -> dict[str, Any]:
+    """Return the stored members by name, None for those that do not speak.
+
+    Of trees it is their columns: LightGBM's text is a file of its own. The customer-base models
+    and the rule are stored elsewhere in the bundle.
+
+    Raises
+    ------
+    ValueError
+        A member speaks that :data:`READERS` does not name, so that no bundle could hold it.
+    """
+    if lost := sorted(set(members) - {*READERS, *STORED_ELSEWHERE}):
+        raise ValueError(f"READERS does not name how to read the members {', '.join(lost)}")
+    stored: dict[str, Any] = {}
+    for name in READERS:
+        member: Any = members.get(name)
+        stored[name] = None if member is None else member.to_json()
+    trees = members.get("trees")
+    stored["trees"] = list(trees.columns) if isinstance(trees, Boosted) else None
+    return stored
+
+
+def read_members(
+    data: Mapping[str, Any], weights: Mapping[str, float], trees: str | None, rule: GapRuleOdds
+) -> dict[str, Member]:
+    """Read what :func:`members_to_json` gives, with the text of the trees.
+
+    Raises
+    ------
+    ValueError
+        A member has a weight, and nothing of it is stored.
+    """
+    members: dict[str, Member] = {"rule": rule, "btyd": CustomerBaseOdds()}
+    for name, read in READERS.items():
+        if data.get(name) is not None:
+            members[name] = read(data[name])
+    if trees is not None:
+        members["trees"] = Boosted(trees, tuple(data["trees"]))
+    if lost := sorted(set(weights) - set(members)):
+        raise ValueError(f"the pool counts members that are not stored: {', '.join(lost)}")
+    return {name: members[name] for name in weights}
