@@ -26,9 +26,9 @@ from stagecast.features.clock import DAY_MICROSECONDS, iso, parse_instant
 from stagecast.features.contracts import Spells, spells
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.events import EventLog, from_frame
+from stagecast.training.baselines import contracts as baselines
 from stagecast.training.cancellation.fitting import fit_cancellation
 from stagecast.training.cancellation.landmarks import current, past
-from stagecast.training.judging import contract_baselines as baselines
 from stagecast.training.learners import metrics
 
 FILE = Path(__file__).parents[2] / "shared" / "data" / "maven_subscriptions.csv"

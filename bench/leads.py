@@ -32,9 +32,11 @@ from stagecast.features.attributes import CHANNEL, Texts, known_at_start
 from stagecast.features.clock import day_number, parse_instant
 from stagecast.features.events import CustomersTable, EventLog, ReadOptions, from_frame
 from stagecast.features.leads import lead_events
-from stagecast.training.leads.conversion import LeadConversion, fit_lead_conversion
-from stagecast.training.leads.effects import fit_effects, multiplier
+from stagecast.training.leads.conversion import LeadConversion
+from stagecast.training.leads.effects import multiplier
 from stagecast.training.leads.exposure import HALF_LIFE_DAYS, Exposure, Leads, leads_of
+from stagecast.training.leads.fit_effects import fit_effects
+from stagecast.training.leads.fitting import fit_lead_conversion
 from stagecast.training.learners import metrics
 
 FOLDER = Path(__file__).parents[2] / "shared" / "data" / "olist_funnel"

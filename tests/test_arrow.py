@@ -236,6 +236,57 @@ def test_importing_changes_no_warning_filter_and_says_nothing(package: str) -> N
     assert changed == []
 
 
-def test_the_server_loads_neither_lifetimes_nor_autograd_nor_mlflow() -> None:
-    _, loaded = import_all(["stagecast.serving.http.app"], [])
+EVALUATION = {
+    "bundle",
+    "cancellation.ages",
+    "cancellation.cloglog",
+    "cancellation.columns",
+    "cancellation.landmarks",
+    "cancellation.members",
+    "cancellation.model",
+    "churn.members",
+    "churn.model",
+    "churn_kinds.cancellation",
+    "churn_kinds.inactivity",
+    "churn_kinds.kind",
+    "columns",
+    "config",
+    "leads.activity",
+    "leads.conversion",
+    "leads.effects",
+    "leads.hazard",
+    "learners.boosted",
+    "learners.btyd.betageometric",
+    "learners.btyd.closed_forms",
+    "learners.btyd.distinct",
+    "learners.btyd.gammagamma",
+    "learners.btyd.paretonbd",
+    "learners.btyd.stored",
+    "learners.customer_base",
+    "learners.design",
+    "learners.linear",
+    "learners.pool",
+    "models",
+    "next_stage.model",
+    "outcomes",
+    "reasons.of_buyers",
+    "reasons.of_contracts",
+    "reference",
+    "value.intervals",
+    "value.model",
+    "value.stretch",
+}
+"""What a running server may load of ``stagecast.training``: evaluation, and nothing that fits."""
+
+
+def test_a_running_server_loads_evaluation_and_nothing_that_fits() -> None:
+    _, loaded = import_all(["stagecast.serving.http.server"], [])
     assert [name for name in loaded if name.split(".")[0] in HEAVY] == []
+    training = {
+        name.removeprefix("stagecast.training.")
+        for name in loaded
+        if name.startswith("stagecast.training.")
+    }
+    folders = {name for name in training if (ROOT / "training" / name.replace(".", "/")).is_dir()}
+    assert training - folders - EVALUATION == set()
+    assert "models" in training

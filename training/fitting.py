@@ -17,6 +17,7 @@ from stagecast.training.cancellation.panel import fit_contracts
 from stagecast.training.churn.fitting import fit_churn, teaching
 from stagecast.training.churn.members import GapRule
 from stagecast.training.churn.model import ChurnModel
+from stagecast.training.churn_kinds import kind_of
 from stagecast.training.columns import buyer_columns
 from stagecast.training.config import TrainConfig
 from stagecast.training.leads.after import after_conversion
@@ -25,8 +26,6 @@ from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models, Predictions, predict
 from stagecast.training.next_stage.fitting import fit_next_stage
 from stagecast.training.panel import Panel, every, thinned, year_back
-from stagecast.training.reasons.of_buyers import mean_effects
-from stagecast.training.reasons.of_contracts import mean_contract_effects, told_of
 from stagecast.training.reference import EMPTY, learn_reference
 from stagecast.training.value.fitting import fit_value
 from stagecast.training.value.model import ValueModel
@@ -81,19 +80,15 @@ def fit_models(
         value_interval=None,
     )
     predicted = predict(models, panel.now)
-    state = models.states(panel.now.stage, panel.now.contracts)
+    kind = kind_of(config.churn)
+    state = kind.states(models, panel.now)
     group = np.select([state == name for name in STATES], range(len(STATES)))
-    seen, beside = told_of(models, panel.now)
-    reference = learn_reference(
-        seen, group, STATES, state == "active", models.risk(predicted, state), beside
-    )
+    columns, beside = kind.explained_columns(models, panel.now)
+    risk = kind.risk(models, predicted, state)
+    reference = learn_reference(columns, group, STATES, state == "active", risk, beside)
     models = replace(models, reference=reference)
-    effects = mean_effects(models, predicted.columns, state[predicted.buyers])
-    of_contracts = mean_contract_effects(models, panel.now)
-    return replace(
-        models,
-        reference=replace(reference, mean_effects=effects, mean_contract_effects=of_contracts),
-    ), predicted
+    reference = kind.with_mean_effects(reference, models, panel.now, predicted, state)
+    return replace(models, reference=reference), predicted
 
 
 def _of_buyers(panel: Panel, horizon_days: int) -> Mapping[str, Array]:

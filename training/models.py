@@ -19,11 +19,11 @@ from stagecast.features.snapshots import Snapshot, SnapshotPlan
 from stagecast.features.stages.scheme import Scheme
 from stagecast.training.cancellation.landmarks import standing as open_contracts
 from stagecast.training.cancellation.model import CancellationModel
-from stagecast.training.churn.model import ChurnModel, WeighedBy
+from stagecast.training.churn.model import ChurnModel
 from stagecast.training.columns import buyer_columns, rows_of
 from stagecast.training.config import TrainConfig
 from stagecast.training.leads.conversion import LeadConversion
-from stagecast.training.learners.boosting import cores
+from stagecast.training.learners.boosted import cores
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.next_stage.model import NextStageModel, stages_at_end
 from stagecast.training.reference import Reference
@@ -68,54 +68,21 @@ class Models:
             self.scheme, self.catalog, config.horizon_days, config.known_at_start, terms
         )
 
-    @property
-    def method(self) -> str:
-        """What gives the churn probability: ``rule``, ``btyd`` or ``blend``."""
-        if self.cancellation is None:
-            return self.churn.method
-        return "rule" if self.cancellation.low_data else "blend"
 
-    @property
-    def weights(self) -> Mapping[str, float]:
-        """Member of the pool that gives the churn probability -> weight."""
-        return self.churn.weights if self.cancellation is None else self.cancellation.weights
+def contracts_of(snapshot: Snapshot) -> Contracts:
+    """Return how the contracts of a snapshot's rows stand.
 
-    @property
-    def weighed_by(self) -> WeighedBy | None:
-        """What told the weights; None where one method speaks alone."""
-        if self.cancellation is None:
-            return self.churn.weighed_by
-        return None if self.cancellation.low_data else "later_date"
-
-    def states(self, stage: NDArray[np.int64], contracts: Contracts | None) -> NDArray[np.str_]:
-        """Return ``prospect``, ``active`` or ``lapsed`` for each row.
-
-        By its contract (none yet, open, cancelled) where churn is a cancellation, by its stage
-        otherwise.
-        """
-        if self.cancellation is None:
-            return np.array([one.state for one in self.scheme.stages])[stage]
-        held = _handed_over(contracts)
-        return np.select([held.open, held.had], ["active", "lapsed"], "prospect")
-
-    def risk(self, predicted: Predictions, state: NDArray[np.str_]) -> Array:
-        """Return P(leaving within the horizon), one per row; null for prospects.
-
-        P(cancelled) for the active where churn is a cancellation; else P(no purchase): whose
-        contract is over leaves no more, and stays away by ordering nothing.
-        """
-        by_contract = (state == "active") & (self.cancellation is not None)
-        risk = np.where(by_contract, predicted.p_cancel, predicted.p_silent)
-        return np.where(state == "prospect", np.nan, risk)
-
-
-def _handed_over(contracts: Contracts | None) -> Contracts:
-    if contracts is None:
+    Raises
+    ------
+    UsageError
+        Nobody has looked at them.
+    """
+    if snapshot.contracts is None:
         raise UsageError(
             "this model looks at contracts: hand over how they stand, see "
             "stagecast.features.contracts"
         )
-    return contracts
+    return snapshot.contracts
 
 
 @dataclass(frozen=True)
@@ -277,7 +244,7 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
         buyers=buyers,
         p_inactive=p_inactive,
         p_convert=p_convert,
-        p_cancel=_p_cancel(models, features, contracts, threads),
+        p_cancel=_p_cancel(models, snapshot, threads),
         p_alive=p_alive,
         p_stage=stages_at_end(p_purchase, given_purchase, given_silence),
         expected_orders=p_purchase * orders_if_any,
@@ -289,18 +256,15 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
     )
 
 
-def _p_cancel(
-    models: Models, features: Mapping[str, Array], contracts: Contracts | None, threads: int
-) -> Array:
-    model = models.cancellation
-    found = np.full(len(features["orders"]), np.nan)
+def _p_cancel(models: Models, snapshot: Snapshot, threads: int) -> Array:
+    model, result = models.cancellation, np.full(len(snapshot), np.nan)
     if model is None:
-        return found
-    held = _handed_over(contracts)
-    rows = np.flatnonzero(held.open)
-    seen = {name: features[name][rows] for name in model.columns}
-    found[rows] = model.probability(open_contracts(held), seen, threads=threads)
-    return found
+        return result
+    contracts = contracts_of(snapshot)
+    rows = np.flatnonzero(contracts.open)
+    columns = rows_of({name: snapshot.features[name] for name in model.columns}, rows)
+    result[rows] = model.probability(open_contracts(contracts), columns, threads=threads)
+    return result
 
 
 def _days_to_order(models: Models, columns: Mapping[str, Array], p_inactive: Array) -> Array:

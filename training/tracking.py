@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from stagecast.features.clock import iso
 from stagecast.features.errors import UsageError
 from stagecast.training.bundle import Bundle
+from stagecast.training.churn_kinds import kind_of
 from stagecast.training.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -131,14 +132,16 @@ def _experiment(client: MlflowClient) -> str:
 
 def _parameters(bundle: Bundle) -> dict[str, Any]:
     config: TrainConfig = bundle.models.config
+    kind = kind_of(config.churn)
+    weights = kind.pool_card(bundle.models)["weights"]
     return {
         **asdict(config),
         "as_of": iso(bundle.as_of),
         "data_cutoff": iso(bundle.data_cutoff),
         "model_version": bundle.model_version,
-        "method": bundle.models.method,
+        "method": kind.method(bundle.models),
         **{f"threshold_{name}": value for name, value in bundle.models.scheme.thresholds.items()},
-        **{f"weight_{name}": value for name, value in bundle.models.weights.items()},
+        **{f"weight_{name}": value for name, value in weights.items()},
     }
 
 

@@ -10,7 +10,7 @@ how wide intervals must be, and is shown to the user as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,9 +22,9 @@ from stagecast.features.clock import DAY, from_microseconds, iso
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import NotEnoughDataError
 from stagecast.features.stages.lifecycle import merged_sentences
-from stagecast.training.cancellation.model import CancellationModel
 from stagecast.training.checks import check_contracts, check_dates
-from stagecast.training.config import Churn, TrainConfig
+from stagecast.training.churn_kinds import kind_of
+from stagecast.training.config import TrainConfig
 from stagecast.training.fitting import MOST_ROWS, fit_models
 from stagecast.training.judging.evaluate import evaluate, what_came
 from stagecast.training.learners.customer_base import CustomerBase
@@ -32,15 +32,6 @@ from stagecast.training.models import Models, Predictions
 from stagecast.training.panel import Panel, build, every
 from stagecast.training.value.intervals import Intervals, conformal
 
-# What to try where there is no purchase.
-_HINTS: Mapping[Churn, str] = {
-    "inactivity": (
-        "choose a later --as-of, or say with --event which column names the type of an event"
-    ),
-    "cancellation": "money and orders are of purchases, so read the payments as such, "
-    "for example with "
-    "--event \"case kind when 'renew' then 'purchase' else kind end\"",
-}
 Progress = Callable[[str], object]
 
 
@@ -96,7 +87,7 @@ def train(
         raise NotEnoughDataError(
             f"nobody of the {len(panel.now)} customers had bought before "
             f"{iso(as_of)}{returned}: there is no purchase "
-            f"to learn from; {_HINTS[config.churn]}"
+            f"to learn from; {kind_of(config.churn).wording.no_purchases}"
         )
     say("models")
     models, _ = fit_models(panel, table.purchase_days(), config, has_amounts)
@@ -189,47 +180,10 @@ def _value_interval(table: DailyTable, panel: Panel, models: Models) -> Interval
     return conformal(expected, spend[frame.customer])
 
 
-def _contract_notes(panel: Panel, model: CancellationModel) -> list[str]:
-    """Return what those who read cancellations must know."""
-    count, told = model.cancellations, []
-    if model.method == "share":
-        told.append(
-            f"Only {count} contracts were cancelled: all have one risk, the smoothed "
-            "share (method: rule)."
-        )
-    elif model.method == "ages":
-        told.append(
-            f"Too few of the {count} cancellations fall into the windows of past dates to "
-            "learn more from than the age "
-            "of a contract (method: rule); a longer --horizon or a longer log has more."
-        )
-    if panel.contracts is not None and (ignored := panel.contracts.spells.ignored):
-        told.append(
-            f"{ignored:,} cancellations found no contract open: it began before the log "
-            "did, or was cancelled twice. "
-            "They teach nothing; who has no other contract is lapsed."
-        )
-    return told
-
-
 def _notes(
     panel: Panel, models: Models, evaluation: dict[str, Any] | None, *, tried: bool
 ) -> tuple[str, ...]:
-    notes = []
-    if models.cancellation is not None:
-        notes += _contract_notes(panel, models.cancellation)
-    elif models.churn.method == "rule":
-        notes.append(
-            "Too few customers or repeat buyers for a model: the probabilities are read "
-            "off the shop's own gaps "
-            "between purchases (method: rule)."
-        )
-    elif models.churn.method == "btyd":
-        notes.append(
-            "No past date has enough customers who stayed and who left to learn from: "
-            "the customer-base models speak "
-            "alone (method: btyd)."
-        )
+    notes = kind_of(models.config.churn).notes(panel, models)
     if (step := every(panel.dates, MOST_ROWS)) > 1:
         notes.append(
             f"The models of buyers learned from one customer in {step} at each of "

@@ -16,6 +16,8 @@ from stagecast.serving.reports.lifecycle_report import TABLES
 from stagecast.serving.runs.inspection import DATA_REPORT, REJECTED
 from stagecast.serving.runs.summary import most_at_risk
 from stagecast.serving.scoring.batch import stage_counts
+from stagecast.training.churn_kinds import kind_of
+from stagecast.training.config import Churn
 
 TOP = 10
 
@@ -41,14 +43,7 @@ def score_lines(scores: pa.Table, scheme: Scheme) -> list[str]:
     return stage_lines(stage_counts(scores, scheme.ids), scheme)
 
 
-# What is predicted, and what those did who left, by what churn is.
-_ASKED = {
-    "inactivity": ("P(no purchase)", "bought nothing"),
-    "cancellation": ("P(cancelled)", "cancelled"),
-}
-
-
-def evaluation_lines(evaluation: Mapping[str, Any] | None, churn: str) -> list[str]:
+def evaluation_lines(evaluation: Mapping[str, Any] | None, churn: Churn) -> list[str]:
     """Return how good the model is on the later period, against the baselines."""
     if evaluation is None:
         return []  # the notes say why
@@ -57,11 +52,12 @@ def evaluation_lines(evaluation: Mapping[str, Any] | None, churn: str) -> list[s
         numbers = [model[k] for k in ("log_loss", "auc", "calibration_error", "lift_10")]
         rows.append([model["label"], *("-" if n is None else f"{n:.4f}" for n in numbers)])
     ours, chain = (row["log_loss"] for row in evaluation["next_stage"])
-    asked, left = _ASKED[churn]
+    wording = kind_of(churn).wording
     return [
-        f"{asked}, trained before {evaluation['as_of']}, tested on what came until "
+        f"{wording.probability}, trained before {evaluation['as_of']}, tested on what came until "
         f"{evaluation['until']} "
-        f"({evaluation['customers']:,} customers, {evaluation['base_rate']:.1%} of them {left}):",
+        f"({evaluation['customers']:,} customers, {evaluation['base_rate']:.1%} of them "
+        f"{wording.left}):",
         *table(rows, {1, 2, 3, 4}),
         f"Grade {evaluation['grade']}: {evaluation['grade_sentence']}",
         f"Next stage: log loss {ours:.4f}, Markov chain {chain:.4f}.",

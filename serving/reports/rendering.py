@@ -18,6 +18,9 @@ from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from stagecast.features.clock import to_utc
+from stagecast.training.churn_kinds import kind_of
+from stagecast.training.churn_kinds.kind import Wording
+from stagecast.training.config import Churn
 
 FOLDER = Path(__file__).parents[1] / "pages"
 NOTHING = "–"
@@ -118,6 +121,11 @@ def link(path: str, parameters: list[tuple[str, str]]) -> str:
     return f"{path}?{urlencode(parameters)}" if parameters else path
 
 
+def wording_of(churn: Churn) -> Wording:
+    """Return how a page speaks of leaving, by what churn is."""
+    return kind_of(churn).wording
+
+
 @cache
 def environment(language: str = "en") -> Environment:
     """Return the templates with the texts of a language, read once."""
@@ -129,8 +137,9 @@ def environment(language: str = "en") -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for shown in (money, percent, day, days, number, plain_number, customer_link, marked):
-        made.filters[shown.__name__] = shown
+    filters = (money, percent, day, days, number, plain_number, customer_link, marked, wording_of)
+    for function in filters:
+        made.filters[function.__name__] = function
     made.globals.update(t=texts, language=language)
     return made
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.features.clock import day_number, from_microseconds, iso, microseconds
-from stagecast.features.contracts import Contracts
 from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.requests import CustomerEvents
 from stagecast.features.snapshots import Snapshot, current_snapshot
@@ -25,9 +24,9 @@ from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import thresholds_to_json
 from stagecast.serving.scoring import score_schema
 from stagecast.training.bundle import Bundle, load_bundle
+from stagecast.training.churn_kinds import ChurnKind, kind_of
 from stagecast.training.models import Predictions, predict
-from stagecast.training.reasons.of_buyers import Reason, reasons
-from stagecast.training.reasons.of_contracts import contract_reasons
+from stagecast.training.reasons.of_buyers import Reason
 from stagecast.training.reference import rfm_segment
 
 BANDS = np.array(["low", "medium", "high"])
@@ -72,6 +71,11 @@ class Scorer:
         return self.bundle.models.config.horizon_days
 
     @property
+    def kind(self) -> ChurnKind:
+        """What churn is."""
+        return kind_of(self.bundle.models.config.churn)
+
+    @property
     def scheme(self) -> Scheme:
         return self.bundle.models.scheme
 
@@ -83,7 +87,7 @@ class Scorer:
             "as_of": iso(self.bundle.as_of),
             "data_cutoff": iso(self.bundle.data_cutoff),
             "horizon_days": self.horizon_days,
-            "method": self.bundle.models.method,
+            "method": self.kind.method(self.bundle.models),
             "churn": self.bundle.models.config.churn,
             "scheme": self.scheme.id,
             "stages": list(self.scheme.ids),
@@ -125,14 +129,16 @@ class Scorer:
         models, rows = self.bundle.models, len(snapshot)
         features, standing, stage = snapshot.features, snapshot.standing, snapshot.stage
         predicted = predict(models, snapshot, self.threads)
-        state = models.states(stage, snapshot.contracts)
+        state = self.kind.states(models, snapshot)
+        method, low_data = self.kind.row_methods(models, snapshot)
         columns: dict[str, Any] = {
             "customer_id": snapshot.ids[snapshot.customer],
             "as_of": _same(microseconds(snapshot.as_of), rows),
             "horizon_days": _same(self.horizon_days, rows),
             "data_cutoff": _same(microseconds(data_cutoff), rows),
             "model_version": [self.model_version] * rows,
-            **self._method(features, snapshot.contracts),
+            "method": method,
+            "low_data": low_data,
             "state": state,
             "stage": np.array(self.scheme.ids)[stage],
             "stage_since": standing.since,
@@ -144,33 +150,17 @@ class Scorer:
             **self._risk(predicted, state),
             **self._value(predicted, snapshot.as_of),
             **self._facts(features),
-            "reasons": self._reasons(predicted, state, features, snapshot.contracts),
+            "reasons": self._reasons(snapshot, predicted, state),
             "action": np.array([s.action["en"] for s in self.scheme.stages], dtype=object)[stage],
             "churn": [models.config.churn] * rows,
         }
         schema = score_schema.schema(self.scheme.ids)
         return pa.table([_arrow(columns[field.name], field) for field in schema], schema=schema)
 
-    def _method(self, features: Mapping[str, Array], contracts: Contracts | None) -> dict[str, Any]:
-        """Return what gave each row's probabilities.
-
-        The pool for buyers, the conversion model for prospects, the model of cancellations for open
-        contracts.
-        """
-        models = self.bundle.models
-        of_prospects = "blend" if models.conversion.hazard is not None else "rule"
-        bought = features["orders"] > 0
-        method = np.where(bought, models.churn.method, of_prospects)
-        low = (method != "blend") | (~bought & models.conversion.low_data)
-        if models.cancellation is not None and contracts is not None:
-            method = np.where(contracts.open, models.method, method)
-            low = np.where(contracts.open, models.cancellation.low_data, low)
-        return {"method": method, "low_data": low}
-
     def _risk(self, predicted: Predictions, state: NDArray[np.str_]) -> dict[str, Any]:
         models = self.bundle.models
         active, lapsed = state == "active", state == "lapsed"
-        risk = models.risk(predicted, state)
+        risk = self.kind.risk(models, predicted, state)
         churn = np.where(active, risk, np.nan)
         level = (churn >= models.config.medium_risk).astype(int) + (
             churn >= models.config.high_risk
@@ -229,29 +219,17 @@ class Scorer:
         }
 
     def _reasons(
-        self,
-        predicted: Predictions,
-        state: NDArray[np.str_],
-        features: Mapping[str, Array],
-        contracts: Contracts | None,
+        self, snapshot: Snapshot, predicted: Predictions, state: NDArray[np.str_]
     ) -> list[list[dict[str, Any]]] | pa.Array:
         if not self.with_reasons:
             return pa.ListArray.from_arrays(
                 np.zeros(len(state) + 1, dtype=np.int32), pa.array([], score_schema.REASON)
             )
-        told: list[list[dict[str, Any]]] = [[] for _ in state]
-        models, found = self.bundle.models, {}
-        rows, columns = predicted.buyers, predicted.columns
-        if contracts is not None:
-            found = contract_reasons(models, features, contracts, self.threads)
-            others = np.flatnonzero(~contracts.open[rows])
-            rows, columns = rows[others], {name: values[others] for name, values in columns.items()}
-        found |= dict(
-            zip(rows.tolist(), reasons(models, columns, state[rows], self.threads), strict=True)
-        )
-        for row, mine in found.items():
-            told[row] = [_reason(reason) for reason in mine]
-        return told
+        models, column = self.bundle.models, [list[dict[str, Any]]() for _ in state]
+        by_row = self.kind.reasons(models, snapshot, predicted, state, self.threads)
+        for row, reasons in by_row.items():
+            column[row] = [_reason(reason) for reason in reasons]
+        return column
 
 
 def _reason(reason: Reason) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import Spells
 from stagecast.features.errors import UsageError
-from stagecast.training.cancellation.ages import AgeHazard, fit_ages
-from stagecast.training.cancellation.cloglog import GroupedHazards, fit_grouped
+from stagecast.training.cancellation.ages import AgeHazard
+from stagecast.training.cancellation.cloglog import GroupedHazards
 from stagecast.training.cancellation.columns import (
     OWN_COLUMNS,
     SEASON_COLUMNS,
@@ -29,6 +29,8 @@ from stagecast.training.cancellation.columns import (
     log_odds,
     step_columns,
 )
+from stagecast.training.cancellation.fit_ages import fit_ages
+from stagecast.training.cancellation.fit_hazards import fit_grouped
 from stagecast.training.cancellation.landmarks import Landmarks, Steps, step_days, steps_of
 from stagecast.training.cancellation.model import (
     FEWEST_BY_AGE,
@@ -37,7 +39,7 @@ from stagecast.training.cancellation.model import (
     CancellationModel,
 )
 from stagecast.training.learners import blend, boosting
-from stagecast.training.learners.boosting import Boosted
+from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.design import Recipe
 
 TREES = 150

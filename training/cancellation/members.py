@@ -14,7 +14,7 @@ from stagecast.features.arrays import Array
 from stagecast.training.cancellation.ages import AgeHazard
 from stagecast.training.cancellation.cloglog import GroupedHazards
 from stagecast.training.cancellation.columns import WIDEST, log_odds
-from stagecast.training.learners.boosting import Boosted
+from stagecast.training.learners.boosted import Boosted
 
 
 @dataclass(frozen=True)

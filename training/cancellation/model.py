@@ -35,7 +35,7 @@ from stagecast.training.cancellation.columns import (
 )
 from stagecast.training.cancellation.landmarks import Landmarks, step_days
 from stagecast.training.cancellation.members import AgeOdds, HazardOdds, TreesOnAges
-from stagecast.training.learners.boosting import Boosted
+from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.pool import Member, Pool
 
 Method = Literal["share", "ages", "pool"]

@@ -20,7 +20,7 @@ from stagecast.features.arrays import Array
 from stagecast.training.churn.members import GapRule
 from stagecast.training.churn.model import ChurnModel, customer_base_alone, rule_alone
 from stagecast.training.learners import blend, boosting, glm
-from stagecast.training.learners.boosting import Boosted
+from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.design import Recipe
 from stagecast.training.learners.metrics import log_loss

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from stagecast.features.arrays import Array
-from stagecast.training.learners.boosting import Boosted
+from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.customer_base import log_odds
-from stagecast.training.learners.glm import LogisticModel
+from stagecast.training.learners.linear import LogisticModel
 from stagecast.training.learners.pool import MOST_LOG_ODDS, CustomerBaseOdds, Member
 
 # Parts of a silence that the rule looks at.

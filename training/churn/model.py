@@ -16,13 +16,8 @@ from functools import cached_property
 from typing import Any, Literal
 
 from stagecast.features.arrays import Array
-from stagecast.training.churn.members import (
-    GapRule,
-    GapRuleOdds,
-    members_to_json,
-    read_members,
-)
-from stagecast.training.learners.boosting import Boosted
+from stagecast.training.churn.members import GapRule, GapRuleOdds, members_to_json, read_members
+from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.pool import CustomerBaseOdds, Member, Pool
 
 Method = Literal["rule", "btyd", "blend"]

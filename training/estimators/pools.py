@@ -20,13 +20,15 @@ from scipy.optimize import minimize_scalar
 from stagecast.features.arrays import Array
 from stagecast.training.estimators.inputs import Settings, copies, fold_numbers, some
 from stagecast.training.learners import blend, boosting, glm
-from stagecast.training.learners.boosting import Boosted
-from stagecast.training.learners.design import Linear, Recipe
+from stagecast.training.learners.boosted import Boosted
+from stagecast.training.learners.design import Recipe
+from stagecast.training.learners.linear import Linear
 from stagecast.training.learners.pool import (
     ClassMember,
     CustomerBaseOdds,
     Member,
     Pool,
+    pooled,
     pooled_classes,
 )
 
@@ -72,7 +74,7 @@ def fit_binary(
         weights = blend.pool_weights(some(margins, counted), target[counted])
     # the customer-base models have never seen the share that came, and a sum of log odds is not its
     # members' level
-    level = blend.level_shift(blend.pooled(margins, weights)[counted], target[counted])
+    level = blend.level_shift(pooled(margins, weights)[counted], target[counted])
     return replace(fitted, weights=weights, level=level)
 
 
@@ -215,7 +217,7 @@ class AmountPool:
 
     def amount(self, columns: Columns, threads: int) -> Array:
         """Return the pooled amounts, one per row; their level is the caller's business."""
-        return np.exp(blend.pooled(self.logs(columns, threads), self.weights))
+        return np.exp(pooled(self.logs(columns, threads), self.weights))
 
 
 def fit_amounts(columns: Columns, amount: Array, weight: Array, how: Settings) -> AmountPool:

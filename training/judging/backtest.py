@@ -24,20 +24,18 @@ from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY, from_microseconds, iso
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import NotEnoughDataError, UsageError
+from stagecast.training.baselines import buyers as baselines
 from stagecast.training.checks import check_contracts, check_dates
-from stagecast.training.churn.fitting import enough
+from stagecast.training.churn_kinds import kind_of
 from stagecast.training.config import Churn, TrainConfig
 from stagecast.training.fitting import fit_models
-from stagecast.training.judging import baselines
 from stagecast.training.judging.evaluate import (
-    churned,
     conversion_figures,
     coverage_figures,
     next_stage_figures,
     what_came,
 )
 from stagecast.training.learners.customer_base import CustomerBase
-from stagecast.training.models import Models
 from stagecast.training.panel import Panel, build
 from stagecast.training.value.intervals import Intervals, conformal
 
@@ -192,14 +190,8 @@ def replay(
             any_date = True
             yield done
     if not any_date:
-        who = (
-            "had bought before"
-            if config.churn == "inactivity"
-            else "who had bought by then had a contract open on"
-        )
-        raise NotEnoughDataError(
-            f"nobody {who} {iso(date)}, the newest date to replay; take more history"
-        )
+        nobody = kind_of(config.churn).wording.none_eligible.format(date=iso(date))
+        raise NotEnoughDataError(f"{nobody}, the newest date to replay; take more history")
 
 
 def _table(
@@ -226,12 +218,13 @@ def _one(
     horizon = config.horizon_days
     models, predicted = fit_models(panel, table.purchase_days(), config, table.has_amounts())
     later = what_came(after, panel, horizon)
-    who = churned(panel, models, predicted, later, quick=False)
+    kind = kind_of(config.churn)
+    who = kind.churned(panel, models, predicted, later, quick=False)
     if not len(who.rows):
         return None
     money: dict[str, Array] = {}
     low = high = None
-    if models.value.mean_spend is not None and models.cancellation is None:
+    if models.value.mean_spend is not None and kind.predicts_money:
         money = {OURS: predicted.expected_spend[who.rows]}
         money |= baselines.fit_and_predict_spend(panel, horizon, config.seed)
         if intervals is not None:
@@ -241,7 +234,7 @@ def _one(
         customers=tuple(str(panel.now.ids[row]) for row in panel.now.customer[who.rows]),
         inactive=who.left,
         spend_came=later.spend[who.rows],
-        p_inactive={OURS: who.ours, **who.chances},
+        p_inactive={OURS: who.ours, **who.predictions},
         churn=config.churn,
         expected_spend=money,
         low=low,
@@ -251,29 +244,5 @@ def _one(
             "conversion": conversion_figures(panel, models, predicted, later),
             "coverage": coverage_figures(predicted, later, intervals),
         },
-        used=_used(panel, models),
+        used=kind.learned_from(panel, models),
     )
-
-
-def _used(panel: Panel, models: Models) -> dict[str, Any]:
-    """Return what the probabilities were learned on."""
-    if panel.contracts is not None and models.cancellation is not None:
-        model, backs = models.cancellation, panel.contracts.landmarks.backs
-        dates = (
-            [iso(panel.as_of - timedelta(days=back)) for back in backs]
-            if model.method == "pool"
-            else []
-        )
-        return {
-            "method": model.method,
-            "weights": dict(model.weights),
-            "level": 0.0,
-            "past_dates": dates,
-        }
-    churn = models.churn
-    return {
-        "method": churn.method,
-        "weights": dict(churn.weights),
-        "level": churn.level,
-        "past_dates": [iso(f.as_of) for f in panel.dates if churn.method == "blend" and enough(f)],
-    }

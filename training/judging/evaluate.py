@@ -4,64 +4,21 @@ Markov chain.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY, DAY_MICROSECONDS, iso, microseconds
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.stages.lifecycle import fit_lifecycle
-from stagecast.training.cancellation.landmarks import current
-from stagecast.training.config import Churn
-from stagecast.training.judging import baselines, contract_baselines
+from stagecast.training.churn_kinds import kind_of
 from stagecast.training.learners import metrics
 from stagecast.training.models import Models, Predictions
+from stagecast.training.outcomes import Later
 from stagecast.training.panel import Panel
 from stagecast.training.value.intervals import Intervals
 
-LABELS: Mapping[Churn, Mapping[str, str]] = {
-    "inactivity": baselines.LABELS,
-    "cancellation": contract_baselines.LABELS,
-}
-"""What the baselines are called, by what churn is."""
-
 GAINS = (0.05, 0.10, 0.20, 0.30, 0.40, 0.50)
-
-
-@dataclass(frozen=True)
-class Later:
-    """What came within a horizon of a panel's as_of, one entry per row of its snapshot.
-
-    ``cancelled`` says whose contract was, ``held`` who had one at the as_of after all: one that was
-    open as far as one knew may have been cancelled, and recorded late. None where churn is no
-    cancellation.
-    """
-
-    orders: Array
-    spend: Array
-    stage: NDArray[np.int64]
-    cancelled: NDArray[np.bool_] | None = None
-    held: NDArray[np.bool_] | None = None
-
-
-@dataclass(frozen=True)
-class Churned:
-    """Who could leave within a horizon, who did, and what each method gave for it; one entry per
-    row that could.
-
-    ``rows`` are rows of the snapshot, ``chances`` go by the name of the baseline, and ``method`` is
-    that of ours.
-    """
-
-    rows: NDArray[np.int64]
-    left: NDArray[np.bool_]
-    ours: Array
-    method: str
-    chances: Mapping[str, Array]
 
 
 def what_came(table: DailyTable, earlier: Panel, horizon_days: int) -> Later:
@@ -77,65 +34,13 @@ def what_came(table: DailyTable, earlier: Panel, horizon_days: int) -> Later:
     # the stage at the end by the rules that the earlier training used
     life = fit_lifecycle(table, earlier.scheme, horizon_days)
     ended, _ = life.journeys.at(microseconds(table.anchor), len(table.customers))
-    cancelled = held = None
+    cancelled = had_contract = None
     if earlier.contracts is not None:
         since = earlier.contracts.spells.as_of
         found = table.spells(earlier.contracts.terms)
         cancelled = found.cancelled(since, since + horizon_days * DAY_MICROSECONDS)[rows]
-        held = found.held(since)[rows]
-    return Later(orders[rows], spend[rows], ended[rows], cancelled, held)
-
-
-def churned(
-    panel: Panel,
-    models: Models,
-    predicted: Predictions,
-    later: Later,
-    *,
-    quick: bool = True,
-) -> Churned:
-    """Return who could leave, who did, and what we and the baselines gave for it.
-
-    Buyers leave by ordering nothing, open contracts by being cancelled, see
-    :attr:`TrainConfig.churn`.
-
-    Parameters
-    ----------
-    quick
-        Only those baselines that cost next to nothing.
-    """
-    config = models.config
-    if (
-        panel.contracts is None
-        or models.cancellation is None
-        or later.cancelled is None
-        or later.held is None
-    ):
-        buyers = predicted.buyers
-        names = baselines.QUICK if quick else tuple(baselines.LABELS)
-        found = baselines.fit_and_predict(panel, config.horizon_days, names, config.seed)
-        left = np.asarray(later.orders[buyers] == 0)
-        ours = predicted.p_inactive[buyers]
-        return Churned(buyers, left, ours, models.churn.method, found)
-    rows = np.flatnonzero(np.isfinite(predicted.p_cancel))
-    contracts, now = panel.contracts, current(panel.contracts.spells)
-    seen = {name: panel.now.features[name][rows] for name in contracts.columns}
-    names = contract_baselines.QUICK if quick else tuple(contract_baselines.LABELS)
-    found = contract_baselines.fit_and_predict(
-        contracts.spells,
-        config.horizon_days,
-        contracts.landmarks,
-        now,
-        contracts.columns,
-        seen,
-        names,
-    )
-    # as with the landmarks that were learned from, who had left already is not asked about
-    kept = later.held[rows]
-    found, rows = {name: p[kept] for name, p in found.items()}, rows[kept]
-    return Churned(
-        rows, later.cancelled[rows], predicted.p_cancel[rows], models.cancellation.method, found
-    )
+        had_contract = found.held(since)[rows]
+    return Later(orders[rows], spend[rows], ended[rows], cancelled, had_contract)
 
 
 def evaluate(
@@ -151,14 +56,15 @@ def evaluate(
         90 % intervals of the spend that were learned before the later period, or None.
     """
     horizon = models.config.horizon_days
-    who = churned(panel, models, predicted, later)
+    kind = kind_of(models.config.churn)
+    who = kind.churned(panel, models, predicted, later, quick=True)
     if not len(who.rows):
         return None
     left, ours = who.left, who.ours
-    labels = LABELS[models.config.churn]
+    labels = kind.baseline_labels
     candidates = {
         f"stagecast ({who.method})": ("stagecast", ours),
-        **{labels[name]: (name, p) for name, p in who.chances.items()},
+        **{labels[name]: (name, p) for name, p in who.predictions.items()},
     }
     rows = [
         {

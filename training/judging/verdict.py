@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY, iso
-from stagecast.training.judging import baselines
+from stagecast.training.baselines import buyers as baselines
+from stagecast.training.churn_kinds import kind_of
 from stagecast.training.judging.backtest import OURS, Replay
 from stagecast.training.judging.draws import Draws, draw, interval, mean_known, over
-from stagecast.training.judging.evaluate import LABELS
 from stagecast.training.learners import metrics
 
 Measure = Callable[[Array], dict[str, float]]
@@ -47,7 +47,11 @@ def verdict(replays: Sequence[Replay], horizon_days: int, seed: int) -> dict[str
     """
     draws = draw(replays, seed)
     churn = _figures(
-        replays, draws, LABELS[replays[0].churn], _chance_measures, [r.p_inactive for r in replays]
+        replays,
+        draws,
+        kind_of(replays[0].churn).baseline_labels,
+        _chance_measures,
+        [r.p_inactive for r in replays],
     )
     against = _against(churn, "log_loss")
     for row in churn:

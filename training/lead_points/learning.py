@@ -32,7 +32,7 @@ from stagecast.training.lead_points.points import PointsTable, Rule, Scale, poin
 from stagecast.training.lead_points.scoring import decayed_counts, valued
 
 DOUBLING = 10.0
-FEWEST_CONVERSIONS = 30
+FEWEST_FOR_POINTS = 30
 FEWEST_OF_VALUE = 30
 """Leads (rows of the panel) of a value of an attribute before it gets points of its own."""
 
@@ -146,11 +146,11 @@ def learn_points(
         converted.append(bought[open_then] < until)
     x, y = np.vstack(counts), np.concatenate(converted)
     who = np.concatenate([np.zeros(0, dtype=np.int64), *rows])
-    if min(y.sum(), len(y) - y.sum()) < FEWEST_CONVERSIONS:
+    if min(y.sum(), len(y) - y.sum()) < FEWEST_FOR_POINTS:
         raise NotEnoughDataError(
             f"{int(y.sum())} of {len(y)} open leads at {len(chosen)} past dates bought "
             f"within {horizon_days} days; "
-            f"points are learned from at least {FEWEST_CONVERSIONS} who did and as many "
+            f"points are learned from at least {FEWEST_FOR_POINTS} who did and as many "
             "who did not: keep the table as "
             "it is, or take a longer log or a shorter --horizon"
         )

@@ -6,7 +6,7 @@ Where few converted, it is the smoothed share: conversions over conversions and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,9 @@ import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.features.attributes import Texts
-from stagecast.training.leads.activity import RECIPE, ActivityModel, Landmark, fit_activity
-from stagecast.training.leads.exposure import HALF_LIFE_DAYS, Leads, exposure
-from stagecast.training.leads.hazard import HazardModel, fit_hazard
-from stagecast.training.learners.design import Recipe
+from stagecast.training.leads.activity import ActivityModel
+from stagecast.training.leads.hazard import HazardModel
 
-FEWEST_CONVERSIONS = 10
 LOW_DATA = 30
 UNKNOWN = 0.25
 """The probability where no lead was ever seen: one half of one in two."""
@@ -116,48 +113,3 @@ class LeadConversion:
             int(data["rows"]),
             int(data["conversions"]),
         )
-
-
-def fit_lead_conversion(
-    leads: Leads,
-    as_of_day: float,
-    horizon_days: int,
-    categories: Mapping[str, Texts],
-    landmarks: Sequence[Landmark] = (),
-    *,
-    orders: float = 1.0,
-    spend: float = 0.0,
-    recipe: Recipe = RECIPE,
-    half_life_days: float | None = HALF_LIFE_DAYS,
-) -> LeadConversion:
-    """Fit on everything known before the as_of.
-
-    Parameters
-    ----------
-    leads
-        One entry per customer of the log, those who never were a lead among them.
-    as_of_day
-        Day number.
-    categories
-        Column -> one text per entry of ``leads``: ``channel`` and what was known at the start.
-    landmarks
-        What leads had done so far at past dates; a date within the last horizon serves as well.
-        Empty: activity is not looked at.
-    orders, spend
-        What those who converted brought within the horizon, on average.
-    recipe
-        How the columns of the landmarks enter.
-    """
-    seen = exposure(leads, as_of_day, half_life_days=None)
-    hits, days = seen.conversions, float(seen.days.sum())
-    with np.errstate(invalid="ignore"):
-        rows = int(((leads.start < as_of_day) & ~(leads.converted <= leads.start)).sum())
-    share = (hits + 0.5) / (hits + days / horizon_days + 1.0) if rows else UNKNOWN
-    if hits < FEWEST_CONVERSIONS:
-        return LeadConversion(None, None, share, horizon_days, orders, spend, rows, hits)
-    hazard = fit_hazard(leads, as_of_day, categories, half_life_days=half_life_days)
-    start = hazard.multiplier(categories, len(leads))
-    activity = fit_activity(
-        leads, hazard, start, landmarks, as_of_day, horizon_days, recipe, half_life_days
-    )
-    return LeadConversion(hazard, activity, share, horizon_days, orders, spend, rows, hits)

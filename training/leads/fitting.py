@@ -4,17 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from stagecast.features.attributes import MISSING
+from stagecast.features.attributes import MISSING, Texts
 from stagecast.features.clock import day_number
 from stagecast.features.snapshots import Snapshot
 from stagecast.features.stages.lifecycle import Lifecycle
-from stagecast.training.leads.activity import RECIPE, Landmark
-from stagecast.training.leads.conversion import LeadConversion, fit_lead_conversion
-from stagecast.training.leads.exposure import leads_of
+from stagecast.training.leads.activity import RECIPE
+from stagecast.training.leads.conversion import UNKNOWN, LeadConversion
+from stagecast.training.leads.exposure import HALF_LIFE_DAYS, Leads, exposure, leads_of
+from stagecast.training.leads.fit_activity import Landmark, fit_activity
+from stagecast.training.leads.fit_hazard import fit_hazard
 from stagecast.training.learners.design import Recipe
 from stagecast.training.panel import Panel
 
@@ -71,3 +73,51 @@ def fit_leads(
         spend=spend,
         recipe=Recipe({**RECIPE.columns, **dict.fromkeys(life.scheme.signals, (True, 0))}),
     )
+
+
+FEWEST_FOR_HAZARD = 10
+
+
+def fit_lead_conversion(
+    leads: Leads,
+    as_of_day: float,
+    horizon_days: int,
+    categories: Mapping[str, Texts],
+    landmarks: Sequence[Landmark] = (),
+    *,
+    orders: float = 1.0,
+    spend: float = 0.0,
+    recipe: Recipe = RECIPE,
+    half_life_days: float | None = HALF_LIFE_DAYS,
+) -> LeadConversion:
+    """Fit on everything known before the as_of.
+
+    Parameters
+    ----------
+    leads
+        One entry per customer of the log, those who never were a lead among them.
+    as_of_day
+        Day number.
+    categories
+        Column -> one text per entry of ``leads``: ``channel`` and what was known at the start.
+    landmarks
+        What leads had done so far at past dates; a date within the last horizon serves as well.
+        Empty: activity is not looked at.
+    orders, spend
+        What those who converted brought within the horizon, on average.
+    recipe
+        How the columns of the landmarks enter.
+    """
+    seen = exposure(leads, as_of_day, half_life_days=None)
+    hits, days = seen.conversions, float(seen.days.sum())
+    with np.errstate(invalid="ignore"):
+        rows = int(((leads.start < as_of_day) & ~(leads.converted <= leads.start)).sum())
+    share = (hits + 0.5) / (hits + days / horizon_days + 1.0) if rows else UNKNOWN
+    if hits < FEWEST_FOR_HAZARD:
+        return LeadConversion(None, None, share, horizon_days, orders, spend, rows, hits)
+    hazard = fit_hazard(leads, as_of_day, categories, half_life_days=half_life_days)
+    start = hazard.multiplier(categories, len(leads))
+    activity = fit_activity(
+        leads, hazard, start, landmarks, as_of_day, horizon_days, recipe, half_life_days
+    )
+    return LeadConversion(hazard, activity, share, horizon_days, orders, spend, rows, hits)

@@ -122,11 +122,6 @@ def pool_class_weights(
     return dict(zip(names, (w / w.sum()).tolist(), strict=True))
 
 
-def pooled(margins: Mapping[str, Array], weights: Mapping[str, float]) -> Array:
-    """Return the weighted sum of log odds."""
-    return np.asarray(np.sum([weight * margins[name] for name, weight in weights.items()], axis=0))
-
-
 def level_shift(margin: Array, target: NDArray[np.bool_] | Array) -> float:
     """Return what must be added to the log odds for their mean probability to be the share that
     came.

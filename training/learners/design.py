@@ -10,9 +10,9 @@ Source: restricted cubic splines after Harrell (2015), "Regression Modeling Stra
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -127,89 +127,3 @@ class Design:
             np.array(data["mean"], dtype=np.float64),
             np.array(data["scale"], dtype=np.float64),
         )
-
-
-@dataclass(frozen=True)
-class Linear:
-    """A regression on a design: ``intercept`` plus the design times ``weights``."""
-
-    design: Design
-    intercept: float
-    weights: Array
-
-    def margin(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
-        """Return the linear predictor, shape (rows,); ``threads`` are those of other members."""
-        if not self.design.terms:
-            return np.full(len(next(iter(columns.values()))), self.intercept)
-        return np.asarray(self.intercept + self.design.matrix(columns) @ self.weights)
-
-    def effects(
-        self, columns: Mapping[str, Array], threads: int = 0
-    ) -> Iterator[tuple[str, Array]]:
-        """Yield what each column adds to the linear predictor, shape (rows,)."""
-        if not self.design.terms:
-            return
-        parts = self.design.matrix(columns) * self.weights
-        start = 0
-        for term in self.design.terms:
-            yield term.column, parts[:, start : start + term.width].sum(axis=1)
-            start += term.width
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "design": self.design.to_json(),
-            "intercept": self.intercept,
-            "weights": self.weights.tolist(),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what :meth:`to_json` gives.
-
-        Raises
-        ------
-        KeyError, TypeError, ValueError
-            It is something else.
-        """
-        design, weights = (
-            Design.from_json(data["design"]),
-            np.array(data["weights"], dtype=np.float64),
-        )
-        if set(data) != {"design", "intercept", "weights"} or weights.shape != design.mean.shape:
-            raise ValueError(
-                "a regression has a design, an intercept and a weight for each column of the design"
-            )
-        if not np.isfinite([float(data["intercept"]), *weights, *design.mean, *design.scale]).all():
-            raise ValueError("a weight of the regression is no finite number")
-        return cls(design, float(data["intercept"]), weights)
-
-
-def learn_design(recipe: Recipe, columns: Mapping[str, Array]) -> Design:
-    """Return the design of a recipe for these training rows; columns that do not vary are left
-    out.
-    """
-    terms = []
-    for name, (log, knots) in recipe.columns.items():
-        values = columns[name]
-        x = np.log1p(np.maximum(values, 0.0)) if log else values
-        seen = x[np.isfinite(x)]
-        if not len(seen):
-            continue
-        low, high = float(seen.min()), float(seen.max())
-        if high - low < 1e-12:
-            continue
-        places = (
-            np.unique(np.quantile(seen, np.linspace(0.05, 0.95, knots))) if knots else np.zeros(0)
-        )
-        # two knots at one place, but for a rounding of the quantile, would divide by their distance
-        places = places[np.diff(places, prepend=-np.inf) > 1e-6 * (high - low)]
-        spline = tuple(float(p) for p in places) if len(places) >= 3 else ()
-        terms.append(
-            Term(name, log, spline, low, high, float(np.median(seen)), bool(len(seen) < len(x)))
-        )
-    if not terms:
-        return Design((), np.zeros(0), np.ones(0))
-    raw = np.column_stack([term.expand(columns[term.column]) for term in terms])
-    scale = raw.std(axis=0)
-    scale[scale < 1e-9] = 1.0
-    return Design(tuple(terms), raw.mean(axis=0), scale)

@@ -8,25 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
 
 from stagecast.features.arrays import Array
-from stagecast.training.learners.design import Design, Linear, Recipe, learn_design
+from stagecast.training.learners.design import Design, Recipe, Term
+from stagecast.training.learners.linear import Linear, LogisticModel, MultinomialModel
 
 # Second order: a few passes over many rows and few columns, several times as fast here as L-BFGS.
 SOLVER = "newton-cholesky"
-
-
-class LogisticModel(Linear):
-    """A fitted binary logistic model; its margin is the log odds."""
-
-    def probability(self, columns: Mapping[str, Array]) -> Array:
-        return np.asarray(expit(self.margin(columns)))
 
 
 def fit_logistic(
@@ -59,43 +50,6 @@ def fit_logistic(
     model = LogisticRegression(C=1.0 / penalty, solver=SOLVER, max_iter=200, tol=1e-6)
     model.fit(design.matrix(columns), target, sample_weight=weight)
     return LogisticModel(design, float(model.intercept_[0]), model.coef_[0].astype(np.float64))
-
-
-@dataclass(frozen=True)
-class MultinomialModel:
-    """A fitted multinomial logistic model over the classes ``classes`` (positions in the
-    scheme's stages).
-    """
-
-    design: Design
-    classes: tuple[int, ...]
-    intercepts: Array
-    weights: Array
-
-    def probability(self, columns: Mapping[str, Array]) -> Array:
-        """Return P(class), shape (rows, classes)."""
-        rows = len(next(iter(columns.values())))
-        margins = np.tile(self.intercepts, (rows, 1))
-        if self.design.terms:
-            margins = margins + self.design.matrix(columns) @ self.weights.T
-        return np.asarray(softmax(margins, axis=1))
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "design": self.design.to_json(),
-            "classes": list(self.classes),
-            "intercepts": self.intercepts.tolist(),
-            "weights": self.weights.tolist(),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> MultinomialModel:
-        return cls(
-            Design.from_json(data["design"]),
-            tuple(data["classes"]),
-            np.array(data["intercepts"], dtype=np.float64),
-            np.array(data["weights"], dtype=np.float64),
-        )
 
 
 def fit_multinomial(
@@ -145,3 +99,34 @@ def fit_linear(
     model = Ridge(alpha=penalty)
     model.fit(design.matrix(columns), target, sample_weight=weight)
     return Linear(design, float(model.intercept_), model.coef_.astype(np.float64))
+
+
+def learn_design(recipe: Recipe, columns: Mapping[str, Array]) -> Design:
+    """Return the design of a recipe for these training rows; columns that do not vary are left
+    out.
+    """
+    terms = []
+    for name, (log, knots) in recipe.columns.items():
+        values = columns[name]
+        x = np.log1p(np.maximum(values, 0.0)) if log else values
+        seen = x[np.isfinite(x)]
+        if not len(seen):
+            continue
+        low, high = float(seen.min()), float(seen.max())
+        if high - low < 1e-12:
+            continue
+        places = (
+            np.unique(np.quantile(seen, np.linspace(0.05, 0.95, knots))) if knots else np.zeros(0)
+        )
+        # two knots at one place, but for a rounding of the quantile, would divide by their distance
+        places = places[np.diff(places, prepend=-np.inf) > 1e-6 * (high - low)]
+        spline = tuple(float(p) for p in places) if len(places) >= 3 else ()
+        terms.append(
+            Term(name, log, spline, low, high, float(np.median(seen)), bool(len(seen) < len(x)))
+        )
+    if not terms:
+        return Design((), np.zeros(0), np.ones(0))
+    raw = np.column_stack([term.expand(columns[term.column]) for term in terms])
+    scale = raw.std(axis=0)
+    scale[scale < 1e-9] = 1.0
+    return Design(tuple(terms), raw.mean(axis=0), scale)

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from stagecast.features.arrays import Array
-from stagecast.training.learners import blend
-from stagecast.training.learners.boosting import Boosted
-from stagecast.training.learners.glm import MultinomialModel
+from stagecast.training.learners.boosted import Boosted
+from stagecast.training.learners.linear import MultinomialModel
 
 Columns = Mapping[str, Array]
 
@@ -72,7 +71,7 @@ class Pool:
     def margin(self, columns: Columns, threads: int = 0) -> Array:
         """Return the pooled log odds, shape (rows,)."""
         weighed = Pool({name: self.members[name] for name in self.weights}, most=self.most)
-        return blend.pooled(weighed.margins(columns, threads), self.weights) + self.level
+        return pooled(weighed.margins(columns, threads), self.weights) + self.level
 
     def probability(self, columns: Columns, threads: int = 0) -> Array:
         """Return the pooled probability, shape (rows,)."""
@@ -147,7 +146,12 @@ def pooled_classes(
         Which classes can be at all, same shape; None: all. Others get probability 0.
     """
     if possible is None:
-        return np.asarray(softmax(blend.pooled(logs, weights), axis=1))
+        return np.asarray(softmax(pooled(logs, weights), axis=1))
     finite = {name: np.where(possible, values, 0.0) for name, values in logs.items()}
-    mixed = blend.pooled(finite, weights)
+    mixed = pooled(finite, weights)
     return np.asarray(softmax(np.where(possible, mixed, -np.inf), axis=1))
+
+
+def pooled(margins: Mapping[str, Array], weights: Mapping[str, float]) -> Array:
+    """Return the weighted sum of log odds."""
+    return np.asarray(np.sum([weight * margins[name] for name, weight in weights.items()], axis=0))

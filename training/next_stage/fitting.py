@@ -12,6 +12,7 @@ from stagecast.features.stages.scheme import Scheme
 from stagecast.training.learners import boosting, glm
 from stagecast.training.learners.blend import pool_class_weights
 from stagecast.training.learners.design import Recipe
+from stagecast.training.learners.linear import MultinomialModel
 from stagecast.training.next_stage.chain import transitions, without_purchase
 from stagecast.training.next_stage.model import FEWEST_ROWS, START, NextStageModel
 from stagecast.training.panel import Frame, learnable, stack, varying
@@ -142,7 +143,7 @@ def _fit_members(
 
 def _fit_prospects(
     scheme: Scheme, frames: Sequence[Frame], prior: Array
-) -> tuple[glm.MultinomialModel | None, tuple[int, ...]]:
+) -> tuple[MultinomialModel | None, tuple[int, ...]]:
     """Fit the stage of prospects who have not bought in the horizon, where enough of them moved
     on.
     """

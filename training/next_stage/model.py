@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.training.learners import glm
-from stagecast.training.learners.boosting import Boosted
+from stagecast.training.learners.boosted import Boosted
+from stagecast.training.learners.linear import MultinomialModel
 from stagecast.training.learners.pool import ClassMember, pooled_classes
 
 FEWEST_ROWS = 300
@@ -54,11 +54,11 @@ class NextStageModel:
     after_purchase: Array
     without_purchase: Array
     chain: Array
-    linear: glm.MultinomialModel | None
+    linear: MultinomialModel | None
     trees: Boosted | None
     classes: tuple[int, ...]
     weights: Mapping[str, float] = field(default_factory=lambda: dict(START))
-    prospects: glm.MultinomialModel | None = None
+    prospects: MultinomialModel | None = None
     prospect_classes: tuple[int, ...] = ()
 
     def given_purchase(
@@ -144,13 +144,11 @@ class NextStageModel:
             np.array(data["after_purchase"], dtype=np.float64),
             np.array(data["without_purchase"], dtype=np.float64),
             np.array(data["chain"], dtype=np.float64),
-            None if data["linear"] is None else glm.MultinomialModel.from_json(data["linear"]),
+            None if data["linear"] is None else MultinomialModel.from_json(data["linear"]),
             None if trees is None else Boosted(trees, tuple(data["trees"])),
             tuple(data["classes"]),
             {name: float(weight) for name, weight in data["weights"].items()},
-            None
-            if data["prospects"] is None
-            else glm.MultinomialModel.from_json(data["prospects"]),
+            None if data["prospects"] is None else MultinomialModel.from_json(data["prospects"]),
             tuple(data["prospect_classes"]),
         )
 

@@ -18,7 +18,7 @@ from stagecast.features.contracts import Contracts
 from stagecast.features.snapshots import Snapshot
 from stagecast.training.cancellation.columns import step_columns
 from stagecast.training.cancellation.landmarks import standing
-from stagecast.training.models import Models
+from stagecast.training.models import Models, contracts_of
 from stagecast.training.reasons.of_buyers import (
     FAMILIES,
     SAMPLE,
@@ -84,11 +84,12 @@ def mean_contract_effects(models: Models, now: Snapshot) -> tuple[float, ...]:
     """Return the mean effect of each family over open contracts, from a few thousand of them;
     nothing without any.
     """
-    if now.contracts is None or not now.contracts.open.any():
+    contracts = contracts_of(now)
+    rows = np.flatnonzero(contracts.open)
+    if not len(rows):
         return ()
-    rows = np.flatnonzero(now.contracts.open)
     rows = rows[:: max(1, len(rows) // SAMPLE)]
-    held = now.contracts.of(rows)
+    held = contracts.of(rows)
     effects = contract_effects(
         models, told({n: v[rows] for n, v in now.features.items()}, held), held
     )
@@ -100,9 +101,8 @@ def told_of(models: Models, now: Snapshot) -> tuple[Mapping[str, Array], tuple[s
     medians they need.
     """
     own = tuple(family.feature for family in of_own(models.config.own))
-    if models.cancellation is None or now.contracts is None:
-        return now.features, own
-    return told(now.features, now.contracts), (*own, *(family.feature for family in OF_CONTRACTS))
+    columns = told(now.features, contracts_of(now))
+    return columns, (*own, *(family.feature for family in OF_CONTRACTS))
 
 
 def told(features: Mapping[str, Array], contracts: Contracts) -> dict[str, Array]:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from stagecast.features.arrays import Array
-from stagecast.training.learners.boosting import Boosted
+from stagecast.training.learners.boosted import Boosted
 
 FEWEST_SPENDERS = 300
 # The ensemble's share in the pool of logs: a third ranked and missed less than a half, on every log

@@ -11,7 +11,7 @@ import pytest
 
 from stagecast.features.demo import cdnow_frame
 from stagecast.serving.reports.backtest_report import render_backtest
-from stagecast.training.judging.baselines import LABELS
+from stagecast.training.baselines.buyers import LABELS
 from tests.serving.calling import Stagecast
 from tests.training.made import frame_of, simulated_rows
 

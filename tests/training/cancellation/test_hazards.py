@@ -16,10 +16,13 @@ from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY_MICROSECONDS as DAY
 from stagecast.features.contracts import NEVER, Spells
 from stagecast.features.errors import UsageError
+from stagecast.training.baselines import contracts as baselines
 from stagecast.training.cancellation import landmarks
-from stagecast.training.cancellation.ages import AgeHazard, fit_ages, life_table
-from stagecast.training.cancellation.cloglog import GroupedHazards, fit_grouped
+from stagecast.training.cancellation.ages import AgeHazard
+from stagecast.training.cancellation.cloglog import GroupedHazards
 from stagecast.training.cancellation.columns import step_columns
+from stagecast.training.cancellation.fit_ages import fit_ages, life_table
+from stagecast.training.cancellation.fit_hazards import fit_grouped
 from stagecast.training.cancellation.landmarks import (
     Landmarks,
     current,
@@ -28,7 +31,6 @@ from stagecast.training.cancellation.landmarks import (
     step_days,
     steps_of,
 )
-from stagecast.training.judging import contract_baselines as baselines
 from stagecast.training.learners.design import Recipe
 
 

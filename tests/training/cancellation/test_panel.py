@@ -21,11 +21,12 @@ from stagecast.features.errors import DataRefusedError, NotEnoughDataError, Usag
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.serving.scoring.batch import score_log, snapshot
 from stagecast.serving.scoring.scorer import Scorer
+from stagecast.training.baselines.contracts import LABELS
 from stagecast.training.bundle import load_bundle
+from stagecast.training.churn_kinds import kind_of
 from stagecast.training.config import TrainConfig
 from stagecast.training.judging.backtest import OURS, replay
-from stagecast.training.judging.contract_baselines import LABELS
-from stagecast.training.judging.evaluate import churned, what_came
+from stagecast.training.judging.evaluate import what_came
 from stagecast.training.judging.verdict import verdict
 from stagecast.training.models import predict
 from stagecast.training.reasons.of_contracts import contract_effects, contract_reasons, told
@@ -182,7 +183,7 @@ def test_who_left_is_counted_by_what_was_open_then(service: Trained, rows: list[
         earlier = train(log.con, day(DAYS - 30), CONFIG)
         table = DailyTable(log.con, AS_OF)
         later = what_came(table, earlier.panel, 30)
-        who = churned(
+        who = kind_of("cancellation").churned(
             earlier.panel,
             earlier.models,
             predict(earlier.models, earlier.panel.now),
@@ -190,8 +191,8 @@ def test_who_left_is_counted_by_what_was_open_then(service: Trained, rows: list[
             quick=False,
         )
         table.close()
-    assert list(who.chances) == ["base_rate", "recency", "kaplan_meier", "cox"]
-    assert all(p.shape == who.left.shape for p in who.chances.values())
+    assert list(who.predictions) == ["base_rate", "recency", "kaplan_meier", "cox"]
+    assert all(p.shape == who.left.shape for p in who.predictions.values())
     told = service.training.evaluation
     assert told is not None
     assert who.left.mean() == told["base_rate"]
@@ -295,7 +296,7 @@ def test_contracts_must_be_handed_over(service: Trained) -> None:
     with pytest.raises(UsageError, match="hand over how they stand"):
         predict(models, replace(now, contracts=None))
     with pytest.raises(UsageError, match="hand over how they stand"):
-        models.states(now.stage, None)
+        kind_of("cancellation").states(models, replace(now, contracts=None))
 
 
 @pytest.mark.parametrize("change", ["nothing learned", "another churn", "strange column"])
@@ -384,13 +385,15 @@ def test_who_had_left_but_was_recorded_late_is_not_asked_about() -> None:
         table = DailyTable(log.con, AS_OF)
         later = what_came(table, earlier.panel, 30)
         predicted = predict(earlier.models, earlier.panel.now)
-        who = churned(earlier.panel, earlier.models, predicted, later)
+        who = kind_of("cancellation").churned(
+            earlier.panel, earlier.models, predicted, later, quick=True
+        )
         table.close()
     asked = set(earlier.panel.now.ids[earlier.panel.now.customer[who.rows]])
     # open as far as one knew, and so scored, but not judged
     assert np.isfinite(predicted.p_cancel).sum() == len(asked) + len(late)
     assert not asked & set(late)
-    assert all(len(p) == len(asked) for p in who.chances.values())
+    assert all(len(p) == len(asked) for p in who.predictions.values())
 
 
 def test_a_cancellation_alone_tells_of_a_contract_before_the_log(tmp_path: Path) -> None:

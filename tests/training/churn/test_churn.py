@@ -31,6 +31,7 @@ from stagecast.training.churn.model import ChurnModel
 from stagecast.training.columns import buyer_columns
 from stagecast.training.learners import boosting
 from stagecast.training.learners.blend import carried_level, level_shift, pool_weights
+from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.pool import CustomerBaseOdds, Member
 from stagecast.training.panel import Panel, not_for_trees, year_back
 from stagecast.training.reasons.of_buyers import total_effects
@@ -267,7 +268,7 @@ def test_a_member_named_as_the_recipe_says_is_fitted_weighed_stored_and_explaine
 
 def test_json_and_back_gives_the_same_bytes(shop: Trained) -> None:
     model, columns = shop.training.models.churn, shop.training.panel.dates[0].columns
-    assert isinstance(model.trees, boosting.Boosted)
+    assert isinstance(model.trees, Boosted)
     again = ChurnModel.from_json(json.loads(json.dumps(model.to_json())), model.trees.text)
     assert again.probability(columns).tobytes() == model.probability(columns).tobytes()
     assert (again.weighed_by, again.drawn) == (model.weighed_by, model.drawn)

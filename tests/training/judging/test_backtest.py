@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from stagecast.features.errors import NotEnoughDataError, UsageError
+from stagecast.training.baselines.buyers import LABELS, SPEND_LABELS
 from stagecast.training.config import TrainConfig
 from stagecast.training.judging.backtest import OURS, Replay, plan_replays, replay
-from stagecast.training.judging.baselines import LABELS, SPEND_LABELS
 from stagecast.training.value.intervals import conformal
 from tests.training.made import START, Row, day, log_of, simulated_rows
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stagecast.training.judging.evaluate import GAINS, Later, _grade, evaluate
+from stagecast.training.judging.evaluate import GAINS, _grade, evaluate
 from stagecast.training.learners import metrics
 from stagecast.training.models import predict
+from stagecast.training.outcomes import Later
 from stagecast.training.value.intervals import Intervals
 from tests.training.made import Trained
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stagecast.training.leads.effects import fit_effects, prior_strength
 from stagecast.training.leads.exposure import Exposure, Leads, exposure, leads_of
-from stagecast.training.leads.hazard import HazardModel, fit_hazard
+from stagecast.training.leads.fit_effects import fit_effects, prior_strength
+from stagecast.training.leads.fit_hazard import fit_hazard
+from stagecast.training.leads.hazard import HazardModel
 from tests.training.leads.made import EDGES, RATES, constant, share_within, simulated_leads
 
 DAY = 86_400_000_000

@@ -13,15 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stagecast.features.arrays import Array
-from stagecast.training.leads.activity import Landmark, fit_activity
-from stagecast.training.leads.conversion import (
-    FEWEST_CONVERSIONS,
-    UNKNOWN,
-    LeadConversion,
-    fit_lead_conversion,
-)
+from stagecast.training.leads.conversion import UNKNOWN, LeadConversion
 from stagecast.training.leads.exposure import Leads
-from stagecast.training.leads.hazard import HazardModel, fit_hazard
+from stagecast.training.leads.fit_activity import Landmark, fit_activity
+from stagecast.training.leads.fit_hazard import fit_hazard
+from stagecast.training.leads.fitting import FEWEST_FOR_HAZARD, fit_lead_conversion
+from stagecast.training.leads.hazard import HazardModel
 from tests.training.leads.made import EDGES, RATES, constant, share_within, simulated_leads
 
 NAN = float("nan")
@@ -67,7 +64,7 @@ def test_without_a_conversion_it_is_the_smoothed_share(count: int) -> None:
 
 
 def test_few_conversions_give_the_smoothed_share_of_what_was_seen() -> None:
-    converted = np.r_[np.full(FEWEST_CONVERSIONS - 1, 30.0), np.full(91, NAN)]
+    converted = np.r_[np.full(FEWEST_FOR_HAZARD - 1, 30.0), np.full(91, NAN)]
     model = fit_lead_conversion(Leads(np.zeros(100), converted, 0.0), 90.0, 90, {})
     open_horizons = (9 * 30 + 91 * 90) / 90
     assert model.hazard is None

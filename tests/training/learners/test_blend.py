@@ -18,8 +18,8 @@ from stagecast.training.learners.blend import (
     level_shift,
     pool_class_weights,
     pool_weights,
-    pooled,
 )
+from stagecast.training.learners.pool import pooled
 
 
 def members(rows: int, seed: int) -> tuple[dict[str, Array], NDArray[np.bool_]]:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from stagecast.features.arrays import Array
-from stagecast.training.learners.boosting import Boosted, all_but_one, fit
+from stagecast.training.learners.boosted import Boosted
+from stagecast.training.learners.boosting import all_but_one, fit
 
 NAMES = ("b", "a", "c")
 

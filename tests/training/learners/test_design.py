@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from stagecast.training.learners.design import Design, Recipe, Term, learn_design
+from stagecast.training.learners.design import Design, Recipe, Term
+from stagecast.training.learners.glm import learn_design
 
 
 def harrell(x: float, knots: list[float]) -> list[float]:

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from stagecast.features.arrays import Array
 from stagecast.training.learners import glm
 from stagecast.training.learners.design import Recipe
+from stagecast.training.learners.linear import LogisticModel, MultinomialModel
 
 RECIPE = Recipe({"a": (True, 4), "b": (False, 0)})
 
@@ -133,7 +134,7 @@ def test_json_and_back_gives_the_same_bytes(
     ones = np.ones(600)
     binary = glm.fit_logistic(RECIPE, columns, target, ones)
     many = glm.fit_multinomial(RECIPE, columns, np.arange(600) % 3, ones)
-    again = glm.LogisticModel.from_json(json.loads(json.dumps(binary.to_json())))
-    many_again = glm.MultinomialModel.from_json(json.loads(json.dumps(many.to_json())))
+    again = LogisticModel.from_json(json.loads(json.dumps(binary.to_json())))
+    many_again = MultinomialModel.from_json(json.loads(json.dumps(many.to_json())))
     assert again.margin(columns).tobytes() == binary.margin(columns).tobytes()
     assert many_again.probability(columns).tobytes() == many.probability(columns).tobytes()

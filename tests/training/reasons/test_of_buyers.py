@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from stagecast.training.churn.fitting import fit_churn
+from stagecast.training.churn_kinds import kind_of
 from stagecast.training.columns import buyer_columns
-from stagecast.training.learners.glm import LogisticModel
+from stagecast.training.learners.linear import LogisticModel
 from stagecast.training.models import predict
 from stagecast.training.reasons import of_buyers as explain
 from stagecast.training.reasons.of_buyers import (
@@ -30,7 +31,7 @@ def told(shop: Trained) -> tuple[list[list[Reason]], np.ndarray]:
     panel, models = shop.training.panel, shop.training.models
     buyers = np.flatnonzero(panel.now.buyers)
     columns = buyer_columns(panel.now.features, buyers, models.base, 90)
-    return reasons(models, columns, models.states(panel.now.stage[buyers], None)), buyers
+    return reasons(models, columns, kind_of("inactivity").states(models, panel.now)[buyers]), buyers
 
 
 def test_effects_sum_to_the_pooled_margin_less_the_members_bases(
@@ -141,7 +142,7 @@ def test_effects_are_against_the_mean_of_the_state(shop: Trained) -> None:
     panel, models = shop.training.panel, shop.training.models
     buyers = np.flatnonzero(panel.now.buyers)
     columns = buyer_columns(panel.now.features, buyers, models.base, 90)
-    state = models.states(panel.now.stage[buyers], None)
+    state = kind_of("inactivity").states(models, panel.now)[buyers]
     means = mean_effects(models, columns, state)
     assert means == {
         name: pytest.approx(values) for name, values in models.reference.mean_effects.items()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from stagecast.training.judging.baselines import (
+from stagecast.training.baselines.buyers import (
     LABELS,
     SPEND_LABELS,
     WINDOWS,

@@ -1,0 +1,248 @@
+"""Churn by cancellation: an open contract is cancelled within the horizon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stagecast.features.arrays import Array
+from stagecast.features.clock import DAY, iso
+from stagecast.features.snapshots import Snapshot
+from stagecast.training.cancellation.landmarks import current, shares_cancelled
+from stagecast.training.cancellation.model import CancellationModel
+from stagecast.training.churn_kinds.inactivity import Inactivity, buyer_reasons
+from stagecast.training.churn_kinds.kind import States, Wording
+from stagecast.training.columns import rows_of
+from stagecast.training.models import Models, Predictions, contracts_of
+from stagecast.training.outcomes import Churned, Later
+from stagecast.training.reasons.of_buyers import Reason
+from stagecast.training.reasons.of_contracts import (
+    contract_reasons,
+    mean_contract_effects,
+    told_of,
+)
+from stagecast.training.reference import Reference
+
+if TYPE_CHECKING:
+    from stagecast.training.cancellation.panel import ContractPanel
+    from stagecast.training.panel import Panel
+
+WORDING = Wording(
+    probability="P(cancelled)",
+    left="cancelled",
+    column="Cancelled",
+    verb="cancel",
+    outcome="cancelled",
+    eligible="Asked are those with an open contract.",
+    event="A cancellation",
+    glossary=(
+        (
+            "p_inactive",
+            "The probability of a cancellation within the horizon, for everybody with an open "
+            "contract, whatever their stage: the churn probability. For the lapsed, of no "
+            "purchase.",
+        ),
+        (
+            "Active",
+            "Who has an open contract. The stage goes by purchases, and may say otherwise.",
+        ),
+        (
+            "Lapsed",
+            "Whose contract was cancelled. They have a chance to order again, not a risk of "
+            "leaving.",
+        ),
+    ),
+    methods={
+        "blend": (
+            "the hazard by age of a contract, a regression and LightGBM on it, "
+            "pooled on a later window"
+        ),
+        "rule": (
+            "the share of contracts that were cancelled, by age where enough were: "
+            "too little to learn more"
+        ),
+    },
+    no_purchases=(
+        "money and orders are of purchases, so read the payments as such, for example with "
+        "--event \"case kind when 'renew' then 'purchase' else kind end\""
+    ),
+    none_eligible="nobody who had bought by then had a contract open on {date}",
+)
+
+
+class Cancellation:
+    """The cancellation of an open contract, asked of those who have one.
+
+    Whoever has no contract is treated as under inactivity.
+    """
+
+    name = "cancellation"
+    wording = WORDING
+    predicts_money = False
+
+    def __init__(self) -> None:
+        self._of_buyers = Inactivity()
+
+    @property
+    def baseline_labels(self) -> Mapping[str, str]:
+        """Baseline -> what it is called."""
+        from stagecast.training.baselines.contracts import LABELS
+
+        return LABELS
+
+    def method(self, models: Models) -> str:
+        """Return ``rule`` where too few cancelled for more than a rate by age, else ``blend``."""
+        return "rule" if _model(models).low_data else "blend"
+
+    def pool_card(self, models: Models) -> dict[str, Any]:
+        """Return the weights, which a later date told."""
+        model = _model(models)
+        return {
+            "weights": dict(model.weights),
+            "level": None,
+            "drawn": None,
+            "weighed_by": None if model.low_data else "later_date",
+        }
+
+    def teaching_dates(self, panel: Panel, models: Models) -> list[dict[str, Any]]:
+        """Return the past dates with their open contracts, and the share that was cancelled."""
+        contracts = _panel(panel)
+        shares = shares_cancelled(contracts.spells, contracts.landmarks, models.config.horizon_days)
+        return [
+            {"as_of": iso(panel.as_of - back * DAY), "customers": count, "inactive": share}
+            for back, count, share in shares
+        ]
+
+    def learned_from(self, panel: Panel, models: Models) -> dict[str, Any]:
+        """Return the pool, and the dates of the landmarks."""
+        model = _model(models)
+        backs = _panel(panel).landmarks.backs if model.method == "pool" else ()
+        return {
+            "method": model.method,
+            "weights": dict(model.weights),
+            "level": 0.0,
+            "past_dates": [iso(panel.as_of - timedelta(days=back)) for back in backs],
+        }
+
+    def states(self, models: Models, snapshot: Snapshot) -> States:
+        """Return the state by the contract: none yet, open, or cancelled."""
+        contracts = contracts_of(snapshot)
+        return np.select([contracts.open, contracts.had], ["active", "lapsed"], "prospect")
+
+    def risk(self, models: Models, predicted: Predictions, state: States) -> Array:
+        """Return P(cancelled) of open contracts, P(no purchase) of the lapsed, NaN of prospects.
+
+        Whoever has cancelled cannot leave again, and stays away by ordering nothing.
+        """
+        risk = np.where(state == "active", predicted.p_cancel, predicted.p_silent)
+        return np.where(state == "prospect", np.nan, risk)
+
+    def row_methods(self, models: Models, snapshot: Snapshot) -> tuple[States, NDArray[np.bool_]]:
+        """Return the method for open contracts, and that of buyers and prospects for others."""
+        method, low_data = self._of_buyers.row_methods(models, snapshot)
+        has_contract = contracts_of(snapshot).open
+        return (
+            np.where(has_contract, self.method(models), method),
+            np.where(has_contract, _model(models).low_data, low_data),
+        )
+
+    def reasons(
+        self,
+        models: Models,
+        snapshot: Snapshot,
+        predicted: Predictions,
+        state: States,
+        threads: int,
+    ) -> dict[int, list[Reason]]:
+        """Return row -> reasons: of open contracts, and of buyers without one."""
+        contracts = contracts_of(snapshot)
+        of_contracts = contract_reasons(models, snapshot.features, contracts, threads)
+        rows = predicted.buyers[~contracts.open[predicted.buyers]]
+        return of_contracts | buyer_reasons(models, predicted, state, rows, threads)
+
+    def explained_columns(
+        self, models: Models, snapshot: Snapshot
+    ) -> tuple[Mapping[str, Array], tuple[str, ...]]:
+        """Return the features and what reasons show of contracts, and the names among them."""
+        return told_of(models, snapshot)
+
+    def with_mean_effects(
+        self,
+        reference: Reference,
+        models: Models,
+        snapshot: Snapshot,
+        predicted: Predictions,
+        state: States,
+    ) -> Reference:
+        """Return the reference with the mean effects over buyers, and over open contracts."""
+        effects = mean_contract_effects(models, snapshot)
+        reference = self._of_buyers.with_mean_effects(reference, models, snapshot, predicted, state)
+        return replace(reference, mean_contract_effects=effects)
+
+    def churned(
+        self, panel: Panel, models: Models, predicted: Predictions, later: Later, *, quick: bool
+    ) -> Churned:
+        """Return the open contracts, which of them were cancelled, and the predictions."""
+        from stagecast.training.baselines import contracts as baselines
+
+        contracts, rows = _panel(panel), np.flatnonzero(np.isfinite(predicted.p_cancel))
+        columns = rows_of({name: panel.now.features[name] for name in contracts.columns}, rows)
+        predictions = baselines.fit_and_predict(
+            contracts.spells,
+            models.config.horizon_days,
+            contracts.landmarks,
+            current(contracts.spells),
+            contracts.columns,
+            columns,
+            baselines.QUICK if quick else tuple(baselines.LABELS),
+        )
+        if later.cancelled is None or later.had_contract is None:
+            raise ValueError("the outcomes say nothing of contracts")
+        # as with the landmarks that were learned from, who had left already is not asked about
+        eligible = later.had_contract[rows]
+        predictions, rows = rows_of(predictions, np.flatnonzero(eligible)), rows[eligible]
+        return Churned(
+            rows,
+            later.cancelled[rows],
+            predicted.p_cancel[rows],
+            _model(models).method,
+            predictions,
+        )
+
+    def notes(self, panel: Panel, models: Models) -> list[str]:
+        """Return what few cancellations allow, and how many ended no contract."""
+        model, notes = _model(models), []
+        if model.method == "share":
+            notes.append(
+                f"Only {model.cancellations} contracts were cancelled: all have one risk, the "
+                "smoothed share (method: rule)."
+            )
+        elif model.method == "ages":
+            notes.append(
+                f"Too few of the {model.cancellations} cancellations fall into the windows of "
+                "past dates to learn more from than the age of a contract (method: rule); a longer "
+                "--horizon or a longer log has more."
+            )
+        if ignored := _panel(panel).spells.ignored:
+            notes.append(
+                f"{ignored:,} cancellations found no contract open: it began before the log did, "
+                "or was cancelled twice. They teach nothing; who has no other contract is lapsed."
+            )
+        return notes
+
+
+def _model(models: Models) -> CancellationModel:
+    if models.cancellation is None:
+        raise ValueError("churn is a cancellation, and the models hold none of cancellations")
+    return models.cancellation
+
+
+def _panel(panel: Panel) -> ContractPanel:
+    if panel.contracts is None:
+        raise ValueError("churn is a cancellation, and the panel holds no contracts")
+    return panel.contracts

@@ -1,0 +1,194 @@
+"""Churn by inactivity: a buyer leaves by buying nothing within the horizon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stagecast.features.arrays import Array
+from stagecast.features.clock import iso
+from stagecast.features.snapshots import Snapshot
+from stagecast.training.churn_kinds.kind import States, Wording
+from stagecast.training.models import Models, Predictions
+from stagecast.training.outcomes import Churned, Later
+from stagecast.training.reasons.of_buyers import Reason, mean_effects, of_own, reasons
+from stagecast.training.reference import Reference
+
+if TYPE_CHECKING:
+    from stagecast.training.panel import Panel
+
+WORDING = Wording(
+    probability="P(no purchase)",
+    left="bought nothing",
+    column="Ordered nothing",
+    verb="order nothing",
+    outcome="ordered",
+    eligible="",
+    event="No purchase",
+    glossary=(
+        (
+            "p_inactive",
+            "The probability of no purchase within the horizon, for everybody who ever ordered. "
+            "For the active it is the churn probability.",
+        ),
+        (
+            "Lapsed",
+            "The stages say that they are gone already. They have a chance to return, not a risk "
+            "of leaving.",
+        ),
+    ),
+    methods={
+        "blend": (
+            "customer-base models, two regressions and LightGBM, pooled on what they had not seen"
+        ),
+        "btyd": "customer-base models alone: too little to learn more from",
+        "rule": "read off the shop's own gaps between purchases: too little for a model",
+    },
+    no_purchases=(
+        "choose a later --as-of, or say with --event which column names the type of an event"
+    ),
+    none_eligible="nobody had bought before {date}",
+)
+
+
+class Inactivity:
+    """No purchase within the horizon, asked of buyers."""
+
+    name = "inactivity"
+    wording = WORDING
+    predicts_money = True
+
+    @property
+    def baseline_labels(self) -> Mapping[str, str]:
+        """Baseline -> what it is called."""
+        from stagecast.training.baselines.buyers import LABELS
+
+        return LABELS
+
+    def method(self, models: Models) -> str:
+        """Return the rung of the ladder."""
+        return models.churn.method
+
+    def pool_card(self, models: Models) -> dict[str, Any]:
+        """Return weights, level, and what told the weights."""
+        churn = models.churn
+        return {
+            "weights": dict(churn.weights),
+            "level": churn.level,
+            "drawn": churn.drawn,
+            "weighed_by": churn.weighed_by,
+        }
+
+    def teaching_dates(self, panel: Panel, models: Models) -> list[dict[str, Any]]:
+        """Return the past dates with their buyers, and the share that bought nothing."""
+        return [
+            {
+                "as_of": iso(frame.as_of),
+                "customers": len(frame),
+                "inactive": float(frame.inactive.mean()) if len(frame) else None,
+            }
+            for frame in panel.dates
+        ]
+
+    def learned_from(self, panel: Panel, models: Models) -> dict[str, Any]:
+        """Return the pool, and the dates that had enough customers to teach."""
+        from stagecast.training.churn.fitting import enough
+
+        churn = models.churn
+        dates = [frame for frame in panel.dates if churn.method == "blend" and enough(frame)]
+        return {
+            "method": churn.method,
+            "weights": dict(churn.weights),
+            "level": churn.level,
+            "past_dates": [iso(frame.as_of) for frame in dates],
+        }
+
+    def states(self, models: Models, snapshot: Snapshot) -> States:
+        """Return the state of each row's stage."""
+        return np.array([stage.state for stage in models.scheme.stages])[snapshot.stage]
+
+    def risk(self, models: Models, predicted: Predictions, state: States) -> Array:
+        """Return P(no purchase); NaN for prospects."""
+        return np.where(state == "prospect", np.nan, predicted.p_silent)
+
+    def row_methods(self, models: Models, snapshot: Snapshot) -> tuple[States, NDArray[np.bool_]]:
+        """Return the pool's method for buyers, the conversion model's for prospects."""
+        of_prospects = "blend" if models.conversion.hazard is not None else "rule"
+        method = np.where(snapshot.buyers, models.churn.method, of_prospects)
+        low_data = (method != "blend") | (~snapshot.buyers & models.conversion.low_data)
+        return method, low_data
+
+    def reasons(
+        self,
+        models: Models,
+        snapshot: Snapshot,
+        predicted: Predictions,
+        state: States,
+        threads: int,
+    ) -> dict[int, list[Reason]]:
+        """Return row -> reasons of each buyer."""
+        return buyer_reasons(models, predicted, state, predicted.buyers, threads)
+
+    def explained_columns(
+        self, models: Models, snapshot: Snapshot
+    ) -> tuple[Mapping[str, Array], tuple[str, ...]]:
+        """Return the features, and the user's own among them."""
+        return snapshot.features, tuple(family.feature for family in of_own(models.config.own))
+
+    def with_mean_effects(
+        self,
+        reference: Reference,
+        models: Models,
+        snapshot: Snapshot,
+        predicted: Predictions,
+        state: States,
+    ) -> Reference:
+        """Return the reference with the mean effects over buyers in each state."""
+        effects = mean_effects(models, predicted.columns, state[predicted.buyers])
+        return replace(reference, mean_effects=effects)
+
+    def churned(
+        self, panel: Panel, models: Models, predicted: Predictions, later: Later, *, quick: bool
+    ) -> Churned:
+        """Return the buyers, who of them bought nothing, and the predictions."""
+        from stagecast.training.baselines import buyers as baselines
+
+        config, rows = models.config, predicted.buyers
+        names = baselines.QUICK if quick else tuple(baselines.LABELS)
+        predictions = baselines.fit_and_predict(panel, config.horizon_days, names, config.seed)
+        left = np.asarray(later.orders[rows] == 0)
+        return Churned(rows, left, predicted.p_inactive[rows], models.churn.method, predictions)
+
+    def notes(self, panel: Panel, models: Models) -> list[str]:
+        """Return why a lower rung of the ladder was taken."""
+        if models.churn.method == "rule":
+            return [
+                "Too few customers or repeat buyers for a model: the probabilities are read off "
+                "the shop's own gaps between purchases (method: rule)."
+            ]
+        if models.churn.method == "btyd":
+            return [
+                "No past date has enough customers who stayed and who left to learn from: the "
+                "customer-base models speak alone (method: btyd)."
+            ]
+        return []
+
+
+def buyer_reasons(
+    models: Models,
+    predicted: Predictions,
+    state: States,
+    rows: NDArray[np.int64],
+    threads: int,
+) -> dict[int, list[Reason]]:
+    """Return row -> reasons why a purchase is likely or not, of some of the buyers."""
+    place = np.flatnonzero(np.isin(predicted.buyers, rows))
+    columns = predicted.columns
+    if len(place) < len(predicted.buyers):
+        columns = {name: values[place] for name, values in columns.items()}
+    found = reasons(models, columns, state[predicted.buyers[place]], threads)
+    return dict(zip(predicted.buyers[place].tolist(), found, strict=True))
