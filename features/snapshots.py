@@ -26,7 +26,7 @@ from stagecast.features.errors import UsageError
 from stagecast.features.record import Counted
 from stagecast.features.stages.facts import Vocabulary
 from stagecast.features.stages.journeys import Journeys
-from stagecast.features.stages.lifecycle import Lifecycle, Standing, fit_lifecycle, live
+from stagecast.features.stages.lifecycle import Lifecycle, Standing, build_lifecycle, fit_lifecycle
 from stagecast.features.stages.scheme import Scheme
 
 
@@ -67,7 +67,7 @@ class Snapshot:
             self.ids,
             self.customer[rows],
             {name: values[rows] for name, values in self.features.items()},
-            self.standing.of(rows),
+            self.standing.take(rows),
             {name: values[rows] for name, values in self.categories.items()},
             None if self.contracts is None else self.contracts.of(rows),
         )
@@ -124,7 +124,7 @@ class SnapshotPlan:
     @cached_property
     def counted(self) -> Counted:
         """Signal of the scheme -> the types of events that count as it."""
-        return self.scheme.counted(self.catalog)
+        return self.scheme.signal_types(self.catalog)
 
     @cached_property
     def evaluator(self) -> Evaluator:
@@ -141,7 +141,7 @@ def current_snapshot(source: DailyTable | MemoryEvents, plan: SnapshotPlan) -> S
         life = fit_lifecycle(source, plan.scheme, plan.horizon_days, catalog=plan.catalog)
         (snapshot,) = take(source, life, [0], plan.known_at_start, plan.terms)
         return snapshot
-    life = live(
+    life = build_lifecycle(
         plan.scheme,
         plan.catalog,
         source.record(plan.counted),
@@ -199,7 +199,7 @@ def take(
         rows = np.flatnonzero(columns["back"] == back)
         customer = columns["customer"][rows].astype(np.int64)
         as_of = table.anchor - timedelta(days=back)
-        here = life.known_then(table, back).standing(as_of).of(customer)
+        here = life.known_days_before(table, back).standing(as_of).take(customer)
         features = {name: columns[name][rows] for name in life.catalog.names}
         told = {} if back else {name: values[customer] for name, values in categories.items()}
         snapshot = Snapshot(as_of, table.customers, customer, features, here, told)

@@ -143,7 +143,7 @@ def seen_by_models(config: TrainConfig, scheme: Scheme) -> Catalog:
     and what is told.
     """
     whole = config.catalog
-    wanted = {*whole.predictors, *scheme.looked_at, *TOLD}
+    wanted = {*whole.predictors, *scheme.all_features, *TOLD}
     return whole.needed_for([name for name in whole.names if name in wanted])
 
 
@@ -173,7 +173,7 @@ def build(
         start.
     """
     check_declared(config.catalog, table.attribute_kinds(), config.known_at_start)
-    scheme = scheme or load_scheme(config.scheme).pinned(config.pins)
+    scheme = scheme or load_scheme(config.scheme).with_pins(config.pins)
     life = fit_lifecycle(table, scheme, config.horizon_days, catalog=seen_by_models(config, scheme))
     history_days = day_number(table.anchor) - day_number(from_microseconds(table.first_event()))
     backs = plan_dates(history_days, config.horizon_days, config.max_dates)
@@ -237,7 +237,7 @@ def _frame(
         outcome.orders[rows],
         outcome.spend[rows],
         outcome.stage[rows],
-        snapshot.standing.silent[rows],
+        snapshot.standing.stage_if_silent[rows],
         barred,
     )
 

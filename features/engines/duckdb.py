@@ -267,7 +267,8 @@ class DailyTable:
     def record(self, counted: Counted, back: int = 0) -> Record:
         """Return what the rules of a scheme can see, as known ``back`` days before the anchor.
 
-        ``counted`` are its signals, see :meth:`stagecast.features.stages.scheme.Scheme.counted`.
+        ``counted`` are its signals, see
+        :meth:`stagecast.features.stages.scheme.Scheme.signal_types`.
         """
         return Record(
             self.purchase_days(back), self.first_events(back), self._signals(counted, back)

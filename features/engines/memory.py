@@ -133,7 +133,7 @@ class MemoryEvents:
 
     def record(self, counted: Counted) -> Record:
         """Return what the rules of a scheme can see; see
-        :meth:`stagecast.features.stages.scheme.Scheme.counted`.
+        :meth:`stagecast.features.stages.scheme.Scheme.signal_types`.
         """
         return Record(self.purchase_days(), self.first_events(), self._signals(counted))
 

@@ -1,5 +1,4 @@
-"""One clause of a stage's rule: a fact compared with a number or a derived threshold, or several
-such joined by ``or``.
+"""Clauses of a stage's rule: a fact compared with a number or a threshold, or several with ``or``.
 
 "orders >= 2"      "overdue_ratio > at_risk_ratio"      "visits >= 2 or reactions >= 1"
 """
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.features.stages.facts import CLOCKS
-from stagecast.features.stages.thresholds import NAMES
+from stagecast.features.stages.thresholds import THRESHOLD_NAMES
 
 _COMPARE = {
     "==": np.equal,
@@ -35,7 +34,17 @@ _CONDITION = re.compile(rf"^\s*({_NAME})\s*(==|>=|<=|>|<)\s*({_NUMBER}|{_NAME})\
 
 @dataclass(frozen=True)
 class Condition:
-    """One comparison of a fact with a number, or with a threshold that is derived from the log."""
+    """One comparison of a fact with a number, or with a threshold that is derived from the log.
+
+    Parameters
+    ----------
+    feature
+        Name of the fact.
+    operator
+        One of ``==``, ``>=``, ``<=``, ``>`` and ``<``.
+    bound
+        The number as text, or the name of the threshold.
+    """
 
     feature: str
     operator: str
@@ -43,23 +52,38 @@ class Condition:
 
     @classmethod
     def parse(cls, text: str, where: str) -> Condition:
+        """Return the condition that a text describes.
+
+        Parameters
+        ----------
+        text
+            Such as ``overdue_ratio > 2``.
+        where
+            Place of the text, for the error message.
+
+        Raises
+        ------
+        UsageError
+            The text is not a condition, names an unknown threshold, or compares a clock with an
+            operator other than ``>`` and ``<=``.
+        """
         match = _CONDITION.match(text)
         if match is None:
             raise UsageError(
                 f"{where}: condition '{text}' cannot be read; write it like 'overdue_ratio > 2'"
             )
         condition = cls(*match.groups())
-        # a stage begins after a silence, not at it, so only these comparisons are exact
+        # a stage begins just after a clock reaches its limit, so only these comparisons are exact
         if condition.feature in CLOCKS and condition.operator not in (">", "<="):
             raise UsageError(
                 f"{where}: condition '{text}': a stage begins after a silence, not at it; compare"
                 f" {condition.feature} with > or <="
             )
-        if not condition.is_number and condition.bound not in NAMES:
+        if not condition.is_number and condition.bound not in THRESHOLD_NAMES:
             raise UsageError(
                 f"{where}: condition '{text}': '{condition.bound}' is neither a number "
                 "nor a threshold"
-                f" ({', '.join(NAMES)}).{did_you_mean(condition.bound, NAMES)}"
+                f" ({', '.join(THRESHOLD_NAMES)}).{did_you_mean(condition.bound, THRESHOLD_NAMES)}"
             )
         return condition
 
@@ -68,14 +92,20 @@ class Condition:
 
     @property
     def is_number(self) -> bool:
-        """Whether the bound is a number of the scheme's own, not a threshold of the log."""
+        """Whether the bound is a number, not the name of a threshold."""
         try:
             return math.isfinite(float(self.bound))
         except ValueError:
             return False
 
     def limit(self, thresholds: Mapping[str, float]) -> float:
-        """Return the number that the fact is compared with."""
+        """Return the number that the fact is compared with.
+
+        Raises
+        ------
+        UsageError
+            The bound is a threshold that is not among ``thresholds``.
+        """
         if self.is_number:
             return float(self.bound)
         if self.bound not in thresholds:
@@ -88,27 +118,55 @@ class Condition:
     def holds(
         self, facts: Mapping[str, Array], thresholds: Mapping[str, float]
     ) -> NDArray[np.bool_]:
-        """Return where the condition holds; it never does where the fact is null."""
+        """Return for which customers the condition holds; it never does where the fact is null.
+
+        Parameters
+        ----------
+        facts
+            Name of a fact -> values, shape (n_customers,).
+        thresholds
+            Name of a threshold -> its value.
+
+        Raises
+        ------
+        UsageError
+            The bound is a threshold that is not among ``thresholds``.
+        """
         return np.asarray(_COMPARE[self.operator](facts[self.feature], self.limit(thresholds)))
 
     def sentences(self, values: Array, thresholds: Mapping[str, float]) -> pa.StringArray:
-        """Return the condition in words with each customer's number, such as ``overdue_ratio 2.7
-        is above 1.9``.
+        """Return the condition with each value, such as ``overdue_ratio 2.7 is above 1.9``.
+
+        Parameters
+        ----------
+        values
+            The fact's value for each customer, shape (n_customers,).
+        thresholds
+            Name of a threshold -> its value.
         """
         limit = self.limit(thresholds)
-        bound = _one(limit) if self.is_number else f"{_one(limit)} ({self.bound})"
-        ending = f" {_WORDS[self.operator]} {bound}"
-        return pc.binary_join_element_wise(f"{self.feature} ", _numbers(values), ending, "")
+        bound_text = (
+            _number_text(limit) if self.is_number else f"{_number_text(limit)} ({self.bound})"
+        )
+        predicate = f" {_WORDS[self.operator]} {bound_text}"
+        return pc.binary_join_element_wise(f"{self.feature} ", _number_texts(values), predicate, "")
 
 
 @dataclass(frozen=True)
 class Clause:
-    """Conditions of which at least one must hold; nearly always there is just one."""
+    """Conditions of which at least one must hold; most clauses have only one."""
 
     alternatives: tuple[Condition, ...]
 
     @classmethod
     def parse(cls, text: str, where: str) -> Clause:
+        """Return the clause that a text describes: conditions joined by ``or``.
+
+        Raises
+        ------
+        UsageError
+            See :meth:`Condition.parse`.
+        """
         return cls(tuple(Condition.parse(part, where) for part in re.split(r"\s+or\s+", text)))
 
     def __str__(self) -> str:
@@ -116,44 +174,46 @@ class Clause:
 
     @property
     def features(self) -> frozenset[str]:
+        """Names of the facts that the conditions compare."""
         return frozenset(condition.feature for condition in self.alternatives)
 
     def holds(
         self, facts: Mapping[str, Array], thresholds: Mapping[str, float]
     ) -> NDArray[np.bool_]:
-        """Return where one of the alternatives holds."""
-        found = self.alternatives[0].holds(facts, thresholds)
+        """Return for which customers at least one condition holds; see :meth:`Condition.holds`."""
+        holds = self.alternatives[0].holds(facts, thresholds)
         for condition in self.alternatives[1:]:
-            found = found | condition.holds(facts, thresholds)
-        return found
+            holds = holds | condition.holds(facts, thresholds)
+        return holds
 
     def sentences(
         self, facts: Mapping[str, Array], thresholds: Mapping[str, float]
     ) -> pa.StringArray:
-        """Return, for each row, the first alternative that holds in words; the first of all
-        where none does.
+        """Return each customer's first condition that holds, in words; if none does, the first.
+
+        See :meth:`Condition.sentences`.
         """
-        told = self.alternatives[0].sentences(facts[self.alternatives[0].feature], thresholds)
+        sentences = self.alternatives[0].sentences(facts[self.alternatives[0].feature], thresholds)
         if len(self.alternatives) == 1:
-            return told
+            return sentences
         holds = self.alternatives[0].holds(facts, thresholds)
         for condition in self.alternatives[1:]:
-            also = condition.holds(facts, thresholds)
-            words = condition.sentences(facts[condition.feature], thresholds)
-            told = pc.if_else(pa.array(also & ~holds), words, told)
-            holds = holds | also
-        return told
+            condition_holds = condition.holds(facts, thresholds)
+            condition_sentences = condition.sentences(facts[condition.feature], thresholds)
+            sentences = pc.if_else(
+                pa.array(condition_holds & ~holds), condition_sentences, sentences
+            )
+            holds = holds | condition_holds
+        return sentences
 
 
-def _numbers(values: Array) -> pa.StringArray:
-    """Return numbers as people read them: whole ones and those from 100 without decimals, others
-    with two.
-    """
+def _number_texts(values: Array) -> pa.StringArray:
+    """Return numbers as text: whole ones and those from 100 without decimals, others with two."""
     finite = np.isfinite(values)
-    shown = np.where(finite, values, 0.0)
-    whole = (shown == np.rint(shown)) | (np.abs(shown) >= 100)
-    hundredths = np.floor(np.abs(np.where(whole, 0.0, shown)) * 100 + 0.5).astype(np.int64)
-    sign = pc.if_else(pa.array((shown < 0) & (hundredths > 0)), "-", "")
+    numbers = np.where(finite, values, 0.0)
+    whole = (numbers == np.rint(numbers)) | (np.abs(numbers) >= 100)
+    hundredths = np.floor(np.abs(np.where(whole, 0.0, numbers)) * 100 + 0.5).astype(np.int64)
+    sign = pc.if_else(pa.array((numbers < 0) & (hundredths > 0)), "-", "")
     with_decimals = pc.binary_join_element_wise(
         sign,
         pc.binary_join_element_wise(
@@ -164,16 +224,17 @@ def _numbers(values: Array) -> pa.StringArray:
         "",
     )
     rounded = pa.array(
-        np.rint(np.clip(np.where(whole, shown, 0.0), -9e18, 9e18)).astype(np.int64)
+        np.rint(np.clip(np.where(whole, numbers, 0.0), -9e18, 9e18)).astype(np.int64)
     ).cast(pa.string())
-    told = pc.if_else(pa.array(whole), rounded, with_decimals)
+    texts = pc.if_else(pa.array(whole), rounded, with_decimals)
     if finite.all():
-        return told
-    without = pc.if_else(
+        return texts
+    not_finite = pc.if_else(
         pa.array(values > 0), "never", pc.if_else(pa.array(values < 0), "-inf", "unknown")
     )
-    return pc.if_else(pa.array(finite), told, without)
+    return pc.if_else(pa.array(finite), texts, not_finite)
 
 
-def _one(value: float) -> str:
-    return str(_numbers(np.array([value]))[0])
+def _number_text(value: float) -> str:
+    """Return one number as text, see :func:`_number_texts`."""
+    return str(_number_texts(np.array([value]))[0])

@@ -1,18 +1,18 @@
-"""What the rules of a scheme can look at, and how it stood for each customer at any instant.
+"""Facts that the rules of a scheme read, and their values for each customer at any instant.
 
-Two kinds of facts, by what changes them:
+There are two kinds of facts, which differ in what changes them:
 
 steps
     change at purchases (``orders``, ``spend``, ``return_ratio``, ...), at events (the counts of a
-    scheme's own signals, ``activity``), or as a purchase leaves a window (``orders_90d``); in
-    between they stand still
+    scheme's own signals, ``activity``), or when a purchase leaves a window (``orders_90d``);
+    between these instants they are constant
 clocks
-    grow with the time since something (``recency_days``, ``overdue_ratio``, ``silence_days``,
+    grow with the time since an event (``recency_days``, ``overdue_ratio``, ``silence_days``,
     ``tenure_days``, ``T_days``), and cross a limit at an instant that can be computed
 
-:mod:`stagecast.features.stages.journeys` works out every instant at which a stage can begin;
-:func:`facts_at` says how things stood at one. All facts but the signals have the catalogue's names
-and meanings.
+:mod:`stagecast.features.stages.journeys` computes every instant at which a stage can begin;
+:func:`facts_at` returns the facts at one instant. Except for the signals, facts have the names and
+meanings of the catalogue.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.features.record import ACTIVITY, PurchaseDays, Record
 
-# clock -> the day it counts from, and the fact that it is divided by
+# clock -> the fact with the day it counts from, and the fact it is divided by (None: by nothing)
 CLOCKS: Mapping[str, tuple[str, str | None]] = {
     "recency_days": ("last_day", None),
     "overdue_ratio": ("last_day", "rhythm_days"),
@@ -52,51 +52,53 @@ _MILLION = 1e6
 
 
 class Vocabulary:
-    """The facts that the rules of one scheme look at, and what they are made of.
+    """The facts that the rules of one scheme read, and how they are computed.
 
     Parameters
     ----------
-    wanted
-        Names of the facts; ``rhythm_days`` comes along, since the clocks need it.
+    names
+        Names of the facts; ``rhythm_days`` is always added, since the clocks need it.
     catalog
-        With its parameters set where facts are to be evaluated.
+        Needs its parameters set if the facts are to be evaluated.
     signals
         Names of the scheme's own counts of events.
     where
-        The scheme, for the error.
+        Name of the scheme, for the error message.
 
     Raises
     ------
     UsageError
-        A name that no rule can look at; the message says which there are.
+        A name is not a fact that a rule can read; the message lists those that are.
     """
 
     def __init__(
-        self, wanted: frozenset[str], catalog: Catalog, signals: tuple[str, ...], where: str
+        self, names: frozenset[str], catalog: Catalog, signals: tuple[str, ...], where: str
     ) -> None:
         self.catalog = catalog
-        known = self.known(catalog, signals)
-        if missing := sorted(wanted - set(known)):
+        allowed = self.fact_names(catalog, signals)
+        if unknown := sorted(names - set(allowed)):
             raise UsageError(
-                f"{where}: no rule can look at '{missing[0]}'; rules can look at "
-                f"{', '.join(known)}."
-                f"{did_you_mean(missing[0], known)}"
+                f"{where}: no rule can look at '{unknown[0]}'; rules can look at "
+                f"{', '.join(allowed)}."
+                f"{did_you_mean(unknown[0], allowed)}"
             )
-        self.clocks = tuple(name for name in CLOCKS if name in wanted)
-        self.windows = tuple(f for f in catalog.features if f.name in wanted and _is_window(f))
-        windowed = {feature.name for feature in self.windows}
-        self.signals = tuple(name for name in (*signals, ACTIVITY) if name in wanted)
-        self.counted = (*self.signals, ACTIVITY) if self._needs_activity(wanted) else self.signals
-        rest = wanted - set(self.clocks) - windowed - set(self.signals)
-        self.steps = tuple(sorted({*rest, "rhythm_days"}))
+        self.clocks = tuple(name for name in CLOCKS if name in names)
+        self.windows = tuple(f for f in catalog.features if f.name in names and _is_window(f))
+        window_names = {feature.name for feature in self.windows}
+        self.signals = tuple(name for name in (*signals, ACTIVITY) if name in names)
+        self.counted_signals = (
+            (*self.signals, ACTIVITY) if self._needs_activity(names) else self.signals
+        )
+        step_names = names - set(self.clocks) - window_names - set(self.signals)
+        self.steps = tuple(sorted({*step_names, "rhythm_days"}))
         self._formulas = _needed(catalog, {*self.steps, "first_day", "last_day"})
 
-    def _needs_activity(self, wanted: frozenset[str]) -> bool:
-        return "silence_days" in wanted and ACTIVITY not in self.signals
+    def _needs_activity(self, names: frozenset[str]) -> bool:
+        return "silence_days" in names and ACTIVITY not in self.signals
 
     @staticmethod
-    def known(catalog: Catalog, signals: tuple[str, ...]) -> list[str]:
-        """Return every name that a rule may look at."""
+    def fact_names(catalog: Catalog, signals: tuple[str, ...]) -> list[str]:
+        """Return every name that a rule may read."""
         steps = [
             name
             for name in _derivable(catalog)
@@ -106,7 +108,18 @@ class Vocabulary:
         return sorted({*steps, *windows, *CLOCKS, *signals, ACTIVITY})
 
     def after_purchases(self, days: PurchaseDays) -> dict[str, Array]:
-        """Return the steps, and the days that clocks count from, just after each purchase day."""
+        """Return the steps, and the days that clocks count from, just after each purchase day.
+
+        Parameters
+        ----------
+        days
+            Purchase days, ordered by customer and day.
+
+        Returns
+        -------
+        dict
+            Name of a fact -> its values, shape (n_purchase_days,).
+        """
         nth = position_within(days.customer)
         first = np.arange(len(nth)) - nth
         day = days.day.astype(np.float64)
@@ -126,45 +139,54 @@ class Vocabulary:
 
     @cached_property
     def before_purchases(self) -> dict[str, Array]:
-        """The same for one customer who has not bought yet."""
-        null = np.full(1, np.nan)
+        """The facts of :meth:`after_purchases` for a customer without a purchase, shape (1,)."""
+        unknown = np.full(1, np.nan)
         return self._derived(
-            {**dict.fromkeys(_AT_PURCHASES, null), "orders": np.zeros(1), "spend": np.zeros(1)}
+            {**dict.fromkeys(_AT_PURCHASES, unknown), "orders": np.zeros(1), "spend": np.zeros(1)}
         )
 
-    def _derived(self, given: Mapping[str, Array]) -> dict[str, Array]:
-        values: dict[str, Array | float] = {**given, **self.catalog.parameters}
-        for name, made in self._formulas:
-            values[name] = formula.evaluate(made, values)
+    def _derived(self, at_purchases: Mapping[str, Array]) -> dict[str, Array]:
+        """Return the steps, first and last purchase day from the facts in ``_AT_PURCHASES``."""
+        values: dict[str, Array | float] = {**at_purchases, **self.catalog.parameters}
+        for name, expression in self._formulas:
+            values[name] = formula.evaluate(expression, values)
         names = {*self.steps, "first_day", "last_day"}
         return {name: np.asarray(values[name], dtype=np.float64) for name in names}
 
     def window_rows(self, feature: Feature, days: PurchaseDays) -> Integers:
-        """Return what one purchase day adds to a window: 1, or its spend in millionths."""
+        """Return what each purchase day adds to a window: 1, or its spend in millionths."""
         if feature.function == "count":
             return np.ones(len(days.day), dtype=np.int64)
         return np.rint(days.spend * _MILLION).astype(np.int64)
 
     @staticmethod
     def window_value(feature: Feature, total: Integers) -> Array:
-        """Return a window's value from the sum of what its purchase days add."""
+        """Return the value of a window from the sum of what its purchase days add."""
         return np.asarray(
             total if feature.function == "count" else total / _MILLION, dtype=np.float64
         )
 
 
 def clock_value(name: str, instant_days: Array, base: Mapping[str, Array]) -> Array:
-    """Return what a clock shows at instants (day numbers), given the facts it counts from."""
+    """Return the value of a clock at instants.
+
+    Parameters
+    ----------
+    instant_days
+        Instants as day numbers (days since 1970, UTC), with fractions.
+    base
+        The facts that the clock counts from and is divided by, of the same shape.
+    """
     since, scale = CLOCKS[name]
-    passed = instant_days - base[since]
-    return passed if scale is None else passed / base[scale]
+    elapsed = instant_days - base[since]
+    return elapsed if scale is None else elapsed / base[scale]
 
 
 def facts_at(
     vocabulary: Vocabulary,
     record: Record,
     instant: int,
-    seen: int | None = None,
+    known_until: int | None = None,
     after: Mapping[str, Array] | None = None,
     limits: Sequence[tuple[str, float]] = (),
 ) -> dict[str, Array]:
@@ -173,71 +195,74 @@ def facts_at(
     Parameters
     ----------
     instant
-        In microseconds since 1970.
-    seen
-        Only what happened before it counts; None: before the instant. With an earlier one, the
-        facts are those that silence from then on would lead to.
+        In microseconds since 1970, UTC.
+    known_until
+        Only events before this instant count (microseconds since 1970, UTC); None: before
+        ``instant``. If it is earlier than ``instant``, the facts are those that hold if nothing
+        more happens in between.
     after
-        What :meth:`Vocabulary.after_purchases` says of the record's days, where it is at hand.
+        Result of :meth:`Vocabulary.after_purchases` for the record's days, if it was computed
+        before.
     limits
-        Clocks with the numbers that rules compare them with: a clock stands on the side of each on
-        which the whole microseconds are, as for the beginning of a stage, whatever the rounding of
-        a ratio.
+        Clocks with the numbers that rules compare them with. A clock is put on the side of each
+        limit on which it is in whole microseconds, as for the start of a stage, so that the
+        rounding of a ratio does not matter.
 
     Returns
     -------
     dict
-        For customers of whom nothing was known, the facts of somebody who has not bought.
+        Name of a fact -> values, shape (n_customers,). Customers of whom nothing was known have the
+        facts of a customer without a purchase.
     """
-    cut = instant if seen is None else seen
+    cutoff = instant if known_until is None else known_until
     count = len(record)
     days = record.days
-    rows = np.flatnonzero(days.first_purchase < cut)
-    last = np.full(count, -1, dtype=np.int64)
-    last[days.customer[rows]] = rows  # the last assignment to a customer stands
-    bought = last >= 0
+    rows = np.flatnonzero(days.first_purchase < cutoff)
+    last_row = np.full(count, -1, dtype=np.int64)
+    last_row[days.customer[rows]] = rows  # of several assignments to a customer the last one wins
+    has_bought = last_row >= 0
     facts = {}
     before = vocabulary.before_purchases
     for name, values in (after or vocabulary.after_purchases(days)).items():
-        facts[name] = np.where(bought, values[last] if len(values) else np.nan, before[name][0])
+        facts[name] = np.where(
+            has_bought, values[last_row] if len(values) else np.nan, before[name][0]
+        )
     age = instant / DAY_MICROSECONDS - days.day[rows]
     for feature in vocabulary.windows:
         newer, older = feature.window_days or (0, 0)
-        inside = rows[(age > newer if newer else age >= 0) & (age <= older)]
+        in_window = rows[(age > newer if newer else age >= 0) & (age <= older)]
         total = np.zeros(count, dtype=np.int64)
-        np.add.at(total, days.customer[inside], vocabulary.window_rows(feature, days)[inside])
+        np.add.at(total, days.customer[in_window], vocabulary.window_rows(feature, days)[in_window])
         facts[feature.name] = vocabulary.window_value(feature, total)
     signals = record.signals
-    early = signals.instant < cut
-    for name in vocabulary.counted:
-        mine = early & (signals.signal == signals.names.index(name))
-        facts[name] = np.bincount(signals.customer[mine], minlength=count).astype(np.float64)
+    before_cutoff = signals.instant < cutoff
+    for name in vocabulary.counted_signals:
+        selected = before_cutoff & (signals.signal == signals.names.index(name))
+        facts[name] = np.bincount(signals.customer[selected], minlength=count).astype(np.float64)
         if name == ACTIVITY:
             active = np.full(count, np.nan)
-            active[signals.customer[mine]] = signals.instant[mine] // DAY_MICROSECONDS
+            active[signals.customer[selected]] = signals.instant[selected] // DAY_MICROSECONDS
             facts["last_active_day"] = active
     known = record.first_events < np.iinfo(np.int64).max
     facts["first_event_day"] = np.where(known, record.first_events // DAY_MICROSECONDS, np.nan)
-    at = np.full(count, instant / DAY_MICROSECONDS)
+    instant_days = np.full(count, instant / DAY_MICROSECONDS)
     for name in vocabulary.clocks:
-        facts[name] = clock_value(name, at, facts)
+        facts[name] = clock_value(name, instant_days, facts)
     for name, limit in limits:
-        facts[name] = _on_its_side(name, limit, instant, facts)
+        facts[name] = _exact_side(name, limit, instant, facts)
     return facts
 
 
-def _on_its_side(name: str, limit: float, instant: int, facts: Mapping[str, Array]) -> Array:
-    """Return a clock's values, those within rounding of a limit moved to the side on which the
-    microseconds are.
-    """
+def _exact_side(name: str, limit: float, instant: int, facts: Mapping[str, Array]) -> Array:
+    """Return a clock's values, moved to the side of a limit on which whole microseconds are."""
     since, scale = CLOCKS[name]
     with np.errstate(invalid="ignore"):
         span = limit if scale is None else limit * facts[scale]
-        over = instant - facts[since] * float(DAY_MICROSECONDS) - np.rint(span * DAY_MICROSECONDS)
+        excess = instant - facts[since] * float(DAY_MICROSECONDS) - np.rint(span * DAY_MICROSECONDS)
         values = np.where(
-            (over > 0) & (facts[name] <= limit), np.nextafter(limit, np.inf), facts[name]
+            (excess > 0) & (facts[name] <= limit), np.nextafter(limit, np.inf), facts[name]
         )
-        return np.where((over <= 0) & (values > limit), limit, values)
+        return np.where((excess <= 0) & (values > limit), limit, values)
 
 
 def _is_window(feature: Feature) -> bool:
@@ -250,35 +275,35 @@ def _is_window(feature: Feature) -> bool:
 
 
 def _derivable(catalog: Catalog) -> list[str]:
-    """Return the facts that change at purchases only: those given, and formulas of them alone."""
-    found = dict.fromkeys(_AT_PURCHASES)
-    # shop_gap_days is set when there is a log
-    given = {*found, *catalog.parameters, "shop_gap_days"}
+    """Return the facts that change only at purchases: the basic ones and formulas of them alone."""
+    facts = dict.fromkeys(_AT_PURCHASES)
+    # shop_gap_days gets its value only when there is a log
+    operands = {*facts, *catalog.parameters, "shop_gap_days"}
     for feature in catalog.features:
-        if feature.formula is not None and formula.names(feature.formula) <= given:
-            given.add(feature.name)
-            found[feature.name] = None
-    return list(found)
+        if feature.formula is not None and formula.names(feature.formula) <= operands:
+            operands.add(feature.name)
+            facts[feature.name] = None
+    return list(facts)
 
 
-def _needed(catalog: Catalog, wanted: set[str]) -> list[tuple[str, str]]:
-    """Return name and formula of those derived facts that are wanted, and of what they are made
-    of, in order.
+def _needed(catalog: Catalog, names: set[str]) -> list[tuple[str, str]]:
+    """Return name and formula of the derived facts among ``names`` and of their operands.
+
+    They are ordered such that each formula follows its operands.
     """
     derivable = set(_derivable(catalog))
-    found: list[tuple[str, str]] = []
+    formulas: list[tuple[str, str]] = []
     for feature in reversed(catalog.features):
-        if feature.formula is not None and feature.name in wanted and feature.name in derivable:
-            found.append((feature.name, feature.formula))
-            wanted = wanted | formula.names(feature.formula)
-    return found[::-1]
+        if feature.formula is not None and feature.name in names and feature.name in derivable:
+            formulas.append((feature.name, feature.formula))
+            names = names | formula.names(feature.formula)
+    return formulas[::-1]
 
 
 def _running(values: Array, nth: Integers, first: Integers) -> Array:
     """Return the running sum within each customer, to the millionth (amounts have six decimals)."""
     scaled = np.rint(values * _MILLION)
-    # whole numbers in 64 bits are exact, and may wrap between customers; of one customer they must
-    # not
-    whole = scaled.astype(np.int64 if scaled.sum() < 2**62 else object)
-    total = np.cumsum(whole)
-    return np.asarray((total - total[first] + whole[first]) / _MILLION, dtype=np.float64)
+    # 64-bit integers are exact; the total over all customers may overflow, one customer's must not
+    integers = scaled.astype(np.int64 if scaled.sum() < 2**62 else object)
+    total = np.cumsum(integers)
+    return np.asarray((total - total[first] + integers[first]) / _MILLION, dtype=np.float64)

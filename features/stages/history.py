@@ -21,35 +21,41 @@ SCHEMA = pa.schema(
         pa.field("rule", pa.string(), False),
     ]
 )
-"""``from`` is the exact instant at which the stage began, ``to`` the one at which the next did,
-null if it lasts.
+"""``from`` is the exact instant at which the stage began, ``to`` that at which the next one began,
+null if the spell lasts.
 """
 
 
-def history(life: Lifecycle, ids: NDArray[np.object_], as_of: datetime) -> pa.Table:
-    """Return every spell that began before the as_of, ordered by customer and ``from``; see
-    :data:`SCHEMA`.
+def history(lifecycle: Lifecycle, ids: NDArray[np.object_], as_of: datetime) -> pa.Table:
+    """Return every spell that began before the as_of, ordered by customer and ``from``.
 
     Parameters
     ----------
-    life
-        Whose journeys kept their facts (``keep_facts``).
+    lifecycle
+        Its journeys must hold their facts (``keep_facts``).
     ids
-        Of the customers of the record.
+        Customer ids of the record, shape (n_customers,).
+    as_of
+        The instant up to which spells are returned.
+
+    Returns
+    -------
+    pa.Table
+        See :data:`SCHEMA`.
     """
-    journeys, at = life.journeys, microseconds(as_of)
-    begun = journeys.start < at
+    journeys, instant = lifecycle.journeys, microseconds(as_of)
+    begun = journeys.start < instant
     customer, stage, start = journeys.customer[begun], journeys.stage[begun], journeys.start[begun]
     facts = {name: values[begun] for name, values in journeys.facts.items()}
     following = np.r_[start[1:], 0]
-    last = (
+    is_last = (
         np.r_[customer[1:] != customer[:-1], True] if len(customer) else np.zeros(0, dtype=np.bool_)
     )
     columns = [
         pa.array(ids, pa.string()).take(pa.array(customer)),
-        pa.array(life.scheme.ids, pa.string()).take(pa.array(stage)),
+        pa.array(lifecycle.scheme.ids, pa.string()).take(pa.array(stage)),
         pa.array(start).cast(INSTANT),
-        pa.array(following[: len(start)], mask=last).cast(INSTANT),
-        life.scheme.explain(stage, facts),
+        pa.array(following[: len(start)], mask=is_last).cast(INSTANT),
+        lifecycle.scheme.explain(stage, facts),
     ]
     return pa.Table.from_arrays(columns, schema=SCHEMA)

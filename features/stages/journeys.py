@@ -1,8 +1,8 @@
-"""The way of each customer through the stages: when each stage began, in one pass over the log.
+"""Journeys of customers through the stages: when each stage began, computed in one pass.
 
-A stage can begin only at a purchase, at an event that a rule counts, as a purchase leaves a window,
-or where a clock crosses a limit of a rule. Those instants are computed, not searched for, and so
-``stage_since`` is exact and stays the same however much later one looks.
+A stage can begin only at a purchase, at an event that a rule counts, when a purchase leaves a
+window, or when a clock crosses a limit of a rule. These instants are computed, not searched for, so
+``stage_since`` is exact and does not depend on the as_of from which one looks back.
 """
 
 from __future__ import annotations
@@ -21,19 +21,30 @@ from stagecast.features.stages.facts import CLOCKS, Vocabulary, clock_value
 from stagecast.features.stages.scheme import Scheme
 
 NEVER = int(np.iinfo(np.int64).max)
-# Customers whose journeys are worked out together; memory grows with it.
-AT_ONCE = 200_000
+# Customers whose journeys are computed together; memory grows with this number.
+PIECE_CUSTOMERS = 200_000
 
 
 @dataclass(frozen=True)
 class Journeys:
-    """Spells on a stage, ordered by customer and start; consecutive spells differ in stage.
+    """Spells on stages, ordered by customer and start; consecutive spells differ in stage.
 
-    ``stage`` is a position in the stages of ``scheme``, ``start`` microseconds since 1970. A spell
-    ends where the customer's next one starts. Spells that silence alone will lead to are among
-    them, however far ahead.
+    A spell ends where the customer's next one starts. Spells that begin later without any further
+    event are included, however far in the future.
 
-    ``facts`` holds what the rules looked at as each spell began, where it was asked for.
+    Parameters
+    ----------
+    scheme
+        The scheme of the stages.
+    customer
+        Row of the customer in the record, shape (n_spells,).
+    stage
+        Position in the scheme's stages, shape (n_spells,).
+    start
+        Microseconds since 1970, UTC, shape (n_spells,).
+    facts
+        Name of a fact -> its value when the spell began, shape (n_spells,); empty unless they were
+        kept.
     """
 
     scheme: Scheme
@@ -43,22 +54,31 @@ class Journeys:
     facts: Mapping[str, Array] = field(default_factory=dict)
 
     def at(self, instant: int, customers: int) -> tuple[Integers, Integers]:
-        """Return stage and start of the spell that each of ``customers`` customers is in just
-        before an instant.
+        """Return stage and start of each customer's spell just before an instant.
 
-        The stage is -1 for those of whom nothing was known yet.
+        Parameters
+        ----------
+        instant
+            Microseconds since 1970, UTC.
+        customers
+            Number of customers.
+
+        Returns
+        -------
+        stage, start
+            Shape (n_customers,); the stage is -1 for customers of whom nothing was known yet.
         """
         before = np.flatnonzero(self.start < instant)
         customer = self.customer[before]
-        last = before[np.r_[customer[1:] != customer[:-1], True]] if len(before) else before
+        current = before[np.r_[customer[1:] != customer[:-1], True]] if len(before) else before
         stage = np.full(customers, -1, dtype=np.int64)
         start = np.zeros(customers, dtype=np.int64)
-        stage[self.customer[last]] = self.stage[last]
-        start[self.customer[last]] = self.start[last]
+        stage[self.customer[current]] = self.stage[current]
+        start[self.customer[current]] = self.start[current]
         return stage, start
 
 
-def walk(
+def compute_journeys(
     scheme: Scheme,
     catalog: Catalog,
     record: Record,
@@ -73,22 +93,25 @@ def walk(
     scheme
         With its thresholds set.
     catalog
-        With its parameters set; defines what the rules look at.
+        With its parameters set; defines the facts.
     record
-        What the rules can see, with the signals of the scheme.
+        Purchase days, first events and the scheme's signals of the customers.
     keep_facts
-        Whether to keep what the rules looked at as each spell began.
+        Whether to keep the facts of the rules at the start of each spell.
     vocabulary
-        The scheme's, with this catalogue; made anew where it is None.
+        The scheme's vocabulary with this catalogue; None: it is made here.
 
     Raises
     ------
     UsageError
-        A rule looks at what no rule can look at.
+        A rule names what is not a fact that a rule can read.
     """
     vocabulary = vocabulary or scheme.vocabulary(catalog)
-    pieces = [_walk(scheme, vocabulary, piece, keep_facts=keep_facts) for piece in _pieces(record)]
-    offsets = range(0, max(len(record), 1), AT_ONCE)
+    pieces = [
+        _journeys_of_piece(scheme, vocabulary, piece, keep_facts=keep_facts)
+        for piece in _pieces(record)
+    ]
+    offsets = range(0, max(len(record), 1), PIECE_CUSTOMERS)
     return Journeys(
         scheme,
         np.concatenate([p.customer + offset for p, offset in zip(pieces, offsets, strict=True)]),
@@ -99,86 +122,96 @@ def walk(
 
 
 def _pieces(record: Record) -> Iterator[Record]:
-    """Cut a record by customers; those of a piece are numbered from 0."""
-    if len(record) <= AT_ONCE:
+    """Cut a record by customers; those of each piece are numbered from 0."""
+    if len(record) <= PIECE_CUSTOMERS:
         yield record
         return
     days, signals = record.days, record.signals
-    for low in range(0, len(record), AT_ONCE):
-        ends = np.array([low, low + AT_ONCE])
-        own = slice(*np.searchsorted(days.customer, ends))
-        heard = slice(*np.searchsorted(signals.customer, ends))
+    for low in range(0, len(record), PIECE_CUSTOMERS):
+        bounds = np.array([low, low + PIECE_CUSTOMERS])
+        day_rows = slice(*np.searchsorted(days.customer, bounds))
+        signal_rows = slice(*np.searchsorted(signals.customer, bounds))
         yield Record(
             PurchaseDays(
-                days.customer[own] - low, days.day[own], days.spend[own], days.first_purchase[own]
+                days.customer[day_rows] - low,
+                days.day[day_rows],
+                days.spend[day_rows],
+                days.first_purchase[day_rows],
             ),
-            record.first_events[low : low + AT_ONCE],
+            record.first_events[low : low + PIECE_CUSTOMERS],
             SignalEvents(
                 signals.names,
-                signals.customer[heard] - low,
-                signals.instant[heard],
-                signals.signal[heard],
+                signals.customer[signal_rows] - low,
+                signals.instant[signal_rows],
+                signals.signal[signal_rows],
             ),
         )
 
 
 @dataclass(frozen=True)
 class _Moments:
-    """Instants at which something may change, ordered by customer and instant.
+    """Instants at which a fact may change, ordered by customer and instant.
 
-    ``purchase`` is the row of the purchase day that begins, or -1; ``signal`` the row of the event,
-    or -1; ``window`` the purchase day that enters or leaves window number ``which`` (``sign`` 1 or
-    -1).
+    Each array has shape (n_moments,). ``purchase`` is the row of the purchase day that begins, or
+    -1; ``signal`` the row of the signal event, or -1; ``window`` the number of the window that
+    changes, or -1. ``window_purchase`` is the purchase day that enters (``sign`` 1) or leaves (-1)
+    that window.
     """
 
     customer: Integers
     instant: Integers
     purchase: Integers
     signal: Integers
-    which: Integers
-    sign: Integers
     window: Integers
+    sign: Integers
+    window_purchase: Integers
 
 
-def _walk(scheme: Scheme, vocabulary: Vocabulary, record: Record, *, keep_facts: bool) -> Journeys:
+def _journeys_of_piece(
+    scheme: Scheme, vocabulary: Vocabulary, record: Record, *, keep_facts: bool
+) -> Journeys:
+    """Return the journeys of a record that is small enough to compute at once."""
     after = vocabulary.after_purchases(record.days)
     moments = _moments(scheme, vocabulary, record, after)
     customer, instant = moments.customer, moments.instant
     if not len(instant):
-        none = np.zeros(0, dtype=np.int64)
+        empty = np.zeros(0, dtype=np.int64)
         return Journeys(
             scheme,
-            none,
-            none,
-            none,
+            empty,
+            empty,
+            empty,
             dict.fromkeys(scheme.features, np.zeros(0)) if keep_facts else {},
         )
-    # of several changes at one instant only what they come to together is seen
-    last = np.r_[(customer[1:] != customer[:-1]) | (instant[1:] != instant[:-1]), True]
-    facts = _facts(vocabulary, record, moments, after, last)
-    customer, instant = customer[last], instant[last]
-    # between two moments clocks stand on one side of each limit: look half way, where no rounding
-    # decides
-    following = np.r_[
+    # of several changes at one instant only their joint result counts
+    is_last = np.r_[(customer[1:] != customer[:-1]) | (instant[1:] != instant[:-1]), True]
+    facts = _facts(vocabulary, record, moments, after, is_last)
+    customer, instant = customer[is_last], instant[is_last]
+    # between two moments a clock stays on one side of each limit, so the rules are tried half way,
+    # where rounding cannot matter
+    next_instant = np.r_[
         np.where(customer[1:] == customer[:-1], instant[1:], instant[:-1] + 2 * DAY_MICROSECONDS), 0
     ]
-    following[-1] = instant[-1] + 2 * DAY_MICROSECONDS
-    half_way = (instant + (following - instant) / 2) / DAY_MICROSECONDS
-    seen = {**facts, **{name: clock_value(name, half_way, facts) for name in vocabulary.clocks}}
-    stage = scheme.assign(seen)
+    next_instant[-1] = instant[-1] + 2 * DAY_MICROSECONDS
+    half_way = (instant + (next_instant - instant) / 2) / DAY_MICROSECONDS
+    rule_facts = {
+        **facts,
+        **{name: clock_value(name, half_way, facts) for name in vocabulary.clocks},
+    }
+    stage = scheme.assign(rule_facts)
     changed = np.r_[True, (customer[1:] != customer[:-1]) | (stage[1:] != stage[:-1])]
-    kept: dict[str, Array] = {}
+    start_facts: dict[str, Array] = {}
     if keep_facts:
-        begun = {name: values[changed] for name, values in facts.items()}
-        # a stage begins after the instant of a crossing: a microsecond on, the rule holds
-        at = np.minimum(
+        facts_then = {name: values[changed] for name, values in facts.items()}
+        # a stage begins just after the instant of a crossing: one microsecond later the rule holds
+        instant_days = np.minimum(
             instant[changed] / DAY_MICROSECONDS + 1 / DAY_MICROSECONDS, half_way[changed]
         )
-        kept = {
-            n: clock_value(n, at, begun) if n in vocabulary.clocks else begun[n]
+        start_facts = {
+            n: clock_value(n, instant_days, facts_then) if n in vocabulary.clocks else facts_then[n]
             for n in scheme.features
         }
-    return Journeys(scheme, customer[changed], stage[changed], instant[changed], kept)
+    return Journeys(scheme, customer[changed], stage[changed], instant[changed], start_facts)
 
 
 def _facts(
@@ -188,36 +221,44 @@ def _facts(
     after: Mapping[str, Array],
     rows: NDArray[np.bool_],
 ) -> dict[str, Array]:
-    """Return every fact but the clocks just after some of the moments."""
+    """Return every fact except the clocks just after the moments that ``rows`` selects."""
     customer = moments.customer
     facts = {}
     purchase = _latest(moments.purchase, record.days.customer, customer)[rows]
-    bought = purchase >= 0
+    has_bought = purchase >= 0
     before = vocabulary.before_purchases
     for name, values in after.items():
         facts[name] = (
-            np.where(bought, values[purchase], before[name][0])
+            np.where(has_bought, values[purchase], before[name][0])
             if len(values)
             else before[name][:1].repeat(len(purchase))
         )
     first = np.flatnonzero(np.r_[True, customer[1:] != customer[:-1]])
-    of_customer = np.repeat(first, np.diff(np.r_[first, len(customer)]))
+    first_moment = np.repeat(first, np.diff(np.r_[first, len(customer)]))
     for number, feature in enumerate(vocabulary.windows):
         amount = vocabulary.window_rows(feature, record.days)
-        mine = moments.which == number
+        in_window = moments.window == number
         step = np.zeros(len(customer), dtype=np.int64)
-        step[mine] = moments.sign[mine] * amount[moments.window[mine]]
-        facts[feature.name] = vocabulary.window_value(feature, _since(step, of_customer)[rows])
+        step[in_window] = moments.sign[in_window] * amount[moments.window_purchase[in_window]]
+        facts[feature.name] = vocabulary.window_value(
+            feature, _running_sum(step, first_moment)[rows]
+        )
     signals = record.signals
-    heard = moments.signal >= 0
-    for name in vocabulary.counted:
+    is_signal = moments.signal >= 0
+    for name in vocabulary.counted_signals:
         step = np.zeros(len(customer), dtype=np.int64)
-        step[heard] = signals.signal[moments.signal[heard]] == signals.names.index(name)
-        facts[name] = _since(step, of_customer)[rows].astype(np.float64)
+        step[is_signal] = signals.signal[moments.signal[is_signal]] == signals.names.index(name)
+        facts[name] = _running_sum(step, first_moment)[rows].astype(np.float64)
         if name == ACTIVITY:
-            mine = _latest(np.where(step > 0, moments.signal, -1), signals.customer, customer)[rows]
-            active = signals.instant[mine] // DAY_MICROSECONDS if len(signals.instant) else mine
-            facts["last_active_day"] = np.where(mine >= 0, active, np.nan)
+            last_active = _latest(
+                np.where(step > 0, moments.signal, -1), signals.customer, customer
+            )[rows]
+            active = (
+                signals.instant[last_active] // DAY_MICROSECONDS
+                if len(signals.instant)
+                else last_active
+            )
+            facts["last_active_day"] = np.where(last_active >= 0, active, np.nan)
     facts["first_event_day"] = (record.first_events[customer[rows]] // DAY_MICROSECONDS).astype(
         np.float64
     )
@@ -225,9 +266,10 @@ def _facts(
 
 
 def _latest(row: Integers, owner: Integers, customer: Integers) -> Integers:
-    """Return the last row seen so far of each moment's customer, -1 before the first.
+    """Return for each moment the customer's last row up to it, -1 before the first.
 
-    Rows are ordered by customer, so whatever an earlier customer left behind is told by its owner.
+    Moments are ordered by customer, so the running maximum may be a row of an earlier customer; the
+    row's owner shows that.
     """
     latest = np.maximum.accumulate(row)
     if not len(owner):
@@ -235,8 +277,8 @@ def _latest(row: Integers, owner: Integers, customer: Integers) -> Integers:
     return np.where((latest >= 0) & (owner[latest] == customer), latest, -1)
 
 
-def _since(step: Integers, first: Integers) -> Integers:
-    """Return the running sum of steps within each customer."""
+def _running_sum(step: Integers, first: Integers) -> Integers:
+    """Return the running sum of steps within each customer, whose first moment is ``first``."""
     total = np.cumsum(step)
     return np.asarray(total - total[first] + step[first])
 
@@ -244,29 +286,29 @@ def _since(step: Integers, first: Integers) -> Integers:
 def _moments(
     scheme: Scheme, vocabulary: Vocabulary, record: Record, after: Mapping[str, Array]
 ) -> _Moments:
+    """Return the instants at which a fact of the rules may change."""
     days, signals = record.days, record.signals
     known = np.flatnonzero(record.first_events < NEVER)
     owners, instants = [known, days.customer], [record.first_events[known], days.first_purchase]
     purchases = [np.full(len(known), -1), np.arange(len(days.customer))]
-    wanted = [signals.names.index(name) for name in vocabulary.counted]
-    heard = (
-        np.flatnonzero(np.isin(signals.signal, wanted)) if wanted else np.zeros(0, dtype=np.int64)
+    counted = [signals.names.index(name) for name in vocabulary.counted_signals]
+    signal_rows = (
+        np.flatnonzero(np.isin(signals.signal, counted)) if counted else np.zeros(0, dtype=np.int64)
     )
-    owners.append(signals.customer[heard])
-    instants.append(signals.instant[heard])
-    for owner, instant in _crossings(scheme, vocabulary, record, after, heard):
+    owners.append(signals.customer[signal_rows])
+    instants.append(signals.instant[signal_rows])
+    for owner, instant in _crossings(scheme, vocabulary, record, after, signal_rows):
         owners.append(owner)
         instants.append(instant)
-    entered: list[tuple[int, int, Integers]] = []
+    window_changes: list[tuple[int, int, Integers]] = []
     for number, feature in enumerate(vocabulary.windows):
         newer, older = feature.window_days or (0, 0)
         starts = (days.day + newer) * DAY_MICROSECONDS if newer else days.first_purchase
-        for one_sign, instant in ((1, starts), (-1, (days.day + older) * DAY_MICROSECONDS)):
+        for change, instant in ((1, starts), (-1, (days.day + older) * DAY_MICROSECONDS)):
             owners.append(days.customer)
-            # what enters a window later than it is bought does so at a midnight; nothing enters
-            # before it is bought
+            # a purchase enters a window of earlier days at a midnight, and never before it was made
             instants.append(np.maximum(instant, days.first_purchase))
-            entered.append((number, one_sign, np.arange(len(days.customer))))
+            window_changes.append((number, change, np.arange(len(days.customer))))
     customer, instant = np.concatenate(owners), np.concatenate(instants)
     order = np.lexsort((instant, customer))
     total = len(customer)
@@ -274,24 +316,24 @@ def _moments(
     purchase[: len(purchases[0]) + len(purchases[1])] = np.concatenate(purchases)
     signal = np.full(total, -1, dtype=np.int64)
     signals_from = len(known) + len(days.customer)
-    signal[signals_from : signals_from + len(heard)] = heard
-    which = np.full(total, -1, dtype=np.int64)
-    sign, window = which.copy(), which.copy()
-    low = total - sum(len(rows) for _, _, rows in entered)
-    for number, one_sign, rows in entered:
+    signal[signals_from : signals_from + len(signal_rows)] = signal_rows
+    window = np.full(total, -1, dtype=np.int64)
+    sign, window_purchase = window.copy(), window.copy()
+    low = total - sum(len(rows) for _, _, rows in window_changes)
+    for number, change, rows in window_changes:
         part = slice(low, low + len(rows))
-        which[part] = number
-        sign[part] = one_sign
-        window[part] = rows
+        window[part] = number
+        sign[part] = change
+        window_purchase[part] = rows
         low += len(rows)
     return _Moments(
         customer[order],
         instant[order],
         purchase[order],
         signal[order],
-        which[order],
-        sign[order],
         window[order],
+        sign[order],
+        window_purchase[order],
     )
 
 
@@ -300,43 +342,45 @@ def _crossings(
     vocabulary: Vocabulary,
     record: Record,
     after: Mapping[str, Array],
-    heard: Integers,
+    signal_rows: Integers,
 ) -> Iterator[tuple[Integers, Integers]]:
-    """Yield whose clock crosses a limit of a rule, and when: after the event it counts from,
-    before it is set anew.
+    """Yield customers whose clock crosses a limit of a rule, with the instants of the crossings.
+
+    A crossing lies after the event that the clock counts from and before the next such event.
     """
     days, signals = record.days, record.signals
     for clock, limit in scheme.clock_limits:
         since, scale = CLOCKS[clock]
         if since == "last_day":
-            owner, begin, day = days.customer, days.first_purchase, after["last_day"]
+            owner, event_instant, day = days.customer, days.first_purchase, after["last_day"]
         elif since == "first_day":
-            first = _firsts(days.customer)
-            owner, begin, day = (
+            first = _first_rows(days.customer)
+            owner, event_instant, day = (
                 days.customer[first],
                 days.first_purchase[first],
                 after["first_day"][first],
             )
         elif since == "last_active_day":
-            active = heard[signals.signal[heard] == signals.names.index(ACTIVITY)]
-            owner, begin = signals.customer[active], signals.instant[active]
-            day = (begin // DAY_MICROSECONDS).astype(np.float64)
+            active = signal_rows[signals.signal[signal_rows] == signals.names.index(ACTIVITY)]
+            owner, event_instant = signals.customer[active], signals.instant[active]
+            day = (event_instant // DAY_MICROSECONDS).astype(np.float64)
         else:
             owner = np.flatnonzero(record.first_events < NEVER)
-            begin = record.first_events[owner]
-            day = (begin // DAY_MICROSECONDS).astype(np.float64)
+            event_instant = record.first_events[owner]
+            day = (event_instant // DAY_MICROSECONDS).astype(np.float64)
         span = limit if scale is None else limit * after[scale]
         with np.errstate(invalid="ignore"):
-            # the span is rounded by itself: to the microsecond, however long after 1970
+            # only the span is rounded: to the microsecond, however long after 1970 the instant is
             start = day * float(DAY_MICROSECONDS) + np.rint(span * DAY_MICROSECONDS)
-        anew = np.r_[begin[1:], NEVER].astype(np.float64)
+        reset = np.r_[event_instant[1:], NEVER].astype(np.float64)
         if len(owner):
-            anew[np.r_[owner[1:] != owner[:-1], True]] = float(NEVER)
-        met = np.flatnonzero((start > begin) & (start < anew))
-        yield owner[met], start[met].astype(np.int64)
+            reset[np.r_[owner[1:] != owner[:-1], True]] = float(NEVER)
+        crossed = np.flatnonzero((start > event_instant) & (start < reset))
+        yield owner[crossed], start[crossed].astype(np.int64)
 
 
-def _firsts(customer: Integers) -> Integers:
+def _first_rows(customer: Integers) -> Integers:
+    """Return the first row of each customer."""
     return (
         np.flatnonzero(np.r_[True, customer[1:] != customer[:-1]])
         if len(customer)

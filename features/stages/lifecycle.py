@@ -1,8 +1,7 @@
-"""A scheme fitted to a log: its thresholds, everybody's way through its stages, and where they
-stand at an instant.
+"""A scheme fitted to a log: thresholds, journeys, and where customers stand at an instant.
 
-scheme + record of a log -> Lifecycle (thresholds, journeys) -> standing at an as_of -> stages,
-snapshots, flows
+scheme + record of a log -> Lifecycle (thresholds, journeys) -> standing at an as_of
+                         -> stages, snapshots, flows
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ from stagecast.features.clock import day_number, microseconds
 from stagecast.features.errors import UsageError
 from stagecast.features.record import Counted, Record
 from stagecast.features.stages.facts import Vocabulary, facts_at
-from stagecast.features.stages.journeys import Journeys, walk
+from stagecast.features.stages.journeys import Journeys, compute_journeys
 from stagecast.features.stages.scheme import Scheme
-from stagecast.features.stages.scheme_check import merged
-from stagecast.features.stages.thresholds import catalog_parameters, derive, readable
+from stagecast.features.stages.scheme_check import merged_stages
+from stagecast.features.stages.thresholds import catalog_parameters, derive, round_thresholds
 
 
 class RecordSource(Protocol):
-    """What is asked of a log here: :class:`stagecast.features.engines.duckdb.DailyTable` has it."""
+    """Part of :class:`stagecast.features.engines.duckdb.DailyTable` that is used here."""
 
     @property
     def anchor(self) -> datetime: ...
@@ -41,22 +40,29 @@ class RecordSource(Protocol):
 
 @dataclass(frozen=True)
 class Standing:
-    """Where customers stand at one instant, one entry per customer.
+    """Stage of each customer at one instant; arrays have shape (n_customers,).
 
-    ``stage`` and ``silent`` are positions in the scheme's stages, the latter at the end of the
-    horizon if nothing more happens; ``since`` is in microseconds since 1970; ``facts`` are what the
-    rules look at.
+    Parameters
+    ----------
+    stage
+        Position in the scheme's stages; -1 for customers of whom nothing was known.
+    since
+        Instant at which the stage began, in microseconds since 1970, UTC.
+    facts
+        Name of a fact -> its values at the instant.
+    stage_if_silent
+        Stage at the end of the horizon if no further event happens.
     """
 
     stage: Integers
     since: Integers
     facts: Mapping[str, Array]
-    silent: Integers
+    stage_if_silent: Integers
 
-    def of(self, rows: Integers) -> Standing:
-        """Return the entries of some customers."""
+    def take(self, rows: Integers) -> Standing:
+        """Return the standing of the customers in some rows."""
         facts = {name: values[rows] for name, values in self.facts.items()}
-        return Standing(self.stage[rows], self.since[rows], facts, self.silent[rows])
+        return Standing(self.stage[rows], self.since[rows], facts, self.stage_if_silent[rows])
 
 
 @dataclass(frozen=True)
@@ -68,11 +74,15 @@ class Lifecycle:
     scheme
         With its thresholds set.
     catalog
-        With the parameters that the thresholds give it.
+        With the parameters that come from the thresholds.
+    record
+        Purchase days, first events and signals of the customers.
+    journeys
+        Every spell of every customer.
     horizon_days
-        How far ahead :attr:`Standing.silent` looks.
+        Days that :attr:`Standing.stage_if_silent` looks ahead.
     vocabulary
-        What the scheme's rules look at, in this catalogue.
+        The facts that the scheme's rules read, in this catalogue.
     """
 
     scheme: Scheme
@@ -84,40 +94,47 @@ class Lifecycle:
 
     @cached_property
     def merged(self) -> dict[str, tuple[str, ...]]:
-        """Stage that no event of this log can show -> the stages on which its customers stand
-        instead.
-        """
+        """Stage that no event of this log can show -> the stages that its customers are on."""
         signals = self.record.signals
-        seen = {signals.names[int(k)] for k in np.unique(signals.signal)}
-        return merged(self.scheme, set(self.scheme.signals) & set(signals.names) - seen)
+        present = {signals.names[int(k)] for k in np.unique(signals.signal)}
+        return merged_stages(self.scheme, set(self.scheme.signals) & set(signals.names) - present)
 
     def standing(self, as_of: datetime) -> Standing:
-        """Return where each customer of the record stands; the stage is -1 for those of whom
-        nothing was known.
+        """Return where each customer of the record stands at an as_of.
 
-        What the record and the journeys hold from the as_of on is not looked at.
+        What the record and the journeys hold from the as_of on is not used. The stage is -1 for
+        customers of whom nothing was known.
         """
         after = self.vocabulary.after_purchases(self.record.days)
-        at, end = microseconds(as_of), microseconds(as_of + timedelta(days=self.horizon_days))
-        stage, since = self.journeys.at(at, len(self.record))
+        instant, end = microseconds(as_of), microseconds(as_of + timedelta(days=self.horizon_days))
+        stage, since = self.journeys.at(instant, len(self.record))
         limits = self.scheme.clock_limits
-        facts = facts_at(self.vocabulary, self.record, at, None, after, limits)
-        silent = self.scheme.assign(facts_at(self.vocabulary, self.record, end, at, after, limits))
-        return Standing(stage, since, facts, silent)
+        facts = facts_at(self.vocabulary, self.record, instant, None, after, limits)
+        stage_if_silent = self.scheme.assign(
+            facts_at(self.vocabulary, self.record, end, instant, after, limits)
+        )
+        return Standing(stage, since, facts, stage_if_silent)
 
-    def known_then(self, table: RecordSource, back: int) -> Lifecycle:
-        """Return the same as it was known ``back`` days before the table's anchor: itself, if
-        nothing has changed.
+    def known_days_before(self, table: RecordSource, back: int) -> Lifecycle:
+        """Return the lifecycle as it was known some days before the table's anchor.
+
+        Parameters
+        ----------
+        table
+            The log.
+        back
+            Days before the table's anchor. If nothing has changed since then, the lifecycle itself
+            is returned.
         """
         if not back or not table.looked_different(back):
             return self
-        record = table.record(self.scheme.counted(self.catalog), back)
-        return live(
+        record = table.record(self.scheme.signal_types(self.catalog), back)
+        return build_lifecycle(
             self.scheme, self.catalog, record, self.horizon_days, vocabulary=self.vocabulary
         )
 
 
-def live(
+def build_lifecycle(
     scheme: Scheme,
     catalog: Catalog,
     record: Record,
@@ -126,10 +143,33 @@ def live(
     keep_facts: bool = False,
     vocabulary: Vocabulary | None = None,
 ) -> Lifecycle:
-    """Return the lifecycle of a record on a scheme with thresholds, as in a bundle."""
-    words = vocabulary or scheme.vocabulary(catalog)
-    journeys = walk(scheme, catalog, record, keep_facts=keep_facts, vocabulary=words)
-    return Lifecycle(scheme, catalog, record, journeys, horizon_days, words)
+    """Return the lifecycle of a record on a scheme whose thresholds are set, as in a bundle.
+
+    Parameters
+    ----------
+    scheme
+        With its thresholds set.
+    catalog
+        With its parameters set.
+    record
+        Purchase days, first events and signals of the customers.
+    horizon_days
+        Days that :attr:`Standing.stage_if_silent` looks ahead.
+    keep_facts
+        Whether to keep the facts of the rules at the start of each spell.
+    vocabulary
+        The scheme's vocabulary with this catalogue; None: it is made here.
+
+    Raises
+    ------
+    UsageError
+        A rule names what is not a fact that a rule can read.
+    """
+    vocabulary = vocabulary or scheme.vocabulary(catalog)
+    journeys = compute_journeys(
+        scheme, catalog, record, keep_facts=keep_facts, vocabulary=vocabulary
+    )
+    return Lifecycle(scheme, catalog, record, journeys, horizon_days, vocabulary)
 
 
 def fit_lifecycle(
@@ -144,54 +184,64 @@ def fit_lifecycle(
 
     Parameters
     ----------
+    table
+        The log.
     scheme
         Its thresholds are derived from the log, unless they are set already.
     horizon_days
-        How far ahead silence is followed, and of the catalogue where none is given.
+        Days that :attr:`Standing.stage_if_silent` looks ahead, and the horizon of the standard
+        catalogue.
     keep_facts
-        Whether the journeys keep what the rules looked at as each spell began.
+        Whether to keep the facts of the rules at the start of each spell.
     catalog
         None: the standard one. Its parameters are set here.
-    """
-    catalog = standard(horizon_days) if catalog is None else catalog
-    record = table.record(scheme.counted(catalog))
-    if not scheme.thresholds:
-        # as floats, whole numbers too: as they come back from a bundle
-        limits = {
-            n: float(limit) for n, limit in derive(record.days, day_number(table.anchor)).items()
-        }
-        scheme = scheme.with_thresholds(readable(limits))
-        _check_pins(scheme)
-    catalog = catalog.with_parameters(**catalog_parameters(scheme.thresholds))
-    return live(scheme, catalog, record, horizon_days, keep_facts=keep_facts)
-
-
-def _check_pins(scheme: Scheme) -> None:
-    """Refuse a pinned threshold that leaves no room between at risk and asleep in this log.
 
     Raises
     ------
     UsageError
-        The message names both, and which to pin as well.
+        A rule names what is not a fact that a rule can read, or a pinned threshold does not fit
+        those of the log.
     """
-    low, high = scheme.thresholds["at_risk_ratio"], scheme.thresholds["sleeping_ratio"]
+    catalog = standard(horizon_days) if catalog is None else catalog
+    record = table.record(scheme.signal_types(catalog))
+    if not scheme.thresholds:
+        # whole numbers as floats too, as they are read back from a bundle
+        derived = {
+            name: float(value)
+            for name, value in derive(record.days, day_number(table.anchor)).items()
+        }
+        scheme = scheme.with_thresholds(round_thresholds(derived))
+        _check_pins(scheme)
+    catalog = catalog.with_parameters(**catalog_parameters(scheme.thresholds))
+    return build_lifecycle(scheme, catalog, record, horizon_days, keep_facts=keep_facts)
+
+
+def _check_pins(scheme: Scheme) -> None:
+    """Raise an error if at_risk_ratio is not below sleeping_ratio, which a pin can cause.
+
+    Raises
+    ------
+    UsageError
+        The message names both thresholds, and which one to pin as well.
+    """
+    at_risk, sleeping = scheme.thresholds["at_risk_ratio"], scheme.thresholds["sleeping_ratio"]
     used = {condition.bound for condition in scheme.conditions}
-    if low >= high and {"at_risk_ratio", "sleeping_ratio"} <= used:
+    if at_risk >= sleeping and {"at_risk_ratio", "sleeping_ratio"} <= used:
         pinned, other = ("at_risk_ratio", "sleeping_ratio")
         if pinned not in scheme.pins:
             pinned, other = other, pinned
         raise UsageError(
-            f"at_risk_ratio {low:g} is not below sleeping_ratio {high:g}, so nobody could "
+            f"at_risk_ratio {at_risk:g} is not below sleeping_ratio {sleeping:g}, so nobody could "
             f"be at risk: {pinned} is "
             f"pinned; pin {other} as well"
         )
 
 
 def merged_sentences(scheme: Scheme, merged: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """Return what is merged and for want of which events, for people."""
-    told = []
-    for stage, into in merged.items():
-        wanted = sorted(
+    """Return for each merged stage a sentence that names the events the log lacks."""
+    sentences = []
+    for stage, instead in merged.items():
+        missing_signals = sorted(
             {
                 name
                 for clause in scheme[stage].rule
@@ -199,11 +249,13 @@ def merged_sentences(scheme: Scheme, merged: Mapping[str, tuple[str, ...]]) -> l
                 if name in scheme.signals
             }
         )
-        events = "; ".join(f"{name}: {', '.join(scheme.signals[name][:4])}, ..." for name in wanted)
-        titles = " or ".join(f"'{scheme[one].title['en']}'" for one in into)
-        told.append(
+        events = "; ".join(
+            f"{name}: {', '.join(scheme.signals[name][:4])}, ..." for name in missing_signals
+        )
+        titles = " or ".join(f"'{scheme[stage_id].title['en']}'" for stage_id in instead)
+        sentences.append(
             f"'{scheme[stage].title['en']}' cannot be told apart from {titles} in this "
             "log, and is merged with it: it "
             f"has none of the events that would show it ({events})."
         )
-    return told
+    return sentences

@@ -1,9 +1,9 @@
-"""Lifecycle stages: the rules of a scheme, and the stage of each customer whose facts are known.
+"""Schemes of lifecycle stages: their rules, and the stage of each customer whose facts are known.
 
-A rule is a list of clauses ``fact operator number-or-threshold`` that must all hold; the scheme's
-``order`` says which stage is tried first. The first rule that holds names the stage, so a customer
-is on exactly one. Schemes are TOML files (:mod:`stagecast.features.stages.scheme_files`), checked
-as they are read (:mod:`stagecast.features.stages.scheme_check`).
+A rule is a list of clauses ``fact operator number-or-threshold`` that must all hold. The scheme's
+``order`` says in which order the stages are tried; a customer is on the first one whose rule holds,
+and so on exactly one. Schemes are TOML files (:mod:`stagecast.features.stages.scheme_files`), which
+are checked when they are read (:mod:`stagecast.features.stages.scheme_check`).
 """
 
 from __future__ import annotations
@@ -29,8 +29,20 @@ LANGUAGES = ("en", "ru", "fa")
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: what it is called, what it means, when it holds, what to do, and what can
-    follow it at once.
+    """One stage of a scheme.
+
+    Parameters
+    ----------
+    id
+        Name in tables and files; an ASCII identifier.
+    state
+        One of :data:`STATES`.
+    title, meaning, action
+        Language -> what the stage is called, what it means, and what to do about its customers.
+    rule
+        Clauses that must all hold.
+    next
+        Ids of the stages that can follow directly, the stage itself included if customers can stay.
     """
 
     id: str
@@ -43,14 +55,22 @@ class Stage:
 
     @property
     def rule_text(self) -> str:
-        """The rule on one line; what is joined by ``or`` stands in brackets."""
+        """The rule on one line, with brackets around clauses with ``or``."""
         return rule_text(self.rule)
 
 
 @dataclass(frozen=True)
 class Group:
-    """A name beside the stages for customers on whom a rule holds: a marketing group, on any
-    stage.
+    """A marketing group: customers on whom a rule holds, whatever their stage.
+
+    Parameters
+    ----------
+    id
+        Name in tables and files.
+    title
+        Language -> what the group is called.
+    rule
+        Clauses that must all hold.
     """
 
     id: str
@@ -60,22 +80,30 @@ class Group:
 
 @dataclass(frozen=True)
 class Scheme:
-    """Ordered stages, the events that their rules count, and the thresholds that they compare with.
+    """Ordered stages, the events that their rules count, and the thresholds they compare with.
 
     Parameters
     ----------
+    id, title
+        Name in tables and files, and language -> what the scheme is called.
+    stages
+        In the order in which tables show them.
+    order
+        Ids of the stages in the order in which their rules are tried.
+    thresholds
+        Name -> value; empty in a scheme as read from its file, set by :meth:`with_thresholds`.
     language
-        Of its authors; stages have titles in it, in English, Russian and Persian.
+        Language of the authors; stages have titles in it, in English, Russian and Persian.
+    source
+        Publication that the scheme is from.
     signals
         Name of a count -> types of the events that are counted.
     groups
-        Tried in order; the first that holds names a customer's group, and there may be none.
+        Tried in order; the first whose rule holds is a customer's group, and there may be none.
     lead_grades
         Whether prospects are graded by points (MQL, SQL) beside their stage.
     pins
-        Thresholds that stand fixed in the scheme's file, whatever the log says.
-    thresholds
-        Empty in a scheme as read from its file; set by :meth:`with_thresholds`.
+        Thresholds that are fixed in the scheme's file and not derived from the log.
     """
 
     id: str
@@ -92,9 +120,17 @@ class Scheme:
 
     @property
     def ids(self) -> tuple[str, ...]:
+        """Ids of the stages, in the order of :attr:`stages`."""
         return tuple(stage.id for stage in self.stages)
 
     def __getitem__(self, stage: str) -> Stage:
+        """Return the stage with an id.
+
+        Raises
+        ------
+        UsageError
+            The scheme has no stage with that id.
+        """
         if stage not in self.ids:
             raise UsageError(
                 f"scheme '{self.id}' has no stage '{stage}'.{did_you_mean(stage, self.ids)}"
@@ -103,7 +139,7 @@ class Scheme:
 
     @property
     def rules(self) -> list[tuple[Clause, ...]]:
-        """The rules of the stages as they are tried, so a position is one in :attr:`order`."""
+        """The rules in the order in which they are tried, which is that of :attr:`order`."""
         return [self[stage].rule for stage in self.order]
 
     @property
@@ -113,110 +149,134 @@ class Scheme:
 
     @property
     def features(self) -> frozenset[str]:
-        """The facts that the rules of the stages look at."""
+        """Names of the facts that the rules of the stages read."""
         return frozenset(condition.feature for condition in self.conditions)
 
     @property
-    def looked_at(self) -> frozenset[str]:
-        """The facts that the rules of stages and groups look at."""
-        of_groups = (
+    def all_features(self) -> frozenset[str]:
+        """Names of the facts that the rules of stages and groups read."""
+        group_features = (
             name for group in self.groups for clause in group.rule for name in clause.features
         )
-        return self.features.union(of_groups)
+        return self.features.union(group_features)
 
     @property
     def clock_limits(self) -> list[tuple[str, float]]:
-        """Every clock with every number that the stages' rules compare it with."""
+        """Every clock with each number that the stages' rules compare it with, sorted."""
         return sorted(
             {(c.feature, c.limit(self.thresholds)) for c in self.conditions if c.feature in CLOCKS}
         )
 
     def vocabulary(self, catalog: Catalog, where: str | None = None) -> Vocabulary:
-        """Return the facts that the rules of stages and groups look at; ``where`` names the scheme
-        in an error.
+        """Return the facts that the rules of stages and groups read.
+
+        Parameters
+        ----------
+        catalog
+            Defines the facts.
+        where
+            Name of the scheme in an error message; None: its id.
 
         Raises
         ------
         UsageError
-            A rule names what no rule can look at.
+            A rule names what is not a fact that a rule can read.
         """
         return Vocabulary(
-            self.looked_at, catalog, tuple(self.signals), where or f"scheme '{self.id}'"
+            self.all_features, catalog, tuple(self.signals), where or f"scheme '{self.id}'"
         )
 
-    def counted(self, catalog: Catalog) -> Counted:
-        """Return what an engine must count for the rules
-        (:class:`stagecast.features.record.Record`).
+    def signal_types(self, catalog: Catalog) -> Counted:
+        """Return the signals that an engine must count for the rules, with their event types.
+
+        See :data:`stagecast.features.record.Counted`.
         """
-        return {name: self.signals.get(name) for name in self.vocabulary(catalog).counted}
+        return {name: self.signals.get(name) for name in self.vocabulary(catalog).counted_signals}
 
     def with_thresholds(self, thresholds: Mapping[str, float]) -> Scheme:
-        """Return the scheme with its thresholds set; those that are pinned stay as they are."""
+        """Return the scheme with its thresholds set; pinned ones keep their values."""
         return replace(self, thresholds={**thresholds, **self.pins})
 
-    def pinned(self, pins: Mapping[str, float]) -> Scheme:
+    def with_pins(self, pins: Mapping[str, float]) -> Scheme:
         """Return the scheme with more thresholds pinned."""
-        both = {**self.pins, **pins}
+        all_pins = {**self.pins, **pins}
         return replace(
-            self, pins=both, thresholds={**self.thresholds, **both} if self.thresholds else {}
+            self,
+            pins=all_pins,
+            thresholds={**self.thresholds, **all_pins} if self.thresholds else {},
         )
 
     def assign(self, facts: Mapping[str, Array]) -> NDArray[np.int64]:
-        """Return the stage of each row as its position in :attr:`stages`.
+        """Return the stage of each customer as its position in :attr:`stages`.
+
+        Parameters
+        ----------
+        facts
+            Name of a fact -> values, shape (n_customers,).
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (n_customers,).
 
         Raises
         ------
         UsageError
-            A row on which no rule holds: the scheme is not exhaustive. A rule names a fact that is
-            not given, or a threshold that is not set.
+            No rule holds for a customer, so the scheme is not exhaustive; a rule names a fact that
+            is not among ``facts``, or a threshold that is not set.
         """
         if missing := sorted(self.features - set(facts)):
             raise UsageError(
                 f"scheme '{self.id}': a rule looks at '{missing[0]}', which is no feature here."
                 f"{did_you_mean(missing[0], facts)}"
             )
-        first = first_that_holds(self.rules, facts, self.thresholds)
+        first = first_matching_rule(self.rules, facts, self.thresholds)
         if (first < 0).any():
             row = int(np.flatnonzero(first < 0)[0])
-            shown = {name: float(facts[name][row]) for name in sorted(self.features)}
+            values = {name: float(facts[name][row]) for name in sorted(self.features)}
             raise UsageError(
-                f"scheme '{self.id}': no rule holds for a customer with {shown}; add a "
+                f"scheme '{self.id}': no rule holds for a customer with {values}; add a "
                 "stage that does"
             )
         return np.array([self.ids.index(stage) for stage in self.order], dtype=np.int64)[first]
 
     def group(self, facts: Mapping[str, Array]) -> NDArray[np.int64]:
-        """Return the group of each row as its position in :attr:`groups`, -1 where there is
-        none.
-        """
-        return first_that_holds([group.rule for group in self.groups], facts, self.thresholds)
+        """Return each customer's group as its position in :attr:`groups`, -1 for no group."""
+        return first_matching_rule([group.rule for group in self.groups], facts, self.thresholds)
 
     def explain(self, stage: NDArray[np.int64], facts: Mapping[str, Array]) -> pa.StringArray:
-        """Return the rule that held for each row, with its numbers."""
-        told = np.full(len(stage), "", dtype=object)
+        """Return for each row the rule of its stage with the numbers that it compared.
+
+        Parameters
+        ----------
+        stage
+            Positions in :attr:`stages`, shape (n_rows,).
+        facts
+            Name of a fact -> values, shape (n_rows,).
+        """
+        explanations = np.full(len(stage), "", dtype=object)
         for position in np.unique(stage):
             rows = np.flatnonzero(stage == position)
             clauses = self.stages[int(position)].rule
-            here = {
+            stage_facts = {
                 name: np.asarray(facts[name])[rows]
                 for clause in clauses
                 for name in clause.features
             }
-            parts = [clause.sentences(here, self.thresholds) for clause in clauses]
-            words = pc.binary_join_element_wise(*parts, " and ") if len(parts) > 1 else parts[0]
-            told[rows] = words.to_numpy(zero_copy_only=False)
-        return pa.array(told, pa.string())
+            parts = [clause.sentences(stage_facts, self.thresholds) for clause in clauses]
+            sentences = pc.binary_join_element_wise(*parts, " and ") if len(parts) > 1 else parts[0]
+            explanations[rows] = sentences.to_numpy(zero_copy_only=False)
+        return pa.array(explanations, pa.string())
 
     def reachable(self) -> dict[str, frozenset[str]]:
-        """Return which stages can follow each stage, at once or by way of others, itself
-        included.
-        """
-        closed = {stage.id: {stage.id, *stage.next} for stage in self.stages}
+        """Return for each stage the stage itself and those that can follow, directly or later."""
+        reachable = {stage.id: {stage.id, *stage.next} for stage in self.stages}
         for _ in self.stages:
-            closed = {
-                a: set().union(*(closed[b] for b in following)) for a, following in closed.items()
+            reachable = {
+                stage_id: set().union(*(reachable[next_id] for next_id in following))
+                for stage_id, following in reachable.items()
             }
-        return {a: frozenset(following) for a, following in closed.items()}
+        return {stage_id: frozenset(following) for stage_id, following in reachable.items()}
 
 
 def rule_text(rule: Sequence[Clause]) -> str:
@@ -225,16 +285,29 @@ def rule_text(rule: Sequence[Clause]) -> str:
     return " and ".join(f"({c})" if brackets and len(c.alternatives) > 1 else str(c) for c in rule)
 
 
-def first_that_holds(
+def first_matching_rule(
     rules: Sequence[Sequence[Clause]], facts: Mapping[str, Array], thresholds: Mapping[str, float]
 ) -> NDArray[np.int64]:
-    """Return for each row the position of the first rule of which every clause holds, -1 where
-    none does.
+    """Return for each customer the position of the first rule that holds, -1 where none does.
+
+    Parameters
+    ----------
+    rules
+        Each a list of clauses that must all hold.
+    facts
+        Name of a fact -> values, shape (n_customers,).
+    thresholds
+        Name of a threshold -> its value.
+
+    Raises
+    ------
+    UsageError
+        A clause names a threshold that is not among ``thresholds``.
     """
-    found = np.full(len(next(iter(facts.values()))), -1, dtype=np.int64)
+    first = np.full(len(next(iter(facts.values()))), -1, dtype=np.int64)
     for position, rule in enumerate(rules):
-        holds = found < 0
+        holds = first < 0
         for clause in rule:
             holds &= clause.holds(facts, thresholds)
-        found[holds] = position
-    return found
+        first[holds] = position
+    return first

@@ -1,11 +1,10 @@
-"""Whether a scheme can work at all: every customer on a stage, every stage with customers, before
-any log is read.
+"""Checks that every customer can be on a stage, and every stage have customers, without a log.
 
-The rules are tried on made-up customers: for each fact every value at, below, between and above the
-numbers that rules compare it with, in all combinations that a customer can have. What holds there
-holds for every log, since a rule depends on nothing but the side of each number on which a fact
-stands. Where there are more combinations than ``MOST_CUSTOMERS``, so many are drawn, and for each
-rule some on which it holds.
+The rules are tried on synthetic customers: for each fact every value at, below, between and above
+the numbers that rules compare it with, in all combinations that a customer can have. A result on
+these holds for every log, since a rule depends only on the side of each number on which a fact
+lies. If there are more combinations than ``MOST_CUSTOMERS``, that many are drawn at random, and for
+each rule some customers on whom it holds are added.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.errors import UsageError
 from stagecast.features.record import ACTIVITY, PurchaseDays
 from stagecast.features.stages.facts import CLOCKS, Vocabulary
-from stagecast.features.stages.scheme import Scheme, first_that_holds, rule_text
+from stagecast.features.stages.scheme import Scheme, first_matching_rule, rule_text
 
-# Thresholds of a middling shop; only their order matters.
+# Thresholds of a typical shop; only their order matters.
 TYPICAL = {
     "shop_gap_days": 30.0,
     "at_risk_ratio": 2.0,
@@ -40,179 +39,202 @@ _ORDERS = (0.0, 1.0, 2.0, 3.0, 5.0)
 
 
 def check_rules(scheme: Scheme, where: str) -> None:
-    """Refuse a scheme whose rules leave somebody without a stage, or a stage without anybody.
+    """Raise an error if a customer can be on no stage, or a stage can have no customers.
+
+    Parameters
+    ----------
+    scheme
+        As read from its file.
+    where
+        Place of the scheme, for the error message.
 
     Raises
     ------
     UsageError
-        The message names the stage, and the one that takes its customers, or the customer whom no
-        rule takes.
+        The message names the customer on whom no rule holds; or the stage without customers, with
+        the stage whose rule takes them; or the stage whose state or ``next`` is wrong.
     """
     rules = scheme.rules
-    stood: set[int] = set()
-    for limits in shops(scheme):
-        facts = customers_of_all_kinds(scheme, limits)
-        first = first_that_holds(rules, facts, limits)
+    occupied: set[int] = set()
+    for limits in example_thresholds(scheme):
+        facts = synthetic_customers(scheme, limits)
+        first = first_matching_rule(rules, facts, limits)
         if (first < 0).any():
             row = int(np.flatnonzero(first < 0)[0])
-            who = ", ".join(
-                f"{name} {_told(facts[name][row])}"
+            customer = ", ".join(
+                f"{name} {_value_text(facts[name][row])}"
                 for name in sorted(scheme.features)
                 if name in facts
             )
             raise UsageError(
-                f"{where}: no rule holds for a customer with {who}; give the last stage "
+                f"{where}: no rule holds for a customer with {customer}; give the last stage "
                 "of 'order' a rule that takes "
                 "everybody who is left, like 'orders >= 0'"
             )
-        stood |= set(first.tolist())
+        occupied |= set(first.tolist())
     for position, stage in enumerate(scheme.order):
-        if position in stood:
+        if position in occupied:
             continue
-        alone = first_that_holds([rules[position]], facts, limits) == 0
-        if not alone.any():
+        holds = first_matching_rule([rules[position]], facts, limits) == 0
+        if not holds.any():
             raise UsageError(
                 f"{where}, stage '{stage}': nobody can be on it, its conditions "
                 "contradict each other: "
                 f"{rule_text(rules[position])}"
             )
-        taker = scheme.order[int(np.bincount(first[alone]).argmax())]
+        earlier_stage = scheme.order[int(np.bincount(first[holds]).argmax())]
         raise UsageError(
             f"{where}, stage '{stage}': nobody can be on it, since the rules before it in "
-            "'order' take everybody on "
-            f"whom its own holds, '{taker}' most of them; name '{stage}' before '{taker}' "
-            "in 'order'"
+            f"'order' take everybody on whom its own holds, '{earlier_stage}' most of them; "
+            f"name '{stage}' before '{earlier_stage}' in 'order'"
         )
     _check_states(scheme, facts["orders"], first, where)
-    _check_ways(scheme, facts, first, where)
+    _check_reachable(scheme, facts, first, where)
 
 
-def _told(value: float) -> str:
+def _value_text(value: float) -> str:
     return "unknown" if math.isnan(value) else f"{value:g}"
 
 
 def _check_states(scheme: Scheme, orders: Array, first: NDArray[np.int64], where: str) -> None:
-    """Refuse a stage whose state says otherwise than its rule: prospects are those without an
-    order, and no others.
+    """Raise an error if the state of a stage contradicts its rule.
+
+    Prospects are the customers without an order, and no others.
     """
     for position, stage in enumerate(scheme.order):
-        here = orders[first == position]
-        prospect = scheme[stage].state == "prospect"
-        if (here > 0).any() if prospect else (here == 0).any():
-            what = "with an order" if prospect else "without an order"
-            try_next = (
-                "add 'orders == 0' to its rule" if prospect else "add 'orders >= 1' to its rule"
+        orders_on_stage = orders[first == position]
+        is_prospect = scheme[stage].state == "prospect"
+        if (orders_on_stage > 0).any() if is_prospect else (orders_on_stage == 0).any():
+            description = "with an order" if is_prospect else "without an order"
+            remedy = (
+                "add 'orders == 0' to its rule" if is_prospect else "add 'orders >= 1' to its rule"
             )
             raise UsageError(
                 f"{where}, stage '{stage}': its state is '{scheme[stage].state}', but a "
-                f"customer {what} can be on it; "
-                f"{try_next}, or change the state"
+                f"customer {description} can be on it; "
+                f"{remedy}, or change the state"
             )
 
 
-def _check_ways(
+def _check_reachable(
     scheme: Scheme, facts: Mapping[str, Array], first: NDArray[np.int64], where: str
 ) -> None:
-    """Refuse a stage that nobody can come to: none names it as next, and it is not one to begin
-    on.
+    """Raise an error if customers can neither begin on a stage nor come to it.
+
+    They begin on the stages that hold for at most one order; they come to those that another stage
+    names in ``next``.
     """
-    beginning = {scheme.order[int(position)] for position in np.unique(first[facts["orders"] <= 1])}
+    start_stages = {
+        scheme.order[int(position)] for position in np.unique(first[facts["orders"] <= 1])
+    }
     for stage in scheme.ids:
-        named = any(stage in other.next for other in scheme.stages if other.id != stage)
-        if not named and stage not in beginning:
+        is_named = any(stage in other.next for other in scheme.stages if other.id != stage)
+        if not is_named and stage not in start_stages:
             raise UsageError(
                 f"{where}, stage '{stage}': nobody can come to it: name it among the "
                 "'next' of the stages before it"
             )
 
 
-def merged(scheme: Scheme, absent: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """Return which stages cannot be told apart where the log has no event of some signals.
+def merged_stages(scheme: Scheme, absent: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Return the stages that cannot be distinguished if the log has no event of some signals.
 
     Parameters
     ----------
+    scheme
+        Its thresholds do not matter.
     absent
         Names of the scheme's signals of which the log has no event.
 
     Returns
     -------
     dict
-        Stage that nobody can be seen on -> the stages on which its customers stand instead.
+        Stage that no customer is ever on -> the stages that its customers are on instead.
     """
     if not absent:
         return {}
-    limits = shops(scheme)[0]
-    facts = customers_of_all_kinds(scheme, limits)
-    full = first_that_holds(scheme.rules, facts, limits)
-    seen = {
+    limits = example_thresholds(scheme)[0]
+    facts = synthetic_customers(scheme, limits)
+    true_stage = first_matching_rule(scheme.rules, facts, limits)
+    visible_facts = {
         name: np.zeros_like(values) if name in absent else values for name, values in facts.items()
     }
-    told = first_that_holds(scheme.rules, seen, limits)
-    standing = set(told.tolist())
+    visible_stage = first_matching_rule(scheme.rules, visible_facts, limits)
+    occupied = set(visible_stage.tolist())
     return {
         stage: tuple(
-            one for one in scheme.ids if (told[full == position] == scheme.order.index(one)).any()
+            stage_id
+            for stage_id in scheme.ids
+            if (visible_stage[true_stage == position] == scheme.order.index(stage_id)).any()
         )
         for position, stage in enumerate(scheme.order)
-        if position not in standing
+        if position not in occupied
     }
 
 
-def orders_possible(scheme: Scheme) -> dict[str, float]:
-    """Return the most orders with which a customer can be on each stage; 5 stands for any
-    number.
-    """
-    limits = shops(scheme)[0]
-    facts = customers_of_all_kinds(scheme, limits)
-    first = first_that_holds(scheme.rules, facts, limits)
+def most_orders_by_stage(scheme: Scheme) -> dict[str, float]:
+    """Return the most orders that a customer on each stage can have; 5 stands for any number."""
+    limits = example_thresholds(scheme)[0]
+    facts = synthetic_customers(scheme, limits)
+    first = first_matching_rule(scheme.rules, facts, limits)
     return {
         stage: float(facts["orders"][first == position].max(initial=0.0))
         for position, stage in enumerate(scheme.order)
     }
 
 
-def shops(scheme: Scheme) -> list[dict[str, float]]:
-    """Return thresholds of shops that differ in what matters to the rules.
+def example_thresholds(scheme: Scheme) -> list[dict[str, float]]:
+    """Return thresholds of example shops that differ in what matters to the rules.
 
-    The first is a middling shop. Where a rule compares a fact with a threshold and another with a
-    number, shops whose threshold is below and above that number follow. Pinned thresholds are the
-    same in all of them.
+    The first is a typical shop. If a fact is compared with a threshold in one rule and with a
+    number in another, shops whose threshold is below and above that number follow. Pinned
+    thresholds are the same in all of them.
     """
-    middling = {**TYPICAL, **scheme.pins}
-    if (
-        middling["sleeping_ratio"] <= middling["at_risk_ratio"]
-    ):  # one of them is pinned: the other gives way
+    typical = {**TYPICAL, **scheme.pins}
+    # one of the two may be pinned: the other is moved
+    if typical["sleeping_ratio"] <= typical["at_risk_ratio"]:
         if "sleeping_ratio" not in scheme.pins:
-            middling["sleeping_ratio"] = 2 * middling["at_risk_ratio"]
+            typical["sleeping_ratio"] = 2 * typical["at_risk_ratio"]
         elif "at_risk_ratio" not in scheme.pins:
-            middling["at_risk_ratio"] = middling["sleeping_ratio"] / 2
-    found = [middling]
+            typical["at_risk_ratio"] = typical["sleeping_ratio"] / 2
+    examples = [typical]
     conditions = list(scheme.conditions)
     for name in sorted({c.bound for c in conditions if not c.is_number} - set(scheme.pins)):
         facts = {c.feature for c in conditions if c.bound == name}
         numbers = [float(c.bound) for c in conditions if c.is_number and c.feature in facts]
         for number in {min(numbers), max(numbers)} if numbers else ():
-            found += [{**middling, name: max(number / 2, 0.5)}, {**middling, name: 2 * number + 1}]
-    return found
+            examples += [{**typical, name: max(number / 2, 0.5)}, {**typical, name: 2 * number + 1}]
+    return examples
 
 
-def customers_of_all_kinds(scheme: Scheme, limits: Mapping[str, float]) -> dict[str, Array]:
-    """Return the facts of made-up customers who stand on every side of every number and
-    threshold in the rules.
+def synthetic_customers(scheme: Scheme, limits: Mapping[str, float]) -> dict[str, Array]:
+    """Return facts of synthetic customers on every side of each number that the rules compare.
+
+    Parameters
+    ----------
+    scheme
+        Rules of its stages and groups count.
+    limits
+        Name of a threshold -> its value.
+
+    Returns
+    -------
+    dict
+        Name of a fact -> values, shape (n_customers,); NaN where the fact is null.
     """
     bounds: dict[str, set[float]] = {"orders": set()}
     rules = [*(stage.rule for stage in scheme.stages), *(group.rule for group in scheme.groups)]
     for condition in (c for rule in rules for clause in rule for c in clause.alternatives):
         bounds.setdefault(condition.feature, set()).add(condition.limit(limits))
-    values = {name: _around(name, limits) for name, limits in bounds.items()}
+    values = {name: _test_values(name, limits) for name, limits in bounds.items()}
     names = list(values)
-    total = math.prod(len(some) for some in values.values())
+    total = math.prod(len(choices) for choices in values.values())
     if total <= MOST_CUSTOMERS:
         table = np.array(list(itertools.product(*values.values())), dtype=np.float64)
     else:
-        random = np.random.default_rng(0)
-        table = np.column_stack([random.choice(values[name], MOST_CUSTOMERS) for name in names])
-        table = np.vstack([table, *_witnesses(scheme, limits, values)])
+        rng = np.random.default_rng(0)
+        table = np.column_stack([rng.choice(values[name], MOST_CUSTOMERS) for name in names])
+        table = np.vstack([table, *_matching_customers(scheme, limits, values)])
     facts = {name: table[:, k] for k, name in enumerate(names)}
     orders = facts["orders"]
     fewest = _fewest_orders(names)
@@ -228,36 +250,38 @@ def customers_of_all_kinds(scheme: Scheme, limits: Mapping[str, float]) -> dict[
     return facts
 
 
-def _witnesses(
+def _matching_customers(
     scheme: Scheme, limits: Mapping[str, float], values: Mapping[str, list[float]]
 ) -> list[Array]:
-    """Return customers on whom one rule holds and as little else as can be; for rules too rare
-    to be drawn.
+    """Return for each rule customers on whom it holds, for rules that random draws would miss.
+
+    One customer for each combination of the alternatives in the clauses, at most 64 for each rule.
     """
-    found = []
+    customers = []
     for stage in scheme.stages:
-        for chosen in itertools.islice(
+        for conditions in itertools.islice(
             itertools.product(*(clause.alternatives for clause in stage.rule)), 64
         ):
             row = []
-            for name, some in values.items():
-                fits = {name: np.array(some)}
-                here = np.ones(len(some), dtype=np.bool_)
-                for condition in chosen:
+            for name, choices in values.items():
+                candidates = {name: np.array(choices)}
+                holds = np.ones(len(choices), dtype=np.bool_)
+                for condition in conditions:
                     if condition.feature == name:
-                        here &= condition.holds(fits, limits)
-                row.append([value for value, fit in zip(some, here, strict=True) if fit][:1])
+                        holds &= condition.holds(candidates, limits)
+                row.append([value for value, ok in zip(choices, holds, strict=True) if ok][:1])
             if all(row):
-                found.append(np.array([[one[0] for one in row]]))
-    return found
+                customers.append(np.array([[matches[0] for matches in row]]))
+    return customers
 
 
 def _fewest_orders(names: Sequence[str]) -> dict[str, float]:
-    """Return, of the facts that not everybody has, with how many orders one has them: as the
-    catalogue says.
+    """Return for each fact that can be null the number of orders from which it is known.
+
+    They are derived by evaluating the catalogue for one customer with five orders.
     """
     catalog = standard(_HORIZON_DAYS).with_parameters(shop_gap_days=TYPICAL["shop_gap_days"])
-    # uneven gaps and spends, so that nothing is null by chance
+    # uneven gaps and spends, so that no fact is null by coincidence
     day = np.array([0, 10, 37, 41, 90])
     days = PurchaseDays(
         np.zeros(5, dtype=np.int64),
@@ -265,34 +289,32 @@ def _fewest_orders(names: Sequence[str]) -> dict[str, float]:
         np.array([5.0, 8.0, 2.0, 9.0, 4.0]),
         day * DAY_MICROSECONDS,
     )
-    known = set(Vocabulary.known(catalog, ())) - set(CLOCKS)
+    fact_names = set(Vocabulary.fact_names(catalog, ())) - set(CLOCKS)
     windows = {feature.name for feature in catalog.features if feature.window_days is not None}
     steps = frozenset(
-        name for name in names if name in known and name not in windows and name != ACTIVITY
+        name for name in names if name in fact_names and name not in windows and name != ACTIVITY
     )
     vocabulary = Vocabulary(steps, catalog, (), "scheme")
     after, before = vocabulary.after_purchases(days), vocabulary.before_purchases
-    found = {
+    fewest = {
         name: float(np.flatnonzero(~np.isnan(after[name]))[0] + 1)
         for name in steps
         if np.isnan(after[name]).any()
     }
-    found |= {name: 1.0 for name in steps if name not in found and np.isnan(before[name][0])}
-    return found | {
+    fewest |= {name: 1.0 for name in steps if name not in fewest and np.isnan(before[name][0])}
+    return fewest | {
         name: 1.0 for name in names if CLOCKS.get(name, ("", None))[0] in ("last_day", "first_day")
     }
 
 
-def _around(name: str, limits: set[float]) -> list[float]:
-    """Return values at, below, between and above the limits of one fact; orders also as a shop
-    has them.
-    """
-    at = sorted(limit for limit in limits if math.isfinite(limit))
-    between = [(low + high) / 2 for low, high in itertools.pairwise(at)]
-    beside = [at[0] - 1, at[-1] + 1] if at else []
-    found = {*at, *between, *beside, *(_ORDERS if name == "orders" else (0.0,))}
-    kept = sorted(
-        value for value in found if value >= 0 and (name != "orders" or value == round(value))
+def _test_values(name: str, limits: set[float]) -> list[float]:
+    """Return values at, below, between and above the limits of one fact, ascending."""
+    finite = sorted(limit for limit in limits if math.isfinite(limit))
+    between = [(low + high) / 2 for low, high in itertools.pairwise(finite)]
+    outside = [finite[0] - 1, finite[-1] + 1] if finite else []
+    candidates = {*finite, *between, *outside, *(_ORDERS if name == "orders" else (0.0,))}
+    valid = sorted(
+        value for value in candidates if value >= 0 and (name != "orders" or value == round(value))
     )
-    # whoever has never been active has no silence since
-    return [*kept, math.nan] if name == "silence_days" else kept
+    # null for customers without any activity
+    return [*valid, math.nan] if name == "silence_days" else valid

@@ -1,5 +1,6 @@
-"""Schemes as files: TOML by name or of the user's own, JSON in a bundle; every fault named with
-its place.
+"""Reading and writing of schemes: TOML by name or from a user's file, JSON in a bundle.
+
+Every error names its place in the file.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.features.stages.conditions import Clause
 from stagecast.features.stages.scheme import LANGUAGES, STATES, Group, Scheme, Stage
 from stagecast.features.stages.scheme_check import check_rules
-from stagecast.features.stages.thresholds import NAMES
+from stagecast.features.stages.thresholds import THRESHOLD_NAMES
 
 _KEYS = {
     "id",
@@ -32,11 +33,11 @@ _KEYS = {
     "lead_grades",
 }
 _LARGEST = 1e15
-_SCHEME_HORIZON_DAYS = 90  # no rule looks at a feature that depends on the horizon
+_SCHEME_HORIZON_DAYS = 90  # no rule reads a feature that depends on the horizon
 
 
 def known_schemes() -> Sequence[str]:
-    """Return the names of the schemes that come with the package, ours first."""
+    """Return the names of the schemes in the package, ``retail`` first."""
     folder = resources.files("stagecast.features").joinpath("schemes")
     names = [
         entry.name.removesuffix(".toml")
@@ -47,12 +48,17 @@ def known_schemes() -> Sequence[str]:
 
 
 def load_scheme(name: str) -> Scheme:
-    """Return a scheme by its name, or from a TOML file of the user's own.
+    """Return a scheme of the package by its name, or one from a TOML file.
+
+    Parameters
+    ----------
+    name
+        Name of a scheme of the package, or path of a TOML file.
 
     Raises
     ------
     UsageError
-        Neither a known name nor a readable file; or a file with a fault, which the message names.
+        Neither a known name nor a readable file, or the file has an error, which the message names.
 
     >>> load_scheme("retail").ids[0]
     'prospect'
@@ -84,13 +90,20 @@ def load_scheme(name: str) -> Scheme:
 
 
 def scheme_from_toml(data: Mapping[str, Any], where: str) -> Scheme:
-    """Return the scheme of a TOML file; what stands under ``[thresholds]`` is pinned.
+    """Return the scheme of a TOML file; values under ``[thresholds]`` are pinned.
+
+    Parameters
+    ----------
+    data
+        Content of the file.
+    where
+        Name of the file, for error messages.
 
     Raises
     ------
     UsageError
-        A key is missing or unknown; a stage, a fact or a threshold is named that does not exist;
-        nobody can be on a stage; or no rule holds for somebody.
+        A key is missing or unknown; a stage, a fact or a threshold does not exist; no customer can
+        be on a stage; or no rule holds for some customer.
     """
     pins = _Entry(data, where, _KEYS).table("thresholds")
     scheme = _scheme(data, where, pins=pins, thresholds={})
@@ -102,17 +115,22 @@ def scheme_from_toml(data: Mapping[str, Any], where: str) -> Scheme:
 def scheme_from_json(data: Mapping[str, Any]) -> Scheme:
     """Return the scheme of a bundle, with its thresholds.
 
+    Parameters
+    ----------
+    data
+        As returned by :func:`scheme_to_json`.
+
     Raises
     ------
     UsageError
-        It is none that :func:`scheme_to_json` wrote.
+        A key is missing or unknown, or a value is of the wrong kind.
     """
-    kept = {key: value for key, value in data.items() if key != "pins"}
-    limits = {
+    without_pins = {key: value for key, value in data.items() if key != "pins"}
+    thresholds = {
         name: (math.inf if value is None else float(value))
         for name, value in data["thresholds"].items()
     }
-    return _scheme(kept, "scheme", pins=data.get("pins", {}), thresholds=limits)
+    return _scheme(without_pins, "scheme", pins=data.get("pins", {}), thresholds=thresholds)
 
 
 def scheme_to_json(scheme: Scheme) -> dict[str, Any]:
@@ -153,7 +171,13 @@ def thresholds_to_json(thresholds: Mapping[str, float]) -> dict[str, float | Non
 
 @dataclass(frozen=True)
 class _Entry:
-    """One table of a scheme; a value of another kind than wanted is an error that names its key."""
+    """One table of a scheme file; its methods return the values, checked for their kind.
+
+    Raises
+    ------
+    UsageError
+        A key is unknown, missing, or has a value of the wrong kind; the message names the key.
+    """
 
     values: Mapping[str, Any]
     where: str
@@ -165,12 +189,12 @@ class _Entry:
                 f"{self.where}: unknown key '{unknown[0]}'.{did_you_mean(unknown[0], self.keys)}"
             )
 
-    def _get(self, key: str, kind: type, called: str) -> Any:
+    def _get(self, key: str, kind: type, expected: str) -> Any:
         if key not in self.values:
             raise UsageError(f"{self.where}: key '{key}' is missing")
         value = self.values[key]
         if not isinstance(value, kind):
-            raise UsageError(f"{self.where}: '{key}' is {value!r}; it must be {called}")
+            raise UsageError(f"{self.where}: '{key}' is {value!r}; it must be {expected}")
         return value
 
     def text(self, key: str, default: str | None = None) -> str:
@@ -182,8 +206,8 @@ class _Entry:
         return bool(self._get(key, bool, "true or false")) if key in self.values else False
 
     def texts_by_language(self, key: str) -> dict[str, str]:
-        found = dict(self._get(key, dict, "a table, like { en = 'New' }"))
-        for language, text in found.items():
+        texts = dict(self._get(key, dict, "a table, like { en = 'New' }"))
+        for language, text in texts.items():
             if language not in LANGUAGES:
                 raise UsageError(
                     f"{self.where}: '{key}' has '{language}', which is none of "
@@ -193,33 +217,34 @@ class _Entry:
                 raise UsageError(
                     f"{self.where}: '{key}' is {text!r} in '{language}'; it must be a text"
                 )
-        if "en" not in found:
+        if "en" not in texts:
             raise UsageError(
                 f"{self.where}: '{key}' has no English text; give at least {{ en = '...' }}"
             )
-        return found
+        return texts
 
     def texts(self, key: str) -> tuple[str, ...]:
-        return tuple(self._all(key, str, "a list of texts, like ['new', 'repeat']"))
+        return tuple(self._list(key, str, "a list of texts, like ['new', 'repeat']"))
 
     def tables(self, key: str, *, optional: bool = False) -> list[dict[str, Any]]:
         if optional and key not in self.values:
             return []
-        return self._all(key, dict, f"tables, each under [[{key}]]")
+        return self._list(key, dict, f"tables, each under [[{key}]]")
 
     def table(self, key: str) -> dict[str, Any]:
         return dict(self._get(key, dict, "a table")) if key in self.values else {}
 
-    def _all(self, key: str, kind: type, called: str) -> list[Any]:
-        found = list(self._get(key, list, called))
-        if not all(isinstance(one, kind) for one in found):
-            raise UsageError(f"{self.where}: '{key}' is {found!r}; it must be {called}")
-        return found
+    def _list(self, key: str, kind: type, expected: str) -> list[Any]:
+        items = list(self._get(key, list, expected))
+        if not all(isinstance(item, kind) for item in items):
+            raise UsageError(f"{self.where}: '{key}' is {items!r}; it must be {expected}")
+        return items
 
 
 def _scheme(
     data: Mapping[str, Any], where: str, pins: Mapping[str, Any], thresholds: Mapping[str, float]
 ) -> Scheme:
+    """Return the scheme of a table; see :func:`scheme_from_toml` for errors."""
     entry = _Entry(data, where, _KEYS)
     stages = [
         _stage(stage, f"{where}, stage {number}")
@@ -245,30 +270,37 @@ def _scheme(
         lead_grades=entry.flag("lead_grades"),
         pins=check_pins(pins, f"{where}, [thresholds]"),
     )
-    _check(scheme, where)
+    _check_stage_names(scheme, where)
     rules = [*(stage.rule for stage in scheme.stages), *(group.rule for group in scheme.groups)]
-    looked_at = {name for rule in rules for clause in rule for name in clause.features}
-    if idle := sorted(set(scheme.signals) - looked_at):
+    rule_features = {name for rule in rules for clause in rule for name in clause.features}
+    if unused := sorted(set(scheme.signals) - rule_features):
         raise UsageError(
-            f"{where}, [signals]: no rule looks at '{idle[0]}'; use it in a rule, or take it away"
+            f"{where}, [signals]: no rule looks at '{unused[0]}'; use it in a rule, or take it away"
         )
     return scheme
 
 
 def check_pins(pins: Mapping[str, Any], where: str) -> dict[str, float]:
-    """Return pinned thresholds as numbers.
+    """Return pinned thresholds as floats.
+
+    Parameters
+    ----------
+    pins
+        Name of a threshold -> its value.
+    where
+        Place of the pins, for the error message.
 
     Raises
     ------
     UsageError
-        A name that is no threshold, or a value that is no number above 0.
+        A name is not a threshold, or a value is not a number above 0.
     """
-    found = {}
+    checked = {}
     for name, value in pins.items():
-        if name not in NAMES:
+        if name not in THRESHOLD_NAMES:
             raise UsageError(
                 f"{where}: '{name}' is no threshold "
-                f"({', '.join(NAMES)}).{did_you_mean(name, NAMES)}"
+                f"({', '.join(THRESHOLD_NAMES)}).{did_you_mean(name, THRESHOLD_NAMES)}"
             )
         if (
             isinstance(value, bool)
@@ -279,14 +311,15 @@ def check_pins(pins: Mapping[str, Any], where: str) -> dict[str, float]:
                 f"{where}: '{name}' is {value!r}; it must be a number above 0, a large "
                 "one for never"
             )
-        found[name] = float(value)
-    return found
+        checked[name] = float(value)
+    return checked
 
 
-def _signals(given: Mapping[str, Any], where: str) -> dict[str, tuple[str, ...]]:
-    taken = set(standard(_SCHEME_HORIZON_DAYS).names)
-    for name, types in given.items():
-        if name in taken:
+def _signals(signals: Mapping[str, Any], where: str) -> dict[str, tuple[str, ...]]:
+    """Return the signals of a scheme with their event types in lower case."""
+    feature_names = set(standard(_SCHEME_HORIZON_DAYS).names)
+    for name, types in signals.items():
+        if name in feature_names:
             raise UsageError(
                 f"{where}, [signals]: '{name}' is a feature of the catalogue; choose another name"
             )
@@ -297,22 +330,24 @@ def _signals(given: Mapping[str, Any], where: str) -> dict[str, tuple[str, ...]]
         if (
             not isinstance(types, list)
             or not types
-            or not all(isinstance(one, str) and one for one in types)
+            or not all(isinstance(event_type, str) and event_type for event_type in types)
         ):
             raise UsageError(
                 f"{where}, [signals]: '{name}' is {types!r}; it must be a list of event "
                 "types, like ['enquiry', 'call']"
             )
-    return {name: tuple(one.lower() for one in types) for name, types in given.items()}
+    return {
+        name: tuple(event_type.lower() for event_type in types) for name, types in signals.items()
+    }
 
 
 def _stage(values: Mapping[str, Any], where: str) -> Stage:
-    here = f"{where} ('{values['id']}')" if "id" in values else where
-    entry = _Entry(values, here, {"id", "state", "title", "meaning", "action", "rule", "next"})
+    place = f"{where} ('{values['id']}')" if "id" in values else where
+    entry = _Entry(values, place, {"id", "state", "title", "meaning", "action", "rule", "next"})
     state = entry.text("state")
     if state not in STATES:
         raise UsageError(
-            f"{here}: state '{state}' is none of {', '.join(STATES)}.{did_you_mean(state, STATES)}"
+            f"{place}: state '{state}' is none of {', '.join(STATES)}.{did_you_mean(state, STATES)}"
         )
     return Stage(
         id=entry.text("id"),
@@ -320,15 +355,15 @@ def _stage(values: Mapping[str, Any], where: str) -> Stage:
         title=entry.texts_by_language("title"),
         meaning=entry.texts_by_language("meaning"),
         action=entry.texts_by_language("action"),
-        rule=_rule(entry, here),
+        rule=_rule(entry, place),
         next=entry.texts("next"),
     )
 
 
 def _group(values: Mapping[str, Any], where: str) -> Group:
-    here = f"{where} ('{values['id']}')" if "id" in values else where
-    entry = _Entry(values, here, {"id", "title", "rule"})
-    return Group(entry.text("id"), entry.texts_by_language("title"), _rule(entry, here))
+    place = f"{where} ('{values['id']}')" if "id" in values else where
+    entry = _Entry(values, place, {"id", "title", "rule"})
+    return Group(entry.text("id"), entry.texts_by_language("title"), _rule(entry, place))
 
 
 def _rule(entry: _Entry, where: str) -> tuple[Clause, ...]:
@@ -340,7 +375,8 @@ def _rule(entry: _Entry, where: str) -> tuple[Clause, ...]:
     return clauses
 
 
-def _check(scheme: Scheme, where: str) -> None:
+def _check_stage_names(scheme: Scheme, where: str) -> None:
+    """Raise an error if ``order`` or ``next`` do not fit the ids of the stages."""
     ids = scheme.ids
     if not ids:
         raise UsageError(f"{where}: a scheme needs at least one [[stage]]")

@@ -1,9 +1,10 @@
-"""Thresholds of the stage rules, derived from the shop's own gaps between purchase days.
+"""Thresholds of the stage rules, derived from the gaps between purchase days in a log.
 
-Each completed gap is set against what had been usual for that customer before it (their own mean
-gap, shrunk to the shop's); how far gaps stray beyond that tells when a silence stops being
-ordinary. How long a silence must last until another order within a year is unlikely is read off the
-product-limit estimate (Kaplan and Meier 1958) of the gaps, the open ones included.
+Each completed gap is divided by the gap that was usual for the customer before it (the customer's
+own mean gap, shrunk towards the shop's). The spread of these ratios says from which silence on a
+customer is at risk or asleep. How long a silence must last until another order within a year is
+unlikely is read off the product-limit estimate (Kaplan and Meier 1958) of the gaps, with the gaps
+that are still open as censored.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ YEAR_DAYS = 365
 FALLBACK_AT_RISK, FALLBACK_SLEEPING = 2.0, 4.0
 
 
-NAMES = (
+THRESHOLD_NAMES = (
     "shop_gap_days",
     "at_risk_ratio",
     "sleeping_ratio",
@@ -36,7 +37,7 @@ NAMES = (
     "loyal_orders",
     "loyal_spend",
 )
-"""What :func:`derive` returns, and so what a rule may name."""
+"""Names of the thresholds that :func:`derive` returns and that a rule may compare facts with."""
 
 
 def derive(days: PurchaseDays, as_of_day: float) -> dict[str, float]:
@@ -47,31 +48,31 @@ def derive(days: PurchaseDays, as_of_day: float) -> dict[str, float]:
     days
         Every purchase day before the as_of.
     as_of_day
-        The as_of as a day number.
+        The as_of as a day number (days since 1970, UTC).
 
     Returns
     -------
     dict
         ``shop_gap_days`` (median over customers of their mean gap), ``at_risk_ratio`` and
-        ``sleeping_ratio`` (quantiles of completed gaps over what had been usual; 1 is usual),
-        ``lost_after_days`` (infinite where even long silences often end), ``loyal_orders`` and
-        ``loyal_spend`` (quantiles among repeat buyers).
+        ``sleeping_ratio`` (quantiles of completed gaps over the gap that was usual before; 1 is
+        usual), ``lost_after_days`` (infinite where even long silences often end), ``loyal_orders``
+        and ``loyal_spend`` (quantiles among repeat buyers).
     """
-    same = days.customer[1:] == days.customer[:-1]
-    gap = (days.day[1:] - days.day[:-1])[same].astype(np.float64)
+    same_customer = days.customer[1:] == days.customer[:-1]
+    gap = (days.day[1:] - days.day[:-1])[same_customer].astype(np.float64)
     starts, ends = run_bounds(days.customer)
     orders = (ends - starts + 1).astype(np.float64)
-    repeat = orders > 1
+    is_repeat_buyer = orders > 1
     shop_gap = shop_gap_days([mean_gaps(days)])
     at_risk, sleeping = FALLBACK_AT_RISK, FALLBACK_SLEEPING
     if len(gap) >= FEWEST_GAPS:
-        ratio = gap / _usual_before(days, same, shop_gap)
+        ratio = gap / _usual_before(days, same_customer, shop_gap)
         at_risk = max(1.2, float(np.quantile(ratio, AT_RISK_QUANTILE)))
         sleeping = max(1.5 * at_risk, float(np.quantile(ratio, SLEEPING_QUANTILE)))
-    # in whole millionths, as features add up: who spent exactly the limit must not miss it by a
-    # rounding
+    # summed in whole millionths, as features are: rounding must not put a customer who spent
+    # exactly the limit below it
     spend = np.add.reduceat(np.rint(days.spend * 1e6), starts) / 1e6 if len(starts) else np.zeros(0)
-    loyal = repeat if repeat.any() else np.ones_like(repeat)
+    compared = is_repeat_buyer if is_repeat_buyer.any() else np.ones_like(is_repeat_buyer)
     return {
         "shop_gap_days": shop_gap,
         "at_risk_ratio": at_risk,
@@ -79,34 +80,45 @@ def derive(days: PurchaseDays, as_of_day: float) -> dict[str, float]:
         "lost_after_days": _lost_after(
             gap, np.asarray(as_of_day - days.day[ends], dtype=np.float64)
         ),
-        "loyal_orders": max(3.0, math.ceil(np.quantile(orders[loyal], LOYAL_QUANTILE)))
+        "loyal_orders": max(3.0, math.ceil(np.quantile(orders[compared], LOYAL_QUANTILE)))
         if len(orders)
         else 3.0,
-        "loyal_spend": float(np.quantile(spend[loyal], LOYAL_QUANTILE)) if len(spend) else 0.0,
+        "loyal_spend": float(np.quantile(spend[compared], LOYAL_QUANTILE)) if len(spend) else 0.0,
     }
 
 
-def _usual_before(days: PurchaseDays, same: NDArray[np.bool_], shop_gap: float) -> Array:
-    """Return for each completed gap the customer's shrunk mean gap as it stood before that gap."""
+def _usual_before(days: PurchaseDays, same_customer: NDArray[np.bool_], shop_gap: float) -> Array:
+    """Return for each completed gap the customer's shrunk mean gap as it was before that gap."""
     nth = position_within(days.customer)
-    first_day = days.day - _elapsed(days)
-    gaps_before = nth[:-1][same].astype(np.float64)
-    days_before = (days.day - first_day)[:-1][same]
+    first_day = days.day - _days_since_first(days)
+    gaps_before = nth[:-1][same_customer].astype(np.float64)
+    days_before = (days.day - first_day)[:-1][same_customer]
     return np.asarray(
         (RHYTHM_PRIOR_GAPS * shop_gap + days_before) / (RHYTHM_PRIOR_GAPS + gaps_before)
     )
 
 
-def _elapsed(days: PurchaseDays) -> NDArray[np.int64]:
-    """Return days since the customer's first purchase day, for each purchase day."""
+def _days_since_first(days: PurchaseDays) -> NDArray[np.int64]:
+    """Return for each purchase day the days since the customer's first one."""
     return np.asarray(
         days.day - days.day[np.arange(len(days.day)) - position_within(days.customer)]
     )
 
 
 def survival(completed: Array, still_open: Array) -> tuple[Array, Array]:
-    """Return the product-limit estimate of P(gap > t): the distinct completed gaps in days, and the
-    survival there.
+    """Return the product-limit estimate of P(gap > t).
+
+    Parameters
+    ----------
+    completed, still_open
+        Gaps that ended and gaps that are still open (censored), in days.
+
+    Returns
+    -------
+    times
+        The distinct completed gaps in days, ascending.
+    probability
+        The estimate at each of them, same shape.
 
     Source: Kaplan and Meier (1958), "Nonparametric estimation from incomplete observations".
     """
@@ -117,41 +129,44 @@ def survival(completed: Array, still_open: Array) -> tuple[Array, Array]:
 
 
 def _lost_after(completed: Array, still_open: Array) -> float:
-    """Return the shortest silence after which P(order within a year) is at most ``LOST_CHANCE``,
-    in days.
+    """Return the shortest silence after which P(order within a year) <= ``LOST_CHANCE``, in days.
+
+    It is infinite where there is none, or where too few gaps are known.
     """
     if len(completed) < FEWEST_GAPS:
         return math.inf
-    times, alive = survival(completed, still_open)
+    times, probability = survival(completed, still_open)
     longest = max(float(times[-1]), float(still_open.max(initial=0.0)))
     for silence in times:
-        seen = min(float(YEAR_DAYS), longest - silence)
-        if seen < YEAR_DAYS / 4:
+        outlook = min(float(YEAR_DAYS), longest - silence)
+        if outlook < YEAR_DAYS / 4:
             break
-        end = np.searchsorted(times, silence + seen, side="right") - 1
-        kept = alive[end] / alive[np.searchsorted(times, silence, side="right") - 1]
-        # a shorter outlook than a year is stretched to one at the hazard seen
-        if 1 - kept ** (YEAR_DAYS / seen) <= LOST_CHANCE:
+        end = np.searchsorted(times, silence + outlook, side="right") - 1
+        still_silent = (
+            probability[end] / probability[np.searchsorted(times, silence, side="right") - 1]
+        )
+        # an outlook of less than a year is extrapolated to a year at the observed hazard
+        if 1 - still_silent ** (YEAR_DAYS / outlook) <= LOST_CHANCE:
             return float(silence)
     return math.inf
 
 
-def readable(limits: Mapping[str, float]) -> dict[str, float]:
-    """Return thresholds as somebody can say them: two significant digits, orders as they are.
+def round_thresholds(thresholds: Mapping[str, float]) -> dict[str, float]:
+    """Return thresholds rounded to two significant digits; ``loyal_orders`` is not rounded.
 
-    They say as much about the shop, and one more week of the log seldom moves them, so stages stay
-    comparable from run to run.
+    Rounding loses little, and with one more week of the log the thresholds seldom change, so stages
+    stay comparable from run to run.
 
     >>> days, money = {"shop_gap_days": 47.36}, {"loyal_spend": 1234.5}
-    >>> readable({**days, "at_risk_ratio": 2.347, "loyal_orders": 12.0, **money})
+    >>> round_thresholds({**days, "at_risk_ratio": 2.347, "loyal_orders": 12.0, **money})
     {'shop_gap_days': 47.0, 'at_risk_ratio': 2.3, 'loyal_orders': 12.0, 'loyal_spend': 1200.0}
     """
     return {
         name: value if name == "loyal_orders" or not math.isfinite(value) else float(f"{value:.2g}")
-        for name, value in limits.items()
+        for name, value in thresholds.items()
     }
 
 
 def catalog_parameters(thresholds: Mapping[str, float]) -> dict[str, float]:
-    """Return those thresholds that formulas of the catalogue use."""
+    """Return the thresholds that are parameters of the catalogue's formulas."""
     return {"shop_gap_days": thresholds["shop_gap_days"]}

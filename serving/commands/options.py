@@ -315,7 +315,7 @@ def pinned(options: dict[str, Any]) -> dict[str, float]:
 
 def chosen_scheme(options: dict[str, Any]) -> Scheme:
     """Return the scheme that was asked for, with the thresholds that were pinned."""
-    return load_scheme(options["stages"]).pinned(pinned(options))
+    return load_scheme(options["stages"]).with_pins(pinned(options))
 
 
 def as_of_option(options: dict[str, Any]) -> Any:

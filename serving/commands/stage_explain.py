@@ -32,7 +32,7 @@ def explain(found: StagesOf, customer: str) -> dict[str, Any]:
             f"{did_you_mean(customer, near) or f' Ids look like {found.ids[0]!r}.'}"
         )
     scheme, journeys = found.life.scheme, found.life.journeys
-    here = found.standing.of(np.array([row]))
+    here = found.standing.take(np.array([row]))
     stage = scheme.stages[int(here.stage[0])]
     mine = np.flatnonzero(journeys.customer == row)
     facts = {name: values[mine] for name, values in journeys.facts.items()}

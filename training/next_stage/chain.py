@@ -15,7 +15,7 @@ from stagecast.features.arrays import Array
 from stagecast.features.record import ACTIVITY
 from stagecast.features.stages.conditions import Clause
 from stagecast.features.stages.scheme import Scheme
-from stagecast.features.stages.scheme_check import orders_possible
+from stagecast.features.stages.scheme_check import most_orders_by_stage
 from stagecast.training.panel import Frame
 
 # The counts are smoothed by this many customers per stage that can follow.
@@ -94,7 +94,7 @@ def _after_another_order(scheme: Scheme) -> Array:
     """Return 1 where a stage can stand at the end of a horizon with an order in it, from each
     stage.
     """
-    most = orders_possible(scheme)
+    most = most_orders_by_stage(scheme)
     # a buyer has two orders then, a prospect one
     least = np.array([1.0 if stage.state == "prospect" else 2.0 for stage in scheme.stages])
     return np.asarray(

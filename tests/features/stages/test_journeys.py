@@ -1,6 +1,4 @@
-"""When each stage began: worked by hand, against the rules tried at many instants, and the same
-whenever one looks.
-"""
+"""Starts of stages: worked by hand, against the rules at many instants, and from later as_ofs."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ from stagecast.features.errors import UsageError
 from stagecast.features.record import PurchaseDays, Record
 from stagecast.features.requests import Event
 from stagecast.features.stages.conditions import Clause
-from stagecast.features.stages.journeys import Journeys, walk
+from stagecast.features.stages.journeys import Journeys, compute_journeys
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.features.stages.thresholds import derive
@@ -39,7 +37,7 @@ LIMITS = {
     "loyal_orders": 3.0,
     "loyal_spend": 100.0,
 }
-# no day of a log meets these exactly, and so no rounding decides
+# no day of a log meets these limits exactly, so rounding does not matter
 ODD = {
     **LIMITS,
     "shop_gap_days": 31.4159265,
@@ -57,7 +55,7 @@ def journeys_in_memory(
     customers: Customers, as_of: datetime, limits: Mapping[str, float]
 ) -> Journeys:
     memory = MemoryEvents(requests(customers), as_of)
-    return walk(RETAIL.with_thresholds(limits), catalog(limits), memory.record({}))
+    return compute_journeys(RETAIL.with_thresholds(limits), catalog(limits), memory.record({}))
 
 
 def stage_and_since(journeys: Journeys, as_of: datetime, customers: int) -> list[tuple[str, str]]:
@@ -99,23 +97,25 @@ def test_each_stage_begins_at_the_instant_worked_out_by_hand(stage: str) -> None
     assert stage_and_since(journeys, as_of, 1) == [(stage, since)]
     with event_log({"a": events}) as log:
         table = DailyTable(log.con, as_of)
-        again = walk(RETAIL.with_thresholds(LIMITS), catalog(LIMITS), table.record({}))
-    assert stage_and_since(again, as_of, 1) == [(stage, since)]
+        journeys_of_table = compute_journeys(
+            RETAIL.with_thresholds(LIMITS), catalog(LIMITS), table.record({})
+        )
+    assert stage_and_since(journeys_of_table, as_of, 1) == [(stage, since)]
 
 
-def test_a_purchase_that_changes_no_stage_moves_no_beginning() -> None:
-    life = bought("2020-04-01", "2020-04-20T09:00", "2020-05-10", amount=1.0)
+def test_a_purchase_that_changes_no_stage_moves_no_start() -> None:
+    events = bought("2020-04-01", "2020-04-20T09:00", "2020-05-10", amount=1.0)
     as_of = utc("2020-06-01")
-    journeys = journeys_in_memory({"a": life}, as_of, LIMITS)
+    journeys = journeys_in_memory({"a": events}, as_of, LIMITS)
     assert stage_and_since(journeys, as_of, 1) == [("repeat", "2020-04-20T09:00:00Z")]
 
 
 def test_a_whole_life_worked_by_hand() -> None:
-    life = (
+    events = (
         Event(utc("2019-01-01T06:00"), "visit"),
         *bought("2019-01-10T10:00", "2019-06-09T11:00"),
     )
-    journeys = journeys_in_memory({"a": life}, utc("2022-01-01"), LIMITS)
+    journeys = journeys_in_memory({"a": events}, utc("2022-01-01"), LIMITS)
     spells = [
         (RETAIL.ids[s], iso(from_microseconds(int(t))))
         for s, t in zip(journeys.stage, journeys.start, strict=True)
@@ -135,21 +135,23 @@ def test_a_whole_life_worked_by_hand() -> None:
 def by_hand(
     events: tuple[Event, ...], instant: datetime, limits: Mapping[str, float]
 ) -> str | None:
-    """Return the stage by the words of the retail scheme, or None where a limit is met within
-    rounding.
-    """
-    f = oracle.features(events, instant, 90, limits["shop_gap_days"])
-    if f is None:
+    """Return the stage by the rules of the retail scheme; None within rounding of a limit."""
+    features = oracle.features(events, instant, 90, limits["shop_gap_days"])
+    if features is None:
         return ""
-    if f["orders"] == 0:
+    if features["orders"] == 0:
         return "prospect"
-    overdue, silence, returned = f["overdue_ratio"], f["recency_days"], f["return_ratio"] or 0
-    near = [
+    overdue, silence, returned = (
+        features["overdue_ratio"],
+        features["recency_days"],
+        features["return_ratio"] or 0,
+    )
+    distances = [
         abs(float(overdue) - limits["at_risk_ratio"]),
         abs(float(overdue) - limits["sleeping_ratio"]),
         abs(float(silence) - limits["lost_after_days"]),
     ]
-    if min(near) < 1e-12:
+    if min(distances) < 1e-12:
         return None
     if overdue > limits["sleeping_ratio"]:
         return "lost" if silence > limits["lost_after_days"] else "sleeping"
@@ -157,49 +159,53 @@ def by_hand(
         return "at_risk"
     if returned > limits["sleeping_ratio"]:
         return "reactivated"
-    if f["orders"] >= limits["loyal_orders"] and f["spend"] >= limits["loyal_spend"]:
+    if features["orders"] >= limits["loyal_orders"] and features["spend"] >= limits["loyal_spend"]:
         return "loyal"
-    return "repeat" if f["orders"] >= 2 else "new"
+    return "repeat" if features["orders"] >= 2 else "new"
 
 
 @st.composite
 def lives(draw: st.DrawFn) -> tuple[Event, ...]:
-    """One customer's life: a purchase a day at most, gaps from a day to two years, visits now
-    and then.
-    """
-    at = utc("2015-01-01") + timedelta(microseconds=draw(st.integers(0, 86_399_999_999)))
-    life = []
+    """One customer's events: at most one purchase a day, gaps of a day to two years, and visits."""
+    instant = utc("2015-01-01") + timedelta(microseconds=draw(st.integers(0, 86_399_999_999)))
+    events = []
     for _ in range(draw(st.integers(1, 9))):
-        at += timedelta(
+        instant += timedelta(
             days=draw(
                 st.one_of(st.integers(1, 60), st.sampled_from([62, 63, 94, 95, 124, 130, 300, 700]))
             )
         )
-        at = at.replace(hour=draw(st.sampled_from([0, 5, 14, 23])))
-        life.append(
-            Event(at, draw(st.sampled_from(["purchase", "purchase", "purchase", "visit"])), 45.0)
+        instant = instant.replace(hour=draw(st.sampled_from([0, 5, 14, 23])))
+        events.append(
+            Event(
+                instant, draw(st.sampled_from(["purchase", "purchase", "purchase", "visit"])), 45.0
+            )
         )
-    return tuple(life)
+    return tuple(events)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(life=lives(), lost=st.sampled_from([300.5, 100.25, 1e9, float("inf")]))
+@given(events=lives(), lost_after=st.sampled_from([300.5, 100.25, 1e9, float("inf")]))
 def test_journeys_are_the_rules_tried_at_every_instant(
-    life: tuple[Event, ...], lost: float
+    events: tuple[Event, ...], lost_after: float
 ) -> None:
-    limits = {**ODD, "lost_after_days": lost}
-    end = life[-1].timestamp + 900 * DAY
-    journeys = journeys_in_memory({"a": life}, end, limits)
-    start = life[0].timestamp
+    limits = {**ODD, "lost_after_days": lost_after}
+    end = events[-1].timestamp + 900 * DAY
+    journeys = journeys_in_memory({"a": events}, end, limits)
+    start = events[0].timestamp
     grid = [
         start + i * timedelta(hours=61) for i in range(int((end - start) / timedelta(hours=61)))
     ]
     edges = [from_microseconds(int(t)) + k * TICK for t in journeys.start for k in (-2, 0, 1, 2)]
-    for instant in [*grid, *edges, *(event.timestamp + k * TICK for event in life for k in (0, 1))]:
-        want = by_hand(life, instant, limits)
-        if want is not None:
-            [(got, _)] = stage_and_since(journeys, instant, 1)
-            assert got == want, instant
+    for instant in [
+        *grid,
+        *edges,
+        *(event.timestamp + k * TICK for event in events for k in (0, 1)),
+    ]:
+        expected = by_hand(events, instant, limits)
+        if expected is not None:
+            [(stage, _)] = stage_and_since(journeys, instant, 1)
+            assert stage == expected, instant
     assert (np.diff(journeys.stage) != 0).all(), "consecutive spells differ"
     for before, after in zip(journeys.stage[:-1], journeys.stage[1:], strict=True):
         assert RETAIL.ids[after] in RETAIL.stages[before].next, (
@@ -212,19 +218,19 @@ def test_journeys_are_the_rules_tried_at_every_instant(
 def test_the_stage_of_the_journey_is_the_stage_of_the_snapshot(data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())
     customers = data.draw(logs(as_of, years=4))
-    seen = {
-        name: some
-        for name, some in customers.items()
-        if any(event.seen_from(as_of) for event in some)
+    known_customers = {
+        name: events
+        for name, events in customers.items()
+        if any(event.seen_from(as_of) for event in events)
     }
     limits = {**ODD, "lost_after_days": data.draw(st.sampled_from([300.5, 100.25, float("inf")]))}
-    memory = MemoryEvents(requests(seen), as_of)
+    memory = MemoryEvents(requests(known_customers), as_of)
     scheme = RETAIL.with_thresholds(limits)
-    journeys = walk(scheme, catalog(limits), memory.record({}))
-    stage, since = journeys.at(microseconds(as_of), len(seen))
+    journeys = compute_journeys(scheme, catalog(limits), memory.record({}))
+    stage, since = journeys.at(microseconds(as_of), len(known_customers))
     assert stage.tolist() == scheme.assign(Evaluator(catalog(limits)).features(memory)).tolist()
     assert [RETAIL.ids[s] for s in stage] == [
-        by_hand(some, as_of, limits) for some in seen.values()
+        by_hand(events, as_of, limits) for events in known_customers.values()
     ]
     assert (since < microseconds(as_of)).all()
     assert (since >= memory.first_events()).all()
@@ -237,56 +243,56 @@ def test_stages_of_the_cdnow_log_agree_with_its_snapshots() -> None:
             days = table.purchase_days()
             limits = derive(days, microseconds(utc(day)) / 86_400_000_000)
             scheme = RETAIL.with_thresholds(limits)
-            journeys = walk(scheme, catalog(limits), table.record({}))
+            journeys = compute_journeys(scheme, catalog(limits), table.record({}))
             stage, _ = journeys.at(microseconds(utc(day)), len(table.customers))
-            want = scheme.assign(table.features(catalog(limits), [0]))
-            assert (stage != want).sum() == 0
+            expected = scheme.assign(table.features(catalog(limits), [0]))
+            assert (stage != expected).sum() == 0
             assert len(set(stage.tolist())) >= 5
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), later=st.sampled_from([1, 30, 400]))
-def test_looking_later_moves_no_beginning(data: st.DataObject, later: int) -> None:
+def test_a_later_as_of_moves_no_start(data: st.DataObject, later: int) -> None:
     as_of = data.draw(as_ofs()).replace(hour=0, minute=0, second=0, microsecond=0)
     drawn = data.draw(logs(as_of, late=False, years=3))
-    # what is taken back later is the one thing that changes how the past looks
+    # later refunds are left out: they alone change what is known of the past
     customers = {
-        name: tuple(e for e in some if e.event != "refund" or e.timestamp < as_of)
-        for name, some in drawn.items()
+        name: tuple(event for event in events if event.event != "refund" or event.timestamp < as_of)
+        for name, events in drawn.items()
     }
-    seen = {
-        name: some
-        for name, some in customers.items()
-        if any(event.seen_from(as_of) for event in some)
+    known_customers = {
+        name: events
+        for name, events in customers.items()
+        if any(event.seen_from(as_of) for event in events)
     }
-    now = journeys_in_memory(seen, as_of, ODD)
-    then = journeys_in_memory(seen, as_of + later * DAY, ODD)
-    want = stage_and_since(now, as_of, len(seen))
-    assert stage_and_since(then, as_of, len(seen)) == want
-    # and whoever has stayed on their stage until then still has the same beginning
-    for (stage, since), (stage_then, since_then), spells in zip(
-        want,
-        stage_and_since(then, as_of + later * DAY, len(seen)),
-        (then.start[then.customer == i] for i in range(len(seen))),
+    journeys = journeys_in_memory(known_customers, as_of, ODD)
+    later_journeys = journeys_in_memory(known_customers, as_of + later * DAY, ODD)
+    expected = stage_and_since(journeys, as_of, len(known_customers))
+    assert stage_and_since(later_journeys, as_of, len(known_customers)) == expected
+    # customers who are still on the same stage later have the same start, too
+    for (stage, since), (later_stage, later_since), spells in zip(
+        expected,
+        stage_and_since(later_journeys, as_of + later * DAY, len(known_customers)),
+        (later_journeys.start[later_journeys.customer == i] for i in range(len(known_customers))),
         strict=True,
     ):
         if (spells < microseconds(as_of)).sum() == len(spells):
-            assert (stage_then, since_then) == (stage, since)
+            assert (later_stage, later_since) == (stage, since)
 
 
-def test_what_was_recorded_late_moves_the_stage_only_from_its_recording_on() -> None:
+def test_a_late_record_changes_the_stage_only_after_it_was_recorded() -> None:
     paid = Event(utc("2020-03-01T10:00"), "purchase", 10.0, None, utc("2020-05-01"))
-    life = (Event(utc("2020-01-01"), "visit"), paid)
+    events = (Event(utc("2020-01-01"), "visit"), paid)
     before, after = utc("2020-05-01"), utc("2020-05-01") + TICK
-    assert stage_and_since(journeys_in_memory({"a": life}, before, LIMITS), before, 1) == [
+    assert stage_and_since(journeys_in_memory({"a": events}, before, LIMITS), before, 1) == [
         ("prospect", "2020-01-01")
     ]
-    assert stage_and_since(journeys_in_memory({"a": life}, after, LIMITS), after, 1) == [
+    assert stage_and_since(journeys_in_memory({"a": events}, after, LIMITS), after, 1) == [
         ("at_risk", "2020-04-30")
     ]
 
 
-def test_of_a_customer_not_yet_known_there_is_no_stage() -> None:
+def test_a_customer_not_yet_known_has_no_stage() -> None:
     journeys = journeys_in_memory(
         {"a": bought("2020-01-01"), "b": bought("2020-03-01")}, utc("2020-06-01"), LIMITS
     )
@@ -304,18 +310,18 @@ def test_a_log_without_purchases_is_prospects() -> None:
     assert stage_and_since(journeys, utc("2020-06-01"), 1) == [("prospect", "2020-01-01T01:00:00Z")]
 
 
-def test_spend_of_many_customers_together_does_not_wrap() -> None:
+def test_the_sum_of_spend_over_many_customers_does_not_overflow() -> None:
     rich = {
         str(i): bought("2020-05-01", "2020-05-02", "2020-05-03", amount=1e11) for i in range(200)
     }
     poor = {"z": bought("2020-05-01", "2020-05-02", "2020-05-03", amount=1.0)}
     as_of = utc("2020-06-01")
-    found = stage_and_since(journeys_in_memory({**rich, **poor}, as_of, LIMITS), as_of, 201)
-    assert {stage for stage, _ in found[:-1]} == {"loyal"}
-    assert found[-1][0] == "repeat"
+    stages = stage_and_since(journeys_in_memory({**rich, **poor}, as_of, LIMITS), as_of, 201)
+    assert {stage for stage, _ in stages[:-1]} == {"loyal"}
+    assert stages[-1][0] == "repeat"
 
 
-def test_whoever_spends_exactly_the_limit_is_loyal() -> None:
+def test_a_customer_who_spends_exactly_the_limit_is_loyal() -> None:
     limits = {**LIMITS, "loyal_spend": 0.3}
     as_of = utc("2020-06-01")
     events = tuple(Event(utc("2020-05-01") + i * DAY, "purchase", 0.1) for i in range(3))
@@ -335,9 +341,7 @@ def test_whoever_spends_exactly_the_limit_is_loyal() -> None:
         ("spends", "Did you mean 'spend'?"),
     ],
 )
-def test_a_rule_on_what_changes_with_time_or_does_not_exist_is_refused(
-    feature: str, message: str
-) -> None:
+def test_a_rule_on_a_fact_that_no_rule_can_read_is_refused(feature: str, message: str) -> None:
     stages = tuple(
         replace(s, rule=(Clause.parse(f"{feature} > 5", "here"),)) if s.id == "loyal" else s
         for s in RETAIL.stages
@@ -345,11 +349,11 @@ def test_a_rule_on_what_changes_with_time_or_does_not_exist_is_refused(
     scheme: Scheme = replace(RETAIL, stages=stages).with_thresholds(LIMITS)
     memory = MemoryEvents(requests({"a": bought("2020-01-01")}), utc("2020-06-01"))
     with pytest.raises(UsageError) as caught:
-        walk(scheme, catalog(LIMITS), memory.record({}))
+        compute_journeys(scheme, catalog(LIMITS), memory.record({}))
     assert message in str(caught.value)
 
 
-def test_a_rule_may_look_at_what_changes_at_purchases() -> None:
+def test_a_rule_may_read_facts_that_change_at_purchases() -> None:
     stages = tuple(
         replace(
             s,
@@ -361,7 +365,7 @@ def test_a_rule_may_look_at_what_changes_at_purchases() -> None:
     )
     scheme = replace(RETAIL, stages=stages).with_thresholds(LIMITS)
     memory = MemoryEvents(requests({"a": bought("2020-05-01", "2020-05-09")}), utc("2020-06-01"))
-    journeys = walk(scheme, catalog(LIMITS), memory.record({}))
+    journeys = compute_journeys(scheme, catalog(LIMITS), memory.record({}))
     assert [RETAIL.ids[s] for s in journeys.stage] == [
         "new",
         "loyal",
@@ -372,10 +376,10 @@ def test_a_rule_may_look_at_what_changes_at_purchases() -> None:
 
 
 def test_an_empty_log_has_no_journeys() -> None:
-    none = np.zeros(0, dtype=np.int64)
-    journeys = walk(
+    empty = np.zeros(0, dtype=np.int64)
+    journeys = compute_journeys(
         RETAIL.with_thresholds(LIMITS),
         catalog(LIMITS),
-        Record(PurchaseDays(none, none, np.zeros(0), none), none),
+        Record(PurchaseDays(empty, empty, np.zeros(0), empty), empty),
     )
     assert len(journeys.start) == 0

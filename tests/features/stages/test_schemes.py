@@ -1,6 +1,4 @@
-"""The six schemes: everybody on exactly one stage, by the authors' words, with beginnings that
-stay, on any log.
-"""
+"""The six schemes: one stage per customer, as their authors define them, with exact starts."""
 
 from __future__ import annotations
 
@@ -22,9 +20,14 @@ from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.errors import UsageError
 from stagecast.features.requests import Event
 from stagecast.features.stages.history import history
-from stagecast.features.stages.lifecycle import Lifecycle, fit_lifecycle, live, merged_sentences
+from stagecast.features.stages.lifecycle import (
+    Lifecycle,
+    build_lifecycle,
+    fit_lifecycle,
+    merged_sentences,
+)
 from stagecast.features.stages.scheme import LANGUAGES, Scheme
-from stagecast.features.stages.scheme_check import merged
+from stagecast.features.stages.scheme_check import merged_stages
 from stagecast.features.stages.scheme_files import known_schemes, load_scheme, scheme_from_toml
 from stagecast.features.stages.thresholds import catalog_parameters
 from tests.parity.logs import DAY, TICK, Customers, event_log, requests, utc
@@ -45,7 +48,14 @@ IDS = {
     "reach5": ["reach", "acquisition", "conversion", "retention", "loyalty"],
     "crm5": ["approach", "purchase", "progress", "retention", "loyalty"],
 }
-OWN = {"retail": "en", "clm5": "ru", "ltv5": "ru", "client7": "ru", "reach5": "ru", "crm5": "fa"}
+LANGUAGE_OF = {
+    "retail": "en",
+    "clm5": "ru",
+    "ltv5": "ru",
+    "client7": "ru",
+    "reach5": "ru",
+    "crm5": "fa",
+}
 LIMITS = {
     "shop_gap_days": 31.4159265,
     "at_risk_ratio": 1.7320508,
@@ -54,7 +64,7 @@ LIMITS = {
     "loyal_orders": 3.0,
     "loyal_spend": 100.0,
 }
-KINDS = (
+EVENT_TYPES = (
     "purchase",
     "purchase",
     "purchase",
@@ -68,41 +78,43 @@ KINDS = (
 )
 
 
-def alive(
+def lifecycle_of(
     scheme: Scheme, customers: Customers, as_of: datetime, horizon: int = 90, facts: bool = False
 ) -> Lifecycle:
     catalog = standard(90).with_parameters(**catalog_parameters(scheme.thresholds))
-    record = MemoryEvents(requests(customers), as_of).record(scheme.counted(catalog))
-    return live(scheme, catalog, record, horizon, keep_facts=facts)
+    record = MemoryEvents(requests(customers), as_of).record(scheme.signal_types(catalog))
+    return build_lifecycle(scheme, catalog, record, horizon, keep_facts=facts)
 
 
-def limited(name: str, **changed: float) -> Scheme:
+def scheme_with_limits(name: str, **changed: float) -> Scheme:
     return load_scheme(name).with_thresholds({**LIMITS, **changed})
 
 
-def spells(life: Lifecycle) -> list[tuple[str, str]]:
-    journeys = life.journeys
-    ids = life.scheme.ids
+def spells(lifecycle: Lifecycle) -> list[tuple[str, str]]:
+    journeys = lifecycle.journeys
+    ids = lifecycle.scheme.ids
     return [
         (ids[s], iso(from_microseconds(int(t))))
         for s, t in zip(journeys.stage, journeys.start, strict=True)
     ]
 
 
-# --- the words of the authors, in plain Python ----------------------------------------------------
+# --- the authors' rules, in plain Python ---------------------------------------------------------
 
 
 class Facts:
-    """One customer's past, counted slowly."""
+    """Facts of one customer, computed event by event."""
 
     def __init__(self, events: tuple[Event, ...], instant: datetime) -> None:
-        seen = [event for event in events if event.timestamp < instant]
-        self.days = sorted({e.timestamp.date() for e in seen if e.event == "purchase"})
+        past = [event for event in events if event.timestamp < instant]
+        self.days = sorted({event.timestamp.date() for event in past if event.event == "purchase"})
         self.orders = len(self.days)
-        self.kinds = [event.event for event in seen]
+        self.types = [event.event for event in past]
         if self.orders:
-            last = datetime.combine(self.days[-1], datetime.min.time(), utc("2020-01-01").tzinfo)
-            self.silence = (instant - last) / DAY
+            last_day = datetime.combine(
+                self.days[-1], datetime.min.time(), utc("2020-01-01").tzinfo
+            )
+            self.silence = (instant - last_day) / DAY
             rhythm = (3 * LIMITS["shop_gap_days"] + (self.days[-1] - self.days[0]).days) / (
                 3 + self.orders - 1
             )
@@ -112,60 +124,64 @@ class Facts:
 
     @property
     def on_a_limit(self) -> bool:
-        """Whether rounding decides on which side of a limit the silence is: stages begin on a
-        whole microsecond.
-        """
+        """Whether the overdue ratio is within rounding of a limit."""
         limits = (LIMITS["at_risk_ratio"], LIMITS["sleeping_ratio"])
         return bool(self.orders) and min(abs(self.overdue - limit) for limit in limits) < 1e-11
 
-    def any(self, *kinds: str) -> bool:
-        return any(kind in kinds for kind in self.kinds)
+    def any(self, *types: str) -> bool:
+        return any(event_type in types for event_type in self.types)
 
 
-def clm5(f: Facts) -> str:
-    if f.orders:
-        return "loyalty" if f.orders > 1 else "purchase"
-    if f.any("cart"):
+def clm5(facts: Facts) -> str:
+    if facts.orders:
+        return "loyalty" if facts.orders > 1 else "purchase"
+    if facts.any("cart"):
         return "evaluation"
-    return "interest" if f.any("signup", "enquiry") or f.kinds.count("visit") > 1 else "attraction"
-
-
-def ltv5(f: Facts) -> str:
-    if f.orders >= 3 and f.on_rhythm:
-        return "advocate" if f.any("review", "referral") else "loyalty"
-    if f.orders:
-        return "conversion" if f.orders == 1 and f.on_rhythm else "retention"
     return (
         "interest"
-        if f.any("signup", "enquiry", "cart") or f.kinds.count("visit") > 1
+        if facts.any("signup", "enquiry") or facts.types.count("visit") > 1
         else "attraction"
     )
 
 
-def client7(f: Facts) -> str:
-    if f.asleep:
-        return "lost" if f.orders == 1 or f.silence > LIMITS["lost_after_days"] else "sleeping"
-    if f.orders:
-        return "developed" if f.orders > 1 else "developing"
-    if f.any("cart"):
+def ltv5(facts: Facts) -> str:
+    if facts.orders >= 3 and facts.on_rhythm:
+        return "advocate" if facts.any("review", "referral") else "loyalty"
+    if facts.orders:
+        return "conversion" if facts.orders == 1 and facts.on_rhythm else "retention"
+    return (
+        "interest"
+        if facts.any("signup", "enquiry", "cart") or facts.types.count("visit") > 1
+        else "attraction"
+    )
+
+
+def client7(facts: Facts) -> str:
+    if facts.asleep:
+        return (
+            "lost" if facts.orders == 1 or facts.silence > LIMITS["lost_after_days"] else "sleeping"
+        )
+    if facts.orders:
+        return "developed" if facts.orders > 1 else "developing"
+    if facts.any("cart"):
         return "prospect"
-    return "first_contact" if f.any("signup", "enquiry", "visit") else "attraction"
+    return "first_contact" if facts.any("signup", "enquiry", "visit") else "attraction"
 
 
-def reach5(f: Facts) -> str:
-    if f.orders >= 2 and f.on_rhythm and f.any("review", "referral"):
+def reach5(facts: Facts) -> str:
+    if facts.orders >= 2 and facts.on_rhythm and facts.any("review", "referral"):
         return "loyalty"
-    if f.orders:
-        return "conversion" if f.orders == 1 and f.on_rhythm else "retention"
-    return "acquisition" if f.any("signup", "enquiry", "visit") else "reach"
+    if facts.orders:
+        return "conversion" if facts.orders == 1 and facts.on_rhythm else "retention"
+    return "acquisition" if facts.any("signup", "enquiry", "visit") else "reach"
 
 
-def crm5(f: Facts) -> str:
-    if f.orders >= 2 and f.on_rhythm and f.any("review", "referral"):
+def crm5(facts: Facts) -> str:
+    if facts.orders >= 2 and facts.on_rhythm and facts.any("review", "referral"):
         return "loyalty"
-    if f.orders:
-        return "progress" if f.orders == 1 and f.on_rhythm else "retention"
-    return "purchase" if f.any("cart") else "approach"
+    if facts.orders:
+        return "progress" if facts.orders == 1 and facts.on_rhythm else "retention"
+    return "purchase" if facts.any("cart") else "approach"
 
 
 AUTHORS: Mapping[str, Callable[[Facts], str]] = {
@@ -179,120 +195,132 @@ AUTHORS: Mapping[str, Callable[[Facts], str]] = {
 
 @st.composite
 def lives(draw: st.DrawFn) -> tuple[Event, ...]:
-    """One customer's life of up to ten events of all kinds, hours to two years apart."""
-    at = utc("2015-01-01") + timedelta(microseconds=draw(st.integers(0, 86_399_999_999)))
-    life = []
+    """One customer's events: up to ten of all types, hours to two years apart."""
+    instant = utc("2015-01-01") + timedelta(microseconds=draw(st.integers(0, 86_399_999_999)))
+    events = []
     for _ in range(draw(st.integers(1, 10))):
-        life.append(Event(at, draw(st.sampled_from(KINDS)), 45.0))
-        at += timedelta(days=draw(st.sampled_from([0, 1, 5, 20, 30, 55, 95, 120, 210, 700])))
-        at += timedelta(microseconds=draw(st.integers(0, 86_399_999_999)))
-    return tuple(life)
+        events.append(Event(instant, draw(st.sampled_from(EVENT_TYPES)), 45.0))
+        instant += timedelta(days=draw(st.sampled_from([0, 1, 5, 20, 30, 55, 95, 120, 210, 700])))
+        instant += timedelta(microseconds=draw(st.integers(0, 86_399_999_999)))
+    return tuple(events)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(life=lives())
+@given(events=lives())
 @pytest.mark.parametrize("name", list(AUTHORS))
-def test_stages_are_those_of_the_authors_words_at_every_instant(
-    name: str, life: tuple[Event, ...]
+def test_stages_are_those_of_the_authors_rules_at_every_instant(
+    name: str, events: tuple[Event, ...]
 ) -> None:
-    scheme = limited(name)
-    end = life[-1].timestamp + 900 * DAY
-    found = alive(scheme, {"a": life}, end)
-    start = life[0].timestamp + TICK
+    scheme = scheme_with_limits(name)
+    end = events[-1].timestamp + 900 * DAY
+    lifecycle = lifecycle_of(scheme, {"a": events}, end)
+    start = events[0].timestamp + TICK
     grid = [
         start + i * timedelta(days=13, hours=7)
         for i in range(int((end - start) / timedelta(days=13, hours=7)))
     ]
-    edges = [from_microseconds(int(t)) + k * TICK for t in found.journeys.start for k in (0, 1)]
-    for instant in [*grid, *edges, *(event.timestamp + k * TICK for event in life for k in (0, 1))]:
-        stage, _ = found.journeys.at(microseconds(instant), 1)
-        if instant <= life[0].timestamp:
+    edges = [from_microseconds(int(t)) + k * TICK for t in lifecycle.journeys.start for k in (0, 1)]
+    for instant in [
+        *grid,
+        *edges,
+        *(event.timestamp + k * TICK for event in events for k in (0, 1)),
+    ]:
+        stage, _ = lifecycle.journeys.at(microseconds(instant), 1)
+        if instant <= events[0].timestamp:
             assert stage[0] == -1
-        elif not (facts := Facts(life, instant)).on_a_limit:
+        elif not (facts := Facts(events, instant)).on_a_limit:
             assert scheme.ids[int(stage[0])] == AUTHORS[name](facts), instant
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    life=st.lists(lives(), min_size=1, max_size=4),
-    lost=st.sampled_from([30.5, 200.5, float("inf")]),
+    customer_events=st.lists(lives(), min_size=1, max_size=4),
+    lost_after=st.sampled_from([30.5, 200.5, float("inf")]),
 )
 @pytest.mark.parametrize("name", list(IDS))
-def test_only_what_the_scheme_says_can_follow_follows(
-    name: str, life: list[tuple[Event, ...]], lost: float
+def test_only_stages_that_the_scheme_allows_follow_each_other(
+    name: str, customer_events: list[tuple[Event, ...]], lost_after: float
 ) -> None:
-    scheme = limited(name, lost_after_days=lost)
-    end = max(some[-1].timestamp for some in life) + 900 * DAY
-    journeys = alive(scheme, {f"c{k}": some for k, some in enumerate(life)}, end).journeys
-    same = journeys.customer[1:] == journeys.customer[:-1]
-    for before, after in zip(journeys.stage[:-1][same], journeys.stage[1:][same], strict=True):
+    scheme = scheme_with_limits(name, lost_after_days=lost_after)
+    end = max(events[-1].timestamp for events in customer_events) + 900 * DAY
+    journeys = lifecycle_of(
+        scheme, {f"c{k}": events for k, events in enumerate(customer_events)}, end
+    ).journeys
+    same_customer = journeys.customer[1:] == journeys.customer[:-1]
+    for before, after in zip(
+        journeys.stage[:-1][same_customer], journeys.stage[1:][same_customer], strict=True
+    ):
         assert scheme.ids[after] in scheme.stages[before].next
-    assert (journeys.start[1:][same] > journeys.start[:-1][same]).all()
+    assert (journeys.start[1:][same_customer] > journeys.start[:-1][same_customer]).all()
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    life=st.lists(lives(), min_size=1, max_size=4),
+    customer_events=st.lists(lives(), min_size=1, max_size=4),
     days=st.integers(1, 1500),
     ahead=st.sampled_from([30, 365]),
 )
 @pytest.mark.parametrize("name", list(IDS))
-def test_where_one_stands_is_the_journey_there_and_silence_leads_along_it(
-    name: str, life: list[tuple[Event, ...]], days: int, ahead: int
+def test_standing_agrees_with_the_journeys_now_and_after_silence(
+    name: str, customer_events: list[tuple[Event, ...]], days: int, ahead: int
 ) -> None:
-    """Three ways to one answer: the spells, the rules on the facts of the instant, and the log
-    that ends there.
-    """
-    scheme = limited(name)
+    """The spells, the rules at the instant, and a log that ends there give the same stages."""
+    scheme = scheme_with_limits(name)
     customers = {
-        f"c{k}": (Event(utc("2014-12-31"), "ad_impression"), *some) for k, some in enumerate(life)
+        f"c{k}": (Event(utc("2014-12-31"), "ad_impression"), *events)
+        for k, events in enumerate(customer_events)
     }
     as_of = utc("2015-01-01") + days * DAY
-    whole = alive(scheme, customers, utc("2025-01-01"), ahead)
-    then = alive(scheme, customers, as_of, ahead)
-    standing = whole.standing(as_of)
+    full_lifecycle = lifecycle_of(scheme, customers, utc("2025-01-01"), ahead)
+    lifecycle = lifecycle_of(scheme, customers, as_of, ahead)
+    standing = full_lifecycle.standing(as_of)
     assert standing.stage.tolist() == scheme.assign(standing.facts).tolist()
     assert (
-        standing.stage.tolist() == then.journeys.at(microseconds(as_of), len(customers))[0].tolist()
+        standing.stage.tolist()
+        == lifecycle.journeys.at(microseconds(as_of), len(customers))[0].tolist()
     )
-    assert standing.since.tolist() == then.standing(as_of).since.tolist()
-    silent, _ = then.journeys.at(microseconds(as_of + ahead * DAY), len(customers))
-    assert standing.silent.tolist() == silent.tolist()
+    assert standing.since.tolist() == lifecycle.standing(as_of).since.tolist()
+    later_stage, _ = lifecycle.journeys.at(microseconds(as_of + ahead * DAY), len(customers))
+    assert standing.stage_if_silent.tolist() == later_stage.tolist()
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
-@given(life=st.lists(lives(), min_size=1, max_size=4))
-def test_the_engine_and_the_memory_tell_the_same_journeys(life: list[tuple[Event, ...]]) -> None:
-    customers = {f"c{k}": some for k, some in enumerate(life)}
-    as_of = max(some[-1].timestamp for some in life) + DAY
+@given(customer_events=st.lists(lives(), min_size=1, max_size=4))
+def test_the_engine_and_the_memory_give_the_same_journeys(
+    customer_events: list[tuple[Event, ...]],
+) -> None:
+    customers = {f"c{k}": events for k, events in enumerate(customer_events)}
+    as_of = max(events[-1].timestamp for events in customer_events) + DAY
     with event_log(customers) as log:
         table = DailyTable(log.con, as_of)
         for name in IDS:
-            ours = fit_lifecycle(table, limited(name), 90).journeys
-            memory = alive(limited(name), customers, as_of).journeys
+            engine = fit_lifecycle(table, scheme_with_limits(name), 90).journeys
+            memory = lifecycle_of(scheme_with_limits(name), customers, as_of).journeys
             for column in ("customer", "stage", "start"):
-                assert getattr(ours, column).tolist() == getattr(memory, column).tolist(), (
+                assert getattr(engine, column).tolist() == getattr(memory, column).tolist(), (
                     name,
                     column,
                 )
 
 
-TOLD = re.compile(
+CLAUSE = re.compile(
     r"\w+ (-?[0-9.]+) (is(?: at least| at most| above| below)?) (-?[0-9.]+|never)( \(\w+\))?"
 )
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-@given(life=st.lists(lives(), min_size=1, max_size=3))
+@given(customer_events=st.lists(lives(), min_size=1, max_size=3))
 @pytest.mark.parametrize("name", list(IDS))
-def test_whatever_the_history_tells_as_the_reason_holds(
-    name: str, life: list[tuple[Event, ...]]
+def test_every_rule_in_the_history_holds(
+    name: str, customer_events: list[tuple[Event, ...]]
 ) -> None:
-    scheme = limited(name)
-    customers = {f"c{k}": some for k, some in enumerate(life)}
-    end = max(some[-1].timestamp for some in life) + 900 * DAY
-    told = history(
-        alive(scheme, customers, end, facts=True), np.array(list(customers), dtype=object), end
+    scheme = scheme_with_limits(name)
+    customers = {f"c{k}": events for k, events in enumerate(customer_events)}
+    end = max(events[-1].timestamp for events in customer_events) + 900 * DAY
+    table = history(
+        lifecycle_of(scheme, customers, end, facts=True),
+        np.array(list(customers), dtype=object),
+        end,
     )
     compare: dict[str, Callable[[float, float], bool]] = {
         "is": lambda a, b: a == b,
@@ -300,16 +328,12 @@ def test_whatever_the_history_tells_as_the_reason_holds(
         "is at most": lambda a, b: a <= b,
         "is above": lambda a, b: (
             a >= b
-        ),  # two decimals are told: what has just passed a limit reads as the limit
+        ),  # rounded to two decimals, a value just past a limit reads as the limit
         "is below": lambda a, b: a <= b,
     }
-    for rule in told["rule"].to_pylist():
+    for rule in table["rule"].to_pylist():
         for clause in rule.split(" and "):
-            match = re.fullmatch(
-                r"\w+ (-?[0-9.]+) (is(?: at least| at most| above| below)?) "
-                r"(-?[0-9.]+|never)( \(\w+\))?",
-                clause,
-            )
+            match = CLAUSE.fullmatch(clause)
             assert match is not None, clause
             value, words, bound = match.group(1, 2, 3)
             assert compare[words](float(value), math.inf if bound == "never" else float(bound)), (
@@ -317,41 +341,44 @@ def test_whatever_the_history_tells_as_the_reason_holds(
             )
 
 
-def test_on_a_limit_met_within_rounding_silence_leads_where_the_journey_goes() -> None:
-    """(3 * 14 + 28) / 17 days of rhythm, times 1.7, is a day number of whole days, and a little
-    more as a ratio.
-    """
+def test_the_stage_after_silence_is_exact_within_rounding_of_a_limit() -> None:
+    """(3 * 14 + 28) / 17 days of rhythm, times 1.7, is a whole day, and a bit more as a ratio."""
     first = utc("1970-01-01") + 7 * DAY
     bought = tuple(Event(first + 2 * k * DAY, "purchase", 5.0) for k in range(15))
     scheme = load_scheme("retail").with_thresholds(
         {**LIMITS, "shop_gap_days": 14.0, "at_risk_ratio": 1.7}
     )
-    found = alive(scheme, {"a": bought}, utc("1971-01-01"), horizon=0)
+    lifecycle = lifecycle_of(scheme, {"a": bought}, utc("1971-01-01"), horizon=0)
     for day in range(30, 60):
-        standing = found.standing(utc("1970-01-01") + day * DAY)
-        assert standing.silent.tolist() == standing.stage.tolist(), day
+        standing = lifecycle.standing(utc("1970-01-01") + day * DAY)
+        assert standing.stage_if_silent.tolist() == standing.stage.tolist(), day
 
 
 @pytest.mark.parametrize("name", list(IDS))
 @pytest.mark.parametrize("later", [1, 30, 400])
-def test_a_stage_that_lasts_began_when_it_began_whenever_one_looks(name: str, later: int) -> None:
+def test_a_lasting_stage_has_the_same_start_at_later_as_ofs(name: str, later: int) -> None:
     random = np.random.default_rng(3)
     customers = {}
-    for k in range(60):
-        at = utc("2019-01-01") + timedelta(days=float(random.uniform(0, 300)))
+    for number in range(60):
+        first = utc("2019-01-01") + timedelta(days=float(random.uniform(0, 300)))
         steps = np.cumsum(random.exponential(25, int(random.integers(1, 8))))
-        customers[f"c{k:02d}"] = tuple(
-            Event(at + timedelta(days=float(s)), str(random.choice(KINDS)), 40.0) for s in steps
+        customers[f"c{number:02d}"] = tuple(
+            Event(first + timedelta(days=float(s)), str(random.choice(EVENT_TYPES)), 40.0)
+            for s in steps
         )
     as_of = utc("2020-03-01")
-    seen = {name: some for name, some in customers.items() if some[0].timestamp < as_of}
-    now = alive(limited(name), seen, as_of).standing(as_of)
-    then = alive(limited(name), seen, as_of + later * DAY).standing(as_of + later * DAY)
-    lasting = now.since == then.since
+    known_customers = {
+        name: events for name, events in customers.items() if events[0].timestamp < as_of
+    }
+    standing = lifecycle_of(scheme_with_limits(name), known_customers, as_of).standing(as_of)
+    later_standing = lifecycle_of(
+        scheme_with_limits(name), known_customers, as_of + later * DAY
+    ).standing(as_of + later * DAY)
+    lasting = standing.since == later_standing.since
     assert lasting.sum() > 10
-    assert (now.stage == then.stage)[lasting].all()
-    # whoever is on another stage by then has come to it since
-    assert (then.since[~lasting] >= microseconds(as_of)).all()
+    assert (standing.stage == later_standing.stage)[lasting].all()
+    # the others came to their stage after the first as_of
+    assert (later_standing.since[~lasting] >= microseconds(as_of)).all()
 
 
 # --- the schemes themselves -----------------------------------------------------------------------
@@ -365,14 +392,14 @@ def test_the_schemes_are_those_of_the_contract() -> None:
 @pytest.mark.parametrize("name", list(IDS))
 def test_stages_have_titles_in_each_language_and_say_what_to_do(name: str) -> None:
     scheme = load_scheme(name)
-    assert scheme.language == OWN[name]
-    for one in (scheme, *scheme.stages, *scheme.groups):
-        assert set(one.title) == set(LANGUAGES)
-        assert all(one.title.values())
+    assert scheme.language == LANGUAGE_OF[name]
+    for part in (scheme, *scheme.stages, *scheme.groups):
+        assert set(part.title) == set(LANGUAGES)
+        assert all(part.title.values())
     for stage in scheme.stages:
         assert stage.meaning["en"].endswith(".")
         assert stage.action["en"].endswith(".")
-        assert stage.id in stage.next, "one can stay where one is"
+        assert stage.id in stage.next, "customers can stay on a stage"
 
 
 EXPLAINED: list[tuple[str, tuple[tuple[str, str], ...], list[tuple[str, str]], str]] = [
@@ -483,32 +510,32 @@ def test_a_customer_worked_out_by_hand(
         "lost_after_days": 300.0,
     }
     as_of = utc("2020-03-01")
-    life = alive(
-        limited(name, **limits),
-        {"a": tuple(Event(utc(at), kind, 50.0) for at, kind in events)},
+    lifecycle = lifecycle_of(
+        scheme_with_limits(name, **limits),
+        {"a": tuple(Event(utc(time), event_type, 50.0) for time, event_type in events)},
         as_of,
         facts=True,
     )
-    begun = [spell for spell in spells(life) if spell[1] < "2020-03-01"]
-    assert begun == expected
-    standing = life.standing(as_of)
-    assert life.scheme.explain(standing.stage, standing.facts).to_pylist() == [rule]
-    told = history(life, np.array(["a"], dtype=object), as_of).to_pylist()
-    assert [(row["stage"], iso(row["from"])) for row in told] == expected
-    assert [row["to"] for row in told] == [row["from"] for row in told[1:]] + [None]
-    assert all(row["customer_id"] == "a" and row["rule"] for row in told)
+    past_spells = [spell for spell in spells(lifecycle) if spell[1] < "2020-03-01"]
+    assert past_spells == expected
+    standing = lifecycle.standing(as_of)
+    assert lifecycle.scheme.explain(standing.stage, standing.facts).to_pylist() == [rule]
+    table = history(lifecycle, np.array(["a"], dtype=object), as_of).to_pylist()
+    assert [(row["stage"], iso(row["from"])) for row in table] == expected
+    assert [row["to"] for row in table] == [row["from"] for row in table[1:]] + [None]
+    assert all(row["customer_id"] == "a" and row["rule"] for row in table)
 
 
 def test_groups_stand_beside_the_stages() -> None:
-    scheme = limited("reach5")
+    scheme = scheme_with_limits("reach5")
     customers = {
         "a": (Event(utc("2020-01-01"), "signup"),),
         "b": (Event(utc("2020-01-01"), "visit"),),
         "c": (Event(utc("2020-01-01"), "purchase", 5.0),),
-        "d": tuple(Event(utc(at), "purchase", 5.0) for at in ("2020-01-01", "2020-02-01")),
-        "e": tuple(Event(utc(at), "purchase", 5.0) for at in ("2019-01-01", "2020-02-01")),
+        "d": tuple(Event(utc(time), "purchase", 5.0) for time in ("2020-01-01", "2020-02-01")),
+        "e": tuple(Event(utc(time), "purchase", 5.0) for time in ("2019-01-01", "2020-02-01")),
     }
-    facts = alive(scheme, customers, utc("2020-03-01")).standing(utc("2020-03-01")).facts
+    facts = lifecycle_of(scheme, customers, utc("2020-03-01")).standing(utc("2020-03-01")).facts
     names = [*(group.id for group in scheme.groups), None]
     assert [names[int(g)] for g in scheme.group(facts)] == [
         "registered",
@@ -519,32 +546,32 @@ def test_groups_stand_beside_the_stages() -> None:
     ]
 
 
-def test_stages_that_a_log_cannot_tell_apart_are_merged_and_said_so() -> None:
+def test_stages_that_a_log_cannot_distinguish_are_merged_and_reported() -> None:
     bought = tuple(Event(utc("2020-01-01") + k * 20 * DAY, "purchase", 5.0) for k in range(3))
-    life = alive(limited("ltv5"), {"a": bought}, utc("2020-03-01"))
-    assert life.merged == {"advocate": ("loyalty",), "interest": ("attraction",)}
-    told = merged_sentences(life.scheme, life.merged)
-    assert told[0].startswith("'Advocate' cannot be told apart from 'Loyalty' in this log")
-    assert "advocacy: referral, recommendation" in told[0]
+    lifecycle = lifecycle_of(scheme_with_limits("ltv5"), {"a": bought}, utc("2020-03-01"))
+    assert lifecycle.merged == {"advocate": ("loyalty",), "interest": ("attraction",)}
+    sentences = merged_sentences(lifecycle.scheme, lifecycle.merged)
+    assert sentences[0].startswith("'Advocate' cannot be told apart from 'Loyalty' in this log")
+    assert "advocacy: referral, recommendation" in sentences[0]
     with_review = {"a": (*bought, Event(utc("2020-02-20"), "review"))}
-    assert alive(limited("ltv5"), with_review, utc("2020-03-01")).merged == {
+    assert lifecycle_of(scheme_with_limits("ltv5"), with_review, utc("2020-03-01")).merged == {
         "interest": ("attraction",)
     }
-    assert alive(limited("retail"), {"a": bought}, utc("2020-03-01")).merged == {}
+    assert lifecycle_of(scheme_with_limits("retail"), {"a": bought}, utc("2020-03-01")).merged == {}
 
 
 def test_a_signal_that_only_helps_merges_nothing() -> None:
-    # visits alone can show interest, and so reactions are not missed
-    assert merged(load_scheme("clm5"), ["reactions", "weighing"]) == {
+    # visits alone can show interest, so it is not merged without reactions
+    assert merged_stages(load_scheme("clm5"), ["reactions", "weighing"]) == {
         "evaluation": ("attraction", "interest")
     }
 
 
-# --- a scheme of the user's own -------------------------------------------------------------------
+# --- users' schemes ------------------------------------------------------------------------------
 
 
-def own(**changed: Any) -> dict[str, Any]:
-    """Return a sound scheme of three stages, some of its keys changed."""
+def own_scheme(**changed: Any) -> dict[str, Any]:
+    """Return a valid scheme of three stages with keys changed; ``id__key`` is one of a stage."""
     stages = {
         "lead": ("prospect", ["orders == 0"], ["lead", "buyer"]),
         "buyer": ("active", ["orders >= 1"], ["buyer", "regular"]),
@@ -556,21 +583,21 @@ def own(**changed: Any) -> dict[str, Any]:
         "order": ["regular", "lead", "buyer"],
         "stage": [
             {
-                "id": i,
-                "state": s,
-                "title": {"en": i},
-                "meaning": {"en": i},
-                "action": {"en": i},
-                "rule": r,
-                "next": n,
+                "id": stage_id,
+                "state": state,
+                "title": {"en": stage_id},
+                "meaning": {"en": stage_id},
+                "action": {"en": stage_id},
+                "rule": rule,
+                "next": following,
             }
-            for i, (s, r, n) in stages.items()
+            for stage_id, (state, rule, following) in stages.items()
         ],
     }
     for key, value in changed.items():
         stage, _, name = key.partition("__")
         if name:
-            next(one for one in data["stage"] if one["id"] == stage)[name] = value  # type: ignore[index, attr-defined]
+            next(entry for entry in data["stage"] if entry["id"] == stage)[name] = value  # type: ignore[index, attr-defined]
         else:
             data[key] = value
     return data
@@ -642,29 +669,31 @@ def own(**changed: Any) -> dict[str, Any]:
         ({"stage": []}, "a scheme needs at least one [[stage]]"),
     ],
 )
-def test_a_fault_of_an_own_scheme_is_named_with_what_to_try(
+def test_an_error_in_a_users_scheme_is_named_with_what_to_try(
     changed: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        scheme_from_toml(own(**changed), "mine.toml")
+        scheme_from_toml(own_scheme(**changed), "mine.toml")
     assert message in str(caught.value)
     assert str(caught.value).startswith("mine.toml")
 
 
-def test_pinned_thresholds_stand_whatever_the_log_says() -> None:
+def test_pinned_thresholds_do_not_depend_on_the_log() -> None:
     rule = ["orders >= 1", "overdue_ratio <= at_risk_ratio"]
-    scheme = scheme_from_toml(own(regular__rule=rule, thresholds={"at_risk_ratio": 9}), "mine.toml")
+    scheme = scheme_from_toml(
+        own_scheme(regular__rule=rule, thresholds={"at_risk_ratio": 9}), "mine.toml"
+    )
     assert scheme.with_thresholds(LIMITS).thresholds == {**LIMITS, "at_risk_ratio": 9.0}
-    both = scheme.pinned({"loyal_orders": 7.0}).with_thresholds(LIMITS)
-    assert both.thresholds == {**LIMITS, "at_risk_ratio": 9.0, "loyal_orders": 7.0}
+    with_two_pins = scheme.with_pins({"loyal_orders": 7.0}).with_thresholds(LIMITS)
+    assert with_two_pins.thresholds == {**LIMITS, "at_risk_ratio": 9.0, "loyal_orders": 7.0}
 
 
-def test_a_number_beside_a_threshold_is_no_fault_where_some_shop_has_room() -> None:
+def test_a_number_beside_a_threshold_is_allowed_if_some_shop_has_customers_between() -> None:
     rules = {
         "regular__rule": ["orders >= 1", "recency_days > 450"],
         "buyer__next": ["buyer", "lead", "regular"],
     }
-    data = own(**rules, order=["gone", "regular", "lead", "buyer"])
+    data = own_scheme(**rules, order=["gone", "regular", "lead", "buyer"])
     data["stage"].append(
         {
             "id": "gone",
@@ -689,14 +718,16 @@ def test_a_pin_that_leaves_no_room_is_refused_with_what_to_pin_as_well() -> None
         table = DailyTable(log.con, utc("2020-06-01"))
         message = "at_risk_ratio 5 is not below sleeping_ratio 4.*pin sleeping_ratio as well"
         with pytest.raises(UsageError, match=message):
-            fit_lifecycle(table, load_scheme("retail").pinned({"at_risk_ratio": 5.0}), 90)
-        both = load_scheme("retail").pinned({"at_risk_ratio": 5.0, "sleeping_ratio": 6.0})
-        assert fit_lifecycle(table, both, 90).scheme.thresholds["sleeping_ratio"] == 6.0
+            fit_lifecycle(table, load_scheme("retail").with_pins({"at_risk_ratio": 5.0}), 90)
+        with_two_pins = load_scheme("retail").with_pins(
+            {"at_risk_ratio": 5.0, "sleeping_ratio": 6.0}
+        )
+        assert fit_lifecycle(table, with_two_pins, 90).scheme.thresholds["sleeping_ratio"] == 6.0
 
 
 def test_a_rule_too_rare_to_be_drawn_is_no_contradiction() -> None:
     signals = {f"s{k}": [f"kind{k}"] for k in range(14)}
-    data = own(signals=signals, order=["rare", "regular", "lead", "buyer"])
+    data = own_scheme(signals=signals, order=["rare", "regular", "lead", "buyer"])
     rare = {
         "id": "rare",
         "state": "prospect",
@@ -711,11 +742,9 @@ def test_a_rule_too_rare_to_be_drawn_is_no_contradiction() -> None:
     assert "rare" in scheme_from_toml(data, "mine.toml").ids
 
 
-def test_windows_and_every_clock_can_be_looked_at() -> None:
-    """Worked by hand: a window of 30 days, activity, and the time since each thing that clocks
-    count from.
-    """
-    life = {
+def test_rules_can_read_windows_and_every_clock() -> None:
+    """Worked by hand: a window of 30 days, activity, and each of the clocks."""
+    customers = {
         "a": (
             Event(utc("2020-01-01T10:00"), "visit"),
             Event(utc("2020-01-05T10:00"), "purchase", 10.0),
@@ -737,29 +766,33 @@ def test_windows_and_every_clock_can_be_looked_at() -> None:
         "gap_last >= 15": ["2020-01-20T09:00:00Z"],
     }
     for condition, changes in expected.items():
-        data = own(
+        data = own_scheme(
             regular__rule=["orders >= 1", condition], lead__next=["lead", "buyer", "regular"]
         )
         scheme = scheme_from_toml(data, "mine.toml").with_thresholds(LIMITS)
-        found = spells(alive(scheme, life, utc("2021-01-01")))
-        after_first = [at for stage, at in found if stage != "lead" and at > "2020-01-05T10:00:00Z"]
+        all_spells = spells(lifecycle_of(scheme, customers, utc("2021-01-01")))
+        after_first = [
+            start
+            for stage, start in all_spells
+            if stage != "lead" and start > "2020-01-05T10:00:00Z"
+        ]
         assert after_first == changes, condition
 
 
-def test_a_stage_of_the_users_own_events() -> None:
-    data = own(
+def test_a_stage_whose_rule_counts_the_users_event_types() -> None:
+    data = own_scheme(
         signals={"calls": ["Call", "meeting"]},
         regular__rule=["orders >= 1", "calls >= 2 or orders >= 9"],
     )
     scheme = scheme_from_toml(data, "mine.toml").with_thresholds(LIMITS)
-    life = {
+    customers = {
         "a": (
             Event(utc("2020-01-01"), "call"),
             Event(utc("2020-01-05"), "purchase", 1.0),
             Event(utc("2020-01-06T11:00"), "meeting"),
         )
     }
-    assert spells(alive(scheme, life, utc("2021-01-01"))) == [
+    assert spells(lifecycle_of(scheme, customers, utc("2021-01-01"))) == [
         ("lead", "2020-01-01"),
         ("buyer", "2020-01-05"),
         ("regular", "2020-01-06T11:00:00Z"),

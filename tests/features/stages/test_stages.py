@@ -1,6 +1,4 @@
-"""A scheme puts each customer on exactly one stage, and says what is wrong with a file that
-cannot.
-"""
+"""Schemes: each customer is on exactly one stage, and errors of a file are named."""
 
 from __future__ import annotations
 
@@ -47,21 +45,19 @@ CUSTOMER = st.fixed_dictionaries(
 )
 
 
-def first_that_holds(c: dict[str, float]) -> str:
-    """Return the stage by the words of the scheme; a comparison with not-a-number is false in
-    Python, too.
-    """
-    if c["orders"] == 0:
+def stage_by_hand(facts: dict[str, float]) -> str:
+    """Return the stage by the rules of the scheme; comparisons with NaN are false in Python too."""
+    if facts["orders"] == 0:
         return "prospect"
-    if c["overdue_ratio"] > 4:
-        return "lost" if c["recency_days"] > 300 else "sleeping"
-    if c["overdue_ratio"] > 2:
+    if facts["overdue_ratio"] > 4:
+        return "lost" if facts["recency_days"] > 300 else "sleeping"
+    if facts["overdue_ratio"] > 2:
         return "at_risk"
-    if c["return_ratio"] > 4:
+    if facts["return_ratio"] > 4:
         return "reactivated"
-    if c["orders"] >= 3 and c["spend"] >= 100:
+    if facts["orders"] >= 3 and facts["spend"] >= 100:
         return "loyal"
-    return "repeat" if c["orders"] >= 2 else "new"
+    return "repeat" if facts["orders"] >= 2 else "new"
 
 
 @settings(max_examples=200, deadline=None)
@@ -69,9 +65,9 @@ def first_that_holds(c: dict[str, float]) -> str:
 def test_every_customer_is_on_the_first_stage_whose_rule_holds(
     customers: list[dict[str, float]],
 ) -> None:
-    features = {name: np.array([c[name] for c in customers]) for name in customers[0]}
+    features = {name: np.array([facts[name] for facts in customers]) for name in customers[0]}
     stage = RETAIL.with_thresholds(LIMITS).assign(features)
-    assert [RETAIL.ids[s] for s in stage] == [first_that_holds(c) for c in customers]
+    assert [RETAIL.ids[s] for s in stage] == [stage_by_hand(facts) for facts in customers]
 
 
 def test_a_customer_on_whom_no_rule_holds_is_an_error() -> None:
@@ -85,13 +81,16 @@ def test_a_customer_on_whom_no_rule_holds_is_an_error() -> None:
         scheme.assign(features)
 
 
-def test_the_rule_that_held_is_told_with_its_numbers() -> None:
+def test_the_rule_that_held_is_explained_with_its_numbers() -> None:
     scheme = RETAIL.with_thresholds({**LIMITS, "at_risk_ratio": 1.94})
     features = {name: np.array([0.0, 2.705]) for name in scheme.features}
-    told = scheme.explain(
+    sentences = scheme.explain(
         np.array([scheme.ids.index("prospect"), scheme.ids.index("at_risk")]), features
     )
-    assert told.to_pylist() == ["orders 0 is 0", "overdue_ratio 2.71 is above 1.94 (at_risk_ratio)"]
+    assert sentences.to_pylist() == [
+        "orders 0 is 0",
+        "overdue_ratio 2.71 is above 1.94 (at_risk_ratio)",
+    ]
     lost = scheme.explain(np.full(2, scheme.ids.index("lost")), features)[1].as_py()
     assert lost == (
         "overdue_ratio 2.71 is above 4 (sleeping_ratio) and recency_days 2.71 is "
@@ -99,18 +98,18 @@ def test_the_rule_that_held_is_told_with_its_numbers() -> None:
     )
 
 
-def test_a_limit_that_is_never_reached_can_be_told() -> None:
+def test_an_infinite_limit_is_explained_as_never() -> None:
     clause = Clause.parse("recency_days <= lost_after_days", "here")
-    told = clause.sentences({"recency_days": np.array([8.0])}, {"lost_after_days": math.inf})
-    assert told.to_pylist() == ["recency_days 8 is at most never (lost_after_days)"]
+    sentences = clause.sentences({"recency_days": np.array([8.0])}, {"lost_after_days": math.inf})
+    assert sentences.to_pylist() == ["recency_days 8 is at most never (lost_after_days)"]
 
 
-def test_what_can_follow_includes_what_can_be_come_by() -> None:
-    reach = RETAIL.reachable()
-    assert reach["prospect"] == frozenset(RETAIL.ids)
-    assert "prospect" not in reach["new"]
-    assert "new" not in reach["repeat"]
-    assert "lost" in reach["reactivated"]
+def test_reachable_stages_include_those_reached_through_others() -> None:
+    reachable = RETAIL.reachable()
+    assert reachable["prospect"] == frozenset(RETAIL.ids)
+    assert "prospect" not in reachable["new"]
+    assert "new" not in reachable["repeat"]
+    assert "lost" in reachable["reactivated"]
 
 
 @pytest.mark.parametrize("name", known_schemes())
@@ -136,10 +135,8 @@ def test_a_stage_that_does_not_exist_is_named() -> None:
         RETAIL["at_rsk"]
 
 
-def changed(**keys: Any) -> dict[str, Any]:
-    """Return the retail scheme as JSON with keys of it, or of its stage ``new`` (as
-    ``new__key``), changed.
-    """
+def changed_scheme(**keys: Any) -> dict[str, Any]:
+    """Return the retail scheme as JSON with keys changed; ``new__key`` is one of stage ``new``."""
     data = scheme_to_json(RETAIL)
     del data["thresholds"], data["pins"]
     new = next(stage for stage in data["stage"] if stage["id"] == "new")
@@ -198,9 +195,9 @@ ORDER = list(RETAIL.order)
         ),
     ],
 )
-def test_a_fault_of_a_scheme_is_named_with_its_place(keys: dict[str, Any], message: str) -> None:
+def test_an_error_in_a_scheme_is_named_with_its_place(keys: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        scheme_from_toml(changed(**keys), "here")
+        scheme_from_toml(changed_scheme(**keys), "here")
     assert message in str(caught.value)
     assert str(caught.value).startswith("here")
 
@@ -213,7 +210,7 @@ def test_conditions_that_can_be_read(rule: str) -> None:
     assert len(Clause.parse(f"{rule} or orders == 0", "here").alternatives) == 2
 
 
-def test_a_file_of_the_users_own_is_read(tmp_path: Path) -> None:
+def test_a_scheme_is_read_from_a_users_file(tmp_path: Path) -> None:
     text = (
         (Path(scheme_files.__file__).parents[1] / "schemes" / "retail.toml")
         .read_text("utf-8")
@@ -221,8 +218,8 @@ def test_a_file_of_the_users_own_is_read(tmp_path: Path) -> None:
     )
     path = tmp_path / "mine.toml"
     path.write_text(text, "utf-8")
-    mine = load_scheme(str(path))
-    assert (mine.id, mine.ids) == ("mine", RETAIL.ids)
+    scheme = load_scheme(str(path))
+    assert (scheme.id, scheme.ids) == ("mine", RETAIL.ids)
 
 
 @pytest.mark.parametrize(

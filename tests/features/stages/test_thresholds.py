@@ -1,6 +1,4 @@
-"""Thresholds: worked by hand, survival against a direct count, sane on logs that say little,
-found in simulations.
-"""
+"""Thresholds: worked by hand, survival against a direct count, small logs, and simulations."""
 
 from __future__ import annotations
 
@@ -18,13 +16,18 @@ from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.events import ReadOptions, from_frame
 from stagecast.features.record import PurchaseDays
 from stagecast.features.stages import thresholds
-from stagecast.features.stages.thresholds import NAMES, catalog_parameters, derive, survival
+from stagecast.features.stages.thresholds import (
+    THRESHOLD_NAMES,
+    catalog_parameters,
+    derive,
+    survival,
+)
 
 DAY = 86_400_000_000
 
 
 def purchase_days(*customers: list[int], spend: float = 10.0) -> PurchaseDays:
-    """Return the purchase days of customers, each given by day numbers."""
+    """Return purchase days, each customer a list of day numbers."""
     customer = np.array([i for i, days in enumerate(customers) for _ in days], dtype=np.int64)
     day = np.array([day for days in customers for day in days], dtype=np.int64)
     return PurchaseDays(customer, day, np.full(len(day), spend), day * DAY)
@@ -33,46 +36,46 @@ def purchase_days(*customers: list[int], spend: float = 10.0) -> PurchaseDays:
 def test_worked_by_hand() -> None:
     # ten customers who buy at 0, 10, 30; one who buys once; and one with five orders ten days apart
     log = purchase_days(*[[0, 10, 30]] * 10, [0], [0, 10, 20, 30, 40])
-    found = derive(log, 50.0)
+    derived = derive(log, 50.0)
     # mean gaps: 15 (ten times), 10
-    assert found["shop_gap_days"] == 15.0
-    # gap over what had been usual before: 10/15 and 20/((45 + 10)/4) of the ten; of the last 10/15,
-    # 10/(55/4), 10/(65/5), 10/(75/6)
+    assert derived["shop_gap_days"] == 15.0
+    # gap over the gap that was usual before: 10/15 and 20/((45 + 10)/4) of the ten customers; of
+    # the last one 10/15, 10/(55/4), 10/(65/5), 10/(75/6)
     ratios = sorted([10 / 15] * 10 + [20 / 13.75] * 10 + [10 / 15, 10 / 13.75, 10 / 13, 10 / 12.5])
-    at = 0.8 * (len(ratios) - 1)
-    by_hand = ratios[int(at)] + (at - int(at)) * (ratios[int(at) + 1] - ratios[int(at)])
-    assert found["at_risk_ratio"] == pytest.approx(by_hand, rel=1e-12)
+    rank = 0.8 * (len(ratios) - 1)
+    by_hand = ratios[int(rank)] + (rank - int(rank)) * (ratios[int(rank) + 1] - ratios[int(rank)])
+    assert derived["at_risk_ratio"] == pytest.approx(by_hand, rel=1e-12)
     assert by_hand == pytest.approx(20 / 13.75)
     # the 95 % quantile is the same number; asleep is at least half as long again as at risk
-    assert found["sleeping_ratio"] == pytest.approx(1.5 * by_hand, rel=1e-12)
+    assert derived["sleeping_ratio"] == pytest.approx(1.5 * by_hand, rel=1e-12)
     # among the eleven repeat buyers: orders 3 (ten times), 5; spend 30 (ten times), 50
-    assert (found["loyal_orders"], found["loyal_spend"]) == (3.0, 30.0)
-    assert tuple(found) == NAMES
+    assert (derived["loyal_orders"], derived["loyal_spend"]) == (3.0, 30.0)
+    assert tuple(derived) == THRESHOLD_NAMES
 
 
 def test_quantiles_among_repeat_buyers_only() -> None:
     log = purchase_days(
         *[[0, 5, 10, 15, 20, 25, 30, 35]] * 3, [0, 10, 20, 30], *[[0]] * 100, spend=0.1
     )
-    found = derive(log, 50.0)
-    assert (found["loyal_orders"], found["loyal_spend"]) == (8.0, 0.8)
+    derived = derive(log, 50.0)
+    assert (derived["loyal_orders"], derived["loyal_spend"]) == (8.0, 0.8)
 
 
 def test_at_risk_and_sleeping_are_quantiles_where_gaps_stray() -> None:
     rng = np.random.default_rng(5)
     customers = [np.cumsum(np.r_[0, rng.integers(1, 60, 12)]).tolist() for _ in range(60)]
     log = purchase_days(*customers)
-    found = derive(log, 1000.0)
+    derived = derive(log, 1000.0)
     shop = float(np.median([(days[-1] - days[0]) / 12 for days in customers]))
     ratios = []
     for days in customers:
         for n in range(1, 13):
             before = (3 * shop + days[n - 1] - days[0]) / (3 + n - 1)
             ratios.append((days[n] - days[n - 1]) / before)
-    assert found["shop_gap_days"] == shop
-    assert found["at_risk_ratio"] == pytest.approx(np.quantile(ratios, 0.8), rel=1e-12)
-    assert found["sleeping_ratio"] == pytest.approx(
-        max(np.quantile(ratios, 0.95), 1.5 * found["at_risk_ratio"]), rel=1e-12
+    assert derived["shop_gap_days"] == shop
+    assert derived["at_risk_ratio"] == pytest.approx(np.quantile(ratios, 0.8), rel=1e-12)
+    assert derived["sleeping_ratio"] == pytest.approx(
+        max(np.quantile(ratios, 0.95), 1.5 * derived["at_risk_ratio"]), rel=1e-12
     )
 
 
@@ -82,9 +85,9 @@ def test_spend_is_added_up_exactly() -> None:
 
 def test_kaplan_and_meier_by_hand() -> None:
     # six gaps: 1, 2, 2 and 4 completed, 2 and 5 still open; one still open at 2 is at risk at 2
-    times, alive = survival(np.array([4.0, 2.0, 1.0, 2.0]), np.array([5.0, 2.0]))
+    times, probability = survival(np.array([4.0, 2.0, 1.0, 2.0]), np.array([5.0, 2.0]))
     assert times.tolist() == [1.0, 2.0, 4.0]
-    assert alive.tolist() == pytest.approx([5 / 6, 5 / 6 * 3 / 5, 5 / 6 * 3 / 5 * 1 / 2])
+    assert probability.tolist() == pytest.approx([5 / 6, 5 / 6 * 3 / 5, 5 / 6 * 3 / 5 * 1 / 2])
 
 
 @settings(max_examples=100, deadline=None)
@@ -95,33 +98,33 @@ def test_kaplan_and_meier_by_hand() -> None:
 def test_survival_is_the_product_over_those_at_risk(
     completed: list[int], still_open: list[float]
 ) -> None:
-    times, alive = survival(np.array(completed, dtype=float), np.array(still_open, dtype=float))
+    times, probability = survival(
+        np.array(completed, dtype=float), np.array(still_open, dtype=float)
+    )
     assert times.tolist() == sorted(set(completed))
-    chance = 1.0
-    for time, got in zip(times, alive, strict=True):
+    expected = 1.0
+    for time, estimate in zip(times, probability, strict=True):
         at_risk = sum(1 for gap in [*completed, *still_open] if gap >= time)
-        chance *= 1 - completed.count(int(time)) / at_risk
-        assert got == pytest.approx(chance, rel=1e-12, abs=1e-15)
+        expected *= 1 - completed.count(int(time)) / at_risk
+        assert estimate == pytest.approx(expected, rel=1e-12, abs=1e-15)
 
 
 def lost_by_hand(completed: list[int], still_open: list[float]) -> float:
-    """Return the shortest silence, tried one after the other, that ends within a year at most
-    once in twenty.
-    """
+    """Return the shortest silence after which at most 5 % order within a year, by trial."""
     gaps = [*map(float, completed), *still_open]
 
-    def alive(t: float) -> float:
-        chance = 1.0
+    def survival_at(t: float) -> float:
+        probability = 1.0
         for time in sorted(set(completed)):
             if time <= t:
-                chance *= 1 - completed.count(time) / sum(1 for gap in gaps if gap >= time)
-        return chance
+                probability *= 1 - completed.count(time) / sum(1 for gap in gaps if gap >= time)
+        return probability
 
     for silence in sorted(set(completed)):
-        seen = min(365.0, max(gaps) - silence)
-        if seen < 365 / 4:
+        outlook = min(365.0, max(gaps) - silence)
+        if outlook < 365 / 4:
             return math.inf
-        if 1 - (alive(silence + seen) / alive(silence)) ** (365 / seen) <= 0.05:
+        if 1 - (survival_at(silence + outlook) / survival_at(silence)) ** (365 / outlook) <= 0.05:
             return float(silence)
     return math.inf
 
@@ -132,13 +135,13 @@ def test_lost_after_is_the_shortest_silence_that_seldom_ends(data: st.DataObject
     completed = data.draw(st.lists(st.integers(1, 500), min_size=20, max_size=40))
     still_open = data.draw(st.lists(st.integers(1, 900).map(float), min_size=1, max_size=60))
     # the last order of each of these customers was a day ago
-    ages = np.r_[np.full(len(completed), 1.0), still_open]
-    found = thresholds._lost_after(np.array(completed, dtype=float), ages)
-    assert found == lost_by_hand(completed, ages.tolist())
+    open_gaps = np.r_[np.full(len(completed), 1.0), still_open]
+    lost_after = thresholds._lost_after(np.array(completed, dtype=float), open_gaps)
+    assert lost_after == lost_by_hand(completed, open_gaps.tolist())
 
 
-def test_a_short_outlook_is_stretched_to_a_year() -> None:
-    # of a hundred silences beyond 10 days 3 end within the 150 days seen; so 1 - 0.97 ** (365 /
+def test_a_short_outlook_is_extrapolated_to_a_year() -> None:
+    # of a hundred silences beyond 10 days 3 end within the 150 observed days; so 1 - 0.97 ** (365 /
     # 150) = 7 % a year
     completed, still_open = np.array([5.0] * 19 + [10.0] + [60.0] * 3), np.full(97, 160.0)
     assert thresholds._lost_after(completed, still_open) == 60.0
@@ -156,13 +159,13 @@ EMPTY = purchase_days()
         (purchase_days(*[[0, 3, 9]] * 9), 9),
     ],
 )
-def test_a_log_that_says_too_little_falls_back(log: PurchaseDays, customers: int) -> None:
-    found = derive(log, 40.0)
-    assert found["shop_gap_days"] == 60.0
-    assert (found["at_risk_ratio"], found["sleeping_ratio"]) == (2.0, 4.0)
-    assert found["lost_after_days"] == math.inf
-    assert found["loyal_orders"] == 3.0
-    assert (found["loyal_spend"] > 0) == (customers > 0)
+def test_fallbacks_where_the_log_is_too_small(log: PurchaseDays, customers: int) -> None:
+    derived = derive(log, 40.0)
+    assert derived["shop_gap_days"] == 60.0
+    assert (derived["at_risk_ratio"], derived["sleeping_ratio"]) == (2.0, 4.0)
+    assert derived["lost_after_days"] == math.inf
+    assert derived["loyal_orders"] == 3.0
+    assert (derived["loyal_spend"] > 0) == (customers > 0)
 
 
 @settings(max_examples=60, deadline=None)
@@ -174,33 +177,33 @@ def test_thresholds_are_numbers_in_their_order_on_every_log(data: st.DataObject)
     log = purchase_days(
         *[sorted(days) for days in lives], spend=data.draw(st.sampled_from([0.0, 9.99]))
     )
-    found = derive(log, 3000 + data.draw(st.sampled_from([0.5, 1.0, 700.25])))
-    assert not any(math.isnan(value) for value in found.values())
-    assert found["shop_gap_days"] > 0
-    assert 1.2 <= found["at_risk_ratio"] < found["sleeping_ratio"]
-    assert found["lost_after_days"] > 0
-    assert found["loyal_orders"] >= 3
-    assert catalog_parameters(found) == {"shop_gap_days": found["shop_gap_days"]}
+    derived = derive(log, 3000 + data.draw(st.sampled_from([0.5, 1.0, 700.25])))
+    assert not any(math.isnan(value) for value in derived.values())
+    assert derived["shop_gap_days"] > 0
+    assert 1.2 <= derived["at_risk_ratio"] < derived["sleeping_ratio"]
+    assert derived["lost_after_days"] > 0
+    assert derived["loyal_orders"] >= 3
+    assert catalog_parameters(derived) == {"shop_gap_days": derived["shop_gap_days"]}
 
 
 def test_lost_is_found_where_customers_do_leave() -> None:
-    # a gap of 20 days on average, and after each order one customer in ten leaves for good; seen
-    # for six years
+    # a gap of 20 days on average, and after each order one customer in ten leaves for good;
+    # observed for six years
     rng = np.random.default_rng(11)
     lives = []
     for first in rng.integers(0, 1500, 800):
-        days, at = [int(first)], float(first)
+        days, time = [int(first)], float(first)
         while rng.random() > 0.1:
-            at += 1 + rng.exponential(20)
-            days.append(int(at))
+            time += 1 + rng.exponential(20)
+            days.append(int(time))
         lives.append(sorted({day for day in days if day < 2190}))
-    found = derive(purchase_days(*lives), 2190.0)
-    assert 60 < found["lost_after_days"] < 150
+    derived = derive(purchase_days(*lives), 2190.0)
+    assert 60 < derived["lost_after_days"] < 150
     # true chance of another order after a silence t: 0.9 exp(-(t - 1) / 20) / (0.1 + 0.9 exp(-(t -
     # 1) / 20)) = 0.05
     exact = 1 + 20 * math.log(0.9 * 0.95 / (0.1 * 0.05))
-    assert found["lost_after_days"] == pytest.approx(exact, rel=0.15)
-    assert found["shop_gap_days"] == pytest.approx(21, rel=0.15)
+    assert derived["lost_after_days"] == pytest.approx(exact, rel=0.15)
+    assert derived["shop_gap_days"] == pytest.approx(21, rel=0.15)
 
 
 def test_nobody_is_lost_where_long_silences_end() -> None:
@@ -210,16 +213,16 @@ def test_nobody_is_lost_where_long_silences_end() -> None:
     assert derive(purchase_days(*lives), float(max(map(max, lives)) + 1))["lost_after_days"] > 300
 
 
-def test_what_comes_later_changes_no_threshold() -> None:
+def test_later_events_change_no_threshold() -> None:
     as_of = datetime(1998, 1, 1, tzinfo=UTC)
     frame = cdnow_frame()
-    found = []
+    derived = []
     for part in (
         frame,
         frame[frame["timestamp"] < "1998-01-01"],
         frame.sample(frac=1.0, random_state=3),
     ):
         with from_frame(part, ReadOptions(duplicates="keep")) as log:
-            found.append(derive(DailyTable(log.con, as_of).purchase_days(), day_number(as_of)))
-    assert repr(found[0]) == repr(found[1]) == repr(found[2])
-    assert found[0]["at_risk_ratio"] != 2.0
+            derived.append(derive(DailyTable(log.con, as_of).purchase_days(), day_number(as_of)))
+    assert repr(derived[0]) == repr(derived[1]) == repr(derived[2])
+    assert derived[0]["at_risk_ratio"] != 2.0

@@ -57,7 +57,7 @@ def test_silence_leads_to_its_stage_with_the_probability_of_no_purchase(
     shop: Trained, predicted: Predictions
 ) -> None:
     scheme = shop.training.models.scheme
-    silent = shop.training.panel.now.standing.silent
+    silent = shop.training.panel.now.standing.stage_if_silent
     p_none = np.where(np.isnan(predicted.p_inactive), 1 - predicted.p_convert, predicted.p_inactive)
     there = predicted.p_stage[np.arange(len(silent)), silent]
     assert (there >= p_none - 1e-12).all()
