@@ -1,5 +1,5 @@
-"""What a log looks like, and how its customers move: figures and tables, no model.
+"""Descriptions of a log and of its customers' movements: figures and tables, without models.
 
-``quality`` describes the log (gaps, odd days, rhythm), ``flows`` how customers move through the
-stages, ``effectiveness`` what changed between two windows.
+``quality`` describes the log (gaps, odd days, regularity), ``flows`` how customers move through the
+stages, ``effectiveness`` what differs between two windows of time.
 """

@@ -1,14 +1,13 @@
-"""What a log looks like beyond its counts: holes, odd days, times of day, buyers and their rhythm,
-delays.
+"""Description of a log beyond its counts: gaps, odd days, times of day, buyers, rhythm, delays.
 
     events -> per customer and day -> per day: gaps, odd days; per customer: buyers, rhythm
-           -> times of day, delays                                                         ->
-           Quality
+           -> times of day, delays                                              -> Quality
 
-Everything is counted inside DuckDB; only figures per day and histograms leave it. What is reported
-is to be looked at, not refused: a closure at Christmas and a lost delivery look the same in a log.
+Everything is counted inside DuckDB; only figures per day and histograms leave it. Findings are
+reported for a person to look at and never refused: a closure at Christmas and a lost delivery look
+the same in a log.
 
-What may be changed where: holes in :mod:`stagecast.features.describe.quality.gaps`, days that stand
+What may be changed where: gaps in :mod:`stagecast.features.describe.quality.gaps`, days that stand
 out in :mod:`stagecast.features.describe.quality.odd`, customers in
 :mod:`stagecast.features.describe.quality.buyers`, regularity in
 :mod:`stagecast.features.describe.quality.rhythm`.
@@ -22,7 +21,12 @@ from typing import Any
 import duckdb
 
 from stagecast.features.describe.quality.buyers import Buyers, describe_buyers
-from stagecast.features.describe.quality.daily import Calendar, FarDay, bulk_of, count_customer_days
+from stagecast.features.describe.quality.daily import (
+    Calendar,
+    FarDay,
+    count_customer_days,
+    split_far_days,
+)
 from stagecast.features.describe.quality.findings import OddDay
 from stagecast.features.describe.quality.gaps import Gap, find_gaps
 from stagecast.features.describe.quality.odd import find_odd_days
@@ -52,25 +56,30 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Quality:
-    """What a log looks like; see :func:`describe`.
+    """Description of a log; see :func:`describe`.
 
     Parameters
     ----------
     first_day, last_day
-        ISO dates (UTC) of the bulk of the log; single days far from it are among the odd ones.
+        ISO dates (UTC) of the calendar; single days far from it are among the odd ones.
     days
-        UTC days from the first to the last, both counted.
+        UTC days from the first to the last, both included.
     events_per_day
         Median over these days, empty ones included.
     empty_days
-        Share of them without any event, 0 to 1.
+        Share of these days without any event, 0 to 1.
     gaps
-        Stretches without any event where many were to be expected, the most surprising first, at
-        most five.
+        Stretches without any event where many were expected, the least likely first, at most five.
     odd_days
         Days that stand out, the most suspicious first, at most ten.
+    times
+        Where in the day the events lie.
+    buyers
+        Customers with a purchase, and customers with far too many events.
+    rhythm
+        Length and regularity of the gaps between purchase days.
     delay
-        None where no event says when it was recorded.
+        None where no event has ``recorded_at``.
     """
 
     first_day: str
@@ -86,13 +95,13 @@ class Quality:
     delay: Delay | None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the description as plain dicts, lists, numbers and texts."""
-        plain = asdict(self)
-        plain["buyers"]["heavy"] = list(plain["buyers"]["heavy"])
-        return {**plain, "gaps": list(plain["gaps"]), "odd_days": list(plain["odd_days"])}
+        """Return the description as JSON-ready dicts, lists, numbers and texts."""
+        values = asdict(self)
+        values["buyers"]["heavy"] = list(values["buyers"]["heavy"])
+        return {**values, "gaps": list(values["gaps"]), "odd_days": list(values["odd_days"])}
 
     def lines(self) -> list[str]:
-        """Return the description as lines for people."""
+        """Return the description as lines of text."""
         lines = [
             f"{self.days:,} days from {self.first_day} to {self.last_day}; the median day has "
             f"{self.events_per_day:,.0f} events, {self.empty_days:.1%} of the days have none"
@@ -114,8 +123,8 @@ def describe(con: duckdb.DuckDBPyConnection) -> Quality:
     Parameters
     ----------
     con
-        Holds the table ``events`` of the event contract (:mod:`stagecast.features.events`). What
-        does not fit its memory limit is written to its temporary folder: about 30 bytes for each
+        Holds the table ``events`` of the event contract (:mod:`stagecast.features.events`). Data
+        that exceed its memory limit are written to its temporary folder: about 30 bytes for each
         customer and day with an event.
 
     Raises
@@ -128,15 +137,17 @@ def describe(con: duckdb.DuckDBPyConnection) -> Quality:
     >>> days = ["2025-01-01", "2025-01-03", "2025-01-03"]
     >>> frame = pd.DataFrame({"customer_id": ["a", "a", "b"], "timestamp": days})
     >>> with from_frame(frame) as log:
-    ...     found = describe(log.con)
-    >>> found.days, round(found.empty_days, 3), found.times.all_midnight, found.buyers.buyers
-    (3, 0.333, True, 2)
+    ...     quality = describe(log.con)
+    >>> quality.days, round(quality.empty_days, 3), quality.times.all_midnight
+    (3, 0.333, True)
+    >>> quality.buyers.buyers
+    2
     """
-    with con.cursor() as own:  # its temporary tables are its own, and go with it
-        if not count_customer_days(own):
+    with con.cursor() as cursor:  # temporary tables belong to the cursor and are dropped with it
+        if not count_customer_days(cursor):
             raise NotEnoughDataError("the log holds no events: there is nothing to describe")
-        calendar, far = bulk_of(own)
-        times = describe_times(own)
+        calendar, far_days = split_far_days(cursor)
+        times = describe_times(cursor)
         return Quality(
             first_day=calendar.date(0),
             last_day=calendar.date(-1),
@@ -144,9 +155,11 @@ def describe(con: duckdb.DuckDBPyConnection) -> Quality:
             events_per_day=calendar.median_events,
             empty_days=calendar.empty_share,
             gaps=find_gaps(calendar),
-            odd_days=find_odd_days(calendar, far, [] if times.all_midnight else busy_instants(own)),
+            odd_days=find_odd_days(
+                calendar, far_days, [] if times.all_midnight else busy_instants(cursor)
+            ),
             times=times,
-            buyers=describe_buyers(own),
-            rhythm=describe_rhythm(own),
-            delay=describe_delay(own),
+            buyers=describe_buyers(cursor),
+            rhythm=describe_rhythm(cursor),
+            delay=describe_delay(cursor),
         )

@@ -1,4 +1,4 @@
-"""Buyers and their purchase days, and customers with more events than a customer can have."""
+"""Buyers and their purchase days, and customers with more events than a person can have."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import duckdb
 
 from stagecast.features.describe.quality.histograms import quantile
 
-# A customer is absurd with this many times the events of the 99th percentile, and with this many at
-# least.
-ABSURD_TIMES, ABSURD_EVENTS = 50, 100
+# A customer is reported with more than this many times the events of the 99th percentile, and more
+# than this many events.
+HEAVY_TIMES, HEAVY_EVENTS = 50, 100
 MOST_HEAVY = 5
 
 
 @dataclass(frozen=True)
-class Heavy:
-    """A customer with absurdly many events: a till, a test account, an agency."""
+class HeavyCustomer:
+    """A customer with far too many events: a till, a test account, an agency."""
 
     customer_id: str
     events: int
@@ -26,9 +26,18 @@ class Heavy:
 class Buyers:
     """Customers with a purchase, and the UTC days on which they bought.
 
-    ``one_day`` is the share of buyers with purchases on one day only; ``days_*`` are quantiles of
-    purchase days per buyer; all None without buyers. ``events_99`` is the 99th percentile of events
-    per customer, buyer or not.
+    Parameters
+    ----------
+    buyers
+        Number of customers with a purchase.
+    one_day
+        Share of buyers with purchases on one day only, 0 to 1; None without buyers.
+    days_median, days_90, days_max
+        Quantiles of purchase days per buyer; None without buyers.
+    events_99
+        99th percentile of events per customer, buyer or not.
+    heavy
+        Customers with far too many events, the most first.
     """
 
     buyers: int
@@ -37,10 +46,10 @@ class Buyers:
     days_90: int | None
     days_max: int | None
     events_99: int
-    heavy: tuple[Heavy, ...]
+    heavy: tuple[HeavyCustomer, ...]
 
     def lines(self) -> list[str]:
-        """Return the buyers as lines for people."""
+        """Return the description as lines of text."""
         lines = []
         if self.one_day is not None:
             lines.append(
@@ -49,16 +58,16 @@ class Buyers:
                 f"{self.days_median:,}, 90 % up to {self.days_90:,}, most {self.days_max:,}"
             )
         lines += [
-            f"customer {one.customer_id} has {one.events:,} events, 99 % of the customers "
-            f"at most {self.events_99:,}: "
+            f"customer {customer.customer_id} has {customer.events:,} events, "
+            f"99 % of the customers at most {self.events_99:,}: "
             "a till, a test account or an agency?"
-            for one in self.heavy
+            for customer in self.heavy
         ]
         return lines
 
 
 def describe_buyers(con: duckdb.DuckDBPyConnection) -> Buyers:
-    """Describe the customers of the tables ``events`` and ``customer_days``."""
+    """Return a description of the customers in the tables ``events`` and ``customer_days``."""
     per_customer = con.execute(
         """SELECT events, count(*)
             FROM (SELECT sum(events) AS events FROM customer_days GROUP BY customer)
@@ -70,17 +79,18 @@ def describe_buyers(con: duckdb.DuckDBPyConnection) -> Buyers:
             FROM (SELECT count(*) AS days FROM customer_days WHERE purchases > 0 GROUP BY customer)
         GROUP BY days ORDER BY days"""
     ).fetchall()
-    limit = max(ABSURD_EVENTS, ABSURD_TIMES * events_99)
-    heavy = _heavy(con, limit) if per_customer[-1][0] > limit else ()
+    limit = max(HEAVY_EVENTS, HEAVY_TIMES * events_99)
+    heavy = _heavy_customers(con, limit) if per_customer[-1][0] > limit else ()
     if not days:
         return Buyers(0, None, None, None, None, events_99, heavy)
     buyers = sum(count for _, count in days)
-    once = days[0][1] if days[0][0] == 1 else 0
-    median, most_90, most = (int(quantile(days, share)) for share in (0.5, 0.9, 1.0))
-    return Buyers(buyers, once / buyers, median, most_90, most, events_99, heavy)
+    one_day = days[0][1] if days[0][0] == 1 else 0
+    days_median, days_90, days_max = (int(quantile(days, share)) for share in (0.5, 0.9, 1.0))
+    return Buyers(buyers, one_day / buyers, days_median, days_90, days_max, events_99, heavy)
 
 
-def _heavy(con: duckdb.DuckDBPyConnection, above: int) -> tuple[Heavy, ...]:
+def _heavy_customers(con: duckdb.DuckDBPyConnection, above: int) -> tuple[HeavyCustomer, ...]:
+    """Return the customers with more than ``above`` events, at most ``MOST_HEAVY``."""
     rows = con.execute(
         f"""SELECT customer_id, count(*) AS events FROM events WHERE hash(customer_id) IN
         (SELECT customer FROM (SELECT customer, sum(events) AS n FROM customer_days
@@ -88,4 +98,4 @@ def _heavy(con: duckdb.DuckDBPyConnection, above: int) -> tuple[Heavy, ...]:
          WHERE n > {above} ORDER BY n DESC, customer LIMIT {MOST_HEAVY})
         GROUP BY customer_id ORDER BY events DESC, customer_id"""
     ).fetchall()
-    return tuple(Heavy(customer_id, events) for customer_id, events in rows)
+    return tuple(HeavyCustomer(customer_id, events) for customer_id, events in rows)

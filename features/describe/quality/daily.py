@@ -1,6 +1,4 @@
-"""Events and customers of each UTC day, and which days lie too far from the others to belong to
-them.
-"""
+"""Events and customers of each UTC day, and the days that lie far from all others."""
 
 from __future__ import annotations
 
@@ -16,14 +14,14 @@ from stagecast.features.arrays import Array
 from stagecast.features.clock import day_number, from_day, iso, to_utc
 
 WEEK = 7
-# Days that are looked at in one go, with the weeks around each.
+# Days whose surroundings are computed at once; memory grows with this number.
 BLOCK_DAYS = 4_096
-# Days that stand this far from all others belong to another log, or to none.
+# A gap of this many days separates stretches of days that may not belong together.
 FAR_DAYS = 365
-# A stretch of days that holds less than this share of the events can be called far from the rest.
+# A stretch of days with less than this share of the events can be called far from the rest.
 FAR_SHARE = 0.01
-# What systems write where there is no date: the zeros of Excel, Unix and DOS, turns of a century,
-# ends of time.
+# Dates that systems write where there is none: day zero of Excel, Unix and DOS, turns of a century,
+# largest dates.
 PLACEHOLDERS = (
     date(1900, 1, 1),
     date(1901, 1, 1),
@@ -36,16 +34,23 @@ PLACEHOLDERS = (
     date(2099, 12, 31),
     date(2100, 1, 1),
 )
-_PLACEHOLDER_DAYS = [int(day_number(to_utc(one))) for one in PLACEHOLDERS]
+_PLACEHOLDER_DAYS = [int(day_number(to_utc(day))) for day in PLACEHOLDERS]
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """Events, and customers with any, of each UTC day in a row; days without events are in it with
-    0.
+    """Events and customers of consecutive UTC days; a day without events has 0 of each.
 
-    ``first`` is the day number (days since 1970) of the first day; ``largest`` the events of the
-    day's customer with most of them.
+    Parameters
+    ----------
+    first
+        Day number (days since 1970, UTC) of the first day.
+    events
+        Events of each day, shape (n_days,).
+    customers
+        Customers with an event on each day, shape (n_days,).
+    largest
+        Events of the customer with most events on each day, shape (n_days,).
     """
 
     first: int
@@ -62,18 +67,18 @@ class Calendar:
 
     @property
     def median_events(self) -> float:
+        """Median of events per day."""
         return float(np.median(self.events))
 
     @property
     def empty_share(self) -> float:
+        """Share of days without events, 0 to 1."""
         return float((self.events == 0).mean())
 
 
 @dataclass(frozen=True)
 class FarDay:
-    """A day with events that stands at least :data:`FAR_DAYS` from the bulk of the log; ISO
-    date.
-    """
+    """A day (ISO date) with events, at least :data:`FAR_DAYS` from the calendar."""
 
     day: str
     events: int
@@ -81,11 +86,11 @@ class FarDay:
 
 
 def count_customer_days(con: duckdb.DuckDBPyConnection) -> int:
-    """Create the temporary table ``customer_days`` and return its rows.
+    """Create the temporary table ``customer_days`` and return its number of rows.
 
     One row per customer and UTC day with any event: ``customer`` (a 64-bit hash of the id, so that
-    rows are small; two ids of ten million share one with a chance below one in a hundred thousand),
-    ``day``, ``events``, ``purchases``.
+    rows are small; the chance that two of ten million ids share one is below one in a hundred
+    thousand), ``day`` (days since 1970), ``events``, ``purchases``.
     """
     con.execute(
         """CREATE OR REPLACE TEMP TABLE customer_days AS SELECT hash(customer_id) AS customer,
@@ -96,74 +101,84 @@ def count_customer_days(con: duckdb.DuckDBPyConnection) -> int:
     return int(con.execute("SELECT count(*) FROM customer_days").fetchall()[0][0])
 
 
-def bulk_of(con: duckdb.DuckDBPyConnection) -> tuple[Calendar, list[FarDay]]:
-    """Return the days of ``customer_days`` that belong together, and those far from them."""
+def split_far_days(con: duckdb.DuckDBPyConnection) -> tuple[Calendar, list[FarDay]]:
+    """Return the calendar of ``customer_days`` without the days far from it, and those days."""
     rows = con.execute(
         "SELECT day, sum(events), count(*), max(events) FROM customer_days GROUP BY day "
         "ORDER BY day"
     ).fetchall()
     day, events, *_ = columns = np.array(rows, dtype=np.int64).T
-    far = _far(day, events)
-    kept = day[~far]
-    counts = np.zeros((3, int(kept[-1] - kept[0]) + 1))
-    counts[:, kept - kept[0]] = columns[1:, ~far]
-    calendar = Calendar(int(kept[0]), *counts)
+    is_far = _is_far(day, events)
+    calendar_days = day[~is_far]
+    counts = np.zeros((3, int(calendar_days[-1] - calendar_days[0]) + 1))
+    counts[:, calendar_days - calendar_days[0]] = columns[1:, ~is_far]
+    calendar = Calendar(int(calendar_days[0]), *counts)
     return calendar, [
-        FarDay(iso(from_day(d)), int(n), d in _PLACEHOLDER_DAYS)
-        for d, n in zip(day[far].tolist(), events[far].tolist(), strict=True)
+        FarDay(iso(from_day(far_day)), int(count), far_day in _PLACEHOLDER_DAYS)
+        for far_day, count in zip(day[is_far].tolist(), events[is_far].tolist(), strict=True)
     ]
 
 
-def _far(day: NDArray[np.int64], events: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which days with events lie far before or after the others; ``day`` ascends."""
+def _is_far(day: NDArray[np.int64], events: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which days with events lie far before or after the others.
+
+    Parameters
+    ----------
+    day
+        Day numbers, ascending, shape (n_days,).
+    events
+        Events of each of them, shape (n_days,).
+    """
     block = np.cumsum(np.r_[True, np.diff(day) >= FAR_DAYS]) - 1
-    held = np.bincount(block, weights=events)
-    named = np.bincount(block, weights=np.isin(day, _PLACEHOLDER_DAYS)) == np.bincount(block)
-    strange = (held < FAR_SHARE * held.sum()) | named
-    strange[np.argmax(held)] = False
-    # the bulk reaches from the first to the last stretch that is not strange, whatever stands
-    # between
-    first, last = np.flatnonzero(~strange)[[0, -1]]
+    block_events = np.bincount(block, weights=events)
+    is_placeholder = np.bincount(block, weights=np.isin(day, _PLACEHOLDER_DAYS)) == np.bincount(
+        block
+    )
+    suspicious = (block_events < FAR_SHARE * block_events.sum()) | is_placeholder
+    suspicious[np.argmax(block_events)] = False
+    # stretches between the first and the last one that is not suspicious belong to the calendar
+    first, last = np.flatnonzero(~suspicious)[[0, -1]]
     return np.asarray((block < first) | (block > last))
 
 
-def around(
+def surrounding_quantiles(
     values: Array, steps: Sequence[int], shares: Sequence[float]
 ) -> tuple[Array, NDArray[np.int64]]:
-    """Return quantiles of what stands so many days before and after each day, and how many of these
-    are numbers.
+    """Return for each day quantiles of the values at some days before and after it.
 
     Parameters
     ----------
     values
-        One per day; NaN is left out, as is what lies beyond the ends.
+        One per day, shape (n_days,); NaN is ignored, and so is what lies beyond the ends.
     steps
-        Days from each day.
+        Distances in days; negative ones lie before the day.
     shares
-        Of the quantiles, which are linear between ranks.
+        Of the quantiles, 0 to 1; they are interpolated linearly between ranks.
 
     Returns
     -------
-    tuple
-        Quantiles of shape (shares, days), NaN where there are no numbers; counts of shape (days,).
+    quantiles
+        Shape (n_shares, n_days); NaN where all values are missing.
+    counts
+        Number of values that are not missing, shape (n_days,).
 
-    >>> quantiles, known = around(np.array([1.0, 2.0, 4.0]), [-1, 1], [0.5])
-    >>> quantiles.tolist(), known.tolist()
+    >>> quantiles, counts = surrounding_quantiles(np.array([1.0, 2.0, 4.0]), [-1, 1], [0.5])
+    >>> quantiles.tolist(), counts.tolist()
     ([[2.0, 2.5, 2.0]], [1, 2, 1])
     """
     days, reach = len(values), max(abs(step) for step in steps)
     padded = np.r_[np.full(reach, np.nan), values, np.full(reach, np.nan)]
-    quantiles, known = np.empty((len(shares), days)), np.empty(days, dtype=np.int64)
+    quantiles, counts = np.empty((len(shares), days)), np.empty(days, dtype=np.int64)
     for start in range(0, days, BLOCK_DAYS):
         end = min(start + BLOCK_DAYS, days)
         ordered = np.sort(
             [padded[reach + step + start : reach + step + end] for step in steps], axis=0
         )  # NaN last
-        known[start:end] = (~np.isnan(ordered)).sum(axis=0)
+        counts[start:end] = (~np.isnan(ordered)).sum(axis=0)
         column = np.arange(end - start)
         for row, share in zip(quantiles, shares, strict=True):
-            rank = share * np.maximum(known[start:end] - 1, 0)
+            rank = share * np.maximum(counts[start:end] - 1, 0)
             below = np.floor(rank).astype(np.int64)
             low, high = ordered[below, column], ordered[np.ceil(rank).astype(np.int64), column]
             row[start:end] = low + (rank - below) * (high - low)
-    return quantiles, known
+    return quantiles, counts

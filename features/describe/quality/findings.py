@@ -1,4 +1,4 @@
-"""What a day that stands out is reported as."""
+"""Findings: days that stand out."""
 
 from __future__ import annotations
 
@@ -8,10 +8,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class OddDay:
-    """A day (ISO date) to look at.
+    """A day that stands out.
 
-    ``kind`` is ``placeholder``, ``far``, ``high``, ``twice``, ``instant``, ``partial_day`` or
-    ``partial_week``; ``why`` a sentence; ``figures`` what it rests on.
+    Parameters
+    ----------
+    day
+        ISO date.
+    kind
+        ``placeholder``, ``far``, ``high``, ``twice``, ``instant``, ``partial_day`` or
+        ``partial_week``.
+    why
+        The finding as a sentence.
+    figures
+        Name -> number or text on which the finding rests.
     """
 
     day: str
@@ -20,20 +29,18 @@ class OddDay:
     figures: Mapping[str, float | str]
 
 
-Scored = tuple[float, OddDay]
-"""How suspicious, in spreads of what is usual or the like, and the finding."""
+ScoredDay = tuple[float, OddDay]
+"""A score that is larger for more suspicious days (distance in spreads), and the finding."""
 
-# Where more of the days than this stand out in the same way, it is the shop's habit.
+# If more days than this stand out in the same way, that is normal for the shop.
 HABIT_SHARE, HABIT_DAYS = 0.01, 5
 
 
-def habit(found: int, days: int) -> bool:
-    """Say whether so many of so many days stand out that it is what the shop does, and no fault
-    of the log.
-    """
-    return found > max(HABIT_DAYS, HABIT_SHARE * days)
+def is_habit(odd_days: int, days: int) -> bool:
+    """Return whether so many days stand out in the same way that it is normal for the shop."""
+    return odd_days > max(HABIT_DAYS, HABIT_SHARE * days)
 
 
-def some(count: float) -> str:
-    """Return ``1 event`` or ``1,200 events``."""
+def event_count(count: float) -> str:
+    """Return a number of events as text, ``1 event`` or ``1,200 events``."""
     return "1 event" if count == 1 else f"{count:,.0f} events"

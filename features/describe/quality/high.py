@@ -1,6 +1,4 @@
-"""Days with far more events than the days around: bulk imports, and the same events delivered
-twice.
-"""
+"""Days with far more events than the days around: bulk imports, and double deliveries."""
 
 from __future__ import annotations
 
@@ -8,20 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.features.describe.quality.daily import WEEK, Calendar, around
-from stagecast.features.describe.quality.findings import OddDay, Scored, habit, some
+from stagecast.features.describe.quality.daily import WEEK, Calendar, surrounding_quantiles
+from stagecast.features.describe.quality.findings import OddDay, ScoredDay, event_count, is_habit
 from stagecast.features.describe.quality.gaps import WEEKS_AROUND
 
-# A day is high so many spreads above the usual, with so many events more and so many times as many
-# ...
+# A day is high if it lies this many spreads above the usual, has this many events more, and this
+# many times as many ...
 SPREADS, MORE_EVENTS, TIMES = 6.0, 50, 3.0
-# ... or with so many times the events of each customer, as where a delivery came twice.
+# ... or this many times the events per customer, as if a delivery came twice.
 TWICE_SPREADS, TWICE_TIMES = 5.0, 1.7
-# A few customers with hundreds of lines are no import.
+# Customers of such a day; a few with hundreds of events each are no import.
 FEWEST_CUSTOMERS = 10
-# Same weekdays around that must be there to say what is usual.
+# Same weekdays around a day from which the usual count is estimated.
 FEWEST_WEEKS = 4
-# Events per customer that stray less than this (in logs) stray by chance.
+# Smallest spread of log events per customer; less is taken for chance.
 LEAST_SPREAD = 0.05
 
 _WEEKS = [WEEK * k for k in range(-WEEKS_AROUND, WEEKS_AROUND + 1) if k]
@@ -29,110 +27,124 @@ _BESIDE = [k for k in range(-WEEK, WEEK + 1) if k]
 _AROUND = [k for k in range(-WEEK * WEEKS_AROUND, WEEK * WEEKS_AROUND + 1) if k]
 
 
-def high_days(calendar: Calendar) -> list[Scored]:
-    """Return days with far more events, or far more events of each customer, than the days around.
+def high_days(calendar: Calendar) -> list[ScoredDay]:
+    """Return days with far more events, or far more events per customer, than the days around.
 
-    All on square roots, whose spread does not depend on the count. Spreads are the larger of the
-    median and the 95th percentile of what the eight weeks on either side stray, scaled to a
-    standard deviation: where one day in ten is wild, wild days are no news. The day's customer with
-    most events is left out: one large order is no news either.
+    Counts are compared as square roots, whose spread does not depend on the mean. The spread is the
+    larger of two estimates from the median and from the 95th percentile of the deviations in the
+    eight weeks on either side, so that no day is reported where one in ten is as high. The customer
+    with most events on a day is left out, so that one large order is not reported either.
     """
     events = calendar.events - calendar.largest
-    usual, expected = _usual(events)
+    usual_root, expected_root = _usual(events)
     with np.errstate(invalid="ignore", divide="ignore"):
-        above = (np.sqrt(events) - usual) / spread_around(np.sqrt(events) - expected)
-        times = events / usual**2
-    enough = (events - usual**2 >= MORE_EVENTS) & (calendar.customers >= FEWEST_CUSTOMERS)
-    high = _rare(enough & (above >= SPREADS) & (times >= TIMES), times)
+        spreads_above = (np.sqrt(events) - usual_root) / spread_around(
+            np.sqrt(events) - expected_root
+        )
+        times = events / usual_root**2
+    is_large = (events - usual_root**2 >= MORE_EVENTS) & (calendar.customers >= FEWEST_CUSTOMERS)
+    high = _rare(is_large & (spreads_above >= SPREADS) & (times >= TIMES), times)
     events_usual, customers_usual = (
         _usual(counts)[0] ** 2 for counts in (calendar.events, calendar.customers)
     )
-    return _twice(calendar) + [
+    return _doubled_days(calendar) + [
         (
-            float(above[k]),
+            float(spreads_above[k]),
             _finding("high", calendar, k, float(events_usual[k]), float(customers_usual[k])),
         )
         for k in high.tolist()
     ]
 
 
-def _twice(calendar: Calendar) -> list[Scored]:
-    """Return days with about twice the events of each customer, however many customers came."""
+def _doubled_days(calendar: Calendar) -> list[ScoredDay]:
+    """Return days with about twice the events per customer, whatever the number of customers."""
     others = calendar.customers - 1.0
     with np.errstate(invalid="ignore", divide="ignore"):
-        each = np.log((calendar.events - calendar.largest) / others)
-    each[~np.isfinite(each)] = np.nan
-    (usual,), known = around(each, _AROUND, [0.5])
-    (came,), _ = around(np.where(others > 0, others, np.nan), _AROUND, [0.5])
+        log_events_per_customer = np.log((calendar.events - calendar.largest) / others)
+    log_events_per_customer[~np.isfinite(log_events_per_customer)] = np.nan
+    (usual,), counts = surrounding_quantiles(log_events_per_customer, _AROUND, [0.5])
+    (usual_others,), _ = surrounding_quantiles(np.where(others > 0, others, np.nan), _AROUND, [0.5])
     with np.errstate(invalid="ignore", divide="ignore"):
-        # a day with fewer customers strays more
-        fewer = np.sqrt(np.fmax(1.0, came / others))
-        above = (each - usual) / (spread_around(each - usual, LEAST_SPREAD) * fewer)
-        times = np.exp(each - usual)
-    events = calendar.customers * np.exp(usual)
-    enough = (calendar.events - events >= MORE_EVENTS) & (calendar.customers >= FEWEST_CUSTOMERS)
-    enough &= known >= FEWEST_WEEKS * WEEK / 2
-    found = _rare(enough & (above >= TWICE_SPREADS) & (times >= TWICE_TIMES), times)
+        # a day with fewer customers deviates more
+        wider = np.sqrt(np.fmax(1.0, usual_others / others))
+        spreads_above = (log_events_per_customer - usual) / (
+            spread_around(log_events_per_customer - usual, LEAST_SPREAD) * wider
+        )
+        times = np.exp(log_events_per_customer - usual)
+    usual_events = calendar.customers * np.exp(usual)
+    is_large = (calendar.events - usual_events >= MORE_EVENTS) & (
+        calendar.customers >= FEWEST_CUSTOMERS
+    )
+    is_large &= counts >= FEWEST_WEEKS * WEEK / 2
+    doubled = _rare(is_large & (spreads_above >= TWICE_SPREADS) & (times >= TWICE_TIMES), times)
     return [
         (
-            float(above[k]),
-            _finding("twice", calendar, k, float(events[k]), float(calendar.customers[k])),
+            float(spreads_above[k]),
+            _finding("twice", calendar, k, float(usual_events[k]), float(calendar.customers[k])),
         )
-        for k in found.tolist()
+        for k in doubled.tolist()
     ]
 
 
-def _rare(found: NDArray[np.bool_], times: Array) -> NDArray[np.int64]:
-    """Return the positions found; where they are a habit, only those far beyond it."""
-    days = np.flatnonzero(found)
-    if habit(len(days), len(found)):
+def _rare(is_odd: NDArray[np.bool_], times: Array) -> NDArray[np.int64]:
+    """Return the positions that are set; if that is a habit, only those far beyond it."""
+    days = np.flatnonzero(is_odd)
+    if is_habit(len(days), len(is_odd)):
         days = days[times[days] >= TIMES * np.median(times[days])]
     return days
 
 
 def _usual(counts: Array) -> tuple[Array, Array]:
-    """Return square roots of what a day would have at the most in the ordinary way, and of what it
-    would have.
+    """Return square roots of the highest ordinary count of each day, and of its expected count.
 
-    What the same weekday has in the weeks around, brought to the level of the seven days on either
-    side, so that a season is not odd. At the most: not below the level of the weeks, nor below the
-    days beside it, for a shop may open on a Sunday. NaN where there are too few weeks.
+    The expected count is the median of the same weekday in the weeks around, scaled to the level of
+    the seven days on either side, so that a season does not stand out. The highest ordinary count
+    is at least the median of the weekday and of the days beside, for a shop may open on a Sunday.
+    Both are NaN where there are too few weeks.
     """
     roots = np.sqrt(counts)
-    (weekday,), weeks = around(roots, _WEEKS, [0.5])
+    (weekday,), weeks = surrounding_quantiles(roots, _WEEKS, [0.5])
     weekday[weeks < FEWEST_WEEKS] = np.nan
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.where(weekday > 0, roots / weekday, np.nan)
-    level = np.nan_to_num(around(ratio, _BESIDE, [0.5])[0][0], nan=1.0)
-    beside = np.nan_to_num(around(roots, _BESIDE, [0.5])[0][0])
+    level = np.nan_to_num(surrounding_quantiles(ratio, _BESIDE, [0.5])[0][0], nan=1.0)
+    beside = np.nan_to_num(surrounding_quantiles(roots, _BESIDE, [0.5])[0][0])
     return np.maximum(weekday * np.maximum(1.0, level), beside), weekday * level
 
 
-def spread_around(strays: Array, least: float = 0.5) -> Array:
-    """Return the robust spread of the strays within eight weeks of each day; 0.5 is Poisson's,
-    of square roots.
+def spread_around(deviations: Array, least: float = 0.5) -> Array:
+    """Return for each day the robust spread of the deviations within eight weeks of it.
+
+    Parameters
+    ----------
+    deviations
+        Of each day, shape (n_days,); values that are not finite are ignored.
+    least
+        Smallest spread; 0.5 is that of square roots of Poisson counts.
     """
-    sizes = np.abs(np.where(np.isfinite(strays), strays, np.nan))
-    (middle, wild), _ = around(sizes, _AROUND, [0.5, 0.95])
-    return np.asarray(np.fmax(least, np.fmax(1.4826 * middle, wild / 1.96)))
+    sizes = np.abs(np.where(np.isfinite(deviations), deviations, np.nan))
+    (median, high), _ = surrounding_quantiles(sizes, _AROUND, [0.5, 0.95])
+    return np.asarray(np.fmax(least, np.fmax(1.4826 * median, high / 1.96)))
 
 
-def _finding(kind: str, calendar: Calendar, k: int, usual: float, came: float) -> OddDay:
+def _finding(kind: str, calendar: Calendar, k: int, usual: float, usual_customers: float) -> OddDay:
+    """Return the finding for the day at position ``k``."""
     events, customers = float(calendar.events[k]), float(calendar.customers[k])
     if kind == "twice":
         why = (
-            f"{some(events)} of {customers:,.0f} customers, of whom {usual:,.0f} are "
+            f"{event_count(events)} of {customers:,.0f} customers, of whom {usual:,.0f} are "
             "usual: delivered twice?"
         )
     else:
         why = (
-            f"{some(events)} of {customers:,.0f} customers, usual are {usual:,.0f} of {came:,.0f}: "
+            f"{event_count(events)} of {customers:,.0f} customers, "
+            f"usual are {usual:,.0f} of {usual_customers:,.0f}: "
             "a bulk import, or a sale?"
         )
     figures = {
         "events": events,
         "events_usual": usual,
         "customers": customers,
-        "customers_usual": float(came),
+        "customers_usual": float(usual_customers),
     }
     return OddDay(calendar.date(k), kind, why, figures)

@@ -1,4 +1,4 @@
-"""Quantiles of what was counted inside DuckDB."""
+"""Quantiles of histograms that are counted inside DuckDB."""
 
 from __future__ import annotations
 
@@ -10,38 +10,45 @@ import numpy as np
 from stagecast.features.engines.shop_gap import FEWEST_GAPS
 
 
-def quantile(counted: Sequence[tuple[float, int]], share: float) -> float:
-    """Return the value of rank ``floor(share * (n - 1))``, counted from 0, of a histogram in
-    ascending order.
+def quantile(histogram: Sequence[tuple[float, int]], share: float) -> float:
+    """Return the value of rank ``floor(share * (n - 1))``, from 0, of a histogram.
 
     Parameters
     ----------
-    counted
-        Pairs of a value and how many have it; not empty.
+    histogram
+        Pairs of a value and its count, in ascending order of the values; not empty.
+    share
+        0 to 1.
 
     >>> quantile([(1.0, 3), (5.0, 1)], 0.5), quantile([(1.0, 3), (5.0, 1)], 1.0)
     (1.0, 5.0)
     """
-    values, counts = zip(*counted, strict=True)
-    upto = np.cumsum(counts)
-    rank = int(np.floor(share * (upto[-1] - 1) + 1e-9))
-    return float(values[int(np.searchsorted(upto, rank, side="right"))])
+    values, counts = zip(*histogram, strict=True)
+    cumulative = np.cumsum(counts)
+    rank = int(np.floor(share * (cumulative[-1] - 1) + 1e-9))
+    return float(values[int(np.searchsorted(cumulative, rank, side="right"))])
 
 
 def usual_gap(con: duckdb.DuckDBPyConnection, spans: str) -> float | None:
-    """Return the median over customers of their mean gap, to a hundredth of a day; None with too
-    few gaps.
+    """Return the median over customers of their mean gap, in days to two decimals.
 
     Parameters
     ----------
+    con
+        Connection that can read ``spans``.
     spans
         A table, or a query in brackets: a row per customer with ``orders``, ``first_day`` and
         ``last_day``.
+
+    Returns
+    -------
+    float or None
+        None if there are fewer than ``FEWEST_GAPS`` gaps.
     """
     rows = con.execute(
         f"""SELECT gap, count(*), sum(gaps)
             FROM (SELECT round((last_day - first_day) / (orders - 1), 2) AS gap,
         orders - 1 AS gaps FROM {spans} WHERE orders > 1) GROUP BY gap ORDER BY gap"""
     ).fetchall()
-    enough = sum(gaps for _, _, gaps in rows) >= FEWEST_GAPS
-    return quantile([(gap, count) for gap, count, _ in rows], 0.5) if enough else None
+    has_enough = sum(gaps for _, _, gaps in rows) >= FEWEST_GAPS
+    return quantile([(gap, count) for gap, count, _ in rows], 0.5) if has_enough else None

@@ -1,4 +1,4 @@
-"""How regular the gaps between a customer's purchase days are, and how long."""
+"""Length and regularity of the gaps between customers' purchase days."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from scipy.optimize import brentq
 
 from stagecast.features.describe.quality.histograms import usual_gap
 
-# Customers with three purchase days from which a regularity is told: one standard error is then
-# about 0.2.
+# Customers with three purchase days from which the regularity is estimated: its standard error is
+# then about 0.2.
 FEWEST_PAIRS = 50
 LEAST_K, LARGEST_K = 0.05, 100.0
-# Sums of two gaps from which days are as good as a continuous time.
+# Sums of two gaps, in days, above which days are treated as continuous time.
 LONG_DAYS = 400
 RANDOM_K = (0.8, 1.25)
 
@@ -24,9 +24,16 @@ RANDOM_K = (0.8, 1.25)
 class Rhythm:
     """The gaps between purchase days.
 
-    ``gap_days`` is the median over repeat buyers of their mean gap, the ``shop_gap_days`` of the
-    stages, or None with too few gaps; ``k`` the regularity of Wheat and Morrison (1 is random, more
-    is regular, less is in bouts) or None, and ``pairs`` the customers it rests on.
+    Parameters
+    ----------
+    gap_days
+        Median over repeat buyers of their mean gap, the ``shop_gap_days`` of the stages; None with
+        too few gaps.
+    k
+        Regularity of Wheat and Morrison: 1 is random, more is regular, less is in bouts; None with
+        too few customers.
+    pairs
+        Number of customers on whom ``k`` rests.
     """
 
     gap_days: float | None
@@ -34,7 +41,7 @@ class Rhythm:
     pairs: int
 
     def lines(self) -> list[str]:
-        """Return the rhythm as lines for people."""
+        """Return the description as lines of text."""
         lines = []
         if self.gap_days is not None:
             lines.append(
@@ -54,12 +61,12 @@ class Rhythm:
 
 
 def describe_rhythm(con: duckdb.DuckDBPyConnection) -> Rhythm:
-    """Describe the purchase days of the table ``customer_days``."""
+    """Return a description of the purchase days in the table ``customer_days``."""
     spans = """(SELECT count(*) AS orders, min(day) AS first_day, max(day) AS last_day
         FROM customer_days
         WHERE purchases > 0 GROUP BY customer)"""
-    # a list of each customer's first three days would not leave the memory; rows of a window do
-    # in whole numbers, so that the sum is the same in whatever order it is taken
+    # a window, since DuckDB cannot spill lists of each customer's first three days to disk; whole
+    # numbers, so that the sum does not depend on the order of the rows
     pairs = con.execute(
         """SELECT third - first AS total, count(*),
             CAST(sum(CAST(2 * second - first - third AS BIGINT) * CAST(2 * second - first - third
@@ -70,28 +77,28 @@ def describe_rhythm(con: duckdb.DuckDBPyConnection) -> Rhythm:
             WINDOW past AS (PARTITION BY customer ORDER BY day))
         WHERE first IS NOT NULL AND before IS NULL GROUP BY total ORDER BY total"""
     ).fetchall()
-    seen = sum(row[1] for row in pairs if row[0] > 2)
+    customers = sum(row[1] for row in pairs if row[0] > 2)
     return Rhythm(
         usual_gap(con, spans),
-        regularity(pairs) if seen >= FEWEST_PAIRS else None,
-        seen,
+        regularity(pairs) if customers >= FEWEST_PAIRS else None,
+        customers,
     )
 
 
 def regularity(pairs: Sequence[tuple[int, int, float]]) -> float:
-    """Return the regularity k of gaps: 1 is random (Poisson), above it regular, below it in bouts.
+    """Return the regularity k of gaps: 1 is random (Poisson), more is regular, less is in bouts.
 
     For Erlang-k gaps the share M = g1 / (g1 + g2) of the first of two gaps has the variance 1 / (4
     (2 k + 1)) around one half, hence k = (1 - 4 v) / (8 v). Gaps are whole days of at least one,
-    though, which narrows M: random gaps of 10 days would pass for k = 1.4. So M is taken on the
-    days that it can fall on, given the sum of the two gaps, with the same density: for k = 1 that
-    is exact.
+    though, which narrows the distribution of M: random gaps of 10 days on average would give k =
+    1.4. So M takes only the values that are possible given the sum of the two gaps, with the same
+    density; for k = 1 that is exact.
 
     Parameters
     ----------
     pairs
-        Sum of two gaps in days; how many customers have it; their sum of (M - 1/2)^2. Sums of two
-        days, whose M can only be one half, say nothing.
+        Sum of two gaps in days; the number of customers with that sum; their sum of (M - 1/2)^2.
+        Entries with a sum of two days, for which M can only be one half, are ignored.
 
     Returns
     -------
@@ -107,18 +114,18 @@ def regularity(pairs: Sequence[tuple[int, int, float]]) -> float:
     total, customers, squares = np.array(
         [pair for pair in pairs if pair[0] > 2], dtype=np.float64
     ).T
-    short = total <= LONG_DAYS
-    day = np.arange(1.0, LONG_DAYS)
-    rest = total[short, None] - day
-    log_product = np.log(np.where(rest > 0, rest, 1.0) * day)
-    distance = (day / total[short, None] - 0.5) ** 2
+    is_short = total <= LONG_DAYS
+    first_gap = np.arange(1.0, LONG_DAYS)
+    second_gap = total[is_short, None] - first_gap
+    log_product = np.log(np.where(second_gap > 0, second_gap, 1.0) * first_gap)
+    distance = (first_gap / total[is_short, None] - 0.5) ** 2
 
     def excess(log_k: float) -> float:
         k = float(np.exp(log_k))
-        log_weight = np.where(rest > 0, (k - 1.0) * log_product, -np.inf)
+        log_weight = np.where(second_gap > 0, (k - 1.0) * log_product, -np.inf)
         weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True, initial=-np.inf))
         expected = np.full(len(total), 1.0 / (4.0 * (2.0 * k + 1.0)))
-        expected[short] = (weight * distance).sum(axis=1) / weight.sum(axis=1)
+        expected[is_short] = (weight * distance).sum(axis=1) / weight.sum(axis=1)
         return float(customers @ expected - squares.sum())
 
     low, high = float(np.log(LEAST_K)), float(np.log(LARGEST_K))

@@ -1,4 +1,4 @@
-"""Times within a day, instants that many events share, and how late events become known."""
+"""Times of day, instants that many events share, and the delay until events are recorded."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.describe.quality.histograms import quantile
 
 HOUR_MICROSECONDS = DAY_MICROSECONDS // 24
-# Whole hours that a date can become by a time zone: winter's and summer's.
+# Number of whole hours at which dates of one time zone lie in UTC: winter and summer time.
 ZONE_HOURS = 2
-# Share of the events at these hours from which the log has dates rather than times.
+# Share of the events at these hours from which the log is taken to have dates without times.
 DATES_SHARE = 0.99
 
 
 @dataclass(frozen=True)
 class TimeOfDay:
-    """Where in the (UTC) day the events stand.
+    """Where in the (UTC) day the events lie.
 
-    ``midnight`` is the share at 00:00:00 exactly; ``shifted_dates`` says that nearly all stand at
-    one or two whole hours that are not midnight, as dates of another time zone do.
+    Parameters
+    ----------
+    midnight
+        Share of events at 00:00:00 exactly, 0 to 1.
+    all_midnight
+        Whether all of them are.
+    shifted_dates
+        Whether nearly all events lie at one or two whole hours other than midnight, as dates of
+        another time zone do.
     """
 
     midnight: float
@@ -29,7 +36,7 @@ class TimeOfDay:
     shifted_dates: bool
 
     def lines(self) -> list[str]:
-        """Return what is worth telling people; nothing for a log with times of day."""
+        """Return what is unusual as lines of text; none for a log with times of day."""
         if self.all_midnight:
             return [
                 (
@@ -52,8 +59,18 @@ class TimeOfDay:
 
 @dataclass(frozen=True)
 class Instant:
-    """An instant with many of its day's events; ``day`` is a day number, ``customers``
-    approximate.
+    """An instant with many of its day's events.
+
+    Parameters
+    ----------
+    day
+        Day number (days since 1970, UTC).
+    time
+        Time of day, ``HH:MM:SS``.
+    events
+        Number of events at the instant.
+    customers
+        Approximate number of their customers.
     """
 
     day: int
@@ -64,8 +81,16 @@ class Instant:
 
 @dataclass(frozen=True)
 class Delay:
-    """Days from an event to its record, over the share of events that say; ``early`` is the
-    share before the event.
+    """Days from an event to its record.
+
+    Parameters
+    ----------
+    given
+        Share of events with ``recorded_at``, 0 to 1.
+    early
+        Share of these that were recorded before they happened.
+    median_days, days_99
+        Median and 99th percentile of the delay in days.
     """
 
     given: float
@@ -74,7 +99,7 @@ class Delay:
     days_99: float
 
     def lines(self) -> list[str]:
-        """Return the delay as lines for people."""
+        """Return the description as lines of text."""
         early = f"; {self.early:.1%} were recorded before they happened" if self.early > 0 else ""
         return [
             f"recorded {self.median_days:.2f} days after the event (median), 99 % within "
@@ -84,7 +109,7 @@ class Delay:
 
 
 def describe_times(con: duckdb.DuckDBPyConnection) -> TimeOfDay:
-    """Describe the times of day of the table ``events``."""
+    """Return a description of the times of day in the table ``events``."""
     rows = con.execute(
         f"""SELECT CASE WHEN into_day % {HOUR_MICROSECONDS} = 0
             THEN into_day // {HOUR_MICROSECONDS} END AS hour,
@@ -93,16 +118,14 @@ def describe_times(con: duckdb.DuckDBPyConnection) -> TimeOfDay:
         GROUP BY hour"""
     ).fetchall()
     total = sum(count for _, count in rows)
-    whole = sorted((count for hour, count in rows if hour is not None), reverse=True)
+    whole_hours = sorted((count for hour, count in rows if hour is not None), reverse=True)
     midnight = sum(count for hour, count in rows if hour == 0) / total
-    dates = sum(whole[:ZONE_HOURS]) >= DATES_SHARE * total
-    return TimeOfDay(midnight, midnight == 1.0, dates and midnight < 0.5)
+    has_dates = sum(whole_hours[:ZONE_HOURS]) >= DATES_SHARE * total
+    return TimeOfDay(midnight, midnight == 1.0, has_dates and midnight < 0.5)
 
 
 def busy_instants(con: duckdb.DuckDBPyConnection) -> list[Instant]:
-    """Return the exact counts of each day's busiest instants, found by a sketch (at most three a
-    day).
-    """
+    """Return the busiest instants of each day, at most three, with their exact counts."""
     con.execute(
         """CREATE OR REPLACE TEMP TABLE busy AS SELECT DISTINCT unnest(top) AS instant FROM (
         SELECT approx_top_k("timestamp", 3) AS top FROM events
@@ -118,16 +141,18 @@ def busy_instants(con: duckdb.DuckDBPyConnection) -> list[Instant]:
 
 
 def describe_delay(con: duckdb.DuckDBPyConnection) -> Delay | None:
-    """Describe ``recorded_at`` against ``timestamp``; None where it is never given."""
+    """Return a description of ``recorded_at`` less ``timestamp``; None if it is always null."""
     rows = con.execute(
         f"""SELECT round((epoch_us(recorded_at) - epoch_us("timestamp")) / {DAY_MICROSECONDS}.0,
             2) AS late, count(*)
         FROM events GROUP BY late ORDER BY late"""
     ).fetchall()
-    known = [(late, count) for late, count in rows if late is not None]
-    if not known:
+    histogram = [(late, count) for late, count in rows if late is not None]
+    if not histogram:
         return None
-    given = sum(count for _, count in known)
-    early = sum(count for late, count in known if late < 0)
+    recorded = sum(count for _, count in histogram)
+    early = sum(count for late, count in histogram if late < 0)
     total = sum(count for _, count in rows)
-    return Delay(given / total, early / given, quantile(known, 0.5), quantile(known, 0.99))
+    return Delay(
+        recorded / total, early / recorded, quantile(histogram, 0.5), quantile(histogram, 0.99)
+    )

@@ -1,6 +1,4 @@
-"""What a log looks like: times of day, buyers, rhythm and delays; days are in
-``test_quality_days``.
-"""
+"""Description of a log: times of day, buyers, rhythm and delays; see also ``test_quality_days``."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ from tests.features.describe.quality.made import CLEAN, date, day, described, on
 
 
 @pytest.mark.parametrize(
-    "made",
+    "options",
     [
         {},
         {"closed": (5, 6)},
@@ -37,8 +35,8 @@ from tests.features.describe.quality.made import CLEAN, date, day, described, on
     ],
     ids=str,
 )
-def test_a_clean_log_has_no_findings(made: dict[str, object]) -> None:
-    quality = described(shop(seed=7, **made))  # type: ignore[arg-type]
+def test_a_clean_log_has_no_findings(options: dict[str, object]) -> None:
+    quality = described(shop(seed=7, **options))  # type: ignore[arg-type]
     assert quality.gaps == ()
     assert quality.odd_days == ()
     assert quality.buyers.heavy == ()
@@ -60,18 +58,18 @@ def test_span_and_empty_days_are_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hours", "midnight", "every", "shifted"),
+    ("hours", "midnight", "all_midnight", "shifted"),
     [(0, 1.0, True, False), (22, 0.0, False, True), (None, 0.0, False, False)],
 )
-def test_dates_without_times_are_told(
-    hours: int | None, midnight: float, every: bool, shifted: bool
+def test_dates_without_times_are_recognised(
+    hours: int | None, midnight: float, all_midnight: bool, shifted: bool
 ) -> None:
     dates = CLEAN["timestamp"].dt.floor("D")
     frame = CLEAN if hours is None else CLEAN.assign(timestamp=dates + timedelta(hours=hours))
     quality = described(frame)
     assert (quality.times.midnight, quality.times.all_midnight, quality.times.shifted_dates) == (
         midnight,
-        every,
+        all_midnight,
         shifted,
     )
     assert bool(quality.times.lines()) == (hours is not None)
@@ -96,9 +94,9 @@ def test_the_share_at_midnight_is_counted() -> None:
 def test_buyers_and_their_purchase_days_by_hand() -> None:
     days = {"a": [0], "b": [0, 0, 0], "c": [1, 4], "d": [2, 5, 9], "e": [1, 2, 3, 4, 5]}
     rows = [
-        (name, day(n) + timedelta(hours=k), "purchase")
-        for name, on_ in days.items()
-        for k, n in enumerate(on_)
+        (name, day(number) + timedelta(hours=hour), "purchase")
+        for name, day_numbers in days.items()
+        for hour, number in enumerate(day_numbers)
     ]
     rows += [("visitor", day(3), "visit")] * 4
     buyers = described(pd.DataFrame(rows, columns=["customer_id", "timestamp", "event"])).buyers
@@ -114,29 +112,27 @@ def test_a_till_is_found_among_the_customers() -> None:
         pd.DataFrame(
             {
                 "customer_id": name,
-                "timestamp": day(0) + pd.to_timedelta(random.uniform(0, 500, n), unit="D"),
+                "timestamp": day(0) + pd.to_timedelta(random.uniform(0, 500, count), unit="D"),
             }
         )
-        for name, n in tills.items()
+        for name, count in tills.items()
     ]
     quality = described(pd.concat([CLEAN, *(frame.assign(event="purchase") for frame in rows)]))
-    assert {one.customer_id: one.events for one in quality.buyers.heavy} == tills
+    assert {customer.customer_id: customer.events for customer in quality.buyers.heavy} == tills
     assert any("customer till has 3,000 events" in line for line in quality.lines())
 
 
 def gamma_gaps(
     k: float, mean: float, customers: int, *, whole_days: bool, seed: int = 5
 ) -> list[tuple[int, int, float]]:
-    """Return sums of the first two gaps of customers, and squared distances of the first one's
-    share from one half.
-    """
+    """Return pairs for :func:`regularity`: the sum of two gaps, 1, and the squared distance."""
     random = np.random.default_rng(seed)
-    found = []
-    for begin in random.uniform(0, 1_000, customers):
-        at = begin + np.r_[0.0, np.cumsum(random.gamma(k, mean / k, 40))]
-        first, second, third = np.unique(np.floor(at))[:3] if whole_days else at[:3] * 10_000
-        found.append((third - first, 1, ((second - first) / (third - first) - 0.5) ** 2))
-    return found
+    pairs = []
+    for start in random.uniform(0, 1_000, customers):
+        times = start + np.r_[0.0, np.cumsum(random.gamma(k, mean / k, 40))]
+        first, second, third = np.unique(np.floor(times))[:3] if whole_days else times[:3] * 10_000
+        pairs.append((third - first, 1, ((second - first) / (third - first) - 0.5) ** 2))
+    return pairs
 
 
 @pytest.mark.parametrize("whole_days", [False, True])
@@ -162,7 +158,7 @@ def test_regularity_stays_within_its_bounds() -> None:
 
 
 @pytest.mark.parametrize(("customers", "k"), [(FEWEST_PAIRS - 1, None), (FEWEST_PAIRS, LARGEST_K)])
-def test_a_regularity_rests_on_customers_enough(customers: int, k: float | None) -> None:
+def test_a_regularity_needs_enough_customers(customers: int, k: float | None) -> None:
     rows = [(f"c{n}", day(n + 30 * j), "purchase") for n in range(customers) for j in range(4)]
     rhythm = described(pd.DataFrame(rows, columns=["customer_id", "timestamp", "event"])).rhythm
     assert (rhythm.k, rhythm.pairs, rhythm.gap_days) == (k, customers, 30.0)
@@ -171,10 +167,12 @@ def test_a_regularity_rests_on_customers_enough(customers: int, k: float | None)
 def test_the_rhythm_of_a_log_is_that_of_its_purchase_days() -> None:
     random = np.random.default_rng(2)
     rows = []
-    for n in range(1_500):
-        at = random.uniform(0, 300) + np.r_[0.0, np.cumsum(random.exponential(20.0, 4))]
-        rows += [(f"c{n}", day(0) + timedelta(days=float(d)), "purchase") for d in at]
-        rows += [(f"c{n}", day(0) + timedelta(days=float(d) + 0.3), "visit") for d in at]
+    for number in range(1_500):
+        times = random.uniform(0, 300) + np.r_[0.0, np.cumsum(random.exponential(20.0, 4))]
+        rows += [(f"c{number}", day(0) + timedelta(days=float(time)), "purchase") for time in times]
+        rows += [
+            (f"c{number}", day(0) + timedelta(days=float(time) + 0.3), "visit") for time in times
+        ]
     rhythm = described(pd.DataFrame(rows, columns=["customer_id", "timestamp", "event"])).rhythm
     assert rhythm.k == pytest.approx(1.0, abs=0.12)
     assert rhythm.pairs > 1_400
@@ -183,8 +181,8 @@ def test_the_rhythm_of_a_log_is_that_of_its_purchase_days() -> None:
 
 def test_delays_are_described_where_given() -> None:
     frame = CLEAN[:1_000].reset_index(drop=True)
-    late = pd.to_timedelta(np.where(np.arange(1_000) % 50 == 0, 5.0, 0.25), unit="D")
-    frame["recorded_at"] = (frame["timestamp"] + late).mask(frame.index >= 800)
+    delays = pd.to_timedelta(np.where(np.arange(1_000) % 50 == 0, 5.0, 0.25), unit="D")
+    frame["recorded_at"] = (frame["timestamp"] + delays).mask(frame.index >= 800)
     frame.loc[1, "recorded_at"] = frame.loc[1, "timestamp"] - timedelta(days=1)
     delay = described(frame).delay
     assert delay is not None
@@ -196,9 +194,9 @@ def test_delays_are_described_where_given() -> None:
 def test_the_description_is_plain_json_and_lines() -> None:
     frame = pd.concat([CLEAN[~on(CLEAN, 200, 203)], CLEAN[on(CLEAN, 302)]])
     quality = described(frame.assign(recorded_at=frame["timestamp"]))
-    plain = quality.to_json()
-    assert json.loads(json.dumps(plain)) == plain
-    assert plain["odd_days"][0]["day"] == date(302)
+    values = quality.to_json()
+    assert json.loads(json.dumps(values)) == values
+    assert values["odd_days"][0]["day"] == date(302)
     text = "\n".join(quality.lines())
     assert date(200) in text
     assert date(302) in text
@@ -252,6 +250,6 @@ def test_any_handful_of_events_can_be_described(rows: list[tuple[str, datetime, 
     assert 0 <= quality.empty_days < 1
     assert quality.first_day <= quality.last_day
     assert quality.gaps == ()
-    assert all(odd.kind == "placeholder" for odd in quality.odd_days)
+    assert all(finding.kind == "placeholder" for finding in quality.odd_days)
     json.dumps(quality.to_json())
     assert quality.lines()

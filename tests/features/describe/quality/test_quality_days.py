@@ -1,4 +1,4 @@
-"""Holes and days that stand out: each that was planted is found, and habits of the shop are not."""
+"""Gaps and days that stand out: those planted are found, and habits of the shop are not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stagecast.features.describe.quality.daily import BLOCK_DAYS, Calendar, around
+from stagecast.features.describe.quality.daily import BLOCK_DAYS, Calendar, surrounding_quantiles
 from stagecast.features.describe.quality.gaps import find_gaps, spread_of_days
 from stagecast.features.describe.quality.odd import find_odd_days
 from tests.features.describe.quality.made import CLEAN, date, day, described, kinds, on, shop
@@ -19,10 +19,10 @@ from tests.features.describe.quality.made import CLEAN, date, day, described, ki
 @pytest.mark.parametrize(
     ("first", "last"), [(200, 202), (204, 207), (351, 365), (120, 190), (15, 18), (490, 494)]
 )
-def test_a_hole_is_found_with_what_was_expected(first: int, last: int) -> None:
+def test_a_gap_is_found_with_the_expected_events(first: int, last: int) -> None:
     quality = described(CLEAN[~on(CLEAN, first, last)])
     (gap,) = quality.gaps
-    # a Sunday beside the hole is part of it
+    # a Sunday beside the gap is part of it
     silent = [n for n in range(first - 1, last + 2) if first <= n <= last or n % 7 == 6]
     assert (gap.first_day, gap.last_day, gap.days) == (
         date(silent[0]),
@@ -38,10 +38,10 @@ def test_a_hole_is_found_with_what_was_expected(first: int, last: int) -> None:
     assert any(gap.first_day in line for line in quality.lines())
 
 
-def test_the_most_surprising_holes_come_first_and_at_most_five() -> None:
-    holes = {50: 1, 100: 4, 150: 2, 205: 5, 260: 3, 400: 6}
+def test_the_least_likely_gaps_come_first_and_at_most_five() -> None:
+    lengths = {50: 1, 100: 4, 150: 2, 205: 5, 260: 3, 400: 6}
     frame = CLEAN
-    for first, length in holes.items():
+    for first, length in lengths.items():
         frame = frame[~on(frame, first, first + length - 1)]
     gaps = described(frame).gaps
     assert len(gaps) == 5
@@ -49,7 +49,7 @@ def test_the_most_surprising_holes_come_first_and_at_most_five() -> None:
     assert date(50) not in [gap.first_day for gap in gaps]
 
 
-def test_a_shop_that_had_not_opened_misses_nobody() -> None:
+def test_days_before_the_opening_are_no_gap() -> None:
     before = pd.DataFrame(
         {"customer_id": "test", "timestamp": [day(-60), day(-33)], "event": "purchase"}
     )
@@ -62,16 +62,16 @@ def test_quantiles_of_the_days_around_are_numpys() -> None:
         random.random(BLOCK_DAYS + 50) < 0.3, np.nan, random.normal(size=BLOCK_DAYS + 50)
     )
     steps = [-9, -2, 1, 3, 4]
-    (low, middle), known = around(values, steps, [0.1, 0.5])
+    (low, median), counts = surrounding_quantiles(values, steps, [0.1, 0.5])
     for k in (0, 1, 8, 100, BLOCK_DAYS - 1, BLOCK_DAYS, BLOCK_DAYS + 49):
         beside = np.array([values[k + s] for s in steps if 0 <= k + s < len(values)])
         beside = beside[~np.isnan(beside)]
-        assert known[k] == len(beside)
+        assert counts[k] == len(beside)
         expected = np.quantile(beside, [0.1, 0.5]) if len(beside) else [np.nan, np.nan]
-        np.testing.assert_allclose([low[k], middle[k]], expected)
+        np.testing.assert_allclose([low[k], median[k]], expected)
 
 
-def test_silence_is_no_surprise_where_days_stray_widely() -> None:
+def test_empty_days_are_no_gap_where_counts_vary_widely() -> None:
     random = np.random.default_rng(3)
     customers = random.poisson(30 * random.gamma(0.5, 2.0, 400)).astype(float)
     calendar = Calendar(0, customers, customers, np.sign(customers))
@@ -80,16 +80,18 @@ def test_silence_is_no_surprise_where_days_stray_widely() -> None:
     assert find_gaps(calendar) == ()
 
 
-def test_roots_of_poisson_counts_stray_by_one_half() -> None:
+def test_roots_of_poisson_counts_have_a_spread_of_one_half() -> None:
     counts = np.random.default_rng(1).poisson(200, 3_000).astype(float)
     assert spread_of_days(counts) == pytest.approx(0.5, abs=0.04)
     assert spread_of_days(np.full(100, 9.0)) == 0.5
 
 
 def test_a_bulk_import_is_found() -> None:
-    rows = CLEAN.sample(2_000, random_state=2)
-    late = rows.assign(timestamp=day(302) + (rows["timestamp"] - rows["timestamp"].dt.floor("D")))
-    quality = described(pd.concat([CLEAN, late]))
+    sample = CLEAN.sample(2_000, random_state=2)
+    imported = sample.assign(
+        timestamp=day(302) + (sample["timestamp"] - sample["timestamp"].dt.floor("D"))
+    )
+    quality = described(pd.concat([CLEAN, imported]))
     assert kinds(quality) == {"high": [date(302)]}
     figures = quality.odd_days[0].figures
     assert figures["events"] == on(CLEAN, 302).sum() + 2_000
@@ -97,14 +99,14 @@ def test_a_bulk_import_is_found() -> None:
 
 
 @pytest.mark.parametrize("lines", [1.0, 5.0])
-@pytest.mark.parametrize("when", [101, 352])
-def test_a_double_delivery_is_found_in_december_too(lines: float, when: int) -> None:
+@pytest.mark.parametrize("number", [101, 352])
+def test_a_double_delivery_is_found_in_december_too(lines: float, number: int) -> None:
     frame = shop(lines=lines)
-    quality = described(pd.concat([frame, frame[on(frame, when)]]))
-    assert kinds(quality) == {"twice": [date(when)]}
+    quality = described(pd.concat([frame, frame[on(frame, number)]]))
+    assert kinds(quality) == {"twice": [date(number)]}
     figures = quality.odd_days[0].figures
-    assert figures["events"] == 2 * on(frame, when).sum()
-    assert figures["events_usual"] == pytest.approx(on(frame, when).sum(), rel=0.35)
+    assert figures["events"] == 2 * on(frame, number).sum()
+    assert figures["events_usual"] == pytest.approx(on(frame, number).sum(), rel=0.35)
 
 
 def test_one_customer_with_many_lines_is_no_import() -> None:
@@ -125,13 +127,13 @@ def test_a_day_with_one_timestamp_is_found() -> None:
     assert quality.odd_days[0].figures["at_one_time"] == moved.sum()
 
 
-def test_a_batch_of_every_night_is_a_habit() -> None:
+def test_a_nightly_batch_is_a_habit() -> None:
     moved = np.random.default_rng(1).random(len(CLEAN)) < 0.6
     night = CLEAN["timestamp"].dt.floor("D") + timedelta(hours=3)
     assert described(CLEAN.assign(timestamp=CLEAN["timestamp"].mask(moved, night))).odd_days == ()
 
 
-def test_a_sale_of_every_month_is_a_habit() -> None:
+def test_a_monthly_sale_is_a_habit() -> None:
     extra = [CLEAN[on(CLEAN, n)] for n in range(8, 500, 28) for _ in range(4)]
     renamed = [
         frame.assign(customer_id=f"{k}-" + frame["customer_id"]) for k, frame in enumerate(extra)
@@ -152,7 +154,7 @@ def test_placeholder_dates_are_found_and_leave_the_span_alone(share: float) -> N
     assert quality.gaps == ()
 
 
-def test_a_year_without_events_in_the_middle_is_a_hole_and_nothing_far() -> None:
+def test_a_year_without_events_in_the_middle_is_a_gap_and_no_day_is_far() -> None:
     quality = described(
         CLEAN.assign(
             timestamp=CLEAN["timestamp"] + pd.to_timedelta(400 * ~on(CLEAN, 0, 249), unit="D")
@@ -166,15 +168,15 @@ def test_a_year_without_events_in_the_middle_is_a_hole_and_nothing_far() -> None
 @pytest.mark.parametrize(("number", "end"), [(494, "last"), (4, "first")])
 def test_a_day_loaded_in_part_is_found_at_either_end(number: int, end: str) -> None:
     outside = on(CLEAN, number + 1, 600) if end == "last" else on(CLEAN, 0, number - 1)
-    most = on(CLEAN, number) & (np.random.default_rng(1).random(len(CLEAN)) < 0.85)
-    quality = described(CLEAN[~outside & ~most])
+    lost = on(CLEAN, number) & (np.random.default_rng(1).random(len(CLEAN)) < 0.85)
+    quality = described(CLEAN[~outside & ~lost])
     assert kinds(quality) == {"partial_day": [date(number)]}
     assert f"the {end} day holds" in quality.odd_days[0].why
 
 
 def test_a_week_loaded_in_part_is_found() -> None:
-    most = on(CLEAN, 493, 499) & (np.random.default_rng(1).random(len(CLEAN)) < 0.8)
-    assert kinds(described(CLEAN[~most]))["partial_week"] == [date(499)]
+    lost = on(CLEAN, 493, 499) & (np.random.default_rng(1).random(len(CLEAN)) < 0.8)
+    assert kinds(described(CLEAN[~lost]))["partial_week"] == [date(499)]
 
 
 def test_the_most_suspicious_days_come_first_and_at_most_ten() -> None:
@@ -187,14 +189,14 @@ def test_the_most_suspicious_days_come_first_and_at_most_ten() -> None:
         }
     )
     quality = described(pd.concat([CLEAN, *doubled, far]))
-    assert [odd.kind for odd in quality.odd_days] == ["far"] * 10
+    assert [finding.kind for finding in quality.odd_days] == ["far"] * 10
     quality = described(pd.concat([CLEAN, *doubled, far[:3]]))
-    assert [odd.kind for odd in quality.odd_days] == ["far"] * 3 + ["twice"] * 4
+    assert [finding.kind for finding in quality.odd_days] == ["far"] * 3 + ["twice"] * 4
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 5_000), min_size=1, max_size=120), st.integers(1, 4))
-def test_any_calendar_is_looked_at_without_a_warning(counts: list[int], lines: int) -> None:
+def test_any_calendar_is_described_without_a_warning(counts: list[int], lines: int) -> None:
     counts[0] = max(counts[0], 1)
     customers = np.array(counts, dtype=np.float64)
     calendar = Calendar(0, customers * lines, customers, np.sign(customers) * lines)
