@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from stagecast.features.clock import from_microseconds, iso, microseconds
 from stagecast.features.describe.effectiveness import BeforeAfter
-from stagecast.features.describe.flows import Flows, between, flows
+from stagecast.features.describe.flows import Flows, flows, transitions_between
 from stagecast.features.files import replaced, write_text
 from stagecast.features.stages.lifecycle import Lifecycle, merged_sentences
 from stagecast.features.stages.scheme import Scheme
@@ -80,7 +80,7 @@ def movement(
     end = dates[1] or as_of
     half = from_microseconds((int(record.first_events.min()) + microseconds(end)) // 2)
     start = dates[0] or max(end - timedelta(days=FLOW_DAYS), half)
-    moved = between(
+    moved = transitions_between(
         life.journeys,
         record.days,
         customers,

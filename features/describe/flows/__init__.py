@@ -1,15 +1,13 @@
-"""What a marketing manager asks about the lifecycle, as tables: stock, flows, durations, repeat
-orders, value, cohorts.
+"""Tables of the lifecycle: stock, transitions, durations, next orders, value, cohorts.
 
     journeys, purchase days -> cut at the as_of -> one table per question -> Flows -> Parquet, JSON
-                               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-Nothing that stands at or after the as_of enters any of them; what still lasts then is censored, not
-counted as over.
+Nothing at or after the as_of enters any table; what still lasts then is censored, not counted as
+over.
 
-What may be changed where: the calendar in :mod:`stagecast.features.describe.flows.periods`; who
-stands where in :mod:`stagecast.features.describe.flows.stock`, who goes where in
-:mod:`stagecast.features.describe.flows.transitions`; how long it takes in
+What may be changed where: the calendar in :mod:`stagecast.features.describe.flows.periods`;
+customers on each stage in :mod:`stagecast.features.describe.flows.stock`; movements between stages
+in :mod:`stagecast.features.describe.flows.transitions`; their durations in
 :mod:`stagecast.features.describe.flows.durations`; the next order in
 :mod:`stagecast.features.describe.flows.repeat`; the best customers in
 :mod:`stagecast.features.describe.flows.pareto`; retention in
@@ -33,11 +31,11 @@ from stagecast.features.clock import from_microseconds, iso
 from stagecast.features.describe.flows.cohorts import cohorts
 from stagecast.features.describe.flows.durations import durations, time_to_stage
 from stagecast.features.describe.flows.pareto import Concentration, pareto
-from stagecast.features.describe.flows.past import bought_before
+from stagecast.features.describe.flows.past import purchases_before
 from stagecast.features.describe.flows.periods import UNITS, Periods, default_unit, periods
-from stagecast.features.describe.flows.repeat import repeat
+from stagecast.features.describe.flows.repeat import repeat_orders
 from stagecast.features.describe.flows.stock import stock
-from stagecast.features.describe.flows.transitions import between, transitions
+from stagecast.features.describe.flows.transitions import transitions, transitions_between
 from stagecast.features.errors import UsageError
 from stagecast.features.files import replaced, write_text
 from stagecast.features.record import PurchaseDays
@@ -49,38 +47,38 @@ __all__ = [
     "Flows",
     "Periods",
     "Summary",
-    "between",
     "cohorts",
     "default_unit",
     "durations",
     "flows",
     "pareto",
     "periods",
-    "repeat",
+    "repeat_orders",
     "stock",
     "time_to_stage",
     "transitions",
+    "transitions_between",
 ]
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The numbers that need no table.
+    """Numbers of the lifecycle that need no table.
 
     Parameters
     ----------
     customers
-        Known at the as_of, buyers or not.
+        Number of customers known at the as_of, buyers or not.
     buyers
-        Those with a purchase.
+        Number of those with a purchase.
     repeat_buyers
-        Those with purchases on two days or more.
+        Number of those with purchases on two days or more.
     orders
-        Purchase days.
+        Number of purchase days.
     spend
-        Their money; None where the log has no amounts.
+        Sum over the purchase days; None where the log has no amounts.
     concentration
-        How unevenly value is spread over the buyers.
+        How unevenly value is distributed over the buyers.
     """
 
     customers: int
@@ -93,17 +91,32 @@ class Summary:
 
 @dataclass(frozen=True)
 class Flows:
-    """The lifecycle of all customers up to ``as_of`` (microseconds since 1970 UTC), by period of
-    ``unit``.
+    """The lifecycle of all customers up to an as_of.
 
-    Each table's columns stand with the function that makes it:
-    :func:`~stagecast.features.describe.flows.stock.stock`,
-    :func:`~stagecast.features.describe.flows.transitions.transitions`,
-    :func:`~stagecast.features.describe.flows.durations.durations` (``spells``),
-    :func:`~stagecast.features.describe.flows.durations.time_to_stage`,
-    :func:`~stagecast.features.describe.flows.repeat.repeat`,
-    :func:`~stagecast.features.describe.flows.pareto.pareto` and
-    :func:`~stagecast.features.describe.flows.cohorts.cohorts`.
+    The columns of each table are documented at the function that makes it.
+
+    Parameters
+    ----------
+    as_of
+        Microseconds since 1970, UTC.
+    unit
+        Of the periods: ``week``, ``month`` or ``quarter``.
+    summary
+        Numbers that need no table.
+    stock
+        :func:`~stagecast.features.describe.flows.stock.stock`
+    transitions
+        :func:`~stagecast.features.describe.flows.transitions.transitions`
+    spells
+        :func:`~stagecast.features.describe.flows.durations.durations`
+    time_to_stage
+        :func:`~stagecast.features.describe.flows.durations.time_to_stage`
+    repeat
+        :func:`~stagecast.features.describe.flows.repeat.repeat_orders`
+    pareto
+        :func:`~stagecast.features.describe.flows.pareto.pareto`
+    cohorts
+        :func:`~stagecast.features.describe.flows.cohorts.cohorts`
     """
 
     as_of: int
@@ -119,13 +132,11 @@ class Flows:
 
     def tables(self) -> dict[str, pa.Table]:
         """Return the tables by name."""
-        named = ("stock", "transitions", "spells", "time_to_stage", "repeat", "pareto", "cohorts")
-        return {name: getattr(self, name) for name in named}
+        names = ("stock", "transitions", "spells", "time_to_stage", "repeat", "pareto", "cohorts")
+        return {name: getattr(self, name) for name in names}
 
     def to_json(self) -> dict[str, Any]:
-        """Return all of it as JSON-ready values: a table is a list of rows, an instant is ISO
-        8601 in UTC.
-        """
+        """Return JSON-ready values: a table is a list of rows, an instant is ISO 8601 in UTC."""
         return {
             "as_of": iso(from_microseconds(self.as_of)),
             "unit": self.unit,
@@ -134,8 +145,9 @@ class Flows:
         }
 
     def write(self, folder: Path) -> None:
-        """Write ``<table>.parquet`` for each table, and ``flows.json`` last, each whole or not at
-        all.
+        """Write ``<table>.parquet`` for each table, and ``flows.json`` last.
+
+        Each file is written completely or not at all.
 
         Raises
         ------
@@ -166,24 +178,24 @@ def flows(
     unit: str | None = None,
     has_amounts: bool = True,
 ) -> Flows:
-    """Return every table of the lifecycle as one could have seen it at an as_of.
+    """Return every table of the lifecycle as it could be seen at an as_of.
 
     Parameters
     ----------
     journeys, days
-        Spells and purchase days of the customers; what begins or was bought from the as_of on does
-        not enter.
+        Spells and purchase days of the customers; those from the as_of on do not enter.
     customers
-        Their number.
+        Number of customers.
     first_events
-        Instant of each customer's first event, shape (customers,), in microseconds since 1970;
-        those from the as_of on are not known yet.
+        Instant of each customer's first event, in microseconds since 1970, UTC, shape
+        (n_customers,); customers with one from the as_of on are not known yet.
     as_of
-        Microseconds since 1970 UTC.
+        Microseconds since 1970, UTC.
     unit
-        Of the periods: ``week``, ``month`` or ``quarter``; None: what suits the length of the log.
+        Of the periods: ``week``, ``month`` or ``quarter``; None: it depends on the length of the
+        log.
     has_amounts
-        Whether the log says what was paid; without, money is null and orders stand for value.
+        Whether the log has amounts; if not, money is null and the number of orders is the value.
 
     Raises
     ------
@@ -198,13 +210,13 @@ def flows(
         as_of=as_of,
         unit=calendar.unit,
         summary=_summary(
-            bought_before(days, as_of), first_events, as_of, concentration, has_amounts
+            purchases_before(days, as_of), first_events, as_of, concentration, has_amounts
         ),
         stock=stock(journeys, days, calendar, has_amounts),
         transitions=transitions(journeys, calendar),
         spells=durations(journeys, as_of),
         time_to_stage=time_to_stage(journeys, first_events, as_of),
-        repeat=repeat(days, as_of),
+        repeat=repeat_orders(days, as_of),
         pareto=curve,
         cohorts=cohorts(days, calendar, has_amounts),
     )
@@ -213,23 +225,24 @@ def flows(
 def _check_customers(
     journeys: Journeys, days: PurchaseDays, customers: int, first_events: NDArray[np.int64]
 ) -> None:
+    """Raise an error if journeys, days and first events are not of the same customers."""
     if len(first_events) != customers:
         raise UsageError(
             f"there are {customers} customers, but {len(first_events)} first events; give "
             "one of each"
         )
-    for what, rows in (("journeys", journeys.customer), ("days", days.customer)):
+    for name, rows in (("journeys", journeys.customer), ("days", days.customer)):
         if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < customers:
-            found = f"{rows.min()} to {rows.max()}"
+            numbers = f"{rows.min()} to {rows.max()}"
             raise UsageError(
-                f"{what} are of customers {found}, but there are {customers}; take both "
+                f"{name} are of customers {numbers}, but there are {customers}; take both "
                 "from one log"
             )
-    early = journeys.start < first_events[journeys.customer]
-    if early.any():
-        row = int(np.flatnonzero(early)[0])
+    is_early = journeys.start < first_events[journeys.customer]
+    if is_early.any():
+        row = int(np.flatnonzero(is_early)[0])
         raise UsageError(
-            f"{int(early.sum())} spells start before their customer's first event (the "
+            f"{int(is_early.sum())} spells start before their customer's first event (the "
             "first is of customer"
             f" {journeys.customer[row]}, at "
             f"{iso(from_microseconds(int(journeys.start[row])))}); take both from one log"
@@ -255,7 +268,7 @@ def _summary(
 
 
 def _rows(table: pa.Table) -> list[dict[str, Any]]:
-    """Return the rows of a table; instants as people read them."""
+    """Return the rows of a table as dicts, with instants as ISO 8601."""
     columns: dict[str, list[Any]] = {}
     for field in table.schema:
         column = table[field.name]

@@ -1,4 +1,4 @@
-"""How the tables of this package become Arrow columns, and how money is added up for them."""
+"""Arrow columns of the tables, and sums of money in them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ INSTANT = pa.timestamp("us", "UTC")
 
 
 def numbers(values: Floats | Sequence[float | None]) -> pa.Array:
-    """Return numbers as a column of doubles; NaN and None are null."""
+    """Return numbers as a column of doubles; NaN and None become null."""
     return pa.array(values, pa.float64(), from_pandas=True)
 
 
 def counts(values: Ints | Sequence[int]) -> pa.Array:
-    """Return whole numbers as a column."""
+    """Return integers as a column."""
     return pa.array(values, pa.int64())
 
 
 def names(ids: Sequence[str], position: Ints) -> pa.Array:
-    """Return the ids at positions as a column of text; a position of -1 is null."""
+    """Return the ids at positions as a column of text; a position of -1 becomes null."""
     return pa.array(ids, pa.string()).take(pa.array(position, pa.int64(), mask=position < 0))
 
 
@@ -41,13 +41,22 @@ def spans(periods: Periods, position: Ints) -> dict[str, pa.Array]:
 
 
 def share(part: Ints | Floats, whole: Ints | Floats) -> Floats:
-    """Return ``part / whole``; NaN where there is no whole."""
+    """Return ``part / whole``; NaN where ``whole`` is 0."""
     return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.asarray(whole) > 0)
 
 
 def money(group: Ints, spend: Floats, groups: int) -> Floats:
-    """Return the spend of each of ``groups`` groups, to the millionth (amounts have six decimals).
+    """Return the spend of each group, to the millionth (amounts have six decimals).
 
-    Whole millionths are added, so the sum does not hang on the order of the rows.
+    Integers are summed, so the result does not depend on the order of the rows.
+
+    Parameters
+    ----------
+    group
+        Group of each row, from 0, shape (n_rows,).
+    spend
+        Spend of each row, shape (n_rows,).
+    groups
+        Number of groups.
     """
     return np.bincount(group, weights=np.rint(spend * 1e6), minlength=groups) / 1e6

@@ -1,4 +1,4 @@
-"""How much of the value the best customers bring."""
+"""Share of the value that the best customers bring."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stagecast.features.describe.flows.columns import money, numbers, share
-from stagecast.features.describe.flows.past import bought_before
+from stagecast.features.describe.flows.past import purchases_before
 from stagecast.features.record import PurchaseDays
 
 Floats = NDArray[np.float64]
@@ -19,23 +19,23 @@ POINTS = 101
 
 @dataclass(frozen=True)
 class Concentration:
-    """How unevenly value is spread over the buyers.
+    """How unevenly value is distributed over the buyers.
 
     Parameters
     ----------
     of
         What value is: ``spend``, or ``orders`` (purchase days) where the log has no amounts.
     buyers
-        Customers with a purchase.
+        Number of customers with a purchase.
     total
-        Their value together.
+        Sum of their value.
     buyers_for_80
-        The fewest buyers who bring 80 % of it; None where there is no value at all.
+        Smallest number of buyers with 80 % of the value; None if the total is 0.
     share_for_80
-        Their share of the buyers, 0 to 1.
+        Their share of the buyers, 0 to 1; None if the total is 0.
     value_of_best_20
-        Share of the value that the best 20 % of buyers bring, 0 to 1; a fraction of a buyer brings
-        that fraction.
+        Share of the value of the best 20 % of buyers, 0 to 1, with interpolation between buyers;
+        None if the total is 0.
     """
 
     of: str
@@ -49,44 +49,50 @@ class Concentration:
 def pareto(
     days: PurchaseDays, as_of: int, has_amounts: bool = True
 ) -> tuple[pa.Table, Concentration]:
-    """Return the curve of value over buyers, the best first, and its two best known points.
+    """Return the curve of value over buyers, best first, and its two best known points.
 
     Parameters
     ----------
     days
-        What was bought from the as_of on does not enter.
+        Purchase days; those from the as_of on do not enter.
     as_of
-        Microseconds since 1970 UTC.
+        Microseconds since 1970, UTC.
     has_amounts
-        Whether the log says what was paid; without, an order stands for its value.
+        Whether the log has amounts; if not, the value of a buyer is the number of orders.
 
     Returns
     -------
     table
-        ``share_of_customers`` 0, 0.01, ..., 1 of the buyers and ``share_of_value`` that they bring;
-        null where all they bought was free; no rows where nobody bought. Between two buyers the
-        curve is straight.
+        ``share_of_customers`` 0, 0.01, ..., 1 of the buyers and ``share_of_value`` of them, linear
+        between two buyers; null if the total value is 0; no rows without buyers.
     concentration
         See :class:`Concentration`.
     """
-    days = bought_before(days, as_of)
-    bought, buyer = np.unique(days.customer, return_inverse=True)
-    n = len(bought)
+    days = purchases_before(days, as_of)
+    buyers, buyer = np.unique(days.customer, return_inverse=True)
+    n_buyers = len(buyers)
     of = "spend" if has_amounts else "orders"
-    worth = days.spend if has_amounts else np.ones(len(days.day))
-    # whole millionths, in which sums are exact
-    value = np.rint(np.sort(money(buyer, worth, n))[::-1] * 1e6)
-    brought = np.r_[0.0, np.cumsum(value)]
-    total = brought[-1]
+    day_value = days.spend if has_amounts else np.ones(len(days.day))
+    # in whole millionths, whose sums are exact
+    value = np.rint(np.sort(money(buyer, day_value, n_buyers))[::-1] * 1e6)
+    cumulative = np.r_[0.0, np.cumsum(value)]
+    total = cumulative[-1]
     points = np.arange(POINTS) / (POINTS - 1)
-    curve = np.interp(np.arange(POINTS) * n / (POINTS - 1), np.arange(n + 1), brought)
+    curve = np.interp(
+        np.arange(POINTS) * n_buyers / (POINTS - 1), np.arange(n_buyers + 1), cumulative
+    )
     curve = share(curve, np.full(POINTS, total))
-    kept = POINTS if n else 0
+    n_points = POINTS if n_buyers else 0
     table = pa.table(
-        {"share_of_customers": numbers(points[:kept]), "share_of_value": numbers(curve[:kept])}
+        {
+            "share_of_customers": numbers(points[:n_points]),
+            "share_of_value": numbers(curve[:n_points]),
+        }
     )
     if total <= 0:
-        return table, Concentration(of, n, 0.0, None, None, None)
-    # in whole numbers, as a product with 0.8 might round past the buyer who meets it
-    for_80 = int(np.flatnonzero(5 * brought >= 4 * total)[0])
-    return table, Concentration(of, n, float(total / 1e6), for_80, for_80 / n, float(curve[20]))
+        return table, Concentration(of, n_buyers, 0.0, None, None, None)
+    # in whole numbers: a product with 0.8 may be rounded past the buyer who reaches it exactly
+    for_80 = int(np.flatnonzero(5 * cumulative >= 4 * total)[0])
+    return table, Concentration(
+        of, n_buyers, float(total / 1e6), for_80, for_80 / n_buyers, float(curve[20])
+    )

@@ -1,7 +1,7 @@
-"""What had happened before the as_of: journeys and purchase days, cut there.
+"""Journeys and purchase days as they were before the as_of.
 
-Journeys run on by themselves: a silence that is still to come already has its stages in them. A
-table that counted those would tell of a future that nobody has seen.
+Journeys include the stages that customers will reach if nothing more happens. Tables must not count
+those, since nobody has seen them yet.
 """
 
 from __future__ import annotations
@@ -19,11 +19,23 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Spells:
-    """Spells that began before ``as_of``, ordered by customer and start; instants in microseconds
-    since 1970.
+    """Spells that began before an as_of, ordered by customer and start.
 
-    ``stage`` is a position in ``ids``. ``end`` is where the customer's next spell starts; of a
-    spell that was not ``over`` it is the as_of.
+    Parameters
+    ----------
+    ids
+        Ids of the scheme's stages.
+    as_of
+        Microseconds since 1970, UTC.
+    customer
+        Row of the customer, shape (n_spells,).
+    stage
+        Position in ``ids``, shape (n_spells,).
+    start, end
+        Microseconds since 1970, UTC, shape (n_spells,). A spell ends where the customer's next one
+        starts, or at the as_of if it is not over.
+    over
+        Whether the spell had ended before the as_of, shape (n_spells,).
     """
 
     ids: tuple[str, ...]
@@ -36,9 +48,13 @@ class Spells:
 
 
 def spells_before(journeys: Journeys, as_of: int) -> Spells:
-    """Return the spells that began before an instant, each with its end as it was known then."""
-    kept = journeys.start < as_of
-    customer, stage, start = journeys.customer[kept], journeys.stage[kept], journeys.start[kept]
+    """Return the spells that began before an instant, with their ends as known then."""
+    is_before = journeys.start < as_of
+    customer, stage, start = (
+        journeys.customer[is_before],
+        journeys.stage[is_before],
+        journeys.start[is_before],
+    )
     over = np.zeros(len(start), dtype=bool)
     over[:-1] = customer[1:] == customer[:-1]
     end = np.full(len(start), as_of, dtype=np.int64)
@@ -46,11 +62,14 @@ def spells_before(journeys: Journeys, as_of: int) -> Spells:
     return Spells(journeys.scheme.ids, as_of, customer, stage, start, end, over)
 
 
-def bought_before(days: PurchaseDays, as_of: int) -> PurchaseDays:
-    """Return the purchase days whose first purchase stands before an instant."""
-    kept = days.first_purchase < as_of
-    if kept.all():
+def purchases_before(days: PurchaseDays, as_of: int) -> PurchaseDays:
+    """Return the purchase days whose first purchase was before an instant."""
+    is_before = days.first_purchase < as_of
+    if is_before.all():
         return days
     return PurchaseDays(
-        days.customer[kept], days.day[kept], days.spend[kept], days.first_purchase[kept]
+        days.customer[is_before],
+        days.day[is_before],
+        days.spend[is_before],
+        days.first_purchase[is_before],
     )

@@ -1,4 +1,4 @@
-"""From which stage to which: over each period, and between any two dates (for a flow diagram)."""
+"""Customers by stage before and after: over each period, and between any two dates."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ Ints = NDArray[np.int64]
 
 
 def transitions(journeys: Journeys, periods: Periods) -> pa.Table:
-    """Return how many customers went from each stage to each other one, or stayed, over each
-    period.
+    """Return for each period how many customers went from one stage to another or stayed.
 
     Parameters
     ----------
     journeys
-        What begins at or after the as_of of ``periods`` does not enter.
+        Spells from the as_of of ``periods`` on do not enter.
     periods
         See :func:`stagecast.features.describe.flows.periods.periods`.
 
@@ -38,12 +37,12 @@ def transitions(journeys: Journeys, periods: Periods) -> pa.Table:
         period; stages passed through in between do not show. Rows without customers are left out.
     """
     spells = spells_before(journeys, periods.as_of)
-    moved = _moved(spells, periods)
+    moved_counts = _counts_of_moved(spells, periods)
     opening = balance(spells, periods).opening
     stages = np.arange(len(spells.ids))
-    # whoever began no spell within the period stayed
-    moved[:, stages + 1, stages] += opening - moved[:, 1:, :].sum(axis=2)
-    period, origin, target = np.nonzero(moved)
+    # customers who began no spell within the period stayed
+    moved_counts[:, stages + 1, stages] += opening - moved_counts[:, 1:, :].sum(axis=2)
+    period, origin, target = np.nonzero(moved_counts)
     span = spans(periods, period)
     return pa.table(
         {
@@ -51,15 +50,17 @@ def transitions(journeys: Journeys, periods: Periods) -> pa.Table:
             "period_end": span["period_end"],
             "from_stage": names(spells.ids, origin - 1),
             "to_stage": names(spells.ids, target),
-            "customers": counts(moved[period, origin, target]),
+            "customers": counts(moved_counts[period, origin, target]),
             "share": numbers(
-                share(moved[period, origin, target], moved.sum(axis=2)[period, origin])
+                share(
+                    moved_counts[period, origin, target], moved_counts.sum(axis=2)[period, origin]
+                )
             ),
         }
     )
 
 
-def between(
+def transitions_between(
     journeys: Journeys,
     days: PurchaseDays,
     customers: int,
@@ -68,17 +69,18 @@ def between(
     as_of: int,
     has_amounts: bool = True,
 ) -> pa.Table:
-    """Return how many customers went from each stage to each other one, or stayed, between two
-    dates.
+    """Return how many customers went from one stage to another, or stayed, between two dates.
 
     Parameters
     ----------
+    journeys, days
+        Spells and purchase days of the same customers.
     customers
-        Number of customers that ``journeys`` and ``days`` are of.
+        Number of customers.
     start, end, as_of
-        Microseconds since 1970 UTC.
+        Microseconds since 1970, UTC.
     has_amounts
-        Whether the log says what was paid; without, ``value`` is null.
+        Whether the log has amounts; if not, ``value`` is null.
 
     Returns
     -------
@@ -89,7 +91,7 @@ def between(
     Raises
     ------
     UsageError
-        The start is not before the end, or the end stands after the as_of.
+        The start is not before the end, or the end lies after the as_of.
     """
     if start >= end:
         raise UsageError(
@@ -104,34 +106,34 @@ def between(
     ids = journeys.scheme.ids
     origin, target = journeys.at(start, customers)[0], journeys.at(end, customers)[0]
     shape = (len(ids) + 1, len(ids) + 1)
-    # position 0 is "not known"; whoever was not known at the end was not at the start either
+    # position 0 is "not known"; customers not known at the end were not known at the start either
     cell = (origin + 1) * shape[1] + target + 1
-    moved = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)[:, 1:]
+    moved_counts = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)[:, 1:]
     value = np.full(shape, np.nan)
     if has_amounts:
-        bought = (days.first_purchase >= start) & (days.first_purchase < end)
-        value = money(cell[days.customer[bought]], days.spend[bought], shape[0] * shape[1]).reshape(
-            shape
-        )
-    rows, columns = np.nonzero(moved)
+        in_span = (days.first_purchase >= start) & (days.first_purchase < end)
+        value = money(
+            cell[days.customer[in_span]], days.spend[in_span], shape[0] * shape[1]
+        ).reshape(shape)
+    rows, columns = np.nonzero(moved_counts)
     return pa.table(
         {
             "from_stage": names(ids, rows - 1),
             "to_stage": names(ids, columns),
-            "customers": counts(moved[rows, columns]),
-            "share": numbers(share(moved[rows, columns], moved.sum(axis=1)[rows])),
+            "customers": counts(moved_counts[rows, columns]),
+            "share": numbers(share(moved_counts[rows, columns], moved_counts.sum(axis=1)[rows])),
             "value": numbers(value[rows, columns + 1]),
         }
     )
 
 
-def _moved(spells: Spells, periods: Periods) -> Ints:
-    """Count customers with a spell that began in a period: by period, stage before it (0: none) and
-    stage at its end.
+def _counts_of_moved(spells: Spells, periods: Periods) -> Ints:
+    """Return counts of customers with a spell that began in a period.
 
-    The stage at the end may be the one before the period: gone and come back.
+    By period, stage before the period (0: none) and stage at its end, which may be the same if a
+    customer went and came back.
     """
-    period = periods.number(spells.start)
+    period = periods.positions(spells.start)
     changes = (spells.customer[1:] != spells.customer[:-1]) | (period[1:] != period[:-1])
     within = period >= 0
     first = np.flatnonzero(np.r_[True, changes][: len(period)] & within)

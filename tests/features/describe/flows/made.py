@@ -1,4 +1,4 @@
-"""Small logs for the tests of the flows, and a slow reading of them without arrays."""
+"""Small logs for the tests of the flows, and a slow evaluation of them without arrays."""
 
 from __future__ import annotations
 
@@ -22,35 +22,33 @@ SCHEME = Scheme(
     "made", {}, tuple(Stage(s, "active", {}, {}, {}, (), ()) for s in STAGES), tuple(STAGES), {}
 )
 
-Way = Sequence[tuple[float, str]]
+StagePath = Sequence[tuple[float, str]]
 Orders = Sequence[tuple[float, float]]
 
 
 def instant(text: str) -> int:
+    """Return an ISO time (UTC) in microseconds since 1970."""
     return microseconds(datetime.fromisoformat(text).replace(tzinfo=UTC))
 
 
 def at(day: float) -> int:
+    """Return a day (since 1970) in microseconds since 1970."""
     return round(day * DAY)
 
 
-def journeys(*ways: Way) -> Journeys:
-    """Return the journeys of customers, each given by the day (since 1970) and the stage of each
-    spell.
-    """
+def journeys(*paths: StagePath) -> Journeys:
+    """Return journeys, each customer a list of the day (since 1970) and stage of each spell."""
     rows = [
         (customer, STAGES.index(stage), at(day))
-        for customer, way in enumerate(ways)
-        for day, stage in way
+        for customer, path in enumerate(paths)
+        for day, stage in path
     ]
     columns = np.array(rows, dtype=np.int64).reshape(-1, 3).T
     return Journeys(SCHEME, *(np.ascontiguousarray(column) for column in columns))
 
 
 def bought(*customers: Orders) -> PurchaseDays:
-    """Return the purchase days of customers, each given by the day of the first purchase and the
-    spend.
-    """
+    """Return purchase days, each customer a list of the day (since 1970) and spend of each."""
     rows = [
         (customer, day, spend) for customer, orders in enumerate(customers) for day, spend in orders
     ]
@@ -59,27 +57,28 @@ def bought(*customers: Orders) -> PurchaseDays:
     return PurchaseDays(customer.astype(np.int64), first // DAY, spend.copy(), first)
 
 
-def first_events(*ways: Way) -> np.ndarray[Any, np.dtype[np.int64]]:
-    return np.array([at(way[0][0]) for way in ways], dtype=np.int64)
+def first_events(*paths: StagePath) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the instants of the customers' first events."""
+    return np.array([at(path[0][0]) for path in paths], dtype=np.int64)
 
 
 def rows(table: pa.Table, *columns: str) -> list[tuple[Any, ...]]:
-    """Return the rows of a table as tuples; of some columns only, where they are named."""
-    chosen = table.select(list(columns)) if columns else table
-    return list(zip(*(chosen[name].to_pylist() for name in chosen.column_names), strict=True))
+    """Return the rows of a table as tuples, of all columns or of those named."""
+    selected = table.select(list(columns)) if columns else table
+    return list(zip(*(selected[name].to_pylist() for name in selected.column_names), strict=True))
 
 
 @dataclass(frozen=True)
 class Log:
-    """A made log: per customer the spells and the orders, as days since 1970."""
+    """A test log: each customer's spells and orders, in days since 1970."""
 
-    ways: tuple[Way, ...]
+    paths: tuple[StagePath, ...]
     orders: tuple[Orders, ...]
     as_of: float
 
     @property
     def journeys(self) -> Journeys:
-        return journeys(*self.ways)
+        return journeys(*self.paths)
 
     @property
     def days(self) -> PurchaseDays:
@@ -87,34 +86,33 @@ class Log:
 
     @property
     def first_events(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        return first_events(*self.ways)
+        return first_events(*self.paths)
 
-    def stage(self, customer: int, when: int) -> str | None:
-        """Return the stage just before an instant, by looking at one spell after the other."""
-        found = None
-        for day, stage in self.ways[customer]:
-            if at(day) < when:
-                found = stage
-        return found
+    def stage(self, customer: int, instant: int) -> str | None:
+        """Return the stage just before an instant, by a loop over the spells."""
+        current = None
+        for day, stage in self.paths[customer]:
+            if at(day) < instant:
+                current = stage
+        return current
 
     def spend(self, customer: int, start: int, end: int) -> float:
+        """Return the spend of a customer from an instant up to another."""
         return sum(spend for day, spend in self.orders[customer] if start <= at(day) < end)
 
 
 @st.composite
 def logs(draw: st.DrawFn) -> Log:
-    """Logs of up to six customers over about half a year; spells on quarters of days, some after
-    the as_of.
-    """
+    """Logs of up to six customers over half a year, some spells and orders after the as_of."""
     as_of = draw(st.integers(1, 720)) / 4
-    ways, orders = [], []
+    paths, orders = [], []
     for _ in range(draw(st.integers(0, 6))):
         starts = sorted(draw(st.sets(st.integers(0, 800), min_size=1, max_size=6)))
-        way = [(starts[0] / 4, draw(st.sampled_from(STAGES)))]
+        path = [(starts[0] / 4, draw(st.sampled_from(STAGES)))]
         for start in starts[1:]:
-            way.append((start / 4, draw(st.sampled_from(STAGES.replace(way[-1][1], "")))))
+            path.append((start / 4, draw(st.sampled_from(STAGES.replace(path[-1][1], "")))))
         offsets = draw(st.sets(st.integers(0, 200), max_size=5))
         cents = st.integers(0, 10_000).map(lambda c: c / 100)
-        ways.append(tuple(way))
-        orders.append(tuple((way[0][0] + offset, draw(cents)) for offset in sorted(offsets)))
-    return Log(tuple(ways), tuple(orders), as_of)
+        paths.append(tuple(path))
+        orders.append(tuple((path[0][0] + offset, draw(cents)) for offset in sorted(offsets)))
+    return Log(tuple(paths), tuple(orders), as_of)

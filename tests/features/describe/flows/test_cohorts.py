@@ -1,4 +1,4 @@
-"""Cohorts: by hand, against a plain count, and customers of before."""
+"""Cohorts: by hand, against a plain count, and customers from before the first period."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def test_worked_by_hand() -> None:
     log = bought(
         [(3, 1.0), (4, 2.0), (31, 4.0)], [(30, 8.0), (69, 16.0), (70, 32.0)], [], [(58, 64.0)]
     )
-    found = cohorts(log, periods(at(0), at(70), "month"))
-    assert [(t.month, *rest) for t, *rest in rows(found)] == [
+    table = cohorts(log, periods(at(0), at(70), "month"))
+    assert [(t.month, *rest) for t, *rest in rows(table)] == [
         # month, customers, age, complete, active, retention, spend
         (1, 2, 0, True, 2, 1.0, 11.0),
         (1, 2, 1, True, 1, 0.5, 4.0),
@@ -31,22 +31,37 @@ def test_cohorts_are_those_of_a_plain_count(log: Log, unit: str, first: int) -> 
     calendar = periods(at(first), at(log.as_of), unit)
     bounds = list(zip(calendar.start.tolist(), calendar.end.tolist(), strict=True))
     expected = []
-    for own, (start, end) in enumerate(bounds):
+    for cohort, (start, end) in enumerate(bounds):
         # a purchase before the first period keeps a customer out
-        mine = [o for o in log.orders if o and start <= at(o[0][0]) < end]
-        for age, (begin, stop) in enumerate(bounds[own:] if mine else []):
-            spends = [[s for d, s in o if begin <= at(d) < stop] for o in mine]
+        cohort_orders = [
+            orders for orders in log.orders if orders and start <= at(orders[0][0]) < end
+        ]
+        for age, (period_start, period_end) in enumerate(bounds[cohort:] if cohort_orders else []):
+            spends = [
+                [spend for day, spend in orders if period_start <= at(day) < period_end]
+                for orders in cohort_orders
+            ]
             active = sum(map(bool, spends))
             money = pytest.approx(sum(map(sum, spends)), abs=1e-9)
-            whole = bool(calendar.complete[own + age])
-            expected.append((start, len(mine), age, whole, active, active / len(mine), money))
-    found = [(round(t.timestamp() * 1e6), *rest) for t, *rest in rows(cohorts(log.days, calendar))]
-    assert found == expected
+            complete = bool(calendar.complete[cohort + age])
+            expected.append(
+                (
+                    start,
+                    len(cohort_orders),
+                    age,
+                    complete,
+                    active,
+                    active / len(cohort_orders),
+                    money,
+                )
+            )
+    actual = [(round(t.timestamp() * 1e6), *rest) for t, *rest in rows(cohorts(log.days, calendar))]
+    assert actual == expected
 
 
 def test_without_amounts_spend_is_null() -> None:
-    found = cohorts(bought([(0, 0.0)]), periods(at(0), at(10), "week"), has_amounts=False)
-    assert rows(found, "active", "spend") == [(1, None), (0, None)]
+    table = cohorts(bought([(0, 0.0)]), periods(at(0), at(10), "week"), has_amounts=False)
+    assert rows(table, "active", "spend") == [(1, None), (0, None)]
 
 
 def test_nobody_bought_and_nobody_since_the_first_period() -> None:

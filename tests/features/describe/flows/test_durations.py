@@ -1,6 +1,4 @@
-"""How long stages last and how long it takes to get there: by hand, and against the estimate in
-fractions.
-"""
+"""Durations of stages and times to them: by hand, and against the estimate in fractions."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from tests.features.describe.flows.test_survival import exact
 
 
 def test_spells_worked_by_hand() -> None:
-    ways = (
+    paths = (
         [(0, "a"), (10, "b")],
         [(0, "a"), (20, "b"), (22, "a")],
         [(0, "a"), (90, "b")],
@@ -21,7 +19,7 @@ def test_spells_worked_by_hand() -> None:
     )
     # at day 60, a: over after 10, 20, 30; open 38 and 60 -> 4/5, 3/5, 2/5 of them last longer; b:
     # over after 2, open 50 -> 1/2; c: open 25
-    assert rows(durations(journeys(*ways), at(60))) == [
+    assert rows(durations(journeys(*paths), at(60))) == [
         ("a", 5, 2, 20.0, 30.0, None, 20.0),
         ("b", 2, 1, 2.0, 2.0, None, 2.0),
         ("c", 1, 1, None, None, None, None),
@@ -29,7 +27,7 @@ def test_spells_worked_by_hand() -> None:
 
 
 def test_time_to_stage_worked_by_hand() -> None:
-    ways = (
+    paths = (
         [(0, "b"), (3, "a")],
         [(0, "a"), (10, "b"), (12, "a"), (20, "b")],  # the first entry counts
         [(10, "a"), (40, "b")],
@@ -37,10 +35,10 @@ def test_time_to_stage_worked_by_hand() -> None:
         [(70, "b")],  # not known at day 60
         [(60, "b")],  # nor this
     )
-    found = time_to_stage(journeys(*ways), first_events(*ways), at(60))
+    table = time_to_stage(journeys(*paths), first_events(*paths), at(60))
     # a: after 3, 0, 0, 0: 1/4 take longer than 0, none longer than 3
     # b: after 0, 10, 30, and one open after 10: 3/4, then 2 of 3 at risk are left: 2/4, then none
-    assert rows(found) == [
+    assert rows(table) == [
         ("a", 4, 4, 0.0, 0.0, 0.0),
         ("b", 4, 3, 0.0, 10.0, 30.0),
         ("c", 4, 0, None, None, None),
@@ -49,42 +47,45 @@ def test_time_to_stage_worked_by_hand() -> None:
 
 def quartiles(completed: list[int], still_open: list[int]) -> list[float | None]:
     steps = exact(completed, still_open)
-    found = [
-        next((t for t, alive in steps if alive <= 1 - share), None) for share in (0.25, 0.5, 0.75)
+    times = [
+        next((t for t, probability in steps if probability <= 1 - share), None)
+        for share in (0.25, 0.5, 0.75)
     ]
-    return [None if t is None else t / at(1) for t in found]
+    return [None if t is None else t / at(1) for t in times]
 
 
 @settings(deadline=None, max_examples=50)
 @given(logs())
 def test_both_tables_are_those_of_a_plain_count(log: Log) -> None:
     as_of = at(log.as_of)
-    lasted = rows(durations(log.journeys, as_of))
-    reached = rows(time_to_stage(log.journeys, log.first_events, as_of))
-    known = [way for way in log.ways if at(way[0][0]) < as_of]
+    spell_rows = rows(durations(log.journeys, as_of))
+    reached_rows = rows(time_to_stage(log.journeys, log.first_events, as_of))
+    known = [path for path in log.paths if at(path[0][0]) < as_of]
     for position, stage in enumerate("abc"):
-        over, still, got_there, waiting = [], [], [], []
-        for way in known:
-            starts = [at(day) for day, _ in way]
+        over, still_open, reached_after, waiting = [], [], [], []
+        for path in known:
+            starts = [at(day) for day, _ in path]
             ends = [*starts[1:], as_of]
-            for start, end, (_, where) in zip(starts, ends, way, strict=True):
-                if where == stage and start < as_of:
-                    (over if end < as_of else still).append(min(end, as_of) - start)
-            entries = [at(day) for day, where in way if where == stage and at(day) < as_of]
-            (got_there if entries else waiting).append((entries or [as_of])[0] - starts[0])
+            for start, end, (_, stage_then) in zip(starts, ends, path, strict=True):
+                if stage_then == stage and start < as_of:
+                    (over if end < as_of else still_open).append(min(end, as_of) - start)
+            entries = [
+                at(day) for day, stage_then in path if stage_then == stage and at(day) < as_of
+            ]
+            (reached_after if entries else waiting).append((entries or [as_of])[0] - starts[0])
         mean = pytest.approx(sum(over) / len(over) / at(1)) if over else None
-        assert lasted[position] == (
+        assert spell_rows[position] == (
             stage,
-            len(over) + len(still),
-            len(still),
-            *quartiles(over, still),
+            len(over) + len(still_open),
+            len(still_open),
+            *quartiles(over, still_open),
             mean,
         )
-        assert reached[position] == (
+        assert reached_rows[position] == (
             stage,
             len(known),
-            len(got_there),
-            *quartiles(got_there, waiting),
+            len(reached_after),
+            *quartiles(reached_after, waiting),
         )
 
 

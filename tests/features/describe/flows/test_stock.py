@@ -1,6 +1,4 @@
-"""Stock: a small log worked by hand, the account that must balance, and logs without this or
-that.
-"""
+"""Stock: a small log worked by hand, the balance of entries and exits, and sparse logs."""
 
 from __future__ import annotations
 
@@ -17,15 +15,15 @@ FIRST, AS_OF = at(0), at(45)
 
 
 def test_worked_by_hand() -> None:
-    # one goes from a to b on 10 January and to c in February; one comes to a in February; one is on
-    # a for one day and back after five; and what would come in March has not happened
-    ways = journeys(
+    # the first goes from a to b on 10 January and to c in February; the second comes to a in
+    # February; the third is on a for one day and back after five; March has not happened yet
+    paths = journeys(
         [(0, "a"), (9, "b"), (31, "c")], [(40, "a"), (70, "b")], [(2, "a"), (3, "b"), (8, "a")]
     )
     orders = bought([(9, 10.0), (20, 5.5), (31, 7.0)], [(40, 2.25)], [(2, 1.0)])
-    found = stock(ways, orders, periods(FIRST, AS_OF, "month"))
+    table = stock(paths, orders, periods(FIRST, AS_OF, "month"))
     columns = ("complete", "stage", "customers", "share", "value", "entries", "exits")
-    assert rows(found, *columns) == [
+    assert rows(table, *columns) == [
         # the first stands on b just before February (31 is not before 31), the third on a
         (True, "a", 1, 1 / 2, 1.0, 3, 2),
         (True, "b", 1, 1 / 2, 15.5, 2, 1),
@@ -34,7 +32,7 @@ def test_worked_by_hand() -> None:
         (False, "b", 0, 0.0, 0.0, 0, 1),
         (False, "c", 1, 1 / 3, 7.0, 1, 0),
     ]
-    edges = rows(found.slice(0, 1), "period_start", "period_end")[0]
+    edges = rows(table.slice(0, 1), "period_start", "period_end")[0]
     assert [edge.isoformat() for edge in edges] == [
         "1970-01-01T00:00:00+00:00",
         "1970-02-01T00:00:00+00:00",
@@ -46,31 +44,33 @@ def test_the_account_balances_and_agrees_with_a_plain_count(
     log: Log, unit: str, first: int
 ) -> None:
     calendar = periods(at(first), at(log.as_of), unit)
-    found = stock(log.journeys, log.days, calendar)
-    everyone = range(len(log.ways))
-    cells = iter(found.to_pylist())
+    table = stock(log.journeys, log.days, calendar)
+    everyone = range(len(log.paths))
+    cells = iter(table.to_pylist())
     for start, end in zip(calendar.start.tolist(), calendar.end.tolist(), strict=True):
-        known = [c for c in everyone if log.stage(c, end) is not None]
+        known = [customer for customer in everyone if log.stage(customer, end) is not None]
         for stage in "abc":
             cell = next(cells)
-            there = [c for c in everyone if log.stage(c, end) == stage]
-            before = sum(log.stage(c, start) == stage for c in everyone)
+            on_stage = [customer for customer in everyone if log.stage(customer, end) == stage]
+            before = sum(log.stage(customer, start) == stage for customer in everyone)
             assert cell["stage"] == stage
-            assert cell["customers"] == len(there) == before + cell["entries"] - cell["exits"]
+            assert cell["customers"] == len(on_stage) == before + cell["entries"] - cell["exits"]
             assert cell["entries"] == sum(
-                s == stage and start <= at(d) < end for way in log.ways for d, s in way
+                spell_stage == stage and start <= at(day) < end
+                for path in log.paths
+                for day, spell_stage in path
             )
-            assert cell["share"] == (len(there) / len(known) if known else None)
+            assert cell["share"] == (len(on_stage) / len(known) if known else None)
             assert cell["value"] == pytest.approx(
-                sum(log.spend(c, start, end) for c in there), abs=1e-9
+                sum(log.spend(customer, start, end) for customer in on_stage), abs=1e-9
             )
     assert next(cells, None) is None
 
 
-def test_what_came_before_the_first_period_stands_but_did_not_enter() -> None:
-    ways = journeys([(0, "a"), (5, "b")], [(1, "a")])
-    found = stock(ways, bought([(0, 9.0)], []), periods(at(31), AS_OF, "month"))
-    assert rows(found, "stage", "customers", "value", "entries", "exits") == [
+def test_spells_from_before_the_first_period_are_stock_but_no_entries() -> None:
+    paths = journeys([(0, "a"), (5, "b")], [(1, "a")])
+    table = stock(paths, bought([(0, 9.0)], []), periods(at(31), AS_OF, "month"))
+    assert rows(table, "stage", "customers", "value", "entries", "exits") == [
         ("a", 1, 0.0, 0, 0),
         ("b", 1, 0.0, 0, 0),
         ("c", 0, 0.0, 0, 0),
@@ -78,17 +78,17 @@ def test_what_came_before_the_first_period_stands_but_did_not_enter() -> None:
 
 
 def test_a_spell_that_begins_with_the_period_is_its_entry() -> None:
-    found = stock(journeys([(31, "a")]), bought([]), periods(at(0), AS_OF, "month"))
-    assert rows(found, "customers", "entries")[0::3] == [(0, 0), (1, 1)]
+    table = stock(journeys([(31, "a")]), bought([]), periods(at(0), AS_OF, "month"))
+    assert rows(table, "customers", "entries")[0::3] == [(0, 0), (1, 1)]
     # nobody was known at the end of January
-    assert rows(found, "share")[0] == (None,)
+    assert rows(table, "share")[0] == (None,)
 
 
 def test_without_amounts_value_is_null() -> None:
-    found = stock(
+    table = stock(
         journeys([(0, "a")]), bought([(0, 0.0)]), periods(FIRST, AS_OF, "month"), has_amounts=False
     )
-    assert found["value"].null_count == len(found) == 6
+    assert table["value"].null_count == len(table) == 6
 
 
 def test_no_journeys_and_no_periods() -> None:
@@ -99,7 +99,7 @@ def test_no_journeys_and_no_periods() -> None:
     assert len(stock(journeys(), bought(), periods(FIRST, FIRST, "month"))) == 0
 
 
-def test_a_purchase_by_someone_on_no_stage_is_refused() -> None:
+def test_a_purchase_by_a_customer_on_no_stage_is_refused() -> None:
     with pytest.raises(
         UsageError, match=r"2 customers \(the first is row 0\) bought before they were on any stage"
     ):
