@@ -1,16 +1,18 @@
 """Effectiveness of lifecycle management, before and after a date.
 
     purchase days, spells, costs -> two windows of one length (windows)
-        -> sums per customer (measures, stage_times) -> customers drawn anew (resampling)
+        -> sums per customer (measures, stage_times) -> customers drawn again (resampling)
         -> numbers, intervals and sentences (result)
 
-A new measure is a row in :func:`stagecast.features.describe.effectiveness.measures.measured`. This
-is a comparison in time, not an experiment, and the result says so.
+A new measure is a row in
+:func:`stagecast.features.describe.effectiveness.measures.measure_window`. This is a comparison in
+time, not an experiment, and the result says so.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,18 +20,18 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY_MICROSECONDS, from_microseconds, iso
 from stagecast.features.describe.effectiveness.measures import (
-    COST_EACH,
+    COST_PER_CUSTOMER,
     RETURN_DAYS,
     Costs,
-    Kind,
     Log,
-    measured,
+    MeasureKind,
+    measure_window,
 )
 from stagecast.features.describe.effectiveness.resampling import (
     Quantity,
     Spread,
     beyond_chance,
-    resampled,
+    resample,
     spread,
 )
 from stagecast.features.describe.effectiveness.result import BeforeAfter, BeyondSeason, Measure
@@ -47,7 +49,7 @@ __all__ = ["BeforeAfter", "Costs", "Measure", "before_after"]
 
 
 DRAWS = 1000
-# With fewer customers on a side than this, draws of them say too little of what chance can do.
+# With fewer customers on a side, draws of them do not show what chance can do.
 FEWEST_CUSTOMERS = 30
 
 
@@ -63,87 +65,99 @@ def before_after(
     has_amounts: bool = True,
     draws: int = DRAWS,
 ) -> BeforeAfter:
-    """Compare sales, repeat purchases, cost to serve and the time on each stage before and after a
-    date.
+    """Compare sales, repeat purchases, cost to serve and times on stages before and after a date.
 
-    The windows touch at the date and are equally long: the longest that both sides have, in whole
-    weeks, at most a year. Nothing at or after the date enters what stands before it, nothing at or
-    after the as_of anything.
+    The windows touch at the date and have the same length, the longest for which both sides have
+    data, in whole weeks, at most a year. Nothing at or after the date enters the window before it,
+    and nothing at or after the as_of enters at all.
 
     Parameters
     ----------
     journeys, days
         Spells and purchase days of the same customers, as known at the as_of.
     customers
-        How many there are.
+        Number of customers.
     first_events
-        Instant of each customer's first event, in microseconds since 1970, UTC; the log begins with
-        the earliest.
+        Instant of each customer's first event, in microseconds since 1970, UTC, shape
+        (n_customers,); the log begins with the earliest.
     costs
-        What serving them cost; None: unknown, and left out.
+        Costs to serve the customers; None if they are unknown, which leaves them out.
     date, as_of
-        Instants in microseconds since 1970, UTC; the date a midnight.
+        Instants in microseconds since 1970, UTC; the date must be a midnight.
     has_amounts
-        Whether purchases say what was paid; without, orders stand for sales.
+        Whether purchases have amounts; if not, orders are compared instead of sales.
     draws
         Draws of customers behind each interval.
 
     Raises
     ------
     UsageError
-        The date is no midnight or outside the log; tables of different customers; unusable costs.
+        The date is no midnight or is outside the log; the tables are of different customers; or the
+        costs are invalid.
     NotEnoughDataError
-        Fewer than 28 days on either side; the message says which dates would do.
+        Fewer than 28 days on either side; the message says which dates are possible.
     """
     if len(first_events) != customers:
         raise UsageError(
             f"{len(first_events)} first events of {customers} customers; give one of each"
         )
-    known = first_events[first_events < as_of]
-    if not len(known):
+    first_known = first_events[first_events < as_of]
+    if not len(first_known):
         raise NotEnoughDataError(
             f"no event stands before the as_of {iso(from_microseconds(as_of))}; choose a later one"
         )
-    windows = choose_windows(date, int(known.min()), as_of)
+    windows = choose_windows(date, int(first_known.min()), as_of)
     limit = windows.before.days // 2 // WEEK_DAYS * WEEK_DAYS
     log = Log(
-        journeys, days, None if costs is None else costs.checked(customers), customers, has_amounts
+        journeys,
+        days,
+        None if costs is None else costs.validated(customers),
+        customers,
+        has_amounts,
     )
-    compared = [windows.before, windows.after, *(windows.year_before or ())]
-    taken = [measured(log, window, windows.look_back_days, limit) for window in compared]
-    kinds = [
-        kind for kind in taken[0] if any(_known(found[kind]) is not None for found in taken[:2])
+    all_windows = [windows.before, windows.after, *(windows.year_before or ())]
+    measured = [
+        measure_window(log, window, windows.look_back_days, limit) for window in all_windows
     ]
-    drawn = resampled([found[kind] for found in taken for kind in kinds], draws)
-    by_window = [drawn[n * len(kinds) : (n + 1) * len(kinds)] for n in range(len(taken))]
+    kinds = [
+        kind
+        for kind in measured[0]
+        if any(_finite_value(quantities[kind]) is not None for quantities in measured[:2])
+    ]
+    drawn = resample([quantities[kind] for quantities in measured for kind in kinds], draws)
+    by_window = [drawn[n * len(kinds) : (n + 1) * len(kinds)] for n in range(len(measured))]
     differences = [
-        spread(by_window[1][n] - by_window[0][n]) if _enough(kind, *taken[:2]) else None
+        spread(by_window[1][n] - by_window[0][n])
+        if _has_enough_customers(kind, *measured[:2])
+        else None
         for n, kind in enumerate(kinds)
     ]
     seasons = [
-        _season(kind, taken, [draw[n] for draw in by_window])
+        _season(kind, measured, [window_draws[n] for window_draws in by_window])
         if differences[n] is not None
         else None
         for n, kind in enumerate(kinds)
     ]
-    verdicts = beyond_chance([None if found is None else found.p_value for found in differences])
-    season_verdicts = beyond_chance(
-        [None if season is None else season[1].p_value for season in seasons]
+    verdicts = beyond_chance(
+        [None if difference is None else difference.p_value for difference in differences]
     )
-    comparisons = sum(found is not None for found in differences)
+    season_verdicts = beyond_chance(
+        [None if season is None else season.spread.p_value for season in seasons]
+    )
+    comparisons = sum(difference is not None for difference in differences)
     measures = tuple(
         Measure(
             kind,
-            _known(taken[0][kind]),
-            _known(taken[1][kind]),
+            _finite_value(measured[0][kind]),
+            _finite_value(measured[1][kind]),
             differences[n],
             verdicts[n],
             comparisons,
-            None if season is None else BeyondSeason(*season[0], season[1], season_verdicts[n]),
+            None if season is None else BeyondSeason(*season, season_verdicts[n]),
         )
         for n, (kind, season) in enumerate(zip(kinds, seasons, strict=True))
     )
-    company = [_company(found) for found in taken[:2]]
+    window_customers = [_n_customers(quantities) for quantities in measured[:2]]
     return BeforeAfter(
         date=date,
         as_of=as_of,
@@ -151,57 +165,79 @@ def before_after(
         after=windows.after,
         look_back_days=windows.look_back_days,
         stay_limit_days=limit,
-        customers_before=company[0],
-        customers_after=company[1],
+        customers_before=window_customers[0],
+        customers_after=window_customers[1],
         draws=draws,
         measures=measures,
         left_out=_left_out(
-            log, windows, list(taken[0]), {measure.kind for measure in measures}, limit
+            log, windows, list(measured[0]), {measure.kind for measure in measures}, limit
         ),
-        caveats=_caveats(log, windows, company, comparisons, int(known.min())),
+        caveats=_caveats(log, windows, window_customers, comparisons, int(first_known.min())),
     )
 
 
-def _company(found: dict[Kind, Quantity]) -> int:
-    """Return how many customers the figures per customer are over."""
-    return next(iter(found.values())).customers
+def _n_customers(quantities: dict[MeasureKind, Quantity]) -> int:
+    """Return the number of customers whom the figures per customer are over."""
+    return next(iter(quantities.values())).customers
 
 
-def _known(quantity: Quantity) -> float | None:
+def _finite_value(quantity: Quantity) -> float | None:
+    """Return the value of a quantity; None if it is unknown."""
     value = quantity.value()
     return value if math.isfinite(value) else None
 
 
-def _enough(kind: Kind, *windows: dict[Kind, Quantity]) -> bool:
-    """Tell whether a measure was taken, and of enough customers, in each of the windows."""
+def _has_enough_customers(kind: MeasureKind, *windows: dict[MeasureKind, Quantity]) -> bool:
+    """Return whether a measure is known, and from enough customers, in every window."""
     return all(
-        found[kind].customers >= FEWEST_CUSTOMERS and _known(found[kind]) is not None
-        for found in windows
+        quantities[kind].customers >= FEWEST_CUSTOMERS
+        and _finite_value(quantities[kind]) is not None
+        for quantities in windows
     )
 
 
-def _season(
-    kind: Kind, taken: list[dict[Kind, Quantity]], drawn: list[Array]
-) -> tuple[tuple[float, float, float], Spread] | None:
-    """Return a measure a year earlier, before and after, and what the difference is beyond that
-    swing.
+class _Season(NamedTuple):
+    """A measure a year earlier, and the difference that the season does not explain."""
 
-    The swing is taken as a ratio: a season moves a larger shop by more.
+    before: float
+    after: float
+    difference: float
+    spread: Spread
+
+
+def _season(
+    kind: MeasureKind, measured: list[dict[MeasureKind, Quantity]], drawn: list[Array]
+) -> _Season | None:
+    """Return a measure a year earlier, and the difference beyond its change then.
+
+    The change a year earlier is taken as a ratio, since a season moves a larger shop by more. None
+    if the year before is unknown, or has too few customers.
+
+    Parameters
+    ----------
+    kind
+        What is measured.
+    measured
+        Measures before and after the date, and before and after a year earlier.
+    drawn
+        Draws of the measure in the same windows, each of shape (draws,).
     """
-    if len(taken) < 4 or not _enough(kind, *taken):
+    if len(measured) < 4 or not _has_enough_customers(kind, *measured):
         return None
-    before, after, earlier, later = (found[kind].value() for found in taken)
-    if earlier <= 0:
+    before, after, year_before, year_after = (quantities[kind].value() for quantities in measured)
+    if year_before <= 0:
         return None
-    swing = np.divide(drawn[3], drawn[2], out=np.full(len(drawn[2]), np.nan), where=drawn[2] > 0)
-    found = spread(drawn[1] - drawn[0] * swing)
-    return None if found is None else ((earlier, later, after - before * later / earlier), found)
+    ratio = np.divide(drawn[3], drawn[2], out=np.full(len(drawn[2]), np.nan), where=drawn[2] > 0)
+    interval = spread(drawn[1] - drawn[0] * ratio)
+    if interval is None:
+        return None
+    return _Season(year_before, year_after, after - before * year_after / year_before, interval)
 
 
 def _left_out(
-    log: Log, windows: Windows, asked: list[Kind], told: set[Kind], limit: int
+    log: Log, windows: Windows, kinds: list[MeasureKind], reported: set[MeasureKind], limit: int
 ) -> tuple[str, ...]:
-    """Return what is not among the measures, and why."""
+    """Return what is not among the measures and why, in sentences."""
     reasons = []
     if not log.has_amounts:
         reasons.append(
@@ -209,8 +245,8 @@ def _left_out(
         )
     if log.costs is None:
         reasons.append("Cost to serve is left out: no costs were given.")
-    for kind in asked:
-        if kind in told:
+    for kind in kinds:
+        if kind in reported:
             continue
         if kind.id.startswith("days_on:"):
             why = f"no stay on it that began in either window could be followed for {limit} days"
@@ -226,10 +262,10 @@ def _left_out(
 
 
 def _caveats(
-    log: Log, windows: Windows, company: list[int], comparisons: int, first_event: int
+    log: Log, windows: Windows, customers: list[int], comparisons: int, first_event: int
 ) -> tuple[str, ...]:
-    """Return what a reader must know before believing a difference."""
-    told = [
+    """Return what a reader must know before believing a difference, in sentences."""
+    sentences = [
         "This compares two times, it is no experiment: whatever else changed at the date "
         "(prices, competitors, the"
         " season) is in the differences. The intervals cover chance among customers and "
@@ -240,40 +276,40 @@ def _caveats(
         "about 5% at most.",
         "Figures per customer are over those who bought in the window"
         + (f" or in the {windows.look_back_days} days before it" if windows.look_back_days else "")
-        + f", newcomers included ({company[0]:,} before, {company[1]:,} after), and count "
+        + f", newcomers included ({customers[0]:,} before, {customers[1]:,} after), and count "
         "what followed that"
         " purchase, by the days that followed it. Everybody ever known would only become"
         " more, and a window of newcomers would look idle.",
     ]
     if windows.year_before is not None:
-        told.append(
+        sentences.append(
             "The season is taken from the same weeks of one earlier year, as a ratio; "
             "one year is a thin measure of it."
         )
     elif windows.before.days < YEAR_DAYS:
-        told.append(
+        sentences.append(
             "The log does not hold the same weeks of the year before, so a season cannot "
             "be told from an effect."
         )
-    history = windows.before.start - first_event // DAY_MICROSECONDS
-    if history < windows.before.days:
-        begins = (
-            f"only {history} day{'s'[: history != 1]} before the earlier window"
-            if history
+    days_before = windows.before.start - first_event // DAY_MICROSECONDS
+    if days_before < windows.before.days:
+        beginning = (
+            f"only {days_before} day{'s'[: days_before != 1]} before the earlier window"
+            if days_before
             else "with the earlier window"
         )
-        told.append(
-            f"The log begins {begins}: customers of older standing look new in it, which "
+        sentences.append(
+            f"The log begins {beginning}: customers of older standing look new in it, which "
             "colours the time on stages"
             " more than anything else."
         )
-    if not company[0]:
-        told.append(
+    if not customers[0]:
+        sentences.append(
             "Nobody bought in the earlier window; perhaps the log, not the customers, "
             "begins at the date."
         )
     if log.has_amounts:
-        told.append(
+        sentences.append(
             "Refunds count against the day of the purchase, and purchases before the "
             "date have had longer to be"
             " taken back."
@@ -281,9 +317,9 @@ def _caveats(
     if log.costs is not None and len(log.costs.instant):
         earliest = int(log.costs.instant.min()) // DAY_MICROSECONDS
         if earliest >= windows.before.start + WEEK_DAYS:
-            told.append(
-                f"{COST_EACH.title}: no cost is known before "
+            sentences.append(
+                f"{COST_PER_CUSTOMER.title}: no cost is known before "
                 f"{iso(from_microseconds(earliest * DAY_MICROSECONDS))};"
                 " perhaps earlier ones were not written down."
             )
-    return tuple(told)
+    return tuple(sentences)

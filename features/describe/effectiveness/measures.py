@@ -1,12 +1,11 @@
-"""What is measured in a window: each measure as sums over customers, so that customers can be drawn
-anew.
+"""Measures of a window, each as sums over customers, so that customers can be drawn again.
 
-The customers of a window are those who bought in it or in the look-back before it, which is equally
-long for every window. Each is counted from the day after the first such purchase, over the days
-that follow in the window: the purchase that brings a customer into the count is neither held
-against them nor for them, and one who comes late is not taken for one who buys little. Everybody
-ever known would be the wrong company: they only become more, most of them long gone, so that the
-later window would look worse even where nothing had changed.
+The customers of a window are those who bought in it or in the look-back before it, which has the
+same length for every window. Each is counted from the day after their first such purchase to the
+end of the window. So the purchase that makes a customer one of the window's does not count, and a
+customer who comes late does not look like one who buys little. All customers ever known are not
+used: their number only grows, most of them have long left, and the later window would look worse
+even where nothing changed.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.describe.effectiveness.resampling import Quantity
-from stagecast.features.describe.effectiveness.stage_times import spell_ends, stay
+from stagecast.features.describe.effectiveness.stage_times import mean_stay, spell_ends
 from stagecast.features.describe.effectiveness.windows import Window
 from stagecast.features.errors import UsageError
 from stagecast.features.record import PurchaseDays
@@ -32,24 +31,35 @@ PERIOD_DAYS = 30
 
 @dataclass(frozen=True)
 class Costs:
-    """What serving customers cost: one row per expense.
+    """Costs to serve customers, one row per expense.
 
-    ``customer`` is the row of the customer (as in
-    :class:`~stagecast.features.record.PurchaseDays`), ``instant`` microseconds since 1970,
-    ``amount`` in the money of the log.
+    Parameters
+    ----------
+    customer
+        Row of the customer, as in :class:`~stagecast.features.record.PurchaseDays`, shape
+        (n_expenses,).
+    instant
+        Microseconds since 1970, UTC, shape (n_expenses,).
+    amount
+        In the currency of the log, shape (n_expenses,).
     """
 
     customer: NDArray[np.int64]
     instant: NDArray[np.int64]
     amount: Array
 
-    def checked(self, customers: int) -> Costs:
-        """Return the costs themselves.
+    def validated(self, customers: int) -> Costs:
+        """Return the costs themselves after a check.
+
+        Parameters
+        ----------
+        customers
+            Number of customers of the log.
 
         Raises
         ------
         UsageError
-            Columns of different length, a customer who does not exist, an amount that is no number.
+            Columns differ in length, a customer does not exist, or an amount is not finite.
         """
         lengths = {len(self.customer), len(self.instant), len(self.amount)}
         if len(lengths) > 1:
@@ -57,14 +67,14 @@ class Costs:
                 f"costs: columns are {sorted(lengths)} rows long; give one value of each "
                 "per expense"
             )
-        if (strange := (self.customer < 0) | (self.customer >= customers)).any():
-            row = int(np.flatnonzero(strange)[0])
+        if (invalid := (self.customer < 0) | (self.customer >= customers)).any():
+            row = int(np.flatnonzero(invalid)[0])
             raise UsageError(
                 f"costs, row {row}: customer {self.customer[row]} is none of the "
                 f"{customers} of the log; leave it out"
             )
-        if (strange := ~np.isfinite(self.amount)).any():
-            row = int(np.flatnonzero(strange)[0])
+        if (invalid := ~np.isfinite(self.amount)).any():
+            row = int(np.flatnonzero(invalid)[0])
             raise UsageError(
                 f"costs, row {row}: amount {self.amount[row]} is no number; leave the row "
                 "out or set it"
@@ -73,8 +83,20 @@ class Costs:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A measure: its key, what it is called, and the unit as it follows a number in a sentence."""
+class MeasureKind:
+    """A kind of measure.
+
+    Parameters
+    ----------
+    id
+        Its key in tables and files.
+    title
+        What it is called.
+    unit
+        As it follows a number in a sentence.
+    is_share
+        Whether its values are shares, 0 to 1.
+    """
 
     id: str
     title: str
@@ -82,30 +104,46 @@ class Kind:
     is_share: bool = False
 
 
-SALES = Kind("sales", "Sales in all", "a day")
-ORDERS = Kind("orders", "Orders in all", "a day")
-SALES_EACH = Kind("sales_per_customer", "Sales per customer", f"in {PERIOD_DAYS} days")
-ORDERS_EACH = Kind("orders_per_customer", "Orders per customer", f"in {PERIOD_DAYS} days")
-RETURNED = Kind(
+SALES = MeasureKind("sales", "Sales in all", "a day")
+ORDERS = MeasureKind("orders", "Orders in all", "a day")
+SALES_PER_CUSTOMER = MeasureKind(
+    "sales_per_customer", "Sales per customer", f"in {PERIOD_DAYS} days"
+)
+ORDERS_PER_CUSTOMER = MeasureKind(
+    "orders_per_customer", "Orders per customer", f"in {PERIOD_DAYS} days"
+)
+BOUGHT_AGAIN = MeasureKind(
     "bought_again", f"Customers who bought again within {RETURN_DAYS} days", "", is_share=True
 )
-COST_EACH = Kind("cost_per_customer", "Cost to serve per customer", f"in {PERIOD_DAYS} days")
+COST_PER_CUSTOMER = MeasureKind(
+    "cost_per_customer", "Cost to serve per customer", f"in {PERIOD_DAYS} days"
+)
 
 
-def stage_kind(journeys: Journeys, stage: int, limit_days: int) -> Kind:
-    """Return the measure of the time spent on a stage."""
-    one = journeys.scheme.stages[stage]
-    return Kind(
-        f"days_on:{one.id}",
-        f"Time on stage {one.title.get('en', one.id)}",
+def stage_kind(journeys: Journeys, position: int, limit_days: int) -> MeasureKind:
+    """Return the kind of measure for the time on a stage."""
+    stage = journeys.scheme.stages[position]
+    return MeasureKind(
+        f"days_on:{stage.id}",
+        f"Time on stage {stage.title.get('en', stage.id)}",
         f"days of the first {limit_days}",
     )
 
 
 @dataclass(frozen=True)
 class Log:
-    """What is measured: ``costs`` is None where none are given, ``customers`` how many there are
-    in all.
+    """The data of the measures.
+
+    Parameters
+    ----------
+    journeys, days
+        Spells and purchase days of the customers.
+    costs
+        None if they are unknown.
+    customers
+        Number of customers.
+    has_amounts
+        Whether purchases have amounts.
     """
 
     journeys: Journeys
@@ -115,101 +153,109 @@ class Log:
     has_amounts: bool
 
 
-def measured(
+def measure_window(
     log: Log, window: Window, look_back_days: int, limit_days: int
-) -> dict[Kind, Quantity]:
+) -> dict[MeasureKind, Quantity]:
     """Return every measure of a window that the log allows.
 
     Parameters
     ----------
-    window, look_back_days
-        What is counted, and how much earlier a customer may have bought last and still be counted
-        among them.
+    log
+        The data.
+    window
+        Days over which the measures are taken.
+    look_back_days
+        Days before the window in which a purchase makes a customer one of the window's.
     limit_days
-        Up to which a stay on a stage counts.
+        Longer stays on a stage count as this number of days.
     """
     days, customers = log.days, log.customers
-    entered = _entries(days, window.start - look_back_days, window.end, customers)
-    # days counted of each customer; nobody's who did not enter
-    exposed = (window.end - np.maximum(entered + 1, window.start)).astype(np.float64)
-    company = int((exposed > 0).sum())
-    here = np.flatnonzero((days.day >= window.start) & (days.day < window.end))
-    following = here[days.day[here] > entered[days.customer[here]]]
-    found: dict[Kind, Quantity] = {}
+    entry_day = _entry_days(days, window.start - look_back_days, window.end, customers)
+    # days over which each customer is counted; 0 for those who are not among the window's
+    exposed = (window.end - np.maximum(entry_day + 1, window.start)).astype(np.float64)
+    n_exposed = int((exposed > 0).sum())
+    in_window = np.flatnonzero((days.day >= window.start) & (days.day < window.end))
+    after_entry = in_window[days.day[in_window] > entry_day[days.customer[in_window]]]
+    measures: dict[MeasureKind, Quantity] = {}
     if log.has_amounts:
-        found[SALES] = Quantity(
-            _sums(days, here, customers), scale=1 / window.days, customers=company
+        measures[SALES] = Quantity(
+            _sums(days, in_window, customers), scale=1 / window.days, customers=n_exposed
         )
-        found[SALES_EACH] = Quantity(
-            _sums(days, following, customers), exposed, PERIOD_DAYS, customers=company
+        measures[SALES_PER_CUSTOMER] = Quantity(
+            _sums(days, after_entry, customers), exposed, PERIOD_DAYS, customers=n_exposed
         )
     else:
-        found[ORDERS] = Quantity(
-            _counts(days.customer[here], customers), scale=1 / window.days, customers=company
+        measures[ORDERS] = Quantity(
+            _counts(days.customer[in_window], customers), scale=1 / window.days, customers=n_exposed
         )
-    orders = _counts(days.customer[following], customers)
-    found[ORDERS_EACH] = Quantity(orders, exposed, PERIOD_DAYS, customers=company)
-    came, again = _returns(days, window, customers)
-    found[RETURNED] = Quantity(again, came, customers=int(came.sum()))
+    orders = _counts(days.customer[after_entry], customers)
+    measures[ORDERS_PER_CUSTOMER] = Quantity(orders, exposed, PERIOD_DAYS, customers=n_exposed)
+    observed, again = _repeat_purchases(days, window, customers)
+    measures[BOUGHT_AGAIN] = Quantity(again, observed, customers=int(observed.sum()))
     if log.costs is not None:
-        at = log.costs.instant // DAY_MICROSECONDS
-        spent = np.flatnonzero(
-            (at >= window.start) & (at < window.end) & (at > entered[log.costs.customer])
+        cost_day = log.costs.instant // DAY_MICROSECONDS
+        counted = np.flatnonzero(
+            (cost_day >= window.start)
+            & (cost_day < window.end)
+            & (cost_day > entry_day[log.costs.customer])
         )
         cost = np.bincount(
-            log.costs.customer[spent], weights=log.costs.amount[spent], minlength=customers
+            log.costs.customer[counted], weights=log.costs.amount[counted], minlength=customers
         )
-        # without any, nobody can tell whether nothing was spent or nothing written down
-        unknown = 0.0 if len(spent) else math.nan
-        found[COST_EACH] = Quantity(
-            np.asarray(cost, dtype=np.float64), exposed, PERIOD_DAYS, unknown, company
+        # without any cost it is unknown whether nothing was spent or nothing was recorded
+        base = 0.0 if len(counted) else math.nan
+        measures[COST_PER_CUSTOMER] = Quantity(
+            np.asarray(cost, dtype=np.float64), exposed, PERIOD_DAYS, base, n_exposed
         )
     ends = spell_ends(log.journeys)
     for stage in range(len(log.journeys.scheme.stages)):
-        stayed = stay(log.journeys, ends, stage, window, limit_days, customers)
-        found[stage_kind(log.journeys, stage, limit_days)] = Quantity(
-            stayed.influence, base=stayed.mean_days, customers=stayed.customers
+        stay = mean_stay(log.journeys, ends, stage, window, limit_days, customers)
+        measures[stage_kind(log.journeys, stage, limit_days)] = Quantity(
+            stay.influence, base=stay.mean_days, customers=stay.customers
         )
-    return found
+    return measures
 
 
-def _returns(days: PurchaseDays, window: Window, customers: int) -> tuple[Array, Array]:
-    """Return who bought early enough in the window to be seen for 30 days in it, and who of them
-    did so again.
+def _repeat_purchases(days: PurchaseDays, window: Window, customers: int) -> tuple[Array, Array]:
+    """Return flags: who was observed for 30 days after a purchase, and who bought again.
 
-    Of each customer the first such purchase day counts, so that those who buy often do not speak
-    for the others.
+    Only the first purchase day of each customer in the window counts, so that frequent buyers do
+    not count more than others.
     """
-    here = np.flatnonzero((days.day >= window.start) & (days.day < window.end - RETURN_DAYS))
-    whose = days.customer[here]
-    first = here[np.r_[True, whose[1:] != whose[:-1]]] if len(here) else here
-    following = np.minimum(first + 1, max(len(days.day) - 1, 0))
-    again = (following > first) & (days.customer[following] == days.customer[first])
-    again &= days.day[following] - days.day[first] <= RETURN_DAYS
+    in_window = np.flatnonzero((days.day >= window.start) & (days.day < window.end - RETURN_DAYS))
+    customer = days.customer[in_window]
+    first = in_window[np.r_[True, customer[1:] != customer[:-1]]] if len(in_window) else in_window
+    next_row = np.minimum(first + 1, max(len(days.day) - 1, 0))
+    again = (next_row > first) & (days.customer[next_row] == days.customer[first])
+    again &= days.day[next_row] - days.day[first] <= RETURN_DAYS
     return _flags(days.customer[first], customers), _flags(days.customer[first[again]], customers)
 
 
-def _entries(days: PurchaseDays, start: int, end: int, customers: int) -> NDArray[np.int64]:
-    """Return the first day between two on which each customer bought; the last of them for those
-    who did not.
+def _entry_days(days: PurchaseDays, start: int, end: int, customers: int) -> NDArray[np.int64]:
+    """Return the first day from ``start``, before ``end``, on which each customer bought.
+
+    It is the day before ``end`` for customers who did not buy.
     """
-    entered = np.full(customers, end - 1, dtype=np.int64)
-    # backwards: of several assignments to one place the last stands
-    here = np.flatnonzero((days.day >= start) & (days.day < end))[::-1]
-    entered[days.customer[here]] = days.day[here]
-    return entered
+    entry_day = np.full(customers, end - 1, dtype=np.int64)
+    # backwards: of several assignments to one customer the last one wins
+    rows = np.flatnonzero((days.day >= start) & (days.day < end))[::-1]
+    entry_day[days.customer[rows]] = days.day[rows]
+    return entry_day
 
 
 def _sums(days: PurchaseDays, rows: NDArray[np.int64], customers: int) -> Array:
+    """Return the spend of each customer in some rows."""
     spend = np.bincount(days.customer[rows], weights=days.spend[rows], minlength=customers)
     return np.asarray(spend, dtype=np.float64)
 
 
-def _counts(rows: NDArray[np.int64], customers: int) -> Array:
-    return np.bincount(rows, minlength=customers).astype(np.float64)
+def _counts(customer: NDArray[np.int64], customers: int) -> Array:
+    """Return how often each customer occurs."""
+    return np.bincount(customer, minlength=customers).astype(np.float64)
 
 
-def _flags(rows: NDArray[np.int64], customers: int) -> Array:
+def _flags(customer: NDArray[np.int64], customers: int) -> Array:
+    """Return 1 for the customers that occur, 0 for the others."""
     flags = np.zeros(customers)
-    flags[rows] = 1.0
+    flags[customer] = 1.0
     return flags

@@ -1,6 +1,4 @@
-"""What a comparison before and after a date says: numbers, intervals, verdicts, and each in a
-sentence.
-"""
+"""Result of a comparison before and after a date: numbers, intervals, verdicts, sentences."""
 
 from __future__ import annotations
 
@@ -11,17 +9,26 @@ from typing import Any
 import pyarrow as pa
 
 from stagecast.features.clock import DAY_MICROSECONDS, from_microseconds, iso
-from stagecast.features.describe.effectiveness.measures import Kind
+from stagecast.features.describe.effectiveness.measures import MeasureKind
 from stagecast.features.describe.effectiveness.resampling import Spread
 from stagecast.features.describe.effectiveness.windows import Window
 
 
 @dataclass(frozen=True)
 class BeyondSeason:
-    """What is left of a difference when the same weeks of the year before are taken as the season.
+    """A difference after correction for the season, taken from the same weeks of the year before.
 
-    ``before`` and ``after`` are the measure a year earlier; ``difference`` is what was measured
-    after the date, less what the earlier year's swing would have made of the measure before it.
+    Parameters
+    ----------
+    before, after
+        The measure a year earlier.
+    difference
+        The measure after the date, less the measure before it times the ratio of ``after`` to
+        ``before``.
+    spread
+        95 % interval of the difference.
+    beyond_chance
+        Whether it is significant among all the comparisons (Holm).
     """
 
     before: float
@@ -33,14 +40,26 @@ class BeyondSeason:
 
 @dataclass(frozen=True)
 class Measure:
-    """One measure, before and after: None where it could not be taken.
+    """One measure before and after the date.
 
-    ``spread`` is the 95 % interval of the difference taken alone, None where there were too few
-    customers; ``beyond_chance`` the verdict among all the comparisons (Holm), so at most as
-    generous as the interval.
+    Parameters
+    ----------
+    kind
+        What is measured.
+    before, after
+        None if it is unknown.
+    spread
+        95 % interval of the difference taken alone; None with too few customers.
+    beyond_chance
+        Whether the difference is significant among all the comparisons (Holm); only if the interval
+        excludes 0.
+    comparisons
+        Number of comparisons.
+    beyond_season
+        None if the year before is unknown.
     """
 
-    kind: Kind
+    kind: MeasureKind
     before: float | None
     after: float | None
     spread: Spread | None
@@ -50,20 +69,22 @@ class Measure:
 
     @property
     def difference(self) -> float | None:
+        """After less before; None if one of them is unknown."""
         return None if self.before is None or self.after is None else self.after - self.before
 
     @property
     def relative_difference(self) -> float | None:
+        """The difference over the measure before; None if unknown or before is 0."""
         return None if self.difference is None or not self.before else self.difference / self.before
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the interval, taken alone, leaves no difference out."""
+        """Whether the interval, taken alone, excludes a difference of 0."""
         return self.spread is not None and not self.spread.low <= 0 <= self.spread.high
 
     @property
     def sentence(self) -> str:
-        """What was found, in plain words."""
+        """The result in words."""
         title = self.kind.title
         if self.before is None or self.after is None or self.difference is None:
             known = "after" if self.after is not None else "before"
@@ -71,15 +92,15 @@ class Measure:
             if value is None:
                 return f"{title}: cannot be told on either side of the date."
             return (
-                f"{title}: {self._with_unit(value)} {known} the date; the other side "
+                f"{title}: {self._text_with_unit(value)} {known} the date; the other side "
                 "cannot be told."
             )
-        text = f"{title} {self._moved(self.before, self.after)}"
+        text = f"{title} {self._movement_text(self.before, self.after)}"
         if self.spread is None:
             return f"{text}; too few customers to tell whether that is more than chance."
         text += (
-            f"; the difference of {self._change(self.difference)} lies between "
-            f"{self._between(self.spread)}"
+            f"; the difference of {self._difference_text(self.difference)} lies between "
+            f"{self._interval_text(self.spread)}"
         )
         if self.beyond_chance:
             text += ", so it is more than chance."
@@ -91,39 +112,40 @@ class Measure:
             )
         else:
             text += ", so it may be chance."
-        return text + self._of_season()
+        return text + self._season_text()
 
-    def _of_season(self) -> str:
+    def _season_text(self) -> str:
+        """Return the sentence about the year before; empty if it is unknown."""
         season = self.beyond_season
         if season is None:
             return ""
-        went = self._moved(season.before, season.after)
+        movement = self._movement_text(season.before, season.after)
         verdict = "more than chance" if season.beyond_chance else "may be chance"
         return (
-            f" The year before, in the same weeks, it {went}; beyond that swing the difference is"
-            f" {self._change(season.difference)}, between {self._between(season.spread)} "
-            f"({verdict})."
+            f" The year before, in the same weeks, it {movement}; beyond that swing "
+            f"the difference is {self._difference_text(season.difference)}, "
+            f"between {self._interval_text(season.spread)} ({verdict})."
         )
 
-    def _moved(self, before: float, after: float) -> str:
-        if self._number(before) == self._number(after):
-            return f"stayed at {self._with_unit(after)}"
+    def _movement_text(self, before: float, after: float) -> str:
+        """Return in words whether the measure rose, fell, or stayed."""
+        if self._number_text(before) == self._number_text(after):
+            return f"stayed at {self._text_with_unit(after)}"
         change = ""
         if before and not self.kind.is_share:
             change = f" ({after / before - 1:+.0%})"
         word = "rose" if after > before else "fell"
-        return f"{word} from {self._number(before)} to {self._with_unit(after)}{change}".replace(
-            "(-", "(−"
-        )
+        text = f"{word} from {self._number_text(before)} to {self._text_with_unit(after)}{change}"
+        return text.replace("(-", "(−")
 
-    def _with_unit(self, value: float) -> str:
-        return f"{self._number(value)} {self.kind.unit}".rstrip()
+    def _text_with_unit(self, value: float) -> str:
+        return f"{self._number_text(value)} {self.kind.unit}".rstrip()
 
-    def _number(self, value: float) -> str:
+    def _number_text(self, value: float) -> str:
         return f"{value:.1%}" if self.kind.is_share else f"{value:,.{self._decimals}f}"
 
-    def _signed(self, value: float) -> str:
-        # a decimal more than the values themselves, for the end of an interval that lies near zero
+    def _signed_text(self, value: float) -> str:
+        # one decimal more than the values have, for ends of intervals near zero
         decimals = (
             self._decimals + 1 if max(abs(self.before or 0.0), abs(self.after or 0.0)) < 1000 else 0
         )
@@ -132,15 +154,15 @@ class Measure:
 
     @property
     def _decimals(self) -> int:
-        """How many decimals give the measure three figures."""
+        """Number of decimals that give the measure three significant digits."""
         largest = max(abs(self.before or 0.0), abs(self.after or 0.0))
         return 2 if not largest else min(max(2 - math.floor(math.log10(largest)), 0), 6)
 
-    def _change(self, value: float) -> str:
-        return self._signed(value) + (" points" if self.kind.is_share else "")
+    def _difference_text(self, value: float) -> str:
+        return self._signed_text(value) + (" points" if self.kind.is_share else "")
 
-    def _between(self, found: Spread) -> str:
-        return f"{self._signed(found.low)} and {self._signed(found.high)}"
+    def _interval_text(self, spread: Spread) -> str:
+        return f"{self._signed_text(spread.low)} and {self._signed_text(spread.high)}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the measure as JSON-ready values; shares are between 0 and 1."""
@@ -175,8 +197,26 @@ class Measure:
 class BeforeAfter:
     """A comparison of two windows that touch at a date.
 
-    ``date`` and ``as_of`` in microseconds since 1970; ``customers_before`` and ``customers_after``
-    those whom the figures per customer are over; ``left_out`` and ``caveats`` in sentences.
+    Parameters
+    ----------
+    date, as_of
+        Microseconds since 1970, UTC.
+    before, after
+        The windows.
+    look_back_days
+        Days before a window in which a purchase makes a customer one of the window's.
+    stay_limit_days
+        Longer stays on a stage count as this number of days.
+    customers_before, customers_after
+        Number of customers whom the figures per customer are over.
+    draws
+        Draws of customers behind each interval.
+    measures
+        The measures that could be taken.
+    left_out
+        What is not among the measures, and why, in sentences.
+    caveats
+        What a reader must know before believing a difference, in sentences.
     """
 
     date: int
@@ -194,12 +234,12 @@ class BeforeAfter:
 
     @property
     def comparisons(self) -> int:
-        """How many measures were compared, so how many chances of a false alarm there were."""
+        """Number of measures that were compared, each of which may be a false alarm."""
         return sum(measure.spread is not None for measure in self.measures)
 
     @property
     def headline(self) -> str:
-        """The whole in one sentence."""
+        """The result in one sentence."""
         changed = [measure.kind.title for measure in self.measures if measure.beyond_chance]
         if not self.comparisons:
             return "Too few customers on one side of the date to compare anything."
@@ -212,9 +252,7 @@ class BeforeAfter:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the comparison as JSON-ready values; ``end`` of a window is the day after its
-        last.
-        """
+        """Return JSON-ready values; ``end`` of a window is the day after its last."""
         return {
             "date": iso(from_microseconds(self.date)),
             "as_of": iso(from_microseconds(self.as_of)),
@@ -261,4 +299,5 @@ SCHEMA = pa.schema(
 
 
 def _day(number: int) -> str:
+    """Return the ISO date of a day number."""
     return iso(from_microseconds(number * DAY_MICROSECONDS))

@@ -1,8 +1,7 @@
-"""How long customers stay on a stage: restricted mean of the product-limit estimate, and each
-customer's part in it.
+"""Time on a stage: restricted mean of the product-limit estimate, and customers' influence on it.
 
-The mean stay is cut at a limit, because nobody is seen for longer than the window, and the far tail
-of the estimate rests on a handful of spells.
+The mean stay is cut at a limit, because nobody is observed for longer than the window, and the tail
+of the estimate rests on a few spells.
 """
 
 from __future__ import annotations
@@ -21,11 +20,17 @@ from stagecast.features.stages.thresholds import survival
 
 @dataclass(frozen=True)
 class Stay:
-    """Mean days on a stage within a limit, and how far each customer moves it.
+    """Mean days on a stage within a limit, and the influence of each customer on it.
 
-    ``mean_days`` is NaN where it cannot be told: no spell was seen up to the limit and not all had
-    ended before it. ``influence`` has one value per customer: by how much the mean moves, to first
-    order, if that customer were there once more. ``customers`` counts those with a spell.
+    Parameters
+    ----------
+    mean_days
+        NaN if it is unknown: no spell was observed up to the limit, and not all ended before.
+    influence
+        Change of the mean, to first order, if the customer were there once more, shape
+        (n_customers,).
+    customers
+        Number of customers with a spell.
     """
 
     mean_days: float
@@ -34,16 +39,17 @@ class Stay:
 
 
 def spell_ends(journeys: Journeys) -> NDArray[np.int64]:
-    """Return when each spell ends, in microseconds since 1970; the largest integer for each
-    customer's last.
+    """Return when each spell ends, in microseconds since 1970, UTC.
+
+    It is the largest integer for the last spell of each customer.
     """
     ends = np.full(len(journeys.start), np.iinfo(np.int64).max, dtype=np.int64)
-    followed = np.flatnonzero(journeys.customer[1:] == journeys.customer[:-1])
-    ends[followed] = journeys.start[followed + 1]
+    has_next = np.flatnonzero(journeys.customer[1:] == journeys.customer[:-1])
+    ends[has_next] = journeys.start[has_next + 1]
     return ends
 
 
-def stay(
+def mean_stay(
     journeys: Journeys,
     ends: NDArray[np.int64],
     stage: int,
@@ -53,51 +59,55 @@ def stay(
 ) -> Stay:
     """Return how long customers stay on a stage, from the spells that begin in a window.
 
-    A spell that goes on at the window's end is cut off there, so that windows of one length are
-    observed alike.
+    A spell that lasts beyond the window's end is censored there, so that windows of the same length
+    are comparable.
 
     Parameters
     ----------
-    journeys, ends, stage
-        Spells, where each ends (:func:`spell_ends`), and a position in the stages of their scheme.
+    journeys, ends
+        Spells, and the result of :func:`spell_ends`.
+    stage
+        Position in the stages of the scheme.
+    window
+        Days in which the spells begin.
     limit_days
-        Days up to which a stay counts; a longer one counts as this.
+        Longer stays count as this number of days.
     customers
-        How many there are in all.
+        Number of customers in all.
     """
     start, end = window.start * DAY_MICROSECONDS, window.end * DAY_MICROSECONDS
-    here = np.flatnonzero(
+    spells = np.flatnonzero(
         (journeys.stage == stage) & (journeys.start >= start) & (journeys.start < end)
     )
-    # one that ends at the window's end itself was not seen to end
-    ended = ends[here] < end
-    seen_days = (np.minimum(ends[here], end) - journeys.start[here]) / DAY_MICROSECONDS
-    mean_days, moved = restricted_mean(seen_days, ended, limit_days)
+    # a spell that ends exactly at the window's end is censored
+    ended = ends[spells] < end
+    observed_days = (np.minimum(ends[spells], end) - journeys.start[spells]) / DAY_MICROSECONDS
+    mean_days, spell_influence = restricted_mean(observed_days, ended, limit_days)
     influence = np.asarray(
-        np.bincount(journeys.customer[here], weights=moved, minlength=customers), dtype=np.float64
+        np.bincount(journeys.customer[spells], weights=spell_influence, minlength=customers),
+        dtype=np.float64,
     )
-    whose = journeys.customer[here]
-    return Stay(mean_days, influence, int(np.count_nonzero(np.diff(whose, prepend=-1))))
+    spell_customer = journeys.customer[spells]
+    return Stay(mean_days, influence, int(np.count_nonzero(np.diff(spell_customer, prepend=-1))))
 
 
 def restricted_mean(days: Array, ended: NDArray[np.bool_], limit: float) -> tuple[float, Array]:
-    """Return the mean of durations cut at a limit, of which some were seen only in part, and each
-    one's influence.
+    """Return the mean of durations cut at a limit, some of them censored, and their influence.
 
     Parameters
     ----------
     days, ended
-        Length of each spell as far as it was seen, and whether it was seen to end.
+        Observed length of each spell in days, and whether its end was observed, shape (n_spells,).
     limit
         In days.
 
     Returns
     -------
     float
-        Area under the product-limit estimate up to the limit; NaN where that is not known so far.
+        Area under the product-limit estimate up to the limit; NaN if it is not known that far.
     numpy.ndarray
-        Derivative of it by the weight of each spell. They add up to zero, and their squares to the
-        variance of the mean after Greenwood (1926).
+        Derivative of the mean by the weight of each spell, shape (n_spells,). They add up to zero,
+        and their squares to the variance of the mean after Greenwood (1926).
 
     Source: Kaplan and Meier (1958), section 4; Efron (1982), "The Jackknife, the Bootstrap and
     Other Resampling Plans", chapter 6, for the derivative ("infinitesimal jackknife").
@@ -112,17 +122,17 @@ def restricted_mean(days: Array, ended: NDArray[np.bool_], limit: float) -> tupl
         return float("nan"), np.zeros(len(days))
     if not ended.any():
         return float(limit), np.zeros(len(days))
-    times, alive = survival(days[ended], days[~ended])
-    steps = np.diff(np.r_[times, limit]) * alive
+    times, probability = survival(days[ended], days[~ended])
+    steps = np.diff(np.r_[times, limit]) * probability
     # area under the curve to the right of each time
-    beyond = np.cumsum(steps[::-1])[::-1]
+    area_after = np.cumsum(steps[::-1])[::-1]
     ordered = np.sort(days)
     at_risk = len(days) - np.searchsorted(ordered, times, side="left")
-    ends = np.unique(days[ended], return_counts=True)[1]
-    left = at_risk - ends
-    # where all who were at risk ended there is nothing beyond, and no weight can change that
-    per_end = np.divide(beyond, left, out=np.zeros(len(times)), where=left > 0)
-    passed = np.r_[0.0, np.cumsum(per_end * ends / at_risk)]
-    influence = passed[np.searchsorted(times, days, side="right")]
+    end_counts = np.unique(days[ended], return_counts=True)[1]
+    survivors = at_risk - end_counts
+    # where all spells at risk ended, the area after is 0 whatever the weights
+    per_end = np.divide(area_after, survivors, out=np.zeros(len(times)), where=survivors > 0)
+    accumulated = np.r_[0.0, np.cumsum(per_end * end_counts / at_risk)]
+    influence = accumulated[np.searchsorted(times, days, side="right")]
     influence[ended] -= per_end[np.searchsorted(times, days[ended])]
     return float(times[0] + steps.sum()), influence

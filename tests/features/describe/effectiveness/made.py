@@ -1,6 +1,4 @@
-"""Logs for the tests of effectiveness: written by hand, or simulated from a known rate of
-purchase.
-"""
+"""Logs for the tests of effectiveness: by hand, or simulated with a known purchase rate."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ SCHEME = load_scheme("retail")
 
 
 def purchases(rows: Sequence[tuple[int, int, float]]) -> PurchaseDays:
-    """Return purchase days given as customer, day and spend."""
+    """Return purchase days, given as customer, day and spend."""
     ordered = sorted(rows)
     day = np.array([row[1] for row in ordered], dtype=np.int64)
     return PurchaseDays(
@@ -30,7 +28,7 @@ def purchases(rows: Sequence[tuple[int, int, float]]) -> PurchaseDays:
 
 
 def spells(rows: Sequence[tuple[int, float, int]]) -> Journeys:
-    """Return spells given as customer, day on which they begin, and stage."""
+    """Return spells, given as customer, day on which they begin, and stage."""
     ordered = sorted(rows)
     return Journeys(
         SCHEME,
@@ -46,21 +44,22 @@ def simulated(
     rates: NDArray[np.float64],
     mean_spend: NDArray[np.float64],
 ) -> tuple[PurchaseDays, Journeys, NDArray[np.int64]]:
-    """Return a log of customers who buy on each day with their own chance times the day's rate, and
-    change stages.
+    """Return a log of customers who buy each day with their own propensity times the day's rate.
 
-    ``rates`` and ``mean_spend`` have one value per day. Customers buy all along; each is known from
-    the first day. They go between stages 1 and 2, staying 20 days on average on either.
+    ``rates`` and ``mean_spend`` have one value per day. All customers are known from the first day
+    and buy until the last. They move between stages 1 and 2, with a mean stay of 20 days on either.
     """
-    own = rng.gamma(2.0, 0.5, customers)
-    bought = rng.random((customers, len(rates))) < np.minimum(own[:, None] * rates, 1.0)
+    propensity = rng.gamma(2.0, 0.5, customers)
+    bought = rng.random((customers, len(rates))) < np.minimum(propensity[:, None] * rates, 1.0)
     customer, day = np.nonzero(bought)
     spend = rng.gamma(2.0, mean_spend[day] / 2.0)
     days = PurchaseDays(customer, day.astype(np.int64), spend, day * DAY + DAY // 2)
     steps = np.cumsum(rng.exponential(20.0, (customers, 8 + len(rates) // 8)), axis=1)
     start = np.column_stack([np.zeros(customers), steps])
     stage = np.tile(1 + np.arange(start.shape[1]) % 2, (customers, 1))
-    kept = start < len(rates)
-    who = np.nonzero(kept)[0]
-    journeys = Journeys(SCHEME, who, stage[kept], np.asarray(start[kept] * DAY, dtype=np.int64))
+    in_log = start < len(rates)
+    spell_customer = np.nonzero(in_log)[0]
+    journeys = Journeys(
+        SCHEME, spell_customer, stage[in_log], np.asarray(start[in_log] * DAY, dtype=np.int64)
+    )
     return days, journeys, np.zeros(customers, dtype=np.int64)

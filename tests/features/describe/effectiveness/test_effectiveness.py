@@ -1,6 +1,4 @@
-"""Before and after a date: worked by hand, blind to what comes later, honest where the log says
-too little.
-"""
+"""Before and after a date: by hand, without later events, and with too little data."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ from stagecast.features.record import PurchaseDays
 from stagecast.features.stages.journeys import Journeys
 from tests.features.describe.effectiveness.made import DAY, SCHEME, purchases, simulated, spells
 
-NONE: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+EMPTY: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 
 
 def costs(*rows: tuple[int, int, float]) -> Costs:
@@ -35,16 +33,23 @@ def compared(
     customers: int,
     date: float = 35,
     as_of: float = 70,
-    **more: Any,
+    **options: Any,
 ) -> BeforeAfter:
-    first_events = more.pop("first_events", np.zeros(customers, dtype=np.int64))
-    given = more.pop("costs", None)
+    first_events = options.pop("first_events", np.zeros(customers, dtype=np.int64))
+    expenses = options.pop("costs", None)
     return before_after(
-        journeys, days, customers, first_events, given, int(date * DAY), int(as_of * DAY), **more
+        journeys,
+        days,
+        customers,
+        first_events,
+        expenses,
+        int(date * DAY),
+        int(as_of * DAY),
+        **options,
     )
 
 
-def found(result: BeforeAfter, key: str) -> Measure:
+def measure_of(result: BeforeAfter, key: str) -> Measure:
     return next(measure for measure in result.measures if measure.kind.id == key)
 
 
@@ -78,21 +83,21 @@ def test_worked_by_hand() -> None:
     assert (result.customers_before, result.customers_after) == (2, 3)
 
     def values(key: str) -> tuple[float | None, float | None]:
-        return found(result, key).before, found(result, key).after
+        return measure_of(result, key).before, measure_of(result, key).after
 
     assert values("sales") == pytest.approx((42 / 35, 140 / 35))
     # days after the first purchase of a window: 34 and 32 before; 29, 33 and 19 after
     assert values("sales_per_customer") == pytest.approx((27 / 66 * 30, 2 / 81 * 30))
     assert values("orders_per_customer") == pytest.approx((2 / 66 * 30, 1 / 81 * 30))
-    # what was spent on customer 2 before they bought is no cost to serve
+    # costs of customer 2 before the first purchase do not count
     assert values("cost_per_customer") == pytest.approx((6 / 66 * 30, 9 / 81 * 30))
-    # before day 5 customers 0 (again after 3 days) and 1 (after 32); from day 35 and before day 40
-    # customer 1 only
+    # in days 0 to 4 customers 0 (again after 3 days) and 1 (after 32); in days 35 to 39 customer 1
+    # only
     assert values("bought_again") == pytest.approx((1 / 2, 1.0))
-    # of two on stage 1 half leave it after 3 of 14 days; of one later on nobody
+    # of two spells on stage 1 one ends after 3 of 14 days; of the one after the date none
     assert values(STAGE_1) == pytest.approx((3 + 11 / 2, 14.0))
     assert values(STAGE_2) == pytest.approx((14.0, 14.0))
-    sales = found(result, "sales")
+    sales = measure_of(result, "sales")
     assert sales.difference == pytest.approx(98 / 35)
     assert sales.relative_difference == pytest.approx(98 / 42)
 
@@ -104,7 +109,9 @@ def test_customers_of_a_window_are_those_who_bought_in_it_or_in_an_equal_look_ba
     assert (result.before.start, result.look_back_days) == (28, 28)
     assert (result.customers_before, result.customers_after) == (3, 3)
     # customers 0 and 3 are counted all 28 days, customer 1 the 25 after day 30
-    assert found(result, "orders_per_customer").before == pytest.approx(1 / (28 + 28 + 25) * 30)
+    assert measure_of(result, "orders_per_customer").before == pytest.approx(
+        1 / (28 + 28 + 25) * 30
+    )
     assert "or in the 28 days before it, newcomers included (3 before, 3 after)" in " ".join(
         result.caveats
     )
@@ -112,24 +119,30 @@ def test_customers_of_a_window_are_those_who_bought_in_it_or_in_an_equal_look_ba
 
 def test_thirty_days_later_is_again_and_thirty_one_is_not() -> None:
     log = purchases([(0, 0, 1.0), (0, 30, 1.0), (1, 1, 1.0), (1, 32, 1.0)])
-    assert found(compared(log, spells([]), 2), "bought_again").before == 0.5
+    assert measure_of(compared(log, spells([]), 2), "bought_again").before == 0.5
 
 
-def test_a_stay_that_ends_at_the_date_was_not_seen_to_end_before_it() -> None:
+def test_a_stay_that_ends_at_the_date_is_censored_before_it() -> None:
     result = compared(BY_HAND, spells([(0, 25, 1), (0, 35, 2), (1, 0, 1)]), 3)
-    assert found(result, STAGE_1).before == 14.0
-    sooner = compared(BY_HAND, spells([(0, 25, 1), (0, 34, 2), (1, 0, 1)]), 3)
-    assert found(sooner, STAGE_1).before == (9 + 14) / 2
+    assert measure_of(result, STAGE_1).before == 14.0
+    earlier_end = compared(BY_HAND, spells([(0, 25, 1), (0, 34, 2), (1, 0, 1)]), 3)
+    assert measure_of(earlier_end, STAGE_1).before == (9 + 14) / 2
 
 
 def cut(days: PurchaseDays, journeys: Journeys, end: int) -> tuple[PurchaseDays, Journeys]:
-    kept, begun = days.day < end, journeys.start < end * DAY
+    bought_before, begun_before = days.day < end, journeys.start < end * DAY
     return (
         PurchaseDays(
-            days.customer[kept], days.day[kept], days.spend[kept], days.first_purchase[kept]
+            days.customer[bought_before],
+            days.day[bought_before],
+            days.spend[bought_before],
+            days.first_purchase[bought_before],
         ),
         Journeys(
-            journeys.scheme, journeys.customer[begun], journeys.stage[begun], journeys.start[begun]
+            journeys.scheme,
+            journeys.customer[begun_before],
+            journeys.stage[begun_before],
+            journeys.start[begun_before],
         ),
     )
 
@@ -140,24 +153,26 @@ def test_nothing_at_or_after_the_as_of_enters(seed: int) -> None:
         np.random.default_rng(seed), 80, np.full(200, 0.05), np.full(200, 9.0)
     )
     expense = Costs(days.customer, days.first_purchase, days.spend / 10)
-    whole = compared(days, journeys, 80, 77, 154, first_events=first, costs=expense)
+    full = compared(days, journeys, 80, 77, 154, first_events=first, costs=expense)
     before_as_of = expense.instant < 154 * DAY
-    known = Costs(
+    known_expense = Costs(
         *(getattr(expense, name)[before_as_of] for name in ("customer", "instant", "amount"))
     )
-    part = compared(*cut(days, journeys, 154), 80, 77, 154, first_events=first, costs=known)
-    assert whole.to_json() == part.to_json()
+    cut_off = compared(
+        *cut(days, journeys, 154), 80, 77, 154, first_events=first, costs=known_expense
+    )
+    assert full.to_json() == cut_off.to_json()
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_what_stands_before_the_date_does_not_look_beyond_it(seed: int) -> None:
+def test_measures_before_the_date_do_not_depend_on_what_follows(seed: int) -> None:
     days, journeys, first = simulated(
         np.random.default_rng(seed), 80, np.full(154, 0.05), np.full(154, 9.0)
     )
-    whole = compared(days, journeys, 80, 77, 154, first_events=first)
-    part = compared(*cut(days, journeys, 77), 80, 77, 154, first_events=first)
-    assert {m.kind: m.before for m in part.measures} == {m.kind: m.before for m in whole.measures}
-    assert found(whole, "sales").after != found(part, "sales").after
+    full = compared(days, journeys, 80, 77, 154, first_events=first)
+    cut_off = compared(*cut(days, journeys, 77), 80, 77, 154, first_events=first)
+    assert {m.kind: m.before for m in cut_off.measures} == {m.kind: m.before for m in full.measures}
+    assert measure_of(full, "sales").after != measure_of(cut_off, "sales").after
 
 
 def test_windows_are_the_longest_of_whole_weeks_and_at_most_a_year() -> None:
@@ -170,20 +185,20 @@ def test_windows_are_the_longest_of_whole_weeks_and_at_most_a_year() -> None:
         196,
         364,
     ]
-    # the day of the first event counts from its midnight, of the as_of's own day only what is whole
+    # the whole day of the first event counts, and of the as_of's day nothing
     assert choose_windows(38 * DAY, 10 * DAY + 5, 66 * DAY + 1).after == Window(38, 66)
 
 
-def test_the_year_before_is_52_weeks_earlier_and_leaves_less_to_look_back() -> None:
-    found = choose_windows(500 * DAY, 0, 556 * DAY)
-    assert found.year_before == (Window(80, 136), Window(136, 192))
-    assert found.look_back_days == 56
+def test_the_year_before_is_52_weeks_earlier_and_leaves_a_shorter_look_back() -> None:
+    windows = choose_windows(500 * DAY, 0, 556 * DAY)
+    assert windows.year_before == (Window(80, 136), Window(136, 192))
+    assert windows.look_back_days == 56
     assert choose_windows(425 * DAY, 0, 481 * DAY).look_back_days == 0
     assert choose_windows(419 * DAY, 0, 475 * DAY).year_before is None
 
 
 @pytest.mark.parametrize(
-    ("date", "as_of", "error", "words"),
+    ("date", "as_of", "error", "message"),
     [
         (
             27,
@@ -218,14 +233,14 @@ def test_the_year_before_is_52_weeks_earlier_and_leaves_less_to_look_back() -> N
         ),
     ],
 )
-def test_a_date_that_will_not_do_says_which_would(
-    date: float, as_of: float, error: type[Exception], words: str
+def test_an_impossible_date_is_refused_with_the_possible_ones(
+    date: float, as_of: float, error: type[Exception], message: str
 ) -> None:
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=message):
         compared(BY_HAND, SPELLS, 3, date, as_of)
 
 
-def test_a_date_28_days_from_either_end_of_the_log_will_do() -> None:
+def test_a_date_28_days_from_either_end_of_the_log_is_possible() -> None:
     result = compared(BY_HAND, SPELLS, 3, 28, 56)
     assert (result.before, result.after) == (Window(0, 28), Window(28, 56))
     assert "windows of 28 days are too short to see 30 days beyond a purchase" in " ".join(
@@ -245,50 +260,55 @@ def test_tables_of_different_customers_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bad", "words"),
+    ("invalid", "message"),
     [
         (costs((0, 1, 1.0), (3, 1, 1.0)), "row 1: customer 3 is none of the 3"),
         (costs((0, 1, float("nan"))), "row 0: amount nan"),
-        (Costs(NONE, NONE, np.ones(1)), "0, 1. rows long"),
+        (Costs(EMPTY, EMPTY, np.ones(1)), "0, 1. rows long"),
     ],
 )
-def test_unusable_costs_are_named(bad: Costs, words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        compared(BY_HAND, SPELLS, 3, costs=bad)
+def test_unusable_costs_are_named(invalid: Costs, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        compared(BY_HAND, SPELLS, 3, costs=invalid)
 
 
-def test_without_amounts_orders_stand_for_sales() -> None:
+def test_without_amounts_orders_are_compared_instead_of_sales() -> None:
     result = compared(BY_HAND, SPELLS, 3, has_amounts=False)
     keys = [measure.kind.id for measure in result.measures]
     assert keys[:2] == ["orders", "orders_per_customer"]
     assert not any(key.startswith(("sales", "cost")) for key in keys)
-    assert found(result, "orders").before == pytest.approx(4 / 35)
+    assert measure_of(result, "orders").before == pytest.approx(4 / 35)
     assert "no purchase of the log says what was paid" in result.left_out[0]
     assert not any("Refunds" in caveat for caveat in result.caveats)
 
 
-def test_no_purchase_before_leaves_what_is_per_customer_open() -> None:
+def test_measures_per_customer_are_unknown_without_a_purchase_before() -> None:
     log = purchases([(row, 40 + row % 20, 5.0) for row in range(60)])
     result = compared(log, spells([]), 60)
-    sales, each = found(result, "sales"), found(result, "sales_per_customer")
+    sales, per_customer = measure_of(result, "sales"), measure_of(result, "sales_per_customer")
     assert (sales.before, sales.after, sales.relative_difference) == (
         0.0,
         pytest.approx(300 / 35),
         None,
     )
-    assert (each.before, each.difference, each.spread, each.beyond_chance) == (
+    assert (
+        per_customer.before,
+        per_customer.difference,
+        per_customer.spread,
+        per_customer.beyond_chance,
+    ) == (
         None,
         None,
         None,
         False,
     )
-    assert "after the date; the other side cannot be told" in each.sentence
+    assert "after the date; the other side cannot be told" in per_customer.sentence
     assert any("Nobody bought in the earlier window" in caveat for caveat in result.caveats)
 
 
-def test_one_customer_is_told_without_a_verdict() -> None:
+def test_one_customer_gets_no_verdict() -> None:
     result = compared(purchases([(0, 1, 5.0), (0, 5, 5.0), (0, 36, 50.0)]), spells([(0, 1, 1)]), 1)
-    sales = found(result, "sales")
+    sales = measure_of(result, "sales")
     assert (sales.spread, sales.beyond_chance, result.comparisons) == (None, False, 0)
     assert "too few customers to tell" in sales.sentence
     assert result.headline == "Too few customers on one side of the date to compare anything."
@@ -299,14 +319,14 @@ def test_a_log_without_purchases_has_sales_of_nothing() -> None:
     assert [(m.kind.id, m.before, m.after) for m in result.measures] == [("sales", 0.0, 0.0)]
 
 
-def test_costs_on_one_side_only_are_not_compared_and_said_to_be() -> None:
+def test_costs_on_one_side_only_are_reported_and_not_compared() -> None:
     result = compared(BY_HAND, SPELLS, 3, costs=costs((0, 44, 2.0)))
-    cost = found(result, "cost_per_customer")
+    cost = measure_of(result, "cost_per_customer")
     assert (cost.before, cost.after) == (None, pytest.approx(2 / 81 * 30))
     assert any("no cost is known before 1970-02-14" in caveat for caveat in result.caveats)
 
 
-def test_a_stage_nobody_could_be_followed_on_is_left_out_with_the_reason() -> None:
+def test_a_stage_without_spells_long_enough_is_left_out_with_the_reason() -> None:
     # they come to stage 2 a week before their window ends
     late = spells([(row, day, 2) for row in range(40) for day in (28, 63)])
     result = compared(BY_HAND, late, 40)
@@ -320,11 +340,11 @@ def test_json_and_table_hold_the_same_numbers() -> None:
     result = compared(days, journeys, 90, 77, 154, first_events=first)
     data = json.loads(json.dumps(result.to_json(), allow_nan=False))
     table = result.to_table().to_pylist()
-    assert [row["id"] for row in table] == [one["id"] for one in data["measures"]]
+    assert [row["id"] for row in table] == [measure["id"] for measure in data["measures"]]
     shared = set(table[0]) & set(data["measures"][0])
     assert {"before", "after", "low", "high", "beyond_chance", "sentence"} <= shared
     assert [{name: row[name] for name in shared} for row in table] == [
-        {name: one[name] for name in shared} for one in data["measures"]
+        {name: measure[name] for name in shared} for measure in data["measures"]
     ]
     assert data["windows"]["after"]["end"] == "1970-06-04"
     assert data["comparisons"] == len(table) == 6
@@ -334,5 +354,7 @@ def test_same_input_same_answer() -> None:
     days, journeys, first = simulated(
         np.random.default_rng(2), 60, np.full(70, 0.1), np.full(70, 9.0)
     )
-    once, again = (compared(days, journeys, 60, first_events=first).to_json() for _ in range(2))
-    assert once == again
+    first_result, second_result = (
+        compared(days, journeys, 60, first_events=first).to_json() for _ in range(2)
+    )
+    assert first_result == second_result

@@ -1,6 +1,4 @@
-"""What is called more than chance: intervals against formulas, a known effect found, false
-alarms as seldom as said.
-"""
+"""Chance: intervals against formulas, a known effect that is found, and rare false alarms."""
 
 from __future__ import annotations
 
@@ -12,12 +10,12 @@ from lifelines import KaplanMeierFitter
 from lifelines.utils import restricted_mean_survival_time
 
 from stagecast.features.describe.effectiveness import BeforeAfter, Measure, before_after
-from stagecast.features.describe.effectiveness.measures import SALES, SALES_EACH
+from stagecast.features.describe.effectiveness.measures import SALES, SALES_PER_CUSTOMER
 from stagecast.features.describe.effectiveness.resampling import (
     Quantity,
     Spread,
     beyond_chance,
-    resampled,
+    resample,
     spread,
 )
 from stagecast.features.describe.effectiveness.result import BeyondSeason
@@ -34,25 +32,25 @@ def compared(
     return before_after(journeys, days, customers, first_events, None, date * DAY, len(rates) * DAY)
 
 
-def found(result: BeforeAfter, key: str) -> Measure:
+def measure_of(result: BeforeAfter, key: str) -> Measure:
     return next(measure for measure in result.measures if measure.kind.id == key)
 
 
-def test_false_alarms_are_as_seldom_as_said() -> None:
+def test_false_alarms_are_as_rare_as_promised() -> None:
     # nothing changes at day 140; windows of 84 days, and a look-back of 56
     runs = [compared(seed, 150, np.full(224, 0.03), 140) for seed in range(200)]
-    single = [measure.excludes_zero for run in runs for measure in run.measures]
+    excludes_zero = [measure.excludes_zero for run in runs for measure in run.measures]
     assert {run.comparisons for run in runs} == {6}
-    assert 0.03 < np.mean(single) < 0.075
-    any_at_all = np.mean([any(measure.beyond_chance for measure in run.measures) for run in runs])
-    assert any_at_all < 0.085
-    # without allowing for their number it would be far more
+    assert 0.03 < np.mean(excludes_zero) < 0.075
+    any_alarm = np.mean([any(measure.beyond_chance for measure in run.measures) for run in runs])
+    assert any_alarm < 0.085
+    # without a correction for their number there would be far more
     assert np.mean([any(measure.excludes_zero for measure in run.measures) for run in runs]) > 0.1
 
 
 def test_growth_by_newcomers_is_no_effect_per_customer() -> None:
-    # everybody comes within the two windows and then buys at the same rate: sales triple, each does
-    # as before
+    # all customers come within the two windows and buy at the same rate: sales triple, those per
+    # customer do not change
     alarms: dict[str, list[bool]] = {
         "sales": [],
         "sales_per_customer": [],
@@ -61,14 +59,17 @@ def test_growth_by_newcomers_is_no_effect_per_customer() -> None:
     for seed in range(40):
         rng = np.random.default_rng(seed)
         days, journeys, first_events = simulated(rng, 1000, np.full(168, 0.03), np.full(168, 9.0))
-        come = rng.integers(0, 168, 1000)
-        kept = days.day >= come[days.customer]
-        grown = PurchaseDays(
-            days.customer[kept], days.day[kept], days.spend[kept], days.first_purchase[kept]
+        first_day = rng.integers(0, 168, 1000)
+        is_customer = days.day >= first_day[days.customer]
+        growing_days = PurchaseDays(
+            days.customer[is_customer],
+            days.day[is_customer],
+            days.spend[is_customer],
+            days.first_purchase[is_customer],
         )
-        result = before_after(journeys, grown, 1000, first_events, None, 84 * DAY, 168 * DAY)
-        for key, seen in alarms.items():
-            seen.append(found(result, key).excludes_zero)
+        result = before_after(journeys, growing_days, 1000, first_events, None, 84 * DAY, 168 * DAY)
+        for key, values in alarms.items():
+            values.append(measure_of(result, key).excludes_zero)
     assert all(alarms["sales"])
     assert np.mean(alarms["sales_per_customer"]) <= 0.15
     assert np.mean(alarms["orders_per_customer"]) <= 0.15
@@ -77,13 +78,17 @@ def test_growth_by_newcomers_is_no_effect_per_customer() -> None:
 def test_a_known_uplift_is_found_and_lies_in_its_interval() -> None:
     rates = np.r_[np.full(140, 0.03), np.full(84, 0.045)]
     runs = [compared(seed, 400, rates, 140) for seed in range(20)]
-    assert all(found(run, "orders_per_customer").beyond_chance for run in runs)
-    assert all(found(run, "sales").beyond_chance for run in runs)
+    assert all(measure_of(run, "orders_per_customer").beyond_chance for run in runs)
+    assert all(measure_of(run, "sales").beyond_chance for run in runs)
     # half as much again a day: 400 customers, mean chance 0.03 and 0.045, 9 an order
     truth = 400 * 9 * 0.015
-    inside = [one.low <= truth <= one.high for run in runs if (one := found(run, "sales").spread)]
-    assert len(inside) == 20
-    assert sum(inside) >= 17
+    covers = [
+        interval.low <= truth <= interval.high
+        for run in runs
+        if (interval := measure_of(run, "sales").spread)
+    ]
+    assert len(covers) == 20
+    assert sum(covers) >= 17
     # the time on stages did not change
     assert not any(
         m.beyond_chance for run in runs for m in run.measures if m.kind.id.startswith("days_on")
@@ -96,46 +101,46 @@ def test_interval_of_sales_per_customer_against_the_formula() -> None:
     before, after = rng.gamma(0.5, 20.0, customers), rng.gamma(0.5, 24.0, customers)
     known_before, known_after = (rng.random(customers) < share for share in (0.7, 0.9))
     before, after = before * known_before, after * known_after
-    drawn = resampled(
+    drawn = resample(
         [Quantity(before, known_before.astype(float)), Quantity(after, known_after.astype(float))],
         draws=4000,
     )
     # variance of the difference of two ratios that share their customers, by the delta method
-    part = (after - after.sum() / known_after.sum() * known_after) / known_after.sum()
-    part -= (before - before.sum() / known_before.sum() * known_before) / known_before.sum()
-    error = np.sqrt((part**2).sum())
-    got = spread(drawn[1] - drawn[0])
-    assert got is not None
-    middle = after.sum() / known_after.sum() - before.sum() / known_before.sum()
-    assert got.low == pytest.approx(middle - 1.96 * error, abs=0.1 * error)
-    assert got.high == pytest.approx(middle + 1.96 * error, abs=0.1 * error)
+    influence = (after - after.sum() / known_after.sum() * known_after) / known_after.sum()
+    influence -= (before - before.sum() / known_before.sum() * known_before) / known_before.sum()
+    error = np.sqrt((influence**2).sum())
+    interval = spread(drawn[1] - drawn[0])
+    assert interval is not None
+    difference = after.sum() / known_after.sum() - before.sum() / known_before.sum()
+    assert interval.low == pytest.approx(difference - 1.96 * error, abs=0.1 * error)
+    assert interval.high == pytest.approx(difference + 1.96 * error, abs=0.1 * error)
 
 
-def test_weights_have_mean_and_variance_of_one_and_move_a_customer_as_one() -> None:
-    one = np.zeros(3000)
-    one[0] = 1.0
-    same, total = resampled([Quantity(one), Quantity(np.ones(3000))], draws=20_000)
-    assert same.mean() == pytest.approx(1.0, abs=0.03)
-    assert same.var() == pytest.approx(1.0, abs=0.05)
-    assert set(np.unique(same)) == {0.0, 1.0, 2.0, 3.0, 4.0, 5.0}
-    # so many customers as a log holds are left to chance: Poisson of 3,000
+def test_weights_have_mean_and_variance_of_one() -> None:
+    indicator = np.zeros(3000)
+    indicator[0] = 1.0
+    weight, total = resample([Quantity(indicator), Quantity(np.ones(3000))], draws=20_000)
+    assert weight.mean() == pytest.approx(1.0, abs=0.03)
+    assert weight.var() == pytest.approx(1.0, abs=0.05)
+    assert set(np.unique(weight)) == {0.0, 1.0, 2.0, 3.0, 4.0, 5.0}
+    # the number of customers is random, too: Poisson with mean 3,000
     assert total.var() == pytest.approx(3000, rel=0.05)
-    assert np.corrcoef(same, total)[0, 1] == pytest.approx(1 / np.sqrt(3000), abs=0.03)
+    assert np.corrcoef(weight, total)[0, 1] == pytest.approx(1 / np.sqrt(3000), abs=0.03)
 
 
-def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_do_not_change_the_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(4).gamma(1.0, 5.0, 500)
     monkeypatch.setattr("stagecast.features.describe.effectiveness.resampling.BLOCK", 64)
-    drawn = resampled([Quantity(values)], draws=4000)[0]
+    drawn = resample([Quantity(values)], draws=4000)[0]
     assert drawn.mean() == pytest.approx(values.sum(), rel=0.01)
     assert drawn.std() == pytest.approx(np.sqrt((values**2).sum()), rel=0.05)
 
 
 def censored(seed: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return durations in half days, so that some are equal, and whether their end was seen."""
+    """Return durations in half days, so that some are equal, and whether they ended."""
     rng = np.random.default_rng(seed)
-    stays, seen = rng.exponential(20.0, rows), rng.uniform(5.0, 80.0, rows)
-    return np.ceil(np.minimum(stays, seen) * 2) / 2, stays <= seen
+    stays, limits = rng.exponential(20.0, rows), rng.uniform(5.0, 80.0, rows)
+    return np.ceil(np.minimum(stays, limits) * 2) / 2, stays <= limits
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -148,14 +153,14 @@ def test_mean_stay_is_that_of_lifelines(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_influence_is_what_one_spell_more_does(seed: int) -> None:
+def test_influence_is_the_change_by_one_more_spell(seed: int) -> None:
     days, ended = censored(seed, 60)
     mean, influence = restricted_mean(days, ended, 35.0)
-    # every spell a thousand times, and one of them ten times more: a weight of 1.01
+    # each spell a thousand times, and one of them 1,010 times: a weight of 1.01
     for row in range(0, 60, 7):
-        more = np.r_[np.repeat(np.arange(60), 1000), np.repeat(row, 10)]
-        moved = restricted_mean(days[more], ended[more], 35.0)[0] - mean
-        assert moved / 0.01 == pytest.approx(influence[row], abs=0.01)
+        spells = np.r_[np.repeat(np.arange(60), 1000), np.repeat(row, 10)]
+        change = restricted_mean(days[spells], ended[spells], 35.0)[0] - mean
+        assert change / 0.01 == pytest.approx(influence[row], abs=0.01)
     assert influence.sum() == pytest.approx(0.0, abs=1e-9)
 
 
@@ -163,29 +168,29 @@ def test_squares_of_influence_are_the_variance_of_greenwood() -> None:
     days, ended = censored(7, 80)
     variance = 0.0
     fitted = KaplanMeierFitter().fit(days, ended)
-    alive = fitted.survival_function_["KM_estimate"]
+    survival = fitted.survival_function_["KM_estimate"]
     for time in np.unique(days[ended & (days <= 35.0)]):
-        steps = np.r_[time, [t for t in alive.index if time < t < 35.0], 35.0]
-        area = sum(float(alive.asof(a)) * (b - a) for a, b in pairwise(steps))
-        ends, at_risk = int(((days == time) & ended).sum()), int((days >= time).sum())
-        variance += area**2 * ends / (at_risk * (at_risk - ends))
+        steps = np.r_[time, [t for t in survival.index if time < t < 35.0], 35.0]
+        area = sum(float(survival.asof(a)) * (b - a) for a, b in pairwise(steps))
+        end_count, at_risk = int(((days == time) & ended).sum()), int((days >= time).sum())
+        variance += area**2 * end_count / (at_risk * (at_risk - end_count))
     assert (restricted_mean(days, ended, 35.0)[1] ** 2).sum() == pytest.approx(variance)
 
 
-def test_the_cheap_draws_of_a_mean_stay_agree_with_taking_it_anew_each_time() -> None:
+def test_draws_of_a_mean_stay_by_influence_agree_with_recomputing_it() -> None:
     days, ended = censored(8, 300)
     mean, influence = restricted_mean(days, ended, 35.0)
-    whose = np.arange(300) // 3
-    per_customer = np.bincount(whose, weights=influence)
-    cheap = resampled([Quantity(per_customer, base=mean)], draws=2000)[0]
+    customer = np.arange(300) // 3
+    per_customer = np.bincount(customer, weights=influence)
+    linearised = resample([Quantity(per_customer, base=mean)], draws=2000)[0]
     rng = np.random.default_rng(9)
-    anew = []
+    recomputed = []
     for _ in range(1000):
-        chosen = np.concatenate([np.arange(3 * c, 3 * c + 3) for c in rng.integers(0, 100, 100)])
-        anew.append(restricted_mean(days[chosen], ended[chosen], 35.0)[0])
-    assert cheap.std() == pytest.approx(np.std(anew), rel=0.08)
-    assert np.quantile(cheap, [0.025, 0.975]) == pytest.approx(
-        np.quantile(anew, [0.025, 0.975]), abs=0.4
+        spells = np.concatenate([np.arange(3 * c, 3 * c + 3) for c in rng.integers(0, 100, 100)])
+        recomputed.append(restricted_mean(days[spells], ended[spells], 35.0)[0])
+    assert linearised.std() == pytest.approx(np.std(recomputed), rel=0.08)
+    assert np.quantile(linearised, [0.025, 0.975]) == pytest.approx(
+        np.quantile(recomputed, [0.025, 0.975]), abs=0.4
     )
 
 
@@ -200,29 +205,27 @@ def test_the_cheap_draws_of_a_mean_stay_agree_with_taking_it_anew_each_time() ->
         ([3.0, 10.0], [True, False], None),
     ],
 )
-def test_mean_stay_of_hardly_any_spells(
-    days: list[float], ended: list[bool], mean: float | None
-) -> None:
-    got, influence = restricted_mean(np.array(days), np.array(ended, dtype=bool), 35.0)
+def test_mean_stay_of_few_spells(days: list[float], ended: list[bool], mean: float | None) -> None:
+    estimate, influence = restricted_mean(np.array(days), np.array(ended, dtype=bool), 35.0)
     assert len(influence) == len(days)
-    assert np.isnan(got) if mean is None else got == mean
+    assert np.isnan(estimate) if mean is None else estimate == mean
 
 
 def test_a_season_is_not_taken_for_an_effect() -> None:
     # every year the second half is twice as busy; and each year is busier than the last
     year = np.r_[np.full(182, 0.02), np.full(182, 0.04)]
     runs = [compared(seed, 300, np.r_[year, 1.3 * year], 364 + 182) for seed in range(20)]
-    orders = [found(run, "orders_per_customer") for run in runs]
-    assert all(one.beyond_chance for one in orders)
-    seasons = [one.beyond_season for one in orders if one.beyond_season]
+    orders = [measure_of(run, "orders_per_customer") for run in runs]
+    assert all(measure.beyond_chance for measure in orders)
+    seasons = [measure.beyond_season for measure in orders if measure.beyond_season]
     assert len(seasons) == 20
-    assert sum(one.spread.low <= 0 <= one.spread.high for one in seasons) >= 17
-    assert not any(one.beyond_chance for one in seasons[:10])
-    one = orders[0]
-    assert one.before is not None
-    assert one.after is not None
+    assert sum(season.spread.low <= 0 <= season.spread.high for season in seasons) >= 17
+    assert not any(season.beyond_chance for season in seasons[:10])
+    first = orders[0]
+    assert first.before is not None
+    assert first.after is not None
     assert seasons[0].difference == pytest.approx(
-        one.after - one.before * seasons[0].after / seasons[0].before
+        first.after - first.before * seasons[0].after / seasons[0].before
     )
 
 
@@ -230,22 +233,22 @@ def test_an_effect_on_top_of_a_season_is_found() -> None:
     year = np.r_[np.full(182, 0.02), np.full(182, 0.04)]
     rates = np.r_[year, year * np.r_[np.ones(182), np.full(182, 1.5)]]
     result = compared(1, 500, rates, 364 + 182)
-    season = found(result, "orders_per_customer").beyond_season
+    season = measure_of(result, "orders_per_customer").beyond_season
     assert season is not None
     assert season.beyond_chance
     assert season.difference > 0
     assert any("same weeks of one earlier year" in caveat for caveat in result.caveats)
 
 
-def test_where_the_year_before_is_unknown_the_reader_is_told() -> None:
+def test_an_unknown_year_before_is_a_caveat() -> None:
     result = compared(1, 60, np.full(224, 0.03), 112)
     assert all(measure.beyond_season is None for measure in result.measures)
-    told = " ".join(result.caveats)
-    assert "a season cannot be told from an effect" in told
-    assert "6 measures were compared" in told
-    assert "The log begins with the earlier window" in told
-    later = " ".join(compared(1, 60, np.full(224, 0.03), 140).caveats)
-    assert "The log begins only 56 days before the earlier window" in later
+    caveats = " ".join(result.caveats)
+    assert "a season cannot be told from an effect" in caveats
+    assert "6 measures were compared" in caveats
+    assert "The log begins with the earlier window" in caveats
+    later_caveats = " ".join(compared(1, 60, np.full(224, 0.03), 140).caveats)
+    assert "The log begins only 56 days before the earlier window" in later_caveats
     assert "The log begins" not in " ".join(compared(1, 60, np.full(252, 0.03), 168).caveats)
 
 
@@ -261,7 +264,7 @@ def test_spread_is_symmetric_and_open_where_draws_fail() -> None:
 
 
 def test_holm_stops_at_the_first_that_fails() -> None:
-    # 0.001 <= 0.05/4, 0.02 > 0.05/3: those after it fail too, however small they are beside 0.05
+    # 0.001 <= 0.05/4, 0.02 > 0.05/3: the larger ones fail too, although they are below 0.05
     assert beyond_chance([0.03, 0.001, 0.02, 0.04]) == [False, True, False, False]
     # 0.05/3, 0.05/2, 0.05
     assert beyond_chance([0.045, 0.01, 0.024]) == [True, True, True]
@@ -277,11 +280,11 @@ def measure(
     verdict: bool,
     season: BeyondSeason | None = None,
 ) -> Measure:
-    return Measure(SALES_EACH, before, after, Spread(low, high, 0.01), verdict, 12, season)
+    return Measure(SALES_PER_CUSTOMER, before, after, Spread(low, high, 0.01), verdict, 12, season)
 
 
 @pytest.mark.parametrize(
-    ("said", "sentence"),
+    ("result", "sentence"),
     [
         (
             measure(12.1, 13.4, -0.2, 2.8, False),
@@ -332,5 +335,5 @@ def measure(
         ),
     ],
 )
-def test_every_verdict_has_its_sentence(said: Measure, sentence: str) -> None:
-    assert said.sentence == sentence
+def test_every_verdict_has_its_sentence(result: Measure, sentence: str) -> None:
+    assert result.sentence == sentence
