@@ -44,9 +44,13 @@ def history(lifecycle: Lifecycle, ids: NDArray[np.object_], as_of: datetime) -> 
         See :data:`SCHEMA`.
     """
     journeys, instant = lifecycle.journeys, microseconds(as_of)
-    begun = journeys.start < instant
-    customer, stage, start = journeys.customer[begun], journeys.stage[begun], journeys.start[begun]
-    facts = {name: values[begun] for name, values in journeys.facts.items()}
+    has_begun = journeys.start < instant
+    customer, stage, start = (
+        journeys.customer[has_begun],
+        journeys.stage[has_begun],
+        journeys.start[has_begun],
+    )
+    facts = {name: values[has_begun] for name, values in journeys.facts.items()}
     following = np.r_[start[1:], 0]
     is_last = (
         np.r_[customer[1:] != customer[:-1], True] if len(customer) else np.zeros(0, dtype=np.bool_)

@@ -31,11 +31,17 @@ class RecordSource(Protocol):
     """Part of :class:`stagecast.features.engines.duckdb.DailyTable` that is used here."""
 
     @property
-    def anchor(self) -> datetime: ...
+    def anchor(self) -> datetime:
+        """The instant up to which events are known."""
+        ...
 
-    def record(self, counted: Counted, back: int = 0) -> Record: ...
+    def record(self, counted: Counted, back: int = 0) -> Record:
+        """Return purchase days, first events and signals, ``back`` days before the anchor."""
+        ...
 
-    def looked_different(self, back: int) -> bool: ...
+    def looked_different(self, back: int) -> bool:
+        """Return whether purchase days may have differed as known ``back`` days before."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -227,13 +233,13 @@ def _check_pins(scheme: Scheme) -> None:
     at_risk, sleeping = scheme.thresholds["at_risk_ratio"], scheme.thresholds["sleeping_ratio"]
     used = {condition.bound for condition in scheme.conditions}
     if at_risk >= sleeping and {"at_risk_ratio", "sleeping_ratio"} <= used:
-        pinned, other = ("at_risk_ratio", "sleeping_ratio")
+        pinned, unpinned = ("at_risk_ratio", "sleeping_ratio")
         if pinned not in scheme.pins:
-            pinned, other = other, pinned
+            pinned, unpinned = unpinned, pinned
         raise UsageError(
             f"at_risk_ratio {at_risk:g} is not below sleeping_ratio {sleeping:g}, so nobody could "
             f"be at risk: {pinned} is "
-            f"pinned; pin {other} as well"
+            f"pinned; pin {unpinned} as well"
         )
 
 

@@ -58,15 +58,17 @@ def high_days(calendar: Calendar) -> list[ScoredDay]:
 
 def _doubled_days(calendar: Calendar) -> list[ScoredDay]:
     """Return days with about twice the events per customer, whatever the number of customers."""
-    others = calendar.customers - 1.0
+    other_customers = calendar.customers - 1.0
     with np.errstate(invalid="ignore", divide="ignore"):
-        log_events_per_customer = np.log((calendar.events - calendar.largest) / others)
+        log_events_per_customer = np.log((calendar.events - calendar.largest) / other_customers)
     log_events_per_customer[~np.isfinite(log_events_per_customer)] = np.nan
     (usual,), counts = surrounding_quantiles(log_events_per_customer, _AROUND, [0.5])
-    (usual_others,), _ = surrounding_quantiles(np.where(others > 0, others, np.nan), _AROUND, [0.5])
+    (usual_others,), _ = surrounding_quantiles(
+        np.where(other_customers > 0, other_customers, np.nan), _AROUND, [0.5]
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
         # a day with fewer customers deviates more
-        wider = np.sqrt(np.fmax(1.0, usual_others / others))
+        wider = np.sqrt(np.fmax(1.0, usual_others / other_customers))
         spreads_above = (log_events_per_customer - usual) / (
             spread_around(log_events_per_customer - usual, LEAST_SPREAD) * wider
         )
