@@ -230,7 +230,9 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
                 horizon * np.log(0.5) / np.log(np.clip(1.0 - p_convert[others], 1e-12, 1 - 1e-12))
             )
         days_to_order[others] = np.where(constant <= LATEST_ORDER_DAYS, constant, np.nan)
-    given_silence = models.next_stage.given_silence(seen, standing.stage_if_silent, ~snapshot.buyers)
+    given_silence = models.next_stage.given_silence(
+        seen, standing.stage_if_silent, ~snapshot.buyers
+    )
     p_purchase = _p_purchase(p_inactive, p_convert)
     if_ordered = spend_if_any * stretch * models.config.margin
     clv = p_purchase * if_ordered * apart
