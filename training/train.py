@@ -30,6 +30,7 @@ from stagecast.training.judging.evaluate import evaluate, what_came
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models, Predictions
 from stagecast.training.panel import Panel, build, every
+from stagecast.training.reproducible import single_threaded_blas
 from stagecast.training.value.intervals import Intervals, conformal
 
 Progress = Callable[[str], object]
@@ -72,7 +73,13 @@ def train(
     NotEnoughDataError
         No customer had bought before the as_of, or no contract was cancelled where that is churn.
     """
-    say = progress or (lambda step: None)
+    with single_threaded_blas():
+        return _train(connection, as_of, config, progress or (lambda step: None))
+
+
+def _train(
+    connection: duckdb.DuckDBPyConnection, as_of: datetime, config: TrainConfig, say: Progress
+) -> Training:
     fitted: dict[datetime, CustomerBase] = {}
     say("features of the past dates")
     table = DailyTable(connection, as_of)

@@ -37,6 +37,7 @@ from stagecast.training.judging.evaluate import (
 )
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.panel import Panel, build
+from stagecast.training.reproducible import single_threaded_blas
 from stagecast.training.value.intervals import Intervals, conformal
 
 OURS = "stagecast"
@@ -171,12 +172,14 @@ def replay(
             table = _table(tables, connection, as_of, back)
         except NotEnoughDataError:  # what had happened by then was recorded later
             continue
-        panel = build(table, config, fitted=fitted)
+        with single_threaded_blas():
+            panel = build(table, config, fitted=fitted)
         if not panel.now.buyers.any():
             continue
         known = [intervals for until, intervals in learned if until <= date]
         after = _table(tables, connection, as_of, back - horizon)
-        done = _one(table, after, panel, config, known[-1] if known else None)
+        with single_threaded_blas():
+            done = _one(table, after, panel, config, known[-1] if known else None)
         if done is not None and done.expected_spend:
             learned.append(
                 (

@@ -7,6 +7,7 @@ training, so that swapped or missing columns cannot pass.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import lightgbm
@@ -14,6 +15,8 @@ import numpy as np
 
 from stagecast.features.arrays import Array
 from stagecast.training.learners.boosted import Boosted, cores
+
+_THREADS = re.compile(r"\[num_threads: \d+\]")
 
 COMMON = {
     "verbosity": -1,
@@ -92,4 +95,6 @@ def fit(
         params={"max_bin": chosen["max_bin"], "feature_pre_filter": False, "verbosity": -1},
     )
     booster = lightgbm.train(chosen, data, num_boost_round=trees)
-    return Boosted(booster.model_to_string(), tuple(names))
+    # the number of threads changes no tree, and must not change the text
+    text = _THREADS.sub("[num_threads: 1]", booster.model_to_string())
+    return Boosted(text, tuple(names))
