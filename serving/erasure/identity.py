@@ -33,13 +33,13 @@ from urllib.parse import quote
 from markupsafe import escape
 
 from stagecast.features.errors import UsageError
+from stagecast.features.intake.reasons import NO_CUSTOMER
 
 SHORT = 4
 LONG_NUMBER = 8
 CONTEXT = 8
 """Bytes on either side of an occurrence that tell whether it is a whole token."""
 
-NO_CUSTOMER = ("nan", "null", "none", "<na>")
 _WHOLE = re.compile(r"\d+")
 _FLOAT = re.compile(r"\d+\.0")
 JOINERS = ".@+"
