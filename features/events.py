@@ -1,8 +1,8 @@
-"""The event log: every later step reads the table ``events`` of an :class:`EventLog`, and nothing
-else.
+"""The event log: the checked table ``events`` that all later steps read.
 
-files, frames, databases -> stagecast.features.intake (rows typed, faults kept, duplicates aside) ->
-EventLog + DataReport
+files, frames, databases
+    -> stagecast.features.intake (types rows, records faults, removes duplicates)
+    -> EventLog with its DataReport
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from stagecast.features.clock import day_after, iso, parse_instant
 from stagecast.features.errors import UsageError
 from stagecast.features.intake.attributes import CustomersTable, load_attributes
 from stagecast.features.intake.mapping import EventMapping
-from stagecast.features.intake.opening import open_all
+from stagecast.features.intake.opening import open_sources
 from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.quarantine import rejected_table, write_rejected
-from stagecast.features.intake.reading import Input, stage
+from stagecast.features.intake.reading import ReadPlan, load_rows
 from stagecast.features.intake.report import DataReport, summary_lines
 from stagecast.features.intake.scratch import Scratch
-from stagecast.features.intake.settling import COLUMNS, settle
+from stagecast.features.intake.settling import COLUMNS, build_events
 from stagecast.features.intake.sources import open_frame
-from stagecast.features.intake.tables import Table, inputs_of, open_tables
+from stagecast.features.intake.tables import Table, make_plans, open_tables
 from stagecast.features.intake.values import define_macros
-from stagecast.features.limits import explained_limits
+from stagecast.features.limits import explain_resource_errors
 
 __all__ = [
     "COLUMNS",
@@ -49,20 +49,22 @@ __all__ = [
 
 
 class EventLog:
-    """A log of events that was checked, held by DuckDB; close it, or use it in a ``with``.
+    """A checked log of events in a DuckDB database; close it, or use it as a context manager.
 
     Parameters
     ----------
     con
         The connection, owned by the log. Its table ``events`` (:data:`COLUMNS`) is sorted by
-        customer_id, timestamp and then all other columns, so the same events are the same table,
-        byte for byte. Times are UTC without a zone. Amounts and discounts are exact (six decimals),
-        in the currency of the source; a discount and the amount of a ``refund`` are magnitudes,
-        never negative. ``customer`` is 0, 1, 2, ... in the order of customer_id. A purchase has an
-        amount wherever the log has amounts. Event types are lower case; a log without types is one
-        of ``purchase``. Events at and after as_of are still in it.
+        customer_id, timestamp and then all other columns, so the same events always give the same
+        table, byte for byte. Times are UTC without a zone. Amounts and discounts are exact (six
+        decimals), in the currency of the report; a discount and the amount of a ``refund`` are
+        magnitudes, never negative. ``customer`` is 0, 1, 2, ... in the order of customer_id. Every
+        purchase has an amount if the log has amounts. Event types are lower case; if the log has no
+        types, every event is a ``purchase``. The table includes events at and after an as_of.
     report
-        What was read and what was refused.
+        Counts of loaded, refused and duplicate rows.
+    scratch
+        The temporary folder that holds the database; removed by :meth:`close`.
     known_at_start
         Columns of the table ``attributes`` that models may learn from.
     """
@@ -87,12 +89,12 @@ class EventLog:
         self._release = weakref.finalize(self, _release, con, scratch)
 
     def choose_as_of(self, as_of: datetime | None = None) -> datetime:
-        """Return the as_of that was asked for, or the midnight UTC after the last event.
+        """Return ``as_of`` if it is given, else the midnight UTC after the last event.
 
         Raises
         ------
         UsageError
-            It does not stand after the first event.
+            The as_of does not lie after the first event.
         """
         if as_of is None:
             return day_after(self.last_event)
@@ -105,13 +107,20 @@ class EventLog:
         return as_of
 
     def rejected(self) -> Any:
-        """Return the refused rows as an Arrow table; see
-        :data:`stagecast.features.intake.quarantine.REJECTED_SCHEMA`.
+        """Return the refused rows as an Arrow table.
+
+        Its columns are those of :data:`stagecast.features.intake.quarantine.REJECTED_SCHEMA`.
         """
         return rejected_table(self.con)
 
     def write_rejected(self, path: str | Path) -> None:
-        """Write the refused rows as Parquet."""
+        """Write the refused rows as Parquet.
+
+        Raises
+        ------
+        UsageError
+            The file cannot be written.
+        """
         write_rejected(self.con, path)
 
     def close(self) -> None:
@@ -135,24 +144,31 @@ def read_events(
     options: ReadOptions | None = None,
     customers: CustomersTable | None = None,
 ) -> EventLog:
-    """Read a log from CSV (also .gz, .zst) or Parquet files, globs, folders or database URLs;
-    several are one log.
+    """Read a log from CSV or Parquet files, globs, folders or database URLs.
 
     Parameters
     ----------
+    sources
+        One or several; several are read as one log. CSV may be compressed (.gz, .zst).
+    options
+        How the sources are read; None: the defaults.
     customers
-        Where attributes of customers stand; makes the table ``attributes``.
+        Source of customer attributes, which are read into the table ``attributes``.
 
     Raises
     ------
     UsageError
-        A file that does not exist, or an option that cannot be used.
+        A file does not exist, or an option cannot be used.
     DataRefusedError
-        A file that cannot be read, a missing column, or not one sound row.
+        A file cannot be read, a column is missing, or no row is valid.
     """
-    chosen = options or ReadOptions()
-    named = [sources] if isinstance(sources, str | Path) else list(sources)
-    return _read(lambda _: inputs_of(open_all(named, chosen), chosen), chosen, customers)
+    read_options = options or ReadOptions()
+    source_list = [sources] if isinstance(sources, str | Path) else list(sources)
+    return _read(
+        lambda _: make_plans(open_sources(source_list, read_options), read_options),
+        read_options,
+        customers,
+    )
 
 
 def read_tables(
@@ -160,13 +176,21 @@ def read_tables(
     options: ReadOptions | None = None,
     customers: CustomersTable | None = None,
 ) -> EventLog:
-    """Read several tables, each with its own mapping, as one log; see
-    :mod:`stagecast.features.intake.tables`.
+    """Read several tables, each with its own mapping, as one log.
+
+    Parameters
+    ----------
+    tables
+        As :func:`stagecast.features.intake.tables.parse_tables` returns them.
+    options
+        Options of the whole log, such as the memory limit; None: the defaults.
+    customers
+        Source of customer attributes, which are read into the table ``attributes``.
 
     Raises
     ------
     UsageError, DataRefusedError
-        As :func:`read_events`; or a look-up that cannot serve.
+        As :func:`read_events`; or a look-up table lacks a column or repeats a key.
     """
     return _read(lambda con: open_tables(con, tables), options or ReadOptions(), customers)
 
@@ -174,15 +198,23 @@ def read_tables(
 def from_frame(
     frame: object, options: ReadOptions | None = None, customers: CustomersTable | None = None
 ) -> EventLog:
-    """Read a log from a pandas, Arrow or Polars table; the line of a row is its position, counted
-    from 1.
+    """Read a log from a pandas, Arrow or Polars table.
+
+    Parameters
+    ----------
+    frame
+        The table. In reports the line of a row is its position, counted from 1.
+    options
+        How the table is read; None: the defaults.
+    customers
+        Source of customer attributes, which are read into the table ``attributes``.
 
     Raises
     ------
     UsageError
-        Not a table, or an option that cannot be used.
+        ``frame`` is not a table, or an option cannot be used.
     DataRefusedError
-        A missing column, or not one sound row.
+        A column is missing, or no row is valid.
 
     >>> import pandas as pd
     >>> days = ["2025-01-01", "2025-13-01"]
@@ -191,23 +223,29 @@ def from_frame(
     ...     log.report.rows_loaded, log.report.rejected_by_reason
     (1, {'unreadable_time': 1})
     """
-    chosen = options or ReadOptions()
-    return _read(lambda _: inputs_of([open_frame(frame)], chosen), chosen, customers)
+    read_options = options or ReadOptions()
+    return _read(lambda _: make_plans([open_frame(frame)], read_options), read_options, customers)
 
 
 def read_customers(
     table: CustomersTable, options: ReadOptions, ids: Sequence[str] = ()
 ) -> tuple[pa.Table, dict[str, str]]:
-    """Read a table of customers whose log stands elsewhere.
+    """Read a table of customers without the log, which another engine holds.
 
     Parameters
     ----------
+    table
+        Where the table is and of what type its columns are.
+    options
+        How it is read.
     ids
-        Some of the log's, which tell whether 17850.0 is an id or a number that was read as one.
+        Some customer ids of the log that end in ``.0``. If there are any, ``17850.0`` is read as an
+        id in this form, else as ``17850``.
 
     Returns
     -------
-    The table ``attributes``, and its columns with what kind each is.
+    tuple
+        The table ``attributes``; and column -> ``category``, ``number`` or ``flag``.
 
     Raises
     ------
@@ -218,7 +256,7 @@ def read_customers(
     con = None
     try:
         con = _connect(options, scratch.folder)
-        with explained_limits():
+        with explain_resource_errors():
             define_macros(con)
             con.register("events", pa.table({"customer_id": pa.array(ids, pa.string())}))
             report = load_attributes(con, table, options)
@@ -228,7 +266,7 @@ def read_customers(
 
 
 def _read(
-    open_inputs: Callable[[duckdb.DuckDBPyConnection], Sequence[Input]],
+    make_read_plans: Callable[[duckdb.DuckDBPyConnection], Sequence[ReadPlan]],
     options: ReadOptions,
     customers: CustomersTable | None,
 ) -> EventLog:
@@ -236,9 +274,9 @@ def _read(
     con = None
     try:
         con = _connect(options, scratch.folder)
-        with explained_limits():
-            inputs = open_inputs(con)
-            report = settle(con, inputs, stage(con, inputs))
+        with explain_resource_errors():
+            plans = make_read_plans(con)
+            report = build_events(con, plans, load_rows(con, plans))
             if customers is not None:
                 report = report.with_customers(load_attributes(con, customers, options).to_json())
         return EventLog(con, report, scratch, () if customers is None else customers.known_at_start)
@@ -248,9 +286,7 @@ def _read(
 
 
 def _connect(options: ReadOptions, folder: Path) -> duckdb.DuckDBPyConnection:
-    """Open a database in the folder: tables larger than the memory stand in its file,
-    compressed.
-    """
+    """Open a database in a file of the folder, so that tables may be larger than the memory."""
     try:
         con = duckdb.connect(
             str(folder / "log.duckdb"),
@@ -258,7 +294,7 @@ def _connect(options: ReadOptions, folder: Path) -> duckdb.DuckDBPyConnection:
                 "memory_limit": options.memory,
                 "temp_directory": str(folder / "spill"),
                 "max_temp_directory_size": options.spill,
-                "autoinstall_known_extensions": "false",  # nothing is fetched from elsewhere
+                "autoinstall_known_extensions": "false",  # never download anything
             },
         )
         con.execute("SET GLOBAL TimeZone = 'UTC'")  # cursors of the connection inherit it

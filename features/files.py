@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, however and whenever the process ends."""
+"""Files that are written whole or not at all, even if the process is killed."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ CAN_LOCK = fcntl is not None
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """Give the path of a draft beside ``path`` that takes its place when all went well.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield the path of a draft in the same folder, and rename it to ``path`` on success.
 
-    A draft that a killed process left is overwritten by the next.
+    If the block raises, ``path`` is left as it was. A draft that a killed process left is
+    overwritten by the next call.
 
     Raises
     ------
     UsageError
-        The folder is not there, cannot be written, or the disk is full; the old file stands as it
-        was.
+        The folder does not exist or cannot be written, or the disk is full.
     """
     if not path.parent.is_dir():
         raise UsageError(
@@ -36,8 +36,8 @@ def replaced(path: Path) -> Iterator[Path]:
     draft = path.with_name(f".{path.name}.draft")
     try:
         yield draft
-        with draft.open("rb+") as written:
-            os.fsync(written.fileno())
+        with draft.open("rb+") as file:
+            os.fsync(file.fileno())
         draft.replace(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from None
@@ -46,13 +46,18 @@ def replaced(path: Path) -> Iterator[Path]:
             draft.unlink(missing_ok=True)
 
 
-def hold(descriptor: int) -> None:
-    """Take the lock of an open file for as long as it is open; nothing where there are no locks.
+def lock_file(descriptor: int) -> None:
+    """Lock an open file until it is closed; do nothing on systems without locks.
+
+    Parameters
+    ----------
+    descriptor
+        File descriptor, as of ``os.open``.
 
     Raises
     ------
     BlockingIOError
-        Another process holds it.
+        Another process holds the lock.
     OSError
         The file system has no locks.
     """
@@ -61,6 +66,12 @@ def hold(descriptor: int) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file as UTF-8, whole or not at all."""
-    with replaced(path) as draft:
+    """Write a text file as UTF-8, whole or not at all.
+
+    Raises
+    ------
+    UsageError
+        As :func:`atomic_write`.
+    """
+    with atomic_write(path) as draft:
         draft.write_text(text, "utf-8")

@@ -1,6 +1,4 @@
-"""What DuckDB says when memory or disk are at an end, as an error that says what to give more
-of.
-"""
+"""DuckDB's errors about memory and disk, turned into errors that name the option to change."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ import duckdb
 
 from stagecast.features.errors import UsageError
 
-_DISK = (
+_DISK_SIGNS = (
     "could not write",
     "no space left",
     "failed to write",
@@ -21,19 +19,20 @@ _DISK = (
 
 
 @contextmanager
-def explained_limits() -> Iterator[None]:
-    """Turn DuckDB's errors about memory and disk into ours; others pass.
+def explain_resource_errors() -> Iterator[None]:
+    """Raise DuckDB's errors about memory and disk as ``UsageError``; pass all others on.
 
     Raises
     ------
     UsageError
-        With DuckDB's first line, and the option to turn.
+        Memory or disk space ran out; the message holds the first line of DuckDB's message and the
+        option to change.
     """
     try:
         yield
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
-        if any(sign in reason.lower() for sign in _DISK):
+        if any(sign in reason.lower() for sign in _DISK_SIGNS):
             raise UsageError(
                 f"the disk is full, or --spill too small: {reason}. Name another --temp-dir"
             ) from None

@@ -61,9 +61,9 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call the command; DuckDB's errors about memory and disk say which option to turn."""
-        from stagecast.features.limits import explained_limits  # DuckDB is slow to import
+        from stagecast.features.limits import explain_resource_errors  # DuckDB is slow to import
 
-        with explained_limits():
+        with explain_resource_errors():
             return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -25,7 +25,7 @@ from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.engines.shop_gap import MeanGaps, mean_gaps, shop_gap_days
 from stagecast.features.errors import NotEnoughDataError
 from stagecast.features.events import EventLog
-from stagecast.features.in_order import Range, in_order
+from stagecast.features.in_order import Range, map_in_order
 from stagecast.features.part_files import check_ending, write_parts
 
 ROWS_PER_PART = 600_000
@@ -108,7 +108,7 @@ def shop_gap_of(log: EventLog, as_of: datetime, ranges: list[tuple[int, int]]) -
     def gaps_of(part: Range) -> list[MeanGaps]:
         return [mean_gaps(table.purchase_days()) for table in tables(log, as_of, [part])]
 
-    gaps = [one for some in in_order(gaps_of, ranges, PARTS_AHEAD) for one in some]
+    gaps = [one for some in map_in_order(gaps_of, ranges, PARTS_AHEAD) for one in some]
     if not gaps:
         raise NotEnoughDataError(
             f"no event stands before the as_of {as_of.isoformat()}; choose a later --as-of"

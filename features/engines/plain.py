@@ -27,7 +27,7 @@ from stagecast.features.catalog.feature import Feature
 from stagecast.features.clock import DAY_MICROSECONDS, calendar
 from stagecast.features.engines.relations import days_of
 from stagecast.features.engines.rows import Aggregates, Rows
-from stagecast.features.in_order import Range, in_order
+from stagecast.features.in_order import Range, map_in_order
 
 # So many that what is made of them stays in a core's cache, and few enough calls of NumPy.
 ROWS_AT_ONCE = 20_000
@@ -190,7 +190,7 @@ def plain_features(
             for name, column in made.items():
                 column[here] = values[name]
 
-    for _ in in_order(work_out, rows.parts(), threads if threads > 1 else 0):
+    for _ in map_in_order(work_out, rows.parts(), threads if threads > 1 else 0):
         pass
     whole = {**beside, **made}
     columns = {

@@ -1,20 +1,23 @@
-"""Sources in, the table ``events`` out: what is sound is read, the rest refused with its place and
-reason.
+"""Reading of event logs: sources in, the table ``events`` and a report of refused rows out.
 
-    options, mapping, tables          what was declared
-    opening -> sources, databases     files, frames and database tables as blocks of rows
-        textfiles -> csvscan -> csvlines      text: unpacked, decoded, cut into records
-    reading (values, rules, zones, expressions)   a block typed by SQL, every fault of every row
-    kept: ``staged`` settling                          duplicates aside, one order: ``events``; the
-    counts of it all: report quarantine (reasons)              what was refused and why attributes
-    the table of customers scratch                           where it stands while it is larger than
-    the memory
+    options, mapping, tables      how the sources are read, as the user declared it
+    opening                       opens files, folders, globs and database tables
+      sources, databases          blocks of rows of files and frames, of database tables
+      textfiles, csvscan,         text: decompressed and decoded, split into records,
+      csvlines                    malformed records set apart
+    reading                       types each block by SQL into the table ``typed_rows``
+      expressions, typed, values  SQL of mapped columns, of the parts of an event, of texts
+      rules, zones                SQL of the faults of a row, of local times
+    settling                      removes duplicates and sorts: the table ``events``
+    quarantine, reasons, report   refused rows, the reasons for it, and the counts
+    attributes                    the table of customers
+    scratch                       temporary folder of a log that is larger than the memory
 
-What may be changed where: a kind of source is a function in
-:mod:`stagecast.features.intake.sources` that returns a ``Source``; a reason to refuse a row is a
-line in :mod:`stagecast.features.intake.reasons` and a ``Fault`` in
-:mod:`stagecast.features.intake.rules`; what a text means is
-:mod:`stagecast.features.intake.values`; an option is a field of
-:class:`stagecast.features.intake.options.ReadOptions`. The way in is
+Where to change what: a new kind of source is a function in
+:mod:`stagecast.features.intake.sources` that returns a ``Source``; a new reason to refuse a row is
+an entry in :mod:`stagecast.features.intake.reasons` and a ``Fault`` in
+:mod:`stagecast.features.intake.rules`; how texts become numbers and times is in
+:mod:`stagecast.features.intake.values`; a new option is a field of
+:class:`stagecast.features.intake.options.ReadOptions`. The entry points are in
 :mod:`stagecast.features.events`.
 """

@@ -1,10 +1,9 @@
-"""The table of customers: what is known of each beside their events (channel, acquisition_cost,
-consent, ...).
+"""Reading of the table of customers: attributes such as channel, acquisition_cost and consent.
 
-Attributes are as they stand today, not as they stood at a past date, so no model learns from them:
-a column that was filled in after somebody left would tell the outcome. They serve to choose whom to
-write to. The exception are columns that the user declares as known from the first contact on
-(:mod:`stagecast.features.leads`, :mod:`stagecast.features.catalog.of_customer`).
+Attributes have their values of today, not those of a past date, so no model learns from them: a
+column that was filled in after a customer left would reveal the outcome. They serve to select
+customers for campaigns. Columns that the user declares as known from the first contact on are an
+exception (:mod:`stagecast.features.leads`, :mod:`stagecast.features.catalog.of_customer`).
 """
 
 from __future__ import annotations
@@ -20,23 +19,22 @@ from stagecast.features.attributes import check_known_at_start
 from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
 from stagecast.features.intake import values
 from stagecast.features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
-from stagecast.features.intake.opening import open_all
+from stagecast.features.intake.opening import open_sources
 from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.reading import insert_block
 from stagecast.features.intake.reasons import NO_CUSTOMER
+from stagecast.features.intake.rules import Fault
 from stagecast.features.intake.settling import FLOAT_ID
 from stagecast.features.intake.sources import Source
-from stagecast.features.intake.tables import beside
+from stagecast.features.intake.tables import source_path
 from stagecast.features.intake.typed import BLANKS
 
-NUMBERS = ("acquisition_cost",)
-FLAGS = ("consent", "do_not_contact")
-"""Columns whose name says their type; every other is a category, unless it is declared
-otherwise.
-"""
+NUMBER_COLUMNS = ("acquisition_cost",)
+FLAG_COLUMNS = ("consent", "do_not_contact")
+"""Columns whose type follows from their name; others are categories unless declared otherwise."""
 
-TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
-EXAMPLES = 3
+TRUE_WORDS, FALSE_WORDS = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
+EXAMPLES_PER_REASON = 3
 
 _HINTS = {
     "malformed_line": (
@@ -45,7 +43,7 @@ _HINTS = {
     "missing_customer": "the row names no customer",
     "unreadable_number": "the column is declared as a number",
     "unreadable_flag": (
-        f"the column is declared as a flag: one of {', '.join(TRUE + FALSE)}, or blank"
+        f"the column is declared as a flag: one of {', '.join(TRUE_WORDS + FALSE_WORDS)}, or blank"
     ),
     "conflicting_customer": (
         "the customer stands there before, with other values; the first row was kept"
@@ -55,21 +53,21 @@ _HINTS = {
 
 @dataclass(frozen=True)
 class CustomersTable:
-    """Where the attributes of customers stand, and of what type they are.
+    """The source of the attributes of customers, and their types.
 
     Parameters
     ----------
     source
         A file, a folder, a glob or a database table.
     customer
-        The column that holds the id.
+        The column with the customer's id.
     numbers, flags
-        Columns read as numbers, and as true or false, beside those of :data:`NUMBERS` and
-        :data:`FLAGS`.
+        Columns that are read as numbers, and as true or false, in addition to
+        :data:`NUMBER_COLUMNS` and :data:`FLAG_COLUMNS`.
     columns
-        The columns to keep; None: all.
+        The columns to read; None: all.
     known_at_start
-        Columns that were known at the customer's first contact and have not changed since: models
+        Columns that were known at the customer's first contact and have not changed since; models
         may learn from them.
     """
 
@@ -83,11 +81,22 @@ class CustomersTable:
 
 @dataclass(frozen=True)
 class AttributesReport:
-    """What the table of customers held; ``rows_in = rows_loaded + rows_rejected + rows_duplicate``.
+    """Report of the table of customers.
 
-    ``without_events`` are customers of the table who have no event, ``without_attributes`` the
-    other way round. ``columns`` is name -> ``category``, ``number`` or ``flag``; ``rejected`` is
-    reason -> rows, hint and examples.
+    Parameters
+    ----------
+    source
+        The source of the table.
+    rows_in, rows_loaded, rows_rejected, rows_duplicate
+        Numbers of rows; the first is the sum of the others.
+    without_events
+        Number of customers of the table who have no event.
+    without_attributes
+        Number of customers of the log who are not in the table.
+    columns
+        Name of an attribute -> ``category``, ``number`` or ``flag``.
+    rejected
+        Reason -> ``rows``, ``hint`` and ``examples``.
     """
 
     source: str
@@ -106,55 +115,71 @@ class AttributesReport:
 
 
 def parse_customers(entry: object, folder: Path) -> CustomersTable:
-    """Return the table of customers that stands under ``customers`` of a configuration in
-    ``folder``.
+    """Return the table of customers of a configuration.
+
+    Parameters
+    ----------
+    entry
+        The value of ``customers``: a source, or a table of TOML.
+    folder
+        Folder of the configuration, to which the source is relative.
 
     Raises
     ------
     UsageError
-        It is not written as it must be.
+        The entry has an unknown key or a value of the wrong type.
     """
     if isinstance(entry, str):
-        return CustomersTable(beside(entry, folder))
-    known = ("source", "customer", "numbers", "flags", "columns", "known_at_start")
+        return CustomersTable(source_path(entry, folder))
+    allowed = ("source", "customer", "numbers", "flags", "columns", "known_at_start")
     if not isinstance(entry, dict) or not isinstance(entry.get("source"), str):
         raise UsageError(
             "customers must be a file, or a table with source and, if need be, "
-            f"{', '.join(known[1:])}"
+            f"{', '.join(allowed[1:])}"
         )
-    if unknown := sorted(set(entry) - set(known)):
-        raise UsageError(f"customers: unknown '{unknown[0]}'.{did_you_mean(unknown[0], known)}")
+    if unknown := sorted(set(entry) - set(allowed)):
+        raise UsageError(f"customers: unknown '{unknown[0]}'.{did_you_mean(unknown[0], allowed)}")
     lists = {
         name: entry[name]
         for name in ("numbers", "flags", "columns", "known_at_start")
         if name in entry
     }
     for name, value in lists.items():
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        if not isinstance(value, list) or not all(isinstance(column, str) for column in value):
             raise UsageError(f"customers: {name} must be a list of columns")
     customer = entry.get("customer", "customer_id")
     if not isinstance(customer, str):
         raise UsageError("customers: customer must be the name of a column")
     return CustomersTable(
-        beside(entry["source"], folder), customer, **{k: tuple(v) for k, v in lists.items()}
+        source_path(entry["source"], folder),
+        customer,
+        **{name: tuple(value) for name, value in lists.items()},
     )
 
 
 def load_attributes(
     con: duckdb.DuckDBPyConnection, table: CustomersTable, options: ReadOptions
 ) -> AttributesReport:
-    """Create ``attributes``: ``customer_id`` and a column for each attribute, one row per customer,
-    ordered by id.
+    """Create the table ``attributes`` with one row per customer, ordered by id.
 
-    Numbers are DOUBLE, flags BOOLEAN, categories VARCHAR; blank is NULL. Needs the table
-    ``events``.
+    Its columns are ``customer_id`` and the attributes. Numbers are DOUBLE, flags BOOLEAN,
+    categories VARCHAR; blank is NULL. Needs the table ``events``.
+
+    Parameters
+    ----------
+    con
+        The connection of the log.
+    table
+        The source of the attributes, and their types.
+    options
+        How the source is read.
 
     Raises
     ------
     UsageError, DataRefusedError
-        The source cannot be read, lacks a column that was named, or holds not one sound row.
+        The source cannot be read, lacks a declared column, or has no valid row.
     """
-    sources = open_all([table.source], options)
+    sources = open_sources([table.source], options)
     kinds = _kinds(table, sources[0])
     check_known_at_start(kinds, table.known_at_start)
     columns = ", ".join(f"a{i} {_TYPES[kind]}" for i, kind in enumerate(kinds.values()))
@@ -164,11 +189,11 @@ def load_attributes(
         "column" VARCHAR, "value" VARCHAR{", " if columns else ""}{columns})"""
     )
     for source in sources:
-        insert = _insert(source, table, kinds, options)
+        insert = _insert_statement(source, table, kinds, options)
         for block in source.blocks():
             insert_block(con, block.rows, insert)
-            insert_block(con, block.malformed, _malformed(source))
-    return _settle(con, table, kinds)
+            insert_block(con, block.malformed, _insert_malformed_statement(source))
+    return _create_attributes(con, table, kinds)
 
 
 _TYPES = {"category": "VARCHAR", "number": "DOUBLE", "flag": "BOOLEAN"}
@@ -176,123 +201,129 @@ _TYPES = {"category": "VARCHAR", "number": "DOUBLE", "flag": "BOOLEAN"}
 
 def _kinds(table: CustomersTable, source: Source) -> dict[str, str]:
     """Return each attribute with its type, in the order of the source."""
-    there = [column.name for column in source.columns]
-    named = (table.customer, *table.numbers, *table.flags, *(table.columns or ()))
-    if missing := [name for name in named if name not in there]:
+    source_names = [column.name for column in source.columns]
+    declared_names = (table.customer, *table.numbers, *table.flags, *(table.columns or ()))
+    if missing := [name for name in declared_names if name not in source_names]:
         raise DataRefusedError(
             f"{source.label} has no column "
-            f"{missing[0]!r}.{did_you_mean(missing[0], there)} It has: {', '.join(there)}"
+            f"{missing[0]!r}.{did_you_mean(missing[0], source_names)} "
+            f"It has: {', '.join(source_names)}"
         )
-    kept = [name for name in (table.columns or there) if name != table.customer]
-    if any(name.lower() == "customer_id" for name in kept):
+    names = [name for name in (table.columns or source_names) if name != table.customer]
+    if any(name.lower() == "customer_id" for name in names):
         raise UsageError(
             f"{source.label}: 'customer_id' is the name of the id itself, and "
             f"{table.customer!r} was mapped to it"
         )
-    lower = [name.lower() for name in kept]
-    if alike := [name for name in kept if lower.count(name.lower()) > 1]:
+    lower_names = [name.lower() for name in names]
+    if ambiguous := [name for name in names if lower_names.count(name.lower()) > 1]:
         raise UsageError(
-            f"{source.label}: {' and '.join(map(repr, alike[:2]))} differ in capitals "
+            f"{source.label}: {' and '.join(map(repr, ambiguous[:2]))} differ in capitals "
             "only; name one under columns"
         )
-    declared = {column.name: column.kind for column in source.columns}
+    source_kinds = {column.name: column.kind for column in source.columns}
     kinds = {}
-    for name in kept:
-        is_number = name in (*table.numbers, *NUMBERS) or declared[name] == "number"
-        kinds[name] = (
-            "flag" if name in (*table.flags, *FLAGS) else "number" if is_number else "category"
-        )
+    for name in names:
+        is_flag = name in (*table.flags, *FLAG_COLUMNS)
+        is_number = name in (*table.numbers, *NUMBER_COLUMNS) or source_kinds[name] == "number"
+        kinds[name] = "flag" if is_flag else "number" if is_number else "category"
     return kinds
 
 
-def _malformed(source: Source) -> str:
+def _insert_malformed_statement(source: Source) -> str:
     return f"""INSERT INTO raw_attributes BY NAME SELECT {quote_text(source.label)} AS source, line,
         'malformed_line' AS reason, problem || ': ' || text AS "value" FROM block"""
 
 
-def _insert(
+def _insert_statement(
     source: Source, table: CustomersTable, kinds: Mapping[str, str], options: ReadOptions
 ) -> str:
-    there = {column.name: column for column in source.columns}
-    unread = ", ".join(quote_text(word) for word in NO_CUSTOMER)
-    if missing := [name for name in (table.customer, *kinds) if name not in there]:
+    """Return the statement that loads rows of the view ``block`` into ``raw_attributes``."""
+    columns_by_name = {column.name: column for column in source.columns}
+    missing_words = ", ".join(quote_text(word) for word in NO_CUSTOMER)
+    if missing := [name for name in (table.customer, *kinds) if name not in columns_by_name]:
         raise DataRefusedError(
             f"{source.label} has no column {missing[0]!r}, which another file of the "
             "customers has. It has: "
-            f"{', '.join(there)}"
+            f"{', '.join(columns_by_name)}"
         )
+    customer_column = columns_by_name[table.customer]
     text = values.id_text(
-        Compiled(table.customer, column_text(there[table.customer]), (there[table.customer],))
+        Compiled(table.customer, column_text(customer_column), (customer_column,))
     )
     customer = f"nullif(trim({text}, {quote_text(BLANKS)}), '')"
-    texts, typed, faults = (
-        [],
-        [],
-        [("customer_id IS NULL", "missing_customer", quote_text(table.customer), "NULL")],
-    )
+    texts, typed = [], []
+    faults = [Fault("customer_id IS NULL", "missing_customer", quote_text(table.customer), "NULL")]
     for i, (name, kind) in enumerate(kinds.items()):
-        text, value = f"t{i}", _value(there[name], kind, f"t{i}", options)
-        texts.append(f"nullif(trim({column_text(there[name])}), '') AS {text}")
+        text, value = f"t{i}", _typed_value(columns_by_name[name], kind, f"t{i}", options)
+        texts.append(f"nullif(trim({column_text(columns_by_name[name])}), '') AS {text}")
         typed.append(f"{value} AS a{i}")
         if kind != "category":
-            reason = f"unreadable_{kind}"
-            faults.append((f"{text} IS NOT NULL AND a{i} IS NULL", reason, quote_text(name), text))
-    reason = " ".join(f"WHEN {when} THEN {quote_text(why)}" for when, why, _, _ in faults)
-    column = " ".join(f"WHEN {when} THEN {name}" for when, _, name, _ in faults)
-    shown = " ".join(f"WHEN {when} THEN {text}" for when, _, _, text in faults)
-    found = "".join(f", a{i}" for i in range(len(kinds)))
+            condition = f"{text} IS NOT NULL AND a{i} IS NULL"
+            faults.append(Fault(condition, f"unreadable_{kind}", quote_text(name), text))
+    reason = " ".join(f"WHEN {fault.condition} THEN {quote_text(fault.reason)}" for fault in faults)
+    column = " ".join(f"WHEN {fault.condition} THEN {fault.column}" for fault in faults)
+    shown_value = " ".join(f"WHEN {fault.condition} THEN {fault.value}" for fault in faults)
+    attributes = "".join(f", a{i}" for i in range(len(kinds)))
+    # the constants 1 keep the lists of columns from being empty if there are no attributes
     return f"""INSERT INTO raw_attributes
         SELECT {quote_text(source.label)}, line, customer_id, CASE {reason} END, CASE {column} END,
-        CASE {shown} END
-        {found}
+        CASE {shown_value} END
+        {attributes}
         FROM (SELECT *, {", ".join([*typed, "1"])} FROM
-            (SELECT line, CASE WHEN lower({customer}) NOT IN ({unread}) THEN {customer} END
+            (SELECT line, CASE WHEN lower({customer}) NOT IN ({missing_words}) THEN {customer} END
             AS customer_id,
-            {", ".join([*texts, "1 AS one"])} FROM block))"""
+            {", ".join([*texts, "1 AS placeholder"])} FROM block))"""
 
 
-def _value(column: SourceColumn, kind: str, text: str, options: ReadOptions) -> str:
+def _typed_value(column: SourceColumn, kind: str, text: str, options: ReadOptions) -> str:
     if kind == "category":
         return text
     if kind == "number":
-        read = (
+        number = (
             f"CAST({text} AS DOUBLE)" if column.kind == "number" else values.number(text, options)
         )
-        return f"CASE WHEN isfinite({read}) THEN {read} END"
-    true, false = (", ".join(quote_text(word) for word in words) for words in (TRUE, FALSE))
+        return f"CASE WHEN isfinite({number}) THEN {number} END"
+    true_words, false_words = (
+        ", ".join(quote_text(word) for word in words) for words in (TRUE_WORDS, FALSE_WORDS)
+    )
     return (
-        f"CASE WHEN lower({text}) IN ({true}) THEN true WHEN lower({text}) IN "
-        f"({false}) THEN false END"
+        f"CASE WHEN lower({text}) IN ({true_words}) THEN true WHEN lower({text}) IN "
+        f"({false_words}) THEN false END"
     )
 
 
-def _settle(
+def _create_attributes(
     con: duckdb.DuckDBPyConnection, table: CustomersTable, kinds: Mapping[str, str]
 ) -> AttributesReport:
-    """Keep the first sound row of each customer; one that repeats it is a duplicate, one that
-    differs is refused.
+    """Create the table ``attributes`` from ``raw_attributes``, and drop ``raw_attributes``.
+
+    The first valid row of each customer is loaded. A later row of the same customer is a duplicate
+    if it has the same values, else it is refused.
     """
-    customer = _id_form(con)
-    found = "".join(f", a{i}" for i in range(len(kinds)))
+    customer_id = _customer_id_sql(con)
+    attributes = "".join(f", a{i}" for i in range(len(kinds)))
     con.execute(
-        f"""CREATE TABLE told AS SELECT *, row_number() OVER same_customer AS nth,
-        row(0{found}) IS NOT DISTINCT FROM first_value(row(0{found})) OVER same_customer AS same
-        FROM (SELECT * REPLACE ({customer} AS customer_id) FROM raw_attributes WHERE reason IS NULL)
+        f"""CREATE TABLE valid_attributes AS SELECT *, row_number() OVER same_customer AS nth,
+        row(0{attributes}) IS NOT DISTINCT FROM first_value(row(0{attributes})) OVER same_customer
+            AS same
+        FROM (SELECT * REPLACE ({customer_id} AS customer_id) FROM raw_attributes
+            WHERE reason IS NULL)
         WINDOW same_customer AS (PARTITION BY customer_id ORDER BY source, line)"""
     )
     con.execute(
         """INSERT INTO raw_attributes BY NAME SELECT source, line, 'conflicting_customer' AS reason,
-        customer_id AS "value" FROM told WHERE nth > 1 AND NOT same"""
+        customer_id AS "value" FROM valid_attributes WHERE nth > 1 AND NOT same"""
     )
-    named = "".join(
+    named_attributes = "".join(
         f', a{i} AS "{name.replace(chr(34), chr(34) * 2)}"' for i, name in enumerate(kinds)
     )
     con.execute(
-        f"CREATE TABLE attributes AS SELECT customer_id{named} FROM told WHERE nth = 1 "
-        "ORDER BY customer_id"
+        f"CREATE TABLE attributes AS SELECT customer_id{named_attributes} FROM valid_attributes "
+        "WHERE nth = 1 ORDER BY customer_id"
     )
-    report = _report(con, table, kinds)
-    con.execute("DROP TABLE told")
+    report = _make_report(con, table, kinds)
+    con.execute("DROP TABLE valid_attributes")
     con.execute("DROP TABLE raw_attributes")
     if not report.rows_loaded:
         raise DataRefusedError(
@@ -301,14 +332,12 @@ def _settle(
     return report
 
 
-def _id_form(con: duckdb.DuckDBPyConnection) -> str:
-    """Return SQL of the id in the form of the log: 17850.0 is 17850 unless the log itself has
-    ids like 17850.0.
-    """
-    ((kept,),) = con.execute(
+def _customer_id_sql(con: duckdb.DuckDBPyConnection) -> str:
+    """Return SQL of the id: without ``.0`` at its end, unless the log has ids that end in it."""
+    ((float_count,),) = con.execute(
         f"SELECT count(*) FROM events WHERE regexp_full_match(customer_id, '{FLOAT_ID}')"
     ).fetchall()
-    if kept:
+    if float_count:
         return "customer_id"
     return (
         f"CASE WHEN regexp_full_match(customer_id, '{FLOAT_ID}') THEN "
@@ -316,10 +345,10 @@ def _id_form(con: duckdb.DuckDBPyConnection) -> str:
     )
 
 
-def _report(
+def _make_report(
     con: duckdb.DuckDBPyConnection, table: CustomersTable, kinds: Mapping[str, str]
 ) -> AttributesReport:
-    def number(sql: str) -> int:
+    def fetch_count(sql: str) -> int:
         return int(con.execute(sql).fetchall()[0][0])
 
     reasons = con.execute(
@@ -328,29 +357,31 @@ def _report(
     ).fetchall()
     rejected = {}
     for reason, rows in reasons:
-        shown = con.execute(
+        first_rows = con.execute(
             f"""SELECT source, line, "column", "value" FROM raw_attributes WHERE reason = ?
                 ORDER BY source, line
-            LIMIT {EXAMPLES}""",
+            LIMIT {EXAMPLES_PER_REASON}""",
             [reason],
         ).fetchall()
-        places = [dict(zip(("file", "line", "column", "value"), row, strict=True)) for row in shown]
-        rejected[reason] = {"rows": rows, "hint": _HINTS[reason], "examples": places}
-    known = "SELECT DISTINCT customer_id FROM events"
+        examples = [
+            dict(zip(("file", "line", "column", "value"), row, strict=True)) for row in first_rows
+        ]
+        rejected[reason] = {"rows": rows, "hint": _HINTS[reason], "examples": examples}
+    customers_of_log = "SELECT DISTINCT customer_id FROM events"
     return AttributesReport(
         source=table.source,
-        rows_in=number(
+        rows_in=fetch_count(
             "SELECT count(*) FROM raw_attributes WHERE reason IS DISTINCT FROM "
             "'conflicting_customer'"
         ),
-        rows_loaded=number("SELECT count(*) FROM attributes"),
+        rows_loaded=fetch_count("SELECT count(*) FROM attributes"),
         rows_rejected=sum(rows for _, rows in reasons),
-        rows_duplicate=number("SELECT count(*) FROM told WHERE nth > 1 AND same"),
-        without_events=number(
-            f"SELECT count(*) FROM attributes ANTI JOIN ({known}) USING (customer_id)"
+        rows_duplicate=fetch_count("SELECT count(*) FROM valid_attributes WHERE nth > 1 AND same"),
+        without_events=fetch_count(
+            f"SELECT count(*) FROM attributes ANTI JOIN ({customers_of_log}) USING (customer_id)"
         ),
-        without_attributes=number(
-            f"SELECT count(*) FROM ({known}) ANTI JOIN attributes USING (customer_id)"
+        without_attributes=fetch_count(
+            f"SELECT count(*) FROM ({customers_of_log}) ANTI JOIN attributes USING (customer_id)"
         ),
         columns=dict(kinds),
         rejected=rejected,

@@ -1,11 +1,9 @@
-"""CSV bytes in, sound records with the line each begins on, and the malformed ones set aside.
+"""Reading of CSV bytes as records with line numbers; malformed records are returned apart.
 
-DuckDB counts a record with a quoted newline as one line, and its reject tables are off by the same
-amount; so the records are found here, a quarter of a megabyte at a time with NumPy, and parsed by
-Arrow. Only what Arrow is certain to parse as one record with the header's number of fields is
-passed on.
-
-How a record is found is in :mod:`stagecast.features.intake.csvscan`. Blank lines are no rows.
+DuckDB counts a record with a quoted newline as one line, and so its reject tables give wrong line
+numbers. Therefore :mod:`stagecast.features.intake.csvscan` splits the text into records, and Arrow
+parses them. Only records that Arrow is certain to parse as one row with the header's number of
+fields are passed on. Blank lines are skipped.
 """
 
 from __future__ import annotations
@@ -20,14 +18,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.errors import DataRefusedError
-from stagecast.features.intake.csvscan import SEPARATORS, Found, Ints, find_records, line_ends_of
+from stagecast.features.intake.csvscan import (
+    SEPARATORS,
+    Ints,
+    RecordBounds,
+    find_records,
+    line_ends_of,
+)
 
 CHUNK_BYTES = 1 << 18
 BATCH_BYTES = 8 << 20
 LONGEST_RECORD_BYTES = 1 << 20
-"""An open quote that swallows more than this was never meant to open a field."""
+"""A quoted field that is longer than this is taken for a stray quote."""
 
-_BINARY = {
+_BINARY_FORMATS = {
     b"PAR1": "a Parquet file: name it .parquet",
     b"\x1f\x8b": "compressed with gzip: name it .csv.gz",
     b"PK\x03\x04": "a zip archive or an Excel workbook: save it as CSV",
@@ -36,22 +40,23 @@ _BINARY = {
     b"\xff\xfe": "UTF-16: give --encoding utf-16",
     b"\xfe\xff": "UTF-16: give --encoding utf-16",
 }
+"""First bytes of a file -> what the file is, and what to try."""
 
 
 @dataclass
 class CsvBatch:
-    """Records of one piece of the file.
+    """Records of one part of the file.
 
     Parameters
     ----------
-    data
-        The sound records, as they stand in the file.
+    pieces
+        Bytes of the valid records, as in the file.
     lines
         The physical line on which each of them begins; the header is line 1.
     longest
-        Bytes of the longest of them.
+        Size of the longest of them in bytes.
     malformed
-        (line, text of the record, what is wrong with it).
+        Line, text and problem of each malformed record.
     """
 
     pieces: list[bytes] = field(default_factory=list)
@@ -61,31 +66,31 @@ class CsvBatch:
 
     @property
     def size(self) -> int:
-        """Bytes held so far."""
+        """Size of the records so far, in bytes."""
         return sum(map(len, self.pieces)) + sum(len(text) for _, text, _ in self.malformed)
 
 
 class CsvRecords:
-    """The records of one CSV stream: the header at once, the rest by :meth:`batches`.
+    """Reader of one CSV stream: the header at once, the records by :meth:`batches`.
 
     Parameters
     ----------
     stream
-        Binary, decompressed.
+        Binary and decompressed.
     label
-        The file as the user named it; stands in errors.
+        The file as the user named it; used in error messages.
     separator
-        Between fields; None: the one that cuts the header into most columns.
+        Separator of fields; None: the one that splits the header into most columns.
 
     Raises
     ------
     DataRefusedError
-        No header, an unusable header, a binary file, or bytes that are not UTF-8.
+        The header is missing or cannot be used, the file is binary, or not in UTF-8.
     """
 
     def __init__(self, stream: IO[bytes], label: str, separator: str | None = None) -> None:
         self.label = label
-        self._given = separator
+        self._declared_separator = separator
         self._stream = stream
         self._buffer = b""
         self._final = False
@@ -96,9 +101,9 @@ class CsvRecords:
             raise DataRefusedError(
                 f"{label} is empty (0 bytes); a log has a header line and a row for each event"
             )
-        for magic, what in _BINARY.items():
+        for magic, description in _BINARY_FORMATS.items():
             if self._buffer.startswith(magic):
-                raise DataRefusedError(f"{label} is not CSV text but {what}")
+                raise DataRefusedError(f"{label} is not CSV text but {description}")
         if self._buffer.startswith(codecs.BOM_UTF8):
             self._consume(len(codecs.BOM_UTF8), 0)
         self.separator, self.header = self._read_header()
@@ -130,17 +135,17 @@ class CsvRecords:
 
     def _read_header(self) -> tuple[str, list[str]]:
         while True:
-            found = find_records(self._buffer, None, self._final)
-            if len(found.ends) or self._final:
+            records = find_records(self._buffer, None, self._final)
+            if len(records.ends) or self._final:
                 break
             if len(self._buffer) > LONGEST_RECORD_BYTES:
                 raise DataRefusedError(
                     f"{self.label} has no line end in its first {len(self._buffer)} bytes: not CSV?"
                 )
             self._fill()
-        if not len(found.ends):
+        if not len(records.ends):
             raise DataRefusedError(f"{self.label}: a quote in the header line is never closed")
-        data = self._buffer[: int(found.ends[0])]
+        data = self._buffer[: int(records.ends[0])]
         if b"\0" in data:
             raise DataRefusedError(f"{self.label} is not CSV text: its first line holds NUL bytes")
         text = self._decode(data).rstrip("\r\n")
@@ -148,56 +153,58 @@ class CsvRecords:
             raise DataRefusedError(
                 f"{self.label}: line 1 is blank; the first line must name the columns"
             )
-        separator = self._given or _find_separator(text, self.label)
-        header = [name.strip() for name in _cut(text, separator)]
-        self._consume(len(data), int(found.next_line[0]))
+        separator = self._declared_separator or _find_separator(text, self.label)
+        header = [name.strip() for name in _split_header(text, separator)]
+        self._consume(len(data), int(records.next_line[0]))
         check_header(header, self.label)
         return separator, header
 
     def batches(self) -> Iterator[CsvBatch]:
-        """Yield the records in the order of the file, about 8 MB at a time.
+        """Yield the records in the order of the file, in batches of about 8 MB.
 
         Raises
         ------
         DataRefusedError
-            Bytes that are not UTF-8, or a line longer than 1 MB.
+            The file is not in UTF-8, or a line is longer than 1 MB.
         """
         batch = CsvBatch()
         while True:
-            progress = self._step(batch)
+            has_progressed = self._move_records(batch)
             if batch.size >= BATCH_BYTES:
                 yield batch
                 batch = CsvBatch()
             if self._final and not self._buffer:
                 break
-            if not progress or not self._final:
+            if not has_progressed or not self._final:
                 self._fill()
         if batch.lines or batch.malformed:
             yield batch
 
-    def _step(self, batch: CsvBatch) -> bool:
-        """Move the complete records of the buffer into the batch; return whether there were any."""
-        found = find_records(self._buffer, ord(self.separator), self._final)
-        wrong = found.quotes_wrong | (found.separators != len(self.header) - 1) | found.nul
-        wrong &= ~found.blank
-        # A malformed record over several lines: only its first line is given up, reading goes on at
-        # the next one.
-        runaway = np.flatnonzero(wrong & (found.next_line - found.first_line > 1))
-        upto = int(runaway[0]) if len(runaway) else len(found.ends)
-        self._collect(batch, found, wrong, upto)
-        consumed = int(found.ends[upto - 1]) if upto else 0
-        lines = int(found.next_line[upto - 1]) if upto else 0
-        self._decode(self._buffer[:consumed])
-        self._consume(consumed, lines)
-        stuck = not upto and (
+    def _move_records(self, batch: CsvBatch) -> bool:
+        """Move the complete records of the buffer to the batch; return whether there were any."""
+        records = find_records(self._buffer, ord(self.separator), self._final)
+        has_wrong_count = records.separator_counts != len(self.header) - 1
+        malformed = records.has_bad_quote | has_wrong_count | records.has_nul
+        malformed &= ~records.blank
+        # A malformed record over several lines probably has a stray quote on its first line: only
+        # that line is rejected, and reading continues on the next one.
+        multi_line = np.flatnonzero(malformed & (records.next_line - records.first_line > 1))
+        count = int(multi_line[0]) if len(multi_line) else len(records.ends)
+        self._collect(batch, records, malformed, count)
+        size = int(records.ends[count - 1]) if count else 0
+        lines = int(records.next_line[count - 1]) if count else 0
+        self._decode(self._buffer[:size])
+        self._consume(size, lines)
+        is_stuck = not count and (
             len(self._buffer) > LONGEST_RECORD_BYTES or (self._final and bool(self._buffer))
         )
-        if len(runaway) or stuck:
-            self._give_up_line(batch)
+        if len(multi_line) or is_stuck:
+            self._reject_line(batch)
             return True
-        return upto > 0
+        return count > 0
 
-    def _give_up_line(self, batch: CsvBatch) -> None:
+    def _reject_line(self, batch: CsvBatch) -> None:
+        """Move the first line of the buffer to the malformed records of the batch."""
         end = int(line_ends_of(np.frombuffer(self._buffer, np.uint8), self._final)[:1].sum()) + 1
         if end == 1 and self._buffer[:1] not in (b"\n", b"\r"):
             raise DataRefusedError(
@@ -210,47 +217,55 @@ class CsvRecords:
         )
         self._consume(end, 1)
 
-    def _collect(self, batch: CsvBatch, found: Found, wrong: NDArray[np.bool_], upto: int) -> None:
-        good = ~(wrong | found.blank)[:upto]
-        lines = self._line + found.first_line[:upto]
-        begins, ends = found.begins[:upto], found.ends[:upto]
-        for i in np.flatnonzero(wrong[:upto]):
+    def _collect(
+        self, batch: CsvBatch, records: RecordBounds, malformed: NDArray[np.bool_], count: int
+    ) -> None:
+        """Add the first ``count`` records to the batch, the malformed ones apart."""
+        valid = ~(malformed | records.blank)[:count]
+        lines = self._line + records.first_line[:count]
+        begins, ends = records.begins[:count], records.ends[:count]
+        for i in np.flatnonzero(malformed[:count]):
             text = self._decode(self._buffer[int(begins[i]) : int(ends[i])]).rstrip("\r\n")
             batch.malformed.append(
-                (int(lines[i]), text, _describe(found, int(i), len(self.header)))
+                (int(lines[i]), text, _describe_problem(records, int(i), len(self.header)))
             )
-        if not good.any():
+        if not valid.any():
             return
-        batch.lines.append(lines[good])
-        batch.longest = max(batch.longest, int((ends - begins)[good].max()))
-        edges = np.flatnonzero(np.diff(np.concatenate(([False], good, [False])).astype(np.int8)))
+        batch.lines.append(lines[valid])
+        batch.longest = max(batch.longest, int((ends - begins)[valid].max()))
+        # adjacent valid records are copied as one piece
+        edges = np.flatnonzero(np.diff(np.concatenate(([False], valid, [False])).astype(np.int8)))
         for first, after in edges.reshape(-1, 2):
             batch.pieces.append(self._buffer[int(begins[first]) : int(ends[after - 1])])
 
 
-def _describe(found: Found, i: int, columns: int) -> str:
-    if found.nul[i]:
+def _describe_problem(records: RecordBounds, i: int, columns: int) -> str:
+    if records.has_nul[i]:
         return "the line holds a NUL byte"
-    if found.quotes_wrong[i]:
+    if records.has_bad_quote[i]:
         return "a quote closes before the end of its field"
-    return f"{int(found.separators[i]) + 1} fields, the header has {columns}"
+    return f"{int(records.separator_counts[i]) + 1} fields, the header has {columns}"
 
 
-def _cut(header: str, separator: str) -> list[str]:
+def _split_header(header: str, separator: str) -> list[str]:
     try:
         return next(csv.reader([header], delimiter=separator))
-    except csv.Error:  # quotes that only another separator explains, or a name beyond all measure
+    except csv.Error:  # quotes that are wrong with this separator, or a name that is too long
         return [header]
 
 
 def _find_separator(header: str, label: str) -> str:
-    """Return the separator that cuts the header into most columns; a tie is refused rather than
-    guessed.
+    """Return the separator that splits the header into most columns.
+
+    Raises
+    ------
+    DataRefusedError
+        Two separators give the same number of columns.
     """
-    cuts = {s: len(_cut(header, s)) for s in SEPARATORS}
-    most = max(cuts.values())
-    best = [s for s, n in cuts.items() if n == most]
-    if most > 1 and len(best) > 1:
+    counts = {s: len(_split_header(header, s)) for s in SEPARATORS}
+    largest = max(counts.values())
+    best = [s for s, n in counts.items() if n == largest]
+    if largest > 1 and len(best) > 1:
         names = " and ".join(repr(s) for s in best)
         raise DataRefusedError(
             f"{label}: {names} cut the header {header!r} equally well; say which with --separator"
@@ -264,15 +279,15 @@ def check_header(names: list[str], label: str) -> None:
     Raises
     ------
     DataRefusedError
-        The name and its position, counted from 1.
+        The message holds the name and its position, counted from 1.
     """
-    for at, name in enumerate(names):
+    for i, name in enumerate(names):
         if not name:
             raise DataRefusedError(
-                f"{label}: column {at + 1} of {len(names)} has no name; name it in the header line"
+                f"{label}: column {i + 1} of {len(names)} has no name; name it in the header line"
             )
-        if name in names[:at]:
+        if name in names[:i]:
             raise DataRefusedError(
-                f"{label}: columns {names.index(name) + 1} and {at + 1} are both named "
+                f"{label}: columns {names.index(name) + 1} and {i + 1} are both named "
                 f"{name!r}; rename one of them"
             )

@@ -1,9 +1,10 @@
-"""A mapped column: the name of a source column, or an expression of source columns.
+"""Compilation of mapped columns and conditions to SQL.
 
-``--amount "Quantity * Price"`` is parsed by sqlglot and written anew, node by node, from a short
-list of what is allowed; whatever is not on the list is refused by name. What leaves this module is
-SQL over the renamed columns ``c0, c1, ...`` of a block of rows, so no name or text of the user's
-reaches DuckDB unescaped.
+A mapped column is the name of a source column, or an expression of source columns such as
+``Quantity * Price``. sqlglot parses the expression, and each node that is on a short list of
+allowed ones is written anew; any other node is refused by name. The result is SQL over the renamed
+columns ``c0, c1, ...`` of a block of rows, so no name or text of the user's reaches DuckDB
+unescaped.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from sqlglot.errors import SqlglotError
 from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
 
 Kind = Literal["text", "number", "time", "instant", "other"]
-"""What a source column holds: CSV columns are all ``text``; a ``time`` names no zone, an
-``instant`` has one; ``other`` is read through its text."""
+"""Type of a source column.
 
-LONGEST_EXPRESSION = 2_000
-MOST_NODES = 400
+CSV columns are all ``text``; a ``time`` has no zone, an ``instant`` has one; ``other`` is read as
+the text that it casts to.
+"""
+
+MAX_EXPRESSION_LENGTH = 2_000
+MAX_NODES = 400
 
 _ARITHMETIC: dict[type[exp.Expression], str] = {
     exp.Add: "+",
@@ -45,20 +49,28 @@ _TEXT_FUNCTION: dict[type[exp.Expression], str] = {
     exp.Lower: "lower",
     exp.Trim: "trim",
 }
-_ALLOWED = (
+_ALLOWED_SYNTAX = (
     "columns, numbers, 'texts', + - * /, ||, CASE WHEN, = <> < <= > >=, AND OR NOT, "
     "LIKE, IN, IS NULL, "
     "coalesce, abs, round, upper, lower, trim"
 )
-_QUOTING = (
+_QUOTING_HINT = (
     ' In an expression a name with spaces or signs stands in double quotes, like "Unit Price"'
 )
 
 
 @dataclass(frozen=True)
 class SourceColumn:
-    """One column of a source: the name the user knows it by, its name in a block, and what it
-    holds.
+    """One column of a source.
+
+    Parameters
+    ----------
+    name
+        Its name in the source.
+    sql
+        Its name in a block of rows, such as ``c0``.
+    kind
+        Its type.
     """
 
     name: str
@@ -68,20 +80,20 @@ class SourceColumn:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A mapped column as SQL over a block.
+    """A mapped column or a condition as SQL over a block of rows.
 
     Parameters
     ----------
     label
-        What the user wrote; stands in the report as the column.
+        The name or expression as the user wrote it; reports show it as the column.
     sql
-        DuckDB expression over ``c0, c1, ...``: DOUBLE when a number was wanted, else VARCHAR. NULL
-        where blank. A text column that is read as a number stands in it as ``n_c0``, which the
-        reader provides.
+        DuckDB expression over ``c0, c1, ...``: DOUBLE, VARCHAR or, for a condition, BOOLEAN. NULL
+        where blank. A text column that is read as a number appears in it as ``n_c0``, which
+        :mod:`stagecast.features.intake.reading` adds to the block.
     columns
-        The source columns it reads, in the order in which they appear.
+        The source columns that it reads, in the order in which they appear.
     as_numbers
-        Those of them that are text and are read as numbers: each value must be one.
+        The text columns among them that are read as numbers.
     """
 
     label: str
@@ -90,8 +102,8 @@ class Compiled:
     as_numbers: tuple[SourceColumn, ...] = ()
 
     @property
-    def bare(self) -> SourceColumn | None:
-        """The column itself where the expression is nothing but one, else None."""
+    def single_column(self) -> SourceColumn | None:
+        """The source column if the expression is nothing but its name, else None."""
         return (
             self.columns[0]
             if len(self.columns) == 1 and self.columns[0].name == self.label
@@ -111,27 +123,29 @@ def quote_text(text: str) -> str:
 def compile_expression(
     text: str,
     columns: Sequence[SourceColumn],
-    want: Literal["number", "text"],
+    result_kind: Literal["number", "text"],
     option: str,
     source: str,
 ) -> Compiled:
-    """Turn a column name or an expression into SQL.
+    """Compile a column name or an expression to SQL.
 
     Parameters
     ----------
     text
-        A column of the source, exactly as it is written there, or an expression of such columns.
-    want
-        Whether the result is read as a number or as text.
+        Name of a column, exactly as in the source, or an expression of such names.
+    columns
+        The columns of the source.
+    result_kind
+        Whether the result is a number or a text.
     option, source
-        Named in errors: the command-line option, and the file.
+        The option of the command line and the name of the source; used in error messages.
 
     Raises
     ------
     DataRefusedError
-        A column that the source does not have.
+        The source does not have a column.
     UsageError
-        The expression cannot be parsed, or uses what is not allowed.
+        The expression cannot be parsed, or uses syntax that is not allowed.
 
     >>> quantity = SourceColumn("Quantity", "c0", "number")
     >>> price = SourceColumn("Price", "c1", "number")
@@ -140,22 +154,31 @@ def compile_expression(
     '(CAST(c0 AS DOUBLE) * CAST(c1 AS DOUBLE))'
     """
     writer = _Writer({column.name: column for column in columns}, text, option, source)
-    named = writer.known.get(text)
-    if named is not None:
-        sql = writer.column(named, want)
-        return Compiled(text, sql, (named,), tuple(writer.as_numbers))
+    column = writer.columns.get(text)
+    if column is not None:
+        sql = writer.column_sql(column, result_kind)
+        return Compiled(text, sql, (column,), tuple(writer.as_numbers))
     try:
         node = writer.parse()
-        sql = writer.number(node) if want == "number" else writer.text(node)
+        sql = writer.number_sql(node) if result_kind == "number" else writer.text_sql(node)
     except RecursionError:
         raise UsageError(f"{option}: the expression is nested too deeply") from None
-    return Compiled(text, sql, tuple(writer.used), tuple(writer.as_numbers))
+    return Compiled(text, sql, tuple(writer.used_columns), tuple(writer.as_numbers))
 
 
 def compile_condition(
     text: str, columns: Sequence[SourceColumn], option: str, source: str
 ) -> Compiled:
-    """Turn a condition on columns into SQL that is true, false or NULL.
+    """Compile a condition on columns to SQL of a BOOLEAN.
+
+    Parameters
+    ----------
+    text
+        The condition.
+    columns
+        The columns of the source.
+    option, source
+        As of :func:`compile_expression`.
 
     Raises
     ------
@@ -168,27 +191,28 @@ def compile_condition(
     """
     writer = _Writer({column.name: column for column in columns}, text, option, source)
     try:
-        sql = writer.truth(writer.parse())
+        sql = writer.condition_sql(writer.parse())
     except RecursionError:
         raise UsageError(f"{option}: the condition is nested too deeply") from None
-    return Compiled(text, sql, tuple(writer.used), tuple(writer.as_numbers))
+    return Compiled(text, sql, tuple(writer.used_columns), tuple(writer.as_numbers))
 
 
 @dataclass
 class _Writer:
-    """Writes one expression; remembers which columns it met."""
+    """Writes one expression as SQL, and records which columns it uses."""
 
-    known: dict[str, SourceColumn]
+    columns: dict[str, SourceColumn]
     source_text: str
     option: str
     source: str
-    used: list[SourceColumn] = field(default_factory=list)
+    used_columns: list[SourceColumn] = field(default_factory=list)
     as_numbers: list[SourceColumn] = field(default_factory=list)
 
     def parse(self) -> exp.Expression:
-        if len(self.source_text) > LONGEST_EXPRESSION:
+        """Return the syntax tree of the expression."""
+        if len(self.source_text) > MAX_EXPRESSION_LENGTH:
             raise UsageError(
-                f"{self.option}: the expression is longer than {LONGEST_EXPRESSION} characters"
+                f"{self.option}: the expression is longer than {MAX_EXPRESSION_LENGTH} characters"
             )
         try:
             statements = sqlglot.parse(self.source_text, dialect="duckdb")
@@ -196,55 +220,58 @@ class _Writer:
             reason = str(error).splitlines()[0].replace("\x1b[4m", "").replace("\x1b[0m", "")
             raise UsageError(
                 f"{self.option} {self.source_text!r} is neither a column of {self.source} "
-                f"({self._found()}) nor an expression: {reason.rstrip('. ')}."
-                f"{did_you_mean(self.source_text, self.known)}{_QUOTING}"
+                f"({self._column_list()}) nor an expression: {reason.rstrip('. ')}."
+                f"{did_you_mean(self.source_text, self.columns)}{_QUOTING_HINT}"
             ) from None
         if (
             len(statements) == 1
             and statements[0] is not None
-            and sum(1 for _ in statements[0].walk()) > MOST_NODES
+            and sum(1 for _ in statements[0].walk()) > MAX_NODES
         ):
-            raise UsageError(f"{self.option}: the expression has more than {MOST_NODES} parts")
+            raise UsageError(f"{self.option}: the expression has more than {MAX_NODES} parts")
         if len(statements) != 1 or not isinstance(statements[0], exp.Expression):
             raise UsageError(
-                f"{self.option} {self.source_text!r} is not one expression; allowed are {_ALLOWED}"
+                f"{self.option} {self.source_text!r} is not one expression; "
+                f"allowed are {_ALLOWED_SYNTAX}"
             )
         return statements[0]
 
-    def _found(self) -> str:
-        return "columns: " + ", ".join(self.known)
+    def _column_list(self) -> str:
+        return "columns: " + ", ".join(self.columns)
 
-    def _refuse(
+    def _refusal(
         self, node: exp.Expression, why: str = "is not allowed in an expression"
     ) -> UsageError:
-        piece = node.sql(dialect="duckdb")[:80]
+        """Return the error for a node, without raising it."""
+        node_text = node.sql(dialect="duckdb")[:80]
         return UsageError(
-            f"{self.option} {self.source_text!r}: {piece!r} {why}; allowed are {_ALLOWED}"
-            + (_QUOTING if isinstance(node, exp.Alias | exp.Anonymous) else "")
+            f"{self.option} {self.source_text!r}: {node_text!r} {why}; "
+            f"allowed are {_ALLOWED_SYNTAX}"
+            + (_QUOTING_HINT if isinstance(node, exp.Alias | exp.Anonymous) else "")
         )
 
-    def _only(self, node: exp.Expression, *allowed: str) -> None:
-        """Refuse a node that carries more than the parts we write (ESCAPE, DISTINCT, a
-        sub-query, ...).
-        """
+    def _check_arguments(self, node: exp.Expression, *allowed: str) -> None:
+        """Refuse a node with any other argument, such as ESCAPE, DISTINCT or a sub-query."""
         if any(value for key, value in node.args.items() if key not in allowed):
-            raise self._refuse(node)
+            raise self._refusal(node)
 
-    def find(self, node: exp.Column) -> SourceColumn:
-        self._only(node, "this")
+    def find_column(self, node: exp.Column) -> SourceColumn:
+        """Return the source column that a node names."""
+        self._check_arguments(node, "this")
         name = node.name
-        column = self.known.get(name)
+        column = self.columns.get(name)
         if column is None:
             raise DataRefusedError(
                 f"{self.option} {self.source_text!r}: {self.source} has no column {name!r}."
-                f"{did_you_mean(name, self.known)} It has {self._found()}"
+                f"{did_you_mean(name, self.columns)} It has {self._column_list()}"
             )
         return column
 
-    def column(self, column: SourceColumn, want: str) -> str:
-        if column not in self.used:
-            self.used.append(column)
-        if want == "number":
+    def column_sql(self, column: SourceColumn, result_kind: str) -> str:
+        """Write a column as SQL of a number or a text, and record that it is used."""
+        if column not in self.used_columns:
+            self.used_columns.append(column)
+        if result_kind == "number":
             if column.kind == "number":
                 return f"CAST({column.sql} AS DOUBLE)"
             if column.kind in ("time", "instant"):
@@ -257,74 +284,75 @@ class _Writer:
             return f"n_{column.sql}"
         return column_text(column)
 
-    def number(self, node: exp.Expression) -> str:
+    def number_sql(self, node: exp.Expression) -> str:
+        """Write an expression of a number as SQL of a DOUBLE."""
         kind = type(node)
         if isinstance(node, exp.Paren):
-            return f"({self.number(node.this)})"
+            return f"({self.number_sql(node.this)})"
         if isinstance(node, exp.Column):
-            return self.column(self.find(node), "number")
+            return self.column_sql(self.find_column(node), "number")
         if isinstance(node, exp.Literal):
             if node.is_string:
-                raise self._refuse(node, "is a text where a number is needed")
+                raise self._refusal(node, "is a text where a number is needed")
             return f"CAST({quote_text(str(float(node.this)))} AS DOUBLE)"
         if isinstance(node, exp.Null):
             return "NULL"
         if isinstance(node, exp.Neg):
-            return f"(-{self.number(node.this)})"
+            return f"(-{self.number_sql(node.this)})"
         if kind in _ARITHMETIC:
-            self._only(node, "this", "expression", "typed", "safe")
-            return f"({self.number(node.this)} {_ARITHMETIC[kind]} {self.number(node.expression)})"
+            self._check_arguments(node, "this", "expression", "typed", "safe")
+            left, right = self.number_sql(node.this), self.number_sql(node.expression)
+            return f"({left} {_ARITHMETIC[kind]} {right})"
         if isinstance(node, exp.Abs):
-            return f"abs({self.number(node.this)})"
+            return f"abs({self.number_sql(node.this)})"
         if isinstance(node, exp.Round):
-            self._only(node, "this", "decimals")
+            self._check_arguments(node, "this", "decimals")
             decimals = node.args.get("decimals")
             if decimals is not None and not (
                 isinstance(decimals, exp.Literal) and decimals.this in set("0123456")
             ):
-                raise self._refuse(node, "needs a whole number of decimals from 0 to 6")
-            return (
-                f"round({self.number(node.this)}, {decimals.this if decimals is not None else 0})"
-            )
+                raise self._refusal(node, "needs a whole number of decimals from 0 to 6")
+            places = decimals.this if decimals is not None else 0
+            return f"round({self.number_sql(node.this)}, {places})"
         if isinstance(node, exp.Coalesce):
-            self._only(node, "this", "expressions")
-            parts = (self.number(part) for part in (node.this, *node.expressions))
+            self._check_arguments(node, "this", "expressions")
+            parts = (self.number_sql(part) for part in (node.this, *node.expressions))
             return f"coalesce({', '.join(parts)})"
         if isinstance(node, exp.Case):
             return self._case(node, "number")
-        raise self._refuse(node)
+        raise self._refusal(node)
 
-    def text(self, node: exp.Expression) -> str:
+    def text_sql(self, node: exp.Expression) -> str:
+        """Write an expression of a text as SQL of a VARCHAR."""
         kind = type(node)
         if isinstance(node, exp.Paren):
-            return f"({self.text(node.this)})"
+            return f"({self.text_sql(node.this)})"
         if isinstance(node, exp.Column):
-            return self.column(self.find(node), "text")
+            return self.column_sql(self.find_column(node), "text")
         if isinstance(node, exp.Literal):
             return quote_text(node.this)
         if isinstance(node, exp.Null):
             return "NULL"
         if kind in _TEXT_FUNCTION:
-            self._only(node, "this")
-            return f"{_TEXT_FUNCTION[kind]}({self.text(node.this)})"
+            self._check_arguments(node, "this")
+            return f"{_TEXT_FUNCTION[kind]}({self.text_sql(node.this)})"
         if isinstance(node, exp.DPipe):
-            return f"({self.text(node.this)} || {self.text(node.expression)})"
+            return f"({self.text_sql(node.this)} || {self.text_sql(node.expression)})"
         if isinstance(node, exp.Coalesce):
-            self._only(node, "this", "expressions")
-            return (
-                f"coalesce({', '.join(self.text(part) for part in (node.this, *node.expressions))})"
-            )
+            self._check_arguments(node, "this", "expressions")
+            parts = (self.text_sql(part) for part in (node.this, *node.expressions))
+            return f"coalesce({', '.join(parts)})"
         if isinstance(node, exp.Case):
             return self._case(node, "text")
-        if _is_number(node, self.known):
-            raise self._refuse(node, "is a number where a text is needed")
-        raise self._refuse(node)
+        if _is_number(node, self.columns):
+            raise self._refusal(node, "is a number where a text is needed")
+        raise self._refusal(node)
 
-    def _case(self, node: exp.Case, want: Literal["number", "text"]) -> str:
-        self._only(node, "ifs", "default")
-        write = self.number if want == "number" else self.text
+    def _case(self, node: exp.Case, result_kind: Literal["number", "text"]) -> str:
+        self._check_arguments(node, "ifs", "default")
+        write = self.number_sql if result_kind == "number" else self.text_sql
         branches = [
-            f"WHEN {self.truth(branch.this)} THEN {write(branch.args['true'])}"
+            f"WHEN {self.condition_sql(branch.this)} THEN {write(branch.args['true'])}"
             for branch in node.args["ifs"]
         ]
         default = node.args.get("default")
@@ -333,55 +361,65 @@ class _Writer:
             f"{write(default) if default is not None else 'NULL'} END"
         )
 
-    def truth(self, node: exp.Expression) -> str:
+    def condition_sql(self, node: exp.Expression) -> str:
+        """Write a condition as SQL of a BOOLEAN."""
         kind = type(node)
         if isinstance(node, exp.Paren):
-            return f"({self.truth(node.this)})"
+            return f"({self.condition_sql(node.this)})"
         if kind in _CONNECTIVE:
-            return f"({self.truth(node.this)} {_CONNECTIVE[kind]} {self.truth(node.expression)})"
+            left, right = self.condition_sql(node.this), self.condition_sql(node.expression)
+            return f"({left} {_CONNECTIVE[kind]} {right})"
         if isinstance(node, exp.Not):
-            return f"(NOT {self.truth(node.this)})"
+            return f"(NOT {self.condition_sql(node.this)})"
         if kind in _COMPARISON:
-            left, right = self._alike(
+            left, right = self._comparison_sides(
                 node, [node.this, node.expression], kind not in (exp.EQ, exp.NEQ)
             )
             return f"({left} {_COMPARISON[kind]} {right})"
         if isinstance(node, exp.Like):
-            self._only(node, "this", "expression", "negate")
+            self._check_arguments(node, "this", "expression", "negate")
             if not (isinstance(node.expression, exp.Literal) and node.expression.is_string):
-                raise self._refuse(node, "needs a text in quotes as its pattern")
+                raise self._refusal(node, "needs a text in quotes as its pattern")
             negate = "NOT " if node.args.get("negate") else ""
-            return f"({self.text(node.this)} {negate}LIKE {self.text(node.expression)})"
+            return f"({self.text_sql(node.this)} {negate}LIKE {self.text_sql(node.expression)})"
         if isinstance(node, exp.Is) and isinstance(node.expression, exp.Null):
-            self._only(node, "this", "expression", "negate")
+            self._check_arguments(node, "this", "expression", "negate")
             negate = "NOT " if node.args.get("negate") else ""
             operand = (
-                self.number(node.this)
-                if _is_number(node.this, self.known)
-                else self.text(node.this)
+                self.number_sql(node.this)
+                if _is_number(node.this, self.columns)
+                else self.text_sql(node.this)
             )
             return f"({operand} IS {negate}NULL)"
         if isinstance(node, exp.In):
-            self._only(node, "this", "expressions", "negate")
+            self._check_arguments(node, "this", "expressions", "negate")
             negate = "NOT " if node.args.get("negate") else ""
-            head, *rest = self._alike(node, [node.this, *node.expressions], ordered=False)
+            head, *rest = self._comparison_sides(
+                node, [node.this, *node.expressions], ordered=False
+            )
             return f"({head} {negate}IN ({', '.join(rest)}))"
-        raise self._refuse(node, "is not a condition")
+        raise self._refusal(node, "is not a condition")
 
-    def _alike(self, node: exp.Expression, parts: list[exp.Expression], ordered: bool) -> list[str]:
-        """Write the sides of a comparison: as numbers if one of them is a number, else as texts."""
-        if any(_is_number(part, self.known) for part in parts):
-            return [self.number(part) for part in parts]
+    def _comparison_sides(
+        self, node: exp.Expression, parts: list[exp.Expression], ordered: bool
+    ) -> list[str]:
+        """Write the sides of a comparison: as numbers if one of them is a number, else as texts.
+
+        ``ordered`` says whether the comparison is by order, such as ``<``. Then two columns of text
+        are refused, since the user probably means numbers.
+        """
+        if any(_is_number(part, self.columns) for part in parts):
+            return [self.number_sql(part) for part in parts]
         if ordered and not any(_is_text(part) for part in parts):
-            raise self._refuse(
+            raise self._refusal(
                 node,
                 "compares two columns of text: write + 0 behind one of them to compare numbers",
             )
-        return [self.text(part) for part in parts]
+        return [self.text_sql(part) for part in parts]
 
 
 def column_text(column: SourceColumn) -> str:
-    """Return SQL for the column's value as text, NULL where it is blank.
+    """Return SQL of a column as text, NULL where it is blank.
 
     >>> column_text(SourceColumn("id", "c0", "text"))
     "nullif(c0, '')"
@@ -391,17 +429,20 @@ def column_text(column: SourceColumn) -> str:
     )
 
 
-def _is_number(node: exp.Expression | None, known: dict[str, SourceColumn]) -> bool:
+def _is_number(node: exp.Expression | None, columns: dict[str, SourceColumn]) -> bool:
     if isinstance(node, exp.Literal):
         return not node.is_string
     if isinstance(node, exp.Column):
-        return node.name in known and known[node.name].kind == "number"
+        return node.name in columns and columns[node.name].kind == "number"
     if isinstance(node, exp.Paren):
-        return _is_number(node.this, known)
+        return _is_number(node.this, columns)
     if isinstance(node, exp.Coalesce):
-        return any(_is_number(part, known) for part in (node.this, *node.expressions))
+        return any(_is_number(part, columns) for part in (node.this, *node.expressions))
     if isinstance(node, exp.Case):
-        return any(_is_number(part, known) for part in [b.args["true"] for b in node.args["ifs"]])
+        return any(
+            _is_number(part, columns)
+            for part in [branch.args["true"] for branch in node.args["ifs"]]
+        )
     return isinstance(node, exp.Neg | exp.Abs | exp.Round) or type(node) in _ARITHMETIC
 
 

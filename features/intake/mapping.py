@@ -1,7 +1,7 @@
-"""Which source column is which of ours.
+"""Mapping of source columns to the parts of an event.
 
-Columns with our own names need no mapping; nothing else is ever guessed from a name or from the
-values.
+A column that has the default name of its part needs no mapping; nothing else is guessed, neither
+from names nor from values.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal
 from stagecast.features.errors import DataRefusedError, did_you_mean
 from stagecast.features.intake.expressions import Compiled, SourceColumn, compile_expression
 
-OWN_NAMES = {
+DEFAULT_COLUMNS = {
     "customer": "customer_id",
     "time": "timestamp",
     "amount": "amount",
@@ -27,19 +27,18 @@ OWN_NAMES = {
 }
 """Field of :class:`EventMapping` -> the column name that needs no mapping."""
 
-NEEDED = ("customer", "time")
-MONEY = ("amount", "discount")
-"""What is read as a number, in the currency of the row."""
+REQUIRED_PARTS = ("customer", "time")
+MONEY_PARTS = ("amount", "discount")
+"""The parts that are read as numbers, in the currency of the row."""
 
 
 @dataclass(frozen=True)
 class EventMapping:
-    """Names the source column, or the expression of source columns, of each part of an event.
+    """The source column, or the expression of source columns, of each part of an event.
 
-    None reads the column with our own name where the source has it: ``customer_id``, ``timestamp``,
-    ``amount``, ``event``, ``channel``, ``recorded_at``, ``event_id``, ``currency``, ``category``,
-    ``discount``. The currency is a column or a text such as ``'EUR'``. The product has no name of
-    its own: it only serves to refuse what is none.
+    None reads the column with the default name (:data:`DEFAULT_COLUMNS`) if the source has it. The
+    currency is a column or a text such as ``'EUR'``. The product has no default name; it is needed
+    only to refuse rows by ``not_products``.
 
     >>> EventMapping(customer="Customer ID", time="InvoiceDate", amount="Quantity * Price").customer
     'Customer ID'
@@ -58,10 +57,19 @@ class EventMapping:
     discount: str | None = None
 
 
-def resolve(
+def resolve_mapping(
     mapping: EventMapping, columns: Sequence[SourceColumn], source: str
 ) -> dict[str, Compiled]:
-    """Return field of the mapping -> SQL, for those fields that this source has.
+    """Return part of an event -> SQL, for the parts that one source has.
+
+    Parameters
+    ----------
+    mapping
+        The user's mapping.
+    columns
+        The columns of the source, including those that are looked up in other tables.
+    source
+        Name of the source in error messages.
 
     Raises
     ------
@@ -70,47 +78,62 @@ def resolve(
     UsageError
         An expression that is not allowed.
     """
-    known = {column.name: column for column in columns}
+    columns_by_name = {column.name: column for column in columns}
     resolved: dict[str, Compiled] = {}
     for part in fields(mapping):
-        given: str | None = getattr(mapping, part.name)
-        own = OWN_NAMES.get(part.name, "")
+        mapped: str | None = getattr(mapping, part.name)
+        default = DEFAULT_COLUMNS.get(part.name, "")
         option = (
             "--discount-amount" if part.name == "discount" else "--" + part.name.replace("_", "-")
         )
-        wanted = own if given is None else given
-        if given is None and own not in known:
-            if part.name in NEEDED:
+        expression = default if mapped is None else mapped
+        if mapped is None and default not in columns_by_name:
+            if part.name in REQUIRED_PARTS:
                 raise DataRefusedError(
-                    f"{source} has no column {own!r}.{did_you_mean(own, known)} "
-                    f"It has: {', '.join(known)}. Name the right one with {option} COL"
+                    f"{source} has no column {default!r}.{did_you_mean(default, columns_by_name)} "
+                    f"It has: {', '.join(columns_by_name)}. "
+                    f"Name the right one with {option} COL"
                 )
             continue
-        want: Literal["number", "text"] = "number" if part.name in MONEY else "text"
-        resolved[part.name] = compile_expression(wanted, columns, want, option, source)
+        result_kind: Literal["number", "text"] = "number" if part.name in MONEY_PARTS else "text"
+        resolved[part.name] = compile_expression(expression, columns, result_kind, option, source)
     return resolved
 
 
-def resolve_all(
+def resolve_all_mappings(
     mapping: EventMapping, sources: Sequence[tuple[str, Sequence[SourceColumn]]]
 ) -> list[dict[str, Compiled]]:
-    """Resolve the mapping on every source; all of them must have the same parts.
+    """Resolve the mapping for every source; all of them must have the same parts.
+
+    Parameters
+    ----------
+    mapping
+        The user's mapping.
+    sources
+        Name and columns of each source.
 
     Raises
     ------
     DataRefusedError
-        One source has, say, amounts and another has none: half a column would pass for missing
-        values.
+        A part, such as the amount, is in one source and not in another: the rows of the other would
+        be taken for rows with a missing value. Or as :func:`resolve_mapping`.
+    UsageError
+        As :func:`resolve_mapping`.
     """
-    resolved = [resolve(mapping, columns, label) for label, columns in sources]
+    resolved = [resolve_mapping(mapping, columns, label) for label, columns in sources]
     for (label, columns), parts in zip(sources[1:], resolved[1:], strict=True):
-        for one, other, there in ((resolved[0], parts, label), (parts, resolved[0], sources[0][0])):
-            for part in sorted(one.keys() - other.keys()):
-                here = sources[0][0] if there == label else label
-                names = ", ".join(c.name for c in (columns if there == label else sources[0][1]))
+        first_label, first_columns = sources[0]
+        for parts_with, parts_without, label_without in (
+            (resolved[0], parts, label),
+            (parts, resolved[0], first_label),
+        ):
+            for part in sorted(parts_with.keys() - parts_without.keys()):
+                label_with = first_label if label_without == label else label
+                columns_without = columns if label_without == label else first_columns
+                names = ", ".join(column.name for column in columns_without)
                 raise DataRefusedError(
-                    f"{here} has a column {OWN_NAMES.get(part, part)!r}, {there} has none (it has: "
-                    f"{names}). "
+                    f"{label_with} has a column {DEFAULT_COLUMNS.get(part, part)!r}, "
+                    f"{label_without} has none (it has: {names}). "
                     f"Give the files the same columns, or name them with --{part.replace('_', '-')}"
                 )
     return resolved

@@ -1,4 +1,4 @@
-"""Whatever names a log, opened: files, folders, globs and database tables, in the order given."""
+"""Opening of all sources of a log: files, folders, globs and database tables."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.sources import Source, find_files, is_database, open_file
 
 
-def open_all(sources: Sequence[str | Path], options: ReadOptions) -> list[Source]:
+def open_sources(sources: Sequence[str | Path], options: ReadOptions) -> list[Source]:
     """Open files, folders, globs and database URLs, in order.
+
+    Parameters
+    ----------
+    sources
+        Names as the user wrote them.
+    options
+        Its ``encoding`` and ``separator`` are those of text files.
 
     Raises
     ------
@@ -31,9 +38,8 @@ def open_all(sources: Sequence[str | Path], options: ReadOptions) -> list[Source
 
     for source in sources:
         if is_database(str(source)):
-            from stagecast.features.intake.databases import (
-                open_database,
-            )  # SQLAlchemy is slow to import
+            # SQLAlchemy is slow to import
+            from stagecast.features.intake.databases import open_database
 
             open_files()
             opened.append(open_database(str(source)))
@@ -41,5 +47,5 @@ def open_all(sources: Sequence[str | Path], options: ReadOptions) -> list[Source
             files.append(source)
     open_files()
     if not opened:
-        find_files([])  # says what to give
+        find_files([])  # raises the error that says what to give
     return opened

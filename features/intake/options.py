@@ -1,6 +1,4 @@
-"""How an event log is read: every choice that is declared or asked for, checked before the first
-byte is read.
-"""
+"""Options for reading an event log, checked before the first byte is read."""
 
 from __future__ import annotations
 
@@ -19,12 +17,10 @@ from stagecast.features.intake.zones import find_zone
 
 SEPARATOR_NAMES = {",": ",", ";": ";", "\t": "\t", "tab": "\t", "|": "|"}
 THOUSANDS = {"none": "", ",": ",", ".": ".", "'": "'", "space": " "}
-NUMBER_TIMES = ("excel", "excel-1904", "unix", "unix-ms", "unix-us")
-"""Time formats that are numbers: days since 1899-12-30 or 1904-01-01; seconds, ms or us since
-1970-01-01 UTC.
-"""
+NUMERIC_TIME_FORMATS = ("excel", "excel-1904", "unix", "unix-ms", "unix-us")
+"""Time formats of numbers: days since 1899-12-30 or 1904-01-01; s, ms or us since 1970, UTC."""
 
-_NO_ENCODINGS = (
+_NOT_FOR_FILES = (
     "punycode",
     "idna",
     "unicode_escape",
@@ -32,10 +28,10 @@ _NO_ENCODINGS = (
     "unicode-escape",
     "raw-unicode-escape",
 )
-"""What Python calls an encoding, and no file of text is written in."""
-_YEARS = ("%Y", "%y", "%-y", "%G", "%g", "%c", "%x")
+"""Codecs that Python calls encodings of text, but in which no text file is written."""
+_YEAR_DIRECTIVES = ("%Y", "%y", "%-y", "%G", "%g", "%c", "%x")
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
+_RULE_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
@@ -48,54 +44,62 @@ class ReadOptions:
     mapping
         Which column is which.
     time_format
-        ``strptime`` format of the times, such as ``%d/%m/%Y``, or one of :data:`NUMBER_TIMES`;
-        None: ISO 8601.
-    zone
-        Zone of times that name none: ``Europe/London``, or an offset such as ``+02:00``. A time
-        that the change to summer time skipped, or that the change back made twice, is loaded and
-        flagged.
+        ``strptime`` format of the times, such as ``%d/%m/%Y``, or one of
+        :data:`NUMERIC_TIME_FORMATS`; None: ISO 8601.
     duplicates
-        ``drop`` keeps the first of several rows that are the same in every source column; ``keep``
-        keeps all. Rows with the same event_id are one event in either case: the one that was known
-        first.
+        ``drop`` keeps the first of several rows that are equal in every source column; ``keep``
+        keeps all. Of rows with the same event_id, only the one that was known first is kept in
+        either case.
     negative_amounts
         A purchase with a negative amount is refused, or read as an event of type ``refund``.
-    encoding
-        Of text files, by Python's name: ``utf-8``, ``utf-16``, ``cp1251``, ``latin-1``, ...
-    separator
-        Between the fields of text files; None: whichever of ``, ; tab |`` cuts the header.
-    decimal, thousands
-        Signs within numbers of text columns: ``.`` or ``,``; and ``,``, ``.``, ``'``, ``space`` or
-        ``none``.
-    report_currency, rates
-        Where the log holds several currencies: the one to count in, and what a unit of each other
-        is worth in it.
-    where
-        Condition on source columns; rows for which it does not hold are counted apart and not read.
-    refuse, flag
-        Name -> condition on source columns. A row for which it holds is refused for that reason, or
-        is loaded and counted.
-    test_customers, not_products
-        Regular expressions (RE2) that match a whole customer id, or a whole value of the mapped
-        product.
-    as_of, skew
-        A time later than the as_of (where both are given), else later than now and than the as_of,
-        by more than the skew is refused: its clock was wrong. The skew is a span such as ``2h`` or
-        ``1d``; None: one day.
-    max_rejected
-        Stop when more rows are refused than this: ``50%``, or a number of rows.
     memory
-        What DuckDB may hold in memory, such as ``2GB``; beyond it, it spills to a private temporary
-        folder.
+        Memory limit of DuckDB, such as ``2GB``; beyond it, DuckDB spills to a temporary folder.
     spill
-        What that folder may hold, such as ``50GB``.
+        Size limit of that folder, such as ``50GB``.
+    zone
+        Time zone of times without one: ``Europe/London``, or an offset such as ``+02:00``. A local
+        time that is skipped or happens twice when the clocks change is loaded and flagged.
+    encoding
+        Encoding of text files, by Python's name: ``utf-8``, ``utf-16``, ``cp1251``, ``latin-1``,
+        ...
+    separator
+        Separator of the fields of text files; None: the one of ``, ; tab |`` that splits the
+        header.
+    decimal
+        Decimal sign of numbers in text columns: ``.`` or ``,``.
+    thousands
+        Thousands separator of numbers in text columns: ``,``, ``.``, ``'``, ``space`` or ``none``.
+    report_currency
+        Currency of the report, needed if the log holds several currencies.
+    rates
+        Currency code -> value of one unit in the ``report_currency``.
+    where
+        Condition on source columns; rows for which it does not hold are skipped and counted.
+    refuse
+        Name -> condition on source columns; rows for which it holds are refused for that reason.
+    flag
+        Name -> condition on source columns; rows for which it holds are loaded and counted.
+    test_customers
+        Regular expression (RE2) that matches the whole id of a test customer; their rows are
+        refused.
+    not_products
+        Regular expression (RE2) that matches a whole value of the mapped product; such rows are
+        refused.
+    as_of
+        The as_of, from which the latest allowed time follows; see ``skew``.
+    skew
+        Allowed error of a clock, such as ``2h`` or ``1d``; None: one day. A row is refused if its
+        time is more than this later than the as_of; if ``as_of`` or ``skew`` is None, than the
+        later of now and the as_of.
+    max_rejected
+        Largest allowed number of refused rows, such as ``1000``, or share, such as ``50%``.
     temp_dir
-        Where that folder is made; None: the system's place for temporary files.
+        Folder in which the temporary folder is made; None: the system's default.
 
     Raises
     ------
     UsageError
-        A choice that does not exist.
+        An option has a value that does not exist, or two options contradict each other.
     """
 
     mapping: EventMapping = field(default_factory=EventMapping)
@@ -122,13 +126,13 @@ class ReadOptions:
     temp_dir: str | None = None
 
     def __post_init__(self) -> None:
-        """Check the choices."""
-        _choice("--duplicates", self.duplicates, ("drop", "keep"))
-        _choice("--negative-amounts", self.negative_amounts, ("refuse", "refund"))
-        _choice("--decimal", self.decimal, (".", ","))
-        _choice("--thousands", self.thousands, tuple(THOUSANDS))
+        """Check every option."""
+        _check_choice("--duplicates", self.duplicates, ("drop", "keep"))
+        _check_choice("--negative-amounts", self.negative_amounts, ("refuse", "refund"))
+        _check_choice("--decimal", self.decimal, (".", ","))
+        _check_choice("--thousands", self.thousands, tuple(THOUSANDS))
         if self.separator is not None:
-            _choice("--separator", self.separator, tuple(SEPARATOR_NAMES))
+            _check_choice("--separator", self.separator, tuple(SEPARATOR_NAMES))
         if self.thousands == self.decimal:
             raise UsageError(
                 f"--decimal and --thousands are both {self.decimal!r}; a number could not be read"
@@ -136,17 +140,18 @@ class ReadOptions:
         if (
             self.time_format is not None
             and "%" not in self.time_format
-            and self.time_format not in NUMBER_TIMES
+            and self.time_format not in NUMERIC_TIME_FORMATS
         ):
             raise UsageError(
                 f"--time-format {self.time_format!r} holds no % sign; write it like "
                 "'%d/%m/%Y %H:%M', or one of "
-                f"{', '.join(NUMBER_TIMES)}.{did_you_mean(self.time_format, NUMBER_TIMES)}"
+                f"{', '.join(NUMERIC_TIME_FORMATS)}."
+                f"{did_you_mean(self.time_format, NUMERIC_TIME_FORMATS)}"
             )
         if (
             self.time_format is not None
             and "%" in self.time_format
-            and not any(y in self.time_format for y in _YEARS)
+            and not any(directive in self.time_format for directive in _YEAR_DIRECTIVES)
         ):
             raise UsageError(
                 f"--time-format {self.time_format!r} holds no year; write it like '%d/%m/%Y %H:%M'"
@@ -158,16 +163,16 @@ class ReadOptions:
             raise UsageError("--not-products needs --product COL: the column that it looks at")
         for option, rules in (("--refuse", self.refuse), ("--flag", self.flag)):
             for name in rules:
-                _check_name(option, name)
-        if both := sorted(set(self.refuse) & set(self.flag)):
+                _check_rule_name(option, name)
+        if repeated := sorted(set(self.refuse) & set(self.flag)):
             raise UsageError(
-                f"'{both[0]}' stands both in --refuse and in --flag; give the two rules "
+                f"'{repeated[0]}' stands both in --refuse and in --flag; give the two rules "
                 "different names"
             )
         if self.skew is not None:
             parse_duration(self.skew, "--skew")
         if self.max_rejected is not None:
-            self.most_rejected(1)
+            self.max_rejected_rows(1)
 
     def _check_money(self) -> None:
         for code, rate in self.rates.items():
@@ -194,18 +199,23 @@ class ReadOptions:
                     f"--rates: {self.report_currency} is the --report-currency, so its rate is 1"
                 )
 
-    def most_rejected(self, rows: int) -> int:
-        """Return how many of so many rows may be refused.
+    def max_rejected_rows(self, row_count: int) -> int:
+        """Return how many of ``row_count`` rows may be refused.
 
-        >>> ReadOptions(max_rejected="50%").most_rejected(9)
+        Raises
+        ------
+        UsageError
+            ``max_rejected`` is neither a share nor a number of rows.
+
+        >>> ReadOptions(max_rejected="50%").max_rejected_rows(9)
         4
         """
         if self.max_rejected is None:
-            return rows
+            return row_count
         text = self.max_rejected.strip()
         share = re.fullmatch(r"(\d{1,3}(?:\.\d+)?)\s*%", text)
         if share is not None and float(share[1]) <= 100:
-            return int(rows * float(share[1]) / 100)
+            return int(row_count * float(share[1]) / 100)
         if re.fullmatch(r"\d{1,15}", text):
             return int(text)
         raise UsageError(
@@ -215,11 +225,11 @@ class ReadOptions:
 
     @property
     def field_separator(self) -> str | None:
-        """The sign between fields, None where the header is to tell."""
+        """The separator of fields as a character; None: to be detected from the header."""
         return None if self.separator is None else SEPARATOR_NAMES[self.separator]
 
-    def latest(self, now: datetime) -> datetime:
-        """Return the instant beyond which a time cannot be right."""
+    def latest_time(self, now: datetime) -> datetime:
+        """Return the latest allowed time of an event; later ones are refused."""
         if self.as_of is None or self.skew is None:
             start = now if self.as_of is None else max(now, self.as_of)
         else:
@@ -231,30 +241,30 @@ class ReadOptions:
             return datetime.max.replace(tzinfo=UTC)
 
 
-def _choice(option: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        shown = ", ".join(repr(one) if len(one) == 1 else one for one in known)
+def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        choice_list = ", ".join(repr(choice) if len(choice) == 1 else choice for choice in choices)
         raise UsageError(
-            f"{option} {value!r} is not one of {shown}.{did_you_mean(str(value), known)}"
+            f"{option} {value!r} is not one of {choice_list}.{did_you_mean(str(value), choices)}"
         )
 
 
 def _check_encoding(name: str) -> None:
     try:
-        known = codecs.lookup(name)
-        if known.name in _NO_ENCODINGS:
+        codec = codecs.lookup(name)
+        if codec.name in _NOT_FOR_FILES:
             raise LookupError(name)
-        "".encode(known.name)  # refuses codecs from bytes to bytes, such as base64
+        "".encode(codec.name)  # raises for codecs from bytes to bytes, such as base64
     except (LookupError, UnicodeError, ValueError):
-        names = ("utf-8", "utf-16", "cp1251", "cp1252", "latin-1")
+        usual_names = ("utf-8", "utf-16", "cp1251", "cp1252", "latin-1")
         raise UsageError(
             f"--encoding {name!r} is not known; usual ones are "
-            f"{', '.join(names)}.{did_you_mean(name, names)}"
+            f"{', '.join(usual_names)}.{did_you_mean(name, usual_names)}"
         ) from None
 
 
-def _check_name(option: str, name: str) -> None:
-    if not _NAME.fullmatch(name):
+def _check_rule_name(option: str, name: str) -> None:
+    if not _RULE_NAME.fullmatch(name):
         raise UsageError(
             f"{option}: {name!r} is no name of a rule; write small letters, digits and _"
         )

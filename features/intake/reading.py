@@ -1,14 +1,13 @@
-"""Blocks of source rows in, typed rows and their faults out; all of it SQL over whole blocks.
+"""Loading of blocks of source rows into the table ``typed_rows``, by SQL over whole blocks.
 
     source block -> looked-up columns -> numbers -> parts as text -> parts typed
-        -> faults and flags -> table ``staged``
+        -> faults and flags -> table ``typed_rows``
 
-``staged`` holds one narrow row per source row. A sound row has ``faults`` NULL; any other keeps
-every fault found (reason, column, value) and its source as JSON. What is a duplicate can be said
-only when all rows are there, so that is left to :mod:`stagecast.features.intake.settling`. What the
-parts become is in :mod:`stagecast.features.intake.typed`, what a text becomes in
-:mod:`stagecast.features.intake.values`, what is wrong with a row in
-:mod:`stagecast.features.intake.rules`.
+``typed_rows`` holds one row per source row. A valid row has NULL in ``faults``; any other has all
+its faults (reason, column, value) and the source row as JSON. Duplicates can be found only when all
+rows are loaded: see :mod:`stagecast.features.intake.settling`. The SQL of the parts is in
+:mod:`stagecast.features.intake.typed`, that of texts in :mod:`stagecast.features.intake.values`,
+that of faults in :mod:`stagecast.features.intake.rules`.
 """
 
 from __future__ import annotations
@@ -24,18 +23,16 @@ import pyarrow as pa
 from stagecast.features.intake import typed, values
 from stagecast.features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
 from stagecast.features.intake.options import ReadOptions
-from stagecast.features.intake.rules import Fault, Rules, faults, unreadable
+from stagecast.features.intake.rules import Fault, Rules, faults, unreadable_number
 from stagecast.features.intake.sources import Source
-from stagecast.features.intake.zones import is_utc, pieces
+from stagecast.features.intake.zones import is_utc, offset_periods
 
 LINE_BITS = 40
-"""``seq`` is the number of the file, then the line in the lowest 40 bits: one order over all
-files.
-"""
+"""``seq``, the order of all rows, is the number of the source followed by 40 bits of the line."""
 
-_FAULTS = 'STRUCT(reason VARCHAR, "column" VARCHAR, "value" VARCHAR)[]'
-_STAGED = f"""
-CREATE TABLE staged (
+_FAULTS_TYPE = 'STRUCT(reason VARCHAR, "column" VARCHAR, "value" VARCHAR)[]'
+_TYPED_ROWS = f"""
+CREATE TABLE typed_rows (
     seq BIGINT NOT NULL,
     customer_id VARCHAR, "timestamp" TIMESTAMP, event VARCHAR, amount DECIMAL(18,6),
     channel VARCHAR, recorded_at TIMESTAMP, event_id VARCHAR, category VARCHAR,
@@ -43,7 +40,7 @@ CREATE TABLE staged (
     currency VARCHAR,
     row_key UHUGEINT,
     flags VARCHAR[],
-    faults {_FAULTS},
+    faults {_FAULTS_TYPE},
     raw VARCHAR
 );
 """
@@ -51,8 +48,16 @@ CREATE TABLE staged (
 
 @dataclass(frozen=True)
 class Join:
-    """A table in DuckDB in which rows are looked up: its name, the column here (SQL), its
-    columns as seen by a row.
+    """A look-up of columns in a table of the database.
+
+    Parameters
+    ----------
+    table
+        Name of the table; its column ``key`` holds the key.
+    on
+        The column of the source that holds the key.
+    columns
+        The looked-up columns, as columns of the source.
     """
 
     table: str
@@ -61,25 +66,25 @@ class Join:
 
 
 @dataclass(frozen=True)
-class Input:
-    """One source with all that is to be made of it.
+class ReadPlan:
+    """How one source is read.
 
     Parameters
     ----------
     source
-        Where the rows come from.
+        The source of the rows.
     options
-        How it is read.
+        Its options.
     table
-        The table that it is part of; rows of different tables are never duplicates of one another.
+        Number of the table that it belongs to; rows of different tables are never duplicates.
     columns
-        Its own columns and those that are looked up.
+        Its own columns and the looked-up ones.
     parts
         Part of an event -> its column or expression.
     rules
         The user's own conditions.
     joins
-        Where its rows are looked up.
+        Its look-ups.
     """
 
     source: Source
@@ -91,46 +96,62 @@ class Input:
     joins: tuple[Join, ...] = ()
 
 
-def stage(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input]) -> list[int]:
-    """Read every source into the table ``staged``, which this creates.
+def load_rows(con: duckdb.DuckDBPyConnection, plans: Sequence[ReadPlan]) -> list[int]:
+    """Create the table ``typed_rows`` and load the rows of every source into it.
+
+    Parameters
+    ----------
+    con
+        The connection; holds the look-up tables of the plans.
+    plans
+        How each source is read, in the order of the sources.
 
     Returns
     -------
-    For each source the rows that ``where`` did not let in.
+    list of int
+        For each source the number of rows that were skipped because ``where`` does not hold.
 
     Raises
     ------
     UsageError
-        A time format or a pattern that DuckDB cannot use.
+        DuckDB cannot use a time format or a regular expression.
     DataRefusedError
-        A source that turns out to be damaged while it is read.
+        A source is damaged.
     """
     values.define_macros(con)
-    con.execute(_STAGED)
+    con.execute(_TYPED_ROWS)
     now = datetime.now(UTC)
     skipped = []
-    for number, one in enumerate(inputs):
-        values.check_formats(con, one.options)
-        _define_zone(con, one.options.zone)
-        insert = _insert(number, one, one.options.latest(now))
-        seen = loaded = 0
-        for block in one.source.blocks():
-            loaded += insert_block(con, block.rows, insert)
-            seen += len(block.rows)
+    for number, plan in enumerate(plans):
+        values.check_formats(con, plan.options)
+        _define_zone(con, plan.options.zone)
+        insert = _insert_statement(number, plan, plan.options.latest_time(now))
+        row_count = inserted_count = 0
+        for block in plan.source.blocks():
+            inserted_count += insert_block(con, block.rows, insert)
+            row_count += len(block.rows)
             insert_block(
                 con,
                 block.malformed,
-                f"""INSERT INTO staged (seq, faults, raw) SELECT {_seq(number)},
+                f"""INSERT INTO typed_rows (seq, faults, raw) SELECT {_seq(number)},
                 [{{'reason': 'malformed_line', 'column': NULL, 'value': problem || ': ' || text}}],
                 CAST(to_json(text) AS VARCHAR) FROM block""",
             )
-        skipped.append(seen - loaded)
+        skipped.append(row_count - inserted_count)
     return skipped
 
 
 def insert_block(con: duckdb.DuckDBPyConnection, rows: Any, insert: str) -> int:
-    """Run a statement that inserts from the view ``block`` on some rows (Arrow); return how many
-    it inserted.
+    """Insert a block of rows; return how many rows were inserted.
+
+    Parameters
+    ----------
+    con
+        The connection.
+    rows
+        Arrow table, registered as the view ``block`` while the statement runs.
+    insert
+        INSERT statement that selects from ``block``.
     """
     if not len(rows):
         return 0
@@ -149,89 +170,92 @@ def _zone_table(zone: str) -> str:
 
 
 def _define_zone(con: duckdb.DuckDBPyConnection, zone: str) -> None:
-    """Create the table of a zone's pieces: from which local time on, the offset, and what kind
-    of time it is.
-    """
+    """Create the table of a zone's offset periods: their begin in local time, offset and kind."""
     if is_utc(zone):
         return
+    periods = offset_periods(zone)
     table = pa.table(
         {
-            "begins": pa.array([piece.begins for piece in pieces(zone)], pa.timestamp("us")),
-            "offset_us": pa.array(
-                [piece.offset.total_seconds() * 1e6 for piece in pieces(zone)]
-            ).cast(pa.int64()),
-            "kind": [piece.kind for piece in pieces(zone)],
+            "begins": pa.array([period.begins for period in periods], pa.timestamp("us")),
+            "offset_us": pa.array([period.offset.total_seconds() * 1e6 for period in periods]).cast(
+                pa.int64()
+            ),
+            "kind": [period.kind for period in periods],
         }
     )
-    con.register("zone_pieces", table)
-    con.execute(f"CREATE OR REPLACE TABLE {_zone_table(zone)} AS SELECT * FROM zone_pieces")
-    con.unregister("zone_pieces")
+    con.register("zone_periods", table)
+    con.execute(f"CREATE OR REPLACE TABLE {_zone_table(zone)} AS SELECT * FROM zone_periods")
+    con.unregister("zone_periods")
 
 
-def _insert(number: int, one: Input, latest: datetime) -> str:
-    """Return the statement that stages the rows of the view ``block``."""
-    found = faults(one.parts, one.rules, one.options, latest)
-    if one.joins:
-        found.insert(0, _unmatched(one.joins))
-    marks = ", ".join(f"coalesce({fault.when}, false) AS f_{i}" for i, fault in enumerate(found))
-    any_fault = " OR ".join(f"f_{i}" for i in range(len(found)))
-    listed = ", ".join(
+def _insert_statement(number: int, plan: ReadPlan, latest: datetime) -> str:
+    """Return the statement that loads the rows of the view ``block`` into ``typed_rows``."""
+    row_faults = faults(plan.parts, plan.rules, plan.options, latest)
+    if plan.joins:
+        row_faults.insert(0, _no_match_fault(plan.joins))
+    fault_columns = ", ".join(
+        f"coalesce({fault.condition}, false) AS f_{i}" for i, fault in enumerate(row_faults)
+    )
+    any_fault = " OR ".join(f"f_{i}" for i in range(len(row_faults)))
+    fault_list = ", ".join(
         f"CASE WHEN f_{i} THEN {{'reason': {quote_text(fault.reason)}, "
         f"'column': {fault.column}, 'value': {fault.value}}} END"
-        for i, fault in enumerate(found)
+        for i, fault in enumerate(row_faults)
     )
-    raw = ", ".join(f"{quote_text(c.name)}, {_json_value(c)}" for c in one.source.columns)
-    parts, options = one.parts, one.options
+    raw = ", ".join(f"{quote_text(c.name)}, {_json_value(c)}" for c in plan.source.columns)
+    parts, options = plan.parts, plan.options
     return f"""
-    INSERT INTO staged
+    INSERT INTO typed_rows
     SELECT {_seq(number)}, p_customer, p_time, {typed.event(parts, options)},
         {typed.amount(parts, options)}, p_channel, p_recorded_at,
         p_event_id, p_category, {typed.discount(parts, options)},
         {typed.currency(parts)},
-        {_row_key(one) if options.duplicates == "drop" else "NULL"},
-        {_flags(one)},
-        CASE WHEN {any_fault} THEN list_filter([{listed}], lambda fault: fault IS NOT NULL) END,
+        {_row_key(plan) if options.duplicates == "drop" else "NULL"},
+        {_flags(plan)},
+        CASE WHEN {any_fault} THEN list_filter([{fault_list}], lambda fault: fault IS NOT NULL) END,
         CASE WHEN {any_fault} THEN CAST(json_object({raw}) AS VARCHAR) END
-    FROM (SELECT *, {marks}
+    FROM (SELECT *, {fault_columns}
     FROM (SELECT *, {typed.rate(parts, options)} AS p_rate
-    FROM (SELECT *, {typed.types(parts, options)}
-    FROM {_timed(one)})))
+    FROM (SELECT *, {typed.typed_columns(parts, options)}
+    FROM {_timed_rows(plan)})))
     """
 
 
-def _rows(one: Input) -> str:
-    """The rows of the block with what is looked up for them, and with text columns that are read
-    as numbers.
-    """
+def _block_rows(plan: ReadPlan) -> str:
+    """Return SQL of the rows of the block with looked-up columns and with texts as numbers."""
     rows = "block"
-    if one.joins:
-        seen = ", ".join(f"j{i}.* EXCLUDE (key), j{i}.key AS k_{i}" for i in range(len(one.joins)))
-        rows = f"SELECT block.*, {seen} FROM block" + "".join(
+    if plan.joins:
+        looked_up = ", ".join(
+            f"j{i}.* EXCLUDE (key), j{i}.key AS k_{i}" for i in range(len(plan.joins))
+        )
+        rows = f"SELECT block.*, {looked_up} FROM block" + "".join(
             f" LEFT JOIN {join.table} j{i} ON {_key(join.on)} = j{i}.key"
-            for i, join in enumerate(one.joins)
+            for i, join in enumerate(plan.joins)
         )
         rows = f"({rows})"
-    wanted = [
-        c for part in (*typed.money(one.parts), *one.rules.conditions) for c in part.as_numbers
+    number_columns = [
+        column
+        for part in (*typed.money(plan.parts), *plan.rules.conditions)
+        for column in part.as_numbers
     ]
     numbers = "".join(
-        f", {values.number(column_text(c), one.options)} AS n_{c.sql}"
-        for c in dict.fromkeys(wanted)
+        f", {values.number(column_text(column), plan.options)} AS n_{column.sql}"
+        for column in dict.fromkeys(number_columns)
     )
     rows = f"(SELECT *{numbers} FROM {rows})"
-    where = one.rules.where
+    where = plan.rules.where
     if where is None:
         return rows
-    # a row of which it cannot be told is not left out unseen, but refused
-    untold = "".join(f" OR {unreadable(column)}" for column in where.as_numbers)
-    return f"(SELECT * FROM {rows} WHERE {where.sql}{untold})"
+    # if the condition needs a number that cannot be read, the row is refused instead of skipped
+    is_unreadable = "".join(f" OR {unreadable_number(column)}" for column in where.as_numbers)
+    return f"(SELECT * FROM {rows} WHERE {where.sql}{is_unreadable})"
 
 
 def _key(column: SourceColumn) -> str:
     return f"nullif(trim({values.whole_text(column)}), '')"
 
 
-def _unmatched(joins: Sequence[Join]) -> Fault:
+def _no_match_fault(joins: Sequence[Join]) -> Fault:
     missing = {
         i: f"({_key(join.on)} IS NOT NULL AND k_{i} IS NULL)" for i, join in enumerate(joins)
     }
@@ -246,16 +270,14 @@ def _unmatched(joins: Sequence[Join]) -> Fault:
     )
 
 
-def _timed(one: Input) -> str:
-    """The rows with each part as text and, where times are of a zone, the times in UTC with what
-    kind they are.
-    """
-    rows = f"(SELECT *, {typed.texts(one.parts)} FROM {_rows(one)})"
-    if is_utc(one.options.zone):
+def _timed_rows(plan: ReadPlan) -> str:
+    """Return SQL of the rows with each part as text; for a zone, also with its times in UTC."""
+    rows = f"(SELECT *, {typed.text_columns(plan.parts)} FROM {_block_rows(plan)})"
+    if is_utc(plan.options.zone):
         return rows
-    table = _zone_table(one.options.zone)
+    table = _zone_table(plan.options.zone)
     for name in ("time", "recorded_at"):
-        local, utc = values.local_and_utc(one.parts.get(name), f"t_{name}", one.options)
+        local, utc = values.local_and_utc(plan.parts.get(name), f"t_{name}", plan.options)
         rows = f"(SELECT *, {local} AS l_{name}, {utc} AS u_{name} FROM {rows})"
         rows = f"""(SELECT rows.*, coalesce(u_{name}, l_{name} - to_microseconds(z.offset_us))
             AS z_{name},
@@ -264,32 +286,35 @@ def _timed(one: Input) -> str:
     return rows
 
 
-def _flags(one: Input) -> str:
-    """The flags of a row as a list, NULL where there are none."""
-    found = []
-    if not is_utc(one.options.zone):
-        met = "CASE WHEN kind_time = '{0}' OR kind_recorded_at = '{0}' THEN 'dst_{0}' END"
-        found += [met.format(kind) for kind in ("gap", "overlap")]
-    found += [
-        f"CASE WHEN {rule.sql} THEN {quote_text(name)} END" for name, rule in one.rules.flag.items()
+def _flags(plan: ReadPlan) -> str:
+    """Return SQL of the flags of a row as a list, NULL if it has none."""
+    flags = []
+    if not is_utc(plan.options.zone):
+        template = "CASE WHEN kind_time = '{0}' OR kind_recorded_at = '{0}' THEN 'dst_{0}' END"
+        flags += [template.format(kind) for kind in ("gap", "overlap")]
+    flags += [
+        f"CASE WHEN {rule.sql} THEN {quote_text(name)} END"
+        for name, rule in plan.rules.flag.items()
     ]
-    if not found:
+    if not flags:
         return "NULL"
-    listed = f"list_filter([{', '.join(found)}], lambda flag: flag IS NOT NULL)"
-    return f"CASE WHEN len({listed}) > 0 THEN {listed} END"
+    flag_list = f"list_filter([{', '.join(flags)}], lambda flag: flag IS NOT NULL)"
+    return f"CASE WHEN len({flag_list}) > 0 THEN {flag_list} END"
 
 
 def _json_value(column: SourceColumn) -> str:
     return column.sql if column.kind in ("text", "number") else f"CAST({column.sql} AS VARCHAR)"
 
 
-def _row_key(one: Input) -> str:
-    """128 bits of all source columns: each value with its name and length, so that no two rows
-    run together.
-    """
-    cells = [f"'{one.table}'"] if one.table else []
-    written = {part.bare: f"t_{name}" for name, part in one.parts.items() if typed.is_time(part)}
-    for column in sorted(one.source.columns, key=lambda c: c.name):
-        text = written.get(column, column_text(column))  # to write a time once more is slow
+def _row_key(plan: ReadPlan) -> str:
+    """Return SQL of a 128-bit hash of all source columns, by which duplicate rows are found."""
+    # each value with its name and length, so that different rows never give the same text
+    cells = [f"'{plan.table}'"] if plan.table else []
+    # to convert a time to text a second time is slow
+    time_texts = {
+        part.single_column: f"t_{name}" for name, part in plan.parts.items() if typed.is_time(part)
+    }
+    for column in sorted(plan.source.columns, key=lambda c: c.name):
+        text = time_texts.get(column, column_text(column))
         cells.append(f"{quote_text(column.name + '=')} || strlen({text}), ':' || {text}")
     return f"md5_number(concat({', '.join(cells)}))"

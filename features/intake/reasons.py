@@ -1,6 +1,4 @@
-"""The reasons for which a row is refused, with what to try; the names stand in reports and in
-rejected.parquet.
-"""
+"""The reasons for which a row is refused; reports and ``rejected.parquet`` hold their names."""
 
 from __future__ import annotations
 
@@ -9,10 +7,10 @@ from collections.abc import Mapping
 from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 
 LARGEST_AMOUNT = 1e11
+"""Largest absolute amount of one row, in the currency of the row and in that of the report."""
+
 NO_CUSTOMER = ("nan", "null", "none", "<na>")
-"""Texts that other programs write for a missing value; read as a missing customer, whatever
-their case.
-"""
+"""Words, in lower case, that other programs write for a missing id; read as a missing customer."""
 
 HINTS: Mapping[str, str] = {
     "malformed_line": "the line does not have the header's number of fields, or a quote "
@@ -60,8 +58,9 @@ HINTS: Mapping[str, str] = {
         "the product is one of those that --not-products names: postage, fees, samples"
     ),
 }
-"""Reason -> what to try. The order is that in which the first reason of a row is chosen; rules
-of the user follow.
+"""Reason -> what to try, in the order in which a row's first reason is chosen.
+
+The user's own rules follow after these.
 """
 
 RULE_HINT = "the row meets the rule of --refuse: {condition}"
@@ -75,4 +74,4 @@ FLAGS: Mapping[str, str] = {
         "the local time happened twice when the clocks went back; read as the first of the two"
     ),
 }
-"""Flag -> meaning; a flagged row is loaded."""
+"""Flag -> meaning; flagged rows are loaded."""

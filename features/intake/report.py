@@ -1,6 +1,4 @@
-"""The data report: what is in a log and what was refused, as data (``data-report.json``) and as
-lines for people.
-"""
+"""The data report of a log, for programs (``data-report.json``) and as lines for people."""
 
 from __future__ import annotations
 
@@ -14,40 +12,51 @@ from stagecast.features.intake.reasons import FLAGS
 
 @dataclass(frozen=True)
 class DataReport:
-    """What is in a log and what was refused; :meth:`to_json` is ``data-report.json``.
+    """Counts of the loaded, refused and duplicate rows; the content of ``data-report.json``.
 
     Parameters
     ----------
     rows_in, rows_loaded, rows_rejected, rows_duplicate
-        Source rows; the first is the sum of the others.
-    rows_skipped
-        Rows that ``where`` did not let in; not part of ``rows_in``.
+        Numbers of source rows; the first is the sum of the others.
+    customers
+        Number of customers with an event.
     first_event, last_event
-        ISO 8601, UTC.
+        Times of the first and the last event, ISO 8601 in UTC.
     rejected_by_reason
-        Rows by their first reason, most frequent first; sums to ``rows_rejected``.
+        Number of rows by their first reason, most frequent first; the sum is ``rows_rejected``.
     rejected_by_any_reason
-        Rows that have the reason at all; a row may count in several.
+        Number of rows by any of their reasons; a row may count for several.
     rejected_examples
         Reason -> ``hint`` and up to three ``examples`` of file, line, column, value.
-    duplicates
-        ``same_row`` and ``same_event_id`` -> rows; sums to ``rows_duplicate``.
-    flags
-        Flag -> ``rows`` (of all rows in), ``rows_not_refused`` and up to three ``examples``.
+    warnings
+        Sentences about the log as a whole.
     event_types
-        Loaded events by type, most frequent first.
+        Number of loaded events by type, most frequent first.
+    purchases
+        Number of events of type ``purchase``.
+    buyers
+        Number of customers with a purchase.
     one_time_buyers
-        Share of the buyers, 0 to 1, with purchases on one UTC day only; None without purchases.
-    currency, currencies
-        What amounts are counted in, None where the log does not say; and sound rows by the currency
-        they came in.
+        Share of the buyers, 0 to 1, whose purchases are all on one UTC day; None without purchases.
+    has_amounts, has_types, has_recorded_at
+        Whether the log has amounts, event types, and times at which events were recorded.
     columns
-        Part of an event -> the source column or expression it was read from.
+        Part of an event -> the source column or expression that it was read from.
     sources
         For each file or table: ``source``, ``rows_in``, ``rows_rejected``, ``rows_skipped``.
+    rows_skipped
+        Number of rows for which ``where`` does not hold; not part of ``rows_in``.
+    duplicates
+        ``same_row`` and ``same_event_id`` -> number of rows; the sum is ``rows_duplicate``.
+    flags
+        Flag -> ``rows`` (of all rows in), ``rows_not_refused`` and up to three ``examples``.
+    currency
+        Currency of the loaded amounts; None if the log does not state it.
+    currencies
+        Number of valid rows by the currency of the source.
     customers_table
-        What the table of customers held; see
-        :class:`stagecast.features.intake.attributes.AttributesReport`. None without one.
+        Report of the table of customers, as
+        :class:`stagecast.features.intake.attributes.AttributesReport`; None without such a table.
     """
 
     rows_in: int
@@ -79,20 +88,21 @@ class DataReport:
 
     @property
     def files(self) -> list[str]:
-        """The sources as they were named, in order."""
-        return [one["source"] for one in self.sources]
+        """The names of the sources, in order."""
+        return [source["source"] for source in self.sources]
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain dicts, lists, numbers and texts."""
-        return {one.name: getattr(self, one.name) for one in fields(self)} | {"files": self.files}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return values | {"files": self.files}
 
     def with_customers(self, table: dict[str, Any]) -> DataReport:
-        """Return the report with what the table of customers held."""
+        """Return the report with the report of the table of customers added."""
         return replace(self, customers_table=table)
 
 
 def summary_lines(report: DataReport) -> list[str]:
-    """Return the report as lines for people."""
+    """Return the report as lines of text."""
     lines = [
         f"{report.rows_in:,} rows in = {report.rows_loaded:,} loaded + "
         f"{report.rows_rejected:,} refused "
@@ -123,14 +133,15 @@ def summary_lines(report: DataReport) -> list[str]:
             "refused:",
             *describe_rejected(report.rejected_by_reason, report.rejected_examples),
         ]
-        more = {
-            k: n
-            for k, n in report.rejected_by_any_reason.items()
-            if n != report.rejected_by_reason.get(k)
+        second_reasons = {
+            reason: count
+            for reason, count in report.rejected_by_any_reason.items()
+            if count != report.rejected_by_reason.get(reason)
         }
-        if more:
+        if second_reasons:
             lines.append(
-                "  with second reasons: " + ", ".join(f"{name} {n:,}" for name, n in more.items())
+                "  with second reasons: "
+                + ", ".join(f"{reason} {count:,}" for reason, count in second_reasons.items())
             )
     return lines
 
@@ -138,14 +149,16 @@ def summary_lines(report: DataReport) -> list[str]:
 def _flag_lines(report: DataReport) -> list[str]:
     lines = []
     for name, flag in report.flags.items():
-        where = ", ".join(f"{one['file']}, line {one['line']}" for one in flag["examples"][:1])
+        place = ", ".join(
+            f"{example['file']}, line {example['line']}" for example in flag["examples"][:1]
+        )
         meaning = f"; {FLAGS[name]}" if name in FLAGS else ""
-        lines.append(f"flagged {name}: {flag['rows']:,} rows{meaning} (first: {where})")
+        lines.append(f"flagged {name}: {flag['rows']:,} rows{meaning} (first: {place})")
     return lines
 
 
 def _customers_lines(report: Mapping[str, Any]) -> list[str]:
-    """Return what the table of customers held as lines for people."""
+    """Return the report of the table of customers as lines of text."""
     kinds = ", ".join(f"{name} ({kind})" for name, kind in report["columns"].items())
     lines = [
         f"customers table: {report['rows_in']:,} rows in = {report['rows_loaded']:,} loaded + "
@@ -155,10 +168,10 @@ def _customers_lines(report: Mapping[str, Any]) -> list[str]:
         f"{report['without_attributes']:,} customers of "
         f"the log do not stand in it",
     ]
-    for reason, found in report["rejected"].items():
-        first = found["examples"][0]
+    for reason, rejected in report["rejected"].items():
+        first = rejected["examples"][0]
         lines.append(
-            f"  {reason}: {found['rows']:,} rows; {found['hint']} (first: "
+            f"  {reason}: {rejected['rows']:,} rows; {rejected['hint']} (first: "
             f"{first['file']}, line {first['line']}: "
             f"{first['column'] or ''} {first['value']!r})"
         )

@@ -1,8 +1,7 @@
-"""What is wrong with a row on its own: the faults, in the order in which the first one is chosen,
-as SQL conditions.
+"""SQL conditions for the faults that a row can have by itself.
 
-To add one: a line in :data:`stagecast.features.intake.reasons.HINTS`, a :class:`Fault` here, a row
-in ``tests/abuse``.
+To add a fault: an entry in :data:`stagecast.features.intake.reasons.HINTS`, a :class:`Fault` here,
+and a test in ``tests/abuse``.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from stagecast.features.intake.expressions import (
     compile_condition,
     quote_text,
 )
-from stagecast.features.intake.mapping import MONEY
+from stagecast.features.intake.mapping import MONEY_PARTS
 from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.reasons import LARGEST_AMOUNT
 from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
@@ -26,11 +25,19 @@ from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 
 @dataclass(frozen=True)
 class Fault:
-    """A reason for which a row is refused: when, and which column and value to show; all but the
-    reason are SQL.
+    """A reason for which a row is refused.
+
+    Parameters
+    ----------
+    condition
+        SQL of the condition under which a row has the fault.
+    reason
+        Name of the reason.
+    column, value
+        SQL of the column name and of the value that the report shows.
     """
 
-    when: str
+    condition: str
     reason: str
     column: str
     value: str
@@ -46,7 +53,7 @@ class Rules:
 
     @property
     def conditions(self) -> list[Compiled]:
-        """All of them."""
+        """All conditions."""
         return [
             *([self.where] if self.where is not None else []),
             *self.refuse.values(),
@@ -55,7 +62,16 @@ class Rules:
 
 
 def compile_rules(options: ReadOptions, columns: Sequence[SourceColumn], source: str) -> Rules:
-    """Return the user's rules as SQL over one source.
+    """Compile the user's rules for one source.
+
+    Parameters
+    ----------
+    options
+        Holds the rules.
+    columns
+        The columns of the source.
+    source
+        Name of the source in error messages.
 
     Raises
     ------
@@ -83,33 +99,44 @@ def compile_rules(options: ReadOptions, columns: Sequence[SourceColumn], source:
 def faults(
     parts: dict[str, Compiled], rules: Rules, options: ReadOptions, latest: datetime
 ) -> list[Fault]:
-    """Return every fault a row can have on its own, in the order in which the first one is
-    chosen.
+    """Return every fault that a row can have, in the order in which a row's first one is chosen.
+
+    Parameters
+    ----------
+    parts
+        Part of an event -> its column or expression.
+    rules
+        The user's own rules.
+    options
+        How the source is read.
+    latest
+        The latest allowed time of an event, in UTC.
     """
     customer = quote_text(parts["customer"].label)
-    found = [Fault("p_customer IS NULL", "missing_customer", customer, "t_customer")]
-    found += _time_faults(quote_text(parts["time"].label), latest)
+    result = [Fault("p_customer IS NULL", "missing_customer", customer, "t_customer")]
+    result += _time_faults(quote_text(parts["time"].label), latest)
     if "event" in parts:
-        found.append(
+        result.append(
             Fault("p_event IS NULL", "missing_event", quote_text(parts["event"].label), "t_event")
         )
     if "amount" in parts:
-        found += _amount_faults(parts["amount"], options)
+        result += _amount_faults(parts["amount"], options)
     if "discount" in parts:
-        found.append(_discount_fault(parts["discount"]))
-    money = [parts[name] for name in MONEY if name in parts]
+        result.append(_discount_fault(parts["discount"]))
+    money = [parts[name] for name in MONEY_PARTS if name in parts]
     if money and "currency" in parts:
-        found += _currency_faults(quote_text(parts["currency"].label), options)
-    found += _number_faults(money, rules)
+        result += _currency_faults(quote_text(parts["currency"].label), options)
+    result += _number_faults(money, rules)
     if "recorded_at" in parts:
-        recorded = quote_text(parts["recorded_at"].label)
-        unread = (
-            f"(t_recorded_at IS NOT NULL AND p_recorded_at IS NULL) OR {_absurd('p_recorded_at')}"
+        recorded_at = quote_text(parts["recorded_at"].label)
+        is_unreadable = (
+            "(t_recorded_at IS NOT NULL AND p_recorded_at IS NULL) OR "
+            f"{_absurd_time('p_recorded_at')}"
         )
-        found.append(Fault(unread, "unreadable_recorded_at", recorded, "t_recorded_at"))
+        result.append(Fault(is_unreadable, "unreadable_recorded_at", recorded_at, "t_recorded_at"))
     if options.test_customers is not None:
         pattern = quote_text(options.test_customers)
-        found.append(
+        result.append(
             Fault(
                 f"regexp_full_match(p_customer, {pattern})", "test_customer", customer, "t_customer"
             )
@@ -117,87 +144,100 @@ def faults(
     if options.not_products is not None:
         pattern = quote_text(options.not_products)
         product = quote_text(parts["product"].label)
-        found.append(
+        result.append(
             Fault(f"regexp_full_match(t_product, {pattern})", "not_a_product", product, "t_product")
         )
-    return found + [_rule_fault(name, rule) for name, rule in rules.refuse.items()]
+    return result + [_rule_fault(name, rule) for name, rule in rules.refuse.items()]
 
 
 def _time_faults(column: str, latest: datetime) -> list[Fault]:
-    future = (
-        f"NOT {_absurd('p_time')} AND p_time > TIMESTAMP "
+    is_future = (
+        f"NOT {_absurd_time('p_time')} AND p_time > TIMESTAMP "
         f"'{latest.replace(tzinfo=None).isoformat(' ')}'"
     )
     return [
         Fault("t_time IS NULL", "missing_time", column, "t_time"),
         Fault("t_time IS NOT NULL AND p_time IS NULL", "unreadable_time", column, "t_time"),
-        Fault(_absurd("p_time"), "absurd_time", column, "t_time"),
-        Fault(future, "future_time", column, "t_time"),
+        Fault(_absurd_time("p_time"), "absurd_time", column, "t_time"),
+        Fault(is_future, "future_time", column, "t_time"),
     ]
 
 
-def _absurd(instant: str) -> str:
-    years = f"year({instant}) NOT BETWEEN {FIRST_YEAR} AND {LAST_YEAR}"
-    return f"({instant} IS NOT NULL AND (NOT isfinite({instant}) OR {years}))"
+def _absurd_time(time: str) -> str:
+    is_outside = f"year({time}) NOT BETWEEN {FIRST_YEAR} AND {LAST_YEAR}"
+    return f"({time} IS NOT NULL AND (NOT isfinite({time}) OR {is_outside}))"
 
 
 def _amount_faults(amount: Compiled, options: ReadOptions) -> list[Fault]:
     column = quote_text(amount.label)
-    shown = _shown(amount, "p_amount")
-    unreadable_at_all, which, what = _unread(amount)
-    found = []
+    value = _shown_value(amount, "p_amount")
+    is_unreadable, column_branches, value_branches = _unreadable_numbers(amount)
+    result = []
     if amount.as_numbers:
-        found.append(
-            Fault(unreadable_at_all, "unreadable_amount", f"CASE {which} END", f"CASE {what} END")
+        result.append(
+            Fault(
+                is_unreadable,
+                "unreadable_amount",
+                f"CASE {column_branches} END",
+                f"CASE {value_branches} END",
+            )
         )
     blank = [f"WHEN {_blank_to_null(c)} IS NULL THEN {quote_text(c.name)}" for c in amount.columns]
-    where = f"CASE {' '.join(blank)} ELSE {column} END" if blank else column
-    missing = f"p_event = 'purchase' AND p_amount IS NULL AND NOT ({unreadable_at_all})"
-    found.append(Fault(missing, "missing_amount", where, "NULL::VARCHAR"))
-    found.append(Fault(_absurd_money("p_amount"), "absurd_amount", column, shown))
+    blank_column = f"CASE {' '.join(blank)} ELSE {column} END" if blank else column
+    is_missing = f"p_event = 'purchase' AND p_amount IS NULL AND NOT ({is_unreadable})"
+    result.append(Fault(is_missing, "missing_amount", blank_column, "NULL::VARCHAR"))
+    result.append(Fault(_absurd_amount("p_amount"), "absurd_amount", column, value))
     if options.negative_amounts == "refuse":
-        found.append(
-            Fault("p_event = 'purchase' AND p_amount < 0", "negative_amount", column, shown)
+        result.append(
+            Fault("p_event = 'purchase' AND p_amount < 0", "negative_amount", column, value)
         )
-    return found
+    return result
 
 
 def _discount_fault(discount: Compiled) -> Fault:
-    unread, which, what = _unread(discount)
-    column, shown = quote_text(discount.label), _shown(discount, "p_discount")
+    is_unreadable, column_branches, value_branches = _unreadable_numbers(discount)
+    column, value = quote_text(discount.label), _shown_value(discount, "p_discount")
     if discount.as_numbers:
-        column, shown = f"CASE {which} ELSE {column} END", f"CASE {what} ELSE {shown} END"
+        column = f"CASE {column_branches} ELSE {column} END"
+        value = f"CASE {value_branches} ELSE {value} END"
     return Fault(
-        f"{unread} OR ({_absurd_money('p_discount')})", "unreadable_discount", column, shown
+        f"{is_unreadable} OR ({_absurd_amount('p_discount')})",
+        "unreadable_discount",
+        column,
+        value,
     )
 
 
-def _unread(part: Compiled) -> tuple[str, str, str]:
-    """Return SQL: whether a text that is read as a number is none; and as branches of a CASE its
-    column, and itself.
+def _unreadable_numbers(part: Compiled) -> tuple[str, str, str]:
+    """Return SQL that finds texts of a part that are read as numbers and are not numbers.
+
+    The first is the condition; the others are the branches of a CASE that give the name of the
+    column and its value.
     """
-    unread = {c: unreadable(c) for c in part.as_numbers}
-    which = " ".join(f"WHEN {bad} THEN {quote_text(c.name)}" for c, bad in unread.items())
-    what = " ".join(f"WHEN {bad} THEN {column_text(c)}" for c, bad in unread.items())
-    return " OR ".join(unread.values()) or "false", which, what
-
-
-def _shown(part: Compiled, number: str) -> str:
-    return (
-        column_text(part.bare) if part.bare is not None else f"CAST(round({number}, 6) AS VARCHAR)"
+    conditions = {column: unreadable_number(column) for column in part.as_numbers}
+    column_branches = " ".join(
+        f"WHEN {sql} THEN {quote_text(c.name)}" for c, sql in conditions.items()
     )
+    value_branches = " ".join(f"WHEN {sql} THEN {column_text(c)}" for c, sql in conditions.items())
+    return " OR ".join(conditions.values()) or "false", column_branches, value_branches
 
 
-def _absurd_money(number: str) -> str:
-    largest = f"abs({number} * greatest(coalesce(p_rate, 1), 1)) > {LARGEST_AMOUNT!r}"
-    return f"{number} IS NOT NULL AND (NOT isfinite({number}) OR {largest})"
+def _shown_value(part: Compiled, number: str) -> str:
+    if part.single_column is not None:
+        return column_text(part.single_column)
+    return f"CAST(round({number}, 6) AS VARCHAR)"
+
+
+def _absurd_amount(number: str) -> str:
+    is_too_large = f"abs({number} * greatest(coalesce(p_rate, 1), 1)) > {LARGEST_AMOUNT!r}"
+    return f"{number} IS NOT NULL AND (NOT isfinite({number}) OR {is_too_large})"
 
 
 def _currency_faults(column: str, options: ReadOptions) -> list[Fault]:
-    # no discount is none in any currency: systems write a 0 on rows that have no price
-    money = "(p_amount IS NOT NULL OR p_discount <> 0)"
-    found = [
-        Fault(f"{money} AND t_currency IS NULL", "missing_currency", column, "t_currency"),
+    # a discount of 0 needs no currency: systems write it on rows that have no price
+    has_money = "(p_amount IS NOT NULL OR p_discount <> 0)"
+    result = [
+        Fault(f"{has_money} AND t_currency IS NULL", "missing_currency", column, "t_currency"),
         Fault(
             "t_currency IS NOT NULL AND p_currency IS NULL",
             "unreadable_currency",
@@ -206,19 +246,22 @@ def _currency_faults(column: str, options: ReadOptions) -> list[Fault]:
         ),
     ]
     if options.report_currency is not None:
-        known = ", ".join(quote_text(code) for code in (options.report_currency, *options.rates))
-        when = f"{money} AND p_currency NOT IN ({known})"
-        found.append(Fault(when, "no_rate", column, "t_currency"))
-    return found
+        codes = ", ".join(quote_text(code) for code in (options.report_currency, *options.rates))
+        has_no_rate = f"{has_money} AND p_currency NOT IN ({codes})"
+        result.append(Fault(has_no_rate, "no_rate", column, "t_currency"))
+    return result
 
 
 def _number_faults(money: Sequence[Compiled], rules: Rules) -> list[Fault]:
-    seen = {c for part in money for c in part.as_numbers}
+    money_columns = {column for part in money for column in part.as_numbers}
     columns = dict.fromkeys(
-        c for rule in rules.conditions for c in rule.as_numbers if c not in seen
+        column
+        for rule in rules.conditions
+        for column in rule.as_numbers
+        if column not in money_columns
     )
     return [
-        Fault(unreadable(c), "unreadable_number", quote_text(c.name), column_text(c))
+        Fault(unreadable_number(c), "unreadable_number", quote_text(c.name), column_text(c))
         for c in columns
     ]
 
@@ -230,8 +273,8 @@ def _rule_fault(name: str, rule: Compiled) -> Fault:
     return Fault(rule.sql, name, quote_text(first.name), column_text(first))
 
 
-def unreadable(column: SourceColumn) -> str:
-    """Return SQL: the text column holds something, and it is no number."""
+def unreadable_number(column: SourceColumn) -> str:
+    """Return SQL of the condition that a text is not blank and not a number."""
     return f"({_blank_to_null(column)} IS NOT NULL AND n_{column.sql} IS NULL)"
 
 

@@ -1,8 +1,8 @@
-"""From ``staged`` to ``events``: duplicates aside, ids of one form, in one order; and the counts of
-it all.
+"""Building of the sorted table ``events``, without duplicates, from ``typed_rows``; the counts.
 
-Only what can be said of all rows together is decided here. Every step is an aggregate, a sort or a
-join, so DuckDB can spill it: a log may be many times larger than the memory.
+This module decides what depends on all rows together: duplicates, the form of ids, currencies.
+Every step is an aggregate, a sort or a join, which DuckDB can spill to disk, so a log may be many
+times larger than the memory.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import duckdb
 
 from stagecast.features.clock import from_microseconds, iso
 from stagecast.features.errors import DataRefusedError, UsageError
-from stagecast.features.intake.mapping import MONEY
+from stagecast.features.intake.mapping import MONEY_PARTS
 from stagecast.features.intake.quarantine import (
     count_by_reason,
     count_flags,
+    create_rejected,
     describe_rejected,
-    examples,
-    nothing_loaded,
-    set_aside,
+    no_valid_row_error,
+    rejected_examples,
 )
-from stagecast.features.intake.reading import LINE_BITS, Input
+from stagecast.features.intake.reading import LINE_BITS, ReadPlan
 from stagecast.features.intake.report import DataReport
 
 COLUMNS = {
@@ -39,127 +39,161 @@ COLUMNS = {
     "discount": "DECIMAL(18,6)",
     "customer": "BIGINT",
 }
-"""The table ``events``: column -> DuckDB type. Times are UTC; see
-:class:`stagecast.features.events.EventLog`.
+"""Columns of the table ``events`` -> DuckDB type.
+
+They are described in :class:`stagecast.features.events.EventLog`.
 """
 
-ALWAYS_GIVEN = ("customer_id", "timestamp", "event", "customer")
+NOT_NULL_COLUMNS = ("customer_id", "timestamp", "event", "customer")
 """The columns that are never NULL."""
 
 FLOAT_ID = r"\d+\.0"
+"""Regular expression of an id that may be a whole number read as a float."""
 
 
 @dataclass(frozen=True)
 class Rejections:
-    """What was refused: rows by first reason, rows by any reason, examples with hints."""
-
-    by_first: dict[str, int]
-    by_any: dict[str, int]
-    shown: dict[str, dict[str, Any]]
-
-
-def settle(
-    con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], skipped: Sequence[int]
-) -> DataReport:
-    """Part the staged rows into ``events``, ``rejected`` and duplicates, drop ``staged``, and
-    return the counts.
+    """Counts and examples of the refused rows.
 
     Parameters
     ----------
+    by_first
+        Number of rows by their first reason.
+    by_any
+        Number of rows by any of their reasons.
+    examples
+        Reason -> hint and examples.
+    """
+
+    by_first: dict[str, int]
+    by_any: dict[str, int]
+    examples: dict[str, dict[str, Any]]
+
+
+def build_events(
+    con: duckdb.DuckDBPyConnection, plans: Sequence[ReadPlan], skipped: Sequence[int]
+) -> DataReport:
+    """Create the tables ``events`` and ``rejected`` from ``typed_rows``, and drop ``typed_rows``.
+
+    Parameters
+    ----------
+    con
+        Holds the table ``typed_rows``.
+    plans
+        The sources, in the order in which they were loaded.
     skipped
-        For each input the rows that ``where`` did not let in.
+        For each source the number of rows that were skipped because ``where`` does not hold.
+
+    Returns
+    -------
+    DataReport
+        The counts of all rows.
 
     Raises
     ------
     DataRefusedError
-        Not one sound row, more refused than allowed, or amounts in currencies that cannot be added
-        up.
+        No row is valid, more rows are refused than allowed, some tables have purchases without
+        amounts, or amounts are in several currencies without rates.
+    UsageError
+        A report currency is given, and the currency of the amounts is not.
     """
-    labels = [one.source.label for one in inputs]
-    options = inputs[0].options
-    set_aside(con, labels)
+    labels = [plan.source.label for plan in plans]
+    options = plans[0].options
+    create_rejected(con, labels)
     flags = count_flags(con)
-    sources = _by_source(con, inputs, skipped)
-    rows_in = sum(one["rows_in"] for one in sources)
-    rows_rejected = sum(one["rows_rejected"] for one in sources)
-    rules = {name: text for one in inputs for name, text in one.options.refuse.items()}
-    refused = Rejections(*count_by_reason(con), examples(con, rules))
+    sources = _count_by_source(con, plans, skipped)
+    rows_in = sum(source["rows_in"] for source in sources)
+    rows_rejected = sum(source["rows_rejected"] for source in sources)
+    rules = {name: text for plan in plans for name, text in plan.options.refuse.items()}
+    rejections = Rejections(*count_by_reason(con), rejected_examples(con, rules))
     if not rows_in and sum(skipped) > 0:
         raise DataRefusedError(
             f"{', '.join(labels[:3])}: --where holds for none of {sum(skipped):,} rows"
         )
     if rows_in == rows_rejected:
-        raise nothing_loaded(labels, rows_in, refused.by_first, refused.shown)
-    if rows_rejected > options.most_rejected(rows_in):
-        raise _too_many(rows_in, rows_rejected, str(options.max_rejected), refused)
-    currencies = _currencies(con, inputs)
+        raise no_valid_row_error(labels, rows_in, rejections.by_first, rejections.examples)
+    if rows_rejected > options.max_rejected_rows(rows_in):
+        raise _too_many_rejected_error(
+            rows_in, rows_rejected, str(options.max_rejected), rejections
+        )
+    currencies = _count_by_currency(con, plans)
     warnings = [
-        f"{one['source']} holds no rows below its header" for one in sources if not one["rows_in"]
+        f"{source['source']} holds no rows below its header"
+        for source in sources
+        if not source["rows_in"]
     ]
-    customer = _customer_rule(con, inputs[0].parts["customer"].label, warnings)
-    duplicates = _find_duplicates(con, inputs, warnings)
-    _make_events(con, customer)
-    _check_amounts(con, inputs)
-    facts = _facts(con)
+    customer_id = _customer_id_sql(con, plans[0].parts["customer"].label, warnings)
+    duplicates = _find_duplicates(con, plans, warnings)
+    _create_events(con, customer_id)
+    _check_amounts(con, plans)
+    event_counts = _count_events(con)
     return DataReport(
         rows_in=rows_in,
         rows_rejected=rows_rejected,
         rows_duplicate=sum(duplicates.values()),
         rows_skipped=sum(skipped),
-        rejected_by_reason=refused.by_first,
-        rejected_by_any_reason=refused.by_any,
-        rejected_examples=refused.shown,
+        rejected_by_reason=rejections.by_first,
+        rejected_by_any_reason=rejections.by_any,
+        rejected_examples=rejections.examples,
         duplicates=duplicates,
         flags=flags,
         warnings=warnings,
         currency=options.report_currency
         or (next(iter(currencies)) if len(currencies) == 1 else None),
         currencies=currencies,
-        has_amounts=any("amount" in one.parts for one in inputs),
-        has_types=any("event" in one.parts for one in inputs)
-        or set(facts["event_types"]) != {"purchase"},
-        has_recorded_at=any("recorded_at" in one.parts for one in inputs),
-        columns={name: part.label for one in reversed(inputs) for name, part in one.parts.items()},
+        has_amounts=any("amount" in plan.parts for plan in plans),
+        has_types=any("event" in plan.parts for plan in plans)
+        or set(event_counts["event_types"]) != {"purchase"},
+        has_recorded_at=any("recorded_at" in plan.parts for plan in plans),
+        columns={name: part.label for plan in reversed(plans) for name, part in plan.parts.items()},
         sources=sources,
-        **facts,
+        **event_counts,
     )
 
 
-def _by_source(
-    con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], skipped: Sequence[int]
+def _count_by_source(
+    con: duckdb.DuckDBPyConnection, plans: Sequence[ReadPlan], skipped: Sequence[int]
 ) -> list[dict[str, Any]]:
-    found = con.execute(
-        f"""SELECT seq >> {LINE_BITS}, count(*), count(faults) FROM staged GROUP BY 1"""
+    by_number = con.execute(
+        f"""SELECT seq >> {LINE_BITS}, count(*), count(faults) FROM typed_rows GROUP BY 1"""
     ).fetchall()
-    counts = {number: (rows, rejected) for number, rows, rejected in found}
+    counts = {number: (rows, rejected) for number, rows, rejected in by_number}
     return [
         {
-            "source": one.source.label,
+            "source": plan.source.label,
             "rows_in": counts.get(number, (0, 0))[0],
             "rows_rejected": counts.get(number, (0, 0))[1],
             "rows_skipped": skipped[number],
         }
-        for number, one in enumerate(inputs)
+        for number, plan in enumerate(plans)
     ]
 
 
-def _too_many(rows_in: int, rejected: int, limit: str, refused: Rejections) -> DataRefusedError:
+def _too_many_rejected_error(
+    rows_in: int, rejected: int, limit: str, rejections: Rejections
+) -> DataRefusedError:
     lines = [
         f"{rejected:,} of {rows_in:,} rows are refused ({rejected / rows_in:.1%}), more "
         f"than --max-rejected {limit}; "
         "`stagecast check EVENTS --out DIR` without it writes them all to DIR/rejected.parquet",
-        *describe_rejected(refused.by_first, refused.shown),
+        *describe_rejected(rejections.by_first, rejections.examples),
     ]
     return DataRefusedError("\n".join(lines))
 
 
-def _currencies(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input]) -> dict[str, int]:
-    """Return sound rows with an amount or a discount by currency, most frequent first; several
-    need rates.
+def _count_by_currency(con: duckdb.DuckDBPyConnection, plans: Sequence[ReadPlan]) -> dict[str, int]:
+    """Return the number of valid rows with money by currency, most frequent first.
+
+    Raises
+    ------
+    DataRefusedError
+        There are several currencies and no report currency, or a currency is not stated.
+    UsageError
+        A report currency is given, and the currency of the amounts is not.
     """
-    with_amounts = [one for one in inputs if any(name in one.parts for name in MONEY)]
-    if not any("currency" in one.parts for one in with_amounts):
-        if with_amounts and inputs[0].options.report_currency is not None:
+    plans_with_money = [plan for plan in plans if any(name in plan.parts for name in MONEY_PARTS)]
+    if not any("currency" in plan.parts for plan in plans_with_money):
+        if plans_with_money and plans[0].options.report_currency is not None:
             raise UsageError(
                 "--report-currency and --rates need to know what each amount is in: give "
                 "--currency COL, or a text "
@@ -167,49 +201,54 @@ def _currencies(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input]) -> dict
             )
         return {}
     rows = con.execute(
-        """SELECT coalesce(currency, 'not stated') AS c, count(*) AS n FROM staged
+        """SELECT coalesce(currency, 'not stated') AS c, count(*) AS n FROM typed_rows
         WHERE faults IS NULL AND (amount IS NOT NULL OR discount > 0) GROUP BY c ORDER BY n DESC,
         c"""
     ).fetchall()
-    found: dict[str, int] = dict(rows)
-    if len(found) > 1 and (inputs[0].options.report_currency is None or "not stated" in found):
-        counts = ", ".join(f"{code} {n:,}" for code, n in found.items())
-        first = next(code for code in found if code != "not stated")
-        others = ",".join(f"{code}=RATE" for code in found if code not in (first, "not stated"))
-        what = (
+    by_currency: dict[str, int] = dict(rows)
+    if len(by_currency) > 1 and (
+        plans[0].options.report_currency is None or "not stated" in by_currency
+    ):
+        counts = ", ".join(f"{code} {n:,}" for code, n in by_currency.items())
+        first = next(code for code in by_currency if code != "not stated")
+        rates = ",".join(
+            f"{code}=RATE" for code in by_currency if code not in (first, "not stated")
+        )
+        hint = (
             "name the currency of each source with --currency"
-            if "not stated" in found
+            if "not stated" in by_currency
             else (
-                f"give --report-currency {first} --rates {others}, where RATE is what one "
+                f"give --report-currency {first} --rates {rates}, where RATE is what one "
                 f"unit is worth in {first}; "
                 f"or read one of them with --where"
             )
         )
         raise DataRefusedError(
-            f"amounts in several currencies cannot be added up (rows: {counts}); {what}"
+            f"amounts in several currencies cannot be added up (rows: {counts}); {hint}"
         )
-    return found
+    return by_currency
 
 
-def _customer_rule(con: duckdb.DuckDBPyConnection, label: str, warnings: list[str]) -> str:
-    """Return SQL of the id: ``17850.0`` is ``17850`` if every id of the log has that form, else
-    it stays.
+def _customer_id_sql(con: duckdb.DuckDBPyConnection, label: str, warnings: list[str]) -> str:
+    """Return SQL of the id: without ``.0`` if every id of the log ends in it, else unchanged.
+
+    Adds a warning to ``warnings`` if any id ends in ``.0``.
     """
-    given, floats = _one(
+    id_count, float_count = _fetch_row(
         con,
         f"""SELECT count(*), count(*) FILTER (regexp_full_match(customer_id, '{FLOAT_ID}'))
-            FROM staged
+            FROM typed_rows
         WHERE faults IS NULL""",
     )
-    if not floats:
+    if not float_count:
         return "customer_id"
-    if floats == given:
+    if float_count == id_count:
         warnings.append(
             f"every customer id of {label!r} ends in .0 and was read without it, as a whole number"
         )
         return "left(customer_id, -2)"
     warnings.append(
-        f"{floats:,} of {given:,} customer ids of {label!r} end in .0 and were left as "
+        f"{float_count:,} of {id_count:,} customer ids of {label!r} end in .0 and were left as "
         "they are, for the "
         f"others do not: is 17850.0 the same customer as 17850?"
     )
@@ -217,23 +256,22 @@ def _customer_rule(con: duckdb.DuckDBPyConnection, label: str, warnings: list[st
 
 
 def _find_duplicates(
-    con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], warnings: list[str]
+    con: duckdb.DuckDBPyConnection, plans: Sequence[ReadPlan], warnings: list[str]
 ) -> dict[str, int]:
-    """Create ``dropped``, the ``seq`` of every sound row that repeats another; return how many,
-    by kind.
-    """
+    """Create the table ``dropped`` with the ``seq`` of duplicates; return their number by kind."""
     con.execute("CREATE TABLE dropped (seq BIGINT, kind VARCHAR)")
-    if any(one.options.duplicates == "drop" for one in inputs):
+    if any(plan.options.duplicates == "drop" for plan in plans):
         con.execute(
             """INSERT INTO dropped SELECT seq, 'same_row' FROM (
-                SELECT seq, row_number() OVER (PARTITION BY row_key ORDER BY seq) AS nth FROM staged
+                SELECT seq, row_number() OVER (PARTITION BY row_key ORDER BY seq) AS nth
+                FROM typed_rows
                 WHERE faults IS NULL AND row_key IN (
-                    SELECT row_key FROM staged WHERE faults IS NULL AND row_key IS NOT NULL
+                    SELECT row_key FROM typed_rows WHERE faults IS NULL AND row_key IS NOT NULL
                     GROUP BY row_key HAVING count(*) > 1))
             WHERE nth > 1"""
         )
-    if any("event_id" in one.parts for one in inputs):
-        _find_repeated_events(con, inputs, warnings)
+    if any("event_id" in plan.parts for plan in plans):
+        _find_repeated_events(con, plans, warnings)
     return dict(
         con.execute(
             "SELECT kind, count(*) FROM dropped GROUP BY kind ORDER BY kind DESC"
@@ -242,89 +280,92 @@ def _find_duplicates(
 
 
 def _find_repeated_events(
-    con: duckdb.DuckDBPyConnection, inputs: Sequence[Input], warnings: list[str]
+    con: duckdb.DuckDBPyConnection, plans: Sequence[ReadPlan], warnings: list[str]
 ) -> None:
-    sound = "faults IS NULL AND event_id IS NOT NULL"
+    has_event_id = "faults IS NULL AND event_id IS NOT NULL"
     event = "event_id"
-    if len({one.table for one in inputs}) > 1:
-        # each table counts its own events: number 7 of one is not number 7 of another
+    if len({plan.table for plan in plans}) > 1:
+        # each table numbers its own events: event 7 of one table is not event 7 of another
         event = (
-            f"(list_extract({[one.table for one in inputs]}, CAST((seq >> "
+            f"(list_extract({[plan.table for plan in plans]}, CAST((seq >> "
             f"{LINE_BITS}) + 1 AS BIGINT)), event_id)"
         )
     con.execute(
-        f"""CREATE TABLE repeated AS SELECT staged.* EXCLUDE (faults, raw), {event} AS same_event
-            FROM staged
-        ANTI JOIN dropped USING (seq) WHERE {sound} AND {event} IN (
-            SELECT {event} FROM staged ANTI JOIN dropped USING (seq) WHERE {sound}
+        f"""CREATE TABLE repeated AS
+            SELECT typed_rows.* EXCLUDE (faults, raw), {event} AS same_event
+            FROM typed_rows
+        ANTI JOIN dropped USING (seq) WHERE {has_event_id} AND {event} IN (
+            SELECT {event} FROM typed_rows ANTI JOIN dropped USING (seq) WHERE {has_event_id}
             GROUP BY {event} HAVING count(*) > 1)"""
     )
-    # the earliest known of them: a later delivery must not decide what is seen at an as_of before
-    # it
-    known = 'greatest("timestamp", coalesce(recorded_at, "timestamp"))'
+    # keep the row that was known first: one that arrived later must not change earlier snapshots
+    known_at = 'greatest("timestamp", coalesce(recorded_at, "timestamp"))'
     con.execute(
         f"""INSERT INTO dropped SELECT seq, 'same_event_id' FROM (
-            SELECT seq, row_number() OVER (PARTITION BY same_event ORDER BY {known}, seq) AS nth
+            SELECT seq, row_number() OVER (PARTITION BY same_event ORDER BY {known_at}, seq) AS nth
             FROM repeated)
         WHERE nth > 1"""
     )
-    differ, example = _one(
+    differing_count, example = _fetch_row(
         con,
         """SELECT count(*), min(event_id)
             FROM (SELECT min(event_id) AS event_id FROM repeated GROUP BY same_event
         HAVING count(DISTINCT (customer_id, "timestamp", event, amount)) > 1)""",
     )
-    if differ:
+    if differing_count:
         warnings.append(
-            f"{differ:,} event numbers stand on rows that differ in customer, time, type "
+            f"{differing_count:,} event numbers stand on rows that differ in customer, time, type "
             "or amount, such as "
             f"{example!r}; the row that was known first was kept of each"
         )
     con.execute("DROP TABLE repeated")
 
 
-def _make_events(con: duckdb.DuckDBPyConnection, customer: str) -> None:
+def _create_events(con: duckdb.DuckDBPyConnection, customer_id: str) -> None:
+    """Create the table ``events`` and drop ``typed_rows``; ``customer_id`` is SQL of the id."""
     columns = ", ".join(
-        f'"{name}" {kind}{" NOT NULL" if name in ALWAYS_GIVEN else ""}'
+        f'"{name}" {kind}{" NOT NULL" if name in NOT_NULL_COLUMNS else ""}'
         for name, kind in COLUMNS.items()
     )
-    others = ", ".join(f'"{name}"' for name in COLUMNS if name not in ("customer_id", "customer"))
-    sound = f"""(SELECT {customer} AS customer_id, {others} FROM staged ANTI
+    other_columns = ", ".join(
+        f'"{name}"' for name in COLUMNS if name not in ("customer_id", "customer")
+    )
+    valid_rows = f"""(SELECT {customer_id} AS customer_id, {other_columns} FROM typed_rows ANTI
         JOIN dropped USING (seq)
         WHERE faults IS NULL)"""
-    # its place in a sorted table is the rank of an id; a window over all of them would have to hold
-    # them in memory
+    # the rank of an id is its row number in a sorted table, which DuckDB can spill; a window
+    # function would hold all ids in memory
     con.execute(
-        f"CREATE TABLE ids AS SELECT DISTINCT customer_id FROM {sound} ORDER BY customer_id"
+        f"CREATE TABLE ids AS SELECT DISTINCT customer_id FROM {valid_rows} ORDER BY customer_id"
     )
     con.execute(f"CREATE TABLE events ({columns})")
     con.execute(
-        f"""INSERT INTO events SELECT customer_id, {others}, ids.rowid AS customer
-        FROM {sound} JOIN ids USING (customer_id) ORDER BY customer, {others}"""
+        f"""INSERT INTO events SELECT customer_id, {other_columns}, ids.rowid AS customer
+        FROM {valid_rows} JOIN ids USING (customer_id) ORDER BY customer, {other_columns}"""
     )
-    for name in ("staged", "dropped"):
+    for name in ("typed_rows", "dropped"):
         con.execute(f"DROP TABLE {name}")
 
 
-def _check_amounts(con: duckdb.DuckDBPyConnection, inputs: Sequence[Input]) -> None:
-    """Refuse a log of which some tables have purchases with amounts, and others without."""
-    without = [one.source.label for one in inputs if "amount" not in one.parts]
-    if not without or len(without) == len(inputs):
+def _check_amounts(con: duckdb.DuckDBPyConnection, plans: Sequence[ReadPlan]) -> None:
+    """Refuse a log if some tables have amounts and others have purchases without amounts."""
+    labels_without = [plan.source.label for plan in plans if "amount" not in plan.parts]
+    if not labels_without or len(labels_without) == len(plans):
         return
-    (missing,) = _one(
+    (missing_count,) = _fetch_row(
         con, "SELECT count(*) FROM events WHERE event = 'purchase' AND amount IS NULL"
     )
-    if missing:
+    if missing_count:
         raise DataRefusedError(
-            f"{missing:,} purchases have no amount, while others have one; map --amount "
-            f"for {', '.join(without[:3])}, "
+            f"{missing_count:,} purchases have no amount, while others have one; map --amount "
+            f"for {', '.join(labels_without[:3])}, "
             f"or give its rows another event than 'purchase'"
         )
 
 
-def _facts(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    """Return what the report says of the loaded events."""
-    loaded, customers, first, last = _one(
+def _count_events(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Return the fields of the report that describe the loaded events."""
+    rows_loaded, customers, first, last = _fetch_row(
         con,
         """SELECT count(*), max(customer) + 1, epoch_us(min("timestamp")),
             epoch_us(max("timestamp")) FROM events""",
@@ -334,27 +375,26 @@ def _facts(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
             "SELECT event, count(*) AS n FROM events GROUP BY event ORDER BY n DESC, event"
         ).fetchall()
     )
-    buyers, once = _one(
+    buyers, one_time_buyers = _fetch_row(
         con,
         """SELECT count(*), count(*) FILTER (first = last)
             FROM (SELECT min("timestamp")::DATE AS first,
         max("timestamp")::DATE AS last FROM events WHERE event = 'purchase' GROUP BY customer)""",
     )
     return {
-        "rows_loaded": loaded,
+        "rows_loaded": rows_loaded,
         "customers": customers,
         "first_event": iso(from_microseconds(first)),
         "last_event": iso(from_microseconds(last)),
         "event_types": types,
         "purchases": types.get("purchase", 0),
         "buyers": buyers,
-        "one_time_buyers": once / buyers if buyers else None,
+        "one_time_buyers": one_time_buyers / buyers if buyers else None,
     }
 
 
-def _one(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
-    """Return the one row of an aggregate; fetched to the end, for an open result would block the
-    connection.
-    """
+def _fetch_row(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
+    """Return the only row of a result."""
+    # fetch everything: a result that is still open would block the connection
     row: tuple[Any, ...] = con.execute(sql).fetchall()[0]
     return row

@@ -1,9 +1,8 @@
-"""Where rows come from: files, globs, folders and frames, each as blocks of Arrow with a line
-number.
+"""Sources of rows: files, globs, folders and frames, read as Arrow tables with line numbers.
 
-A source knows its columns before its rows are read, and yields blocks whose columns are renamed
-``c0, c1, ...`` beside ``line``. A new kind of source (a database, another encoding) is one more
-function that returns a :class:`Source`.
+The columns of a source are known before its rows are read. Its rows come in blocks, with the
+columns renamed to ``c0, c1, ...`` and a column ``line``. A new kind of source is one more function
+that returns a :class:`Source`.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from stagecast.features.intake.textfiles import TEXT_ENDINGS, open_text
 PARQUET_ENDINGS = (".parquet", ".pq")
 ROWS_PER_BLOCK = 250_000
 FARTHEST_SECONDS = 200_000_000_000
-"""About the years -4368 to 8307: further from 1970 no time is told from another."""
+"""Largest distance of a time from 1970 (about the years -4368 to 8307); others are clipped."""
 MALFORMED_SCHEMA = pa.schema(
     [("line", pa.int64()), ("text", pa.string()), ("problem", pa.string())]
 )
@@ -38,8 +37,14 @@ MALFORMED_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows of one source: a table of ``line, c0, c1, ...``, and the malformed lines met on
-    the way.
+    """Some rows of one source.
+
+    Parameters
+    ----------
+    rows
+        Arrow table with the columns ``c0, c1, ...`` and ``line``.
+    malformed
+        Arrow table of the malformed lines between them, as :data:`MALFORMED_SCHEMA`.
     """
 
     rows: Any
@@ -48,8 +53,16 @@ class Block:
 
 @dataclass(frozen=True)
 class Source:
-    """One input: its name as the user gave it, its columns, and a function that reads its blocks
-    in order.
+    """One file, frame or database table.
+
+    Parameters
+    ----------
+    label
+        Its name as the user wrote it, without a password.
+    columns
+        Its columns.
+    blocks
+        Function that reads its rows in order; each call starts at the first row.
     """
 
     label: str
@@ -58,21 +71,26 @@ class Source:
 
 
 def find_files(sources: Sequence[str | Path]) -> list[str]:
-    """Return the files that the sources name, in order, folders and globs sorted, each file once.
+    """Return the files that the sources name, in order; each file once.
+
+    Parameters
+    ----------
+    sources
+        Files, folders and globs; the files of a folder or of a glob are sorted by name.
 
     Raises
     ------
     UsageError
-        Nothing is there, or a folder holds no CSV or Parquet file, or both kinds.
+        A source does not exist, or a folder holds neither text nor Parquet files, or both.
     """
     if isinstance(sources, str | Path):
         sources = [sources]
-    found: dict[Path, str] = {}
+    names_by_path: dict[Path, str] = {}
     for source in sources:
         text = str(source)
         path = Path(text)
         if path.is_dir():
-            names = _folder(path)
+            names = _files_in_folder(path)
         elif path.is_file():
             names = [text]
         elif path.exists():
@@ -87,15 +105,15 @@ def find_files(sources: Sequence[str | Path]) -> list[str]:
         else:
             raise UsageError(f"{text!r} does not exist; the current folder is {Path.cwd()}")
         for name in names:
-            found.setdefault(Path(name).resolve(), name)
-    if not found:
+            names_by_path.setdefault(Path(name).resolve(), name)
+    if not names_by_path:
         raise UsageError(
             "no event log was named: give one or more CSV or Parquet files, a glob or a folder"
         )
-    return list(found.values())
+    return list(names_by_path.values())
 
 
-def _folder(folder: Path) -> list[str]:
+def _files_in_folder(folder: Path) -> list[str]:
     files = sorted(
         path
         for path in folder.rglob("*")
@@ -127,16 +145,23 @@ def is_database(text: str) -> bool:
 
 
 def open_file(name: str, encoding: str = "utf-8", separator: str | None = None) -> Source:
-    """Open one CSV or Parquet file; which one is said by the end of its name.
+    """Open one text or Parquet file.
 
-    ``encoding`` and ``separator`` (None: found in the header) are those of text.
+    Parameters
+    ----------
+    name
+        Path of the file; the ending of its name says which kind it is.
+    encoding
+        Encoding of a text file.
+    separator
+        Separator of the fields of a text file; None: detected from the header.
 
     Raises
     ------
     UsageError
-        A name that says neither.
+        The name has another ending.
     DataRefusedError
-        A file that is not what its name says, or has no usable header.
+        The file is not what its name says, or has no usable header.
     """
     lower = name.lower()
     if lower.endswith(PARQUET_ENDINGS):
@@ -164,12 +189,12 @@ def _open_csv(name: str, encoding: str, separator: str | None) -> Source:
                     f"{name} was changed while it was read; run the command again"
                 )
             for batch in records.batches():
-                yield Block(_parse(batch, records.separator, names), _malformed(batch))
+                yield Block(_parse_rows(batch, records.separator, names), _malformed_table(batch))
 
     return Source(name, columns, blocks)
 
 
-def _parse(batch: CsvBatch, separator: str, names: list[str]) -> Any:
+def _parse_rows(batch: CsvBatch, separator: str, names: list[str]) -> Any:
     if not batch.lines:
         return pa.table(
             {name: pa.array([], pa.string()) for name in names} | {"line": pa.array([], pa.int64())}
@@ -190,8 +215,8 @@ def _parse(batch: CsvBatch, separator: str, names: list[str]) -> Any:
     return table.append_column("line", pa.array(np.concatenate(batch.lines)))
 
 
-def _malformed(batch: CsvBatch) -> Any:
-    rows = [dict(zip(MALFORMED_SCHEMA.names, one, strict=True)) for one in batch.malformed]
+def _malformed_table(batch: CsvBatch) -> Any:
+    rows = [dict(zip(MALFORMED_SCHEMA.names, record, strict=True)) for record in batch.malformed]
     return pa.Table.from_pylist(rows, MALFORMED_SCHEMA)
 
 
@@ -219,16 +244,16 @@ def _open_parquet(name: str) -> Source:
 
 
 def open_frame(frame: object) -> Source:
-    """Open a pandas, Arrow or Polars table, or anything else that offers ``__arrow_c_stream__``.
+    """Open a pandas, Arrow or Polars table, or any other object with ``__arrow_c_stream__``.
 
     The line of a row is its position, counted from 1; the index of a pandas frame is not read.
 
     Raises
     ------
     UsageError
-        Not a table.
+        ``frame`` is not a table.
     DataRefusedError
-        Column names that repeat.
+        A column has no name, or two have the same.
     """
     if isinstance(frame, pd.DataFrame):
         table = _from_pandas(frame)
@@ -252,31 +277,26 @@ def _from_pandas(frame: pd.DataFrame) -> Any:
     for i in range(len(names)):
         values = frame.iloc[:, i]
         if isinstance(values.dtype, pd.DatetimeTZDtype):
-            # Arrow asks pandas for such a column in a way that pandas will give up
+            # Arrow converts such a column by a call that pandas has deprecated
             naive = pa.Array.from_pandas(values.dt.tz_convert(None))
             arrays.append(naive.cast(pa.timestamp(naive.type.unit, "UTC")))
             continue
         try:
             arrays.append(pa.Array.from_pandas(values))
-        except (
-            pa.ArrowInvalid,
-            pa.ArrowTypeError,
-        ):  # a column of mixed objects, such as ids 17 and "17a"
-            arrays.append(
-                pa.array(
-                    [
-                        None if gone else str(v)
-                        for v, gone in zip(values, values.isna(), strict=True)
-                    ]
-                )
-            )
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            # a column of mixed objects, such as the ids 17 and "17a"
+            texts = [
+                None if is_missing else str(value)
+                for value, is_missing in zip(values, values.isna(), strict=True)
+            ]
+            arrays.append(pa.array(texts))
     return pa.table(arrays, names=names)
 
 
 def _from_arrow(label: str, schema: Any, batches: Callable[[], Iterator[Any]]) -> Source:
     check_header(list(schema.names), label)
     columns = tuple(
-        SourceColumn(one.name, f"c{i}", _kind(one.type)) for i, one in enumerate(schema)
+        SourceColumn(field.name, f"c{i}", _kind(field.type)) for i, field in enumerate(schema)
     )
     names = [column.sql for column in columns]
 
@@ -284,10 +304,10 @@ def _from_arrow(label: str, schema: Any, batches: Callable[[], Iterator[Any]]) -
         line = 1
         for batch in batches():
             table = pa.Table.from_batches([batch]).rename_columns(names)
-            for i, one in enumerate(table.schema):
+            for i, field in enumerate(table.schema):
                 readable = _readable(table.column(i))
-                if readable.type != one.type:
-                    table = table.set_column(i, one.name, readable)
+                if readable.type != field.type:
+                    table = table.set_column(i, field.name, readable)
             yield Block(
                 table.append_column("line", pa.array(np.arange(line, line + len(table)))),
                 MALFORMED_SCHEMA.empty_table(),
@@ -298,39 +318,46 @@ def _from_arrow(label: str, schema: Any, batches: Callable[[], Iterator[Any]]) -
 
 
 def _readable(column: Any) -> Any:
-    """Return a column in a type that DuckDB reads as it is meant."""
-    arrow = column.type
-    if pa.types.is_dictionary(arrow):  # its values could not be compared with a blank
-        return _readable(column.cast(arrow.value_type))
-    if pa.types.is_float16(arrow):
+    """Return a column in a type that DuckDB reads without loss or error."""
+    data_type = column.type
+    if pa.types.is_dictionary(data_type):  # its values could not be compared with ''
+        return _readable(column.cast(data_type.value_type))
+    if pa.types.is_float16(data_type):
         return column.cast(pa.float32())
-    if pa.types.is_decimal256(arrow):
+    if pa.types.is_decimal256(data_type):
         return column.cast(pa.string())
-    if pa.types.is_timestamp(arrow) and arrow.unit in ("s", "ms"):
-        # beyond what microseconds can hold stands a placeholder, which is refused as such, not an
-        # error of the engine
-        units = {"s": 1, "ms": 1_000}[arrow.unit]
-        limit = FARTHEST_SECONDS * units
-        whole = pc.max_element_wise(
+    if pa.types.is_timestamp(data_type) and data_type.unit in ("s", "ms"):
+        # placeholders beyond the range of microseconds would raise an error in DuckDB; clipped,
+        # they are refused as absurd times
+        units_per_second = {"s": 1, "ms": 1_000}[data_type.unit]
+        limit = FARTHEST_SECONDS * units_per_second
+        clipped = pc.max_element_wise(
             pc.min_element_wise(column.cast(pa.int64()), limit), -limit, skip_nulls=False
         )
-        whole = pc.if_else(pc.is_valid(column), whole, pa.scalar(None, pa.int64()))
-        return whole.cast(pa.timestamp(arrow.unit, arrow.tz)).cast(pa.timestamp("us", arrow.tz))
+        clipped = pc.if_else(pc.is_valid(column), clipped, pa.scalar(None, pa.int64()))
+        return clipped.cast(pa.timestamp(data_type.unit, data_type.tz)).cast(
+            pa.timestamp("us", data_type.tz)
+        )
     return column
 
 
-def _kind(arrow: Any) -> Kind:
+def _kind(data_type: Any) -> Kind:
     types = pa.types
-    if types.is_dictionary(arrow):
-        return _kind(arrow.value_type)
-    if types.is_decimal256(arrow):
+    if types.is_dictionary(data_type):
+        return _kind(data_type.value_type)
+    if types.is_decimal256(data_type):
         return "text"
-    if types.is_integer(arrow) or types.is_floating(arrow) or types.is_decimal(arrow):
+    if types.is_integer(data_type) or types.is_floating(data_type) or types.is_decimal(data_type):
         return "number"
-    if types.is_timestamp(arrow) or types.is_date(arrow):
-        return "instant" if types.is_timestamp(arrow) and arrow.tz is not None else "time"
-    text = types.is_string(arrow) or types.is_large_string(arrow) or types.is_string_view(arrow)
-    return "text" if text else "other"
+    if types.is_timestamp(data_type) or types.is_date(data_type):
+        has_zone = types.is_timestamp(data_type) and data_type.tz is not None
+        return "instant" if has_zone else "time"
+    is_text = (
+        types.is_string(data_type)
+        or types.is_large_string(data_type)
+        or types.is_string_view(data_type)
+    )
+    return "text" if is_text else "other"
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,7 +1,6 @@
-"""Several tables as one log: ``[[tables]]`` of ``stagecast.toml``, each with its own mapping, rules
-and look-ups.
+"""Logs of several tables: ``[[tables]]`` of ``stagecast.toml``, each with mapping, rules, look-ups.
 
-    [[tables]]                                  each row of a table becomes one event
+    [[tables]]                  # each row of a table becomes one event
     source = "tickets.csv"
     customer = "account_id"
     time = "submitted_at"
@@ -9,7 +8,7 @@ and look-ups.
     event = "'ticket'"
 
     [[tables]]
-    source = "usage.csv"        knows the subscription only; another table has the account
+    source = "usage.csv"        # has the subscription only; another table has the account
     customer = "account_id"
     time = "usage_date"
     event = "'usage'"
@@ -18,8 +17,8 @@ and look-ups.
     on = "subscription_id"
     columns = ["account_id"]
 
-A table that two kinds of events come from stands there twice, the second time with another
-``event`` and ``where``.
+A table from whose rows two types of events are made is listed twice, with different ``event`` and
+``where``.
 """
 
 from __future__ import annotations
@@ -33,15 +32,15 @@ import duckdb
 
 from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
 from stagecast.features.intake.expressions import SourceColumn, quote_text
-from stagecast.features.intake.mapping import EventMapping, resolve_all
-from stagecast.features.intake.opening import open_all
+from stagecast.features.intake.mapping import EventMapping, resolve_all_mappings
+from stagecast.features.intake.opening import open_sources
 from stagecast.features.intake.options import ReadOptions
-from stagecast.features.intake.reading import Input, Join, insert_block
+from stagecast.features.intake.reading import Join, ReadPlan, insert_block
 from stagecast.features.intake.rules import compile_rules
 from stagecast.features.intake.sources import Source, is_database
 from stagecast.features.intake.values import whole_text
 
-OF_A_TABLE = (
+TABLE_OPTIONS = (
     "time_format",
     "zone",
     "duplicates",
@@ -56,15 +55,26 @@ OF_A_TABLE = (
     "test_customers",
     "not_products",
 )
-"""What a table may set for itself, beside the mapping; the rest holds for all tables."""
+"""Options that each table may set, besides its mapping; the others apply to all tables."""
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """Columns that stand in another table: rows are matched where ``on`` here is ``key`` there.
+    """Columns that are looked up in another table.
 
-    A key that stands in several rows there is refused, and so is a row here whose key stands
-    nowhere.
+    If a key occurs there in several different rows, the log is refused. A row whose key does not
+    occur there is refused.
+
+    Parameters
+    ----------
+    source
+        The other table: a file, folder, glob or database table.
+    on
+        Column with the key in the table of events.
+    columns
+        Columns of the other table that are added to the table of events.
+    key
+        Column with the key in the other table.
     """
 
     source: str
@@ -75,8 +85,16 @@ class Lookup:
 
 @dataclass(frozen=True)
 class Table:
-    """Some files, folders, globs or one database table of the same columns, and what is made of
-    their rows.
+    """A table of events: sources with the same columns, and how they are read.
+
+    Parameters
+    ----------
+    sources
+        Files, folders, globs or database tables.
+    options
+        How the rows are read, including the mapping.
+    lookups
+        Look-ups in other tables.
     """
 
     sources: tuple[str, ...]
@@ -85,21 +103,21 @@ class Table:
 
 
 def parse_tables(entries: object, options: ReadOptions, folder: Path) -> list[Table]:
-    """Return the tables that a configuration names.
+    """Return the tables of a configuration.
 
     Parameters
     ----------
     entries
-        What stands under ``tables``: a list of tables of TOML.
+        The value of ``tables``: a list of TOML tables.
     options
-        What holds for all of them.
+        Options of all tables.
     folder
-        Where relative sources stand: beside the configuration.
+        Folder of the configuration, to which the sources are relative.
 
     Raises
     ------
     UsageError
-        An entry that is none, with its position, counted from 1.
+        An entry is wrong; the message holds its position, counted from 1.
     """
     if (
         not isinstance(entries, list)
@@ -107,151 +125,182 @@ def parse_tables(entries: object, options: ReadOptions, folder: Path) -> list[Ta
         or not entries
     ):
         raise UsageError("tables must be a list, each written as [[tables]]")
-    return [_table(entry, options, folder, f"tables {n}") for n, entry in enumerate(entries, 1)]
+    return [
+        _parse_table(entry, options, folder, f"tables {n}") for n, entry in enumerate(entries, 1)
+    ]
 
 
-def _table(entry: Mapping[str, Any], options: ReadOptions, folder: Path, where: str) -> Table:
-    spelled = [key.replace("-", "_") for key in entry]
-    if twice := sorted({key for key in spelled if spelled.count(key) > 1}):
-        raise UsageError(f"{where}: '{twice[0]}' stands there twice, with - and with _")
-    entry = dict(zip(spelled, entry.values(), strict=True))
-    mapped = [part.name for part in fields(EventMapping)]
-    _check_keys(entry, ("source", "lookups", *mapped, *OF_A_TABLE), where)
-    parts = {name: _text(entry[name], f"{where}: {name}") for name in mapped if name in entry}
-    own: dict[str, Any] = {}
-    for name in OF_A_TABLE:
+def _parse_table(entry: Mapping[str, Any], options: ReadOptions, folder: Path, place: str) -> Table:
+    keys = [key.replace("-", "_") for key in entry]
+    if repeated := sorted({key for key in keys if keys.count(key) > 1}):
+        raise UsageError(f"{place}: '{repeated[0]}' stands there twice, with - and with _")
+    entry = dict(zip(keys, entry.values(), strict=True))
+    part_names = [part.name for part in fields(EventMapping)]
+    _check_keys(entry, ("source", "lookups", *part_names, *TABLE_OPTIONS), place)
+    parts = {
+        name: _parse_text(entry[name], f"{place}: {name}") for name in part_names if name in entry
+    }
+    table_options: dict[str, Any] = {}
+    for name in TABLE_OPTIONS:
         if name not in entry:
             continue
         is_rules = name in ("refuse", "flag")
-        if is_rules:  # beside those that hold for all tables
-            own[name] = {**getattr(options, name), **_rules(entry[name], f"{where}: {name}")}
+        if is_rules:  # in addition to the rules of all tables
+            table_options[name] = {
+                **getattr(options, name),
+                **_parse_rules(entry[name], f"{place}: {name}"),
+            }
         else:
-            own[name] = _text(entry[name], f"{where}: {name}")
-    lookups = entry.get("lookups", [])
-    if not isinstance(lookups, list):
-        raise UsageError(f"{where}: lookups must be a list, each written as [[tables.lookups]]")
+            table_options[name] = _parse_text(entry[name], f"{place}: {name}")
+    lookup_entries = entry.get("lookups", [])
+    if not isinstance(lookup_entries, list):
+        raise UsageError(f"{place}: lookups must be a list, each written as [[tables.lookups]]")
     try:
-        chosen = replace(options, mapping=replace(options.mapping, **parts), **own)
+        options = replace(options, mapping=replace(options.mapping, **parts), **table_options)
     except UsageError as error:
-        raise UsageError(f"{where}: {error}") from None
-    found = tuple(_lookup(one, folder, f"{where}, lookups {n}") for n, one in enumerate(lookups, 1))
-    names = [column for lookup in found for column in lookup.columns]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"{place}: {error}") from None
+    lookups = tuple(
+        _parse_lookup(lookup_entry, folder, f"{place}, lookups {n}")
+        for n, lookup_entry in enumerate(lookup_entries, 1)
+    )
+    names = [column for lookup in lookups for column in lookup.columns]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(
-            f"{where}: two look-ups bring a column '{twice[0]}'; look one of them up "
+            f"{place}: two look-ups bring a column '{repeated[0]}'; look one of them up "
             "under another name"
         )
-    return Table(tuple(_sources(entry.get("source"), folder, where)), chosen, found)
+    return Table(tuple(_parse_sources(entry.get("source"), folder, place)), options, lookups)
 
 
-def _lookup(entry: object, folder: Path, where: str) -> Lookup:
+def _parse_lookup(entry: object, folder: Path, place: str) -> Lookup:
     if not isinstance(entry, dict):
-        raise UsageError(f"{where} must be a table with source, on and columns")
-    _check_keys(entry, ("source", "on", "key", "columns"), where)
-    sources = _sources(entry.get("source"), folder, where)
+        raise UsageError(f"{place} must be a table with source, on and columns")
+    _check_keys(entry, ("source", "on", "key", "columns"), place)
+    sources = _parse_sources(entry.get("source"), folder, place)
     if len(sources) > 1:
-        raise UsageError(f"{where}: source must be one file, folder, glob or database table")
-    on = _text(entry.get("on"), f"{where}: on")
+        raise UsageError(f"{place}: source must be one file, folder, glob or database table")
+    on = _parse_text(entry.get("on"), f"{place}: on")
     columns = entry.get("columns")
     if (
         not isinstance(columns, list)
         or not columns
         or not all(isinstance(name, str) for name in columns)
     ):
-        raise UsageError(f"{where}: columns must be a list of the columns to look up")
-    return Lookup(sources[0], on, tuple(columns), _text(entry.get("key", on), f"{where}: key"))
+        raise UsageError(f"{place}: columns must be a list of the columns to look up")
+    key = _parse_text(entry.get("key", on), f"{place}: key")
+    return Lookup(sources[0], on, tuple(columns), key)
 
 
-def _check_keys(entry: Mapping[str, Any], known: Sequence[str], where: str) -> None:
-    if unknown := sorted(set(entry) - set(known)):
+def _check_keys(entry: Mapping[str, Any], allowed: Sequence[str], place: str) -> None:
+    if unknown := sorted(set(entry) - set(allowed)):
         raise UsageError(
-            f"{where}: unknown '{unknown[0]}'.{did_you_mean(unknown[0], known)} Known: "
-            f"{', '.join(known)}"
+            f"{place}: unknown '{unknown[0]}'.{did_you_mean(unknown[0], allowed)} Known: "
+            f"{', '.join(allowed)}"
         )
 
 
-def _text(value: object, where: str) -> str:
+def _parse_text(value: object, place: str) -> str:
     if not isinstance(value, str) or not value:
-        raise UsageError(f"{where} must be a text, not {value!r}")
+        raise UsageError(f"{place} must be a text, not {value!r}")
     return value
 
 
-def _rules(value: object, where: str) -> dict[str, str]:
-    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
-        raise UsageError(f'{where} must be a table of name = "condition"')
+def _parse_rules(value: object, place: str) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(rule, str) for rule in value.values()):
+        raise UsageError(f'{place} must be a table of name = "condition"')
     return dict(value)
 
 
-def _sources(value: object, folder: Path, where: str) -> list[str]:
-    given = [value] if isinstance(value, str) else value
+def _parse_sources(value: object, folder: Path, place: str) -> list[str]:
+    sources = [value] if isinstance(value, str) else value
     if (
-        not isinstance(given, list)
-        or not given
-        or not all(isinstance(one, str) and one for one in given)
+        not isinstance(sources, list)
+        or not sources
+        or not all(isinstance(source, str) and source for source in sources)
     ):
-        raise UsageError(f"{where}: source must name a file, a folder, a glob or a database table")
-    return [beside(one, folder) for one in given]
+        raise UsageError(f"{place}: source must name a file, a folder, a glob or a database table")
+    return [source_path(source, folder) for source in sources]
 
 
-def beside(source: str, folder: Path) -> str:
-    """Return a source as seen from here, where it is written as seen from ``folder``."""
+def source_path(source: str, folder: Path) -> str:
+    """Return the path of a file that is relative to ``folder``; a database URL is unchanged."""
     return source if is_database(source) else str(folder / source)
 
 
-def open_tables(con: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> list[Input]:
-    """Open every source of every table and load what rows are looked up in.
+def open_tables(con: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> list[ReadPlan]:
+    """Open every source of every table, and load the look-up tables into the database.
 
     Raises
     ------
     UsageError, DataRefusedError
-        As :func:`stagecast.features.intake.opening.open_all` and
-        :func:`stagecast.features.intake.mapping.resolve_all`; or a look-up that cannot serve.
+        As :func:`stagecast.features.intake.opening.open_sources` and :func:`make_plans`; or a
+        look-up table lacks a column, repeats a key or has a malformed line.
     """
-    inputs = []
+    plans = []
     for number, table in enumerate(tables):
-        opened = open_all(table.sources, table.options)
+        sources = open_sources(table.sources, table.options)
         joins = [
             tuple(
-                _join(con, lookup, table.options, source, f"lookup_{number}_{i}", i)
+                _make_join(con, lookup, table.options, source, f"lookup_{number}_{i}", i)
                 for i, lookup in enumerate(table.lookups)
             )
-            for source in opened
+            for source in sources
         ]
-        inputs += inputs_of(opened, table.options, number, joins)
-    return inputs
+        plans += make_plans(sources, table.options, number, joins)
+    return plans
 
 
-def inputs_of(
-    opened: Sequence[Source],
+def make_plans(
+    sources: Sequence[Source],
     options: ReadOptions,
     table: int = 0,
     joins: Sequence[tuple[Join, ...]] | None = None,
-) -> list[Input]:
-    """Return what is to be made of the sources of one table; ``joins`` are those of each source,
-    None: no look-ups.
+) -> list[ReadPlan]:
+    """Return how each source of one table is read.
+
+    Parameters
+    ----------
+    sources
+        The opened sources.
+    options
+        The options of the table.
+    table
+        Number of the table.
+    joins
+        The look-ups of each source; None: no look-ups.
 
     Raises
     ------
     UsageError, DataRefusedError
-        As :func:`stagecast.features.intake.mapping.resolve_all` and
+        As :func:`stagecast.features.intake.mapping.resolve_all_mappings` and
         :func:`stagecast.features.intake.rules.compile_rules`.
     """
-    joins = joins or [()] * len(opened)
-    columns = [
-        (*source.columns, *(column for join in found for column in join.columns))
-        for source, found in zip(opened, joins, strict=True)
+    joins = joins or [()] * len(sources)
+    all_columns = [
+        (*source.columns, *(column for join in source_joins for column in join.columns))
+        for source, source_joins in zip(sources, joins, strict=True)
     ]
-    labels = [(source.label, seen) for source, seen in zip(opened, columns, strict=True)]
-    resolved = resolve_all(options.mapping, labels)
+    labelled_columns = [
+        (source.label, columns) for source, columns in zip(sources, all_columns, strict=True)
+    ]
+    all_parts = resolve_all_mappings(options.mapping, labelled_columns)
     return [
-        Input(
-            source, options, table, seen, parts, compile_rules(options, seen, source.label), found
+        ReadPlan(
+            source,
+            options,
+            table,
+            columns,
+            parts,
+            compile_rules(options, columns, source.label),
+            source_joins,
         )
-        for source, seen, parts, found in zip(opened, columns, resolved, joins, strict=True)
+        for source, columns, parts, source_joins in zip(
+            sources, all_columns, all_parts, joins, strict=True
+        )
     ]
 
 
-def _join(
+def _make_join(
     con: duckdb.DuckDBPyConnection,
     lookup: Lookup,
     options: ReadOptions,
@@ -259,16 +308,16 @@ def _join(
     name: str,
     nth: int,
 ) -> Join:
-    here = {column.name: column for column in source.columns}
-    on = here.get(lookup.on)
+    columns_by_name = {column.name: column for column in source.columns}
+    on = columns_by_name.get(lookup.on)
     if on is None:
         raise DataRefusedError(
             f"{source.label} has no column {lookup.on!r} to look up in {lookup.source}."
-            f"{did_you_mean(lookup.on, here)} It has: {', '.join(here)}"
+            f"{did_you_mean(lookup.on, columns_by_name)} It has: {', '.join(columns_by_name)}"
         )
-    if clash := sorted(set(lookup.columns) & set(here)):
+    if repeated := sorted(set(lookup.columns) & set(columns_by_name)):
         raise UsageError(
-            f"{source.label} has a column {clash[0]!r} of its own; look up a column of "
+            f"{source.label} has a column {repeated[0]!r} of its own; look up a column of "
             "another name, or leave it out"
         )
     looked_up = tuple(
@@ -286,19 +335,20 @@ def _load_lookup(
     name: str,
     looked_up: Sequence[SourceColumn],
 ) -> None:
-    """Create the table ``name`` of the key and the looked-up columns, as text."""
-    listed = ", ".join(f"{column.sql} VARCHAR" for column in looked_up)
-    con.execute(f"CREATE TABLE {name} (key VARCHAR, {listed})")
-    for source in open_all([lookup.source], options):
-        there = {column.name: column for column in source.columns}
-        if missing := [column for column in (lookup.key, *lookup.columns) if column not in there]:
+    """Create the table ``name`` with the key and the looked-up columns, as texts."""
+    column_types = ", ".join(f"{column.sql} VARCHAR" for column in looked_up)
+    con.execute(f"CREATE TABLE {name} (key VARCHAR, {column_types})")
+    for source in open_sources([lookup.source], options):
+        columns_by_name = {column.name: column for column in source.columns}
+        needed = (lookup.key, *lookup.columns)
+        if missing := [column for column in needed if column not in columns_by_name]:
             raise DataRefusedError(
-                f"{source.label} has no column {missing[0]!r}.{did_you_mean(missing[0], there)} "
-                f"It has: {', '.join(there)}"
+                f"{source.label} has no column {missing[0]!r}."
+                f"{did_you_mean(missing[0], columns_by_name)} "
+                f"It has: {', '.join(columns_by_name)}"
             )
-        chosen = ", ".join(
-            f"nullif(trim({whole_text(there[column])}), '')"
-            for column in (lookup.key, *lookup.columns)
+        selected = ", ".join(
+            f"nullif(trim({whole_text(columns_by_name[column])}), '')" for column in needed
         )
         for block in source.blocks():
             if len(block.malformed):
@@ -308,15 +358,17 @@ def _load_lookup(
                 raise DataRefusedError(
                     f"{source.label}, line {line}: {problem}; a table to look up in must be sound"
                 )
-            insert_block(con, block.rows, f"INSERT INTO {name} SELECT DISTINCT {chosen} FROM block")
-    twice = con.execute(
+            insert_block(
+                con, block.rows, f"INSERT INTO {name} SELECT DISTINCT {selected} FROM block"
+            )
+    repeated = con.execute(
         f"""SELECT key, count(*) FROM (SELECT DISTINCT * FROM {name}) WHERE key IS NOT NULL
         GROUP BY key HAVING count(*) > 1 ORDER BY key LIMIT 1"""
     ).fetchall()
-    if twice:
+    if repeated:
         raise DataRefusedError(
-            f"{lookup.source}: {lookup.key} {quote_text(twice[0][0])} stands there "
-            f"{twice[0][1]} times with different "
+            f"{lookup.source}: {lookup.key} {quote_text(repeated[0][0])} stands there "
+            f"{repeated[0][1]} times with different "
             f"{', '.join(lookup.columns)}; a key to look up must be unique"
         )
     con.execute(

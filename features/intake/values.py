@@ -1,5 +1,4 @@
-"""How texts become numbers and times: SQL over one column, from what was declared, and nothing
-beyond it.
+"""SQL that converts texts to numbers and times, strictly in the declared formats.
 
 DuckDB alone would read 1_000, +-1, inf and nan as numbers, and 2020/1/2, epoch and infinity as
 times.
@@ -11,63 +10,66 @@ import duckdb
 
 from stagecast.features.errors import UsageError
 from stagecast.features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
-from stagecast.features.intake.options import NUMBER_TIMES, THOUSANDS, ReadOptions
+from stagecast.features.intake.options import NUMERIC_TIME_FORMATS, THOUSANDS, ReadOptions
 
-_NUMBER = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
-_LOCAL = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
-_ZONED = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)"
-_PLAIN = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}:\d{2})?"
-"""Times that need neither the slower patterns nor the time zone library."""
+_NUMBER_PATTERN = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
+_LOCAL_PATTERN = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
+_ZONED_PATTERN = (
+    r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)"
+)
+_PLAIN_PATTERN = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}:\d{2})?"
+"""The most frequent times; they need neither the slower patterns nor the time zone library."""
 _SPACES = " \u00a0\u202f"
-"""What stands between thousands where blanks do: plain, no-break and narrow no-break."""
+"""Thousands separators of ``--thousands space``: plain, no-break and narrow no-break space."""
 
 _EXCEL_1900, _EXCEL_1904 = -25569, -24107
 """Day 0 of Excel's two calendars (for the first, from March 1900 on), in days since 1970."""
-_EXCEL_LAST = 2_958_466
-_UNIX_UNITS = {"unix": 1_000_000, "unix-ms": 1_000, "unix-us": 1}
+_EXCEL_END = 2_958_466
+"""Excel's day number of 10000-01-01, the first day that it cannot hold."""
+_UNIX_UNIT_MICROSECONDS = {"unix": 1_000_000, "unix-ms": 1_000, "unix-us": 1}
 
 _MACROS = f"""
 CREATE OR REPLACE MACRO as_number(t) AS CASE
     WHEN contains(t, '_') OR contains(t, '+-') THEN NULL
     WHEN isfinite(TRY_CAST(t AS DOUBLE)) THEN TRY_CAST(t AS DOUBLE)
-    WHEN regexp_full_match(trim(t), {quote_text(_NUMBER)}) THEN TRY_CAST(t AS DOUBLE) END;
+    WHEN regexp_full_match(trim(t), {quote_text(_NUMBER_PATTERN)}) THEN TRY_CAST(t AS DOUBLE) END;
 CREATE OR REPLACE MACRO as_iso_local(t) AS CASE
-    WHEN regexp_full_match(t, {quote_text(_PLAIN)}) THEN TRY_CAST(t AS TIMESTAMP)
-    WHEN regexp_full_match(t, {quote_text(_LOCAL)}) THEN TRY_CAST(t AS TIMESTAMP) END;
+    WHEN regexp_full_match(t, {quote_text(_PLAIN_PATTERN)}) THEN TRY_CAST(t AS TIMESTAMP)
+    WHEN regexp_full_match(t, {quote_text(_LOCAL_PATTERN)}) THEN TRY_CAST(t AS TIMESTAMP) END;
 CREATE OR REPLACE MACRO as_iso_zoned(t) AS CASE
-    WHEN regexp_full_match(t, {quote_text(_ZONED)}) THEN CAST(TRY_CAST(t AS TIMESTAMPTZ)
+    WHEN regexp_full_match(t, {quote_text(_ZONED_PATTERN)}) THEN CAST(TRY_CAST(t AS TIMESTAMPTZ)
     AS TIMESTAMP) END;
 CREATE OR REPLACE MACRO as_iso_time(t) AS CASE
-    WHEN regexp_full_match(t, {quote_text(_PLAIN)}) THEN TRY_CAST(t AS TIMESTAMP)
+    WHEN regexp_full_match(t, {quote_text(_PLAIN_PATTERN)}) THEN TRY_CAST(t AS TIMESTAMP)
     ELSE coalesce(as_iso_zoned(t), as_iso_local(t)) END;
 """
 
 
 def define_macros(con: duckdb.DuckDBPyConnection) -> None:
-    """Define ``as_number(text)``, a finite or overflowing DOUBLE, and ``as_iso_time(text)``, a
-    TIMESTAMP in UTC.
+    """Define the SQL macros that convert texts; each returns NULL for any other text.
 
-    Both take what this project calls a number and a time, no more, and give NULL for the rest.
-    ``as_iso_local`` and ``as_iso_zoned`` each take the times that name no zone, and those that do.
+    ``as_number(text)`` returns a DOUBLE, infinite if the number is too large. ``as_iso_time(text)``
+    returns a TIMESTAMP in UTC from an ISO 8601 time; ``as_iso_local`` reads only the times without
+    a zone, ``as_iso_zoned`` only those with one.
     """
     con.execute(_MACROS)
 
 
 def check_formats(con: duckdb.DuckDBPyConnection, options: ReadOptions) -> None:
-    """Refuse a time format or a pattern that DuckDB cannot use.
+    """Refuse a time format or a regular expression that DuckDB cannot use.
 
     Raises
     ------
     UsageError
-        With DuckDB's reason.
+        The message holds the option, its value and DuckDB's reason.
     """
-    tried = {"--test-customers": options.test_customers, "--not-products": options.not_products}
+    patterns = {"--test-customers": options.test_customers, "--not-products": options.not_products}
     statements = {
-        option: (text, f"SELECT regexp_full_match('', {quote_text(text)})")
-        for option, text in tried.items()
-        if text is not None
+        option: (pattern, f"SELECT regexp_full_match('', {quote_text(pattern)})")
+        for option, pattern in patterns.items()
+        if pattern is not None
     }
-    if options.time_format is not None and options.time_format not in NUMBER_TIMES:
+    if options.time_format is not None and options.time_format not in NUMERIC_TIME_FORMATS:
         literal = quote_text(options.time_format)
         statements["--time-format"] = (
             options.time_format,
@@ -83,8 +85,16 @@ def check_formats(con: duckdb.DuckDBPyConnection, options: ReadOptions) -> None:
 
 
 def plain_number(text: str, options: ReadOptions) -> str:
-    """Return SQL of a number's text with a decimal point and no thousands signs; NULL where it
-    is not so written.
+    """Return SQL of a number's text with a decimal point and without thousands separators.
+
+    The SQL gives NULL where the text is not a number in the declared format.
+
+    Parameters
+    ----------
+    text
+        SQL of the text.
+    options
+        Its ``decimal`` and ``thousands`` declare the format.
     """
     decimal, thousands = options.decimal, THOUSANDS[options.thousands]
     if decimal == "." and not thousands:
@@ -93,69 +103,80 @@ def plain_number(text: str, options: ReadOptions) -> str:
     groups = rf"\d{{1,3}}([{signs}]\d{{3}})+|" if thousands else ""
     point = f"[{decimal}]"
     pattern = rf"[+-]?(({groups}\d+)({point}\d*)?|{point}\d+)([eE][+-]?\d+)?"
-    spelled = f"translate({text}, {quote_text(decimal + signs)}, '.')"
-    return f"CASE WHEN regexp_full_match(trim({text}), {quote_text(pattern)}) THEN {spelled} END"
+    plain = f"translate({text}, {quote_text(decimal + signs)}, '.')"
+    return f"CASE WHEN regexp_full_match(trim({text}), {quote_text(pattern)}) THEN {plain} END"
 
 
 def number(text: str, options: ReadOptions) -> str:
-    """Return SQL of the number in a text, NULL where there is none."""
+    """Return SQL of a text as a number, NULL where it is not one."""
     return f"as_number({plain_number(text, options)})"
 
 
 def local_and_utc(part: Compiled | None, text: str, options: ReadOptions) -> tuple[str, str]:
-    """Return SQL of a time as written without a zone, and of a time that is UTC already; at most
-    one is not NULL.
+    """Return SQL of a time without a zone, and SQL of a time in UTC; at most one is not NULL.
+
+    Parameters
+    ----------
+    part
+        The mapped time; None: the source has no such time.
+    text
+        SQL of its text.
+    options
+        Its ``time_format`` says how the text is read.
     """
     none = "NULL::TIMESTAMP"
     if part is None:
         return none, none
-    bare = part.bare
-    if bare is not None and bare.kind == "time":
-        return f"TRY_CAST({bare.sql} AS TIMESTAMP)", none
-    if bare is not None and bare.kind == "instant":
-        instant = f"TRY_CAST({bare.sql} AS TIMESTAMPTZ)"
-        # the first way is ten times as fast, the second knows infinity
+    column = part.single_column
+    if column is not None and column.kind == "time":
+        return f"TRY_CAST({column.sql} AS TIMESTAMP)", none
+    if column is not None and column.kind == "instant":
+        instant = f"TRY_CAST({column.sql} AS TIMESTAMPTZ)"
+        # the first conversion is ten times as fast, the second one can hold infinity
         return none, f"coalesce(make_timestamp(epoch_us({instant})), CAST({instant} AS TIMESTAMP))"
-    given = options.time_format
-    if given is None:
+    time_format = options.time_format
+    if time_format is None:
         return f"as_iso_local({text})", f"as_iso_zoned({text})"
-    is_number = bare is not None and bare.kind == "number"
-    if bare is not None and is_number:
-        text = whole_text(bare)
+    is_number = column is not None and column.kind == "number"
+    if column is not None and is_number:
+        text = whole_text(column)
     value = (
-        f"CAST({bare.sql} AS DOUBLE)" if bare is not None and is_number else number(text, options)
+        f"CAST({column.sql} AS DOUBLE)"
+        if column is not None and is_number
+        else number(text, options)
     )
-    if given in _UNIX_UNITS:
-        return none, _instant(f"round({value} * {_UNIX_UNITS[given]})")
-    if given in NUMBER_TIMES:
-        return _excel(value, given), none
-    parsed = f"CAST(try_strptime({text}, {quote_text(given)}) AS TIMESTAMP)"
-    return (none, parsed) if "%z" in given or "%Z" in given else (parsed, none)
+    if time_format in _UNIX_UNIT_MICROSECONDS:
+        return none, _timestamp(f"round({value} * {_UNIX_UNIT_MICROSECONDS[time_format]})")
+    if time_format in NUMERIC_TIME_FORMATS:
+        return _excel_time(value, time_format), none
+    parsed = f"CAST(try_strptime({text}, {quote_text(time_format)}) AS TIMESTAMP)"
+    return (none, parsed) if "%z" in time_format or "%Z" in time_format else (parsed, none)
 
 
-def _excel(value: str, calendar: str) -> str:
-    """Excel's day numbers, to the millisecond that it keeps; its 29 February 1900 never was, and
-    is none.
+def _excel_time(value: str, calendar: str) -> str:
+    """Return SQL of Excel's day number as a time, to the millisecond, which is Excel's precision.
+
+    Day 60 of the calendar of 1900 is 29 February 1900, which did not exist: the result is NULL.
     """
     if calendar == "excel-1904":
-        return _instant(
+        return _timestamp(
             f"round({value} * 86400000) * 1000 + {_EXCEL_1904} * 86400000000", f"{value} >= 0"
         )
     start = f"CASE WHEN {value} < 60 THEN {_EXCEL_1900 + 1} ELSE {_EXCEL_1900} END"
-    kept = f"({value} >= 1 AND {value} < 60) OR ({value} >= 61 AND {value} < {_EXCEL_LAST})"
-    return _instant(f"round({value} * 86400000) * 1000 + ({start}) * 86400000000", kept)
+    is_valid = f"({value} >= 1 AND {value} < 60) OR ({value} >= 61 AND {value} < {_EXCEL_END})"
+    return _timestamp(f"round({value} * 86400000) * 1000 + ({start}) * 86400000000", is_valid)
 
 
-def _instant(microseconds: str, kept: str = "true") -> str:
-    # within what a TIMESTAMP holds; beyond, it is no time
+def _timestamp(microseconds: str, is_valid: str = "true") -> str:
+    # a number that a TIMESTAMP cannot hold gives NULL instead of an error
     return (
-        f"CASE WHEN abs({microseconds}) < 9e18 AND ({kept}) THEN "
+        f"CASE WHEN abs({microseconds}) < 9e18 AND ({is_valid}) THEN "
         f"make_timestamp(CAST({microseconds} AS BIGINT)) END"
     )
 
 
-def iso_utc(part: Compiled | None, text: str, options: ReadOptions) -> str:
-    """Return SQL of a time in UTC where times without a zone are UTC, too."""
+def utc_time(part: Compiled | None, text: str, options: ReadOptions) -> str:
+    """Return SQL of a time in UTC, for sources whose times without a zone are UTC."""
     local, utc = local_and_utc(part, text, options)
     if part is not None and local == f"as_iso_local({text})":
         return f"as_iso_time({text})"
@@ -163,10 +184,12 @@ def iso_utc(part: Compiled | None, text: str, options: ReadOptions) -> str:
 
 
 def id_text(part: Compiled) -> str:
-    """Return SQL of an id as text: an integral number without exponent, ``17850.0`` for a
-    DOUBLE, as one rule needs.
+    """Return SQL of an id as text; whole numbers are written without an exponent.
+
+    A whole DOUBLE ends in ``.0``, as in ``17850.0``;
+    :mod:`stagecast.features.intake.settling` decides over all ids whether to remove it.
     """
-    column = part.bare
+    column = part.single_column
     if column is None or column.kind != "number":
         return part.sql
     whole = f"try_cast({column.sql} AS BIGINT)"
@@ -178,9 +201,7 @@ def id_text(part: Compiled) -> str:
 
 
 def whole_text(column: SourceColumn) -> str:
-    """Return SQL of a column's text; a number without a fraction is written without one, so
-    20240131.0 is a date.
-    """
+    """Return SQL of a column as text, without ``.0``, so that 20240131.0 can be read as a date."""
     text = column_text(column)
     if column.kind != "number":
         return text
@@ -191,11 +212,11 @@ def whole_text(column: SourceColumn) -> str:
 def exact_amount(amount: Compiled, options: ReadOptions) -> str:
     """Return SQL of the amount as DECIMAL(18,6)."""
     exact = f"TRY_CAST({amount.sql} AS DECIMAL(18,6))"
-    bare = amount.bare
-    if bare is None or bare.kind != "text":
+    column = amount.single_column
+    if column is None or column.kind != "text":
         return exact
-    # text goes to DECIMAL without a detour: 17 digits would not survive DOUBLE
-    text = plain_number(bare.sql, options)
+    # text is cast to DECIMAL directly: a DOUBLE in between would lose digits beyond the 15th
+    text = plain_number(column.sql, options)
     return (
         f"coalesce(CASE WHEN {amount.sql} IS NOT NULL THEN TRY_CAST({text} AS "
         f"DECIMAL(18,6)) END, {exact})"

@@ -1,9 +1,8 @@
-"""Local times of a named zone as UTC: a table of the spans in which one offset holds, gaps and
-overlaps by name.
+"""Conversion of local times to UTC by periods of constant offset.
 
 When clocks go forward, local times are skipped (a gap); when they go back, some happen twice (an
-overlap). Both are read with the offset before the change, as Python's ``fold=0`` does (PEP 495),
-and say what they are.
+overlap). Both are periods of their own, and both are converted with the offset before the change,
+as Python's ``fold=0`` does (PEP 495).
 """
 
 from __future__ import annotations
@@ -24,9 +23,17 @@ _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})")
 
 
 @dataclass(frozen=True)
-class Piece:
-    """From the local time ``begins`` on, UTC is local time minus ``offset``; ``kind``: regular,
-    gap or overlap.
+class OffsetPeriod:
+    """A period of local time in which the offset from UTC is constant.
+
+    Parameters
+    ----------
+    begins
+        Its first local time; it ends where the next period begins.
+    offset
+        Local time minus UTC.
+    kind
+        ``regular``, ``gap`` or ``overlap``.
     """
 
     begins: datetime
@@ -41,7 +48,7 @@ def find_zone(name: str) -> tzinfo:
     Raises
     ------
     UsageError
-        It is not known.
+        There is no such zone.
     """
     if name.upper() in ("UTC", "Z"):
         return UTC
@@ -60,53 +67,64 @@ def find_zone(name: str) -> tzinfo:
 
 
 def is_utc(name: str) -> bool:
-    """Return whether the zone is UTC itself."""
+    """Return whether the name is one of UTC.
+
+    Raises
+    ------
+    UsageError
+        There is no such zone.
+    """
     return find_zone(name) is UTC
 
 
 @cache
-def pieces(name: str) -> tuple[Piece, ...]:
-    """Return the pieces of local time from :data:`FIRST_YEAR` to :data:`LAST_YEAR`, in order.
+def offset_periods(name: str) -> tuple[OffsetPeriod, ...]:
+    """Return the offset periods of a zone from :data:`FIRST_YEAR` to :data:`LAST_YEAR`, in order.
 
-    >>> [(p.begins.isoformat(), p.kind) for p in pieces("Europe/London") if p.begins.year == 2025]
-    ... # doctest: +NORMALIZE_WHITESPACE
+    Raises
+    ------
+    UsageError
+        There is no such zone.
+
+    >>> london = [p for p in offset_periods("Europe/London") if p.begins.year == 2025]
+    >>> [(p.begins.isoformat(), p.kind) for p in london]  # doctest: +NORMALIZE_WHITESPACE
     [('2025-03-30T01:00:00', 'gap'), ('2025-03-30T02:00:00', 'regular'),
      ('2025-10-26T01:00:00', 'overlap'), ('2025-10-26T02:00:00', 'regular')]
     """
     zone = find_zone(name)
     start = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC) - timedelta(days=2)
     offset = _offset(zone, start)
-    found = [Piece(datetime.min, offset, "regular")]
-    for instant, later in _changes(zone, start):
-        wall = instant.replace(tzinfo=None)
-        before, after = wall + offset, wall + later
-        if after != before:
-            kind = "gap" if after > before else "overlap"
-            found.append(Piece(min(before, after), offset, kind))
-        found.append(Piece(max(before, after), later, "regular"))
-        offset = later
-    return tuple(found)
+    periods = [OffsetPeriod(datetime.min, offset, "regular")]
+    for instant, new_offset in _offset_changes(zone, start):
+        utc = instant.replace(tzinfo=None)
+        local_before, local_after = utc + offset, utc + new_offset
+        if local_after != local_before:
+            kind = "gap" if local_after > local_before else "overlap"
+            periods.append(OffsetPeriod(min(local_before, local_after), offset, kind))
+        periods.append(OffsetPeriod(max(local_before, local_after), new_offset, "regular"))
+        offset = new_offset
+    return tuple(periods)
 
 
 def _offset(zone: tzinfo, instant: datetime) -> timedelta:
     return instant.astimezone(zone).utcoffset() or timedelta(0)
 
 
-def _changes(zone: tzinfo, start: datetime) -> Iterator[tuple[datetime, timedelta]]:
+def _offset_changes(zone: tzinfo, start: datetime) -> Iterator[tuple[datetime, timedelta]]:
     """Yield each instant at which the offset changes, to the second, with the new offset.
 
-    Zones are looked at twice a day; no zone has changed twice within twelve hours.
+    The offset is compared every twelve hours; no zone has changed twice within twelve hours.
     """
     step = timedelta(hours=12)
     end = datetime(LAST_YEAR + 1, 1, 3, tzinfo=UTC)
     offset = _offset(zone, start)
     while start < end:
         following = start + step
-        later = _offset(zone, following)
-        if later != offset:
+        new_offset = _offset(zone, following)
+        if new_offset != offset:
             low, high = start, following
             while high - low > timedelta(seconds=1):
                 middle = low + timedelta(seconds=(high - low) // timedelta(seconds=2))
                 low, high = (middle, high) if _offset(zone, middle) == offset else (low, middle)
-            yield high, later
-        start, offset = following, later
+            yield high, new_offset
+        start, offset = following, new_offset

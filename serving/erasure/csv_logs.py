@@ -105,7 +105,8 @@ def scan(con: duckdb.DuckDBPyConnection, path: Path, how: How) -> Scan:
         columns = [SourceColumn(name, f"c{i}", "text") for i, name in enumerate(records.header)]
         part = compile_customer(how.column, columns, str(path))
         matcher = Matcher(con, part, how.customer)
-        place = None if part.bare is None else records.header.index(part.bare.name)
+        column = part.single_column
+        place = None if column is None else records.header.index(column.name)
         for batch in records.batches():
             if batch.lines:
                 _sound(batch, records.separator, [one.sql for one in columns], matcher, found)

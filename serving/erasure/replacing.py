@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from stagecast.features.errors import UsageError
-from stagecast.features.files import CAN_LOCK, hold
+from stagecast.features.files import CAN_LOCK, lock_file
 
 DRAFT_PREFIX = ".erasing-"
 
@@ -82,7 +82,7 @@ def clear_draft(path: Path) -> None:
 def _locked(path: Path) -> Iterator[None]:
     with path.open("rb") as held:
         try:
-            hold(held.fileno())
+            lock_file(held.fileno())
         except BlockingIOError:
             raise UsageError(
                 f"{path} is being rewritten by another erasure; wait for it, then erase again"

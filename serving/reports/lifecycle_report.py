@@ -21,7 +21,7 @@ from markupsafe import Markup
 from stagecast.features.clock import from_microseconds, iso, microseconds
 from stagecast.features.describe.effectiveness import BeforeAfter
 from stagecast.features.describe.flows import Flows, flows, transitions_between
-from stagecast.features.files import replaced, write_text
+from stagecast.features.files import atomic_write, write_text
 from stagecast.features.stages.lifecycle import Lifecycle, merged_sentences
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import scheme_to_json, thresholds_to_json
@@ -203,10 +203,10 @@ def write_tables(found: Movement, folder: Path, compared: BeforeAfter | None = N
     ``before_after.json`` too.
     """
     found.flows.write(folder)
-    with replaced(folder / "moved.parquet") as draft:
+    with atomic_write(folder / "moved.parquet") as draft:
         pq.write_table(found.moved, draft)
     if compared is not None:
-        with replaced(folder / "before_after.parquet") as draft:
+        with atomic_write(folder / "before_after.parquet") as draft:
             pq.write_table(compared.to_table(), draft)
         write_text(
             folder / "before_after.json", json.dumps(compared.to_json(), ensure_ascii=False) + "\n"

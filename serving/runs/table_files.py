@@ -9,7 +9,7 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from stagecast.features.errors import UsageError
-from stagecast.features.files import replaced
+from stagecast.features.files import atomic_write
 from stagecast.serving.scoring import score_schema
 
 
@@ -57,7 +57,7 @@ def write_scores(scores: pa.Table, path: Path) -> None:
         The name ends in neither, or the folder is not there.
     """
     _check_suffix(path, "--out")
-    with replaced(path) as draft:
+    with atomic_write(path) as draft:
         if path.suffix == ".csv":
             pc.write_csv(score_schema.csv_table(scores), draft)
         else:

@@ -1,6 +1,4 @@
-"""Small logs with one fault each: the whole log is refused for a stated reason, or one line of
-it is.
-"""
+"""Small logs with one fault each, for which the whole log or one line is refused."""
 
 from __future__ import annotations
 
@@ -85,17 +83,17 @@ def write(folder: Path, content: bytes, name: str = "log.csv") -> Path:
     ],
 )
 def test_the_whole_log_is_refused(tmp_path: Path, content: bytes, words: list[str]) -> None:
-    with pytest.raises(DataRefusedError) as refused:
+    with pytest.raises(DataRefusedError) as error_info:
         read_events(write(tmp_path, content))
     for word in words:
-        assert word in str(refused.value)
+        assert word in str(error_info.value)
 
 
 def test_a_refusal_of_everything_counts_the_reasons_and_shows_three_of_each(tmp_path: Path) -> None:
     body = b"".join(b"a,soon,%d\n" % i for i in range(5)) + b",2025-01-01,1\n"
-    with pytest.raises(DataRefusedError) as refused:
+    with pytest.raises(DataRefusedError) as error_info:
         read_events(write(tmp_path, HEADER + body))
-    text = str(refused.value)
+    text = str(error_info.value)
     assert "unreadable_time: 5 rows" in text
     assert "missing_customer: 1 row;" in text
     assert [f"line {n}, timestamp: 'soon'" in text for n in (2, 3, 4, 5)] == [
@@ -339,10 +337,10 @@ def test_lines_are_right_across_the_pieces_in_which_a_file_is_read(tmp_path: Pat
 def test_an_option_that_does_not_fit_is_named(
     tmp_path: Path, options: ReadOptions, error: type[Exception], words: list[str]
 ) -> None:
-    with pytest.raises(error) as refused:
+    with pytest.raises(error) as error_info:
         read_events(write(tmp_path, HEADER + GOOD), options)
     for word in words:
-        assert word in str(refused.value)
+        assert word in str(error_info.value)
 
 
 def test_paths_that_hold_no_log_are_named(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 # ruff: noqa: E501 (a row of a table of cases is one line)
-"""Small files that need a declaration to be read: with it they are read, without it or against
-it they are refused.
-"""
+"""Small files that need a declared option: read with it, refused without it or against it."""
 
 from __future__ import annotations
 
@@ -34,8 +32,8 @@ def write(
 
 def zstd(data: bytes) -> bytes:
     out = pa.BufferOutputStream()
-    with pa.CompressedOutputStream(out, "zstd") as packed:
-        packed.write(data)
+    with pa.CompressedOutputStream(out, "zstd") as stream:
+        stream.write(data)
     return bytes(out.getvalue())
 
 
@@ -145,10 +143,10 @@ def test_the_whole_log_is_refused(
     tmp_path: Path, content: str | bytes, options: Options, error: type[Exception], words: list[str]
 ) -> None:
     path = write(tmp_path, content)
-    with pytest.raises(error) as refused:
+    with pytest.raises(error) as error_info:
         read_events(path, ReadOptions(**options))
     for word in words:
-        assert word in str(refused.value)
+        assert word in str(error_info.value)
 
 
 @pytest.mark.parametrize(
@@ -201,9 +199,9 @@ def test_every_encoding_and_compression_gives_the_same_events(
 ) -> None:
     text = 'customer_id,timestamp,event\r\nЁж,2025-01-01,"покупка\nвторая"\r\nb,soon,x\r\n'
     data = text.encode(encoding)
-    packed = {"csv": data, "csv.gz": gzip.compress(data)}.get(ending) or zstd(data)
+    compressed = {"csv": data, "csv.gz": gzip.compress(data)}.get(ending) or zstd(data)
     with read_events(
-        write(tmp_path, packed, f"log.{ending}"), ReadOptions(encoding=encoding)
+        write(tmp_path, compressed, f"log.{ending}"), ReadOptions(encoding=encoding)
     ) as log:
         assert log.con.execute("SELECT customer_id, event FROM events").fetchall() == [
             ("Ёж", "покупка\nвторая")
@@ -235,9 +233,9 @@ def test_local_times_in_a_gap_or_an_overlap_are_flagged_and_read_as_before_the_c
         tmp_path, "customer_id,timestamp\n" + "".join(f"c{i},{t}\n" for i, t in enumerate(times))
     )
     with read_events(path, ReadOptions(zone="Europe/London")) as log:
-        read = [str(one) for (one,) in log.con.execute('SELECT "timestamp" FROM events').fetchall()]
+        rows = log.con.execute('SELECT "timestamp" FROM events').fetchall()
         flags = log.report.flags
-    assert read == [
+    assert [str(time) for (time,) in rows] == [
         "2025-03-30 01:30:00",
         "2025-10-26 00:30:00",
         "2025-10-26 01:30:00",
@@ -276,7 +274,7 @@ def test_rows_that_where_leaves_out_are_counted_apart(tmp_path: Path) -> None:
     path = write(tmp_path, HEADER + GOOD + "b,soon,9\nc,2025-01-01,much\n")
     with read_events(path, ReadOptions(where="amount < 5")) as log:
         assert (log.report.rows_in, log.report.rows_loaded, log.report.rows_skipped) == (2, 1, 1)
-        # of "much" it cannot be told whether it is below 5: refused rather than left out unseen
+        # whether "much" is below 5 is unknown, so the row is refused, not skipped
         assert log.report.rejected_by_reason == {"unreadable_amount": 1}
 
 

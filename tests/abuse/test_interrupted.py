@@ -1,7 +1,6 @@
-"""Killed at random moments, or with a full disk: nothing half-written, and the same bytes when it
-is run again.
+"""Commands that are killed, or run with a full disk, leave no half-written files.
 
-`make bench` does the same with 60 kills of a larger log.
+Run again, they write the same bytes. `make bench` does the same with 60 kills of a larger log.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ from bench.interrupted import check_folder, check_table, kill_often, make_log
 
 
 @pytest.mark.parametrize(
-    ("command", "name", "whole"),
+    ("command", "name", "check_output"),
     [("check", "checked", check_folder), ("features", "features.parquet", check_table)],
 )
 def test_a_killed_command_leaves_nothing_half_written(
-    tmp_path: Path, command: str, name: str, whole: Callable[[Path], None]
+    tmp_path: Path, command: str, name: str, check_output: Callable[[Path], None]
 ) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -37,8 +36,8 @@ def test_a_killed_command_leaves_nothing_half_written(
         "--out",
         str(tmp_path / name),
     ]
-    done = kill_often(arguments, tmp_path / name, scratch, 8, 3, whole)
-    assert done.kills == 8
+    result = kill_often(arguments, tmp_path / name, scratch, 8, 3, check_output)
+    assert result.kills == 8
 
 
 @pytest.mark.parametrize("command", ["check", "features"])
@@ -47,16 +46,16 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path: Path, command
     (tmp_path / "scratch").mkdir()
     out = tmp_path / "out.parquet"
     arguments = [command, str(log), "--temp-dir", str(tmp_path / "scratch"), "--out", str(out)]
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", _LIMITED, *arguments],
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
-    assert done.returncode == 2, done.stderr
-    assert "error: " in done.stderr
-    assert "Traceback" not in done.stderr
+    assert process.returncode == 2, process.stderr
+    assert "error: " in process.stderr
+    assert "Traceback" not in process.stderr
     assert not out.exists()
     assert list((tmp_path / "scratch").iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""Odd types, odd places and odd configurations: read as they are meant, or refused in words."""
+"""Unusual types, paths and configurations: read correctly, or refused with a clear message."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from stagecast.features.intake import sources
 from stagecast.features.intake.tables import parse_tables
 from stagecast.serving.cli import cli
 
-TWO: dict[str, Any] = {"customer_id": ["a", "b"], "timestamp": ["2024-01-01", "2024-01-02"]}
+TWO_ROWS: dict[str, Any] = {"customer_id": ["a", "b"], "timestamp": ["2024-01-01", "2024-01-02"]}
 
 
 def text(path: Path, content: str) -> Path:
@@ -42,9 +42,10 @@ def parquet(path: Path, **columns: Any) -> Path:
 def test_tables_number_their_own_events(tmp_path: Path) -> None:
     text(tmp_path / "orders.csv", "c,t,id\na,2024-01-01,7\na,2024-01-02,7\n")
     text(tmp_path / "tickets.csv", "c,t,id\nb,2024-01-03,7\n")
-    named = (("orders.csv", "'purchase'"), ("tickets.csv", "'ticket'"))
+    sources_and_events = (("orders.csv", "'purchase'"), ("tickets.csv", "'ticket'"))
     entries = [
-        {"source": s, "customer": "c", "time": "t", "event_id": "id", "event": e} for s, e in named
+        {"source": source, "customer": "c", "time": "t", "event_id": "id", "event": event}
+        for source, event in sources_and_events
     ]
     with read_tables(parse_tables(entries, ReadOptions(), tmp_path)) as log:
         assert log.report.duplicates == {"same_event_id": 1}
@@ -70,7 +71,7 @@ def test_rates_without_a_currency_are_refused(tmp_path: Path) -> None:
         pa.array([[1], [2]]),
         pa.array([{"k": 1}, {"k": 2}]),
     ],
-    ids=lambda one: str(one.type),
+    ids=lambda array: str(array.type),
 )
 @pytest.mark.parametrize(
     "options", [{"mapping": EventMapping(amount="x")}, {"refuse": {"r": "x > 0"}}], ids=repr
@@ -78,20 +79,23 @@ def test_rates_without_a_currency_are_refused(tmp_path: Path) -> None:
 def test_a_column_that_holds_no_numbers_is_refused_row_by_row(
     tmp_path: Path, values: Any, options: Any
 ) -> None:
-    path = parquet(tmp_path / "log.parquet", **TWO, x=values)
+    path = parquet(tmp_path / "log.parquet", **TWO_ROWS, x=values)
     with pytest.raises(DataRefusedError, match="unreadable_"):
         read_events(path, ReadOptions(**options))
 
 
 def test_types_that_the_engine_does_not_know_are_read(tmp_path: Path) -> None:
-    halves = parquet(tmp_path / "f.parquet", **TWO, x=pa.array([1.5, 2.0]).cast(pa.float16()))
-    with read_events(halves, ReadOptions(EventMapping(amount="x"))) as log:
+    half_floats = parquet(
+        tmp_path / "f.parquet", **TWO_ROWS, x=pa.array([1.5, 2.0]).cast(pa.float16())
+    )
+    with read_events(half_floats, ReadOptions(EventMapping(amount="x"))) as log:
         assert log.con.execute("SELECT sum(amount) FROM events").fetchall() == [
             (decimal.Decimal("3.5"),)
         ]
-    wide = pa.array([decimal.Decimal("1.25"), decimal.Decimal(2)], pa.decimal256(50, 4))
+    wide_decimals = pa.array([decimal.Decimal("1.25"), decimal.Decimal(2)], pa.decimal256(50, 4))
     with read_events(
-        parquet(tmp_path / "d.parquet", **TWO, x=wide), ReadOptions(EventMapping(amount="x"))
+        parquet(tmp_path / "d.parquet", **TWO_ROWS, x=wide_decimals),
+        ReadOptions(EventMapping(amount="x")),
     ) as log:
         assert log.con.execute("SELECT sum(amount) FROM events").fetchall() == [
             (decimal.Decimal("3.25"),)
@@ -145,17 +149,17 @@ def test_numbers_of_parquet_are_dates_whatever_the_signs_in_texts(tmp_path: Path
 
 def test_an_as_of_at_the_end_of_time_can_be_named() -> None:
     end = datetime(9999, 12, 31, tzinfo=UTC)
-    assert ReadOptions(as_of=end, skew="999999w").latest(end).year == 9999
+    assert ReadOptions(as_of=end, skew="999999w").latest_time(end).year == 9999
     with pytest.raises(UsageError, match="holds no year"):
         ReadOptions(time_format="%H:%M")
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
     path = text(tmp_path / "log.csv", "customer_id,timestamp\na,2024-01-01\n")
-    opened = sources.open_file(str(path))
+    source = sources.open_file(str(path))
     text(path, "timestamp,customer_id\n2024-01-01,a\n")
     with pytest.raises(DataRefusedError, match="changed while it was read"):
-        list(opened.blocks())
+        list(source.blocks())
 
 
 def test_a_pipe_is_no_log(tmp_path: Path) -> None:
@@ -171,8 +175,8 @@ def test_a_command_does_not_overwrite_the_log_it_reads(
     monkeypatch.chdir(tmp_path)
     content = "customer_id,timestamp\na,2024-01-01\n"
     text(tmp_path / "log.csv", content)
-    done = CliRunner().invoke(cli, [command, "log.csv", "--out", "./log.csv"])
-    assert isinstance(done.exception, UsageError)
+    result = CliRunner().invoke(cli, [command, "log.csv", "--out", "./log.csv"])
+    assert isinstance(result.exception, UsageError)
     assert (tmp_path / "log.csv").read_text("utf-8") == content
 
 
@@ -195,6 +199,6 @@ def test_a_value_of_the_wrong_type_in_the_configuration_is_refused(
     text(tmp_path / "log.csv", "customer_id,timestamp\na,2024-01-01\n")
     text(tmp_path / "stagecast.toml", line + "\n")
     command = ["serve"] if line.startswith("port") else ["check", "log.csv"]
-    done = CliRunner().invoke(cli, command)
-    assert isinstance(done.exception, UsageError)
-    assert "must be" in str(done.exception)
+    result = CliRunner().invoke(cli, command)
+    assert isinstance(result.exception, UsageError)
+    assert "must be" in str(result.exception)

@@ -1,4 +1,4 @@
-"""The event log: which columns it reads, what it makes of them, and what it counts."""
+"""The event log: the columns that it reads, their values in ``events``, and its counts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def rows(log: EventLog, columns: str = "*") -> list[tuple[object, ...]]:
 
 
 def ids(log: EventLog) -> list[object]:
-    return [one for (one,) in rows(log, "customer_id")]
+    return [customer_id for (customer_id,) in rows(log, "customer_id")]
 
 
 def write(path: Path, text: str) -> Path:
@@ -91,7 +91,7 @@ def test_names_of_columns_and_files_may_be_hostile(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "utc"),
+    ("text", "utc"),
     [
         ("2025-03-01", datetime(2025, 3, 1)),
         ("2025-03-01 12:30", datetime(2025, 3, 1, 12, 30)),
@@ -103,8 +103,8 @@ def test_names_of_columns_and_files_may_be_hostile(tmp_path: Path) -> None:
         (" 2025-03-01T00:00:00+05:30 ", datetime(2025, 2, 28, 18, 30)),
     ],
 )
-def test_iso_times_become_utc(given: str, utc: datetime) -> None:
-    with from_frame(frame(timestamp=[given])) as log:
+def test_iso_times_become_utc(text: str, utc: datetime) -> None:
+    with from_frame(frame(timestamp=[text])) as log:
         assert rows(log, "timestamp") == [(utc,)]
         assert log.first_event == log.last_event == utc.replace(tzinfo=UTC)
 
@@ -198,10 +198,10 @@ def test_the_amount_of_a_refund_is_a_magnitude() -> None:
 
 
 def test_negative_purchases_are_refused_or_refunds() -> None:
-    given = frame(amount=[10, -4])
-    with from_frame(given) as log:
+    amounts = frame(amount=[10, -4])
+    with from_frame(amounts) as log:
         assert log.report.rejected_by_reason == {"negative_amount": 1}
-    with from_frame(given, ReadOptions(negative_amounts="refund")) as log:
+    with from_frame(amounts, ReadOptions(negative_amounts="refund")) as log:
         assert rows(log, "event, amount") == [("purchase", 10), ("refund", 4)]
         assert log.has_types
 
@@ -241,20 +241,20 @@ def test_duplicates_are_judged_on_the_whole_source_row_over_all_files(tmp_path: 
 
 @pytest.mark.parametrize("duplicates", ["drop", "keep"])
 def test_one_event_id_is_one_event_the_first(duplicates: str) -> None:
-    given = frame(event_id=["e1", "e1", None, None, "e1"], amount=[-1, 2, 3, 4, 5])
-    with from_frame(given, ReadOptions(duplicates=duplicates)) as log:  # type: ignore[arg-type]
+    events = frame(event_id=["e1", "e1", None, None, "e1"], amount=[-1, 2, 3, 4, 5])
+    with from_frame(events, ReadOptions(duplicates=duplicates)) as log:  # type: ignore[arg-type]
         assert rows(log, "event_id, amount") == [("e1", 2), (None, 3), (None, 4)]
         assert (log.report.rows_rejected, log.report.rows_duplicate) == (1, 1)
 
 
 def test_rows_do_not_run_together_when_they_are_compared() -> None:
-    given = frame(x=["1", "11", None, "y=1:2"], y=["12", "2", "1:2", None])
-    with from_frame(given) as log:
+    similar = frame(x=["1", "11", None, "y=1:2"], y=["12", "2", "1:2", None])
+    with from_frame(similar) as log:
         assert log.report.rows_duplicate == 0
 
 
 def test_the_report_counts(tmp_path: Path) -> None:
-    given = pd.DataFrame(
+    events = pd.DataFrame(
         {
             "customer_id": ["a", "a", "b", "b", "c", None],
             "timestamp": [
@@ -270,7 +270,7 @@ def test_the_report_counts(tmp_path: Path) -> None:
             "recorded_at": ["2025-04-01"] * 6,
         }
     )
-    with from_frame(given) as log:
+    with from_frame(events) as log:
         report = log.report
         log.write_rejected(tmp_path / "rejected.parquet")
     assert (report.rows_in, report.rows_loaded, report.rows_rejected) == (6, 5, 1)
@@ -285,9 +285,9 @@ def test_the_report_counts(tmp_path: Path) -> None:
     assert json.loads(json.dumps(report.to_json()))["rejected_examples"]["missing_customer"][
         "examples"
     ] == [{"file": "frame", "line": 6, "column": "customer_id", "value": None}]
-    written = pq.read_table(tmp_path / "rejected.parquet")
-    assert written.schema == REJECTED_SCHEMA
-    assert len(written) == 1
+    rejected = pq.read_table(tmp_path / "rejected.parquet")
+    assert rejected.schema == REJECTED_SCHEMA
+    assert len(rejected) == 1
     text = "\n".join(summary_lines(report))
     assert "6 rows in = 5 loaded + 1 refused + 0 duplicates" in text
     assert "frame, line 6, customer_id: blank" in text
@@ -305,13 +305,13 @@ def test_files_come_in_the_order_given_and_folders_sorted_each_once(tmp_path: Pa
     write(tmp_path / "_part.csv", "nonsense")
     write(tmp_path / ".hidden.csv", "nonsense")
     names = [str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]
-    for given, files in (
+    for sources, files in (
         (tmp_path, names),
         (f"{tmp_path}/[ab].csv", names),
         (names[::-1], names[::-1]),
         ([names[1], tmp_path], names[::-1]),
     ):
-        with read_events(given) as log:
+        with read_events(sources) as log:
             assert log.report.files == files
             assert log.rejected().column("file").to_pylist() == files
 
@@ -319,12 +319,12 @@ def test_files_come_in_the_order_given_and_folders_sorted_each_once(tmp_path: Pa
 def test_files_that_differ_in_their_parts_are_refused(tmp_path: Path) -> None:
     first = write(tmp_path / "a.csv", "customer_id,timestamp,amount\na,2025-01-01,1\n")
     second = write(tmp_path / "b.csv", "customer_id,timestamp,total\na,2025-01-01,1\n")
-    for given in ([first, second], [second, first]):
+    for sources in ([first, second], [second, first]):
         with pytest.raises(
             DataRefusedError,
             match=r"a\.csv has a column 'amount', .*b\.csv has none .*total.*--amount",
         ):
-            read_events(given)
+            read_events(sources)
 
 
 def test_a_file_without_rows_beside_others_is_a_warning(tmp_path: Path) -> None:
@@ -361,18 +361,18 @@ def test_what_is_no_table_is_refused() -> None:
 
 
 def test_choices_are_checked() -> None:
-    for bad in (
+    for options in (
         {"duplicates": "dorp"},
         {"negative_amounts": "keep"},
         {"time_format": "dd/mm/yyyy"},
     ):
         with pytest.raises(UsageError, match="--"):
-            ReadOptions(**bad)  # type: ignore[arg-type]
+            ReadOptions(**options)  # type: ignore[arg-type]
 
 
 def test_any_arrow_stream_is_a_frame() -> None:
     class Stream:
-        """What Polars and others offer."""
+        """An object with the Arrow interface, as Polars has it."""
 
         def __arrow_c_stream__(self, requested_schema: object = None) -> object:
             table = pa.table(

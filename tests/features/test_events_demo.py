@@ -1,4 +1,4 @@
-"""The CDNOW log out of the lifetimes wheel, against the figures known of it."""
+"""The CDNOW log from the lifetimes wheel, compared with its published figures."""
 
 from __future__ import annotations
 

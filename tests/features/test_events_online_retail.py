@@ -1,8 +1,8 @@
-"""A real, dirty log as it is: UCI Online Retail II, where somebody has put it beside the checkout.
+"""A real, dirty log: UCI Online Retail II, if the file is in a folder next to the repository.
 
-Figures of the set: 1,044,847 lines, 235,287 without a customer, 19,165 cancellations (the invoice
-begins with C), 6,029 prices at or below zero, 5,942 customers, 5,878 of them with a positive
-purchase.
+Figures of the data set: 1,044,847 lines, 235,287 without a customer, 19,165 cancellations (the
+invoice begins with C), 6,029 prices at or below zero, 5,942 customers, 5,878 of them with a
+positive purchase.
 """
 
 from __future__ import annotations
@@ -40,9 +40,7 @@ def test_online_retail_keeps_its_figures() -> None:
 
 
 def check(log: EventLog) -> list[dict[str, Any]]:
-    """Hold a log that was read with :data:`RULES` to the figures of the set; return what was
-    refused.
-    """
+    """Compare a log read with :data:`RULES` with the figures of the set; return refused rows."""
     report = log.report
     assert (
         report.rows_in
@@ -72,10 +70,10 @@ def test_one_report_from_parquet_and_from_a_cyrillic_csv_with_decimal_commas(
         customers = log.report.customers
     path = tmp_path / "lines.csv"
     _write_csv(path)
-    declared = ReadOptions(
+    csv_options = ReadOptions(
         MAPPING, negative_amounts="refund", refuse=RULES, encoding="cp1251", decimal=","
     )
-    with read_events(path, declared) as log:
+    with read_events(path, csv_options) as log:
         rows = check(log)
         assert any("in .0 and was read without it" in warning for warning in log.report.warnings)
         assert log.con.sql("SELECT * FROM events").to_arrow_table().equals(events)
@@ -105,16 +103,16 @@ def test_cancellations_are_refunds_where_they_are_flagged_rather_than_refused() 
 
 
 def _write_csv(path: Path) -> None:
-    """Write the log as a Russian Excel would: cp1251, semicolons, decimal commas, ids as floats."""
+    """Write the log as a Russian Excel does: cp1251, semicolons, decimal commas, ids as floats."""
     names = pq.read_schema(LOG).names
     with duckdb.connect() as con:
         columns = {name: f'"{name}"' for name in names}
         columns["Price"] = "replace(CAST(Price AS VARCHAR), '.', ',')"
         columns["Customer ID"] = "\"Customer ID\" || '.0'"
-        chosen = ", ".join(f'{sql} AS "{name}"' for name, sql in columns.items())
+        selected = ", ".join(f'{sql} AS "{name}"' for name, sql in columns.items())
         utf8 = path.with_suffix(".utf8")
         con.execute(
-            f"COPY (SELECT {chosen} FROM read_parquet('{LOG}')) TO '{utf8}' (FORMAT csv, "
+            f"COPY (SELECT {selected} FROM read_parquet('{LOG}')) TO '{utf8}' (FORMAT csv, "
             "HEADER, DELIMITER ';')"
         )
     text = utf8.read_text("utf-8")

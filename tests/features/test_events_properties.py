@@ -1,4 +1,4 @@
-"""What holds for every log: nothing is lost, and neither order nor packaging changes the events."""
+"""Properties of every log: no row is lost; order, files and formats do not change the events."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TYPES = st.sampled_from(["purchase", "Refund", "visit", "purchase ", ""])
 AMOUNTS = st.sampled_from(["1", "2.50", "0", "-3", "", "1e3", "NaN", "12,50", "0.0000004"])
 NOTES = st.sampled_from(["", "plain", 'a "word"', "two\nlines", "a,b;c", "\r\n", "é"])
 ROWS = st.lists(st.tuples(CUSTOMERS, TIMES, TYPES, AMOUNTS, NOTES), min_size=1, max_size=25)
-GOOD_ROW = ("a", "2025-01-01", "purchase", "1", "always there, so that the log is not refused")
+VALID_ROW = ("a", "2025-01-01", "purchase", "1", "always there, so that the log is not refused")
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def load(
 def test_rows_in_are_loaded_refused_or_duplicate(
     folder: Path, rows: list[tuple[str, ...]], duplicates: str, negative: str
 ) -> None:
-    path = write(folder / "log.csv", [*rows, GOOD_ROW], COLUMNS)
+    path = write(folder / "log.csv", [*rows, VALID_ROW], COLUMNS)
     events, (rows_in, loaded, refused, duplicate) = load(
         path, duplicates=duplicates, negative_amounts=negative
     )
@@ -112,7 +112,7 @@ def test_rows_in_are_loaded_refused_or_duplicate(
 @FEW
 @given(
     rows=ROWS,
-    shuffled=st.randoms(use_true_random=False),
+    random=st.randoms(use_true_random=False),
     columns=st.permutations(COLUMNS),
     cut=st.integers(0, 25),
     end=st.sampled_from(["\n", "\r\n", "\r"]),
@@ -121,16 +121,16 @@ def test_rows_in_are_loaded_refused_or_duplicate(
 def test_order_files_columns_and_spelling_do_not_change_the_events(
     folder: Path,
     rows: list[tuple[str, ...]],
-    shuffled: st.DrawFn,
+    random: st.DrawFn,
     columns: list[str],
     cut: int,
     end: str,
     separator: str,
 ) -> None:
-    rows = [*rows, GOOD_ROW]
+    rows = [*rows, VALID_ROW]
     expected, counts = load(write(folder / "whole.csv", rows, COLUMNS))
     mixed = list(rows)
-    shuffled.shuffle(mixed)  # type: ignore[attr-defined]
+    random.shuffle(mixed)  # type: ignore[attr-defined]
     first = write(folder / "first.csv", mixed[:cut], columns, end, separator)
     second = write(folder / "second.csv", mixed[cut:], COLUMNS)
     assert load([first, second]) == (expected, counts)
@@ -141,8 +141,8 @@ def test_order_files_columns_and_spelling_do_not_change_the_events(
 def test_delivery_twice_does_not_change_the_events(
     folder: Path, rows: list[tuple[str, ...]]
 ) -> None:
-    once = write(folder / "once.csv", [*rows, GOOD_ROW], COLUMNS)
-    again = write(folder / "again.csv", [*rows, GOOD_ROW], COLUMNS)
+    once = write(folder / "once.csv", [*rows, VALID_ROW], COLUMNS)
+    again = write(folder / "again.csv", [*rows, VALID_ROW], COLUMNS)
     assert load([once, again])[0] == load(once)[0]
 
 
@@ -178,7 +178,7 @@ def test_records_and_their_lines_are_those_of_the_csv_module(
 
 @MANY
 @given(body=st.text('a,"\n\r;', max_size=60), chunk=st.integers(1, 20))
-def test_any_text_is_parsed_into_as_many_rows_as_there_are_lines_told(
+def test_any_text_is_parsed_into_rows_on_different_lines(
     folder: Path, monkeypatch: pytest.MonkeyPatch, body: str, chunk: int
 ) -> None:
     path = folder / "log.csv"
@@ -192,15 +192,15 @@ def test_any_text_is_parsed_into_as_many_rows_as_there_are_lines_told(
     assert [block.malformed.to_pylist() for block in pieces] == [
         block.malformed.to_pylist() for block in whole
     ]
-    physical = len(re.findall("\r\n|\r|\n", body)) + 1
-    told = [
+    line_count = len(re.findall("\r\n|\r|\n", body)) + 1
+    lines = [
         line
         for block in whole
         for part in (block.rows, block.malformed)
         for line in part["line"].to_pylist()
     ]
-    assert len(told) == len(set(told))
-    assert all(2 <= line <= physical + 1 for line in told)
+    assert len(lines) == len(set(lines))
+    assert all(2 <= line <= line_count + 1 for line in lines)
 
 
 @MANY
@@ -219,10 +219,10 @@ def test_any_bytes_are_read_or_refused(folder: Path, body: bytes) -> None:
 
 @pytest.fixture(scope="module")
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect() as one:
-        one.execute("SET TimeZone = 'UTC'")
-        define_macros(one)
-        yield one
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        define_macros(connection)
+        yield connection
 
 
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -237,10 +237,10 @@ NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 def test_numbers_are_those_that_python_reads_and_no_others(
     con: duckdb.DuckDBPyConnection, text: str
 ) -> None:
-    read = con.execute("SELECT as_number($text)", {"text": text}).fetchall()[0][0]
+    number = con.execute("SELECT as_number($text)", {"text": text}).fetchall()[0][0]
     stripped = text.strip(" ")
-    assert read == (float(stripped) if NUMBER.fullmatch(stripped) else None)
-    assert read is None or not math.isnan(read)
+    assert number == (float(stripped) if NUMBER.fullmatch(stripped) else None)
+    assert number is None or not math.isnan(number)
 
 
 @MANY
@@ -267,31 +267,31 @@ def test_numbers_are_those_that_python_reads_and_no_others(
 def test_times_are_those_that_python_reads_and_no_others(
     con: duckdb.DuckDBPyConnection, text: str
 ) -> None:
-    read = con.execute("SELECT as_iso_time($text)", {"text": text}).fetchall()[0][0]
-    shape = re.fullmatch(
+    time = con.execute("SELECT as_iso_time($text)", {"text": text}).fetchall()[0][0]
+    iso_match = re.fullmatch(
         r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)?)?", text, re.ASCII
     )
-    if shape is None or not 1 < int(text[:4]) < 9999:
-        assert shape is not None or read is None
+    if iso_match is None or not 1 < int(text[:4]) < 9999:
+        assert iso_match is not None or time is None
         return
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
-        assert read is None or "24:00" in text
+        assert time is None or "24:00" in text
         return
     offset = instant.utcoffset()
-    assert read == (instant.replace(tzinfo=None) - offset if offset is not None else instant)
+    assert time == (instant.replace(tzinfo=None) - offset if offset is not None else instant)
 
 
 INSTANTS = st.datetimes(datetime(1990, 1, 1), datetime(2025, 12, 31)).map(
-    lambda one: one.replace(microsecond=0)
+    lambda instant: instant.replace(microsecond=0)
 )
 SPELLINGS = [
-    lambda at: at.isoformat() + "Z",
-    lambda at: at.isoformat(" ") + "+00:00",
-    lambda at: (at + timedelta(hours=5, minutes=30)).isoformat() + "+0530",
-    lambda at: (at - timedelta(hours=8)).isoformat() + ".000-08",
-    lambda at: at.isoformat(),
+    lambda instant: instant.isoformat() + "Z",
+    lambda instant: instant.isoformat(" ") + "+00:00",
+    lambda instant: (instant + timedelta(hours=5, minutes=30)).isoformat() + "+0530",
+    lambda instant: (instant - timedelta(hours=8)).isoformat() + ".000-08",
+    lambda instant: instant.isoformat(),
 ]
 
 
@@ -303,14 +303,16 @@ def test_the_spelling_of_the_zone_does_not_change_the_events(
     rows = [*rows, ("a", datetime(2025, 1, 1))]
     header = "customer_id,timestamp,n\n"
 
-    def body(spell: Callable[[datetime], str]) -> str:
-        return header + "".join(f"{who},{spell(at)},{n}\n" for n, (who, at) in enumerate(rows))
+    def body(write_time: Callable[[datetime], str]) -> str:
+        return header + "".join(
+            f"{customer},{write_time(instant)},{n}\n" for n, (customer, instant) in enumerate(rows)
+        )
 
     plain = folder / "plain.csv"
     plain.write_text(body(SPELLINGS[0]), "utf-8")
     expected = load(plain)
     mixed = folder / "mixed.csv"
-    mixed.write_text(body(lambda at: data.draw(st.sampled_from(SPELLINGS))(at)), "utf-8")
+    mixed.write_text(body(lambda instant: data.draw(st.sampled_from(SPELLINGS))(instant)), "utf-8")
     assert load(mixed) == expected
     zone = data.draw(
         st.sampled_from(["Asia/Kolkata", "+05:30", "Asia/Tokyo", "-03:00"])
@@ -318,8 +320,11 @@ def test_the_spelling_of_the_zone_does_not_change_the_events(
     local = folder / "local.csv"
     local.write_text(
         body(
-            lambda at: (
-                at.replace(tzinfo=UTC).astimezone(find_zone(zone)).replace(tzinfo=None).isoformat()
+            lambda instant: (
+                instant.replace(tzinfo=UTC)
+                .astimezone(find_zone(zone))
+                .replace(tzinfo=None)
+                .isoformat()
             )
         ),
         "utf-8",
@@ -332,16 +337,16 @@ def test_the_spelling_of_the_zone_does_not_change_the_events(
 def test_the_split_into_files_and_kinds_of_files_does_not_change_the_events(
     folder: Path, rows: list[tuple[str, ...]], sizes: list[int]
 ) -> None:
-    rows = [*rows, GOOD_ROW]
+    rows = [*rows, VALID_ROW]
     expected, counts = load(write(folder / "whole.csv", rows, COLUMNS))
     shutil.rmtree(folder / "split", ignore_errors=True)
     (folder / "split").mkdir()
-    at = 0
+    begin = 0
     for n, size in enumerate([*sizes, len(rows)]):
         name = folder / "split" / f"{n}.csv"
-        write(name, rows[at : at + size], COLUMNS)
+        write(name, rows[begin : begin + size], COLUMNS)
         if n % 3 == 1:
             name.with_suffix(".csv.gz").write_bytes(gzip.compress(name.read_bytes()))
             name.unlink()
-        at += size
+        begin += size
     assert load(folder / "split") == (expected, counts)

@@ -1,6 +1,4 @@
-"""A table written part by part is the one that is written at once; a stopped run goes on,
-another is refused.
-"""
+"""Tables written in parts: same rows as at once, resumed runs, folders of other runs."""
 
 from __future__ import annotations
 
@@ -25,8 +23,8 @@ FEW_ROWS = 40
 
 @pytest.fixture(scope="module")
 def log() -> Iterator[EventLog]:
-    with from_frame(simulate(100)) as found:
-        yield found
+    with from_frame(simulate(100)) as event_log:
+        yield event_log
 
 
 def read(folder: Path) -> pa.Table:
@@ -47,14 +45,14 @@ def test_parts_are_the_whole(log: EventLog, tmp_path: Path) -> None:
 def test_a_stopped_run_goes_on_with_the_parts_that_are_there(log: EventLog, tmp_path: Path) -> None:
     folder = tmp_path / "parts"
     write_features(log, AS_OF, CATALOG, folder, FEW_ROWS)
-    want = read(folder)
+    expected = read(folder)
     names = sorted(path.name for path in folder.glob("part-*.parquet"))
-    kept = (folder / names[0]).stat().st_mtime_ns
+    time_before = (folder / names[0]).stat().st_mtime_ns
     (folder / names[1]).unlink()
     (folder / f".{names[2]}.draft").write_bytes(b"half of a part")
     assert write_features(log, AS_OF, CATALOG, folder, FEW_ROWS) == 100
-    assert read(folder).equals(want)
-    assert (folder / names[0]).stat().st_mtime_ns == kept
+    assert read(folder).equals(expected)
+    assert (folder / names[0]).stat().st_mtime_ns == time_before
 
 
 def test_parts_of_another_run_are_left_alone(log: EventLog, tmp_path: Path) -> None:

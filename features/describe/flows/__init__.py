@@ -37,7 +37,7 @@ from stagecast.features.describe.flows.repeat import repeat_orders
 from stagecast.features.describe.flows.stock import stock
 from stagecast.features.describe.flows.transitions import transitions, transitions_between
 from stagecast.features.errors import UsageError
-from stagecast.features.files import replaced, write_text
+from stagecast.features.files import atomic_write, write_text
 from stagecast.features.record import PurchaseDays
 from stagecast.features.stages.journeys import Journeys
 
@@ -161,7 +161,7 @@ class Flows:
                 f"{folder} cannot be made: {error.strerror or error}; choose another folder"
             ) from None
         for name, table in self.tables().items():
-            with replaced(folder / f"{name}.parquet") as draft:
+            with atomic_write(folder / f"{name}.parquet") as draft:
                 pq.write_table(table, draft)
         write_text(
             folder / "flows.json",

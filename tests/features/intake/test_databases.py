@@ -1,6 +1,4 @@
-"""Tables and queries of a database as a source of events, against a real PostgreSQL and SQLite
-files.
-"""
+"""Database tables and queries as sources of events, with a real PostgreSQL and SQLite files."""
 
 from __future__ import annotations
 
@@ -73,9 +71,7 @@ def with_query(url: str, query: str) -> str:
 
 
 def read(source: Source) -> list[tuple[Any, ...]]:
-    """Return the rows of all blocks, checked against what a source promises; the line is not
-    among them.
-    """
+    """Return the rows of all blocks without their lines, after a check of lines and types."""
     rows: list[tuple[Any, ...]] = []
     for block in source.blocks():
         assert len(block.malformed) == 0
@@ -95,31 +91,34 @@ def one_value(url: str, expression: str) -> str | None:
     return value
 
 
-def error_of(kind: type[StagecastError], act: Callable[[], object]) -> str:
-    with pytest.raises(StagecastError) as caught:
-        act()
-    assert type(caught.value) is kind, caught.value
-    message = str(caught.value)
+def error_of(error_class: type[StagecastError], action: Callable[[], object]) -> str:
+    with pytest.raises(StagecastError) as error_info:
+        action()
+    assert type(error_info.value) is error_class, error_info.value
+    message = str(error_info.value)
     assert PASSWORD not in message
     assert quote(PASSWORD, safe="") not in message
     return message
 
 
-def refused(url: str) -> str:
+def data_error(url: str) -> str:
     return error_of(DataRefusedError, lambda: read(open_database(url)))
 
 
-def misused(url: str) -> str:
+def usage_error(url: str) -> str:
     return error_of(UsageError, lambda: read(open_database(url)))
 
 
-# the key promise: where the events come from does not show in the log
+# the same events give the same log, whatever the source
 
 
 def same_events(tmp_path: Path, url: str, connection: psycopg.Connection[Any]) -> list[str]:
-    """Write the same events to a CSV, a SQLite file and PostgreSQL; return how each is named."""
+    """Write the same events to a CSV, a SQLite file and PostgreSQL; return their sources."""
     csv = tmp_path / "events.csv"
-    cells = [["" if v is None else '"' + v.replace('"', '""') + '"' for v in row] for row in EVENTS]
+    cells = [
+        ["" if cell is None else '"' + cell.replace('"', '""') + '"' for cell in row]
+        for row in EVENTS
+    ]
     csv.write_text(
         "customer_id,timestamp,event,amount,channel\n"
         + "".join(",".join(row) + "\n" for row in cells),
@@ -131,14 +130,14 @@ def same_events(tmp_path: Path, url: str, connection: psycopg.Connection[Any]) -
         "numeric(18,6), channel text)"
     )
     connection.cursor().executemany("INSERT INTO events VALUES (%s, %s, %s, %s, %s)", EVENTS)
-    lite = sqlite3.connect(tmp_path / "events.db")
-    lite.execute(
+    sqlite = sqlite3.connect(tmp_path / "events.db")
+    sqlite.execute(
         "CREATE TABLE events (customer_id TEXT, timestamp TEXT, event TEXT, amount TEXT, "
         "channel TEXT)"
     )
-    lite.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", EVENTS)
-    lite.commit()
-    lite.close()
+    sqlite.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?)", EVENTS)
+    sqlite.commit()
+    sqlite.close()
     return [str(csv), f"sqlite:///{tmp_path}/events.db?table=events", f"{url}?table=events"]
 
 
@@ -193,7 +192,7 @@ def test_float_ids_of_a_database_are_whole_numbers_as_those_of_a_csv(shop):
         assert log.con.execute("SELECT customer_id FROM events").fetchall() == [("17850",)]
 
 
-# one spelling for each value
+# one text for each value
 
 
 @pytest.mark.parametrize(
@@ -243,7 +242,7 @@ def test_each_type_of_postgresql_has_one_spelling(module_database, expression, t
 
 @pytest.fixture(scope="module")
 def module_database(postgres_url: str) -> str:  # noqa: F811
-    """Return the URL of a database that nobody writes to."""
+    """Return the URL of a database to which no test writes."""
     return postgres_url
 
 
@@ -287,9 +286,10 @@ def test_each_type_of_sqlite_has_one_spelling(shop, expression, text):
 )
 def test_values_that_other_drivers_give_have_the_same_spelling(value, text):
     column = databases.SourceColumn("v", "c0", "text")
-    place = databases._parse("mysql://host/db?table=t")
-    for others, spelled in (((), []), ((None,), [None]), (("x", 1), ["x", "1"])):
-        assert databases._texts(place, column, 0, (value, *others)).to_pylist() == [text, *spelled]
+    address = databases._parse_url("mysql://host/db?table=t")
+    for other_values, texts in (((), []), ((None,), [None]), (("x", 1), ["x", "1"])):
+        array = databases._text_array(address, column, 0, (value, *other_values))
+        assert array.to_pylist() == [text, *texts]
 
 
 def test_settings_of_the_database_do_not_change_the_spelling(server):
@@ -314,7 +314,7 @@ def test_bytes_are_refused_with_their_column_and_row(server, shop):
     connection.execute(r"INSERT INTO t VALUES (1, NULL), (2, '\x00ff')")
     shop[1].execute("CREATE TABLE t AS SELECT 1 AS id, NULL AS picture UNION ALL SELECT 2, x'00ff'")
     for address in (url, shop[0]):
-        assert "column 'picture' holds bytes in row 2, not text" in refused(f"{address}?table=t")
+        assert "column 'picture' holds bytes in row 2, not text" in data_error(f"{address}?table=t")
         assert read(open_database(with_query(address, "SELECT id FROM t"))) == [("1",), ("2",)]
 
 
@@ -323,7 +323,7 @@ def test_text_of_sqlite_that_is_not_utf_8_is_refused(shop):
     connection.execute(
         "CREATE TABLE t AS SELECT 'ok' AS v UNION ALL SELECT CAST(x'63616681' AS TEXT)"
     )
-    message = refused(f"{url}?table=t")
+    message = data_error(f"{url}?table=t")
     assert "UTF-8" in message
     assert "'v'" in message
 
@@ -335,7 +335,7 @@ def test_text_of_a_database_without_encoding_that_is_not_utf_8_is_refused(postgr
         try:
             with psycopg.connect(url, autocommit=True) as connection:
                 connection.execute(rb"CREATE TABLE t AS SELECT E'caf\xe9' AS v")
-            assert "invalid byte sequence for encoding" in refused(f"{url}?table=t")
+            assert "invalid byte sequence for encoding" in data_error(f"{url}?table=t")
             assert one_value(url, "'plain'") == "plain"
         finally:
             main.execute("DROP DATABASE raw WITH (FORCE)")
@@ -443,7 +443,7 @@ def test_a_scheme_makes_a_database(text, answer):
     "tail", ["", "?", "?table=", "?table=a&query=SELECT%201", "?sslmode=disable"]
 )
 def test_exactly_one_of_table_and_query_is_named(tail):
-    message = misused(f"postgresql://shop:{quote(PASSWORD, safe='')}@host/db{tail}")
+    message = usage_error(f"postgresql://shop:{quote(PASSWORD, safe='')}@host/db{tail}")
     assert "?table=orders" in message
     assert "?query=SELECT" in message
 
@@ -460,12 +460,14 @@ def test_exactly_one_of_table_and_query_is_named(tail):
     ],
 )
 def test_a_url_that_cannot_be_read_is_refused_without_a_part_of_it(url):
-    assert "s3cr" not in misused(url)
-    assert "%" in misused(url)
+    assert "s3cr" not in usage_error(url)
+    assert "%" in usage_error(url)
 
 
 def test_a_percent_sign_that_was_not_escaped_is_refused(shop):
-    assert "% is written %25" in misused(f"{shop[0]}?query=SELECT 1 AS a WHERE 'made' LIKE '%ad%'")
+    assert "% is written %25" in usage_error(
+        f"{shop[0]}?query=SELECT 1 AS a WHERE 'made' LIKE '%ad%'"
+    )
     assert read(open_database(f"{shop[0]}?query=SELECT 1 AS a WHERE 'made' LIKE '%25ad%25'")) == [
         ("1",)
     ]
@@ -513,8 +515,8 @@ def test_parameters_go_to_the_driver(server):
     query = "SELECT+inet_server_addr()::text+AS+a"
     by_socket = f"{user}@/shop?query={query}&host={folder}&port={port}&sslmode=disable"
     assert read(open_database(by_socket)) == [(None,)]
-    assert "sslmode" in misused(f"{url}?table=t&sslmode=odd")
-    assert "no_such_option" in misused(f"{url}?table=t&no_such_option=1")
+    assert "sslmode" in usage_error(f"{url}?table=t&sslmode=odd")
+    assert "no_such_option" in usage_error(f"{url}?table=t&no_such_option=1")
 
 
 def test_a_password_may_stand_in_the_parameters_and_is_as_secret_there(server):
@@ -524,28 +526,31 @@ def test_a_password_may_stand_in_the_parameters_and_is_as_secret_there(server):
         f"a&password={quote(PASSWORD, safe='')}"
     )
     assert read(open_database(address)) == [("1",)]
-    assert "password authentication failed" in misused(address + "x")
-    for given in (address, f"postgresql://shop:{quote(PASSWORD, safe='')}@host/db?table=t"):
-        fault = ValueError(f"the driver says {PASSWORD}")
-        error = databases._explain(
-            databases._parse(given), fault, "cannot be opened", "", UsageError
+    assert "password authentication failed" in usage_error(address + "x")
+    for url_with_secret in (
+        address,
+        f"postgresql://shop:{quote(PASSWORD, safe='')}@host/db?table=t",
+    ):
+        driver_error = ValueError(f"the driver says {PASSWORD}")
+        error = databases._explained_error(
+            databases._parse_url(url_with_secret), driver_error, "cannot be opened", "", UsageError
         )
         assert str(error).endswith("the driver says ***")
 
 
 def test_hosts_and_ports_that_do_not_match_are_refused():
-    assert "ports" in misused("postgresql://shop@/db?table=t&host=a,b,c&port=1,2")
+    assert "ports" in usage_error("postgresql://shop@/db?table=t&host=a,b,c&port=1,2")
 
 
 def test_columns_without_a_name_or_with_the_same_are_refused(server, shop):
     for url in (server[0], shop[0]):
-        assert "are both named 'a'" in refused(with_query(url, "SELECT 1 AS a, 2 AS a"))
-    assert "column 1 of 1 has no name" in refused(with_query(shop[0], 'SELECT 1 AS ""'))
-    assert "no columns" in misused(with_query(server[0], "SELECT"))
+        assert "are both named 'a'" in data_error(with_query(url, "SELECT 1 AS a, 2 AS a"))
+    assert "column 1 of 1 has no name" in data_error(with_query(shop[0], 'SELECT 1 AS ""'))
+    assert "no columns" in usage_error(with_query(server[0], "SELECT"))
 
 
 @pytest.mark.parametrize(
-    ("url", "wanted"),
+    ("url", "words"),
     [
         ("mysql://host/db?table=t", "pip install 'mysqlclient'"),
         ("mysql+pymysql://host/db?table=t", "pip install 'pymysql'"),
@@ -555,8 +560,8 @@ def test_columns_without_a_name_or_with_the_same_are_refused(server, shop):
         ("postgresql+asyncpg://host/db?table=t", ""),
     ],
 )
-def test_a_missing_driver_is_named(url, wanted):
-    assert wanted in misused(url)
+def test_a_missing_driver_is_named(url, words):
+    assert words in usage_error(url)
 
 
 # nothing is ever written
@@ -587,7 +592,7 @@ def test_postgresql_is_only_read(server, query):
     connection.execute(
         "CREATE FUNCTION wipe() RETURNS int LANGUAGE sql VOLATILE AS 'DELETE FROM t; SELECT 1'"
     )
-    message = misused(with_query(url, query))
+    message = usage_error(with_query(url, query))
     assert "SELECT" in message
     assert connection.execute("SELECT count(*) FROM t").fetchone() == (1,)
     assert connection.execute("SELECT is_called FROM s").fetchone() == (False,)
@@ -611,14 +616,14 @@ def test_sqlite_is_only_read(shop, tmp_path, query):
     url, connection = shop
     connection.execute("CREATE TABLE t AS SELECT 1 AS n")
     other = tmp_path / "other.db"
-    assert "SELECT" in misused(with_query(url, query.format(other=other)))
+    assert "SELECT" in usage_error(with_query(url, query.format(other=other)))
     assert connection.execute("SELECT count(*) FROM t").fetchone() == (1,)
     assert connection.execute("PRAGMA user_version").fetchone() == (1,)
     assert not other.exists()
 
 
 class Strange(SQLiteDialect_pysqlite):
-    """SQLite under another name: a dialect of which nothing is known."""
+    """SQLite as an unknown dialect."""
 
     name = "strange"
     supports_statement_cache = True
@@ -648,7 +653,7 @@ def test_in_any_other_dialect_a_select_is_run_and_nothing_else(shop, query):
         ("1",),
         ("3",),
     ]
-    misused(with_query(url, query))
+    usage_error(with_query(url, query))
     assert connection.execute("SELECT count(*) FROM t").fetchone() == (1,)
 
 
@@ -659,7 +664,7 @@ def test_a_missing_sqlite_file_is_not_made(tmp_path, monkeypatch):
         f"sqlite:///{tmp_path}/no.db?table=t",
         "sqlite://?table=t",
     ):
-        assert "there is no file" in misused(url)
+        assert "there is no file" in usage_error(url)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -675,37 +680,37 @@ def test_a_relative_sqlite_file_and_odd_names(tmp_path, monkeypatch):
 
 
 def test_a_server_that_is_not_there_or_never_answers(monkeypatch):
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        port = silent.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
         secret = quote(PASSWORD, safe="")
         url = f"postgresql://shop:{secret}@127.0.0.1:{port}/db?table=t"
-        message = misused(url)
+        message = usage_error(url)
         assert str(port) in message
         assert "refused" in message
         assert "Check host" in message
-        silent.listen()
+        listener.listen()
         monkeypatch.setattr(databases, "WAIT_SECONDS", 2)
-        assert "timeout" in misused(url)
+        assert "timeout" in usage_error(url)
 
 
 def test_a_wrong_password_user_or_database_is_refused_by_name(server):
     url, _ = server
-    assert "password authentication failed" in misused(url.replace("@", "0@", 1) + "?table=t")
-    assert '"nobody"' in misused(url.replace("shop:", "nobody:", 1) + "?table=t")
-    assert '"shap" does not exist' in misused(url.removesuffix("shop") + "shap?table=t")
+    assert "password authentication failed" in usage_error(url.replace("@", "0@", 1) + "?table=t")
+    assert '"nobody"' in usage_error(url.replace("shop:", "nobody:", 1) + "?table=t")
+    assert '"shap" does not exist' in usage_error(url.removesuffix("shop") + "shap?table=t")
 
 
 def test_an_unknown_table_is_refused_with_the_nearest(server, shop):
     for url, connection in (server, shop):
         connection.execute("CREATE TABLE orders (a int)")
         connection.execute("CREATE VIEW recent AS SELECT * FROM orders")
-        message = misused(f"{url}?table=ordres")
+        message = usage_error(f"{url}?table=ordres")
         assert "no table 'ordres'" in message
         assert "Did you mean 'orders'?" in message
         assert "recent" in message
     server[1].execute("CREATE SCHEMA old; CREATE TABLE old.lines (a int)")
-    assert "Did you mean 'old.lines'?" in misused(f"{server[0]}?table=old.line")
+    assert "Did you mean 'old.lines'?" in usage_error(f"{server[0]}?table=old.line")
 
 
 def test_a_table_without_permission_is_refused(server):
@@ -713,7 +718,7 @@ def test_a_table_without_permission_is_refused(server):
     connection.execute("DROP ROLE IF EXISTS guest")
     connection.execute("CREATE ROLE guest LOGIN PASSWORD 'guest secret'")
     connection.execute("CREATE TABLE orders (a int)")
-    message = refused(f"postgresql://guest:guest%20secret@{url.partition('@')[2]}?table=orders")
+    message = data_error(f"postgresql://guest:guest%20secret@{url.partition('@')[2]}?table=orders")
     assert "permission denied" in message
     assert "grant SELECT" in message
     assert "guest secret" not in message
@@ -723,12 +728,12 @@ def test_a_table_without_permission_is_refused(server):
 def test_a_statement_error_has_its_position_in_the_query(server, shop):
     url, connection = server
     connection.execute("CREATE TABLE orders (amount int)")
-    message = misused(with_query(url, "SELECT amount FORM orders WHERE 1"))
+    message = usage_error(with_query(url, "SELECT amount FORM orders WHERE 1"))
     assert 'syntax error at or near "orders", at character 20 of the query' in message
-    message = misused(with_query(url, "SELECT amuont FROM orders"))
+    message = usage_error(with_query(url, "SELECT amuont FROM orders"))
     assert "at character 8 of the query" in message
     assert "orders.amount" in message
-    assert 'near "orders": syntax error' in misused(
+    assert 'near "orders": syntax error' in usage_error(
         with_query(shop[0], "SELECT amount FORM orders")
     )
 
@@ -753,7 +758,7 @@ def test_a_lost_connection_names_the_row_reached(server, caplog, capfd):
 
 def test_a_row_that_cannot_be_computed_names_the_row_reached(server, monkeypatch):
     monkeypatch.setattr(databases, "ROWS_PER_BLOCK", 10)
-    message = refused(
+    message = data_error(
         with_query(server[0], "SELECT 1 / (35 - g) AS v FROM generate_series(1, 100) g")
     )
     assert "reading stopped after row 30: division by zero" in message
@@ -765,7 +770,7 @@ def test_a_locked_table_of_postgresql_is_refused_in_time(server, monkeypatch):
     connection.execute("CREATE TABLE t (a int)")
     with connection.transaction():
         connection.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
-        assert "lock" in refused(f"{url}?table=t")
+        assert "lock" in data_error(f"{url}?table=t")
 
 
 def test_a_locked_sqlite_file_is_waited_for_then_refused(shop, monkeypatch):
@@ -773,9 +778,9 @@ def test_a_locked_sqlite_file_is_waited_for_then_refused(shop, monkeypatch):
     connection.execute("CREATE TABLE t AS SELECT 1 AS n")
     connection.execute("BEGIN EXCLUSIVE")
     monkeypatch.setattr(databases, "WAIT_SECONDS", 0.2)
-    begun = time.monotonic()
-    assert "Another program is writing" in refused(f"{url}?table=t")
-    assert time.monotonic() - begun < 4
+    start = time.monotonic()
+    assert "Another program is writing" in data_error(f"{url}?table=t")
+    assert time.monotonic() - start < 4
     monkeypatch.setattr(databases, "WAIT_SECONDS", 30)
     release = threading.Timer(0.5, connection.execute, ["ROLLBACK"])
     release.start()
@@ -785,10 +790,10 @@ def test_a_locked_sqlite_file_is_waited_for_then_refused(shop, monkeypatch):
 
 def test_files_that_are_no_sqlite_database_are_refused(tmp_path):
     (tmp_path / "log.csv").write_text("customer_id,timestamp\n" * 100, encoding="utf-8")
-    message = refused(f"sqlite:///{tmp_path}/log.csv?table=t")
+    message = data_error(f"sqlite:///{tmp_path}/log.csv?table=t")
     assert "file is not a database. A CSV or Parquet file is named without sqlite:///" in message
-    assert "there is no file" in misused(f"sqlite:///{tmp_path}?table=t")
-    assert "sslmode" in misused(f"sqlite:///{tmp_path}/log.csv?table=t&sslmode=x")
+    assert "there is no file" in usage_error(f"sqlite:///{tmp_path}?table=t")
+    assert "sslmode" in usage_error(f"sqlite:///{tmp_path}/log.csv?table=t&sslmode=x")
 
 
 def test_every_setting_of_the_session_is_one_that_postgresql_has(module_database):
@@ -808,5 +813,5 @@ def test_every_setting_of_the_session_is_one_that_postgresql_has(module_database
 
 
 def test_sqlalchemy_is_not_asked_to_keep_connections(module_database):
-    place = databases._parse(f"{module_database}?table=t")
-    assert isinstance(databases._engine(place).pool, sa.NullPool)
+    address = databases._parse_url(f"{module_database}?table=t")
+    assert isinstance(databases._make_engine(address).pool, sa.NullPool)

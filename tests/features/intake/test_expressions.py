@@ -1,4 +1,4 @@
-"""Expressions of source columns: what they mean, and that nothing else gets through."""
+"""Expressions of source columns: their values, and the refusal of anything else."""
 
 from __future__ import annotations
 
@@ -10,24 +10,22 @@ import pytest
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.features.events import EventMapping, ReadOptions, from_frame
 from stagecast.features.intake.expressions import (
-    LONGEST_EXPRESSION,
+    MAX_EXPRESSION_LENGTH,
     SourceColumn,
     compile_expression,
 )
 
 
 def evaluate(part: str, expression: str, **columns: object) -> tuple[object, list[str]]:
-    """Return the part of the one event, and the reasons if its row was refused (a sound row
-    stands beside it).
-    """
+    """Return the part of the only event, and the reasons if its row was refused."""
     row = {"customer_id": "a", "timestamp": "2025-01-01"} | columns
     mapping = EventMapping(**{part: expression})
     target = {"customer": "customer_id"}.get(part, part)
     frame = pd.DataFrame([row])
     try:
         log = from_frame(frame, ReadOptions(mapping))
-    except DataRefusedError as refused:
-        return None, [line.split(":")[0].strip() for line in str(refused).splitlines()[1:2]]
+    except DataRefusedError as error:
+        return None, [line.split(":")[0].strip() for line in str(error).splitlines()[1:2]]
     with log:
         return log.con.execute(f"SELECT {target} FROM events").fetchall()[0][0], []
 
@@ -131,7 +129,7 @@ def test_the_column_at_fault_is_named_not_the_expression() -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "piece"),
+    ("expression", "words"),
     [
         ("read_csv('/etc/passwd')", "READ_CSV"),
         ("(SELECT 1)", "SELECT 1"),
@@ -159,15 +157,15 @@ def test_the_column_at_fault_is_named_not_the_expression() -> None:
         ("CASE WHEN a THEN 1 END", "not a condition"),
         ("CASE a WHEN 1 THEN 1 END", "CASE a"),
         ("trim(BOTH 'x' FROM a) + 1", "TRIM"),
-        ("a" + " + a" * LONGEST_EXPRESSION, "longer than"),
+        ("a" + " + a" * MAX_EXPRESSION_LENGTH, "longer than"),
         ("(" * 900 + "a" + ")" * 900, "nested too deeply"),
     ],
 )
-def test_whatever_else_is_refused_by_name(expression: str, piece: str) -> None:
-    with pytest.raises(UsageError) as refused:
+def test_whatever_else_is_refused_by_name(expression: str, words: str) -> None:
+    with pytest.raises(UsageError) as error_info:
         evaluate("amount", expression, a="1", b="2")
-    assert piece in str(refused.value)
-    assert "--amount" in str(refused.value)
+    assert words in str(error_info.value)
+    assert "--amount" in str(error_info.value)
 
 
 def test_a_number_where_a_text_is_needed_is_refused() -> None:

@@ -1,6 +1,4 @@
-"""Five real-looking tables of a subscription service as one log, where somebody has put them
-beside the checkout.
-"""
+"""Five tables of a subscription service as one log, if they are next to the repository."""
 
 from __future__ import annotations
 
@@ -67,7 +65,7 @@ def test_five_tables_become_one_log_whose_types_are_those_of_the_tables() -> Non
             "SELECT count(DISTINCT customer_id) FROM events WHERE event = 'usage'"
         ).fetchall()
     cancels = [row for row in rows("churn_events") if row["is_reactivation"] == "FALSE"]
-    account_of = {row["subscription_id"]: row["account_id"] for row in rows("subscriptions")}
+    accounts = {row["subscription_id"]: row["account_id"] for row in rows("subscriptions")}
     assert report.event_types == {
         "usage": len(rows("feature_usage")),
         "renew": len(rows("subscriptions")),
@@ -77,4 +75,4 @@ def test_five_tables_become_one_log_whose_types_are_those_of_the_tables() -> Non
     }
     assert report.rows_skipped == len(rows("churn_events")) - len(cancels)
     assert report.rows_in == report.rows_loaded
-    assert usage == [(len({account_of[row["subscription_id"]] for row in rows("feature_usage")}),)]
+    assert usage == [(len({accounts[row["subscription_id"]] for row in rows("feature_usage")}),)]

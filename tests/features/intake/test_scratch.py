@@ -1,6 +1,4 @@
-"""The private folder: it vanishes with its owner, and what a killed owner left is cleared by the
-next.
-"""
+"""Temporary folders: removed by their owner, or by the next process if the owner was killed."""
 
 from __future__ import annotations
 
@@ -13,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from stagecast.features.errors import UsageError
-from stagecast.features.files import replaced, write_text
+from stagecast.features.files import atomic_write, write_text
 from stagecast.features.intake.scratch import PREFIX, Scratch
 
 
-def folders(place: Path) -> list[Path]:
-    return sorted(place.glob(PREFIX + "*"))
+def folders(parent: Path) -> list[Path]:
+    return sorted(parent.glob(PREFIX + "*"))
 
 
 def test_a_folder_is_removed_by_its_owner_only(tmp_path: Path) -> None:
@@ -44,13 +42,13 @@ def test_what_a_killed_process_left_is_cleared_by_the_next(tmp_path: Path) -> No
     )
     assert owner.stdout is not None
     assert owner.stdout.readline() == "made\n"
-    with_owner = folders(tmp_path)
-    mine = Scratch(str(tmp_path))
-    assert set(with_owner) < set(folders(tmp_path)), "a living owner keeps its folder"
+    folders_before = folders(tmp_path)
+    new_scratch = Scratch(str(tmp_path))
+    assert set(folders_before) < set(folders(tmp_path)), "a living owner keeps its folder"
     os.kill(owner.pid, signal.SIGKILL)
     owner.wait()
     owner.stdout.close()
-    mine.release()
+    new_scratch.release()
     Scratch(str(tmp_path)).release()
     assert folders(tmp_path) == []
 
@@ -68,7 +66,7 @@ def test_a_place_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     write_text(path, "old")
-    with pytest.raises(RuntimeError), replaced(path) as draft:
+    with pytest.raises(RuntimeError), atomic_write(path) as draft:
         _fail_after_half(draft)
     assert path.read_text("utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
@@ -79,8 +77,8 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_a_removal_that_was_killed_half_way_is_finished_by_the_next(tmp_path: Path) -> None:
     emptied = tmp_path / f"{PREFIX}emptied"
     emptied.mkdir()
-    begun = tmp_path / f"{PREFIX}begun"
-    (begun / "spill").mkdir(parents=True)
-    (begun / "owner.lock").touch()
+    half_removed = tmp_path / f"{PREFIX}begun"
+    (half_removed / "spill").mkdir(parents=True)
+    (half_removed / "owner.lock").touch()
     Scratch(str(tmp_path)).release()
     assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,4 @@
-"""Several tables as one log: each with its own mapping, look-ups across them, and the sum that
-always holds.
-"""
+"""Several tables as one log: mappings, look-ups, the sum of the counts, and attributes."""
 
 from __future__ import annotations
 
@@ -74,8 +72,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def load(folder: Path, config: str = CONFIG, **options: Any) -> EventLog:
-    chosen = ReadOptions(**options)
-    return read_tables(parse_tables(tomllib.loads(config)["tables"], chosen, folder), chosen)
+    read_options = ReadOptions(**options)
+    tables = parse_tables(tomllib.loads(config)["tables"], read_options, folder)
+    return read_tables(tables, read_options)
 
 
 def test_tables_become_events_of_their_types_with_customers_looked_up(folder: Path) -> None:
@@ -97,16 +96,16 @@ def test_tables_become_events_of_their_types_with_customers_looked_up(folder: Pa
         (row["line"], row["reason"], row["reasons"], row["column"], row["value"])
         for row in rejected
     ] == [(4, "no_match", ["no_match", "missing_customer"], "contract", "3")]
-    assert [one["rows_in"] for one in report.sources] == [2, 3, 1]
+    assert [source["rows_in"] for source in report.sources] == [2, 3, 1]
 
 
 def test_the_same_row_in_two_tables_is_two_events_and_within_one_is_one(folder: Path) -> None:
-    twice = (
+    config = (
         CONFIG + '\n[[tables]]\nsource = "accounts.csv"\ncustomer = "account"\ntime = "signed"\n'
     )
-    twice += 'time_format = "%d-%m-%Y"\nevent = "\'welcome\'"\n'
+    config += 'time_format = "%d-%m-%Y"\nevent = "\'welcome\'"\n'
     (folder / "accounts.csv").write_text(FILES["accounts.csv"] + "a,31-12-2024,web\n", "utf-8")
-    with load(folder, twice) as log:
+    with load(folder, config) as log:
         assert log.report.event_types == {"purchase": 2, "signup": 2, "welcome": 2, "refund": 1}
         assert log.report.duplicates == {"same_row": 2}
 
@@ -142,10 +141,10 @@ def test_the_same_row_in_two_tables_is_two_events_and_within_one_is_one(folder: 
 def test_what_is_wrong_with_a_table_is_named(
     folder: Path, change: tuple[str, str], error: type[Exception], words: list[str]
 ) -> None:
-    with pytest.raises(error) as refused:
+    with pytest.raises(error) as error_info:
         load(folder, CONFIG.replace(*change))
     for word in words:
-        assert word in str(refused.value)
+        assert word in str(error_info.value)
 
 
 def test_a_key_that_stands_twice_with_different_values_cannot_be_looked_up(folder: Path) -> None:
@@ -176,13 +175,14 @@ def customers(
     table = CustomersTable(str(folder / "customers.csv"), **options)
     with read_events(folder / "log.csv", customers=table) as log:
         rows = log.con.execute("SELECT * FROM attributes").fetchall()
-        found = log.report.customers_table
-    assert found is not None
+        report = log.report.customers_table
+    assert report is not None
     assert (
-        found["rows_in"] == found["rows_loaded"] + found["rows_rejected"] + found["rows_duplicate"]
+        report["rows_in"]
+        == report["rows_loaded"] + report["rows_rejected"] + report["rows_duplicate"]
     )
-    assert found["rows_loaded"] == len(rows)
-    return rows, found
+    assert report["rows_loaded"] == len(rows)
+    return rows, report
 
 
 def test_attributes_have_declared_types_and_are_counted(folder: Path) -> None:
@@ -190,20 +190,20 @@ def test_attributes_have_declared_types_and_are_counted(folder: Path) -> None:
         "customer_id,channel,acquisition_cost,consent,seats,code\n"
         "b,web,12.5,yes,3,007\na,,,N,,\nz,shop,0,1,9,x\nb,web,12.5,yes,3,007\n"
     )
-    rows, found = customers(folder, text, numbers=("seats",))
+    rows, report = customers(folder, text, numbers=("seats",))
     assert rows == [
         ("a", None, None, False, None, None),
         ("b", "web", 12.5, True, 3.0, "007"),
         ("z", "shop", 0.0, True, 9.0, "x"),
     ]
-    assert found["columns"] == {
+    assert report["columns"] == {
         "channel": "category",
         "acquisition_cost": "number",
         "consent": "flag",
         "seats": "number",
         "code": "category",
     }
-    assert (found["rows_duplicate"], found["without_events"], found["without_attributes"]) == (
+    assert (report["rows_duplicate"], report["without_events"], report["without_attributes"]) == (
         1,
         1,
         0,
@@ -213,11 +213,11 @@ def test_attributes_have_declared_types_and_are_counted(folder: Path) -> None:
 def test_a_row_of_customers_that_cannot_be_read_is_refused_with_its_place(folder: Path) -> None:
     head = "customer_id,consent,acquisition_cost\n"
     text = head + "a,yes,1\n,no,1\nb,perhaps,1\nc,no,much\na,no,1\nd,no\n"
-    rows, found = customers(folder, text)
+    rows, report = customers(folder, text)
     assert rows == [("a", True, 1.0)]
     assert {
-        reason: (one["rows"], one["examples"][0]["line"])
-        for reason, one in found["rejected"].items()
+        reason: (rejected["rows"], rejected["examples"][0]["line"])
+        for reason, rejected in report["rejected"].items()
     } == {
         "conflicting_customer": (1, 6),
         "malformed_line": (1, 7),
@@ -230,9 +230,9 @@ def test_a_row_of_customers_that_cannot_be_read_is_refused_with_its_place(folder
 
 
 def test_ids_of_customers_take_the_form_of_the_log(folder: Path) -> None:
-    rows, found = customers(folder, "customer_id,segment\na.0,x\n")
+    rows, report = customers(folder, "customer_id,segment\na.0,x\n")
     assert rows == [("a.0", "x")]
-    assert found["without_attributes"] == 2
+    assert report["without_attributes"] == 2
     (folder / "log2.csv").write_text("customer_id,timestamp\n17850.0,2025-01-01\n", "utf-8")
     (folder / "c2.csv").write_text("id,segment\n17850.0,x\n17851.0,y\n", "utf-8")
     with read_events(

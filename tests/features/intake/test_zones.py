@@ -1,6 +1,4 @@
-"""Local times as UTC: held to Python's own zone arithmetic at random instants, gaps and overlaps
-included.
-"""
+"""Local times as UTC, compared with Python's zone arithmetic at random instants, also in gaps."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stagecast.features.errors import UsageError
-from stagecast.features.intake.zones import find_zone, pieces
+from stagecast.features.intake.zones import find_zone, offset_periods
 
 ZONES = [
     "Europe/London",
@@ -35,24 +33,28 @@ def test_a_local_time_is_the_instant_that_python_gives(zone: str, local: datetim
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_the_hours_around_each_change_are_right_and_named(zone: str) -> None:
-    for piece in pieces(zone)[1:]:
+    for period in offset_periods(zone)[1:]:
         for minutes in (-61, -31, -1, 0, 1, 29, 59, 61):
-            check(zone, piece.begins + timedelta(minutes=minutes))
+            check(zone, period.begins + timedelta(minutes=minutes))
 
 
 def check(zone: str, local: datetime) -> None:
-    table = pieces(zone)
-    piece = table[bisect_right([one.begins for one in table], local) - 1]
-    instant = (local - piece.offset).replace(tzinfo=UTC)
-    one, two = (local.replace(tzinfo=ZoneInfo(zone), fold=fold).astimezone(UTC) for fold in (0, 1))
-    assert instant == one
-    skipped = one.astimezone(ZoneInfo(zone)).replace(tzinfo=None) != local
-    assert piece.kind == ("gap" if skipped else "overlap" if one != two else "regular")
+    periods = offset_periods(zone)
+    period = periods[bisect_right([period.begins for period in periods], local) - 1]
+    instant = (local - period.offset).replace(tzinfo=UTC)
+    first, second = (
+        local.replace(tzinfo=ZoneInfo(zone), fold=fold).astimezone(UTC) for fold in (0, 1)
+    )
+    assert instant == first
+    is_skipped = first.astimezone(ZoneInfo(zone)).replace(tzinfo=None) != local
+    assert period.kind == ("gap" if is_skipped else "overlap" if first != second else "regular")
 
 
 def test_offsets_are_zones_too_and_others_are_refused_with_the_nearest_name() -> None:
     assert find_zone("utc") is UTC
-    assert [piece.offset for piece in pieces("-03:30")] == [timedelta(hours=-3, minutes=-30)]
+    assert [period.offset for period in offset_periods("-03:30")] == [
+        timedelta(hours=-3, minutes=-30)
+    ]
     with pytest.raises(UsageError, match="Did you mean 'Europe/Moscow'"):
         find_zone("Europe/Mosow")
     with pytest.raises(UsageError, match="is not a time zone"):
