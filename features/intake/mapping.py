@@ -57,6 +57,16 @@ class EventMapping:
     discount: str | None = None
 
 
+def option_of(part: str) -> str:
+    """Return the option that maps a part of an event.
+
+    >>> option_of("recorded_at"), option_of("discount")
+    ('--recorded-at', '--discount-amount')
+    """
+    # --discount is what a year takes off money, of `run` and `train`
+    return "--discount-amount" if part == "discount" else "--" + part.replace("_", "-")
+
+
 def resolve_mapping(
     mapping: EventMapping, columns: Sequence[SourceColumn], source: str
 ) -> dict[str, Compiled]:
@@ -83,9 +93,7 @@ def resolve_mapping(
     for part in fields(mapping):
         mapped: str | None = getattr(mapping, part.name)
         default = DEFAULT_COLUMNS.get(part.name, "")
-        option = (
-            "--discount-amount" if part.name == "discount" else "--" + part.name.replace("_", "-")
-        )
+        option = option_of(part.name)
         expression = default if mapped is None else mapped
         if mapped is None and default not in columns_by_name:
             if part.name in REQUIRED_PARTS:
@@ -134,6 +142,6 @@ def resolve_all_mappings(
                 raise DataRefusedError(
                     f"{label_with} has a column {DEFAULT_COLUMNS.get(part, part)!r}, "
                     f"{label_without} has none (it has: {names}). "
-                    f"Give the files the same columns, or name them with --{part.replace('_', '-')}"
+                    f"Give the files the same columns, or name them with {option_of(part)}"
                 )
     return resolved
