@@ -61,10 +61,17 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call the command; DuckDB's errors about memory and disk say which option to turn."""
-        from stagecast.features.limits import explain_resource_errors  # DuckDB is slow to import
-
-        with explain_resource_errors():
+        try:
             return super().invoke(ctx)
+        except Exception:
+            if "duckdb" not in sys.modules:
+                raise
+            from stagecast.features.limits import (
+                explain_resource_errors,
+            )  # DuckDB is slow to import
+
+            with explain_resource_errors():
+                raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from :data:`COMMANDS`."""

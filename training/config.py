@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from stagecast.features.catalog.catalog import Catalog
-from stagecast.features.catalog.own import Own
 from stagecast.features.contracts import Terms
 from stagecast.features.errors import UsageError
 
+if TYPE_CHECKING:
+    from stagecast.features.catalog.catalog import Catalog
+    from stagecast.features.catalog.own import Own
+
 Churn = Literal["inactivity", "cancellation"]
 CHURN: tuple[Churn, ...] = ("inactivity", "cancellation")
+
+
+def _nothing_own() -> Own:
+    from stagecast.features.catalog.own import Own  # the catalogue is slow to import
+
+    return Own()
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ class TrainConfig:
     scheme: str = "retail"
     pins: Mapping[str, float] = field(default_factory=dict)
     known_at_start: tuple[str, ...] = ()
-    own: Own = field(default_factory=Own)
+    own: Own = field(default_factory=_nothing_own)
     max_dates: int = 8
     medium_risk: float = 1 / 3
     high_risk: float = 2 / 3
@@ -97,6 +105,8 @@ class TrainConfig:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TrainConfig:
         """Read what :meth:`to_json` gives."""
+        from stagecast.features.catalog.own import Own
+
         return cls(
             **{**data, "own": Own.from_json(data["own"]), "terms": Terms.from_json(data["terms"])}
         )

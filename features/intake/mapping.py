@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from stagecast.features.errors import DataRefusedError, did_you_mean
-from stagecast.features.intake.expressions import Compiled, SourceColumn, compile_expression
+
+if TYPE_CHECKING:
+    from stagecast.features.intake.expressions import Compiled, SourceColumn
 
 DEFAULT_COLUMNS = {
     "customer": "customer_id",
@@ -88,6 +90,8 @@ def resolve_mapping(
     UsageError
         An expression that is not allowed.
     """
+    from stagecast.features.intake.expressions import compile_expression  # SQLGlot is slow
+
     columns_by_name = {column.name: column for column in columns}
     resolved: dict[str, Compiled] = {}
     for part in fields(mapping):
