@@ -1,0 +1,177 @@
+"""What is read, and how, in one value: files, databases or tables, by DuckDB here or on Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stagecast.features.errors import UsageError
+from stagecast.features.intake.options import ReadOptions
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from stagecast.features.catalog.own import Own
+    from stagecast.features.engines.spark.reading import SparkLog
+    from stagecast.features.events import EventLog
+    from stagecast.features.intake.attributes import CustomersTable
+    from stagecast.features.intake.tables import Table
+
+_NOT_ON_SPARK = (
+    "event_id",
+    "currency",
+    "product",
+    "time_format",
+    "report_currency",
+    "rates",
+    "where",
+    "refuse",
+    "flag",
+    "test_customers",
+    "not_products",
+    "max_rejected",
+)
+"""Options that change what is loaded, and that Spark's own reader does not know."""
+
+
+@dataclass(frozen=True)
+class Spark:
+    """Where Spark runs, and how it is set.
+
+    Parameters
+    ----------
+    master
+        URL of the cluster; ``local[*]`` is this machine.
+    settings
+        Name of a setting of Spark -> its value, such as ``spark.executor.memory`` -> ``8g``.
+    """
+
+    master: str = "local[*]"
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+def _nothing_own() -> Own:
+    from stagecast.features.catalog.own import Own  # the catalogue is slow to import
+
+    return Own()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is read, and how; nothing is read before it is opened.
+
+    Parameters
+    ----------
+    sources
+        CSV or Parquet files, globs, folders or URLs of databases; several are one log. With
+        ``spark``: folders of Parquet or Delta, or ``table:NAME``.
+    tables
+        Tables with a mapping each, as one log; read where there are no ``sources``.
+    options
+        How each row is read, and the as_of that was asked for.
+    customers
+        Where attributes of customers stand; None: nowhere.
+    own
+        Features beside those of the standard catalogue.
+    spark
+        Where Spark reads the log; None: DuckDB does, on this machine.
+
+    >>> reading = Reading(("shop.csv",), options=ReadOptions(zone="Europe/London"))
+    >>> reading.as_of is None
+    True
+    """
+
+    sources: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    options: ReadOptions = field(default_factory=ReadOptions)
+    customers: CustomersTable | None = None
+    own: Own = field(default_factory=_nothing_own)
+    spark: Spark | None = None
+
+    @property
+    def as_of(self) -> datetime | None:
+        """The as_of that was asked for; None: the day after the last event."""
+        return self.options.as_of
+
+    def open(self, *outs: Path | None, command: str = "open") -> EventLog:
+        """Read the log on this machine.
+
+        Parameters
+        ----------
+        outs
+            Files that will be written; None: not asked for.
+        command
+            What the log is read for, by the name of its command, for errors.
+
+        Raises
+        ------
+        stagecast.features.errors.StagecastError
+            Nothing was named, it cannot be read, it is to be read on Spark, or one of ``outs`` is a
+            file that was read.
+        """
+        if self.spark is not None:
+            raise UsageError(
+                f"--engine spark: `{command}` works on one machine; `features`, `train` and "
+                "`score` know Spark"
+            )
+        if not self.sources and not self.tables:
+            raise UsageError(
+                "no event log was named: give EVENTS (CSV or Parquet files, a glob, a folder, a "
+                "database URL), or [[tables]] in stagecast.toml"
+            )
+        from stagecast.features.events import read_events, read_tables
+
+        if self.sources:
+            log = read_events(list(self.sources), self.options, self.customers)
+        else:
+            log = read_tables(self.tables, self.options, self.customers)
+        for out in outs:
+            if out is not None and any(
+                out.resolve() == Path(name).resolve() for name in log.report.files
+            ):
+                log.close()
+                raise UsageError(f"--out {out} is the event log itself; name another file")
+        return log
+
+    @contextmanager
+    def open_on_spark(self) -> Iterator[SparkLog]:
+        """Open the log on Spark; the session ends with it.
+
+        Raises
+        ------
+        stagecast.features.errors.StagecastError
+            No folder or table was named, it cannot be read, or an option that only one machine
+            knows.
+        """
+        asked = {**vars(self.options.mapping), **vars(self.options)}
+        for name in _NOT_ON_SPARK:
+            if asked[name]:
+                raise UsageError(
+                    f"--{name.replace('_', '-')} is not known to --engine spark; prepare the "
+                    "column in Spark, and map it"
+                )
+        if not self.sources:
+            raise UsageError(
+                "--engine spark needs EVENTS: folders of Parquet or Delta, or table:NAME"
+            )
+        from stagecast.features.engines.spark.reading import read
+        from stagecast.features.engines.spark.table import explained, session
+
+        chosen = self.spark or Spark()
+        spark = session(chosen.master, dict(chosen.settings))
+        try:
+            yield read(
+                spark,
+                list(self.sources),
+                asdict(self.options.mapping),
+                duplicates=self.options.duplicates,
+            )
+        except Exception as error:
+            if type(error).__module__.startswith(("pyspark.", "py4j.")):
+                raise explained(error) from error
+            raise
+        finally:
+            spark.stop()

@@ -1,0 +1,243 @@
+"""What is asked of a log, in one value for each job; how it is read is a
+:class:`~stagecast.serving.reading.Reading`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stagecast.features.errors import UsageError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from stagecast.training.config import TrainConfig
+
+SAMPLE_ON_SPARK = "--sample is a number of customers, and belongs to --engine spark"
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What a training is asked for, and where it is logged.
+
+    Parameters
+    ----------
+    config
+        What is learned.
+    track
+        Whether the training is logged to MLflow.
+    tracking_uri
+        MLflow server or file, which must take the training; None: that of the settings, and a
+        training that it does not take stands without it.
+    register
+        Offer the bundle in MLflow as challenger of the registered model of this name.
+    sample
+        Customers to train on, of a log on Spark; None: 200,000.
+
+    Raises
+    ------
+    UsageError
+        A bundle that is not tracked cannot be registered; a sample has one customer or more.
+    """
+
+    config: TrainConfig
+    track: bool = False
+    tracking_uri: str | None = None
+    register: str | None = None
+    sample: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.register is not None and not self.track:
+            raise UsageError("--register needs MLflow: leave --no-track out")
+        if self.sample is not None and self.sample < 1:
+            raise UsageError(SAMPLE_ON_SPARK)
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a run is asked for: check, train, score and report in one go.
+
+    Parameters
+    ----------
+    training
+        What is learned.
+    out
+        Folder that appears when all is done.
+    force
+        Replace the run that stands there.
+    publish
+        Write the scores to the store, too.
+    store
+        SQLAlchemy URL, or the path of an SQLite file; None: as the settings say.
+    next_steps
+        Commands that the report names at its end.
+    """
+
+    training: TrainingRequest
+    out: Path
+    force: bool = False
+    publish: bool = False
+    store: str | None = None
+    next_steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ScoringRequest:
+    """What a scoring is asked for.
+
+    Parameters
+    ----------
+    model
+        Folder of a bundle, or ``models:/NAME@ALIAS`` of MLflow.
+    out
+        File to write, ``.parquet`` or ``.csv``; without an ending, a folder of parts with which an
+        interrupted scoring goes on.
+    reasons
+        Say of each customer what speaks for and against; takes most of the time.
+    publish
+        Write the scores to the store, too.
+    store
+        SQLAlchemy URL, or the path of an SQLite file; None: as the settings say.
+    tracking_uri
+        MLflow server or file of a ``models:/``; None: as the settings say.
+    """
+
+    model: str
+    out: Path
+    reasons: bool = True
+    publish: bool = False
+    store: str | None = None
+    tracking_uri: str | None = None
+
+
+@dataclass(frozen=True)
+class StagesRequest:
+    """Which stages are asked for; at least one of the three.
+
+    Parameters
+    ----------
+    out
+        File for the stage of each customer, ``.parquet`` or ``.csv``.
+    history
+        File for every spell on a stage, ``.parquet`` or ``.csv``.
+    explain
+        Id of a customer whose stages are explained.
+    """
+
+    out: Path | None = None
+    history: Path | None = None
+    explain: str | None = None
+
+
+@dataclass(frozen=True)
+class MovementRequest:
+    """What a report of how customers move is asked for.
+
+    Parameters
+    ----------
+    out
+        Folder that appears when all is done.
+    period
+        ``week``, ``month`` or ``quarter``; None: what suits the length of the log.
+    flow_from, flow_to
+        Dates of the flow diagram; None: 90 days before, and the as_of.
+    before_after
+        Instant before and after which sales, repeat orders, cost and stages are compared; None:
+        nothing is compared.
+    cost_events
+        Types of events whose amount is what serving the customer cost; none: ``cost``.
+    force
+        Replace the report that stands there.
+    """
+
+    out: Path
+    period: str | None = None
+    flow_from: datetime | None = None
+    flow_to: datetime | None = None
+    before_after: datetime | None = None
+    cost_events: tuple[str, ...] = ()
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class LeadsRequest:
+    """What a ranking of leads is asked for.
+
+    Parameters
+    ----------
+    out
+        File to write, ``.parquet`` or ``.csv``.
+    horizon_days
+        Length of the span that ``p_convert`` speaks of, in days.
+    points
+        TOML file of points; None: those of the package.
+    learn
+        File for points that are suggested from the log; None: none are.
+    mql, sql
+        What makes a lead qualified for marketing and for sales, such as ``20``, ``best:200``,
+        ``share:20%`` or ``conversion:10%``; None: as the points say.
+    """
+
+    out: Path
+    horizon_days: int = 90
+    points: Path | None = None
+    learn: Path | None = None
+    mql: str | None = None
+    sql: str | None = None
+
+
+@dataclass(frozen=True)
+class BacktestRequest:
+    """What a backtest is asked for.
+
+    Parameters
+    ----------
+    out
+        Folder that appears when all is done.
+    dates
+        Past dates to replay, at most.
+    step_days
+        Days from one date to the next; None: the horizon.
+    force
+        Replace the backtest that stands there.
+    """
+
+    out: Path
+    dates: int = 4
+    step_days: int | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class ErasureRequest:
+    """Whom to erase, and where.
+
+    Parameters
+    ----------
+    customer_id
+        As it stands in the log.
+    events
+        Logs to remove the customer's records from.
+    customer
+        Column or expression of the customer's id in them; None: ``customer_id``.
+    run_folders
+        Folders of runs.
+    store, tracking_uri
+        The store of published scores, and MLflow's; None: as the settings say, if it is there.
+    encoding, separator
+        Of logs that are text; None: the header tells the separator.
+    include_malformed
+        Remove malformed lines that name the customer, too.
+    """
+
+    customer_id: str
+    events: tuple[str, ...] = ()
+    customer: str | None = None
+    run_folders: tuple[Path, ...] = ()
+    store: str | None = None
+    tracking_uri: str | None = None
+    encoding: str = "utf-8"
+    separator: str | None = None
+    include_malformed: bool = False
