@@ -34,6 +34,7 @@ from stagecast.features.clock import parse_instant
 from stagecast.features.demo import cdnow_frame
 from stagecast.features.events import ReadOptions, from_frame
 from stagecast.serving import pipeline
+from stagecast.serving.runs.files import SCORES
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners import metrics
 from stagecast.training.learners.btyd import Model
@@ -162,9 +163,7 @@ def ours(past: pd.DataFrame, as_of: datetime, horizon_days: int) -> pd.DataFrame
         done = pipeline.run(
             log, Path(folder) / "run", TrainConfig(horizon_days=horizon_days), as_of=as_of
         )
-        scores = pq.read_table(
-            done.folder / pipeline.SCORES, columns=["customer_id", *SCORED]
-        ).to_pandas()
+        scores = pq.read_table(done.folder / SCORES, columns=["customer_id", *SCORED]).to_pandas()
     return scores.set_index("customer_id")
 
 

@@ -5,13 +5,15 @@
 
 Imports point one way: ``features <- training <- serving``.
 
-    cli -> commands -> pipeline -> runs, reports, scoring, store
+    cli -> commands -> reading, requests -> pipeline, jobs -> runs, reports, scoring, store
     http (the server) -> scoring, store, pages             erasure (one customer, everywhere)
 
 What may be changed where: the columns of a score are frozen in
 :mod:`stagecast.serving.scoring.score_schema` (only ever added to); what fills them is
-:mod:`stagecast.serving.scoring.scorer`; a command is a file in ``serving/commands``, a resource a
-file in ``serving/http/routes``, a page a template in ``serving/pages``. The environment is read in
+:mod:`stagecast.serving.scoring.scorer`; a command is a file in ``serving/commands``, what it does a
+file in ``serving/jobs``, a resource a file in ``serving/http/routes``, a page a template in
+``serving/pages``. What is read is a :class:`stagecast.serving.reading.Reading`, what is asked of it
+a dataclass of :mod:`stagecast.serving.requests`. The environment is read in
 :mod:`stagecast.serving.settings` and nowhere else.
 
 Room is left for ``targeting`` (plans, hold-outs, read-outs).

@@ -5,39 +5,28 @@ or not at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
 
 from stagecast.features.events import EventLog
-from stagecast.serving.reports.lifecycle_report import TABLES, figures, movement, write_tables
+from stagecast.serving.jobs.training import STEPS
+from stagecast.serving.progress import Say, Steps, silent, silently
+from stagecast.serving.reports.lifecycle_report import figures, movement, write_tables
 from stagecast.serving.reports.run_report import write_report
+from stagecast.serving.requests import RunRequest
+from stagecast.serving.runs.files import MODEL, OF_A_RUN, REPORT, SCORES, TABLES
 from stagecast.serving.runs.folders import new_folder
-from stagecast.serving.runs.inspection import DATA_REPORT, REJECTED, inspect, write_inspection
+from stagecast.serving.runs.inspection import inspect, write_inspection
+from stagecast.serving.runs.run import Run
 from stagecast.serving.runs.summary import card, summary
 from stagecast.serving.runs.table_files import write_scores
+from stagecast.serving.runs.tracking import tracker
 from stagecast.serving.scoring.scorer import Scorer
+from stagecast.serving.settings import load_settings
 from stagecast.training.bundle import Bundle, save_bundle
 from stagecast.training.config import TrainConfig
 from stagecast.training.train import train
-
-SCORES, REPORT, MODEL = "scores.parquet", "report.html", "model"
-OURS = (DATA_REPORT, REJECTED, SCORES, REPORT, MODEL, TABLES)
-# Steps that `run` names, for the length of the progress bar.
-RUN_STEPS = 9
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a run left behind."""
-
-    folder: Path
-    bundle: Bundle
-    scores: pa.Table
-    summary: dict[str, Any]
 
 
 def run(
@@ -48,7 +37,7 @@ def run(
     as_of: datetime | None = None,
     force: bool = False,
     next_steps: Sequence[str] = (),
-    say: Callable[[str], object] = lambda step: None,
+    say: Say = silent,
     track: Callable[[Bundle, Path, Path], object] | None = None,
 ) -> Run:
     """Check, train, score and report in one go.
@@ -72,7 +61,7 @@ def run(
         behind then.
     """
     config = replace(config, known_at_start=log.known_at_start)
-    with new_folder(out, OURS, force=force) as draft:
+    with new_folder(out, OF_A_RUN, force=force) as draft:
         at = log.choose_as_of(as_of)
         inspected = inspect(log, at, config.horizon_days)
         write_inspection(log, inspected, draft)
@@ -84,12 +73,58 @@ def run(
         scores = Scorer(bundle, threads=0).score(training.panel.now, training.data_cutoff)
         write_scores(scores, draft / SCORES)
         say("report")
-        told = summary(bundle, log.report.to_json(), next_steps)
+        contents = summary(bundle, log.report.to_json(), next_steps)
         life = training.panel.life
         moved = movement(life, at, has_amounts=training.models.value.mean_spend is not None)
         write_tables(moved, draft / TABLES)
-        write_report(draft / REPORT, told, scores, figures(moved, life.scheme, life.merged))
+        write_report(draft / REPORT, contents, scores, figures(moved, life.scheme, life.merged))
         if track is not None:
             say("tracking")
             track(bundle, draft / MODEL, draft / REPORT)
-    return Run(out, bundle, scores, told)
+    return Run(out, bundle, scores, contents)
+
+
+def run_and_publish(
+    open_log: Callable[[], EventLog],
+    request: RunRequest,
+    *,
+    as_of: datetime | None = None,
+    steps: Steps = silently,
+    warn: Say = silent,
+) -> Run:
+    """Check, train, score and report in one go; log the training to MLflow and write the scores to
+    the store where that is asked for.
+
+    Parameters
+    ----------
+    open_log
+        Reads the log, such as :meth:`stagecast.serving.reading.Reading.open`.
+    as_of
+        None: the day after the last event.
+    warn
+        Is called with the reason where MLflow does not take the training, and need not.
+
+    Raises
+    ------
+    stagecast.features.errors.StagecastError
+        As :func:`run`; or MLflow or the store does not take what it should.
+    """
+    settings = load_settings(store=request.store)
+    track = tracker(request.training, warn)
+    with open_log() as log, steps(STEPS) as say:
+        done = run(
+            log,
+            request.out,
+            request.training.config,
+            as_of=as_of,
+            force=request.force,
+            next_steps=request.next_steps,
+            say=say,
+            track=track,
+        )
+        if request.publish:
+            from stagecast.serving.runs.publishing import publish  # SQLAlchemy is slow to import
+
+            say("publishing")
+            publish(settings.store, done.scores, request.out / MODEL, done.bundle.models.scheme)
+    return done

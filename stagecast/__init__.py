@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stagecast.features.events import EventLog, from_frame, read_events
-    from stagecast.serving.pipeline import Run, run
+    from stagecast.serving.pipeline import run
+    from stagecast.serving.runs.run import Run
     from stagecast.serving.scoring.scorer import Scorer, load_scorer
     from stagecast.training.config import TrainConfig
     from stagecast.training.estimators import (
@@ -50,7 +51,7 @@ _MODULES = {
     "CustomerValueRegressor": "stagecast.training.estimators",
     "EventLog": "stagecast.features.events",
     "NextStageClassifier": "stagecast.training.estimators",
-    "Run": "stagecast.serving.pipeline",
+    "Run": "stagecast.serving.runs.run",
     "Scorer": "stagecast.serving.scoring.scorer",
     "TrainConfig": "stagecast.training.config",
     "from_frame": "stagecast.features.events",

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import click
 
-from stagecast.features.clock import parse_span_days
-from stagecast.serving.commands.console import show
-from stagecast.serving.commands.options import as_of_option, common, dated
-from stagecast.serving.commands.reading_options import open_log, reading
+from stagecast.serving.commands.console import show, show_json
+from stagecast.serving.commands.options import common, span_days
+from stagecast.serving.commands.reading_values import reading
+from stagecast.serving.reading import Reading
 
 
 @click.command()
 @reading
-@dated
 @click.option(
-    "--horizon", default="90d", show_default=True, help="Span that a training would speak of."
+    "--horizon",
+    default="90d",
+    show_default=True,
+    callback=span_days,
+    help="Span that a training would speak of.",
 )
 @click.option(
     "--out",
@@ -26,17 +27,12 @@ from stagecast.serving.commands.reading_options import open_log, reading
     help="Folder for data-report.json and rejected.parquet.",
 )
 @common
-def check(as_json: bool, out: Path | None, **options: Any) -> None:
+def check(reading: Reading, as_json: bool, horizon: int, out: Path | None) -> None:
     """What is in the log, what is refused and why, and what the models can do with it."""
-    from stagecast.serving.runs.inspection import inspect, write_inspection
+    from stagecast.serving.runs import inspection
 
-    horizon_days = parse_span_days(options["horizon"])
-    with open_log(options) as log:
-        found = inspect(log, log.choose_as_of(as_of_option(options)), horizon_days)
-        if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
-            write_inspection(log, found, out)
-        if as_json:
-            click.echo(json.dumps(found.to_json(), ensure_ascii=False))
-            return
-        show(found.lines())
+    report = inspection.check(reading, horizon, out)
+    if as_json:
+        show_json(report.to_json())
+    else:
+        show(report.lines())

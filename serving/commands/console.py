@@ -1,19 +1,18 @@
-"""What the command line shows while it works: a progress bar on a terminal, plain lines
-otherwise; always on stderr.
+"""What the command line shows: results on stdout; while it works, a progress bar on a terminal and
+plain lines otherwise, always on stderr.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-Say = Callable[[str], object]
+from stagecast.serving.progress import Say
 
 
 @contextmanager
@@ -23,6 +22,9 @@ def steps(total: int) -> Iterator[Say]:
         began = time.monotonic()
         yield lambda step: click.echo(f"[{time.monotonic() - began:5.1f} s] {step}", err=True)
         return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     bar = Progress(
         SpinnerColumn(),
         BarColumn(bar_width=30),
@@ -66,3 +68,19 @@ def show(lines: Sequence[str]) -> None:
     """Print lines on stdout."""
     for line in lines:
         click.echo(line)
+
+
+def show_json(result: object, *, ascii_only: bool = False) -> None:
+    """Print plain data on stdout as one line of JSON.
+
+    Parameters
+    ----------
+    ascii_only
+        Write other letters as escapes.
+    """
+    click.echo(json.dumps(result, ensure_ascii=ascii_only))
+
+
+def warn(text: str) -> None:
+    """Print a warning on stderr."""
+    click.echo(f"warning: {text}", err=True)

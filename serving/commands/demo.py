@@ -6,13 +6,18 @@ from pathlib import Path
 
 import click
 
-from stagecast.features.demo import cdnow_log
+from stagecast.serving.commands.console import show, show_json, steps, warn
 from stagecast.serving.commands.options import common
-from stagecast.serving.commands.outputs import print_run, run_and_publish
-from stagecast.serving.settings import load_settings
-from stagecast.training.config import TrainConfig
+from stagecast.serving.requests import RunRequest, TrainingRequest
 
 DEMO_FOLDER = Path("stagecast-demo")
+NEXT_STEPS = (
+    "stagecast serve                      the ranked list at http://127.0.0.1:8000, "
+    "the API at /docs",
+    "jupyter lab notebooks/               the same in a notebook (notebooks/quickstart.ipynb)",
+    "mlflow ui --backend-store-uri sqlite:///mlflow.db    this training among others",
+    "stagecast run YOUR.csv --out DIR     the same on your own log",
+)
 
 
 @click.command()
@@ -20,23 +25,15 @@ DEMO_FOLDER = Path("stagecast-demo")
 @common
 def demo(out: Path, as_json: bool) -> None:
     """The main job on the CDNOW log of the lifetimes package, and where to look next."""
-    next_steps = [
-        (
-            "stagecast serve                      the ranked list at http://127.0.0.1:8000, "
-            "the API at /docs"
-        ),
-        "jupyter lab notebooks/               the same in a notebook (notebooks/quickstart.ipynb)",
-        "mlflow ui --backend-store-uri sqlite:///mlflow.db    this training among others",
-        "stagecast run YOUR.csv --out DIR     the same on your own log",
-    ]
-    options = {
-        "as_of": None,
-        "force": True,
-        "publish": True,
-        "settings": load_settings(),
-        "track": True,
-        "tracking_uri": None,
-    }
-    with cdnow_log() as log:
-        done = run_and_publish(log, out, TrainConfig(), options, next_steps)
-    print_run(done, next_steps, as_json=as_json)
+    from stagecast.features.demo import cdnow_log
+    from stagecast.serving.commands import terminal
+    from stagecast.serving.pipeline import run_and_publish
+    from stagecast.training.config import TrainConfig
+
+    training = TrainingRequest(TrainConfig(), track=True)
+    request = RunRequest(training, out, force=True, publish=True, next_steps=NEXT_STEPS)
+    done = run_and_publish(cdnow_log, request, steps=steps, warn=warn)
+    if as_json:
+        show_json(done.summary)
+    else:
+        show(terminal.run_lines(done, NEXT_STEPS))

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from stagecast.features.errors import DataRefusedError, UsageError
-from stagecast.serving.commands.options import common
-from stagecast.serving.settings import keep_mlflow_quiet, load_settings
-
-if TYPE_CHECKING:
-    from stagecast.serving.erasure.erase import Outcome
+from stagecast.serving.commands.console import show, show_json
+from stagecast.serving.commands.erasure_lines import complaint, counted, erasure_lines
+from stagecast.serving.commands.options import as_request, common
+from stagecast.serving.requests import ErasureRequest
 
 
 @click.command()
+@as_request(ErasureRequest)
 @click.argument("customer_id")
 @click.argument("events", nargs=-1)
 @click.option(
@@ -47,106 +45,33 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Count, and change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @common
-def erase(
-    as_json: bool,
-    customer_id: str,
-    events: tuple[str, ...],
-    customer: str | None,
-    run_folders: tuple[Path, ...],
-    store: str | None,
-    tracking_uri: str | None,
-    encoding: str,
-    separator: str | None,
-    include_malformed: bool,
-    dry_run: bool,
-    yes: bool,
-) -> None:
+def erase(request: ErasureRequest, as_json: bool, dry_run: bool, yes: bool) -> None:
     """Remove one customer everywhere, and prove it byte by byte.
 
     From the store with its history, the runs and reports (--run, MLflow), and the logs named as
     EVENTS. Totals that were published, and models, stay as they are.
     """
-    from stagecast.features.intake.options import ReadOptions
-    from stagecast.serving.erasure.csv_logs import How
-    from stagecast.serving.erasure.erase import erase as erase_customer
-    from stagecast.serving.erasure.identity import Customer
-    from stagecast.serving.erasure.places import Request
+    from stagecast.serving.jobs.erasure import erase_customer
 
-    options = ReadOptions(encoding=encoding, separator=separator)  # refuses what is none
-    how = How(
-        Customer.parse(customer_id), customer, encoding, options.field_separator, include_malformed
-    )
-    settings = load_settings(store=store, tracking_uri=tracking_uri)
-    keep_mlflow_quiet()
-    named = {
-        name
-        for name, value in (("store", store), ("tracking_uri", tracking_uri))
-        if value is not None
-    }
-    request = Request(
-        how, events, run_folders, settings.store, settings.tracking_uri, frozenset(named)
-    )
-
-    def confirm(rows: int, places: int) -> bool:
-        if yes:
-            return True
-        if not sys.stdin.isatty():
-            raise UsageError("nobody is there to be asked; say --yes, or look first with --dry-run")
-        return click.confirm(
-            f"Remove {_counted(rows, 'row')} from {_counted(places, 'place')} for good?", err=True
-        )
-
-    outcome = erase_customer(request, dry_run=dry_run, confirm=confirm)
+    outcome = erase_customer(request, _agreed if yes else _confirm, dry_run=dry_run)
     if outcome is None:
         raise click.Abort
     if as_json:
-        click.echo(json.dumps(outcome.to_json(), ensure_ascii=False))
+        show_json(outcome.to_json())
     else:
-        for line in lines(outcome):
-            click.echo(line)
+        show(erasure_lines(outcome))
     if outcome.unproven and not dry_run:
-        raise DataRefusedError(_complaint(outcome))
+        raise DataRefusedError(complaint(outcome))
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+def _agreed(rows: int, places: int) -> bool:
+    return True
 
 
-def lines(outcome: Outcome) -> list[str]:
-    """Return the outcome as a table for people."""
-    from stagecast.serving.commands.console import table
-
-    searched = f"{_counted(outcome.searched, 'place')} searched"
-    if not outcome.results:
-        return [f"Nothing found: {searched}, and none names this customer.", *outcome.notes]
-    verb = "would go" if outcome.dry_run else "removed"
-    rows = [["place", verb, "there now" if outcome.dry_run else "left", "first"]]
-    for result in outcome.results:
-        left = "?" if result.left is None else f"{result.left:,}"
-        first = result.first or (f"{result.alike:,} alike" if result.alike else "")
-        rows.append([result.place, f"{result.removed:,}", left, first])
-    done = (
-        "Nothing was changed (--dry-run)."
-        if outcome.dry_run
-        else "Searched byte by byte: nothing of the customer is left."
+def _confirm(rows: int, places: int) -> bool:
+    """Ask whether so many rows may go from so many places."""
+    if not sys.stdin.isatty():
+        raise UsageError("nobody is there to be asked; say --yes, or look first with --dry-run")
+    return click.confirm(
+        f"Remove {counted(rows, 'row')} from {counted(places, 'place')} for good?", err=True
     )
-    if outcome.unproven and not outcome.dry_run:
-        done = "NOT DONE everywhere: see what is left."
-    notes = [f"{result.place}: {result.note}" for result in outcome.results if result.note]
-    return [*table(rows, {1, 2}), "", f"{searched}. {done}", *notes, *outcome.notes]
-
-
-def _complaint(outcome: Outcome) -> str:
-    first = outcome.unproven[0]
-    what = (
-        "could not be erased"
-        if first.left is None
-        else f"still holds {_counted(first.left, 'occurrence')}"
-    )
-    where = f", the first at {first.first}" if first.first else ""
-    more = (
-        f" (and {_counted(len(outcome.unproven) - 1, 'other place')})"
-        if len(outcome.unproven) > 1
-        else ""
-    )
-    return f"{first.place} {what}{where}{more}: {first.note or 'erase again'}"

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
-from stagecast.serving.commands.options import (
-    as_of_option,
-    common,
-    learning,
-    standing,
-    train_config,
-)
-from stagecast.serving.commands.outputs import print_run, run_and_publish
-from stagecast.serving.commands.reading_options import open_log, reading
-from stagecast.serving.settings import load_settings
+from stagecast.serving.commands.console import show, show_json, steps, warn
+from stagecast.serving.commands.options import common
+from stagecast.serving.commands.reading_values import reading
+from stagecast.serving.commands.training_options import learning
+from stagecast.serving.reading import Reading
+from stagecast.serving.requests import RunRequest, TrainingRequest
+from stagecast.serving.runs.files import MODEL
 
 
 @click.command()
 @reading
-@standing
 @learning
 @click.option(
     "--out",
@@ -35,22 +31,27 @@ from stagecast.serving.settings import load_settings
 )
 @click.option("--force", is_flag=True, help="Replace the run that --out holds.")
 @common
-def run(as_json: bool, **options: Any) -> None:
+def run(
+    reading: Reading,
+    training: TrainingRequest,
+    as_json: bool,
+    out: Path,
+    publish: bool,
+    store: str | None,
+    force: bool,
+) -> None:
     """Check, train, score and report in one go."""
-    from stagecast.serving import pipeline
+    from stagecast.serving.commands import terminal
+    from stagecast.serving.pipeline import run_and_publish
 
-    config, as_of = train_config(options), as_of_option(options)
-    settings = load_settings(store=options["store"])
-    next_steps = [
-        f"stagecast score EVENTS --model {options['out'] / pipeline.MODEL} --out scores.parquet",
-        f"stagecast serve --model {options['out'] / pipeline.MODEL}",
-    ]
-    with open_log(options) as log:
-        done = run_and_publish(
-            log,
-            options["out"],
-            config,
-            {**options, "as_of": as_of, "settings": settings},
-            next_steps,
-        )
-    print_run(done, next_steps, as_json=as_json)
+    next_steps = (
+        f"stagecast score EVENTS --model {out / MODEL} --out scores.parquet",
+        f"stagecast serve --model {out / MODEL}",
+    )
+    request = RunRequest(training, out, force, publish, store, next_steps)
+    open_log = partial(reading.open, command="run")
+    done = run_and_publish(open_log, request, as_of=reading.as_of, steps=steps, warn=warn)
+    if as_json:
+        show_json(done.summary)
+    else:
+        show(terminal.run_lines(done, next_steps))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import click
 
 from stagecast.serving.commands.options import common
-from stagecast.serving.commands.outputs import model_folder
-from stagecast.serving.settings import load_settings
 
 
 @click.command()
@@ -26,6 +24,8 @@ def serve(
 ) -> None:
     """The API and the pages."""
     from stagecast.serving.http.server import serve as run_server
+    from stagecast.serving.runs.models import model_folder
+    from stagecast.serving.settings import load_settings
 
     settings = load_settings(store=store, host=host, port=port)
     folder = None if model is None else model_folder(model, settings)

@@ -1,13 +1,19 @@
-"""How many customers stand on each stage, for people: what commands print of a scheme."""
+"""What commands print of stages: how many customers stand on each, one customer explained, the
+schemes.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from stagecast.features.stages.lifecycle import merged_sentences
-from stagecast.features.stages.scheme import Scheme
+from stagecast.features.stages.scheme import LANGUAGES, Scheme, rule_text
 from stagecast.serving.commands.console import table
+
+if TYPE_CHECKING:
+    from stagecast.serving.jobs.stages import StageFiles
 
 
 def stage_lines(
@@ -29,5 +35,73 @@ def stage_lines(
 
 def _threshold(scheme: Scheme, name: str) -> str:
     value = scheme.thresholds[name]
-    told = "never" if math.isinf(value) else f"{value:,.6g}"
-    return f"{name} {told}{' (pinned)' if name in scheme.pins else ''}"
+    text = "never" if math.isinf(value) else f"{value:,.6g}"
+    return f"{name} {text}{' (pinned)' if name in scheme.pins else ''}"
+
+
+def written_lines(written: StageFiles) -> list[str]:
+    """Return what `stages` prints: one customer explained, or how many stand on each stage; and
+    the files.
+    """
+    if written.explained is not None:
+        lines = explained_lines(written.explained)
+    else:
+        life = written.stages.life
+        lines = stage_lines(written.stages.counts, life.scheme, life.merged)
+    return [*lines, *(f"written: {path}" for path in written.files.values())]
+
+
+def explained_lines(explained: Mapping[str, Any]) -> list[str]:
+    """Return one customer's stages, as
+    :func:`stagecast.serving.jobs.stage_explanation.explain` gives them.
+    """
+    group = f", group {explained['group']}" if explained["group"] else ""
+    facts = ", ".join(
+        f"{name} {'unknown' if value is None else f'{value:,.6g}'}"
+        for name, value in explained["facts"].items()
+    )
+    lines = [
+        (
+            f"{explained['customer_id']} at {explained['as_of']}: {explained['title']['en']} "
+            f"({explained['scheme']}/{explained['stage']}{group})"
+        ),
+        f"  {explained['meaning']}",
+        f"  since  {explained['since']}",
+        f"  rule   {explained['rule']}",
+        f"  facts  {facts}",
+        f"  do     {explained['action']}",
+        "",
+        *_spells("stage", explained["history"]),
+    ]
+    if explained["if_silent"]:
+        lines += ["", *_spells("if nothing happens", explained["if_silent"])]
+    return lines
+
+
+def _spells(head: str, spells: list[Mapping[str, Any]]) -> list[str]:
+    rows = [[spell["stage"], spell["from"], spell["rule"]] for spell in spells]
+    return table([[head, "from", "rule"], *rows], set())
+
+
+def scheme_lines(scheme: Scheme) -> list[str]:
+    """Return a scheme: its titles and source, its stages with titles, rules and meanings, its
+    groups.
+    """
+    titles = [scheme.title[language] for language in dict.fromkeys((scheme.language, "en"))]
+    source = f" ({scheme.source})" if scheme.source else ""
+    heads = ["stage", *LANGUAGES, "rule", "meaning"]
+    rows = [
+        [
+            stage.id,
+            *(stage.title.get(language, "") for language in LANGUAGES),
+            stage.rule_text,
+            stage.meaning["en"],
+        ]
+        for stage in scheme.stages
+    ]
+    return [
+        "",
+        f"{scheme.id}: {' / '.join(titles)}{source}",
+        *table([heads, *rows], set()),
+        *(f"  group {group.id}: {rule_text(group.rule)}" for group in scheme.groups),
+    ]

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
-from stagecast.features.stages.scheme import Scheme
+from stagecast.features.clock import iso
 from stagecast.serving.commands.console import table
-from stagecast.serving.commands.stage_lines import stage_lines
-from stagecast.serving.pipeline import MODEL, REPORT, SCORES, Run
-from stagecast.serving.reports.lifecycle_report import TABLES
-from stagecast.serving.runs.inspection import DATA_REPORT, REJECTED
-from stagecast.serving.runs.summary import most_at_risk
-from stagecast.serving.scoring.batch import stage_counts
-from stagecast.training.churn_kinds import kind_of
-from stagecast.training.config import Churn
+from stagecast.serving.jobs.written import Written
+from stagecast.serving.runs.files import (
+    DATA_REPORT,
+    MODEL,
+    REJECTED,
+    REJECTED_ON_SPARK,
+    REPORT,
+    SCORES,
+    TABLES,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from stagecast.features.catalog.catalog import Catalog
+    from stagecast.features.stages.scheme import Scheme
+    from stagecast.serving.jobs.leads import LeadRanking
+    from stagecast.serving.jobs.movement import MovementFolder
+    from stagecast.serving.jobs.scores import Scored
+    from stagecast.serving.jobs.training import TrainedBundle
+    from stagecast.serving.runs.run import Run
+    from stagecast.training.config import Churn
 
 TOP = 10
 
@@ -38,8 +50,11 @@ def log_lines(report: Mapping[str, Any]) -> list[str]:
     return lines + [f"warning: {warning}" for warning in report["warnings"]]
 
 
-def score_lines(scores: pa.Table, scheme: Scheme) -> list[str]:
+def counted_lines(scores: pa.Table, scheme: Scheme) -> list[str]:
     """Return how many of those scored stand on each stage."""
+    from stagecast.serving.commands.stage_lines import stage_lines
+    from stagecast.serving.scoring.batch import stage_counts
+
     return stage_lines(stage_counts(scores, scheme.ids), scheme)
 
 
@@ -47,6 +62,8 @@ def evaluation_lines(evaluation: Mapping[str, Any] | None, churn: Churn) -> list
     """Return how good the model is on the later period, against the baselines."""
     if evaluation is None:
         return []  # the notes say why
+    from stagecast.training.churn_kinds import kind_of
+
     rows = [["method", "log loss", "AUC", "calibration error", "lift at 10 %"]]
     for model in evaluation["models"]:
         numbers = [model[k] for k in ("log_loss", "auc", "calibration_error", "lift_10")]
@@ -61,58 +78,65 @@ def evaluation_lines(evaluation: Mapping[str, Any] | None, churn: Churn) -> list
         *table(rows, {1, 2, 3, 4}),
         f"Grade {evaluation['grade']}: {evaluation['grade_sentence']}",
         f"Next stage: log loss {ours:.4f}, Markov chain {chain:.4f}.",
-        *_lead_lines(evaluation.get("conversion")),
+        *_conversion_lines(evaluation.get("conversion")),
     ]
 
 
-def _lead_lines(found: Mapping[str, Any] | None) -> list[str]:
+def _conversion_lines(conversion: Mapping[str, Any] | None) -> list[str]:
     """Return how good P(first purchase) was, if there were prospects."""
-    if found is None:
+    if conversion is None:
         return []
-    auc = "-" if found["auc"] is None else f"{found['auc']:.4f}"
+    auc = "-" if conversion["auc"] is None else f"{conversion['auc']:.4f}"
     return [
-        f"First purchase: of {found['leads']:,} without an order {found['converted']:,} bought "
-        f"({found['expected']:,.0f} were expected); AUC {auc}, "
-        f"log loss {found['log_loss']:.4f}, all alike {found['log_loss_share']:.4f}."
+        f"First purchase: of {conversion['leads']:,} without an order "
+        f"{conversion['converted']:,} bought "
+        f"({conversion['expected']:,.0f} were expected); AUC {auc}, "
+        f"log loss {conversion['log_loss']:.4f}, all alike {conversion['log_loss_share']:.4f}."
     ]
 
 
 def risk_lines(scores: pa.Table) -> list[str]:
     """Return the customers with the most value at risk, with their reasons."""
+    from stagecast.serving.runs.summary import most_at_risk
+
     rows = [["customer", "stage", "churn", "at risk", "reasons"]]
     for row in most_at_risk(scores, TOP):
         money = "-" if row["value_at_risk"] is None else f"{row['value_at_risk']:,.0f}"
-        told = "; ".join(reason["sentence"] for reason in row["reasons"])
+        why = "; ".join(reason["sentence"] for reason in row["reasons"])
         rows.append(
-            [row["customer_id"], row["stage"], f"{row['churn_probability']:.0%}", money, told]
+            [row["customer_id"], row["stage"], f"{row['churn_probability']:.0%}", money, why]
         )
     if len(rows) == 1:
         return ["Nobody is active: there is no churn risk to rank."]
     return table(rows, {2, 3})
 
 
-def run_lines(run: Run) -> list[str]:
-    """Return everything that `run` and `demo` print."""
-    told = run.summary
+def run_lines(run: Run, next_steps: Sequence[str]) -> list[str]:
+    """Return everything that `run` and `demo` print; ``next_steps`` are commands to go on with."""
+    summary = run.summary
     return [
-        *log_lines(told["log"]),
+        *log_lines(summary["log"]),
         "",
-        f"Customers per stage on {told['as_of']} (scheme {told['scheme']['id']}):",
-        *score_lines(run.scores, run.bundle.models.scheme),
+        f"Customers per stage on {summary['as_of']} (scheme {summary['scheme']['id']}):",
+        *counted_lines(run.scores, run.bundle.models.scheme),
         "",
-        f"How good it is (method: {told['method']}, {told['method_note']}):",
-        *evaluation_lines(told["evaluation"], told["churn"]),
-        *told["notes"],
+        f"How good it is (method: {summary['method']}, {summary['method_note']}):",
+        *evaluation_lines(summary["evaluation"], summary["churn"]),
+        *summary["notes"],
         "",
-        f"The {TOP} customers with the most value at risk in the next {told['horizon_days']} days:",
+        f"The {TOP} customers with the most value at risk in the next "
+        f"{summary['horizon_days']} days:",
         *risk_lines(run.scores),
         "",
         *file_lines(run.folder),
+        "",
+        "Next:",
+        *(f"  {line}" for line in next_steps),
     ]
 
 
 def file_lines(folder: Path) -> list[str]:
-    """Return where the files are."""
+    """Return where the files of a run are."""
     meaning = {
         REPORT: "the report; open it in a browser",
         SCORES: "one row per customer",
@@ -122,3 +146,90 @@ def file_lines(folder: Path) -> list[str]:
         REJECTED: "what was refused, with line and reason",
     }
     return ["Files:", *(f"  {folder / name!s:<36} {text}" for name, text in meaning.items())]
+
+
+def bundle_lines(trained: TrainedBundle) -> list[str]:
+    """Return what `train` prints: how good the models are, and where the bundle is."""
+    bundle = trained.bundle
+    return [
+        *evaluation_lines(bundle.card["evaluation"], bundle.models.config.churn),
+        *bundle.card["notes"],
+        "",
+        f"model {bundle.model_version} written: {trained.out}",
+    ]
+
+
+def score_lines(written: Scored | Written) -> list[str]:
+    """Return what `score` prints: customers per stage, and where the scores are."""
+    if isinstance(written, Written):
+        return written_lines(written)
+    from stagecast.serving.commands.stage_lines import stage_lines
+
+    return [
+        *stage_lines(written.counts, written.scheme),
+        "",
+        f"{sum(written.counts.values()):,} scores written: {written.out}",
+    ]
+
+
+def written_lines(written: Written) -> list[str]:
+    """Return how many customers are in a table, and what was refused by Spark."""
+    lines = [
+        f"{written.what} of {written.customers:,} customers at {iso(written.as_of)} "
+        f"written: {written.out}"
+    ]
+    if refused := written.counts.get("rows_rejected"):
+        lines.append(
+            f"{refused:,} of {written.counts['rows_in']:,} rows refused: "
+            f"{written.out / REJECTED_ON_SPARK}"
+        )
+    return lines
+
+
+def catalog_lines(catalog: Catalog) -> list[str]:
+    """Return the features of a catalogue: name, unit, meaning, how each is made."""
+    head = ["feature", "unit", "meaning", "how it is made"]
+    return table([head, *([f.name, f.unit, f.meaning, f.how] for f in catalog.features)], set())
+
+
+def query_lines(queries: Mapping[str, str]) -> list[str]:
+    """Return queries in their order, each under its name, with a blank line between two."""
+    return ["\n\n".join(f"-- {name}\n{text};" for name, text in queries.items())]
+
+
+def movement_lines(written: MovementFolder) -> list[str]:
+    """Return what `report` prints: what changed at a date, and where the files are."""
+    compared = written.compared
+    changes = (
+        []
+        if compared is None
+        else [compared.headline, *(f"  {measure.sentence}" for measure in compared.measures), ""]
+    )
+    return [
+        *changes,
+        f"  {written.out / REPORT!s:<36} the report; open it in a browser",
+        f"  {written.out / TABLES!s:<36} its tables: Parquet, JSON",
+    ]
+
+
+def lead_lines(ranking: LeadRanking) -> list[str]:
+    """Return what `leads` prints: the first leads with their reasons, and where all are."""
+    request, leads = ranking.request, ranking.leads
+    rows = [["lead", "points", "grade", "p_convert", "reasons"]]
+    for row in leads.slice(0, TOP).to_pylist():
+        chance = "-" if row["p_convert"] is None else f"{row['p_convert']:.1%}"
+        points = f"{row['lead_points']:.1f}"
+        rows.append([row["customer_id"], points, row["lead_grade"], chance, row["lead_reasons"]])
+    grades = ", ".join(f"{name} {count:,}" for name, count in ranking.grades.items())
+    lines = [
+        f"{len(leads):,} leads at {iso(ranking.as_of)}: {grades}",
+        *table(rows, {1, 3}),
+        f"written: {request.out}",
+    ]
+    if ranking.suggested is not None:
+        learned = ranking.suggested
+        lines.append(
+            f"points suggested from {learned.leads:,} leads, {learned.conversions:,} of whom "
+            f"bought: {request.learn}"
+        )
+    return lines

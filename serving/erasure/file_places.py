@@ -28,7 +28,7 @@ from stagecast.serving.erasure.occurrences import (
     in_stream,
 )
 from stagecast.serving.erasure.replacing import clear_draft, draft_of, replace_file
-from stagecast.serving.runs.inspection import DATA_REPORT, REJECTED
+from stagecast.serving.runs.files import DATA_REPORT, REJECTED
 from stagecast.training.bundle import MANIFEST
 
 STALE_SECONDS = 3_600

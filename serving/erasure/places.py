@@ -24,7 +24,7 @@ from stagecast.serving.erasure.file_places import Place, leftover, log, of_run
 from stagecast.serving.erasure.identity import Customer
 from stagecast.serving.erasure.occurrences import Hits
 from stagecast.serving.erasure.replacing import DRAFT_PREFIX
-from stagecast.serving.pipeline import OURS
+from stagecast.serving.runs.files import OF_A_RUN
 from stagecast.serving.store import deleting
 from stagecast.serving.store.tables import open_engine, store_version
 
@@ -107,7 +107,7 @@ def _only_read(url: str, request: Request) -> UsageError:
 
 def _is_run(folder: Path) -> bool:
     found = {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
-    return bool(found) and all(name in OURS or name.startswith(DRAFT_PREFIX) for name in found)
+    return bool(found) and all(name in OF_A_RUN or name.startswith(DRAFT_PREFIX) for name in found)
 
 
 def _run(con: duckdb.DuckDBPyConnection, folder: Path, customer: Customer) -> Iterator[Place]:
@@ -117,9 +117,10 @@ def _run(con: duckdb.DuckDBPyConnection, folder: Path, customer: Customer) -> It
     left = [one for one in beside if one.is_dir()]
     if not folder.is_dir() and not left:
         raise UsageError(f"--run {folder} is no folder; give the --out of a run")
-    if folder.is_dir() and not any((folder / name).exists() for name in (*OURS, "manifest.json")):
+    expected = (*OF_A_RUN, "manifest.json")
+    if folder.is_dir() and not any((folder / name).exists() for name in expected):
         raise UsageError(
-            f"--run {folder} holds no run ({', '.join(OURS)}); give the --out of a run"
+            f"--run {folder} holds no run ({', '.join(OF_A_RUN)}); give the --out of a run"
         )
     for path in _files(folder):
         yield (leftover if path.suffix == ".draft" else of_run)(con, path, customer)

@@ -32,8 +32,6 @@ from stagecast.serving.reports.rendering import FOLDER, environment
 from stagecast.serving.reports.stage_colours import STAGE_INK
 
 FLOW_DAYS = 90
-TABLES = "flows"
-"""Folder of the tables beside a report."""
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from stagecast.features.describe.quality import Quality, describe
 from stagecast.features.events import EventLog
 from stagecast.features.files import write_text
 from stagecast.features.intake.report import DataReport, summary_lines
+from stagecast.serving.reading import Reading
+from stagecast.serving.runs.files import DATA_REPORT, REJECTED
 from stagecast.training.judging.readiness import Readiness, readiness
-
-DATA_REPORT, REJECTED = "data-report.json", "rejected.parquet"
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,37 @@ class Inspection:
         return [*summary_lines(self.report), "", *self.quality.lines(), "", *self.readiness.lines()]
 
 
+def check(reading: Reading, horizon_days: int, out: Path | None = None) -> Inspection:
+    """Look at a log as a training would, and write what was found where that is asked for.
+
+    Parameters
+    ----------
+    horizon_days
+        Length of the span that the training would speak of, in days.
+    out
+        Folder for ``data-report.json`` and ``rejected.parquet``; None: they are not written.
+
+    Raises
+    ------
+    stagecast.features.errors.StagecastError
+        The log cannot be read, or the as_of or the horizon cannot be used.
+    """
+    with reading.open(command="check") as log:
+        inspection = inspect(log, log.choose_as_of(reading.as_of), horizon_days)
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            write_inspection(log, inspection, out)
+    return inspection
+
+
 def inspect(log: EventLog, as_of: datetime, horizon_days: int) -> Inspection:
     """Look at a log as a training at the as_of would."""
     return Inspection(log.report, describe(log.con), readiness(log.con, as_of, horizon_days))
 
 
-def write_inspection(log: EventLog, found: Inspection, folder: Path) -> None:
+def write_inspection(log: EventLog, inspection: Inspection, folder: Path) -> None:
     """Write ``rejected.parquet``, then ``data-report.json``, each whole or not at all."""
     log.write_rejected(folder / REJECTED)
     write_text(
-        folder / DATA_REPORT, json.dumps(found.to_json(), indent=1, ensure_ascii=False) + "\n"
+        folder / DATA_REPORT, json.dumps(inspection.to_json(), indent=1, ensure_ascii=False) + "\n"
     )

@@ -23,6 +23,7 @@ from stagecast.features.events import read_events
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.serving import pipeline
+from stagecast.serving.runs.files import OF_A_RUN
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.scoring.scorer import load_scorer
 from stagecast.training.config import TrainConfig
@@ -69,7 +70,7 @@ def finished(log_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_leaves_the_files_of_the_contract(finished: Path) -> None:
-    assert sorted(p.name for p in (finished / "out").iterdir()) == sorted(pipeline.OURS)
+    assert sorted(p.name for p in (finished / "out").iterdir()) == sorted(OF_A_RUN)
     report = json.loads((finished / "out" / "data-report.json").read_text())
     assert (
         report["rows_in"]

@@ -10,13 +10,12 @@ import numpy as np
 
 from stagecast.features.clock import from_microseconds, iso, microseconds
 from stagecast.features.errors import UsageError, did_you_mean
-from stagecast.serving.commands.console import table
 from stagecast.serving.runs.stage_table import StagesOf
 
 _NEAREST = 2_000  # ids that are looked through for one that was meant
 
 
-def explain(found: StagesOf, customer: str) -> dict[str, Any]:
+def explain(stages: StagesOf, customer: str) -> dict[str, Any]:
     """Return everything that is known of one customer's stages, JSON-ready.
 
     Raises
@@ -24,15 +23,15 @@ def explain(found: StagesOf, customer: str) -> dict[str, Any]:
     UsageError
         No such customer before the as_of; the message names the nearest id.
     """
-    row = int(np.searchsorted(found.ids.astype(str), customer))
-    if row >= len(found.ids) or found.ids[row] != customer:
-        near = found.ids[max(0, row - _NEAREST) : row + _NEAREST].tolist()
+    row = int(np.searchsorted(stages.ids.astype(str), customer))
+    if row >= len(stages.ids) or stages.ids[row] != customer:
+        near = stages.ids[max(0, row - _NEAREST) : row + _NEAREST].tolist()
         raise UsageError(
-            f"--explain '{customer}': no event of this customer stands before {iso(found.as_of)}."
-            f"{did_you_mean(customer, near) or f' Ids look like {found.ids[0]!r}.'}"
+            f"--explain '{customer}': no event of this customer stands before {iso(stages.as_of)}."
+            f"{did_you_mean(customer, near) or f' Ids look like {stages.ids[0]!r}.'}"
         )
-    scheme, journeys = found.life.scheme, found.life.journeys
-    here = found.standing.take(np.array([row]))
+    scheme, journeys = stages.life.scheme, stages.life.journeys
+    here = stages.standing.take(np.array([row]))
     stage = scheme.stages[int(here.stage[0])]
     mine = np.flatnonzero(journeys.customer == row)
     facts = {name: values[mine] for name, values in journeys.facts.items()}
@@ -45,11 +44,11 @@ def explain(found: StagesOf, customer: str) -> dict[str, Any]:
         }
         for k, rule in zip(mine, rules, strict=True)
     ]
-    begun = int((journeys.start[mine] < microseconds(found.as_of)).sum())
+    begun = int((journeys.start[mine] < microseconds(stages.as_of)).sum())
     group = int(scheme.group(here.facts)[0]) if scheme.groups else -1
     return {
         "customer_id": customer,
-        "as_of": iso(found.as_of),
+        "as_of": iso(stages.as_of),
         "scheme": scheme.id,
         "stage": stage.id,
         "title": dict(stage.title),
@@ -70,39 +69,3 @@ def explain(found: StagesOf, customer: str) -> dict[str, Any]:
 
 def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def lines(told: dict[str, Any]) -> list[str]:
-    """Return the explanation for a terminal."""
-    group = f", group {told['group']}" if told["group"] else ""
-    facts = ", ".join(
-        f"{name} {'unknown' if v is None else f'{v:,.6g}'}" for name, v in told["facts"].items()
-    )
-    found = [
-        (
-            f"{told['customer_id']} at {told['as_of']}: {told['title']['en']} "
-            f"({told['scheme']}/{told['stage']}{group})"
-        ),
-        f"  {told['meaning']}",
-        f"  since  {told['since']}",
-        f"  rule   {told['rule']}",
-        f"  facts  {facts}",
-        f"  do     {told['action']}",
-        "",
-        *table(
-            [
-                ["stage", "from", "rule"],
-                *([s["stage"], s["from"], s["rule"]] for s in told["history"]),
-            ],
-            set(),
-        ),
-    ]
-    if told["if_silent"]:
-        ahead = [["if nothing happens", "from", "rule"]]
-        found += [
-            "",
-            *table(
-                [*ahead, *([s["stage"], s["from"], s["rule"]] for s in told["if_silent"])], set()
-            ),
-        ]
-    return found

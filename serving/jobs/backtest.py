@@ -1,0 +1,91 @@
+"""The folder of `stagecast backtest`: past dates replayed against baselines, as JSON, Parquet and
+a page.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stagecast.features.clock import iso
+from stagecast.features.files import write_text
+from stagecast.serving.progress import Steps, silently
+from stagecast.serving.reading import Reading
+from stagecast.serving.reports.backtest_report import render_backtest
+from stagecast.serving.requests import BacktestRequest
+from stagecast.serving.runs.files import BACKTEST, BACKTEST_REPORT, OF_A_BACKTEST, PREDICTIONS
+from stagecast.serving.runs.folders import new_folder
+from stagecast.training.config import TrainConfig
+from stagecast.training.judging.backtest import replay
+from stagecast.training.judging.verdict import verdict
+
+STEPS_BESIDE_DATES = 2
+
+
+@dataclass(frozen=True)
+class BacktestFolder:
+    """A backtest that was written.
+
+    Parameters
+    ----------
+    out
+        Its folder.
+    figures
+        What ``backtest.json`` holds: the as_of, the scheme, the log and what
+        :func:`stagecast.training.judging.verdict.verdict` gives.
+    """
+
+    out: Path
+    figures: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {"out": str(self.out), **self.figures}
+
+
+def write_backtest(
+    reading: Reading, config: TrainConfig, request: BacktestRequest, *, steps: Steps = silently
+) -> BacktestFolder:
+    """Replay past dates of a log, and write how good the models would have been.
+
+    Raises
+    ------
+    stagecast.features.errors.StagecastError
+        The log cannot be read, a span cannot be used, or there is too little to replay; nothing is
+        left behind then.
+    """
+    with (
+        new_folder(request.out, OF_A_BACKTEST, force=request.force) as draft,
+        reading.open(command="backtest") as log,
+        steps(max(request.dates, 1) + STEPS_BESIDE_DATES) as say,
+    ):
+        as_of = log.choose_as_of(reading.as_of)
+        config = replace(config, known_at_start=log.known_at_start)
+        replays = list(
+            replay(
+                log.con, as_of, config, dates=request.dates, step_days=request.step_days, say=say
+            )
+        )
+        say("figures and their intervals")
+        figures = {
+            "as_of": iso(as_of),
+            "scheme": config.scheme,
+            **verdict(replays, config.horizon_days, config.seed),
+            "log": log.report.to_json(),
+        }
+        say("report")
+        # a method that could not be fitted at a date is null there
+        predictions = pa.concat_tables(
+            [date.table() for date in replays], promote_options="default"
+        )
+        pq.write_table(predictions, draft / PREDICTIONS)
+        text = json.dumps(figures, ensure_ascii=False, allow_nan=False, indent=2)
+        write_text(draft / BACKTEST, text + "\n")
+        write_text(draft / BACKTEST_REPORT, render_backtest(figures))
+    return BacktestFolder(request.out, figures)

@@ -1,0 +1,94 @@
+"""A bundle trained on a log: on the whole of it, or on a sample of a log on Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from stagecast.features.clock import iso
+from stagecast.features.errors import UsageError
+from stagecast.features.events import EventLog
+from stagecast.serving.progress import Say, Steps, silent, silently
+from stagecast.serving.reading import Reading
+from stagecast.serving.requests import SAMPLE_ON_SPARK, TrainingRequest
+from stagecast.serving.runs.summary import card
+from stagecast.serving.runs.tracking import tracker
+from stagecast.training.bundle import Bundle, save_bundle
+from stagecast.training.train import train
+
+# Steps that a training names, and those of `run` behind them, for the length of the progress bar.
+STEPS = 9
+
+
+@dataclass(frozen=True)
+class TrainedBundle:
+    """A bundle that was trained; its card has the evaluation and the notes."""
+
+    out: Path
+    bundle: Bundle
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data, without the models."""
+        return {
+            "model_version": self.bundle.model_version,
+            "as_of": iso(self.bundle.as_of),
+            "out": str(self.out),
+            **self.bundle.card,
+        }
+
+
+def train_bundle(
+    reading: Reading,
+    request: TrainingRequest,
+    out: Path,
+    *,
+    steps: Steps = silently,
+    warn: Say = silent,
+) -> TrainedBundle:
+    """Train a bundle, and log the training to MLflow where that is asked for.
+
+    Parameters
+    ----------
+    out
+        Folder of the bundle; it must be new.
+    warn
+        Is called with the reason where MLflow does not take the training, and need not.
+
+    Raises
+    ------
+    stagecast.features.errors.StagecastError
+        The folder exists, the log cannot be read, or there is nothing to learn from.
+    """
+    if out.exists():
+        raise UsageError(f"--out {out} exists; a bundle is written into a new folder")
+    if request.sample is not None and reading.spark is None:
+        raise UsageError(SAMPLE_ON_SPARK)
+    track = tracker(request, warn)
+    with _opened(reading, request.sample) as (log, as_of, notes), steps(STEPS) as say:
+        config = replace(request.config, known_at_start=log.known_at_start)
+        training = train(log.con, as_of, config, say)
+        training = replace(training, notes=(*notes, *training.notes))
+        bundle = save_bundle(out, training.models, as_of, training.data_cutoff, card(training))
+        if track is not None:
+            say("tracking")
+            track(bundle, out, None)
+    return TrainedBundle(out, bundle)
+
+
+@contextmanager
+def _opened(
+    reading: Reading, sample: int | None
+) -> Iterator[tuple[EventLog, datetime, tuple[str, ...]]]:
+    """Open the log that a training learns from, with its as_of and what is to be noted of it."""
+    if reading.spark is not None:
+        from stagecast.serving.jobs.on_spark import sampled_log
+
+        with sampled_log(reading, sample) as opened:
+            yield opened
+        return
+    with reading.open(command="train") as log:
+        yield log, log.choose_as_of(reading.as_of), ()
