@@ -1,18 +1,23 @@
-"""Events in, one row per customer and day out.
+"""Reads events and computes one row of features per customer and day.
 
     events -> features -> stages and labels -> snapshots -> models -> bundle -> scores -> page
-    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-Imports point one way: ``features <- training <- serving``; nothing here imports the other two.
+Imports point one way: ``features <- training <- serving``; this package imports neither of the
+other two.
 
     intake (sources) -> events -> engines (sql, duckdb, spark, NumPy) with a catalog
                                stages (schemes) -> snapshots -> describe
 
-What may be changed where: a new feature is a line in
-:mod:`stagecast.features.catalog.standard`, and :mod:`stagecast.features.engines` evaluates it; a
-new lifecycle scheme is a TOML file in ``features/schemes``, read by
-:mod:`stagecast.features.stages`; how events are read is :mod:`stagecast.features.intake`, behind
-:mod:`stagecast.features.events`; what a log looks like and how its customers move is
-:mod:`stagecast.features.describe`. All arithmetic on time goes through
-:mod:`stagecast.features.clock`, and everything that sees events sees ``timestamp < as_of`` only.
+Where to change what:
+
+* A new feature is a line in :mod:`stagecast.features.catalog.standard`;
+  :mod:`stagecast.features.engines` evaluates it.
+* A new lifecycle scheme is a TOML file in ``features/schemes``; :mod:`stagecast.features.stages`
+  reads it.
+* Events are read by :mod:`stagecast.features.intake`, behind :mod:`stagecast.features.events`.
+* :mod:`stagecast.features.describe` describes a log and how its customers move between stages.
+
+All arithmetic on time goes through :mod:`stagecast.features.clock`. Everything that reads events
+reads only those with ``timestamp < as_of``.
 """

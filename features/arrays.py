@@ -1,4 +1,4 @@
-"""The array types that signatures name, and runs of equal entries in ordered arrays."""
+"""Array types named in signatures, and helpers for runs of equal entries in ordered arrays."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ Integers = NDArray[np.int64]
 def run_bounds(customer: Integers) -> tuple[Integers, Integers]:
     """Return the first and the last row of each run of the same customer.
 
+    Parameters
+    ----------
+    customer
+        Shape (n_rows,), the rows of one customer next to each other.
+
+    Returns
+    -------
+    tuple of arrays
+        First row and last row (inclusive) of each run, shape (n_runs,).
+
     >>> [rows.tolist() for rows in run_bounds(np.array([4, 4, 7]))]
     [[0, 2], [1, 2]]
     """
@@ -23,6 +33,11 @@ def run_bounds(customer: Integers) -> tuple[Integers, Integers]:
 
 def position_within(customer: Integers) -> Integers:
     """Return 0, 1, 2, ... within each run of the same customer.
+
+    Parameters
+    ----------
+    customer
+        Shape (n_rows,), the rows of one customer next to each other.
 
     >>> position_within(np.array([4, 4, 7])).tolist()
     [0, 1, 0]

@@ -1,6 +1,4 @@
-"""What was known of a customer from the start: the channel and the declared attributes, as
-texts.
-"""
+"""Customer attributes that were known from the first contact on, as texts."""
 
 from __future__ import annotations
 
@@ -18,94 +16,105 @@ Texts = NDArray[np.object_]
 
 
 CHANNEL = "channel"
-"""The name under which the channel of the first event stands beside the attributes."""
+"""Name of the category that holds the channel of a customer's first event."""
 
 
 MISSING = ""
-"""The category of those of whom nothing is told: a blank is a category, since it too was known
-at the start.
+"""Category of customers without a value.
+
+A blank is a category of its own, since it was also known at the start that there is no value.
 """
 
 
 def check_known_at_start(kinds: Mapping[str, str], names: Sequence[str]) -> None:
-    """Refuse columns under ``known_at_start`` that the table of customers has not, or that cannot
-    be called so.
+    """Check that the columns named under ``known_at_start`` exist and have allowed names.
 
     Parameters
     ----------
     kinds
         Column -> ``category``, ``number`` or ``flag``, as in :attr:`AttributesReport.columns`.
+    names
+        Columns named under ``known_at_start``.
 
     Raises
     ------
     UsageError
-        The message names the column and what to try.
+        A column is not in the table, or has the reserved name ``channel``. The message names the
+        column and what to try.
     """
     for name in names:
         if name not in kinds:
             raise UsageError(
-                f"customers: known_at_start names '{name}', which is no column of the "
-                "table; it has "
-                f"{', '.join(kinds) or 'none'}.{did_you_mean(name, kinds)}"
+                f"customers: known_at_start names '{name}', which is no column of the table; "
+                f"it has {', '.join(kinds) or 'none'}.{did_you_mean(name, kinds)}"
             )
         if name == CHANNEL:
             raise UsageError(
-                f"customers: known_at_start names '{CHANNEL}', which is what the channel "
-                "of the first event is called; "
-                "give the column another name"
+                f"customers: known_at_start names '{CHANNEL}', which is what the channel of the "
+                "first event is called; give the column another name"
             )
 
 
 def attribute_kinds(con: duckdb.DuckDBPyConnection) -> dict[str, str] | None:
-    """Return column -> ``category``, ``number`` or ``flag`` of the table ``attributes``; None:
-    there is none.
+    """Return the kind of each column of the table ``attributes``, or None without that table.
+
+    Parameters
+    ----------
+    con
+        Database of the log.
+
+    Returns
+    -------
+    dict or None
+        Column -> ``category``, ``number`` or ``flag``, without ``customer_id``.
     """
     if not con.execute("select 1 from duckdb_tables() where table_name = 'attributes'").fetchall():
         return None
-    of_type = {"BOOLEAN": "flag", "DOUBLE": "number"}
-    described = con.execute("describe attributes").fetchall()
+    kind_of_type = {"BOOLEAN": "flag", "DOUBLE": "number"}
+    columns = con.execute("describe attributes").fetchall()
     return {
-        str(row[0]): of_type.get(str(row[1]), "category")
-        for row in described
+        str(row[0]): kind_of_type.get(str(row[1]), "category")
+        for row in columns
         if row[0] != "customer_id"
     }
 
 
-def known_at_start(
+def table_attribute_texts(
     con: duckdb.DuckDBPyConnection,
     customers: Texts,
     names: Sequence[str],
 ) -> dict[str, Texts]:
-    """Return columns of the table ``attributes`` that the user promises were known from the first
-    contact on.
+    """Return columns of the table ``attributes`` as one text per customer.
 
     Parameters
     ----------
+    con
+        Database of the log.
     customers
-        Ids, the rows wanted.
+        Ids of the customers, shape (n_customers,).
     names
-        The columns (``known_at_start`` of the configuration).
+        Columns that the user declared as known at the start (``known_at_start`` of the
+        configuration).
 
     Returns
     -------
     dict
-        Column -> one text per customer; blank for a customer who is not in the table. Numbers are
-        no categories: they are left out, and reach models as features of the catalogue alone
+        Column -> texts, shape (n_customers,); blank for a customer who is not in the table. Numbers
+        are not categories and are left out: models use them only as features of the catalogue
         (:mod:`stagecast.features.catalog.of_customer`).
 
     Raises
     ------
     UsageError
-        The log came without a table of customers, or a column is not in the table.
+        The log has no table of customers, or the table has no such column.
     """
     if not names:
         return {}
     kinds = attribute_kinds(con)
     if kinds is None:
         raise UsageError(
-            f"leads are told apart by {', '.join(names)} of the table of customers: name "
-            "that table with --customers, "
-            "or under [customers] in stagecast.toml"
+            f"known_at_start names {', '.join(names)}, but the log has no table of customers: "
+            "name that table with --customers, or under [customers] in stagecast.toml"
         )
     check_known_at_start(kinds, names)
     names = [name for name in names if kinds[name] != "number"]
@@ -121,34 +130,47 @@ def known_at_start(
         "wanted",
         pa.table({"id": pa.array(customers, pa.string()), "row": np.arange(len(customers))}),
     )
-    missing = ", ".join(f"coalesce(a{k}, '{MISSING}') as a{k}" for k in range(len(names)))
-    found = cursor.sql(
-        f"""select {missing} from wanted left join (select customer_id, {texts} from attributes)
-            as told
-        on told.customer_id = wanted.id order by row"""
+    # a customer who is not in the table has nulls after the join
+    columns = ", ".join(f"coalesce(a{k}, '{MISSING}') as a{k}" for k in range(len(names)))
+    rows = cursor.sql(
+        f"""select {columns}
+        from wanted
+        left join (select customer_id, {texts} from attributes) as attribute_texts
+            on attribute_texts.customer_id = wanted.id
+        order by row"""
     ).to_arrow_table()
     cursor.close()
-    return {
-        name: np.array(found[f"a{k}"].to_pylist(), dtype=object) for k, name in enumerate(names)
-    }
+    return {name: np.array(rows[f"a{k}"].to_pylist(), dtype=object) for k, name in enumerate(names)}
 
 
-def given_at_start(
+def request_attribute_texts(
     attributes: Sequence[Mapping[str, Any]], names: Sequence[str]
 ) -> dict[str, Texts]:
-    """Return the same of the attributes of a request: numbers and flags as the table has them, null
-    as blank.
+    """Return attributes of a request as texts, written as :func:`table_attribute_texts` does.
+
+    Parameters
+    ----------
+    attributes
+        Attributes of each customer, name -> value.
+    names
+        The attributes to return.
+
+    Returns
+    -------
+    dict
+        Name -> texts, shape (n_customers,); blank for null or a missing attribute.
 
     Raises
     ------
     UsageError
         A value is a list or an object.
 
-    >>> given_at_start([{"origin": "email", "consent": True}, {}], ["origin"])["origin"].tolist()
+    >>> customers = [{"origin": "email", "consent": True}, {}]
+    >>> request_attribute_texts(customers, ["origin"])["origin"].tolist()
     ['email', '']
     """
     return {
-        name: np.array([_text(name, one.get(name)) for one in attributes], dtype=object)
+        name: np.array([_text(name, values.get(name)) for values in attributes], dtype=object)
         for name in names
     }
 
@@ -162,11 +184,11 @@ def _text(name: str, value: object) -> str:
         case str() | int() | float():
             return str(value).strip()
         case _:
-            raise no_attribute(name, value)
+            raise attribute_value_error(name, value)
 
 
-def no_attribute(name: str, value: object) -> UsageError:
-    """Return the error of an attribute that is a list or an object."""
+def attribute_value_error(name: str, value: object) -> UsageError:
+    """Return the error for an attribute whose value is a list or an object."""
     return UsageError(
         f"attributes: '{name}' is {value!r}; give a text, a number, true, false or null"
     )

@@ -1,15 +1,15 @@
-"""The contracts of customers: when each began and was cancelled, as known at one instant.
+"""Contract spells of customers: when each contract began and was cancelled, as known at one as_of.
 
-A contract is open as long as the last event that says anything of it is a start. So a spell begins
-at the first start after none or after a cancellation, and ends at the next cancellation; later
-starts of an open contract (a renewal, the purchase of each month) say nothing new. A start after a
-cancellation opens a new spell, of a customer who came back. A cancellation while no contract is
-open ends nothing, and is counted: the contract began before the log did, or it was cancelled twice.
+A contract is open while the customer's last contract event is a start. A spell begins at the first
+start while no contract is open, and ends at the next cancellation. Further starts of an open
+contract (a renewal, the purchase of each month) change nothing. A start after a cancellation opens
+a new spell of a returning customer. A cancellation while no contract is open ends nothing and is
+only counted: the contract began before the log did, or it was cancelled twice.
 
-At one and the same instant (logs of dates have many) a start with nothing open comes before the
-cancellation: the spell lasts no time at all. With a contract open, the cancellation ends it, and
-only a start of the kinds that begin a contract opens another at once; a renewal or a purchase is
-the last payment of what was cancelled.
+Events of the same instant are common in logs of dates. If no contract is open, the start comes
+before the cancellation, and the spell has length 0. If a contract is open, the cancellation ends
+it. A start of the types that begin a contract then opens a new one at the same instant; a renewal
+or a purchase does not, since it is the last payment of the cancelled contract.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ from stagecast.features.errors import UsageError
 Flags = NDArray[np.bool_]
 
 NEVER = int(np.iinfo(np.int64).max)
-"""The end of a spell that is still open."""
+"""End of a spell that is still open."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Which types of events tell of a contract.
+    """Event types that begin, renew and cancel a contract.
 
     Parameters
     ----------
     starts
-        Begin a contract.
+        Types that begin a contract.
     renewals
-        Show a contract: they begin one where none is open, but not at the instant of a
-        cancellation.
+        Types that are evidence of a contract: they begin one if none is open, except at the instant
+        of a cancellation.
     ends
-        Cancel it.
+        Types that cancel it.
 
     Raises
     ------
     UsageError
-        No type begins or none ends a contract, or one does both.
+        No type begins a contract, no type cancels it, a type does both, or a type is blank.
     """
 
     starts: tuple[str, ...] = ("signup", "subscribe")
@@ -56,55 +56,55 @@ class Terms:
     ends: tuple[str, ...] = ("cancel",)
 
     def __post_init__(self) -> None:
-        """Check that a contract can begin and end; types are told apart as logs are read,
-        without capitals.
-        """
+        """Check the types and write them in lower case without blanks, as events of a log are."""
         for name, types in asdict(self).items():
-            object.__setattr__(self, name, tuple(one.strip().lower() for one in types))
+            normalised = tuple(event_type.strip().lower() for event_type in types)
+            object.__setattr__(self, name, normalised)
         if not all([*self.starts, *self.renewals, *self.ends]):
             raise UsageError(
                 "a type of event that tells of a contract is blank; give its name, like 'cancel'"
             )
         if not [*self.starts, *self.renewals] or not self.ends:
             raise UsageError(
-                "a contract needs a type of event that begins it and one that cancels "
-                "it; name at least one"
+                "a contract needs a type of event that begins it and one that cancels it; name at "
+                "least one"
             )
-        if both := sorted({*self.starts, *self.renewals} & set(self.ends)):
+        if ambiguous := sorted({*self.starts, *self.renewals} & set(self.ends)):
             raise UsageError(
-                f"'{both[0]}' cannot both begin and cancel a contract; name it on one side"
+                f"'{ambiguous[0]}' cannot both begin and cancel a contract; name it on one side"
             )
 
     @property
     def types(self) -> tuple[tuple[str, ...], ...]:
-        """Types by :attr:`ContractEvents.kind`."""
+        """Types in the order of :attr:`ContractEvents.kind`."""
         return self.starts, self.renewals, self.ends
 
     def to_json(self) -> dict[str, list[str]]:
-        """Return it as plain data."""
+        """Return the terms as JSON data."""
         return {name: list(types) for name, types in asdict(self).items()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Sequence[str]]) -> Terms:
-        """Read what :meth:`to_json` gives."""
+        """Return the terms that :meth:`to_json` wrote."""
         return cls(**{name: tuple(types) for name, types in data.items()})
 
 
 @dataclass(frozen=True)
 class ContractEvents:
-    """The events that tell of contracts, ordered by customer and instant.
+    """Contract events, ordered by customer and time.
 
     Parameters
     ----------
     as_of
-        Where one stands; nothing that happened or was recorded from then on is among them.
-        Microseconds since 1970, as all instants here.
+        Microseconds since 1970, UTC. Events that happened or were recorded at or after it are left
+        out.
     customer
-        Row of the customers that they were asked of.
+        Row of the source's customers, shape (n_events,).
     instant, known
-        When it happened, and when it was known: later where it was recorded late.
+        When each event happened and when it was known, microseconds since 1970, UTC. The two differ
+        for an event that was recorded late.
     kind
-        0 begins a contract, 1 shows one, 2 cancels it.
+        0 for a start, 1 for a renewal, 2 for a cancellation.
     """
 
     as_of: int
@@ -115,7 +115,7 @@ class ContractEvents:
 
 
 class Source(Protocol):
-    """What was known of customers at an instant: a daily table, or events in memory."""
+    """Source of contract events: a daily table, or events in memory."""
 
     customers: NDArray[np.object_]
 
@@ -124,55 +124,68 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Contracts:
-    """How the contracts of customers stand at one instant, one entry per customer.
+    """State of the contracts of customers at one as_of, one entry per customer.
 
     Parameters
     ----------
     as_of
-        The instant, microseconds since 1970.
-    open, had
-        Who has a contract, and who has or had one: a cancellation alone says so, too.
+        Microseconds since 1970, UTC.
+    open
+        Whether the customer has a contract, shape (n_customers,).
+    ever_had
+        Whether the customer has or had a contract; a cancellation alone is evidence of one.
     age_days
         Days since the open contract began; NaN without one.
     earlier
-        Contracts that the customer had before the open one, or in all.
+        Number of contracts before the open one; without an open one, of all contracts.
     """
 
     as_of: int
     open: Flags
-    had: Flags
+    ever_had: Flags
     age_days: Array
     earlier: Array
 
     def of(self, rows: Integers) -> Contracts:
-        """Return the entries of some customers."""
+        """Return the entries of the customers in ``rows``.
+
+        Parameters
+        ----------
+        rows
+            Rows of the customers.
+        """
         return Contracts(
-            self.as_of, self.open[rows], self.had[rows], self.age_days[rows], self.earlier[rows]
+            self.as_of,
+            self.open[rows],
+            self.ever_had[rows],
+            self.age_days[rows],
+            self.earlier[rows],
         )
 
 
 @dataclass(frozen=True)
 class Spells:
-    """Contract spells as known at one instant, ordered by customer and start.
+    """Contract spells as known at one as_of, ordered by customer and start.
 
     Parameters
     ----------
     as_of
-        The instant, microseconds since 1970; open spells are censored here.
+        Microseconds since 1970, UTC; open spells are censored at it.
     customers
-        Ids of all who had any event before it, in order.
+        Ids of the customers with any event before the as_of, in order.
     customer
-        Row of ``customers``, one per spell.
+        Row of ``customers``, shape (n_spells,).
     start, end
-        Instants in microseconds since 1970; :data:`NEVER` ends an open spell.
+        Microseconds since 1970, UTC; ``end`` of an open spell is :data:`NEVER`.
     known
-        When the start was known: later than the start where it was recorded late.
+        When the start was known, microseconds since 1970, UTC; later than the start if it was
+        recorded late.
     earlier
-        Spells that the customer had before this one.
-    ignored
-        Cancellations that found no contract open.
-    former
-        Customers who have such a cancellation: what it ended began before the log did.
+        Number of the customer's spells before this one.
+    ignored_cancellations
+        Number of cancellations while no contract was open.
+    former_customers
+        Rows of the customers with such a cancellation: their contract began before the log did.
     """
 
     as_of: int
@@ -182,25 +195,25 @@ class Spells:
     end: Integers
     known: Integers
     earlier: Integers
-    ignored: int
-    former: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    ignored_cancellations: int
+    former_customers: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.customer)
 
     @property
     def open(self) -> Flags:
-        """Spells that are not cancelled."""
+        """Mask of the spells that are not cancelled."""
         return np.asarray(self.end == NEVER)
 
     @property
     def cancellations(self) -> int:
-        """How many spells were cancelled."""
+        """Number of cancelled spells."""
         return int((~self.open).sum())
 
     @property
-    def returned(self) -> int:
-        """How many customers came back at least once."""
+    def returning_customers(self) -> int:
+        """Number of customers with more than one spell."""
         return int((self.earlier == 1).sum())
 
     @property
@@ -209,57 +222,86 @@ class Spells:
         return float(self.as_of - self.start.min()) / DAY_MICROSECONDS if len(self) else 0.0
 
     def at_risk(self, at: int) -> Flags:
-        """Return the spells open at an instant: begun, and known to have, before it, and not
-        cancelled before it.
+        """Return a mask of the spells at risk at an instant.
+
+        These began before it, were known to have begun before it, and were not cancelled before it.
+
+        Parameters
+        ----------
+        at
+            Microseconds since 1970, UTC.
         """
         return np.asarray((self.start < at) & (self.known < at) & (self.end >= at))
 
-    def age_days(self, at: Integers | int, spell: Integers | None = None) -> Array:
-        """Return the days from the start of each spell, or of those named, to an instant."""
-        start = self.start if spell is None else self.start[spell]
+    def age_days(self, at: Integers | int, rows: Integers | None = None) -> Array:
+        """Return the age of spells in days at an instant.
+
+        Parameters
+        ----------
+        at
+            Microseconds since 1970, one for all spells or one per spell.
+        rows
+            Rows of the spells; None: all of them.
+        """
+        start = self.start if rows is None else self.start[rows]
         return np.asarray((at - start) / DAY_MICROSECONDS, dtype=np.float64)
 
     def before(self, at: int) -> Spells:
-        """Return the spells as they stood at an earlier instant, all of them, so that rows keep
-        their numbers.
+        """Return all spells as they stood at an earlier instant.
 
-        Those that had not begun then begin at it: they are at risk at no instant up to it.
+        Every spell keeps its row. A spell that had not begun yet gets the instant as its start, so
+        that it is never at risk up to that instant.
+
+        Parameters
+        ----------
+        at
+            Microseconds since 1970, UTC; an instant after the as_of is taken as the as_of.
         """
         at = min(at, self.as_of)
         end = np.where(self.end < at, self.end, NEVER)
         return replace(self, as_of=at, start=np.minimum(self.start, at), end=end)
 
     def standing(self) -> Contracts:
-        """Return how the contract of each of the customers stands at the as_of."""
-        rows = len(self.customers)
-        now = np.flatnonzero(self.open)
-        whose = self.customer[now]
-        age = np.full(rows, np.nan)
-        age[whose] = self.age_days(self.as_of, now)
-        count = np.bincount(self.customer, minlength=rows)
+        """Return the state of each customer's contract at the as_of."""
+        n_customers = len(self.customers)
+        open_spells = np.flatnonzero(self.open)
+        age = np.full(n_customers, np.nan)
+        age[self.customer[open_spells]] = self.age_days(self.as_of, open_spells)
+        count = np.bincount(self.customer, minlength=n_customers)
         is_open = np.isfinite(age)
-        had = count > 0
-        had[self.former] = True
-        return Contracts(self.as_of, is_open, had, age, (count - is_open).astype(np.float64))
+        ever_had = count > 0
+        ever_had[self.former_customers] = True
+        return Contracts(self.as_of, is_open, ever_had, age, (count - is_open).astype(np.float64))
 
-    def held(self, at: int) -> Flags:
-        """Return which of the customers had a contract at an instant, as far as one knows by
-        now.
+    def had_contract(self, at: int) -> Flags:
+        """Return which customers had a contract at an instant, by what is known at the as_of.
+
+        Unlike :meth:`at_risk`, this includes spells whose start was recorded after the instant.
+
+        Parameters
+        ----------
+        at
+            Microseconds since 1970, UTC.
         """
-        return self._any((self.start < at) & (self.end >= at))
+        return self._customers_with((self.start < at) & (self.end >= at))
 
     def cancelled(self, since: int, until: int) -> Flags:
-        """Return which of the customers cancelled a contract in ``[since, until)`` that they had
-        before.
-        """
-        return self._any((self.start < since) & (self.end >= since) & (self.end < until))
+        """Return which customers cancelled in ``[since, until)`` a contract begun before it.
 
-    def _any(self, spell: Flags) -> Flags:
-        return np.asarray(np.bincount(self.customer[spell], minlength=len(self.customers)) > 0)
+        Parameters
+        ----------
+        since, until
+            Microseconds since 1970, UTC.
+        """
+        return self._customers_with((self.start < since) & (self.end >= since) & (self.end < until))
+
+    def _customers_with(self, spell_mask: Flags) -> Flags:
+        """Return which customers have any of the spells."""
+        return np.asarray(np.bincount(self.customer[spell_mask], minlength=len(self.customers)) > 0)
 
 
 def spells(source: Source, terms: Terms | None = None) -> Spells:
-    """Return the contract spells of a log, or of some customers, as known at an instant.
+    """Return the contract spells of customers, as known at the as_of of their source.
 
     Parameters
     ----------
@@ -267,53 +309,58 @@ def spells(source: Source, terms: Terms | None = None) -> Spells:
         :class:`stagecast.features.engines.duckdb.DailyTable` or
         :class:`stagecast.features.engines.memory.MemoryEvents`.
     terms
-        Which events tell of a contract; None: those of :class:`Terms`.
+        Event types that begin, renew and cancel a contract; None: the defaults of :class:`Terms`.
 
     >>> from datetime import datetime, UTC
-    >>> from stagecast.features.engines.evaluator import MemoryEvents
+    >>> from stagecast.features.engines.memory import MemoryEvents
     >>> from stagecast.features.requests import CustomerEvents, Event
-    >>> told = [("signup", 1), ("cancel", 3), ("renew", 4)]
-    >>> events = tuple(Event(datetime(2024, month, 1, tzinfo=UTC), what) for what, month in told)
+    >>> months = [("signup", 1), ("cancel", 3), ("renew", 4)]
+    >>> events = tuple(Event(datetime(2024, month, 1, tzinfo=UTC), name) for name, month in months)
     >>> customers = [CustomerEvents("a", events)]
-    >>> found = spells(MemoryEvents(customers, datetime(2024, 5, 1, tzinfo=UTC)))
-    >>> found.earlier.tolist(), found.open.tolist(), found.age_days(found.as_of).tolist()
-    ([0, 1], [False, True], [121.0, 30.0])
+    >>> contracts = spells(MemoryEvents(customers, datetime(2024, 5, 1, tzinfo=UTC)))
+    >>> contracts.earlier.tolist(), contracts.open.tolist()
+    ([0, 1], [False, True])
+    >>> contracts.age_days(contracts.as_of).tolist()
+    [121.0, 30.0]
     """
     events = source.contract_events(terms or Terms())
-    groups = _groups_of(events)
+    groups = _group_by_instant(events)
     was_open = _open_before(groups)
     reopens = was_open & groups.begins & (groups.cancels > 0)
-    opened = np.flatnonzero((~was_open & groups.opens) | reopens)
-    # what a group of events of one instant ends: the spell open before it, or one that it began
-    # itself
-    ended = np.flatnonzero((groups.cancels > 0) & (was_open | groups.opens))
-    start, whose = groups.instant[opened], groups.customer[opened]
-    # spells and ends of a customer alternate, so the k-th end is the k-th spell's; what is over is
-    # the first
-    nth_start, nth_end = _nth(whose), _nth(groups.customer[ended])
-    end = np.full(len(opened), NEVER, dtype=np.int64)
-    wide = np.int64(len(groups.customer) + 1)
-    place = np.searchsorted(whose * wide + nth_start, groups.customer[ended] * wide + nth_end)
-    end[place] = groups.instant[ended]
-    ignored = int(groups.cancels.sum()) - len(ended)
-    former = np.unique(groups.customer[(groups.cancels > 0) & ~was_open & ~groups.opens])
+    opening = np.flatnonzero((~was_open & groups.opens) | reopens)
+    # a group with a cancellation ends the spell open before it, or the one that it opens itself
+    ending = np.flatnonzero((groups.cancels > 0) & (was_open | groups.opens))
+    start, customer = groups.instant[opening], groups.customer[opening]
+    # spells and ends of a customer alternate, so the k-th end belongs to the k-th spell; only the
+    # last spell can be without an end
+    start_number, end_number = _number_within(customer), _number_within(groups.customer[ending])
+    end = np.full(len(opening), NEVER, dtype=np.int64)
+    stride = np.int64(len(groups.customer) + 1)
+    rows = np.searchsorted(
+        customer * stride + start_number, groups.customer[ending] * stride + end_number
+    )
+    end[rows] = groups.instant[ending]
     return Spells(
         events.as_of,
         source.customers,
-        whose,
+        customer,
         start,
         end,
-        groups.known[opened],
-        nth_start,
-        ignored,
-        former,
+        groups.known[opening],
+        start_number,
+        ignored_cancellations=int(groups.cancels.sum()) - len(ending),
+        former_customers=np.unique(
+            groups.customer[(groups.cancels > 0) & ~was_open & ~groups.opens]
+        ),
     )
 
 
 @dataclass(frozen=True)
-class _Groups:
-    """What each customer's events of one instant say of a contract, in order; ``known`` is of
-    what opens one.
+class _InstantGroups:
+    """Contract events grouped by customer and instant, in that order.
+
+    ``begins``: has a start; ``opens``: has a start or a renewal; ``cancels``: number of
+    cancellations. ``known`` is when the first start or renewal of the group was known.
     """
 
     customer: Integers
@@ -324,17 +371,19 @@ class _Groups:
     cancels: Integers
 
 
-def _groups_of(events: ContractEvents) -> _Groups:
+def _group_by_instant(events: ContractEvents) -> _InstantGroups:
     if not len(events.customer):
-        nothing, none = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
-        return _Groups(nothing, nothing, nothing, none, none, nothing)
-    same = (events.customer[1:] == events.customer[:-1]) & (
+        no_integers, no_flags = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
+        return _InstantGroups(
+            no_integers, no_integers, no_integers, no_flags, no_flags, no_integers
+        )
+    same_group = (events.customer[1:] == events.customer[:-1]) & (
         events.instant[1:] == events.instant[:-1]
     )
-    first = np.flatnonzero(np.r_[True, ~same])
+    first = np.flatnonzero(np.r_[True, ~same_group])
     instant = events.instant[first]
     known = np.minimum.reduceat(np.where(events.kind < 2, events.known, NEVER), first)
-    return _Groups(
+    return _InstantGroups(
         events.customer[first],
         instant,
         np.where(known == NEVER, instant, known),
@@ -344,28 +393,28 @@ def _groups_of(events: ContractEvents) -> _Groups:
     )
 
 
-def _open_before(groups: _Groups) -> Flags:
-    """Return whether a contract was open just before each group of events of one instant.
+def _open_before(groups: _InstantGroups) -> Flags:
+    """Return whether a contract was open just before each group.
 
-    A cancellation together with a new start leaves things as they were: what was open is open anew,
-    and what was not began and ended. Any other group says what holds after it, so the last such
-    group of the customer decides.
+    A group with both a start and a cancellation leaves the state as it was: an open contract is
+    cancelled and opened again, or a new one is opened and cancelled. Any other group sets the
+    state, so the customer's last such group before decides.
     """
     customer, cancels = groups.customer, groups.cancels > 0
     rows = np.arange(len(customer))
     if not len(rows):
         return np.zeros(0, dtype=np.bool_)
     first = np.maximum.accumulate(np.where(np.r_[True, customer[1:] != customer[:-1]], rows, 0))
-    last = np.maximum.accumulate(np.where(groups.begins & cancels, -1, rows))
-    before = np.r_[-1, last[:-1]]
-    return np.asarray((before >= first) & ~cancels[np.maximum(before, 0)])
+    deciding = np.maximum.accumulate(np.where(groups.begins & cancels, -1, rows))
+    deciding_before = np.r_[-1, deciding[:-1]]
+    return np.asarray((deciding_before >= first) & ~cancels[np.maximum(deciding_before, 0)])
 
 
-def _nth(owner: Integers) -> Integers:
-    """Return 0, 1, 2, ... within each run of equal values, which are sorted."""
-    rows = np.arange(len(owner), dtype=np.int64)
+def _number_within(customer: Integers) -> Integers:
+    """Return 0, 1, 2, ... within each run of the same customer; the rows are sorted."""
+    rows = np.arange(len(customer), dtype=np.int64)
     if not len(rows):
         return rows
     return np.asarray(
-        rows - np.maximum.accumulate(np.where(np.r_[True, owner[1:] != owner[:-1]], rows, 0))
+        rows - np.maximum.accumulate(np.where(np.r_[True, customer[1:] != customer[:-1]], rows, 0))
     )

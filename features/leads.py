@@ -1,12 +1,14 @@
-"""What lead scoring sees of a log: each event with its type and channel, and what was known of a
-lead from the start.
+"""Events of leads with their types and channels, for lead scoring.
 
-    table events  -> :func:`lead_events`       the raw events of a request -> :func:`memory_events`
-    table attributes -> :func:`known_at_start` the attributes of a request -> :func:`given_at_start`
+    table events         -> :func:`lead_events`
+    events of a request  -> :func:`request_lead_events`
+    table attributes     -> :func:`stagecast.features.attributes.table_attribute_texts`
+    request's attributes -> :func:`stagecast.features.attributes.request_attribute_texts`
 
 A table of customers shows today's state, so models do not learn from it. The exception is a column
-that the user promises was known at the first contact and never changed since (origin, landing page,
-country of the form): it is named under ``known_at_start``, and no other column can be asked for.
+that the user promises was known at the first contact and has not changed since (origin, landing
+page, country of the form). Such columns are named under ``known_at_start``; no other column can be
+used.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import duckdb
 import numpy as np
@@ -29,20 +32,24 @@ _NEVER = np.iinfo(np.int64).max
 
 @dataclass(frozen=True)
 class LeadEvents:
-    """Events of some customers, ordered by customer and then by instant.
+    """Events of several customers, ordered by customer and then by time.
 
     Parameters
     ----------
     customers
-        ids, one per customer.
+        Ids, shape (n_customers,).
     customer
-        row of ``customers``, one per event.
+        Row of ``customers``, shape (n_events,).
     instant, known
-        when each happened and when it was known, microseconds since 1970.
+        When each event happened and when it was known, microseconds since 1970, UTC.
     types
-        names of the event types; ``kind`` is a position in them, one per event.
+        Names of the event types.
+    kind
+        Position in ``types``, shape (n_events,).
     channels
-        names; ``channel`` is a position in them, one per event, -1 where none was told.
+        Names of the channels.
+    channel
+        Position in ``channels``, shape (n_events,); -1 for an event without a channel.
     """
 
     customers: Texts
@@ -54,28 +61,39 @@ class LeadEvents:
     channels: tuple[str, ...]
     channel: Integers
 
-    def seen_from(self, as_of: datetime) -> LeadEvents:
-        """Return the events that happened and were known before an instant, of the same
-        customers.
+    def known_before(self, as_of: datetime) -> LeadEvents:
+        """Return the events that happened and were known before ``as_of``, for all customers.
+
+        Parameters
+        ----------
+        as_of
+            The instant.
         """
         at = microseconds(as_of)
-        kept = (self.instant < at) & (self.known < at)
-        columns = (self.customer[kept], self.instant[kept], self.known[kept])
+        rows = (self.instant < at) & (self.known < at)
+        columns = (self.customer[rows], self.instant[rows], self.known[rows])
         return LeadEvents(
-            self.customers, *columns, self.types, self.kind[kept], self.channels, self.channel[kept]
+            self.customers, *columns, self.types, self.kind[rows], self.channels, self.channel[rows]
         )
 
     def first_instants(self) -> Integers:
-        """Return the instant of each customer's first event; the largest integer for those who
-        have none.
+        """Return the time of each customer's first event, microseconds since 1970.
+
+        The largest integer for a customer without events.
         """
         first = np.full(len(self.customers), _NEVER, dtype=np.int64)
         np.minimum.at(first, self.customer, self.instant)
         return first
 
-    def first_of(self, event: str) -> Integers:
-        """Return the instant of each customer's first event of one type; the largest integer
-        where there is none.
+    def first_instants_of(self, event: str) -> Integers:
+        """Return the time of each customer's first event of one type, microseconds since 1970.
+
+        The largest integer for a customer without such an event.
+
+        Parameters
+        ----------
+        event
+            Event type.
         """
         first = np.full(len(self.customers), _NEVER, dtype=np.int64)
         if event in self.types:
@@ -84,36 +102,39 @@ class LeadEvents:
         return first
 
     def first_channels(self) -> Texts:
-        """Return the channel of each customer's first event, blank where none was told."""
-        owners, at = np.unique(self.customer, return_index=True)
+        """Return the channel of each customer's first event, blank for an event without one."""
+        owners, first_rows = np.unique(self.customer, return_index=True)
         names = np.array([*self.channels, MISSING], dtype=object)
-        found = np.full(len(self.customers), MISSING, dtype=object)
-        found[owners] = names[self.channel[at]]
-        return found
+        channels = np.full(len(self.customers), MISSING, dtype=object)
+        channels[owners] = names[self.channel[first_rows]]
+        return channels
 
 
 def lead_events(
     con: duckdb.DuckDBPyConnection, as_of: datetime, *, until_purchase: bool = False
 ) -> LeadEvents:
-    """Return every event of the table ``events`` known before the as_of; customers are ordered by
-    id.
+    """Return the events of the table ``events`` known before the as_of, customers ordered by id.
 
     Parameters
     ----------
+    con
+        Database of the log.
+    as_of
+        Events that happened or were recorded at or after it are left out.
     until_purchase
-        Leave out what came after a customer's first purchase: of leads nothing is lost, and buyers
-        take no memory.
+        Leave out events after a customer's first purchase: leads have none, and the events of
+        buyers then take less memory.
     """
-    before = "epoch_us(greatest(timestamp, coalesce(recorded_at, timestamp)))"
-    kept = "where bought is null or instant <= bought" if until_purchase else ""
+    known = "epoch_us(greatest(timestamp, coalesce(recorded_at, timestamp)))"
+    condition = "where bought is null or instant <= bought" if until_purchase else ""
     table: pa.Table = con.sql(
         f"""
         select customer_id, instant, known, event, channel from (
-            select customer_id, epoch_us(timestamp) as instant, {before} as known, event, channel,
+            select customer_id, epoch_us(timestamp) as instant, {known} as known, event, channel,
                 min(case when event = 'purchase' then epoch_us(timestamp) end)
                 over (partition by customer_id) as bought
-            from events where {before} < {microseconds(as_of)}
-        ) {kept} order by customer_id, instant, event, channel
+            from events where {known} < {microseconds(as_of)}
+        ) {condition} order by customer_id, instant, event, channel
         """
     ).to_arrow_table()
     ids = table["customer_id"].combine_chunks().dictionary_encode()
@@ -132,14 +153,17 @@ def lead_events(
 
 
 def first_channels(con: duckdb.DuckDBPyConnection, source: str) -> Texts:
-    """Return the channel of each customer's first event as :meth:`LeadEvents.first_channels` does,
-    without the events.
+    """Return the channel of each customer's first event, blank for an event without one.
+
+    Gives what :meth:`LeadEvents.first_channels` gives, without loading the events.
 
     Parameters
     ----------
+    con
+        Database that has ``source``.
     source
-        Table or view with ``customer`` (0, 1, 2, ...), ``timestamp``, ``event``, ``channel``; each
-        customer has a row.
+        Table or view with the columns ``customer`` (0, 1, 2, ...), ``timestamp``, ``event`` and
+        ``channel``, and at least one row per customer.
     """
     table: pa.Table = con.sql(
         f"""select arg_min(coalesce(channel, '{MISSING}'),
@@ -149,42 +173,57 @@ def first_channels(con: duckdb.DuckDBPyConnection, source: str) -> Texts:
     return np.array(table["channel"].to_pylist(), dtype=object)
 
 
-def memory_events(customers: Sequence[CustomerEvents], as_of: datetime) -> LeadEvents:
-    """Return the events of a request known before the as_of; customers in the order of the
-    request.
+class _EventRow(NamedTuple):
+    """One event of a request; ``customer`` is the position of its customer in the request."""
+
+    customer: int
+    instant: int
+    recorded: int
+    event: str
+    channel: str
+
+
+def request_lead_events(customers: Sequence[CustomerEvents], as_of: datetime) -> LeadEvents:
+    """Return the events of a request known before the as_of, customers in the given order.
+
+    Parameters
+    ----------
+    customers
+        Customers with their events.
+    as_of
+        Events that happened or were recorded at or after it are left out.
     """
     rows = sorted(
         (
-            (
-                i,
-                microseconds(e.timestamp),
-                microseconds(e.recorded_at or e.timestamp),
-                e.event,
-                e.channel or MISSING,
+            _EventRow(
+                position,
+                microseconds(event.timestamp),
+                microseconds(event.recorded_at or event.timestamp),
+                event.event,
+                event.channel or MISSING,
             )
-            for i, one in enumerate(customers)
-            for e in one.events
-            if e.seen_from(as_of)
+            for position, customer in enumerate(customers)
+            for event in customer.events
+            if event.is_known_before(as_of)
         ),
-        key=lambda row: (row[0], row[1], row[3], row[4] == MISSING, row[4]),
+        # a missing channel comes last, as nulls do in the table of events
+        key=lambda row: (row.customer, row.instant, row.event, row.channel == MISSING, row.channel),
     )
-    types = tuple(sorted({row[3] for row in rows}))
-    channels = tuple(sorted({row[4] for row in rows} - {MISSING}))
-    kinds, places = (
-        {name: k for k, name in enumerate(types)},
-        {name: k for k, name in enumerate(channels)},
-    )
+    types = tuple(sorted({row.event for row in rows}))
+    channels = tuple(sorted({row.channel for row in rows} - {MISSING}))
+    type_positions = {name: k for k, name in enumerate(types)}
+    channel_positions = {name: k for k, name in enumerate(channels)}
 
     def column(values: Sequence[int]) -> Integers:
         return np.array(values, dtype=np.int64)
 
     return LeadEvents(
-        np.array([one.customer_id for one in customers], dtype=object),
-        column([row[0] for row in rows]),
-        column([row[1] for row in rows]),
-        column([max(row[1], row[2]) for row in rows]),
+        np.array([customer.customer_id for customer in customers], dtype=object),
+        column([row.customer for row in rows]),
+        column([row.instant for row in rows]),
+        column([max(row.instant, row.recorded) for row in rows]),
         types,
-        column([kinds[row[3]] for row in rows]),
+        column([type_positions[row.event] for row in rows]),
         channels,
-        column([places.get(row[4], -1) for row in rows]),
+        column([channel_positions.get(row.channel, -1) for row in rows]),
     )

@@ -1,9 +1,8 @@
-"""What the rules can see of the customers of a log: purchase days, first events, and the events
-that count as signals.
+"""Facts of customers that stage rules read: purchase days, first events and signal events.
 
-Engines fill it (:meth:`stagecast.features.engines.duckdb.DailyTable.record`,
-:meth:`stagecast.features.engines.evaluator.MemoryEvents.record`);
-:mod:`stagecast.features.stages.facts` and :mod:`stagecast.features.stages.journeys` read it.
+Engines build them (:meth:`stagecast.features.engines.duckdb.DailyTable.record`,
+:meth:`stagecast.features.engines.memory.MemoryEvents.record`);
+:mod:`stagecast.features.stages.facts` and :mod:`stagecast.features.stages.journeys` read them.
 """
 
 from __future__ import annotations
@@ -17,22 +16,30 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Integers
 
 ACTIVITY = "activity"
-"""Every event that is neither purchase nor refund nor made by the marketer, as a signal that
-each scheme has.
+"""Name of the signal that every scheme has: events other than purchases, refunds and those that
+the marketer makes.
 """
 
-Counted = Mapping[str, Sequence[str] | None]
-"""Name of a signal -> types of the events that count; None: those of :data:`ACTIVITY`."""
+SignalTypes = Mapping[str, Sequence[str] | None]
+"""Name of a signal -> event types that it counts; None: those of :data:`ACTIVITY`."""
 
 
 @dataclass(frozen=True)
 class PurchaseDays:
     """Every purchase day known at the anchor, ordered by customer and day.
 
-    ``customer`` is the row of :attr:`DailyTable.customers`, ``day`` a day number,
-    ``first_purchase`` the instant of the day's first purchase in microseconds since 1970, ``spend``
-    what refunds have left of the day's purchases. A day of which they have left nothing is not
-    among them.
+    A day whose purchases were refunded in full is left out.
+
+    Parameters
+    ----------
+    customer
+        Row of :attr:`DailyTable.customers`, shape (n_days,).
+    day
+        Days since 1970, UTC.
+    spend
+        Money spent on the day, net of refunds.
+    first_purchase
+        Time of the day's first purchase, microseconds since 1970, UTC.
     """
 
     customer: Integers
@@ -43,10 +50,20 @@ class PurchaseDays:
 
 @dataclass(frozen=True)
 class SignalEvents:
-    """The events that count as signals, ordered by customer and instant.
+    """Events that signals count, ordered by customer and time.
 
-    ``signal`` is a position in ``names``; ``instant`` is in microseconds since 1970. An event that
-    counts for two signals stands there twice.
+    An event that counts for two signals has two rows.
+
+    Parameters
+    ----------
+    names
+        Names of the signals.
+    customer
+        Row of the customers, shape (n_events,).
+    instant
+        Microseconds since 1970, UTC.
+    signal
+        Position in ``names``.
     """
 
     names: tuple[str, ...]
@@ -55,16 +72,23 @@ class SignalEvents:
     signal: Integers
 
 
-_NONE = np.zeros(0, dtype=np.int64)
-NO_SIGNALS = SignalEvents((), _NONE, _NONE, _NONE)
+_EMPTY = np.zeros(0, dtype=np.int64)
+NO_SIGNALS = SignalEvents((), _EMPTY, _EMPTY, _EMPTY)
 
 
 @dataclass(frozen=True)
 class Record:
-    """Purchase days, first events and signals of the customers numbered 0, 1, 2, ...
+    """Purchase days, first events and signal events of the customers numbered 0, 1, 2, ...
 
-    ``first_events`` has one entry per customer, in microseconds since 1970; the largest integer for
-    those of whom nothing is known.
+    Parameters
+    ----------
+    days
+        Purchase days.
+    first_events
+        Time of each customer's first event, microseconds since 1970, UTC, shape (n_customers,).
+        The largest integer for a customer without a known event.
+    signals
+        Events that signals count.
     """
 
     days: PurchaseDays

@@ -1,6 +1,4 @@
-"""The raw events of a few customers, as a caller hands them over: what the one-row features are
-computed from.
-"""
+"""Raw events of a few customers, as a caller passes them in to compute features in memory."""
 
 from __future__ import annotations
 
@@ -12,26 +10,26 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that a customer did.
+    """One event of a customer.
 
     Parameters
     ----------
     timestamp
-        instant at which it happened, timezone-aware, UTC.
+        When it happened, timezone-aware, UTC.
     event
-        its type: ``purchase``, ``refund``, ``visit``, ... free text.
+        Its type: ``purchase``, ``refund``, ``visit``, ... Free text.
     amount
-        money, in the shop's own currency; a refund states how much was paid back, not negative.
+        Money in the shop's own currency. For a refund, the amount paid back, not negative.
     channel
-        where it happened, free text.
+        Where it happened, free text.
     recorded_at
-        instant at which the shop came to know of it, timezone-aware, UTC; None: at once.
+        When the shop recorded it, timezone-aware, UTC; None: as soon as it happened.
     event_id
-        the shop's own number of it; events of the same number are one event.
+        The shop's own id of the event; events with the same id are one event.
     category
-        what was bought or looked at, free text.
+        What was bought or viewed, free text.
     discount
-        money taken off the price, in the shop's own currency, not negative.
+        Money taken off the price, in the shop's own currency, not negative.
     """
 
     timestamp: datetime
@@ -43,11 +41,17 @@ class Event:
     category: str | None = None
     discount: float | None = None
 
-    def seen_from(self, as_of: datetime) -> bool:
-        """Tell whether somebody who stands at ``as_of`` can know of the event.
+    def is_known_before(self, as_of: datetime) -> bool:
+        """Tell whether the event happened and was recorded before ``as_of``.
+
+        Parameters
+        ----------
+        as_of
+            The instant, timezone-aware.
 
         >>> from datetime import UTC
-        >>> Event(datetime(1998, 1, 1, tzinfo=UTC)).seen_from(datetime(1998, 1, 1, tzinfo=UTC))
+        >>> as_of = datetime(1998, 1, 1, tzinfo=UTC)
+        >>> Event(as_of).is_known_before(as_of)
         False
         """
         return self.timestamp < as_of and (self.recorded_at is None or self.recorded_at < as_of)
@@ -55,8 +59,16 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class CustomerEvents:
-    """One customer with their events, in any order; of ``attributes`` only what was known from
-    the start is read.
+    """One customer with their events and attributes.
+
+    Parameters
+    ----------
+    customer_id
+        Id of the customer.
+    events
+        In any order.
+    attributes
+        Name -> value. Only attributes declared as known at the start are read.
     """
 
     customer_id: str

@@ -1,7 +1,7 @@
-"""Snapshots: one row per customer at one as_of; panels: many of them, with what came after.
+"""Snapshots: one row per customer at one as_of; outcomes: what happened within the horizon after.
 
-The window of an outcome is ``[as_of, as_of + horizon)``. One that is not over before the anchor
-cannot be observed, and is refused.
+The horizon of a snapshot is ``[as_of, as_of + horizon)``. It must be over before the anchor of the
+table, since its outcome cannot be observed otherwise.
 """
 
 from __future__ import annotations
@@ -32,11 +32,24 @@ from stagecast.features.stages.scheme import Scheme
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Customers as they stood at one as_of: whoever had an event before it, ordered by customer_id.
+    """State of all customers with an event before one as_of, ordered by customer_id.
 
-    ``customer`` are rows of ``ids``; ``categories`` what was known of each from the start, and
-    ``contracts`` how their contracts stand (None where nobody asked): both on the newest date
-    alone. Every array has one entry per row; null is NaN.
+    Parameters
+    ----------
+    as_of
+        Date of the snapshot.
+    ids
+        Ids of the customers of the log.
+    customer
+        Row of ``ids``, shape (n_rows,).
+    features
+        Name -> values, shape (n_rows,); null is NaN.
+    standing
+        Stage of each row and the facts that the rules read.
+    categories
+        Name -> texts known at the start, shape (n_rows,); empty except at the newest date.
+    contracts
+        State of the contracts of each row; None: not computed, or an earlier date.
     """
 
     as_of: datetime
@@ -57,7 +70,7 @@ class Snapshot:
 
     @property
     def buyers(self) -> NDArray[np.bool_]:
-        """Rows with a purchase before the as_of."""
+        """Mask of the rows with a purchase before the as_of."""
         return np.asarray(self.features["orders"] > 0)
 
     def of(self, rows: NDArray[np.int64]) -> Snapshot:
@@ -75,10 +88,18 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened to the rows of a snapshot within ``[as_of, as_of + horizon)``.
+    """What happened to each row of a snapshot within ``[as_of, as_of + horizon)``.
 
-    ``orders`` purchase days, ``spend`` their money, both net of the refunds of the same days;
-    ``stage`` the stage just before the end of the horizon.
+    Parameters
+    ----------
+    horizon_days
+        Length of the horizon.
+    orders
+        Purchase days, net of refunds within the horizon, shape (n_rows,).
+    spend
+        Money spent on them, net of refunds within the horizon.
+    stage
+        Position of the stage just before the end of the horizon.
     """
 
     horizon_days: int
@@ -88,7 +109,7 @@ class Outcome:
 
     @property
     def inactive(self) -> NDArray[np.bool_]:
-        """No purchase in the horizon."""
+        """Mask of the rows without a purchase within the horizon."""
         return np.asarray(self.orders == 0)
 
 
@@ -138,10 +159,10 @@ def current_snapshot(source: DailyTable | MemoryEvents, plan: SnapshotPlan) -> S
     Rows of a table are ordered by customer_id; those of events stand as their customers do.
     """
     if isinstance(source, DailyTable):
-        life = fit_lifecycle(source, plan.scheme, plan.horizon_days, catalog=plan.catalog)
-        (snapshot,) = take(source, life, [0], plan.known_at_start, plan.terms)
+        lifecycle = fit_lifecycle(source, plan.scheme, plan.horizon_days, catalog=plan.catalog)
+        (snapshot,) = take_snapshots(source, lifecycle, [0], plan.known_at_start, plan.terms)
         return snapshot
-    life = build_lifecycle(
+    lifecycle = build_lifecycle(
         plan.scheme,
         plan.catalog,
         source.record(plan.counted),
@@ -153,7 +174,7 @@ def current_snapshot(source: DailyTable | MemoryEvents, plan: SnapshotPlan) -> S
         source.customers,
         np.arange(len(source.customers)),
         plan.evaluator.features(source),
-        life.standing(source.as_of),
+        lifecycle.standing(source.as_of),
         source.categories(plan.known_at_start),
     )
     return _with_contracts(snapshot, source, plan.terms)
@@ -168,49 +189,64 @@ def _with_contracts(
     return replace(snapshot, contracts=contracts)
 
 
-def take(
+def take_snapshots(
     table: DailyTable,
-    life: Lifecycle,
+    lifecycle: Lifecycle,
     backs: Sequence[int],
     known_at_start: Sequence[str] = (),
     terms: Terms | None = None,
 ) -> list[Snapshot]:
-    """Return the snapshots of the dates that stand ``backs`` days before the table's anchor, in
-    that order.
+    """Return the snapshots ``backs`` days before the table's anchor, in that order.
 
-    Stages are those that one would have seen at the date: what was recorded or taken back later
-    does not enter them.
+    Stages are those known at the date of the snapshot: what was recorded or refunded later does not
+    change them.
 
     Parameters
     ----------
-    life
+    table
+        Events of the log.
+    lifecycle
         Of the same table, as known at its anchor.
+    backs
+        Whole days before the anchor.
     known_at_start
-        Columns of the table of customers.
+        Columns of the table of customers to return as categories.
     terms
         Which events tell of a contract; None where contracts are not looked at.
     """
     if not backs:
         return []
-    columns = table.features(life.catalog, backs)
+    columns = table.features(lifecycle.catalog, backs)
     categories = table.categories(known_at_start)
-    taken = []
+    snapshots = []
     for back in backs:
         rows = np.flatnonzero(columns["back"] == back)
         customer = columns["customer"][rows].astype(np.int64)
         as_of = table.anchor - timedelta(days=back)
-        here = life.known_days_before(table, back).standing(as_of).take(customer)
-        features = {name: columns[name][rows] for name in life.catalog.names}
-        told = {} if back else {name: values[customer] for name, values in categories.items()}
-        snapshot = Snapshot(as_of, table.customers, customer, features, here, told)
-        taken.append(snapshot if back else _with_contracts(snapshot, table, terms))
-    return taken
+        standing = lifecycle.known_days_before(table, back).standing(as_of).take(customer)
+        features = {name: columns[name][rows] for name in lifecycle.catalog.names}
+        # models of leads read categories at the anchor alone
+        texts = {} if back else {name: values[customer] for name, values in categories.items()}
+        snapshot = Snapshot(as_of, table.customers, customer, features, standing, texts)
+        snapshots.append(snapshot if back else _with_contracts(snapshot, table, terms))
+    return snapshots
 
 
-def observe(
+def observe_outcomes(
     table: DailyTable, journeys: Journeys, snapshots: Sequence[Snapshot], horizon_days: int
 ) -> list[Outcome]:
-    """Return what happened after each snapshot, as known at the table's anchor.
+    """Return the outcome of each snapshot, as known at the table's anchor.
+
+    Parameters
+    ----------
+    table
+        Table from which the snapshots were taken.
+    journeys
+        Stages of its customers over time.
+    snapshots
+        Snapshots whose horizon is over at the anchor.
+    horizon_days
+        Length of the horizon.
 
     Raises
     ------
@@ -220,20 +256,21 @@ def observe(
     if not snapshots:
         return []
     backs = [(table.anchor - snapshot.as_of).days for snapshot in snapshots]
-    if late := [back for back in backs if back < horizon_days]:
+    if too_late := [back for back in backs if back < horizon_days]:
         raise UsageError(
-            f"{horizon_days} days after the snapshot {late[0]} days before the as_of are "
+            f"{horizon_days} days after the snapshot {too_late[0]} days before the as_of are "
             "not over yet"
         )
     columns = table.outcomes(horizon_days, backs)
-    observed = []
+    outcomes = []
     for snapshot, back in zip(snapshots, backs, strict=True):
+        # the table of outcomes has rows of buyers alone
         rows = columns["back"] == back
+        buyers = columns["customer"][rows].astype(np.int64)
         orders, spend = np.zeros(len(table.customers)), np.zeros(len(table.customers))
-        customer = columns["customer"][rows].astype(np.int64)
-        orders[customer], spend[customer] = columns["orders"][rows], columns["spend"][rows]
+        orders[buyers], spend[buyers] = columns["orders"][rows], columns["spend"][rows]
         end = microseconds(snapshot.as_of + timedelta(days=horizon_days))
         stage, _ = journeys.at(end, len(table.customers))
-        who = snapshot.customer
-        observed.append(Outcome(horizon_days, orders[who], spend[who], stage[who]))
-    return observed
+        customer = snapshot.customer
+        outcomes.append(Outcome(horizon_days, orders[customer], spend[customer], stage[customer]))
+    return outcomes

@@ -1,6 +1,4 @@
-"""The catalogue: features in the order of evaluation, with the parameters that their formulas
-use.
-"""
+"""Catalogue of features in the order of evaluation, with the parameters of their formulas."""
 
 from __future__ import annotations
 
@@ -15,18 +13,25 @@ from stagecast.features.catalog import formula
 from stagecast.features.catalog.feature import CALENDAR, Feature
 from stagecast.features.errors import UsageError, did_you_mean
 
-# Columns that stand beside the features.
-_OURS = ("customer", "back", "customer_id", "as_of")
+# Columns of feature tables beside the features.
+_RESERVED = ("customer", "back", "customer_id", "as_of")
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """Features in the order of evaluation, with the parameters their formulas use.
+    """Features in the order of evaluation, with the parameters of their formulas.
+
+    Parameters
+    ----------
+    features
+        A formula may use the features before it.
+    parameters
+        Name -> value, used by formulas.
 
     Raises
     ------
     UsageError
-        Two features of one name, or a parameter that is no finite number.
+        A name is used twice or is reserved, or a parameter is not a finite number.
     """
 
     features: tuple[Feature, ...]
@@ -34,22 +39,24 @@ class Catalog:
 
     def __post_init__(self) -> None:
         """Check names and parameters."""
-        names = [name.lower() for name in (*self.names, *self.parameters, *CALENDAR, *_OURS)]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
+        names = [name.lower() for name in (*self.names, *self.parameters, *CALENDAR, *_RESERVED)]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise UsageError(
-                f"catalogue: {twice} stands twice among features, parameters and our own columns"
+                f"catalogue: {repeated} stands twice among features, parameters and our own columns"
             )
-        if odd := {
+        if not_finite := {
             name: value for name, value in self.parameters.items() if not math.isfinite(value)
         }:
-            raise UsageError(f"catalogue: parameters {odd} are no finite numbers")
+            raise UsageError(f"catalogue: parameters {not_finite} are no finite numbers")
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the features, in order."""
         return tuple(feature.name for feature in self.features)
 
     @property
     def predictors(self) -> tuple[str, ...]:
+        """Names of the features that models may use, in order."""
         return tuple(feature.name for feature in self.features if feature.predictor)
 
     def __getitem__(self, name: str) -> Feature:
@@ -59,62 +66,67 @@ class Catalog:
         raise UsageError(f"no feature '{name}' in the catalogue.{did_you_mean(name, self.names)}")
 
     def with_parameters(self, **parameters: float) -> Catalog:
-        """Return the catalogue with parameters set; a formula that needs one that is missing
-        cannot be evaluated.
+        """Return the catalogue with parameters set.
+
+        A formula cannot be evaluated before all its parameters are set.
         """
         return Catalog(self.features, {**self.parameters, **parameters})
 
-    def extended(self, own: Sequence[Feature]) -> Catalog:
-        """Return the catalogue with more features behind its own.
+    def extended(self, features: Sequence[Feature]) -> Catalog:
+        """Return the catalogue with more features at its end.
+
+        Parameters
+        ----------
+        features
+            Features to add, in the order of evaluation.
 
         Raises
         ------
         UsageError
-            A name that stands there already, or a formula that names what does not stand before it.
+            A name is already used, or a formula uses a name that is not defined before it.
         """
-        if not own:
+        if not features:
             return self
-        extended = Catalog((*self.features, *own), self.parameters)
+        extended = Catalog((*self.features, *features), self.parameters)
         extended.check_order()
         return extended
 
     def check_order(self) -> None:
-        """Refuse a formula that names what does not stand before it.
+        """Check that formulas use only names defined before them.
 
         Raises
         ------
         UsageError
-            The message names the feature and the name.
+            The message gives the feature and the undefined name.
         """
-        # shop_gap_days is set when there is a log
+        # shop_gap_days is set later, from a log
         for feature, missing, known in self._unknown(
             {*self.parameters, *CALENDAR, "shop_gap_days"}
         ):
             raise UsageError(
-                f"feature '{feature.name}': its formula names '{missing[0]}', which is no "
-                "feature before it."
-                f"{did_you_mean(missing[0], known)}"
+                f"feature '{feature.name}': its formula names '{missing[0]}', which is no feature "
+                f"before it.{did_you_mean(missing[0], known)}"
             )
 
     def check_filled(self) -> None:
-        """Refuse a formula that cannot be evaluated yet.
+        """Check that every formula can be evaluated, with the parameters that are set.
 
         Raises
         ------
         UsageError
-            It names neither a feature before it nor a parameter of the catalogue.
+            A formula uses a name that is neither an earlier feature nor a parameter.
         """
         aggregates = {f.name for f in self.features if f.formula is None}
         for feature, missing, known in self._unknown({*aggregates, *self.parameters, *CALENDAR}):
             raise UsageError(
-                f"feature '{feature.name}' needs {missing}: no feature before it, no "
-                "parameter of the catalogue."
-                f"{did_you_mean(missing[0], known)}"
+                f"feature '{feature.name}' needs {missing}: no feature before it, no parameter of "
+                f"the catalogue.{did_you_mean(missing[0], known)}"
             )
 
     def _unknown(self, known: set[str]) -> Iterator[tuple[Feature, list[str], set[str]]]:
-        """Yield each formula that names what is neither known nor a feature before it, what, and
-        what is known.
+        """Yield each feature whose formula uses undefined names, these names, and the known names.
+
+        Names are defined if they are in ``known`` or belong to an earlier feature.
         """
         for feature in self.features:
             if feature.formula is not None and (
@@ -124,54 +136,65 @@ class Catalog:
             known.add(feature.name)
 
     def check_columns(self, columns: Mapping[str, Any]) -> None:
-        """Refuse columns that are not the features of this catalogue, in its order, as numbers.
+        """Check that columns are the features of this catalogue, in order, as arrays of float64.
+
+        Parameters
+        ----------
+        columns
+            Name -> values, shape (n_rows,).
 
         Raises
         ------
         UsageError
-            The message names those that are missing, strange, in another place, or of another type.
+            The message names the columns that are missing, unknown, out of order, or of another
+            type.
         """
         names = tuple(columns)
         if missing := [name for name in self.names if name not in columns]:
             raise UsageError(
                 f"the model was trained on features that are missing: {', '.join(missing)}"
             )
-        if strange := [name for name in names if name not in self.names]:
+        if unknown := [name for name in names if name not in self.names]:
             raise UsageError(
-                f"the model was not trained on: {', '.join(strange)}; leave these columns out"
+                f"the model was not trained on: {', '.join(unknown)}; leave these columns out"
             )
         if names != self.names:
             moved = [
-                f"{got} (where {own} stood)"
-                for got, own in zip(names, self.names, strict=True)
-                if got != own
+                f"{name} (where {expected} stood)"
+                for name, expected in zip(names, self.names, strict=True)
+                if name != expected
             ]
             raise UsageError(
                 f"the features stand in another order than in training: {', '.join(moved[:5])}"
             )
-        odd = [
+        other_types = [
             name for name, values in columns.items() if getattr(values, "dtype", None) != np.float64
         ]
-        if odd:
+        if other_types:
             raise UsageError(
-                f"the features must be arrays of float64, null as NaN: {', '.join(odd)}"
+                f"the features must be arrays of float64, null as NaN: {', '.join(other_types)}"
             )
 
     def needed_for(self, names: Sequence[str]) -> Catalog:
-        """Return the part of the catalogue that some features need, in its order.
+        """Return the part of the catalogue needed to compute the named features, in its order.
+
+        Parameters
+        ----------
+        names
+            Names of features.
 
         >>> from stagecast.features.catalog.standard import standard
         >>> standard(90).needed_for(["recency_days"]).names
         ('last_day', 'recency_days')
         """
-        wanted = {self[name].name for name in names}
+        needed = {self[name].name for name in names}
         for feature in reversed(self.features):
-            if feature.name in wanted and feature.formula is not None:
-                wanted |= formula.names(feature.formula)
-        return Catalog(tuple(f for f in self.features if f.name in wanted), self.parameters)
+            if feature.name in needed and feature.formula is not None:
+                needed |= formula.names(feature.formula)
+        return Catalog(tuple(f for f in self.features if f.name in needed), self.parameters)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain data: definitions, and parameters."""
+        """Return the features and parameters as JSON data."""
         return {
             "parameters": dict(self.parameters),
             "features": [feature.to_json() for feature in self.features],
@@ -179,9 +202,16 @@ class Catalog:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Catalog:
-        """Read what :meth:`to_json` gives."""
+        """Return the catalogue that :meth:`to_json` wrote.
+
+        Raises
+        ------
+        UsageError
+            A feature is invalid, or a formula uses a name that is not defined before it.
+        """
         catalog = cls(
-            tuple(Feature.from_json(one) for one in data["features"]), dict(data["parameters"])
+            tuple(Feature.from_json(feature) for feature in data["features"]),
+            dict(data["parameters"]),
         )
         catalog.check_order()
         return catalog

@@ -1,36 +1,39 @@
-"""The words a catalogue is written in: a feature is data, read by SQL
-(:mod:`stagecast.features.engines.sql`) and NumPy (`.online`).
+"""Definition of a feature: data that SQL and NumPy both evaluate.
 
-A feature is either asked of one of five relations of one customer (mostly an **aggregate** of their
-past), or a **formula** over features that stand before it, what the calendar says of the as_of
-(:data:`CALENDAR`), and the catalogue's parameters (numbers that the training derives from the
-shop's log, such as ``shop_gap_days``).
+:mod:`stagecast.features.engines.sql` evaluates it in SQL,
+:mod:`stagecast.features.engines.evaluator` in NumPy.
+
+A feature is either an **aggregate** over one of five relations of a customer's past, or a
+**formula** over earlier features of the catalogue, the calendar of the as_of (:data:`CALENDAR`),
+and the catalogue's parameters (numbers that the training derives from the shop's log, such as
+``shop_gap_days``).
 
 ``days``
-    one row per purchase day: ``day`` (number since 1970), ``age`` (days from the start of that day
-    to the as_of), ``spend`` (what refunds have left of that day's purchases), ``spend_change`` (how
-    far that is from the purchase day before, never negative), ``gap`` (days since the purchase day
+    One row per purchase day: ``day`` (days since 1970), ``age`` (days from the start of that day to
+    the as_of), ``spend`` (of that day's purchases, net of refunds), ``spend_change`` (absolute
+    difference from the spend of the purchase day before), ``gap`` (days since the purchase day
     before), ``gap_entropy`` (gap x ln gap), ``gap_unevenness`` ((gap / (gap + the gap before) -
-    1/2)^2), ``weekday`` (of the day, UTC), ``weekend`` (1 on Saturdays and Sundays, else 0). What
-    needs a day before is null on the first, ``gap_unevenness`` on the second, too. Refunds take
-    back what was bought last; a day that was taken back in full is not among them, and so does not
-    count in orders, gaps, recency or anything else that is made of ``days``
+    1/2)^2), ``weekday`` (of the day, UTC), ``weekend`` (1 on Saturdays and Sundays, else 0).
+    Columns that use the day before are null on the first day; ``gap_unevenness`` is null on the
+    second day as well. A refund reverses the latest purchases first. A day that was refunded in
+    full has no row, so it counts neither in orders, gaps and recency nor in anything else computed
+    from ``days``.
 ``log``
-    one row per day with any event: ``age``, ``day``, ``purchases`` (purchase events),
+    One row per day with any event: ``age``, ``day``, ``purchases`` (number of purchase events),
     ``gross_spend`` (their sum, before refunds), ``discount`` (taken off their price), ``refunds``
-    (refund events), ``refund`` (money given back), ``activity`` (events that are neither purchase
-    nor refund nor made by the marketer), ``active_day`` (``day`` where there is any activity, else
-    null), ``hour`` (hours of the day, UTC, that have a purchase)
+    (number of refund events), ``refund`` (money paid back), ``activity`` (number of events that are
+    neither purchase nor refund nor made by the marketer), ``active_day`` (``day`` if there is any
+    activity, else null), ``hour`` (hours of the day, UTC, with a purchase).
 ``types``
-    one row per event type and day, of the types in ``events``: ``age``, ``day``, ``events`` (how
-    many), ``amount`` (their sum; the mean is over events that have one)
+    One row per event type and day, for the types in ``events``: ``age``, ``day``, ``events`` (their
+    number), ``amount`` (their sum; the mean is over events that have an amount).
 ``values``
-    one row per different ``channel`` or ``category`` that the events had: ``age`` of the latest of
-    them. ``events`` may name the types that count
+    One row per distinct ``channel`` or ``category`` of the events: ``age`` of the latest event with
+    that value. ``events`` may limit the event types.
 ``customer``
-    the one row of the table of customers, or the ``attributes`` of a request: the ``value`` of a
-    number or a flag, and whether a text ``is`` one of some ``values``. Only columns that were known
-    from the first contact on, see :mod:`stagecast.features.catalog.of_customer`
+    The one row of the table of customers, or the ``attributes`` of a request: the ``value`` of a
+    number or a flag, or whether a text ``is`` in ``values``. Only columns that were known from the
+    first contact on, see :mod:`stagecast.features.catalog.of_customer`.
 
 A new feature is one line in :mod:`stagecast.features.catalog.standard`, or a table in
 ``stagecast.toml`` (:mod:`stagecast.features.catalog.own`).
@@ -47,16 +50,17 @@ from typing import Any, Literal
 from stagecast.features.catalog import formula
 from stagecast.features.errors import UsageError, did_you_mean
 
-# Events that the shop, not the customer, makes: no predictors, since they follow the marketer's
-# plans.
+# Events made by the shop rather than the customer. They are no predictors, since they depend on the
+# marketer's plans.
 MARKETER_EVENTS = ("contact", "email_sent", "sms_sent", "push_sent", "ad_impression")
 
 NO_ACTIVITY = ("purchase", "refund", *MARKETER_EVENTS)
 """Event types that ``activity`` does not count."""
 
 CALENDAR = ("as_of_day", "as_of_weekday", "as_of_month", "as_of_year_day")
-"""What formulas may name of the as_of, in UTC: day number, weekday (1 Monday), month and day of
-the year (from 1).
+"""Names that formulas may use for the as_of, in UTC.
+
+Days since 1970, day of the week (1 is Monday), month, and day of the year (from 1).
 """
 
 Relation = Literal["days", "log", "types", "values", "customer"]
@@ -74,9 +78,8 @@ Function = Literal[
     "is",
 ]
 
-# What can be asked of which column; engines answer all of these alike. A count counts rows, so it
-# names the day.
-_ANSWERED: Mapping[Relation, Mapping[str, tuple[str, ...]]] = {
+# A count counts rows, so its column is the day.
+COLUMNS_BY_FUNCTION: Mapping[Relation, Mapping[str, tuple[str, ...]]] = {
     "days": {
         "count": ("day",),
         "sum": ("spend", "spend_change", "gap", "gap_entropy", "gap_unevenness", "weekend"),
@@ -101,59 +104,61 @@ _ANSWERED: Mapping[Relation, Mapping[str, tuple[str, ...]]] = {
         "max": ("day", "age"),
     },
     "values": {"distinct": ("channel", "category")},
-    # of any column of the user's
+    # any column of the user's table
     "customer": {"value": (), "is": ()},
 }
+"""Relation -> function -> columns to which it applies; all engines give the same results."""
+
 MONEY = ("spend", "spend_change", "gross_spend", "discount", "refund", "amount")
-"""Columns of money, which engines add up as whole millionths."""
+"""Columns of money, which engines add up in whole millionths."""
 
 ENTROPY_SCALE, UNEVENNESS_SCALE = 1e10, 1e12
-"""``gap_entropy`` and ``gap_unevenness`` are added up as whole numbers of these parts, exact in
-any order of rows.
+"""``gap_entropy`` and ``gap_unevenness`` are multiplied by these and rounded to integers.
+
+Sums of integers are exact in any order of rows.
 """
 
 MILLION = 1_000_000
-"""Money is added up in whole millionths, so that sums are exact in any order."""
+"""Money is added up in whole millionths, so that sums are exact in any order of rows."""
 
 SCALES: Mapping[str, float] = {
     **dict.fromkeys(MONEY, float(MILLION)),
     "gap_entropy": ENTROPY_SCALE,
     "gap_unevenness": UNEVENNESS_SCALE,
 }
-"""Column -> what its whole numbers are divided by in the end."""
+"""Column -> divisor of its aggregate, for columns that are added up as scaled integers."""
 
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,62}")
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One feature: an aggregate (``relation``, ``function``, ``column``, ``window_days``,
-    ``events``) or a ``formula``.
+    """One feature: an aggregate of a relation, or a formula.
 
     Parameters
     ----------
     name, unit, meaning
-        A column's name, its unit (``days``, ``money``, ``events``, ``ratio``, ...), and what it
-        says in a sentence.
+        Column name, unit (``days``, ``money``, ``events``, ``ratio``, ...), and a description in
+        one sentence.
     relation, function, column
-        What is asked of which relation, see the module.
+        The aggregate, see the module.
     window_days
-        A pair ``(newer, older)``: rows with ``newer < age <= older`` count; None: all of them.
+        A pair ``(newer, older)``: only rows with ``newer < age <= older`` count; None: all rows.
+    formula
+        Arithmetic over earlier features, see :mod:`stagecast.features.catalog.formula`.
+    predictor
+        Whether the models may use it.
     events
         Event types that count, for ``types`` and ``values``.
-    formula
-        Arithmetic over what stands before it, see :mod:`stagecast.features.catalog.formula`.
-    predictor
-        Whether the models may learn from it.
     source
         Where it is published.
     values
-        Texts of which an attribute must be one, for ``is``.
+        For ``is``: texts that count as true.
 
     Raises
     ------
     UsageError
-        Neither an aggregate that the relation can answer nor a formula, or a name that is no name.
+        Neither a formula nor an aggregate that the relation allows, or an invalid name.
     """
 
     name: str
@@ -170,116 +175,119 @@ class Feature:
     values: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check that engines can evaluate it alike."""
-        here = f"feature '{self.name}'"
+        """Check that every engine can evaluate the feature."""
+        label = f"feature '{self.name}'"
         if not _NAME.fullmatch(self.name):
             raise UsageError(
-                f"{here}: a name is a letter, then letters, digits and _, at most 63 of them"
+                f"{label}: a name is a letter, then letters, digits and _, at most 63 of them"
             )
         if self.formula is not None:
-            given = (self.relation, self.function, self.column, self.window_days)
-            if given != (None, None, None, None) or self.events or self.values:
+            aggregate = (self.relation, self.function, self.column, self.window_days)
+            if aggregate != (None, None, None, None) or self.events or self.values:
                 raise UsageError(
-                    f"{here}: a formula has no relation, function, column, window, events "
+                    f"{label}: a formula has no relation, function, column, window, events "
                     "or values of its own"
                 )
             try:
                 formula.parse(self.formula)
             except UsageError as error:
-                raise UsageError(f"{here}: {error}") from None
+                raise UsageError(f"{label}: {error}") from None
             return
         if self.relation is None or self.function is None:
-            raise UsageError(f"{here}: give a formula, or a relation, a function and a column")
-        if self.relation not in _ANSWERED:
+            raise UsageError(f"{label}: give a formula, or a relation, a function and a column")
+        if self.relation not in COLUMNS_BY_FUNCTION:
             raise UsageError(
-                f"{here}: no relation '{self.relation}'.{did_you_mean(self.relation, _ANSWERED)}"
+                f"{label}: no relation '{self.relation}'."
+                f"{did_you_mean(self.relation, COLUMNS_BY_FUNCTION)}"
             )
         if self.relation == "customer":
-            self._check_attribute(here)
+            self._check_attribute(label)
             return
-        columns = _ANSWERED[self.relation].get(self.function, ())
-        if self.column not in columns:
-            answered = ", ".join(
-                f"{f}({c})" for f, named in _ANSWERED[self.relation].items() for c in named
+        columns_by_function = COLUMNS_BY_FUNCTION[self.relation]
+        if self.column not in columns_by_function.get(self.function, ()):
+            allowed = ", ".join(
+                f"{function}({column})"
+                for function, columns in columns_by_function.items()
+                for column in columns
             )
             raise UsageError(
-                f"{here}: '{self.function}({self.column})' cannot be asked of "
-                f"'{self.relation}', only {answered}"
+                f"{label}: '{self.function}({self.column})' cannot be asked of "
+                f"'{self.relation}', only {allowed}"
             )
-        self._check_events(here)
-        self._check_values(here)
+        self._check_events(label)
+        self._check_values(label)
         if self.window_days is not None:
-            self._check_window(here, *self.window_days)
+            self._check_window(label, *self.window_days)
 
-    def _check_attribute(self, here: str) -> None:
-        if self.function not in _ANSWERED["customer"]:
+    def _check_attribute(self, label: str) -> None:
+        if self.function not in COLUMNS_BY_FUNCTION["customer"]:
             raise UsageError(
-                f"{here}: '{self.function}' cannot be asked of 'customer', only value and is"
+                f"{label}: '{self.function}' cannot be asked of 'customer', only value and is"
             )
         if not self.column:
             raise UsageError(
-                f"{here}: name the column of the table of customers, like column = 'plan'"
+                f"{label}: name the column of the table of customers, like column = 'plan'"
             )
         if self.window_days is not None or self.events:
             raise UsageError(
-                f"{here}: 'customer' has one row and no events; take window and events away"
+                f"{label}: 'customer' has one row and no events; take window and events away"
             )
-        self._check_values(here)
+        self._check_values(label)
 
-    def _check_values(self, here: str) -> None:
+    def _check_values(self, label: str) -> None:
         if self.function == "is" and not self.values:
-            raise UsageError(f"{here}: name the texts that count, like values = ['pro', 'team']")
+            raise UsageError(f"{label}: name the texts that count, like values = ['pro', 'team']")
         if self.function != "is" and self.values:
             raise UsageError(
-                f"{here}: values {list(self.values)!r} belong to function = 'is' of 'customer'"
+                f"{label}: values {list(self.values)!r} belong to function = 'is' of 'customer'"
             )
-        if odd := [
-            one for one in self.values if not isinstance(one, str) or one != one.strip() or not one
+        if invalid := [
+            value
+            for value in self.values
+            if not isinstance(value, str) or value != value.strip() or not value
         ]:
             raise UsageError(
-                f"{here}: values {odd!r} are not texts without blanks around them, like "
-                "'pro' or '1'"
+                f"{label}: values {invalid!r} are not texts without blanks around them, like 'pro' "
+                "or '1'"
             )
 
-    def _check_events(self, here: str) -> None:
+    def _check_events(self, label: str) -> None:
         if self.relation == "types" and not self.events:
-            raise UsageError(f"{here}: name the event types that count, like events = ['visit']")
+            raise UsageError(f"{label}: name the event types that count, like events = ['visit']")
         if self.relation in ("days", "log") and self.events:
             raise UsageError(
-                f"{here}: '{self.relation}' has no event types to choose from; ask 'types'"
+                f"{label}: '{self.relation}' has no event types to choose from; ask 'types'"
             )
-        if not all(isinstance(one, str) and one for one in self.events):
-            raise UsageError(f"{here}: events {list(self.events)!r} are not names of event types")
+        if not all(isinstance(event, str) and event for event in self.events):
+            raise UsageError(f"{label}: events {list(self.events)!r} are not names of event types")
 
-    def _check_window(self, here: str, newer: int, older: int) -> None:
+    def _check_window(self, label: str, newer: int, older: int) -> None:
         if self.function in ("first", "last"):
             raise UsageError(
-                f"{here}: the {self.function} purchase day is that of all time; take the "
-                "window away"
+                f"{label}: the {self.function} purchase day is that of all time; take the window "
+                "away"
             )
         if not 0 <= newer < older:
             raise UsageError(
-                f"{here}: window {self.window_days} is not (newer, older) with 0 <= newer < older"
+                f"{label}: window {self.window_days} is not (newer, older) with 0 <= newer < older"
             )
         if newer and self.relation == "values":
             raise UsageError(
-                f"{here}: only the latest of each value is known; its window must begin at 0"
+                f"{label}: only the latest of each value is known; its window must begin at 0"
             )
 
     @property
-    def of_nothing(self) -> float:
-        """What an aggregate is where there is no row: nothing bought is 0 bought, a mean or a
-        day of nothing null.
-        """
+    def empty_value(self) -> float:
+        """Value of an aggregate without rows: 0 for counts and sums, else null (NaN)."""
         return 0.0 if self.function in ("count", "sum", "distinct") else math.nan
 
     @property
-    def how(self) -> str:
-        """How it is made: its formula, or its aggregate in one line."""
+    def definition(self) -> str:
+        """The formula, or the aggregate in one line."""
         if self.formula is not None:
             return self.formula
-        of = f" of {', '.join(self.events)}" if self.events else ""
-        of += f" one of {', '.join(self.values)}" if self.values else ""
+        selection = f" of {', '.join(self.events)}" if self.events else ""
+        selection += f" one of {', '.join(self.values)}" if self.values else ""
         newer, older = self.window_days or (0, 0)
         window = (
             ""
@@ -288,32 +296,33 @@ class Feature:
             if newer
             else f", age <= {older}"
         )
-        return f"{self.function}({self.relation}.{self.column}){of}{window}"
+        return f"{self.function}({self.relation}.{self.column}){selection}{window}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain data; ``values`` stand there where there are some, as bundles of
-        before have none.
+        """Return the feature as JSON data.
+
+        ``values`` is left out if empty, as in bundles from before the field existed.
         """
-        told = {
+        data = {
             **asdict(self),
             "events": list(self.events),
             "window_days": self.window_days and [*self.window_days],
         }
-        del told["values"]
-        return {**told, "values": list(self.values)} if self.values else told
+        del data["values"]
+        return {**data, "values": list(self.values)} if self.values else data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Feature:
-        """Read what :meth:`to_json` gives.
+        """Return the feature that :meth:`to_json` wrote.
 
         Raises
         ------
         UsageError
-            An entry that no feature has, or one that cannot be evaluated.
+            An unknown field, or a feature that cannot be evaluated.
         """
         known = [field.name for field in fields(cls)]
-        if strange := sorted(set(data) - set(known)):
-            raise UsageError(f"a feature has no '{strange[0]}'.{did_you_mean(strange[0], known)}")
+        if unknown := sorted(set(data) - set(known)):
+            raise UsageError(f"a feature has no '{unknown[0]}'.{did_you_mean(unknown[0], known)}")
         window = data.get("window_days")
         lists = {name: tuple(data.get(name, ())) for name in ("events", "values")}
         return cls(**{**data, **lists, "window_days": window and tuple(window)})

@@ -1,7 +1,7 @@
-"""The standard catalogue: the features that every log has, in words; see
-:mod:`stagecast.features.catalog.feature` for how to read them.
+"""Standard catalogue: the features that every log has.
 
-A type of event that a log does not have counts as none of it, so every log has every column.
+See :mod:`stagecast.features.catalog.feature` for how a feature is defined. An event type that a log
+does not contain is counted as 0 events, so every log has every column.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from stagecast.features.catalog.feature import Feature, Function, Relation
 
 WINDOWS_DAYS = (7, 30, 90, 180, 365)
 
-# A customer's own rhythm counts as much as the shop's once there are this many gaps.
+# With this many gaps a customer's own mean gap weighs as much as the shop's usual gap.
 RHYTHM_PRIOR_GAPS = 3
 
 FADER_HARDIE_LEE = 'Fader, Hardie and Lee (2005), "Counting your customers the easy way"'
@@ -25,8 +25,8 @@ ZHANG_BRADLOW_SMALL = (
 )
 MOVING_RANGE = "Hoel (1946), on the efficiency of the mean moving range"
 
-# mean absolute difference of two draws from a normal distribution over its standard deviation, 2 /
-# sqrt(pi)
+# Mean absolute difference of two draws from a normal distribution, divided by its standard
+# deviation: 2 / sqrt(pi).
 DIFFERENCE_OF_TWO = 1.1283791670955126
 
 
@@ -34,27 +34,27 @@ def _aggregate(
     name: str,
     unit: str,
     meaning: str,
-    of: str,
+    qualified_column: str,
     function: Function,
     window: tuple[int, int] | None = None,
     *,
     events: tuple[str, ...] = (),
     predictor: bool = True,
 ) -> Feature:
-    relation, column = of.split(".")
+    relation, column = qualified_column.split(".")
     return Feature(
         name, unit, meaning, _relation(relation), function, column, window, None, predictor, events
     )
 
 
 def _relation(text: str) -> Relation:
-    known: dict[str, Relation] = {
+    relations: dict[str, Relation] = {
         "days": "days",
         "log": "log",
         "types": "types",
         "values": "values",
     }
-    return known[text]
+    return relations[text]
 
 
 def _formula(
@@ -69,25 +69,33 @@ def _formula(
 def standard(horizon_days: int) -> Catalog:
     """Return the standard catalogue for a horizon in days.
 
-    Its parameter ``shop_gap_days`` is the shop's usual gap between two purchase days of a customer;
-    set it with :meth:`Catalog.with_parameters` before features are computed.
+    Set its parameter ``shop_gap_days``, the shop's usual gap between two purchase days of a
+    customer, with :meth:`Catalog.with_parameters` before computing features.
+
+    Parameters
+    ----------
+    horizon_days
+        Length of the horizon, on which ``orders_ahead_last_year`` depends.
 
     >>> "recency_days" in standard(90).predictors
     True
     """
-    made = [
+    features = [
         *_aggregates(),
-        *_ahead(horizon_days),
+        *_season_ahead(horizon_days),
         *_windows(),
         *_rfm(),
         *_rhythm(),
         *_trends(),
         *_money(),
+        *_breadth(),
+        *_engagement(),
+        *_calendar(),
     ]
-    return Catalog((*made, *_breadth(), *_engagement(), *_calendar()), {})
+    return Catalog(tuple(features), {})
 
 
-# A table, one feature a line: its width is that of what it says.
+# A table with one feature a line, as wide as its longest line.
 # fmt: off
 def _aggregates() -> list[Feature]:
     return [
@@ -113,7 +121,7 @@ def _aggregates() -> list[Feature]:
     ]
 
 
-def _ahead(horizon_days: int) -> list[Feature]:
+def _season_ahead(horizon_days: int) -> list[Feature]:
     if horizon_days >= 365:
         return []
     meaning = "purchase days a year ago, in the days that now lie ahead"
@@ -125,12 +133,12 @@ def _windows() -> list[Feature]:
     features = []
     for days in WINDOWS_DAYS:
         window, ago = (0, days), f"in the last {days} days"
-        some = [
+        in_window = [
             _aggregate(f"orders_{days}d", "days", f"purchase days {ago}", "days.day", "count", window),
             _aggregate(f"spend_{days}d", "money", f"spend {ago}", "days.spend", "sum", window),
             _aggregate(f"activity_{days}d", "events", f"visits and other events {ago}", "log.activity", "sum", window),
         ]
-        features += some if days >= 30 else [_no_predictor(feature) for feature in some]
+        features += in_window if days >= 30 else [_no_predictor(feature) for feature in in_window]
     return features
 
 
@@ -168,8 +176,8 @@ def _rhythm() -> list[Feature]:
             "gap_spread",
             "days",
             "standard deviation of the gaps",
-            # in whole days up to the division, so that nothing is lost where gaps are nearly the
-            # same
+            # computed in whole days up to the division, so that no precision is lost if the gaps
+            # are nearly equal
             ("sqrt(greatest(frequency * gap_squares - t_x_days * t_x_days, 0) / " "(frequency * (frequency - 1)))"),
         ),
         _formula(
@@ -228,7 +236,7 @@ def _rhythm() -> list[Feature]:
 
 def _trends() -> list[Feature]:
     year_ago = (365, 455)
-    of_year_ago = "in the 90 days a year before the last 90"
+    season_a_year_ago = "in the 90 days a year before the last 90"
     return [
         _formula(
             "trend_orders_90d",
@@ -261,14 +269,14 @@ def _trends() -> list[Feature]:
         _aggregate(
             "orders_last_year_90d",
             "days",
-            f"purchase days {of_year_ago}",
+            f"purchase days {season_a_year_ago}",
             "days.day",
             "count",
             year_ago,
             predictor=False,
         ),
         _aggregate(
-            "spend_last_year_90d", "money", f"spend {of_year_ago}", "days.spend", "sum", year_ago, predictor=False
+            "spend_last_year_90d", "money", f"spend {season_a_year_ago}", "days.spend", "sum", year_ago, predictor=False
         ),
         _formula(
             "trend_orders_year",
@@ -341,11 +349,11 @@ def _breadth() -> list[Feature]:
         ),
     ]
     for column, plural in (("channel", "channels"), ("category", "categories")):
-        of = f"values.{column}"
+        values = f"values.{column}"
         features += [
-            _aggregate(plural, "values", f"different {plural} so far", of, "distinct"),
+            _aggregate(plural, "values", f"different {plural} so far", values, "distinct"),
             _aggregate(
-                f"{plural}_365d", "values", f"different {plural} in the last 365 days", of, "distinct", (0, 365)
+                f"{plural}_365d", "values", f"different {plural} in the last 365 days", values, "distinct", (0, 365)
             ),
         ]
     return [_no_predictor(feature) for feature in features]
@@ -363,18 +371,18 @@ def _engagement() -> list[Feature]:
             "(activity_30d + 1) / (activity_prev_30d + 1)",
         ),
     ]
-    for plural, one, types, windows in (
+    for plural, singular, types, windows in (
         ("visits", "visit", ("visit",), WINDOWS_DAYS),
         ("email_opens", "email_open", ("email_open",), (30, 90, 365)),
         ("tickets", "ticket", ("ticket",), (30, 90, 365)),
         ("contacts", "contact", ("contact",), (7, 30, 90)),
     ):
-        said = plural.replace("_", " ")
+        phrase = plural.replace("_", " ")
         features += [
             _aggregate(
                 f"{plural}_{days}d",
                 "events",
-                f"{said} in the last {days} days",
+                f"{phrase} in the last {days} days",
                 "types.events",
                 "sum",
                 (0, days),
@@ -384,9 +392,19 @@ def _engagement() -> list[Feature]:
         ]
         features += [
             _aggregate(
-                f"last_{one}_day", "day number", f"day of the last of the {said}", "types.day", "max", events=types
+                f"last_{singular}_day",
+                "day number",
+                f"day of the last of the {phrase}",
+                "types.day",
+                "max",
+                events=types,
             ),
-            _formula(f"days_since_{one}", "days", f"last of the {said} to the as_of", f"as_of_day - last_{one}_day"),
+            _formula(
+                f"days_since_{singular}",
+                "days",
+                f"last of the {phrase} to the as_of",
+                f"as_of_day - last_{singular}_day",
+            ),
         ]
     features.append(
         _aggregate("unsubscribes", "events", "unsubscriptions so far", "types.events", "sum", events=("unsubscribe",))
