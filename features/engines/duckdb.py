@@ -1,6 +1,4 @@
-"""DuckDB as the engine: what a log said at one instant, as a daily table that every later
-question is asked of.
-"""
+"""DuckDB engine: the state of a log at one as_of as a daily table, and queries over it."""
 
 from __future__ import annotations
 
@@ -13,18 +11,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from stagecast.features.attributes import CHANNEL, Texts, attribute_kinds
-from stagecast.features.attributes import known_at_start as known_at_start_of
+from stagecast.features.attributes import CHANNEL, Texts, attribute_kinds, table_attribute_texts
 from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.catalog.feature import NO_ACTIVITY
-from stagecast.features.catalog.of_customer import check_table, of_customer
+from stagecast.features.catalog.of_customer import attribute_features, check_table
 from stagecast.features.clock import DAY_MICROSECONDS, day_number, microseconds
 from stagecast.features.contracts import ContractEvents, Spells, Terms, spells
 from stagecast.features.engines import sql
 from stagecast.features.engines.plain import DailyRows, Dates, plain_features
 from stagecast.features.errors import NotEnoughDataError
 from stagecast.features.leads import first_channels
-from stagecast.features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEvents
+from stagecast.features.record import NO_SIGNALS, PurchaseDays, Record, SignalEvents, SignalTypes
 
 DIALECT = "duckdb"
 HAPPENED = "epoch_us(timestamp)"
@@ -32,41 +29,54 @@ KNOWN = "epoch_us(greatest(timestamp, coalesce(recorded_at, timestamp)))"
 
 
 def clock(anchor: int) -> sql.Clock:
-    """Return DuckDB's expressions of time for an as_of in microseconds since 1970."""
+    """Return DuckDB's expressions of time for an as_of, microseconds since 1970.
+
+    Parameters
+    ----------
+    anchor
+        The as_of, microseconds since 1970, UTC.
+    """
     day, hour = "(cast(timestamp as date) - date '1970-01-01')", "hour(timestamp)"
     return sql.Clock(HAPPENED, KNOWN, day, hour, anchor)
 
 
 def shape_of(connection: duckdb.DuckDBPyConnection, source: str, anchor: int) -> sql.Shape:
-    """Return what a table or view of events has, as known at an as_of in microseconds since
-    1970.
-    """
-
-    def most() -> float:
-        return float(connection.execute(sql.most_of_one(source)).fetchall()[0][0])
-
-    return sql.shape_of(
-        connection.sql(sql.looked_at(source)).to_arrow_table().to_pylist(), most, anchor
-    )
-
-
-class DailyTable:
-    """What was known of each customer before one instant (the anchor), one row per customer and
-    day.
-
-    Nothing that happened or was recorded at or after the anchor enters it, so nothing downstream
-    can see it.
+    """Return the shape of events.
 
     Parameters
     ----------
     connection
-        Holds the table ``events`` of the event contract (:mod:`stagecast.features.events`); the
-        daily table is made beside it.
+        Database that has ``source``.
+    source
+        Table or view of the events known before the as_of.
+    anchor
+        The as_of, microseconds since 1970, UTC.
+    """
+
+    def largest_sum() -> float:
+        return float(connection.execute(sql.largest_sum_query(source)).fetchall()[0][0])
+
+    return sql.shape_of(
+        connection.sql(sql.shape_query(source)).to_arrow_table().to_pylist(), largest_sum, anchor
+    )
+
+
+class DailyTable:
+    """State of a log at one as_of (the anchor): one row per customer and day.
+
+    Events that happened or were recorded at or after the anchor are left out of the table, so
+    nothing computed from it can depend on them.
+
+    Parameters
+    ----------
+    connection
+        Database with the table ``events`` of the event contract
+        (:mod:`stagecast.features.events`). The daily table is a temporary table of a cursor.
     anchor
         The as_of.
     rows
-        First row of ``events`` to look at, and the one after the last; None: all. Cuts no customer
-        in two.
+        First ``rowid`` of ``events`` to use, and the one after the last; None: all rows. Must not
+        split a customer.
 
     Raises
     ------
@@ -80,27 +90,26 @@ class DailyTable:
         anchor: datetime,
         rows: tuple[int, int] | None = None,
     ) -> None:
-        # a cursor has temporary tables of its own, so that two daily tables of one log do not
-        # overwrite each other
+        # a cursor has its own temporary tables, so two daily tables of one log do not overwrite
+        # each other
         connection = self._connection = connection.cursor()
         self.anchor = anchor
         self._at = microseconds(anchor)
-        within = "" if rows is None else f"rowid >= {rows[0]} and rowid < {rows[1]} and "
+        in_range = "" if rows is None else f"rowid >= {rows[0]} and rowid < {rows[1]} and "
         connection.execute(
             "create or replace temp view known_events as select * from events where "
-            f"{within}{KNOWN} < {self._at}"
+            f"{in_range}{KNOWN} < {self._at}"
         )
         self.shape = shape_of(connection, "known_events", self._at)
-        self._made: dict[str, sql.Step] = {}
+        self._tables: dict[str, sql.Step] = {}
         self._spells: dict[Terms, Spells] = {}
-        self._make(sql.daily(clock(self._at), "known_events", self.shape))
+        self._create(sql.daily_step(clock(self._at), "known_events", self.shape))
         ids = connection.sql(
-            "select rowid as customer, customer_id from ids where rowid in (select "
-            "distinct customer from daily)"
-            " order by 1"
+            "select rowid as customer, customer_id from ids "
+            "where rowid in (select distinct customer from daily) order by 1"
         ).to_arrow_table()
-        # numbers of the log, of which some may not be known yet, -> 0, 1, 2, ...
-        self._numbers: NDArray[np.int64] = ids["customer"].to_numpy()
+        # customers are numbered by the whole log; those not known yet leave gaps
+        self._log_numbers: NDArray[np.int64] = ids["customer"].to_numpy()
         self.customers: NDArray[np.object_] = ids["customer_id"].to_numpy()
         if not len(self.customers):
             raise NotEnoughDataError(
@@ -108,20 +117,20 @@ class DailyTable:
             )
 
     def close(self) -> None:
-        """Give the table's memory back."""
+        """Free the memory of the table."""
         self._connection.close()
 
-    def _make(self, step: sql.Step) -> None:
+    def _create(self, step: sql.Step) -> None:
         self._connection.execute(
             f"create or replace temp table {step.name} as {sql.render([step], DIALECT)}"
         )
-        self._made[step.name] = step
+        self._tables[step.name] = step
 
     def _exists(self, source: str, where: str) -> bool:
-        found = self._connection.execute(
+        rows = self._connection.execute(
             f"select exists (select 1 from {source} where {where})"
         ).fetchall()
-        return bool(found[0][0])
+        return bool(rows[0][0])
 
     def _query(self, steps: Sequence[sql.Step]) -> dict[str, NDArray[Any]]:
         return self._columns(self._connection.sql(sql.render(steps, DIALECT)).to_arrow_table())
@@ -131,60 +140,72 @@ class DailyTable:
         columns["customer"] = self._rows_of(columns["customer"])
         return columns
 
-    def _rows_of(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return rows of :attr:`customers` for numbers of the log."""
-        first = self._numbers[0]
-        if self._numbers[-1] - first + 1 == len(self._numbers):
-            return np.asarray(numbers - first)
-        return np.asarray(np.searchsorted(self._numbers, numbers), dtype=np.int64)
+    def _rows_of(self, log_numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return rows of :attr:`customers` for customers numbered by the whole log."""
+        first = self._log_numbers[0]
+        if self._log_numbers[-1] - first + 1 == len(self._log_numbers):
+            return np.asarray(log_numbers - first)
+        return np.asarray(np.searchsorted(self._log_numbers, log_numbers), dtype=np.int64)
 
     def features(self, catalog: Catalog, backs: Sequence[int]) -> dict[str, NDArray[Any]]:
-        """Return ``customer``, ``back`` and every feature of the catalogue, one row per customer
-        and date.
+        """Return every feature of a catalogue, one row per customer and date.
 
-        ``backs`` are the dates as whole days before the anchor. Rows are ordered by date, then
-        customer; null is NaN.
+        Parameters
+        ----------
+        catalog
+            With its parameters set.
+        backs
+            The dates as whole days before the anchor.
+
+        Returns
+        -------
+        dict
+            ``customer`` (row of :attr:`customers`), ``back`` and the features -> values, shape
+            (n_rows,), ordered by date and then by customer; null is NaN.
 
         Raises
         ------
         UsageError
-            It asks for attributes that the log's table of customers has not.
+            The catalogue uses attributes that the log's table of customers does not have.
         """
         if self.shape.plain and not self.shape.wide:
             return self._plain_features(catalog, backs)
         return self._features_by_sql(catalog, backs)
 
     def _plain_features(self, catalog: Catalog, backs: Sequence[int]) -> dict[str, NDArray[Any]]:
-        """Return the features of a log of which the days look the same at every date: SQL for
-        the days, then NumPy.
-        """
+        """Return the features of a plain log: its days are computed in SQL, the rest in NumPy."""
         catalog.check_filled()
-        asked, absent = sql.present(catalog, self.shape)
-        needed = {
-            str(f.column).replace("active_day", "activity") for f in asked if f.relation == "log"
+        computed, absent = sql.partition_aggregates(catalog, self.shape)
+        log_columns = {
+            str(feature.column).replace("active_day", "activity")
+            for feature in computed
+            if feature.relation == "log"
         }
-        named = sorted({"purchases", "gross_spend", *needed} - {"day", "age"})
-        whole = ", ".join(f"cast({name} as bigint) as {name}" for name in named)
-        daily = self._query([sql.Step("rows", f"select customer, day, {whole} from daily")])
+        names = sorted({"purchases", "gross_spend", *log_columns} - {"day", "age"})
+        columns = ", ".join(f"cast({name} as bigint) as {name}" for name in names)
+        daily = self._query([sql.Step("rows", f"select customer, day, {columns} from daily")])
         rows = DailyRows.of(len(self.customers), daily.pop("customer"), daily.pop("day"), daily)
-        # of several rows a day, values of texts and attributes, which the database looks up
-        others = (*(f for f in asked if f.relation in ("types", "values")), *of_customer(catalog))
-        beside = self._features_by_sql(Catalog(others, {}), backs) if others else {}
-        beside = {feature.name: beside[feature.name] for feature in others}
+        # the other relations have several rows per day, texts or attributes, so SQL computes them
+        sql_features = (
+            *(feature for feature in computed if feature.relation in ("types", "values")),
+            *attribute_features(catalog),
+        )
+        by_sql = self._features_by_sql(Catalog(sql_features, {}), backs) if sql_features else {}
+        precomputed = {feature.name: by_sql[feature.name] for feature in sql_features}
         threads = int(
             self._connection.execute("select current_setting('threads')").fetchall()[0][0]
         )
         return plain_features(
-            catalog, rows, Dates.of(rows, self._at, backs), absent, beside, threads
+            catalog, rows, Dates.of(rows, self._at, backs), absent, precomputed, threads
         )
 
     def _features_by_sql(self, catalog: Catalog, backs: Sequence[int]) -> dict[str, NDArray[Any]]:
-        self._tell_attributes(catalog)
-        for step in sql.tables_beside(catalog, clock(self._at), "known_events", self.shape):
-            if self._made.get(step.name) != step:
-                self._make(step)
-        steps = sql.snapshot(catalog, self._at, backs, self.shape)
-        # a null is NaN in NumPy, which the engine fills in faster than Arrow does
+        self._create_attributes_view(catalog)
+        for step in sql.side_table_steps(catalog, clock(self._at), "known_events", self.shape):
+            if self._tables.get(step.name) != step:
+                self._create(step)
+        steps = sql.snapshot_steps(catalog, self._at, backs, self.shape)
+        # DuckDB replaces null by NaN faster than Arrow does
         filled = ", ".join(
             f"""coalesce("{name}", cast('nan' as double)) as "{name}\"""" for name in catalog.names
         )
@@ -196,46 +217,60 @@ class DailyTable:
         )
         return {name: values[order] for name, values in columns.items()}
 
-    def _tell_attributes(self, catalog: Catalog) -> None:
-        """Make the view that :func:`stagecast.features.engines.sql.tables.told` reads, of the
-        customers of this table.
+    def _create_attributes_view(self, catalog: Catalog) -> None:
+        """Create the view ``known_at_start`` that ``sql.tables.attributes_step`` reads.
+
+        It has the attributes of the customers of this table.
         """
-        if not of_customer(catalog):
+        if not attribute_features(catalog):
             return
         check_table(catalog, self.attribute_kinds())
         self._connection.execute(
-            "create or replace temp view known_at_start as select attributes.* replace "
-            "(ids.rowid as customer_id)"
-            " from attributes join ids using (customer_id) where ids.rowid in (select "
-            "customer from daily)"
+            "create or replace temp view known_at_start as "
+            "select attributes.* replace (ids.rowid as customer_id) "
+            "from attributes join ids using (customer_id) "
+            "where ids.rowid in (select customer from daily)"
         )
 
     def attribute_kinds(self) -> dict[str, str] | None:
-        """Return the columns of the table of customers and of what kind each is; None: the log
-        came without one.
-        """
+        """Return column -> kind of the table of customers; None: the log has no such table."""
         return attribute_kinds(self._connection)
 
     def outcomes(self, horizon_days: int, backs: Sequence[int]) -> dict[str, NDArray[Any]]:
-        """Return ``customer``, ``back``, ``orders`` and ``spend`` within the horizon after each
-        date, in no order.
+        """Return the purchases within the horizon after each date, as known at the anchor.
+
+        Parameters
+        ----------
+        horizon_days
+            Length of the horizon.
+        backs
+            The dates as whole days before the anchor.
+
+        Returns
+        -------
+        dict
+            ``customer``, ``back``, ``orders`` and ``spend`` -> values, one row per customer and
+            date with a purchase, in no defined order.
         """
-        return self._query(sql.outcomes(horizon_days, backs, self.shape))
+        return self._query(sql.outcome_steps(horizon_days, backs, self.shape))
 
     def purchase_days(self, back: int = 0) -> PurchaseDays:
-        """Return every purchase day as known ``back`` days before the anchor, ordered by
-        customer and day.
+        """Return the purchase days known ``back`` days before the anchor.
+
+        Parameters
+        ----------
+        back
+            Whole days before the anchor; events recorded later are ignored.
         """
         return self._purchase_days(f"known < {-back}")
 
     def _purchase_days(self, where: str) -> PurchaseDays:
         last = sql.Step(
             "ordered",
-            "select customer, day, cast(spend as double) / 1.0e6 as spend, "
-            "first_purchase from purchase_days"
-            " order by 1, 2",
+            "select customer, day, cast(spend as double) / 1.0e6 as spend, first_purchase "
+            "from purchase_days order by 1, 2",
         )
-        columns = self._query([*sql.purchase_days(where, self.shape), last])
+        columns = self._query([*sql.purchase_day_steps(where, self.shape), last])
         return PurchaseDays(
             columns["customer"].astype(np.int64),
             columns["day"].astype(np.int64),
@@ -244,47 +279,57 @@ class DailyTable:
         )
 
     def first_events(self, back: int = 0) -> NDArray[np.int64]:
-        """Return the instant of each customer's first event, in microseconds since 1970.
+        """Return the time of each customer's first event, microseconds since 1970, UTC.
 
-        As known ``back`` days before the anchor; the largest integer for those of whom nothing was
-        known yet.
+        Parameters
+        ----------
+        back
+            Whole days before the anchor; events recorded later are ignored.
+
+        Returns
+        -------
+        array
+            Shape (n_customers,); the largest integer for a customer not known at that date.
         """
-        known = f"min(case when known < {-back} then first_event end)"
+        first_known = f"min(case when known < {-back} then first_event end)"
         never = np.iinfo(np.int64).max
-        rows = self._query(
-            [
-                sql.Step(
-                    "f",
-                    (
-                        f"select customer, coalesce({known}, {never}) as f from daily group "
-                        "by 1 order by 1"
-                    ),
-                )
-            ]
+        query = (
+            f"select customer, coalesce({first_known}, {never}) as first_known "
+            "from daily group by 1 order by 1"
         )
-        return rows["f"].astype(np.int64)
+        columns = self._query([sql.Step("first_events", query)])
+        return columns["first_known"].astype(np.int64)
 
-    def record(self, counted: Counted, back: int = 0) -> Record:
-        """Return what the rules of a scheme can see, as known ``back`` days before the anchor.
+    def record(self, signal_types: SignalTypes, back: int = 0) -> Record:
+        """Return the facts that stage rules read, as known ``back`` days before the anchor.
 
-        ``counted`` are its signals, see
-        :meth:`stagecast.features.stages.scheme.Scheme.signal_types`.
+        Parameters
+        ----------
+        signal_types
+            Event types of the signals, see
+            :meth:`stagecast.features.stages.scheme.Scheme.signal_types`.
+        back
+            Whole days before the anchor.
         """
         return Record(
-            self.purchase_days(back), self.first_events(back), self._signals(counted, back)
+            self.purchase_days(back), self.first_events(back), self._signals(signal_types, back)
         )
 
-    def _signals(self, counted: Counted, back: int) -> SignalEvents:
-        if not counted:
+    def _signals(self, signal_types: SignalTypes, back: int) -> SignalEvents:
+        if not signal_types:
             return NO_SIGNALS
-        columns = self._events_of(list(counted.values()), self._at - back * DAY_MICROSECONDS)
+        columns = self._events_of(list(signal_types.values()), self._at - back * DAY_MICROSECONDS)
         return SignalEvents(
-            tuple(counted), columns["customer"], columns["instant"], columns["kind"]
+            tuple(signal_types), columns["customer"], columns["instant"], columns["kind"]
         )
 
     def contract_events(self, terms: Terms) -> ContractEvents:
-        """Return the events that tell of contracts, see
-        :func:`stagecast.features.contracts.spells`.
+        """Return the contract events, see :func:`stagecast.features.contracts.spells`.
+
+        Parameters
+        ----------
+        terms
+            Event types that begin, renew and cancel a contract.
         """
         columns = self._events_of(terms.types, self._at, f", {KNOWN} as known")
         return ContractEvents(
@@ -301,100 +346,136 @@ class DailyTable:
         return self._spells[terms]
 
     def _events_of(
-        self, kinds: Sequence[Sequence[str] | None], known: int, beside: str = ""
+        self,
+        types_by_kind: Sequence[Sequence[str] | None],
+        known_before: int,
+        more_columns: str = "",
     ) -> dict[str, NDArray[np.int64]]:
-        """Return customer, instant and kind of events known before an instant, in that order, and
-        more beside.
+        """Return customer, instant and kind of events, ordered by these.
 
-        ``kinds`` are the types of each kind; None: those of activity. What counts for two kinds
-        stands there twice.
+        An event that belongs to two kinds is returned twice.
+
+        Parameters
+        ----------
+        types_by_kind
+            Event types of kind 0, 1, ...; None: those of activity.
+        known_before
+            Events known at or after it are left out, microseconds since 1970.
+        more_columns
+            Further columns to select, each after a comma.
         """
-        parts: list[str] = []
+        queries: list[str] = []
         parameters: list[str] = []
-        for position, types in enumerate(kinds):
-            named, listed = ("not in", NO_ACTIVITY) if types is None else ("in", tuple(types))
-            if not listed:
+        for kind, types in enumerate(types_by_kind):
+            operator, names = ("not in", NO_ACTIVITY) if types is None else ("in", tuple(types))
+            if not names:
                 continue
-            parts.append(
-                f"select customer, {HAPPENED} as instant, {position} as kind{beside} from "
-                "known_events"
-                f" where {KNOWN} < {known} and event {named} ({', '.join('?' * len(listed))})"
+            queries.append(
+                f"select customer, {HAPPENED} as instant, {kind} as kind{more_columns} "
+                f"from known_events where {KNOWN} < {known_before} "
+                f"and event {operator} ({', '.join('?' * len(names))})"
             )
-            parameters += listed
-        query = " union all ".join(parts) + " order by 1, 2, 3"
-        found: pa.Table = self._connection.sql(query, params=parameters).to_arrow_table()
-        return {name: values.astype(np.int64) for name, values in self._columns(found).items()}
+            parameters += names
+        query = " union all ".join(queries) + " order by 1, 2, 3"
+        table: pa.Table = self._connection.sql(query, params=parameters).to_arrow_table()
+        return {name: values.astype(np.int64) for name, values in self._columns(table).items()}
 
     def categories(self, known_at_start: Sequence[str] = ()) -> dict[str, Texts]:
-        """Return what was known of each customer from the start: ``channel`` of the first event,
-        and columns.
+        """Return texts known at the start: ``channel`` of the first event, and attributes.
+
+        Parameters
+        ----------
+        known_at_start
+            Columns of the table of customers.
+
+        Returns
+        -------
+        dict
+            Name -> texts, shape (n_customers,); blank if there is no value.
 
         Raises
         ------
         UsageError
-            The log has no table of customers, or it has no such column.
+            The log has no table of customers, or the table has no such column.
         """
-        found = {CHANNEL: first_channels(self._connection, "known_events")}
+        categories = {CHANNEL: first_channels(self._connection, "known_events")}
         if known_at_start:
-            found |= known_at_start_of(self._connection, self.customers, known_at_start)
-        return found
+            categories |= table_attribute_texts(self._connection, self.customers, known_at_start)
+        return categories
 
     def amounts_of(
         self, types: Sequence[str]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-        """Return customer, instant in microseconds since 1970 and amount of the events of some
-        types that have one.
+        """Return customers, times and amounts of the events of some types that have an amount.
+
+        Parameters
+        ----------
+        types
+            Event types.
+
+        Returns
+        -------
+        tuple of arrays
+            Row of :attr:`customers`, microseconds since 1970, and amount; shape (n_events,),
+            ordered by these.
         """
-        marks = ", ".join("?" * len(types))
+        placeholders = ", ".join("?" * len(types))
         query = (
             f"select customer, {HAPPENED} as instant, cast(amount as double) as amount "
-            "from known_events"
-            f" where event in ({marks}) and amount is not null order by 1, 2, 3"
+            f"from known_events where event in ({placeholders}) and amount is not null "
+            "order by 1, 2, 3"
         )
-        found: pa.Table = self._connection.sql(query, params=list(types)).to_arrow_table()
-        columns = self._columns(found)
+        table: pa.Table = self._connection.sql(query, params=list(types)).to_arrow_table()
+        columns = self._columns(table)
         return columns["customer"], columns["instant"].astype(np.int64), columns["amount"]
 
-    def looked_different(self, back: int) -> bool:
-        """Tell whether purchase days may have looked different ``back`` days before the anchor.
+    def purchase_days_may_differ(self, back: int) -> bool:
+        """Tell whether the purchase days known ``back`` days before the anchor may differ.
 
-        They do where something was recorded late, where the date divides a day, and where refunds
-        since the date took back what had been bought before it.
+        Compared with what is known at the anchor of the days before that date, they differ if an
+        event was recorded late, if the date is not at midnight UTC, or if a refund since the date
+        reversed a purchase before it.
+
+        Parameters
+        ----------
+        back
+            Whole days before the anchor.
         """
         if self._at % DAY_MICROSECONDS:
             return True
         return (
             self.shape.late and self._exists("daily", f"happened < {-back} and known >= {-back}")
-        ) or self._taken_back_since(back)
+        ) or self._has_later_refunds(back)
 
-    def _taken_back_since(self, back: int) -> bool:
-        """Tell whether refunds since a date, a midnight, changed the purchase days that were
-        known at it.
+    def _has_later_refunds(self, back: int) -> bool:
+        """Tell whether refunds since a date changed the purchase days known at it.
+
+        The date, ``back`` days before the anchor, must be at midnight UTC.
         """
         if not self.shape.refunds:
             return False
-        whose = f"customer in (select customer from daily where refund > 0 and happened >= {-back})"
-        then, now = (
-            self._purchase_days(f"known < {-back} and {whose}"),
-            self._purchase_days(f"known < 0 and {whose}"),
+        has_refund = (
+            f"customer in (select customer from daily where refund > 0 and happened >= {-back})"
         )
-        stands = now.day < day_number(self.anchor) - back
-        # a day keeps its first purchase whatever is taken back of it
+        at_date = self._purchase_days(f"known < {-back} and {has_refund}")
+        at_anchor = self._purchase_days(f"known < 0 and {has_refund}")
+        is_before_date = at_anchor.day < day_number(self.anchor) - back
+        # refunds do not change the first purchase of a day, so it is not compared
         return not all(
-            np.array_equal(getattr(then, column), getattr(now, column)[stands])
+            np.array_equal(getattr(at_date, column), getattr(at_anchor, column)[is_before_date])
             for column in ("customer", "day", "spend")
         )
 
     def has_amounts(self) -> bool:
-        """Tell whether any purchase known says what was paid."""
+        """Tell whether any purchase has an amount."""
         return self._exists("known_events", "event = 'purchase' and amount is not null")
 
     def last_event(self) -> int:
-        """Return the instant of the last event known, in microseconds since 1970."""
+        """Return the time of the last event before the anchor, microseconds since 1970."""
         return int(
             self._connection.execute(f"select max({HAPPENED}) from known_events").fetchall()[0][0]
         )
 
     def first_event(self) -> int:
-        """Return the instant of the first event known, in microseconds since 1970."""
+        """Return the time of the first event before the anchor, microseconds since 1970."""
         return int(self._connection.execute("select min(first_event) from daily").fetchall()[0][0])

@@ -1,7 +1,7 @@
-"""The catalogue for customers whose events are in memory: NumPy, no SQL, many customers at once.
+"""Evaluates a catalogue in NumPy for customers whose events are in memory.
 
-Gives what :mod:`stagecast.features.engines.sql` gives for the same events; both are held to one
-oracle in ``tests/parity``.
+Gives the same features as :mod:`stagecast.features.engines.sql` for the same events; the tests in
+``tests/parity`` compare both with one oracle.
 """
 
 from __future__ import annotations
@@ -13,15 +13,20 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.features.catalog import formula
 from stagecast.features.catalog.catalog import Catalog
-from stagecast.features.catalog.of_customer import given, of_customer
+from stagecast.features.catalog.of_customer import attribute_column, attribute_features
 from stagecast.features.clock import calendar
 from stagecast.features.engines.memory import MemoryEvents
-from stagecast.features.engines.relations import EventColumns, days_of, different, given_of
+from stagecast.features.engines.relations import (
+    EventColumns,
+    distinct_count,
+    purchase_day_rows,
+    validity_of,
+)
 from stagecast.features.engines.rows import Aggregates, Rows
 
 
 class Evaluator:
-    """A catalogue, ready to be evaluated for any events: what can be done once is done here.
+    """A catalogue, prepared once to be evaluated for many requests.
 
     Parameters
     ----------
@@ -34,44 +39,62 @@ class Evaluator:
         self._parameters = dict(catalog.parameters)
         aggregates = [feature for feature in catalog.features if feature.formula is None]
         self._days = Aggregates([f for f in aggregates if f.relation == "days"])
-        # the same rows, each of them an event
+        # log and types are computed from the same rows, one per event
         self._log = Aggregates([f for f in aggregates if f.relation == "log"])
-        self._of_types = [f for f in aggregates if f.relation == "types"]
-        self._of_absent_types = {f.name: f.of_nothing for f in self._of_types}
-        self._types = frozenset(one for feature in self._of_types for one in feature.events)
-        self._of_present: dict[frozenset[str], Aggregates] = {}
-        self._values = [f for f in aggregates if f.relation == "values"]
-        self._of_customer = of_customer(catalog)
+        self._types_features = [f for f in aggregates if f.relation == "types"]
+        self._values_without_types = {f.name: f.empty_value for f in self._types_features}
+        self._event_types = frozenset(
+            event_type for feature in self._types_features for event_type in feature.events
+        )
+        self._aggregates_by_types: dict[frozenset[str], Aggregates] = {}
+        self._values_features = [f for f in aggregates if f.relation == "values"]
+        self._attribute_features = attribute_features(catalog)
         self._formulas = [
             (f.name, formula.compiled(f.formula)) for f in catalog.features if f.formula is not None
         ]
 
     def features(self, events: MemoryEvents) -> dict[str, Array]:
-        """Return every feature, one row per customer in their order; null is NaN."""
+        """Return every feature, in the order of the catalogue.
+
+        Parameters
+        ----------
+        events
+            Events of the customers, cut at the as_of.
+
+        Returns
+        -------
+        dict
+            Name -> values, shape (n_customers,), in the order of ``events.customers``; null is NaN.
+        """
         count = len(events.customers)
-        says = calendar(events.instant)
-        as_of_day = says["as_of_day"]
-        of_events = Rows(count, events.customer, events.day, EventColumns(events), given_of(events))
-        values: dict[str, Array | float] = {**says, **self._parameters}
-        values |= self._days.of(days_of(count, *events.net_days[:3]), as_of_day)
-        values |= self._log.of(of_events, as_of_day)
-        if self._of_types:
-            values |= self._of_absent_types
-            values |= self._present(events.types).of(of_events, as_of_day)
-        for feature in self._values:
-            values[feature.name] = different(feature, events, as_of_day)
-        for feature in self._of_customer:
-            values[feature.name] = given(feature, events.attributes)
+        calendar_values = calendar(events.instant)
+        as_of_day = calendar_values["as_of_day"]
+        event_rows = Rows(
+            count, events.customer, events.day, EventColumns(events), validity_of(events)
+        )
+        days = events.net_days
+        day_rows = purchase_day_rows(count, days.customer, days.day, days.spend)
+        values: dict[str, Array | float] = {**calendar_values, **self._parameters}
+        values |= self._days.at_date(day_rows, as_of_day)
+        values |= self._log.at_date(event_rows, as_of_day)
+        if self._types_features:
+            values |= self._values_without_types
+            values |= self._types_aggregates(events.types).at_date(event_rows, as_of_day)
+        for feature in self._values_features:
+            values[feature.name] = distinct_count(feature, events, as_of_day)
+        for feature in self._attribute_features:
+            values[feature.name] = attribute_column(feature, events.attributes)
         formula.evaluate_all(self._formulas, values)
         return {name: _full(values[name], count) for name in self._names}
 
-    def _present(self, types: Sequence[str]) -> Aggregates:
-        """Return the aggregates over those types that there are."""
-        there = frozenset(types) & self._types
-        if there not in self._of_present:
-            some = [feature for feature in self._of_types if not there.isdisjoint(feature.events)]
-            self._of_present[there] = Aggregates(some)
-        return self._of_present[there]
+    def _types_aggregates(self, types: Sequence[str]) -> Aggregates:
+        """Return the aggregates of ``types`` for which the events have any of the types."""
+        present = frozenset(types) & self._event_types
+        if present not in self._aggregates_by_types:
+            self._aggregates_by_types[present] = Aggregates(
+                [f for f in self._types_features if not present.isdisjoint(f.events)]
+            )
+        return self._aggregates_by_types[present]
 
 
 def _full(value: Array | float, count: int) -> Array:

@@ -1,9 +1,8 @@
-"""The features of a log that is larger than the memory: worked out for some customers after the
-others.
+"""Writes the features of a log that is larger than memory, one part of the customers at a time.
 
-A feature looks at one customer's events alone, so a part of the customers is as good as all of
-them; only the shop's usual gap is of all, and is found in a first pass. The table ``events`` is
-sorted by customer, so a part is a range of its rows.
+Features of a customer depend on that customer's events alone, so customers can be split into parts.
+Only the shop's usual gap depends on all customers; it is computed in a first pass. The table
+``events`` is sorted by customer, so a part is a range of its rows.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from stagecast.features.in_order import Range, map_in_order
 from stagecast.features.part_files import check_ending, write_parts
 
 ROWS_PER_PART = 600_000
-# Of a part a good half is done by one thread; the other core has the next part meanwhile.
+# One thread does more than half of the work on a part, so other cores start the next part.
 PARTS_AHEAD = 2
 INSTANT = pa.timestamp("us", "UTC")
 
@@ -37,67 +36,90 @@ INSTANT = pa.timestamp("us", "UTC")
 def write_features(
     log: EventLog, as_of: datetime, catalog: Catalog, path: Path, rows_per_part: int = ROWS_PER_PART
 ) -> int:
-    """Write the feature table of every customer at one as_of.
+    """Write the features of every customer at one as_of.
 
     Parameters
     ----------
+    log
+        Events to read.
+    as_of
+        Events that happened or were recorded at or after it are ignored.
     catalog
-        Its parameters are set here, from the log.
+        Features to write. Its parameters are set here, from the log.
     path
-        ``.parquet`` or ``.csv``: one file, whole or not at all. Without an ending: a folder with a
-        Parquet file for each part, with which an interrupted run goes on. One row per customer with
-        an event before the as_of, ordered by customer_id: ``customer_id``, ``as_of`` and every
-        feature of the catalogue, null where there is nothing to tell.
+        ``.parquet`` or ``.csv``: one file, written completely or not at all. Without an extension:
+        a folder with a Parquet file for each part; an interrupted run continues in it. One row per
+        customer with an event before the as_of, ordered by customer_id: ``customer_id``, ``as_of``
+        and every feature of the catalogue, null if it has no value.
     rows_per_part
-        Events that are looked at together; memory grows with it, and with nothing else.
+        Number of events to process together. Memory grows with it, not with the log.
 
     Returns
     -------
-    The number of customers.
+    int
+        The number of customers.
 
     Raises
     ------
     NotEnoughDataError
         No event stands before the as_of.
     UsageError
-        The name ends in something else, the file cannot be written, or a feature asks for
-        attributes that were not declared as known from the start.
+        The path has another extension or cannot be written, or a feature uses attributes that were
+        not declared as known at the start.
     """
     check_ending(path)
     check_declared(catalog, attribute_kinds(log.con), log.known_at_start)
-    ranges = list(parts(log.con, rows_per_part))
+    ranges = list(row_ranges(log.con, rows_per_part))
     catalog = catalog.with_parameters(shop_gap_days=shop_gap_of(log, as_of, ranges))
     schema = feature_schema(catalog)
 
     def make(part: tuple[int, int]) -> pa.Table | None:
         return next(
-            (feature_rows(table, catalog, schema) for table in tables(log, as_of, [part])), None
+            (feature_rows(table, catalog, schema) for table in daily_tables(log, as_of, [part])),
+            None,
         )
 
-    run = of_run(log, as_of) | {"catalog": catalog.to_json()}
-    return write_parts(path, ranges, make, schema, run, ahead=PARTS_AHEAD)
+    fingerprint = run_fingerprint(log, as_of) | {"catalog": catalog.to_json()}
+    return write_parts(path, ranges, make, schema, fingerprint, ahead=PARTS_AHEAD)
 
 
-def of_run(log: EventLog, as_of: datetime) -> dict[str, Any]:
-    """Return what tells one log at one date from another, and so one folder of parts."""
-    told = log.report
+def run_fingerprint(log: EventLog, as_of: datetime) -> dict[str, Any]:
+    """Return JSON data that identifies a log and an as_of, and so a folder of parts.
+
+    Parameters
+    ----------
+    log
+        Events to read.
+    as_of
+        Date of the features.
+    """
+    report = log.report
     attributes = None
     if attribute_kinds(log.con) is not None:
-        found = log.con.execute("select bit_xor(hash(attributes)) from attributes").fetchall()
-        attributes = str(found[0][0])
+        rows = log.con.execute("select bit_xor(hash(attributes)) from attributes").fetchall()
+        attributes = str(rows[0][0])
     return {
         "as_of": iso(as_of),
-        "rows": told.rows_loaded,
-        "customers": told.customers,
-        "first": told.first_event,
-        "last": told.last_event,
-        "types": told.event_types,
+        "rows": report.rows_loaded,
+        "customers": report.customers,
+        "first": report.first_event,
+        "last": report.last_event,
+        "types": report.event_types,
         "attributes": attributes,
     }
 
 
 def shop_gap_of(log: EventLog, as_of: datetime, ranges: list[tuple[int, int]]) -> float:
-    """Return the shop's usual gap between purchase days, from all parts of its customers.
+    """Return the shop's usual gap between purchase days, in days.
+
+    Parameters
+    ----------
+    log
+        Events to read.
+    as_of
+        Events that happened or were recorded at or after it are ignored.
+    ranges
+        Ranges of rows that together have all customers, from :func:`row_ranges`.
 
     Raises
     ------
@@ -106,9 +128,13 @@ def shop_gap_of(log: EventLog, as_of: datetime, ranges: list[tuple[int, int]]) -
     """
 
     def gaps_of(part: Range) -> list[MeanGaps]:
-        return [mean_gaps(table.purchase_days()) for table in tables(log, as_of, [part])]
+        return [mean_gaps(table.purchase_days()) for table in daily_tables(log, as_of, [part])]
 
-    gaps = [one for some in map_in_order(gaps_of, ranges, PARTS_AHEAD) for one in some]
+    gaps = [
+        part_gaps
+        for gaps_of_part in map_in_order(gaps_of, ranges, PARTS_AHEAD)
+        for part_gaps in gaps_of_part
+    ]
     if not gaps:
         raise NotEnoughDataError(
             f"no event stands before the as_of {as_of.isoformat()}; choose a later --as-of"
@@ -116,35 +142,58 @@ def shop_gap_of(log: EventLog, as_of: datetime, ranges: list[tuple[int, int]]) -
     return shop_gap_days(gaps)
 
 
-def parts(con: duckdb.DuckDBPyConnection, rows: int) -> Iterator[tuple[int, int]]:
-    """Yield ranges of ``rowid`` of the table ``events``, about so many rows each, that cut no
-    customer in two.
+def row_ranges(con: duckdb.DuckDBPyConnection, rows_per_part: int) -> Iterator[tuple[int, int]]:
+    """Yield ranges of rows of the table ``events``, none of which splits a customer.
+
+    Parameters
+    ----------
+    con
+        Database of the log.
+    rows_per_part
+        Approximate number of rows of each range.
+
+    Yields
+    ------
+    tuple of int
+        First ``rowid``, and the one after the last.
     """
 
-    def one(sql: str, value: object) -> int:
+    def number(sql: str, value: object) -> int:
         return int(con.execute(sql, [value]).fetchall()[0][0])
 
     total = int(con.execute("SELECT count(*) FROM events").fetchall()[0][0])
     low = 0
     while low < total:
         high = total
-        if low + rows < total:
-            customer = one("SELECT customer FROM events WHERE rowid = ?", low + rows)
-            high = one("SELECT min(rowid) FROM events WHERE customer = ?", customer)
-            if high <= low:  # one customer fills more than a part
-                high = one("SELECT max(rowid) + 1 FROM events WHERE customer = ?", customer)
+        if low + rows_per_part < total:
+            customer = number("SELECT customer FROM events WHERE rowid = ?", low + rows_per_part)
+            high = number("SELECT min(rowid) FROM events WHERE customer = ?", customer)
+            if high <= low:  # one customer has more rows than a part
+                high = number("SELECT max(rowid) + 1 FROM events WHERE customer = ?", customer)
         yield low, high
         low = high
 
 
-def tables(log: EventLog, as_of: datetime, ranges: list[tuple[int, int]]) -> Iterator[DailyTable]:
-    """Yield the daily table of each range that has a customer known before the as_of; each is
-    closed after use.
+def daily_tables(
+    log: EventLog, as_of: datetime, ranges: list[tuple[int, int]]
+) -> Iterator[DailyTable]:
+    """Yield the daily table of each range of rows, and close it after use.
+
+    A range without a customer known before the as_of is skipped.
+
+    Parameters
+    ----------
+    log
+        Events to read.
+    as_of
+        Anchor of the tables.
+    ranges
+        Ranges of rows, from :func:`row_ranges`.
     """
     for low, high in ranges:
         try:
             table = DailyTable(log.con, as_of, rows=(low, high))
-        except NotEnoughDataError:  # none of these was known before the as_of
+        except NotEnoughDataError:
             continue
         try:
             yield table
@@ -153,13 +202,23 @@ def tables(log: EventLog, as_of: datetime, ranges: list[tuple[int, int]]) -> Ite
 
 
 def feature_schema(catalog: Catalog) -> pa.Schema:
-    """Return the schema of a table of features."""
-    known = [pa.field("customer_id", pa.string(), False), pa.field("as_of", INSTANT, False)]
-    return pa.schema([*known, *(pa.field(name, pa.float64()) for name in catalog.names)])
+    """Return the schema of a feature table."""
+    keys = [pa.field("customer_id", pa.string(), False), pa.field("as_of", INSTANT, False)]
+    return pa.schema([*keys, *(pa.field(name, pa.float64()) for name in catalog.names)])
 
 
 def feature_rows(table: DailyTable, catalog: Catalog, schema: pa.Schema) -> pa.Table:
-    """Return the features of every customer of a table at its anchor."""
+    """Return the features of every customer of a daily table at its anchor.
+
+    Parameters
+    ----------
+    table
+        Table of the customers.
+    catalog
+        With its parameters set.
+    schema
+        Schema of the result, from :func:`feature_schema`.
+    """
     columns = table.features(catalog, [0])
     customers = pa.array(table.customers, pa.string()).take(pa.array(columns["customer"]))
     as_of = pa.array(

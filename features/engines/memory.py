@@ -1,6 +1,4 @@
-"""Events in memory as arrays: the same instants, codes and amounts that the tables of a log
-hold.
-"""
+"""Events in memory as arrays, with the same times, types and amounts as the tables of a log."""
 
 from __future__ import annotations
 
@@ -8,122 +6,161 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Integers
-from stagecast.features.attributes import CHANNEL, Texts, given_at_start
+from stagecast.features.attributes import CHANNEL, Texts, request_attribute_texts
 from stagecast.features.catalog.feature import MILLION, NO_ACTIVITY
 from stagecast.features.clock import DAY_MICROSECONDS, EPOCH, microseconds
 from stagecast.features.contracts import ContractEvents, Spells, Terms, spells
 from stagecast.features.errors import NotEnoughDataError
-from stagecast.features.leads import memory_events
-from stagecast.features.record import NO_SIGNALS, Counted, PurchaseDays, Record, SignalEvents
+from stagecast.features.leads import request_lead_events
+from stagecast.features.record import NO_SIGNALS, PurchaseDays, Record, SignalEvents, SignalTypes
 from stagecast.features.requests import CustomerEvents
 
-# Seconds since 1970 that a double holds, and multiplies, to the microsecond.
+# Below this a double of seconds since 1970 is exact to the microsecond, also after multiplication.
 _EXACT_SECONDS = 2**51 / 1e6
 
 
+class NetDays(NamedTuple):
+    """Purchase days net of refunds, ordered by customer and day.
+
+    Parameters
+    ----------
+    customer
+        Row of the customers, shape (n_days,).
+    day
+        Days since 1970, UTC.
+    spend
+        Net of refunds, in millionths.
+    first_purchase
+        Time of the day's first purchase, microseconds since 1970, UTC.
+    """
+
+    customer: Integers
+    day: Integers
+    spend: NDArray[Any]
+    first_purchase: Integers
+
+
 class MemoryEvents:
-    """Events of some customers as arrays, cut at one instant.
+    """Events of customers as arrays, cut at one as_of, ordered by customer and day.
 
     Parameters
     ----------
     customers
-        The customers in the order in which rows are wanted.
+        The customers, in the order of the result.
     as_of
-        Events that happened or were recorded at or after it are not seen.
+        Events that happened or were recorded at or after it are left out.
 
     Raises
     ------
     NotEnoughDataError
-        A customer has no event before the as_of; the message names the first.
+        A customer has no event before the as_of; the message names the first such customer.
     """
 
     def __init__(self, customers: Sequence[CustomerEvents], as_of: datetime) -> None:
         self.as_of = as_of
-        self._asked = customers
+        self._requests = customers
         self.customers: NDArray[np.object_] = np.array(
-            [c.customer_id for c in customers], dtype=object
+            [customer.customer_id for customer in customers], dtype=object
         )
-        at = self.instant = microseconds(as_of)
-        events = list(chain.from_iterable(c.events for c in customers))
-        timestamps = [e.timestamp for e in events]
+        self.instant = microseconds(as_of)
+        events = list(chain.from_iterable(customer.events for customer in customers))
+        timestamps = [event.timestamp for event in events]
         happened = _instants(timestamps)
-        amounts = [e.amount for e in events]
-        recorded = [e.recorded_at for e in events]
-        owner = np.repeat(np.arange(len(customers)), [len(c.events) for c in customers])
-        seen = happened < at
+        amounts = [event.amount for event in events]
+        recorded = [event.recorded_at for event in events]
+        owner = np.repeat(
+            np.arange(len(customers)), [len(customer.events) for customer in customers]
+        )
+        is_known = happened < self.instant
         if recorded.count(None) < len(recorded):
-            late = [
-                happens if known is None else known
-                for happens, known in zip(timestamps, recorded, strict=True)
+            known_at = [
+                timestamp if recorded_at is None else recorded_at
+                for timestamp, recorded_at in zip(timestamps, recorded, strict=True)
             ]
-            seen &= _instants(late) < at
-        rows = np.flatnonzero(seen)
+            is_known &= _instants(known_at) < self.instant
+        rows = np.flatnonzero(is_known)
         day = happened // DAY_MICROSECONDS
         if len(rows):
-            first = int(day.min())
-            rows = rows[
-                np.argsort(
-                    (owner * (int(day.max()) - first + 1) + day - first)[rows], kind="stable"
-                )
-            ]
+            first_day = int(day.min())
+            key = owner * (int(day.max()) - first_day + 1) + day - first_day
+            rows = rows[np.argsort(key[rows], kind="stable")]
         self.customer: Integers = owner[rows]
         self.happened: Integers = happened[rows]
         self.day: Integers = day[rows]
-        self.types, kind = _codes([e.event for e in events])
+        self.types, kind = _codes([event.event for event in events])
         self.kind: Integers = kind[rows]
         self.amount = _millionths(amounts)[rows]
-        self.amount_given = (
-            None if None not in amounts else np.array([one is not None for one in amounts])[rows]
+        # None: every event has an amount
+        self.has_amount = (
+            None
+            if None not in amounts
+            else np.array([amount is not None for amount in amounts])[rows]
         )
         self._events, self._rows = events, rows
-        self._texts: dict[str, Integers] = {}
+        self._text_codes: dict[str, Integers] = {}
         count = np.bincount(self.customer, minlength=len(customers))
         if not count.all():
-            who = self.customers[int(np.flatnonzero(count == 0)[0])]
+            customer_id = self.customers[int(np.flatnonzero(count == 0)[0])]
             raise NotEnoughDataError(
-                f"customer '{who}' has no event before the as_of {as_of.isoformat()}"
+                f"customer '{customer_id}' has no event before the as_of {as_of.isoformat()}"
             )
 
     @cached_property
     def discount(self) -> NDArray[Any]:
         """Money taken off the price of each event, in millionths."""
-        return _millionths([e.discount for e in self._events])[self._rows]
+        return _millionths([event.discount for event in self._events])[self._rows]
 
-    def texts(self, column: str) -> Integers:
-        """Return for each event which ``channel`` or ``category`` it has, as a number; -1 for
-        none.
+    def text_codes(self, column: str) -> Integers:
+        """Return the code of each event's ``channel`` or ``category``; -1 for an event without.
+
+        Parameters
+        ----------
+        column
+            ``channel`` or ``category``.
         """
-        if column not in self._texts:
-            given = [getattr(e, column) for e in self._events]
-            none = np.full(len(self._rows), -1, dtype=np.int64)
-            self._texts[column] = (
-                _codes([text or None for text in given])[1][self._rows] if any(given) else none
+        if column not in self._text_codes:
+            texts = [getattr(event, column) for event in self._events]
+            no_codes = np.full(len(self._rows), -1, dtype=np.int64)
+            self._text_codes[column] = (
+                _codes([text or None for text in texts])[1][self._rows] if any(texts) else no_codes
             )
-        return self._texts[column]
+        return self._text_codes[column]
 
-    def of_types(self, types: Sequence[str], *, others: bool = False) -> NDArray[np.bool_]:
-        """Return which events are of some types, or of all others."""
-        chosen = np.array([(name in types) is not others for name in self.types], dtype=np.bool_)
-        return chosen[self.kind]
+    def is_of_types(self, types: Sequence[str], *, negate: bool = False) -> NDArray[np.bool_]:
+        """Return a mask of the events of some types; with ``negate`` of all other types.
+
+        Parameters
+        ----------
+        types
+            Event types.
+        negate
+            Select the events of all other types instead.
+        """
+        is_selected = np.array(
+            [(name in types) is not negate for name in self.types], dtype=np.bool_
+        )
+        return is_selected[self.kind]
 
     @cached_property
     def is_purchase(self) -> NDArray[np.bool_]:
-        return self.of_types(("purchase",))
+        """Mask of the purchases."""
+        return self.is_of_types(("purchase",))
 
     @cached_property
     def is_refund(self) -> NDArray[np.bool_]:
-        return self.of_types(("refund",))
+        """Mask of the refunds."""
+        return self.is_of_types(("refund",))
 
     @cached_property
     def is_activity(self) -> NDArray[np.bool_]:
-        """Events that are neither purchase nor refund nor made by the marketer."""
-        return self.of_types(NO_ACTIVITY, others=True)
+        """Mask of the events that are neither purchase nor refund nor made by the marketer."""
+        return self.is_of_types(NO_ACTIVITY, negate=True)
 
     def first_events(self) -> Integers:
         """Return the instant of each customer's first event, in microseconds since 1970."""
@@ -131,31 +168,42 @@ class MemoryEvents:
         np.minimum.at(first, self.customer, self.happened)
         return first
 
-    def record(self, counted: Counted) -> Record:
-        """Return what the rules of a scheme can see; see
-        :meth:`stagecast.features.stages.scheme.Scheme.signal_types`.
-        """
-        return Record(self.purchase_days(), self.first_events(), self._signals(counted))
+    def record(self, signal_types: SignalTypes) -> Record:
+        """Return the facts that stage rules read.
 
-    def _signals(self, counted: Counted) -> SignalEvents:
-        if not counted:
+        Parameters
+        ----------
+        signal_types
+            Event types of the signals, see
+            :meth:`stagecast.features.stages.scheme.Scheme.counted`.
+        """
+        return Record(self.purchase_days(), self.first_events(), self._signals(signal_types))
+
+    def _signals(self, signal_types: SignalTypes) -> SignalEvents:
+        if not signal_types:
             return NO_SIGNALS
-        rows, signal = self._events_of(list(counted.values()))
-        return SignalEvents(tuple(counted), self.customer[rows], self.happened[rows], signal)
+        rows, signal = self._events_of(list(signal_types.values()))
+        return SignalEvents(tuple(signal_types), self.customer[rows], self.happened[rows], signal)
 
     def contract_events(self, terms: Terms) -> ContractEvents:
-        """Return the events that tell of contracts, see
-        :func:`stagecast.features.contracts.spells`.
+        """Return the contract events, see :func:`stagecast.features.contracts.spells`.
+
+        Parameters
+        ----------
+        terms
+            Event types that begin, renew and cancel a contract.
         """
         rows, kind = self._events_of(terms.types)
         recorded = [self._events[row].recorded_at for row in self._rows[rows]]
         happened = self.happened[rows]
-        late = np.array(
-            [row for row, known in enumerate(recorded) if known is not None], dtype=np.int64
+        with_recorded_at = np.array(
+            [row for row, recorded_at in enumerate(recorded) if recorded_at is not None],
+            dtype=np.int64,
         )
         known = happened.copy()
-        known[late] = np.maximum(
-            happened[late], _instants([one for one in recorded if one is not None])
+        known[with_recorded_at] = np.maximum(
+            happened[with_recorded_at],
+            _instants([recorded_at for recorded_at in recorded if recorded_at is not None]),
         )
         return ContractEvents(self.instant, self.customer[rows], happened, known, kind)
 
@@ -165,92 +213,112 @@ class MemoryEvents:
         """
         return spells(self, terms)
 
-    def _events_of(self, kinds: Sequence[Sequence[str] | None]) -> tuple[Integers, Integers]:
-        """Return rows and kind of events, by customer, instant and kind; what counts for two kinds
-        stands there twice.
+    def _events_of(
+        self, types_by_kind: Sequence[Sequence[str] | None]
+    ) -> tuple[Integers, Integers]:
+        """Return rows and kinds of events, ordered by customer, time and kind.
 
-        ``kinds`` are the types of each kind; None: those of activity.
+        An event that belongs to two kinds is returned twice.
+
+        Parameters
+        ----------
+        types_by_kind
+            Event types of kind 0, 1, ...; None: those of activity.
         """
-        heard = [
-            np.flatnonzero(self.is_activity if types is None else self.of_types(tuple(types)))
-            for types in kinds
+        rows_by_kind = [
+            np.flatnonzero(self.is_activity if types is None else self.is_of_types(tuple(types)))
+            for types in types_by_kind
         ]
-        rows = np.concatenate(heard)
-        kind = np.repeat(np.arange(len(heard)), [len(some) for some in heard])
+        rows = np.concatenate(rows_by_kind)
+        counts = [len(rows_of_kind) for rows_of_kind in rows_by_kind]
+        kind = np.repeat(np.arange(len(rows_by_kind)), counts)
         order = np.lexsort((kind, self.happened[rows], self.customer[rows]))
         return rows[order], kind[order]
 
     @cached_property
     def attributes(self) -> list[Mapping[str, Any]]:
-        """What the caller said of each customer beside the events."""
-        return [one.attributes for one in self._asked]
+        """Attributes of each customer, name -> value."""
+        return [customer.attributes for customer in self._requests]
 
     def categories(self, known_at_start: Sequence[str] = ()) -> dict[str, Texts]:
-        """Return what was known of each customer from the start: ``channel`` of the first event,
-        and attributes.
+        """Return texts known at the start: ``channel`` of the first event, and attributes.
+
+        Parameters
+        ----------
+        known_at_start
+            Names of the attributes.
+
+        Returns
+        -------
+        dict
+            Name -> texts, shape (n_customers,); blank if there is no value.
+
+        Raises
+        ------
+        UsageError
+            The value of an attribute is a list or an object.
         """
-        first = memory_events(self._asked, self.as_of).first_channels()
-        return {CHANNEL: first, **given_at_start(self.attributes, known_at_start)}
+        channels = request_lead_events(self._requests, self.as_of).first_channels()
+        return {CHANNEL: channels, **request_attribute_texts(self.attributes, known_at_start)}
 
     def last_event(self) -> int:
-        """Return the instant of the last event seen, in microseconds since 1970."""
+        """Return the time of the last event before the as_of, microseconds since 1970."""
         return int(self.happened.max())
 
     def purchase_days(self) -> PurchaseDays:
-        """Return every purchase day, net of refunds as
-        :func:`stagecast.features.engines.sql.net_days` says, by customer and day.
+        """Return the purchase days, net of refunds, ordered by customer and day.
+
+        :func:`stagecast.features.engines.sql.net_day_steps` says how refunds are handled.
         """
-        customer, day, spend, first = self.net_days
-        return PurchaseDays(customer, day, (spend / MILLION).astype(np.float64), first)
+        customer, day, spend, first_purchase = self.net_days
+        return PurchaseDays(customer, day, (spend / MILLION).astype(np.float64), first_purchase)
 
     @cached_property
-    def net_days(self) -> tuple[Integers, Integers, NDArray[Any], Integers]:
-        """Return customer, day, spend in millionths and the first purchase's instant of every
-        purchase day.
-        """
-        bought = np.flatnonzero(self.is_purchase)
-        customer, day = self.customer[bought], self.day[bought]
-        if not len(bought):
+    def net_days(self) -> NetDays:
+        """The purchase days, net of refunds, ordered by customer and day."""
+        rows = np.flatnonzero(self.is_purchase)
+        customer, day = self.customer[rows], self.day[rows]
+        if not len(rows):
             empty = np.zeros(0, dtype=np.int64)
-            return empty, empty, empty, empty
+            return NetDays(empty, empty, empty, empty)
         starts = np.flatnonzero(
             np.r_[True, (customer[1:] != customer[:-1]) | (day[1:] != day[:-1])]
         )
         customer, day = customer[starts], day[starts]
-        first = np.minimum.reduceat(self.happened[bought], starts)
-        gross = np.add.reduceat(self.amount[bought], starts)
+        first_purchase = np.minimum.reduceat(self.happened[rows], starts)
+        gross = np.add.reduceat(self.amount[rows], starts)
         if not self.is_refund.any():
-            return customer, day, gross, first
-        net = self._net(customer, day, gross)
-        kept = (net > 0) | (gross == 0)
-        return customer[kept], day[kept], net[kept], first[kept]
+            return NetDays(customer, day, gross, first_purchase)
+        net = self._net_spend(customer, day, gross)
+        remains = (net > 0) | (gross == 0)
+        return NetDays(customer[remains], day[remains], net[remains], first_purchase[remains])
 
-    def _net(self, customer: Integers, day: Integers, gross: NDArray[Any]) -> NDArray[Any]:
-        """Return what refunds leave of each day's purchases, in millionths; rows are ordered by
-        customer and day.
-        """
-        back = np.flatnonzero(self.is_refund)
+    def _net_spend(self, customer: Integers, day: Integers, gross: NDArray[Any]) -> NDArray[Any]:
+        """Return each day's spend net of refunds, in millionths; customers and days are sorted."""
+        refund_rows = np.flatnonzero(self.is_refund)
         net = gross.copy()
-        # rows of one customer stand together
-        owners, begins = np.unique(self.customer[back], return_index=True)
-        of_owner = np.searchsorted(customer, np.column_stack([owners, owners + 1]))
-        for (start, end), refunds in zip(of_owner, np.split(back, begins[1:]), strict=True):
+        # the rows of a customer are next to each other
+        owners, starts = np.unique(self.customer[refund_rows], return_index=True)
+        day_ranges = np.searchsorted(customer, np.column_stack([owners, owners + 1]))
+        for (start, end), rows in zip(day_ranges, np.split(refund_rows, starts[1:]), strict=True):
             net[start:end] = _after_refunds(
-                day[start:end], gross[start:end], self.day[refunds], self.amount[refunds]
+                day[start:end], gross[start:end], self.day[rows], self.amount[rows]
             )
         return net
 
 
 def _instants(timestamps: Sequence[datetime]) -> Integers:
-    """Return instants as microseconds since 1970."""
-    seconds = np.array([(one - EPOCH).total_seconds() for one in timestamps], dtype=np.float64)
+    """Return timestamps as microseconds since 1970."""
+    seconds = np.array(
+        [(timestamp - EPOCH).total_seconds() for timestamp in timestamps], dtype=np.float64
+    )
     if len(seconds) and max(seconds.max(), -seconds.min()) >= _EXACT_SECONDS:
-        return np.array([microseconds(one) for one in timestamps], dtype=np.int64)
+        return np.array([microseconds(timestamp) for timestamp in timestamps], dtype=np.int64)
     return np.rint(seconds * 1e6).astype(np.int64)
 
 
 def _codes(texts: Sequence[str | None]) -> tuple[tuple[str, ...], Integers]:
-    """Return the different texts, and for each text which of them it is; -1 for none."""
+    """Return the distinct texts, and the position of each text in them; -1 for None."""
     names = tuple(sorted({text for text in texts if text is not None}))
     if len(names) == 1 and None not in texts:
         return names, np.zeros(len(texts), dtype=np.int64)
@@ -259,15 +327,14 @@ def _codes(texts: Sequence[str | None]) -> tuple[tuple[str, ...], Integers]:
 
 
 def _millionths(amounts: Sequence[float | None]) -> NDArray[Any]:
-    """Return amounts as whole millionths: 64 bits, or Python's own integers where a sum could
-    exceed them.
+    """Return amounts as whole millionths; None is 0.
 
-    Halves are rounded away from zero, as the cast to ``decimal(18,6)`` of the event table does.
-    None is 0.
+    The result has 64-bit integers, or Python integers if a sum could overflow 64 bits. Halves are
+    rounded away from zero, as the cast to ``decimal(18,6)`` of the event table does.
     """
     scaled = np.nan_to_num(np.array(amounts, dtype=np.float64)) * MILLION
-    near = np.abs(scaled) < 2**51  # beyond, doubles have no place for a half
-    whole = np.where(near, np.trunc(scaled + np.copysign(0.5, scaled)), scaled)
+    has_fraction = np.abs(scaled) < 2**51  # larger doubles cannot represent halves
+    whole = np.where(has_fraction, np.trunc(scaled + np.copysign(0.5, scaled)), scaled)
     if np.abs(whole).sum() < 2**62:
         return whole.astype(np.int64)
     return np.array([int(value) for value in whole.tolist()], dtype=object)
@@ -276,14 +343,20 @@ def _millionths(amounts: Sequence[float | None]) -> NDArray[Any]:
 def _after_refunds(
     day: Integers, gross: NDArray[Any], refund_day: Integers, refund: NDArray[Any]
 ) -> NDArray[Any]:
-    """Return what refunds leave of one customer's purchase days, which are in order; refunds
-    need not be.
+    """Return the spend of one customer's purchase days net of refunds, in millionths.
+
+    Parameters
+    ----------
+    day, gross
+        Purchase days in ascending order, and their spend before refunds, shape (n_days,).
+    refund_day, refund
+        Days and amounts of the refunds in any order, shape (n_refunds,).
     """
-    # a refund between two purchase days takes back the same as one on the earlier of them; one
-    # before all, nothing
-    at = np.searchsorted(day, refund_day, side="right") - 1
-    returned = np.zeros_like(gross)
-    np.add.at(returned, at[at >= 0], refund[at >= 0])
-    balance = np.cumsum(gross - returned)
+    # a refund between two purchase days has the effect of one on the earlier day; a refund before
+    # all of them has none
+    row = np.searchsorted(day, refund_day, side="right") - 1
+    refunded = np.zeros_like(gross)
+    np.add.at(refunded, row[row >= 0], refund[row >= 0])
+    balance = np.cumsum(gross - refunded)
     lowest = np.minimum.accumulate(balance[::-1])[::-1]
-    return np.asarray(np.maximum(np.minimum(gross, lowest - (balance - gross + returned)), 0))
+    return np.asarray(np.maximum(np.minimum(gross, lowest - (balance - gross + refunded)), 0))

@@ -1,5 +1,6 @@
-"""The relations of the catalogue over events in memory: what
-:mod:`stagecast.features.catalog.feature` says of each, as arrays.
+"""Relations of the catalogue over events in memory, as arrays.
+
+:mod:`stagecast.features.catalog.feature` defines the relations.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array, Integers
 from stagecast.features.catalog.feature import ENTROPY_SCALE, UNEVENNESS_SCALE, Feature
 from stagecast.features.clock import DAY_MICROSECONDS
-from stagecast.features.engines.rows import TYPES_APART, Rows
+from stagecast.features.engines.rows import TYPE_SEPARATOR, Rows
 
 if TYPE_CHECKING:
     from stagecast.features.engines.memory import MemoryEvents
 
 
 class EventColumns:
-    """Columns of ``log`` and ``types`` over events; see
-    :class:`stagecast.features.engines.rows.Rows`.
+    """Columns of ``log`` and ``types``, one row per event.
+
+    Call it with the name of a column, as :attr:`stagecast.features.engines.rows.Rows.column`.
     """
 
     def __init__(self, events: MemoryEvents) -> None:
@@ -30,7 +32,9 @@ class EventColumns:
     def __call__(self, name: str) -> NDArray[Any]:
         events = self._events
         name, _, types = name.partition(" of ")
-        kept = events.of_types(types.split(TYPES_APART)) if types else events.is_activity
+        is_selected = (
+            events.is_of_types(types.split(TYPE_SEPARATOR)) if types else events.is_activity
+        )
         match name:
             case "purchases":
                 return events.is_purchase
@@ -45,9 +49,9 @@ class EventColumns:
             case "activity":
                 return events.is_activity
             case "events":
-                return kept
+                return is_selected
             case "amount":
-                return np.where(kept, events.amount, 0)
+                return np.where(is_selected, events.amount, 0)
             case "hour":
                 hour = (events.happened - events.day * DAY_MICROSECONDS) // 3_600_000_000
                 return np.where(events.is_purchase, np.left_shift(1, hour), 0)
@@ -55,40 +59,59 @@ class EventColumns:
                 return events.day
 
 
-def given_of(events: MemoryEvents) -> Callable[[str], NDArray[np.bool_] | None]:
-    """Return which events have a column of ``log`` or ``types``; None: all of them."""
+def validity_of(events: MemoryEvents) -> Callable[[str], NDArray[np.bool_] | None]:
+    """Return the validity of columns of ``log`` and ``types``, one row per event.
 
-    def given(name: str) -> NDArray[np.bool_] | None:
+    The result is :attr:`stagecast.features.engines.rows.Rows.validity`: name of a column -> mask of
+    the events that have a value, or None if all have one.
+
+    Parameters
+    ----------
+    events
+        Events of the customers, cut at the as_of.
+    """
+
+    def validity(name: str) -> NDArray[np.bool_] | None:
         name, _, types = name.partition(" of ")
         if name == "active_day":
             return events.is_activity
         if not types:
             return None
-        kept = events.of_types(types.split(TYPES_APART))
+        is_selected = events.is_of_types(types.split(TYPE_SEPARATOR))
         return (
-            kept & events.amount_given
-            if name == "amount" and events.amount_given is not None
-            else kept
+            is_selected & events.has_amount
+            if name == "amount" and events.has_amount is not None
+            else is_selected
         )
 
-    return given
+    return validity
 
 
-def days_of(count: int, customer: Integers, day: Integers, spend: NDArray[Any]) -> Rows:
-    """Return the relation ``days`` of so many customers' purchase days, ordered by customer and
-    day.
+def purchase_day_rows(count: int, customer: Integers, day: Integers, spend: NDArray[Any]) -> Rows:
+    """Return the relation ``days`` of purchase days that are ordered by customer and day.
 
-    A row is told of itself and those before it, so it is the same at every date that stands after
-    it.
+    The columns of a row depend only on the row itself and earlier ones, so they are the same at
+    every later date.
+
+    Parameters
+    ----------
+    count
+        Number of customers.
+    customer
+        0, 1, 2, ..., below ``count``, shape (n_days,).
+    day
+        Days since 1970, UTC.
+    spend
+        Net of refunds, in millionths.
     """
     length = len(day)
-    later = np.zeros(length, dtype=np.bool_)  # a purchase day with another before it
-    third = np.zeros(length, dtype=np.bool_)
+    has_previous = np.zeros(length, dtype=np.bool_)
+    has_two_previous = np.zeros(length, dtype=np.bool_)
     gap, gap_before = np.zeros(length, dtype=np.int64), np.zeros(length, dtype=np.int64)
     if length:
-        later[1:] = customer[1:] == customer[:-1]
-        third[2:] = later[2:] & later[1:-1]
-        gap[1:] = np.where(later[1:], day[1:] - day[:-1], 0)
+        has_previous[1:] = customer[1:] == customer[:-1]
+        has_two_previous[2:] = has_previous[2:] & has_previous[1:-1]
+        gap[1:] = np.where(has_previous[1:], day[1:] - day[:-1], 0)
         gap_before[1:] = gap[:-1]
 
     def column(name: str) -> NDArray[Any]:
@@ -97,7 +120,7 @@ def days_of(count: int, customer: Integers, day: Integers, spend: NDArray[Any]) 
                 return spend
             case "spend_change":
                 change = np.zeros_like(spend)
-                change[1:] = np.where(later[1:], np.abs(spend[1:] - spend[:-1]), 0)
+                change[1:] = np.where(has_previous[1:], np.abs(spend[1:] - spend[:-1]), 0)
                 return change
             case "gap":
                 return gap
@@ -106,8 +129,9 @@ def days_of(count: int, customer: Integers, day: Integers, spend: NDArray[Any]) 
                     np.floor(gap * np.log(np.maximum(gap, 1)) * ENTROPY_SCALE + 0.5), dtype=np.int64
                 )
             case "gap_unevenness":
-                off = np.where(third, gap / np.maximum(gap + gap_before, 1) - 0.5, 0.0)
-                return np.floor(off * off * UNEVENNESS_SCALE + 0.5).astype(np.int64)
+                share = gap / np.maximum(gap + gap_before, 1)
+                deviation = np.where(has_two_previous, share - 0.5, 0.0)
+                return np.floor(deviation * deviation * UNEVENNESS_SCALE + 0.5).astype(np.int64)
             case "weekday":
                 return np.asarray(np.left_shift(1, (day + 3) % 7))  # 1970-01-01 was a Thursday
             case "weekend":
@@ -115,22 +139,38 @@ def days_of(count: int, customer: Integers, day: Integers, spend: NDArray[Any]) 
             case _:
                 return day
 
-    def given(name: str) -> NDArray[np.bool_] | None:
-        return later if name in ("gap", "spend_change", "gap_entropy") else None
+    def validity(name: str) -> NDArray[np.bool_] | None:
+        return has_previous if name in ("gap", "spend_change", "gap_entropy") else None
 
-    return Rows(count, customer, day, column, given)
+    return Rows(count, customer, day, column, validity)
 
 
-def different(feature: Feature, events: MemoryEvents, as_of_day: float) -> Array:
-    """Return how many different values of a column the events of a window have."""
+def distinct_count(feature: Feature, events: MemoryEvents, as_of_day: float) -> Array:
+    """Return the number of distinct values of a column among the events of a feature's window.
+
+    Parameters
+    ----------
+    feature
+        Feature of the relation ``values``.
+    events
+        Events of the customers, cut at the as_of.
+    as_of_day
+        Days from 1970 to the as_of.
+
+    Returns
+    -------
+    array
+        Shape (n_customers,).
+    """
     count = len(events.customers)
-    texts = events.texts(str(feature.column))
-    kept = np.flatnonzero(texts >= 0)
+    codes = events.text_codes(str(feature.column))
+    rows = np.flatnonzero(codes >= 0)
     if feature.events:
-        kept = kept[events.of_types(feature.events)[kept]]
+        rows = rows[events.is_of_types(feature.events)[rows]]
     if feature.window_days is not None:
-        kept = kept[as_of_day - events.day[kept] <= feature.window_days[1]]
-    if not len(kept):
+        rows = rows[as_of_day - events.day[rows] <= feature.window_days[1]]
+    if not len(rows):
         return np.zeros(count)
-    pairs = np.unique(events.customer[kept] * (int(texts.max()) + 1) + texts[kept])
-    return np.bincount(pairs // (int(texts.max()) + 1), minlength=count).astype(np.float64)
+    stride = int(codes.max()) + 1
+    pairs = np.unique(events.customer[rows] * stride + codes[rows])
+    return np.bincount(pairs // stride, minlength=count).astype(np.float64)

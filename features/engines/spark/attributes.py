@@ -1,6 +1,4 @@
-"""The table of customers of a log on Spark: read on the driver as on one machine, and sent to
-every task.
-"""
+"""Table of customers of a log on Spark, read on the driver and broadcast to every task."""
 
 from __future__ import annotations
 
@@ -18,11 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SparkAttributes:
-    """What is known of customers beside their events.
+    """Attributes of the customers of a log on Spark.
 
-    ``rows`` has ``customer_id`` and a column for each attribute, one row per customer, to be
-    broadcast in joins; ``kinds`` is column -> ``category``, ``number`` or ``flag``;
-    ``known_at_start`` are those declared as such.
+    Parameters
+    ----------
+    rows
+        ``customer_id`` and a column for each attribute, one row per customer; broadcast in joins.
+    kinds
+        Column -> ``category``, ``number`` or ``flag``.
+    known_at_start
+        Columns declared as known at the start.
     """
 
     rows: DataFrame
@@ -31,7 +34,16 @@ class SparkAttributes:
 
 
 def read_attributes(log: SparkLog, table: CustomersTable, options: ReadOptions) -> SparkAttributes:
-    """Read a table of customers; the driver and each task hold all of it.
+    """Read a table of customers; it must fit into the memory of the driver and of each task.
+
+    Parameters
+    ----------
+    log
+        Log to which the customers belong.
+    table
+        Where the table of customers is, and the kinds of its columns.
+    options
+        How to read it.
 
     Raises
     ------
@@ -40,13 +52,13 @@ def read_attributes(log: SparkLog, table: CustomersTable, options: ReadOptions) 
     """
     import pyspark.sql.functions as sf
 
-    like_floats = (
+    float_ids = (
         log.events.select("customer_id")
         .filter(sf.col("customer_id").rlike(f"^{FLOAT_ID}$"))
         .limit(1)
     )
-    found, kinds = read_customers(
-        table, options, [row["customer_id"] for row in like_floats.collect()]
+    customers, kinds = read_customers(
+        table, options, [row["customer_id"] for row in float_ids.collect()]
     )
-    rows = sf.broadcast(log.events.sparkSession.createDataFrame(found))
+    rows = sf.broadcast(log.events.sparkSession.createDataFrame(customers))
     return SparkAttributes(rows, kinds, table.known_at_start)

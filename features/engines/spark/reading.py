@@ -1,14 +1,12 @@
-"""Events on Spark: read from Parquet, Delta or a table, typed, and parted into the sound and the
-refused.
-"""
+"""Reads events on Spark from Parquet, Delta or a table, and splits off rejected rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stagecast.features.clock import day_after, from_microseconds
 from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
@@ -27,15 +25,25 @@ _COLUMNS = {
     "category": "string",
     "discount": "decimal(18,6)",
 }
+# column of the event contract -> its option of the command line, where the two differ
 _OPTIONS = {"customer_id": "customer", "timestamp": "time"}
 
 
 @dataclass(frozen=True)
 class SparkLog:
-    """A log of events on Spark, checked.
+    """A checked log of events on Spark.
 
-    ``events`` has the columns of the event contract and ``customer`` (the id again, which the SQL
-    groups by); ``rejected`` the rows that were refused, as they came, and ``reason``.
+    Parameters
+    ----------
+    events
+        Accepted rows: the columns of the event contract, and ``customer`` (a copy of the id, by
+        which the SQL groups).
+    rejected
+        Rejected rows with the columns of the source, and ``reason``.
+    counts
+        Numbers of rows read, loaded, rejected, rejected by reason, and dropped as duplicates.
+    last_event
+        Time of the last event.
     """
 
     events: DataFrame
@@ -44,7 +52,7 @@ class SparkLog:
     last_event: datetime
 
     def choose_as_of(self, as_of: datetime | None) -> datetime:
-        """Return the as_of that was asked for, or the midnight UTC after the last event."""
+        """Return the given as_of, or the midnight UTC after the last event."""
         return day_after(self.last_event) if as_of is None else as_of
 
 
@@ -59,78 +67,83 @@ def read(
 
     Parameters
     ----------
+    spark
+        Session in which to read.
     sources
         Paths (``s3a://...``, ``hdfs://...``, local) of Parquet or Delta, or names of tables as
         ``table:shop.orders``.
     mapping
-        Option of the command line -> column of the source, or an expression of Spark SQL; None: the
-        contract's own name, if it is there.
+        Option of the command line -> column of the source, or a Spark SQL expression; None: the
+        column with the name of the event contract, if there is one.
     duplicates
-        ``drop`` or ``keep`` rows that are the same in every column.
+        Whether to ``drop`` or ``keep`` rows that are equal in every column.
 
     Raises
     ------
     UsageError, DataRefusedError
-        A source that is not there, a missing column, or not one sound row.
+        A source cannot be read, a column is missing, or every row is rejected.
     """
     from pyspark.sql import functions as sf
 
     frames = [_open(spark, source) for source in sources]
     rows = frames[0]
-    for other in frames[1:]:
-        rows = rows.unionByName(other, allowMissingColumns=True)
+    for frame in frames[1:]:
+        rows = rows.unionByName(frame, allowMissingColumns=True)
     rows_in = rows.count()
     if duplicates == "drop":
         rows = rows.dropDuplicates()
-    given = _given(rows, mapping)
-    parts = _parts(given)
+    expressions = _source_expressions(rows, mapping)
+    columns = _typed_columns(expressions)
     typed = rows.select(
-        sf.struct("*").alias("raw"), *(part.alias(name) for name, part in parts.items())
+        sf.struct("*").alias("raw"), *(column.alias(name) for name, column in columns.items())
     )
-    checked = typed.withColumn("reason", _reason("amount" in given)).persist()
-    by_reason = {row["reason"]: row["count"] for row in checked.groupBy("reason").count().collect()}
-    loaded = by_reason.pop(None, 0)
+    checked = typed.withColumn("reason", _rejection_reason("amount" in expressions)).persist()
+    rows_by_reason = {
+        row["reason"]: row["count"] for row in checked.groupBy("reason").count().collect()
+    }
+    rows_loaded = rows_by_reason.pop(None, 0)
     counts = {
         "rows_in": rows_in,
-        "rows_loaded": loaded,
-        "rows_rejected": sum(by_reason.values()),
-        "rows_duplicate": rows_in - loaded - sum(by_reason.values()),
-        **{f"rejected_{name}": count for name, count in sorted(by_reason.items())},
+        "rows_loaded": rows_loaded,
+        "rows_rejected": sum(rows_by_reason.values()),
+        "rows_duplicate": rows_in - rows_loaded - sum(rows_by_reason.values()),
+        **{f"rejected_{name}": count for name, count in sorted(rows_by_reason.items())},
     }
-    if not loaded:
+    if not rows_loaded:
         raise DataRefusedError(
-            f"{', '.join(sources[:3])}: not one sound row of {rows_in:,} ({by_reason})"
+            f"{', '.join(sources[:3])}: not one sound row of {rows_in:,} ({rows_by_reason})"
         )
-    sound = checked.filter("reason is null").select(
+    events = checked.filter("reason is null").select(
         *_COLUMNS, sf.col("customer_id").alias("customer")
     )
-    last = sound.agg(sf.max(sf.expr("unix_micros(timestamp)"))).collect()[0][0]
-    refused = checked.filter("reason is not null").select("reason", "raw.*")
-    return SparkLog(sound, refused, counts, from_microseconds(int(last)))
+    last = events.agg(sf.max(sf.expr("unix_micros(timestamp)"))).collect()[0][0]
+    rejected = checked.filter("reason is not null").select("reason", "raw.*")
+    return SparkLog(events, rejected, counts, from_microseconds(int(last)))
 
 
 def _open(spark: SparkSession, source: str) -> DataFrame:
     if source.startswith("table:"):
-        return _explained(source, lambda: spark.table(source.removeprefix("table:")))
+        return _opened(source, lambda: spark.table(source.removeprefix("table:")))
     if source.lower().endswith((".csv", ".csv.gz", ".gz", ".zst")):
         raise UsageError(
             f"{source}: --engine spark reads Parquet, Delta and tables; write the log as "
             "Parquet first"
         )
     kind = "delta" if (Path(source) / "_delta_log").is_dir() else "parquet"
-    return _explained(source, lambda: spark.read.format(kind).load(source))
+    return _opened(source, lambda: spark.read.format(kind).load(source))
 
 
-def _explained(source: str, opened: Any) -> DataFrame:
+def _opened(source: str, open_source: Callable[[], DataFrame]) -> DataFrame:
+    """Return the result of ``open_source``, with errors of Spark as a :class:`UsageError`."""
     try:
-        found: DataFrame = opened()
-        return found
+        return open_source()
     except Exception as error:
         reason = str(error).strip().splitlines()[0]
-        hint = next((hint for sign, hint in _HINTS.items() if sign in reason), "")
+        hint = next((hint for pattern, hint in _HINTS.items() if pattern in reason), "")
         raise UsageError(f"{source} cannot be read by Spark: {reason[:300]}{hint}") from None
 
 
+# part of an error message of Spark -> what to try
 _HINTS = {
     "DATA_SOURCE_NOT_FOUND": (
         "; Delta needs its package, such as --spark-conf spark.jars.packages=io.delta:..."
@@ -141,61 +154,63 @@ _HINTS = {
 }
 
 
-def _given(rows: DataFrame, mapping: Mapping[str, str | None]) -> dict[str, str]:
-    """Return which column or expression each column of the contract is taken from."""
-    found = {}
+def _source_expressions(rows: DataFrame, mapping: Mapping[str, str | None]) -> dict[str, str]:
+    """Return column of the event contract -> Spark SQL expression over the source's columns."""
+    expressions = {}
     for name in _COLUMNS:
         option = _OPTIONS.get(name, name)
-        wanted = mapping.get(option)
-        if wanted is not None:
-            found[name] = wanted
+        expression = mapping.get(option)
+        if expression is not None:
+            expressions[name] = expression
         elif name in rows.columns:
-            found[name] = f"`{name}`"
+            expressions[name] = f"`{name}`"
     for name in ("customer_id", "timestamp"):
-        if name not in found:
+        if name not in expressions:
             option = _OPTIONS[name]
             raise DataRefusedError(
                 f"no column '{name}' among {', '.join(rows.columns)}; name it with --{option} COL."
                 f"{did_you_mean(name, rows.columns)}"
             )
-    return found
+    return expressions
 
 
-def _parts(given: Mapping[str, str]) -> dict[str, Column]:
+def _typed_columns(expressions: Mapping[str, str]) -> dict[str, Column]:
+    """Return the columns of the event contract; a value that cannot be cast is null."""
     from pyspark.sql import functions as sf
 
-    parts = {}
+    columns = {}
     for name, kind in _COLUMNS.items():
-        if name not in given:
-            parts[name] = sf.lit("purchase" if name == "event" else None).cast(kind)
+        if name not in expressions:
+            columns[name] = sf.lit("purchase" if name == "event" else None).cast(kind)
             continue
-        expression = f"try_cast(({given[name]}) as {kind})"
+        expression = f"try_cast(({expressions[name]}) as {kind})"
         if kind == "string":
-            expression = f"nullif(trim(cast(({given[name]}) as string)), '')"
+            expression = f"nullif(trim(cast(({expressions[name]}) as string)), '')"
         if name == "event":
             expression = f"lower({expression})"
         elif name == "discount":
             expression = f"abs({expression})"
-        parts[name] = sf.expr(expression)
-    if "event" in given:
-        amount = sf.when(parts["event"] == "refund", sf.abs(parts["amount"])).otherwise(
-            parts["amount"]
+        columns[name] = sf.expr(expression)
+    if "event" in expressions:
+        amount = sf.when(columns["event"] == "refund", sf.abs(columns["amount"])).otherwise(
+            columns["amount"]
         )
-        parts["amount"] = amount.cast(_COLUMNS["amount"])
-    return parts
+        columns["amount"] = amount.cast(_COLUMNS["amount"])
+    return columns
 
 
-def _reason(has_amounts: bool) -> Column:
+def _rejection_reason(has_amounts: bool) -> Column:
+    """Return the reason why a row is rejected; null: it is accepted."""
     from pyspark.sql import functions as sf
 
-    found = (
+    reason = (
         sf.when(sf.col("customer_id").isNull(), "missing_customer")
         .when(sf.col("timestamp").isNull(), "unreadable_time")
         .when(sf.col("event").isNull(), "missing_event")
         .when((sf.col("event") == "purchase") & (sf.col("amount") < 0), "negative_amount")
     )
     if has_amounts:
-        found = found.when(
+        reason = reason.when(
             (sf.col("event") == "purchase") & sf.col("amount").isNull(), "missing_amount"
         )
-    return found
+    return reason

@@ -1,11 +1,9 @@
-"""Spark as the engine, for logs that outgrow one machine: the same SQL as DuckDB's, on a DataFrame
-of events.
+"""Spark engine, for logs too large for one machine: DuckDB's SQL over a DataFrame of events.
 
     Parquet, Delta, Hive table -> :mod:`stagecast.features.engines.spark.reading`
         -> :class:`SparkTable` -> features
 
-Needs ``pip install stagecast[spark]`` and Java 17. Nothing is imported from pyspark before it is
-used.
+Needs ``pip install stagecast[spark]`` and Java 17. Importing this module does not import pyspark.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from stagecast.features.catalog.catalog import Catalog
-from stagecast.features.catalog.of_customer import check_table, of_customer
+from stagecast.features.catalog.of_customer import attribute_features, check_table
 from stagecast.features.clock import iso, microseconds
 from stagecast.features.engines import sql
 from stagecast.features.errors import NotEnoughDataError, UsageError
@@ -34,25 +32,25 @@ INSTALL = "pip install 'stagecast[spark]'"
 
 
 def session(master: str = "local[*]", settings: Mapping[str, str] | None = None) -> SparkSession:
-    """Return a Spark session that reckons in UTC.
+    """Return a Spark session with UTC as its time zone.
 
     Parameters
     ----------
     master
         ``local[*]``, ``spark://host:7077``, ``yarn``, ``k8s://...``.
     settings
-        Further settings of Spark, by name.
+        Further settings of Spark, name -> value.
 
     Raises
     ------
     UsageError
-        PySpark or Java is not there, or the master cannot be reached.
+        PySpark or Java is not installed, or the master cannot be reached.
     """
     try:
         from pyspark.sql import SparkSession
     except ImportError:
         raise UsageError(f"--engine spark needs PySpark: {INSTALL}") from None
-    chosen = {
+    all_settings = {
         "spark.ui.enabled": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.ansi.enabled": "true",
@@ -62,55 +60,68 @@ def session(master: str = "local[*]", settings: Mapping[str, str] | None = None)
         **(settings or {}),
     }
     builder = SparkSession.builder.master(master).appName("stagecast")
-    for name, value in chosen.items():
+    for name, value in all_settings.items():
         builder = builder.config(name, value)
     try:
-        found = builder.getOrCreate()
+        spark = builder.getOrCreate()
     except Exception as error:
         reason = str(error).strip().splitlines()[0]
-        java = (
+        java_hint = (
             "; it needs Java 17 or newer: install it, or set JAVA_HOME"
             if "JAVA" in reason.upper()
             else ""
         )
-        raise UsageError(f"--master {master}: Spark does not start ({reason}){java}") from None
-    found.conf.set("spark.sql.session.timeZone", "UTC")
-    found.sparkContext.setLogLevel("ERROR")
-    if (
-        found.sparkContext.pythonExec == "python3"
-    ):  # nobody said which: the one that has stagecast in it
-        found.sparkContext.pythonExec = sys.executable
-    return found
+        raise UsageError(f"--master {master}: Spark does not start ({reason}){java_hint}") from None
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+    spark.sparkContext.setLogLevel("ERROR")
+    # Spark's default: no interpreter was configured, so use the one that has stagecast installed
+    if spark.sparkContext.pythonExec == "python3":
+        spark.sparkContext.pythonExec = sys.executable
+    return spark
 
 
-def explained(error: Exception) -> UsageError:
-    """Return an error of Spark or of the Java below it as ours: its first line, and what a task
-    said last.
+def spark_error(error: Exception) -> UsageError:
+    """Return the :class:`UsageError` for an error of Spark or Java.
+
+    Its message has the last line that names an error, else the last line.
+
+    Parameters
+    ----------
+    error
+        Error raised by PySpark.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = [line for line in lines if re.match(r"[A-Za-z_.]*(Error|Exception): ", line)]
-    return UsageError(f"Spark stopped: {(said or lines or [type(error).__name__])[-1][:500]}")
+    error_lines = [line for line in lines if re.match(r"[A-Za-z_.]*(Error|Exception): ", line)]
+    message = (error_lines or lines or [type(error).__name__])[-1]
+    return UsageError(f"Spark stopped: {message[:500]}")
 
 
 def clock(anchor: int) -> sql.Clock:
-    """Return Spark's expressions of time for an as_of in microseconds since 1970."""
+    """Return Spark's expressions of time for an as_of, microseconds since 1970.
+
+    Parameters
+    ----------
+    anchor
+        The as_of, microseconds since 1970, UTC.
+    """
     return sql.Clock(HAPPENED, KNOWN, "unix_date(to_date(timestamp))", "hour(timestamp)", anchor)
 
 
 class SparkTable:
-    """What was known of each customer before one instant, on Spark; see
-    :class:`stagecast.features.engines.duckdb.DailyTable`.
+    """State of a log at one as_of (the anchor), on Spark.
+
+    The counterpart of :class:`stagecast.features.engines.duckdb.DailyTable`.
 
     Parameters
     ----------
     spark
-        The session that ``events`` belongs to.
+        Session of ``events``.
     events
-        With the columns of the event contract, and ``customer``; see :class:`SparkLog`.
+        Events with the columns of the event contract, and ``customer``; see :class:`SparkLog`.
     anchor
         The as_of.
     attributes
-        Of the customers; None: the log came without.
+        Attributes of the customers; None: the log has no table of customers.
 
     Raises
     ------
@@ -127,49 +138,50 @@ class SparkTable:
     ) -> None:
         self._spark, self._attributes = spark, attributes
         self.anchor, self._at = anchor, microseconds(anchor)
-        known = events.filter(f"{KNOWN} < {self._at}")
-        known.createOrReplaceTempView("known_events")
-        rows = [row.asDict() for row in self._sql(sql.looked_at("known_events")).collect()]
+        known_events = events.filter(f"{KNOWN} < {self._at}")
+        known_events.createOrReplaceTempView("known_events")
+        rows = [row.asDict() for row in self._sql(sql.shape_query("known_events")).collect()]
         if not rows:
             raise NotEnoughDataError(
                 f"no event stands before the as_of {iso(anchor)}; choose a later --as-of"
             )
         self.shape = sql.shape_of(
             rows,
-            lambda: float(self._sql(sql.most_of_one("known_events")).collect()[0][0]),
+            lambda: float(self._sql(sql.largest_sum_query("known_events")).collect()[0][0]),
             self._at,
         )
-        self._kept: list[DataFrame] = []
-        self._made: dict[str, sql.Step] = {}
-        self._make(sql.daily(clock(self._at), "known_events", self.shape))
+        self._persisted: list[DataFrame] = []
+        self._tables: dict[str, sql.Step] = {}
+        self._create(sql.daily_step(clock(self._at), "known_events", self.shape))
 
     def _sql(self, text: str) -> DataFrame:
-        return self._spark.sql(sql.render([sql.Step("asked", text)], DIALECT))
+        return self._spark.sql(sql.render([sql.Step("query", text)], DIALECT))
 
-    def _make(self, step: sql.Step) -> None:
+    def _create(self, step: sql.Step) -> None:
         from pyspark.sql.functions import broadcast
 
         table = self._spark.sql(sql.render([step], DIALECT)).persist()
-        # attributes came from the driver, and are small beside the events
+        # attributes come from the driver and are small compared with the events
         (broadcast(table) if step.name == "told" else table).createOrReplaceTempView(step.name)
-        self._kept.append(table)
-        self._made[step.name] = step
+        self._persisted.append(table)
+        self._tables[step.name] = step
 
     def close(self) -> None:
-        """Give the tables' memory back."""
-        for table in self._kept:
+        """Free the memory of the tables."""
+        for table in self._persisted:
             table.unpersist()
 
     def shop_gap_days(self) -> float:
-        """Return the median over customers of their mean gap between purchase days, or what
-        stands in for it.
+        """Return the median of the customers' mean gaps between purchase days, in days.
+
+        Falls back as :func:`stagecast.features.engines.shop_gap.shop_gap_days` does.
         """
         from stagecast.features.engines.shop_gap import FALLBACK_GAP_DAYS, FEWEST_GAPS
 
         gaps = self._spark.sql(
             sql.render(
                 [
-                    *sql.purchase_days("known < 0", self.shape),
+                    *sql.purchase_day_steps("known < 0", self.shape),
                     sql.Step(
                         "spans",
                         "select customer, max(day) - min(day) as span, count(*) - 1 as gaps"
@@ -190,21 +202,32 @@ class SparkTable:
         return FALLBACK_GAP_DAYS if (gaps["gaps"] or 0) < FEWEST_GAPS else float(gaps["middle"])
 
     def features(self, catalog: Catalog, backs: Sequence[int]) -> DataFrame:
-        """Return ``customer``, ``back`` and every feature, one row per customer and date, in no
-        order.
+        """Return every feature of a catalogue, one row per customer and date, in no defined order.
+
+        Parameters
+        ----------
+        catalog
+            With its parameters set.
+        backs
+            The dates as whole days before the anchor.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``customer``, ``back`` and the features.
 
         Raises
         ------
         UsageError
-            It asks for attributes that the table of customers has not.
+            The catalogue uses attributes that the table of customers does not have.
         """
-        if of_customer(catalog):
+        if attribute_features(catalog):
             check_table(catalog, None if self._attributes is None else self._attributes.kinds)
         if self._attributes is not None:
             self._attributes.rows.createOrReplaceTempView("known_at_start")
-        for step in sql.tables_beside(catalog, clock(self._at), "known_events", self.shape):
-            if self._made.get(step.name) != step:
-                self._make(step)
+        for step in sql.side_table_steps(catalog, clock(self._at), "known_events", self.shape):
+            if self._tables.get(step.name) != step:
+                self._create(step)
         return self._spark.sql(
-            sql.render(sql.snapshot(catalog, self._at, backs, self.shape), DIALECT)
+            sql.render(sql.snapshot_steps(catalog, self._at, backs, self.shape), DIALECT)
         )

@@ -1,4 +1,4 @@
-"""Purchase days, net of refunds, and what was bought after a date: from rows of ``daily``."""
+"""Steps for purchase days net of refunds, and for outcomes, from the table ``daily``."""
 
 from __future__ import annotations
 
@@ -7,52 +7,52 @@ from collections.abc import Sequence
 from stagecast.features.engines.sql.steps import ANY, Shape, Step
 
 
-def net_days(source: str, keys: str, partition: str, shape: Shape) -> list[Step]:
-    """Return the steps from rows of ``daily`` to ``purchase_days``: one row per day of which a
-    purchase remains.
+def net_day_steps(source: str, keys: str, partition: str, shape: Shape) -> list[Step]:
+    """Return the steps from rows of ``daily`` to ``purchase_days``, net of refunds.
 
-    Refunds of a day take back what was bought last: that day's own purchases, then those of the
-    purchase day before, and so on; what is left of them then is of purchases before the log, and
-    counts as nothing. A day with purchases above 0 of which all was taken back is no purchase day;
-    one of purchases of 0 always is.
+    A refund reverses the latest purchases first: those of its own day, then those of the purchase
+    day before, and so on. If any of it is left then, it belongs to purchases before the log and is
+    ignored. A day whose purchases are above 0 and are refunded in full is not a purchase day; a day
+    whose purchases are 0 always is.
 
-    The ``balance`` is purchases less refunds up to a day. A day's purchases lift it; the lowest
-    that it ever falls to again, from that day on, is how much of them remains above the balance of
-    the day before.
+    The ``balance`` of a day is the sum of purchases less refunds up to its end. The purchases of a
+    day raise the balance. The lowest balance from that day on, less the balance of the day before,
+    is the part of the purchases that is never refunded.
 
     Parameters
     ----------
     source
-        Name of the step with the rows, only those that are to be known.
+        Name of the step with the rows to use, which are those known at the date.
     keys
-        Columns to group by beside ``day``; ``partition``, those of them that tell one customer's
-        past from another.
+        Columns to group by, beside ``day``.
+    partition
+        Those of ``keys`` that identify one customer's past.
     shape
-        Without refunds the same days come of a group by, and of a filter where nothing was known
-        late.
+        Shape of the log. Without refunds a group by gives the same result; without late records as
+        well, a filter does.
 
     Returns
     -------
     list of Step
-        The last has ``keys``, ``day``, ``spend`` (money, net, never negative), ``first_purchase``.
+        The last has ``keys``, ``day``, ``spend`` (in millionths, net of refunds, never negative)
+        and ``first_purchase``.
     """
     if shape.plain:
-        plain = (
+        query = (
             f"select {keys}, day, gross_spend as spend, first_purchase from {source} "
             "where purchases > 0"
         )
-        return [Step("purchase_days", plain)]
+        return [Step("purchase_days", query)]
     if not shape.refunds:
-        plain = (
-            f"select {keys}, day, sum(gross_spend) as spend, min(first_purchase) as first_purchase"
+        query = (
+            f"select {keys}, day, sum(gross_spend) as spend, min(first_purchase) as first_purchase "
+            f"from {source} where purchases > 0 group by {keys}, day"
         )
-        return [
-            Step("purchase_days", f"{plain} from {source} where purchases > 0 group by {keys}, day")
-        ]
-    so_far = (
+        return [Step("purchase_days", query)]
+    up_to_day = (
         f"(partition by {partition} order by day rows between unbounded preceding and current row)"
     )
-    from_now = (
+    from_day_on = (
         f"(partition by {partition} order by day rows between current row and unbounded following)"
     )
     return [
@@ -60,57 +60,76 @@ def net_days(source: str, keys: str, partition: str, shape: Shape) -> list[Step]
             "day_totals",
             f"""
             select {keys}, day, sum(purchases) as purchases, sum(gross_spend) as gross_spend,
-            sum(refund) as refund,
-                min(first_purchase) as first_purchase
+                sum(refund) as refund, min(first_purchase) as first_purchase
             from {source} where purchases > 0 or refund > 0 group by {keys}, day
             """,
         ),
         Step(
             "balances",
-            f"select *, sum(gross_spend - refund) over {so_far} as balance from day_totals",
+            f"select *, sum(gross_spend - refund) over {up_to_day} as balance from day_totals",
         ),
-        Step("outlooks", f"select *, min(balance) over {from_now} as lowest from balances"),
         Step(
-            "netted",
+            "lowest_balances", f"select *, min(balance) over {from_day_on} as lowest from balances"
+        ),
+        Step(
+            "net_spends",
             f"""
             select {keys}, day, gross_spend, first_purchase,
                 greatest(least(gross_spend, lowest - (balance - gross_spend + refund)), 0) as spend
-            from outlooks where purchases > 0
+            from lowest_balances where purchases > 0
             """,
         ),
         Step(
             "purchase_days",
             (
-                f"select {keys}, day, spend, first_purchase from netted where spend > 0 or "
+                f"select {keys}, day, spend, first_purchase from net_spends where spend > 0 or "
                 "gross_spend = 0"
             ),
         ),
     ]
 
 
-def purchase_days(where: str = "known < 0", shape: Shape = ANY) -> list[Step]:
-    """Return the steps to one row per customer and purchase day, from the rows of ``daily`` that
-    ``where`` keeps.
+def purchase_day_steps(where: str = "known < 0", shape: Shape = ANY) -> list[Step]:
+    """Return the steps from ``daily`` to one row per customer and purchase day.
+
+    Parameters
+    ----------
+    where
+        Condition on the rows of ``daily``; by default those known at the anchor.
+    shape
+        Shape of the log.
     """
-    known = Step("known_days", f"select * from daily where {where}")
-    return [known, *net_days("known_days", "customer", "customer", shape)]
+    known_days = Step("known_days", f"select * from daily where {where}")
+    return [known_days, *net_day_steps("known_days", "customer", "customer", shape)]
 
 
-def outcomes(horizon_days: int, backs: Sequence[int], shape: Shape = ANY) -> list[Step]:
-    """Return the steps from ``daily`` to what happened within ``[as_of, as_of + horizon)`` of each
-    date.
+def outcome_steps(horizon_days: int, backs: Sequence[int], shape: Shape = ANY) -> list[Step]:
+    """Return the steps from ``daily`` to the purchases within ``[date, date + horizon)`` per date.
 
-    One row per customer and date with a purchase that remains: ``orders`` (purchase days) and
-    ``spend`` (money, net). Only what was known before the anchor counts. Refunds of the window take
-    back purchases of the window; what they leave over is of purchases before it, and does not make
-    the window's spend less.
+    Only what was known at the anchor counts. Refunds within the horizon reverse purchases within
+    the horizon; a remainder belongs to earlier purchases and does not reduce the spend.
+
+    Parameters
+    ----------
+    horizon_days
+        Length of the horizon.
+    backs
+        The dates as whole days before the anchor.
+    shape
+        Shape of the log.
+
+    Returns
+    -------
+    list of Step
+        The last has one row per customer and date with a purchase that was not refunded in full:
+        ``customer``, ``back``, ``orders`` (purchase days) and ``spend`` (money, net of refunds).
     """
     return [
         Step(
             "dates", " union all ".join(f"select {back} as back" for back in dict.fromkeys(backs))
         ),
         Step(
-            "ahead",
+            "horizon_rows",
             f"""
             select daily.*, back
             from daily join dates
@@ -118,12 +137,12 @@ def outcomes(horizon_days: int, backs: Sequence[int], shape: Shape = ANY) -> lis
                 and daily.known < 0
             """,
         ),
-        *net_days("ahead", "customer, back", "customer, back", shape),
+        *net_day_steps("horizon_rows", "customer, back", "customer, back", shape),
         Step(
             "outcomes",
             """
             select customer, back, cast(count(*) as double) as orders,
-            cast(sum(spend) as double) / 1.0e6 as spend
+                cast(sum(spend) as double) / 1.0e6 as spend
             from purchase_days group by 1, 2
             """,
         ),

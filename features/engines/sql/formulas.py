@@ -1,6 +1,4 @@
-"""The formulas of a catalogue as expressions of SQL, in the order in which they can be
-evaluated.
-"""
+"""Formulas of a catalogue as SQL expressions, grouped by the order of evaluation."""
 
 from __future__ import annotations
 
@@ -11,17 +9,27 @@ from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.catalog.feature import CALENDAR
 
 
-def levels(catalog: Catalog) -> list[list[tuple[str, exp.Expr]]]:
-    """Return the formulas as levels, each of which needs nothing but what stands before it.
+def formula_levels(catalog: Catalog) -> list[list[tuple[str, exp.Expr]]]:
+    """Return the formulas as levels; each level uses only the results of the levels before it.
+
+    Parameters
+    ----------
+    catalog
+        With its parameters set.
+
+    Returns
+    -------
+    list of levels
+        Name and expression of each formula of a level.
 
     Raises
     ------
     UsageError
-        A formula names neither a feature before it nor a parameter of the catalogue.
+        A formula uses a name that is neither an earlier feature nor a parameter.
     """
     catalog.check_filled()
     level_of = {feature.name: 0 for feature in catalog.features if feature.formula is None}
-    found: list[list[tuple[str, exp.Expr]]] = []
+    levels: list[list[tuple[str, exp.Expr]]] = []
     for feature in catalog.features:
         if feature.formula is None:
             continue
@@ -29,20 +37,20 @@ def levels(catalog: Catalog) -> list[list[tuple[str, exp.Expr]]]:
         level = level_of[feature.name] = 1 + max(
             (level_of.get(name, 0) for name in names), default=0
         )
-        if level > len(found):
-            found.append([])
-        found[level - 1].append((feature.name, _filled(feature.formula, catalog)))
-    return found
+        if level > len(levels):
+            levels.append([])
+        levels[level - 1].append((feature.name, _expression(feature.formula, catalog)))
+    return levels
 
 
-def _filled(text: str, catalog: Catalog) -> exp.Expr:
-    """Return a formula as engines evaluate it, with the parameters in their places."""
+def _expression(text: str, catalog: Catalog) -> exp.Expr:
+    """Return a formula as an expression of SQL, with the values of the parameters."""
 
-    def fill(node: exp.Expr) -> exp.Expr:
+    def replacement(node: exp.Expr) -> exp.Expr:
         if not isinstance(node, exp.Column):
             return node
         if node.name in catalog.parameters:
-            return formula.double(catalog.parameters[node.name])
+            return formula.double_literal(catalog.parameters[node.name])
         return node if node.name in CALENDAR else exp.column(node.name, quoted=True)
 
-    return formula.portable(formula.parse(text)).transform(fill)
+    return formula.portable(formula.parse(text)).transform(replacement)

@@ -1,4 +1,4 @@
-"""From the tables of a log to one row per customer and date with every feature of a catalogue."""
+"""Steps from the tables of a log to all features, one row per customer and date."""
 
 from __future__ import annotations
 
@@ -6,17 +6,24 @@ from collections.abc import Mapping, Sequence
 
 from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.catalog.feature import ENTROPY_SCALE, SCALES, UNEVENNESS_SCALE, Feature
-from stagecast.features.catalog.of_customer import of_customer
+from stagecast.features.catalog.of_customer import attribute_features
 from stagecast.features.engines.sql.dates import Dates
-from stagecast.features.engines.sql.days import net_days
-from stagecast.features.engines.sql.formulas import levels
+from stagecast.features.engines.sql.days import net_day_steps
+from stagecast.features.engines.sql.formulas import formula_levels
 from stagecast.features.engines.sql.steps import ANY, Shape, Step
-from stagecast.features.engines.sql.tables import Clock, texts, told, typed, valued
+from stagecast.features.engines.sql.tables import (
+    Clock,
+    attributes_step,
+    text_list,
+    typed_step,
+    valued_step,
+)
 
-_MADE_OF_LAGS = {
+# Columns of ``days`` computed from earlier purchase days.
+_LAG_COLUMNS = {
     "gap": "cast(day - day_before as double)",
     "spend_change": "abs(spend - spend_before)",
-    # whole numbers, which add up to the same in any order
+    # rounded to whole numbers, whose sum does not depend on the order of rows
     "gap_entropy": (
         "floor((day - day_before) * ln(cast(day - day_before as double)) * "
         f"{ENTROPY_SCALE!r} + 0.5)"
@@ -27,94 +34,142 @@ _MADE_OF_LAGS = {
         f"{UNEVENNESS_SCALE!r} + 0.5)"
     ),
 }
-_MADE_OF_DAY = {
-    # 1970-01-01 was a Thursday; a bit for each weekday, 1 for Monday
+# Columns of ``days`` computed from the day itself.
+_DAY_COLUMNS = {
+    # 1970-01-01 was a Thursday; one bit per weekday, the lowest for Monday
     "weekday": "1 << cast((((day + 3) % 7) + 7) % 7 as integer)",
     "weekend": "case when (((day + 3) % 7) + 7) % 7 >= 5 then 1 else 0 end",
 }
-_DAILY = ("purchases", "gross_spend", "discount", "refunds", "refund", "activity", "hour")
+_DAILY_COLUMNS = (
+    "purchases",
+    "gross_spend",
+    "discount",
+    "refunds",
+    "refund",
+    "activity",
+    "hour",
+)
 
 
-def snapshot(catalog: Catalog, anchor: int, backs: Sequence[int], shape: Shape = ANY) -> list[Step]:
-    """Return the steps from ``daily`` and the tables beside it to one row per customer and date
-    with every feature.
+def snapshot_steps(
+    catalog: Catalog, anchor: int, backs: Sequence[int], shape: Shape = ANY
+) -> list[Step]:
+    """Return the steps from the tables of a log to all features of a catalogue.
 
     Parameters
     ----------
     catalog
         With its parameters set.
     anchor
-        The as_of in microseconds since 1970.
+        The as_of, microseconds since 1970, UTC.
     backs
         The dates as whole days before the anchor.
     shape
-        What the log has.
+        Shape of the log.
 
     Returns
     -------
     list of Step
-        The last has ``customer``, ``back`` and the features in their order, in no particular order
-        of rows. It reads ``typed``, ``valued`` and ``told`` only where :func:`tables_beside` has
-        them.
+        The last has one row per customer and date: ``customer``, ``back`` and the features in
+        order. The order of rows is not defined. The steps read ``daily``, and of ``typed``,
+        ``valued`` and ``told`` those that :func:`side_table_steps` returns.
 
     Raises
     ------
     UsageError
-        A formula that names neither a feature before it nor a parameter of the catalogue.
+        A formula uses a name that is neither an earlier feature nor a parameter.
     """
-    derived = levels(catalog)
-    asked, absent = present(catalog, shape)
-    of = {
-        name: [f for f in asked if f.relation == name]
-        for name in ("days", "log", "types", "values")
+    levels = formula_levels(catalog)
+    computed, absent = partition_aggregates(catalog, shape)
+    by_relation = {
+        relation: [feature for feature in computed if feature.relation == relation]
+        for relation in ("days", "log", "types", "values")
     }
     dates = Dates.of(anchor, backs)
-    rows, base = _plain(of, dates, shape) if shape.plain else _general(of, dates, shape)
-    parts = [*base, *_types(of["types"], dates), *_values(of["values"], dates)]
-    first = base[0].name
-    joins = " ".join(
-        (
-            f"left join {part.name} on {part.name}.customer = {first}.customer and "
-            f"{part.name}.back = {first}.back"
-        )
-        for part in parts[1:]
+    row_steps, base_totals = (
+        _plain_steps(by_relation, dates, shape)
+        if shape.plain
+        else _general_steps(by_relation, dates, shape)
     )
-    columns = [*(_or_zero(f) for f in asked), *(_constant(f) for f in absent)]
-    if attributes := of_customer(catalog):
-        joins += f" left join told on told.customer = {first}.customer"  # the same at every date
+    totals = [
+        *base_totals,
+        *_types_totals(by_relation["types"], dates),
+        *_values_totals(by_relation["values"], dates),
+    ]
+    base = base_totals[0].name
+    joins = " ".join(
+        f"left join {step.name} on {step.name}.customer = {base}.customer and "
+        f"{step.name}.back = {base}.back"
+        for step in totals[1:]
+    )
+    columns = [*(_final_column(f) for f in computed), *(_constant_column(f) for f in absent)]
+    if attributes := attribute_features(catalog):
+        joins += f" left join told on told.customer = {base}.customer"  # the same at every date
         columns += [_quoted(feature.name) for feature in attributes]
-    steps = [*dates.steps, *rows, *parts, Step("aggregates", dates.told(first, columns, joins))]
-    for level, formulas in enumerate(derived, 1):
-        made = ", ".join(
-            f"cast({made.sql('duckdb')} as double) as {_quoted(name)}" for name, made in formulas
+    aggregates = Step("aggregates", dates.with_calendar(base, columns, joins))
+    steps = [*dates.steps, *row_steps, *totals, aggregates]
+    for level, formulas in enumerate(levels, 1):
+        derived = ", ".join(
+            f"cast({expression.sql('duckdb')} as double) as {_quoted(name)}"
+            for name, expression in formulas
         )
-        steps.append(Step(f"derived_{level}", f"select *, {made} from {steps[-1].name}"))
+        steps.append(Step(f"derived_{level}", f"select *, {derived} from {steps[-1].name}"))
     last = f"select customer, back, {', '.join(map(_quoted, catalog.names))} from {steps[-1].name}"
     return [*steps, Step("snapshot", last)]
 
 
-def tables_beside(catalog: Catalog, clock: Clock, source: str, shape: Shape = ANY) -> list[Step]:
-    """Return the tables that a :func:`snapshot` of a catalogue reads beside ``daily``: some of
-    three, or none.
+def side_table_steps(catalog: Catalog, clock: Clock, source: str, shape: Shape = ANY) -> list[Step]:
+    """Return the steps for the tables that :func:`snapshot_steps` reads beside ``daily``.
+
+    Parameters
+    ----------
+    catalog
+        Features to compute.
+    clock
+        The engine's expressions of time.
+    source
+        Table or view of events.
+    shape
+        Shape of the log.
+
+    Returns
+    -------
+    list of Step
+        Those of ``typed``, ``valued`` and ``told`` that the catalogue needs.
     """
-    asked, _ = present(catalog, shape)
-    types = {one for feature in asked if feature.relation == "types" for one in feature.events}
-    columns = sorted({str(feature.column) for feature in asked if feature.relation == "values"})
-    named = sorted(types if shape.types is None else types & shape.types)
-    found = [typed(clock, named, source, shape)] if named else []
-    found += [valued(clock, columns, source, shape)] if columns else []
-    return [*found, told(attributes)] if (attributes := of_customer(catalog)) else found
+    computed, _ = partition_aggregates(catalog, shape)
+    types = {
+        event_type
+        for feature in computed
+        if feature.relation == "types"
+        for event_type in feature.events
+    }
+    columns = sorted({str(feature.column) for feature in computed if feature.relation == "values"})
+    present_types = sorted(types if shape.types is None else types & shape.types)
+    steps = [typed_step(clock, present_types, source, shape)] if present_types else []
+    steps += [valued_step(clock, columns, source, shape)] if columns else []
+    if attributes := attribute_features(catalog):
+        steps.append(attributes_step(attributes))
+    return steps
 
 
-def present(catalog: Catalog, shape: Shape) -> tuple[list[Feature], list[Feature]]:
-    """Part the aggregates of a catalogue into those to be asked, and those of which the log has
-    nothing.
+def partition_aggregates(catalog: Catalog, shape: Shape) -> tuple[list[Feature], list[Feature]]:
+    """Return the aggregates to compute, and those for which the log has no events.
+
+    Attribute features are in neither list.
+
+    Parameters
+    ----------
+    catalog
+        Features to compute.
+    shape
+        Shape of the log.
     """
     aggregates = [
         feature for feature in catalog.features if feature.relation not in (None, "customer")
     ]
 
-    def some(feature: Feature) -> bool:
+    def is_present(feature: Feature) -> bool:
         if feature.relation == "values":
             return feature.column in shape.values and (
                 not feature.events or shape.has(feature.events)
@@ -127,8 +182,8 @@ def present(catalog: Catalog, shape: Shape) -> tuple[list[Feature], list[Feature
             return not shape.purchases_alone
         return feature.column != "discount" or shape.discounts
 
-    asked = [feature for feature in aggregates if some(feature)]
-    return asked, [feature for feature in aggregates if not some(feature)]
+    computed = [feature for feature in aggregates if is_present(feature)]
+    return computed, [feature for feature in aggregates if not is_present(feature)]
 
 
 def _quoted(name: str) -> str:
@@ -138,176 +193,199 @@ def _quoted(name: str) -> str:
 # --- aggregates -----------------------------------------------------------------------------------
 
 
-def _plain(
-    of: Mapping[str, list[Feature]], dates: Dates, shape: Shape
+def _plain_steps(
+    by_relation: Mapping[str, list[Feature]], dates: Dates, shape: Shape
 ) -> tuple[list[Step], list[Step]]:
-    """Return the steps where each day is a purchase day or none: gaps once, then one aggregation
-    per date.
+    """Return the row steps and the totals of a plain log.
+
+    Gaps are the same at every date, so they are computed once; then one aggregation per date.
     """
-    bought = "" if shape.purchases_alone else "purchases > 0"
+    is_purchase_day = "" if shape.purchases_alone else "purchases > 0"
     partition = "customer" if shape.purchases_alone else "customer, purchases > 0"
-    # by its own name, since engines differ in what a window may call a column of the same select
-    lags = [lag.replace("lag(spend)", "lag(gross_spend)") for lag in _lags(of["days"])]
+    # engines differ in whether a window may use an alias of the same select, so spend has its
+    # original name here
+    lags = [lag.replace("lag(spend)", "lag(gross_spend)") for lag in _lags(by_relation["days"])]
     columns = [
         "customer",
         "day",
         "known",
-        *(f for f in _DAILY if f != "gross_spend"),
+        *(column for column in _DAILY_COLUMNS if column != "gross_spend"),
         "gross_spend as spend",
         *lags,
     ]
-    marked = f"select {', '.join(columns)} from daily"
+    with_lags = f"select {', '.join(columns)} from daily"
     if lags:
-        marked += f" window rhythm as (partition by {partition} order by day)"
-    rows = [
-        Step("marked", marked),
-        Step("seen", dates.seen("marked", "marked.*")),
-        Step("days", f"select *, as_of_day - day as age{_made_of(of['days'])} from seen"),
+        with_lags += f" window rhythm as (partition by {partition} order by day)"
+    day_columns = _day_columns(by_relation["days"])
+    row_steps = [
+        Step("with_lags", with_lags),
+        Step("known_rows", dates.known_rows("with_lags", "with_lags.*")),
+        Step("days", f"select *, as_of_day - day as age{day_columns} from known_rows"),
     ]
-    asked = [
-        *(_aggregate(feature, bought) for feature in of["days"]),
-        *(_aggregate(feature, "", {"gross_spend": "spend"}) for feature in of["log"]),
+    aggregates = [
+        *(_aggregate(feature, is_purchase_day) for feature in by_relation["days"]),
+        *(_aggregate(feature, "", {"gross_spend": "spend"}) for feature in by_relation["log"]),
     ]
-    return rows, [_totals("totals", "days", asked)]
+    return row_steps, [_totals_step("totals", "days", aggregates)]
 
 
-def _general(
-    of: Mapping[str, list[Feature]], dates: Dates, shape: Shape
+def _general_steps(
+    by_relation: Mapping[str, list[Feature]], dates: Dates, shape: Shape
 ) -> tuple[list[Step], list[Step]]:
-    """Return the steps where days depend on the date that one looks from."""
-    lags = _lags(of["days"])
-    marked = f"select {', '.join(['purchase_days.*', *lags])} from purchase_days"
+    """Return the row steps and the totals of a log whose purchase days differ between dates."""
+    lags = _lags(by_relation["days"])
+    with_lags = f"select {', '.join(['purchase_days.*', *lags])} from purchase_days"
     if lags:
-        marked += " window rhythm as (partition by customer, back order by day)"
-    rows = [
-        Step("seen", dates.seen("daily", "daily.*")),
-        Step("visible", "select *, as_of_day - day as age from seen"),
-        *net_days("visible", "customer, back, as_of_day", "customer, back", shape),
-        Step("marked", marked),
-        Step("days", f"select *, as_of_day - day as age{_made_of(of['days'])} from marked"),
+        with_lags += " window rhythm as (partition by customer, back order by day)"
+    day_columns = _day_columns(by_relation["days"])
+    row_steps = [
+        Step("known_rows", dates.known_rows("daily", "daily.*")),
+        Step("visible", "select *, as_of_day - day as age from known_rows"),
+        *net_day_steps("visible", "customer, back, as_of_day", "customer, back", shape),
+        Step("with_lags", with_lags),
+        Step("days", f"select *, as_of_day - day as age{day_columns} from with_lags"),
     ]
-    totals = [_totals("log_totals", "visible", [_aggregate(feature, "") for feature in of["log"]])]
-    if of["days"]:
-        totals.append(
-            _totals("days_totals", "days", [_aggregate(feature, "") for feature in of["days"]])
-        )
-    return rows, totals
+    log_aggregates = [_aggregate(feature, "") for feature in by_relation["log"]]
+    totals = [_totals_step("log_totals", "visible", log_aggregates)]
+    if by_relation["days"]:
+        day_aggregates = [_aggregate(feature, "") for feature in by_relation["days"]]
+        totals.append(_totals_step("days_totals", "days", day_aggregates))
+    return row_steps, totals
 
 
-def _totals(name: str, source: str, asked: Sequence[str]) -> Step:
-    return Step(
-        name,
-        f"select {', '.join(['customer', 'back', *asked])} from {source} group by customer, back",
-    )
+def _totals_step(name: str, source: str, aggregates: Sequence[str]) -> Step:
+    columns = ", ".join(["customer", "back", *aggregates])
+    return Step(name, f"select {columns} from {source} group by customer, back")
 
 
 def _lags(features: Sequence[Feature]) -> list[str]:
-    """Return what the rows of ``days`` need to know of their neighbours."""
-    columns, functions = (
-        {feature.column for feature in features},
-        {feature.function for feature in features},
-    )
-    found = {
-        "lag(day) over rhythm as day_before": columns & set(_MADE_OF_LAGS) or "first" in functions,
+    """Return the columns of neighbouring purchase days that the features need."""
+    columns = {feature.column for feature in features}
+    functions = {feature.function for feature in features}
+    is_needed = {
+        "lag(day) over rhythm as day_before": columns & set(_LAG_COLUMNS) or "first" in functions,
         "lag(day, 2) over rhythm as day_before_that": "gap_unevenness" in columns,
         "lag(spend) over rhythm as spend_before": "spend_change" in columns,
         "lead(day) over rhythm as day_after": "last" in functions,
     }
-    return [lag for lag, wanted in found.items() if wanted]
+    return [lag for lag, needed in is_needed.items() if needed]
 
 
-def _made_of(features: Sequence[Feature]) -> str:
-    made = {**_MADE_OF_LAGS, **_MADE_OF_DAY}
-    return "".join(
-        f", {made[column]} as {column}"
-        for column in sorted({str(f.column) for f in features} & set(made))
-    )
+def _day_columns(features: Sequence[Feature]) -> str:
+    """Return the computed columns of ``days`` that the features need, each after a comma."""
+    expressions = {**_LAG_COLUMNS, **_DAY_COLUMNS}
+    needed = {str(feature.column) for feature in features} & set(expressions)
+    return "".join(f", {expressions[column]} as {column}" for column in sorted(needed))
 
 
-def _types(features: Sequence[Feature], dates: Dates) -> list[Step]:
+def _types_totals(features: Sequence[Feature], dates: Dates) -> list[Step]:
     if not features:
         return []
-    visible = f"select *, as_of_day - day as age from ({dates.seen('typed', 'typed.*')}) as seen"
-    asked = [_aggregate(f, f"event in ({texts(f.events)})") for f in features]
-    return [_totals("types_totals", f"({visible}) as visible", asked)]
+    known_rows = dates.known_rows("typed", "typed.*")
+    visible = f"select *, as_of_day - day as age from ({known_rows}) as known_rows"
+    aggregates = [_aggregate(f, f"event in ({text_list(f.events)})") for f in features]
+    return [_totals_step("types_totals", f"({visible}) as visible", aggregates)]
 
 
-def _values(features: Sequence[Feature], dates: Dates) -> list[Step]:
-    """Return a step for each column and choice of events: the latest day of each value tells of
-    every window.
+def _values_totals(features: Sequence[Feature], dates: Dates) -> list[Step]:
+    """Return one step for each column and choice of event types.
+
+    The latest day of each value is enough for all windows, since they end at the as_of.
     """
     steps = []
-    for n, (column, events) in enumerate(sorted({(str(f.column), f.events) for f in features})):
-        of_types = f" and event in ({texts(events)})" if events else ""
-        seen = dates.seen("valued", f"customer, {column}, day", f"{column} is not null{of_types}")
+    groups = sorted({(str(feature.column), feature.events) for feature in features})
+    for n, (column, events) in enumerate(groups):
+        of_types = f" and event in ({text_list(events)})" if events else ""
+        known_rows = dates.known_rows(
+            "valued", f"customer, {column}, day", f"{column} is not null{of_types}"
+        )
         latest = f"""
-            select customer, back, {column}, max(as_of_day) - max(day) as age from ({seen}) as seen
+            select customer, back, {column}, max(as_of_day) - max(day) as age
+            from ({known_rows}) as known_rows
             group by customer, back, {column}"""
-        asked = [
-            f"sum(case when {_within(f) or 'true'} then 1 else 0 end) as {_quoted(f.name)}"
-            for f in features
-            if (f.column, f.events) == (column, events)
+        aggregates = [
+            f"sum(case when {_window_condition(feature) or 'true'} then 1 else 0 end) "
+            f"as {_quoted(feature.name)}"
+            for feature in features
+            if (feature.column, feature.events) == (column, events)
         ]
-        steps.append(_totals(f"values_totals_{n}", f"({latest}) as latest", asked))
+        steps.append(_totals_step(f"values_totals_{n}", f"({latest}) as latest", aggregates))
     return steps
 
 
-def _within(feature: Feature) -> str:
+def _window_condition(feature: Feature) -> str:
     if feature.window_days is None:
         return ""
     newer, older = feature.window_days
     return f"age > {newer} and age <= {older}" if newer else f"age <= {older}"
 
 
-def _aggregate(feature: Feature, condition: str, columns: Mapping[str, str] | None = None) -> str:
-    """Return one aggregate over the rows that meet a condition and stand within its window."""
-    column = (columns or {}).get(str(feature.column), str(feature.column))
+def _aggregate(feature: Feature, condition: str, renamed: Mapping[str, str] | None = None) -> str:
+    """Return an aggregate over the rows that meet a condition and are within its window.
+
+    Parameters
+    ----------
+    feature
+        The aggregate.
+    condition
+        Condition on the rows; empty: all rows.
+    renamed
+        Column of the relation -> its name in the rows, where the two differ.
+    """
+    column = (renamed or {}).get(str(feature.column), str(feature.column))
     if column == "active_day":
         condition, column = "activity > 0", "day"
     if feature.function == "first":
-        condition = _both(condition, "day_before is null")
+        condition = _and(condition, "day_before is null")
     elif feature.function == "last":
-        # the day after may be one that was not known yet
-        condition = _both(condition, "(day_after is null or day_after >= as_of_day)")
-    kept = _both(condition, _within(feature))
+        # the next purchase day may not have been known yet at the date
+        condition = _and(condition, "(day_after is null or day_after >= as_of_day)")
+    row_condition = _and(condition, _window_condition(feature))
 
-    def some(term: str, otherwise: str = "null") -> str:
-        return f"case when {kept} then {term} else {otherwise} end" if kept else term
+    def selected(term: str, otherwise: str = "null") -> str:
+        if not row_condition:
+            return term
+        return f"case when {row_condition} then {term} else {otherwise} end"
 
     match feature.function:
         case "count":
-            value = f"count({some('1')})"
+            value = f"count({selected('1')})"
         case "sum":
-            value = f"sum({some(column, '0')})"
+            value = f"sum({selected(column, '0')})"
         case "mean" if feature.relation == "types":
-            value = f"cast(sum({some(column)}) as double) / nullif(sum({some('given')}), 0)"
+            count = f"nullif(sum({selected('with_amount')}), 0)"
+            value = f"cast(sum({selected(column)}) as double) / {count}"
         case "mean":
-            value = f"cast(sum({some(column)}) as double) / nullif(count({some(column)}), 0)"
+            value = (
+                f"cast(sum({selected(column)}) as double) / nullif(count({selected(column)}), 0)"
+            )
         case "sum_of_squares":
-            value = f"sum({some(f'{column} * {column}')})"
+            value = f"sum({selected(f'{column} * {column}')})"
         case "min":
-            value = f"min({some(column)})"
+            value = f"min({selected(column)})"
         case "max" | "first" | "last":
-            value = f"max({some(column)})"
+            value = f"max({selected(column)})"
         case _:
-            value = f"bit_count(bit_or({some(column)}))"
+            value = f"bit_count(bit_or({selected(column)}))"
     return f"{value} as {_quoted(feature.name)}"
 
 
-def _both(*conditions: str) -> str:
+def _and(*conditions: str) -> str:
     return " and ".join(condition for condition in conditions if condition)
 
 
-def _or_zero(feature: Feature) -> str:
+def _final_column(feature: Feature) -> str:
+    """Return an aggregate in its unit, with 0 for a count or sum without rows."""
     name = _quoted(feature.name)
     value = f"cast({name} as double)"
     if (scale := SCALES.get(str(feature.column))) is not None:
         value = f"{value} / {scale!r}"
-    if feature.of_nothing == 0:
+    if feature.empty_value == 0:
         value = f"coalesce({value}, 0.0e0)"
     return f"{value} as {name}"
 
 
-def _constant(feature: Feature) -> str:
-    nothing = "0.0e0" if feature.of_nothing == 0 else "null"
-    return f"cast({nothing} as double) as {_quoted(feature.name)}"
+def _constant_column(feature: Feature) -> str:
+    """Return the column of an aggregate for which the log has no events."""
+    value = "0.0e0" if feature.empty_value == 0 else "null"
+    return f"cast({value} as double) as {_quoted(feature.name)}"

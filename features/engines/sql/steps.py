@@ -1,6 +1,4 @@
-"""What queries are made of: named steps, rendered to one query for an engine's dialect, and the
-shape of a log.
-"""
+"""Named steps of a query, rendered to one query in an engine's dialect, and the shape of a log."""
 
 from __future__ import annotations
 
@@ -17,7 +15,15 @@ from stagecast.features.clock import DAY_MICROSECONDS
 
 @dataclass(frozen=True)
 class Step:
-    """One common table expression: what it is called and the query that makes it."""
+    """One common table expression.
+
+    Parameters
+    ----------
+    name
+        Name by which later steps refer to it.
+    sql
+        Its query, in DuckDB's dialect.
+    """
 
     name: str
     sql: str
@@ -25,24 +31,24 @@ class Step:
 
 @dataclass(frozen=True)
 class Shape:
-    """What a log has, so that no step is spent on what it has not.
+    """What a log contains, so that queries skip steps for what it does not contain.
 
     Parameters
     ----------
     refunds
-        Whether any money was given back.
+        Whether there are any refunds.
     late
-        Whether something was recorded after its day, or the anchor divides a day: what was known of
-        a day then depends on when one looks.
+        Whether an event was recorded after its day, or the anchor is not at midnight UTC. What is
+        known of a day then depends on the date of the query.
     wide
-        Whether a customer's sum of money can exceed 2^53 millionths, which doubles no longer hold
-        exactly.
+        Whether a customer's sum of money can exceed 2^53 millionths, beyond which doubles are not
+        exact.
     types
-        Event types that there are; None: any.
+        Event types of the log; None: not known.
     values
-        Which of ``channel`` and ``category`` are given.
+        Which of ``channel`` and ``category`` have any value.
     discounts
-        Whether any discount is given.
+        Whether there are any discounts.
     """
 
     refunds: bool = True
@@ -54,54 +60,81 @@ class Shape:
 
     @property
     def plain(self) -> bool:
-        """Whether each day of the log is a purchase day, or none, whenever one looks at it."""
+        """Whether the purchase days of the past are the same at every later date."""
         return not self.refunds and not self.late
 
     @property
     def purchases_alone(self) -> bool:
+        """Whether every event is a purchase."""
         return self.types == frozenset({"purchase"})
 
     def has(self, types: Iterable[str]) -> bool:
-        """Tell whether there is any event of these types."""
+        """Return whether there may be any event of these types."""
         return self.types is None or not self.types.isdisjoint(types)
 
 
 ANY = Shape()
-# Money that doubles hold exactly in millionths; half of it, with room for the rounding of a sum
-# that was not exact.
+"""Shape of a log that may contain anything."""
+
+# Half of the money that doubles hold exactly in millionths, since the sum that is compared with it
+# is a sum of doubles and has a rounding error.
 _NARROW = 2**52 / MILLION
 
 
-def looked_at(source: str) -> str:
-    """Return the query of one row per event type, of which :func:`shape_of` makes a shape."""
+def shape_query(source: str) -> str:
+    """Return the query whose result :func:`shape_of` reads; one row per event type.
+
+    Parameters
+    ----------
+    source
+        Table or view of events.
+    """
     return f"""
-        select event, coalesce(sum(abs(cast(amount as double))), 0) as paid, count(discount)
-        as discounts,
-            coalesce(sum(cast(discount as double)), 0) as discounted, count(channel) as channel,
-            count(category) as category, count(case when recorded_at > timestamp then 1 end) as late
+        select event,
+            coalesce(sum(abs(cast(amount as double))), 0) as paid,
+            count(discount) as discounts,
+            coalesce(sum(cast(discount as double)), 0) as discounted,
+            count(channel) as channel,
+            count(category) as category,
+            count(case when recorded_at > timestamp then 1 end) as late
         from {source} group by event"""
 
 
-def most_of_one(source: str) -> str:
-    """Return the query of the largest sum of money of one customer."""
+def largest_sum_query(source: str) -> str:
+    """Return the query of the largest sum of money of a single customer; one row.
+
+    Parameters
+    ----------
+    source
+        Table or view of events.
+    """
     return f"""
-        select max(greatest(paid, discounted)) as most from (
+        select max(greatest(paid, discounted)) as largest from (
             select sum(abs(cast(amount as double))) as paid,
-            coalesce(sum(cast(discount as double)), 0) as discounted
+                coalesce(sum(cast(discount as double)), 0) as discounted
             from {source} group by customer) as money"""
 
 
-def shape_of(rows: Sequence[Mapping[str, Any]], most: Callable[[], float], anchor: int) -> Shape:
-    """Return the shape of what :func:`looked_at` found, at an as_of in microseconds since 1970.
+def shape_of(
+    rows: Sequence[Mapping[str, Any]], largest_sum: Callable[[], float], anchor: int
+) -> Shape:
+    """Return the shape of a log.
 
-    ``most`` is asked for the answer of :func:`most_of_one` only where all the money together does
-    not settle it.
+    Parameters
+    ----------
+    rows
+        Result of :func:`shape_query`.
+    largest_sum
+        Returns the result of :func:`largest_sum_query`. Called only if the sum over all customers
+        is too large to rule out a wide log.
+    anchor
+        The as_of, microseconds since 1970, UTC.
     """
     money = max(sum(row["paid"] for row in rows), sum(row["discounted"] for row in rows))
     return Shape(
         refunds=any(row["event"] == "refund" for row in rows),
         late=anchor % DAY_MICROSECONDS != 0 or any(row["late"] for row in rows),
-        wide=money >= _NARROW and most() >= _NARROW,
+        wide=money >= _NARROW and largest_sum() >= _NARROW,
         types=frozenset(row["event"] for row in rows),
         values=tuple(name for name in ("channel", "category") if any(row[name] for row in rows)),
         discounts=any(row["discounts"] for row in rows),
@@ -109,15 +142,23 @@ def shape_of(rows: Sequence[Mapping[str, Any]], most: Callable[[], float], ancho
 
 
 def render(steps: Sequence[Step], dialect: str) -> str:
-    """Return the steps as one query in a dialect; the last step is the result."""
+    """Return the steps as one query in a dialect; the last step is the result.
+
+    Parameters
+    ----------
+    steps
+        Each may read the steps before it.
+    dialect
+        ``duckdb`` or ``spark``.
+    """
     return _rendered(tuple(steps), dialect)
 
 
 @lru_cache(maxsize=256)
 def _rendered(steps: tuple[Step, ...], dialect: str) -> str:
-    # parsing takes longer than a small query does, and one part of the customers after the other
-    # asks the same
-    *before, last = steps
-    ctes = ",\n".join(f"{step.name} as ({step.sql})" for step in before)
-    text = f"with {ctes}\n{last.sql}" if before else last.sql
+    # cached, since parsing takes longer than running a small query, and the same query runs for
+    # each part of the customers
+    *earlier, last = steps
+    ctes = ",\n".join(f"{step.name} as ({step.sql})" for step in earlier)
+    text = f"with {ctes}\n{last.sql}" if earlier else last.sql
     return sqlglot.transpile(text, read="duckdb", write=dialect, pretty=True)[0]
