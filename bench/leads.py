@@ -28,7 +28,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.features.attributes import CHANNEL, Texts, known_at_start
+from stagecast.features.attributes import CHANNEL, Texts, table_attribute_texts
 from stagecast.features.clock import day_number, parse_instant
 from stagecast.features.events import CustomersTable, EventLog, ReadOptions, from_frame
 from stagecast.features.leads import lead_events
@@ -75,7 +75,7 @@ def known(log: EventLog, at: datetime) -> tuple[Texts, Leads, dict[str, Texts]]:
     events = lead_events(log.con, at)
     bought = np.flatnonzero(events.kind == events.types.index("purchase"))
     leads = leads_of(events.first_instants(), events.customer[bought], events.instant[bought])
-    told = known_at_start(log.con, events.customers, DECLARED)
+    told = table_attribute_texts(log.con, events.customers, DECLARED)
     # origin is the channel, and counts once
     return (
         events.customers,

@@ -23,7 +23,7 @@ from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.engines.evaluator import Evaluator
 from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.errors import UsageError
-from stagecast.features.record import Counted
+from stagecast.features.record import SignalTypes
 from stagecast.features.stages.facts import Vocabulary
 from stagecast.features.stages.journeys import Journeys
 from stagecast.features.stages.lifecycle import Lifecycle, Standing, build_lifecycle, fit_lifecycle
@@ -143,7 +143,7 @@ class SnapshotPlan:
         return self.scheme.vocabulary(self.catalog)
 
     @cached_property
-    def counted(self) -> Counted:
+    def counted(self) -> SignalTypes:
         """Signal of the scheme -> the types of events that count as it."""
         return self.scheme.signal_types(self.catalog)
 

@@ -14,7 +14,7 @@ from stagecast.features.intake.options import ReadOptions
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from stagecast.features.catalog.own import Own
+    from stagecast.features.catalog.own import OwnFeatures
     from stagecast.features.engines.spark.reading import SparkLog
     from stagecast.features.events import EventLog
     from stagecast.features.intake.attributes import CustomersTable
@@ -53,10 +53,9 @@ class Spark:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-def _nothing_own() -> Own:
-    from stagecast.features.catalog.own import Own  # the catalogue is slow to import
+def _nothing_own() -> OwnFeatures:
 
-    return Own()
+    return OwnFeatures()
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class Reading:
     tables: tuple[Table, ...] = ()
     options: ReadOptions = field(default_factory=ReadOptions)
     customers: CustomersTable | None = None
-    own: Own = field(default_factory=_nothing_own)
+    own: OwnFeatures = field(default_factory=_nothing_own)
     spark: Spark | None = None
 
     @property
@@ -158,7 +157,7 @@ class Reading:
                 "--engine spark needs EVENTS: folders of Parquet or Delta, or table:NAME"
             )
         from stagecast.features.engines.spark.reading import read
-        from stagecast.features.engines.spark.table import explained, session
+        from stagecast.features.engines.spark.table import session, spark_error
 
         chosen = self.spark or Spark()
         spark = session(chosen.master, dict(chosen.settings))
@@ -171,7 +170,7 @@ class Reading:
             )
         except Exception as error:
             if type(error).__module__.startswith(("pyspark.", "py4j.")):
-                raise explained(error) from error
+                raise spark_error(error) from error
             raise
         finally:
             spark.stop()

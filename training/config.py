@@ -11,16 +11,15 @@ from stagecast.features.errors import UsageError
 
 if TYPE_CHECKING:
     from stagecast.features.catalog.catalog import Catalog
-    from stagecast.features.catalog.own import Own
+    from stagecast.features.catalog.own import OwnFeatures
 
 Churn = Literal["inactivity", "cancellation"]
 CHURN: tuple[Churn, ...] = ("inactivity", "cancellation")
 
 
-def _nothing_own() -> Own:
-    from stagecast.features.catalog.own import Own  # the catalogue is slow to import
+def _nothing_own() -> OwnFeatures:
 
-    return Own()
+    return OwnFeatures()
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class TrainConfig:
     scheme: str = "retail"
     pins: Mapping[str, float] = field(default_factory=dict)
     known_at_start: tuple[str, ...] = ()
-    own: Own = field(default_factory=_nothing_own)
+    own: OwnFeatures = field(default_factory=_nothing_own)
     max_dates: int = 8
     medium_risk: float = 1 / 3
     high_risk: float = 2 / 3
@@ -105,8 +104,12 @@ class TrainConfig:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TrainConfig:
         """Read what :meth:`to_json` gives."""
-        from stagecast.features.catalog.own import Own
+        from stagecast.features.catalog.own import OwnFeatures
 
         return cls(
-            **{**data, "own": Own.from_json(data["own"]), "terms": Terms.from_json(data["terms"])}
+            **{
+                **data,
+                "own": OwnFeatures.from_json(data["own"]),
+                "terms": Terms.from_json(data["terms"]),
+            }
         )

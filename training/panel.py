@@ -20,7 +20,7 @@ from stagecast.features.catalog.of_customer import check_declared
 from stagecast.features.catalog.standard import standard
 from stagecast.features.clock import day_number, from_microseconds
 from stagecast.features.engines.duckdb import DailyTable
-from stagecast.features.snapshots import Outcome, Snapshot, observe, take
+from stagecast.features.snapshots import Outcome, Snapshot, observe_outcomes, take_snapshots
 from stagecast.features.stages.lifecycle import Lifecycle, fit_lifecycle
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import load_scheme
@@ -179,8 +179,8 @@ def build(
     backs = plan_dates(history_days, config.horizon_days, config.max_dates)
     contracts = build_contracts(table, life.catalog, config)
     terms = None if contracts is None else contracts.terms
-    now, *past = take(table, life, [0, *backs], config.known_at_start, terms)
-    outcomes = observe(table, life.journeys, past, config.horizon_days)
+    now, *past = take_snapshots(table, life, [0, *backs], config.known_at_start, terms)
+    outcomes = observe_outcomes(table, life.journeys, past, config.horizon_days)
     fitted = {} if fitted is None else fitted
     bases: dict[int, CustomerBase] = {}
     before: CustomerBase | None = None

@@ -175,7 +175,7 @@ class MemoryEvents:
         ----------
         signal_types
             Event types of the signals, see
-            :meth:`stagecast.features.stages.scheme.Scheme.counted`.
+            :meth:`stagecast.features.stages.scheme.Scheme.signal_types`.
         """
         return Record(self.purchase_days(), self.first_events(), self._signals(signal_types))
 

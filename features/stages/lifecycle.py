@@ -19,7 +19,7 @@ from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.catalog.standard import standard
 from stagecast.features.clock import day_number, microseconds
 from stagecast.features.errors import UsageError
-from stagecast.features.record import Counted, Record
+from stagecast.features.record import Record, SignalTypes
 from stagecast.features.stages.facts import Vocabulary, facts_at
 from stagecast.features.stages.journeys import Journeys, compute_journeys
 from stagecast.features.stages.scheme import Scheme
@@ -35,11 +35,11 @@ class RecordSource(Protocol):
         """The instant up to which events are known."""
         ...
 
-    def record(self, counted: Counted, back: int = 0) -> Record:
+    def record(self, counted: SignalTypes, back: int = 0) -> Record:
         """Return purchase days, first events and signals, ``back`` days before the anchor."""
         ...
 
-    def looked_different(self, back: int) -> bool:
+    def purchase_days_may_differ(self, back: int) -> bool:
         """Return whether purchase days may have differed as known ``back`` days before."""
         ...
 
@@ -132,7 +132,7 @@ class Lifecycle:
             Days before the table's anchor. If nothing has changed since then, the lifecycle itself
             is returned.
         """
-        if not back or not table.looked_different(back):
+        if not back or not table.purchase_days_may_differ(back):
             return self
         record = table.record(self.scheme.signal_types(self.catalog), back)
         return build_lifecycle(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array
 from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.errors import UsageError, did_you_mean
-from stagecast.features.record import Counted
+from stagecast.features.record import SignalTypes
 from stagecast.features.stages.conditions import Clause, Condition
 from stagecast.features.stages.facts import CLOCKS, Vocabulary
 
@@ -186,10 +186,10 @@ class Scheme:
             self.all_features, catalog, tuple(self.signals), where or f"scheme '{self.id}'"
         )
 
-    def signal_types(self, catalog: Catalog) -> Counted:
+    def signal_types(self, catalog: Catalog) -> SignalTypes:
         """Return the signals that an engine must count for the rules, with their event types.
 
-        See :data:`stagecast.features.record.Counted`.
+        See :data:`stagecast.features.record.SignalTypes`.
         """
         return {name: self.signals.get(name) for name in self.vocabulary(catalog).counted_signals}
 

@@ -15,7 +15,7 @@ import click
 from stagecast.features.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from stagecast.features.catalog.own import Own
+    from stagecast.features.catalog.own import OwnFeatures
     from stagecast.features.intake.attributes import CustomersTable
     from stagecast.features.intake.options import ReadOptions
     from stagecast.features.intake.tables import Table
@@ -75,7 +75,7 @@ class Configuration:
 
         return parse_customers(self.customers, self.file.parent)
 
-    def own_features(self) -> Own:
+    def own_features(self) -> OwnFeatures:
         """Return the features of one's own.
 
         Raises
@@ -83,9 +83,11 @@ class Configuration:
         UsageError
             A feature that cannot be evaluated; the message names the file.
         """
-        from stagecast.features.catalog.own import Own, own_from_toml
+        from stagecast.features.catalog.own import OwnFeatures, own_from_toml
 
-        return Own() if self.catalog is None else own_from_toml(self.catalog, str(self.file))
+        return (
+            OwnFeatures() if self.catalog is None else own_from_toml(self.catalog, str(self.file))
+        )
 
 
 def configuration(context: click.Context) -> Configuration:

@@ -189,7 +189,9 @@ def written_lines(written: Written) -> list[str]:
 def catalog_lines(catalog: Catalog) -> list[str]:
     """Return the features of a catalogue: name, unit, meaning, how each is made."""
     head = ["feature", "unit", "meaning", "how it is made"]
-    return table([head, *([f.name, f.unit, f.meaning, f.how] for f in catalog.features)], set())
+    return table(
+        [head, *([f.name, f.unit, f.meaning, f.definition] for f in catalog.features)], set()
+    )
 
 
 def query_lines(queries: Mapping[str, str]) -> list[str]:

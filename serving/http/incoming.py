@@ -79,7 +79,7 @@ def read_request(body: ScoreBody, now: datetime) -> ScoreRequest:
 def _as_a_whole(
     customer_id: str, events: tuple[Event, ...], as_of: datetime, where: str
 ) -> list[Fault]:
-    if not any(event.seen_from(as_of) for event in events):
+    if not any(event.is_known_before(as_of) for event in events):
         instant = as_of.isoformat().replace("+00:00", "Z")
         return [
             Fault(

@@ -61,11 +61,11 @@ def feature_queries(reading: Reading, catalog: Catalog) -> dict[str, str]:
     catalog = catalog.with_parameters(shop_gap_days=FALLBACK_GAP_DAYS)
     clock = engine.clock(at)
     steps = [
-        sql.daily(clock, "known_events", shape),
-        *sql.tables_beside(catalog, clock, "known_events", shape),
+        sql.daily_step(clock, "known_events", shape),
+        *sql.side_table_steps(catalog, clock, "known_events", shape),
     ]
     queries = {step.name: sql.render([step], engine.DIALECT) for step in steps}
     return {
         **queries,
-        "features": sql.render(sql.snapshot(catalog, at, [0], shape), engine.DIALECT),
+        "features": sql.render(sql.snapshot_steps(catalog, at, [0], shape), engine.DIALECT),
     }

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from stagecast.features.attributes import Texts, attribute_kinds, known_at_start
+from stagecast.features.attributes import Texts, attribute_kinds, table_attribute_texts
 from stagecast.features.catalog.of_customer import check_numbers
-from stagecast.features.catalog.own import Own
+from stagecast.features.catalog.own import OwnFeatures
 from stagecast.features.clock import iso
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import NotEnoughDataError
@@ -119,7 +119,7 @@ def write_leads(reading: Reading, request: LeadsRequest) -> LeadRanking:
     )
 
 
-def graded_leads(log: EventLog, own: Own, as_of: datetime) -> pa.Table:
+def graded_leads(log: EventLog, own: OwnFeatures, as_of: datetime) -> pa.Table:
     """Return the leads of a log with the points and grades of the package, without a fitted chance.
 
     Where there is no lead, the table has no row.
@@ -143,7 +143,7 @@ def _points(request: LeadsRequest) -> PointsTable:
 
 
 def _leads_of(
-    log: EventLog, own: Own, as_of: datetime, horizon_days: int
+    log: EventLog, own: OwnFeatures, as_of: datetime, horizon_days: int
 ) -> tuple[LeadEvents, dict[str, Texts]]:
     """Return what leads had done until they bought, and what was known of them from the start.
 
@@ -154,7 +154,7 @@ def _leads_of(
     """
     check_numbers(own.catalog(horizon_days), attribute_kinds(log.con), log.known_at_start)
     events = lead_events(log.con, as_of, until_purchase=True)
-    return events, known_at_start(log.con, events.customers, log.known_at_start)
+    return events, table_attribute_texts(log.con, events.customers, log.known_at_start)
 
 
 def _finite(value: float) -> float | None:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from stagecast.features.attributes import check_known_at_start
 from stagecast.features.catalog.catalog import Catalog
-from stagecast.features.catalog.of_customer import check_declared, check_table, of_customer
+from stagecast.features.catalog.of_customer import attribute_features, check_declared, check_table
 from stagecast.features.engines.spark.attributes import SparkAttributes, read_attributes
 from stagecast.features.engines.spark.reading import SparkLog
-from stagecast.features.engines.spark.sample import SAMPLE, draw
+from stagecast.features.engines.spark.sample import DEFAULT_SAMPLE_SIZE, draw_sample
 from stagecast.features.engines.spark.table import SparkTable
 from stagecast.features.errors import UsageError
 from stagecast.features.events import EventLog, ReadOptions, from_frame
@@ -49,7 +49,7 @@ def features_on_spark(reading: Reading, catalog: Catalog, out: Path) -> Written:
     _check_new(out)
     with reading.open_on_spark() as log:
         as_of = log.choose_as_of(reading.as_of)
-        attributes = _attributes(log, reading) if of_customer(catalog) else None
+        attributes = _attributes(log, reading) if attribute_features(catalog) else None
         if attributes is not None:
             check_declared(catalog, attributes.kinds, attributes.known_at_start)
         table = SparkTable(log.events.sparkSession, log.events, as_of, attributes)
@@ -118,7 +118,7 @@ def sampled_log(
     with reading.open_on_spark() as log:
         as_of = log.choose_as_of(reading.as_of)
         table = SparkTable(log.events.sparkSession, log.events, as_of)
-        sample = draw(table, log.events, SAMPLE if most is None else most)
+        sample = draw_sample(table, log.events, DEFAULT_SAMPLE_SIZE if most is None else most)
     options = ReadOptions(
         duplicates="keep",
         as_of=as_of,

@@ -12,7 +12,7 @@ from pyarrow import dataset
 
 from stagecast.features.clock import from_microseconds, iso, microseconds
 from stagecast.features.engines.duckdb import KNOWN, DailyTable
-from stagecast.features.engines.larger_than_memory import of_run, parts, tables
+from stagecast.features.engines.larger_than_memory import daily_tables, row_ranges, run_fingerprint
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.features.events import EventLog
 from stagecast.features.part_files import check_ending, write_parts
@@ -63,7 +63,7 @@ def score_log(
     path
         ``.parquet`` or ``.csv``: one file, whole or not at all, with what :meth:`Scorer.score`
         gives (how many rows are reckoned together can change the last bit of a number). Without an
-        ending: a folder of Parquet parts, with which an interrupted run goes on.
+        ending: a folder of Parquet row_ranges, with which an interrupted run goes on.
     rows_per_part
         Events that are looked at together; memory grows with it, and with nothing else.
 
@@ -89,17 +89,17 @@ def score_log(
     def make(part: tuple[int, int]) -> pa.Table | None:
         scored = (
             scorer.score(current_snapshot(table, scorer.bundle.models.plan), cutoff)
-            for table in tables(log, as_of, [part])
+            for table in daily_tables(log, as_of, [part])
         )
         return next(scored, None)
 
-    run = of_run(log, as_of) | {
+    run = run_fingerprint(log, as_of) | {
         "model_version": scorer.model_version,
         "reasons": scorer.with_reasons,
     }
     schema = score_schema.schema(scorer.scheme.ids)
     write_parts(
-        path, list(parts(log.con, rows_per_part)), make, schema, run, score_schema.csv_table
+        path, list(row_ranges(log.con, rows_per_part)), make, schema, run, score_schema.csv_table
     )
     written = dataset.dataset(path, format="csv" if path.suffix == ".csv" else "parquet")
     return stage_counts(written.to_table(columns=["stage"]), scorer.scheme.ids)

@@ -12,7 +12,7 @@ import pytest
 
 from bench.simulation import AS_OF, simulate
 from stagecast.features.catalog.standard import standard
-from stagecast.features.engines.larger_than_memory import parts, write_features
+from stagecast.features.engines.larger_than_memory import row_ranges, write_features
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.features.events import EventLog, from_frame
 from tests.parity.logs import DAY, utc
@@ -32,7 +32,7 @@ def read(folder: Path) -> pa.Table:
 
 
 def test_parts_are_the_whole(log: EventLog, tmp_path: Path) -> None:
-    assert len(list(parts(log.con, FEW_ROWS))) > 3
+    assert len(list(row_ranges(log.con, FEW_ROWS))) > 3
     assert write_features(log, AS_OF, CATALOG, tmp_path / "whole.parquet") == 100
     assert write_features(log, AS_OF, CATALOG, tmp_path / "parts", FEW_ROWS) == 100
     assert write_features(log, AS_OF, CATALOG, tmp_path / "parts.parquet", FEW_ROWS) == 100

@@ -233,7 +233,7 @@ def test_only_dates_that_later_refunds_reach_are_looked_at_anew() -> None:
         back = (bought(anchor - 30 * DAY, excess, "refund"),) if excess else ()
         with event_log({"a": life + back, "b": (bought(anchor - 100 * DAY),)}) as log:
             table = DailyTable(log.con, anchor)
-            assert [table.looked_different(days) for days in (20, 45, 60)] == reached
+            assert [table.purchase_days_may_differ(days) for days in (20, 45, 60)] == reached
 
 
 def test_spend_of_the_rest_of_the_day_does_not_enter_the_stage() -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from stagecast.features.engines.larger_than_memory import of_run
+from stagecast.features.engines.larger_than_memory import run_fingerprint
 from stagecast.features.events import CustomersTable, read_events
 from stagecast.serving.scoring.batch import score_log, snapshot
 from stagecast.serving.scoring.scorer import load_scorer
@@ -230,7 +230,7 @@ def test_parts_made_with_another_table_of_customers_are_not_gone_on_with(
     for table in (finished / "people.csv", finished / "people.csv", tmp_path / "people.csv", None):
         known = None if table is None else CustomersTable(str(table))
         with read_events(finished / "shop.csv", customers=known) as log:
-            runs.append(of_run(log, log.choose_as_of()))
+            runs.append(run_fingerprint(log, log.choose_as_of()))
     assert runs[0] == runs[1]
     assert runs[0] != runs[2] != runs[3] != runs[0]
 

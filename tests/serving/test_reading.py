@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from stagecast.features.catalog.own import Own
+from stagecast.features.catalog.own import OwnFeatures
 from stagecast.features.errors import UsageError
 from stagecast.features.intake.attributes import CustomersTable
 from stagecast.features.intake.mapping import EventMapping
@@ -151,7 +151,7 @@ def test_a_configuration_reaches_the_reading(folder: Path) -> None:
     assert made.customers == CustomersTable("shop/people.csv", known_at_start=("size",))
     assert [feature.name for feature in made.own.features] == ["orders_per_year"]
     assert reading_of("log.csv", "--config", "shop/own.toml").tables == ()
-    assert reading_of("log.csv").own == Own()
+    assert reading_of("log.csv").own == OwnFeatures()
 
 
 def test_options_become_one_request_of_a_training(folder: Path) -> None:

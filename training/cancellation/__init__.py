@@ -26,5 +26,5 @@ such are.
 What may be changed where: an event that begins or ends a contract is a name in
 :class:`stagecast.features.contracts.Terms`; a column of the regression is a line of ``RECIPE`` in
 :mod:`stagecast.training.cancellation.fitting`; a member is a margin in
-:meth:`stagecast.training.cancellation.model.CancellationModel.members` and its fit.
+:meth:`stagecast.training.cancellation.model.CancellationModel.pool` and its fit.
 """

@@ -132,7 +132,7 @@ class Cancellation:
     def states(self, models: Models, snapshot: Snapshot) -> States:
         """Return the state by the contract: none yet, open, or cancelled."""
         contracts = contracts_of(snapshot)
-        return np.select([contracts.open, contracts.had], ["active", "lapsed"], "prospect")
+        return np.select([contracts.open, contracts.ever_had], ["active", "lapsed"], "prospect")
 
     def risk(self, models: Models, predicted: Predictions, state: States) -> Array:
         """Return P(cancelled) of open contracts, P(no purchase) of the lapsed, NaN of prospects.
@@ -228,7 +228,7 @@ class Cancellation:
                 "past dates to learn more from than the age of a contract (method: rule); a longer "
                 "--horizon or a longer log has more."
             )
-        if ignored := _panel(panel).spells.ignored:
+        if ignored := _panel(panel).spells.ignored_cancellations:
             notes.append(
                 f"{ignored:,} cancellations found no contract open: it began before the log did, "
                 "or was cancelled twice. They teach nothing; who has no other contract is lapsed."

@@ -39,7 +39,7 @@ def what_came(table: DailyTable, earlier: Panel, horizon_days: int) -> Later:
         since = earlier.contracts.spells.as_of
         found = table.spells(earlier.contracts.terms)
         cancelled = found.cancelled(since, since + horizon_days * DAY_MICROSECONDS)[rows]
-        had_contract = found.held(since)[rows]
+        had_contract = found.had_contract(since)[rows]
     return Later(orders[rows], spend[rows], ended[rows], cancelled, had_contract)
 
 

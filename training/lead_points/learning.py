@@ -128,10 +128,10 @@ def learn_points(
             f"as_of {iso(as_of)}; take "
             f"dates up to {iso(newest)}"
         )
-    seen = events.seen_from(as_of)
+    seen = events.known_before(as_of)
     rules = _rules(start, seen)
     told = {CHANNEL: seen.first_channels(), **(attributes or {})}
-    first, bought = seen.first_instants(), seen.first_of("purchase")
+    first, bought = seen.first_instants(), seen.first_instants_of("purchase")
     chosen = _dates(seen, as_of, horizon_days) if dates is None else list(dates)
     rows: list[NDArray[np.int64]] = []
     counts, converted = [np.zeros((0, len(rules)))], [np.zeros(0, dtype=np.bool_)]
@@ -206,7 +206,9 @@ def _dates(seen: LeadEvents, as_of: datetime, horizon_days: int) -> list[datetim
     if not len(seen.instant):
         return []
     # before anybody bought, no lead could
-    oldest = from_microseconds(min(int(seen.first_of("purchase").min()), microseconds(as_of)))
+    oldest = from_microseconds(
+        min(int(seen.first_instants_of("purchase").min()), microseconds(as_of))
+    )
     dates = [newest - timedelta(days=horizon_days * k) for k in range(_MOST_DATES)]
     return [date for date in dates if date > oldest]
 

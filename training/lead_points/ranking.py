@@ -17,7 +17,7 @@ from stagecast.features.clock import DAY_MICROSECONDS, day_number, from_microsec
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import NotEnoughDataError
 from stagecast.features.leads import LeadEvents
-from stagecast.features.snapshots import take
+from stagecast.features.snapshots import take_snapshots
 from stagecast.features.stages.lifecycle import Lifecycle
 from stagecast.training.config import TrainConfig
 from stagecast.training.lead_points.grades import Grades, threshold
@@ -75,7 +75,7 @@ def rank_leads(
     NotEnoughDataError
         There is no open lead, or too few to find a wanted threshold on.
     """
-    first, bought = events.first_instants(), events.first_of("purchase")
+    first, bought = events.first_instants(), events.first_instants_of("purchase")
     at = microseconds(as_of)
     rows = np.flatnonzero((first < at) & (bought >= at))
     if not len(rows):
@@ -128,7 +128,11 @@ def _grades(
     past, converted = None, None
     if any(grade.kind == "conversion" for grade in wanted):
         then = as_of - timedelta(days=horizon_days)
-        first, bought, at = events.first_instants(), events.first_of("purchase"), microseconds(then)
+        first, bought, at = (
+            events.first_instants(),
+            events.first_instants_of("purchase"),
+            microseconds(then),
+        )
         rows = np.flatnonzero((first < at) & (bought >= at))
         past = score_points(points, events, then, attributes).points[rows]
         converted = bought[rows] < microseconds(as_of)
@@ -150,7 +154,7 @@ def fit_on_log(
     """
     history_days = day_number(table.anchor) - day_number(from_microseconds(table.first_event()))
     backs = plan_dates(history_days, life.horizon_days, TrainConfig.max_dates)
-    now, *past = take(table, life, [0, *backs], known_at_start)
+    now, *past = take_snapshots(table, life, [0, *backs], known_at_start)
     model = fit_leads(
         life, now, [landmark(snapshot, tuple(life.scheme.signals)) for snapshot in past]
     )

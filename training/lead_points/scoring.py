@@ -71,7 +71,7 @@ def score_points(
     UsageError
         The table gives points to an attribute that was not handed over.
     """
-    seen = events.seen_from(as_of)
+    seen = events.known_before(as_of)
     told = {CHANNEL: seen.first_channels(), **(attributes or {})}
     if missing := [name for name in table.attributes if name not in told]:
         raise UsageError(
@@ -100,7 +100,7 @@ def decayed_counts(rules: Sequence[Rule], events: LeadEvents, as_of: datetime) -
 
     An event of age a counts ``2 ** (-a / half_life)``.
     """
-    seen = events.seen_from(as_of)
+    seen = events.known_before(as_of)
     at, first, count = microseconds(as_of), seen.first_instants(), len(seen.customers)
     counts = np.zeros((count, len(rules)))
     for k, rule in enumerate(rules):

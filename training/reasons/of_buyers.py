@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.features.catalog.own import Own
+from stagecast.features.catalog.own import OwnFeatures
 from stagecast.training.learners.pool import Pool
 from stagecast.training.models import Models
 
@@ -85,7 +85,7 @@ class Reason:
     sentence: str
 
 
-def of_own(own: Own) -> tuple[Family, ...]:
+def of_own(own: OwnFeatures) -> tuple[Family, ...]:
     """Return the families of the features of the user's own that models learn from."""
     return tuple(Family(one.name, meaning=one.meaning) for one in own.features if one.predictor)
 

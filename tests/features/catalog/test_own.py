@@ -14,7 +14,7 @@ import pytest
 
 from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.catalog.feature import Feature
-from stagecast.features.catalog.own import Own, own_from_toml, per_type
+from stagecast.features.catalog.own import OwnFeatures, own_from_toml, per_type
 from stagecast.features.catalog.standard import WINDOWS_DAYS, standard
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.engines.evaluator import Evaluator
@@ -56,7 +56,7 @@ predictor = true
 """
 
 
-def own(text: str) -> Own:
+def own(text: str) -> OwnFeatures:
     return own_from_toml(tomllib.loads(text)["catalog"], "stagecast.toml")
 
 
@@ -157,7 +157,7 @@ def test_a_slip_in_the_configuration_is_named(text: str, message: str) -> None:
 
 def test_what_is_written_is_read_again() -> None:
     mine = own(CONFIGURED)
-    assert Own.from_json(json.loads(json.dumps(mine.to_json()))) == mine
+    assert OwnFeatures.from_json(json.loads(json.dumps(mine.to_json()))) == mine
     catalog = mine.catalog(90).with_parameters(shop_gap_days=3.0)
     assert Catalog.from_json(json.loads(json.dumps(catalog.to_json()))) == catalog
 
@@ -191,7 +191,7 @@ def test_own_features_from_python_reach_the_models_and_their_bundle(tmp_path: Pa
     mine = Feature(
         "days_since_half", "days", "half the silence", formula="recency_days / 2", predictor=True
     )
-    config = replace(TrainConfig(max_dates=2), own=Own((mine,)))
+    config = replace(TrainConfig(max_dates=2), own=OwnFeatures((mine,)))
     with from_frame(simulate(1500)) as log:
         done = train(log.con, AS_OF, config)
         save_bundle(tmp_path / "model", done.models, AS_OF, done.data_cutoff, {})

@@ -26,7 +26,7 @@ from stagecast.training.cancellation import fitting, landmarks
 from stagecast.training.cancellation.fitting import fit_cancellation
 from stagecast.training.cancellation.landmarks import current, past
 from stagecast.training.cancellation.model import CancellationModel
-from tests.features.test_contracts import Event, day, found
+from tests.features.test_contracts import Event, day, in_memory
 from tests.training.cancellation.test_hazards import simulated
 from tests.training.cancellation.test_model import now_told, text, told
 
@@ -126,7 +126,7 @@ def test_what_comes_at_or_after_the_as_of_changes_no_byte() -> None:
     ]
     texts, predicted = [], []
     for events in (past_events, [*past_events, *future]):
-        of = found(events, 120.0)
+        of = in_memory(events, 120.0)
         model = fit_cancellation(of, 14, past(of, 14), seed=1)
         texts.append(text(model))
         predicted.append(model.probability(current(of)).tolist())

@@ -335,7 +335,7 @@ def test_terms_travel_with_the_bundle(tmp_path: Path) -> None:
 
 def test_own_features_are_told_in_their_own_words(tmp_path: Path) -> None:
     from stagecast.features.catalog.feature import Feature
-    from stagecast.features.catalog.own import Own
+    from stagecast.features.catalog.own import OwnFeatures
 
     mine = Feature(
         "visits_60d",
@@ -348,7 +348,9 @@ def test_own_features_are_told_in_their_own_words(tmp_path: Path) -> None:
         events=("visit",),
         predictor=True,
     )
-    done = trained(subscriptions(400), tmp_path / "model", AS_OF, replace(CONFIG, own=Own((mine,))))
+    done = trained(
+        subscriptions(400), tmp_path / "model", AS_OF, replace(CONFIG, own=OwnFeatures((mine,)))
+    )
     said: list[dict[str, Any]] = [
         one for mine_ in done.scores()["reasons"].to_pylist() for one in mine_
     ]

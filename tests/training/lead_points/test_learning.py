@@ -76,7 +76,7 @@ def test_points_tell_the_probability() -> None:
     assert scale is not None
     points = score_points(learned.table, events, day(100), {"origin": origin}).points[:-1]
     p = np.array([scale.probability(float(one)) for one in points])
-    bought = events.first_of("purchase")[:-1] < np.iinfo(np.int64).max
+    bought = events.first_instants_of("purchase")[:-1] < np.iinfo(np.int64).max
     assert p.mean() == pytest.approx(bought.mean(), rel=0.08)
     best = p > np.quantile(p, 0.9)
     assert p[best].mean() == pytest.approx(bought[best].mean(), rel=0.2)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stagecast.features.errors import UsageError
-from stagecast.features.leads import memory_events
+from stagecast.features.leads import request_lead_events
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.training.lead_points.points import PointsTable, Rule, parse_points
 from stagecast.training.lead_points.scoring import score_points
@@ -61,7 +61,7 @@ def test_what_was_recorded_late_is_not_known_before() -> None:
     customer = CustomerEvents(
         "a", (Event(day(0), "visit"), Event(day(1), "visit", recorded_at=day(9)))
     )
-    events = memory_events([customer], day(100))
+    events = request_lead_events([customer], day(100))
     counted = [
         score_points(table(Rule("visit", 1.0)), events, day(at)).points[0] for at in (5, 9, 9.1)
     ]
@@ -81,7 +81,7 @@ def test_the_largest_contributions_explain_the_points() -> None:
             Event(day(3), "enquiry"),
         ),
     )
-    scores = score_points(points, memory_events([customer], day(9)), day(9))
+    scores = score_points(points, request_lead_events([customer], day(9)), day(9))
     assert scores.points.tolist() == [3.0]
     assert scores.reasons(0) == [("unsubscribe", -7.0), ("enquiry", 5.0), ("channel=email", 3.0)]
     assert sum(worth for _, worth in scores.reasons(0, most=9)) == 3.0

@@ -10,7 +10,7 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.features.attributes import Texts
 from stagecast.features.clock import from_day
-from stagecast.features.leads import LeadEvents, memory_events
+from stagecast.features.leads import LeadEvents, request_lead_events
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.training.leads.exposure import Leads
 
@@ -65,4 +65,4 @@ def events_of(log: Mapping[str, Sequence[tuple[float, str]]], as_of: float = 1e4
         CustomerEvents(who, tuple(Event(day(at), kind) for at, kind in rows))
         for who, rows in log.items()
     ]
-    return memory_events(customers, from_day(as_of) if as_of > 1e5 else day(as_of))
+    return request_lead_events(customers, from_day(as_of) if as_of > 1e5 else day(as_of))

@@ -12,10 +12,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from stagecast.features.attributes import check_known_at_start, given_at_start, known_at_start
+from stagecast.features.attributes import (
+    check_known_at_start,
+    request_attribute_texts,
+    table_attribute_texts,
+)
 from stagecast.features.errors import UsageError
 from stagecast.features.events import CustomersTable, EventLog, from_frame
-from stagecast.features.leads import first_channels, lead_events, memory_events
+from stagecast.features.leads import first_channels, lead_events, request_lead_events
 from stagecast.features.requests import CustomerEvents, Event
 from tests.training.leads.made import day
 
@@ -59,7 +63,7 @@ def request() -> list[CustomerEvents]:
 
 
 def test_a_request_is_read_as_the_log_is(log: EventLog) -> None:
-    stored, sent = lead_events(log.con, day(9)), memory_events(request(), day(9))
+    stored, sent = lead_events(log.con, day(9)), request_lead_events(request(), day(9))
     for column in ("customers", "customer", "instant", "known"):
         assert getattr(stored, column).tolist() == getattr(sent, column).tolist(), column
     for one in (stored, sent):
@@ -79,11 +83,11 @@ def test_first_channels_are_those_of_the_events(log: EventLog) -> None:
 
 def test_only_what_was_known_is_there(log: EventLog) -> None:
     # the purchase of day 1 was recorded on day 5
-    for events in (lead_events(log.con, day(4)), memory_events(request(), day(4))):
+    for events in (lead_events(log.con, day(4)), request_lead_events(request(), day(4))):
         assert [events.types[k] for k in events.kind] == ["visit", "visit", "signup"]
         assert (
-            events.first_of("purchase").max()
-            == events.first_of("purchase").min()
+            events.first_instants_of("purchase").max()
+            == events.first_instants_of("purchase").min()
             == np.iinfo(np.int64).max
         )
 
@@ -95,19 +99,19 @@ def test_what_buyers_did_later_can_be_left_out(log: EventLog) -> None:
 
 def test_declared_attributes_come_as_texts(log: EventLog) -> None:
     who = np.array(["b", "a"], dtype=object)
-    told = known_at_start(log.con, who, ["origin", "member"])
+    told = table_attribute_texts(log.con, who, ["origin", "member"])
     assert {name: values.tolist() for name, values in told.items()} == {
         "origin": ["", "fair"],
         "member": ["", "true"],
     }
-    sent = given_at_start(
+    sent = request_attribute_texts(
         [{}, {"origin": " fair ", "member": True, "worth": 3}], ["origin", "member"]
     )
     assert {name: values.tolist() for name, values in sent.items()} == {
         "origin": ["", "fair"],
         "member": ["", "true"],
     }
-    assert known_at_start(log.con, who, []) == {}
+    assert table_attribute_texts(log.con, who, []) == {}
 
 
 def test_a_log_without_a_table_of_customers_is_refused() -> None:
@@ -116,10 +120,10 @@ def test_a_log_without_a_table_of_customers_is_refused() -> None:
         from_frame(rows) as plain,
         pytest.raises(
             UsageError,
-            match="told apart by origin of the table of customers: name that table with --cust",
+            match="names origin, but the log has no table of customers: name that table with",
         ),
     ):
-        known_at_start(plain.con, np.array(["a"], dtype=object), ["origin"])
+        table_attribute_texts(plain.con, np.array(["a"], dtype=object), ["origin"])
 
 
 def test_a_column_that_cannot_serve_is_named() -> None:
@@ -137,4 +141,4 @@ def test_a_column_that_cannot_serve_is_named() -> None:
 
 def test_an_attribute_that_is_no_value_is_refused() -> None:
     with pytest.raises(UsageError, match=r"'origin' is \['x'\]; give a text"):
-        given_at_start([{"origin": ["x"]}], ["origin"])
+        request_attribute_texts([{"origin": ["x"]}], ["origin"])

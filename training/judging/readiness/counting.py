@@ -64,7 +64,7 @@ def known_at(con: duckdb.DuckDBPyConnection, as_of: datetime) -> Known:
     at = microseconds(as_of)
     known = f"(select * from events where {engine.KNOWN} < {at}) as known_events"
     shape = engine.shape_of(con, known, at)
-    daily = sql.render([sql.daily(engine.clock(at), known, shape)], engine.DIALECT)
+    daily = sql.render([sql.daily_step(engine.clock(at), known, shape)], engine.DIALECT)
     con.execute(f"create or replace temp table daily as {daily}")
     # a distinct count would not leave the memory; a group by does
     first, customers = con.execute(
@@ -93,7 +93,7 @@ def buyers_at(con: duckdb.DuckDBPyConnection, log: Known, back: int) -> Buyers:
     ``buyers``.
     """
     per_buyer = "select customer, count(*) as orders, min(day) as first_day, max(day) as last_day"
-    steps = sql.purchase_days(f"known < {-back}", log.shape)
+    steps = sql.purchase_day_steps(f"known < {-back}", log.shape)
     steps.append(sql.Step("buyers", f"{per_buyer} from purchase_days group by customer"))
     con.execute(f"create or replace temp table buyers as {sql.render(steps, engine.DIALECT)}")
     buyers, repeat, alike = con.execute(
@@ -111,7 +111,7 @@ def buyers_at(con: duckdb.DuckDBPyConnection, log: Known, back: int) -> Buyers:
             where k % {every} = 0"""
         ).fetchall()[0]
     if back:
-        came = sql.render(sql.outcomes(back, [back], log.shape), engine.DIALECT)
+        came = sql.render(sql.outcome_steps(back, [back], log.shape), engine.DIALECT)
         bought = con.execute(
             f"select count(*) from buyers where customer in (select customer from ({came}))"
         ).fetchall()[0][0]
