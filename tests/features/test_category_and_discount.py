@@ -1,6 +1,4 @@
-"""What was bought, what was taken off its price, and the number of the customer: from every
-source into the table.
-"""
+"""Category, discount and customer number of events, from every source into the table ``events``."""
 
 from __future__ import annotations
 
@@ -60,16 +58,17 @@ def rows(log: EventLog) -> list[tuple[Any, ...]]:
 
 
 def discounts(log: EventLog) -> list[Any]:
-    return [one for (one,) in log.con.execute("SELECT discount FROM events").fetchall()]
+    rows = log.con.execute("SELECT discount FROM events").fetchall()
+    return [discount for (discount,) in rows]
 
 
-def of_discounts(given: list[object], **columns: list[object]) -> pd.DataFrame:
-    times = [f"2025-01-0{i + 1}" for i in range(len(given))]
-    return pd.DataFrame({"customer_id": "a", "timestamp": times, "discount": given, **columns})
+def discount_frame(values: list[object], **columns: list[object]) -> pd.DataFrame:
+    times = [f"2025-01-0{i + 1}" for i in range(len(values))]
+    return pd.DataFrame({"customer_id": "a", "timestamp": times, "discount": values, **columns})
 
 
 @pytest.mark.parametrize("name", ["log.csv", "log.parquet"])
-def test_own_names_need_no_mapping(tmp_path: Path, name: str) -> None:
+def test_columns_named_as_the_contract_need_no_mapping(tmp_path: Path, name: str) -> None:
     with read_events(write(tmp_path / name, ROWS | GOODS)) as log:
         assert rows(log) == READ
         assert log.report.columns["category"] == "category"
@@ -89,7 +88,7 @@ def test_other_names_are_mapped(tmp_path: Path, name: str) -> None:
         assert {row[2:4] for row in rows(log)} == {(None, None)}
 
 
-def test_tables_with_and_without_them_are_one_log(tmp_path: Path) -> None:
+def test_tables_with_and_without_these_columns_are_one_log(tmp_path: Path) -> None:
     write(tmp_path / "orders.csv", ROWS | {"group": GOODS["category"], "rebate": GOODS["discount"]})
     write(tmp_path / "calls.csv", {"customer_id": ["b"], "timestamp": ["2025-02-01"]})
     text = """
@@ -107,7 +106,7 @@ def test_tables_with_and_without_them_are_one_log(tmp_path: Path) -> None:
         assert log.report.columns["discount"] == "rebate"
 
 
-def test_files_of_one_table_must_have_the_same_of_them(tmp_path: Path) -> None:
+def test_files_of_one_table_must_have_the_same_columns(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", ROWS | GOODS)
     write(tmp_path / "b.csv", ROWS)
     with pytest.raises(
@@ -117,8 +116,8 @@ def test_files_of_one_table_must_have_the_same_of_them(tmp_path: Path) -> None:
 
 
 def test_a_discount_is_an_exact_magnitude() -> None:
-    given = ["-12345678901.123456", "1e2", " .5 ", "", None, "-0"]
-    with from_frame(of_discounts(given)) as log:
+    values: list[object] = ["-12345678901.123456", "1e2", " .5 ", "", None, "-0"]
+    with from_frame(discount_frame(values)) as log:
         assert discounts(log) == [
             Decimal("12345678901.123456"),
             Decimal(100),
@@ -130,14 +129,14 @@ def test_a_discount_is_an_exact_magnitude() -> None:
         assert log.report.rows_rejected == 0
 
 
-def test_signs_within_numbers_are_declared_for_discounts_too() -> None:
+def test_decimal_and_thousands_separators_apply_to_discounts() -> None:
     with from_frame(
-        of_discounts(["-1.234,5", "2,25"]), ReadOptions(decimal=",", thousands=".")
+        discount_frame(["-1.234,5", "2,25"]), ReadOptions(decimal=",", thousands=".")
     ) as log:
         assert discounts(log) == [Decimal("1234.5"), Decimal("2.25")]
 
 
-def test_numbers_that_are_not_finite_or_too_large_are_no_discounts() -> None:
+def test_numbers_that_are_not_finite_or_too_large_are_rejected() -> None:
     numbers = pa.array([1.0, float("nan"), float("-inf"), -2e11])
     table = pa.table(
         {"customer_id": ["a"] * 4, "timestamp": ["2025-01-01"] * 4, "discount": numbers}
@@ -147,8 +146,8 @@ def test_numbers_that_are_not_finite_or_too_large_are_no_discounts() -> None:
         assert {row["column"] for row in log.rejected().to_pylist()} == {"discount"}
 
 
-def test_the_column_at_fault_is_named_not_the_expression() -> None:
-    frame = of_discounts(["", "", ""], price=["10", "ten", "1e300"], percent=["5", "5", "1e10"])
+def test_the_unreadable_column_is_named_not_the_expression() -> None:
+    frame = discount_frame(["", "", ""], price=["10", "ten", "1e300"], percent=["5", "5", "1e10"])
     with from_frame(frame, ReadOptions(EventMapping(discount="price * percent / 100"))) as log:
         assert discounts(log) == [Decimal("0.5")]
         rejected = log.rejected().to_pylist()
@@ -158,7 +157,7 @@ def test_the_column_at_fault_is_named_not_the_expression() -> None:
 
 
 def test_a_column_that_amount_and_discount_both_read_has_two_reasons() -> None:
-    frame = of_discounts(["1", "much"], price=["10", "10"])
+    frame = discount_frame(["1", "much"], price=["10", "10"])
     with from_frame(frame, ReadOptions(EventMapping(amount="price - discount"))) as log:
         assert log.con.execute("SELECT amount, discount FROM events").fetchall() == [
             (Decimal(9), Decimal(1))
@@ -170,34 +169,34 @@ def test_a_column_that_amount_and_discount_both_read_has_two_reasons() -> None:
 
 def test_a_column_that_is_no_discount_can_be_left_out() -> None:
     with from_frame(
-        of_discounts(["10%", "20%"]), ReadOptions(EventMapping(discount="NULL"))
+        discount_frame(["10%", "20%"]), ReadOptions(EventMapping(discount="NULL"))
     ) as log:
         assert discounts(log) == [None, None]
 
 
-def test_rates_turn_discounts_as_they_turn_amounts() -> None:
-    frame = of_discounts(
+def test_rates_convert_discounts_as_they_convert_amounts() -> None:
+    frame = discount_frame(
         ["-2", "2", "2", "0", "0"],
         amount=["8", "8", "", "", ""],
         event=["purchase", "purchase", "visit", "visit", "visit"],
         currency=["EUR", "USD", "USD", "", "USD"],
     )
     with from_frame(frame, ReadOptions(report_currency="EUR", rates={"USD": 0.5})) as log:
-        read = log.con.execute("SELECT amount, discount FROM events").fetchall()
+        loaded = log.con.execute("SELECT amount, discount FROM events").fetchall()
         assert log.report.currencies == {"USD": 2, "EUR": 1}
         assert log.report.rows_rejected == 0
-    assert read == [(8, 2), (4, 1), (None, 1), (None, 0), (None, 0)]
+    assert loaded == [(8, 2), (4, 1), (None, 1), (None, 0), (None, 0)]
 
 
-def test_discounts_in_several_currencies_need_rates_even_where_no_amount_stands() -> None:
-    frame = of_discounts(
+def test_discounts_in_several_currencies_need_rates_even_without_amounts() -> None:
+    frame = discount_frame(
         ["", "2"], amount=["8", ""], event=["purchase", "visit"], currency=["EUR", "USD"]
     )
     with pytest.raises(DataRefusedError, match=r"EUR 1, USD 1"):
         from_frame(frame)
 
 
-def test_rows_that_differ_in_them_alone_are_not_the_same_row() -> None:
+def test_rows_that_differ_only_in_these_columns_are_no_duplicates() -> None:
     frame = pd.DataFrame(
         {
             "customer_id": "a",
@@ -216,20 +215,19 @@ def test_rows_that_differ_in_them_alone_are_not_the_same_row() -> None:
 
 
 def test_the_number_of_a_customer_is_the_rank_of_the_id() -> None:
-    # more customers than a block or a group of rows of the engine holds, in no order, on two
-    # threads
-    ids = np.random.default_rng(5).permutation(300_000)
-    names = [*map(str, ids), "", "é", "Z", "z", "10.0", "~"]
-    table = pa.table({"customer_id": names, "timestamp": ["2025-01-01"] * len(names)})
+    # shuffled, and more customers than fit into a block or row group of DuckDB
+    shuffled = np.random.default_rng(5).permutation(300_000)
+    ids = [*map(str, shuffled), "", "é", "Z", "z", "10.0", "~"]
+    table = pa.table({"customer_id": ids, "timestamp": ["2025-01-01"] * len(ids)})
     with from_frame(pa.concat_tables([table, table]), ReadOptions(duplicates="keep")) as log:
-        read = log.con.execute("SELECT customer, customer_id FROM events").fetchnumpy()
-        numbers, names = read["customer"], read["customer_id"]
+        loaded = log.con.execute("SELECT customer, customer_id FROM events").fetchnumpy()
         assert log.report.customers == 300_005
-    assert names[::2].tolist() == sorted(names[::2], key=str.encode)
-    assert numbers.tolist() == np.repeat(np.arange(300_005), 2).tolist()
+    distinct_ids = loaded["customer_id"][::2].tolist()
+    assert distinct_ids == sorted(distinct_ids, key=str.encode)
+    assert loaded["customer"].tolist() == np.repeat(np.arange(300_005), 2).tolist()
 
 
-def test_ids_that_lose_their_point_zero_are_ranked_without_it() -> None:
+def test_float_ids_are_ranked_without_their_decimal_zero() -> None:
     frame = pd.DataFrame({"customer_id": ["2.0", "10.0", "1.0"], "timestamp": "2025-01-01"})
     with from_frame(frame) as log:
         assert [(row[0], row[-1]) for row in rows(log)] == [("1", 0), ("10", 1), ("2", 2)]
@@ -246,5 +244,11 @@ def test_rows_are_ordered_by_all_columns_blanks_last() -> None:
         }
     )
     with from_frame(frame) as log:
-        read = log.con.execute("SELECT channel, category, discount FROM events").fetchall()
-    assert read == [("w", "x", 1), ("w", "x", None), ("w", "y", 1), ("w", None, 1), (None, "x", 1)]
+        rows_read = log.con.execute("SELECT channel, category, discount FROM events").fetchall()
+    assert rows_read == [
+        ("w", "x", 1),
+        ("w", "x", None),
+        ("w", "y", 1),
+        ("w", None, 1),
+        (None, "x", 1),
+    ]

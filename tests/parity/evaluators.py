@@ -1,4 +1,4 @@
-"""What is held to the oracle: every way of evaluating a catalogue, and how near each must come."""
+"""The ways to evaluate a catalogue that are compared with the oracle, and the tolerances."""
 
 from __future__ import annotations
 
@@ -18,16 +18,14 @@ from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.engines.evaluator import Evaluator
 from stagecast.features.engines.memory import MemoryEvents
 from tests.parity import oracle
-from tests.parity.logs import DAY, Attributes, Customers, event_log, requests
+from tests.parity.logs import DAY, Attributes, Customers, event_log, known_customers, requests
 
 Rows = dict[tuple[str, int], dict[str, float]]
 """Customer and days before the as_of -> feature -> value; NaN is null."""
 
 
 class Evaluate(Protocol):
-    """A way of evaluating a catalogue for customers, of whom the table of customers tells
-    something or nothing.
-    """
+    """A way to evaluate a catalogue; ``attributes`` is the table of customers, if there is one."""
 
     def __call__(
         self,
@@ -35,7 +33,7 @@ class Evaluate(Protocol):
         as_of: datetime,
         backs: Sequence[int],
         catalog: Catalog,
-        told: Attributes | None = None,
+        attributes: Attributes | None = None,
         /,
     ) -> Rows: ...
 
@@ -45,9 +43,10 @@ def by_duckdb(
     as_of: datetime,
     backs: Sequence[int],
     catalog: Catalog,
-    told: Attributes | None = None,
+    attributes: Attributes | None = None,
 ) -> Rows:
-    with event_log(customers, told) as log:
+    """Evaluate with a daily table in DuckDB."""
+    with event_log(customers, attributes) as log:
         table = DailyTable(log.con, as_of)
         columns = table.features(catalog, backs)
         ids = [str(table.customers[int(row)]) for row in columns["customer"]]
@@ -63,21 +62,17 @@ def by_memory(
     as_of: datetime,
     backs: Sequence[int],
     catalog: Catalog,
-    told: Attributes | None = None,
+    attributes: Attributes | None = None,
 ) -> Rows:
+    """Evaluate with events in memory, all customers at once."""
     rows: Rows = {}
     for back in backs:
         date = as_of - back * DAY
-        seen = {
-            name: some
-            for name, some in customers.items()
-            if any(event.seen_from(date) for event in some)
-        }
-        if seen:
-            columns = Evaluator(catalog).features(MemoryEvents(requests(seen, told), date))
+        if known := known_customers(customers, date):
+            columns = Evaluator(catalog).features(MemoryEvents(requests(known, attributes), date))
             rows |= {
-                (c, back): {n: float(columns[n][i]) for n in catalog.names}
-                for i, c in enumerate(seen)
+                (name, back): {n: float(columns[n][i]) for n in catalog.names}
+                for i, name in enumerate(known)
             }
     return rows
 
@@ -87,12 +82,12 @@ def one_by_one(
     as_of: datetime,
     backs: Sequence[int],
     catalog: Catalog,
-    told: Attributes | None = None,
+    attributes: Attributes | None = None,
 ) -> Rows:
-    """Return what memory says of each customer alone, as the API mostly asks."""
+    """Evaluate with events in memory, each customer alone, as the API mostly does."""
     rows: Rows = {}
-    for name, some in customers.items():
-        rows |= by_memory({name: some}, as_of, backs, catalog, told)
+    for name, events in customers.items():
+        rows |= by_memory({name: events}, as_of, backs, catalog, attributes)
     return rows
 
 
@@ -101,17 +96,19 @@ def by_the_oracle(
     as_of: datetime,
     backs: Sequence[int],
     catalog: Catalog,
-    told: Attributes | None = None,
+    attributes: Attributes | None = None,
 ) -> Rows:
-    """Return what the oracle says, of a standard catalogue for 90 days alone; for tests of the
-    oracle itself.
+    """Evaluate with the oracle, for tests of the oracle itself.
+
+    It evaluates the standard catalogue for 90 days only.
     """
     rows: Rows = {}
-    for back, (name, some) in itertools.product(backs, customers.items()):
-        found = oracle.features(some, as_of - back * DAY, 90, catalog.parameters["shop_gap_days"])
-        if found is not None:
+    for back, (name, events) in itertools.product(backs, customers.items()):
+        shop_gap = catalog.parameters["shop_gap_days"]
+        values = oracle.features(events, as_of - back * DAY, 90, shop_gap)
+        if values is not None:
             rows[name, back] = {
-                n: math.nan if value is None else float(value) for n, value in found.items()
+                n: math.nan if value is None else float(value) for n, value in values.items()
             }
     return rows
 
@@ -127,31 +124,47 @@ by_each_and_the_oracle = pytest.mark.parametrize(
 )
 
 EXACT = ("days", "events", "day number", "days^2", "values", "number")
-"""Units of counts and days: exact where they are whole."""
-PARTS = {"gap_entropy": 0.75e-10, "gap_unevenness": 0.75e-12}
-"""By how much each row may be off: it is rounded to 1e-10 or 1e-12, so that rows add up to the
-same in any order.
+"""Units of counts and days, which must be exact where the value is whole."""
+ROUNDING = {"gap_entropy": 0.75e-10, "gap_unevenness": 0.75e-12}
+"""Column -> error allowed per row.
+
+Rows are rounded to 1e-10 or 1e-12, so that their sum does not depend on the order of rows.
 """
 
 
-def same(feature: Feature, got: float, want: oracle.Value, money: float, gaps: float) -> bool:
-    """Exact for counts and whole days, else to a billionth; differences of sums to what the sums
-    allow.
+def same(feature: Feature, value: float, expected: oracle.Value, money: float, gaps: float) -> bool:
+    """Tell whether a value is that of the oracle.
 
-    ``money`` is all that the customer paid and got back, ``gaps`` how many gaps there are.
+    Counts and whole days must be exact, other values to a relative error of 1e-9. Differences of
+    sums may be off by the rounding error of the sums.
+
+    Parameters
+    ----------
+    feature
+        Feature of the standard catalogue.
+    value
+        Value of an evaluator; NaN is null.
+    expected
+        Value of the oracle.
+    money
+        All money that the customer paid and got back.
+    gaps
+        Number of the customer's gaps.
     """
-    if want is None or math.isnan(got):
-        return want is None and math.isnan(got)
-    if feature.unit in EXACT and Fraction(want).denominator == 1:
-        return got == float(want)
-    if (part := PARTS.get(feature.name)) is not None:
-        return math.isclose(got, float(want), rel_tol=1e-14, abs_tol=part * gaps)
-    of_unit = {"money": 1e-12 * money, "days": 1e-11}
-    # made of such parts, of which nearly nothing may be left
+    if expected is None or math.isnan(value):
+        return expected is None and math.isnan(value)
+    if feature.unit in EXACT and Fraction(expected).denominator == 1:
+        return value == float(expected)
+    if (rounding := ROUNDING.get(feature.name)) is not None:
+        return math.isclose(value, float(expected), rel_tol=1e-14, abs_tol=rounding * gaps)
+    tolerance_of_unit = {"money": 1e-12 * money, "days": 1e-11}
+    # these two are computed from rounded sums, whose difference may be close to 0
     absolute = (
-        1e-9 if feature.name in ("clumpiness", "regularity") else of_unit.get(feature.unit, 1e-10)
+        1e-9
+        if feature.name in ("clumpiness", "regularity")
+        else tolerance_of_unit.get(feature.unit, 1e-10)
     )
-    return math.isclose(got, float(want), rel_tol=1e-9, abs_tol=absolute)
+    return math.isclose(value, float(expected), rel_tol=1e-9, abs_tol=absolute)
 
 
 def check(
@@ -162,50 +175,56 @@ def check(
     backs: Sequence[int],
     gap: float,
 ) -> None:
-    """Hold the rows to the oracle, each feature of each customer at each date."""
-    catalog, expected = standard(horizon), set()
+    """Compare each feature of each customer at each date with the oracle."""
+    catalog, expected_keys = standard(horizon), set()
     for back in backs:
         date = as_of - back * DAY
-        for name, some in customers.items():
-            want = oracle.features(some, date, horizon, gap)
-            if want is None:
+        for name, events in customers.items():
+            expected = oracle.features(events, date, horizon, gap)
+            if expected is None:
                 continue
-            expected.add((name, back))
-            assert set(want) == set(catalog.names), "the oracle knows every feature, and no other"
-            money = float(want["purchase_spend"] or 0) + float(want["refund_spend"] or 0)
-            gaps = float(want["frequency"] or 0)
+            expected_keys.add((name, back))
+            assert set(expected) == set(catalog.names), "the oracle has every feature, and no other"
+            money = float(expected["purchase_spend"] or 0) + float(expected["refund_spend"] or 0)
+            gaps = float(expected["frequency"] or 0)
             for feature in catalog.features:
-                got = rows[name, back][feature.name]
-                assert same(feature, got, want[feature.name], money, gaps), (
-                    f"{feature.name} of {name} at {date}: {got!r}, by the oracle "
-                    f"{_shown(want[feature.name])}"
+                value = rows[name, back][feature.name]
+                assert same(feature, value, expected[feature.name], money, gaps), (
+                    f"{feature.name} of {name} at {date}: {value!r}, by the oracle "
+                    f"{_shown(expected[feature.name])}"
                 )
-    assert set(rows) == expected, "a customer has a row at a date exactly where something was known"
+    assert set(rows) == expected_keys, (
+        "a customer has a row at a date exactly if an event was known before it"
+    )
 
 
 def check_attributes(
     rows: Rows,
     customers: Customers,
-    told: Attributes,
+    attributes: Attributes,
     as_of: datetime,
     backs: Sequence[int],
-    asked: Sequence[Feature],
+    features: Sequence[Feature],
 ) -> None:
-    """Hold features of the relation ``customer`` to the oracle; there are rows of those who have
-    events.
+    """Compare features of the relation ``customer`` with the oracle.
+
+    There must be a row for each customer with an event known before the date.
     """
-    past = {(name, back): as_of - back * DAY for name in customers for back in backs}
     assert set(rows) == {
-        key for key, at in past.items() if any(event.seen_from(at) for event in customers[key[0]])
+        (name, back) for back in backs for name in known_customers(customers, as_of - back * DAY)
     }
     for (name, back), row in rows.items():
-        for one in asked:
-            want = oracle.attribute(
-                str(one.function), str(one.column), one.values, told.get(name, {})
+        for feature in features:
+            expected = oracle.attribute(
+                str(feature.function),
+                str(feature.column),
+                feature.values,
+                attributes.get(name, {}),
             )
-            got = row[one.name]
-            assert math.isnan(got) if want is None else got == float(want), (
-                f"{one.how} of {name}, {back} days ago: {got!r}, by the oracle {_shown(want)}"
+            value = row[feature.name]
+            assert math.isnan(value) if expected is None else value == float(expected), (
+                f"{feature.definition} of {name}, {back} days ago: {value!r}, by the oracle "
+                f"{_shown(expected)}"
             )
 
 

@@ -1,6 +1,4 @@
-"""Logs for the tests: Hypothesis strategies that seek the edges, and the same events as an
-:class:`EventLog`.
-"""
+"""Hypothesis strategies for logs with edge cases, and their events as an :class:`EventLog`."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ from stagecast.features.requests import CustomerEvents, Event
 
 Customers = Mapping[str, tuple[Event, ...]]
 Attributes = Mapping[str, Mapping[str, Any]]
-"""Customer -> column -> what the table of customers says; a customer who is not in it has none."""
+"""Customer -> column -> value in the table of customers; customers may be missing."""
 
 TICK, DAY = timedelta(microseconds=1), timedelta(days=1)
 ODD = r"it's 1 of 2, a\nd -- ;"
@@ -40,7 +38,7 @@ KINDS = (
     *("signup", "enquiry", "cancel", "отказ", ODD),
 )
 TEXTS = (None, None, "web", "shop", "", " ", " web ", "ы", "a'b", "NULL")
-"""Channels and categories; one of blanks alone tells nothing."""
+"""Channels and categories; a blank text is no value."""
 WHOLE_DAYS = (
     "2016-02-29",
     "2016-03-01",
@@ -61,7 +59,7 @@ def midnights() -> st.SearchStrategy[datetime]:
 
 
 def as_ofs() -> st.SearchStrategy[datetime]:
-    """Midnights, leap days, and any instant of a day."""
+    """Draw midnights, leap days, and other times of a day."""
     time_of_day = st.one_of(
         st.just(timedelta(0)),
         st.just(timedelta(0)),
@@ -72,9 +70,7 @@ def as_ofs() -> st.SearchStrategy[datetime]:
 
 
 def instants(as_of: datetime, years: int = 20) -> st.SearchStrategy[datetime]:
-    """Instants around the as_of and its windows, on the tick, before and after; at midnights;
-    anywhere; leap days.
-    """
+    """Draw instants around the as_of and the ends of windows, at midnights, and anywhere."""
     ago = st.one_of(
         st.integers(-3, 12),
         st.sampled_from([0, 1, 30, 31, 90, 91, 180, 181, 275, 276, 335, 365, 366, -30, -90]),
@@ -82,21 +78,22 @@ def instants(as_of: datetime, years: int = 20) -> st.SearchStrategy[datetime]:
     ).map(lambda days: as_of - days * DAY)
     midnight = ago.map(lambda t: t.replace(hour=0, minute=0, second=0, microsecond=0))
     tick = st.sampled_from([-TICK, timedelta(0), TICK])
-    anywhere = st.builds(
+    any_time = st.builds(
         lambda t, us: t + timedelta(microseconds=us), ago, st.integers(0, 86_399_999_999)
     )
-    leap = st.sampled_from([utc("2012-02-29"), utc("2016-02-29T23:59:59.999999")])
+    leap_day = st.sampled_from([utc("2012-02-29"), utc("2016-02-29T23:59:59.999999")])
     return st.one_of(
         st.builds(lambda t, d: t + d, ago, tick),
         st.builds(lambda t, d: t + d, midnight, tick),
-        anywhere,
-        leap,
+        any_time,
+        leap_day,
     )
 
 
 def amounts(large: bool = True) -> st.SearchStrategy[float]:
-    """Money with six decimals, none, little, and very much of it, of which sums leave what a
-    double holds exactly.
+    """Draw money with six decimals: 0, small, and with ``large`` amounts whose sums exceed 2^53.
+
+    Above 2^53 millionths doubles are not exact.
     """
     return st.one_of(
         st.integers(0, 3_000_000_000).map(lambda millionths: millionths / 1e6),
@@ -112,10 +109,26 @@ def events(
     kinds: tuple[str, ...] = KINDS,
     years: int = 20,
     large: bool = True,
-    told: bool = True,
+    with_details: bool = True,
 ) -> st.SearchStrategy[Event]:
-    """Events of some kinds, half of them of the first; ``told`` are those with channel, category
-    or discount.
+    """Draw events, half of them of the first kind.
+
+    Parameters
+    ----------
+    as_of
+        The instant around which events happen.
+    with_amounts
+        Whether events have amounts.
+    late
+        Whether events may be recorded late.
+    kinds
+        Event types.
+    years
+        How far back events go.
+    large
+        Whether amounts may be very large.
+    with_details
+        Whether events may have channel, category and discount.
     """
 
     def build(
@@ -123,14 +136,16 @@ def events(
         kind: str,
         amount: float | None,
         delay: timedelta | None,
-        more: dict[str, Any] | None,
+        details: dict[str, Any] | None,
     ) -> Event:
         if kind == "purchase" and with_amounts and amount is None:
             amount = 1.5  # in a log with amounts, a purchase without one is refused
         if kind == "cancel" and amount is not None:
             amount = -amount
         recorded = None if delay is None or not late else at + delay
-        return Event(at, kind, amount if with_amounts else None, recorded_at=recorded, **more or {})
+        return Event(
+            at, kind, amount if with_amounts else None, recorded_at=recorded, **details or {}
+        )
 
     delays = st.one_of(
         st.none(),
@@ -141,35 +156,37 @@ def events(
     kind = st.one_of(st.just(kinds[0]), st.sampled_from(kinds))
     money = st.none() | amounts(large)
     texts = st.sampled_from(TEXTS)
-    more = st.none() | st.fixed_dictionaries(
+    details = st.none() | st.fixed_dictionaries(
         {"channel": texts, "category": texts, "discount": money}
     )
     return st.builds(
-        build, instants(as_of, years), kind, money, delays, more if told else st.none()
+        build, instants(as_of, years), kind, money, delays, details if with_details else st.none()
     )
 
 
 @st.composite
-def refunds(draw: st.DrawFn, some: list[Event], late: bool) -> list[Event]:
-    """Refunds of some of the purchases: of a part, of all, of more; at once, days later, before;
-    known late or not.
+def refunds(draw: st.DrawFn, events_of_customer: list[Event], late: bool) -> list[Event]:
+    """Draw refunds of a customer's purchases.
+
+    They are of a part, of all or of more than was paid; at once, later or earlier; and with
+    ``late`` possibly recorded late.
     """
-    bought = [event for event in some if event.event == "purchase"]
-    returned = draw(st.lists(st.sampled_from(bought), max_size=6)) if bought else []
+    purchases = [event for event in events_of_customer if event.event == "purchase"]
+    refunded = draw(st.lists(st.sampled_from(purchases), max_size=6)) if purchases else []
     share = st.sampled_from([1.0, 1.0, 0.5, 0.001, 1.7, 30.0])
-    after = st.sampled_from([0, 0, 1, 2, 7, 30, 90, 400, -1, -40]).map(lambda days: days * DAY)
+    days_after = st.sampled_from([0, 0, 1, 2, 7, 30, 90, 400, -1, -40]).map(lambda days: days * DAY)
     clock = st.sampled_from([timedelta(0), TICK, -TICK, timedelta(hours=5)])
-    found = []
-    for event in returned:
+    drawn = []
+    for event in refunded:
         amount = None if event.amount is None else min(round(event.amount * draw(share), 6), 1e11)
-        at = event.timestamp + draw(after) + draw(clock)
+        at = event.timestamp + draw(days_after) + draw(clock)
         delay = (
             draw(st.sampled_from([None, None, timedelta(hours=3), 3 * DAY, 100 * DAY]))
             if late
             else None
         )
-        found.append(Event(at, "refund", amount, None, None if delay is None else at + delay))
-    return found
+        drawn.append(Event(at, "refund", amount, None, None if delay is None else at + delay))
+    return drawn
 
 
 @st.composite
@@ -179,25 +196,31 @@ def logs(
     *,
     late: bool = True,
     kinds: tuple[str, ...] = KINDS,
-    most: int = 6,
+    max_customers: int = 6,
     years: int = 20,
 ) -> Customers:
-    """One to some customers with some events each, of which many are refunds; one event of one
-    customer is always seen.
+    """Draw customers with their events; one event of customer ``z`` is always before the as_of.
 
-    Half of the logs have customers with refunds of their own purchases, so that most of what
-    refunds can do is met; half have very large amounts, and half channels, categories and
-    discounts. Plain logs, of which SQL makes less work, have ``kinds`` without refunds and are not
-    ``late``.
+    Half of the logs have refunds of the customers' own purchases, to cover the cases of refunds;
+    half have very large amounts, and half have channels, categories and discounts. For plain logs,
+    for which SQL skips steps, pass ``kinds`` without refunds and ``late=False``.
     """
     with_amounts = draw(st.booleans() | st.just(True))
-    one = events(
-        as_of, with_amounts, late, kinds, years, large=draw(st.booleans()), told=draw(st.booleans())
+    event = events(
+        as_of,
+        with_amounts,
+        late,
+        kinds,
+        years,
+        large=draw(st.booleans()),
+        with_details=draw(st.booleans()),
     )
-    several = draw(st.lists(st.lists(one, min_size=1, max_size=14), min_size=1, max_size=most))
+    event_lists = draw(
+        st.lists(st.lists(event, min_size=1, max_size=14), min_size=1, max_size=max_customers)
+    )
     if "refund" in kinds and draw(st.booleans()):
-        several = [some + draw(refunds(some, late)) for some in several]
-    customers = {f"c{i}": tuple(some) for i, some in enumerate(several)}
+        event_lists = [drawn + draw(refunds(drawn, late)) for drawn in event_lists]
+    customers = {f"c{i}": tuple(drawn) for i, drawn in enumerate(event_lists)}
     always = Event(
         as_of - 365 * years * DAY,
         "visit" if "visit" in kinds else kinds[0],
@@ -212,56 +235,64 @@ KIND_OF = {
     "member": pa.bool_(),
     "acquisition_cost": pa.float64(),
 }
-"""The columns of the tables of customers that are drawn."""
+"""Columns of the drawn tables of customers."""
 
 
-def attributes(customers: Customers) -> st.SearchStrategy[Attributes]:
-    """Attributes of some of the customers, and of one who has no events; of each, some of the
-    columns.
-    """
+def attribute_tables(customers: Customers) -> st.SearchStrategy[Attributes]:
+    """Draw tables of customers with missing rows and values, and a row without events."""
     texts = st.sampled_from([*TEXTS, "pro", "Pro", "1", "true"])
     numbers = st.sampled_from([0.0, -1.5, 1, 1e300, 0.1]) | st.floats(-1e9, 1e9)
     of_kind = {pa.string(): texts, pa.bool_(): st.booleans(), pa.float64(): numbers}
     columns = {name: st.none() | of_kind[kind] for name, kind in KIND_OF.items()}
-    one = st.fixed_dictionaries({}, optional=columns)
-    some = {name: st.none() | one for name in customers}
-    drawn = st.fixed_dictionaries({**some, "stranger": one})
-    return drawn.map(lambda found: {name: told for name, told in found.items() if told is not None})
+    row = st.fixed_dictionaries({}, optional=columns)
+    rows = {name: st.none() | row for name in customers}
+    drawn = st.fixed_dictionaries({**rows, "stranger": row})
+    return drawn.map(
+        lambda table: {name: values for name, values in table.items() if values is not None}
+    )
 
 
 @contextmanager
-def customers_table(told: Attributes) -> Iterator[CustomersTable]:
-    """Give the attributes as a table that the reader reads."""
+def customers_table(attributes: Attributes) -> Iterator[CustomersTable]:
+    """Write the attributes to a file, and yield it as the reader's table of customers."""
     columns = {
-        name: pa.array([one.get(name) for one in told.values()], kind)
+        name: pa.array([values.get(name) for values in attributes.values()], kind)
         for name, kind in KIND_OF.items()
     }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "customers.parquet"
-        pq.write_table(pa.table({"customer_id": list(told), **columns}), path)
+        pq.write_table(pa.table({"customer_id": list(attributes), **columns}), path)
         yield CustomersTable(str(path), flags=("member",), known_at_start=tuple(KIND_OF))
 
 
 def event_log(
-    customers: Customers, told: Attributes | None = None, *, reverse: bool = False
+    customers: Customers, attributes: Attributes | None = None, *, reverse: bool = False
 ) -> EventLog:
-    """Return the events as a log, through the reader that users go through; it has the columns that
-    any event needs.
+    """Return the events as a log, read as a user's log is.
 
-    ``told`` is its table of customers, if it has one.
+    Columns without any value are left out.
+
+    Parameters
+    ----------
+    customers
+        Events by customer.
+    attributes
+        Table of customers; None: the log has none.
+    reverse
+        Whether to reverse the order of rows.
     """
-    if told is None:
+    if attributes is None:
         return _event_log(customers, None, reverse=reverse)
-    with customers_table(told) as table:
+    with customers_table(attributes) as table:
         return _event_log(customers, table, reverse=reverse)
 
 
 def _event_log(customers: Customers, table: CustomersTable | None, *, reverse: bool) -> EventLog:
-    rows = [(customer, event) for customer, some in customers.items() for event in some]
+    rows = [(name, event) for name, events_of_name in customers.items() for event in events_of_name]
     rows = rows[::-1] if reverse else rows
     instant = pa.timestamp("us", tz="UTC")
     columns = {
-        "customer_id": pa.array([customer for customer, _ in rows]),
+        "customer_id": pa.array([name for name, _ in rows]),
         "timestamp": pa.array([event.timestamp for _, event in rows], instant),
         "event": pa.array([event.event for _, event in rows]),
         "amount": _money(event.amount for _, event in rows),
@@ -270,25 +301,35 @@ def _event_log(customers: Customers, table: CustomersTable | None, *, reverse: b
         "category": pa.array([event.category for _, event in rows], pa.string()),
         "discount": _money(event.discount for _, event in rows),
     }
-    needed = {name: column for name, column in columns.items() if column.null_count < len(rows)}
-    log = from_frame(pa.table(needed), ReadOptions(duplicates="keep"), table)
+    not_empty = {name: column for name, column in columns.items() if column.null_count < len(rows)}
+    log = from_frame(pa.table(not_empty), ReadOptions(duplicates="keep"), table)
     assert log.report.rows_rejected == 0, log.report.rejected_by_reason
     return log
 
 
-def _money(some: Iterable[float | None]) -> pa.Array:
+def _money(amounts_of_rows: Iterable[float | None]) -> pa.Array:
     exact = [
-        None if money is None else Decimal(round(money * 1_000_000)).scaleb(-6) for money in some
+        None if amount is None else Decimal(round(amount * 1_000_000)).scaleb(-6)
+        for amount in amounts_of_rows
     ]
     return pa.array(exact, pa.decimal128(24, 6))
 
 
-def requests(customers: Customers, told: Attributes | None = None) -> list[CustomerEvents]:
-    """Return the events without blanks around their texts, which the reader and the API cut off."""
-    told = told or {}
+def known_customers(customers: Customers, as_of: datetime) -> Customers:
+    """Return the customers with an event known before the as_of, with all their events."""
+    return {
+        name: events_of_name
+        for name, events_of_name in customers.items()
+        if any(event.is_known_before(as_of) for event in events_of_name)
+    }
+
+
+def requests(customers: Customers, attributes: Attributes | None = None) -> list[CustomerEvents]:
+    """Return the customers as requests, with texts stripped as the reader and the API do."""
+    attributes = attributes or {}
     return [
-        CustomerEvents(name, tuple(map(_stripped, some)), told.get(name, {}))
-        for name, some in customers.items()
+        CustomerEvents(name, tuple(map(_stripped, events_of_name)), attributes.get(name, {}))
+        for name, events_of_name in customers.items()
     ]
 
 

@@ -1,6 +1,4 @@
-"""Every aggregate that a catalogue may ask for, with and without windows, against the relations
-that it describes.
-"""
+"""Every allowed aggregate, with and without windows, compared with slow relations."""
 
 from __future__ import annotations
 
@@ -16,15 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stagecast.features.catalog.catalog import Catalog
-from stagecast.features.catalog.feature import _ANSWERED, Feature
+from stagecast.features.catalog.feature import COLUMNS_BY_FUNCTION, Feature
 from stagecast.features.requests import Event
 from tests.parity import oracle
-from tests.parity.evaluators import PARTS, Evaluate, by_each
+from tests.parity.evaluators import ROUNDING, Evaluate, by_each
 from tests.parity.logs import DAY, KINDS, ODD, TICK, Customers, as_ofs, logs, midnights, utc
 
-ASKED = [
+AGGREGATES = [
     (relation, function, column)
-    for relation, functions in _ANSWERED.items()
+    for relation, functions in COLUMNS_BY_FUNCTION.items()
     for function, columns in functions.items()
     for column in columns
 ]
@@ -37,44 +35,47 @@ EVENTS: dict[str, list[tuple[str, ...]]] = {
 }
 
 
-def _every() -> list[Feature]:
-    found: list[Feature] = []
-    for relation, function, column in ASKED:
+def _all_features() -> list[Feature]:
+    features: list[Feature] = []
+    for relation, function, column in AGGREGATES:
         windows = [(0, 30), (0, 2000), None] if relation == "values" else WINDOWS
-        for window, of in itertools.product(
+        for window, events in itertools.product(
             [None] if function in ("first", "last") else windows, EVENTS[relation]
         ):
-            name = f"{function}_{column}_{relation}_{len(found)}"
-            found.append(Feature(name, "", "", relation, function, column, window, events=of))  # type: ignore[arg-type]
-    return found
+            name = f"{function}_{column}_{relation}_{len(features)}"
+            features.append(
+                Feature(name, "", "", relation, function, column, window, events=events)  # type: ignore[arg-type]
+            )
+    return features
 
 
-EVERY = Catalog(tuple(_every()), {})
+ALL_FEATURES = Catalog(tuple(_all_features()), {})
 Row = dict[str, Fraction | None]
 
 
 class Relations:
-    """One customer's past as rows, in the words of the catalogue; but an event each where it
-    says one per day.
+    """One customer's past as the relations of the catalogue.
+
+    ``log`` and ``types`` have a row per event rather than per day, which gives the same aggregates.
     """
 
     def __init__(self, known: Sequence[Event], as_of: datetime) -> None:
         self.known, self.as_of = known, as_of
-        self.days = [*self._days(oracle.purchase_days(known))]
-        self.log = [self._of_log(event) for event in known]
+        self.days = [*self._day_rows(oracle.purchase_days(known))]
+        self.log = [self._log_row(event) for event in known]
 
-    def _when(self, day: date) -> Row:
+    def _day_and_age(self, day: date) -> Row:
         return {"day": oracle.number(day), "age": oracle.age(self.as_of, day)}
 
-    def _days(self, spend_of: dict[date, Fraction]) -> Iterable[Row]:
-        before: date | None = None
+    def _day_rows(self, spend_of: dict[date, Fraction]) -> Iterable[Row]:
+        day_before: date | None = None
         gap: Fraction | None = None
         for day, spend in spend_of.items():
-            gap, gap_before = (Fraction((day - before).days) if before else None), gap
+            gap, gap_before = (Fraction((day - day_before).days) if day_before else None), gap
             yield {
-                **self._when(day),
+                **self._day_and_age(day),
                 "spend": spend,
-                "spend_change": abs(spend - spend_of[before]) if before else None,
+                "spend_change": abs(spend - spend_of[day_before]) if day_before else None,
                 "gap": gap,
                 "gap_entropy": oracle.times_logarithm(gap) if gap else None,
                 "gap_unevenness": oracle.unevenness(gap_before, gap)
@@ -83,32 +84,31 @@ class Relations:
                 "weekday": Fraction(day.isoweekday()),
                 "weekend": Fraction(day.isoweekday() in (6, 7)),
             }
-            before = day
+            day_before = day
 
-    def _of_log(self, event: Event) -> Row:
-        when, bought, returned = (
-            self._when(event.timestamp.date()),
-            event.event == "purchase",
-            event.event == "refund",
+    def _log_row(self, event: Event) -> Row:
+        day_and_age = self._day_and_age(event.timestamp.date())
+        is_purchase, is_refund = event.event == "purchase", event.event == "refund"
+        is_activity = (
+            not is_purchase and not is_refund and event.event not in oracle.MARKETER_EVENTS
         )
-        other = not bought and not returned and event.event not in oracle.BY_THE_SHOP
         return {
-            **when,
-            "purchases": Fraction(bought),
-            "gross_spend": oracle.money(event) * bought,
-            "discount": oracle.millionths(event.discount) * bought,
-            "refunds": Fraction(returned),
-            "refund": oracle.money(event) * returned,
-            "activity": Fraction(other),
-            "active_day": when["day"] if other else None,
-            "hour": Fraction(event.timestamp.hour) if bought else None,
+            **day_and_age,
+            "purchases": Fraction(is_purchase),
+            "gross_spend": oracle.money(event) * is_purchase,
+            "discount": oracle.millionths(event.discount) * is_purchase,
+            "refunds": Fraction(is_refund),
+            "refund": oracle.money(event) * is_refund,
+            "activity": Fraction(is_activity),
+            "active_day": day_and_age["day"] if is_activity else None,
+            "hour": Fraction(event.timestamp.hour) if is_purchase else None,
         }
 
     def types(self, events: Sequence[str]) -> list[Row]:
-        """Return events of some types; the mean of their amounts is that of those that have one."""
+        """Return the events of some types; ``amount`` is None for an event without one."""
         return [
             {
-                **self._when(event.timestamp.date()),
+                **self._day_and_age(event.timestamp.date()),
                 "events": Fraction(1),
                 "amount": None if event.amount is None else oracle.money(event),
             }
@@ -116,78 +116,81 @@ class Relations:
             if event.event in events
         ]
 
-    def different(self, feature: Feature) -> Fraction:
-        """Return how many different values the events had whose latest stands within the window."""
+    def distinct_count(self, feature: Feature) -> Fraction:
+        """Return the number of values whose latest event is within the window."""
         ages: dict[str, Fraction] = {}
         for event in self.known:
-            value = oracle.told(event.channel if feature.column == "channel" else event.category)
+            text = event.channel if feature.column == "channel" else event.category
+            value = oracle.stripped(text)
             if value is not None and (not feature.events or event.event in feature.events):
                 age = oracle.age(self.as_of, event.timestamp.date())
                 ages[value] = min(age, ages.get(value, age))
-        return oracle.count([age for age in ages.values() if _stands_in(feature, age)])
+        return oracle.count([age for age in ages.values() if _is_in_window(feature, age)])
 
     def aggregate(self, feature: Feature) -> Fraction | None:
+        """Return the value of a feature; None is null."""
         if feature.relation == "values":
-            return self.different(feature)
+            return self.distinct_count(feature)
         rows = {"days": self.days, "log": self.log}.get(str(feature.relation), [])
         if feature.relation == "types":
             rows = self.types(feature.events)
         values = [
             row[str(feature.column)]
             for row in rows
-            if _stands_in(feature, row["age"] or Fraction(0))
+            if _is_in_window(feature, row["age"] or Fraction(0))
         ]
         if feature.function in ("first", "last"):
             return values[0 if feature.function == "first" else -1] if values else None
-        some = [value for value in values if value is not None]
+        not_null = [value for value in values if value is not None]
         match feature.function:
             case "count":
-                return oracle.count(some)
+                return oracle.count(not_null)
             case "distinct":
-                return Fraction(len(set(some)))
+                return Fraction(len(set(not_null)))
             case "sum":
-                return oracle.total(some)
+                return oracle.total(not_null)
             case "mean":
-                return oracle.over(oracle.total(some), oracle.count(some))
+                return oracle.ratio(oracle.total(not_null), oracle.count(not_null))
             case "sum_of_squares":
-                return oracle.total(value * value for value in some) if some else None
+                return oracle.total(value * value for value in not_null) if not_null else None
             case "min":
-                return min(some, default=None)
+                return min(not_null, default=None)
             case _:
-                return max(some, default=None)
+                return max(not_null, default=None)
 
 
-def _stands_in(feature: Feature, age: Fraction) -> bool:
+def _is_in_window(feature: Feature, age: Fraction) -> bool:
     newer, older = feature.window_days or (-1, 10**9)
     return newer < age <= older
 
 
 def check(
-    evaluate: Evaluate, customers: Customers, as_of: datetime, catalog: Catalog = EVERY
+    evaluate: Evaluate, customers: Customers, as_of: datetime, catalog: Catalog = ALL_FEATURES
 ) -> None:
+    """Compare each feature of each customer with :class:`Relations`."""
     rows = evaluate(customers, as_of, [0], catalog)
-    for name, some in customers.items():
-        known = [event for event in some if event.seen_from(as_of)]
+    for name, events in customers.items():
+        known = [event for event in events if event.is_known_before(as_of)]
         relations = Relations(known, as_of)
         for feature in catalog.features if known else ():
-            got, want = rows[name, 0][feature.name], relations.aggregate(feature)
-            absolute = PARTS.get(str(feature.column), 0.0) * len(relations.days) or 1e-11
-            ok = (
-                math.isnan(got)
-                if want is None
-                else math.isclose(got, want, rel_tol=1e-12, abs_tol=absolute)
+            value, expected = rows[name, 0][feature.name], relations.aggregate(feature)
+            absolute = ROUNDING.get(str(feature.column), 0.0) * len(relations.days) or 1e-11
+            is_same = (
+                math.isnan(value)
+                if expected is None
+                else math.isclose(value, expected, rel_tol=1e-12, abs_tol=absolute)
             )
-            shown = None if want is None else float(want)
-            assert ok, f"{feature.name}, {feature.how}, of {name}: {got!r}, by hand {shown!r}"
+            assert is_same, (
+                f"{feature.name}, {feature.definition}, of {name}: {value!r}, expected "
+                f"{None if expected is None else float(expected)!r}"
+            )
 
 
 @by_each
 @pytest.mark.parametrize("plain", [False, True])
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_every_aggregate_that_can_be_asked_for(
-    evaluate: Evaluate, plain: bool, data: st.DataObject
-) -> None:
+def test_every_allowed_aggregate(evaluate: Evaluate, plain: bool, data: st.DataObject) -> None:
     as_of = data.draw(midnights() if plain else as_ofs())
     kinds = tuple(kind for kind in KINDS if not plain or kind != "refund")
     check(evaluate, data.draw(logs(as_of, late=not plain, kinds=kinds)), as_of)
@@ -197,27 +200,30 @@ def test_every_aggregate_that_can_be_asked_for(
 @pytest.mark.parametrize("refunds", [False, True])
 def test_every_aggregate_of_sums_beyond_64_bits(evaluate: Evaluate, refunds: bool) -> None:
     as_of = utc("2020-06-01")
-    some = [
+    events = [
         Event(as_of - (1 + i % 40) * DAY + i * TICK, kind, 99_999_999_999.123456, discount=1e11)
         for i in range(150)
         for kind in ("purchase", "visit", ODD)
     ]
-    back = [
+    refund_events = [
         Event(as_of - (1 + i % 30) * DAY, "refund", 99_999_999_999.654321)
         for i in range(100 * refunds)
     ]
     check(
         evaluate,
-        {"a": (*some, *back), "b": (Event(as_of - DAY, "purchase", 0.1, discount=0.2),)},
+        {
+            "a": (*events, *refund_events),
+            "b": (Event(as_of - DAY, "purchase", 0.1, discount=0.2),),
+        },
         as_of,
     )
 
 
 @by_each
 @pytest.mark.parametrize("plain", [False, True])
-def test_names_of_features_run_into_no_names_of_queries(evaluate: Evaluate, plain: bool) -> None:
+def test_features_may_have_the_names_used_in_queries(evaluate: Evaluate, plain: bool) -> None:
     names = (
-        *{column for _, _, column in ASKED} - {"spend"},
+        *{column for _, _, column in AGGREGATES} - {"spend"},
         *(
             "select",
             "Order",
@@ -232,30 +238,32 @@ def test_names_of_features_run_into_no_names_of_queries(evaluate: Evaluate, plai
         ),
         *(
             "amounts",
-            "given",
+            "with_amount",
             "types",
             "typed",
             "daily",
             "dates",
             "aggregates",
-            "marked",
-            "seen",
+            "with_lags",
+            "known_rows",
             "latest",
             "snapshot",
         ),
     )
-    some = EVERY.features[:: len(EVERY.features) // len(names)]
+    features = ALL_FEATURES.features[:: len(ALL_FEATURES.features) // len(names)]
     catalog = Catalog(
         tuple(
-            replace(feature, name=name) for feature, name in zip(some, sorted(names), strict=False)
+            replace(feature, name=name)
+            for feature, name in zip(features, sorted(names), strict=False)
         ),
         {},
     )
     as_of = utc("2020-06-01")
-    life = [
+    events = [
         Event(as_of - days * DAY - TICK, kind, float(days), "web", category="books", discount=0.25)
         for days in (1, 2, 9, 40, 41, 500)
         for kind in ("purchase", "visit", ODD, "ticket")
     ]
-    back = [] if plain else [Event(as_of - 30 * DAY, "refund", 100.0)]
-    check(evaluate, {"a": (*life, *back), "b": (Event(as_of - DAY, "visit"),)}, as_of, catalog)
+    refunds = [] if plain else [Event(as_of - 30 * DAY, "refund", 100.0)]
+    customers = {"a": (*events, *refunds), "b": (Event(as_of - DAY, "visit"),)}
+    check(evaluate, customers, as_of, catalog)

@@ -1,6 +1,4 @@
-"""Attributes as features: what the oracle says, whatever evaluates them; what cannot be asked is
-refused by name.
-"""
+"""Features of attributes agree with the oracle in every evaluator; errors name the feature."""
 
 from __future__ import annotations
 
@@ -33,7 +31,7 @@ from tests.parity.logs import (
     ODD,
     Customers,
     as_ofs,
-    attributes,
+    attribute_tables,
     event_log,
     logs,
     midnights,
@@ -41,27 +39,27 @@ from tests.parity.logs import (
 )
 
 
-def of(name: str, function: str, column: str, *values: str) -> Feature:
+def attribute_feature(name: str, function: str, column: str, *values: str) -> Feature:
     return Feature(name, "flag", "m", "customer", function, column, values=values)  # type: ignore[arg-type]
 
 
 PLAN, QUOTED, MEMBER, COST = KIND_OF
-ASKED = (
-    of("cost", "value", COST),
-    of("is_member", "value", MEMBER),
-    of("member_is", "is", MEMBER, "true"),
-    of("no_member", "is", MEMBER, "false", "no"),
-    of("on_plan", "is", PLAN, "pro", "web", "a'b", ODD),
-    of("other_plan", "is", PLAN, "1", "true", "ы", "NULL"),
-    # names of queries and of their columns, and of an attribute that another feature asks for
-    of("told", "is", QUOTED, "pro", "web"),
-    of("attributes", "is", QUOTED, "shop"),
-    of("plan", "value", COST),
-    of("refund", "is", PLAN, "shop"),
+FEATURES = (
+    attribute_feature("cost", "value", COST),
+    attribute_feature("is_member", "value", MEMBER),
+    attribute_feature("member_is", "is", MEMBER, "true"),
+    attribute_feature("no_member", "is", MEMBER, "false", "no"),
+    attribute_feature("on_plan", "is", PLAN, "pro", "web", "a'b", ODD),
+    attribute_feature("other_plan", "is", PLAN, "1", "true", "ы", "NULL"),
+    # names of steps and columns of the queries, and of an attribute that another feature uses
+    attribute_feature("told", "is", QUOTED, "pro", "web"),
+    attribute_feature("attributes", "is", QUOTED, "shop"),
+    attribute_feature("plan", "value", COST),
+    attribute_feature("refund", "is", PLAN, "shop"),
 )
-CATALOG = standard(90).with_parameters(shop_gap_days=30.0).extended(ASKED)
+CATALOG = standard(90).with_parameters(shop_gap_days=30.0).extended(FEATURES)
 AS_OF = utc("2020-06-01")
-TWO: Customers = {name: (Event(AS_OF - 9 * DAY, "purchase", 5.0),) for name in ("a", "b")}
+CUSTOMERS: Customers = {name: (Event(AS_OF - 9 * DAY, "purchase", 5.0),) for name in ("a", "b")}
 
 
 @by_each
@@ -75,9 +73,10 @@ def test_attributes_are_what_the_oracle_says(
     customers = data.draw(
         logs(as_of, late=False, kinds=("purchase", "visit")) if plain else logs(as_of)
     )
-    told, backs = data.draw(attributes(customers)), data.draw(st.sampled_from([[0], [0, 30, 365]]))
-    rows = evaluate(customers, as_of, backs, CATALOG, told)
-    check_attributes(rows, customers, told, as_of, backs, ASKED)
+    attributes = data.draw(attribute_tables(customers))
+    backs = data.draw(st.sampled_from([[0], [0, 30, 365]]))
+    rows = evaluate(customers, as_of, backs, CATALOG, attributes)
+    check_attributes(rows, customers, attributes, as_of, backs, FEATURES)
 
 
 @by_each
@@ -85,10 +84,13 @@ def test_attributes_worked_out_by_hand(evaluate: Evaluate) -> None:
     catalog = CATALOG.extended(
         [Feature("half", "money", "m", formula="cost / 2 + coalesce(on_plan, 0)")]
     )
-    told = {"a": {PLAN: " pro ", COST: 3, MEMBER: True}, "stranger": {PLAN: "pro", COST: 9.0}}
-    found = evaluate(TWO, AS_OF, [0], catalog, told)
-    assert set(found) == {("a", 0), ("b", 0)}
-    want = {
+    attributes = {
+        "a": {PLAN: " pro ", COST: 3, MEMBER: True},
+        "stranger": {PLAN: "pro", COST: 9.0},
+    }
+    rows = evaluate(CUSTOMERS, AS_OF, [0], catalog, attributes)
+    assert set(rows) == {("a", 0), ("b", 0)}
+    expected = {
         "cost": 3.0,
         "on_plan": 1.0,
         "other_plan": 0.0,
@@ -96,28 +98,28 @@ def test_attributes_worked_out_by_hand(evaluate: Evaluate) -> None:
         "member_is": 1.0,
         "half": 2.5,
     }
-    assert {name: found["a", 0][name] for name in want} == want
-    assert all(math.isnan(found["b", 0][name]) for name in want)
-    # and alone, without a feature of events
-    alone = evaluate(TWO, AS_OF, [0, 3], Catalog(ASKED, {}), told)
-    assert [alone["a", back]["cost"] for back in (0, 3)] == [3.0, 3.0]
+    assert {name: rows["a", 0][name] for name in expected} == expected
+    assert all(math.isnan(rows["b", 0][name]) for name in expected)
+    # a catalogue without any feature of events
+    rows = evaluate(CUSTOMERS, AS_OF, [0, 3], Catalog(FEATURES, {}), attributes)
+    assert [rows["a", back]["cost"] for back in (0, 3)] == [3.0, 3.0]
 
 
 def test_a_text_is_no_number_and_a_number_may_be_a_text() -> None:
-    told = {COST: "12", PLAN: 1, MEMBER: None, QUOTED: 10**400}
+    attributes = {COST: "12", PLAN: 1, MEMBER: None, QUOTED: 10**400}
     columns = Evaluator(CATALOG).features(
-        MemoryEvents([CustomerEvents("a", TWO["a"], told)], AS_OF)
+        MemoryEvents([CustomerEvents("a", CUSTOMERS["a"], attributes)], AS_OF)
     )
     assert math.isnan(columns["cost"][0])
     assert columns["other_plan"][0] == 1.0
-    beyond = MemoryEvents([CustomerEvents("a", TWO["a"], {COST: 10**400})], AS_OF)
-    assert math.isnan(Evaluator(CATALOG).features(beyond)["cost"][0])
+    too_large = MemoryEvents([CustomerEvents("a", CUSTOMERS["a"], {COST: 10**400})], AS_OF)
+    assert math.isnan(Evaluator(CATALOG).features(too_large)["cost"][0])
     for column in (COST, PLAN):
         with pytest.raises(
             UsageError, match=r"attributes: '.*' is \['x'\]; give a text, a number, true"
         ):
             Evaluator(CATALOG).features(
-                MemoryEvents([CustomerEvents("a", TWO["a"], {column: ["x"]})], AS_OF)
+                MemoryEvents([CustomerEvents("a", CUSTOMERS["a"], {column: ["x"]})], AS_OF)
             )
 
 
@@ -126,12 +128,12 @@ def test_features_of_parts_have_the_attributes_of_their_customers(tmp_path: Path
         f"c{k}": (Event(AS_OF - (k + 1) * DAY, "purchase", 1.0), Event(AS_OF - DAY, "visit"))
         for k in range(9)
     }
-    told = {
+    attributes = {
         **{name: {COST: float(k)} for k, name in enumerate(customers) if k != 4},
         "c10": {COST: 1.0},
     }
-    catalog = standard(90).extended(ASKED)
-    with event_log(customers, told) as log:
+    catalog = standard(90).extended(FEATURES)
+    with event_log(customers, attributes) as log:
         assert write_features(log, AS_OF, catalog, tmp_path / "whole.parquet") == 9
         assert write_features(log, AS_OF, catalog, tmp_path / "parts.parquet", rows_per_part=5) == 9
     whole, parts = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("whole", "parts"))
@@ -140,86 +142,89 @@ def test_features_of_parts_have_the_attributes_of_their_customers(tmp_path: Path
 
 
 def test_a_log_without_such_features_reads_no_attributes() -> None:
-    with event_log(TWO, {"a": {PLAN: "pro"}}) as log:
+    with event_log(CUSTOMERS, {"a": {PLAN: "pro"}}) as log:
         table = DailyTable(log.con, AS_OF)
         table.features(standard(90).with_parameters(shop_gap_days=30.0), [0])
-        assert "told" not in table._made
+        assert "told" not in table._tables
         table.features(CATALOG, [0])
-        assert "told" in table._made
+        assert "told" in table._tables
 
 
-# --- what cannot be asked -------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------
 
 KINDS = {"plan": "category", "age": "number", "member": "flag"}
 
 
 @pytest.mark.parametrize(
-    ("asked", "declared", "message"),
+    ("feature", "declared", "message"),
     [
         (
-            of("f", "is", "plan", "pro"),
+            attribute_feature("f", "is", "plan", "pro"),
             ["age"],
             r"'plan' of the customer, which is not declared .*\(age is\)",
         ),
         (
-            of("f", "is", "plan", "pro"),
+            attribute_feature("f", "is", "plan", "pro"),
             [],
             r"\(nothing is\).*declare it with --known-at-start plan, or as known_at_st",
         ),
         (
-            of("f", "is", "plam", "pro"),
+            attribute_feature("f", "is", "plam", "pro"),
             ["plan"],
             r"'plam', which is no column of the table.*Did you mean 'plan'\?",
         ),
         (
-            of("f", "value", "plan"),
+            attribute_feature("f", "value", "plan"),
             ["plan"],
             r"the value of 'plan', which is a category: .* function = \"is\"",
         ),
         (
-            of("f", "is", "age", "7"),
+            attribute_feature("f", "is", "age", "7"),
             ["age"],
             r"whether 'age' is a text, and it is a number: .* function = \"value\"",
         ),
     ],
 )
-def test_a_column_that_cannot_be_asked_for_is_named(
-    asked: Feature, declared: list[str], message: str
+def test_a_column_that_cannot_be_used_is_named(
+    feature: Feature, declared: list[str], message: str
 ) -> None:
     with pytest.raises(UsageError, match=f"feature 'f' asks .*{message}"):
-        check_declared(Catalog((asked,), {}), KINDS, declared)
+        check_declared(Catalog((feature,), {}), KINDS, declared)
 
 
-def test_a_declared_number_that_no_feature_asks_for_is_refused() -> None:
+def test_a_declared_number_that_no_feature_uses_is_refused() -> None:
+    catalog = Catalog((attribute_feature("f", "is", "plan", "pro"),), {})
     with pytest.raises(
         UsageError, match=r"'age', which is a number, and no feature .*column = \"age\".*make bands"
     ):
-        check_declared(Catalog((of("f", "is", "plan", "pro"),), {}), KINDS, ["plan", "age"])
-    check_declared(Catalog((of("f", "value", "age"),), {}), KINDS, ["plan", "age", "member"])
+        check_declared(catalog, KINDS, ["plan", "age"])
+    catalog = Catalog((attribute_feature("f", "value", "age"),), {})
+    check_declared(catalog, KINDS, ["plan", "age", "member"])
 
 
 def test_a_log_without_a_table_of_customers_is_refused() -> None:
+    catalog = Catalog((attribute_feature("f", "is", "plan", "pro"),), {})
     with (
-        event_log(TWO) as log,
+        event_log(CUSTOMERS) as log,
         pytest.raises(UsageError, match=r"'plan' of the customer: name .*--customers"),
     ):
-        DailyTable(log.con, AS_OF).features(Catalog((of("f", "is", "plan", "pro"),), {}), [0])
+        DailyTable(log.con, AS_OF).features(catalog, [0])
 
 
-def test_features_of_what_is_not_declared_are_not_written(tmp_path: Path) -> None:
-    with event_log(TWO, {"a": {PLAN: "pro"}}) as log:
+def test_features_of_undeclared_columns_are_not_written(tmp_path: Path) -> None:
+    with event_log(CUSTOMERS, {"a": {PLAN: "pro"}}) as log:
         log.known_at_start = (COST,)
         with pytest.raises(UsageError, match="declare it with --known-at-start plan"):
             write_features(
                 log,
                 AS_OF,
-                standard(90).extended([of("f", "is", PLAN, "pro")]),
+                standard(90).extended([attribute_feature("f", "is", PLAN, "pro")]),
                 tmp_path / "f.parquet",
             )
     assert not list(tmp_path.iterdir())
 
 
-SAID = "[catalog.x]\nmeaning='m'\nunit='u'\nfrom='customer'\n"
+TOML_HEAD = "[catalog.x]\nmeaning='m'\nunit='u'\nfrom='customer'\n"
 
 
 @pytest.mark.parametrize(
@@ -247,12 +252,12 @@ SAID = "[catalog.x]\nmeaning='m'\nunit='u'\nfrom='customer'\n"
         ("formula='orders'\nvalues=['pro']", r"a formula has no relation"),
     ],
 )
-def test_a_slip_is_refused_before_any_log_is_read(text: str, message: str) -> None:
+def test_a_mistake_is_refused_before_any_log_is_read(text: str, message: str) -> None:
     with pytest.raises(
         UsageError,
         match=rf"stagecast.toml: \[catalog.x\]: feature 'x': .*{message}|.*x\]: {message}",
     ):
-        own_from_toml(tomllib.loads(SAID + text)["catalog"], "stagecast.toml")
+        own_from_toml(tomllib.loads(TOML_HEAD + text)["catalog"], "stagecast.toml")
 
 
 def test_values_belong_to_attributes_alone() -> None:
@@ -263,20 +268,18 @@ def test_values_belong_to_attributes_alone() -> None:
     with pytest.raises(
         UsageError, match=r"values \[' pro'\] are not texts without blanks around them"
     ):
-        of("x", "is", "plan", " pro")
+        attribute_feature("x", "is", "plan", " pro")
 
 
-def test_attributes_are_kept_in_json_and_said_in_a_line() -> None:
-    own = own_from_toml(
-        tomllib.loads(SAID + "function='is'\ncolumn='plan'\nvalues=[' pro', 'team']")["catalog"],
-        "stagecast.toml",
-    )
+def test_attribute_features_have_json_and_a_definition() -> None:
+    text = TOML_HEAD + "function='is'\ncolumn='plan'\nvalues=[' pro', 'team']"
+    own = own_from_toml(tomllib.loads(text)["catalog"], "stagecast.toml")
     (feature,) = own.features
     assert feature.predictor
     assert feature.values == ("pro", "team")
-    assert feature.how == "is(customer.plan) one of pro, team"
+    assert feature.definition == "is(customer.plan) one of pro, team"
     assert Feature.from_json(json.loads(json.dumps(feature.to_json()))) == feature
-    # as bundles of before have it
+    # as in bundles from before the field existed
     assert "values" not in standard(90)["orders"].to_json()
-    assert CATALOG["cost"].how == "value(customer.acquisition_cost)"
+    assert CATALOG["cost"].definition == "value(customer.acquisition_cost)"
     np.testing.assert_equal(Catalog.from_json(CATALOG.to_json()), CATALOG)

@@ -1,5 +1,4 @@
-"""Each feature is what the catalogue says, whatever evaluates it: on drawn logs and real ones,
-against one slow oracle.
+"""Every feature of every evaluator compared with a slow oracle, on drawn logs and real ones.
 
 Single aggregates are in ``test_aggregates.py``, numbers worked out by hand in ``test_worked.py``.
 """
@@ -27,7 +26,7 @@ from stagecast.features.engines.evaluator import Evaluator
 from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.errors import NotEnoughDataError
 from stagecast.features.requests import CustomerEvents, Event
-from stagecast.features.snapshots import take
+from stagecast.features.snapshots import take_snapshots
 from stagecast.features.stages.lifecycle import fit_lifecycle
 from stagecast.features.stages.scheme_files import load_scheme
 from tests.parity.evaluators import Evaluate, by_duckdb, by_each, by_memory, check
@@ -39,6 +38,7 @@ from tests.parity.logs import (
     as_ofs,
     event_log,
     events,
+    known_customers,
     logs,
     midnights,
     requests,
@@ -49,8 +49,8 @@ SHARED = Path(__file__).parents[3] / "shared" / "data"
 ONLINE_RETAIL, GROCERY = SHARED / "online_retail_ii.parquet", SHARED / "grocery.csv"
 
 Shape = Literal["any", "on time", "no refunds", "plain", "purchases"]
-"""Logs of which SQL makes less work: all on time, seen at midnights; without refunds; both;
-nothing but purchases.
+"""Shapes of logs for which SQL skips steps: without late records at midnights; without refunds;
+without both; purchases only.
 """
 NO_REFUNDS = tuple(kind for kind in KINDS if kind != "refund")
 KINDS_OF = {"no refunds": NO_REFUNDS, "plain": NO_REFUNDS, "purchases": ("purchase",)}
@@ -84,24 +84,28 @@ def test_every_feature_is_what_the_oracle_says(
 
 
 def by_customer(rows: Iterable[tuple[Any, ...]]) -> Customers:
-    """Return the customers of rows of an id, microseconds since 1970, and the rest of an event."""
+    """Return customers from rows of id, microseconds since 1970, and the fields of an event."""
     customers: dict[str, list[Event]] = {}
-    for customer, at, event, amount, channel, category in rows:
-        told = Event(utc("1970-01-01") + at * TICK, event, amount, channel, category=category)
-        customers.setdefault(str(customer), []).append(told)
-    return {customer: tuple(some) for customer, some in customers.items()}
+    for customer_id, microseconds_since, kind, amount, channel, category in rows:
+        timestamp = utc("1970-01-01") + microseconds_since * TICK
+        event = Event(timestamp, kind, amount, channel, category=category)
+        customers.setdefault(str(customer_id), []).append(event)
+    return {customer_id: tuple(events) for customer_id, events in customers.items()}
 
 
 @by_each
 def test_features_of_the_cdnow_log(evaluate: Evaluate) -> None:
     with cdnow_log() as log:
-        found = log.con.execute(
-            "select customer_id, epoch_us(timestamp), 'purchase', cast(amount as "
-            "double), null, null from events"
-            " where customer_id in (select distinct customer_id from events order by "
-            "hash(customer_id) limit 300)"
+        rows = log.con.execute(
+            """
+            select customer_id, epoch_us(timestamp), 'purchase', cast(amount as double), null, null
+            from events
+            where customer_id in (
+                select distinct customer_id from events order by hash(customer_id) limit 300
+            )
+            """
         ).fetchall()
-    customers, as_of, backs = by_customer(found), utc("1998-07-01"), [0, 181, 300]
+    customers, as_of, backs = by_customer(rows), utc("1998-07-01"), [0, 181, 300]
     catalog = standard(90).with_parameters(shop_gap_days=42.5)
     check(evaluate(customers, as_of, backs, catalog), customers, as_of, 90, backs, 42.5)
 
@@ -110,12 +114,14 @@ def test_features_of_the_cdnow_log(evaluate: Evaluate) -> None:
 @pytest.mark.skipif(not ONLINE_RETAIL.exists(), reason=f"{ONLINE_RETAIL} is not here")
 @pytest.mark.parametrize("as_of", [utc("2011-12-10"), utc("2011-09-01T13:30:00")])
 def test_features_of_invoices_with_cancellations(evaluate: Evaluate, as_of: datetime) -> None:
-    found = duckdb.execute(
+    rows = duckdb.execute(
         """
-        with lines as (select "Customer ID" as customer, *, round(Quantity * Price, 6) as paid
-        from read_parquet(?))
-        select customer, epoch_us(InvoiceDate), case
-        when paid < 0 then 'refund' else 'purchase' end, abs(paid),
+        with lines as (
+            select "Customer ID" as customer, *, round(Quantity * Price, 6) as paid
+            from read_parquet(?)
+        )
+        select customer, epoch_us(InvoiceDate),
+            case when paid < 0 then 'refund' else 'purchase' end, abs(paid),
             Country, left(StockCode, 2)
         from lines where customer in (
             select distinct customer from lines where customer is not null
@@ -124,8 +130,8 @@ def test_features_of_invoices_with_cancellations(evaluate: Evaluate, as_of: date
         """,
         [str(ONLINE_RETAIL)],
     ).fetchall()
-    customers, backs = by_customer(found), [0, 90, 400]
-    assert sum(event.event == "refund" for some in customers.values() for event in some) > 500
+    customers, backs = by_customer(rows), [0, 90, 400]
+    assert sum(event.event == "refund" for events in customers.values() for event in events) > 500
     catalog = standard(30).with_parameters(shop_gap_days=51.25)
     check(evaluate(customers, as_of, backs, catalog), customers, as_of, 30, backs, 51.25)
 
@@ -133,21 +139,21 @@ def test_features_of_invoices_with_cancellations(evaluate: Evaluate, as_of: date
 @by_each
 @pytest.mark.skipif(not GROCERY.exists(), reason=f"{GROCERY} is not here")
 def test_features_of_purchase_dates_without_amounts(evaluate: Evaluate) -> None:
-    found = duckdb.execute(
+    rows = duckdb.execute(
         "select customer_id, epoch_us(timestamp), 'purchase', null, null, null"
         " from read_csv(?, types = {'timestamp': 'TIMESTAMP'}) where customer_id % 4 = 0",
         [str(GROCERY)],
     ).fetchall()
-    customers, as_of, backs = by_customer(found), utc("2008-01-01"), [0, 120]
+    customers, as_of, backs = by_customer(rows), utc("2008-01-01"), [0, 120]
     catalog = standard(365).with_parameters(shop_gap_days=30.5)
     check(evaluate(customers, as_of, backs, catalog), customers, as_of, 365, backs, 30.5)
 
 
-# --- the instant ----------------------------------------------------------------------------------
+# --- time and precision ---------------------------------------------------------------------------
 
 
 @by_each
-def test_the_instant_decides_and_not_the_day(evaluate: Evaluate) -> None:
+def test_events_are_cut_at_the_instant_of_the_as_of_not_at_its_day(evaluate: Evaluate) -> None:
     as_of = utc("2016-02-29T15:30:00.000001")
     customers = {
         "at": (Event(as_of - DAY), Event(as_of)),
@@ -171,13 +177,13 @@ def test_sums_of_very_large_amounts_do_not_wrap(
     evaluate: Evaluate, amount: float, times: int
 ) -> None:
     as_of = utc("2020-06-01")
-    many = tuple(
+    purchases = tuple(
         Event(as_of - (i % 50 + 1) * DAY - i * TICK, "purchase", amount, discount=amount)
         for i in range(times)
     )
-    back = tuple(Event(as_of - (i + 1) * DAY, "refund", amount) for i in range(times // 2))
+    refunds = tuple(Event(as_of - (i + 1) * DAY, "refund", amount) for i in range(times // 2))
     customers = {
-        "many": many + back,
+        "many": purchases + refunds,
         "two": (Event(as_of - DAY, "purchase", 0.1), Event(as_of - DAY, "purchase", 0.2)),
     }
     rows = evaluate(customers, as_of, [0], standard(90).with_parameters(shop_gap_days=30.0))
@@ -185,15 +191,14 @@ def test_sums_of_very_large_amounts_do_not_wrap(
     assert rows["two", 0]["purchase_spend"] == rows["two", 0]["spend"] == 0.3
 
 
-def test_amounts_are_kept_as_integers_without_bound_where_64_bits_end() -> None:
+def test_amounts_whose_sum_exceeds_64_bits_are_python_integers() -> None:
     as_of = utc("2020-06-01")
-    few = MemoryEvents([CustomerEvents("a", (Event(as_of - DAY, "purchase", 1e11),))], as_of)
-    many = MemoryEvents(
-        [CustomerEvents("a", tuple(Event(as_of - DAY, "purchase", 1e11) for _ in range(100)))],
-        as_of,
-    )
-    assert (few.amount.dtype, many.amount.dtype) == (np.dtype(np.int64), np.dtype(object))
-    assert many.purchase_days().spend.tolist() == [1e13]
+    event = Event(as_of - DAY, "purchase", 1e11)
+    small_sum = MemoryEvents([CustomerEvents("a", (event,))], as_of)
+    large_sum = MemoryEvents([CustomerEvents("a", (event,) * 100)], as_of)
+    assert small_sum.amount.dtype == np.dtype(np.int64)
+    assert large_sum.amount.dtype == np.dtype(object)
+    assert large_sum.purchase_days().spend.tolist() == [1e13]
 
 
 def test_halves_of_a_millionth_are_rounded_as_the_event_table_does() -> None:
@@ -203,8 +208,8 @@ def test_halves_of_a_millionth_are_rounded_as_the_event_table_does() -> None:
         [CustomerEvents("a", tuple(Event(as_of - DAY, "purchase", a) for a in amounts))], as_of
     )
     assert memory.amount.tolist() == [1, 2, 3, 2500001]
-    off = tuple(Event(as_of - DAY, "purchase", 1.0, discount=some) for some in amounts)
-    rows = by_memory({"a": off}, as_of, [0], standard(90).with_parameters(shop_gap_days=30.0))
+    events = tuple(Event(as_of - DAY, "purchase", 1.0, discount=amount) for amount in amounts)
+    rows = by_memory({"a": events}, as_of, [0], standard(90).with_parameters(shop_gap_days=30.0))
     assert rows["a", 0]["discount"] == 2.500007
 
 
@@ -214,16 +219,20 @@ def test_instants_are_exact_where_doubles_of_seconds_are_not() -> None:
         utc("2199-12-31T23:59:59.999999"),
         utc("1905-03-01"),
     ):
-        near = [as_of + ticks * TICK for ticks in range(-5, 3)]
-        each = [
-            Event(at, "purchase", 1.0, recorded_at=at + DAY * (i % 2)) for i, at in enumerate(near)
+        timestamps = [as_of + ticks * TICK for ticks in range(-5, 3)]
+        purchases = [
+            Event(timestamp, "purchase", 1.0, recorded_at=timestamp + DAY * (i % 2))
+            for i, timestamp in enumerate(timestamps)
         ]
-        lives = {str(i): (Event(as_of - 40 * DAY, "visit"), event) for i, event in enumerate(each)}
-        rows = by_memory(lives, as_of, [0, 1], standard(90).with_parameters(shop_gap_days=30.0))
-        check(rows, lives, as_of, 90, [0, 1], 30.0)
+        customers = {
+            str(i): (Event(as_of - 40 * DAY, "visit"), event) for i, event in enumerate(purchases)
+        }
+        catalog = standard(90).with_parameters(shop_gap_days=30.0)
+        rows = by_memory(customers, as_of, [0, 1], catalog)
+        check(rows, customers, as_of, 90, [0, 1], 30.0)
 
 
-def test_a_customer_of_whom_nothing_is_known_is_named() -> None:
+def test_a_customer_without_a_known_event_is_named() -> None:
     as_of = utc("2020-06-01")
     with pytest.raises(NotEnoughDataError, match="'b' has no event before the as_of 2020-06-01"):
         MemoryEvents(requests({"a": (Event(as_of - DAY),), "b": (Event(as_of),)}), as_of)
@@ -240,15 +249,15 @@ def test_a_thousand_customers_in_memory_take_a_fraction_of_a_second() -> None:
         for i, row in enumerate(ago)
     ]
     catalog = standard(90).with_parameters(shop_gap_days=30.0)
-    spent = []
-    for _ in range(5):  # the best of a few: what else the machine does is no fault of ours
+    seconds = []
+    for _ in range(5):  # the fastest of several, since other processes may slow a run down
         start = time.process_time()
         Evaluator(catalog).features(MemoryEvents(customers, as_of))
-        spent.append(time.process_time() - start)
-    assert min(spent) < 0.3
+        seconds.append(time.process_time() - start)
+    assert min(seconds) < 0.3
 
 
-# --- past only ------------------------------------------------------------------------------------
+# --- reproducibility ------------------------------------------------------------------------------
 
 
 def all_bytes(
@@ -258,19 +267,22 @@ def all_bytes(
     with event_log(customers, reverse=reverse) as log:
         log.con.execute(f"set threads = {threads}")
         table = DailyTable(log.con, as_of)
-        life = fit_lifecycle(table, load_scheme("retail"), 90)
-        limits = life.scheme.thresholds
-        found = {"ids": "\n".join(table.customers).encode(), "limits": repr(limits).encode()}
-        for snapshot in take(table, life, [0, 30, 365]):
+        lifecycle = fit_lifecycle(table, load_scheme("retail"), 90)
+        thresholds = lifecycle.scheme.thresholds
+        results = {
+            "ids": "\n".join(table.customers).encode(),
+            "thresholds": repr(thresholds).encode(),
+        }
+        for snapshot in take_snapshots(table, lifecycle, [0, 30, 365]):
             columns = {
                 **snapshot.features,
                 "stage": snapshot.stage,
                 "since": snapshot.standing.since,
             }
-            found |= {
+            results |= {
                 f"{name} {snapshot.as_of}": column.tobytes() for name, column in columns.items()
             }
-        return found
+        return results
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
@@ -278,66 +290,64 @@ def all_bytes(
 def test_what_happens_or_becomes_known_later_changes_no_byte(data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())
     customers = data.draw(logs(as_of))
-    with_amounts = any(event.amount is not None for some in customers.values() for event in some)
-    drawn = data.draw(st.lists(events(as_of, with_amounts), max_size=8))
-    later = [unseen(event, as_of) for event in drawn]
-    more = {
+    with_amounts = any(event.amount is not None for drawn in customers.values() for event in drawn)
+    drawn_events = data.draw(st.lists(events(as_of, with_amounts), max_size=8))
+    unknown = tuple(not_known(event, as_of) for event in drawn_events)
+    with_unknown_events = {
         **customers,
-        "new": tuple(later),
-        "z": customers["z"] + tuple(later),
-        "c0": tuple(later) + customers["c0"],
+        "new": unknown,
+        "z": customers["z"] + unknown,
+        "c0": unknown + customers["c0"],
     }
-    less = {name: tuple(e for e in some if e.seen_from(as_of)) for name, some in customers.items()}
-    want = all_bytes(customers, as_of)
-    assert all_bytes(more, as_of) == want
-    assert all_bytes(less, as_of) == want
+    only_known_events = {
+        name: tuple(event for event in drawn if event.is_known_before(as_of))
+        for name, drawn in customers.items()
+    }
+    expected = all_bytes(customers, as_of)
+    assert all_bytes(with_unknown_events, as_of) == expected
+    assert all_bytes(only_known_events, as_of) == expected
 
 
-def unseen(event: Event, as_of: datetime) -> Event:
-    """Return the event as one that cannot be known at the as_of: it happens then or later, or is
-    recorded so.
-    """
-    return replace(event, recorded_at=as_of) if event.seen_from(as_of) else event
+def not_known(event: Event, as_of: datetime) -> Event:
+    """Return the event, recorded at the as_of if it would be known before it."""
+    return replace(event, recorded_at=as_of) if event.is_known_before(as_of) else event
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_neither_the_order_of_rows_nor_threads_change_a_byte(data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())
-    customers = data.draw(logs(as_of, most=12))
-    want = all_bytes(customers, as_of, threads=1)
-    assert all_bytes(customers, as_of, threads=4) == want
-    assert all_bytes(customers, as_of, threads=1, reverse=True) == want
-    shuffled = {name: some[::-1] for name, some in customers.items()}
-    assert memory_bytes(customers, as_of) == memory_bytes(shuffled, as_of)
+    customers = data.draw(logs(as_of, max_customers=12))
+    expected = all_bytes(customers, as_of, threads=1)
+    assert all_bytes(customers, as_of, threads=4) == expected
+    assert all_bytes(customers, as_of, threads=1, reverse=True) == expected
+    reversed_events = {name: drawn[::-1] for name, drawn in customers.items()}
+    assert memory_bytes(customers, as_of) == memory_bytes(reversed_events, as_of)
 
 
 def test_threads_do_not_change_a_byte_of_a_large_log() -> None:
-    found = []
+    results = []
     with cdnow_log() as log:
         for threads in (1, 2, 5):
             log.con.execute(f"set threads = {threads}")
             columns = DailyTable(log.con, utc("1998-07-01")).features(
                 standard(90).with_parameters(shop_gap_days=42.5), [0, 90, 180]
             )
-            found.append({name: column.tobytes() for name, column in columns.items()})
-    assert found[0] == found[1] == found[2]
+            results.append({name: column.tobytes() for name, column in columns.items()})
+    assert results[0] == results[1] == results[2]
 
 
 def memory_bytes(customers: Customers, as_of: datetime) -> dict[str, bytes]:
-    seen = {
-        name: some
-        for name, some in customers.items()
-        if any(event.seen_from(as_of) for event in some)
-    }
+    """Return the features of events in memory as bytes."""
     evaluator = Evaluator(standard(90).with_parameters(shop_gap_days=33.3))
-    columns = evaluator.features(MemoryEvents(requests(seen), as_of))
+    known = known_customers(customers, as_of)
+    columns = evaluator.features(MemoryEvents(requests(known), as_of))
     return {name: column.tobytes() for name, column in columns.items()}
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_a_date_looks_the_same_from_then_and_from_later(data: st.DataObject) -> None:
+def test_a_past_date_is_the_same_from_any_anchor(data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())
     customers = data.draw(logs(as_of))
     catalog = standard(90).with_parameters(shop_gap_days=33.3)
@@ -354,40 +364,34 @@ def test_a_date_looks_the_same_from_then_and_from_later(data: st.DataObject) -> 
 def test_purchase_days_and_first_events_are_the_same_in_memory(data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())
     customers = data.draw(logs(as_of, years=1))
-    seen = {
-        name: some
-        for name, some in customers.items()
-        if any(event.seen_from(as_of) for event in some)
-    }
-    memory = MemoryEvents(requests(dict(sorted(seen.items()))), as_of)
+    known = known_customers(dict(sorted(customers.items())), as_of)
+    memory = MemoryEvents(requests(known), as_of)
     with event_log(customers) as log:
         table = DailyTable(log.con, as_of)
-        want, first, last = table.purchase_days(), table.first_events(), table.last_event()
-    got = memory.purchase_days()
+        expected, first, last = table.purchase_days(), table.first_events(), table.last_event()
+    days = memory.purchase_days()
     for column in ("customer", "day", "first_purchase"):
-        assert getattr(got, column).tolist() == getattr(want, column).tolist()
-    assert got.spend.tolist() == pytest.approx(want.spend.tolist(), rel=1e-12)
+        assert getattr(days, column).tolist() == getattr(expected, column).tolist()
+    assert days.spend.tolist() == pytest.approx(expected.spend.tolist(), rel=1e-12)
     assert (memory.first_events().tolist(), memory.last_event()) == (first.tolist(), last)
 
 
-def test_the_first_purchase_of_a_day_is_the_earliest_in_whatever_order() -> None:
+def test_the_first_purchase_of_a_day_is_the_earliest_in_any_order() -> None:
     as_of = utc("2020-06-01")
-    three = tuple(Event(as_of - DAY + timedelta(hours=hours)) for hours in (9, 3, 17))
-    days = MemoryEvents(requests({"a": three}), as_of).purchase_days()
+    purchases = tuple(Event(as_of - DAY + timedelta(hours=hours)) for hours in (9, 3, 17))
+    days = MemoryEvents(requests({"a": purchases}), as_of).purchase_days()
     assert days.first_purchase.tolist() == [microseconds(as_of - DAY + timedelta(hours=3))]
 
 
 def test_a_date_is_the_same_number_from_both_sides_of_a_power_of_two() -> None:
     catalog = standard(90).with_parameters(shop_gap_days=30.0)
     for microsecond in (1, 7, 123_457, 86_399):
-        as_of = (
-            utc("2014-11-20") + microsecond * TICK
-        )  # 30 days before it, day numbers have one digit more
+        # day numbers 30 days before this as_of have one more bit of precision
+        as_of = utc("2014-11-20") + microsecond * TICK
         customers = {"a": (Event(as_of - 50 * DAY),)}
-        later, then = (
-            by_duckdb(customers, as_of - (30 - back) * DAY, [back], catalog) for back in (30, 0)
-        )
-        assert later["a", 30]["T_days"] == then["a", 0]["T_days"]
+        from_later = by_duckdb(customers, as_of, [30], catalog)
+        from_date = by_duckdb(customers, as_of - 30 * DAY, [0], catalog)
+        assert from_later["a", 30]["T_days"] == from_date["a", 0]["T_days"]
 
 
 def test_two_daily_tables_of_one_log_do_not_overwrite_each_other() -> None:

@@ -1,6 +1,4 @@
-"""Spark gives what DuckDB, NumPy and the oracle give: the same bodies of tests, on logs of many
-customers each.
-"""
+"""Spark compared with DuckDB, NumPy and the oracle, on logs of many customers."""
 
 from __future__ import annotations
 
@@ -28,21 +26,21 @@ from tests.parity.logs import (
     Attributes,
     Customers,
     as_ofs,
-    attributes,
+    attribute_tables,
     customers_table,
     event_log,
     logs,
     utc,
 )
-from tests.parity.test_customer import ASKED, CATALOG
+from tests.parity.test_customer import CATALOG, FEATURES
 from tests.spark import needs_spark, quiet_spark, start
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 pytestmark = [needs_spark, *quiet_spark]
-# a job takes seconds: few examples of many customers, and none made smaller
-FEW = settings(
+# a job takes seconds: few examples with many customers, and no shrinking
+FEW_EXAMPLES = settings(
     max_examples=3,
     deadline=None,
     phases=(Phase.explicit, Phase.generate),
@@ -52,13 +50,13 @@ FEW = settings(
 
 @pytest.fixture(scope="module")
 def spark() -> Iterator[SparkSession]:
-    found = start()
-    yield found
-    found.stop()
+    session = start()
+    yield session
+    session.stop()
 
 
 def on_spark(spark: SparkSession, customers: Customers) -> DataFrame:
-    """Return the events as the reader leaves them, on Spark."""
+    """Return the events as the reader does, on Spark."""
     with event_log(customers) as log:
         events = log.con.sql("select * exclude (customer) from events").to_arrow_table()
     frame = spark.createDataFrame(events)
@@ -74,70 +72,69 @@ def by_spark(
     as_of: datetime,
     backs: Sequence[int],
     catalog: Catalog,
-    told: Attributes | None = None,
+    attributes: Attributes | None = None,
 ) -> Rows:
+    """Evaluate with a daily table on Spark."""
     events = on_spark(spark, customers)
-    known = None
-    if told is not None:
-        with customers_table(told) as table_of_customers:
-            known = read_attributes(
+    spark_attributes = None
+    if attributes is not None:
+        with customers_table(attributes) as table_of_customers:
+            spark_attributes = read_attributes(
                 SparkLog(events, events, {}, as_of), table_of_customers, ReadOptions()
             )
-    table = SparkTable(spark, events, as_of, known)
-    found = table.features(catalog, backs).collect()
+    table = SparkTable(spark, events, as_of, spark_attributes)
+    rows = table.features(catalog, backs).collect()
     table.close()
     null = float("nan")
     return {
         (row["customer"], row["back"]): {
             n: null if row[n] is None else float(row[n]) for n in catalog.names
         }
-        for row in found
+        for row in rows
     }
 
 
-@FEW
+@FEW_EXAMPLES
 @given(data=st.data())
 def test_every_feature_is_what_the_oracle_says(spark: SparkSession, data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())
-    customers, backs = (
-        data.draw(logs(as_of, most=25)),
-        data.draw(st.sampled_from([[0], [0, 30, 365]])),
-    )
+    customers = data.draw(logs(as_of, max_customers=25))
+    backs = data.draw(st.sampled_from([[0], [0, 30, 365]]))
     catalog = standard(90).with_parameters(shop_gap_days=7.25)
     check(by_spark(spark, customers, as_of, backs, catalog), customers, as_of, 90, backs, 7.25)
 
 
-@FEW
+@FEW_EXAMPLES
 @given(data=st.data())
 def test_attributes_are_what_the_oracle_says(spark: SparkSession, data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())
-    customers, backs = data.draw(logs(as_of, most=25)), [0, 30]
-    told = data.draw(attributes(customers))
-    rows = by_spark(spark, customers, as_of, backs, CATALOG, told)
-    check_attributes(rows, customers, told, as_of, backs, ASKED)
+    customers, backs = data.draw(logs(as_of, max_customers=25)), [0, 30]
+    attributes = data.draw(attribute_tables(customers))
+    rows = by_spark(spark, customers, as_of, backs, CATALOG, attributes)
+    check_attributes(rows, customers, attributes, as_of, backs, FEATURES)
 
 
 def test_attributes_without_a_table_are_refused(spark: SparkSession) -> None:
-    events = {"a": (Event(utc("2020-01-01"), "visit"),)}
+    customers = {"a": (Event(utc("2020-01-01"), "visit"),)}
     with pytest.raises(
         UsageError, match="asks for 'acquisition_cost' of the customer: name the table of customers"
     ):
-        by_spark(spark, events, utc("2021-01-01"), [0], CATALOG)
+        by_spark(spark, customers, utc("2021-01-01"), [0], CATALOG)
 
 
-def test_a_log_without_a_past_is_refused(spark: SparkSession) -> None:
+def test_a_log_without_events_before_the_as_of_is_refused(spark: SparkSession) -> None:
     events = on_spark(spark, {"a": (Event(utc("2020-01-01"), "visit"),)})
     with pytest.raises(NotEnoughDataError, match="no event stands before the as_of"):
         SparkTable(spark, events, utc("2019-01-01"))
 
 
-@FEW
+@FEW_EXAMPLES
 @given(data=st.data())
 def test_the_shops_gap_is_that_of_duckdb(spark: SparkSession, data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())
-    customers = data.draw(logs(as_of, most=25))
+    customers = data.draw(logs(as_of, max_customers=25))
     with event_log(customers) as log:
-        want = shop_gap_days([mean_gaps(DailyTable(log.con, as_of).purchase_days())])
+        expected = shop_gap_days([mean_gaps(DailyTable(log.con, as_of).purchase_days())])
     table = SparkTable(spark, on_spark(spark, customers), as_of)
-    assert np.isclose(table.shop_gap_days(), want, rtol=1e-12)
+    assert np.isclose(table.shop_gap_days(), expected, rtol=1e-12)
     table.close()

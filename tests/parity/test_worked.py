@@ -1,6 +1,4 @@
-"""Numbers of the catalogue that were worked out by hand: of every evaluator, and of the oracle
-itself.
-"""
+"""Features worked out by hand, compared with every evaluator and the oracle."""
 
 from __future__ import annotations
 
@@ -18,11 +16,11 @@ CATALOG = standard(90).with_parameters(shop_gap_days=30.0)
 START = utc("2020-01-01")
 
 
-def of(evaluate: Evaluate, life: tuple[Event, ...], as_of: datetime) -> dict[str, float]:
-    return evaluate({"a": life}, as_of, [0], CATALOG)["a", 0]
+def features_of(evaluate: Evaluate, events: tuple[Event, ...], as_of: datetime) -> dict[str, float]:
+    return evaluate({"a": events}, as_of, [0], CATALOG)["a", 0]
 
 
-def bought(*days: int) -> tuple[Event, ...]:
+def purchases_on(*days: int) -> tuple[Event, ...]:
     return tuple(
         Event(START + day * DAY + timedelta(hours=day % 24), "purchase", 5.0) for day in days
     )
@@ -43,7 +41,7 @@ def bought(*days: int) -> tuple[Event, ...]:
         # at 12:00 of a day: 1 and 1.5 days of 2.5; 1 + (0.4 ln 0.4 + 0.6 ln 0.6) / ln 2, a coin of
         # 2/5
         ((0, 1), 2.5, 1 - 0.9709505944546686),
-        # one purchase has no intervals between purchases; nor has nobody's
+        # one purchase or none has no interval between purchases
         ((3,), 30, math.nan),
         ((), 30, math.nan),
     ],
@@ -51,16 +49,16 @@ def bought(*days: int) -> tuple[Event, ...]:
 def test_clumpiness(
     evaluate: Evaluate, days: tuple[int, ...], until: float, clumpiness: float
 ) -> None:
-    life = (*bought(*days), Event(START - DAY, "visit"))
-    found = of(evaluate, life, START + until * DAY)["clumpiness"]
-    assert found == pytest.approx(clumpiness, rel=0, abs=2e-9, nan_ok=True)
+    events = (*purchases_on(*days), Event(START - DAY, "visit"))
+    value = features_of(evaluate, events, START + until * DAY)["clumpiness"]
+    assert value == pytest.approx(clumpiness, rel=0, abs=2e-9, nan_ok=True)
 
 
 @by_each_and_the_oracle
 @pytest.mark.parametrize(
     ("days", "regularity"),
     [
-        # no pair of gaps: the variance 1/12 of one who buys at random, (1 - 4/12) / (8/12)
+        # no pair of gaps: the variance 1/12 of random purchases, (1 - 4/12) / (8/12)
         ((), 1.0),
         ((3,), 1.0),
         ((3, 50), 1.0),
@@ -79,12 +77,13 @@ def test_clumpiness(
     ],
 )
 def test_regularity(evaluate: Evaluate, days: tuple[int, ...], regularity: float) -> None:
-    life = (*bought(*days), Event(START - DAY, "visit"))
-    assert of(evaluate, life, START + 90 * DAY)["regularity"] == pytest.approx(regularity, rel=1e-9)
+    events = (*purchases_on(*days), Event(START - DAY, "visit"))
+    value = features_of(evaluate, events, START + 90 * DAY)["regularity"]
+    assert value == pytest.approx(regularity, rel=1e-9)
 
 
 AS_OF = utc("2020-06-01")  # a Monday
-LIFE = (
+EVENTS = (
     # Saturday, Sunday, Tuesday; gaps 1 and 9, the last purchase 83 days ago, the first 93
     Event(utc("2020-02-29T09:30"), "purchase", 10.0, "web", category="books", discount=1.5),
     Event(
@@ -92,7 +91,7 @@ LIFE = (
     ),
     Event(utc("2020-03-01T10:00"), "purchase", 5.0, " ", category="", discount=0.5),
     Event(utc("2020-03-10T23:59"), "purchase", 8.0, " web ", category="music"),
-    # takes nothing back; what it says of a discount is no discount on a purchase
+    # reverses no purchase; the discount of a refund is not a discount on a purchase
     Event(utc("2020-03-11"), "refund", 0.0, "post", discount=7.0),
     # 1, 30, 31, 60 and 61 days ago
     Event(utc("2020-05-31T23:59"), "visit", channel="app", category="music"),
@@ -106,11 +105,11 @@ LIFE = (
     # 90 days ago and 91
     Event(utc("2020-03-03"), "ticket", channel="web"),
     Event(utc("2020-03-02T23:59"), "ticket", channel="WEB"),
-    # 7 days ago and 8; the shop's own doing
+    # 7 days ago and 8; made by the marketer
     Event(utc("2020-05-25"), "contact"),
     Event(utc("2020-05-24T20:00"), "contact"),
     Event(utc("2020-01-05"), "unsubscribe"),
-    # not to be known yet
+    # not known before the as_of
     Event(AS_OF, "visit", channel="later", category="later"),
     Event(
         utc("2020-05-30"),
@@ -122,10 +121,9 @@ LIFE = (
         discount=99.0,
     ),
 )
-SPREAD = (
-    5 * math.sqrt(math.pi) / 2
-)  # of the spends 10, then 14, then 8: changes of 4 and 6, over 2 / sqrt(pi)
-WORKED: tuple[dict[str, float], ...] = (
+# spends 10, 14 and 8: the mean of the changes 4 and 6, divided by 2 / sqrt(pi)
+SPREAD = 5 * math.sqrt(math.pi) / 2
+EXPECTED: tuple[dict[str, float], ...] = (
     {
         "orders": 3,
         "purchase_events": 4,
@@ -200,16 +198,16 @@ WORKED: tuple[dict[str, float], ...] = (
 
 
 @by_each_and_the_oracle
-def test_a_life_worked_out_by_hand(evaluate: Evaluate) -> None:
-    found = of(evaluate, LIFE, AS_OF)
-    for worked in WORKED:
-        assert {name: found[name] for name in worked} == pytest.approx(worked, rel=1e-9)
+def test_features_worked_out_by_hand(evaluate: Evaluate) -> None:
+    features = features_of(evaluate, EVENTS, AS_OF)
+    for expected in EXPECTED:
+        assert {name: features[name] for name in expected} == pytest.approx(expected, rel=1e-9)
 
 
 @by_each_and_the_oracle
-def test_a_life_of_one_visit_has_counts_of_0_and_no_days(evaluate: Evaluate) -> None:
-    found = of(evaluate, (Event(AS_OF - DAY, "signup"),), AS_OF)
-    null = {name for name, value in found.items() if math.isnan(value)}
+def test_a_single_signup_has_counts_of_0_and_no_purchase_days(evaluate: Evaluate) -> None:
+    features = features_of(evaluate, (Event(AS_OF - DAY, "signup"),), AS_OF)
+    null = {name for name, value in features.items() if math.isnan(value)}
     assert null == {
         *{
             "first_day",
@@ -243,7 +241,7 @@ def test_a_life_of_one_visit_has_counts_of_0_and_no_days(evaluate: Evaluate) -> 
         *(f"days_since_{kind}" for kind in ("visit", "email_open", "ticket", "contact")),
         *(f"last_{kind}_day" for kind in ("visit", "email_open", "ticket", "contact")),
     }
-    ones = {name for name, value in found.items() if math.isclose(value, 1)}
+    ones = {name for name, value in features.items() if math.isclose(value, 1)}
     assert {
         "activity",
         "activity_7d",
@@ -253,7 +251,7 @@ def test_a_life_of_one_visit_has_counts_of_0_and_no_days(evaluate: Evaluate) -> 
         "trend_spend_year",
     } <= ones
     assert all(
-        found[name] == 0
+        features[name] == 0
         for name in ("orders", "weekdays", "hours", "channels", "discount", "visits_7d")
     )
 
@@ -272,9 +270,9 @@ def test_a_life_of_one_visit_has_counts_of_0_and_no_days(evaluate: Evaluate) -> 
 def test_the_calendar_of_the_as_of(
     evaluate: Evaluate, as_of: str, weekday: int, month: int, year_day: int
 ) -> None:
-    found = of(evaluate, (Event(utc(as_of) - DAY),), utc(as_of))
+    features = features_of(evaluate, (Event(utc(as_of) - DAY),), utc(as_of))
     names = ("as_of_on_weekday", "as_of_in_month", "as_of_in_year")
-    assert [found[name] for name in names] == [weekday, month, year_day]
+    assert [features[name] for name in names] == [weekday, month, year_day]
 
 
 @by_each_and_the_oracle
@@ -286,8 +284,7 @@ def test_weekdays_and_hours_before_1970(evaluate: Evaluate) -> None:
         "1969-12-31T23:00",
         "1970-01-01T00:00",
     )
-    found = of(
-        evaluate, tuple(Event(utc(time), "purchase", 1.0) for time in times), utc("1970-01-02")
-    )
+    events = tuple(Event(utc(time), "purchase", 1.0) for time in times)
+    features = features_of(evaluate, events, utc("1970-01-02"))
     names = ("weekdays", "weekend_orders", "weekend_share", "hours", "first_day", "gap_longest")
-    assert [found[name] for name in names] == [4, 2, 0.5, 2, -3652, 3648]
+    assert [features[name] for name in names] == [4, 2, 0.5, 2, -3652, 3648]

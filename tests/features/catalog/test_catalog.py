@@ -1,4 +1,4 @@
-"""The catalogue refuses what engines could not evaluate alike, and says what each feature is."""
+"""Every feature of the standard catalogue is described; invalid features are refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stagecast.features.errors import UsageError
 CATALOG = standard(90)
 
 
-def test_every_feature_says_what_it_is_and_names_only_what_stands_before_it() -> None:
+def test_every_feature_has_a_meaning_and_uses_only_earlier_features() -> None:
     known = {*CALENDAR, "shop_gap_days"}
     for feature in CATALOG.features:
         assert feature.unit, feature.name
@@ -28,11 +28,11 @@ def test_every_feature_says_what_it_is_and_names_only_what_stands_before_it() ->
 
 def test_predictors_are_features() -> None:
     assert set(CATALOG.predictors) < set(CATALOG.names)
-    # a day number would teach the model the date
+    # models would learn the date from a day number
     assert not {name for name in CATALOG.predictors if CATALOG[name].unit == "day number"}
 
 
-def test_last_years_days_ahead_exist_where_the_horizon_is_below_a_year() -> None:
+def test_last_years_days_ahead_need_a_horizon_below_a_year() -> None:
     assert standard(364)["orders_ahead_last_year"].window_days == (1, 365)
     assert standard(90)["orders_ahead_last_year"].window_days == (275, 365)
     assert "orders_ahead_last_year" not in standard(365).names
@@ -58,10 +58,10 @@ def test_a_parameter_that_is_no_number_is_refused(value: float) -> None:
 
 
 @pytest.mark.parametrize("name", ["recency_days", "as_of_day", "customer", "customer_id", "as_of"])
-def test_two_things_of_one_name_are_refused(name: str) -> None:
-    more = Feature(name, "days", "again", formula="orders + 1")
+def test_a_name_that_is_already_used_is_refused(name: str) -> None:
+    feature = Feature(name, "days", "again", formula="orders + 1")
     with pytest.raises(UsageError, match=f"'{name}'.* stands twice"):
-        Catalog((*CATALOG.features, more), {})
+        Catalog((*CATALOG.features, feature), {})
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_two_things_of_one_name_are_refused(name: str) -> None:
             "begin at 0",
         ),
         ({"formula": "orders % 2"}, "is not allowed"),
-        # a log row is an event in memory and a day in SQL: what depends on which is refused
+        # a row of log is an event in memory and a day in SQL: aggregates that would differ
         ({"relation": "log", "function": "count", "column": "day"}, r"only sum\(purchases\)"),
         ({"relation": "log", "function": "max", "column": "refund"}, "cannot be asked of 'log'"),
         ({"relation": "log", "function": "last", "column": "day"}, "cannot be asked of 'log'"),
@@ -118,9 +118,7 @@ def test_two_things_of_one_name_are_refused(name: str) -> None:
         ),
     ],
 )
-def test_a_feature_that_engines_could_not_evaluate_alike_is_refused(
-    keys: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(UsageError, match=message) as caught:
+def test_an_invalid_feature_is_refused(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message) as error:
         Feature("mine", "days", "something", **keys)
-    assert str(caught.value).startswith("feature 'mine'")
+    assert str(error.value).startswith("feature 'mine'")

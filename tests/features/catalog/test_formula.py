@@ -1,4 +1,4 @@
-"""Formulas mean the same in NumPy and in DuckDB, and only what both do alike is allowed."""
+"""Formulas have the same value in NumPy and in DuckDB; other operations are refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def value(text: str, **values: float) -> float:
 
 
 @pytest.mark.parametrize(
-    ("text", "want"),
+    ("text", "expected"),
     [
         ("1 + 2 * a", 7.0),
         ("(1 + 2) * a", 9.0),
@@ -54,19 +54,20 @@ def value(text: str, **values: float) -> float:
         ("greatest(null_, null_)", NAN),
     ],
 )
-def test_precedence_and_null(text: str, want: float) -> None:
-    assert value(text, a=3.0, null_=NAN) == pytest.approx(want, nan_ok=True)
-    assert in_duckdb(text, {"a": 3.0, "null_": NAN}) == pytest.approx(want, nan_ok=True)
+def test_precedence_and_null(text: str, expected: float) -> None:
+    assert value(text, a=3.0, null_=NAN) == pytest.approx(expected, nan_ok=True)
+    assert in_duckdb(text, {"a": 3.0, "null_": NAN}) == pytest.approx(expected, nan_ok=True)
 
 
 def in_duckdb(text: str, values: dict[str, float]) -> float:
-    """Return the value by DuckDB, as the query of the catalogue asks for it."""
+    """Return the value in DuckDB, computed as in the query of a catalogue."""
     query = formula.portable(formula.parse(text)).sql("duckdb")
-    given = ", ".join(
+    columns = ", ".join(
         f"cast({'null' if math.isnan(v) else repr(v)} as double) as {n}" for n, v in values.items()
     )
-    [(found,)] = duckdb.execute(f"select cast({query} as double) from (select {given})").fetchall()
-    return NAN if found is None else float(found)
+    rows = duckdb.execute(f"select cast({query} as double) from (select {columns})").fetchall()
+    [(result,)] = rows
+    return NAN if result is None else float(result)
 
 
 NUMBERS = st.sampled_from([0.0, 1.0, -1.0, 2.0, 3.0, 0.1, 365.0, 1e6, 2.5e9, 33.333333333333336])
@@ -75,7 +76,7 @@ LEAVES = st.one_of(
 )
 
 
-def _more(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+def _extended(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.one_of(
         st.builds("{} {} {}".format, inner, st.sampled_from("+-*/"), inner),
         inner.map("({})".format),
@@ -92,29 +93,29 @@ def _more(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 @settings(max_examples=400, deadline=None)
 @given(
-    text=st.recursive(LEAVES, _more, max_leaves=8),
+    text=st.recursive(LEAVES, _extended, max_leaves=8),
     values=st.fixed_dictionaries({name: NUMBERS | st.just(NAN) for name in "abc"}),
 )
 def test_duckdb_and_numpy_agree_on_every_formula(text: str, values: dict[str, float]) -> None:
-    mine = (
+    in_numpy = (
         value(text, **values)
         if any(name in formula.names(text) for name in "abc")
         else float(formula.evaluate(text, {}))
     )
-    assert in_duckdb(text, values) == pytest.approx(mine, rel=1e-12, nan_ok=True)
+    assert in_duckdb(text, values) == pytest.approx(in_numpy, rel=1e-12, nan_ok=True)
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "a +", "(a", "'a", "a b", "a; b", "a, b", "sqrt(a, b)", "nullif(a)", "coalesce()"],
 )
-def test_what_cannot_be_read_is_an_error(text: str) -> None:
+def test_text_that_is_no_formula_is_an_error(text: str) -> None:
     with pytest.raises(UsageError, match="formula"):
         formula.parse(text)
 
 
 @pytest.mark.parametrize(
-    ("text", "what"),
+    ("text", "operation"),
     [
         ("a % 2", "a % 2"),
         ("a // 2", "a // 2"),
@@ -132,19 +133,20 @@ def test_what_cannot_be_read_is_an_error(text: str) -> None:
         ("a /* b */", "comment"),
     ],
 )
-def test_what_engines_do_not_do_alike_is_not_allowed(text: str, what: str) -> None:
-    with pytest.raises(UsageError) as caught:
+def test_other_operations_are_not_allowed(text: str, operation: str) -> None:
+    with pytest.raises(UsageError) as error:
         formula.parse(text)
-    assert text in str(caught.value)
-    assert what in str(caught.value)
+    assert text in str(error.value)
+    assert operation in str(error.value)
 
 
-def test_a_name_that_is_not_given_is_named_with_the_nearest() -> None:
+def test_a_missing_name_is_named_with_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"needs 'order'. Did you mean 'orders'\?"):
         formula.evaluate("order + 1", {"orders": np.array([1.0])})
 
 
-def test_parsing_again_gives_an_untouched_tree() -> None:
-    before = formula.parse("a / sqrt(b) + 1").sql()
-    formula.portable(formula.parse("a / sqrt(b) + 1"))
-    assert formula.parse("a / sqrt(b) + 1").sql() == before
+def test_portable_does_not_change_the_cached_tree() -> None:
+    text = "a / sqrt(b) + 1"
+    before = formula.parse(text).sql()
+    formula.portable(formula.parse(text))
+    assert formula.parse(text).sql() == before

@@ -1,6 +1,4 @@
-"""Features of one's own: from a configuration or from Python, in the catalogue, on the command
-line and in a bundle.
-"""
+"""A user's own features, from a configuration or from Python, in the catalogue and in a bundle."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ import pytest
 
 from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.catalog.feature import Feature
-from stagecast.features.catalog.own import OwnFeatures, own_from_toml, per_type
+from stagecast.features.catalog.own import OwnFeatures, features_per_type, own_from_toml
 from stagecast.features.catalog.standard import WINDOWS_DAYS, standard
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.engines.evaluator import Evaluator
@@ -23,8 +21,8 @@ from stagecast.features.errors import UsageError
 from stagecast.features.requests import Event
 from tests.parity.logs import DAY, event_log, requests, utc
 
-SAID = "meaning='m'\nunit='u'\n"
-CONFIGURED = """
+REQUIRED = "meaning='m'\nunit='u'\n"
+CONFIGURATION = """
 [catalog]
 per_type = ["Call"]
 
@@ -60,8 +58,8 @@ def own(text: str) -> OwnFeatures:
     return own_from_toml(tomllib.loads(text)["catalog"], "stagecast.toml")
 
 
-def test_what_stands_in_a_configuration_is_evaluated_as_it_says() -> None:
-    catalog = own(CONFIGURED).catalog(90).with_parameters(shop_gap_days=30.0)
+def test_features_of_a_configuration_are_evaluated() -> None:
+    catalog = own(CONFIGURATION).catalog(90).with_parameters(shop_gap_days=30.0)
     as_of = utc("2020-06-01")
     customers = {
         "a": (
@@ -77,7 +75,7 @@ def test_what_stands_in_a_configuration_is_evaluated_as_it_says() -> None:
     with event_log(customers) as log:
         by_sql = DailyTable(log.con, as_of).features(catalog, [0])
     in_memory = Evaluator(catalog).features(MemoryEvents(requests(customers), as_of))
-    want = {
+    expected = {
         "big_days_180d": [9.0, np.nan],
         "older_calls": [2.0, 0.0],
         "calls_per_order": [3.0, np.nan],
@@ -87,32 +85,33 @@ def test_what_stands_in_a_configuration_is_evaluated_as_it_says() -> None:
         "call_channels_365d": [2.0, 0.0],
         "call_categories_365d": [0.0, 0.0],
     }
-    for name, values in want.items():
+    for name, values in expected.items():
         np.testing.assert_array_equal(by_sql[name], values, err_msg=name)
         np.testing.assert_array_equal(in_memory[name], values, err_msg=name)
 
 
-def test_models_learn_from_what_is_ones_own_unless_told_otherwise() -> None:
-    catalog = own(CONFIGURED).catalog(90)
+def test_own_features_are_predictors_unless_configured_otherwise() -> None:
+    catalog = own(CONFIGURATION).catalog(90)
     added = set(catalog.predictors) - set(standard(90).predictors)
     assert {"big_days_180d", "calls_per_order", "contacts_30d", "call_count_7d"} <= added
     assert "older_calls" not in added
 
 
-def test_what_the_marketer_does_is_no_predictor_unless_asked_for() -> None:
-    assert not any(feature.predictor for feature in per_type(["email_sent"]))
-    sent = (
-        f"[catalog.sent]\n{SAID}from='types'\nfunction='sum'\ncolumn='events'\nevents=['contact']\n"
+def test_events_of_the_marketer_are_no_predictors_unless_configured() -> None:
+    assert not any(feature.predictor for feature in features_per_type(["email_sent"]))
+    text = (
+        f"[catalog.sent]\n{REQUIRED}from='types'\nfunction='sum'\ncolumn='events'\n"
+        "events=['contact']\n"
     )
-    assert not own(sent).features[0].predictor
-    assert own(sent + "predictor=true").features[0].predictor
+    assert not own(text).features[0].predictor
+    assert own(text + "predictor=true").features[0].predictor
 
 
-def test_a_type_has_counts_sums_means_and_different_values_in_each_window() -> None:
-    names = {feature.name for feature in per_type(["call"])}
+def test_a_type_has_counts_sums_means_and_distinct_values_in_each_window() -> None:
+    names = {feature.name for feature in features_per_type(["call"])}
     kinds = ("count", "amount", "amount_mean", "channels", "categories")
     assert names == {f"call_{kind}_{days}d" for kind in kinds for days in WINDOWS_DAYS}
-    assert per_type(["2nd call!"], [30])[0].name == "of_2nd_call__count_30d"
+    assert features_per_type(["2nd call!"], [30])[0].name == "of_2nd_call__count_30d"
 
 
 @pytest.mark.parametrize(
@@ -121,60 +120,64 @@ def test_a_type_has_counts_sums_means_and_different_values_in_each_window() -> N
         ("[catalog]\nper_type = 'call'", "per_type must be a list of event types"),
         ("[catalog]\nx = 3", r"\[catalog.x\] must be a table"),
         ("[catalog.x]\nunit='days'\nformula='orders'", r"\[catalog.x\]: say what it is: meaning"),
-        (f"[catalog.x]\n{SAID}formla='orders'", "unknown key 'formla'. Did you mean 'formula'"),
         (
-            f"[catalog.x]\n{SAID}formula='order'",
+            f"[catalog.x]\n{REQUIRED}formla='orders'",
+            "unknown key 'formla'. Did you mean 'formula'",
+        ),
+        (
+            f"[catalog.x]\n{REQUIRED}formula='order'",
             "names 'order', which is no feature before it. Did you",
         ),
-        (f"[catalog.x]\n{SAID}formula='orders ** 2'", "feature 'x': formula"),
-        (f"[catalog.orders]\n{SAID}formula='frequency'", r"\['orders'\] stands twice"),
-        (f"[catalog.ORDERS]\n{SAID}formula='frequency'", r"\['orders'\] stands twice"),
+        (f"[catalog.x]\n{REQUIRED}formula='orders ** 2'", "feature 'x': formula"),
+        (f"[catalog.orders]\n{REQUIRED}formula='frequency'", r"\['orders'\] stands twice"),
+        (f"[catalog.ORDERS]\n{REQUIRED}formula='frequency'", r"\['orders'\] stands twice"),
         ("[catalog.nothing]\npredictor=true", "no feature 'nothing'"),
         (
-            f"[catalog.x]\n{SAID}formula='orders'\npredictor='yes'",
+            f"[catalog.x]\n{REQUIRED}formula='orders'\npredictor='yes'",
             "predictor must be true or false",
         ),
         (
-            f"[catalog.x]\n{SAID}from='days'\nfunction='sum'\ncolumn='spend'\nwindow='3 months'",
+            f"[catalog.x]\n{REQUIRED}from='days'\nfunction='sum'\ncolumn='spend'\n"
+            "window='3 months'",
             "window '3 m",
         ),
         (
-            f"[catalog.x]\n{SAID}from='days'\nfunction='sum'\ncolumn='spend'\nwindow=[1]",
+            f"[catalog.x]\n{REQUIRED}from='days'\nfunction='sum'\ncolumn='spend'\nwindow=[1]",
             r"\[1\] is neither",
         ),
         (
-            f"[catalog.x]\n{SAID}from='types'\nfunction='sum'\ncolumn='events'",
+            f"[catalog.x]\n{REQUIRED}from='types'\nfunction='sum'\ncolumn='events'",
             "name the event types",
         ),
-        (f"[catalog.'a b']\n{SAID}formula='orders'", "a name is a letter"),
+        (f"[catalog.'a b']\n{REQUIRED}formula='orders'", "a name is a letter"),
     ],
 )
-def test_a_slip_in_the_configuration_is_named(text: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message) as caught:
+def test_a_mistake_in_the_configuration_is_named(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as error:
         own(text)
-    assert str(caught.value).startswith("stagecast.toml")
+    assert str(error.value).startswith("stagecast.toml")
 
 
-def test_what_is_written_is_read_again() -> None:
-    mine = own(CONFIGURED)
-    assert OwnFeatures.from_json(json.loads(json.dumps(mine.to_json()))) == mine
-    catalog = mine.catalog(90).with_parameters(shop_gap_days=3.0)
+def test_json_is_read_back() -> None:
+    own_features = own(CONFIGURATION)
+    assert OwnFeatures.from_json(json.loads(json.dumps(own_features.to_json()))) == own_features
+    catalog = own_features.catalog(90).with_parameters(shop_gap_days=3.0)
     assert Catalog.from_json(json.loads(json.dumps(catalog.to_json()))) == catalog
 
 
-def test_columns_that_are_not_those_of_the_catalogue_are_refused_with_their_names() -> None:
+def test_columns_that_differ_from_the_catalogue_are_refused_by_name() -> None:
     catalog = standard(90)
     columns = {name: np.zeros(2) for name in catalog.names}
     catalog.check_columns(columns)
-    less = {name: values for name, values in columns.items() if name != "orders"}
+    without_orders = {name: values for name, values in columns.items() if name != "orders"}
     with pytest.raises(UsageError, match=r"features that are missing: orders$"):
-        catalog.check_columns(less)
+        catalog.check_columns(without_orders)
     with pytest.raises(UsageError, match="was not trained on: extra; leave"):
         catalog.check_columns({**columns, "extra": np.zeros(2)})
     with pytest.raises(
         UsageError, match=r"another order than in training: first_day \(where orders stood\)"
     ):
-        catalog.check_columns({**less, "orders": columns["orders"]})
+        catalog.check_columns({**without_orders, "orders": columns["orders"]})
     with pytest.raises(UsageError, match=r"arrays of float64, null as NaN: spend$"):
         catalog.check_columns({**columns, "spend": np.zeros(2, dtype=np.float32)})
 
@@ -188,17 +191,17 @@ def test_own_features_from_python_reach_the_models_and_their_bundle(tmp_path: Pa
     from stagecast.training.config import TrainConfig
     from stagecast.training.train import train
 
-    mine = Feature(
+    feature = Feature(
         "days_since_half", "days", "half the silence", formula="recency_days / 2", predictor=True
     )
-    config = replace(TrainConfig(max_dates=2), own=OwnFeatures((mine,)))
+    config = replace(TrainConfig(max_dates=2), own=OwnFeatures((feature,)))
     with from_frame(simulate(1500)) as log:
-        done = train(log.con, AS_OF, config)
-        save_bundle(tmp_path / "model", done.models, AS_OF, done.data_cutoff, {})
+        training = train(log.con, AS_OF, config)
+        save_bundle(tmp_path / "model", training.models, AS_OF, training.data_cutoff, {})
         scorer = load_scorer(tmp_path / "model")
         trees = scorer.bundle.models.churn.trees
         assert trees is not None
         assert "days_since_half" in trees.columns
-        assert scorer.bundle.models.catalog["days_since_half"] == mine
-        now, cutoff = snapshot(log, scorer.bundle, AS_OF)
-        assert len(scorer.score(now, cutoff)) == 1500
+        assert scorer.bundle.models.catalog["days_since_half"] == feature
+        current, cutoff = snapshot(log, scorer.bundle, AS_OF)
+        assert len(scorer.score(current, cutoff)) == 1500
