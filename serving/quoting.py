@@ -1,18 +1,23 @@
-"""A caller's value in an error: short, printable, and never as large as what caused it."""
+"""Values of callers in error messages: short, printable, of limited length."""
 
 from __future__ import annotations
 
 from typing import Any
 
-QUOTED = 100
+QUOTE_LENGTH_MAX = 100
 
 
 def quote(value: Any) -> str:
-    """Return a caller's value as short, printable text.
+    """Return a caller's value as printable text of at most 100 characters and an ellipsis.
+
+    Parameters
+    ----------
+    value
+        The value; what is not text is shown by ``repr``.
 
     >>> quote("x" * 1000)[-4:], quote("\\ud800")
     ('xxx…', '\\\\ud800')
     """
-    text = value[: QUOTED + 1] if isinstance(value, str) else repr(value)
-    text = text if len(text) <= QUOTED else text[:QUOTED] + "…"
+    text = value[: QUOTE_LENGTH_MAX + 1] if isinstance(value, str) else repr(value)
+    text = text if len(text) <= QUOTE_LENGTH_MAX else text[:QUOTE_LENGTH_MAX] + "…"
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,6 +1,6 @@
-"""Settings of the server, the command line and tracking: one validated object.
+"""Settings of the server, the command line and tracking, in one validated object.
 
-The only place that reads the environment.
+No other module reads environment variables.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ KEY_LENGTH_MIN = 16
 
 
 def store_url(text: str) -> str:
-    """Return a path or an SQLAlchemy URL as an SQLAlchemy URL.
+    """Return an SQLAlchemy URL for the path of an SQLite file; a URL is returned unchanged.
 
     >>> store_url("stagecast.db"), store_url("/var/lib/stagecast.db")
     ('sqlite:///stagecast.db', 'sqlite:////var/lib/stagecast.db')
@@ -36,33 +36,37 @@ def store_url(text: str) -> str:
     return text if "://" in text else f"sqlite:///{text}"
 
 
-def _split(text: str) -> list[str]:
+def _split_list(text: str) -> list[str]:
     return [part.strip() for part in text.replace("\n", ",").split(",") if part.strip()]
 
 
 class Settings(BaseSettings):
-    """Everything that can be set from outside; each field is read from ``STAGECAST_`` and its name
-    in capitals.
+    """Settings that the environment can set: ``STAGECAST_`` and the name of a field in capitals.
 
     Parameters
     ----------
     store
         SQLAlchemy URL, or the path of an SQLite file, of the published scores.
     host, port
-        where the server listens.
+        Address at which the server listens.
     model
-        bundle folder; None: the server shows published scores and cannot score events.
+        Bundle folder. None: the server shows published scores and cannot score events.
     api_keys
-        keys of at least 16 characters, comma-separated; none: only this machine may connect.
+        Keys of at least 16 characters, comma-separated. None at all: only this machine may connect.
     api_keys_file
-        file with one key per line, lines with # are comments; added to ``api_keys``.
+        File with one key per line, added to ``api_keys``; lines that begin with # are comments.
     allowed_hosts
-        host names, comma-separated, that a request may name besides this machine's own.
+        Host names, comma-separated, that a request may name in addition to those of this machine.
     tracking_uri
-        MLflow server or file; ``MLFLOW_TRACKING_URI`` is read where ``STAGECAST_TRACKING_URI`` is
-        not set.
+        MLflow server or file. ``MLFLOW_TRACKING_URI`` is read if ``STAGECAST_TRACKING_URI`` is not
+        set.
     max_body_bytes
-        longest request body, in bytes.
+        Maximum length of a request body, in bytes.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        A value cannot be used; :func:`load_settings` turns it into a UsageError.
     """
 
     model_config = SettingsConfigDict(
@@ -84,13 +88,13 @@ class Settings(BaseSettings):
 
     @field_validator("store")
     @classmethod
-    def _url(cls, value: str) -> str:
+    def _normalize_store(cls, value: str) -> str:
         return store_url(value)
 
     @field_validator("api_keys", "allowed_hosts", mode="before")
     @classmethod
-    def _comma_separated(cls, value: Any) -> Any:
-        return _split(value) if isinstance(value, str) else value
+    def _split_text(cls, value: Any) -> Any:
+        return _split_list(value) if isinstance(value, str) else value
 
     @model_validator(mode="before")
     @classmethod
@@ -102,18 +106,18 @@ class Settings(BaseSettings):
             lines = Path(path).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"the file of API keys '{path}' cannot be read: {error}") from None
-        given = values.get("api_keys") or ()
-        in_file = [
+        keys = values.get("api_keys") or ()
+        file_keys = [
             line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")
         ]
         return {
             **values,
-            "api_keys": [*(_split(given) if isinstance(given, str) else given), *in_file],
+            "api_keys": [*(_split_list(keys) if isinstance(keys, str) else keys), *file_keys],
         }
 
     @field_validator("api_keys")
     @classmethod
-    def _strong(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    def _check_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for position, key in enumerate(keys, start=1):
             text = key.get_secret_value()
             if len(text) < KEY_LENGTH_MIN:
@@ -127,47 +131,45 @@ class Settings(BaseSettings):
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The API keys in clear; they are hidden in ``repr``."""
+        """The API keys as plain text; ``repr`` of the settings hides them."""
         return tuple(key.get_secret_value() for key in self.api_keys)
 
 
-def _complaint(error: dict[str, Any], given: dict[str, Any]) -> str:
-    where = error["loc"]
-    what = str(error["msg"]).removeprefix("Value error, ")
-    if not where:
-        return what
-    field = str(where[0])
+def _error_message(error: dict[str, Any], options: dict[str, Any]) -> str:
+    location = error["loc"]
+    problem = str(error["msg"]).removeprefix("Value error, ")
+    if not location:
+        return problem
+    field = str(location[0])
     variable = field if field.isupper() else PREFIX + field.upper()
-    name = f"--{field.replace('_', '-')}" if field in given else variable
+    name = f"--{field.replace('_', '-')}" if field in options else variable
     value = "" if field.startswith("api_keys") else f" '{str(error['input'])[:100]}'"
-    return f"{name}{value}: {what}"
+    return f"{name}{value}: {problem}"
 
 
-def load_settings(**given: Any) -> Settings:
-    """Return the settings: what is given (the command line), else the environment, else the
-    defaults.
+def load_settings(**options: Any) -> Settings:
+    """Return the settings from the options, else from the environment, else the defaults.
 
     Parameters
     ----------
-    **given
-        fields of :class:`Settings`; None means not given.
+    **options
+        Fields of :class:`Settings`, as the command line sets them; None leaves a field to the
+        environment.
 
     Raises
     ------
     UsageError
         A value cannot be used; the message names the option or the variable, never a key.
     """
-    chosen = {name: value for name, value in given.items() if value is not None}
+    set_options = {name: value for name, value in options.items() if value is not None}
     try:
-        return Settings(**chosen)
+        return Settings(**set_options)
     except ValidationError as error:
-        complaints = [_complaint(dict(item), chosen) for item in error.errors()]
-        raise UsageError("; ".join(complaints)) from None
+        messages = [_error_message(dict(item), set_options) for item in error.errors()]
+        raise UsageError("; ".join(messages)) from None
 
 
 def keep_mlflow_quiet() -> None:
-    """Tell MLflow, before it is imported, to send nothing about its use to anybody and to draw
-    no progress bars.
-    """
+    """Turn off MLflow's telemetry and progress bars; call it before MLflow is imported."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

@@ -4,10 +4,10 @@
 
 ``stagecast.features`` turns events into one row per customer and day, ``stagecast.training`` turns
 those rows into a trained bundle, ``stagecast.serving`` turns a bundle into scores, an API, pages
-and the command line. Imports point one way: ``features <- training <- serving``.
+and the command line. Imports go in one direction only: ``features <- training <- serving``.
 
-The names below are the public ones. Each is imported when it is first used, so ``import stagecast``
-itself loads nothing else.
+The names in ``__all__`` are the public API. Each is imported on first use, so ``import stagecast``
+loads none of the submodules.
 
 The three packages are folders at the top of the repository; in this folder they are relative
 symbolic links. A Windows checkout needs ``git config core.symlinks true`` and Developer Mode; the
