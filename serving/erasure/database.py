@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from stagecast.serving.erasure.identity import JOINERS, Customer, is_word
 from stagecast.serving.erasure.occurrences import ID_NAMES, Hits, in_value
-from stagecast.serving.store.deleting import COLUMN
+from stagecast.serving.store.deleting import CUSTOMER_COLUMN
 
 SIDE_FILES = ("", "-wal", "-shm", "-journal")
 _TOKEN_REACH = 200
@@ -169,7 +169,9 @@ def _bare_offsets(path: Path, customer: Customer, longer: set[bytes]) -> Iterato
         return
     if customer.plain:
         needles = [
-            f'"{COLUMN}":{gap}"{form}"'.encode() for gap in ("", " ") for form in customer.forms
+            f'"{CUSTOMER_COLUMN}":{gap}"{form}"'.encode()
+            for gap in ("", " ")
+            for form in customer.forms
         ]
     else:
         wide = [

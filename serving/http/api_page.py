@@ -1,6 +1,4 @@
-"""The OpenAPI document as a page shows it: each operation with its parameters, an example and a
-curl line.
-"""
+"""Content of the API page: each operation with its parameters, an example and a curl command."""
 
 from __future__ import annotations
 
@@ -8,18 +6,18 @@ import json
 from typing import Any
 
 
-def reference(document: dict[str, Any], base: str) -> dict[str, Any]:
-    """Return the operations and the fields of a score.
+def api_reference(document: dict[str, Any], base_url: str) -> dict[str, Any]:
+    """Return the variables of the template: ``operations``, and ``fields`` of a score.
 
     Parameters
     ----------
     document
-        the OpenAPI document.
+        The OpenAPI document.
     base
-        where the server is reached, like ``http://127.0.0.1:8000``.
+        URL of the server, such as ``http://127.0.0.1:8000``.
     """
     operations = [
-        _operation(path, method, operation, base)
+        _operation(path, method, operation, base_url)
         for path, item in document["paths"].items()
         for method, operation in item.items()
     ]
@@ -31,9 +29,9 @@ def reference(document: dict[str, Any], base: str) -> dict[str, Any]:
     return {"operations": operations, "fields": fields}
 
 
-def _operation(path: str, method: str, operation: dict[str, Any], base: str) -> dict[str, Any]:
+def _operation(path: str, method: str, operation: dict[str, Any], base_url: str) -> dict[str, Any]:
     body = _example(operation.get("requestBody", {}))
-    answers = operation.get("responses", {})
+    responses = operation.get("responses", {})
     return {
         "id": operation["operationId"],
         "method": method.upper(),
@@ -52,20 +50,20 @@ def _operation(path: str, method: str, operation: dict[str, Any], base: str) -> 
             for parameter in operation.get("parameters", [])
         ],
         "body": None if body is None else json.dumps(body, indent=2),
-        "answer": _pretty(_example(answers.get("200", {}))),
+        "answer": _indented_json(_example(responses.get("200", {}))),
         "answers": [
-            {"status": status, "meaning": answer["description"]}
-            for status, answer in answers.items()
+            {"status": status, "meaning": response["description"]}
+            for status, response in responses.items()
         ],
-        "curl": _curl(method, base + path.replace("{customer_id}", "17850"), body),
+        "curl": _curl(method, base_url + path.replace("{customer_id}", "17850"), body),
     }
 
 
-def _example(holder: dict[str, Any]) -> Any:
-    return holder.get("content", {}).get("application/json", {}).get("example")
+def _example(message: dict[str, Any]) -> Any:
+    return message.get("content", {}).get("application/json", {}).get("example")
 
 
-def _pretty(example: Any) -> str | None:
+def _indented_json(example: Any) -> str | None:
     return None if example is None else json.dumps(example, indent=2)
 
 
@@ -82,11 +80,11 @@ def _type(schema: dict[str, Any]) -> str:
         return str(schema["const"])
     if "anyOf" in schema:
         return " | ".join(text for text in map(_type, schema["anyOf"]) if text != "null")
-    kinds = schema.get("type", "object")
-    if kinds == "array":
+    types = schema.get("type", "object")
+    if types == "array":
         return f"list of {_type(schema.get('items', {}))}"
     text = {"date-time": "instant", "date": "date"}.get(schema.get("format", ""), "string")
     return " | ".join(
-        text if kind == "string" else kind
-        for kind in ([kinds] if isinstance(kinds, str) else kinds)
+        text if type_name == "string" else type_name
+        for type_name in ([types] if isinstance(types, str) else types)
     )

@@ -1,4 +1,4 @@
-"""The server: what it holds, what it answers, and what its errors look like."""
+"""The ASGI application: its state, routes, error handlers and middleware."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stagecast.features.errors import StagecastError
 from stagecast.serving.http.auth import Guard, check_bind
 from stagecast.serving.http.failures import add_handlers
 from stagecast.serving.http.headers import SecureHeaders
-from stagecast.serving.http.openapi import describe
+from stagecast.serving.http.openapi import complete_document
 from stagecast.serving.http.routes import customers, health, model, pages, score, stages
 from stagecast.serving.http.state import State
 from stagecast.serving.reports.rendering import static_files
@@ -23,12 +23,12 @@ from stagecast.serving.store.store import Store
 
 
 class StagecastAPI(FastAPI):
-    """FastAPI whose description tells of the bodies that msgspec decodes."""
+    """FastAPI whose OpenAPI document describes the bodies that msgspec decodes."""
 
     def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI document; made once."""
+        """Return the OpenAPI document, which is built on the first call."""
         if self.openapi_schema is None:
-            self.openapi_schema = describe(super().openapi())
+            self.openapi_schema = complete_document(super().openapi())
         return self.openapi_schema
 
 
@@ -40,18 +40,19 @@ def create_app(
     Parameters
     ----------
     settings
-        where it listens, its keys, its model and its store.
+        Address, API keys, model and store of the server.
     scorer_loader
-        reads the bundle at ``settings.model``, once the server starts. If that fails the server
-        starts all the same, shows what is published, and says why at ``/readyz``; whoever wants to
-        fail at once loads the bundle first and passes a loader that returns it.
+        Reads the bundle at ``settings.model`` when the server starts. If it fails, the server
+        starts without a model, shows published scores, and gives the reason at ``/readyz``. A
+        caller that must fail immediately loads the bundle first and passes a loader that returns
+        it.
     store
-        published scores; None: the server opens and closes the one at ``settings.store`` itself.
+        Published scores. None: the server opens and closes the store at ``settings.store``.
 
     Raises
     ------
     UsageError
-        It would listen to other machines without API keys.
+        The address can be reached from other machines and there are no API keys.
     """
     check_bind(settings.host, settings.keys)
     state = State(settings, store=store)
@@ -79,7 +80,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        # A trailing slash is part of a customer's id, not a matter of taste.
+        # a trailing slash can be part of a customer's id, so paths must not be redirected
         redirect_slashes=False,
     )
     app.state.stagecast = state

@@ -1,9 +1,8 @@
-"""Who may talk to the server: API keys, where it may listen, and which host names a request may
-name.
+"""Access to the server: API keys, the address it listens at, and the host names of requests.
 
-Without keys the server is for this machine alone: it listens on the loopback address only, and a
-request must name this machine as its host. Else a web page elsewhere could point a name of its own
-at 127.0.0.1 (DNS rebinding) and read the scores through the browser of somebody who works here.
+Without keys the server is for this machine only: it listens on the loopback address, and a request
+must name this machine as its host. Otherwise a foreign web page could point a host name of its own
+at 127.0.0.1 (DNS rebinding) and read the scores through the browser of a user of this machine.
 """
 
 from __future__ import annotations
@@ -24,9 +23,10 @@ from stagecast.serving.settings import KEY_LENGTH_MIN
 
 OPEN_PATHS = frozenset({"/livez", "/readyz"})
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-WITH_A_BODY = frozenset({"POST", "PUT", "PATCH"})
-"""Methods of which a page of another site could send one that a form can send; a browser asks
-before any DELETE.
+BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
+"""Methods that need a JSON content type, so that a form on another site cannot use them.
+
+DELETE is not among them: no form can send it, and a browser asks the server before a script does.
 """
 
 
@@ -45,12 +45,19 @@ def is_loopback(host: str) -> bool:
 
 
 def check_bind(host: str, keys: Sequence[str]) -> None:
-    """Refuse to listen where others can connect, unless there are API keys.
+    """Check that the server has API keys if other machines can connect to it.
+
+    Parameters
+    ----------
+    host
+        Address at which the server is to listen.
+    keys
+        API keys.
 
     Raises
     ------
     UsageError
-        The address is not the loopback address and there is no key.
+        The address is not the loopback address and there are no keys.
     """
     if keys or is_loopback(host):
         return
@@ -78,10 +85,8 @@ def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
-def presented_key(headers: Headers) -> str | None:
-    """Return the key that a request brings: ``X-API-Key``, Bearer, or Basic with the key as its
-    password.
-    """
+def request_key(headers: Headers) -> str | None:
+    """Return the API key of a request, or None: ``X-API-Key``, Bearer, or the password of Basic."""
     if (key := headers.get("x-api-key")) is not None:
         return key
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
@@ -97,18 +102,18 @@ def presented_key(headers: Headers) -> str | None:
 
 
 class Guard:
-    """ASGI middleware: host names, API keys, and JSON as the only type of a writing request.
+    """ASGI middleware that checks host name, API key and content type of each request.
 
     Parameters
     ----------
     app
-        what it protects.
+        The application to protect.
     keys
-        API keys in clear; only their digests are kept. None at all: whoever reaches the server may
-        ask.
+        API keys as plain text; the object keeps only their digests. Without keys, every request
+        that passes the other checks is answered.
     allowed_hosts
-        host names that a request may name besides this machine's own. With keys and no such list,
-        any name will do, since a foreign page cannot know a key.
+        Host names that a request may name in addition to those of this machine. With keys and
+        without this list, any name is accepted, since a foreign page cannot know a key.
     """
 
     def __init__(
@@ -116,8 +121,8 @@ class Guard:
     ) -> None:
         self.app = app
         self._digests = tuple(_digest(key) for key in keys)
-        named = frozenset(host_name(host) for host in allowed_hosts)
-        self._hosts = LOCAL_NAMES | named if named or not self._digests else None
+        extra_hosts = frozenset(host_name(host) for host in allowed_hosts)
+        self._hosts = LOCAL_NAMES | extra_hosts if extra_hosts or not self._digests else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -143,8 +148,12 @@ class Guard:
                 f"this server does not answer for the host '{host[:100]}'; "
                 "call it by localhost, or name the host in STAGECAST_ALLOWED_HOSTS",
             )
-        if self._digests and path not in OPEN_PATHS and not self._knows(presented_key(headers)):
-            for_people = not path.startswith("/v1/")
+        if (
+            self._digests
+            and path not in OPEN_PATHS
+            and not self._is_valid_key(request_key(headers))
+        ):
+            for_browser = not path.startswith("/v1/")
             return ProblemError(
                 401,
                 "key-needed",
@@ -152,26 +161,26 @@ class Guard:
                 "or log in with any user name and the key as the password",
                 headers={
                     "WWW-Authenticate": 'Basic realm="stagecast", charset="UTF-8"'
-                    if for_people
+                    if for_browser
                     else 'Bearer realm="stagecast"'
                 },
             )
-        if method in WITH_A_BODY:
-            kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-            if kind != "application/json":
+        if method in BODY_METHODS:
+            content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+            if content_type != "application/json":
                 return ProblemError(
                     415,
                     "json-only",
                     (
-                        f"the content type is '{kind[:100]}'; send JSON, with the header "
+                        f"the content type is '{content_type[:100]}'; send JSON, with the header "
                         "'Content-Type: application/json'"
                     ),
                 )
         return None
 
-    def _knows(self, key: str | None) -> bool:
+    def _is_valid_key(self, key: str | None) -> bool:
         if key is None:
             return False
         digest = _digest(key)
-        # every key is compared, so that the time taken does not tell which one is near
-        return sum(hmac.compare_digest(digest, known) for known in self._digests) > 0
+        # compares with every key, so that the time does not depend on which key matches
+        return sum(hmac.compare_digest(digest, key_digest) for key_digest in self._digests) > 0

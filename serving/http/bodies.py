@@ -1,7 +1,7 @@
-"""Request bodies: read up to a limit, decoded strictly, refused with the place and the value.
+"""Request bodies: read up to a limit and decoded strictly; errors name the place and the value.
 
-msgspec does the decoding: no value is turned into another type, and ``NaN``, ``1e400``, lone
-surrogates and endless nesting are errors of the caller rather than of ours.
+msgspec decodes without converting types: ``NaN``, ``1e400``, lone surrogates and too deep nesting
+are errors of the caller, not of the server.
 """
 
 from __future__ import annotations
@@ -93,18 +93,25 @@ _lookup_decoder = msgspec.json.Decoder(LookupBody)
 async def read_body(request: Request, limit: int) -> bytes:
     """Return the body of a request.
 
+    Parameters
+    ----------
+    request
+        The request.
+    limit
+        Maximum length, in bytes.
+
     Raises
     ------
     ProblemError
-        413: it is longer than ``limit`` bytes, whether its length was announced or not.
+        413: the body is longer than ``limit``, with or without a Content-Length header.
     """
     too_long = ProblemError(
         413,
         "body-too-long",
         f"the body is longer than {limit} bytes; send fewer customers at a time",
     )
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and (len(announced) > 18 or int(announced) > limit):
+    content_length = request.headers.get("content-length", "")
+    if content_length.isdecimal() and (len(content_length) > 18 or int(content_length) > limit):
         raise too_long
     body = bytearray()
     async for chunk in request.stream():
@@ -115,85 +122,84 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 
 def decode_lookup(body: bytes) -> list[str]:
-    """Return the customer ids that a body asks for, each once.
+    """Return the customer ids in the body of a lookup, without duplicates.
 
     Raises
     ------
     ProblemError
-        400 or 422, as of :func:`decode_score`.
+        See :func:`decode_score`.
     """
     return list(dict.fromkeys(_decode(_lookup_decoder, body, LookupBody).customer_ids))
 
 
 def decode_score(body: bytes) -> ScoreBody:
-    """Return the customers whose scores a body asks for; what their events mean is for
-    :mod:`stagecast.serving.http.incoming`.
+    """Return the decoded body of a scoring request.
+
+    :mod:`stagecast.serving.http.incoming` interprets its events.
 
     Raises
     ------
     ProblemError
-        400: no JSON; 422: JSON of another shape.
+        400: the body is not JSON; 422: a field is missing, unknown or of another type.
     """
     return _decode(_score_decoder, body, ScoreBody)
 
 
-def refused(faults: list[Fault]) -> ProblemError:
-    """Return the problem of a body that is JSON and says what will not do; its detail tells of
-    the first fault.
-    """
+def body_problem(faults: list[Fault]) -> ProblemError:
+    """Return the 422 of a body with these faults; its detail describes the first of them."""
     first = faults[0]
-    shown = "" if first.value is None else f" '{quote(first.value)}'"
+    value = "" if first.value is None else f" '{quote(first.value)}'"
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     return ProblemError(
-        422, "body-refused", f"{first.where}{shown}: {first.problem}{more}", faults=faults
+        422, "body-refused", f"{first.where}{value}: {first.problem}{more}", faults=faults
     )
 
 
-def _decode(decoder: msgspec.json.Decoder[_Body], body: bytes, shape: type[_Body]) -> _Body:
+def _decode(decoder: msgspec.json.Decoder[_Body], body: bytes, struct: type[_Body]) -> _Body:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise refused([_explain(str(error), body, shape)]) from None
+        raise body_problem([_fault(str(error), body, struct)]) from None
     except RecursionError:
         raise ProblemError(400, "not-json", "the body is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProblemError(400, "not-json", f"the body is not JSON: {quote(str(error))}") from None
 
 
-_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
-_UNKNOWN = re.compile(r"^Object contains unknown field `(?P<name>.*)`$", re.DOTALL)
-_STEP = re.compile(r"\[(\d+)\]|\.?([^.\[\]]+)")
+_MESSAGE = re.compile(r"^(?P<problem>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.DOTALL)
+_UNKNOWN_FIELD = re.compile(r"^Object contains unknown field `(?P<name>.*)`$", re.DOTALL)
+_PATH_STEP = re.compile(r"\[(\d+)\]|\.?([^.\[\]]+)")
 
 
-def _explain(message: str, body: bytes, shape: type[Any]) -> Fault:
-    """Turn msgspec's sentence into a fault: where, what stands there, and a way out."""
-    match = _PLACE.match(message)
-    what, path = (match["what"], match["path"] or "") if match else (message, "")
-    where = path.removeprefix(".") or "the body"
-    if unknown := _UNKNOWN.match(what):
-        known = sorted(
+def _fault(message: str, body: bytes, struct: type[Any]) -> Fault:
+    """Return the fault that an error message of msgspec describes, with the value and a hint."""
+    match = _MESSAGE.match(message)
+    problem, path = (match["problem"], match["path"] or "") if match else (message, "")
+    location = path.removeprefix(".") or "the body"
+    if unknown_field := _UNKNOWN_FIELD.match(problem):
+        field_names = sorted(
             {
                 field
-                for struct in (shape, CustomerBody, EventBody)
-                for field in struct.__struct_fields__
+                for body_struct in (struct, CustomerBody, EventBody)
+                for field in body_struct.__struct_fields__
             }
         )
-        name = unknown["name"][:256]
-        return Fault(where, f"has a field that is not known.{did_you_mean(name, known)}", name)
-    if where.endswith(("customer_id", "customer_ids[...]")) and "Expected `str`" in what:
-        what += '; customer ids are text: write "17850", with quotes'
-    return Fault(where, what, _value_at(body, path))
+        name = unknown_field["name"][:256]
+        return Fault(
+            location, f"has a field that is not known.{did_you_mean(name, field_names)}", name
+        )
+    if location.endswith(("customer_id", "customer_ids[...]")) and "Expected `str`" in problem:
+        problem += '; customer ids are text: write "17850", with quotes'
+    return Fault(location, problem, _value_at(body, path))
 
 
 def _value_at(body: bytes, path: str) -> str | None:
-    """Return what stands at a path like ``.customers[0].events[3].amount``, if it is a plain
-    value.
-    """
+    """Return the value at a path like ``.customers[0].events[3].amount``; None for a container."""
     if "..." in path:
         return None
     try:
         value = msgspec.json.decode(body)
-        for index, name in _STEP.findall(path):
+        for index, name in _PATH_STEP.findall(path):
             value = value[int(index)] if index else value[name]
     except (msgspec.DecodeError, RecursionError, LookupError, TypeError, ValueError):
         return None

@@ -1,4 +1,4 @@
-"""Which error becomes which answer: problem details for programs, a page for people."""
+"""Responses to errors: problem details for programs, a page for browsers."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ _SLUGS = {404: "not-found", 405: "method-refused"}
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Teach the application what to answer to each kind of error."""
+    """Register a handler for each kind of error with the application."""
 
     def answer(request: Request, problem: ProblemError) -> Response:
-        for_people = not request.url.path.startswith("/v1/") and "text/html" in request.headers.get(
-            "accept", ""
-        )
-        if for_people:
+        for_browser = not request.url.path.startswith(
+            "/v1/"
+        ) and "text/html" in request.headers.get("accept", "")
+        if for_browser:
             return render(
                 "error.html", status=problem.status, headers=problem.headers, problem=problem
             )
         return problem.response()
 
     @app.exception_handler(ProblemError)
-    async def _problem(request: Request, error: ProblemError) -> Response:
+    async def _on_problem(request: Request, error: ProblemError) -> Response:
         return answer(request, error)
 
     @app.exception_handler(StagecastError)
-    async def _ours(request: Request, error: StagecastError) -> Response:
+    async def _on_stagecast_error(request: Request, error: StagecastError) -> Response:
         status = 400 if isinstance(error, UsageError) else 422
         return answer(request, ProblemError(status, "request-refused", str(error)))
 
     @app.exception_handler(RequestValidationError)
-    async def _query(request: Request, error: RequestValidationError) -> Response:
+    async def _on_invalid_query(request: Request, error: RequestValidationError) -> Response:
         return answer(request, _query_problem(error))
 
     @app.exception_handler(HTTPException)
-    async def _http(request: Request, error: HTTPException) -> Response:
+    async def _on_http_error(request: Request, error: HTTPException) -> Response:
         detail = (
             f"{request.method} {quote(request.url.path)}: {str(error.detail).lower()}; see /docs"
         )
@@ -59,7 +59,7 @@ def add_handlers(app: FastAPI) -> None:
         )
 
     @app.exception_handler(SQLAlchemyError)
-    async def _store(request: Request, error: SQLAlchemyError) -> Response:
+    async def _on_store_error(request: Request, error: SQLAlchemyError) -> Response:
         cause = getattr(error, "orig", None) or type(error).__name__
         return answer(
             request,
@@ -67,8 +67,8 @@ def add_handlers(app: FastAPI) -> None:
         )
 
     @app.exception_handler(Exception)
-    async def _bug(request: Request, error: Exception) -> Response:
-        # the server's log has the traceback; the answer tells nothing of the inside
+    async def _on_bug(request: Request, error: Exception) -> Response:
+        # the traceback goes to the server's log; the response must not reveal internals
         return answer(
             request,
             ProblemError(500, "internal", "this is a fault of the server; its log says more"),
@@ -78,15 +78,15 @@ def add_handlers(app: FastAPI) -> None:
 def _query_problem(error: RequestValidationError) -> ProblemError:
     faults = []
     for item in error.errors():
-        where = ".".join(str(step) for step in item["loc"])
-        what = str(item["msg"]).removeprefix("Value error, ")
+        location = ".".join(str(step) for step in item["loc"])
+        problem = str(item["msg"]).removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
-            what = f"no such parameter.{did_you_mean(str(item['loc'][-1])[:100], _PARAMETERS)}"
-        faults.append(Fault(where, what, _text(item.get("input"))))
+            problem = f"no such parameter.{did_you_mean(str(item['loc'][-1])[:100], _PARAMETERS)}"
+        faults.append(Fault(location, problem, _text(item.get("input"))))
     first = faults[0]
-    shown = "" if first.value is None else f" '{quote(first.value)}'"
+    value = "" if first.value is None else f" '{quote(first.value)}'"
     return ProblemError(
-        422, "query-refused", f"{quote(first.where)}{shown}: {first.problem}", faults=faults
+        422, "query-refused", f"{quote(first.where)}{value}: {first.problem}", faults=faults
     )
 
 

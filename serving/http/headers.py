@@ -1,6 +1,4 @@
-"""Headers on every answer: nothing is guessed, framed, kept by a cache, or fetched from
-elsewhere.
-"""
+"""Security headers of every response: no type guessing, frames, caches or foreign content."""
 
 from __future__ import annotations
 
@@ -20,8 +18,9 @@ HEADERS = {
 
 
 class SecureHeaders:
-    """ASGI middleware that adds the headers; scores are never cached, static files are asked for
-    anew.
+    """ASGI middleware that adds the security headers and ``Cache-Control``.
+
+    Scores must not be stored by caches; static files must be revalidated.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -31,14 +30,14 @@ class SecureHeaders:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        cache = "no-cache" if scope["path"].startswith("/static/") else "no-store"
+        cache_control = "no-cache" if scope["path"].startswith("/static/") else "no-store"
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", cache)
+                headers.setdefault("Cache-Control", cache_control)
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

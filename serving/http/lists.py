@@ -1,4 +1,4 @@
-"""The query string of a ranked list: the same names for the API and for the page."""
+"""Query parameters of a ranked list; the API and the page use the same names."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ STATES = ("prospect", "active", "lapsed")
 
 
 class ListQuery(BaseModel):
-    """Filters, order and place of a list. A name that is not known is refused; an empty value
-    filters nothing.
+    """Filters, order and cursor of a ranked list.
+
+    An unknown name is an error; a parameter with an empty value has no effect.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,18 +53,18 @@ class ListQuery(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _drop_empty(cls, values: Any) -> Any:
-        # a form sends every field, the empty ones too
+        # a form sends every field, also the empty ones
         if not isinstance(values, dict):
             return values
-        kept = {
-            name: [v for v in value if v != ""] if isinstance(value, list) else value
+        parameters = {
+            name: [item for item in value if item != ""] if isinstance(value, list) else value
             for name, value in values.items()
         }
-        return {name: value for name, value in kept.items() if value not in ("", [])}
+        return {name: value for name, value in parameters.items() if value not in ("", [])}
 
     @field_validator("sort")
     @classmethod
-    def _known_sort(cls, value: str) -> str:
+    def _check_sort(cls, value: str) -> str:
         try:
             return str(Order.parse(value))
         except UsageError as error:
@@ -71,20 +72,20 @@ class ListQuery(BaseModel):
 
     @property
     def order(self) -> Order:
-        """The order as the store takes it."""
+        """The order as the store expects it."""
         return Order.parse(self.sort)
 
     def filters(self, run: Run) -> Filters:
-        """Return the filters as the store takes them.
+        """Return the filters as the store expects them.
 
         Raises
         ------
         ProblemError
-            422: a stage that the run's scheme does not have.
+            422: a stage is not in the scheme of the run.
         """
         for stage in self.stage:
             if stage not in run.stage_ids:
-                known = f"the stages of {run.scheme_id} are {', '.join(run.stage_ids)}"
+                hint = f"the stages of {run.scheme_id} are {', '.join(run.stage_ids)}"
                 fault = Fault(
                     "query.stage",
                     f"no such stage.{did_you_mean(stage[:100], run.stage_ids)}",
@@ -93,14 +94,14 @@ class ListQuery(BaseModel):
                 raise ProblemError(
                     422,
                     "query-refused",
-                    f"stage '{stage[:100]}' is not known: {known}",
+                    f"stage '{stage[:100]}' is not known: {hint}",
                     faults=[fault],
                 )
         return Filters(tuple(self.stage), self.band, self.state, self.min_value, self.q)
 
 
 class ApiListQuery(ListQuery):
-    """A list as programs ask for it: with a length and a format."""
+    """Query parameters of the list in the API, which adds a length and a format."""
 
     limit: int | Literal["all"] = Field(
         default=LIMIT_DEFAULT,
@@ -118,7 +119,7 @@ class ApiListQuery(ListQuery):
 
     @field_validator("limit")
     @classmethod
-    def _within(cls, value: int | str) -> int | str:
+    def _check_limit(cls, value: int | str) -> int | str:
         if isinstance(value, int) and not 1 <= value <= LIMIT_MAX:
             raise ValueError(f"limit is 1 to {LIMIT_MAX}")
         return value

@@ -1,5 +1,6 @@
-"""The description at /openapi.json: the bodies that msgspec decodes, the score of the contract,
-examples.
+"""Schemas and examples of the OpenAPI document that FastAPI cannot derive.
+
+They describe the bodies that msgspec decodes, the score of the contract, and the responses.
 """
 
 from __future__ import annotations
@@ -81,14 +82,28 @@ def _ref(name: str) -> dict[str, str]:
     return {"$ref": _REF.format(name=name)}
 
 
-def body(name: str) -> dict[str, Any]:
-    """Return what a route says of a JSON body that it decodes itself."""
+def request_body(name: str) -> dict[str, Any]:
+    """Return the description of a JSON body that the route decodes itself.
+
+    Parameters
+    ----------
+    name
+        Name of the schema.
+    """
     content = {"application/json": {"schema": _ref(name), "example": _EXAMPLES[name]}}
     return {"requestBody": {"required": True, "content": content}}
 
 
-def json_answer(name: str, *, csv: bool = False) -> dict[int | str, dict[str, Any]]:
-    """Return what a route says of its answer; ``csv``: it comes as NDJSON and CSV as well."""
+def json_response(name: str, *, csv: bool = False) -> dict[int | str, dict[str, Any]]:
+    """Return the description of a route's response of status 200.
+
+    Parameters
+    ----------
+    name
+        Name of the schema.
+    csv
+        Whether the route also responds with NDJSON and CSV.
+    """
     content: dict[str, Any] = {"application/json": {"schema": _ref(name)}}
     if name in _EXAMPLES:
         content["application/json"]["example"] = _EXAMPLES[name]
@@ -112,16 +127,16 @@ _MEANINGS = {
 }
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return what a route says of its errors (RFC 9457)."""
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the description of a route's error responses (RFC 9457), by status."""
     content = {
         "application/problem+json": {"schema": _ref("Problem"), "example": _EXAMPLES["Problem"]}
     }
     return {status: {"description": _MEANINGS[status], "content": content} for status in statuses}
 
 
-def describe(document: dict[str, Any]) -> dict[str, Any]:
-    """Return FastAPI's document with the schemas and the ways to bring a key added."""
+def complete_document(document: dict[str, Any]) -> dict[str, Any]:
+    """Add the schemas and the security schemes to FastAPI's document, and return it."""
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     _, bodies = msgspec.json.schema_components([ScoreBody, LookupBody], ref_template=_REF)
@@ -129,16 +144,16 @@ def describe(document: dict[str, Any]) -> dict[str, Any]:
         schemas.pop(unused, None)
     for operations in document["paths"].values():
         for operation in operations.values():
-            # where FastAPI would speak of its own shape of a 422
+            # FastAPI describes its own format of a 422, which the error handlers replace
             if "422" in operation["responses"]:
-                operation["responses"]["422"] = problems(422)[422]
+                operation["responses"]["422"] = problem_responses(422)[422]
     schemas.update(bodies)
-    schemas.update(_answers())
+    schemas.update(_response_schemas())
     components["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer"},
         "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     }
-    # a key is needed only where the server was given keys
+    # a key is optional because a server without API keys does not check it
     document["security"] = [{}, {"bearer": []}, {"key": []}]
     return document
 
@@ -152,19 +167,24 @@ def _object(properties: dict[str, Any], description: str) -> dict[str, Any]:
     }
 
 
-def _array(of: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "array", "items": of}
+def _array(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
 
 
-def _answers() -> dict[str, Any]:
+def _response_schemas() -> dict[str, Any]:
     text: dict[str, Any] = {"type": "string"}
     instant: dict[str, Any] = {"type": "string", "format": "date-time"}
     number: dict[str, Any] = {"type": ["number", "null"]}
     run: dict[str, Any] = {"as_of": instant, "model_version": text}
     scores = _array(_ref("Score"))
-    past: dict[str, Any] = {"as_of": instant, "stage": text, "scheme": text, "model_version": text}
-    past |= dict.fromkeys(("churn_probability", "value_at_risk", "clv"), number)
-    changed: dict[str, Any] = {"field": text, "before": {}, "now": {}, "sentence": text}
+    past_score: dict[str, Any] = {
+        "as_of": instant,
+        "stage": text,
+        "scheme": text,
+        "model_version": text,
+    }
+    past_score |= dict.fromkeys(("churn_probability", "value_at_risk", "clv"), number)
+    change: dict[str, Any] = {"field": text, "before": {}, "now": {}, "sentence": text}
     by_language = {"type": "object", "additionalProperties": text}
     stage: dict[str, Any] = {
         "id": text,
@@ -178,7 +198,9 @@ def _answers() -> dict[str, Any]:
     flow |= {"customers": {"type": "integer"}, "share": {"type": "number"}}
     fault = {"type": "object", "properties": dict.fromkeys(("where", "value", "problem"), text)}
     return {
-        "Score": _object(_score(), "One customer's score; the same columns as scores.parquet"),
+        "Score": _object(
+            _score_properties(), "One customer's score; the same columns as scores.parquet"
+        ),
         "ScoreAnswer": _object(
             {**run, "scores": scores}, "The scores, in the order of the customers asked for"
         ),
@@ -194,8 +216,8 @@ def _answers() -> dict[str, Any]:
         "CustomerAnswer": _object(
             {
                 "score": _ref("Score"),
-                "changes": _array(_object(changed, "A field that changed, in a sentence")),
-                "history": _array(_object(past, "The score of one run")),
+                "changes": _array(_object(change, "A field that changed, in a sentence")),
+                "history": _array(_object(past_score, "The score of one run")),
             },
             (
                 "The last published score, what changed since the score before, and all "
@@ -241,19 +263,19 @@ def _answers() -> dict[str, Any]:
     }
 
 
-def _json_type(kind: pa.DataType) -> tuple[str, dict[str, Any]]:
-    if pa.types.is_timestamp(kind):
+def _json_type(arrow_type: pa.DataType) -> tuple[str, dict[str, Any]]:
+    if pa.types.is_timestamp(arrow_type):
         return "string", {"format": "date-time"}
-    if pa.types.is_date(kind):
+    if pa.types.is_date(arrow_type):
         return "string", {"format": "date"}
-    if pa.types.is_boolean(kind):
+    if pa.types.is_boolean(arrow_type):
         return "boolean", {}
-    if pa.types.is_integer(kind):
+    if pa.types.is_integer(arrow_type):
         return "integer", {}
-    return ("number", {}) if pa.types.is_floating(kind) else ("string", {})
+    return ("number", {}) if pa.types.is_floating(arrow_type) else ("string", {})
 
 
-def _score() -> dict[str, Any]:
+def _score_properties() -> dict[str, Any]:
     properties: dict[str, Any] = {}
     for column in score_schema.columns(()):
         if column.name == "next_stage":
@@ -272,7 +294,7 @@ def _score() -> dict[str, Any]:
             item = {"type": "object", "properties": fields}
             properties["reasons"] = {**_array(item), "description": column.meaning}
         else:
-            kind, extra = _json_type(column.type)
-            type_ = [kind, "null"] if column.nullable else kind
-            properties[column.name] = {"type": type_, **extra, "description": column.meaning}
+            type_name, extra = _json_type(column.type)
+            json_type = [type_name, "null"] if column.nullable else type_name
+            properties[column.name] = {"type": json_type, **extra, "description": column.meaning}
     return properties

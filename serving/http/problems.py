@@ -1,7 +1,7 @@
-"""Errors over HTTP: problem details of RFC 9457, one shape for all of them.
+"""Error responses as problem details of RFC 9457; all errors have the same fields.
 
-What a caller sent is quoted to at most 100 characters, and only as text, so that no error is as
-large as the body that caused it and none can fail while it is written.
+Values of callers are quoted as text of at most 100 characters, so that an error is never as large
+as the body that caused it, and can always be encoded.
 """
 
 from __future__ import annotations
@@ -16,14 +16,22 @@ from starlette.responses import Response
 
 from stagecast.serving.quoting import quote
 
-LISTED = 20
+FAULTS_LISTED_MAX = 20
 MEDIA_TYPE = "application/problem+json"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong with a request: where it stands, what stands there, why it will
-    not do.
+    """One fault of a request.
+
+    Parameters
+    ----------
+    where
+        Place in the request, such as ``customers[0].events[3].amount``.
+    problem
+        Why the value cannot be used.
+    value
+        The value; None: there is none, or it is not a plain value.
     """
 
     where: str
@@ -31,26 +39,26 @@ class Fault:
     value: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the entry of ``errors``."""
-        shown = {} if self.value is None else {"value": quote(self.value)}
-        return {"where": quote(self.where), **shown, "problem": self.problem}
+        """Return the fault as an item of ``errors`` in the response."""
+        value = {} if self.value is None else {"value": quote(self.value)}
+        return {"where": quote(self.where), **value, "problem": self.problem}
 
 
 class ProblemError(Exception):
-    """An answer that says what went wrong and what to do; raised anywhere below a route.
+    """An error that a handler turns into a response; routes and what they call raise it.
 
     Parameters
     ----------
     status
         HTTP status.
     slug
-        name of the kind of problem, stable, for programs.
+        Stable name of the kind of problem, for programs.
     detail
-        what is wrong here and what to try next, for people.
+        What is wrong and what to try next, for people.
     faults
-        the places in the request; at most 20 are shown.
+        Faults of the request; the response lists at most 20.
     headers
-        added to the answer.
+        Headers to add to the response.
     """
 
     def __init__(
@@ -68,11 +76,11 @@ class ProblemError(Exception):
 
     @property
     def title(self) -> str:
-        """The status in words."""
+        """The reason phrase of the status, such as ``Not Found``."""
         return HTTPStatus(self.status).phrase
 
     def response(self) -> Response:
-        """Return the answer as ``application/problem+json``."""
+        """Return the response of type ``application/problem+json``."""
         body: dict[str, Any] = {
             "type": f"urn:stagecast:problem:{self.slug}",
             "title": self.title,
@@ -80,7 +88,7 @@ class ProblemError(Exception):
             "detail": self.detail.encode("utf-8", "backslashreplace").decode("utf-8"),
         }
         if self.faults:
-            body["errors"] = [fault.to_json() for fault in self.faults[:LISTED]]
-            if len(self.faults) > LISTED:
-                body["errors_left_out"] = len(self.faults) - LISTED
+            body["errors"] = [fault.to_json() for fault in self.faults[:FAULTS_LISTED_MAX]]
+            if len(self.faults) > FAULTS_LISTED_MAX:
+                body["errors_left_out"] = len(self.faults) - FAULTS_LISTED_MAX
         return Response(msgspec.json.encode(body), self.status, self.headers, MEDIA_TYPE)

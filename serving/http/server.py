@@ -1,4 +1,4 @@
-"""Starting the server: what is wrong with the model or the store is said before it listens."""
+"""Start of the server; it loads the store and the model before it listens."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ from stagecast.serving.store.store import Store
 
 
 def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> None:
-    """Serve the API and the pages until stopped.
+    """Serve the API and the pages until the process is interrupted.
 
     Parameters
     ----------
+    settings
+        Settings of the server.
     model
-        Bundle folder for ``POST /v1/score``; None takes the one that the published scores were made
-        with, if it is still there.
+        Bundle folder for ``POST /v1/score``. None takes ``settings.model``, else the bundle that
+        made the published scores, if its folder still exists.
+    as_json
+        Whether to print address and model as JSON instead of text.
 
     Raises
     ------
@@ -33,31 +37,33 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
     store = Store.open(settings.store)
     folder = model if model is not None else settings.model
     if folder is None:
-        current = store.current_run()
-        published = None if current is None else Path(current.model_path)
-        folder = published if published is not None and published.is_dir() else None
+        current_run = store.current_run()
+        published_folder = None if current_run is None else Path(current_run.model_path)
+        folder = (
+            published_folder if published_folder is not None and published_folder.is_dir() else None
+        )
     scorer = None if folder is None else load_scorer(folder)
-    chosen = settings.model_copy(update={"model": folder})
+    app_settings = settings.model_copy(update={"model": folder})
 
-    def load(_: Path) -> Scorer:
+    def loaded_scorer(_: Path) -> Scorer:
         if scorer is None:
             raise FileNotFoundError("no model was chosen")
         return scorer
 
     address = f"http://{settings.host}:{settings.port}"
-    facts = {
+    summary = {
         "address": address,
         "model_version": None if scorer is None else scorer.model_version,
         "published": store.current_run() is not None,
     }
     if as_json:
-        click.echo(json.dumps(facts))
+        click.echo(json.dumps(summary))
     else:
         click.echo(f"{address}  the ranked list; {address}/docs  the API; Ctrl-C stops")
         if scorer is None:
             click.echo("no model: POST /v1/score answers 503 until one is given with --model")
     uvicorn.run(
-        create_app(chosen, scorer_loader=load, store=store),
+        create_app(app_settings, scorer_loader=loaded_scorer, store=store),
         host=settings.host,
         port=settings.port,
         log_level="warning",

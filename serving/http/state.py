@@ -1,4 +1,4 @@
-"""What a running server holds, and how a route gets at it."""
+"""State of a running server, and the dependencies by which routes access it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,19 @@ HOW_TO_SERVE = "stagecast serve --model MODEL"
 
 @dataclass
 class State:
-    """Settings, store and scorer of one server; where one of the two is missing, why.
+    """Settings, store and scorer of a server.
 
-    ``scorer`` may be replaced while requests run: each request takes it once and keeps it.
+    Parameters
+    ----------
+    settings
+        Settings of the server.
+    store
+        Published scores; None: not open.
+    scorer
+        The loaded model; None: no model. It may be replaced while requests run, since each request
+        reads this attribute only once.
+    store_fault, scorer_fault
+        Why the store could not be opened or the model not be loaded; None: no error.
     """
 
     settings: Settings
@@ -32,7 +42,7 @@ class State:
 
 
 def get_state(request: Request) -> State:
-    """Return the state of the server that a request has reached."""
+    """Return the state of the server that handles a request."""
     return cast(State, request.app.state.stagecast)
 
 
@@ -40,7 +50,13 @@ StateDep = Annotated[State, Depends(get_state)]
 
 
 def get_store(state: StateDep) -> Store:
-    """Return the store, or answer 503 and why there is none."""
+    """Return the store.
+
+    Raises
+    ------
+    ProblemError
+        503: the store is not open.
+    """
     if state.store is None:
         raise ProblemError(
             503, "no-store", state.store_fault or "the server has not opened its store"
@@ -49,7 +65,13 @@ def get_store(state: StateDep) -> Store:
 
 
 def get_scorer(state: StateDep) -> ScorerLike:
-    """Return the scorer, or answer 503 and what to do."""
+    """Return the scorer.
+
+    Raises
+    ------
+    ProblemError
+        503: no model is loaded.
+    """
     if state.scorer is None:
         fault = state.scorer_fault or "no model is loaded"
         raise ProblemError(
@@ -63,7 +85,13 @@ ScorerDep = Annotated[ScorerLike, Depends(get_scorer)]
 
 
 def get_run(store: StoreDep) -> Run:
-    """Return the current run, or answer 404 and how to publish one."""
+    """Return the current run.
+
+    Raises
+    ------
+    ProblemError
+        404: no run is published.
+    """
     run = store.current_run()
     if run is None:
         raise ProblemError(

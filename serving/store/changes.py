@@ -1,7 +1,6 @@
-"""What changed between two scores of one customer, in sentences: the stage, what happened, the
-risk, the value.
+"""Changes between two scores of one customer, in sentences: stage, orders, risk and value.
 
-Facts come first and figures after them, since the first are why the second moved.
+Stage and orders come first, since they explain the changes of the predictions after them.
 """
 
 from __future__ import annotations
@@ -11,122 +10,134 @@ from typing import Any
 
 from stagecast.serving.reports.rendering import days, money, percent
 
-# Moves smaller than these are no news: of a probability, and of an amount as a share of the larger
-# one.
-LEAST_CHANCE, LEAST_SHARE = 0.02, 0.05
-# What churn was in scores that do not say it.
+# Smaller changes are not reported: of a probability, and of an amount relative to the larger one.
+MIN_PROBABILITY_CHANGE, MIN_RELATIVE_CHANGE = 0.02, 0.05
+# Definition of churn in scores from before the column "churn" existed.
 INACTIVITY = "inactivity"
 
 
 def changes(
-    now: Mapping[str, Any],
-    before: Mapping[str, Any] | None,
+    score: Mapping[str, Any],
+    previous: Mapping[str, Any] | None,
     titles: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Return what changed since the score before: the field, its value then and now, and a
-    sentence.
+    """Return what changed since the previous score.
 
     Parameters
     ----------
-    now, before
-        scores as the API gives them, see ``docs/scores.md``; ``before`` is None where there was
+    score, previous
+        Scores as the API returns them, see ``docs/scores.md``; ``previous`` is None if there is
         none.
     titles
-        how stages are called, by id.
+        Title of each stage by id; None: the ids are shown.
+
+    Returns
+    -------
+    One dict per change: ``field``, its values ``before`` and ``now``, and a ``sentence``.
     """
-    if before is None:
+    if previous is None:
         return []
-    said = titles or {}
-    now, before = {"churn": INACTIVITY, **now}, {"churn": INACTIVITY, **before}
-    churn, was = now["churn"], before["churn"]
-    other = _told("churn", now, before, f"churn is {churn} now, and was {was}")
-    found = [
-        _told("stage", now, before, f"moved from {_stage(before, said)} to {_stage(now, said)}")
-        if now["stage"] != before["stage"]
+    stage_titles = titles or {}
+    score, previous = {"churn": INACTIVITY, **score}, {"churn": INACTIVITY, **previous}
+    churn, old_churn = score["churn"], previous["churn"]
+    stage, old_stage = _stage_title(score, stage_titles), _stage_title(previous, stage_titles)
+    # probabilities of two definitions of churn cannot be compared
+    same_churn = churn == old_churn
+    churn_change = _change("churn", score, previous, f"churn is {churn} now, and was {old_churn}")
+    candidates = [
+        _change("stage", score, previous, f"moved from {old_stage} to {stage}")
+        if score["stage"] != previous["stage"]
         else None,
-        _happened(now, before),
-        *(_moved(now, before) if churn == was else [other]),
-        _amount("clv", now, before, "the value in a year"),
-        _amount("value_at_risk", now, before, "the value at risk") if churn == was else None,
-        _told(
+        _order_change(score, previous),
+        *(_probability_changes(score, previous) if same_churn else [churn_change]),
+        _amount_change("clv", score, previous, "the value in a year"),
+        _amount_change("value_at_risk", score, previous, "the value at risk")
+        if same_churn
+        else None,
+        _change(
             "model_version",
-            now,
-            before,
+            score,
+            previous,
             "scored by another model, so part of this may be the model's",
         )
-        if now["model_version"] != before["model_version"]
+        if score["model_version"] != previous["model_version"]
         else None,
     ]
-    return [one for one in found if one is not None]
+    return [change for change in candidates if change is not None]
 
 
-def _told(
-    name: str, now: Mapping[str, Any], before: Mapping[str, Any], sentence: str
+def _change(
+    name: str, score: Mapping[str, Any], previous: Mapping[str, Any], sentence: str
 ) -> dict[str, Any]:
-    return {"field": name, "before": before[name], "now": now[name], "sentence": sentence}
+    return {"field": name, "before": previous[name], "now": score[name], "sentence": sentence}
 
 
-def _stage(score: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+def _stage_title(score: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     return titles.get(score["stage"], score["stage"])
 
 
-def _moved(now: Mapping[str, Any], before: Mapping[str, Any]) -> list[dict[str, Any] | None]:
-    """Return how the chances moved."""
+def _probability_changes(
+    score: Mapping[str, Any], previous: Mapping[str, Any]
+) -> list[dict[str, Any] | None]:
     return [
-        _chance("churn_probability", now, before, "the chance to leave"),
-        _chance("p_return", now, before, "the chance to return"),
-        _chance("p_convert", now, before, "the chance of a first order"),
+        _probability_change("churn_probability", score, previous, "the chance to leave"),
+        _probability_change("p_return", score, previous, "the chance to return"),
+        _probability_change("p_convert", score, previous, "the chance of a first order"),
     ]
 
 
-def _happened(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the orders since, or how the silence grew."""
-    more = now["orders"] - before["orders"]
-    if more > 0:
-        spent = (
+def _order_change(score: Mapping[str, Any], previous: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the change of the number of orders; without one, the change of the recency."""
+    order_difference = score["orders"] - previous["orders"]
+    if order_difference > 0:
+        spend_text = (
             ""
-            if now["spend"] is None or before["spend"] is None
-            else f", {money(now['spend'] - before['spend'])}"
+            if score["spend"] is None or previous["spend"] is None
+            else f", {money(score['spend'] - previous['spend'])}"
         )
-        return _told("orders", now, before, f"ordered on {days(more)} since{spent}")
-    if more < 0:
-        return _told("orders", now, before, f"orders of {days(-more)} were given back")
-    if now["recency_days"] is not None and before["recency_days"] is not None:
-        grown = (
-            f"no order since: {days(now['recency_days'])} of silence, "
-            f"{days(before['recency_days'])} then"
+        sentence = f"ordered on {days(order_difference)} since{spend_text}"
+        return _change("orders", score, previous, sentence)
+    if order_difference < 0:
+        sentence = f"orders of {days(-order_difference)} were given back"
+        return _change("orders", score, previous, sentence)
+    if score["recency_days"] is not None and previous["recency_days"] is not None:
+        sentence = (
+            f"no order since: {days(score['recency_days'])} of silence, "
+            f"{days(previous['recency_days'])} then"
         )
         return (
-            _told("recency_days", now, before, grown)
-            if now["recency_days"] > before["recency_days"]
+            _change("recency_days", score, previous, sentence)
+            if score["recency_days"] > previous["recency_days"]
             else None
         )
     return None
 
 
-def _chance(
-    name: str, now: Mapping[str, Any], before: Mapping[str, Any], what: str
+def _probability_change(
+    name: str, score: Mapping[str, Any], previous: Mapping[str, Any], subject: str
 ) -> dict[str, Any] | None:
-    new, old = now[name], before[name]
-    if new is None or old is None or abs(new - old) < LEAST_CHANCE:
+    new, old = score[name], previous[name]
+    if new is None or old is None or abs(new - old) < MIN_PROBABILITY_CHANGE:
         return None
-    return _told(
+    return _change(
         name,
-        now,
-        before,
-        f"{what} {'rose' if new > old else 'fell'} from {percent(old)} to {percent(new)}",
+        score,
+        previous,
+        f"{subject} {'rose' if new > old else 'fell'} from {percent(old)} to {percent(new)}",
     )
 
 
-def _amount(
-    name: str, now: Mapping[str, Any], before: Mapping[str, Any], what: str
+def _amount_change(
+    name: str, score: Mapping[str, Any], previous: Mapping[str, Any], subject: str
 ) -> dict[str, Any] | None:
-    new, old = now[name], before[name]
-    if new is None or old is None or abs(new - old) < LEAST_SHARE * max(abs(new), abs(old), 1e-9):
+    new, old = score[name], previous[name]
+    if new is None or old is None:
         return None
-    return _told(
+    if abs(new - old) < MIN_RELATIVE_CHANGE * max(abs(new), abs(old), 1e-9):
+        return None
+    return _change(
         name,
-        now,
-        before,
-        f"{what} {'rose' if new > old else 'fell'} from {money(old)} to {money(new)}",
+        score,
+        previous,
+        f"{subject} {'rose' if new > old else 'fell'} from {money(old)} to {money(new)}",
     )

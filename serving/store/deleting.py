@@ -1,4 +1,4 @@
-"""A customer's rows out of the store, and the bytes that deleted rows leave behind."""
+"""Deletion of a customer from the store: the rows, and the bytes that deleted rows leave behind."""
 
 from __future__ import annotations
 
@@ -9,41 +9,55 @@ import sqlalchemy as sa
 
 from stagecast.features.errors import UsageError
 
-COLUMN = "customer_id"
+CUSTOMER_COLUMN = "customer_id"
 
 
 def customer_tables(engine: sa.Engine) -> list[sa.Table]:
-    """Return the tables that name customers, those that refer to others first."""
-    found = sa.MetaData()
-    found.reflect(engine)
-    return [table for table in reversed(found.sorted_tables) if COLUMN in table.columns]
+    """Return the tables with a column ``customer_id``, referring tables before referred ones."""
+    metadata = sa.MetaData()
+    metadata.reflect(engine)
+    return [table for table in reversed(metadata.sorted_tables) if CUSTOMER_COLUMN in table.columns]
 
 
-def _where(table: sa.Table, ids: Sequence[str]) -> list[sa.ColumnElement[bool]]:
-    column = table.columns[COLUMN]
+def _conditions(table: sa.Table, ids: Sequence[str]) -> list[sa.ColumnElement[bool]]:
+    column = table.columns[CUSTOMER_COLUMN]
     text = column if isinstance(column.type, sa.String) else sa.cast(column, sa.String)
-    # the run is said in so many words, so that the primary key finds the rows
-    runs = [
+    # the condition on the run always holds; with it the database can use the primary key
+    run_conditions = [
         key.parent.in_(sa.select(key.column))
         for key in table.foreign_keys
         if key.parent.name == "run_id"
     ]
-    return [text.in_(ids), *runs]
+    return [text.in_(ids), *run_conditions]
 
 
 def count_rows(engine: sa.Engine, ids: Sequence[str]) -> int:
-    """Return how many rows name the customer."""
+    """Return how many rows of all tables belong to a customer.
+
+    Parameters
+    ----------
+    engine
+        The database.
+    ids
+        The customer's id in each of its spellings.
+    """
     with engine.connect() as connection:
         queries = [
-            sa.select(sa.func.count()).select_from(table).where(*_where(table, ids))
+            sa.select(sa.func.count()).select_from(table).where(*_conditions(table, ids))
             for table in customer_tables(engine)
         ]
         return sum(int(connection.scalar(query) or 0) for query in queries)
 
 
 def delete_rows(engine: sa.Engine, ids: Sequence[str]) -> int:
-    """Delete the rows that name the customer, in one transaction, and return how many there
-    were.
+    """Delete a customer's rows in one transaction, and return their number.
+
+    Parameters
+    ----------
+    engine
+        The database.
+    ids
+        The customer's id in each of its spellings.
     """
     tables = customer_tables(engine)
     with engine.connect() as connection:
@@ -52,19 +66,20 @@ def delete_rows(engine: sa.Engine, ids: Sequence[str]) -> int:
             connection.rollback()
         with connection.begin():
             return sum(
-                connection.execute(table.delete().where(*_where(table, ids))).rowcount
+                connection.execute(table.delete().where(*_conditions(table, ids))).rowcount
                 for table in tables
             )
 
 
 def purge(engine: sa.Engine) -> None:
-    """Make what was deleted vanish from the files of the database, as far as that can be done from
-    here.
+    """Remove the bytes of deleted rows from the files of SQLite and PostgreSQL by ``VACUUM``.
+
+    Does nothing for other databases.
 
     Raises
     ------
     UsageError
-        Somebody else is reading or writing, and the files cannot be written anew now.
+        Another connection is reading or writing, so that the files cannot be rewritten.
     """
     name = engine.dialect.name
     if name not in ("sqlite", "postgresql"):
@@ -79,31 +94,36 @@ def purge(engine: sa.Engine) -> None:
                 return
             connection.exec_driver_sql("PRAGMA secure_delete=ON")
             if sa.inspect(engine).has_table("sqlite_stat1"):
-                connection.exec_driver_sql(
-                    "ANALYZE"
-                )  # samples of what an index holds are among what it keeps
+                # the statistics of the indices contain samples of their values
+                connection.exec_driver_sql("ANALYZE")
             connection.exec_driver_sql("VACUUM")
             busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
     except sa.exc.OperationalError as error:
-        raise UsageError(_busy(str(error.orig))) from None
+        raise UsageError(_busy_message(str(error.orig))) from None
     if busy:
-        raise UsageError(_busy("its write-ahead log is being read"))
+        raise UsageError(_busy_message("its write-ahead log is being read"))
 
 
-def _busy(why: str) -> str:
+def _busy_message(cause: str) -> str:
     return (
-        f"the rows are deleted, but the store's file could not be written anew ({why}): "
+        f"the rows are deleted, but the store's file could not be written anew ({cause}): "
         "their bytes may remain in it "
         "until it is; stop what uses the store, then erase again"
     )
 
 
 def erase(engine: sa.Engine, ids: Sequence[str]) -> int:
-    """Delete all that names the customer and make its bytes vanish; return how many rows there
-    were.
+    """Delete a customer's rows, purge the database, and return the number of rows.
 
-    Nothing is written where nobody is named so. If the file cannot be written anew now, the rows
-    are gone all the same.
+    Nothing is written if there are no such rows. If the files cannot be rewritten at the moment,
+    the rows are deleted nevertheless, and no error is raised.
+
+    Parameters
+    ----------
+    engine
+        The database.
+    ids
+        The customer's id in each of its spellings.
     """
     if not count_rows(engine, ids):
         return 0

@@ -1,4 +1,4 @@
-"""Ranked lists as CSV and NDJSON, piece by piece, safe to open in a spreadsheet."""
+"""Ranked lists as streams of CSV and NDJSON; the CSV is safe to open in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -12,26 +12,36 @@ import pyarrow as pa
 
 from stagecast.serving.scoring import score_schema
 
-# what makes Excel, LibreOffice or Google Sheets read a cell as a formula, the full-width forms
-# included
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# Excel, LibreOffice and Google Sheets read a cell with one of these prefixes as a formula; some
+# also accept the full-width characters
+_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-def harmless(text: str) -> str:
-    """Return the text with a leading apostrophe if a spreadsheet would take it for a formula.
+def escape_formula(text: str) -> str:
+    """Return the text with a leading apostrophe if a spreadsheet would read it as a formula.
 
-    >>> harmless("=HYPERLINK(1)"), harmless("  -1"), harmless("17850")
+    >>> escape_formula("=HYPERLINK(1)"), escape_formula("  -1"), escape_formula("17850")
     ("'=HYPERLINK(1)", "'  -1", '17850')
     """
-    return f"'{text}" if text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA) else text
+    is_formula = text.startswith(_FORMULA_PREFIXES) or text.lstrip().startswith(_FORMULA_PREFIXES)
+    return f"'{text}" if is_formula else text
 
 
 def csv_pieces(documents: Iterable[str], stage_ids: Sequence[str]) -> Iterator[str]:
-    """Yield the scores as CSV text, a header line first: the columns of the contract,
-    ``reasons`` as JSON text.
+    """Yield scores as CSV text that begins with a header line, in pieces of about 64 KiB.
+
+    The columns are those of :mod:`stagecast.serving.scoring.score_schema`; ``reasons`` is JSON
+    text.
+
+    Parameters
+    ----------
+    documents
+        Scores, each the text of one JSON object.
+    stage_ids
+        Stage ids of the scheme, in order.
     """
     columns = score_schema.columns(stage_ids)
-    texts = {
+    text_columns = {
         column.name
         for column in columns
         if pa.types.is_string(column.type) or column.name == "reasons"
@@ -42,7 +52,7 @@ def csv_pieces(documents: Iterable[str], stage_ids: Sequence[str]) -> Iterator[s
     for document in documents:
         score = msgspec.json.decode(document)
         writer.writerow(
-            [_cell(_value(score, column.name), column.name in texts) for column in columns]
+            [_cell(_value(score, column.name), column.name in text_columns) for column in columns]
         )
         if buffer.tell() > 1 << 16:
             yield buffer.getvalue()
@@ -70,4 +80,4 @@ def _cell(value: Any, is_text: bool) -> Any:
         return "true" if value else "false"
     if isinstance(value, list):
         value = msgspec.json.encode(value).decode("utf-8")
-    return harmless(value) if is_text else value
+    return escape_formula(value) if is_text else value

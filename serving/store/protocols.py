@@ -1,4 +1,4 @@
-"""What the HTTP side needs of the scorer and of a stage scheme, and nothing more."""
+"""Protocols of the scorer and the stage scheme, as far as the store and the server use them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stagecast.features.requests import CustomerEvents
 
 
 class StageLike(Protocol):
-    """One stage of a scheme; its texts by language (``en``, ``ru``, ``fa``)."""
+    """One stage of a scheme; its texts are by language (``en``, ``ru``, ``fa``)."""
 
     @property
     def id(self) -> str: ...
@@ -28,7 +28,7 @@ class StageLike(Protocol):
 
 
 class SchemeLike(Protocol):
-    """A stage scheme: its name and its stages, in order."""
+    """A stage scheme: its id, and its stages in order."""
 
     @property
     def id(self) -> str: ...
@@ -37,7 +37,7 @@ class SchemeLike(Protocol):
 
 
 class ScorerLike(Protocol):
-    """A loaded bundle that turns events into scores; called from several threads at once."""
+    """A loaded bundle that scores events; several threads may call it at once."""
 
     @property
     def model_version(self) -> str: ...
@@ -49,15 +49,25 @@ class ScorerLike(Protocol):
     def card(self) -> Mapping[str, Any]: ...
 
     def score_customers(self, customers: Sequence[CustomerEvents], as_of: datetime) -> pa.Table:
-        """Return one row per customer, in the same order, with the columns of
-        :mod:`stagecast.serving.scoring.score_schema`.
+        """Return the scores, one row per customer in the same order.
+
+        The columns are those of :mod:`stagecast.serving.scoring.score_schema`.
+
+        Raises
+        ------
+        stagecast.features.errors.StagecastError
+            A customer has no event before the as_of.
         """
         ...
 
 
 class ScorerLoader(Protocol):
-    """Reads a bundle folder; raises :class:`stagecast.features.errors.StagecastError` when it
-    cannot be trusted.
+    """Function that reads a bundle folder.
+
+    Raises
+    ------
+    stagecast.features.errors.StagecastError
+        The bundle is missing or damaged.
     """
 
     def __call__(self, path: Path, /) -> ScorerLike: ...

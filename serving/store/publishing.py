@@ -1,8 +1,8 @@
-"""How a scoring run gets into the store: whole, and current in one step.
+"""Publication of a scoring run: its rows are written first, then it becomes current in one step.
 
-The rows are written in chunks, each a transaction of its own, so that nobody else waits long. Until
-the last step sets ``published_at``, no reader sees any of them. What an interrupted run left is
-deleted by the next one.
+The rows are written in chunks, each in its own transaction, so that other writers do not wait long.
+Readers see none of them until the last step sets ``published_at``. Rows of an interrupted
+publication are deleted by the next one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from stagecast.serving.store.protocols import SchemeLike
 from stagecast.serving.store.tables import SCORE_COLUMNS, documents, runs, scores
 
 CHUNK_ROWS = 5_000
-_SAME_FOR_ALL = ("as_of", "horizon_days", "data_cutoff", "model_version")
+_RUN_COLUMNS = ("as_of", "horizon_days", "data_cutoff", "model_version")
 
 
 def publish(
@@ -44,16 +44,16 @@ def publish(
     Parameters
     ----------
     engine
-        the store.
+        The store.
     source
-        scores with the columns of :mod:`stagecast.serving.scoring.score_schema`, or the Parquet
-        file that holds them.
+        Scores with the columns of :mod:`stagecast.serving.scoring.score_schema`, or a Parquet file
+        of them.
     model_path
-        where the bundle stands, for the record.
+        Folder of the bundle, which is stored with the run.
     scheme
-        the stage scheme of the scores; its texts are kept with the run.
+        Stage scheme of the scores; its texts are stored with the run.
     progress
-        called with the number of rows of each chunk once it is written.
+        Called after each chunk with its number of rows.
 
     Returns
     -------
@@ -62,27 +62,28 @@ def publish(
     Raises
     ------
     DataRefusedError
-        A column is missing or of another type, a number is not finite, a customer stands there
-        twice, or the rows are of different runs. The run that was current stays so.
+        A column is missing or of another type, a number is not finite, a customer occurs twice, or
+        the rows are of different runs. The run that was current remains current.
     UsageError
-        The file cannot be read, or the store cannot be written.
+        The file cannot be read, the store cannot be written, or another publication began
+        meanwhile.
     """
     expected = score_schema.schema([stage.id for stage in scheme.stages])
     total, chunks = _open(source, expected)
     first = next(chunks, None)
     if first is None:
         raise DataRefusedError("there is no score to publish: the table has no rows")
-    head = first.slice(0, 1).to_pylist()[0]
+    first_row = first.slice(0, 1).to_pylist()[0]
     try:
-        run_id = _begin(engine, head, total, model_path, scheme)
+        run_id = _insert_run(engine, first_row, total, model_path, scheme)
         try:
             for chunk in _chain(first, chunks):
-                _write(engine, run_id, chunk, head)
+                _write(engine, run_id, chunk, first_row)
                 if progress is not None:
                     progress(chunk.num_rows)
             _make_current(engine, run_id)
         except BaseException:
-            # the next run would delete it too; what went wrong here is the error to tell
+            # if this fails, the next publication deletes the rows; the first error is raised
             with contextlib.suppress(sa.exc.SQLAlchemyError):
                 _delete_unpublished(engine, run_id)
             raise
@@ -90,14 +91,12 @@ def publish(
         raise UsageError(
             f"the store cannot be written: {error.orig}; what was published before stays"
         ) from None
-    _measure(engine)
+    _analyze(engine)
     return run_id
 
 
 def scheme_to_json(scheme: SchemeLike) -> dict[str, Any]:
-    """Return the scheme as it is kept with a run: its id, and its stages with their texts by
-    language.
-    """
+    """Return a scheme as it is stored with a run: its id, and its stages with their texts."""
     return {
         "id": scheme.id,
         "stages": [
@@ -131,8 +130,8 @@ def _open(source: pa.Table | Path, expected: pa.Schema) -> tuple[int, Iterator[p
     )
 
 
-def _check_columns(found: pa.Schema, expected: pa.Schema) -> None:
-    missing = [name for name in expected.names if name not in found.names]
+def _check_columns(schema: pa.Schema, expected: pa.Schema) -> None:
+    missing = [name for name in expected.names if name not in schema.names]
     if missing:
         raise DataRefusedError(
             f"the scores lack the column(s) {', '.join(missing)}; "
@@ -151,19 +150,19 @@ def _conform(chunk: pa.Table, expected: pa.Schema) -> pa.Table:
         if not field.nullable and column.null_count:
             raise DataRefusedError(
                 f"the column {field.name} of the scores is empty for "
-                f"{_whose(table, column.is_null())}"
+                f"{_first_customer(table, column.is_null())}"
             )
         if pa.types.is_floating(field.type):
-            odd = pc.fill_null(pc.invert(pc.is_finite(column)), False)
-            if pc.any(odd).as_py():
+            not_finite = pc.fill_null(pc.invert(pc.is_finite(column)), False)
+            if pc.any(not_finite).as_py():
                 raise DataRefusedError(
                     f"the column {field.name} of the scores is not a finite number for "
-                    f"{_whose(table, odd)}"
+                    f"{_first_customer(table, not_finite)}"
                 )
     return table
 
 
-def _whose(table: pa.Table, mask: pa.ChunkedArray) -> str:
+def _first_customer(table: pa.Table, mask: pa.ChunkedArray) -> str:
     return f"customer '{quote(table['customer_id'].filter(mask)[0].as_py())}'"
 
 
@@ -172,14 +171,14 @@ def _chain(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
     yield from rest
 
 
-def _begin(
-    engine: sa.Engine, head: dict[str, Any], total: int, model_path: str, scheme: SchemeLike
+def _insert_run(
+    engine: sa.Engine, first_row: dict[str, Any], total: int, model_path: str, scheme: SchemeLike
 ) -> int:
     _delete_unpublished(engine)
     with engine.begin() as connection:
-        inserted = connection.execute(
+        result = connection.execute(
             runs.insert().values(
-                **{name: head[name] for name in _SAME_FOR_ALL},
+                **{name: first_row[name] for name in _RUN_COLUMNS},
                 model_path=model_path,
                 scheme_id=scheme.id,
                 scheme=scheme_to_json(scheme),
@@ -187,88 +186,91 @@ def _begin(
                 customers=total,
             )
         )
-        key = inserted.inserted_primary_key
+        key = result.inserted_primary_key
     if key is None:  # pragma: no cover - SQLAlchemy gives the key of every single-row insert
         raise StagecastError("the store gave the run no number")
     return int(key[0])
 
 
 def _delete_unpublished(engine: sa.Engine, run_id: int | None = None) -> None:
-    left = sa.select(runs.c.id).where(runs.c.published_at.is_(None))
+    unpublished = sa.select(runs.c.id).where(runs.c.published_at.is_(None))
     if run_id is not None:
-        left = left.where(runs.c.id == run_id)
+        unpublished = unpublished.where(runs.c.id == run_id)
     with engine.begin() as connection:
-        # locked where rows can be: else the run might be published between one deletion and the
-        # next
-        connection.execute(left.with_for_update())
+        # locks the rows, if the database can: the run must not be published between the deletions
+        connection.execute(unpublished.with_for_update())
         for table in (documents, scores):
-            connection.execute(table.delete().where(table.c.run_id.in_(left)))
-        connection.execute(runs.delete().where(runs.c.id.in_(left)))
+            connection.execute(table.delete().where(table.c.run_id.in_(unpublished)))
+        connection.execute(runs.delete().where(runs.c.id.in_(unpublished)))
 
 
-def _write(engine: sa.Engine, run_id: int, chunk: pa.Table, head: dict[str, Any]) -> None:
-    for name in _SAME_FOR_ALL:
-        others = [value for value in chunk[name].unique().to_pylist() if value != head[name]]
-        if others:
-            shown = [
+def _write(engine: sa.Engine, run_id: int, chunk: pa.Table, first_row: dict[str, Any]) -> None:
+    for name in _RUN_COLUMNS:
+        expected = first_row[name]
+        other_values = [value for value in chunk[name].unique().to_pylist() if value != expected]
+        if other_values:
+            texts = [
                 iso(value) if isinstance(value, datetime) else str(value)
-                for value in (head[name], others[0])
+                for value in (expected, other_values[0])
             ]
             raise DataRefusedError(
-                f"the scores are of more than one run: {name} is {shown[0]} and {shown[1]}"
+                f"the scores are of more than one run: {name} is {texts[0]} and {texts[1]}"
             )
-    narrow, whole = [], []
+    score_rows, document_rows = [], []
     for row in score_schema.json_rows(chunk):
-        flat = {**row, "next_stage": row["next_stage_likeliest"]}
-        narrow.append({"run_id": run_id, **{name: flat[name] for name in SCORE_COLUMNS}})
+        customer_id = row["customer_id"]
+        flat_row = {**row, "next_stage": row["next_stage_likeliest"]}
+        score_rows.append({"run_id": run_id, **{name: flat_row[name] for name in SCORE_COLUMNS}})
         document = msgspec.json.encode(row).decode("utf-8")
-        whole.append({"run_id": run_id, "customer_id": row["customer_id"], "score": document})
+        document_rows.append({"run_id": run_id, "customer_id": customer_id, "score": document})
     try:
         with engine.begin() as connection:
-            connection.execute(scores.insert(), narrow)
-            connection.execute(documents.insert(), whole)
+            connection.execute(scores.insert(), score_rows)
+            connection.execute(documents.insert(), document_rows)
     except sa.exc.IntegrityError as error:
-        raise _refusal(engine, run_id, [row["customer_id"] for row in narrow], error) from None
+        customer_ids = [row["customer_id"] for row in score_rows]
+        raise _integrity_error(engine, run_id, customer_ids, error) from None
 
 
-def _refusal(
+def _integrity_error(
     engine: sa.Engine, run_id: int, ids: list[str], error: sa.exc.IntegrityError
 ) -> StagecastError:
+    """Return the error that explains why the database refused the rows of a chunk."""
     with engine.connect() as connection:
         if connection.scalar(sa.select(runs.c.id).where(runs.c.id == run_id)) is None:
             return UsageError(
                 "another publication began while this one was being written, and took its place"
             )
-        twice = [
+        duplicate_ids = [
             customer_id for customer_id, times in Counter(ids).items() if times > 1
         ] or connection.scalars(
             sa.select(scores.c.customer_id)
             .where(scores.c.run_id == run_id, scores.c.customer_id.in_(ids))
             .limit(1)
         ).all()
-    if twice:
-        return DataRefusedError(f"customer '{quote(twice[0])}' stands more than once in the scores")
+    if duplicate_ids:
+        return DataRefusedError(
+            f"customer '{quote(duplicate_ids[0])}' stands more than once in the scores"
+        )
     return DataRefusedError(f"the store refused the scores: {error.orig}")
 
 
 def _make_current(engine: sa.Engine, run_id: int) -> None:
     with engine.begin() as connection:
-        done = connection.execute(
+        result = connection.execute(
             runs.update().where(runs.c.id == run_id).values(published_at=datetime.now(UTC))
         )
-        if done.rowcount != 1:
+        if result.rowcount != 1:
             raise UsageError(
                 "another publication began while this one was being written, and took its place"
             )
 
 
-def _measure(engine: sa.Engine) -> None:
-    """Let SQLite see how the values are spread, so that a filter of few customers is looked up,
-    not searched for.
-    """
+def _analyze(engine: sa.Engine) -> None:
+    """Update SQLite's statistics, by which it uses an index for filters that few customers pass."""
     if engine.dialect.name != "sqlite":
         return
-    # the run is published already: if the database is busy, lists are slower and nothing else
+    # the run is published already; if the database is busy, lists are only slower
     with contextlib.suppress(sa.exc.OperationalError), engine.begin() as connection:
         connection.exec_driver_sql("PRAGMA analysis_limit=1000")
         connection.exec_driver_sql("ANALYZE")

@@ -1,6 +1,4 @@
-"""What may be asked of a published list: filters, order, and the cursor that leads to its next
-page.
-"""
+"""Queries of a published list: filters, order, and the cursor of the next page."""
 
 from __future__ import annotations
 
@@ -38,20 +36,20 @@ SORTS = (
 
 @dataclass(frozen=True)
 class Filters:
-    """Which customers a list is about; what is not given filters nothing.
+    """Filters of a list; a filter at its default has no effect.
 
     Parameters
     ----------
     stages
-        stage ids; a customer on any of them.
+        Stage ids; a customer passes who is on any of them.
     band
-        ``low``, ``medium`` or ``high``.
+        Churn band: ``low``, ``medium`` or ``high``.
     state
         ``prospect``, ``active`` or ``lapsed``.
     min_value
-        least value at risk, in money.
+        Minimum value at risk, in money.
     q
-        how the customer's id begins.
+        Prefix of the customer's id.
     """
 
     stages: tuple[str, ...] = ()
@@ -62,27 +60,37 @@ class Filters:
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         """Return the SQL conditions on the table of scores."""
-        c, out = scores.c, []
+        c, conditions = scores.c, []
         if self.stages:
-            out.append(
+            conditions.append(
                 c.stage.in_(self.stages) if len(self.stages) > 1 else c.stage == self.stages[0]
             )
         if self.band is not None:
-            out.append(c.churn_band == self.band)
+            conditions.append(c.churn_band == self.band)
         if self.state is not None:
-            out.append(c.state == self.state)
+            conditions.append(c.state == self.state)
         if self.min_value is not None:
-            out.append(c.value_at_risk >= self.min_value)
+            conditions.append(c.value_at_risk >= self.min_value)
         if self.q:
-            # a range, so that the index serves it; % and _ are plain characters here
-            out.append(sa.and_(c.customer_id >= self.q, c.customer_id < self.q + "\U0010ffff"))
-        return out
+            # a range uses the index, and needs no escape of % and _ as LIKE would
+            conditions.append(
+                sa.and_(c.customer_id >= self.q, c.customer_id < self.q + "\U0010ffff")
+            )
+        return conditions
 
 
 @dataclass(frozen=True)
 class Order:
-    """By what a list is ranked. Customers without a value stand last either way; ties go by
-    customer id.
+    """Order of a list.
+
+    Customers without a value come last in both directions; ties are ordered by customer id.
+
+    Parameters
+    ----------
+    column
+        One of :data:`SORTS`.
+    descending
+        Whether the largest value comes first.
     """
 
     column: str
@@ -95,7 +103,7 @@ class Order:
         Raises
         ------
         UsageError
-            A column that lists are not ranked by.
+            The column is not one of :data:`SORTS`.
 
         >>> Order.parse("-clv")
         Order(column='clv', descending=True)
@@ -114,36 +122,46 @@ class Order:
 
 class _Token(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     run: int
-    question: str
-    seen: int
+    query_digest: str
+    offset: int
     value: float | str | None
     customer_id: str
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """The last row of a page: where the next one goes on.
+    """The last row of a page, after which the next page begins.
 
-    It holds for one run, one order and one set of filters, and says how many rows came before.
+    A cursor is valid for one run, one order and one set of filters.
+
+    Parameters
+    ----------
+    offset
+        Number of rows on the pages up to and with this one.
+    value
+        The row's value in the column by which the list is ordered.
+    customer_id
+        The row's customer.
     """
 
-    seen: int
+    offset: int
     value: Any
     customer_id: str
 
     def encode(self, run_id: int, filters: Filters, order: Order) -> str:
-        """Return the cursor as text that callers hand back unread."""
-        token = _Token(run_id, _question(filters, order), self.seen, self.value, self.customer_id)
+        """Return the cursor as opaque text for callers."""
+        digest = _query_digest(filters, order)
+        token = _Token(run_id, digest, self.offset, self.value, self.customer_id)
         return base64.urlsafe_b64encode(msgspec.json.encode(token)).rstrip(b"=").decode("ascii")
 
     @classmethod
     def decode(cls, text: str, run_id: int, filters: Filters, order: Order) -> Cursor:
-        """Read a cursor back.
+        """Return the cursor that :meth:`encode` turned into this text.
 
         Raises
         ------
         UsageError
-            It is damaged, or belongs to another run, order or set of filters.
+            The text is damaged, or belongs to another run, order or set of filters.
         """
         try:
             raw = base64.b64decode(
@@ -158,20 +176,20 @@ class Cursor:
             raise UsageError(
                 "new scores were published since this cursor was given; ask again without a cursor"
             )
-        if token.question != _question(filters, order):
+        if token.query_digest != _query_digest(filters, order):
             raise UsageError(
                 "the cursor belongs to other filters or another order; ask again without a cursor"
             )
-        kind = scores.c[order.column].type.python_type
-        if token.value is not None and isinstance(token.value, str) != (kind is str):
+        value_type = scores.c[order.column].type.python_type
+        if token.value is not None and isinstance(token.value, str) != (value_type is str):
             raise UsageError(
                 "the cursor is damaged; take next_cursor as it is, or ask again without one"
             )
-        return cls(token.seen, token.value, token.customer_id)
+        return cls(token.offset, token.value, token.customer_id)
 
 
-def _question(filters: Filters, order: Order) -> str:
-    asked = msgspec.json.encode(
+def _query_digest(filters: Filters, order: Order) -> str:
+    filters_json = msgspec.json.encode(
         [sorted(filters.stages), filters.band, filters.state, filters.min_value, filters.q]
     )
-    return hashlib.sha256(asked + str(order).encode("utf-8")).hexdigest()[:16]
+    return hashlib.sha256(filters_json + str(order).encode("utf-8")).hexdigest()[:16]

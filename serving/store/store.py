@@ -1,8 +1,7 @@
-"""The store of published scores, as its readers see it: the current run, its ranked lists, one
-customer's history.
+"""The store of published scores: the current run, its ranked lists, and customers' histories.
 
-SQLite by default, whatever SQLAlchemy speaks to by URL. Every score is kept: an older run stays,
-and is a customer's history.
+It is an SQLite file by default, or any database that SQLAlchemy supports. Scores of older runs
+remain as the history of the customers.
 """
 
 from __future__ import annotations
@@ -25,8 +24,26 @@ from stagecast.serving.store.tables import documents, open_engine, runs, scores
 
 @dataclass(frozen=True)
 class Run:
-    """A published scoring run; ``scheme`` is ``{"id", "stages": [{"id", "title", "meaning",
-    "action", "state"}]}``.
+    """A published scoring run: a row of the table ``runs``.
+
+    Parameters
+    ----------
+    id
+        Number of the run, ascending in the order of publication.
+    as_of
+        The as_of of its scores, UTC.
+    horizon_days
+        Horizon of the probabilities, in days.
+    data_cutoff
+        Time of the last event before the as_of, UTC.
+    model_version, model_path
+        Version and folder of the bundle that made the scores.
+    scheme_id, scheme
+        Stage scheme: ``{"id", "stages": [{"id", "title", "meaning", "action", "state"}]}``.
+    published_at
+        When the run became current, UTC.
+    customers
+        Number of scores that were published.
     """
 
     id: int
@@ -42,22 +59,22 @@ class Run:
 
     @property
     def stage_ids(self) -> list[str]:
-        """The stages of its scheme, in order."""
+        """The stage ids of the scheme, in order."""
         return [stage["id"] for stage in self.scheme["stages"]]
 
 
 @dataclass(frozen=True)
 class Page:
-    """A piece of a ranked list.
+    """One page of a ranked list.
 
     Parameters
     ----------
     documents
-        scores, each the text of one JSON object, in order.
+        Scores in order, each the text of one JSON object.
     next_cursor
-        leads to the next page; None: this is the last.
+        Cursor of the next page; None: this is the last page.
     seen
-        customers on the pages before.
+        Number of customers on the previous pages.
     """
 
     documents: list[str]
@@ -67,9 +84,7 @@ class Page:
 
 @dataclass(frozen=True)
 class StageTotal:
-    """One stage of the current run: how many customers, and what they are worth; None where
-    nobody has a value.
-    """
+    """Number of customers on a stage and sums of their values; None if no customer has a value."""
 
     stage: str
     customers: int
@@ -79,20 +94,24 @@ class StageTotal:
 
 @dataclass(frozen=True)
 class StageFlows:
-    """Customers who went from one stage to another, or stayed, between two published runs.
+    """Numbers of customers by their stages in two published runs.
 
-    ``since`` is the as_of of the earlier run, None where there is none of the same scheme;
-    ``moved`` has ``(from_stage, to_stage, customers)``, None as ``from_stage`` for those who had no
-    score then.
+    Parameters
+    ----------
+    earlier_as_of
+        The as_of of the earlier run, UTC; None: there is none with the same scheme.
+    flows
+        Tuples ``(from_stage, to_stage, customers)``; ``from_stage`` is None for customers without a
+        score in the earlier run.
     """
 
-    since: datetime | None
-    moved: list[tuple[str | None, str, int]]
+    earlier_as_of: datetime | None
+    flows: list[tuple[str | None, str, int]]
 
 
 @dataclass(frozen=True)
 class PastScore:
-    """What a customer's score was in one run; ``stage`` is one of ``scheme``."""
+    """A customer's score in one run; ``stage`` is a stage of ``scheme``."""
 
     as_of: datetime
     stage: str
@@ -105,25 +124,31 @@ class PastScore:
 
 @dataclass(frozen=True)
 class CustomerRecord:
-    """A customer's last published score (the text of a JSON object) and all scores so far, latest
-    first.
+    """A customer's last published score, and the history.
 
-    ``before`` is the score as of the nearest earlier date, with the same scheme and horizon; None
-    where there is none.
+    Parameters
+    ----------
+    document
+        The score that was published last, as the text of a JSON object.
+    history
+        All published scores, latest first.
+    previous_document
+        The score of the latest earlier as_of with the same scheme and horizon, as the text of a
+        JSON object; None: there is none.
     """
 
     document: str
     history: list[PastScore]
-    before: str | None = None
+    previous_document: str | None = None
 
 
 class Store:
-    """Published scores. Safe to share between threads; several processes may use the same database.
+    """Published scores; threads may share the object, and processes the database.
 
     Parameters
     ----------
     engine
-        a database with the tables of :mod:`stagecast.serving.store.tables`; :meth:`open` makes one.
+        A database with the tables of :mod:`stagecast.serving.store.tables`; see :meth:`open`.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -131,17 +156,17 @@ class Store:
 
     @classmethod
     def open(cls, url: str) -> Self:
-        """Open the store at an SQLAlchemy URL, and make its tables where they are missing.
+        """Open the store at an SQLAlchemy URL, and create its tables if they are missing.
 
         Raises
         ------
         UsageError
-            It cannot be opened, or a newer stagecast wrote it.
+            The store cannot be opened, or a newer version of stagecast wrote it.
         """
         return cls(open_engine(url))
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections to the database."""
         self._engine.dispose()
 
     def publish(
@@ -152,25 +177,25 @@ class Store:
         scheme: SchemeLike,
         progress: Callable[[int], object] | None = None,
     ) -> int:
-        """Write a scoring run whole and make it the current one; see
-        :func:`stagecast.serving.store.publishing.publish`.
+        """Write a scoring run, make it the current one, and return its id.
+
+        See :func:`stagecast.serving.store.publishing.publish`.
         """
         return publish(
             self._engine, source, model_path=str(model_path), scheme=scheme, progress=progress
         )
 
     def erase(self, customer_id: str) -> int:
-        """Delete everything that names a customer, in every run and table; return how many rows
-        there were.
+        """Delete a customer's rows from every run and table, and return their number.
 
-        Totals that were published with a run stay. In SQLite and PostgreSQL the file is also
-        written anew, so that the deleted bytes vanish; what cannot be done while others use it is
-        made good by ``stagecast erase``.
+        The number of customers that is stored with a run does not change. In SQLite and PostgreSQL
+        the files are also rewritten, so that they do not contain the deleted bytes. If the database
+        is busy at that moment, ``stagecast erase`` can do it later.
         """
         return deleting.erase(self._engine, [customer_id])
 
     def current_run(self) -> Run | None:
-        """Return the run that was published last, or None before the first."""
+        """Return the run that was published last, or None if there is none."""
         query = (
             sa.select(runs)
             .where(runs.c.published_at.is_not(None))
@@ -192,16 +217,20 @@ class Store:
         limit: int = LIMIT_DEFAULT,
         cursor: str | None = None,
     ) -> Page:
-        """Return one page of the customers that pass the filters, ranked.
+        """Return one page of the customers that pass the filters.
 
         Parameters
         ----------
         run
-            the run to read, as :meth:`current_run` gave it.
+            The run to read, as :meth:`current_run` returns it.
+        filters
+            Which customers to return.
+        order
+            Order of the list.
         limit
-            rows of a page, 1 to 1,000.
+            Number of rows on a page, 1 to 1,000; other numbers are clipped.
         cursor
-            ``next_cursor`` of the page before; None: the first page.
+            ``next_cursor`` of the previous page; None: the first page.
 
         Raises
         ------
@@ -209,21 +238,23 @@ class Store:
             The cursor is damaged, or of another run, order or set of filters.
         """
         limit = max(1, min(limit, LIMIT_MAX))
-        after = None if cursor is None else Cursor.decode(cursor, run.id, filters, order)
-        seen = 0 if after is None else after.seen
+        last_row = None if cursor is None else Cursor.decode(cursor, run.id, filters, order)
+        offset = 0 if last_row is None else last_row.offset
         with self._engine.connect() as connection:
-            keys = self._keys(connection, run.id, filters, order, limit + 1, after)
-            found = self._documents(
+            keys = self._keys(connection, run.id, filters, order, limit + 1, last_row)
+            score_documents = self._documents(
                 connection, run.id, [customer_id for customer_id, _ in keys[:limit]]
             )
-        following = None
+        next_cursor = None
         if len(keys) > limit:
             customer_id, value = keys[limit - 1]
-            following = Cursor(seen + limit, value, customer_id).encode(run.id, filters, order)
-        return Page([found[customer_id] for customer_id, _ in keys[:limit]], following, seen)
+            next_cursor = Cursor(offset + limit, value, customer_id).encode(run.id, filters, order)
+        return Page(
+            [score_documents[customer_id] for customer_id, _ in keys[:limit]], next_cursor, offset
+        )
 
     def all_customers(self, run: Run, filters: Filters, order: Order) -> Iterator[str]:
-        """Yield the scores of every page, one after the other, holding one page at a time."""
+        """Yield the scores of all pages in order; only one page is in memory at a time."""
         cursor: str | None = None
         while True:
             page = self.customers(run, filters, order, limit=LIMIT_MAX, cursor=cursor)
@@ -243,7 +274,7 @@ class Store:
             return int(connection.scalar(query) or 0)
 
     def stages(self, run: Run) -> list[StageTotal]:
-        """Return every stage of the run's scheme, in order, with its customers and their value."""
+        """Return the totals of every stage of the run's scheme, in order."""
         c = scores.c
         query = (
             sa.select(c.stage, sa.func.count(), sa.func.sum(c.value_at_risk), sa.func.sum(c.clv))
@@ -251,16 +282,16 @@ class Store:
             .group_by(c.stage)
         )
         with self._engine.connect() as connection:
-            found = {row[0]: StageTotal(*row) for row in connection.execute(query)}
-        return [found.get(stage, StageTotal(stage, 0, None, None)) for stage in run.stage_ids]
+            totals = {row[0]: StageTotal(*row) for row in connection.execute(query)}
+        return [totals.get(stage, StageTotal(stage, 0, None, None)) for stage in run.stage_ids]
 
     def flows(self, run: Run) -> StageFlows:
-        """Return how customers moved between stages since the last published run of the same scheme
-        before this one.
+        """Return the flows of customers between stages since the previous run of the same scheme.
 
-        Before means an earlier as_of: a run that was published anew for the same day is no step.
+        The previous run is the published run with the latest earlier as_of; a second publication
+        for the same as_of does not count.
         """
-        earlier = (
+        earlier_run_query = (
             sa.select(runs.c.id, runs.c.as_of)
             .where(
                 runs.c.published_at.is_not(None),
@@ -271,28 +302,28 @@ class Store:
             .limit(1)
         )
         with self._engine.connect() as connection:
-            before = connection.execute(earlier).first()
-            if before is None:
+            earlier_run = connection.execute(earlier_run_query).first()
+            if earlier_run is None:
                 return StageFlows(None, [])
-            now, then = scores.alias("now"), scores.alias("earlier")
-            same = sa.and_(then.c.customer_id == now.c.customer_id, then.c.run_id == before.id)
-            moved = (
-                sa.select(then.c.stage, now.c.stage, sa.func.count())
-                .select_from(now.join(then, same, isouter=True))
-                .where(now.c.run_id == run.id)
-                .group_by(then.c.stage, now.c.stage)
+            current, earlier = scores.alias("now"), scores.alias("earlier")
+            same_customer = sa.and_(
+                earlier.c.customer_id == current.c.customer_id, earlier.c.run_id == earlier_run.id
             )
-            found = [(row[0], str(row[1]), int(row[2])) for row in connection.execute(moved)]
-        place = {stage: k for k, stage in enumerate(run.stage_ids)}
-        found.sort(key=lambda row: (place.get(row[0] or "", -1), place[row[1]]))
-        return StageFlows(before.as_of, found)
+            flow_query = (
+                sa.select(earlier.c.stage, current.c.stage, sa.func.count())
+                .select_from(current.join(earlier, same_customer, isouter=True))
+                .where(current.c.run_id == run.id)
+                .group_by(earlier.c.stage, current.c.stage)
+            )
+            flows = [(row[0], str(row[1]), int(row[2])) for row in connection.execute(flow_query)]
+        position = {stage: k for k, stage in enumerate(run.stage_ids)}
+        flows.sort(key=lambda flow: (position.get(flow[0] or "", -1), position[flow[1]]))
+        return StageFlows(earlier_run.as_of, flows)
 
     def customer(self, customer_id: str) -> CustomerRecord | None:
-        """Return the last published score of a customer and all scores so far, or None if there
-        is none.
-        """
+        """Return the last published score of a customer and the history, or None if unknown."""
         c = scores.c
-        past = (
+        history_query = (
             sa.select(
                 runs.c.id,
                 runs.c.as_of,
@@ -305,31 +336,31 @@ class Store:
             .order_by(runs.c.as_of.desc(), runs.c.id.desc())
         )
         with self._engine.connect() as connection:
-            rows = connection.execute(past).all()
+            rows = connection.execute(history_query).all()
             if not rows:
                 return None
-            last_published = max(row[0] for row in rows)
-            document = self._documents(connection, last_published, [customer_id])[customer_id]
-            now = next(row for row in rows if row[0] == last_published)
-            alike = (now.scheme_id, now.horizon_days)
-            earlier = next(
+            last_run_id = max(row[0] for row in rows)
+            document = self._documents(connection, last_run_id, [customer_id])[customer_id]
+            last = next(row for row in rows if row[0] == last_run_id)
+            previous_run_id = next(
                 (
-                    r[0]
-                    for r in rows
-                    if r.as_of < now.as_of and (r.scheme_id, r.horizon_days) == alike
+                    row[0]
+                    for row in rows
+                    if row.as_of < last.as_of
+                    and (row.scheme_id, row.horizon_days) == (last.scheme_id, last.horizon_days)
                 ),
                 None,
             )
-            before = None
-            if earlier is not None:
-                before = self._documents(connection, earlier, [customer_id]).get(customer_id)
+            previous_document = None
+            if previous_run_id is not None:
+                previous_document = self._documents(connection, previous_run_id, [customer_id]).get(
+                    customer_id
+                )
         history = [PastScore(*row[1:-1]) for row in rows]
-        return CustomerRecord(document, history, before)
+        return CustomerRecord(document, history, previous_document)
 
     def lookup(self, run: Run, customer_ids: Sequence[str]) -> dict[str, str]:
-        """Return the scores of these customers in a run, by customer id; whoever has none is
-        left out.
-        """
+        """Return the scores of customers in a run, by customer id, without those who have none."""
         with self._engine.connect() as connection:
             return self._documents(connection, run.id, customer_ids)
 
@@ -349,10 +380,10 @@ class Store:
         filters: Filters,
         order: Order,
         limit: int,
-        after: Cursor | None,
+        last_row: Cursor | None,
     ) -> list[tuple[str, Any]]:
-        # Two questions rather than NULLS LAST, which databases neither agree upon nor serve from
-        # the same index: first the customers who have a value, by it; then those without, by id.
+        # Two queries instead of NULLS LAST, which not every database has and which may not use the
+        # index: first the customers with a value, ordered by it; then those without one, by id.
         column, customer = scores.c[order.column], scores.c.customer_id
         base = (
             sa.select(customer, column)
@@ -360,19 +391,21 @@ class Store:
             .limit(limit)
         )
         rows: list[tuple[str, Any]] = []
-        if after is None or after.value is not None:
+        if last_row is None or last_row.value is not None:
             query = base.where(column.is_not(None)).order_by(
                 column.desc() if order.descending else column, customer
             )
-            if after is not None:
-                reached = column <= after.value if order.descending else column >= after.value
+            if last_row is not None:
+                in_range = (
+                    column <= last_row.value if order.descending else column >= last_row.value
+                )
                 query = query.where(
-                    reached, sa.or_(column != after.value, customer > after.customer_id)
+                    in_range, sa.or_(column != last_row.value, customer > last_row.customer_id)
                 )
             rows = [(row[0], row[1]) for row in connection.execute(query)]
         if column.nullable and len(rows) < limit:
             query = base.where(column.is_(None)).order_by(customer).limit(limit - len(rows))
-            if after is not None and after.value is None:
-                query = query.where(customer > after.customer_id)
+            if last_row is not None and last_row.value is None:
+                query = query.where(customer > last_row.customer_id)
             rows += [(row[0], row[1]) for row in connection.execute(query)]
         return rows

@@ -1,9 +1,10 @@
-"""The tables of the store, and how one is opened; version 1.
+"""The tables of the store, version 1, and the function that opens it.
 
-    runs --< scores      what lists are filtered and ranked by, in narrow rows
+    runs --< scores      the columns by which lists are filtered and ordered
          \\-< documents   the whole score as the JSON object of the API
 
-The current run is the one of highest id with a ``published_at``; it is set when all its rows stand.
+The current run is the one with the highest id that has a ``published_at``, which is set after all
+rows of the run are written.
 """
 
 from __future__ import annotations
@@ -24,23 +25,22 @@ BUSY_MILLISECONDS = 10_000
 
 
 class Instant(sa.TypeDecorator[datetime]):
-    """A timezone-aware instant, kept as UTC without a zone, which every database can do."""
+    """A timezone-aware instant, stored as UTC without a zone, which every database supports."""
 
     impl = sa.DateTime
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        """Drop the zone on the way in."""
+        """Return the instant in UTC without its zone, for the database."""
         return None if value is None else to_utc(value).replace(tzinfo=None)
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
-        """Put it back on the way out."""
+        """Return the stored instant with the zone UTC."""
         return None if value is None else value.replace(tzinfo=UTC)
 
 
-# by code point everywhere, so that a page of a list ends and the next begins at the same customer
-# on any database
-_id = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+# every database compares ids by code point, so that the pages of a list never overlap
+_id_type = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
 metadata = sa.MetaData()
 
@@ -62,17 +62,17 @@ runs = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("published_at", Instant),
     sa.Column("customers", sa.BigInteger, nullable=False),
-    # an id is never given twice, so a cursor of a deleted run stays invalid
+    # an id is never used twice, so a cursor of a deleted run remains invalid
     sqlite_autoincrement=True,
 )
 
-_run = sa.ForeignKey("runs.id")
+_run_key = sa.ForeignKey("runs.id")
 
 scores = sa.Table(
     "scores",
     metadata,
-    sa.Column("run_id", sa.Integer, _run, primary_key=True),
-    sa.Column("customer_id", _id, primary_key=True),
+    sa.Column("run_id", sa.Integer, _run_key, primary_key=True),
+    sa.Column("customer_id", _id_type, primary_key=True),
     sa.Column("state", sa.String, nullable=False),
     sa.Column("stage", sa.String, nullable=False),
     sa.Column("churn_band", sa.String),
@@ -89,11 +89,11 @@ scores = sa.Table(
     sa.Column("tenure_days", sa.Float, nullable=False),
     sa.Column("orders", sa.BigInteger, nullable=False),
     sa.Column("spend", sa.Float),
-    # rows stand in the order of the primary key, without a second copy of it
+    # SQLite stores the rows in the order of the primary key, without a separate index
     sqlite_with_rowid=False,
 )
 sa.Index("scores_by_customer", scores.c.customer_id, scores.c.run_id)
-# the filters stand in the ranking indices too: a rare band is then found without a look at each row
+# the indices of the order also contain the filters, so that a rare band needs no scan of the rows
 for _name, _ranked in (
     ("scores_by_risk", scores.c.value_at_risk),
     ("scores_by_probability", scores.c.churn_probability),
@@ -121,7 +121,7 @@ documents = sa.Table(
     "documents",
     metadata,
     sa.Column("run_id", sa.Integer, sa.ForeignKey("runs.id"), primary_key=True),
-    sa.Column("customer_id", _id, primary_key=True),
+    sa.Column("customer_id", _id_type, primary_key=True),
     sa.Column("score", sa.Text, nullable=False),
 )
 
@@ -131,26 +131,27 @@ SCORE_COLUMNS = tuple(column.name for column in scores.columns if column.name !=
 def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
-    cursor.execute("PRAGMA journal_mode=WAL")  # readers go on while a run is written
+    cursor.execute("PRAGMA journal_mode=WAL")  # readers do not wait while a run is written
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 
 
 def open_engine(url: str) -> sa.Engine:
-    """Return an engine on a store of this version; tables that are missing are made.
+    """Return an engine for the store at an SQLAlchemy URL, and create tables that are missing.
 
     Raises
     ------
     UsageError
-        The URL is none, its driver is not installed, the database cannot be opened or is no store,
-        or a newer stagecast wrote it.
+        The text is not a URL, its driver is not installed, the database cannot be opened or is not
+        a store, or a newer version of stagecast wrote it.
     """
     try:
-        place = sa.make_url(url)
-        if place.drivername in ("postgresql", "postgres"):
-            place = place.set(drivername="postgresql+psycopg")  # the driver among the dependencies
-        engine = sa.create_engine(place)
+        parsed_url = sa.make_url(url)
+        if parsed_url.drivername in ("postgresql", "postgres"):
+            # psycopg is the driver that stagecast depends on; SQLAlchemy's default is another
+            parsed_url = parsed_url.set(drivername="postgresql+psycopg")
+        engine = sa.create_engine(parsed_url)
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
         raise UsageError(
             f"--store '{_without_password(url)}' cannot be used: {error}; give a path, "
@@ -162,15 +163,15 @@ def open_engine(url: str) -> sa.Engine:
         with engine.begin() as connection:
             connection.execute(CreateTable(store_version, if_not_exists=True))
         with engine.begin() as connection:
-            found = connection.scalar(sa.select(sa.func.max(store_version.c.version)))
-            if found is not None and found > VERSION:
+            version = connection.scalar(sa.select(sa.func.max(store_version.c.version)))
+            if version is not None and version > VERSION:
                 raise UsageError(
-                    f"the store '{_without_password(url)}' is of version {found}, written "
+                    f"the store '{_without_password(url)}' is of version {version}, written "
                     "by a newer stagecast; "
                     f"this one knows version {VERSION}: upgrade stagecast, or name another --store"
                 )
-            if found is None:
-                _make_tables(connection)
+            if version is None:
+                _create_tables(connection)
     except sa.exc.SQLAlchemyError as error:
         engine.dispose()
         cause = getattr(error, "orig", None) or error
@@ -184,15 +185,16 @@ def open_engine(url: str) -> sa.Engine:
     return engine
 
 
-def _make_tables(connection: sa.Connection) -> None:
+def _create_tables(connection: sa.Connection) -> None:
     for table in (runs, scores, documents):
         connection.execute(CreateTable(table, if_not_exists=True))
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             connection.execute(CreateIndex(index, if_not_exists=True))
-    here = sa.select(sa.literal(VERSION)).where(
+    # another process may have inserted the version meanwhile
+    missing_version = sa.select(sa.literal(VERSION)).where(
         ~sa.exists().where(store_version.c.version == VERSION)
     )
-    connection.execute(store_version.insert().from_select(["version"], here))
+    connection.execute(store_version.insert().from_select(["version"], missing_version))
 
 
 def _without_password(url: str) -> str:

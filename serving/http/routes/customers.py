@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -13,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from stagecast.serving.http.bodies import decode_lookup, read_body
 from stagecast.serving.http.lists import ApiListQuery
-from stagecast.serving.http.openapi import body, json_answer, problems
+from stagecast.serving.http.openapi import json_response, problem_responses, request_body
 from stagecast.serving.http.problems import Fault, ProblemError
 from stagecast.serving.http.state import RunDep, StateDep, StoreDep, get_run
 from stagecast.serving.quoting import quote
@@ -28,14 +29,14 @@ def _json(content: Any, headers: dict[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(content), headers=headers, media_type="application/json")
 
 
-def _raw(documents: list[str]) -> list[msgspec.Raw]:
-    # the store keeps each score as JSON: it goes out as it stands
+def _raw_json(documents: list[str]) -> list[msgspec.Raw]:
+    # the store holds each score as JSON text, which is not decoded and encoded again
     return [msgspec.Raw(document.encode("utf-8")) for document in documents]
 
 
-def _wanted(request: Request, asked: ApiListQuery) -> str:
-    if asked.format is not None:
-        return asked.format
+def _response_format(request: Request, query: ApiListQuery) -> str:
+    if query.format is not None:
+        return query.format
     accept = request.headers.get("accept", "")
     if "application/x-ndjson" in accept:
         return "ndjson"
@@ -45,10 +46,10 @@ def _wanted(request: Request, asked: ApiListQuery) -> str:
 @router.get(
     "/customers",
     summary="The published customers, ranked and filtered",
-    responses={**json_answer("CustomerList", csv=True), **problems(400, 404, 422)},
+    responses={**json_response("CustomerList", csv=True), **problem_responses(400, 404, 422)},
 )
 def list_customers(
-    request: Request, asked: Annotated[ApiListQuery, Query()], store: StoreDep, run: RunDep
+    request: Request, query: Annotated[ApiListQuery, Query()], store: StoreDep, run: RunDep
 ) -> Response:
     """List the customers of the current scoring run, by default those with the most value at risk
     first.
@@ -57,39 +58,42 @@ def list_customers(
     are published. In CSV, text that a spreadsheet would take for a formula begins with an
     apostrophe.
     """
-    wanted, filters, order = _wanted(request, asked), asked.filters(run), asked.order
+    response_format = _response_format(request, query)
+    filters, order = query.filters(run), query.order
     headers = {"Vary": "Accept"}
-    if asked.limit == "all":
-        if wanted == "json":
+    if query.limit == "all":
+        if response_format == "json":
             fault = Fault("query.limit", "'all' is for CSV and NDJSON", "all")
             raise ProblemError(
                 422, "query-refused", "limit=all needs format=csv or format=ndjson", faults=[fault]
             )
-        return _text(wanted, store.all_customers(run, filters, order), run, headers)
-    page = store.customers(run, filters, order, limit=int(asked.limit), cursor=asked.cursor)
+        all_documents = store.all_customers(run, filters, order)
+        return _streaming_response(response_format, all_documents, run, headers)
+    page = store.customers(run, filters, order, limit=int(query.limit), cursor=query.cursor)
     if page.next_cursor is not None:
-        query = [
+        parameters = [
             (name, value) for name, value in request.query_params.multi_items() if name != "cursor"
         ]
-        headers["Link"] = (
-            f'<{request.url.path}?{urlencode([*query, ("cursor", page.next_cursor)])}>; rel="next"'
-        )
-    if wanted != "json":
-        return _text(wanted, page.documents, run, headers)
+        next_query = urlencode([*parameters, ("cursor", page.next_cursor)])
+        headers["Link"] = f'<{request.url.path}?{next_query}>; rel="next"'
+    if response_format != "json":
+        return _streaming_response(response_format, page.documents, run, headers)
     return _json(
         {
             "as_of": run.as_of,
             "model_version": run.model_version,
             "total": store.count(run, filters),
             "next_cursor": page.next_cursor,
-            "customers": _raw(page.documents),
+            "customers": _raw_json(page.documents),
         },
         headers,
     )
 
 
-def _text(wanted: str, documents: Any, run: Run, headers: dict[str, str]) -> Response:
-    if wanted == "ndjson":
+def _streaming_response(
+    response_format: str, documents: Iterable[str], run: Run, headers: dict[str, str]
+) -> Response:
+    if response_format == "ndjson":
         return StreamingResponse(
             ndjson_pieces(documents), headers=headers, media_type="application/x-ndjson"
         )
@@ -103,22 +107,24 @@ def _text(wanted: str, documents: Any, run: Run, headers: dict[str, str]) -> Res
 @router.post(
     "/customers/lookup",
     summary="The published scores of up to 1,000 customers by id",
-    responses={**json_answer("LookupAnswer"), **problems(400, 404, 413, 415, 422)},
-    openapi_extra=body("LookupBody"),
+    responses={**json_response("LookupAnswer"), **problem_responses(400, 404, 413, 415, 422)},
+    openapi_extra=request_body("LookupBody"),
 )
 async def lookup(request: Request, state: StateDep, store: StoreDep) -> Response:
     """Return the scores of the current run in the order of the ids, and the ids that have none."""
     raw = await read_body(request, state.settings.max_body_bytes)
-    return await anyio.to_thread.run_sync(_looked_up, store, raw)
+    return await anyio.to_thread.run_sync(_lookup_response, store, raw)
 
 
-def _looked_up(store: Store, raw: bytes) -> Response:
+def _lookup_response(store: Store, raw: bytes) -> Response:
     ids = decode_lookup(raw)
-    found = store.lookup(get_run(store), ids)
+    documents = store.lookup(get_run(store), ids)
     return _json(
         {
-            "scores": _raw([found[customer_id] for customer_id in ids if customer_id in found]),
-            "missing": [customer_id for customer_id in ids if customer_id not in found],
+            "scores": _raw_json(
+                [documents[customer_id] for customer_id in ids if customer_id in documents]
+            ),
+            "missing": [customer_id for customer_id in ids if customer_id not in documents],
         }
     )
 
@@ -126,7 +132,7 @@ def _looked_up(store: Store, raw: bytes) -> Response:
 @router.get(
     "/customers/{customer_id:path}",
     summary="One customer: the last published score, its reasons, what changed, its history",
-    responses={**json_answer("CustomerAnswer"), **problems(404)},
+    responses={**json_response("CustomerAnswer"), **problem_responses(404)},
 )
 def one_customer(customer_id: str, store: StoreDep) -> Response:
     """Return the last score of a customer, what changed since the one before, and all scores so
@@ -136,11 +142,16 @@ def one_customer(customer_id: str, store: StoreDep) -> Response:
     """
     record = store.customer(customer_id)
     if record is None:
-        raise _unknown(customer_id)
-    before = None if record.before is None else msgspec.json.decode(record.before)
-    changed = changes(msgspec.json.decode(record.document), before)
+        raise _unknown_customer(customer_id)
+    previous = None
+    if record.previous_document is not None:
+        previous = msgspec.json.decode(record.previous_document)
     return _json(
-        {"score": _raw([record.document])[0], "changes": changed, "history": record.history}
+        {
+            "score": _raw_json([record.document])[0],
+            "changes": changes(msgspec.json.decode(record.document), previous),
+            "history": record.history,
+        }
     )
 
 
@@ -149,7 +160,7 @@ def one_customer(customer_id: str, store: StoreDep) -> Response:
     summary="Erase one customer from the store",
     status_code=204,
     response_class=Response,
-    responses={204: {"description": "Erased"}, **problems(404, 415)},
+    responses={204: {"description": "Erased"}, **problem_responses(404, 415)},
 )
 def erase_customer(customer_id: str, store: StoreDep) -> Response:
     """Erase a customer's scores from every run, with the history; totals that were published stay.
@@ -158,10 +169,10 @@ def erase_customer(customer_id: str, store: StoreDep) -> Response:
     reports and MLflow are not the server's: `stagecast erase` works on those.
     """
     if not store.erase(customer_id):
-        raise _unknown(customer_id)
+        raise _unknown_customer(customer_id)
     return Response(status_code=204)
 
 
-def _unknown(customer_id: str) -> ProblemError:
+def _unknown_customer(customer_id: str) -> ProblemError:
     detail = f"no published score of customer '{quote(customer_id)}'; ids are case-sensitive text"
     return ProblemError(404, "customer-unknown", detail)

@@ -1,4 +1,4 @@
-"""Is the server alive, and can it work?"""
+"""Health checks: whether the process responds, and whether the server is ready for requests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy.exc import SQLAlchemyError
 
-from stagecast.serving.http.openapi import problems
+from stagecast.serving.http.openapi import problem_responses
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.state import HOW_TO_SERVE, StateDep
 
@@ -24,7 +24,7 @@ async def livez() -> dict[str, str]:
     "/readyz",
     summary="A model is loaded and the store can be read",
     response_description="Ready, with the model and the scoring run that are served",
-    responses=problems(503),
+    responses=problem_responses(503),
 )
 def readyz(state: StateDep) -> dict[str, Any]:
     """Answer 200 if events can be scored and published scores be read, else 503 and why."""

@@ -1,4 +1,4 @@
-"""The pages for marketers: the ranked list, one customer, the description of the API."""
+"""The HTML pages: the ranked list, one customer, and the description of the API."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from stagecast.features.errors import UsageError
-from stagecast.serving.http.api_page import reference
+from stagecast.serving.http.api_page import api_reference
 from stagecast.serving.http.lists import BANDS, STATES, ListQuery
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.state import StateDep, StoreDep
@@ -24,7 +24,7 @@ from stagecast.serving.store.store import Run, Store
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
-# smallest first is what one wants of these; largest first of the others
+# the first click on one of these columns sorts ascending; on any other, descending
 _ASCENDING_FIRST = frozenset({"customer_id", "stage", "recency_days", "next_order_date"})
 _SORTABLE = (
     "customer_id",
@@ -39,48 +39,48 @@ _SORTABLE = (
 
 @router.get("/")
 def customers_page(
-    asked: Annotated[ListQuery, Query()], store: StoreDep, state: StateDep
+    query: Annotated[ListQuery, Query()], store: StoreDep, state: StateDep
 ) -> HTMLResponse:
     """Show the ranked list of the current run."""
     run = store.current_run()
     if run is None:
-        return render("empty.html", store=_shown_store(state.settings.store))
-    filters, order = asked.filters(run), asked.order
+        return render("empty.html", store=_store_name(state.settings.store))
+    filters, order = query.filters(run), query.order
     stale = False
     try:
-        page = store.customers(run, filters, order, cursor=asked.cursor)
+        page = store.customers(run, filters, order, cursor=query.cursor)
     except UsageError:
-        # a page left open over a new publication: show the new list rather than an error
+        # the cursor is from before the last publication: show the new list rather than an error
         page, stale = store.customers(run, filters, order), True
     total = store.count(run, filters)
-    kept = _parameters(asked)
-    unsorted = [pair for pair in kept if pair[0] != "sort"]
+    parameters = _parameters(query)
+    unsorted = [pair for pair in parameters if pair[0] != "sort"]
     return render(
         "customers.html",
         run=run,
-        asked=asked,
+        asked=query,
         stale=stale,
         total=total,
         page=page,
         rows=[msgspec.json.decode(document) for document in page.documents],
         titles=_titles(run),
-        stages=_stage_cards(store, run, asked),
+        stages=_stage_cards(store, run, query),
         bands=BANDS,
         states=STATES,
         order=order,
         heads={column: _head(column, order, unsorted) for column in _SORTABLE},
         next_link=None
         if page.next_cursor is None
-        else link("/", [*kept, ("cursor", page.next_cursor)]),
-        first_link=link("/", kept) if page.seen else None,
+        else link("/", [*parameters, ("cursor", page.next_cursor)]),
+        first_link=link("/", parameters) if page.seen else None,
         everybody_link=link("/", []),
-        csv_link=link("/v1/customers", [*kept, ("format", "csv"), ("limit", "all")]),
+        csv_link=link("/v1/customers", [*parameters, ("format", "csv"), ("limit", "all")]),
     )
 
 
 @router.get("/customers/{customer_id:path}")
 def customer_page(customer_id: str, request: Request, store: StoreDep) -> HTMLResponse:
-    """Show everything that is known of one customer."""
+    """Show the last score of a customer, what changed, and the history."""
     record = store.customer(customer_id)
     if record is None:
         raise ProblemError(
@@ -92,67 +92,76 @@ def customer_page(customer_id: str, request: Request, store: StoreDep) -> HTMLRe
     titles = {} if run is None else _titles(run)
     score = msgspec.json.decode(record.document)
     scheme = None if run is None else run.scheme_id
-    before = None if record.before is None else msgspec.json.decode(record.before)
+    previous = None
+    if record.previous_document is not None:
+        previous = msgspec.json.decode(record.previous_document)
     return render(
         "customer.html",
         score=score,
         history=record.history,
         titles=titles,
         scheme=scheme,
-        changes=changes(score, before, titles),
-        before=before,
+        changes=changes(score, previous, titles),
+        before=previous,
     )
 
 
 @router.get("/docs")
 def docs_page(request: Request) -> HTMLResponse:
-    """Show the description of the API, made here: nothing is fetched from elsewhere."""
+    """Show the description of the API; the page loads nothing from other servers."""
     host = request.headers.get("host", "127.0.0.1:8000")
-    return render("docs.html", **reference(request.app.openapi(), f"{request.url.scheme}://{host}"))
+    base_url = f"{request.url.scheme}://{host}"
+    return render("docs.html", **api_reference(request.app.openapi(), base_url))
 
 
-def _parameters(asked: ListQuery) -> list[tuple[str, str]]:
-    """Return the query string of the same list from its top; what is as by default is left out."""
-    least = None if asked.min_value is None else plain_number(asked.min_value)
-    one_each = (("band", asked.band), ("state", asked.state), ("min_value", least), ("q", asked.q))
-    given = [("stage", stage) for stage in asked.stage]
-    given += [(name, value) for name, value in one_each if value is not None]
-    if asked.sort != ListQuery().sort:
-        given.append(("sort", asked.sort))
-    return given
+def _parameters(query: ListQuery) -> list[tuple[str, str]]:
+    """Return the parameters of a list that are not at their default, without the cursor."""
+    min_value = None if query.min_value is None else plain_number(query.min_value)
+    single_values = (
+        ("band", query.band),
+        ("state", query.state),
+        ("min_value", min_value),
+        ("q", query.q),
+    )
+    parameters = [("stage", stage) for stage in query.stage]
+    parameters += [(name, value) for name, value in single_values if value is not None]
+    if query.sort != ListQuery().sort:
+        parameters.append(("sort", query.sort))
+    return parameters
 
 
-def _head(column: str, order: Order, kept: list[tuple[str, str]]) -> dict[str, Any]:
-    """Return where a column's head leads, and whether the list is ranked by it."""
+def _head(column: str, order: Order, parameters: list[tuple[str, str]]) -> dict[str, Any]:
+    """Return the link of a column's head, and how the list is sorted by the column."""
     ranked = order.column == column
-    following = (
+    next_order = (
         replace(order, descending=not order.descending)
         if ranked
         else Order(column, column not in _ASCENDING_FIRST)
     )
     return {
-        "link": link("/", [*kept, ("sort", str(following))]),
+        "link": link("/", [*parameters, ("sort", str(next_order))]),
         "aria": ("descending" if order.descending else "ascending") if ranked else None,
     }
 
 
 def _titles(run: Run, language: str = "en") -> dict[str, str]:
     return {
-        stage["id"]: _in(stage["title"], language, stage["id"]) for stage in run.scheme["stages"]
+        stage["id"]: _translation(stage["title"], language, stage["id"])
+        for stage in run.scheme["stages"]
     }
 
 
-def _in(texts: Mapping[str, str], language: str, otherwise: str) -> str:
-    return texts.get(language) or next(iter(texts.values()), otherwise)
+def _translation(texts: Mapping[str, str], language: str, default: str) -> str:
+    return texts.get(language) or next(iter(texts.values()), default)
 
 
-def _stage_cards(store: Store, run: Run, asked: ListQuery) -> list[dict[str, Any]]:
-    """Return the stages with their totals and a link to the list of each; what else is asked for
-    stays.
-    """
+def _stage_cards(store: Store, run: Run, query: ListQuery) -> list[dict[str, Any]]:
+    """Return each stage with its totals and a link that replaces the stage filter of the query."""
     titles = _titles(run)
-    meanings = {stage["id"]: _in(stage["meaning"], "en", "") for stage in run.scheme["stages"]}
-    other = [pair for pair in _parameters(asked) if pair[0] != "stage"]
+    meanings = {
+        stage["id"]: _translation(stage["meaning"], "en", "") for stage in run.scheme["stages"]
+    }
+    other_parameters = [pair for pair in _parameters(query) if pair[0] != "stage"]
     return [
         {
             "id": total.stage,
@@ -160,14 +169,14 @@ def _stage_cards(store: Store, run: Run, asked: ListQuery) -> list[dict[str, Any
             "meaning": meanings[total.stage],
             "customers": total.customers,
             "value_at_risk": total.value_at_risk,
-            "chosen": total.stage in asked.stage,
-            "link": link("/", [("stage", total.stage), *other]),
+            "chosen": total.stage in query.stage,
+            "link": link("/", [("stage", total.stage), *other_parameters]),
         }
         for total in store.stages(run)
     ]
 
 
-def _shown_store(url: str) -> str:
+def _store_name(url: str) -> str:
     return (
         url.removeprefix("sqlite:///") if url.startswith("sqlite:///") else url.rpartition("@")[2]
     )

@@ -1,4 +1,4 @@
-"""Scores of raw events, made on the spot."""
+"""Scores of the raw events in a request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.responses import Response
 from stagecast.features.errors import StagecastError
 from stagecast.serving.http.bodies import decode_score, read_body
 from stagecast.serving.http.incoming import read_request
-from stagecast.serving.http.openapi import body, json_answer, problems
+from stagecast.serving.http.openapi import json_response, problem_responses, request_body
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.state import ScorerDep, StateDep
 from stagecast.serving.scoring import score_schema
@@ -25,8 +25,8 @@ router = APIRouter(prefix="/v1", tags=["scores"])
 @router.post(
     "/score",
     summary="Score raw events of one to 1,000 customers",
-    responses={**json_answer("ScoreAnswer"), **problems(400, 413, 415, 422, 503)},
-    openapi_extra=body("ScoreBody"),
+    responses={**json_response("ScoreAnswer"), **problem_responses(400, 413, 415, 422, 503)},
+    openapi_extra=request_body("ScoreBody"),
 )
 async def score(request: Request, state: StateDep, scorer: ScorerDep) -> Response:
     """Score customers from their raw events; nothing is stored.
@@ -37,18 +37,18 @@ async def score(request: Request, state: StateDep, scorer: ScorerDep) -> Respons
     the shop's own currency.
     """
     raw = await read_body(request, state.settings.max_body_bytes)
-    # decoding, too, takes its time on a long body: the loop stays free for others
-    content = await anyio.to_thread.run_sync(_answer, scorer, raw, datetime.now(UTC))
+    # decoding a long body takes time too: both run in a thread, so that the event loop stays free
+    content = await anyio.to_thread.run_sync(_score_json, scorer, raw, datetime.now(UTC))
     return Response(content, media_type="application/json")
 
 
-def _answer(scorer: ScorerLike, raw: bytes, now: datetime) -> bytes:
-    asked = read_request(decode_score(raw), now)
+def _score_json(scorer: ScorerLike, raw: bytes, default_as_of: datetime) -> bytes:
+    score_request = read_request(decode_score(raw), default_as_of)
     try:
-        table = scorer.score_customers(asked.customers, asked.as_of)
+        table = scorer.score_customers(score_request.customers, score_request.as_of)
     except StagecastError as error:
         raise ProblemError(422, "scoring-refused", str(error)) from None
-    as_of = asked.as_of.isoformat().replace("+00:00", "Z")
+    as_of = score_request.as_of.isoformat().replace("+00:00", "Z")
     answer = {
         "model_version": scorer.model_version,
         "as_of": as_of,

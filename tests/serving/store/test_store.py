@@ -218,13 +218,13 @@ def test_flows_are_counted_between_the_last_two_runs_of_one_scheme(store):
     # a second run of the same day is no step, nor is one of another scheme
     other = load_scheme("clm5")
     found = store.flows(the_run(store))
-    assert found.since == published.AS_OF.replace(year=1997)
+    assert found.earlier_as_of == published.AS_OF.replace(year=1997)
     before = {row["customer_id"]: row["stage"] for row in earlier.to_pylist()}
     by_hand = Counter((before.get(row["customer_id"]), row["stage"]) for row in later.to_pylist())
-    assert {(a, b): n for a, b, n in found.moved} == dict(by_hand)
-    assert sum(n for _, _, n in found.moved) == 100
+    assert {(a, b): n for a, b, n in found.flows} == dict(by_hand)
+    assert sum(n for _, _, n in found.flows) == 100
     published.publish(store, published.scores(100, seed=5))
-    assert store.flows(the_run(store)).since == published.AS_OF.replace(year=1997)
+    assert store.flows(the_run(store)).earlier_as_of == published.AS_OF.replace(year=1997)
     run = replace(the_run(store), scheme_id=other.id)
     assert store.flows(run) == StageFlows(None, [])
 
