@@ -1,13 +1,12 @@
-"""One customer out of everything we keep, and the proof of it.
+"""Erasure of one customer from everything that stagecast stores, and the proof of it.
 
     id -> places (store, runs, MLflow, logs, leftovers) -> count -> remove -> search -> table
 
-What may be changed where: what counts as an occurrence in
-:mod:`stagecast.serving.erasure.identity`, a kind of file of a run in
-:mod:`stagecast.serving.erasure.run_files`, what is looked at by default in
-:mod:`stagecast.serving.erasure.places`.
+Where to make a change: :mod:`stagecast.serving.erasure.identity` defines what counts as an
+occurrence, :mod:`stagecast.serving.erasure.run_files` handles the kinds of files of a run, and
+:mod:`stagecast.serving.erasure.places` defines which places are searched by default.
 
-Aggregates that were published (totals, counts, charts, the model) stay as they were. What lies
-below the files is out of reach: freed blocks of the disk, snapshots of the file system, backups,
-what a terminal or a journal was shown.
+Published aggregates (totals, counts, charts, the model) are not changed. An erasure cannot reach
+what is below or outside the files: freed blocks of the disk, snapshots of the file system, backups,
+the output of terminals and journals.
 """

@@ -1,4 +1,4 @@
-"""Which rows are the customer's: the customer column of a log, as the log's reader reads it."""
+"""The customer column of a log, and the rows in which it is the customer to erase."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from stagecast.features.intake.expressions import Compiled, SourceColumn, compil
 from stagecast.features.intake.values import id_text
 from stagecast.serving.erasure.identity import Customer
 
-OWN_NAME = "customer_id"
+DEFAULT_COLUMN = "customer_id"
 
 
 @contextmanager
-def engine() -> Iterator[duckdb.DuckDBPyConnection]:
-    """Give a DuckDB of our own, which leaves nothing on the disk."""
+def duckdb_connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection to an in-memory DuckDB that writes no temporary files."""
     con = duckdb.connect(
         config={"temp_directory": "", "autoinstall_known_extensions": "false", "threads": "1"}
     )
@@ -31,7 +31,16 @@ def engine() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def compile_customer(column: str | None, columns: Sequence[SourceColumn], source: str) -> Compiled:
-    """Return the customer column, or expression, of a log.
+    """Return the compiled customer column of a log.
+
+    Parameters
+    ----------
+    column
+        Name of the column, or an expression; None: ``customer_id``.
+    columns
+        Columns of the log.
+    source
+        Name of the log, for error messages.
 
     Raises
     ------
@@ -40,43 +49,66 @@ def compile_customer(column: str | None, columns: Sequence[SourceColumn], source
     UsageError
         The expression is not allowed.
     """
-    known = {one.name: one for one in columns}
-    if column is None and OWN_NAME not in known:
+    names = [source_column.name for source_column in columns]
+    if column is None and DEFAULT_COLUMN not in names:
         raise DataRefusedError(
-            f"{source} has no column {OWN_NAME!r}.{did_you_mean(OWN_NAME, known)} "
-            f"It has: {', '.join(known)}. Name the column of customers with --customer COL"
+            f"{source} has no column {DEFAULT_COLUMN!r}.{did_you_mean(DEFAULT_COLUMN, names)} "
+            f"It has: {', '.join(names)}. Name the column of customers with --customer COL"
         )
-    part = compile_expression(column or OWN_NAME, columns, "text", "--customer", source)
-    if part.as_numbers:
+    compiled = compile_expression(column or DEFAULT_COLUMN, columns, "text", "--customer", source)
+    if compiled.as_numbers:
         raise UsageError(
-            f"--customer {part.label!r} reads {part.as_numbers[0].name!r} as a number, "
+            f"--customer {compiled.label!r} reads {compiled.as_numbers[0].name!r} as a number, "
             "which an erasure does not; name "
             "the column of customers, or compare texts"
         )
-    return part
+    return compiled
 
 
 class Matcher:
-    """Says of each row of a block whether it is the customer's."""
+    """Finds the rows of a customer by the values of the customer column.
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, part: Compiled, customer: Customer) -> None:
+    Parameters
+    ----------
+    con
+        DuckDB connection that evaluates the column.
+    customer_column
+        The compiled column; see :func:`compile_customer`.
+    customer
+        The customer.
+    """
+
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, customer_column: Compiled, customer: Customer
+    ) -> None:
         self._con, self._forms = con, list(customer.forms)
-        self.columns = part.columns
-        text = f"nullif(trim({id_text(part)}), '')"
+        self.columns = customer_column.columns
+        text = f"nullif(trim({id_text(customer_column)}), '')"
         self._query = (
             f"SELECT nth FROM (SELECT {text} AS id, nth FROM block) WHERE list_contains($forms, id)"
         )
 
     def mask(self, block: Any, rows: int) -> NDArray[np.bool_]:
-        """Return a mask over the rows of an Arrow table whose columns are those of
-        :attr:`columns`.
+        """Return which rows of a table are the customer's.
+
+        Parameters
+        ----------
+        block
+            Arrow table with the columns :attr:`columns`.
+        rows
+            Number of its rows.
+
+        Returns
+        -------
+        Boolean array, shape (rows,).
         """
-        found = np.zeros(rows, dtype=np.bool_)
+        mask = np.zeros(rows, dtype=np.bool_)
         if rows and self.columns:
             self._con.register(
                 "block", block.append_column("nth", [np.arange(rows, dtype=np.int64)])
             )
-            rows_found = self._con.execute(self._query, {"forms": self._forms}).fetchnumpy()["nth"]
+            result = self._con.execute(self._query, {"forms": self._forms})
+            row_numbers = result.fetchnumpy()["nth"]
             self._con.unregister("block")
-            found[np.asarray(rows_found, dtype=np.int64)] = True
-        return found
+            mask[np.asarray(row_numbers, dtype=np.int64)] = True
+        return mask

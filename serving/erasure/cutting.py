@@ -1,4 +1,4 @@
-"""Lines cut out of a stream of bytes: which line each begins on, and how long it is."""
+"""Removal of records from a stream of bytes, by the line on which each begins and its size."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _CR = 13
 
 
 class Cutter:
-    """Passes a stream through without some of its records.
+    """Copies a stream without some of its records.
 
     Parameters
     ----------
     lines
-        physical lines on which the records begin, counted from 1, in ascending order.
+        Physical lines on which the records begin, counted from 1, in ascending order.
     sizes
-        their bytes; :data:`WHOLE_LINE`: up to and with the end of the line.
+        Sizes of the records in bytes; :data:`WHOLE_LINE`: up to and including the end of the line.
 
     >>> cutter = Cutter(np.array([2]), np.array([4]))
     >>> b"".join([*cutter.feed(b"head\\na,1"), *cutter.feed(b"\\nb,2", final=True)])
@@ -29,51 +29,62 @@ class Cutter:
 
     def __init__(self, lines: Ints, sizes: Ints) -> None:
         self._lines, self._sizes = lines, sizes
-        self._next = 0  # the record to cut next
-        self._line = 1  # the line that begins at, or goes on into, the next byte
-        self._at_start = True
-        self._skip = 0  # bytes that are still to go, or WHOLE_LINE
-        self._held = b""
+        self._next = 0  # index of the record to remove next
+        self._line = 1  # number of the line to which the next byte belongs
+        self._at_line_start = True  # whether the next byte is the first of its line
+        self._skip = 0  # bytes of the current record that are still to remove, or WHOLE_LINE
+        self._pending = b""  # a carriage return at the end of the last data
 
     def feed(self, data: bytes, *, final: bool = False) -> Iterator[bytes]:
-        """Yield the pieces that stay."""
-        data, self._held = self._held + data, b""
+        """Yield the pieces of the next data that remain.
+
+        Parameters
+        ----------
+        data
+            The next bytes of the stream.
+        final
+            Whether these are the last ones.
+        """
+        data, self._pending = self._pending + data, b""
         if not final and data.endswith(b"\r"):
-            # whether a line ends here is known when the next byte is
-            data, self._held = data[:-1], b"\r"
+            # only the next byte shows whether the line ends here or with a line feed after it
+            data, self._pending = data[:-1], b"\r"
         if data:
-            yield from self._cut(data)
+            yield from self._remaining(data)
 
-    def _cut(self, data: bytes) -> Iterator[bytes]:
-        ends = line_ends_of(np.frombuffer(data, np.uint8), final=True)
-        begins = np.concatenate(([0] if self._at_start else [], ends + 1)).astype(np.int64)
-        first = self._line if self._at_start else self._line + 1
-        at = self._past(data, 0, ends)
-        until = int(np.searchsorted(self._lines, first + len(begins)))
-        for number in range(self._next, until):
-            begin = int(begins[int(self._lines[number]) - first])
-            if begin == len(data):
-                break  # the line begins with the next byte to come
-            if begin > at:
-                yield data[at:begin]
-            self._skip = int(self._sizes[number])
-            at = self._past(data, begin, ends)
-            self._next = number + 1
-        if at < len(data):
-            yield data[at:]
-        self._at_start = bool(len(ends)) and int(ends[-1]) == len(data) - 1
-        self._line = first + len(begins) - 1
+    def _remaining(self, data: bytes) -> Iterator[bytes]:
+        line_ends = line_ends_of(np.frombuffer(data, np.uint8), final=True)
+        line_starts = np.concatenate(([0] if self._at_line_start else [], line_ends + 1)).astype(
+            np.int64
+        )
+        first_line = self._line if self._at_line_start else self._line + 1
+        offset = self._skip_record(data, 0, line_ends)
+        end = int(np.searchsorted(self._lines, first_line + len(line_starts)))
+        for record in range(self._next, end):
+            start = int(line_starts[int(self._lines[record]) - first_line])
+            if start == len(data):
+                break  # the line begins with the first byte of the next data
+            if start > offset:
+                yield data[offset:start]
+            self._skip = int(self._sizes[record])
+            offset = self._skip_record(data, start, line_ends)
+            self._next = record + 1
+        if offset < len(data):
+            yield data[offset:]
+        self._at_line_start = bool(len(line_ends)) and int(line_ends[-1]) == len(data) - 1
+        self._line = first_line + len(line_starts) - 1
 
-    def _past(self, data: bytes, at: int, ends: Ints) -> int:
-        """Return where the bytes that are still to go end, from ``at`` on; what lies beyond the
-        data stays to go.
+    def _skip_record(self, data: bytes, offset: int, line_ends: Ints) -> int:
+        """Return the offset after the bytes to remove, which begin at ``offset``.
+
+        Afterwards ``_skip`` is the number of bytes to remove from the next data.
         """
         if self._skip == WHOLE_LINE:
-            end = int(np.searchsorted(ends, at))
-            if end == len(ends):
+            line = int(np.searchsorted(line_ends, offset))
+            if line == len(line_ends):
                 return len(data)
             self._skip = 0
-            return int(ends[end]) + 1
-        end = min(at + self._skip, len(data))
-        self._skip -= end - at
+            return int(line_ends[line]) + 1
+        end = min(offset + self._skip, len(data))
+        self._skip -= end - offset
         return end

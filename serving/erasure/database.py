@@ -1,8 +1,7 @@
-"""A customer out of the store: rows by column, then the bytes that the rows leave behind.
+"""Search for a customer in databases: in their values, and in the bytes of SQLite files.
 
-Every table with a column ``customer_id`` is covered, also those that later versions add. In SQLite
-deleted bytes stay in free space until the file is written anew, and in the write-ahead log until it
-is emptied: so both are done.
+In SQLite, deleted bytes remain in free pages until the file is rewritten, and in the write-ahead
+log until it is truncated, so the search covers the bytes of all files of a database.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from stagecast.serving.erasure.identity import JOINERS, Customer, is_word
-from stagecast.serving.erasure.occurrences import ID_NAMES, Hits, in_value
+from stagecast.serving.erasure.occurrences import ID_NAMES, Hits, names_customer
 from stagecast.serving.store.deleting import CUSTOMER_COLUMN
 
 SIDE_FILES = ("", "-wal", "-shm", "-journal")
@@ -25,7 +24,7 @@ _TOKEN_REACH = 200
 
 
 def sqlite_file(url: str) -> Path | None:
-    """Return the file of an SQLite URL; None for another database, or one in memory."""
+    """Return the file of an SQLite URL, or None for another database or one in memory."""
     parsed = sa.make_url(url)
     if (
         parsed.get_backend_name() != "sqlite"
@@ -37,14 +36,14 @@ def sqlite_file(url: str) -> Path | None:
 
 
 def files_of(database: Path) -> list[Path]:
-    """Return the file of an SQLite database and those that stand beside it now."""
+    """Return the files of an SQLite database that exist: the main file, its WAL and journals."""
     return [path for suffix in SIDE_FILES if (path := Path(f"{database}{suffix}")).exists()]
 
 
 def has_table(database: Path, name: str) -> bool:
-    """Tell whether a file is an SQLite database with such a table; nothing is written."""
+    """Return whether a file is an SQLite database with this table; nothing is written."""
     try:
-        with closing(_only_reading(database)) as connection:
+        with closing(_open_read_only(database)) as connection:
             query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
             return connection.execute(query, (name,)).fetchone() is not None
     except sqlite3.DatabaseError:
@@ -52,57 +51,62 @@ def has_table(database: Path, name: str) -> bool:
 
 
 def search(database: Path, customer: Customer) -> Hits:
-    """Count what names the customer in an SQLite database: by value in every table, then in the
-    bytes of its files.
+    """Count the occurrences of a customer in an SQLite database, by value and in its bytes.
 
-    In the bytes, values stand side by side without anything between, so whole tokens cannot be told
-    there. An occurrence that is part of a longer token of a value (``c00010`` for ``c0001``) is
-    explained by it; any other is counted. A plain id is looked for in the bytes only as the JSON of
-    a score writes it.
+    In the files, values follow each other without a delimiter, so the limits of a token are not
+    visible. An occurrence in the bytes does not count if it is part of a longer token of some value
+    (``c00010`` for ``c0001``); any other one counts. An ambiguous id is searched in the bytes only
+    as the JSON of a score writes it.
+
+    Returns
+    -------
+    The larger of the two counts, with the first occurrence.
 
     Raises
     ------
     sqlite3.DatabaseError
         The file cannot be read.
     """
-    longer: set[bytes] = set()
-    values = Hits()
-    with closing(_only_reading(database)) as connection:
+    longer_tokens: set[bytes] = set()
+    value_hits = Hits()
+    with closing(_open_read_only(database)) as connection:
         for table, column, text in _texts(connection, customer):
-            if in_value(customer, column, text):
-                values += Hits(1, f"{table}.{column}")
-            longer.update(_longer_tokens(customer, text))
-    found = Hits()
+            if names_customer(customer, column, text):
+                value_hits += Hits(1, f"{table}.{column}")
+            longer_tokens.update(_longer_tokens(customer, text))
+    byte_hits = Hits()
     for path in files_of(database):
-        for at in _bare_offsets(path, customer, longer):
-            found += Hits(1, f"{path.name}, byte {at}")
-    return Hits(max(values.count, found.count), found.first or values.first)
+        for offset in _unexplained_offsets(path, customer, longer_tokens):
+            byte_hits += Hits(1, f"{path.name}, byte {offset}")
+    return Hits(max(value_hits.count, byte_hits.count), byte_hits.first or value_hits.first)
 
 
 def search_values(engine: sa.Engine, customer: Customer) -> Hits:
-    """Count the text values that name the customer in a database whose files are out of reach."""
-    tables = sa.MetaData()
-    tables.reflect(engine)
+    """Count the text values that name the customer in a database whose files are not accessible."""
+    metadata = sa.MetaData()
+    metadata.reflect(engine)
     hits = Hits()
-    wanted = customer.forms if customer.plain else customer.spellings
+    spellings = customer.forms if customer.ambiguous else customer.spellings
     with engine.connect() as connection:
-        for table in tables.sorted_tables:
+        for table in metadata.sorted_tables:
             for column in table.columns:
                 if not isinstance(column.type, sa.String | sa.JSON) and column.name not in ID_NAMES:
                     continue
                 text = sa.cast(column, sa.Text)
-                # LIKE with every sign escaped: each database has it
-                holds = [
-                    text == one if customer.plain else text.contains(one, autoescape=True)
-                    for one in wanted
+                # LIKE with escapes, since every database supports it
+                conditions = [
+                    text == spelling
+                    if customer.ambiguous
+                    else text.contains(spelling, autoescape=True)
+                    for spelling in spellings
                 ]
-                for (value,) in connection.execute(sa.select(text).where(sa.or_(*holds))):
-                    if in_value(customer, column.name, value):
+                for (value,) in connection.execute(sa.select(text).where(sa.or_(*conditions))):
+                    if names_customer(customer, column.name, value):
                         hits += Hits(1, f"{table.name}.{column.name}")
     return hits
 
 
-def _only_reading(database: Path) -> sqlite3.Connection:
+def _open_read_only(database: Path) -> sqlite3.Connection:
     if not database.is_file():
         raise sqlite3.OperationalError(f"{database} does not exist")
     connection = sqlite3.connect(database, timeout=10)
@@ -112,27 +116,25 @@ def _only_reading(database: Path) -> sqlite3.Connection:
 
 
 def _texts(connection: sqlite3.Connection, customer: Customer) -> Iterator[tuple[str, str, str]]:
-    """Yield table, column and text of every value in which the id may stand, the schema
-    included.
-    """
-    names = [
+    """Yield table, column and text of the values, and of the schema, that may contain the id."""
+    tables = [
         row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     ]
-    wanted = customer.forms if customer.plain else customer.spellings
-    for table in [*names, "sqlite_master"]:
+    spellings = customer.forms if customer.ambiguous else customer.spellings
+    for table in [*tables, "sqlite_master"]:
         for column in [
             row[1] for row in connection.execute(f"PRAGMA table_info({_quoted(table)})")
         ]:
             text = f"CAST({_quoted(column)} AS TEXT)"
-            holds = " OR ".join(
-                (f"{text} = ?" if customer.plain else f"instr({text}, ?)") for _ in wanted
+            contains_id = " OR ".join(
+                (f"{text} = ?" if customer.ambiguous else f"instr({text}, ?)") for _ in spellings
             )
-            # a number is nobody, unless the column says so
-            of_text = (
+            # a number is a customer only in a column of customers
+            is_text = (
                 "" if column in ID_NAMES else f"typeof({_quoted(column)}) IN ('text', 'blob') AND "
             )
             for (value,) in connection.execute(
-                f"SELECT {text} FROM {_quoted(table)} WHERE {of_text}({holds})", wanted
+                f"SELECT {text} FROM {_quoted(table)} WHERE {is_text}({contains_id})", spellings
             ):
                 yield table, column, value
 
@@ -142,56 +144,58 @@ def _quoted(name: str) -> str:
 
 
 def _longer_tokens(customer: Customer, text: str) -> Iterator[bytes]:
-    """Yield the tokens of a text that hold the id and are longer than it."""
-    if customer.plain:
+    """Yield the tokens of a text that contain the id and are longer than it."""
+    if customer.ambiguous:
         return
     for spelling in customer.spellings:
-        at = text.find(spelling)
-        while at >= 0:
-            end = at + len(spelling)
-            before, after = text[max(at - _TOKEN_REACH, 0) : at], text[end : end + _TOKEN_REACH]
-            begin = at - len(before) + len(before.rstrip(_outer(before)))
-            until = end + len(after) - len(after.lstrip(_outer(after)))
-            if (begin, until) != (at, end):
-                yield text[begin:until].encode()
-            at = text.find(spelling, at + 1)
+        start = text.find(spelling)
+        while start >= 0:
+            end = start + len(spelling)
+            left = text[max(start - _TOKEN_REACH, 0) : start]
+            right = text[end : end + _TOKEN_REACH]
+            token_start = start - len(left) + len(left.rstrip(_token_characters(left)))
+            token_end = end + len(right) - len(right.lstrip(_token_characters(right)))
+            if (token_start, token_end) != (start, end):
+                yield text[token_start:token_end].encode()
+            start = text.find(spelling, start + 1)
 
 
-def _outer(text: str) -> str:
+def _token_characters(text: str) -> str:
     return "".join({character for character in text if is_word(character) or character in JOINERS})
 
 
-def _bare_offsets(path: Path, customer: Customer, longer: set[bytes]) -> Iterator[int]:
-    """Yield where in a file's bytes the id stands and is not part of a longer token that is
-    known.
-    """
+def _unexplained_offsets(
+    path: Path, customer: Customer, longer_tokens: set[bytes]
+) -> Iterator[int]:
+    """Yield the offsets of the id in a file where it is not part of one of the longer tokens."""
     if not path.stat().st_size:
         return
-    if customer.plain:
+    if customer.ambiguous:
         needles = [
             f'"{CUSTOMER_COLUMN}":{gap}"{form}"'.encode()
             for gap in ("", " ")
             for form in customer.forms
         ]
     else:
-        wide = [
+        utf_16_needles = [
             form.encode(encoding)
             for form in customer.forms
             for encoding in ("utf-16-le", "utf-16-be")
         ]
-        needles = list({*(text.encode() for text in customer.spellings), *wide})
+        needles = list({*(text.encode() for text in customer.spellings), *utf_16_needles})
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for needle in needles:
-            explained: dict[tuple[int, int], set[bytes]] = {}
-            for token in longer:
-                for found in re.finditer(b"(?=" + re.escape(needle) + b")", token):
-                    explained.setdefault((found.start(), len(token)), set()).add(token)
-            at = data.find(needle)
-            while at >= 0:
-                around = (
-                    (data[max(at - k, 0) : at - k + size], tokens)
-                    for (k, size), tokens in explained.items()
+            # (offset of the needle in a token, length of the token) -> the tokens
+            tokens_by_shape: dict[tuple[int, int], set[bytes]] = {}
+            for token in longer_tokens:
+                for match in re.finditer(b"(?=" + re.escape(needle) + b")", token):
+                    tokens_by_shape.setdefault((match.start(), len(token)), set()).add(token)
+            offset = data.find(needle)
+            while offset >= 0:
+                candidates = (
+                    (data[max(offset - shift, 0) : offset - shift + size], tokens)
+                    for (shift, size), tokens in tokens_by_shape.items()
                 )
-                if not any(piece in tokens for piece, tokens in around):
-                    yield at
-                at = data.find(needle, at + 1)
+                if not any(piece in tokens for piece, tokens in candidates):
+                    yield offset
+                offset = data.find(needle, offset + 1)

@@ -1,4 +1,4 @@
-"""The whole of it: count, remove, prove."""
+"""The erasure of a customer: count the rows, remove them, and search for what is left."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import sqlalchemy as sa
 
 from stagecast.features.errors import DataRefusedError, StagecastError
 from stagecast.features.intake import scratch
-from stagecast.serving.erasure.customer_column import engine
+from stagecast.serving.erasure.customer_column import duckdb_connection
 from stagecast.serving.erasure.file_places import Place
-from stagecast.serving.erasure.places import Request, gather
+from stagecast.serving.erasure.places import Request, gather_places
 
-FAULTS = (
+PLACE_ERRORS = (
     StagecastError,
     OSError,
     sa.exc.SQLAlchemyError,
@@ -28,28 +28,30 @@ FAULTS = (
     pa.ArrowException,
     ValueError,
 )
-"""What may go wrong in one place without stopping the others."""
+"""Errors of one place, which do not stop the work on the others."""
 
 Confirm = Callable[[int, int], bool]
-"""Is told how many rows go from how many places, and answers whether they may."""
+"""Takes the numbers of rows to remove and of their places; returns whether to remove them."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one place.
+    """Result of an erasure in one place.
 
     Parameters
     ----------
+    place, kind
+        See :class:`stagecast.serving.erasure.file_places.Place`.
     removed
-        rows that went; in a dry run, that would go.
+        Number of removed rows; in a dry run, of rows that would be removed.
     left
-        occurrences that are there now; None: it could not be looked at.
+        Number of occurrences after the erasure; None: the place could not be searched.
     first
-        where the first of them stands.
+        Position of the first of them.
     alike
-        tokens that look like a plain id and may mean something else.
+        Number of tokens that equal an ambiguous id and may mean something else.
     note
-        what to know or to do.
+        What went wrong, and what to do.
     """
 
     place: str
@@ -63,8 +65,18 @@ class Result:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an erasure: the places in which there was something, and how many were
-    searched.
+    """Result of an erasure.
+
+    Parameters
+    ----------
+    results
+        The places in which there was something, or which could not be searched.
+    searched
+        Number of all places.
+    dry_run
+        Whether nothing was to be changed.
+    notes
+        What users must know about the limits of the search.
     """
 
     results: tuple[Result, ...]
@@ -74,21 +86,21 @@ class Outcome:
 
     @property
     def removed(self) -> int:
-        """Rows that went; in a dry run, that would go."""
+        """Number of removed rows; in a dry run, of rows that would be removed."""
         return sum(result.removed for result in self.results)
 
     @property
     def left(self) -> int:
-        """Occurrences that are there now."""
+        """Number of occurrences after the erasure."""
         return sum(result.left or 0 for result in self.results)
 
     @property
     def unproven(self) -> list[Result]:
-        """Places where something is left, or that could not be looked at."""
+        """Places where an occurrence is left, or that could not be searched."""
         return [result for result in self.results if result.left is None or result.left]
 
     def to_json(self) -> dict[str, Any]:
-        """Return what ``--json`` prints. The id is not repeated, so that the proof can be kept."""
+        """Return the output of ``--json``; without the id, so that users may keep it as proof."""
         return {
             "dry_run": self.dry_run,
             "removed": self.removed,
@@ -103,39 +115,57 @@ class Outcome:
 def erase(
     request: Request, *, dry_run: bool = False, confirm: Confirm = lambda rows, places: True
 ) -> Outcome | None:
-    """Remove a customer and search for what is left; None: it was not confirmed.
+    """Remove a customer from all places, and search for what is left.
 
-    What cannot be worked on at all is refused before anything is changed. Where a removal fails,
-    the others go on, and the outcome says so.
+    All places are counted before anything is changed, so that a place that cannot be changed at all
+    stops the erasure at the start. If a removal fails later, the others continue, and the outcome
+    contains the error.
+
+    Parameters
+    ----------
+    request
+        The customer and the places.
+    dry_run
+        Whether to count and search only.
+    confirm
+        Called once before the removal, if there are rows to remove.
+
+    Returns
+    -------
+    The outcome; None if the removal was not confirmed.
 
     Raises
     ------
     StagecastError
-        A place that was named is not there, or is not what it should be.
+        A place that the request names does not exist, is of another kind, or cannot be changed.
     """
-    with engine() as con:
-        places = gather(con, request)
+    with duckdb_connection() as con:
+        places = gather_places(con, request)
         try:
-            counted = [_counted(place) for place in places]
-            if not dry_run and any(counted) and not confirm(sum(counted), sum(map(bool, counted))):
+            counts = [_count(place) for place in places]
+            if not dry_run and any(counts) and not confirm(sum(counts), sum(map(bool, counts))):
                 return None
             results = [
                 _result(place, rows, dry_run=dry_run)
-                for place, rows in zip(places, counted, strict=True)
+                for place, rows in zip(places, counts, strict=True)
             ]
         finally:
             for place in places:
                 place.close()
-    told = tuple(r for r in results if r.removed or r.alike or r.note or r.left is None or r.left)
-    return Outcome(told, len(places), dry_run, _notes(request, dry_run=dry_run))
+    reported = tuple(
+        result
+        for result in results
+        if result.removed or result.alike or result.note or result.left is None or result.left
+    )
+    return Outcome(reported, len(places), dry_run, _notes(request, dry_run=dry_run))
 
 
-def _counted(place: Place) -> int:
+def _count(place: Place) -> int:
     try:
         return place.count()
     except StagecastError:
         raise
-    except FAULTS as error:
+    except PLACE_ERRORS as error:
         raise DataRefusedError(
             f"{place.name} cannot be read: {error}; nothing was changed"
         ) from None
@@ -145,11 +175,11 @@ def _result(place: Place, rows: int, *, dry_run: bool) -> Result:
     removed, faults, hits = rows, [], None
     try:
         removed = rows if dry_run else place.remove()
-    except FAULTS as error:
+    except PLACE_ERRORS as error:
         removed, faults = 0, [str(error)]
     try:
         hits = place.search()
-    except FAULTS as error:
+    except PLACE_ERRORS as error:
         faults.append(f"it could not be searched: {error}")
     if hits is None or (faults and not hits.count):
         return Result(place.name, place.kind, removed, None, None, 0, "; ".join(faults))
@@ -171,7 +201,7 @@ def _notes(request: Request, *, dry_run: bool) -> tuple[str, ...]:
             "customer; erase again when "
             "it is done"
         )
-    if request.customer.plain:
+    if request.customer.ambiguous:
         notes.append(
             "the id is short, a number, or a word of our own files: it was looked for "
             "where a customer's id can stand; "

@@ -1,6 +1,4 @@
-"""One file as a place where a customer may stand: how it is counted, rewritten and searched, by
-its kind.
-"""
+"""Files as places of an erasure: how each kind of file is counted, rewritten and searched."""
 
 from __future__ import annotations
 
@@ -16,43 +14,46 @@ from stagecast.features.errors import DataRefusedError, StagecastError, UsageErr
 from stagecast.features.intake.sources import PARQUET_ENDINGS
 from stagecast.features.intake.textfiles import TEXT_ENDINGS, open_text
 from stagecast.serving.erasure import csv_logs, parquet_files, run_files
-from stagecast.serving.erasure.csv_logs import How
-from stagecast.serving.erasure.customer_column import OWN_NAME
+from stagecast.serving.erasure.csv_logs import LogOptions
+from stagecast.serving.erasure.customer_column import DEFAULT_COLUMN
 from stagecast.serving.erasure.identity import Customer
 from stagecast.serving.erasure.occurrences import (
     Hits,
-    in_bytes,
-    in_gzip,
-    in_json,
-    in_parquet,
-    in_stream,
+    search_bytes,
+    search_gzip,
+    search_json,
+    search_parquet,
+    search_stream,
 )
 from stagecast.serving.erasure.replacing import clear_draft, draft_of, replace_file
 from stagecast.serving.runs.files import DATA_REPORT, REJECTED
 from stagecast.training.bundle import MANIFEST
 
 STALE_SECONDS = 3_600
-"""A half-written file of ours that has not grown for so long has nobody who writes it."""
+"""After this time without a change, no process is considered to be writing a half-written file."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the customer may stand.
+    """A place that may contain the customer.
 
     Parameters
     ----------
+    name
+        Path or URL.
     kind
         ``log``, ``run``, ``model``, ``mlflow``, ``store`` or ``leftover``.
     count
-        rows that would go; changes nothing, and refuses what cannot be done.
+        Returns the number of rows to remove, without changing anything; raises an error if the
+        place cannot be changed.
     remove
-        removes them, and returns how many there were.
+        Removes the rows, and returns their number.
     search
-        what is there of the customer now.
+        Returns the present occurrences of the customer.
     hint
-        what to try if something is left.
+        What to try if an occurrence is left.
     close
-        gives back what the others hold open.
+        Releases resources of the other functions.
     """
 
     name: str
@@ -64,7 +65,7 @@ class Place:
     close: Callable[[], object] = lambda: None
 
 
-def _file(
+def _rewritable_place(
     path: Path,
     kind: str,
     count: Callable[[], int],
@@ -73,45 +74,66 @@ def _file(
     customer: Customer,
     hint: str = "",
 ) -> Place:
-    counted = cache(count)
+    """Return the place of a file that can be rewritten without the customer.
+
+    ``rewrite`` writes the draft and returns the number of removed rows.
+    """
+    cached_count = cache(count)
 
     def remove() -> int:
         clear_draft(path)
-        if not counted():
+        if not cached_count():
             return 0
-        gone: list[int] = []
-        replace_file(path, lambda draft: gone.append(rewrite(draft)))
-        return gone[0]
+        removed: list[int] = []
+        replace_file(path, lambda draft: removed.append(rewrite(draft)))
+        return removed[0]
 
-    def searched() -> Hits:
+    def search_with_draft() -> Hits:
         draft = draft_of(path.resolve())
-        return search() + (in_bytes(draft, customer) if draft.exists() else Hits())
+        return search() + (search_bytes(draft, customer) if draft.exists() else Hits())
 
-    return Place(str(path), kind, counted, remove, searched, hint)
+    return Place(str(path), kind, cached_count, remove, search_with_draft, hint)
 
 
-def log(con: duckdb.DuckDBPyConnection, path: Path, how: How, kind: str = "log") -> Place:
-    """Return an event log, or another table of ours with a column of customers."""
+def log_place(
+    con: duckdb.DuckDBPyConnection, path: Path, options: LogOptions, kind: str = "log"
+) -> Place:
+    """Return the place of an event log, or of another table with a column of customers.
+
+    Parameters
+    ----------
+    con
+        DuckDB connection that evaluates the customer column.
+    path
+        CSV or Parquet file.
+    options
+        The customer, and how to read the file.
+    kind
+        Kind of the place.
+    """
     if path.name.lower().endswith(PARQUET_ENDINGS):
-        return _parquet(con, path, how.column, how.customer, kind, whole_counts=False)
+        return _parquet_place(con, path, options.column, options.customer, kind, whole_counts=False)
 
     def count() -> int:
-        found = csv_logs.scan(con, path, how)
-        return found.rows + (len(found.named) if how.include_malformed else 0)
+        scan = csv_logs.scan(con, path, options)
+        return scan.rows + (len(scan.malformed_lines) if options.include_malformed else 0)
 
     def search() -> Hits:
         encodings = {"utf-16": [], "utf-32": ["utf-32-le", "utf-32-be"]}.get(
-            how.encoding, [how.encoding]
+            options.encoding, [options.encoding]
         )
-        packed = path.suffix.lower() in (".gz", ".zst")
+        compressed = path.suffix.lower() in (".gz", ".zst")
+        unit = "unpacked byte" if compressed else "byte"
         with open_text(str(path)) as stream:
-            hits = in_stream(stream, how.customer, encodings, "unpacked byte" if packed else "byte")
-        found = csv_logs.scan(con, path, how)
+            hits = search_stream(stream, options.customer, encodings, unit)
+        scan = csv_logs.scan(con, path, options)
         first = hits.first or (
-            f"line {found.named[0]}, malformed" if found.named else "the customer column"
+            f"line {scan.malformed_lines[0]}, malformed"
+            if scan.malformed_lines
+            else "the customer column"
         )
-        known = found.rows + len(found.named)
-        return Hits(max(hits.count, known), first if hits.count or known else None, hits.alike)
+        records = scan.rows + len(scan.malformed_lines)
+        return Hits(max(hits.count, records), first if hits.count or records else None, hits.alike)
 
     hint = (
         "a malformed line that names the customer goes with --include-malformed; rows of "
@@ -120,12 +142,12 @@ def log(con: duckdb.DuckDBPyConnection, path: Path, how: How, kind: str = "log")
     )
 
     def rewrite(draft: Path) -> int:
-        return csv_logs.copy_without(con, path, draft, how)
+        return csv_logs.copy_without(con, path, draft, options)
 
-    return _file(path, kind, count, rewrite, search, how.customer, hint)
+    return _rewritable_place(path, kind, count, rewrite, search, options.customer, hint)
 
 
-def _parquet(
+def _parquet_place(
     con: duckdb.DuckDBPyConnection,
     path: Path,
     column: str | None,
@@ -135,19 +157,19 @@ def _parquet(
     whole_counts: bool,
 ) -> Place:
     @cache
-    def judge() -> parquet_files.ByColumn:
-        return parquet_files.ByColumn(con, path, column, customer)
+    def row_filter() -> parquet_files.CustomerColumnFilter:
+        return parquet_files.CustomerColumnFilter(con, path, column, customer)
 
     def search() -> Hits:
-        hits = in_parquet(path, customer, id_column=column, whole_counts=whole_counts)
-        rows = judge().count()
+        hits = search_parquet(path, customer, id_column=column, whole_counts=whole_counts)
+        rows = row_filter().count()
         return Hits(max(hits.count, rows), hits.first or ("the customer column" if rows else None))
 
-    return _file(
+    return _rewritable_place(
         path,
         kind,
-        lambda: judge().count(),
-        lambda draft: parquet_files.copy_without(path, draft, judge()),
+        lambda: row_filter().count(),
+        lambda draft: parquet_files.copy_without(path, draft, row_filter()),
         search,
         customer,
         (
@@ -157,27 +179,38 @@ def _parquet(
     )
 
 
-def of_run(
+def run_file_place(
     con: duckdb.DuckDBPyConnection, path: Path, customer: Customer, kind: str = "run"
 ) -> Place:
-    """Return one file of a run's folder, or of what MLflow keeps of it."""
-    lower = path.name.lower()
+    """Return the place of a file in a run's folder, or in the artefacts of MLflow.
+
+    Parameters
+    ----------
+    con
+        DuckDB connection that evaluates customer columns.
+    path
+        The file.
+    customer
+        The customer.
+    kind
+        Kind of the place; a file of a bundle becomes ``model``.
+    """
+    name = path.name.lower()
     if path.is_symlink() or (path.parent / MANIFEST).exists():
-        return _only_searched(path, customer, "model" if not path.is_symlink() else kind)
+        return _search_only_place(path, customer, "model" if not path.is_symlink() else kind)
     if path.name == DATA_REPORT:
-        return _data_report(path, customer, kind)
+        return _data_report_place(path, customer, kind)
     if path.name == REJECTED:
-        return _rejected(path, customer, kind)
-    if lower.endswith(".html"):
-        return _page(path, customer, kind)
-    if lower.endswith((*PARQUET_ENDINGS, *TEXT_ENDINGS)) and OWN_NAME in _columns(path):
-        how = How(customer)
+        return _rejected_place(path, customer, kind)
+    if name.endswith(".html"):
+        return _page_place(path, customer, kind)
+    if name.endswith((*PARQUET_ENDINGS, *TEXT_ENDINGS)) and DEFAULT_COLUMN in _columns(path):
         return (
-            _parquet(con, path, None, customer, kind, whole_counts=True)
-            if lower.endswith(PARQUET_ENDINGS)
-            else log(con, path, how, kind)
+            _parquet_place(con, path, None, customer, kind, whole_counts=True)
+            if name.endswith(PARQUET_ENDINGS)
+            else log_place(con, path, LogOptions(customer), kind)
         )
-    return _only_searched(path, customer, kind)
+    return _search_only_place(path, customer, kind)
 
 
 def _columns(path: Path) -> list[str]:
@@ -189,45 +222,48 @@ def _columns(path: Path) -> list[str]:
         return []
 
 
-def _data_report(path: Path, customer: Customer, kind: str) -> Place:
-    def without() -> tuple[dict[str, object], int]:
-        judge = run_files.judge_rejected(customer, run_files.customer_column(path))
-        gone = run_files.gone_rows(path.with_name(REJECTED), judge)
-        return run_files.without_entries(run_files.read_report(path), customer, gone)
+def _data_report_place(path: Path, customer: Customer, kind: str) -> Place:
+    def remaining_report() -> tuple[dict[str, object], int]:
+        row_filter = run_files.rejected_row_filter(customer, run_files.customer_column(path))
+        positions = run_files.removed_row_positions(path.with_name(REJECTED), row_filter)
+        return run_files.remove_entries(run_files.read_report(path), customer, positions)
 
     def rewrite(draft: Path) -> int:
-        report, count = without()
-        draft.write_text(run_files.written(report), "utf-8")
-        return count
+        report, removed = remaining_report()
+        draft.write_text(run_files.report_text(report), "utf-8")
+        return removed
 
-    return _file(
-        path, kind, lambda: without()[1], rewrite, lambda: in_json(path, customer), customer
+    return _rewritable_place(
+        path,
+        kind,
+        lambda: remaining_report()[1],
+        rewrite,
+        lambda: search_json(path, customer),
+        customer,
     )
 
 
-def _rejected(path: Path, customer: Customer, kind: str) -> Place:
-    judge = run_files.judge_rejected(
+def _rejected_place(path: Path, customer: Customer, kind: str) -> Place:
+    row_filter = run_files.rejected_row_filter(
         customer, run_files.customer_column(path.with_name(DATA_REPORT))
     )
 
     def search() -> Hits:
-        hits, rows = (
-            in_parquet(path, customer, whole_counts=False),
-            parquet_files.rows_of(path, judge),
-        )
+        hits = search_parquet(path, customer, whole_counts=False)
+        rows = parquet_files.count_rows(path, row_filter)
         return Hits(max(hits.count, rows), hits.first or ("column raw" if rows else None))
 
-    return _file(
+    return _rewritable_place(
         path,
         kind,
-        lambda: parquet_files.rows_of(path, judge),
-        lambda draft: parquet_files.copy_without(path, draft, judge),
+        lambda: parquet_files.count_rows(path, row_filter),
+        lambda draft: parquet_files.copy_without(path, draft, row_filter),
         search,
         customer,
     )
 
 
-def _page(path: Path, customer: Customer, kind: str) -> Place:
+def _page_place(path: Path, customer: Customer, kind: str) -> Place:
     def read() -> str:
         try:
             return path.read_bytes().decode("utf-8")
@@ -237,29 +273,29 @@ def _page(path: Path, customer: Customer, kind: str) -> Place:
             ) from None
 
     def rewrite(draft: Path) -> int:
-        page, count = run_files.without_rows(read(), customer)
+        page, removed = run_files.remove_page_rows(read(), customer)
         draft.write_bytes(page.encode("utf-8"))
-        return count
+        return removed
 
-    return _file(
+    return _rewritable_place(
         path,
         kind,
-        lambda: run_files.without_rows(read(), customer)[1],
+        lambda: run_files.remove_page_rows(read(), customer)[1],
         rewrite,
-        lambda: run_files.in_page(path, customer),
+        lambda: run_files.search_page(path, customer),
         customer,
     )
 
 
-def _only_searched(path: Path, customer: Customer, kind: str) -> Place:
-    lower = path.name.lower()
+def _search_only_place(path: Path, customer: Customer, kind: str) -> Place:
+    name = path.name.lower()
 
     def search() -> Hits:
-        if lower.endswith(".json"):
-            return in_json(path, customer)
-        if lower.endswith(PARQUET_ENDINGS):
-            return in_parquet(path, customer)
-        return in_gzip(path, customer) if lower.endswith(".gz") else in_bytes(path, customer)
+        if name.endswith(".json"):
+            return search_json(path, customer)
+        if name.endswith(PARQUET_ENDINGS):
+            return search_parquet(path, customer)
+        return search_gzip(path, customer) if name.endswith(".gz") else search_bytes(path, customer)
 
     hint = "it is not changed by an erasure"
     if kind == "model":
@@ -270,26 +306,33 @@ def _only_searched(path: Path, customer: Customer, kind: str) -> Place:
     return Place(str(path), kind, lambda: 0, lambda: 0, search, hint)
 
 
-def leftover(con: duckdb.DuckDBPyConnection, path: Path, customer: Customer) -> Place:
-    """Return a file that a killed process of ours left: cleaned as the finished one would be. A
-    broken one goes.
+def leftover_place(con: duckdb.DuckDBPyConnection, path: Path, customer: Customer) -> Place:
+    """Return the place of a file that a killed process of stagecast left behind.
 
-    Raises
-    ------
-    UsageError
-        On removal: it is broken, and changed within the last hour, so somebody may be writing it.
+    A complete file is rewritten without the customer; a half-written one is deleted, and counts as
+    one row. Its removal raises a UsageError if the file was changed within the last hour, since
+    another process may be writing it.
+
+    Parameters
+    ----------
+    con
+        DuckDB connection that evaluates customer columns.
+    path
+        The file.
+    customer
+        The customer.
     """
-    inner = of_run(con, path, customer, "leftover")
+    complete_place = run_file_place(con, path, customer, "leftover")
 
-    def whole(do: Callable[[], int]) -> int | None:
+    def rows_if_complete(action: Callable[[], int]) -> int | None:
         if path.suffix == ".draft":
             return None
         try:
-            return do()
+            return action()
         except (StagecastError, OSError, ValueError):
             return None
 
-    def broken() -> int:
+    def delete() -> int:
         age = time.time() - path.stat().st_mtime
         if age < STALE_SECONDS:
             raise UsageError(
@@ -301,19 +344,19 @@ def leftover(con: duckdb.DuckDBPyConnection, path: Path, customer: Customer) -> 
         return 1
 
     def count() -> int:
-        rows = whole(inner.count)
+        rows = rows_if_complete(complete_place.count)
         return 1 if rows is None else rows
 
     def remove() -> int:
-        rows = whole(inner.remove)
-        return broken() if rows is None else rows
+        rows = rows_if_complete(complete_place.remove)
+        return delete() if rows is None else rows
 
     def search() -> Hits:
         if not path.exists():
             return Hits()
         try:
-            return inner.search()
+            return complete_place.search()
         except (StagecastError, OSError, ValueError):
-            return in_bytes(path, customer)
+            return search_bytes(path, customer)
 
     return Place(str(path), "leftover", count, remove, search)

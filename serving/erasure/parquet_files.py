@@ -1,6 +1,4 @@
-"""A Parquet file without some of its rows: the same schema, compression and metadata, row group
-by row group.
-"""
+"""Removal of rows from a Parquet file; schema, compression, metadata and row groups remain."""
 
 from __future__ import annotations
 
@@ -20,22 +18,48 @@ from stagecast.serving.erasure.customer_column import Matcher, compile_customer
 from stagecast.serving.erasure.identity import Customer
 
 Mask = NDArray[np.bool_]
-Judge = Callable[[Any], Mask]
-"""Takes a table of the file's columns, and says of each row whether it goes."""
+RowFilter = Callable[[Any], Mask]
+"""Takes an Arrow table with columns of the file; returns which of its rows to remove."""
 
 
-def rows_of(path: Path, judge: Judge, columns: list[str] | None = None) -> int:
-    """Return how many rows would go; ``columns`` are those that the judge looks at, None: all."""
-    return sum(int(judge(table).sum()) for table in _groups(path, columns))
+def count_rows(path: Path, row_filter: RowFilter, columns: list[str] | None = None) -> int:
+    """Return the number of rows that a filter removes from a file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    row_filter
+        The filter.
+    columns
+        Columns that the filter reads; None: all.
+
+    Raises
+    ------
+    DataRefusedError
+        The file cannot be read.
+    """
+    return sum(int(row_filter(table).sum()) for table in _row_groups(path, columns))
 
 
-class ByColumn:
-    """Judges by the customer column, as the log's reader reads it.
+class CustomerColumnFilter:
+    """Row filter for the customer in the customer column, as the reader of logs reads it.
+
+    Parameters
+    ----------
+    con
+        DuckDB connection that evaluates the column.
+    path
+        The file.
+    column
+        Column of customers, or an expression; None: ``customer_id``.
+    customer
+        The customer.
 
     Raises
     ------
     DataRefusedError, UsageError
-        The file is no Parquet, or has no such column.
+        The file cannot be read as Parquet, or has no such column.
     """
 
     def __init__(
@@ -47,45 +71,49 @@ class ByColumn:
         )
 
     def __call__(self, table: Any) -> Mask:
-        """Tell of each row whether it goes."""
-        chosen = {source.sql: _plain(table.column(source.name)) for source in self._matcher.columns}
-        return self._matcher.mask(pa.table(chosen) if chosen else table.select([]), table.num_rows)
+        """Return which rows of a table are the customer's."""
+        columns = {
+            source.sql: _without_dictionary(table.column(source.name))
+            for source in self._matcher.columns
+        }
+        block = pa.table(columns) if columns else table.select([])
+        return self._matcher.mask(block, table.num_rows)
 
     def count(self) -> int:
-        """Return how many rows would go."""
+        """Return the number of rows that are the customer's."""
         names = [source.name for source in self._matcher.columns]
-        # a dot leads into a nested column, so a name with one cannot be asked for alone
-        return rows_of(self.path, self, None if any("." in name for name in names) else names)
+        # Arrow reads a dot as a path into a nested column, so such a name cannot be selected
+        return count_rows(self.path, self, None if any("." in name for name in names) else names)
 
 
-def _plain(column: Any) -> Any:
+def _without_dictionary(column: Any) -> Any:
     return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
-def copy_without(path: Path, draft: Path, judge: Judge) -> int:
-    """Write the file without the rows that go, and return how many went.
+def copy_without(path: Path, draft: Path, row_filter: RowFilter) -> int:
+    """Write a file without the rows that a filter removes, and return their number.
 
     Raises
     ------
     DataRefusedError
-        The file cannot be written again with the very schema it has.
+        The file cannot be written again with exactly the same schema.
     """
-    gone = kept = 0
+    removed_rows = remaining_rows = 0
     with pq.ParquetFile(path) as file:
         with pq.ParquetWriter(draft, file.schema_arrow, **_settings(file)) as writer:
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group)
-                goes = judge(table)
-                gone += int(goes.sum())
-                rest = table.filter(pa.array(~goes)) if goes.any() else table
-                kept += rest.num_rows
-                if rest.num_rows:
-                    writer.write_table(rest, row_group_size=rest.num_rows)
-        _check(path, file, draft, kept)
-    return gone
+                removed = row_filter(table)
+                removed_rows += int(removed.sum())
+                remaining = table.filter(pa.array(~removed)) if removed.any() else table
+                remaining_rows += remaining.num_rows
+                if remaining.num_rows:
+                    writer.write_table(remaining, row_group_size=remaining.num_rows)
+        _check(path, file, draft, remaining_rows)
+    return removed_rows
 
 
-def _groups(path: Path, columns: list[str] | None) -> Iterator[Any]:
+def _row_groups(path: Path, columns: list[str] | None) -> Iterator[Any]:
     try:
         with pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
@@ -97,7 +125,7 @@ def _groups(path: Path, columns: list[str] | None) -> Iterator[Any]:
 
 
 def _settings(file: Any) -> dict[str, Any]:
-    """Return how the file was written, as far as its footer tells."""
+    """Return the writer's settings of a file, as far as its footer contains them."""
     metadata = file.metadata
     settings: dict[str, Any] = {
         "version": metadata.format_version
@@ -112,9 +140,9 @@ def _settings(file: Any) -> dict[str, Any]:
         return settings
     group = metadata.row_group(0)
     columns = [group.column(i) for i in range(group.num_columns)]
-    packed = {column.path_in_schema: column.compression for column in columns}
+    codecs = {column.path_in_schema: column.compression for column in columns}
     settings["compression"] = {
-        path: "NONE" if name == "UNCOMPRESSED" else name for path, name in packed.items()
+        path: "NONE" if codec == "UNCOMPRESSED" else codec for path, codec in codecs.items()
     }
     settings["use_dictionary"] = [
         column.path_in_schema for column in columns if column.has_dictionary_page

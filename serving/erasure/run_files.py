@@ -1,11 +1,10 @@
-"""The files of a run without one customer; each in its own way, and every other row and number as
-it was.
+"""Removal of a customer from the files of a run; all other rows and numbers remain.
 
 data-report.json    examples of refused rows
-rejected.parquet    refused rows whose customer it is, or which name the customer
+rejected.parquet    refused rows of the customer, or which name the customer
 scores.parquet      and any other Parquet file with a column ``customer_id``
 report.html         rows of its table that name the customer
-model/              looked through only: it is hashed, and holds nobody
+model/              only searched: its files are hashed, and contain no customers
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ import pyarrow.compute as pc
 
 from stagecast.features.errors import DataRefusedError
 from stagecast.serving.erasure.identity import Customer
-from stagecast.serving.erasure.occurrences import Hits, in_bytes
-from stagecast.serving.erasure.parquet_files import Judge, Mask, rows_of
+from stagecast.serving.erasure.occurrences import Hits, search_bytes
+from stagecast.serving.erasure.parquet_files import Mask, RowFilter, count_rows
 
 _ROW = re.compile(r"\s*<tr\b[^>]*>(?:(?!</tr>).)*</tr>", re.DOTALL)
 _ITEM = re.compile(r"\s*<li\b[^>]*>(?:(?!</?li\b).)*</li>", re.DOTALL)
@@ -33,9 +32,7 @@ _TAG = re.compile(r"<[^>]*>")
 
 
 def customer_column(data_report: Path) -> str | None:
-    """Return the source column that a run read its customers from, or None where that is not
-    known.
-    """
+    """Return the source column of a run's customers, or None if the data report does not say."""
     try:
         columns = json.loads(data_report.read_text("utf-8")).get("columns", {})
         return str(columns["customer"])
@@ -43,125 +40,148 @@ def customer_column(data_report: Path) -> str | None:
         return None
 
 
-def judge_rejected(customer: Customer, column: str | None) -> Judge:
-    """Return what says which rows of ``rejected.parquet`` go.
+def rejected_row_filter(customer: Customer, column: str | None) -> RowFilter:
+    """Return the filter that removes a customer's rows from ``rejected.parquet``.
 
-    They are those whose source row has the customer in the customer column, those whose text names
-    a telling id anywhere, and malformed lines with the id in one of their fields: the log itself
-    keeps these, this is a copy.
+    It removes rows whose source row has the customer in the customer column, rows whose text
+    contains a distinctive id anywhere, and malformed lines with the id in one of their fields. The
+    file is a copy, so no record of the log is lost.
+
+    Parameters
+    ----------
+    customer
+        The customer.
+    column
+        Source column of the customers; None: not known, so every column counts.
     """
 
-    def judge(table: Any) -> Mask:
-        goes = np.zeros(table.num_rows, dtype=np.bool_)
+    def row_filter(table: Any) -> Mask:
+        removed = np.zeros(table.num_rows, dtype=np.bool_)
         if not {"raw", "value"} <= set(table.column_names):
-            return goes
-        may = None
+            return removed
+        candidates = None
         for name in ("raw", "value"):
             for spelling in customer.spellings:
-                found = pc.fill_null(pc.match_substring(table[name], spelling), False)
-                may = found if may is None else pc.or_(may, found)
-        for at in pc.indices_nonzero(may).to_pylist():
-            goes[at] = names_row(
-                customer, column, table["value"][at].as_py(), table["raw"][at].as_py()
+                matches = pc.fill_null(pc.match_substring(table[name], spelling), False)
+                candidates = matches if candidates is None else pc.or_(candidates, matches)
+        for row in pc.indices_nonzero(candidates).to_pylist():
+            removed[row] = is_row_of(
+                customer, column, table["value"][row].as_py(), table["raw"][row].as_py()
             )
-        return goes
+        return removed
 
-    return judge
+    return row_filter
 
 
-def names_row(customer: Customer, column: str | None, value: str | None, raw: str | None) -> bool:
-    """Tell whether a refused row is the customer's, or names the customer."""
+def is_row_of(customer: Customer, column: str | None, value: str | None, raw: str | None) -> bool:
+    """Return whether a refused row is the customer's, or names the customer.
+
+    Parameters
+    ----------
+    customer
+        The customer.
+    column
+        Source column of the customers; None: not known.
+    value
+        The value for which the row was refused.
+    raw
+        The source row as JSON, or a malformed line.
+    """
     texts = [text for text in (value, raw) if text is not None]
-    if not customer.plain and any(customer.stands_in(text) for text in texts):
+    if not customer.ambiguous and any(customer.occurs_in(text) for text in texts):
         return True
     try:
         row = json.loads(raw or "null")
     except ValueError:
         row = raw
     if isinstance(row, dict):
-        cells = [row[column]] if column in row else list(row.values())
-        return any(customer.is_named_by(cell) for cell in cells)
-    return isinstance(row, str) and customer.is_in_line(row)
+        values = [row[column]] if column in row else list(row.values())
+        return any(customer.matches(value) for value in values)
+    return isinstance(row, str) and customer.occurs_in_line(row)
 
 
-def without_entries(
-    report: Mapping[str, Any], customer: Customer, gone: set[tuple[str, int]]
+def remove_entries(
+    report: Mapping[str, Any], customer: Customer, row_positions: set[tuple[str, int]]
 ) -> tuple[Any, int]:
-    """Return the data report without the entries of its lists that show the customer, and how many
-    these are.
+    """Return a data report without list entries that show the customer, and their number.
 
     Parameters
     ----------
-    gone
-        file and line of the refused rows that are the customer's.
+    report
+        The data report.
+    customer
+        The customer.
+    row_positions
+        File and line of each refused row of the customer.
     """
-    count = 0
+    removed = 0
 
     def cleaned(value: Any) -> Any:
-        nonlocal count
+        nonlocal removed
         if isinstance(value, dict):
-            # the names of the files are the user's own; one that holds the id is told, not hidden
+            # users name the files; a name that contains the id is reported, but not removed
             return {
                 name: inner if name == "files" else cleaned(inner) for name, inner in value.items()
             }
         if isinstance(value, list):
-            kept = [entry for entry in value if not _shows(entry, customer, gone)]
-            count += len(value) - len(kept)
-            return [cleaned(entry) for entry in kept]
+            remaining = [entry for entry in value if not _shows(entry, customer, row_positions)]
+            removed += len(value) - len(remaining)
+            return [cleaned(entry) for entry in remaining]
         return value
 
-    return cleaned(dict(report)), count
+    return cleaned(dict(report)), removed
 
 
-def _shows(entry: Any, customer: Customer, gone: set[tuple[str, int]]) -> bool:
+def _shows(entry: Any, customer: Customer, row_positions: set[tuple[str, int]]) -> bool:
     if isinstance(entry, str):
-        return customer.is_spoken_of(entry)
+        return customer.is_mentioned_in(entry)
     if not isinstance(entry, dict):
         return False
     if (
-        customer.is_named_by(entry.get("customer_id"))
-        or (entry.get("file"), entry.get("line")) in gone
+        customer.matches(entry.get("customer_id"))
+        or (entry.get("file"), entry.get("line")) in row_positions
     ):
         return True
     value = entry.get("value")
     if (
         isinstance(value, str)
         and entry.get("column") is None
-        and customer.is_in_line(value.partition(": ")[2])
+        and customer.occurs_in_line(value.partition(": ")[2])
     ):
-        return True  # a malformed line, behind what is wrong with it
+        return True  # the value is what is wrong with a malformed line, and the line
     return any(
-        isinstance(text, str) and customer.is_spoken_of(text)
+        isinstance(text, str) and customer.is_mentioned_in(text)
         for name, text in entry.items()
         if name != "file"
     )
 
 
-def gone_rows(rejected: Path, judge: Judge) -> set[tuple[str, int]]:
-    """Return file and line of the refused rows that go; none where the table cannot be read, as
-    its own place tells.
-    """
-    found: set[tuple[str, int]] = set()
+def removed_row_positions(rejected: Path, row_filter: RowFilter) -> set[tuple[str, int]]:
+    """Return file and line of the refused rows that a filter removes.
 
-    def remember(table: Any) -> Mask:
-        goes = judge(table)
+    The result is empty if the table cannot be read; its own place reports that error.
+    """
+    positions: set[tuple[str, int]] = set()
+
+    def collect(table: Any) -> Mask:
+        removed = row_filter(table)
         if "file" in table.column_names and "line" in table.column_names:
-            rows = table.select(["file", "line"]).take(np.flatnonzero(goes)).to_pylist()
-            found.update((row["file"], row["line"]) for row in rows)
-        return goes
+            rows = table.select(["file", "line"]).take(np.flatnonzero(removed)).to_pylist()
+            positions.update((row["file"], row["line"]) for row in rows)
+        return removed
 
     with suppress(DataRefusedError):
-        rows_of(rejected, remember)
-    return found
+        count_rows(rejected, collect)
+    return positions
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """Read ``data-report.json``.
+    """Return the content of ``data-report.json``.
 
     Raises
     ------
     DataRefusedError
-        It is not a data report.
+        The file is not a data report.
     """
     try:
         return dict(json.loads(path.read_text("utf-8")))
@@ -171,46 +191,45 @@ def read_report(path: Path) -> dict[str, Any]:
         ) from None
 
 
-def written(report: Mapping[str, Any]) -> str:
-    """Return a data report as a run writes it."""
+def report_text(report: Mapping[str, Any]) -> str:
+    """Return the text of ``data-report.json`` in the format in which a run writes it."""
     return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
 
 
-def without_rows(page: str, customer: Customer) -> tuple[str, int]:
-    """Return a report's page without the table rows and list items that name the customer, and how
-    many these are.
+def remove_page_rows(page: str, customer: Customer) -> tuple[str, int]:
+    """Return a report without table rows and list items that name the customer, and their number.
 
     >>> rows = "<tr><th><bdi>17</bdi></th><td>9</td></tr>\\n <tr><th><bdi>170</bdi></th></tr>"
     >>> page = f"<tbody>\\n {rows}\\n</tbody>"
-    >>> without_rows(page, Customer.parse("17"))
+    >>> remove_page_rows(page, Customer.parse("17"))
     ('<tbody>\\n <tr><th><bdi>170</bdi></th></tr>\\n</tbody>', 1)
     """
-    count = 0
+    removed = 0
 
-    def kept(row: re.Match[str]) -> str:
-        nonlocal count
-        named = any(customer.is_named_by(cell) for cell in cells(row[0]))
-        if named or customer.is_spoken_of(html.unescape(_TAG.sub(" ", row[0]))):
-            count += 1
+    def replacement(row: re.Match[str]) -> str:
+        nonlocal removed
+        has_id = any(customer.matches(cell) for cell in id_cells(row[0]))
+        if has_id or customer.is_mentioned_in(html.unescape(_TAG.sub(" ", row[0]))):
+            removed += 1
             return ""
         return row[0]
 
-    page = _ROW.sub(kept, page)
-    return _ITEM.sub(kept, page), count
+    page = _ROW.sub(replacement, page)
+    return _ITEM.sub(replacement, page), removed
 
 
-def cells(page: str) -> list[str]:
-    """Return the texts of the cells that hold ids."""
+def id_cells(page: str) -> list[str]:
+    """Return the texts of the cells that contain ids of customers."""
     return [html.unescape(_TAG.sub("", cell)) for cell in _CELL.findall(page)]
 
 
-def in_page(path: Path, customer: Customer) -> Hits:
-    """Count what names the customer in a report's page."""
-    hits = in_bytes(path, customer)
+def search_page(path: Path, customer: Customer) -> Hits:
+    """Count the occurrences of a customer in the page of a report."""
+    hits = search_bytes(path, customer)
     if hits.count:
         return hits
     page = path.read_text("utf-8")
     for cell in _CELL.finditer(page):
-        if customer.is_named_by(html.unescape(_TAG.sub("", cell[1]))):
+        if customer.matches(html.unescape(_TAG.sub("", cell[1]))):
             hits += Hits(1, f"byte {len(page[: cell.start(1)].encode())}")
     return hits

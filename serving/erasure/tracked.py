@@ -1,6 +1,4 @@
-"""What MLflow keeps of our trainings: the report and the bundle of each run, among the
-artefacts.
-"""
+"""The artefacts of trainings in MLflow: the report and the bundle of each run."""
 
 from __future__ import annotations
 
@@ -19,8 +17,7 @@ _PAGE = 1_000
 
 
 def local_store(uri: str) -> Path | None:
-    """Return the file or folder of an MLflow store on this machine, or None for one that is
-    elsewhere.
+    """Return the file or folder of an MLflow store, or None if it is on a server.
 
     >>> local_store("sqlite:///mlflow.db"), local_store("http://mlflow:5000")
     (PosixPath('mlflow.db'), None)
@@ -32,8 +29,11 @@ def local_store(uri: str) -> Path | None:
 
 
 def artefact_folders(uri: str) -> Iterator[tuple[str, Path | None]]:
-    """Yield the artefact root of every run of ours, deleted ones too, as its URI and as a folder if
-    it is one.
+    """Yield the artefact root of every training run, also of deleted ones.
+
+    Yields
+    ------
+    Its URI, and its folder; None if the artefacts are not on this machine.
 
     Raises
     ------
@@ -66,11 +66,11 @@ def artefact_folders(uri: str) -> Iterator[tuple[str, Path | None]]:
 
 
 def _absolute(uri: str) -> str:
-    # MLflow keeps what it opened by its URI, also when the current folder is another one by then
-    here = local_store(uri)
+    # MLflow caches an open store by its URI, which must not depend on the current folder
+    path = local_store(uri)
     return (
-        f"sqlite:///{here.resolve()}"
-        if here is not None and urlsplit(uri).scheme == "sqlite"
+        f"sqlite:///{path.resolve()}"
+        if path is not None and urlsplit(uri).scheme == "sqlite"
         else uri
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stagecast.features.intake.options import ReadOptions
-from stagecast.serving.erasure.csv_logs import How
+from stagecast.serving.erasure.csv_logs import LogOptions
 from stagecast.serving.erasure.erase import Confirm, Outcome, erase
 from stagecast.serving.erasure.identity import Customer
 from stagecast.serving.erasure.places import Request
@@ -30,7 +30,7 @@ def erase_customer(
         there, or is not what it should be.
     """
     options = ReadOptions(encoding=request.encoding, separator=request.separator)
-    how = How(
+    how = LogOptions(
         Customer.parse(request.customer_id),
         request.customer,
         options.encoding,

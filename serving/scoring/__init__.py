@@ -1,4 +1,4 @@
-"""A bundle and features in, scores out.
+"""Scoring of customers with a bundle.
 
 score_schema (the columns of a score) <- scorer -> batch (a log), spark_scoring (a log on Spark)
 """

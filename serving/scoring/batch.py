@@ -1,4 +1,4 @@
-"""Scoring a whole log: at once, or part by part where it is larger than the memory."""
+"""Scoring of a whole log: at once, or in parts if it is larger than the memory."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ ROWS_PER_PART = 500_000
 
 
 def check_as_of(bundle: Bundle, as_of: datetime) -> None:
-    """Refuse an as_of before that of the training.
+    """Check that an as_of is not before the as_of of the training.
 
     Raises
     ------
     UsageError
-        The model has seen what came after.
+        It is before it, so that the model has learned from events after the as_of.
     """
     if as_of < bundle.as_of:
         raise UsageError(
@@ -41,12 +41,21 @@ def check_as_of(bundle: Bundle, as_of: datetime) -> None:
 
 
 def snapshot(log: EventLog, bundle: Bundle, as_of: datetime) -> tuple[Snapshot, datetime]:
-    """Return the customers of a log as they stood at the as_of, and the last event that was seen.
+    """Return the snapshot of a log's customers at the as_of, and the last event before it.
+
+    Parameters
+    ----------
+    log
+        The event log.
+    bundle
+        The bundle with whose models the snapshot is to be scored.
+    as_of
+        Instant of the snapshot; later events are ignored.
 
     Raises
     ------
     UsageError
-        The as_of stands before the as_of of the training.
+        The as_of is before the as_of of the training.
     """
     check_as_of(bundle, as_of)
     table = DailyTable(log.con, as_of)
@@ -56,58 +65,71 @@ def snapshot(log: EventLog, bundle: Bundle, as_of: datetime) -> tuple[Snapshot, 
 def score_log(
     log: EventLog, scorer: Scorer, as_of: datetime, path: Path, rows_per_part: int = ROWS_PER_PART
 ) -> dict[str, int]:
-    """Write the scores of a log part by part, and return how many customers stand on each stage.
+    """Write the scores of a log in parts, and return the number of customers on each stage.
 
     Parameters
     ----------
+    log
+        The event log.
+    scorer
+        Scores the customers of each part.
+    as_of
+        Instant of the scores; later events are ignored.
     path
-        ``.parquet`` or ``.csv``: one file, whole or not at all, with what :meth:`Scorer.score`
-        gives (how many rows are reckoned together can change the last bit of a number). Without an
-        ending: a folder of Parquet row_ranges, with which an interrupted run goes on.
+        ``.parquet`` or ``.csv``: one file, which is complete or does not exist, with the scores of
+        :meth:`Scorer.score` (the number of rows per part can change the last bit of a number).
+        Without an ending: a folder of Parquet files, which an interrupted run continues.
     rows_per_part
-        Events that are looked at together; memory grows with it, and with nothing else.
+        Number of events per part; the memory that is used depends on it and not on the log.
 
     Raises
     ------
     NotEnoughDataError
-        No event stands before the as_of.
+        There is no event before the as_of.
     UsageError
-        The as_of stands before that of the training, or the file cannot be written.
+        The as_of is before that of the training, or the file cannot be written.
     """
     check_ending(path)
     check_as_of(scorer.bundle, as_of)
-    found = log.con.execute(
+    result = log.con.execute(
         f"select epoch_us(max(timestamp)) from events where {KNOWN} < {microseconds(as_of)}"
     )
-    last = found.fetchall()[0][0]
-    if last is None:
+    last_event = result.fetchall()[0][0]
+    if last_event is None:
         raise NotEnoughDataError(
             f"no event stands before the as_of {iso(as_of)}; choose a later --as-of"
         )
-    cutoff = from_microseconds(int(last))
+    data_cutoff = from_microseconds(int(last_event))
 
-    def make(part: tuple[int, int]) -> pa.Table | None:
-        scored = (
-            scorer.score(current_snapshot(table, scorer.bundle.models.plan), cutoff)
+    def score_part(part: tuple[int, int]) -> pa.Table | None:
+        scores = (
+            scorer.score(current_snapshot(table, scorer.bundle.models.plan), data_cutoff)
             for table in daily_tables(log, as_of, [part])
         )
-        return next(scored, None)
+        return next(scores, None)
 
-    run = run_fingerprint(log, as_of) | {
+    run_key = run_fingerprint(log, as_of) | {
         "model_version": scorer.model_version,
         "reasons": scorer.with_reasons,
     }
     schema = score_schema.schema(scorer.scheme.ids)
-    write_parts(
-        path, list(row_ranges(log.con, rows_per_part)), make, schema, run, score_schema.csv_table
-    )
-    written = dataset.dataset(path, format="csv" if path.suffix == ".csv" else "parquet")
-    return stage_counts(written.to_table(columns=["stage"]), scorer.scheme.ids)
+    ranges = list(row_ranges(log.con, rows_per_part))
+    write_parts(path, ranges, score_part, schema, run_key, score_schema.csv_table)
+    scores = dataset.dataset(path, format="csv" if path.suffix == ".csv" else "parquet")
+    return stage_counts(scores.to_table(columns=["stage"]), scorer.scheme.ids)
 
 
 def stage_counts(scores: pa.Table, stages: Sequence[str]) -> dict[str, int]:
-    """Return how many customers stand on each stage, in the scheme's order."""
-    found = {
+    """Return the number of customers on each stage, in the order of ``stages``.
+
+    Parameters
+    ----------
+    scores
+        Table with a column ``stage``.
+    stages
+        Stage ids of the scheme.
+    """
+    counts = {
         row["values"].as_py(): row["counts"].as_py() for row in pc.value_counts(scores["stage"])
     }
-    return {stage: found.get(stage, 0) for stage in stages}
+    return {stage: counts.get(stage, 0) for stage in stages}

@@ -1,5 +1,6 @@
-"""The columns of a score: same in Parquet and CSV, same fields in JSON. Version 1, only ever
-added to.
+"""The columns of a score, which are the same in Parquet and CSV and the fields in JSON.
+
+This is version 1 of the contract: columns may be added, but none is removed or changed.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ REASON = pa.struct(
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a score: its Arrow type, whether it may be null, and what it says."""
+    """One column of a score: its Arrow type, whether it may be null, and its meaning."""
 
     name: str
     type: pa.DataType
@@ -150,7 +151,7 @@ FACTS = (
 
 
 def columns(stages: Sequence[str]) -> tuple[Column, ...]:
-    """Return the columns of a score under a scheme with these stage ids, in order."""
+    """Return the columns of a score, in order, for a scheme with these stage ids."""
     next_stages = tuple(
         Column(
             f"p_stage_{stage}",
@@ -164,11 +165,13 @@ def columns(stages: Sequence[str]) -> tuple[Column, ...]:
 
 
 def schema(stages: Sequence[str]) -> pa.Schema:
-    """Return the Arrow schema of a score under a scheme with these stage ids."""
-    return pa.schema([pa.field(c.name, c.type, c.nullable) for c in columns(stages)])
+    """Return the Arrow schema of a score for a scheme with these stage ids."""
+    return pa.schema(
+        [pa.field(column.name, column.type, column.nullable) for column in columns(stages)]
+    )
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, datetime):
         return to_utc(value).isoformat().replace("+00:00", "Z")
     return value.isoformat() if isinstance(value, date) else value
@@ -177,30 +180,28 @@ def _plain(value: Any) -> Any:
 def json_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
     """Yield each score as the JSON object of the API.
 
-    The columns ``p_stage_<id>`` become one object ``next_stage: {id: p}``; the likeliest id stands
-    in ``next_stage_likeliest``.
+    The columns ``p_stage_<id>`` become one object ``next_stage: {id: p}``, and the column
+    ``next_stage`` becomes ``next_stage_likeliest``.
     """
     stages = [
         (name, name.removeprefix("p_stage_"))
         for name in table.column_names
         if name.startswith("p_stage_")
     ]
-    others = [name for name in table.column_names if not name.startswith("p_stage_")]
+    other_columns = [name for name in table.column_names if not name.startswith("p_stage_")]
     for row in table.to_pylist():
-        out: dict[str, Any] = {}
-        for name in others:
+        score: dict[str, Any] = {}
+        for name in other_columns:
             if name == "next_stage":
-                out["next_stage"] = {stage: row[column] for column, stage in stages}
-                out["next_stage_likeliest"] = row[name]
+                score["next_stage"] = {stage: row[column] for column, stage in stages}
+                score["next_stage_likeliest"] = row[name]
             else:
-                out[name] = _plain(row[name])
-        yield out
+                score[name] = _json_value(row[name])
+        yield score
 
 
 def csv_table(table: pa.Table) -> pa.Table:
-    """Return the table with ``reasons``, if it has them, as JSON text, so that every column fits
-    one CSV cell.
-    """
+    """Return the table with the column ``reasons``, if there is one, as JSON text for CSV."""
     position = table.schema.get_field_index("reasons")
     if position < 0:
         return table

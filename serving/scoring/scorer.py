@@ -1,6 +1,4 @@
-"""A bundle and features in, scores with the columns of the contract out: for a batch and for a
-request alike.
-"""
+"""The scorer: it turns snapshots or events into scores, for batches and requests alike."""
 
 from __future__ import annotations
 
@@ -30,16 +28,24 @@ from stagecast.training.reasons.of_buyers import Reason
 from stagecast.training.reference import rfm_segment
 
 BANDS = np.array(["low", "medium", "high"])
-# Quintiles 1 to 5 of recency, orders and spend, the last one quickest, as text; a dash where there
-# is no money.
-_FIFTHS = range(1, 6)
-_CELLS = {
-    money: pa.array(
-        [f"{r}{f}{m if money else '-'}" for r, f, m in itertools.product(_FIFTHS, repeat=3)]
+_QUINTILES = range(1, 6)
+# Text of the RFM quintiles, such as 543, or 54- without amounts; the last digit varies fastest.
+# The key is whether the log has amounts.
+_RFM_TEXTS = {
+    has_amounts: pa.array(
+        [
+            f"{recency}{frequency}{monetary if has_amounts else '-'}"
+            for recency, frequency, monetary in itertools.product(_QUINTILES, repeat=3)
+        ]
     )
-    for money in (True, False)
+    for has_amounts in (True, False)
 }
-_SEGMENTS = pa.array([rfm_segment(r, f) for r, f in itertools.product(_FIFTHS, repeat=2)])
+_SEGMENTS = pa.array(
+    [
+        rfm_segment(recency, frequency)
+        for recency, frequency in itertools.product(_QUINTILES, repeat=2)
+    ]
+)
 
 
 class Scorer:
@@ -48,13 +54,13 @@ class Scorer:
     Parameters
     ----------
     bundle
-        As loaded by :func:`stagecast.training.bundle.load_bundle`.
-    with_reasons
-        Whether to tell the reasons, which cost more than all the rest; without, each list of them
-        is empty.
+        The bundle, as :func:`stagecast.training.bundle.load_bundle` returns it.
     threads
-        For LightGBM: 1 in a server, where threads on a few rows cost a hundred times what they
-        save; 0 takes all.
+        Number of threads for LightGBM; 0 uses all cores. Use 1 in a server: for a few rows, threads
+        cost a hundred times what they save.
+    with_reasons
+        Whether to compute the reasons, which takes longer than everything else; if not, each list
+        of reasons is empty.
     """
 
     def __init__(self, bundle: Bundle, threads: int = 1, *, with_reasons: bool = True) -> None:
@@ -64,24 +70,27 @@ class Scorer:
 
     @property
     def model_version(self) -> str:
+        """Version of the bundle."""
         return self.bundle.model_version
 
     @property
     def horizon_days(self) -> int:
+        """Horizon of the probabilities, in days."""
         return self.bundle.models.config.horizon_days
 
     @property
     def kind(self) -> ChurnKind:
-        """What churn is."""
+        """Kind of churn that the models predict."""
         return kind_of(self.bundle.models.config.churn)
 
     @property
     def scheme(self) -> Scheme:
+        """Stage scheme of the scores."""
         return self.bundle.models.scheme
 
     @cached_property
     def card(self) -> Mapping[str, Any]:
-        """What ``GET /v1/model`` shows."""
+        """Model card: the content of ``GET /v1/model``."""
         return {
             "model_version": self.model_version,
             "as_of": iso(self.bundle.as_of),
@@ -101,41 +110,53 @@ class Scorer:
         as_of: datetime,
         data_cutoff: datetime | None = None,
     ) -> pa.Table:
-        """Return one row per customer, in the same order, with the columns of
-        :mod:`stagecast.serving.scoring.score_schema`.
+        """Return the scores of customers, one row each, in the same order.
 
-        ``data_cutoff`` is the last event that was seen; None: that of these customers.
+        Parameters
+        ----------
+        customers
+            The customers with their events.
+        as_of
+            Instant of the scores; later events are ignored.
+        data_cutoff
+            Time of the last event before the as_of; None: that of these customers.
+
+        Returns
+        -------
+        Table with the columns of :mod:`stagecast.serving.scoring.score_schema`.
 
         Raises
         ------
         NotEnoughDataError
-            A customer has no event before the as_of; the message names the first.
+            A customer has no event before the as_of; the message names the first one.
         """
         events = MemoryEvents(customers, as_of)
         snapshot = current_snapshot(events, self.bundle.models.plan)
         return self.score(snapshot, data_cutoff or from_microseconds(events.last_event()))
 
     def score(self, snapshot: Snapshot, data_cutoff: datetime) -> pa.Table:
-        """Return the scores of the rows of a snapshot, in their order.
+        """Return the scores of the rows of a snapshot, in the same order.
 
         Parameters
         ----------
         snapshot
-            As :func:`stagecast.features.snapshots.current_snapshot` makes it by the plan of the
-            bundle's models.
+            Snapshot that :func:`stagecast.features.snapshots.current_snapshot` returns for the plan
+            of the bundle's models.
         data_cutoff
-            The last event that was seen.
+            Time of the last event before the as_of.
         """
         models, rows = self.bundle.models, len(snapshot)
         features, standing, stage = snapshot.features, snapshot.standing, snapshot.stage
         predicted = predict(models, snapshot, self.threads)
         state = self.kind.states(models, snapshot)
         method, low_data = self.kind.row_methods(models, snapshot)
+        texts = [scheme_stage.action["en"] for scheme_stage in self.scheme.stages]
+        actions = np.array(texts, dtype=object)
         columns: dict[str, Any] = {
             "customer_id": snapshot.ids[snapshot.customer],
-            "as_of": _same(microseconds(snapshot.as_of), rows),
-            "horizon_days": _same(self.horizon_days, rows),
-            "data_cutoff": _same(microseconds(data_cutoff), rows),
+            "as_of": _repeat(microseconds(snapshot.as_of), rows),
+            "horizon_days": _repeat(self.horizon_days, rows),
+            "data_cutoff": _repeat(microseconds(data_cutoff), rows),
             "model_version": [self.model_version] * rows,
             "method": method,
             "low_data": low_data,
@@ -151,7 +172,7 @@ class Scorer:
             **self._value(predicted, snapshot.as_of),
             **self._facts(features),
             "reasons": self._reasons(snapshot, predicted, state),
-            "action": np.array([s.action["en"] for s in self.scheme.stages], dtype=object)[stage],
+            "action": actions[stage],
             "churn": [models.config.churn] * rows,
         }
         schema = score_schema.schema(self.scheme.ids)
@@ -162,7 +183,7 @@ class Scorer:
         active, lapsed = state == "active", state == "lapsed"
         risk = self.kind.risk(models, predicted, state)
         churn = np.where(active, risk, np.nan)
-        level = (churn >= models.config.medium_risk).astype(int) + (
+        band = (churn >= models.config.medium_risk).astype(int) + (
             churn >= models.config.high_risk
         ).astype(int)
         return {
@@ -171,7 +192,7 @@ class Scorer:
             "churn_percentile": np.where(
                 active, models.reference.percentile(np.nan_to_num(churn)), np.nan
             ),
-            "churn_band": np.where(active, BANDS[level], None),
+            "churn_band": np.where(active, BANDS[band], None),
             "p_return": np.where(lapsed, predicted.p_purchase, np.nan),
             "p_convert": np.where(active | lapsed, np.nan, predicted.p_purchase),
             "p_alive": predicted.p_alive,
@@ -186,14 +207,14 @@ class Scorer:
             ("clv", predicted.clv, models.value_interval),
         ):
             money[name] = amount
-            # an interval that no later period could teach is not made up
+            # the training had no later period to fit the interval on, so there is none
             null = np.full(len(amount), np.nan)
             low, high = (null, null) if interval is None else interval.around(amount)
             money[f"{name}_low"], money[f"{name}_high"] = low, high
-        day = np.floor(day_number(as_of) + predicted.days_to_order)
+        order_day = np.floor(day_number(as_of) + predicted.days_to_order)
         return {
             "expected_orders": predicted.expected_orders,
-            "next_order_date": day,
+            "next_order_date": order_day,
             **money,
             "clv_residual": predicted.clv_residual,
         }
@@ -212,7 +233,8 @@ class Scorer:
             },
             "monetary": features["monetary"] if has_amounts else null,
             "spend": features["spend"] if has_amounts else null,
-            "rfm": _CELLS[has_amounts].take(
+            # the indices follow from quintiles that begin with 1: 25 (r - 1) + 5 (f - 1) + (m - 1)
+            "rfm": _RFM_TEXTS[has_amounts].take(
                 pa.array(25 * recency + 5 * frequency + monetary - 31, mask=~buyers)
             ),
             "rfm_segment": _SEGMENTS.take(pa.array(5 * recency + frequency - 6, mask=~buyers)),
@@ -226,13 +248,13 @@ class Scorer:
                 np.zeros(len(state) + 1, dtype=np.int32), pa.array([], score_schema.REASON)
             )
         models, column = self.bundle.models, [list[dict[str, Any]]() for _ in state]
-        by_row = self.kind.reasons(models, snapshot, predicted, state, self.threads)
-        for row, reasons in by_row.items():
-            column[row] = [_reason(reason) for reason in reasons]
+        reasons_by_row = self.kind.reasons(models, snapshot, predicted, state, self.threads)
+        for row, reasons in reasons_by_row.items():
+            column[row] = [_reason_fields(reason) for reason in reasons]
         return column
 
 
-def _reason(reason: Reason) -> dict[str, Any]:
+def _reason_fields(reason: Reason) -> dict[str, Any]:
     return {
         "feature": reason.feature,
         "value": reason.value,
@@ -242,13 +264,17 @@ def _reason(reason: Reason) -> dict[str, Any]:
     }
 
 
-def _same(value: int, rows: int) -> NDArray[np.int64]:
+def _repeat(value: int, rows: int) -> NDArray[np.int64]:
     return np.full(rows, value, dtype=np.int64)
 
 
 def _arrow(values: Any, field: pa.Field) -> pa.Array:
-    """Return a column in the contract's type; NaN is null, and a null where the contract has
-    none is our fault.
+    """Return a column in the type of the contract; NaN becomes null.
+
+    Raises
+    ------
+    ValueError
+        There is a null and the contract allows none, which is a bug of stagecast.
     """
     if isinstance(values, pa.Array):
         array = values
@@ -273,11 +299,18 @@ def _arrow(values: Any, field: pa.Field) -> pa.Array:
 
 
 def load_scorer(path: Path, threads: int = 1, *, with_reasons: bool = True) -> Scorer:
-    """Load a bundle folder for scoring.
+    """Return a scorer for the bundle in a folder.
+
+    Parameters
+    ----------
+    path
+        Folder of the bundle.
+    threads, with_reasons
+        See :class:`Scorer`.
 
     Raises
     ------
     stagecast.features.errors.StagecastError
-        No bundle there, or one that cannot be trusted.
+        There is no bundle, or it is damaged.
     """
     return Scorer(load_bundle(path), threads, with_reasons=with_reasons)

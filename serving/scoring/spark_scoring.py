@@ -1,6 +1,4 @@
-"""Scoring on Spark: each task scores whole customers with a bundle of its own, in one thread, by
-``mapInArrow``.
-"""
+"""Scoring on Spark by ``mapInArrow``; each task scores whole customers in one thread."""
 
 from __future__ import annotations
 
@@ -38,20 +36,24 @@ def scores(
 
     Parameters
     ----------
+    log
+        The event log.
     folder
-        The bundle; its files are sent to the tasks.
+        Folder of the bundle, whose files are sent to the tasks.
     scorer
-        Of that bundle.
+        Scorer of the same bundle.
+    as_of
+        Instant of the scores; later events are ignored.
     attributes
-        Of the customers, where the bundle looks at any.
+        Attributes of the customers; None: there are none, or the bundle does not use them.
     """
     from pyspark.sql.pandas.types import from_arrow_schema
 
     spark = log.events.sparkSession
     files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
-    sent = spark.sparkContext.broadcast(files)
-    at = microseconds(as_of)
-    known = log.events.filter(f"{KNOWN} < {at}").selectExpr(
+    broadcast_files = spark.sparkContext.broadcast(files)
+    as_of_us = microseconds(as_of)
+    events = log.events.filter(f"{KNOWN} < {as_of_us}").selectExpr(
         "customer_id",
         "unix_micros(timestamp) as happened",
         "event",
@@ -60,89 +62,98 @@ def scores(
         "category",
         "cast(discount as double) as discount",
     )
-    cutoff = known.selectExpr("max(happened)").collect()[0][0]
+    data_cutoff_us = events.selectExpr("max(happened)").collect()[0][0]
     names = () if attributes is None else scorer.bundle.models.config.known_at_start
     if attributes is not None:
-        place = {name: k for k, name in enumerate(attributes.kinds)}
-        told = attributes.rows.toDF("customer_id", *(f"a{k}" for k in place.values()))
-        known = known.join(
-            told.select("customer_id", *(f"a{place[name]}" for name in names)),
+        # any text can be the name of an attribute; numbered columns need no quoting
+        position = {name: k for k, name in enumerate(attributes.kinds)}
+        attribute_rows = attributes.rows.toDF("customer_id", *(f"a{k}" for k in position.values()))
+        events = events.join(
+            attribute_rows.select("customer_id", *(f"a{position[name]}" for name in names)),
             "customer_id",
             "left",
         )
-    grouped = known.repartition("customer_id").sortWithinPartitions("customer_id", "happened")
-    schema = score_schema.schema(scorer.scheme.ids)
-    score = _task(
-        sent, scorer.model_version, at, int(cutoff), names, with_reasons=scorer.with_reasons
+    sorted_events = events.repartition("customer_id").sortWithinPartitions(
+        "customer_id", "happened"
     )
-    return grouped.mapInArrow(score, from_arrow_schema(schema))
+    schema = score_schema.schema(scorer.scheme.ids)
+    score_batches = _task(
+        broadcast_files,
+        scorer.model_version,
+        as_of_us,
+        int(data_cutoff_us),
+        names,
+        with_reasons=scorer.with_reasons,
+    )
+    return sorted_events.mapInArrow(score_batches, from_arrow_schema(schema))
 
 
 def _task(
-    sent: Any,
+    broadcast_files: Any,
     model_version: str,
-    as_of: int,
-    cutoff: int,
-    names: Sequence[str],
+    as_of_us: int,
+    data_cutoff_us: int,
+    attribute_names: Sequence[str],
     *,
     with_reasons: bool,
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Return what a task does with its events, which are ordered by customer; ``names`` are
-    their attributes.
+    """Return the function by which a task scores its batches of events, sorted by customer.
+
+    The instants ``as_of_us`` and ``data_cutoff_us`` are microseconds since 1970, UTC.
     """
 
-    def score(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        scorer = _scorer(model_version, with_reasons, sent.value)
-        for customers in _by_customer(batches, names):
-            table = scorer.score_customers(
-                customers, from_microseconds(as_of), from_microseconds(cutoff)
-            )
+    def score_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        scorer = _scorer(model_version, with_reasons, broadcast_files.value)
+        as_of, data_cutoff = from_microseconds(as_of_us), from_microseconds(data_cutoff_us)
+        for customers in _customer_groups(batches, attribute_names):
+            table = scorer.score_customers(customers, as_of, data_cutoff)
             yield from table.to_batches()
 
-    return score
+    return score_batches
 
 
-_LOADED: dict[tuple[str, bool], Scorer] = {}
-"""The bundles of this worker process, by model version and whether reasons are told."""
+_SCORERS: dict[tuple[str, bool], Scorer] = {}
+"""The scorers of this worker process, by model version and whether they compute reasons."""
 
 
 def _scorer(model_version: str, with_reasons: bool, files: Mapping[str, bytes]) -> Scorer:
-    """Load the bundle once in each worker process."""
+    """Return the scorer of a bundle, which each worker process loads only once."""
     key = model_version, with_reasons
-    if key not in _LOADED:
+    if key not in _SCORERS:
         with tempfile.TemporaryDirectory(prefix="stagecast-bundle-") as folder:
             for name, content in files.items():
                 (Path(folder) / name).write_bytes(content)
-            _LOADED[key] = load_scorer(Path(folder), threads=1, with_reasons=with_reasons)
-    return _LOADED[key]
+            _SCORERS[key] = load_scorer(Path(folder), threads=1, with_reasons=with_reasons)
+    return _SCORERS[key]
 
 
-def _by_customer(
-    batches: Iterator[pa.RecordBatch], names: Sequence[str]
+def _customer_groups(
+    batches: Iterator[pa.RecordBatch], attribute_names: Sequence[str]
 ) -> Iterator[list[CustomerEvents]]:
-    """Yield some thousand whole customers at a time."""
-    waiting: dict[str, list[Event]] = {}
+    """Yield lists of at most 2,000 customers with all their events."""
+    events: dict[str, list[Event]] = {}
     attributes: dict[str, dict[str, Any]] = {}
     for batch in batches:
         for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            customer, happened, event, amount, channel, category, discount, *told = row
-            if customer not in waiting:
-                if len(waiting) >= CUSTOMERS_AT_ONCE:
-                    yield _customers(waiting, attributes)
-                    waiting, attributes = {}, {}
-                waiting[customer], attributes[customer] = [], dict(zip(names, told, strict=True))
-            at = EPOCH + timedelta(microseconds=happened)
-            waiting[customer].append(
-                Event(at, event, amount, channel, None, None, category, discount)
+            customer, happened, event, amount, channel, category, discount, *attribute_values = row
+            if customer not in events:
+                if len(events) >= CUSTOMERS_AT_ONCE:
+                    yield _customers(events, attributes)
+                    events, attributes = {}, {}
+                events[customer] = []
+                attributes[customer] = dict(zip(attribute_names, attribute_values, strict=True))
+            timestamp = EPOCH + timedelta(microseconds=happened)
+            events[customer].append(
+                Event(timestamp, event, amount, channel, None, None, category, discount)
             )
-    if waiting:
-        yield _customers(waiting, attributes)
+    if events:
+        yield _customers(events, attributes)
 
 
 def _customers(
     events: dict[str, list[Event]], attributes: dict[str, dict[str, Any]]
 ) -> list[CustomerEvents]:
     return [
-        CustomerEvents(customer, tuple(some), attributes[customer])
-        for customer, some in events.items()
+        CustomerEvents(customer, tuple(customer_events), attributes[customer])
+        for customer, customer_events in events.items()
     ]

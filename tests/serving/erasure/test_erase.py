@@ -36,9 +36,9 @@ from stagecast.features.events import ReadOptions, read_events
 from stagecast.serving import pipeline
 from stagecast.serving.commands.erase import erase as command
 from stagecast.serving.erasure import csv_logs, customer_column, database
-from stagecast.serving.erasure.csv_logs import How
+from stagecast.serving.erasure.csv_logs import LogOptions
 from stagecast.serving.erasure.identity import Customer
-from stagecast.serving.erasure.occurrences import in_stream
+from stagecast.serving.erasure.occurrences import search_stream
 from stagecast.serving.erasure.replacing import draft_of, replace_file
 from stagecast.serving.store.store import Store
 from stagecast.serving.store.tables import metadata
@@ -733,8 +733,8 @@ def test_reading_the_log_without_a_customer_is_reading_the_log_and_dropping_them
     data = end.join(["customer_id,timestamp,amount,channel", *rows]).encode()
     path = tmp_path / "log.csv"
     path.write_bytes(data)
-    how = How(Customer((name,), plain=True), include_malformed=malformed)
-    with customer_column.engine() as con:
+    how = LogOptions(Customer((name,), ambiguous=True), include_malformed=malformed)
+    with customer_column.duckdb_connection() as con:
         try:
             replace_file(path, lambda draft: csv_logs.copy_without(con, path, draft, how))
         except DataRefusedError:
@@ -763,8 +763,8 @@ def test_a_search_in_pieces_finds_what_a_search_in_the_whole_finds(pieces, size)
         def read(self, _: int | None = None) -> bytes:
             return super().read(size)
 
-    found = in_stream(Slowly(text.encode()), customer)
-    places = [len(text[:at].encode()) for at in customer.places_in(text)]
+    found = search_stream(Slowly(text.encode()), customer)
+    places = [len(text[:at].encode()) for at in customer.offsets_in(text)]
     assert found.count == len(places)
     assert found.first == (f"byte {min(places)}" if places else None)
 
@@ -830,8 +830,8 @@ from pathlib import Path
 from stagecast.serving.erasure import csv_logs, customer_column
 from stagecast.serving.erasure.identity import Customer
 from stagecast.serving.erasure.replacing import replace_file
-path, how = Path(sys.argv[1]), csv_logs.How(Customer(("c3",), False))
-with customer_column.engine() as con:
+path, how = Path(sys.argv[1]), csv_logs.LogOptions(Customer(("c3",), False))
+with customer_column.duckdb_connection() as con:
     print("begun", flush=True)
     replace_file(path, lambda draft: csv_logs.copy_without(con, path, draft, how))
     print("done", flush=True)
@@ -875,8 +875,8 @@ def test_a_kill_at_any_moment_leaves_the_old_log_or_the_new_one(tmp_path):
         assert hashlib.sha256(path.read_bytes()).digest() in (old, new)
         drafts += draft_of(path).exists()
     assert drafts
-    with customer_column.engine() as con:
-        how = How(Customer(("c3",), plain=False))
+    with customer_column.duckdb_connection() as con:
+        how = LogOptions(Customer(("c3",), ambiguous=False))
         replace_file(path, lambda draft: csv_logs.copy_without(con, path, draft, how))
     assert hashlib.sha256(path.read_bytes()).digest() == new
     assert not draft_of(path).exists()
@@ -889,16 +889,16 @@ def test_the_rule_of_tokens_holds_in_bytes_of_any_encoding():
         "mary.ann@shop.example ann@shop.example-2"
     )
     for encoding in ("utf-8", "utf-16-le", "utf-16-be"):
-        assert in_stream(io.BytesIO(text.encode(encoding)), customer).count == 2, encoding
+        assert search_stream(io.BytesIO(text.encode(encoding)), customer).count == 2, encoding
     quoted = Customer.parse('say "я"')
     for written in (json.dumps('say "я"'), "say &#34;я&#34;", '"say ""я"""', "say%20%22%D1%8F%22"):
-        assert in_stream(io.BytesIO(written.encode()), quoted).count == 1, written
+        assert search_stream(io.BytesIO(written.encode()), quoted).count == 1, written
 
 
 def test_what_is_plain_and_what_is_telling():
     plain = ("17", "17850", "1234567", "abc", "loyal", "retail", "customer_id")
     telling = ("c001", "12345678", "ann@shop.example", "a-b-c")
-    assert [name for name in (*plain, *telling) if Customer.parse(name).plain] == list(plain)
+    assert [name for name in (*plain, *telling) if Customer.parse(name).ambiguous] == list(plain)
 
 
 def test_the_search_of_the_store_explains_longer_ids_and_nothing_else(tmp_path, store):

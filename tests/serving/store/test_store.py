@@ -246,7 +246,7 @@ def test_a_score_is_set_beside_one_of_the_same_scheme_and_horizon(store):
         position, later.schema.field(position), pa.array([30] * len(later), pa.int32())
     )
     published.publish(store, other)
-    assert store.customer("c0001").before is None
+    assert store.customer("c0001").previous_document is None
 
 
 def test_every_score_is_kept_and_the_last_published_is_current(store):
@@ -260,10 +260,10 @@ def test_every_score_is_kept_and_the_last_published_is_current(store):
     assert [past.as_of for past in both.history] == [LATER, published.AS_OF]
     assert both.history[0].model_version == "retail-19980401"
     assert '"as_of":"1998-04-01T00:00:00Z"' in both.document
-    assert both.before is not None
-    assert '"as_of":"1998-01-01T00:00:00Z"' in both.before
+    assert both.previous_document is not None
+    assert '"as_of":"1998-01-01T00:00:00Z"' in both.previous_document
     assert '"as_of":"1998-01-01T00:00:00Z"' in gone.document
-    assert gone.before is None
+    assert gone.previous_document is None
     assert store.customer("c0020") is None
 
 
