@@ -127,8 +127,8 @@ def _run(con: duckdb.DuckDBPyConnection, folder: Path, customer: Customer) -> It
             f"--run {folder} holds no run ({', '.join(OF_A_RUN)}); give the --out of a run"
         )
     for path in _files(folder):
-        place = leftover_place if path.suffix == ".draft" else run_file_place
-        yield place(con, path, customer)
+        make_place = leftover_place if path.suffix == ".draft" else run_file_place
+        yield make_place(con, path, customer)
     for leftover_folder in leftover_folders:
         for path in _files(leftover_folder):
             yield leftover_place(con, path, customer)

@@ -30,7 +30,7 @@ def erase_customer(
         there, or is not what it should be.
     """
     options = ReadOptions(encoding=request.encoding, separator=request.separator)
-    how = LogOptions(
+    log_options = LogOptions(
         Customer.parse(request.customer_id),
         request.customer,
         options.encoding,
@@ -43,6 +43,11 @@ def erase_customer(
         name for name in ("store", "tracking_uri") if getattr(request, name) is not None
     )
     places = Request(
-        how, request.events, request.run_folders, settings.store, settings.tracking_uri, named
+        log_options,
+        request.events,
+        request.run_folders,
+        settings.store,
+        settings.tracking_uri,
+        named,
     )
     return erase(places, dry_run=dry_run, confirm=confirm)
