@@ -430,16 +430,15 @@ class DailyTable:
         return columns["customer"], columns["instant"].astype(np.int64), columns["amount"]
 
     def purchase_days_may_differ(self, back: int) -> bool:
-        """Tell whether the purchase days known ``back`` days before the anchor may differ.
+        """Tell whether purchase days known at a past date may differ from those at the anchor.
 
-        Compared with what is known at the anchor of the days before that date, they differ if an
-        event was recorded late, if the date is not at midnight UTC, or if a refund since the date
-        reversed a purchase before it.
+        Only days before the date are compared. They may differ if an event was recorded late, if
+        the date is not at midnight UTC, or if a refund since the date reversed an earlier purchase.
 
         Parameters
         ----------
         back
-            Whole days before the anchor.
+            The date, as whole days before the anchor.
         """
         if self._at % DAY_MICROSECONDS:
             return True

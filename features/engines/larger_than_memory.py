@@ -62,7 +62,7 @@ def write_features(
     Raises
     ------
     NotEnoughDataError
-        No event stands before the as_of.
+        No event was known before the as_of.
     UsageError
         The path has another extension or cannot be written, or a feature uses attributes that were
         not declared as known at the start.
@@ -124,7 +124,7 @@ def shop_gap_of(log: EventLog, as_of: datetime, ranges: list[tuple[int, int]]) -
     Raises
     ------
     NotEnoughDataError
-        No event stands before the as_of.
+        No event was known before the as_of.
     """
 
     def gaps_of(part: Range) -> list[MeanGaps]:

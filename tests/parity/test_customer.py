@@ -66,7 +66,7 @@ CUSTOMERS: Customers = {name: (Event(AS_OF - 9 * DAY, "purchase", 5.0),) for nam
 @pytest.mark.parametrize("plain", [False, True])
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_attributes_are_what_the_oracle_says(
+def test_attributes_agree_with_the_oracle(
     evaluate: Evaluate, plain: bool, data: st.DataObject
 ) -> None:
     as_of = data.draw(midnights() if plain else as_ofs())

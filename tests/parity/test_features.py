@@ -72,7 +72,7 @@ def cases(draw: st.DrawFn, shape: Shape) -> tuple[Customers, datetime, list[int]
 @pytest.mark.parametrize("shape", ["any", "on time", "no refunds", "plain", "purchases"])
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_every_feature_is_what_the_oracle_says(
+def test_every_feature_agrees_with_the_oracle(
     evaluate: Evaluate, shape: Shape, data: st.DataObject
 ) -> None:
     customers, as_of, backs, horizon, gap = data.draw(cases(shape))

@@ -96,7 +96,7 @@ def by_spark(
 
 @FEW_EXAMPLES
 @given(data=st.data())
-def test_every_feature_is_what_the_oracle_says(spark: SparkSession, data: st.DataObject) -> None:
+def test_every_feature_agrees_with_the_oracle(spark: SparkSession, data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())
     customers = data.draw(logs(as_of, max_customers=25))
     backs = data.draw(st.sampled_from([[0], [0, 30, 365]]))
@@ -106,7 +106,7 @@ def test_every_feature_is_what_the_oracle_says(spark: SparkSession, data: st.Dat
 
 @FEW_EXAMPLES
 @given(data=st.data())
-def test_attributes_are_what_the_oracle_says(spark: SparkSession, data: st.DataObject) -> None:
+def test_attributes_agree_with_the_oracle(spark: SparkSession, data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())
     customers, backs = data.draw(logs(as_of, max_customers=25)), [0, 30]
     attributes = data.draw(attribute_tables(customers))
