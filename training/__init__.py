@@ -9,12 +9,12 @@ running server loads a bundle and evaluates it; it needs no module here that fit
     config -> checks -> panel (past dates, columns) -> fitting (every model of one as_of)
         -> models -> train (twice, with evaluation) -> bundle, tracking
 
-What may be changed where: ``learners`` holds what learns; what is learned has a folder each
-(``churn``, ``next_stage``, ``value``, ``cancellation``, ``leads``), with evaluation and fitting in
-files of their own; ``reasons`` explains, ``judging`` compares with baselines out of time,
-``lead_points`` ranks leads by points, ``estimators`` offers the pools to scikit-learn. What is
-written to disk is the business of ``bundle`` alone, and only text and JSON are.
+What may be changed where: ``learners`` holds the learning algorithms; each prediction target has a
+folder (``churn``, ``next_stage``, ``value``, ``cancellation``, ``leads``), with evaluation and
+fitting in separate files; ``reasons`` explains scores, ``judging`` compares with baselines out of
+time, ``lead_points`` ranks leads by points, ``estimators`` offers the pools to scikit-learn. Only
+``bundle`` writes to disk, and it writes text and JSON only.
 
-Room is left for ``uplift`` (whom a campaign moves), ``promotion`` (champion and challenger) and
+Planned: ``uplift`` (whom a campaign moves), ``promotion`` (champion and challenger) and
 ``monitoring`` (drift).
 """

@@ -1,14 +1,14 @@
-"""The bundle: a trained model on disk, as text and JSON with a sha256 for each file. Safe to load
-from anywhere.
+"""The bundle: a trained model on disk, as text and JSON with a sha256 for each file.
 
-    manifest.json    format, model version, what it was trained on, sha256 and size of each file
+    manifest.json    format, model version, as_of and data cutoff, sha256 and size of each file
     models.json      configuration, stage scheme with thresholds, catalogue of features, customer
                      base, linear members, cancellations, intervals, reference
     *.lightgbm.txt   the boosted members
-    card.json        what people read: evaluation, dates, notes
+    card.json        for people to read: evaluation, dates, notes
 
-The model version is the hash of what predicts, so the same data and settings give the same version
-anywhere. Nothing is unpickled; a file that does not match its hash is not parsed.
+The model version is the hash of the files that predictions depend on, so the same data and settings
+give the same version on any machine. A bundle from an unknown source is safe to load: nothing is
+unpickled, and a file that does not match its hash is not parsed.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ from stagecast.training.value.model import ValueModel
 
 FORMAT = 6
 MANIFEST, MODELS, CARD = "manifest.json", "models.json", "card.json"
-TREES = ("churn", "next_stage", "value")
-PARTS = {
+MODELS_WITH_TREES = ("churn", "next_stage", "value")
+MODELS_KEYS = {
     "config",
     "scheme",
     "catalog",
@@ -56,7 +56,7 @@ PARTS = {
     "spend_interval",
     "value_interval",
 }
-LARGEST_FILE = 256 * 1024 * 1024
+MAX_FILE_BYTES = 256 * 1024 * 1024
 _NAME = re.compile(r"[a-z_]+(\.lightgbm)?\.(json|txt)")
 
 
@@ -64,8 +64,18 @@ _NAME = re.compile(r"[a-z_]+(\.lightgbm)?\.(json|txt)")
 class Bundle:
     """A loaded bundle.
 
-    ``as_of`` is where the training stood, ``data_cutoff`` the last event it saw, ``card`` what
-    people read.
+    Parameters
+    ----------
+    models
+        The fitted models.
+    model_version
+        Twelve hex digits, the hash of the files that predictions depend on.
+    as_of
+        Date of the training.
+    data_cutoff
+        Time of the last event that the training used.
+    card
+        Evaluation, dates and notes for people to read.
     """
 
     models: Models
@@ -80,7 +90,7 @@ def save_bundle(
 ) -> Bundle:
     """Write a bundle into a new folder and return it.
 
-    The folder is written beside its place and moved there whole.
+    The files are written to a draft folder beside it, which is renamed when it is complete.
 
     Raises
     ------
@@ -117,9 +127,9 @@ def load_bundle(folder: Path) -> Bundle:
     Raises
     ------
     UsageError
-        No folder there, or no bundle in it.
+        The folder does not exist or holds no bundle.
     DataRefusedError
-        A file is missing, was changed, or is not what a bundle of this format holds.
+        A file is missing, was changed, or does not belong to a bundle of this format.
     """
     if not (folder / MANIFEST).is_file():
         raise UsageError(
@@ -138,13 +148,13 @@ def load_bundle(folder: Path) -> Bundle:
         }
         files = {name: _checked(folder, name, *entry) for name, entry in entries.items()}
         data = _parsed(folder, MODELS, files[MODELS])
-        trees = {part: files.get(f"{part}.lightgbm.txt") for part in TREES}
+        trees = {name: files.get(f"{name}.lightgbm.txt") for name in MODELS_WITH_TREES}
         models = _models(
-            data, {part: None if text is None else text.decode() for part, text in trees.items()}
+            data, {name: None if text is None else text.decode() for name, text in trees.items()}
         )
         version = str(manifest["model_version"])
-        predicting = {name: content for name, content in files.items() if name != CARD}
-        if version != _version(predicting):
+        hashed_files = {name: content for name, content in files.items() if name != CARD}
+        if version != _version(hashed_files):
             raise DataRefusedError(
                 f"{folder}: the model version {version} is not that of the files; train it again"
             )
@@ -162,41 +172,41 @@ def load_bundle(folder: Path) -> Bundle:
 
 
 def _models_json(models: Models) -> dict[str, Any]:
-    def part(value: Any) -> Any:
-        return None if value is None else value.to_json()
+    def optional(model: Any) -> Any:
+        return None if model is None else model.to_json()
 
     return {
         "config": models.config.to_json(),
         "scheme": scheme_to_json(models.scheme),
         "catalog": models.catalog.to_json(),
-        "base": part(models.base),
+        "base": optional(models.base),
         "churn": models.churn.to_json(),
-        "cancellation": part(models.cancellation),
+        "cancellation": optional(models.cancellation),
         "next_stage": models.next_stage.to_json(),
         "value": models.value.to_json(),
         "conversion": models.conversion.to_json(),
         "reference": models.reference.to_json(),
-        "spend_interval": part(models.spend_interval),
-        "value_interval": part(models.value_interval),
+        "spend_interval": optional(models.spend_interval),
+        "value_interval": optional(models.value_interval),
     }
 
 
 def _trees(models: Models) -> dict[str, bytes]:
-    texts = {
+    boosted = {
         "churn": models.churn.trees,
         "next_stage": models.next_stage.trees,
         "value": models.value.trees,
     }
     return {
-        f"{part}.lightgbm.txt": trees.text.encode()
-        for part, trees in texts.items()
+        f"{name}.lightgbm.txt": trees.text.encode()
+        for name, trees in boosted.items()
         if trees is not None
     }
 
 
 def _models(data: Mapping[str, Any], trees: Mapping[str, str | None]) -> Models:
-    if strange := sorted(set(data) ^ PARTS):
-        raise ValueError(f"{MODELS} lacks, or should not have, {strange}")
+    if mismatched := sorted(set(data) ^ MODELS_KEYS):
+        raise ValueError(f"{MODELS} lacks, or should not have, {mismatched}")
     config = TrainConfig.from_json(data["config"])
     catalog = Catalog.from_json(data["catalog"])
     base, spend, value = data["base"], data["spend_interval"], data["value_interval"]
@@ -216,20 +226,20 @@ def _models(data: Mapping[str, Any], trees: Mapping[str, str | None]) -> Models:
         spend_interval=None if spend is None else Intervals.from_json(spend),
         value_interval=None if value is None else Intervals.from_json(value),
     )
-    learned = [
-        part.trees.columns
-        for part in (models.churn, models.next_stage, models.value)
-        if part.trees is not None
+    used_columns = [
+        model.trees.columns
+        for model in (models.churn, models.next_stage, models.value)
+        if model.trees is not None
     ]
     if models.cancellation is not None:
-        learned.append(models.cancellation.columns)
+        used_columns.append(models.cancellation.columns)
     if (config.churn == "cancellation") != (models.cancellation is not None):
         raise ValueError(
             f"churn is {config.churn}, and the model of cancellations is not as that asks"
         )
     known = {*catalog.names, *models.scheme.signals}
     unknown = sorted(
-        {name for names in learned for name in names if not name.startswith("btyd_")} - known
+        {name for names in used_columns for name in names if not name.startswith("btyd_")} - known
     )
     if unknown:
         raise ValueError(
@@ -239,7 +249,7 @@ def _models(data: Mapping[str, Any], trees: Mapping[str, str | None]) -> Models:
 
 
 def _json(data: Any) -> bytes:
-    # plain JSON only: a number that JSON does not know is a fault here, not at the reader's
+    # strict JSON: NaN or infinity fails here, where the bundle is written, not where it is read
     return (
         json.dumps(data, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
     ).encode()
@@ -250,7 +260,7 @@ def _hash(data: bytes) -> str:
 
 
 def _version(files: Mapping[str, bytes]) -> str:
-    """Return twelve hex digits over the names and contents of what predicts."""
+    """Return twelve hex digits of the hash over the names and contents of the files."""
     digest = hashlib.sha256()
     for name, data in sorted(files.items()):
         digest.update(f"{name}\0{len(data)}\0".encode())
@@ -265,9 +275,9 @@ def _read(folder: Path, name: str) -> bytes:
     try:
         if not S_ISREG(path.stat().st_mode):
             raise DataRefusedError(f"{path} is no plain file; copy the bundle again, whole")
-        if path.stat().st_size > LARGEST_FILE:
+        if path.stat().st_size > MAX_FILE_BYTES:
             raise DataRefusedError(
-                f"{path} is larger than a bundle's files can be ({LARGEST_FILE} bytes)"
+                f"{path} is larger than a bundle's files can be ({MAX_FILE_BYTES} bytes)"
             )
         return path.read_bytes()
     except OSError as error:

@@ -1,6 +1,4 @@
-"""What a log must hold before a training begins: its dates, and contracts where churn is
-cancellation.
-"""
+"""Checks of a log before a training: its dates, and its contracts where churn is cancellation."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from stagecast.training.config import TrainConfig
 
 
 def check_dates(table: DailyTable, horizon_days: int) -> None:
-    """Refuse an as_of or a horizon that the log cannot answer for.
+    """Refuse an as_of or a horizon that the log does not cover.
 
     Raises
     ------
@@ -39,7 +37,7 @@ def check_dates(table: DailyTable, horizon_days: int) -> None:
 
 
 def check_contracts(table: DailyTable, config: TrainConfig) -> None:
-    """Refuse cancellations in a log that tells of none, where that is what churn is.
+    """Refuse a log without cancelled contracts, where churn is cancellation.
 
     Raises
     ------
@@ -49,17 +47,17 @@ def check_contracts(table: DailyTable, config: TrainConfig) -> None:
     if config.churn != "cancellation":
         return
     terms = config.terms
-    found = table.spells(terms)
-    begins = ", ".join([*terms.starts, *terms.renewals])
-    if not len(found):
+    spells = table.spells(terms)
+    start_types = ", ".join([*terms.starts, *terms.renewals])
+    if not len(spells):
         raise NotEnoughDataError(
-            f"--churn cancellation: no event is one of {begins}, so nobody has a "
+            f"--churn cancellation: no event is one of {start_types}, so nobody has a "
             "contract; say with --contract-start "
             "or --contract-renewal which types begin or show one"
         )
-    if not found.cancellations:
+    if not spells.cancellations:
         raise NotEnoughDataError(
-            f"--churn cancellation: none of {len(found):,} contracts was cancelled (no "
+            f"--churn cancellation: none of {len(spells):,} contracts was cancelled (no "
             "event is one of "
             f"{', '.join(terms.ends)} while one was open); say with --contract-end which "
             "types cancel one"

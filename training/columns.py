@@ -1,4 +1,4 @@
-"""The columns that models see of buyers, from the features of a snapshot."""
+"""Columns of buyers that models are evaluated on, from the features of a snapshot."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AnyArray = TypeVar("AnyArray", bound=NDArray[Any])
 
 
 def rows_of(columns: Mapping[str, AnyArray], rows: NDArray[np.int64]) -> dict[str, AnyArray]:
-    """Return some rows of every column."""
+    """Return these rows of every column."""
     return {name: cast(AnyArray, values[rows]) for name, values in columns.items()}
 
 
@@ -25,8 +25,18 @@ def buyer_columns(
     base: CustomerBase | None,
     horizon_days: int,
 ) -> dict[str, Array]:
-    """Return the columns that models of buyers see: the features of these rows and what the
-    customer base says.
+    """Return the features of these rows with the columns of the customer base, if there is one.
+
+    Parameters
+    ----------
+    features
+        Features of a snapshot, shape (n_customers,) each.
+    rows
+        Rows of buyers in it.
+    base
+        Customer-base models; None where they cannot be fitted.
+    horizon_days
+        Horizon of the customer base's predictions, in days.
     """
     columns = rows_of(features, rows)
     return columns if base is None else {**columns, **base.columns(columns, horizon_days)}

@@ -1,4 +1,4 @@
-"""What a training is asked for, in one frozen object."""
+"""Settings of a training."""
 
 from __future__ import annotations
 
@@ -29,33 +29,38 @@ class TrainConfig:
     Parameters
     ----------
     horizon_days
-        Length of the span that the probabilities speak of, in days.
+        Length of the span that the probabilities refer to, in days.
     value_horizon_days
-        Length of the span that ``clv`` speaks of, in days.
+        Length of the span that ``clv`` refers to, in days.
     churn
         What churn is: ``inactivity`` (no purchase within the horizon), or ``cancellation`` (of an
         open contract).
     terms
-        Which events tell of a contract; looked at for cancellations alone.
+        Event types that begin, renew and end a contract; used only where churn is ``cancellation``.
     annual_discount
-        Discount of money a year from now, 0.1 is 10 %.
+        Annual rate at which later money is discounted; 0.1 is 10 %.
     margin
-        Share of the spend that is earned; 1 makes ``clv`` a revenue.
+        Share of the spend that is earned; with 1, ``clv`` is revenue.
     scheme
         Name of a stage scheme, or path of a TOML file.
     pins
-        Thresholds of the scheme that stand fixed, whatever the log says.
+        Threshold of the scheme -> value that replaces the one derived from the log.
     known_at_start
         Columns of the table of customers that were known at the first contact: the models of leads
-        learn from them, and features of one's own may ask for them.
+        learn from them, and the user's own features may use them.
     own
-        Features beside those of the standard catalogue.
+        The user's own features, in addition to those of the standard catalogue.
     max_dates
-        Past dates to learn from, at most.
+        Largest number of past dates to learn from.
     medium_risk, high_risk
         Churn probability from which the band is ``medium`` and ``high``.
     seed
-        Of everything that draws at random; the same seed gives the same bytes.
+        Seed of all random draws; the same seed gives the same bytes.
+
+    Raises
+    ------
+    UsageError
+        A setting is outside its range.
     """
 
     horizon_days: int = 90
@@ -85,25 +90,23 @@ class TrainConfig:
             ("medium_risk", 0 < self.medium_risk < self.high_risk, "above 0 and below high_risk"),
             ("high_risk", self.medium_risk < self.high_risk < 1, "above medium_risk and below 1"),
         )
-        for name, sound, wanted in checks:
-            if not sound:
-                raise UsageError(f"{name} = {getattr(self, name)} must be {wanted}")
+        for name, is_valid, allowed in checks:
+            if not is_valid:
+                raise UsageError(f"{name} = {getattr(self, name)} must be {allowed}")
 
     @property
     def catalog(self) -> Catalog:
-        """The standard catalogue of the horizon with the features of one's own; its parameters
-        are not set yet.
-        """
+        """The standard catalogue of the horizon with the user's own features, parameters unset."""
         return self.own.catalog(self.horizon_days)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        plain = {one.name: getattr(self, one.name) for one in fields(self)}
-        return {**plain, "own": self.own.to_json(), "terms": self.terms.to_json()}
+        """Return the settings as plain data."""
+        settings = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**settings, "own": self.own.to_json(), "terms": self.terms.to_json()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TrainConfig:
-        """Read what :meth:`to_json` gives."""
+        """Read what :meth:`to_json` returns."""
         from stagecast.features.catalog.own import OwnFeatures
 
         return cls(

@@ -1,6 +1,4 @@
-"""Every model of one as_of, fitted on its panel: the step that a training, and each date of a
-backtest, repeats.
-"""
+"""Fitting of all models of one as_of on its panel, as a training and each backtest date do."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from stagecast.features.record import PurchaseDays
 from stagecast.features.stages.scheme import STATES
 from stagecast.features.stages.thresholds import survival
 from stagecast.training.cancellation.panel import fit_contracts
-from stagecast.training.churn.fitting import fit_churn, teaching
+from stagecast.training.churn.fitting import fit_churn, training_dates
 from stagecast.training.churn.members import GapRule
 from stagecast.training.churn.model import ChurnModel
 from stagecast.training.churn_kinds import kind_of
@@ -25,15 +23,16 @@ from stagecast.training.leads.fitting import fit_leads, landmarks_of
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models, Predictions, predict
 from stagecast.training.next_stage.fitting import fit_next_stage
-from stagecast.training.panel import Panel, every, thinned, year_back
+from stagecast.training.panel import Panel, sampling_step, thinned, year_back
 from stagecast.training.reference import EMPTY, learn_reference
 from stagecast.training.value.fitting import fit_value
 from stagecast.training.value.model import ValueModel
 
+# Points that the product-limit estimate of the gaps is stored at.
 RULE_POINTS = 200
-# Rows of all past dates that models of buyers are fitted on, about: small trees and splines learn
-# no more from more.
-MOST_ROWS = 400_000
+# About how many rows of all past dates the models of buyers are fitted on: small trees and splines
+# do not improve with more.
+MAX_ROWS = 400_000
 
 
 def fit_models(
@@ -41,19 +40,23 @@ def fit_models(
 ) -> tuple[Models, Predictions]:
     """Fit every model on a panel, and predict its snapshot.
 
-    Intervals, for which outcomes after the panel's as_of are needed, are not there yet.
+    The intervals of the returned models are None: they need outcomes after the panel's as_of.
 
     Parameters
     ----------
+    panel
+        Snapshot and past dates with their outcomes.
     days
         The purchase days known at the panel's as_of.
+    config
+        Settings of the training.
     has_amounts
-        Whether the log says what was paid.
+        Whether the log has amounts.
     """
-    panel = replace(panel, dates=tuple(thinned(panel.dates, MOST_ROWS)))
-    dates = teaching(panel)
-    now = _of_buyers(panel, config.horizon_days)
-    churn = fit_churn(panel, now, _gap_rule(days, panel), config.horizon_days, config.seed)
+    panel = replace(panel, dates=tuple(thinned(panel.dates, MAX_ROWS)))
+    dates = training_dates(panel)
+    current = _buyer_sample(panel, config.horizon_days)
+    churn = fit_churn(panel, current, _gap_rule(days, panel), config.horizon_days, config.seed)
     mean_so_far = (
         float(panel.now.features["spend_mean"][panel.now.buyers].mean()) if has_amounts else 0.0
     )
@@ -71,7 +74,7 @@ def fit_models(
         churn=churn,
         cancellation=fit_contracts(panel.contracts, config),
         next_stage=fit_next_stage(panel.scheme, dates, panel.prospects, config.seed),
-        value=_spread(value, churn, panel.base, now),
+        value=_with_spread(value, churn, panel.base, current),
         conversion=fit_leads(
             panel.life, panel.now, landmarks_of(panel), orders=orders, spend=spend
         ),
@@ -83,62 +86,60 @@ def fit_models(
     kind = kind_of(config.churn)
     state = kind.states(models, panel.now)
     group = np.select([state == name for name in STATES], range(len(STATES)))
-    columns, beside = kind.explained_columns(models, panel.now)
+    columns, extra_features = kind.explained_columns(models, panel.now)
     risk = kind.risk(models, predicted, state)
-    reference = learn_reference(columns, group, STATES, state == "active", risk, beside)
+    reference = learn_reference(columns, group, STATES, state == "active", risk, extra_features)
     models = replace(models, reference=reference)
     reference = kind.with_mean_effects(reference, models, panel.now, predicted, state)
     return replace(models, reference=reference), predicted
 
 
-def _of_buyers(panel: Panel, horizon_days: int) -> Mapping[str, Array]:
-    """Return the columns of the buyers of the as_of; of about ``MOST_ROWS`` of them where there
-    are more.
-    """
+def _buyer_sample(panel: Panel, horizon_days: int) -> Mapping[str, Array]:
+    """Return the columns of the buyers at the as_of, or of about ``MAX_ROWS`` of them."""
     buyers = np.flatnonzero(panel.now.buyers)
-    return buyer_columns(
-        panel.now.features, buyers[:: every([buyers], MOST_ROWS)], panel.base, horizon_days
-    )
+    sample = buyers[:: sampling_step([buyers], MAX_ROWS)]
+    return buyer_columns(panel.now.features, sample, panel.base, horizon_days)
 
 
-def _spread(
-    value: ValueModel, churn: ChurnModel, base: CustomerBase | None, now: Mapping[str, Array]
+def _with_spread(
+    value: ValueModel, churn: ChurnModel, base: CustomerBase | None, columns: Mapping[str, Array]
 ) -> ValueModel:
-    """Return the model whose spread keeps the total of what these buyers are expected to spend."""
-    if not len(now["orders"]):
+    """Return the model with a spread that keeps the total expected spend of these buyers."""
+    if not len(columns["orders"]):
         return value
-    spend = value.spend_if_any(now, None if base is None else base.spend_per_order(now))
-    return value if spend is None else value.spread_around((1.0 - churn.probability(now)) * spend)
+    spend = value.spend_if_any(columns, None if base is None else base.spend_per_order(columns))
+    if spend is None:
+        return value
+    return value.spread_around((1.0 - churn.probability(columns)) * spend)
 
 
 def _first_horizons(panel: Panel, mean_so_far: float) -> tuple[Array, Array]:
-    """Return orders and spend of new customers in their first horizon; one ordinary order where
-    there were none.
+    """Return orders and spend of new customers in their first horizon.
+
+    Where there are no new customers, one order of mean spend.
     """
     newest = panel.dates[0] if panel.dates else None
-    fresh = (
+    new_rows = (
         np.zeros(0, dtype=np.int64)
         if newest is None
         else np.flatnonzero(newest.columns["T_days"] <= 1)
     )
-    if newest is None or not len(fresh):
+    if newest is None or not len(new_rows):
         return np.ones(1), np.array([mean_so_far])
-    return 1.0 + newest.orders[fresh], newest.columns["spend_first"][fresh] + newest.spend[fresh]
+    spend = newest.columns["spend_first"][new_rows] + newest.spend[new_rows]
+    return 1.0 + newest.orders[new_rows], spend
 
 
 def _gap_rule(days: PurchaseDays, panel: Panel) -> GapRule:
-    """Return the product-limit estimate of the gaps between purchase days, thinned to a few
-    hundred points.
-    """
-    same = days.customer[1:] == days.customer[:-1]
-    completed = (days.day[1:] - days.day[:-1])[same].astype(np.float64)
-    still_open = panel.now.features["recency_days"][panel.now.buyers]
-    # an open gap of r days has outlasted r - 1 days: the day that begins at the as_of is still to
-    # come
-    ended, alive = survival(completed, np.ceil(still_open) - 1.0)
-    everything = np.sort(np.r_[completed, still_open])
-    times = np.unique(everything)
+    """Return the product-limit estimate of the gaps between purchase days, in few points."""
+    same_customer = days.customer[1:] == days.customer[:-1]
+    completed = (days.day[1:] - days.day[:-1])[same_customer].astype(np.float64)
+    censored = panel.now.features["recency_days"][panel.now.buyers]
+    # an open gap of r days has outlasted r - 1 days: the day that begins at the as_of is not over
+    ended, alive = survival(completed, np.ceil(censored) - 1.0)
+    gaps = np.sort(np.r_[completed, censored])
+    times = np.unique(gaps)
     times = times[np.unique(np.linspace(0, len(times) - 1, RULE_POINTS).astype(np.int64))]
     alive = np.r_[1.0, alive][np.searchsorted(ended, times, side="right")]
-    at_risk = (len(everything) - np.searchsorted(everything, times, side="left")).astype(np.float64)
+    at_risk = (len(gaps) - np.searchsorted(gaps, times, side="left")).astype(np.float64)
     return GapRule(tuple(times.tolist()), tuple(alive.tolist()), tuple(at_risk.tolist()))

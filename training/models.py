@@ -1,4 +1,4 @@
-"""All models of one training together, and what they predict for the rows of a snapshot."""
+"""All models of one training, and their predictions for the rows of a snapshot."""
 
 from __future__ import annotations
 
@@ -29,21 +29,43 @@ from stagecast.training.next_stage.model import NextStageModel, stages_at_end
 from stagecast.training.reference import Reference
 from stagecast.training.value.intervals import Intervals
 from stagecast.training.value.model import ValueModel
-from stagecast.training.value.stretch import stretched, stretched_of_new
+from stagecast.training.value.stretch import horizon_ratios, horizon_ratios_new
 
 # Rows that one core predicts at a time.
 ROWS_AT_ONCE = 65_536
-# An order further away than this is called none.
+# Where the median day of the next order is later than this, none is predicted.
 LATEST_ORDER_DAYS = 1825.0
 
 
 @dataclass(frozen=True)
 class Models:
-    """Everything that scoring needs: what a bundle holds.
+    """All fitted models and settings that scoring needs; the content of a bundle.
 
-    ``churn`` speaks of purchases, whatever churn is; ``cancellation`` of contracts, None where
-    churn is inactivity. ``spend_interval`` and ``value_interval`` are None until outcomes after a
-    date were seen.
+    Parameters
+    ----------
+    config
+        Settings of the training.
+    scheme
+        Stage scheme with thresholds.
+    catalog
+        Feature catalogue with parameters.
+    base
+        Customer-base models; None where they cannot be fitted.
+    churn
+        P(no purchase) of buyers, also where churn is cancellation.
+    cancellation
+        P(cancellation) of open contracts; None where churn is inactivity.
+    next_stage
+        Probabilities of the stages at the end of the horizon.
+    value
+        Orders and spend of buyers within the horizon.
+    conversion
+        P(first purchase), orders and spend of prospects.
+    reference
+        Distributions of the customers at the as_of.
+    spend_interval, value_interval
+        Intervals of the spend within the horizon and of ``clv``; None before they are learned from
+        outcomes.
     """
 
     config: TrainConfig
@@ -61,7 +83,7 @@ class Models:
 
     @cached_property
     def plan(self) -> SnapshotPlan:
-        """What the snapshots that these models score hold."""
+        """The content of the snapshots that these models score."""
         config = self.config
         terms = None if self.cancellation is None else config.terms
         return SnapshotPlan(
@@ -70,12 +92,12 @@ class Models:
 
 
 def contracts_of(snapshot: Snapshot) -> Contracts:
-    """Return how the contracts of a snapshot's rows stand.
+    """Return the state of the contracts of a snapshot's rows.
 
     Raises
     ------
     UsageError
-        Nobody has looked at them.
+        The snapshot was taken without contracts.
     """
     if snapshot.contracts is None:
         raise UsageError(
@@ -87,15 +109,40 @@ def contracts_of(snapshot: Snapshot) -> Contracts:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the models say of each row; NaN is null.
+    """Predictions of the models for each row of a snapshot; NaN is null.
 
-    ``p_inactive``, of no purchase, is null for those who have not bought yet, ``p_convert`` for all
-    others; ``p_cancel`` is null without an open contract, or where nothing was learned of
-    contracts. ``p_stage`` has shape (rows, stages). ``value_if_kept`` is the discounted value over
-    the value horizon of a customer who does order within the horizon, or, with an open contract,
-    who is a customer still, as that says; ``clv_residual`` what comes after the value horizon, up
-    to ten years from the as_of, null without a customer base. Money is null in a log without
-    amounts.
+    Arrays have shape (n_rows,) unless stated otherwise; money is null in a log without amounts.
+
+    Parameters
+    ----------
+    columns
+        Columns of the buyers, shape (n_buyers,) each.
+    buyers
+        Rows of the buyers, shape (n_buyers,).
+    p_inactive
+        P(no purchase within the horizon); null for customers who have not bought yet.
+    p_convert
+        P(first purchase within the horizon); null for buyers.
+    p_cancel
+        P(cancellation within the horizon); null without an open contract, or without a model of
+        cancellations.
+    p_alive
+        P(customer still buys) by the customer base; null without one.
+    p_stage
+        Probability of each stage at the end of the horizon, shape (n_rows, n_stages).
+    expected_orders, expected_spend
+        Expected purchase days and spend within the horizon.
+    clv
+        Expected discounted value over the value horizon.
+    clv_residual
+        Expected discounted value after the value horizon, up to ten years from the as_of; null
+        without a customer base.
+    value_if_kept
+        Discounted value over the value horizon if the customer orders within the horizon, or, with
+        an open contract, if the customer is still one.
+    days_to_order
+        Median days until the next order; null where an order within five years is less likely than
+        not.
     """
 
     columns: Mapping[str, Array]
@@ -114,12 +161,12 @@ class Predictions:
 
     @property
     def p_purchase(self) -> Array:
-        """P(a purchase within the horizon), of everybody."""
+        """P(a purchase within the horizon) of every row."""
         return _p_purchase(self.p_inactive, self.p_convert)
 
     @property
     def p_silent(self) -> Array:
-        """P(no purchase within the horizon), of everybody."""
+        """P(no purchase within the horizon) of every row."""
         return np.where(np.isnan(self.p_inactive), 1.0 - self.p_convert, self.p_inactive)
 
 
@@ -128,28 +175,30 @@ def _p_purchase(p_inactive: Array, p_convert: Array) -> Array:
 
 
 def predict(models: Models, snapshot: Snapshot, threads: int = 0) -> Predictions:
-    """Return what the models say of each row of a snapshot.
+    """Return the predictions of the models for each row of a snapshot.
 
     Parameters
     ----------
+    models
+        The fitted models.
     snapshot
-        With the features of the models' catalogue. A category that is missing counts as average;
-        contracts are looked at where churn is a cancellation.
+        With the features of the models' catalogue, and contracts where churn is cancellation. A
+        missing category counts as average.
     threads
-        0 takes all cores, 1 is right for a few rows.
+        0 uses all cores; 1 is faster for a few rows.
 
     Raises
     ------
     UsageError
-        Other columns than the models' catalogue has, in another order, or of another type; no
-        contracts where they are looked at.
+        The columns are not those of the models' catalogue, by name, order or type; or the snapshot
+        was taken without contracts where churn is cancellation.
     """
     features, rows = snapshot.features, len(snapshot)
     models.catalog.check_columns(features)
     if threads or rows <= ROWS_AT_ONCE:
         return _predict(models, snapshot, threads)
-    # rows are independent: cores take parts of them, each small enough to stay near the core;
-    # customers who are alike stand together, so that the customer base has fewer to look at
+    # rows are independent: cores take parts of them, each small enough for the cache of a core;
+    # sorted by history, so that a part has few distinct histories for the customer base
     order = np.lexsort((features["T_days"], features["t_x_days"], features["frequency"]))
 
     def part(start: int) -> Predictions:
@@ -160,25 +209,24 @@ def predict(models: Models, snapshot: Snapshot, threads: int = 0) -> Predictions
 
 
 def _joined(parts: Sequence[Predictions], order: NDArray[np.int64]) -> Predictions:
-    """Return the predictions of all rows as they stood; ``order`` says which row each of the
-    parts' is.
-    """
+    """Return the predictions of all rows; ``order`` holds the row of each entry of the parts."""
     starts = np.cumsum([0, *(len(part.p_inactive) for part in parts)])
-    bought = order[
+    buyers = order[
         np.concatenate([start + part.buyers for start, part in zip(starts, parts, strict=False)])
     ]
-    sort = np.argsort(bought)
+    sort = np.argsort(buyers)
     columns = {
         name: np.concatenate([part.columns[name] for part in parts])[sort]
         for name in parts[0].columns
     }
-    whole: dict[str, Any] = {"columns": columns, "buyers": bought[sort]}
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    for one in fields(Predictions):
-        if one.name not in whole:
-            whole[one.name] = np.concatenate([getattr(part, one.name) for part in parts])[place]
-    return Predictions(**whole)
+    values: dict[str, Any] = {"columns": columns, "buyers": buyers[sort]}
+    position = np.empty_like(order)
+    position[order] = np.arange(len(order))
+    for field in fields(Predictions):
+        if field.name not in values:
+            joined = np.concatenate([getattr(part, field.name) for part in parts])
+            values[field.name] = joined[position]
+    return Predictions(**values)
 
 
 def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
@@ -186,7 +234,7 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
     features, standing, contracts = snapshot.features, snapshot.standing, snapshot.contracts
     stage, rows = snapshot.stage, len(snapshot)
     buyers = np.flatnonzero(snapshot.buyers)
-    others = np.flatnonzero(~snapshot.buyers)
+    prospects = np.flatnonzero(~snapshot.buyers)
     null = np.full(rows, np.nan)
     p_inactive, p_convert, p_alive, days_to_order = (
         null.copy(),
@@ -194,15 +242,15 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
         null.copy(),
         null.copy(),
     )
-    orders_if_any, spend_if_any, stretch, beyond = (
+    orders_if_any, spend_if_any, value_ratio, residual_ratio = (
         np.ones(rows),
         null.copy(),
         np.ones(rows),
         null.copy(),
     )
-    apart = np.ones(rows)
+    spread = np.ones(rows)
     given_purchase = models.next_stage.after_purchase[stage]
-    seen = {**features, **{name: standing.facts[name] for name in models.scheme.signals}}
+    facts = {**features, **{name: standing.facts[name] for name in models.scheme.signals}}
     columns = buyer_columns(features, buyers, models.base, horizon)
     if len(buyers):
         p_inactive[buyers] = models.churn.probability(columns, threads)
@@ -212,35 +260,43 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
         spend = models.value.spend_if_any(columns, per_order, threads)
         if spend is not None:
             spend_if_any[buyers] = spend
-            apart[buyers] = models.value.spread((1.0 - p_inactive[buyers]) * spend)
-        stretch[buyers], beyond[buyers] = stretched(models.config, models.base, columns)
+            spread[buyers] = models.value.spread((1.0 - p_inactive[buyers]) * spend)
+        value_ratio[buyers], residual_ratio[buyers] = horizon_ratios(
+            models.config, models.base, columns
+        )
         days_to_order[buyers] = _days_to_order(models, columns, p_inactive[buyers])
         if models.base is not None:
             p_alive[buyers] = columns["btyd_alive"]
-    if len(others):
-        categories = rows_of(snapshot.categories, others)
-        p_convert[others] = models.conversion.probability(rows_of(seen, others), categories)
-        orders_if_any[others] = max(1.0, models.conversion.orders)
-        spend_if_any[others] = (
+    if len(prospects):
+        categories = rows_of(snapshot.categories, prospects)
+        p_convert[prospects] = models.conversion.probability(rows_of(facts, prospects), categories)
+        orders_if_any[prospects] = max(1.0, models.conversion.orders)
+        spend_if_any[prospects] = (
             np.nan if models.value.mean_spend is None else max(0.0, models.conversion.spend)
         )
-        stretch[others], beyond[others] = stretched_of_new(models.config, models.base)
+        value_ratio[prospects], residual_ratio[prospects] = horizon_ratios_new(
+            models.config, models.base
+        )
         with np.errstate(divide="ignore"):
-            constant = (
-                horizon * np.log(0.5) / np.log(np.clip(1.0 - p_convert[others], 1e-12, 1 - 1e-12))
+            constant_rate_days = (
+                horizon
+                * np.log(0.5)
+                / np.log(np.clip(1.0 - p_convert[prospects], 1e-12, 1 - 1e-12))
             )
-        days_to_order[others] = np.where(constant <= LATEST_ORDER_DAYS, constant, np.nan)
+        days_to_order[prospects] = np.where(
+            constant_rate_days <= LATEST_ORDER_DAYS, constant_rate_days, np.nan
+        )
     given_silence = models.next_stage.given_silence(
-        seen, standing.stage_if_silent, ~snapshot.buyers
+        facts, standing.stage_if_silent, ~snapshot.buyers
     )
     p_purchase = _p_purchase(p_inactive, p_convert)
-    if_ordered = spend_if_any * stretch * models.config.margin
-    clv = p_purchase * if_ordered * apart
-    kept = if_ordered
+    value_if_ordered = spend_if_any * value_ratio * models.config.margin
+    clv = p_purchase * value_if_ordered * spread
+    value_if_kept = value_if_ordered
     if contracts is not None:
-        # nobody orders who is no customer, whatever the customer base believes
+        # a purchase implies that the customer is alive, so P(alive) is no less than P(purchase)
         alive = np.maximum(np.nan_to_num(p_alive, nan=1.0), p_purchase)
-        kept = np.where(contracts.open, clv / alive, if_ordered)
+        value_if_kept = np.where(contracts.open, clv / alive, value_if_ordered)
     return Predictions(
         columns=columns,
         buyers=buyers,
@@ -250,10 +306,10 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
         p_alive=p_alive,
         p_stage=stages_at_end(p_purchase, given_purchase, given_silence),
         expected_orders=p_purchase * orders_if_any,
-        expected_spend=p_purchase * spend_if_any * apart,
+        expected_spend=p_purchase * spend_if_any * spread,
         clv=clv,
-        clv_residual=clv * beyond,
-        value_if_kept=kept,
+        clv_residual=clv * residual_ratio,
+        value_if_kept=value_if_kept,
         days_to_order=days_to_order,
     )
 
@@ -270,11 +326,10 @@ def _p_cancel(models: Models, snapshot: Snapshot, threads: int) -> Array:
 
 
 def _days_to_order(models: Models, columns: Mapping[str, Array], p_inactive: Array) -> Array:
-    """Return the median of the days until the next order; NaN where an order within five years is
-    likelier not.
+    """Return the median days until the next order; NaN where it is later than five years.
 
-    The customer base gives the shape of P(no order within t), raised to the power that makes it
-    meet the blended probability at the horizon; so the date moves on with the silence.
+    P(no order within t) is that of the customer base, raised to the power that makes it equal the
+    blended probability at the horizon. The date therefore moves on while the customer is silent.
     """
     horizon = models.config.horizon_days
     log_at_horizon = np.log(np.clip(p_inactive, 1e-9, 1 - 1e-9))
@@ -291,7 +346,7 @@ def _days_to_order(models: Models, columns: Mapping[str, Array], p_inactive: Arr
     low, high = np.zeros(len(p_inactive)), np.full(len(p_inactive), LATEST_ORDER_DAYS)
 
     def still_none(days: Array) -> NDArray[np.bool_]:
-        # one half for ever, as where nothing is known, is no date
+        # a probability that stays at one half, as where nothing is known, gives no date
         return np.asarray(
             power * np.log(np.clip(none_within(days), 1e-12, 1.0)) > np.log(0.5) - 1e-9
         )

@@ -1,4 +1,4 @@
-"""What happened after a snapshot: the outcomes that predictions are compared with."""
+"""Outcomes observed after a snapshot, which predictions are compared with."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ class Later:
     Parameters
     ----------
     orders, spend
-        Purchase days and their money.
+        Number of purchase days and the money spent on them.
     stage
         Position of the stage at the end of the horizon.
     cancelled
-        Whose contract was cancelled. None where churn is no cancellation, as ``had_contract``.
+        Whether the contract was cancelled. None where churn is not cancellation.
     had_contract
-        Who had a contract at the as_of after all: one that was open as far as was known then may
-        have been cancelled, and recorded late.
+        Whether the customer had a contract at the as_of by what is known now: a contract that
+        seemed open then may have been cancelled before and recorded late. None where churn is not
+        cancellation.
     """
 
     orders: Array
@@ -39,19 +40,18 @@ class Later:
 
 @dataclass(frozen=True)
 class Churned:
-    """Who could leave within a horizon, who did, and what each method predicted; one entry per
-    row that could.
+    """Customers who could leave within a horizon: whether they left, and the predictions.
 
     Parameters
     ----------
     rows
-        Rows of the snapshot.
+        Rows of the snapshot; the other arrays have one entry per row here.
     left
         Whether the customer left.
     ours
-        Our probability of leaving.
+        Probability of leaving by the trained models.
     method
-        What gave it.
+        Method that gave ``ours``.
     predictions
         Baseline -> its probability of leaving.
     """

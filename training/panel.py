@@ -1,8 +1,8 @@
-"""Past dates to learn from: which, how much each counts, and what the models see of them.
+"""Panel of past dates that models learn from: the choice of dates, their columns and outcomes.
 
-A date can teach only when its horizon is over before the as_of, so the newest stands one horizon
-back. Dates overlap; they go back as far as there is history before them, and where the log has
-years, the dates of the same season in earlier years are among them.
+The horizon of a date must end before the as_of, so the newest date is one horizon back. The
+horizons of neighbouring dates overlap. Dates go back as far as there is history before them; in a
+log of several years they include the dates of the same season in earlier years.
 """
 
 from __future__ import annotations
@@ -31,32 +31,50 @@ from stagecast.training.learners.btyd.fit import FitError
 from stagecast.training.learners.customer_base import CustomerBase, fit_customer_base
 
 YEAR_DAYS = 365
-# A date of the same season a year ago is worth a look only with this much history before it.
+# A date of the same season a year ago is used only with this much history before it.
 SEASON_HISTORY_DAYS = 180
-# Dates further back than this many years of season teach another shop.
-MOST_YEARS = 3
-# Features that scores, notes and notebooks tell of, whether models learn from them or not.
-TOLD = ("tenure_days", "refund_spend", "purchase_events", "orders_ahead_last_year")
-# Customers that the customer-base models are fitted on, about: of a past date, and of the as_of.
-# With the latter their parameters are known to half a per cent.
-PAST_CUSTOMERS, MOST_CUSTOMERS = 5_000, 200_000
+# Dates of the same season further back than this say little about the shop of today.
+MAX_SEASON_YEARS = 3
+# Features that scores, notes and notebooks report, whether models learn from them or not.
+REPORTED_FEATURES = ("tenure_days", "refund_spend", "purchase_events", "orders_ahead_last_year")
+# About how many customers the customer-base models are fitted on, at a past date and at the as_of.
+# With the latter the standard error of their parameters is about half a per cent.
+MAX_CUSTOMERS_PAST, MAX_CUSTOMERS_NOW = 5_000, 200_000
 
 
 def not_for_trees(catalog: Catalog) -> frozenset[str]:
-    """Return what a catalogue does not offer to models: day numbers, which tie a row to its
-    date, parts of others.
+    """Return the features that a catalogue does not offer to models.
+
+    These are day numbers, which identify the date of a row, and features that only serve as parts
+    of others.
     """
     return frozenset(catalog.names) - frozenset(catalog.predictors)
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Rows of one date as the models see them: named columns of equal length, null is NaN.
+    """Rows of one date, buyers or prospects, with the columns of the models and the outcomes.
 
-    ``customer`` are rows of :attr:`DailyTable.customers`; ``silent`` is the stage at the end of the
-    horizon if nothing more had happened. Buyers and prospects are in frames of their own; the
-    latter's columns have the counts of the scheme's signals, too. ``not_for_trees`` are the columns
-    that the catalogue does not offer to models.
+    Parameters
+    ----------
+    as_of
+        The date.
+    back
+        Days from the date to the as_of of the panel.
+    customer
+        Rows of :attr:`DailyTable.customers`, shape (n_rows,), as all arrays here.
+    columns
+        Column name -> values; null is NaN. Prospects have the counts of the scheme's signals, too.
+    stage
+        Position of the stage at the date.
+    orders, spend
+        Purchase days within the horizon and their money.
+    stage_after
+        Position of the stage at the end of the horizon.
+    silent
+        Position of the stage at the end of the horizon if no event had followed the date.
+    not_for_trees
+        Columns that the catalogue does not offer to models.
     """
 
     as_of: datetime
@@ -78,20 +96,38 @@ class Frame:
         return np.asarray(self.orders == 0)
 
     def of(self, rows: NDArray[np.int64]) -> Frame:
-        """Return some of the rows."""
-        each = {f.name: getattr(self, f.name) for f in fields(self)}
-        kept = {name: value[rows] for name, value in each.items() if isinstance(value, np.ndarray)}
-        return Frame(**{**each, **kept, "columns": rows_of(self.columns, rows)})
+        """Return the frame of these rows."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        arrays = {
+            name: value[rows] for name, value in values.items() if isinstance(value, np.ndarray)
+        }
+        return Frame(**{**values, **arrays, "columns": rows_of(self.columns, rows)})
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Everything that one training sees: the snapshot to score and the past dates with their
-    outcomes.
+    """Input of one training: the snapshot to score and the past dates with their outcomes.
 
-    ``dates`` are frames of buyers, newest first, ``prospects`` frames of those who had not bought
-    yet. ``base`` holds the customer-base models of the as_of, or None where they cannot be fitted;
-    ``contracts`` is None where churn is no cancellation.
+    Parameters
+    ----------
+    as_of
+        Date of the snapshot to score.
+    history_days
+        Days from the first event to the as_of.
+    life
+        The lifecycle, with the thresholds and parameters of the as_of.
+    now
+        The snapshot at the as_of.
+    base
+        Customer-base models of the as_of; None where they cannot be fitted.
+    bases
+        Days before the as_of -> customer-base models of that date.
+    dates
+        Frames of buyers, newest first.
+    prospects
+        Frames of customers who had not bought yet, newest first.
+    contracts
+        Panel of the contracts; None where churn is not cancellation.
     """
 
     as_of: datetime
@@ -106,21 +142,21 @@ class Panel:
 
     @property
     def scheme(self) -> Scheme:
-        """With the thresholds of the as_of."""
+        """The stage scheme, with the thresholds of the as_of."""
         return self.life.scheme
 
     @property
     def catalog(self) -> Catalog:
-        """With the parameters of the as_of."""
+        """The feature catalogue, with the parameters of the as_of."""
         return self.life.catalog
 
 
-def plan_dates(history_days: float, horizon_days: int, most: int) -> list[int]:
+def plan_dates(history_days: float, horizon_days: int, max_dates: int) -> list[int]:
     """Return the past dates as days before the as_of, newest first.
 
-    They stand a third of a horizon apart, from one horizon back, while a quarter of the history or
-    one horizon lies before them; then come the dates one, two and three years back, where that much
-    history is there.
+    At most ``max_dates`` dates, a third of a horizon apart, start one horizon back and go on while
+    a quarter of the history or one horizon lies before them. The dates one, two and three years
+    back are added where there is enough history before them.
 
     >>> plan_dates(365, 90, 4)
     [90, 120, 150, 180]
@@ -129,22 +165,20 @@ def plan_dates(history_days: float, horizon_days: int, most: int) -> list[int]:
     """
     before = min(horizon_days, history_days / 4)
     step = max(1, horizon_days // 3)
-    near = list(range(horizon_days, int(history_days - before) + 1, step))[:most]
-    years = [
+    recent = list(range(horizon_days, int(history_days - before) + 1, step))[:max_dates]
+    seasonal = [
         YEAR_DAYS * n
-        for n in range(1, MOST_YEARS + 1)
+        for n in range(1, MAX_SEASON_YEARS + 1)
         if horizon_days <= YEAR_DAYS * n <= history_days - SEASON_HISTORY_DAYS
     ]
-    return sorted({*near, *years})
+    return sorted({*recent, *seasonal})
 
 
-def seen_by_models(config: TrainConfig, scheme: Scheme) -> Catalog:
-    """Return the part of the catalogue that a training needs: predictors, what rules look at,
-    and what is told.
-    """
-    whole = config.catalog
-    wanted = {*whole.predictors, *scheme.all_features, *TOLD}
-    return whole.needed_for([name for name in whole.names if name in wanted])
+def training_catalog(config: TrainConfig, scheme: Scheme) -> Catalog:
+    """Return the features that a training needs: predictors, those in rules, and reported ones."""
+    catalog = config.catalog
+    needed = {*catalog.predictors, *scheme.all_features, *REPORTED_FEATURES}
+    return catalog.needed_for([name for name in catalog.names if name in needed])
 
 
 def build(
@@ -158,23 +192,26 @@ def build(
     Parameters
     ----------
     table
-        What was known at the as_of.
+        Daily table of the as_of.
+    config
+        Settings of the training.
     scheme
-        With thresholds; derived from the table where it is None.
+        Stage scheme with thresholds; None derives the thresholds from the table.
     fitted
-        Customer-base models by the date of their fit; looked up and added to, so that trainings at
-        several as_of do not fit the same date twice. What a date knew does not depend on when one
-        looks back at it.
+        Cache of customer-base models by the date of their fit, read and added to, so that trainings
+        at several as_of do not fit the same date twice. What was known at a date is the same for
+        every later as_of.
 
     Raises
     ------
     UsageError
-        A feature of the configuration asks for attributes that were not declared as known from the
+        A feature of the configuration uses attributes that were not declared as known from the
         start.
     """
     check_declared(config.catalog, table.attribute_kinds(), config.known_at_start)
     scheme = scheme or load_scheme(config.scheme).with_pins(config.pins)
-    life = fit_lifecycle(table, scheme, config.horizon_days, catalog=seen_by_models(config, scheme))
+    catalog = training_catalog(config, scheme)
+    life = fit_lifecycle(table, scheme, config.horizon_days, catalog=catalog)
     history_days = day_number(table.anchor) - day_number(from_microseconds(table.first_event()))
     backs = plan_dates(history_days, config.horizon_days, config.max_dates)
     contracts = build_contracts(table, life.catalog, config)
@@ -183,30 +220,31 @@ def build(
     outcomes = observe_outcomes(table, life.journeys, past, config.horizon_days)
     fitted = {} if fitted is None else fitted
     bases: dict[int, CustomerBase] = {}
-    before: CustomerBase | None = None
-    # newest first, where there is most to fit on; each later fit starts from the one before it
+    start: CustomerBase | None = None
+    # newest first, where there is most to fit on; each fit starts from the one of the date after it
     for back, snapshot in [(0, now), *zip(backs, past, strict=True)]:
         base = fitted.get(snapshot.as_of)
         if base is None:
+            max_customers = MAX_CUSTOMERS_PAST if back else MAX_CUSTOMERS_NOW
             try:
                 bought = rows_of(snapshot.features, np.flatnonzero(snapshot.buyers))
-                base = fit_customer_base(bought, before, PAST_CUSTOMERS if back else MOST_CUSTOMERS)
+                base = fit_customer_base(bought, start, max_customers)
             except FitError:
                 continue
             fitted[snapshot.as_of] = base
-        bases[back] = before = base
+        bases[back] = start = base
     dates, prospects = [], []
-    barred = not_for_trees(life.catalog)
+    excluded = not_for_trees(life.catalog)
     for back, snapshot, outcome in zip(backs, past, outcomes, strict=True):
         if back in bases:
             buyers = np.flatnonzero(snapshot.buyers)
             columns = buyer_columns(snapshot.features, buyers, bases[back], config.horizon_days)
-            dates.append(_frame(snapshot, outcome, back, buyers, columns, barred))
-        others = np.flatnonzero(~snapshot.buyers)
-        if len(others):
+            dates.append(_frame(snapshot, outcome, back, buyers, columns, excluded))
+        non_buyers = np.flatnonzero(~snapshot.buyers)
+        if len(non_buyers):
             signals = {name: snapshot.standing.facts[name] for name in life.scheme.signals}
-            columns = rows_of({**snapshot.features, **signals}, others)
-            prospects.append(_frame(snapshot, outcome, back, others, columns, barred))
+            columns = rows_of({**snapshot.features, **signals}, non_buyers)
+            prospects.append(_frame(snapshot, outcome, back, non_buyers, columns, excluded))
     return Panel(
         table.anchor,
         history_days,
@@ -226,7 +264,7 @@ def _frame(
     back: int,
     rows: NDArray[np.int64],
     columns: Mapping[str, Array],
-    barred: frozenset[str],
+    excluded: frozenset[str],
 ) -> Frame:
     return Frame(
         snapshot.as_of,
@@ -238,67 +276,71 @@ def _frame(
         outcome.spend[rows],
         outcome.stage[rows],
         snapshot.standing.stage_if_silent[rows],
-        barred,
+        excluded,
     )
 
 
-def every(frames: Sequence[Sized], most: int) -> int:
-    """Return which so manyth customer is kept for the frames to have about ``most`` rows in all;
-    1 where they fit.
+def sampling_step(frames: Sequence[Sized], max_rows: int) -> int:
+    """Return k such that every k-th customer of the frames makes about ``max_rows`` rows.
+
+    1 where the frames have no more rows than that.
     """
-    return max(1, -(-sum(len(frame) for frame in frames) // most))
+    return max(1, -(-sum(len(frame) for frame in frames) // max_rows))
 
 
-def thinned(frames: Sequence[Frame], most: int) -> list[Frame]:
-    """Return the frames with about ``most`` rows in all: every so manyth customer, the same at
-    all dates.
+def thinned(frames: Sequence[Frame], max_rows: int) -> list[Frame]:
+    """Return the frames with every k-th customer, so that about ``max_rows`` rows remain.
+
+    The same customers remain at all dates.
     """
-    step = every(frames, most)
+    step = sampling_step(frames, max_rows)
     if step == 1:
         return list(frames)
-    # by their rank: numbers that were thinned before may all be even
-    kept = np.unique(np.concatenate([frame.customer for frame in frames]))[::step]
-    return [frame.of(np.flatnonzero(np.isin(frame.customer, kept))) for frame in frames]
+    # every k-th by rank, because numbers that were thinned before may all be even
+    customers = np.unique(np.concatenate([frame.customer for frame in frames]))[::step]
+    return [frame.of(np.flatnonzero(np.isin(frame.customer, customers))) for frame in frames]
 
 
 def stack(frames: Sequence[Frame]) -> dict[str, Array]:
-    """Return the columns of the frames, one after the other; only columns that all have."""
+    """Return the columns that all frames have, with the rows of the frames one after the other."""
     shared = [name for name in frames[0].columns if all(name in f.columns for f in frames)]
     return {name: np.concatenate([f.columns[name] for f in frames]) for name in shared}
 
 
 def varying(frames: Sequence[Frame], names: Sequence[str]) -> list[str]:
-    """Return those columns that vary on more than half of the dates.
+    """Return those of the named columns that vary on more than half of the dates.
 
-    A column that was constant or missing at the early dates (a long window on a young log) teaches
-    a model nothing sound, and can wreck it when the column comes alive at scoring.
+    A column that is constant or missing at the early dates (a long window on a young log) adds no
+    information, and can spoil a model when it starts to vary at scoring.
     """
 
     def varies(frame: Frame, name: str) -> bool:
         values = frame.columns[name]
-        seen = values[np.isfinite(values)]
-        return len(seen) > 0 and float(seen.max() - seen.min()) > 1e-12
+        finite = values[np.isfinite(values)]
+        return len(finite) > 0 and float(finite.max() - finite.min()) > 1e-12
 
     return [name for name in names if sum(varies(f, name) for f in frames) > len(frames) / 2]
 
 
 def learnable(frames: Sequence[Frame], names: Sequence[str]) -> list[str]:
-    """Return those columns that the catalogue offers to models: of :func:`varying` ones, what
-    trees are fitted on.
+    """Return those of the named columns that the catalogue offers to models.
+
+    Of the columns that :func:`varying` returns, trees are fitted on these.
     """
     return [name for name in names if name not in frames[0].not_for_trees]
 
 
 def year_back(frames: Sequence[Frame], history_days: float) -> Frame | None:
-    """Return the frame of the same season a year ago, or None where the log was too young then."""
+    """Return the frame of one year ago, or None where the log was too young then."""
     for frame in frames:
         if frame.back == YEAR_DAYS and history_days - YEAR_DAYS >= SEASON_HISTORY_DAYS:
             return frame
     return None
 
 
-def unseen(frames: Sequence[Frame], season: Frame, horizon_days: int) -> list[Frame]:
-    """Return the frames whose horizon does not meet that of a season: what is fitted on them
-    cannot know its level.
+def outside_season(frames: Sequence[Frame], season: Frame, horizon_days: int) -> list[Frame]:
+    """Return the frames whose horizon does not overlap that of ``season``.
+
+    A model fitted on them has not seen the level of that season.
     """
     return [frame for frame in frames if abs(frame.back - season.back) >= horizon_days]

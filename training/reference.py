@@ -1,8 +1,7 @@
-"""What is usual in the shop at the training's as_of: against this a single customer's numbers are
-set.
+"""Distributions of the customers at the training's as_of, which a customer is compared with.
 
-Kept in the bundle, so that a customer gets the same percentile, quintile and reason alone in a
-request as in a batch of millions.
+The bundle stores them, so that a customer gets the same percentile, quintile and reasons in a
+request of one row as in a batch of millions.
 """
 
 from __future__ import annotations
@@ -38,18 +37,20 @@ class Reference:
     Parameters
     ----------
     churn_quantiles
-        Churn probability of the active at 0, 1, ..., 100 %; empty without active customers.
+        Quantiles of the churn probability of active customers at 0, 1, ..., 100 %; empty without
+        active customers.
     cuts
-        For ``recency_days``, ``orders`` and ``spend``: the four values that cut the buyers in
+        ``recency_days``, ``orders`` or ``spend`` -> the four values that divide the buyers into
         fifths.
     usual
-        Group (state) -> feature -> median in it; over all buyers where the group is empty, NaN
-        where nobody has any.
+        Group (state) -> feature -> its median in the group; the median of all buyers where the
+        group is empty, NaN where nobody has a value.
     mean_effects
         State -> mean effect of each family of reasons (:mod:`stagecast.training.reasons.of_buyers`)
         over its buyers.
     mean_contract_effects
-        The same of :mod:`stagecast.training.reasons.of_contracts` over the open contracts.
+        Mean effect of each family of :mod:`stagecast.training.reasons.of_contracts` over the open
+        contracts.
     """
 
     churn_quantiles: tuple[float, ...]
@@ -59,7 +60,7 @@ class Reference:
     mean_contract_effects: tuple[float, ...] = ()
 
     def percentile(self, churn_probability: Array) -> Array:
-        """Return the share of the active at the training whose risk was not higher, 0 to 100."""
+        """Return the percentile among the active customers of the training, 0 to 100."""
         grid = np.array(self.churn_quantiles)
         if not len(grid):
             return np.full(len(churn_probability), 50.0)
@@ -67,13 +68,13 @@ class Reference:
         left = np.clip(below - 1, 0, len(grid) - 1)
         right = np.clip(below, 0, len(grid) - 1)
         width = grid[right] - grid[left]
-        part = np.where(
+        fraction = np.where(
             width > 0, (churn_probability - grid[left]) / np.where(width > 0, width, 1.0), 0.0
         )
-        return np.asarray(np.where(below == 0, 0.0, np.clip(left + part, 0.0, 100.0)))
+        return np.asarray(np.where(below == 0, 0.0, np.clip(left + fraction, 0.0, 100.0)))
 
     def quintile(self, name: str, values: Array) -> NDArray[np.int64]:
-        """Return 1 to 5; 5 is best (most recent, most orders, most spend)."""
+        """Return the quintile, 1 to 5; 5 is best (most recent, most orders, most spend)."""
         fifth = 1 + np.searchsorted(
             np.array(self.cuts[name]), values, side="left" if name == "recency_days" else "right"
         )
@@ -109,7 +110,7 @@ class Reference:
 
 
 EMPTY = Reference((), {}, {}, {})
-"""Before any customer was looked at."""
+"""Reference without any customers."""
 
 
 def learn_reference(
@@ -118,20 +119,24 @@ def learn_reference(
     groups: tuple[str, ...],
     active: NDArray[np.bool_],
     risk: Array,
-    beside: Sequence[str] = (),
+    extra_features: Sequence[str] = (),
 ) -> Reference:
-    """Return the reference of a snapshot, yet without effects.
+    """Return the reference of a snapshot, without mean effects.
 
     Parameters
     ----------
-    group, groups
-        Whom a customer is compared with: each row's position in ``groups``.
+    features
+        Features of the snapshot, shape (n_rows,) each.
+    group
+        Position in ``groups`` of the group that the customer is compared with, shape (n_rows,).
+    groups
+        Names of the groups.
     active
-        Rows whose risk the percentiles are of.
+        Rows that the percentiles of the risk are taken over, shape (n_rows,).
     risk
-        One per row; null (NaN) for prospects.
-    beside
-        Further features whose medians are wanted.
+        Churn probability, shape (n_rows,); NaN for prospects.
+    extra_features
+        Features whose medians are stored in addition to those of ``USUAL``.
     """
     buyers = features["orders"] > 0
     risks = risk[active]
@@ -145,19 +150,21 @@ def learn_reference(
         )
     usual = {}
     for position, name in enumerate(groups):
-        mine = group == position
-        # a group that nobody belongs to yet has no medians of its own
-        mine = mine if mine.any() else buyers
-        usual[name] = {feature: _median(features[feature][mine]) for feature in (*USUAL, *beside)}
+        members = group == position
+        # an empty group has no medians of its own
+        members = members if members.any() else buyers
+        usual[name] = {
+            feature: _median(features[feature][members]) for feature in (*USUAL, *extra_features)
+        }
     return Reference(tuple(float(q) for q in quantiles), cuts, usual, {})
 
 
 def _median(values: Array) -> float:
-    seen = values[np.isfinite(values)]
-    return float(np.median(seen)) if len(seen) else np.nan
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else np.nan
 
 
-# Quintiles of recency and of frequency -> the group; the usual ten, read from top to bottom.
+# Group, ranges of the quintiles of recency and of frequency; the first row that matches counts.
 _SEGMENTS = (
     ("champions", (5, 5), (4, 5)),
     ("loyal customers", (3, 4), (4, 5)),
@@ -173,7 +180,7 @@ _SEGMENTS = (
 
 
 def rfm_segment(recency: int, frequency: int) -> str:
-    """Return the group that quintiles of recency and frequency (1 to 5, 5 is best) belong to.
+    """Return the RFM segment of quintiles of recency and frequency (1 to 5, 5 is best).
 
     >>> rfm_segment(5, 4), rfm_segment(1, 1)
     ('champions', 'hibernating')

@@ -1,5 +1,4 @@
-"""MLflow: each training a run with its settings, its figures, the bundle and the report; models by
-alias.
+"""MLflow tracking: one run per training, with settings, figures, bundle and report.
 
 MLflow is imported when it is first used, and never by the running server.
 """
@@ -41,12 +40,14 @@ def log_training(
     ----------
     tracking_uri
         ``sqlite:///mlflow.db``, or the address of a server.
-    bundle, bundle_folder
-        What was trained, and where it stands.
+    bundle
+        The trained bundle.
+    bundle_folder
+        The folder that it was saved to.
     report
-        The report to keep with it.
+        The report to log with the run.
     register
-        Offer the bundle as ``challenger`` of the registered model of this name.
+        Register the bundle as ``challenger`` of the registered model of this name.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def log_training(
             client.log_artifact(run_id, str(report))
         client.set_terminated(run_id)
         if register is not None:
-            _offer(client, run_id, register, str(run.info.artifact_uri), bundle)
+            _register(client, run_id, register, str(run.info.artifact_uri), bundle)
     except (MlflowException, OSError) as error:
         raise UsageError(
             f"MLflow at {tracking_uri} did not take the run: {error}; check --tracking-uri"
@@ -79,13 +80,19 @@ def log_training(
 
 
 def fetch_bundle(tracking_uri: str, model: str) -> Path:
-    """Fetch the bundle of ``models:/NAME@alias`` or ``models:/NAME/version`` into a temporary
-    folder.
+    """Fetch the bundle of a registered model into a temporary folder.
+
+    Parameters
+    ----------
+    tracking_uri
+        ``sqlite:///mlflow.db``, or the address of a server.
+    model
+        ``models:/NAME@alias`` or ``models:/NAME/version``.
 
     Raises
     ------
     UsageError
-        No such model, alias or version, or the store cannot be reached.
+        The model, alias or version does not exist, or the store cannot be reached.
     """
     name, alias, version = _model_name(model)
     from mlflow.exceptions import MlflowException
@@ -94,7 +101,7 @@ def fetch_bundle(tracking_uri: str, model: str) -> Path:
         client = _client(tracking_uri)
         from mlflow.artifacts import download_artifacts
 
-        found = (
+        registered = (
             client.get_model_version_by_alias(name, alias)
             if alias
             else client.get_model_version(name, version)
@@ -102,7 +109,7 @@ def fetch_bundle(tracking_uri: str, model: str) -> Path:
         folder = tempfile.mkdtemp(prefix="stagecast-model-")
         return Path(
             download_artifacts(
-                artifact_uri=found.source, dst_path=folder, tracking_uri=tracking_uri
+                artifact_uri=registered.source, dst_path=folder, tracking_uri=tracking_uri
             )
         )
     except (MlflowException, OSError) as error:
@@ -112,11 +119,11 @@ def fetch_bundle(tracking_uri: str, model: str) -> Path:
 
 
 def _client(tracking_uri: str) -> MlflowClient:
-    # its migrations speak at every new file; what matters comes as an exception
+    # its migrations log at every new file; errors are raised as exceptions
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        # of what MLflow's tables use SQLAlchemy says that it will go; nobody here can act on it
+        # MLflow's tables use deprecated features of SQLAlchemy, which users cannot change
         warnings.simplefilter("ignore", DeprecationWarning)
         from mlflow import MlflowClient
 
@@ -124,10 +131,10 @@ def _client(tracking_uri: str) -> MlflowClient:
 
 
 def _experiment(client: MlflowClient) -> str:
-    found = client.get_experiment_by_name(EXPERIMENT)
-    return (
-        str(found.experiment_id) if found is not None else str(client.create_experiment(EXPERIMENT))
-    )
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is not None:
+        return str(experiment.experiment_id)
+    return str(client.create_experiment(EXPERIMENT))
 
 
 def _parameters(bundle: Bundle) -> dict[str, Any]:
@@ -146,7 +153,7 @@ def _parameters(bundle: Bundle) -> dict[str, Any]:
 
 
 def _figures(card: Mapping[str, Any]) -> dict[str, float]:
-    """Return the figures of the evaluation; a baseline's carry its name."""
+    """Return the figures of the evaluation; those of a baseline start with its name."""
     evaluation = card.get("evaluation")
     if not evaluation:
         return {}
@@ -157,14 +164,16 @@ def _figures(card: Mapping[str, Any]) -> dict[str, float]:
     groups = (("", "models"), ("next_stage_", "next_stage"), ("spend_", "spend"))
     for prefix, group in groups:
         for row in evaluation[group] or ():
-            who = "" if row["name"] == "stagecast" else f"{row['name']}_"
+            method = "" if row["name"] == "stagecast" else f"{row['name']}_"
             figures |= {
-                f"{who}{prefix}{k}": v for k, v in row.items() if isinstance(v, int | float)
+                f"{method}{prefix}{k}": v for k, v in row.items() if isinstance(v, int | float)
             }
     return figures
 
 
-def _offer(client: MlflowClient, run_id: str, name: str, artifact_uri: str, bundle: Bundle) -> None:
+def _register(
+    client: MlflowClient, run_id: str, name: str, artifact_uri: str, bundle: Bundle
+) -> None:
     from mlflow.exceptions import MlflowException
 
     try:

@@ -1,11 +1,10 @@
-"""One training: everything learned at one as_of, and how good the same procedure was one horizon
-earlier.
+"""One training: models fitted at one as_of, evaluated by the same procedure one horizon earlier.
 
     known at the as_of -> panel of past dates -> models -> intervals, evaluation
                                                      <- the same, a horizon earlier
 
-The training of a horizon ago sees nothing of the time since; what then came tells how good it was,
-how wide intervals must be, and is shown to the user as it is.
+The earlier training sees nothing after its own as_of. The outcomes observed since then give its
+evaluation, which is shown to the user unchanged, and the width of the intervals.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ from stagecast.features.stages.lifecycle import merged_sentences
 from stagecast.training.checks import check_contracts, check_dates
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.config import TrainConfig
-from stagecast.training.fitting import MOST_ROWS, fit_models
+from stagecast.training.fitting import MAX_ROWS, fit_models
 from stagecast.training.judging.evaluate import evaluate, what_came
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models, Predictions
-from stagecast.training.panel import Panel, build, every
+from stagecast.training.panel import Panel, build, sampling_step
 from stagecast.training.reproducible import single_threaded_blas
 from stagecast.training.value.intervals import Intervals, conformal
 
@@ -38,10 +37,20 @@ Progress = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Training:
-    """What one training gives: the models, the panel they were fitted on, and the evaluation (None:
-    too young a log).
+    """Result of one training.
 
-    ``data_cutoff`` is the last event that was seen.
+    Parameters
+    ----------
+    models
+        The fitted models.
+    panel
+        The panel they were fitted on.
+    evaluation
+        Evaluation on the last horizon before the as_of; None where the log is too young for one.
+    data_cutoff
+        Time of the last event in the log.
+    notes
+        Sentences for the user about limits of the log.
     """
 
     models: Models
@@ -49,6 +58,19 @@ class Training:
     evaluation: dict[str, Any] | None
     data_cutoff: datetime
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EarlierTraining:
+    """Training at one horizon before the as_of, with its predictions and their intervals.
+
+    ``intervals`` are learned from outcomes before that date; None where there are too few.
+    """
+
+    panel: Panel
+    models: Models
+    predictions: Predictions
+    intervals: Intervals | None
 
 
 def train(
@@ -63,6 +85,10 @@ def train(
     ----------
     connection
         Holds the table ``events`` of the event contract.
+    as_of
+        Events at or after it are not used.
+    config
+        Settings of the training.
     progress
         Called with the name of each step as it begins.
 
@@ -78,72 +104,69 @@ def train(
 
 
 def _train(
-    connection: duckdb.DuckDBPyConnection, as_of: datetime, config: TrainConfig, say: Progress
+    connection: duckdb.DuckDBPyConnection, as_of: datetime, config: TrainConfig, notify: Progress
 ) -> Training:
     fitted: dict[datetime, CustomerBase] = {}
-    say("features of the past dates")
+    notify("features of the past dates")
     table = DailyTable(connection, as_of)
     check_dates(table, config.horizon_days)
     check_contracts(table, config)
     has_amounts = table.has_amounts()
-    earlier = _earlier(connection, table, config, has_amounts, fitted, say)
-    say("features at the as_of")
+    earlier = _train_earlier(connection, table, config, has_amounts, fitted, notify)
+    notify("features at the as_of")
     panel = build(table, config, fitted=fitted)
     if not panel.now.buyers.any():
-        returned = " what was not given back" if panel.now.features["refund_spend"].any() else ""
+        unreturned = " what was not given back" if panel.now.features["refund_spend"].any() else ""
         raise NotEnoughDataError(
             f"nobody of the {len(panel.now)} customers had bought before "
-            f"{iso(as_of)}{returned}: there is no purchase "
+            f"{iso(as_of)}{unreturned}: there is no purchase "
             f"to learn from; {kind_of(config.churn).wording.no_purchases}"
         )
-    say("models")
+    notify("models")
     models, _ = fit_models(panel, table.purchase_days(), config, has_amounts)
     evaluation = None
     if earlier is not None:
-        say("evaluation on the period since")
-        earlier_panel, earlier_models, predicted, earlier_interval = earlier
-        later = what_came(table, earlier_panel, config.horizon_days)
-        evaluation = evaluate(earlier_panel, earlier_models, predicted, later, earlier_interval)
-        if earlier_models.value.mean_spend is not None:
+        notify("evaluation on the period since")
+        later = what_came(table, earlier.panel, config.horizon_days)
+        evaluation = evaluate(
+            earlier.panel, earlier.models, earlier.predictions, later, earlier.intervals
+        )
+        if earlier.models.value.mean_spend is not None:
             models = replace(
-                models, spend_interval=conformal(predicted.expected_spend, later.spend)
+                models, spend_interval=conformal(earlier.predictions.expected_spend, later.spend)
             )
-    models = replace(models, value_interval=_value_interval(table, panel, models))
-    notes = _notes(panel, models, evaluation, tried=earlier is not None)
+    models = replace(models, value_interval=_value_intervals(table, panel, models))
+    notes = _notes(panel, models, evaluation, has_earlier=earlier is not None)
     return Training(models, panel, evaluation, from_microseconds(table.last_event()), notes)
 
 
-def _earlier(
+def _train_earlier(
     connection: duckdb.DuckDBPyConnection,
-    now: DailyTable,
+    current_table: DailyTable,
     config: TrainConfig,
     has_amounts: bool,
     fitted: dict[datetime, CustomerBase],
-    say: Progress,
-) -> tuple[Panel, Models, Predictions, Intervals | None] | None:
-    """Return panel, models and predictions of one horizon ago, with the intervals known then;
-    None if too little.
-    """
-    as_of = now.anchor - timedelta(days=config.horizon_days)
-    history = (as_of - from_microseconds(now.first_event())) / DAY
-    if history < config.horizon_days:
+    notify: Progress,
+) -> EarlierTraining | None:
+    """Return the training at one horizon before the as_of, or None where the log is too young."""
+    as_of = current_table.anchor - timedelta(days=config.horizon_days)
+    history_days = (as_of - from_microseconds(current_table.first_event())) / DAY
+    if history_days < config.horizon_days:
         return None
     try:
         table = DailyTable(connection, as_of)
-    except NotEnoughDataError:  # what had happened by then was recorded later
+    except NotEnoughDataError:  # all events before that date were recorded after it
         return None
     panel = build(table, config, fitted=fitted)
     if not panel.now.buyers.any():
         return None
-    say("models of one horizon ago")
-    models, predicted = fit_models(panel, table.purchase_days(), config, has_amounts)
-    return panel, models, predicted, _in_panel_interval(panel, models)
+    notify("models of one horizon ago")
+    models, predictions = fit_models(panel, table.purchase_days(), config, has_amounts)
+    return EarlierTraining(panel, models, predictions, _in_panel_intervals(panel, models))
 
 
-def _in_panel_interval(panel: Panel, models: Models) -> Intervals | None:
-    """Return intervals from the newest past date of a panel, for an evaluation that must not see
-    the future.
-    """
+def _in_panel_intervals(panel: Panel, models: Models) -> Intervals | None:
+    """Return spend intervals from the newest past date of a panel, which uses no later outcome."""
     if (
         models.value.mean_spend is None
         or not panel.dates
@@ -160,44 +183,45 @@ def _in_panel_interval(panel: Panel, models: Models) -> Intervals | None:
     return conformal(expected * models.value.spread(expected), newest.spend)
 
 
-def _value_interval(table: DailyTable, panel: Panel, models: Models) -> Intervals | None:
+def _value_intervals(table: DailyTable, panel: Panel, models: Models) -> Intervals | None:
     """Return intervals of the value over the value horizon.
 
-    They are learned at the furthest past date within the value horizon: what the customer base
-    fitted then expected until the as_of, against what came. Where that is not at least two
-    horizons, the horizon's own intervals stand in; being of a shorter span, they are wider.
+    They are learned at the furthest past date within the value horizon: the spend that the
+    customer base of that date expected until the as_of is compared with the observed spend. Where
+    no date is at least two horizons back, the intervals of one horizon are used; they are of a
+    shorter span and therefore wider.
     """
     config = models.config
-    far = [
+    far_dates = [
         frame
         for frame in panel.dates
         if 2 * config.horizon_days <= frame.back <= config.value_horizon_days
     ]
-    if models.value.mean_spend is None or not far:
+    if models.value.mean_spend is None or not far_dates:
         return models.spend_interval
-    frame = far[-1]
+    frame = far_dates[-1]
     base = panel.bases[frame.back]
-    each = base.spend_per_order(frame.columns)
-    if each is None:
+    per_order = base.spend_per_order(frame.columns)
+    if per_order is None:
         return models.spend_interval
     columns = table.outcomes(frame.back, [frame.back])
     spend = np.zeros(len(table.customers))
     spend[columns["customer"].astype(np.int64)] = columns["spend"]
-    expected = base.discounted_orders(frame.back, frame.columns, 0.0) * each
+    expected = base.discounted_orders(frame.back, frame.columns, 0.0) * per_order
     return conformal(expected, spend[frame.customer])
 
 
 def _notes(
-    panel: Panel, models: Models, evaluation: dict[str, Any] | None, *, tried: bool
+    panel: Panel, models: Models, evaluation: dict[str, Any] | None, *, has_earlier: bool
 ) -> tuple[str, ...]:
     notes = kind_of(models.config.churn).notes(panel, models)
-    if (step := every(panel.dates, MOST_ROWS)) > 1:
+    if (step := sampling_step(panel.dates, MAX_ROWS)) > 1:
         notes.append(
             f"The models of buyers learned from one customer in {step} at each of "
             f"{len(panel.dates)} past dates, about "
-            f"{MOST_ROWS:,} rows: more teach them nothing. All customers are scored, and tested."
+            f"{MAX_ROWS:,} rows: more teach them nothing. All customers are scored, and tested."
         )
-    if evaluation is None and tried:
+    if evaluation is None and has_earlier:
         notes.append(
             "Nobody had a contract one horizon before the as_of, so there is no later "
             "period to test on."

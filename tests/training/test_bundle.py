@@ -20,8 +20,8 @@ import pytest
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.training.bundle import (
     CARD,
-    LARGEST_FILE,
     MANIFEST,
+    MAX_FILE_BYTES,
     MODELS,
     Bundle,
     load_bundle,
@@ -252,7 +252,7 @@ def test_a_manifest_that_is_no_object_is_refused(folder: Path, content: bytes) -
 
 @pytest.mark.parametrize("name", [MANIFEST, MODELS])
 def test_a_huge_file_is_refused_unread(folder: Path, name: str) -> None:
-    os.truncate(folder / name, LARGEST_FILE + 1)  # sparse: no byte of it is written
+    os.truncate(folder / name, MAX_FILE_BYTES + 1)  # sparse: no byte of it is written
     with pytest.raises(DataRefusedError, match=f"{name} is larger"):
         load_bundle(folder)
 

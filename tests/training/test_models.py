@@ -10,7 +10,7 @@ import pytest
 
 from stagecast.training.config import TrainConfig
 from stagecast.training.models import Predictions, predict
-from stagecast.training.value.stretch import FURTHEST_DAYS
+from stagecast.training.value.stretch import MAX_VALUE_DAYS
 from tests.training.made import Row, Trained, day, trained
 
 
@@ -42,7 +42,7 @@ def test_the_same_rows_give_the_same_bytes(shop: Trained, monkeypatch: pytest.Mo
 
 def test_value_and_what_comes_after_it_are_the_value_over_ten_years(shop: Trained) -> None:
     models, now = shop.training.models, shop.training.panel.now
-    ten_years = replace(models, config=replace(models.config, value_horizon_days=FURTHEST_DAYS))
+    ten_years = replace(models, config=replace(models.config, value_horizon_days=MAX_VALUE_DAYS))
     near, far = predict(models, now), predict(ten_years, now)
     bought = near.buyers
     np.testing.assert_allclose((near.clv + near.clv_residual)[bought], far.clv[bought], rtol=1e-9)

@@ -17,8 +17,8 @@ from stagecast.training.config import TrainConfig
 from stagecast.training.panel import (
     Panel,
     build,
-    every,
     plan_dates,
+    sampling_step,
     stack,
     thinned,
     varying,
@@ -177,12 +177,12 @@ def test_without_a_customer_base_the_columns_are_the_features(panel: Panel) -> N
 
 def test_a_large_panel_is_thinned_to_the_same_customers_at_all_dates(panel: Panel) -> None:
     rows = sum(len(frame) for frame in panel.dates)
-    assert every(panel.dates, rows) == 1
+    assert sampling_step(panel.dates, rows) == 1
     assert [id(frame) for frame in thinned(panel.dates, rows)] == [
         id(frame) for frame in panel.dates
     ]
     few = thinned(panel.dates, rows // 3)
-    assert every(panel.dates, rows // 3) == 3
+    assert sampling_step(panel.dates, rows // 3) == 3
     assert 0.25 * rows < sum(len(frame) for frame in few) < 0.42 * rows
     chosen = np.unique(np.concatenate([frame.customer for frame in panel.dates]))[::3]
     for frame, whole in zip(few, panel.dates, strict=True):

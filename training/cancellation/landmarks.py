@@ -25,7 +25,7 @@ from stagecast.features.contracts import Contracts, Spells
 from stagecast.features.errors import UsageError
 
 MOST_DATES = 30
-MOST_ROWS = 50_000
+MAX_ROWS = 50_000
 """Rows of landmarks, about: beyond these they are drawn, and weighted so that they stand for
 all.
 """
@@ -164,20 +164,20 @@ def past(spells: Spells, horizon_days: int, seed: int = 0) -> Landmarks:
     Parameters
     ----------
     seed
-        Of the draw where there are more than :data:`MOST_ROWS`: half of the rows are contracts
+        Of the draw where there are more than :data:`MAX_ROWS`: half of the rows are contracts
         cancelled within the horizon, where there are as many, for these tell the most.
     """
     parts = [_at(spells, back) for back in plan_backs(spells.history_days, horizon_days)]
     rows = _joined(parts)
-    if len(rows) <= MOST_ROWS:
+    if len(rows) <= MAX_ROWS:
         return rows
     cancelled = cancelled_within(spells, rows, horizon_days)
     hits = int(cancelled.sum())
-    kept_hits = min(hits, max(MOST_ROWS // 2, MOST_ROWS - (len(rows) - hits)))
+    kept_hits = min(hits, max(MAX_ROWS // 2, MAX_ROWS - (len(rows) - hits)))
     shares = np.where(
         cancelled,
         kept_hits / max(hits, 1),
-        min(1.0, (MOST_ROWS - kept_hits) / max(len(rows) - hits, 1)),
+        min(1.0, (MAX_ROWS - kept_hits) / max(len(rows) - hits, 1)),
     )
     drawn = np.flatnonzero(np.random.default_rng(seed).random(len(rows)) < shares)
     return replace(rows.of(drawn), weight=1.0 / shares[drawn])

@@ -29,9 +29,9 @@ from stagecast.training.panel import (
     Frame,
     Panel,
     learnable,
+    outside_season,
     stack,
     thinned,
-    unseen,
     varying,
     year_back,
 )
@@ -92,7 +92,7 @@ def enough(frame: Frame) -> bool:
     return float(np.ptp(frame.columns["recency_days"])) > 0
 
 
-def teaching(panel: Panel) -> list[Frame]:
+def training_dates(panel: Panel) -> list[Frame]:
     """Return the past dates that there is something to learn from, newest first, with the
     columns that all have.
     """
@@ -113,7 +113,7 @@ def fit_churn(
     """
     if panel.base is None:
         return rule_alone(rule, horizon_days)
-    dates = teaching(panel)
+    dates = training_dates(panel)
     if not dates or dates[0].back != horizon_days:
         return customer_base_alone(rule, horizon_days)
     newest = dates[0]
@@ -140,7 +140,7 @@ def fit_churn(
         drawn = 0.0
         # trees learn the level of a date that they are fitted on, so members that did not see that
         # season are asked
-        others = unseen(dates, season, horizon_days)
+        others = outside_season(dates, season, horizon_days)
         judge = Pool(_fit_members(others, seed, trees), weights) if others else fitted
         shift = blend.level_shift(judge.margin(season.columns), season.inactive)
     speaking = {name: weight for name, weight in weights.items() if weight > 1e-4}

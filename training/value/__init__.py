@@ -1,4 +1,4 @@
-"""Orders and money to come: within the horizon, and over the value horizon.
+"""Future orders and spend: within the horizon, and over the value horizon.
 
-``model`` and ``stretch`` evaluate, ``intervals`` say how sure an amount is, ``fitting`` fits.
+``model`` and ``stretch`` evaluate, ``intervals`` gives prediction intervals, ``fitting`` fits.
 """

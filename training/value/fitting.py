@@ -1,4 +1,4 @@
-"""How :class:`stagecast.training.value.model.ValueModel` is fitted."""
+"""Fitting of :class:`stagecast.training.value.model.ValueModel`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ import numpy as np
 
 from stagecast.training.learners import boosting
 from stagecast.training.learners.customer_base import CustomerBase
-from stagecast.training.panel import Frame, learnable, stack, unseen, varying
+from stagecast.training.panel import Frame, learnable, outside_season, stack, varying
 from stagecast.training.value.model import FEWEST_SPENDERS, ValueModel, _orders_if_any
 
 TREES = 120
-
-
-# Share of a past date's level of spend, in logs, that is expected again: of the same season a year
-# ago, of the newest.
+# Share of a past date's level of spend, in logs, that is carried over: of the same season a year
+# ago, and of the newest date.
 SEASON_CARRIED, DRIFT_CARRIED = 0.75, 0.5
 
 
@@ -29,18 +27,26 @@ def fit_value(
     season: Frame | None = None,
     horizon_days: int = 90,
 ) -> ValueModel:
-    """Fit on every date of a panel: on the rows with a purchase in the horizon.
+    """Fit the value model on the rows with a purchase in the horizon, of every date of a panel.
 
     Parameters
     ----------
-    season
-        The date of the same season a year ago, where there is one: its level of spend is carried
-        over, else that of the newest date.
+    dates
+        Frames of buyers, newest first.
+    bases
+        Days before the as_of -> customer-base models of that date.
+    has_amounts
+        Whether the log has amounts.
+    seed
+        Seed of the trees.
     mean_so_far
-        Mean spend per purchase day of all buyers up to the as_of; stands in where no date has a
-        purchase to learn from.
+        Mean spend per purchase day of all buyers up to the as_of; used where no date has a purchase
+        to learn from.
+    season
+        The date of the same season a year ago, whose level of spend is carried over; None carries
+        over that of the newest date.
     horizon_days
-        Of the dates; how near to a season one must lie to have seen it.
+        Horizon of the dates, in days; dates closer than that to the season overlap it.
     """
     bought = [~frame.inactive for frame in dates]
     if not any(b.any() for b in bought):
@@ -48,38 +54,41 @@ def fit_value(
     model = _fit_unscaled(dates, has_amounts, seed)
     if not has_amounts:
         return model
-    # trees learn the level of a date that they are fitted on, so a model that did not see that
-    # season is asked
-    others = [] if season is None else unseen(dates, season, horizon_days)
+    # trees learn the level of a date that they are fitted on, so the level is measured with a model
+    # that was not fitted on that season
+    other_dates = [] if season is None else outside_season(dates, season, horizon_days)
     judge = (
-        _fit_unscaled(others, has_amounts, seed)
-        if any((~frame.inactive).any() for frame in others)
+        _fit_unscaled(other_dates, has_amounts, seed)
+        if any((~frame.inactive).any() for frame in other_dates)
         else model
     )
-    if (
-        judge.trees is None
-    ):  # too few are left to learn from: another model, whose level says nothing of this one's
+    if judge.trees is None:
+        # too few rows for trees: a different kind of model, whose level differs from this one's
         judge = model
-    guide = dates[0] if season is None else season
-    came = ~guide.inactive
-    predicted = judge.spend_if_any(guide.columns, bases[guide.back].spend_per_order(guide.columns))
-    total = 0.0 if predicted is None else float(predicted[came].sum())
-    scale = np.clip(max(float(guide.spend[came].sum()), 0.0) / max(total, 1e-9), 0.2, 5.0)
-    # a level that few spenders tell of is noise, and not all of what is none comes again
-    sure = came.sum() / (came.sum() + FEWEST_SPENDERS)
-    carried = sure * (DRIFT_CARRIED if season is None else SEASON_CARRIED)
+    reference = dates[0] if season is None else season
+    bought_since = ~reference.inactive
+    predicted = judge.spend_if_any(
+        reference.columns, bases[reference.back].spend_per_order(reference.columns)
+    )
+    total = 0.0 if predicted is None else float(predicted[bought_since].sum())
+    scale = np.clip(
+        max(float(reference.spend[bought_since].sum()), 0.0) / max(total, 1e-9), 0.2, 5.0
+    )
+    # the level of few spenders is noise, and a real level persists only in part
+    confidence = bought_since.sum() / (bought_since.sum() + FEWEST_SPENDERS)
+    carried = confidence * (DRIFT_CARRIED if season is None else SEASON_CARRIED)
     return replace(model, spend_scale=float(scale**carried))
 
 
 def _fit_unscaled(dates: Sequence[Frame], has_amounts: bool, seed: int) -> ValueModel:
-    """Fit on rows with a purchase in the horizon, of which there is one; the level of spend is
-    that of all dates.
-    """
+    """Fit on the rows with a purchase in the horizon, at least one, without a scale of spend."""
     bought = [~frame.inactive for frame in dates]
     columns = {name: values[np.concatenate(bought)] for name, values in stack(dates).items()}
     orders = np.concatenate([frame.orders[b] for frame, b in zip(dates, bought, strict=True)])
-    more = _orders_if_any(columns) - 1.0
-    orders_scale = float(np.clip((orders - 1.0).sum() / max(float(more.sum()), 1e-9), 0.2, 5.0))
+    repeat_orders = _orders_if_any(columns) - 1.0
+    orders_scale = float(
+        np.clip((orders - 1.0).sum() / max(float(repeat_orders.sum()), 1e-9), 0.2, 5.0)
+    )
     if not has_amounts:
         return ValueModel(None, None, orders_scale, 1.0)
     spend = np.concatenate([frame.spend[b] for frame, b in zip(dates, bought, strict=True)])
@@ -87,10 +96,10 @@ def _fit_unscaled(dates: Sequence[Frame], has_amounts: bool, seed: int) -> Value
     trees = None
     if positive.sum() >= FEWEST_SPENDERS:
         names = learnable(dates, varying(dates, list(columns)))
-        kept = {name: columns[name][positive] for name in names}
-        # log-mean of the spend of those who spent; gamma keeps one huge order from ruling
+        spender_columns = {name: columns[name][positive] for name in names}
+        # log of the mean spend of those who spent; the gamma loss limits the pull of huge orders
         trees = boosting.fit(
-            kept,
+            spender_columns,
             names,
             spend[positive],
             np.ones(int(positive.sum())),

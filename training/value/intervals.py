@@ -1,4 +1,4 @@
-"""Intervals of money to come, by conformal prediction."""
+"""Prediction intervals of future spend, by conformal prediction."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy as np
 from stagecast.features.arrays import Array
 
 COVERAGE = 0.90
-
-
-ROWS_PER_BIN = 200
-
-
-MOST_BINS = 10
+# Least number of predictions in a bin, and largest number of bins.
+ROWS_PER_BIN, MAX_BINS = 200, 10
 
 
 @dataclass(frozen=True)
 class Intervals:
     """90 % intervals as multiples of the prediction, by size of the prediction.
 
-    ``edges`` are the upper ends of the bins but the last; ``low`` and ``high`` have one entry per
-    bin.
+    Parameters
+    ----------
+    edges
+        Upper ends of all bins but the last, in units of the prediction.
+    low, high
+        Ends of the interval over the prediction, one entry per bin.
     """
 
     edges: tuple[float, ...]
@@ -32,9 +32,7 @@ class Intervals:
     high: tuple[float, ...]
 
     def around(self, prediction: Array) -> tuple[Array, Array]:
-        """Return lower and upper ends; both enclose the prediction's own scale and are never
-        negative.
-        """
+        """Return the lower and upper ends, which enclose the prediction."""
         bins = np.searchsorted(self.edges, prediction, side="left")
         low, high = np.array(self.low)[bins] * prediction, np.array(self.high)[bins] * prediction
         return np.minimum(low, prediction), np.maximum(high, prediction)
@@ -48,22 +46,23 @@ class Intervals:
 
 
 def conformal(prediction: Array, outcome: Array) -> Intervals:
-    """Return intervals that cover ``COVERAGE`` of these outcomes, in bins of at least
-    ``ROWS_PER_BIN`` predictions.
+    """Return intervals that cover ``COVERAGE`` of the outcomes in each bin of predictions.
 
-    Where at least 5 % of a bin's outcomes are 0, as with most shops, the interval is one-sided:
-    from 0 to the quantile that covers. Otherwise 5 % lie on either side.
+    A bin has at least ``ROWS_PER_BIN`` predictions. Where at least 5 % of its outcomes are 0, as in
+    most shops, the interval is one-sided: from 0 to the quantile of the coverage. Otherwise 5 % of
+    the outcomes lie on either side.
 
     Parameters
     ----------
     prediction, outcome
-        Money, one per row, at a date later than the models that predicted were fitted on.
+        Predicted and observed money, shape (n_rows,), at a date later than those that the
+        predicting models were fitted on.
     """
-    kept = np.isfinite(prediction) & (prediction > 0)
-    prediction, outcome = prediction[kept], np.maximum(outcome[kept], 0.0)
+    usable = np.isfinite(prediction) & (prediction > 0)
+    prediction, outcome = prediction[usable], np.maximum(outcome[usable], 0.0)
     if not len(prediction):
         return Intervals((), (0.0,), (10.0,))
-    count = int(np.clip(len(prediction) // ROWS_PER_BIN, 1, MOST_BINS))
+    count = int(np.clip(len(prediction) // ROWS_PER_BIN, 1, MAX_BINS))
     edges = (
         np.unique(np.quantile(prediction, np.linspace(0, 1, count + 1)[1:-1]))
         if count > 1
@@ -85,10 +84,11 @@ def conformal(prediction: Array, outcome: Array) -> Intervals:
 
 
 def _quantile(ordered: Array, share: float, *, upper: bool) -> float:
-    """Return the conformal quantile: with one more outcome to come, so a little outside the
-    plain one.
+    """Return the conformal quantile, a little further out than the empirical one.
+
+    It allows for the outcome that is still to be observed: its rank is among n + 1 outcomes.
     """
     n = len(ordered)
-    # a rank that is whole must not become its neighbour by a rounding of the share
+    # rounding of the share must not move an integer rank to its neighbour
     rank = np.ceil((n + 1) * share - 1e-9) if upper else np.floor((n + 1) * share + 1e-9)
     return float(ordered[int(np.clip(rank, 1, n)) - 1])

@@ -1,13 +1,13 @@
-"""Orders and money to come: within the horizon, and over the value horizon.
+"""Future orders and spend of a customer: within the horizon, and over the value horizon.
 
     expected_orders = P(purchase) * orders if any
     expected_spend = P(purchase) * spend if any
     clv = expected_spend * (discounted orders in the value horizon / orders in the horizon)
 
-The amount if any pools, in logs, Gamma-Gamma times the customer base's orders (two thirds) and
-LightGBM on what those who bought did spend (one third); where there is too little to learn from,
-the first alone. Intervals are conformal: how far outcomes strayed from predictions at a later date
-than the models were fitted on, by size of the prediction.
+The spend if any pools, in logs, Gamma-Gamma times the customer base's orders (two thirds) and
+LightGBM on the spend of customers who bought (one third); with too few of them, the first alone.
+Intervals are conformal: the ratios of outcomes to predictions at a later date than the models were
+fitted on, by size of the prediction.
 
 Sources: Fader and Hardie (2013), the Gamma-Gamma model of monetary value; Vovk, Gammerman and
 Shafer (2005), "Algorithmic learning in a random world", for split-conformal intervals.
@@ -25,8 +25,8 @@ from stagecast.features.arrays import Array
 from stagecast.training.learners.boosted import Boosted
 
 FEWEST_SPENDERS = 300
-# The ensemble's share in the pool of logs: a third ranked and missed less than a half, on every log
-# tried.
+# Weight of the trees in the pool of logs: a third gave a better ranking and smaller errors than a
+# half on every log tried.
 TREES_SHARE = 1 / 3
 # Power that expected spend is raised to. At each of 24 dates tried, of logs of five kinds, the mean
 # absolute error fell, by 2.4 % on average, the root mean squared error by 0.9 %.
@@ -37,10 +37,19 @@ SPREAD = 1.1
 class ValueModel:
     """Orders and spend of those who buy within the horizon.
 
-    ``mean_spend`` stands in where the log has amounts but the customer base has no spend model.
-    ``orders_scale`` brings the total of all past dates to what came, ``spend_scale`` part of the
-    way to the level of the same season a year ago, or else of the newest date. ``pivot`` is the
-    expected spend that spreading leaves as it is; where it is None nothing is spread.
+    Parameters
+    ----------
+    trees
+        Boosted model of the log of the spend if any; None with too few customers who bought.
+    mean_spend
+        Spend per order where the customer base has no spend model; None in a log without amounts.
+    orders_scale
+        Factor that makes the expected repeat orders of all past dates equal the observed ones.
+    spend_scale
+        Factor that brings the spend part of the way to the level of the same season a year ago, or
+        else of the newest date.
+    pivot
+        Expected spend that :meth:`spread` leaves unchanged; None where nothing is spread.
     """
 
     trees: Boosted | None
@@ -68,9 +77,7 @@ class ValueModel:
         return np.asarray(simple ** (1 - TREES_SHARE) * boosted**TREES_SHARE * self.spend_scale)
 
     def spread(self, expected: Array) -> Array:
-        """Return what expected spend is multiplied by to be as far apart as outcomes are, in the
-        same order.
-        """
+        """Return the factors that spread expected spend further apart, in the same order."""
         return (
             np.ones(len(expected))
             if self.pivot is None
@@ -78,7 +85,7 @@ class ValueModel:
         )
 
     def spread_around(self, expected: Array) -> ValueModel:
-        """Return the model with the pivot that leaves the total of this expected spend as it is."""
+        """Return the model with the pivot that keeps the total of this expected spend."""
         total = float(expected.sum())
         if not total > 0:
             return self
@@ -87,7 +94,7 @@ class ValueModel:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything but the trees, whose text is a file of its own."""
+        """Return the model as plain data; the text of the trees is stored separately."""
         return {
             "trees": None if self.trees is None else list(self.trees.columns),
             "mean_spend": self.mean_spend,
@@ -109,14 +116,16 @@ class ValueModel:
 
 
 def _orders_if_any(columns: Mapping[str, Array]) -> Array:
-    """Return the customer base's E[orders | at least one]."""
-    some = 1.0 / (1.0 + np.exp(columns["btyd_none"]))
-    return np.asarray(np.maximum(columns["btyd_orders"] / np.maximum(some, 1e-9), 1.0))
+    """Return E[orders | at least one] by the customer base."""
+    p_purchase = 1.0 / (1.0 + np.exp(columns["btyd_none"]))
+    return np.asarray(np.maximum(columns["btyd_orders"] / np.maximum(p_purchase, 1e-9), 1.0))
 
 
 def _simple_spend(
     columns: Mapping[str, Array], per_order: Array | None, mean_spend: float
 ) -> Array:
-    each = np.full(len(columns["orders"]), mean_spend) if per_order is None else per_order
-    orders = _orders_if_any(columns) if "btyd_orders" in columns else np.ones(len(each))
-    return np.asarray(np.maximum(each * orders, 1e-6))
+    spend_per_order = (
+        np.full(len(columns["orders"]), mean_spend) if per_order is None else per_order
+    )
+    orders = _orders_if_any(columns) if "btyd_orders" in columns else np.ones(len(spend_per_order))
+    return np.asarray(np.maximum(spend_per_order * orders, 1e-6))

@@ -1,6 +1,4 @@
-"""From the horizon to the value horizon, and on beyond it: how many times the orders of the one
-come in the other.
-"""
+"""Ratios of the orders in the value horizon, and after it, to those in the horizon."""
 
 from __future__ import annotations
 
@@ -12,53 +10,71 @@ from stagecast.features.arrays import Array
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.customer_base import CustomerBase
 
-# Beyond this many days from the as_of no value is reckoned.
-FURTHEST_DAYS = 3650
-# Orders below these are none.
-_NEVER = 1e-9
+# Value later than this many days after the as_of is not counted.
+MAX_VALUE_DAYS = 3650
+# Least number of expected orders that is divided by.
+_MIN_ORDERS = 1e-9
 
 
-def stretched(
+def horizon_ratios(
     config: TrainConfig, base: CustomerBase | None, columns: Mapping[str, Array]
 ) -> tuple[Array, Array]:
-    """Return discounted orders in the value horizon over orders in the horizon, and those after it
-    over the former.
+    """Return two ratios of expected orders by the customer base.
 
-    Both by the customer base; without one the second is null.
+    Parameters
+    ----------
+    config
+        Horizons and discount.
+    base
+        Customer-base models; None where they cannot be fitted.
+    columns
+        Columns of buyers, shape (n_buyers,) each.
+
+    Returns
+    -------
+    value_ratio
+        Discounted orders in the value horizon over orders in the horizon, shape (n_buyers,).
+        Without a customer base, that of a constant rate of orders.
+    residual_ratio
+        Discounted orders after the value horizon over those in it; NaN without a customer base.
     """
     if base is None:
-        flat = np.full(len(columns["orders"]), _flat_stretch(config))
-        return flat, np.full(len(flat), np.nan)
-    ahead = np.maximum(
-        base.discounted_orders(config.value_horizon_days, columns, config.annual_discount), _NEVER
+        value_ratio = np.full(len(columns["orders"]), _constant_rate_ratio(config))
+        return value_ratio, np.full(len(value_ratio), np.nan)
+    in_value_horizon = np.maximum(
+        base.discounted_orders(config.value_horizon_days, columns, config.annual_discount),
+        _MIN_ORDERS,
     )
-    whole = ahead
-    if config.value_horizon_days < FURTHEST_DAYS:
-        whole = np.maximum(
-            base.discounted_orders(FURTHEST_DAYS, columns, config.annual_discount), ahead
+    total = in_value_horizon
+    if config.value_horizon_days < MAX_VALUE_DAYS:
+        total = np.maximum(
+            base.discounted_orders(MAX_VALUE_DAYS, columns, config.annual_discount),
+            in_value_horizon,
         )
-    return ahead / np.maximum(columns["btyd_orders"], _NEVER), whole / ahead - 1.0
+    value_ratio = in_value_horizon / np.maximum(columns["btyd_orders"], _MIN_ORDERS)
+    return value_ratio, total / in_value_horizon - 1.0
 
 
-def _flat_stretch(config: TrainConfig) -> float:
-    """Return the same for orders that come at a constant rate."""
+def _constant_rate_ratio(config: TrainConfig) -> float:
+    """Return the value ratio of orders at a constant rate."""
     years = config.value_horizon_days / 365.0
     rate = np.log1p(config.annual_discount)
     discounted = years if rate == 0 else float(-np.expm1(-rate * years) / rate)
     return discounted * 365.0 / config.horizon_days
 
 
-def stretched_of_new(config: TrainConfig, base: CustomerBase | None) -> tuple[float, float]:
-    """Return the same for customers whose first order lies in the horizon."""
+def horizon_ratios_new(config: TrainConfig, base: CustomerBase | None) -> tuple[float, float]:
+    """Return the ratios of :func:`horizon_ratios` for a first order within the horizon."""
     if base is None:
         return 1.0, np.nan
     model = base.models[0]
-    ahead, near = model.expected_orders_new(
+    in_value_horizon, in_horizon = model.expected_orders_new(
         np.array([config.value_horizon_days, config.horizon_days], dtype=np.float64)
     )
-    middle = (1.0 + config.annual_discount) ** (-0.5 * config.value_horizon_days / 365.0)
-    within, whole = (
-        float(model.expected_orders_discounted(span, 0.0, 0.0, 0.0, config.annual_discount))
-        for span in (config.value_horizon_days, max(config.value_horizon_days, FURTHEST_DAYS))
+    mean_discount = (1.0 + config.annual_discount) ** (-0.5 * config.value_horizon_days / 365.0)
+    discounted, total = (
+        float(model.expected_orders_discounted(days, 0.0, 0.0, 0.0, config.annual_discount))
+        for days in (config.value_horizon_days, max(config.value_horizon_days, MAX_VALUE_DAYS))
     )
-    return float((1.0 + ahead * middle) / (1.0 + near)), (whole - within) / (1.0 + within)
+    value_ratio = float((1.0 + in_value_horizon * mean_discount) / (1.0 + in_horizon))
+    return value_ratio, (total - discounted) / (1.0 + discounted)

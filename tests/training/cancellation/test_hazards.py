@@ -182,7 +182,7 @@ def test_past_dates_are_few_whole_steps_within_the_history(history: float, horiz
 def test_rows_drawn_stand_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     of = simulated(3_000, 300.0, seed=5, rate=0.002)
     every = past(of, 30)
-    monkeypatch.setattr(landmarks, "MOST_ROWS", 8_000)
+    monkeypatch.setattr(landmarks, "MAX_ROWS", 8_000)
     drawn = past(of, 30, seed=3)
     assert len(drawn) < 8_400 < len(every) / 2
     assert drawn.weight.sum() == pytest.approx(len(every), rel=0.03)

@@ -137,7 +137,7 @@ def test_what_comes_at_or_after_the_as_of_changes_no_byte() -> None:
 def test_members_are_weighed_on_a_later_window_than_they_were_fitted_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(landmarks, "MOST_ROWS", 6_000)
+    monkeypatch.setattr(landmarks, "MAX_ROWS", 6_000)
     of = simulated(6_000, 200.0, seed=24, rate=0.001)
     rows = past(of, 30)
     fitted: list[tuple[int, int]] = []

@@ -83,7 +83,7 @@ def test_p_is_recovered_at_every_age_however_much_is_censored(shape: float, as_o
 
 def test_rows_that_were_drawn_give_the_level_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     of = simulated(6_000, 200.0, seed=16, rate=0.002)
-    monkeypatch.setattr(landmarks, "MOST_ROWS", 6_000)
+    monkeypatch.setattr(landmarks, "MAX_ROWS", 6_000)
     model = fit_cancellation(of, 30, past(of, 30, seed=2), seed=1)
     now = current(of)
     assert model.probability(now).mean() == pytest.approx(-np.expm1(-0.06), rel=0.15)
