@@ -18,7 +18,7 @@ def test_parts_on_all_cores_are_the_whole(shop: Trained, monkeypatch: pytest.Mon
     models, now = shop.training.models, shop.training.panel.now
     whole = predict(models, now, threads=1)
     monkeypatch.setattr("stagecast.training.models.ROWS_AT_ONCE", 90)
-    monkeypatch.setattr("stagecast.training.learners.customer_base.MANY", 1)
+    monkeypatch.setattr("stagecast.training.learners.customer_base.DEDUPLICATION_ROWS", 1)
     parts = predict(models, now)
     assert len(now) > 5 * 90
     assert 0 < len(whole.buyers) < len(now)

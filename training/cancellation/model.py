@@ -114,7 +114,7 @@ class CancellationModel:
         return Pool(
             {name: member for name, member in members.items() if name in self.weights},
             self.weights,
-            most=np.inf,
+            max_log_odds=np.inf,
         )
 
     def hazards(

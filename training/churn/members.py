@@ -16,7 +16,7 @@ from stagecast.features.arrays import Array
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.customer_base import log_odds
 from stagecast.training.learners.linear import LogisticModel
-from stagecast.training.learners.pool import MOST_LOG_ODDS, CustomerBaseOdds, Member
+from stagecast.training.learners.pool import MAX_LOG_ODDS, CustomerBaseOdds, Member
 
 # Parts of a silence that the rule looks at.
 PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)
@@ -75,7 +75,7 @@ class GapRuleOdds:
         self, columns: Mapping[str, Array], threads: int = 0
     ) -> Iterator[tuple[str, Array]]:
         """Yield the log odds as the effect of the silence."""
-        yield "recency_days", np.clip(self.margin(columns), -MOST_LOG_ODDS, MOST_LOG_ODDS)
+        yield "recency_days", np.clip(self.margin(columns), -MAX_LOG_ODDS, MAX_LOG_ODDS)
 
 
 STORED_ELSEWHERE = ("rule", "btyd", "trees")

@@ -1,8 +1,8 @@
-"""What learns: customer-base models, linear models, boosted trees, and how they are pooled.
+"""Learning algorithms: customer-base models, linear models, boosted trees, and their pools.
 
     btyd, customer_base | glm on a design | boosting -> blend -> metrics
 
-Nothing here knows which probability it is fitted for; see :mod:`stagecast.training.churn`,
+Nothing here depends on the probability that is predicted; see :mod:`stagecast.training.churn`,
 :mod:`stagecast.training.next_stage`, :mod:`stagecast.training.value`,
 :mod:`stagecast.training.cancellation` and :mod:`stagecast.training.leads`.
 """

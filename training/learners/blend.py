@@ -1,6 +1,4 @@
-"""How the members are put together: weights learned on what they did not see, and the level that
-a season asks for.
-"""
+"""Weights and level of a pool, learned on rows that its members were not fitted on."""
 
 from __future__ import annotations
 
@@ -13,120 +11,123 @@ from scipy.special import expit
 
 from stagecast.features.arrays import Array
 
-# Strength of the pull towards the weights to begin with, in customers: the penalty is PULL /
-# customers times the squared distance.
+# Strength of the shrinkage towards the prior weights, in customers: the penalty is PULL / customers
+# times the squared distance.
 PULL = 20.0
-# Share of a past level that is expected to come again, and how large it must be to be more than
-# noise.
+# Share of a past shift of the level that is carried over, and the size up to which a shift is taken
+# for noise.
 CARRIED, NOISE = 0.6, 0.15
 
 
 def pool_weights(
     margins: Mapping[str, Array],
     target: NDArray[np.bool_],
-    start: Mapping[str, float] | None = None,
-    least_pull: float = 0.0,
+    prior: Mapping[str, float] | None = None,
+    min_pull: float = 0.0,
 ) -> dict[str, float]:
-    """Return the weights of a pool of log odds: not negative, summing to 1, pulled towards a start.
+    """Return the weights of a pool of log odds: not negative, with sum 1, shrunk towards a prior.
 
     Parameters
     ----------
     margins
-        Member -> log odds of rows that the members were not fitted on, best of a later window.
+        Member -> log odds of rows that the member was not fitted on, preferably of a later window,
+        shape (rows,).
     target
-        What came, one per row.
-    start
-        Weights to begin with, summing to 1; equal ones where it is None.
-    least_pull
-        The pull is no weaker than this, however many rows there are.
+        Observed outcomes, shape (rows,).
+    prior
+        Member -> weight that is shrunk towards, with sum 1; None means equal weights.
+    min_pull
+        Least strength of the shrinkage, however many rows there are.
 
     Notes
     -----
-    Minimises the mean log loss plus the pull. An intercept is fitted along and thrown away, so that
-    the level of one short window does not choose the members.
+    Minimises the mean log loss plus the penalty. An intercept is fitted, too, and dropped, so that
+    the level of one short window does not influence the weights.
     """
     names = list(margins)
-    begin = np.array([1.0 / len(names) if start is None else start[name] for name in names])
+    w_prior = np.array([1.0 / len(names) if prior is None else prior[name] for name in names])
     if len(names) == 1 or target.all() or not target.any():
-        return dict(zip(names, begin.tolist(), strict=True))
+        return dict(zip(names, w_prior.tolist(), strict=True))
     X = np.column_stack([margins[name] for name in names])
     sign = np.where(target, 1.0, -1.0)
-    penalty = max(PULL / len(target), least_pull)
+    penalty = max(PULL / len(target), min_pull)
 
     def loss(theta: Array) -> float:
         w, level = theta[:-1], theta[-1]
         return float(
-            np.logaddexp(0.0, -sign * (X @ w + level)).mean() + penalty * np.sum((w - begin) ** 2)
+            np.logaddexp(0.0, -sign * (X @ w + level)).mean() + penalty * np.sum((w - w_prior) ** 2)
         )
 
     def gradient(theta: Array) -> Array:
         w, level = theta[:-1], theta[-1]
         slope = -sign * expit(-sign * (X @ w + level)) / len(target)
-        return np.asarray(np.r_[X.T @ slope + 2 * penalty * (w - begin), slope.sum()])
+        return np.asarray(np.r_[X.T @ slope + 2 * penalty * (w - w_prior), slope.sum()])
 
-    found = minimize(
+    optimum = minimize(
         loss,
-        np.r_[begin, 0.0],
+        np.r_[w_prior, 0.0],
         jac=gradient,
         method="SLSQP",
         bounds=[(0.0, 1.0)] * len(names) + [(-3.0, 3.0)],
         constraints=[LinearConstraint(np.r_[np.ones(len(names)), 0.0], 1.0, 1.0)],
         options={"ftol": 1e-10, "maxiter": 200},
     )
-    w = np.clip(found.x[:-1], 0.0, 1.0) if found.success else begin
+    w = np.clip(optimum.x[:-1], 0.0, 1.0) if optimum.success else w_prior
     return dict(zip(names, (w / w.sum()).tolist(), strict=True))
 
 
 def pool_class_weights(
-    logs: Mapping[str, Array], target: NDArray[np.int64], start: Mapping[str, float]
+    logs: Mapping[str, Array], target: NDArray[np.int64], prior: Mapping[str, float]
 ) -> dict[str, float]:
-    """Return the weights of a pool of log probabilities of classes: not negative, summing to 1,
-    pulled towards a start.
+    """Return the weights of a pool of classes: not negative, with sum 1, shrunk towards a prior.
 
     Parameters
     ----------
     logs
-        Member -> log probabilities of rows that the members were not fitted on, of a later window,
-        shape (rows, classes); minus infinity, in all members alike, where a class cannot be.
+        Member -> log probabilities of rows of a later window, which the member was not fitted on,
+        shape (rows, classes); minus infinity in all members where a class is impossible.
     target
-        The class that came, one per row; one that could be.
+        Position of the observed class, shape (rows,); one that was possible.
+    prior
+        Member -> weight that is shrunk towards, with sum 1.
     """
     names = list(logs)
-    begin = np.array([start[name] for name in names])
+    w_prior = np.array([prior[name] for name in names])
     cube = np.stack([logs[name] for name in names])
     possible = np.isfinite(cube[0])
     cube = np.where(possible, cube, 0.0)
     rows = np.arange(len(target))
-    came = cube[:, rows, target]
+    target_logs = cube[:, rows, target]
     penalty = PULL / len(target)
 
     def loss(w: Array) -> tuple[float, Array]:
         mixed = np.where(possible, np.tensordot(w, cube, 1), -np.inf)
-        top = mixed.max(axis=1, keepdims=True)
-        p = np.exp(mixed - top)
+        highest = mixed.max(axis=1, keepdims=True)
+        p = np.exp(mixed - highest)
         total = p.sum(axis=1, keepdims=True)
-        value = float((np.log(total[:, 0]) + top[:, 0] - mixed[rows, target]).mean())
-        slope = (cube * (p / total)).sum(axis=2).mean(axis=1) - came.mean(axis=1)
-        return value + penalty * float(np.sum((w - begin) ** 2)), slope + 2 * penalty * (w - begin)
+        value = float((np.log(total[:, 0]) + highest[:, 0] - mixed[rows, target]).mean())
+        slope = (cube * (p / total)).sum(axis=2).mean(axis=1) - target_logs.mean(axis=1)
+        return value + penalty * float(np.sum((w - w_prior) ** 2)), slope + 2 * penalty * (
+            w - w_prior
+        )
 
-    found = minimize(
+    optimum = minimize(
         loss,
-        begin,
+        w_prior,
         jac=True,
         method="SLSQP",
         bounds=[(0.0, 1.0)] * len(names),
         constraints=[LinearConstraint(np.ones(len(names)), 1.0, 1.0)],
         options={"ftol": 1e-10, "maxiter": 200},
     )
-    w = np.clip(found.x, 0.0, 1.0) if found.success else begin
+    w = np.clip(optimum.x, 0.0, 1.0) if optimum.success else w_prior
     return dict(zip(names, (w / w.sum()).tolist(), strict=True))
 
 
 def level_shift(margin: Array, target: NDArray[np.bool_] | Array) -> float:
-    """Return what must be added to the log odds for their mean probability to be the share that
-    came.
+    """Return the shift of the log odds that makes their mean probability equal that of the target.
 
-    ``target`` may be probabilities, too: then their mean is met.
+    ``target`` are outcomes or probabilities, shape (rows,). 0 where no shift within 20 does.
     """
     share = float(np.clip(target.mean(), 0.5 / len(target), 1 - 0.5 / len(target)))
 
@@ -137,8 +138,7 @@ def level_shift(margin: Array, target: NDArray[np.bool_] | Array) -> float:
 
 
 def carried_level(shift: float) -> float:
-    """Return how much of a past window's shift is expected again: what exceeds the noise, and of
-    that a share.
+    """Return the part of a past shift that is carried over: a share of what exceeds the noise.
 
     >>> carried_level(0.1), round(carried_level(-0.65), 2)
     (0.0, -0.3)

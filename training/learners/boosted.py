@@ -1,4 +1,4 @@
-"""A boosted ensemble as LightGBM's text, evaluated by the names of its columns."""
+"""Boosted ensembles stored as LightGBM's text and evaluated on named columns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def cores() -> int:
 
 @dataclass(frozen=True)
 class Boosted:
-    """A boosted ensemble as LightGBM's text, with the names of its columns in order."""
+    """A boosted ensemble: LightGBM's text, and the names of its columns in order."""
 
     text: str
     columns: tuple[str, ...]
@@ -32,22 +32,22 @@ class Boosted:
         return lightgbm.Booster(model_str=self.text)
 
     def first(self, count: int) -> Boosted:
-        """Return the ensemble of its first trees, ``count`` boosting rounds of them."""
+        """Return the ensemble of the first ``count`` boosting rounds."""
         return Boosted(self.booster.model_to_string(num_iteration=count), self.columns)
 
     def gains(self) -> Array:
-        """Return how much the splits on each column improved the fit, shape (columns,)."""
+        """Return the total gain of the splits on each column, shape (columns,)."""
         return np.asarray(self.booster.feature_importance("gain"), dtype=np.float64)
 
     def matrix(self, columns: Mapping[str, Array]) -> Array:
         """Return the columns of training side by side, shape (rows, columns)."""
-        # column after column, as they lie in memory: to weave them costs more than LightGBM saves
-        # by it
+        # column-major, as the columns are in memory: a copy to row-major costs more than LightGBM
+        # gains from it
         return np.array([columns[name] for name in self.columns], dtype=np.float64).T
 
     def raw(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
         """Return the raw scores (log odds, log means, or one column per class)."""
-        # rows are independent, so all cores can take some: none waits for another as in a training
+        # rows are independent, so that all cores can be used: no thread waits as in a training
         result = self.booster.predict(self.matrix(columns), raw_score=True, num_threads=threads)
         return np.asarray(result, dtype=np.float64)
 
@@ -58,14 +58,15 @@ class Boosted:
     def effects(
         self, columns: Mapping[str, Array], threads: int = 0
     ) -> Iterator[tuple[str, Array]]:
-        """Yield what each column adds to the raw score, shape (rows,)."""
+        """Yield the effect of each column on the raw score, shape (rows,)."""
         contributions = self.contributions(columns, threads)
         for k, column in enumerate(self.columns):
             yield column, contributions[:, k]
 
     def contributions(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
-        """Return each column's share of the raw score, shape (rows, columns + 1); the last is the
-        base value.
+        """Return the contribution of each column to the raw score, shape (rows, columns + 1).
+
+        The last column is the base value.
 
         Source: Lundberg et al. (2020), "From local explanations to global understanding with
         explainable AI for trees".

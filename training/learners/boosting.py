@@ -1,8 +1,7 @@
-"""LightGBM with its columns named: fitted on a dictionary of columns, kept as LightGBM's text,
-evaluated by name.
+"""LightGBM with named columns: fitted on a dictionary of columns, stored as LightGBM's text.
 
-``Booster.predict`` does not check column names; here the columns are always picked by the names of
-training, so that swapped or missing columns cannot pass.
+``Booster.predict`` does not check column names; here the columns are always selected by the names
+of training, so that swapped or missing columns cannot go unnoticed.
 """
 
 from __future__ import annotations
@@ -33,12 +32,11 @@ COMMON = {
 }
 
 
-def all_but_one() -> int:
-    """Return the number of threads for work on many rows: every core but one.
+def training_threads() -> int:
+    """Return the number of threads for a training: all cores but one.
 
-    LightGBM waits for its slowest thread after each step; where another program holds one of the
-    cores, each of some thousand waits lasts a time slice, and a training that takes a second takes
-    minutes.
+    LightGBM waits for its slowest thread after each step. Where another program occupies one of the
+    cores, each of some thousand waits lasts a time slice, and a training of a second takes minutes.
     """
     return max(1, cores() - 1)
 
@@ -56,35 +54,40 @@ def fit(
     start: Array | None = None,
     **parameters: float,
 ) -> Boosted:
-    """Fit an ensemble.
+    """Fit a boosted ensemble.
 
     Parameters
     ----------
-    columns, names
-        Feature name -> values, and which of them to use, in order.
+    columns
+        Feature name -> values, shape (rows,).
+    names
+        The columns to use, in order.
     target, weight
-        One per row.
+        Outcomes and their weights, shape (rows,).
     objective
-        ``binary``, ``multiclass`` (give ``classes``), ``poisson``, ``gamma``, ...
+        ``binary``, ``multiclass`` (with ``classes``), ``poisson``, ``gamma``, ...
     trees
-        Boosting rounds.
+        Number of boosting rounds.
+    seed
+        Seed of LightGBM.
+    classes
+        Number of classes of ``multiclass``.
     start
-        Raw score that the ensemble begins from, one per row; :meth:`Boosted.raw` does not include
-        it.
+        Raw score that boosting starts from, shape (rows,); :meth:`Boosted.raw` does not include it.
     parameters
-        Those of LightGBM that stand instead of ours.
+        LightGBM parameters that override those in ``COMMON``.
     """
     rows = len(target)
-    chosen = {
+    settings = {
         **COMMON,
         "objective": objective,
         "seed": seed,
-        "num_threads": all_but_one(),
+        "num_threads": training_threads(),
         "min_data_in_leaf": int(np.clip(rows / 250, 10, 400)),
         **parameters,
     }
     if classes is not None:
-        chosen["num_class"] = classes
+        settings["num_class"] = classes
     data = lightgbm.Dataset(
         np.column_stack([columns[name] for name in names]),
         label=target,
@@ -92,9 +95,9 @@ def fit(
         init_score=start,
         feature_name=list(names),
         free_raw_data=True,
-        params={"max_bin": chosen["max_bin"], "feature_pre_filter": False, "verbosity": -1},
+        params={"max_bin": settings["max_bin"], "feature_pre_filter": False, "verbosity": -1},
     )
-    booster = lightgbm.train(chosen, data, num_boost_round=trees)
+    booster = lightgbm.train(settings, data, num_boost_round=trees)
     # the number of threads changes no tree, and must not change the text
     text = _THREADS.sub("[num_threads: 1]", booster.model_to_string())
     return Boosted(text, tuple(names))

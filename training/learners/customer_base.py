@@ -1,6 +1,4 @@
-"""The customer-base models of one date: MBG/NBD and Pareto/NBD fitted on what was known then,
-and what they say.
-"""
+"""Customer-base models of one date: MBG/NBD, Pareto/NBD and Gamma-Gamma, and their predictions."""
 
 from __future__ import annotations
 
@@ -18,21 +16,27 @@ from stagecast.training.learners.btyd.distinct import packed
 
 MODELS = ("mbg_nbd", "pareto_nbd")
 _SMALLEST = 1e-6
-# Rows from which it pays to look for those that are alike.
-MANY = 2_000
+# With at least this many rows, each distinct history is evaluated once.
+DEDUPLICATION_ROWS = 2_000
 
 
 def log_odds(probability: Array) -> Array:
-    """Return log(p / (1 - p)), kept within what a probability of one in a million allows."""
+    """Return log(p / (1 - p)), with p clipped to one in a million from 0 and 1."""
     return np.asarray(logit(np.clip(probability, _SMALLEST, 1 - _SMALLEST)))
 
 
 @dataclass(frozen=True)
 class CustomerBase:
-    """The models fitted at one date; ``spend`` is None where there were no amounts or too few
-    repeat buyers.
+    """Customer-base models fitted at one date.
 
-    ``weights`` say how much each model counts, see :func:`heard`; left out, they are equal.
+    Parameters
+    ----------
+    models
+        The models of purchases.
+    spend
+        The model of spend; None without amounts or with too few repeat buyers.
+    weights
+        Weight of each of ``models``, see :func:`vuong_weights`; equal by default.
     """
 
     models: tuple[Model, ...]
@@ -44,28 +48,33 @@ class CustomerBase:
             object.__setattr__(self, "weights", (1.0 / len(self.models),) * len(self.models))
 
     def columns(self, features: Mapping[str, Array], horizon_days: int) -> dict[str, Array]:
-        """Return what the models say of buyers, one value per row.
+        """Return the predictions of the models for buyers, shape (n_buyers,) each.
 
-        ``btyd_none_<model>`` is the log odds of no purchase in the horizon, ``btyd_none`` their
+        ``btyd_none_<model>`` is the log odds of no purchase in the horizon. ``btyd_none`` is their
         weighted mean, ``btyd_alive`` that of P(alive), ``btyd_orders`` that of the expected
         purchase days in the horizon.
         """
-        history, back = _histories(features)
+        history, position = _histories(features)
         outlooks = {model.name: model.outlook(horizon_days, *history) for model in self.models}
-        told = {name: tuple(values[back] for values in each) for name, each in outlooks.items()}
-        none = {f"btyd_none_{name}": log_odds(p_none) for name, (p_none, _, _) in told.items()}
+        predictions = {
+            name: tuple(values[position] for values in outlook)
+            for name, outlook in outlooks.items()
+        }
+        none = {
+            f"btyd_none_{name}": log_odds(p_none) for name, (p_none, _, _) in predictions.items()
+        }
         return {
             **none,
             "btyd_none": self._mean(list(none.values())),
-            "btyd_alive": self._mean([alive for _, alive, _ in told.values()]),
-            "btyd_orders": self._mean([orders for _, _, orders in told.values()]),
+            "btyd_alive": self._mean([alive for _, alive, _ in predictions.values()]),
+            "btyd_orders": self._mean([orders for _, _, orders in predictions.values()]),
         }
 
-    def _mean(self, each: Sequence[Array]) -> Array:
-        return np.asarray(np.average(each, axis=0, weights=self.weights))
+    def _mean(self, values: Sequence[Array]) -> Array:
+        return np.asarray(np.average(values, axis=0, weights=self.weights))
 
     def none_within(self, days: Array | float, features: Mapping[str, Array]) -> Array:
-        """Return P(no purchase within ``days``), the models' weighted mean in log odds."""
+        """Return P(no purchase within ``days``), the weighted mean of the models in log odds."""
         x, t_x, T = features["frequency"], features["t_x_days"], features["T_days"]
         margins = [log_odds(m.p_none(days, x, t_x, T)) for m in self.models]
         return np.asarray(expit(self._mean(margins)))
@@ -73,19 +82,17 @@ class CustomerBase:
     def discounted_orders(
         self, days: int, features: Mapping[str, Array], annual_rate: float
     ) -> Array:
-        """Return the discounted number of purchase days expected within ``days``, the models'
-        weighted mean.
-        """
-        history, back = _histories(features)
-        each = [m.expected_orders_discounted(days, *history, annual_rate) for m in self.models]
-        return np.asarray(self._mean(each)[back])
+        """Return the expected discounted purchase days within ``days``, a weighted mean."""
+        history, position = _histories(features)
+        orders = [m.expected_orders_discounted(days, *history, annual_rate) for m in self.models]
+        return np.asarray(self._mean(orders)[position])
 
     def spend_per_order(self, features: Mapping[str, Array]) -> Array | None:
         """Return the expected spend per purchase day; None without a spend model.
 
-        The model is fitted on repeat purchases, as published; a prediction also hears the first
-        purchase, without which one-time buyers would all get the population's mean, which is huge
-        where q is near 1.
+        The model is fitted on repeat purchases, as published. Predictions use the first purchase,
+        too: without it all one-time buyers would get the population's mean, which is huge where q
+        is near 1.
         """
         if self.spend is None:
             return None
@@ -116,46 +123,58 @@ class CustomerBase:
 def _histories(
     features: Mapping[str, Array],
 ) -> tuple[tuple[Array, Array, Array], NDArray[np.int64] | slice]:
-    """Return the distinct histories of these rows, and of each row where it is among them."""
+    """Return the distinct histories of these rows, and the position of each row among them."""
     x, t_x, T = features["frequency"], features["t_x_days"], features["T_days"]
-    key = packed((x, t_x, T)) if len(x) >= MANY else None
+    key = packed((x, t_x, T)) if len(x) >= DEDUPLICATION_ROWS else None
     if key is None:
         return (x, t_x, T), slice(None)
-    _, first, back = np.unique(key, return_index=True, return_inverse=True)
-    return (x[first], t_x[first], T[first]), back
+    _, first, position = np.unique(key, return_index=True, return_inverse=True)
+    return (x[first], t_x[first], T[first]), position
 
 
-def heard(models: Sequence[Model], x: Array, t_x: Array, T: Array) -> tuple[float, ...]:
-    """Return how much each of the models counts, from how well they explain these histories.
+def vuong_weights(models: Sequence[Model], x: Array, t_x: Array, T: Array) -> tuple[float, ...]:
+    """Return the weights of the models, from their log-likelihoods of these histories.
 
-    Of two models that are not nested, ``z = sum(d) / (sqrt(n) sd(d))`` of the differences ``d``
-    between customers' log-likelihoods says which is nearer to the truth, and is about normal where
-    neither is (Vuong 1989, eq. 5.6); the odds of their weights are ``exp(z)``: they are equal where
-    the log cannot tell, and one speaks alone where it can.
+    For two models that are not nested, let ``d`` be the differences between the log-likelihoods of
+    each customer. Vuong's statistic ``z = sum(d) / (sqrt(n) sd(d))`` shows which model is closer to
+    the truth, and is about standard normal where both are equally close (Vuong 1989, eq. 5.6). The
+    odds of the weights are ``exp(z)``: the weights are about equal where the log cannot
+    discriminate between the models, and one of them is about 1 where it can.
+
+    Parameters
+    ----------
+    models
+        The fitted models; other than two get equal weights.
+    x, t_x, T
+        Repeat purchase days, days of the last purchase and of the as_of since the first, shape
+        (n_customers,).
     """
     if len(models) != 2:
         return (1.0 / len(models),) * len(models)
     first, second = (model.log_likelihood_of(x, t_x, T) for model in models)
-    apart = second - first
-    spread = float(apart.std()) * np.sqrt(len(apart))
-    share = float(expit(apart.sum() / spread)) if spread > 0 else 0.5
+    differences = second - first
+    spread = float(differences.std()) * np.sqrt(len(differences))
+    share = float(expit(differences.sum() / spread)) if spread > 0 else 0.5
     return (1.0 - share, share)
 
 
 def fit_customer_base(
-    features: Mapping[str, Array], before: CustomerBase | None = None, most: int | None = None
+    features: Mapping[str, Array],
+    start: CustomerBase | None = None,
+    max_customers: int | None = None,
 ) -> CustomerBase:
-    """Fit the models on buyers as they stood at one date.
+    """Fit the models on the buyers of one date.
 
     Parameters
     ----------
     features
-        Of buyers only: ``frequency``, ``t_x_days``, ``T_days``, ``monetary``.
-    before
-        The fit of another date, to start from.
-    most
-        Fit on about this many customers, every so manyth, where there are more: parameters of a
-        past date are inputs of other models, and a few thousand customers fix them well enough.
+        Features of buyers, shape (n_buyers,) each: ``frequency``, ``t_x_days``, ``T_days`` and
+        ``monetary``.
+    start
+        The fit of another date, whose parameters the optimisation starts from.
+    max_customers
+        Fit on every k-th customer, so that about this many remain. The parameters of a past date
+        are only inputs of other models, and a few thousand customers determine them well enough.
 
     Raises
     ------
@@ -164,22 +183,29 @@ def fit_customer_base(
     """
     from stagecast.training.learners.btyd.fit import FitError, fit, fit_gamma_gamma
 
-    every = slice(None, None, 1 if most is None else max(1, -(-len(features["frequency"]) // most)))
-    x, t_x, T = features["frequency"][every], features["t_x_days"][every], features["T_days"][every]
-    starts = {m.name: m for m in before.models} if before is not None else {}
+    sample = slice(
+        None,
+        None,
+        1 if max_customers is None else max(1, -(-len(features["frequency"]) // max_customers)),
+    )
+    x, t_x, T = (
+        features["frequency"][sample],
+        features["t_x_days"][sample],
+        features["T_days"][sample],
+    )
+    start_models = {m.name: m for m in start.models} if start is not None else {}
     fitted = []
     for name in MODELS:
         try:
-            fitted.append(fit(name, x, t_x, T, start=starts.get(name)))
+            fitted.append(fit(name, x, t_x, T, start=start_models.get(name)))
         except FitError:
-            # one model without an optimum leaves the other to speak; with neither the caller falls
-            # to a rule
+            # one model without an optimum leaves the other; with neither, the caller uses a rule
             if name == MODELS[-1] and not fitted:
                 raise
-    monetary = np.nan_to_num(features["monetary"][every], nan=0.0)
+    monetary = np.nan_to_num(features["monetary"][sample], nan=0.0)
     repeaters = (x > 0) & (monetary > 0)
     try:
         spend = fit_gamma_gamma(x[repeaters], monetary[repeaters])
     except FitError:
         spend = None
-    return CustomerBase(tuple(fitted), spend, heard(fitted, x, t_x, T))
+    return CustomerBase(tuple(fitted), spend, vuong_weights(fitted, x, t_x, T))

@@ -1,7 +1,7 @@
-"""The design matrix of the linear models: how each column enters them.
+"""Design matrix of the linear models.
 
-Each column is transformed (log where it is a positive quantity), clipped to what training saw,
-imputed where it is null (with an indicator), expanded in a natural cubic spline or kept linear, and
+Each column is transformed (log where it is a positive quantity), clipped to the range of training,
+imputed where it is null (with an indicator), expanded in a natural cubic spline or left linear, and
 standardised.
 
 Source: restricted cubic splines after Harrell (2015), "Regression Modeling Strategies", section
@@ -21,11 +21,22 @@ from stagecast.features.arrays import Array
 
 @dataclass(frozen=True)
 class Term:
-    """How one column enters the model.
+    """Transformation of one column into columns of the design.
 
-    ``log`` takes log(1 + value); ``knots`` is empty for a linear term, else the knots of a natural
-    cubic spline on the transformed scale. ``low`` and ``high`` are the range of training on that
-    scale, ``fill`` replaces null.
+    Parameters
+    ----------
+    column
+        Name of the column.
+    log
+        Whether log(1 + value) is taken.
+    knots
+        Knots of a natural cubic spline on the transformed scale; empty for a linear term.
+    low, high
+        Range of training on the transformed scale, which values are clipped to.
+    fill
+        Replaces null, on the transformed scale.
+    indicator
+        Whether a column that marks null is added.
     """
 
     column: str
@@ -38,7 +49,7 @@ class Term:
 
     @property
     def width(self) -> int:
-        """How many columns of the design it has."""
+        """Number of columns in the design."""
         return 1 + max(len(self.knots) - 2, 0) + int(self.indicator)
 
     def expand(self, values: Array) -> Array:
@@ -62,7 +73,7 @@ def _natural_spline(x: Array, knots: Sequence[float]) -> list[Array]:
 
     def cube(at: float) -> Array:
         above = np.maximum(x - at, 0.0)
-        return np.asarray(above * above * above)  # several times as fast as the power
+        return np.asarray(above * above * above)  # several times as fast as a power
 
     return [
         (
@@ -77,14 +88,14 @@ def _natural_spline(x: Array, knots: Sequence[float]) -> list[Array]:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Which columns a model uses: name -> (log, number of knots; 0 for linear)."""
+    """Columns that a model uses: name -> (log, number of knots; 0 for linear)."""
 
     columns: Mapping[str, tuple[bool, int]]
 
 
 @dataclass(frozen=True)
 class Design:
-    """Terms with their standardisation, learned from training rows."""
+    """Terms with the mean and scale of each column of the design, learned from training rows."""
 
     terms: tuple[Term, ...]
     mean: Array

@@ -1,7 +1,6 @@
-"""Ridge-penalised logistic, multinomial and linear models: fitted with scikit-learn, evaluated by
-ourselves.
+"""Ridge-penalised logistic, multinomial and linear models, fitted with scikit-learn.
 
-A fit is a handful of numbers per column, saved as JSON; evaluating it needs NumPy alone.
+A fit is a handful of numbers per column, saved as JSON; its evaluation needs only NumPy.
 """
 
 from __future__ import annotations
@@ -31,12 +30,14 @@ def fit_logistic(
 
     Parameters
     ----------
+    recipe
+        Columns to use.
     columns
-        Feature name -> values, one per row.
+        Feature name -> values, shape (rows,).
     target
-        One per row; where all are alike the model is the smoothed base rate.
+        Outcomes, shape (rows,); where all are equal the model is the smoothed base rate.
     weight
-        One per row, positive.
+        Positive weights, shape (rows,).
     penalty
         Ridge penalty on standardised columns, as 1/C of scikit-learn.
     """
@@ -102,27 +103,25 @@ def fit_linear(
 
 
 def learn_design(recipe: Recipe, columns: Mapping[str, Array]) -> Design:
-    """Return the design of a recipe for these training rows; columns that do not vary are left
-    out.
-    """
+    """Return the design of a recipe for these training rows, without columns that do not vary."""
     terms = []
     for name, (log, knots) in recipe.columns.items():
         values = columns[name]
         x = np.log1p(np.maximum(values, 0.0)) if log else values
-        seen = x[np.isfinite(x)]
-        if not len(seen):
+        finite = x[np.isfinite(x)]
+        if not len(finite):
             continue
-        low, high = float(seen.min()), float(seen.max())
+        low, high = float(finite.min()), float(finite.max())
         if high - low < 1e-12:
             continue
-        places = (
-            np.unique(np.quantile(seen, np.linspace(0.05, 0.95, knots))) if knots else np.zeros(0)
+        positions = (
+            np.unique(np.quantile(finite, np.linspace(0.05, 0.95, knots))) if knots else np.zeros(0)
         )
-        # two knots at one place, but for a rounding of the quantile, would divide by their distance
-        places = places[np.diff(places, prepend=-np.inf) > 1e-6 * (high - low)]
-        spline = tuple(float(p) for p in places) if len(places) >= 3 else ()
+        # knots that differ only by rounding of the quantile would be divided by their distance
+        positions = positions[np.diff(positions, prepend=-np.inf) > 1e-6 * (high - low)]
+        spline = tuple(float(k) for k in positions) if len(positions) >= 3 else ()
         terms.append(
-            Term(name, log, spline, low, high, float(np.median(seen)), bool(len(seen) < len(x)))
+            Term(name, log, spline, low, high, float(np.median(finite)), bool(len(finite) < len(x)))
         )
     if not terms:
         return Design((), np.zeros(0), np.ones(0))

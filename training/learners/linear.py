@@ -1,4 +1,4 @@
-"""Fitted regressions on a design: what they say of a row, and what each column adds."""
+"""Fitted regressions on a design: their predictions, and the effect of each column."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Linear:
     weights: Array
 
     def margin(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
-        """Return the linear predictor, shape (rows,); ``threads`` are those of other members."""
+        """Return the linear predictor, shape (rows,); ``threads`` is ignored."""
         if not self.design.terms:
             return np.full(len(next(iter(columns.values()))), self.intercept)
         return np.asarray(self.intercept + self.design.matrix(columns) @ self.weights)
@@ -30,7 +30,7 @@ class Linear:
     def effects(
         self, columns: Mapping[str, Array], threads: int = 0
     ) -> Iterator[tuple[str, Array]]:
-        """Yield what each column adds to the linear predictor, shape (rows,)."""
+        """Yield the effect of each column on the linear predictor, shape (rows,)."""
         if not self.design.terms:
             return
         parts = self.design.matrix(columns) * self.weights
@@ -48,12 +48,12 @@ class Linear:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what :meth:`to_json` gives.
+        """Read what :meth:`to_json` returns.
 
         Raises
         ------
         KeyError, TypeError, ValueError
-            It is something else.
+            ``data`` does not have that form.
         """
         design, weights = (
             Design.from_json(data["design"]),
@@ -77,9 +77,7 @@ class LogisticModel(Linear):
 
 @dataclass(frozen=True)
 class MultinomialModel:
-    """A fitted multinomial logistic model over the classes ``classes`` (positions in the
-    scheme's stages).
-    """
+    """A fitted multinomial logistic model over ``classes``, positions of the scheme's stages."""
 
     design: Design
     classes: tuple[int, ...]

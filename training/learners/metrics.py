@@ -1,4 +1,4 @@
-"""How good predicted probabilities and amounts are, on what came afterwards."""
+"""Metrics of predicted probabilities and amounts on observed outcomes."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from stagecast.features.arrays import Array
 
 Flags = NDArray[np.bool_]
 
-# A probability of 0 or 1 that turns out wrong costs this much, not infinity.
-_SURE = 1e-6
+# Probabilities are clipped here, so that a wrong 0 or 1 has a finite loss.
+_MIN_PROBABILITY = 1e-6
 
 
 def finite(value: float) -> float | None:
-    """Return the number, or None where it is none: JSON has no NaN."""
+    """Return the number, or None where it is not finite, because JSON has no NaN."""
     return value if np.isfinite(value) else None
 
 
 def losses(target: Flags, probability: Array) -> Array:
     """Return the log loss (nats) of each row."""
-    p = np.clip(probability, _SURE, 1 - _SURE)
+    p = np.clip(probability, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
     return np.asarray(-np.where(target, np.log(p), np.log1p(-p)))
 
 
@@ -38,7 +38,7 @@ def log_loss(target: Flags, probability: Array) -> float:
 
 
 def auc(target: Flags, score: Array) -> float:
-    """Return the area under the ROC curve, ties counted half; NaN where only one class came.
+    """Return the area under the ROC curve, ties counted half; NaN where only one class occurs.
 
     >>> auc(np.array([True, False, True]), np.array([0.9, 0.1, 0.1]))
     0.75
@@ -61,22 +61,21 @@ def calibration(target: Flags, probability: Array, groups: int = 10) -> list[dic
     order = np.argsort(probability, kind="stable")
     return [
         {
-            "predicted": float(probability[part].mean()),
-            "observed": float(target[part].mean()),
-            "customers": float(len(part)),
+            "predicted": float(probability[rows].mean()),
+            "observed": float(target[rows].mean()),
+            "customers": float(len(rows)),
         }
-        for part in np.array_split(order, groups)
-        if len(part)
+        for rows in np.array_split(order, groups)
+        if len(rows)
     ]
 
 
 def calibration_error(target: Flags, probability: Array, groups: int = 10) -> float:
-    """Return the mean absolute gap between predicted and observed over equal groups, weighted by
-    size.
-    """
-    parts = calibration(target, probability, groups)
+    """Return the mean absolute gap between predicted and observed share, weighted by group size."""
+    rows = calibration(target, probability, groups)
     return float(
-        sum(p["customers"] * abs(p["predicted"] - p["observed"]) for p in parts) / len(target)
+        sum(row["customers"] * abs(row["predicted"] - row["observed"]) for row in rows)
+        / len(target)
     )
 
 
@@ -97,42 +96,42 @@ def deciles(
     Parameters
     ----------
     target, probability
-        What came, and what was predicted, one per customer.
+        Observed outcome and predicted probability, shape (n_customers,).
     value
-        Money of each customer, summed along: what they spent, or what is at stake.
+        Money of each customer, for example spend or value at risk, shape (n_customers,).
+    groups
+        Number of groups.
 
     Returns
     -------
     list
-        Of each group its ``customers``, ``predicted`` and ``observed`` shares, the ``lift`` over
-        all, the share of all positives that it and those before it ``captured``, and the sum of the
-        ``value``.
+        One row per group: its number of ``customers``, ``predicted`` and ``observed`` share, the
+        ``lift`` over all customers, the share of all positives ``captured`` by it and the groups
+        before it, and the sum of the ``value``.
     """
     order = np.argsort(-probability, kind="stable")
     all_positives = max(float(target.sum()), 1e-12)
-    rows, so_far = [], 0.0
-    for part in np.array_split(order, groups):
-        if not len(part):
+    table, captured = [], 0.0
+    for rows in np.array_split(order, groups):
+        if not len(rows):
             continue
-        so_far += float(target[part].sum())
+        captured += float(target[rows].sum())
         row = {
-            "customers": float(len(part)),
-            "predicted": float(probability[part].mean()),
-            "observed": float(target[part].mean()),
-            "lift": float(target[part].mean()) * len(target) / all_positives,
-            "captured": so_far / all_positives,
+            "customers": float(len(rows)),
+            "predicted": float(probability[rows].mean()),
+            "observed": float(target[rows].mean()),
+            "lift": float(target[rows].mean()) * len(target) / all_positives,
+            "captured": captured / all_positives,
         }
-        rows.append(row if value is None else {**row, "value": float(value[part].sum())})
-    return rows
+        table.append(row if value is None else {**row, "value": float(value[rows].sum())})
+    return table
 
 
 def empc(target: Flags, probability: Array) -> tuple[float, float] | None:
-    """Return the expected maximum profit per customer of a campaign against churn, and the share to
-    contact for it.
+    """Return the expected maximum profit per customer of a campaign, and the share to contact.
 
-    With the published setting: an offer of 10 is taken up by a churner with probability Beta(6,
-    14), a customer who is kept is worth 200, to contact one costs 1. None where nobody left, or
-    everybody.
+    The costs are the published ones: a churner accepts an offer of 10 with probability Beta(6, 14),
+    a retained customer is worth 200, a contact costs 1. None where nobody left, or everybody.
 
     Source: Verbraken, Verbeke and Baesens (2013), "A novel profit maximizing metric for measuring
     classification performance of customer churn prediction models"; computed by ``empulse``.
@@ -148,19 +147,18 @@ def empc(target: Flags, probability: Array) -> tuple[float, float] | None:
 
 
 def normalised_gini(outcome: Array, prediction: Array) -> float:
-    """Return the Gini coefficient of outcomes in the order of predictions, over that in their own
-    order.
+    """Return the Gini coefficient in the order of predictions over that in the order of outcomes.
 
-    1 is a perfect ranking of who brings most, 0 one by lot; NaN where outcomes do not vary. Equal
-    predictions share what they hold.
+    1 is a perfect ranking by outcome, 0 a random one; NaN where outcomes do not vary. Rows of equal
+    prediction share their outcomes equally.
     """
 
     def area(by: Array) -> float:
         order = np.argsort(-by, kind="stable")
         ends = np.flatnonzero(np.diff(by[order], append=np.inf))
-        held = np.r_[0.0, np.cumsum(outcome[order])[ends]] / outcome.sum()
-        at = np.r_[0.0, ends + 1.0] / len(by)
-        return float(np.sum(np.diff(at) * (held[1:] + held[:-1]) / 2.0)) - 0.5
+        cumulated = np.r_[0.0, np.cumsum(outcome[order])[ends]] / outcome.sum()
+        fraction = np.r_[0.0, ends + 1.0] / len(by)
+        return float(np.sum(np.diff(fraction) * (cumulated[1:] + cumulated[:-1]) / 2.0)) - 0.5
 
     if not len(outcome) or outcome.sum() == 0 or np.ptp(outcome) == 0:
         return float("nan")
@@ -169,7 +167,7 @@ def normalised_gini(outcome: Array, prediction: Array) -> float:
 
 @dataclass(frozen=True, init=False)
 class Ranking:
-    """Outcomes in the order of a score, to be measured with many different weights of the rows."""
+    """Outcomes in the order of a score, for metrics under many different weights of the rows."""
 
     order: NDArray[np.int64]
     starts: NDArray[np.int64]
@@ -183,7 +181,7 @@ class Ranking:
         object.__setattr__(self, "positive", target[order].astype(np.float64))
 
     def _counted(self, weight: Array) -> tuple[Array, Array]:
-        """Return the weight of positives and of all rows down to each score, highest first."""
+        """Return the weight of positives and of all rows from the highest to each score."""
         w = weight[self.order]
         return (
             np.cumsum(np.add.reduceat(w * self.positive, self.starts)),
@@ -193,31 +191,29 @@ class Ranking:
     def figures(self, weight: Array, shares: Sequence[float] = ()) -> dict[str, float]:
         """Return ``auc``, ``pr_auc`` and, for each of ``shares``, ``capture_<per cent>``.
 
-        The last is the share of the positives that stands among so large a part of the rows,
-        highest score first. Rows of equal score share what they hold. A figure for which no
-        positive, or no negative, has weight is NaN.
+        ``capture`` is the share of the positives among that share of the rows, highest score first.
+        Rows of equal score share their positives equally. A figure is NaN where no positive, or no
+        negative, has weight.
         """
         positives, rows = self._counted(weight)
         negatives = rows - positives
         steps = np.diff(positives, prepend=0.0)
         below = negatives[-1] - negatives + 0.5 * np.diff(negatives, prepend=0.0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            found = {
+            figures = {
                 "auc": float((steps * below).sum() / (positives[-1] * negatives[-1])),
                 "pr_auc": float(
                     (steps * positives / np.maximum(rows, 1e-12)).sum() / positives[-1]
                 ),
             }
             for share in shares:
-                held = np.interp(share * rows[-1], np.r_[0.0, rows], np.r_[0.0, positives])
-                found[f"capture_{share:.0%}".removesuffix("%")] = float(held / positives[-1])
-        return found
+                captured = np.interp(share * rows[-1], np.r_[0.0, rows], np.r_[0.0, positives])
+                figures[f"capture_{share:.0%}".removesuffix("%")] = float(captured / positives[-1])
+        return figures
 
 
 def gains(target: Flags, score: Array, shares: Sequence[float]) -> list[dict[str, float]]:
-    """Return which share of those who left stands among the top of the list; empty where nobody
-    left.
-    """
+    """Return the share of churners in the top of the list by score; empty where nobody left."""
     if not target.any():
         return []
     return [{"share_contacted": s, "share_of_churners": capture(target, score, s)} for s in shares]
@@ -225,7 +221,7 @@ def gains(target: Flags, score: Array, shares: Sequence[float]) -> list[dict[str
 
 def multiclass_log_loss(target: NDArray[np.int64], probability: Array) -> float:
     """Return the mean log loss (nats) of class probabilities, shape (rows, classes)."""
-    p = np.clip(probability[np.arange(len(target)), target], _SURE, 1.0)
+    p = np.clip(probability[np.arange(len(target)), target], _MIN_PROBABILITY, 1.0)
     return float(-np.log(p).mean())
 
 

@@ -1,8 +1,8 @@
-"""Members and their pool: what each says of a row, weighed and summed.
+"""Pools: weighted sums of the log odds, or log probabilities, of several models (members).
 
-A member gives log odds, one per row, and can say how much each column adds to them. A pool of
-members is their weighted sum plus a level; members of weight 0 are left out of it. For classes,
-members give log probabilities, and the pool is their weighted sum, normalised.
+A member gives log odds, one per row, and the effect of each column on them. A pool of members is
+their weighted sum plus a level; members of weight 0 are left out of it. For classes, members give
+log probabilities, and the pool is their weighted sum, normalised.
 """
 
 from __future__ import annotations
@@ -21,64 +21,66 @@ from stagecast.training.learners.linear import MultinomialModel
 
 Columns = Mapping[str, Array]
 
-MOST_LOG_ODDS = 13.0
-"""Log odds beyond this say no more: one member must not outvote the others by being sure."""
+MAX_LOG_ODDS = 13.0
+"""Log odds of a member are clipped here, so that one extreme member does not outvote the others."""
 
-LEAST_PROBABILITY = 1e-9
-"""Of a class that a member never saw."""
+MIN_PROBABILITY = 1e-9
+"""Probability of a class that a member was not fitted on."""
 
 
 class Member(Protocol):
-    """One method of a pool."""
+    """A model that can be a member of a pool."""
 
     def margin(self, columns: Columns, threads: int = 0) -> Array:
         """Return the log odds, shape (rows,)."""
         ...
 
     def effects(self, columns: Columns, threads: int = 0) -> Iterator[tuple[str, Array]]:
-        """Yield, column by column, its name and what it adds to the log odds, shape (rows,)."""
+        """Yield the name of each column and its effect on the log odds, shape (rows,)."""
         ...
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Log odds as a weighted sum of those of members, plus a level.
+    """Weighted sum of the log odds of members, plus a level.
 
     Parameters
     ----------
     members
         Name -> member.
     weights
-        Name -> weight of the members that count; not negative, summing to 1.
+        Name -> weight of the members that are used; not negative, summing to 1.
     level
-        What is added to the sum, in log odds.
-    most
-        Log odds of a member are cut off here, on either side.
+        Constant that is added to the sum, in log odds.
+    max_log_odds
+        Log odds of a member are clipped to this, on either side.
     """
 
     members: Mapping[str, Member]
     weights: Mapping[str, float] = field(default_factory=dict)
     level: float = 0.0
-    most: float = MOST_LOG_ODDS
+    max_log_odds: float = MAX_LOG_ODDS
 
     def margins(self, columns: Columns, threads: int = 0) -> dict[str, Array]:
         """Return the log odds of each member, also of those without a weight, shape (rows,)."""
         return {
-            name: np.clip(member.margin(columns, threads), -self.most, self.most)
+            name: np.clip(member.margin(columns, threads), -self.max_log_odds, self.max_log_odds)
             for name, member in self.members.items()
         }
 
     def margin(self, columns: Columns, threads: int = 0) -> Array:
         """Return the pooled log odds, shape (rows,)."""
-        weighed = Pool({name: self.members[name] for name in self.weights}, most=self.most)
-        return pooled(weighed.margins(columns, threads), self.weights) + self.level
+        weighted = Pool(
+            {name: self.members[name] for name in self.weights}, max_log_odds=self.max_log_odds
+        )
+        return pooled(weighted.margins(columns, threads), self.weights) + self.level
 
     def probability(self, columns: Columns, threads: int = 0) -> Array:
         """Return the pooled probability, shape (rows,)."""
         return np.asarray(expit(self.margin(columns, threads)))
 
     def effects(self, columns: Columns, threads: int = 0) -> Iterator[tuple[str, Array]]:
-        """Yield what the columns of each member add to the pooled log odds, shape (rows,)."""
+        """Yield the effects of the columns of each member on the pooled log odds, (rows,)."""
         for name, weight in self.weights.items():
             for column, effect in self.members[name].effects(columns, threads):
                 yield column, weight * effect
@@ -86,9 +88,12 @@ class Pool:
 
 @dataclass(frozen=True)
 class CustomerBaseOdds:
-    """The customer-base models as a member: the column ``btyd_none`` as it stands.
+    """The customer-base models as a member: its log odds are the column ``btyd_none``.
 
-    ``unknown`` takes the place of NaN, for rows of which these models know nothing.
+    Parameters
+    ----------
+    unknown
+        Replaces NaN, in rows that these models cannot predict; None leaves NaN.
     """
 
     unknown: float | None = None
@@ -99,15 +104,22 @@ class CustomerBaseOdds:
         return odds if self.unknown is None else np.where(np.isnan(odds), self.unknown, odds)
 
     def effects(self, columns: Columns, threads: int = 0) -> Iterator[tuple[str, Array]]:
-        """Yield the log odds as the effect of the one column."""
-        yield "btyd_none", np.clip(self.margin(columns), -MOST_LOG_ODDS, MOST_LOG_ODDS)
+        """Yield the log odds as the effect of the column ``btyd_none``."""
+        yield "btyd_none", np.clip(self.margin(columns), -MAX_LOG_ODDS, MAX_LOG_ODDS)
 
 
 @dataclass(frozen=True)
 class ClassMember:
-    """A model of classes as a member of a pool over ``width`` classes.
+    """A model of classes as a member of a pool.
 
-    ``classes`` are the positions of those that the model was fitted on.
+    Parameters
+    ----------
+    model
+        The fitted model.
+    classes
+        Positions of the classes that the model was fitted on.
+    width
+        Number of classes of the pool.
     """
 
     model: MultinomialModel | Boosted
@@ -115,10 +127,13 @@ class ClassMember:
     width: int
 
     def log_probability(self, columns: Columns, threads: int = 0) -> Array:
-        """Return log probabilities, shape (rows, width); unseen classes have the least."""
+        """Return log probabilities, shape (rows, width).
+
+        Classes that the model was not fitted on have probability ``MIN_PROBABILITY``.
+        """
         probability = self._probability(columns, threads)
-        result: Array = np.full((len(probability), self.width), LEAST_PROBABILITY)
-        result[:, list(self.classes)] = np.maximum(probability, LEAST_PROBABILITY)
+        result: Array = np.full((len(probability), self.width), MIN_PROBABILITY)
+        result[:, list(self.classes)] = np.maximum(probability, MIN_PROBABILITY)
         return np.asarray(np.log(result))
 
     def _probability(self, columns: Columns, threads: int) -> Array:
@@ -143,13 +158,13 @@ def pooled_classes(
     weights
         Member -> weight.
     possible
-        Which classes can be at all, same shape; None: all. Others get probability 0.
+        Whether a class is possible, shape (rows, classes); others get probability 0. None: all are.
     """
     if possible is None:
         return np.asarray(softmax(pooled(logs, weights), axis=1))
     finite = {name: np.where(possible, values, 0.0) for name, values in logs.items()}
-    mixed = pooled(finite, weights)
-    return np.asarray(softmax(np.where(possible, mixed, -np.inf), axis=1))
+    log_odds = pooled(finite, weights)
+    return np.asarray(softmax(np.where(possible, log_odds, -np.inf), axis=1))
 
 
 def pooled(margins: Mapping[str, Array], weights: Mapping[str, float]) -> Array:

@@ -15,8 +15,8 @@ from stagecast.training.learners.btyd.fit import FitError
 from stagecast.training.learners.customer_base import (
     CustomerBase,
     fit_customer_base,
-    heard,
     log_odds,
+    vuong_weights,
 )
 from tests.training.made import Trained
 
@@ -105,7 +105,7 @@ def test_a_past_date_is_fitted_on_every_so_manyth(shop: Trained) -> None:
     columns: dict[str, NDArray[np.float64]] = {
         n: v[now.buyers][:900] for n, v in now.features.items()
     }
-    base = fit_customer_base(columns, most=300)
+    base = fit_customer_base(columns, max_customers=300)
     assert [m.customers for m in base.models] == [300, 300]
 
 
@@ -118,7 +118,7 @@ def test_the_model_that_explains_the_log_better_counts_more() -> None:
     times = [np.sort(random.uniform(0.0, end, n)) for n, end in zip(counts, left, strict=True)]
     x = np.array([float(len(t)) for t in times])
     t_x = np.array([t[-1] if len(t) else 0.0 for t in times])
-    assert heard((MBG, PARETO), x, t_x, T)[1] > 0.99
-    assert heard((PARETO, MBG), x, t_x, T)[0] > 0.99
-    assert heard((PARETO, PARETO), x, t_x, T) == (0.5, 0.5)
-    assert heard((PARETO,), x, t_x, T) == (1.0,)
+    assert vuong_weights((MBG, PARETO), x, t_x, T)[1] > 0.99
+    assert vuong_weights((PARETO, MBG), x, t_x, T)[0] > 0.99
+    assert vuong_weights((PARETO, PARETO), x, t_x, T) == (0.5, 0.5)
+    assert vuong_weights((PARETO,), x, t_x, T) == (1.0,)

@@ -1,10 +1,9 @@
-"""BG/NBD and MBG/NBD: an active customer buys at a steady rate, and a coin after a purchase may end
-it.
+"""BG/NBD and MBG/NBD: an active customer buys at a constant rate, and may leave after a purchase.
 
-Both are one model but for where the first coin falls: BG/NBD tosses it after the first *repeat*
-purchase, MBG/NBD already after the first purchase. So a customer with ``x`` repeat purchases
-survived ``x`` coins in the one and ``x + 1`` in the other; ``first_coin`` (0 or 1) is that
-difference, and everything below holds for both.
+Whether a customer leaves is decided by a coin. The models differ only in when it is tossed first:
+after the first *repeat* purchase in BG/NBD, already after the first purchase in MBG/NBD. A customer
+with ``x`` repeat purchases has therefore survived ``x`` coins in the one and ``x + 1`` in the
+other; ``first_coin`` (0 or 1) is that difference, and all formulas below hold for both.
 
 Rates are Gamma(r, alpha) and coins Beta(a, b) over customers. Alive at T, a customer's rate is
 Gamma(r + x, alpha + T) and the coin Beta(a, b + coins).
@@ -24,16 +23,15 @@ from stagecast.features.arrays import Array
 
 Params = tuple[float, float, float, float]
 
-# What the trapezoid rule leaves out is below exp(-_REACH) of the whole.
+# The part that the trapezoid rule leaves out is below exp(-_REACH) of the integral.
 _REACH = 36.0
-_ROWS_AT_ONCE = (
-    4096  # einsum, since a BLAS product of this size wakes threads that cost more than they do
-)
+# Rows per block; summed with einsum, since a BLAS product of this size starts threads at a cost
+# above their gain.
+_ROWS_AT_ONCE = 4096
 
 
 def log_odds_dead(params: Params, first_coin: int, x: Array, t_x: Array, T: Array) -> Array:
-    """Log of P(inactive at T) / P(active at T), per customer; ``-inf`` where no coin was tossed
-    yet.
+    """Log of P(inactive at T) / P(active at T), per customer; ``-inf`` before the first coin.
 
     Source: Fader, Hardie and Lee (2008), "Computing P(alive) Using the BG/NBD Model"; Batislam et
     al. (2007), appendix A, eq. 5.
@@ -54,15 +52,16 @@ def log_likelihood(params: Params, first_coin: int, x: Array, t_x: Array, T: Arr
     r, alpha, a, b = params
     buying = gammaln(r + x) - gammaln(r) - r * np.log1p(T / alpha) - x * np.log(alpha + T)
     surviving = betaln(a, b + x + first_coin) - betaln(a, b)
-    either: Array = (
+    log_density: Array = (
         buying + surviving + np.logaddexp(0.0, log_odds_dead(params, first_coin, x, t_x, T))
     )
-    return either
+    return log_density
 
 
 def none_if_active(params: Params, days: Array, x: Array, T: Array) -> Array:
-    """P(no purchase within ``days`` after T | active at T): coins fall at purchases only, so
-    silence is the rate's.
+    """P(no purchase within ``days`` after T | active at T), per customer.
+
+    Coins are tossed at purchases only, so it depends on the purchase rate alone.
     """
     r, alpha, _, _ = params
     return np.exp(-(r + x) * np.log1p(days / (alpha + T)))
@@ -74,8 +73,8 @@ def orders_if_active(params: Params, first_coin: int, days: Array, x: Array, T: 
     Given rate and coin p it is ``(1 - exp(-rate p days)) / p``; over Gamma(R, A) rates ``(1 - (1 +
     p z)^-R) / p`` with ``z = days / A``. The published form (Fader, Hardie and Lee 2005, eq. 10;
     Wagner and Hoppe 2008) takes the mean over p with a Gaussian hypergeometric function, which
-    divides by a - 1 and cancels; here the mean over p is a quadrature, so a = 1 and large x are
-    ordinary. Relative error below 1e-10.
+    divides by a - 1 and suffers from cancellation; here the mean over p is a quadrature, so that a
+    = 1 and large x are no special cases. Relative error below 1e-10.
     """
     r, alpha, a, b = params
     flat_x, flat_days, flat_T = (v.ravel() for v in np.broadcast_arrays(x, days, T))
@@ -86,28 +85,31 @@ def orders_if_active(params: Params, first_coin: int, days: Array, x: Array, T: 
     ends = np.cumsum(np.bincount(level_of, minlength=len(levels)))
     for i, level in enumerate(levels):
         rows = order[ends[i - 1] if i else 0 : ends[i]]
-        z_distinct, back = np.unique(z[rows], return_inverse=True)
+        z_distinct, position = np.unique(z[rows], return_inverse=True)
         orders[rows] = _mean_over_coin(
             float(a), float(b + level + first_coin), float(r + level), z_distinct
-        )[back]
+        )[position]
     return orders.reshape(np.broadcast_shapes(x.shape, days.shape, T.shape))
 
 
 def _mean_over_coin(a: float, b: float, R: float, z: Array) -> Array:
     """E[(1 - (1 + p z)^-R) / p] for p of Beta(a, b).
 
-    The trapezoid rule in the logit of p, where the integrand is analytic in a strip. Long tails are
-    tamed by taking f(1) p off first, and f(0) (1 - p) where a < 1; their means are known.
+    Uses the trapezoid rule in the logit of p, where the integrand is analytic in a strip. Long
+    tails are shortened by subtracting f(1) p first, and f(0) (1 - p) where a < 1, whose means are
+    known exactly.
     """
     p, q, weight = _logit_nodes(a, b, R * float(z.max(initial=0.0)))
     at_0 = R * z if a < 1.0 else np.zeros_like(z)
     at_1 = -np.expm1(-R * np.log1p(z))
-    known = at_0 * (b / (a + b) - weight @ q) + at_1 * (a / (a + b) - weight @ p)
-    rest = np.empty_like(z)
+    exact = at_0 * (b / (a + b) - weight @ q) + at_1 * (a / (a + b) - weight @ p)
+    remainder = np.empty_like(z)
     for start in range(0, len(z), _ROWS_AT_ONCE):
-        part = slice(start, start + _ROWS_AT_ONCE)
-        rest[part] = np.einsum("ij,j->i", -np.expm1(-R * np.log1p(z[part, None] * p)), weight / p)
-    result: Array = np.maximum(known + rest, 0.0)
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        remainder[rows] = np.einsum(
+            "ij,j->i", -np.expm1(-R * np.log1p(z[rows, None] * p)), weight / p
+        )
+    result: Array = np.maximum(exact + remainder, 0.0)
     return result
 
 
@@ -124,8 +126,8 @@ def _logit_nodes(a: float, b: float, knee: float) -> tuple[Array, Array, Array]:
     s = np.arange(low, high + step, step)
     log_p, log_q = -np.logaddexp(0.0, -s), -np.logaddexp(0.0, s)
     log_weight = a * log_p + b * log_q - betaln(a, b) + np.log(step)
-    # the integrand beside its weight: against f(0) where that is taken off, else against min(f(0),
-    # 1)
+    # bound of the log of the integrand without its weight: relative to f(0) where that is
+    # subtracted, else to min(f(0), 1)
     size = np.minimum(0.0, log_p + bend) if a < 1.0 else np.minimum(bend, -log_p) - min(bend, 0.0)
-    seen = log_weight + log_q + size > -_REACH
-    return np.exp(log_p[seen]), np.exp(log_q[seen]), np.exp(log_weight[seen])
+    relevant = log_weight + log_q + size > -_REACH
+    return np.exp(log_p[relevant]), np.exp(log_q[relevant]), np.exp(log_weight[relevant])

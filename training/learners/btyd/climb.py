@@ -1,4 +1,4 @@
-"""The way to an optimum of a handful of parameters, by slopes that are differences."""
+"""Minimisation over a handful of parameters, with gradients by finite differences."""
 
 from __future__ import annotations
 
@@ -9,69 +9,78 @@ from scipy.optimize import minimize
 
 from stagecast.features.arrays import Array
 
-# Largest slope of the mean log-likelihood, per unit of log-parameter, that counts as none: what is
-# left to gain is then below 1e-4 over 10,000 customers.
+# Largest slope of the mean log-likelihood, per unit of log-parameter, that counts as zero: the
+# remaining gain is then below 1e-4 over 10,000 customers.
 FLAT = 1e-5
 
 
 def newton(
     loss: Callable[[Array], float],
-    like: Callable[[Array], float],
+    approximate_loss: Callable[[Array], float],
     start: Array,
     bounds: list[tuple[float, float]],
 ) -> Array:
-    """Return where a few steps of Newton's lead, slopes by ``loss`` and curvature, cheaper, by
-    one that is like it.
+    """Return the point after a few Newton steps from ``start``.
+
+    Parameters
+    ----------
+    loss
+        Function to minimise; gives the gradients.
+    approximate_loss
+        A cheaper function with about the same curvature.
+    start
+        Where the steps begin, shape (n_parameters,); returned where the curvature is not positive.
+    bounds
+        Lower and upper bound of each parameter.
     """
     low, high = np.array(bounds).T
     curvature = np.array(
         [
-            _slope(like, start + step) - _slope(like, start - step)
+            _slope(approximate_loss, start + step) - _slope(approximate_loss, start - step)
             for step in 1e-3 * np.eye(len(start))
         ]
     )
     curvature = (curvature + curvature.T) / (2 * 2e-3)
     if not np.isfinite(curvature).all() or np.linalg.eigvalsh(curvature)[0] <= 0:
         return start
-    theta, least = start, loss(start)
+    theta, best_loss = start, loss(start)
     for _ in range(6):
-        uphill = _slope(loss, theta)
-        if np.abs(uphill).max() < FLAT:
+        gradient = _slope(loss, theta)
+        if np.abs(gradient).max() < FLAT:
             break
-        further = np.clip(theta - np.clip(np.linalg.solve(curvature, uphill), -0.5, 0.5), low, high)
-        reached = loss(further)
-        if not reached < least:
+        candidate = np.clip(
+            theta - np.clip(np.linalg.solve(curvature, gradient), -0.5, 0.5), low, high
+        )
+        candidate_loss = loss(candidate)
+        if not candidate_loss < best_loss:
             break
-        theta, least = further, reached
+        theta, best_loss = candidate, candidate_loss
     return theta
 
 
-def _slope(loss: Callable[[Array], float], at: Array) -> Array:
-    steps = 1e-5 * np.eye(len(at))
-    return np.array([(loss(at + step) - loss(at - step)) / 2e-5 for step in steps])
+def _slope(loss: Callable[[Array], float], theta: Array) -> Array:
+    steps = 1e-5 * np.eye(len(theta))
+    return np.array([(loss(theta + step) - loss(theta - step)) / 2e-5 for step in steps])
 
 
 def climb(
     loss: Callable[[Array], float], start: Array, bounds: list[tuple[float, float]]
 ) -> Array | None:
-    """Return the minimum near ``start`` within the bounds, or None where the slope does not
-    vanish.
-    """
+    """Return the minimum near ``start`` within the bounds; None where the slope stays above 0."""
     low, high = np.array(bounds).T
     theta = np.clip(start, low, high)
 
-    def slope(at: Array) -> Array:
-        return _slope(loss, at)
+    def slope(point: Array) -> Array:
+        return _slope(loss, point)
 
-    def flat(at: Array) -> bool:
-        # a slope out of the bounds is no slope
-        return bool(np.abs(np.clip(at - slope(at), low, high) - at).max() < FLAT)
+    def flat(point: Array) -> bool:
+        # a slope that points out of the bounds does not count
+        return bool(np.abs(np.clip(point - slope(point), low, high) - point).max() < FLAT)
 
     if flat(theta):
         return np.asarray(theta, dtype=np.float64)
-    for _ in range(
-        3
-    ):  # L-BFGS-B may stop early on a ridge; begun anew it forgets its false curvature
+    # L-BFGS-B may stop early on a ridge; a restart discards its wrong estimate of the curvature
+    for _ in range(3):
         theta = minimize(
             loss,
             theta,

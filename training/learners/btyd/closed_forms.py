@@ -1,9 +1,9 @@
-"""A fitted customer-base model, and what it says of a customer with history (x, t_x, T).
+"""Fitted customer-base models, and their predictions for a customer with history (x, t_x, T).
 
 x is the number of days with a repeat purchase, t_x the days from the first purchase to the last, T
-the days from the first purchase to now. Every time is in **days**, every method works on whole
-arrays, and no valid input gives NaN or infinity. The server evaluates these forms; nothing here can
-fit one (see :mod:`stagecast.training.learners.btyd.fit`).
+the days from the first purchase to now. All times are in **days**, all methods work on arrays, and
+no valid input gives NaN or infinity. The server imports this module; fitting is separate (see
+:mod:`stagecast.training.learners.btyd.fit`).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Model:
     customers: int
 
     def __post_init__(self) -> None:
-        _known(self.name)
+        _check_name(self.name)
         if len(self.params) != 4:
             raise ValueError(
                 f"{self.name} has 4 parameters, {PARAMETERS[self.name]}; got {len(self.params)}"
@@ -104,8 +104,8 @@ class Model:
     def p_alive(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
         """Return P(still active at T | history).
 
-        BG/NBD says 1 of everybody without a repeat purchase, by construction: there it is no sign
-        of churn.
+        BG/NBD gives 1 for every customer without a repeat purchase, by construction; there it is no
+        sign of churn.
         """
         return _array(expit(-self._log_odds_dead(*checked_history(x, t_x, T))))
 
@@ -133,30 +133,26 @@ class Model:
     def outlook(
         self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike
     ) -> tuple[Array, Array, Array]:
-        """Return ``p_none``, ``p_alive`` and ``expected_orders`` together, at a third of the
-        work.
-        """
+        """Return ``p_none``, ``p_alive`` and ``expected_orders``, at a third of the work."""
         days, (x, t_x, T) = _days(days), checked_history(x, t_x, T)
         odds = self._log_odds_dead(x, t_x, T)
         alive = _array(expit(-odds))
         return self._none(days, x, T, odds), alive, self._orders(days, x, T, alive)
 
     def expected_orders_new(self, days: ArrayLike) -> Array:
-        """Return E[X(days)], the repeat purchases that a customer makes within ``days`` of the
-        first purchase.
-        """
+        """Return E[X(days)], the expected repeat purchases within ``days`` of the first one."""
         zero = np.zeros(())
         return self._orders(_days(days), zero, zero, self._alive(zero, zero, zero))
 
     def expected_orders_discounted(
         self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, annual_rate: float
     ) -> Array:
-        """Return what the purchases expected in (T, T + days] are worth at T, in purchases.
+        """Return the expected number of purchases in (T, T + days], discounted to T.
 
-        A purchase u days ahead counts ``(1 + annual_rate) ** (-u / 365)``. By parts this is the
-        discounted number at the end plus the interest on ``expected_orders`` on the way, which is
-        integrated by 12 Gauss-Legendre nodes in the logarithm of time: relative error below 1e-7
-        (1e-5 at ten years and a rate of 1).
+        A purchase u days ahead counts ``(1 + annual_rate) ** (-u / 365)``. Integration by parts
+        gives the discounted number at the end plus the interest on ``expected_orders`` until then,
+        which is integrated with 12 Gauss-Legendre nodes in the logarithm of time: relative error
+        below 1e-7 (1e-5 at ten years and a rate of 1).
 
         Parameters
         ----------
@@ -174,30 +170,33 @@ class Model:
             )
         days, (x, t_x, T) = _days(days), checked_history(x, t_x, T)
         alive = self._alive(x, t_x, T)
-        whole = self._orders(days, x, T, alive)
+        undiscounted = self._orders(days, x, T, alive)
         if annual_rate == 0:
-            return whole
+            return undiscounted
         daily = np.log1p(annual_rate) / DAYS_PER_YEAR
         times = zip(PARAMETERS[self.name], self.params, strict=True)
         scale = T + min(value for key, value in times if key.endswith("_days"))
-        half = np.log1p(days / scale) / 2.0
-        interest = np.zeros(whole.shape)
+        half_range = np.log1p(days / scale) / 2.0
+        interest = np.zeros(undiscounted.shape)
         for node, weight in zip(_NODES, _WEIGHTS, strict=True):
-            stretch = np.exp(half * (1.0 + node))
-            u = scale * (stretch - 1.0)
+            growth = np.exp(half_range * (1.0 + node))
+            u = scale * (growth - 1.0)
             interest += (
-                weight * half * scale * stretch * np.exp(-daily * u) * self._orders(u, x, T, alive)
+                weight
+                * half_range
+                * scale
+                * growth
+                * np.exp(-daily * u)
+                * self._orders(u, x, T, alive)
             )
-        return _array(np.exp(-daily * days) * whole + daily * interest)
+        return _array(np.exp(-daily * days) * undiscounted + daily * interest)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the model as a dictionary of JSON values, which :meth:`from_json` reads back
-        exactly.
-        """
-        named = dict(zip(PARAMETERS[self.name], self.params, strict=True))
+        """Return the model as JSON values, which :meth:`from_json` reads back exactly."""
+        params = dict(zip(PARAMETERS[self.name], self.params, strict=True))
         return {
             "name": self.name,
-            "params": named,
+            "params": params,
             "log_likelihood": self.log_likelihood,
             "customers": self.customers,
         }
@@ -209,12 +208,12 @@ class Model:
         Raises
         ------
         ValueError
-            A key is missing or unknown, or a value cannot be; the message names the key.
+            A key is missing or unknown, or a value is invalid; the message names the key.
         """
         name, params, log_likelihood, customers = read_keys(
             "customer-base model", stored, ("name", "params", "log_likelihood", "customers")
         )
-        _known(name)
+        _check_name(name)
         r, alpha, third, fourth = read_keys(f"params of {name}", params, PARAMETERS[name])
         return cls(name, (r, alpha, third, fourth), log_likelihood, customers)
 
@@ -241,7 +240,7 @@ class Model:
         return _array(alive * orders)
 
 
-def _known(name: object) -> None:
+def _check_name(name: object) -> None:
     if not isinstance(name, str) or name not in PARAMETERS:
         raise ValueError(
             f"name {name!r} is not a customer-base model; known: {', '.join(PARAMETERS)}"
@@ -277,22 +276,23 @@ def checked_history(x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> tuple[Array, 
         the message counts the customers and shows the first.
     """
     arrays = _array(x), _array(t_x), _array(T)
-    every = np.broadcast_arrays(*arrays)
-    sound = (
-        (every[0] >= 0)
-        & (every[1] >= 0)
-        & (every[1] <= every[2])
-        & ((every[0] > 0) | (every[1] == 0))
+    broadcast = np.broadcast_arrays(*arrays)
+    valid = (
+        (broadcast[0] >= 0)
+        & (broadcast[1] >= 0)
+        & (broadcast[1] <= broadcast[2])
+        & ((broadcast[0] > 0) | (broadcast[1] == 0))
     )
-    bad = ~(sound & np.isfinite(every[0]) & np.isfinite(every[2]))
+    bad = ~(valid & np.isfinite(broadcast[0]) & np.isfinite(broadcast[2]))
     if bad.any():
-        at = int(np.flatnonzero(bad)[0])
+        position = int(np.flatnonzero(bad)[0])
         values = ", ".join(
-            f"{n}={v.flat[at]:g}" for n, v in zip(("x", "t_x", "T"), every, strict=True)
+            f"{name}={array.flat[position]:g}"
+            for name, array in zip(("x", "t_x", "T"), broadcast, strict=True)
         )
         raise ValueError(
             f"{int(bad.sum())} customers have no possible history, first at position "
-            f"{at}: {values}; "
+            f"{position}: {values}; "
             "0 <= x, 0 <= t_x <= T must hold, and t_x = 0 where x = 0"
         )
     return arrays

@@ -1,6 +1,4 @@
-"""Histories that are alike: many customers share theirs, and what a model says of one it says of
-all of them.
-"""
+"""Grouping of equal histories, so that a model evaluates each distinct history once."""
 
 from __future__ import annotations
 
@@ -12,19 +10,21 @@ from stagecast.features.arrays import Array
 
 
 def packed(columns: Sequence[Array]) -> Array | None:
-    """Return whole numbers of several columns as one that sorts as they do, much faster; None
-    where they are not.
+    """Return one key per row that sorts as the columns do, much faster than they.
+
+    None where a column holds other than whole numbers from 0 on, or the key would need more than
+    53 bits.
     """
     key = np.zeros(columns[0].shape)
-    room = 1.0
+    combinations = 1.0
     for column in columns:
         if not len(column) or not (
             np.isfinite(column).all() and (column == np.floor(column)).all() and column.min() >= 0
         ):
             return None
         size = float(column.max()) + 1.0
-        room *= size
-        if room >= 2.0**53:
+        combinations *= size
+        if combinations >= 2.0**53:
             return None
         key = key * size + column
     return key

@@ -1,10 +1,9 @@
-"""Fitting the customer-base models: lifetimes finds the optimum, our own likelihood verifies and
-polishes it.
+"""Fitting of the customer-base models: lifetimes gives a start, our own likelihood the optimum.
 
-lifetimes stops with "precision loss" at or near an optimum, overflows for heavy buyers and can run
-off along a ridge. So its answer is only a starting point: from there our log-likelihood climbs on,
-with bounds, and a fit is accepted where its gradient vanishes. Only training imports this module;
-the server does not.
+lifetimes stops with "precision loss" at or near an optimum, overflows for heavy buyers and can
+diverge along a ridge. Its result is therefore only the starting point of a bounded optimisation of
+our own log-likelihood, and a fit is accepted where the gradient vanishes. Only training imports
+this module; the server does not.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ from stagecast.training.learners.btyd.gammagamma import GammaGamma, log_density
 MIN_CUSTOMERS: Final = 30
 MIN_REPEATERS: Final = 10
 
-# Customers who are enough to find the neighbourhood of an optimum.
-FEW = 5_000
+# Number of customers that is enough to come near the optimum.
+SAMPLE_CUSTOMERS = 5_000
 _SHAPE = (-9.0, 9.0)  # log of a shape: 0.0001 to 8,100
 _TIME = (-14.0, 14.0)  # log of alpha or beta, in units of the longest T
 _STARTS = np.array(
@@ -39,7 +38,7 @@ _STARTS = np.array(
 
 
 class FitError(NotEnoughDataError):
-    """The customers are too few, or too much alike, for the model to have an optimum."""
+    """The customers are too few, or too similar, for the model to have an optimum."""
 
 
 def fit(
@@ -60,15 +59,15 @@ def fit(
         Repeat purchase days (whole numbers); days from first to last purchase; days from first
         purchase to now.
     weights : array_like, shape (customers,), optional
-        How many customers each row stands for; 1 unless told.
+        Number of customers that each row stands for; 1 by default.
     start : Model, optional
-        A model of the same name fitted earlier, to start from.
+        A fitted model of the same name, whose parameters the optimisation starts from.
 
     Returns
     -------
     Model
-        Its parameters lie within e^-9 and e^9 (shapes), e^-14 and e^14 times the longest T (times);
-        data without churn, say, end on a bound rather than at infinity.
+        Its parameters are between e^-9 and e^9 (shapes), or between e^-14 and e^14 times the
+        longest T (times). An optimum at infinity, as in data without churn, ends on a bound.
 
     Raises
     ------
@@ -79,7 +78,7 @@ def fit(
         Unknown name; arrays of different lengths; weights that are negative or not finite; x that
         is not whole.
     ValueError
-        A history that cannot be (see :meth:`Model.log_likelihood_of`).
+        An impossible history (see :meth:`Model.log_likelihood_of`).
     """
     if name not in PARAMETERS:
         raise UsageError(
@@ -91,7 +90,7 @@ def fit(
             f"cannot start a fit of {name} from a fit of {start.name}; leave start out"
         )
     if start is None:
-        start = _near(name, x, t_x, T, weights)
+        start = _fit_sample(name, x, t_x, T, weights)
     (x, t_x, T), counts = _distinct((x, t_x, T), weights)
     x, t_x, T = checked_history(x, t_x, T)
     if np.any(x != np.floor(x)):
@@ -99,14 +98,14 @@ def fit(
             f"x holds {x[x != np.floor(x)][0]:g}; repeat purchase days are whole numbers"
         )
     customers, repeaters = float(counts.sum()), float(counts[x > 0].sum())
-    _enough(name, customers, repeaters)
+    _check_enough(name, customers, repeaters)
     longest = float(T.max())
     if longest <= 0:
         raise FitError(
             f"{name} cannot be fitted: all {customers:.0f} customers are new today; fit "
             "at a later date"
         )
-    # log-parameters in units of the longest T: the scale on which lifetimes takes its starts, too
+    # log-parameters in units of the longest T, the scale of lifetimes' starting points, too
     is_time = np.array([parameter.endswith("_days") for parameter in PARAMETERS[name]])
     scale = np.where(is_time, longest, 1.0)
     bounds = [_TIME if time else _SHAPE for time in is_time]
@@ -116,28 +115,28 @@ def fit(
         return r, alpha, third, fourth
 
     def mean_loss(theta: Array) -> float:
-        each = Model(name, params(theta), 0.0, 1).log_likelihood_of(x, t_x, T)
-        return -float(counts @ each) / customers
+        log_likelihoods = Model(name, params(theta), 0.0, 1).log_likelihood_of(x, t_x, T)
+        return -float(counts @ log_likelihoods) / customers
 
     if start is not None:
-        # near an optimum the climb alone is there in a fraction of the time
-        begin = np.log(np.array(start.params) / scale)
-        if len(x) > 2 * FEW:
+        # near an optimum, our own optimisation alone is several times as fast
+        theta_start = np.log(np.array(start.params) / scale)
+        if len(x) > 2 * SAMPLE_CUSTOMERS:
 
-            def few_loss(theta: Array) -> float:
-                every = len(x) // FEW
-                each = Model(name, params(theta), 0.0, 1).log_likelihood_of(
-                    x[::every], t_x[::every], T[::every]
+            def sample_loss(theta: Array) -> float:
+                step = len(x) // SAMPLE_CUSTOMERS
+                log_likelihoods = Model(name, params(theta), 0.0, 1).log_likelihood_of(
+                    x[::step], t_x[::step], T[::step]
                 )
-                return -float(counts[::every] @ each) / float(counts[::every].sum())
+                return -float(counts[::step] @ log_likelihoods) / float(counts[::step].sum())
 
-            begin = newton(mean_loss, few_loss, begin, bounds)
-        best = climb(mean_loss, begin, bounds)
+            theta_start = newton(mean_loss, sample_loss, theta_start, bounds)
+        best = climb(mean_loss, theta_start, bounds)
         if best is not None:
             return Model(name, params(best), -mean_loss(best) * customers, round(customers))
     for theta in _STARTS:
-        found = _lifetimes_optimum(name, theta, x, t_x, T, counts)
-        best = climb(mean_loss, theta if found is None else np.log(found / scale), bounds)
+        optimum = _lifetimes_optimum(name, theta, x, t_x, T, counts)
+        best = climb(mean_loss, theta if optimum is None else np.log(optimum / scale), bounds)
         if best is not None:
             return Model(name, params(best), -mean_loss(best) * customers, round(customers))
     raise FitError(
@@ -147,34 +146,34 @@ def fit(
     )
 
 
-def _near(
+def _fit_sample(
     name: str, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, weights: ArrayLike | None
 ) -> Model | None:
-    """Return the optimum of every so manyth of many customers; None where these are few, or have
-    none.
+    """Return a fit on every k-th customer, or None where customers are few or have no optimum.
 
-    The long way to the optimum is gone with a few thousand customers, so that only the last steps
-    take all of them.
+    It gives the start of a fit on all customers, which then needs only a few steps.
     """
-    rows = [np.asarray(v, dtype=np.float64) for v in (x, t_x, T)]
-    if any(v.shape != rows[0].shape or v.ndim != 1 for v in rows) or len(rows[0]) < 2 * FEW:
+    arrays = [np.asarray(array, dtype=np.float64) for array in (x, t_x, T)]
+    if (
+        any(array.shape != arrays[0].shape or array.ndim != 1 for array in arrays)
+        or len(arrays[0]) < 2 * SAMPLE_CUSTOMERS
+    ):
         return None
-    step = len(rows[0]) // FEW
-    some = None if weights is None else np.asarray(weights, dtype=np.float64)[::step]
+    step = len(arrays[0]) // SAMPLE_CUSTOMERS
+    sample_weights = None if weights is None else np.asarray(weights, dtype=np.float64)[::step]
     try:
-        return fit(name, rows[0][::step], rows[1][::step], rows[2][::step], some)
+        return fit(name, arrays[0][::step], arrays[1][::step], arrays[2][::step], sample_weights)
     except (FitError, UsageError, ValueError):
-        return None  # what is wrong is told of the whole
+        return None  # the fit on all customers reports the fault
 
 
 def fit_gamma_gamma(
     x: ArrayLike, monetary: ArrayLike, weights: ArrayLike | None = None
 ) -> GammaGamma:
-    """Fit the Gamma-Gamma model of spend by maximum likelihood, on repeaters with a spend above 0.
-    Deterministic.
+    """Fit the Gamma-Gamma model of spend by maximum likelihood. Deterministic.
 
-    Where the free optimum has ``q <= 1``, whose population has no finite mean, q is held at 1 or
-    above.
+    Where the optimum has ``q <= 1``, with which the population has no finite mean, q is bounded
+    below by 1.
 
     Parameters
     ----------
@@ -182,7 +181,7 @@ def fit_gamma_gamma(
         Repeat purchase days, and the mean money per such day; customers with 0 in either, or
         without a finite spend, are left out.
     weights : array_like, shape (customers,), optional
-        How many customers each row stands for; 1 unless told.
+        Number of customers that each row stands for; 1 by default.
 
     Raises
     ------
@@ -214,8 +213,10 @@ def fit_gamma_gamma(
         return -float(counts @ log_density(p, q, v, x, money)) / customers
 
     for theta in (np.array([0.1, 0.1, 0.1]), np.array([1.5, 1.0, 0.5]), np.array([0.0, 3.0, 3.0])):
-        found = _lifetimes_spend(theta, x, money, counts)
-        best = climb(mean_loss, theta if found is None else np.log(found), [_SHAPE, _SHAPE, _TIME])
+        optimum = _lifetimes_spend(theta, x, money, counts)
+        best = climb(
+            mean_loss, theta if optimum is None else np.log(optimum), [_SHAPE, _SHAPE, _TIME]
+        )
         if best is not None and best[1] <= 0.0:
             best = climb(mean_loss, best, [_SHAPE, (0.0, _SHAPE[1]), _TIME])
         if best is not None:
@@ -231,38 +232,38 @@ def fit_gamma_gamma(
 def _distinct(
     columns: tuple[ArrayLike, ...], weights: ArrayLike | None
 ) -> tuple[list[Array], Array]:
-    """Return the distinct rows as columns, and how many customers each stands for (rows that
-    nobody has left out).
-    """
+    """Return the distinct rows as columns, and the number of customers of each, above 0."""
     arrays = [np.asarray(column, dtype=np.float64) for column in columns]
-    given = np.ones(arrays[0].shape) if weights is None else np.asarray(weights, dtype=np.float64)
-    shapes = [a.shape for a in (*arrays, given)]
+    row_weights = (
+        np.ones(arrays[0].shape) if weights is None else np.asarray(weights, dtype=np.float64)
+    )
+    shapes = [a.shape for a in (*arrays, row_weights)]
     if len(set(shapes)) > 1 or len(shapes[0]) != 1:
         raise UsageError(
             "the columns (and weights) must be one-dimensional and of one length; got "
             f"shapes {shapes}"
         )
-    bad = ~(np.isfinite(given) & (given >= 0))
+    bad = ~(np.isfinite(row_weights) & (row_weights >= 0))
     if bad.any():
         raise UsageError(
-            f"weights holds {given[bad][0]:g} at position {np.flatnonzero(bad)[0]}; use "
+            f"weights holds {row_weights[bad][0]:g} at position {np.flatnonzero(bad)[0]}; use "
             "finite counts >= 0"
         )
-    kept = [array[given > 0] for array in arrays]
-    key = packed(kept)
+    used = [array[row_weights > 0] for array in arrays]
+    key = packed(used)
     if key is None:
         _, first, row_of = np.unique(
-            np.column_stack(kept), axis=0, return_index=True, return_inverse=True
+            np.column_stack(used), axis=0, return_index=True, return_inverse=True
         )
     else:
         _, first, row_of = np.unique(key, return_index=True, return_inverse=True)
-    counts = np.bincount(row_of.ravel(), weights=given[given > 0], minlength=len(first)).astype(
-        np.float64
-    )
-    return [column[first] for column in kept], counts
+    counts = np.bincount(
+        row_of.ravel(), weights=row_weights[row_weights > 0], minlength=len(first)
+    ).astype(np.float64)
+    return [column[first] for column in used], counts
 
 
-def _enough(name: str, customers: float, repeaters: float) -> None:
+def _check_enough(name: str, customers: float, repeaters: float) -> None:
     if customers < MIN_CUSTOMERS or repeaters < MIN_REPEATERS:
         raise FitError(
             f"{name} cannot be fitted on {customers:.0f} customers, {repeaters:.0f} of "
@@ -274,7 +275,7 @@ def _enough(name: str, customers: float, repeaters: float) -> None:
 @cache
 def _fitters() -> dict[str, Any]:
     """Import lifetimes on first use: it sets warning filters and pandas options at import."""
-    with _contained(Warning):  # its import alone: pandas deprecations, invalid escapes
+    with _silenced(Warning):  # its import alone: pandas deprecations, invalid escapes
         import lifetimes
     return {
         "bg_nbd": lifetimes.BetaGeoFitter,
@@ -285,45 +286,40 @@ def _fitters() -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _contained(category: type[Warning]) -> Iterator[None]:
-    """Keep what lifetimes prints and the warning filters it sets to itself."""
+def _silenced(category: type[Warning]) -> Iterator[None]:
+    """Suppress what lifetimes prints and warns of, and undo the warning filters that it sets."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore", category)
         yield
 
 
-# Its Nelder-Mead creeps for minutes on a young log, where leaving cannot be told from waiting; the
-# climb goes on.
+# Its Nelder-Mead takes minutes on a young log, where leaving cannot be distinguished from waiting;
+# our own optimisation continues from where it stops.
 _OPTIONS: dict[str, dict[str, Any]] = {"pareto_nbd": {"maxiter": 200}}
 
 
 def _lifetimes_optimum(
     name: str, theta: Array, x: Array, t_x: Array, T: Array, counts: Array
 ) -> Array | None:
-    """Return where lifetimes ends up, times in days, or None where it fails or runs off."""
+    """Return the parameters by lifetimes, times in days; None where it fails or diverges."""
     fitter = _fitters()[name]()
-    begin = (
-        np.exp(theta) if name == "pareto_nbd" else theta
-    )  # lifetimes takes the one raw, the others in logs
+    # lifetimes takes the parameters of Pareto/NBD as they are, those of the others in logs
+    initial = np.exp(theta) if name == "pareto_nbd" else theta
     try:
-        # It overflows on the way for heavy buyers (RuntimeWarning); the climb judges where it
-        # arrives.
-        with _contained(RuntimeWarning):
-            fitter.fit(x, t_x, T, weights=counts, initial_params=begin, **_OPTIONS.get(name, {}))
-    except (
-        ValueError,
-        ArithmeticError,
-        np.linalg.LinAlgError,
-    ):  # its ConvergenceError is a ValueError
-        return None
+        # It overflows on the way for heavy buyers (RuntimeWarning); our own optimisation decides
+        # whether its result is an optimum.
+        with _silenced(RuntimeWarning):
+            fitter.fit(x, t_x, T, weights=counts, initial_params=initial, **_OPTIONS.get(name, {}))
+    except (ValueError, ArithmeticError, np.linalg.LinAlgError):
+        return None  # its ConvergenceError is a ValueError
     return _usable(fitter)
 
 
 def _lifetimes_spend(theta: Array, x: Array, money: Array, counts: Array) -> Array | None:
-    """Return where lifetimes ends up, or None where it fails or runs off."""
+    """Return the parameters by lifetimes; None where it fails or diverges."""
     fitter = _fitters()["gamma_gamma"]()
     try:
-        with _contained(RuntimeWarning):  # as above
+        with _silenced(RuntimeWarning):  # as above
             fitter.fit(x, money, weights=counts, initial_params=theta)
     except (ValueError, ArithmeticError, np.linalg.LinAlgError):
         return None
@@ -331,5 +327,5 @@ def _lifetimes_spend(theta: Array, x: Array, money: Array, counts: Array) -> Arr
 
 
 def _usable(fitter: Any) -> Array | None:
-    found = np.asarray(fitter.params_, dtype=np.float64)
-    return found if np.all(np.isfinite(found) & (found > 0)) else None
+    parameters = np.asarray(fitter.params_, dtype=np.float64)
+    return parameters if np.all(np.isfinite(parameters) & (parameters > 0)) else None

@@ -1,8 +1,8 @@
-"""Gamma-Gamma: what a purchase of a customer is worth on average.
+"""Gamma-Gamma: model of the mean spend per purchase of a customer.
 
 A customer's purchases are Gamma(p, nu) and the rates nu are Gamma(q, v) over customers, independent
-of how often they buy. Few purchases say little: the expectation is drawn to the population's mean,
-more so the smaller x.
+of how often they buy. The expectation is shrunk towards the population's mean, more so the smaller
+x.
 
 Source: Fader and Hardie (2013), "The Gamma-Gamma Model of Monetary Value".
 """
@@ -34,8 +34,8 @@ class GammaGamma:
     v : float
         Scale, in the log's money.
     mean_spend : float
-        Money per purchase over the repeaters it was fitted on, each weighted by x. It stands in
-        where ``q <= 1`` leaves the population without a finite mean.
+        Money per purchase over the repeaters it was fitted on, each weighted by x. It is used where
+        the population has no finite mean (``q <= 1``).
     log_likelihood : float
         Over all repeaters.
     customers : int
@@ -96,17 +96,17 @@ class GammaGamma:
         )
         bad = ~(np.isfinite(x) & (x >= 0)) | ((x > 0) & ~(np.isfinite(monetary) & (monetary > 0)))
         if bad.any():
-            at = int(np.flatnonzero(bad)[0])
+            position = int(np.flatnonzero(bad)[0])
             raise ValueError(
                 f"{int(bad.sum())} customers have no possible spend, first at position "
-                f"{at}: x={x.flat[at]:g}, "
-                f"monetary={monetary.flat[at]:g}; x >= 0 and, where x > 0, monetary > 0 must hold"
+                f"{position}: x={x.flat[position]:g}, monetary={monetary.flat[position]:g}; "
+                "x >= 0 and, where x > 0, monetary > 0 must hold"
             )
-        below = self.p * x + self.q - 1.0
-        usable = below > 0
+        denominator = self.p * x + self.q - 1.0
+        usable = denominator > 0
         spent = np.where(x > 0, x * np.where(x > 0, monetary, 0.0), 0.0)
         return np.where(
-            usable, self.p * (self.v + spent) / np.where(usable, below, 1.0), self.mean_spend
+            usable, self.p * (self.v + spent) / np.where(usable, denominator, 1.0), self.mean_spend
         )
 
     def log_likelihood_of(self, x: ArrayLike, monetary: ArrayLike) -> Array:
@@ -137,9 +137,7 @@ class GammaGamma:
         return log_density(self.p, self.q, self.v, x, monetary)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the model as a dictionary of JSON values, which :meth:`from_json` reads back
-        exactly.
-        """
+        """Return the model as JSON values, which :meth:`from_json` reads back exactly."""
         return {key: getattr(self, key) for key in _KEYS}
 
     @classmethod
@@ -149,16 +147,17 @@ class GammaGamma:
         Raises
         ------
         ValueError
-            A key is missing or unknown, or a value cannot be; the message names the key.
+            A key is missing or unknown, or a value is invalid; the message names the key.
         """
         return cls(*read_keys("Gamma-Gamma model", stored, _KEYS))
 
 
 def log_density(p: float, q: float, v: float, x: Array, monetary: Array) -> Array:
-    """Log-density of the mean spend over x purchases, in log space. Source: Fader and Hardie
-    (2013), eq. 1a.
+    """Log-density of the mean spend over x purchases.
+
+    Source: Fader and Hardie (2013), eq. 1a.
     """
     spent = x * monetary
-    share = p * x * -np.log1p(v / spent) - q * np.log1p(spent / v)
-    density: Array = share - np.log(monetary) - betaln(p * x, q)
+    log_kernel = p * x * -np.log1p(v / spent) - q * np.log1p(spent / v)
+    density: Array = log_kernel - np.log(monetary) - betaln(p * x, q)
     return density

@@ -1,11 +1,10 @@
-"""Pareto/NBD: an active customer buys at a steady rate and leaves at a steady rate, at any time and
-unseen.
+"""Pareto/NBD: an active customer buys at a constant rate and leaves unobserved at a constant rate.
 
 Purchase rates are Gamma(r, alpha) and leaving rates Gamma(s, beta) over customers; alive at T, a
 customer's are Gamma(r + x, alpha + T) and Gamma(s, beta + T).
 
-Every quantity rests on one integral, ``_leaving_integral``. It is evaluated by Gauss-Legendre
-quadrature in the logarithm of time, where it has no hard spot; the published Gaussian
+All quantities depend on one integral, ``_leaving_integral``. It is evaluated by Gauss-Legendre
+quadrature in the logarithm of time, where the integrand is smooth; the published Gaussian
 hypergeometric functions overflow at x in the hundreds.
 
 Sources: Schmittlein, Morrison and Colombo (1987), "Counting Your Customers", Management Science
@@ -23,9 +22,9 @@ Params = tuple[float, float, float, float]
 
 _NODES, _WEIGHTS = (v for v in np.polynomial.legendre.leggauss(32))
 _REACH = 36.0
-_ROWS_AT_ONCE = (
-    4096  # einsum, since a BLAS product of this size wakes threads that cost more than they do
-)
+# Rows per block; summed with einsum, since a BLAS product of this size starts threads at a cost
+# above their gain.
+_ROWS_AT_ONCE = 4096
 
 
 def log_odds_dead(params: Params, x: Array, t_x: Array, T: Array) -> Array:
@@ -34,32 +33,34 @@ def log_odds_dead(params: Params, x: Array, t_x: Array, T: Array) -> Array:
     Source: Fader and Hardie (2005), eqs. 36 and 37.
     """
     r, alpha, s, beta = params
-    left = _leaving_integral(r + x, s, alpha + t_x, beta + t_x, T - t_x)
+    leaving = _leaving_integral(r + x, s, alpha + t_x, beta + t_x, T - t_x)
     silence = (r + x) * np.log1p((T - t_x) / (alpha + t_x)) + s * np.log1p((T - t_x) / (beta + t_x))
-    gap = left > 0
-    return np.where(gap, np.log(s) + np.log(np.where(gap, left, 1.0)) + silence, -np.inf)
+    gap = leaving > 0
+    return np.where(gap, np.log(s) + np.log(np.where(gap, leaving, 1.0)) + silence, -np.inf)
 
 
 def log_likelihood(params: Params, x: Array, t_x: Array, T: Array) -> Array:
-    """Log of the density of the purchase times up to T, per customer. Source: Fader and Hardie
-    (2005), eq. 18.
+    """Log of the density of the purchase times up to T, per customer.
+
+    Source: Fader and Hardie (2005), eq. 18.
     """
     r, alpha, s, beta = params
     buying = gammaln(r + x) - gammaln(r) - r * np.log1p(T / alpha) - x * np.log(alpha + T)
-    either: Array = (
+    log_density: Array = (
         buying - s * np.log1p(T / beta) + np.logaddexp(0.0, log_odds_dead(params, x, t_x, T))
     )
-    return either
+    return log_density
 
 
 def none_if_active(params: Params, days: Array, x: Array, T: Array) -> Array:
-    """P(no purchase within ``days`` after T | active at T): silent to the end, or left before
-    the next purchase.
+    """P(no purchase within ``days`` after T | active at T), per customer.
+
+    The customer is active and silent to the end, or leaves before the next purchase.
     """
     r, alpha, s, beta = params
-    stayed = np.exp(-(r + x) * np.log1p(days / (alpha + T)) - s * np.log1p(days / (beta + T)))
-    left: Array = s * _leaving_integral(r + x, s, alpha + T, beta + T, days)
-    return stayed + left
+    silent = np.exp(-(r + x) * np.log1p(days / (alpha + T)) - s * np.log1p(days / (beta + T)))
+    left_early: Array = s * _leaving_integral(r + x, s, alpha + T, beta + T, days)
+    return silent + left_early
 
 
 def orders_if_active(params: Params, days: Array, x: Array, T: Array) -> Array:
@@ -82,22 +83,22 @@ def _leaving_integral(R: Array, s: float, A: Array, B: Array, span: Array) -> Ar
     error below 1e-10.
     """
     shape = np.broadcast_shapes(R.shape, A.shape, B.shape, span.shape)
-    flat = [np.broadcast_to(v, shape).ravel() for v in (R, A, B, span)]
-    result = np.empty(flat[0].shape)
+    columns = [np.broadcast_to(v, shape).ravel() for v in (R, A, B, span)]
+    result = np.empty(columns[0].shape)
     for start in range(0, len(result), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
-        result[rows] = _leaving_rows(s, *(v[rows, None] for v in flat))
+        result[rows] = _leaving_rows(s, *(v[rows, None] for v in columns))
     return result.reshape(shape)
 
 
 def _leaving_rows(s: float, R: Array, A: Array, B: Array, span: Array) -> Array:
-    least = np.minimum(A, B)
-    # where the integrand has fallen by exp(-36): R log(1 + u/A) + s log(1 + u/B) is at least either
-    # summand
-    with np.errstate(over="ignore"):  # an infinite reach is cut to the span
+    scale = np.minimum(A, B)
+    # where the integrand has fallen by exp(-36): R log(1 + u/A) + s log(1 + u/B) is at least as
+    # large as each summand
+    with np.errstate(over="ignore"):  # an infinite reach is limited to the span below
         reach = np.minimum(A * np.expm1(_REACH / R), B * np.expm1(_REACH / s))
-    half = np.log1p(np.minimum(span, reach) / least) / 2.0
-    u = least * np.expm1(half * (1.0 + _NODES))
-    log_integrand = -R * np.log1p(u / A) - s * np.log1p(u / B) + np.log((least + u) / (B + u))
-    rows: Array = half[:, 0] * np.einsum("ij,j->i", np.exp(log_integrand), _WEIGHTS)
-    return rows
+    half = np.log1p(np.minimum(span, reach) / scale) / 2.0
+    u = scale * np.expm1(half * (1.0 + _NODES))
+    log_integrand = -R * np.log1p(u / A) - s * np.log1p(u / B) + np.log((scale + u) / (B + u))
+    integrals: Array = half[:, 0] * np.einsum("ij,j->i", np.exp(log_integrand), _WEIGHTS)
+    return integrals

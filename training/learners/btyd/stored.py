@@ -1,6 +1,4 @@
-"""Strict reading of stored model parameters: every key expected, no other, every number
-possible.
-"""
+"""Strict reading of stored model parameters: exactly the expected keys, and valid numbers."""
 
 from __future__ import annotations
 
@@ -11,25 +9,25 @@ from typing import Any
 from stagecast.features.errors import did_you_mean
 
 
-def read_keys(what: str, stored: object, keys: tuple[str, ...]) -> list[Any]:
+def read_keys(label: str, stored: object, keys: tuple[str, ...]) -> list[Any]:
     """Return the values of ``keys``, in their order.
 
     Raises
     ------
     ValueError
-        ``stored`` is not a mapping, a key is missing, or there is another one.
+        ``stored`` is not a mapping, or a key is missing or unknown; the message names ``label``.
     """
     if not isinstance(stored, Mapping):
         raise ValueError(
-            f"{what} is a {type(stored).__name__}; expected an object with the keys "
+            f"{label} is a {type(stored).__name__}; expected an object with the keys "
             f"{', '.join(keys)}"
         )
     for key in stored:
         if key not in keys:
-            raise ValueError(f"{what} has the unknown key {key!r}.{did_you_mean(str(key), keys)}")
+            raise ValueError(f"{label} has the unknown key {key!r}.{did_you_mean(str(key), keys)}")
     for key in keys:
         if key not in stored:
-            raise ValueError(f"{what} lacks the key {key!r}")
+            raise ValueError(f"{label} lacks the key {key!r}")
     return [stored[key] for key in keys]
 
 
