@@ -22,7 +22,7 @@ def card(training: Training) -> dict[str, Any]:
     could not be done.
     """
     models, kind = training.models, kind_of(training.models.config.churn)
-    dates = kind.teaching_dates(training.panel, models)
+    dates = kind.training_dates(training.panel, models)
     return {
         "evaluation": training.evaluation,
         "blend": {**kind.pool_card(models), "dates": dates},

@@ -1,10 +1,9 @@
-"""How :class:`stagecast.training.churn.model.ChurnModel` is fitted: its members, their weights, its
-level, and the rung of the ladder.
+"""Fitting of :class:`stagecast.training.churn.model.ChurnModel`: members, weights, level, method.
 
-Members are fitted on every date of a panel. What they are fitted on cannot say how far to trust
-them: weights come from a date, or in a young log from customers, that they did not see. The level
-of the pool is held against the same season a year ago; a log too young to have one goes half the
-way to the customer base, which averages over all its history.
+Members are fitted on every date of a panel. Their weights are learned on rows that they were not
+fitted on: of a later date, or in a young log of other customers. The level of the pool is
+calibrated on the same season a year ago; in a log too young to have one it moves half the way to
+the level of the customer base, which is an average over the whole history.
 """
 
 from __future__ import annotations
@@ -36,22 +35,21 @@ from stagecast.training.panel import (
     year_back,
 )
 
-# How many trees: what a later date likes best, or the middle where there is none to ask.
+# Number of trees where there is no later date, and the numbers that are compared on one.
 TREES, TREES_TRIED = 150, (60, 100, 150, 250)
 SPLINE_PENALTY = 5.0
-# Below these a fitted model has nothing to learn from.
+# Least number of customers, and of those who stayed and who left, that a model is fitted on.
 FEWEST_CUSTOMERS, FEWEST_OF_EACH = 200, 30
-# With this many customers half of the weight goes to the customer base, half to all members as
-# above; with more, less: what the others err by for want of rows falls with their number, what the
-# customer base errs by does not.
+# With this many customers, half of the prior weight goes to the customer base and half to the
+# members as in MEMBERS. With more it is less, since the error of the other members falls with the
+# number of rows and that of the customer base does not.
 HALF_SAFE = 400
-# Parts of the customers that members are left without, where no earlier date could judge them; how
-# strongly their weights are drawn back then, since more customers do not tell more of how the shop
-# will change; and about how many rows are enough to tell it.
+# Where there is no earlier date: number of folds of customers, least shrinkage of the weights
+# (more customers do not show better how the shop will change), and about how many rows are used.
 FOLDS, YOUNG_PULL, YOUNG_ROWS = 4, 0.005, 100_000
-# Share of the way from the level of the pool to the customer base's, where no season is known: at
-# 35 dates of logs that young the log loss fell by half a per cent on average, by 6 % where a first
-# season ended, and rose by 1.5 % at most.
+# Share of the way from the level of the pool to that of the customer base, where no season is
+# known: at 35 dates of logs that young the log loss fell by half a per cent on average, by 6 %
+# where a first season ended, and rose by 1.5 % at most.
 UNKNOWN_SEASON = 0.5
 
 RFM = Recipe(
@@ -82,10 +80,8 @@ SPLINES = Recipe(
 )
 
 
-def enough(frame: Frame) -> bool:
-    """Say whether there is anything to learn from a date: customers enough of either kind, and
-    not all alike.
-    """
+def has_enough_rows(frame: Frame) -> bool:
+    """Return whether a date has enough customers of both outcomes, with different recencies."""
     inactive = int(frame.inactive.sum())
     if len(frame) < FEWEST_CUSTOMERS or min(inactive, len(frame) - inactive) < FEWEST_OF_EACH:
         return False
@@ -93,23 +89,33 @@ def enough(frame: Frame) -> bool:
 
 
 def training_dates(panel: Panel) -> list[Frame]:
-    """Return the past dates that there is something to learn from, newest first, with the
-    columns that all have.
-    """
-    dates = [frame for frame in panel.dates if enough(frame)]
-    return dates if panel.base is None else _alike(dates, panel.base)
+    """Return the past dates with enough rows, newest first, reduced to their shared columns."""
+    dates = [frame for frame in panel.dates if has_enough_rows(frame)]
+    return dates if panel.base is None else _with_shared_columns(dates, panel.base)
 
 
 def fit_churn(
-    panel: Panel, now: Mapping[str, Array], rule: GapRule, horizon_days: int, seed: int
+    panel: Panel, current: Mapping[str, Array], rule: GapRule, horizon_days: int, seed: int
 ) -> ChurnModel:
-    """Fit the members on every date of the panel, their weights on the newest, and choose the rung
-    of the ladder.
+    """Fit the members on every date of the panel, and their weights on the newest.
 
-    ``now`` are the columns of buyers of the as_of, of all or of many. For the weights, and for how
-    many trees there are, the members are fitted once more on the dates whose horizon was over
-    before the newest began. A log too young to have any learns the weights from customers whom the
-    members were not fitted on.
+    For the weights and the number of trees, the members are fitted once more on the dates whose
+    horizon ends before the newest date. In a log too young to have any, the weights are learned
+    from customers that the members were not fitted on. With too little data the model is the
+    customer base alone, or the rule on gaps.
+
+    Parameters
+    ----------
+    panel
+        Past dates with their outcomes, and the customer base.
+    current
+        Columns of the buyers at the as_of, or of a sample of them.
+    rule
+        The rule on the gaps between purchases.
+    horizon_days
+        Horizon of the prediction, in days.
+    seed
+        Seed of all random draws.
     """
     if panel.base is None:
         return rule_alone(rule, horizon_days)
@@ -117,63 +123,70 @@ def fit_churn(
     if not dates or dates[0].back != horizon_days:
         return customer_base_alone(rule, horizon_days)
     newest = dates[0]
-    before = [frame for frame in dates if frame.back >= newest.back + horizon_days]
-    begin = weights_to_begin(len(newest))
+    earlier_dates = [frame for frame in dates if frame.back >= newest.back + horizon_days]
+    prior = prior_weights(len(newest))
     trees = TREES
-    if before:
-        earlier = _fit_members(before, seed, max(TREES_TRIED))
-        if isinstance(boosted := earlier["trees"], Boosted):
-            trees = _stop(boosted, newest)
-            earlier = {**earlier, "trees": boosted.first(trees)}
-        weights = blend.pool_weights(Pool(earlier).margins(newest.columns), newest.inactive, begin)
+    if earlier_dates:
+        earlier_members = _fit_members(earlier_dates, seed, max(TREES_TRIED))
+        if isinstance(boosted := earlier_members["trees"], Boosted):
+            trees = _best_tree_count(boosted, newest)
+            earlier_members = {**earlier_members, "trees": boosted.first(trees)}
+        weights = blend.pool_weights(
+            Pool(earlier_members).margins(newest.columns), newest.inactive, prior
+        )
     else:
-        some = thinned(dates, YOUNG_ROWS)
-        margins = _margins_of_others(some, seed)
-        weights = blend.pool_weights(margins, some[0].inactive, begin, YOUNG_PULL)
+        sample = thinned(dates, YOUNG_ROWS)
+        margins = _out_of_fold_margins(sample, seed)
+        weights = blend.pool_weights(margins, sample[0].inactive, prior, YOUNG_PULL)
     members = _fit_members(dates, seed, trees)
-    fitted = Pool(members, weights)
+    pool = Pool(members, weights)
     season = year_back(dates, panel.history_days)
     if season is None:
-        shift = blend.level_shift(fitted.margin(newest.columns), newest.inactive)
-        drawn = UNKNOWN_SEASON * blend.level_shift(fitted.margin(now), expit(now["btyd_none"]))
+        shift = blend.level_shift(pool.margin(newest.columns), newest.inactive)
+        towards_base = UNKNOWN_SEASON * blend.level_shift(
+            pool.margin(current), expit(current["btyd_none"])
+        )
     else:
-        drawn = 0.0
-        # trees learn the level of a date that they are fitted on, so members that did not see that
-        # season are asked
-        others = outside_season(dates, season, horizon_days)
-        judge = Pool(_fit_members(others, seed, trees), weights) if others else fitted
-        shift = blend.level_shift(judge.margin(season.columns), season.inactive)
-    speaking = {name: weight for name, weight in weights.items() if weight > 1e-4}
-    total = sum(speaking.values())
+        towards_base = 0.0
+        # trees learn the level of a date that they are fitted on, so the level is measured with
+        # members that were not fitted on that season
+        other_dates = outside_season(dates, season, horizon_days)
+        reference_pool = (
+            Pool(_fit_members(other_dates, seed, trees), weights) if other_dates else pool
+        )
+        shift = blend.level_shift(reference_pool.margin(season.columns), season.inactive)
+    used = {name: weight for name, weight in weights.items() if weight > 1e-4}
+    total = sum(used.values())
     return ChurnModel(
         "blend",
         horizon_days,
-        {name: weight / total for name, weight in speaking.items()},
-        blend.carried_level(shift) + drawn,
+        {name: weight / total for name, weight in used.items()},
+        blend.carried_level(shift) + towards_base,
         rule,
-        {name: members[name] for name in speaking},
-        "later_date" if before else "other_customers",
-        drawn,
+        {name: members[name] for name in used},
+        "later_date" if earlier_dates else "other_customers",
+        towards_base,
     )
 
 
-def weights_to_begin(customers: int) -> dict[str, float]:
-    """Return what the members' weights are before a past date has spoken: the fewer customers, the
-    more customer base.
+def prior_weights(customers: int) -> dict[str, float]:
+    """Return the prior weights of the members: more customer base with fewer customers.
 
     >>> round(weights_to_begin(400)["btyd"], 3), round(weights_to_begin(1_000_000)["btyd"], 3)
     (0.722, 0.445)
     """
-    safe = HALF_SAFE / (HALF_SAFE + customers)
+    base_share = HALF_SAFE / (HALF_SAFE + customers)
     return {
-        name: (1 - safe) * member.start + safe * (name == "btyd")
+        name: (1 - base_share) * member.prior_weight + base_share * (name == "btyd")
         for name, member in MEMBERS.items()
     }
 
 
-def _margins_of_others(dates: Sequence[Frame], seed: int) -> dict[str, Array]:
-    """Return the members' log odds on the newest date, each customer's from members fitted on
-    other customers.
+def _out_of_fold_margins(dates: Sequence[Frame], seed: int) -> dict[str, Array]:
+    """Return the log odds of each member on the newest date, fitted on other customers.
+
+    Customers are divided into folds, the same at all dates; the log odds of a fold come from
+    members fitted on the other folds.
     """
     customers = np.unique(np.concatenate([frame.customer for frame in dates]))
     folds = [np.searchsorted(customers, frame.customer) % FOLDS for frame in dates]
@@ -189,24 +202,25 @@ def _margins_of_others(dates: Sequence[Frame], seed: int) -> dict[str, Array]:
     return margins
 
 
-def _alike(dates: Sequence[Frame], base: CustomerBase) -> list[Frame]:
-    """Return the dates with the columns that all of them and the as_of have: a customer-base
-    model may lack at one.
+def _with_shared_columns(dates: Sequence[Frame], base: CustomerBase) -> list[Frame]:
+    """Return the dates with the columns that all of them and the as_of have.
+
+    The columns differ where a customer-base model could not be fitted at a date.
     """
-    now = {f"btyd_none_{model.name}" for model in base.models}
-    kept = [
+    base_columns = {f"btyd_none_{model.name}" for model in base.models}
+    shared = [
         name
         for name in (dates[0].columns if dates else ())
         if all(name in frame.columns for frame in dates)
-        and (name in now or not name.startswith("btyd_none_"))
+        and (name in base_columns or not name.startswith("btyd_none_"))
     ]
-    return [replace(frame, columns={name: frame.columns[name] for name in kept}) for frame in dates]
+    return [
+        replace(frame, columns={name: frame.columns[name] for name in shared}) for frame in dates
+    ]
 
 
-def _stop(trees: Boosted, later: Frame) -> int:
-    """Return after how many trees the log loss on a later date is least, whatever the level of
-    that date.
-    """
+def _best_tree_count(trees: Boosted, later: Frame) -> int:
+    """Return the number of trees with the least log loss on a later date, at the level of it."""
 
     def loss(count: int) -> float:
         margin = trees.first(count).raw(later.columns)
@@ -216,23 +230,23 @@ def _stop(trees: Boosted, later: Frame) -> int:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """What a member is fitted on: the buyers of several dates, one row per buyer and date.
+class MemberRows:
+    """Training rows of a member: the buyers of several dates, one row per buyer and date.
 
     Parameters
     ----------
     columns
         Name -> values, shape (rows,); null is NaN.
     inactive
-        Whether no purchase came within the horizon, shape (rows,).
+        Whether there was no purchase within the horizon, shape (rows,).
     varying
-        Columns that vary on most of the dates: what a regression may look at.
+        Columns that vary on most of the dates, which regressions may use.
     learnable
-        Those of them that the catalogue offers to models: what trees look at, in order.
+        Those of ``varying`` that the catalogue offers to models, which trees use, in order.
     trees
-        Boosting rounds.
+        Number of boosting rounds.
     seed
-        For whatever is drawn.
+        Seed of all random draws.
     """
 
     columns: Mapping[str, Array]
@@ -244,29 +258,29 @@ class Rows:
 
     @property
     def weight(self) -> Array:
-        """How much each row counts, shape (rows,): all alike."""
+        """Weight of each row, shape (rows,): 1."""
         return np.ones(len(self.inactive))
 
     def recipe(self, recipe: Recipe) -> Recipe:
         """Return the part of a recipe whose columns vary."""
-        return Recipe({name: how for name, how in recipe.columns.items() if name in self.varying})
+        return Recipe({name: term for name, term in recipe.columns.items() if name in self.varying})
 
 
-def _fit_customer_base(rows: Rows) -> Member:
-    # fitted with the panel, date by date: its column stands among the others
+def _fit_customer_base(rows: MemberRows) -> Member:
+    # fitted with the panel, date by date; its predictions are a column of the frames
     return CustomerBaseOdds()
 
 
-def _fit_rfm(rows: Rows) -> Member:
+def _fit_rfm(rows: MemberRows) -> Member:
     return glm.fit_logistic(rows.recipe(RFM), rows.columns, rows.inactive, rows.weight)
 
 
-def _fit_splines(rows: Rows) -> Member:
+def _fit_splines(rows: MemberRows) -> Member:
     recipe = rows.recipe(SPLINES)
     return glm.fit_logistic(recipe, rows.columns, rows.inactive, rows.weight, SPLINE_PENALTY)
 
 
-def _fit_trees(rows: Rows) -> Member:
+def _fit_trees(rows: MemberRows) -> Member:
     return boosting.fit(
         rows.columns,
         rows.learnable,
@@ -280,36 +294,42 @@ def _fit_trees(rows: Rows) -> Member:
 
 @dataclass(frozen=True)
 class MemberFit:
-    """How a member is fitted, and its weight with customers without end, before a past date has
-    spoken.
+    """Function that fits a member, and the prior weight of the member.
+
+    Parameters
+    ----------
+    prior_weight
+        Weight in the limit of many customers, before it is learned from a past date.
+    fit
+        Fits the member.
     """
 
-    start: float
-    fit: Callable[[Rows], Member]
+    prior_weight: float
+    fit: Callable[[MemberRows], Member]
 
 
-# The customer base counts twice: fitted on few numbers, it is the safe one; plain RFM half, since
-# the splines look at the same.
+# The customer base has double weight, since its few parameters make it the most robust; RFM has
+# half, since the splines use the same columns.
 MEMBERS: dict[str, MemberFit] = {
     "btyd": MemberFit(2 / 4.5, _fit_customer_base),
     "rfm": MemberFit(0.5 / 4.5, _fit_rfm),
     "splines": MemberFit(1 / 4.5, _fit_splines),
     "trees": MemberFit(1 / 4.5, _fit_trees),
 }
-"""Name -> member of the pool; one that is stored as JSON is named in
+"""Name -> fit of a member of the pool; those stored as JSON must be in
 :data:`stagecast.training.churn.members.READERS`, too.
 """
 
 
 def _fit_members(dates: Sequence[Frame], seed: int, trees: int) -> dict[str, Member]:
-    """Return every member, fitted on some dates."""
+    """Return every member, fitted on these dates."""
     columns = stack(dates)
-    alive = varying(dates, list(columns))
-    rows = Rows(
+    varying_columns = varying(dates, list(columns))
+    rows = MemberRows(
         columns,
         np.concatenate([frame.inactive for frame in dates]),
-        alive,
-        learnable(dates, alive),
+        varying_columns,
+        learnable(dates, varying_columns),
         trees,
         seed,
     )

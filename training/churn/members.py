@@ -1,7 +1,7 @@
-"""The members of the pool of P(no purchase): how each is named, stored and read.
+"""Members of the pool of P(no purchase): their names, storage and reading.
 
 A member gives log odds of no purchase (:class:`stagecast.training.learners.pool.Member`). A new one
-is a line in :data:`READERS` here and one in :data:`stagecast.training.churn.fitting.MEMBERS`.
+needs a line in :data:`READERS` here and one in :data:`stagecast.training.churn.fitting.MEMBERS`.
 """
 
 from __future__ import annotations
@@ -18,17 +18,22 @@ from stagecast.training.learners.customer_base import log_odds
 from stagecast.training.learners.linear import LogisticModel
 from stagecast.training.learners.pool import MAX_LOG_ODDS, CustomerBaseOdds, Member
 
-# Parts of a silence that the rule looks at.
-PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)
+# Fractions of the silence that the rule is evaluated at.
+FRACTIONS = (1.0, 0.75, 0.5, 0.25, 0.0)
 
 
 @dataclass(frozen=True)
 class GapRule:
-    """P(the silence lasts another horizon), read off the shop's own gaps: the rule of the smallest
-    logs.
+    """P(the silence lasts another horizon) from the gaps between purchases, for the smallest logs.
 
-    ``times`` are lengths of gaps in days, completed or still open; ``alive`` is the product-limit
-    estimate of P(gap > t) at each, ``at_risk`` how many gaps lasted at least that long.
+    Parameters
+    ----------
+    times
+        Lengths of gaps in days, completed or still open (censored).
+    alive
+        Product-limit estimate of P(gap > t) at each of ``times``.
+    at_risk
+        Number of gaps that lasted at least as long as each of ``times``.
     """
 
     times: tuple[float, ...]
@@ -38,19 +43,19 @@ class GapRule:
     def probability(self, recency_days: Array, horizon_days: Array | float) -> Array:
         """Return P(no purchase in the horizon | silence so far), shape (rows,).
 
-        Smoothed by one gap that ends and one that does not. It is no lower than after a part of
-        the silence: few gaps last as long as the longest, and what is known of many shorter ones
-        holds for those, too.
+        Smoothed by one gap that ends and one that does not. It is never lower than for a fraction
+        of the silence: few gaps last as long as the longest, and the estimate from the many shorter
+        ones is a lower bound for them.
         """
         shortest = np.minimum(recency_days, 1.0)
-        silences = [np.maximum(part * recency_days, shortest) for part in PARTS]
+        silences = [np.maximum(fraction * recency_days, shortest) for fraction in FRACTIONS]
         return np.asarray(
             np.max([self._outlasting(silence, horizon_days) for silence in silences], axis=0)
         )
 
     def _outlasting(self, recency_days: Array, horizon_days: Array | float) -> Array:
-        # the day that begins at the as_of is still to come: after r days of silence the gap is r
-        # days or longer
+        # the day that begins at the as_of is not over: after r days of silence the gap is r days or
+        # longer
         alive, at_risk = np.r_[1.0, self.alive], np.r_[self.at_risk, 0.0]
         start = np.searchsorted(self.times, recency_days, side="left")
         end = np.searchsorted(self.times, recency_days + horizon_days, side="left")
@@ -62,7 +67,7 @@ class GapRule:
 
 @dataclass(frozen=True)
 class GapRuleOdds:
-    """The rule on the shop's gaps as a member, over one horizon in days."""
+    """The rule on gaps as a member of a pool, over one horizon in days."""
 
     rule: GapRule
     horizon_days: int
@@ -74,7 +79,7 @@ class GapRuleOdds:
     def effects(
         self, columns: Mapping[str, Array], threads: int = 0
     ) -> Iterator[tuple[str, Array]]:
-        """Yield the log odds as the effect of the silence."""
+        """Yield the log odds as the effect of ``recency_days``."""
         yield "recency_days", np.clip(self.margin(columns), -MAX_LOG_ODDS, MAX_LOG_ODDS)
 
 
@@ -83,22 +88,22 @@ READERS: dict[str, Callable[[Any], Member]] = {
     "rfm": LogisticModel.from_json,
     "splines": LogisticModel.from_json,
 }
-"""Member that is stored as JSON -> what reads it; a member of this list has ``to_json``."""
+"""Member that is stored as JSON -> function that reads it; these members have ``to_json``."""
 
 
 def members_to_json(members: Mapping[str, Member]) -> dict[str, Any]:
-    """Return the stored members by name, None for those that do not speak.
+    """Return the members as JSON values by name, None for those without a weight.
 
-    Of trees it is their columns: LightGBM's text is a file of its own. The customer-base models
-    and the rule are stored elsewhere in the bundle.
+    For trees these are their columns: LightGBM's text is a file of its own. The customer-base
+    models and the rule are stored elsewhere in the bundle.
 
     Raises
     ------
     ValueError
-        A member speaks that :data:`READERS` does not name, so that no bundle could hold it.
+        A member is not in :data:`READERS`, so that no bundle could hold it.
     """
-    if lost := sorted(set(members) - {*READERS, *STORED_ELSEWHERE}):
-        raise ValueError(f"READERS does not name how to read the members {', '.join(lost)}")
+    if unknown := sorted(set(members) - {*READERS, *STORED_ELSEWHERE}):
+        raise ValueError(f"READERS does not name how to read the members {', '.join(unknown)}")
     stored: dict[str, Any] = {}
     for name in READERS:
         member: Any = members.get(name)
@@ -111,12 +116,12 @@ def members_to_json(members: Mapping[str, Member]) -> dict[str, Any]:
 def read_members(
     data: Mapping[str, Any], weights: Mapping[str, float], trees: str | None, rule: GapRuleOdds
 ) -> dict[str, Member]:
-    """Read what :func:`members_to_json` gives, with the text of the trees.
+    """Read what :func:`members_to_json` returns, with the text of the trees.
 
     Raises
     ------
     ValueError
-        A member has a weight, and nothing of it is stored.
+        A member with a weight is not stored.
     """
     members: dict[str, Member] = {"rule": rule, "btyd": CustomerBaseOdds()}
     for name, read in READERS.items():
@@ -124,6 +129,6 @@ def read_members(
             members[name] = read(data[name])
     if trees is not None:
         members["trees"] = Boosted(trees, tuple(data["trees"]))
-    if lost := sorted(set(weights) - set(members)):
-        raise ValueError(f"the pool counts members that are not stored: {', '.join(lost)}")
+    if missing := sorted(set(weights) - set(members)):
+        raise ValueError(f"the pool counts members that are not stored: {', '.join(missing)}")
     return {name: members[name] for name in weights}

@@ -1,11 +1,11 @@
-"""P(no purchase in the horizon) for buyers: members, their pool, and the ladder for small logs.
+"""P(no purchase in the horizon) of buyers: a pool of members, and simpler methods for small logs.
 
 The members are the customer-base models (MBG/NBD and Pareto/NBD), a logistic regression on log RFM,
-one with splines that also hears the customer-base models, and LightGBM. They are pooled in log odds
-with weights learned on what they were not fitted on, a later window or other customers, then
-shifted to the level that the season asks for. Where there is too little to learn from, the
-customer-base models speak alone; where these cannot be fitted, a rule on the shop's gaps does. How
-all that is fitted stands in :mod:`stagecast.training.churn.fitting`.
+one with splines that also uses the customer-base models, and LightGBM. They are pooled in log odds
+with weights learned on rows that they were not fitted on (of a later window or of other customers),
+then shifted to the level of the season. With too little data the customer-base models are used
+alone; where these cannot be fitted, a rule on the gaps between purchases. See
+:mod:`stagecast.training.churn.fitting` for the fitting.
 """
 
 from __future__ import annotations
@@ -26,27 +26,28 @@ WeighedBy = Literal["later_date", "other_customers"]
 
 @dataclass(frozen=True)
 class ChurnModel:
-    """What gives P(no purchase in the horizon); see the module.
+    """Model of P(no purchase in the horizon); see the module.
 
     Parameters
     ----------
     method
-        The rung of the ladder.
+        ``blend`` (the pool), ``btyd`` (customer-base models alone) or ``rule`` (the rule on gaps).
     horizon_days
-        What it was trained for.
+        Horizon that it was trained for, in days.
     weights
-        Member that speaks -> weight: ``btyd``, ``rfm``, ``splines``, ``trees``, or ``rule``.
+        Member -> weight: ``btyd``, ``rfm``, ``splines``, ``trees``, or ``rule``.
     level
-        What is added to the pooled log odds.
+        Constant that is added to the pooled log odds.
     rule
-        The rule on the shop's gaps; also where it does not speak, it gives dates of orders.
+        The rule on the gaps between purchases; with any method, it gives the dates of the next
+        order where there is no customer base.
     members
         Name -> member, for each of ``weights``.
     weighed_by
-        What the weights were learned on; None where one member speaks alone.
+        Rows that the weights were learned on; None where there is one member.
     drawn
-        The part of the level that goes towards the customer base, since no season is known; the
-        rest is what the season, or else the newest date, asked for.
+        Part of ``level`` that moves the pool towards the customer base, where no season is known.
+        The rest calibrates the pool on the season, or else on the newest date.
     """
 
     method: Method
@@ -60,11 +61,11 @@ class ChurnModel:
 
     @cached_property
     def pool(self) -> Pool:
-        """The members that speak, with their weights and the level."""
+        """The pool of the members."""
         return Pool(self.members, self.weights, self.level)
 
     def margins(self, columns: Mapping[str, Array], threads: int = 0) -> dict[str, Array]:
-        """Return each member's log odds, shape (rows,)."""
+        """Return the log odds of each member, shape (rows,)."""
         return self.pool.margins(columns, threads)
 
     def margin(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
@@ -77,12 +78,12 @@ class ChurnModel:
 
     @property
     def trees(self) -> Boosted | None:
-        """The boosted member; None where it does not speak."""
+        """The boosted member; None where it has no weight."""
         trees = self.members.get("trees")
         return trees if isinstance(trees, Boosted) else None
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything but the trees, whose text is a file of its own."""
+        """Return the model as plain data; the text of the trees is stored separately."""
         return {
             "method": self.method,
             "horizon_days": self.horizon_days,
@@ -100,12 +101,12 @@ class ChurnModel:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], trees: str | None) -> ChurnModel:
-        """Read what :meth:`to_json` gives, with the text of the trees.
+        """Read what :meth:`to_json` returns, with the text of the trees.
 
         Raises
         ------
         KeyError, TypeError, ValueError
-            It is something else.
+            ``data`` does not have that form.
         """
         horizon_days = int(data["horizon_days"])
         weights = {name: float(weight) for name, weight in data["weights"].items()}
@@ -123,12 +124,12 @@ class ChurnModel:
 
 
 def rule_alone(rule: GapRule, horizon_days: int) -> ChurnModel:
-    """Return the model of a log too small for any other: the rule on its gaps."""
+    """Return the model for the smallest logs: the rule on gaps."""
     member = {"rule": GapRuleOdds(rule, horizon_days)}
     return ChurnModel("rule", horizon_days, {"rule": 1.0}, 0.0, rule, member)
 
 
 def customer_base_alone(rule: GapRule, horizon_days: int) -> ChurnModel:
-    """Return the model of a log without a date to learn from: the customer-base models."""
+    """Return the model for a log without a past date to learn from: the customer-base models."""
     member = {"btyd": CustomerBaseOdds()}
     return ChurnModel("btyd", horizon_days, {"btyd": 1.0}, 0.0, rule, member)

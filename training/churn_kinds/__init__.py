@@ -1,9 +1,9 @@
 """What churn is: no purchase within the horizon, or the cancellation of an open contract.
 
-Each kind is an object with one face (:class:`stagecast.training.churn_kinds.kind.ChurnKind`): who
-is active, how likely they leave, why, against which baselines that is judged, and in which words it
-is said. A new kind (a lead lost, a usage threshold) is a file here, a line in :data:`KINDS` and a
-name in :data:`stagecast.training.config.CHURN`.
+Each kind implements the protocol :class:`stagecast.training.churn_kinds.kind.ChurnKind`: which
+customers are active, their risk and its reasons, the baselines, and the wording of reports. A new
+kind (a lost lead, a usage threshold) is a file here, a line in :data:`KINDS` and a name in
+:data:`stagecast.training.config.CHURN`.
 """
 
 from __future__ import annotations
@@ -19,5 +19,5 @@ KINDS: dict[Churn, ChurnKind] = {"inactivity": Inactivity(), "cancellation": Can
 
 
 def kind_of(churn: Churn) -> ChurnKind:
-    """Return the kind of a configuration's ``churn``."""
+    """Return the kind of churn that a configuration names."""
     return KINDS[churn]

@@ -23,8 +23,8 @@ from stagecast.training.outcomes import Churned, Later
 from stagecast.training.reasons.of_buyers import Reason
 from stagecast.training.reasons.of_contracts import (
     contract_reasons,
+    explained_columns,
     mean_contract_effects,
-    told_of,
 )
 from stagecast.training.reference import Reference
 
@@ -76,9 +76,9 @@ WORDING = Wording(
 
 
 class Cancellation:
-    """The cancellation of an open contract, asked of those who have one.
+    """Churn of customers with an open contract by its cancellation.
 
-    Whoever has no contract is treated as under inactivity.
+    Customers without a contract are treated as by :class:`Inactivity`.
     """
 
     name = "cancellation"
@@ -86,21 +86,21 @@ class Cancellation:
     predicts_money = False
 
     def __init__(self) -> None:
-        self._of_buyers = Inactivity()
+        self._inactivity = Inactivity()
 
     @property
     def baseline_labels(self) -> Mapping[str, str]:
-        """Baseline -> what it is called."""
+        """Baseline -> label in reports."""
         from stagecast.training.baselines.contracts import LABELS
 
         return LABELS
 
     def method(self, models: Models) -> str:
-        """Return ``rule`` where too few cancelled for more than a rate by age, else ``blend``."""
+        """Return ``rule`` with too few cancellations for more than rates by age, else ``blend``."""
         return "rule" if _model(models).low_data else "blend"
 
     def pool_card(self, models: Models) -> dict[str, Any]:
-        """Return the weights, which a later date told."""
+        """Return the weights of the pool, learned on a later date."""
         model = _model(models)
         return {
             "weights": dict(model.weights),
@@ -109,8 +109,8 @@ class Cancellation:
             "weighed_by": None if model.low_data else "later_date",
         }
 
-    def teaching_dates(self, panel: Panel, models: Models) -> list[dict[str, Any]]:
-        """Return the past dates with their open contracts, and the share that was cancelled."""
+    def training_dates(self, panel: Panel, models: Models) -> list[dict[str, Any]]:
+        """Return the past dates with the number of open contracts, and the share cancelled."""
         contracts = _panel(panel)
         shares = shares_cancelled(contracts.spells, contracts.landmarks, models.config.horizon_days)
         return [
@@ -137,14 +137,14 @@ class Cancellation:
     def risk(self, models: Models, predicted: Predictions, state: States) -> Array:
         """Return P(cancelled) of open contracts, P(no purchase) of the lapsed, NaN of prospects.
 
-        Whoever has cancelled cannot leave again, and stays away by ordering nothing.
+        A customer who has cancelled cannot leave again; their risk is that of ordering nothing.
         """
         risk = np.where(state == "active", predicted.p_cancel, predicted.p_silent)
         return np.where(state == "prospect", np.nan, risk)
 
     def row_methods(self, models: Models, snapshot: Snapshot) -> tuple[States, NDArray[np.bool_]]:
-        """Return the method for open contracts, and that of buyers and prospects for others."""
-        method, low_data = self._of_buyers.row_methods(models, snapshot)
+        """Return the method of the cancellation model for open contracts, else as inactivity."""
+        method, low_data = self._inactivity.row_methods(models, snapshot)
         has_contract = contracts_of(snapshot).open
         return (
             np.where(has_contract, self.method(models), method),
@@ -159,7 +159,7 @@ class Cancellation:
         state: States,
         threads: int,
     ) -> dict[int, list[Reason]]:
-        """Return row -> reasons: of open contracts, and of buyers without one."""
+        """Return the reasons of open contracts, and of buyers without one, by row."""
         contracts = contracts_of(snapshot)
         of_contracts = contract_reasons(models, snapshot.features, contracts, threads)
         rows = predicted.buyers[~contracts.open[predicted.buyers]]
@@ -168,8 +168,8 @@ class Cancellation:
     def explained_columns(
         self, models: Models, snapshot: Snapshot
     ) -> tuple[Mapping[str, Array], tuple[str, ...]]:
-        """Return the features and what reasons show of contracts, and the names among them."""
-        return told_of(models, snapshot)
+        """Return the features with those of contracts, and the names of the extra ones."""
+        return explained_columns(models, snapshot)
 
     def with_mean_effects(
         self,
@@ -181,13 +181,15 @@ class Cancellation:
     ) -> Reference:
         """Return the reference with the mean effects over buyers, and over open contracts."""
         effects = mean_contract_effects(models, snapshot)
-        reference = self._of_buyers.with_mean_effects(reference, models, snapshot, predicted, state)
+        reference = self._inactivity.with_mean_effects(
+            reference, models, snapshot, predicted, state
+        )
         return replace(reference, mean_contract_effects=effects)
 
     def churned(
         self, panel: Panel, models: Models, predicted: Predictions, later: Later, *, quick: bool
     ) -> Churned:
-        """Return the open contracts, which of them were cancelled, and the predictions."""
+        """Return the open contracts, whether they were cancelled, and the predictions."""
         from stagecast.training.baselines import contracts as baselines
 
         contracts, rows = _panel(panel), np.flatnonzero(np.isfinite(predicted.p_cancel))
@@ -203,7 +205,7 @@ class Cancellation:
         )
         if later.cancelled is None or later.had_contract is None:
             raise ValueError("the outcomes say nothing of contracts")
-        # as with the landmarks that were learned from, who had left already is not asked about
+        # as in the training landmarks, contracts that had been cancelled already are left out
         eligible = later.had_contract[rows]
         predictions, rows = rows_of(predictions, np.flatnonzero(eligible)), rows[eligible]
         return Churned(
@@ -215,7 +217,7 @@ class Cancellation:
         )
 
     def notes(self, panel: Panel, models: Models) -> list[str]:
-        """Return what few cancellations allow, and how many ended no contract."""
+        """Return why a simpler method was used, and how many cancellations matched no contract."""
         model, notes = _model(models), []
         if model.method == "share":
             notes.append(

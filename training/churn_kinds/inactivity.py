@@ -15,7 +15,7 @@ from stagecast.features.snapshots import Snapshot
 from stagecast.training.churn_kinds.kind import States, Wording
 from stagecast.training.models import Models, Predictions
 from stagecast.training.outcomes import Churned, Later
-from stagecast.training.reasons.of_buyers import Reason, mean_effects, of_own, reasons
+from stagecast.training.reasons.of_buyers import Reason, mean_effects, own_families, reasons
 from stagecast.training.reference import Reference
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ WORDING = Wording(
 
 
 class Inactivity:
-    """No purchase within the horizon, asked of buyers."""
+    """Churn of buyers by no purchase within the horizon."""
 
     name = "inactivity"
     wording = WORDING
@@ -64,17 +64,17 @@ class Inactivity:
 
     @property
     def baseline_labels(self) -> Mapping[str, str]:
-        """Baseline -> what it is called."""
+        """Baseline -> label in reports."""
         from stagecast.training.baselines.buyers import LABELS
 
         return LABELS
 
     def method(self, models: Models) -> str:
-        """Return the rung of the ladder."""
+        """Return the method of the churn model."""
         return models.churn.method
 
     def pool_card(self, models: Models) -> dict[str, Any]:
-        """Return weights, level, and what told the weights."""
+        """Return weights and level of the pool, and the rows that the weights were learned on."""
         churn = models.churn
         return {
             "weights": dict(churn.weights),
@@ -83,8 +83,8 @@ class Inactivity:
             "weighed_by": churn.weighed_by,
         }
 
-    def teaching_dates(self, panel: Panel, models: Models) -> list[dict[str, Any]]:
-        """Return the past dates with their buyers, and the share that bought nothing."""
+    def training_dates(self, panel: Panel, models: Models) -> list[dict[str, Any]]:
+        """Return the past dates with the number of buyers, and the share that bought nothing."""
         return [
             {
                 "as_of": iso(frame.as_of),
@@ -95,11 +95,13 @@ class Inactivity:
         ]
 
     def learned_from(self, panel: Panel, models: Models) -> dict[str, Any]:
-        """Return the pool, and the dates that had enough customers to teach."""
-        from stagecast.training.churn.fitting import enough
+        """Return the pool, and the dates that had enough rows to learn from."""
+        from stagecast.training.churn.fitting import has_enough_rows
 
         churn = models.churn
-        dates = [frame for frame in panel.dates if churn.method == "blend" and enough(frame)]
+        dates = [
+            frame for frame in panel.dates if churn.method == "blend" and has_enough_rows(frame)
+        ]
         return {
             "method": churn.method,
             "weights": dict(churn.weights),
@@ -116,9 +118,9 @@ class Inactivity:
         return np.where(state == "prospect", np.nan, predicted.p_silent)
 
     def row_methods(self, models: Models, snapshot: Snapshot) -> tuple[States, NDArray[np.bool_]]:
-        """Return the pool's method for buyers, the conversion model's for prospects."""
-        of_prospects = "blend" if models.conversion.hazard is not None else "rule"
-        method = np.where(snapshot.buyers, models.churn.method, of_prospects)
+        """Return the method of the churn model for buyers, else of the conversion model."""
+        prospect_method = "blend" if models.conversion.hazard is not None else "rule"
+        method = np.where(snapshot.buyers, models.churn.method, prospect_method)
         low_data = (method != "blend") | (~snapshot.buyers & models.conversion.low_data)
         return method, low_data
 
@@ -130,14 +132,16 @@ class Inactivity:
         state: States,
         threads: int,
     ) -> dict[int, list[Reason]]:
-        """Return row -> reasons of each buyer."""
+        """Return the reasons of each buyer, by row."""
         return buyer_reasons(models, predicted, state, predicted.buyers, threads)
 
     def explained_columns(
         self, models: Models, snapshot: Snapshot
     ) -> tuple[Mapping[str, Array], tuple[str, ...]]:
-        """Return the features, and the user's own among them."""
-        return snapshot.features, tuple(family.feature for family in of_own(models.config.own))
+        """Return the features, and the names of the user's own among them."""
+        return snapshot.features, tuple(
+            family.feature for family in own_families(models.config.own)
+        )
 
     def with_mean_effects(
         self,
@@ -154,7 +158,7 @@ class Inactivity:
     def churned(
         self, panel: Panel, models: Models, predicted: Predictions, later: Later, *, quick: bool
     ) -> Churned:
-        """Return the buyers, who of them bought nothing, and the predictions."""
+        """Return the buyers, whether they bought nothing, and the predictions."""
         from stagecast.training.baselines import buyers as baselines
 
         config, rows = models.config, predicted.buyers
@@ -164,7 +168,7 @@ class Inactivity:
         return Churned(rows, left, predicted.p_inactive[rows], models.churn.method, predictions)
 
     def notes(self, panel: Panel, models: Models) -> list[str]:
-        """Return why a lower rung of the ladder was taken."""
+        """Return why a simpler method than the pool was used."""
         if models.churn.method == "rule":
             return [
                 "Too few customers or repeat buyers for a model: the probabilities are read off "
@@ -185,10 +189,11 @@ def buyer_reasons(
     rows: NDArray[np.int64],
     threads: int,
 ) -> dict[int, list[Reason]]:
-    """Return row -> reasons why a purchase is likely or not, of some of the buyers."""
-    place = np.flatnonzero(np.isin(predicted.buyers, rows))
+    """Return the reasons why a purchase is likely or not, of the buyers in ``rows``, by row."""
+    positions = np.flatnonzero(np.isin(predicted.buyers, rows))
     columns = predicted.columns
-    if len(place) < len(predicted.buyers):
-        columns = {name: values[place] for name, values in columns.items()}
-    found = reasons(models, columns, state[predicted.buyers[place]], threads)
-    return dict(zip(predicted.buyers[place].tolist(), found, strict=True))
+    if len(positions) < len(predicted.buyers):
+        columns = {name: values[positions] for name, values in columns.items()}
+    buyers = predicted.buyers[positions]
+    row_reasons = reasons(models, columns, state[buyers], threads)
+    return dict(zip(buyers.tolist(), row_reasons, strict=True))

@@ -1,4 +1,4 @@
-"""The face that every kind of churn has: who can leave, how likely, why, and how it is said."""
+"""Protocol of the kinds of churn: who can leave, the risk, its reasons, and the wording."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ States = NDArray[np.str_]
 
 @dataclass(frozen=True)
 class Wording:
-    """How reports, pages and the terminal speak of leaving.
+    """Texts about churn in reports, pages and the terminal.
 
     Parameters
     ----------
     probability
-        What is predicted: ``P(no purchase)``.
+        The predicted probability, such as ``P(no purchase)``.
     left
-        What those who left did: ``bought nothing``.
+        What customers who left did, such as ``bought nothing``.
     column
-        Head of a column with the share of those who left.
+        Head of a column with the share of customers who left.
     verb
-        As in "how likely they are to ...".
+        Continues "how likely they are to ...".
     outcome
-        What methods are compared with, in a report of a backtest.
+        The outcome that methods are compared with, in the report of a backtest.
     eligible
-        Who is asked about, a sentence; empty where all buyers are.
+        Sentence about the customers who can leave; empty where these are all buyers.
     event
-        The event itself: "No purchase".
+        Name of the event, such as "No purchase".
     glossary
-        Terms of the report that depend on what churn is, each with its meaning.
+        Terms of the report that depend on the kind of churn, each with its meaning.
     methods
-        Method -> what it is, a phrase.
+        Method -> phrase that describes it.
     no_purchases
         What to try where a log has no purchase.
     none_eligible
@@ -73,28 +73,28 @@ class ChurnKind(Protocol):
 
     @property
     def predicts_money(self) -> bool:
-        """Whether the money of those who can leave is compared in a backtest, too."""
+        """Whether a backtest also compares the spend of the customers who can leave."""
         ...
 
     @property
     def baseline_labels(self) -> Mapping[str, str]:
-        """Baseline -> what it is called."""
+        """Baseline -> label in reports."""
         ...
 
     def method(self, models: Models) -> str:
-        """Return what gives the churn probability: ``rule``, ``btyd`` or ``blend``."""
+        """Return the method of the churn probability: ``rule``, ``btyd`` or ``blend``."""
         ...
 
     def pool_card(self, models: Models) -> dict[str, Any]:
-        """Return what people read of the pool: weights, level, and what told the weights."""
+        """Return the weights and level of the pool for the card, and how they were learned."""
         ...
 
-    def teaching_dates(self, panel: Panel, models: Models) -> list[dict[str, Any]]:
-        """Return the past dates learned from: how many could leave, the share that did."""
+    def training_dates(self, panel: Panel, models: Models) -> list[dict[str, Any]]:
+        """Return the past dates: how many customers could leave, and the share that did."""
         ...
 
     def learned_from(self, panel: Panel, models: Models) -> dict[str, Any]:
-        """Return what the probabilities of one replayed date were learned from."""
+        """Return the method, weights and past dates of the models of one replayed date."""
         ...
 
     def states(self, models: Models, snapshot: Snapshot) -> States:
@@ -106,7 +106,7 @@ class ChurnKind(Protocol):
         ...
 
     def row_methods(self, models: Models, snapshot: Snapshot) -> tuple[States, NDArray[np.bool_]]:
-        """Return what gave each row's probability, and whether there was little data for it."""
+        """Return the method of each row's probability, and whether it had little data."""
         ...
 
     def reasons(
@@ -117,15 +117,13 @@ class ChurnKind(Protocol):
         state: States,
         threads: int,
     ) -> dict[int, list[Reason]]:
-        """Return row -> reasons, for the rows that have any."""
+        """Return the reasons of each row, by position; only rows that have any."""
         ...
 
     def explained_columns(
         self, models: Models, snapshot: Snapshot
     ) -> tuple[Mapping[str, Array], tuple[str, ...]]:
-        """Return the columns that reasons show, and those of them whose medians they need beside
-        the usual ones.
-        """
+        """Return the columns of the reasons, and the extra features that need a usual median."""
         ...
 
     def with_mean_effects(
@@ -142,12 +140,12 @@ class ChurnKind(Protocol):
     def churned(
         self, panel: Panel, models: Models, predicted: Predictions, later: Later, *, quick: bool
     ) -> Churned:
-        """Return who could leave, who did, and what we and the baselines predicted.
+        """Return the customers who could leave, their outcomes, and all predictions.
 
-        ``quick`` asks only for the baselines that cost next to nothing.
+        With ``quick``, only baselines that take hardly any time are fitted.
         """
         ...
 
     def notes(self, panel: Panel, models: Models) -> list[str]:
-        """Return what a reader of the probabilities must know."""
+        """Return sentences about the limits of the probabilities."""
         ...

@@ -20,11 +20,11 @@ from stagecast.training.churn.fitting import (
     MEMBERS,
     YOUNG_PULL,
     MemberFit,
-    Rows,
-    _stop,
-    enough,
+    MemberRows,
+    _best_tree_count,
     fit_churn,
-    weights_to_begin,
+    has_enough_rows,
+    prior_weights,
 )
 from stagecast.training.churn.members import READERS, GapRule, GapRuleOdds
 from stagecast.training.churn.model import ChurnModel
@@ -97,7 +97,7 @@ def test_members_are_pooled_in_log_odds_and_shifted() -> None:
 def test_a_date_teaches_where_there_are_enough_of_either_kind() -> None:
     def frame(customers: int, gone: int, recency: float = 1.0) -> bool:
         orders = np.r_[np.zeros(gone), np.ones(customers - gone)]
-        return enough(
+        return has_enough_rows(
             a_frame({"recency_days": recency * np.arange(customers)}, orders=orders.tolist())
         )
 
@@ -122,9 +122,9 @@ def test_the_ladder_falls_with_what_there_is_to_learn_from(shop: Trained) -> Non
 
 
 def test_the_fewer_customers_the_more_the_customer_base_counts_to_begin_with() -> None:
-    begin = {name: member.start for name, member in MEMBERS.items()}
+    begin = {name: member.prior_weight for name, member in MEMBERS.items()}
     assert sum(begin.values()) == pytest.approx(1.0)
-    few, some, many = weights_to_begin(200), weights_to_begin(HALF_SAFE), weights_to_begin(10**9)
+    few, some, many = prior_weights(200), prior_weights(HALF_SAFE), prior_weights(10**9)
     assert few["btyd"] > some["btyd"] > many["btyd"]
     assert many == pytest.approx(begin)
     assert some["btyd"] == pytest.approx((1 + begin["btyd"]) / 2)
@@ -144,7 +144,7 @@ def test_a_young_log_learns_its_weights_from_customers_left_out(
         margins: Mapping[str, Array], target: Array, start: Mapping[str, float], pull: float
     ) -> dict[str, float]:
         asked.update(margins)
-        assert start == weights_to_begin(len(dates[0]))
+        assert start == prior_weights(len(dates[0]))
         assert pull == YOUNG_PULL
         return pool_weights(margins, target, start, pull)
 
@@ -239,7 +239,7 @@ class MeanSilence:
 def test_a_member_named_as_the_recipe_says_is_fitted_weighed_stored_and_explained(
     shop: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fit(rows: Rows) -> Member:
+    def fit(rows: MemberRows) -> Member:
         return MeanSilence(float(rows.columns["recency_days"].mean()))
 
     monkeypatch.setitem(MEMBERS, "silence", MemberFit(0.2, fit))
@@ -284,9 +284,9 @@ def test_there_are_as_many_trees_as_a_later_date_likes_best(shop: Trained) -> No
     learned = boosting.fit(
         columns, names, target, weight, "binary", trees=250, seed=1, num_leaves=31
     )
-    assert _stop(learned, newest) == 250
+    assert _best_tree_count(learned, newest) == 250
     by_lot = replace(newest, orders=np.random.default_rng(1).permutation(newest.orders))
-    assert _stop(learned, by_lot) == 60
+    assert _best_tree_count(learned, by_lot) == 60
     first = learned.first(60)
     assert first.booster.num_trees() == 60
     np.testing.assert_array_equal(
