@@ -17,7 +17,7 @@ from stagecast.features.contracts import Contracts
 from stagecast.features.errors import UsageError
 from stagecast.features.snapshots import Snapshot, SnapshotPlan
 from stagecast.features.stages.scheme import Scheme
-from stagecast.training.cancellation.landmarks import standing as open_contracts
+from stagecast.training.cancellation.landmarks import open_contracts
 from stagecast.training.cancellation.model import CancellationModel
 from stagecast.training.churn.model import ChurnModel
 from stagecast.training.columns import buyer_columns, rows_of

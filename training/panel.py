@@ -93,6 +93,7 @@ class Frame:
 
     @property
     def inactive(self) -> NDArray[np.bool_]:
+        """Whether there was no purchase within the horizon, shape (n_rows,)."""
         return np.asarray(self.orders == 0)
 
     def of(self, rows: NDArray[np.int64]) -> Frame:

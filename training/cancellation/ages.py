@@ -1,11 +1,11 @@
-"""The hazard of a cancellation by the age of the contract: a life table of days, drawn together
-where it is thin.
+"""Hazard of a cancellation by the age of the contract: a life table of days, smoothed.
 
-A day of age counts for a spell where the spell was open at its beginning and the day was over
-before the as_of, cancelled in it or not: a day that the as_of cuts would tell of cancellations
-only. The hazard is the same on all days of a group; a group has at least so many cancellations, or
-as many to expect, and is drawn to the group before it as if by one cancellation more. So the days
-on which contracts are renewed stand out where cancellations enough fall on them.
+A day of age counts for a spell where the spell was open at its beginning and the day ended before
+the as_of, cancelled in it or not; a day that contains the as_of could only show cancellations. The
+hazard is constant within a group of days. A group has at least some number of observed or expected
+cancellations, and its rate is shrunk towards that of the group before it by the weight of one
+cancellation. Days on which contracts are renewed therefore stand out where they have enough
+cancellations.
 
 Source: life table with right censoring, Kaplan and Meier (1958), "Nonparametric estimation from
 incomplete observations", Journal of the American Statistical Association 53; in periods Singer and
@@ -23,62 +23,60 @@ import numpy as np
 
 from stagecast.features.arrays import Array
 
-# A day on which everybody cancelled still leaves somebody.
-_MOST = 1.0 - 1e-6
-# Part of the average rate that the quietest age has.
-_LEAST = 0.01
+# Upper bound of a rate, also on a day on which everybody cancelled.
+_MAX_RATE = 1.0 - 1e-6
+# Lower bound of a rate, as a share of the average rate.
+_MIN_RATE_SHARE = 0.01
 
 
 @dataclass(frozen=True)
 class AgeHazard:
-    """P(cancelled on a day of age, not before it), constant between ages.
+    """P(cancelled on a day of age | open at its beginning), constant between edges.
 
     Parameters
     ----------
     edges_days
-        ages in whole days at which it changes, ascending; there is one rate more than edges.
+        Ages in whole days at which the rate changes, ascending.
     rates
-        cancellations per contract and day, each above 0 and below 1.
+        Cancellations per contract and day, each above 0 and below 1; one more than edges.
     """
 
     edges_days: tuple[int, ...]
     rates: tuple[float, ...]
 
     def cumulative(self, age_days: Array) -> Array:
-        """Return minus the log of the share of contracts that reach an age, one per row; before
-        0, 0.
-        """
+        """Return the cumulative hazard from 0 to an age, shape (rows,); 0 at negative ages."""
         rates = -np.log1p(-np.array(self.rates))
-        lows = np.array([0.0, *self.edges_days])
-        at_lows = np.r_[0.0, np.cumsum(np.diff(lows) * rates[:-1])]
+        starts = np.array([0.0, *self.edges_days])
+        at_starts = np.r_[0.0, np.cumsum(np.diff(starts) * rates[:-1])]
         age = np.maximum(age_days, 0.0)
-        k = np.searchsorted(lows, age, side="right") - 1
-        return np.asarray(at_lows[k] + (age - lows[k]) * rates[k])
+        k = np.searchsorted(starts, age, side="right") - 1
+        return np.asarray(at_starts[k] + (age - starts[k]) * rates[k])
 
     def ahead(self, age_days: Array, span_days: Array | float) -> Array:
-        """Return minus the log of the share of contracts of an age that last so many days more."""
+        """Return the cumulative hazard over ``span_days`` from an age on, shape (rows,)."""
         age = np.maximum(age_days, 0.0)
         return np.asarray(self.cumulative(age + span_days) - self.cumulative(age))
 
     def age_at(self, cumulative: Array) -> Array:
-        """Return the age at which :meth:`cumulative` has a value: its inverse."""
+        """Return the age in days with this cumulative hazard, the inverse of :meth:`cumulative`."""
         rates = -np.log1p(-np.array(self.rates))
-        lows = np.array([0.0, *self.edges_days])
-        at_lows = np.r_[0.0, np.cumsum(np.diff(lows) * rates[:-1])]
-        k = np.searchsorted(at_lows, cumulative, side="right") - 1
-        return np.asarray(lows[k] + (cumulative - at_lows[k]) / rates[k])
+        starts = np.array([0.0, *self.edges_days])
+        at_starts = np.r_[0.0, np.cumsum(np.diff(starts) * rates[:-1])]
+        k = np.searchsorted(at_starts, cumulative, side="right") - 1
+        return np.asarray(starts[k] + (cumulative - at_starts[k]) / rates[k])
 
     def to_json(self) -> dict[str, Any]:
         return {"edges_days": list(self.edges_days), "rates": list(self.rates)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> AgeHazard:
-        """Read what :meth:`to_json` gives.
+        """Read what :meth:`to_json` returns.
 
         Raises
         ------
         KeyError, TypeError, ValueError
-            It is something else.
+            ``data`` does not have that form.
         """
         edges, rates = (
             tuple(int(edge) for edge in data["edges_days"]),

@@ -1,7 +1,6 @@
-"""The complementary log-log regression of grouped survival times, with a ridge penalty, by Newton's
-method.
+"""Complementary log-log regression of grouped survival times.
 
-P(cancelled in a step) is 1 - exp(-exp(b + x w)): proportional hazards that are seen in steps only.
+P(cancelled in a step) is 1 - exp(-exp(b + x w)): proportional hazards observed in steps only.
 
 Source: Prentice and Gloeckler (1978), "Regression analysis of grouped survival data with
 application to breast cancer data", Biometrics 34, section 2.
@@ -24,7 +23,7 @@ class GroupedHazards(Linear):
     """A fitted regression of the log hazard of a step."""
 
     def log_hazard(self, columns: Mapping[str, Array]) -> Array:
-        """Return the log of the hazard of the step, one per row."""
+        """Return the log of the cumulative hazard of the step, shape (rows,)."""
         if not self.design.terms:
             return self.margin(columns)
         return np.clip(self.margin(columns), _LOW, _HIGH)

@@ -1,6 +1,4 @@
-"""What the models see of a contract through the steps of the horizon, named columns with one
-value per row.
-"""
+"""Columns of the cancellation models: one row per contract and step of the horizon."""
 
 from __future__ import annotations
 
@@ -17,12 +15,12 @@ OWN_COLUMNS = ("age_days", "ahead_days", "earlier_spells")
 SEASON_COLUMNS = ("season_sin", "season_cos")
 
 SEASON_DAYS = 730
-"""History below which the season cannot be told from the time that passes."""
+"""Shortest history in which the season can be distinguished from a trend."""
 
 YEAR_DAYS = 365.2425
 
-WIDEST = 13.0
-"""Log odds beyond which nothing is believed."""
+MAX_LOG_ODDS = 13.0
+"""Log odds are clipped to this, on either side."""
 
 
 def step_columns(
@@ -34,50 +32,56 @@ def step_columns(
     *,
     season: bool,
 ) -> dict[str, Array]:
-    """Return what the models see of steps: the age moves on and so does the season, the rest stays
-    as it was known.
+    """Return the columns of steps: age and season of the step, the others as at the landmark.
 
     Parameters
     ----------
+    landmarks
+        Contracts open at one or several dates.
     columns
-        What the caller knew at the landmarks, one value per row of these; null is NaN.
+        Name -> values at the landmarks, shape (n_landmarks,); null is NaN.
     row, ahead
-        Row of the landmarks and number of the step, one per step.
+        Row of the landmarks and number of the step, shape (n_steps,).
     step
-        Days.
+        Length of a step, in days.
     season
-        Whether to add the place in the year, on a circle.
+        Whether to add the time of year, as sine and cosine.
     """
-    on = (ahead * step).astype(np.float64)
-    seen = {
-        "age_days": landmarks.age_days[row] + on,
-        "ahead_days": on,
+    ahead_days = (ahead * step).astype(np.float64)
+    result = {
+        "age_days": landmarks.age_days[row] + ahead_days,
+        "ahead_days": ahead_days,
         "earlier_spells": landmarks.earlier_spells[row],
         **{name: values[row] for name, values in columns.items()},
     }
     if season:
-        turn = 2.0 * np.pi * (landmarks.at[row] / DAY_MICROSECONDS + on + step / 2.0) / YEAR_DAYS
-        seen |= {"season_sin": np.sin(turn), "season_cos": np.cos(turn)}
-    return seen
+        angle = (
+            2.0
+            * np.pi
+            * (landmarks.at[row] / DAY_MICROSECONDS + ahead_days + step / 2.0)
+            / YEAR_DAYS
+        )
+        result |= {"season_sin": np.sin(angle), "season_cos": np.cos(angle)}
+    return result
 
 
-def log_odds(cumulated: Array) -> Array:
-    """Return the log odds of a step from minus the log of what it leaves."""
+def log_odds(cumulative_hazard: Array) -> Array:
+    """Return the log odds of a cancellation in a step from the cumulative hazard of the step."""
     with np.errstate(divide="ignore", over="ignore"):
-        return np.clip(np.log(np.expm1(cumulated)), -WIDEST, WIDEST)
+        return np.clip(np.log(np.expm1(cumulative_hazard)), -MAX_LOG_ODDS, MAX_LOG_ODDS)
 
 
 def check_columns(
     columns: Mapping[str, Array], names: tuple[str, ...], rows: int
 ) -> dict[str, Array]:
-    """Return these of the columns as floats.
+    """Return the named columns as floats.
 
     Raises
     ------
     UsageError
-        One is missing, or has not one value per row.
+        A column is missing, or does not have the shape (rows,).
     """
-    found = {}
+    checked = {}
     for name in names:
         if name not in columns:
             raise UsageError(
@@ -90,5 +94,5 @@ def check_columns(
                 f"the column '{name}' has the shape {values.shape}; give one value per "
                 f"row, ({rows},)"
             )
-        found[name] = values
-    return found
+        checked[name] = values
+    return checked

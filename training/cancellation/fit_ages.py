@@ -1,4 +1,4 @@
-"""The hazard of a cancellation by age, fitted: a life table of days, smoothed where it is thin."""
+"""Fitting of the hazard of a cancellation by age: a life table of days, smoothed."""
 
 from __future__ import annotations
 
@@ -7,40 +7,37 @@ import numpy as np
 from stagecast.features.arrays import Integers
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import NEVER, Spells
-from stagecast.training.cancellation.ages import _LEAST, _MOST, AgeHazard
+from stagecast.training.cancellation.ages import _MAX_RATE, _MIN_RATE_SHARE, AgeHazard
 
 FEWEST_IN_GROUP = 5
-"""Cancellations, seen or expected at the rate of all ages, that a group of days needs to stand
-on its own.
-"""
+"""Least number of cancellations, observed or expected at the average rate, in a group of days."""
 
 
 def life_table(spells: Spells) -> tuple[Integers, Integers]:
-    """Return, for each day of age, how many contracts were at risk on it and how many were
-    cancelled on it.
+    """Return the number of contracts at risk and of cancellations on each day of age.
 
-    Only days that were over before the as_of count; day ``a`` is ``[start + a, start + a + 1)``, in
+    Only days that ended before the as_of count; day ``a`` is ``[start + a, start + a + 1)``, in
     days of 24 hours.
 
     Returns
     -------
     at_risk, cancelled
-        One entry per day of age from 0 on, shape (longest age seen,).
+        One entry per day of age from 0 on, shape (longest observed age,).
     """
-    seen = (spells.as_of - spells.start) // DAY_MICROSECONDS
-    lasted = np.where(
+    days_observed = (spells.as_of - spells.start) // DAY_MICROSECONDS
+    duration = np.where(
         spells.end == NEVER, NEVER, (np.minimum(spells.end, spells.as_of) - spells.start)
     )
-    over = np.where(spells.end == NEVER, seen, lasted // DAY_MICROSECONDS)
-    cancelled = (spells.end != NEVER) & (over < seen)
-    days = np.where(cancelled, over + 1, np.minimum(over, seen))
-    most = int(days.max()) if len(days) else 0
-    # a spell of so many days was at risk on each of them
-    lengths = np.bincount(days, minlength=most + 1)
-    at_risk = (len(days) - np.cumsum(lengths))[:most]
-    return at_risk.astype(np.int64), np.bincount(over[cancelled], minlength=most).astype(np.int64)[
-        :most
-    ]
+    days_completed = np.where(spells.end == NEVER, days_observed, duration // DAY_MICROSECONDS)
+    cancelled = (spells.end != NEVER) & (days_completed < days_observed)
+    days = np.where(cancelled, days_completed + 1, np.minimum(days_completed, days_observed))
+    longest = int(days.max()) if len(days) else 0
+    # a spell is at risk on each of its days
+    lengths = np.bincount(days, minlength=longest + 1)
+    at_risk = (len(days) - np.cumsum(lengths))[:longest]
+    return at_risk.astype(np.int64), np.bincount(
+        days_completed[cancelled], minlength=longest
+    ).astype(np.int64)[:longest]
 
 
 def fit_ages(spells: Spells, horizon_days: int, *, by_age: bool = True) -> AgeHazard:
@@ -49,11 +46,11 @@ def fit_ages(spells: Spells, horizon_days: int, *, by_age: bool = True) -> AgeHa
     Parameters
     ----------
     spells
-        With their as_of.
+        All contracts, with their as_of.
     horizon_days
-        Half a cancellation in two horizons is what is expected where nothing was seen.
+        Smoothing of the average rate, in days: half a cancellation in two horizons is added.
     by_age
-        False: one rate for all ages, the smoothed share.
+        False fits one rate for all ages, the smoothed share.
     """
     at_risk, cancelled = life_table(spells)
     share = (float(cancelled.sum()) + 0.5) / (float(at_risk.sum()) + 2.0 * horizon_days)
@@ -62,30 +59,34 @@ def fit_ages(spells: Spells, horizon_days: int, *, by_age: bool = True) -> AgeHa
     if not len(at_risk):
         return AgeHazard((), (share,))
     risk, hits = np.add.reduceat(at_risk, starts), np.add.reduceat(cancelled, starts)
-    rates, before = [], share
+    rates, rate = [], share
     for n, d in zip(risk.tolist(), hits.tolist(), strict=True):
-        # no stronger than at the average rate: days without any would hold down a renewal that
-        # follows them
-        strength = min(1.0 / before, 1.0 / share)
-        before = min(max((d + before * strength) / (n + strength), _LEAST * share), _MOST)
-        rates.append(before)
-    return AgeHazard(tuple(edges), tuple(rates) if edges else (min(share, _MOST),))
+        # no stronger than at the average rate: days without cancellations would lower the rate of a
+        # renewal that follows them
+        strength = min(1.0 / rate, 1.0 / share)
+        rate = min(max((d + rate * strength) / (n + strength), _MIN_RATE_SHARE * share), _MAX_RATE)
+        rates.append(rate)
+    return AgeHazard(tuple(edges), tuple(rates) if edges else (min(share, _MAX_RATE),))
 
 
 def _edges(at_risk: Integers, cancelled: Integers) -> list[int]:
-    """Return the days at which a new group begins, so that each has enough to tell its rate."""
-    risks, hits = np.r_[0, np.cumsum(at_risk)], np.r_[0, np.cumsum(cancelled)]
-    last = len(at_risk)
+    """Return the days at which a new group begins, so that each has enough cancellations."""
+    cumulative_risk, cumulative_hits = np.r_[0, np.cumsum(at_risk)], np.r_[0, np.cumsum(cancelled)]
+    end = len(at_risk)
     edges, first = [], 0
 
-    def enough(low: int, high: int) -> bool:
-        # where many were expected, to see few is as telling as to see many: it parts a renewal from
-        # the days before it
-        expected = hits[-1] / risks[-1] * (risks[high] - risks[low])
-        return bool(max(hits[high] - hits[low], expected) >= FEWEST_IN_GROUP)
+    def has_enough(low: int, high: int) -> bool:
+        # few cancellations where many are expected are as informative as many: they separate a
+        # renewal from the days before it
+        expected = (
+            cumulative_hits[-1]
+            / cumulative_risk[-1]
+            * (cumulative_risk[high] - cumulative_risk[low])
+        )
+        return bool(max(cumulative_hits[high] - cumulative_hits[low], expected) >= FEWEST_IN_GROUP)
 
-    for day in range(1, last):
-        if enough(first, day) and enough(day, last):
+    for day in range(1, end):
+        if has_enough(first, day) and has_enough(day, end):
             edges.append(day)
             first = day
     return edges

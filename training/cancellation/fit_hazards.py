@@ -1,4 +1,4 @@
-"""The complementary log-log regression of grouped survival times, fitted by Newton's method."""
+"""Fitting of the complementary log-log regression, with a ridge penalty, by Newton's method."""
 
 from __future__ import annotations
 
@@ -22,14 +22,18 @@ def fit_grouped(
     weight: Array,
     penalty: float,
 ) -> GroupedHazards:
-    """Fit on rows of contracts at risk through a whole step.
+    """Fit the regression on contracts at risk at the beginning of a step.
 
     Parameters
     ----------
-    recipe, columns
-        How each column enters, and its values, one per row.
-    cancelled, weight
-        Whether it came in the step, and how much the row counts; one per row.
+    recipe
+        Columns to use.
+    columns
+        Name -> values, shape (rows,).
+    cancelled
+        Whether the contract was cancelled in the step, shape (rows,).
+    weight
+        Weight of each row, shape (rows,).
     penalty
         Ridge penalty on standardised columns.
     """
@@ -50,19 +54,19 @@ def fit_grouped(
         )
 
     w = np.r_[base, np.zeros(width)]
-    now = loss(w)
+    current_loss = loss(w)
     for _ in range(_STEPS):
         h = np.exp(np.clip(X @ w, _LOW, _HIGH))
         odds = h / np.expm1(h)
-        slope = X.T @ (weight * np.where(cancelled, -odds, h)) + ridge * w
-        # expected information: positive whatever the step, which the observed one is not
-        curve = weight * h * odds
-        step = np.linalg.solve((X * curve[:, None]).T @ X + np.diag(ridge + 1e-9), slope)
+        gradient = X.T @ (weight * np.where(cancelled, -odds, h)) + ridge * w
+        # the expected information, which is always positive, unlike the observed one
+        curvature = weight * h * odds
+        step = np.linalg.solve((X * curvature[:, None]).T @ X + np.diag(ridge + 1e-9), gradient)
         size = 1.0
-        while size > 1e-4 and not loss(w - size * step) <= now:
+        while size > 1e-4 and not loss(w - size * step) <= current_loss:
             size /= 2
-        then = loss(w - size * step)
-        if not then < now - 1e-9 * (1.0 + abs(now)):
+        new_loss = loss(w - size * step)
+        if not new_loss < current_loss - 1e-9 * (1.0 + abs(current_loss)):
             break
-        w, now = w - size * step, then
+        w, current_loss = w - size * step, new_loss
     return GroupedHazards(design, float(w[0]), w[1:])

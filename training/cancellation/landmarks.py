@@ -1,11 +1,10 @@
-"""Past dates and the contracts open at each, cut into steps: the rows that the hazards are fitted
-on.
+"""Landmarks: contracts open at past dates, and the steps of their horizons.
 
-At a landmark one knows of each open contract what one would have known then; it is followed through
-the steps of the horizon. A row is a contract at risk at the beginning of a step that was over
-before the as_of, so censoring costs rows and biases nothing: a step that the as_of cuts would tell
-of cancellations only, and is left out, cancelled or not. A cancellation counts from when it
-happened, also at landmarks before it was recorded.
+The columns of a contract at a landmark are those known at that date; the contract is followed
+through the steps of the horizon. The hazards are fitted on one row per contract at risk at the
+beginning of a step that ended before the as_of. A step that contains the as_of could only show
+cancellations and is left out, cancelled or not, so that censoring costs rows but causes no bias. A
+cancellation counts from when it happened, also at landmarks before it was recorded.
 
 Source: van Houwelingen (2007), "Dynamic prediction by landmarking in event history analysis",
 Scandinavian Journal of Statistics 34; rows by person and period after Singer and Willett (1993),
@@ -24,36 +23,33 @@ from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import Contracts, Spells
 from stagecast.features.errors import UsageError
 
-MOST_DATES = 30
+MAX_DATES = 30
 MAX_ROWS = 50_000
-"""Rows of landmarks, about: beyond these they are drawn, and weighted so that they stand for
-all.
-"""
+"""About how many landmark rows are used; of more, a weighted random sample is taken."""
 
 OLDEST_DAYS = 1_096
-"""Dates further back teach another shop."""
+"""Dates further back say little about the shop of today."""
 
-# Steps near a week, and no more of them than that.
-_STEP_DAYS, _SHORTEST, _LONGEST, _MOST_STEPS = 7, 5, 10, 15
+# Length of a step in days: wanted, least and largest; and the largest number of steps.
+_STEP_DAYS, _SHORTEST, _LONGEST, _MAX_STEPS = 7, 5, 10, 15
 
 
 def step_days(horizon_days: int) -> int:
-    """Return the length of a step: about a week, whole days, a part of the horizon where there is
-    one.
+    """Return the length of a step in whole days: about a week, a divisor of the horizon if any.
 
     >>> [step_days(horizon) for horizon in (1, 7, 14, 30, 31, 90, 365)]
     [1, 7, 7, 6, 7, 6, 31]
     """
     if horizon_days <= _STEP_DAYS:
         return horizon_days
-    parts = [
-        s
-        for s in range(_SHORTEST, _LONGEST + 1)
-        if horizon_days % s == 0 and horizon_days // s <= _MOST_STEPS
+    lengths = [
+        length
+        for length in range(_SHORTEST, _LONGEST + 1)
+        if horizon_days % length == 0 and horizon_days // length <= _MAX_STEPS
     ]
     return (
-        min(parts, key=lambda s: abs(s - _STEP_DAYS))
-        if parts
+        min(lengths, key=lambda length: abs(length - _STEP_DAYS))
+        if lengths
         else max(_STEP_DAYS, -(-horizon_days // 12))
     )
 
@@ -61,8 +57,8 @@ def step_days(horizon_days: int) -> int:
 def plan_backs(history_days: float, horizon_days: int) -> list[int]:
     """Return the past dates as whole days before the as_of, newest first.
 
-    They stand at whole steps, the newest a step back, close together first and wider apart the
-    older they are, where the history is longer than 30 steps.
+    They are multiples of the step, the newest one step back. Where the history is longer than 30
+    steps, the distance between dates grows with their age.
 
     >>> plan_backs(40, 30)
     [6, 12, 18, 24, 30, 36]
@@ -71,32 +67,32 @@ def plan_backs(history_days: float, horizon_days: int) -> list[int]:
     """
     step = step_days(horizon_days)
     steps = int(min(history_days - 1e-9, OLDEST_DAYS) // step) if history_days > 0 else 0
-    if steps <= MOST_DATES:
+    if steps <= MAX_DATES:
         return [step * (k + 1) for k in range(steps)]
-    share = np.linspace(0.0, 1.0, MOST_DATES)
-    power = max(1.0, np.log((steps - 1) / 1.0) / np.log(MOST_DATES - 1))
-    chosen = np.unique(np.round(1 + (steps - 1) * share**power).astype(np.int64))
-    return [int(step * k) for k in chosen]
+    position = np.linspace(0.0, 1.0, MAX_DATES)
+    power = max(1.0, np.log((steps - 1) / 1.0) / np.log(MAX_DATES - 1))
+    step_numbers = np.unique(np.round(1 + (steps - 1) * position**power).astype(np.int64))
+    return [int(step * k) for k in step_numbers]
 
 
 @dataclass(frozen=True)
 class Landmarks:
-    """Contracts open at one date or several, each as it stood there.
+    """Contracts open at one or several dates, with their state at that date.
 
     Parameters
     ----------
     at
-        the date of each row, microseconds since 1970.
+        Date of each row, microseconds since 1970, UTC; shape (n_rows,), as all arrays here.
     back
-        the same in whole days before the as_of.
+        Whole days from the date to the as_of.
     spell, customer
-        rows of the :class:`~stagecast.features.contracts.Spells` and of its ``customers``.
+        Rows of the :class:`~stagecast.features.contracts.Spells` and of its ``customers``.
     age_days
-        days since the contract began.
+        Days since the contract began.
     earlier_spells
-        contracts that the customer had before.
+        Number of earlier contracts of the customer.
     weight
-        how many rows each stands for.
+        Number of rows that each row stands for.
     """
 
     at: Integers
@@ -116,56 +112,65 @@ class Landmarks:
         return [int(back) for back in np.unique(self.back)]
 
     def of(self, rows: Integers) -> Landmarks:
-        """Return some of the rows."""
-        return Landmarks(**{one.name: getattr(self, one.name)[rows] for one in fields(self)})
+        """Return the landmarks of these rows."""
+        return Landmarks(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
     def matched(self, back: Integers, customer: Integers) -> Integers:
-        """Return for each row where it stands in a table with one row per date and customer, in any
-        order.
+        """Return the position of each row in a table with one row per date and customer.
 
         Parameters
         ----------
         back, customer
-            Of the table: days before the as_of, and row of the customers. A customer has one
-            contract open at a time.
+            Columns of the table, in any order of rows: days before the as_of, and row of the
+            customers. A customer has one contract open at a time.
 
         Raises
         ------
         UsageError
-            The table lacks a date and customer of the landmarks.
+            A date and customer of the landmarks is not in the table.
         """
-        wide = np.int64(1 + max(int(customer.max(initial=0)), int(self.customer.max(initial=0))))
-        keys, wanted = back.astype(np.int64) * wide + customer, self.back * wide + self.customer
+        n_customers = np.int64(
+            1 + max(int(customer.max(initial=0)), int(self.customer.max(initial=0)))
+        )
+        keys, row_keys = (
+            back.astype(np.int64) * n_customers + customer,
+            self.back * n_customers + self.customer,
+        )
         order = np.argsort(keys, kind="stable")
-        place = np.minimum(np.searchsorted(keys[order], wanted), max(len(keys) - 1, 0))
+        position = np.minimum(np.searchsorted(keys[order], row_keys), max(len(keys) - 1, 0))
         missing = (
-            np.flatnonzero(keys[order][place] != wanted) if len(keys) else np.arange(len(self))
+            np.flatnonzero(keys[order][position] != row_keys) if len(keys) else np.arange(len(self))
         )
         if len(missing):
-            lost = missing[0]
+            first = missing[0]
             raise UsageError(
-                f"the table has no row for customer {self.customer[lost]}, "
-                f"{self.back[lost]} days before the as_of "
+                f"the table has no row for customer {self.customer[first]}, "
+                f"{self.back[first]} days before the as_of "
                 f"({len(missing):,} of {len(self):,} rows are missing); make it at all "
                 "dates of Landmarks.backs"
             )
-        return np.asarray(order[place], dtype=np.int64)
+        return np.asarray(order[position], dtype=np.int64)
 
 
 def current(spells: Spells) -> Landmarks:
-    """Return the contracts that are open at the as_of: whom a prediction is for."""
+    """Return the contracts that are open at the as_of, which predictions are made for."""
     return _at(spells, 0)
 
 
 def past(spells: Spells, horizon_days: int, seed: int = 0) -> Landmarks:
-    """Return the contracts open at the past dates of :func:`plan_backs`, newest date first, then by
-    spell.
+    """Return the contracts open at the past dates of :func:`plan_backs`, newest date first.
+
+    Of more than :data:`MAX_ROWS` rows a random sample is taken. Up to half of it are contracts
+    cancelled within the horizon, which carry the most information.
 
     Parameters
     ----------
+    spells
+        All contracts, with their as_of.
+    horizon_days
+        Horizon of the prediction, in days.
     seed
-        Of the draw where there are more than :data:`MAX_ROWS`: half of the rows are contracts
-        cancelled within the horizon, where there are as many, for these tell the most.
+        Seed of the sample.
     """
     parts = [_at(spells, back) for back in plan_backs(spells.history_days, horizon_days)]
     rows = _joined(parts)
@@ -173,26 +178,24 @@ def past(spells: Spells, horizon_days: int, seed: int = 0) -> Landmarks:
         return rows
     cancelled = cancelled_within(spells, rows, horizon_days)
     hits = int(cancelled.sum())
-    kept_hits = min(hits, max(MAX_ROWS // 2, MAX_ROWS - (len(rows) - hits)))
-    shares = np.where(
+    sampled_hits = min(hits, max(MAX_ROWS // 2, MAX_ROWS - (len(rows) - hits)))
+    probability = np.where(
         cancelled,
-        kept_hits / max(hits, 1),
-        min(1.0, (MAX_ROWS - kept_hits) / max(len(rows) - hits, 1)),
+        sampled_hits / max(hits, 1),
+        min(1.0, (MAX_ROWS - sampled_hits) / max(len(rows) - hits, 1)),
     )
-    drawn = np.flatnonzero(np.random.default_rng(seed).random(len(rows)) < shares)
-    return replace(rows.of(drawn), weight=1.0 / shares[drawn])
+    sample = np.flatnonzero(np.random.default_rng(seed).random(len(rows)) < probability)
+    return replace(rows.of(sample), weight=1.0 / probability[sample])
 
 
-def standing(contracts: Contracts) -> Landmarks:
-    """Return the contracts that are open, in the order of their customers; no spells belong to
-    them.
-    """
+def open_contracts(contracts: Contracts) -> Landmarks:
+    """Return the open contracts in the order of their customers, with -1 as their spells."""
     rows = np.flatnonzero(contracts.open)
-    none = np.full(len(rows), -1, dtype=np.int64)
+    no_spell = np.full(len(rows), -1, dtype=np.int64)
     return Landmarks(
         np.full(len(rows), contracts.as_of, dtype=np.int64),
         np.zeros(len(rows), dtype=np.int64),
-        none,
+        no_spell,
         rows,
         contracts.age_days[rows],
         contracts.earlier[rows],
@@ -203,69 +206,67 @@ def standing(contracts: Contracts) -> Landmarks:
 def shares_cancelled(
     spells: Spells, landmarks: Landmarks, horizon_days: int
 ) -> list[tuple[int, int, float]]:
-    """Return days before the as_of, contracts and the share cancelled of each date whose horizon
-    is over.
-    """
+    """Return days before the as_of, contracts and share cancelled of dates with a past horizon."""
     cancelled = cancelled_within(spells, landmarks, horizon_days)
-    found = []
+    shares = []
     for back in landmarks.backs:
-        here = landmarks.back == back
-        weight = landmarks.weight[here]
+        at_date = landmarks.back == back
+        weight = landmarks.weight[at_date]
         if back >= horizon_days:
-            found.append(
+            shares.append(
                 (
                     back,
                     round(float(weight.sum())),
-                    float(weight @ cancelled[here]) / float(weight.sum()),
+                    float(weight @ cancelled[at_date]) / float(weight.sum()),
                 )
             )
-    return found
+    return shares
 
 
 def cancelled_within(spells: Spells, landmarks: Landmarks, horizon_days: int) -> NDArray[np.bool_]:
-    """Return which rows were cancelled within a horizon, as far as one has seen."""
+    """Return which rows are known to have been cancelled within the horizon."""
     return np.asarray(spells.end[landmarks.spell] < landmarks.at + horizon_days * DAY_MICROSECONDS)
 
 
 def _at(spells: Spells, back: int) -> Landmarks:
     at = spells.as_of - back * DAY_MICROSECONDS
-    open_then = np.flatnonzero(spells.at_risk(at))
-    rows = len(open_then)
+    spell = np.flatnonzero(spells.at_risk(at))
+    count = len(spell)
     return Landmarks(
-        np.full(rows, at, dtype=np.int64),
-        np.full(rows, back, dtype=np.int64),
-        open_then,
-        spells.customer[open_then],
-        spells.age_days(at, open_then),
-        spells.earlier[open_then].astype(np.float64),
-        np.ones(rows),
+        np.full(count, at, dtype=np.int64),
+        np.full(count, back, dtype=np.int64),
+        spell,
+        spells.customer[spell],
+        spells.age_days(at, spell),
+        spells.earlier[spell].astype(np.float64),
+        np.ones(count),
     )
 
 
 def _joined(parts: list[Landmarks]) -> Landmarks:
-    nothing = np.zeros(0, dtype=np.int64)
-    empty = Landmarks(nothing, nothing, nothing, nothing, np.zeros(0), np.zeros(0), np.zeros(0))
-    every = [empty, *parts]
+    no_rows = np.zeros(0, dtype=np.int64)
+    empty = Landmarks(no_rows, no_rows, no_rows, no_rows, np.zeros(0), np.zeros(0), np.zeros(0))
+    landmarks = [empty, *parts]
     return Landmarks(
         **{
-            one.name: np.concatenate([getattr(part, one.name) for part in every])
-            for one in fields(empty)
+            field.name: np.concatenate([getattr(item, field.name) for item in landmarks])
+            for field in fields(empty)
         }
     )
 
 
 @dataclass(frozen=True)
 class Steps:
-    """Contracts through steps, one row for each contract, landmark and step.
+    """Contracts at risk in steps, one row per contract, landmark and step.
 
     Parameters
     ----------
     row
-        row of the landmarks.
+        Row of the landmarks.
     ahead
-        number of the step, 0 for the one that begins at the landmark.
+        Number of the step, 0 for the one that begins at the landmark.
     cancelled
-        whether the contract was cancelled in it.
+        Whether the contract was cancelled in the step.
     """
 
     row: Integers
@@ -284,22 +285,29 @@ def steps_of(
     since: int | None = None,
     until: int | None = None,
 ) -> Steps:
-    """Return the steps that were over before the as_of, of contracts at risk at their beginning.
+    """Return the steps that ended before the as_of, of contracts at risk at their beginning.
 
     Parameters
     ----------
-    since, until
-        Only landmarks at or after the one instant, and steps over by the other; microseconds since
-        1970.
+    spells
+        All contracts, with their as_of.
+    landmarks
+        Contracts open at past dates.
+    horizon_days
+        Horizon of the prediction, in days.
+    since
+        Only landmarks at or after this instant, microseconds since 1970, UTC.
+    until
+        Only steps that ended by this instant, microseconds since 1970, UTC.
     """
     step = step_days(horizon_days) * DAY_MICROSECONDS
-    last = spells.as_of if until is None else min(until, spells.as_of)
+    cutoff = spells.as_of if until is None else min(until, spells.as_of)
     end = spells.end[landmarks.spell]
     parts = []
     for k in range(-(-horizon_days * DAY_MICROSECONDS // step)):
         begin = landmarks.at + k * step
-        seen = (begin + step <= last) & (end >= begin)
-        rows = np.flatnonzero(seen if since is None else seen & (landmarks.at >= since))
+        complete = (begin + step <= cutoff) & (end >= begin)
+        rows = np.flatnonzero(complete if since is None else complete & (landmarks.at >= since))
         parts.append(Steps(rows, np.full(len(rows), k), end[rows] < begin[rows] + step))
     return Steps(
         np.concatenate([part.row for part in parts]),

@@ -1,6 +1,7 @@
-"""The members of the pool of cancellations: log odds of a cancellation in one step.
+"""Members of the pool of cancellations: log odds of a cancellation in one step.
 
-Each is asked of the rows of :func:`stagecast.training.cancellation.columns.step_columns`.
+They are evaluated on the columns of
+:func:`stagecast.training.cancellation.columns.step_columns`.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.training.cancellation.ages import AgeHazard
 from stagecast.training.cancellation.cloglog import GroupedHazards
-from stagecast.training.cancellation.columns import WIDEST, log_odds
+from stagecast.training.cancellation.columns import MAX_LOG_ODDS, log_odds
 from stagecast.training.learners.boosted import Boosted
 
 
 @dataclass(frozen=True)
 class AgeOdds:
-    """The life table, as log odds of a step of ``step_days`` days."""
+    """The life table as a member: log odds of a step of ``step_days`` days."""
 
     ages: AgeHazard
     step_days: int
@@ -37,7 +38,7 @@ class AgeOdds:
 
 @dataclass(frozen=True)
 class HazardOdds:
-    """The regression of the log hazard, as log odds."""
+    """The regression of the log hazard as a member."""
 
     hazards: GroupedHazards
 
@@ -48,7 +49,7 @@ class HazardOdds:
     def effects(
         self, columns: Mapping[str, Array], threads: int = 0
     ) -> Iterator[tuple[str, Array]]:
-        """Yield what each column adds to the log hazard, shape (rows,)."""
+        """Yield the effect of each column on the log hazard, shape (rows,)."""
         yield from self.hazards.effects(columns)
 
 
@@ -62,12 +63,14 @@ class TreesOnAges:
     def margin(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
         """Return the log odds, shape (rows,)."""
         return np.clip(
-            self.ages.margin(columns) + self.trees.raw(columns, threads), -WIDEST, WIDEST
+            self.ages.margin(columns) + self.trees.raw(columns, threads),
+            -MAX_LOG_ODDS,
+            MAX_LOG_ODDS,
         )
 
     def effects(
         self, columns: Mapping[str, Array], threads: int = 0
     ) -> Iterator[tuple[str, Array]]:
-        """Yield what each column adds; what the life table says belongs to the age."""
+        """Yield the effect of each column; that of the life table belongs to the age."""
         yield from self.trees.effects(columns, threads)
         yield from self.ages.effects(columns)

@@ -1,13 +1,12 @@
-"""P(cancelled within so many days) of open contracts: the members of the pool, and how they make
-one curve.
+"""P(cancelled within a number of days) of open contracts: a pool of hazards in steps.
 
-Each member gives the chance of a cancellation in each step of the horizon; they are pooled in log
-odds. What is left after a step is the product of what each leaves:
+Each member gives the probability of a cancellation in each step of the horizon; they are pooled in
+log odds. The steps are combined to
 
     P(cancelled within h | open now)  =  1 - product over the steps of (1 - hazard)
 
-Within a step the hazard is spread evenly. Beyond the horizon that the model was trained for, a
-contract goes on along the curve by age, times what it had of that curve over the horizon.
+Within a step the hazard rate is constant. Beyond the horizon that the model was trained for, the
+hazard is that by age, times the ratio of the contract's hazard to that by age over the horizon.
 
 Source: Singer and Willett (1993), "It's about time: using discrete-time survival analysis to study
 duration and the timing of events", Journal of Educational Statistics 18, equations 1 to 5.
@@ -43,37 +42,37 @@ METHODS: tuple[Method, ...] = ("share", "ages", "pool")
 MEMBERS = ("glm", "trees")
 
 FEWEST_BY_AGE = 10
-"""Cancellations below which all ages have one rate, the smoothed share."""
+"""With fewer cancellations, all ages have one rate, the smoothed share."""
 
 FEWEST_TO_LEARN = 30
-"""Cancellations below which only the age of a contract is looked at."""
+"""With fewer cancellations, only the age of a contract is used."""
 
 LATEST_DAYS = 1_826
-"""Five years: a later median is not told."""
+"""Five years; a later median is NaN."""
 
 _SMALLEST = 1e-6
 
 
 @dataclass(frozen=True)
 class CancellationModel:
-    """What gives P(cancelled) of open contracts; see the module.
+    """Model of P(cancelled) of open contracts; see the module.
 
     Parameters
     ----------
     method
         ``share`` (one rate for all), ``ages`` (a rate by age), or ``pool``.
     horizon_days
-        What it was trained for.
+        Horizon that it was trained for, in days.
     weights
-        Member of the pool -> weight; they sum to 1. ``ages`` alone for the first two methods.
+        Member of the pool -> weight, with sum 1; only ``ages`` for the first two methods.
     ages, glm, trees
         The members; the trees start from the log odds of ``ages``.
     columns
-        What the caller must hand over, beside what is known of the contract itself.
+        Names of the columns that predictions need, in addition to those of the contract itself.
     season
-        Whether the place in the year is a column.
+        Whether the time of year is a column.
     spells, cancellations
-        What was learned from.
+        Number of contracts and of cancellations that it was fitted on.
     """
 
     method: Method
@@ -89,22 +88,22 @@ class CancellationModel:
 
     @property
     def low_data(self) -> bool:
-        """Whether too few cancelled for more than a rate by age."""
+        """Whether there were too few cancellations for more than a rate by age."""
         return self.method != "pool"
 
     @property
     def step_days(self) -> int:
-        """Length of a step."""
+        """Length of a step, in days."""
         return step_days(self.horizon_days)
 
     @property
     def steps(self) -> int:
-        """How many steps the horizon has; the last may reach beyond it."""
+        """Number of steps of the horizon; the last may reach beyond it."""
         return -(-self.horizon_days // self.step_days)
 
     @cached_property
     def pool(self) -> Pool:
-        """Log odds of a cancellation in a step, of the rows of :func:`step_columns`."""
+        """The pool of log odds of a cancellation in a step, on columns of :func:`step_columns`."""
         by_age = AgeOdds(self.ages, self.step_days)
         members: dict[str, Member] = {"ages": by_age}
         if self.glm is not None:
@@ -118,144 +117,156 @@ class CancellationModel:
         )
 
     def hazards(
-        self, now: Landmarks, columns: Mapping[str, Array] | None = None, threads: int = 0
+        self, landmarks: Landmarks, columns: Mapping[str, Array] | None = None, threads: int = 0
     ) -> Array:
         """Return P(cancelled in a step | open at its beginning), shape (rows, steps).
 
         Parameters
         ----------
-        now
-            Open contracts as they stand, see
-            :func:`stagecast.training.cancellation.landmarks.current`.
+        landmarks
+            Open contracts, see :func:`stagecast.training.cancellation.landmarks.current`.
         columns
-            Name -> one value per row, as known then; those of the training, others are not looked
-            at.
+            Name -> values at the landmarks, shape (rows,); must contain those of the training,
+            others are ignored.
+        threads
+            Threads of the trees; 0 uses all cores.
 
         Raises
         ------
         UsageError
-            A column of the training is not there, or has another length.
+            A column of the training is missing, or has another length.
         """
-        return np.asarray(-np.expm1(-self._cumulated(now, columns, threads)))
+        return np.asarray(-np.expm1(-self._step_hazards(landmarks, columns, threads)))
 
-    def _cumulated(
-        self, now: Landmarks, columns: Mapping[str, Array] | None, threads: int
+    def _step_hazards(
+        self, landmarks: Landmarks, columns: Mapping[str, Array] | None, threads: int
     ) -> Array:
-        """Return minus the log of what each step leaves, shape (rows, steps)."""
-        given = check_columns(columns or {}, self.columns, len(now))
-        if not len(now):
+        """Return the cumulative hazard of each step, shape (rows, steps)."""
+        values = check_columns(columns or {}, self.columns, len(landmarks))
+        if not len(landmarks):
             return np.zeros((0, self.steps))
-        result = np.empty((len(now), self.steps))
-        rows = np.arange(len(now))
+        result = np.empty((len(landmarks), self.steps))
+        rows = np.arange(len(landmarks))
         for k in range(self.steps):
-            ahead = np.full(len(now), k, dtype=np.int64)
-            seen = step_columns(now, given, rows, ahead, self.step_days, season=self.season)
-            result[:, k] = np.logaddexp(0.0, self.pool.margin(seen, threads))
+            ahead = np.full(len(landmarks), k, dtype=np.int64)
+            at_step = step_columns(
+                landmarks, values, rows, ahead, self.step_days, season=self.season
+            )
+            result[:, k] = np.logaddexp(0.0, self.pool.margin(at_step, threads))
         return result
 
     def survival(
         self,
-        now: Landmarks,
+        landmarks: Landmarks,
         days: Array | float,
         columns: Mapping[str, Array] | None = None,
         threads: int = 0,
     ) -> Array:
-        """Return P(not cancelled within so many days), one per row.
+        """Return P(not cancelled within ``days``), shape (rows,).
 
         Parameters
         ----------
+        landmarks, columns, threads
+            See :meth:`hazards`.
         days
-            One number, or one per row; 0 or more, beyond the horizon too.
+            0 or more, also beyond the horizon; a number, or shape (rows,).
 
         Raises
         ------
         UsageError
-            A number of days below 0 or not finite; and as :meth:`hazards`.
+            ``days`` is below 0 or not finite; and as :meth:`hazards`.
         """
-        asked = np.broadcast_to(np.asarray(days, dtype=np.float64), (len(now),))
-        if not (np.isfinite(asked) & (asked >= 0)).all():
+        days_of_rows = np.broadcast_to(np.asarray(days, dtype=np.float64), (len(landmarks),))
+        if not (np.isfinite(days_of_rows) & (days_of_rows >= 0)).all():
             raise UsageError(f"days = {days} must be finite and 0 or more")
-        return np.exp(-self._over(now, self._cumulated(now, columns, threads), asked))
-
-    def _over(self, now: Landmarks, cumulated: Array, days: Array) -> Array:
-        """Return minus the log of what is left after so many days."""
-        step, horizon = self.step_days, self.horizon_days
-        begun = np.arange(self.steps) * step
-        parts = np.clip((np.minimum(days, horizon)[:, None] - begun) / step, 0.0, 1.0)
-        within = (cumulated * parts).sum(axis=1)
-        beyond = np.maximum(days - horizon, 0.0)
-        return np.asarray(
-            within + self._times(now, cumulated) * self.ages.ahead(now.age_days + horizon, beyond)
+        return np.exp(
+            -self._cumulative_hazard(
+                landmarks, self._step_hazards(landmarks, columns, threads), days_of_rows
+            )
         )
 
-    def _times(self, now: Landmarks, cumulated: Array) -> Array:
-        """Return how many times the hazard by age each contract has over the horizon."""
-        parts = np.clip(
+    def _cumulative_hazard(self, landmarks: Landmarks, step_hazards: Array, days: Array) -> Array:
+        """Return the cumulative hazard over ``days``, shape (rows,)."""
+        step, horizon = self.step_days, self.horizon_days
+        starts = np.arange(self.steps) * step
+        fractions = np.clip((np.minimum(days, horizon)[:, None] - starts) / step, 0.0, 1.0)
+        within = (step_hazards * fractions).sum(axis=1)
+        beyond = np.maximum(days - horizon, 0.0)
+        return np.asarray(
+            within
+            + self._relative_hazard(landmarks, step_hazards)
+            * self.ages.ahead(landmarks.age_days + horizon, beyond)
+        )
+
+    def _relative_hazard(self, landmarks: Landmarks, step_hazards: Array) -> Array:
+        """Return the ratio of the hazard over the horizon to that by age, shape (rows,)."""
+        fractions = np.clip(
             (self.horizon_days - np.arange(self.steps) * self.step_days) / self.step_days, 0.0, 1.0
         )
         return np.asarray(
-            (cumulated @ parts) / self.ages.ahead(now.age_days, float(self.horizon_days))
+            (step_hazards @ fractions)
+            / self.ages.ahead(landmarks.age_days, float(self.horizon_days))
         )
 
     def probability(
         self,
-        now: Landmarks,
+        landmarks: Landmarks,
         columns: Mapping[str, Array] | None = None,
         days: Array | float | None = None,
         threads: int = 0,
     ) -> Array:
-        """Return P(a cancellation within ``[as_of, as_of + days)``), one per row, above 0 and below
-        1.
+        """Return P(a cancellation within ``[as_of, as_of + days)``), shape (rows,), in (0, 1).
 
         Parameters
         ----------
-        now, columns
+        landmarks, columns, threads
             See :meth:`hazards`.
         days
-            None: the horizon of the training.
+            As of :meth:`survival`; None means the horizon of the training.
 
         Raises
         ------
         UsageError
             As :meth:`survival`.
         """
-        left = self.survival(
-            now, float(self.horizon_days) if days is None else days, columns, threads
+        p_open = self.survival(
+            landmarks, float(self.horizon_days) if days is None else days, columns, threads
         )
-        # of n contracts seen, n + 1 of n + 2 is the most that can be believed
-        return np.clip(1.0 - left, _SMALLEST, (self.spells + 1) / (self.spells + 2))
+        # from n contracts, a probability above (n + 1) / (n + 2) cannot be supported
+        return np.clip(1.0 - p_open, _SMALLEST, (self.spells + 1) / (self.spells + 2))
 
     def median_days(
-        self, now: Landmarks, columns: Mapping[str, Array] | None = None, threads: int = 0
+        self, landmarks: Landmarks, columns: Mapping[str, Array] | None = None, threads: int = 0
     ) -> Array:
-        """Return the days until half of such contracts are cancelled, one per row; NaN beyond
-        five years.
-        """
-        cumulated = self._cumulated(now, columns, threads)
+        """Return the median days until a cancellation, shape (rows,); NaN beyond five years."""
+        step_hazards = self._step_hazards(landmarks, columns, threads)
         half = np.log(2.0)
         ends = np.minimum(np.arange(1, self.steps + 1) * self.step_days, self.horizon_days).astype(
             np.float64
         )
-        begun = np.arange(self.steps) * float(self.step_days)
-        sums = np.cumsum(cumulated * ((ends - begun) / self.step_days), axis=1)
-        k = np.minimum((sums < half).sum(axis=1), self.steps - 1)
-        rows = np.arange(len(now))
-        before = np.where(k > 0, sums[rows, np.maximum(k - 1, 0)], 0.0)
+        starts = np.arange(self.steps) * float(self.step_days)
+        cumulative_hazard = np.cumsum(step_hazards * ((ends - starts) / self.step_days), axis=1)
+        step = np.minimum((cumulative_hazard < half).sum(axis=1), self.steps - 1)
+        rows = np.arange(len(landmarks))
+        before = np.where(step > 0, cumulative_hazard[rows, np.maximum(step - 1, 0)], 0.0)
         within = (
-            begun[k] + (half - before) / np.maximum(cumulated[rows, k], 1e-300) * self.step_days
+            starts[step]
+            + (half - before) / np.maximum(step_hazards[rows, step], 1e-300) * self.step_days
         )
-        then = now.age_days + self.horizon_days
-        rest = (half - sums[:, -1]) / np.maximum(self._times(now, cumulated), 1e-300)
-        later = (
+        age_at_horizon = landmarks.age_days + self.horizon_days
+        remaining = (half - cumulative_hazard[:, -1]) / np.maximum(
+            self._relative_hazard(landmarks, step_hazards), 1e-300
+        )
+        beyond = (
             self.horizon_days
-            + self.ages.age_at(self.ages.cumulative(then) + np.maximum(rest, 0.0))
-            - then
+            + self.ages.age_at(self.ages.cumulative(age_at_horizon) + np.maximum(remaining, 0.0))
+            - age_at_horizon
         )
-        days = np.where(sums[:, -1] >= half, within, later)
+        days = np.where(cumulative_hazard[:, -1] >= half, within, beyond)
         return np.where(days <= LATEST_DAYS, days, np.nan)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data; the trees are LightGBM's text."""
+        """Return the model as plain data; the trees are LightGBM's text."""
         return {
             "method": self.method,
             "horizon_days": self.horizon_days,
@@ -273,12 +284,12 @@ class CancellationModel:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> CancellationModel:
-        """Read what :meth:`to_json` gives, and nothing else.
+        """Read what :meth:`to_json` returns.
 
         Raises
         ------
         DataRefusedError
-            A key is missing or strange, or a value is not what it should be.
+            A key is missing or unknown, or a value is invalid.
         """
         try:
             return _read(data)
@@ -296,9 +307,9 @@ class CancellationModel:
 
 
 def _read(data: Mapping[str, Any]) -> CancellationModel:
-    wanted = set(CancellationModel.__dataclass_fields__)
-    if strange := sorted(wanted ^ set(data)):
-        raise ValueError(f"lacks, or should not have, {', '.join(strange)}")
+    expected = set(CancellationModel.__dataclass_fields__)
+    if mismatched := sorted(expected ^ set(data)):
+        raise ValueError(f"lacks, or should not have, {', '.join(mismatched)}")
     glm, trees = data["glm"], data["trees"]
     if data["method"] not in METHODS:
         raise ValueError(f"method is {data['method']!r}")
@@ -308,13 +319,13 @@ def _read(data: Mapping[str, Any]) -> CancellationModel:
     if type(data["season"]) is not bool or not all(type(name) is str for name in data["columns"]):
         raise ValueError("season is no truth value, or a name of a column no text")
     weights = {str(name): float(weight) for name, weight in data["weights"].items()}
-    there = (
+    members = (
         {"ages"}
         | ({"glm"} if glm is not None else set())
         | ({"trees"} if trees is not None else set())
     )
-    if not weights or not set(weights) <= there or not there - set(weights) <= {"ages"}:
-        raise ValueError(f"the weights are of {sorted(weights)}, the members {sorted(there)}")
+    if not weights or not set(weights) <= members or not members - set(weights) <= {"ages"}:
+        raise ValueError(f"the weights are of {sorted(weights)}, the members {sorted(members)}")
     if min(weights.values()) < 0 or abs(sum(weights.values()) - 1.0) > 1e-9:
         raise ValueError("the weights do not sum to 1")
     known = {*OWN_COLUMNS, *(SEASON_COLUMNS if data["season"] else ()), *data["columns"]}
@@ -326,11 +337,11 @@ def _read(data: Mapping[str, Any]) -> CancellationModel:
         ):
             raise ValueError("the columns of the trees are not those of their text")
     regression = None if glm is None else GroupedHazards.from_json(glm)
-    asked = {
+    used = {
         *(boosted.columns if boosted else ()),
         *(term.column for term in (regression.design.terms if regression else ())),
     }
-    if unknown := sorted(asked - known):
+    if unknown := sorted(used - known):
         raise ValueError(f"learned from columns that it does not name: {', '.join(unknown)}")
     return CancellationModel(
         data["method"],

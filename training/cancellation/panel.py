@@ -1,6 +1,4 @@
-"""Cancellations on a log: the contracts open at past dates, with what the catalogue said of
-their customers then.
-"""
+"""Panel of contracts open at past dates, with the features of the catalogue at these dates."""
 
 from __future__ import annotations
 
@@ -19,25 +17,25 @@ from stagecast.training.cancellation.model import CancellationModel
 from stagecast.training.config import TrainConfig
 
 ROWS_AT_ONCE = 2_000_000
-"""Rows of customers and dates that features are worked out of together: only those of open
-contracts are kept.
+"""Rows of customers and dates whose features are computed together; only those of open contracts
+are stored.
 """
 
 
 @dataclass(frozen=True)
 class ContractPanel:
-    """What cancellations are learned from, as known at one as_of.
+    """Training data of the cancellation model, as known at one as_of.
 
     Parameters
     ----------
     terms
-        Which events tell of a contract.
+        Event types that begin, renew and end a contract.
     spells
         All contracts, and their customers.
     landmarks
         The contracts open at past dates.
     columns
-        Predictor of the catalogue -> one value per row of the landmarks; null is NaN.
+        Predictor of the catalogue -> values, shape (n_landmarks,); null is NaN.
     """
 
     terms: Terms
@@ -49,34 +47,38 @@ class ContractPanel:
 def build_contracts(
     table: DailyTable, catalog: Catalog, config: TrainConfig
 ) -> ContractPanel | None:
-    """Return what a log says of contracts; None where churn is no cancellation.
+    """Return the panel of the contracts of a log; None where churn is not cancellation.
 
     Parameters
     ----------
+    table
+        Daily table of the as_of.
     catalog
-        With its parameters; its predictors are the columns.
+        Feature catalogue with its parameters; its predictors are the columns.
+    config
+        Settings of the training.
     """
     if config.churn != "cancellation":
         return None
-    found = table.spells(config.terms)
-    landmarks = past(found, config.horizon_days, config.seed)
+    spells = table.spells(config.terms)
+    landmarks = past(spells, config.horizon_days, config.seed)
     names = catalog.predictors
     columns = {name: np.empty(len(landmarks)) for name in names}
-    wanted = catalog.needed_for(names)
+    needed = catalog.needed_for(names)
     dates = landmarks.backs
-    at_once = max(1, ROWS_AT_ONCE // max(len(table.customers), 1))
-    for first in range(0, len(dates), at_once):
-        some = dates[first : first + at_once]
-        rows = np.flatnonzero(np.isin(landmarks.back, some))
-        features = table.features(wanted, some)
-        place = landmarks.of(rows).matched(features["back"], features["customer"])
+    dates_at_once = max(1, ROWS_AT_ONCE // max(len(table.customers), 1))
+    for first in range(0, len(dates), dates_at_once):
+        block = dates[first : first + dates_at_once]
+        rows = np.flatnonzero(np.isin(landmarks.back, block))
+        features = table.features(needed, block)
+        position = landmarks.of(rows).matched(features["back"], features["customer"])
         for name in names:
-            columns[name][rows] = features[name][place]
-    return ContractPanel(config.terms, found, landmarks, columns)
+            columns[name][rows] = features[name][position]
+    return ContractPanel(config.terms, spells, landmarks, columns)
 
 
 def fit_contracts(panel: ContractPanel | None, config: TrainConfig) -> CancellationModel | None:
-    """Return the model of cancellations; None where there is nothing of contracts to learn."""
+    """Return the model of cancellations; None without a panel of contracts."""
     if panel is None:
         return None
     return fit_cancellation(

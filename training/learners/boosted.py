@@ -29,6 +29,7 @@ class Boosted:
 
     @cached_property
     def booster(self) -> lightgbm.Booster:
+        """The ensemble as LightGBM loads it."""
         return lightgbm.Booster(model_str=self.text)
 
     def first(self, count: int) -> Boosted:

@@ -72,6 +72,7 @@ class LogisticModel(Linear):
     """A fitted binary logistic model; its margin is the log odds."""
 
     def probability(self, columns: Mapping[str, Array]) -> Array:
+        """Return the probability, shape (rows,)."""
         return np.asarray(expit(self.margin(columns)))
 
 

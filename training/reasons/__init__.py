@@ -1,4 +1,4 @@
-"""Reasons: what in a customer's past moves the risk.
+"""Reasons of a risk: the features of a customer that raise or lower it most.
 
-``of_buyers`` for P(no purchase), ``of_contracts`` for P(cancelled).
+``of_buyers`` explains P(no purchase), ``of_contracts`` P(cancelled).
 """

@@ -1,13 +1,12 @@
-"""Reasons: what in a customer's past moves their risk, in the words of the catalogue.
+"""Reasons of P(no purchase): the features that raise or lower a buyer's risk most.
 
-Each member of the pool says how much each of its columns adds to the log odds (LightGBM's
-contributions, coefficient times standardised column for the linear members); columns are gathered
-in families that mean one thing to a reader. An effect is told against the mean of customers in the
-same state (active with active), and the three families that push furthest in the direction in which
-this customer differs from them are the reasons. A family whose shown number says the contrary of
-its effect (more orders than usual, and yet more risk), or nothing, is passed over: it would puzzle,
-not explain. Each feature of the user's own is a family of its own, told in the words of its
-meaning.
+Each member of the pool gives the effect of each of its columns on the log odds (LightGBM's
+contributions; coefficient times standardised column for the linear members). Columns are grouped
+in families that mean one thing to a reader. Effects are relative to the mean of the customers in
+the same state, and the reasons are the three families with the largest effects in the direction in
+which this customer differs from them. A family is left out where the number shown contradicts its
+effect (more orders than usual, yet more risk) or equals the usual one, because it would not explain
+anything. Each of the user's own features is a family, described by its meaning.
 
 Source: Lundberg et al. (2020), "From local explanations to global understanding with explainable AI
 for trees".
@@ -26,24 +25,32 @@ from stagecast.features.catalog.own import OwnFeatures
 from stagecast.training.learners.pool import Pool
 from stagecast.training.models import Models
 
-MOST_REASONS = 3
-# Effects below this (log odds) are not worth a sentence.
+MAX_REASONS = 3
+# Effects below this, in log odds, are no reasons.
 SMALLEST_EFFECT = 0.05
-# What tells a reason to stay from a reason to leave.
+# Ends the sentence of a reason that lowers the risk.
 LOWERS = " (lowers the risk)"
-# The family that is told without numbers.
-TIMELESS = "season"
-# Buyers that the mean effects are taken over, about.
+# The family that is shown without numbers.
+SEASON = "season"
+# About how many buyers the mean effects are taken over.
 SAMPLE = 5_000
 
 
 @dataclass(frozen=True)
 class Family:
-    """Columns that mean one thing to a reader: the feature that is shown, how columns are
-    recognised, and which way.
+    """Columns that mean one thing to a reader.
 
-    ``raises`` is 1 where more of the feature means more risk, -1 where less, 0 where it depends;
-    ``meaning`` is that of a feature of the user's own, whose one column it is.
+    Parameters
+    ----------
+    feature
+        The feature that is shown.
+    starts
+        How the names of the columns of the family start.
+    raises
+        1 where more of the feature means more risk, -1 where less, 0 where it depends.
+    meaning
+        Meaning of one of the user's own features, which is the only column of its family; else
+        empty.
     """
 
     feature: str
@@ -52,7 +59,7 @@ class Family:
     meaning: str = ""
 
     def has(self, column: str) -> bool:
-        """Tell whether a column belongs to it."""
+        """Return whether a column belongs to the family."""
         return column == self.feature if self.meaning else column.startswith(self.starts)
 
 
@@ -66,16 +73,27 @@ FAMILIES = (
     Family("gap_mean", ("gap", "return_ratio", "rhythm")),
     Family("T_days", ("T_days", "tenure")),
     Family("orders", ("orders", "frequency", "order_rate"), -1),
-    # everything that tells how long the silence is against what is usual, the customer-base models'
-    # own word included
+    # the length of the silence relative to what is usual, with the columns of the customer base
     Family("recency_days", ("",), 1),
 )
 
 
 @dataclass(frozen=True)
 class Reason:
-    """One reason: the feature shown, its value, what is usual, its effect on the log odds, and
-    the sentence.
+    """One reason of a risk.
+
+    Parameters
+    ----------
+    feature
+        The feature that is shown.
+    value
+        Its value.
+    usual
+        The value that it is compared with.
+    effect
+        Effect on the log odds, relative to the mean of the customers in the same state.
+    sentence
+        The reason in words.
     """
 
     feature: str
@@ -85,60 +103,72 @@ class Reason:
     sentence: str
 
 
-def of_own(own: OwnFeatures) -> tuple[Family, ...]:
-    """Return the families of the features of the user's own that models learn from."""
-    return tuple(Family(one.name, meaning=one.meaning) for one in own.features if one.predictor)
+def own_families(own: OwnFeatures) -> tuple[Family, ...]:
+    """Return the families of the user's own features that models learn from."""
+    return tuple(
+        Family(feature.name, meaning=feature.meaning)
+        for feature in own.features
+        if feature.predictor
+    )
 
 
-def families_of(models: Models) -> tuple[Family, ...]:
-    """Return the families of the columns that models of buyers see."""
-    return (*of_own(models.config.own), *FAMILIES)
+def buyer_families(models: Models) -> tuple[Family, ...]:
+    """Return the families of the columns of models of buyers."""
+    return (*own_families(models.config.own), *FAMILIES)
 
 
 def reasons(
     models: Models, columns: Mapping[str, Array], state: NDArray[np.str_], threads: int = 0
 ) -> list[list[Reason]]:
-    """Return at most three reasons for each buyer why a purchase is likely or not, strongest first.
+    """Return up to three reasons for each buyer why a purchase is likely or not, strongest first.
 
     Parameters
     ----------
+    models
+        The fitted models, with the reference of the training.
     columns
-        Columns of buyers, as :func:`stagecast.training.columns.buyer_columns` makes them.
+        Columns of buyers by :func:`stagecast.training.columns.buyer_columns`, shape (n_buyers,).
     state
-        ``active`` or ``lapsed``, one per row.
+        ``active`` or ``lapsed``, shape (n_buyers,).
+    threads
+        Threads of the trees; 0 uses all cores.
     """
     if not len(state):
         return []
     effects = total_effects(models, columns, threads)
     for name, mean in models.reference.mean_effects.items():
         effects[state == name] -= np.array(mean)
-    return strongest(families_of(models), effects, columns, state, models.reference.usual)
+    return strongest_reasons(
+        buyer_families(models), effects, columns, state, models.reference.usual
+    )
 
 
-def strongest(
+def strongest_reasons(
     families: Sequence[Family],
     effects: Array,
     columns: Mapping[str, Array],
     state: NDArray[np.str_],
     usual: Mapping[str, Mapping[str, float]],
 ) -> list[list[Reason]]:
-    """Return at most three reasons for each row, of families by what they add to the log odds
-    beyond the usual.
+    """Return up to three reasons for each row, by the effects of the families, strongest first.
 
     Parameters
     ----------
+    families
+        The families.
     effects
-        Shape (rows, families).
+        Effects on the log odds, relative to the mean, shape (rows, families).
     columns
-        Those that families show; one that is null says nothing.
+        Feature of a family -> values, shape (rows,); a null value is no reason.
+    state
+        State of each row, shape (rows,).
     usual
         State -> feature -> median in it.
     """
     direction = np.where(effects.sum(axis=1) >= 0, 1.0, -1.0)
-    towards = effects * direction[:, None]
-    order = np.argsort(-towards, axis=1, kind="stable")
-    # of a buyer's past what is null is nothing yet; of others, and of features of the user's own,
-    # it says nothing
+    strength = effects * direction[:, None]
+    order = np.argsort(-strength, axis=1, kind="stable")
+    # null in a catalogue feature of a buyer means none yet and counts as 0; else it is unknown
     bought = columns["orders"] > 0
     shown = [
         np.where(
@@ -148,77 +178,73 @@ def strongest(
         )
         for family in families
     ]
-    told = []
+    result = []
     for row in range(len(state)):
-        mine: list[Reason] = []
+        row_reasons: list[Reason] = []
         for k in order[row]:
-            if towards[row, k] < SMALLEST_EFFECT or len(mine) == MOST_REASONS:
+            if strength[row, k] < SMALLEST_EFFECT or len(row_reasons) == MAX_REASONS:
                 break
             family, value = families[k], float(shown[k][row])
-            compared = _usual(family.feature, columns, row, usual[str(state[row])])
-            if _puzzles(family, value, compared, float(direction[row])):
+            usual_value = _usual(family.feature, columns, row, usual[str(state[row])])
+            if _contradicts(family, value, usual_value, float(direction[row])):
                 continue
-            text = _sentence(family, value, compared) + ("" if direction[row] > 0 else LOWERS)
-            mine.append(Reason(family.feature, value, compared, float(effects[row, k]), text))
-        told.append(mine)
-    return told
+            sentence = _sentence(family, value, usual_value) + (
+                "" if direction[row] > 0 else LOWERS
+            )
+            row_reasons.append(
+                Reason(family.feature, value, usual_value, float(effects[row, k]), sentence)
+            )
+        result.append(row_reasons)
+    return result
 
 
-def _puzzles(family: Family, value: float, usual: float, direction: float) -> bool:
-    """Tell whether the numbers do not say what the effect does: there are none, they are alike,
-    or say the contrary.
-    """
-    if family.feature == TIMELESS:
+def _contradicts(family: Family, value: float, usual: float, direction: float) -> bool:
+    """Return whether value and usual value are unknown, equal, or contradict the effect."""
+    if family.feature == SEASON:
         return False
-    alike = np.isnan(value) or np.isnan(usual) or _number(value) == _number(usual)
-    return alike or bool(family.raises and family.raises * (value - usual) * direction <= 0)
+    indistinct = np.isnan(value) or np.isnan(usual) or _number(value) == _number(usual)
+    return indistinct or bool(family.raises and family.raises * (value - usual) * direction <= 0)
 
 
 def mean_effects(
     models: Models, columns: Mapping[str, Array], state: NDArray[np.str_]
 ) -> dict[str, tuple[float, ...]]:
-    """Return the mean effect of each family over the buyers in each state, from a few thousand
-    of them.
-    """
-    every = slice(None, None, max(1, len(state) // SAMPLE))
-    effects = total_effects(models, {name: values[every] for name, values in columns.items()})
+    """Return the mean effect of each family over a sample of the buyers in each state."""
+    sample = slice(None, None, max(1, len(state) // SAMPLE))
+    effects = total_effects(models, {name: values[sample] for name, values in columns.items()})
     return {
-        str(name): tuple(effects[state[every] == name].mean(axis=0).tolist())
-        for name in np.unique(state[every])
+        str(name): tuple(effects[state[sample] == name].mean(axis=0).tolist())
+        for name in np.unique(state[sample])
     }
 
 
-def family_of(families: Sequence[Family], column: str) -> int:
-    """Return the first family that has the column."""
+def family_index(families: Sequence[Family], column: str) -> int:
+    """Return the position of the first family that has the column."""
     return next(k for k, family in enumerate(families) if family.has(column))
 
 
 def total_effects(models: Models, columns: Mapping[str, Array], threads: int = 0) -> Array:
-    """Return what each family adds to the log odds, shape (rows, families), against each
-    member's own base.
-    """
-    families = families_of(models)
-    return effects_of_families(models.churn.pool, families, columns, threads)
+    """Return the effect of each family on the log odds of churn, shape (rows, families)."""
+    families = buyer_families(models)
+    return family_effects(models.churn.pool, families, columns, threads)
 
 
-def effects_of_families(
+def family_effects(
     pool: Pool, families: Sequence[Family], columns: Mapping[str, Array], threads: int
 ) -> Array:
-    """Return what each family of columns adds to the log odds of a pool, shape (rows, families)."""
+    """Return the effect of each family on the log odds of a pool, shape (rows, families)."""
     effects = np.zeros((len(next(iter(columns.values()))), len(families)))
     for column, effect in pool.effects(columns, threads):
-        effects[:, family_of(families, column)] += effect
+        effects[:, family_index(families, column)] += effect
     return effects
 
 
 def _usual(
     feature: str, columns: Mapping[str, Array], row: int, usual: Mapping[str, float]
 ) -> float:
-    """Return what the value is set against: the customer's own past, else the median in the same
-    state.
-    """
-    own = {"recency_days": "rhythm_days", "orders_90d": "orders_prev_90d"}.get(feature)
-    return float(columns[own][row]) if own is not None else usual[feature]
+    """Return the value to compare with: of the customer's past, else the median of the state."""
+    own_past = {"recency_days": "rhythm_days", "orders_90d": "orders_prev_90d"}.get(feature)
+    return float(columns[own_past][row]) if own_past is not None else usual[feature]
 
 
 def _number(value: float) -> str:

@@ -1,8 +1,7 @@
-"""Reasons of a cancellation: what in a contract's and its customer's past moves the risk, in the
-catalogue's words.
+"""Reasons of P(cancelled): the features that raise or lower the risk of a contract most.
 
-Effects are told of the step of the horizon in which a cancellation is likeliest: that is what the
-reader can still act upon before. What the hazard by age says, from which the trees go on, belongs
+Effects are those in the step of the horizon in which a cancellation is likeliest, because the
+reader can still act before it. The effect of the hazard by age, which the trees start from, belongs
 to the age of the contract.
 """
 
@@ -17,19 +16,19 @@ from stagecast.features.clock import calendar
 from stagecast.features.contracts import Contracts
 from stagecast.features.snapshots import Snapshot
 from stagecast.training.cancellation.columns import step_columns
-from stagecast.training.cancellation.landmarks import standing
+from stagecast.training.cancellation.landmarks import open_contracts
 from stagecast.training.models import Models, contracts_of
 from stagecast.training.reasons.of_buyers import (
     FAMILIES,
     SAMPLE,
     Family,
     Reason,
-    effects_of_families,
-    of_own,
-    strongest,
+    family_effects,
+    own_families,
+    strongest_reasons,
 )
 
-OF_CONTRACTS = (
+CONTRACT_FAMILIES = (
     Family("contract_days", ("age_days", "ahead_days")),
     Family("earlier_contracts", ("earlier_spells",), 1),
     Family("season", ("season_",)),
@@ -39,74 +38,103 @@ OF_CONTRACTS = (
 def contract_reasons(
     models: Models, features: Mapping[str, Array], contracts: Contracts, threads: int = 0
 ) -> dict[int, list[Reason]]:
-    """Return for each row with an open contract at most three reasons why it may be cancelled or
-    kept.
+    """Return up to three reasons of the risk of each open contract, by row of the snapshot.
 
-    There are none where no contract was open at the training: nothing is known then of what is
-    usual.
+    There are none where no contract was open at the training, because usual values are unknown
+    then.
 
     Parameters
     ----------
-    features, contracts
-        One entry per row of the snapshot.
+    models
+        The fitted models, with the reference of the training.
+    features
+        Features of the snapshot, shape (n_rows,) each.
+    contracts
+        State of the contracts of its rows.
+    threads
+        Threads of the trees; 0 uses all cores.
     """
-    rows, usual = np.flatnonzero(contracts.open), models.reference.mean_contract_effects
-    if not len(rows) or models.cancellation is None or not usual:
+    rows, mean_effects = np.flatnonzero(contracts.open), models.reference.mean_contract_effects
+    if not len(rows) or models.cancellation is None or not mean_effects:
         return {}
-    held = contracts.of(rows)
-    columns = told({name: values[rows] for name, values in features.items()}, held)
-    effects = contract_effects(models, columns, held, threads) - np.array(usual)
-    found = strongest(
+    open_rows = contracts.of(rows)
+    columns = with_contract_columns(
+        {name: values[rows] for name, values in features.items()}, open_rows
+    )
+    effects = contract_effects(models, columns, open_rows, threads) - np.array(mean_effects)
+    row_reasons = strongest_reasons(
         _families(models), effects, columns, np.full(len(rows), "active"), models.reference.usual
     )
-    return dict(zip(rows.tolist(), found, strict=True))
+    return dict(zip(rows.tolist(), row_reasons, strict=True))
 
 
 def contract_effects(
     models: Models, columns: Mapping[str, Array], contracts: Contracts, threads: int = 0
 ) -> Array:
-    """Return what each family adds to the log odds of the likeliest step, shape (rows,
-    families); all rows are open.
+    """Return the effect of each family on the log odds of the likeliest step.
+
+    Parameters
+    ----------
+    models
+        The fitted models.
+    columns
+        Columns by :func:`with_contract_columns`, shape (n_rows,) each.
+    contracts
+        State of the contracts of these rows, all open.
+    threads
+        Threads of the trees; 0 uses all cores.
+
+    Returns
+    -------
+    effects
+        Shape (n_rows, n_families).
     """
     model, families = models.cancellation, _families(models)
     if model is None or not len(contracts.open):
         return np.zeros((len(contracts.open), len(families)))
-    now = standing(contracts)
-    seen = {name: columns[name] for name in model.columns}
-    ahead = model.hazards(now, seen, threads).argmax(axis=1)
+    landmarks = open_contracts(contracts)
+    predictors = {name: columns[name] for name in model.columns}
+    ahead = model.hazards(landmarks, predictors, threads).argmax(axis=1)
     steps = step_columns(
-        now, seen, np.arange(len(now)), ahead, model.step_days, season=model.season
+        landmarks,
+        predictors,
+        np.arange(len(landmarks)),
+        ahead,
+        model.step_days,
+        season=model.season,
     )
-    return effects_of_families(model.pool, families, steps, threads)
+    return family_effects(model.pool, families, steps, threads)
 
 
-def mean_contract_effects(models: Models, now: Snapshot) -> tuple[float, ...]:
-    """Return the mean effect of each family over open contracts, from a few thousand of them;
-    nothing without any.
-    """
-    contracts = contracts_of(now)
+def mean_contract_effects(models: Models, snapshot: Snapshot) -> tuple[float, ...]:
+    """Return the mean effect of each family over a sample of the open contracts; () without any."""
+    contracts = contracts_of(snapshot)
     rows = np.flatnonzero(contracts.open)
     if not len(rows):
         return ()
     rows = rows[:: max(1, len(rows) // SAMPLE)]
-    held = contracts.of(rows)
+    open_rows = contracts.of(rows)
     effects = contract_effects(
-        models, told({n: v[rows] for n, v in now.features.items()}, held), held
+        models,
+        with_contract_columns(
+            {name: values[rows] for name, values in snapshot.features.items()}, open_rows
+        ),
+        open_rows,
     )
     return tuple(effects.mean(axis=0).tolist())
 
 
-def told_of(models: Models, now: Snapshot) -> tuple[Mapping[str, Array], tuple[str, ...]]:
-    """Return the columns of a snapshot with those that reasons show beside, and the names whose
-    medians they need.
-    """
-    own = tuple(family.feature for family in of_own(models.config.own))
-    columns = told(now.features, contracts_of(now))
-    return columns, (*own, *(family.feature for family in OF_CONTRACTS))
+def explained_columns(
+    models: Models, snapshot: Snapshot
+) -> tuple[Mapping[str, Array], tuple[str, ...]]:
+    """Return the columns of the reasons, and the extra features that need a usual median."""
+    own = tuple(family.feature for family in own_families(models.config.own))
+    columns = with_contract_columns(snapshot.features, contracts_of(snapshot))
+    return columns, (*own, *(family.feature for family in CONTRACT_FAMILIES))
 
 
-def told(features: Mapping[str, Array], contracts: Contracts) -> dict[str, Array]:
-    """Return features and, beside them, what reasons show of contracts."""
+def with_contract_columns(features: Mapping[str, Array], contracts: Contracts) -> dict[str, Array]:
+    """Return the features with the columns of contracts that reasons show."""
     month = calendar(contracts.as_of)["as_of_month"]
     return {
         **features,
@@ -117,4 +145,4 @@ def told(features: Mapping[str, Array], contracts: Contracts) -> dict[str, Array
 
 
 def _families(models: Models) -> tuple[Family, ...]:
-    return (*of_own(models.config.own), *OF_CONTRACTS, *FAMILIES)
+    return (*own_families(models.config.own), *CONTRACT_FAMILIES, *FAMILIES)

@@ -171,7 +171,7 @@ def test_at_a_tie_a_contract_is_at_risk_and_cancelled_in_the_step_that_begins() 
 @given(history=st.floats(0, 5_000), horizon=st.integers(1, 3_650))
 def test_past_dates_are_few_whole_steps_within_the_history(history: float, horizon: int) -> None:
     backs, step = plan_backs(history, horizon), step_days(horizon)
-    assert len(backs) <= landmarks.MOST_DATES
+    assert len(backs) <= landmarks.MAX_DATES
     assert backs == sorted(set(backs))
     assert all(0 < back < history and back % step == 0 for back in backs)
     assert step * 15 >= horizon or step >= 7

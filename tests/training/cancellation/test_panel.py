@@ -29,7 +29,11 @@ from stagecast.training.judging.backtest import OURS, replay
 from stagecast.training.judging.evaluate import what_came
 from stagecast.training.judging.verdict import verdict
 from stagecast.training.models import predict
-from stagecast.training.reasons.of_contracts import contract_effects, contract_reasons, told
+from stagecast.training.reasons.of_contracts import (
+    contract_effects,
+    contract_reasons,
+    with_contract_columns,
+)
 from stagecast.training.train import train
 from tests.training.made import Row, Trained, check_contract, day, frame_of, log_of, trained
 from tests.training.made_contracts import DAYS, subscriptions
@@ -224,14 +228,16 @@ def test_effects_and_the_rest_are_the_margin_of_the_likeliest_step(service: Trai
     assert contracts is not None
     rows = np.flatnonzero(contracts.open)
     some = contracts.of(rows)
-    columns = told({name: values[rows] for name, values in now.features.items()}, some)
+    columns = with_contract_columns(
+        {name: values[rows] for name, values in now.features.items()}, some
+    )
     effects = contract_effects(models, columns, some)
     base = 0.0 if model.glm is None else model.weights.get("glm", 0.0) * model.glm.intercept
-    from stagecast.training.cancellation.landmarks import standing
+    from stagecast.training.cancellation.landmarks import open_contracts
 
-    hazards = model.hazards(standing(some), {name: columns[name] for name in model.columns}).max(
-        axis=1
-    )
+    hazards = model.hazards(
+        open_contracts(some), {name: columns[name] for name in model.columns}
+    ).max(axis=1)
     margin = np.log(hazards / (1.0 - hazards))
     # the regression speaks of log hazards, which are log odds but for the hazard itself
     np.testing.assert_allclose(effects.sum(axis=1) + base, margin, atol=2 * hazards.max())

@@ -15,7 +15,7 @@ from stagecast.training.models import predict
 from stagecast.training.reasons import of_buyers as explain
 from stagecast.training.reasons.of_buyers import (
     FAMILIES,
-    MOST_REASONS,
+    MAX_REASONS,
     SMALLEST_EFFECT,
     Family,
     Reason,
@@ -89,7 +89,7 @@ def test_at_most_three_reasons_strongest_first_in_one_direction(
 ) -> None:
     found = [mine for mine in told[0] if mine]
     assert len(found) > 0.5 * len(told[0])  # most differ enough from the others in their state
-    assert max(map(len, found)) == MOST_REASONS
+    assert max(map(len, found)) == MAX_REASONS
     for mine in found:
         effects = [r.effect for r in mine]
         assert all(e > 0 for e in effects) or all(e < 0 for e in effects)
