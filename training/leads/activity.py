@@ -1,10 +1,9 @@
-"""What a lead did so far, on top of its age and where it came from: a multiplier of the hazard over
-the horizon.
+"""Multiplier of the hazard of a lead over the horizon, by the activity of the lead so far.
 
-Learned at past dates (landmarks): of each lead then at risk, what was known of it, and whether it
-converted within the horizon or until the as_of, whichever came first; so a date whose horizon is
-not over teaches as well. With H the hazard that age and start give over the time that was followed,
-the conversion is Poisson of mean H exp(b + x w).
+It is learned at past dates (landmarks) from each lead then at risk: its columns at the date, and
+whether it converted within the horizon or until the as_of, whichever was first. Dates whose horizon
+has not ended are therefore used, too. With H the hazard over that time by age and category, the
+conversion is Poisson with mean H exp(b + x w).
 
 Source: landmark models after van Houwelingen (2007), "Dynamic prediction by landmarking in event
 history analysis", Scandinavian Journal of Statistics 34.
@@ -31,12 +30,13 @@ RECIPE = Recipe(
 )
 
 
-_WIDEST = 4.0  # no lead is more than exp(4) times the average
+# The multiplier is clipped to exp(4) and exp(-4).
+_MAX_LOG_MULTIPLIER = 4.0
 
 
 class ActivityModel(Linear):
     """A fitted regression of the log multiplier of the hazard."""
 
     def multiplier(self, columns: Mapping[str, Array]) -> Array:
-        """Return the multiplier of the hazard, one per row."""
-        return np.exp(np.clip(self.margin(columns), -_WIDEST, _WIDEST))
+        """Return the multiplier of the hazard, shape (rows,)."""
+        return np.exp(np.clip(self.margin(columns), -_MAX_LOG_MULTIPLIER, _MAX_LOG_MULTIPLIER))

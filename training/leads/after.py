@@ -1,4 +1,4 @@
-"""What customers bring in the horizon of their first purchase."""
+"""Orders and spend of customers in the horizon of their first purchase."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from stagecast.training.panel import Frame
 def after_conversion(
     prospects: Sequence[Frame], first_orders: Array, first_spend: Array
 ) -> tuple[float, float]:
-    """Return orders and spend within the horizon, on average over the prospects who bought in it.
+    """Return the mean orders and spend within the horizon of the prospects who bought in it.
 
     Parameters
     ----------
     prospects
         Frames of customers who had not bought yet.
     first_orders, first_spend
-        What new customers brought in their first horizon, used where no prospect has converted yet;
-        may be empty.
+        Orders and spend of new customers in their first horizon, used where no prospect has
+        converted yet; may be empty.
     """
-    none = np.zeros(0)
-    orders = np.concatenate([none, *(frame.orders[~frame.inactive] for frame in prospects)])
-    spend = np.concatenate([none, *(frame.spend[~frame.inactive] for frame in prospects)])
+    empty = np.zeros(0)
+    orders = np.concatenate([empty, *(frame.orders[~frame.inactive] for frame in prospects)])
+    spend = np.concatenate([empty, *(frame.spend[~frame.inactive] for frame in prospects)])
     if len(orders):
         return float(orders.mean()), float(spend.mean())
     return (

@@ -1,7 +1,6 @@
-"""P(first purchase in the horizon) of each lead, and what the converted then bring: the models of
-this folder as one.
+"""P(first purchase in the horizon) of each lead, with the orders and spend that follow.
 
-Where few converted, it is the smoothed share: conversions over conversions and open lead-horizons.
+With few conversions it is a smoothed share: conversions over conversions plus open lead-horizons.
 """
 
 from __future__ import annotations
@@ -19,29 +18,31 @@ from stagecast.training.leads.hazard import HazardModel
 
 LOW_DATA = 30
 UNKNOWN = 0.25
-"""The probability where no lead was ever seen: one half of one in two."""
+"""The probability in a log without leads: half a conversion in two."""
 
 _SMALLEST = 1e-6
 
 
 @dataclass(frozen=True)
 class LeadConversion:
-    """P(first purchase in the horizon), and what the converted then bring.
+    """P(first purchase in the horizon) of leads, and the orders and spend of those who convert.
 
     Parameters
     ----------
     hazard
-        None where too few converted; then every lead has the ``share``.
+        Hazard by age and category; None with too few conversions, when every lead has ``share``.
     activity
-        None where it was not worth while.
+        Multiplier by activity; None where it did not improve the fit.
     share
-        P(first purchase in ``horizon_days``) of a lead of whom nothing is known.
+        P(first purchase in ``horizon_days``) of a lead without any information.
+    horizon_days
+        Horizon that it was trained for, in days.
     orders, spend
-        means within the horizon over those who bought in it.
+        Means within the horizon of the leads who bought in it.
     rows
-        leads that were learned from.
+        Number of leads that it was fitted on.
     conversions
-        how many of them converted.
+        Number of conversions among them.
     """
 
     hazard: HazardModel | None
@@ -55,7 +56,7 @@ class LeadConversion:
 
     @property
     def low_data(self) -> bool:
-        """Whether too few converted for more than a first guess."""
+        """Whether there were too few conversions for more than a rough estimate."""
         return self.conversions < LOW_DATA
 
     def probability(
@@ -64,18 +65,18 @@ class LeadConversion:
         categories: Mapping[str, Texts] | None = None,
         horizon_days: int | None = None,
     ) -> Array:
-        """Return P(first purchase within the horizon), one per row, above 0 and below 1.
+        """Return P(first purchase within the horizon), shape (rows,), in (0, 1).
 
         Parameters
         ----------
         columns
-            ``tenure_days`` (age of the lead) and, where activity is used, the columns it was
-            learned from.
+            ``tenure_days`` (age of the lead) and, where activity is used, the columns that it was
+            learned from; shape (rows,) each.
         categories
-            What was known at the start: column -> one text per row. Values and columns not known
-            count as average.
+            Column known at the first contact -> one text per row. Unknown values and missing
+            columns count as average.
         horizon_days
-            None: that of the training.
+            Horizon in days; None means that of the training.
         """
         age, span = columns["tenure_days"], horizon_days or self.horizon_days
         if self.hazard is None:
@@ -85,7 +86,7 @@ class LeadConversion:
         )
         if self.activity is not None:
             ahead = ahead * self.activity.multiplier(columns)
-        # of n leads seen, n + 1 of n + 2 is the most that can be believed
+        # from n leads, a probability above (n + 1) / (n + 2) cannot be supported
         return np.clip(-np.expm1(-ahead), _SMALLEST, (self.rows + 1) / (self.rows + 2))
 
     def to_json(self) -> dict[str, Any]:

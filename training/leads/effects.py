@@ -1,11 +1,10 @@
-"""How much faster or slower than the average leads of one category convert: multipliers of the
-hazard, shrunk.
+"""Multipliers of the hazard of leads by category, shrunk towards the average.
 
-A value v of a column with d conversions, where e were expected from all else, has the multiplier (d
-+ k) / (e + k): the mean of a gamma posterior over a prior of mean 1 and variance 1 / k. The k of
-each column is the one that makes its counts likeliest (negative binomial), so a column that says
-nothing is shrunk to 1 without being told. Several columns are fitted in turns until they stand
-still. A value that training did not see has 1, the average.
+A value of a column with d conversions, where e were expected from everything else, has the
+multiplier (d + k) / (e + k): the mean of a gamma posterior over a prior of mean 1 and variance
+1 / k. The k of each column maximises the likelihood of its counts (negative binomial), so that a
+column without information is shrunk to 1. Several columns are fitted in turn until they converge. A
+value that is not in the training data has the multiplier 1, the average.
 
 Source: gamma-Poisson shrinkage after Clayton and Kaldor (1987), "Empirical Bayes estimates of
 age-standardized relative risks for use in disease mapping", Biometrics 43, section 2.
@@ -22,19 +21,26 @@ from stagecast.features.attributes import Texts
 
 Effects = Mapping[str, Mapping[str, float]]
 
-
-_PASSES, _STANDS_STILL = 50, 1e-6
+_PASSES, _TOLERANCE = 50, 1e-6
 
 
 def multiplier(effects: Effects, categories: Mapping[str, Texts], rows: int) -> Array:
-    """Return the product of the multipliers of each row; a column or a value that is not known
-    counts as 1.
+    """Return the product of the multipliers of each row; unknown columns and values count as 1.
+
+    Parameters
+    ----------
+    effects
+        Column -> value -> multiplier.
+    categories
+        Column -> one text per row.
+    rows
+        Number of rows.
     """
     result = np.ones(rows)
-    for name, known in effects.items():
+    for name, multipliers in effects.items():
         if name in categories:
             texts, codes = np.unique(categories[name].astype(str), return_inverse=True)
-            result *= np.array([known.get(str(text), 1.0) for text in texts], dtype=np.float64)[
-                codes
-            ]
+            result *= np.array(
+                [multipliers.get(str(text), 1.0) for text in texts], dtype=np.float64
+            )[codes]
     return result

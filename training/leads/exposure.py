@@ -1,10 +1,9 @@
-"""How long each lead was seen at each age, and at which age it converted: what the hazard is fitted
-on.
+"""Exposure of leads: the time at risk in each bin of age, and the age of the conversion.
 
-A lead is at risk from its first event until its first purchase or the as_of. Exposure begins with
-the first purchase of anybody in the log: before it nothing could be bought, or purchases were not
-recorded, and no lead could convert. Conversion also drifts; exposure a half-life ago counts half,
-conversions alike.
+A lead is at risk from its first event until its first purchase or the as_of. Exposure starts with
+the first purchase of any customer in the log: before it nothing could be bought, or purchases were
+not recorded, and no lead could convert. As conversion drifts, exposure and conversions a half-life
+ago have half the weight.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from stagecast.features.arrays import Array, Integers
 from stagecast.features.clock import DAY_MICROSECONDS
 
 AGE_EDGES_DAYS = (3.0, 7.0, 14.0, 30.0, 60.0, 90.0, 180.0, 365.0)
-"""Ages at which the hazard may change; after the last it stays."""
+"""Ages at which the hazard may change; it is constant after the last."""
 
 HALF_LIFE_DAYS = 180.0
 
@@ -27,17 +26,17 @@ _NEVER = np.iinfo(np.int64).max
 
 @dataclass(frozen=True)
 class Leads:
-    """When each customer of a log became a lead and bought first; times are days since 1970.
+    """Start and conversion of the leads of a log; times are days since 1970, UTC.
 
     Parameters
     ----------
     start
-        The midnight UTC that begins the day of the first event, as ``tenure_days`` counts; NaN for
-        those who were never a lead, since their first event was a purchase.
+        The midnight at the beginning of the day of the first event, as in ``tenure_days``, shape
+        (n_customers,); NaN for customers whose first event was a purchase, who never were a lead.
     converted
-        The first purchase; NaN for none so far.
+        Time of the first purchase, shape (n_customers,); NaN without one.
     selling_since
-        The first purchase of anybody; NaN for none so far.
+        Time of the first purchase of any customer; NaN without one.
     """
 
     start: Array
@@ -48,7 +47,7 @@ class Leads:
         return len(self.start)
 
     def at_risk(self, at: float) -> NDArray[np.bool_]:
-        """Return who is a lead at an instant: begun before it, and not converted before it."""
+        """Return which customers are leads at a time: started, but not converted before it."""
         with np.errstate(invalid="ignore"):
             return np.asarray(
                 (self.start < at) & ~(self.converted < at) & ~(self.converted <= self.start)
@@ -61,17 +60,17 @@ def leads_of(first_events: Integers, customer: Integers, first_purchase: Integer
     Parameters
     ----------
     first_events
-        Instant of each customer's first event, microseconds since 1970; the largest integer:
-        nothing known.
+        Time of the first event of each customer, microseconds since 1970, UTC, shape
+        (n_customers,); the largest integer where it is unknown.
     customer, first_purchase
-        Purchases, in any order and as many per customer as there are: position in ``first_events``,
-        and the instant.
+        Purchases in any order, one or several per customer: position in ``first_events``, and time
+        in microseconds since 1970, UTC.
     """
-    bought = np.full(len(first_events), _NEVER, dtype=np.int64)
-    np.minimum.at(bought, customer, first_purchase)
-    was_lead = (first_events < bought) & (first_events < _NEVER)
-    converted = np.where(bought < _NEVER, bought / DAY_MICROSECONDS, np.nan)
-    since = float(np.nanmin(converted)) if (bought < _NEVER).any() else float("nan")
+    first_bought = np.full(len(first_events), _NEVER, dtype=np.int64)
+    np.minimum.at(first_bought, customer, first_purchase)
+    was_lead = (first_events < first_bought) & (first_events < _NEVER)
+    converted = np.where(first_bought < _NEVER, first_bought / DAY_MICROSECONDS, np.nan)
+    since = float(np.nanmin(converted)) if (first_bought < _NEVER).any() else float("nan")
     return Leads(
         np.where(was_lead, first_events // DAY_MICROSECONDS, np.nan).astype(np.float64),
         converted,
@@ -86,11 +85,11 @@ class Exposure:
     Parameters
     ----------
     days
-        lead-days in each bin of age, weighted, shape (leads, bins).
+        Weighted lead-days in each bin of age, shape (leads, bins).
     hit
-        weight of the conversion, 0 where there is none.
+        Weight of the conversion, 0 without one, shape (leads,).
     bin
-        the bin of age in which it was, -1 where there is none.
+        Bin of age of the conversion, -1 without one, shape (leads,).
     """
 
     days: Array
@@ -99,10 +98,11 @@ class Exposure:
 
     @property
     def conversions(self) -> int:
+        """Number of conversions."""
         return int((self.bin >= 0).sum())
 
     def merged(self, groups: Integers) -> Exposure:
-        """Return the same with bins put together; ``groups`` has the new bin of each."""
+        """Return the exposure with merged bins; ``groups`` has the new bin of each."""
         starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]])
         return Exposure(
             np.add.reduceat(self.days, starts, axis=1),
@@ -117,14 +117,18 @@ def exposure(
     edges: tuple[float, ...] = AGE_EDGES_DAYS,
     half_life_days: float | None = HALF_LIFE_DAYS,
 ) -> Exposure:
-    """Return what was seen of the leads before the as_of.
+    """Return the exposure and conversions of the leads before the as_of.
 
     Parameters
     ----------
+    leads
+        One entry per customer of the log.
     as_of_day
-        Day number; open leads are censored here, later conversions are not seen.
+        The as_of as a day number; open leads are censored here, later conversions are ignored.
+    edges
+        Ages in days that separate the bins, ascending.
     half_life_days
-        None: all exposure counts alike.
+        Half-life of the weight of exposure; None gives all exposure equal weight.
 
     Notes
     -----
@@ -132,18 +136,20 @@ def exposure(
     its integral.
     """
     with np.errstate(invalid="ignore"):
-        ever = (leads.start < as_of_day) & ~(leads.converted <= leads.start)
-        converted = ever & (leads.converted < as_of_day)
-    start = np.where(ever, leads.start, as_of_day)
+        was_lead = (leads.start < as_of_day) & ~(leads.converted <= leads.start)
+        converted = was_lead & (leads.converted < as_of_day)
+    start = np.where(was_lead, leads.start, as_of_day)
     end = np.where(converted, leads.converted, as_of_day)
-    since = leads.selling_since if np.isfinite(leads.selling_since) else -np.inf
-    lows = np.array([0.0, *edges])
-    begin = np.clip(start[:, None] + lows, np.maximum(start, since)[:, None], end[:, None])
+    selling_since = leads.selling_since if np.isfinite(leads.selling_since) else -np.inf
+    starts = np.array([0.0, *edges])
+    begin = np.clip(
+        start[:, None] + starts, np.maximum(start, selling_since)[:, None], end[:, None]
+    )
     days = _weighted(begin, np.column_stack([begin[:, 1:], end]), as_of_day, half_life_days)
     rate = 0.0 if half_life_days is None else np.log(2) / half_life_days
     hit = np.where(converted, np.exp(-rate * (as_of_day - end)), 0.0)
-    # a bin holds its upper end, as a conversion there ends the exposure in it
-    position = np.searchsorted(lows, end - start, side="left") - 1
+    # a bin includes its upper end, since a conversion there ends the exposure in it
+    position = np.searchsorted(starts, end - start, side="left") - 1
     return Exposure(days, hit, np.where(converted, np.maximum(position, 0), -1).astype(np.int64))
 
 

@@ -1,4 +1,4 @@
-"""What a lead did so far as a multiplier of the hazard, fitted on past dates."""
+"""Fitting of the multiplier of the hazard by activity, on past dates."""
 
 from __future__ import annotations
 
@@ -9,43 +9,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.training.leads.activity import _WIDEST, RECIPE, ActivityModel
+from stagecast.training.leads.activity import _MAX_LOG_MULTIPLIER, RECIPE, ActivityModel
 from stagecast.training.leads.exposure import HALF_LIFE_DAYS, Leads
 from stagecast.training.leads.hazard import HazardModel
 from stagecast.training.learners.design import Recipe
 from stagecast.training.learners.glm import learn_design
 
 PENALTIES = (2.0, 10.0, 50.0, 250.0)
-"""Ridge penalties on standardised columns to choose from."""
-
+"""Ridge penalties on standardised columns that are compared."""
 
 FOLDS = 4
-
-
 FEWEST_FOR_ACTIVITY = 30
-
-
-WORTH = 0.5
-"""Gain in log likelihood (nats), on customers that were not learned from, below which activity
-is left out.
-"""
-
+MIN_GAIN = 0.5
+"""Least gain in log likelihood (nats), on held-out customers, for which activity is used."""
 
 _STEPS = 50
 
 
 @dataclass(frozen=True)
 class Landmark:
-    """What was known at a past date of some leads.
+    """Leads of a past date with their columns at that date.
 
     Parameters
     ----------
     day
-        the date as a day number.
+        The date as a day number.
     customer
-        rows of :class:`~stagecast.training.leads.exposure.Leads`.
+        Rows of :class:`~stagecast.training.leads.exposure.Leads`.
     columns
-        name -> one value per customer; null is NaN.
+        Name -> values, one per entry of ``customer``; null is NaN.
     """
 
     day: float
@@ -54,7 +46,7 @@ class Landmark:
 
 
 @dataclass(frozen=True)
-class _Rows:
+class _LandmarkRows:
     customer: NDArray[np.int64]
     columns: dict[str, Array]
     hazard: Array
@@ -72,20 +64,33 @@ def fit_activity(
     recipe: Recipe = RECIPE,
     half_life_days: float | None = HALF_LIFE_DAYS,
 ) -> ActivityModel | None:
-    """Fit at the landmarks; None where there is too little to learn, or where it did not help on
-    other customers.
+    """Fit on the landmarks; None with too few conversions, or without a gain on held-out customers.
 
     Parameters
     ----------
-    hazard, start
-        Fitted on the same leads; ``start`` is its multiplier of each of them.
+    leads
+        One entry per customer of the log.
+    hazard
+        Hazard fitted on the same leads.
+    start
+        Multiplier of the hazard by category, one per entry of ``leads``.
+    landmarks
+        Leads of past dates with their columns.
+    as_of_day
+        The as_of as a day number.
+    horizon_days
+        Horizon of the prediction, in days.
+    recipe
+        Columns of the landmarks to use.
+    half_life_days
+        Half-life of the weight of a landmark; None gives all equal weight.
     """
-    rows = _followed(
+    rows = _landmark_rows(
         leads, hazard, start, landmarks, as_of_day, horizon_days, recipe, half_life_days
     )
     if rows is None or rows.converted.sum() < FEWEST_FOR_ACTIVITY:
         return None
-    recipe = Recipe({name: how for name, how in recipe.columns.items() if name in rows.columns})
+    recipe = Recipe({name: term for name, term in recipe.columns.items() if name in rows.columns})
     design = learn_design(recipe, rows.columns)
     if {term.column for term in design.terms} <= {"tenure_days"}:
         return None
@@ -93,28 +98,26 @@ def fit_activity(
     fold = rows.customer % FOLDS
     gains = [_gain(matrix, rows, fold, penalty) for penalty in PENALTIES]
     best = int(np.argmax(gains))
-    if gains[best] < WORTH:
+    if gains[best] < MIN_GAIN:
         return None
     weights = _poisson(matrix, rows.hazard, rows.converted, rows.weight, PENALTIES[best])
     return ActivityModel(design, float(weights[0]), weights[1:])
 
 
-def _gain(matrix: Array, rows: _Rows, fold: NDArray[np.int64], penalty: float) -> float:
-    """Return the log likelihood that the columns add to the level alone, on customers left out
-    of the fit.
-    """
+def _gain(matrix: Array, rows: _LandmarkRows, fold: NDArray[np.int64], penalty: float) -> float:
+    """Return the gain in log likelihood over a constant multiplier, on held-out customers."""
     gain = 0.0
     for k in range(FOLDS):
-        here, out = fold != k, fold == k
-        learned = (rows.hazard[here], rows.converted[here], rows.weight[here], penalty)
-        found, level = _poisson(matrix[here], *learned), _poisson(matrix[here, :1], *learned)
-        gain += _likelihood(matrix[out] @ found, rows, out) - _likelihood(
-            matrix[out, :1] @ level, rows, out
+        inside, outside = fold != k, fold == k
+        data = (rows.hazard[inside], rows.converted[inside], rows.weight[inside], penalty)
+        weights, level_only = _poisson(matrix[inside], *data), _poisson(matrix[inside, :1], *data)
+        gain += _likelihood(matrix[outside] @ weights, rows, outside) - _likelihood(
+            matrix[outside, :1] @ level_only, rows, outside
         )
     return gain
 
 
-def _followed(
+def _landmark_rows(
     leads: Leads,
     hazard: HazardModel,
     start: Array,
@@ -123,29 +126,37 @@ def _followed(
     horizon_days: int,
     recipe: Recipe,
     half_life_days: float | None,
-) -> _Rows | None:
-    parts: list[_Rows] = []
+) -> _LandmarkRows | None:
+    parts: list[_LandmarkRows] = []
     for landmark in landmarks:
         day = landmark.day
         if not day >= leads.selling_since or day >= as_of_day:
             continue
-        who = np.flatnonzero(leads.at_risk(day)[landmark.customer])
-        customer = landmark.customer[who]
+        at_risk = np.flatnonzero(leads.at_risk(day)[landmark.customer])
+        customer = landmark.customer[at_risk]
         until = np.minimum(day + horizon_days, as_of_day)
         converted = leads.converted[customer] < until
-        followed = np.where(converted, leads.converted[customer], until) - day
-        ahead = hazard.ahead(day - leads.start[customer], followed) * start[customer]
+        followed_days = np.where(converted, leads.converted[customer], until) - day
+        ahead = hazard.ahead(day - leads.start[customer], followed_days) * start[customer]
         weight = 1.0 if half_life_days is None else 0.5 ** ((as_of_day - day) / half_life_days)
         columns = {
-            name: landmark.columns[name][who] for name in recipe.columns if name in landmark.columns
+            name: landmark.columns[name][at_risk]
+            for name in recipe.columns
+            if name in landmark.columns
         }
         parts.append(
-            _Rows(customer, columns, ahead, converted.astype(np.float64), np.full(len(who), weight))
+            _LandmarkRows(
+                customer,
+                columns,
+                ahead,
+                converted.astype(np.float64),
+                np.full(len(at_risk), weight),
+            )
         )
     if not parts:
         return None
     shared = [name for name in parts[0].columns if all(name in part.columns for part in parts)]
-    return _Rows(
+    return _LandmarkRows(
         np.concatenate([part.customer for part in parts]),
         {name: np.concatenate([part.columns[name] for part in parts]) for name in shared},
         np.concatenate([part.hazard for part in parts]),
@@ -154,19 +165,17 @@ def _followed(
     )
 
 
-def _likelihood(eta: Array, rows: _Rows, of: NDArray[np.bool_]) -> float:
-    eta = np.clip(eta, -_WIDEST, _WIDEST)
+def _likelihood(eta: Array, rows: _LandmarkRows, mask: NDArray[np.bool_]) -> float:
+    eta = np.clip(eta, -_MAX_LOG_MULTIPLIER, _MAX_LOG_MULTIPLIER)
     return float(
-        (rows.weight[of] * (rows.converted[of] * eta - rows.hazard[of] * np.exp(eta))).sum()
+        (rows.weight[mask] * (rows.converted[mask] * eta - rows.hazard[mask] * np.exp(eta))).sum()
     )
 
 
 def _poisson(matrix: Array, hazard: Array, converted: Array, weight: Array, ridge: float) -> Array:
-    """Return the weights that are likeliest under a ridge penalty, by Newton's method with
-    halved steps.
-    """
+    """Return the weights of a Poisson regression with a ridge penalty, by Newton's method."""
     penalty = np.full(matrix.shape[1], ridge)
-    penalty[0] = 1e-3  # the level, all but free
+    penalty[0] = 1e-3  # the level is practically not penalised
 
     def loss(w: Array) -> float:
         eta = np.minimum(matrix @ w, 30.0)
@@ -176,16 +185,16 @@ def _poisson(matrix: Array, hazard: Array, converted: Array, weight: Array, ridg
         )
 
     w = np.zeros(matrix.shape[1])
-    now = loss(w)
+    current_loss = loss(w)
     for _ in range(_STEPS):
         mean = weight * hazard * np.exp(np.minimum(matrix @ w, 30.0))
-        slope = matrix.T @ (mean - weight * converted) + penalty * w
-        step = np.linalg.solve((matrix * mean[:, None]).T @ matrix + np.diag(penalty), slope)
+        gradient = matrix.T @ (mean - weight * converted) + penalty * w
+        step = np.linalg.solve((matrix * mean[:, None]).T @ matrix + np.diag(penalty), gradient)
         size = 1.0
-        while size > 1e-4 and not loss(w - size * step) <= now:
+        while size > 1e-4 and not loss(w - size * step) <= current_loss:
             size /= 2
-        then = loss(w - size * step)
-        if not then < now - 1e-9 * (1.0 + abs(now)):
+        new_loss = loss(w - size * step)
+        if not new_loss < current_loss - 1e-9 * (1.0 + abs(current_loss)):
             break
-        w, now = w - size * step, then
+        w, current_loss = w - size * step, new_loss
     return w

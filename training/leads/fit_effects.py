@@ -1,4 +1,4 @@
-"""Multipliers of the hazard by category, fitted and shrunk towards the average."""
+"""Fitting of the multipliers of the hazard by category, shrunk towards the average."""
 
 from __future__ import annotations
 
@@ -11,24 +11,19 @@ from scipy.special import gammaln
 
 from stagecast.features.arrays import Array
 from stagecast.features.attributes import Texts
-from stagecast.training.leads.effects import _PASSES, _STANDS_STILL
+from stagecast.training.leads.effects import _PASSES, _TOLERANCE
 from stagecast.training.leads.exposure import Exposure
 
-MOST_VALUES = 1_000
-"""Values of a column that get a multiplier of their own: those with the most conversions
-expected.
-"""
+MAX_VALUES = 1_000
+"""Number of values of a column with a multiplier: those with the most expected conversions."""
 
-
-# Prior strength: between one that lets a value speak for itself and one that silences it.
+# Bounds of the prior strength: from hardly any shrinkage to nearly complete.
 _STRENGTH = (0.5, 1_000.0)
-
-
 _SMALLEST = 1e-300
 
 
-def prior_strength(seen: Array, expected: Array) -> float:
-    """Return the k under which the conversions seen of each value are likeliest.
+def prior_strength(observed: Array, expected: Array) -> float:
+    """Return the k that maximises the likelihood of the observed conversions of each value.
 
     >>> round(prior_strength(np.full(50, 10.0), np.full(50, 10.0)))
     1000
@@ -36,13 +31,13 @@ def prior_strength(seen: Array, expected: Array) -> float:
 
     def loss(log_k: float) -> float:
         k = float(np.exp(log_k))
-        terms = gammaln(seen + k) - gammaln(k) + k * np.log(k / (k + expected))
-        terms += seen * np.log(np.maximum(expected, _SMALLEST) / (k + expected))
+        terms = gammaln(observed + k) - gammaln(k) + k * np.log(k / (k + expected))
+        terms += observed * np.log(np.maximum(expected, _SMALLEST) / (k + expected))
         return -float(terms.sum())
 
     low, high = np.log(_STRENGTH)
-    found = float(minimize_scalar(loss, bounds=(low, high), method="bounded").x)
-    return float(np.exp(high if loss(high) <= loss(found) else found))
+    best = float(minimize_scalar(loss, bounds=(low, high), method="bounded").x)
+    return float(np.exp(high if loss(high) <= loss(best) else best))
 
 
 def fit_effects(
@@ -52,13 +47,17 @@ def fit_effects(
 
     Parameters
     ----------
+    exposure
+        Exposure and conversions of each lead by bin of age.
     categories
         Column -> one text per lead.
 
     Returns
     -------
-    rates, effects
-        Conversions per lead-day in each bin; column -> value -> multiplier.
+    rates
+        Conversions per lead-day in each bin, shape (bins,).
+    effects
+        Column -> value -> multiplier.
     """
     bins = exposure.days.shape[1]
     hits = _sums(exposure.bin[exposure.bin >= 0], exposure.hit[exposure.bin >= 0], bins)
@@ -68,24 +67,24 @@ def fit_effects(
         coded[name] = (texts, codes.astype(np.int64))
     factor = {name: np.ones(len(texts)) for name, (texts, _) in coded.items()}
     expected = {name: np.zeros(len(texts)) for name, (texts, _) in coded.items()}
-    together = np.ones(len(exposure.days))
-    rates = _rates(hits, exposure.days, together)
+    multiplier = np.ones(len(exposure.days))
+    rates = _rates(hits, exposure.days, multiplier)
     for _ in range(_PASSES):
-        before = together
+        previous = multiplier
         cumulative = exposure.days @ rates
         for name, (texts, codes) in coded.items():
-            rest = together / factor[name][codes]
-            expected[name] = _sums(codes, cumulative * rest, len(texts))
-            seen = _sums(codes, exposure.hit, len(texts))
-            k = prior_strength(seen, expected[name])
-            found = (seen + k) / (expected[name] + k)
+            others = multiplier / factor[name][codes]
+            expected[name] = _sums(codes, cumulative * others, len(texts))
+            observed = _sums(codes, exposure.hit, len(texts))
+            k = prior_strength(observed, expected[name])
+            shrunk = (observed + k) / (expected[name] + k)
             total = expected[name].sum()
             factor[name] = (
-                found * (total / (expected[name] @ found)) if total > 0 else np.ones(len(texts))
+                shrunk * (total / (expected[name] @ shrunk)) if total > 0 else np.ones(len(texts))
             )
-            together = rest * factor[name][codes]
-        rates = _rates(hits, exposure.days, together)
-        if not len(together) or float(np.abs(np.log(together / before)).max()) < _STANDS_STILL:
+            multiplier = others * factor[name][codes]
+        rates = _rates(hits, exposure.days, multiplier)
+        if not len(multiplier) or float(np.abs(np.log(multiplier / previous)).max()) < _TOLERANCE:
             break
     return rates, {
         name: _largest(texts, factor[name], expected[name]) for name, (texts, _) in coded.items()
@@ -96,19 +95,20 @@ def _sums(owner: NDArray[np.int64], values: Array, count: int) -> Array:
     return np.bincount(owner, weights=values, minlength=count).astype(np.float64)
 
 
-def _rates(hits: Array, days: Array, together: Array) -> Array:
-    """Return conversions per lead-day in each bin of age, each drawn to that of the bin before
-    by one conversion.
+def _rates(hits: Array, days: Array, multiplier: Array) -> Array:
+    """Return conversions per lead-day in each bin of age, shrunk towards the bin before it.
+
+    The shrinkage has the weight of one conversion.
     """
-    # one more lead-day, so that conversions at once have a rate too
-    exposed = together @ days + 1.0
+    # one more lead-day, so that immediate conversions have a finite rate
+    exposure_days = multiplier @ days + 1.0
     rates = np.zeros(len(hits))
-    rates[0] = max(float(hits[0]), 0.5) / exposed[0]
+    rates[0] = max(float(hits[0]), 0.5) / exposure_days[0]
     for k in range(1, len(hits)):
-        rates[k] = (hits[k] + 1.0) / (exposed[k] + 1.0 / rates[k - 1])
+        rates[k] = (hits[k] + 1.0) / (exposure_days[k] + 1.0 / rates[k - 1])
     return rates
 
 
 def _largest(texts: NDArray[np.str_], factor: Array, expected: Array) -> dict[str, float]:
-    kept = np.sort(np.argsort(-expected, kind="stable")[:MOST_VALUES])
-    return {str(texts[k]): float(factor[k]) for k in kept}
+    largest = np.sort(np.argsort(-expected, kind="stable")[:MAX_VALUES])
+    return {str(texts[k]): float(factor[k]) for k in largest}

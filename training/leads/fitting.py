@@ -1,6 +1,4 @@
-"""P(first purchase) fitted on what a log says of its leads: the same way in a training and for
-``stagecast leads``.
-"""
+"""Fitting of P(first purchase) on the leads of a log, in trainings and for ``stagecast leads``."""
 
 from __future__ import annotations
 
@@ -22,9 +20,7 @@ from stagecast.training.panel import Panel
 
 
 def landmark(snapshot: Snapshot, signals: Sequence[str]) -> Landmark:
-    """Return what was known of those who had not bought at a past date; ``signals`` are the
-    scheme's.
-    """
+    """Return the leads of a past date with their columns and counts of the scheme's signals."""
     rows = np.flatnonzero(~snapshot.buyers)
     columns = {name: snapshot.features[name][rows] for name in RECIPE.columns}
     columns |= {name: snapshot.standing.facts[name][rows] for name in signals}
@@ -32,7 +28,7 @@ def landmark(snapshot: Snapshot, signals: Sequence[str]) -> Landmark:
 
 
 def landmarks_of(panel: Panel) -> list[Landmark]:
-    """Return what the model of the first purchase sees of a panel's prospects, date by date."""
+    """Return the prospects of a panel as landmarks, one per date."""
     return [
         Landmark(day_number(frame.as_of), frame.customer, frame.columns)
         for frame in panel.prospects
@@ -41,31 +37,33 @@ def landmarks_of(panel: Panel) -> list[Landmark]:
 
 def fit_leads(
     life: Lifecycle,
-    now: Snapshot,
+    snapshot: Snapshot,
     landmarks: Sequence[Landmark],
     *,
     orders: float = 1.0,
     spend: float = 0.0,
 ) -> LeadConversion:
-    """Fit on every lead of a log, those that are still young among them.
+    """Fit on every lead of a log, also young ones.
 
     Parameters
     ----------
-    life, now
-        As known at the as_of; the horizon is the lifecycle's.
+    life
+        Lifecycle at the as_of; gives the horizon.
+    snapshot
+        Snapshot at the as_of.
     landmarks
-        Of past dates, see :func:`landmark`.
+        Leads of past dates, see :func:`landmark`.
     orders, spend
-        What those who converted brought within the horizon, on average.
+        Mean orders and spend within the horizon of those who converted.
     """
     record = life.record
     leads = leads_of(record.first_events, record.days.customer, record.days.first_purchase)
-    categories = {name: np.full(len(record), MISSING, dtype=object) for name in now.categories}
-    for name, values in now.categories.items():
-        categories[name][now.customer] = values
+    categories = {name: np.full(len(record), MISSING, dtype=object) for name in snapshot.categories}
+    for name, values in snapshot.categories.items():
+        categories[name][snapshot.customer] = values
     return fit_lead_conversion(
         leads,
-        day_number(now.as_of),
+        day_number(snapshot.as_of),
         life.horizon_days,
         categories,
         landmarks,
@@ -95,21 +93,26 @@ def fit_lead_conversion(
     Parameters
     ----------
     leads
-        One entry per customer of the log, those who never were a lead among them.
+        One entry per customer of the log, also for customers who never were a lead.
     as_of_day
-        Day number.
+        The as_of as a day number.
+    horizon_days
+        Horizon of the prediction, in days.
     categories
-        Column -> one text per entry of ``leads``: ``channel`` and what was known at the start.
+        Column -> one text per entry of ``leads``: ``channel`` and columns known at the first
+        contact.
     landmarks
-        What leads had done so far at past dates; a date within the last horizon serves as well.
-        Empty: activity is not looked at.
+        Leads of past dates with their columns, also of dates within the last horizon; without any,
+        activity is not used.
     orders, spend
-        What those who converted brought within the horizon, on average.
+        Mean orders and spend within the horizon of those who converted.
     recipe
-        How the columns of the landmarks enter.
+        Columns of the landmarks to use.
+    half_life_days
+        See :func:`stagecast.training.leads.exposure.exposure`.
     """
-    seen = exposure(leads, as_of_day, half_life_days=None)
-    hits, days = seen.conversions, float(seen.days.sum())
+    observed = exposure(leads, as_of_day, half_life_days=None)
+    hits, days = observed.conversions, float(observed.days.sum())
     with np.errstate(invalid="ignore"):
         rows = int(((leads.start < as_of_day) & ~(leads.converted <= leads.start)).sum())
     share = (hits + 0.5) / (hits + days / horizon_days + 1.0) if rows else UNKNOWN

@@ -1,11 +1,9 @@
-"""The hazard of the first purchase: constant in each bin of a lead's age, times multipliers known
-from stagecast.training.leads.fit_hazard import FEWEST_IN_BIN, _groups, fit_hazard
-from the start.
+"""Hazard of the first purchase: constant in each bin of a lead's age, times multipliers.
 
-Every lead counts for as long as it was seen, converted or not, so leads that are still young teach
-as much about young ages as old ones do. P(first purchase within h | age a, none so far) is 1 -
-exp(-(H(a + h) - H(a)) m), with H the cumulative hazard and m the multiplier: one less the product
-of what each period leaves.
+The multipliers depend on categories known at the first contact. Every lead contributes for as long
+as it was observed, converted or not, so that young leads are as informative about young ages as old
+ones. P(first purchase within h | age a, none so far) is 1 - exp(-(H(a + h) - H(a)) m), with H the
+cumulative hazard and m the multiplier.
 
 Source: piecewise exponential model, Friedman (1982), "Piecewise exponential models for survival
 data with covariates", Annals of Statistics 10, section 2; in periods it is the complementary
@@ -32,11 +30,11 @@ class HazardModel:
     Parameters
     ----------
     edges_days
-        ages at which the hazard changes, ascending; there is one rate more than edges.
+        Ages in days at which the hazard changes, ascending.
     rates
-        first purchases per lead and day.
+        First purchases per lead and day; one more than edges.
     effects
-        column -> value -> multiplier.
+        Column -> value -> multiplier.
     """
 
     edges_days: tuple[float, ...]
@@ -44,21 +42,19 @@ class HazardModel:
     effects: Effects
 
     def multiplier(self, categories: Mapping[str, Texts], rows: int) -> Array:
-        """Return how many times the average hazard each row has."""
+        """Return the multiplier of the hazard of each row, shape (rows,)."""
         return multiplier(self.effects, categories, rows)
 
     def cumulative(self, age_days: Array) -> Array:
-        """Return the hazard of the average lead from its first day to an age, one per row;
-        before it, 0.
-        """
-        lows = np.array([0.0, *self.edges_days])
-        at_lows = np.r_[0.0, np.cumsum(np.diff(lows) * self.rates[:-1])]
+        """Return the cumulative hazard of the average lead up to an age, shape (rows,)."""
+        starts = np.array([0.0, *self.edges_days])
+        at_starts = np.r_[0.0, np.cumsum(np.diff(starts) * self.rates[:-1])]
         age = np.maximum(np.nan_to_num(age_days, nan=0.0), 0.0)
-        k = np.searchsorted(lows, age, side="right") - 1
-        return np.asarray(at_lows[k] + (age - lows[k]) * np.array(self.rates)[k])
+        k = np.searchsorted(starts, age, side="right") - 1
+        return np.asarray(at_starts[k] + (age - starts[k]) * np.array(self.rates)[k])
 
     def ahead(self, age_days: Array, span_days: Array | float) -> Array:
-        """Return the hazard of the average lead from its age over so many days."""
+        """Return the cumulative hazard of the average lead over ``span_days`` from an age on."""
         age = np.maximum(np.nan_to_num(age_days, nan=0.0), 0.0)
         return self.cumulative(age + span_days) - self.cumulative(age)
 
@@ -72,7 +68,7 @@ class HazardModel:
             tuple(float(edge) for edge in data["edges_days"]),
             tuple(float(rate) for rate in data["rates"]),
             {
-                str(n): {str(v): float(m) for v, m in values.items()}
-                for n, values in data["effects"].items()
+                str(name): {str(value): float(factor) for value, factor in values.items()}
+                for name, values in data["effects"].items()
             },
         )

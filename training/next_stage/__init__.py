@@ -1,5 +1,5 @@
-"""P(each stage at the end of the horizon).
+"""P(stage at the end of the horizon), for every stage of the scheme.
 
-``model`` evaluates and is all that a server needs; ``chain`` holds the Markov chains that it
-starts from; ``fitting`` fits.
+``model`` evaluates and is all that a server needs; ``chain`` holds the Markov chains of the pool;
+``fitting`` fits.
 """

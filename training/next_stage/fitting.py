@@ -1,4 +1,4 @@
-"""How :class:`stagecast.training.next_stage.model.NextStageModel` is fitted."""
+"""Fitting of :class:`stagecast.training.next_stage.model.NextStageModel`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,11 @@ from stagecast.training.learners.blend import pool_class_weights
 from stagecast.training.learners.design import Recipe
 from stagecast.training.learners.linear import MultinomialModel
 from stagecast.training.next_stage.chain import transitions, without_purchase
-from stagecast.training.next_stage.model import FEWEST_ROWS, START, NextStageModel
+from stagecast.training.next_stage.model import FEWEST_ROWS, PRIOR_WEIGHTS, NextStageModel
 from stagecast.training.panel import Frame, learnable, stack, varying
 
 TREES = 100
-
-
 PENALTY = 5.0
-
-
 RECIPE = Recipe(
     {
         "recency_days": (True, 3),
@@ -40,9 +36,8 @@ RECIPE = Recipe(
 )
 
 
+# Least number of prospects who moved on without a purchase, and of those who did not.
 FEWEST_MOVES = 50
-
-
 PROSPECT_RECIPE = Recipe(
     {
         "tenure_days": (True, 3),
@@ -57,24 +52,34 @@ PROSPECT_RECIPE = Recipe(
 def fit_next_stage(
     scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[Frame], seed: int
 ) -> NextStageModel:
-    """Fit on every date of a panel; falls to the Markov chain where fewer than ``FEWEST_ROWS``
-    purchases came.
+    """Fit on every date of a panel; the Markov chain alone with fewer than ``FEWEST_ROWS`` buyers.
 
-    For the weights of the pool the members are fitted once more on the dates whose horizon was over
-    before the newest began, and held against what came after the newest.
+    For the weights of the pool the members are fitted once more on the dates whose horizon ended
+    before the newest date, and compared with the outcomes of the newest.
+
+    Parameters
+    ----------
+    scheme
+        Stage scheme with thresholds.
+    dates
+        Frames of buyers, newest first.
+    prospects
+        Frames of customers who had not bought yet, newest first.
+    seed
+        Seed of the trees.
     """
-    silent = without_purchase(scheme, [*dates, *prospects])
-    moving, moving_classes = _fit_prospects(scheme, prospects, silent)
-    fitted = replace(
+    silence_chain = without_purchase(scheme, [*dates, *prospects])
+    prospect_model, prospect_classes = _fit_prospects(scheme, prospects, silence_chain)
+    model = replace(
         _fit_members(scheme, dates, prospects, seed),
-        without_purchase=silent,
-        prospects=moving,
-        prospect_classes=moving_classes,
+        without_purchase=silence_chain,
+        prospects=prospect_model,
+        prospect_classes=prospect_classes,
     )
     return (
-        fitted
-        if fitted.trees is None
-        else replace(fitted, weights=_weights(scheme, dates, prospects, seed))
+        model
+        if model.trees is None
+        else replace(model, weights=_weights(scheme, dates, prospects, seed))
     )
 
 
@@ -83,33 +88,33 @@ def _weights(
 ) -> Mapping[str, float]:
     """Return the weights of the members, learned on the newest date."""
     newest = dates[0]
-    before = [
+    earlier_frames = [
         [frame for frame in frames if frame.back >= 2 * newest.back]
         for frames in (dates, prospects)
     ]
     rows = ~newest.inactive
-    if not before[0] or rows.sum() < FEWEST_ROWS:
-        return START
-    earlier = _fit_members(scheme, before[0], before[1], seed)
+    if not earlier_frames[0] or rows.sum() < FEWEST_ROWS:
+        return PRIOR_WEIGHTS
+    earlier = _fit_members(scheme, earlier_frames[0], earlier_frames[1], seed)
     if earlier.trees is None:
-        return START
-    columns = {name: values[rows] for name, values in newest.columns.items()}
+        return PRIOR_WEIGHTS
+    columns = {name: column[rows] for name, column in newest.columns.items()}
     logs, target = earlier.member_logs(columns, newest.stage[rows]), newest.stage_after[rows]
-    could = np.isfinite(logs["chain"][np.arange(len(target)), target])
-    if could.sum() < FEWEST_ROWS:
-        return START
-    learned = pool_class_weights(
-        {name: found[could] for name, found in logs.items()}, target[could], START
+    possible = np.isfinite(logs["chain"][np.arange(len(target)), target])
+    if possible.sum() < FEWEST_ROWS:
+        return PRIOR_WEIGHTS
+    weights = pool_class_weights(
+        {name: values[possible] for name, values in logs.items()}, target[possible], PRIOR_WEIGHTS
     )
-    # half way: on a young log the newest window misleads (CDNOW 1.5 % worse than the start), on an
-    # old one it tells
-    return {name: (START[name] + weight) / 2 for name, weight in learned.items()}
+    # the mean with the prior weights: on a young log the newest window misleads (CDNOW 1.5 % worse
+    # than with the prior), on an old one it is informative
+    return {name: (PRIOR_WEIGHTS[name] + weight) / 2 for name, weight in weights.items()}
 
 
 def _fit_members(
     scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[Frame], seed: int
 ) -> NextStageModel:
-    """Fit the chain, the regression and the trees on some dates."""
+    """Return the model with chain, regression and trees fitted on these dates."""
     frames = [*dates, *prospects]
     after = transitions(scheme, frames, purchases_only=True)
     chain = transitions(scheme, frames, purchases_only=False)
@@ -121,9 +126,11 @@ def _fit_members(
     columns = {name: values[np.concatenate(bought)] for name, values in stack(dates).items()}
     target = np.concatenate([frame.stage_after[b] for frame, b in zip(dates, bought, strict=True)])
     classes, coded = np.unique(target, return_inverse=True)
-    alive = varying(dates, list(columns))
-    names = learnable(dates, alive)
-    recipe = Recipe({name: how for name, how in RECIPE.columns.items() if name in alive})
+    varying_columns = varying(dates, list(columns))
+    names = learnable(dates, varying_columns)
+    recipe = Recipe(
+        {name: term for name, term in RECIPE.columns.items() if name in varying_columns}
+    )
     weight = np.ones(rows)
     linear = glm.fit_multinomial(recipe, columns, coded.astype(np.int64), weight, PENALTY)
     trees = boosting.fit(
@@ -137,30 +144,31 @@ def _fit_members(
         classes=len(classes) if len(classes) > 1 else None,
         learning_rate=0.05,
     )
-    told = tuple(int(c) for c in classes)
-    return NextStageModel(after, stay, chain, linear, trees, told)
+    class_positions = tuple(int(c) for c in classes)
+    return NextStageModel(after, stay, chain, linear, trees, class_positions)
 
 
 def _fit_prospects(
     scheme: Scheme, frames: Sequence[Frame], prior: Array
 ) -> tuple[MultinomialModel | None, tuple[int, ...]]:
-    """Fit the stage of prospects who have not bought in the horizon, where enough of them moved
-    on.
+    """Return a model of prospects without a purchase in the horizon, and its classes.
+
+    None where too few of them moved to another stage than silence leads to.
     """
     if not frames or np.array_equal(prior, np.eye(len(prior))):
         return None, ()
-    kept = np.concatenate([frame.inactive for frame in frames])
-    target = np.concatenate([frame.stage_after for frame in frames])[kept]
-    silent = np.concatenate([frame.silent for frame in frames])[kept]
+    rows = np.concatenate([frame.inactive for frame in frames])
+    target = np.concatenate([frame.stage_after for frame in frames])[rows]
+    silent = np.concatenate([frame.silent for frame in frames])[rows]
     if min(int((target != silent).sum()), int((target == silent).sum())) < FEWEST_MOVES:
         return None, ()
-    columns = {name: values[kept] for name, values in stack(frames).items()}
+    columns = {name: values[rows] for name, values in stack(frames).items()}
     classes, coded = np.unique(target, return_inverse=True)
-    wanted = dict(PROSPECT_RECIPE.columns) | dict.fromkeys(scheme.signals, (True, 0))
-    names = varying(frames, list(wanted))
+    terms = dict(PROSPECT_RECIPE.columns) | dict.fromkeys(scheme.signals, (True, 0))
+    names = varying(frames, list(terms))
     if len(classes) < 2 or not names:
         return None, ()
-    recipe = Recipe({name: wanted[name] for name in names})
+    recipe = Recipe({name: terms[name] for name in names})
     model = glm.fit_multinomial(
         recipe, columns, coded.astype(np.int64), np.ones(len(target)), PENALTY
     )

@@ -2,17 +2,16 @@
 
     P(stage) = P(purchase) * P(stage | purchase) + P(no purchase) * P(stage | no purchase)
 
-The first factor of each is the churn or the conversion model's, so the next stage agrees with both
-by construction.
+P(purchase) is that of the churn or the conversion model, so the next stage agrees with both by
+construction.
 
 P(stage | purchase) is a pool of a Markov chain on stages, a penalised multinomial regression and
-LightGBM, in log probability, with weights learned on a later window. The chain says what can follow
-at all, and speaks alone where purchases are few.
+LightGBM, in log probability, with weights learned on a later window. The chain determines which
+stages can follow, and is used alone with few purchases.
 
-P(stage | no purchase) is no matter of chance where the rules look at purchases alone: it is the
-stage that silence leads to. Where they count other events as well, a Markov chain from that stage,
-and a multinomial regression for prospects, say who moves on without a purchase. Stages that cannot
-follow have probability exactly 0.
+P(stage | no purchase) is certain where the rules use purchases only: it is the stage that silence
+leads to. Where they use other events as well, it comes from a Markov chain from that stage, and for
+prospects from a multinomial regression. Stages that cannot follow have probability exactly 0.
 """
 
 from __future__ import annotations
@@ -31,24 +30,34 @@ from stagecast.training.learners.linear import MultinomialModel
 from stagecast.training.learners.pool import ClassMember, pooled_classes
 
 FEWEST_ROWS = 300
+"""Least number of purchases that regression and trees are fitted on."""
 
-
-START: Mapping[str, float] = {"chain": 0.1, "linear": 0.45, "trees": 0.45}
-"""Weights in the pool where no later window has taught others, and towards which they are
-pulled.
-"""
+PRIOR_WEIGHTS: Mapping[str, float] = {"chain": 0.1, "linear": 0.45, "trees": 0.45}
+"""Weights of the pool without a later window, towards which learned weights are shrunk."""
 
 
 @dataclass(frozen=True)
 class NextStageModel:
-    """P(stage at the end | a purchase in the horizon or none), and the plain Markov chain it is
-    measured against.
+    """P(stage at the end of the horizon | purchase or none), with the Markov chain as baseline.
 
-    ``after_purchase`` has one row per present stage, ``without_purchase`` one per stage that
-    silence leads to, ``chain`` one per present stage without regard to purchases; all are
-    probabilities over the scheme's stages. ``linear`` and ``trees`` are None where there were too
-    few purchases, ``prospects`` where too few prospects moved on; ``weights`` are those of the
-    chain, the regression and the trees in the pool.
+    Parameters
+    ----------
+    after_purchase
+        P(stage | purchase) by current stage, shape (stages, stages); rows sum to 1.
+    without_purchase
+        P(stage | no purchase) by the stage that silence leads to, same shape.
+    chain
+        P(stage) by current stage, same shape: the baseline.
+    linear, trees
+        Members of the pool of P(stage | purchase); None with too few purchases.
+    classes
+        Positions of the stages that they were fitted on.
+    weights
+        Weights of ``chain`` (here ``after_purchase``), ``linear`` and ``trees`` in the pool.
+    prospects
+        P(stage | no purchase) of prospects; None where too few of them moved on.
+    prospect_classes
+        Positions of the stages that it was fitted on.
     """
 
     after_purchase: Array
@@ -57,16 +66,14 @@ class NextStageModel:
     linear: MultinomialModel | None
     trees: Boosted | None
     classes: tuple[int, ...]
-    weights: Mapping[str, float] = field(default_factory=lambda: dict(START))
+    weights: Mapping[str, float] = field(default_factory=lambda: dict(PRIOR_WEIGHTS))
     prospects: MultinomialModel | None = None
     prospect_classes: tuple[int, ...] = ()
 
     def given_purchase(
         self, columns: Mapping[str, Array], stage: NDArray[np.int64], threads: int = 0
     ) -> Array:
-        """Return P(stage | purchase), shape (rows, stages); rows sum to 1, impossible stages are
-        0.
-        """
+        """Return P(stage | purchase), shape (rows, stages); 0 for impossible stages."""
         prior = self.after_purchase[stage]
         if self.linear is None or self.trees is None or not len(stage):
             return prior
@@ -76,9 +83,7 @@ class NextStageModel:
     def member_logs(
         self, columns: Mapping[str, Array], stage: NDArray[np.int64], threads: int = 0
     ) -> dict[str, Array]:
-        """Return log P(stage | purchase) by each member; minus infinity where the chain and the
-        scheme forbid it.
-        """
+        """Return log P(stage | purchase) by member; minus infinity for impossible stages."""
         prior = self.after_purchase[stage]
         with np.errstate(divide="ignore"):
             logs = {"chain": np.log(prior)}
@@ -88,7 +93,7 @@ class NextStageModel:
 
     @cached_property
     def members(self) -> dict[str, ClassMember]:
-        """The fitted members beside the chain."""
+        """The fitted members of the pool, without the chain."""
         models = {"linear": self.linear, "trees": self.trees}
         return {
             name: ClassMember(model, self.classes, self.after_purchase.shape[1])
@@ -104,28 +109,28 @@ class NextStageModel:
         Parameters
         ----------
         columns
-            Features, and the counts of the scheme's signals.
+            Features and the counts of the scheme's signals, shape (rows,) each.
         silent
-            The stage that silence leads to.
+            Position of the stage that silence leads to, shape (rows,).
         prospects
-            Rows without a purchase so far.
+            Whether the customer has not bought yet, shape (rows,).
         """
         prior = self.without_purchase[silent]
         rows = np.flatnonzero(prospects)
         if self.prospects is None or not len(rows):
             return prior
-        told = np.zeros((len(rows), prior.shape[1]))
-        told[:, list(self.prospect_classes)] = self.prospects.probability(
-            {n: v[rows] for n, v in columns.items()}
+        regression = np.zeros((len(rows), prior.shape[1]))
+        regression[:, list(self.prospect_classes)] = self.prospects.probability(
+            {name: values[rows] for name, values in columns.items()}
         )
-        # half the chain, half the regression, in log probability; what the chain forbids stays at 0
-        mixed = np.sqrt(prior[rows] * np.maximum(told, 1e-9))
+        # equal weights in log probability; stages that the chain excludes stay at 0
+        pooled = np.sqrt(prior[rows] * np.maximum(regression, 1e-9))
         result = prior.copy()
-        result[rows] = mixed / mixed.sum(axis=1, keepdims=True)
+        result[rows] = pooled / pooled.sum(axis=1, keepdims=True)
         return result
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything but the trees, whose text is a file of its own."""
+        """Return the model as plain data; the text of the trees is stored separately."""
         return {
             "after_purchase": self.after_purchase.tolist(),
             "without_purchase": self.without_purchase.tolist(),
@@ -159,7 +164,7 @@ def stages_at_end(p_purchase: Array, given_purchase: Array, given_silence: Array
     Parameters
     ----------
     p_purchase
-        P(a purchase in the horizon), one per row.
+        P(a purchase in the horizon), shape (rows,).
     given_purchase, given_silence
         P(stage | purchase) and P(stage | no purchase), shape (rows, stages).
     """
