@@ -39,7 +39,7 @@ MAX_SEASON_YEARS = 3
 REPORTED_FEATURES = ("tenure_days", "refund_spend", "purchase_events", "orders_ahead_last_year")
 # About how many customers the customer-base models are fitted on, at a past date and at the as_of.
 # With the latter the standard error of their parameters is about half a per cent.
-MAX_CUSTOMERS_PAST, MAX_CUSTOMERS_NOW = 5_000, 200_000
+PAST_CUSTOMERS, MAX_CUSTOMERS = 5_000, 200_000
 
 
 def not_for_trees(catalog: Catalog) -> frozenset[str]:
@@ -226,7 +226,7 @@ def build(
     for back, snapshot in [(0, now), *zip(backs, past, strict=True)]:
         base = fitted.get(snapshot.as_of)
         if base is None:
-            max_customers = MAX_CUSTOMERS_PAST if back else MAX_CUSTOMERS_NOW
+            max_customers = PAST_CUSTOMERS if back else MAX_CUSTOMERS
             try:
                 bought = rows_of(snapshot.features, np.flatnonzero(snapshot.buyers))
                 base = fit_customer_base(bought, start, max_customers)

@@ -25,7 +25,7 @@ from stagecast.serving.reading import Reading
 from stagecast.serving.requests import LeadsRequest
 from stagecast.serving.runs.table_files import check_targets, write_scores
 from stagecast.training.config import TrainConfig
-from stagecast.training.lead_points.grades import wanted_of
+from stagecast.training.lead_points.grades import grade_target_of_option
 from stagecast.training.lead_points.learning import LearnedPoints, learn_points
 from stagecast.training.lead_points.points import DEFAULT, PointsTable, load_points
 from stagecast.training.lead_points.ranking import SCHEMA, fit_on_log, rank_leads
@@ -136,9 +136,9 @@ def _points(request: LeadsRequest) -> PointsTable:
     """Return the table of points with the grades that were asked for."""
     points = load_points(request.points or DEFAULT)
     if request.mql is not None:
-        points = replace(points, mql=wanted_of(request.mql, "--mql"))
+        points = replace(points, mql=grade_target_of_option(request.mql, "--mql"))
     if request.sql is not None:
-        points = replace(points, sql=wanted_of(request.sql, "--sql"))
+        points = replace(points, sql=grade_target_of_option(request.sql, "--sql"))
     return points
 
 

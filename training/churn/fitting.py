@@ -172,7 +172,7 @@ def fit_churn(
 def prior_weights(customers: int) -> dict[str, float]:
     """Return the prior weights of the members: more customer base with fewer customers.
 
-    >>> round(weights_to_begin(400)["btyd"], 3), round(weights_to_begin(1_000_000)["btyd"], 3)
+    >>> round(prior_weights(400)["btyd"], 3), round(prior_weights(1_000_000)["btyd"], 3)
     (0.722, 0.445)
     """
     base_share = HALF_SAFE / (HALF_SAFE + customers)

@@ -1,26 +1,22 @@
-"""The models as scikit-learn estimators: for notebooks, pipelines and grid searches on frames of
-snapshots.
+"""scikit-learn estimators of churn, next stage and value, for any table of customers.
 
-    a frame, one row per customer at a date -> fit, predict -> churn, next stage, money to come
+    a frame, one row per customer at a date -> fit, predict -> churn, next stage, future money
 
-=============================================  ====================================================
-:mod:`~stagecast.training.estimators.churn`              ``ChurnClassifier``: P(no purchase in the
-horizon) :mod:`~stagecast.training.estimators.next_stage`         ``NextStageClassifier``: P(each
-stage) :mod:`~stagecast.training.estimators.customer_value`     ``CustomerValueRegressor``: expected
-money :mod:`~stagecast.training.estimators.pools`              the members, and how they are put
-together :mod:`~stagecast.training.estimators.inputs`             what is accepted: X, y, weights,
-parameters
-=============================================  ====================================================
+==================  ==========================================================
+``churn``           ``ChurnClassifier``: P(no purchase in the horizon)
+``next_stage``      ``NextStageClassifier``: P(each stage)
+``customer_value``  ``CustomerValueRegressor``: expected money
+``pools``           members and pools: fits and evaluations
+``inputs``          checks of X, y, weights and parameters
+==================  ==========================================================
 
-A training of the whole (:mod:`stagecast.training.train`) learns from many dates of a log, and knows
-its rhythm, its seasons and its stages. These learn from the rows that they are given, one table of
-any origin, and take these to be exchangeable: weights of the members come from folds drawn at
-random, where a training takes a later window if there is one. Judge them on a later date than they
-were fitted on.
+A full training (:mod:`stagecast.training.train`) learns from many dates of a log and uses its
+rhythm, seasons and stages. The estimators learn from the rows of one table, whose rows they take to
+be exchangeable: the weights of the members are learned on random folds, where a full training uses
+a later window. Evaluate them on a later date than they were fitted on.
 
-What you may change where: a member is a fit and an evaluation in ``pools``; whatever a user can
-pass is checked in ``inputs``. Nothing here is written to a bundle, and the server imports none of
-it.
+What may be changed where: a member is a fit and an evaluation in ``pools``; input of users is
+checked in ``inputs``. Nothing here is written to a bundle, and the server does not import it.
 """
 
 from stagecast.training.estimators.churn import ChurnClassifier

@@ -1,6 +1,4 @@
-"""``ChurnClassifier``: P(no purchase in the horizon), as :mod:`stagecast.training.churn.model`
-pools it, on one table of any origin.
-"""
+"""``ChurnClassifier``: P(no purchase in the horizon) from one table of customers."""
 
 from __future__ import annotations
 
@@ -15,44 +13,51 @@ from sklearn.metrics import roc_auc_score
 from sklearn.utils import Tags
 
 from stagecast.features.arrays import Array
-from stagecast.training.estimators.inputs import TabularEstimator, copies, in_logs, labels, whole
+from stagecast.training.estimators.inputs import (
+    TabularEstimator,
+    encoded_labels,
+    log_columns,
+    rows_by_weight,
+    whole_number,
+)
 from stagecast.training.estimators.pools import fit_binary, gains_of
 from stagecast.training.learners.btyd.fit import FitError
 from stagecast.training.learners.customer_base import CustomerBase, fit_customer_base
 
 HISTORY = ("frequency", "t_x_days", "T_days")
-# A customer base that ranks this badly was most likely told the labels the wrong way round.
-_WRONG_WAY = 0.4
+# With a customer base whose AUC is below this, the labels are probably reversed.
+_REVERSED_AUC = 0.4
 
 
 class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
-    """Binary classifier of churn: a pool, in log odds, of regressions, small trees and
-    customer-base models.
+    """Binary classifier of churn: a pool of regressions, small trees and customer-base models.
 
     Members are a ridge logistic regression on columns in logs (``linear``), one with natural cubic
-    splines (``splines``), LightGBM with few leaves (``trees``) and, where ``horizon_days`` is
-    given, MBG/NBD and Pareto/NBD (``btyd``), which the splines and the trees hear, too. Weights are
-    learned on held-out folds, are not negative and sum to 1. At last the log odds are shifted for
-    their mean to meet the share of churn on those folds.
+    splines (``splines``), LightGBM with few leaves (``trees``) and, with ``horizon_days``, MBG/NBD
+    and Pareto/NBD (``btyd``), whose predictions are also columns of the splines and the trees. They
+    are pooled in log odds, with weights that are learned on held-out folds, are not negative and
+    sum to 1. Finally the log odds are shifted so that the mean probability equals the share of
+    churn on those folds.
 
     **Which label is churn:** ``classes_[1]``, the later of the two labels in sorted order, as for
     every classifier of scikit-learn: 1 of (0, 1), True of (False, True), but "stayed" of
     ("churned", "stayed"). Column 1 of :meth:`predict_proba` and positive values of
-    :meth:`decision_function` speak of it. With ``horizon_days`` it must mean "no purchase in the
-    horizon", since that is what the customer-base models tell.
+    :meth:`decision_function` refer to it. With ``horizon_days`` it must mean "no purchase in the
+    horizon", since that is what the customer-base models predict.
 
     Parameters
     ----------
     horizon_days : int, optional
-        Days after the snapshot that y looks at. Given, X must be a DataFrame with the columns
+        Days after the snapshot that y covers. If it is set, X must be a DataFrame with the columns
         ``frequency`` (repeat purchase days), ``t_x_days`` (first to last purchase, days) and
-        ``T_days`` (first purchase to the snapshot, days), and hold all buyers, also those long
-        gone. Rows without a value in one of them have not bought yet. The member is left out where
-        there are fewer than 30 buyers or 10 repeat buyers, or no model has an optimum.
+        ``T_days`` (first purchase to the snapshot, days), and contain all buyers, also those who
+        left long ago. Rows without a value in one of them are customers who have not bought yet.
+        The member is left out where there are fewer than 30 buyers or 10 repeat buyers, or no model
+        has an optimum.
     n_estimators : int
         Boosting rounds of the trees.
     learning_rate : float
-        Of the trees.
+        Learning rate of the trees.
     max_leaf_nodes : int
         Leaves of a tree.
     alpha : float
@@ -60,12 +65,13 @@ class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
     n_knots : int
         Knots of the splines of each column; below 3 there are no splines.
     n_folds : int, optional
-        Folds, stratified by label, on which the members' weights are learned; fewer where a label
-        is rare. None counts the members alike.
+        Folds, stratified by label, that the weights of the members are learned on; fewer where a
+        label is rare. None gives equal weights.
     n_jobs : int, optional
         Threads of LightGBM: 1 if None, all cores if -1. It does not change the result.
     random_state : int, RandomState or None
-        Draws the folds and the trees' samples of rows and columns. Equal integers give equal bytes.
+        Seed of the folds and of the trees' samples of rows and columns. Equal integers give equal
+        bytes.
 
     Attributes
     ----------
@@ -74,14 +80,14 @@ class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
     weights_ : dict of str to float
         Member -> its weight in the pool.
     customer_base_ : CustomerBase or None
-        The customer-base models, where they speak.
+        The customer-base models, where they could be fitted.
     n_features_in_, feature_names_in_ : int, ndarray of str
         Columns of X; names where X was a DataFrame.
 
     Notes
     -----
-    NaN in X is a value that is not known: the regressions take the median and an indicator, the
-    trees a branch. Columns that do not vary are of no use and do no harm.
+    NaN in X means unknown: the regressions use the median and an indicator, the trees a branch of
+    their own. Columns that do not vary have no influence.
 
     References
     ----------
@@ -137,51 +143,56 @@ class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
-            One row per customer at a date; numbers, NaN where not known.
+            One row per customer at a date; numbers, NaN where unknown.
         y : array-like of shape (n_samples,)
             Two labels; the later in sorted order is churn.
         sample_weight : array-like of shape (n_samples,), optional
-            How much each row counts, relative to the others; rows of weight 0 are left out.
+            Weight of each row relative to the others; rows of weight 0 are left out.
 
         Raises
         ------
         ValueError
-            A parameter, X, y or weights that cannot be used; one label only, or more than two; with
-            ``horizon_days``, a column of the history that is missing, or a history that cannot be.
+            An invalid parameter, X, y or weights; one label, or more than two; with
+            ``horizon_days``, a missing column of the history, or an impossible history.
 
         Warns
         -----
         UserWarning
-            The customer-base models rank the rows the other way round: most likely ``classes_[1]``
-            is not churn.
+            The customer-base models rank the rows in reverse: ``classes_[1]`` is probably not
+            churn.
         """
-        how = self._settings()
-        horizon = None if self.horizon_days is None else whole("horizon_days", self.horizon_days, 1)
+        settings = self._settings()
+        horizon = (
+            None
+            if self.horizon_days is None
+            else whole_number("horizon_days", self.horizon_days, 1)
+        )
         X, y, weight, rows = self._read_training(X, y, sample_weight)
-        self.classes_, coded = labels(y, rows)
+        self.classes_, coded = encoded_labels(y, rows)
         if len(self.classes_) > 2:
-            shown = ", ".join(repr(label) for label in self.classes_.tolist()[:5])
+            label_names = ", ".join(repr(label) for label in self.classes_.tolist()[:5])
             raise ValueError(
                 "Only binary classification is supported. The type of the target is "
                 "multiclass: y holds "
-                f"{len(self.classes_)} labels, {shown}{', ...' if len(self.classes_) > 5 else ''}. "
+                f"{len(self.classes_)} labels, {label_names}"
+                f"{', ...' if len(self.classes_) > 5 else ''}. "
                 "Make it two, or use NextStageClassifier"
             )
         target = coded == 1
-        self.customer_base_, told = None, {}
+        self.customer_base_, base_columns = None, {}
         if horizon is not None:
             self.horizon_days_ = horizon
-            history, known = self._history(X, rows)
-            every = copies(weight)
-            self.customer_base_ = _base(history[every[known[every]]])
-            told = self._told(X, rows)
-            self._warn_of_labels(told, target, weight)
-        columns = in_logs(X)
-        self.pool_ = fit_binary(columns, told, target, weight, how)
+            history, has_history = self._history(X, rows)
+            sample = rows_by_weight(weight)
+            self.customer_base_ = _fit_base(history[sample[has_history[sample]]])
+            base_columns = self._base_columns(X, rows)
+            self._warn_of_labels(base_columns, target, weight)
+        columns = log_columns(X)
+        self.pool_ = fit_binary(columns, base_columns, target, weight, settings)
         self.weights_ = dict(self.pool_.weights)
         gains = gains_of(self.pool_)
         self.gains_ = gains[: len(columns)]
-        if told:
+        if base_columns:
             self.gains_[self._positions()] += gains[len(columns) :].sum() / len(HISTORY)
         return self
 
@@ -194,13 +205,11 @@ class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
             The columns of the training.
         """
         X = self._read(X)
-        told = self._told(X, np.arange(len(X)))
-        return self.pool_.margin({**in_logs(X), **told}, self._threads())
+        base_columns = self._base_columns(X, np.arange(len(X)))
+        return self.pool_.margin({**log_columns(X), **base_columns}, self._threads())
 
     def predict_proba(self, X: Any) -> Array:
-        """Return the probabilities of ``classes_``, shape (n_samples, 2); that of churn is
-        column 1.
-        """
+        """Return the probabilities of ``classes_``, shape (n_samples, 2); churn is column 1."""
         margin = self.decision_function(X)
         return np.column_stack([expit(-margin), expit(margin)])
 
@@ -209,20 +218,20 @@ class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
         margin = self.decision_function(X)
         return np.asarray(self.classes_[(margin > 0).astype(np.int64)])
 
-    def _told(self, X: Array, rows: NDArray[np.int64]) -> dict[str, Array]:
-        """Return what the customer-base models say of each row, NaN for who has not bought yet."""
+    def _base_columns(self, X: Array, rows: NDArray[np.int64]) -> dict[str, Array]:
+        """Return the columns of the customer-base models, NaN for customers without a purchase."""
         if self.customer_base_ is None:
             return {}
-        history, known = self._history(X, rows)
-        features = dict(zip(HISTORY, history[known].T, strict=True))
-        told = {}
+        history, has_history = self._history(X, rows)
+        features = dict(zip(HISTORY, history[has_history].T, strict=True))
+        result = {}
         for name, values in self.customer_base_.columns(features, self.horizon_days_).items():
-            told[name] = np.full(len(X), np.nan)
-            told[name][known] = values
-        return told
+            result[name] = np.full(len(X), np.nan)
+            result[name][has_history] = values
+        return result
 
     def _positions(self) -> list[int]:
-        """Return where the columns of the history stand in X."""
+        """Return the positions of the columns of the history in X."""
         names = list(getattr(self, "feature_names_in_", ()))
         missing = [name for name in HISTORY if name not in names]
         if missing:
@@ -236,57 +245,59 @@ class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
         return [names.index(name) for name in HISTORY]
 
     def _history(self, X: Array, rows: NDArray[np.int64]) -> tuple[Array, NDArray[np.bool_]]:
-        """Return frequency, t_x_days and T_days of each row, shape (n_samples, 3), and which
-        rows have all of them.
-        """
+        """Return the history of each row, shape (n_samples, 3), and which rows have one."""
         history = X[:, self._positions()]
-        known = np.asarray(np.isfinite(history).all(axis=1))
+        complete = np.asarray(np.isfinite(history).all(axis=1))
         x, t_x, T = history.T
         with np.errstate(invalid="ignore"):
-            sound = (x >= 0) & (x == np.floor(x)) & (t_x >= 0) & (t_x <= T) & ((x > 0) | (t_x == 0))
-        wrong = np.flatnonzero(known & ~sound)
-        if len(wrong):
+            valid = (x >= 0) & (x == np.floor(x)) & (t_x >= 0) & (t_x <= T) & ((x > 0) | (t_x == 0))
+        invalid = np.flatnonzero(complete & ~valid)
+        if len(invalid):
             values = ", ".join(
-                f"{name} {value:g}" for name, value in zip(HISTORY, history[wrong[0]], strict=True)
+                f"{name} {value:g}"
+                for name, value in zip(HISTORY, history[invalid[0]], strict=True)
             )
             raise ValueError(
-                f"X has {len(wrong)} rows with a history that cannot be, first row "
-                f"{rows[wrong[0]]}: {values}; "
+                f"X has {len(invalid)} rows with a history that cannot be, first row "
+                f"{rows[invalid[0]]}: {values}; "
                 "frequency must be a whole number, 0 <= t_x_days <= T_days, and t_x_days "
                 "0 where frequency is. "
                 "Correct them, or use horizon_days=None"
             )
-        return history, known
+        return history, complete
 
     def _warn_of_labels(
-        self, told: dict[str, Array], target: NDArray[np.bool_], weight: Array
+        self, base_columns: dict[str, Array], target: NDArray[np.bool_], weight: Array
     ) -> None:
-        if not told:
+        if not base_columns:
             return
-        heard = np.isfinite(told["btyd_none"])
-        if target[heard].all() or not target[heard].any():
+        has_history = np.isfinite(base_columns["btyd_none"])
+        if target[has_history].all() or not target[has_history].any():
             return
-        ranked = float(
-            roc_auc_score(target[heard], told["btyd_none"][heard], sample_weight=weight[heard])
+        ranking_auc = float(
+            roc_auc_score(
+                target[has_history],
+                base_columns["btyd_none"][has_history],
+                sample_weight=weight[has_history],
+            )
         )
-        # by chance alone a ranking strays this far from a half (Mann and Whitney 1947)
-        came, rows = int(target[heard].sum()), int(heard.sum())
-        strays = float(np.sqrt((rows + 1) / (12 * came * (rows - came))))
-        if ranked < min(_WRONG_WAY, 0.5 - 3 * strays):
-            other, churn = self.classes_.tolist()
+        # standard deviation of the AUC of a random ranking (Mann and Whitney 1947)
+        hits, rows = int(target[has_history].sum()), int(has_history.sum())
+        deviation = float(np.sqrt((rows + 1) / (12 * hits * (rows - hits))))
+        if ranking_auc < min(_REVERSED_AUC, 0.5 - 3 * deviation):
+            other_label, churn_label = self.classes_.tolist()
             warnings.warn(
-                f"classes_[1] is {churn!r} and taken for churn, but the customer-base "
-                "models rank these rows the other "
-                f"way round (AUC {ranked:.2f}). If {other!r} is churn, rename the labels: "
-                "1 or True for churn",
+                f"classes_[1] is {churn_label!r} and taken for churn, but the customer-base "
+                f"models rank these rows the other way round (AUC {ranking_auc:.2f}). If "
+                f"{other_label!r} is churn, rename the labels: 1 or True for churn",
                 stacklevel=3,
             )
 
 
-def _base(history: Array) -> CustomerBase | None:
-    """Return the customer-base models of these buyers, or None where there are too few."""
+def _fit_base(history: Array) -> CustomerBase | None:
+    """Return the customer-base models of these buyers, or None with too few of them."""
     features = dict(zip(HISTORY, history.T, strict=True))
-    # without money: churn does not look at the spend model, which takes its time to fit
+    # without money: churn does not use the spend model, which is slow to fit
     features["monetary"] = np.full(len(history), np.nan)
     try:
         return fit_customer_base(features)

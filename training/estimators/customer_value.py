@@ -1,6 +1,4 @@
-"""``CustomerValueRegressor``: money to come, P(any) times the amount if any, on one table of any
-origin.
-"""
+"""``CustomerValueRegressor``: expected future money from one table of customers."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import Tags
 
 from stagecast.features.arrays import Array
-from stagecast.training.estimators.inputs import TabularEstimator, in_logs, some
+from stagecast.training.estimators.inputs import TabularEstimator, log_columns, take_rows
 from stagecast.training.estimators.pools import fit_amounts, fit_binary, gains_of
 
 # Smallest amount, as a share of the mean: LightGBM keeps labels in single precision, where less
@@ -25,15 +23,16 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
 
     P(any) is a pool in log odds of two ridge logistic regressions, one with splines, and LightGBM.
     The amount if any is a pool in logs of a ridge regression of log amounts with splines and
-    LightGBM with gamma loss, which no single huge amount rules. Weights of both pools are learned
-    on held-out folds. The product is scaled for the (weighted) total of the training to be met.
+    LightGBM with gamma loss, which is robust to single huge amounts. Weights of both pools are
+    learned on held-out folds. The product is scaled so that its (weighted) total equals that of the
+    training.
 
     Parameters
     ----------
     n_estimators : int
         Boosting rounds of the trees.
     learning_rate : float
-        Of the trees.
+        Learning rate of the trees.
     max_leaf_nodes : int
         Leaves of a tree.
     alpha : float
@@ -41,33 +40,34 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
     n_knots : int
         Knots of the splines of each column; below 3 there are no splines.
     n_folds : int, optional
-        Folds on which the members' weights are learned. None counts the members alike.
+        Folds that the weights of the members are learned on. None gives equal weights.
     n_jobs : int, optional
         Threads of LightGBM: 1 if None, all cores if -1. It does not change the result.
     random_state : int, RandomState or None
-        Draws the folds and the trees' samples of rows and columns. Equal integers give equal bytes.
+        Seed of the folds and of the trees' samples of rows and columns. Equal integers give equal
+        bytes.
 
     Attributes
     ----------
     any_weights_, amount_weights_ : dict of str to float
-        Member -> its weight in the pool of P(any) and of the amount; empty where there was nothing
-        to learn: amounts were all above 0, or all 0.
+        Member -> its weight in the pool of P(any) and of the amount; empty without such a pool,
+        because all amounts were above 0, or all 0.
     n_features_in_, feature_names_in_ : int, ndarray of str
         Columns of X; names where X was a DataFrame.
 
     Notes
     -----
-    Amounts are 0 or more. What a customer spends less what is given back can fall below 0: such a y
-    is refused, since it depends on the question whether a loss counts. For money to come,
-    ``numpy.maximum(y, 0)`` is what :mod:`stagecast.training.value.model` does.
+    Amounts are 0 or more. Spend less refunds can be negative; such a y is refused, because it
+    depends on the question whether a loss counts. :mod:`stagecast.training.value.model` uses
+    ``numpy.maximum(y, 0)``.
 
-    NaN in X is a value that is not known. The mean amount of nobody is told beyond the smallest and
-    the largest of the training, before all are scaled.
+    NaN in X means unknown. Before scaling, predicted mean amounts are clipped to the smallest and
+    the largest amount of the training.
 
     References
     ----------
     Cragg (1971), "Some statistical models for limited dependent variables", for the hurdle; Duan
-    (1983), "Smearing estimate", for the scale that logs need. ``docs/method.md``, "Value".
+    (1983), "Smearing estimate", for the scale after a model of logs. ``docs/method.md``, "Value".
 
     Examples
     --------
@@ -75,14 +75,14 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
     >>> random = np.random.default_rng(1)
     >>> recency_days, spend_mean = random.exponential(60, 600), random.gamma(2, 20, 600)
     >>> X = pd.DataFrame({"recency_days": recency_days, "spend_mean": spend_mean})
-    >>> some = random.random(600) < 60 / (X["recency_days"] + 60)
-    >>> y = np.where(some, X["spend_mean"] * random.gamma(2, 1, 600), 0.0)
+    >>> bought = random.random(600) < 60 / (X["recency_days"] + 60)
+    >>> y = np.where(bought, X["spend_mean"] * random.gamma(2, 1, 600), 0.0)
     >>> model = CustomerValueRegressor(n_estimators=20, random_state=0).fit(X, y)
     >>> bool(abs(model.predict(X).sum() / y.sum() - 1) < 1e-9)
     True
-    >>> two = pd.DataFrame({"recency_days": [5.0, 300.0], "spend_mean": [40.0, 40.0]})
-    >>> often, seldom = model.predict(two)
-    >>> bool(often > 2 * seldom)
+    >>> new = pd.DataFrame({"recency_days": [5.0, 300.0], "spend_mean": [40.0, 40.0]})
+    >>> recent, silent = model.predict(new)
+    >>> bool(recent > 2 * silent)
     True
     """
 
@@ -109,7 +109,7 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        # the nearest that there is: 0 is allowed, less is not
+        # the closest tag there is: 0 is allowed, negative amounts are not
         tags.target_tags.positive_only = True
         return tags
 
@@ -119,49 +119,53 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
-            One row per customer at a date; numbers, NaN where not known.
+            One row per customer at a date; numbers, NaN where unknown.
         y : array-like of shape (n_samples,)
-            Money of each in the time to come, 0 or more, in any currency.
+            Future money of each customer, 0 or more, in any currency.
         sample_weight : array-like of shape (n_samples,), optional
-            How much each row counts, relative to the others; rows of weight 0 are left out.
+            Weight of each row relative to the others; rows of weight 0 are left out.
 
         Raises
         ------
         ValueError
-            A parameter, X, y or weights that cannot be used; an amount below 0.
+            An invalid parameter, X, y or weights; an amount below 0.
         """
-        how = self._settings()
+        settings = self._settings()
         X, y, weight, rows = self._read_training(X, y, sample_weight, y_numeric=True)
         y = y.astype(np.float64)
-        below = np.flatnonzero(y < 0)
-        if len(below):
+        negative = np.flatnonzero(y < 0)
+        if len(negative):
             raise ValueError(
-                f"y holds {len(below)} amounts below 0, first {y[below[0]]:g} at row "
-                f"{rows[below[0]]}; amounts are 0 "
+                f"y holds {len(negative)} amounts below 0, first {y[negative[0]]:g} at row "
+                f"{rows[negative[0]]}; amounts are 0 "
                 "or more: leave those rows out, or pass numpy.maximum(y, 0) where a loss "
                 "counts as nothing"
             )
-        columns, some_came = in_logs(X), y > 0
+        columns, has_amount = log_columns(X), y > 0
         self.any_ = self.amount_ = None
         self.any_weights_, self.amount_weights_ = {}, {}
         self.unit_, self.gains_ = 0.0, np.zeros(X.shape[1])
-        if not some_came.any():
+        if not has_amount.any():
             return self
-        if not some_came.all():
-            self.any_ = fit_binary(columns, {}, some_came, weight, how)
+        if not has_amount.all():
+            self.any_ = fit_binary(columns, {}, has_amount, weight, settings)
             self.any_weights_ = dict(self.any_.weights)
             self.gains_ += _shares(gains_of(self.any_))
-        # in units of the mean amount, by way of the largest: the sum of huge amounts overflows
+        # in units of the mean amount; divided by the largest first, as a sum of huge amounts would
+        # overflow
         relative = y / y.max()
-        mean = float(np.average(relative[some_came], weights=weight[some_came]))
-        amount = np.maximum(relative[some_came] / mean, _SMALLEST)
+        mean = float(np.average(relative[has_amount], weights=weight[has_amount]))
+        amount = np.maximum(relative[has_amount] / mean, _SMALLEST)
         self.amount_ = fit_amounts(
-            some(columns, some_came), amount, weight[some_came] / weight[some_came].mean(), how
+            take_rows(columns, has_amount),
+            amount,
+            weight[has_amount] / weight[has_amount].mean(),
+            settings,
         )
         self.amount_weights_ = dict(self.amount_.weights)
         self.gains_ += _shares(self.amount_.trees.gains())
-        told = self._probability(columns) * self.amount_.amount(columns, how.threads)
-        self.unit_ = float((weight @ relative) / (weight @ told)) * float(y.max())
+        expected = self._probability(columns) * self.amount_.amount(columns, settings.threads)
+        self.unit_ = float((weight @ relative) / (weight @ expected)) * float(y.max())
         return self
 
     def predict(self, X: Any) -> Array:
@@ -172,18 +176,16 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
         X : DataFrame or array-like of shape (n_samples, n_features)
             The columns of the training.
         """
-        columns = in_logs(self._read(X))
+        columns = log_columns(self._read(X))
         return self._probability(columns) * self._amount(columns)
 
     def predict_any(self, X: Any) -> Array:
         """Return P(an amount above 0), shape (n_samples,)."""
-        return self._probability(in_logs(self._read(X)))
+        return self._probability(log_columns(self._read(X)))
 
     def predict_amount(self, X: Any) -> Array:
-        """Return the expected amount of each row if it is above 0, shape (n_samples,), in the
-        unit of y.
-        """
-        return self._amount(in_logs(self._read(X)))
+        """Return E[amount | above 0] of each row, shape (n_samples,), in the unit of y."""
+        return self._amount(log_columns(self._read(X)))
 
     def _probability(self, columns: dict[str, Array]) -> Array:
         if self.any_ is None:
@@ -197,6 +199,6 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
 
 
 def _shares(gains: Array) -> Array:
-    """Return the gain by column as a share of all, so that both parts count alike."""
+    """Return the share of each column in the gain, so that both pools have equal weight."""
     total = float(gains.sum())
     return gains / total if total > 0 else gains

@@ -1,6 +1,4 @@
-"""What the estimators accept, and in what form the members see it: columns in logs, folds,
-weights as copies.
-"""
+"""Checks of the input of the estimators, and its form for the members: logs, folds, samples."""
 
 from __future__ import annotations
 
@@ -18,18 +16,33 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from stagecast.features.arrays import Array
-
-Whole = NDArray[np.int64]
+from stagecast.features.arrays import Array, Integers
 
 _LARGEST_SEED = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How the members are fitted and pooled: the checked parameters of an estimator.
+    """Checked parameters of an estimator.
 
-    ``folds`` is None where members count alike; ``threads`` is LightGBM's number, 0 for all cores.
+    Parameters
+    ----------
+    trees
+        Number of boosting rounds.
+    learning_rate
+        Learning rate of the trees.
+    leaves
+        Leaves of a tree.
+    penalty
+        Ridge penalty of the regressions.
+    knots
+        Knots of the splines of each column.
+    folds
+        Folds that the weights of the members are learned on; None gives equal weights.
+    threads
+        Threads of LightGBM; 0 uses all cores.
+    seed
+        Seed of all random draws.
     """
 
     trees: int
@@ -43,43 +56,48 @@ class Settings:
 
 
 class TabularEstimator(BaseEstimator):  # type: ignore[misc]
-    """What the three estimators share: tags, how X is read, the importance of its columns.
+    """Base class of the estimators: tags, checks of input, importance of columns.
 
-    A subclass has the parameters that :meth:`_settings` looks at, and sets ``gains_`` in fit.
+    A subclass has the parameters that :meth:`_settings` reads, and sets ``gains_`` in fit.
     """
 
     def __sklearn_tags__(self) -> Tags:
-        """Return scikit-learn's tags: NaN in X is a value that is not known."""
+        """Return scikit-learn's tags: X may contain NaN, which means unknown."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
 
     @property
     def feature_importances_(self) -> Array:
-        """The trees' gain by column of X, summing to 1, shape (n_features_in_,); all 0 where no
-        tree has a branch.
+        """Share of each column of X in the gain of the trees, shape (n_features_in_,).
 
-        They are the trees' alone, however much these count in the pool. What trees gained by a
-        column of the customer-base models is shared out among the three columns that these look at.
+        The shares have sum 1, or are all 0 where no tree has a split. They are of the trees alone,
+        whatever the weight of the trees in the pool. The gain of the columns of the customer-base
+        models is divided equally among the three columns that these models use.
         """
         check_is_fitted(self, "gains_")
         total = float(self.gains_.sum())
         return np.asarray(self.gains_ / total if total > 0 else self.gains_)
 
     def _read_training(
-        self, X: Any, y: Any, sample_weight: Any, **how: Any
-    ) -> tuple[Array, Any, Array, Whole]:
-        """Return the rows of positive weight as X, y, weights of mean 1, and where each row stands
-        in what was given.
+        self, X: Any, y: Any, sample_weight: Any, **options: Any
+    ) -> tuple[Array, Any, Array, Integers]:
+        """Return X, y and weights (of mean 1) of the rows of positive weight, and their positions.
 
         Raises
         ------
         ValueError
-            What scikit-learn refuses: fewer than two rows, lengths that differ, infinite values,
-            text, weights that are negative or all 0.
+            Input that scikit-learn refuses: fewer than two rows, different lengths, infinite
+            values, text, weights that are negative or all 0.
         """
         X, y = validate_data(
-            self, X, y, dtype=np.float64, ensure_all_finite="allow-nan", ensure_min_samples=2, **how
+            self,
+            X,
+            y,
+            dtype=np.float64,
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=2,
+            **options,
         )
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         rows = np.flatnonzero(weight > 0)
@@ -100,16 +118,16 @@ class TabularEstimator(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            A parameter that cannot be used; the message names it and what can.
+            A parameter is invalid; the message names it and the valid values.
         """
         if self.n_folds is not None:
-            whole("n_folds", self.n_folds, 2, "; None counts all members alike")
+            whole_number("n_folds", self.n_folds, 2, "; None counts all members alike")
         return Settings(
-            whole("n_estimators", self.n_estimators, 1),
-            positive("learning_rate", self.learning_rate),
-            whole("max_leaf_nodes", self.max_leaf_nodes, 2),
-            positive("alpha", self.alpha),
-            whole("n_knots", self.n_knots, 0, "; below 3 there are no splines"),
+            whole_number("n_estimators", self.n_estimators, 1),
+            positive_number("learning_rate", self.learning_rate),
+            whole_number("max_leaf_nodes", self.max_leaf_nodes, 2),
+            positive_number("alpha", self.alpha),
+            whole_number("n_knots", self.n_knots, 0, "; below 3 there are no splines"),
             None if self.n_folds is None else int(self.n_folds),
             _threads(self.n_jobs),
             int(check_random_state(self.random_state).randint(_LARGEST_SEED)),
@@ -119,8 +137,8 @@ class TabularEstimator(BaseEstimator):  # type: ignore[misc]
         return _threads(self.n_jobs)
 
 
-def whole(name: str, value: Any, least: int, hint: str = "") -> int:
-    """Return a parameter that must be a whole number of at least ``least``.
+def whole_number(name: str, value: Any, least: int, hint: str = "") -> int:
+    """Return a parameter that must be a whole number of at least ``least``, else raise ValueError.
 
     >>> whole("n_folds", 1, 2)
     Traceback (most recent call last):
@@ -131,8 +149,8 @@ def whole(name: str, value: Any, least: int, hint: str = "") -> int:
     return int(value)
 
 
-def positive(name: str, value: Any) -> float:
-    """Return a parameter that must be a finite number above 0.
+def positive_number(name: str, value: Any) -> float:
+    """Return a parameter that must be a finite number above 0, else raise ValueError.
 
     >>> positive("alpha", "much")
     Traceback (most recent call last):
@@ -148,18 +166,17 @@ def _threads(n_jobs: Any) -> int:
         return 1
     if not isinstance(n_jobs, bool) and n_jobs == -1:
         return 0
-    return whole("n_jobs", n_jobs, 1, ", -1 for all cores, or None for one")
+    return whole_number("n_jobs", n_jobs, 1, ", -1 for all cores, or None for one")
 
 
-def in_logs(X: Array) -> dict[str, Array]:
-    """Return the columns of X in logs, sign(x) log(1 + abs(x)), named by where they stand: ``x0``,
-    ``x1``, ...
+def log_columns(X: Array) -> dict[str, Array]:
+    """Return the columns of X in logs, sign(x) log(1 + abs(x)), named ``x0``, ``x1``, ...
 
-    For what is never below 0, as nearly all columns of the catalogue, this is log1p. Others keep
-    their sign, so that no value is too large for a regression. Names of users do not enter:
-    LightGBM refuses some.
+    For columns that are never negative, as nearly all of the catalogue, this is log1p. It also
+    keeps very large values within the range of the regressions. The names of the user are not used,
+    because LightGBM refuses some.
 
-    >>> logs = in_logs(np.array([[0.0, -1.0], [9.0, 1e300]]))
+    >>> logs = log_columns(np.array([[0.0, -1.0], [9.0, 1e300]]))
     >>> {name: values.round(2).tolist() for name, values in logs.items()}
     {'x0': [0.0, 2.3], 'x1': [-0.69, 690.78]}
     """
@@ -167,26 +184,27 @@ def in_logs(X: Array) -> dict[str, Array]:
     return {f"x{k}": np.ascontiguousarray(logs[:, k]) for k in range(X.shape[1])}
 
 
-def some(columns: Mapping[str, Array], rows: NDArray[Any]) -> dict[str, Array]:
+def take_rows(columns: Mapping[str, Array], rows: NDArray[Any]) -> dict[str, Array]:
     """Return these rows of all columns."""
     return {name: values[rows] for name, values in columns.items()}
 
 
-def fold_numbers(coded: Whole, folds: int | None, seed: int) -> Whole | None:
-    """Return the fold of each row: shuffled, then dealt out class by class, so that each fold has
-    its share of each.
+def fold_numbers(coded: Integers, folds: int | None, seed: int) -> Integers | None:
+    """Return the fold of each row, at random and stratified by class.
 
     Parameters
     ----------
     coded
-        The class of each row.
+        The class of each row, shape (rows,).
     folds
-        How many; fewer where the second most frequent class has fewer rows.
+        Number of folds; fewer where the second most frequent class has fewer rows.
+    seed
+        Seed of the shuffle.
 
     Returns
     -------
     array of int, or None
-        None where folds would be left with one class only, or were not asked for.
+        None where folds would have one class only, or ``folds`` is None.
 
     >>> fold_numbers(np.array([0, 0, 0, 0, 1, 1]), 5, seed=1).max()
     np.int64(1)
@@ -202,28 +220,27 @@ def fold_numbers(coded: Whole, folds: int | None, seed: int) -> Whole | None:
     return fold
 
 
-def copies(weight: Array) -> Whole:
-    """Return rows, each as often as its weight (of mean 1) says: systematic sampling, without
-    chance.
+def rows_by_weight(weight: Array) -> Integers:
+    """Return a sample of rows in proportion to weights (of mean 1), by systematic sampling.
 
-    The pool's weights and the customer-base models are fitted on rows that count once.
+    It is deterministic. The weights of a pool and the customer-base models are fitted on it,
+    because their fits take no weights.
 
     >>> copies(np.array([1.0, 0.5, 0.5, 2.0])).tolist()
     [0, 1, 3, 3]
     """
-    # rounded, since a running sum of ones must not fall short of a whole number
+    # rounded, so that a cumulative sum of ones is not slightly below a whole number
     ends = np.floor(np.round(np.cumsum(weight), 9) + 0.5)
     return np.repeat(np.arange(len(weight)), np.diff(ends, prepend=0.0).astype(np.int64))
 
 
-def labels(y: Any, rows: Whole) -> tuple[NDArray[Any], Whole]:
-    """Return the classes in order and the position of each row's among them.
+def encoded_labels(y: Any, rows: Integers) -> tuple[NDArray[Any], Integers]:
+    """Return the sorted classes, and the position of the class of each row.
 
     Raises
     ------
     ValueError
-        A label that is missing, labels that have no order, numbers that are no labels, or one class
-        only.
+        A missing label, labels of types without an order, continuous numbers, or a single class.
     """
     missing = np.flatnonzero(isna(y))
     if len(missing):

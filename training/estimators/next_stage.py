@@ -1,4 +1,4 @@
-"""``NextStageClassifier``: P(each stage at the end of the horizon), on one table of any origin."""
+"""``NextStageClassifier``: P(each stage at the end of the horizon) from one table of customers."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
 from stagecast.features.arrays import Array
-from stagecast.training.estimators.inputs import TabularEstimator, in_logs, labels
+from stagecast.training.estimators.inputs import TabularEstimator, encoded_labels, log_columns
 from stagecast.training.estimators.pools import fit_classes, gains_of
 
 
 class NextStageClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
-    """Multiclass classifier of the stage to come: a pool, in log probability, of a regression and
-    small trees.
+    """Multiclass classifier of the next stage: a pool of a regression and small trees.
 
     Members are a ridge multinomial regression with columns in logs (``linear``) and LightGBM with
-    few leaves (``trees``). Weights are learned on held-out folds, are not negative and sum to 1.
+    few leaves (``trees``), pooled in log probability. Weights are learned on held-out folds, are
+    not negative and sum to 1.
 
-    The whole training (:mod:`stagecast.training.next_stage.model`) knows besides which stages can
-    follow which and where silence leads. This one knows columns only: to tell it where a customer
-    stands now, add a column of 0 and 1 per present stage.
+    The full training (:mod:`stagecast.training.next_stage.model`) also knows which stages can
+    follow another and where silence leads. This estimator uses columns only: to let it use the
+    current stage of a customer, add a column of 0 and 1 per stage.
 
     Parameters
     ----------
     n_estimators : int
         Boosting rounds of the trees, each with a tree per class.
     learning_rate : float
-        Of the trees.
+        Learning rate of the trees.
     max_leaf_nodes : int
         Leaves of a tree.
     alpha : float
@@ -38,12 +38,13 @@ class NextStageClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[mi
         Knots of a natural cubic spline of each column; below 3 columns enter linearly. The fit
         takes time with the square of classes times (columns + knots).
     n_folds : int, optional
-        Folds, stratified by class, on which the members' weights are learned. None counts both
-        alike.
+        Folds, stratified by class, that the weights of the members are learned on. None gives equal
+        weights.
     n_jobs : int, optional
         Threads of LightGBM: 1 if None, all cores if -1. It does not change the result.
     random_state : int, RandomState or None
-        Draws the folds and the trees' samples of rows and columns. Equal integers give equal bytes.
+        Seed of the folds and of the trees' samples of rows and columns. Equal integers give equal
+        bytes.
 
     Attributes
     ----------
@@ -56,8 +57,8 @@ class NextStageClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[mi
 
     Notes
     -----
-    NaN in X is a value that is not known: the regression takes the median and an indicator, the
-    trees a branch.
+    NaN in X means unknown: the regression uses the median and an indicator, the trees a branch of
+    their own.
 
     References
     ----------
@@ -102,21 +103,21 @@ class NextStageClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[mi
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
-            One row per customer at a date; numbers, NaN where not known.
+            One row per customer at a date; numbers, NaN where unknown.
         y : array-like of shape (n_samples,)
-            The stage of each at the end of the horizon: two labels or more.
+            The stage at the end of the horizon; two labels or more.
         sample_weight : array-like of shape (n_samples,), optional
-            How much each row counts, relative to the others; rows of weight 0 are left out.
+            Weight of each row relative to the others; rows of weight 0 are left out.
 
         Raises
         ------
         ValueError
-            A parameter, X, y or weights that cannot be used; one label only.
+            An invalid parameter, X, y or weights; a single label.
         """
-        how = self._settings()
+        settings = self._settings()
         X, y, weight, rows = self._read_training(X, y, sample_weight)
-        self.classes_, coded = labels(y, rows)
-        self.pool_ = fit_classes(in_logs(X), coded, len(self.classes_), weight, how)
+        self.classes_, coded = encoded_labels(y, rows)
+        self.pool_ = fit_classes(log_columns(X), coded, len(self.classes_), weight, settings)
         self.weights_ = dict(self.pool_.weights)
         self.gains_ = gains_of(self.pool_)
         return self
@@ -130,7 +131,7 @@ class NextStageClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[mi
             The columns of the training.
         """
         X = self._read(X)
-        return self.pool_.probability(in_logs(X), self._threads())
+        return self.pool_.probability(log_columns(X), self._threads())
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the likeliest label of each row, shape (n_samples,)."""

@@ -1,10 +1,8 @@
-"""The members of the estimators, and how they are put together: fits and evaluations beside each
-other.
+"""Pools of the estimators: their members, and fits and evaluations of both.
 
-Members' weights are learned by stacking (Wolpert 1992; Breiman 1996): each member speaks of rows
-that it was not fitted on, and the weights that would have done best there are drawn towards equal
-ones as :mod:`stagecast.training.learners.blend` does. Then the members are fitted again on all
-rows.
+The weights of the members are learned by stacking (Wolpert 1992; Breiman 1996): each member
+predicts rows that it was not fitted on, and the weights that are best there are shrunk towards
+equal ones by :mod:`stagecast.training.learners.blend`. Then the members are fitted on all rows.
 """
 
 from __future__ import annotations
@@ -17,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from stagecast.features.arrays import Array
-from stagecast.training.estimators.inputs import Settings, copies, fold_numbers, some
+from stagecast.features.arrays import Array, Integers
+from stagecast.training.estimators.inputs import Settings, fold_numbers, rows_by_weight, take_rows
 from stagecast.training.learners import blend, boosting, glm
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.design import Recipe
@@ -33,81 +31,90 @@ from stagecast.training.learners.pool import (
 )
 
 Flags = NDArray[np.bool_]
-Whole = NDArray[np.int64]
 Columns = Mapping[str, Array]
 
 
 def fit_binary(
-    columns: Columns, told: Columns, target: Flags, weight: Array, how: Settings
+    columns: Columns, base_columns: Columns, target: Flags, weight: Array, settings: Settings
 ) -> Pool:
     """Fit the pool of log odds.
 
     Parameters
     ----------
     columns
-        Name -> values, in logs.
-    told
-        What the customer-base models say, if they were fitted: the splines and the trees hear it,
-        and ``btyd_none`` is a member of its own. These models do not look at the target, so no fold
-        needs others.
+        Name -> values in logs, shape (rows,).
+    base_columns
+        Columns of the customer-base models, empty without them; the splines and the trees use them,
+        and ``btyd_none`` is a member. These models do not use the target, so that they are the same
+        in all folds.
     target
-        One per row, of both kinds.
+        Outcomes of both classes, shape (rows,).
     weight
-        One per row, of mean 1.
+        Weights of mean 1, shape (rows,).
+    settings
+        Parameters of the estimator.
     """
-    every = {**columns, **told}
-    fitted = _fit_binary_members(columns, every, target, weight, how)
-    fold = fold_numbers(target.astype(np.int64), how.folds, how.seed)
-    counted = copies(weight)
+    all_columns = {**columns, **base_columns}
+    fitted = _fit_binary_members(columns, all_columns, target, weight, settings)
+    fold = fold_numbers(target.astype(np.int64), settings.folds, settings.seed)
+    sample = rows_by_weight(weight)
     if fold is None:
-        margins = fitted.margins(every, how.threads)
+        margins = fitted.margins(all_columns, settings.threads)
         weights = dict.fromkeys(margins, 1.0 / len(margins))
     else:
         margins = {}
         for k in range(int(fold.max()) + 1):
             inside, outside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-            part = _fit_binary_members(
-                some(columns, inside), some(every, inside), target[inside], weight[inside], how
+            members = _fit_binary_members(
+                take_rows(columns, inside),
+                take_rows(all_columns, inside),
+                target[inside],
+                weight[inside],
+                settings,
             )
-            for name, margin in part.margins(some(every, outside), how.threads).items():
+            for name, margin in members.margins(
+                take_rows(all_columns, outside), settings.threads
+            ).items():
                 margins.setdefault(name, np.empty(len(target)))[outside] = margin
-        weights = blend.pool_weights(some(margins, counted), target[counted])
-    # the customer-base models have never seen the share that came, and a sum of log odds is not its
-    # members' level
-    level = blend.level_shift(pooled(margins, weights)[counted], target[counted])
+        weights = blend.pool_weights(take_rows(margins, sample), target[sample])
+    # the customer-base models were not fitted on the target, and the level of a sum of log odds
+    # differs from the levels of its members
+    level = blend.level_shift(pooled(margins, weights)[sample], target[sample])
     return replace(fitted, weights=weights, level=level)
 
 
 def gains_of(pool: Pool | ClassPool) -> Array:
-    """Return how much the trees of a pool gained by each of their columns."""
+    """Return the gain of the trees of a pool by column, shape (columns,)."""
     trees = pool.members["trees"] if isinstance(pool, Pool) else pool.trees.model
     return trees.gains() if isinstance(trees, Boosted) else np.zeros(0)
 
 
 def _fit_binary_members(
-    columns: Columns, every: Columns, target: Flags, weight: Array, how: Settings
+    columns: Columns, all_columns: Columns, target: Flags, weight: Array, settings: Settings
 ) -> Pool:
-    unheard = (
-        np.isnan(every["btyd_none"])
-        if "btyd_none" in every
+    without_base = (
+        np.isnan(all_columns["btyd_none"])
+        if "btyd_none" in all_columns
         else np.zeros(len(target), dtype=np.bool_)
     )
-    rows = unheard if unheard.any() else np.ones(len(target), dtype=np.bool_)
+    rows = without_base if without_base.any() else np.ones(len(target), dtype=np.bool_)
     hits = float(weight[rows & target].sum())
-    # log odds of the rows that the customer-base models know nothing of
-    unknown = math.log((hits + 0.5) / (float(weight[rows].sum()) - hits + 0.5))
+    # log odds of the rows that the customer-base models cannot predict
+    log_odds_without_base = math.log((hits + 0.5) / (float(weight[rows].sum()) - hits + 0.5))
     members: dict[str, Member] = {
-        "linear": glm.fit_logistic(_recipe(columns, 0), columns, target, weight, how.penalty),
-        "splines": glm.fit_logistic(_recipe(every, how.knots), every, target, weight, how.penalty),
-        "trees": _fit_trees(every, target.astype(np.float64), weight, "binary", how),
+        "linear": glm.fit_logistic(_recipe(columns, 0), columns, target, weight, settings.penalty),
+        "splines": glm.fit_logistic(
+            _recipe(all_columns, settings.knots), all_columns, target, weight, settings.penalty
+        ),
+        "trees": _fit_trees(all_columns, target.astype(np.float64), weight, "binary", settings),
     }
-    if "btyd_none" in every:
-        members["btyd"] = CustomerBaseOdds(unknown)
+    if "btyd_none" in all_columns:
+        members["btyd"] = CustomerBaseOdds(log_odds_without_base)
     return Pool(members)
 
 
 def _recipe(columns: Columns, knots: int) -> Recipe:
-    # the columns come in logs
+    # the columns are in logs already
     return Recipe(dict.fromkeys(columns, (False, knots if knots >= 3 else 0)))
 
 
@@ -116,7 +123,7 @@ def _fit_trees(
     target: Array,
     weight: Array,
     objective: str,
-    how: Settings,
+    settings: Settings,
     classes: int | None = None,
 ) -> Boosted:
     return boosting.fit(
@@ -125,31 +132,29 @@ def _fit_trees(
         target,
         weight,
         objective,
-        trees=how.trees,
-        seed=how.seed,
+        trees=settings.trees,
+        seed=settings.seed,
         classes=classes,
-        learning_rate=how.learning_rate,
-        num_leaves=how.leaves,
-        num_threads=how.threads,
-        # of a single row no part can be drawn
+        learning_rate=settings.learning_rate,
+        num_leaves=settings.leaves,
+        num_threads=settings.threads,
+        # a single row cannot be sampled
         bagging_fraction=boosting.COMMON["bagging_fraction"] if len(target) > 1 else 1.0,
     )
 
 
 @dataclass(frozen=True)
 class ClassPool:
-    """P(class) as a weighted sum of log probabilities of a regression (``linear``) and of
-    ``trees``.
-    """
+    """P(class) as a weighted sum of log probabilities of a regression and of trees."""
 
     linear: ClassMember
     trees: ClassMember
     weights: Mapping[str, float] = field(default_factory=dict)
 
     def logs(self, columns: Columns, threads: int) -> dict[str, Array]:
-        """Return each member's log probabilities, shape (rows, classes)."""
+        """Return the log probabilities of each member, shape (rows, classes)."""
         members = {"linear": self.linear, "trees": self.trees}
-        return {name: m.log_probability(columns, threads) for name, m in members.items()}
+        return {name: member.log_probability(columns, threads) for name, member in members.items()}
 
     def probability(self, columns: Columns, threads: int) -> Array:
         """Return P(class), shape (rows, classes); rows sum to 1."""
@@ -157,39 +162,53 @@ class ClassPool:
 
 
 def fit_classes(
-    columns: Columns, target: Whole, classes: int, weight: Array, how: Settings
+    columns: Columns, target: Integers, classes: int, weight: Array, settings: Settings
 ) -> ClassPool:
-    """Fit the pool of log probabilities; ``target`` is the position of each row's class among
-    ``classes``.
+    """Fit the pool of log probabilities.
+
+    Parameters
+    ----------
+    columns
+        Name -> values in logs, shape (rows,).
+    target
+        Position of the class of each row, shape (rows,).
+    classes
+        Number of classes.
+    weight
+        Weights of mean 1, shape (rows,).
+    settings
+        Parameters of the estimator.
     """
-    fitted = _fit_class_members(columns, target, classes, weight, how)
+    fitted = _fit_class_members(columns, target, classes, weight, settings)
     equal = {"linear": 0.5, "trees": 0.5}
-    fold = fold_numbers(target, how.folds, how.seed)
+    fold = fold_numbers(target, settings.folds, settings.seed)
     if fold is None:
         return replace(fitted, weights=equal)
     logs = {name: np.empty((len(target), classes)) for name in equal}
     for k in range(int(fold.max()) + 1):
         inside, outside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        part = _fit_class_members(
-            some(columns, inside), target[inside], classes, weight[inside], how
+        members = _fit_class_members(
+            take_rows(columns, inside), target[inside], classes, weight[inside], settings
         )
-        for name, found in part.logs(some(columns, outside), how.threads).items():
-            logs[name][outside] = found
-    counted = copies(weight)
+        for name, values in members.logs(take_rows(columns, outside), settings.threads).items():
+            logs[name][outside] = values
+    sample = rows_by_weight(weight)
     return replace(
-        fitted, weights=blend.pool_class_weights(some(logs, counted), target[counted], equal)
+        fitted, weights=blend.pool_class_weights(take_rows(logs, sample), target[sample], equal)
     )
 
 
 def _fit_class_members(
-    columns: Columns, target: Whole, classes: int, weight: Array, how: Settings
+    columns: Columns, target: Integers, classes: int, weight: Array, settings: Settings
 ) -> ClassPool:
-    seen, coded = np.unique(target, return_inverse=True)
-    several = len(seen) > 1
-    linear = glm.fit_multinomial(_recipe(columns, how.knots), columns, coded, weight, how.penalty)
-    objective, count = ("multiclass", len(seen)) if several else ("regression", None)
-    trees = _fit_trees(columns, coded.astype(np.float64), weight, objective, how, count)
-    positions = tuple(int(value) for value in seen)
+    classes_present, coded = np.unique(target, return_inverse=True)
+    several = len(classes_present) > 1
+    linear = glm.fit_multinomial(
+        _recipe(columns, settings.knots), columns, coded, weight, settings.penalty
+    )
+    objective, count = ("multiclass", len(classes_present)) if several else ("regression", None)
+    trees = _fit_trees(columns, coded.astype(np.float64), weight, objective, settings, count)
+    positions = tuple(int(position) for position in classes_present)
     return ClassPool(
         ClassMember(linear, positions, classes), ClassMember(trees, positions, classes)
     )
@@ -197,11 +216,19 @@ def _fit_class_members(
 
 @dataclass(frozen=True)
 class AmountPool:
-    """E[amount | any] up to a factor, as a weighted sum of logs of a ridge regression and of trees
-    with gamma loss.
+    """E[amount | any] up to a factor, as a weighted sum of logs of two members.
 
-    ``low`` and ``high`` are the logs of the smallest and the largest amount of the training: no
-    mean lies beyond.
+    Parameters
+    ----------
+    linear
+        Ridge regression of the log amounts.
+    trees
+        Trees with gamma loss.
+    low, high
+        Logs of the smallest and the largest amount of the training; predictions are clipped to
+        them.
+    weights
+        Weights of the members.
     """
 
     linear: Linear
@@ -211,58 +238,59 @@ class AmountPool:
     weights: Mapping[str, float] = field(default_factory=dict)
 
     def logs(self, columns: Columns, threads: int) -> dict[str, Array]:
-        """Return each member's log amount, one per row."""
-        found = {"linear": self.linear.margin(columns), "trees": self.trees.raw(columns, threads)}
-        return {name: np.clip(values, self.low, self.high) for name, values in found.items()}
+        """Return the log amounts of each member, shape (rows,)."""
+        margins = {"linear": self.linear.margin(columns), "trees": self.trees.raw(columns, threads)}
+        return {name: np.clip(values, self.low, self.high) for name, values in margins.items()}
 
     def amount(self, columns: Columns, threads: int) -> Array:
-        """Return the pooled amounts, one per row; their level is the caller's business."""
+        """Return the pooled amounts, shape (rows,), which the caller must scale."""
         return np.exp(pooled(self.logs(columns, threads), self.weights))
 
 
-def fit_amounts(columns: Columns, amount: Array, weight: Array, how: Settings) -> AmountPool:
-    """Fit the pool of log amounts, which are positive and of mean about 1."""
-    fitted = _fit_amount_members(columns, amount, weight, how)
+def fit_amounts(columns: Columns, amount: Array, weight: Array, settings: Settings) -> AmountPool:
+    """Fit the pool of log amounts; the amounts are positive and have a mean of about 1."""
+    fitted = _fit_amount_members(columns, amount, weight, settings)
     share = 0.5
-    fold = fold_numbers(np.zeros(len(amount), dtype=np.int64), how.folds, how.seed)
+    fold = fold_numbers(np.zeros(len(amount), dtype=np.int64), settings.folds, settings.seed)
     if fold is not None:
         logs = {name: np.empty(len(amount)) for name in ("linear", "trees")}
         for k in range(int(fold.max()) + 1):
             inside, outside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-            part = _fit_amount_members(some(columns, inside), amount[inside], weight[inside], how)
-            for name, found in part.logs(some(columns, outside), how.threads).items():
-                logs[name][outside] = found
+            members = _fit_amount_members(
+                take_rows(columns, inside), amount[inside], weight[inside], settings
+            )
+            for name, values in members.logs(take_rows(columns, outside), settings.threads).items():
+                logs[name][outside] = values
         share = _share_of_trees(logs["linear"], logs["trees"], amount, weight)
     return replace(fitted, weights={"linear": 1.0 - share, "trees": share})
 
 
 def _fit_amount_members(
-    columns: Columns, amount: Array, weight: Array, how: Settings
+    columns: Columns, amount: Array, weight: Array, settings: Settings
 ) -> AmountPool:
     logs = np.log(amount)
     return AmountPool(
-        glm.fit_linear(_recipe(columns, how.knots), columns, logs, weight, how.penalty),
-        _fit_trees(columns, amount, weight, "gamma", how),
+        glm.fit_linear(_recipe(columns, settings.knots), columns, logs, weight, settings.penalty),
+        _fit_trees(columns, amount, weight, "gamma", settings),
         float(logs.min()),
         float(logs.max()),
     )
 
 
 def _share_of_trees(linear: Array, trees: Array, amount: Array, weight: Array) -> float:
-    """Return the weight of the trees that has the least gamma deviance, drawn to a half as the
-    other pools are.
+    """Return the weight of the trees with the least gamma deviance, shrunk towards a half.
 
-    The level is fitted along and thrown away: with ``m`` the pooled logs, the mean gamma loss ``log
-    mu + y / mu`` at the best ``mu = c exp(m)`` is ``log(mean(y exp(-m))) + mean(m) + 1``.
+    The level is fitted, too, and dropped: with ``m`` the pooled logs, the mean gamma loss ``log mu
+    + y / mu`` at the best ``mu = c exp(m)`` is ``log(mean(y exp(-m))) + mean(m) + 1``.
     """
-    pull = blend.PULL / len(amount)
+    penalty = blend.PULL / len(amount)
 
     def loss(share: float) -> float:
-        pooled = share * trees + (1.0 - share) * linear
-        # the weights of the other pools have two members move apart at once: the squared distance
-        # counts twice
-        apart = 2.0 * (share - 0.5) ** 2
-        level = math.log(float(np.average(amount * np.exp(-pooled), weights=weight)))
-        return level + float(np.average(pooled, weights=weight)) + pull * apart
+        pooled_logs = share * trees + (1.0 - share) * linear
+        # twice, as in the other pools, where the weights of both members contribute to the squared
+        # distance
+        squared_distance = 2.0 * (share - 0.5) ** 2
+        level = math.log(float(np.average(amount * np.exp(-pooled_logs), weights=weight)))
+        return level + float(np.average(pooled_logs, weights=weight)) + penalty * squared_distance
 
     return float(minimize_scalar(loss, bounds=(0.0, 1.0), method="bounded").x)

@@ -1,6 +1,4 @@
-"""The grades of a lead: none, MQL (marketing-qualified), SQL (sales-qualified), by thresholds on
-its points.
-"""
+"""Grades of leads by their points: none, MQL (marketing-qualified) or SQL (sales-qualified)."""
 
 from __future__ import annotations
 
@@ -18,113 +16,120 @@ Kind = Literal["points", "best", "share", "conversion"]
 
 NONE, MQL, SQL = "none", "MQL", "SQL"
 FEWEST_LEADS = 30
-"""Leads above a threshold that are needed before their conversion is believed."""
+"""Least number of leads above a threshold whose conversion is used."""
 
-_WORDS = 'a number of points, { best = 200 }, { share = "20%" } or { conversion = "10%" }'
+_FORMS = 'a number of points, { best = 200 }, { share = "20%" } or { conversion = "10%" }'
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a grade is to be: so many ``points``, the ``best`` leads, a ``share`` of them, or a
-    later ``conversion``.
+class GradeTarget:
+    """Definition of a grade.
 
-    ``share`` and ``conversion`` are parts of one.
+    Parameters
+    ----------
+    kind
+        ``points`` (at least this many), ``best`` (this many leads), ``share`` (of the leads), or
+        ``conversion`` (later).
+    value
+        The number; a fraction of 1 for ``share`` and ``conversion``.
     """
 
     kind: Kind
     value: float
 
     def toml(self) -> str:
-        """Return it as :func:`parse_wanted` reads it."""
+        """Return the TOML value that :func:`parse_grade_target` reads."""
         value = int(self.value) if self.value == int(self.value) else self.value
         return f"{value!r}" if self.kind == "points" else f"{{ {self.kind} = {value!r} }}"
 
 
-def parse_wanted(entry: object, where: str) -> Wanted:
-    """Return what is wanted of a grade, as a configuration has it.
+def parse_grade_target(entry: object, location: str) -> GradeTarget:
+    """Return the definition of a grade in a TOML file.
 
     Raises
     ------
     UsageError
-        It is none of the four forms.
+        ``entry`` has none of the four forms; the message names ``location``.
 
-    >>> parse_wanted({"share": "20%"}, "mql")
-    Wanted(kind='share', value=0.2)
+    >>> parse_grade_target({"share": "20%"}, "mql")
+    GradeTarget(kind='share', value=0.2)
     """
     if not isinstance(entry, dict):
-        return Wanted("points", _number(entry, where))
+        return GradeTarget("points", _number(entry, location))
     if len(entry) != 1:
-        raise UsageError(f"{where} is {entry!r}; write {_WORDS}")
+        raise UsageError(f"{location} is {entry!r}; write {_FORMS}")
     ((kind, value),) = entry.items()
     match kind:
         case "best":
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise UsageError(
-                    f"{where}: best is {value!r}, and must be a whole number of leads, at least 1"
+                    f"{location}: best is {value!r}, and must be a whole number of leads, at "
+                    "least 1"
                 )
-            return Wanted("best", float(value))
+            return GradeTarget("best", float(value))
         case "share" | "conversion":
-            part = _part(value, f"{where}: {kind}")
-            return Wanted("share" if kind == "share" else "conversion", part)
+            fraction = _fraction(value, f"{location}: {kind}")
+            return GradeTarget("share" if kind == "share" else "conversion", fraction)
     raise UsageError(
-        f"{where}: unknown '{kind}'; write "
-        f"{_WORDS}.{did_you_mean(kind, ('best', 'share', 'conversion'))}"
+        f"{location}: unknown '{kind}'; write "
+        f"{_FORMS}.{did_you_mean(kind, ('best', 'share', 'conversion'))}"
     )
 
 
-def wanted_of(text: str, option: str) -> Wanted:
-    """Return what is wanted of a grade, as an option has it: ``20``, ``best:200``, ``share:20%``,
-    ``conversion:10%``.
+def grade_target_of_option(text: str, option: str) -> GradeTarget:
+    """Return the definition of a grade in the value of a command line option.
+
+    The forms are ``20``, ``best:200``, ``share:20%`` and ``conversion:10%``.
 
     Raises
     ------
     UsageError
-        It is none of the four forms.
+        ``text`` has none of these forms.
 
-    >>> wanted_of("best:200", "--mql")
-    Wanted(kind='best', value=200.0)
+    >>> grade_target_of_option("best:200", "--mql")
+    GradeTarget(kind='best', value=200.0)
     """
     kind, colon, value = text.partition(":")
     if colon:
-        return parse_wanted(
+        return parse_grade_target(
             {kind.strip(): int(value) if value.strip().isdigit() and kind == "best" else value},
             option,
         )
     try:
-        return parse_wanted(float(text), option)
+        return parse_grade_target(float(text), option)
     except ValueError:
         raise UsageError(
             f"{option} '{text}': write points like 20, or best:200, share:20%, conversion:10%"
         ) from None
 
 
-def _number(value: object, where: str) -> float:
+def _number(value: object, location: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise UsageError(f"{where} is {value!r}; write {_WORDS}")
+        raise UsageError(f"{location} is {value!r}; write {_FORMS}")
     return float(value)
 
 
-def _part(value: object, where: str) -> float:
-    problem = UsageError(
-        f'{where} is {value!r}; write a part such as "20%" or 0.2, above 0 and at most 1'
+def _fraction(value: object, location: str) -> float:
+    error = UsageError(
+        f'{location} is {value!r}; write a part such as "20%" or 0.2, above 0 and at most 1'
     )
     if isinstance(value, str):
         try:
-            part = float(value.strip().removesuffix("%")) / (
+            fraction = float(value.strip().removesuffix("%")) / (
                 100.0 if value.strip().endswith("%") else 1.0
             )
         except ValueError:
-            raise problem from None
+            raise error from None
     else:
-        part = _number(value, where)
-    if not 0 < part <= 1:
-        raise problem
-    return part
+        fraction = _number(value, location)
+    if not 0 < fraction <= 1:
+        raise error
+    return fraction
 
 
 @dataclass(frozen=True)
 class Grades:
-    """Fewest points of an MQL and of an SQL.
+    """Least number of points of an MQL and of an SQL.
 
     Raises
     ------
@@ -136,7 +141,7 @@ class Grades:
     sql: float
 
     def __post_init__(self) -> None:
-        """Check the order."""
+        """Check that an SQL needs at least the points of an MQL."""
         if not self.sql >= self.mql:
             raise UsageError(
                 f"an SQL would begin at {self.sql:g} points, below an MQL at "
@@ -155,78 +160,87 @@ class Grades:
 
 
 def threshold(
-    wanted: Wanted,
+    target: GradeTarget,
     points: Array,
     past_points: Array | None = None,
     converted: NDArray[np.bool_] | None = None,
 ) -> float:
-    """Return the fewest points of a grade.
+    """Return the least number of points of a grade.
 
     Parameters
     ----------
+    target
+        Definition of the grade.
     points
-        Of the leads to be graded; NaN where there are none.
-    past_points, converted
-        Of the leads of a past date, and who of them had converted a horizon later; for a wanted
-        conversion.
+        Points of the leads to be graded, shape (n_leads,); NaN where there are none.
+    past_points
+        Points of the leads of a past date; needed for a conversion.
+    converted
+        Whether each of these had converted a horizon later.
 
     Returns
     -------
     float
-        For a volume: no more leads than wanted are at or above it, but where leads with the most
-        points alone are more, those. For a conversion: the fewest points such that those at or
-        above it converted at least so often.
+        For ``best`` and ``share``: the lowest threshold with no more leads than that at or above
+        it, or the highest points of all where more leads than that have them. For ``conversion``:
+        the lowest threshold such that the leads at or above it converted at least that often.
 
     Raises
     ------
     NotEnoughDataError
-        No lead to take the best of; no past leads; or the conversion is not reached by any
-        :data:`FEWEST_LEADS` of them: the message says which is.
+        There are no leads or no past leads; or no :data:`FEWEST_LEADS` of them reach the
+        conversion, in which case the message names the conversion that is reached.
     """
-    if wanted.kind == "points":
-        return wanted.value
-    if wanted.kind == "conversion":
+    if target.kind == "points":
+        return target.value
+    if target.kind == "conversion":
         if past_points is None or converted is None:
             raise NotEnoughDataError(
-                f"a conversion of {wanted.value:.1%} is wanted, and no past date a "
+                f"a conversion of {target.value:.1%} is wanted, and no past date a "
                 "horizon ago has leads to see it on; "
                 "give the grade as points or as a volume"
             )
-        return _by_conversion(wanted.value, past_points, converted)
-    known = np.sort(points[np.isfinite(points)])[::-1]
-    if not len(known):
+        return _by_conversion(target.value, past_points, converted)
+    sorted_points = np.sort(points[np.isfinite(points)])[::-1]
+    if not len(sorted_points):
         raise NotEnoughDataError(
             "there is no lead to take the best of; give the grade as points, or a later --as-of"
         )
-    most = int(wanted.value) if wanted.kind == "best" else int(wanted.value * len(known) + 1e-9)
-    if most >= len(known):
-        return float(known[-1])
-    # the first that is too many; those with as many points stay out with it
-    above = known[known > known[most]]
-    return float(above[-1]) if len(above) else float(known[0])
+    count = (
+        int(target.value)
+        if target.kind == "best"
+        else int(target.value * len(sorted_points) + 1e-9)
+    )
+    if count >= len(sorted_points):
+        return float(sorted_points[-1])
+    # leads with as many points as the first that is too many are left out, too
+    above = sorted_points[sorted_points > sorted_points[count]]
+    return float(above[-1]) if len(above) else float(sorted_points[0])
 
 
-def _by_conversion(wanted: float, points: Array, converted: NDArray[np.bool_]) -> float:
+def _by_conversion(target: float, points: Array, converted: NDArray[np.bool_]) -> float:
     known = np.isfinite(points)
     order = np.argsort(-points[known], kind="stable")
     limits, hits = points[known][order], np.cumsum(converted[known][order])
     leads = np.arange(1, len(limits) + 1)
-    # a threshold takes in all leads of equal points
-    whole = np.r_[limits[1:] < limits[:-1], True] if len(limits) else np.zeros(0, dtype=np.bool_)
-    usable = np.flatnonzero(whole & (leads >= FEWEST_LEADS))
+    # a threshold includes all leads of equal points
+    last_of_ties = (
+        np.r_[limits[1:] < limits[:-1], True] if len(limits) else np.zeros(0, dtype=np.bool_)
+    )
+    usable = np.flatnonzero(last_of_ties & (leads >= FEWEST_LEADS))
     if not len(usable):
         raise NotEnoughDataError(
-            f"a conversion of {wanted:.1%} is wanted, and {len(limits)} leads of the past "
+            f"a conversion of {target:.1%} is wanted, and {len(limits)} leads of the past "
             "are too few to see one (at "
             f"least {FEWEST_LEADS}); give the grade as points or as a volume"
         )
     rates = hits[usable] / leads[usable]
-    enough = usable[rates >= wanted]
-    if not len(enough):
+    reached = usable[rates >= target]
+    if not len(reached):
         best = usable[int(np.argmax(rates))]
         raise NotEnoughDataError(
-            f"no threshold has a conversion of {wanted:.1%}: the best is "
+            f"no threshold has a conversion of {target:.1%}: the best is "
             f"{rates.max():.1%}, of {leads[best]} leads at "
             f"or above {limits[best]:g} points; ask for no more than that"
         )
-    return float(limits[enough[-1]])
+    return float(limits[reached[-1]])

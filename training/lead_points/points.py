@@ -1,6 +1,4 @@
-"""The table of points: what each action and each attribute of a lead is worth, read from TOML
-and written as such.
-"""
+"""Table of points for the actions and attributes of leads, read from TOML and written to it."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ from typing import Any
 
 from stagecast.features.clock import parse_span_days
 from stagecast.features.errors import UsageError, did_you_mean
-from stagecast.training.lead_points.grades import Wanted, parse_wanted
+from stagecast.training.lead_points.grades import GradeTarget, parse_grade_target
 
 DEFAULT = Path(__file__).with_name("points.toml")
 
@@ -31,15 +29,16 @@ class Rule:
     Parameters
     ----------
     event
-        the type.
+        The type.
     points
-        for each event; below 0 it speaks against the lead.
+        Points for each event; negative points count against the lead.
     half_life_days
-        days after which the points have halved; None: they stay.
+        Days after which the points have halved; None for points that do not decay.
     most
-        how many of the newest count; None: all.
+        Number of newest events that count; None counts all.
     within_days
-        only those less than so many days after the lead's first event of any type count; None: all.
+        Count only events less than this many days after the lead's first event of any type; None
+        counts all.
     """
 
     event: str
@@ -50,6 +49,7 @@ class Rule:
 
     @property
     def label(self) -> str:
+        """The rule in words, for reasons."""
         return (
             self.event
             if self.within_days is None
@@ -59,10 +59,16 @@ class Rule:
 
 @dataclass(frozen=True)
 class Scale:
-    """What points mean where they were learned.
+    """Relation of learned points to the probability of a first purchase.
 
-    ``doubling`` points double the odds of a first purchase within ``horizon_days``; ``at_zero`` is
-    its probability for a lead of 0 points.
+    Parameters
+    ----------
+    doubling
+        Number of points that doubles the odds.
+    at_zero
+        Probability of a lead with 0 points.
+    horizon_days
+        Horizon of the first purchase, in days.
     """
 
     doubling: float
@@ -70,7 +76,7 @@ class Scale:
     horizon_days: int
 
     def probability(self, points: float) -> float:
-        """Return the probability of a first purchase at so many points.
+        """Return the probability of a first purchase within the horizon.
 
         >>> round(Scale(10, 0.2, 90).probability(10), 3)
         0.333
@@ -83,14 +89,24 @@ class Scale:
 
 @dataclass(frozen=True)
 class PointsTable:
-    """Rules for events, points for values of attributes (name -> value -> points), and the
-    wanted grades, if any.
+    """Table of points.
+
+    Parameters
+    ----------
+    rules
+        Points for events.
+    attributes
+        Attribute -> value -> points.
+    mql, sql
+        Targets of the grades; None without a grade.
+    scale
+        Relation of the points to probabilities; None where they were not learned.
     """
 
     rules: tuple[Rule, ...]
     attributes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    mql: Wanted | None = None
-    sql: Wanted | None = None
+    mql: GradeTarget | None = None
+    sql: GradeTarget | None = None
     scale: Scale | None = None
 
 
@@ -100,7 +116,7 @@ def load_points(path: Path = DEFAULT) -> PointsTable:
     Raises
     ------
     UsageError
-        The file cannot be read, or :func:`parse_points` refuses what it holds.
+        The file cannot be read, or :func:`parse_points` refuses its content.
     """
     try:
         text = path.read_text("utf-8")
@@ -109,14 +125,13 @@ def load_points(path: Path = DEFAULT) -> PointsTable:
     return parse_points(text, str(path))
 
 
-def parse_points(text: str, where: str = "points") -> PointsTable:
+def parse_points(text: str, location: str = "points") -> PointsTable:
     """Return the table of points of a TOML text.
 
     Raises
     ------
     UsageError
-        Not TOML, an unknown key, or a value that is not of its kind; the message names ``where``
-        and the key.
+        Not TOML, an unknown key, or an invalid value; the message names ``location`` and the key.
 
     >>> parse_points('[events]\\nvisit = { points = 2, half_life = "2w" }').rules
     (Rule(event='visit', points=2.0, half_life_days=14, most=None, within_days=None),)
@@ -124,100 +139,102 @@ def parse_points(text: str, where: str = "points") -> PointsTable:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{where} is not TOML: {error}") from None
-    _check_keys(data, _SECTIONS, where)
+        raise UsageError(f"{location} is not TOML: {error}") from None
+    _check_keys(data, _SECTIONS, location)
     events, attributes, grades = (
-        _table(data.get(name, {}), f"{where}: [{name}]") for name in _SECTIONS[:3]
+        _table(data.get(name, {}), f"{location}: [{name}]") for name in _SECTIONS[:3]
     )
-    _check_keys(grades, ("mql", "sql"), f"{where}: [grades]")
+    _check_keys(grades, ("mql", "sql"), f"{location}: [grades]")
     rules = tuple(
-        _rule(event, entry, f"{where}: [events] {event}")
+        _rule(event, entry, f"{location}: [events] {event}")
         for event, entries in events.items()
         for entry in (entries if isinstance(entries, list) else [entries])
     )
     values = {
         name: {
-            value: _number(points, f"{where}: [attributes.{name}] {value}")
-            for value, points in told.items()
+            value: _number(points, f"{location}: [attributes.{name}] {value}")
+            for value, points in number_by_value.items()
         }
         for name, entry in attributes.items()
-        for told in [_table(entry, f"{where}: [attributes.{name}]")]
+        for number_by_value in [_table(entry, f"{location}: [attributes.{name}]")]
     }
     if not rules and not any(values.values()):
         raise UsageError(
-            f"{where} gives no points: write a line such as 'visit = 1' under [events]"
+            f"{location} gives no points: write a line such as 'visit = 1' under [events]"
         )
-    wanted = {
-        name: parse_wanted(entry, f"{where}: [grades] {name}") for name, entry in grades.items()
+    targets = {
+        name: parse_grade_target(entry, f"{location}: [grades] {name}")
+        for name, entry in grades.items()
     }
-    scale = _scale(data["scale"], f"{where}: [scale]") if "scale" in data else None
-    return PointsTable(rules, values, wanted.get("mql"), wanted.get("sql"), scale)
+    scale = _scale(data["scale"], f"{location}: [scale]") if "scale" in data else None
+    return PointsTable(rules, values, targets.get("mql"), targets.get("sql"), scale)
 
 
-def _check_keys(data: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+def _check_keys(data: Mapping[str, Any], known: tuple[str, ...], location: str) -> None:
     if unknown := sorted(set(data) - set(known)):
         raise UsageError(
-            f"{where}: unknown '{unknown[0]}'; known are "
+            f"{location}: unknown '{unknown[0]}'; known are "
             f"{', '.join(known)}.{did_you_mean(unknown[0], known)}"
         )
 
 
-def _table(entry: object, where: str) -> dict[str, Any]:
+def _table(entry: object, location: str) -> dict[str, Any]:
     if not isinstance(entry, dict):
-        raise UsageError(f"{where} is {entry!r}, and must be a table of names and points")
+        raise UsageError(f"{location} is {entry!r}, and must be a table of names and points")
     return entry
 
 
-def _number(value: object, where: str) -> float:
+def _number(value: object, location: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise UsageError(f"{where} is {value!r}, and must be a number such as 5 or -5")
+        raise UsageError(f"{location} is {value!r}, and must be a number such as 5 or -5")
     return float(value)
 
 
-def _rule(event: str, entry: object, where: str) -> Rule:
+def _rule(event: str, entry: object, location: str) -> Rule:
     if not isinstance(entry, dict):
-        return Rule(event.lower(), _number(entry, where))
-    _check_keys(entry, _RULE, where)
+        return Rule(event.lower(), _number(entry, location))
+    _check_keys(entry, _RULE, location)
     if "points" not in entry:
-        raise UsageError(f"{where} has no points; write {event} = {{ points = 5 }}")
+        raise UsageError(f"{location} has no points; write {event} = {{ points = 5 }}")
     most = entry.get("most")
     if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
-        raise UsageError(f"{where}: most is {most!r}, and must be a whole number of at least 1")
+        raise UsageError(f"{location}: most is {most!r}, and must be a whole number of at least 1")
     spans = {
-        name: parse_span_days(entry[name], f"{where}: {name}")
+        name: parse_span_days(entry[name], f"{location}: {name}")
         for name in ("half_life", "within")
         if name in entry
     }
     return Rule(
         event.lower(),
-        _number(entry["points"], where),
+        _number(entry["points"], location),
         spans.get("half_life"),
         most,
         spans.get("within"),
     )
 
 
-def _scale(entry: object, where: str) -> Scale:
-    data = _table(entry, where)
+def _scale(entry: object, location: str) -> Scale:
+    data = _table(entry, location)
     known = ("doubling", "at_zero", "horizon")
-    _check_keys(data, known, where)
+    _check_keys(data, known, location)
     if missing := [name for name in known if name not in data]:
         raise UsageError(
-            f"{where} has no {missing[0]}; it needs all of {', '.join(known)}, or leave [scale] out"
+            f"{location} has no {missing[0]}; it needs all of {', '.join(known)}, or leave "
+            "[scale] out"
         )
-    doubling, at_zero = (_number(data[name], f"{where} {name}") for name in known[:2])
+    doubling, at_zero = (_number(data[name], f"{location} {name}") for name in known[:2])
     if doubling <= 0 or not 0 < at_zero < 1:
         raise UsageError(
-            f"{where}: doubling must be above 0 and at_zero between 0 and 1, not "
+            f"{location}: doubling must be above 0 and at_zero between 0 and 1, not "
             f"{doubling} and {at_zero}"
         )
-    return Scale(doubling, at_zero, parse_span_days(data["horizon"], f"{where} horizon"))
+    return Scale(doubling, at_zero, parse_span_days(data["horizon"], f"{location} horizon"))
 
 
 def points_toml(table: PointsTable, comment: str = "") -> str:
     """Return a table as TOML that :func:`parse_points` reads back to the same table.
 
-    ``comment`` is put on top, each of its lines behind a ``#``.
+    ``comment`` is written at the top, with ``#`` before each line.
     """
     lines = [f"# {line}".rstrip() for line in comment.splitlines()]
     if table.rules:
@@ -232,13 +249,19 @@ def points_toml(table: PointsTable, comment: str = "") -> str:
         lines += [
             "",
             f"[attributes.{_key(name)}]",
-            *(f"{_key(v)} = {_plain(p)}" for v, p in values.items()),
+            *(f"{_key(value)} = {_plain(number)}" for value, number in values.items()),
         ]
-    wanted = {
-        name: one for name, one in (("mql", table.mql), ("sql", table.sql)) if one is not None
+    targets = {
+        name: target
+        for name, target in (("mql", table.mql), ("sql", table.sql))
+        if target is not None
     }
-    if wanted:
-        lines += ["", "[grades]", *(f"{name} = {one.toml()}" for name, one in wanted.items())]
+    if targets:
+        lines += [
+            "",
+            "[grades]",
+            *(f"{name} = {target.toml()}" for name, target in targets.items()),
+        ]
     if table.scale is not None:
         at_zero, horizon = repr(table.scale.at_zero), f'"{table.scale.horizon_days}d"'
         lines += [
@@ -260,7 +283,7 @@ def _rule_toml(rule: Rule) -> str:
 
 
 def _key(name: str) -> str:
-    # a JSON string is a TOML string, but for the delete character, which TOML wants written out
+    # a JSON string is a TOML string, except that TOML requires an escape of the delete character
     return (
         name
         if _BARE.fullmatch(name)

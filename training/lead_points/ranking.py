@@ -1,6 +1,4 @@
-"""The leads of a log at an as_of, best first: points with their reasons, grade, and P(first
-purchase).
-"""
+"""Open leads at an as_of, best first, with points, reasons, grade and P(first purchase)."""
 
 from __future__ import annotations
 
@@ -38,9 +36,7 @@ SCHEMA = pa.schema(
         pa.field("lead_reasons", pa.string(), False),
     ]
 )
-"""``lead_reasons`` are the three rules that counted most; ``p_convert`` is null where none was
-fitted.
-"""
+"""``lead_reasons`` are the three largest contributions; ``p_convert`` is null without a model."""
 
 
 @dataclass(frozen=True)
@@ -59,52 +55,59 @@ def rank_leads(
     attributes: Mapping[str, Texts],
     p_convert: Mapping[str, float] | None = None,
 ) -> RankedLeads:
-    """Return every open lead: whoever has not bought before the as_of.
+    """Return all open leads, the customers who have not bought before the as_of.
 
     Parameters
     ----------
     points
-        With its grades as wanted; a wanted conversion is looked for a horizon before the as_of.
+        Table of points and grades. A grade defined by conversion is evaluated a horizon before the
+        as_of.
+    events
+        Events of the log.
+    as_of
+        Time of the ranking.
+    horizon_days
+        Horizon of conversions, in days.
     attributes
-        Known from the start: name -> one text per customer of ``events``.
+        Attribute known at the first contact -> one text per customer of ``events``.
     p_convert
-        Customer -> P(first purchase within the horizon); None: null for all.
+        Customer -> P(first purchase within the horizon); None leaves the column null.
 
     Raises
     ------
     NotEnoughDataError
-        There is no open lead, or too few to find a wanted threshold on.
+        There are no open leads, or too few for the threshold of a grade.
     """
-    first, bought = events.first_instants(), events.first_instants_of("purchase")
-    at = microseconds(as_of)
-    rows = np.flatnonzero((first < at) & (bought >= at))
+    first, first_purchase = events.first_instants(), events.first_instants_of("purchase")
+    instant = microseconds(as_of)
+    rows = np.flatnonzero((first < instant) & (first_purchase >= instant))
     if not len(rows):
         raise NotEnoughDataError(
             "there is no lead: every customer of this log has bought; leads are "
             "customers with other events than a "
             "purchase (--event names the column of types)"
         )
-    now = score_points(points, events, as_of, attributes)
-    grades = _grades(points, events, as_of, horizon_days, attributes, now.points[rows])
+    scores = score_points(points, events, as_of, attributes)
+    grades = _grades(points, events, as_of, horizon_days, attributes, scores.points[rows])
     chances = np.array(
         [
-            np.nan if p_convert is None else p_convert.get(str(c), np.nan)
-            for c in events.customers[rows]
+            np.nan if p_convert is None else p_convert.get(str(customer), np.nan)
+            for customer in events.customers[rows]
         ]
     )
-    told = now.points[rows]
-    # the fitted chance decides between equal points
-    order = np.lexsort((rows, -np.nan_to_num(chances), -told))
-    rows, told, chances = rows[order], told[order], chances[order]
+    lead_points = scores.points[rows]
+    # leads with equal points are ordered by probability
+    order = np.lexsort((rows, -np.nan_to_num(chances), -lead_points))
+    rows, lead_points, chances = rows[order], lead_points[order], chances[order]
     channels = events.first_channels()[rows]
     columns = [
         pa.array(events.customers[rows], pa.string()),
-        pa.array(told),
-        pa.array(grades.of(told), pa.string()),
+        pa.array(lead_points),
+        pa.array(grades.of(lead_points), pa.string()),
         pa.array(chances, from_pandas=True),
-        pa.array((at - first[rows]) / DAY_MICROSECONDS),
+        pa.array((instant - first[rows]) / DAY_MICROSECONDS),
         pa.array([channel or None for channel in channels], pa.string()),
-        pa.array([_reasons(now, int(row)) for row in rows], pa.string()),
+        pa.array([_reasons(scores, int(row)) for row in rows], pa.string()),
     ]
     return RankedLeads(pa.Table.from_arrays(columns, schema=SCHEMA), grades)
 
@@ -119,28 +122,26 @@ def _grades(
     as_of: datetime,
     horizon_days: int,
     attributes: Mapping[str, Texts],
-    now: Array,
+    current_points: Array,
 ) -> Grades:
-    """Return the thresholds that give what is wanted of the grades; without a wish nobody is
-    qualified.
-    """
-    wanted = [grade for grade in (points.mql, points.sql) if grade is not None]
-    past, converted = None, None
-    if any(grade.kind == "conversion" for grade in wanted):
-        then = as_of - timedelta(days=horizon_days)
-        first, bought, at = (
+    """Return the thresholds of the grades; infinite, so that nobody is qualified, without one."""
+    targets = [grade for grade in (points.mql, points.sql) if grade is not None]
+    past_points, converted = None, None
+    if any(grade.kind == "conversion" for grade in targets):
+        past_date = as_of - timedelta(days=horizon_days)
+        first, first_purchase, instant = (
             events.first_instants(),
             events.first_instants_of("purchase"),
-            microseconds(then),
+            microseconds(past_date),
         )
-        rows = np.flatnonzero((first < at) & (bought >= at))
-        past = score_points(points, events, then, attributes).points[rows]
-        converted = bought[rows] < microseconds(as_of)
-    found = [
-        np.inf if grade is None else threshold(grade, now, past, converted)
+        rows = np.flatnonzero((first < instant) & (first_purchase >= instant))
+        past_points = score_points(points, events, past_date, attributes).points[rows]
+        converted = first_purchase[rows] < microseconds(as_of)
+    thresholds = [
+        np.inf if grade is None else threshold(grade, current_points, past_points, converted)
         for grade in (points.mql, points.sql)
     ]
-    return Grades(*found)
+    return Grades(*thresholds)
 
 
 def fit_on_log(
@@ -148,19 +149,36 @@ def fit_on_log(
 ) -> tuple[LeadConversion, dict[str, float]]:
     """Fit P(first purchase) on a log as a training does, without the other models.
 
+    Parameters
+    ----------
+    table
+        Daily table of the as_of.
+    life
+        Lifecycle at the as_of; gives the horizon.
+    known_at_start
+        Columns of the table of customers that were known at the first contact.
+
     Returns
     -------
-    The model, and customer -> P(first purchase within the horizon) of the open leads.
+    model
+        The fitted model.
+    p_convert
+        Customer -> P(first purchase within the horizon) of the open leads.
     """
     history_days = day_number(table.anchor) - day_number(from_microseconds(table.first_event()))
     backs = plan_dates(history_days, life.horizon_days, TrainConfig.max_dates)
-    now, *past = take_snapshots(table, life, [0, *backs], known_at_start)
+    current, *past = take_snapshots(table, life, [0, *backs], known_at_start)
     model = fit_leads(
-        life, now, [landmark(snapshot, tuple(life.scheme.signals)) for snapshot in past]
+        life, current, [landmark(snapshot, tuple(life.scheme.signals)) for snapshot in past]
     )
-    rows = np.flatnonzero(~now.buyers)
-    chance = model.probability(
-        {name: values[rows] for name, values in {**now.features, **now.standing.facts}.items()},
-        {name: values[rows] for name, values in now.categories.items()},
+    rows = np.flatnonzero(~current.buyers)
+    p_convert = model.probability(
+        {
+            name: values[rows]
+            for name, values in {**current.features, **current.standing.facts}.items()
+        },
+        {name: values[rows] for name, values in current.categories.items()},
     )
-    return model, dict(zip(now.ids[now.customer[rows]].tolist(), chance.tolist(), strict=True))
+    return model, dict(
+        zip(current.ids[current.customer[rows]].tolist(), p_convert.tolist(), strict=True)
+    )

@@ -1,4 +1,4 @@
-"""The points of each lead at an as_of, and what they are made of."""
+"""Points of each lead at an as_of, and the contributions to them."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class LeadScores:
     Parameters
     ----------
     customers
-        ids.
+        Ids, shape (n_customers,).
     points
-        their sum, one per customer; NaN where no event was known before the as_of.
+        Sum of the points, shape (n_customers,); NaN without an event known before the as_of.
     parts
-        points of each rule and then each attribute, shape (customers, rules + attributes).
+        Points of each rule and then each attribute, shape (n_customers, rules + attributes).
     rules
-        labels of the rules.
+        Labels of the rules.
     attributes
-        name -> value of each customer.
+        Name -> value of each customer.
     """
 
     customers: Texts
@@ -40,13 +40,13 @@ class LeadScores:
     rules: tuple[str, ...]
     attributes: Mapping[str, Texts]
 
-    def reasons(self, row: int, most: int = 3) -> list[tuple[str, float]]:
-        """Return what counted most for or against one customer, largest first: label and points."""
+    def reasons(self, row: int, max_reasons: int = 3) -> list[tuple[str, float]]:
+        """Return label and points of the largest contributions of one customer, largest first."""
         names = [
             *self.rules,
             *(f"{name}={values[row]}" for name, values in self.attributes.items()),
         ]
-        order = np.argsort(-np.abs(self.parts[row]), kind="stable")[:most]
+        order = np.argsort(-np.abs(self.parts[row]), kind="stable")[:max_reasons]
         return [(names[k], float(self.parts[row, k])) for k in order if self.parts[row, k] != 0]
 
 
@@ -60,60 +60,73 @@ def score_points(
 
     Parameters
     ----------
+    table
+        The table of points.
     events
-        Only those that happened and were known before the as_of count.
+        Events of the log; those that happened and were known before the as_of count.
+    as_of
+        Time of the scores.
     attributes
-        Known from the start: name -> one text per customer. The channel of the first event is added
-        by itself.
+        Attribute known at the first contact -> one text per customer. The channel of the first
+        event is added automatically.
 
     Raises
     ------
     UsageError
-        The table gives points to an attribute that was not handed over.
+        The table gives points to an attribute that is missing.
     """
-    seen = events.known_before(as_of)
-    told = {CHANNEL: seen.first_channels(), **(attributes or {})}
-    if missing := [name for name in table.attributes if name not in told]:
+    known_events = events.known_before(as_of)
+    all_attributes = {CHANNEL: known_events.first_channels(), **(attributes or {})}
+    if missing := [name for name in table.attributes if name not in all_attributes]:
         raise UsageError(
             f"the table gives points to the attribute '{missing[0]}', which is not among "
             "those known from the start: "
-            f"{', '.join(told)}; name it under known_at_start of "
-            f"[customers].{did_you_mean(missing[0], told)}"
+            f"{', '.join(all_attributes)}; name it under known_at_start of "
+            f"[customers].{did_you_mean(missing[0], all_attributes)}"
         )
-    worth = np.array([rule.points for rule in table.rules], dtype=np.float64)
-    parts = [decayed_counts(table.rules, seen, as_of) * worth]
-    parts += [valued(told[name], points)[:, None] for name, points in table.attributes.items()]
-    together = np.hstack(parts)
-    known = np.bincount(seen.customer, minlength=len(seen.customers)) > 0
+    rule_points = np.array([rule.points for rule in table.rules], dtype=np.float64)
+    parts = [decayed_counts(table.rules, known_events, as_of) * rule_points]
+    parts += [
+        attribute_points(all_attributes[name], points)[:, None]
+        for name, points in table.attributes.items()
+    ]
+    all_parts = np.hstack(parts)
+    has_events = np.bincount(known_events.customer, minlength=len(known_events.customers)) > 0
     return LeadScores(
-        seen.customers,
-        np.where(known, together.sum(axis=1), np.nan),
-        together,
+        known_events.customers,
+        np.where(has_events, all_parts.sum(axis=1), np.nan),
+        all_parts,
         tuple(rule.label for rule in table.rules),
-        {name: told[name] for name in table.attributes},
+        {name: all_attributes[name] for name in table.attributes},
     )
 
 
 def decayed_counts(rules: Sequence[Rule], events: LeadEvents, as_of: datetime) -> Array:
-    """Return how many events count for each rule, each weighed by its age; shape (customers,
-    rules).
+    """Return the events of each rule, weighted by age, shape (customers, rules).
 
-    An event of age a counts ``2 ** (-a / half_life)``.
+    An event of age a has the weight ``2 ** (-a / half_life)``.
     """
-    seen = events.known_before(as_of)
-    at, first, count = microseconds(as_of), seen.first_instants(), len(seen.customers)
+    known_events = events.known_before(as_of)
+    as_of_instant, first, count = (
+        microseconds(as_of),
+        known_events.first_instants(),
+        len(known_events.customers),
+    )
     counts = np.zeros((count, len(rules)))
     for k, rule in enumerate(rules):
-        if rule.event not in seen.types:
+        if rule.event not in known_events.types:
             continue
-        kept = seen.kind == seen.types.index(rule.event)
+        matching = known_events.kind == known_events.types.index(rule.event)
         if rule.within_days is not None:
-            kept &= seen.instant - first[seen.customer] < rule.within_days * DAY_MICROSECONDS
-        owner, instant = seen.customer[kept], seen.instant[kept]
+            matching &= (
+                known_events.instant - first[known_events.customer]
+                < rule.within_days * DAY_MICROSECONDS
+            )
+        owner, instant = known_events.customer[matching], known_events.instant[matching]
         if rule.most is not None:
             newer = np.searchsorted(owner, owner, side="right") - 1 - np.arange(len(owner))
             owner, instant = owner[newer < rule.most], instant[newer < rule.most]
-        age_days = (at - instant) / DAY_MICROSECONDS
+        age_days = (as_of_instant - instant) / DAY_MICROSECONDS
         weight = (
             np.ones(len(owner))
             if rule.half_life_days is None
@@ -123,9 +136,9 @@ def decayed_counts(rules: Sequence[Rule], events: LeadEvents, as_of: datetime) -
     return counts
 
 
-def valued(values: Texts, points: Mapping[str, float]) -> Array:
-    """Return the points of each value, 0 for those not named."""
+def attribute_points(values: Texts, points_by_value: Mapping[str, float]) -> Array:
+    """Return the points of the value of each customer; 0 for values without points."""
     names, codes = np.unique(values.astype(str), return_inverse=True)
     return np.asarray(
-        np.array([points.get(str(name), 0.0) for name in names], dtype=np.float64)[codes]
+        np.array([points_by_value.get(str(name), 0.0) for name in names], dtype=np.float64)[codes]
     )

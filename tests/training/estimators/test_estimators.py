@@ -31,7 +31,7 @@ from stagecast.training.estimators import (
     CustomerValueRegressor,
     NextStageClassifier,
 )
-from stagecast.training.estimators.inputs import copies, fold_numbers
+from stagecast.training.estimators.inputs import fold_numbers, rows_by_weight
 from stagecast.training.learners.btyd import Model
 
 Estimator = Any
@@ -655,7 +655,7 @@ def test_nothing_is_warned_of_on_odd_columns() -> None:
 @settings(max_examples=50, deadline=None)
 def test_copies_are_within_one_of_the_weight_and_as_many_as_rows(weight: list[float]) -> None:
     relative = np.array(weight) / np.mean(weight)
-    times = np.bincount(copies(relative), minlength=len(weight))
+    times = np.bincount(rows_by_weight(relative), minlength=len(weight))
     assert times.sum() == len(weight)
     assert (np.abs(times - relative) < 1 + 1e-6).all()
 

@@ -12,7 +12,7 @@ import pytest
 from stagecast.features.attributes import Texts
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.features.leads import LeadEvents
-from stagecast.training.lead_points.grades import Wanted
+from stagecast.training.lead_points.grades import GradeTarget
 from stagecast.training.lead_points.learning import learn_points
 from stagecast.training.lead_points.points import PointsTable, Rule, parse_points
 from stagecast.training.lead_points.scoring import score_points
@@ -94,12 +94,12 @@ def test_what_is_written_is_read_back() -> None:
 
 def test_a_grade_in_points_becomes_the_share_that_had_them() -> None:
     events, _ = simulated(3_000, seed=6)
-    start = replace(START, mql=Wanted("points", 0.5), sql=Wanted("best", 7))
+    start = replace(START, mql=GradeTarget("points", 0.5), sql=GradeTarget("best", 7))
     learned = learn_points(start, events, day(130), 30, dates=[day(100)])
     before = score_points(start, events, day(100)).points[:-1]
-    assert learned.table.mql == Wanted("share", round(float((before >= 0.5).mean()), 4))
-    assert learned.table.sql == Wanted("best", 7)
-    unreached = replace(START, mql=Wanted("points", 500))
+    assert learned.table.mql == GradeTarget("share", round(float((before >= 0.5).mean()), 4))
+    assert learned.table.sql == GradeTarget("best", 7)
+    unreached = replace(START, mql=GradeTarget("points", 500))
     assert learn_points(unreached, events, day(130), 30, dates=[day(100)]).table.mql is None
 
 

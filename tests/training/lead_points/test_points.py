@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stagecast.features.errors import UsageError
-from stagecast.training.lead_points.grades import Wanted
+from stagecast.training.lead_points.grades import GradeTarget
 from stagecast.training.lead_points.points import (
     PointsTable,
     Rule,
@@ -58,8 +58,8 @@ def test_every_form_of_a_rule_is_read() -> None:
             Rule("unsubscribe", -2.0, None, None, 7),
         ),
         {"origin": {"paid search": 4.0}},
-        Wanted("best", 200.0),
-        Wanted("conversion", 0.125),
+        GradeTarget("best", 200.0),
+        GradeTarget("conversion", 0.125),
         Scale(10.0, 0.02, 90),
     )
 
@@ -134,9 +134,9 @@ _RULES = st.builds(
 )
 _WANTED = (
     st.none()
-    | st.builds(Wanted, st.just("points"), _POINTS)
-    | st.builds(Wanted, st.just("best"), st.integers(1, 10**6).map(float))
-    | st.builds(Wanted, st.sampled_from(["share", "conversion"]), st.floats(1e-9, 1.0))
+    | st.builds(GradeTarget, st.just("points"), _POINTS)
+    | st.builds(GradeTarget, st.just("best"), st.integers(1, 10**6).map(float))
+    | st.builds(GradeTarget, st.sampled_from(["share", "conversion"]), st.floats(1e-9, 1.0))
 )
 
 
@@ -153,8 +153,8 @@ _WANTED = (
 def test_what_is_written_is_read_back(
     rules: list[Rule],
     attributes: dict[str, dict[str, float]],
-    mql: Wanted | None,
-    sql: Wanted | None,
+    mql: GradeTarget | None,
+    sql: GradeTarget | None,
     scale: Scale | None,
 ) -> None:
     # rules of one event stand together in a file

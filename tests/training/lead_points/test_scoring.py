@@ -84,7 +84,7 @@ def test_the_largest_contributions_explain_the_points() -> None:
     scores = score_points(points, request_lead_events([customer], day(9)), day(9))
     assert scores.points.tolist() == [3.0]
     assert scores.reasons(0) == [("unsubscribe", -7.0), ("enquiry", 5.0), ("channel=email", 3.0)]
-    assert sum(worth for _, worth in scores.reasons(0, most=9)) == 3.0
+    assert sum(worth for _, worth in scores.reasons(0, max_reasons=9)) == 3.0
 
 
 def test_attributes_give_points_to_the_values_named() -> None:
