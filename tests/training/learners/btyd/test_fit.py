@@ -326,9 +326,9 @@ def test_many_customers_are_fitted_to_the_same_optimum_by_a_short_way(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (x, t_x, T), _ = simulate(name, 12_000, 300.0, 5)
-    monkeypatch.setattr("stagecast.training.learners.btyd.fit.FEW", 2_000)
+    monkeypatch.setattr("stagecast.training.learners.btyd.fit.SAMPLE_CUSTOMERS", 2_000)
     short = fit(name, x, t_x, T)
-    monkeypatch.setattr("stagecast.training.learners.btyd.fit.FEW", 10**9)
+    monkeypatch.setattr("stagecast.training.learners.btyd.fit.SAMPLE_CUSTOMERS", 10**9)
     long = fit(name, x, t_x, T)
     assert short.log_likelihood == pytest.approx(long.log_likelihood, abs=0.02)
     np.testing.assert_allclose(short.params, long.params, rtol=0.02)
