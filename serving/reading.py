@@ -54,6 +54,7 @@ class Spark:
 
 
 def _nothing_own() -> OwnFeatures:
+    from stagecast.features.catalog.own import OwnFeatures  # the catalogue is slow to import
 
     return OwnFeatures()
 

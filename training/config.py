@@ -18,6 +18,7 @@ CHURN: tuple[Churn, ...] = ("inactivity", "cancellation")
 
 
 def _nothing_own() -> OwnFeatures:
+    from stagecast.features.catalog.own import OwnFeatures  # the catalogue is slow to import
 
     return OwnFeatures()
 

@@ -208,7 +208,7 @@ def _missing_base(buyers: Buyers, when: str = "") -> list[str]:
 
 def _missing_classes(then: Buyers, date: str) -> list[str]:
     """Return what a past date lacks to learn from its outcomes; see
-    :func:`stagecast.training.churn.fitting.enough`.
+    :func:`stagecast.training.churn.fitting.has_enough_rows`.
     """
     missing = _few(
         (then.buyers, f"buyers on {date}", FEWEST_CUSTOMERS),
