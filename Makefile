@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench prove docs notebooks serve lock clean
+.PHONY: help install demo test test-fast lint bench prove docs notebooks serve lock clean
 
 help:  ## what can be made here
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
 $(BIN)/uv:
 	@command -v $(PYTHON) >/dev/null || { echo "stagecast needs python3 (3.11 or newer); set PYTHON=/path/to/python3"; exit 2; }
@@ -41,13 +41,17 @@ lint: $(VENV)/.dev  ## ruff and mypy strict
 test: lint  ## lint, then all tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
+test-fast: $(VENV)/.dev  ## the loop of a developer: all tests that are not marked slow (under 90 seconds on two cores)
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+
 notebooks: $(VENV)/.dev  ## execute the notebooks in place, with their outputs
 	$(BIN)/python -m tests.notebooks --write
 
-prove: $(VENV)/.dev  ## accuracy out of time on several logs and dates, against what a data scientist would pick (minutes)
+prove: $(VENV)/.dev  ## accuracy out of time on several logs and dates, against what a data scientist would pick; then the property tests on many examples (minutes)
 	$(BIN)/python -m bench.accuracy
 	$(BIN)/python -m bench.next_stage
 	$(BIN)/python -m bench.leads
+	$(BIN)/python -m pytest -n auto --dist loadfile -m hypothesis --hypothesis-profile=nightly
 
 docs: $(VENV)/.dev  ## run what README and docs show, check their links and tables
 	$(BIN)/python -m pytest tests/test_docs.py

@@ -1,33 +1,99 @@
-"""Which files begin first where tests run on several cores: the longest, so that no core is left
-waiting at the end.
+"""How the tests are spread over several cores, and what holds for all of them.
+
+Whole files go to a process each, since their fixtures are dear, and the longest begin first, so
+that no core is left waiting at the end. Files of one group share a process: a Java machine is
+started once for all tests of Spark.
 """
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 import pytest
 
+from tests import profiles
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadFileScheduling
+
+# as many processes as cores: threads of their own would only wait for each other, and OpenBLAS
+# spins while it waits. What is started by tests inherits it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+profiles.register()
+
+SPARK = "spark"
+GROUPS = {
+    "tests/parity/test_spark.py": SPARK,
+    "tests/serving/commands/test_spark_commands.py": SPARK,
+}
+"""File -> group of files that one process runs; a file that is not here is a group of its own."""
 LONGEST = (
-    "test_interrupted.py",
-    "test_spark_commands.py",
-    "test_cli.py",
-    "test_erase.py",
-    "test_notebooks.py",
-    "test_docs.py",
-    "test_readiness.py",
-    "test_cdnow_accuracy.py",
-    "test_tracking.py",
-    "test_estimators.py",
-    "test_backtest.py",
-    "test_spark.py",
-    "test_features.py",
-    "test_events_properties.py",
-    "test_snapshots.py",
-    "test_lifecycle_commands.py",
+    SPARK,
+    *(
+        f"tests/{file}"
+        for file in (
+            "test_notebooks.py",
+            "training/cancellation/test_panel.py",
+            "training/judging/test_readiness.py",
+            "serving/commands/test_cli_run.py",
+            "serving/erasure/test_erase.py",
+            "abuse/test_interrupted.py",
+            "test_docs.py",
+            "reference/test_cdnow_accuracy.py",
+            "training/test_tracking.py",
+            "training/judging/test_backtest.py",
+            "serving/commands/test_lifecycle_commands.py",
+            "serving/test_cancellation.py",
+            "serving/reports/test_backtest_report.py",
+            "training/test_train.py",
+            "training/learners/btyd/test_fit.py",
+            "training/estimators/test_estimators.py",
+            "test_arrow.py",
+            "features/test_events_properties.py",
+            "serving/store/test_store.py",
+            "serving/test_attributes.py",
+            "training/test_bundle.py",
+            "parity/test_features.py",
+            "parity/test_shapes.py",
+            "features/describe/quality/test_quality.py",
+            "features/test_snapshots.py",
+        )
+    ),
 )
+"""Groups that begin first, in this order: what took longest when it was last measured."""
+
+
+def group_of(nodeid: str) -> str:
+    """Return the group that a test belongs to."""
+    file = nodeid.split("::", 1)[0]
+    return GROUPS.get(file, file)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first, in whatever order the rest was shuffled into."""
+    """Put the longest groups first, in whatever order the rest was shuffled into."""
     place = {name: k for k, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+    items.sort(key=lambda item: place.get(group_of(item.nodeid), len(place)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """Hand out whole groups where whole files are asked for, in the order of collection.
+
+    `--dist loadgroup` would do so too, but it writes the group into the name of every test, and
+    `--last-failed` and a copied name would then find nothing.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    if config.option.dist != "loadfile":
+        return None
+
+    class ByGroup(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False  # it would put the files with most tests first
+    return ByGroup(config, log)

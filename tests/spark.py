@@ -30,6 +30,8 @@ quiet_spark = [
 ]
 # small logs: the fewest tasks
 SETTINGS = {
+    # and the least work for the Java machine: it lives for a minute
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     "spark.sql.shuffle.partitions": "1",
     "spark.default.parallelism": "1",
     "spark.sql.adaptive.enabled": "false",

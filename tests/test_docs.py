@@ -9,10 +9,8 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
-import time
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,12 +27,12 @@ from stagecast.serving.scoring import score_schema
 from stagecast.serving.scoring.scorer import load_scorer
 from stagecast.serving.settings import PREFIX, Settings
 from stagecast.serving.store.store import Store
+from tests.waiting import LIMIT_SECONDS, free_port, lives, stop, wait_for
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 STAGECAST = Path(sys.executable).with_name("stagecast")
-RUN_SECONDS, START_SECONDS = 240, 60
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`([^`\n]+)`")
@@ -85,7 +83,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         env=own_environment(),
         capture_output=True,
         text=True,
-        timeout=RUN_SECONDS,
+        timeout=LIMIT_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
@@ -93,6 +91,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_python_example_prints_five_customers_and_leaves_what_it_says(shop: Path) -> None:
     printed = (shop / "printed.txt").read_text("utf-8").splitlines()
     assert "value_at_risk" in printed[0]
@@ -120,13 +119,13 @@ class Server:
                 [*command, "--noproxy", "*", "-w", "\n%{http_code}"],
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=LIMIT_SECONDS,
                 check=True,
             ).stdout
             content, _, status = told.rpartition("\n")
             return httpx.Response(int(status), text=content)
         headers = dict(words[k + 1].split(": ", 1) for k, word in enumerate(words) if word == "-H")
-        with httpx.Client(trust_env=False, timeout=60) as client:
+        with httpx.Client(trust_env=False, timeout=LIMIT_SECONDS) as client:
             return client.request(
                 "GET" if body is None else "POST", here, content=body, headers=headers
             )
@@ -141,9 +140,7 @@ def server(shop: Path) -> Iterator[Server]:
         shop / "shop" / "scores.parquet", model_path=model, scheme=load_scorer(model).scheme
     )
     store.close()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log = (shop / "serve.txt").open("w", encoding="utf-8")
     process = subprocess.Popen(
         [STAGECAST, "serve", "--port", str(port)],
@@ -153,21 +150,10 @@ def server(shop: Path) -> Iterator[Server]:
         stderr=log,
     )
     try:
-        until = time.monotonic() + START_SECONDS
-        with httpx.Client(trust_env=False) as client:
-            while True:
-                try:
-                    if client.get(f"http://127.0.0.1:{port}/livez").status_code == 200:
-                        break
-                except httpx.TransportError:
-                    pass
-                alive = process.poll() is None and time.monotonic() < until
-                assert alive, (shop / "serve.txt").read_text("utf-8")
-                time.sleep(0.1)
+        wait_for(lambda: lives(f"http://127.0.0.1:{port}"), process, shop / "serve.txt")
         yield Server(port)
     finally:
-        process.terminate()
-        process.wait(timeout=20)
+        stop(process)
         log.close()
 
 
@@ -177,6 +163,7 @@ def curls() -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_the_curl_example_scores_the_events_it_sends(server: Server) -> None:
     line = next(line for line in curls() if "/v1/score" in line)
     sent = json.loads(shlex.split(line)[-1])
@@ -191,6 +178,7 @@ def test_the_curl_example_scores_the_events_it_sends(server: Server) -> None:
     assert sum(told["scores"][0]["next_stage"].values()) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_the_curl_example_lists_the_published_customers(server: Server) -> None:
     line = next(line for line in curls() if "/v1/customers" in line)
     answer = server.ask(line)
@@ -206,6 +194,7 @@ def test_every_curl_example_is_tried() -> None:
     assert len(curls()) == 2
 
 
+@pytest.mark.slow
 def test_the_toml_example_means_what_the_command_line_says(tmp_path: Path) -> None:
     (text,) = blocks(README, "toml")
     (tmp_path / "stagecast.toml").write_text(text, "utf-8")
@@ -230,7 +219,7 @@ def test_the_toml_example_means_what_the_command_line_says(tmp_path: Path) -> No
         env=own_environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LIMIT_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -317,7 +306,7 @@ def test_settings_and_targets_exist(path: Path) -> None:
     fields = {PREFIX + name.upper() for name in Settings.model_fields}
     for name in re.findall(rf"\b{PREFIX}[A-Z_]+\b", text):
         assert name in fields, f"{path.name}: {name}"
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     for line in [
         *_CODE.findall(_FENCE.sub("", text)),
         *(c for b in blocks(path, "sh") for c in commands(b)),
@@ -400,7 +389,7 @@ def repository_files() -> list[Path]:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=LIMIT_SECONDS,
             check=True,
         ).stdout
         found = [ROOT / name for name in listed.split("\0") if name]

@@ -319,6 +319,7 @@ def test_leads_are_ranked_with_points_grades_and_a_fitted_chance(
     assert again.code == 0, again.err
 
 
+@pytest.mark.slow
 def test_leads_have_the_chance_that_a_training_gives_them(stagecast: Stagecast, shop: Path) -> None:
     log = (
         shop / "shop.csv",
@@ -366,6 +367,7 @@ def test_wrong_use_of_leads_is_said(
     assert (said.code, message in said.err) == (2, True), said.err
 
 
+@pytest.mark.slow
 def test_what_was_known_at_the_start_is_learned_from_kept_and_asked_for(
     stagecast: Stagecast, shop: Path
 ) -> None:
@@ -383,6 +385,7 @@ def test_what_was_known_at_the_start_is_learned_from_kept_and_asked_for(
     assert (without.code, "name that table with --customers" in without.err) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["crm5", "client7"])
 def test_one_customer_at_a_time_scores_as_the_whole_log_does(
     stagecast: Stagecast, shop: Path, scheme: str

@@ -4,9 +4,10 @@ know is said.
 
 from __future__ import annotations
 
+import io
 import json
-import subprocess
 import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +19,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.simulation import simulate
+from stagecast.serving.cli import main
 from tests.serving.calling import Stagecast
 from tests.serving.test_attributes import CONFIGURED
 from tests.spark import SETTINGS, needs_spark, quiet_spark
 
-pytestmark = [needs_spark, *quiet_spark]
+pytestmark = [needs_spark, *quiet_spark, pytest.mark.slow]
 CUSTOMERS = 900
 # compiled queries pay on many rows alone; tests/parity has them
 ON_SPARK = (
@@ -83,27 +85,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     people.assign(acquisition_cost=cost).to_csv(folder / "people.csv", index=False)
     model = folder / "model"
     asked = (
-        "train",
-        str(events),
-        *ON_SPARK,
-        "--config",
-        str(config),
-        "--sample",
-        "700",
-        "--no-track",
-        "--json",
+        *("train", str(events), *ON_SPARK, "--config", str(config), "--sample", "700"),
+        *("--no-track", "--json", "--out", str(model)),
     )
-    run = [
-        sys.executable,
-        "-c",
-        "from stagecast.serving.cli import main; main()",
-        *asked,
-        "--out",
-        str(model),
-    ]
-    said = subprocess.run(run, capture_output=True, text=True)
-    assert said.returncode == 0, said.stderr
-    return Shop(events, config, model, json.loads(said.stdout.strip().splitlines()[-1]))
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as printed:
+        patch.setattr(sys, "argv", ["stagecast", *asked])
+        main()
+    return Shop(events, config, model, json.loads(printed.getvalue().strip().splitlines()[-1]))
 
 
 def rows(folder: Path) -> pd.DataFrame:
