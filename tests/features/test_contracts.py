@@ -20,6 +20,7 @@ from stagecast.features.events import ReadOptions, from_frame
 from stagecast.features.requests import CustomerEvents
 from stagecast.features.requests import Event as RequestEvent
 from stagecast.training.cancellation.landmarks import current
+from tests.profiles import examples
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 Event = tuple[str, float, str, float | None]
@@ -276,7 +277,7 @@ def spells_by_loop(
     return result
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(events=EVENTS, as_of=st.integers(1, 14))
 def test_the_spells_are_those_of_a_slow_loop(events: list[Event], as_of: int) -> None:
     result = in_memory(events, float(as_of))
@@ -286,7 +287,7 @@ def test_the_spells_are_those_of_a_slow_loop(events: list[Event], as_of: int) ->
     assert result.ignored_cancellations == cancellations - result.cancellations
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(events=EVENTS, future=EVENTS, as_of=st.integers(1, 12))
 def test_events_that_happen_or_are_recorded_at_or_after_the_as_of_change_nothing(
     events: list[Event], future: list[Event], as_of: int
@@ -307,7 +308,7 @@ def test_events_that_happen_or_are_recorded_at_or_after_the_as_of_change_nothing
     assert result.known.tolist() == expected.known.tolist()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(events=EVENTS, at=st.integers(1, 14))
 def test_spells_before_an_instant_are_those_at_an_earlier_as_of(
     events: list[Event], at: int
@@ -324,7 +325,7 @@ def test_spells_before_an_instant_are_those_at_an_earlier_as_of(
     )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(events=EVENTS.filter(lambda events: len(events) > 0))
 def test_duckdb_and_memory_give_the_same_spells(events: list[Event]) -> None:
     events = [*events, ("d", 0.0, "visit", None)]

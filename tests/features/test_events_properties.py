@@ -25,12 +25,17 @@ from stagecast.features.intake.csvlines import CsvRecords
 from stagecast.features.intake.sources import open_file
 from stagecast.features.intake.values import define_macros
 from stagecast.features.intake.zones import find_zone
+from tests.profiles import examples
 
 FEW = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 MANY = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 COLUMNS = ["customer_id", "timestamp", "event", "amount", "note"]

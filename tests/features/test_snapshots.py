@@ -18,6 +18,7 @@ from stagecast.features.stages.journeys import Journeys
 from stagecast.features.stages.lifecycle import fit_lifecycle
 from stagecast.features.stages.scheme_files import load_scheme
 from tests.parity.logs import DAY, TICK, Customers, as_ofs, event_log, logs, utc
+from tests.profiles import examples
 
 THRESHOLDS = {
     "shop_gap_days": 31.4159265,
@@ -164,7 +165,7 @@ def test_the_stage_of_an_outcome_is_the_one_just_before_the_end() -> None:
     }
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_the_stage_of_an_outcome_is_that_of_the_journeys(data: st.DataObject) -> None:
     anchor = data.draw(as_ofs())
@@ -176,7 +177,7 @@ def test_the_stage_of_an_outcome_is_that_of_the_journeys(data: st.DataObject) ->
     assert at_anchor.stage.tolist() == SCHEME.assign(at_anchor.features).tolist()
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_past_snapshot_is_the_same_from_any_anchor(data: st.DataObject) -> None:
     anchor = data.draw(as_ofs())

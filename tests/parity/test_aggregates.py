@@ -19,6 +19,7 @@ from stagecast.features.requests import Event
 from tests.parity import oracle
 from tests.parity.evaluators import ROUNDING, Evaluate, by_each
 from tests.parity.logs import DAY, KINDS, ODD, TICK, Customers, as_ofs, logs, midnights, utc
+from tests.profiles import examples
 
 AGGREGATES = [
     (relation, function, column)
@@ -188,7 +189,7 @@ def check(
 
 @by_each
 @pytest.mark.parametrize("plain", [False, True])
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(6), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_every_allowed_aggregate(evaluate: Evaluate, plain: bool, data: st.DataObject) -> None:
     as_of = data.draw(midnights() if plain else as_ofs())

@@ -37,6 +37,7 @@ from tests.parity.logs import (
     midnights,
     utc,
 )
+from tests.profiles import examples
 
 
 def attribute_feature(name: str, function: str, column: str, *values: str) -> Feature:
@@ -64,7 +65,7 @@ CUSTOMERS: Customers = {name: (Event(AS_OF - 9 * DAY, "purchase", 5.0),) for nam
 
 @by_each
 @pytest.mark.parametrize("plain", [False, True])
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(8), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_attributes_agree_with_the_oracle(
     evaluate: Evaluate, plain: bool, data: st.DataObject

@@ -44,6 +44,7 @@ from tests.parity.logs import (
     requests,
     utc,
 )
+from tests.profiles import examples
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 ONLINE_RETAIL, GROCERY = SHARED / "online_retail_ii.parquet", SHARED / "grocery.csv"
@@ -70,7 +71,7 @@ def cases(draw: st.DrawFn, shape: Shape) -> tuple[Customers, datetime, list[int]
 
 @by_each
 @pytest.mark.parametrize("shape", ["any", "on time", "no refunds", "plain", "purchases"])
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(6), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_every_feature_agrees_with_the_oracle(
     evaluate: Evaluate, shape: Shape, data: st.DataObject
@@ -285,7 +286,7 @@ def all_bytes(
         return results
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_what_happens_or_becomes_known_later_changes_no_byte(data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())
@@ -313,7 +314,7 @@ def not_known(event: Event, as_of: datetime) -> Event:
     return replace(event, recorded_at=as_of) if event.is_known_before(as_of) else event
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(6), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_neither_the_order_of_rows_nor_threads_change_a_byte(data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())
@@ -345,7 +346,7 @@ def memory_bytes(customers: Customers, as_of: datetime) -> dict[str, bytes]:
     return {name: column.tobytes() for name, column in columns.items()}
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_past_date_is_the_same_from_any_anchor(data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())
@@ -359,7 +360,7 @@ def test_a_past_date_is_the_same_from_any_anchor(data: st.DataObject) -> None:
     )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_purchase_days_and_first_events_are_the_same_in_memory(data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())

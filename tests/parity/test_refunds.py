@@ -30,6 +30,7 @@ from tests.parity.logs import (
     requests,
     utc,
 )
+from tests.profiles import examples
 
 START, AS_OF = utc("2020-03-01"), utc("2020-06-01")
 CATALOG = standard(90).with_parameters(shop_gap_days=30.0)
@@ -243,7 +244,7 @@ def test_refunds_within_the_horizon_reverse_purchases_within_the_horizon(
     assert outcome(events) == expected
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_outcomes_are_those_of_the_oracle(data: st.DataObject) -> None:
     anchor = data.draw(as_ofs())
@@ -269,7 +270,7 @@ def test_outcomes_are_those_of_the_oracle(data: st.DataObject) -> None:
     assert not outcomes
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_purchase_days_are_those_of_the_oracle(data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())

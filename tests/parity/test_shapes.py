@@ -20,6 +20,7 @@ from stagecast.features.engines import duckdb, sql
 from stagecast.features.events import EventLog
 from stagecast.features.requests import Event
 from tests.parity.logs import DAY, KINDS, TICK, Customers, event_log, logs, midnights, utc
+from tests.profiles import examples
 
 CATALOG = standard(90).with_parameters(shop_gap_days=33.3)
 KINDS_OF = {
@@ -49,7 +50,7 @@ def results(log: EventLog, as_of: datetime, shape: sql.Shape | None) -> dict[str
 
 
 @pytest.mark.parametrize("kinds", KINDS_OF)
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(8), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_skipped_steps_change_no_byte(kinds: str, data: st.DataObject) -> None:
     as_of = data.draw(midnights())
@@ -65,7 +66,7 @@ def test_skipped_steps_change_no_byte(kinds: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("kinds", KINDS_OF)
 @pytest.mark.parametrize("rows_at_once", [1, 2, 1000])
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(5), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_several_dates_give_the_results_of_each_alone(
     kinds: str, rows_at_once: int, data: st.DataObject

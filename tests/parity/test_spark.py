@@ -33,15 +33,16 @@ from tests.parity.logs import (
     utc,
 )
 from tests.parity.test_customer import CATALOG, FEATURES
+from tests.profiles import examples
 from tests.spark import needs_spark, quiet_spark, start
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-pytestmark = [needs_spark, *quiet_spark]
+pytestmark = [needs_spark, *quiet_spark, pytest.mark.slow]
 # a job takes seconds: few examples with many customers, and no shrinking
 FEW_EXAMPLES = settings(
-    max_examples=3,
+    max_examples=examples(3),
     deadline=None,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),

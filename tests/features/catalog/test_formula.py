@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from stagecast.features.catalog import formula
 from stagecast.features.errors import UsageError
+from tests.profiles import examples
 
 NAN = math.nan
 
@@ -91,7 +92,7 @@ def _extended(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(
     text=st.recursive(LEAVES, _extended, max_leaves=8),
     values=st.fixed_dictionaries({name: NUMBERS | st.just(NAN) for name in "abc"}),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from stagecast.features.errors import UsageError
 from stagecast.features.intake.zones import find_zone, offset_periods
+from tests.profiles import examples
 
 ZONES = [
     "Europe/London",
@@ -23,7 +24,7 @@ ZONES = [
 ]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(
     zone=st.sampled_from(ZONES), local=st.datetimes(datetime(1900, 1, 1), datetime(2200, 12, 31))
 )

@@ -28,6 +28,7 @@ from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.features.stages.thresholds import derive
 from tests.parity import oracle
 from tests.parity.logs import DAY, TICK, Customers, as_ofs, event_log, logs, requests, utc
+from tests.profiles import examples
 
 LIMITS = {
     "shop_gap_days": 30.0,
@@ -184,7 +185,7 @@ def lives(draw: st.DrawFn) -> tuple[Event, ...]:
     return tuple(events)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(events=lives(), lost_after=st.sampled_from([300.5, 100.25, 1e9, float("inf")]))
 def test_journeys_are_the_rules_tried_at_every_instant(
     events: tuple[Event, ...], lost_after: float
@@ -213,7 +214,7 @@ def test_journeys_are_the_rules_tried_at_every_instant(
         )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_the_stage_of_the_journey_is_the_stage_of_the_snapshot(data: st.DataObject) -> None:
     as_of = data.draw(as_ofs())
@@ -250,7 +251,7 @@ def test_stages_of_the_cdnow_log_agree_with_its_snapshots() -> None:
             assert len(set(stage.tolist())) >= 5
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), later=st.sampled_from([1, 30, 400]))
 def test_a_later_as_of_moves_no_start(data: st.DataObject, later: int) -> None:
     as_of = data.draw(as_ofs()).replace(hour=0, minute=0, second=0, microsecond=0)

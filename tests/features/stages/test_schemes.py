@@ -31,6 +31,7 @@ from stagecast.features.stages.scheme_check import merged_stages
 from stagecast.features.stages.scheme_files import known_schemes, load_scheme, scheme_from_toml
 from stagecast.features.stages.thresholds import catalog_parameters
 from tests.parity.logs import DAY, TICK, Customers, event_log, requests, utc
+from tests.profiles import examples
 
 IDS = {
     "retail": ["prospect", "new", "repeat", "loyal", "at_risk", "sleeping", "lost", "reactivated"],
@@ -205,7 +206,7 @@ def lives(draw: st.DrawFn) -> tuple[Event, ...]:
     return tuple(events)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(events=lives())
 @pytest.mark.parametrize("name", list(AUTHORS))
 def test_stages_are_those_of_the_authors_rules_at_every_instant(
@@ -232,7 +233,7 @@ def test_stages_are_those_of_the_authors_rules_at_every_instant(
             assert scheme.ids[int(stage[0])] == AUTHORS[name](facts), instant
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     customer_events=st.lists(lives(), min_size=1, max_size=4),
     lost_after=st.sampled_from([30.5, 200.5, float("inf")]),
@@ -254,7 +255,7 @@ def test_only_stages_that_the_scheme_allows_follow_each_other(
     assert (journeys.start[1:][same_customer] > journeys.start[:-1][same_customer]).all()
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     customer_events=st.lists(lives(), min_size=1, max_size=4),
     days=st.integers(1, 1500),
@@ -284,7 +285,7 @@ def test_standing_agrees_with_the_journeys_now_and_after_silence(
     assert standing.stage_if_silent.tolist() == later_stage.tolist()
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(10), deadline=None, suppress_health_check=list(HealthCheck))
 @given(customer_events=st.lists(lives(), min_size=1, max_size=4))
 def test_the_engine_and_the_memory_give_the_same_journeys(
     customer_events: list[tuple[Event, ...]],
@@ -308,7 +309,7 @@ CLAUSE = re.compile(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(customer_events=st.lists(lives(), min_size=1, max_size=3))
 @pytest.mark.parametrize("name", list(IDS))
 def test_every_rule_in_the_history_holds(

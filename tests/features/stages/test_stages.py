@@ -23,6 +23,7 @@ from stagecast.features.stages.scheme_files import (
     scheme_from_toml,
     scheme_to_json,
 )
+from tests.profiles import examples
 
 RETAIL = load_scheme("retail")
 LIMITS = {
@@ -60,7 +61,7 @@ def stage_by_hand(facts: dict[str, float]) -> str:
     return "repeat" if facts["orders"] >= 2 else "new"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(customers=st.lists(CUSTOMER, min_size=1, max_size=20))
 def test_every_customer_is_on_the_first_stage_whose_rule_holds(
     customers: list[dict[str, float]],

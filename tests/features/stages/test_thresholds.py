@@ -22,6 +22,7 @@ from stagecast.features.stages.thresholds import (
     derive,
     survival,
 )
+from tests.profiles import examples
 
 DAY = 86_400_000_000
 
@@ -90,7 +91,7 @@ def test_kaplan_and_meier_by_hand() -> None:
     assert probability.tolist() == pytest.approx([5 / 6, 5 / 6 * 3 / 5, 5 / 6 * 3 / 5 * 1 / 2])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     completed=st.lists(st.integers(1, 12), min_size=1, max_size=30),
     still_open=st.lists(st.integers(1, 24).map(lambda half: half / 2), max_size=30),
@@ -129,7 +130,7 @@ def lost_by_hand(completed: list[int], still_open: list[float]) -> float:
     return math.inf
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
 def test_lost_after_is_the_shortest_silence_that_seldom_ends(data: st.DataObject) -> None:
     completed = data.draw(st.lists(st.integers(1, 500), min_size=20, max_size=40))
@@ -168,7 +169,7 @@ def test_fallbacks_where_the_log_is_too_small(log: PurchaseDays, customers: int)
     assert (derived["loyal_spend"] > 0) == (customers > 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
 def test_thresholds_are_numbers_in_their_order_on_every_log(data: st.DataObject) -> None:
     lives = data.draw(

@@ -29,6 +29,7 @@ from stagecast.serving.store.queries import SORTS, Filters, Order
 from stagecast.serving.store.store import Run, StageFlows, Store
 from stagecast.serving.store.tables import VERSION, open_engine, store_version
 from tests.postgres import postgres_url  # noqa: F401
+from tests.profiles import examples
 from tests.serving import published
 
 LATER = datetime(1998, 4, 1, tzinfo=UTC)
@@ -137,7 +138,9 @@ FILTERS = st.builds(
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     filters=FILTERS,

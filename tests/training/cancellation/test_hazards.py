@@ -32,6 +32,7 @@ from stagecast.training.cancellation.landmarks import (
     steps_of,
 )
 from stagecast.training.learners.design import Recipe
+from tests.profiles import examples
 
 
 def spells_of(start: Array, lasts: Array, as_of: float) -> Spells:
@@ -106,7 +107,7 @@ def test_the_day_of_a_renewal_stands_out() -> None:
     assert model.ahead(np.array([35.0]), 20.0)[0] < 0.03
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     spans=st.lists(st.tuples(st.floats(0, 60), st.floats(0, 60)), max_size=40),
     ages=st.lists(st.floats(0, 500), min_size=1, max_size=5),
@@ -167,7 +168,7 @@ def test_at_a_tie_a_contract_is_at_risk_and_cancelled_in_the_step_that_begins() 
     assert steps.cancelled[followed.back[steps.row] == 21].tolist() == [False, True]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(history=st.floats(0, 5_000), horizon=st.integers(1, 3_650))
 def test_past_dates_are_few_whole_steps_within_the_history(history: float, horizon: int) -> None:
     backs, step = plan_backs(history, horizon), step_days(horizon)

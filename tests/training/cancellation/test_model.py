@@ -21,6 +21,7 @@ from stagecast.training.cancellation.fitting import fit_cancellation
 from stagecast.training.cancellation.landmarks import Landmarks, current, past
 from stagecast.training.cancellation.model import CancellationModel
 from stagecast.training.learners import metrics
+from tests.profiles import examples
 from tests.training.cancellation.test_hazards import simulated, spells_of
 
 
@@ -251,7 +252,7 @@ def test_everybody_cancelled_at_once() -> None:
     assert 0.9 < p[0] < 1
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(
     spans=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=60),
     horizon=st.integers(1, 400),

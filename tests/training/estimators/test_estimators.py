@@ -33,6 +33,7 @@ from stagecast.training.estimators import (
 )
 from stagecast.training.estimators.inputs import fold_numbers, rows_by_weight
 from stagecast.training.learners.btyd import Model
+from tests.profiles import examples
 
 Estimator = Any
 
@@ -652,7 +653,7 @@ def test_nothing_is_warned_of_on_odd_columns() -> None:
 
 
 @given(weight=st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=50))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_copies_are_within_one_of_the_weight_and_as_many_as_rows(weight: list[float]) -> None:
     relative = np.array(weight) / np.mean(weight)
     times = np.bincount(rows_by_weight(relative), minlength=len(weight))
@@ -665,7 +666,7 @@ def test_copies_are_within_one_of_the_weight_and_as_many_as_rows(weight: list[fl
     folds=st.integers(2, 6),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_folds_have_their_share_of_each_class(coded: list[int], folds: int, seed: int) -> None:
     found = fold_numbers(np.array(coded), folds, seed)
     if found is None:

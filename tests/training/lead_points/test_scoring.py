@@ -12,6 +12,7 @@ from stagecast.features.leads import request_lead_events
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.training.lead_points.points import PointsTable, Rule, parse_points
 from stagecast.training.lead_points.scoring import score_points
+from tests.profiles import examples
 from tests.training.leads.made import day, events_of
 
 
@@ -111,7 +112,7 @@ _EVENTS = st.lists(
 _DAYS = st.none() | st.integers(1, 20)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     log=st.lists(_EVENTS, min_size=1, max_size=4),
     rules=st.lists(

@@ -15,6 +15,7 @@ from stagecast.training.leads.exposure import Exposure, Leads, exposure, leads_o
 from stagecast.training.leads.fit_effects import fit_effects, prior_strength
 from stagecast.training.leads.fit_hazard import fit_hazard
 from stagecast.training.leads.hazard import HazardModel
+from tests.profiles import examples
 from tests.training.leads.made import EDGES, RATES, constant, share_within, simulated_leads
 
 DAY = 86_400_000_000
@@ -89,7 +90,7 @@ def test_cumulative_hazard_by_hand() -> None:
     )
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     st.lists(st.tuples(st.integers(-5, 60), st.none() | st.floats(-3, 70)), min_size=1, max_size=12)
 )

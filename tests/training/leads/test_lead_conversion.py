@@ -19,6 +19,7 @@ from stagecast.training.leads.fit_activity import Landmark, fit_activity
 from stagecast.training.leads.fit_hazard import fit_hazard
 from stagecast.training.leads.fitting import FEWEST_FOR_HAZARD, fit_lead_conversion
 from stagecast.training.leads.hazard import HazardModel
+from tests.profiles import examples
 from tests.training.leads.made import EDGES, RATES, constant, share_within, simulated_leads
 
 NAN = float("nan")
@@ -80,7 +81,7 @@ def test_all_that_convert_at_once_are_no_certainty() -> None:
 _TIMES = st.none() | st.floats(-400, 400, allow_nan=False)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     rows=st.lists(st.tuples(_TIMES, _TIMES, st.sampled_from(["a", "b", ""])), max_size=40),
     ages=st.lists(st.floats(-1e4, 1e5) | st.just(NAN), min_size=1, max_size=5),

@@ -20,6 +20,7 @@ from stagecast.training.learners.blend import (
     pool_weights,
 )
 from stagecast.training.learners.pool import pooled
+from tests.profiles import examples
 
 
 def members(rows: int, seed: int) -> tuple[dict[str, Array], NDArray[np.bool_]]:
@@ -40,7 +41,7 @@ def members(rows: int, seed: int) -> tuple[dict[str, Array], NDArray[np.bool_]]:
     seed=st.integers(0, 10_000),
     spread=st.floats(0.0, 8.0),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_weights_lie_on_the_simplex(rows: int, count: int, seed: int, spread: float) -> None:
     random = np.random.default_rng(seed)
     margins = {f"m{k}": random.normal(0, spread, rows) for k in range(count)}

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from stagecast.features.describe.flows import durations, time_to_stage
 from tests.features.describe.flows.made import Log, at, first_events, journeys, logs, rows
 from tests.features.describe.flows.test_survival import exact
+from tests.profiles import examples
 
 
 def test_spells_worked_by_hand() -> None:
@@ -54,7 +55,7 @@ def quartiles(completed: list[int], still_open: list[int]) -> list[float | None]
     return [None if t is None else t / at(1) for t in times]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(logs())
 def test_both_tables_are_those_of_a_plain_count(log: Log) -> None:
     as_of = at(log.as_of)

@@ -15,6 +15,7 @@ from stagecast.features.errors import UsageError
 from stagecast.features.record import PurchaseDays
 from stagecast.features.stages.journeys import Journeys
 from tests.features.describe.flows.made import Log, at, bought, first_events, journeys, logs, rows
+from tests.profiles import examples
 
 PATHS = ([(0, "a"), (9, "b"), (31, "c"), (90, "a")], [(40, "a")], [(2, "a"), (3, "b"), (8, "a")])
 ORDERS = ([(9, 10.0), (20, 5.5), (31, 7.0)], [(40, 2.25)], [])
@@ -27,7 +28,7 @@ def flows_of(log: Log, unit: str | None = None) -> Flows:
 SHOP = flows_of(Log(PATHS, ORDERS, 45), "month")
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(logs())
 def test_what_happens_from_the_as_of_on_changes_nothing(log: Log) -> None:
     paths = tuple(tuple(spell for spell in path if spell[0] < log.as_of) for path in log.paths)

@@ -15,6 +15,7 @@ from stagecast.features.describe.quality import describe
 from stagecast.features.describe.quality.rhythm import FEWEST_PAIRS, LARGEST_K, LEAST_K, regularity
 from stagecast.features.errors import NotEnoughDataError
 from tests.features.describe.quality.made import CLEAN, date, day, described, on, shop, table_of
+from tests.profiles import examples
 
 
 @pytest.mark.parametrize(
@@ -223,7 +224,7 @@ def test_an_empty_log_cannot_be_described() -> None:
         described(CLEAN[:0])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -14,6 +14,7 @@ from stagecast.features.describe.quality.daily import BLOCK_DAYS, Calendar, surr
 from stagecast.features.describe.quality.gaps import find_gaps, spread_of_days
 from stagecast.features.describe.quality.odd import find_odd_days
 from tests.features.describe.quality.made import CLEAN, date, day, described, kinds, on, shop
+from tests.profiles import examples
 
 
 @pytest.mark.parametrize(
@@ -194,7 +195,7 @@ def test_the_most_suspicious_days_come_first_and_at_most_ten() -> None:
     assert [finding.kind for finding in quality.odd_days] == ["far"] * 3 + ["twice"] * 4
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.integers(0, 5_000), min_size=1, max_size=120), st.integers(1, 4))
 def test_any_calendar_is_described_without_a_warning(counts: list[int], lines: int) -> None:
     counts[0] = max(counts[0], 1)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stagecast.training.learners.btyd import PARAMETERS, GammaGamma, Model
+from tests.profiles import examples
 
 BG = Model("bg_nbd", (0.25, 31.0, 0.8, 2.4), -9582.4, 2357)
 MBG = Model("mbg_nbd", (0.52, 43.0, 0.9, 1.6), -9582.1, 2357)
@@ -41,7 +42,7 @@ def histories(draw: st.DrawFn) -> tuple[int, float, float]:
     return x, draw(st.floats(0.0, T)) if x else 0.0, T
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(models(), histories(), st.floats(0.0, 4000.0), st.floats(0.0, 1.0))
 def test_every_answer_is_finite_and_possible(
     model: Model, history: tuple[int, float, float], days: float, rate: float
@@ -63,7 +64,7 @@ def test_every_answer_is_finite_and_possible(
     assert lowest * (1 - 1e-3) - 1e-12 <= discounted <= orders * (1.0 + 1e-3) + 1e-12
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(models(), histories(), st.floats(0.1, 2000.0), st.floats(0.1, 2000.0))
 def test_a_longer_window_has_more_orders_and_less_silence(
     model: Model, history: tuple[int, float, float], days: float, more: float
@@ -76,7 +77,7 @@ def test_a_longer_window_has_more_orders_and_less_silence(
     assert np.all(np.diff(orders) >= -1e-9 * orders[-1])
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(
     models(), st.integers(1, 300), st.floats(1.0, 4000.0), st.floats(0.0, 1.0), st.floats(0.0, 1.0)
 )
