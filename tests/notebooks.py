@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
-CELL_SECONDS = 240
+CELL_SECONDS = 600
 # of a cell: what the notebook format needs; everything else tells when and where it was executed
 _KEPT_METADATA = {"tags"}
 

@@ -25,7 +25,7 @@ OWNER = "shop"
 PASSWORD = "p@ss/" + secrets.token_hex(8)
 """Holds signs that a URL must escape, and is looked for in every message."""
 
-_SECONDS = 120
+_SECONDS = 600
 
 
 def program_folders() -> list[Path]:

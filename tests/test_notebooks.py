@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.notebooks import FOLDER, notebooks
+from tests.waiting import LIMIT_SECONDS
 
 ROOT = Path(__file__).parents[1]
-SECONDS = 300
 LARGEST_BYTES = 400_000
 
 EACH = pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.name)
@@ -24,6 +24,7 @@ def test_there_are_notebooks() -> None:
     assert [path.name for path in notebooks()], f"no notebook in {FOLDER}"
 
 
+@pytest.mark.slow
 @EACH
 def test_a_notebook_runs_from_top_to_bottom(path: Path) -> None:
     before = path.read_bytes()
@@ -36,7 +37,7 @@ def test_a_notebook_runs_from_top_to_bottom(path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=3 * LIMIT_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]

@@ -19,8 +19,9 @@ from stagecast.features.errors import UsageError
 from stagecast.training.bundle import load_bundle
 from stagecast.training.tracking import EXPERIMENT, fetch_bundle, log_training
 from tests.training.made import Trained
+from tests.waiting import LIMIT_SECONDS, free_port, wait_for
 
-START_SECONDS = 60
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +29,7 @@ def _quick_and_quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Let MLflow give up at once, report to nobody, and write below the test's folder only."""
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", str(LIMIT_SECONDS))
     monkeypatch.chdir(tmp_path)
 
 
@@ -41,9 +42,7 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> str:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run a server until it answers, and end it with all of its children."""
     folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [
         sys.executable,
         "-m",
@@ -77,15 +76,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     try:
         url = f"http://127.0.0.1:{port}"
-        until = time.monotonic() + START_SECONDS
-        while not _answers(url):
-            if process.poll() is not None or time.monotonic() > until:
-                pytest.fail(f"mlflow server did not start:\n{(folder / 'log').read_text()[-3000:]}")
-            time.sleep(0.3)
+        wait_for(lambda: _answers(url), process, folder / "log")
         yield url
     finally:
         os.killpg(process.pid, 15)
-        process.wait(timeout=20)
+        process.wait(LIMIT_SECONDS)
 
 
 def _answers(url: str) -> bool:
@@ -161,16 +156,19 @@ def test_a_name_that_cannot_be_read_is_wrong_use(sqlite: str, model: str) -> Non
         fetch_bundle(sqlite, model)
 
 
-def test_a_server_that_is_not_there_is_wrong_use_and_soon(shop: Trained) -> None:
+def test_a_server_that_is_not_there_is_wrong_use_and_soon(
+    shop: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # held, and not listened on
         uri = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-        began = time.monotonic()
         with pytest.raises(UsageError, match="did not take the run"):
             log_training(uri, shop.bundle, shop.folder)
         with pytest.raises(UsageError, match="was not found at"):
             fetch_bundle(uri, "models:/shop@champion")
-    assert time.monotonic() - began < 30
+    assert sum(waits) < 30
 
 
 def test_a_store_that_cannot_be_written_is_wrong_use(shop: Trained, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_what_a_killed_process_left_is_cleared_by_the_next(tmp_path: Path) -> No
         "import sys, time; from stagecast.features.intake.scratch import Scratch; s = "
         "Scratch(sys.argv[1]); "
         "(s.folder / 'log.duckdb').write_bytes(b'x' * 1000); print('made', flush=True); "
-        "time.sleep(60)"
+        "time.sleep(600)"
     )
     owner = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True

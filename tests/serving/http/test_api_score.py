@@ -13,6 +13,7 @@ import pytest
 from stagecast.features.errors import NotEnoughDataError
 from stagecast.features.requests import Event
 from tests.serving import published, web
+from tests.waiting import LIMIT_SECONDS
 
 AS_OF = "1998-01-01T00:00:00Z"
 
@@ -383,7 +384,7 @@ def test_the_server_answers_while_it_scores(tmp_path):
 
     class Slow(web.FakeScorer):
         def score_customers(self, customers, as_of):
-            assert go_on.wait(20)
+            assert go_on.wait(LIMIT_SECONDS)
             return super().score_customers(customers, as_of)
 
     with web.client(web.app_with(tmp_path, scorer=Slow())) as api:
