@@ -2,7 +2,7 @@
 
 After each kill, what the command writes is either not there or whole; in the end the same command,
 left alone, gives the same bytes as if nothing had happened, and what the killed ones left behind is
-gone.
+gone. An erasure leaves the old log or the new one.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ def kill_often(
     kills: int,
     seed: int,
     whole: Callable[[Path], None],
+    *,
+    since: float = 0.0,
 ) -> Killed:
     """Run a command, then kill it at random moments, then run it again.
 
@@ -61,6 +63,9 @@ def kill_often(
     whole
         Raises where what stands at ``out`` is not whole; called after a kill that left something
         there.
+    since
+        The first moment of a kill, as a part of an undisturbed run: before it a process does
+        little but import, and few kills are better spent later.
 
     Raises
     ------
@@ -83,7 +88,7 @@ def kill_often(
         )
         began = time.perf_counter()
         try:
-            process.wait(chance.uniform(0.0, 1.1 * seconds))
+            process.wait(chance.uniform(since * seconds, 1.1 * seconds))
             late += 1
             seconds = min(
                 seconds, time.perf_counter() - began
@@ -115,6 +120,72 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+ERASE = """
+import sys
+from pathlib import Path
+from stagecast.serving.erasure import csv_logs, customer_column
+from stagecast.serving.erasure.identity import Customer
+from stagecast.serving.erasure.replacing import replace_file
+path, how = Path(sys.argv[1]), csv_logs.LogOptions(Customer(("c3",), False))
+with customer_column.duckdb_connection() as con:
+    replace_file(path, lambda draft: csv_logs.copy_without(con, path, draft, how))
+"""
+
+
+def kill_erasures(path: Path, copies: int, parts: Sequence[float]) -> int:
+    """Erase a customer from a log, and kill each erasure as soon as so large a part of the new log
+    is written; then let one end.
+
+    Parameters
+    ----------
+    path
+        Where the log is made.
+    copies
+        Its size, in units of 4.3 MB.
+    parts
+        Of each kill. At 1 the new log is whole, and is read once more; above 1 it stands in the
+        place of the old one.
+
+    Returns
+    -------
+    How many kills left a draft beside the log.
+
+    Raises
+    ------
+    AssertionError
+        The log is neither the old one nor the new one, or a draft is there in the end.
+    """
+    from stagecast.serving.erasure.replacing import draft_of
+
+    head = b"customer_id,timestamp,amount,channel\n"
+    lines = [
+        b"c%d,2025-01-%02d,%d.50,some words of a channel\n" % (i % 997, 1 + i % 28, i)
+        for i in range(100_000)
+    ]
+    old = head + b"".join(lines) * copies
+    new = head + b"".join(line for line in lines if line[:3] != b"c3,") * copies
+    draft, drafts = draft_of(path.resolve()), 0
+    for part in parts:
+        path.write_bytes(old)
+        process = subprocess.Popen([sys.executable, "-c", ERASE, str(path)])
+        reached = 0.0  # a draft that is gone again stands in the place of the log
+        while process.poll() is None and reached < part:
+            try:
+                reached = max(reached, draft.stat().st_size / len(new))
+            except FileNotFoundError:
+                reached = 2.0 if reached else 0.0
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+        assert path.read_bytes() in (old, new), f"half-written, killed at {part:.2f}"
+        drafts += draft.exists()
+    path.write_bytes(old)
+    subprocess.run([sys.executable, "-c", ERASE, str(path)], check=True)
+    assert path.read_bytes() == new
+    assert not draft.exists(), "left behind"
+    return drafts
 
 
 def make_log(path: Path, rows: int, seed: int = 7) -> Path:
@@ -177,6 +248,14 @@ def main() -> None:
                 f"({done.too_late} came too "
                 f"late): nothing half-written, the same bytes afterwards, nothing left behind"
             )
+        moments = random.Random(3)
+        drafts = kill_erasures(
+            folder / "erased.csv", 12, [moments.uniform(0.01, 1.1) for _ in range(10)]
+        )
+        click.echo(
+            f"an erasure of 52 MB: 10 kills, {drafts} of them left a draft: always the old log or "
+            "the new one, nothing left behind"
+        )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,10 @@ from pathlib import Path
 import pytest
 
 from bench.interrupted import check_folder, check_table, kill_often, make_log
+from tests.waiting import LIMIT_SECONDS
+
+pytestmark = pytest.mark.slow
+KILLS, ROWS = 3, 20_000
 
 
 @pytest.mark.parametrize(
@@ -25,7 +29,7 @@ def test_a_killed_command_leaves_nothing_half_written(
 ) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    log = make_log(tmp_path / "log.csv", 60_000)
+    log = make_log(tmp_path / "log.csv", ROWS)
     arguments = [
         command,
         str(log),
@@ -36,13 +40,13 @@ def test_a_killed_command_leaves_nothing_half_written(
         "--out",
         str(tmp_path / name),
     ]
-    result = kill_often(arguments, tmp_path / name, scratch, 8, 3, check_output)
-    assert result.kills == 8
+    result = kill_often(arguments, tmp_path / name, scratch, KILLS, 3, check_output, since=0.3)
+    assert result.kills == KILLS
 
 
 @pytest.mark.parametrize("command", ["check", "features"])
 def test_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path: Path, command: str) -> None:
-    log = make_log(tmp_path / "log.csv", 60_000)
+    log = make_log(tmp_path / "log.csv", ROWS)
     (tmp_path / "scratch").mkdir()
     out = tmp_path / "out.parquet"
     arguments = [command, str(log), "--temp-dir", str(tmp_path / "scratch"), "--out", str(out)]
@@ -51,7 +55,7 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path: Path, command
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=LIMIT_SECONDS,
     )
     assert process.returncode == 2, process.stderr
     assert "error: " in process.stderr

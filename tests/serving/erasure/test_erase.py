@@ -9,11 +9,7 @@ import hashlib
 import io
 import json
 import os
-import random
-import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -31,6 +27,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bench.interrupted import kill_erasures
 from stagecast.features.errors import DataRefusedError, StagecastError, UsageError
 from stagecast.features.events import ReadOptions, read_events
 from stagecast.serving import pipeline
@@ -46,6 +43,7 @@ from stagecast.training.bundle import load_bundle
 from stagecast.training.config import TrainConfig
 from stagecast.training.tracking import log_training
 from tests.postgres import postgres_url  # noqa: F401
+from tests.profiles import examples
 from tests.serving import published
 from tests.training.made import simulated_rows
 
@@ -715,7 +713,9 @@ def read(data: bytes, folder: Path) -> list[tuple]:
 
 
 @settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(50),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     records=RECORDS,
@@ -747,7 +747,7 @@ def test_reading_the_log_without_a_customer_is_reading_the_log_and_dropping_them
     assert all(byte in rest for byte in after)  # what is there stood there, in this order
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     pieces=st.lists(
         st.sampled_from(["ann-7", "ann-70", "joann-7", "ann", ".", "@", " ", "-", "x", "é"]),
@@ -824,62 +824,11 @@ def test_two_erasures_of_one_file_do_not_overwrite_each_other(tmp_path):
     assert path.read_text() == "outer"
 
 
-KILLED = """
-import sys
-from pathlib import Path
-from stagecast.serving.erasure import csv_logs, customer_column
-from stagecast.serving.erasure.identity import Customer
-from stagecast.serving.erasure.replacing import replace_file
-path, how = Path(sys.argv[1]), csv_logs.LogOptions(Customer(("c3",), False))
-with customer_column.duckdb_connection() as con:
-    print("begun", flush=True)
-    replace_file(path, lambda draft: csv_logs.copy_without(con, path, draft, how))
-    print("done", flush=True)
-"""
-
-
+@pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_the_old_log_or_the_new_one(tmp_path):
-    lines = [
-        b"c%d,2025-01-%02d,%d.50,some words of a channel\n" % (i % 997, 1 + i % 28, i)
-        for i in range(100_000)
-    ]
-    data = b"customer_id,timestamp,amount,channel\n" + b"".join(lines) * 12
-    assert len(data) > 50e6
-    path = tmp_path / "log.csv"
-    kept = (
-        b"customer_id,timestamp,amount,channel\n"
-        + b"".join(line for line in lines if line[:3] != b"c3,") * 12
-    )
-    old, new = hashlib.sha256(data).digest(), hashlib.sha256(kept).digest()
-
-    def start() -> subprocess.Popen[bytes]:
-        path.write_bytes(data)
-        process = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"begun\n"
-        return process
-
-    process = start()
-    began = time.monotonic()
-    assert process.communicate(timeout=300)[0] == b"done\n"
-    whole = time.monotonic() - began
-    assert hashlib.sha256(path.read_bytes()).digest() == new
-    moments, drafts = random.Random(3), 0
-    for _ in range(10):
-        process = start()
-        time.sleep(moments.uniform(0.2, 1.0) * whole)
-        process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
-        assert hashlib.sha256(path.read_bytes()).digest() in (old, new)
-        drafts += draft_of(path).exists()
+    """`make bench` has the same with more kills, of a larger log."""
+    drafts = kill_erasures(tmp_path / "log.csv", 3, [0.4, 1.0, 1.1])
     assert drafts
-    with customer_column.duckdb_connection() as con:
-        how = LogOptions(Customer(("c3",), ambiguous=False))
-        replace_file(path, lambda draft: csv_logs.copy_without(con, path, draft, how))
-    assert hashlib.sha256(path.read_bytes()).digest() == new
-    assert not draft_of(path).exists()
 
 
 def test_the_rule_of_tokens_holds_in_bytes_of_any_encoding():
