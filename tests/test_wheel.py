@@ -16,6 +16,7 @@ import pytest
 
 import stagecast
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 HOSTILE = "raise RuntimeError('a file of the user was imported in the place of a package')\n"
 

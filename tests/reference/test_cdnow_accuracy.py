@@ -15,6 +15,7 @@ from stagecast.training.config import TrainConfig
 from stagecast.training.models import predict
 from stagecast.training.train import Training, train
 
+pytestmark = pytest.mark.slow
 AS_OF = parse_instant("1998-01-01")
 
 

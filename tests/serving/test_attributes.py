@@ -22,6 +22,7 @@ from tests.serving.calling import Stagecast, call
 from tests.serving.scoring.test_batch_parts import alike
 from tests.training.made import day
 
+pytestmark = pytest.mark.slow
 DAYS, CUSTOMERS = 420, 700
 COMES_BACK = {"pro": 0.9, "free": 0.2}
 CONFIGURED = """

@@ -21,7 +21,9 @@ from tests.serving.calling import Stagecast, call
 from tests.serving.web import client
 from tests.training.made import day
 from tests.training.made_contracts import DAYS, subscriptions
+from tests.waiting import LIMIT_SECONDS
 
+pytestmark = pytest.mark.slow
 RENAMED = {"subscribe": "joined", "cancel": "left", "purchase": "purchase", "visit": "visit"}
 TERMS = ("--churn", "cancellation", "--contract-start", "Joined", "--contract-end", "left")
 AS_OF = iso(day(DAYS))
@@ -31,7 +33,7 @@ AS_OF = iso(day(DAYS))
 def events() -> pd.DataFrame:
     rows = [
         {"customer_id": who, "timestamp": at.isoformat(), "event": RENAMED[what], "amount": amount}
-        for who, at, what, amount in subscriptions(400)
+        for who, at, what, amount in subscriptions(250)
     ]
     return pd.DataFrame(rows)
 
@@ -61,7 +63,7 @@ def home(events: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path
         "--no-track",
     )
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=folder, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
     )
     assert done.returncode == 0, done.stderr
     (folder / "said.txt").write_text(done.stdout)
@@ -130,7 +132,7 @@ def test_a_backtest_is_of_open_contracts(
         "--out",
         "bt",
         "--dates",
-        2,
+        1,
     )
     said = call(capsys, monkeypatch, *given, "--no-track")
     assert said.code == 0, said.err

@@ -28,6 +28,7 @@ from tests.training.made import (
     trained,
 )
 
+pytestmark = pytest.mark.slow
 FEW = TrainConfig(max_dates=1)
 
 

@@ -15,6 +15,8 @@ from stagecast.training.baselines.buyers import LABELS
 from tests.serving.calling import Stagecast
 from tests.training.made import frame_of, simulated_rows
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:

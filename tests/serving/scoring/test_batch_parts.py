@@ -22,12 +22,14 @@ from stagecast.training.config import TrainConfig
 from stagecast.training.train import train
 from tests.parity.logs import DAY
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("batch") / "model"
-    with from_frame(simulate(1200, seed=3)) as log:
-        done = train(log.con, AS_OF, TrainConfig(max_dates=2))
+    with from_frame(simulate(600, seed=3)) as log:
+        done = train(log.con, AS_OF, TrainConfig(max_dates=1))
     save_bundle(folder, done.models, AS_OF, done.data_cutoff, {})
     return folder
 

@@ -38,6 +38,7 @@ from stagecast.training.train import train
 from tests.training.made import Row, Trained, check_contract, day, frame_of, log_of, trained
 from tests.training.made_contracts import DAYS, subscriptions
 
+pytestmark = pytest.mark.slow
 CONFIG = TrainConfig(horizon_days=30, churn="cancellation", max_dates=3)
 AS_OF = day(DAYS)
 

@@ -17,6 +17,7 @@ from stagecast.training.judging.backtest import OURS, Replay, plan_replays, repl
 from stagecast.training.value.intervals import conformal
 from tests.training.made import START, Row, day, log_of, simulated_rows
 
+pytestmark = pytest.mark.slow
 CONFIG = TrainConfig(horizon_days=60)
 DAYS = 420
 

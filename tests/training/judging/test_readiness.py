@@ -21,6 +21,8 @@ from stagecast.training.panel import PAST_CUSTOMERS
 from stagecast.training.train import train
 from tests.training.made import Row, day, frame_of, log_of, simulated_rows
 
+pytestmark = pytest.mark.slow
+
 
 def bought(name: str, *days: float, amount: float = 10.0) -> list[Row]:
     return [(name, day(number), "purchase", amount) for number in days]
