@@ -234,8 +234,9 @@ def _models(data: Mapping[str, Any], trees: Mapping[str, str | None]) -> Models:
     if models.cancellation is not None:
         used_columns.append(models.cancellation.columns)
     if (config.churn == "cancellation") != (models.cancellation is not None):
+        lacks = "lacks" if models.cancellation is None else "should not have"
         raise ValueError(
-            f"churn is {config.churn}, and the model of cancellations is not as that asks"
+            f"{MODELS} {lacks} a model of cancellations, since churn is {config.churn}"
         )
     known = {*catalog.names, *models.scheme.signals}
     unknown = sorted(

@@ -188,8 +188,8 @@ def _register(
 
 def _model_name(model: str) -> tuple[str, str | None, str]:
     path = model.removeprefix("models:/")
-    name, at, alias = path.partition("@")
-    if at and name and alias:
+    name, at_sign, alias = path.partition("@")
+    if at_sign and name and alias:
         return name, alias, ""
     name, slash, version = path.rpartition("/")
     if slash and name and version.isdigit():

@@ -154,7 +154,7 @@ class Landmarks:
 
 def current(spells: Spells) -> Landmarks:
     """Return the contracts that are open at the as_of, which predictions are made for."""
-    return _at(spells, 0)
+    return _landmarks_at(spells, 0)
 
 
 def past(spells: Spells, horizon_days: int, seed: int = 0) -> Landmarks:
@@ -172,7 +172,7 @@ def past(spells: Spells, horizon_days: int, seed: int = 0) -> Landmarks:
     seed
         Seed of the sample.
     """
-    parts = [_at(spells, back) for back in plan_backs(spells.history_days, horizon_days)]
+    parts = [_landmarks_at(spells, back) for back in plan_backs(spells.history_days, horizon_days)]
     rows = _joined(parts)
     if len(rows) <= MAX_ROWS:
         return rows
@@ -228,16 +228,16 @@ def cancelled_within(spells: Spells, landmarks: Landmarks, horizon_days: int) ->
     return np.asarray(spells.end[landmarks.spell] < landmarks.at + horizon_days * DAY_MICROSECONDS)
 
 
-def _at(spells: Spells, back: int) -> Landmarks:
-    at = spells.as_of - back * DAY_MICROSECONDS
-    spell = np.flatnonzero(spells.at_risk(at))
+def _landmarks_at(spells: Spells, back: int) -> Landmarks:
+    instant = spells.as_of - back * DAY_MICROSECONDS
+    spell = np.flatnonzero(spells.at_risk(instant))
     count = len(spell)
     return Landmarks(
-        np.full(count, at, dtype=np.int64),
+        np.full(count, instant, dtype=np.int64),
         np.full(count, back, dtype=np.int64),
         spell,
         spells.customer[spell],
-        spells.age_days(at, spell),
+        spells.age_days(instant, spell),
         spells.earlier[spell].astype(np.float64),
         np.ones(count),
     )

@@ -204,7 +204,7 @@ class Cancellation:
             baselines.QUICK if quick else tuple(baselines.LABELS),
         )
         if later.cancelled is None or later.had_contract is None:
-            raise ValueError("the outcomes say nothing of contracts")
+            raise ValueError("churn is cancellation, and the outcomes lack those of contracts")
         # as in the training landmarks, contracts that had been cancelled already are left out
         eligible = later.had_contract[rows]
         predictions, rows = rows_of(predictions, np.flatnonzero(eligible)), rows[eligible]
@@ -240,11 +240,11 @@ class Cancellation:
 
 def _model(models: Models) -> CancellationModel:
     if models.cancellation is None:
-        raise ValueError("churn is a cancellation, and the models hold none of cancellations")
+        raise ValueError("churn is cancellation, and there is no model of cancellations")
     return models.cancellation
 
 
 def _panel(panel: Panel) -> ContractPanel:
     if panel.contracts is None:
-        raise ValueError("churn is a cancellation, and the panel holds no contracts")
+        raise ValueError("churn is cancellation, and the panel has no contracts")
     return panel.contracts

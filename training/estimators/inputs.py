@@ -137,22 +137,22 @@ class TabularEstimator(BaseEstimator):  # type: ignore[misc]
         return _threads(self.n_jobs)
 
 
-def whole_number(name: str, value: Any, least: int, hint: str = "") -> int:
-    """Return a parameter that must be a whole number of at least ``least``, else raise ValueError.
+def whole_number(name: str, value: Any, minimum: int, hint: str = "") -> int:
+    """Return a whole number of at least ``minimum``; raise ValueError for other values.
 
-    >>> whole("n_folds", 1, 2)
+    >>> whole_number("n_folds", 1, 2)
     Traceback (most recent call last):
     ValueError: n_folds is 1; use a whole number of 2 or more
     """
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ValueError(f"{name} is {value!r}; use a whole number of {least} or more{hint}")
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
+        raise ValueError(f"{name} is {value!r}; use a whole number of {minimum} or more{hint}")
     return int(value)
 
 
 def positive_number(name: str, value: Any) -> float:
-    """Return a parameter that must be a finite number above 0, else raise ValueError.
+    """Return a finite number above 0; raise ValueError for other values.
 
-    >>> positive("alpha", "much")
+    >>> positive_number("alpha", "much")
     Traceback (most recent call last):
     ValueError: alpha is 'much'; use a finite number above 0
     """
@@ -226,7 +226,7 @@ def rows_by_weight(weight: Array) -> Integers:
     It is deterministic. The weights of a pool and the customer-base models are fitted on it,
     because their fits take no weights.
 
-    >>> copies(np.array([1.0, 0.5, 0.5, 2.0])).tolist()
+    >>> rows_by_weight(np.array([1.0, 0.5, 0.5, 2.0])).tolist()
     [0, 1, 3, 3]
     """
     # rounded, so that a cumulative sum of ones is not slightly below a whole number

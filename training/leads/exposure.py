@@ -46,11 +46,11 @@ class Leads:
     def __len__(self) -> int:
         return len(self.start)
 
-    def at_risk(self, at: float) -> NDArray[np.bool_]:
-        """Return which customers are leads at a time: started, but not converted before it."""
+    def at_risk(self, day: float) -> NDArray[np.bool_]:
+        """Return which customers are leads at a day number: started, not converted before it."""
         with np.errstate(invalid="ignore"):
             return np.asarray(
-                (self.start < at) & ~(self.converted < at) & ~(self.converted <= self.start)
+                (self.start < day) & ~(self.converted < day) & ~(self.converted <= self.start)
             )
 
 

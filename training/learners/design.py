@@ -71,8 +71,8 @@ def _natural_spline(x: Array, knots: Sequence[float]) -> list[Array]:
     first, before, last = knots[0], knots[-2], knots[-1]
     scale = (last - first) ** 2
 
-    def cube(at: float) -> Array:
-        above = np.maximum(x - at, 0.0)
+    def cube(knot: float) -> Array:
+        above = np.maximum(x - knot, 0.0)
         return np.asarray(above * above * above)  # several times as fast as a power
 
     return [

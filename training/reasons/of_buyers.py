@@ -251,8 +251,8 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.1f}"
 
 
-def _count(value: float, one: str, many: str) -> str:
-    return f"{_number(value)} {one if value == 1 else many}"
+def _count(value: float, singular: str, plural: str) -> str:
+    return f"{_number(value)} {singular if value == 1 else plural}"
 
 
 def _sentence(family: Family, value: float, usual: float) -> str:

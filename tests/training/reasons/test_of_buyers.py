@@ -81,7 +81,7 @@ def test_every_column_belongs_to_one_family() -> None:
         "overdue_ratio": "recency_days",
         "btyd_none_mbg_nbd": "recency_days",
     }
-    assert {column: shown[explain.family_of(FAMILIES, column)] for column in named} == named
+    assert {column: shown[explain.family_index(FAMILIES, column)] for column in named} == named
 
 
 def test_at_most_three_reasons_strongest_first_in_one_direction(
