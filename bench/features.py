@@ -34,9 +34,9 @@ from stagecast.features.engines.evaluator import Evaluator
 from stagecast.features.engines.larger_than_memory import (
     PARTS_AHEAD,
     ROWS_PER_PART,
-    parts,
+    daily_tables,
+    row_ranges,
     shop_gap_of,
-    tables,
     write_features,
 )
 from stagecast.features.engines.memory import MemoryEvents
@@ -74,10 +74,11 @@ def in_parts(log: EventLog, catalog: Catalog, backs: Sequence[int] = (0,)) -> in
 
     def rows(part: Range) -> int:
         return sum(
-            len(one.features(catalog, backs)["customer"]) for one in tables(log, AS_OF, [part])
+            len(table.features(catalog, backs)["customer"])
+            for table in daily_tables(log, AS_OF, [part])
         )
 
-    return sum(map_in_order(rows, list(parts(log.con, ROWS_PER_PART)), PARTS_AHEAD))
+    return sum(map_in_order(rows, list(row_ranges(log.con, ROWS_PER_PART)), PARTS_AHEAD))
 
 
 def shown(what: str, began: float) -> None:
@@ -220,7 +221,7 @@ def main() -> None:
         shown("reading and checking the log", began)
         began = time.perf_counter()
         catalog = standard(90).with_parameters(
-            shop_gap_days=shop_gap_of(log, AS_OF, list(parts(log.con, ROWS_PER_PART)))
+            shop_gap_days=shop_gap_of(log, AS_OF, list(row_ranges(log.con, ROWS_PER_PART)))
         )
         shown("the shop's usual gap", began)
         times = 1 if chosen.customers > AT_ONCE else 2
@@ -253,7 +254,7 @@ def main() -> None:
             )
             (found,) = (
                 all_at.features(catalog.needed_for(RFM), [0])
-                for all_at in tables(log, AS_OF, [(0, events)])
+                for all_at in daily_tables(log, AS_OF, [(0, events)])
             )
             lines += [fit_line(found), *batch_lines(folder / "model", log)]
             request_lines()
