@@ -66,14 +66,14 @@ def judged(name: str, frame: pd.DataFrame, scheme: str) -> Iterator[list[str]]:
     with from_frame(frame, ReadOptions(duplicates="keep")) as log:
         for text in AS_OFS[name]:
             as_of: datetime = parse_instant(text)
-            found = train(log.con, as_of, TrainConfig(scheme=scheme)).evaluation
-            if found is None:
+            evaluation = train(log.con, as_of, TrainConfig(scheme=scheme)).evaluation
+            if evaluation is None:
                 raise StagecastError(f"{name} is too young at {text}")
-            ours, chain = found["next_stage"]
-            ratio, off = ours["log_loss"] / chain["log_loss"], ours["calibration_error"]
-            passed = "yes" if ratio <= BELOW_CHAIN and off <= CALIBRATION else "NO"
-            losses = [f"{row['log_loss']:.4f}" for row in (ours, chain)]
-            yield [name, scheme, found["as_of"], *losses, f"{ratio:.3f}", f"{off:.4f}", passed]
+            ours, chain = evaluation.next_stage
+            ratio, error = ours.log_loss / chain.log_loss, ours.calibration_error
+            passed = "yes" if ratio <= BELOW_CHAIN and error <= CALIBRATION else "NO"
+            losses = [f"{method.log_loss:.4f}" for method in (ours, chain)]
+            yield [name, scheme, evaluation.as_of, *losses, f"{ratio:.3f}", f"{error:.4f}", passed]
 
 
 def main() -> None:

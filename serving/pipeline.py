@@ -12,7 +12,7 @@ from pathlib import Path
 from stagecast.features.events import EventLog
 from stagecast.serving.jobs.training import STEPS
 from stagecast.serving.progress import Say, Steps, silent, silently
-from stagecast.serving.reports.lifecycle_report import figures, movement, write_tables
+from stagecast.serving.reports.lifecycle_report import movement, movement_figures, write_tables
 from stagecast.serving.reports.run_report import write_report
 from stagecast.serving.requests import RunRequest
 from stagecast.serving.runs.files import MODEL, OF_A_RUN, REPORT, SCORES, TABLES
@@ -66,18 +66,18 @@ def run(
         inspected = inspect(log, at, config.horizon_days)
         write_inspection(log, inspected, draft)
         training = train(log.con, at, config, say)
-        bundle = save_bundle(
-            draft / MODEL, training.models, at, training.data_cutoff, card(training)
-        )
+        bundle_card = card(training)
+        bundle = save_bundle(draft / MODEL, training.models, at, training.data_cutoff, bundle_card)
         say("scores and reasons")
         scores = Scorer(bundle, threads=0).score(training.panel.now, training.data_cutoff)
         write_scores(scores, draft / SCORES)
         say("report")
-        contents = summary(bundle, log.report.to_json(), next_steps)
+        contents = summary(bundle, bundle_card, log.report.to_json(), next_steps)
         life = training.panel.life
-        moved = movement(life, at, has_amounts=training.models.value.mean_spend is not None)
-        write_tables(moved, draft / TABLES)
-        write_report(draft / REPORT, contents, scores, figures(moved, life.scheme, life.merged))
+        moves = movement(life, at, has_amounts=training.models.value.mean_spend is not None)
+        write_tables(moves, draft / TABLES)
+        figures = movement_figures(moves, life.scheme, life.merged)
+        write_report(draft / REPORT, contents, scores, figures)
         if track is not None:
             say("tracking")
             track(bundle, draft / MODEL, draft / REPORT)

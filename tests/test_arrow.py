@@ -247,6 +247,7 @@ EVALUATION = {
     "cancellation.landmarks",
     "cancellation.members",
     "cancellation.model",
+    "card",
     "churn.members",
     "churn.model",
     "churn_kinds.cancellation",

@@ -27,8 +27,10 @@ from typing import Any
 from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.clock import parse_instant
 from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.features.plain_json import to_json
 from stagecast.features.stages.scheme_files import scheme_from_json, scheme_to_json
 from stagecast.training.cancellation.model import CancellationModel
+from stagecast.training.card import Card
 from stagecast.training.churn.model import ChurnModel
 from stagecast.training.config import TrainConfig
 from stagecast.training.leads.conversion import LeadConversion
@@ -75,7 +77,9 @@ class Bundle:
     data_cutoff
         Time of the last event that the training used.
     card
-        Evaluation, dates and notes for people to read.
+        Evaluation, dates and notes for people to read: a
+        :class:`stagecast.training.card.Card` as plain JSON, as an earlier version may have written
+        it.
     """
 
     models: Models
@@ -86,11 +90,20 @@ class Bundle:
 
 
 def save_bundle(
-    folder: Path, models: Models, as_of: datetime, data_cutoff: datetime, card: Mapping[str, Any]
+    folder: Path,
+    models: Models,
+    as_of: datetime,
+    data_cutoff: datetime,
+    card: Card | Mapping[str, Any],
 ) -> Bundle:
     """Write a bundle into a new folder and return it.
 
     The files are written to a draft folder beside it, which is renamed when it is complete.
+
+    Parameters
+    ----------
+    card
+        What people read; as plain JSON where it is that of a loaded bundle.
 
     Raises
     ------
@@ -101,6 +114,7 @@ def save_bundle(
         raise UsageError(f"{folder} exists; give another folder, or remove it")
     files = {MODELS: _json(_models_json(models)), **_trees(models)}
     version = _version(files)
+    card = to_json(card) if isinstance(card, Card) else card
     files[CARD] = _json(card)
     manifest = {
         "format": FORMAT,

@@ -10,7 +10,7 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.features.record import PurchaseDays
 from stagecast.features.stages.scheme import STATES
-from stagecast.features.stages.thresholds import survival
+from stagecast.features.survival import survival
 from stagecast.training.cancellation.panel import fit_contracts
 from stagecast.training.churn.fitting import fit_churn, training_dates
 from stagecast.training.churn.members import GapRule

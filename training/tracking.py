@@ -140,7 +140,7 @@ def _experiment(client: MlflowClient) -> str:
 def _parameters(bundle: Bundle) -> dict[str, Any]:
     config: TrainConfig = bundle.models.config
     kind = kind_of(config.churn)
-    weights = kind.pool_card(bundle.models)["weights"]
+    weights = kind.pool_card(bundle.models).weights
     return {
         **asdict(config),
         "as_of": iso(bundle.as_of),

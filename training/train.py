@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import duckdb
 import numpy as np
@@ -25,7 +24,8 @@ from stagecast.training.checks import check_contracts, check_dates
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.config import TrainConfig
 from stagecast.training.fitting import MAX_ROWS, fit_models
-from stagecast.training.judging.evaluate import evaluate, what_came
+from stagecast.training.judging.evaluate import evaluate, observed_outcomes
+from stagecast.training.judging.evaluation_result import Evaluation
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models, Predictions
 from stagecast.training.panel import Panel, build, sampling_step
@@ -55,7 +55,7 @@ class Training:
 
     models: Models
     panel: Panel
-    evaluation: dict[str, Any] | None
+    evaluation: Evaluation | None
     data_cutoff: datetime
     notes: tuple[str, ...]
 
@@ -127,7 +127,7 @@ def _train(
     evaluation = None
     if earlier is not None:
         notify("evaluation on the period since")
-        later = what_came(table, earlier.panel, config.horizon_days)
+        later = observed_outcomes(table, earlier.panel, config.horizon_days)
         evaluation = evaluate(
             earlier.panel, earlier.models, earlier.predictions, later, earlier.intervals
         )
@@ -212,7 +212,7 @@ def _value_intervals(table: DailyTable, panel: Panel, models: Models) -> Interva
 
 
 def _notes(
-    panel: Panel, models: Models, evaluation: dict[str, Any] | None, *, has_earlier: bool
+    panel: Panel, models: Models, evaluation: Evaluation | None, *, has_earlier: bool
 ) -> tuple[str, ...]:
     notes = kind_of(models.config.churn).notes(panel, models)
     if (step := sampling_step(panel.dates, MAX_ROWS)) > 1:

@@ -19,6 +19,7 @@ from stagecast.features.arrays import Array, position_within, run_bounds
 from stagecast.features.catalog.standard import RHYTHM_PRIOR_GAPS
 from stagecast.features.engines.shop_gap import FEWEST_GAPS, mean_gaps, shop_gap_days
 from stagecast.features.record import PurchaseDays
+from stagecast.features.survival import survival
 
 AT_RISK_QUANTILE = 0.80
 SLEEPING_QUANTILE = 0.95
@@ -103,29 +104,6 @@ def _days_since_first(days: PurchaseDays) -> NDArray[np.int64]:
     return np.asarray(
         days.day - days.day[np.arange(len(days.day)) - position_within(days.customer)]
     )
-
-
-def survival(completed: Array, still_open: Array) -> tuple[Array, Array]:
-    """Return the product-limit estimate of P(gap > t).
-
-    Parameters
-    ----------
-    completed, still_open
-        Gaps that ended and gaps that are still open (censored), in days.
-
-    Returns
-    -------
-    times
-        The distinct completed gaps in days, ascending.
-    probability
-        The estimate at each of them, same shape.
-
-    Source: Kaplan and Meier (1958), "Nonparametric estimation from incomplete observations".
-    """
-    times, events = np.unique(completed, return_counts=True)
-    all_gaps = np.sort(np.r_[completed, still_open])
-    at_risk = len(all_gaps) - np.searchsorted(all_gaps, times, side="left")
-    return times, np.asarray(np.cumprod(1 - events / at_risk), dtype=np.float64)
 
 
 def _lost_after(completed: Array, still_open: Array) -> float:

@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stagecast.serving.commands.console import table
 from stagecast.serving.runs.files import BACKTEST, BACKTEST_REPORT, PREDICTIONS
 
+if TYPE_CHECKING:
+    from stagecast.training.judging.verdict_result import Difference, SpendEstimates, Verdict
 
-def backtest_lines(figures: Mapping[str, Any], out: Path) -> list[str]:
+
+def backtest_lines(verdict: Verdict, out: Path) -> list[str]:
     """Return the verdict for a terminal.
 
     Parameters
     ----------
-    figures
-        What ``backtest.json`` holds.
+    verdict
+        Result of the backtest.
     out
-        The folder that it stands in.
+        The folder that it was written to.
     """
-    dates = figures["dates"]
+    dates = verdict.dates
     lines = [
-        f"grade {figures['grade']}: {figures['grade_sentence']}",
-        f"{len(dates)} dates, {dates[0]['as_of'][:10]} to {dates[-1]['as_of'][:10]}, "
-        f"{figures['horizon_days']} days ahead, {figures['customers']:,} customers",
+        f"grade {verdict.grade}: {verdict.grade_sentence}",
+        f"{len(dates)} dates, {dates[0].as_of[:10]} to {dates[-1].as_of[:10]}, "
+        f"{verdict.horizon_days} days ahead, {verdict.customers:,} customers",
         "",
-        *_methods(figures),
+        *_methods(verdict),
     ]
-    if figures["spend"]:
-        rows = [[row["label"], *_spend(row)] for row in figures["spend"]]
+    if verdict.spend:
+        rows = [[method.label, *_spend(method)] for method in verdict.spend]
         lines += ["", *table([["spend", "mean error", "total"], *rows], {1, 2})]
-    if figures["coverage"]:
+    if verdict.coverage is not None:
         lines.append(
             "90 % ranges of the expected spend held "
-            f"{figures['coverage']['expected_spend']:.1%} of what came"
+            f"{verdict.coverage.expected_spend:.1%} of what came"
         )
     return [
         *lines,
@@ -45,32 +47,38 @@ def backtest_lines(figures: Mapping[str, Any], out: Path) -> list[str]:
     ]
 
 
-def _methods(figures: Mapping[str, Any]) -> list[str]:
+def _methods(verdict: Verdict) -> list[str]:
     head = ["method", "log loss", "95 %", "AUC", "calibration", "lift 10 %", "ours is"]
-    against = {row["name"]: row for row in figures["against"]}
+    differences = {difference.name: difference for difference in verdict.against}
     rows = [
         [
-            row["label"],
-            f"{row['log_loss']:.4f}",
+            method.label,
+            f"{method.log_loss:.4f}",
             ""
-            if row["log_loss_low"] is None
-            else f"{row['log_loss_low']:.4f}-{row['log_loss_high']:.4f}",
-            "" if row["auc"] is None else f"{row['auc']:.3f}",
-            f"{row['calibration_error']:.3f}",
-            f"{row['lift_10']:.2f}" if "lift_10" in row else "",
-            _compared(against.get(row["name"])),
+            if method.log_loss_low is None
+            else f"{method.log_loss_low:.4f}-{method.log_loss_high:.4f}",
+            "" if method.auc is None else f"{method.auc:.3f}",
+            f"{method.calibration_error:.3f}",
+            "" if method.lift_10 is None else f"{method.lift_10:.2f}",
+            _compared(differences.get(method.name)),
         ]
-        for row in figures["models"]
+        for method in verdict.models
     ]
     return table([head, *rows], {1, 2, 3, 4, 5, 6})
 
 
-def _compared(row: Mapping[str, Any] | None) -> str:
-    if row is None or row["relative"] is None or row["low"] is None:
+def _compared(difference: Difference | None) -> str:
+    if (
+        difference is None
+        or difference.relative is None
+        or difference.low is None
+        or difference.high is None
+    ):
         return ""
-    sure = "" if row["low"] <= 0 <= row["high"] else " *"
-    return f"{abs(row['relative']):.1%} {'better' if row['relative'] < 0 else 'worse'}{sure}"
+    sure = "" if difference.low <= 0 <= difference.high else " *"
+    direction = "better" if difference.relative < 0 else "worse"
+    return f"{abs(difference.relative):.1%} {direction}{sure}"
 
 
-def _spend(row: Mapping[str, Any]) -> tuple[str, str]:
-    return f"{row['mae']:,.2f}", "" if row["bias"] is None else f"{row['bias']:+.1%}"
+def _spend(method: SpendEstimates) -> tuple[str, str]:
+    return f"{method.mae:,.2f}", "" if method.bias is None else f"{method.bias:+.1%}"

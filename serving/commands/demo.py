@@ -34,6 +34,6 @@ def demo(out: Path, as_json: bool) -> None:
     request = RunRequest(training, out, force=True, publish=True, next_steps=NEXT_STEPS)
     done = run_and_publish(cdnow_log, request, steps=steps, warn=warn)
     if as_json:
-        show_json(done.summary)
+        show_json(done.to_json())
     else:
         show(terminal.run_lines(done, NEXT_STEPS))

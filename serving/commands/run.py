@@ -52,6 +52,6 @@ def run(
     open_log = partial(reading.open, command="run")
     done = run_and_publish(open_log, request, as_of=reading.as_of, steps=steps, warn=warn)
     if as_json:
-        show_json(done.summary)
+        show_json(done.to_json())
     else:
         show(terminal.run_lines(done, next_steps))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from stagecast.serving.jobs.training import TrainedBundle
     from stagecast.serving.runs.run import Run
     from stagecast.training.config import Churn
+    from stagecast.training.judging.evaluation_result import ConversionFigures, Evaluation
 
 TOP = 10
 
@@ -58,40 +59,40 @@ def counted_lines(scores: pa.Table, scheme: Scheme) -> list[str]:
     return stage_lines(stage_counts(scores, scheme.ids), scheme)
 
 
-def evaluation_lines(evaluation: Mapping[str, Any] | None, churn: Churn) -> list[str]:
+def evaluation_lines(evaluation: Evaluation | None, churn: Churn) -> list[str]:
     """Return how good the model is on the later period, against the baselines."""
     if evaluation is None:
         return []  # the notes say why
     from stagecast.training.churn_kinds import kind_of
 
     rows = [["method", "log loss", "AUC", "calibration error", "lift at 10 %"]]
-    for model in evaluation["models"]:
-        numbers = [model[k] for k in ("log_loss", "auc", "calibration_error", "lift_10")]
-        rows.append([model["label"], *("-" if n is None else f"{n:.4f}" for n in numbers)])
-    ours, chain = (row["log_loss"] for row in evaluation["next_stage"])
+    for model in evaluation.models:
+        numbers = (model.log_loss, model.auc, model.calibration_error, model.lift_10)
+        rows.append([model.label, *("-" if n is None else f"{n:.4f}" for n in numbers)])
+    ours, chain = (method.log_loss for method in evaluation.next_stage)
     wording = kind_of(churn).wording
     return [
-        f"{wording.probability}, trained before {evaluation['as_of']}, tested on what came until "
-        f"{evaluation['until']} "
-        f"({evaluation['customers']:,} customers, {evaluation['base_rate']:.1%} of them "
+        f"{wording.probability}, trained before {evaluation.as_of}, tested on what came until "
+        f"{evaluation.until} "
+        f"({evaluation.customers:,} customers, {evaluation.base_rate:.1%} of them "
         f"{wording.left}):",
         *table(rows, {1, 2, 3, 4}),
-        f"Grade {evaluation['grade']}: {evaluation['grade_sentence']}",
+        f"Grade {evaluation.grade}: {evaluation.grade_sentence}",
         f"Next stage: log loss {ours:.4f}, Markov chain {chain:.4f}.",
-        *_conversion_lines(evaluation.get("conversion")),
+        *_conversion_lines(evaluation.conversion),
     ]
 
 
-def _conversion_lines(conversion: Mapping[str, Any] | None) -> list[str]:
+def _conversion_lines(conversion: ConversionFigures | None) -> list[str]:
     """Return how good P(first purchase) was, if there were prospects."""
     if conversion is None:
         return []
-    auc = "-" if conversion["auc"] is None else f"{conversion['auc']:.4f}"
+    auc = "-" if conversion.auc is None else f"{conversion.auc:.4f}"
     return [
-        f"First purchase: of {conversion['leads']:,} without an order "
-        f"{conversion['converted']:,} bought "
-        f"({conversion['expected']:,.0f} were expected); AUC {auc}, "
-        f"log loss {conversion['log_loss']:.4f}, all alike {conversion['log_loss_share']:.4f}."
+        f"First purchase: of {conversion.leads:,} without an order "
+        f"{conversion.converted:,} bought "
+        f"({conversion.expected:,.0f} were expected); AUC {auc}, "
+        f"log loss {conversion.log_loss:.4f}, all alike {conversion.log_loss_share:.4f}."
     ]
 
 
@@ -115,17 +116,16 @@ def run_lines(run: Run, next_steps: Sequence[str]) -> list[str]:
     """Return everything that `run` and `demo` print; ``next_steps`` are commands to go on with."""
     summary = run.summary
     return [
-        *log_lines(summary["log"]),
+        *log_lines(summary.log),
         "",
-        f"Customers per stage on {summary['as_of']} (scheme {summary['scheme']['id']}):",
+        f"Customers per stage on {summary.as_of} (scheme {summary.scheme.id}):",
         *counted_lines(run.scores, run.bundle.models.scheme),
         "",
-        f"How good it is (method: {summary['method']}, {summary['method_note']}):",
-        *evaluation_lines(summary["evaluation"], summary["churn"]),
-        *summary["notes"],
+        f"How good it is (method: {summary.method}, {summary.method_note}):",
+        *evaluation_lines(summary.evaluation, summary.churn),
+        *summary.notes,
         "",
-        f"The {TOP} customers with the most value at risk in the next "
-        f"{summary['horizon_days']} days:",
+        f"The {TOP} customers with the most value at risk in the next {summary.horizon_days} days:",
         *risk_lines(run.scores),
         "",
         *file_lines(run.folder),
@@ -152,8 +152,8 @@ def bundle_lines(trained: TrainedBundle) -> list[str]:
     """Return what `train` prints: how good the models are, and where the bundle is."""
     bundle = trained.bundle
     return [
-        *evaluation_lines(bundle.card["evaluation"], bundle.models.config.churn),
-        *bundle.card["notes"],
+        *evaluation_lines(trained.card.evaluation, bundle.models.config.churn),
+        *trained.card.notes,
         "",
         f"model {bundle.model_version} written: {trained.out}",
     ]

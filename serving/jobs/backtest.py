@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from stagecast.features.clock import iso
 from stagecast.features.files import write_text
+from stagecast.features.plain_json import FLAT, to_json
 from stagecast.serving.progress import Steps, silently
 from stagecast.serving.reading import Reading
 from stagecast.serving.reports.backtest_report import render_backtest
@@ -24,29 +25,43 @@ from stagecast.serving.runs.folders import new_folder
 from stagecast.training.config import TrainConfig
 from stagecast.training.judging.backtest import replay
 from stagecast.training.judging.verdict import verdict
+from stagecast.training.judging.verdict_result import Verdict
 
 STEPS_BESIDE_DATES = 2
 
 
 @dataclass(frozen=True)
-class BacktestFolder:
-    """A backtest that was written.
+class Backtest:
+    """Contents of ``backtest.json``; the order of the fields is that of the keys.
 
     Parameters
     ----------
-    out
-        Its folder.
-    figures
-        What ``backtest.json`` holds: the as_of, the scheme, the log and what
-        :func:`stagecast.training.judging.verdict.verdict` gives.
+    as_of
+        The instant up to which outcomes are known, ISO 8601, UTC.
+    scheme
+        Id or file of the scheme of the stages.
+    verdict
+        Result of the comparison with the baselines.
+    log
+        The data report as plain JSON.
     """
 
+    as_of: str
+    scheme: str
+    verdict: Verdict = field(metadata=FLAT)
+    log: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class BacktestFolder:
+    """A backtest, and the folder that it was written to."""
+
     out: Path
-    figures: Mapping[str, Any]
+    backtest: Backtest
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
-        return {"out": str(self.out), **self.figures}
+        return {"out": str(self.out), **to_json(self.backtest)}
 
 
 def write_backtest(
@@ -69,23 +84,28 @@ def write_backtest(
         config = replace(config, known_at_start=log.known_at_start)
         replays = list(
             replay(
-                log.con, as_of, config, dates=request.dates, step_days=request.step_days, say=say
+                log.con,
+                as_of,
+                config,
+                dates=request.dates,
+                step_days=request.step_days,
+                progress=say,
             )
         )
         say("figures and their intervals")
-        figures = {
-            "as_of": iso(as_of),
-            "scheme": config.scheme,
-            **verdict(replays, config.horizon_days, config.seed),
-            "log": log.report.to_json(),
-        }
+        backtest = Backtest(
+            as_of=iso(as_of),
+            scheme=config.scheme,
+            verdict=verdict(replays, config.horizon_days, config.seed),
+            log=log.report.to_json(),
+        )
         say("report")
         # a method that could not be fitted at a date is null there
         predictions = pa.concat_tables(
             [date.table() for date in replays], promote_options="default"
         )
         pq.write_table(predictions, draft / PREDICTIONS)
-        text = json.dumps(figures, ensure_ascii=False, allow_nan=False, indent=2)
+        text = json.dumps(to_json(backtest), ensure_ascii=False, allow_nan=False, indent=2)
         write_text(draft / BACKTEST, text + "\n")
-        write_text(draft / BACKTEST_REPORT, render_backtest(figures))
-    return BacktestFolder(request.out, figures)
+        write_text(draft / BACKTEST_REPORT, render_backtest(backtest.verdict, backtest.as_of))
+    return BacktestFolder(request.out, backtest)

@@ -4,7 +4,7 @@ a date, as a page and tables.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,10 +12,12 @@ from typing import Any
 
 from stagecast.features.clock import iso, microseconds
 from stagecast.features.describe.effectiveness import BeforeAfter, Costs, before_after
+from stagecast.features.describe.flows import Summary
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.features.events import EventLog
 from stagecast.features.files import write_text
+from stagecast.features.plain_json import to_json
 from stagecast.features.stages.lifecycle import fit_lifecycle
 from stagecast.features.stages.scheme import Scheme
 from stagecast.serving.progress import Steps, silently
@@ -43,7 +45,7 @@ class MovementFolder:
     scheme_id
         The scheme of the stages.
     summary
-        The figures at its top, by name.
+        The figures at its top.
     compared
         What changed at a date; None: nothing was compared.
     """
@@ -51,7 +53,7 @@ class MovementFolder:
     out: Path
     as_of: datetime
     scheme_id: str
-    summary: Mapping[str, Any]
+    summary: Summary
     compared: BeforeAfter | None
 
     def to_json(self) -> dict[str, Any]:
@@ -60,7 +62,7 @@ class MovementFolder:
             "out": str(self.out),
             "as_of": iso(self.as_of),
             "scheme": self.scheme_id,
-            **self.summary,
+            **to_json(self.summary),
             **({} if self.compared is None else {"before_after": self.compared.to_json()}),
         }
 
@@ -113,8 +115,7 @@ def write_movement(
         write_text(
             draft / REPORT, render_lifecycle(moved, life, as_of, log.report.to_json(), compared)
         )
-    summary = moved.flows.to_json()["summary"]
-    return MovementFolder(request.out, as_of, life.scheme.id, summary, compared)
+    return MovementFolder(request.out, as_of, life.scheme.id, moved.flows.summary, compared)
 
 
 def _costs(table: DailyTable, log: EventLog, named: Sequence[str]) -> Costs | None:

@@ -12,12 +12,14 @@ from typing import Any
 from stagecast.features.clock import iso
 from stagecast.features.errors import UsageError
 from stagecast.features.events import EventLog
+from stagecast.features.plain_json import to_json
 from stagecast.serving.progress import Say, Steps, silent, silently
 from stagecast.serving.reading import Reading
 from stagecast.serving.requests import SAMPLE_ON_SPARK, TrainingRequest
 from stagecast.serving.runs.summary import card
 from stagecast.serving.runs.tracking import tracker
 from stagecast.training.bundle import Bundle, save_bundle
+from stagecast.training.card import Card
 from stagecast.training.train import train
 
 # Steps that a training names, and those of `run` behind them, for the length of the progress bar.
@@ -26,10 +28,11 @@ STEPS = 9
 
 @dataclass(frozen=True)
 class TrainedBundle:
-    """A bundle that was trained; its card has the evaluation and the notes."""
+    """A bundle that was trained, its card, and the folder that it was written to."""
 
     out: Path
     bundle: Bundle
+    card: Card
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data, without the models."""
@@ -37,7 +40,7 @@ class TrainedBundle:
             "model_version": self.bundle.model_version,
             "as_of": iso(self.bundle.as_of),
             "out": str(self.out),
-            **self.bundle.card,
+            **to_json(self.card),
         }
 
 
@@ -72,11 +75,12 @@ def train_bundle(
         config = replace(request.config, known_at_start=log.known_at_start)
         training = train(log.con, as_of, config, say)
         training = replace(training, notes=(*notes, *training.notes))
-        bundle = save_bundle(out, training.models, as_of, training.data_cutoff, card(training))
+        bundle_card = card(training)
+        bundle = save_bundle(out, training.models, as_of, training.data_cutoff, bundle_card)
         if track is not None:
             say("tracking")
             track(bundle, out, None)
-    return TrainedBundle(out, bundle)
+    return TrainedBundle(out, bundle, bundle_card)
 
 
 @contextmanager

@@ -1,34 +1,40 @@
-"""The charts of a backtest: how far each baseline is from us, and the log loss of each method at
-each date.
-"""
+"""Charts of a backtest: differences from the baselines, log loss by date, spend by tenths."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import altair as alt
 from markupsafe import Markup
 
-from stagecast.serving.reports.charts import HALF_WIDTH, HEIGHT, INK, WIDE_WIDTH, inline, to_svg
+from stagecast.serving.reports.charts import (
+    HALF_WIDTH,
+    HEIGHT,
+    INK,
+    WIDE_WIDTH,
+    Rows,
+    inline,
+    to_svg,
+)
+from stagecast.training.judging.evaluation_result import OURS
+from stagecast.training.judging.verdict_result import DateVerdict, Difference, SpendDecile
 
-Rows = list[dict[str, Any]]
-OURS = "stagecast"
 
-
-def differences(against: Sequence[Mapping[str, Any]]) -> Markup:
-    """Return our log loss less each baseline's, with the 95 % interval; left of the line we are
-    closer to the truth.
-
-    Parameters
-    ----------
-    against
-        ``label``, ``difference``, ``low`` and ``high`` of each baseline.
-    """
-    rows: Rows = [
-        {"label": a["label"], "at": a["difference"], "low": a["low"], "high": a["high"]}
-        for a in sorted(against, key=lambda one: one["difference"])
-    ]
+def differences(against: Sequence[Difference]) -> Markup:
+    """Return our log loss less each baseline's, with its 95 % interval, largest gain first."""
+    rows: Rows = sorted(
+        (
+            {
+                "label": baseline.label,
+                "at": baseline.difference,
+                "low": baseline.low,
+                "high": baseline.high,
+            }
+            for baseline in against
+            if baseline.difference is not None
+        ),
+        key=lambda row: row["at"],
+    )
     y = alt.Y(
         "label:N",
         sort=None,
@@ -46,29 +52,28 @@ def differences(against: Sequence[Mapping[str, Any]]) -> Markup:
         .encode(x="zero:Q")
     )
     chart = alt.layer(zero, whiskers, dots).properties(width=WIDE_WIDTH - 200, height=alt.Step(30))
-    said = ", ".join(f"{row['label']} {row['at']:+.4f}" for row in rows)
-    return to_svg(chart, "differences", f"Our log loss less that of each baseline: {said}")
+    values = ", ".join(f"{row['label']} {row['at']:+.4f}" for row in rows)
+    return to_svg(chart, "differences", f"Our log loss less that of each baseline: {values}")
 
 
-def by_date(dates: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> Markup:
-    """Return the log loss of each method at each date over that of stagecast, which is the line at
-    0.
+def by_date(dates: Sequence[DateVerdict], labels: Mapping[str, str]) -> Markup:
+    """Return the log loss of each baseline at each date over ours, which is the line at 0.
 
     Parameters
     ----------
     dates
-        ``as_of`` and the ``log_loss`` of each method by its name.
+        Oldest first.
     labels
-        how the methods are called.
+        Name of a baseline -> its label.
     """
     rows: Rows = [
         {
-            "date": one["as_of"][:10],
+            "date": date.as_of[:10],
             "label": labels[name],
-            "over": loss / one["log_loss"][OURS] - 1.0,
+            "over": loss / date.log_loss[OURS] - 1.0,
         }
-        for one in dates
-        for name, loss in one["log_loss"].items()
+        for date in dates
+        for name, loss in date.log_loss.items()
         if name in labels
     ]
     base = alt.Chart(inline(rows)).encode(
@@ -90,18 +95,11 @@ def by_date(dates: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> Ma
     return to_svg(chart, "dates", "Log loss of each method over that of stagecast, at each date")
 
 
-def tenths(groups: Sequence[Mapping[str, float]]) -> Markup:
-    """Return what tenths of customers were expected to spend, and what they spent, those with most
-    first.
-
-    Parameters
-    ----------
-    groups
-        ``expected`` and ``came``, mean spend per customer.
-    """
+def spend_deciles(deciles: Sequence[SpendDecile]) -> Markup:
+    """Return expected and observed mean spend by tenths of customers, most expected first."""
     rows: Rows = [
-        {"tenth": n + 1, "expected": group["expected"], "came": group["came"]}
-        for n, group in enumerate(groups)
+        {"tenth": n + 1, "expected": decile.expected, "came": decile.came}
+        for n, decile in enumerate(deciles)
     ]
     x = alt.X(
         "tenth:O",

@@ -1,18 +1,17 @@
-"""The report of a backtest: is the model better than a simple method, on which dates, by how
-much, how surely.
-"""
+"""Report of a backtest: whether the model beats simple methods, at which dates, and by how much."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from stagecast.serving.reports import backtest_charts, charts
-from stagecast.serving.reports.comparison import Metric, comparison
+from stagecast.serving.reports.comparison import Method, Metric, comparison, method_of
 from stagecast.serving.reports.lifecycle_report import inks
 from stagecast.serving.reports.rendering import FOLDER, NOTHING, environment
+from stagecast.training.judging.evaluation_result import OURS
+from stagecast.training.judging.verdict_result import ChurnEstimates, Verdict
 
 
 def _signed(value: float) -> str:
@@ -20,107 +19,117 @@ def _signed(value: float) -> str:
 
 
 CHURN: tuple[Metric, ...] = (
-    ("log_loss", "Log loss", "{:.4f}".format, "low"),
-    ("auc", "AUC", "{:.3f}".format, "high"),
-    ("pr_auc", "PR AUC", "{:.3f}".format, "high"),
-    ("brier", "Brier score", "{:.4f}".format, "low"),
-    ("calibration_error", "Calibration error", "{:.3f}".format, "low"),
-    ("lift_5", "Lift, top 5%", "{:.2f}".format, "high"),
-    ("lift_10", "Lift, top 10%", "{:.2f}".format, "high"),
-    ("lift_20", "Lift, top 20%", "{:.2f}".format, "high"),
-    ("empc", "EMPC", "{:.2f}".format, "high"),
+    Metric("log_loss", "Log loss", "{:.4f}".format, "low"),
+    Metric("auc", "AUC", "{:.3f}".format, "high"),
+    Metric("pr_auc", "PR AUC", "{:.3f}".format, "high"),
+    Metric("brier", "Brier score", "{:.4f}".format, "low"),
+    Metric("calibration_error", "Calibration error", "{:.3f}".format, "low"),
+    Metric("lift_5", "Lift, top 5%", "{:.2f}".format, "high"),
+    Metric("lift_10", "Lift, top 10%", "{:.2f}".format, "high"),
+    Metric("lift_20", "Lift, top 20%", "{:.2f}".format, "high"),
+    Metric("empc", "EMPC", "{:.2f}".format, "high"),
 )
 SPEND: tuple[Metric, ...] = (
-    ("mae", "Mean error per customer", "{:,.2f}".format, "low"),
-    ("rank_correlation", "Rank correlation", "{:.3f}".format, "high"),
-    ("gini", "Normalised Gini", "{:.3f}".format, "high"),
-    ("bias", "Total against what came", _signed, ""),
+    Metric("mae", "Mean error per customer", "{:,.2f}".format, "low"),
+    Metric("rank_correlation", "Rank correlation", "{:.3f}".format, "high"),
+    Metric("gini", "Normalised Gini", "{:.3f}".format, "high"),
+    Metric("bias", "Total against what came", _signed, ""),
 )
 STAGES: tuple[Metric, ...] = (
-    ("log_loss", "Log loss", "{:.4f}".format, "low"),
-    ("calibration_error", "Calibration error", "{:.3f}".format, "low"),
+    Metric("log_loss", "Log loss", "{:.4f}".format, "low"),
+    Metric("calibration_error", "Calibration error", "{:.3f}".format, "low"),
 )
 
 
-def render_backtest(told: Mapping[str, Any]) -> str:
-    """Return the report as one self-contained HTML page: no script, nothing fetched, same input
-    same bytes.
+@dataclass(frozen=True)
+class _Ranges:
+    """The 95 % intervals of the main figures of a method, as text."""
+
+    label: str
+    log_loss: str
+    auc: str
+    capture_10: str
+
+
+def render_backtest(verdict: Verdict, as_of: str) -> str:
+    """Return the report as one self-contained HTML page.
+
+    It has no script, fetches nothing, and the same input gives the same bytes.
 
     Parameters
     ----------
-    told
-        see :func:`stagecast.training.judging.verdict.verdict`, with ``as_of``, ``scheme`` and the
-        ``log`` beside it.
+    verdict
+        Result of the backtest.
+    as_of
+        The instant up to which outcomes are known, ISO 8601, UTC.
     """
-    labels = {row["name"]: row["label"] for row in told["models"]}
-    gains = [(one["share_contacted"], one["share_of_churners"]) for one in told["gains"]]
-    spend = [dict(row) | _mean_of_dates(told, row["name"]) for row in told["spend"]]
+    labels = {method.name: method.label for method in verdict.models}
+    gains = [(point.share_contacted, point.share_of_churners) for point in verdict.gains]
+    spend = [
+        method_of(method, **_means_over_dates(verdict, method.name)) for method in verdict.spend
+    ]
     page = environment().get_template("backtest.html")
     return page.render(
-        run={"title": "Backtest", "as_of": told["as_of"]},
-        told=told,
+        run={"title": "Backtest", "as_of": as_of},
+        verdict=verdict,
         css=Markup((FOLDER / "static" / "stagecast.css").read_text(encoding="utf-8")),
         icon=Markup((FOLDER / "static" / "icon.svg").read_text(encoding="utf-8").strip()),
         inks=inks(),
-        models=comparison(told["models"], CHURN),
-        ranges=[_range(row) for row in told["models"]],
+        models=comparison(map(method_of, verdict.models), CHURN),
+        ranges=[_ranges(method) for method in verdict.models],
         spend=comparison(spend, SPEND),
-        next_stage=comparison(_next_stage(told), STAGES),
-        differences=backtest_charts.differences(told["against"]) if told["against"] else None,
+        next_stage=comparison(_next_stage_methods(verdict), STAGES),
+        differences=backtest_charts.differences(verdict.against) if verdict.against else None,
         by_date=backtest_charts.by_date(
-            told["dates"], {k: v for k, v in labels.items() if k != backtest_charts.OURS}
+            verdict.dates, {name: label for name, label in labels.items() if name != OURS}
         )
         if len(labels) > 1
         else None,
-        calibration=charts.calibration_plot(told["calibration"]),
-        gains=gains,
+        calibration=charts.calibration_plot(verdict.calibration),
         gains_chart=charts.gains_curve([(0.0, 0.0), *gains]) if gains else None,
-        tenths=backtest_charts.tenths(told["spend_deciles"]) if told["spend_deciles"] else None,
-        labels=labels,
+        spend_deciles=backtest_charts.spend_deciles(verdict.spend_deciles)
+        if verdict.spend_deciles
+        else None,
     )
 
 
-def _range(row: Mapping[str, Any]) -> dict[str, str]:
-    """Return the 95 % intervals of the main figures as text."""
+def _ranges(method: ChurnEstimates) -> _Ranges:
+    def written(low: float | None, high: float | None, form: str) -> str:
+        if low is None or high is None:
+            return NOTHING
+        return f"{format(low, form)}–{format(high, form)}"
 
-    def written(figure: str, form: str) -> str:
-        ends = [row[f"{figure}_low"], row[f"{figure}_high"]]
-        return NOTHING if None in ends else "–".join(format(end, form) for end in ends)
-
-    figures = {"log_loss": ".4f", "auc": ".3f", "capture_10": ".0%"}
-    return {
-        "label": row["label"],
-        **{figure: written(figure, form) for figure, form in figures.items()},
-    }
+    return _Ranges(
+        label=method.label,
+        log_loss=written(method.log_loss_low, method.log_loss_high, ".4f"),
+        auc=written(method.auc_low, method.auc_high, ".3f"),
+        capture_10=written(method.capture_10_low, method.capture_10_high, ".0%"),
+    )
 
 
-def _mean_of_dates(told: Mapping[str, Any], name: str) -> dict[str, float]:
-    """Return the mean over the dates of what is not drawn anew: rank correlation and Gini of a
-    method's spend.
-    """
-    found = {}
+def _means_over_dates(verdict: Verdict, name: str) -> dict[str, float]:
+    """Return the means over the dates of those figures of a method's spend that are not drawn."""
+    of_dates = [date.money.spend[name] for date in verdict.dates if date.money is not None]
+    means = {}
     for figure in ("rank_correlation", "gini"):
-        values = [
-            date["spend"][name][figure]
-            for date in told["dates"]
-            if date["spend"][name][figure] is not None
-        ]
-        if values:
-            found[figure] = sum(values) / len(values)
-    return found
+        values = [getattr(figures, figure) for figures in of_dates]
+        known = [value for value in values if value is not None]
+        if known:
+            means[figure] = sum(known) / len(known)
+    return means
 
 
-def _next_stage(told: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the mean over the dates of how good the probabilities of the next stage were."""
-    dates = [{row["name"]: row for row in date["next_stage"]} for date in told["dates"]]
+def _next_stage_methods(verdict: Verdict) -> list[Method]:
+    """Return the means over the dates of how good the probabilities of the next stage were."""
+    dates = [{method.name: method for method in date.next_stage} for date in verdict.dates]
     return [
-        {
-            "name": name,
-            "label": row["label"],
-            **{
-                k: sum(date[name][k] for date in dates) / len(dates)
-                for k in ("log_loss", "calibration_error")
+        Method(
+            name,
+            method.label,
+            {
+                figure: sum(getattr(date[name], figure) for date in dates) / len(dates)
+                for figure in ("log_loss", "calibration_error")
             },
-        }
-        for name, row in dates[0].items()
+        )
+        for name, method in dates[0].items()
     ]

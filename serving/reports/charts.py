@@ -1,20 +1,22 @@
-"""The charts of the report: inline SVG that needs no script and follows the page's light, dark and
-print colours.
+"""Charts of the report: inline SVG without a script, in light, dark and print colours.
 
-Each mark is drawn in one of the colours of :data:`INK`; the style sheet of the report sets these
-anew by attribute selector (``[fill="#1f5f8b"]``), which is how one drawing serves a light page, a
-dark one and paper.
+Each mark is drawn in one of the colours of :data:`INK`. The style sheet of the report replaces them
+by attribute selector (``[fill="#1f5f8b"]``), so that one drawing serves a light page, a dark one
+and paper.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import altair as alt
 import vl_convert
 from markupsafe import Markup, escape
+
+if TYPE_CHECKING:
+    from stagecast.training.learners.metrics import CalibrationGroup
 
 FONT = 'system-ui, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif'
 # name of the css variable -> the colour it has in the drawing
@@ -72,22 +74,21 @@ def shares(grid: bool = True) -> alt.Axis:
 
 
 def stage_bars(stages: Sequence[Mapping[str, Any]]) -> Markup:
-    """Return one horizontal bar per stage, in the order given, coloured by state and labelled with
-    its count.
+    """Return one horizontal bar per stage, coloured by state and labelled with its count.
 
     Parameters
     ----------
     stages
-        ``title``, ``state`` and the number of ``customers`` of each.
+        ``title``, ``state`` and the number of ``customers`` of each, from top to bottom.
     """
     rows: Rows = [
         {
-            "stage": one["title"],
-            "state": one["state"],
-            "customers": one["customers"],
-            "shown": f"{one['customers']:,}",
+            "stage": stage["title"],
+            "state": stage["state"],
+            "customers": stage["customers"],
+            "shown": f"{stage['customers']:,}",
         }
-        for one in stages
+        for stage in stages
     ]
     base = alt.Chart(inline(rows)).encode(
         y=alt.Y(
@@ -124,15 +125,15 @@ def risk_histogram(bins: Sequence[Mapping[str, Any]]) -> Markup:
     """
     rows: Rows = [
         {
-            "start": one["start"],
-            "end": one["end"],
+            "start": bar["start"],
+            "end": bar["end"],
             "band": band,
             "rank": rank,
-            "customers": one[band],
+            "customers": bar[band],
         }
-        for one in bins
+        for bar in bins
         for rank, band in enumerate(BANDS)
-        if one[band]
+        if bar[band]
     ]
     chart = (
         alt.Chart(inline(rows))
@@ -156,7 +157,7 @@ def risk_histogram(bins: Sequence[Mapping[str, Any]]) -> Markup:
         )
         .properties(width=HALF_WIDTH, height=HEIGHT - LEGEND_HEIGHT)
     )
-    totals = ", ".join(f"{sum(one[band] for one in bins):,} {band}" for band in BANDS)
+    totals = ", ".join(f"{sum(bar[band] for bar in bins):,} {band}" for band in BANDS)
     return to_svg(
         chart,
         "risk",
@@ -164,49 +165,56 @@ def risk_histogram(bins: Sequence[Mapping[str, Any]]) -> Markup:
     )
 
 
-def held_curve(
-    points: Sequence[tuple[float, float]], spot: tuple[float, float], said: str
+def concentration_curve(
+    points: Sequence[tuple[float, float]], spot: tuple[float, float], caption: str
 ) -> Markup:
-    """Return the share of all value at risk that the customers with most of it hold, with one spot
-    called out.
+    """Return the share of all value at risk by the share of customers, with one point marked.
 
     Parameters
     ----------
     points
-        share of the customers, share of the value; both between 0 and 1, ascending.
-    spot, said
-        the point to call out and the words beside it.
+        Share of the customers, most value at risk first, and share of the value; between 0 and 1,
+        ascending.
+    spot, caption
+        The point to mark and the words beside it.
     """
     titles = ("share of active customers, most value at risk first", "share of all value at risk")
-    return to_svg(called_out(points, spot, said, titles), "held", f"Curve of value at risk: {said}")
+    chart = curve_with_spot(points, spot, caption, titles)
+    return to_svg(chart, "held", f"Curve of value at risk: {caption}")
 
 
-def called_out(
+def curve_with_spot(
     points: Sequence[tuple[float, float]],
     spot: tuple[float, float],
-    said: str,
+    caption: str,
     titles: tuple[str, str],
 ) -> alt.LayerChart | alt.FacetChart:
-    """Return a curve of shares over the diagonal with one spot called out; ``titles`` are of the
-    axes.
+    """Return a curve of shares over the diagonal with one point marked.
+
+    Parameters
+    ----------
+    points
+        Of the curve, between 0 and 1, ascending.
+    spot, caption
+        The point to mark and the words beside it.
+    titles
+        Of the two axes.
     """
     x = alt.X("x:Q", title=titles[0], scale=UNIT, axis=shares(grid=False))
     y = alt.Y("y:Q", title=titles[1], scale=UNIT, axis=shares())
-    base = alt.Chart(inline([{"x": spot[0], "y": spot[1], "said": said}])).encode(x=x, y=y)
+    base = alt.Chart(inline([{"x": spot[0], "y": spot[1], "caption": caption}])).encode(x=x, y=y)
     side: Literal["left", "right"] = "left" if spot[0] < 0.5 else "right"
     dx = 10 if side == "left" else -10
     words = base.mark_text(
         align=side, dx=dx, dy=16, fontSize=12, fontWeight="bold", color=INK["ink"]
     )
     dot = base.mark_point(filled=True, size=90, opacity=1, color=INK["chart-high"])
-    chart = alt.layer(*over_diagonal(points, x, y), dot, words.encode(text="said:N"))
+    chart = alt.layer(*over_diagonal(points, x, y), dot, words.encode(text="caption:N"))
     return chart.properties(width=HALF_WIDTH, height=HEIGHT)
 
 
 def gains_curve(points: Sequence[tuple[float, float]]) -> Markup:
-    """Return which share of those who left is reached by contacting a share of all, highest risk
-    first.
-    """
+    """Return the share of those who left by the share of customers contacted, by risk."""
     x = alt.X(
         "x:Q", title="share contacted, highest risk first", scale=UNIT, axis=shares(grid=False)
     )
@@ -219,15 +227,9 @@ def gains_curve(points: Sequence[tuple[float, float]]) -> Markup:
     )
 
 
-def calibration_plot(groups: Sequence[Mapping[str, Any]]) -> Markup:
-    """Return what happened against what was predicted, a dot per group of customers.
-
-    Parameters
-    ----------
-    groups
-        ``predicted`` and ``observed`` shares of customers who left.
-    """
-    points: Rows = [{"x": group["predicted"], "y": group["observed"]} for group in groups]
+def calibration_plot(groups: Sequence[CalibrationGroup]) -> Markup:
+    """Return observed against predicted shares of customers who left, a dot per group."""
+    points: Rows = [{"x": group.predicted, "y": group.observed} for group in groups]
     x = alt.X("x:Q", title="predicted share that leaves", scale=UNIT, axis=shares())
     y = alt.Y("y:Q", title="share that left", scale=UNIT, axis=shares())
     base = alt.Chart(inline(points)).encode(x=x, y=y)
@@ -260,15 +262,21 @@ def _palette(names: Sequence[str]) -> alt.Scale:
 
 
 def to_svg(chart: alt.Chart | alt.LayerChart | alt.FacetChart, name: str, label: str) -> Markup:
-    """Draw a chart; ``name`` makes its ids unique in the page, ``label`` tells it to those who
-    do not see it.
+    """Return a chart as inline SVG.
+
+    Parameters
+    ----------
+    name
+        Prefix of its ids, which must be unique in a page.
+    label
+        Text for screen readers.
     """
     spec = chart.to_dict() | {"config": _CONFIG}
-    # an empty list of addresses: drawing a chart never fetches anything
+    # no address may be fetched while a chart is drawn
     svg: str = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
-    # ids are numbered per process; in a page they must be unique, and the same each time
-    for number, made in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg))):
-        svg = svg.replace(f'id="{made}"', f'id="{name}-{number}"').replace(
-            f"url(#{made})", f"url(#{name}-{number})"
+    # vl_convert numbers ids per process; in a page they must be unique, and the same each time
+    for number, svg_id in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg))):
+        svg = svg.replace(f'id="{svg_id}"', f'id="{name}-{number}"').replace(
+            f"url(#{svg_id})", f"url(#{name}-{number})"
         )
     return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{escape(label)}" ', 1))

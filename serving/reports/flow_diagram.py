@@ -1,9 +1,7 @@
-"""The flow diagram: who stood on which stage at one date, and where they stand at another. SVG
-without a script.
+"""Flow diagram: how many customers went from each stage at one date to each stage at another.
 
-Vega-Lite has no such picture, so the bands are worked out here and written down as paths. Colours
-as in :mod:`stagecast.serving.reports.charts`: every one is an ink that the style sheet of the page
-sets anew.
+Vega-Lite has no such chart, so the bands are computed here and written as SVG paths. As in
+:mod:`stagecast.serving.reports.charts`, the style sheet of the page replaces the colours.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ Key = str | None
 
 @dataclass(frozen=True)
 class _Node:
-    """A stage at one of the dates: how many stand there, and where it is drawn."""
+    """A stage at one of the dates: its customers, and the top and height of its bar in pixels."""
 
     key: Key
     customers: int
@@ -38,18 +36,17 @@ class _Node:
 def flow_diagram(
     rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[str, Any]], titles: tuple[str, str]
 ) -> Markup:
-    """Return bands from the stages at one date to those at another, each as wide as customers went
-    that way.
+    """Return bands from the stages at one date to those at another, as wide as customers moved.
 
     Parameters
     ----------
     rows
-        ``from_stage`` and ``to_stage`` (ids; a ``from_stage`` of None: not yet known then) and
-        ``customers``.
+        ``from_stage`` and ``to_stage`` (ids) and ``customers``. A ``from_stage`` of None is of
+        customers who were not known yet.
     stages
         ``id``, ``title`` and ``state`` of each, in the order of the scheme.
     titles
-        What stands above the two columns, as a rule the dates.
+        Heads of the two columns, usually the dates.
     """
     moved = _moved(rows, [stage["id"] for stage in stages])
     order: list[Key] = [None, *(stage["id"] for stage in stages)]
@@ -92,24 +89,24 @@ def flow_diagram(
 
 
 def _moved(rows: Sequence[Mapping[str, Any]], ids: Sequence[str]) -> dict[tuple[Key, Key], int]:
-    """Return the customers of each way, in the order of the stages."""
-    place: dict[Key, int] = {None: -1, **{name: n for n, name in enumerate(ids)}}
-    found: dict[tuple[Key, Key], int] = {}
+    """Return the customers of each pair of stages, in the order of the stages."""
+    position: dict[Key, int] = {None: -1, **{name: n for n, name in enumerate(ids)}}
+    moved: dict[tuple[Key, Key], int] = {}
     for row in rows:
         if row["customers"]:
             pair = (row["from_stage"], row["to_stage"])
-            found[pair] = found.get(pair, 0) + int(row["customers"])
-    return dict(sorted(found.items(), key=lambda item: (place[item[0][0]], place[item[0][1]])))
+            moved[pair] = moved.get(pair, 0) + int(row["customers"])
+    return dict(sorted(moved.items(), key=lambda item: [position[key] for key in item[0]]))
 
 
 def _column(counts: Sequence[tuple[Key, int]], scale: float) -> list[_Node]:
-    """Place the stages of one date below each other, none nearer than a line of text."""
+    """Return the stages of one date from top to bottom, at least a line of text apart."""
     nodes: list[_Node] = []
     top = float(TOP)
     for key, customers in counts:
         if customers:
             height = max(customers * scale, 2.0)
-            # a thin one stands in the middle of its line
+            # a thin bar is centred in its line
             space = max(0.0, (LINE - height - GAP) / 2)
             nodes.append(_Node(key, customers, top + space, height))
             top += max(height + GAP, LINE)
@@ -130,9 +127,7 @@ def _bands(
     shown: Mapping[Key, str],
     colours: Mapping[Key, str],
 ) -> Markup:
-    """Return the bands; at either end they stand in the order of the other, so that they cross
-    least.
-    """
+    """Return the bands; at each end they are in the order of the other end, so that few cross."""
     start, end = ({node.key: node.top for node in column} for column in columns)
     left, right = LEFT + NODE_WIDTH, RIGHT
     middle = (left + right) / 2
@@ -141,16 +136,16 @@ def _bands(
         wide = customers * scale
         a, b = start[source], end[target]
         start[source], end[target] = a + wide, b + wide
-        # who moved matters more than who stayed
+        # customers who moved matter more than those who stayed
         opacity = 0.22 if source == target else 0.5
-        said = f"{shown[source]} → {shown[target]}: {customers:,}"
+        caption = f"{shown[source]} → {shown[target]}: {customers:,}"
         drawn.append(
             Markup(
                 '<path fill="{colour}" fill-opacity="{opacity}" '
                 'd="M{left},{a:.1f}C{middle},{a:.1f} {middle},{b:.1f}'
                 " {right},{b:.1f}V{b_end:.1f}C{middle},{b_end:.1f} {middle},{a_end:.1f} "
                 "{left},{a_end:.1f}Z"
-                '"><title>{said}</title></path>'
+                '"><title>{caption}</title></path>'
             ).format(
                 colour=colours[source],
                 opacity=opacity,
@@ -159,10 +154,10 @@ def _bands(
                 middle=middle,
                 a=a,
                 b=b,
-                # a band that nobody could see is drawn a hair wide
+                # a band too thin to be seen is drawn wider
                 a_end=a + max(wide, 0.6),
                 b_end=b + max(wide, 0.6),
-                said=said,
+                caption=caption,
             )
         )
     return Markup("").join(drawn)

@@ -1,5 +1,4 @@
-"""The charts of the lifecycle: who stood where, who comes back, who brings the money, how long
-stages last.
+"""Charts of the lifecycle: stages over time, retention, concentration of value, time on stages.
 
     rows of stagecast.features.describe.flows (plain dicts) -> altair -> inline SVG
 
@@ -23,7 +22,7 @@ from stagecast.serving.reports.charts import (
     STATES,
     WIDE_WIDTH,
     Rows,
-    called_out,
+    curve_with_spot,
     inline,
     shares,
     to_svg,
@@ -43,7 +42,7 @@ __all__ = [
 
 MOST_COHORTS = 13
 MOST_LABELS = 10
-# beyond this the words in a cell can no longer be read
+# with more opacity the words in a cell can no longer be read
 DARKEST = 0.55
 STEP = 30
 
@@ -59,15 +58,15 @@ def stage_history(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[st
         ``id``, ``title`` and ``state`` of each, in the order of the scheme.
     """
     titles, colours = stage_titles(stages), stage_colours(stages)
-    # those who left on top of those who stay
-    told = sorted(
+    # lapsed stages are stacked above the active ones
+    stacked = sorted(
         stages, key=lambda stage: STATES.index(stage["state"]) if stage["state"] in STATES else 1
     )
-    rank = {stage["id"]: place for place, stage in enumerate(told)}
-    named = _periods([row["period_start"] for row in rows])
+    rank = {stage["id"]: position for position, stage in enumerate(stacked)}
+    names = _period_names([row["period_start"] for row in rows])
     shown: Rows = [
         {
-            "period": named[str(row["period_start"])],
+            "period": names[str(row["period_start"])],
             "stage": titles[row["stage"]],
             "rank": rank[row["stage"]],
             "customers": row["customers"],
@@ -82,14 +81,14 @@ def stage_history(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[st
         axis=alt.Axis(values=labels, labelAngle=0, labelOverlap=False, grid=False),
         scale=alt.Scale(domain=periods, paddingInner=0.15, paddingOuter=0.1),
     )
-    kept = [
+    occupied = [
         stage
         for stage in rank
         if any(row["stage"] == titles[stage] and row["customers"] for row in shown)
     ]
     palette = alt.Scale(domain=list(titles.values()), range=[colours[stage] for stage in titles])
     legend = alt.Legend(
-        values=[titles[stage] for stage in kept], labelLimit=160, columns=len(kept) if kept else 1
+        values=[titles[stage] for stage in occupied], labelLimit=160, columns=len(occupied) or 1
     )
     chart = (
         alt.Chart(inline([row for row in shown if row["customers"]]))
@@ -117,23 +116,23 @@ def stage_history(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[st
 
 
 def pareto_curve(
-    points: Sequence[tuple[float, float]], spot: tuple[float, float], said: str
+    points: Sequence[tuple[float, float]], spot: tuple[float, float], caption: str
 ) -> Markup:
-    """Return which share of the value the best customers bring, with one spot called out.
+    """Return the share of the value by the share of buyers, with one point marked.
 
     Parameters
     ----------
     points
         Share of the buyers (the best first) and share of the value, both between 0 and 1,
         ascending.
-    spot, said
-        The point to call out and the words beside it.
+    spot, caption
+        The point to mark and the words beside it.
     """
     titles = ("share of buyers, the best first", "share of all they bring")
     return to_svg(
-        called_out(points, spot, said, titles),
+        curve_with_spot(points, spot, caption, titles),
         "pareto",
-        f"Curve of what the best buyers bring: {said}",
+        f"Curve of what the best buyers bring: {caption}",
     )
 
 
@@ -149,22 +148,22 @@ def cohort_grid(rows: Sequence[Mapping[str, Any]]) -> Markup:
         ``cohort`` (start of the period of the first purchase), ``customers`` in it, ``age`` in
         periods, ``retention`` (a share) and ``complete`` (whether the period was over).
     """
-    # in the period of its first purchase every cohort is whole, which tells nothing
+    # the retention in the period of the first purchase is 1
     later = [
         row for row in rows if 1 <= row["age"] <= MOST_COHORTS and row["retention"] is not None
     ]
     latest = sorted({str(row["cohort"]) for row in later})[-MOST_COHORTS:]
     size = {str(row["cohort"]): row["customers"] for row in later}
-    written = _periods(latest)
-    named = {cohort: f"{written[cohort]} ({size[cohort]:,})" for cohort in latest}
-    cells = [row for row in later if str(row["cohort"]) in named]
-    most = max((row["retention"] for row in cells), default=0.0) or 1.0
+    starts = _period_names(latest)
+    names = {cohort: f"{starts[cohort]} ({size[cohort]:,})" for cohort in latest}
+    cells = [row for row in later if str(row["cohort"]) in names]
+    highest = max((row["retention"] for row in cells), default=0.0) or 1.0
     shown: Rows = [
         {
-            "cohort": named[str(row["cohort"])],
+            "cohort": names[str(row["cohort"])],
             "age": row["age"],
-            "said": _percent(row["retention"]),
-            "shade": DARKEST * row["retention"] / most if row["complete"] else 0.0,
+            "text": _percent(row["retention"]),
+            "shade": DARKEST * row["retention"] / highest if row["complete"] else 0.0,
             "complete": bool(row["complete"]),
         }
         for row in cells
@@ -179,7 +178,7 @@ def cohort_grid(rows: Sequence[Mapping[str, Any]]) -> Markup:
     y = alt.Y(
         "cohort:O",
         title="first purchase (customers)",
-        scale=alt.Scale(domain=list(named.values()), padding=0.06),
+        scale=alt.Scale(domain=list(names.values()), padding=0.06),
         axis=alt.Axis(grid=False, labelLimit=260, labelColor=INK["ink"]),
     )
     opacity = alt.Opacity("shade:Q", scale=None, legend=None)
@@ -188,28 +187,27 @@ def cohort_grid(rows: Sequence[Mapping[str, Any]]) -> Markup:
     words = (
         base.mark_text(fontSize=12, color=INK["ink"])
         .transform_filter("datum.complete")
-        .encode(text="said:N")
+        .encode(text="text:N")
     )
     early = base.mark_text(fontSize=12, color=INK["quiet"], fontStyle="italic").transform_filter(
         "!datum.complete"
     )
-    chart = alt.layer(boxes, words, early.encode(text="said:N"))
+    chart = alt.layer(boxes, words, early.encode(text="text:N"))
     chart = chart.properties(width=min(WIDE_WIDTH - 160, 56 * len(ages)), height=alt.Step(STEP))
-    told = (
-        f"{len(named)} cohorts, at most {_percent(most)}"
+    extent = (
+        f"{len(names)} cohorts, at most {_percent(highest)}"
         if shown
         else "no cohort has a later period"
     )
     return to_svg(
         chart,
         "cohorts",
-        f"Share of each cohort that bought again, by periods since the first purchase: {told}",
+        f"Share of each cohort that bought again, by periods since the first purchase: {extent}",
     )
 
 
 def repeat_bars(rows: Sequence[Mapping[str, Any]]) -> Markup:
-    """Return which share of customers goes on from each order to the next within a year, with 95 %
-    intervals.
+    """Return the share of customers with a next order within a year, with 95 % intervals.
 
     Parameters
     ----------
@@ -222,7 +220,7 @@ def repeat_bars(rows: Sequence[Mapping[str, Any]]) -> Markup:
         {
             "next": str(row["order"] + 1),
             "share": row["share_within_365d"],
-            "said": _percent(row["share_within_365d"]),
+            "text": _percent(row["share_within_365d"]),
             "low": row["share_within_365d_low"],
             "high": row["share_within_365d_high"],
             "top": row["share_within_365d_high"] or row["share_within_365d"],
@@ -242,27 +240,26 @@ def repeat_bars(rows: Sequence[Mapping[str, Any]]) -> Markup:
     bars = base.mark_bar(color=INK["chart-active"], cornerRadiusEnd=3).encode(
         y=alt.Y("share:Q", title="share, within a year", scale=scale, axis=shares())
     )
-    whole = base.transform_filter("isValid(datum.low) && isValid(datum.high)")
-    whiskers = whole.mark_rule(color=INK["ink"], strokeWidth=1.5).encode(y="low:Q", y2="high:Q")
+    bounded = base.transform_filter("isValid(datum.low) && isValid(datum.high)")
+    whiskers = bounded.mark_rule(color=INK["ink"], strokeWidth=1.5).encode(y="low:Q", y2="high:Q")
     ends = [
-        whole.mark_tick(
+        bounded.mark_tick(
             color=INK["ink"], opacity=1, thickness=1.5, width=9, orient="horizontal"
         ).encode(y=f"{end}:Q")
         for end in ("low", "high")
     ]
-    words = base.mark_text(dy=-9, fontSize=12, color=INK["ink"]).encode(y="top:Q", text="said:N")
+    words = base.mark_text(dy=-9, fontSize=12, color=INK["ink"]).encode(y="top:Q", text="text:N")
     chart = alt.layer(bars, whiskers, *ends, words).properties(width=HALF_WIDTH, height=HEIGHT)
-    told = ", ".join(f"{row['next']}: {row['said']}" for row in shown)
+    values = ", ".join(f"{row['next']}: {row['text']}" for row in shown)
     return to_svg(
         chart,
         "repeat",
-        f"Share of customers who go on to the next order: {told or 'too few orders to say'}",
+        f"Share of customers who go on to the next order: {values or 'too few orders to say'}",
     )
 
 
 def spell_bars(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[str, Any]]) -> Markup:
-    """Return how long customers stay on each stage: the middle half of the stays as a bar, the
-    median as a mark.
+    """Return a bar per stage from the first to the third quartile of stays, the median marked.
 
     Parameters
     ----------
@@ -274,29 +271,29 @@ def spell_bars(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[str, 
         ``id``, ``title`` and ``state`` of each, in the order of the scheme.
     """
     titles, colours = stage_titles(stages), stage_colours(stages)
-    begun = [row for row in rows if row["spells"]]
+    reached = [row for row in rows if row["spells"]]
     known = [
         row[name]
-        for row in begun
+        for row in reached
         for name in ("median_days", "high_quartile_days")
         if row[name] is not None
     ]
-    lows = [row["low_quartile_days"] for row in begun if row["low_quartile_days"] is not None]
-    far = max([*known, *(1.5 * low for low in lows)], default=1.0) * 1.08
+    lows = [row["low_quartile_days"] for row in reached if row["low_quartile_days"] is not None]
+    longest = max([*known, *(1.5 * low for low in lows)], default=1.0) * 1.08
     shown: Rows = [
         {
             "stage": titles[row["stage"]],
             "colour": colours[row["stage"]],
             "low": row["low_quartile_days"],
             "median": row["median_days"],
-            "high": far if row["high_quartile_days"] is None else row["high_quartile_days"],
+            "high": longest if row["high_quartile_days"] is None else row["high_quartile_days"],
             "open": row["high_quartile_days"] is None,
-            "said": _stay(row),
-            "at": far if row["high_quartile_days"] is None else row["high_quartile_days"],
+            "text": _stay(row),
+            "at": longest if row["high_quartile_days"] is None else row["high_quartile_days"],
         }
-        for row in begun
+        for row in reached
     ]
-    scale = alt.Scale(domain=[0, far], nice=False)
+    scale = alt.Scale(domain=[0, longest], nice=False)
     y = alt.Y(
         "stage:N",
         sort=[row["stage"] for row in shown],
@@ -308,9 +305,11 @@ def spell_bars(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[str, 
     )
     base = alt.Chart(inline(shown)).encode(y=y)
     colour = alt.Color("colour:N", scale=None, legend=None)
-    there = base.transform_filter("isValid(datum.low)")
-    bars = there.transform_filter("!datum.open").mark_bar(height=14, cornerRadius=3, opacity=0.75)
-    fading = there.transform_filter("datum.open").mark_bar(height=14, cornerRadius=3, opacity=0.35)
+    bounded = base.transform_filter("isValid(datum.low)")
+    bars = bounded.transform_filter("!datum.open").mark_bar(height=14, cornerRadius=3, opacity=0.75)
+    fading = bounded.transform_filter("datum.open").mark_bar(
+        height=14, cornerRadius=3, opacity=0.35
+    )
     drawn = [layer.encode(x=x, x2="high:Q", color=colour) for layer in (bars, fading)]
     middle = base.transform_filter("isValid(datum.median)").mark_tick(
         color=INK["ink"], opacity=1, thickness=3, height=22, orient="vertical"
@@ -319,13 +318,13 @@ def spell_bars(rows: Sequence[Mapping[str, Any]], stages: Sequence[Mapping[str, 
     chart = alt.layer(
         *drawn,
         middle.encode(x=alt.X("median:Q", scale=scale)),
-        words.encode(x=alt.X("at:Q", scale=scale), text="said:N"),
+        words.encode(x=alt.X("at:Q", scale=scale), text="text:N"),
     ).properties(width=WIDE_WIDTH - 160, height=alt.Step(STEP))
-    told = ", ".join(f"{row['stage']} {row['said']}" for row in shown)
+    values = ", ".join(f"{row['stage']} {row['text']}" for row in shown)
     return to_svg(
         chart,
         "spells",
-        f"Days that customers stay on each stage, median: {told or 'nobody came to any'}",
+        f"Days that customers stay on each stage, median: {values or 'nobody came to any'}",
     )
 
 
@@ -337,10 +336,8 @@ def _stay(row: Mapping[str, Any]) -> str:
     return f"{text} day{'' if text == '1' else 's'}"
 
 
-def _periods(starts: Sequence[Any]) -> dict[str, str]:
-    """Return how the beginning of each period is written: without the day where all begin with a
-    month.
-    """
+def _period_names(starts: Sequence[Any]) -> dict[str, str]:
+    """Return each start of a period as text, without the day where all are first of a month."""
     days = {str(start): str(start)[:10] for start in starts}
     if all(day.endswith("-01") for day in days.values()):
         return {start: day[:7] for start, day in days.items()}

@@ -1,16 +1,15 @@
-"""The lifecycle of a log as figures: what the section "How customers move" of the report and
-`stagecast report` show.
+"""Figures of a lifecycle, for the section "How customers move" and for `stagecast report`.
 
 Lifecycle -> stagecast.features.describe.flows (tables), stagecast.features.describe.effectiveness
--> figures (a few hundred numbers, pictures) -> page
+-> figures (a few hundred numbers, charts) -> page
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from markupsafe import Markup
 
 from stagecast.features.clock import from_microseconds, iso, microseconds
 from stagecast.features.describe.effectiveness import BeforeAfter
-from stagecast.features.describe.flows import Flows, flows, transitions_between
+from stagecast.features.describe.flows import Flows, Summary, flows, transitions_between
 from stagecast.features.files import atomic_write, write_text
 from stagecast.features.stages.lifecycle import Lifecycle, merged_sentences
 from stagecast.features.stages.scheme import Scheme
@@ -34,10 +33,23 @@ from stagecast.serving.reports.stage_colours import STAGE_INK
 FLOW_DAYS = 90
 
 
+Rows = list[dict[str, Any]]
+
+
 @dataclass(frozen=True)
 class Movement:
-    """How customers move through the stages, up to an as_of; ``moved`` is from ``start`` to
-    ``end``, both instants.
+    """How customers move through the stages, up to an as_of.
+
+    Parameters
+    ----------
+    flows
+        The tables of the whole log.
+    moved
+        Customers by their stages at ``start`` and at ``end``.
+    start, end
+        The two instants of the flow diagram.
+    has_amounts
+        Whether the log has amounts.
     """
 
     flows: Flows
@@ -45,6 +57,71 @@ class Movement:
     start: datetime
     end: datetime
     has_amounts: bool
+
+
+@dataclass(frozen=True)
+class MovementFigures:
+    """What a page shows of a :class:`Movement`; charts are SVG.
+
+    Parameters
+    ----------
+    unit
+        Of the periods: ``week``, ``month`` or ``quarter``.
+    titles
+        Id of a stage -> its title.
+    dates
+        The two instants of the flow diagram.
+    summary
+        Counts and concentration over the whole log.
+    merged
+        A sentence for each stage that no event of the log can show.
+    thresholds
+        Name -> threshold; None where it is infinite.
+    flow, moved
+        The flow diagram, and its rows: ``from_stage``, ``to_stage``, ``customers``, ``share``,
+        ``value``.
+    history
+        Customers on each stage by period; None without a period.
+    period, period_start
+        Rows of the table of stocks for the last period that is over (or the newest), and its start;
+        None without a period.
+    spells, spell_chart
+        Rows of the table of spells, in days, and their chart.
+    ways
+        Rows of the table of times to a stage, in days, in the order of ``spells``.
+    repeat, repeat_chart
+        Rows of the table of repeat orders, and their chart.
+    second
+        The row of ``repeat`` on the first order; None where nobody has ordered.
+    of
+        What the concentration is of: ``spend`` or ``orders``.
+    pareto
+        Share of the value by share of buyers; None without buyers.
+    cohorts
+        Retention by cohort; None without cohorts.
+    """
+
+    unit: str
+    titles: Mapping[str, str]
+    has_amounts: bool
+    dates: tuple[datetime, datetime]
+    summary: Summary
+    merged: Sequence[str]
+    thresholds: Mapping[str, float | None]
+    flow: Markup
+    moved: Rows
+    history: Markup | None
+    period: Rows | None
+    period_start: date | None
+    spells: Rows
+    spell_chart: Markup
+    ways: Rows
+    repeat: Rows
+    repeat_chart: Markup | None
+    second: dict[str, Any] | None
+    of: str
+    pareto: Markup | None
+    cohorts: Markup | None
 
 
 def movement(
@@ -60,10 +137,10 @@ def movement(
     Parameters
     ----------
     unit
-        Of the periods: ``week``, ``month``, ``quarter``; None: what suits the length of the log.
+        Of the periods: ``week``, ``month``, ``quarter``; None chooses by the length of the log.
     dates
-        The two dates of the flow diagram; None: the as_of, and 90 days before it, or half of a
-        shorter log.
+        The two dates of the flow diagram. None for the second is the as_of; for the first, 90 days
+        before the second, or the middle of a shorter log.
 
     Raises
     ------
@@ -76,8 +153,8 @@ def movement(
         life.journeys, record.days, customers, record.first_events, at, unit, has_amounts
     )
     end = dates[1] or as_of
-    half = from_microseconds((int(record.first_events.min()) + microseconds(end)) // 2)
-    start = dates[0] or max(end - timedelta(days=FLOW_DAYS), half)
+    middle = from_microseconds((int(record.first_events.min()) + microseconds(end)) // 2)
+    start = dates[0] or max(end - timedelta(days=FLOW_DAYS), middle)
     moved = transitions_between(
         life.journeys,
         record.days,
@@ -90,84 +167,85 @@ def movement(
     return Movement(tables, moved, start, end, has_amounts)
 
 
-def figures(
-    found: Movement, scheme: Scheme, merged: Mapping[str, tuple[str, ...]]
-) -> dict[str, Any]:
-    """Return what the page shows of a movement."""
+def movement_figures(
+    moves: Movement, scheme: Scheme, merged: Mapping[str, tuple[str, ...]]
+) -> MovementFigures:
+    """Return what a page shows of a movement.
+
+    Parameters
+    ----------
+    merged
+        See :attr:`stagecast.features.stages.lifecycle.Lifecycle.merged`.
+    """
     stages = [{"id": s.id, "title": s.title["en"], "state": s.state} for s in scheme.stages]
-    titles = {stage["id"]: stage["title"] for stage in stages}
-    tables = {name: table.to_pylist() for name, table in found.flows.tables().items()}
-    summary = found.flows.summary
-    stock = tables["stock"]
-    newest = (
-        [row for row in stock if row["period_start"] == stock[-1]["period_start"]] if stock else []
-    )
-    complete = [row for row in stock if row["complete"]]
-    last = (
-        [row for row in complete if row["period_start"] == complete[-1]["period_start"]]
-        if complete
-        else newest
-    )
-    concentration = summary.concentration
-    spot = concentration.share_for_80
-    curve = [(row["share_of_customers"], row["share_of_value"]) for row in tables["pareto"]]
-    known = [point for point in curve if None not in point]
+    tables = {name: table.to_pylist() for name, table in moves.flows.tables().items()}
+    stock, spells, repeat = tables["stock"], tables["spells"], tables["repeat"]
+    moved = moves.moved.to_pylist()
+    period = _last_period([row for row in stock if row["complete"]]) or _last_period(stock)
+    concentration = moves.flows.summary.concentration
     of = "spend" if concentration.of == "spend" else "orders"
-    second = tables["repeat"][0] if tables["repeat"] else None
-    return {
-        "unit": found.flows.unit,
-        "titles": titles,
-        "has_amounts": found.has_amounts,
-        "dates": (found.start, found.end),
-        "summary": summary,
-        "merged": merged_sentences(scheme, merged),
-        "thresholds": thresholds_to_json(scheme.thresholds),
-        "flow": flow_diagram(found.moved.to_pylist(), stages, (_day(found.start), _day(found.end))),
-        "moved": [row for row in found.moved.to_pylist() if row["customers"]],
-        "history": lifecycle_charts.stage_history(stock, stages) if stock else None,
-        "period": last,
-        "period_start": last[0]["period_start"] if last else None,
-        "spells": tables["spells"],
-        "spell_chart": lifecycle_charts.spell_bars(tables["spells"], stages),
-        "ways": tables["time_to_stage"],
-        "repeat": tables["repeat"],
-        "repeat_chart": lifecycle_charts.repeat_bars(tables["repeat"])
-        if tables["repeat"]
-        else None,
-        "second": second,
-        "of": of,
-        "pareto": None
-        if spot is None or not known
-        else lifecycle_charts.pareto_curve(
-            known, (spot, 0.8), f"{spot:.0%} of buyers bring 80% of {of}"
-        ),
-        "cohorts": lifecycle_charts.cohort_grid(tables["cohorts"]) if tables["cohorts"] else None,
-    }
+    return MovementFigures(
+        unit=moves.flows.unit,
+        titles={stage["id"]: stage["title"] for stage in stages},
+        has_amounts=moves.has_amounts,
+        dates=(moves.start, moves.end),
+        summary=moves.flows.summary,
+        merged=merged_sentences(scheme, merged),
+        thresholds=thresholds_to_json(scheme.thresholds),
+        flow=flow_diagram(moved, stages, (_day(moves.start), _day(moves.end))),
+        moved=[row for row in moved if row["customers"]],
+        history=lifecycle_charts.stage_history(stock, stages) if stock else None,
+        period=period or None,
+        period_start=period[0]["period_start"] if period else None,
+        spells=spells,
+        spell_chart=lifecycle_charts.spell_bars(spells, stages),
+        ways=tables["time_to_stage"],
+        repeat=repeat,
+        repeat_chart=lifecycle_charts.repeat_bars(repeat) if repeat else None,
+        second=repeat[0] if repeat else None,
+        of=of,
+        pareto=_pareto_chart(tables["pareto"], concentration.share_for_80, of),
+        cohorts=lifecycle_charts.cohort_grid(tables["cohorts"]) if tables["cohorts"] else None,
+    )
+
+
+def _last_period(stock: Rows) -> Rows:
+    """Return the rows of the last period; none where there is no period."""
+    return [row for row in stock if row["period_start"] == stock[-1]["period_start"]]
+
+
+def _pareto_chart(rows: Rows, share_for_80: float | None, of: str) -> Markup | None:
+    """Return the curve of the value by buyers; None where nobody has bought."""
+    curve = [(row["share_of_customers"], row["share_of_value"]) for row in rows]
+    known = [point for point in curve if None not in point]
+    if share_for_80 is None or not known:
+        return None
+    caption = f"{share_for_80:.0%} of buyers bring 80% of {of}"
+    return lifecycle_charts.pareto_curve(known, (share_for_80, 0.8), caption)
 
 
 def inks() -> dict[str, str]:
-    """Return every colour that the report's pictures are drawn in, by the name of its css
-    variable.
-    """
+    """Return the colours of all charts, by the name of the css variable."""
     return {**INK, **STAGE_INK}
 
 
 def render_lifecycle(
-    found: Movement,
+    moves: Movement,
     life: Lifecycle,
     as_of: datetime,
     log: Mapping[str, Any],
     compared: BeforeAfter | None,
 ) -> str:
-    """Return the lifecycle report as one self-contained HTML page: no script, nothing fetched, same
-    input same bytes.
+    """Return the lifecycle report as one self-contained HTML page.
+
+    It has no script, fetches nothing, and the same input gives the same bytes.
 
     Parameters
     ----------
     log
-        The data report, ready for JSON.
+        The data report as plain JSON.
     compared
-        Before and after a date, or None.
+        Comparison before and after a date, or None.
     """
     scheme = scheme_to_json(life.scheme)
     return (
@@ -180,10 +258,10 @@ def render_lifecycle(
             inks=inks(),
             scheme_title=life.scheme.title["en"],
             stages=[
-                kept | {"rule_text": s.rule_text}
-                for kept, s in zip(scheme["stage"], life.scheme.stages, strict=True)
+                stage_json | {"rule_text": stage.rule_text}
+                for stage_json, stage in zip(scheme["stage"], life.scheme.stages, strict=True)
             ],
-            move=figures(found, life.scheme, life.merged),
+            move=movement_figures(moves, life.scheme, life.merged),
             compared=None if compared is None else _compared(compared, life.scheme),
         )
     )
@@ -191,18 +269,16 @@ def render_lifecycle(
 
 def _compared(compared: BeforeAfter, scheme: Scheme) -> dict[str, Any]:
     return {
-        "told": compared.to_json(),
+        "result": compared.to_json(),
         "titles": {stage.id: stage.title["en"] for stage in scheme.stages},
     }
 
 
-def write_tables(found: Movement, folder: Path, compared: BeforeAfter | None = None) -> None:
-    """Write every table as Parquet and all of them as ``flows.json``; with a comparison,
-    ``before_after.json`` too.
-    """
-    found.flows.write(folder)
+def write_tables(moves: Movement, folder: Path, compared: BeforeAfter | None = None) -> None:
+    """Write the tables as Parquet and JSON, and those of a comparison."""
+    moves.flows.write(folder)
     with atomic_write(folder / "moved.parquet") as draft:
-        pq.write_table(found.moved, draft)
+        pq.write_table(moves.moved, draft)
     if compared is not None:
         with atomic_write(folder / "before_after.parquet") as draft:
             pq.write_table(compared.to_table(), draft)

@@ -1,6 +1,4 @@
-"""Templates to pages: numbers, days and money as people read them, and links that hold hostile
-ids.
-"""
+"""Templates to pages: filters for numbers, days and money, and links that are safe with any id."""
 
 from __future__ import annotations
 
@@ -41,7 +39,7 @@ def money(value: float | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Return a probability in per cent; what is nearly 0 or 1 is not rounded to it.
+    """Return a probability in per cent; one that is nearly 0 or 1 is not rounded to it.
 
     >>> percent(0.794), percent(0.0004), percent(0.9996), percent(1.0), percent(None)
     ('79%', '<1%', '>99%', '100%', '–')
@@ -94,8 +92,7 @@ def plain_number(value: float) -> str:
 
 
 def customer_link(customer_id: str) -> str:
-    """Return the path of a customer's page; slashes and everything else that means something are
-    escaped.
+    """Return the path of a customer's page, with all special characters of the id escaped.
 
     >>> customer_link("a/b?c#d é")
     '/customers/a%2Fb%3Fc%23d%20%C3%A9'
@@ -104,7 +101,7 @@ def customer_link(customer_id: str) -> str:
 
 
 def marked(text: str) -> Markup:
-    """Return text as HTML, with what stands between backticks as code.
+    """Return text as HTML, with the parts between backticks as code.
 
     >>> marked("`a` < b")
     Markup('<code>a</code> &lt; b')
@@ -122,15 +119,15 @@ def link(path: str, parameters: list[tuple[str, str]]) -> str:
 
 
 def wording_of(churn: Churn) -> Wording:
-    """Return how a page speaks of leaving, by what churn is."""
+    """Return the words of a page for a kind of churn."""
     return kind_of(churn).wording
 
 
 @cache
 def environment(language: str = "en") -> Environment:
-    """Return the templates with the texts of a language, read once."""
+    """Return the templates with the texts of a language; they are read once."""
     texts = tomllib.loads((FOLDER / "locales" / f"{language}.toml").read_text(encoding="utf-8"))
-    made = Environment(
+    templates = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -139,9 +136,9 @@ def environment(language: str = "en") -> Environment:
     )
     filters = (money, percent, day, days, number, plain_number, customer_link, marked, wording_of)
     for function in filters:
-        made.filters[function.__name__] = function
-    made.globals.update(t=texts, language=language)
-    return made
+        templates.filters[function.__name__] = function
+    templates.globals.update(t=texts, language=language)
+    return templates
 
 
 def render(

@@ -1,9 +1,8 @@
-"""One colour per stage, the same in every chart: of the family of its state, and told apart within
-it.
+"""One colour per stage, the same in every chart, from the family of colours of its state.
 
 Violet for prospects, blue to green for active customers, grey for lapsed ones. As in
-:mod:`stagecast.serving.reports.charts` each colour is an ink with a name, which the style sheet of
-the page sets anew for dark pages.
+:mod:`stagecast.serving.reports.charts` each colour has a name, and the style sheet of the page
+replaces it on dark pages.
 """
 
 from __future__ import annotations
@@ -44,31 +43,29 @@ _FAMILIES: Mapping[str, tuple[str, ...]] = {
 
 
 def stage_colours(stages: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the colour of each stage by its ``id``; beyond those of a family they begin anew.
+    """Return the colour of each stage by its ``id``; a state with many stages repeats its colours.
 
     Parameters
     ----------
     stages
-        ``id`` and ``state`` of each, in the order of the scheme. One of an unknown state is drawn
-        as active.
+        ``id`` and ``state`` of each, in the order of the scheme. A stage of an unknown state is
+        drawn as active.
 
     >>> stage_colours([{"id": "new", "state": "active"}, {"id": "loyal", "state": "active"}])
     {'new': '#8cc4e8', 'loyal': '#2f7cb3'}
     """
-    used = dict.fromkeys(_FAMILIES, 0)
-    found: dict[str, str] = {}
+    counts = dict.fromkeys(_FAMILIES, 0)
+    colours: dict[str, str] = {}
     for stage in stages:
         state = stage["state"] if stage["state"] in _FAMILIES else "active"
         family = _FAMILIES[state]
-        found[stage["id"]] = family[used[state] % len(family)]
-        used[state] += 1
-    return found
+        colours[stage["id"]] = family[counts[state] % len(family)]
+        counts[state] += 1
+    return colours
 
 
 def stage_titles(stages: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the title of each stage by its ``id``, with the id behind it where two have the
-    same title.
-    """
+    """Return the title of each stage by its ``id``; the id is added where titles are equal."""
     titles = [str(stage["title"]) for stage in stages]
     return {
         stage["id"]: title if titles.count(title) == 1 else f"{title} ({stage['id']})"

@@ -1,4 +1,4 @@
-"""Folders that appear whole, or not at all."""
+"""Folders that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from stagecast.features.errors import UsageError
 
 @contextmanager
 def new_folder(folder: Path, ours: Sequence[str], *, force: bool) -> Iterator[Path]:
-    """Give a draft folder that becomes ``folder`` when all went well, and vanishes when it did not.
+    """Yield a draft folder that is renamed to ``folder`` on success and deleted on failure.
 
     Parameters
     ----------
     ours
-        Names of what such a folder holds; one that holds anything else is somebody else's.
+        Names of the files of such a folder; a folder with other files is not replaced.
     force
-        Whether to replace one that is there.
+        Whether to replace an existing folder.
 
     Raises
     ------
     UsageError
-        The folder holds another run and ``force`` is not set, or holds files that are not ours.
+        The folder holds another run and ``force`` is not set, or holds other files.
     """
     _check_place(folder, ours, force=force)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -46,11 +46,11 @@ def new_folder(folder: Path, ours: Sequence[str], *, force: bool) -> Iterator[Pa
 def _check_place(folder: Path, ours: Sequence[str], *, force: bool) -> None:
     if folder.is_file():
         raise UsageError(f"--out {folder} is a file; name a folder")
-    found = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
-    if strange := [name for name in found if name not in ours]:
-        what = f"--out {folder} holds '{strange[0]}', which this command did not write"
-        raise UsageError(f"{what}; name an empty or a new folder")
-    if found and not force:
+    names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+    if foreign := [name for name in names if name not in ours]:
+        problem = f"--out {folder} holds '{foreign[0]}', which this command did not write"
+        raise UsageError(f"{problem}; name an empty or a new folder")
+    if names and not force:
         raise UsageError(
             f"--out {folder} holds what was written before; replace it with --force, or "
             "name another"

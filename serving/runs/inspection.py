@@ -1,6 +1,4 @@
-"""What `stagecast check` says of a log: what was read and refused, what the log looks like, what
-the models can do.
-"""
+"""Data report of a log: rows read and refused, its quality, and what the models can do with it."""
 
 from __future__ import annotations
 
@@ -28,9 +26,7 @@ class Inspection:
     readiness: Readiness
 
     def to_json(self) -> dict[str, Any]:
-        """Return ``data-report.json``: the counts at the top, then ``quality`` and
-        ``readiness``.
-        """
+        """Return ``data-report.json``: the counts, then ``quality`` and ``readiness``."""
         return {
             **self.report.to_json(),
             "quality": self.quality.to_json(),
@@ -43,14 +39,14 @@ class Inspection:
 
 
 def check(reading: Reading, horizon_days: int, out: Path | None = None) -> Inspection:
-    """Look at a log as a training would, and write what was found where that is asked for.
+    """Return the data report of a log, and write it where a folder is named.
 
     Parameters
     ----------
     horizon_days
-        Length of the span that the training would speak of, in days.
+        Days that probabilities would look ahead.
     out
-        Folder for ``data-report.json`` and ``rejected.parquet``; None: they are not written.
+        Folder for ``data-report.json`` and ``rejected.parquet``; None writes nothing.
 
     Raises
     ------
@@ -66,7 +62,7 @@ def check(reading: Reading, horizon_days: int, out: Path | None = None) -> Inspe
 
 
 def inspect(log: EventLog, as_of: datetime, horizon_days: int) -> Inspection:
-    """Look at a log as a training at the as_of would."""
+    """Return the data report of a log, with what a training at the as_of can do."""
     return Inspection(log.report, describe(log.con), readiness(log.con, as_of, horizon_days))
 
 

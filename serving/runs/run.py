@@ -1,4 +1,4 @@
-"""What is left of a run in memory, once its folder stands."""
+"""Result of a run in memory, after its folder was written."""
 
 from __future__ import annotations
 
@@ -6,29 +6,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stagecast.features.plain_json import to_json
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from stagecast.serving.runs.summary import Summary
     from stagecast.training.bundle import Bundle
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run left behind.
+    """Result of a run.
 
     Parameters
     ----------
     folder
-        The folder, named as :data:`~stagecast.serving.runs.files.OF_A_RUN` says.
+        Its folder; the files are :data:`~stagecast.serving.runs.files.OF_A_RUN`.
     bundle
         The models.
     scores
         One row per customer.
     summary
-        What the report says, as :func:`stagecast.serving.runs.summary.summary` gives it.
+        What the report is made of, beside the scores.
     """
 
     folder: Path
     bundle: Bundle
     scores: pa.Table
-    summary: dict[str, Any]
+    summary: Summary
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary as plain data."""
+        return to_json(self.summary)

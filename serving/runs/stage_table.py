@@ -1,4 +1,4 @@
-"""The stages of a log without any model: what ``stagecast stages`` writes."""
+"""Stages of the customers of a log, without a model, as ``stagecast stages`` writes them."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class StagesOf:
 
     @cached_property
     def standing(self) -> Standing:
-        """Where each customer stands."""
+        """Stage of each customer, since when, and why."""
         return self.life.standing(self.as_of)
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many customers stand on each stage."""
+        """Number of customers on each stage."""
         ids = self.life.scheme.ids
         counted = np.bincount(self.standing.stage, minlength=len(ids))
         return {stage: int(count) for stage, count in zip(ids, counted, strict=True)}
@@ -53,8 +53,12 @@ class StagesOf:
 def stages_of(
     log: EventLog, as_of: datetime, scheme: Scheme, *, keep_facts: bool = False
 ) -> StagesOf:
-    """Return the stages of a log's customers on a scheme; its thresholds are derived from the
-    log.
+    """Return the stages of a log's customers; the thresholds are derived from the log.
+
+    Parameters
+    ----------
+    keep_facts
+        Whether the lifecycle keeps the facts that the rules read.
     """
     table = DailyTable(log.con, as_of)
     # no rule looks at a feature that depends on the horizon
@@ -62,11 +66,11 @@ def stages_of(
     return StagesOf(table.customers, as_of, life)
 
 
-def stage_table(found: StagesOf) -> pa.Table:
-    """Return one row per customer; a scheme with groups has them in a column ``stage_group``."""
-    standing, scheme = found.standing, found.life.scheme
+def stage_table(stages: StagesOf) -> pa.Table:
+    """Return one row per customer, with ``stage_group`` where the scheme has groups."""
+    standing, scheme = stages.standing, stages.life.scheme
     columns = [
-        pa.array(found.ids, pa.string()),
+        pa.array(stages.ids, pa.string()),
         pa.array(scheme.ids, pa.string()).take(pa.array(standing.stage)),
         pa.array(standing.since).cast(INSTANT),
         scheme.explain(standing.stage, standing.facts),
@@ -74,23 +78,21 @@ def stage_table(found: StagesOf) -> pa.Table:
     rows = pa.Table.from_arrays(columns, schema=SCHEMA)
     if not scheme.groups:
         return rows
-    group = scheme.group(standing.facts)
-    names = pa.array([one.id for one in scheme.groups], pa.string()).take(
-        pa.array(group, mask=group < 0)
+    positions = scheme.group(standing.facts)
+    names = pa.array([group.id for group in scheme.groups], pa.string()).take(
+        pa.array(positions, mask=positions < 0)
     )
     return rows.append_column(pa.field("stage_group", pa.string()), names)
 
 
 def with_lead_grades(rows: pa.Table, ranked: pa.Table) -> pa.Table:
-    """Return the stages with ``lead_points`` and ``lead_grade`` of those who have not bought;
-    null for the others.
-    """
-    place = pc.index_in(rows["customer_id"], value_set=ranked["customer_id"])
+    """Return the stages with ``lead_points`` and ``lead_grade``, null for those who have bought."""
+    position = pc.index_in(rows["customer_id"], value_set=ranked["customer_id"])
     for name in ("lead_points", "lead_grade"):
-        rows = rows.append_column(name, ranked[name].take(place))
+        rows = rows.append_column(name, ranked[name].take(position))
     return rows
 
 
-def history_table(found: StagesOf) -> pa.Table:
+def history_table(stages: StagesOf) -> pa.Table:
     """Return every spell of every customer: customer_id, stage, from, to, rule."""
-    return history(found.life, found.ids, found.as_of)
+    return history(stages.life, stages.ids, stages.as_of)

@@ -1,10 +1,9 @@
-"""What a run has to say, as JSON-ready values: read by the report, the bundle's card, ``--json``
-and the terminal.
-"""
+"""Summary of a run: read by the report, the terminal and ``--json``; and the card of its bundle."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -13,59 +12,127 @@ import pyarrow.compute as pc
 from stagecast.features.clock import iso
 from stagecast.features.stages.scheme_files import scheme_to_json
 from stagecast.training.bundle import Bundle
+from stagecast.training.card import Blend, Card
 from stagecast.training.churn_kinds import kind_of
+from stagecast.training.config import Churn
+from stagecast.training.judging.evaluation_result import Evaluation
 from stagecast.training.train import Training
 
 
-def card(training: Training) -> dict[str, Any]:
-    """Return what people read of a training: its evaluation, what it learned from, and what
-    could not be done.
+@dataclass(frozen=True)
+class SchemeSummary:
+    """The stages of a run.
+
+    Parameters
+    ----------
+    id
+        Name of the scheme.
+    title
+        Language -> title.
+    stages
+        As in the file of the scheme, in the order of the file.
+    thresholds
+        Name -> threshold derived from the log; None where it is infinite.
     """
+
+    id: str
+    title: Mapping[str, str]
+    stages: Sequence[Mapping[str, Any]]
+    thresholds: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Summary of a run; the order of the fields is that of the keys of ``stagecast run --json``.
+
+    Parameters
+    ----------
+    title
+        Of the report.
+    as_of, data_cutoff
+        Instant of the scores and of the last event before it, ISO 8601, UTC.
+    horizon_days, value_horizon_days
+        Days that probabilities and customer value look ahead.
+    model_version
+        Hash of what predicts.
+    method, method_note
+        What the churn probabilities come from, and a phrase that explains it.
+    churn
+        What leaving is.
+    log
+        The data report as plain JSON; see :class:`stagecast.features.intake.report.DataReport`.
+    scheme
+        The stages.
+    evaluation, blend, notes
+        See :class:`stagecast.training.card.Card`.
+    next_steps
+        Commands to run next.
+    """
+
+    title: str
+    as_of: str
+    horizon_days: int
+    value_horizon_days: int
+    data_cutoff: str
+    model_version: str
+    method: str
+    method_note: str
+    churn: Churn
+    log: Mapping[str, Any]
+    scheme: SchemeSummary
+    evaluation: Evaluation | None
+    blend: Blend | None
+    notes: tuple[str, ...]
+    next_steps: tuple[str, ...]
+
+
+def card(training: Training) -> Card:
+    """Return the card of a training: its evaluation, what it learned from, and its notes."""
     models, kind = training.models, kind_of(training.models.config.churn)
-    dates = kind.training_dates(training.panel, models)
-    return {
-        "evaluation": training.evaluation,
-        "blend": {**kind.pool_card(models), "dates": dates},
-        "notes": list(training.notes),
-    }
+    blend = Blend(kind.pool_card(models), kind.training_dates(training.panel, models))
+    return Card(training.evaluation, blend, training.notes)
 
 
 def summary(
-    bundle: Bundle, data_report: Mapping[str, Any], next_steps: Sequence[str]
-) -> dict[str, Any]:
-    """Return the summary of a run; its keys are those that
-    :func:`stagecast.serving.reports.run_report.render_report` reads.
+    bundle: Bundle, bundle_card: Card, data_report: Mapping[str, Any], next_steps: Sequence[str]
+) -> Summary:
+    """Return the summary of a run.
+
+    Parameters
+    ----------
+    bundle, bundle_card
+        What was trained, and its card.
+    data_report
+        As plain JSON.
+    next_steps
+        Commands to run next.
     """
     models = bundle.models
     kind, scheme = kind_of(models.config.churn), scheme_to_json(models.scheme)
     method = kind.method(models)
-    return {
-        "title": "stagecast report",
-        "as_of": iso(bundle.as_of),
-        "horizon_days": models.config.horizon_days,
-        "value_horizon_days": models.config.value_horizon_days,
-        "data_cutoff": iso(bundle.data_cutoff),
-        "model_version": bundle.model_version,
-        "method": method,
-        "method_note": kind.wording.methods[method],
-        "churn": models.config.churn,
-        "log": dict(data_report),
-        "scheme": {
-            "id": scheme["id"],
-            "title": scheme["title"],
-            "stages": scheme["stage"],
-            "thresholds": scheme["thresholds"],
-        },
-        "evaluation": bundle.card.get("evaluation"),
-        "blend": bundle.card.get("blend"),
-        "notes": bundle.card.get("notes", []),
-        "next_steps": list(next_steps),
-    }
+    return Summary(
+        title="stagecast report",
+        as_of=iso(bundle.as_of),
+        horizon_days=models.config.horizon_days,
+        value_horizon_days=models.config.value_horizon_days,
+        data_cutoff=iso(bundle.data_cutoff),
+        model_version=bundle.model_version,
+        method=method,
+        method_note=kind.wording.methods[method],
+        churn=models.config.churn,
+        log=data_report,
+        scheme=SchemeSummary(scheme["id"], scheme["title"], scheme["stage"], scheme["thresholds"]),
+        evaluation=bundle_card.evaluation,
+        blend=bundle_card.blend,
+        notes=bundle_card.notes,
+        next_steps=tuple(next_steps),
+    )
 
 
 def most_at_risk(scores: pa.Table, count: int) -> list[dict[str, Any]]:
-    """Return the rows with the most value at risk; by churn probability in a log without
-    amounts.
+    """Return the rows with the most value at risk, or churn probability in a log without amounts.
+
+    Only rows with a churn probability are returned.
     """
     at_stake = scores.filter(pc.is_valid(scores["churn_probability"]))
     key = (

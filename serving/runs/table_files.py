@@ -1,4 +1,4 @@
-"""Writing scores and stages to files so that nobody ever sees half of one."""
+"""Scores and stages written to files, whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,28 +14,27 @@ from stagecast.serving.scoring import score_schema
 
 
 def check_targets(**paths: Path | None) -> None:
-    """Refuse files that cannot be written as tables, or that are one and the same, before any work
-    is done.
+    """Check that files can be written as tables and differ from each other, before any work.
 
     Parameters
     ----------
     paths
-        By the option that named them; None: not asked for. ``learn`` is no table, and may have any
-        name.
+        Option -> its file, or None where the option is not set. ``learn`` is no table, and may have
+        any name.
 
     Raises
     ------
     UsageError
-        The message names the option and the file.
+        A file is not named ``.parquet`` or ``.csv``, or two options name the same.
     """
     named = {option: path for option, path in paths.items() if path is not None}
     for option, path in named.items():
         if option != "learn":
             _check_suffix(path, f"--{option}")
-    places = {option: path.resolve() for option, path in named.items()}
-    for option, place in places.items():
-        for other, elsewhere in places.items():
-            if option < other and place == elsewhere:
+    resolved = {option: path.resolve() for option, path in named.items()}
+    for option, path in resolved.items():
+        for other, other_path in resolved.items():
+            if option < other and path == other_path:
                 raise UsageError(
                     f"--{option} and --{other} are both {named[option]}: name two files"
                 )
@@ -49,12 +48,14 @@ def _check_suffix(path: Path, option: str) -> None:
 
 
 def write_scores(scores: pa.Table, path: Path) -> None:
-    """Write a table as Parquet, or as CSV where the name ends so; the file appears whole.
+    """Write a table as Parquet, or as CSV where the name ends in ``.csv``.
+
+    The file is written whole or not at all.
 
     Raises
     ------
     UsageError
-        The name ends in neither, or the folder is not there.
+        The name ends in neither, or the folder does not exist.
     """
     _check_suffix(path, "--out")
     with atomic_write(path) as draft:

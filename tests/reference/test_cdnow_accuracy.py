@@ -89,5 +89,5 @@ def test_the_next_stage_is_foretold_better_than_by_a_markov_chain(training: Trai
 
 def test_the_card_shows_a_fair_comparison(training: Training) -> None:
     assert training.evaluation is not None
-    assert training.evaluation["as_of"] == "1997-10-03"
-    assert training.evaluation["customers"] > 23_000
+    assert training.evaluation.as_of == "1997-10-03"
+    assert training.evaluation.customers > 23_000

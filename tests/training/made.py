@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from stagecast.features.events import EventLog, ReadOptions, from_frame
+from stagecast.serving.runs.summary import card
 from stagecast.serving.scoring.scorer import Scorer
 from stagecast.training.bundle import Bundle, load_bundle, save_bundle
 from stagecast.training.config import TrainConfig
@@ -118,10 +119,9 @@ def trained(
         if threads is not None:
             log.con.execute(f"set threads = {threads}")
         training = train(log.con, as_of, config or TrainConfig())
-    card = {"evaluation": training.evaluation, "notes": list(training.notes)}
     return Trained(
         training,
-        save_bundle(folder, training.models, as_of, training.data_cutoff, card),
+        save_bundle(folder, training.models, as_of, training.data_cutoff, card(training)),
         folder,
         as_of,
     )

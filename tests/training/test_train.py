@@ -84,11 +84,11 @@ def test_the_whole_ladder_stands_on_a_shop_of_some_size(shop: Trained) -> None:
     training = shop.training
     assert training.models.churn.method == "blend"
     assert training.evaluation is not None
-    losses = {row["name"]: row["log_loss"] for row in training.evaluation["models"]}
+    losses = {model.name: model.log_loss for model in training.evaluation.models}
     assert losses["stagecast"] < min(losses["recency"], losses["rfm_logistic"], losses["bg_nbd"])
-    assert training.evaluation["models"][0]["calibration_error"] < 0.04
-    assert training.evaluation["coverage"]["expected_spend"] == pytest.approx(0.90, abs=0.04)
-    assert training.evaluation["as_of"] == "2021-10-02"
+    assert training.evaluation.models[0].calibration_error < 0.04
+    assert training.evaluation.coverage.expected_spend == pytest.approx(0.90, abs=0.04)
+    assert training.evaluation.as_of == "2021-10-02"
     assert training.data_cutoff < shop.as_of
     check_contract(shop.scores())
 

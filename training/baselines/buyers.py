@@ -1,8 +1,7 @@
-"""What a data scientist would try first, fitted on the same past: the bar that the blend has to
-clear.
+"""Baselines of buyers to beat, fitted on the same past as the blend.
 
-What learns from outcomes does so at the newest past date, as one would by hand: features of one
-horizon ago, and who has bought since. The customer-base models take the whole history as it stands.
+A baseline that learns from outcomes uses those of the newest past date: features of one horizon
+ago, and who has bought since. The customer-base models are fitted on the whole history.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ SPEND_LABELS = {
     "lightgbm": "LightGBM with its defaults",
     "lightgbm_small": "LightGBM, regularised",
 }
-# Those that cost next to nothing, which every training is compared with.
+# The fast ones, which every training is compared with.
 QUICK = ("recency", "bg_nbd", "rfm_logistic")
 CUSTOMER_BASE = ("bg_nbd", "mbg_nbd", "pareto_nbd")
 RECENCY_GROUPS = 10
@@ -53,7 +52,7 @@ WINDOWS = (
     ),
     *("spend_90d", "spend_365d", "activity_30d", "activity_90d"),
 )
-# LightGBM's own defaults, and what one would set by hand for a few thousand customers.
+# LightGBM's own defaults, and usual settings for a few thousand customers.
 DEFAULTS: Mapping[str, Any] = {
     "learning_rate": 0.1,
     "num_leaves": 31,
@@ -82,56 +81,66 @@ def fit_and_predict(
 ) -> dict[str, Array]:
     """Return each baseline's P(no purchase in the horizon) for the buyers of the panel's as_of.
 
-    A baseline that cannot be fitted, for want of repeat buyers or of a past date, is left out.
+    A baseline that cannot be fitted, since there are too few repeat buyers or no past date, is left
+    out.
+
+    Parameters
+    ----------
+    names
+        Keys of :data:`LABELS`.
     """
     now = _now(panel, horizon_days)
     newest = _newest(panel, horizon_days)
-    found: dict[str, Array] = {}
+    predictions: dict[str, Array] = {}
     for name in names:
         if name in CUSTOMER_BASE:
             try:
                 model = fit(name, now["frequency"], now["t_x_days"], now["T_days"])
             except FitError:
-                continue  # too few repeat buyers; the report shows the baselines that are there
-            found[name] = model.p_none(
+                continue  # too few repeat buyers; the report shows the others
+            predictions[name] = model.p_none(
                 horizon_days, now["frequency"], now["t_x_days"], now["T_days"]
             )
         elif newest is not None:
             past, target = newest.columns, newest.inactive
             if name == "recency":
-                found[name] = _recency_rule(past["recency_days"], target, now["recency_days"])
+                predictions[name] = _recency_rule(past["recency_days"], target, now["recency_days"])
             elif name == "rfm_logistic":
                 recipe = Recipe(
-                    {name: how for name, how in RFM.columns.items() if _varies(past, name)}
+                    {
+                        column: transform
+                        for column, transform in RFM.columns.items()
+                        if _varies(past, column)
+                    }
                 )
-                found[name] = glm.fit_logistic(
+                predictions[name] = glm.fit_logistic(
                     recipe, past, target, np.ones(len(target))
                 ).probability(now)
             elif target.any() and not target.all():
                 raw = _boosted(name, past, target.astype(np.float64), "binary", seed, now)
-                found[name] = 1.0 / (1.0 + np.exp(-raw))
-    return found
+                predictions[name] = 1.0 / (1.0 + np.exp(-raw))
+    return predictions
 
 
 def fit_and_predict_spend(panel: Panel, horizon_days: int, seed: int = 0) -> dict[str, Array]:
     """Return each baseline's spend in the horizon for the buyers of the panel's as_of.
 
-    ``btyd`` is the customer base of the panel times Gamma-Gamma. One that cannot be fitted is left
-    out.
+    ``btyd`` is the customer base of the panel times Gamma-Gamma. A baseline that cannot be fitted
+    is left out.
     """
     now = _now(panel, horizon_days)
-    found: dict[str, Array] = {}
-    each = None if panel.base is None else panel.base.spend_per_order(now)
-    if panel.base is not None and each is not None:
-        found["btyd"] = panel.base.columns(now, horizon_days)["btyd_orders"] * each
-    # a day at least: who bought for the first time today has no rate yet
-    found["past_rate"] = now["spend"] / np.maximum(now["T_days"], 1.0) * horizon_days
+    predictions: dict[str, Array] = {}
+    per_order = None if panel.base is None else panel.base.spend_per_order(now)
+    if panel.base is not None and per_order is not None:
+        predictions["btyd"] = panel.base.columns(now, horizon_days)["btyd_orders"] * per_order
+    # at least a day, since a customer who bought first today has no rate yet
+    predictions["past_rate"] = now["spend"] / np.maximum(now["T_days"], 1.0) * horizon_days
     newest = _newest(panel, horizon_days)
     if newest is not None and float(np.ptp(newest.spend)) > 0:
         for name in ENSEMBLES:
             raw = _boosted(name, newest.columns, newest.spend, "regression", seed, now)
-            found[name] = np.maximum(raw, 0.0)
-    return found
+            predictions[name] = np.maximum(raw, 0.0)
+    return predictions
 
 
 def _now(panel: Panel, horizon_days: int) -> dict[str, Array]:
@@ -164,11 +173,9 @@ def _varies(columns: Mapping[str, Array], name: str) -> bool:
 
 
 def _recency_rule(past: Array, inactive: NDArray[np.bool_], now: Array) -> Array:
-    """Return the share that was inactive a horizon later, by tenths of days since the last
-    purchase.
-    """
+    """Return the share that bought nothing in the horizon, by tenths of days since a purchase."""
     cuts = np.unique(np.quantile(past, np.linspace(0, 1, RECENCY_GROUPS + 1)[1:-1]))
     group = np.searchsorted(cuts, past)
     count = np.bincount(group, minlength=len(cuts) + 1)
-    gone = np.bincount(group, weights=inactive, minlength=len(cuts) + 1)
-    return np.asarray(((gone + 0.5) / (count + 1.0))[np.searchsorted(cuts, now)])
+    left = np.bincount(group, weights=inactive, minlength=len(cuts) + 1)
+    return np.asarray(((left + 0.5) / (count + 1.0))[np.searchsorted(cuts, now)])

@@ -1,12 +1,12 @@
-"""What would be tried first on contracts: the bar that the model of cancellations has to clear.
+"""Baselines of contracts to beat: simple estimates of P(cancelled).
 
-Each gives P(cancelled within ``[as_of, as_of + horizon)``) of the contracts open at the as_of,
-fitted on the same past. A contract cancelled just at an instant is still at risk there, so curves
-are read just before an age.
+Each gives P(cancelled within ``[as_of, as_of + horizon)``) of the contracts open at the as_of and
+is fitted on the same past as the model. A contract that is cancelled at an instant is still at risk
+at it, so curves are evaluated just before an age.
 
 Sources: Kaplan and Meier (1958), "Nonparametric estimation from incomplete observations", Journal
 of the American Statistical Association 53; Cox (1972), "Regression models and life-tables", Journal
-of the Royal Statistical Society B 34; both by lifelines.
+of the Royal Statistical Society B 34, by lifelines.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.contracts import Spells
+from stagecast.features.survival import survival
 from stagecast.training.cancellation.landmarks import Landmarks, cancelled_within
 
 Flags = NDArray[np.bool_]
@@ -31,14 +32,14 @@ LABELS = {
     "cox": "Cox regression",
 }
 QUICK = ("base_rate", "recency", "kaplan_meier")
-"""Those that cost next to nothing."""
+"""The fast ones."""
 
 RECENCY = ("recency_days", "silence_days")
 RECENCY_GROUPS = 10
 FEWEST = 10
 """Cancellations below which no curve is fitted."""
 
-# A moment, in days, by which ends stand after the instant at which one is still at risk.
+# Days by which a cancellation is later than the instant at which the contract is still at risk.
 _AFTER = 1e-6
 _PENALTY = 0.01
 
@@ -52,8 +53,9 @@ def fit_and_predict(
     columns: Mapping[str, Array] | None = None,
     names: Sequence[str] = tuple(LABELS),
 ) -> dict[str, Array]:
-    """Return each baseline's P(cancelled in the horizon) of the contracts open now; one that cannot
-    be fitted is out.
+    """Return each baseline's P(cancelled in the horizon) of the contracts open at the as_of.
+
+    A baseline that cannot be fitted is left out.
 
     Parameters
     ----------
@@ -63,70 +65,64 @@ def fit_and_predict(
     past_columns, columns
         Name -> one value per row of ``landmarks``, and of ``now``.
     names
-        Which of :data:`LABELS` are wanted.
+        Keys of :data:`LABELS`.
     """
     past_columns, columns = past_columns or {}, columns or {}
-    found = {"base_rate": np.full(len(now), base_rate(spells, horizon_days, landmarks))}
+    predictions = {"base_rate": np.full(len(now), base_rate(spells, horizon_days, landmarks))}
     newest = _complete(spells, horizon_days, landmarks)
     for name in RECENCY:
         if name in past_columns and name in columns and newest.any():
             cancelled = cancelled_within(spells, landmarks, horizon_days)
-            found["recency"] = _by_tenths(
+            predictions["recency"] = _by_tenths(
                 past_columns[name][newest], cancelled[newest], columns[name]
             )
             break
     if spells.cancellations >= FEWEST:
-        found["kaplan_meier"] = kaplan_meier(spells, now.age_days, horizon_days)
+        predictions["kaplan_meier"] = kaplan_meier(spells, now.age_days, horizon_days)
         if len(landmarks) and "cox" in names:
             cox = cox_regression(spells, horizon_days, landmarks, now, past_columns, columns)
             if cox is not None:
-                found["cox"] = cox
-    return {name: p for name, p in found.items() if name in names}
+                predictions["cox"] = cox
+    return {name: p for name, p in predictions.items() if name in names}
 
 
 def base_rate(spells: Spells, horizon_days: int, landmarks: Landmarks) -> float:
-    """Return the share cancelled in the horizon at the newest past date whose horizon is over;
-    smoothed.
-    """
+    """Return the smoothed share cancelled after the newest past date whose horizon is over."""
     newest = _complete(spells, horizon_days, landmarks)
     weight = landmarks.weight[newest]
-    hits = float((weight * cancelled_within(spells, landmarks, horizon_days)[newest]).sum())
-    return (hits + 0.5) / (float(weight.sum()) + 2.0)
+    cancelled = float((weight * cancelled_within(spells, landmarks, horizon_days)[newest]).sum())
+    return (cancelled + 0.5) / (float(weight.sum()) + 2.0)
 
 
 def kaplan_meier(spells: Spells, age_days: Array, horizon_days: float) -> Array:
-    """Return ``1 - P(T >= age + horizon) / P(T >= age)`` by the product-limit estimate, one per
-    age.
+    """Return ``1 - P(T >= age + horizon) / P(T >= age)`` by the product-limit estimate.
 
-    It is smoothed by one who stays and one who goes. Beyond the longest contract seen the curve
-    knows nothing; there the last horizon that it knows is taken.
+    It is smoothed by one contract that stays and one that is cancelled. An age less than a horizon
+    before the longest observed contract gets the estimate of the last age that is a horizon before.
+
+    Parameters
+    ----------
+    age_days
+        Ages of the contracts, shape (n_contracts,).
     """
-    # the import takes two seconds, which those who want no baseline are spared
-    from lifelines import KaplanMeierFitter  # type: ignore[import-untyped]  # lifelines ships no types
-
     cancelled = ~spells.open
     last = np.where(cancelled, spells.end, spells.as_of)
-    lasted = (last - spells.start) / DAY_MICROSECONDS + np.where(cancelled, _AFTER, 0.0)
-    curve = KaplanMeierFitter().fit(lasted, cancelled).survival_function_
-    times, alive = (
-        curve.index.to_numpy(dtype=np.float64),
-        np.r_[1.0, curve.to_numpy(dtype=np.float64)[:, 0]],
-    )
-    age = _seen_age(age_days, lasted, horizon_days)
+    duration_days = (last - spells.start) / DAY_MICROSECONDS + np.where(cancelled, _AFTER, 0.0)
+    times, probability = survival(duration_days[cancelled], duration_days[~cancelled])
+    curve = np.r_[1.0, probability]
+    age = _observed_age(age_days, duration_days, horizon_days)
 
-    def until(age: Array) -> Array:
-        return np.asarray(alive[np.searchsorted(times, age, side="right")])
+    def surviving(age: Array) -> Array:
+        return np.asarray(curve[np.searchsorted(times, age, side="right")])
 
-    kept = until(age + horizon_days) / np.maximum(until(age), 1e-12)
-    at_risk = len(lasted) - np.searchsorted(np.sort(lasted), age, side="left")
-    return np.asarray(1.0 - (kept * at_risk + 1.0) / (at_risk + 2.0))
+    stays = surviving(age + horizon_days) / np.maximum(surviving(age), 1e-12)
+    at_risk = len(duration_days) - np.searchsorted(np.sort(duration_days), age, side="left")
+    return np.asarray(1.0 - (stays * at_risk + 1.0) / (at_risk + 2.0))
 
 
-def _seen_age(age_days: Array, lasted: Array, horizon_days: float) -> Array:
-    """Return the ages, those with less than a horizon to the longest contract seen moved back to
-    one before it.
-    """
-    return np.minimum(age_days, max(float(lasted.max(initial=0.0)) - horizon_days, 0.0))
+def _observed_age(age_days: Array, duration_days: Array, horizon_days: float) -> Array:
+    """Return the ages, at most a horizon less than the longest duration."""
+    return np.minimum(age_days, max(float(duration_days.max(initial=0.0)) - horizon_days, 0.0))
 
 
 def cox_regression(
@@ -137,14 +133,15 @@ def cox_regression(
     past_columns: Mapping[str, Array],
     columns: Mapping[str, Array],
 ) -> Array | None:
-    """Return P(cancelled) by proportional hazards on the age, with late entry; None where it cannot
-    be fitted.
+    """Return P(cancelled) by proportional hazards on the age, with late entry.
 
-    A contract enters at its age at a landmark, with what was known then, and leaves at the next
-    landmark, its cancellation or the as_of, whichever is first. Nulls are the median of the column.
+    None where it cannot be fitted. A contract enters at its age at a landmark, with what was known
+    then, and leaves at the next landmark, its cancellation or the as_of, whichever is first. Nulls
+    are replaced by the median of the column.
     """
+    # the import takes two seconds, and only this baseline needs it
     import pandas as pd
-    from lifelines import CoxPHFitter
+    from lifelines import CoxPHFitter  # type: ignore[import-untyped]  # lifelines ships no types
     from lifelines.exceptions import ConvergenceError  # type: ignore[import-untyped]
 
     order = np.lexsort((landmarks.at, landmarks.spell))
@@ -158,17 +155,17 @@ def cox_regression(
     frame = pd.DataFrame(
         {"enter": landmarks.age_days[order], "leave": leave, "cancelled": cancelled}
     )
-    told = {"earlier_spells": landmarks.earlier_spells, **past_columns}
-    later = {"earlier_spells": now.earlier_spells, **columns}
+    past_values = {"earlier_spells": landmarks.earlier_spells, **past_columns}
+    now_values = {"earlier_spells": now.earlier_spells, **columns}
     names = []
-    means: dict[str, tuple[float, float, float]] = {}
-    for name in sorted(set(told) & set(later)):
-        values = told[name][order]
-        seen = values[np.isfinite(values)]
-        if len(seen) and float(np.ptp(seen)) > 1e-12:
-            middle = float(np.median(seen))
-            values = np.where(np.isfinite(values), values, middle)
-            means[name] = (middle, float(values.mean()), float(values.std()))
+    scaling: dict[str, tuple[float, float, float]] = {}
+    for name in sorted(set(past_values) & set(now_values)):
+        values = past_values[name][order]
+        known = values[np.isfinite(values)]
+        if len(known) and float(np.ptp(known)) > 1e-12:
+            median = float(np.median(known))
+            values = np.where(np.isfinite(values), values, median)
+            scaling[name] = (median, float(values.mean()), float(values.std()))
             frame[name] = (values - values.mean()) / values.std()
             names.append(name)
     if not names or int(cancelled.sum()) < FEWEST:
@@ -176,8 +173,8 @@ def cox_regression(
     fitter = CoxPHFitter(penalizer=_PENALTY)
     try:
         with warnings.catch_warnings():
-            # a column that tells nearly all apart is said to converge badly; what comes of it is
-            # judged afterwards
+            # lifelines warns of bad convergence where a column separates nearly all; that is for
+            # the comparison to show
             warnings.simplefilter("ignore")
             fitter.fit(frame, duration_col="leave", event_col="cancelled", entry_col="enter")
     except (ConvergenceError, ValueError, np.linalg.LinAlgError):
@@ -187,21 +184,20 @@ def cox_regression(
     times, hazard = _breslow(frame["enter"].to_numpy(), leave, cancelled, risk)
     eta = np.zeros(len(now))
     for name, coefficient in zip(names, coefficients, strict=True):
-        middle, mean, scale = means[name]
-        values = np.where(np.isfinite(later[name]), later[name], middle)
+        median, mean, scale = scaling[name]
+        values = np.where(np.isfinite(now_values[name]), now_values[name], median)
         eta += coefficient * (values - mean) / scale
-    age = _seen_age(now.age_days, leave, horizon_days)
+    age = _observed_age(now.age_days, leave, horizon_days)
 
-    def until(age: Array) -> Array:
+    def cumulative(age: Array) -> Array:
         return np.asarray(hazard[np.searchsorted(times, age, side="right")])
 
-    ahead = until(age + horizon_days) - until(age)
+    ahead = cumulative(age + horizon_days) - cumulative(age)
     return np.asarray(-np.expm1(-ahead * np.exp(np.clip(eta, -20.0, 20.0))))
 
 
 def _breslow(enter: Array, leave: Array, cancelled: Flags, risk: Array) -> tuple[Array, Array]:
-    """Return the ages at which contracts were cancelled, and the cumulative hazard before the first
-    and from each on.
+    """Return the ages of cancellations, and the cumulative hazard before the first and from each.
 
     lifelines estimates the coefficients under late entry, but its baseline counts every row as at
     risk from age 0.
@@ -220,18 +216,16 @@ def _breslow(enter: Array, leave: Array, cancelled: Flags, risk: Array) -> tuple
 
 
 def _complete(spells: Spells, horizon_days: int, landmarks: Landmarks) -> Flags:
-    """Return the rows of the newest date whose horizon is over."""
+    """Return the rows of the newest past date whose horizon is over."""
     over = landmarks.back >= horizon_days
     return over & (landmarks.back == landmarks.back[over].min()) if over.any() else over
 
 
 def _by_tenths(past: Array, cancelled: Flags, now: Array) -> Array:
-    """Return the share that was cancelled a horizon later, by tenths of days of silence; null is
-    a group of its own.
-    """
-    silent = np.isfinite(past)
+    """Return the share cancelled in the horizon by tenths of days of silence, nulls apart."""
+    known = np.isfinite(past)
     shares = np.linspace(0, 1, RECENCY_GROUPS + 1)[1:-1]
-    cuts = np.unique(np.quantile(past[silent], shares)) if silent.any() else np.zeros(0)
+    cuts = np.unique(np.quantile(past[known], shares)) if known.any() else np.zeros(0)
 
     def groups(values: Array) -> NDArray[np.int64]:
         return np.where(np.isfinite(values), np.searchsorted(cuts, values), len(cuts) + 1).astype(
@@ -239,5 +233,5 @@ def _by_tenths(past: Array, cancelled: Flags, now: Array) -> Array:
         )
 
     count = np.bincount(groups(past), minlength=len(cuts) + 2)
-    hits = np.bincount(groups(past), weights=cancelled, minlength=len(cuts) + 2)
-    return np.asarray(((hits + 0.5) / (count + 1.0))[groups(now)])
+    cancellations = np.bincount(groups(past), weights=cancelled, minlength=len(cuts) + 2)
+    return np.asarray(((cancellations + 0.5) / (count + 1.0))[groups(now)])

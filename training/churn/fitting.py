@@ -22,7 +22,7 @@ from stagecast.training.learners import blend, boosting, glm
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.design import Recipe
-from stagecast.training.learners.metrics import log_loss
+from stagecast.training.learners.metrics import losses
 from stagecast.training.learners.pool import CustomerBaseOdds, Member, Pool
 from stagecast.training.panel import (
     Frame,
@@ -224,7 +224,8 @@ def _best_tree_count(trees: Boosted, later: Frame) -> int:
 
     def loss(count: int) -> float:
         margin = trees.first(count).raw(later.columns)
-        return log_loss(later.inactive, expit(margin + blend.level_shift(margin, later.inactive)))
+        p = expit(margin + blend.level_shift(margin, later.inactive))
+        return float(losses(later.inactive, p).mean())
 
     return min(TREES_TRIED, key=loss)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from stagecast.features.clock import DAY, iso
 from stagecast.features.snapshots import Snapshot
 from stagecast.training.cancellation.landmarks import current, shares_cancelled
 from stagecast.training.cancellation.model import CancellationModel
+from stagecast.training.card import LearnedFrom, PastDate, PoolCard
 from stagecast.training.churn_kinds.inactivity import Inactivity, buyer_reasons
 from stagecast.training.churn_kinds.kind import States, Wording
 from stagecast.training.columns import rows_of
@@ -99,35 +100,34 @@ class Cancellation:
         """Return ``rule`` with too few cancellations for more than rates by age, else ``blend``."""
         return "rule" if _model(models).low_data else "blend"
 
-    def pool_card(self, models: Models) -> dict[str, Any]:
+    def pool_card(self, models: Models) -> PoolCard:
         """Return the weights of the pool, learned on a later date."""
         model = _model(models)
-        return {
-            "weights": dict(model.weights),
-            "level": None,
-            "drawn": None,
-            "weighed_by": None if model.low_data else "later_date",
-        }
+        return PoolCard(
+            weights=model.weights,
+            level=None,
+            drawn=None,
+            weighed_by=None if model.low_data else "later_date",
+        )
 
-    def training_dates(self, panel: Panel, models: Models) -> list[dict[str, Any]]:
+    def training_dates(self, panel: Panel, models: Models) -> tuple[PastDate, ...]:
         """Return the past dates with the number of open contracts, and the share cancelled."""
         contracts = _panel(panel)
         shares = shares_cancelled(contracts.spells, contracts.landmarks, models.config.horizon_days)
-        return [
-            {"as_of": iso(panel.as_of - back * DAY), "customers": count, "inactive": share}
-            for back, count, share in shares
-        ]
+        return tuple(
+            PastDate(iso(panel.as_of - back * DAY), count, share) for back, count, share in shares
+        )
 
-    def learned_from(self, panel: Panel, models: Models) -> dict[str, Any]:
+    def learned_from(self, panel: Panel, models: Models) -> LearnedFrom:
         """Return the pool, and the dates of the landmarks."""
         model = _model(models)
         backs = _panel(panel).landmarks.backs if model.method == "pool" else ()
-        return {
-            "method": model.method,
-            "weights": dict(model.weights),
-            "level": 0.0,
-            "past_dates": [iso(panel.as_of - timedelta(days=back)) for back in backs],
-        }
+        return LearnedFrom(
+            method=model.method,
+            weights=model.weights,
+            level=0.0,
+            past_dates=tuple(iso(panel.as_of - timedelta(days=back)) for back in backs),
+        )
 
     def states(self, models: Models, snapshot: Snapshot) -> States:
         """Return the state by the contract: none yet, open, or cancelled."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array
 from stagecast.features.clock import iso
 from stagecast.features.snapshots import Snapshot
+from stagecast.training.card import LearnedFrom, PastDate, PoolCard
 from stagecast.training.churn_kinds.kind import States, Wording
 from stagecast.training.models import Models, Predictions
 from stagecast.training.outcomes import Churned, Later
@@ -73,28 +74,23 @@ class Inactivity:
         """Return the method of the churn model."""
         return models.churn.method
 
-    def pool_card(self, models: Models) -> dict[str, Any]:
+    def pool_card(self, models: Models) -> PoolCard:
         """Return weights and level of the pool, and the rows that the weights were learned on."""
         churn = models.churn
-        return {
-            "weights": dict(churn.weights),
-            "level": churn.level,
-            "drawn": churn.drawn,
-            "weighed_by": churn.weighed_by,
-        }
+        return PoolCard(churn.weights, churn.level, churn.drawn, churn.weighed_by)
 
-    def training_dates(self, panel: Panel, models: Models) -> list[dict[str, Any]]:
+    def training_dates(self, panel: Panel, models: Models) -> tuple[PastDate, ...]:
         """Return the past dates with the number of buyers, and the share that bought nothing."""
-        return [
-            {
-                "as_of": iso(frame.as_of),
-                "customers": len(frame),
-                "inactive": float(frame.inactive.mean()) if len(frame) else None,
-            }
+        return tuple(
+            PastDate(
+                as_of=iso(frame.as_of),
+                customers=len(frame),
+                inactive=float(frame.inactive.mean()) if len(frame) else None,
+            )
             for frame in panel.dates
-        ]
+        )
 
-    def learned_from(self, panel: Panel, models: Models) -> dict[str, Any]:
+    def learned_from(self, panel: Panel, models: Models) -> LearnedFrom:
         """Return the pool, and the dates that had enough rows to learn from."""
         from stagecast.training.churn.fitting import has_enough_rows
 
@@ -102,12 +98,9 @@ class Inactivity:
         dates = [
             frame for frame in panel.dates if churn.method == "blend" and has_enough_rows(frame)
         ]
-        return {
-            "method": churn.method,
-            "weights": dict(churn.weights),
-            "level": churn.level,
-            "past_dates": [iso(frame.as_of) for frame in dates],
-        }
+        return LearnedFrom(
+            churn.method, churn.weights, churn.level, tuple(iso(frame.as_of) for frame in dates)
+        )
 
     def states(self, models: Models, snapshot: Snapshot) -> States:
         """Return the state of each row's stage."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.features.snapshots import Snapshot
+from stagecast.training.card import LearnedFrom, PastDate, PoolCard
 from stagecast.training.models import Models, Predictions
 from stagecast.training.outcomes import Churned, Later
 from stagecast.training.reasons.of_buyers import Reason
@@ -85,15 +86,15 @@ class ChurnKind(Protocol):
         """Return the method of the churn probability: ``rule``, ``btyd`` or ``blend``."""
         ...
 
-    def pool_card(self, models: Models) -> dict[str, Any]:
+    def pool_card(self, models: Models) -> PoolCard:
         """Return the weights and level of the pool for the card, and how they were learned."""
         ...
 
-    def training_dates(self, panel: Panel, models: Models) -> list[dict[str, Any]]:
+    def training_dates(self, panel: Panel, models: Models) -> tuple[PastDate, ...]:
         """Return the past dates: how many customers could leave, and the share that did."""
         ...
 
-    def learned_from(self, panel: Panel, models: Models) -> dict[str, Any]:
+    def learned_from(self, panel: Panel, models: Models) -> LearnedFrom:
         """Return the method, weights and past dates of the models of one replayed date."""
         ...
 

@@ -1,5 +1,5 @@
-"""How good a model is out of time, against what would be tried first.
+"""Quality of the models out of time, compared with baselines.
 
-evaluate (one later period) | backtest (several past dates) -> verdict, draws (intervals)
-baselines, contract_baselines (the bar to clear)    readiness (what a log allows at all)
+evaluate (one later period) -> evaluation_result      backtest (several past dates), draws
+(intervals) -> verdict -> verdict_result      grade (of either)      readiness (what a log allows)
 """

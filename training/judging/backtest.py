@@ -1,11 +1,10 @@
-"""Past dates replayed: at each the whole procedure is fitted on what was known then, and held
-against what came.
+"""Replay of past dates: each is fitted on what was known then and compared with the outcomes.
 
     dates, a horizon apart -> panel, models and baselines of each -> predictions -> verdict
 
-A horizon apart, the windows that are tested do not overlap, so that no purchase is counted twice.
-Intervals at a date are those that one would have had: learned on a date before it, whose window was
-over by then; the oldest has none.
+With dates a horizon apart the test windows do not overlap, so that no purchase is counted twice.
+The intervals at a date are learned on an earlier date whose window was over by then, as they would
+have been at the time; the oldest date has none.
 """
 
 from __future__ import annotations
@@ -25,55 +24,78 @@ from stagecast.features.clock import DAY, from_microseconds, iso
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.training.baselines import buyers as baselines
+from stagecast.training.card import LearnedFrom
 from stagecast.training.checks import check_contracts, check_dates
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.config import Churn, TrainConfig
 from stagecast.training.fitting import fit_models
 from stagecast.training.judging.evaluate import (
     conversion_figures,
-    coverage_figures,
+    interval_coverage,
     next_stage_figures,
-    what_came,
+    observed_outcomes,
+)
+from stagecast.training.judging.evaluation_result import (
+    OURS,
+    ConversionFigures,
+    Coverage,
+    StageFigures,
 )
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.panel import Panel, build
 from stagecast.training.reproducible import single_threaded_blas
 from stagecast.training.value.intervals import Intervals, conformal
 
-OURS = "stagecast"
 DATES = 4
 
 
 @dataclass(frozen=True)
 class Replay:
-    """One date: what each method said of those who could leave, and what came within the horizon;
-    an entry for each.
+    """Predictions of each method at one date for the customers who could leave, and the outcomes.
 
-    They are all buyers where churn is inactivity, and open contracts where it is a cancellation;
-    the money of these is not judged.
+    Those are all buyers where churn is inactivity, and the open contracts where it is a
+    cancellation, of which money is not compared. Arrays have one entry per customer, shape
+    (n_customers,).
 
-    ``inactive`` (or cancelled, as ``churn`` says) and ``spend_came`` are outcomes; ``p_inactive``
-    and ``expected_spend`` go by the name of the method, :data:`OURS` among them. ``low`` and
-    ``high`` are the ends of our 90 % intervals of the spend, None where there is no money, or no
-    date replayed before to learn them on. ``used`` says what the probabilities were learned on.
+    Parameters
+    ----------
+    as_of
+        First instant of the horizon.
+    customers
+        Ids of the customers who could leave.
+    inactive
+        Who left within the horizon: bought nothing, or cancelled, as ``churn`` says.
+    observed_spend
+        Spend within the horizon.
+    p_inactive, expected_spend
+        Method -> its predictions, those of
+        :data:`~stagecast.training.judging.evaluation_result.OURS` among them. ``expected_spend`` is
+        empty where money is not compared.
+    low, high
+        Ends of our 90 % intervals of the spend; None without money, or without an earlier date to
+        learn them on.
+    next_stage, conversion, coverage
+        Figures of the other predictions at this date.
+    learned_from
+        What our probabilities were learned from.
     """
 
     as_of: datetime
     customers: tuple[str, ...]
     inactive: NDArray[np.bool_]
-    spend_came: Array
+    observed_spend: Array
     churn: Churn
     p_inactive: Mapping[str, Array]
     expected_spend: Mapping[str, Array]
     low: Array | None
     high: Array | None
-    evaluation: Mapping[str, Any]
-    used: Mapping[str, Any]
+    next_stage: tuple[StageFigures, ...]
+    conversion: ConversionFigures | None
+    coverage: Coverage | None
+    learned_from: LearnedFrom
 
     def table(self) -> pa.Table:
-        """Return the rows of the date: customer, outcomes, and a column for each method's
-        prediction.
-        """
+        """Return one row per customer: id, outcomes, and a column for each method's prediction."""
         n = len(self.customers)
         columns: dict[str, Any] = {
             "as_of": pa.array([self.as_of] * n, pa.timestamp("us", "UTC")),
@@ -82,7 +104,7 @@ class Replay:
         }
         columns |= {f"p_inactive_{name}": values for name, values in self.p_inactive.items()}
         if self.expected_spend:
-            columns["spend"] = self.spend_came
+            columns["spend"] = self.observed_spend
             columns |= {
                 f"expected_spend_{name}": values for name, values in self.expected_spend.items()
             }
@@ -95,11 +117,13 @@ class Replay:
         return pa.table(columns)
 
 
-def plan_replays(history_days: float, horizon_days: int, step_days: int, most: int) -> list[int]:
+def plan_replays(
+    history_days: float, horizon_days: int, step_days: int, max_dates: int
+) -> list[int]:
     """Return the dates to replay as days before the as_of, oldest first.
 
-    The newest stands one horizon back; further ones a step apart, while at least a horizon of
-    history lies before them.
+    The newest is one horizon back, and the others are a step apart, each with at least a horizon of
+    history before it.
 
     >>> plan_replays(545, 90, 90, 4)
     [360, 270, 180, 90]
@@ -107,7 +131,7 @@ def plan_replays(history_days: float, horizon_days: int, step_days: int, most: i
     [90]
     """
     backs = range(horizon_days, int(history_days - horizon_days) + 1, step_days)
-    return sorted(backs[:most], reverse=True)
+    return sorted(backs[:max_dates], reverse=True)
 
 
 def replay(
@@ -117,7 +141,7 @@ def replay(
     *,
     dates: int = DATES,
     step_days: int | None = None,
-    say: Callable[[str], object] = lambda step: None,
+    progress: Callable[[str], object] = lambda step: None,
 ) -> Iterator[Replay]:
     """Replay past dates, oldest first.
 
@@ -126,12 +150,12 @@ def replay(
     connection
         Holds the table ``events`` of the event contract.
     as_of
-        Where one stands: outcomes are known up to it.
+        Outcomes are known up to this instant.
     dates
-        How many, at most; the history may allow fewer.
+        Number of dates at most; the history may allow fewer.
     step_days
-        Days between the dates; None takes the horizon. Less lets the windows overlap.
-    say
+        Days between the dates; None takes the horizon. With a smaller step the windows overlap.
+    progress
         Called with the name of each date as it begins.
 
     Raises
@@ -141,7 +165,7 @@ def replay(
         1.
     NotEnoughDataError
         No date has a horizon of history before it and one after it, or nobody had bought before
-        any.
+        any of them.
     """
     horizon = config.horizon_days
     step = horizon if step_days is None else step_days
@@ -167,7 +191,7 @@ def replay(
     any_date = False
     for back in backs:
         date = as_of - timedelta(days=back)
-        say(f"as of {iso(date)[:10]}")
+        progress(f"as of {iso(date)[:10]}")
         try:
             table = _table(tables, connection, as_of, back)
         except NotEnoughDataError:  # what had happened by then was recorded later
@@ -179,19 +203,19 @@ def replay(
         known = [intervals for until, intervals in learned if until <= date]
         after = _table(tables, connection, as_of, back - horizon)
         with single_threaded_blas():
-            done = _one(table, after, panel, config, known[-1] if known else None)
-        if done is not None and done.expected_spend:
+            replayed = _replay_date(table, after, panel, config, known[-1] if known else None)
+        if replayed is not None and replayed.expected_spend:
             learned.append(
                 (
                     date + timedelta(days=horizon),
-                    conformal(done.expected_spend[OURS], done.spend_came),
+                    conformal(replayed.expected_spend[OURS], replayed.observed_spend),
                 )
             )
-        for old in [b for b in tables if b > back]:
-            del tables[old]
-        if done is not None:
+        for older in [b for b in tables if b > back]:
+            del tables[older]
+        if replayed is not None:
             any_date = True
-            yield done
+            yield replayed
     if not any_date:
         nobody = kind_of(config.churn).wording.none_eligible.format(date=iso(date))
         raise NotEnoughDataError(f"{nobody}, the newest date to replay; take more history")
@@ -200,52 +224,56 @@ def replay(
 def _table(
     tables: dict[int, DailyTable], connection: duckdb.DuckDBPyConnection, as_of: datetime, back: int
 ) -> DailyTable:
-    """Return what was known so many days before the as_of, made once."""
+    """Return the daily table of ``back`` days before the as_of, and store it for the next call."""
     if back not in tables:
         tables[back] = DailyTable(connection, as_of - timedelta(days=back))
     return tables[back]
 
 
-def _one(
+def _replay_date(
     table: DailyTable,
     after: DailyTable,
     panel: Panel,
     config: TrainConfig,
     intervals: Intervals | None,
 ) -> Replay | None:
-    """Return one date: fitted on the panel of what was known then, held against the table of a
-    horizon later.
+    """Return the replay of one date; None where nobody could leave.
 
-    None where nobody could leave.
+    Parameters
+    ----------
+    table, after
+        What was known at the date, and one horizon later.
+    panel
+        Panel of the date.
+    intervals
+        90 % intervals of the spend that were learned before the date, or None.
     """
     horizon = config.horizon_days
     models, predicted = fit_models(panel, table.purchase_days(), config, table.has_amounts())
-    later = what_came(after, panel, horizon)
+    later = observed_outcomes(after, panel, horizon)
     kind = kind_of(config.churn)
-    who = kind.churned(panel, models, predicted, later, quick=False)
-    if not len(who.rows):
+    churned = kind.churned(panel, models, predicted, later, quick=False)
+    if not len(churned.rows):
         return None
-    money: dict[str, Array] = {}
+    expected_spend: dict[str, Array] = {}
     low = high = None
     if models.value.mean_spend is not None and kind.predicts_money:
-        money = {OURS: predicted.expected_spend[who.rows]}
-        money |= baselines.fit_and_predict_spend(panel, horizon, config.seed)
+        expected_spend = {OURS: predicted.expected_spend[churned.rows]}
+        expected_spend |= baselines.fit_and_predict_spend(panel, horizon, config.seed)
         if intervals is not None:
-            low, high = intervals.around(money[OURS])
+            low, high = intervals.around(expected_spend[OURS])
     return Replay(
         as_of=panel.as_of,
-        customers=tuple(str(panel.now.ids[row]) for row in panel.now.customer[who.rows]),
-        inactive=who.left,
-        spend_came=later.spend[who.rows],
-        p_inactive={OURS: who.ours, **who.predictions},
+        customers=tuple(str(panel.now.ids[row]) for row in panel.now.customer[churned.rows]),
+        inactive=churned.left,
+        observed_spend=later.spend[churned.rows],
+        p_inactive={OURS: churned.ours, **churned.predictions},
         churn=config.churn,
-        expected_spend=money,
+        expected_spend=expected_spend,
         low=low,
         high=high,
-        evaluation={
-            "next_stage": next_stage_figures(panel, models, predicted, later),
-            "conversion": conversion_figures(panel, models, predicted, later),
-            "coverage": coverage_figures(predicted, later, intervals),
-        },
-        used=kind.learned_from(panel, models),
+        next_stage=next_stage_figures(panel, models, predicted, later),
+        conversion=conversion_figures(panel, models, predicted, later),
+        coverage=interval_coverage(predicted, later, intervals),
+        learned_from=kind.learned_from(panel, models),
     )

@@ -1,4 +1,4 @@
-"""Customers drawn anew, all dates of one together: what the intervals of a backtest rest on.
+"""Bootstrap of the customers of a backtest: all dates of a customer are drawn together.
 
 Source: Hanley and MacGibbon (2006), "Creating non-parametric bootstrap samples using Poisson
 frequencies".
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array
 from stagecast.training.judging.backtest import Replay
 
-# Draws of the customers: rows times methods times draws are held to about WORK, what is worth
-# waiting for, as long as FEWEST_DRAWS are left.
+# There are fewer draws where rows times methods times draws would take longer than is worth waiting
+# for, but no fewer than FEWEST_DRAWS.
 DRAWS, FEWEST_DRAWS = 400, 100
 WORK = 2e8
 LEVEL = 0.95
@@ -24,38 +24,52 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Draws:
-    """Draws of the customers: ``weights`` by customer, the first all 1, and the customer of each
-    row of each date.
+    """Draws of the customers.
+
+    Parameters
+    ----------
+    weights
+        How often each customer is drawn, shape (n_customers,), one array per draw; in the first,
+        every customer is drawn once.
+    rows
+        Customer of each row, one array per date.
     """
 
     weights: Sequence[NDArray[np.uint8]]
     rows: Sequence[NDArray[np.int64]]
 
     def each(self) -> Iterator[list[Array]]:
-        """Give the weights of the rows of each date, draw by draw."""
+        """Yield, draw by draw, the weights of the rows of each date."""
         for weight in self.weights:
             yield [weight[row].astype(np.float64) for row in self.rows]
 
 
 def draw(replays: Sequence[Replay], seed: int) -> Draws:
-    """Draw the customers with Poisson weights of mean 1; the same seed draws the same."""
+    """Return Poisson weights of mean 1 for the customers; the same seed gives the same draws."""
     ids: dict[str, int] = {}
     rows = [
-        np.array([ids.setdefault(c, len(ids)) for c in one.customers], dtype=np.int64)
-        for one in replays
+        np.array([ids.setdefault(c, len(ids)) for c in replay.customers], dtype=np.int64)
+        for replay in replays
     ]
     work = sum(
-        len(one.customers) * (len(one.p_inactive) + len(one.expected_spend)) for one in replays
+        len(replay.customers) * (len(replay.p_inactive) + len(replay.expected_spend))
+        for replay in replays
     )
     count = int(np.clip(WORK / max(work, 1), FEWEST_DRAWS, DRAWS))
     random = np.random.default_rng(seed)
-    drawn = [np.minimum(random.poisson(1.0, len(ids)), 255).astype(np.uint8) for _ in range(count)]
-    return Draws([np.ones(len(ids), dtype=np.uint8), *drawn], rows)
+    weights = [
+        np.minimum(random.poisson(1.0, len(ids)), 255).astype(np.uint8) for _ in range(count)
+    ]
+    return Draws([np.ones(len(ids), dtype=np.uint8), *weights], rows)
 
 
-def mean_known(values: Array) -> Array:
-    """Return the mean of each row over the dates at which the figure exists; NaN where there is
-    none.
+def mean_over_dates(values: Array) -> Array:
+    """Return the mean of each draw over the dates that have the figure; NaN where none has.
+
+    Parameters
+    ----------
+    values
+        Shape (n_draws, n_dates), NaN where a date does not have the figure.
     """
     known = np.isfinite(values)
     count = known.sum(axis=1)
@@ -64,13 +78,13 @@ def mean_known(values: Array) -> Array:
     )
 
 
-def over(part: float, whole: float) -> float:
-    """Return a ratio; NaN where the whole is nothing, or less."""
+def ratio(part: float, whole: float) -> float:
+    """Return ``part / whole``; NaN where the whole is not above 0."""
     return part / whole if whole > 0 else float("nan")
 
 
 def interval(values: Array) -> tuple[float, float]:
-    """Return the middle 95 % of the draws; NaN where there are none."""
+    """Return the ends of the middle 95 % of the draws; NaN where no draw has the figure."""
     known = values[np.isfinite(values)]
     if not len(known):
         return float("nan"), float("nan")

@@ -1,17 +1,24 @@
-"""How good a training is on a later period than it saw, against the baselines and the plain
-Markov chain.
-"""
+"""Evaluation of a training on the horizon after it, compared with baselines and a Markov chain."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY, DAY_MICROSECONDS, iso, microseconds
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.stages.lifecycle import fit_lifecycle
 from stagecast.training.churn_kinds import kind_of
+from stagecast.training.judging.evaluation_result import (
+    OURS,
+    ChurnFigures,
+    ConversionFigures,
+    Coverage,
+    Evaluation,
+    SpendFigures,
+    StageFigures,
+)
+from stagecast.training.judging.grade import grade_period
 from stagecast.training.learners import metrics
 from stagecast.training.models import Models, Predictions
 from stagecast.training.outcomes import Later
@@ -19,11 +26,20 @@ from stagecast.training.panel import Panel
 from stagecast.training.value.intervals import Intervals
 
 GAINS = (0.05, 0.10, 0.20, 0.30, 0.40, 0.50)
+"""Shares of the customers for which an evaluation gives gains."""
 
 
-def what_came(table: DailyTable, earlier: Panel, horizon_days: int) -> Later:
-    """Return what came after an earlier panel's as_of, a horizon before the table's, on the
-    earlier panel's stages.
+def observed_outcomes(table: DailyTable, earlier: Panel, horizon_days: int) -> Later:
+    """Return the outcomes after an earlier panel's as_of, on the earlier panel's stages.
+
+    Parameters
+    ----------
+    table
+        What was known one horizon later.
+    earlier
+        Panel whose snapshot the rows of the outcomes are.
+    horizon_days
+        Days between the two.
     """
     columns = table.outcomes(horizon_days, [(table.anchor - earlier.as_of).days])
     position = {customer: k for k, customer in enumerate(table.customers)}
@@ -33,180 +49,152 @@ def what_came(table: DailyTable, earlier: Panel, horizon_days: int) -> Later:
     spend[columns["customer"].astype(np.int64)] = columns["spend"]
     # the stage at the end by the rules that the earlier training used
     life = fit_lifecycle(table, earlier.scheme, horizon_days)
-    ended, _ = life.journeys.at(microseconds(table.anchor), len(table.customers))
+    end_stage, _ = life.journeys.at(microseconds(table.anchor), len(table.customers))
     cancelled = had_contract = None
     if earlier.contracts is not None:
         since = earlier.contracts.spells.as_of
-        found = table.spells(earlier.contracts.terms)
-        cancelled = found.cancelled(since, since + horizon_days * DAY_MICROSECONDS)[rows]
-        had_contract = found.had_contract(since)[rows]
-    return Later(orders[rows], spend[rows], ended[rows], cancelled, had_contract)
+        spells = table.spells(earlier.contracts.terms)
+        cancelled = spells.cancelled(since, since + horizon_days * DAY_MICROSECONDS)[rows]
+        had_contract = spells.had_contract(since)[rows]
+    return Later(orders[rows], spend[rows], end_stage[rows], cancelled, had_contract)
 
 
 def evaluate(
     panel: Panel, models: Models, predicted: Predictions, later: Later, intervals: Intervals | None
-) -> dict[str, Any] | None:
-    """Return the evaluation as JSON-ready values; None where nobody could leave.
+) -> Evaluation | None:
+    """Return the evaluation of models on a later period; None where nobody could leave.
 
     Parameters
     ----------
     panel, models, predicted
-        Of the earlier as_of, and what they say of its snapshot; none saw anything of ``later``.
+        Of the earlier as_of, and the predictions for its snapshot; nothing in them is from after
+        it.
+    later
+        Outcomes of the rows of the snapshot.
     intervals
         90 % intervals of the spend that were learned before the later period, or None.
     """
     horizon = models.config.horizon_days
     kind = kind_of(models.config.churn)
-    who = kind.churned(panel, models, predicted, later, quick=True)
-    if not len(who.rows):
+    churned = kind.churned(panel, models, predicted, later, quick=True)
+    if not len(churned.rows):
         return None
-    left, ours = who.left, who.ours
-    labels = kind.baseline_labels
-    candidates = {
-        f"stagecast ({who.method})": ("stagecast", ours),
-        **{labels[name]: (name, p) for name, p in who.predictions.items()},
-    }
-    rows = [
-        {
-            "name": name,
-            "label": label,
-            "log_loss": metrics.log_loss(left, p),
-            "auc": metrics.finite(metrics.auc(left, p)),
-            "brier": metrics.brier(left, p),
-            "calibration_error": metrics.calibration_error(left, p),
-            "lift_10": metrics.finite(metrics.capture(left, p, 0.1) / 0.1),
-        }
-        for label, (name, p) in candidates.items()
+    left, ours = churned.left, churned.ours
+    baselines = [
+        _churn_figures(name, kind.baseline_labels[name], left, p)
+        for name, p in churned.predictions.items()
     ]
-    losses = [metrics.log_loss(left, p) for _, p in candidates.values()]
-    grade, sentence = _grade(losses[0], min(losses[1:], default=None))
-    return {
-        "as_of": iso(panel.as_of),
-        "until": iso(panel.as_of + horizon * DAY),
-        "customers": len(who.rows),
-        "base_rate": float(left.mean()),
-        "models": rows,
-        "calibration": metrics.calibration(left, ours),
-        "gains": metrics.gains(left, ours, GAINS),
-        "next_stage": next_stage_figures(panel, models, predicted, later),
-        "conversion": conversion_figures(panel, models, predicted, later),
-        "spend": _spend(panel, models, predicted, later),
-        "coverage": coverage_figures(predicted, later, intervals),
-        "grade": grade,
-        "grade_sentence": sentence,
-    }
+    own = _churn_figures(OURS, f"stagecast ({churned.method})", left, ours)
+    grade = grade_period(own.log_loss, min((row.log_loss for row in baselines), default=None))
+    return Evaluation(
+        as_of=iso(panel.as_of),
+        until=iso(panel.as_of + horizon * DAY),
+        customers=len(churned.rows),
+        base_rate=float(left.mean()),
+        models=(own, *baselines),
+        calibration=metrics.calibration(left, ours),
+        gains=metrics.gains(left, ours, GAINS),
+        next_stage=next_stage_figures(panel, models, predicted, later),
+        conversion=conversion_figures(panel, models, predicted, later),
+        spend=_spend_figures(panel, models, predicted, later),
+        coverage=interval_coverage(predicted, later, intervals),
+        grade=grade.letter,
+        grade_sentence=grade.sentence,
+    )
 
 
-def _grade(ours: float, best: float | None) -> tuple[str, str]:
-    """Return a grade from A to D by the log loss against the best baseline's, with the sentence
-    that says so.
-    """
-    if best is None:
-        return "C", "No baseline could be fitted on this log, so there is nothing to compare with."
-    gain = 1.0 - ours / best
-    if gain >= 0.02:
-        return (
-            "A",
-            f"Clearly better than every baseline: the log loss is {gain:.1%} below the best one's.",
-        )
-    if gain >= 0.005:
-        return "B", f"Better than every baseline: the log loss is {gain:.1%} below the best one's."
-    if gain >= -0.005:
-        return (
-            "C",
-            "As good as the best baseline, and no better: within half a per cent of its log loss.",
-        )
-    return (
-        "D",
-        (
-            f"No better than a simple method on this period: the log loss is {-gain:.1%} "
-            "above the best baseline's."
-        ),
+def _churn_figures(name: str, label: str, left: metrics.Flags, p: Array) -> ChurnFigures:
+    return ChurnFigures(
+        name=name,
+        label=label,
+        log_loss=metrics.log_loss(left, p),
+        auc=metrics.finite(metrics.auc(left, p)),
+        brier=metrics.brier(left, p),
+        calibration_error=metrics.calibration_error(left, p),
+        lift_10=metrics.finite(metrics.capture(left, p, 0.1) / 0.1),
     )
 
 
 def next_stage_figures(
     panel: Panel, models: Models, predicted: Predictions, later: Later
-) -> list[dict[str, Any]]:
+) -> tuple[StageFigures, ...]:
+    """Return how good the probabilities of the next stage were: ours, and the Markov chain's."""
     known = later.stage >= 0
-    return [
-        {
-            "name": name,
-            "label": label,
-            "log_loss": metrics.multiclass_log_loss(later.stage[known], p[known]),
-            # of the stage that is furthest off
-            "calibration_error": max(
+    return tuple(
+        StageFigures(
+            name=name,
+            label=label,
+            log_loss=metrics.multiclass_log_loss(later.stage[known], p[known]),
+            calibration_error=max(
                 metrics.calibration_error(later.stage[known] == k, p[known, k])
                 for k in range(p.shape[1])
             ),
-        }
+        )
         for name, label, p in (
-            ("stagecast", "stagecast", predicted.p_stage),
+            (OURS, "stagecast", predicted.p_stage),
             ("markov", "Markov chain on stages", models.next_stage.chain[panel.now.stage]),
         )
-    ]
+    )
 
 
 def conversion_figures(
     panel: Panel, models: Models, predicted: Predictions, later: Later
-) -> dict[str, Any] | None:
-    """Return how good P(first purchase) was for those who had not bought; None where there were
-    none.
-    """
+) -> ConversionFigures | None:
+    """Return how good P(first purchase) was; None where every customer had bought."""
     leads = ~panel.now.buyers
     if not leads.any():
         return None
-    bought, chance = later.orders[leads] > 0, predicted.p_convert[leads]
-    flat = np.full(len(chance), models.conversion.share)
-    return {
-        "leads": int(leads.sum()),
-        "converted": int(bought.sum()),
-        "expected": float(chance.sum()),
-        "auc": metrics.finite(metrics.auc(bought, chance)),
-        "log_loss": metrics.log_loss(bought, chance),
-        "log_loss_share": metrics.log_loss(bought, flat),
-        "calibration_error": metrics.calibration_error(bought, chance),
-    }
+    bought, p = later.orders[leads] > 0, predicted.p_convert[leads]
+    return ConversionFigures(
+        leads=int(leads.sum()),
+        converted=int(bought.sum()),
+        expected=float(p.sum()),
+        auc=metrics.finite(metrics.auc(bought, p)),
+        log_loss=metrics.log_loss(bought, p),
+        log_loss_share=metrics.log_loss(bought, np.full(len(p), models.conversion.share)),
+        calibration_error=metrics.calibration_error(bought, p),
+    )
 
 
-def _spend(
+def _spend_figures(
     panel: Panel, models: Models, predicted: Predictions, later: Later
-) -> list[dict[str, Any]] | None:
+) -> tuple[SpendFigures, ...] | None:
+    """Return how good the expected spend of buyers was; None where the log has no amounts."""
     if models.value.mean_spend is None:
         return None
     buyers = predicted.buyers
-    actual = later.spend[buyers]
-    candidates = [("stagecast", "stagecast (blend)", predicted.expected_spend[buyers])]
-    each = None if models.base is None else models.base.spend_per_order(predicted.columns)
-    if each is not None:
-        candidates.append(
-            ("btyd", "customer base x Gamma-Gamma", predicted.columns["btyd_orders"] * each)
-        )
-    past = (
+    observed = later.spend[buyers]
+    methods = [(OURS, "stagecast (blend)", predicted.expected_spend[buyers])]
+    per_order = None if models.base is None else models.base.spend_per_order(predicted.columns)
+    if per_order is not None:
+        expected = predicted.columns["btyd_orders"] * per_order
+        methods.append(("btyd", "customer base x Gamma-Gamma", expected))
+    past_rate = (
         panel.now.features["spend"][buyers]
         / panel.now.features["T_days"][buyers]
         * models.config.horizon_days
     )
-    candidates.append(("past_rate", "spend so far, carried on", past))
-    return [
-        {
-            "name": name,
-            "label": label,
-            "mae": float(np.abs(actual - p).mean()),
-            "rank_correlation": metrics.finite(metrics.rank_correlation(actual, p)),
-            "predicted_total": float(p.sum()),
-            "actual_total": float(actual.sum()),
-        }
-        for name, label, p in candidates
-    ]
+    methods.append(("past_rate", "spend so far, carried on", past_rate))
+    return tuple(
+        SpendFigures(
+            name=name,
+            label=label,
+            mae=float(np.abs(observed - expected).mean()),
+            rank_correlation=metrics.finite(metrics.rank_correlation(observed, expected)),
+            predicted_total=float(expected.sum()),
+            actual_total=float(observed.sum()),
+        )
+        for name, label, expected in methods
+    )
 
 
-def coverage_figures(
+def interval_coverage(
     predicted: Predictions, later: Later, intervals: Intervals | None
-) -> dict[str, float] | None:
+) -> Coverage | None:
+    """Return the share of buyers whose spend is within its interval; None without intervals."""
     if intervals is None:
         return None
     buyers = predicted.buyers
     low, high = intervals.around(predicted.expected_spend[buyers])
-    actual = np.maximum(later.spend[buyers], 0.0)
-    return {"expected_spend": float(((actual >= low) & (actual <= high)).mean())}
+    observed = np.maximum(later.spend[buyers], 0.0)
+    return Coverage(float(((observed >= low) & (observed <= high)).mean()))

@@ -1,19 +1,19 @@
-"""What the replays of a backtest say together: figures with their intervals, differences from each
-baseline, a grade.
+"""Result of a backtest: figures with intervals, differences from each baseline, and a grade.
 
-A figure is the mean over the dates of the figure of each. Customers are drawn anew, all dates of
-one together, with Poisson weights of mean 1, so intervals allow for the same customer being seen at
+A figure is the mean over the dates of the figure of each. Customers are drawn with Poisson weights
+of mean 1, all dates of a customer together, so intervals allow for the same customer being seen at
 several dates. Differences are paired: both methods are measured on the same draws. Intervals cover
-chance among customers, not what another year would bring.
+chance among customers, not differences between years.
 
 Sources: Hanley and MacGibbon (2006), "Creating non-parametric bootstrap samples using Poisson
 frequencies"; Diebold and Mariano (1995), "Comparing predictive accuracy", for the paired comparison
-of losses; grades are ours.
+of losses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,136 +23,142 @@ from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY, iso
 from stagecast.training.baselines import buyers as baselines
 from stagecast.training.churn_kinds import kind_of
-from stagecast.training.judging.backtest import OURS, Replay
-from stagecast.training.judging.draws import Draws, draw, interval, mean_known, over
+from stagecast.training.judging.backtest import Replay
+from stagecast.training.judging.draws import Draws, draw, interval, mean_over_dates, ratio
+from stagecast.training.judging.evaluation_result import OURS
+from stagecast.training.judging.grade import grade_dates
+from stagecast.training.judging.verdict_result import (
+    ChurnEstimates,
+    DateSpend,
+    DateSpendFigures,
+    DateVerdict,
+    Difference,
+    SpendCoverage,
+    SpendDecile,
+    SpendEstimates,
+    Verdict,
+)
 from stagecast.training.learners import metrics
 
 Measure = Callable[[Array], dict[str, float]]
+"""Weights of the rows of one date -> figures of one method."""
 
 SHARES = (0.05, 0.10, 0.20)
 GAINS = (0.05, 0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.80, 1.0)
-# Gains in log loss over the best baseline from which a grade is earned.
-MUCH, SOME = 0.02, 0.005
 
 
-def verdict(replays: Sequence[Replay], horizon_days: int, seed: int) -> dict[str, Any]:
-    """Return the backtest as JSON-ready values.
+@dataclass(frozen=True)
+class _Drawn:
+    """A method and its figures, shape (n_draws,): in the first draw everybody is drawn once."""
+
+    name: str
+    label: str
+    figures: Mapping[str, Array]
+
+    def values(self) -> dict[str, Any]:
+        """Return the figures, None where a figure is not known."""
+        return {key: metrics.finite(float(values[0])) for key, values in self.figures.items()}
+
+    def ends(self) -> dict[str, Any]:
+        """Return the ends of the 95 % intervals as ``<figure>_low`` and ``<figure>_high``."""
+        ends: dict[str, Any] = {}
+        for key, values in self.figures.items():
+            low, high = interval(values[1:])
+            ends[f"{key}_low"], ends[f"{key}_high"] = metrics.finite(low), metrics.finite(high)
+        return ends
+
+
+def verdict(replays: Sequence[Replay], horizon_days: int, seed: int) -> Verdict:
+    """Return the result of a backtest.
 
     Parameters
     ----------
     replays
         Of at least one date, oldest first.
+    horizon_days
+        Days from the as_of of a replay to its outcomes.
     seed
         Of the draws of customers; the same seed gives the same figures.
     """
     draws = draw(replays, seed)
-    churn = _figures(
+    labels = kind_of(replays[0].churn).baseline_labels
+    churn = _drawn_figures(
+        replays, draws, labels, _churn_measure, [replay.p_inactive for replay in replays]
+    )
+    spend = _drawn_figures(
         replays,
         draws,
-        kind_of(replays[0].churn).baseline_labels,
-        _chance_measures,
-        [r.p_inactive for r in replays],
+        baselines.SPEND_LABELS,
+        _spend_measure,
+        [replay.expected_spend for replay in replays],
     )
-    against = _against(churn, "log_loss")
-    for row in churn:
-        row |= _means(replays, row["name"])
-    spend = _figures(
-        replays, draws, baselines.SPEND_LABELS, _money_measures, [r.expected_spend for r in replays]
+    against = _differences(churn, "log_loss")
+    grade = grade_dates(
+        {method.name: float(method.figures["log_loss"][0]) for method in churn}, against
     )
-    grade, sentence = grade_of(churn, against)
-    return {
-        "churn": replays[0].churn,
-        "horizon_days": horizon_days,
-        "dates": [_date(one, horizon_days) for one in replays],
-        "customers": len(set().union(*(one.customers for one in replays))),
-        "rows": sum(len(one.customers) for one in replays),
-        "grade": grade,
-        "grade_sentence": sentence,
-        "models": [_told(row) for row in churn],
-        "against": against,
-        "deciles": _deciles(replays),
-        "calibration": _calibration(replays),
-        "gains": metrics.gains(*_stacked(replays), GAINS),
-        "spend": [_told(row) for row in spend],
-        "spend_against": _against(spend, "mae"),
-        "spend_deciles": _spend_deciles(replays),
-        "coverage": _coverage(replays),
-    }
-
-
-def grade_of(
-    churn: Sequence[Mapping[str, Any]], against: Sequence[Mapping[str, Any]]
-) -> tuple[str, str]:
-    """Return a grade from A to D by the log loss, with the sentence that says so.
-
-    A: at least 2 % below the best baseline's, and the difference from each is beyond chance. B: at
-    least half a per cent below it, or beyond chance. C: no worse than half a per cent above it, or
-    within chance. D: worse.
-    """
-    if not against:
-        return "C", "No baseline could be fitted on this log, so there is nothing to compare with."
-    ours = churn[0]["log_loss"]
-    best = min(churn[1:], key=lambda row: row["log_loss"])
-    gain = 1.0 - ours / best["log_loss"]
-    apart = next(one for one in against if one["name"] == best["name"])
-    sure = all(one["high"] is not None and one["high"] < 0 for one in against)
-    better = apart["high"] is not None and apart["high"] < 0
-    worse = apart["low"] is not None and apart["low"] > 0
-    told = (
-        f"{abs(gain):.1%} {'below' if gain >= 0 else 'above'} that of {best['label']}, "
-        "the best of the others"
-    )
-    if gain >= MUCH and sure:
-        return "A", f"Clearly better than every baseline: the log loss is {told}, beyond chance."
-    if gain >= SOME or (gain > 0 and sure):
-        by_chance = "beyond chance" if better else "which chance among customers could bring about"
-        return "B", f"Better than every baseline: the log loss is {told}, {by_chance}."
-    if gain >= -SOME:
-        return "C", f"As good as the best baseline, and no better: the log loss is {told}."
-    if not worse:
-        return (
-            "C",
-            (
-                "No better than the best baseline, and within chance no worse: the log loss "
-                f"is {told}."
-            ),
-        )
-    return (
-        "D",
-        f"No better than a simple method on these dates: the log loss is {told}. Use that method.",
+    inactive, p = _stacked(replays)
+    return Verdict(
+        churn=replays[0].churn,
+        horizon_days=horizon_days,
+        dates=tuple(_date_verdict(replay, horizon_days) for replay in replays),
+        customers=len(set().union(*(replay.customers for replay in replays))),
+        rows=sum(len(replay.customers) for replay in replays),
+        grade=grade.letter,
+        grade_sentence=grade.sentence,
+        models=tuple(_churn_estimates(replays, method) for method in churn),
+        against=against,
+        deciles=metrics.deciles(inactive, p, _stacked_spend(replays)),
+        calibration=metrics.calibration(inactive, p),
+        gains=metrics.gains(inactive, p, GAINS),
+        spend=tuple(
+            SpendEstimates(method.name, method.label, **method.values(), **method.ends())
+            for method in spend
+        ),
+        spend_against=_differences(spend, "mae"),
+        spend_deciles=_spend_deciles(replays),
+        coverage=_coverage(replays),
     )
 
 
-def _figures(
+def _drawn_figures(
     replays: Sequence[Replay],
     draws: Draws,
     labels: Mapping[str, str],
-    measures: Callable[[Replay, Array], Measure],
-    predicted: Sequence[Mapping[str, Array]],
-) -> list[dict[str, Any]]:
-    """Return a row per method that every date has: each figure, its interval, and its values
-    under all draws.
+    measure_of: Callable[[Replay, Array], Measure],
+    predictions: Sequence[Mapping[str, Array]],
+) -> list[_Drawn]:
+    """Return the figures of each method that every date has.
+
+    Parameters
+    ----------
+    labels
+        Name of a baseline -> its label.
+    measure_of
+        Returns what measures the predictions of a method at one date.
+    predictions
+        Name of the method -> its predictions, for each date.
     """
-    shared = [name for name in (OURS, *labels) if all(name in one for one in predicted)]
-    rows = []
+    shared = [name for name in (OURS, *labels) if all(name in of_date for of_date in predictions)]
+    methods = []
     for name in shared:
-        each = [measures(one, found[name]) for one, found in zip(replays, predicted, strict=True)]
+        measures = [
+            measure_of(replay, of_date[name])
+            for replay, of_date in zip(replays, predictions, strict=True)
+        ]
         drawn = [
-            [measure(w) for measure, w in zip(each, weights, strict=True)]
+            [measure(weight) for measure, weight in zip(measures, weights, strict=True)]
             for weights in draws.each()
         ]
-        label = "stagecast" if name == OURS else labels[name]
-        row: dict[str, Any] = {"name": name, "label": label, "drawn": {}}
-        for figure in drawn[0][0]:
-            values = mean_known(np.array([[of_date[figure] for of_date in draw] for draw in drawn]))
-            row["drawn"][figure] = values
-            row[figure] = float(values[0])
-        rows.append(row)
-    return rows
+        figures = {
+            key: mean_over_dates(np.array([[of_date[key] for of_date in dates] for dates in drawn]))
+            for key in drawn[0][0]
+        }
+        methods.append(_Drawn(name, "stagecast" if name == OURS else labels[name], figures))
+    return methods
 
 
-def _chance_measures(one: Replay, p: Array) -> Measure:
-    inactive = one.inactive
+def _churn_measure(replay: Replay, p: Array) -> Measure:
+    inactive = replay.inactive
     losses = metrics.losses(inactive, p)
     squares = (p - inactive) ** 2
     ranking = metrics.Ranking(inactive, p)
@@ -160,181 +166,159 @@ def _chance_measures(one: Replay, p: Array) -> Measure:
     def measure(weight: Array) -> dict[str, float]:
         total = float(weight.sum())
         return {
-            "log_loss": over(float(weight @ losses), total),
-            "brier": over(float(weight @ squares), total),
+            "log_loss": ratio(float(weight @ losses), total),
+            "brier": ratio(float(weight @ squares), total),
             **ranking.figures(weight, SHARES),
         }
 
     return measure
 
 
-def _money_measures(one: Replay, prediction: Array) -> Measure:
-    misses = np.abs(one.spend_came - prediction)
+def _spend_measure(replay: Replay, expected: Array) -> Measure:
+    errors = np.abs(replay.observed_spend - expected)
 
     def measure(weight: Array) -> dict[str, float]:
-        came = float(weight @ one.spend_came)
+        observed_total = float(weight @ replay.observed_spend)
         return {
-            "mae": over(float(weight @ misses), float(weight.sum())),
-            "bias": over(float(weight @ prediction), came) - 1.0,
+            "mae": ratio(float(weight @ errors), float(weight.sum())),
+            "bias": ratio(float(weight @ expected), observed_total) - 1.0,
         }
 
     return measure
 
 
-def _means(replays: Sequence[Replay], name: str) -> dict[str, Any]:
-    """Return the figures of a method that are not drawn: means over the dates."""
-    errors = [metrics.calibration_error(one.inactive, one.p_inactive[name]) for one in replays]
-    profits = [metrics.empc(one.inactive, one.p_inactive[name]) for one in replays]
-    known = [profit for profit in profits if profit is not None]
-    return {
-        "calibration_error": float(np.mean(errors)),
-        "empc": float(np.mean([profit for profit, _ in known])) if known else None,
-        "empc_share": float(np.mean([share for _, share in known])) if known else None,
-    }
-
-
-def _told(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row ready for JSON: figures with the ends of their intervals; lift beside
-    capture.
-    """
-    told = {
-        key: metrics.finite(value) if isinstance(value, float) else value
-        for key, value in row.items()
-        if key != "drawn"
-    }
-    for figure, values in row["drawn"].items():
-        low, high = interval(values[1:])
-        told[f"{figure}_low"], told[f"{figure}_high"] = metrics.finite(low), metrics.finite(high)
+def _churn_estimates(replays: Sequence[Replay], method: _Drawn) -> ChurnEstimates:
+    """Return the figures of a method with their intervals, and those that are not drawn."""
+    pairs = [(replay.inactive, replay.p_inactive[method.name]) for replay in replays]
+    profits = [profit for pair in pairs if (profit := metrics.empc(*pair)) is not None]
+    values = method.values()
+    lifts: dict[str, Any] = {}
     for share in SHARES:
-        captured = told.get(f"capture_{share * 100:.0f}")
-        if captured is not None:
-            told[f"lift_{share * 100:.0f}"] = captured / share
-    return told
+        captured = values[f"capture_{share * 100:.0f}"]
+        lifts[f"lift_{share * 100:.0f}"] = None if captured is None else captured / share
+    return ChurnEstimates(
+        name=method.name,
+        label=method.label,
+        **values,
+        calibration_error=float(np.mean([metrics.calibration_error(*pair) for pair in pairs])),
+        empc=float(np.mean([profit for profit, _ in profits])) if profits else None,
+        empc_share=float(np.mean([share for _, share in profits])) if profits else None,
+        **method.ends(),
+        **lifts,
+    )
 
 
-def _against(rows: Sequence[Mapping[str, Any]], figure: str) -> list[dict[str, Any]]:
-    """Return, for each baseline, our figure less its own with the interval, and the share of
-    draws in which we win.
-    """
-    if not rows or rows[0]["name"] != OURS:
-        return []
-    ours = rows[0]["drawn"][figure]
-    found = []
-    for row in rows[1:]:
-        apart = ours - row["drawn"][figure]
-        drawn = apart[1:][np.isfinite(apart[1:])]
+def _differences(methods: Sequence[_Drawn], figure: str) -> tuple[Difference, ...]:
+    """Return how our figure differs from that of each baseline, over the same draws."""
+    if not methods or methods[0].name != OURS:
+        return ()
+    ours = methods[0].figures[figure]
+    differences = []
+    for baseline in methods[1:]:
+        theirs = baseline.figures[figure]
+        difference = ours - theirs
+        drawn = difference[1:][np.isfinite(difference[1:])]
         low, high = interval(drawn)
-        found.append(
-            {
-                "name": row["name"],
-                "label": row["label"],
-                "difference": metrics.finite(float(apart[0])),
-                "low": metrics.finite(low),
-                "high": metrics.finite(high),
-                "relative": metrics.finite(
-                    over(float(ours[0]), float(row["drawn"][figure][0])) - 1.0
-                ),
-                "better_in": metrics.finite(over(float((drawn < 0).sum()), float(len(drawn)))),
-            }
+        differences.append(
+            Difference(
+                name=baseline.name,
+                label=baseline.label,
+                difference=metrics.finite(float(difference[0])),
+                low=metrics.finite(low),
+                high=metrics.finite(high),
+                relative=metrics.finite(ratio(float(ours[0]), float(theirs[0])) - 1.0),
+                better_in=metrics.finite(ratio(float((drawn < 0).sum()), float(len(drawn)))),
+            )
         )
-    return found
+    return tuple(differences)
 
 
-def _date(one: Replay, horizon_days: int) -> dict[str, Any]:
-    """Return what one date says by itself."""
-    told = {
-        "as_of": iso(one.as_of),
-        "until": iso(one.as_of + horizon_days * DAY),
-        "customers": len(one.customers),
-        "base_rate": float(one.inactive.mean()),
-        **one.used,
-        "log_loss": {name: metrics.log_loss(one.inactive, p) for name, p in one.p_inactive.items()},
-        "auc": {
-            name: metrics.finite(metrics.auc(one.inactive, p)) for name, p in one.p_inactive.items()
+def _date_verdict(replay: Replay, horizon_days: int) -> DateVerdict:
+    inactive, predictions = replay.inactive, replay.p_inactive
+    return DateVerdict(
+        as_of=iso(replay.as_of),
+        until=iso(replay.as_of + horizon_days * DAY),
+        customers=len(replay.customers),
+        base_rate=float(inactive.mean()),
+        learned_from=replay.learned_from,
+        log_loss={name: metrics.log_loss(inactive, p) for name, p in predictions.items()},
+        auc={name: metrics.finite(metrics.auc(inactive, p)) for name, p in predictions.items()},
+        calibration_error={
+            name: metrics.calibration_error(inactive, p) for name, p in predictions.items()
         },
-        "calibration_error": {
-            name: metrics.calibration_error(one.inactive, p) for name, p in one.p_inactive.items()
+        next_stage=replay.next_stage,
+        conversion=replay.conversion,
+        money=_date_spend(replay) if replay.expected_spend else None,
+    )
+
+
+def _date_spend(replay: Replay) -> DateSpend:
+    observed = replay.observed_spend
+    return DateSpend(
+        spend={
+            name: DateSpendFigures(
+                mae=float(np.abs(observed - expected).mean()),
+                rank_correlation=metrics.finite(metrics.rank_correlation(observed, expected)),
+                gini=metrics.finite(metrics.normalised_gini(np.maximum(observed, 0.0), expected)),
+                predicted_total=float(expected.sum()),
+            )
+            for name, expected in replay.expected_spend.items()
         },
-        "next_stage": one.evaluation["next_stage"],
-        "conversion": one.evaluation["conversion"],
-    }
-    if one.expected_spend:
-        came = one.spend_came
-        told["spend"] = {
-            name: {
-                "mae": float(np.abs(came - money).mean()),
-                "rank_correlation": metrics.finite(metrics.rank_correlation(came, money)),
-                "gini": metrics.finite(metrics.normalised_gini(np.maximum(came, 0.0), money)),
-                "predicted_total": float(money.sum()),
-            }
-            for name, money in one.expected_spend.items()
-        }
-        told["actual_total"] = float(came.sum())
-        told["coverage"] = one.evaluation["coverage"]
-    return told
+        actual_total=float(observed.sum()),
+        coverage=replay.coverage,
+    )
 
 
 def _stacked(replays: Sequence[Replay]) -> tuple[NDArray[np.bool_], Array]:
-    inactive = np.concatenate([one.inactive for one in replays])
-    return inactive, np.concatenate([one.p_inactive[OURS] for one in replays])
+    """Return outcomes and our probabilities of all dates, one after the other."""
+    inactive = np.concatenate([replay.inactive for replay in replays])
+    return inactive, np.concatenate([replay.p_inactive[OURS] for replay in replays])
 
 
-def _all_money(replays: Sequence[Replay]) -> bool:
-    return all(one.expected_spend for one in replays)
-
-
-def _deciles(replays: Sequence[Replay]) -> list[dict[str, float]]:
-    inactive, p = _stacked(replays)
-    money = np.concatenate([one.spend_came for one in replays]) if _all_money(replays) else None
-    return metrics.deciles(inactive, p, money)
-
-
-def _calibration(replays: Sequence[Replay]) -> list[dict[str, float]]:
-    return metrics.calibration(*_stacked(replays))
-
-
-def _spend_deciles(replays: Sequence[Replay]) -> list[dict[str, float | None]]:
-    """Return tenths of customers by our expected spend, highest first: what was expected, what
-    came.
-    """
-    if not _all_money(replays):
-        return []
-    expected = np.concatenate([one.expected_spend[OURS] for one in replays])
-    came = np.concatenate([one.spend_came for one in replays])
-    order = np.argsort(-expected, kind="stable")
-    total = float(came.sum())
-    rows: list[dict[str, float | None]] = []
-    so_far = 0.0
-    for part in np.array_split(order, 10):
-        if len(part):
-            so_far += float(came[part].sum())
-            row = {"customers": float(len(part)), "expected": float(expected[part].mean())}
-            rows.append(
-                {
-                    **row,
-                    "came": float(came[part].mean()),
-                    "held": metrics.finite(over(so_far, total)),
-                }
-            )
-    return rows
-
-
-def _coverage(replays: Sequence[Replay]) -> dict[str, float | None] | None:
-    """Return the share of outcomes within our 90 % intervals, and the mean width of these over
-    the mean spend.
-    """
-    known = [one for one in replays if one.low is not None and one.high is not None]
-    if not known:
+def _stacked_spend(replays: Sequence[Replay]) -> Array | None:
+    """Return the observed spend of all dates; None where a date has no money."""
+    if not all(replay.expected_spend for replay in replays):
         return None
-    inside = [
-        (np.maximum(o.spend_came, 0.0) >= o.low) & (np.maximum(o.spend_came, 0.0) <= o.high)
-        for o in known
-    ]
-    wide = np.concatenate(
-        [o.high - o.low for o in known if o.high is not None and o.low is not None]
+    return np.concatenate([replay.observed_spend for replay in replays])
+
+
+def _spend_deciles(replays: Sequence[Replay]) -> tuple[SpendDecile, ...]:
+    """Return tenths of the customers by our expected spend, highest first; empty without money."""
+    observed = _stacked_spend(replays)
+    if observed is None:
+        return ()
+    expected = np.concatenate([replay.expected_spend[OURS] for replay in replays])
+    order = np.argsort(-expected, kind="stable")
+    total = float(observed.sum())
+    deciles: list[SpendDecile] = []
+    running = 0.0
+    for rows in np.array_split(order, 10):
+        if len(rows):
+            running += float(observed[rows].sum())
+            deciles.append(
+                SpendDecile(
+                    customers=float(len(rows)),
+                    expected=float(expected[rows].mean()),
+                    came=float(observed[rows].mean()),
+                    held=metrics.finite(ratio(running, total)),
+                )
+            )
+    return tuple(deciles)
+
+
+def _coverage(replays: Sequence[Replay]) -> SpendCoverage | None:
+    """Return how often our 90 % intervals hold the observed spend; None where no date has any."""
+    inside, widths, observed = [], [], []
+    for replay in replays:
+        if replay.low is not None and replay.high is not None:
+            spend = np.maximum(replay.observed_spend, 0.0)
+            inside.append((spend >= replay.low) & (spend <= replay.high))
+            widths.append(replay.high - replay.low)
+            observed.append(replay.observed_spend)
+    if not inside:
+        return None
+    mean_width, mean_spend = np.concatenate(widths).mean(), np.concatenate(observed).mean()
+    return SpendCoverage(
+        expected_spend=float(np.concatenate(inside).mean()),
+        width=metrics.finite(ratio(float(mean_width), float(mean_spend))),
     )
-    came = np.concatenate([o.spend_came for o in known])
-    return {
-        "expected_spend": float(np.concatenate(inside).mean()),
-        "width": metrics.finite(over(float(wide.mean()), float(came.mean()))),
-    }

@@ -1,15 +1,20 @@
-"""Metrics of predicted probabilities and amounts on observed outcomes."""
+"""Quality of predicted probabilities and amounts, compared with the observed outcomes.
+
+AUC, log loss and Brier score are scikit-learn's, the rank correlation is SciPy's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import sklearn.metrics
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy.stats import spearmanr
 
 from stagecast.features.arrays import Array
+from stagecast.features.plain_json import IF_KNOWN
 
 Flags = NDArray[np.bool_]
 
@@ -17,64 +22,119 @@ Flags = NDArray[np.bool_]
 _MIN_PROBABILITY = 1e-6
 
 
+@dataclass(frozen=True)
+class CalibrationGroup:
+    """Customers with similar probabilities: mean predicted and observed share, and how many."""
+
+    predicted: float
+    observed: float
+    customers: float
+
+
+@dataclass(frozen=True)
+class Decile:
+    """A tenth of the customers by their probability, highest first.
+
+    Parameters
+    ----------
+    customers
+        Number of customers.
+    predicted, observed
+        Mean probability, and share of positives.
+    lift
+        Share of positives over that among all customers.
+    captured
+        Share of all positives in this tenth and those before it.
+    value
+        Sum of the customers' money; None where it is not asked for.
+    """
+
+    customers: float
+    predicted: float
+    observed: float
+    lift: float
+    captured: float
+    value: float | None = field(default=None, metadata=IF_KNOWN)
+
+
+@dataclass(frozen=True)
+class GainsPoint:
+    """Share of those who left among a share of the customers, highest score first."""
+
+    share_contacted: float
+    share_of_churners: float
+
+
 def finite(value: float) -> float | None:
-    """Return the number, or None where it is not finite, because JSON has no NaN."""
+    """Return the number, or None where it is NaN or infinite: JSON has neither."""
     return value if np.isfinite(value) else None
 
 
 def losses(target: Flags, probability: Array) -> Array:
-    """Return the log loss (nats) of each row."""
+    """Return the log loss (nats) of each row.
+
+    For many weights of the same rows: scikit-learn returns means alone, and takes ten times as
+    long for one.
+    """
     p = np.clip(probability, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
     return np.asarray(-np.where(target, np.log(p), np.log1p(-p)))
 
 
 def log_loss(target: Flags, probability: Array) -> float:
-    """Return the mean log loss (nats).
+    """Return the mean log loss (nats); NaN where a probability is not finite.
 
     >>> round(log_loss(np.array([True, False]), np.array([0.8, 0.2])), 4)
     0.2231
     """
-    return float(losses(target, probability).mean())
+    if not np.isfinite(probability).all():
+        return float("nan")
+    p = np.clip(probability, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
+    return float(sklearn.metrics.log_loss(target, p, labels=[False, True]))
 
 
 def auc(target: Flags, score: Array) -> float:
-    """Return the area under the ROC curve, ties counted half; NaN where only one class occurs.
+    """Return the area under the ROC curve, ties counted half.
+
+    NaN where there is only one class, or a score is not finite.
 
     >>> auc(np.array([True, False, True]), np.array([0.9, 0.1, 0.1]))
     0.75
     """
-    positives = int(target.sum())
-    negatives = len(target) - positives
-    if not positives or not negatives:
+    if target.all() or not target.any() or not np.isfinite(score).all():
         return float("nan")
-    ranks = rankdata(score)
-    return float((ranks[target].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    return float(sklearn.metrics.roc_auc_score(target, score))
 
 
 def brier(target: Flags, probability: Array) -> float:
-    """Return the mean squared error of the probabilities."""
-    return float(((probability - target) ** 2).mean())
+    """Return the mean squared error of the probabilities; NaN where one of them is not finite."""
+    if not np.isfinite(probability).all():
+        return float("nan")
+    return float(sklearn.metrics.brier_score_loss(target, probability, pos_label=True))
 
 
-def calibration(target: Flags, probability: Array, groups: int = 10) -> list[dict[str, float]]:
-    """Return mean predicted and observed shares in equal groups by predicted probability."""
+def calibration(
+    target: Flags, probability: Array, groups: int = 10
+) -> tuple[CalibrationGroup, ...]:
+    """Return equal groups of customers by probability, lowest first."""
     order = np.argsort(probability, kind="stable")
-    return [
-        {
-            "predicted": float(probability[rows].mean()),
-            "observed": float(target[rows].mean()),
-            "customers": float(len(rows)),
-        }
+    return tuple(
+        CalibrationGroup(
+            predicted=float(probability[rows].mean()),
+            observed=float(target[rows].mean()),
+            customers=float(len(rows)),
+        )
         for rows in np.array_split(order, groups)
         if len(rows)
-    ]
+    )
 
 
 def calibration_error(target: Flags, probability: Array, groups: int = 10) -> float:
-    """Return the mean absolute gap between predicted and observed share, weighted by group size."""
-    rows = calibration(target, probability, groups)
+    """Return the mean gap between predicted and observed shares, weighted by size of the group."""
     return float(
-        sum(row["customers"] * abs(row["predicted"] - row["observed"]) for row in rows)
+        sum(
+            group.customers * abs(group.predicted - group.observed)
+            for group in calibration(target, probability, groups)
+        )
         / len(target)
     )
 
@@ -90,48 +150,44 @@ def capture(target: Flags, score: Array, share: float) -> float:
 
 def deciles(
     target: Flags, probability: Array, value: Array | None = None, groups: int = 10
-) -> list[dict[str, float]]:
+) -> tuple[Decile, ...]:
     """Return equal groups of customers from the highest probability to the lowest.
 
     Parameters
     ----------
     target, probability
-        Observed outcome and predicted probability, shape (n_customers,).
+        Outcome and prediction of each customer, shape (n_customers,).
     value
-        Money of each customer, for example spend or value at risk, shape (n_customers,).
+        Money of each customer, to be summed by group: observed spend, or value at risk.
     groups
-        Number of groups.
-
-    Returns
-    -------
-    list
-        One row per group: its number of ``customers``, ``predicted`` and ``observed`` share, the
-        ``lift`` over all customers, the share of all positives ``captured`` by it and the groups
-        before it, and the sum of the ``value``.
+        Number of groups; empty ones are left out.
     """
     order = np.argsort(-probability, kind="stable")
     all_positives = max(float(target.sum()), 1e-12)
-    table, captured = [], 0.0
+    deciles, positives = [], 0.0
     for rows in np.array_split(order, groups):
         if not len(rows):
             continue
-        captured += float(target[rows].sum())
-        row = {
-            "customers": float(len(rows)),
-            "predicted": float(probability[rows].mean()),
-            "observed": float(target[rows].mean()),
-            "lift": float(target[rows].mean()) * len(target) / all_positives,
-            "captured": captured / all_positives,
-        }
-        table.append(row if value is None else {**row, "value": float(value[rows].sum())})
-    return table
+        positives += float(target[rows].sum())
+        deciles.append(
+            Decile(
+                customers=float(len(rows)),
+                predicted=float(probability[rows].mean()),
+                observed=float(target[rows].mean()),
+                lift=float(target[rows].mean()) * len(target) / all_positives,
+                captured=positives / all_positives,
+                value=None if value is None else float(value[rows].sum()),
+            )
+        )
+    return tuple(deciles)
 
 
 def empc(target: Flags, probability: Array) -> tuple[float, float] | None:
-    """Return the expected maximum profit per customer of a campaign, and the share to contact.
+    """Return the expected maximum profit of a campaign, and the share to contact for it.
 
-    The costs are the published ones: a churner accepts an offer of 10 with probability Beta(6, 14),
-    a retained customer is worth 200, a contact costs 1. None where nobody left, or everybody.
+    The profit is per customer, with the published setting: a churner accepts an offer of 10 with
+    probability Beta(6, 14), a retained customer is worth 200, and to contact one costs 1. None
+    where nobody left, or everybody.
 
     Source: Verbraken, Verbeke and Baesens (2013), "A novel profit maximizing metric for measuring
     classification performance of customer churn prediction models"; computed by ``empulse``.
@@ -147,18 +203,20 @@ def empc(target: Flags, probability: Array) -> tuple[float, float] | None:
 
 
 def normalised_gini(outcome: Array, prediction: Array) -> float:
-    """Return the Gini coefficient in the order of predictions over that in the order of outcomes.
+    """Return the Gini coefficient of outcomes ordered by prediction, over that in their own order.
 
-    1 is a perfect ranking by outcome, 0 a random one; NaN where outcomes do not vary. Rows of equal
-    prediction share their outcomes equally.
+    1 is a perfect ranking, 0 a random one; NaN where outcomes do not vary. Rows of equal prediction
+    share their outcomes equally.
     """
 
     def area(by: Array) -> float:
         order = np.argsort(-by, kind="stable")
         ends = np.flatnonzero(np.diff(by[order], append=np.inf))
-        cumulated = np.r_[0.0, np.cumsum(outcome[order])[ends]] / outcome.sum()
-        fraction = np.r_[0.0, ends + 1.0] / len(by)
-        return float(np.sum(np.diff(fraction) * (cumulated[1:] + cumulated[:-1]) / 2.0)) - 0.5
+        outcome_share = np.r_[0.0, np.cumsum(outcome[order])[ends]] / outcome.sum()
+        row_share = np.r_[0.0, ends + 1.0] / len(by)
+        return (
+            float(np.sum(np.diff(row_share) * (outcome_share[1:] + outcome_share[:-1]) / 2)) - 0.5
+        )
 
     if not len(outcome) or outcome.sum() == 0 or np.ptp(outcome) == 0:
         return float("nan")
@@ -167,7 +225,11 @@ def normalised_gini(outcome: Array, prediction: Array) -> float:
 
 @dataclass(frozen=True, init=False)
 class Ranking:
-    """Outcomes in the order of a score, for metrics under many different weights of the rows."""
+    """Outcomes ordered by a score, measured with many different weights of the rows.
+
+    The rows are sorted once: for each weight, scikit-learn's AUC and average precision take 30 to
+    150 times as long (8 ms against 0.05 ms for 1,000 rows, 42 against 0.3 for 20,000).
+    """
 
     order: NDArray[np.int64]
     starts: NDArray[np.int64]
@@ -181,7 +243,7 @@ class Ranking:
         object.__setattr__(self, "positive", target[order].astype(np.float64))
 
     def _counted(self, weight: Array) -> tuple[Array, Array]:
-        """Return the weight of positives and of all rows from the highest to each score."""
+        """Return cumulative weights of positives and of all rows, from the highest score down."""
         w = weight[self.order]
         return (
             np.cumsum(np.add.reduceat(w * self.positive, self.starts)),
@@ -191,9 +253,9 @@ class Ranking:
     def figures(self, weight: Array, shares: Sequence[float] = ()) -> dict[str, float]:
         """Return ``auc``, ``pr_auc`` and, for each of ``shares``, ``capture_<per cent>``.
 
-        ``capture`` is the share of the positives among that share of the rows, highest score first.
-        Rows of equal score share their positives equally. A figure is NaN where no positive, or no
-        negative, has weight.
+        The last is the share of the positives among that share of the rows, highest score first.
+        Rows of equal score share their positives equally. A figure for which no positive, or no
+        negative, has weight is NaN.
         """
         positives, rows = self._counted(weight)
         negatives = rows - positives
@@ -212,22 +274,25 @@ class Ranking:
         return figures
 
 
-def gains(target: Flags, score: Array, shares: Sequence[float]) -> list[dict[str, float]]:
-    """Return the share of churners in the top of the list by score; empty where nobody left."""
+def gains(target: Flags, score: Array, shares: Sequence[float]) -> tuple[GainsPoint, ...]:
+    """Return the share of positives among each share of the rows; empty without positives."""
     if not target.any():
-        return []
-    return [{"share_contacted": s, "share_of_churners": capture(target, score, s)} for s in shares]
+        return ()
+    return tuple(GainsPoint(share, capture(target, score, share)) for share in shares)
 
 
 def multiclass_log_loss(target: NDArray[np.int64], probability: Array) -> float:
-    """Return the mean log loss (nats) of class probabilities, shape (rows, classes)."""
+    """Return the mean log loss (nats) of class probabilities, shape (rows, classes).
+
+    Not scikit-learn's, which warns where a row does not sum to 1: a class that came with
+    probability 0 is taken at the smallest that is counted.
+    """
     p = np.clip(probability[np.arange(len(target)), target], _MIN_PROBABILITY, 1.0)
     return float(-np.log(p).mean())
 
 
 def rank_correlation(outcome: Array, prediction: Array) -> float:
     """Return Spearman's rank correlation; NaN where either does not vary."""
-    a, b = rankdata(outcome), rankdata(prediction)
-    if a.std() == 0 or b.std() == 0:
+    if len(outcome) < 2 or np.ptp(outcome) == 0 or np.ptp(prediction) == 0:
         return float("nan")
-    return float(np.corrcoef(a, b)[0, 1])
+    return float(spearmanr(outcome, prediction).statistic)

@@ -15,7 +15,7 @@ from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.describe.effectiveness.windows import Window
 from stagecast.features.stages.journeys import Journeys
-from stagecast.features.stages.thresholds import survival
+from stagecast.features.survival import survival
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
-"""Product-limit estimate of durations that are partly censored, computed by lifelines.
+"""Product-limit estimate with its confidence interval, and quantiles of durations.
 
-Source: Kaplan and Meier (1958), "Nonparametric estimation from incomplete observations"; the
-confidence interval is Greenwood's exponential formula (log-log).
+The interval is Greenwood's exponential formula (log-log), computed by lifelines.
 """
 
 from __future__ import annotations
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from stagecast.features.survival import survival
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -77,17 +78,17 @@ def product_limit(completed: Ints, still_open: Ints) -> Survival:
     # imported here, since it takes two seconds that only the flows need
     from lifelines import KaplanMeierFitter  # type: ignore[import-untyped]  # lifelines ships no types
 
-    times, end_counts = np.unique(completed, return_counts=True)
-    empty = np.zeros(0)
+    times, probability = survival(completed, still_open)
     if not len(times):
-        return Survival(times, empty, empty, empty)
+        return Survival(times, probability, probability, probability)
+    end_counts = np.unique(completed, return_counts=True)[1]
     # Between two ends the curve is flat, so an open duration counts as censored at the last end
     # before it. So one row per distinct end is enough; durations censored before the first end do
     # not count.
     censored_counts = np.bincount(
         np.searchsorted(times, still_open, side="right"), minlength=len(times) + 1
     )[1:]
-    # The estimate depends only on the order of the times, and ranks, unlike microseconds, are exact
+    # The interval depends only on the order of the times, and ranks, unlike microseconds, are exact
     # as the floats of lifelines.
     rank = np.arange(1, len(times) + 1)
     fitted = KaplanMeierFitter().fit(
@@ -96,6 +97,5 @@ def product_limit(completed: Ints, still_open: Ints) -> Survival:
         weights=np.r_[end_counts, censored_counts[censored_counts > 0]],
     )
     # lifelines adds a time 0 before the first
-    probability = fitted.survival_function_.to_numpy()[1:, 0]
     interval = fitted.confidence_interval_.to_numpy()[1:]
     return Survival(times, probability, interval[:, 0], interval[:, 1])

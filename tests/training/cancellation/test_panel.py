@@ -18,6 +18,7 @@ import pytest
 from stagecast.features.contracts import Terms, spells
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import DataRefusedError, NotEnoughDataError, UsageError
+from stagecast.features.plain_json import to_json
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.serving.scoring.batch import score_log, snapshot
 from stagecast.serving.scoring.scorer import Scorer
@@ -25,8 +26,9 @@ from stagecast.training.baselines.contracts import LABELS
 from stagecast.training.bundle import load_bundle
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.config import TrainConfig
-from stagecast.training.judging.backtest import OURS, replay
-from stagecast.training.judging.evaluate import what_came
+from stagecast.training.judging.backtest import replay
+from stagecast.training.judging.evaluate import observed_outcomes
+from stagecast.training.judging.evaluation_result import OURS
 from stagecast.training.judging.verdict import verdict
 from stagecast.training.models import predict
 from stagecast.training.reasons.of_contracts import (
@@ -165,9 +167,9 @@ def test_predictions_in_parts_are_the_same(
 def test_the_evaluation_is_of_cancellations_that_came_later(
     service: Trained, rows: list[Row]
 ) -> None:
-    told = service.training.evaluation
-    assert told is not None
-    assert [one["name"] for one in told["models"]] == [
+    evaluation = service.training.evaluation
+    assert evaluation is not None
+    assert [model.name for model in evaluation.models] == [
         "stagecast",
         "base_rate",
         "recency",
@@ -177,9 +179,9 @@ def test_the_evaluation_is_of_cancellations_that_came_later(
     before = held([row for row in rows if row[1] < since])
     gone = {who for who, at, what, _ in rows if what == "cancel" and since <= at < until}
     held_then = [who for who, state in before.items() if state == "active"]
-    assert told["customers"] == len(held_then)
-    assert told["base_rate"] == pytest.approx(np.mean([who in gone for who in held_then]))
-    loss = {one["name"]: one["log_loss"] for one in told["models"]}
+    assert evaluation.customers == len(held_then)
+    assert evaluation.base_rate == pytest.approx(np.mean([who in gone for who in held_then]))
+    loss = {model.name: model.log_loss for model in evaluation.models}
     assert loss["stagecast"] < loss["kaplan_meier"] < loss["base_rate"] + 0.02
 
 
@@ -187,7 +189,7 @@ def test_who_left_is_counted_by_what_was_open_then(service: Trained, rows: list[
     with log_of(rows) as log:
         earlier = train(log.con, day(DAYS - 30), CONFIG)
         table = DailyTable(log.con, AS_OF)
-        later = what_came(table, earlier.panel, 30)
+        later = observed_outcomes(table, earlier.panel, 30)
         who = kind_of("cancellation").churned(
             earlier.panel,
             earlier.models,
@@ -198,25 +200,25 @@ def test_who_left_is_counted_by_what_was_open_then(service: Trained, rows: list[
         table.close()
     assert list(who.predictions) == ["base_rate", "recency", "kaplan_meier", "cox"]
     assert all(p.shape == who.left.shape for p in who.predictions.values())
-    told = service.training.evaluation
-    assert told is not None
-    assert who.left.mean() == told["base_rate"]
+    evaluation = service.training.evaluation
+    assert evaluation is not None
+    assert who.left.mean() == evaluation.base_rate
 
 
 def test_a_backtest_of_cancellations(rows: list[Row]) -> None:
     with log_of(rows) as log:
-        found = list(replay(log.con, AS_OF, CONFIG, dates=2))
-    assert [one.churn for one in found] == ["cancellation"] * 2
-    for one in found:
-        assert set(one.p_inactive) == {OURS, *LABELS}
-        assert not one.expected_spend
-        assert one.used["method"] == "pool"
-        assert max(one.used["past_dates"]) < one.as_of.isoformat()
-    said = verdict(found, 30, 1)
-    assert said["churn"] == "cancellation"
-    assert said["spend"] == []
-    assert [row["name"] for row in said["models"]] == [OURS, *LABELS]
-    json.dumps(said, allow_nan=False)
+        replays = list(replay(log.con, AS_OF, CONFIG, dates=2))
+    assert [date.churn for date in replays] == ["cancellation"] * 2
+    for date in replays:
+        assert set(date.p_inactive) == {OURS, *LABELS}
+        assert not date.expected_spend
+        assert date.learned_from.method == "pool"
+        assert max(date.learned_from.past_dates) < date.as_of.isoformat()
+    result = verdict(replays, 30, 1)
+    assert result.churn == "cancellation"
+    assert result.spend == ()
+    assert [model.name for model in result.models] == [OURS, *LABELS]
+    json.dumps(to_json(result), allow_nan=False)
 
 
 # --- reasons
@@ -392,7 +394,7 @@ def test_who_had_left_but_was_recorded_late_is_not_asked_about() -> None:
     with log_of(frame.assign(recorded_at=recorded)) as log:
         earlier = train(log.con, date, CONFIG)
         table = DailyTable(log.con, AS_OF)
-        later = what_came(table, earlier.panel, 30)
+        later = observed_outcomes(table, earlier.panel, 30)
         predicted = predict(earlier.models, earlier.panel.now)
         who = kind_of("cancellation").churned(
             earlier.panel, earlier.models, predicted, later, quick=True

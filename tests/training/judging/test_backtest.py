@@ -1,6 +1,4 @@
-"""Replays of past dates: what they learned from, what they are held against, and what is
-refused.
-"""
+"""Replays of past dates: what they learn from, the outcomes, and what is refused."""
 
 from __future__ import annotations
 
@@ -13,7 +11,8 @@ import pytest
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.training.baselines.buyers import LABELS, SPEND_LABELS
 from stagecast.training.config import TrainConfig
-from stagecast.training.judging.backtest import OURS, Replay, plan_replays, replay
+from stagecast.training.judging.backtest import Replay, plan_replays, replay
+from stagecast.training.judging.evaluation_result import OURS
 from stagecast.training.value.intervals import conformal
 from tests.training.made import START, Row, day, log_of, simulated_rows
 
@@ -43,47 +42,49 @@ def test_dates_stand_a_horizon_apart_with_a_horizon_before_and_after_each() -> N
 def test_outcomes_are_what_the_log_says_of_the_days_after(
     rows: list[Row], replays: list[Replay]
 ) -> None:
-    assert [one.as_of for one in replays] == [day(DAYS - 120), day(DAYS - 60)]
+    assert [date.as_of for date in replays] == [day(DAYS - 120), day(DAYS - 60)]
     frame = pd.DataFrame(rows, columns=["customer_id", "timestamp", "event", "amount"])
-    for one in replays:
+    for date in replays:
         bought = frame[(frame["event"] == "purchase")]
         after = bought[
-            (bought["timestamp"] >= one.as_of)
-            & (bought["timestamp"] < one.as_of + timedelta(days=60))
+            (bought["timestamp"] >= date.as_of)
+            & (bought["timestamp"] < date.as_of + timedelta(days=60))
         ]
         refunded = set(frame.loc[frame["event"] == "refund", "customer_id"])
-        assert set(one.customers) <= set(bought.loc[bought["timestamp"] < one.as_of, "customer_id"])
-        plain = np.array([customer not in refunded for customer in one.customers])
+        assert set(date.customers) <= set(
+            bought.loc[bought["timestamp"] < date.as_of, "customer_id"]
+        )
+        plain = np.array([customer not in refunded for customer in date.customers])
         came = (
             after.groupby("customer_id")["amount"]
             .sum()
-            .reindex(list(one.customers))
+            .reindex(list(date.customers))
             .fillna(0.0)
             .to_numpy()
         )
-        np.testing.assert_array_equal(one.inactive[plain], came[plain] == 0)
-        np.testing.assert_allclose(one.spend_came[plain], came[plain])
+        np.testing.assert_array_equal(date.inactive[plain], came[plain] == 0)
+        np.testing.assert_allclose(date.observed_spend[plain], came[plain])
 
 
 def test_every_method_speaks_of_every_buyer(replays: list[Replay]) -> None:
-    for one in replays:
-        assert list(one.p_inactive) == [OURS, *LABELS]
-        assert list(one.expected_spend) == [OURS, *SPEND_LABELS]
-        for p in one.p_inactive.values():
-            assert p.shape == (len(one.customers),)
+    for date in replays:
+        assert list(date.p_inactive) == [OURS, *LABELS]
+        assert list(date.expected_spend) == [OURS, *SPEND_LABELS]
+        for p in date.p_inactive.values():
+            assert p.shape == (len(date.customers),)
             assert ((p > 0) & (p < 1)).all()
-        for money in one.expected_spend.values():
+        for money in date.expected_spend.values():
             assert (money >= 0).all()
-        table = one.table()
-        assert table.num_rows == len(one.customers)
-        assert table["p_inactive_stagecast"].to_numpy().tobytes() == one.p_inactive[OURS].tobytes()
+        table = date.table()
+        assert table.num_rows == len(date.customers)
+        assert table["p_inactive_stagecast"].to_numpy().tobytes() == date.p_inactive[OURS].tobytes()
 
 
 def test_intervals_are_learned_on_the_date_before(replays: list[Replay]) -> None:
     first, second = replays
     assert first.low is None  # nothing to learn them on that its models did not see
     assert second.low is not None
-    learned = conformal(first.expected_spend[OURS], first.spend_came)
+    learned = conformal(first.expected_spend[OURS], first.observed_spend)
     low, high = learned.around(second.expected_spend[OURS])
     np.testing.assert_array_equal(second.low, low)
     np.testing.assert_array_equal(second.high, high)
@@ -100,12 +101,12 @@ def test_what_happens_after_the_window_changes_nothing(
     new = [("new", day(DAYS + 1), "purchase", 1e6)]
     with log_of([*rows, *later, *new]) as log:
         again = list(replay(log.con, day(DAYS), CONFIG, dates=2))
-    for one, other in zip(replays, again, strict=True):
-        assert one.customers == other.customers
+    for date, other in zip(replays, again, strict=True):
+        assert date.customers == other.customers
         assert all(
-            one.p_inactive[name].tobytes() == p.tobytes() for name, p in other.p_inactive.items()
+            date.p_inactive[name].tobytes() == p.tobytes() for name, p in other.p_inactive.items()
         )
-        assert one.spend_came.tobytes() == other.spend_came.tobytes()
+        assert date.observed_spend.tobytes() == other.observed_spend.tobytes()
 
 
 def test_what_happens_in_the_window_changes_no_prediction(
@@ -124,9 +125,9 @@ def test_what_happens_in_the_window_changes_no_prediction(
 
 def test_without_amounts_there_is_no_money(rows: list[Row]) -> None:
     with log_of(rows, amounts=False) as log:
-        (one,) = replay(log.con, day(DAYS), CONFIG, dates=1)
-    assert (one.expected_spend, one.low) == ({}, None)
-    assert "spend" not in one.table().column_names
+        (date,) = replay(log.con, day(DAYS), CONFIG, dates=1)
+    assert (date.expected_spend, date.low) == ({}, None)
+    assert "spend" not in date.table().column_names
 
 
 def test_too_little_is_said_with_what_there_is(rows: list[Row]) -> None:

@@ -59,8 +59,8 @@ def test_calibration_by_hand() -> None:
     p = np.array([0.9, 0.1, 0.8, 0.2])
     target = np.array([True, False, False, False])
     low, high = metrics.calibration(target, p, groups=2)
-    assert low == {"predicted": pytest.approx(0.15), "observed": 0.0, "customers": 2.0}
-    assert high == {"predicted": pytest.approx(0.85), "observed": 0.5, "customers": 2.0}
+    assert low == metrics.CalibrationGroup(pytest.approx(0.15), 0.0, 2.0)
+    assert high == metrics.CalibrationGroup(pytest.approx(0.85), 0.5, 2.0)
     assert metrics.calibration_error(target, p, groups=2) == pytest.approx(
         (2 * 0.15 + 2 * 0.35) / 4
     )
@@ -119,10 +119,10 @@ def test_deciles_by_hand() -> None:
     p = np.linspace(0.95, 0.05, 10)
     target = np.array([True] * 3 + [False] * 7)
     rows = metrics.deciles(target, p, value=np.arange(10.0), groups=5)
-    assert [row["observed"] for row in rows] == [1.0, 0.5, 0.0, 0.0, 0.0]
-    assert rows[0]["lift"] == pytest.approx(1.0 / 0.3)
-    assert [row["captured"] for row in rows] == pytest.approx([2 / 3, 1.0, 1.0, 1.0, 1.0])
-    assert [row["value"] for row in rows] == [1.0, 5.0, 9.0, 13.0, 17.0]
+    assert [row.observed for row in rows] == [1.0, 0.5, 0.0, 0.0, 0.0]
+    assert rows[0].lift == pytest.approx(1.0 / 0.3)
+    assert [row.captured for row in rows] == pytest.approx([2 / 3, 1.0, 1.0, 1.0, 1.0])
+    assert [row.value for row in rows] == [1.0, 5.0, 9.0, 13.0, 17.0]
 
 
 def test_the_normalised_gini_is_1_for_the_truth_and_0_for_a_lot() -> None:

@@ -1,18 +1,17 @@
-"""What a log allows a training to do at one as_of and horizon, and what is missing for the rest, in
-figures.
+"""What a training can do with a log at one as_of and horizon, and what is missing for the rest.
 
     known at the as_of -> counts now and one horizon back -> the rules of the training -> Readiness
 
 Nothing is fitted: customers are counted inside DuckDB
-(:mod:`stagecast.training.judging.readiness.counting`) and held against the limits that the training
-itself decides by. Whether a model of customers enough has an optimum cannot be told beforehand;
-where it has none, the training goes a rung lower.
+(:mod:`stagecast.training.judging.readiness.counting`), and the counts are compared with the limits
+that the training itself applies. Whether a model of enough customers has an optimum is not known
+beforehand; where it has none, the training uses the next simpler method.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +19,7 @@ import duckdb
 
 from stagecast.features.clock import iso
 from stagecast.features.describe.quality.histograms import usual_gap
+from stagecast.features.plain_json import to_json
 from stagecast.training.churn.fitting import FEWEST_CUSTOMERS, FEWEST_OF_EACH
 from stagecast.training.churn.model import Method
 from stagecast.training.config import TrainConfig
@@ -33,7 +33,7 @@ from stagecast.training.judging.readiness.counting import (
 from stagecast.training.learners.btyd.fit import MIN_CUSTOMERS, MIN_REPEATERS
 from stagecast.training.panel import plan_dates
 
-# Horizons below this many usual gaps see few of those who will come back.
+# In a shorter horizon, in usual gaps, few of the customers who stay buy again.
 GAPS_IN_HORIZON = 2
 WEEK = 7
 NO_TYPES = "no event types: visits and cancellations cannot be seen"
@@ -48,13 +48,21 @@ LABELS: Mapping[str, str] = {
     "prospects": "conversion of prospects",
     "cancellation": "churn by cancellation",
 }
-"""Name of an ability -> what people read; the order is that of :attr:`Readiness.abilities`."""
+"""Name of an ability -> its label; the order is that of :attr:`Readiness.abilities`."""
 
 
 @dataclass(frozen=True)
 class Ability:
-    """Something a training may be able to do (a key of :data:`LABELS`); ``missing`` is empty
-    where it is allowed.
+    """Something that a training may be able to do.
+
+    Parameters
+    ----------
+    name
+        A key of :data:`LABELS`.
+    allowed
+        Whether the log allows it.
+    missing
+        What it lacks, with figures; empty where it is allowed.
     """
 
     name: str
@@ -68,17 +76,26 @@ class Readiness:
 
     Parameters
     ----------
-    method
-        What the bundle of a training will say, or None where a training is refused.
-    abilities
-        Methods, evaluation, values and what the types of events show.
+    as_of
+        ISO 8601, UTC.
+    horizon_days
+        Days that probabilities look ahead.
+    history_days
+        Days from the first event to the as_of.
     buyers, repeat_buyers
-        Customers with purchases before the as_of, and on two days or more, refunds taken off.
+        Customers with purchases before the as_of, and on two days or more, net of refunds.
     gap_days
         Median over repeat buyers of their mean gap between purchase days; None with too few gaps.
+    method
+        Method that a training would use; None where it would be refused.
+    abilities
+        Methods, evaluation, values and what the types of events show.
     suggested_horizon_days
-        The longest that can be evaluated, where the one asked for cannot; ``suggested_method`` is
-        what it would give.
+        The longest horizon that can be evaluated, where ``horizon_days`` cannot; None else.
+    suggested_method
+        Method that a training would use with it.
+    notes
+        Sentences on a horizon that is short for the usual gap.
     """
 
     as_of: str
@@ -97,25 +114,24 @@ class Readiness:
         return next(ability for ability in self.abilities if ability.name == name)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the answer as plain dicts, lists, numbers and texts."""
-        abilities = [
-            {**asdict(ability), "missing": list(ability.missing)} for ability in self.abilities
-        ]
-        return {**asdict(self), "abilities": abilities, "notes": list(self.notes)}
+        """Return the fields as plain dicts, lists, numbers and texts."""
+        return to_json(self)
 
     def lines(self) -> list[str]:
-        """Return the answer as lines for people."""
-        can = (
+        """Return the fields as lines for people."""
+        outcome = (
             "no training is possible"
             if self.method is None
             else f"a training gives method {self.method}"
         )
-        lines = [f"as of {self.as_of}, with a horizon of {self.horizon_days} days, {can}"]
-        alike: dict[tuple[str, ...], list[str]] = {}
+        lines = [f"as of {self.as_of}, with a horizon of {self.horizon_days} days, {outcome}"]
+        by_reason: dict[tuple[str, ...], list[str]] = {}
         for ability in self.abilities:
-            alike.setdefault(ability.missing, []).append(f"no {LABELS[ability.name]}")
+            by_reason.setdefault(ability.missing, []).append(f"no {LABELS[ability.name]}")
         lines += [
-            f"{', '.join(what)}: {'; '.join(missing)}" for missing, what in alike.items() if missing
+            f"{', '.join(labels)}: {'; '.join(missing)}"
+            for missing, labels in by_reason.items()
+            if missing
         ]
         if self.suggested_horizon_days is not None:
             lines.append(
@@ -126,32 +142,32 @@ class Readiness:
 
 
 def readiness(con: duckdb.DuckDBPyConnection, as_of: datetime, horizon_days: int) -> Readiness:
-    """Tell what a training on a log would do, without fitting anything.
+    """Return what a training on a log would do, without fitting anything.
 
     Parameters
     ----------
     con
         Holds the table ``events`` of the event contract (:mod:`stagecast.features.events`).
     as_of
-        The instant to train at; only what was known before it counts.
+        The instant to train at; only what was known before it is counted.
     horizon_days
-        Length of the span that the probabilities speak of, in days.
+        Days that probabilities look ahead.
 
     Raises
     ------
     UsageError
-        A horizon that no training takes.
+        The horizon is out of the range of a training.
     """
     TrainConfig(horizon_days=horizon_days)
-    with con.cursor() as own:  # its temporary tables are its own, and go with it
-        log = known_at(own, as_of)
-        now = buyers_at(own, log, 0)
-        gap_days = usual_gap(own, "buyers")
-        then = buyers_at(own, log, horizon_days)
+    with con.cursor() as cursor:  # its temporary tables are dropped with it
+        log = known_at(cursor, as_of)
+        now = buyers_at(cursor, log, 0)
+        gap_days = usual_gap(cursor, "buyers")
+        then = buyers_at(cursor, log, horizon_days)
         method = _method(log, now, then, horizon_days)
-        suggested, other = _suggested(log, horizon_days), None
-        if suggested is not None and (buyers := buyers_at(own, log, suggested)).buyers:
-            other = _method(log, now, buyers, suggested)
+        suggested, suggested_method = _suggested_horizon(log, horizon_days), None
+        if suggested is not None and (buyers := buyers_at(cursor, log, suggested)).buyers:
+            suggested_method = _method(log, now, buyers, suggested)
     missing = _missing(log, now, then, horizon_days)
     return Readiness(
         as_of=iso(as_of),
@@ -162,15 +178,16 @@ def readiness(con: duckdb.DuckDBPyConnection, as_of: datetime, horizon_days: int
         gap_days=gap_days,
         method=method,
         abilities=tuple(Ability(name, not missing[name], tuple(missing[name])) for name in LABELS),
-        suggested_horizon_days=None if other is None else suggested,
-        suggested_method=other,
-        notes=_rhythm_notes(gap_days, horizon_days, log.history_days),
+        suggested_horizon_days=None if suggested_method is None else suggested,
+        suggested_method=suggested_method,
+        notes=_short_horizon_notes(gap_days, horizon_days, log.history_days),
     )
 
 
 def _refusals(log: Known, now: Buyers, horizon_days: int, history_needed: int) -> list[str]:
-    """Return why nothing can be trained, as :func:`stagecast.training.checks.check_dates` has it,
-    or with a longer history.
+    """Return why a training is refused with so many days of history needed.
+
+    The rules are those of :func:`stagecast.training.checks.check_dates`.
     """
     if not log.customers:
         return [f"no event was known before {iso(log.as_of)}"]
@@ -186,12 +203,15 @@ def _refusals(log: Known, now: Buyers, horizon_days: int, history_needed: int) -
 
 
 def _missing_blend(log: Known, now: Buyers, then: Buyers, horizon_days: int) -> list[str]:
-    """Return what a blend lacks now, and one horizon back to learn from; see
-    :mod:`stagecast.training.churn.fitting`.
+    """Return what a blend lacks at the as_of and one horizon back, where it learns.
+
+    The rules are those of :mod:`stagecast.training.churn.fitting`.
     """
     if horizon_days not in plan_dates(log.history_days, horizon_days, 1):
-        spans = range(horizon_days, EVALUATION_HORIZONS * horizon_days + 1)
-        needed = next(days for days in spans if horizon_days in plan_dates(days, horizon_days, 1))
+        histories = range(horizon_days, EVALUATION_HORIZONS * horizon_days + 1)
+        needed = next(
+            days for days in histories if horizon_days in plan_dates(days, horizon_days, 1)
+        )
         return [*_refusals(log, now, horizon_days, needed), *_missing_base(now)]
     date = log.before(horizon_days)
     then_missing = _missing_classes(then, date) or _missing_base(then, f" to fit on, on {date}")
@@ -207,8 +227,9 @@ def _missing_base(buyers: Buyers, when: str = "") -> list[str]:
 
 
 def _missing_classes(then: Buyers, date: str) -> list[str]:
-    """Return what a past date lacks to learn from its outcomes; see
-    :func:`stagecast.training.churn.fitting.has_enough_rows`.
+    """Return what a past date lacks for a model to learn from its outcomes.
+
+    The rules are those of :func:`stagecast.training.churn.fitting.has_enough_rows`.
     """
     missing = _few(
         (then.buyers, f"buyers on {date}", FEWEST_CUSTOMERS),
@@ -229,7 +250,7 @@ def _missing_classes(then: Buyers, date: str) -> list[str]:
 def _few(*counts: tuple[int, str, int]) -> list[str]:
     """Return a sentence for each count below what is needed."""
     return [
-        f"{have:,} {what}, {needed} are needed" for have, what, needed in counts if have < needed
+        f"{count:,} {noun}, {needed} are needed" for count, noun, needed in counts if count < needed
     ]
 
 
@@ -242,7 +263,7 @@ def _method(log: Known, now: Buyers, then: Buyers, horizon_days: int) -> Method 
 
 
 def _missing(log: Known, now: Buyers, then: Buyers, horizon_days: int) -> dict[str, list[str]]:
-    """Return what is missing for each of :data:`LABELS`; nothing where it is allowed."""
+    """Return what each of :data:`LABELS` lacks; nothing where it is allowed."""
     refused = _refusals(log, now, horizon_days, horizon_days)
     evaluation = _refusals(log, now, horizon_days, EVALUATION_HORIZONS * horizon_days)
     if not evaluation and not then.buyers:
@@ -262,9 +283,10 @@ def _missing(log: Known, now: Buyers, then: Buyers, horizon_days: int) -> dict[s
     }
 
 
-def _suggested(log: Known, horizon_days: int) -> int | None:
-    """Return the longest horizon that can be evaluated, in whole weeks from two weeks on, if
-    this one cannot.
+def _suggested_horizon(log: Known, horizon_days: int) -> int | None:
+    """Return the longest horizon that can be evaluated; None where this one can, or none can.
+
+    It is in whole weeks from two weeks on.
     """
     if log.history_days >= EVALUATION_HORIZONS * horizon_days:
         return None
@@ -274,10 +296,10 @@ def _suggested(log: Known, horizon_days: int) -> int | None:
     return longest if longest >= max(1, log.silent_days) else None
 
 
-def _rhythm_notes(
+def _short_horizon_notes(
     gap_days: float | None, horizon_days: int, history_days: float
 ) -> tuple[str, ...]:
-    """Return what to know about a horizon that is short against the shop's rhythm."""
+    """Return a note where the horizon is short compared with the usual gap between purchases."""
     if gap_days is None or horizon_days >= GAPS_IN_HORIZON * gap_days:
         return ()
     usual = f"the usual gap between purchase days of a customer is {gap_days:.0f} days"

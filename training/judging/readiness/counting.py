@@ -1,6 +1,4 @@
-"""What is known of a log at an as_of, and its buyers at a date, counted inside DuckDB as the
-features see them.
-"""
+"""Counts of a log at an as_of and of its buyers at a date, made by DuckDB as for the features."""
 
 from __future__ import annotations
 
@@ -27,7 +25,21 @@ EVALUATION_HORIZONS = 2
 
 @dataclass(frozen=True)
 class Known:
-    """What was known at the as_of, in days before it and in counts."""
+    """What was known of a log at an as_of.
+
+    Parameters
+    ----------
+    history_days, silent_days
+        Days from the first and from the last event to the as_of.
+    customers
+        Number of customers.
+    types
+        Type of event -> number of events.
+    has_amounts
+        Whether a purchase has an amount.
+    shape
+        What the queries of the features need to know of the log.
+    """
 
     as_of: datetime
     history_days: float
@@ -38,17 +50,24 @@ class Known:
     shape: sql.Shape
 
     def before(self, days: int) -> str:
-        """Return the date so many days before the as_of, as people read it."""
+        """Return the date ``days`` before the as_of, ISO 8601, UTC."""
         return iso(self.as_of - timedelta(days=days))
 
 
 @dataclass(frozen=True)
 class Buyers:
-    """Buyers as they stood at one date: all, with repeat purchases, and those of both that models
-    are fitted on.
+    """Counts of the buyers at one date.
 
-    ``bought`` are those who did so in the horizon since; ``alike`` says that all had bought last on
-    the same day.
+    Parameters
+    ----------
+    buyers, repeat_buyers
+        With a purchase before the date, and on two days or more.
+    fitted, fitted_repeat_buyers
+        Those of both that models are fitted on.
+    bought
+        With a purchase in the horizon after the date.
+    alike
+        Whether all had bought last on the same day.
     """
 
     buyers: int
@@ -60,13 +79,13 @@ class Buyers:
 
 
 def known_at(con: duckdb.DuckDBPyConnection, as_of: datetime) -> Known:
-    """Create the daily table of the features, and count."""
+    """Create the table ``daily`` of the features, and return the counts of the log."""
     at = microseconds(as_of)
     known = f"(select * from events where {engine.KNOWN} < {at}) as known_events"
     shape = engine.shape_of(con, known, at)
     daily = sql.render([sql.daily_step(engine.clock(at), known, shape)], engine.DIALECT)
     con.execute(f"create or replace temp table daily as {daily}")
-    # a distinct count would not leave the memory; a group by does
+    # DuckDB can move a group by to disk, but not a distinct count
     first, customers = con.execute(
         "select min(first_event), count(*) from (select min(first_event) as first_event "
         "from daily group by customer)"
@@ -89,9 +108,7 @@ def known_at(con: duckdb.DuckDBPyConnection, as_of: datetime) -> Known:
 
 
 def buyers_at(con: duckdb.DuckDBPyConnection, log: Known, back: int) -> Buyers:
-    """Count the buyers of the date ``back`` days before the as_of; they are left in the table
-    ``buyers``.
-    """
+    """Create the table ``buyers`` of the date ``back`` days before the as_of, and count them."""
     per_buyer = "select customer, count(*) as orders, min(day) as first_day, max(day) as last_day"
     steps = sql.purchase_day_steps(f"known < {-back}", log.shape)
     steps.append(sql.Step("buyers", f"{per_buyer} from purchase_days group by customer"))
@@ -100,19 +117,19 @@ def buyers_at(con: duckdb.DuckDBPyConnection, log: Known, back: int) -> Buyers:
         "select count(*), count(*) filter (where orders > 1), count(distinct last_day) = "
         "1 from buyers"
     ).fetchall()[0]
-    # a date that is evaluated, too, was fitted on everybody
+    # where the date is evaluated as well, the models are fitted on everybody
     sampled = back and log.history_days < EVALUATION_HORIZONS * back
-    every = max(1, buyers // PAST_CUSTOMERS) if sampled else 1
+    step = max(1, buyers // PAST_CUSTOMERS) if sampled else 1
     fitted, fitted_repeat, bought = buyers, repeat, 0
-    if every > 1:
+    if step > 1:
         fitted, fitted_repeat = con.execute(
             f"""select count(*), count(*) filter (where orders > 1) from
             (select orders, row_number() over (order by customer) - 1 as k from buyers)
-            where k % {every} = 0"""
+            where k % {step} = 0"""
         ).fetchall()[0]
     if back:
-        came = sql.render(sql.outcome_steps(back, [back], log.shape), engine.DIALECT)
+        outcomes = sql.render(sql.outcome_steps(back, [back], log.shape), engine.DIALECT)
         bought = con.execute(
-            f"select count(*) from buyers where customer in (select customer from ({came}))"
+            f"select count(*) from buyers where customer in (select customer from ({outcomes}))"
         ).fetchall()[0][0]
     return Buyers(buyers, repeat, fitted, fitted_repeat, bought, bool(alike))

@@ -1,0 +1,157 @@
+"""Result of comparing one training with the baselines on a later period.
+
+:class:`Evaluation` is part of ``card.json``: the order of the fields is that of the keys
+(:func:`stagecast.features.plain_json.to_json`). Log losses are in nats; money is in the currency of
+the log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from stagecast.training.learners.metrics import CalibrationGroup, GainsPoint
+
+Letter = Literal["A", "B", "C", "D"]
+
+OURS: Final = "stagecast"
+"""Name of the model among the methods that are compared."""
+
+
+@dataclass(frozen=True)
+class ChurnFigures:
+    """How good a method's probabilities of leaving were.
+
+    Parameters
+    ----------
+    name, label
+        Key of the method, and its label in reports.
+    auc
+        None where all customers left, or none.
+    calibration_error
+        Mean gap between predicted and observed shares over tenths of the customers.
+    lift_10
+        Share that left among the tenth with the highest probability, over the share among all;
+        None where nobody left.
+    """
+
+    name: str
+    label: str
+    log_loss: float
+    auc: float | None
+    brier: float
+    calibration_error: float
+    lift_10: float | None
+
+
+@dataclass(frozen=True)
+class StageFigures:
+    """How good a method's probabilities of the next stage were.
+
+    ``calibration_error`` is that of the stage for which it is largest.
+    """
+
+    name: str
+    label: str
+    log_loss: float
+    calibration_error: float
+
+
+@dataclass(frozen=True)
+class ConversionFigures:
+    """How good P(first purchase in the horizon) was for customers without a purchase.
+
+    Parameters
+    ----------
+    leads, converted
+        Number of customers without a purchase, and of those among them who bought.
+    expected
+        Sum of the probabilities, comparable with ``converted``.
+    auc
+        None where all bought, or none.
+    log_loss_share
+        Log loss of the same probability for everybody: the share that converted before.
+    """
+
+    leads: int
+    converted: int
+    expected: float
+    auc: float | None
+    log_loss: float
+    log_loss_share: float
+    calibration_error: float
+
+
+@dataclass(frozen=True)
+class SpendFigures:
+    """How good a method's expected spend in the horizon was.
+
+    Parameters
+    ----------
+    mae
+        Mean absolute error per customer.
+    rank_correlation
+        Spearman's; None where spend or expectation is the same for everybody.
+    predicted_total, actual_total
+        Sums over the customers.
+    """
+
+    name: str
+    label: str
+    mae: float
+    rank_correlation: float | None
+    predicted_total: float
+    actual_total: float
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Share of the customers whose spend was within its 90 % interval, 0 to 1."""
+
+    expected_spend: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good a training was on the horizon after it, compared with baselines.
+
+    Parameters
+    ----------
+    as_of, until
+        First instant of the later period and the instant at which it ended, ISO 8601, UTC.
+    customers
+        Number of customers who could leave.
+    base_rate
+        Share of them who did, 0 to 1.
+    models
+        The model first, then the baselines.
+    calibration
+        Tenths of the customers by our probability, lowest first.
+    gains
+        Share of those who left among the customers with the highest probabilities; empty where
+        nobody left.
+    next_stage
+        The model, then the Markov chain on stages.
+    conversion
+        None where every customer had bought.
+    spend
+        The model first; None where the log has no amounts.
+    coverage
+        None where no intervals could be learned before the period.
+    grade, grade_sentence
+        See :func:`stagecast.training.judging.grade.grade_period`.
+    """
+
+    as_of: str
+    until: str
+    customers: int
+    base_rate: float
+    models: tuple[ChurnFigures, ...]
+    calibration: tuple[CalibrationGroup, ...]
+    gains: tuple[GainsPoint, ...]
+    next_stage: tuple[StageFigures, ...]
+    conversion: ConversionFigures | None
+    spend: tuple[SpendFigures, ...] | None
+    coverage: Coverage | None
+    grade: Letter
+    grade_sentence: str
