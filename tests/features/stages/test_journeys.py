@@ -222,7 +222,7 @@ def test_the_stage_of_the_journey_is_the_stage_of_the_snapshot(data: st.DataObje
     known_customers = {
         name: events
         for name, events in customers.items()
-        if any(event.seen_from(as_of) for event in events)
+        if any(event.is_known_before(as_of) for event in events)
     }
     limits = {**ODD, "lost_after_days": data.draw(st.sampled_from([300.5, 100.25, float("inf")]))}
     memory = MemoryEvents(requests(known_customers), as_of)
@@ -264,7 +264,7 @@ def test_a_later_as_of_moves_no_start(data: st.DataObject, later: int) -> None:
     known_customers = {
         name: events
         for name, events in customers.items()
-        if any(event.seen_from(as_of) for event in events)
+        if any(event.is_known_before(as_of) for event in events)
     }
     journeys = journeys_in_memory(known_customers, as_of, ODD)
     later_journeys = journeys_in_memory(known_customers, as_of + later * DAY, ODD)
