@@ -41,7 +41,7 @@ from stagecast.features.engines.larger_than_memory import (
 )
 from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.events import EventLog, ReadOptions, read_events
-from stagecast.features.in_order import Range, map_in_order
+from stagecast.features.files.in_order import Range, map_in_order
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.serving.commands.console import table
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 from stagecast.features.clock import day_after, iso, parse_instant
 from stagecast.features.errors import UsageError
 from stagecast.features.intake.attributes import CustomersTable, load_attributes
+from stagecast.features.intake.limits import explain_resource_errors
 from stagecast.features.intake.mapping import EventMapping
 from stagecast.features.intake.opening import open_sources
 from stagecast.features.intake.options import ReadOptions
@@ -31,7 +32,6 @@ from stagecast.features.intake.settling import COLUMNS, build_events
 from stagecast.features.intake.sources import open_frame
 from stagecast.features.intake.tables import Table, make_plans, open_tables
 from stagecast.features.intake.values import define_macros
-from stagecast.features.limits import explain_resource_errors
 
 __all__ = [
     "COLUMNS",

@@ -66,7 +66,7 @@ class Commands(click.Group):
         except Exception:
             if "duckdb" not in sys.modules:
                 raise
-            from stagecast.features.limits import (
+            from stagecast.features.intake.limits import (
                 explain_resource_errors,
             )  # DuckDB is slow to import
 

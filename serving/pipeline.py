@@ -14,12 +14,12 @@ from stagecast.serving.jobs.training import STEPS
 from stagecast.serving.progress import Say, Steps, silent, silently
 from stagecast.serving.reports.lifecycle_report import movement, movement_figures, write_tables
 from stagecast.serving.reports.run_report import write_report
+from stagecast.serving.reports.summary import card, summary
 from stagecast.serving.requests import RunRequest
 from stagecast.serving.runs.files import MODEL, OF_A_RUN, REPORT, SCORES, TABLES
 from stagecast.serving.runs.folders import new_folder
 from stagecast.serving.runs.inspection import inspect, write_inspection
 from stagecast.serving.runs.run import Run
-from stagecast.serving.runs.summary import card, summary
 from stagecast.serving.runs.table_files import write_scores
 from stagecast.serving.runs.tracking import tracker
 from stagecast.serving.scoring.scorer import Scorer

@@ -253,6 +253,7 @@ EVALUATION = {
     "churn_kinds.cancellation",
     "churn_kinds.inactivity",
     "churn_kinds.kind",
+    "churn_kinds.learned",
     "columns",
     "config",
     "leads.activity",

@@ -18,11 +18,7 @@ from typing import Any
 import numpy as np
 
 from stagecast.features.arrays import Array
-from stagecast.features.attributes import (
-    MISSING,
-    attribute_value_error,
-    request_attribute_texts,
-)
+from stagecast.features.attributes import MISSING, attribute_value_error, request_attribute_texts
 from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.catalog.feature import Feature
 from stagecast.features.errors import UsageError, did_you_mean

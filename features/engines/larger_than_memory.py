@@ -24,8 +24,8 @@ from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.engines.shop_gap import MeanGaps, mean_gaps, shop_gap_days
 from stagecast.features.errors import NotEnoughDataError
 from stagecast.features.events import EventLog
-from stagecast.features.in_order import Range, map_in_order
-from stagecast.features.part_files import check_ending, write_parts
+from stagecast.features.files.in_order import Range, map_in_order
+from stagecast.features.files.part_files import check_ending, write_parts
 
 ROWS_PER_PART = 600_000
 # One thread does more than half of the work on a part, so other cores start the next part.

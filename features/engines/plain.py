@@ -26,7 +26,7 @@ from stagecast.features.catalog.feature import Feature
 from stagecast.features.clock import DAY_MICROSECONDS, calendar
 from stagecast.features.engines.relations import purchase_day_rows
 from stagecast.features.engines.rows import Aggregates, Rows
-from stagecast.features.in_order import Range, map_in_order
+from stagecast.features.files.in_order import Range, map_in_order
 
 # Small enough that intermediate results stay in a core's cache, large enough to keep the number of
 # NumPy calls low.

@@ -98,7 +98,7 @@ def _conversion_lines(conversion: ConversionFigures | None) -> list[str]:
 
 def risk_lines(scores: pa.Table) -> list[str]:
     """Return the customers with the most value at risk, with their reasons."""
-    from stagecast.serving.runs.summary import most_at_risk
+    from stagecast.serving.reports.summary import most_at_risk
 
     rows = [["customer", "stage", "churn", "at risk", "reasons"]]
     for row in most_at_risk(scores, TOP):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stagecast.features.clock import iso
-from stagecast.features.part_files import check_ending
+from stagecast.features.files.part_files import check_ending
 from stagecast.features.stages.scheme import Scheme
 from stagecast.serving.jobs.written import Written
 from stagecast.serving.progress import Steps, silently

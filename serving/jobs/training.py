@@ -15,8 +15,8 @@ from stagecast.features.events import EventLog
 from stagecast.features.plain_json import to_json
 from stagecast.serving.progress import Say, Steps, silent, silently
 from stagecast.serving.reading import Reading
+from stagecast.serving.reports.summary import card
 from stagecast.serving.requests import SAMPLE_ON_SPARK, TrainingRequest
-from stagecast.serving.runs.summary import card
 from stagecast.serving.runs.tracking import tracker
 from stagecast.training.bundle import Bundle, save_bundle
 from stagecast.training.card import Card

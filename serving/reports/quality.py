@@ -8,13 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from stagecast.serving.reports import charts
-from stagecast.serving.reports.comparison import (
-    CHURN,
-    SPEND,
-    Comparison,
-    comparison,
-    method_of,
-)
+from stagecast.serving.reports.comparison import CHURN, SPEND, Comparison, comparison, method_of
 from stagecast.training.judging.evaluation_result import OURS, ChurnFigures, Evaluation
 from stagecast.training.learners.metrics import GainsPoint
 

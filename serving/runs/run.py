@@ -11,7 +11,7 @@ from stagecast.features.plain_json import to_json
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from stagecast.serving.runs.summary import Summary
+    from stagecast.serving.reports.summary import Summary
     from stagecast.training.bundle import Bundle
 
 

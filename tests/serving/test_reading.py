@@ -26,12 +26,7 @@ from stagecast.serving.jobs.scores import Scored, score_customers
 from stagecast.serving.jobs.stages import write_stages
 from stagecast.serving.jobs.training import train_bundle
 from stagecast.serving.reading import Reading, Spark
-from stagecast.serving.requests import (
-    LeadsRequest,
-    ScoringRequest,
-    StagesRequest,
-    TrainingRequest,
-)
+from stagecast.serving.requests import LeadsRequest, ScoringRequest, StagesRequest, TrainingRequest
 from stagecast.training.config import TrainConfig
 
 LOG = "customer_id,timestamp,amount\na,2024-01-01,1\na,2024-02-01,2\nb,2024-02-03,5\n"

@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from stagecast.features.events import EventLog, ReadOptions, from_frame
-from stagecast.serving.runs.summary import card
+from stagecast.serving.reports.summary import card
 from stagecast.serving.scoring.scorer import Scorer
 from stagecast.training.bundle import Bundle, load_bundle, save_bundle
 from stagecast.training.config import TrainConfig

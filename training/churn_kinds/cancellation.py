@@ -15,9 +15,9 @@ from stagecast.features.clock import DAY, iso
 from stagecast.features.snapshots import Snapshot
 from stagecast.training.cancellation.landmarks import current, shares_cancelled
 from stagecast.training.cancellation.model import CancellationModel
-from stagecast.training.card import LearnedFrom, PastDate, PoolCard
 from stagecast.training.churn_kinds.inactivity import Inactivity, buyer_reasons
 from stagecast.training.churn_kinds.kind import States, Wording
+from stagecast.training.churn_kinds.learned import LearnedFrom, PastDate, PoolCard
 from stagecast.training.columns import rows_of
 from stagecast.training.models import Models, Predictions, contracts_of
 from stagecast.training.outcomes import Churned, Later

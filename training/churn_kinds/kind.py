@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.features.snapshots import Snapshot
-from stagecast.training.card import LearnedFrom, PastDate, PoolCard
+from stagecast.training.churn_kinds.learned import LearnedFrom, PastDate, PoolCard
 from stagecast.training.models import Models, Predictions
 from stagecast.training.outcomes import Churned, Later
 from stagecast.training.reasons.of_buyers import Reason

@@ -24,9 +24,9 @@ from stagecast.features.clock import DAY, from_microseconds, iso
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.training.baselines import buyers as baselines
-from stagecast.training.card import LearnedFrom
 from stagecast.training.checks import check_contracts, check_dates
 from stagecast.training.churn_kinds import kind_of
+from stagecast.training.churn_kinds.learned import LearnedFrom
 from stagecast.training.config import Churn, TrainConfig
 from stagecast.training.fitting import fit_models
 from stagecast.training.judging.evaluate import (

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stagecast.features.plain_json import FLAT, IF_KNOWN
-from stagecast.training.card import LearnedFrom
+from stagecast.training.churn_kinds.learned import LearnedFrom
 from stagecast.training.config import Churn
 from stagecast.training.judging.evaluation_result import (
     ConversionFigures,

@@ -16,11 +16,7 @@ from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.events import ReadOptions, from_frame
 from stagecast.features.record import PurchaseDays
 from stagecast.features.stages import thresholds
-from stagecast.features.stages.thresholds import (
-    THRESHOLD_NAMES,
-    catalog_parameters,
-    derive,
-)
+from stagecast.features.stages.thresholds import THRESHOLD_NAMES, catalog_parameters, derive
 from tests.profiles import examples
 
 DAY = 86_400_000_000

@@ -16,9 +16,10 @@ import pyarrow as pa
 import pytest
 
 from stagecast.serving.reports.run_report import render_report, write_report
-from stagecast.serving.runs.summary import SchemeSummary, Summary
+from stagecast.serving.reports.summary import SchemeSummary, Summary
 from stagecast.serving.scoring import score_schema
-from stagecast.training.card import Blend, PastDate, PoolCard
+from stagecast.training.card import Blend
+from stagecast.training.churn_kinds.learned import PastDate, PoolCard
 from stagecast.training.judging.evaluation_result import (
     ChurnFigures,
     ConversionFigures,

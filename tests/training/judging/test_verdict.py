@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from stagecast.features.plain_json import to_json
 from stagecast.serving.reports.backtest_report import render_backtest
-from stagecast.training.card import LearnedFrom
+from stagecast.training.churn_kinds.learned import LearnedFrom
 from stagecast.training.judging.backtest import Replay
 from stagecast.training.judging.evaluation_result import OURS, StageFigures
 from stagecast.training.judging.verdict import verdict

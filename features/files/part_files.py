@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from stagecast.features.errors import UsageError
 from stagecast.features.files import atomic_write, write_text
-from stagecast.features.in_order import Range, map_in_order
+from stagecast.features.files.in_order import Range, map_in_order
 
 MANIFEST = "_parts.json"
 FORMATS = (".parquet", ".csv")
