@@ -21,7 +21,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stagecast.features.arrays import Array, Integers
+from stagecast.features.arrays import Array, Integers, position_within
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.errors import UsageError
 
@@ -333,7 +333,8 @@ def spells(source: Source, terms: Terms | None = None) -> Spells:
     start, customer = groups.instant[opening], groups.customer[opening]
     # spells and ends of a customer alternate, so the k-th end belongs to the k-th spell; only the
     # last spell can be without an end
-    start_number, end_number = _number_within(customer), _number_within(groups.customer[ending])
+    start_number = position_within(customer)
+    end_number = position_within(groups.customer[ending])
     end = np.full(len(opening), NEVER, dtype=np.int64)
     stride = np.int64(len(groups.customer) + 1)
     rows = np.searchsorted(
@@ -408,13 +409,3 @@ def _open_before(groups: _InstantGroups) -> Flags:
     deciding = np.maximum.accumulate(np.where(groups.begins & cancels, -1, rows))
     deciding_before = np.r_[-1, deciding[:-1]]
     return np.asarray((deciding_before >= first) & ~cancels[np.maximum(deciding_before, 0)])
-
-
-def _number_within(customer: Integers) -> Integers:
-    """Return 0, 1, 2, ... within each run of the same customer; the rows are sorted."""
-    rows = np.arange(len(customer), dtype=np.int64)
-    if not len(rows):
-        return rows
-    return np.asarray(
-        rows - np.maximum.accumulate(np.where(np.r_[True, customer[1:] != customer[:-1]], rows, 0))
-    )

@@ -14,6 +14,7 @@ from stagecast.features.clock import iso
 from stagecast.features.snapshots import Snapshot
 from stagecast.training.churn_kinds.kind import States, Wording
 from stagecast.training.churn_kinds.learned import LearnedFrom, PastDate, PoolCard
+from stagecast.training.columns import rows_of
 from stagecast.training.models import Models, Predictions
 from stagecast.training.outcomes import Churned, Later
 from stagecast.training.reasons.of_buyers import Reason, mean_effects, own_families, reasons
@@ -186,7 +187,7 @@ def buyer_reasons(
     positions = np.flatnonzero(np.isin(predicted.buyers, rows))
     columns = predicted.columns
     if len(positions) < len(predicted.buyers):
-        columns = {name: values[positions] for name, values in columns.items()}
+        columns = rows_of(columns, positions)
     buyers = predicted.buyers[positions]
     row_reasons = reasons(models, columns, state[buyers], threads)
     return dict(zip(buyers.tolist(), row_reasons, strict=True))

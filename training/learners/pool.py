@@ -63,17 +63,16 @@ class Pool:
 
     def margins(self, columns: Columns, threads: int = 0) -> dict[str, Array]:
         """Return the log odds of each member, also of those without a weight, shape (rows,)."""
-        return {
-            name: np.clip(member.margin(columns, threads), -self.max_log_odds, self.max_log_odds)
-            for name, member in self.members.items()
-        }
+        return {name: self._clipped(name, columns, threads) for name in self.members}
 
     def margin(self, columns: Columns, threads: int = 0) -> Array:
         """Return the pooled log odds, shape (rows,)."""
-        weighted = Pool(
-            {name: self.members[name] for name in self.weights}, max_log_odds=self.max_log_odds
-        )
-        return pooled(weighted.margins(columns, threads), self.weights) + self.level
+        margins = {name: self._clipped(name, columns, threads) for name in self.weights}
+        return pooled(margins, self.weights) + self.level
+
+    def _clipped(self, name: str, columns: Columns, threads: int) -> Array:
+        margin = self.members[name].margin(columns, threads)
+        return np.clip(margin, -self.max_log_odds, self.max_log_odds)
 
     def probability(self, columns: Columns, threads: int = 0) -> Array:
         """Return the pooled probability, shape (rows,)."""
