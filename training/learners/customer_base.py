@@ -16,6 +16,8 @@ from stagecast.training.learners.btyd.distinct import packed
 
 MODELS = ("mbg_nbd", "pareto_nbd")
 _SMALLEST = 1e-6
+# P(alive) below which it does not tell the models apart.
+_LEAST_ALIVE = 1e-300
 # With at least this many rows, each distinct history is evaluated once.
 DEDUPLICATION_ROWS = 2_000
 
@@ -86,6 +88,28 @@ class CustomerBase:
         history, position = _histories(features)
         orders = [m.expected_orders_discounted(days, *history, annual_rate) for m in self.models]
         return np.asarray(self._mean(orders)[position])
+
+    def kept_orders(self, days: int, features: Mapping[str, Array], annual_rate: float) -> Array:
+        """Return the expected discounted purchase days within ``days`` of who is kept.
+
+        The customer is taken to be active now and never to leave, and buys at the own rate. The
+        models are weighted by their weight times their P(alive), so that this is an expectation
+        given that the customer is active; where no model has any, by their weight alone.
+        """
+        history, position = _histories(features)
+        orders = [m.orders_if_kept(days, *history, annual_rate) for m in self.models]
+        alive = [
+            weight * m.p_alive(*history)
+            for m, weight in zip(self.models, self.weights, strict=True)
+        ]
+        total = np.sum(alive, axis=0)
+        known = total > _LEAST_ALIVE
+        shares = [
+            np.where(known, share / np.where(known, total, 1.0), weight)
+            for share, weight in zip(alive, self.weights, strict=True)
+        ]
+        expected = np.sum([s * o for s, o in zip(shares, orders, strict=True)], axis=0)
+        return np.asarray(expected[position])
 
     def spend_per_order(self, features: Mapping[str, Array]) -> Array | None:
         """Return the expected spend per purchase day; None without a spend model.

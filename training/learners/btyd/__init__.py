@@ -4,8 +4,11 @@
     (x, monetary) per repeater -> fit_gamma_gamma -> GammaGamma -> expected_spend
 
 =================  =================================================================
-``closed_forms``   ``Model``: predictions of a fitted model, checks of input, JSON
+``closed_forms``   ``Model``: predictions of a fitted model, JSON
+``histories``      checks of input
 ``betageometric``  formulas of BG/NBD and MBG/NBD
+``regular``        formulas of MBG/CNBD-k, MBG/NBD with regular gaps
+``renewals``       expected orders of MBG/CNBD-k
 ``paretonbd``      formulas of Pareto/NBD
 ``gammagamma``     ``GammaGamma``: spend per purchase
 ``stored``         strict reading of stored parameters

@@ -21,9 +21,10 @@ from numpy.typing import ArrayLike
 from stagecast.features.arrays import Array
 from stagecast.features.errors import NotEnoughDataError, UsageError, did_you_mean
 from stagecast.training.learners.btyd.climb import climb, newton
-from stagecast.training.learners.btyd.closed_forms import PARAMETERS, Model, checked_history
+from stagecast.training.learners.btyd.closed_forms import PARAMETERS, Model
 from stagecast.training.learners.btyd.distinct import packed
 from stagecast.training.learners.btyd.gammagamma import GammaGamma, log_density
+from stagecast.training.learners.btyd.histories import checked_history
 
 MIN_CUSTOMERS: Final = 30
 MIN_REPEATERS: Final = 10
