@@ -18,7 +18,7 @@ from stagecast.features.arrays import Array
 from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.catalog.of_customer import check_declared
 from stagecast.features.catalog.standard import standard
-from stagecast.features.clock import day_number, from_microseconds
+from stagecast.features.clock import day_number, from_microseconds, microseconds
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.snapshots import Outcome, Snapshot, observe_outcomes, take_snapshots
 from stagecast.features.stages.lifecycle import Lifecycle, fit_lifecycle
@@ -28,6 +28,7 @@ from stagecast.training.cancellation.panel import ContractPanel, build_contracts
 from stagecast.training.columns import buyer_columns, rows_of
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.btyd.fit import FitError
+from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.customer_base import CustomerBase, fit_customer_base
 
 YEAR_DAYS = 365
@@ -229,7 +230,8 @@ def build(
             max_customers = PAST_CUSTOMERS if back else MAX_CUSTOMERS
             try:
                 bought = rows_of(snapshot.features, np.flatnonzero(snapshot.buyers))
-                base = fit_customer_base(bought, start, max_customers)
+                gaps = known_gaps(table, life, snapshot, back)
+                base = fit_customer_base(bought, start, max_customers, gaps)
             except FitError:
                 continue
             fitted[snapshot.as_of] = base
@@ -257,6 +259,33 @@ def build(
         tuple(prospects),
         contracts,
     )
+
+
+def known_gaps(table: DailyTable, life: Lifecycle, snapshot: Snapshot, back: int) -> LogGaps | None:
+    """Return the sums over the gaps of a snapshot's buyers, as known at its date.
+
+    None where the purchase days known then are not those that the features count.
+
+    Parameters
+    ----------
+    table
+        Daily table of the as_of.
+    life
+        The lifecycle at the as_of.
+    snapshot
+        Snapshot of a date.
+    back
+        Days from the date to the as_of.
+    """
+    changed = back and table.purchase_days_may_differ(back)
+    days = table.purchase_days(back) if changed else life.record.days
+    known = days.first_purchase < microseconds(snapshot.as_of)
+    customer, day = days.customer[known], days.day[known]
+    buyers = snapshot.customer[snapshot.buyers]
+    counts = np.bincount(customer, minlength=len(table.customers))
+    if not np.array_equal(counts[buyers], snapshot.features["orders"][snapshot.buyers]):
+        return None
+    return LogGaps.of(customer, day, len(table.customers)).of_rows(buyers)
 
 
 def _frame(

@@ -13,6 +13,7 @@ from scipy.special import expit, logit
 from stagecast.features.arrays import Array
 from stagecast.training.learners.btyd import GammaGamma, Model
 from stagecast.training.learners.btyd.distinct import packed
+from stagecast.training.learners.btyd.gaps import LogGaps
 
 MODELS = ("mbg_nbd", "pareto_nbd")
 _SMALLEST = 1e-6
@@ -156,7 +157,9 @@ def _histories(
     return (x[first], t_x[first], T[first]), position
 
 
-def vuong_weights(models: Sequence[Model], x: Array, t_x: Array, T: Array) -> tuple[float, ...]:
+def vuong_weights(
+    models: Sequence[Model], x: Array, t_x: Array, T: Array, gaps: LogGaps | None = None
+) -> tuple[float, ...]:
     """Return the weights of the models, from their log-likelihoods of these histories.
 
     For two models that are not nested, let ``d`` be the differences between the log-likelihoods of
@@ -172,10 +175,13 @@ def vuong_weights(models: Sequence[Model], x: Array, t_x: Array, T: Array) -> tu
     x, t_x, T
         Repeat purchase days, days of the last purchase and of the as_of since the first, shape
         (n_customers,).
+    gaps
+        Sums over the gaps, without which a model of regular gaps has no density to compare.
     """
     if len(models) != 2:
         return (1.0 / len(models),) * len(models)
-    first, second = (model.log_likelihood_of(x, t_x, T) for model in models)
+    log_gaps = None if gaps is None else gaps.digamma
+    first, second = (model.log_likelihood_of(x, t_x, T, log_gaps) for model in models)
     differences = second - first
     spread = float(differences.std()) * np.sqrt(len(differences))
     share = float(expit(differences.sum() / spread)) if spread > 0 else 0.5
@@ -186,6 +192,7 @@ def fit_customer_base(
     features: Mapping[str, Array],
     start: CustomerBase | None = None,
     max_customers: int | None = None,
+    gaps: LogGaps | None = None,
 ) -> CustomerBase:
     """Fit the models on the buyers of one date.
 
@@ -199,6 +206,9 @@ def fit_customer_base(
     max_customers
         Fit on every k-th customer, so that about this many remain. The parameters of a past date
         are only inputs of other models, and a few thousand customers determine them well enough.
+    gaps
+        Sums over the gaps of each buyer, by which MBG/NBD may become MBG/CNBD-k; None keeps gaps
+        random.
 
     Raises
     ------
@@ -217,11 +227,15 @@ def fit_customer_base(
         features["t_x_days"][sample],
         features["T_days"][sample],
     )
+    sampled_gaps = None if gaps is None else gaps.of_rows(sample)
     start_models = {m.name: m for m in start.models} if start is not None else {}
     fitted = []
     for name in MODELS:
         try:
-            fitted.append(fit(name, x, t_x, T, start=start_models.get(name)))
+            model = fit(name, x, t_x, T, start=start_models.get(name))
+            if name == "mbg_nbd" and sampled_gaps is not None:
+                model = _with_regularity(model, x, t_x, T, sampled_gaps, start_models.get(name))
+            fitted.append(model)
         except FitError:
             # one model without an optimum leaves the other; with neither, the caller uses a rule
             if name == MODELS[-1] and not fitted:
@@ -232,4 +246,20 @@ def fit_customer_base(
         spend = fit_gamma_gamma(x[repeaters], monetary[repeaters])
     except FitError:
         spend = None
-    return CustomerBase(tuple(fitted), spend, vuong_weights(fitted, x, t_x, T))
+    return CustomerBase(tuple(fitted), spend, vuong_weights(fitted, x, t_x, T, sampled_gaps))
+
+
+def _with_regularity(
+    random: Model, x: Array, t_x: Array, T: Array, gaps: LogGaps, start: Model | None
+) -> Model:
+    """Return the model with regular gaps where they are beyond chance, else the model itself."""
+    from stagecast.training.learners.btyd.fit import FitError, fit
+    from stagecast.training.learners.btyd.rhythm import choose_regularity
+
+    chosen = choose_regularity(random, x, t_x, T, gaps, start)
+    if chosen.regularity == 1:
+        return random
+    try:
+        return fit(random.name, x, t_x, T, start=chosen, regularity=chosen.regularity)
+    except FitError:
+        return random

@@ -49,6 +49,7 @@ def fit(
     T: ArrayLike,
     weights: ArrayLike | None = None,
     start: Model | None = None,
+    regularity: int = 1,
 ) -> Model:
     """Fit a customer-base model by maximum likelihood. Deterministic.
 
@@ -62,7 +63,10 @@ def fit(
     weights : array_like, shape (customers,), optional
         Number of customers that each row stands for; 1 by default.
     start : Model, optional
-        A fitted model of the same name, whose parameters the optimisation starts from.
+        A fitted model of the same name, whose parameters the optimisation starts from; its
+        regularity may be another.
+    regularity : int
+        Phases of a gap, see :class:`Model`; it is not fitted. Above 1 only for ``mbg_nbd``.
 
     Returns
     -------
@@ -90,6 +94,13 @@ def fit(
         raise UsageError(
             f"cannot start a fit of {name} from a fit of {start.name}; leave start out"
         )
+    if regularity > 1 and start is None:
+        start = fit(name, x, t_x, T, weights)
+    if start is not None and start.regularity != regularity:
+        r, alpha, third, fourth = start.params
+        # the same mean gap
+        alpha *= start.regularity / regularity
+        start = Model(name, (r, alpha, third, fourth), 0.0, 1, regularity)
     if start is None:
         start = _fit_sample(name, x, t_x, T, weights)
     (x, t_x, T), counts = _distinct((x, t_x, T), weights)
@@ -116,7 +127,9 @@ def fit(
         return r, alpha, third, fourth
 
     def mean_loss(theta: Array) -> float:
-        log_likelihoods = Model(name, params(theta), 0.0, 1).log_likelihood_of(x, t_x, T)
+        log_likelihoods = Model(name, params(theta), 0.0, 1, regularity).log_likelihood_of(
+            x, t_x, T
+        )
         return -float(counts @ log_likelihoods) / customers
 
     if start is not None:
@@ -126,7 +139,7 @@ def fit(
 
             def sample_loss(theta: Array) -> float:
                 step = len(x) // SAMPLE_CUSTOMERS
-                log_likelihoods = Model(name, params(theta), 0.0, 1).log_likelihood_of(
+                log_likelihoods = Model(name, params(theta), 0.0, 1, regularity).log_likelihood_of(
                     x[::step], t_x[::step], T[::step]
                 )
                 return -float(counts[::step] @ log_likelihoods) / float(counts[::step].sum())
@@ -134,8 +147,10 @@ def fit(
             theta_start = newton(mean_loss, sample_loss, theta_start, bounds)
         best = climb(mean_loss, theta_start, bounds)
         if best is not None:
-            return Model(name, params(best), -mean_loss(best) * customers, round(customers))
-    for theta in _STARTS:
+            return Model(
+                name, params(best), -mean_loss(best) * customers, round(customers), regularity
+            )
+    for theta in _STARTS if regularity == 1 else ():
         optimum = _lifetimes_optimum(name, theta, x, t_x, T, counts)
         best = climb(mean_loss, theta if optimum is None else np.log(optimum / scale), bounds)
         if best is not None:

@@ -1,0 +1,110 @@
+"""Choice of the regularity k of MBG/CNBD-k, by the gaps of the customers.
+
+    LogGaps -> choose_regularity -> a model whose k is above 1 where that is beyond chance
+
+k is chosen by the logs of the gaps. It is above 1 only where the digamma values of the gaps, too,
+speak against random gaps, see :mod:`stagecast.training.learners.btyd.gaps`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Final
+
+import numpy as np
+from scipy.special import digamma
+
+from stagecast.features.arrays import Array
+from stagecast.training.learners.btyd.closed_forms import Model
+from stagecast.training.learners.btyd.fit import FitError, fit
+from stagecast.training.learners.btyd.gaps import LogGaps
+
+GRID: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)
+# Log-likelihood, and Vuong's statistic, that a regular model must have above random gaps.
+LEAST_GAIN, LEAST_Z = 10.0, 2.0
+# Number of customers that is enough to choose k.
+SAMPLE_CUSTOMERS = 2_000
+
+
+def vuong_statistic(differences: Array) -> float:
+    """Return ``sum(d) / (sqrt(n) sd(d))`` of differences of log-likelihoods; 0 where all are equal.
+
+    Source: Vuong (1989), eq. 5.6.
+    """
+    spread = float(differences.std()) * np.sqrt(len(differences))
+    return float(differences.sum() / spread) if spread > 0 else 0.0
+
+
+def choose_regularity(
+    random: Model, x: Array, t_x: Array, T: Array, gaps: LogGaps, start: Model | None = None
+) -> Model:
+    """Return the start of a fit of MBG/NBD with the regularity that explains the gaps best.
+
+    It is that on :data:`GRID` of the largest likelihood, on every n-th customer; ``random`` itself
+    where no regularity is better than random gaps by ``LEAST_GAIN`` and ``LEAST_Z``.
+
+    Parameters
+    ----------
+    random
+        MBG/NBD with random gaps, fitted on these customers.
+    x, t_x, T
+        History, see :class:`Model`, shape (n_customers,).
+    gaps
+        Sums over the gaps.
+    start
+        A fit of another date, from which the optimisation starts.
+    """
+    rows = slice(None, None, max(1, len(x) // SAMPLE_CUSTOMERS))
+    history, sample = (x[rows], t_x[rows], T[rows]), gaps.of_rows(rows)
+    near = start if start is not None and start.regularity > 1 else random
+
+    @cache
+    def model(i: int) -> Model:
+        return fit("mbg_nbd", *history, start=near, regularity=GRID[i])
+
+    def likelihood(i: int) -> float:
+        return float(model(i).log_likelihood_of(*history, sample.log).sum())
+
+    def beyond_chance(i: int) -> bool:
+        gain = model(i).log_likelihood_of(*history, sample.digamma)
+        gain = gain - random.log_likelihood_of(*history)
+        return float(gain.sum()) > LEAST_GAIN and vuong_statistic(gain) > LEAST_Z
+
+    try:
+        if not beyond_chance(1):
+            return random
+        best = _highest(likelihood, max(1, _by_moments(history[0], history[1], sample.log)))
+        while best > 1 and not beyond_chance(best):
+            best -= 1
+        return model(best)
+    except FitError:
+        return random
+
+
+def _highest(value: Callable[[int], float], start: int) -> int:
+    """Return the position on the grid of the maximum next to ``start``, above 0."""
+    values: dict[int, float] = {}
+
+    def at(i: int) -> float:
+        if i not in values:
+            values[i] = value(i) if 1 <= i < len(GRID) else -np.inf
+        return values[i]
+
+    best = start
+    for step in (1, -1):
+        while at(best + step) > at(best):
+            best += step
+    return best
+
+
+def _by_moments(x: Array, t_x: Array, log_gaps: Array) -> int:
+    """Return the position on the grid at which the gaps vary as much within customers as here.
+
+    The mean of ``x log(t_x / x) - sum(log gap)`` depends on k alone, whatever the rates.
+    """
+    repeaters = x > 1
+    x, spread = x[repeaters], x[repeaters] * np.log(t_x[repeaters] / x[repeaters])
+    excess = float((spread - log_gaps[repeaters]).sum())
+    expected = [float((x * (digamma(k * x) - np.log(x) - digamma(float(k)))).sum()) for k in GRID]
+    return int(np.argmin(np.abs(np.log(np.array(expected) + 1e-9) - np.log(max(excess, 1e-9)))))
