@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY_MICROSECONDS, iso, parse_instant
-from stagecast.features.contracts import Spells, spells
+from stagecast.features.contract_spells import spells
+from stagecast.features.contracts import Spells
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.events import EventLog, from_frame
 from stagecast.training.baselines import contracts as baselines

@@ -1,34 +1,32 @@
-"""Contract spells of customers: when each contract began and was cancelled, as known at one as_of.
+"""Contracts of customers: the events that tell of them, their spells, their state at an as_of.
 
-A contract is open while the customer's last contract event is a start. A spell begins at the first
-start while no contract is open, and ends at the next cancellation. Further starts of an open
-contract (a renewal, the purchase of each month) change nothing. A start after a cancellation opens
-a new spell of a returning customer. A cancellation while no contract is open ends nothing and is
-only counted: the contract began before the log did, or it was cancelled twice.
-
-Events of the same instant are common in logs of dates. If no contract is open, the start comes
-before the cancellation, and the spell has length 0. If a contract is open, the cancellation ends
-it. A start of the types that begin a contract then opens a new one at the same instant; a renewal
-or a purchase does not, since it is the last payment of the cancelled contract.
+A contract is open while the customer's last contract event is a start; its spell lasts from the
+start to the cancellation (:mod:`stagecast.features.contract_spells` computes them). A cancellation
+takes effect at its ``timestamp`` and may have been recorded before: until then the contract is open
+and its end is announced.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Protocol
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stagecast.features.arrays import Array, Integers, position_within
+from stagecast.features.arrays import Array, Integers
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.errors import UsageError
 
 Flags = NDArray[np.bool_]
 
 NEVER = int(np.iinfo(np.int64).max)
-"""End of a spell that is still open."""
+"""End of a spell that is still open, and the instant of what is not known."""
+
+
+KINDS = ("starts", "renewals", "ends")
+"""Kinds of contract events, in the order of :attr:`ContractEvents.kind`."""
 
 
 @dataclass(frozen=True)
@@ -40,24 +38,29 @@ class Terms:
     starts
         Types that begin a contract.
     renewals
-        Types that are evidence of a contract: they begin one if none is open, except at the instant
-        of a cancellation.
+        Types that are evidence of a contract: they begin one if none is open, except shortly after
+        a cancellation (``last_bill_days``).
     ends
         Types that cancel it.
+    last_bill_days
+        A renewal or purchase less than this many days after a cancellation is the last bill of the
+        cancelled contract and begins none. By default a month, the usual period of billing.
 
     Raises
     ------
     UsageError
-        No type begins a contract, no type cancels it, a type does both, or a type is blank.
+        No type begins a contract, no type cancels it, a type does both, a type is blank, or the
+        days of the last bill are below 0.
     """
 
     starts: tuple[str, ...] = ("signup", "subscribe")
     renewals: tuple[str, ...] = ("renew", "purchase")
     ends: tuple[str, ...] = ("cancel",)
+    last_bill_days: int = 31
 
     def __post_init__(self) -> None:
         """Check the types and write them in lower case without blanks, as events of a log are."""
-        for name, types in asdict(self).items():
+        for name, types in zip(KINDS, self.types, strict=True):
             normalised = tuple(event_type.strip().lower() for event_type in types)
             object.__setattr__(self, name, normalised)
         if not all([*self.starts, *self.renewals, *self.ends]):
@@ -73,20 +76,29 @@ class Terms:
             raise UsageError(
                 f"'{ambiguous[0]}' cannot both begin and cancel a contract; name it on one side"
             )
+        if self.last_bill_days < 0:
+            raise UsageError(f"last_bill_days = {self.last_bill_days} must be 0 or more")
 
     @property
     def types(self) -> tuple[tuple[str, ...], ...]:
         """Types in the order of :attr:`ContractEvents.kind`."""
         return self.starts, self.renewals, self.ends
 
-    def to_json(self) -> dict[str, list[str]]:
+    def to_json(self) -> dict[str, Any]:
         """Return the terms as JSON data."""
-        return {name: list(types) for name, types in asdict(self).items()}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+        }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Sequence[str]]) -> Terms:
+    def from_json(cls, data: Mapping[str, Any]) -> Terms:
         """Return the terms that :meth:`to_json` wrote."""
-        return cls(**{name: tuple(types) for name, types in data.items()})
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, Sequence) else value
+            for name, value in data.items()
+        }
+        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -96,13 +108,13 @@ class ContractEvents:
     Parameters
     ----------
     as_of
-        Microseconds since 1970, UTC. Events that happened or were recorded at or after it are left
-        out.
+        Microseconds since 1970, UTC. Events recorded at or after it are left out, and those that
+        happened at or after it, except for cancellations that were recorded before.
     customer
         Row of the source's customers, shape (n_events,).
-    instant, known
-        When each event happened and when it was known, microseconds since 1970, UTC. The two differ
-        for an event that was recorded late.
+    instant, recorded
+        When each event happened (a cancellation: took effect) and when it was recorded,
+        microseconds since 1970, UTC. The same where the log does not say.
     kind
         0 for a start, 1 for a renewal, 2 for a cancellation.
     """
@@ -110,8 +122,18 @@ class ContractEvents:
     as_of: int
     customer: Integers
     instant: Integers
-    known: Integers
+    recorded: Integers
     kind: Integers
+
+    @property
+    def known(self) -> Integers:
+        """When each event had happened and was recorded, microseconds since 1970, UTC."""
+        return np.maximum(self.instant, self.recorded)
+
+    def of(self, rows: Integers | Flags) -> ContractEvents:
+        """Return the events of these rows."""
+        columns = (self.customer, self.instant, self.recorded, self.kind)
+        return ContractEvents(self.as_of, *(column[rows] for column in columns))
 
 
 class Source(Protocol):
@@ -138,6 +160,9 @@ class Contracts:
         Days since the open contract began; NaN without one.
     earlier
         Number of contracts before the open one; without an open one, of all contracts.
+    ends_at
+        When the open contract ends, where its cancellation was recorded before the as_of;
+        microseconds since 1970, UTC, else :data:`NEVER`.
     """
 
     as_of: int
@@ -145,6 +170,23 @@ class Contracts:
     ever_had: Flags
     age_days: Array
     earlier: Array
+    ends_at: Integers
+
+    @property
+    def announced(self) -> Flags:
+        """Mask of the open contracts whose end is known."""
+        return np.asarray(self.open & (self.ends_at != NEVER))
+
+    @property
+    def at_risk(self) -> Flags:
+        """Mask of the open contracts whose end is not known: those that can be predicted."""
+        return np.asarray(self.open & (self.ends_at == NEVER))
+
+    @property
+    def days_left(self) -> Array:
+        """Days from the as_of to a known end, shape (n_customers,); NaN where none is known."""
+        days = (self.ends_at - self.as_of) / DAY_MICROSECONDS
+        return np.where(self.announced, days, np.nan)
 
     def of(self, rows: Integers) -> Contracts:
         """Return the entries of the customers in ``rows``.
@@ -154,13 +196,8 @@ class Contracts:
         rows
             Rows of the customers.
         """
-        return Contracts(
-            self.as_of,
-            self.open[rows],
-            self.ever_had[rows],
-            self.age_days[rows],
-            self.earlier[rows],
-        )
+        columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "as_of"}
+        return Contracts(self.as_of, **{name: values[rows] for name, values in columns.items()})
 
 
 @dataclass(frozen=True)
@@ -186,6 +223,12 @@ class Spells:
         Number of cancellations while no contract was open.
     former_customers
         Rows of the customers with such a cancellation: their contract began before the log did.
+    announced_end
+        End of an open spell whose cancellation was recorded before the as_of and takes effect at or
+        after it, microseconds since 1970, UTC; else :data:`NEVER`. Left out: :data:`NEVER` for all.
+    notice
+        When the cancellation of a spell was recorded, if that was before it took effect; else
+        :data:`NEVER`. Left out: :data:`NEVER` for all.
     """
 
     as_of: int
@@ -197,6 +240,14 @@ class Spells:
     earlier: Integers
     ignored_cancellations: int
     former_customers: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    announced_end: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    notice: Integers = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+    def __post_init__(self) -> None:
+        """Fill what was left out: no cancellation was recorded before it took effect."""
+        for name in ("announced_end", "notice"):
+            if len(getattr(self, name)) != len(self.customer):
+                object.__setattr__(self, name, np.full(len(self.customer), NEVER, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.customer)
@@ -224,14 +275,17 @@ class Spells:
     def at_risk(self, at: int) -> Flags:
         """Return a mask of the spells at risk at an instant.
 
-        These began before it, were known to have begun before it, and were not cancelled before it.
+        These began before it, were known to have begun before it, were not cancelled before it, and
+        no cancellation had been recorded by then: an end that is known is no risk.
 
         Parameters
         ----------
         at
             Microseconds since 1970, UTC.
         """
-        return np.asarray((self.start < at) & (self.known < at) & (self.end >= at))
+        return np.asarray(
+            (self.start < at) & (self.known < at) & (self.end >= at) & (self.notice >= at)
+        )
 
     def age_days(self, at: Integers | int, rows: Integers | None = None) -> Array:
         """Return the age of spells in days at an instant.
@@ -258,8 +312,19 @@ class Spells:
             Microseconds since 1970, UTC; an instant after the as_of is taken as the as_of.
         """
         at = min(at, self.as_of)
-        end = np.where(self.end < at, self.end, NEVER)
-        return replace(self, as_of=at, start=np.minimum(self.start, at), end=end)
+        announced = np.where(
+            (self.notice < at) & (self.end >= at),
+            np.minimum(self.end, self.announced_end),
+            NEVER,
+        )
+        return replace(
+            self,
+            as_of=at,
+            start=np.minimum(self.start, at),
+            end=np.where(self.end < at, self.end, NEVER),
+            announced_end=announced,
+            notice=np.where(self.notice < at, self.notice, NEVER),
+        )
 
     def standing(self) -> Contracts:
         """Return the state of each customer's contract at the as_of."""
@@ -271,7 +336,10 @@ class Spells:
         is_open = np.isfinite(age)
         ever_had = count > 0
         ever_had[self.former_customers] = True
-        return Contracts(self.as_of, is_open, ever_had, age, (count - is_open).astype(np.float64))
+        ends_at = np.full(n_customers, NEVER, dtype=np.int64)
+        ends_at[self.customer[open_spells]] = self.announced_end[open_spells]
+        earlier = (count - is_open).astype(np.float64)
+        return Contracts(self.as_of, is_open, ever_had, age, earlier, ends_at)
 
     def had_contract(self, at: int) -> Flags:
         """Return which customers had a contract at an instant, by what is known at the as_of.
@@ -298,114 +366,3 @@ class Spells:
     def _customers_with(self, spell_mask: Flags) -> Flags:
         """Return which customers have any of the spells."""
         return np.asarray(np.bincount(self.customer[spell_mask], minlength=len(self.customers)) > 0)
-
-
-def spells(source: Source, terms: Terms | None = None) -> Spells:
-    """Return the contract spells of customers, as known at the as_of of their source.
-
-    Parameters
-    ----------
-    source
-        :class:`stagecast.features.engines.duckdb.DailyTable` or
-        :class:`stagecast.features.engines.memory.MemoryEvents`.
-    terms
-        Event types that begin, renew and cancel a contract; None: the defaults of :class:`Terms`.
-
-    >>> from datetime import datetime, UTC
-    >>> from stagecast.features.engines.memory import MemoryEvents
-    >>> from stagecast.features.requests import CustomerEvents, Event
-    >>> months = [("signup", 1), ("cancel", 3), ("renew", 4)]
-    >>> events = tuple(Event(datetime(2024, month, 1, tzinfo=UTC), name) for name, month in months)
-    >>> customers = [CustomerEvents("a", events)]
-    >>> contracts = spells(MemoryEvents(customers, datetime(2024, 5, 1, tzinfo=UTC)))
-    >>> contracts.earlier.tolist(), contracts.open.tolist()
-    ([0, 1], [False, True])
-    >>> contracts.age_days(contracts.as_of).tolist()
-    [121.0, 30.0]
-    """
-    events = source.contract_events(terms or Terms())
-    groups = _group_by_instant(events)
-    was_open = _open_before(groups)
-    reopens = was_open & groups.begins & (groups.cancels > 0)
-    opening = np.flatnonzero((~was_open & groups.opens) | reopens)
-    # a group with a cancellation ends the spell open before it, or the one that it opens itself
-    ending = np.flatnonzero((groups.cancels > 0) & (was_open | groups.opens))
-    start, customer = groups.instant[opening], groups.customer[opening]
-    # spells and ends of a customer alternate, so the k-th end belongs to the k-th spell; only the
-    # last spell can be without an end
-    start_number = position_within(customer)
-    end_number = position_within(groups.customer[ending])
-    end = np.full(len(opening), NEVER, dtype=np.int64)
-    stride = np.int64(len(groups.customer) + 1)
-    rows = np.searchsorted(
-        customer * stride + start_number, groups.customer[ending] * stride + end_number
-    )
-    end[rows] = groups.instant[ending]
-    return Spells(
-        events.as_of,
-        source.customers,
-        customer,
-        start,
-        end,
-        groups.known[opening],
-        start_number,
-        ignored_cancellations=int(groups.cancels.sum()) - len(ending),
-        former_customers=np.unique(
-            groups.customer[(groups.cancels > 0) & ~was_open & ~groups.opens]
-        ),
-    )
-
-
-@dataclass(frozen=True)
-class _InstantGroups:
-    """Contract events grouped by customer and instant, in that order.
-
-    ``begins``: has a start; ``opens``: has a start or a renewal; ``cancels``: number of
-    cancellations. ``known`` is when the first start or renewal of the group was known.
-    """
-
-    customer: Integers
-    instant: Integers
-    known: Integers
-    begins: Flags
-    opens: Flags
-    cancels: Integers
-
-
-def _group_by_instant(events: ContractEvents) -> _InstantGroups:
-    if not len(events.customer):
-        no_integers, no_flags = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.bool_)
-        return _InstantGroups(
-            no_integers, no_integers, no_integers, no_flags, no_flags, no_integers
-        )
-    same_group = (events.customer[1:] == events.customer[:-1]) & (
-        events.instant[1:] == events.instant[:-1]
-    )
-    first = np.flatnonzero(np.r_[True, ~same_group])
-    instant = events.instant[first]
-    known = np.minimum.reduceat(np.where(events.kind < 2, events.known, NEVER), first)
-    return _InstantGroups(
-        events.customer[first],
-        instant,
-        np.where(known == NEVER, instant, known),
-        np.logical_or.reduceat(events.kind == 0, first),
-        np.logical_or.reduceat(events.kind < 2, first),
-        np.add.reduceat((events.kind == 2).astype(np.int64), first),
-    )
-
-
-def _open_before(groups: _InstantGroups) -> Flags:
-    """Return whether a contract was open just before each group.
-
-    A group with both a start and a cancellation leaves the state as it was: an open contract is
-    cancelled and opened again, or a new one is opened and cancelled. Any other group sets the
-    state, so the customer's last such group before decides.
-    """
-    customer, cancels = groups.customer, groups.cancels > 0
-    rows = np.arange(len(customer))
-    if not len(rows):
-        return np.zeros(0, dtype=np.bool_)
-    first = np.maximum.accumulate(np.where(np.r_[True, customer[1:] != customer[:-1]], rows, 0))
-    deciding = np.maximum.accumulate(np.where(groups.begins & cancels, -1, rows))
-    deciding_before = np.r_[-1, deciding[:-1]]
-    return np.asarray((deciding_before >= first) & ~cancels[np.maximum(deciding_before, 0)])

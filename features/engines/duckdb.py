@@ -16,7 +16,8 @@ from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.catalog.feature import NO_ACTIVITY
 from stagecast.features.catalog.of_customer import attribute_features, check_table
 from stagecast.features.clock import DAY_MICROSECONDS, day_number, microseconds
-from stagecast.features.contracts import ContractEvents, Spells, Terms, spells
+from stagecast.features.contract_spells import spells
+from stagecast.features.contracts import ContractEvents, Spells, Terms
 from stagecast.features.engines import sql
 from stagecast.features.engines.plain import DailyRows, Dates, plain_features
 from stagecast.features.errors import NotEnoughDataError
@@ -25,6 +26,7 @@ from stagecast.features.record import NO_SIGNALS, PurchaseDays, Record, SignalEv
 
 DIALECT = "duckdb"
 HAPPENED = "epoch_us(timestamp)"
+RECORDED = "epoch_us(coalesce(recorded_at, timestamp))"
 KNOWN = "epoch_us(greatest(timestamp, coalesce(recorded_at, timestamp)))"
 
 
@@ -96,10 +98,14 @@ class DailyTable:
         self.anchor = anchor
         self._at = microseconds(anchor)
         in_range = "" if rows is None else f"rowid >= {rows[0]} and rowid < {rows[1]} and "
-        connection.execute(
-            "create or replace temp view known_events as select * from events where "
-            f"{in_range}{KNOWN} < {self._at}"
-        )
+        for view, known in (
+            ("known_events", f"{KNOWN} < {self._at}"),
+            ("announced_events", f"{HAPPENED} >= {self._at} and {RECORDED} < {self._at}"),
+        ):
+            connection.execute(
+                f"create or replace temp view {view} as select * from events "
+                f"where {in_range}{known}"
+            )
         self.shape = shape_of(connection, "known_events", self._at)
         self._tables: dict[str, sql.Step] = {}
         self._spells: dict[Terms, Spells] = {}
@@ -331,9 +337,14 @@ class DailyTable:
         terms
             Event types that begin, renew and cancel a contract.
         """
-        columns = self._events_of(terms.types, self._at, f", {KNOWN} as known")
+        ends = [(), (), terms.ends]
+        past = self._events_of(terms.types, self._at, f", {RECORDED} as recorded")
+        ahead = self._events_of(ends, None, f", {RECORDED} as recorded", "announced_events")
+        columns = {name: np.r_[values, ahead[name]] for name, values in past.items()}
+        order = np.lexsort((columns["kind"], columns["instant"], columns["customer"]))
         return ContractEvents(
-            self._at, columns["customer"], columns["instant"], columns["known"], columns["kind"]
+            self._at,
+            *(columns[name][order] for name in ("customer", "instant", "recorded", "kind")),
         )
 
     def spells(self, terms: Terms) -> Spells:
@@ -348,10 +359,11 @@ class DailyTable:
     def _events_of(
         self,
         types_by_kind: Sequence[Sequence[str] | None],
-        known_before: int,
+        known_before: int | None,
         more_columns: str = "",
+        source: str = "known_events",
     ) -> dict[str, NDArray[np.int64]]:
-        """Return customer, instant and kind of events, ordered by these.
+        """Return customer, instant and kind of events of known customers, ordered by these.
 
         An event that belongs to two kinds is returned twice.
 
@@ -360,10 +372,17 @@ class DailyTable:
         types_by_kind
             Event types of kind 0, 1, ...; None: those of activity.
         known_before
-            Events known at or after it are left out, microseconds since 1970.
+            Events known at or after it are left out, microseconds since 1970; None: none are.
         more_columns
             Further columns to select, each after a comma.
+        source
+            View to read.
         """
+        known = (
+            "customer in (select customer from daily)"
+            if known_before is None
+            else f"{KNOWN} < {known_before}"
+        )
         queries: list[str] = []
         parameters: list[str] = []
         for kind, types in enumerate(types_by_kind):
@@ -372,7 +391,7 @@ class DailyTable:
                 continue
             queries.append(
                 f"select customer, {HAPPENED} as instant, {kind} as kind{more_columns} "
-                f"from known_events where {KNOWN} < {known_before} "
+                f"from {source} where {known} "
                 f"and event {operator} ({', '.join('?' * len(names))})"
             )
             parameters += names

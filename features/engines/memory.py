@@ -15,7 +15,8 @@ from stagecast.features.arrays import Integers
 from stagecast.features.attributes import CHANNEL, Texts, request_attribute_texts
 from stagecast.features.catalog.feature import MILLION, NO_ACTIVITY
 from stagecast.features.clock import DAY_MICROSECONDS, EPOCH, microseconds
-from stagecast.features.contracts import ContractEvents, Spells, Terms, spells
+from stagecast.features.contract_spells import spells
+from stagecast.features.contracts import KINDS, ContractEvents, Spells, Terms
 from stagecast.features.errors import NotEnoughDataError
 from stagecast.features.leads import request_lead_events
 from stagecast.features.record import NO_SIGNALS, PurchaseDays, Record, SignalEvents, SignalTypes
@@ -102,7 +103,7 @@ class MemoryEvents:
             if None not in amounts
             else np.array([amount is not None for amount in amounts])[rows]
         )
-        self._events, self._rows = events, rows
+        self._events, self._rows, self._owner = events, rows, owner
         self._text_codes: dict[str, Integers] = {}
         count = np.bincount(self.customer, minlength=len(customers))
         if not count.all():
@@ -194,18 +195,29 @@ class MemoryEvents:
             Event types that begin, renew and cancel a contract.
         """
         rows, kind = self._events_of(terms.types)
-        recorded = [self._events[row].recorded_at for row in self._rows[rows]]
-        happened = self.happened[rows]
-        with_recorded_at = np.array(
-            [row for row, recorded_at in enumerate(recorded) if recorded_at is not None],
+        ahead = self._announced(terms.ends)
+        events = [self._events[row] for row in (*self._rows[rows], *ahead)]
+        customer = np.r_[self.customer[rows], self._owner[ahead]]
+        happened = _instants([event.timestamp for event in events])
+        recorded = _instants([event.recorded_at or event.timestamp for event in events])
+        kind = np.r_[kind, np.full(len(ahead), KINDS.index("ends"))]
+        order = np.lexsort((kind, happened, customer))
+        return ContractEvents(
+            self.instant, *(column[order] for column in (customer, happened, recorded, kind))
+        )
+
+    def _announced(self, types: Sequence[str]) -> Integers:
+        """Return the rows of the events of some types at or after the as_of, recorded before it."""
+        return np.array(
+            [
+                row
+                for row, event in enumerate(self._events)
+                if event.event in types
+                and event.recorded_at is not None
+                and event.recorded_at < self.as_of <= event.timestamp
+            ],
             dtype=np.int64,
         )
-        known = happened.copy()
-        known[with_recorded_at] = np.maximum(
-            happened[with_recorded_at],
-            _instants([recorded_at for recorded_at in recorded if recorded_at is not None]),
-        )
-        return ContractEvents(self.instant, self.customer[rows], happened, known, kind)
 
     def spells(self, terms: Terms) -> Spells:
         """Return the contracts of each customer, see

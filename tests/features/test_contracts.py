@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stagecast.features.clock import DAY_MICROSECONDS, microseconds
-from stagecast.features.contracts import NEVER, Spells, Terms, spells
+from stagecast.features.contract_spells import spells
+from stagecast.features.contracts import NEVER, Spells, Terms
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.errors import UsageError
@@ -103,11 +104,69 @@ def test_a_spell_lasts_from_the_first_start_to_the_next_cancellation() -> None:
 
 def test_a_start_after_a_cancellation_is_that_of_a_returning_customer() -> None:
     result = in_memory(
-        [("a", 1, "subscribe", None), ("a", 5, "cancel", None), ("a", 9, "purchase", None)]
+        [("a", 1, "subscribe", None), ("a", 5, "cancel", None), ("a", 9, "signup", None)]
     )
     assert as_tuples(result) == [("a", 1.0, 5.0, 0), ("a", 9.0, None, 1)]
     assert result.returning_customers == 1
     assert result.open.tolist() == [False, True]
+
+
+def test_a_purchase_within_a_month_of_a_cancellation_is_the_last_bill() -> None:
+    events = (
+        log("late bill", "1 signup", "20 cancel", "35 purchase")
+        + log("two bills", "1 signup", "20 cancel", "35 purchase", "50 renew")
+        + log("comes back", "1 signup", "20 cancel", "35 purchase", "51 purchase", "81 purchase")
+        + log("starts anew", "1 signup", "20 cancel", "35 subscribe", "36 purchase")
+        + log("twice", "20 cancel", "30 cancel", "55 purchase", "61 purchase")
+    )
+    assert as_tuples(in_memory(events)) == [
+        ("comes back", 1.0, 20.0, 0),
+        ("comes back", 51.0, None, 1),
+        ("late bill", 1.0, 20.0, 0),
+        ("starts anew", 1.0, 20.0, 0),
+        ("starts anew", 35.0, None, 1),
+        ("twice", 61.0, None, 0),
+        ("two bills", 1.0, 20.0, 0),
+    ]
+    at_once = in_memory(events, terms=Terms(last_bill_days=0))
+    assert ("late bill", 35.0, None, 1) in as_tuples(at_once)
+    assert Terms.from_json(Terms(last_bill_days=7).to_json()) == Terms(last_bill_days=7)
+    with pytest.raises(UsageError, match="last_bill_days = -1"):
+        Terms(last_bill_days=-1)
+
+
+def test_a_cancellation_recorded_before_the_as_of_announces_the_end() -> None:
+    events: list[Event] = [
+        *log("a", "1 signup"),
+        ("a", 60, "cancel", 40),
+        ("a", 80, "cancel", 45),
+        *log("open", "1 signup", "2 visit"),
+        ("late", 1, "signup", None),
+        ("late", 60, "cancel", 50),
+        *log("over", "1 signup", "30 cancel"),
+        ("over", 90, "cancel", 20),
+        *log("silent", "1 visit"),
+        ("silent", 90, "cancel", 20),
+        ("unrecorded", 1, "signup", None),
+        ("unrecorded", 60, "cancel", None),
+    ]
+    result = in_memory(events, 50)
+    contracts = result.standing()
+    zero = microseconds(START)
+    assert contracts.announced.tolist() == [True] + [False] * 5
+    assert contracts.ends_at[0] == zero + 60 * DAY_MICROSECONDS
+    assert contracts.days_left[0] == 10.0
+    assert np.isnan(contracts.days_left[1:]).all()
+    assert result.open.tolist() == [True, True, True, False, True]
+    assert len(current(result)) == 3
+    # before it was recorded, the contract was at risk like any other
+    assert result.at_risk(zero + 40 * DAY_MICROSECONDS)[0]
+    assert not result.at_risk(zero + 41 * DAY_MICROSECONDS)[0]
+    # later it has ended, and the notice is known still
+    later = in_memory(events, 70)
+    assert as_tuples(later)[0] == ("a", 1.0, 60.0, 0)
+    assert not later.at_risk(zero + 41 * DAY_MICROSECONDS)[0]
+    assert later.before(result.as_of).standing().ends_at[0] == contracts.ends_at[0]
 
 
 def test_cancellations_without_an_open_contract_are_ignored() -> None:
@@ -199,7 +258,7 @@ def test_the_state_of_contracts_at_the_as_of() -> None:
     events = logs(
         {
             "open": ("1 signup",),
-            "back": ("1 signup", "5 cancel", "9 renew"),
+            "back": ("1 signup", "5 cancel", "9 signup"),
             "over": ("2 renew", "6 cancel"),
             "before": ("3 visit", "4 cancel"),
             "never": ("3 visit",),
@@ -252,6 +311,10 @@ def is_known(event: Event, as_of: float) -> bool:
     return number < as_of and (recorded is None or recorded < as_of)
 
 
+LAST_BILL_DAYS = 5
+TERMS = Terms(last_bill_days=LAST_BILL_DAYS)
+
+
 def spells_by_loop(
     events: Sequence[Event], as_of: float
 ) -> list[tuple[str, float, float | None, int]]:
@@ -263,8 +326,14 @@ def spells_by_loop(
     for name in sorted(types_by_day):
         start: float | None = None
         count = 0
+        last_cancellation = -np.inf
         for number, types in sorted(types_by_day[name].items()):
-            if start is None and types & {"signup", "subscribe", "renew", "purchase"}:
+            openers = {"signup", "subscribe"}
+            if number - last_cancellation >= LAST_BILL_DAYS:
+                openers |= {"renew", "purchase"}
+            if "cancel" in types:
+                last_cancellation = number
+            if start is None and types & openers:
                 was_open, start = False, number
             else:
                 was_open = start is not None
@@ -280,7 +349,7 @@ def spells_by_loop(
 @settings(max_examples=examples(80), deadline=None)
 @given(events=EVENTS, as_of=st.integers(1, 14))
 def test_the_spells_are_those_of_a_slow_loop(events: list[Event], as_of: int) -> None:
-    result = in_memory(events, float(as_of))
+    result = in_memory(events, float(as_of), TERMS)
     assert as_tuples(result) == spells_by_loop(events, float(as_of))
     assert (result.known >= result.start).all()
     cancellations = sum(event[2] == "cancel" and is_known(event, as_of) for event in events)
@@ -296,6 +365,11 @@ def test_events_that_happen_or_are_recorded_at_or_after_the_as_of_change_nothing
         (name, number + as_of, event_type, recorded)
         for name, number, event_type, recorded in future
     ]
+    # a cancellation that is recorded before the as_of is no event of the future
+    later = [
+        (name, number, event_type, None if event_type == "cancel" else recorded)
+        for name, number, event_type, recorded in later
+    ]
     late = [
         (name, number, event_type, float(as_of) + (recorded or 0.0))
         for name, number, event_type, recorded in future
@@ -306,6 +380,8 @@ def test_events_that_happen_or_are_recorded_at_or_after_the_as_of_change_nothing
     assert result.ignored_cancellations == expected.ignored_cancellations
     assert result.customers.tolist() == expected.customers.tolist()
     assert result.known.tolist() == expected.known.tolist()
+    assert result.notice.tolist() == expected.notice.tolist()
+    assert result.announced_end.tolist() == expected.announced_end.tolist()
 
 
 @settings(max_examples=examples(40), deadline=None)
@@ -330,7 +406,8 @@ def test_spells_before_an_instant_are_those_at_an_earlier_as_of(
 def test_duckdb_and_memory_give_the_same_spells(events: list[Event]) -> None:
     events = [*events, ("d", 0.0, "visit", None)]
     memory, duckdb = in_memory(events, 10.0), on_duckdb(events, 10.0)
-    for name in ("customers", "customer", "start", "end", "known", "earlier"):
+    columns = ("customers", "customer", "start", "end", "known", "earlier")
+    for name in (*columns, "notice", "announced_end"):
         assert getattr(memory, name).tolist() == getattr(duckdb, name).tolist(), name
     assert memory.as_of == duckdb.as_of
     assert memory.ignored_cancellations == duckdb.ignored_cancellations

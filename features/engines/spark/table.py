@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DIALECT = "spark"
 HAPPENED = "unix_micros(timestamp)"
+RECORDED = "unix_micros(coalesce(recorded_at, timestamp))"
 KNOWN = "unix_micros(greatest(timestamp, coalesce(recorded_at, timestamp)))"
 INSTALL = "pip install 'stagecast[spark]'"
 

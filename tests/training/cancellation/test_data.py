@@ -13,7 +13,7 @@ import pytest
 
 from bench import cancellation
 from stagecast.features.clock import microseconds, parse_instant
-from stagecast.features.contracts import spells
+from stagecast.features.contract_spells import spells
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.events import EventLog, ReadOptions, read_tables
 from stagecast.features.intake.tables import parse_tables

@@ -18,7 +18,8 @@ from stagecast.features.arrays import Array
 from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.catalog.standard import standard
 from stagecast.features.clock import DAY_MICROSECONDS as DAY
-from stagecast.features.contracts import NEVER, Spells, spells
+from stagecast.features.contract_spells import spells
+from stagecast.features.contracts import NEVER, Spells
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import DataRefusedError
 from stagecast.features.events import from_frame
