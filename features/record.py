@@ -52,7 +52,8 @@ class PurchaseDays:
 class SignalEvents:
     """Events that signals count, ordered by customer and time.
 
-    An event that counts for two signals has two rows.
+    An event that counts for two signals has two rows. A signal is the sum of the changes so far:
+    the number of its events, unless ``change`` says otherwise.
 
     Parameters
     ----------
@@ -64,12 +65,20 @@ class SignalEvents:
         Microseconds since 1970, UTC.
     signal
         Position in ``names``.
+    change
+        What each event adds to its signal; None: 1.
     """
 
     names: tuple[str, ...]
     customer: Integers
     instant: Integers
     signal: Integers
+    change: Integers | None = None
+
+    @property
+    def changes(self) -> Integers:
+        """What each event adds to its signal, shape (n_events,)."""
+        return np.ones(len(self.customer), dtype=np.int64) if self.change is None else self.change
 
 
 _EMPTY = np.zeros(0, dtype=np.int64)

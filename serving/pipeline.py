@@ -63,7 +63,7 @@ def run(
     config = replace(config, known_at_start=log.known_at_start)
     with new_folder(out, OF_A_RUN, force=force) as draft:
         at = log.choose_as_of(as_of)
-        inspected = inspect(log, at, config.horizon_days)
+        inspected = inspect(log, at, config)
         write_inspection(log, inspected, draft)
         training = train(log.con, at, config, say)
         bundle_card = card(training)

@@ -92,7 +92,7 @@ print(here, len(known_schemes()), stagecast.TrainConfig().horizon_days)
         [python, "own.py"], cwd=work, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [str(site / "stagecast"), "6", "90"]
+    assert done.stdout.split() == [str(site / "stagecast"), "7", "90"]
 
 
 def test_an_editable_install_puts_no_folder_of_the_checkout_on_the_path(tmp_path: Path) -> None:

@@ -57,9 +57,8 @@ def fit_models(
     dates = training_dates(panel)
     current = _buyer_sample(panel, config.horizon_days)
     churn = fit_churn(panel, current, _gap_rule(days, panel), config.horizon_days, config.seed)
-    mean_so_far = (
-        float(panel.now.features["spend_mean"][panel.now.buyers].mean()) if has_amounts else 0.0
-    )
+    spend_so_far = panel.now.features["spend_mean"][panel.now.buyers]
+    mean_so_far = float(spend_so_far.mean()) if has_amounts and len(spend_so_far) else 0.0
     first_orders, first_spend = _first_horizons(panel, mean_so_far)
     orders, spend = after_conversion(panel.prospects, first_orders, first_spend)
     season = year_back(dates, panel.history_days)
@@ -138,6 +137,8 @@ def _gap_rule(days: PurchaseDays, panel: Panel) -> GapRule:
     # an open gap of r days has outlasted r - 1 days: the day that begins at the as_of is not over
     ended, alive = survival(completed, np.ceil(censored) - 1.0)
     gaps = np.sort(np.r_[completed, censored])
+    if not len(gaps):
+        return GapRule((), (), ())
     times = np.unique(gaps)
     times = times[np.unique(np.linspace(0, len(times) - 1, RULE_POINTS).astype(np.int64))]
     alive = np.r_[1.0, alive][np.searchsorted(ended, times, side="right")]

@@ -16,6 +16,8 @@ from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.contracts import Contracts
 from stagecast.features.errors import UsageError
 from stagecast.features.snapshots import Snapshot, SnapshotPlan
+from stagecast.features.stages.contract_facts import OPEN_CONTRACTS
+from stagecast.features.stages.lifecycle import Standing
 from stagecast.features.stages.scheme import Scheme
 from stagecast.training.cancellation.landmarks import open_contracts
 from stagecast.training.cancellation.model import CancellationModel
@@ -81,6 +83,11 @@ class Models:
     spend_interval: Intervals | None
     value_interval: Intervals | None
 
+    @property
+    def has_purchases(self) -> bool:
+        """Whether anybody had bought at the training; else nothing is known of purchases."""
+        return bool(self.churn.rule.times)
+
     @cached_property
     def plan(self) -> SnapshotPlan:
         """The content of the snapshots that these models score."""
@@ -122,10 +129,11 @@ class Predictions:
     p_inactive
         P(no purchase within the horizon); null for customers who have not bought yet.
     p_convert
-        P(first purchase within the horizon); null for buyers.
+        P(first purchase within the horizon); null for buyers. What is predicted of purchases is
+        null for everybody where nobody had bought at the training.
     p_cancel
-        P(cancellation within the horizon); null without an open contract, or without a model of
-        cancellations.
+        P(cancellation within the horizon); 0 or 1 where the end of the contract is known; null
+        without an open contract, or without a model of cancellations.
     p_alive
         P(customer still buys) by the customer base; null without one.
     p_stage
@@ -252,7 +260,7 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
     given_purchase = models.next_stage.after_purchase[stage]
     facts = {**features, **{name: standing.facts[name] for name in models.scheme.signals}}
     columns = buyer_columns(features, buyers, models.base, horizon)
-    if len(buyers):
+    if len(buyers) and models.has_purchases:
         p_inactive[buyers] = models.churn.probability(columns, threads)
         given_purchase[buyers] = models.next_stage.given_purchase(columns, stage[buyers], threads)
         orders_if_any[buyers] = models.value.orders_if_any(columns)
@@ -267,7 +275,7 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
         days_to_order[buyers] = _days_to_order(models, columns, p_inactive[buyers])
         if models.base is not None:
             p_alive[buyers] = columns["btyd_alive"]
-    if len(prospects):
+    if len(prospects) and models.has_purchases:
         categories = rows_of(snapshot.categories, prospects)
         p_convert[prospects] = models.conversion.probability(rows_of(facts, prospects), categories)
         orders_if_any[prospects] = max(1.0, models.conversion.orders)
@@ -290,6 +298,13 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
         facts, standing.stage_if_silent, ~snapshot.buyers
     )
     p_purchase = _p_purchase(p_inactive, p_convert)
+    p_stage = stages_at_end(np.nan_to_num(p_purchase), given_purchase, given_silence)
+    p_cancel = _p_cancel(models, snapshot, threads)
+    if contracts is not None and models.scheme.reads_contracts:
+        rows_open = np.flatnonzero(contracts.open)
+        p_stage[rows_open] = _stage_by_contract(
+            models.scheme, standing.take(rows_open), p_cancel[rows_open]
+        )
     value_if_ordered = spend_if_any * value_ratio * models.config.margin
     clv = p_purchase * value_if_ordered * spread
     value_if_kept = value_if_ordered
@@ -302,9 +317,9 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
         buyers=buyers,
         p_inactive=p_inactive,
         p_convert=p_convert,
-        p_cancel=_p_cancel(models, snapshot, threads),
+        p_cancel=p_cancel,
         p_alive=p_alive,
-        p_stage=stages_at_end(p_purchase, given_purchase, given_silence),
+        p_stage=p_stage,
         expected_orders=p_purchase * orders_if_any,
         expected_spend=p_purchase * spend_if_any * spread,
         clv=clv,
@@ -319,9 +334,27 @@ def _p_cancel(models: Models, snapshot: Snapshot, threads: int) -> Array:
     if model is None:
         return result
     contracts = contracts_of(snapshot)
-    rows = np.flatnonzero(contracts.open)
+    rows = np.flatnonzero(contracts.at_risk)
     columns = rows_of({name: snapshot.features[name] for name in model.columns}, rows)
-    result[rows] = model.probability(open_contracts(contracts), columns, threads=threads)
+    landmarks = open_contracts(contracts.of(rows))
+    result[rows] = model.probability(landmarks, columns, threads=threads)
+    # a known end is certain, within the horizon or after it
+    ends_within = contracts.days_left < models.config.horizon_days
+    return np.where(contracts.announced, ends_within, result)
+
+
+def _stage_by_contract(scheme: Scheme, standing: Standing, p_cancel: Array) -> Array:
+    """Return P(stage at the end of the horizon) of open contracts, shape (n_rows, n_stages).
+
+    A contract that is cancelled leads to the stage of a customer without one, any other to the
+    stage that silence leads to. A contract that begins anew within the horizon is neglected.
+    """
+    over = {**standing.facts, OPEN_CONTRACTS: np.zeros(len(p_cancel))}
+    result = np.zeros((len(p_cancel), len(scheme.stages)))
+    rows = np.arange(len(p_cancel))
+    np.add.at(result, (rows, standing.stage_if_silent), 1.0 - p_cancel)
+    if len(rows):
+        np.add.at(result, (rows, scheme.assign(over)), p_cancel)
     return result
 
 

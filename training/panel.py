@@ -23,13 +23,13 @@ from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.snapshots import Outcome, Snapshot, observe_outcomes, take_snapshots
 from stagecast.features.stages.lifecycle import Lifecycle, fit_lifecycle
 from stagecast.features.stages.scheme import Scheme
-from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.training.cancellation.panel import ContractPanel, build_contracts
 from stagecast.training.columns import buyer_columns, rows_of
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.btyd.fit import FitError
 from stagecast.training.learners.btyd.gaps import LogGaps
 from stagecast.training.learners.customer_base import CustomerBase, fit_customer_base
+from stagecast.training.schemes import scheme_of
 
 YEAR_DAYS = 365
 # A date of the same season a year ago is used only with this much history before it.
@@ -198,7 +198,8 @@ def build(
     config
         Settings of the training.
     scheme
-        Stage scheme with thresholds; None derives the thresholds from the table.
+        Stage scheme with thresholds; None takes that of the configuration, see
+        :func:`stagecast.training.schemes.scheme_of`, with thresholds of the table.
     fitted
         Cache of customer-base models by the date of their fit, read and added to, so that trainings
         at several as_of do not fit the same date twice. What was known at a date is the same for
@@ -211,7 +212,7 @@ def build(
         start.
     """
     check_declared(config.catalog, table.attribute_kinds(), config.known_at_start)
-    scheme = scheme or load_scheme(config.scheme).with_pins(config.pins)
+    scheme = scheme or scheme_of(config, table)
     catalog = training_catalog(config, scheme)
     life = fit_lifecycle(table, scheme, config.horizon_days, catalog=catalog)
     history_days = day_number(table.anchor) - day_number(from_microseconds(table.first_event()))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
+from stagecast.features.engines.shop_gap import FEWEST_GAPS
 
 USUAL = (
     "recency_days",
@@ -44,7 +45,8 @@ class Reference:
         fifths.
     usual
         Group (state) -> feature -> its median in the group; the median of all buyers where the
-        group is empty, NaN where nobody has a value.
+        group is empty, NaN where nobody has a value. That of ``rhythm_days`` is NaN where the log
+        has too few gaps to know a usual one.
     mean_effects
         State -> mean effect of each family of reasons (:mod:`stagecast.training.reasons.of_buyers`)
         over its buyers.
@@ -156,6 +158,8 @@ def learn_reference(
         usual[name] = {
             feature: _median(features[feature][members]) for feature in (*USUAL, *extra_features)
         }
+        if features["frequency"].sum() < FEWEST_GAPS:  # then the rhythm is a constant
+            usual[name]["rhythm_days"] = np.nan
     return Reference(tuple(float(q) for q in quantiles), cuts, usual, {})
 
 

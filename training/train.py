@@ -97,7 +97,8 @@ def train(
     UsageError
         The as_of or the horizon does not fit the log.
     NotEnoughDataError
-        No customer had bought before the as_of, or no contract was cancelled where that is churn.
+        No customer had bought before the as_of where churn is inactivity; no contract was cancelled
+        where churn is cancellation, for which nobody needs to have bought.
     """
     with single_threaded_blas():
         return _train(connection, as_of, config, progress or (lambda step: None))
@@ -115,12 +116,11 @@ def _train(
     earlier = _train_earlier(connection, table, config, has_amounts, fitted, notify)
     notify("features at the as_of")
     panel = build(table, config, fitted=fitted)
-    if not panel.now.buyers.any():
-        unreturned = " what was not given back" if panel.now.features["refund_spend"].any() else ""
+    kind = kind_of(config.churn)
+    if not kind.can_learn(panel):
+        returned = " what was not given back" if panel.now.features["refund_spend"].any() else ""
         raise NotEnoughDataError(
-            f"nobody of the {len(panel.now)} customers had bought before "
-            f"{iso(as_of)}{unreturned}: there is no purchase "
-            f"to learn from; {kind_of(config.churn).wording.no_purchases}"
+            kind.wording.nobody.format(customers=len(panel.now), date=iso(as_of), returned=returned)
         )
     notify("models")
     models, _ = fit_models(panel, table.purchase_days(), config, has_amounts)
@@ -158,7 +158,7 @@ def _train_earlier(
     except NotEnoughDataError:  # all events before that date were recorded after it
         return None
     panel = build(table, config, fitted=fitted)
-    if not panel.now.buyers.any():
+    if not kind_of(config.churn).can_learn(panel):
         return None
     notify("models of one horizon ago")
     models, predictions = fit_models(panel, table.purchase_days(), config, has_amounts)
@@ -234,7 +234,8 @@ def _notes(
     if models.value.mean_spend is None:
         notes.append("The log has no amounts: money is left out.")
     notes += merged_sentences(panel.scheme, panel.life.merged)
-    if np.isinf(panel.scheme.thresholds.get("lost_after_days", np.inf)):
+    bounds = {condition.bound for condition in panel.scheme.conditions}
+    if "lost_after_days" in bounds and np.isinf(panel.scheme.thresholds["lost_after_days"]):
         notes.append(
             "No silence in this log is long enough to call a customer lost (chance of an "
             "order within a year below "

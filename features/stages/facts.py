@@ -4,8 +4,8 @@ There are two kinds of facts, which differ in what changes them:
 
 steps
     change at purchases (``orders``, ``spend``, ``return_ratio``, ...), at events (the counts of a
-    scheme's own signals, ``activity``), or when a purchase leaves a window (``orders_90d``);
-    between these instants they are constant
+    scheme's own signals, ``activity``, ``contracts``, ``open_contracts``), or when a purchase
+    leaves a window (``orders_90d``); between these instants they are constant
 clocks
     grow with the time since an event (``recency_days``, ``overdue_ratio``, ``silence_days``,
     ``tenure_days``, ``T_days``), and cross a limit at an instant that can be computed
@@ -234,11 +234,13 @@ def facts_at(
         total = np.zeros(count, dtype=np.int64)
         np.add.at(total, days.customer[in_window], vocabulary.window_rows(feature, days)[in_window])
         facts[feature.name] = vocabulary.window_value(feature, total)
-    signals = record.signals
+    signals, changes = record.signals, record.signals.changes
     before_cutoff = signals.instant < cutoff
     for name in vocabulary.counted_signals:
         selected = before_cutoff & (signals.signal == signals.names.index(name))
-        facts[name] = np.bincount(signals.customer[selected], minlength=count).astype(np.float64)
+        facts[name] = np.bincount(
+            signals.customer[selected], weights=changes[selected], minlength=count
+        ).astype(np.float64)
         if name == ACTIVITY:
             active = np.full(count, np.nan)
             active[signals.customer[selected]] = signals.instant[selected] // DAY_MICROSECONDS

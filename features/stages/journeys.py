@@ -144,6 +144,7 @@ def _pieces(record: Record) -> Iterator[Record]:
                 signals.customer[signal_rows] - low,
                 signals.instant[signal_rows],
                 signals.signal[signal_rows],
+                None if signals.change is None else signals.change[signal_rows],
             ),
         )
 
@@ -245,9 +246,11 @@ def _facts(
         )
     signals = record.signals
     is_signal = moments.signal >= 0
+    signal_rows, changes = moments.signal[is_signal], signals.changes
     for name in vocabulary.counted_signals:
         step = np.zeros(len(customer), dtype=np.int64)
-        step[is_signal] = signals.signal[moments.signal[is_signal]] == signals.names.index(name)
+        counts = signals.signal[signal_rows] == signals.names.index(name)
+        step[is_signal] = np.where(counts, changes[signal_rows], 0)
         facts[name] = _running_sum(step, first_moment)[rows].astype(np.float64)
         if name == ACTIVITY:
             last_active = _latest(

@@ -7,7 +7,7 @@ scheme + record of a log -> Lifecycle (thresholds, journeys) -> standing at an a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Protocol
@@ -20,6 +20,7 @@ from stagecast.features.catalog.standard import standard
 from stagecast.features.clock import day_number, microseconds
 from stagecast.features.errors import UsageError
 from stagecast.features.record import Record, SignalTypes
+from stagecast.features.stages.contract_facts import with_contract_changes
 from stagecast.features.stages.facts import Vocabulary, facts_at
 from stagecast.features.stages.journeys import Journeys, compute_journeys
 from stagecast.features.stages.scheme import Scheme
@@ -172,6 +173,9 @@ def build_lifecycle(
         A rule names what is not a fact that a rule can read.
     """
     vocabulary = vocabulary or scheme.vocabulary(catalog)
+    if scheme.reads_contracts:
+        signals = with_contract_changes(record.signals, len(record))
+        record = replace(record, signals=signals)
     journeys = compute_journeys(
         scheme, catalog, record, keep_facts=keep_facts, vocabulary=vocabulary
     )

@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.features.catalog.catalog import Catalog
+from stagecast.features.contracts import KINDS, Terms
 from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.features.record import SignalTypes
 from stagecast.features.stages.conditions import Clause, Condition
+from stagecast.features.stages.contract_facts import CONTRACT_FACTS
 from stagecast.features.stages.facts import CLOCKS, Vocabulary
 
 STATES = ("prospect", "active", "lapsed")
@@ -97,7 +99,9 @@ class Scheme:
     source
         Publication that the scheme is from.
     signals
-        Name of a count -> types of the events that are counted.
+        Name of a count -> types of the events that are counted. Rules of a scheme with the signals
+        ``starts`` and ``ends`` (and ``renewals``, if any) may read facts of contracts, see
+        :mod:`stagecast.features.stages.contract_facts`.
     groups
         Tried in order; the first whose rule holds is a customer's group, and there may be none.
     lead_grades
@@ -167,6 +171,19 @@ class Scheme:
             {(c.feature, c.limit(self.thresholds)) for c in self.conditions if c.feature in CLOCKS}
         )
 
+    @property
+    def reads_contracts(self) -> bool:
+        """Whether a rule reads a fact of contracts."""
+        return not self.all_features.isdisjoint(CONTRACT_FACTS)
+
+    def with_terms(self, terms: Terms) -> Scheme:
+        """Return the scheme with the event types of contracts, if its rules read contracts."""
+        if not self.reads_contracts:
+            return self
+        types = {name: kind for name, kind in zip(KINDS, terms.types, strict=True) if kind}
+        others = {name: kind for name, kind in self.signals.items() if name not in KINDS}
+        return replace(self, signals={**others, **types})
+
     def vocabulary(self, catalog: Catalog, where: str | None = None) -> Vocabulary:
         """Return the facts that the rules of stages and groups read.
 
@@ -182,16 +199,23 @@ class Scheme:
         UsageError
             A rule names what is not a fact that a rule can read.
         """
-        return Vocabulary(
-            self.all_features, catalog, tuple(self.signals), where or f"scheme '{self.id}'"
-        )
+        names, signals = self.all_features, tuple(self.signals)
+        if {"starts", "ends"} <= set(signals):
+            signals = (*signals, *CONTRACT_FACTS)
+        if self.reads_contracts:
+            names = names.union(name for name in KINDS if name in signals)
+        return Vocabulary(names, catalog, signals, where or f"scheme '{self.id}'")
 
     def signal_types(self, catalog: Catalog) -> SignalTypes:
         """Return the signals that an engine must count for the rules, with their event types.
 
         See :data:`stagecast.features.record.SignalTypes`.
         """
-        return {name: self.signals.get(name) for name in self.vocabulary(catalog).counted_signals}
+        return {
+            name: self.signals.get(name)
+            for name in self.vocabulary(catalog).counted_signals
+            if name not in CONTRACT_FACTS
+        }
 
     def with_thresholds(self, thresholds: Mapping[str, float]) -> Scheme:
         """Return the scheme with its thresholds set; pinned ones keep their values."""

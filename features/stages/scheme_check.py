@@ -88,7 +88,8 @@ def check_rules(scheme: Scheme, where: str) -> None:
             f"'order' take everybody on whom its own holds, '{earlier_stage}' most of them; "
             f"name '{stage}' before '{earlier_stage}' in 'order'"
         )
-    _check_states(scheme, facts["orders"], first, where)
+    if not scheme.reads_contracts:
+        _check_states(scheme, facts["orders"], first, where)
     _check_reachable(scheme, facts, first, where)
 
 
@@ -99,7 +100,8 @@ def _value_text(value: float) -> str:
 def _check_states(scheme: Scheme, orders: Array, first: NDArray[np.int64], where: str) -> None:
     """Raise an error if the state of a stage contradicts its rule.
 
-    Prospects are the customers without an order, and no others.
+    Prospects are the customers without an order, and no others. Where rules read contracts, states
+    go by these and are not checked.
     """
     for position, stage in enumerate(scheme.order):
         orders_on_stage = orders[first == position]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stagecast.features.catalog.standard import standard
+from stagecast.features.contracts import KINDS
 from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.features.stages.conditions import Clause
 from stagecast.features.stages.scheme import LANGUAGES, STATES, Group, Scheme, Stage
@@ -273,7 +274,8 @@ def _scheme(
     _check_stage_names(scheme, where)
     rules = [*(stage.rule for stage in scheme.stages), *(group.rule for group in scheme.groups)]
     rule_features = {name for rule in rules for clause in rule for name in clause.features}
-    if unused := sorted(set(scheme.signals) - rule_features):
+    unnamed = set(KINDS) if scheme.reads_contracts else set()
+    if unused := sorted(set(scheme.signals) - rule_features - unnamed):
         raise UsageError(
             f"{where}, [signals]: no rule looks at '{unused[0]}'; use it in a rule, or take it away"
         )

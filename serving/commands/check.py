@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from stagecast.serving.commands.console import show, show_json
 from stagecast.serving.commands.options import common, span_days
 from stagecast.serving.commands.reading_values import reading
+from stagecast.serving.commands.training_options import churn_and_terms
 from stagecast.serving.reading import Reading
+
+if TYPE_CHECKING:
+    from stagecast.features.contracts import Terms
+    from stagecast.training.config import Churn
 
 
 @click.command()
@@ -26,12 +32,17 @@ from stagecast.serving.reading import Reading
     type=click.Path(path_type=Path),
     help="Folder for data-report.json and rejected.parquet.",
 )
+@churn_and_terms
 @common
-def check(reading: Reading, as_json: bool, horizon: int, out: Path | None) -> None:
+def check(
+    reading: Reading, as_json: bool, horizon: int, churn: Churn, terms: Terms, out: Path | None
+) -> None:
     """What is in the log, what is refused and why, and what the models can do with it."""
     from stagecast.serving.runs import inspection
+    from stagecast.training.config import TrainConfig
 
-    report = inspection.check(reading, horizon, out)
+    config = TrainConfig(horizon_days=horizon, churn=churn, terms=terms)
+    report = inspection.check(reading, config, out)
     if as_json:
         show_json(report.to_json())
     else:

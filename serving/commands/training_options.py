@@ -171,18 +171,35 @@ def learning(function: F) -> F:
     return with_options(in_place_of(function, command), [*_scheme_options(), *_learning_options()])
 
 
-def _learning_options() -> list[Callable[[F], F]]:
+def churn_and_terms(function: F) -> F:
+    """Add what churn is and which events tell of contracts; the command gets ``churn`` and a
+    :class:`~stagecast.features.contracts.Terms` as ``terms``.
+    """
+
+    def command(
+        context: click.Context,
+        *,
+        churn: Any,
+        contract_start: Sequence[str],
+        contract_renewal: Sequence[str],
+        contract_end: Sequence[str],
+        **values: Any,
+    ) -> Any:
+        named = {
+            "contract_start": contract_start,
+            "contract_renewal": contract_renewal,
+            "contract_end": contract_end,
+        }
+        return function(churn=churn, terms=_terms(context, churn, named), **values)
+
+    return with_options(in_place_of(function, command), _churn_options())
+
+
+def _churn_options() -> list[Callable[[F], F]]:
     from stagecast.features.contracts import Terms  # NumPy comes with it
     from stagecast.training.config import CHURN, TrainConfig
 
     return [
-        click.option(
-            "--horizon",
-            default="90d",
-            show_default=True,
-            callback=span_days,
-            help="Span that the probabilities speak of.",
-        ),
         click.option(
             "--churn",
             type=click.Choice(CHURN),
@@ -210,6 +227,21 @@ def _learning_options() -> list[Callable[[F], F]]:
                 strict=True,
             )
         ),
+    ]
+
+
+def _learning_options() -> list[Callable[[F], F]]:
+    from stagecast.training.config import TrainConfig
+
+    return [
+        click.option(
+            "--horizon",
+            default="90d",
+            show_default=True,
+            callback=span_days,
+            help="Span that the probabilities speak of.",
+        ),
+        *_churn_options(),
         click.option(
             "--value-horizon",
             default="365d",
@@ -261,4 +293,5 @@ def _terms(context: click.Context, churn: str, named: Mapping[str, Sequence[str]
                 f"--{option.replace('_', '-')} tells of contracts: it needs --churn cancellation"
             )
     parts = zip(("starts", "renewals", "ends"), named.values(), strict=True)
-    return Terms(**{part: tuple(types) for part, types in parts if types})
+    chosen: dict[str, Any] = {part: tuple(types) for part, types in parts if types}
+    return Terms(**chosen)

@@ -14,7 +14,9 @@ from stagecast.features.files import write_text
 from stagecast.features.intake.report import DataReport, summary_lines
 from stagecast.serving.reading import Reading
 from stagecast.serving.runs.files import DATA_REPORT, REJECTED
-from stagecast.training.judging.readiness import Readiness, readiness
+from stagecast.training.config import TrainConfig
+from stagecast.training.judging.readiness import readiness
+from stagecast.training.judging.readiness.answer import Readiness
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,13 @@ class Inspection:
         return [*summary_lines(self.report), "", *self.quality.lines(), "", *self.readiness.lines()]
 
 
-def check(reading: Reading, horizon_days: int, out: Path | None = None) -> Inspection:
+def check(reading: Reading, config: TrainConfig, out: Path | None = None) -> Inspection:
     """Return the data report of a log, and write it where a folder is named.
 
     Parameters
     ----------
-    horizon_days
-        Days that probabilities would look ahead.
+    config
+        Settings of the training whose readiness is asked for.
     out
         Folder for ``data-report.json`` and ``rejected.parquet``; None writes nothing.
 
@@ -54,16 +56,17 @@ def check(reading: Reading, horizon_days: int, out: Path | None = None) -> Inspe
         The log cannot be read, or the as_of or the horizon cannot be used.
     """
     with reading.open(command="check") as log:
-        inspection = inspect(log, log.choose_as_of(reading.as_of), horizon_days)
+        inspection = inspect(log, log.choose_as_of(reading.as_of), config)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
             write_inspection(log, inspection, out)
     return inspection
 
 
-def inspect(log: EventLog, as_of: datetime, horizon_days: int) -> Inspection:
+def inspect(log: EventLog, as_of: datetime, config: TrainConfig) -> Inspection:
     """Return the data report of a log, with what a training at the as_of can do."""
-    return Inspection(log.report, describe(log.con), readiness(log.con, as_of, horizon_days))
+    ready = readiness(log.con, as_of, config.horizon_days, config.churn, config.terms)
+    return Inspection(log.report, describe(log.con), ready)
 
 
 def write_inspection(log: EventLog, inspection: Inspection, folder: Path) -> None:

@@ -74,7 +74,8 @@ RISK = (
         "p_inactive",
         _NUMBER,
         True,
-        "P(no purchase in the horizon), or P(cancel); null for prospects",
+        "P(no purchase in the horizon), or P(cancel), 0 or 1 where the end of the contract is "
+        "known; null for prospects",
     ),
     Column("churn_probability", _NUMBER, True, "p_inactive for the active, else null"),
     Column(
@@ -94,7 +95,12 @@ RISK = (
     ),
 )
 VALUE = (
-    Column("expected_orders", _NUMBER, False, "purchase days expected in the horizon"),
+    Column(
+        "expected_orders",
+        _NUMBER,
+        True,
+        "purchase days expected in the horizon; null where nobody had bought at the training",
+    ),
     Column(
         "next_order_date",
         pa.date32(),

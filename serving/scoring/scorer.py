@@ -258,8 +258,8 @@ def _reason_fields(reason: Reason) -> dict[str, Any]:
     return {
         "feature": reason.feature,
         "value": reason.value,
-        "usual": reason.usual,
-        "effect": reason.effect,
+        "usual": None if np.isnan(reason.usual) else reason.usual,
+        "effect": None if np.isnan(reason.effect) else reason.effect,
         "sentence": reason.sentence,
     }
 

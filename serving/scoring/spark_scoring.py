@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from stagecast.features.clock import EPOCH, from_microseconds, microseconds
-from stagecast.features.engines.spark.table import KNOWN
+from stagecast.features.engines.spark.table import HAPPENED, KNOWN, RECORDED
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.scoring.scorer import Scorer, load_scorer
@@ -53,16 +53,25 @@ def scores(
     files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
     broadcast_files = spark.sparkContext.broadcast(files)
     as_of_us = microseconds(as_of)
-    events = log.events.filter(f"{KNOWN} < {as_of_us}").selectExpr(
+    known = log.events.filter(f"{KNOWN} < {as_of_us}")
+    data_cutoff_us = known.selectExpr(f"max({HAPPENED})").collect()[0][0]
+    terms = scorer.bundle.models.plan.terms
+    if terms is not None:  # cancellations that take effect later and are recorded already
+        announced = log.events.filter(f"{HAPPENED} >= {as_of_us} and {RECORDED} < {as_of_us}")
+        announced = announced.filter(announced["event"].isin(*terms.ends))
+        known = known.unionByName(
+            announced.join(known.select("customer_id").distinct(), "customer_id", "left_semi")
+        )
+    events = known.selectExpr(
         "customer_id",
-        "unix_micros(timestamp) as happened",
+        f"{HAPPENED} as happened",
+        "unix_micros(recorded_at) as recorded",
         "event",
         "cast(amount as double) as amount",
         "channel",
         "category",
         "cast(discount as double) as discount",
     )
-    data_cutoff_us = events.selectExpr("max(happened)").collect()[0][0]
     names = () if attributes is None else scorer.bundle.models.config.known_at_start
     if attributes is not None:
         # any text can be the name of an attribute; numbered columns need no quoting
@@ -135,7 +144,8 @@ def _customer_groups(
     attributes: dict[str, dict[str, Any]] = {}
     for batch in batches:
         for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            customer, happened, event, amount, channel, category, discount, *attribute_values = row
+            customer, happened, recorded, *fields = row
+            event, amount, channel, category, discount, *attribute_values = fields
             if customer not in events:
                 if len(events) >= CUSTOMERS_AT_ONCE:
                     yield _customers(events, attributes)
@@ -143,8 +153,9 @@ def _customer_groups(
                 events[customer] = []
                 attributes[customer] = dict(zip(attribute_names, attribute_values, strict=True))
             timestamp = EPOCH + timedelta(microseconds=happened)
+            recorded_at = None if recorded is None else EPOCH + timedelta(microseconds=recorded)
             events[customer].append(
-                Event(timestamp, event, amount, channel, None, None, category, discount)
+                Event(timestamp, event, amount, channel, recorded_at, None, category, discount)
             )
     if events:
         yield _customers(events, attributes)

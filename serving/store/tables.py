@@ -82,7 +82,7 @@ scores = sa.Table(
     sa.Column("next_stage", sa.String, nullable=False),
     sa.Column("value_at_risk", sa.Float),
     sa.Column("clv", sa.Float),
-    sa.Column("expected_orders", sa.Float, nullable=False),
+    sa.Column("expected_orders", sa.Float),
     sa.Column("expected_spend", sa.Float),
     sa.Column("next_order_date", sa.String(10)),
     sa.Column("recency_days", sa.Float),

@@ -122,7 +122,7 @@ def fit_cancellation(
     if cancellations < FEWEST_TO_LEARN or landmarks is None or not len(landmarks):
         return simple
     steps = steps_of(spells, landmarks, horizon_days)
-    if not _has_enough(landmarks, steps):
+    if not has_enough(landmarks, steps):
         return simple
     season = spells.history_days >= SEASON_DAYS
     task = _Task(horizon_days, landmarks, varying, season, recipe, seed)
@@ -160,7 +160,7 @@ def _varies(values: Array) -> bool:
     return len(finite) > 0 and float(np.ptp(finite)) > 1e-12
 
 
-def _has_enough(landmarks: Landmarks, steps: Steps) -> bool:
+def has_enough(landmarks: Landmarks, steps: Steps) -> bool:
     """Return whether enough contracts were cancelled in a step, and not in all steps."""
     cancelled = len(np.unique(landmarks.spell[steps.row[steps.cancelled]]))
     return cancelled >= FEWEST_TO_LEARN and not bool(steps.cancelled.all())
@@ -223,7 +223,7 @@ class _Task:
         equal = dict.fromkeys(MEMBERS, 1.0 / len(MEMBERS))
         before = steps_of(spells, self.landmarks, self.horizon_days, until=split)
         after = steps_of(spells, self.landmarks, self.horizon_days, since=split)
-        if not _has_enough(self.landmarks, before) or not after.cancelled.any():
+        if not has_enough(self.landmarks, before) or not after.cancelled.any():
             return equal
         ages = fit_ages(spells.before(split), self.horizon_days)
         glm, trees = self.members(ages, before, MEMBERS)

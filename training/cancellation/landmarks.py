@@ -153,7 +153,7 @@ class Landmarks:
 
 
 def current(spells: Spells) -> Landmarks:
-    """Return the contracts that are open at the as_of, which predictions are made for."""
+    """Return the contracts open at the as_of that predictions are made for: no end is known."""
     return _landmarks_at(spells, 0)
 
 
@@ -189,7 +189,7 @@ def past(spells: Spells, horizon_days: int, seed: int = 0) -> Landmarks:
 
 
 def open_contracts(contracts: Contracts) -> Landmarks:
-    """Return the open contracts in the order of their customers, with -1 as their spells."""
+    """Return the open contracts in the order of the rows, with -1 as their spells."""
     rows = np.flatnonzero(contracts.open)
     no_spell = np.full(len(rows), -1, dtype=np.int64)
     return Landmarks(

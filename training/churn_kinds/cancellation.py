@@ -23,11 +23,13 @@ from stagecast.training.models import Models, Predictions, contracts_of
 from stagecast.training.outcomes import Churned, Later
 from stagecast.training.reasons.of_buyers import Reason
 from stagecast.training.reasons.of_contracts import (
+    announced_reasons,
     contract_reasons,
     explained_columns,
     mean_contract_effects,
 )
 from stagecast.training.reference import Reference
+from stagecast.training.schemes import BY_CONTRACT
 
 if TYPE_CHECKING:
     from stagecast.training.cancellation.panel import ContractPanel
@@ -50,7 +52,8 @@ WORDING = Wording(
         ),
         (
             "Active",
-            "Who has an open contract. The stage goes by purchases, and may say otherwise.",
+            "Who has an open contract. A stage that goes by purchases may say otherwise; those of "
+            "the scheme membership go by the contract.",
         ),
         (
             "Lapsed",
@@ -68,11 +71,11 @@ WORDING = Wording(
             "too little to learn more"
         ),
     },
-    no_purchases=(
-        "money and orders are of purchases, so read the payments as such, for example with "
-        "--event \"case kind when 'renew' then 'purchase' else kind end\""
+    nobody=(
+        "nobody of the {customers} customers had a contract before {date}: choose a later --as-of, "
+        "or say with --contract-start which types of events begin one"
     ),
-    none_eligible="nobody who had bought by then had a contract open on {date}",
+    none_eligible="nobody had a contract open on {date}, or the end of each was known",
 )
 
 
@@ -129,6 +132,10 @@ class Cancellation:
             past_dates=tuple(iso(panel.as_of - timedelta(days=back)) for back in backs),
         )
 
+    def can_learn(self, panel: Panel) -> bool:
+        """Return whether anybody has or had a contract; purchases are not needed."""
+        return len(_panel(panel).spells) > 0
+
     def states(self, models: Models, snapshot: Snapshot) -> States:
         """Return the state by the contract: none yet, open, or cancelled."""
         contracts = contracts_of(snapshot)
@@ -137,7 +144,8 @@ class Cancellation:
     def risk(self, models: Models, predicted: Predictions, state: States) -> Array:
         """Return P(cancelled) of open contracts, P(no purchase) of the lapsed, NaN of prospects.
 
-        A customer who has cancelled cannot leave again; their risk is that of ordering nothing.
+        A customer who has cancelled cannot leave again; their risk is that of ordering nothing,
+        NaN where the log has no purchases to learn it from.
         """
         risk = np.where(state == "active", predicted.p_cancel, predicted.p_silent)
         return np.where(state == "prospect", np.nan, risk)
@@ -162,6 +170,9 @@ class Cancellation:
         """Return the reasons of open contracts, and of buyers without one, by row."""
         contracts = contracts_of(snapshot)
         of_contracts = contract_reasons(models, snapshot.features, contracts, threads)
+        of_contracts |= announced_reasons(contracts)
+        if not models.has_purchases:
+            return of_contracts
         rows = predicted.buyers[~contracts.open[predicted.buyers]]
         return of_contracts | buyer_reasons(models, predicted, state, rows, threads)
 
@@ -192,7 +203,8 @@ class Cancellation:
         """Return the open contracts, whether they were cancelled, and the predictions."""
         from stagecast.training.baselines import contracts as baselines
 
-        contracts, rows = _panel(panel), np.flatnonzero(np.isfinite(predicted.p_cancel))
+        # an end that is known is no prediction: these contracts are not compared
+        contracts, rows = _panel(panel), np.flatnonzero(contracts_of(panel.now).at_risk)
         columns = rows_of({name: panel.now.features[name] for name in contracts.columns}, rows)
         predictions = baselines.fit_and_predict(
             contracts.spells,
@@ -229,6 +241,21 @@ class Cancellation:
                 f"Too few of the {model.cancellations} cancellations fall into the windows of "
                 "past dates to learn more from than the age of a contract (method: rule); a longer "
                 "--horizon or a longer log has more."
+            )
+        if announced := int(contracts_of(panel.now).announced.sum()):
+            notes.append(
+                f"{announced:,} open contracts were cancelled before the as_of and end at or "
+                "after it: their probability is 1 where the end lies within the horizon, else 0. "
+                "Nothing is learned from contracts whose end is known."
+            )
+        if panel.scheme.id == BY_CONTRACT and models.config.scheme != BY_CONTRACT:
+            notes.append(
+                "The log has too few repeat purchases for stages that go by purchases: the stages "
+                f"are those of the scheme {BY_CONTRACT}, by contract."
+            )
+        if not models.has_purchases:
+            notes.append(
+                "Nobody has bought: what is said of orders, of spend and of the lapsed is empty."
             )
         if ignored := _panel(panel).spells.ignored_cancellations:
             notes.append(

@@ -50,8 +50,10 @@ WORDING = Wording(
         "btyd": "customer-base models alone: too little to learn more from",
         "rule": "read off the shop's own gaps between purchases: too little for a model",
     },
-    no_purchases=(
-        "choose a later --as-of, or say with --event which column names the type of an event"
+    nobody=(
+        "nobody of the {customers} customers had bought before {date}{returned}: there is no "
+        "purchase to learn from; choose a later --as-of, or say with --event which column names "
+        "the type of an event"
     ),
     none_eligible="nobody had bought before {date}",
 )
@@ -102,6 +104,10 @@ class Inactivity:
         return LearnedFrom(
             churn.method, churn.weights, churn.level, tuple(iso(frame.as_of) for frame in dates)
         )
+
+    def can_learn(self, panel: Panel) -> bool:
+        """Return whether anybody has bought."""
+        return bool(panel.now.buyers.any())
 
     def states(self, models: Models, snapshot: Snapshot) -> States:
         """Return the state of each row's stage."""

@@ -47,8 +47,9 @@ class Wording:
         Terms of the report that depend on the kind of churn, each with its meaning.
     methods
         Method -> phrase that describes it.
-    no_purchases
-        What to try where a log has no purchase.
+    nobody
+        Sentence where nobody could leave by the date ``{date}``, with ``{customers}``, their
+        number, and ``{returned}``, a remark where purchases were given back; says what to try.
     none_eligible
         Why no past date can be replayed, with the date as ``{date}``.
     """
@@ -62,7 +63,7 @@ class Wording:
     event: str
     glossary: tuple[tuple[str, str], ...]
     methods: Mapping[str, str]
-    no_purchases: str
+    nobody: str
     none_eligible: str
 
 
@@ -96,6 +97,10 @@ class ChurnKind(Protocol):
 
     def learned_from(self, panel: Panel, models: Models) -> LearnedFrom:
         """Return the method, weights and past dates of the models of one replayed date."""
+        ...
+
+    def can_learn(self, panel: Panel) -> bool:
+        """Return whether the snapshot of a panel has customers who could leave, now or before."""
         ...
 
     def states(self, models: Models, snapshot: Snapshot) -> States:

@@ -164,8 +164,8 @@ def replay(
         The as_of or the horizon does not fit the log, or the step or the number of dates is below
         1.
     NotEnoughDataError
-        No date has a horizon of history before it and one after it, or nobody had bought before
-        any of them.
+        No date has a horizon of history before it and one after it, or nobody could leave on any
+        of them.
     """
     horizon = config.horizon_days
     step = horizon if step_days is None else step_days
@@ -198,7 +198,7 @@ def replay(
             continue
         with single_threaded_blas():
             panel = build(table, config, fitted=fitted)
-        if not panel.now.buyers.any():
+        if not kind_of(config.churn).can_learn(panel):
             continue
         known = [intervals for until, intervals in learned if until <= date]
         after = _table(tables, connection, as_of, back - horizon)

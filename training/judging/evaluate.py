@@ -140,9 +140,9 @@ def next_stage_figures(
 def conversion_figures(
     panel: Panel, models: Models, predicted: Predictions, later: Later
 ) -> ConversionFigures | None:
-    """Return how good P(first purchase) was; None where every customer had bought."""
+    """Return how good P(first purchase) was; None where every customer had bought, or none."""
     leads = ~panel.now.buyers
-    if not leads.any():
+    if not leads.any() or not models.has_purchases:
         return None
     bought, p = later.orders[leads] > 0, predicted.p_convert[leads]
     return ConversionFigures(

@@ -13,6 +13,7 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.features.record import ACTIVITY
 from stagecast.features.stages.conditions import Clause
+from stagecast.features.stages.contract_facts import CONTRACT_FACTS
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_check import most_orders_by_stage
 from stagecast.training.panel import Frame
@@ -42,14 +43,17 @@ def without_purchase(scheme: Scheme, frames: Sequence[Frame]) -> Array:
 def _reachable_without_purchase(scheme: Scheme) -> Array:
     """Return 1 where a stage can follow without a purchase, from each stage of silence, else 0."""
     reachable = scheme.reachable()
-    event_features = {*scheme.signals, ACTIVITY, "silence_days"}
+    event_features = {*scheme.signals, *CONTRACT_FACTS, ACTIVITY, "silence_days"}
     allowed = np.eye(len(scheme.stages))
     for i, current in enumerate(scheme.stages):
         for j, stage in enumerate(scheme.stages):
             uses_events = any(
                 event_features & clause.features for s in (current, stage) for clause in s.rule
             )
-            same_side = (current.state == "prospect") == (stage.state == "prospect")
+            # without contracts in the rules only a purchase makes a prospect a customer
+            same_side = scheme.reads_contracts or (
+                (current.state == "prospect") == (stage.state == "prospect")
+            )
             allowed[i, j] = (
                 1.0
                 if i == j or (uses_events and same_side and stage.id in reachable[current.id])

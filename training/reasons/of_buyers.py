@@ -185,10 +185,15 @@ def strongest_reasons(
             if strength[row, k] < SMALLEST_EFFECT or len(row_reasons) == MAX_REASONS:
                 break
             family, value = families[k], float(shown[k][row])
-            usual_value = _usual(family.feature, columns, row, usual[str(state[row])])
+            own_past = _own_past(family.feature, usual[str(state[row])])
+            usual_value = (
+                usual[str(state[row])][family.feature]
+                if own_past is None
+                else float(columns[own_past][row])
+            )
             if _contradicts(family, value, usual_value, float(direction[row])):
                 continue
-            sentence = _sentence(family, value, usual_value) + (
+            sentence = _sentence(family, value, usual_value, own_past) + (
                 "" if direction[row] > 0 else LOWERS
             )
             row_reasons.append(
@@ -239,12 +244,15 @@ def family_effects(
     return effects
 
 
-def _usual(
-    feature: str, columns: Mapping[str, Array], row: int, usual: Mapping[str, float]
-) -> float:
-    """Return the value to compare with: of the customer's past, else the median of the state."""
-    own_past = {"recency_days": "rhythm_days", "orders_90d": "orders_prev_90d"}.get(feature)
-    return float(columns[own_past][row]) if own_past is not None else usual[feature]
+def _own_past(feature: str, usual: Mapping[str, float]) -> str | None:
+    """Return the feature of the customer's past to compare with; None: the median of the state.
+
+    Where the usual gap is not known (``rhythm_days`` is null in ``usual``), the rhythm of each
+    customer leans on a constant, which is no fact of the log.
+    """
+    if feature == "recency_days":
+        return None if np.isnan(usual["rhythm_days"]) else "rhythm_days"
+    return "orders_prev_90d" if feature == "orders_90d" else None
 
 
 def _number(value: float) -> str:
@@ -255,14 +263,15 @@ def _count(value: float, singular: str, plural: str) -> str:
     return f"{_number(value)} {singular if value == 1 else plural}"
 
 
-def _sentence(family: Family, value: float, usual: float) -> str:
+def _sentence(family: Family, value: float, usual: float, own_past: str | None) -> str:
     feature, a, b = family.feature, _number(value), _number(usual)
     if family.meaning:
         return f"{family.meaning}: {a}; {b} is usual"
     if feature == "gap_mean" and not value:
         return "one order only, no rhythm yet"
     return {
-        "recency_days": f"no order for {_count(value, 'day', 'days')}; the usual gap is {b}",
+        "recency_days": f"no order for {_count(value, 'day', 'days')}; "
+        + (f"{b} is usual" if own_past is None else f"the usual gap is {b}"),
         "orders": f"{_count(value, 'order', 'orders')} so far; {b} is usual",
         "orders_90d": (
             f"{_count(value, 'order', 'orders')} in the last 90 days, {b} in the 90 before"

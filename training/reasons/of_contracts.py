@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from stagecast.features.arrays import Array
-from stagecast.features.clock import calendar
+from stagecast.features.clock import calendar, from_microseconds
 from stagecast.features.contracts import Contracts
 from stagecast.features.snapshots import Snapshot
 from stagecast.training.cancellation.columns import step_columns
@@ -38,7 +38,7 @@ CONTRACT_FAMILIES = (
 def contract_reasons(
     models: Models, features: Mapping[str, Array], contracts: Contracts, threads: int = 0
 ) -> dict[int, list[Reason]]:
-    """Return up to three reasons of the risk of each open contract, by row of the snapshot.
+    """Return up to three reasons of the risk of open contracts without a known end, by row.
 
     There are none where no contract was open at the training, because usual values are unknown
     then.
@@ -54,7 +54,7 @@ def contract_reasons(
     threads
         Threads of the trees; 0 uses all cores.
     """
-    rows, mean_effects = np.flatnonzero(contracts.open), models.reference.mean_contract_effects
+    rows, mean_effects = np.flatnonzero(contracts.at_risk), models.reference.mean_contract_effects
     if not len(rows) or models.cancellation is None or not mean_effects:
         return {}
     open_rows = contracts.of(rows)
@@ -66,6 +66,26 @@ def contract_reasons(
         _families(models), effects, columns, np.full(len(rows), "active"), models.reference.usual
     )
     return dict(zip(rows.tolist(), row_reasons, strict=True))
+
+
+def announced_reasons(contracts: Contracts) -> dict[int, list[Reason]]:
+    """Return the reason of the open contracts whose end is known, by row of the snapshot.
+
+    Parameters
+    ----------
+    contracts
+        State of the contracts of the rows.
+    """
+    days_left = contracts.days_left
+    rows = np.flatnonzero(contracts.announced).tolist()
+    return {row: [_announced_reason(contracts.ends_at[row], days_left[row])] for row in rows}
+
+
+def _announced_reason(ends_at: int, days_left: float) -> Reason:
+    date = from_microseconds(int(ends_at)).date().isoformat()
+    return Reason(
+        "contract_end", float(days_left), np.nan, np.nan, f"cancelled already; ends on {date}"
+    )
 
 
 def contract_effects(
@@ -109,7 +129,7 @@ def contract_effects(
 def mean_contract_effects(models: Models, snapshot: Snapshot) -> tuple[float, ...]:
     """Return the mean effect of each family over a sample of the open contracts; () without any."""
     contracts = contracts_of(snapshot)
-    rows = np.flatnonzero(contracts.open)
+    rows = np.flatnonzero(contracts.at_risk)
     if not len(rows):
         return ()
     rows = rows[:: max(1, len(rows) // SAMPLE)]

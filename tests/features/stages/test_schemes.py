@@ -48,6 +48,7 @@ IDS = {
     ],
     "reach5": ["reach", "acquisition", "conversion", "retention", "loyalty"],
     "crm5": ["approach", "purchase", "progress", "retention", "loyalty"],
+    "membership": ["prospect", "member", "returned", "former"],
 }
 LANGUAGE_OF = {
     "retail": "en",
@@ -56,6 +57,7 @@ LANGUAGE_OF = {
     "client7": "ru",
     "reach5": "ru",
     "crm5": "fa",
+    "membership": "en",
 }
 LIMITS = {
     "shop_gap_days": 31.4159265,

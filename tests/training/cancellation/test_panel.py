@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stagecast.features.contracts import Terms, spells
+from stagecast.features.contract_spells import spells
+from stagecast.features.contracts import Terms
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import DataRefusedError, NotEnoughDataError, UsageError
 from stagecast.features.plain_json import to_json
@@ -433,12 +434,3 @@ def test_where_nobody_has_a_contract_nothing_is_usual(tmp_path: Path) -> None:
     (score,) = Scorer(done.reloaded()).score_customers([open_now], day(101)).to_pylist()
     assert score["state"] == "active"
     assert score["reasons"] == []
-
-
-def test_without_a_purchase_the_error_names_what_to_read_as_one() -> None:
-    rows = [row for row in subscriptions(200) if row[2] != "purchase"]
-    with (
-        log_of(rows) as log,
-        refused(r"no purchase .*read the payments as such.*'renew' then 'purchase'"),
-    ):
-        train(log.con, AS_OF, CONFIG)

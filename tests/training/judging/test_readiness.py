@@ -15,7 +15,8 @@ from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.features.events import from_frame
 from stagecast.training.churn.fitting import FEWEST_CUSTOMERS, FEWEST_OF_EACH
 from stagecast.training.config import TrainConfig
-from stagecast.training.judging.readiness import Readiness, readiness
+from stagecast.training.judging.readiness import readiness
+from stagecast.training.judging.readiness.answer import Readiness
 from stagecast.training.learners.btyd.fit import MIN_CUSTOMERS, MIN_REPEATERS
 from stagecast.training.panel import PAST_CUSTOMERS
 from stagecast.training.train import train

@@ -2,6 +2,9 @@
 
     known at the as_of -> counts now and one horizon back -> the rules of the training -> Readiness
 
+Where churn is cancellation, starts and ends of contracts are counted
+(:mod:`stagecast.training.judging.readiness.contracts`), else customers and purchases.
+
 Nothing is fitted: customers are counted inside DuckDB
 (:mod:`stagecast.training.judging.readiness.counting`), and the counts are compared with the limits
 that the training itself applies. Whether a model of enough customers has an optimum is not known
@@ -10,21 +13,21 @@ beforehand; where it has none, the training uses the next simpler method.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import duckdb
 
 from stagecast.features.clock import iso
+from stagecast.features.contracts import Terms
 from stagecast.features.describe.quality.histograms import usual_gap
-from stagecast.features.plain_json import to_json
 from stagecast.training.churn.fitting import FEWEST_CUSTOMERS, FEWEST_OF_EACH
 from stagecast.training.churn.model import Method
-from stagecast.training.config import TrainConfig
+from stagecast.training.config import Churn, TrainConfig
+from stagecast.training.judging.readiness.answer import LABELS, Ability, Readiness
+from stagecast.training.judging.readiness.contracts import of_contracts
 from stagecast.training.judging.readiness.counting import (
     EVALUATION_HORIZONS,
+    WEEK,
     Buyers,
     Known,
     buyers_at,
@@ -35,113 +38,16 @@ from stagecast.training.panel import plan_dates
 
 # In a shorter horizon, in usual gaps, few of the customers who stay buy again.
 GAPS_IN_HORIZON = 2
-WEEK = 7
 NO_TYPES = "no event types: visits and cancellations cannot be seen"
 
-LABELS: Mapping[str, str] = {
-    "rule": "method rule",
-    "btyd": "method btyd",
-    "blend": "method blend",
-    "evaluation": "evaluation on a later period",
-    "values": "values",
-    "intervals": "intervals of values",
-    "prospects": "conversion of prospects",
-    "cancellation": "churn by cancellation",
-}
-"""Name of an ability -> its label; the order is that of :attr:`Readiness.abilities`."""
 
-
-@dataclass(frozen=True)
-class Ability:
-    """Something that a training may be able to do.
-
-    Parameters
-    ----------
-    name
-        A key of :data:`LABELS`.
-    allowed
-        Whether the log allows it.
-    missing
-        What it lacks, with figures; empty where it is allowed.
-    """
-
-    name: str
-    allowed: bool
-    missing: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Readiness:
-    """What a log allows at one as_of and horizon; see :func:`readiness`.
-
-    Parameters
-    ----------
-    as_of
-        ISO 8601, UTC.
-    horizon_days
-        Days that probabilities look ahead.
-    history_days
-        Days from the first event to the as_of.
-    buyers, repeat_buyers
-        Customers with purchases before the as_of, and on two days or more, net of refunds.
-    gap_days
-        Median over repeat buyers of their mean gap between purchase days; None with too few gaps.
-    method
-        Method that a training would use; None where it would be refused.
-    abilities
-        Methods, evaluation, values and what the types of events show.
-    suggested_horizon_days
-        The longest horizon that can be evaluated, where ``horizon_days`` cannot; None else.
-    suggested_method
-        Method that a training would use with it.
-    notes
-        Sentences on a horizon that is short for the usual gap.
-    """
-
-    as_of: str
-    horizon_days: int
-    history_days: float
-    buyers: int
-    repeat_buyers: int
-    gap_days: float | None
-    method: Method | None
-    abilities: tuple[Ability, ...]
-    suggested_horizon_days: int | None
-    suggested_method: Method | None
-    notes: tuple[str, ...]
-
-    def __getitem__(self, name: str) -> Ability:
-        return next(ability for ability in self.abilities if ability.name == name)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the fields as plain dicts, lists, numbers and texts."""
-        return to_json(self)
-
-    def lines(self) -> list[str]:
-        """Return the fields as lines for people."""
-        outcome = (
-            "no training is possible"
-            if self.method is None
-            else f"a training gives method {self.method}"
-        )
-        lines = [f"as of {self.as_of}, with a horizon of {self.horizon_days} days, {outcome}"]
-        by_reason: dict[tuple[str, ...], list[str]] = {}
-        for ability in self.abilities:
-            by_reason.setdefault(ability.missing, []).append(f"no {LABELS[ability.name]}")
-        lines += [
-            f"{', '.join(labels)}: {'; '.join(missing)}"
-            for missing, labels in by_reason.items()
-            if missing
-        ]
-        if self.suggested_horizon_days is not None:
-            lines.append(
-                f"--horizon {self.suggested_horizon_days}d would give method "
-                f"{self.suggested_method} with an evaluation"
-            )
-        return [*lines, *self.notes]
-
-
-def readiness(con: duckdb.DuckDBPyConnection, as_of: datetime, horizon_days: int) -> Readiness:
+def readiness(
+    con: duckdb.DuckDBPyConnection,
+    as_of: datetime,
+    horizon_days: int,
+    churn: Churn = "inactivity",
+    terms: Terms | None = None,
+) -> Readiness:
     """Return what a training on a log would do, without fitting anything.
 
     Parameters
@@ -152,20 +58,26 @@ def readiness(con: duckdb.DuckDBPyConnection, as_of: datetime, horizon_days: int
         The instant to train at; only what was known before it is counted.
     horizon_days
         Days that probabilities look ahead.
+    churn
+        What churn is.
+    terms
+        Event types that begin, renew and end a contract; None: the defaults.
 
     Raises
     ------
     UsageError
         The horizon is out of the range of a training.
     """
-    TrainConfig(horizon_days=horizon_days)
+    config = TrainConfig(horizon_days=horizon_days, churn=churn, terms=terms or Terms())
+    if churn == "cancellation":
+        return of_contracts(con, as_of, config)
     with con.cursor() as cursor:  # its temporary tables are dropped with it
         log = known_at(cursor, as_of)
         now = buyers_at(cursor, log, 0)
         gap_days = usual_gap(cursor, "buyers")
         then = buyers_at(cursor, log, horizon_days)
         method = _method(log, now, then, horizon_days)
-        suggested, suggested_method = _suggested_horizon(log, horizon_days), None
+        suggested, suggested_method = log.longest_evaluated(horizon_days), None
         if suggested is not None and (buyers := buyers_at(cursor, log, suggested)).buyers:
             suggested_method = _method(log, now, buyers, suggested)
     missing = _missing(log, now, then, horizon_days)
@@ -185,21 +97,9 @@ def readiness(con: duckdb.DuckDBPyConnection, as_of: datetime, horizon_days: int
 
 
 def _refusals(log: Known, now: Buyers, horizon_days: int, history_needed: int) -> list[str]:
-    """Return why a training is refused with so many days of history needed.
-
-    The rules are those of :func:`stagecast.training.checks.check_dates`.
-    """
-    if not log.customers:
-        return [f"no event was known before {iso(log.as_of)}"]
-    missing = []
-    if log.silent_days > horizon_days:
-        missing.append(
-            f"the last event stands {log.silent_days:.0f} days before the as_of, "
-            f"{horizon_days} are allowed"
-        )
-    if log.history_days < history_needed:
-        missing.append(f"history {int(log.history_days):,} days, {history_needed:,} are needed")
-    return missing if now.buyers else [*missing, "nobody bought"]
+    """Return why a training is refused with so many days of history needed."""
+    missing = log.refused_dates(horizon_days, history_needed)
+    return missing if now.buyers or not log.customers else [*missing, "nobody bought"]
 
 
 def _missing_blend(log: Known, now: Buyers, then: Buyers, horizon_days: int) -> list[str]:
@@ -281,19 +181,6 @@ def _missing(log: Known, now: Buyers, then: Buyers, horizon_days: int) -> dict[s
         "prospects": [*refused, *no_prospects],
         "cancellation": [] if "cancel" in log.types else no_types or ["no event of type cancel"],
     }
-
-
-def _suggested_horizon(log: Known, horizon_days: int) -> int | None:
-    """Return the longest horizon that can be evaluated; None where this one can, or none can.
-
-    It is in whole weeks from two weeks on.
-    """
-    if log.history_days >= EVALUATION_HORIZONS * horizon_days:
-        return None
-    longest = int(log.history_days // EVALUATION_HORIZONS)
-    if longest >= 2 * WEEK:
-        longest -= longest % WEEK
-    return longest if longest >= max(1, log.silent_days) else None
 
 
 def _short_horizon_notes(

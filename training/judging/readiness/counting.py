@@ -21,6 +21,7 @@ from stagecast.training.panel import PAST_CUSTOMERS
 
 # An evaluation trains one horizon back, with one horizon of history before that.
 EVALUATION_HORIZONS = 2
+WEEK = 7
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,44 @@ class Known:
     def before(self, days: int) -> str:
         """Return the date ``days`` before the as_of, ISO 8601, UTC."""
         return iso(self.as_of - timedelta(days=days))
+
+    def refused_dates(self, horizon_days: int, history_needed: int) -> list[str]:
+        """Return why the dates of the log do not allow a training.
+
+        The rules are those of :func:`stagecast.training.checks.check_dates`.
+
+        Parameters
+        ----------
+        horizon_days
+            Days that probabilities look ahead.
+        history_needed
+            Days of history that are needed before the as_of.
+        """
+        if not self.customers:
+            return [f"no event was known before {iso(self.as_of)}"]
+        missing = []
+        if self.silent_days > horizon_days:
+            missing.append(
+                f"the last event stands {self.silent_days:.0f} days before the as_of, "
+                f"{horizon_days} are allowed"
+            )
+        if self.history_days < history_needed:
+            missing.append(
+                f"history {int(self.history_days):,} days, {history_needed:,} are needed"
+            )
+        return missing
+
+    def longest_evaluated(self, horizon_days: int) -> int | None:
+        """Return the longest horizon that can be evaluated; None where this one can, or none can.
+
+        It is in whole weeks from two weeks on.
+        """
+        if self.history_days >= EVALUATION_HORIZONS * horizon_days:
+            return None
+        longest = int(self.history_days // EVALUATION_HORIZONS)
+        if longest >= 2 * WEEK:
+            longest -= longest % WEEK
+        return longest if longest >= max(1, self.silent_days) else None
 
 
 @dataclass(frozen=True)
