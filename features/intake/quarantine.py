@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from stagecast.features.errors import DataRefusedError
 from stagecast.features.files import atomic_write
 from stagecast.features.intake.reading import LINE_BITS
-from stagecast.features.intake.reasons import HINTS, RULE_HINT
+from stagecast.features.intake.reasons import HINTS, PROPOSED_FORMAT, RULE_HINT
+from stagecast.features.intake.time_formats import proposed_time_format
 
 _TEXT_LIST = pa.list_(pa.field("element", pa.string()))
 
@@ -164,6 +165,9 @@ def rejected_examples(
             for row in rows
             if row[0] == reason
         ]
+        if reason == "unreadable_time":
+            fitting = proposed_time_format(con, [example["value"] for example in examples])
+            hint = hint if fitting is None else PROPOSED_FORMAT.format(time_format=fitting)
         if examples:
             by_reason[reason] = {"hint": hint, "examples": examples}
     return by_reason

@@ -20,6 +20,9 @@ BLOCK_DAYS = 4_096
 FAR_DAYS = 365
 # A stretch of days with less than this share of the events can be called far from the rest.
 FAR_SHARE = 0.01
+# With this share of the events on the same day of the month or the week, on this many days or more,
+# events are dated to their month or week.
+PERIOD_SHARE, FEWEST_PERIODS = 0.99, 3
 # Dates that systems write where there is none: day zero of Excel, Unix and DOS, turns of a century,
 # largest dates.
 PLACEHOLDERS = (
@@ -64,6 +67,24 @@ class Calendar:
     def date(self, index: int) -> str:
         """Return the ISO date of a position; -1 is the last."""
         return iso(from_day(self.first + index % len(self)))
+
+    @property
+    def by_period(self) -> bool:
+        """Whether events are dated to a period: nearly all on one day of the month or the week.
+
+        The count of such a day is that of a month or a week, and its neighbours say nothing of it.
+        """
+        open_days = np.flatnonzero(self.events)
+        if len(open_days) < FEWEST_PERIODS:
+            return False
+        days = (self.first + open_days).astype("datetime64[D]")
+        of_month = (days - days.astype("datetime64[M]")).astype(np.int64)
+        of_week = (self.first + open_days) % WEEK
+        return any(
+            np.bincount(position, weights=self.events[open_days]).max()
+            >= PERIOD_SHARE * self.events.sum()
+            for position in (of_month, of_week)
+        )
 
     @property
     def median_events(self) -> float:

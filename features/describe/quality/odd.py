@@ -25,6 +25,8 @@ def find_odd_days(
 ) -> tuple[OddDay, ...]:
     """Return the most suspicious days, at most ``MOST_DAYS``, far days first.
 
+    Where events are dated to their month or week, days are not compared with those around them.
+
     Parameters
     ----------
     calendar
@@ -34,13 +36,11 @@ def find_odd_days(
     instants
         Instants with many events of their day.
     """
-    scored = [
-        *_scored_far_days(far_days),
-        *high_days(calendar),
-        *_busy_instant_days(calendar, instants),
-    ]
-    for at_end in (False, True):
-        scored += short_ends(calendar, at_end=at_end)
+    scored = _scored_far_days(far_days)
+    if not calendar.by_period:
+        scored += [*high_days(calendar), *_busy_instant_days(calendar, instants)]
+        for at_end in (False, True):
+            scored += short_ends(calendar, at_end=at_end)
     scored.sort(key=lambda finding: (-finding[0], finding[1].day, finding[1].kind))
     return tuple(day for _, day in scored[:MOST_DAYS])
 
