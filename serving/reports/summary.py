@@ -118,7 +118,7 @@ def summary(
         data_cutoff=iso(bundle.data_cutoff),
         model_version=bundle.model_version,
         method=method,
-        method_note=kind.wording.methods[method],
+        method_note=kind.method_note(models),
         churn=models.config.churn,
         log=data_report,
         scheme=SchemeSummary(scheme["id"], scheme["title"], scheme["stage"], scheme["thresholds"]),

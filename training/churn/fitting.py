@@ -3,7 +3,10 @@
 Members are fitted on every date of a panel. Their weights are learned on rows that they were not
 fitted on: of a later date, or in a young log of other customers. The level of the pool is
 calibrated on the same season a year ago; in a log too young to have one it moves half the way to
-the level of the customer base, which is an average over the whole history.
+the level of the customer base, which is an average over the whole history. A simple method that is
+better than the pool beyond chance on those rows replaces it.
+
+Logs with fewer customers are for :mod:`stagecast.training.churn.few_customers`.
 """
 
 from __future__ import annotations
@@ -16,14 +19,17 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from stagecast.features.arrays import Array
-from stagecast.training.churn.members import GapRule
-from stagecast.training.churn.model import ChurnModel, customer_base_alone, rule_alone
+from stagecast.training.churn.few_customers import few_dates, fit_few
+from stagecast.training.churn.members import ALONE, GapRule
+from stagecast.training.churn.model import ChurnModel, rule_alone
+from stagecast.training.churn.recipes import RFM, SPLINES
+from stagecast.training.churn.simple import better_alone, fit_simple, out_of_fold_margins
 from stagecast.training.learners import blend, boosting, glm
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.design import Recipe
 from stagecast.training.learners.metrics import losses
-from stagecast.training.learners.pool import CustomerBaseOdds, Member, Pool
+from stagecast.training.learners.pool import CustomerBaseOdds, Member, Pool, pooled
 from stagecast.training.panel import (
     Frame,
     Panel,
@@ -38,47 +44,19 @@ from stagecast.training.panel import (
 # Number of trees where there is no later date, and the numbers that are compared on one.
 TREES, TREES_TRIED = 150, (60, 100, 150, 250)
 SPLINE_PENALTY = 5.0
-# Least number of customers, and of those who stayed and who left, that a model is fitted on.
+# Least number of customers, and of those who stayed and who left, that all members are fitted on.
 FEWEST_CUSTOMERS, FEWEST_OF_EACH = 200, 30
 # With this many customers, half of the prior weight goes to the customer base and half to the
 # members as in MEMBERS. With more it is less, since the error of the other members falls with the
 # number of rows and that of the customer base does not.
 HALF_SAFE = 400
-# Where there is no earlier date: number of folds of customers, least shrinkage of the weights
-# (more customers do not show better how the shop will change), and about how many rows are used.
-FOLDS, YOUNG_PULL, YOUNG_ROWS = 4, 0.005, 100_000
+# Where there is no earlier date: least shrinkage of the weights (more customers do not show better
+# how the shop will change), and about how many rows are used.
+YOUNG_PULL, YOUNG_ROWS = 0.005, 100_000
 # Share of the way from the level of the pool to that of the customer base, where no season is
 # known: at 35 dates of logs that young the log loss fell by half a per cent on average, by 6 %
 # where a first season ended, and rose by 1.5 % at most.
 UNKNOWN_SEASON = 0.5
-
-RFM = Recipe(
-    {
-        "recency_days": (True, 0),
-        "frequency": (True, 0),
-        "T_days": (True, 0),
-        "spend_mean": (True, 0),
-    },
-)
-SPLINES = Recipe(
-    {
-        "recency_days": (True, 5),
-        "frequency": (True, 4),
-        "T_days": (True, 3),
-        "overdue_ratio": (True, 5),
-        "rhythm_days": (True, 3),
-        "orders_90d": (True, 0),
-        "orders_180d": (True, 0),
-        "orders_365d": (True, 0),
-        "activity_30d": (True, 0),
-        "activity_90d": (True, 0),
-        "spend_mean": (True, 3),
-        "gap_last": (True, 0),
-        "btyd_none_mbg_nbd": (False, 0),
-        "btyd_none_pareto_nbd": (False, 0),
-    }
-)
-
 
 def has_enough_rows(frame: Frame) -> bool:
     """Return whether a date has enough customers of both outcomes, with different recencies."""
@@ -94,6 +72,27 @@ def training_dates(panel: Panel) -> list[Frame]:
     return dates if panel.base is None else _with_shared_columns(dates, panel.base)
 
 
+def every_date(panel: Panel) -> list[Frame]:
+    """Return all past dates, newest first, reduced to the columns that customers have now."""
+    dates = list(panel.dates)
+    if panel.base is not None:
+        return _with_shared_columns(dates, panel.base)
+    return [
+        replace(frame, columns={n: v for n, v in frame.columns.items() if not n.startswith("btyd_")})
+        for frame in dates
+    ]
+
+
+def taught_by(panel: Panel, horizon_days: int) -> list[Frame]:
+    """Return the past dates that :func:`fit_churn` learns from, newest first."""
+    if panel.base is None:
+        return []
+    dates = training_dates(panel)
+    if dates and dates[0].back == horizon_days:
+        return dates
+    return few_dates(panel, horizon_days)
+
+
 def fit_churn(
     panel: Panel, current: Mapping[str, Array], rule: GapRule, horizon_days: int, seed: int
 ) -> ChurnModel:
@@ -101,8 +100,8 @@ def fit_churn(
 
     For the weights and the number of trees, the members are fitted once more on the dates whose
     horizon ends before the newest date. In a log too young to have any, the weights are learned
-    from customers that the members were not fitted on. With too little data the model is the
-    customer base alone, or the rule on gaps.
+    from customers that the members were not fitted on. With too little data the model is that of
+    few customers, or the rule on gaps.
 
     Parameters
     ----------
@@ -121,7 +120,7 @@ def fit_churn(
         return rule_alone(rule, horizon_days)
     dates = training_dates(panel)
     if not dates or dates[0].back != horizon_days:
-        return customer_base_alone(rule, horizon_days)
+        return fit_few(panel, rule, horizon_days, seed)
     newest = dates[0]
     earlier_dates = [frame for frame in dates if frame.back >= newest.back + horizon_days]
     prior = prior_weights(len(newest))
@@ -131,17 +130,35 @@ def fit_churn(
         if isinstance(boosted := earlier_members["trees"], Boosted):
             trees = _best_tree_count(boosted, newest)
             earlier_members = {**earlier_members, "trees": boosted.first(trees)}
-        weights = blend.pool_weights(
-            Pool(earlier_members).margins(newest.columns), newest.inactive, prior
-        )
+        margins = Pool(earlier_members).margins(newest.columns)
+        weights = blend.pool_weights(margins, newest.inactive, prior)
+        simple = fit_simple(thinned(earlier_dates, YOUNG_ROWS), ALONE)
+        margins |= Pool(simple).margins(newest.columns)
     else:
         sample = thinned(dates, YOUNG_ROWS)
-        margins = _out_of_fold_margins(sample, seed)
-        weights = blend.pool_weights(margins, sample[0].inactive, prior, YOUNG_PULL)
-    members = _fit_members(dates, seed, trees)
+        newest = sample[0]
+        margins = out_of_fold_margins(sample, lambda inside: _fit_members(inside, seed, TREES))
+        weights = blend.pool_weights(margins, newest.inactive, prior, YOUNG_PULL)
+        margins |= out_of_fold_margins(sample, lambda inside: fit_simple(inside, ALONE))
+    alone = better_alone(
+        pooled(margins, weights),
+        {name: margins[name] for name in (*ALONE, "rfm", "btyd")},
+        newest.inactive,
+        seed,
+    )
+    if alone is not None:
+        weights = {alone: 1.0}
+
+    def members_of(frames: Sequence[Frame]) -> dict[str, Member]:
+        if alone in ALONE:
+            return fit_simple(frames, (alone,))
+        return _fit_members(frames, seed, trees)
+
+    members = members_of(dates)
     pool = Pool(members, weights)
     season = year_back(dates, panel.history_days)
     if season is None:
+        newest = dates[0]
         shift = blend.level_shift(pool.margin(newest.columns), newest.inactive)
         towards_base = UNKNOWN_SEASON * blend.level_shift(
             pool.margin(current), expit(current["btyd_none"])
@@ -151,9 +168,7 @@ def fit_churn(
         # trees learn the level of a date that they are fitted on, so the level is measured with
         # members that were not fitted on that season
         other_dates = outside_season(dates, season, horizon_days)
-        reference_pool = (
-            Pool(_fit_members(other_dates, seed, trees), weights) if other_dates else pool
-        )
+        reference_pool = Pool(members_of(other_dates), weights) if other_dates else pool
         shift = blend.level_shift(reference_pool.margin(season.columns), season.inactive)
     used = {name: weight for name, weight in weights.items() if weight > 1e-4}
     total = sum(used.values())
@@ -180,26 +195,6 @@ def prior_weights(customers: int) -> dict[str, float]:
         name: (1 - base_share) * member.prior_weight + base_share * (name == "btyd")
         for name, member in MEMBERS.items()
     }
-
-
-def _out_of_fold_margins(dates: Sequence[Frame], seed: int) -> dict[str, Array]:
-    """Return the log odds of each member on the newest date, fitted on other customers.
-
-    Customers are divided into folds, the same at all dates; the log odds of a fold come from
-    members fitted on the other folds.
-    """
-    customers = np.unique(np.concatenate([frame.customer for frame in dates]))
-    folds = [np.searchsorted(customers, frame.customer) % FOLDS for frame in dates]
-    margins = {name: np.empty(len(dates[0])) for name in MEMBERS}
-    for k in range(FOLDS):
-        inside = [
-            frame.of(np.flatnonzero(fold != k)) for frame, fold in zip(dates, folds, strict=True)
-        ]
-        outside = np.flatnonzero(folds[0] == k)
-        members = _fit_members(inside, seed, TREES)
-        for name, margin in Pool(members).margins(dates[0].of(outside).columns).items():
-            margins[name][outside] = margin
-    return margins
 
 
 def _with_shared_columns(dates: Sequence[Frame], base: CustomerBase) -> list[Frame]:

@@ -83,16 +83,20 @@ class GapRuleOdds:
         yield "recency_days", np.clip(self.margin(columns), -MAX_LOG_ODDS, MAX_LOG_ODDS)
 
 
+# Members that replace a pool and are never part of one.
+ALONE = ("share", "recency")
 STORED_ELSEWHERE = ("rule", "btyd", "trees")
 READERS: dict[str, Callable[[Any], Member]] = {
     "rfm": LogisticModel.from_json,
     "splines": LogisticModel.from_json,
+    "share": LogisticModel.from_json,
+    "recency": LogisticModel.from_json,
 }
 """Member that is stored as JSON -> function that reads it; these members have ``to_json``."""
 
 
 def members_to_json(members: Mapping[str, Member]) -> dict[str, Any]:
-    """Return the members as JSON values by name, None for those without a weight.
+    """Return the members as JSON values by name, None for those of a pool without a weight.
 
     For trees these are their columns: LightGBM's text is a file of its own. The customer-base
     models and the rule are stored elsewhere in the bundle.
@@ -107,7 +111,10 @@ def members_to_json(members: Mapping[str, Member]) -> dict[str, Any]:
     stored: dict[str, Any] = {}
     for name in READERS:
         member: Any = members.get(name)
-        stored[name] = None if member is None else member.to_json()
+        if member is not None:
+            stored[name] = member.to_json()
+        elif name not in ALONE:
+            stored[name] = None
     trees = members.get("trees")
     stored["trees"] = list(trees.columns) if isinstance(trees, Boosted) else None
     return stored

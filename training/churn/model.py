@@ -3,15 +3,17 @@
 The members are the customer-base models (MBG/NBD and Pareto/NBD), a logistic regression on log RFM,
 one with splines that also uses the customer-base models, and LightGBM. They are pooled in log odds
 with weights learned on rows that they were not fitted on (of a later window or of other customers),
-then shifted to the level of the season. With too little data the customer-base models are used
-alone; where these cannot be fitted, a rule on the gaps between purchases. See
-:mod:`stagecast.training.churn.fitting` for the fitting.
+then shifted to the level of the season. With few customers the pool has two members, the
+customer-base models and the regression on RFM; with too few for a regression, the customer-base
+models are used alone; where these cannot be fitted, a rule on the gaps between purchases. A simple
+method that was better than the pool beyond chance replaces it. See
+:mod:`stagecast.training.churn.fitting` and :mod:`stagecast.training.churn.few_customers`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -35,7 +37,8 @@ class ChurnModel:
     horizon_days
         Horizon that it was trained for, in days.
     weights
-        Member -> weight: ``btyd``, ``rfm``, ``splines``, ``trees``, or ``rule``.
+        Member -> weight: ``btyd``, ``rfm``, ``splines``, ``trees``, or one of ``rule``, ``share``
+        and ``recency`` alone.
     level
         Constant that is added to the pooled log odds.
     rule
@@ -48,6 +51,8 @@ class ChurnModel:
     drawn
         Part of ``level`` that moves the pool towards the customer base, where no season is known.
         The rest calibrates the pool on the season, or else on the newest date.
+    few_customers
+        Whether there were too few customers for splines and trees.
     """
 
     method: Method
@@ -58,6 +63,7 @@ class ChurnModel:
     members: Mapping[str, Member]
     weighed_by: WeighedBy | None = None
     drawn: float = 0.0
+    few_customers: bool = False
 
     @cached_property
     def pool(self) -> Pool:
@@ -82,6 +88,22 @@ class ChurnModel:
         trees = self.members.get("trees")
         return trees if isinstance(trees, Boosted) else None
 
+    @property
+    def low_data(self) -> bool:
+        """Whether there was too little data for the whole pool."""
+        return self.method != "blend" or self.few_customers
+
+    @property
+    def alone(self) -> str | None:
+        """The only member of a pool, which replaced the others; None where there are several."""
+        if self.method != "blend" or len(self.weights) > 1:
+            return None
+        return next(iter(self.weights))
+
+    def at_level(self, level: float) -> ChurnModel:
+        """Return the model with another level."""
+        return replace(self, level=level)
+
     def to_json(self) -> dict[str, Any]:
         """Return the model as plain data; the text of the trees is stored separately."""
         return {
@@ -91,6 +113,7 @@ class ChurnModel:
             "level": self.level,
             "weighed_by": self.weighed_by,
             "drawn": self.drawn,
+            **({"few_customers": True} if self.few_customers else {}),
             "rule": {
                 "times": list(self.rule.times),
                 "alive": list(self.rule.alive),
@@ -120,6 +143,7 @@ class ChurnModel:
             read_members(data, weights, trees, GapRuleOdds(rule, horizon_days)),
             data["weighed_by"],
             float(data["drawn"]),
+            bool(data.get("few_customers", False)),
         )
 
 
@@ -130,6 +154,6 @@ def rule_alone(rule: GapRule, horizon_days: int) -> ChurnModel:
 
 
 def customer_base_alone(rule: GapRule, horizon_days: int) -> ChurnModel:
-    """Return the model for a log without a past date to learn from: the customer-base models."""
+    """Return the model for a log without a past date for a regression: the customer base."""
     member = {"btyd": CustomerBaseOdds()}
     return ChurnModel("btyd", horizon_days, {"btyd": 1.0}, 0.0, rule, member)

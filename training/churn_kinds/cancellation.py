@@ -103,6 +103,10 @@ class Cancellation:
         """Return ``rule`` with too few cancellations for more than rates by age, else ``blend``."""
         return "rule" if _model(models).low_data else "blend"
 
+    def method_note(self, models: Models) -> str:
+        """Return a phrase that describes the method."""
+        return self.wording.methods[self.method(models)]
+
     def pool_card(self, models: Models) -> PoolCard:
         """Return the weights of the pool, learned on a later date."""
         model = _model(models)

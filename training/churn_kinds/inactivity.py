@@ -58,6 +58,30 @@ WORDING = Wording(
     none_eligible="nobody had bought before {date}",
 )
 
+FEW_CUSTOMERS = (
+    "customer-base models and a regression on RFM, pooled on customers that they had not seen: too "
+    "few for more"
+)
+SIMPLE = {
+    "share": (
+        "On past dates no model told customers apart better than the share of all of them: every "
+        "customer has that share"
+    ),
+    "recency": (
+        "On past dates the days since the last purchase were better than the pool, beyond chance: "
+        "the probabilities are those of recency alone"
+    ),
+    "rfm": (
+        "On past dates a regression on RFM was better than the pool, beyond chance: the "
+        "probabilities are those of the regression alone"
+    ),
+    "btyd": (
+        "On past dates the customer-base models were better than the pool, beyond chance: the "
+        "probabilities are theirs alone"
+    ),
+}
+"""Member that replaced the pool -> note that says so."""
+
 
 class Inactivity:
     """Churn of buyers by no purchase within the horizon."""
@@ -77,6 +101,17 @@ class Inactivity:
         """Return the method of the churn model."""
         return models.churn.method
 
+    def method_note(self, models: Models) -> str:
+        """Return a phrase that describes the method, or the member that replaced a pool."""
+        from stagecast.training.churn.simple import LABELS
+
+        churn = models.churn
+        if churn.alone is not None:
+            return f"{LABELS[churn.alone]} alone: better than the pool on what it had not seen"
+        if churn.method == "blend" and churn.few_customers:
+            return FEW_CUSTOMERS
+        return self.wording.methods[churn.method]
+
     def pool_card(self, models: Models) -> PoolCard:
         """Return weights and level of the pool, and the rows that the weights were learned on."""
         churn = models.churn
@@ -95,12 +130,10 @@ class Inactivity:
 
     def learned_from(self, panel: Panel, models: Models) -> LearnedFrom:
         """Return the pool, and the dates that had enough rows to learn from."""
-        from stagecast.training.churn.fitting import has_enough_rows
+        from stagecast.training.churn.fitting import taught_by
 
         churn = models.churn
-        dates = [
-            frame for frame in panel.dates if churn.method == "blend" and has_enough_rows(frame)
-        ]
+        dates = taught_by(panel, churn.horizon_days) if churn.method == "blend" else []
         return LearnedFrom(
             churn.method, churn.weights, churn.level, tuple(iso(frame.as_of) for frame in dates)
         )
@@ -121,8 +154,8 @@ class Inactivity:
         """Return the method of the churn model for buyers, else of the conversion model."""
         prospect_method = "blend" if models.conversion.hazard is not None else "rule"
         method = np.where(snapshot.buyers, models.churn.method, prospect_method)
-        low_data = (method != "blend") | (~snapshot.buyers & models.conversion.low_data)
-        return method, low_data
+        low_data = np.where(snapshot.buyers, models.churn.low_data, method != "blend")
+        return method, low_data | (~snapshot.buyers & models.conversion.low_data)
 
     def reasons(
         self,
@@ -169,17 +202,27 @@ class Inactivity:
 
     def notes(self, panel: Panel, models: Models) -> list[str]:
         """Return why a simpler method than the pool was used."""
-        if models.churn.method == "rule":
+        churn = models.churn
+        if churn.method == "rule":
             return [
                 "Too few customers or repeat buyers for a model: the probabilities are read off "
                 "the shop's own gaps between purchases (method: rule)."
             ]
-        if models.churn.method == "btyd":
+        if churn.method == "btyd":
             return [
                 "No past date has enough customers who stayed and who left to learn from: the "
-                "customer-base models speak alone (method: btyd)."
+                "customer-base models speak alone, at the level of the last horizon (method: btyd)."
             ]
-        return []
+        notes = []
+        if churn.few_customers:
+            notes.append(
+                "Few customers: no past date has enough who stayed and who left for trees and "
+                "splines, so the customer-base models are pooled with a regression on RFM alone "
+                "(method: blend)."
+            )
+        if churn.alone is not None:
+            notes.append(f"{SIMPLE[churn.alone]} (method: blend).")
+        return notes
 
 
 def buyer_reasons(

@@ -87,6 +87,10 @@ class ChurnKind(Protocol):
         """Return the method of the churn probability: ``rule``, ``btyd`` or ``blend``."""
         ...
 
+    def method_note(self, models: Models) -> str:
+        """Return a phrase that describes the method."""
+        ...
+
     def pool_card(self, models: Models) -> PoolCard:
         """Return the weights and level of the pool for the card, and how they were learned."""
         ...

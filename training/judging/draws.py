@@ -19,7 +19,6 @@ from stagecast.training.judging.backtest import Replay
 # for, but no fewer than FEWEST_DRAWS.
 DRAWS, FEWEST_DRAWS = 400, 100
 WORK = 2e8
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -81,12 +80,3 @@ def mean_over_dates(values: Array) -> Array:
 def ratio(part: float, whole: float) -> float:
     """Return ``part / whole``; NaN where the whole is not above 0."""
     return part / whole if whole > 0 else float("nan")
-
-
-def interval(values: Array) -> tuple[float, float]:
-    """Return the ends of the middle 95 % of the draws; NaN where no draw has the figure."""
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return float("nan"), float("nan")
-    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)

@@ -24,7 +24,7 @@ from stagecast.features.clock import DAY, iso
 from stagecast.training.baselines import buyers as baselines
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.judging.backtest import Replay
-from stagecast.training.judging.draws import Draws, draw, interval, mean_over_dates, ratio
+from stagecast.training.judging.draws import Draws, draw, mean_over_dates, ratio
 from stagecast.training.judging.evaluation_result import OURS
 from stagecast.training.judging.grade import grade_dates
 from stagecast.training.judging.verdict_result import (
@@ -39,6 +39,7 @@ from stagecast.training.judging.verdict_result import (
     Verdict,
 )
 from stagecast.training.learners import metrics
+from stagecast.training.learners.resampling import interval
 
 Measure = Callable[[Array], dict[str, float]]
 """Weights of the rows of one date -> figures of one method."""

@@ -17,6 +17,9 @@ PULL = 20.0
 # Share of a past shift of the level that is carried over, and the size up to which a shift is taken
 # for noise.
 CARRIED, NOISE = 0.6, 0.15
+# Spread, in log odds, by which the level of a customer base differs from that of the last horizon,
+# before there is an outcome.
+LEVEL_SPREAD = 0.7
 
 
 def pool_weights(
@@ -144,3 +147,28 @@ def carried_level(shift: float) -> float:
     (0.0, -0.3)
     """
     return CARRIED * float(np.sign(shift)) * max(abs(shift) - NOISE, 0.0)
+
+
+def shrunk_level(shift: float, outcomes: NDArray[np.bool_]) -> float:
+    """Return a shift of the level, shrunk towards 0 by what few customers tell of it.
+
+    The variance of the level of ``n`` outcomes with the share ``p`` is ``1 / (n p (1 - p))`` in log
+    odds; the shift is shrunk as the mean of a normal posterior is, with the prior spread
+    ``LEVEL_SPREAD``.
+
+    Parameters
+    ----------
+    shift
+        That of :func:`level_shift`, in log odds.
+    outcomes
+        Outcomes that it was measured on, shape (n_customers,).
+
+    Examples
+    --------
+    >>> half = np.arange(200) % 2 == 0
+    >>> round(shrunk_level(1.0, half), 2), round(shrunk_level(1.0, half[:8]), 2)
+    (0.96, 0.49)
+    """
+    share = (float(outcomes.sum()) + 0.5) / (len(outcomes) + 1.0)
+    information = len(outcomes) * share * (1.0 - share)
+    return shift * information / (information + 1.0 / LEVEL_SPREAD**2)

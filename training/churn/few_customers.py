@@ -1,0 +1,100 @@
+"""Fitting of P(no purchase) in a log with few customers: the customer base and a regression on RFM.
+
+    past dates with 60 buyers, 10 of either outcome -> customer base + regression on RFM, pooled
+    fewer                                           -> the customer base alone
+    either                                          -> brought to the level of the last horizon
+
+Trees and splines need more (:mod:`stagecast.training.churn.fitting`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from stagecast.training.churn.members import GapRule
+from stagecast.training.churn.model import ChurnModel, customer_base_alone
+from stagecast.training.churn.simple import better_alone, fit_simple, out_of_fold_margins
+from stagecast.training.learners import blend
+from stagecast.training.learners.pool import CustomerBaseOdds, Member, Pool, pooled
+from stagecast.training.panel import Frame, Panel
+
+FEWEST_CUSTOMERS, FEWEST_OF_EACH = 60, 10
+"""Least number of buyers at a past date, and of those who stayed and who left, for a regression."""
+
+# Weights before a past date has spoken, and the penalty of the regression: the rows of neighbouring
+# dates are of the same customers, so there are fewer of them than it seems.
+PRIOR: Mapping[str, float] = {"btyd": 2 / 3, "rfm": 1 / 3}
+PENALTY = 5.0
+
+
+def has_few_rows(frame: Frame) -> bool:
+    """Return whether a date has enough customers of both outcomes for a regression on RFM."""
+    inactive = int(frame.inactive.sum())
+    if len(frame) < FEWEST_CUSTOMERS or min(inactive, len(frame) - inactive) < FEWEST_OF_EACH:
+        return False
+    return float(np.ptp(frame.columns["recency_days"])) > 0
+
+
+def few_dates(panel: Panel, horizon_days: int) -> list[Frame]:
+    """Return the past dates with enough rows for a regression, newest first.
+
+    None where the horizon of the newest has not just ended: nothing tells the weights then.
+    """
+    dates = [frame for frame in panel.dates if has_few_rows(frame)]
+    return dates if dates and dates[0].back == horizon_days else []
+
+
+def fit_few(panel: Panel, rule: GapRule, horizon_days: int, seed: int) -> ChurnModel:
+    """Fit the customer base and a regression on RFM, or the customer base alone.
+
+    Parameters
+    ----------
+    panel
+        Past dates with their outcomes.
+    rule
+        The rule on the gaps between purchases.
+    horizon_days
+        Horizon of the prediction, in days.
+    seed
+        Of the draws of customers.
+    """
+    dates = few_dates(panel, horizon_days)
+    if not dates:
+        return _at_last_level(panel, customer_base_alone(rule, horizon_days))
+    newest = dates[0]
+    margins = out_of_fold_margins(dates, _fit)
+    weighed = {name: margins[name] for name in PRIOR}
+    weights = blend.pool_weights(weighed, newest.inactive, PRIOR)
+    alone = better_alone(pooled(weighed, weights), margins, newest.inactive, seed)
+    weights = weights if alone is None else {alone: 1.0}
+    used = {name: weight for name, weight in weights.items() if weight > 1e-4}
+    total = sum(used.values())
+    members = _fit(dates)
+    model = ChurnModel(
+        "blend",
+        horizon_days,
+        {name: weight / total for name, weight in used.items()},
+        0.0,
+        rule,
+        {name: members[name] for name in used},
+        "other_customers",
+        few_customers=True,
+    )
+    return _at_last_level(panel, model)
+
+
+def _fit(dates: Sequence[Frame]) -> dict[str, Member]:
+    # the customer base is fitted with the panel, date by date; it is a column of the frames
+    return {"btyd": CustomerBaseOdds(), **fit_simple(dates, penalty=PENALTY)}
+
+
+def _at_last_level(panel: Panel, model: ChurnModel) -> ChurnModel:
+    """Return the model at the level of the last horizon, as far as its customers tell it."""
+    newest = panel.dates[0] if panel.dates else None
+    if newest is None or newest.back != model.horizon_days or not len(newest):
+        return model
+    margin = Pool(model.members, model.weights).margin(newest.columns)
+    shift = blend.level_shift(margin, newest.inactive)
+    return model.at_level(blend.shrunk_level(shift, newest.inactive))
