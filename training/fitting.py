@@ -12,7 +12,7 @@ from stagecast.features.record import PurchaseDays
 from stagecast.features.stages.scheme import STATES
 from stagecast.features.survival import survival
 from stagecast.training.cancellation.panel import fit_contracts
-from stagecast.training.churn.fitting import fit_churn, training_dates
+from stagecast.training.churn.fitting import every_date, fit_churn, training_dates
 from stagecast.training.churn.members import GapRule
 from stagecast.training.churn.model import ChurnModel
 from stagecast.training.churn_kinds import kind_of
@@ -23,6 +23,7 @@ from stagecast.training.leads.fitting import fit_leads, landmarks_of
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models, Predictions, predict
 from stagecast.training.next_stage.fitting import fit_next_stage
+from stagecast.training.next_stage.rules import after_another_order
 from stagecast.training.panel import Panel, sampling_step, thinned, year_back
 from stagecast.training.reference import EMPTY, learn_reference
 from stagecast.training.value.fitting import fit_value
@@ -72,7 +73,14 @@ def fit_models(
         base=panel.base,
         churn=churn,
         cancellation=fit_contracts(panel.contracts, config),
-        next_stage=fit_next_stage(panel.scheme, dates, panel.prospects, config.seed),
+        next_stage=fit_next_stage(
+            panel.scheme,
+            dates,
+            panel.prospects,
+            config.seed,
+            every_date=every_date(panel),
+            rules=after_another_order(panel.life, panel.as_of),
+        ),
         value=_with_spread(value, churn, panel.base, current),
         conversion=fit_leads(
             panel.life, panel.now, landmarks_of(panel), orders=orders, spend=spend

@@ -14,12 +14,14 @@ from stagecast.features.arrays import Array
 from stagecast.features.record import ACTIVITY
 from stagecast.features.stages.conditions import Clause
 from stagecast.features.stages.contract_facts import CONTRACT_FACTS
-from stagecast.features.stages.scheme import Scheme
+from stagecast.features.stages.scheme import Scheme, Stage
 from stagecast.features.stages.scheme_check import most_orders_by_stage
 from stagecast.training.panel import Frame
 
-# Customers that are added to the counts of each stage, shared among the stages that can follow.
+# Customers that are added to the counts of each stage, shared among the stages that can follow:
+# equally, or by what the rules say of them but for a share.
 SMOOTHING = 0.5
+EQUAL_SHARE = 0.05
 
 
 def without_purchase(scheme: Scheme, frames: Sequence[Frame]) -> Array:
@@ -40,29 +42,34 @@ def without_purchase(scheme: Scheme, frames: Sequence[Frame]) -> Array:
     return np.asarray(counts / counts.sum(axis=1, keepdims=True))
 
 
+def uses_events(scheme: Scheme, stage: Stage) -> bool:
+    """Return whether the rule of a stage reads other events than purchases."""
+    event_features = {*scheme.signals, *CONTRACT_FACTS, ACTIVITY, "silence_days"}
+    return any(event_features & clause.features for clause in stage.rule)
+
+
 def _reachable_without_purchase(scheme: Scheme) -> Array:
     """Return 1 where a stage can follow without a purchase, from each stage of silence, else 0."""
     reachable = scheme.reachable()
-    event_features = {*scheme.signals, *CONTRACT_FACTS, ACTIVITY, "silence_days"}
     allowed = np.eye(len(scheme.stages))
     for i, current in enumerate(scheme.stages):
         for j, stage in enumerate(scheme.stages):
-            uses_events = any(
-                event_features & clause.features for s in (current, stage) for clause in s.rule
-            )
+            by_events = uses_events(scheme, current) or uses_events(scheme, stage)
             # without contracts in the rules only a purchase makes a prospect a customer
             same_side = scheme.reads_contracts or (
                 (current.state == "prospect") == (stage.state == "prospect")
             )
             allowed[i, j] = (
                 1.0
-                if i == j or (uses_events and same_side and stage.id in reachable[current.id])
+                if i == j or (by_events and same_side and stage.id in reachable[current.id])
                 else 0.0
             )
     return allowed
 
 
-def transitions(scheme: Scheme, frames: Sequence[Frame], *, purchases_only: bool) -> Array:
+def transitions(
+    scheme: Scheme, frames: Sequence[Frame], *, purchases_only: bool, rules: Array | None = None
+) -> Array:
     """Return smoothed transition probabilities over one horizon, shape (stages, stages).
 
     Parameters
@@ -73,6 +80,9 @@ def transitions(scheme: Scheme, frames: Sequence[Frame], *, purchases_only: bool
         Past dates with their outcomes.
     purchases_only
         Whether to count only customers with a purchase in the horizon.
+    rules
+        What :func:`stagecast.training.next_stage.rules.after_another_order` returns, which the
+        added customers follow; None: they are shared equally.
     """
     n_stages = len(scheme.stages)
     reachable = scheme.reachable()
@@ -92,11 +102,25 @@ def transitions(scheme: Scheme, frames: Sequence[Frame], *, purchases_only: bool
     for frame in frames:
         rows = ~frame.inactive if purchases_only else np.ones(len(frame), dtype=np.bool_)
         np.add.at(counts, (frame.stage[rows], frame.stage_after[rows]), 1.0)
-    counts = np.where(allowed > 0, counts + SMOOTHING * allowed / n_stages, 0.0)
+    added = allowed / n_stages if rules is None else _by_rules(rules, allowed)
+    counts = np.where(allowed > 0, counts + SMOOTHING * added, 0.0)
     # a stage without customers still needs a row with sum 1
     unvisited = counts.sum(axis=1) == 0
     counts[unvisited] = np.eye(n_stages)[unvisited]
     return np.asarray(counts / counts.sum(axis=1, keepdims=True))
+
+
+def _by_rules(rules: Array, allowed: Array) -> Array:
+    """Return the share of each stage among those that can follow, shape (stages, stages).
+
+    A stage without customers is treated as all customers together, as far as the scheme allows.
+    """
+    alike = rules.sum(axis=0) * allowed
+    shares = np.where(rules.sum(axis=1, keepdims=True) > 0, rules * allowed, alike)
+    total, possible = shares.sum(axis=1, keepdims=True), allowed.sum(axis=1, keepdims=True)
+    equal = allowed / np.maximum(possible, 1.0)
+    shares = np.where(total > 0, shares / np.maximum(total, 1e-12), equal)
+    return np.asarray((1 - EQUAL_SHARE) * shares + EQUAL_SHARE * equal)
 
 
 def _never_holds(clause: Clause, scheme: Scheme) -> bool:

@@ -13,7 +13,7 @@ from stagecast.training.learners import boosting, glm
 from stagecast.training.learners.blend import pool_class_weights
 from stagecast.training.learners.design import Recipe
 from stagecast.training.learners.linear import MultinomialModel
-from stagecast.training.next_stage.chain import transitions, without_purchase
+from stagecast.training.next_stage.chain import transitions, uses_events, without_purchase
 from stagecast.training.next_stage.model import FEWEST_ROWS, PRIOR_WEIGHTS, NextStageModel
 from stagecast.training.panel import Frame, learnable, stack, varying
 
@@ -49,12 +49,22 @@ PROSPECT_RECIPE = Recipe(
 )
 
 
+# Weight of what the rules say against what was counted, for stages that no member has seen.
+UNSEEN_WEIGHT = 0.25
+
+
 def fit_next_stage(
-    scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[Frame], seed: int
+    scheme: Scheme,
+    dates: Sequence[Frame],
+    prospects: Sequence[Frame],
+    seed: int,
+    *,
+    every_date: Sequence[Frame] = (),
+    rules: Array | None = None,
 ) -> NextStageModel:
     """Fit on every date of a panel; the Markov chain alone with fewer than ``FEWEST_ROWS`` buyers.
 
-    For the weights of the pool the members are fitted once more on the dates whose horizon ended
+    The chain that is used alone counts on every date, and its smoothing follows the rules. For the weights of the pool the members are fitted once more on the dates whose horizon ended
     before the newest date, and compared with the outcomes of the newest.
 
     Parameters
@@ -62,16 +72,29 @@ def fit_next_stage(
     scheme
         Stage scheme with thresholds.
     dates
-        Frames of buyers, newest first.
+        Frames of buyers that churn learns from, newest first.
     prospects
         Frames of customers who had not bought yet, newest first.
     seed
         Seed of the trees.
+    every_date
+        All frames of buyers, newest first, where ``dates`` are none or teach too little. With
+        ``FEWEST_ROWS`` purchases after the newest of them the members learn from them, too.
+    rules
+        What :func:`stagecast.training.next_stage.rules.after_another_order` returns; None where
+        nothing is known of the rules.
     """
+    if not dates and every_date and (~every_date[0].inactive).sum() >= FEWEST_ROWS:
+        dates = every_date
+    if sum(int((~frame.inactive).sum()) for frame in dates) < FEWEST_ROWS:
+        dates = every_date or dates
+        members = _chain_alone(scheme, [*dates, *prospects], rules)
+    else:
+        members = _fit_members(scheme, dates, prospects, seed, rules)
     silence_chain = without_purchase(scheme, [*dates, *prospects])
     prospect_model, prospect_classes = _fit_prospects(scheme, prospects, silence_chain)
     model = replace(
-        _fit_members(scheme, dates, prospects, seed),
+        members,
         without_purchase=silence_chain,
         prospects=prospect_model,
         prospect_classes=prospect_classes,
@@ -79,12 +102,16 @@ def fit_next_stage(
     return (
         model
         if model.trees is None
-        else replace(model, weights=_weights(scheme, dates, prospects, seed))
+        else replace(model, weights=_weights(scheme, dates, prospects, seed, rules))
     )
 
 
 def _weights(
-    scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[Frame], seed: int
+    scheme: Scheme,
+    dates: Sequence[Frame],
+    prospects: Sequence[Frame],
+    seed: int,
+    rules: Array | None,
 ) -> Mapping[str, float]:
     """Return the weights of the members, learned on the newest date."""
     newest = dates[0]
@@ -92,14 +119,14 @@ def _weights(
         [frame for frame in frames if frame.back >= 2 * newest.back]
         for frames in (dates, prospects)
     ]
-    rows = ~newest.inactive
-    if not earlier_frames[0] or rows.sum() < FEWEST_ROWS:
+    bought = ~newest.inactive
+    if not earlier_frames[0] or bought.sum() < FEWEST_ROWS:
         return PRIOR_WEIGHTS
-    earlier = _fit_members(scheme, earlier_frames[0], earlier_frames[1], seed)
+    earlier = _fit_members(scheme, earlier_frames[0], earlier_frames[1], seed, rules)
     if earlier.trees is None:
         return PRIOR_WEIGHTS
-    columns = {name: column[rows] for name, column in newest.columns.items()}
-    logs, target = earlier.member_logs(columns, newest.stage[rows]), newest.stage_after[rows]
+    columns = {name: column[bought] for name, column in newest.columns.items()}
+    logs, target = earlier.member_logs(columns, newest.stage[bought]), newest.stage_after[bought]
     possible = np.isfinite(logs["chain"][np.arange(len(target)), target])
     if possible.sum() < FEWEST_ROWS:
         return PRIOR_WEIGHTS
@@ -111,18 +138,53 @@ def _weights(
     return {name: (PRIOR_WEIGHTS[name] + weight) / 2 for name, weight in weights.items()}
 
 
+def _chain_alone(
+    scheme: Scheme, frames: Sequence[Frame], rules: Array | None
+) -> NextStageModel:
+    """Return the model with the chain counted on these frames."""
+    after = transitions(scheme, frames, purchases_only=True, rules=rules)
+    chain = transitions(scheme, frames, purchases_only=False)
+    return NextStageModel(after, np.eye(len(chain)), chain, None, None, ())
+
+
+def _reached_by_rules(
+    scheme: Scheme, after: Array, classes: Sequence[int], rules: Array | None
+) -> tuple[Array, tuple[int, ...]]:
+    """Return the chain with the rules' word on stages that members have not seen, and these stages.
+
+    They are those to which the rules lead customers who order again, and those that events other
+    than purchases lead to, of which the rules say nothing.
+    """
+    if rules is None:
+        return after, ()
+    possible = after > 0
+    unseen = tuple(
+        k
+        for k, stage in enumerate(scheme.stages)
+        if k not in classes
+        and possible[:, k].any()
+        and ((rules[:, k] * possible[:, k]).any() or uses_events(scheme, stage))
+    )
+    towards = np.zeros_like(after)
+    towards[:, list(unseen)] = UNSEEN_WEIGHT * (rules * possible)[:, list(unseen)]
+    return after * (1.0 - towards.sum(axis=1, keepdims=True)) + towards, unseen
+
+
 def _fit_members(
-    scheme: Scheme, dates: Sequence[Frame], prospects: Sequence[Frame], seed: int
+    scheme: Scheme,
+    dates: Sequence[Frame],
+    prospects: Sequence[Frame],
+    seed: int,
+    rules: Array | None,
 ) -> NextStageModel:
     """Return the model with chain, regression and trees fitted on these dates."""
     frames = [*dates, *prospects]
-    after = transitions(scheme, frames, purchases_only=True)
-    chain = transitions(scheme, frames, purchases_only=False)
-    stay = np.eye(len(chain))
     bought = [~frame.inactive for frame in dates]
     rows = int(sum(b.sum() for b in bought))
     if rows < FEWEST_ROWS:
-        return NextStageModel(after, stay, chain, None, None, ())
+        return _chain_alone(scheme, frames, rules)
+    after = transitions(scheme, frames, purchases_only=True)
+    chain = transitions(scheme, frames, purchases_only=False)
     columns = {name: values[np.concatenate(bought)] for name, values in stack(dates).items()}
     target = np.concatenate([frame.stage_after[b] for frame, b in zip(dates, bought, strict=True)])
     classes, coded = np.unique(target, return_inverse=True)
@@ -145,7 +207,9 @@ def _fit_members(
         learning_rate=0.05,
     )
     class_positions = tuple(int(c) for c in classes)
-    return NextStageModel(after, stay, chain, linear, trees, class_positions)
+    after, unseen = _reached_by_rules(scheme, after, class_positions, rules)
+    stay = np.eye(len(chain))
+    return NextStageModel(after, stay, chain, linear, trees, class_positions, unseen=unseen)
 
 
 def _fit_prospects(

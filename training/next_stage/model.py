@@ -7,7 +7,8 @@ construction.
 
 P(stage | purchase) is a pool of a Markov chain on stages, a penalised multinomial regression and
 LightGBM, in log probability, with weights learned on a later window. The chain determines which
-stages can follow, and is used alone with few purchases.
+stages can follow, and is used alone with few purchases. Where counts are few it follows the rules
+of the scheme; of a stage that the other members have not seen, only the chain speaks.
 
 P(stage | no purchase) is certain where the rules use purchases only: it is the stage that silence
 leads to. Where they use other events as well, it comes from a Markov chain from that stage, and for
@@ -52,6 +53,9 @@ class NextStageModel:
         Members of the pool of P(stage | purchase); None with too few purchases.
     classes
         Positions of the stages that they were fitted on.
+    unseen
+        Positions of the other stages that the rules say can be reached: members give them the
+        probability of ``after_purchase``.
     weights
         Weights of ``chain`` (here ``after_purchase``), ``linear`` and ``trees`` in the pool.
     prospects
@@ -69,6 +73,7 @@ class NextStageModel:
     weights: Mapping[str, float] = field(default_factory=lambda: dict(PRIOR_WEIGHTS))
     prospects: MultinomialModel | None = None
     prospect_classes: tuple[int, ...] = ()
+    unseen: tuple[int, ...] = ()
 
     def given_purchase(
         self, columns: Mapping[str, Array], stage: NDArray[np.int64], threads: int = 0
@@ -88,7 +93,18 @@ class NextStageModel:
         with np.errstate(divide="ignore"):
             logs = {"chain": np.log(prior)}
         for name, member in self.members.items():
-            logs[name] = np.where(prior > 0, member.log_probability(columns, threads), -np.inf)
+            of_member = self._with_unseen(member.log_probability(columns, threads), prior)
+            logs[name] = np.where(prior > 0, of_member, -np.inf)
+        return logs
+
+    def _with_unseen(self, logs: Array, prior: Array) -> Array:
+        """Return log probabilities of a member that give unseen stages what the chain gives."""
+        if not self.unseen:
+            return logs
+        unseen = list(self.unseen)
+        with np.errstate(divide="ignore"):
+            logs = logs + np.log1p(-prior[:, unseen].sum(axis=1, keepdims=True))
+            logs[:, unseen] = np.log(prior[:, unseen])
         return logs
 
     @cached_property
@@ -119,8 +135,10 @@ class NextStageModel:
         rows = np.flatnonzero(prospects)
         if self.prospects is None or not len(rows):
             return prior
-        regression = np.zeros((len(rows), prior.shape[1]))
-        regression[:, list(self.prospect_classes)] = self.prospects.probability(
+        # of stages that the regression has not seen, only the chain speaks
+        regression, classes = prior[rows].copy(), list(self.prospect_classes)
+        unseen = regression.sum(axis=1) - regression[:, classes].sum(axis=1)
+        regression[:, classes] = (1.0 - unseen[:, None]) * self.prospects.probability(
             {name: values[rows] for name, values in columns.items()}
         )
         # equal weights in log probability; stages that the chain excludes stay at 0
@@ -141,6 +159,7 @@ class NextStageModel:
             "weights": dict(self.weights),
             "prospects": None if self.prospects is None else self.prospects.to_json(),
             "prospect_classes": list(self.prospect_classes),
+            **({"unseen": list(self.unseen)} if self.unseen else {}),
         }
 
     @classmethod
@@ -155,6 +174,7 @@ class NextStageModel:
             {name: float(weight) for name, weight in data["weights"].items()},
             None if data["prospects"] is None else MultinomialModel.from_json(data["prospects"]),
             tuple(data["prospect_classes"]),
+            tuple(data.get("unseen", ())),
         )
 
 
