@@ -39,11 +39,11 @@ from stagecast.training.models import Models
 from stagecast.training.next_stage.model import NextStageModel
 from stagecast.training.reference import Reference
 from stagecast.training.value.intervals import Intervals
-from stagecast.training.value.model import ValueModel
+from stagecast.training.value.model import FACTORS, ValueModel
 
-FORMAT = 6
+FORMAT = 7
 MANIFEST, MODELS, CARD = "manifest.json", "models.json", "card.json"
-MODELS_WITH_TREES = ("churn", "next_stage", "value")
+MODELS_WITH_TREES = ("churn", "next_stage", *(f"value_{name}" for name in FACTORS))
 MODELS_KEYS = {
     "config",
     "scheme",
@@ -209,7 +209,7 @@ def _trees(models: Models) -> dict[str, bytes]:
     boosted = {
         "churn": models.churn.trees,
         "next_stage": models.next_stage.trees,
-        "value": models.value.trees,
+        **{f"value_{name}": trees for name, trees in models.value.trees.items()},
     }
     return {
         f"{name}.lightgbm.txt": trees.text.encode()
@@ -224,6 +224,8 @@ def _models(data: Mapping[str, Any], trees: Mapping[str, str | None]) -> Models:
     config = TrainConfig.from_json(data["config"])
     catalog = Catalog.from_json(data["catalog"])
     base, spend, value = data["base"], data["spend_interval"], data["value_interval"]
+    named = {name: trees[f"value_{name}"] for name in FACTORS}
+    value_trees = {name: text for name, text in named.items() if text is not None}
     models = Models(
         config=config,
         scheme=scheme_from_json(data["scheme"]),
@@ -234,16 +236,16 @@ def _models(data: Mapping[str, Any], trees: Mapping[str, str | None]) -> Models:
         if data["cancellation"] is None
         else CancellationModel.from_json(data["cancellation"]),
         next_stage=NextStageModel.from_json(data["next_stage"], trees["next_stage"]),
-        value=ValueModel.from_json(data["value"], trees["value"]),
+        value=ValueModel.from_json(data["value"], value_trees),
         conversion=LeadConversion.from_json(data["conversion"]),
         reference=Reference.from_json(data["reference"]),
         spend_interval=None if spend is None else Intervals.from_json(spend),
         value_interval=None if value is None else Intervals.from_json(value),
     )
     used_columns = [
-        model.trees.columns
-        for model in (models.churn, models.next_stage, models.value)
-        if model.trees is not None
+        boosted.columns
+        for boosted in (models.churn.trees, models.next_stage.trees, *models.value.trees.values())
+        if boosted is not None
     ]
     if models.cancellation is not None:
         used_columns.append(models.cancellation.columns)

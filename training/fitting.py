@@ -8,26 +8,25 @@ from dataclasses import replace
 import numpy as np
 
 from stagecast.features.arrays import Array
+from stagecast.features.clock import day_number
 from stagecast.features.record import PurchaseDays
 from stagecast.features.stages.scheme import STATES
 from stagecast.features.survival import survival
 from stagecast.training.cancellation.panel import fit_contracts
 from stagecast.training.churn.fitting import every_date, fit_churn, training_dates
 from stagecast.training.churn.members import GapRule
-from stagecast.training.churn.model import ChurnModel
 from stagecast.training.churn_kinds import kind_of
-from stagecast.training.columns import buyer_columns
+from stagecast.training.columns import buyer_columns, rows_of
 from stagecast.training.config import TrainConfig
 from stagecast.training.leads.after import after_conversion
 from stagecast.training.leads.fitting import fit_leads, landmarks_of
-from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models, Predictions, predict
 from stagecast.training.next_stage.fitting import fit_next_stage
 from stagecast.training.next_stage.rules import after_another_order
-from stagecast.training.panel import Panel, sampling_step, thinned, year_back
+from stagecast.training.panel import SEASON_HISTORY_DAYS, Panel, sampling_step, thinned
 from stagecast.training.reference import EMPTY, learn_reference
-from stagecast.training.value.fitting import fit_value
-from stagecast.training.value.model import ValueModel
+from stagecast.training.value.fitting import Teaching, fit_value, seasons_of
+from stagecast.training.value.spans import Purchases
 
 # Points that the product-limit estimate of the gaps is stored at.
 RULE_POINTS = 200
@@ -62,9 +61,19 @@ def fit_models(
     mean_so_far = float(spend_so_far.mean()) if has_amounts and len(spend_so_far) else 0.0
     first_orders, first_spend = _first_horizons(panel, mean_so_far)
     orders, spend = after_conversion(panel.prospects, first_orders, first_spend)
-    season = year_back(dates, panel.history_days)
+    all_dates = every_date(panel)
+    seasons = seasons_of(dates, panel.history_days, SEASON_HISTORY_DAYS)
     value = fit_value(
-        dates, panel.bases, has_amounts, config.seed, mean_so_far, season, config.horizon_days
+        Teaching(
+            all_dates,
+            panel.bases,
+            Purchases(days, day_number(panel.as_of)),
+            has_amounts,
+            panel.history_days,
+            rows_of(panel.now.features, np.flatnonzero(panel.now.buyers)),
+            seasons,
+        ),
+        config,
     )
     models = Models(
         config=config,
@@ -78,10 +87,10 @@ def fit_models(
             dates,
             panel.prospects,
             config.seed,
-            every_date=every_date(panel),
+            every_date=all_dates,
             rules=after_another_order(panel.life, panel.as_of),
         ),
-        value=_with_spread(value, churn, panel.base, current),
+        value=value,
         conversion=fit_leads(
             panel.life, panel.now, landmarks_of(panel), orders=orders, spend=spend
         ),
@@ -106,18 +115,6 @@ def _buyer_sample(panel: Panel, horizon_days: int) -> Mapping[str, Array]:
     buyers = np.flatnonzero(panel.now.buyers)
     sample = buyers[:: sampling_step([buyers], MAX_ROWS)]
     return buyer_columns(panel.now.features, sample, panel.base, horizon_days)
-
-
-def _with_spread(
-    value: ValueModel, churn: ChurnModel, base: CustomerBase | None, columns: Mapping[str, Array]
-) -> ValueModel:
-    """Return the model with a spread that keeps the total expected spend of these buyers."""
-    if not len(columns["orders"]):
-        return value
-    spend = value.spend_if_any(columns, None if base is None else base.spend_per_order(columns))
-    if spend is None:
-        return value
-    return value.spread_around((1.0 - churn.probability(columns)) * spend)
 
 
 def _first_horizons(panel: Panel, mean_so_far: float) -> tuple[Array, Array]:

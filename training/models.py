@@ -29,9 +29,9 @@ from stagecast.training.learners.boosted import cores
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.next_stage.model import NextStageModel, stages_at_end
 from stagecast.training.reference import Reference
-from stagecast.training.value.intervals import Intervals
+from stagecast.training.value.intervals import Intervals, Outlook
 from stagecast.training.value.model import ValueModel
-from stagecast.training.value.stretch import horizon_ratios, horizon_ratios_new
+from stagecast.training.value.money import Money, money_of_buyers, money_of_prospects
 
 # Rows that one core predicts at a time.
 ROWS_AT_ONCE = 65_536
@@ -140,14 +140,22 @@ class Predictions:
         Probability of each stage at the end of the horizon, shape (n_rows, n_stages).
     expected_orders, expected_spend
         Expected purchase days and spend within the horizon.
+    orders_if_any
+        Expected purchase days within the horizon if any.
     clv
         Expected discounted value over the value horizon.
+    value_p_none, value_orders_if_any
+        P(no purchase within the value horizon), and the discounted purchase days in it if any.
+    clv_by_year
+        Expected discounted value of the first, second and third year from the as_of and of the
+        years after them up to the tenth, shape (n_rows, 4); null without a customer base, and where
+        the value horizon is many times the history.
     clv_residual
         Expected discounted value after the value horizon, up to ten years from the as_of; null
-        without a customer base.
-    value_if_kept
-        Discounted value over the value horizon if the customer orders within the horizon, or, with
-        an open contract, if the customer is still one.
+        where ``clv_by_year`` is.
+    value_at_risk, value_gone
+        Parts of the value if kept that are expected to be lost from now on, and are lost already;
+        see :mod:`stagecast.training.value.kept`. Null for prospects, and without a customer base.
     days_to_order
         Median days until the next order; null where an order within five years is less likely than
         not.
@@ -161,11 +169,31 @@ class Predictions:
     p_alive: Array
     p_stage: Array
     expected_orders: Array
+    orders_if_any: Array
     expected_spend: Array
     clv: Array
+    value_p_none: Array
+    value_orders_if_any: Array
+    clv_by_year: Array
     clv_residual: Array
-    value_if_kept: Array
+    value_at_risk: Array
+    value_gone: Array
     days_to_order: Array
+
+    @property
+    def value_if_kept(self) -> Array:
+        """Value over the value horizon if a customer today who stays one, shape (n_rows,)."""
+        return self.clv + self.value_at_risk + self.value_gone
+
+    @property
+    def spend_outlook(self) -> Outlook:
+        """What ``expected_spend`` supposes of the spend of each row."""
+        return Outlook(self.expected_spend, self.p_silent, self.orders_if_any)
+
+    @property
+    def value_outlook(self) -> Outlook:
+        """What ``clv`` supposes of the value of each row."""
+        return Outlook(self.clv, self.value_p_none, self.value_orders_if_any)
 
     @property
     def p_purchase(self) -> Array:
@@ -250,27 +278,28 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
         null.copy(),
         null.copy(),
     )
-    orders_if_any, spend_if_any, value_ratio, residual_ratio = (
-        np.ones(rows),
-        null.copy(),
-        np.ones(rows),
-        null.copy(),
-    )
-    spread = np.ones(rows)
+    money = Money.nothing(rows)
     given_purchase = models.next_stage.after_purchase[stage]
     facts = {**features, **{name: standing.facts[name] for name in models.scheme.signals}}
     columns = buyer_columns(features, buyers, models.base, horizon)
+    p_cancel = _p_cancel(models, snapshot, threads)
     if len(buyers) and models.has_purchases:
         p_inactive[buyers] = models.churn.probability(columns, threads)
         given_purchase[buyers] = models.next_stage.given_purchase(columns, stage[buyers], threads)
-        orders_if_any[buyers] = models.value.orders_if_any(columns)
-        per_order = None if models.base is None else models.base.spend_per_order(columns)
-        spend = models.value.spend_if_any(columns, per_order, threads)
-        if spend is not None:
-            spend_if_any[buyers] = spend
-            spread[buyers] = models.value.spread((1.0 - p_inactive[buyers]) * spend)
-        value_ratio[buyers], residual_ratio[buyers] = horizon_ratios(
-            models.config, models.base, columns
+        own_contracts = None if contracts is None else contracts.of(buyers)
+        money.put(
+            buyers,
+            money_of_buyers(
+                models.value,
+                models.base,
+                models.config,
+                columns,
+                p_inactive[buyers],
+                models.churn.season_log_odds,
+                threads,
+                p_cancel=p_cancel[buyers],
+                contracts=own_contracts,
+            ),
         )
         days_to_order[buyers] = _days_to_order(models, columns, p_inactive[buyers])
         if models.base is not None:
@@ -278,12 +307,11 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
     if len(prospects) and models.has_purchases:
         categories = rows_of(snapshot.categories, prospects)
         p_convert[prospects] = models.conversion.probability(rows_of(facts, prospects), categories)
-        orders_if_any[prospects] = max(1.0, models.conversion.orders)
-        spend_if_any[prospects] = (
-            np.nan if models.value.mean_spend is None else max(0.0, models.conversion.spend)
-        )
-        value_ratio[prospects], residual_ratio[prospects] = horizon_ratios_new(
-            models.config, models.base
+        money.put(
+            prospects,
+            money_of_prospects(
+                models.value, models.base, models.config, models.conversion, p_convert[prospects]
+            ),
         )
         with np.errstate(divide="ignore"):
             constant_rate_days = (
@@ -299,19 +327,11 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
     )
     p_purchase = _p_purchase(p_inactive, p_convert)
     p_stage = stages_at_end(np.nan_to_num(p_purchase), given_purchase, given_silence)
-    p_cancel = _p_cancel(models, snapshot, threads)
     if contracts is not None and models.scheme.reads_contracts:
         rows_open = np.flatnonzero(contracts.open)
         p_stage[rows_open] = _stage_by_contract(
             models.scheme, standing.take(rows_open), p_cancel[rows_open]
         )
-    value_if_ordered = spend_if_any * value_ratio * models.config.margin
-    clv = p_purchase * value_if_ordered * spread
-    value_if_kept = value_if_ordered
-    if contracts is not None:
-        # a purchase implies that the customer is alive, so P(alive) is no less than P(purchase)
-        alive = np.maximum(np.nan_to_num(p_alive, nan=1.0), p_purchase)
-        value_if_kept = np.where(contracts.open, clv / alive, value_if_ordered)
     return Predictions(
         columns=columns,
         buyers=buyers,
@@ -320,12 +340,8 @@ def _predict(models: Models, snapshot: Snapshot, threads: int) -> Predictions:
         p_cancel=p_cancel,
         p_alive=p_alive,
         p_stage=p_stage,
-        expected_orders=p_purchase * orders_if_any,
-        expected_spend=p_purchase * spend_if_any * spread,
-        clv=clv,
-        clv_residual=clv * residual_ratio,
-        value_if_kept=value_if_kept,
         days_to_order=days_to_order,
+        **{f.name: getattr(money, f.name) for f in fields(Money)},
     )
 
 

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 import duckdb
 import numpy as np
 
-from stagecast.features.clock import DAY, from_microseconds, iso
+from stagecast.features.clock import DAY, day_number, from_microseconds, iso
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import NotEnoughDataError
 from stagecast.features.stages.lifecycle import merged_sentences
@@ -30,7 +30,9 @@ from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models, Predictions
 from stagecast.training.panel import Panel, build, sampling_step
 from stagecast.training.reproducible import single_threaded_blas
-from stagecast.training.value.intervals import Intervals, conformal
+from stagecast.training.value.intervals import Intervals, conformal, joined
+from stagecast.training.value.past import spend_at, value_intervals
+from stagecast.training.value.spans import Purchases
 
 Progress = Callable[[str], object]
 
@@ -132,10 +134,19 @@ def _train(
             earlier.panel, earlier.models, earlier.predictions, later, earlier.intervals
         )
         if earlier.models.value.mean_spend is not None:
+            # of the newest date, and of one whose horizon ends before it
+            spend = [(earlier.predictions.spend_outlook, later.spend)]
+            spend += [
+                spend_at(earlier.panel, earlier.models, frame)
+                for frame in earlier.panel.dates[:1]
+                if frame.back >= config.horizon_days
+            ]
+            outlooks, outcomes = zip(*spend, strict=True)
             models = replace(
-                models, spend_interval=conformal(earlier.predictions.expected_spend, later.spend)
+                models, spend_interval=conformal(joined(outlooks), np.concatenate(outcomes))
             )
-    models = replace(models, value_interval=_value_intervals(table, panel, models))
+    purchases = Purchases(table.purchase_days(), day_number(table.anchor))
+    models = replace(models, value_interval=value_intervals(panel, models, purchases))
     notes = _notes(panel, models, evaluation, has_earlier=earlier is not None)
     return Training(models, panel, evaluation, from_microseconds(table.last_event()), notes)
 
@@ -167,48 +178,9 @@ def _train_earlier(
 
 def _in_panel_intervals(panel: Panel, models: Models) -> Intervals | None:
     """Return spend intervals from the newest past date of a panel, which uses no later outcome."""
-    if (
-        models.value.mean_spend is None
-        or not panel.dates
-        or panel.dates[0].back != models.config.horizon_days
-    ):
+    if models.value.mean_spend is None or not panel.dates:
         return None
-    newest = panel.dates[0]
-    p = models.churn.probability(newest.columns)
-    base = panel.bases[newest.back]
-    spend = models.value.spend_if_any(newest.columns, base.spend_per_order(newest.columns))
-    if spend is None:
-        return None
-    expected = (1 - p) * spend
-    return conformal(expected * models.value.spread(expected), newest.spend)
-
-
-def _value_intervals(table: DailyTable, panel: Panel, models: Models) -> Intervals | None:
-    """Return intervals of the value over the value horizon.
-
-    They are learned at the furthest past date within the value horizon: the spend that the
-    customer base of that date expected until the as_of is compared with the observed spend. Where
-    no date is at least two horizons back, the intervals of one horizon are used; they are of a
-    shorter span and therefore wider.
-    """
-    config = models.config
-    far_dates = [
-        frame
-        for frame in panel.dates
-        if 2 * config.horizon_days <= frame.back <= config.value_horizon_days
-    ]
-    if models.value.mean_spend is None or not far_dates:
-        return models.spend_interval
-    frame = far_dates[-1]
-    base = panel.bases[frame.back]
-    per_order = base.spend_per_order(frame.columns)
-    if per_order is None:
-        return models.spend_interval
-    columns = table.outcomes(frame.back, [frame.back])
-    spend = np.zeros(len(table.customers))
-    spend[columns["customer"].astype(np.int64)] = columns["spend"]
-    expected = base.discounted_orders(frame.back, frame.columns, 0.0) * per_order
-    return conformal(expected, spend[frame.customer])
+    return conformal(*spend_at(panel, models, panel.dates[0]))
 
 
 def _notes(
@@ -233,6 +205,8 @@ def _notes(
         )
     if models.value.mean_spend is None:
         notes.append("The log has no amounts: money is left out.")
+    elif models.value.is_far(models.config.value_horizon_days):
+        notes.append(far_sentence(models))
     notes += merged_sentences(panel.scheme, panel.life.merged)
     bounds = {condition.bound for condition in panel.scheme.conditions}
     if "lost_after_days" in bounds and np.isinf(panel.scheme.thresholds["lost_after_days"]):
@@ -242,3 +216,13 @@ def _notes(
             "5 %): sleeping and lost cannot be told apart yet."
         )
     return tuple(notes)
+
+
+def far_sentence(models: Models) -> str:
+    """Return the note on a value horizon that is many times the history."""
+    history, days = models.value.history_days, models.config.value_horizon_days
+    return (
+        f"The value over {days} days is a guess: the log is {history:.0f} days long. "
+        f"A value horizon of {max(1, round(history))} days or less can be learned from it; no "
+        "value after the value horizon is given."
+    )

@@ -122,7 +122,7 @@ VALUE = (
         "value_at_risk",
         _NUMBER,
         True,
-        "churn_probability x value expected if kept; null where there is no churn risk",
+        "what leaving from now on is expected to cost over the value horizon; null for prospects",
     ),
 )
 FACTS = (
@@ -152,6 +152,24 @@ FACTS = (
         _TEXT,
         False,
         "what churn is: inactivity (no purchase in the horizon) or cancellation",
+    ),
+    Column(
+        "value_gone",
+        _NUMBER,
+        True,
+        "what is lost already unless the customer comes back; null for prospects",
+    ),
+    Column(
+        "value_if_kept",
+        _NUMBER,
+        True,
+        "clv + value_at_risk + value_gone: the value of a customer today who stays one",
+    ),
+    Column(
+        "clv_by_year",
+        pa.list_(pa.float64()),
+        True,
+        "the same as clv in years 1, 2 and 3 from the as_of and in the seven years after them",
     ),
 )
 

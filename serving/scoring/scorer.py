@@ -196,20 +196,20 @@ class Scorer:
             "p_return": np.where(lapsed, predicted.p_purchase, np.nan),
             "p_convert": np.where(active | lapsed, np.nan, predicted.p_purchase),
             "p_alive": predicted.p_alive,
-            "value_at_risk": churn * predicted.value_if_kept,
+            "value_at_risk": predicted.value_at_risk,
         }
 
     def _value(self, predicted: Predictions, as_of: datetime) -> dict[str, Any]:
         models = self.bundle.models
         money = {}
-        for name, amount, interval in (
-            ("expected_spend", predicted.expected_spend, models.spend_interval),
-            ("clv", predicted.clv, models.value_interval),
+        for name, outlook, interval in (
+            ("expected_spend", predicted.spend_outlook, models.spend_interval),
+            ("clv", predicted.value_outlook, models.value_interval),
         ):
-            money[name] = amount
+            money[name] = outlook.expected
             # the training had no later period to fit the interval on, so there is none
-            null = np.full(len(amount), np.nan)
-            low, high = (null, null) if interval is None else interval.around(amount)
+            null = np.full(len(outlook), np.nan)
+            low, high = (null, null) if interval is None else interval.around(outlook)
             money[f"{name}_low"], money[f"{name}_high"] = low, high
         order_day = np.floor(day_number(as_of) + predicted.days_to_order)
         return {
@@ -217,6 +217,9 @@ class Scorer:
             "next_order_date": order_day,
             **money,
             "clv_residual": predicted.clv_residual,
+            "clv_by_year": _lists(predicted.clv_by_year),
+            "value_gone": predicted.value_gone,
+            "value_if_kept": predicted.value_if_kept,
         }
 
     def _facts(self, features: Mapping[str, Array]) -> dict[str, Any]:
@@ -262,6 +265,14 @@ def _reason_fields(reason: Reason) -> dict[str, Any]:
         "effect": None if np.isnan(reason.effect) else reason.effect,
         "sentence": reason.sentence,
     }
+
+
+def _lists(values: Array) -> pa.Array:
+    """Return the rows of a matrix as lists; a row of NaN becomes null."""
+    null: NDArray[np.bool_] = np.any(np.isnan(values), axis=1)
+    offsets = pa.array(np.arange(len(values) + 1, dtype=np.int32) * values.shape[1])
+    flat = pa.array(np.where(null[:, None], 0.0, values).ravel(), pa.float64())
+    return pa.ListArray.from_arrays(offsets, flat, mask=pa.array(null))
 
 
 def _repeat(value: int, rows: int) -> NDArray[np.int64]:

@@ -58,6 +58,7 @@ YOUNG_PULL, YOUNG_ROWS = 0.005, 100_000
 # where a first season ended, and rose by 1.5 % at most.
 UNKNOWN_SEASON = 0.5
 
+
 def has_enough_rows(frame: Frame) -> bool:
     """Return whether a date has enough customers of both outcomes, with different recencies."""
     inactive = int(frame.inactive.sum())
@@ -69,16 +70,18 @@ def has_enough_rows(frame: Frame) -> bool:
 def training_dates(panel: Panel) -> list[Frame]:
     """Return the past dates with enough rows, newest first, reduced to their shared columns."""
     dates = [frame for frame in panel.dates if has_enough_rows(frame)]
-    return dates if panel.base is None else _with_shared_columns(dates, panel.base)
+    return dates if panel.base is None else with_shared_columns(dates, panel.base)
 
 
 def every_date(panel: Panel) -> list[Frame]:
     """Return all past dates, newest first, reduced to the columns that customers have now."""
     dates = list(panel.dates)
     if panel.base is not None:
-        return _with_shared_columns(dates, panel.base)
+        return with_shared_columns(dates, panel.base)
     return [
-        replace(frame, columns={n: v for n, v in frame.columns.items() if not n.startswith("btyd_")})
+        replace(
+            frame, columns={n: v for n, v in frame.columns.items() if not n.startswith("btyd_")}
+        )
         for frame in dates
     ]
 
@@ -197,7 +200,7 @@ def prior_weights(customers: int) -> dict[str, float]:
     }
 
 
-def _with_shared_columns(dates: Sequence[Frame], base: CustomerBase) -> list[Frame]:
+def with_shared_columns(dates: Sequence[Frame], base: CustomerBase) -> list[Frame]:
     """Return the dates with the columns that all of them and the as_of have.
 
     The columns differ where a customer-base model could not be fitted at a date.

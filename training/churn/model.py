@@ -83,6 +83,11 @@ class ChurnModel:
         return self.pool.probability(columns, threads)
 
     @property
+    def season_log_odds(self) -> float:
+        """Part of ``level`` that holds for the season of the horizon, not for the year."""
+        return self.level - self.drawn
+
+    @property
     def trees(self) -> Boosted | None:
         """The boosted member; None where it has no weight."""
         trees = self.members.get("trees")

@@ -44,7 +44,7 @@ from stagecast.training.judging.evaluation_result import (
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.panel import Panel, build
 from stagecast.training.reproducible import single_threaded_blas
-from stagecast.training.value.intervals import Intervals, conformal
+from stagecast.training.value.intervals import Intervals, Outlook, conformal
 
 DATES = 4
 
@@ -78,6 +78,8 @@ class Replay:
         Figures of the other predictions at this date.
     learned_from
         What our probabilities were learned from.
+    spend_outlook
+        What our expected spend supposes of the spend of each customer; None without money.
     """
 
     as_of: datetime
@@ -93,6 +95,7 @@ class Replay:
     conversion: ConversionFigures | None
     coverage: Coverage | None
     learned_from: LearnedFrom
+    spend_outlook: Outlook | None = None
 
     def table(self) -> pa.Table:
         """Return one row per customer: id, outcomes, and a column for each method's prediction."""
@@ -204,11 +207,11 @@ def replay(
         after = _table(tables, connection, as_of, back - horizon)
         with single_threaded_blas():
             replayed = _replay_date(table, after, panel, config, known[-1] if known else None)
-        if replayed is not None and replayed.expected_spend:
+        if replayed is not None and replayed.spend_outlook is not None:
             learned.append(
                 (
                     date + timedelta(days=horizon),
-                    conformal(replayed.expected_spend[OURS], replayed.observed_spend),
+                    conformal(replayed.spend_outlook, replayed.observed_spend),
                 )
             )
         for older in [b for b in tables if b > back]:
@@ -256,12 +259,13 @@ def _replay_date(
     if not len(churned.rows):
         return None
     expected_spend: dict[str, Array] = {}
-    low = high = None
+    outlook = low = high = None
     if models.value.mean_spend is not None and kind.predicts_money:
         expected_spend = {OURS: predicted.expected_spend[churned.rows]}
         expected_spend |= baselines.fit_and_predict_spend(panel, horizon, config.seed)
+        outlook = predicted.spend_outlook.of(churned.rows)
         if intervals is not None:
-            low, high = intervals.around(expected_spend[OURS])
+            low, high = intervals.around(outlook)
     return Replay(
         as_of=panel.as_of,
         customers=tuple(str(panel.now.ids[row]) for row in panel.now.customer[churned.rows]),
@@ -270,6 +274,7 @@ def _replay_date(
         p_inactive={OURS: churned.ours, **churned.predictions},
         churn=config.churn,
         expected_spend=expected_spend,
+        spend_outlook=outlook,
         low=low,
         high=high,
         next_stage=next_stage_figures(panel, models, predicted, later),

@@ -8,19 +8,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import expit, exprel, logit
 
 from stagecast.features.arrays import Array
 from stagecast.training.learners.btyd import GammaGamma, Model
+from stagecast.training.learners.btyd.closed_forms import DAYS_PER_YEAR
 from stagecast.training.learners.btyd.distinct import packed
 from stagecast.training.learners.btyd.gaps import LogGaps
 
 MODELS = ("mbg_nbd", "pareto_nbd")
 _SMALLEST = 1e-6
-# P(alive) below which it does not tell the models apart.
-_LEAST_ALIVE = 1e-300
+# Probability below which it does not tell the models apart.
+_LEAST_CHANCE = 1e-300
 # With at least this many rows, each distinct history is evaluated once.
 DEDUPLICATION_ROWS = 2_000
+# Where amounts count as outliers, in robust standard deviations of their logs, and the least one.
+OUTLIER, LEAST_LOG_SPREAD = 4.0, 0.25
 
 
 def log_odds(probability: Array) -> Array:
@@ -99,18 +102,32 @@ class CustomerBase:
         """
         history, position = _histories(features)
         orders = [m.orders_if_kept(days, *history, annual_rate) for m in self.models]
-        alive = [
-            weight * m.p_alive(*history)
-            for m, weight in zip(self.models, self.weights, strict=True)
+        return self._mean_given([m.p_alive(*history) for m in self.models], orders)[position]
+
+    def regained_orders(
+        self, days: int, features: Mapping[str, Array], annual_rate: float
+    ) -> Array:
+        """Return the expected discounted purchase days within ``days`` of who had left and is back.
+
+        The customer is taken to have left before now, and to buy again at the rate of before.
+        """
+        history, position = _histories(features)
+        daily = np.log1p(annual_rate) / DAYS_PER_YEAR
+        length = float(days * exprel(-daily * days))
+        orders = [m.rate_if_left(*history) * length for m in self.models]
+        return self._mean_given([1.0 - m.p_alive(*history) for m in self.models], orders)[position]
+
+    def _mean_given(self, chances: Sequence[Array], values: Sequence[Array]) -> Array:
+        """Return the mean of the models' values given an event of which each has a chance."""
+        shares = [weight * p for weight, p in zip(self.weights, chances, strict=True)]
+        total = np.sum(shares, axis=0)
+        known = total > _LEAST_CHANCE
+        safe = np.where(known, total, 1.0)
+        parts = [
+            np.where(known, share / safe, weight) * value
+            for share, weight, value in zip(shares, self.weights, values, strict=True)
         ]
-        total = np.sum(alive, axis=0)
-        known = total > _LEAST_ALIVE
-        shares = [
-            np.where(known, share / np.where(known, total, 1.0), weight)
-            for share, weight in zip(alive, self.weights, strict=True)
-        ]
-        expected = np.sum([s * o for s, o in zip(shares, orders, strict=True)], axis=0)
-        return np.asarray(expected[position])
+        return np.asarray(np.sum(parts, axis=0))
 
     def spend_per_order(self, features: Mapping[str, Array]) -> Array | None:
         """Return the expected spend per purchase day; None without a spend model.
@@ -188,6 +205,20 @@ def vuong_weights(
     return (1.0 - share, share)
 
 
+def without_outliers(money: Array) -> Array:
+    """Return positive amounts with the outliers at the border of the usual ones.
+
+    Outliers are further than ``OUTLIER`` robust standard deviations from the median, in logs: one
+    wholesaler, or one mistyped order, must not set what is expected of everybody else.
+    """
+    if not len(money):
+        return money
+    logs = np.log(money)
+    middle = float(np.median(logs))
+    spread = max(1.4826 * float(np.median(np.abs(logs - middle))), LEAST_LOG_SPREAD)
+    return np.asarray(np.exp(np.clip(logs, middle - OUTLIER * spread, middle + OUTLIER * spread)))
+
+
 def fit_customer_base(
     features: Mapping[str, Array],
     start: CustomerBase | None = None,
@@ -243,7 +274,7 @@ def fit_customer_base(
     monetary = np.nan_to_num(features["monetary"][sample], nan=0.0)
     repeaters = (x > 0) & (monetary > 0)
     try:
-        spend = fit_gamma_gamma(x[repeaters], monetary[repeaters])
+        spend = fit_gamma_gamma(x[repeaters], without_outliers(monetary[repeaters]))
     except FitError:
         spend = None
     return CustomerBase(tuple(fitted), spend, vuong_weights(fitted, x, t_x, T, sampled_gaps))

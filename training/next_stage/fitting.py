@@ -138,9 +138,7 @@ def _weights(
     return {name: (PRIOR_WEIGHTS[name] + weight) / 2 for name, weight in weights.items()}
 
 
-def _chain_alone(
-    scheme: Scheme, frames: Sequence[Frame], rules: Array | None
-) -> NextStageModel:
+def _chain_alone(scheme: Scheme, frames: Sequence[Frame], rules: Array | None) -> NextStageModel:
     """Return the model with the chain counted on these frames."""
     after = transitions(scheme, frames, purchases_only=True, rules=rules)
     chain = transitions(scheme, frames, purchases_only=False)

@@ -3,108 +3,196 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from stagecast.training.learners import boosting
+from stagecast.features.arrays import Array
+from stagecast.training.config import TrainConfig
 from stagecast.training.learners.customer_base import CustomerBase
-from stagecast.training.panel import Frame, learnable, outside_season, stack, varying
-from stagecast.training.value.model import FEWEST_SPENDERS, ValueModel, _orders_if_any
+from stagecast.training.learners.factor import Factor
+from stagecast.training.learners.fit_factor import Rows, fit_factor, shrunk_level
+from stagecast.training.panel import YEAR_DAYS, Frame, learnable, stack, varying
+from stagecast.training.value.model import ValueModel, repeat_if_any, spend_so_far
+from stagecast.training.value.rest import fit_rest
+from stagecast.training.value.spans import Purchases
 
-TREES = 120
-# Share of a past date's level of spend, in logs, that is carried over: of the same season a year
-# ago, and of the newest date.
+# Share of a past date's level of spend per order, in logs, that is carried over: of the same season
+# a year ago, of that season where several years are known, and of the newest date.
 SEASON_CARRIED, DRIFT_CARRIED = 0.75, 0.5
+# Amounts further than this factor from the expectation count as this far: a typing error must not
+# move the spend of others.
+MAX_SURPRISE: Final = 20.0
+FEWEST_REPEATS: Final = 30
 
 
-def fit_value(
-    dates: Sequence[Frame],
-    bases: Mapping[int, CustomerBase],
-    has_amounts: bool,
-    seed: int,
-    mean_so_far: float = 0.0,
-    season: Frame | None = None,
-    horizon_days: int = 90,
-) -> ValueModel:
-    """Fit the value model on the rows with a purchase in the horizon, of every date of a panel.
+@dataclass(frozen=True)
+class Teaching:
+    """What the value model learns from.
 
     Parameters
     ----------
     dates
         Frames of buyers, newest first.
     bases
-        Days before the as_of -> customer-base models of that date.
+        Days before the as_of -> customer base of that date.
+    purchases
+        Every purchase day known at the as_of.
     has_amounts
         Whether the log has amounts.
-    seed
-        Seed of the trees.
-    mean_so_far
-        Mean spend per purchase day of all buyers up to the as_of; used where no date has a purchase
-        to learn from.
-    season
-        The date of the same season a year ago, whose level of spend is carried over; None carries
-        over that of the newest date.
-    horizon_days
-        Horizon of the dates, in days; dates closer than that to the season overlap it.
+    history_days
+        Days from the first event to the as_of.
+    now
+        Features of the buyers at the as_of, shape (n_buyers,) each.
+    seasons
+        The dates of the same season in past years, newest first; empty where there is none.
     """
-    bought = [~frame.inactive for frame in dates]
-    if not any(b.any() for b in bought):
-        return ValueModel(None, mean_so_far if has_amounts else None, 1.0, 1.0)
-    model = _fit_unscaled(dates, has_amounts, seed)
-    if not has_amounts:
+
+    dates: Sequence[Frame]
+    bases: Mapping[int, CustomerBase]
+    purchases: Purchases
+    has_amounts: bool
+    history_days: float
+    now: Mapping[str, Array]
+    seasons: Sequence[Frame] = ()
+
+
+def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
+    """Fit the value model: the spend so far, and the factors that past dates teach."""
+    model = ValueModel(
+        _mean_spend(teaching.now) if teaching.has_amounts else None,
+        _p_paid(teaching.now) if teaching.has_amounts else 0.5,
+        teaching.history_days,
+    )
+    dates = [frame for frame in teaching.dates if not frame.inactive.all()]
+    if not dates:
         return model
-    # trees learn the level of a date that they are fitted on, so the level is measured with a model
-    # that was not fitted on that season
-    other_dates = [] if season is None else outside_season(dates, season, horizon_days)
-    judge = (
-        _fit_unscaled(other_dates, has_amounts, seed)
-        if any((~frame.inactive).any() for frame in other_dates)
-        else model
-    )
-    if judge.trees is None:
-        # too few rows for trees: a different kind of model, whose level differs from this one's
-        judge = model
-    reference = dates[0] if season is None else season
-    bought_since = ~reference.inactive
-    predicted = judge.spend_if_any(
-        reference.columns, bases[reference.back].spend_per_order(reference.columns)
-    )
-    total = 0.0 if predicted is None else float(predicted[bought_since].sum())
-    scale = np.clip(
-        max(float(reference.spend[bought_since].sum()), 0.0) / max(total, 1e-9), 0.2, 5.0
-    )
-    # the level of few spenders is noise, and a real level persists only in part
-    confidence = bought_since.sum() / (bought_since.sum() + FEWEST_SPENDERS)
-    carried = confidence * (DRIFT_CARRIED if season is None else SEASON_CARRIED)
-    return replace(model, spend_scale=float(scale**carried))
+    model = replace(model, orders=_fit_orders(dates, config))
+    rest = fit_rest(teaching.dates, teaching.bases, teaching.purchases, config)
+    model = replace(model, rest=rest)
+    if model.mean_spend is None:
+        return model
+    return replace(model, spend=_fit_spend(dates, teaching, model, config))
 
 
-def _fit_unscaled(dates: Sequence[Frame], has_amounts: bool, seed: int) -> ValueModel:
-    """Fit on the rows with a purchase in the horizon, at least one, without a scale of spend."""
-    bought = [~frame.inactive for frame in dates]
-    columns = {name: values[np.concatenate(bought)] for name, values in stack(dates).items()}
-    orders = np.concatenate([frame.orders[b] for frame, b in zip(dates, bought, strict=True)])
-    repeat_orders = _orders_if_any(columns) - 1.0
-    orders_scale = float(
-        np.clip((orders - 1.0).sum() / max(float(repeat_orders.sum()), 1e-9), 0.2, 5.0)
+def _mean_spend(now: Mapping[str, Array]) -> float:
+    """Return the mean spend per purchase day of the buyers who paid; 0 where nobody did."""
+    mean = np.nan_to_num(now["spend_mean"])
+    return float(mean[mean > 0].mean()) if (mean > 0).any() else 0.0
+
+
+def _p_paid(now: Mapping[str, Array]) -> float:
+    """Return P(a repeat purchase brings money | the first brought none), shrunk to one half."""
+    first_unpaid = (np.nan_to_num(now["spend_first"]) <= 0) & (now["frequency"] > 0)
+    later = np.nan_to_num(now["monetary"][first_unpaid])
+    return float(((later > 0).sum() + 0.5) / (len(later) + 1.0))
+
+
+def _those_who_bought(frames: Sequence[Frame]) -> list[NDArray[np.int64]]:
+    return [np.flatnonzero(~frame.inactive) for frame in frames]
+
+
+def _rows(
+    frames: Sequence[Frame], expected: Sequence[Array], outcome: Sequence[Array], weight: Array
+) -> Rows:
+    """Return the rows of those who bought, of several dates; arrays have one entry per row."""
+    bought = [frame.of(rows) for frame, rows in zip(frames, _those_who_bought(frames), strict=True)]
+    columns = stack(bought)
+    return Rows(
+        columns,
+        learnable(bought, varying(frames, list(columns))),
+        np.concatenate(expected),
+        np.concatenate(outcome),
+        weight,
+        np.concatenate([frame.customer for frame in bought]),
     )
-    if not has_amounts:
-        return ValueModel(None, None, orders_scale, 1.0)
-    spend = np.concatenate([frame.spend[b] for frame, b in zip(dates, bought, strict=True)])
-    positive = spend > 0
-    trees = None
-    if positive.sum() >= FEWEST_SPENDERS:
-        names = learnable(dates, varying(dates, list(columns)))
-        spender_columns = {name: columns[name][positive] for name in names}
-        # log of the mean spend of those who spent; the gamma loss limits the pull of huge orders
-        trees = boosting.fit(
-            spender_columns,
-            names,
-            spend[positive],
-            np.ones(int(positive.sum())),
-            "gamma",
-            trees=TREES,
-            seed=seed,
-        )
-    return ValueModel(trees, float(columns["spend_mean"].mean()), orders_scale, 1.0)
+
+
+def _split(frames: Sequence[Frame], horizon_days: int) -> list[Frame]:
+    """Return the dates whose horizon ends before the newest date."""
+    return [frame for frame in frames if frame.back >= frames[0].back + horizon_days]
+
+
+def _fit_orders(dates: Sequence[Frame], config: TrainConfig) -> Factor:
+    """Return the factor of the repeat orders of those who ordered."""
+
+    def rows_of_dates(frames: Sequence[Frame]) -> Rows:
+        pairs = list(zip(frames, _those_who_bought(frames), strict=True))
+        outcome = [frame.orders[rows] - 1.0 for frame, rows in pairs]
+        expected = [repeat_if_any(frame.columns)[rows] for frame, rows in pairs]
+        return _rows(frames, expected, outcome, np.ones(sum(len(values) for values in outcome)))
+
+    rows, earlier = rows_of_dates(dates), _split(dates, config.horizon_days)
+    if rows.outcome.sum() < FEWEST_REPEATS:
+        return Factor(float(np.clip(rows.ratio, 0.0, 1.0)) if rows.outcome.any() else 0.02)
+    factor = fit_factor(
+        rows,
+        rows_of_dates(earlier) if earlier else None,
+        rows_of_dates(dates[:1]) if earlier else None,
+        "poisson",
+        config.seed,
+    )
+    expected = rows.start * factor.of(rows.columns)
+    level = float(np.clip(rows.outcome.sum() / expected.sum(), 0.02, 5.0))
+    return replace(factor, level=level)
+
+
+def _fit_spend(
+    dates: Sequence[Frame], teaching: Teaching, model: ValueModel, config: TrainConfig
+) -> Factor:
+    """Return the factor of the spend per order, at the level of the season or the newest date."""
+    mean_spend, p_paid = model.mean_spend or 0.0, model.p_paid
+
+    def rows_of_dates(frames: Sequence[Frame]) -> Rows:
+        expected, outcome, orders = [], [], []
+        for frame, rows in zip(frames, _those_who_bought(frames), strict=True):
+            base = teaching.bases.get(frame.back)
+            so_far = spend_so_far(frame.columns, base, mean_spend, p_paid)[rows]
+            per_order = frame.spend[rows] / frame.orders[rows]
+            expected.append(so_far)
+            outcome.append(np.clip(per_order, so_far / MAX_SURPRISE, so_far * MAX_SURPRISE))
+            orders.append(frame.orders[rows])
+        return _rows(frames, expected, outcome, np.sqrt(np.concatenate(orders)))
+
+    rows, earlier = rows_of_dates(dates), _split(dates, config.horizon_days)
+    factor = fit_factor(
+        rows,
+        rows_of_dates(earlier) if earlier else None,
+        rows_of_dates(dates[:1]) if earlier else None,
+        "gamma",
+        config.seed,
+    )
+
+    def level(frames: Sequence[Frame], so_far: Factor) -> float:
+        part = rows_of_dates(frames)
+        orders = part.weight**2
+        return shrunk_level(orders * part.outcome, orders * part.start * so_far.of(part.columns))
+
+    factor = replace(factor, level=level(dates, factor))
+    seasons = [frame for frame in teaching.seasons if not frame.inactive.all()]
+    if seasons:
+        logs = [np.log(level([frame], factor)) for frame in seasons]
+        carried = carried_season(len(logs)) * float(np.mean(logs))
+    else:
+        carried = DRIFT_CARRIED * float(np.log(level(dates[:1], factor)))
+    return replace(factor, level=factor.level * float(np.exp(carried)))
+
+
+def carried_season(years: int) -> float:
+    """Return the share of the mean level of a season that is carried over from so many years.
+
+    >>> [round(carried_season(years), 2) for years in (1, 2, 3)]
+    [0.75, 0.86, 0.9]
+    """
+    return years / (years + (1.0 / SEASON_CARRIED - 1.0))
+
+
+def seasons_of(dates: Sequence[Frame], history_days: float, least_history: float) -> list[Frame]:
+    """Return the dates of the same season in past years that have enough history before them."""
+    return [
+        frame
+        for frame in dates
+        if frame.back % YEAR_DAYS == 0 and history_days - frame.back >= least_history
+    ]

@@ -1,131 +1,188 @@
 """Future orders and spend of a customer: within the horizon, and over the value horizon.
 
     expected_orders = P(purchase) * orders if any
-    expected_spend = P(purchase) * spend if any
-    clv = expected_spend * (discounted orders in the value horizon / orders in the horizon)
+    expected_spend  = expected_orders * spend per order
+    value orders    = discounted expected_orders + orders in the rest of the value horizon
+    clv             = value orders * spend per order * margin
 
-The spend if any pools, in logs, Gamma-Gamma times the customer base's orders (two thirds) and
-LightGBM on the spend of customers who bought (one third); with too few of them, the first alone.
-Intervals are conformal: the ratios of outcomes to predictions at a later date than the models were
-fitted on, by size of the prediction.
+The orders if any, the orders in the rest of the value horizon and the spend per order each begin
+with the customer base (MBG/NBD, MBG/CNBD-k, Pareto/NBD; Gamma-Gamma for money) and are multiplied
+by a factor that past dates teach (:class:`stagecast.training.learners.factor.Factor`). The rest of
+the value horizon is not negative, so a longer horizon never brings less than a shorter one.
 
-Sources: Fader and Hardie (2013), the Gamma-Gamma model of monetary value; Vovk, Gammerman and
-Shafer (2005), "Algorithmic learning in a random world", for split-conformal intervals.
+Sources: Fader and Hardie (2013), the Gamma-Gamma model of monetary value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
 
 from stagecast.features.arrays import Array
+from stagecast.training.config import TrainConfig
 from stagecast.training.learners.boosted import Boosted
+from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.learners.factor import Factor
 
-FEWEST_SPENDERS = 300
-# Weight of the trees in the pool of logs: a third gave a better ranking and smaller errors than a
-# half on every log tried.
-TREES_SHARE = 1 / 3
-# Power that expected spend is raised to. At each of 24 dates tried, of logs of five kinds, the mean
-# absolute error fell, by 2.4 % on average, the root mean squared error by 0.9 %.
-SPREAD = 1.1
+MAX_VALUE_DAYS: Final = 3650
+"""Value later than this many days after the as_of is not counted."""
+FAR: Final = 3.0
+"""A value horizon of more than this many times the history is told as too far."""
+FACTORS: Final = ("orders", "rest", "spend")
 
 
 @dataclass(frozen=True)
 class ValueModel:
-    """Orders and spend of those who buy within the horizon.
+    """Orders and spend of buyers.
 
     Parameters
     ----------
-    trees
-        Boosted model of the log of the spend if any; None with too few customers who bought.
     mean_spend
-        Spend per order where the customer base has no spend model; None in a log without amounts.
-    orders_scale
-        Factor that makes the expected repeat orders of all past dates equal the observed ones.
-    spend_scale
-        Factor that brings the spend part of the way to the level of the same season a year ago, or
-        else of the newest date.
-    pivot
-        Expected spend that :meth:`spread` leaves unchanged; None where nothing is spread.
+        Mean spend per purchase day of those who paid, where the customer base has no spend model;
+        None in a log without amounts.
+    p_paid
+        P(a purchase brings money | the customer's only purchase so far brought none).
+    history_days
+        Days of the log before the as_of.
+    orders
+        Factor of the expected repeat orders of those who order within the horizon.
+    rest
+        Factor of the orders after the horizon, within the value horizon.
+    spend
+        Factor of the spend per order.
     """
 
-    trees: Boosted | None
     mean_spend: float | None
-    orders_scale: float
-    spend_scale: float
-    pivot: float | None = None
+    p_paid: float = 0.5
+    history_days: float = float(MAX_VALUE_DAYS)
+    orders: Factor = field(default_factory=Factor)
+    rest: Factor = field(default_factory=Factor)
+    spend: Factor = field(default_factory=Factor)
 
-    def orders_if_any(self, columns: Mapping[str, Array]) -> Array:
-        """Return E[purchase days in the horizon | at least one], never below 1."""
-        if "btyd_orders" not in columns:
-            return np.full(len(columns["orders"]), max(1.0, self.orders_scale))
-        return np.maximum(1.0, 1.0 + self.orders_scale * (_orders_if_any(columns) - 1.0))
+    @property
+    def trees(self) -> dict[str, Boosted]:
+        """Name of a factor -> its trees, for the factors that have some."""
+        factors = {name: getattr(self, name) for name in FACTORS}
+        return {name: f.trees for name, f in factors.items() if f.trees is not None}
 
-    def spend_if_any(
-        self, columns: Mapping[str, Array], per_order: Array | None, threads: int = 0
+    def is_far(self, value_horizon_days: int) -> bool:
+        """Return whether a value horizon is too many times the history for more than a guess."""
+        return value_horizon_days > FAR * self.history_days
+
+    def orders_if_any(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
+        """Return E[purchase days in the horizon | at least one], shape (rows,), at least 1."""
+        return 1.0 + repeat_if_any(columns) * self.orders.of(columns, threads)
+
+    def spend_per_order(
+        self, columns: Mapping[str, Array], base: CustomerBase | None, threads: int = 0
     ) -> Array | None:
-        """Return E[spend in the horizon | at least one purchase]; None in a log without amounts."""
+        """Return E[spend per purchase day], shape (rows,); None in a log without amounts."""
         if self.mean_spend is None:
             return None
-        simple = _simple_spend(columns, per_order, self.mean_spend)
-        if self.trees is None:
-            return simple * self.spend_scale
-        boosted = np.exp(np.clip(self.trees.raw(columns, threads), -20.0, 25.0))
-        return np.asarray(simple ** (1 - TREES_SHARE) * boosted**TREES_SHARE * self.spend_scale)
+        so_far = spend_so_far(columns, base, self.mean_spend, self.p_paid)
+        return np.asarray(so_far * self.spend.of(columns, threads))
 
-    def spread(self, expected: Array) -> Array:
-        """Return the factors that spread expected spend further apart, in the same order."""
-        return (
-            np.ones(len(expected))
-            if self.pivot is None
-            else np.asarray((expected / self.pivot) ** (SPREAD - 1.0))
+    def rest_orders(
+        self,
+        columns: Mapping[str, Array],
+        base: CustomerBase | None,
+        config: TrainConfig,
+        expected_orders: Array,
+        threads: int = 0,
+    ) -> Array:
+        """Return the discounted orders after the horizon, within the value horizon, (rows,)."""
+        if base is None:
+            days = np.array([config.horizon_days, config.value_horizon_days], dtype=np.float64)
+            near, far = discounted_days(days, config.annual_discount)
+            per_day = expected_orders / config.horizon_days
+            return np.asarray(per_day * max(far - near, 0.0))
+        rest = rest_by_base(
+            base, columns, config.horizon_days, config.value_horizon_days, config.annual_discount
         )
-
-    def spread_around(self, expected: Array) -> ValueModel:
-        """Return the model with the pivot that keeps the total of this expected spend."""
-        total = float(expected.sum())
-        if not total > 0:
-            return self
-        return replace(
-            self, pivot=float((expected**SPREAD).sum() / total) ** (1.0 / (SPREAD - 1.0))
-        )
+        return np.asarray(rest * self.rest.of(columns, threads))
 
     def to_json(self) -> dict[str, Any]:
-        """Return the model as plain data; the text of the trees is stored separately."""
+        """Return the model as plain data; the texts of the trees are stored separately."""
         return {
-            "trees": None if self.trees is None else list(self.trees.columns),
             "mean_spend": self.mean_spend,
-            "orders_scale": self.orders_scale,
-            "spend_scale": self.spend_scale,
-            "pivot": self.pivot,
+            "p_paid": self.p_paid,
+            "history_days": self.history_days,
+            **{name: getattr(self, name).to_json() for name in FACTORS},
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], trees: str | None) -> ValueModel:
-        mean, pivot = data["mean_spend"], data["pivot"]
+    def from_json(cls, data: Mapping[str, Any], trees: Mapping[str, str]) -> ValueModel:
+        """Read what :meth:`to_json` returns, with the texts of the trees by factor."""
+        mean = data["mean_spend"]
         return cls(
-            None if trees is None else Boosted(trees, tuple(data["trees"])),
             None if mean is None else float(mean),
-            float(data["orders_scale"]),
-            float(data["spend_scale"]),
-            None if pivot is None else float(pivot),
+            float(data["p_paid"]),
+            float(data["history_days"]),
+            **{name: Factor.from_json(data[name], trees.get(name)) for name in FACTORS},
         )
 
 
-def _orders_if_any(columns: Mapping[str, Array]) -> Array:
-    """Return E[orders | at least one] by the customer base."""
+def discounted_days(days: Array, annual_rate: float) -> Array:
+    """Return the discounted length of spans from the as_of on, in days, same shape.
+
+    >>> discounted_days(np.array([365.0]), 0.0).tolist()
+    [365.0]
+    """
+    rate = np.log1p(annual_rate) / 365.0
+    return np.asarray(days if rate == 0 else -np.expm1(-rate * days) / rate)
+
+
+def repeat_if_any(columns: Mapping[str, Array]) -> Array:
+    """Return E[purchase days beyond the first | at least one] by the customer base, (rows,).
+
+    0 without a customer base.
+    """
+    if "btyd_orders" not in columns:
+        return np.zeros(len(columns["orders"]))
     p_purchase = 1.0 / (1.0 + np.exp(columns["btyd_none"]))
-    return np.asarray(np.maximum(columns["btyd_orders"] / np.maximum(p_purchase, 1e-9), 1.0))
+    return np.asarray(np.maximum(columns["btyd_orders"] / np.maximum(p_purchase, 1e-9) - 1.0, 0.0))
 
 
-def _simple_spend(
-    columns: Mapping[str, Array], per_order: Array | None, mean_spend: float
+def rest_by_base(
+    base: CustomerBase,
+    columns: Mapping[str, Array],
+    horizon_days: int,
+    until_days: int,
+    annual_rate: float,
 ) -> Array:
-    spend_per_order = (
-        np.full(len(columns["orders"]), mean_spend) if per_order is None else per_order
-    )
-    orders = _orders_if_any(columns) if "btyd_orders" in columns else np.ones(len(spend_per_order))
-    return np.asarray(np.maximum(spend_per_order * orders, 1e-6))
+    """Return the discounted orders from the horizon's end on by the customer base, (rows,)."""
+    until = base.discounted_orders(until_days, columns, annual_rate)
+    return np.maximum(until - base.discounted_orders(horizon_days, columns, annual_rate), 0.0)
+
+
+def spend_so_far(
+    columns: Mapping[str, Array], base: CustomerBase | None, mean_spend: float, p_paid: float
+) -> Array:
+    """Return E[spend per purchase day] from a customer's own purchases, shape (rows,).
+
+    By Gamma-Gamma; without it, the mean of the customer's purchases and one of ``mean_spend``. Who
+    has never paid is expected to pay with a chance that falls with each purchase that brought
+    nothing.
+
+    Parameters
+    ----------
+    columns
+        Columns of buyers, shape (rows,) each.
+    base
+        The customer base, with or without a model of spend; or None.
+    mean_spend
+        Mean spend per purchase day of those who paid.
+    p_paid
+        P(a purchase brings money | the customer's only purchase so far brought none).
+    """
+    orders = columns["orders"]
+    mean = np.maximum(np.nan_to_num(columns["spend_mean"], nan=0.0), 0.0)
+    per_order = None if base is None else base.spend_per_order(columns)
+    if per_order is None:
+        per_order = (mean_spend + mean * orders) / (1.0 + orders)
+    # a Beta prior of weight 1 in which p_paid is the mean after one purchase that brought nothing
+    unpaid = p_paid * 2.0 / (1.0 + np.maximum(orders, 1.0))
+    return np.asarray(np.where(mean > 0, per_order, per_order * unpaid))

@@ -229,6 +229,20 @@ class Model:
         daily = np.log1p(annual_rate) / DAYS_PER_YEAR
         return as_floats((r + x) / (alpha + T) * days * exprel(-daily * days))
 
+    def rate_if_left(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
+        """Return E[purchases per day while active | history, inactive at T].
+
+        Of a customer who has left, the purchases before say how often they came; the silence since
+        says nothing of it.
+        """
+        x, t_x, T = checked_history(x, t_x, T)
+        if self.name == "pareto_nbd":
+            return as_floats(paretonbd.rate_if_left(self.params, x, t_x, T))
+        # the coin falls at a purchase, so the customer left on the day of the last one
+        r, alpha = self.params[:2]
+        k = self.regularity
+        return as_floats((r + k * x) / (k * (alpha + t_x)))
+
     def _discounted(
         self, orders: Callable[[Array], Array], days: Array, T: Array, annual_rate: float
     ) -> Array:

@@ -75,6 +75,29 @@ def orders_if_active(params: Params, days: Array, x: Array, T: Array) -> Array:
     return orders
 
 
+def rate_if_left(params: Params, x: Array, t_x: Array, T: Array) -> Array:
+    """E[purchases per day while active | inactive at T], per customer.
+
+    The customer left at some time u between the last purchase and T, with a density in proportion
+    to ``(alpha + u)^-(r + x) (beta + u)^-(s + 1)``; given u, the rate is Gamma(r + x, alpha + u).
+    """
+    r, alpha, s, beta = params
+    R, span = (r + x)[..., None], (T - t_x)[..., None]
+    start = t_x[..., None]
+    scale = start + min(alpha, beta)
+    half = np.log1p(span / scale) / 2.0
+    growth = np.expm1(half * (1.0 + _NODES))
+    u = start + scale * growth
+    log_density = (
+        -R * np.log((alpha + u) / (alpha + start))
+        - (s + 1.0) * np.log((beta + u) / (beta + start))
+        + np.log1p(growth)
+    )
+    weight = np.exp(log_density) * _WEIGHTS
+    rate: Array = np.sum(weight * R / (alpha + u), axis=-1) / np.sum(weight, axis=-1)
+    return rate
+
+
 def _leaving_integral(R: Array, s: float, A: Array, B: Array, span: Array) -> Array:
     """Integral of ``(1 + u/A)^-R (1 + u/B)^-s / (B + u)`` over u in (0, span), elementwise.
 

@@ -1,0 +1,208 @@
+"""Fitting of :class:`stagecast.training.learners.factor.Factor`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from stagecast.features.arrays import Array
+from stagecast.training.columns import rows_of
+from stagecast.training.learners import boosting
+from stagecast.training.learners.boosted import Boosted
+from stagecast.training.learners.factor import MAX_LOG, Factor
+
+Objective = Literal["poisson", "gamma"]
+
+FEWEST_POSITIVE: Final = 300
+"""Least number of rows with an outcome above 0 that trees are fitted on."""
+FOLDS: Final = 2
+MAX_POWER: Final = 1.2
+PULL: Final = 20.0
+"""Rows that the prior of the power weighs as much as: few rows leave it near half of 1."""
+PRIOR_POWER: Final = 0.5
+LEVEL_SPREAD: Final = 0.15
+"""Standard deviation, in logs, of the levels that logs are expected to have."""
+SMALLEST: Final = 1e-6
+TREES: Final = 100
+LEARNING_RATE: Final = 0.08
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows that a factor is learned from.
+
+    Parameters
+    ----------
+    columns
+        Name -> values, shape (rows,).
+    names
+        Columns that trees may use, in order.
+    expected
+        The expectation to be corrected, shape (rows,).
+    outcome
+        What came, shape (rows,), at least 0.
+    weight
+        Weight of each row, shape (rows,).
+    customer
+        Number of the customer of each row, shape (rows,): rows of one customer stay together.
+    """
+
+    columns: Mapping[str, Array]
+    names: Sequence[str]
+    expected: Array
+    outcome: Array
+    weight: Array
+    customer: NDArray[np.int64]
+
+    def of(self, rows: NDArray[np.int64]) -> Rows:
+        """Return these rows."""
+        return Rows(
+            rows_of(self.columns, rows),
+            self.names,
+            self.expected[rows],
+            self.outcome[rows],
+            self.weight[rows],
+            self.customer[rows],
+        )
+
+    @property
+    def start(self) -> Array:
+        """The expectation, kept above 0, shape (rows,)."""
+        return np.maximum(self.expected, SMALLEST)
+
+    @property
+    def ratio(self) -> float:
+        """Weighted total of what came over that of the expectation; 1 where either is 0."""
+        came = float(self.weight @ self.outcome)
+        expected = float(self.weight @ self.start)
+        return came / expected if came > 0 and expected > 0 else 1.0
+
+
+def fit_factor(
+    rows: Rows, earlier: Rows | None, later: Rows | None, objective: Objective, seed: int
+) -> Factor:
+    """Fit the trees of a factor, and the power that they deserve; the level is 1.
+
+    The trees are fitted on ``rows`` at the level of these rows. Their power is the one with the
+    least deviance, at equal totals, on rows that trees were not fitted on: on ``later``, by trees
+    of ``earlier``, or else on folds of customers.
+
+    Parameters
+    ----------
+    rows
+        All rows.
+    earlier, later
+        Rows whose outcomes were known at a date, and rows of that date; None where there are none.
+    objective
+        Deviance: ``poisson`` for orders, ``gamma`` for money.
+    seed
+        Seed of the trees.
+    """
+    if not _is_enough(rows):
+        return Factor()
+    if earlier is not None and later is not None and _is_enough(earlier) and len(later.outcome):
+        judged, correction = later, _log_factor(_fit_trees(earlier, objective, seed), later)
+    else:
+        judged, correction = rows, _out_of_fold(rows, objective, seed)
+    power = _best_power(judged, correction, objective)
+    return Factor(1.0, _fit_trees(rows, objective, seed), power) if power > 0 else Factor()
+
+
+def shrunk_level(outcome: Array, expected: Array, spread: float = LEVEL_SPREAD) -> float:
+    """Return the factor that brings a total to what came, shrunk towards 1 by its sampling error.
+
+    Parameters
+    ----------
+    outcome, expected
+        What came and what was expected, shape (rows,).
+    spread
+        Standard deviation of the log of the level among logs.
+
+    Notes
+    -----
+    The posterior mean of a normal log level, whose sampling variance is that of a ratio of sums.
+
+    >>> round(shrunk_level(np.full(1_000, 2.0), np.full(1_000, 1.0)), 6)
+    2.0
+    """
+    came, total = float(outcome.sum()), float(expected.sum())
+    if not (came > 0 and total > 0):
+        return 1.0
+    ratio = float(np.clip(came / total, 0.2, 5.0))
+    variance = float(((outcome - expected * came / total) ** 2).sum()) / came**2
+    return float(ratio ** (spread**2 / (spread**2 + variance)))
+
+
+def _is_enough(rows: Rows) -> bool:
+    return bool(rows.names) and int((rows.outcome > 0).sum()) >= FEWEST_POSITIVE
+
+
+def _fit_trees(rows: Rows, objective: Objective, seed: int) -> Boosted:
+    start = np.log(rows.start * rows.ratio)
+    return boosting.fit(
+        rows.columns,
+        rows.names,
+        rows.outcome,
+        rows.weight,
+        objective,
+        trees=TREES,
+        seed=seed,
+        start=start,
+        learning_rate=LEARNING_RATE,
+    )
+
+
+def _log_factor(trees: Boosted, rows: Rows) -> Array:
+    return np.clip(trees.raw(rows.columns), -MAX_LOG, MAX_LOG)
+
+
+def _out_of_fold(rows: Rows, objective: Objective, seed: int) -> Array:
+    """Return the log of the correction of each row by trees fitted on other customers."""
+    _, rank = np.unique(rows.customer, return_inverse=True)
+    correction = np.zeros(len(rows.outcome))
+    for fold in range(FOLDS):
+        outside = np.flatnonzero(rank % FOLDS == fold)
+        inside = rows.of(np.flatnonzero(rank % FOLDS != fold))
+        if len(outside) and inside.outcome.any():
+            correction[outside] = _log_factor(_fit_trees(inside, objective, seed), rows.of(outside))
+    return correction
+
+
+def _best_power(rows: Rows, correction: Array, objective: Objective) -> float:
+    """Return the power with the least deviance at equal totals; 0 where it gains nothing."""
+    share = rows.weight / rows.weight.sum()
+    deviance = _DEVIANCES[objective]
+
+    def loss(power: float) -> float:
+        mean = rows.start * np.exp(power * correction)
+        came = float(share @ rows.outcome)
+        mean *= came / float(share @ mean) if came > 0 else 1.0
+        return float(share @ deviance(rows.outcome, np.maximum(mean, SMALLEST)))
+
+    pull = PULL / len(correction)
+    best = minimize_scalar(
+        lambda power: loss(power) + pull * (power - PRIOR_POWER) ** 2,
+        bounds=(0.0, MAX_POWER),
+        method="bounded",
+    )
+    power = float(best.x)
+    return power if loss(power) < loss(0.0) else 0.0
+
+
+def _poisson_deviance(outcome: Array, mean: Array) -> Array:
+    return np.asarray(mean - outcome * np.log(mean))
+
+
+def _gamma_deviance(outcome: Array, mean: Array) -> Array:
+    return np.asarray(outcome / mean + np.log(mean))
+
+
+_DEVIANCES: dict[Objective, Callable[[Array, Array], Array]] = {
+    "poisson": _poisson_deviance,
+    "gamma": _gamma_deviance,
+}

@@ -1,0 +1,88 @@
+"""Money at past dates of a panel, as the models of the as_of see them, beside what came."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from stagecast.features.arrays import Array
+from stagecast.training.models import Models
+from stagecast.training.panel import Frame, Panel
+from stagecast.training.value.intervals import Intervals, Outlook, conformal, joined
+from stagecast.training.value.money import Money, money_of_buyers
+from stagecast.training.value.rest import far_dates
+from stagecast.training.value.spans import Purchases
+
+# Dates that the intervals of the value are learned at.
+DATES = 2
+# Largest power that the ends of an interval over the expectation are raised to.
+MAX_WIDENING = 3.0
+
+
+def money_at(panel: Panel, models: Models, frame: Frame, days: int | None = None) -> Money:
+    """Return the orders and money of a past date.
+
+    Parameters
+    ----------
+    panel, models
+        The panel, and models that were fitted on it.
+    frame
+        One of the dates.
+    days
+        Value horizon; None for that of the models.
+    """
+    config = models.config if days is None else replace(models.config, value_horizon_days=days)
+    return money_of_buyers(
+        models.value,
+        panel.bases.get(frame.back),
+        config,
+        frame.columns,
+        models.churn.probability(frame.columns),
+        models.churn.season_log_odds,
+    )
+
+
+def spend_at(panel: Panel, models: Models, frame: Frame) -> tuple[Outlook, Array]:
+    """Return the supposed spend within the horizon of a past date, and what came."""
+    money = money_at(panel, models, frame)
+    p_none = 1.0 - money.expected_orders / money.orders_if_any
+    return Outlook(money.expected_spend, p_none, money.orders_if_any), frame.spend
+
+
+def value_intervals(panel: Panel, models: Models, purchases: Purchases) -> Intervals | None:
+    """Return intervals of the value over the value horizon.
+
+    They are learned at up to ``DATES`` past dates of the panel that lie the value horizon back, or
+    the longest span that has passed. Where no date is at least two horizons back, they are the
+    intervals of one horizon, widened.
+
+    Parameters
+    ----------
+    panel, models
+        The panel, and models that were fitted on it.
+    purchases
+        Every purchase day known at the as_of.
+    """
+    config = models.config
+    days = config.value_horizon_days
+    frames, span = far_dates([f for f in panel.dates if f.back in panel.bases], config)
+    if models.value.mean_spend is None or not frames:
+        near = models.spend_interval
+        share = config.horizon_days / days
+        return None if near is None else replace(near, widening=_widening(share))
+    outlooks, outcomes = [], []
+    for frame in frames[:DATES]:
+        money = money_at(panel, models, frame, span)
+        outlooks.append(Outlook(money.clv, money.value_p_none, money.value_orders_if_any))
+        spent = purchases.within(
+            frame.customer, frame.back, 0, span, config.annual_discount, money=True
+        )
+        outcomes.append(spent * config.margin)
+    share = min(1.0, span / days)
+    return replace(conformal(joined(outlooks), np.concatenate(outcomes)), widening=_widening(share))
+
+
+def _widening(share: float) -> float:
+    """Return the widening of intervals that were learned over a share of their span."""
+    return float(np.clip(share**-0.5, 1.0, MAX_WIDENING))
