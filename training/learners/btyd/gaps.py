@@ -43,11 +43,12 @@ class LogGaps:
         same = customer[1:] == customer[:-1]
         gap, buyer = np.diff(day)[same], customer[1:][same]
         whole = np.arange(1.0, float(gap.max(initial=1)) + 1.0)
-        sums = (
-            np.bincount(buyer, weights=values[gap - 1], minlength=customers)
-            for values in (np.log(whole), digamma(whole))
-        )
-        return cls(*sums)
+
+        def total(values: Array) -> Array:
+            sums = np.bincount(buyer, weights=values[gap - 1], minlength=customers)
+            return np.asarray(sums, dtype=np.float64)
+
+        return cls(total(np.log(whole)), total(digamma(whole)))
 
     def of_rows(self, rows: NDArray[np.int64] | slice) -> LogGaps:
         """Return the sums of some customers."""
