@@ -12,15 +12,20 @@ from hypothesis import strategies as st
 from stagecast.features.clock import day_number
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.requests import Event
+from stagecast.features.snapshots import take_snapshots
+from stagecast.features.stages.lifecycle import fit_lifecycle
+from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.training.columns import buyer_columns
 from stagecast.training.config import TrainConfig
 from stagecast.training.panel import (
     Panel,
     build,
+    known_gaps,
     plan_dates,
     sampling_step,
     stack,
     thinned,
+    training_catalog,
     varying,
     year_back,
 )
@@ -125,6 +130,30 @@ def test_the_customer_base_of_a_date_knows_nothing_later(panel: Panel) -> None:
     }
     a, b = panel.bases[back].columns(x, 45), then.base.columns(x, 45)
     assert a["btyd_none"] == pytest.approx(b["btyd_none"], abs=0.02)
+
+
+def test_gaps_of_a_date_are_those_known_then() -> None:
+    buyer, bought = ROWS[0][0], ROWS[0][1]
+    # what was refunded since was a purchase day then
+    rows = [*ROWS, (buyer, day(359), "refund", ROWS[0][3])]
+    back, config = 75, CONFIG
+    sums = []
+    for log_rows, as_of, before in (
+        (rows, 360, back),
+        ([row for row in rows if row[1] < day(360 - back)], 360 - back, 0),  # type: ignore[operator]
+    ):
+        with log_of(frame_of(log_rows)) as log:  # type: ignore[arg-type]
+            table = DailyTable(log.con, day(as_of))
+            scheme = load_scheme(config.scheme)
+            life = fit_lifecycle(table, scheme, 45, catalog=training_catalog(config, scheme))
+            (snapshot,) = take_snapshots(table, life, [before])
+            gaps = known_gaps(table, life, snapshot, before)
+            assert gaps is not None
+            sums.append((gaps.log, gaps.digamma, snapshot.features["frequency"][snapshot.buyers]))
+    assert bought < day(360 - back)  # type: ignore[operator]
+    for later, earlier in zip(*sums, strict=True):
+        np.testing.assert_allclose(later, earlier, rtol=1e-12)
+    assert (sums[0][0][sums[0][2] == 0] == 0).all()
 
 
 def test_a_fit_that_is_known_is_not_made_again() -> None:
