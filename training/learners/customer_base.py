@@ -20,6 +20,9 @@ MODELS = ("mbg_nbd", "pareto_nbd")
 _SMALLEST = 1e-6
 # Probability below which it does not tell the models apart.
 _LEAST_CHANCE = 1e-300
+# Least weight of the model of random gaps beside one of regular gaps: some customers of any log buy
+# at random. With a tenth, the log loss was lower than with none on yearly donors and on a grocer.
+RANDOM_SHARE = 0.1
 # With at least this many rows, each distinct history is evaluated once.
 DEDUPLICATION_ROWS = 2_000
 # Where amounts count as outliers, in robust standard deviations of their logs, and the least one.
@@ -57,7 +60,7 @@ class CustomerBase:
         """Return the predictions of the models for buyers, shape (n_buyers,) each.
 
         ``btyd_none_<model>`` is the log odds of no purchase in the horizon. ``btyd_none`` is their
-        weighted mean, ``btyd_alive`` that of P(alive), ``btyd_orders`` that of the expected
+        weighted mean, or that of the probabilities where a model is of regular gaps, ``btyd_alive`` that of P(alive), ``btyd_orders`` that of the expected
         purchase days in the horizon.
         """
         history, position = _histories(features)
@@ -71,7 +74,7 @@ class CustomerBase:
         }
         return {
             **none,
-            "btyd_none": self._mean(list(none.values())),
+            "btyd_none": self._mean_none([p_none for p_none, _, _ in predictions.values()]),
             "btyd_alive": self._mean([alive for _, alive, _ in predictions.values()]),
             "btyd_orders": self._mean([orders for _, _, orders in predictions.values()]),
         }
@@ -79,11 +82,18 @@ class CustomerBase:
     def _mean(self, values: Sequence[Array]) -> Array:
         return np.asarray(np.average(values, axis=0, weights=self.weights))
 
+    def _mean_none(self, probabilities: Sequence[Array]) -> Array:
+        """Return the log odds of no purchase, a weighted mean of the models."""
+        if any(model.regularity > 1 for model in self.models):
+            # a mixture of regular and random customers: a model of regular gaps is too sure of a
+            # silence for its log odds to be averaged
+            return log_odds(self._mean(probabilities))
+        return self._mean([log_odds(p) for p in probabilities])
+
     def none_within(self, days: Array | float, features: Mapping[str, Array]) -> Array:
-        """Return P(no purchase within ``days``), the weighted mean of the models in log odds."""
+        """Return P(no purchase within ``days``), the mean of the models as in :meth:`columns`."""
         x, t_x, T = features["frequency"], features["t_x_days"], features["T_days"]
-        margins = [log_odds(m.p_none(days, x, t_x, T)) for m in self.models]
-        return np.asarray(expit(self._mean(margins)))
+        return np.asarray(expit(self._mean_none([m.p_none(days, x, t_x, T) for m in self.models])))
 
     def discounted_orders(
         self, days: int, features: Mapping[str, Array], annual_rate: float
@@ -198,10 +208,13 @@ def vuong_weights(
     if len(models) != 2:
         return (1.0 / len(models),) * len(models)
     log_gaps = None if gaps is None else gaps.digamma
+    first_model = models[0]
     first, second = (model.log_likelihood_of(x, t_x, T, log_gaps) for model in models)
     differences = second - first
     spread = float(differences.std()) * np.sqrt(len(differences))
     share = float(expit(differences.sum() / spread)) if spread > 0 else 0.5
+    if first_model.regularity > 1:
+        share = max(share, RANDOM_SHARE)
     return (1.0 - share, share)
 
 

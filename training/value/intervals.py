@@ -178,7 +178,9 @@ def conformal(outlook: Outlook, outcome: Array) -> Intervals:
     low, high = [], []
     for k in range(len(edges) + 1):
         inside = bins == k
-        lower = _order_statistic(np.sort(level_below[inside]), tail, upper=False)
+        # no higher than the tail: above it, a customer with a little less chance of nothing would
+        # get a lower end near the expectation
+        lower = min(_order_statistic(np.sort(level_below[inside]), tail, upper=False), tail)
         missed = float((level_below[inside] < lower).mean())
         higher = _order_statistic(np.sort(level_above[inside]), COVERAGE + missed, upper=True)
         low.append(lower)
