@@ -23,6 +23,7 @@ from stagecast.features.stages.lifecycle import merged_sentences
 from stagecast.training.checks import check_contracts, check_dates
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.config import TrainConfig
+from stagecast.features.stages.unreached import unreached_sentences
 from stagecast.training.fitting import MAX_ROWS, fit_models
 from stagecast.training.judging.evaluate import evaluate, observed_outcomes
 from stagecast.training.judging.evaluation_result import Evaluation
@@ -208,13 +209,7 @@ def _notes(
     elif models.value.is_far(models.config.value_horizon_days):
         notes.append(far_sentence(models))
     notes += merged_sentences(panel.scheme, panel.life.merged)
-    bounds = {condition.bound for condition in panel.scheme.conditions}
-    if "lost_after_days" in bounds and np.isinf(panel.scheme.thresholds["lost_after_days"]):
-        notes.append(
-            "No silence in this log is long enough to call a customer lost (chance of an "
-            "order within a year below "
-            "5 %): sleeping and lost cannot be told apart yet."
-        )
+    notes += unreached_sentences(panel.scheme)
     return tuple(notes)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,7 +134,9 @@ class Condition:
         """
         return np.asarray(_COMPARE[self.operator](facts[self.feature], self.limit(thresholds)))
 
-    def sentences(self, values: Array, thresholds: Mapping[str, float]) -> pa.StringArray:
+    def sentences(
+        self, values: Array, thresholds: Mapping[str, float], assumed: Collection[str] = ()
+    ) -> pa.StringArray:
         """Return the condition with each value, such as ``overdue_ratio 2.7 is above 1.9``.
 
         Parameters
@@ -143,11 +145,12 @@ class Condition:
             The fact's value for each customer, shape (n_customers,).
         thresholds
             Name of a threshold -> its value.
+        assumed
+            Thresholds that are no fact of the log, which the sentence then says.
         """
-        limit = self.limit(thresholds)
-        bound_text = (
-            _number_text(limit) if self.is_number else f"{_number_text(limit)} ({self.bound})"
-        )
+        bound_text = _number_text(self.limit(thresholds))
+        if not self.is_number:
+            bound_text += f" ({self.bound}{', assumed' if self.bound in assumed else ''})"
         predicate = f" {_WORDS[self.operator]} {bound_text}"
         return pc.binary_join_element_wise(f"{self.feature} ", _number_texts(values), predicate, "")
 
@@ -187,19 +190,23 @@ class Clause:
         return holds
 
     def sentences(
-        self, facts: Mapping[str, Array], thresholds: Mapping[str, float]
+        self,
+        facts: Mapping[str, Array],
+        thresholds: Mapping[str, float],
+        assumed: Collection[str] = (),
     ) -> pa.StringArray:
         """Return each customer's first condition that holds, in words; if none does, the first.
 
         See :meth:`Condition.sentences`.
         """
-        sentences = self.alternatives[0].sentences(facts[self.alternatives[0].feature], thresholds)
+        first = self.alternatives[0]
+        sentences = first.sentences(facts[first.feature], thresholds, assumed)
         if len(self.alternatives) == 1:
             return sentences
         holds = self.alternatives[0].holds(facts, thresholds)
         for condition in self.alternatives[1:]:
             condition_holds = condition.holds(facts, thresholds)
-            condition_sentences = condition.sentences(facts[condition.feature], thresholds)
+            condition_sentences = condition.sentences(facts[condition.feature], thresholds, assumed)
             sentences = pc.if_else(
                 pa.array(condition_holds & ~holds), condition_sentences, sentences
             )

@@ -25,7 +25,12 @@ from stagecast.features.stages.facts import Vocabulary, facts_at
 from stagecast.features.stages.journeys import Journeys, compute_journeys
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_check import merged_stages
-from stagecast.features.stages.thresholds import catalog_parameters, derive, round_thresholds
+from stagecast.features.stages.thresholds import (
+    assumed,
+    catalog_parameters,
+    derive,
+    round_thresholds,
+)
 
 
 class RecordSource(Protocol):
@@ -220,7 +225,7 @@ def fit_lifecycle(
             name: float(value)
             for name, value in derive(record.days, day_number(table.anchor)).items()
         }
-        scheme = scheme.with_thresholds(round_thresholds(derived))
+        scheme = scheme.with_thresholds(round_thresholds(derived), assumed(record.days))
         _check_pins(scheme)
     catalog = catalog.with_parameters(**catalog_parameters(scheme.thresholds))
     return build_lifecycle(scheme, catalog, record, horizon_days, keep_facts=keep_facts)

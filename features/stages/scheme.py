@@ -8,7 +8,7 @@ are checked when they are read (:mod:`stagecast.features.stages.scheme_check`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -108,6 +108,8 @@ class Scheme:
         Whether prospects are graded by points (MQL, SQL) beside their stage.
     pins
         Thresholds that are fixed in the scheme's file and not derived from the log.
+    assumed
+        Thresholds that are no fact of the log, because it has too few gaps to derive them from.
     """
 
     id: str
@@ -121,6 +123,7 @@ class Scheme:
     groups: tuple[Group, ...] = ()
     lead_grades: bool = False
     pins: Mapping[str, float] = field(default_factory=dict)
+    assumed: frozenset[str] = frozenset()
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -217,9 +220,23 @@ class Scheme:
             if name not in CONTRACT_FACTS
         }
 
-    def with_thresholds(self, thresholds: Mapping[str, float]) -> Scheme:
-        """Return the scheme with its thresholds set; pinned ones keep their values."""
-        return replace(self, thresholds={**thresholds, **self.pins})
+    def with_thresholds(
+        self, thresholds: Mapping[str, float], assumed: Collection[str] = ()
+    ) -> Scheme:
+        """Return the scheme with its thresholds set; pinned ones keep their values.
+
+        Parameters
+        ----------
+        thresholds
+            Name -> value.
+        assumed
+            See :attr:`assumed`; a pinned threshold is not assumed.
+        """
+        return replace(
+            self,
+            thresholds={**thresholds, **self.pins},
+            assumed=frozenset(assumed) - set(self.pins),
+        )
 
     def with_pins(self, pins: Mapping[str, float]) -> Scheme:
         """Return the scheme with more thresholds pinned."""
@@ -228,6 +245,7 @@ class Scheme:
             self,
             pins=all_pins,
             thresholds={**self.thresholds, **all_pins} if self.thresholds else {},
+            assumed=self.assumed - set(all_pins),
         )
 
     def assign(self, facts: Mapping[str, Array]) -> NDArray[np.int64]:
@@ -287,7 +305,9 @@ class Scheme:
                 for clause in clauses
                 for name in clause.features
             }
-            parts = [clause.sentences(stage_facts, self.thresholds) for clause in clauses]
+            parts = [
+                clause.sentences(stage_facts, self.thresholds, self.assumed) for clause in clauses
+            ]
             sentences = pc.binary_join_element_wise(*parts, " and ") if len(parts) > 1 else parts[0]
             explanations[rows] = sentences.to_numpy(zero_copy_only=False)
         return pa.array(explanations, pa.string())

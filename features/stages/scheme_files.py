@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -126,12 +126,13 @@ def scheme_from_json(data: Mapping[str, Any]) -> Scheme:
     UsageError
         A key is missing or unknown, or a value is of the wrong kind.
     """
-    without_pins = {key: value for key, value in data.items() if key != "pins"}
+    as_in_a_file = {key: value for key, value in data.items() if key not in ("pins", "assumed")}
     thresholds = {
         name: (math.inf if value is None else float(value))
         for name, value in data["thresholds"].items()
     }
-    return _scheme(without_pins, "scheme", pins=data.get("pins", {}), thresholds=thresholds)
+    scheme = _scheme(as_in_a_file, "scheme", pins=data.get("pins", {}), thresholds=thresholds)
+    return replace(scheme, assumed=frozenset(data.get("assumed", ())))
 
 
 def scheme_to_json(scheme: Scheme) -> dict[str, Any]:
@@ -146,6 +147,7 @@ def scheme_to_json(scheme: Scheme) -> dict[str, Any]:
         "signals": {name: list(types) for name, types in scheme.signals.items()},
         "thresholds": thresholds_to_json(scheme.thresholds),
         "pins": dict(scheme.pins),
+        "assumed": sorted(scheme.assumed),
         "stage": [
             {
                 "id": s.id,

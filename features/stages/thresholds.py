@@ -1,33 +1,36 @@
 """Thresholds of the stage rules, derived from the gaps between purchase days in a log.
 
-Each completed gap is divided by the gap that was usual for the customer before it (the customer's
-own mean gap, shrunk towards the shop's). The spread of these ratios says from which silence on a
-customer is at risk or asleep. How long a silence must last until another order within a year is
-unlikely is read off the product-limit estimate (Kaplan and Meier 1958) of the gaps, with the gaps
-that are still open as censored.
+Each gap is divided by the gap that was usual for the customer before it (the customer's own mean
+gap, shrunk towards the shop's). The spread of the completed ratios says from which silence on a
+customer is at risk. Asleep and lost are those who seldom order again: how long a silence must last
+until at most half of the customers order again within a year, and until hardly anybody does, is
+read off the product-limit estimate of the gaps, with the gaps that are still open as censored
+(:func:`stagecast.features.survival.outlook`). Completed gaps alone cannot say it: 5 % of them are
+longer than their 95 % quantile also in a shop to which everybody comes back.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array, position_within, run_bounds
 from stagecast.features.catalog.standard import RHYTHM_PRIOR_GAPS
 from stagecast.features.engines.shop_gap import FEWEST_GAPS, mean_gaps, shop_gap_days
 from stagecast.features.record import PurchaseDays
-from stagecast.features.survival import survival
+from stagecast.features.survival import FEWEST_AT_RISK, outlook
 
 AT_RISK_QUANTILE = 0.80
-SLEEPING_QUANTILE = 0.95
+SLEEPING_CHANCE = 0.50
 LOST_CHANCE = 0.05
 LOYAL_QUANTILE = 0.75
 YEAR_DAYS = 365
+# Asleep is at least so much longer a silence than at risk.
+SLEEPING_OVER_AT_RISK = 1.5
 
-FALLBACK_AT_RISK, FALLBACK_SLEEPING = 2.0, 4.0
+FALLBACK_AT_RISK = 2.0
 
 
 THRESHOLD_NAMES = (
@@ -54,22 +57,33 @@ def derive(days: PurchaseDays, as_of_day: float) -> dict[str, float]:
     Returns
     -------
     dict
-        ``shop_gap_days`` (median over customers of their mean gap), ``at_risk_ratio`` and
-        ``sleeping_ratio`` (quantiles of completed gaps over the gap that was usual before; 1 is
-        usual), ``lost_after_days`` (infinite where even long silences often end), ``loyal_orders``
-        and ``loyal_spend`` (quantiles among repeat buyers).
+        ``shop_gap_days`` (median over customers of their mean gap), ``at_risk_ratio`` (quantile of
+        completed gaps over the gap that was usual before; 1 is usual), ``sleeping_ratio`` (of the
+        same; infinite where most silences, however long, end within a year, or too few are known),
+        ``lost_after_days`` (infinite where even long silences often end, or too few are known),
+        ``loyal_orders`` and ``loyal_spend`` (quantiles among repeat buyers).
     """
     same_customer = days.customer[1:] == days.customer[:-1]
     gap = (days.day[1:] - days.day[:-1])[same_customer].astype(np.float64)
     starts, ends = run_bounds(days.customer)
     orders = (ends - starts + 1).astype(np.float64)
     is_repeat_buyer = orders > 1
+    still_open = np.asarray(as_of_day - days.day[ends], dtype=np.float64)
     shop_gap = shop_gap_days([mean_gaps(days)])
-    at_risk, sleeping = FALLBACK_AT_RISK, FALLBACK_SLEEPING
+    at_risk, sleeping, lost_after = FALLBACK_AT_RISK, math.inf, math.inf
     if len(gap) >= FEWEST_GAPS:
-        ratio = gap / _usual_before(days, same_customer, shop_gap)
-        at_risk = max(1.2, float(np.quantile(ratio, AT_RISK_QUANTILE)))
-        sleeping = max(1.5 * at_risk, float(np.quantile(ratio, SLEEPING_QUANTILE)))
+        usual = _usual_after(days, shop_gap)
+        usual_before = usual[:-1][same_customer]
+        at_risk = max(1.2, float(np.quantile(gap / usual_before, AT_RISK_QUANTILE)))
+        sleeping = _sleeping_from(
+            gap,
+            usual_before,
+            still_open,
+            usual[ends],
+            at_risk,
+            least_days=min(YEAR_DAYS / 4, shop_gap),
+        )
+        lost_after = _lost_after(gap, still_open)
     # summed in whole millionths, as features are: rounding must not put a customer who spent
     # exactly the limit below it
     spend = np.add.reduceat(np.rint(days.spend * 1e6), starts) / 1e6 if len(starts) else np.zeros(0)
@@ -78,9 +92,7 @@ def derive(days: PurchaseDays, as_of_day: float) -> dict[str, float]:
         "shop_gap_days": shop_gap,
         "at_risk_ratio": at_risk,
         "sleeping_ratio": sleeping,
-        "lost_after_days": _lost_after(
-            gap, np.asarray(as_of_day - days.day[ends], dtype=np.float64)
-        ),
+        "lost_after_days": lost_after,
         "loyal_orders": max(3.0, math.ceil(np.quantile(orders[compared], LOYAL_QUANTILE)))
         if len(orders)
         else 3.0,
@@ -88,45 +100,95 @@ def derive(days: PurchaseDays, as_of_day: float) -> dict[str, float]:
     }
 
 
-def _usual_before(days: PurchaseDays, same_customer: NDArray[np.bool_], shop_gap: float) -> Array:
-    """Return for each completed gap the customer's shrunk mean gap as it was before that gap."""
+def assumed(days: PurchaseDays) -> frozenset[str]:
+    """Return the thresholds of :func:`derive` that are no fact of the log: it has too few gaps."""
+    if mean_gaps(days).gaps >= FEWEST_GAPS:
+        return frozenset()
+    return frozenset({"shop_gap_days", "at_risk_ratio"})
+
+
+def _usual_after(days: PurchaseDays, shop_gap: float) -> Array:
+    """Return for each purchase day the customer's shrunk mean gap as it was known after it."""
     nth = position_within(days.customer)
-    first_day = days.day - _days_since_first(days)
-    gaps_before = nth[:-1][same_customer].astype(np.float64)
-    days_before = (days.day - first_day)[:-1][same_customer]
-    return np.asarray(
-        (RHYTHM_PRIOR_GAPS * shop_gap + days_before) / (RHYTHM_PRIOR_GAPS + gaps_before)
-    )
+    since_first = days.day - days.day[np.arange(len(days.day)) - nth]
+    return np.asarray((RHYTHM_PRIOR_GAPS * shop_gap + since_first) / (RHYTHM_PRIOR_GAPS + nth))
 
 
-def _days_since_first(days: PurchaseDays) -> NDArray[np.int64]:
-    """Return for each purchase day the days since the customer's first one."""
-    return np.asarray(
-        days.day - days.day[np.arange(len(days.day)) - position_within(days.customer)]
-    )
+def _sleeping_from(
+    completed: Array,
+    usual_before: Array,
+    still_open: Array,
+    usual_of_open: Array,
+    at_risk: float,
+    *,
+    least_days: float,
+) -> float:
+    """Return the least ratio after which at most ``SLEEPING_CHANCE`` order within a year.
+
+    It is at least ``SLEEPING_OVER_AT_RISK`` times the ratio from which on a customer is at risk: if
+    fewer order again after a shorter silence already, no more do so after that one.
+
+    A gap is at risk from the day on which it has lasted so many usual gaps; the chance that it ends
+    within a year from then on is that of :meth:`~stagecast.features.survival.Outlook.
+    chance_at_most`. Infinite where no ratio has so low a chance, or too few gaps last so long.
+
+    Parameters
+    ----------
+    completed, still_open
+        Gaps in days.
+    usual_before, usual_of_open
+        The gap in days that was usual for the customer before each of them, same shapes.
+    at_risk
+        Smallest ratio that is looked at.
+    least_days
+        Shortest time in days that is extrapolated to a year.
+    """
+    at_least = next(_two_digit_numbers(SLEEPING_OVER_AT_RISK * at_risk))
+    for ratio in _two_digit_numbers(at_risk):
+        beyond, open_beyond = completed - ratio * usual_before, still_open - ratio * usual_of_open
+        lasts, is_open = beyond > 0, open_beyond >= 0
+        if lasts.sum() + is_open.sum() < FEWEST_AT_RISK:
+            return math.inf
+        # what happens after the year does not matter
+        curve = outlook(
+            np.minimum(beyond[lasts], YEAR_DAYS + 1),
+            np.minimum(open_beyond[is_open], YEAR_DAYS + 1),
+        )
+        start = np.zeros(1, dtype=np.int64)
+        if curve.chance_at_most(start, YEAR_DAYS, least_days)[0] <= SLEEPING_CHANCE:
+            return max(ratio, at_least)
+        # longer silences are among these
+        completed, usual_before = completed[lasts], usual_before[lasts]
+        still_open, usual_of_open = still_open[is_open], usual_of_open[is_open]
+    return math.inf
+
+
+def _two_digit_numbers(at_least: float) -> Iterator[float]:
+    """Yield the numbers with two significant digits from a number on, ascending.
+
+    >>> numbers = _two_digit_numbers(9.75)
+    >>> [next(numbers) for _ in range(4)]
+    [9.8, 9.9, 10.0, 11.0]
+    """
+    exponent = math.floor(math.log10(at_least)) - 1
+    digits = math.ceil(at_least / 10.0**exponent)
+    while True:
+        if digits == 100:
+            digits, exponent = 10, exponent + 1
+        yield float(f"{digits}e{exponent}")
+        digits += 1
 
 
 def _lost_after(completed: Array, still_open: Array) -> float:
-    """Return the shortest silence after which P(order within a year) <= ``LOST_CHANCE``, in days.
+    """Return the shortest silence in days after which hardly anybody orders within a year.
 
-    It is infinite where there is none, or where too few gaps are known.
+    It is infinite where the upper bound of the chance is nowhere below ``LOST_CHANCE``.
     """
-    if len(completed) < FEWEST_GAPS:
-        return math.inf
-    times, probability = survival(completed, still_open)
-    longest = max(float(times[-1]), float(still_open.max(initial=0.0)))
-    for silence in times:
-        outlook = min(float(YEAR_DAYS), longest - silence)
-        if outlook < YEAR_DAYS / 4:
-            break
-        end = np.searchsorted(times, silence + outlook, side="right") - 1
-        still_silent = (
-            probability[end] / probability[np.searchsorted(times, silence, side="right") - 1]
-        )
-        # an outlook of less than a year is extrapolated to a year at the observed hazard
-        if 1 - still_silent ** (YEAR_DAYS / outlook) <= LOST_CHANCE:
-            return float(silence)
-    return math.inf
+    curve = outlook(completed, still_open)
+    silence = np.arange(len(curve.after))
+    chance = curve.chance_at_most(silence, YEAR_DAYS, YEAR_DAYS / 4)
+    is_lost = np.flatnonzero(chance < LOST_CHANCE)
+    return float(is_lost[0]) if len(is_lost) else math.inf
 
 
 def round_thresholds(thresholds: Mapping[str, float]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from stagecast.features.stages.lifecycle import merged_sentences
 from stagecast.features.stages.scheme import LANGUAGES, Scheme, rule_text
+from stagecast.features.stages.unreached import unreached_sentences
 from stagecast.serving.commands.console import table
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def stage_lines(
 def _threshold(scheme: Scheme, name: str) -> str:
     value = scheme.thresholds[name]
     text = "never" if math.isinf(value) else f"{value:,.6g}"
-    return f"{name} {text}{' (pinned)' if name in scheme.pins else ''}"
+    origin = " (pinned)" if name in scheme.pins else " (assumed)" * (name in scheme.assumed)
+    return f"{name} {text}{origin}"
 
 
 def written_lines(written: StageFiles) -> list[str]:
@@ -48,6 +50,7 @@ def written_lines(written: StageFiles) -> list[str]:
     else:
         life = written.stages.life
         lines = stage_lines(written.stages.counts, life.scheme, life.merged)
+        lines += unreached_sentences(life.scheme)
     return [*lines, *(f"written: {path}" for path in written.files.values())]
 
 

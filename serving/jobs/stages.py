@@ -46,6 +46,7 @@ class StageFiles:
         life = self.stages.life
         return {
             "thresholds": thresholds_to_json(life.scheme.thresholds),
+            "assumed": sorted(life.scheme.assumed),
             "merged": {stage: list(into) for stage, into in life.merged.items()},
             "customers": len(self.stages.ids),
             **{option: str(path) for option, path in self.files.items()},

@@ -24,6 +24,7 @@ from stagecast.features.files import atomic_write, write_text
 from stagecast.features.stages.lifecycle import Lifecycle, merged_sentences
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import scheme_to_json, thresholds_to_json
+from stagecast.features.stages.unreached import unreached_sentences
 from stagecast.serving.reports import lifecycle_charts
 from stagecast.serving.reports.charts import INK
 from stagecast.serving.reports.flow_diagram import flow_diagram
@@ -75,6 +76,8 @@ class MovementFigures:
         Counts and concentration over the whole log.
     merged
         A sentence for each stage that no event of the log can show.
+    unreached
+        Why nobody is called sleeping or lost, and which thresholds are assumed, if so.
     thresholds
         Name -> threshold; None where it is infinite.
     flow, moved
@@ -107,6 +110,7 @@ class MovementFigures:
     dates: tuple[datetime, datetime]
     summary: Summary
     merged: Sequence[str]
+    unreached: Sequence[str]
     thresholds: Mapping[str, float | None]
     flow: Markup
     moved: Rows
@@ -191,6 +195,7 @@ def movement_figures(
         dates=(moves.start, moves.end),
         summary=moves.flows.summary,
         merged=merged_sentences(scheme, merged),
+        unreached=unreached_sentences(scheme),
         thresholds=thresholds_to_json(scheme.thresholds),
         flow=flow_diagram(moved, stages, (_day(moves.start), _day(moves.end))),
         moved=[row for row in moved if row["customers"]],

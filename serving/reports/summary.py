@@ -33,12 +33,15 @@ class SchemeSummary:
         As in the file of the scheme, in the order of the file.
     thresholds
         Name -> threshold derived from the log; None where it is infinite.
+    assumed
+        Those that are no fact of the log, because it has too few gaps.
     """
 
     id: str
     title: Mapping[str, str]
     stages: Sequence[Mapping[str, Any]]
     thresholds: Mapping[str, float | None]
+    assumed: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,13 @@ def summary(
         method_note=kind.method_note(models),
         churn=models.config.churn,
         log=data_report,
-        scheme=SchemeSummary(scheme["id"], scheme["title"], scheme["stage"], scheme["thresholds"]),
+        scheme=SchemeSummary(
+            scheme["id"],
+            scheme["title"],
+            scheme["stage"],
+            scheme["thresholds"],
+            scheme["assumed"],
+        ),
         evaluation=bundle_card.evaluation,
         blend=bundle_card.blend,
         notes=bundle_card.notes,

@@ -101,6 +101,7 @@ class Scorer:
             "scheme": self.scheme.id,
             "stages": list(self.scheme.ids),
             "thresholds": thresholds_to_json(self.scheme.thresholds),
+            "assumed": sorted(self.scheme.assumed),
             **self.bundle.card,
         }
 

@@ -139,8 +139,19 @@ def reasons(
     for name, mean in models.reference.mean_effects.items():
         effects[state == name] -= np.array(mean)
     return strongest_reasons(
-        buyer_families(models), effects, columns, state, models.reference.usual
+        buyer_families(models), effects, comparable(models, columns), state, models.reference.usual
     )
+
+
+def comparable(models: Models, columns: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Return columns in which a customer's usual gap is null where it rests on an assumed one.
+
+    The gap of a shop with too few gaps is a constant, no fact of its log: no silence is compared
+    with it.
+    """
+    if "shop_gap_days" not in models.scheme.assumed:
+        return columns
+    return {**columns, "rhythm_days": np.full(len(columns["rhythm_days"]), np.nan)}
 
 
 def strongest_reasons(

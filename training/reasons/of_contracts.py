@@ -23,6 +23,7 @@ from stagecast.training.reasons.of_buyers import (
     SAMPLE,
     Family,
     Reason,
+    comparable,
     family_effects,
     own_families,
     strongest_reasons,
@@ -63,7 +64,11 @@ def contract_reasons(
     )
     effects = contract_effects(models, columns, open_rows, threads) - np.array(mean_effects)
     row_reasons = strongest_reasons(
-        _families(models), effects, columns, np.full(len(rows), "active"), models.reference.usual
+        _families(models),
+        effects,
+        comparable(models, columns),
+        np.full(len(rows), "active"),
+        models.reference.usual,
     )
     return dict(zip(rows.tolist(), row_reasons, strict=True))
 

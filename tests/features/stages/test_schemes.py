@@ -717,9 +717,10 @@ def test_a_number_beside_a_threshold_is_allowed_if_some_shop_has_customers_betwe
 
 def test_a_pin_that_leaves_no_room_is_refused_with_what_to_pin_as_well() -> None:
     bought = tuple(Event(utc("2020-01-01") + k * 20 * DAY, "purchase", 5.0) for k in range(3))
-    with event_log({"a": bought}) as log:
-        table = DailyTable(log.con, utc("2020-06-01"))
-        message = "at_risk_ratio 5 is not below sleeping_ratio 4.*pin sleeping_ratio as well"
+    with event_log({f"c{k}": bought for k in range(60)}) as log:
+        # of sixty silences of more than a usual gap none has ended
+        table = DailyTable(log.con, utc("2021-06-01"))
+        message = "at_risk_ratio 5 is not below sleeping_ratio 1.8.*pin sleeping_ratio as well"
         with pytest.raises(UsageError, match=message):
             fit_lifecycle(table, load_scheme("retail").with_pins({"at_risk_ratio": 5.0}), 90)
         with_two_pins = load_scheme("retail").with_pins(

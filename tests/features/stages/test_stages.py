@@ -23,6 +23,7 @@ from stagecast.features.stages.scheme_files import (
     scheme_from_toml,
     scheme_to_json,
 )
+from stagecast.features.stages.unreached import unreached_sentences
 from tests.profiles import examples
 
 RETAIL = load_scheme("retail")
@@ -99,6 +100,46 @@ def test_the_rule_that_held_is_explained_with_its_numbers() -> None:
     )
 
 
+def test_an_assumed_threshold_is_called_so_until_it_is_pinned() -> None:
+    scheme = RETAIL.with_thresholds(LIMITS, assumed=("at_risk_ratio", "shop_gap_days"))
+    at_risk = np.array([scheme.ids.index("at_risk")])
+    features = {name: np.array([2.5]) for name in scheme.features}
+    assert scheme.explain(at_risk, features)[0].as_py() == (
+        "overdue_ratio 2.50 is above 2 (at_risk_ratio, assumed)"
+    )
+    assert scheme_from_json(json.loads(json.dumps(scheme_to_json(scheme)))) == scheme
+    pinned = scheme.with_pins({"at_risk_ratio": 2.0})
+    assert pinned.explain(at_risk, features)[0].as_py().endswith("above 2 (at_risk_ratio)")
+    assert (
+        RETAIL.with_pins({"shop_gap_days": 9.0})
+        .with_thresholds(LIMITS, assumed=("shop_gap_days",))
+        .assumed
+        == frozenset()
+    )
+
+
+def test_a_scheme_says_which_stages_a_log_cannot_show() -> None:
+    def said(name: str, assumed: tuple[str, ...] = (), **changed: float) -> list[str]:
+        scheme = load_scheme(name).with_thresholds({**LIMITS, **changed}, assumed)
+        return unreached_sentences(scheme)
+
+    assert said("retail") == []
+    assert said("clm5", sleeping_ratio=math.inf, lost_after_days=math.inf) == []
+    nobody = said("retail", sleeping_ratio=math.inf, lost_after_days=math.inf)
+    assert len(nobody) == 1
+    assert nobody[0].endswith("nobody is on 'Sleeping', 'Lost', 'Reactivated'.")
+    assert "sleeping and lost cannot be told apart" in said("retail", lost_after_days=math.inf)[0]
+    assert "at_risk_ratio is assumed" in said("crm5", ("at_risk_ratio", "shop_gap_days"))[0]
+    assert said("clm5", ("at_risk_ratio", "shop_gap_days")) == []
+
+
+def test_nobody_is_on_a_stage_beyond_an_infinite_limit() -> None:
+    limits = {**LIMITS, "sleeping_ratio": math.inf}
+    features = {name: np.array([1e4]) for name in RETAIL.features}
+    stage = RETAIL.with_thresholds(limits).assign(features)
+    assert [RETAIL.ids[k] for k in stage] == ["at_risk"]
+
+
 def test_an_infinite_limit_is_explained_as_never() -> None:
     clause = Clause.parse("recency_days <= lost_after_days", "here")
     sentences = clause.sentences({"recency_days": np.array([8.0])}, {"lost_after_days": math.inf})
@@ -139,7 +180,7 @@ def test_a_stage_that_does_not_exist_is_named() -> None:
 def changed_scheme(**keys: Any) -> dict[str, Any]:
     """Return the retail scheme as JSON with keys changed; ``new__key`` is one of stage ``new``."""
     data = scheme_to_json(RETAIL)
-    del data["thresholds"], data["pins"]
+    del data["thresholds"], data["pins"], data["assumed"]
     new = next(stage for stage in data["stage"] if stage["id"] == "new")
     for key, value in keys.items():
         table, name = (new, key.removeprefix("new__")) if key.startswith("new__") else (data, key)

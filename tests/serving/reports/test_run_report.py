@@ -241,6 +241,7 @@ def made_summary(**parts: Any) -> Summary:
                 for stage in scheme.stages
             ],
             thresholds=THRESHOLDS,
+            assumed=(),
         ),
         evaluation=made_evaluation(),
         blend=made_blend({"btyd": 0.22, "rfm": 0.28, "splines": 0.25, "trees": 0.25}),

@@ -138,6 +138,19 @@ def test_values_are_the_customers_own(
                 assert reason.usual == features["orders_prev_90d"][row]
 
 
+def test_no_silence_is_compared_with_an_assumed_gap(
+    shop: Trained, told: tuple[list[list[Reason]], np.ndarray]
+) -> None:
+    models, panel = shop.training.models, shop.training.panel
+    scheme = replace(models.scheme, assumed=frozenset({"shop_gap_days", "at_risk_ratio"}))
+    columns = buyer_columns(panel.now.features, told[1], models.base, 90)
+    states = kind_of("inactivity").states(models, panel.now)[told[1]]
+    unknown = reasons(replace(models, scheme=scheme), columns, states)
+    assert any("the usual gap" in reason.sentence for mine in told[0] for reason in mine)
+    assert not any("the usual gap" in reason.sentence for mine in unknown for reason in mine)
+    assert any(unknown)
+
+
 def test_effects_are_against_the_mean_of_the_state(shop: Trained) -> None:
     panel, models = shop.training.panel, shop.training.models
     buyers = np.flatnonzero(panel.now.buyers)
