@@ -36,8 +36,11 @@ class Card:
         What was pooled, and what it learned from.
     notes
         What the training could not do, a sentence each.
+    horizon_note
+        What must be read first where the horizon is shorter than the usual gap; else None.
     """
 
     evaluation: Evaluation | None
     blend: Blend
     notes: tuple[str, ...]
+    horizon_note: str | None

@@ -17,16 +17,20 @@ import duckdb
 import numpy as np
 
 from stagecast.features.clock import DAY, day_number, from_microseconds, iso
+from stagecast.features.describe.quality.histograms import usual_gap_of
 from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.engines.shop_gap import mean_gaps
 from stagecast.features.errors import NotEnoughDataError
+from stagecast.features.record import PurchaseDays
 from stagecast.features.stages.lifecycle import merged_sentences
+from stagecast.features.stages.unreached import unreached_sentences
 from stagecast.training.checks import check_contracts, check_dates
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.config import TrainConfig
-from stagecast.features.stages.unreached import unreached_sentences
 from stagecast.training.fitting import MAX_ROWS, fit_models
 from stagecast.training.judging.evaluate import evaluate, observed_outcomes
 from stagecast.training.judging.evaluation_result import Evaluation
+from stagecast.training.judging.readiness.short_horizon import short_horizon_notes
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models, Predictions
 from stagecast.training.panel import Panel, build, sampling_step
@@ -54,6 +58,8 @@ class Training:
         Time of the last event in the log.
     notes
         Sentences for the user about limits of the log.
+    horizon_note
+        What must be read first where the horizon is shorter than the usual gap; else None.
     """
 
     models: Models
@@ -61,6 +67,7 @@ class Training:
     evaluation: Evaluation | None
     data_cutoff: datetime
     notes: tuple[str, ...]
+    horizon_note: str | None
 
 
 @dataclass(frozen=True)
@@ -126,7 +133,8 @@ def _train(
             kind.wording.nobody.format(customers=len(panel.now), date=iso(as_of), returned=returned)
         )
     notify("models")
-    models, _ = fit_models(panel, table.purchase_days(), config, has_amounts)
+    purchase_days = table.purchase_days()
+    models, _ = fit_models(panel, purchase_days, config, has_amounts)
     evaluation = None
     if earlier is not None:
         notify("evaluation on the period since")
@@ -146,10 +154,30 @@ def _train(
             models = replace(
                 models, spend_interval=conformal(joined(outlooks), np.concatenate(outcomes))
             )
-    purchases = Purchases(table.purchase_days(), day_number(table.anchor))
+    purchases = Purchases(purchase_days, day_number(table.anchor))
     models = replace(models, value_interval=value_intervals(panel, models, purchases))
     notes = _notes(panel, models, evaluation, has_earlier=earlier is not None)
-    return Training(models, panel, evaluation, from_microseconds(table.last_event()), notes)
+    return Training(
+        models,
+        panel,
+        evaluation,
+        from_microseconds(table.last_event()),
+        notes,
+        _horizon_note(purchase_days, panel.history_days, config),
+    )
+
+
+def _horizon_note(
+    purchase_days: PurchaseDays, history_days: float, config: TrainConfig
+) -> str | None:
+    """Return the note of `check` on a horizon in which most who stay do not buy, or None.
+
+    Where churn is a cancellation, the rhythm of purchases does not matter.
+    """
+    gap_days = usual_gap_of(mean_gaps(purchase_days))
+    if config.churn == "cancellation" or gap_days is None or gap_days <= config.horizon_days:
+        return None
+    return short_horizon_notes(gap_days, config.horizon_days, history_days)[0]
 
 
 def _train_earlier(

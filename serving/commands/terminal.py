@@ -116,6 +116,7 @@ def run_lines(run: Run, next_steps: Sequence[str]) -> list[str]:
     """Return everything that `run` and `demo` print; ``next_steps`` are commands to go on with."""
     summary = run.summary
     return [
+        *horizon_lines(summary.horizon_note),
         *log_lines(summary.log),
         "",
         f"Customers per stage on {summary.as_of} (scheme {summary.scheme.id}):",
@@ -135,6 +136,11 @@ def run_lines(run: Run, next_steps: Sequence[str]) -> list[str]:
     ]
 
 
+def horizon_lines(note: str | None) -> list[str]:
+    """Return what is said first where the horizon is shorter than the usual gap."""
+    return [] if note is None else [f"warning: {note}", ""]
+
+
 def file_lines(folder: Path) -> list[str]:
     """Return where the files of a run are."""
     meaning = {
@@ -152,6 +158,7 @@ def bundle_lines(trained: TrainedBundle) -> list[str]:
     """Return what `train` prints: how good the models are, and where the bundle is."""
     bundle = trained.bundle
     return [
+        *horizon_lines(trained.card.horizon_note),
         *evaluation_lines(trained.card.evaluation, bundle.models.config.churn),
         *trained.card.notes,
         "",

@@ -73,6 +73,15 @@ def days(value: float | None) -> str:
     return NOTHING if value is None else f"{value:,.0f} day{'' if round(value) == 1 else 's'}"
 
 
+def sentence(text: str) -> str:
+    """Return a note as a sentence.
+
+    >>> sentence("the usual gap is 45 days")
+    'The usual gap is 45 days.'
+    """
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def number(value: float | None) -> str:
     """Return a count or a measure, with two decimals at most.
 
@@ -134,7 +143,10 @@ def environment(language: str = "en") -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (money, percent, day, days, number, plain_number, customer_link, marked, wording_of)
+    filters = (
+        *(money, percent, day, days, number, plain_number, sentence),
+        *(customer_link, marked, wording_of),
+    )
     for function in filters:
         templates.filters[function.__name__] = function
     templates.globals.update(t=texts, language=language)

@@ -66,7 +66,7 @@ class Summary:
         The data report as plain JSON; see :class:`stagecast.features.intake.report.DataReport`.
     scheme
         The stages.
-    evaluation, blend, notes
+    evaluation, blend, notes, horizon_note
         See :class:`stagecast.training.card.Card`.
     next_steps
         Commands to run next.
@@ -86,6 +86,7 @@ class Summary:
     evaluation: Evaluation | None
     blend: Blend | None
     notes: tuple[str, ...]
+    horizon_note: str | None
     next_steps: tuple[str, ...]
 
 
@@ -93,7 +94,7 @@ def card(training: Training) -> Card:
     """Return the card of a training: its evaluation, what it learned from, and its notes."""
     models, kind = training.models, kind_of(training.models.config.churn)
     blend = Blend(kind.pool_card(models), kind.training_dates(training.panel, models))
-    return Card(training.evaluation, blend, training.notes)
+    return Card(training.evaluation, blend, training.notes, training.horizon_note)
 
 
 def summary(
@@ -134,6 +135,7 @@ def summary(
         evaluation=bundle_card.evaluation,
         blend=bundle_card.blend,
         notes=bundle_card.notes,
+        horizon_note=bundle_card.horizon_note,
         next_steps=tuple(next_steps),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import duckdb
 import numpy as np
 
-from stagecast.features.engines.shop_gap import FEWEST_GAPS
+from stagecast.features.engines.shop_gap import FEWEST_GAPS, MeanGaps
 
 
 def quantile(histogram: Sequence[tuple[float, int]], share: float) -> float:
@@ -27,6 +27,18 @@ def quantile(histogram: Sequence[tuple[float, int]], share: float) -> float:
     cumulative = np.cumsum(counts)
     rank = int(np.floor(share * (cumulative[-1] - 1) + 1e-9))
     return float(values[int(np.searchsorted(cumulative, rank, side="right"))])
+
+
+def usual_gap_of(gaps: MeanGaps) -> float | None:
+    """Return what :func:`usual_gap` returns, from the mean gaps of the customers.
+
+    >>> usual_gap_of(MeanGaps(np.array([7.0, 30.0, 90.5, 91.0]), 40))
+    30.0
+    """
+    if gaps.gaps < FEWEST_GAPS:
+        return None
+    values, counts = np.unique(np.round(gaps.mean, 2), return_counts=True)
+    return quantile(list(zip(values.tolist(), counts.tolist(), strict=True)), 0.5)
 
 
 def usual_gap(con: duckdb.DuckDBPyConnection, spans: str) -> float | None:

@@ -19,6 +19,7 @@ from stagecast.serving.http.state import StateDep, StoreDep
 from stagecast.serving.quoting import quote
 from stagecast.serving.reports.rendering import link, plain_number, render
 from stagecast.serving.store.changes import changes
+from stagecast.serving.store.protocols import ScorerLike
 from stagecast.serving.store.queries import Order
 from stagecast.serving.store.store import Run, Store
 
@@ -58,6 +59,7 @@ def customers_page(
     return render(
         "customers.html",
         run=run,
+        horizon_note=_horizon_note(run, state.scorer),
         asked=query,
         stale=stale,
         total=total,
@@ -174,6 +176,17 @@ def _stage_cards(store: Store, run: Run, query: ListQuery) -> list[dict[str, Any
         }
         for total in store.stages(run)
     ]
+
+
+def _horizon_note(run: Run, scorer: ScorerLike | None) -> str | None:
+    """Return what the model that made the scores says of its horizon, where it is the loaded one.
+
+    The server loads the model of the published scores, unless another one is named.
+    """
+    if scorer is None or scorer.model_version != run.model_version:
+        return None
+    note: str | None = scorer.card.get("horizon_note")
+    return note
 
 
 def _store_name(url: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -73,6 +74,44 @@ def test_a_few_customers_get_the_rule_and_are_told_so(stagecast: Stagecast) -> N
     assert rows["low_data"].all()
     assert rows["p_inactive"].between(0.01, 0.99).all()
     assert "method: rule" in said.out
+
+
+def test_a_horizon_shorter_than_the_usual_gap_is_said_first_as_check_says_it(
+    stagecast: Stagecast,
+) -> None:
+    lines = [
+        f"c{k},{date(2023, 1, 1) + timedelta(days=k % 29 + 45 * n)},9"
+        for k in range(30)
+        for n in range(8)
+    ]
+    Path("log.csv").write_text("\n".join(["customer_id,timestamp,amount", *lines]))
+    asked = ("log.csv", "--horizon", "30d")
+    note = json.loads(stagecast("check", *asked, "--json").out)["readiness"]["notes"][0]
+    assert note.startswith("the usual gap between purchase days of a customer is 45 days")
+    assert note.endswith("--horizon 91d would hold two")
+    said = stagecast("run", *asked, "--out", "out", "--no-track")
+    assert said.code == 0, said.err
+    assert said.out.splitlines()[0] == f"warning: {note}"
+    report = Path("out/report.html").read_text("utf-8")
+    assert report.index(f"T{note[1:]}.") < report.index("active customers")
+    card = json.loads(Path("out/model/card.json").read_text())
+    assert card["horizon_note"] == note
+    said = stagecast("run", "log.csv", "--horizon", "91d", "--out", "longer", "--no-track")
+    assert "the usual gap between purchase days" not in said.out
+
+
+def test_a_few_customers_are_not_held_against_assumed_gaps(stagecast: Stagecast) -> None:
+    Path("log.csv").write_text(SMALL)
+    said = stagecast("stages", "log.csv", "--as-of", "2025-01-01", "--out", "s.csv")
+    assert "at_risk_ratio 2 (assumed)" in said.out
+    assert "the usual gap is not known" in said.out
+    assert "at_risk_ratio, assumed)" in Path("s.csv").read_text()
+    answer = json.loads(stagecast("stages", "log.csv", "--out", "s.csv", "--json").out)
+    assert answer["assumed"] == ["at_risk_ratio", "shop_gap_days"]
+    stagecast("run", "log.csv", "--out", "out", "--no-track", "--horizon", "20d")
+    report = Path("out/report.html").read_text("utf-8")
+    assert "the usual gap is 60" not in report
+    assert "The usual gap between two orders is <strong>not known</strong>" in report
 
 
 def test_an_output_folder_with_another_run_is_refused_without_force(stagecast: Stagecast) -> None:

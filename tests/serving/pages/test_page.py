@@ -179,6 +179,21 @@ def test_a_page_left_open_over_a_publication_shows_the_new_list(tmp_path):
     store.close()
 
 
+def test_a_horizon_shorter_than_the_usual_gap_is_said_before_the_list(tmp_path, scored):
+    note = "the usual gap is 120 days, more than the horizon of 90; --horizon 245d would hold two"
+    store = published.open_store(tmp_path)
+    published.publish(store, scored)
+    version = store.current_run().model_version
+    for model_version, says in ((version, True), ("another", False)):
+        scorer = web.FakeScorer()
+        scorer.model_version = model_version
+        scorer.card = {**scorer.card, "horizon_note": note}
+        with web.client(web.app_with(tmp_path, scorer=scorer, store=store)) as client:
+            text = see(client, "/").text
+        assert (f"T{note[1:]}." in text) == says
+    store.close()
+
+
 def test_every_field_has_a_label_and_every_head_a_scope(site):
     for path in ("/", "/?stage=loyal&stage=new", "/customers/c0001", "/docs"):
         page = see(site, path)

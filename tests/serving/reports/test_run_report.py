@@ -246,6 +246,7 @@ def made_summary(**parts: Any) -> Summary:
         evaluation=made_evaluation(),
         blend=made_blend({"btyd": 0.22, "rfm": 0.28, "splines": 0.25, "trees": 0.25}),
         notes=("The last 90 days were kept for the test, then learned from as well.",),
+        horizon_note=None,
         next_steps=("stagecast serve", "stagecast plan --budget 500"),
     )
     return replace(summary, **parts)
@@ -571,6 +572,33 @@ def test_thresholds_stand_in_words(scores, days, said):
     assert said in text
     assert "At risk: silent more than 1.78 times as long as is usual" in text
     assert "xtra" not in text, "no rule looks at it"
+
+
+def test_a_report_says_why_nobody_sleeps(scores):
+    scheme = replace(made_summary().scheme, thresholds=THRESHOLDS | {"sleeping_ratio": None})
+    text = read(scores, scheme=scheme).text
+    assert "Sleeping: nobody yet ; however long a silence lasts" in text
+    assert "Lost: nobody yet" in text
+
+
+def test_an_assumed_gap_is_not_given_as_the_usual_one(scores):
+    scheme = replace(
+        made_summary().scheme,
+        thresholds=THRESHOLDS | {"shop_gap_days": 60.0, "at_risk_ratio": 2.0},
+        assumed=("at_risk_ratio", "shop_gap_days"),
+    )
+    text = read(scores, scheme=scheme).text
+    assert "The usual gap between two orders is not known" in text
+    assert "60 days" not in text
+    assert "above 2 , which is assumed: the log has too few gaps" in text
+
+
+def test_a_horizon_shorter_than_the_usual_gap_is_said_first(scores):
+    note = "the usual gap is 45 days, more than the horizon of 30; --horizon 91d would hold two"
+    text = read(scores, horizon_note=note).text
+    heading = text.rindex("In short")
+    assert text[heading:].startswith(f"In short T{note[1:]}. ")
+    assert "would hold two" not in read(scores).text
 
 
 def calls_of(scores: pa.Table) -> tuple[str, int]:

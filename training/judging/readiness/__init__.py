@@ -27,17 +27,15 @@ from stagecast.training.judging.readiness.answer import LABELS, Ability, Readine
 from stagecast.training.judging.readiness.contracts import of_contracts
 from stagecast.training.judging.readiness.counting import (
     EVALUATION_HORIZONS,
-    WEEK,
     Buyers,
     Known,
     buyers_at,
     known_at,
 )
+from stagecast.training.judging.readiness.short_horizon import short_horizon_notes
 from stagecast.training.learners.btyd.fit import MIN_CUSTOMERS, MIN_REPEATERS
 from stagecast.training.panel import plan_dates
 
-# In a shorter horizon, in usual gaps, few of the customers who stay buy again.
-GAPS_IN_HORIZON = 2
 NO_TYPES = "no event types: visits and cancellations cannot be seen"
 
 
@@ -92,7 +90,7 @@ def readiness(
         abilities=tuple(Ability(name, not missing[name], tuple(missing[name])) for name in LABELS),
         suggested_horizon_days=None if suggested_method is None else suggested,
         suggested_method=suggested_method,
-        notes=_short_horizon_notes(gap_days, horizon_days, log.history_days),
+        notes=short_horizon_notes(gap_days, horizon_days, log.history_days),
     )
 
 
@@ -181,27 +179,3 @@ def _missing(log: Known, now: Buyers, then: Buyers, horizon_days: int) -> dict[s
         "prospects": [*refused, *no_prospects],
         "cancellation": [] if "cancel" in log.types else no_types or ["no event of type cancel"],
     }
-
-
-def _short_horizon_notes(
-    gap_days: float | None, horizon_days: int, history_days: float
-) -> tuple[str, ...]:
-    """Return a note where the horizon is short compared with the usual gap between purchases."""
-    if gap_days is None or horizon_days >= GAPS_IN_HORIZON * gap_days:
-        return ()
-    usual = f"the usual gap between purchase days of a customer is {gap_days:.0f} days"
-    wanted = -int(-GAPS_IN_HORIZON * gap_days // WEEK) * WEEK
-    longest = int(history_days // EVALUATION_HORIZONS)
-    advice = (
-        f"--horizon {wanted}d would hold two"
-        if wanted <= longest
-        else f"two need {wanted} days, and this history can be evaluated up to --horizon {longest}d"
-    )
-    if gap_days > horizon_days:
-        return (
-            f"{usual}, more than the horizon of {horizon_days}: many who stay will not "
-            f"buy within it; {advice}",
-        )
-    return (
-        f"{usual}, more than half the horizon of {horizon_days}: some who stay buy later; {advice}",
-    )

@@ -1,0 +1,45 @@
+"""Whether a horizon is long enough for the shop's usual gap: the sentence that says it."""
+
+from __future__ import annotations
+
+from stagecast.training.judging.readiness.counting import EVALUATION_HORIZONS, WEEK
+
+# In a shorter horizon, in usual gaps, few of the customers who stay buy again.
+GAPS_IN_HORIZON = 2
+
+
+def short_horizon_notes(
+    gap_days: float | None, horizon_days: int, history_days: float
+) -> tuple[str, ...]:
+    """Return a note where the horizon is short compared with the usual gap between purchases.
+
+    Parameters
+    ----------
+    gap_days
+        The usual gap between purchase days of a customer; None: not known.
+    horizon_days
+        Days that probabilities look ahead.
+    history_days
+        Days from the first event to the as_of.
+
+    >>> short_horizon_notes(45.0, 30, 1000.0)[0]  # doctest: +ELLIPSIS
+    'the usual gap ... is 45 days, more than the horizon of 30: ...; --horizon 91d would hold two'
+    """
+    if gap_days is None or horizon_days >= GAPS_IN_HORIZON * gap_days:
+        return ()
+    usual = f"the usual gap between purchase days of a customer is {gap_days:.0f} days"
+    wanted = -int(-GAPS_IN_HORIZON * gap_days // WEEK) * WEEK
+    longest = int(history_days // EVALUATION_HORIZONS)
+    advice = (
+        f"--horizon {wanted}d would hold two"
+        if wanted <= longest
+        else f"two need {wanted} days, and this history can be evaluated up to --horizon {longest}d"
+    )
+    if gap_days > horizon_days:
+        return (
+            f"{usual}, more than the horizon of {horizon_days}: many who stay will not "
+            f"buy within it; {advice}",
+        )
+    return (
+        f"{usual}, more than half the horizon of {horizon_days}: some who stay buy later; {advice}",
+    )
