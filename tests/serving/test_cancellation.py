@@ -83,7 +83,7 @@ def test_the_report_and_the_card_say_what_churn_is(home: Path) -> None:
     assert "P(cancelled), trained before" in said
     assert "of them cancelled" in said
     card = json.loads((home / "out" / "model" / "card.json").read_text())
-    assert {"glm", "trees"} >= set(card["blend"]["weights"])
+    assert {"ages", "glm", "trees"} >= set(card["blend"]["weights"])
     assert card["blend"]["dates"]
     assert all(
         0 <= date["inactive"] <= 1 and date["customers"] > 0 for date in card["blend"]["dates"]

@@ -3,8 +3,8 @@
     spells -> past landmarks with their columns -> steps -> hazards -> pool
 
 With fewer than 10 cancellations there is one rate for all, with fewer than 30 a rate by age. With
-more, a regression and boosted trees use the columns, too; their weights are learned on a later
-window than they were fitted on.
+more, a regression and boosted trees use the columns, too; their weights, and that of the rate by
+age, are learned on a later window than they were fitted on.
 """
 
 from __future__ import annotations

@@ -39,7 +39,10 @@ from stagecast.training.learners.pool import Member, Pool
 
 Method = Literal["share", "ages", "pool"]
 METHODS: tuple[Method, ...] = ("share", "ages", "pool")
-MEMBERS = ("glm", "trees")
+MEMBERS = ("ages", "glm", "trees")
+"""Members of the pool: Kaplan-Meier's life table by age, a regression, and trees that start from
+the life table.
+"""
 
 FEWEST_BY_AGE = 10
 """With fewer cancellations, all ages have one rate, the smoothed share."""
@@ -64,7 +67,7 @@ class CancellationModel:
     horizon_days
         Horizon that it was trained for, in days.
     weights
-        Member of the pool -> weight, with sum 1; only ``ages`` for the first two methods.
+        Member of :data:`MEMBERS` -> weight, with sum 1; only ``ages`` for the first two methods.
     ages, glm, trees
         The members; the trees start from the log odds of ``ages``.
     columns

@@ -60,8 +60,9 @@ class CustomerBase:
         """Return the predictions of the models for buyers, shape (n_buyers,) each.
 
         ``btyd_none_<model>`` is the log odds of no purchase in the horizon. ``btyd_none`` is their
-        weighted mean, or that of the probabilities where a model is of regular gaps, ``btyd_alive`` that of P(alive), ``btyd_orders`` that of the expected
-        purchase days in the horizon.
+        weighted mean, or that of the probabilities where a model is of regular gaps,
+        ``btyd_alive`` that of P(alive), ``btyd_orders`` that of the expected purchase days in the
+        horizon.
         """
         history, position = _histories(features)
         outlooks = {model.name: model.outlook(horizon_days, *history) for model in self.models}

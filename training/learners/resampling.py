@@ -65,7 +65,7 @@ def mean_of(values: Array, seed: int) -> Mean:
     sums, sizes = values, np.ones(len(values))
     if len(values) > MOST_GROUPS:
         group = random.permutation(len(values)) % MOST_GROUPS
-        sums = np.bincount(group, weights=values)
+        sums = np.bincount(group, weights=values).astype(np.float64)
         sizes = np.bincount(group).astype(np.float64)
     weight = random.poisson(1.0, (DRAWS, len(sums))).astype(np.float64)
     total = weight @ sizes

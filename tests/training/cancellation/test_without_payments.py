@@ -45,7 +45,7 @@ def test_starts_and_ends_are_enough_for_the_probability_of_a_cancellation(
     assert 50 < active.sum() < len(active)
     p = column(scores, "churn_probability")[active].astype(np.float64)
     assert ((p >= 0) & (p <= 1)).all()
-    # of those not announced, 60 % have 60 and the others 10 days at a hazard of 1 in 250 to 750 days
+    # of those not announced 60 % have 60 and the others 10 days at a hazard of 1 in 250 to 750
     assert 0.03 < p[(p > 0) & (p < 1)].mean() < 0.12
     evaluation = done.training.evaluation
     assert evaluation is not None
