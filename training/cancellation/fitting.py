@@ -58,6 +58,11 @@ RECIPE = Recipe(
 )
 """Columns of the regression, as far as the caller has them; the trees use all columns."""
 
+PRIOR_WEIGHTS = {"ages": 0.0, "glm": 0.5, "trees": 0.5}
+"""Weights of the members before they are learned. The other two contain the age: the life table
+alone gets a weight only where a later window shows that the columns mislead.
+"""
+
 _OWN: dict[str, tuple[bool, int]] = {
     "age_days": (True, 5),
     "ahead_days": (False, 0),
@@ -213,24 +218,23 @@ class _Task:
         """Return the weights of the members, learned from steps after a date.
 
         For that the members are fitted once more, on the steps that ended before the date; with too
-        few of these, the weights are equal.
+        few of these, the weights are those of the prior.
         """
         backs = self.landmarks.backs
         # in a young log, two thirds of the history remain for the fit
         target = min(float(self.horizon_days), spells.history_days / 3)
         back = min(backs, key=lambda candidate: (abs(candidate - target), candidate))
         split = spells.as_of - back * DAY_MICROSECONDS
-        equal = dict.fromkeys(MEMBERS, 1.0 / len(MEMBERS))
         before = steps_of(spells, self.landmarks, self.horizon_days, until=split)
         after = steps_of(spells, self.landmarks, self.horizon_days, since=split)
         if not has_enough(self.landmarks, before) or not after.cancelled.any():
-            return equal
+            return PRIOR_WEIGHTS
         ages = fit_ages(spells.before(split), self.horizon_days)
         glm, trees = self.members(ages, before, MEMBERS)
         trial = CancellationModel(
             "pool",
             self.horizon_days,
-            equal,
+            PRIOR_WEIGHTS,
             ages,
             glm,
             trees,
@@ -244,5 +248,7 @@ class _Task:
         # log odds, which the same shift for all members corrects
         shift = blend.level_shift(np.mean(list(margins.values()), axis=0), after.cancelled)
         return blend.pool_weights(
-            {name: margin + shift for name, margin in margins.items()}, after.cancelled
+            {name: margin + shift for name, margin in margins.items()},
+            after.cancelled,
+            PRIOR_WEIGHTS,
         )
