@@ -265,10 +265,14 @@ EVALUATION = {
     "learners.btyd.closed_forms",
     "learners.btyd.distinct",
     "learners.btyd.gammagamma",
+    "learners.btyd.histories",
     "learners.btyd.paretonbd",
+    "learners.btyd.regular",
+    "learners.btyd.renewals",
     "learners.btyd.stored",
     "learners.customer_base",
     "learners.design",
+    "learners.factor",
     "learners.linear",
     "learners.pool",
     "models",
@@ -277,9 +281,12 @@ EVALUATION = {
     "reasons.of_buyers",
     "reasons.of_contracts",
     "reference",
+    "schemes",
+    "value.ahead",
     "value.intervals",
+    "value.kept",
     "value.model",
-    "value.stretch",
+    "value.money",
 }
 """What a running server may load of ``stagecast.training``: evaluation, and nothing that fits."""
 

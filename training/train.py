@@ -30,13 +30,14 @@ from stagecast.training.config import TrainConfig
 from stagecast.training.fitting import MAX_ROWS, fit_models
 from stagecast.training.judging.evaluate import evaluate, observed_outcomes
 from stagecast.training.judging.evaluation_result import Evaluation
+from stagecast.training.judging.past_value import spend_at, value_intervals
 from stagecast.training.judging.readiness.short_horizon import short_horizon_notes
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models, Predictions
 from stagecast.training.panel import Panel, build, sampling_step
 from stagecast.training.reproducible import single_threaded_blas
-from stagecast.training.value.intervals import Intervals, conformal, joined
-from stagecast.training.value.past import spend_at, value_intervals
+from stagecast.training.value.fit_intervals import conformal
+from stagecast.training.value.intervals import Intervals, joined
 from stagecast.training.value.spans import Purchases
 
 Progress = Callable[[str], object]

@@ -36,7 +36,7 @@ FILES = (
     MANIFEST,
     MODELS,
     "next_stage.lightgbm.txt",
-    "value.lightgbm.txt",
+    "value_spend.lightgbm.txt",
 )
 PREDICTING = tuple(name for name in FILES if name not in (CARD, MANIFEST))
 
@@ -171,7 +171,7 @@ def test_a_file_left_out_of_the_manifest_is_refused(folder: Path, name: str) -> 
 @pytest.mark.parametrize("number", [0, 1, "2", None])
 def test_another_format_is_refused(folder: Path, number: object) -> None:
     rewritten(folder, MANIFEST, lambda manifest: manifest.update(format=number))
-    with pytest.raises(DataRefusedError, match="this version reads 6; train it again"):
+    with pytest.raises(DataRefusedError, match="this version reads 7; train it again"):
         load_bundle(folder)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from stagecast.training.config import TrainConfig
 from stagecast.training.models import Predictions, predict
-from stagecast.training.value.stretch import MAX_VALUE_DAYS
+from stagecast.training.value.model import MAX_VALUE_DAYS
 from tests.training.made import Row, Trained, day, trained
 
 

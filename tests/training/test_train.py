@@ -98,12 +98,20 @@ def test_predictions_hang_together(shop: Trained) -> None:
     p = predict(models, now)
     p_purchase = np.where(np.isnan(p.p_inactive), p.p_convert, 1 - p.p_inactive)
     assert (p.expected_orders >= p_purchase).all()
-    plain = predict(replace(models, value=replace(models.value, pivot=None)), now)
-    np.testing.assert_allclose(plain.clv, p_purchase * plain.value_if_kept)
-    # spreading moves what is expected of everybody, not what they spend who do buy
-    np.testing.assert_allclose(p.value_if_kept, plain.value_if_kept)
-    np.testing.assert_allclose(p.clv / plain.clv, p.expected_spend / plain.expected_spend)
-    assert (p.clv >= p.expected_spend - 1e-9).all()  # a year holds the horizon
+    # the parts of the value: nothing is negative, and prospects have nothing to lose
+    buyer = now.buyers
+    for part in (p.clv, p.value_at_risk, p.value_gone):
+        assert (part[buyer] >= 0).all()
+    np.testing.assert_allclose(p.value_if_kept, p.clv + p.value_at_risk + p.value_gone)
+    assert np.isnan(p.value_if_kept[~buyer]).all()
+    # sum of parts: orders times spend per order, within the horizon
+    np.testing.assert_allclose(p.expected_orders, p_purchase * p.orders_if_any)
+    # a year holds the horizon, discounted
+    assert (p.clv >= p.expected_spend * 1.1 ** (-90 / 365) - 1e-9).all()
+    assert p.clv_by_year[buyer, 0] == pytest.approx(p.clv[buyer])
+    np.testing.assert_allclose(
+        p.clv_by_year[buyer].sum(axis=1), p.clv[buyer] + p.clv_residual[buyer], rtol=1e-9
+    )
     certain = p.days_to_order <= 90
     buyers = np.isfinite(p.p_inactive)
     # the median lies within the horizon where an order there is likelier than not, and nowhere else

@@ -44,7 +44,8 @@ from stagecast.training.judging.evaluation_result import (
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.panel import Panel, build
 from stagecast.training.reproducible import single_threaded_blas
-from stagecast.training.value.intervals import Intervals, Outlook, conformal
+from stagecast.training.value.fit_intervals import conformal
+from stagecast.training.value.intervals import Intervals, Outlook
 
 DATES = 4
 

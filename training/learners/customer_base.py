@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,9 @@ from stagecast.features.arrays import Array
 from stagecast.training.learners.btyd import GammaGamma, Model
 from stagecast.training.learners.btyd.closed_forms import DAYS_PER_YEAR
 from stagecast.training.learners.btyd.distinct import packed
-from stagecast.training.learners.btyd.gaps import LogGaps
+
+if TYPE_CHECKING:
+    from stagecast.training.learners.btyd.gaps import LogGaps
 
 MODELS = ("mbg_nbd", "pareto_nbd")
 _SMALLEST = 1e-6

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from stagecast.features.arrays import Array
-from stagecast.training.columns import rows_of
 from stagecast.training.learners import boosting
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.factor import MAX_LOG, Factor
@@ -62,7 +61,7 @@ class Rows:
     def of(self, rows: NDArray[np.int64]) -> Rows:
         """Return these rows."""
         return Rows(
-            rows_of(self.columns, rows),
+            {name: values[rows] for name, values in self.columns.items()},
             self.names,
             self.expected[rows],
             self.outcome[rows],

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from stagecast.features.arrays import Array
@@ -42,10 +43,13 @@ class ValueParts:
     at_risk: Array
     gone: Array
 
-    @property
-    def if_kept(self) -> Array:
-        """Value if the customer is a customer today and stays one."""
-        return self.clv + self.at_risk + self.gone
+    def where(self, chosen: NDArray[np.bool_], other: ValueParts) -> ValueParts:
+        """Return these parts where chosen, and the other ones elsewhere."""
+        return ValueParts(
+            np.where(chosen, self.clv, other.clv),
+            np.where(chosen, self.at_risk, other.at_risk),
+            np.where(chosen, self.gone, other.gone),
+        )
 
 
 def still_customer(p_inactive: Array, base_none: Array, base_alive: Array) -> Array:

@@ -22,7 +22,6 @@ from typing import Any, Final
 import numpy as np
 
 from stagecast.features.arrays import Array
-from stagecast.training.config import TrainConfig
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
@@ -84,25 +83,6 @@ class ValueModel:
             return None
         so_far = spend_so_far(columns, base, self.mean_spend, self.p_paid)
         return np.asarray(so_far * self.spend.of(columns, threads))
-
-    def rest_orders(
-        self,
-        columns: Mapping[str, Array],
-        base: CustomerBase | None,
-        config: TrainConfig,
-        expected_orders: Array,
-        threads: int = 0,
-    ) -> Array:
-        """Return the discounted orders after the horizon, within the value horizon, (rows,)."""
-        if base is None:
-            days = np.array([config.horizon_days, config.value_horizon_days], dtype=np.float64)
-            near, far = discounted_days(days, config.annual_discount)
-            per_day = expected_orders / config.horizon_days
-            return np.asarray(per_day * max(far - near, 0.0))
-        rest = rest_by_base(
-            base, columns, config.horizon_days, config.value_horizon_days, config.annual_discount
-        )
-        return np.asarray(rest * self.rest.of(columns, threads))
 
     def to_json(self) -> dict[str, Any]:
         """Return the model as plain data; the texts of the trees are stored separately."""

@@ -7,14 +7,15 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from stagecast.features.arrays import Array
 from stagecast.features.contracts import Contracts
 from stagecast.training.config import TrainConfig
 from stagecast.training.leads.conversion import LeadConversion
 from stagecast.training.learners.customer_base import CustomerBase, log_odds
+from stagecast.training.value.ahead import OrdersAhead
 from stagecast.training.value.kept import (
-    ValueParts,
     parts_of_buyers,
     parts_of_contracts,
     still_customer,
@@ -103,26 +104,24 @@ def money_of_buyers(
     money.expected_orders[:], money.orders_if_any[:] = expected_orders, if_any
     if per_order is None:
         return money
-    near = _discounted_horizon(config) * expected_orders
+    ahead = OrdersAhead(model, base, config, columns, expected_orders, threads)
+    near, orders = ahead.until(min(horizon, days)), ahead.until(days)
     earned = per_order * config.margin
-    rest = model.rest_orders(columns, base, config, expected_orders, threads)
-    orders = near + rest
-    p_none = p_inactive * np.exp(-rest / np.maximum(if_any, 1.0))
-    parts = ValueParts(orders * earned, np.full(rows, np.nan), np.full(rows, np.nan))
+    clv = orders * earned
+    p_none = p_inactive * np.exp(-np.maximum(orders - near, 0.0) / np.maximum(if_any, 1.0))
     if base is not None:
-        in_value_horizon = base.discounted_orders(days, columns, config.annual_discount)
-        base_alive = np.maximum(columns["btyd_alive"], _SMALLEST)
         kept_orders = base.kept_orders(days, columns, config.annual_discount)
-        without_season = 1.0 / (1.0 + np.exp(season_log_odds - log_odds(p_inactive)))
+        without_season = expit(log_odds(p_inactive) - season_log_odds)
+        base_alive = np.maximum(columns["btyd_alive"], _SMALLEST)
         alive = still_customer(without_season, columns["btyd_none"], base_alive)
         # the silent are gone, or buy in the rest of the value horizon at their own rate
         gone = np.minimum(1.0 - alive, p_inactive)
-        later = kept_orders * (1.0 - _discounted_horizon(config) * horizon / days)
-        p_none = gone + (p_inactive - gone) * np.exp(-np.maximum(later, 0.0))
+        later = kept_orders * max(0.0, 1.0 - horizon / days)
+        p_none = gone + (p_inactive - gone) * np.exp(-later)
         parts = parts_of_buyers(
-            parts.clv,
+            clv,
             alive,
-            in_value_horizon / base_alive,
+            ahead.by_base(days) / base_alive,
             kept_orders,
             base.regained_orders(days, columns, config.annual_discount),
             earned,
@@ -131,61 +130,27 @@ def money_of_buyers(
             # with an open contract a customer is one, and stays one until it is cancelled
             going_on = parts_of_contracts(
                 near * earned,
-                np.maximum(kept_orders * earned, near * earned),
+                np.maximum(kept_orders, near) * earned,
                 np.nan_to_num(p_cancel),
                 horizon,
                 days,
                 config.annual_discount,
             )
-            parts = ValueParts(
-                *(
-                    np.where(contracts.open, of_contract, of_buyer)
-                    for of_contract, of_buyer in zip(
-                        (going_on.clv, going_on.at_risk, going_on.gone),
-                        (parts.clv, parts.at_risk, parts.gone),
-                        strict=True,
-                    )
-                )
-            )
+            parts = going_on.where(contracts.open, parts)
+        money.value_at_risk[:], money.value_gone[:] = parts.at_risk, parts.gone
+        if not model.is_far(days):
+            scale = (parts.clv / np.maximum(clv, _SMALLEST))[:, None]
+            until = np.column_stack([ahead.until(end) for end in YEARS]) * earned[:, None] * scale
+            money.clv_by_year[:] = np.diff(until, axis=1, prepend=0.0)
+            money.clv_residual[:] = np.maximum(until[:, -1] - parts.clv, 0.0)
+        clv = parts.clv
     # whoever orders does so at least once, so P(any) is no more than the expected orders
-    p_none = np.clip(np.maximum(p_none, 1.0 - orders * _one_order(config)), 0.0, p_inactive)
+    p_any = orders * (1.0 + config.annual_discount) ** (days / 365.0)
+    p_none = np.clip(np.maximum(p_none, 1.0 - p_any), 0.0, p_inactive)
     money.expected_spend[:] = expected_orders * per_order
-    money.clv[:], money.value_p_none[:] = parts.clv, p_none
+    money.clv[:], money.value_p_none[:] = clv, p_none
     money.value_orders_if_any[:] = np.maximum(orders / np.maximum(1.0 - p_none, _SMALLEST), 1.0)
-    money.value_at_risk[:], money.value_gone[:] = parts.at_risk, parts.gone
-    if base is not None and not model.is_far(days):
-        by_year, residual = _later_years(base, columns, config, parts.clv)
-        money.clv_by_year[:], money.clv_residual[:] = by_year, residual
     return money
-
-
-def _discounted_horizon(config: TrainConfig) -> float:
-    """Return the mean discount factor of an order within the horizon, or the value horizon."""
-    days = np.array([min(config.horizon_days, config.value_horizon_days)], dtype=np.float64)
-    return float(discounted_days(days, config.annual_discount)[0]) / config.horizon_days
-
-
-def _one_order(config: TrainConfig) -> float:
-    """Return orders per discounted order at the end of the value horizon."""
-    return float((1.0 + config.annual_discount) ** (config.value_horizon_days / 365.0))
-
-
-def _later_years(
-    base: CustomerBase, columns: Mapping[str, Array], config: TrainConfig, clv: Array
-) -> tuple[Array, Array]:
-    """Return the clv by year, shape (rows, 4), and after the value horizon, shape (rows,).
-
-    The customer base says how the value over ten years divides, the clv how much there is.
-    """
-
-    def until(days: int) -> Array:
-        return base.discounted_orders(days, columns, config.annual_discount)
-
-    in_value_horizon = np.maximum(until(config.value_horizon_days), _SMALLEST)
-    totals = np.maximum.accumulate(np.column_stack([until(days) for days in YEARS]), axis=1)
-    scale = (clv / in_value_horizon)[:, None]
-    by_year = np.diff(totals, axis=1, prepend=0.0) * scale
-    return by_year, np.maximum(totals[:, -1] * scale[:, 0] - clv, 0.0)
 
 
 def money_of_prospects(
@@ -212,7 +177,9 @@ def money_of_prospects(
     if model.mean_spend is None:
         return money
     money.expected_spend[:] = p_convert * max(0.0, conversion.spend)
-    ratio = _discounted_horizon(config)
+    within = float(min(config.horizon_days, config.value_horizon_days))
+    ratio = float(discounted_days(np.array([within]), config.annual_discount)[0])
+    ratio /= config.horizon_days
     if base is not None:
         rest, after = _rest_of_new(base, config)
         ratio += rest * model.rest.level

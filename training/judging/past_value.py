@@ -9,7 +9,8 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.training.models import Models
 from stagecast.training.panel import Frame, Panel
-from stagecast.training.value.intervals import Intervals, Outlook, conformal, joined
+from stagecast.training.value.fit_intervals import conformal
+from stagecast.training.value.intervals import Intervals, Outlook, joined
 from stagecast.training.value.money import Money, money_of_buyers
 from stagecast.training.value.rest import far_dates
 from stagecast.training.value.spans import Purchases
