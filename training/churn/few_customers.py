@@ -25,7 +25,7 @@ FEWEST_CUSTOMERS, FEWEST_OF_EACH = 60, 10
 
 # Weights before a past date has spoken, and the penalty of the regression: the rows of neighbouring
 # dates are of the same customers, so there are fewer of them than it seems.
-PRIOR: Mapping[str, float] = {"btyd": 2 / 3, "rfm": 1 / 3}
+PRIOR: Mapping[str, float] = {"btyd": 0.9, "rfm": 0.1}
 PENALTY = 5.0
 
 

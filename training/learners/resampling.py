@@ -62,10 +62,15 @@ def mean_of(values: Array, seed: int) -> Mean:
     if not len(values) or not np.isfinite(values).all():
         return Mean(float("nan"), float("nan"), float("nan"), float("nan"))
     random = np.random.default_rng(seed)
-    sums, sizes = values, np.ones(len(values))
+    sums: Array = values
+    sizes: Array = np.ones(len(values))
     if len(values) > MOST_GROUPS:
         group = random.permutation(len(values)) % MOST_GROUPS
+<<<<<<< ours
         sums = np.bincount(group, weights=values).astype(np.float64)
+=======
+        sums = np.asarray(np.bincount(group, weights=values), dtype=np.float64)
+>>>>>>> theirs
         sizes = np.bincount(group).astype(np.float64)
     weight = random.poisson(1.0, (DRAWS, len(sums))).astype(np.float64)
     total = weight @ sizes

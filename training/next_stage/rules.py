@@ -17,7 +17,7 @@ from stagecast.features.stages.facts import facts_at
 from stagecast.features.stages.lifecycle import Lifecycle
 
 # Share of those who order again who then stay silent; it is a guess that few counts replace.
-SILENT_SHARE = 0.1
+SILENT_SHARE = 0.05
 # About how many customers are looked at, and how many orders each is given at most.
 CUSTOMERS, MOST_ORDERS = 20_000, 20
 
