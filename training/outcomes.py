@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,3 +61,13 @@ class Churned:
     ours: Array
     method: str
     predictions: Mapping[str, Array]
+
+    def of(self, rows: Integers) -> Churned:
+        """Return some of the customers, by their positions among :attr:`rows`."""
+        return replace(
+            self,
+            rows=self.rows[rows],
+            left=self.left[rows],
+            ours=self.ours[rows],
+            predictions={name: p[rows] for name, p in self.predictions.items()},
+        )

@@ -9,7 +9,8 @@ from stagecast.serving.commands.console import table
 from stagecast.serving.runs.files import BACKTEST, BACKTEST_REPORT, PREDICTIONS
 
 if TYPE_CHECKING:
-    from stagecast.training.judging.verdict_result import Difference, SpendEstimates, Verdict
+    from stagecast.training.judging.evaluation_result import Difference
+    from stagecast.training.judging.verdict_result import SpendEstimates, Verdict
 
 
 def backtest_lines(verdict: Verdict, out: Path) -> list[str]:

@@ -16,8 +16,8 @@ from stagecast.serving.reports.charts import (
     inline,
     to_svg,
 )
-from stagecast.training.judging.evaluation_result import OURS
-from stagecast.training.judging.verdict_result import DateVerdict, Difference, SpendDecile
+from stagecast.training.judging.evaluation_result import OURS, Difference
+from stagecast.training.judging.verdict_result import DateVerdict, SpendDecile
 
 
 def differences(against: Sequence[Difference]) -> Markup:

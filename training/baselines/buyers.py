@@ -28,6 +28,7 @@ LABELS = {
     "rfm_logistic": "logistic regression on RFM",
     "lightgbm": "LightGBM with its defaults",
     "lightgbm_small": "LightGBM, regularised",
+    "share": "share that bought nothing before",
 }
 SPEND_LABELS = {
     "btyd": "customer base x Gamma-Gamma",
@@ -36,7 +37,7 @@ SPEND_LABELS = {
     "lightgbm_small": "LightGBM, regularised",
 }
 # The fast ones, which every training is compared with.
-QUICK = ("recency", "bg_nbd", "rfm_logistic")
+QUICK = ("recency", "bg_nbd", "rfm_logistic", "share")
 CUSTOMER_BASE = ("bg_nbd", "mbg_nbd", "pareto_nbd")
 RECENCY_GROUPS = 10
 WINDOWS = (
@@ -77,17 +78,23 @@ ENSEMBLES: Mapping[str, tuple[int, Mapping[str, Any]]] = {
 
 
 def fit_and_predict(
-    panel: Panel, horizon_days: int, names: Sequence[str] = QUICK, seed: int = 0
+    panel: Panel,
+    horizon_days: int,
+    names: Sequence[str] = QUICK,
+    seed: int = 0,
+    share: float = 0.5,
 ) -> dict[str, Array]:
     """Return each baseline's P(no purchase in the horizon) for the buyers of the panel's as_of.
 
     A baseline that cannot be fitted, since there are too few repeat buyers or no past date, is left
-    out.
+    out. The share never is.
 
     Parameters
     ----------
     names
         Keys of :data:`LABELS`.
+    share
+        Share that buys nothing, where there is no past date to count it on.
     """
     now = _now(panel, horizon_days)
     newest = _newest(panel, horizon_days)
@@ -101,6 +108,8 @@ def fit_and_predict(
             predictions[name] = model.p_none(
                 horizon_days, now["frequency"], now["t_x_days"], now["T_days"]
             )
+        elif name == "share":
+            predictions[name] = _shares(panel, newest, share)
         elif newest is not None:
             past, target = newest.columns, newest.inactive
             if name == "recency":
@@ -166,6 +175,19 @@ def _boosted(
         past, columns, target, weight, objective, trees=trees, seed=seed, **settings
     )
     return model.raw(now)
+
+
+def _shares(panel: Panel, newest: Frame | None, share: float) -> Array:
+    """Return the share that bought nothing, of the active and of the lapsed, shape (n_buyers,)."""
+    stage = panel.now.stage[panel.now.buyers]
+    if newest is None:
+        return np.full(len(stage), share)
+    active = np.array([stage.state == "active" for stage in panel.scheme.stages])
+    shares = [
+        (float(newest.inactive[rows].sum()) + 0.5) / (float(rows.sum()) + 1.0)
+        for rows in (~active[newest.stage], active[newest.stage])
+    ]
+    return np.where(active[stage], shares[1], shares[0])
 
 
 def _varies(columns: Mapping[str, Array], name: str) -> bool:

@@ -196,7 +196,15 @@ class Inactivity:
 
         config, rows = models.config, predicted.buyers
         names = baselines.QUICK if quick else tuple(baselines.LABELS)
-        predictions = baselines.fit_and_predict(panel, config.horizon_days, names, config.seed)
+        recency_days = panel.now.features["recency_days"][rows]
+        by_gaps = models.churn.rule.probability(recency_days, config.horizon_days)
+        predictions = baselines.fit_and_predict(
+            panel,
+            config.horizon_days,
+            names,
+            config.seed,
+            share=float(by_gaps.mean()) if len(rows) else 0.5,
+        )
         left = np.asarray(later.orders[rows] == 0)
         return Churned(rows, left, predicted.p_inactive[rows], models.churn.method, predictions)
 
@@ -209,20 +217,20 @@ class Inactivity:
                 "the shop's own gaps between purchases (method: rule)."
             ]
         if churn.method == "btyd":
+            level = ", at the level of the last horizon" if churn.level else ""
             return [
                 "No past date has enough customers who stayed and who left to learn from: the "
-                "customer-base models speak alone, at the level of the last horizon (method: btyd)."
+                f"customer-base models speak alone{level} (method: btyd)."
             ]
-        notes = []
+        if churn.alone is not None:
+            return [f"{SIMPLE[churn.alone]} (method: blend)."]
         if churn.few_customers:
-            notes.append(
+            return [
                 "Few customers: no past date has enough who stayed and who left for trees and "
                 "splines, so the customer-base models are pooled with a regression on RFM alone "
                 "(method: blend)."
-            )
-        if churn.alone is not None:
-            notes.append(f"{SIMPLE[churn.alone]} (method: blend).")
-        return notes
+            ]
+        return []
 
 
 def buyer_reasons(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from stagecast.features.arrays import Array
@@ -11,17 +13,20 @@ from stagecast.features.stages.lifecycle import fit_lifecycle
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.judging.evaluation_result import (
     OURS,
+    ActiveFigures,
     ChurnFigures,
     ConversionFigures,
     Coverage,
+    Difference,
     Evaluation,
     SpendFigures,
     StageFigures,
 )
-from stagecast.training.judging.grade import grade_period
+from stagecast.training.judging.grade import grade
 from stagecast.training.learners import metrics
+from stagecast.training.learners.resampling import mean_of
 from stagecast.training.models import Models, Predictions
-from stagecast.training.outcomes import Later
+from stagecast.training.outcomes import Churned, Later
 from stagecast.training.panel import Panel
 from stagecast.training.value.intervals import Intervals
 
@@ -80,26 +85,67 @@ def evaluate(
     if not len(churned.rows):
         return None
     left, ours = churned.left, churned.ours
-    baselines = [
-        _churn_figures(name, kind.baseline_labels[name], left, p)
-        for name, p in churned.predictions.items()
-    ]
-    own = _churn_figures(OURS, f"stagecast ({churned.method})", left, ours)
-    grade = grade_period(own.log_loss, min((row.log_loss for row in baselines), default=None))
+    compared = _compared(churned, kind.baseline_labels, models.config.seed)
+    active = kind.states(models, panel.now)[churned.rows] == "active"
+    of_active = None
+    if active.any():
+        of_active = _compared(
+            churned.of(np.flatnonzero(active)), kind.baseline_labels, models.config.seed
+        )
+    asked = of_active or compared
+    graded = grade(
+        asked.models,
+        asked.against,
+        asked.customers,
+        "this period",
+        "" if asked.customers == compared.customers else f"on the {asked.customers:,} active",
+    )
     return Evaluation(
         as_of=iso(panel.as_of),
         until=iso(panel.as_of + horizon * DAY),
-        customers=len(churned.rows),
-        base_rate=float(left.mean()),
-        models=(own, *baselines),
+        customers=compared.customers,
+        base_rate=compared.base_rate,
+        models=compared.models,
         calibration=metrics.calibration(left, ours),
         gains=metrics.gains(left, ours, GAINS),
         next_stage=next_stage_figures(panel, models, predicted, later),
         conversion=conversion_figures(panel, models, predicted, later),
         spend=_spend_figures(panel, models, predicted, later),
         coverage=interval_coverage(predicted, later, intervals),
-        grade=grade.letter,
-        grade_sentence=grade.sentence,
+        grade=graded.letter,
+        grade_sentence=graded.sentence,
+        active=of_active,
+    )
+
+
+def _compared(churned: Churned, labels: Mapping[str, str], seed: int) -> ActiveFigures:
+    """Return the figures of all methods on some customers, and the differences from ours."""
+    left, ours = churned.left, churned.ours
+    own = _churn_figures(OURS, f"stagecast ({churned.method})", left, ours)
+    baselines = [
+        _churn_figures(name, labels[name], left, p) for name, p in churned.predictions.items()
+    ]
+    own_losses = metrics.losses(left, ours)
+    against = []
+    for row in baselines:
+        mean = mean_of(own_losses - metrics.losses(left, churned.predictions[row.name]), seed)
+        relative = own.log_loss / row.log_loss - 1.0 if row.log_loss > 0 else float("nan")
+        against.append(
+            Difference(
+                name=row.name,
+                label=row.label,
+                difference=metrics.finite(mean.value),
+                low=metrics.finite(mean.low),
+                high=metrics.finite(mean.high),
+                relative=metrics.finite(relative),
+                better_in=metrics.finite(mean.below_zero),
+            )
+        )
+    return ActiveFigures(
+        customers=len(left),
+        base_rate=float(left.mean()),
+        models=(own, *baselines),
+        against=tuple(against),
     )
 
 

@@ -45,6 +45,31 @@ class ChurnFigures:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """Our figure compared with that of a baseline, on the same draws of the customers.
+
+    Parameters
+    ----------
+    name, label
+        Of the baseline.
+    difference, low, high
+        Our figure less the baseline's, and its 95 % interval; below 0 we are better.
+    relative
+        Our figure over the baseline's, less 1.
+    better_in
+        Share of the draws in which we are better, 0 to 1.
+    """
+
+    name: str
+    label: str
+    difference: float | None
+    low: float | None
+    high: float | None
+    relative: float | None
+    better_in: float | None
+
+
+@dataclass(frozen=True)
 class StageFigures:
     """How good a method's probabilities of the next stage were.
 
@@ -112,6 +137,29 @@ class Coverage:
 
 
 @dataclass(frozen=True)
+class ActiveFigures:
+    """How good the methods were for the active, whom churn is asked of; the grade is of these.
+
+    Parameters
+    ----------
+    customers
+        Number of active customers.
+    base_rate
+        Share of them who left, 0 to 1.
+    models
+        The model first, then the baselines.
+    against
+        Log loss of the model less that of each baseline, with its interval over draws of the
+        customers.
+    """
+
+    customers: int
+    base_rate: float
+    models: tuple[ChurnFigures, ...]
+    against: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """How good a training was on the horizon after it, compared with baselines.
 
@@ -139,7 +187,10 @@ class Evaluation:
     coverage
         None where no intervals could be learned before the period.
     grade, grade_sentence
-        See :func:`stagecast.training.judging.grade.grade_period`.
+        See :func:`stagecast.training.judging.grade.grade`; they speak of the active, or where
+        there were none of all who could leave.
+    active
+        Figures of the active; None where there were none.
     """
 
     as_of: str
@@ -155,3 +206,4 @@ class Evaluation:
     coverage: Coverage | None
     grade: Letter
     grade_sentence: str
+    active: ActiveFigures | None = None

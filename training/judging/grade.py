@@ -1,20 +1,52 @@
-"""Grades from A to D: log loss of the model against that of the best baseline.
+"""Grades from A to D: log loss of the model against that of the best baseline, beyond chance.
 
-The cut-offs are ours.
+One later period and several dates are graded alike. Baselines always include the share that left
+before, so there is always something to compare with. The cut-offs are ours, and all of them are
+here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from stagecast.training.judging.evaluation_result import OURS, Letter
-from stagecast.training.judging.verdict_result import Difference
+from stagecast.training.judging.evaluation_result import Difference, Letter
 
 CLEAR_GAIN = 0.02
 """Share of the best baseline's log loss that A asks for: 2 %."""
 SLIGHT_GAIN = 0.005
 """Share of the best baseline's log loss that is more than a draw: half a per cent."""
+DRAW = 0.001
+"""Difference in log loss, in nats, up to which a worse model is a draw however sure it is: where
+nearly all customers stay, a share of a tiny log loss says nothing."""
+RANDOM_AUC, RANDOM_LIFT = 0.5, 1.0
+"""AUC and lift at 10 % of a ranking by lot; below them a good log loss is contradicted."""
+CALIBRATION_ERROR = 0.1
+"""Mean gap between predicted and observed shares of tenths above which a good log loss is
+contradicted, beyond the gap that chance makes in tenths of that many customers."""
+BETTER_RANKING = 0.02
+"""Gain in AUC on the best baseline from which a grade of C or D says that the level is off."""
+WORSE_CALIBRATION = 0.05
+"""Difference in calibration error from the best baseline that this asks for, too."""
+
+
+class Figures(Protocol):
+    """Figures of one method, such as those of an evaluation or of a backtest."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def log_loss(self) -> float: ...
+    @property
+    def auc(self) -> float | None: ...
+    @property
+    def calibration_error(self) -> float: ...
+    @property
+    def lift_10(self) -> float | None: ...
 
 
 @dataclass(frozen=True)
@@ -25,95 +57,98 @@ class Grade:
     sentence: str
 
 
-NO_BASELINE = Grade(
-    "C", "No baseline could be fitted on this log, so there is nothing to compare with."
-)
-
-
-def grade_period(log_loss: float, best_baseline: float | None) -> Grade:
-    """Return the grade of a single later period.
-
-    A: at least 2 % below the best baseline's log loss. B: at least half a per cent below it. C: no
-    worse than half a per cent above it. D: worse.
-
-    Parameters
-    ----------
-    log_loss, best_baseline
-        Mean log losses; None where there is no baseline.
-    """
-    if best_baseline is None:
-        return NO_BASELINE
-    gain = 1.0 - log_loss / best_baseline
-    if gain >= CLEAR_GAIN:
-        return Grade(
-            "A",
-            f"Clearly better than every baseline: the log loss is {gain:.1%} below the best one's.",
-        )
-    if gain >= SLIGHT_GAIN:
-        return Grade(
-            "B", f"Better than every baseline: the log loss is {gain:.1%} below the best one's."
-        )
-    if gain >= -SLIGHT_GAIN:
-        return Grade(
-            "C",
-            "As good as the best baseline, and no better: within half a per cent of its log loss.",
-        )
-    return Grade(
-        "D",
-        f"No better than a simple method on this period: the log loss is {-gain:.1%} "
-        "above the best baseline's.",
-    )
-
-
-def grade_dates(log_loss: Mapping[str, float], against: Sequence[Difference]) -> Grade:
-    """Return the grade of several dates, for which the differences from the baselines are known.
+def grade(
+    methods: Sequence[Figures],
+    against: Sequence[Difference],
+    customers: int,
+    period: str,
+    asked: str = "",
+) -> Grade:
+    """Return the grade of a model.
 
     A: at least 2 % below the best baseline's log loss, and the difference from each is beyond
-    chance. B: at least half a per cent below it, or beyond chance. C: no worse than half a per cent
-    above it, or within chance. D: worse.
+    chance. B: below it beyond chance. C: no worse than half a per cent above it, or within chance.
+    D: worse. An AUC below that of a lottery allows no more than C; a lift below 1, or a calibration
+    error above .1 beyond chance, no more than B; the sentence names them.
 
     Parameters
     ----------
-    log_loss
-        Name of the method -> its mean log loss, for ours and each baseline.
+    methods
+        The model first, then the baselines, at least one.
     against
         Difference of our log loss from that of each baseline.
+    customers
+        Number of customers that the figures of one date are of.
+    period
+        What was compared, such as ``these dates``.
+    asked
+        Whom it was compared on, such as ``on the active``; empty for all.
     """
-    if not against:
-        return NO_BASELINE
-    best = min(against, key=lambda difference: log_loss[difference.name])
-    gain = 1.0 - log_loss[OURS] / log_loss[best.name]
+    ours, *baselines = methods
+    best = min(baselines, key=lambda method: method.log_loss)
+    letter, sentence = _by_log_loss(ours, best, against, period, f" {asked}" if asked else "")
+    best_allowed, doubts = _doubts(ours, customers)
+    if letter in ("A", "B") and doubts:
+        sentence += f" Other figures contradict it: {', '.join(doubts)}."
+    elif letter in ("C", "D") and _ranks_better(ours, best):
+        sentence += (
+            f" It ranks better (AUC {ours.auc:.3f} against {best.auc:.3f}): what is off is the "
+            f"level (calibration error {ours.calibration_error:.3f})."
+        )
+    return Grade(max(letter, best_allowed), sentence)
+
+
+def _by_log_loss(
+    ours: Figures, best: Figures, against: Sequence[Difference], period: str, asked: str
+) -> tuple[Letter, str]:
+    gain = 1.0 - ours.log_loss / best.log_loss if best.log_loss > 0 else 0.0
+    from_best = next(difference for difference in against if difference.name == best.name)
     all_beyond_chance = all(_is_below_zero(difference) for difference in against)
-    worse_beyond_chance = best.low is not None and best.low > 0
+    worse_beyond_chance = from_best.low is not None and from_best.low > 0
     distance = (
-        f"{abs(gain):.1%} {'below' if gain >= 0 else 'above'} that of {best.label}, "
-        "the best of the others"
+        f"the log loss{asked} is {abs(gain):.1%} {'below' if gain >= 0 else 'above'} that of "
+        f"{best.label}, the best of the others"
     )
     if gain >= CLEAR_GAIN and all_beyond_chance:
-        return Grade(
-            "A", f"Clearly better than every baseline: the log loss is {distance}, beyond chance."
+        return "A", f"Clearly better than every baseline: {distance}, beyond chance."
+    if gain > 0 and _is_below_zero(from_best):
+        return "B", f"Better than every baseline: {distance}, beyond chance."
+    if gain >= SLIGHT_GAIN:
+        return "C", (
+            f"Not better than the best baseline beyond chance: {distance}, which chance among "
+            "customers could bring about."
         )
-    if gain >= SLIGHT_GAIN or (gain > 0 and all_beyond_chance):
-        by_chance = (
-            "beyond chance"
-            if _is_below_zero(best)
-            else "which chance among customers could bring about"
-        )
-        return Grade("B", f"Better than every baseline: the log loss is {distance}, {by_chance}.")
-    if gain >= -SLIGHT_GAIN:
-        return Grade(
-            "C", f"As good as the best baseline, and no better: the log loss is {distance}."
-        )
+    if gain >= -SLIGHT_GAIN or ours.log_loss - best.log_loss <= DRAW:
+        return "C", f"As good as the best baseline, and no better: {distance}."
     if not worse_beyond_chance:
-        return Grade(
-            "C",
-            "No better than the best baseline, and within chance no worse: the log loss "
-            f"is {distance}.",
-        )
-    return Grade(
-        "D",
-        f"No better than a simple method on these dates: the log loss is {distance}. "
-        "Use that method.",
+        return "C", f"No better than the best baseline, and within chance no worse: {distance}."
+    return "D", f"No better than a simple method on {period}: {distance}. Use that method."
+
+
+def _doubts(ours: Figures, customers: int) -> tuple[Letter, list[str]]:
+    """Return the best letter that the other figures allow, and those that contradict a good one."""
+    allowed: Letter = "A"
+    doubts = []
+    # mean absolute value of a normal error of the share of a tenth, at a share of one half
+    by_chance = math.sqrt(2 / math.pi * 10 * 0.25 / max(customers, 1))
+    if ours.calibration_error > CALIBRATION_ERROR + by_chance:
+        allowed = "B"
+        doubts.append(f"the calibration error is {ours.calibration_error:.3f}")
+    if ours.lift_10 is not None and ours.lift_10 < RANDOM_LIFT:
+        allowed = "B"
+        doubts.append(f"the lift at 10 % is {ours.lift_10:.2f}, below that of a lottery")
+    if ours.auc is not None and ours.auc < RANDOM_AUC:
+        allowed = "C"
+        doubts.append(f"the AUC is {ours.auc:.3f}, below that of a lottery")
+    return allowed, doubts
+
+
+def _ranks_better(ours: Figures, best: Figures) -> bool:
+    if ours.auc is None or best.auc is None:
+        return False
+    return (
+        ours.auc - best.auc >= BETTER_RANKING
+        and ours.calibration_error - best.calibration_error >= WORSE_CALIBRATION
     )
 
 

@@ -25,14 +25,13 @@ from stagecast.training.baselines import buyers as baselines
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.judging.backtest import Replay
 from stagecast.training.judging.draws import Draws, draw, mean_over_dates, ratio
-from stagecast.training.judging.evaluation_result import OURS
-from stagecast.training.judging.grade import grade_dates
+from stagecast.training.judging.evaluation_result import OURS, Difference
+from stagecast.training.judging.grade import grade
 from stagecast.training.judging.verdict_result import (
     ChurnEstimates,
     DateSpend,
     DateSpendFigures,
     DateVerdict,
-    Difference,
     SpendCoverage,
     SpendDecile,
     SpendEstimates,
@@ -94,9 +93,9 @@ def verdict(replays: Sequence[Replay], horizon_days: int, seed: int) -> Verdict:
         [replay.expected_spend for replay in replays],
     )
     against = _differences(churn, "log_loss")
-    grade = grade_dates(
-        {method.name: float(method.figures["log_loss"][0]) for method in churn}, against
-    )
+    models = tuple(_churn_estimates(replays, method) for method in churn)
+    customers = sum(len(replay.customers) for replay in replays) // len(replays)
+    graded = grade(models, against, customers, "these dates")
     inactive, p = _stacked(replays)
     return Verdict(
         churn=replays[0].churn,
@@ -104,9 +103,9 @@ def verdict(replays: Sequence[Replay], horizon_days: int, seed: int) -> Verdict:
         dates=tuple(_date_verdict(replay, horizon_days) for replay in replays),
         customers=len(set().union(*(replay.customers for replay in replays))),
         rows=sum(len(replay.customers) for replay in replays),
-        grade=grade.letter,
-        grade_sentence=grade.sentence,
-        models=tuple(_churn_estimates(replays, method) for method in churn),
+        grade=graded.letter,
+        grade_sentence=graded.sentence,
+        models=models,
         against=against,
         deciles=metrics.deciles(inactive, p, _stacked_spend(replays)),
         calibration=metrics.calibration(inactive, p),

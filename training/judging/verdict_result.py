@@ -16,6 +16,7 @@ from stagecast.training.config import Churn
 from stagecast.training.judging.evaluation_result import (
     ConversionFigures,
     Coverage,
+    Difference,
     Letter,
     StageFigures,
 )
@@ -96,31 +97,6 @@ class SpendEstimates:
     mae_high: float | None
     bias_low: float | None
     bias_high: float | None
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Our figure compared with that of a baseline, on the same draws of the customers.
-
-    Parameters
-    ----------
-    name, label
-        Of the baseline.
-    difference, low, high
-        Our figure less the baseline's, and its 95 % interval; below 0 we are better.
-    relative
-        Our figure over the baseline's, less 1.
-    better_in
-        Share of the draws in which we are better, 0 to 1.
-    """
-
-    name: str
-    label: str
-    difference: float | None
-    low: float | None
-    high: float | None
-    relative: float | None
-    better_in: float | None
 
 
 @dataclass(frozen=True)
@@ -240,7 +216,7 @@ class Verdict:
     customers, rows
         Number of different customers, and of predictions: a customer has one at each date.
     grade, grade_sentence
-        See :func:`stagecast.training.judging.grade.grade_dates`.
+        See :func:`stagecast.training.judging.grade.grade`.
     models
         The model first, then the baselines that every date has.
     against

@@ -66,9 +66,13 @@ def test_the_regression_is_on_the_logs_of_rfm_at_the_newest_date(shop: Trained) 
 
 
 @pytest.mark.parametrize("dates", [0, 1])
-def test_without_a_date_one_horizon_back_only_bg_nbd_speaks(shop: Trained, dates: int) -> None:
+def test_without_a_date_one_horizon_back_only_bg_nbd_and_a_share_speak(
+    shop: Trained, dates: int
+) -> None:
     panel = replace(shop.training.panel, dates=shop.training.panel.dates[1 : 1 + dates])
-    assert set(fit_and_predict(panel, 90)) == {"bg_nbd"}
+    predictions = fit_and_predict(panel, 90, share=0.3)
+    assert set(predictions) == {"bg_nbd", "share"}
+    assert (predictions["share"] == 0.3).all()
 
 
 def test_spend_is_said_by_all_and_never_negative(shop: Trained) -> None:

@@ -46,7 +46,8 @@ def test_figures_are_those_of_the_buyers(
     assert ours.brier == metrics.brier(inactive, p)
     assert ours.calibration_error == metrics.calibration_error(inactive, p) < 0.05
     assert ours.lift_10 == metrics.capture(inactive, p, 0.1) / 0.1
-    assert [baseline.name for baseline in baselines] == ["recency", "bg_nbd", "rfm_logistic"]
+    names = ["recency", "bg_nbd", "rfm_logistic", "share"]
+    assert [baseline.name for baseline in baselines] == names
     assert [point.share_contacted for point in evaluation.gains] == list(GAINS)
     assert evaluation.gains[2].share_of_churners == metrics.capture(inactive, p, 0.2)
     assert (evaluation.as_of, evaluation.until) == ("2021-12-31", "2022-03-31")
@@ -59,6 +60,28 @@ def test_truth_drawn_from_the_predictions_gets_a_good_grade(
     assert evaluation.grade in "AB"
     stagecast, markov = evaluation.next_stage
     assert stagecast.log_loss < markov.log_loss
+
+
+def test_the_grade_is_of_the_active_with_intervals_over_draws_of_the_customers(
+    shop: Trained, evaluated: tuple[Evaluation, Later]
+) -> None:
+    evaluation, later = evaluated
+    models, now = shop.training.models, shop.training.panel.now
+    active = np.array([s.state == "active" for s in models.scheme.stages])[now.stage]
+    gone, p = later.orders[active] == 0, predict(models, now).p_inactive[active]
+    of_active = evaluation.active
+    assert of_active is not None
+    assert (of_active.customers, of_active.base_rate) == (active.sum(), gone.mean())
+    assert of_active.models[0].log_loss == metrics.log_loss(gone, p)
+    assert f"on the {active.sum():,} active" in evaluation.grade_sentence
+    for baseline, difference in zip(of_active.models[1:], of_active.against, strict=True):
+        assert difference.name == baseline.name
+        gap = of_active.models[0].log_loss - baseline.log_loss
+        assert difference.difference == pytest.approx(gap)
+        assert difference.low < gap < difference.high
+    # the share of the active is that of the active before, the same for all of them
+    share = of_active.models[-1]
+    assert (share.name, share.auc) == ("share", 0.5)
 
 
 def test_money_is_compared_with_the_observed_spend(
