@@ -14,6 +14,7 @@ from stagecast.training.churn_kinds.learned import PastDate, PoolCard
 
 if TYPE_CHECKING:
     from stagecast.training.judging.evaluation_result import Evaluation
+    from stagecast.training.judging.ranking import Ranking
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,12 @@ class Card:
         What the training could not do, a sentence each.
     horizon_note
         What must be read first where the horizon is shorter than the usual gap; else None.
+    ranking
+        Whether the active customers can be told apart by their risk; None where nobody asked.
     """
 
     evaluation: Evaluation | None
     blend: Blend
     notes: tuple[str, ...]
     horizon_note: str | None
+    ranking: Ranking | None = None

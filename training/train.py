@@ -31,6 +31,7 @@ from stagecast.training.fitting import MAX_ROWS, fit_models
 from stagecast.training.judging.evaluate import evaluate, observed_outcomes
 from stagecast.training.judging.evaluation_result import Evaluation
 from stagecast.training.judging.past_value import spend_at, value_intervals
+from stagecast.training.judging.ranking import Ranking, ranking
 from stagecast.training.judging.readiness.short_horizon import short_horizon_notes
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models, Predictions
@@ -61,6 +62,8 @@ class Training:
         Sentences for the user about limits of the log.
     horizon_note
         What must be read first where the horizon is shorter than the usual gap; else None.
+    ranking
+        Whether the active customers can be told apart; None where that was not asked.
     """
 
     models: Models
@@ -69,6 +72,7 @@ class Training:
     data_cutoff: datetime
     notes: tuple[str, ...]
     horizon_note: str | None
+    ranking: Ranking | None = None
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,7 @@ def _train(
         )
     notify("models")
     purchase_days = table.purchase_days()
-    models, _ = fit_models(panel, purchase_days, config, has_amounts)
+    models, predicted = fit_models(panel, purchase_days, config, has_amounts)
     evaluation = None
     if earlier is not None:
         notify("evaluation on the period since")
@@ -158,6 +162,8 @@ def _train(
     purchases = Purchases(purchase_days, day_number(table.anchor))
     models = replace(models, value_interval=value_intervals(panel, models, purchases))
     notes = _notes(panel, models, evaluation, has_earlier=earlier is not None)
+    state = kind.states(models, panel.now)
+    risk = kind.risk(models, predicted, state)[state == "active"]
     return Training(
         models,
         panel,
@@ -165,6 +171,7 @@ def _train(
         from_microseconds(table.last_event()),
         notes,
         _horizon_note(purchase_days, panel.history_days, config),
+        ranking(risk, evaluation),
     )
 
 
@@ -213,6 +220,17 @@ def _in_panel_intervals(panel: Panel, models: Models) -> Intervals | None:
     return conformal(*spend_at(panel, models, panel.dates[0]))
 
 
+def _since_grade_d(models: Models) -> str:
+    """Return what follows from a simple method having been better on the later period."""
+    pool = kind_of(models.config.churn).pool_card(models)
+    weights = ", ".join(f"{name} {weight:.0%}" for name, weight in pool.weights.items())
+    level = "" if not pool.level else f", level {pool.level:+.2f} in log odds"
+    return (
+        "Grade D is of the training before that period. Its outcomes have since been learned from: "
+        f"the probabilities here come from {weights}{level}."
+    )
+
+
 def _notes(
     panel: Panel, models: Models, evaluation: Evaluation | None, *, has_earlier: bool
 ) -> tuple[str, ...]:
@@ -223,6 +241,8 @@ def _notes(
             f"{len(panel.dates)} past dates, about "
             f"{MAX_ROWS:,} rows: more teach them nothing. All customers are scored, and tested."
         )
+    if evaluation is not None and evaluation.grade == "D":
+        notes.append(_since_grade_d(models))
     if evaluation is None and has_earlier:
         notes.append(
             "Nobody had a contract one horizon before the as_of, so there is no later "

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from stagecast.serving.runs.run import Run
     from stagecast.training.config import Churn
     from stagecast.training.judging.evaluation_result import ConversionFigures, Evaluation
+    from stagecast.training.judging.ranking import Ranking
 
 TOP = 10
 
@@ -126,8 +127,7 @@ def run_lines(run: Run, next_steps: Sequence[str]) -> list[str]:
         *evaluation_lines(summary.evaluation, summary.churn),
         *summary.notes,
         "",
-        f"The {TOP} customers with the most value at risk in the next {summary.horizon_days} days:",
-        *risk_lines(run.scores),
+        *_ranked_lines(run),
         "",
         *file_lines(run.folder),
         "",
@@ -139,6 +139,17 @@ def run_lines(run: Run, next_steps: Sequence[str]) -> list[str]:
 def horizon_lines(note: str | None) -> list[str]:
     """Return what is said first where the horizon is shorter than the usual gap."""
     return [] if note is None else [f"warning: {note}", ""]
+
+
+def _ranked_lines(run: Run) -> list[str]:
+    """Return the customers with the most value at risk, or why nobody is ranked."""
+    if run.summary.not_ranked is not None:
+        return [run.summary.not_ranked]
+    days = run.summary.horizon_days
+    return [
+        f"The {TOP} customers with the most value at risk in the next {days} days:",
+        *risk_lines(run.scores),
+    ]
 
 
 def file_lines(folder: Path) -> list[str]:
@@ -154,6 +165,10 @@ def file_lines(folder: Path) -> list[str]:
     return ["Files:", *(f"  {folder / name!s:<36} {text}" for name, text in meaning.items())]
 
 
+def _not_ranked(ranking: Ranking | None) -> list[str]:
+    return [] if ranking is None or ranking.sentence is None else [ranking.sentence]
+
+
 def bundle_lines(trained: TrainedBundle) -> list[str]:
     """Return what `train` prints: how good the models are, and where the bundle is."""
     bundle = trained.bundle
@@ -161,6 +176,7 @@ def bundle_lines(trained: TrainedBundle) -> list[str]:
         *horizon_lines(trained.card.horizon_note),
         *evaluation_lines(trained.card.evaluation, bundle.models.config.churn),
         *trained.card.notes,
+        *_not_ranked(trained.card.ranking),
         "",
         f"model {bundle.model_version} written: {trained.out}",
     ]

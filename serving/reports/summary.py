@@ -16,6 +16,7 @@ from stagecast.training.card import Blend, Card
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.config import Churn
 from stagecast.training.judging.evaluation_result import Evaluation
+from stagecast.training.judging.ranking import Ranking
 from stagecast.training.train import Training
 
 
@@ -70,6 +71,8 @@ class Summary:
         See :class:`stagecast.training.card.Card`.
     next_steps
         Commands to run next.
+    ranking
+        See :class:`stagecast.training.card.Card`.
     """
 
     title: str
@@ -88,13 +91,19 @@ class Summary:
     notes: tuple[str, ...]
     horizon_note: str | None
     next_steps: tuple[str, ...]
+    ranking: Ranking | None = None
+
+    @property
+    def not_ranked(self) -> str | None:
+        """Why the active customers are not ranked; None where they are."""
+        return None if self.ranking is None else self.ranking.sentence
 
 
 def card(training: Training) -> Card:
     """Return the card of a training: its evaluation, what it learned from, and its notes."""
     models, kind = training.models, kind_of(training.models.config.churn)
     blend = Blend(kind.pool_card(models), kind.training_dates(training.panel, models))
-    return Card(training.evaluation, blend, training.notes, training.horizon_note)
+    return Card(training.evaluation, blend, training.notes, training.horizon_note, training.ranking)
 
 
 def summary(
@@ -137,6 +146,7 @@ def summary(
         notes=bundle_card.notes,
         horizon_note=bundle_card.horizon_note,
         next_steps=tuple(next_steps),
+        ranking=bundle_card.ranking,
     )
 
 

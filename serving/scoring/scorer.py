@@ -78,6 +78,12 @@ class Scorer:
         """Horizon of the probabilities, in days."""
         return self.bundle.models.config.horizon_days
 
+    @cached_property
+    def told_apart(self) -> bool:
+        """Whether the training could tell the active customers apart by their risk."""
+        ranking = self.bundle.card.get("ranking") or {}
+        return bool(ranking.get("told_apart", True))
+
     @property
     def kind(self) -> ChurnKind:
         """Kind of churn that the models predict."""
@@ -191,7 +197,9 @@ class Scorer:
             "p_inactive": risk,
             "churn_probability": churn,
             "churn_percentile": np.where(
-                active, models.reference.percentile(np.nan_to_num(churn)), np.nan
+                active & self.told_apart,
+                models.reference.percentile(np.nan_to_num(churn)),
+                np.nan,
             ),
             "churn_band": np.where(active, BANDS[band], None),
             "p_return": np.where(lapsed, predicted.p_purchase, np.nan),

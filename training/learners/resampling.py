@@ -66,11 +66,7 @@ def mean_of(values: Array, seed: int) -> Mean:
     sizes: Array = np.ones(len(values))
     if len(values) > MOST_GROUPS:
         group = random.permutation(len(values)) % MOST_GROUPS
-<<<<<<< ours
         sums = np.bincount(group, weights=values).astype(np.float64)
-=======
-        sums = np.asarray(np.bincount(group, weights=values), dtype=np.float64)
->>>>>>> theirs
         sizes = np.bincount(group).astype(np.float64)
     weight = random.poisson(1.0, (DRAWS, len(sums))).astype(np.float64)
     total = weight @ sizes

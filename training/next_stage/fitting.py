@@ -64,15 +64,9 @@ def fit_next_stage(
 ) -> NextStageModel:
     """Fit on every date of a panel; the Markov chain alone with fewer than ``FEWEST_ROWS`` buyers.
 
-<<<<<<< ours
     The chain that is used alone counts on every date, and its smoothing follows the rules. For the
     weights of the pool the members are fitted once more on the dates whose horizon ended before the
     newest date, and compared with the outcomes of the newest.
-=======
-    The chain that is used alone counts on every date, and its smoothing follows the rules. For
-    the weights of the pool the members are fitted once more on the dates whose horizon ended before
-    the newest date, and compared with the outcomes of the newest.
->>>>>>> theirs
 
     Parameters
     ----------

@@ -54,6 +54,7 @@ def customers_page(
         # the cursor is from before the last publication: show the new list rather than an error
         page, stale = store.customers(run, filters, order), True
     total = store.count(run, filters)
+    rows = [msgspec.json.decode(document) for document in page.documents]
     parameters = _parameters(query)
     unsorted = [pair for pair in parameters if pair[0] != "sort"]
     return render(
@@ -64,7 +65,8 @@ def customers_page(
         stale=stale,
         total=total,
         page=page,
-        rows=[msgspec.json.decode(document) for document in page.documents],
+        rows=rows,
+        alike=any(_not_ranked(score) for score in rows),
         titles=_titles(run),
         stages=_stage_cards(store, run, query),
         bands=BANDS,
@@ -114,6 +116,11 @@ def docs_page(request: Request) -> HTMLResponse:
     host = request.headers.get("host", "127.0.0.1:8000")
     base_url = f"{request.url.scheme}://{host}"
     return render("docs.html", **api_reference(request.app.openapi(), base_url))
+
+
+def _not_ranked(score: Mapping[str, Any]) -> bool:
+    """Return whether a score has a risk and no rank: the active could not be told apart."""
+    return score["churn_probability"] is not None and score["churn_percentile"] is None
 
 
 def _parameters(query: ListQuery) -> list[tuple[str, str]]:
