@@ -13,7 +13,7 @@ import pytest
 
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.features.events import from_frame
-from stagecast.training.churn.fitting import FEWEST_CUSTOMERS, FEWEST_OF_EACH
+from stagecast.training.churn.few_customers import FEWEST_CUSTOMERS, FEWEST_OF_EACH
 from stagecast.training.config import TrainConfig
 from stagecast.training.judging.readiness import readiness
 from stagecast.training.judging.readiness.answer import Readiness
@@ -103,8 +103,8 @@ LOGS: dict[str, tuple[list[Row], float, int]] = {
     "buyers enough": (buyers(MIN_CUSTOMERS, 20), 210, 60),
     "one repeat buyer too few": (buyers(60, MIN_REPEATERS - 1), 130, 60),
     "repeat buyers enough": (buyers(60, MIN_REPEATERS), 130, 60),
-    "one buyer too few a horizon back": (two_kinds(60, FEWEST_CUSTOMERS - 61), 150, 30),
-    "buyers enough a horizon back": (two_kinds(60, FEWEST_CUSTOMERS - 60), 150, 30),
+    "one buyer too few a horizon back": (two_kinds(40, FEWEST_CUSTOMERS - 41), 150, 30),
+    "buyers enough a horizon back": (two_kinds(40, FEWEST_CUSTOMERS - 40), 150, 30),
     "one too few who stayed": (two_kinds(FEWEST_OF_EACH - 1, 220), 150, 30),
     "enough who stayed": (two_kinds(FEWEST_OF_EACH, 220), 150, 30),
     "one too few who left": (two_kinds(220, FEWEST_OF_EACH - 1), 150, 30),
@@ -200,16 +200,16 @@ def test_a_past_date_of_a_large_young_log_is_judged_by_the_customers_it_is_fitte
     [
         ("one buyer too few", "btyd", "29 buyers, 30 are needed"),
         ("one repeat buyer too few", "btyd", "9 repeat buyers, 10 are needed"),
-        ("one buyer too few a horizon back", "blend", "199 buyers on 2020-04-30, 200 are needed"),
+        ("one buyer too few a horizon back", "blend", "59 buyers on 2020-04-30, 60 are needed"),
         (
             "one too few who stayed",
             "blend",
-            "29 buyers of 2020-04-30 bought in the horizon since, 30 are needed",
+            "9 buyers of 2020-04-30 bought in the horizon since, 10 are needed",
         ),
         (
             "one too few who left",
             "blend",
-            "29 buyers of 2020-04-30 did not buy in the horizon since, 30 are needed",
+            "9 buyers of 2020-04-30 did not buy in the horizon since, 10 are needed",
         ),
         (
             "alike until they part",
