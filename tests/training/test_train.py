@@ -170,7 +170,7 @@ LOGS: dict[str, tuple[list[Row], float, str]] = {
             ]
         ],
         400,
-        "btyd",
+        "blend",
     ),
     "amounts of 0 only": (
         [
@@ -178,7 +178,7 @@ LOGS: dict[str, tuple[list[Row], float, str]] = {
             for name, at, kind, amount in simulated_rows(120, 400, seed=4)
         ],
         400,
-        "btyd",
+        "blend",
     ),
     "one huge amount": (
         [
@@ -186,7 +186,7 @@ LOGS: dict[str, tuple[list[Row], float, str]] = {
             for k, (name, at, kind, amount) in enumerate(simulated_rows(120, 400, seed=4))
         ],
         400,
-        "btyd",
+        "blend",
     ),
 }
 

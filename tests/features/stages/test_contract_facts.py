@@ -91,7 +91,7 @@ def test_the_scheme_takes_the_event_types_of_the_contracts() -> None:
 
 def test_facts_of_contracts_need_starts_and_ends() -> None:
     data = scheme_to_json(load_scheme("membership"))
-    for key in ("pins", "thresholds"):
+    for key in ("pins", "thresholds", "assumed"):
         del data[key]
     del data["signals"]["starts"]
     with pytest.raises(UsageError, match="no rule can look at 'contracts'"):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit
 
 from stagecast.features.arrays import Array
+from stagecast.serving.http.routes.pages import _not_ranked
+from stagecast.serving.scoring.scorer import Scorer
 from stagecast.training.judging.evaluation_result import ActiveFigures, ChurnFigures, Evaluation
 from stagecast.training.judging.ranking import NEGLIGIBLE, SMALL, ranking
+from tests.training.made import Trained
 
 
 def risks(spread: float, customers: int = 1_000) -> Array:
@@ -79,3 +84,20 @@ def test_the_sentence_names_customers_and_risks() -> None:
 def test_nobody_and_one_alone_need_no_ranking() -> None:
     assert ranking(np.zeros(0), None).told_apart
     assert ranking(np.array([0.5]), None).told_apart
+
+
+def test_scores_have_no_percentile_and_the_page_says_so(shop: Trained) -> None:
+    training, bundle = shop.training, shop.reloaded()
+    active = shop.scores().to_pandas()["state"] == "active"
+    alike_card = {"told_apart": False, "spread": 0.0, "sentence": "alike"}
+    alike = Scorer(replace(bundle, card={**bundle.card, "ranking": alike_card}), with_reasons=False)
+    rows = alike.score(training.panel.now, training.data_cutoff).to_pandas()
+    assert rows["churn_percentile"].isna().all()
+    assert rows.loc[active, "churn_probability"].notna().all()
+    assert _not_ranked({"churn_probability": 0.6, "churn_percentile": None})
+    assert not _not_ranked({"churn_probability": None, "churn_percentile": None})
+    # a bundle of an earlier version has no such field
+    plain = {name: value for name, value in bundle.card.items() if name != "ranking"}
+    before = Scorer(replace(bundle, card=plain), with_reasons=False)
+    ranked = before.score(training.panel.now, training.data_cutoff).to_pandas()
+    assert ranked.loc[active, "churn_percentile"].notna().all()
