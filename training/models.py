@@ -88,6 +88,13 @@ class Models:
         """Whether anybody had bought at the training; else nothing is known of purchases."""
         return bool(self.churn.rule.times)
 
+    @property
+    def value_is_far(self) -> bool:
+        """Whether the value horizon is too many times the history for more than a guess."""
+        return self.value.mean_spend is not None and self.value.is_far(
+            self.config.value_horizon_days
+        )
+
     @cached_property
     def plan(self) -> SnapshotPlan:
         """The content of the snapshots that these models score."""

@@ -255,8 +255,13 @@ def _notes(
         )
     if models.value.mean_spend is None:
         notes.append("The log has no amounts: money is left out.")
-    elif models.value.is_far(models.config.value_horizon_days):
+    elif models.value_is_far:
         notes.append(far_sentence(models))
+    if models.base is None and models.value.mean_spend is not None:
+        notes.append(
+            "Without a customer-base model the value at risk is not known: customers are ranked by "
+            "the churn probability times the spend of a year."
+        )
     notes += merged_sentences(panel.scheme, panel.life.merged)
     notes += unreached_sentences(panel.scheme)
     return tuple(notes)

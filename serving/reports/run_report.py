@@ -142,17 +142,20 @@ def _headline(scores: pa.Table) -> dict[str, Any]:
         "high_share": _share(high, active),
         **{
             name: _of(_numbers(scores, name), np.sum)
-            for name in ("value_at_risk", "expected_spend", "expected_orders")
+            for name in ("value_at_risk", "value_gone", "expected_spend", "expected_orders")
         },
         "low_data": int(pc.sum(scores["low_data"]).as_py() or 0),
     }
 
 
+def _risk_times(scores: pa.Table, name: str) -> Array:
+    """Return the churn probability times a column; NaN for those who are not active."""
+    return _numbers(scores, "churn_probability") * _numbers(scores, name)
+
+
 def _first(scores: pa.Table, has_money: bool) -> list[dict[str, Any]]:
-    """Return the customers with most value at risk or, without amounts, most orders at risk."""
-    at_stake = _numbers(scores, "value_at_risk")
-    if not has_money:
-        at_stake = _numbers(scores, "churn_probability") * _numbers(scores, "orders")
+    """Return the active customers with most value at risk or, without amounts, orders at risk."""
+    at_stake = stakes(scores) if has_money else _risk_times(scores, "orders")
     known = at_stake[~np.isnan(at_stake)]
     if not len(known):
         return []
@@ -251,7 +254,7 @@ def _risk(scores: pa.Table) -> dict[str, Any] | None:
 
 def _concentration(scores: pa.Table) -> dict[str, Any] | None:
     """Return how many customers hold 80 % of the value at risk, and the curve of shares."""
-    value = _numbers(scores, "value_at_risk")
+    value = stakes(scores)
     value = np.sort(value[~np.isnan(value)])[::-1]
     total = float(value.sum())
     if total <= 0:

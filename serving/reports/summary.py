@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from stagecast.features.arrays import Array
 from stagecast.features.clock import iso
 from stagecast.features.stages.scheme_files import scheme_to_json
 from stagecast.training.bundle import Bundle
@@ -18,6 +19,10 @@ from stagecast.training.config import Churn
 from stagecast.training.judging.evaluation_result import Evaluation
 from stagecast.training.judging.ranking import Ranking
 from stagecast.training.train import Training
+
+LEAST_TENURE_DAYS = 30.0
+"""A younger customer's spend of a year counts as that of so many days."""
+DAYS_PER_YEAR = 365.0
 
 
 @dataclass(frozen=True)
@@ -151,16 +156,32 @@ def summary(
 
 
 def most_at_risk(scores: pa.Table, count: int) -> list[dict[str, Any]]:
-    """Return the rows with the most value at risk, or churn probability in a log without amounts.
+    """Return the active rows with the most at stake, see :func:`stakes`.
 
-    Only rows with a churn probability are returned.
+    In a log without amounts they are those with the highest churn probability.
     """
-    at_stake = scores.filter(pc.is_valid(scores["churn_probability"]))
-    key = (
-        "value_at_risk"
-        if at_stake["value_at_risk"].null_count < len(at_stake)
-        else "churn_probability"
-    )
-    order = pc.sort_indices(at_stake, [(key, "descending"), ("customer_id", "ascending")])
-    rows: list[dict[str, Any]] = at_stake.take(order[:count]).to_pylist()
+    at_stake = stakes(scores)
+    if np.isnan(at_stake).all():
+        at_stake = _numbers(scores, "churn_probability")
+    known = np.flatnonzero(~np.isnan(at_stake))
+    ids = scores["customer_id"].to_numpy(zero_copy_only=False)[known].astype(str)
+    first = known[np.lexsort((ids, -at_stake[known]))[:count]]
+    rows: list[dict[str, Any]] = scores.take(pa.array(first)).to_pylist()
     return rows
+
+
+def stakes(scores: pa.Table) -> Array:
+    """Return what is at stake with each active customer, in money, NaN for others.
+
+    It is the value at risk. Where no customer base tells it, it is the churn probability times the
+    spend of a year.
+    """
+    churn, at_risk = (_numbers(scores, name) for name in ("churn_probability", "value_at_risk"))
+    if np.isnan(at_risk[~np.isnan(churn)]).all():
+        days = np.maximum(_numbers(scores, "tenure_days"), LEAST_TENURE_DAYS)
+        return np.asarray(churn * _numbers(scores, "spend") / days * DAYS_PER_YEAR)
+    return np.where(np.isnan(churn), np.nan, at_risk)
+
+
+def _numbers(scores: pa.Table, name: str) -> Array:
+    return np.asarray(scores[name].to_numpy(), dtype=np.float64)

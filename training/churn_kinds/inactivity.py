@@ -155,6 +155,7 @@ class Inactivity:
         prospect_method = "blend" if models.conversion.hazard is not None else "rule"
         method = np.where(snapshot.buyers, models.churn.method, prospect_method)
         low_data = np.where(snapshot.buyers, models.churn.low_data, method != "blend")
+        low_data |= models.value_is_far
         return method, low_data | (~snapshot.buyers & models.conversion.low_data)
 
     def reasons(

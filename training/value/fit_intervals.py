@@ -48,6 +48,10 @@ def conformal(outlook: Outlook, outcome: Array) -> Intervals:
     low, high = [], []
     for k in range(len(edges) + 1):
         inside = bins == k
+        if not inside.any():
+            low.append(tail)
+            high.append(1.0 - tail)
+            continue
         # no higher than the tail: above it, a customer with a little less chance of nothing would
         # get a lower end near the expectation
         lower = min(_order_statistic(np.sort(level_below[inside]), tail, upper=False), tail)

@@ -24,7 +24,7 @@ from stagecast.training.value.spans import Purchases
 SEASON_CARRIED, DRIFT_CARRIED = 0.75, 0.5
 # Amounts further than this factor from the expectation count as this far: a typing error must not
 # move the spend of others.
-MAX_SURPRISE: Final = 20.0
+MAX_SURPRISE: Final = 10.0
 FEWEST_REPEATS: Final = 30
 
 

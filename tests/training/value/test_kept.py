@@ -1,0 +1,103 @@
+"""Value if kept and its parts, against customers whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+
+from stagecast.training.learners.btyd.fit import fit
+from stagecast.training.learners.customer_base import CustomerBase, log_odds
+from stagecast.training.value.kept import parts_of_buyers, parts_of_contracts, still_customer
+
+
+def test_a_pooled_probability_of_the_customer_base_moves_nobody() -> None:
+    random = np.random.default_rng(1)
+    alive, if_alive = random.uniform(0.01, 0.99, (2, 500))
+    none = 1.0 - alive * if_alive
+    np.testing.assert_allclose(still_customer(none, logit(none), alive), alive, rtol=1e-6)
+
+
+def test_the_likelier_a_purchase_the_more_of_a_customer() -> None:
+    p = np.linspace(0.99, 0.01, 50)
+    alive = still_customer(p, np.full(50, logit(0.6)), np.full(50, 0.7))
+    assert (np.diff(alive) > 0).all()
+    assert (alive >= 1.0 - p - 1e-12).all()
+
+
+def test_a_silence_in_which_nobody_buys_says_nothing() -> None:
+    # just after a yearly renewal, a purchase within the horizon is unlikely for a customer, too
+    alive = still_customer(np.array([0.9999]), np.array([logit(0.995)]), np.array([0.85]))
+    assert alive[0] == pytest.approx(0.85, abs=0.02)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_part_is_negative_and_the_clv_stays(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    clv, alive = random.lognormal(2, 2, 1_000), random.uniform(0, 1, 1_000)
+    orders, stay, back, each = random.lognormal(0, 2, (4, 1_000))
+    parts = parts_of_buyers(clv, alive, orders, orders + stay, back, each)
+    np.testing.assert_array_equal(parts.clv, clv)
+    assert (parts.at_risk >= 0).all()
+    assert (parts.gone >= 0).all()
+    assert np.isfinite(parts.at_risk + parts.gone).all()
+
+
+def test_parts_of_simulated_customers_have_the_true_totals_and_beat_simple_rankings() -> None:
+    """Pareto/NBD customers: who leaves at a constant hazard, and buys at a constant rate."""
+    random = np.random.default_rng(7)
+    n, T, ahead = 12_000, random.uniform(100, 900, 12_000), 365.0
+    rate, hazard = random.gamma(1.0, 1 / 40, n), random.gamma(2.0, 1 / 800, n)
+    until = random.exponential(1 / hazard)
+    seen = np.minimum(until, T)
+    x = random.poisson(rate * seen).astype(float)
+    # given their number, purchase times are uniform, and the last of x is the largest
+    t_x = np.floor(np.where(x > 0, seen * random.uniform(0, 1, n) ** (1 / np.maximum(x, 1)), 0))
+    features = {"frequency": x, "t_x_days": t_x, "T_days": np.ceil(T)}
+    base = CustomerBase((fit("pareto_nbd", x, t_x, np.ceil(T)),), None)
+    spend = random.lognormal(3, 0.6, n)
+    columns = base.columns(features, 90)
+    orders = base.discounted_orders(365, features, 0.0)
+    alive = still_customer(expit(columns["btyd_none"]), columns["btyd_none"], columns["btyd_alive"])
+    np.testing.assert_allclose(alive, columns["btyd_alive"], atol=1e-5)
+    parts = parts_of_buyers(
+        orders * spend,
+        alive,
+        orders / columns["btyd_alive"],
+        base.kept_orders(365, features, 0.0),
+        base.regained_orders(365, features, 0.0),
+        spend,
+    )
+    is_alive = until > T
+    stays = np.clip(until - T, 0, ahead)
+    kept = rate * ahead * spend
+    lost, gone = np.where(is_alive, kept - rate * stays * spend, 0.0), np.where(is_alive, 0.0, kept)
+    assert parts.at_risk.sum() == pytest.approx(lost.sum(), rel=0.10)
+    assert parts.gone.sum() == pytest.approx(gone.sum(), rel=0.10)
+
+    def reached(score: np.ndarray, truth: np.ndarray, share: float) -> float:
+        first = np.argsort(-score)[: int(share * n)]
+        return float(truth[first].sum() / truth.sum())
+
+    churn, yearly = expit(columns["btyd_none"]), x / np.maximum(T, 30) * 365 * spend
+    simple = [churn * orders * spend, churn * yearly, orders * spend, yearly]
+    for share in (0.02, 0.05, 0.10):
+        best = max(reached(score, lost, share) for score in simple)
+        assert reached(parts.at_risk, lost, share) > best - 0.01
+        best = max(reached(score, gone, share) for score in simple)
+        assert reached(parts.gone, gone, share) > best - 0.01
+
+
+def test_the_value_of_a_contract_falls_with_the_chance_of_its_end() -> None:
+    p = np.array([0.0, 0.1, 0.5, 1.0])
+    parts = parts_of_contracts(np.full(4, 10.0), np.full(4, 120.0), p, 30, 365, 0.1)
+    assert parts.clv[0] == pytest.approx(120.0)
+    assert (np.diff(parts.at_risk) > 0).all()
+    assert (parts.clv >= 10.0 - 1e-9).all()
+    assert (parts.gone == 0).all()
+    np.testing.assert_allclose(parts.clv + parts.at_risk, 120.0)
+
+
+def test_log_odds_of_the_pool_are_clipped_not_infinite() -> None:
+    p = np.array([0.0, 1.0])
+    assert np.isfinite(still_customer(p, log_odds(p), np.array([0.0, 1.0]))).all()
