@@ -161,9 +161,15 @@ def _figures(card: Mapping[str, Any]) -> dict[str, float]:
         "base_rate": evaluation["base_rate"],
         "customers": evaluation["customers"],
     }
-    groups = (("", "models"), ("next_stage_", "next_stage"), ("spend_", "spend"))
+    groups = (
+        ("", "models"),
+        ("next_stage_", "next_stage"),
+        ("spend_", "spend"),
+        ("value_", "value"),
+    )
     for prefix, group in groups:
-        for row in evaluation[group] or ():
+        rows = (evaluation["value"] or {}).get("models") if group == "value" else evaluation[group]
+        for row in rows or ():
             method = "" if row["name"] == "stagecast" else f"{row['name']}_"
             figures |= {
                 f"{method}{prefix}{k}": v for k, v in row.items() if isinstance(v, int | float)

@@ -33,6 +33,7 @@ from stagecast.training.judging.evaluation_result import Evaluation
 from stagecast.training.judging.past_value import spend_at, value_intervals
 from stagecast.training.judging.ranking import Ranking, ranking
 from stagecast.training.judging.readiness.short_horizon import short_horizon_notes
+from stagecast.training.judging.value_evaluation import evaluate_value
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models, Predictions
 from stagecast.training.panel import Panel, build, sampling_step
@@ -159,6 +160,10 @@ def _train(
             models = replace(
                 models, spend_interval=conformal(joined(outlooks), np.concatenate(outcomes))
             )
+    if evaluation is not None:
+        notify("evaluation of the value")
+        value = evaluate_value(connection, table, config, has_amounts, fitted)
+        evaluation = replace(evaluation, value=value)
     purchases = Purchases(purchase_days, day_number(table.anchor))
     models = replace(models, value_interval=value_intervals(panel, models, purchases))
     notes = _notes(panel, models, evaluation, has_earlier=earlier is not None)

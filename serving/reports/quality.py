@@ -9,7 +9,12 @@ from markupsafe import Markup
 
 from stagecast.serving.reports import charts
 from stagecast.serving.reports.comparison import CHURN, SPEND, Comparison, comparison, method_of
-from stagecast.training.judging.evaluation_result import OURS, ChurnFigures, Evaluation
+from stagecast.training.judging.evaluation_result import (
+    OURS,
+    ChurnFigures,
+    Evaluation,
+    SpendFigures,
+)
 from stagecast.training.learners.metrics import GainsPoint
 
 
@@ -38,7 +43,7 @@ class Quality:
 
     Parameters
     ----------
-    models, next_stage, spend
+    models, next_stage, spend, value
         Methods by measures; None where there is nothing to compare.
     actual_total
         Money spent in the period; None without amounts.
@@ -53,6 +58,7 @@ class Quality:
     models: Comparison | None
     next_stage: Comparison | None
     spend: Comparison | None
+    value: Comparison | None
     actual_total: float | None
     advantage: Advantage | None
     calibration: Markup | None
@@ -67,19 +73,21 @@ def quality(evaluation: Evaluation) -> Quality:
     return Quality(
         models=comparison(map(method_of, evaluation.models), CHURN),
         next_stage=comparison(map(method_of, evaluation.next_stage), CHURN),
-        spend=comparison(
-            [
-                method_of(row, of_actual=_ratio(row.predicted_total, row.actual_total))
-                for row in spend
-            ],
-            SPEND,
-        ),
+        spend=_money(spend),
+        value=_money(() if evaluation.value is None else evaluation.value.models),
         actual_total=spend[0].actual_total if spend else None,
         advantage=_advantage(evaluation.models),
         calibration=charts.calibration_plot(evaluation.calibration),
         gains_chart=charts.gains_curve([(0.0, 0.0), *curve]) if gains else None,
         at_fifth=min(gains, key=lambda point: abs(point.share_contacted - 0.2), default=None),
     )
+
+
+def _money(figures: Sequence[SpendFigures]) -> Comparison | None:
+    rows = [
+        method_of(row, of_actual=_ratio(row.predicted_total, row.actual_total)) for row in figures
+    ]
+    return comparison(rows, SPEND)
 
 
 def _advantage(models: Sequence[ChurnFigures]) -> Advantage | None:

@@ -23,7 +23,7 @@ from stagecast.serving.reports import charts
 from stagecast.serving.reports.lifecycle_report import MovementFigures, inks
 from stagecast.serving.reports.quality import quality
 from stagecast.serving.reports.rendering import FOLDER, environment
-from stagecast.serving.reports.summary import SchemeSummary, Summary
+from stagecast.serving.reports.summary import SchemeSummary, Summary, stakes
 
 Codes = NDArray[np.int64]
 

@@ -160,6 +160,45 @@ class ActiveFigures:
 
 
 @dataclass(frozen=True)
+class ValueTenth:
+    """A tenth of the customers by clv: their number, mean clv, and mean money that came."""
+
+    customers: int
+    expected: float
+    came: float
+
+
+@dataclass(frozen=True)
+class ValueEvaluation:
+    """How good the clv of a training one value horizon earlier was.
+
+    Parameters
+    ----------
+    as_of, until
+        First instant of the value horizon and the instant at which it ended, ISO 8601, UTC.
+    customers
+        Number of buyers.
+    models
+        The model first, then the baselines; money is discounted to the as_of.
+    tenths
+        Tenths of the customers by our clv, lowest first.
+    coverage
+        Share of the customers whose value was within its 90 % interval; None without intervals.
+    grade, grade_sentence
+        See :func:`stagecast.training.judging.grade.grade_value`.
+    """
+
+    as_of: str
+    until: str
+    customers: int
+    models: tuple[SpendFigures, ...]
+    tenths: tuple[ValueTenth, ...]
+    coverage: float | None
+    grade: Letter
+    grade_sentence: str
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """How good a training was on the horizon after it, compared with baselines.
 
@@ -191,6 +230,8 @@ class Evaluation:
         there were none of all who could leave.
     active
         Figures of the active; None where there were none.
+    value
+        How good the value over the value horizon was; None where the log is too young to tell.
     """
 
     as_of: str
@@ -207,3 +248,4 @@ class Evaluation:
     grade: Letter
     grade_sentence: str
     active: ActiveFigures | None = None
+    value: ValueEvaluation | None = None

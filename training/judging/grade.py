@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from stagecast.training.judging.evaluation_result import Difference, Letter
+from stagecast.training.judging.evaluation_result import Difference, Letter, SpendFigures
 
 CLEAR_GAIN = 0.02
 """Share of the best baseline's log loss that A asks for: 2 %."""
@@ -47,6 +47,12 @@ class Figures(Protocol):
     def calibration_error(self) -> float: ...
     @property
     def lift_10(self) -> float | None: ...
+
+
+VALUE_TOTAL, VALUE_TOTAL_AT_MOST = 0.10, 0.25
+"""Share by which a total of the value may be off for A or B, and for C."""
+VALUE_ERROR = 0.05
+"""Share of the best baseline's mean absolute error that ours may be above it for C."""
 
 
 @dataclass(frozen=True)
@@ -155,3 +161,33 @@ def _ranks_better(ours: Figures, best: Figures) -> bool:
 def _is_below_zero(difference: Difference) -> bool:
     """Return whether the whole interval of a difference is below 0."""
     return difference.high is not None and difference.high < 0
+
+
+def grade_value(figures: Sequence[SpendFigures]) -> Grade:
+    """Return the grade of the value: mean absolute error and total, against the baselines.
+
+    A: the error is below the best baseline's and the total within 10 %. B: one of both. C: the
+    error is at most 5 % above the best baseline's and the total within 25 %. D: worse.
+
+    Parameters
+    ----------
+    figures
+        Ours first, then the baselines.
+    """
+    ours, baselines = figures[0], figures[1:]
+    best = min(baselines, key=lambda row: row.mae)
+    error = ours.mae / best.mae - 1.0 if best.mae > 0 else 0.0
+    off = ours.predicted_total / ours.actual_total - 1.0 if ours.actual_total > 0 else 0.0
+    better, near = error <= 0, abs(off) <= VALUE_TOTAL
+    sentence = (
+        f"The total was {abs(off):.0%} {'above' if off >= 0 else 'below'} what came; the mean "
+        f"absolute error is {abs(error):.1%} {'below' if better else 'above'} that of "
+        f"{best.label}, the best of the others."
+    )
+    if better and near:
+        return Grade("A", sentence)
+    if better or near:
+        return Grade("B", sentence)
+    if error <= VALUE_ERROR and abs(off) <= VALUE_TOTAL_AT_MOST:
+        return Grade("C", sentence)
+    return Grade("D", sentence)
