@@ -23,9 +23,9 @@ from stagecast.training.leads.fitting import fit_leads, landmarks_of
 from stagecast.training.models import Models, Predictions, predict
 from stagecast.training.next_stage.fitting import fit_next_stage
 from stagecast.training.next_stage.rules import after_another_order
-from stagecast.training.panel import SEASON_HISTORY_DAYS, Panel, sampling_step, thinned
+from stagecast.training.panel import Panel, sampling_step, seasons_of, thinned
 from stagecast.training.reference import EMPTY, learn_reference
-from stagecast.training.value.fitting import Teaching, fit_value, seasons_of
+from stagecast.training.value.fitting import Teaching, fit_value
 from stagecast.training.value.spans import Purchases
 
 # Points that the product-limit estimate of the gaps is stored at.
@@ -62,7 +62,7 @@ def fit_models(
     first_orders, first_spend = _first_horizons(panel, mean_so_far)
     orders, spend = after_conversion(panel.prospects, first_orders, first_spend)
     all_dates = every_date(panel)
-    seasons = seasons_of(dates, panel.history_days, SEASON_HISTORY_DAYS)
+    seasons = seasons_of(dates, panel.history_days)
     value = fit_value(
         Teaching(
             all_dates,

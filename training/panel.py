@@ -361,12 +361,16 @@ def learnable(frames: Sequence[Frame], names: Sequence[str]) -> list[str]:
     return [name for name in names if name not in frames[0].not_for_trees]
 
 
-def year_back(frames: Sequence[Frame], history_days: float) -> Frame | None:
-    """Return the frame of one year ago, or None where the log was too young then."""
-    for frame in frames:
-        if frame.back == YEAR_DAYS and history_days - YEAR_DAYS >= SEASON_HISTORY_DAYS:
-            return frame
-    return None
+def seasons_of(frames: Sequence[Frame], history_days: float) -> list[Frame]:
+    """Return the frames of one, two and three years ago, without those in which the log was young.
+
+    Newest first, as the frames are.
+    """
+    return [
+        frame
+        for frame in frames
+        if frame.back % YEAR_DAYS == 0 and history_days - frame.back >= SEASON_HISTORY_DAYS
+    ]
 
 
 def outside_season(frames: Sequence[Frame], season: Frame, horizon_days: int) -> list[Frame]:

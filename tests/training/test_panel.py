@@ -23,11 +23,11 @@ from stagecast.training.panel import (
     known_gaps,
     plan_dates,
     sampling_step,
+    seasons_of,
     stack,
     thinned,
     training_catalog,
     varying,
-    year_back,
 )
 from tests.parity import oracle
 from tests.training.made import a_frame, day, frame_of, log_of, simulated_rows
@@ -192,9 +192,9 @@ def test_frames_are_stacked_on_the_columns_that_all_have() -> None:
 
 def test_the_same_season_a_year_ago_needs_history_before_it() -> None:
     frames = [a_frame({}, orders=[0], back=back) for back in (90, 365, 730)]
-    assert year_back(frames, 365 + 180) is frames[1]
-    assert year_back(frames, 365 + 179) is None
-    assert year_back(frames[:1], 1_000) is None
+    assert seasons_of(frames, 365 + 180) == [frames[1]]
+    assert seasons_of(frames, 365 + 179) == []
+    assert seasons_of(frames[:1], 1_000) == []
 
 
 def test_without_a_customer_base_the_columns_are_the_features(panel: Panel) -> None:

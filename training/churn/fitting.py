@@ -35,10 +35,10 @@ from stagecast.training.panel import (
     Panel,
     learnable,
     outside_season,
+    seasons_of,
     stack,
     thinned,
     varying,
-    year_back,
 )
 
 # Number of trees where there is no later date, and the numbers that are compared on one.
@@ -159,8 +159,8 @@ def fit_churn(
 
     members = members_of(dates)
     pool = Pool(members, weights)
-    season = year_back(dates, panel.history_days)
-    if season is None:
+    seasons = seasons_of(dates, panel.history_days)
+    if not seasons:
         newest = dates[0]
         shift = blend.level_shift(pool.margin(newest.columns), newest.inactive)
         towards_base = UNKNOWN_SEASON * blend.level_shift(
@@ -170,16 +170,19 @@ def fit_churn(
         towards_base = 0.0
         # trees learn the level of a date that they are fitted on, so the level is measured with
         # members that were not fitted on that season
-        other_dates = outside_season(dates, season, horizon_days)
-        reference_pool = Pool(members_of(other_dates), weights) if other_dates else pool
-        shift = blend.level_shift(reference_pool.margin(season.columns), season.inactive)
+        shifts = []
+        for season in seasons:
+            other_dates = outside_season(dates, season, horizon_days)
+            reference_pool = Pool(members_of(other_dates), weights) if other_dates else pool
+            shifts.append(blend.level_shift(reference_pool.margin(season.columns), season.inactive))
+        shift = float(np.mean(shifts))
     used = {name: weight for name, weight in weights.items() if weight > 1e-4}
     total = sum(used.values())
     return ChurnModel(
         "blend",
         horizon_days,
         {name: weight / total for name, weight in used.items()},
-        blend.carried_level(shift) + towards_base,
+        blend.carried_level(shift, max(len(seasons), 1)) + towards_base,
         rule,
         {name: members[name] for name in used},
         "later_date" if earlier_dates else "other_customers",

@@ -41,6 +41,7 @@ def money_at(panel: Panel, models: Models, frame: Frame, days: int | None = None
         frame.columns,
         models.churn.probability(frame.columns),
         models.churn.season_log_odds,
+        by_year=False,
     )
 
 

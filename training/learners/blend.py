@@ -140,13 +140,21 @@ def level_shift(margin: Array, target: NDArray[np.bool_] | Array) -> float:
     return float(brentq(gap, -20.0, 20.0)) if gap(-20.0) < 0 < gap(20.0) else 0.0
 
 
-def carried_level(shift: float) -> float:
+def carried_level(shift: float, years: int = 1) -> float:
     """Return the part of a past shift that is carried over: a share of what exceeds the noise.
 
-    >>> carried_level(0.1), round(carried_level(-0.65), 2)
-    (0.0, -0.3)
+    Parameters
+    ----------
+    shift
+        Shift in log odds; the mean of those of several years.
+    years
+        Number of years that it is the mean of: years that agree are noise less often.
+
+    >>> carried_level(0.1), round(carried_level(-0.65), 2), round(carried_level(-0.65, 3), 2)
+    (0.0, -0.3, -0.46)
     """
-    return CARRIED * float(np.sign(shift)) * max(abs(shift) - NOISE, 0.0)
+    share = years / (years + (1.0 / CARRIED - 1.0))
+    return float(share * np.sign(shift) * max(abs(shift) - NOISE / np.sqrt(years), 0.0))
 
 
 def shrunk_level(shift: float, outcomes: NDArray[np.bool_]) -> float:

@@ -14,7 +14,7 @@ from stagecast.training.config import TrainConfig
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.fit_factor import Rows, fit_factor, shrunk_level
-from stagecast.training.panel import YEAR_DAYS, Frame, learnable, stack, varying
+from stagecast.training.panel import Frame, learnable, stack, varying
 from stagecast.training.value.model import ValueModel, repeat_if_any, spend_so_far
 from stagecast.training.value.rest import fit_rest
 from stagecast.training.value.spans import Purchases
@@ -187,12 +187,3 @@ def carried_season(years: int) -> float:
     [0.75, 0.86, 0.9]
     """
     return years / (years + (1.0 / SEASON_CARRIED - 1.0))
-
-
-def seasons_of(dates: Sequence[Frame], history_days: float, least_history: float) -> list[Frame]:
-    """Return the dates of the same season in past years that have enough history before them."""
-    return [
-        frame
-        for frame in dates
-        if frame.back % YEAR_DAYS == 0 and history_days - frame.back >= least_history
-    ]

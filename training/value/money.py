@@ -73,6 +73,7 @@ def money_of_buyers(
     *,
     p_cancel: Array | None = None,
     contracts: Contracts | None = None,
+    by_year: bool = True,
 ) -> Money:
     """Return the orders and money of buyers.
 
@@ -95,6 +96,8 @@ def money_of_buyers(
     p_cancel, contracts
         P(cancellation within the horizon), shape (rows,), and the contracts of the rows; None where
         churn is not cancellation.
+    by_year
+        Whether to work out ``clv_by_year`` and ``clv_residual``, which take most of the time.
     """
     rows, horizon, days = len(p_inactive), config.horizon_days, config.value_horizon_days
     if_any = model.orders_if_any(columns, threads)
@@ -138,7 +141,7 @@ def money_of_buyers(
             )
             parts = going_on.where(contracts.open, parts)
         money.value_at_risk[:], money.value_gone[:] = parts.at_risk, parts.gone
-        if not model.is_far(days):
+        if by_year and not model.is_far(days):
             scale = (parts.clv / np.maximum(clv, _SMALLEST))[:, None]
             until = np.column_stack([ahead.until(end) for end in YEARS]) * earned[:, None] * scale
             money.clv_by_year[:] = np.diff(until, axis=1, prepend=0.0)

@@ -33,7 +33,7 @@ from stagecast.training.learners import boosting
 from stagecast.training.learners.blend import carried_level, level_shift, pool_weights
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.pool import CustomerBaseOdds, Member
-from stagecast.training.panel import Panel, not_for_trees, year_back
+from stagecast.training.panel import Panel, not_for_trees, seasons_of
 from stagecast.training.reasons.of_buyers import total_effects
 from tests.training.made import Trained, a_frame
 
@@ -176,8 +176,10 @@ def test_a_log_too_young_to_know_its_season_goes_half_the_way_to_the_customer_ba
 ) -> None:
     panel, rule = shop.training.panel, shop.training.models.churn.rule
     young = replace(panel, history_days=500.0, dates=tuple(f for f in panel.dates if f.back < 365))
-    assert year_back(panel.dates, panel.history_days) is not None
-    monkeypatch.setattr("stagecast.training.churn.fitting.blend.carried_level", lambda shift: 0.0)
+    assert seasons_of(panel.dates, panel.history_days)
+    monkeypatch.setattr(
+        "stagecast.training.churn.fitting.blend.carried_level", lambda shift, years: 0.0
+    )
     model = fitted(young, rule)
     now = buyer_columns(panel.now.features, np.flatnonzero(panel.now.buyers), panel.base, 90)
     safe = expit(now["btyd_none"]).mean()
