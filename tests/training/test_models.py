@@ -41,7 +41,9 @@ def test_the_same_rows_give_the_same_bytes(shop: Trained, monkeypatch: pytest.Mo
 
 
 def test_value_and_what_comes_after_it_are_the_value_over_ten_years(shop: Trained) -> None:
-    models, now = shop.training.models, shop.training.panel.now
+    now = shop.training.panel.now
+    value = replace(shop.training.models.value, history_days=MAX_VALUE_DAYS)
+    models = replace(shop.training.models, value=value)
     ten_years = replace(models, config=replace(models.config, value_horizon_days=MAX_VALUE_DAYS))
     near, far = predict(models, now), predict(ten_years, now)
     bought = near.buyers

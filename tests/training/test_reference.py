@@ -29,6 +29,7 @@ GROUPS = {
 def learned(p_inactive: list[float], **features: list[float]) -> Reference:
     rows = len(p_inactive)
     columns = {name: np.ones(rows) for name in (*USUAL, "spend")}
+    columns["frequency"] = np.full(rows, 100.0)
     columns |= {name: np.array(values) for name, values in features.items()}
     active = np.isfinite(p_inactive) & (np.array(p_inactive) < 2)
     return learn_reference(
@@ -78,7 +79,8 @@ def test_without_active_customers_the_percentile_is_in_the_middle() -> None:
 
 def test_only_the_active_make_the_percentiles() -> None:
     reference = learn_reference(
-        {name: np.ones(4) for name in (*USUAL, "spend")},
+        {name: np.ones(4) for name in (*USUAL, "spend")}
+    columns["frequency"] = np.full(rows, 100.0),
         np.zeros(4, dtype=np.int64),
         ("a",),
         np.array([True, True, False, False]),

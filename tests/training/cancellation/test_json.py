@@ -157,9 +157,11 @@ def test_members_are_weighed_on_a_later_window_than_they_were_fitted_on(
         fitted.append((len(cancelled), int(cancelled.sum())))
         return fit_grouped(recipe, columns, cancelled, *given)
 
-    def weights(margins: dict[str, Array], target: NDArray[np.bool_]) -> dict[str, float]:
+    def weights(
+        margins: dict[str, Array], target: NDArray[np.bool_], prior: dict[str, float]
+    ) -> dict[str, float]:
         weighed.append((np.mean(list(margins.values()), axis=0), target))
-        return pool_weights(margins, target)
+        return pool_weights(margins, target, prior)
 
     monkeypatch.setattr(fitting, "fit_ages", ages)
     monkeypatch.setattr(fitting, "fit_grouped", grouped)

@@ -13,7 +13,7 @@ from stagecast.training.baselines.buyers import LABELS, SPEND_LABELS
 from stagecast.training.config import TrainConfig
 from stagecast.training.judging.backtest import Replay, plan_replays, replay
 from stagecast.training.judging.evaluation_result import OURS
-from stagecast.training.value.intervals import conformal
+from stagecast.training.value.fit_intervals import conformal
 from tests.training.made import START, Row, day, log_of, simulated_rows
 
 pytestmark = pytest.mark.slow
@@ -84,8 +84,10 @@ def test_intervals_are_learned_on_the_date_before(replays: list[Replay]) -> None
     first, second = replays
     assert first.low is None  # nothing to learn them on that its models did not see
     assert second.low is not None
-    learned = conformal(first.expected_spend[OURS], first.observed_spend)
-    low, high = learned.around(second.expected_spend[OURS])
+    assert first.spend_outlook is not None
+    assert second.spend_outlook is not None
+    learned = conformal(first.spend_outlook, first.observed_spend)
+    low, high = learned.around(second.spend_outlook)
     np.testing.assert_array_equal(second.low, low)
     np.testing.assert_array_equal(second.high, high)
 

@@ -26,7 +26,7 @@ def evaluated(shop: Trained) -> tuple[Evaluation, Later]:
     stage[:3] = -1  # nothing was known of these
     later = Later(orders, 10.0 * orders, stage)
     return evaluate(
-        training.panel, training.models, predicted, later, Intervals((), (0.0,), (np.inf,))
+        training.panel, training.models, predicted, later, Intervals((0.5, 0.5), (), (0.0,), (1.0,))
     ), later
 
 

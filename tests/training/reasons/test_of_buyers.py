@@ -196,9 +196,10 @@ def test_the_rule_and_the_customer_base_speak_of_the_silence(shop: Trained) -> N
     ],
 )
 def test_sentences_say_the_numbers(feature: str, value: float, usual: float, sentence: str) -> None:
-    assert explain._sentence(Family(feature), value, usual) == sentence
+    own_past = "rhythm_days" if feature == "recency_days" else None
+    assert explain._sentence(Family(feature), value, usual, own_past) == sentence
 
 
 def test_every_family_has_a_sentence() -> None:
     for family in FAMILIES:
-        assert explain._sentence(family, 3.0, 2.0)
+        assert explain._sentence(family, 3.0, 2.0, None)
