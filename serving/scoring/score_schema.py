@@ -225,9 +225,12 @@ def json_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
 
 
 def csv_table(table: pa.Table) -> pa.Table:
-    """Return the table with the column ``reasons``, if there is one, as JSON text for CSV."""
-    position = table.schema.get_field_index("reasons")
-    if position < 0:
-        return table
-    texts = [json.dumps(reasons, ensure_ascii=False) for reasons in table["reasons"].to_pylist()]
-    return table.set_column(position, "reasons", pa.array(texts, pa.string()))
+    """Return the table with its lists (``reasons``, ``clv_by_year``) as JSON text for CSV."""
+    for position, field in enumerate(table.schema):
+        if pa.types.is_list(field.type):
+            texts = [
+                None if values is None else json.dumps(values, ensure_ascii=False)
+                for values in table[field.name].to_pylist()
+            ]
+            table = table.set_column(position, field.name, pa.array(texts, pa.string()))
+    return table

@@ -79,8 +79,7 @@ def test_without_active_customers_the_percentile_is_in_the_middle() -> None:
 
 def test_only_the_active_make_the_percentiles() -> None:
     reference = learn_reference(
-        {name: np.ones(4) for name in (*USUAL, "spend")}
-    columns["frequency"] = np.full(rows, 100.0),
+        {name: np.full(4, 100.0) for name in (*USUAL, "spend", "frequency")},
         np.zeros(4, dtype=np.int64),
         ("a",),
         np.array([True, True, False, False]),

@@ -67,6 +67,6 @@ def test_the_help_of_no_command_imports_what_is_slow_to_import() -> None:
 
 
 def test_only_the_help_that_tells_of_contracts_imports_numpy() -> None:
-    others = [name for name in COMMANDS if name not in ("run", "train", "backtest")]
+    others = [name for name in COMMANDS if name not in ("check", "run", "train", "backtest")]
     loaded, _ = packages_loaded(HELP_OF_EACH, json.dumps(others))
     assert "numpy" not in loaded

@@ -39,6 +39,8 @@ MONEY = (
     "monetary",
     "spend",
     "value_at_risk",
+    "value_gone",
+    "value_if_kept",
     *(f"{x}{end}" for x in ("expected_spend", "clv") for end in ("", "_low", "_high")),
 )
 SEGMENTS = np.array(
@@ -128,6 +130,9 @@ def made_scores(customers: int, *, stages: tuple[str, ...] = STAGES, seed: int =
         ),
         "clv_residual": np.full(customers, 12.5),
         "churn": np.full(customers, "inactivity"),
+        "value_gone": 0.5 * clv,
+        "value_if_kept": 2.0 * clv,
+        "clv_by_year": [[float(value), 5.0, 4.0, 3.5] for value in clv],
     }
     fields = score_schema.schema(STAGES)
     arrays = [
