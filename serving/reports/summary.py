@@ -176,11 +176,13 @@ def stakes(scores: pa.Table) -> Array:
     It is the value at risk. Where no customer base tells it, it is the churn probability times the
     spend of a year.
     """
-    churn, at_risk = (_numbers(scores, name) for name in ("churn_probability", "value_at_risk"))
-    if np.isnan(at_risk[~np.isnan(churn)]).all():
+    active = scores["state"].to_numpy(zero_copy_only=False) == "active"
+    at_risk = _numbers(scores, "value_at_risk")
+    if np.isnan(at_risk[active]).all():
         days = np.maximum(_numbers(scores, "tenure_days"), LEAST_TENURE_DAYS)
-        return np.asarray(churn * _numbers(scores, "spend") / days * DAYS_PER_YEAR)
-    return np.where(np.isnan(churn), np.nan, at_risk)
+        spend_of_year = _numbers(scores, "spend") / days * DAYS_PER_YEAR
+        return _numbers(scores, "churn_probability") * spend_of_year
+    return np.where(active, at_risk, np.nan)
 
 
 def _numbers(scores: pa.Table, name: str) -> Array:

@@ -30,7 +30,7 @@ def escape_formula(text: str) -> str:
 def csv_pieces(documents: Iterable[str], stage_ids: Sequence[str]) -> Iterator[str]:
     """Yield scores as CSV text that begins with a header line, in pieces of about 64 KiB.
 
-    The columns are those of :mod:`stagecast.serving.scoring.score_schema`; ``reasons`` is JSON
+    The columns are those of :mod:`stagecast.serving.scoring.score_schema`; lists are JSON
     text.
 
     Parameters
