@@ -145,7 +145,7 @@ def _ranked_lines(run: Run) -> list[str]:
     """Return the customers with the most value at risk, or why nobody is ranked."""
     if run.summary.not_ranked is not None:
         return [run.summary.not_ranked]
-    days = run.summary.horizon_days
+    days = run.summary.value_horizon_days
     return [
         f"The {TOP} customers with the most value at risk in the next {days} days:",
         *risk_lines(run.scores),

@@ -30,9 +30,9 @@ from stagecast.training.models import Models, Predictions
 from stagecast.training.panel import Panel, build
 from stagecast.training.value.spans import Purchases
 
-# History before the date, in horizons and in days, that a training which is tested needs: more
-# than this.
-LEAST_HORIZONS, LEAST_HISTORY_DAYS = 2, 180
+# History before the date that a training which is tested needs at least, in horizons and in value
+# horizons.
+LEAST_HORIZONS, LEAST_VALUE_HORIZONS = 2, 0.5
 FEWEST_CUSTOMERS = 60
 # Number of recent dates that the training which is tested learns from, at most.
 MAX_DATES = 4
@@ -67,8 +67,8 @@ def evaluate_value(
     days = config.value_horizon_days
     date = table.anchor - timedelta(days=days)
     history = (date - from_microseconds(table.first_event())) / DAY
-    least = max(LEAST_HORIZONS * config.horizon_days, LEAST_HISTORY_DAYS)
-    if not has_amounts or history <= least:
+    least = max(LEAST_HORIZONS * config.horizon_days, LEAST_VALUE_HORIZONS * days)
+    if not has_amounts or history < least:
         return None
     try:
         past = DailyTable(connection, date)
