@@ -90,7 +90,8 @@ def test_scores_have_the_columns_types_and_sums_of_the_contract(finished: Path) 
     assert (rows["churn_probability"].notna() == (rows["state"] == "active")).all()
     assert (rows["p_return"].notna() == (rows["state"] == "lapsed")).all()
     assert (rows["p_convert"].notna() == (rows["state"] == "prospect")).all()
-    assert rows["value_at_risk"].notna().equals(rows["churn_probability"].notna())
+    for part in ("value_at_risk", "value_gone", "value_if_kept"):
+        assert rows[part].notna().equals(rows["orders"] > 0)
     assert (rows["reasons"].str.len() <= 3).all()
     assert (rows["stage_since"] < pd.Timestamp(AS_OF, tz="UTC")).all()
     assert rows["customer_id"].is_monotonic_increasing
@@ -168,6 +169,11 @@ def test_a_customer_gets_the_same_score_in_a_request_as_in_a_batch(
         ours, theirs = online[column], scores.loc[chosen, column]
         if pd.api.types.is_float_dtype(ours):
             np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12, err_msg=column)
+        elif column == "clv_by_year":
+            assert ours.isna().equals(theirs.isna())
+            np.testing.assert_allclose(
+                np.stack(ours.dropna()), np.stack(theirs.dropna()), rtol=1e-9, atol=1e-12
+            )
         else:
             assert ours.equals(theirs), column
     for mine, other in zip(online["reasons"], scores.loc[chosen, "reasons"], strict=True):

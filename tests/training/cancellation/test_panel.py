@@ -77,8 +77,9 @@ def test_the_contract_says_who_may_leave(scores: pd.DataFrame, rows: list[Row]) 
     assert scores["state"].sort_index().to_dict() == expected.sort_index().to_dict()
     active = scores["state"] == "active"
     assert set(scores["state"]) == {"prospect", "active", "lapsed"}
-    for name in ("churn_probability", "churn_percentile", "churn_band", "value_at_risk"):
+    for name in ("churn_probability", "churn_percentile", "churn_band"):
         assert (scores[name].notna() == active).all(), name
+    assert (scores["value_at_risk"].notna() == (scores["orders"] > 0)).all()
     assert (scores["p_inactive"].notna() == (scores["state"] != "prospect")).all()
     lapsed = scores[scores["state"] == "lapsed"]
     np.testing.assert_allclose(lapsed["p_return"], 1 - lapsed["p_inactive"], rtol=1e-12)
@@ -133,6 +134,14 @@ def test_a_request_gets_the_score_of_the_batch(
         elif answer[name].dtype.kind == "f":
             np.testing.assert_allclose(
                 answer[name], batch[name], rtol=1e-9, atol=1e-12, err_msg=name
+            )
+        elif name == "clv_by_year":
+            assert answer[name].isna().equals(batch[name].isna())
+            np.testing.assert_allclose(
+                np.stack(answer[name].dropna()),
+                np.stack(batch[name].dropna()),
+                rtol=1e-9,
+                atol=1e-12,
             )
         elif name != "data_cutoff":
             assert answer[name].tolist() == batch[name].tolist(), name
@@ -369,17 +378,16 @@ def test_own_features_are_told_in_their_own_words(tmp_path: Path) -> None:
     assert own[0]["sentence"].startswith("visits in 60 days: ")
 
 
-def test_the_value_at_risk_is_that_of_a_customer_who_stays(
-    service: Trained, scores: pd.DataFrame
-) -> None:
-    active = scores[scores["state"] == "active"]
-    if_ordered = predict(service.training.models, service.training.panel.now)
-    p = pd.Series(if_ordered.p_purchase, index=scores.index).loc[active.index]
-    alive = np.maximum(active["p_alive"].fillna(1.0), p)
+def test_the_value_at_risk_is_what_the_end_of_the_contract_costs(scores: pd.DataFrame) -> None:
+    active = scores[(scores["state"] == "active") & (scores["orders"] > 0)]
+    # a customer with an open contract is one, so nothing is gone
+    assert (active["value_gone"] == 0).all()
     np.testing.assert_allclose(
-        active["value_at_risk"], active["churn_probability"] * active["clv"] / alive, rtol=1e-9
+        active["value_if_kept"], active["clv"] + active["value_at_risk"], rtol=1e-12
     )
-    assert (active["value_at_risk"] <= active["churn_probability"] * active["clv"] / p + 1e-9).all()
+    # the share that is lost depends on the chance of the end alone
+    share = active["value_at_risk"] / active["value_if_kept"]
+    assert share.corr(active["churn_probability"], method="spearman") > 0.99
 
 
 def test_who_had_left_but_was_recorded_late_is_not_asked_about() -> None:
