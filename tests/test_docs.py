@@ -333,6 +333,7 @@ _TYPES = {
     pa.date32(): "date",
     score_schema.INSTANT: "instant",
     pa.list_(score_schema.REASON): "list",
+    pa.list_(pa.float64()): "list",
 }
 
 
