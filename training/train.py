@@ -161,8 +161,7 @@ def _train(
                 models, spend_interval=conformal(joined(outlooks), np.concatenate(outcomes))
             )
     if evaluation is not None:
-        notify("evaluation of the value")
-        value = evaluate_value(connection, table, config, has_amounts, fitted)
+        value = evaluate_value(connection, table, config, has_amounts, fitted, notify)
         evaluation = replace(evaluation, value=value)
     purchases = Purchases(purchase_days, day_number(table.anchor))
     models = replace(models, value_interval=value_intervals(panel, models, purchases))

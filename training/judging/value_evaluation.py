@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -46,6 +47,7 @@ def evaluate_value(
     config: TrainConfig,
     has_amounts: bool,
     fitted: dict[datetime, CustomerBase],
+    notify: Callable[[str], object] = lambda step: None,
 ) -> ValueEvaluation | None:
     """Train one value horizon before the as_of, and compare the clv with what came since.
 
@@ -63,6 +65,8 @@ def evaluate_value(
         Whether the log has amounts.
     fitted
         Cache of customer-base models by the date of their fit.
+    notify
+        Called with the name of the step as it begins.
     """
     days = config.value_horizon_days
     date = table.anchor - timedelta(days=days)
@@ -74,6 +78,7 @@ def evaluate_value(
         past = DailyTable(connection, date)
     except NotEnoughDataError:  # all events before that date were recorded after it
         return None
+    notify("evaluation of the value")
     # half as many dates teach nearly as much, in half the time
     config = replace(config, max_dates=min(config.max_dates, MAX_DATES))
     panel = build(past, config, fitted=fitted)
