@@ -152,9 +152,7 @@ def _train(
             # of the newest date, and of one whose horizon ends before it
             spend = [(earlier.predictions.spend_outlook, later.spend)]
             spend += [
-                spend_at(earlier.panel, earlier.models, frame)
-                for frame in earlier.panel.dates[:1]
-                if frame.back >= config.horizon_days
+                spend_at(earlier.panel, earlier.models, frame) for frame in earlier.panel.dates[:1]
             ]
             outlooks, outcomes = zip(*spend, strict=True)
             models = replace(

@@ -23,7 +23,7 @@ from stagecast.serving.reports import charts
 from stagecast.serving.reports.lifecycle_report import MovementFigures, inks
 from stagecast.serving.reports.quality import quality
 from stagecast.serving.reports.rendering import FOLDER, environment
-from stagecast.serving.reports.summary import SchemeSummary, Summary, stakes
+from stagecast.serving.reports.summary import SchemeSummary, Summary, numbers, stakes
 
 Codes = NDArray[np.int64]
 
@@ -68,7 +68,7 @@ def render_report(summary: Summary, scores: pa.Table, move: MovementFigures | No
     """
     stages = _stages(summary.scheme, scores)
     has_money = any(
-        _of(_numbers(scores, name), np.sum) is not None
+        _of(numbers(scores, name), np.sum) is not None
         for name in ("spend", "expected_spend", "clv")
     )
     segments = _by_group(scores, "rfm_segment", sorted(_present(scores, "rfm_segment")))
@@ -95,11 +95,6 @@ def render_report(summary: Summary, scores: pa.Table, move: MovementFigures | No
         ),
         quality=None if summary.evaluation is None else quality(summary.evaluation),
     )
-
-
-def _numbers(scores: pa.Table, name: str) -> Array:
-    """Return a column as numbers, NaN where it is null."""
-    return np.asarray(scores[name].to_numpy(), dtype=np.float64)
 
 
 def _codes(scores: pa.Table, name: str, values: Sequence[str]) -> Codes:
@@ -141,21 +136,20 @@ def _headline(scores: pa.Table) -> dict[str, Any]:
         "high": high,
         "high_share": _share(high, active),
         **{
-            name: _of(_numbers(scores, name), np.sum)
+            name: _of(numbers(scores, name), np.sum)
             for name in ("value_at_risk", "value_gone", "expected_spend", "expected_orders")
         },
         "low_data": int(pc.sum(scores["low_data"]).as_py() or 0),
     }
 
 
-def _risk_times(scores: pa.Table, name: str) -> Array:
-    """Return the churn probability times a column; NaN for those who are not active."""
-    return _numbers(scores, "churn_probability") * _numbers(scores, name)
-
-
 def _first(scores: pa.Table, has_money: bool) -> list[dict[str, Any]]:
     """Return the active customers with most value at risk or, without amounts, orders at risk."""
-    at_stake = stakes(scores) if has_money else _risk_times(scores, "orders")
+    at_stake = (
+        stakes(scores)
+        if has_money
+        else numbers(scores, "churn_probability") * numbers(scores, "orders")
+    )
     known = at_stake[~np.isnan(at_stake)]
     if not len(known):
         return []
@@ -181,7 +175,7 @@ GROUP_MEASURES: Mapping[str, Callable[[Array], Any]] = {
 
 def _by_group(scores: pa.Table, name: str, values: Sequence[str]) -> list[dict[str, Any]]:
     codes = _codes(scores, name, values)
-    columns = {column: _numbers(scores, column) for column in GROUP_MEASURES}
+    columns = {column: numbers(scores, column) for column in GROUP_MEASURES}
     rows: list[dict[str, Any]] = []
     for code, value in enumerate(values):
         members = np.flatnonzero(codes == code)
@@ -217,7 +211,7 @@ def _flows(stages: Sequence[Mapping[str, Any]], scores: pa.Table) -> dict[str, A
     """Return the mean probability of each stage at the end of the horizon, by present stage."""
     codes = _codes(scores, "stage", [stage["id"] for stage in stages])
     known = [stage for stage in stages if f"p_stage_{stage['id']}" in scores.column_names]
-    chances = [_numbers(scores, f"p_stage_{stage['id']}") for stage in known]
+    chances = [numbers(scores, f"p_stage_{stage['id']}") for stage in known]
     rows = [
         {**stage, "means": [float(chance[codes == code].mean()) for chance in chances]}
         for code, stage in enumerate(stages)
@@ -236,7 +230,7 @@ def _flows(stages: Sequence[Mapping[str, Any]], scores: pa.Table) -> dict[str, A
 
 
 def _risk(scores: pa.Table) -> dict[str, Any] | None:
-    chance = _numbers(scores, "churn_probability")
+    chance = numbers(scores, "churn_probability")
     known = ~np.isnan(chance)
     if not known.any():
         return None

@@ -162,7 +162,7 @@ def most_at_risk(scores: pa.Table, count: int) -> list[dict[str, Any]]:
     """
     at_stake = stakes(scores)
     if np.isnan(at_stake).all():
-        at_stake = _numbers(scores, "churn_probability")
+        at_stake = numbers(scores, "churn_probability")
     known = np.flatnonzero(~np.isnan(at_stake))
     ids = scores["customer_id"].to_numpy(zero_copy_only=False)[known].astype(str)
     first = known[np.lexsort((ids, -at_stake[known]))[:count]]
@@ -177,13 +177,14 @@ def stakes(scores: pa.Table) -> Array:
     spend of a year.
     """
     active = scores["state"].to_numpy(zero_copy_only=False) == "active"
-    at_risk = _numbers(scores, "value_at_risk")
+    at_risk = numbers(scores, "value_at_risk")
     if np.isnan(at_risk[active]).all():
-        days = np.maximum(_numbers(scores, "tenure_days"), LEAST_TENURE_DAYS)
-        spend_of_year = _numbers(scores, "spend") / days * DAYS_PER_YEAR
-        return _numbers(scores, "churn_probability") * spend_of_year
+        days = np.maximum(numbers(scores, "tenure_days"), LEAST_TENURE_DAYS)
+        spend_of_year = numbers(scores, "spend") / days * DAYS_PER_YEAR
+        return numbers(scores, "churn_probability") * spend_of_year
     return np.where(active, at_risk, np.nan)
 
 
-def _numbers(scores: pa.Table, name: str) -> Array:
+def numbers(scores: pa.Table, name: str) -> Array:
+    """Return a column of scores as numbers, NaN where it is null."""
     return np.asarray(scores[name].to_numpy(), dtype=np.float64)

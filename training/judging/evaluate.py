@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY, DAY_MICROSECONDS, iso, microseconds
@@ -34,6 +35,12 @@ GAINS = (0.05, 0.10, 0.20, 0.30, 0.40, 0.50)
 """Shares of the customers for which an evaluation gives gains."""
 
 
+def rows_in(table: DailyTable, earlier: Panel) -> NDArray[np.int64]:
+    """Return the row among a later table's customers of each row of an earlier panel's snapshot."""
+    position = {customer: k for k, customer in enumerate(table.customers)}
+    return np.array([position[earlier.now.ids[c]] for c in earlier.now.customer], dtype=np.int64)
+
+
 def observed_outcomes(table: DailyTable, earlier: Panel, horizon_days: int) -> Later:
     """Return the outcomes after an earlier panel's as_of, on the earlier panel's stages.
 
@@ -47,8 +54,7 @@ def observed_outcomes(table: DailyTable, earlier: Panel, horizon_days: int) -> L
         Days between the two.
     """
     columns = table.outcomes(horizon_days, [(table.anchor - earlier.as_of).days])
-    position = {customer: k for k, customer in enumerate(table.customers)}
-    rows = np.array([position[earlier.now.ids[c]] for c in earlier.now.customer], dtype=np.int64)
+    rows = rows_in(table, earlier)
     orders, spend = np.zeros(len(table.customers)), np.zeros(len(table.customers))
     orders[columns["customer"].astype(np.int64)] = columns["orders"]
     spend[columns["customer"].astype(np.int64)] = columns["spend"]

@@ -16,6 +16,7 @@ from stagecast.features.errors import NotEnoughDataError
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.config import TrainConfig
 from stagecast.training.fitting import fit_models
+from stagecast.training.judging.evaluate import rows_in
 from stagecast.training.judging.evaluation_result import (
     OURS,
     SpendFigures,
@@ -86,40 +87,40 @@ def evaluate_value(
         return None
     if int(panel.now.buyers.sum()) < FEWEST_CUSTOMERS:
         return None
-    models, predicted = fit_models(panel, past.purchase_days(), config, has_amounts)
-    came = _came(table, panel, predicted, config)
-    purchases = Purchases(past.purchase_days(), day_number(date))
+    purchase_days = past.purchase_days()
+    models, predicted = fit_models(panel, purchase_days, config, has_amounts)
+    observed = _observed_value(table, panel, predicted, config)
+    purchases = Purchases(purchase_days, day_number(date))
     intervals = value_intervals(panel, models, purchases)
     buyers = predicted.buyers
     clv = predicted.clv[buyers]
     methods = [(OURS, "stagecast (blend)", clv), *_baselines(panel, models, predicted)]
-    figures = tuple(_figures(name, label, expected, came) for name, label, expected in methods)
+    figures = tuple(_figures(name, label, expected, observed) for name, label, expected in methods)
     coverage = None
     if intervals is not None:
         low, high = (end[buyers] for end in intervals.around(predicted.value_outlook))
-        coverage = float(((came >= low) & (came <= high)).mean())
+        coverage = float(((observed >= low) & (observed <= high)).mean())
     grade = grade_value(figures)
     return ValueEvaluation(
         as_of=iso(date),
         until=iso(table.anchor),
         customers=len(buyers),
         models=figures,
-        tenths=_tenths(clv, came),
+        tenths=_tenths(clv, observed),
         coverage=coverage,
         grade=grade.letter,
         grade_sentence=grade.sentence,
     )
 
 
-def _came(table: DailyTable, panel: Panel, predicted: Predictions, config: TrainConfig) -> Array:
+def _observed_value(
+    table: DailyTable, panel: Panel, predicted: Predictions, config: TrainConfig
+) -> Array:
     """Return the discounted money that came from the buyers of a panel, shape (n_buyers,)."""
-    position = {customer: k for k, customer in enumerate(table.customers)}
-    rows = [position[panel.now.ids[panel.now.customer[row]]] for row in predicted.buyers]
+    rows = rows_in(table, panel)[predicted.buyers]
     purchases = Purchases(table.purchase_days(), day_number(table.anchor))
     days = config.value_horizon_days
-    money = purchases.within(
-        np.array(rows, dtype=np.int64), days, 0, days, config.annual_discount, money=True
-    )
+    money = purchases.within(rows, days, 0, days, config.annual_discount, money=True)
     return np.asarray(np.maximum(money, 0.0) * config.margin)
 
 
@@ -153,22 +154,22 @@ def _baselines(
     return baselines
 
 
-def _figures(name: str, label: str, expected: Array, came: Array) -> SpendFigures:
+def _figures(name: str, label: str, expected: Array, observed: Array) -> SpendFigures:
     return SpendFigures(
         name=name,
         label=label,
-        mae=float(np.abs(came - expected).mean()),
-        rank_correlation=metrics.finite(metrics.rank_correlation(came, expected)),
+        mae=float(np.abs(observed - expected).mean()),
+        rank_correlation=metrics.finite(metrics.rank_correlation(observed, expected)),
         predicted_total=float(expected.sum()),
-        actual_total=float(came.sum()),
+        actual_total=float(observed.sum()),
     )
 
 
-def _tenths(expected: Array, came: Array) -> tuple[ValueTenth, ...]:
+def _tenths(expected: Array, observed: Array) -> tuple[ValueTenth, ...]:
     """Return the mean of expectation and outcome in tenths of the customers, lowest first."""
     order = np.argsort(expected, kind="stable")
     return tuple(
-        ValueTenth(len(rows), float(expected[rows].mean()), float(came[rows].mean()))
+        ValueTenth(len(rows), float(expected[rows].mean()), float(observed[rows].mean()))
         for rows in np.array_split(order, 10)
         if len(rows)
     )

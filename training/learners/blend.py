@@ -140,6 +140,22 @@ def level_shift(margin: Array, target: NDArray[np.bool_] | Array) -> float:
     return float(brentq(gap, -20.0, 20.0)) if gap(-20.0) < 0 < gap(20.0) else 0.0
 
 
+def carried_share(of_one: float, years: int) -> float:
+    """Return the share of the mean of so many years that is carried over.
+
+    Parameters
+    ----------
+    of_one
+        The share where one year is known.
+    years
+        Number of years; years that agree count for more than one.
+
+    >>> [round(carried_share(0.75, years), 2) for years in (1, 2, 3)]
+    [0.75, 0.86, 0.9]
+    """
+    return years / (years + (1.0 / of_one - 1.0))
+
+
 def carried_level(shift: float, years: int = 1) -> float:
     """Return the part of a past shift that is carried over: a share of what exceeds the noise.
 
@@ -153,8 +169,11 @@ def carried_level(shift: float, years: int = 1) -> float:
     >>> carried_level(0.1), round(carried_level(-0.65), 2), round(carried_level(-0.65, 3), 2)
     (0.0, -0.3, -0.46)
     """
-    share = years / (years + (1.0 / CARRIED - 1.0))
-    return float(share * np.sign(shift) * max(abs(shift) - NOISE / np.sqrt(years), 0.0))
+    return float(
+        carried_share(CARRIED, years)
+        * np.sign(shift)
+        * max(abs(shift) - NOISE / np.sqrt(years), 0.0)
+    )
 
 
 def shrunk_level(shift: float, outcomes: NDArray[np.bool_]) -> float:

@@ -77,9 +77,9 @@ class Rows:
     @property
     def ratio(self) -> float:
         """Weighted total of what came over that of the expectation; 1 where either is 0."""
-        came = float(self.weight @ self.outcome)
+        observed = float(self.weight @ self.outcome)
         expected = float(self.weight @ self.start)
-        return came / expected if came > 0 and expected > 0 else 1.0
+        return observed / expected if observed > 0 and expected > 0 else 1.0
 
 
 def fit_factor(
@@ -129,11 +129,11 @@ def shrunk_level(outcome: Array, expected: Array, spread: float = LEVEL_SPREAD) 
     >>> round(shrunk_level(np.full(1_000, 2.0), np.full(1_000, 1.0)), 6)
     2.0
     """
-    came, total = float(outcome.sum()), float(expected.sum())
-    if not (came > 0 and total > 0):
+    observed, total = float(outcome.sum()), float(expected.sum())
+    if not (observed > 0 and total > 0):
         return 1.0
-    ratio = float(np.clip(came / total, 0.2, 5.0))
-    variance = float(((outcome - expected * came / total) ** 2).sum()) / came**2
+    ratio = float(np.clip(observed / total, 0.2, 5.0))
+    variance = float(((outcome - expected * observed / total) ** 2).sum()) / observed**2
     return float(ratio ** (spread**2 / (spread**2 + variance)))
 
 
@@ -179,8 +179,8 @@ def _best_power(rows: Rows, correction: Array, objective: Objective) -> float:
 
     def loss(power: float) -> float:
         mean = rows.start * np.exp(power * correction)
-        came = float(share @ rows.outcome)
-        mean *= came / float(share @ mean) if came > 0 else 1.0
+        observed = float(share @ rows.outcome)
+        mean *= observed / float(share @ mean) if observed > 0 else 1.0
         return float(share @ deviance(rows.outcome, np.maximum(mean, SMALLEST)))
 
     pull = PULL / len(correction)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.training.config import TrainConfig
+from stagecast.training.learners.blend import carried_share
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.fit_factor import Rows, fit_factor, shrunk_level
@@ -174,16 +175,7 @@ def _fit_spend(
     seasons = [frame for frame in teaching.seasons if not frame.inactive.all()]
     if seasons:
         logs = [np.log(level([frame], factor)) for frame in seasons]
-        carried = carried_season(len(logs)) * float(np.mean(logs))
+        carried = carried_share(SEASON_CARRIED, len(logs)) * float(np.mean(logs))
     else:
         carried = DRIFT_CARRIED * float(np.log(level(dates[:1], factor)))
     return replace(factor, level=factor.level * float(np.exp(carried)))
-
-
-def carried_season(years: int) -> float:
-    """Return the share of the mean level of a season that is carried over from so many years.
-
-    >>> [round(carried_season(years), 2) for years in (1, 2, 3)]
-    [0.75, 0.86, 0.9]
-    """
-    return years / (years + (1.0 / SEASON_CARRIED - 1.0))

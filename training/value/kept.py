@@ -118,10 +118,10 @@ def parts_of_buyers(
     # a clv that is far from what the rate of a customer says, says that there is no customer
     rate = np.clip(ratio, 1.0 / RATE_RANGE, RATE_RANGE)
     alive = alive * np.minimum(ratio / rate, 1.0)
-    kept = np.maximum(kept_orders * value_per_order * rate, clv)
+    value_if_stays = np.maximum(kept_orders * value_per_order * rate, clv)
     # nobody is less of a customer than the clv needs
-    alive = np.clip(np.maximum(alive, clv / np.maximum(kept, _SMALLEST)), 0.0, 1.0)
-    at_risk = np.maximum(alive * kept - clv, 0.0)
+    alive = np.clip(np.maximum(alive, clv / np.maximum(value_if_stays, _SMALLEST)), 0.0, 1.0)
+    at_risk = np.maximum(alive * value_if_stays - clv, 0.0)
     return ValueParts(clv, at_risk, (1.0 - alive) * regained_orders * value_per_order)
 
 

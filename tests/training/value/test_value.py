@@ -11,10 +11,11 @@ import pytest
 from stagecast.features.record import PurchaseDays
 from stagecast.training.config import TrainConfig
 from stagecast.training.fitting import fit_models
+from stagecast.training.learners.blend import carried_share
 from stagecast.training.learners.customer_base import CustomerBase, without_outliers
 from stagecast.training.models import predict
 from stagecast.training.panel import Frame
-from stagecast.training.value.fitting import Teaching, carried_season, fit_value
+from stagecast.training.value.fitting import SEASON_CARRIED, Teaching, fit_value
 from stagecast.training.value.model import ValueModel, spend_so_far
 from stagecast.training.value.spans import Purchases
 from tests.training.made import Trained, a_frame
@@ -77,8 +78,12 @@ def test_seasons_that_agree_count_for_more_than_one() -> None:
     one = fitted(dates, seasons=(dates[1],))
     two = fitted(dates, seasons=(dates[1], dates[2]))
     mean = (10.0 + 20.0 + 20.0) / 3 / 10.0
-    assert one.spend.level == pytest.approx(mean * (2.0 / mean) ** carried_season(1), rel=0.03)
-    assert two.spend.level == pytest.approx(mean * (2.0 / mean) ** carried_season(2), rel=0.03)
+    assert one.spend.level == pytest.approx(
+        mean * (2.0 / mean) ** carried_share(SEASON_CARRIED, 1), rel=0.03
+    )
+    assert two.spend.level == pytest.approx(
+        mean * (2.0 / mean) ** carried_share(SEASON_CARRIED, 2), rel=0.03
+    )
 
 
 def test_a_typing_error_counts_as_ten_times_the_usual_at_most() -> None:
