@@ -48,4 +48,4 @@ def backtest(
     if as_json:
         show_json(written.to_json())
     else:
-        show(backtest_lines(written.backtest.verdict, written.out))
+        show(backtest_lines(written.backtest.verdict, written.backtest.value, written.out))

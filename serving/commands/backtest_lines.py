@@ -9,17 +9,19 @@ from stagecast.serving.commands.console import table
 from stagecast.serving.runs.files import BACKTEST, BACKTEST_REPORT, PREDICTIONS
 
 if TYPE_CHECKING:
-    from stagecast.training.judging.evaluation_result import Difference
+    from stagecast.training.judging.evaluation_result import Difference, ValueEvaluation
     from stagecast.training.judging.verdict_result import SpendEstimates, Verdict
 
 
-def backtest_lines(verdict: Verdict, out: Path) -> list[str]:
+def backtest_lines(verdict: Verdict, value: ValueEvaluation | None, out: Path) -> list[str]:
     """Return the verdict for a terminal.
 
     Parameters
     ----------
     verdict
         Result of the backtest.
+    value
+        How good the value over the value horizon was; None where the log is too young to tell.
     out
         The folder that it was written to.
     """
@@ -39,6 +41,8 @@ def backtest_lines(verdict: Verdict, out: Path) -> list[str]:
             "90 % ranges of the expected spend held "
             f"{verdict.coverage.expected_spend:.1%} of what came"
         )
+    if value is not None:
+        lines += ["", *_value(value)]
     return [
         *lines,
         "",
@@ -66,6 +70,25 @@ def _methods(verdict: Verdict) -> list[str]:
         for method in verdict.models
     ]
     return table([head, *rows], {1, 2, 3, 4, 5, 6})
+
+
+def _value(value: ValueEvaluation) -> list[str]:
+    head = [f"value from {value.as_of[:10]} to {value.until[:10]}", "mean error", "rank", "total"]
+    rows = [
+        [
+            method.label,
+            f"{method.mae:,.2f}",
+            "" if method.rank_correlation is None else f"{method.rank_correlation:.3f}",
+            f"{method.predicted_total / method.actual_total - 1:+.1%}"
+            if method.actual_total
+            else "",
+        ]
+        for method in value.models
+    ]
+    return [
+        *table([head, *rows], {1, 2, 3}),
+        f"grade {value.grade} of the value: {value.grade_sentence}",
+    ]
 
 
 def _compared(difference: Difference | None) -> str:

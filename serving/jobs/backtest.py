@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stagecast.features.clock import iso
+from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.files import write_text
 from stagecast.features.plain_json import FLAT, to_json
 from stagecast.serving.progress import Steps, silently
@@ -24,10 +25,13 @@ from stagecast.serving.runs.files import BACKTEST, BACKTEST_REPORT, OF_A_BACKTES
 from stagecast.serving.runs.folders import new_folder
 from stagecast.training.config import TrainConfig
 from stagecast.training.judging.backtest import replay
+from stagecast.training.judging.evaluation_result import ValueEvaluation
+from stagecast.training.judging.value_evaluation import evaluate_value
 from stagecast.training.judging.verdict import verdict
 from stagecast.training.judging.verdict_result import Verdict
+from stagecast.training.reproducible import single_threaded_blas
 
-STEPS_BESIDE_DATES = 2
+STEPS_BESIDE_DATES = 3
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,16 @@ class Backtest:
         Result of the comparison with the baselines.
     log
         The data report as plain JSON.
+    value
+        How good the value over the value horizon was, at the date that lies this far back; None
+        where the log is too young to tell.
     """
 
     as_of: str
     scheme: str
     verdict: Verdict = field(metadata=FLAT)
     log: Mapping[str, Any]
+    value: ValueEvaluation | None = None
 
 
 @dataclass(frozen=True)
@@ -92,12 +100,16 @@ def write_backtest(
                 progress=say,
             )
         )
+        table = DailyTable(log.con, as_of)
+        with single_threaded_blas():
+            value = evaluate_value(log.con, table, config, table.has_amounts(), {}, say)
         say("figures and their intervals")
         backtest = Backtest(
             as_of=iso(as_of),
             scheme=config.scheme,
             verdict=verdict(replays, config.horizon_days, config.seed),
             log=log.report.to_json(),
+            value=value,
         )
         say("report")
         # a method that could not be fitted at a date is null there
@@ -107,5 +119,7 @@ def write_backtest(
         pq.write_table(predictions, draft / PREDICTIONS)
         text = json.dumps(to_json(backtest), ensure_ascii=False, allow_nan=False, indent=2)
         write_text(draft / BACKTEST, text + "\n")
-        write_text(draft / BACKTEST_REPORT, render_backtest(backtest.verdict, backtest.as_of))
+        write_text(
+            draft / BACKTEST_REPORT, render_backtest(backtest.verdict, backtest.as_of, value)
+        )
     return BacktestFolder(request.out, backtest)

@@ -9,8 +9,9 @@ from markupsafe import Markup
 from stagecast.serving.reports import backtest_charts, charts
 from stagecast.serving.reports.comparison import Method, Metric, comparison, method_of
 from stagecast.serving.reports.lifecycle_report import inks
+from stagecast.serving.reports.quality import money_methods
 from stagecast.serving.reports.rendering import FOLDER, NOTHING, environment
-from stagecast.training.judging.evaluation_result import OURS
+from stagecast.training.judging.evaluation_result import OURS, ValueEvaluation
 from stagecast.training.judging.verdict_result import ChurnEstimates, Verdict
 
 
@@ -51,7 +52,7 @@ class _Ranges:
     capture_10: str
 
 
-def render_backtest(verdict: Verdict, as_of: str) -> str:
+def render_backtest(verdict: Verdict, as_of: str, value: ValueEvaluation | None = None) -> str:
     """Return the report as one self-contained HTML page.
 
     It has no script, fetches nothing, and the same input gives the same bytes.
@@ -62,6 +63,8 @@ def render_backtest(verdict: Verdict, as_of: str) -> str:
         Result of the backtest.
     as_of
         The instant up to which outcomes are known, ISO 8601, UTC.
+    value
+        How good the value over the value horizon was; None where the log is too young to tell.
     """
     labels = {method.name: method.label for method in verdict.models}
     gains = [(point.share_contacted, point.share_of_churners) for point in verdict.gains]
@@ -78,6 +81,8 @@ def render_backtest(verdict: Verdict, as_of: str) -> str:
         models=comparison(map(method_of, verdict.models), CHURN),
         ranges=[_ranges(method) for method in verdict.models],
         spend=comparison(spend, SPEND),
+        value=value,
+        value_methods=money_methods(() if value is None else value.models),
         next_stage=comparison(_next_stage_methods(verdict), STAGES),
         differences=backtest_charts.differences(verdict.against) if verdict.against else None,
         by_date=backtest_charts.by_date(

@@ -73,8 +73,8 @@ def quality(evaluation: Evaluation) -> Quality:
     return Quality(
         models=comparison(map(method_of, evaluation.models), CHURN),
         next_stage=comparison(map(method_of, evaluation.next_stage), CHURN),
-        spend=_money(spend),
-        value=_money(() if evaluation.value is None else evaluation.value.models),
+        spend=money_methods(spend),
+        value=money_methods(() if evaluation.value is None else evaluation.value.models),
         actual_total=spend[0].actual_total if spend else None,
         advantage=_advantage(evaluation.models),
         calibration=charts.calibration_plot(evaluation.calibration),
@@ -83,7 +83,8 @@ def quality(evaluation: Evaluation) -> Quality:
     )
 
 
-def _money(figures: Sequence[SpendFigures]) -> Comparison | None:
+def money_methods(figures: Sequence[SpendFigures]) -> Comparison | None:
+    """Return how good methods were at money; None where there is nothing to compare."""
     rows = [
         method_of(row, of_actual=_ratio(row.predicted_total, row.actual_total)) for row in figures
     ]

@@ -6,6 +6,7 @@ import json
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -114,3 +115,31 @@ def test_too_young_a_log_is_refused_and_leaves_nothing(
     assert said.code == 4
     assert "120 days" in said.err
     assert [path.name for path in tmp_path.iterdir()] == ["young.csv"]
+
+
+def test_the_value_is_tested_where_a_value_horizon_has_passed(
+    stagecast: Stagecast, tmp_path: Path
+) -> None:
+    frame = frame_of(simulated_rows(250, 660, 3))
+    frame = frame[frame["event"] == "purchase"]
+    frame.to_csv(tmp_path / "old.csv", index=False)
+    done = stagecast(
+        "backtest", tmp_path / "old.csv", "--out", "out", "--horizon", "60d", "--dates", 1, "--json"
+    )
+    assert done.code == 0, done.err
+    value = json.loads(done.out)["value"]
+    until = pd.Timestamp(value["until"], tz="UTC")
+    as_of = pd.Timestamp(value["as_of"], tz="UTC")
+    assert until - as_of == pd.Timedelta(days=365)
+    # worked out anew: what came from those who had bought by then, discounted at 10 % a year
+    at = pd.to_datetime(frame["timestamp"], utc=True)
+    bought_before = set(frame["customer_id"][at < as_of])
+    later = frame[(at >= as_of) & (at < until) & frame["customer_id"].isin(bought_before)]
+    came = later["amount"].sum()
+    assert value["customers"] == len(bought_before)
+    for method in value["models"]:
+        assert 0.88 * came < method["actual_total"] < came
+    assert {"stagecast", "last_year", "bg_nbd"} <= {method["name"] for method in value["models"]}
+    text = (tmp_path / "out" / "backtest.html").read_text(encoding="utf-8")
+    assert value["grade_sentence"] in text
+    assert "the spend of the last year again" in text
