@@ -20,7 +20,7 @@ from stagecast.features.engines.evaluator import Evaluator
 from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.features.stages.scheme_files import load_scheme
-from stagecast.training.churn import fitting, members
+from stagecast.training.churn import fit_members, fitting, members
 from stagecast.training.churn.model import ChurnModel
 from stagecast.training.columns import buyer_columns
 from stagecast.training.reasons.of_buyers import total_effects
@@ -99,10 +99,10 @@ def test_a_member_of_the_pool_is_fitted_weighed_stored_and_explained(
     code, names = blocks("A model", "python")
     module: dict[str, Any] = {"__name__": __name__}
     exec(compile(code, "silence.py", "exec"), module)
-    monkeypatch.setattr(fitting, "MEMBERS", dict(fitting.MEMBERS))
+    monkeypatch.setattr(fit_members, "MEMBERS", dict(fit_members.MEMBERS))
     monkeypatch.setattr(members, "READERS", dict(members.READERS))
-    tables = {"MEMBERS": fitting.MEMBERS, "READERS": members.READERS}
-    exec(names, {**module, **tables, "MemberFit": fitting.MemberFit})
+    tables = {"MEMBERS": fit_members.MEMBERS, "READERS": members.READERS}
+    exec(names, {**module, **tables, "MemberFit": fit_members.MemberFit})
     monkeypatch.setattr(fitting.blend, "pool_weights", lambda margins, target, start: start)
     panel, models = shop.training.panel, shop.training.models
     buyers = np.flatnonzero(panel.now.buyers)

@@ -11,45 +11,36 @@ Logs with fewer customers are for :mod:`stagecast.training.churn.few_customers`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from stagecast.features.arrays import Array
 from stagecast.training.churn.few_customers import few_dates, fit_few
+from stagecast.training.churn.fit_members import (
+    TreesPlan,
+    fit_before,
+    fit_members,
+    prior_weights,
+)
 from stagecast.training.churn.members import ALONE, GapRule
 from stagecast.training.churn.model import ChurnModel, rule_alone
-from stagecast.training.churn.recipes import RFM, SPLINES
 from stagecast.training.churn.simple import better_alone, fit_simple, out_of_fold_margins
-from stagecast.training.learners import blend, boosting, glm
-from stagecast.training.learners.boosted import Boosted
+from stagecast.training.learners import blend
 from stagecast.training.learners.customer_base import CustomerBase
-from stagecast.training.learners.design import Recipe
-from stagecast.training.learners.metrics import losses
-from stagecast.training.learners.pool import CustomerBaseOdds, Member, Pool, pooled
+from stagecast.training.learners.pool import Member, Pool, pooled
 from stagecast.training.panel import (
     Frame,
     Panel,
-    learnable,
     outside_season,
     seasons_of,
-    stack,
     thinned,
-    varying,
 )
 
-# Number of trees where there is no later date, and the numbers that are compared on one.
-TREES, TREES_TRIED = 150, (60, 100, 150, 250)
-SPLINE_PENALTY = 5.0
 # Least number of customers, and of those who stayed and who left, that all members are fitted on.
 FEWEST_CUSTOMERS, FEWEST_OF_EACH = 200, 30
-# With this many customers, half of the prior weight goes to the customer base and half to the
-# members as in MEMBERS. With more it is less, since the error of the other members falls with the
-# number of rows and that of the customer base does not.
-HALF_SAFE = 400
 # Where there is no earlier date: least shrinkage of the weights (more customers do not show better
 # how the shop will change), and about how many rows are used.
 YOUNG_PULL, YOUNG_ROWS = 0.005, 100_000
@@ -127,12 +118,9 @@ def fit_churn(
     newest = dates[0]
     earlier_dates = [frame for frame in dates if frame.back >= newest.back + horizon_days]
     prior = prior_weights(len(newest))
-    trees = TREES
+    plan = TreesPlan()
     if earlier_dates:
-        earlier_members = _fit_members(earlier_dates, seed, max(TREES_TRIED))
-        if isinstance(boosted := earlier_members["trees"], Boosted):
-            trees = _best_tree_count(boosted, newest)
-            earlier_members = {**earlier_members, "trees": boosted.first(trees)}
+        plan, earlier_members = fit_before(earlier_dates, newest, seed)
         margins = Pool(earlier_members).margins(newest.columns)
         weights = blend.pool_weights(margins, newest.inactive, prior)
         simple = fit_simple(thinned(earlier_dates, YOUNG_ROWS), ALONE)
@@ -140,7 +128,7 @@ def fit_churn(
     else:
         sample = thinned(dates, YOUNG_ROWS)
         newest = sample[0]
-        margins = out_of_fold_margins(sample, lambda inside: _fit_members(inside, seed, TREES))
+        margins = out_of_fold_margins(sample, lambda inside: fit_members(inside, seed, plan))
         weights = blend.pool_weights(margins, newest.inactive, prior, YOUNG_PULL)
         margins |= out_of_fold_margins(sample, lambda inside: fit_simple(inside, ALONE))
     alone = better_alone(
@@ -155,7 +143,7 @@ def fit_churn(
     def members_of(frames: Sequence[Frame]) -> dict[str, Member]:
         if alone in ALONE:
             return fit_simple(frames, (alone,))
-        return _fit_members(frames, seed, trees)
+        return fit_members(frames, seed, plan)
 
     members = members_of(dates)
     pool = Pool(members, weights)
@@ -190,19 +178,6 @@ def fit_churn(
     )
 
 
-def prior_weights(customers: int) -> dict[str, float]:
-    """Return the prior weights of the members: more customer base with fewer customers.
-
-    >>> round(prior_weights(400)["btyd"], 3), round(prior_weights(1_000_000)["btyd"], 3)
-    (0.722, 0.445)
-    """
-    base_share = HALF_SAFE / (HALF_SAFE + customers)
-    return {
-        name: (1 - base_share) * member.prior_weight + base_share * (name == "btyd")
-        for name, member in MEMBERS.items()
-    }
-
-
 def with_shared_columns(dates: Sequence[Frame], base: CustomerBase) -> list[Frame]:
     """Return the dates with the columns that all of them and the as_of have.
 
@@ -218,121 +193,3 @@ def with_shared_columns(dates: Sequence[Frame], base: CustomerBase) -> list[Fram
     return [
         replace(frame, columns={name: frame.columns[name] for name in shared}) for frame in dates
     ]
-
-
-def _best_tree_count(trees: Boosted, later: Frame) -> int:
-    """Return the number of trees with the least log loss on a later date, at the level of it."""
-
-    def loss(count: int) -> float:
-        margin = trees.first(count).raw(later.columns)
-        p = expit(margin + blend.level_shift(margin, later.inactive))
-        return float(losses(later.inactive, p).mean())
-
-    return min(TREES_TRIED, key=loss)
-
-
-@dataclass(frozen=True)
-class MemberRows:
-    """Training rows of a member: the buyers of several dates, one row per buyer and date.
-
-    Parameters
-    ----------
-    columns
-        Name -> values, shape (rows,); null is NaN.
-    inactive
-        Whether there was no purchase within the horizon, shape (rows,).
-    varying
-        Columns that vary on most of the dates, which regressions may use.
-    learnable
-        Those of ``varying`` that the catalogue offers to models, which trees use, in order.
-    trees
-        Number of boosting rounds.
-    seed
-        Seed of all random draws.
-    """
-
-    columns: Mapping[str, Array]
-    inactive: NDArray[np.bool_]
-    varying: list[str]
-    learnable: list[str]
-    trees: int
-    seed: int
-
-    @property
-    def weight(self) -> Array:
-        """Weight of each row, shape (rows,): 1."""
-        return np.ones(len(self.inactive))
-
-    def recipe(self, recipe: Recipe) -> Recipe:
-        """Return the part of a recipe whose columns vary."""
-        return Recipe({name: term for name, term in recipe.columns.items() if name in self.varying})
-
-
-def _fit_customer_base(rows: MemberRows) -> Member:
-    # fitted with the panel, date by date; its predictions are a column of the frames
-    return CustomerBaseOdds()
-
-
-def _fit_rfm(rows: MemberRows) -> Member:
-    return glm.fit_logistic(rows.recipe(RFM), rows.columns, rows.inactive, rows.weight)
-
-
-def _fit_splines(rows: MemberRows) -> Member:
-    recipe = rows.recipe(SPLINES)
-    return glm.fit_logistic(recipe, rows.columns, rows.inactive, rows.weight, SPLINE_PENALTY)
-
-
-def _fit_trees(rows: MemberRows) -> Member:
-    return boosting.fit(
-        rows.columns,
-        rows.learnable,
-        rows.inactive.astype(np.float64),
-        rows.weight,
-        "binary",
-        trees=rows.trees,
-        seed=rows.seed,
-    )
-
-
-@dataclass(frozen=True)
-class MemberFit:
-    """Function that fits a member, and the prior weight of the member.
-
-    Parameters
-    ----------
-    prior_weight
-        Weight in the limit of many customers, before it is learned from a past date.
-    fit
-        Fits the member.
-    """
-
-    prior_weight: float
-    fit: Callable[[MemberRows], Member]
-
-
-# The customer base has double weight, since its few parameters make it the most robust; RFM has
-# half, since the splines use the same columns.
-MEMBERS: dict[str, MemberFit] = {
-    "btyd": MemberFit(2 / 4.5, _fit_customer_base),
-    "rfm": MemberFit(0.5 / 4.5, _fit_rfm),
-    "splines": MemberFit(1 / 4.5, _fit_splines),
-    "trees": MemberFit(1 / 4.5, _fit_trees),
-}
-"""Name -> fit of a member of the pool; those stored as JSON must be in
-:data:`stagecast.training.churn.members.READERS`, too.
-"""
-
-
-def _fit_members(dates: Sequence[Frame], seed: int, trees: int) -> dict[str, Member]:
-    """Return every member, fitted on these dates."""
-    columns = stack(dates)
-    varying_columns = varying(dates, list(columns))
-    rows = MemberRows(
-        columns,
-        np.concatenate([frame.inactive for frame in dates]),
-        varying_columns,
-        learnable(dates, varying_columns),
-        trees,
-        seed,
-    )
-    return {name: member.fit(rows) for name, member in MEMBERS.items()}

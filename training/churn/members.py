@@ -1,7 +1,8 @@
 """Members of the pool of P(no purchase): their names, storage and reading.
 
 A member gives log odds of no purchase (:class:`stagecast.training.learners.pool.Member`). A new one
-needs a line in :data:`READERS` here and one in :data:`stagecast.training.churn.fitting.MEMBERS`.
+needs a line in :data:`READERS` here and one in
+:data:`stagecast.training.churn.fit_members.MEMBERS`.
 """
 
 from __future__ import annotations

@@ -13,18 +13,24 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from stagecast.features.arrays import Array
+from stagecast.training.churn.fit_members import (
+    HALF_SAFE,
+    MEMBERS,
+    TREES_TRIED,
+    MemberFit,
+    MemberRows,
+    TreesPlan,
+    _fit_trees,
+    _member_rows,
+    best_trees,
+    prior_weights,
+)
 from stagecast.training.churn.fitting import (
     FEWEST_CUSTOMERS,
     FEWEST_OF_EACH,
-    HALF_SAFE,
-    MEMBERS,
     YOUNG_PULL,
-    MemberFit,
-    MemberRows,
-    _best_tree_count,
     fit_churn,
     has_enough_rows,
-    prior_weights,
 )
 from stagecast.training.churn.members import READERS, GapRule, GapRuleOdds
 from stagecast.training.churn.model import ChurnModel
@@ -33,7 +39,7 @@ from stagecast.training.learners import boosting
 from stagecast.training.learners.blend import carried_level, level_shift, pool_weights
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.pool import CustomerBaseOdds, Member
-from stagecast.training.panel import Panel, not_for_trees, seasons_of
+from stagecast.training.panel import Frame, Panel, not_for_trees, seasons_of
 from stagecast.training.reasons.of_buyers import total_effects
 from tests.training.made import Trained, a_frame
 
@@ -213,7 +219,7 @@ def test_a_member_without_weight_is_not_kept(
     monkeypatch.setattr(
         "stagecast.training.churn.fitting.blend.pool_weights", lambda margins, target, start: chosen
     )
-    monkeypatch.setattr("stagecast.training.churn.fitting.TREES_TRIED", (2,))
+    monkeypatch.setattr("stagecast.training.churn.fit_members.TREES_TRIED", (2,))
     model = fitted(panel, rule)
     assert model.weights == pytest.approx({"btyd": 0.75, "rfm": 0.25}, abs=1e-4)
     assert sum(model.weights.values()) == pytest.approx(1.0, abs=1e-12)
@@ -286,15 +292,40 @@ def test_there_are_as_many_trees_as_a_later_date_likes_best(shop: Trained) -> No
     learned = boosting.fit(
         columns, names, target, weight, "binary", trees=250, seed=1, num_leaves=31
     )
-    assert _best_tree_count(learned, newest) == 250
+    assert best_trees(learned, [newest], newest, 1)[0] == TreesPlan(250)
     by_lot = replace(newest, orders=np.random.default_rng(1).permutation(newest.orders))
-    assert _best_tree_count(learned, by_lot) == 60
-    first = learned.first(60)
+    plan, first = best_trees(learned, [newest], by_lot, 1)
+    assert plan == TreesPlan(60)
     assert first.booster.num_trees() == 60
     np.testing.assert_array_equal(
         first.raw(columns),
         learned.booster.predict(learned.matrix(columns), raw_score=True, num_iteration=60),
     )
+
+
+@pytest.mark.parametrize("seasonal", [True, False])
+def test_trees_learn_from_the_season_alone_where_the_others_mislead(seasonal: bool) -> None:
+    """In summer a long silence says the contrary of what it says in winter, or the same."""
+    random = np.random.default_rng(5)
+
+    def frame(back: int) -> Frame:
+        silence = random.uniform(0, 100, 600)
+        summer = back % 365 != 0
+        direction = -1.0 if summer and seasonal else 1.0
+        p = expit(direction * (silence - 50) / 20)
+        columns = {"recency_days": silence, "frequency": random.poisson(2, 600).astype(float)}
+        return a_frame(columns, orders=random.uniform(size=600) > p, back=back)
+
+    later, dates = frame(365), [frame(back) for back in (730, 850, 970, 1095)]
+    rows = _member_rows(dates, max(TREES_TRIED), 1)
+    plan, best = best_trees(_fit_trees(rows), dates, later, 1)
+    assert plan.seasonal == seasonal
+    assert [d.back for d in plan.dates_of(dates)] == (
+        [730, 1095] if seasonal else [730, 850, 970, 1095]
+    )
+    assert np.corrcoef(best.raw(later.columns), later.columns["recency_days"])[0, 1] > 0.8
+    # one date of the season is too few
+    assert plan.dates_of(dates[1:]) == dates[1:]
 
 
 def test_a_customer_base_model_that_one_date_lacks_is_heard_at_none(shop: Trained) -> None:
