@@ -150,7 +150,7 @@ def fit_churn(
     seasons = seasons_of(dates, panel.history_days)
     if not seasons:
         newest = dates[0]
-        shift = blend.level_shift(pool.margin(newest.columns), newest.inactive)
+        shifts = [blend.level_shift(pool.margin(newest.columns), newest.inactive)]
         towards_base = UNKNOWN_SEASON * blend.level_shift(
             pool.margin(current), expit(current["btyd_none"])
         )
@@ -163,14 +163,13 @@ def fit_churn(
             other_dates = outside_season(dates, season, horizon_days)
             reference_pool = Pool(members_of(other_dates), weights) if other_dates else pool
             shifts.append(blend.level_shift(reference_pool.margin(season.columns), season.inactive))
-        shift = float(np.mean(shifts))
     used = {name: weight for name, weight in weights.items() if weight > 1e-4}
     total = sum(used.values())
     return ChurnModel(
         "blend",
         horizon_days,
         {name: weight / total for name, weight in used.items()},
-        blend.carried_level(shift, max(len(seasons), 1)) + towards_base,
+        blend.carried_level(shifts) + towards_base,
         rule,
         {name: members[name] for name in used},
         "later_date" if earlier_dates else "other_customers",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ PULL = 20.0
 # Share of a past shift of the level that is carried over, and the size up to which a shift is taken
 # for noise.
 CARRIED, NOISE = 0.6, 0.15
+# Spread of the shift of a season among logs, in logs or log odds, and the number of years that the
+# prior variance between years weighs as much as.
+SEASON_SPREAD, PRIOR_YEARS = 0.5, 2.0
 # Spread, in log odds, by which the level of a customer base differs from that of the last horizon,
 # before there is an outcome.
 LEVEL_SPREAD = 0.7
@@ -140,40 +143,52 @@ def level_shift(margin: Array, target: NDArray[np.bool_] | Array) -> float:
     return float(brentq(gap, -20.0, 20.0)) if gap(-20.0) < 0 < gap(20.0) else 0.0
 
 
-def carried_share(of_one: float, years: int) -> float:
-    """Return the share of the mean of so many years that is carried over.
+def carried_share(of_one: float, shifts: Sequence[float]) -> float:
+    """Return the share of the mean of the shifts of past years that is carried over.
 
     Parameters
     ----------
     of_one
-        The share where one year is known.
-    years
-        Number of years; years that agree count for more than one.
+        The share where one year is known, above 0 and below 1.
+    shifts
+        The shift of each known year, in logs or log odds; at least one.
 
-    >>> [round(carried_share(0.75, years), 2) for years in (1, 2, 3)]
-    [0.75, 0.86, 0.9]
+    Notes
+    -----
+    The posterior mean of a shift that comes every year, with the spread ``SEASON_SPREAD`` among
+    logs. How much years differ from each other is what ``of_one`` says, as if ``PRIOR_YEARS`` years
+    had shown it, and what the known years show: those that agree count for more.
+
+    >>> [round(carried_share(0.75, [0.5] * years), 2) for years in (1, 2, 3)]
+    [0.75, 0.9, 0.95]
+    >>> round(carried_share(0.75, [0.9, 0.1]), 2)
+    0.76
     """
-    return years / (years + (1.0 / of_one - 1.0))
+    return 1.0 / (1.0 + _between_years(of_one, shifts) / len(shifts))
 
 
-def carried_level(shift: float, years: int = 1) -> float:
-    """Return the part of a past shift that is carried over: a share of what exceeds the noise.
+def _between_years(of_one: float, shifts: Sequence[float]) -> float:
+    """Return the variance of a year around the season, over that of the season among logs."""
+    around = float(np.sum((np.asarray(shifts) - np.mean(shifts)) ** 2)) / SEASON_SPREAD**2
+    prior = 1.0 / of_one - 1.0
+    return (PRIOR_YEARS * prior + around) / (PRIOR_YEARS + len(shifts) - 1)
+
+
+def carried_level(shifts: Sequence[float]) -> float:
+    """Return the part of past shifts that is carried over: a share of what exceeds the noise.
 
     Parameters
     ----------
-    shift
-        Shift in log odds; the mean of those of several years.
-    years
-        Number of years that it is the mean of: years that agree are noise less often.
+    shifts
+        The shift of each known year, in log odds; years that agree are noise less often.
 
-    >>> carried_level(0.1), round(carried_level(-0.65), 2), round(carried_level(-0.65, 3), 2)
-    (0.0, -0.3, -0.46)
+    >>> carried_level([0.1]), round(carried_level([-0.65]), 2), round(carried_level([-0.65] * 3), 2)
+    (0.0, -0.3, -0.53)
     """
-    return float(
-        carried_share(CARRIED, years)
-        * np.sign(shift)
-        * max(abs(shift) - NOISE / np.sqrt(years), 0.0)
-    )
+    mean = float(np.mean(shifts))
+    of_one_year = 1.0 / CARRIED - 1.0
+    noise = NOISE * np.sqrt(_between_years(CARRIED, shifts) / of_one_year / len(shifts))
+    return float(carried_share(CARRIED, shifts) * np.sign(mean) * max(abs(mean) - noise, 0.0))
 
 
 def shrunk_level(shift: float, outcomes: NDArray[np.bool_]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.training.config import TrainConfig
-from stagecast.training.learners.blend import carried_share
+from stagecast.training.learners.blend import SEASON_SPREAD, carried_share
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
-from stagecast.training.learners.fit_factor import Rows, fit_factor, shrunk_level
+from stagecast.training.learners.fit_factor import LEVEL_SPREAD, Rows, fit_factor, shrunk_level
 from stagecast.training.panel import Frame, learnable, stack, varying
 from stagecast.training.value.model import ValueModel, repeat_if_any, spend_so_far
 from stagecast.training.value.rest import fit_rest
 from stagecast.training.value.spans import Purchases
 
-# Share of a past date's level of spend per order, in logs, that is carried over: of the same season
-# a year ago, of that season where several years are known, and of the newest date.
+# Share of a past date's level of repeat orders or of spend per order, in logs, that is carried
+# over: of the same season a year ago (of several years more), and of the newest date.
 SEASON_CARRIED, DRIFT_CARRIED = 0.75, 0.5
 # Amounts further than this factor from the expectation count as this far: a typing error must not
 # move the spend of others.
@@ -70,7 +70,7 @@ def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
     dates = [frame for frame in teaching.dates if not frame.inactive.all()]
     if not dates:
         return model
-    model = replace(model, orders=_fit_orders(dates, config))
+    model = replace(model, orders=_fit_orders(dates, teaching.seasons, config))
     rest = fit_rest(teaching.dates, teaching.bases, teaching.purchases, config)
     model = replace(model, rest=rest)
     if model.mean_spend is None:
@@ -116,8 +116,32 @@ def _split(frames: Sequence[Frame], horizon_days: int) -> list[Frame]:
     return [frame for frame in frames if frame.back >= frames[0].back + horizon_days]
 
 
-def _fit_orders(dates: Sequence[Frame], config: TrainConfig) -> Factor:
-    """Return the factor of the repeat orders of those who ordered."""
+def _seasonal(
+    factor: Factor,
+    seasons: Sequence[Frame],
+    level: Callable[[Sequence[Frame], Factor, float], float],
+) -> float | None:
+    """Return the log of the level of the season that is carried over; None without a season.
+
+    Parameters
+    ----------
+    factor
+        At the level of all dates.
+    seasons
+        The dates of the same season in past years.
+    level
+        Level of what came at these dates over what the factor expects, shrunk as that of logs
+        whose levels have the given spread.
+    """
+    known = [frame for frame in seasons if not frame.inactive.all()]
+    if not known:
+        return None
+    logs = [float(np.log(level([frame], factor, SEASON_SPREAD))) for frame in known]
+    return carried_share(SEASON_CARRIED, logs) * float(np.mean(logs))
+
+
+def _fit_orders(dates: Sequence[Frame], seasons: Sequence[Frame], config: TrainConfig) -> Factor:
+    """Return the factor of the repeat orders of those who ordered, at the level of the season."""
 
     def rows_of_dates(frames: Sequence[Frame]) -> Rows:
         pairs = list(zip(frames, _those_who_bought(frames), strict=True))
@@ -136,8 +160,15 @@ def _fit_orders(dates: Sequence[Frame], config: TrainConfig) -> Factor:
         config.seed,
     )
     expected = rows.start * factor.of(rows.columns)
-    level = float(np.clip(rows.outcome.sum() / expected.sum(), 0.02, 5.0))
-    return replace(factor, level=level)
+    of_all = float(np.clip(rows.outcome.sum() / expected.sum(), 0.02, 5.0))
+    factor = replace(factor, level=of_all)
+
+    def level(frames: Sequence[Frame], so_far: Factor, spread: float) -> float:
+        part = rows_of_dates(frames)
+        return shrunk_level(part.outcome, part.start * so_far.of(part.columns), spread)
+
+    carried = _seasonal(factor, seasons, level) or 0.0
+    return replace(factor, level=of_all * float(np.exp(carried)))
 
 
 def _fit_spend(
@@ -166,16 +197,14 @@ def _fit_spend(
         config.seed,
     )
 
-    def level(frames: Sequence[Frame], so_far: Factor) -> float:
+    def level(frames: Sequence[Frame], so_far: Factor, spread: float = LEVEL_SPREAD) -> float:
         part = rows_of_dates(frames)
         orders = part.weight**2
-        return shrunk_level(orders * part.outcome, orders * part.start * so_far.of(part.columns))
+        expected = orders * part.start * so_far.of(part.columns)
+        return shrunk_level(orders * part.outcome, expected, spread)
 
     factor = replace(factor, level=level(dates, factor))
-    seasons = [frame for frame in teaching.seasons if not frame.inactive.all()]
-    if seasons:
-        logs = [np.log(level([frame], factor)) for frame in seasons]
-        carried = carried_share(SEASON_CARRIED, len(logs)) * float(np.mean(logs))
-    else:
+    carried = _seasonal(factor, teaching.seasons, level)
+    if carried is None:
         carried = DRIFT_CARRIED * float(np.log(level(dates[:1], factor)))
     return replace(factor, level=factor.level * float(np.exp(carried)))

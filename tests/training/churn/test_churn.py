@@ -183,9 +183,7 @@ def test_a_log_too_young_to_know_its_season_goes_half_the_way_to_the_customer_ba
     panel, rule = shop.training.panel, shop.training.models.churn.rule
     young = replace(panel, history_days=500.0, dates=tuple(f for f in panel.dates if f.back < 365))
     assert seasons_of(panel.dates, panel.history_days)
-    monkeypatch.setattr(
-        "stagecast.training.churn.fitting.blend.carried_level", lambda shift, years: 0.0
-    )
+    monkeypatch.setattr("stagecast.training.churn.fitting.blend.carried_level", lambda shifts: 0.0)
     model = fitted(young, rule)
     now = buyer_columns(panel.now.features, np.flatnonzero(panel.now.buyers), panel.base, 90)
     safe = expit(now["btyd_none"]).mean()
@@ -197,9 +195,9 @@ def test_a_log_too_young_to_know_its_season_goes_half_the_way_to_the_customer_ba
     monkeypatch.undo()
     # beside what the newest date asks for
     both = fitted(young, rule)
-    carried = carried_level(
-        level_shift(both.margin(young.dates[0].columns) - both.level, young.dates[0].inactive)
-    )
+    newest = young.dates[0]
+    margin = both.margin(newest.columns) - both.level
+    carried = carried_level([level_shift(margin, newest.inactive)])
     assert both.drawn == model.drawn
     assert both.level == pytest.approx(carried + model.drawn)
 

@@ -122,9 +122,9 @@ def test_level_shift_of_one_class_only_is_finite() -> None:
 
 
 def test_a_level_is_carried_in_part_and_noise_is_not() -> None:
-    assert [carried_level(shift) for shift in (0.0, 0.15, -0.15)] == [0.0, 0.0, 0.0]
-    assert carried_level(0.65) == pytest.approx(0.3)
-    assert carried_level(-0.65) == pytest.approx(-0.3)
+    assert [carried_level([shift]) for shift in (0.0, 0.15, -0.15)] == [0.0, 0.0, 0.0]
+    assert carried_level([0.65]) == pytest.approx(0.3)
+    assert carried_level([-0.65]) == pytest.approx(-0.3)
 
 
 def classes(rows: int, seed: int) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.int64]]:

@@ -79,11 +79,29 @@ def test_seasons_that_agree_count_for_more_than_one() -> None:
     two = fitted(dates, seasons=(dates[1], dates[2]))
     mean = (10.0 + 20.0 + 20.0) / 3 / 10.0
     assert one.spend.level == pytest.approx(
-        mean * (2.0 / mean) ** carried_share(SEASON_CARRIED, 1), rel=0.03
+        mean * (2.0 / mean) ** carried_share(SEASON_CARRIED, [1.0]), rel=0.03
     )
     assert two.spend.level == pytest.approx(
-        mean * (2.0 / mean) ** carried_share(SEASON_CARRIED, 2), rel=0.03
+        mean * (2.0 / mean) ** carried_share(SEASON_CARRIED, [1.0, 1.0]), rel=0.03
     )
+
+
+@pytest.mark.parametrize("years", [1, 2, 3])
+def test_orders_of_those_who_order_rise_with_the_season(years: int) -> None:
+    # three orders each at the date of a season, two at the others, which are more
+    seasons = tuple(replace(date([3.0] * 150, [30.0] * 150), back=365 * k) for k in (1, 2, 3))
+    others = [replace(date([2.0] * 150, [20.0] * 150), back=back) for back in (90, 120, 150, 180)]
+    dates = sorted([*others, *seasons], key=lambda frame: frame.back)
+    level = fitted(dates, seasons=seasons[:years]).orders.level
+    without = fitted(dates).orders.level
+    repeats = (4 * 1.0 + 3 * 2.0) / 7
+    share = carried_share(SEASON_CARRIED, [1.0] * years)
+    assert level / without == pytest.approx((2.0 / repeats) ** share, rel=0.02)
+
+
+def test_years_that_differ_count_for_less_than_years_that_agree() -> None:
+    agree, differ = carried_share(0.75, [0.4, 0.4, 0.4]), carried_share(0.75, [1.0, -0.2, 0.4])
+    assert 0.5 < differ < carried_share(0.75, [0.4]) + 0.1 < agree < 1.0
 
 
 def test_a_typing_error_counts_as_ten_times_the_usual_at_most() -> None:
