@@ -56,7 +56,8 @@ def fit_models(
     panel = replace(panel, dates=tuple(thinned(panel.dates, MAX_ROWS)))
     dates = training_dates(panel)
     current = _buyer_sample(panel, config.horizon_days)
-    churn = fit_churn(panel, current, _gap_rule(days, panel), config.horizon_days, config.seed)
+    rule = _gap_rule(days, panel)
+    churn = fit_churn(panel, current, rule, config.horizon_days, config.seed, config.calendar)
     spend_so_far = panel.now.features["spend_mean"][panel.now.buyers]
     mean_so_far = float(spend_so_far.mean()) if has_amounts and len(spend_so_far) else 0.0
     first_orders, first_spend = _first_horizons(panel, mean_so_far)
@@ -71,6 +72,7 @@ def fit_models(
             has_amounts,
             panel.history_days,
             rows_of(panel.now.features, np.flatnonzero(panel.now.buyers)),
+            panel.as_of,
             seasons,
         ),
         config,

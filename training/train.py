@@ -264,9 +264,39 @@ def _notes(
             "Without a customer-base model the value at risk is not known: customers are ranked by "
             "the churn probability times the spend of a year."
         )
+    notes += occasion_sentences(panel, models)
     notes += merged_sentences(panel.scheme, panel.life.merged)
     notes += unreached_sentences(panel.scheme)
     return tuple(notes)
+
+
+def occasion_sentences(panel: Panel, models: Models) -> list[str]:
+    """Return what the calendar says of the horizon, a sentence for each kind of occasion."""
+    calendar, days = models.config.calendar, models.config.horizon_days
+    if not calendar.kinds:
+        return []
+    ahead = calendar.days(panel.as_of, days)
+    past = np.array([calendar.days(frame.as_of, days) for frame in panel.dates])
+    sentences = []
+    for k, kind in enumerate(calendar.kinds):
+        counts = past[:, k] if len(past) else np.zeros(1)
+        held = f"'{kind}' holds on {ahead[k]:.0f} of the next {days} days"
+        if counts.min() == counts.max():
+            sentences.append(
+                f"{held}, and on {counts[0]:.0f} after each past date: what it does cannot be "
+                "learned, and it changes no score."
+            )
+        else:
+            sentences.append(
+                f"{held}, on {counts.mean():.1f} on average after the past dates that its effect "
+                "was learned from."
+            )
+    if models.churn.by_calendar:
+        factor = float(np.exp(-models.churn.by_calendar))
+        sentences.append(
+            f"The calendar multiplies the odds of an order in these days by {factor:.2f}."
+        )
+    return sentences
 
 
 def far_sentence(models: Models) -> str:

@@ -1,5 +1,5 @@
 """The file that may hold every option (``--config stagecast.toml``), and what it holds beside them:
-several tables as one log, the table of customers, features of one's own.
+several tables as one log, the table of customers, features of one's own, a calendar.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from stagecast.features.intake.attributes import CustomersTable
     from stagecast.features.intake.options import ReadOptions
     from stagecast.features.intake.tables import Table
+    from stagecast.training.calendar import Calendar
 
-BESIDE_OPTIONS = ("tables", "customers", "catalog")
+BESIDE_OPTIONS = ("tables", "customers", "catalog", "calendar")
 
 # Names of options that would hide Python's own in a function's signature.
 _PARAMETERS = {"json": "as_json", "list": "list_all", "pin": "pins"}
@@ -40,12 +41,15 @@ class Configuration:
         ``customers``, or ``[customers]``.
     catalog
         ``[catalog]``.
+    calendar
+        ``[[calendar]]``.
     """
 
     file: Path = Path("stagecast.toml")
     tables: object = None
     customers: object = None
     catalog: object = None
+    calendar: object = None
 
     def tables_read(self, options: ReadOptions) -> tuple[Table, ...]:
         """Return the tables that are read as one log; ``options`` hold for all of them.
@@ -87,6 +91,22 @@ class Configuration:
 
         return (
             OwnFeatures() if self.catalog is None else own_from_toml(self.catalog, str(self.file))
+        )
+
+    def known_occasions(self) -> Calendar:
+        """Return the calendar of known occasions.
+
+        Raises
+        ------
+        UsageError
+            An entry that is not written as it must be; the message names the file.
+        """
+        from stagecast.training.calendar import Calendar, calendar_from_toml
+
+        return (
+            Calendar()
+            if self.calendar is None
+            else calendar_from_toml(self.calendar, str(self.file))
         )
 
 

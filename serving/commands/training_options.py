@@ -156,6 +156,7 @@ def learning(function: F) -> F:
         config = TrainConfig(
             pins=scheme.pins,
             own=configuration(context).own_features(),
+            calendar=configuration(context).known_occasions(),
             horizon_days=horizon,
             value_horizon_days=value_horizon,
             churn=churn,

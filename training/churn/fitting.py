@@ -11,13 +11,15 @@ Logs with fewer customers are for :mod:`stagecast.training.churn.few_customers`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 from scipy.special import expit
 
 from stagecast.features.arrays import Array
+from stagecast.training.calendar import Calendar
 from stagecast.training.churn.few_customers import few_dates, fit_few
 from stagecast.training.churn.fit_members import (
     TreesPlan,
@@ -29,6 +31,7 @@ from stagecast.training.churn.members import ALONE, GapRule
 from stagecast.training.churn.model import ChurnModel, rule_alone
 from stagecast.training.churn.simple import better_alone, fit_simple, out_of_fold_margins
 from stagecast.training.learners import blend
+from stagecast.training.learners.calendar_effects import CalendarEffects, fit_calendar_effects
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.pool import Member, Pool, pooled
 from stagecast.training.panel import (
@@ -88,7 +91,12 @@ def taught_by(panel: Panel, horizon_days: int) -> list[Frame]:
 
 
 def fit_churn(
-    panel: Panel, current: Mapping[str, Array], rule: GapRule, horizon_days: int, seed: int
+    panel: Panel,
+    current: Mapping[str, Array],
+    rule: GapRule,
+    horizon_days: int,
+    seed: int,
+    calendar: Calendar = Calendar(),  # noqa: B008 - it cannot be changed
 ) -> ChurnModel:
     """Fit the members on every date of the panel, and their weights on the newest.
 
@@ -109,6 +117,8 @@ def fit_churn(
         Horizon of the prediction, in days.
     seed
         Seed of all random draws.
+    calendar
+        Known occasions, past and to come.
     """
     if panel.base is None:
         return rule_alone(rule, horizon_days)
@@ -148,9 +158,19 @@ def fit_churn(
     members = members_of(dates)
     pool = Pool(members, weights)
     seasons = seasons_of(dates, panel.history_days)
+
+    def share_of_days(as_of: datetime) -> Array:
+        return calendar.days(as_of, horizon_days) / horizon_days
+
+    occasions = _calendar_effects(pool, dates, share_of_days) if calendar.kinds else None
+
+    def by_calendar(as_of: datetime) -> float:
+        return 0.0 if occasions is None else occasions.of(share_of_days(as_of))
+
     if not seasons:
         newest = dates[0]
-        shifts = [blend.level_shift(pool.margin(newest.columns), newest.inactive)]
+        shift = blend.level_shift(pool.margin(newest.columns), newest.inactive)
+        shifts = [shift - by_calendar(newest.as_of)]
         towards_base = UNKNOWN_SEASON * blend.level_shift(
             pool.margin(current), expit(current["btyd_none"])
         )
@@ -162,19 +182,31 @@ def fit_churn(
         for season in seasons:
             other_dates = outside_season(dates, season, horizon_days)
             reference_pool = Pool(members_of(other_dates), weights) if other_dates else pool
-            shifts.append(blend.level_shift(reference_pool.margin(season.columns), season.inactive))
+            shift = blend.level_shift(reference_pool.margin(season.columns), season.inactive)
+            shifts.append(shift - by_calendar(season.as_of))
+    level = blend.carried_level(shifts) + towards_base + by_calendar(panel.as_of)
     used = {name: weight for name, weight in weights.items() if weight > 1e-4}
     total = sum(used.values())
     return ChurnModel(
         "blend",
         horizon_days,
         {name: weight / total for name, weight in used.items()},
-        blend.carried_level(shifts) + towards_base,
+        level,
         rule,
         {name: members[name] for name in used},
         "later_date" if earlier_dates else "other_customers",
         towards_base,
+        by_calendar=by_calendar(panel.as_of),
     )
+
+
+def _calendar_effects(
+    pool: Pool, dates: Sequence[Frame], share_of_days: Callable[[datetime], Array]
+) -> CalendarEffects:
+    """Return what the kinds of the calendar do to the log odds of no purchase."""
+    shifts = [blend.level_shift(pool.margin(frame.columns), frame.inactive) for frame in dates]
+    shares = [share_of_days(frame.as_of) for frame in dates]
+    return fit_calendar_effects(np.array(shifts), np.array(shares))
 
 
 def with_shared_columns(dates: Sequence[Frame], base: CustomerBase) -> list[Frame]:

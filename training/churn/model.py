@@ -53,6 +53,8 @@ class ChurnModel:
         The rest calibrates the pool on the season, or else on the newest date.
     few_customers
         Whether there were too few customers for splines and trees.
+    by_calendar
+        Part of ``level`` that the occasions of the calendar make.
     """
 
     method: Method
@@ -64,6 +66,7 @@ class ChurnModel:
     weighed_by: WeighedBy | None = None
     drawn: float = 0.0
     few_customers: bool = False
+    by_calendar: float = 0.0
 
     @cached_property
     def pool(self) -> Pool:
@@ -119,6 +122,7 @@ class ChurnModel:
             "weighed_by": self.weighed_by,
             "drawn": self.drawn,
             **({"few_customers": True} if self.few_customers else {}),
+            **({"by_calendar": self.by_calendar} if self.by_calendar else {}),
             "rule": {
                 "times": list(self.rule.times),
                 "alive": list(self.rule.alive),
@@ -149,6 +153,7 @@ class ChurnModel:
             data["weighed_by"],
             float(data["drawn"]),
             bool(data.get("few_customers", False)),
+            float(data.get("by_calendar", 0.0)),
         )
 
 

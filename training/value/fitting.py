@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.training.config import TrainConfig
-from stagecast.training.learners.blend import SEASON_SPREAD, carried_share
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.fit_factor import LEVEL_SPREAD, Rows, fit_factor, shrunk_level
@@ -19,10 +19,11 @@ from stagecast.training.panel import Frame, learnable, stack, varying
 from stagecast.training.value.model import ValueModel, repeat_if_any, spend_so_far
 from stagecast.training.value.rest import fit_rest
 from stagecast.training.value.spans import Purchases
+from stagecast.training.value.times import Times
 
-# Share of a past date's level of repeat orders or of spend per order, in logs, that is carried
-# over: of the same season a year ago (of several years more), and of the newest date.
-SEASON_CARRIED, DRIFT_CARRIED = 0.75, 0.5
+# Share of the level of spend per order of the newest date, in logs, that is carried over where no
+# season is known.
+DRIFT_CARRIED: Final = 0.5
 # Amounts further than this factor from the expectation count as this far: a typing error must not
 # move the spend of others.
 MAX_SURPRISE: Final = 10.0
@@ -47,6 +48,8 @@ class Teaching:
         Days from the first event to the as_of.
     now
         Features of the buyers at the as_of, shape (n_buyers,) each.
+    as_of
+        First instant of the horizon.
     seasons
         The dates of the same season in past years, newest first; empty where there is none.
     """
@@ -57,6 +60,7 @@ class Teaching:
     has_amounts: bool
     history_days: float
     now: Mapping[str, Array]
+    as_of: datetime
     seasons: Sequence[Frame] = ()
 
 
@@ -67,15 +71,19 @@ def fit_value(teaching: Teaching, config: TrainConfig) -> ValueModel:
         _p_paid(teaching.now) if teaching.has_amounts else 0.5,
         teaching.history_days,
     )
-    dates = [frame for frame in teaching.dates if not frame.inactive.all()]
+    dates = _with_purchases(teaching.dates)
     if not dates:
         return model
-    model = replace(model, orders=_fit_orders(dates, teaching.seasons, config))
+    model = replace(model, orders=_fit_orders(dates, teaching, config))
     rest = fit_rest(teaching.dates, teaching.bases, teaching.purchases, config)
     model = replace(model, rest=rest)
     if model.mean_spend is None:
         return model
     return replace(model, spend=_fit_spend(dates, teaching, model, config))
+
+
+def _with_purchases(frames: Sequence[Frame]) -> list[Frame]:
+    return [frame for frame in frames if not frame.inactive.all()]
 
 
 def _mean_spend(now: Mapping[str, Array]) -> float:
@@ -116,31 +124,7 @@ def _split(frames: Sequence[Frame], horizon_days: int) -> list[Frame]:
     return [frame for frame in frames if frame.back >= frames[0].back + horizon_days]
 
 
-def _seasonal(
-    factor: Factor,
-    seasons: Sequence[Frame],
-    level: Callable[[Sequence[Frame], Factor, float], float],
-) -> float | None:
-    """Return the log of the level of the season that is carried over; None without a season.
-
-    Parameters
-    ----------
-    factor
-        At the level of all dates.
-    seasons
-        The dates of the same season in past years.
-    level
-        Level of what came at these dates over what the factor expects, shrunk as that of logs
-        whose levels have the given spread.
-    """
-    known = [frame for frame in seasons if not frame.inactive.all()]
-    if not known:
-        return None
-    logs = [float(np.log(level([frame], factor, SEASON_SPREAD))) for frame in known]
-    return carried_share(SEASON_CARRIED, logs) * float(np.mean(logs))
-
-
-def _fit_orders(dates: Sequence[Frame], seasons: Sequence[Frame], config: TrainConfig) -> Factor:
+def _fit_orders(dates: Sequence[Frame], teaching: Teaching, config: TrainConfig) -> Factor:
     """Return the factor of the repeat orders of those who ordered, at the level of the season."""
 
     def rows_of_dates(frames: Sequence[Frame]) -> Rows:
@@ -167,8 +151,8 @@ def _fit_orders(dates: Sequence[Frame], seasons: Sequence[Frame], config: TrainC
         part = rows_of_dates(frames)
         return shrunk_level(part.outcome, part.start * so_far.of(part.columns), spread)
 
-    carried = _seasonal(factor, seasons, level) or 0.0
-    return replace(factor, level=of_all * float(np.exp(carried)))
+    times = Times(level, dates, _with_purchases(teaching.seasons), teaching.as_of, config)
+    return replace(factor, level=of_all * float(np.exp(times.carried(factor))))
 
 
 def _fit_spend(
@@ -197,14 +181,13 @@ def _fit_spend(
         config.seed,
     )
 
-    def level(frames: Sequence[Frame], so_far: Factor, spread: float = LEVEL_SPREAD) -> float:
+    def level(frames: Sequence[Frame], so_far: Factor, spread: float) -> float:
         part = rows_of_dates(frames)
         orders = part.weight**2
         expected = orders * part.start * so_far.of(part.columns)
         return shrunk_level(orders * part.outcome, expected, spread)
 
-    factor = replace(factor, level=level(dates, factor))
-    carried = _seasonal(factor, teaching.seasons, level)
-    if carried is None:
-        carried = DRIFT_CARRIED * float(np.log(level(dates[:1], factor)))
-    return replace(factor, level=factor.level * float(np.exp(carried)))
+    factor = replace(factor, level=level(dates, factor, LEVEL_SPREAD))
+    seasons = _with_purchases(teaching.seasons)
+    times = Times(level, dates, seasons, teaching.as_of, config, DRIFT_CARRIED)
+    return replace(factor, level=factor.level * float(np.exp(times.carried(factor))))

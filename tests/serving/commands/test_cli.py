@@ -178,6 +178,15 @@ def test_a_slip_in_ones_own_features_names_the_file_that_it_stands_in(stagecast:
     assert "stagecast.toml" not in wrong.err
 
 
+def test_a_calendar_that_is_not_written_so_is_refused_before_anything_is_read(
+    stagecast: Stagecast,
+) -> None:
+    Path("shop.toml").write_text('[[calendar]]\nkind = "sale"\nfrom = 2024-02-02\nuntil = 3\n')
+    told = stagecast("train", "none.csv", "--out", "model", "--config", "shop.toml")
+    assert told.code == 2
+    assert "shop.toml: [[calendar]] 1: unknown key 'until'" in told.err
+
+
 def test_category_and_discount_are_mapped_and_named_in_the_report(stagecast: Stagecast) -> None:
     Path("log.csv").write_text(
         "customer_id,timestamp,amount,group,rebate\na,2024-01-01,9,Tea,1\na,2024-01-02,8,Tea,2%\n"

@@ -15,10 +15,11 @@ from stagecast.training.learners.blend import carried_share
 from stagecast.training.learners.customer_base import CustomerBase, without_outliers
 from stagecast.training.models import predict
 from stagecast.training.panel import Frame
-from stagecast.training.value.fitting import SEASON_CARRIED, Teaching, fit_value
+from stagecast.training.value.fitting import Teaching, fit_value
 from stagecast.training.value.model import ValueModel, spend_so_far
 from stagecast.training.value.spans import Purchases
-from tests.training.made import Trained, a_frame
+from stagecast.training.value.times import SEASON_CARRIED
+from tests.training.made import START, Trained, a_frame
 
 NO_BASE = CustomerBase((), None)
 NOTHING = np.zeros(0, dtype=np.int64)
@@ -50,7 +51,7 @@ def fitted(
         "frequency": np.ones(3),
     }
     bases = {frame.back: NO_BASE for frame in dates}
-    teaching = Teaching(dates, bases, NO_PURCHASES, has_amounts, 800.0, now, seasons)
+    teaching = Teaching(dates, bases, NO_PURCHASES, has_amounts, 800.0, now, START, seasons)
     return fit_value(teaching, TrainConfig(value_horizon_days=90))
 
 
