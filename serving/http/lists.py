@@ -10,6 +10,7 @@ from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.serving.http.problems import Fault, ProblemError
 from stagecast.serving.store.queries import (
     DEFAULT_SORT,
+    LAPSED_SORT,
     LIMIT_DEFAULT,
     LIMIT_MAX,
     SORTS,
@@ -41,10 +42,12 @@ class ListQuery(BaseModel):
         default=None, allow_inf_nan=False, description="least value at risk, in money"
     )
     q: str | None = Field(default=None, max_length=256, description="how the customer's id begins")
-    sort: str = Field(
-        default=DEFAULT_SORT,
+    sort: str | None = Field(
+        default=None,
         description=f"one of {', '.join(SORTS)}; with a leading - the largest first. "
-        "Customers without a value stand last either way; ties go by customer_id",
+        "Customers without a value stand last either way; ties go by customer_id. "
+        f"Default: {DEFAULT_SORT}; with state=lapsed {LAPSED_SORT}, the value gone times the "
+        "chance to return",
     )
     cursor: str | None = Field(
         default=None, max_length=4096, description="next_cursor of the page before"
@@ -64,7 +67,9 @@ class ListQuery(BaseModel):
 
     @field_validator("sort")
     @classmethod
-    def _check_sort(cls, value: str) -> str:
+    def _check_sort(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         try:
             return str(Order.parse(value))
         except UsageError as error:
@@ -73,7 +78,8 @@ class ListQuery(BaseModel):
     @property
     def order(self) -> Order:
         """The order as the store expects it."""
-        return Order.parse(self.sort)
+        usual = LAPSED_SORT if self.state == "lapsed" else DEFAULT_SORT
+        return Order.parse(self.sort or usual)
 
     def filters(self, run: Run) -> Filters:
         """Return the filters as the store expects them.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -219,7 +219,12 @@ def _write(engine: sa.Engine, run_id: int, chunk: pa.Table, first_row: dict[str,
     score_rows, document_rows = [], []
     for row in score_schema.json_rows(chunk):
         customer_id = row["customer_id"]
-        flat_row = {**row, "next_stage": row["next_stage_likeliest"]}
+        flat_row = {
+            **row,
+            "next_stage": row["next_stage_likeliest"],
+            "value_gone": row.get("value_gone"),
+            "win_back": _win_back(row),
+        }
         score_rows.append({"run_id": run_id, **{name: flat_row[name] for name in SCORE_COLUMNS}})
         document = msgspec.json.encode(row).decode("utf-8")
         document_rows.append({"run_id": run_id, "customer_id": customer_id, "score": document})
@@ -230,6 +235,14 @@ def _write(engine: sa.Engine, run_id: int, chunk: pa.Table, first_row: dict[str,
     except sa.exc.IntegrityError as error:
         customer_ids = [row["customer_id"] for row in score_rows]
         raise _integrity_error(engine, run_id, customer_ids, error) from None
+
+
+def _win_back(row: Mapping[str, Any]) -> float | None:
+    """Return the value gone of a lapsed customer times the chance to return; else None."""
+    gone, p_return = row.get("value_gone"), row["p_return"]
+    if row["state"] != "lapsed" or gone is None or p_return is None:
+        return None
+    return float(gone * p_return)
 
 
 def _integrity_error(

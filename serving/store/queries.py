@@ -15,9 +15,13 @@ from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.serving.store.tables import scores
 
 DEFAULT_SORT = "-value_at_risk"
+LAPSED_SORT = "-win_back"
+"""Order of a list of the lapsed: the value gone times the chance to return."""
 LIMIT_DEFAULT, LIMIT_MAX = 50, 1000
 SORTS = (
     "value_at_risk",
+    "value_gone",
+    "win_back",
     "churn_probability",
     "churn_percentile",
     "p_inactive",

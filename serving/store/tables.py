@@ -1,4 +1,4 @@
-"""The tables of the store, version 1, and the function that opens it.
+"""The tables of the store, version 2, and the function that opens it.
 
     runs --< scores      the columns by which lists are filtered and ordered
          \\-< documents   the whole score as the JSON object of the API
@@ -20,7 +20,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from stagecast.features.clock import to_utc
 from stagecast.features.errors import UsageError
 
-VERSION = 1
+VERSION = 2
 BUSY_MILLISECONDS = 10_000
 
 
@@ -81,6 +81,9 @@ scores = sa.Table(
     sa.Column("p_inactive", sa.Float),
     sa.Column("next_stage", sa.String, nullable=False),
     sa.Column("value_at_risk", sa.Float),
+    sa.Column("value_gone", sa.Float),
+    # of the lapsed: the value gone times the chance to return, by which they are ranked
+    sa.Column("win_back", sa.Float),
     sa.Column("clv", sa.Float),
     sa.Column("expected_orders", sa.Float),
     sa.Column("expected_spend", sa.Float),
@@ -96,6 +99,7 @@ sa.Index("scores_by_customer", scores.c.customer_id, scores.c.run_id)
 # the indices of the order also contain the filters, so that a rare band needs no scan of the rows
 for _name, _ranked in (
     ("scores_by_risk", scores.c.value_at_risk),
+    ("scores_by_win_back", scores.c.win_back),
     ("scores_by_probability", scores.c.churn_probability),
     ("scores_by_clv", scores.c.clv),
 ):
@@ -172,6 +176,8 @@ def open_engine(url: str) -> sa.Engine:
                 )
             if version is None:
                 _create_tables(connection)
+            elif version < VERSION:
+                _upgrade(connection)
     except sa.exc.SQLAlchemyError as error:
         engine.dispose()
         cause = getattr(error, "orig", None) or error
@@ -190,6 +196,22 @@ def _create_tables(connection: sa.Connection) -> None:
         connection.execute(CreateTable(table, if_not_exists=True))
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             connection.execute(CreateIndex(index, if_not_exists=True))
+    _insert_version(connection)
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    """Bring a store of version 1 to this one: it lacked two columns and their index."""
+    existing = {column["name"] for column in sa.inspect(connection).get_columns("scores")}
+    for name in ("value_gone", "win_back"):
+        if name not in existing:
+            kind = scores.c[name].type.compile(connection.dialect)
+            connection.execute(sa.text(f"ALTER TABLE scores ADD COLUMN {name} {kind}"))
+    for index in scores.indexes:
+        connection.execute(CreateIndex(index, if_not_exists=True))
+    _insert_version(connection)
+
+
+def _insert_version(connection: sa.Connection) -> None:
     # another process may have inserted the version meanwhile
     missing_version = sa.select(sa.literal(VERSION)).where(
         ~sa.exists().where(store_version.c.version == VERSION)

@@ -115,6 +115,7 @@ def a_score(
         ],
         "action": "A reminder now, a better offer if it stays silent.",
         "clv_residual": None,
+        "value_gone": None if state == "prospect" else float(np.round(clv / 3, 0)),
         "churn": "inactivity",
     }
     draws = rng.dirichlet(np.ones(8))

@@ -32,6 +32,7 @@ _SORTABLE = (
     "stage",
     "churn_probability",
     "value_at_risk",
+    "value_gone",
     "clv",
     "recency_days",
     "next_order_date",
@@ -134,7 +135,7 @@ def _parameters(query: ListQuery) -> list[tuple[str, str]]:
     )
     parameters = [("stage", stage) for stage in query.stage]
     parameters += [(name, value) for name, value in single_values if value is not None]
-    if query.sort != ListQuery().sort:
+    if query.sort is not None:
         parameters.append(("sort", query.sort))
     return parameters
 

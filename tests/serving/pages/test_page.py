@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import pytest
 
@@ -154,6 +154,17 @@ def test_a_column_head_sorts_and_the_next_click_turns_it_around(site):
     turned = see(site, head["href"])
     assert [a.get("aria-sort") for a in turned.all("th") if a.get("aria-sort")] == ["descending"]
     assert "/?band=high&sort=clv" in [a["href"] for a in turned.all("a")]
+
+
+def test_the_lapsed_are_ranked_by_what_could_be_won_back(site, scored):
+    page = see(site, "/?state=lapsed")
+    lapsed = [row for row in scored.to_pylist() if row["state"] == "lapsed"]
+    ranked = sorted(lapsed, key=lambda r: (-r["value_gone"] * r["p_return"], r["customer_id"]))
+    shown = [unquote(link.removeprefix("/customers/")) for link in page.customers]
+    assert shown[:10] == [row["customer_id"] for row in ranked[:10]]
+    heads = " ".join(page.text.split())
+    assert "Value gone" in heads
+    assert "what could be won back" in heads  # the caption, for those who cannot see the order
 
 
 def test_the_stages_show_their_totals_and_lead_to_their_list(site, scored):

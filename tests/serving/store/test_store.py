@@ -109,6 +109,12 @@ def passes(row: dict, filters: Filters) -> bool:
 
 def by_hand(rows: list[dict], filters: Filters, order: Order) -> list[str]:
     """Rank with Python: nulls last either way, ties by customer id."""
+    rows = [
+        {**row, "win_back": row["value_gone"] * row["p_return"]}
+        if row["state"] == "lapsed" and row["p_return"] is not None
+        else {**row, "win_back": None}
+        for row in rows
+    ]
     kept = sorted((row for row in rows if passes(row, filters)), key=lambda row: row["customer_id"])
     some = [row for row in kept if row[order.column] is not None]
     some.sort(
@@ -417,6 +423,27 @@ def test_a_store_of_a_newer_stagecast_is_refused(tmp_path):
     engine.dispose()
     with pytest.raises(UsageError, match="written by a newer stagecast"):
         Store.open(url)
+
+
+def test_a_store_of_version_1_is_brought_to_this_one_and_keeps_its_runs(store):
+    published.publish(store, published.scores(5))
+    url = store._engine.url.render_as_string(hide_password=False)
+    with store._engine.begin() as connection:
+        connection.execute(sa.text("DROP INDEX scores_by_win_back"))
+        for name in ("win_back", "value_gone"):
+            connection.execute(sa.text(f"ALTER TABLE scores DROP COLUMN {name}"))
+        connection.execute(store_version.update().values(version=1))
+    for _ in range(2):  # the second time there is nothing to do
+        upgraded = Store.open(url)
+        order = Order("win_back", descending=True)
+        assert len(ids_of(upgraded, Filters(), order, 10)[0]) == 5
+        upgraded.close()
+    upgraded = Store.open(url)
+    rows = published.scores(50, seed=9)
+    published.publish(upgraded, rows)
+    wanted = by_hand(rows.to_pylist(), Filters(), order)
+    assert ids_of(upgraded, Filters(), order, 50) == [wanted]
+    upgraded.close()
 
 
 @pytest.mark.parametrize(
