@@ -81,6 +81,7 @@ def fit_few(panel: Panel, rule: GapRule, horizon_days: int, seed: int) -> ChurnM
         {name: members[name] for name in used},
         "other_customers",
         few_customers=True,
+        alone=alone,
     )
     return _at_last_level(panel, model)
 

@@ -197,6 +197,7 @@ def fit_churn(
         "later_date" if earlier_dates else "other_customers",
         towards_base,
         by_calendar=by_calendar(panel.as_of),
+        alone=alone,
     )
 
 

@@ -55,6 +55,8 @@ class ChurnModel:
         Whether there were too few customers for splines and trees.
     by_calendar
         Part of ``level`` that the occasions of the calendar make.
+    alone
+        The only member, where it replaced a pool that was worse beyond chance.
     """
 
     method: Method
@@ -67,6 +69,7 @@ class ChurnModel:
     drawn: float = 0.0
     few_customers: bool = False
     by_calendar: float = 0.0
+    alone: str | None = None
 
     @cached_property
     def pool(self) -> Pool:
@@ -101,13 +104,6 @@ class ChurnModel:
         """Whether there was too little data for the whole pool."""
         return self.method != "blend" or self.few_customers
 
-    @property
-    def alone(self) -> str | None:
-        """The only member of a pool, which replaced the others; None where there are several."""
-        if self.method != "blend" or len(self.weights) > 1:
-            return None
-        return next(iter(self.weights))
-
     def at_level(self, level: float) -> ChurnModel:
         """Return the model with another level."""
         return replace(self, level=level)
@@ -123,6 +119,7 @@ class ChurnModel:
             "drawn": self.drawn,
             **({"few_customers": True} if self.few_customers else {}),
             **({"by_calendar": self.by_calendar} if self.by_calendar else {}),
+            **({"alone": self.alone} if self.alone else {}),
             "rule": {
                 "times": list(self.rule.times),
                 "alive": list(self.rule.alive),
@@ -154,6 +151,7 @@ class ChurnModel:
             float(data["drawn"]),
             bool(data.get("few_customers", False)),
             float(data.get("by_calendar", 0.0)),
+            None if data.get("alone") is None else str(data["alone"]),
         )
 
 

@@ -34,6 +34,7 @@ from stagecast.training.churn.fitting import (
 )
 from stagecast.training.churn.members import READERS, GapRule, GapRuleOdds
 from stagecast.training.churn.model import ChurnModel
+from stagecast.training.churn_kinds import kind_of
 from stagecast.training.columns import buyer_columns
 from stagecast.training.learners import boosting
 from stagecast.training.learners.blend import carried_level, level_shift, pool_weights
@@ -222,6 +223,24 @@ def test_a_member_without_weight_is_not_kept(
     assert model.weights == pytest.approx({"btyd": 0.75, "rfm": 0.25}, abs=1e-4)
     assert sum(model.weights.values()) == pytest.approx(1.0, abs=1e-12)
     assert set(model.members) == {"btyd", "rfm"}
+
+
+@pytest.mark.parametrize("name", ["trees", "splines", "rfm", "btyd"])
+def test_a_member_that_has_all_the_weight_did_not_replace_a_pool(
+    shop: Trained, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    panel, models = shop.training.panel, shop.training.models
+    chosen = {member: float(member == name) for member in MEMBERS}
+    monkeypatch.setattr(
+        "stagecast.training.churn.fitting.blend.pool_weights", lambda margins, target, start: chosen
+    )
+    monkeypatch.setattr("stagecast.training.churn.fitting.better_alone", lambda *given: None)
+    monkeypatch.setattr("stagecast.training.churn.fit_members.TREES_TRIED", (2,))
+    model = fitted(panel, models.churn.rule)
+    assert (set(model.weights), model.alone) == ({name}, None)
+    kind = kind_of("inactivity")
+    assert kind.notes(panel, replace(models, churn=model)) == []
+    assert json.loads(json.dumps(model.to_json())).get("alone") is None
 
 
 @dataclass(frozen=True)
