@@ -9,7 +9,7 @@ exception (:mod:`stagecast.features.leads`, :mod:`stagecast.features.catalog.of_
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from stagecast.features.attributes import check_known_at_start
 from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
 from stagecast.features.intake import values
 from stagecast.features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
+from stagecast.features.intake.header_lines import proposing_header_line
 from stagecast.features.intake.opening import open_sources
 from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.reading import insert_block
@@ -26,7 +27,7 @@ from stagecast.features.intake.reasons import NO_CUSTOMER
 from stagecast.features.intake.rules import Fault
 from stagecast.features.intake.settling import FLOAT_ID
 from stagecast.features.intake.sources import Source
-from stagecast.features.intake.tables import source_path
+from stagecast.features.intake.tables import parse_line, source_path
 from stagecast.features.intake.typed import BLANKS
 
 NUMBER_COLUMNS = ("acquisition_cost",)
@@ -65,10 +66,12 @@ class CustomersTable:
         Columns that are read as numbers, and as true or false, in addition to
         :data:`NUMBER_COLUMNS` and :data:`FLAG_COLUMNS`.
     columns
-        The columns to read; None: all.
+        The columns to read; None: all that have a name.
     known_at_start
         Columns that were known at the customer's first contact and have not changed since; models
         may learn from them.
+    header_line
+        Line of a text file that names the columns, counted from 1.
     """
 
     source: str
@@ -77,6 +80,7 @@ class CustomersTable:
     flags: tuple[str, ...] = ()
     columns: tuple[str, ...] | None = None
     known_at_start: tuple[str, ...] = ()
+    header_line: int = 1
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,15 @@ def parse_customers(entry: object, folder: Path) -> CustomersTable:
     """
     if isinstance(entry, str):
         return CustomersTable(source_path(entry, folder))
-    allowed = ("source", "customer", "numbers", "flags", "columns", "known_at_start")
+    allowed = (
+        "source",
+        "customer",
+        "numbers",
+        "flags",
+        "columns",
+        "known_at_start",
+        "header_line",
+    )
     if not isinstance(entry, dict) or not isinstance(entry.get("source"), str):
         raise UsageError(
             "customers must be a file, or a table with source and, if need be, "
@@ -153,6 +165,7 @@ def parse_customers(entry: object, folder: Path) -> CustomersTable:
     return CustomersTable(
         source_path(entry["source"], folder),
         customer,
+        header_line=parse_line(entry.get("header_line", 1), "customers: header_line"),
         **{name: tuple(value) for name, value in lists.items()},
     )
 
@@ -179,8 +192,12 @@ def load_attributes(
     UsageError, DataRefusedError
         The source cannot be read, lacks a declared column, or has no valid row.
     """
-    sources = open_sources([table.source], options)
-    kinds = _kinds(table, sources[0])
+    needed = (table.customer, *table.numbers, *table.flags, *(table.columns or ()))
+    sources = open_sources(
+        [table.source], replace(options, header_line=table.header_line), needed, "[customers]"
+    )
+    with proposing_header_line(sources, options, needed, "[customers]"):
+        kinds = _kinds(table, sources[0])
     check_known_at_start(kinds, table.known_at_start)
     columns = ", ".join(f"a{i} {_TYPES[kind]}" for i, kind in enumerate(kinds.values()))
     con.execute(
@@ -209,7 +226,8 @@ def _kinds(table: CustomersTable, source: Source) -> dict[str, str]:
             f"{missing[0]!r}.{did_you_mean(missing[0], source_names)} "
             f"It has: {', '.join(source_names)}"
         )
-    names = [name for name in (table.columns or source_names) if name != table.customer]
+    named = [column.name for column in source.columns if column.has_name]
+    names = [name for name in (table.columns or named) if name != table.customer]
     if any(name.lower() == "customer_id" for name in names):
         raise UsageError(
             f"{source.label}: 'customer_id' is the name of the id itself, and "

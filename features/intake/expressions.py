@@ -71,11 +71,14 @@ class SourceColumn:
         Its name in a block of rows, such as ``c0``.
     kind
         Its type.
+    has_name
+        Whether the source names it; if not, ``name`` is its position, such as ``column 1``.
     """
 
     name: str
     sql: str
     kind: Kind
+    has_name: bool = True
 
 
 @dataclass(frozen=True)

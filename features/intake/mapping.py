@@ -86,7 +86,8 @@ def resolve_mapping(
     Raises
     ------
     DataRefusedError
-        The source lacks the customer, the time, or a column that the mapping names.
+        The source lacks the customer, the time, or a column that the mapping names; or a mapped
+        column has no name in the source.
     UsageError
         An expression that is not allowed.
     """
@@ -108,8 +109,26 @@ def resolve_mapping(
                 )
             continue
         result_kind: Literal["number", "text"] = "number" if part.name in MONEY_PARTS else "text"
-        resolved[part.name] = compile_expression(expression, columns, result_kind, option, source)
+        compiled = compile_expression(expression, columns, result_kind, option, source)
+        check_has_name(compiled.columns, option, source)
+        resolved[part.name] = compiled
     return resolved
+
+
+def check_has_name(columns: Sequence[SourceColumn], option: str, source: str) -> None:
+    """Refuse a column that is needed and has no name in the source.
+
+    Raises
+    ------
+    DataRefusedError
+        The message holds its position, ``option`` and ``source``.
+    """
+    for column in columns:
+        if not column.has_name:
+            raise DataRefusedError(
+                f"{source}: {option} takes {column.name}, which has no name there; a position is "
+                "no sure name, so name the column in the header line"
+            )
 
 
 def resolve_all_mappings(

@@ -65,6 +65,8 @@ class ReadOptions:
     separator
         Separator of the fields of text files; None: the one of ``, ; tab |`` that splits the
         header.
+    header_line
+        Line of text files that names the columns, counted from 1; the lines above it are not read.
     decimal
         Decimal sign of numbers in text columns: ``.`` or ``,``.
     thousands
@@ -111,6 +113,7 @@ class ReadOptions:
     zone: str = "UTC"
     encoding: str = "utf-8"
     separator: str | None = None
+    header_line: int = 1
     decimal: str = "."
     thousands: str = "none"
     report_currency: str | None = None
@@ -133,6 +136,10 @@ class ReadOptions:
         _check_choice("--thousands", self.thousands, tuple(THOUSANDS))
         if self.separator is not None:
             _check_choice("--separator", self.separator, tuple(SEPARATOR_NAMES))
+        if self.header_line < 1:
+            raise UsageError(
+                f"--header-line {self.header_line} is no line; the first line of a file is 1"
+            )
         if self.thousands == self.decimal:
             raise UsageError(
                 f"--decimal and --thousands are both {self.decimal!r}; a number could not be read"

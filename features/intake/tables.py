@@ -32,7 +32,8 @@ import duckdb
 
 from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
 from stagecast.features.intake.expressions import SourceColumn, quote_text
-from stagecast.features.intake.mapping import EventMapping, resolve_all_mappings
+from stagecast.features.intake.header_lines import proposing_header_line
+from stagecast.features.intake.mapping import EventMapping, check_has_name, resolve_all_mappings
 from stagecast.features.intake.opening import open_sources
 from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.reading import Join, ReadPlan, insert_block
@@ -47,6 +48,7 @@ TABLE_OPTIONS = (
     "negative_amounts",
     "encoding",
     "separator",
+    "header_line",
     "decimal",
     "thousands",
     "where",
@@ -75,12 +77,15 @@ class Lookup:
         Columns of the other table that are added to the table of events.
     key
         Column with the key in the other table.
+    header_line
+        Line of the other table that names its columns, if it is a text file, counted from 1.
     """
 
     source: str
     on: str
     columns: tuple[str, ...]
     key: str
+    header_line: int = 1
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,8 @@ def _parse_table(entry: Mapping[str, Any], options: ReadOptions, folder: Path, p
                 **getattr(options, name),
                 **_parse_rules(entry[name], f"{place}: {name}"),
             }
+        elif name == "header_line":
+            table_options[name] = parse_line(entry[name], f"{place}: {name}")
         else:
             table_options[name] = _parse_text(entry[name], f"{place}: {name}")
     lookup_entries = entry.get("lookups", [])
@@ -175,7 +182,7 @@ def _parse_table(entry: Mapping[str, Any], options: ReadOptions, folder: Path, p
 def _parse_lookup(entry: object, folder: Path, place: str) -> Lookup:
     if not isinstance(entry, dict):
         raise UsageError(f"{place} must be a table with source, on and columns")
-    _check_keys(entry, ("source", "on", "key", "columns"), place)
+    _check_keys(entry, ("source", "on", "key", "columns", "header_line"), place)
     sources = _parse_sources(entry.get("source"), folder, place)
     if len(sources) > 1:
         raise UsageError(f"{place}: source must be one file, folder, glob or database table")
@@ -188,7 +195,8 @@ def _parse_lookup(entry: object, folder: Path, place: str) -> Lookup:
     ):
         raise UsageError(f"{place}: columns must be a list of the columns to look up")
     key = _parse_text(entry.get("key", on), f"{place}: key")
-    return Lookup(sources[0], on, tuple(columns), key)
+    header_line = parse_line(entry.get("header_line", 1), f"{place}: header_line")
+    return Lookup(sources[0], on, tuple(columns), key, header_line)
 
 
 def _check_keys(entry: Mapping[str, Any], allowed: Sequence[str], place: str) -> None:
@@ -202,6 +210,19 @@ def _check_keys(entry: Mapping[str, Any], allowed: Sequence[str], place: str) ->
 def _parse_text(value: object, place: str) -> str:
     if not isinstance(value, str) or not value:
         raise UsageError(f"{place} must be a text, not {value!r}")
+    return value
+
+
+def parse_line(value: object, place: str) -> int:
+    """Return the number of a line that a configuration holds.
+
+    Raises
+    ------
+    UsageError
+        It is not a whole number of 1 or more; the message holds ``place``.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UsageError(f"{place} must be the number of a line, 1 or more, not {value!r}")
     return value
 
 
@@ -283,7 +304,8 @@ def make_plans(
     labelled_columns = [
         (source.label, columns) for source, columns in zip(sources, all_columns, strict=True)
     ]
-    all_parts = resolve_all_mappings(options.mapping, labelled_columns)
+    with proposing_header_line(sources, options):
+        all_parts = resolve_all_mappings(options.mapping, labelled_columns)
     return [
         ReadPlan(
             source,
@@ -338,15 +360,18 @@ def _load_lookup(
     """Create the table ``name`` with the key and the looked-up columns, as texts."""
     column_types = ", ".join(f"{column.sql} VARCHAR" for column in looked_up)
     con.execute(f"CREATE TABLE {name} (key VARCHAR, {column_types})")
-    for source in open_sources([lookup.source], options):
+    needed, place = (lookup.key, *lookup.columns), "[[tables.lookups]]"
+    options = replace(options, header_line=lookup.header_line)
+    for source in open_sources([lookup.source], options, needed, place):
         columns_by_name = {column.name: column for column in source.columns}
-        needed = (lookup.key, *lookup.columns)
         if missing := [column for column in needed if column not in columns_by_name]:
-            raise DataRefusedError(
-                f"{source.label} has no column {missing[0]!r}."
-                f"{did_you_mean(missing[0], columns_by_name)} "
-                f"It has: {', '.join(columns_by_name)}"
-            )
+            with proposing_header_line([source], options, needed, place):
+                raise DataRefusedError(
+                    f"{source.label} has no column {missing[0]!r}."
+                    f"{did_you_mean(missing[0], columns_by_name)} "
+                    f"It has: {', '.join(columns_by_name)}"
+                )
+        check_has_name([columns_by_name[name] for name in needed], place, source.label)
         selected = ", ".join(
             f"nullif(trim({whole_text(columns_by_name[column])}), '')" for column in needed
         )

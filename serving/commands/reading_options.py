@@ -95,6 +95,14 @@ def _values() -> list[Callable[[F], F]]:
             type=click.Choice(separators),
             help="Of text files; default: the header tells.",
         ),
+        click.option(
+            "--header-line",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=True,
+            metavar="N",
+            help="Line of text files that names the columns; lines above it are not read.",
+        ),
         click.option("--decimal", type=click.Choice([".", ","]), default=".", show_default=True),
         click.option(
             "--thousands", type=click.Choice(thousands), default="none", show_default=True

@@ -35,6 +35,7 @@ AS_THEY_ARE = (
     "zone",
     "encoding",
     "separator",
+    "header_line",
     "decimal",
     "thousands",
     "report_currency",
