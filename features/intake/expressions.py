@@ -285,7 +285,8 @@ class _Writer:
             if column not in self.as_numbers:
                 self.as_numbers.append(column)
             return f"n_{column.sql}"
-        return column_text(column)
+        is_part_of_time = self.option in ("--time", "--recorded-at")
+        return whole_text(column) if is_part_of_time else column_text(column)
 
     def number_sql(self, node: exp.Expression) -> str:
         """Write an expression of a number as SQL of a DOUBLE."""
@@ -430,6 +431,15 @@ def column_text(column: SourceColumn) -> str:
     return (
         f"nullif({column.sql}, '')" if column.kind == "text" else f"CAST({column.sql} AS VARCHAR)"
     )
+
+
+def whole_text(column: SourceColumn) -> str:
+    """Return SQL of a column as text, without ``.0``, so that 20240131.0 can be read as a date."""
+    text = column_text(column)
+    if column.kind != "number":
+        return text
+    whole = f"try_cast({column.sql} AS BIGINT)"
+    return f"CASE WHEN {whole} = {column.sql} THEN CAST({whole} AS VARCHAR) ELSE {text} END"
 
 
 def _is_number(node: exp.Expression | None, columns: dict[str, SourceColumn]) -> bool:

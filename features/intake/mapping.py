@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
 from stagecast.features.errors import DataRefusedError, did_you_mean
+from stagecast.features.intake.date_parts import date_parts_hint
 
 if TYPE_CHECKING:
     from stagecast.features.intake.expressions import Compiled, SourceColumn
@@ -102,10 +103,11 @@ def resolve_mapping(
         expression = default if mapped is None else mapped
         if mapped is None and default not in columns_by_name:
             if part.name in REQUIRED_PARTS:
+                parts_hint = date_parts_hint(list(columns_by_name)) if part.name == "time" else ""
                 raise DataRefusedError(
                     f"{source} has no column {default!r}.{did_you_mean(default, columns_by_name)} "
                     f"It has: {', '.join(columns_by_name)}. "
-                    f"Name the right one with {option} COL"
+                    + (parts_hint or f"Name the right one with {option} COL")
                 )
             continue
         result_kind: Literal["number", "text"] = "number" if part.name in MONEY_PARTS else "text"

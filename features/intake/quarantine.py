@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from stagecast.features.errors import DataRefusedError
 from stagecast.features.files import atomic_write
 from stagecast.features.intake.reading import LINE_BITS
-from stagecast.features.intake.reasons import HINTS, PROPOSED_FORMAT, RULE_HINT
-from stagecast.features.intake.time_formats import proposed_time_format
+from stagecast.features.intake.reasons import HINTS, RULE_HINT
+from stagecast.features.intake.time_hints import time_hint, unit_hint
 
 _TEXT_LIST = pa.list_(pa.field("element", pa.string()))
 
@@ -41,6 +41,7 @@ column, and its value describes the problem.
 """
 
 EXAMPLES_PER_REASON = 3
+VALUES_FOR_HINTS = 1_000
 ROWS_PER_BATCH = 100_000
 
 _PLACE_COLUMNS = f"files.label AS file, seq & {(1 << LINE_BITS) - 1} AS line"
@@ -165,12 +166,24 @@ def rejected_examples(
             for row in rows
             if row[0] == reason
         ]
-        if reason == "unreadable_time":
-            fitting = proposed_time_format(con, [example["value"] for example in examples])
-            hint = hint if fitting is None else PROPOSED_FORMAT.format(time_format=fitting)
+        if examples and reason in ("unreadable_time", "unreadable_recorded_at"):
+            hint = time_hint(con, _refused_values(con, reason)) or hint
+        elif examples and reason == "absurd_time":
+            hint = unit_hint(_refused_values(con, reason)) or hint
         if examples:
             by_reason[reason] = {"hint": hint, "examples": examples}
     return by_reason
+
+
+def _refused_values(con: duckdb.DuckDBPyConnection, reason: str) -> list[str]:
+    """Return different values that were refused for a reason, in the order of their rows."""
+    rows = con.execute(
+        f"""SELECT "value" FROM (SELECT faults[1]."value" AS "value", min(seq) AS seq FROM rejected
+        WHERE faults[1].reason = ? GROUP BY 1 ORDER BY seq LIMIT {VALUES_FOR_HINTS})
+        WHERE "value" IS NOT NULL ORDER BY seq""",
+        [reason],
+    ).fetchall()
+    return [value for (value,) in rows]
 
 
 def count_flags(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:

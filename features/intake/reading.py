@@ -21,7 +21,13 @@ import duckdb
 import pyarrow as pa
 
 from stagecast.features.intake import typed, values
-from stagecast.features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
+from stagecast.features.intake.expressions import (
+    Compiled,
+    SourceColumn,
+    column_text,
+    quote_text,
+    whole_text,
+)
 from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.rules import Fault, Rules, faults, unreadable_number
 from stagecast.features.intake.sources import Source
@@ -252,7 +258,7 @@ def _block_rows(plan: ReadPlan) -> str:
 
 
 def _key(column: SourceColumn) -> str:
-    return f"nullif(trim({values.whole_text(column)}), '')"
+    return f"nullif(trim({whole_text(column)}), '')"
 
 
 def _no_match_fault(joins: Sequence[Join]) -> Fault:

@@ -12,12 +12,6 @@ LARGEST_AMOUNT = 1e11
 NO_CUSTOMER = ("nan", "null", "none", "<na>")
 """Words, in lower case, that other programs write for a missing id; read as a missing customer."""
 
-PROPOSED_FORMAT = (
-    "times are ISO 8601, like 2025-02-01 or 2025-02-01T12:30:00Z; these can be read with "
-    "--time-format '{time_format}'"
-)
-"""Hint for times that a format without ambiguity fits."""
-
 HINTS: Mapping[str, str] = {
     "malformed_line": "the line does not have the header's number of fields, or a quote "
     "is out of place: put fields "

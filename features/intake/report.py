@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -95,6 +95,10 @@ class DataReport:
         """Return the report as plain dicts, lists, numbers and texts."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return values | {"files": self.files}
+
+    def with_warnings(self, sentences: Sequence[str]) -> DataReport:
+        """Return the report with sentences after its own warnings."""
+        return replace(self, warnings=[*self.warnings, *sentences])
 
     def with_customers(self, table: dict[str, Any]) -> DataReport:
         """Return the report with the report of the table of customers added."""

@@ -31,7 +31,7 @@ from typing import Any
 import duckdb
 
 from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
-from stagecast.features.intake.expressions import SourceColumn, quote_text
+from stagecast.features.intake.expressions import SourceColumn, quote_text, whole_text
 from stagecast.features.intake.header_lines import proposing_header_line
 from stagecast.features.intake.mapping import EventMapping, check_has_name, resolve_all_mappings
 from stagecast.features.intake.opening import open_sources
@@ -39,7 +39,6 @@ from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.reading import Join, ReadPlan, insert_block
 from stagecast.features.intake.rules import compile_rules
 from stagecast.features.intake.sources import Source, is_database
-from stagecast.features.intake.values import whole_text
 
 TABLE_OPTIONS = (
     "time_format",

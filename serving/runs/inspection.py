@@ -66,7 +66,8 @@ def check(reading: Reading, config: TrainConfig, out: Path | None = None) -> Ins
 def inspect(log: EventLog, as_of: datetime, config: TrainConfig) -> Inspection:
     """Return the data report of a log, with what a training at the as_of can do."""
     ready = readiness(log.con, as_of, config.horizon_days, config.churn, config.terms)
-    return Inspection(log.report, describe(log.con), ready)
+    quality = describe(log.con)
+    return Inspection(log.report.with_warnings(quality.warnings), quality, ready)
 
 
 def write_inspection(log: EventLog, inspection: Inspection, folder: Path) -> None:

@@ -10,7 +10,8 @@ the same in a log.
 What may be changed where: gaps in :mod:`stagecast.features.describe.quality.gaps`, days that stand
 out in :mod:`stagecast.features.describe.quality.odd`, customers in
 :mod:`stagecast.features.describe.quality.buyers`, regularity in
-:mod:`stagecast.features.describe.quality.rhythm`.
+:mod:`stagecast.features.describe.quality.rhythm`, events in a wrong year in
+:mod:`stagecast.features.describe.quality.misdated`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from stagecast.features.describe.quality.daily import (
 )
 from stagecast.features.describe.quality.findings import OddDay
 from stagecast.features.describe.quality.gaps import Gap, find_gaps
+from stagecast.features.describe.quality.misdated import misdated
 from stagecast.features.describe.quality.odd import find_odd_days
 from stagecast.features.describe.quality.rhythm import Rhythm, describe_rhythm
 from stagecast.features.describe.quality.times import (
@@ -80,6 +82,8 @@ class Quality:
         Length and regularity of the gaps between purchase days.
     delay
         None where no event has ``recorded_at``.
+    warnings
+        Sentences about what changes numbers: events in a wrong year.
     """
 
     first_day: str
@@ -93,12 +97,14 @@ class Quality:
     buyers: Buyers
     rhythm: Rhythm
     delay: Delay | None
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the description as JSON-ready dicts, lists, numbers and texts."""
         values = asdict(self)
         values["buyers"]["heavy"] = list(values["buyers"]["heavy"])
-        return {**values, "gaps": list(values["gaps"]), "odd_days": list(values["odd_days"])}
+        lists = {name: list(values[name]) for name in ("gaps", "odd_days", "warnings")}
+        return {**values, **lists}
 
     def lines(self) -> list[str]:
         """Return the description as lines of text."""
@@ -162,4 +168,5 @@ def describe(con: duckdb.DuckDBPyConnection) -> Quality:
             buyers=describe_buyers(cursor),
             rhythm=describe_rhythm(cursor),
             delay=describe_delay(cursor),
+            warnings=tuple(misdated(calendar, far_days)),
         )
