@@ -11,7 +11,8 @@ What may be changed where: gaps in :mod:`stagecast.features.describe.quality.gap
 out in :mod:`stagecast.features.describe.quality.odd`, customers in
 :mod:`stagecast.features.describe.quality.buyers`, regularity in
 :mod:`stagecast.features.describe.quality.rhythm`, events in a wrong year in
-:mod:`stagecast.features.describe.quality.misdated`.
+:mod:`stagecast.features.describe.quality.misdated`, day and month swapped in
+:mod:`stagecast.features.describe.quality.swapped`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from stagecast.features.describe.quality.gaps import Gap, find_gaps
 from stagecast.features.describe.quality.misdated import misdated
 from stagecast.features.describe.quality.odd import find_odd_days
 from stagecast.features.describe.quality.rhythm import Rhythm, describe_rhythm
+from stagecast.features.describe.quality.swapped import swapped
 from stagecast.features.describe.quality.times import (
     Delay,
     TimeOfDay,
@@ -83,7 +85,7 @@ class Quality:
     delay
         None where no event has ``recorded_at``.
     warnings
-        Sentences about what changes numbers: events in a wrong year.
+        Sentences about what changes numbers: events in a wrong year, day and month swapped.
     """
 
     first_day: str
@@ -168,5 +170,5 @@ def describe(con: duckdb.DuckDBPyConnection) -> Quality:
             buyers=describe_buyers(cursor),
             rhythm=describe_rhythm(cursor),
             delay=describe_delay(cursor),
-            warnings=tuple(misdated(calendar, far_days)),
+            warnings=(*misdated(calendar, far_days), *swapped(calendar)),
         )
