@@ -20,10 +20,11 @@ from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
 from stagecast.features.intake import values
 from stagecast.features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
 from stagecast.features.intake.header_lines import proposing_header_line
+from stagecast.features.intake.identity import is_inexact
 from stagecast.features.intake.opening import open_sources
 from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.reading import insert_block
-from stagecast.features.intake.reasons import NO_CUSTOMER
+from stagecast.features.intake.reasons import HINTS, NO_CUSTOMER
 from stagecast.features.intake.rules import Fault
 from stagecast.features.intake.settling import FLOAT_ID
 from stagecast.features.intake.sources import Source
@@ -42,6 +43,7 @@ _HINTS = {
         "the line does not have the header's number of fields, or a quote is out of place"
     ),
     "missing_customer": "the row names no customer",
+    "inexact_customer": HINTS["inexact_customer"],
     "unreadable_number": "the column is declared as a number",
     "unreadable_flag": (
         f"the column is declared as a flag: one of {', '.join(TRUE_WORDS + FALSE_WORDS)}, or blank"
@@ -266,12 +268,14 @@ def _insert_statement(
             f"{', '.join(columns_by_name)}"
         )
     customer_column = columns_by_name[table.customer]
-    text = values.id_text(
-        Compiled(table.customer, column_text(customer_column), (customer_column,))
-    )
+    part = Compiled(table.customer, column_text(customer_column), (customer_column,))
+    text = values.id_text(part)
     customer = f"nullif(trim({text}, {quote_text(BLANKS)}), '')"
     texts, typed = [], []
     faults = [Fault("customer_id IS NULL", "missing_customer", quote_text(table.customer), "NULL")]
+    is_several = is_inexact(part, "customer_id")
+    shown = quote_text(table.customer)
+    faults.append(Fault(is_several, "inexact_customer", shown, "customer_id"))
     for i, (name, kind) in enumerate(kinds.items()):
         text, value = f"t{i}", _typed_value(columns_by_name[name], kind, f"t{i}", options)
         texts.append(f"nullif(trim({column_text(columns_by_name[name])}), '') AS {text}")
@@ -283,14 +287,15 @@ def _insert_statement(
     column = " ".join(f"WHEN {fault.condition} THEN {fault.column}" for fault in faults)
     shown_value = " ".join(f"WHEN {fault.condition} THEN {fault.value}" for fault in faults)
     attributes = "".join(f", a{i}" for i in range(len(kinds)))
+    own = f"{customer_column.sql}, " if customer_column.kind == "number" else ""
     # the constants 1 keep the lists of columns from being empty if there are no attributes
     return f"""INSERT INTO raw_attributes
         SELECT {quote_text(source.label)}, line, customer_id, CASE {reason} END, CASE {column} END,
         CASE {shown_value} END
         {attributes}
         FROM (SELECT *, {", ".join([*typed, "1"])} FROM
-            (SELECT line, CASE WHEN lower({customer}) NOT IN ({missing_words}) THEN {customer} END
-            AS customer_id,
+            (SELECT {own}line,
+            CASE WHEN lower({customer}) NOT IN ({missing_words}) THEN {customer} END AS customer_id,
             {", ".join([*texts, "1 AS placeholder"])} FROM block))"""
 
 

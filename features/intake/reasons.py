@@ -20,6 +20,9 @@ HINTS: Mapping[str, str] = {
     "missing_customer": (
         "the row names no customer (blank, nan, null, none): sales to nobody cannot be followed"
     ),
+    "inexact_customer": "the id is in scientific notation, or a float from 2^53 on, in which the "
+    "last digits are lost: several customers would become one. Read or export the column as text "
+    "(a workbook: format it as text or 0 before saving; pandas: dtype 'string' or 'Int64')",
     "missing_time": "the row has no time",
     "unreadable_time": "times are ISO 8601, like 2025-02-01 or 2025-02-01T12:30:00Z; for "
     "others give "
@@ -32,6 +35,8 @@ HINTS: Mapping[str, str] = {
     "a wrong clock, a placeholder, "
     "or a planned date. For a log that is set in the future give --as-of",
     "missing_event": "the row has no event type, while others have one",
+    "inexact_event_id": "the event's own id is in scientific notation, or a float from 2^53 on: "
+    "several events would become one. Read or export the column as text, or leave --event-id out",
     "missing_amount": "a purchase without an amount; write 0 if it was free",
     "unreadable_amount": "amounts are plain numbers like 1234.50; for 1.234,50 give "
     "--decimal , --thousands . "

@@ -17,6 +17,7 @@ from stagecast.features.intake.expressions import (
     compile_condition,
     quote_text,
 )
+from stagecast.features.intake.identity import is_inexact
 from stagecast.features.intake.mapping import MONEY_PARTS
 from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.reasons import LARGEST_AMOUNT
@@ -114,10 +115,25 @@ def faults(
     """
     customer = quote_text(parts["customer"].label)
     result = [Fault("p_customer IS NULL", "missing_customer", customer, "t_customer")]
+    result.append(
+        Fault(
+            is_inexact(parts["customer"], "t_customer"), "inexact_customer", customer, "t_customer"
+        )
+    )
     result += _time_faults(quote_text(parts["time"].label), latest)
     if "event" in parts:
         result.append(
             Fault("p_event IS NULL", "missing_event", quote_text(parts["event"].label), "t_event")
+        )
+    if "event_id" in parts:
+        event_id = parts["event_id"]
+        result.append(
+            Fault(
+                is_inexact(event_id, "t_event_id"),
+                "inexact_event_id",
+                quote_text(event_id.label),
+                "t_event_id",
+            )
         )
     if "amount" in parts:
         result += _amount_faults(parts["amount"], options)

@@ -15,6 +15,7 @@ import duckdb
 
 from stagecast.features.clock import from_microseconds, iso
 from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.features.intake.identity import similar_ids_warning
 from stagecast.features.intake.mapping import MONEY_PARTS
 from stagecast.features.intake.quarantine import (
     count_by_reason,
@@ -125,6 +126,8 @@ def build_events(
     customer_id = _customer_id_sql(con, plans[0].parts["customer"].label, warnings)
     duplicates = _find_duplicates(con, plans, warnings)
     _create_events(con, customer_id)
+    similar = similar_ids_warning(con, plans[0].parts["customer"].label)
+    warnings += [] if similar is None else [similar]
     _check_amounts(con, plans)
     event_counts = _count_events(con)
     return DataReport(
