@@ -97,12 +97,15 @@ class Compiled:
         The source columns that it reads, in the order in which they appear.
     as_numbers
         The text columns among them that are read as numbers.
+    minuend
+        DuckDB expression of what something is subtracted from, if the expression is a difference.
     """
 
     label: str
     sql: str
     columns: tuple[SourceColumn, ...]
     as_numbers: tuple[SourceColumn, ...] = ()
+    minuend: str | None = None
 
     @property
     def single_column(self) -> SourceColumn | None:
@@ -164,9 +167,10 @@ def compile_expression(
     try:
         node = writer.parse()
         sql = writer.number_sql(node) if result_kind == "number" else writer.text_sql(node)
+        minuend = writer.minuend_sql(node) if result_kind == "number" else None
     except RecursionError:
         raise UsageError(f"{option}: the expression is nested too deeply") from None
-    return Compiled(text, sql, tuple(writer.used_columns), tuple(writer.as_numbers))
+    return Compiled(text, sql, tuple(writer.used_columns), tuple(writer.as_numbers), minuend)
 
 
 def compile_condition(
@@ -287,6 +291,14 @@ class _Writer:
             return f"n_{column.sql}"
         is_part_of_time = self.option in ("--time", "--recorded-at")
         return whole_text(column) if is_part_of_time else column_text(column)
+
+    def minuend_sql(self, node: exp.Expression) -> str | None:
+        """Write the first part of a difference; None where the expression is no difference."""
+        while isinstance(node, exp.Paren):
+            node = node.this
+        if not isinstance(node, exp.Sub):
+            return None
+        return self.minuend_sql(node.this) or self.number_sql(node.this)
 
     def number_sql(self, node: exp.Expression) -> str:
         """Write an expression of a number as SQL of a DOUBLE."""

@@ -69,9 +69,10 @@ def similar_ids_warning(con: duckdb.DuckDBPyConnection, label: str) -> str | Non
     con.execute("DROP TABLE similar_ids")
     if not groups:
         return None
+    examples = " and ".join(f"customer {similar!r}" for similar in example)
     return (
         f"{ids:,} customer ids of {label!r} differ from another one in capitals or blanks only, "
-        f"such as {' and '.join(map(repr, example))}: they are read as {ids:,} customers, and may "
-        f"be {groups:,}. If they are, map --customer to an expression like 'lower(COLUMN)', or "
+        f"such as {examples}: they are read as {ids:,} customers, and may be "
+        f"{groups:,}. If they are, map --customer to an expression like 'lower(COLUMN)', or "
         "mend the export"
     )

@@ -56,6 +56,8 @@ _REJECTED_ROWS = f"""SELECT {_PLACE_COLUMNS}, faults[1]."column" AS "column",
 def create_rejected(con: duckdb.DuckDBPyConnection, labels: Sequence[str]) -> None:
     """Create the table ``rejected`` of the rows with a fault, and ``files`` of the source names.
 
+    ``refused_negatives`` holds customer, time and amount of the purchases below 0 among them.
+
     Parameters
     ----------
     con
@@ -68,6 +70,12 @@ def create_rejected(con: duckdb.DuckDBPyConnection, labels: Sequence[str]) -> No
     con.execute(
         "CREATE TABLE rejected AS SELECT seq, faults, raw, flags FROM typed_rows WHERE "
         "faults IS NOT NULL"
+    )
+    # a refund that was refused explains a customer who leads the list
+    con.execute(
+        """CREATE TABLE refused_negatives AS SELECT customer_id, "timestamp", amount
+        FROM typed_rows WHERE faults IS NOT NULL AND customer_id IS NOT NULL AND amount < 0
+        AND list_contains(list_transform(faults, lambda fault: fault.reason), 'negative_amount')"""
     )
 
 

@@ -42,9 +42,13 @@ HINTS: Mapping[str, str] = {
     "--decimal , --thousands . "
     "(currency signs are not read)",
     "absurd_amount": f"the amount is not finite, or beyond {LARGEST_AMOUNT:.0e}",
+    "order_at_a_loss": "the amount is a profit, and below 0: profit is not supported as the "
+    "amount. Give the revenue (--amount), and to `run` and `train` --margin for the share of it "
+    "that is profit",
     "negative_amount": "a purchase with a negative amount; --negative-amounts refund "
     "reads it as a refund, or map "
-    "--event to an expression that tells refunds from purchases",
+    "--event to an expression that tells refunds from purchases. If the amount is a profit, "
+    "give the revenue and --margin instead",
     "unreadable_discount": "discounts are money, written like amounts, up to "
     f"{LARGEST_AMOUNT:.0e}. For percent map "
     "--discount-amount to an expression such as 'price * percent / 100'; "

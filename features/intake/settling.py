@@ -17,6 +17,7 @@ from stagecast.features.clock import from_microseconds, iso
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.features.intake.identity import similar_ids_warning
 from stagecast.features.intake.mapping import MONEY_PARTS
+from stagecast.features.intake.profit import check_no_profit
 from stagecast.features.intake.quarantine import (
     count_by_reason,
     count_flags,
@@ -25,7 +26,7 @@ from stagecast.features.intake.quarantine import (
     no_valid_row_error,
     rejected_examples,
 )
-from stagecast.features.intake.reading import LINE_BITS, ReadPlan
+from stagecast.features.intake.reading import LINE_BITS, Loaded, ReadPlan
 from stagecast.features.intake.report import DataReport
 
 COLUMNS = {
@@ -72,7 +73,7 @@ class Rejections:
 
 
 def build_events(
-    con: duckdb.DuckDBPyConnection, plans: Sequence[ReadPlan], skipped: Sequence[int]
+    con: duckdb.DuckDBPyConnection, plans: Sequence[ReadPlan], loaded: Loaded
 ) -> DataReport:
     """Create the tables ``events`` and ``rejected`` from ``typed_rows``, and drop ``typed_rows``.
 
@@ -82,8 +83,8 @@ def build_events(
         Holds the table ``typed_rows``.
     plans
         The sources, in the order in which they were loaded.
-    skipped
-        For each source the number of rows that were skipped because ``where`` does not hold.
+    loaded
+        What is known of the sources since their rows were loaded.
 
     Returns
     -------
@@ -99,6 +100,7 @@ def build_events(
         A report currency is given, and the currency of the amounts is not.
     """
     labels = [plan.source.label for plan in plans]
+    skipped = loaded.skipped
     options = plans[0].options
     create_rejected(con, labels)
     flags = count_flags(con)
@@ -111,6 +113,12 @@ def build_events(
         raise DataRefusedError(
             f"{', '.join(labels[:3])}: --where holds for none of {sum(skipped):,} rows"
         )
+    check_no_profit(
+        [plan.parts["amount"] for plan in plans if "amount" in plan.parts],
+        rows_in,
+        rejections.by_first,
+        rejections.examples,
+    )
     if rows_in == rows_rejected:
         raise no_valid_row_error(labels, rows_in, rejections.by_first, rejections.examples)
     if rows_rejected > options.max_rejected_rows(rows_in):
@@ -123,6 +131,7 @@ def build_events(
         for source in sources
         if not source["rows_in"]
     ]
+    warnings += loaded.warnings
     customer_id = _customer_id_sql(con, plans[0].parts["customer"].label, warnings)
     duplicates = _find_duplicates(con, plans, warnings)
     _create_events(con, customer_id)

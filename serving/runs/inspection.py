@@ -35,6 +35,11 @@ class Inspection:
             "readiness": self.readiness.to_json(),
         }
 
+    def for_summary(self) -> dict[str, Any]:
+        """Return what the summary of a run holds: the counts, ``amounts`` and ``notes``."""
+        quality = self.quality.to_json()
+        return {**self.report.to_json(), "amounts": quality["amounts"], "notes": quality["notes"]}
+
     def lines(self) -> list[str]:
         """Return the report as lines for people."""
         return [*summary_lines(self.report), "", *self.quality.lines(), "", *self.readiness.lines()]

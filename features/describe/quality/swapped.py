@@ -19,13 +19,13 @@ from stagecast.features.describe.quality.findings import event_count
 from stagecast.features.describe.quality.gaps import WEEKS_AROUND
 
 MONTHS = 12
-# Empty days of a month from which it is compared with its mirror image, the share of the usual
-# events up to which a day counts as empty, and the share of what is missing that has to stand
-# there, and of what stands there too much that has to be missing.
-FEWEST_EMPTY, EMPTY_SHARE, MATCHED_SHARE = 4, 0.2, 0.5
+# Empty days of a month, and events that they lack, from which it is compared with its mirror image;
+# the share of the usual events up to which a day counts as empty, and the share of what is missing
+# that has to stand there, and of what stands there too much that has to be missing.
+FEWEST_EMPTY, FEWEST_LACKING, EMPTY_SHARE, MATCHED_SHARE = 4, 20, 0.2, 0.5
 # Months at an end without an event after the 12th, their days with events, and different days of
 # the month among these.
-FEWEST_MONTHS, FEWEST_DAYS, FEWEST_DAYS_OF_MONTH = 2, 6, 3
+FEWEST_MONTHS, FEWEST_DAYS, FEWEST_DAYS_OF_MONTH = 2, 8, 3
 # Share of events after the 12th in the rest of the log, and of mirror images that lie within it.
 LATE_SHARE, WITHIN_SHARE = 0.3, 0.9
 _WEEKS = [WEEK * k for k in range(-WEEKS_AROUND, WEEKS_AROUND + 1) if k]
@@ -105,9 +105,9 @@ def _missing(calendar: Calendar, images: NDArray[np.int64]) -> _Missing | None:
     for a_month in np.unique(year * MONTHS + month):
         days = np.flatnonzero((year * MONTHS + month == a_month) & inside & (day <= MONTHS))
         is_empty = (usual[days] >= 1) & (events[days] <= EMPTY_SHARE * usual[days])
-        if is_empty.sum() < FEWEST_EMPTY:
-            continue
         lacking = np.maximum(usual[days] - events[days], 0.0)
+        if is_empty.sum() < FEWEST_EMPTY or lacking[is_empty].sum() < FEWEST_LACKING:
+            continue
         too_many = np.maximum(events[images[days]] - usual[images[days]], 0.0)
         matched = np.minimum(lacking, too_many).sum()
         if matched >= MATCHED_SHARE * max(lacking.sum(), too_many.sum()):

@@ -69,8 +69,8 @@ def test_the_bare_months_may_stand_before_the_log() -> None:
     assert "before 2024-07-01 all" in sentence
 
 
-@pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("per_day", [0.3, 3, 30])
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("per_day", [0.3, 1, 3, 30])
 def test_a_sound_log_is_not_named(per_day: float, seed: int) -> None:
     dates = days("2023-02-11", "2024-11-08", per_day, seed)
     assert swapped(calendar_of(dates)) == []
