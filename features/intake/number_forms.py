@@ -45,7 +45,7 @@ def thousands_warning(
 def _column_warning(
     con: duckdb.DuckDBPyConnection, column: SourceColumn, decimal: str, rows: Any
 ) -> str | None:
-    if column.sql not in rows.schema.names:
+    if column.kind != "text" or column.sql not in rows.schema.names:
         return None
     form = quote_text(rf"[+-]?[1-9]\d{{0,2}}[{decimal}]\d{{3}}")
     con.register("amount_texts", rows.select([column.sql]))
