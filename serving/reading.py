@@ -33,6 +33,7 @@ _NOT_ON_SPARK = (
     "test_customers",
     "not_products",
     "max_rejected",
+    "preset",
 )
 """Options that change what is loaded, and that Spark's own reader does not know."""
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
-from stagecast.features.errors import DataRefusedError, did_you_mean
+from stagecast.features.errors import DataRefusedError, NotMappedError, did_you_mean
 from stagecast.features.intake.date_parts import date_parts_hint
 
 if TYPE_CHECKING:
@@ -86,9 +86,10 @@ def resolve_mapping(
 
     Raises
     ------
+    NotMappedError
+        The source lacks the customer or the time, and the mapping does not name them.
     DataRefusedError
-        The source lacks the customer, the time, or a column that the mapping names; or a mapped
-        column has no name in the source.
+        The source lacks a column that the mapping names, or a mapped column has no name there.
     UsageError
         An expression that is not allowed.
     """
@@ -104,10 +105,11 @@ def resolve_mapping(
         if mapped is None and default not in columns_by_name:
             if part.name in REQUIRED_PARTS:
                 parts_hint = date_parts_hint(list(columns_by_name)) if part.name == "time" else ""
-                raise DataRefusedError(
+                raise NotMappedError(
                     f"{source} has no column {default!r}.{did_you_mean(default, columns_by_name)} "
                     f"It has: {', '.join(columns_by_name)}. "
                     + (parts_hint or f"Name the right one with {option} COL")
+                    + "; `stagecast check FILE` proposes a mapping"
                 )
             continue
         result_kind: Literal["number", "text"] = "number" if part.name in MONEY_PARTS else "text"

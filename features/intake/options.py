@@ -12,6 +12,7 @@ from typing import Literal
 from stagecast.features.clock import parse_duration
 from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.features.intake.mapping import EventMapping
+from stagecast.features.intake.presets import PRESETS
 from stagecast.features.intake.reasons import FLAGS, HINTS
 from stagecast.features.intake.zones import find_zone
 
@@ -93,6 +94,9 @@ class ReadOptions:
         Allowed error of a clock, such as ``2h`` or ``1d``; None: one day. A row is refused if its
         time is more than this later than the as_of; if ``as_of`` or ``skew`` is None, than the
         later of now and the as_of.
+    preset
+        Name of a preset of :mod:`stagecast.features.intake.presets`, which declares what is not
+        declared here; None: none.
     max_rejected
         Largest allowed number of refused rows, such as ``1000``, or share, such as ``50%``.
     temp_dir
@@ -126,6 +130,7 @@ class ReadOptions:
     as_of: datetime | None = None
     skew: str | None = None
     max_rejected: str | None = None
+    preset: str | None = None
     temp_dir: str | None = None
 
     def __post_init__(self) -> None:
@@ -136,6 +141,8 @@ class ReadOptions:
         _check_choice("--thousands", self.thousands, tuple(THOUSANDS))
         if self.separator is not None:
             _check_choice("--separator", self.separator, tuple(SEPARATOR_NAMES))
+        if self.preset is not None:
+            _check_choice("--preset", self.preset, tuple(PRESETS))
         if self.header_line < 1:
             raise UsageError(
                 f"--header-line {self.header_line} is no line; the first line of a file is 1"

@@ -17,6 +17,8 @@ from stagecast.features.clock import from_microseconds, iso
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.features.intake.identity import similar_ids_warning
 from stagecast.features.intake.mapping import MONEY_PARTS
+from stagecast.features.intake.not_a_log import not_a_log_warning
+from stagecast.features.intake.preset_options import describe_preset
 from stagecast.features.intake.profit import check_no_profit
 from stagecast.features.intake.quarantine import (
     count_by_reason,
@@ -139,6 +141,7 @@ def build_events(
     warnings += [] if similar is None else [similar]
     _check_amounts(con, plans)
     event_counts = _count_events(con)
+    warnings += not_a_log_warning(event_counts["customers"], event_counts["rows_loaded"])
     return DataReport(
         rows_in=rows_in,
         rows_rejected=rows_rejected,
@@ -159,6 +162,7 @@ def build_events(
         has_recorded_at=any("recorded_at" in plan.parts for plan in plans),
         columns={name: part.label for plan in reversed(plans) for name, part in plan.parts.items()},
         sources=sources,
+        preset=describe_preset(plans[0].options),
         **event_counts,
     )
 

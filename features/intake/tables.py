@@ -36,6 +36,7 @@ from stagecast.features.intake.header_lines import proposing_header_line
 from stagecast.features.intake.mapping import EventMapping, check_has_name, resolve_all_mappings
 from stagecast.features.intake.opening import open_sources
 from stagecast.features.intake.options import ReadOptions
+from stagecast.features.intake.preset_options import with_preset
 from stagecast.features.intake.reading import Join, ReadPlan, insert_block
 from stagecast.features.intake.rules import compile_rules
 from stagecast.features.intake.sources import Source, is_database
@@ -48,6 +49,7 @@ TABLE_OPTIONS = (
     "encoding",
     "separator",
     "header_line",
+    "preset",
     "decimal",
     "thousands",
     "where",
@@ -303,6 +305,8 @@ def make_plans(
     labelled_columns = [
         (source.label, columns) for source, columns in zip(sources, all_columns, strict=True)
     ]
+    names = [column.name for column in all_columns[0] if column.has_name]
+    options = with_preset(options, names, sources[0].label)
     with proposing_header_line(sources, options):
         all_parts = resolve_all_mappings(options.mapping, labelled_columns)
     return [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import duckdb
 
@@ -24,7 +25,11 @@ CERTAIN = (
     *("%m-%Y", "%m/%Y", "%m.%Y"),
     *("%Y%m%d", "%Y%m%d%H%M", "%Y%m%d%H%M%S", "%Y%m%dT%H%M%S"),
     *_WORDS,
-    *(date + clock for date in _WORDS for clock in (" %H:%M", " %H:%M:%S", " %I:%M %p")),
+    *(
+        date + clock
+        for date in _WORDS
+        for clock in (" %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+    ),
     *("%d/%b/%Y:%H:%M:%S %z", "%a, %d %b %Y %H:%M:%S %z", "%a %b %d %H:%M:%S %Y"),
     *("%a, %d %b %Y", "%A, %B %d, %Y"),
 )
@@ -138,20 +143,72 @@ def _readable(con: duckdb.DuckDBPyConnection, form: str, texts: Sequence[str]) -
     return [bool(fits) for (fits,) in rows]
 
 
-def _ambiguous_hint(con: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> str | None:
-    """Return a hint for dates of two numbers and a year, where the day or the month is first."""
+def time_format_of(
+    con: duckdb.DuckDBPyConnection, values: Sequence[str]
+) -> tuple[str, bool] | None:
+    """Return the format of texts that may be times, and whether no other reads them.
+
+    An empty text means ISO 8601, which needs no format; None: nearly all must be times, and are
+    not. Where either number may be the day, it is the format with the day first, and not certain.
+
+    >>> con = duckdb.connect()
+    >>> time_format_of(con, ["2025-02-01"]), time_format_of(con, ["01/02/2025"])
+    (('', True), ('%d/%m/%Y', False))
+    """
+    texts = list(dict.fromkeys(value.strip() for value in values if value.strip()))
+    if not texts:
+        return None
+    iso = [text for text in texts if any(re.fullmatch(form, text) for form in ISO_PATTERNS)]
+    if len(iso) >= _SHARE * len(texts):
+        return ("", True) if any(_exists(con, iso)) else None
+    number_format = _number_format(texts)
+    if number_format is not None:
+        return number_format.split()[0], True
+    certain = _best_format(con, CERTAIN, texts)
+    if certain is not None:
+        return certain, True
+    orders = _orders(con, texts)
+    if orders is None or (orders.only_day and orders.only_month):
+        return None
+    is_certain = bool(orders.only_day or orders.only_month)
+    return (orders.month_first if orders.only_month else orders.day_first), is_certain
+
+
+@dataclass(frozen=True)
+class _Orders:
+    """Two formats, with the day and with the month first, and the texts that one alone reads."""
+
+    day_first: str
+    month_first: str
+    only_day: list[str]
+    only_month: list[str]
+
+
+def _orders(con: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> _Orders | None:
+    """Return the formats of two numbers and a year that read nearly all texts; else None."""
     pairs = [(form, _month_first(form)) for form in DAY_FIRST]
     read = {form: _readable(con, form, texts) for pair in pairs for form in pair}
 
     def read_by_either(pair: tuple[str, str]) -> int:
         return sum(d or m for d, m in zip(read[pair[0]], read[pair[1]], strict=True))
 
-    day_first, month_first = max(pairs, key=read_by_either)
-    by_day, by_month = read[day_first], read[month_first]
-    if read_by_either((day_first, month_first)) < _SHARE * len(texts):
+    best = max(pairs, key=read_by_either)
+    if read_by_either(best) < _SHARE * len(texts):
         return None
-    only_day = [text for text, d, m in zip(texts, by_day, by_month, strict=True) if d and not m]
-    only_month = [text for text, d, m in zip(texts, by_day, by_month, strict=True) if m and not d]
+    by_day, by_month = read[best[0]], read[best[1]]
+    return _Orders(
+        *best,
+        [text for text, d, m in zip(texts, by_day, by_month, strict=True) if d and not m],
+        [text for text, d, m in zip(texts, by_day, by_month, strict=True) if m and not d],
+    )
+
+
+def _ambiguous_hint(con: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> str | None:
+    """Return a hint for dates of two numbers and a year, where the day or the month is first."""
+    orders = _orders(con, texts)
+    if orders is None:
+        return None
+    only_day, only_month = orders.only_day, orders.only_month
     if only_day and only_month:
         return (
             f"{only_day[0]!r} has the day first and {only_month[0]!r} the month: one "
@@ -159,12 +216,12 @@ def _ambiguous_hint(con: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> str
             "the export"
         )
     if only_day:
-        return f"{only_day[0]!r} has the day first: --time-format '{day_first}'"
+        return f"{only_day[0]!r} has the day first: --time-format '{orders.day_first}'"
     if only_month:
-        return f"{only_month[0]!r} has the month first: --time-format '{month_first}'"
+        return f"{only_month[0]!r} has the month first: --time-format '{orders.month_first}'"
     return (
-        f"{texts[0]!r} is read by --time-format '{day_first}' and by '{month_first}'; no value "
-        "here decides, so only you know which number is the day"
+        f"{texts[0]!r} is read by --time-format '{orders.day_first}' and by "
+        f"'{orders.month_first}'; no value here decides, so only you know which number is the day"
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from stagecast.features.intake.options import SEPARATOR_NAMES, THOUSANDS
+from stagecast.features.intake.presets import PRESETS
 from stagecast.serving.commands.options import instant
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -20,6 +21,11 @@ def reading_options() -> list[Callable[[F], F]]:
 
 def _mapping() -> list[Callable[[F], F]]:
     return [
+        click.option(
+            "--preset",
+            type=click.Choice(list(PRESETS)),
+            help="Read EVENTS as an export of this vendor; other options take its place.",
+        ),
         click.option(
             "--customer", metavar="COL", help="Column or expression of the customer's id."
         ),

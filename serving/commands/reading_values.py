@@ -36,6 +36,7 @@ AS_THEY_ARE = (
     "encoding",
     "separator",
     "header_line",
+    "preset",
     "decimal",
     "thousands",
     "report_currency",
