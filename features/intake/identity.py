@@ -34,14 +34,13 @@ def is_inexact(part: Compiled, text: str) -> str:
             f"(CASE typeof({column.sql}) WHEN 'DOUBLE' THEN abs({column.sql}) >= {EXACT_DOUBLE} "
             f"WHEN 'FLOAT' THEN abs({column.sql}) >= {EXACT_FLOAT} ELSE false END)"
         )
-    # the first comparisons are fast, and true of few ids
-    begins_with_digit = f"{text} >= '0' AND {text} < ':'"
-    is_scientific = f"regexp_full_match({text}, {quote_text(SCIENTIFIC_ID)})"
-    is_float = (
-        f"(ends_with({text}, '.0') AND strlen({text}) >= {_FEWEST_DIGITS + 2} "
-        f"AND TRY_CAST({text} AS DOUBLE) >= {EXACT_DOUBLE})"
+    # searches for a letter and lengths are fast, and rule out most ids
+    is_float = f"ends_with({text}, '.0') AND TRY_CAST({text} AS DOUBLE) >= {EXACT_DOUBLE}"
+    return (
+        f"(CASE WHEN contains({text}, 'E') OR contains({text}, 'e') THEN "
+        f"regexp_full_match({text}, {quote_text(SCIENTIFIC_ID)}) "
+        f"WHEN strlen({text}) >= {_FEWEST_DIGITS + 2} THEN {is_float} ELSE false END)"
     )
-    return f"({begins_with_digit} AND ({is_scientific} OR {is_float}))"
 
 
 def similar_ids_warning(con: duckdb.DuckDBPyConnection, label: str) -> str | None:

@@ -13,6 +13,8 @@ import duckdb
 from stagecast.features.intake.expressions import Compiled, SourceColumn, quote_text
 from stagecast.features.intake.options import ReadOptions
 
+ROWS = 20_000
+"""Rows that are looked at."""
 FEWEST = 3
 """Amounts with three digits after the decimal sign from which the form is asked for."""
 
@@ -48,7 +50,7 @@ def _column_warning(
     if column.kind != "text" or column.sql not in rows.schema.names:
         return None
     form = quote_text(rf"[+-]?[1-9]\d{{0,2}}[{decimal}]\d{{3}}")
-    con.register("amount_texts", rows.select([column.sql]))
+    con.register("amount_texts", rows.select([column.sql]).slice(0, ROWS))
     ((with_sign, of_thousands, example),) = con.execute(
         f"""SELECT count(*) FILTER (contains(text, {quote_text(decimal)})),
             count(*) FILTER (regexp_full_match(text, {form})),

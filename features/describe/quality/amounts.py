@@ -6,6 +6,7 @@ out is named in :mod:`stagecast.features.describe.quality.odd_amounts`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -100,15 +101,14 @@ def describe_amounts(con: duckdb.DuckDBPyConnection) -> Amounts | None:
         f"""CREATE OR REPLACE TEMP TABLE amount_counts AS SELECT amount, count(*) AS n
         FROM events WHERE {_IS_PURCHASE} GROUP BY amount"""
     )
-    ((purchases, total, largest),) = con.execute(
-        f"SELECT count(*), sum(amount), max(amount) FROM events WHERE {_IS_PURCHASE}"
+    ((purchases, total, largest, refunded),) = con.execute(
+        """SELECT count(amount) FILTER (event = 'purchase'), sum(amount) FILTER (event =
+            'purchase'), max(amount) FILTER (event = 'purchase'),
+        coalesce(sum(amount) FILTER (event = 'refund'), 0) FROM events"""
     ).fetchall()
     if not purchases:
         return None
-    ((refunded,),) = con.execute(
-        "SELECT coalesce(sum(amount), 0) FROM events WHERE event = 'refund'"
-    ).fetchall()
-    low, median, high = (_quantile(con, purchases, share) for share in (0.05, 0.5, 0.95))
+    low, median, high = _quantiles(con, purchases, (0.05, 0.5, 0.95))
     return Amounts(
         purchases,
         float(total),
@@ -122,17 +122,20 @@ def describe_amounts(con: duckdb.DuckDBPyConnection) -> Amounts | None:
     )
 
 
-def _quantile(con: duckdb.DuckDBPyConnection, purchases: int, share: float) -> float:
-    """Return the amount of rank ``floor(share * (n - 1))``, from 0.
+def _quantiles(
+    con: duckdb.DuckDBPyConnection, purchases: int, shares: Sequence[float]
+) -> list[float]:
+    """Return the amounts of rank ``floor(share * (n - 1))``, from 0.
 
-    It is found by running sums, which DuckDB can spill to disk, as it cannot a median.
+    They are found by running sums, which DuckDB can spill to disk, as it cannot a median.
     """
-    ((amount,),) = con.execute(
-        """SELECT min(amount) FROM (SELECT amount, sum(n) OVER (ORDER BY amount) AS up_to
-        FROM amount_counts) WHERE up_to > ?""",
-        [int(share * (purchases - 1))],
+    ranks = [int(share * (purchases - 1)) for share in shares]
+    columns = ", ".join(f"min(amount) FILTER (up_to > {rank})" for rank in ranks)
+    rows = con.execute(
+        f"""SELECT {columns} FROM (SELECT amount, sum(n) OVER (ORDER BY amount) AS up_to
+        FROM amount_counts)"""
     ).fetchall()
-    return float(amount)
+    return [float(amount) for amount in rows[0]]
 
 
 def _customers(con: duckdb.DuckDBPyConnection, net: float) -> tuple[HeavyBuyer, ...]:

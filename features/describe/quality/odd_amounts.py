@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import duckdb
 
@@ -87,20 +89,22 @@ def _huge_orders(
 
 def _unit_change(con: duckdb.DuckDBPyConnection) -> str | None:
     """Return the sentence about the month from which the usual amount is of another size."""
-    ((month, before, after),) = con.execute(
-        f"""SELECT arg_max(month, abs(ln(usual / earlier))), arg_max(earlier,
-            abs(ln(usual / earlier))), arg_max(usual, abs(ln(usual / earlier)))
-        FROM (SELECT month, usual, lag(usual) OVER (ORDER BY month) AS earlier FROM (
-            SELECT strftime("timestamp", '%Y-%m') AS month, exp(avg(ln(amount))) AS usual
-            FROM events WHERE event = 'purchase' AND amount > 0
-            GROUP BY month HAVING count(*) >= {FEWEST_PURCHASES}))
-        WHERE earlier IS NOT NULL AND
-            (usual >= {UNIT_TIMES} * earlier OR earlier >= {UNIT_TIMES} * usual)"""
+    months = con.execute(
+        f"""SELECT month, usual FROM (SELECT 12 * year("timestamp") + month("timestamp") - 1
+            AS month, count(*) AS purchases, avg(ln(CAST(amount AS FLOAT))) AS usual
+        FROM events WHERE event = 'purchase' AND amount > 0 GROUP BY month)
+        WHERE purchases >= {FEWEST_PURCHASES} ORDER BY month"""
     ).fetchall()
-    if month is None:
+    changes = [
+        (abs(after - before), month, before, after)
+        for (_, before), (month, after) in pairwise(months)
+    ]
+    size, month, before, after = max(changes, default=(0.0, 0, 0.0, 0.0))
+    if size < math.log(UNIT_TIMES):
         return None
     return (
-        f"the usual amount changes from {before:,.2f} to {after:,.2f} with {month}: another unit, "
+        f"the usual amount changes from {math.exp(before):,.2f} to {math.exp(after):,.2f} with "
+        f"{month // 12}-{month % 12 + 1:02d}: another unit, "
         "another currency, or decimals read as thousands in part of the rows?"
     )
 
