@@ -18,6 +18,25 @@ Alternatives = tuple[str, ...]
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A file beside the export in which columns are looked up.
+
+    Parameters
+    ----------
+    file
+        Its name.
+    key
+        Column that the two have in common; it may have been looked up itself.
+    columns
+        Columns that are looked up.
+    """
+
+    file: str
+    key: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Preset:
     """How one kind of export is read.
 
@@ -31,6 +50,8 @@ class Preset:
         Part of an event -> (columns that it needs, column or expression), the best first.
     where
         (Columns that it needs, condition) of the rows that are read; all that fit are joined.
+    beside
+        Files beside the export in which columns are looked up, in this order.
     time_format, thousands, negative_amounts
         As of :class:`stagecast.features.intake.options.ReadOptions`; None: as there.
     """
@@ -39,6 +60,7 @@ class Preset:
     known_by: tuple[str, ...]
     parts: Mapping[str, tuple[tuple[Alternatives, str], ...]]
     where: tuple[tuple[Alternatives, str], ...] = ()
+    beside: tuple[Beside, ...] = ()
     time_format: str | None = None
     thousands: str | None = None
     negative_amounts: Literal["refuse", "refund"] | None = None
@@ -196,6 +218,26 @@ PRESETS: Mapping[str, Preset] = {
             ),
         ),
     ),
+    "olist": Preset(
+        "payments of the Brazilian shops of Olist (olist_order_payments_dataset.csv)",
+        ("order_id", "payment_sequential", "payment_type", "payment_value"),
+        {
+            # customer_id is another one for each order
+            "customer": _column("customer_unique_id"),
+            "time": _column("order_purchase_timestamp"),
+            "amount": _column("payment_value"),
+            "currency": (((), "'BRL'"),),
+        },
+        (_is_none_of("order_status", "canceled,unavailable"),),
+        beside=(
+            Beside(
+                "olist_orders_dataset.csv",
+                "order_id",
+                ("customer_id", "order_status", "order_purchase_timestamp"),
+            ),
+            Beside("olist_customers_dataset.csv", "customer_id", ("customer_unique_id",)),
+        ),
+    ),
     "ga4": Preset(
         "events of Google Analytics 4, from its BigQuery export, flattened",
         ("event_timestamp", "event_name", "user_pseudo_id"),
@@ -246,6 +288,11 @@ PRESETS: Mapping[str, Preset] = {
     ),
 }
 """Name of a preset -> how its export is read."""
+
+
+def columns_beside(preset: Preset) -> list[str]:
+    """Return the columns that are looked up beside an export."""
+    return [column for beside in preset.beside for column in beside.columns]
 
 
 def fits(preset: Preset, columns: Collection[str]) -> bool:

@@ -17,6 +17,8 @@
     on = "subscription_id"
     columns = ["account_id"]
 
+A look-up may begin at a column that the one before it brought.
+
 A table from whose rows two types of events are made is listed twice, with different ``event`` and
 ``where``.
 """
@@ -37,6 +39,7 @@ from stagecast.features.intake.mapping import EventMapping, check_has_name, reso
 from stagecast.features.intake.opening import open_sources
 from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.preset_options import with_preset
+from stagecast.features.intake.presets import PRESETS
 from stagecast.features.intake.reading import Join, ReadPlan, insert_block
 from stagecast.features.intake.rules import compile_rules
 from stagecast.features.intake.sources import Source, is_database
@@ -261,15 +264,52 @@ def open_tables(con: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> list
     plans = []
     for number, table in enumerate(tables):
         sources = open_sources(table.sources, table.options)
-        joins = [
-            tuple(
-                _make_join(con, lookup, table.options, source, f"lookup_{number}_{i}", i)
-                for i, lookup in enumerate(table.lookups)
-            )
-            for source in sources
-        ]
+        joins = [_make_joins(con, table, source, number) for source in sources]
         plans += make_plans(sources, table.options, number, joins)
     return plans
+
+
+def _make_joins(
+    con: duckdb.DuckDBPyConnection, table: Table, source: Source, number: int
+) -> tuple[Join, ...]:
+    """Return the look-ups of a source: those of its preset, then those of its table.
+
+    A key may be a column that was looked up before.
+    """
+    columns = source.columns
+    joins: list[Join] = []
+    for nth, lookup in enumerate((*preset_lookups(table.options.preset, source), *table.lookups)):
+        label = f"{source.label} with what was looked up" if joins else source.label
+        name = f"lookup_{number}_{nth}"
+        join = _make_join(con, lookup, table.options, columns, label, name, nth)
+        columns = (*columns, *join.columns)
+        joins.append(join)
+    return tuple(joins)
+
+
+def preset_lookups(preset: str | None, source: Source) -> tuple[Lookup, ...]:
+    """Return the look-ups of a preset in the files beside a source.
+
+    A look-up whose columns the source has is left out.
+
+    Raises
+    ------
+    DataRefusedError
+        A file that the preset needs is not beside the source.
+    """
+    columns = {column.name for column in source.columns}
+    lookups = []
+    for beside in () if preset is None else PRESETS[preset].beside:
+        if columns >= set(beside.columns):
+            continue
+        path = Path(source.label).with_name(beside.file)
+        if not path.is_file():
+            raise DataRefusedError(
+                f"{source.label}: --preset {preset} looks up {', '.join(beside.columns)} in "
+                f"{beside.file}, which is not beside it; put it there"
+            )
+        lookups.append(Lookup(str(path), beside.key, beside.columns, beside.key))
+    return tuple(lookups)
 
 
 def make_plans(
@@ -329,20 +369,21 @@ def _make_join(
     con: duckdb.DuckDBPyConnection,
     lookup: Lookup,
     options: ReadOptions,
-    source: Source,
+    columns: Sequence[SourceColumn],
+    label: str,
     name: str,
     nth: int,
 ) -> Join:
-    columns_by_name = {column.name: column for column in source.columns}
+    columns_by_name = {column.name: column for column in columns}
     on = columns_by_name.get(lookup.on)
     if on is None:
         raise DataRefusedError(
-            f"{source.label} has no column {lookup.on!r} to look up in {lookup.source}."
+            f"{label} has no column {lookup.on!r} to look up in {lookup.source}."
             f"{did_you_mean(lookup.on, columns_by_name)} It has: {', '.join(columns_by_name)}"
         )
     if repeated := sorted(set(lookup.columns) & set(columns_by_name)):
         raise UsageError(
-            f"{source.label} has a column {repeated[0]!r} of its own; look up a column of "
+            f"{label} has a column {repeated[0]!r} of its own; look up a column of "
             "another name, or leave it out"
         )
     looked_up = tuple(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from stagecast.features.intake.mapping import DEFAULT_COLUMNS, EventMapping, option_of
 from stagecast.features.intake.opening import open_sources
 from stagecast.features.intake.options import ReadOptions
-from stagecast.features.intake.presets import PRESETS, apply_preset
+from stagecast.features.intake.presets import PRESETS, apply_preset, columns_beside
 from stagecast.features.intake.profiles import Table, profile
 from stagecast.features.intake.proposal import Proposal, propose
 
@@ -107,7 +107,8 @@ def configuration_text(proposal: Proposal, table: Table, options: ReadOptions) -
 
 
 def _preset_lines(name: str, table: Table) -> list[str]:
-    applied = apply_preset(name, table.names, table.label)
+    names = [*table.names, *columns_beside(PRESETS[name])]
+    applied = apply_preset(name, names, table.label)
     lines = [_entry("preset", name, PRESETS[name].title), "# It declares, and any line of your own"]
     lines.append("# takes its place:")
     for part, expression in applied.parts.items():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
 
@@ -22,12 +23,24 @@ class Export:
         Number of events that are loaded.
     currency
         Of the amounts; None: the export does not say it.
+    file
+        Its name.
+    beside
+        Name -> rows of the files beside it.
     """
 
     frame: pd.DataFrame
     spend: dict[str, float]
     events: int
     currency: str | None
+    file: str = "export.csv"
+    beside: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> Path:
+        """Write the export, and the files beside it, into a folder; return its path."""
+        for name, frame in {**self.beside, self.file: self.frame}.items():
+            frame.to_csv(folder / name, index=False)
+        return folder / self.file
 
 
 def _texts(header: str, rows: list[str]) -> pd.DataFrame:
@@ -133,6 +146,32 @@ def bigcommerce() -> Export:
     return Export(_texts(header, rows), {"ada@x.com": 45.0, "bob@x.com": 5.0}, 3, "GBP")
 
 
+def olist() -> Export:
+    """Return payments of orders, one order in two of them; customers have an id for each order."""
+    payments = [
+        "o1|1|voucher|1|10.00",
+        "o1|2|credit_card|3|25.50",
+        "o2|1|boleto|1|30.00",
+        "o3|1|credit_card|1|99.00",
+    ]
+    orders = [
+        "o1|c1|delivered|2017-10-02 10:56:33|2017-10-02 11:07:15",
+        "o2|c2|shipped|2017-11-02 10:56:33|2017-11-02 11:07:15",
+        "o3|c3|canceled|2017-12-02 10:56:33|",
+    ]
+    beside = {
+        "olist_orders_dataset.csv": _texts(
+            "order_id|customer_id|order_status|order_purchase_timestamp|order_approved_at", orders
+        ),
+        "olist_customers_dataset.csv": _texts(
+            "customer_id|customer_unique_id|customer_city", ["c1|u1|x", "c2|u1|x", "c3|u2|y"]
+        ),
+    }
+    header = "order_id|payment_sequential|payment_type|payment_installments|payment_value"
+    file = "olist_order_payments_dataset.csv"
+    return Export(_texts(header, payments), {"u1": 65.5}, 3, "BRL", file, beside)
+
+
 def ga4() -> Export:
     """Return visits and purchases, one of a user who is known."""
     header = "event_date|event_timestamp|event_name|user_id|user_pseudo_id|purchase_revenue"
@@ -175,6 +214,7 @@ EXPORTS: dict[str, Callable[[], Export]] = {
     "stripe": stripe,
     "magento": magento,
     "bigcommerce": bigcommerce,
+    "olist": olist,
     "ga4": ga4,
     "hubspot": hubspot,
     "salesforce": salesforce,

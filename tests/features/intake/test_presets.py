@@ -26,8 +26,7 @@ def test_every_preset_has_an_export() -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_reads_the_export_of_its_vendor(name: str, tmp_path: Path) -> None:
     export = EXPORTS[name]()
-    path = tmp_path / "export.csv"
-    export.frame.to_csv(path, index=False)
+    path = export.write(tmp_path)
     with read_events(path, ReadOptions(preset=name)) as log:
         report = log.report
         spend = log.con.execute(
@@ -42,7 +41,7 @@ def test_a_preset_reads_the_export_of_its_vendor(name: str, tmp_path: Path) -> N
     assert report.to_json()["preset"]["columns"]["customer"]
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", [name for name in PRESETS if not PRESETS[name].beside])
 def test_frames_and_files_behave_alike(name: str) -> None:
     export = EXPORTS[name]()
     frame = export.frame.replace("", None)
@@ -92,6 +91,21 @@ def test_a_table_of_the_configuration_may_have_a_preset(tmp_path: Path) -> None:
     ]
     with read_tables(parse_tables(entries, ReadOptions(), tmp_path)) as log:
         assert log.report.rows_loaded == 5
+
+
+def test_a_file_that_a_preset_needs_beside_the_export_is_named(tmp_path: Path) -> None:
+    export = EXPORTS["olist"]()
+    path = export.write(tmp_path)
+    (tmp_path / "olist_customers_dataset.csv").unlink()
+    with pytest.raises(
+        DataRefusedError, match=r"olist_customers_dataset\.csv, which is not beside"
+    ):
+        read_events(path, ReadOptions(preset="olist"))
+    joined = export.frame.assign(
+        customer_unique_id="u", order_purchase_timestamp="2017-10-02", order_status="delivered"
+    ).assign(customer_id="c")
+    with from_frame(joined, ReadOptions(preset="olist")) as log:
+        assert log.report.rows_loaded == 4
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
