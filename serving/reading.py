@@ -34,6 +34,7 @@ _NOT_ON_SPARK = (
     "not_products",
     "max_rejected",
     "preset",
+    "currency_sign",
 )
 """Options that change what is loaded, and that Spark's own reader does not know."""
 

@@ -33,6 +33,7 @@ _NOT_FOR_FILES = (
 _YEAR_DIRECTIVES = ("%Y", "%y", "%-y", "%G", "%g", "%c", "%x")
 
 _RULE_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
+_CURRENCY_SIGN = re.compile(r"[^\d\s.,'+\-()eE]{1,5}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
@@ -72,6 +73,9 @@ class ReadOptions:
         Decimal sign of numbers in text columns: ``.`` or ``,``.
     thousands
         Thousands separator of numbers in text columns: ``,``, ``.``, ``'``, ``space`` or ``none``.
+    currency_sign
+        Sign that stands before or behind numbers in text columns, such as ``$`` or ``kr``; None:
+        numbers are plain.
     report_currency
         Currency of the report, needed if the log holds several currencies.
     rates
@@ -120,6 +124,7 @@ class ReadOptions:
     header_line: int = 1
     decimal: str = "."
     thousands: str = "none"
+    currency_sign: str | None = None
     report_currency: str | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
     where: str | None = None
@@ -189,6 +194,12 @@ class ReadOptions:
             self.max_rejected_rows(1)
 
     def _check_money(self) -> None:
+        sign = self.currency_sign
+        if sign is not None and not _CURRENCY_SIGN.fullmatch(sign):
+            raise UsageError(
+                f"--currency-sign {sign!r} is no sign of a currency: one to five characters "
+                "without digits, blanks and signs of numbers, like $ or kr"
+            )
         for code, rate in self.rates.items():
             if not _CURRENCY.fullmatch(code):
                 raise UsageError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from stagecast.features.errors import DataRefusedError
 
@@ -52,7 +51,7 @@ class Preset:
         (Columns that it needs, condition) of the rows that are read; all that fit are joined.
     beside
         Files beside the export in which columns are looked up, in this order.
-    time_format, thousands, negative_amounts
+    time_format, thousands, currency_sign
         As of :class:`stagecast.features.intake.options.ReadOptions`; None: as there.
     """
 
@@ -63,7 +62,7 @@ class Preset:
     beside: tuple[Beside, ...] = ()
     time_format: str | None = None
     thousands: str | None = None
-    negative_amounts: Literal["refuse", "refund"] | None = None
+    currency_sign: str | None = None
 
 
 @dataclass(frozen=True)
@@ -218,6 +217,25 @@ PRESETS: Mapping[str, Preset] = {
             ),
         ),
     ),
+    "square": Preset(
+        "export of transactions or items of Square",
+        ("Date", "Time", "Net Sales", "Transaction ID", "Event Type", "Customer ID"),
+        {
+            "customer": _column("Customer ID"),
+            "time": ((("Date", "Time"), "Date || ' ' || Time"),),
+            "amount": _column("Net Sales"),
+            "event": (
+                (
+                    ("Event Type",),
+                    "CASE WHEN lower(\"Event Type\") = 'refund' THEN 'refund' ELSE 'purchase' END",
+                ),
+            ),
+            "category": _column("Category"),
+            "discount": _column("Discounts"),
+        },
+        thousands=",",
+        currency_sign="$",
+    ),
     "olist": Preset(
         "payments of the Brazilian shops of Olist (olist_order_payments_dataset.csv)",
         ("order_id", "payment_sequential", "payment_type", "payment_value"),
@@ -361,7 +379,7 @@ def apply_preset(name: str, columns: Collection[str], source: str) -> Applied:
     options = {
         "time_format": preset.time_format,
         "thousands": preset.thousands,
-        "negative_amounts": preset.negative_amounts,
+        "currency_sign": preset.currency_sign,
     }
     return Applied(
         parts,

@@ -40,7 +40,7 @@ HINTS: Mapping[str, str] = {
     "missing_amount": "a purchase without an amount; write 0 if it was free",
     "unreadable_amount": "amounts are plain numbers like 1234.50; for 1.234,50 give "
     "--decimal , --thousands . "
-    "(currency signs are not read)",
+    "for $1,234.50 --currency-sign '$' --thousands ,",
     "absurd_amount": f"the amount is not finite, or beyond {LARGEST_AMOUNT:.0e}",
     "order_at_a_loss": "the amount is a profit, and below 0: profit is not supported as the "
     "amount. Give the revenue (--amount), and to `run` and `train` --margin for the share of it "

@@ -55,6 +55,7 @@ TABLE_OPTIONS = (
     "preset",
     "decimal",
     "thousands",
+    "currency_sign",
     "where",
     "refuse",
     "flag",

@@ -98,9 +98,11 @@ def plain_number(text: str, options: ReadOptions) -> str:
     text
         SQL of the text.
     options
-        Its ``decimal`` and ``thousands`` declare the format.
+        Its ``decimal``, ``thousands`` and ``currency_sign`` declare the format.
     """
     decimal, thousands = options.decimal, THOUSANDS[options.thousands]
+    if options.currency_sign is not None:
+        text = f"trim(replace({text}, {quote_text(options.currency_sign)}, ''))"
     if decimal == "." and not thousands:
         return text
     signs = _SPACES if thousands == " " else thousands

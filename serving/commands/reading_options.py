@@ -114,6 +114,11 @@ def _values() -> list[Callable[[F], F]]:
             "--thousands", type=click.Choice(thousands), default="none", show_default=True
         ),
         click.option(
+            "--currency-sign",
+            metavar="SIGN",
+            help="Sign at numbers in text columns: '$' for $1,234.50.",
+        ),
+        click.option(
             "--report-currency",
             metavar="CODE",
             help="Count amounts in this currency, with --rates.",

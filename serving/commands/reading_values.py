@@ -39,6 +39,7 @@ AS_THEY_ARE = (
     "preset",
     "decimal",
     "thousands",
+    "currency_sign",
     "report_currency",
     "where",
     "test_customers",

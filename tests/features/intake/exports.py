@@ -146,6 +146,22 @@ def bigcommerce() -> Export:
     return Export(_texts(header, rows), {"ada@x.com": 45.0, "bob@x.com": 5.0}, 3, "GBP")
 
 
+def square() -> Export:
+    """Return transactions with signs of the currency, one refunded, one of nobody."""
+    header = (
+        "Date|Time|Time Zone|Gross Sales|Discounts|Net Sales|Tax|Tip|Total Collected|"
+        "Transaction ID|Payment ID|Event Type|Customer ID|Customer Name"
+    )
+    zone = "Eastern Time (US & Canada)"
+    rows = [
+        f"2025-01-05|10:15:00|{zone}|$1,300.00|-$49.50|$1,250.50|$0.00|$2.00|$1,252.50|T1|P1|"
+        "Payment|C1|Ada",
+        f"2025-01-06|10:15:00|{zone}|$20.00|$0.00|$20.00|$0.00|$0.00|$20.00|T2|P2|Payment|C2|Bob",
+        f"2025-01-07|10:15:00|{zone}|-$20.00|$0.00|-$20.00|$0.00|$0.00|-$20.00|T3|P3|Refund|C2|Bob",
+    ]
+    return Export(_texts(header, rows), {"C1": 1250.5, "C2": 40.0}, 3, None)
+
+
 def olist() -> Export:
     """Return payments of orders, one order in two of them; customers have an id for each order."""
     payments = [
@@ -214,6 +230,7 @@ EXPORTS: dict[str, Callable[[], Export]] = {
     "stripe": stripe,
     "magento": magento,
     "bigcommerce": bigcommerce,
+    "square": square,
     "olist": olist,
     "ga4": ga4,
     "hubspot": hubspot,

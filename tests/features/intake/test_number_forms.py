@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.features.events import EventMapping, ReadOptions, read_events
 
 
@@ -43,6 +44,32 @@ def test_with_a_decimal_comma_it_is_the_comma(tmp_path: Path) -> None:
 )
 def test_other_forms_are_not_asked_for(tmp_path: Path, amounts: list[str]) -> None:
     assert warnings_of(tmp_path, amounts) == []
+
+
+@pytest.mark.parametrize(
+    ("sign", "texts"), [("$", ["$1,234.50", "-$3.00", "7"]), ("kr", ["1,234.50 kr", "-3 kr", "7"])]
+)
+def test_a_declared_sign_of_a_currency_is_read_past(
+    tmp_path: Path, sign: str, texts: list[str]
+) -> None:
+    options = ReadOptions(
+        separator=";", thousands=",", currency_sign=sign, negative_amounts="refund"
+    )
+    rows = "".join(f"c{k};2025-01-0{k + 1};{text}\n" for k, text in enumerate(texts))
+    path = tmp_path / "log.csv"
+    path.write_text("customer_id;timestamp;amount\n" + rows, "utf-8")
+    with read_events(path, options) as log:
+        amounts = log.con.execute("SELECT amount FROM events ORDER BY customer_id").fetchall()
+    assert [float(amount) for (amount,) in amounts] == [1234.5, 3.0, 7.0]
+    path.write_text("customer_id;timestamp;amount\na;2025-01-01;$3\n", "utf-8")
+    with pytest.raises(DataRefusedError, match="--currency-sign"):
+        read_events(path, ReadOptions(separator=";"))
+
+
+@pytest.mark.parametrize("sign", ["", "1", "-", "e", ".", "a b", "dollars"])
+def test_what_is_no_sign_of_a_currency_is_refused(sign: str) -> None:
+    with pytest.raises(UsageError, match="is no sign of a currency"):
+        ReadOptions(currency_sign=sign)
 
 
 def test_columns_of_an_expression_are_looked_at(tmp_path: Path) -> None:
