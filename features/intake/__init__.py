@@ -1,7 +1,8 @@
 """Reading of event logs: sources in, the table ``events`` and a report of refused rows out.
 
     options, mapping, tables      how the sources are read, as the user declared it
-    presets, preset_options       what is declared for the export of a vendor
+    presets, vendor_export,       what is declared for the export of a vendor
+    preset_options
     opening                       opens files, folders, globs and database tables
       sources, databases          blocks of rows of files and frames, of database tables
       textfiles, csvscan,         text: decompressed and decoded, split into records,

@@ -9,9 +9,10 @@ from dataclasses import replace
 from stagecast.features.intake.mapping import DEFAULT_COLUMNS, EventMapping, option_of
 from stagecast.features.intake.opening import open_sources
 from stagecast.features.intake.options import ReadOptions
-from stagecast.features.intake.presets import PRESETS, apply_preset, columns_beside
+from stagecast.features.intake.presets import PRESETS, apply_preset
 from stagecast.features.intake.profiles import Table, profile
 from stagecast.features.intake.proposal import Proposal, propose
+from stagecast.features.intake.vendor_export import columns_beside
 
 _MORE = """
 # What else a log may need; take the # away from a line to use it.
