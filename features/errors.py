@@ -27,6 +27,10 @@ class DataRefusedError(StagecastError):
     exit_code = 3
 
 
+class NotMappedError(DataRefusedError):
+    """A source has no column of a required name, and nothing was mapped in its place."""
+
+
 class NotEnoughDataError(StagecastError):
     """The events are valid, but too few for even the simplest method."""
 

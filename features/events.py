@@ -22,7 +22,6 @@ from stagecast.features.errors import UsageError
 from stagecast.features.intake.attributes import CustomersTable, load_attributes
 from stagecast.features.intake.limits import explain_resource_errors
 from stagecast.features.intake.mapping import EventMapping
-from stagecast.features.intake.opening import open_sources
 from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.quarantine import rejected_table, write_rejected
 from stagecast.features.intake.reading import ReadPlan, load_rows
@@ -164,11 +163,8 @@ def read_events(
     """
     read_options = options or ReadOptions()
     source_list = [sources] if isinstance(sources, str | Path) else list(sources)
-    return _read(
-        lambda _: make_plans(open_sources(source_list, read_options), read_options),
-        read_options,
-        customers,
-    )
+    table = Table(tuple(map(str, source_list)), read_options)
+    return _read(lambda con: open_tables(con, [table]), read_options, customers)
 
 
 def read_tables(

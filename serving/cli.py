@@ -18,6 +18,9 @@ from stagecast.features.errors import StagecastError, UsageError
 COMMANDS = {
     "demo": "The main job on the CDNOW log of the lifetimes package, and where to look next.",
     "check": "What is in the log, what is refused and why, and what the models can do with it.",
+    "init": (
+        "Write a stagecast.toml for EVENTS, with comments; nothing else is read from it or run."
+    ),
     "run": "Check, train, score and report in one go.",
     "stages": "Stage of each customer: customer_id, stage, stage_since, stage_rule.",
     "report": (

@@ -72,7 +72,7 @@ def run(
         scores = Scorer(bundle, threads=0).score(training.panel.now, training.data_cutoff)
         write_scores(scores, draft / SCORES)
         say("report")
-        contents = summary(bundle, bundle_card, log.report.to_json(), next_steps)
+        contents = summary(bundle, bundle_card, inspected.for_summary(), next_steps)
         life = training.panel.life
         moves = movement(life, at, has_amounts=training.models.value.mean_spend is not None)
         write_tables(moves, draft / TABLES)

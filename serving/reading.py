@@ -33,6 +33,8 @@ _NOT_ON_SPARK = (
     "test_customers",
     "not_products",
     "max_rejected",
+    "preset",
+    "currency_sign",
 )
 """Options that change what is loaded, and that Spark's own reader does not know."""
 

@@ -230,6 +230,8 @@ class ErasureRequest:
         Of logs that are text; None: the header tells the separator.
     include_malformed
         Remove malformed lines that name the customer, too.
+    header_line
+        Line of logs that are text that names the columns, counted from 1.
     """
 
     customer_id: str
@@ -241,3 +243,4 @@ class ErasureRequest:
     encoding: str = "utf-8"
     separator: str | None = None
     include_malformed: bool = False
+    header_line: int = 1

@@ -9,7 +9,7 @@ exception (:mod:`stagecast.features.leads`, :mod:`stagecast.features.catalog.of_
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,16 @@ from stagecast.features.attributes import check_known_at_start
 from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
 from stagecast.features.intake import values
 from stagecast.features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
+from stagecast.features.intake.header_lines import proposing_header_line
+from stagecast.features.intake.identity import is_inexact
 from stagecast.features.intake.opening import open_sources
 from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.reading import insert_block
-from stagecast.features.intake.reasons import NO_CUSTOMER
+from stagecast.features.intake.reasons import HINTS, NO_CUSTOMER
 from stagecast.features.intake.rules import Fault
 from stagecast.features.intake.settling import FLOAT_ID
 from stagecast.features.intake.sources import Source
-from stagecast.features.intake.tables import source_path
+from stagecast.features.intake.tables import parse_line, source_path
 from stagecast.features.intake.typed import BLANKS
 
 NUMBER_COLUMNS = ("acquisition_cost",)
@@ -41,6 +43,7 @@ _HINTS = {
         "the line does not have the header's number of fields, or a quote is out of place"
     ),
     "missing_customer": "the row names no customer",
+    "inexact_customer": HINTS["inexact_customer"],
     "unreadable_number": "the column is declared as a number",
     "unreadable_flag": (
         f"the column is declared as a flag: one of {', '.join(TRUE_WORDS + FALSE_WORDS)}, or blank"
@@ -65,10 +68,12 @@ class CustomersTable:
         Columns that are read as numbers, and as true or false, in addition to
         :data:`NUMBER_COLUMNS` and :data:`FLAG_COLUMNS`.
     columns
-        The columns to read; None: all.
+        The columns to read; None: all that have a name.
     known_at_start
         Columns that were known at the customer's first contact and have not changed since; models
         may learn from them.
+    header_line
+        Line of a text file that names the columns, counted from 1.
     """
 
     source: str
@@ -77,6 +82,7 @@ class CustomersTable:
     flags: tuple[str, ...] = ()
     columns: tuple[str, ...] | None = None
     known_at_start: tuple[str, ...] = ()
+    header_line: int = 1
 
 
 @dataclass(frozen=True)
@@ -131,7 +137,15 @@ def parse_customers(entry: object, folder: Path) -> CustomersTable:
     """
     if isinstance(entry, str):
         return CustomersTable(source_path(entry, folder))
-    allowed = ("source", "customer", "numbers", "flags", "columns", "known_at_start")
+    allowed = (
+        "source",
+        "customer",
+        "numbers",
+        "flags",
+        "columns",
+        "known_at_start",
+        "header_line",
+    )
     if not isinstance(entry, dict) or not isinstance(entry.get("source"), str):
         raise UsageError(
             "customers must be a file, or a table with source and, if need be, "
@@ -153,6 +167,7 @@ def parse_customers(entry: object, folder: Path) -> CustomersTable:
     return CustomersTable(
         source_path(entry["source"], folder),
         customer,
+        header_line=parse_line(entry.get("header_line", 1), "customers: header_line"),
         **{name: tuple(value) for name, value in lists.items()},
     )
 
@@ -179,8 +194,12 @@ def load_attributes(
     UsageError, DataRefusedError
         The source cannot be read, lacks a declared column, or has no valid row.
     """
-    sources = open_sources([table.source], options)
-    kinds = _kinds(table, sources[0])
+    needed = (table.customer, *table.numbers, *table.flags, *(table.columns or ()))
+    sources = open_sources(
+        [table.source], replace(options, header_line=table.header_line), needed, "[customers]"
+    )
+    with proposing_header_line(sources, options, needed, "[customers]"):
+        kinds = _kinds(table, sources[0])
     check_known_at_start(kinds, table.known_at_start)
     columns = ", ".join(f"a{i} {_TYPES[kind]}" for i, kind in enumerate(kinds.values()))
     con.execute(
@@ -209,7 +228,8 @@ def _kinds(table: CustomersTable, source: Source) -> dict[str, str]:
             f"{missing[0]!r}.{did_you_mean(missing[0], source_names)} "
             f"It has: {', '.join(source_names)}"
         )
-    names = [name for name in (table.columns or source_names) if name != table.customer]
+    named = [column.name for column in source.columns if column.has_name]
+    names = [name for name in (table.columns or named) if name != table.customer]
     if any(name.lower() == "customer_id" for name in names):
         raise UsageError(
             f"{source.label}: 'customer_id' is the name of the id itself, and "
@@ -248,12 +268,14 @@ def _insert_statement(
             f"{', '.join(columns_by_name)}"
         )
     customer_column = columns_by_name[table.customer]
-    text = values.id_text(
-        Compiled(table.customer, column_text(customer_column), (customer_column,))
-    )
+    part = Compiled(table.customer, column_text(customer_column), (customer_column,))
+    text = values.id_text(part)
     customer = f"nullif(trim({text}, {quote_text(BLANKS)}), '')"
     texts, typed = [], []
     faults = [Fault("customer_id IS NULL", "missing_customer", quote_text(table.customer), "NULL")]
+    is_several = is_inexact(part, "customer_id")
+    shown = quote_text(table.customer)
+    faults.append(Fault(is_several, "inexact_customer", shown, "customer_id"))
     for i, (name, kind) in enumerate(kinds.items()):
         text, value = f"t{i}", _typed_value(columns_by_name[name], kind, f"t{i}", options)
         texts.append(f"nullif(trim({column_text(columns_by_name[name])}), '') AS {text}")
@@ -265,14 +287,15 @@ def _insert_statement(
     column = " ".join(f"WHEN {fault.condition} THEN {fault.column}" for fault in faults)
     shown_value = " ".join(f"WHEN {fault.condition} THEN {fault.value}" for fault in faults)
     attributes = "".join(f", a{i}" for i in range(len(kinds)))
+    own = f"{customer_column.sql}, " if customer_column.kind == "number" else ""
     # the constants 1 keep the lists of columns from being empty if there are no attributes
     return f"""INSERT INTO raw_attributes
         SELECT {quote_text(source.label)}, line, customer_id, CASE {reason} END, CASE {column} END,
         CASE {shown_value} END
         {attributes}
         FROM (SELECT *, {", ".join([*typed, "1"])} FROM
-            (SELECT line, CASE WHEN lower({customer}) NOT IN ({missing_words}) THEN {customer} END
-            AS customer_id,
+            (SELECT {own}line,
+            CASE WHEN lower({customer}) NOT IN ({missing_words}) THEN {customer} END AS customer_id,
             {", ".join([*texts, "1 AS placeholder"])} FROM block))"""
 
 

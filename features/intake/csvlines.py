@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.errors import DataRefusedError
+from stagecast.features.intake.column_names import name_columns, nameless_columns
 from stagecast.features.intake.csvscan import (
     SEPARATORS,
     Ints,
@@ -25,22 +26,12 @@ from stagecast.features.intake.csvscan import (
     find_records,
     line_ends_of,
 )
+from stagecast.features.intake.file_kinds import other_kind
 
 CHUNK_BYTES = 1 << 18
 BATCH_BYTES = 8 << 20
 LONGEST_RECORD_BYTES = 1 << 20
 """A quoted field that is longer than this is taken for a stray quote."""
-
-_BINARY_FORMATS = {
-    b"PAR1": "a Parquet file: name it .parquet",
-    b"\x1f\x8b": "compressed with gzip: name it .csv.gz",
-    b"PK\x03\x04": "a zip archive or an Excel workbook: save it as CSV",
-    b"SQLite format 3": "a SQLite database",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd: name it .csv.zst",
-    b"\xff\xfe": "UTF-16: give --encoding utf-16",
-    b"\xfe\xff": "UTF-16: give --encoding utf-16",
-}
-"""First bytes of a file -> what the file is, and what to try."""
 
 
 @dataclass
@@ -81,6 +72,15 @@ class CsvRecords:
         The file as the user named it; used in error messages.
     separator
         Separator of fields; None: the one that splits the header into most columns.
+    header_line
+        Physical line of the header, counted from 1; the lines above it are not read.
+
+    Attributes
+    ----------
+    header
+        Name of each column; a column without a name is called by its position, ``column 1``.
+    nameless
+        Positions, counted from 0, of the columns without a name.
 
     Raises
     ------
@@ -88,7 +88,13 @@ class CsvRecords:
         The header is missing or cannot be used, the file is binary, or not in UTF-8.
     """
 
-    def __init__(self, stream: IO[bytes], label: str, separator: str | None = None) -> None:
+    def __init__(
+        self,
+        stream: IO[bytes],
+        label: str,
+        separator: str | None = None,
+        header_line: int = 1,
+    ) -> None:
         self.label = label
         self._declared_separator = separator
         self._stream = stream
@@ -101,12 +107,15 @@ class CsvRecords:
             raise DataRefusedError(
                 f"{label} is empty (0 bytes); a log has a header line and a row for each event"
             )
-        for magic, description in _BINARY_FORMATS.items():
-            if self._buffer.startswith(magic):
-                raise DataRefusedError(f"{label} is not CSV text but {description}")
+        kind = other_kind(self._buffer)
+        if kind is not None:
+            raise DataRefusedError(f"{label} is not CSV text but {kind}")
         if self._buffer.startswith(codecs.BOM_UTF8):
             self._consume(len(codecs.BOM_UTF8), 0)
-        self.separator, self.header = self._read_header()
+        self._skip_lines(header_line - 1)
+        self.separator, names = self._read_header()
+        self.nameless = nameless_columns(names)
+        self.header = name_columns(names, label)
 
     def _fill(self) -> None:
         chunk = self._stream.read(CHUNK_BYTES)
@@ -114,6 +123,22 @@ class CsvRecords:
         if self._final and self._buffer and not self._buffer.endswith((b"\n", b"\r")):
             chunk = b"\n"
         self._buffer += chunk
+
+    def _skip_lines(self, lines: int) -> None:
+        """Skip physical lines, whatever quotes they hold: a title is no record."""
+        skipped = 0
+        while skipped < lines:
+            line_ends = line_ends_of(np.frombuffer(self._buffer, np.uint8), self._final)
+            line_ends = line_ends[: lines - skipped]
+            skipped += len(line_ends)
+            self._consume(int(line_ends[-1]) + 1 if len(line_ends) else 0, len(line_ends))
+            if skipped < lines or not self._buffer:
+                if self._final:
+                    raise DataRefusedError(
+                        f"{self.label} has {self._line - 1} lines; --header-line {lines + 1} "
+                        "stands behind its end"
+                    )
+                self._fill()
 
     def _consume(self, size: int, lines: int) -> None:
         self._offset += size
@@ -151,12 +176,12 @@ class CsvRecords:
         text = self._decode(data).rstrip("\r\n")
         if not text.strip():
             raise DataRefusedError(
-                f"{self.label}: line 1 is blank; the first line must name the columns"
+                f"{self.label}: line {self._line} is blank; it must name the columns, or "
+                "--header-line N says which line does"
             )
         separator = self._declared_separator or _find_separator(text, self.label)
-        header = [name.strip() for name in _split_header(text, separator)]
+        header = [name.strip() for name in split_header(text, separator)]
         self._consume(len(data), int(records.next_line[0]))
-        check_header(header, self.label)
         return separator, header
 
     def batches(self) -> Iterator[CsvBatch]:
@@ -247,7 +272,8 @@ def _describe_problem(records: RecordBounds, i: int, columns: int) -> str:
     return f"{int(records.separator_counts[i]) + 1} fields, the header has {columns}"
 
 
-def _split_header(header: str, separator: str) -> list[str]:
+def split_header(header: str, separator: str) -> list[str]:
+    """Return the fields of a line; the whole line where it cannot be split as CSV."""
     try:
         return next(csv.reader([header], delimiter=separator))
     except csv.Error:  # quotes that are wrong with this separator, or a name that is too long
@@ -262,7 +288,7 @@ def _find_separator(header: str, label: str) -> str:
     DataRefusedError
         Two separators give the same number of columns.
     """
-    counts = {s: len(_split_header(header, s)) for s in SEPARATORS}
+    counts = {s: len(split_header(header, s)) for s in SEPARATORS}
     largest = max(counts.values())
     best = [s for s, n in counts.items() if n == largest]
     if largest > 1 and len(best) > 1:
@@ -271,23 +297,3 @@ def _find_separator(header: str, label: str) -> str:
             f"{label}: {names} cut the header {header!r} equally well; say which with --separator"
         )
     return best[0]
-
-
-def check_header(names: list[str], label: str) -> None:
-    """Refuse a header with an empty or a repeated name.
-
-    Raises
-    ------
-    DataRefusedError
-        The message holds the name and its position, counted from 1.
-    """
-    for i, name in enumerate(names):
-        if not name:
-            raise DataRefusedError(
-                f"{label}: column {i + 1} of {len(names)} has no name; name it in the header line"
-            )
-        if name in names[:i]:
-            raise DataRefusedError(
-                f"{label}: columns {names.index(name) + 1} and {i + 1} are both named "
-                f"{name!r}; rename one of them"
-            )

@@ -27,7 +27,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from stagecast.features.errors import DataRefusedError, StagecastError, UsageError, did_you_mean
-from stagecast.features.intake.csvlines import check_header
+from stagecast.features.intake.column_names import name_columns, nameless_columns
 from stagecast.features.intake.expressions import SourceColumn
 from stagecast.features.intake.sources import MALFORMED_SCHEMA, Block, Source
 
@@ -155,8 +155,11 @@ def open_database(url: str) -> Source:
         raise _explained_error(address, error, "cannot be read", hint, UsageError) from None
     if not names:
         raise UsageError(f"{address.label} gives no columns; {_URL_HINT}")
-    check_header(names, address.label)
-    columns = tuple(SourceColumn(name, f"c{i}", "text") for i, name in enumerate(names))
+    nameless = nameless_columns(names)
+    columns = tuple(
+        SourceColumn(name, f"c{i}", "text", has_name=i not in nameless)
+        for i, name in enumerate(name_columns(names, address.label))
+    )
     return Source(address.label, columns, lambda: _read_blocks(address, columns))
 
 
@@ -293,7 +296,8 @@ def _read_blocks(address: _Address, columns: tuple[SourceColumn, ...]) -> Iterat
     engine, row_count, size = _make_engine(address), 0, min(1_000, ROWS_PER_BLOCK)
     try:
         with _open_cursor(address, engine) as (description, fetch):
-            if [column[0] for column in description] != [column.name for column in columns]:
+            names = name_columns([str(column[0]) for column in description], address.label)
+            if names != [column.name for column in columns]:
                 raise DataRefusedError(
                     f"{address.label}: its columns changed while it was read; run it again"
                 )

@@ -71,11 +71,14 @@ class SourceColumn:
         Its name in a block of rows, such as ``c0``.
     kind
         Its type.
+    has_name
+        Whether the source names it; if not, ``name`` is its position, such as ``column 1``.
     """
 
     name: str
     sql: str
     kind: Kind
+    has_name: bool = True
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,15 @@ class Compiled:
         The source columns that it reads, in the order in which they appear.
     as_numbers
         The text columns among them that are read as numbers.
+    minuend
+        DuckDB expression of what something is subtracted from, if the expression is a difference.
     """
 
     label: str
     sql: str
     columns: tuple[SourceColumn, ...]
     as_numbers: tuple[SourceColumn, ...] = ()
+    minuend: str | None = None
 
     @property
     def single_column(self) -> SourceColumn | None:
@@ -161,9 +167,10 @@ def compile_expression(
     try:
         node = writer.parse()
         sql = writer.number_sql(node) if result_kind == "number" else writer.text_sql(node)
+        minuend = writer.minuend_sql(node) if result_kind == "number" else None
     except RecursionError:
         raise UsageError(f"{option}: the expression is nested too deeply") from None
-    return Compiled(text, sql, tuple(writer.used_columns), tuple(writer.as_numbers))
+    return Compiled(text, sql, tuple(writer.used_columns), tuple(writer.as_numbers), minuend)
 
 
 def compile_condition(
@@ -282,7 +289,16 @@ class _Writer:
             if column not in self.as_numbers:
                 self.as_numbers.append(column)
             return f"n_{column.sql}"
-        return column_text(column)
+        is_part_of_time = self.option in ("--time", "--recorded-at")
+        return whole_text(column) if is_part_of_time else column_text(column)
+
+    def minuend_sql(self, node: exp.Expression) -> str | None:
+        """Write the first part of a difference; None where the expression is no difference."""
+        while isinstance(node, exp.Paren):
+            node = node.this
+        if not isinstance(node, exp.Sub):
+            return None
+        return self.minuend_sql(node.this) or self.number_sql(node.this)
 
     def number_sql(self, node: exp.Expression) -> str:
         """Write an expression of a number as SQL of a DOUBLE."""
@@ -427,6 +443,15 @@ def column_text(column: SourceColumn) -> str:
     return (
         f"nullif({column.sql}, '')" if column.kind == "text" else f"CAST({column.sql} AS VARCHAR)"
     )
+
+
+def whole_text(column: SourceColumn) -> str:
+    """Return SQL of a column as text, without ``.0``, so that 20240131.0 can be read as a date."""
+    text = column_text(column)
+    if column.kind != "number":
+        return text
+    whole = f"try_cast({column.sql} AS BIGINT)"
+    return f"CASE WHEN {whole} = {column.sql} THEN CAST({whole} AS VARCHAR) ELSE {text} END"
 
 
 def _is_number(node: exp.Expression | None, columns: dict[str, SourceColumn]) -> bool:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal
 
-from stagecast.features.errors import DataRefusedError, did_you_mean
+from stagecast.features.errors import DataRefusedError, NotMappedError, did_you_mean
+from stagecast.features.intake.date_parts import date_parts_hint
 
 if TYPE_CHECKING:
     from stagecast.features.intake.expressions import Compiled, SourceColumn
@@ -85,8 +86,10 @@ def resolve_mapping(
 
     Raises
     ------
+    NotMappedError
+        The source lacks the customer or the time, and the mapping does not name them.
     DataRefusedError
-        The source lacks the customer, the time, or a column that the mapping names.
+        The source lacks a column that the mapping names, or a mapped column has no name there.
     UsageError
         An expression that is not allowed.
     """
@@ -101,15 +104,35 @@ def resolve_mapping(
         expression = default if mapped is None else mapped
         if mapped is None and default not in columns_by_name:
             if part.name in REQUIRED_PARTS:
-                raise DataRefusedError(
+                parts_hint = date_parts_hint(list(columns_by_name)) if part.name == "time" else ""
+                raise NotMappedError(
                     f"{source} has no column {default!r}.{did_you_mean(default, columns_by_name)} "
                     f"It has: {', '.join(columns_by_name)}. "
-                    f"Name the right one with {option} COL"
+                    + (parts_hint or f"Name the right one with {option} COL")
+                    + "; `stagecast check FILE` proposes a mapping"
                 )
             continue
         result_kind: Literal["number", "text"] = "number" if part.name in MONEY_PARTS else "text"
-        resolved[part.name] = compile_expression(expression, columns, result_kind, option, source)
+        compiled = compile_expression(expression, columns, result_kind, option, source)
+        check_has_name(compiled.columns, option, source)
+        resolved[part.name] = compiled
     return resolved
+
+
+def check_has_name(columns: Sequence[SourceColumn], option: str, source: str) -> None:
+    """Refuse a column that is needed and has no name in the source.
+
+    Raises
+    ------
+    DataRefusedError
+        The message holds its position, ``option`` and ``source``.
+    """
+    for column in columns:
+        if not column.has_name:
+            raise DataRefusedError(
+                f"{source}: {option} takes {column.name}, which has no name there; a position is "
+                "no sure name, so name the column in the header line"
+            )
 
 
 def resolve_all_mappings(

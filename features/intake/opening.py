@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from stagecast.features.intake.header_lines import proposing_header_line
 from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.sources import Source, find_files, is_database, open_file
 
 
-def open_sources(sources: Sequence[str | Path], options: ReadOptions) -> list[Source]:
+def open_sources(
+    sources: Sequence[str | Path],
+    options: ReadOptions,
+    needed: Sequence[str] = (),
+    place: str = "",
+) -> list[Source]:
     """Open files, folders, globs and database URLs, in order.
 
     Parameters
@@ -17,7 +23,9 @@ def open_sources(sources: Sequence[str | Path], options: ReadOptions) -> list[So
     sources
         Names as the user wrote them.
     options
-        Its ``encoding`` and ``separator`` are those of text files.
+        Its ``encoding``, ``separator`` and ``header_line`` are those of text files.
+    needed, place
+        As of :func:`stagecast.features.intake.header_lines.proposing_header_line`.
 
     Raises
     ------
@@ -30,10 +38,13 @@ def open_sources(sources: Sequence[str | Path], options: ReadOptions) -> list[So
 
     def open_files() -> None:
         if files:
-            opened.extend(
-                open_file(name, options.encoding, options.field_separator)
-                for name in find_files(files)
-            )
+            for name in find_files(files):
+                with proposing_header_line([name], options, needed, place):
+                    opened.append(
+                        open_file(
+                            name, options.encoding, options.field_separator, options.header_line
+                        )
+                    )
             files.clear()
 
     for source in sources:

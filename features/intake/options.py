@@ -12,6 +12,7 @@ from typing import Literal
 from stagecast.features.clock import parse_duration
 from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.features.intake.mapping import EventMapping
+from stagecast.features.intake.presets import PRESETS
 from stagecast.features.intake.reasons import FLAGS, HINTS
 from stagecast.features.intake.zones import find_zone
 
@@ -32,6 +33,7 @@ _NOT_FOR_FILES = (
 _YEAR_DIRECTIVES = ("%Y", "%y", "%-y", "%G", "%g", "%c", "%x")
 
 _RULE_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
+_CURRENCY_SIGN = re.compile(r"[^\d\s.,'+\-()eE]{1,5}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
@@ -65,10 +67,15 @@ class ReadOptions:
     separator
         Separator of the fields of text files; None: the one of ``, ; tab |`` that splits the
         header.
+    header_line
+        Line of text files that names the columns, counted from 1; the lines above it are not read.
     decimal
         Decimal sign of numbers in text columns: ``.`` or ``,``.
     thousands
         Thousands separator of numbers in text columns: ``,``, ``.``, ``'``, ``space`` or ``none``.
+    currency_sign
+        Sign that stands before or behind numbers in text columns, such as ``$`` or ``kr``; None:
+        numbers are plain.
     report_currency
         Currency of the report, needed if the log holds several currencies.
     rates
@@ -91,6 +98,9 @@ class ReadOptions:
         Allowed error of a clock, such as ``2h`` or ``1d``; None: one day. A row is refused if its
         time is more than this later than the as_of; if ``as_of`` or ``skew`` is None, than the
         later of now and the as_of.
+    preset
+        Name of a preset of :mod:`stagecast.features.intake.presets`, which declares what is not
+        declared here; None: none.
     max_rejected
         Largest allowed number of refused rows, such as ``1000``, or share, such as ``50%``.
     temp_dir
@@ -111,8 +121,10 @@ class ReadOptions:
     zone: str = "UTC"
     encoding: str = "utf-8"
     separator: str | None = None
+    header_line: int = 1
     decimal: str = "."
     thousands: str = "none"
+    currency_sign: str | None = None
     report_currency: str | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
     where: str | None = None
@@ -123,6 +135,7 @@ class ReadOptions:
     as_of: datetime | None = None
     skew: str | None = None
     max_rejected: str | None = None
+    preset: str | None = None
     temp_dir: str | None = None
 
     def __post_init__(self) -> None:
@@ -133,6 +146,12 @@ class ReadOptions:
         _check_choice("--thousands", self.thousands, tuple(THOUSANDS))
         if self.separator is not None:
             _check_choice("--separator", self.separator, tuple(SEPARATOR_NAMES))
+        if self.preset is not None:
+            _check_choice("--preset", self.preset, tuple(PRESETS))
+        if self.header_line < 1:
+            raise UsageError(
+                f"--header-line {self.header_line} is no line; the first line of a file is 1"
+            )
         if self.thousands == self.decimal:
             raise UsageError(
                 f"--decimal and --thousands are both {self.decimal!r}; a number could not be read"
@@ -175,6 +194,12 @@ class ReadOptions:
             self.max_rejected_rows(1)
 
     def _check_money(self) -> None:
+        sign = self.currency_sign
+        if sign is not None and not _CURRENCY_SIGN.fullmatch(sign):
+            raise UsageError(
+                f"--currency-sign {sign!r} is no sign of a currency: one to five characters "
+                "without digits, blanks and signs of numbers, like $ or kr"
+            )
         for code, rate in self.rates.items():
             if not _CURRENCY.fullmatch(code):
                 raise UsageError(

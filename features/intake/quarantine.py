@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 
 from stagecast.features.errors import DataRefusedError
 from stagecast.features.files import atomic_write
+from stagecast.features.intake.line_items import line_items_hint
 from stagecast.features.intake.reading import LINE_BITS
-from stagecast.features.intake.reasons import HINTS, PROPOSED_FORMAT, RULE_HINT
-from stagecast.features.intake.time_formats import proposed_time_format
+from stagecast.features.intake.reasons import HINTS, RULE_HINT
+from stagecast.features.intake.time_hints import time_hint, unit_hint
 
 _TEXT_LIST = pa.list_(pa.field("element", pa.string()))
 
@@ -41,6 +42,7 @@ column, and its value describes the problem.
 """
 
 EXAMPLES_PER_REASON = 3
+VALUES_FOR_HINTS = 1_000
 ROWS_PER_BATCH = 100_000
 
 _PLACE_COLUMNS = f"files.label AS file, seq & {(1 << LINE_BITS) - 1} AS line"
@@ -55,6 +57,8 @@ _REJECTED_ROWS = f"""SELECT {_PLACE_COLUMNS}, faults[1]."column" AS "column",
 def create_rejected(con: duckdb.DuckDBPyConnection, labels: Sequence[str]) -> None:
     """Create the table ``rejected`` of the rows with a fault, and ``files`` of the source names.
 
+    ``refused_negatives`` holds customer, time and amount of the purchases below 0 among them.
+
     Parameters
     ----------
     con
@@ -67,6 +71,12 @@ def create_rejected(con: duckdb.DuckDBPyConnection, labels: Sequence[str]) -> No
     con.execute(
         "CREATE TABLE rejected AS SELECT seq, faults, raw, flags FROM typed_rows WHERE "
         "faults IS NOT NULL"
+    )
+    # a refund that was refused explains a customer who leads the list
+    con.execute(
+        """CREATE TABLE refused_negatives AS SELECT customer_id, "timestamp", amount
+        FROM typed_rows WHERE faults IS NOT NULL AND customer_id IS NOT NULL AND amount < 0
+        AND list_contains(list_transform(faults, lambda fault: fault.reason), 'negative_amount')"""
     )
 
 
@@ -165,12 +175,26 @@ def rejected_examples(
             for row in rows
             if row[0] == reason
         ]
-        if reason == "unreadable_time":
-            fitting = proposed_time_format(con, [example["value"] for example in examples])
-            hint = hint if fitting is None else PROPOSED_FORMAT.format(time_format=fitting)
+        if examples and reason in ("unreadable_time", "unreadable_recorded_at"):
+            hint = time_hint(con, _refused_values(con, reason)) or hint
+        elif examples and reason == "missing_amount":
+            hint = line_items_hint(con, str(examples[0]["column"])) or hint
+        elif examples and reason == "absurd_time":
+            hint = unit_hint(_refused_values(con, reason)) or hint
         if examples:
             by_reason[reason] = {"hint": hint, "examples": examples}
     return by_reason
+
+
+def _refused_values(con: duckdb.DuckDBPyConnection, reason: str) -> list[str]:
+    """Return different values that were refused for a reason, in the order of their rows."""
+    rows = con.execute(
+        f"""SELECT "value" FROM (SELECT faults[1]."value" AS "value", min(seq) AS seq FROM rejected
+        WHERE faults[1].reason = ? GROUP BY 1 ORDER BY seq LIMIT {VALUES_FOR_HINTS})
+        WHERE "value" IS NOT NULL ORDER BY seq""",
+        [reason],
+    ).fetchall()
+    return [value for (value,) in rows]
 
 
 def count_flags(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:

@@ -21,7 +21,14 @@ import duckdb
 import pyarrow as pa
 
 from stagecast.features.intake import typed, values
-from stagecast.features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
+from stagecast.features.intake.expressions import (
+    Compiled,
+    SourceColumn,
+    column_text,
+    quote_text,
+    whole_text,
+)
+from stagecast.features.intake.number_forms import thousands_warning
 from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.rules import Fault, Rules, faults, unreadable_number
 from stagecast.features.intake.sources import Source
@@ -96,7 +103,23 @@ class ReadPlan:
     joins: tuple[Join, ...] = ()
 
 
-def load_rows(con: duckdb.DuckDBPyConnection, plans: Sequence[ReadPlan]) -> list[int]:
+@dataclass(frozen=True)
+class Loaded:
+    """What is known of the sources when their rows are loaded.
+
+    Parameters
+    ----------
+    skipped
+        For each source the number of rows that were skipped because ``where`` does not hold.
+    warnings
+        Sentences about how the values are written.
+    """
+
+    skipped: tuple[int, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def load_rows(con: duckdb.DuckDBPyConnection, plans: Sequence[ReadPlan]) -> Loaded:
     """Create the table ``typed_rows`` and load the rows of every source into it.
 
     Parameters
@@ -105,11 +128,6 @@ def load_rows(con: duckdb.DuckDBPyConnection, plans: Sequence[ReadPlan]) -> list
         The connection; holds the look-up tables of the plans.
     plans
         How each source is read, in the order of the sources.
-
-    Returns
-    -------
-    list of int
-        For each source the number of rows that were skipped because ``where`` does not hold.
 
     Raises
     ------
@@ -122,12 +140,16 @@ def load_rows(con: duckdb.DuckDBPyConnection, plans: Sequence[ReadPlan]) -> list
     con.execute(_TYPED_ROWS)
     now = datetime.now(UTC)
     skipped = []
+    warnings: dict[str, None] = {}
     for number, plan in enumerate(plans):
         values.check_formats(con, plan.options)
         _define_zone(con, plan.options.zone)
         insert = _insert_statement(number, plan, plan.options.latest_time(now))
         row_count = inserted_count = 0
         for block in plan.source.blocks():
+            if not row_count and "amount" in plan.parts:
+                sentence = thousands_warning(con, plan.parts["amount"], plan.options, block.rows)
+                warnings |= {} if sentence is None else {sentence: None}
             inserted_count += insert_block(con, block.rows, insert)
             row_count += len(block.rows)
             insert_block(
@@ -138,7 +160,7 @@ def load_rows(con: duckdb.DuckDBPyConnection, plans: Sequence[ReadPlan]) -> list
                 CAST(to_json(text) AS VARCHAR) FROM block""",
             )
         skipped.append(row_count - inserted_count)
-    return skipped
+    return Loaded(tuple(skipped), tuple(warnings))
 
 
 def insert_block(con: duckdb.DuckDBPyConnection, rows: Any, insert: str) -> int:
@@ -252,7 +274,7 @@ def _block_rows(plan: ReadPlan) -> str:
 
 
 def _key(column: SourceColumn) -> str:
-    return f"nullif(trim({values.whole_text(column)}), '')"
+    return f"nullif(trim({whole_text(column)}), '')"
 
 
 def _no_match_fault(joins: Sequence[Join]) -> Fault:

@@ -12,12 +12,6 @@ LARGEST_AMOUNT = 1e11
 NO_CUSTOMER = ("nan", "null", "none", "<na>")
 """Words, in lower case, that other programs write for a missing id; read as a missing customer."""
 
-PROPOSED_FORMAT = (
-    "times are ISO 8601, like 2025-02-01 or 2025-02-01T12:30:00Z; these can be read with "
-    "--time-format '{time_format}'"
-)
-"""Hint for times that a format without ambiguity fits."""
-
 HINTS: Mapping[str, str] = {
     "malformed_line": "the line does not have the header's number of fields, or a quote "
     "is out of place: put fields "
@@ -26,6 +20,9 @@ HINTS: Mapping[str, str] = {
     "missing_customer": (
         "the row names no customer (blank, nan, null, none): sales to nobody cannot be followed"
     ),
+    "inexact_customer": "the id is in scientific notation, or a float from 2^53 on, in which the "
+    "last digits are lost: several customers would become one. Read or export the column as text "
+    "(a workbook: format it as text or 0 before saving; pandas: dtype 'string' or 'Int64')",
     "missing_time": "the row has no time",
     "unreadable_time": "times are ISO 8601, like 2025-02-01 or 2025-02-01T12:30:00Z; for "
     "others give "
@@ -38,14 +35,20 @@ HINTS: Mapping[str, str] = {
     "a wrong clock, a placeholder, "
     "or a planned date. For a log that is set in the future give --as-of",
     "missing_event": "the row has no event type, while others have one",
+    "inexact_event_id": "the event's own id is in scientific notation, or a float from 2^53 on: "
+    "several events would become one. Read or export the column as text, or leave --event-id out",
     "missing_amount": "a purchase without an amount; write 0 if it was free",
     "unreadable_amount": "amounts are plain numbers like 1234.50; for 1.234,50 give "
     "--decimal , --thousands . "
-    "(currency signs are not read)",
+    "for $1,234.50 --currency-sign '$' --thousands ,",
     "absurd_amount": f"the amount is not finite, or beyond {LARGEST_AMOUNT:.0e}",
+    "order_at_a_loss": "the amount is a profit, and below 0: profit is not supported as the "
+    "amount. Give the revenue (--amount), and to `run` and `train` --margin for the share of it "
+    "that is profit",
     "negative_amount": "a purchase with a negative amount; --negative-amounts refund "
     "reads it as a refund, or map "
-    "--event to an expression that tells refunds from purchases",
+    "--event to an expression that tells refunds from purchases. If the amount is a profit, "
+    "give the revenue and --margin instead",
     "unreadable_discount": "discounts are money, written like amounts, up to "
     f"{LARGEST_AMOUNT:.0e}. For percent map "
     "--discount-amount to an expression such as 'price * percent / 100'; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -57,6 +57,9 @@ class DataReport:
     customers_table
         Report of the table of customers, as
         :class:`stagecast.features.intake.attributes.AttributesReport`; None without such a table.
+    preset
+        ``name`` and ``title`` of the preset, and the ``columns`` and the condition ``where`` with
+        which the log was read; None without a preset.
     """
 
     rows_in: int
@@ -85,6 +88,7 @@ class DataReport:
     currency: str | None
     currencies: dict[str, int]
     customers_table: dict[str, Any] | None = None
+    preset: dict[str, Any] | None = None
 
     @property
     def files(self) -> list[str]:
@@ -95,6 +99,10 @@ class DataReport:
         """Return the report as plain dicts, lists, numbers and texts."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return values | {"files": self.files}
+
+    def with_warnings(self, sentences: Sequence[str]) -> DataReport:
+        """Return the report with sentences after its own warnings."""
+        return replace(self, warnings=[*self.warnings, *sentences])
 
     def with_customers(self, table: dict[str, Any]) -> DataReport:
         """Return the report with the report of the table of customers added."""
@@ -108,6 +116,8 @@ def summary_lines(report: DataReport) -> list[str]:
         f"{report.rows_rejected:,} refused "
         f"+ {report.rows_duplicate:,} duplicates",
     ]
+    if report.preset is not None:
+        lines.append(_preset_line(report.preset))
     if report.rows_skipped:
         lines.append(f"{report.rows_skipped:,} more rows were not let in by --where")
     lines += [
@@ -144,6 +154,12 @@ def summary_lines(report: DataReport) -> list[str]:
                 + ", ".join(f"{reason} {count:,}" for reason, count in second_reasons.items())
             )
     return lines
+
+
+def _preset_line(preset: Mapping[str, Any]) -> str:
+    columns = ", ".join(f"{part} = {column}" for part, column in preset["columns"].items())
+    where = "" if preset["where"] is None else f"; rows for which {preset['where']}"
+    return f"read as the {preset['title']} (--preset {preset['name']}): {columns}{where}"
 
 
 def _flag_lines(report: DataReport) -> list[str]:

@@ -17,8 +17,10 @@ from stagecast.features.intake.expressions import (
     compile_condition,
     quote_text,
 )
+from stagecast.features.intake.identity import is_inexact
 from stagecast.features.intake.mapping import MONEY_PARTS
 from stagecast.features.intake.options import ReadOptions
+from stagecast.features.intake.profit import LOSS, is_loss
 from stagecast.features.intake.reasons import LARGEST_AMOUNT
 from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 
@@ -114,10 +116,25 @@ def faults(
     """
     customer = quote_text(parts["customer"].label)
     result = [Fault("p_customer IS NULL", "missing_customer", customer, "t_customer")]
+    result.append(
+        Fault(
+            is_inexact(parts["customer"], "t_customer"), "inexact_customer", customer, "t_customer"
+        )
+    )
     result += _time_faults(quote_text(parts["time"].label), latest)
     if "event" in parts:
         result.append(
             Fault("p_event IS NULL", "missing_event", quote_text(parts["event"].label), "t_event")
+        )
+    if "event_id" in parts:
+        event_id = parts["event_id"]
+        result.append(
+            Fault(
+                is_inexact(event_id, "t_event_id"),
+                "inexact_event_id",
+                quote_text(event_id.label),
+                "t_event_id",
+            )
         )
     if "amount" in parts:
         result += _amount_faults(parts["amount"], options)
@@ -187,10 +204,13 @@ def _amount_faults(amount: Compiled, options: ReadOptions) -> list[Fault]:
     is_missing = f"p_event = 'purchase' AND p_amount IS NULL AND NOT ({is_unreadable})"
     result.append(Fault(is_missing, "missing_amount", blank_column, "NULL::VARCHAR"))
     result.append(Fault(_absurd_amount("p_amount"), "absurd_amount", column, value))
+    loss = is_loss(amount)
+    if loss is not None:
+        result.append(Fault(loss, LOSS, column, value))
     if options.negative_amounts == "refuse":
-        result.append(
-            Fault("p_event = 'purchase' AND p_amount < 0", "negative_amount", column, value)
-        )
+        is_negative = "p_event = 'purchase' AND p_amount < 0"
+        is_refusal = is_negative if loss is None else f"{is_negative} AND NOT ({loss})"
+        result.append(Fault(is_refusal, "negative_amount", column, value))
     return result
 
 

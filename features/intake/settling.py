@@ -15,7 +15,11 @@ import duckdb
 
 from stagecast.features.clock import from_microseconds, iso
 from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.features.intake.identity import similar_ids_warning
 from stagecast.features.intake.mapping import MONEY_PARTS
+from stagecast.features.intake.not_a_log import not_a_log_warning
+from stagecast.features.intake.preset_options import describe_preset
+from stagecast.features.intake.profit import check_no_profit
 from stagecast.features.intake.quarantine import (
     count_by_reason,
     count_flags,
@@ -24,7 +28,7 @@ from stagecast.features.intake.quarantine import (
     no_valid_row_error,
     rejected_examples,
 )
-from stagecast.features.intake.reading import LINE_BITS, ReadPlan
+from stagecast.features.intake.reading import LINE_BITS, Loaded, ReadPlan
 from stagecast.features.intake.report import DataReport
 
 COLUMNS = {
@@ -71,7 +75,7 @@ class Rejections:
 
 
 def build_events(
-    con: duckdb.DuckDBPyConnection, plans: Sequence[ReadPlan], skipped: Sequence[int]
+    con: duckdb.DuckDBPyConnection, plans: Sequence[ReadPlan], loaded: Loaded
 ) -> DataReport:
     """Create the tables ``events`` and ``rejected`` from ``typed_rows``, and drop ``typed_rows``.
 
@@ -81,8 +85,8 @@ def build_events(
         Holds the table ``typed_rows``.
     plans
         The sources, in the order in which they were loaded.
-    skipped
-        For each source the number of rows that were skipped because ``where`` does not hold.
+    loaded
+        What is known of the sources since their rows were loaded.
 
     Returns
     -------
@@ -98,6 +102,7 @@ def build_events(
         A report currency is given, and the currency of the amounts is not.
     """
     labels = [plan.source.label for plan in plans]
+    skipped = loaded.skipped
     options = plans[0].options
     create_rejected(con, labels)
     flags = count_flags(con)
@@ -110,6 +115,12 @@ def build_events(
         raise DataRefusedError(
             f"{', '.join(labels[:3])}: --where holds for none of {sum(skipped):,} rows"
         )
+    check_no_profit(
+        [plan.parts["amount"] for plan in plans if "amount" in plan.parts],
+        rows_in,
+        rejections.by_first,
+        rejections.examples,
+    )
     if rows_in == rows_rejected:
         raise no_valid_row_error(labels, rows_in, rejections.by_first, rejections.examples)
     if rows_rejected > options.max_rejected_rows(rows_in):
@@ -122,11 +133,15 @@ def build_events(
         for source in sources
         if not source["rows_in"]
     ]
+    warnings += loaded.warnings
     customer_id = _customer_id_sql(con, plans[0].parts["customer"].label, warnings)
     duplicates = _find_duplicates(con, plans, warnings)
     _create_events(con, customer_id)
+    similar = similar_ids_warning(con, plans[0].parts["customer"].label)
+    warnings += [] if similar is None else [similar]
     _check_amounts(con, plans)
     event_counts = _count_events(con)
+    warnings += not_a_log_warning(event_counts["customers"], event_counts["rows_loaded"])
     return DataReport(
         rows_in=rows_in,
         rows_rejected=rows_rejected,
@@ -147,6 +162,7 @@ def build_events(
         has_recorded_at=any("recorded_at" in plan.parts for plan in plans),
         columns={name: part.label for plan in reversed(plans) for name, part in plan.parts.items()},
         sources=sources,
+        preset=describe_preset(plans[0].options),
         **event_counts,
     )
 

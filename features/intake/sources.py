@@ -22,7 +22,8 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from stagecast.features.errors import DataRefusedError, UsageError
-from stagecast.features.intake.csvlines import CsvBatch, CsvRecords, check_header
+from stagecast.features.intake.column_names import name_columns, nameless_columns
+from stagecast.features.intake.csvlines import CsvBatch, CsvRecords
 from stagecast.features.intake.expressions import Kind, SourceColumn
 from stagecast.features.intake.textfiles import TEXT_ENDINGS, open_text
 
@@ -130,7 +131,8 @@ def _files_in_folder(folder: Path) -> list[str]:
     if not texts and not parquets:
         raise UsageError(
             f"the folder {str(folder)!r} holds no file that ends in "
-            f"{', '.join(TEXT_ENDINGS + PARQUET_ENDINGS)}"
+            f"{', '.join(TEXT_ENDINGS + PARQUET_ENDINGS)}; text files of other endings are read "
+            f"where they are named, like '{folder}/*.data'"
         )
     return texts or parquets
 
@@ -144,46 +146,46 @@ def is_database(text: str) -> bool:
     return re.match(r"\s*(?!file:)[a-z][\w+.-]+://", text, re.IGNORECASE) is not None
 
 
-def open_file(name: str, encoding: str = "utf-8", separator: str | None = None) -> Source:
+def open_file(
+    name: str, encoding: str = "utf-8", separator: str | None = None, header_line: int = 1
+) -> Source:
     """Open one text or Parquet file.
 
     Parameters
     ----------
     name
-        Path of the file; the ending of its name says which kind it is.
+        Path of the file; a name that ends in ``.parquet`` or ``.pq`` is Parquet. Whether another
+        file is text, its content says.
     encoding
         Encoding of a text file.
     separator
         Separator of the fields of a text file; None: detected from the header.
+    header_line
+        Line of a text file that names the columns, counted from 1; lines above it are not read.
 
     Raises
     ------
-    UsageError
-        The name has another ending.
     DataRefusedError
-        The file is not what its name says, or has no usable header.
+        The file is not what its name says, is no text, or has no usable header.
     """
-    lower = name.lower()
-    if lower.endswith(PARQUET_ENDINGS):
+    if name.lower().endswith(PARQUET_ENDINGS):
         return _open_parquet(name)
-    if lower.endswith(TEXT_ENDINGS):
-        return _open_csv(name, encoding, separator)
-    raise UsageError(
-        f"{name!r}: the name of an event log ends in one of "
-        f"{', '.join(TEXT_ENDINGS + PARQUET_ENDINGS)}"
-    )
+    return _open_csv(name, encoding, separator, header_line)
 
 
-def _open_csv(name: str, encoding: str, separator: str | None) -> Source:
+def _open_csv(name: str, encoding: str, separator: str | None, header_line: int) -> Source:
     with open_text(name, encoding) as stream:
-        records = CsvRecords(stream, name, separator)
+        records = CsvRecords(stream, name, separator, header_line)
     header = records.header
-    columns = tuple(SourceColumn(column, f"c{i}", "text") for i, column in enumerate(header))
+    columns = tuple(
+        SourceColumn(column, f"c{i}", "text", has_name=i not in records.nameless)
+        for i, column in enumerate(header)
+    )
     names = [column.sql for column in columns]
 
     def blocks() -> Iterator[Block]:
         with open_text(name, encoding) as stream:
-            records = CsvRecords(stream, name, separator)
+            records = CsvRecords(stream, name, separator, header_line)
             if records.header != header:
                 raise DataRefusedError(
                     f"{name} was changed while it was read; run the command again"
@@ -253,7 +255,7 @@ def open_frame(frame: object) -> Source:
     UsageError
         ``frame`` is not a table.
     DataRefusedError
-        A column has no name, or two have the same.
+        Two columns have the same name.
     """
     if isinstance(frame, pd.DataFrame):
         table = _from_pandas(frame)
@@ -272,7 +274,6 @@ def open_frame(frame: object) -> Source:
 
 def _from_pandas(frame: pd.DataFrame) -> Any:
     names = [str(name) for name in frame.columns]
-    check_header(names, "frame")
     arrays = []
     for i in range(len(names)):
         values = frame.iloc[:, i]
@@ -290,13 +291,15 @@ def _from_pandas(frame: pd.DataFrame) -> Any:
                 for value, is_missing in zip(values, values.isna(), strict=True)
             ]
             arrays.append(pa.array(texts))
-    return pa.table(arrays, names=names)
+    return pa.Table.from_arrays(arrays, names=names)
 
 
 def _from_arrow(label: str, schema: Any, batches: Callable[[], Iterator[Any]]) -> Source:
-    check_header(list(schema.names), label)
+    names_of_columns = name_columns(list(schema.names), label)
+    nameless = nameless_columns(list(schema.names))
     columns = tuple(
-        SourceColumn(field.name, f"c{i}", _kind(field.type)) for i, field in enumerate(schema)
+        SourceColumn(names_of_columns[i], f"c{i}", _kind(field.type), has_name=i not in nameless)
+        for i, field in enumerate(schema)
     )
     names = [column.sql for column in columns]
 

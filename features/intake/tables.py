@@ -17,6 +17,8 @@
     on = "subscription_id"
     columns = ["account_id"]
 
+A look-up may begin at a column that the one before it brought.
+
 A table from whose rows two types of events are made is listed twice, with different ``event`` and
 ``where``.
 """
@@ -31,14 +33,16 @@ from typing import Any
 import duckdb
 
 from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
-from stagecast.features.intake.expressions import SourceColumn, quote_text
-from stagecast.features.intake.mapping import EventMapping, resolve_all_mappings
+from stagecast.features.intake.expressions import SourceColumn, quote_text, whole_text
+from stagecast.features.intake.header_lines import proposing_header_line
+from stagecast.features.intake.mapping import EventMapping, check_has_name, resolve_all_mappings
 from stagecast.features.intake.opening import open_sources
 from stagecast.features.intake.options import ReadOptions
+from stagecast.features.intake.preset_options import with_preset
+from stagecast.features.intake.presets import PRESETS
 from stagecast.features.intake.reading import Join, ReadPlan, insert_block
 from stagecast.features.intake.rules import compile_rules
 from stagecast.features.intake.sources import Source, is_database
-from stagecast.features.intake.values import whole_text
 
 TABLE_OPTIONS = (
     "time_format",
@@ -47,8 +51,11 @@ TABLE_OPTIONS = (
     "negative_amounts",
     "encoding",
     "separator",
+    "header_line",
+    "preset",
     "decimal",
     "thousands",
+    "currency_sign",
     "where",
     "refuse",
     "flag",
@@ -75,12 +82,15 @@ class Lookup:
         Columns of the other table that are added to the table of events.
     key
         Column with the key in the other table.
+    header_line
+        Line of the other table that names its columns, if it is a text file, counted from 1.
     """
 
     source: str
     on: str
     columns: tuple[str, ...]
     key: str
+    header_line: int = 1
 
 
 @dataclass(frozen=True)
@@ -150,6 +160,8 @@ def _parse_table(entry: Mapping[str, Any], options: ReadOptions, folder: Path, p
                 **getattr(options, name),
                 **_parse_rules(entry[name], f"{place}: {name}"),
             }
+        elif name == "header_line":
+            table_options[name] = parse_line(entry[name], f"{place}: {name}")
         else:
             table_options[name] = _parse_text(entry[name], f"{place}: {name}")
     lookup_entries = entry.get("lookups", [])
@@ -175,7 +187,7 @@ def _parse_table(entry: Mapping[str, Any], options: ReadOptions, folder: Path, p
 def _parse_lookup(entry: object, folder: Path, place: str) -> Lookup:
     if not isinstance(entry, dict):
         raise UsageError(f"{place} must be a table with source, on and columns")
-    _check_keys(entry, ("source", "on", "key", "columns"), place)
+    _check_keys(entry, ("source", "on", "key", "columns", "header_line"), place)
     sources = _parse_sources(entry.get("source"), folder, place)
     if len(sources) > 1:
         raise UsageError(f"{place}: source must be one file, folder, glob or database table")
@@ -188,7 +200,8 @@ def _parse_lookup(entry: object, folder: Path, place: str) -> Lookup:
     ):
         raise UsageError(f"{place}: columns must be a list of the columns to look up")
     key = _parse_text(entry.get("key", on), f"{place}: key")
-    return Lookup(sources[0], on, tuple(columns), key)
+    header_line = parse_line(entry.get("header_line", 1), f"{place}: header_line")
+    return Lookup(sources[0], on, tuple(columns), key, header_line)
 
 
 def _check_keys(entry: Mapping[str, Any], allowed: Sequence[str], place: str) -> None:
@@ -202,6 +215,19 @@ def _check_keys(entry: Mapping[str, Any], allowed: Sequence[str], place: str) ->
 def _parse_text(value: object, place: str) -> str:
     if not isinstance(value, str) or not value:
         raise UsageError(f"{place} must be a text, not {value!r}")
+    return value
+
+
+def parse_line(value: object, place: str) -> int:
+    """Return the number of a line that a configuration holds.
+
+    Raises
+    ------
+    UsageError
+        It is not a whole number of 1 or more; the message holds ``place``.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UsageError(f"{place} must be the number of a line, 1 or more, not {value!r}")
     return value
 
 
@@ -239,15 +265,52 @@ def open_tables(con: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> list
     plans = []
     for number, table in enumerate(tables):
         sources = open_sources(table.sources, table.options)
-        joins = [
-            tuple(
-                _make_join(con, lookup, table.options, source, f"lookup_{number}_{i}", i)
-                for i, lookup in enumerate(table.lookups)
-            )
-            for source in sources
-        ]
+        joins = [_make_joins(con, table, source, number) for source in sources]
         plans += make_plans(sources, table.options, number, joins)
     return plans
+
+
+def _make_joins(
+    con: duckdb.DuckDBPyConnection, table: Table, source: Source, number: int
+) -> tuple[Join, ...]:
+    """Return the look-ups of a source: those of its preset, then those of its table.
+
+    A key may be a column that was looked up before.
+    """
+    columns = source.columns
+    joins: list[Join] = []
+    for nth, lookup in enumerate((*preset_lookups(table.options.preset, source), *table.lookups)):
+        label = f"{source.label} with what was looked up" if joins else source.label
+        name = f"lookup_{number}_{nth}"
+        join = _make_join(con, lookup, table.options, columns, label, name, nth)
+        columns = (*columns, *join.columns)
+        joins.append(join)
+    return tuple(joins)
+
+
+def preset_lookups(preset: str | None, source: Source) -> tuple[Lookup, ...]:
+    """Return the look-ups of a preset in the files beside a source.
+
+    A look-up whose columns the source has is left out.
+
+    Raises
+    ------
+    DataRefusedError
+        A file that the preset needs is not beside the source.
+    """
+    columns = {column.name for column in source.columns}
+    lookups = []
+    for beside in () if preset is None else PRESETS[preset].beside:
+        if columns >= set(beside.columns):
+            continue
+        path = Path(source.label).with_name(beside.file)
+        if not path.is_file():
+            raise DataRefusedError(
+                f"{source.label}: --preset {preset} looks up {', '.join(beside.columns)} in "
+                f"{beside.file}, which is not beside it; put it there"
+            )
+        lookups.append(Lookup(str(path), beside.key, beside.columns, beside.key))
+    return tuple(lookups)
 
 
 def make_plans(
@@ -283,7 +346,10 @@ def make_plans(
     labelled_columns = [
         (source.label, columns) for source, columns in zip(sources, all_columns, strict=True)
     ]
-    all_parts = resolve_all_mappings(options.mapping, labelled_columns)
+    names = [column.name for column in all_columns[0] if column.has_name]
+    options = with_preset(options, names, sources[0].label)
+    with proposing_header_line(sources, options):
+        all_parts = resolve_all_mappings(options.mapping, labelled_columns)
     return [
         ReadPlan(
             source,
@@ -304,20 +370,21 @@ def _make_join(
     con: duckdb.DuckDBPyConnection,
     lookup: Lookup,
     options: ReadOptions,
-    source: Source,
+    columns: Sequence[SourceColumn],
+    label: str,
     name: str,
     nth: int,
 ) -> Join:
-    columns_by_name = {column.name: column for column in source.columns}
+    columns_by_name = {column.name: column for column in columns}
     on = columns_by_name.get(lookup.on)
     if on is None:
         raise DataRefusedError(
-            f"{source.label} has no column {lookup.on!r} to look up in {lookup.source}."
+            f"{label} has no column {lookup.on!r} to look up in {lookup.source}."
             f"{did_you_mean(lookup.on, columns_by_name)} It has: {', '.join(columns_by_name)}"
         )
     if repeated := sorted(set(lookup.columns) & set(columns_by_name)):
         raise UsageError(
-            f"{source.label} has a column {repeated[0]!r} of its own; look up a column of "
+            f"{label} has a column {repeated[0]!r} of its own; look up a column of "
             "another name, or leave it out"
         )
     looked_up = tuple(
@@ -338,15 +405,18 @@ def _load_lookup(
     """Create the table ``name`` with the key and the looked-up columns, as texts."""
     column_types = ", ".join(f"{column.sql} VARCHAR" for column in looked_up)
     con.execute(f"CREATE TABLE {name} (key VARCHAR, {column_types})")
-    for source in open_sources([lookup.source], options):
+    needed, place = (lookup.key, *lookup.columns), "[[tables.lookups]]"
+    options = replace(options, header_line=lookup.header_line)
+    for source in open_sources([lookup.source], options, needed, place):
         columns_by_name = {column.name: column for column in source.columns}
-        needed = (lookup.key, *lookup.columns)
         if missing := [column for column in needed if column not in columns_by_name]:
-            raise DataRefusedError(
-                f"{source.label} has no column {missing[0]!r}."
-                f"{did_you_mean(missing[0], columns_by_name)} "
-                f"It has: {', '.join(columns_by_name)}"
-            )
+            with proposing_header_line([source], options, needed, place):
+                raise DataRefusedError(
+                    f"{source.label} has no column {missing[0]!r}."
+                    f"{did_you_mean(missing[0], columns_by_name)} "
+                    f"It has: {', '.join(columns_by_name)}"
+                )
+        check_has_name([columns_by_name[name] for name in needed], place, source.label)
         selected = ", ".join(
             f"nullif(trim({whole_text(columns_by_name[column])}), '')" for column in needed
         )

@@ -9,14 +9,18 @@ from __future__ import annotations
 import duckdb
 
 from stagecast.features.errors import UsageError
-from stagecast.features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
+from stagecast.features.intake.expressions import Compiled, quote_text, whole_text
 from stagecast.features.intake.options import NUMERIC_TIME_FORMATS, THOUSANDS, ReadOptions
 
 _NUMBER_PATTERN = r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 _LOCAL_PATTERN = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
 _ZONED_PATTERN = (
-    r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)"
+    r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?"
+    r"(Z| UTC| ?[+-]([01]\d|2[0-3])(:?[0-5]\d)?)"
 )
+"""With a blank before the offset, too, as Shopify, git and PostgreSQL write it."""
+ISO_PATTERNS = (_LOCAL_PATTERN, _ZONED_PATTERN)
+"""Regular expressions of the times that are read without ``--time-format``."""
 _PLAIN_PATTERN = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}:\d{2})?"
 """The most frequent times; they need neither the slower patterns nor the time zone library."""
 _SPACES = " \u00a0\u202f"
@@ -37,8 +41,8 @@ CREATE OR REPLACE MACRO as_iso_local(t) AS CASE
     WHEN regexp_full_match(t, {quote_text(_PLAIN_PATTERN)}) THEN TRY_CAST(t AS TIMESTAMP)
     WHEN regexp_full_match(t, {quote_text(_LOCAL_PATTERN)}) THEN TRY_CAST(t AS TIMESTAMP) END;
 CREATE OR REPLACE MACRO as_iso_zoned(t) AS CASE
-    WHEN regexp_full_match(t, {quote_text(_ZONED_PATTERN)}) THEN CAST(TRY_CAST(t AS TIMESTAMPTZ)
-    AS TIMESTAMP) END;
+    WHEN regexp_full_match(t, {quote_text(_ZONED_PATTERN)}) THEN
+    CAST(TRY_CAST(replace(replace(t, ' +', '+'), ' -', '-') AS TIMESTAMPTZ) AS TIMESTAMP) END;
 CREATE OR REPLACE MACRO as_iso_time(t) AS CASE
     WHEN regexp_full_match(t, {quote_text(_PLAIN_PATTERN)}) THEN TRY_CAST(t AS TIMESTAMP)
     ELSE coalesce(as_iso_zoned(t), as_iso_local(t)) END;
@@ -94,9 +98,11 @@ def plain_number(text: str, options: ReadOptions) -> str:
     text
         SQL of the text.
     options
-        Its ``decimal`` and ``thousands`` declare the format.
+        Its ``decimal``, ``thousands`` and ``currency_sign`` declare the format.
     """
     decimal, thousands = options.decimal, THOUSANDS[options.thousands]
+    if options.currency_sign is not None:
+        text = f"trim(replace({text}, {quote_text(options.currency_sign)}, ''))"
     if decimal == "." and not thousands:
         return text
     signs = _SPACES if thousands == " " else thousands
@@ -198,15 +204,6 @@ def id_text(part: Compiled) -> str:
         f"CASE WHEN {text} LIKE '%e%' AND {whole} = {column.sql} THEN {whole} || '.0' "
         f"ELSE {text} END"
     )
-
-
-def whole_text(column: SourceColumn) -> str:
-    """Return SQL of a column as text, without ``.0``, so that 20240131.0 can be read as a date."""
-    text = column_text(column)
-    if column.kind != "number":
-        return text
-    whole = f"try_cast({column.sql} AS BIGINT)"
-    return f"CASE WHEN {whole} = {column.sql} THEN CAST({whole} AS VARCHAR) ELSE {text} END"
 
 
 def exact_amount(amount: Compiled, options: ReadOptions) -> str:

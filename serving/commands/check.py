@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from stagecast.features.intake.mapping import EventMapping
 from stagecast.serving.commands.console import show, show_json
 from stagecast.serving.commands.options import common, span_days
 from stagecast.serving.commands.reading_values import reading
@@ -15,7 +18,10 @@ from stagecast.serving.reading import Reading
 
 if TYPE_CHECKING:
     from stagecast.features.contracts import Terms
+    from stagecast.features.intake.proposal import Proposal
     from stagecast.training.config import Churn
+
+QUESTION = "Check the log with this proposal?"
 
 
 @click.command()
@@ -38,12 +44,45 @@ def check(
     reading: Reading, as_json: bool, horizon: int, churn: Churn, terms: Terms, out: Path | None
 ) -> None:
     """What is in the log, what is refused and why, and what the models can do with it."""
+    from stagecast.features.errors import NotMappedError
+    from stagecast.serving.jobs.proposal import options_of
     from stagecast.serving.runs import inspection
     from stagecast.training.config import TrainConfig
 
     config = TrainConfig(horizon_days=horizon, churn=churn, terms=terms)
-    report = inspection.check(reading, config, out)
+    try:
+        report = inspection.check(reading, config, out)
+    except NotMappedError:
+        if as_json or not reading.sources or reading.options.mapping != EventMapping():
+            raise
+        proposal = _shown_proposal(reading)
+        if not proposal.is_complete:
+            raise
+        if not (sys.stdin.isatty() and click.confirm(QUESTION, err=True)):
+            return
+        mapped = replace(reading, options=options_of(proposal, reading.options))
+        report = inspection.check(mapped, config, out)
     if as_json:
         show_json(report.to_json())
     else:
         show(report.lines())
+
+
+def _shown_proposal(reading: Reading) -> Proposal:
+    """Show what is proposed for a log of which nothing is mapped, and return it."""
+    from stagecast.features.intake.proposal import shell
+    from stagecast.serving.jobs.proposal import proposed
+
+    proposal, _ = proposed(reading.sources, reading.options)
+    lines = proposal.lines()
+    if proposal.is_complete:
+        sources = " ".join(map(shell, reading.sources))
+        options = " ".join(f"--{name} {shell(value)}" for name, value in proposal.options().items())
+        lines += [
+            "",
+            "Nothing is mapped, and nothing of this was applied. If it is right:",
+            f"  stagecast check {sources} {options}",
+            f"  stagecast init {sources}    # writes it into stagecast.toml, with comments",
+        ]
+    show(lines)
+    return proposal

@@ -40,6 +40,14 @@ from stagecast.serving.requests import ErasureRequest
     "--separator", metavar="SEP", help="Between the fields of EVENTS; default: found in the header."
 )
 @click.option(
+    "--header-line",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Line of EVENTS that are text that names the columns.",
+)
+@click.option(
     "--include-malformed", is_flag=True, help="Remove malformed lines that name the customer, too."
 )
 @click.option("--dry-run", is_flag=True, help="Count, and change nothing.")

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from stagecast.features.intake.options import SEPARATOR_NAMES, THOUSANDS
+from stagecast.features.intake.presets import PRESETS
 from stagecast.serving.commands.options import instant
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -20,6 +21,11 @@ def reading_options() -> list[Callable[[F], F]]:
 
 def _mapping() -> list[Callable[[F], F]]:
     return [
+        click.option(
+            "--preset",
+            type=click.Choice(list(PRESETS)),
+            help="Read EVENTS as an export of this vendor; other options take its place.",
+        ),
         click.option(
             "--customer", metavar="COL", help="Column or expression of the customer's id."
         ),
@@ -95,9 +101,22 @@ def _values() -> list[Callable[[F], F]]:
             type=click.Choice(separators),
             help="Of text files; default: the header tells.",
         ),
+        click.option(
+            "--header-line",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=True,
+            metavar="N",
+            help="Line of text files that names the columns; lines above it are not read.",
+        ),
         click.option("--decimal", type=click.Choice([".", ","]), default=".", show_default=True),
         click.option(
             "--thousands", type=click.Choice(thousands), default="none", show_default=True
+        ),
+        click.option(
+            "--currency-sign",
+            metavar="SIGN",
+            help="Sign at numbers in text columns: '$' for $1,234.50.",
         ),
         click.option(
             "--report-currency",

@@ -57,6 +57,8 @@ class LogOptions:
         Separator of a CSV log; None: the reader detects it.
     include_malformed
         Whether to remove malformed lines that name the customer, too.
+    header_line
+        Line of a CSV log that names the columns, counted from 1.
     """
 
     customer: Customer
@@ -64,6 +66,7 @@ class LogOptions:
     encoding: str = "utf-8"
     separator: str | None = None
     include_malformed: bool = False
+    header_line: int = 1
 
 
 @dataclass
@@ -114,7 +117,7 @@ def scan(con: duckdb.DuckDBPyConnection, path: Path, options: LogOptions) -> Sca
     """
     result = Scan()
     with open_text(str(path), options.encoding) as stream:
-        records = CsvRecords(stream, str(path), options.separator)
+        records = CsvRecords(stream, str(path), options.separator, options.header_line)
         columns = [SourceColumn(name, f"c{i}", "text") for i, name in enumerate(records.header)]
         customer_column = compile_customer(options.column, columns, str(path))
         matcher = Matcher(con, customer_column, options.customer)

@@ -29,13 +29,16 @@ def erase_customer(
         The id, the encoding or the separator cannot be used, or a place that was named is not
         there, or is not what it should be.
     """
-    options = ReadOptions(encoding=request.encoding, separator=request.separator)
+    options = ReadOptions(
+        encoding=request.encoding, separator=request.separator, header_line=request.header_line
+    )
     log_options = LogOptions(
         Customer.parse(request.customer_id),
         request.customer,
         options.encoding,
         options.field_separator,
         request.include_malformed,
+        options.header_line,
     )
     settings = load_settings(store=request.store, tracking_uri=request.tracking_uri)
     keep_mlflow_quiet()

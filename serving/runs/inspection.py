@@ -35,6 +35,11 @@ class Inspection:
             "readiness": self.readiness.to_json(),
         }
 
+    def for_summary(self) -> dict[str, Any]:
+        """Return what the summary of a run holds: the counts, ``amounts`` and ``notes``."""
+        quality = self.quality.to_json()
+        return {**self.report.to_json(), "amounts": quality["amounts"], "notes": quality["notes"]}
+
     def lines(self) -> list[str]:
         """Return the report as lines for people."""
         return [*summary_lines(self.report), "", *self.quality.lines(), "", *self.readiness.lines()]
@@ -66,7 +71,8 @@ def check(reading: Reading, config: TrainConfig, out: Path | None = None) -> Ins
 def inspect(log: EventLog, as_of: datetime, config: TrainConfig) -> Inspection:
     """Return the data report of a log, with what a training at the as_of can do."""
     ready = readiness(log.con, as_of, config.horizon_days, config.churn, config.terms)
-    return Inspection(log.report, describe(log.con), ready)
+    quality = describe(log.con)
+    return Inspection(log.report.with_warnings(quality.warnings), quality, ready)
 
 
 def write_inspection(log: EventLog, inspection: Inspection, folder: Path) -> None:

@@ -37,11 +37,6 @@ def write(folder: Path, content: bytes, name: str = "log.csv") -> Path:
             id="twice",
         ),
         pytest.param(
-            b"customer_id,,timestamp\na,b,2025-01-01\n",
-            ["column 2 of 3", "no name"],
-            id="empty name",
-        ),
-        pytest.param(
             b"customer_id,amount\na,1\n",
             ["'timestamp'", "--time COL", "customer_id, amount"],
             id="no time",
@@ -344,14 +339,14 @@ def test_an_option_that_does_not_fit_is_named(
 
 
 def test_paths_that_hold_no_log_are_named(tmp_path: Path) -> None:
-    write(tmp_path, b"no", "notes.md")
+    write(tmp_path, b"", "notes.md")
     with pytest.raises(UsageError, match="does not exist"):
         read_events(tmp_path / "gone.csv")
     with pytest.raises(UsageError, match="no file matches"):
         read_events(f"{tmp_path}/*.csv")
     with pytest.raises(UsageError, match="holds no file"):
         read_events(tmp_path)
-    with pytest.raises(UsageError, match="ends in one of"):
+    with pytest.raises(DataRefusedError, match="is empty"):
         read_events(tmp_path / "notes.md")
     with pytest.raises(UsageError, match="no event log was named"):
         read_events([])

@@ -10,7 +10,11 @@ the same in a log.
 What may be changed where: gaps in :mod:`stagecast.features.describe.quality.gaps`, days that stand
 out in :mod:`stagecast.features.describe.quality.odd`, customers in
 :mod:`stagecast.features.describe.quality.buyers`, regularity in
-:mod:`stagecast.features.describe.quality.rhythm`.
+:mod:`stagecast.features.describe.quality.rhythm`, events in a wrong year in
+:mod:`stagecast.features.describe.quality.misdated`, day and month swapped in
+:mod:`stagecast.features.describe.quality.swapped`, money in
+:mod:`stagecast.features.describe.quality.amounts` and
+:mod:`stagecast.features.describe.quality.odd_amounts`.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from typing import Any
 
 import duckdb
 
+from stagecast.features.describe.quality.amounts import Amounts, describe_amounts
 from stagecast.features.describe.quality.buyers import Buyers, describe_buyers
 from stagecast.features.describe.quality.daily import (
     Calendar,
@@ -29,8 +34,16 @@ from stagecast.features.describe.quality.daily import (
 )
 from stagecast.features.describe.quality.findings import OddDay
 from stagecast.features.describe.quality.gaps import Gap, find_gaps
+from stagecast.features.describe.quality.misdated import misdated
 from stagecast.features.describe.quality.odd import find_odd_days
+from stagecast.features.describe.quality.odd_amounts import (
+    CustomerNote,
+    customer_notes,
+    note_sentences,
+    odd_amounts,
+)
 from stagecast.features.describe.quality.rhythm import Rhythm, describe_rhythm
+from stagecast.features.describe.quality.swapped import swapped
 from stagecast.features.describe.quality.times import (
     Delay,
     TimeOfDay,
@@ -41,8 +54,10 @@ from stagecast.features.describe.quality.times import (
 from stagecast.features.errors import NotEnoughDataError
 
 __all__ = [
+    "Amounts",
     "Buyers",
     "Calendar",
+    "CustomerNote",
     "Delay",
     "FarDay",
     "Gap",
@@ -80,6 +95,13 @@ class Quality:
         Length and regularity of the gaps between purchase days.
     delay
         None where no event has ``recorded_at``.
+    warnings
+        Sentences about what changes numbers: events in a wrong year, day and month swapped,
+        amounts that stand out.
+    amounts
+        The money of the log; None without amounts.
+    notes
+        Sentences about the money of single customers.
     """
 
     first_day: str
@@ -93,12 +115,19 @@ class Quality:
     buyers: Buyers
     rhythm: Rhythm
     delay: Delay | None
+    warnings: tuple[str, ...] = ()
+    amounts: Amounts | None = None
+    notes: tuple[CustomerNote, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the description as JSON-ready dicts, lists, numbers and texts."""
         values = asdict(self)
         values["buyers"]["heavy"] = list(values["buyers"]["heavy"])
-        return {**values, "gaps": list(values["gaps"]), "odd_days": list(values["odd_days"])}
+        if values["amounts"] is not None:
+            for name in ("customers", "events"):
+                values["amounts"][name] = list(values["amounts"][name])
+        lists = {name: list(values[name]) for name in ("gaps", "odd_days", "warnings", "notes")}
+        return {**values, **lists}
 
     def lines(self) -> list[str]:
         """Return the description as lines of text."""
@@ -114,6 +143,7 @@ class Quality:
         if self.odd_days:
             lines += ["days to look at:", *(f"  {odd.day}: {odd.why}" for odd in self.odd_days)]
         lines += [*self.times.lines(), *self.buyers.lines(), *self.rhythm.lines()]
+        lines += [] if self.amounts is None else self.amounts.lines()
         return lines if self.delay is None else [*lines, *self.delay.lines()]
 
 
@@ -148,6 +178,8 @@ def describe(con: duckdb.DuckDBPyConnection) -> Quality:
             raise NotEnoughDataError("the log holds no events: there is nothing to describe")
         calendar, far_days = split_far_days(cursor)
         times = describe_times(cursor)
+        amounts = describe_amounts(cursor)
+        notes, has_refused = ((), False) if amounts is None else customer_notes(cursor, amounts)
         return Quality(
             first_day=calendar.date(0),
             last_day=calendar.date(-1),
@@ -162,4 +194,12 @@ def describe(con: duckdb.DuckDBPyConnection) -> Quality:
             buyers=describe_buyers(cursor),
             rhythm=describe_rhythm(cursor),
             delay=describe_delay(cursor),
+            warnings=(
+                *misdated(calendar, far_days),
+                *swapped(calendar),
+                *([] if amounts is None else odd_amounts(cursor, amounts, notes)),
+                *note_sentences(notes, refused=has_refused),
+            ),
+            amounts=amounts,
+            notes=notes,
         )

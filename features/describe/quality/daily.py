@@ -37,6 +37,8 @@ PLACEHOLDERS = (
     date(2099, 12, 31),
     date(2100, 1, 1),
 )
+# Days since 1970 at which times of another unit land: seconds that are read as milliseconds.
+EPOCH_DAYS = (-1, 60)
 _PLACEHOLDER_DAYS = [int(day_number(to_utc(day))) for day in PLACEHOLDERS]
 
 
@@ -155,7 +157,13 @@ def _is_far(day: NDArray[np.int64], events: NDArray[np.int64]) -> NDArray[np.boo
     is_placeholder = np.bincount(block, weights=np.isin(day, _PLACEHOLDER_DAYS)) == np.bincount(
         block
     )
-    suspicious = (block_events < FAR_SHARE * block_events.sum()) | is_placeholder
+    is_epoch = np.array(
+        [
+            day[block == k].min() >= EPOCH_DAYS[0] and day[block == k].max() <= EPOCH_DAYS[1]
+            for k in range(block[-1] + 1)
+        ]
+    )
+    suspicious = (block_events < FAR_SHARE * block_events.sum()) | is_placeholder | is_epoch
     suspicious[np.argmax(block_events)] = False
     # stretches between the first and the last one that is not suspicious belong to the calendar
     first, last = np.flatnonzero(~suspicious)[[0, -1]]

@@ -19,6 +19,8 @@ TWICE_SPREADS, TWICE_TIMES = 5.0, 1.7
 FEWEST_CUSTOMERS = 10
 # Same weekdays around a day from which the usual count is estimated.
 FEWEST_WEEKS = 4
+# Days from one to the next of a monthly habit, and how many and which share of them it needs.
+MONTH_GAPS, FEWEST_MONTHLY_GAPS, MONTHLY_SHARE = (26, 36), 2, 0.7
 # Smallest spread of log events per customer; less is taken for chance.
 LEAST_SPREAD = 0.05
 
@@ -43,7 +45,7 @@ def high_days(calendar: Calendar) -> list[ScoredDay]:
         )
         times = events / usual_root**2
     is_large = (events - usual_root**2 >= MORE_EVENTS) & (calendar.customers >= FEWEST_CUSTOMERS)
-    high = _rare(is_large & (spreads_above >= SPREADS) & (times >= TIMES), times)
+    high = _rare(is_large & (spreads_above >= SPREADS) & (times >= TIMES), times, events)
     events_usual, customers_usual = (
         _usual(counts)[0] ** 2 for counts in (calendar.events, calendar.customers)
     )
@@ -78,7 +80,8 @@ def _doubled_days(calendar: Calendar) -> list[ScoredDay]:
         calendar.customers >= FEWEST_CUSTOMERS
     )
     is_large &= counts >= FEWEST_WEEKS * WEEK / 2
-    doubled = _rare(is_large & (spreads_above >= TWICE_SPREADS) & (times >= TWICE_TIMES), times)
+    is_doubled = is_large & (spreads_above >= TWICE_SPREADS) & (times >= TWICE_TIMES)
+    doubled = _rare(is_doubled, times, calendar.events)
     return [
         (
             float(spreads_above[k]),
@@ -88,12 +91,32 @@ def _doubled_days(calendar: Calendar) -> list[ScoredDay]:
     ]
 
 
-def _rare(is_odd: NDArray[np.bool_], times: Array) -> NDArray[np.int64]:
-    """Return the positions that are set; if that is a habit, only those far beyond it."""
+def _rare(is_odd: NDArray[np.bool_], times: Array, events: Array) -> NDArray[np.int64]:
+    """Return the positions that are set; if that is a habit, only those far beyond it.
+
+    Parameters
+    ----------
+    is_odd
+        Of each day, shape (n_days,).
+    times
+        How many times the usual count each day has; infinite where none is usual.
+    events
+        Events of each day, which are compared where nothing is usual.
+    """
     days = np.flatnonzero(is_odd)
-    if is_habit(len(days), len(is_odd)):
-        days = days[times[days] >= TIMES * np.median(times[days])]
+    if is_habit(len(days), len(is_odd)) or _is_monthly(days):
+        level = times if np.isfinite(times[days]).all() else events
+        days = days[level[days] >= TIMES * np.median(level[days])]
     return days
+
+
+def _is_monthly(days: NDArray[np.int64]) -> bool:
+    """Return whether days follow each other by a month, as bills and ends of months do."""
+    gaps = np.diff(days)
+    if len(gaps) < FEWEST_MONTHLY_GAPS:
+        return False
+    shortest, longest = MONTH_GAPS
+    return bool(np.mean((gaps >= shortest) & (gaps <= longest)) >= MONTHLY_SHARE)
 
 
 def _usual(counts: Array) -> tuple[Array, Array]:

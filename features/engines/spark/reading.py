@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stagecast.features.clock import day_after, from_microseconds
 from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
+from stagecast.features.intake.identity import EXACT_DOUBLE, EXACT_FLOAT, SCIENTIFIC_ID
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -93,7 +94,7 @@ def read(
     if duplicates == "drop":
         rows = rows.dropDuplicates()
     expressions = _source_expressions(rows, mapping)
-    columns = _typed_columns(expressions)
+    columns = _typed_columns(expressions, _exact_limit(rows, expressions["customer_id"]))
     typed = rows.select(
         sf.struct("*").alias("raw"), *(column.alias(name) for name, column in columns.items())
     )
@@ -174,8 +175,25 @@ def _source_expressions(rows: DataFrame, mapping: Mapping[str, str | None]) -> d
     return expressions
 
 
-def _typed_columns(expressions: Mapping[str, str]) -> dict[str, Column]:
-    """Return the columns of the event contract; a value that cannot be cast is null."""
+def _exact_limit(rows: DataFrame, expression: str) -> int | None:
+    """Return the number from which ids of a column of floats are not exact; None: no floats."""
+    kind = rows.selectExpr(f"({expression}) AS id").schema["id"].dataType.simpleString()
+    return {"double": EXACT_DOUBLE, "float": EXACT_FLOAT}.get(kind)
+
+
+def _typed_columns(
+    expressions: Mapping[str, str], exact_limit: int | None = None
+) -> dict[str, Column]:
+    """Return the columns of the event contract; a value that cannot be cast is null.
+
+    Parameters
+    ----------
+    expressions
+        Column of the event contract -> Spark SQL expression.
+    exact_limit
+        As of :func:`_exact_limit`. Ids below it are written without an exponent, which Spark
+        writes from ten million on.
+    """
     from pyspark.sql import functions as sf
 
     columns = {}
@@ -186,6 +204,12 @@ def _typed_columns(expressions: Mapping[str, str]) -> dict[str, Column]:
         expression = f"try_cast(({expressions[name]}) as {kind})"
         if kind == "string":
             expression = f"nullif(trim(cast(({expressions[name]}) as string)), '')"
+        if name == "customer_id" and exact_limit is not None:
+            number = f"({expressions[name]})"
+            expression = (
+                f"CASE WHEN abs({number}) < {exact_limit} AND {number} = floor({number}) THEN "
+                f"concat(cast(cast({number} AS bigint) AS string), '.0') ELSE {expression} END"
+            )
         if name == "event":
             expression = f"lower({expression})"
         elif name == "discount":
@@ -205,6 +229,7 @@ def _rejection_reason(has_amounts: bool) -> Column:
 
     reason = (
         sf.when(sf.col("customer_id").isNull(), "missing_customer")
+        .when(sf.col("customer_id").rlike(f"^({SCIENTIFIC_ID})$"), "inexact_customer")
         .when(sf.col("timestamp").isNull(), "unreadable_time")
         .when(sf.col("event").isNull(), "missing_event")
         .when((sf.col("event") == "purchase") & (sf.col("amount") < 0), "negative_amount")

@@ -541,10 +541,12 @@ def test_hosts_and_ports_that_do_not_match_are_refused():
     assert "ports" in usage_error("postgresql://shop@/db?table=t&host=a,b,c&port=1,2")
 
 
-def test_columns_without_a_name_or_with_the_same_are_refused(server, shop):
+def test_columns_of_one_name_are_refused_and_one_without_is_called_by_its_position(server, shop):
     for url in (server[0], shop[0]):
         assert "are both named 'a'" in data_error(with_query(url, "SELECT 1 AS a, 2 AS a"))
-    assert "column 1 of 1 has no name" in data_error(with_query(shop[0], 'SELECT 1 AS ""'))
+    nameless = open_database(with_query(shop[0], 'SELECT 1 AS ""'))
+    assert [(column.name, column.has_name) for column in nameless.columns] == [("column 1", False)]
+    assert sum(len(block.rows) for block in nameless.blocks()) == 1
     assert "no columns" in usage_error(with_query(server[0], "SELECT"))
 
 

@@ -21,6 +21,23 @@ from stagecast.features.events import (
 )
 from stagecast.features.intake.tables import parse_tables
 
+CHAIN = """
+[[tables]]
+source = "payments.csv"
+customer = "person"
+time = "paid"
+amount = "eur"
+decimal = ","
+[[tables.lookups]]
+source = "contracts.csv"
+on = "contract"
+key = "id"
+columns = ["account"]
+[[tables.lookups]]
+source = "people.csv"
+on = "account"
+columns = ["person"]
+"""
 CONFIG = """
 [[tables]]
 source = "accounts.csv"
@@ -97,6 +114,19 @@ def test_tables_become_events_of_their_types_with_customers_looked_up(folder: Pa
         for row in rejected
     ] == [(4, "no_match", ["no_match", "missing_customer"], "contract", "3")]
     assert [source["rows_in"] for source in report.sources] == [2, 3, 1]
+
+
+def test_a_look_up_may_begin_at_a_column_that_was_looked_up(folder: Path) -> None:
+    (folder / "people.csv").write_text("account,person\na,p\n", "utf-8")
+    with load(folder, CHAIN) as log:
+        assert log.con.execute("SELECT customer_id, amount FROM events").fetchall() == [
+            ("p", Decimal("9.5"))
+        ]
+        rejected = log.rejected().to_pylist()
+    assert [(row["line"], row["reason"], row["column"], row["value"]) for row in rejected] == [
+        (3, "no_match", "account", "b"),
+        (4, "no_match", "contract", "3"),
+    ]
 
 
 def test_the_same_row_in_two_tables_is_two_events_and_within_one_is_one(folder: Path) -> None:

@@ -352,6 +352,15 @@ def test_a_draft_beside_a_log_goes_when_it_is_old(erase, tmp_path):
     assert not draft.exists()
 
 
+def test_a_log_with_a_title_above_its_header_loses_the_customer_and_keeps_the_title(erase):
+    title = "Seller: made up\n\n"
+    Path("log.data").write_text(
+        title + "Buyer,timestamp\nx1y2,2025-01-01\nb,2025-01-01\n", encoding="utf-8"
+    )
+    assert erase("x1y2", "log.data", "--customer", "Buyer", "--header-line", "3").code == 0
+    assert Path("log.data").read_text("utf-8") == title + "Buyer,timestamp\nb,2025-01-01\n"
+
+
 def test_what_a_killed_erasure_left_goes_with_the_next(erase, tmp_path):
     Path("log.csv").write_text("customer_id,timestamp\nx1y2,2025-01-01\nb,2025-01-01\n")
     draft_of(Path("log.csv")).write_text("customer_id,timestamp\nx1y2,2025-")

@@ -406,6 +406,30 @@ def test_hostile_texts_are_shown_and_not_run(scores):
     assert page.text.count(SCRIPT) > 40
 
 
+def test_amounts_are_told_and_what_is_to_check_stands_beside_the_customer():
+    some_scores = made_scores(3, stages=ACTIVE)
+    first = some_scores["customer_id"][0].as_py()
+    amounts = {
+        "purchases": 400,
+        "total": 70_546.74,
+        "median": 24.41,
+        "largest": 59_030.0,
+        "refunded": 120.0,
+        "customers": [{"customer_id": first, "spend": 59_211.5, "share": 0.84, "purchases": 9}],
+        "events": [
+            {"customer_id": first, "timestamp": "2024-05-01T10:00:00Z", "amount": 59_030.0}
+            | {"share": 0.836}
+        ],
+    }
+    note = {"customer_id": first, "note": "the purchase was taken back 3 minutes later"}
+    summary = made_summary()
+    log = summary.log | {"amounts": amounts, "notes": [note], "currency": "EUR"}
+    text = Read(render_report(replace(summary, log=log), some_scores)).text
+    assert "Sum of all purchases 70,547 EUR" in text
+    assert "Who weighs most in the money" in text
+    assert text.count("To check: the purchase was taken back 3 minutes later.") == 1
+
+
 def test_the_same_input_gives_the_same_bytes_however_the_table_is_cut(scores, html, tmp_path):
     pieces = pa.concat_tables([scores.slice(0, 700), scores.slice(700, 1), scores.slice(701)])
     write_report(tmp_path / "report.html", made_summary(), pieces)

@@ -1,0 +1,169 @@
+"""The money of a log: sum, usual and largest purchase, and who weighs most in it.
+
+A wrong amount changes every value that is predicted, and no row looks wrong by itself: what stands
+out is named in :mod:`stagecast.features.describe.quality.odd_amounts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+
+from stagecast.features.clock import iso, to_utc
+
+MOST = 3
+"""Customers and purchases that are listed."""
+_IS_PURCHASE = "event = 'purchase' AND amount IS NOT NULL"
+
+
+@dataclass(frozen=True)
+class HeavyBuyer:
+    """A customer with much of the money; ``spend`` is net of refunds, ``share`` is of all spend."""
+
+    customer_id: str
+    spend: float
+    share: float
+    purchases: int
+
+
+@dataclass(frozen=True)
+class HeavyPurchase:
+    """A purchase with much of the money; ``share`` is of all that was bought."""
+
+    customer_id: str
+    timestamp: str
+    amount: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """The money of a log, in its currency.
+
+    Parameters
+    ----------
+    purchases
+        Number of purchases with an amount.
+    total
+        Sum of their amounts.
+    median, largest
+        Usual and largest amount of a purchase.
+    low, high
+        5th and 95th percentile of the amounts.
+    refunded
+        Sum of the amounts of refunds.
+    customers
+        Those with most spend net of refunds, at most three, the most first.
+    events
+        Purchases with the largest amounts, at most three, the largest first.
+    """
+
+    purchases: int
+    total: float
+    median: float
+    largest: float
+    low: float
+    high: float
+    refunded: float
+    customers: tuple[HeavyBuyer, ...]
+    events: tuple[HeavyPurchase, ...]
+
+    def lines(self) -> list[str]:
+        """Return the description as lines of text."""
+        refunds = f", of which {self.refunded:,.2f} was refunded" if self.refunded else ""
+        lines = [
+            f"{self.purchases:,} purchases of {self.total:,.2f} in all{refunds}; the median "
+            f"purchase is {self.median:,.2f}, 90 % lie from {self.low:,.2f} to {self.high:,.2f}, "
+            f"the largest is {self.largest:,.2f}"
+        ]
+        if self.total > 0:
+            buyers = ", ".join(
+                f"{buyer.customer_id} {buyer.spend:,.2f} ({buyer.share:.1%})"
+                for buyer in self.customers
+            )
+            purchases = ", ".join(
+                f"{event.amount:,.2f} of {event.customer_id} on {event.timestamp[:10]}"
+                for event in self.events
+            )
+            lines += [f"customers who weigh most: {buyers}", f"largest purchases: {purchases}"]
+        return lines
+
+
+def describe_amounts(con: duckdb.DuckDBPyConnection) -> Amounts | None:
+    """Return a description of the amounts in the table ``events``; None if no purchase has one.
+
+    Creates the temporary table ``amount_counts``: ``amount`` and ``n``, its number of purchases.
+    """
+    con.execute(
+        f"""CREATE OR REPLACE TEMP TABLE amount_counts AS SELECT amount, count(*) AS n
+        FROM events WHERE {_IS_PURCHASE} GROUP BY amount"""
+    )
+    ((purchases, total, largest, refunded),) = con.execute(
+        """SELECT count(amount) FILTER (event = 'purchase'), sum(amount) FILTER (event =
+            'purchase'), max(amount) FILTER (event = 'purchase'),
+        coalesce(sum(amount) FILTER (event = 'refund'), 0) FROM events"""
+    ).fetchall()
+    if not purchases:
+        return None
+    low, median, high = _quantiles(con, purchases, (0.05, 0.5, 0.95))
+    return Amounts(
+        purchases,
+        float(total),
+        median,
+        float(largest),
+        low,
+        high,
+        float(refunded),
+        _customers(con, float(total - refunded)),
+        _events(con, float(total)),
+    )
+
+
+def _quantiles(
+    con: duckdb.DuckDBPyConnection, purchases: int, shares: Sequence[float]
+) -> list[float]:
+    """Return the amounts of rank ``floor(share * (n - 1))``, from 0.
+
+    They are found by running sums, which DuckDB can spill to disk, as it cannot a median.
+    """
+    ranks = [int(share * (purchases - 1)) for share in shares]
+    columns = ", ".join(f"min(amount) FILTER (up_to > {rank})" for rank in ranks)
+    rows = con.execute(
+        f"""SELECT {columns} FROM (SELECT amount, sum(n) OVER (ORDER BY amount) AS up_to
+        FROM amount_counts)"""
+    ).fetchall()
+    return [float(amount) for amount in rows[0]]
+
+
+def _customers(con: duckdb.DuckDBPyConnection, net: float) -> tuple[HeavyBuyer, ...]:
+    rows = con.execute(
+        f"""SELECT customer, sum(CASE event WHEN 'purchase' THEN amount WHEN 'refund' THEN -amount
+            END) AS spend, count(*) FILTER (event = 'purchase')
+        FROM events GROUP BY customer HAVING spend > 0 ORDER BY spend DESC, customer LIMIT {MOST}"""
+    ).fetchall()
+    buyers = []
+    for customer, spend, purchases in rows:
+        ((customer_id,),) = con.execute(
+            "SELECT customer_id FROM events WHERE customer = ? LIMIT 1", [customer]
+        ).fetchall()
+        share = float(spend) / net if net > 0 else 0.0
+        buyers.append(HeavyBuyer(customer_id, float(spend), share, purchases))
+    return tuple(buyers)
+
+
+def _events(con: duckdb.DuckDBPyConnection, total: float) -> tuple[HeavyPurchase, ...]:
+    rows = con.execute(
+        f"""SELECT customer_id, "timestamp", amount FROM events WHERE {_IS_PURCHASE} AND amount > 0
+        ORDER BY amount DESC, customer, "timestamp" LIMIT {MOST}"""
+    ).fetchall()
+    return tuple(
+        HeavyPurchase(customer_id, _time(timestamp), float(amount), float(amount) / total)
+        for customer_id, timestamp, amount in rows
+    )
+
+
+def _time(timestamp: datetime) -> str:
+    return iso(to_utc(timestamp))

@@ -1,0 +1,56 @@
+"""``stagecast init``: a stagecast.toml with comments, proposed from the columns of a log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stagecast.serving.commands.console import show
+
+
+@click.command()
+@click.argument("events", nargs=-1, required=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="stagecast.toml",
+    show_default=True,
+    help="File to write.",
+)
+@click.option("--force", is_flag=True, help="Replace the file that --out names.")
+@click.option("--encoding", default="utf-8", show_default=True, help="Of text files.")
+@click.option("--separator", metavar="SEP", help="Of text files; default: the header tells.")
+@click.option(
+    "--header-line",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Line of text files that names the columns.",
+)
+def init(
+    events: tuple[str, ...],
+    out: Path,
+    force: bool,
+    encoding: str,
+    separator: str | None,
+    header_line: int,
+) -> None:
+    """Write a stagecast.toml for EVENTS, with comments; nothing else is read from it or run."""
+    from stagecast.features.errors import UsageError
+    from stagecast.features.files import write_text
+    from stagecast.features.intake.options import ReadOptions
+    from stagecast.serving.jobs.proposal import configuration_text, proposed
+
+    options = ReadOptions(encoding=encoding, separator=separator, header_line=header_line)
+    if out.exists() and not force:
+        raise UsageError(f"--out {out} is there already; name another file, or give --force")
+    proposal, table = proposed(events, options)
+    write_text(out, configuration_text(proposal, table, options))
+    show(
+        [
+            *proposal.lines(),
+            f"written: {out}; read it, then: stagecast check {' '.join(events)} --config {out}",
+        ]
+    )
