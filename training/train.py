@@ -44,6 +44,9 @@ from stagecast.training.value.spans import Purchases
 
 Progress = Callable[[str], object]
 
+# Share of the customer value; where less of it is at risk, a note says that hardly anybody leaves.
+NOBODY_LEAVES = 0.002
+
 
 @dataclass(frozen=True)
 class Training:
@@ -163,7 +166,7 @@ def _train(
         evaluation = replace(evaluation, value=value)
     purchases = Purchases(purchase_days, day_number(table.anchor))
     models = replace(models, value_interval=value_intervals(panel, models, purchases))
-    notes = _notes(panel, models, evaluation, has_earlier=earlier is not None)
+    notes = _notes(panel, models, predicted, evaluation, has_earlier=earlier is not None)
     state = kind.states(models, panel.now)
     risk = kind.risk(models, predicted, state)[state == "active"]
     return Training(
@@ -234,7 +237,12 @@ def _since_grade_d(models: Models) -> str:
 
 
 def _notes(
-    panel: Panel, models: Models, evaluation: Evaluation | None, *, has_earlier: bool
+    panel: Panel,
+    models: Models,
+    predicted: Predictions,
+    evaluation: Evaluation | None,
+    *,
+    has_earlier: bool,
 ) -> tuple[str, ...]:
     notes = kind_of(models.config.churn).notes(panel, models)
     if (step := sampling_step(panel.dates, MAX_ROWS)) > 1:
@@ -263,6 +271,13 @@ def _notes(
         notes.append(
             "Without a customer-base model the value at risk is not known: customers are ranked by "
             "the churn probability times the spend of a year."
+        )
+    clv, at_risk = np.nansum(predicted.clv), np.nansum(predicted.value_at_risk)
+    if models.base is not None and at_risk < NOBODY_LEAVES * clv:
+        notes.append(
+            "As far as this log shows, customers buy rarely rather than leave for good: the value "
+            f"at risk is {at_risk / clv:.1%} of the customer value. Rank them by clv, or by the "
+            "churn probability times clv."
         )
     notes += occasion_sentences(panel, models)
     notes += merged_sentences(panel.scheme, panel.life.merged)

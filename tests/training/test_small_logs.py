@@ -61,3 +61,20 @@ def test_who_buys_every_other_day_goes_on(tmp_path: Path) -> None:
     assert len(scores) == 100
     assert set(scores["next_stage"]) <= {"repeat", "loyal"}
     assert (scores["p_stage_sleeping"] < 0.1).all()
+
+
+def test_where_nobody_leaves_the_note_says_that_value_at_risk_ranks_nobody(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    rows: list[Row] = []
+    for k in range(400):
+        at = float(random.uniform(0, 500))
+        while at < 700:
+            rows.append((f"c{k:04d}", day(at), "purchase", float(random.uniform(300, 900))))
+            at += float(random.exponential(900))
+    done = trained(rows, tmp_path / "m", day(700), TrainConfig(horizon_days=90, max_dates=4))
+    scores = done.scores().to_pandas()
+    active = scores[scores["state"] == "active"]
+    told = [note for note in done.training.notes if "buy rarely rather than leave" in note]
+    assert active["value_at_risk"].sum() < 0.01 * active["clv"].sum()
+    assert len(told) == 1
+    assert "Rank them by clv" in told[0]
