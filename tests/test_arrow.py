@@ -281,6 +281,8 @@ EVALUATION = {
     "reasons.of_buyers",
     "reasons.of_contracts",
     "reference",
+    "rfm",
+    "rfm_settings",
     "schemes",
     "value.ahead",
     "value.intervals",

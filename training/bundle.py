@@ -41,7 +41,7 @@ from stagecast.training.reference import Reference
 from stagecast.training.value.intervals import Intervals
 from stagecast.training.value.model import FACTORS, ValueModel
 
-FORMAT = 7
+FORMAT = 8
 MANIFEST, MODELS, CARD = "manifest.json", "models.json", "card.json"
 MODELS_WITH_TREES = ("churn", "next_stage", *(f"value_{name}" for name in FACTORS))
 MODELS_KEYS = {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from stagecast.features.contracts import Terms
 from stagecast.features.errors import UsageError
+from stagecast.training.rfm_settings import RfmSettings
 
 if TYPE_CHECKING:
     from stagecast.features.catalog.catalog import Catalog
@@ -51,6 +52,8 @@ class TrainConfig:
         learn from them, and the user's own features may use them.
     own
         The user's own features, in addition to those of the standard catalogue.
+    rfm
+        How RFM scores are cut.
     max_dates
         Largest number of past dates to learn from.
     medium_risk, high_risk
@@ -74,6 +77,7 @@ class TrainConfig:
     pins: Mapping[str, float] = field(default_factory=dict)
     known_at_start: tuple[str, ...] = ()
     own: OwnFeatures = field(default_factory=_nothing_own)
+    rfm: RfmSettings = field(default_factory=RfmSettings)
     max_dates: int = 8
     medium_risk: float = 1 / 3
     high_risk: float = 2 / 3
@@ -103,7 +107,12 @@ class TrainConfig:
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain data."""
         settings = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {**settings, "own": self.own.to_json(), "terms": self.terms.to_json()}
+        return {
+            **settings,
+            "own": self.own.to_json(),
+            "terms": self.terms.to_json(),
+            "rfm": self.rfm.to_json(),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> TrainConfig:
@@ -115,5 +124,6 @@ class TrainConfig:
                 **data,
                 "own": OwnFeatures.from_json(data["own"]),
                 "terms": Terms.from_json(data["terms"]),
+                "rfm": RfmSettings.from_json(data["rfm"]),
             }
         )

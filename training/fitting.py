@@ -104,7 +104,9 @@ def fit_models(
     group = np.select([state == name for name in STATES], range(len(STATES)))
     columns, extra_features = kind.explained_columns(models, panel.now)
     risk = kind.risk(models, predicted, state)
-    reference = learn_reference(columns, group, STATES, state == "active", risk, extra_features)
+    reference = learn_reference(
+        columns, group, STATES, state == "active", risk, extra_features, config.rfm
+    )
     models = replace(models, reference=reference)
     reference = kind.with_mean_effects(reference, models, panel.now, predicted, state)
     return replace(models, reference=reference), predicted

@@ -1,6 +1,6 @@
 """Distributions of the customers at the training's as_of, which a customer is compared with.
 
-The bundle stores them, so that a customer gets the same percentile, quintile and reasons in a
+The bundle stores them, so that a customer gets the same percentile, RFM score and reasons in a
 request of one row as in a batch of millions.
 """
 
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.features.engines.shop_gap import FEWEST_GAPS
+from stagecast.training.rfm import RfmScales, learn_scales
+from stagecast.training.rfm_settings import RfmSettings
 
 USUAL = (
     "recency_days",
@@ -28,7 +30,7 @@ USUAL = (
     "rhythm_days",
     "refund_share",
 )
-_QUINTILES = np.array([0.2, 0.4, 0.6, 0.8])
+QUINTILES = RfmSettings()
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,8 @@ class Reference:
     churn_quantiles
         Quantiles of the churn probability of active customers at 0, 1, ..., 100 %; empty without
         active customers.
-    cuts
-        ``recency_days``, ``orders`` or ``spend`` -> the four values that divide the buyers into
-        fifths.
+    rfm
+        Scales of the scores of recency, orders and spend.
     usual
         Group (state) -> feature -> its median in the group; the median of all buyers where the
         group is empty, NaN where nobody has a value. That of ``rhythm_days`` is NaN where the log
@@ -56,7 +57,7 @@ class Reference:
     """
 
     churn_quantiles: tuple[float, ...]
-    cuts: Mapping[str, tuple[float, ...]]
+    rfm: RfmScales
     usual: Mapping[str, Mapping[str, float]]
     mean_effects: Mapping[str, tuple[float, ...]]
     mean_contract_effects: tuple[float, ...] = ()
@@ -75,17 +76,10 @@ class Reference:
         )
         return np.asarray(np.where(below == 0, 0.0, np.clip(left + fraction, 0.0, 100.0)))
 
-    def quintile(self, name: str, values: Array) -> NDArray[np.int64]:
-        """Return the quintile, 1 to 5; 5 is best (most recent, most orders, most spend)."""
-        fifth = 1 + np.searchsorted(
-            np.array(self.cuts[name]), values, side="left" if name == "recency_days" else "right"
-        )
-        return np.asarray(6 - fifth if name == "recency_days" else fifth, dtype=np.int64)
-
     def to_json(self) -> dict[str, Any]:
         return {
             "churn_quantiles": list(self.churn_quantiles),
-            "cuts": {name: list(values) for name, values in self.cuts.items()},
+            "rfm": self.rfm.to_json(),
             "usual": {
                 stage: {name: None if np.isnan(value) else value for name, value in values.items()}
                 for stage, values in self.usual.items()
@@ -98,7 +92,7 @@ class Reference:
     def from_json(cls, data: Mapping[str, Any]) -> Reference:
         return cls(
             tuple(data["churn_quantiles"]),
-            {name: tuple(values) for name, values in data["cuts"].items()},
+            RfmScales.from_json(data["rfm"]),
             {
                 stage: {
                     name: np.nan if value is None else float(value)
@@ -111,7 +105,7 @@ class Reference:
         )
 
 
-EMPTY = Reference((), {}, {}, {})
+EMPTY = Reference((), RfmScales(), {}, {})
 """Reference without any customers."""
 
 
@@ -122,6 +116,7 @@ def learn_reference(
     active: NDArray[np.bool_],
     risk: Array,
     extra_features: Sequence[str] = (),
+    rfm: RfmSettings = QUINTILES,
 ) -> Reference:
     """Return the reference of a snapshot, without mean effects.
 
@@ -139,17 +134,12 @@ def learn_reference(
         Churn probability, shape (n_rows,); NaN for prospects.
     extra_features
         Features whose medians are stored in addition to those of ``USUAL``.
+    rfm
+        How RFM scores are cut.
     """
     buyers = features["orders"] > 0
     risks = risk[active]
     quantiles = np.quantile(risks, np.linspace(0, 1, 101)) if len(risks) else np.zeros(0)
-    cuts = {}
-    for name in ("recency_days", "orders", "spend"):
-        values = features[name][buyers]
-        values = values[np.isfinite(values)]
-        cuts[name] = (
-            tuple(float(v) for v in np.quantile(values, _QUINTILES)) if len(values) else (0.0,) * 4
-        )
     usual = {}
     for position, name in enumerate(groups):
         members = group == position
@@ -160,36 +150,11 @@ def learn_reference(
         }
         if features["frequency"].sum() < FEWEST_GAPS:  # then the rhythm is a constant
             usual[name]["rhythm_days"] = np.nan
-    return Reference(tuple(float(q) for q in quantiles), cuts, usual, {})
+    return Reference(
+        tuple(float(q) for q in quantiles), learn_scales(features, buyers, rfm), usual, {}
+    )
 
 
 def _median(values: Array) -> float:
     finite = values[np.isfinite(values)]
     return float(np.median(finite)) if len(finite) else np.nan
-
-
-# Group, ranges of the quintiles of recency and of frequency; the first row that matches counts.
-_SEGMENTS = (
-    ("champions", (5, 5), (4, 5)),
-    ("loyal customers", (3, 4), (4, 5)),
-    ("potential loyalists", (4, 5), (2, 3)),
-    ("new customers", (5, 5), (1, 1)),
-    ("promising", (4, 4), (1, 1)),
-    ("need attention", (3, 3), (3, 3)),
-    ("about to sleep", (3, 3), (1, 2)),
-    ("cannot lose them", (1, 2), (5, 5)),
-    ("at risk", (1, 2), (3, 4)),
-    ("hibernating", (1, 2), (1, 2)),
-)
-
-
-def rfm_segment(recency: int, frequency: int) -> str:
-    """Return the RFM segment of quintiles of recency and frequency (1 to 5, 5 is best).
-
-    >>> rfm_segment(5, 4), rfm_segment(1, 1)
-    ('champions', 'hibernating')
-    """
-    for name, (r_low, r_high), (f_low, f_high) in _SEGMENTS:
-        if r_low <= recency <= r_high and f_low <= frequency <= f_high:
-            return name
-    return "hibernating"

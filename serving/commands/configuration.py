@@ -1,5 +1,5 @@
 """The file that may hold every option (``--config stagecast.toml``), and what it holds beside them:
-several tables as one log, the table of customers, features of one's own.
+several tables as one log, the table of customers, features of one's own, cuts of RFM scores.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from stagecast.features.intake.attributes import CustomersTable
     from stagecast.features.intake.options import ReadOptions
     from stagecast.features.intake.tables import Table
+    from stagecast.training.rfm_settings import RfmSettings
 
-BESIDE_OPTIONS = ("tables", "customers", "catalog")
+BESIDE_OPTIONS = ("tables", "customers", "catalog", "rfm")
 
 # Names of options that would hide Python's own in a function's signature.
 _PARAMETERS = {"json": "as_json", "list": "list_all", "pin": "pins"}
@@ -40,12 +41,15 @@ class Configuration:
         ``customers``, or ``[customers]``.
     catalog
         ``[catalog]``.
+    rfm
+        ``[rfm]``.
     """
 
     file: Path = Path("stagecast.toml")
     tables: object = None
     customers: object = None
     catalog: object = None
+    rfm: object = None
 
     def tables_read(self, options: ReadOptions) -> tuple[Table, ...]:
         """Return the tables that are read as one log; ``options`` hold for all of them.
@@ -88,6 +92,18 @@ class Configuration:
         return (
             OwnFeatures() if self.catalog is None else own_from_toml(self.catalog, str(self.file))
         )
+
+    def rfm_settings(self) -> RfmSettings:
+        """Return how RFM scores are cut.
+
+        Raises
+        ------
+        UsageError
+            A setting that cannot be used; the message names the file.
+        """
+        from stagecast.training.rfm_settings import RfmSettings, rfm_from_toml
+
+        return RfmSettings() if self.rfm is None else rfm_from_toml(self.rfm, str(self.file))
 
 
 def configuration(context: click.Context) -> Configuration:

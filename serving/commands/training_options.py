@@ -156,6 +156,7 @@ def learning(function: F) -> F:
         config = TrainConfig(
             pins=scheme.pins,
             own=configuration(context).own_features(),
+            rfm=configuration(context).rfm_settings(),
             horizon_days=horizon,
             value_horizon_days=value_horizon,
             churn=churn,

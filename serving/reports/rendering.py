@@ -19,6 +19,7 @@ from stagecast.features.clock import to_utc
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.churn_kinds.kind import Wording
 from stagecast.training.config import Churn
+from stagecast.training.rfm import segment_definition
 
 FOLDER = Path(__file__).parents[1] / "pages"
 NOTHING = "–"
@@ -145,7 +146,7 @@ def environment(language: str = "en") -> Environment:
     )
     filters = (
         *(money, percent, day, days, number, plain_number, sentence),
-        *(customer_link, marked, wording_of),
+        *(customer_link, marked, wording_of, segment_definition),
     )
     for function in filters:
         templates.filters[function.__name__] = function

@@ -23,7 +23,9 @@ from stagecast.serving.reports import charts
 from stagecast.serving.reports.lifecycle_report import MovementFigures, inks
 from stagecast.serving.reports.quality import quality
 from stagecast.serving.reports.rendering import FOLDER, environment
+from stagecast.serving.reports.rfm_words import scale_sentences
 from stagecast.serving.reports.summary import SchemeSummary, Summary, numbers, stakes
+from stagecast.training.rfm import segment_definition
 
 Codes = NDArray[np.int64]
 
@@ -71,7 +73,10 @@ def render_report(summary: Summary, scores: pa.Table, move: MovementFigures | No
         _of(numbers(scores, name), np.sum) is not None
         for name in ("spend", "expected_spend", "clv")
     )
-    segments = _by_group(scores, "rfm_segment", sorted(_present(scores, "rfm_segment")))
+    segments = [
+        {**row, "definition": segment_definition(row["id"])}
+        for row in _by_group(scores, "rfm_segment", sorted(_present(scores, "rfm_segment")))
+    ]
     page = environment().get_template("report.html")
     return page.render(
         run=summary,
@@ -90,6 +95,7 @@ def render_report(summary: Summary, scores: pa.Table, move: MovementFigures | No
         risk=_risk(scores),
         concentration=_concentration(scores),
         # those with most value at risk first
+        rfm=scale_sentences(summary.rfm, has_money=has_money) if summary.rfm else [],
         segments=sorted(
             segments, key=lambda row: (-(row["value_at_risk"] or 0.0), -row["customers"])
         ),

@@ -18,6 +18,7 @@ from stagecast.training.churn_kinds import kind_of
 from stagecast.training.config import Churn
 from stagecast.training.judging.evaluation_result import Evaluation
 from stagecast.training.judging.ranking import Ranking
+from stagecast.training.rfm import RfmScales
 from stagecast.training.train import Training
 
 LEAST_TENURE_DAYS = 30.0
@@ -78,6 +79,8 @@ class Summary:
         Commands to run next.
     ranking
         See :class:`stagecast.training.card.Card`.
+    rfm
+        Scales of the RFM scores.
     """
 
     title: str
@@ -97,6 +100,7 @@ class Summary:
     horizon_note: str | None
     next_steps: tuple[str, ...]
     ranking: Ranking | None = None
+    rfm: RfmScales | None = None
 
     @property
     def not_ranked(self) -> str | None:
@@ -152,6 +156,7 @@ def summary(
         horizon_note=bundle_card.horizon_note,
         next_steps=tuple(next_steps),
         ranking=bundle_card.ranking,
+        rfm=models.reference.rfm,
     )
 
 

@@ -132,8 +132,8 @@ FACTS = (
     Column("monetary", _NUMBER, True, "mean spend per repeat purchase day"),
     Column("orders", _COUNT, False, "purchase days"),
     Column("spend", _NUMBER, True, "all spend, net of refunds; null where the log has no amounts"),
-    Column("rfm", _TEXT, True, "quintiles of recency, orders and spend, like 543; 5 is best"),
-    Column("rfm_segment", _TEXT, True, "the group that the quintiles belong to"),
+    Column("rfm", _TEXT, True, "scores of recency, orders and spend, like 543; 5 is best"),
+    Column("rfm_segment", _TEXT, True, "the group that the scores of recency and orders belong to"),
     Column(
         "reasons",
         pa.list_(REASON),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -21,31 +20,13 @@ from stagecast.features.snapshots import Snapshot, current_snapshot
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import thresholds_to_json
 from stagecast.serving.scoring import score_schema
+from stagecast.serving.scoring.rfm_columns import rfm_columns
 from stagecast.training.bundle import Bundle, load_bundle
 from stagecast.training.churn_kinds import ChurnKind, kind_of
 from stagecast.training.models import Predictions, predict
 from stagecast.training.reasons.of_buyers import Reason
-from stagecast.training.reference import rfm_segment
 
 BANDS = np.array(["low", "medium", "high"])
-_QUINTILES = range(1, 6)
-# Text of the RFM quintiles, such as 543, or 54- without amounts; the last digit varies fastest.
-# The key is whether the log has amounts.
-_RFM_TEXTS = {
-    has_amounts: pa.array(
-        [
-            f"{recency}{frequency}{monetary if has_amounts else '-'}"
-            for recency, frequency, monetary in itertools.product(_QUINTILES, repeat=3)
-        ]
-    )
-    for has_amounts in (True, False)
-}
-_SEGMENTS = pa.array(
-    [
-        rfm_segment(recency, frequency)
-        for recency, frequency in itertools.product(_QUINTILES, repeat=2)
-    ]
-)
 
 
 class Scorer:
@@ -234,9 +215,6 @@ class Scorer:
     def _facts(self, features: Mapping[str, Array]) -> dict[str, Any]:
         models, buyers = self.bundle.models, features["orders"] > 0
         has_amounts = models.value.mean_spend is not None
-        recency = models.reference.quintile("recency_days", np.nan_to_num(features["recency_days"]))
-        frequency = models.reference.quintile("orders", features["orders"])
-        monetary = models.reference.quintile("spend", features["spend"])
         null = np.full(len(buyers), np.nan)
         return {
             **{
@@ -245,11 +223,7 @@ class Scorer:
             },
             "monetary": features["monetary"] if has_amounts else null,
             "spend": features["spend"] if has_amounts else null,
-            # the indices follow from quintiles that begin with 1: 25 (r - 1) + 5 (f - 1) + (m - 1)
-            "rfm": _RFM_TEXTS[has_amounts].take(
-                pa.array(25 * recency + 5 * frequency + monetary - 31, mask=~buyers)
-            ),
-            "rfm_segment": _SEGMENTS.take(pa.array(5 * recency + frequency - 6, mask=~buyers)),
+            **rfm_columns(models.reference.rfm, features, has_amounts=has_amounts),
         }
 
     def _reasons(

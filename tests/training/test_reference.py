@@ -1,29 +1,12 @@
-"""Percentiles, quintiles and groups against the shop at the training."""
+"""Percentiles and usual values of the shop at the training."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stagecast.training.reference import EMPTY, USUAL, Reference, learn_reference, rfm_segment
-
-# The usual chart of ten groups: one row per quintile of recency from 5 to 1, one letter per
-# quintile of frequency.
-CHART = {5: "NPPCC", 4: "RPPLL", 3: "BBALL", 2: "HHKKX", 1: "HHKKX"}
-GROUPS = {
-    "N": "new customers",
-    "P": "potential loyalists",
-    "C": "champions",
-    "R": "promising",
-    "L": "loyal customers",
-    "B": "about to sleep",
-    "A": "need attention",
-    "H": "hibernating",
-    "K": "at risk",
-    "X": "cannot lose them",
-}
+from stagecast.training.reference import EMPTY, USUAL, Reference, learn_reference
 
 
 def learned(p_inactive: list[float], **features: list[float]) -> Reference:
@@ -35,12 +18,6 @@ def learned(p_inactive: list[float], **features: list[float]) -> Reference:
     return learn_reference(
         columns, np.zeros(rows, dtype=np.int64), ("a", "nobody"), active, np.array(p_inactive)
     )
-
-
-@pytest.mark.parametrize("recency", range(1, 6))
-@pytest.mark.parametrize("frequency", range(1, 6))
-def test_every_pair_of_quintiles_has_the_group_of_the_chart(recency: int, frequency: int) -> None:
-    assert rfm_segment(recency, frequency) == GROUPS[CHART[recency][frequency - 1]]
 
 
 @given(
@@ -86,40 +63,6 @@ def test_only_the_active_make_the_percentiles() -> None:
         np.array([0.1, 0.2, 0.9, np.nan]),
     )
     assert (reference.churn_quantiles[0], reference.churn_quantiles[-1]) == (0.1, 0.2)
-
-
-def test_quintiles_by_hand_with_5_best() -> None:
-    days = np.arange(1.0, 101.0)
-    reference = learned(
-        [0.5] * 100, recency_days=days.tolist(), orders=days.tolist(), spend=days.tolist()
-    )
-    assert reference.quintile("orders", days).tolist() == np.repeat([1, 2, 3, 4, 5], 20).tolist()
-    assert reference.quintile("spend", days).tolist() == np.repeat([1, 2, 3, 4, 5], 20).tolist()
-    # whoever bought last is the most recent
-    assert (
-        reference.quintile("recency_days", days).tolist() == np.repeat([5, 4, 3, 2, 1], 20).tolist()
-    )
-    assert reference.quintile("orders", np.array([-9.0, 1e9])).tolist() == [1, 5]
-
-
-def test_on_a_cut_the_better_fifth_counts() -> None:
-    cuts = (10.0, 20.0, 30.0, 40.0)
-    reference = Reference((), {"recency_days": cuts, "orders": cuts}, {}, {})
-    assert reference.quintile("recency_days", np.array(cuts)).tolist() == [5, 4, 3, 2]
-    assert reference.quintile("orders", np.array(cuts)).tolist() == [2, 3, 4, 5]
-
-
-def test_where_nearly_all_have_one_order_the_others_stand_above_them() -> None:
-    orders = [1.0] * 90 + [2.0] * 10
-    reference = learned([0.5] * 100, orders=orders)
-    one, two = reference.quintile("orders", np.array([1.0, 2.0]))
-    assert 1 <= one <= two <= 5
-
-
-def test_prospects_cut_no_fifths() -> None:
-    reference = learned([0.5] * 6, orders=[0, 0, 0, 4, 4, 4], spend=[0, 0, 0, 9, 9, 9])
-    assert reference.cuts["orders"] == (4.0,) * 4
-    assert reference.cuts["spend"] == (9.0,) * 4
 
 
 def test_usual_is_the_median_on_the_stage_and_that_of_all_buyers_where_nobody_stands() -> None:

@@ -29,6 +29,7 @@ from stagecast.training.judging.evaluation_result import (
     StageFigures,
 )
 from stagecast.training.learners.metrics import CalibrationGroup, GainsPoint
+from stagecast.training.rfm import RfmScale, RfmScales
 from tests.serving import published
 
 AS_OF = datetime(1998, 7, 1, tzinfo=UTC)
@@ -404,6 +405,24 @@ def test_hostile_texts_are_shown_and_not_run(scores):
     assert "<script" not in html
     assert all(name in page.words for name in published.HOSTILE_IDS)
     assert page.text.count(SCRIPT) > 40
+
+
+def test_each_segment_and_each_score_of_rfm_is_explained(scores):
+    scales = RfmScales(
+        RfmScale((10.0, 40.0, 90.0, 200.0), smaller_is_better=True),
+        RfmScale((1.0, 1.0, 1.0, 3.0)),
+        RfmScale((20.0, 50.0, 120.0, 1234.0)),
+    )
+    page = read(scores, rfm=scales)
+    assert "Hibernating R 1 or 2, F 1 or 2" in page.text
+    assert (
+        "R, time since the last order: 5 less than 10 days; 4 less than 40 days; 3 less than "
+        "90 days; 2 less than 200 days; 1 longer ago." in page.text
+    )
+    assert "F, orders so far: 1 up to 1; 4 up to 3; 5 above." in page.text
+    assert "M, spent so far: 1 up to 20; 2 up to 50; 3 up to 120; 4 up to 1,234; 5 above." in (
+        page.text
+    )
 
 
 def test_the_same_input_gives_the_same_bytes_however_the_table_is_cut(scores, html, tmp_path):
