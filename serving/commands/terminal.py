@@ -248,13 +248,18 @@ def lead_lines(ranking: LeadRanking) -> list[str]:
     grades = ", ".join(f"{name} {count:,}" for name, count in ranking.grades.items())
     lines = [
         f"{len(leads):,} leads at {iso(ranking.as_of)}: {grades}",
+        *ranking.notes,
         *table(rows, {1, 3}),
         f"written: {request.out}",
     ]
+    if ranking.closed:
+        ends = ", ".join(request.ends_lead)
+        lines.insert(1, f"{ranking.closed:,} are no leads any more ({ends})")
     if ranking.suggested is not None:
         learned = ranking.suggested
         lines.append(
             f"points suggested from {learned.leads:,} leads, {learned.conversions:,} of whom "
             f"bought: {request.learn}"
         )
+        lines += [f"  {rule.label} {rule.points:+g}" for rule in learned.learned[:TOP]]
     return lines
