@@ -6,8 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
-from stagecast.training.rfm import SEGMENTS
-from stagecast.training.rfm_settings import rfm_from_toml
+from stagecast.training.reference.rfm import SEGMENTS
+from stagecast.training.reference.rfm_settings import rfm_from_toml
 
 DOCS = Path(__file__).parents[1] / "docs"
 

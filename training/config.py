@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from stagecast.features.contracts import Terms
 from stagecast.features.errors import UsageError
-from stagecast.training.rfm_settings import RfmSettings
+from stagecast.training.reference.rfm_settings import RfmSettings
 
 if TYPE_CHECKING:
     from stagecast.features.catalog.catalog import Catalog

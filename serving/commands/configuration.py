@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stagecast.features.intake.attributes import CustomersTable
     from stagecast.features.intake.options import ReadOptions
     from stagecast.features.intake.tables import Table
-    from stagecast.training.rfm_settings import RfmSettings
+    from stagecast.training.reference.rfm_settings import RfmSettings
 
 BESIDE_OPTIONS = ("tables", "customers", "catalog", "rfm")
 
@@ -101,7 +101,7 @@ class Configuration:
         UsageError
             A setting that cannot be used; the message names the file.
         """
-        from stagecast.training.rfm_settings import RfmSettings, rfm_from_toml
+        from stagecast.training.reference.rfm_settings import RfmSettings, rfm_from_toml
 
         return RfmSettings() if self.rfm is None else rfm_from_toml(self.rfm, str(self.file))
 

@@ -100,11 +100,12 @@ def _conversion_lines(conversion: ConversionFigures | None) -> list[str]:
 def risk_lines(scores: pa.Table) -> list[str]:
     """Return the customers with the most value at risk, with their reasons."""
     from stagecast.serving.reports.summary import most_at_risk
+    from stagecast.training.reasons.sentences import because_but
 
     rows = [["customer", "stage", "churn", "at risk", "reasons"]]
     for row in most_at_risk(scores, TOP):
         money = "-" if row["value_at_risk"] is None else f"{row['value_at_risk']:,.0f}"
-        why = "; ".join(reason["sentence"] for reason in row["reasons"])
+        why = because_but(row["reasons"])
         rows.append(
             [row["customer_id"], row["stage"], f"{row['churn_probability']:.0%}", money, why]
         )

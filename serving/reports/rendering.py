@@ -19,7 +19,8 @@ from stagecast.features.clock import to_utc
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.churn_kinds.kind import Wording
 from stagecast.training.config import Churn
-from stagecast.training.rfm import segment_definition
+from stagecast.training.reasons.sentences import because_but, clause_of, direction_of
+from stagecast.training.reference.rfm import segment_definition
 
 FOLDER = Path(__file__).parents[1] / "pages"
 NOTHING = "–"
@@ -146,7 +147,15 @@ def environment(language: str = "en") -> Environment:
     )
     filters = (
         *(money, percent, day, days, number, plain_number, sentence),
-        *(customer_link, marked, wording_of, segment_definition),
+        *(
+            customer_link,
+            marked,
+            wording_of,
+            segment_definition,
+            because_but,
+            clause_of,
+            direction_of,
+        ),
     )
     for function in filters:
         templates.filters[function.__name__] = function

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from stagecast.serving.reports.rendering import days, money, number
-from stagecast.training.rfm import FIFTHS, RfmScale, RfmScales
+from stagecast.training.reference.rfm import FIFTHS, RfmScale, RfmScales
 
 
 def scale_sentences(scales: RfmScales, *, has_money: bool) -> list[str]:

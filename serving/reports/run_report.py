@@ -25,7 +25,7 @@ from stagecast.serving.reports.quality import quality
 from stagecast.serving.reports.rendering import FOLDER, environment
 from stagecast.serving.reports.rfm_words import scale_sentences
 from stagecast.serving.reports.summary import SchemeSummary, Summary, numbers, stakes
-from stagecast.training.rfm import segment_definition
+from stagecast.training.reference.rfm import segment_definition
 
 Codes = NDArray[np.int64]
 

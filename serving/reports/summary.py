@@ -18,7 +18,7 @@ from stagecast.training.churn_kinds import kind_of
 from stagecast.training.config import Churn
 from stagecast.training.judging.evaluation_result import Evaluation
 from stagecast.training.judging.ranking import Ranking
-from stagecast.training.rfm import RfmScales
+from stagecast.training.reference.rfm import RfmScales
 from stagecast.training.train import Training
 
 LEAST_TENURE_DAYS = 30.0

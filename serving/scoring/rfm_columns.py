@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from stagecast.features.arrays import Array
-from stagecast.training.rfm import FIFTHS, RfmScales, rfm_segment
+from stagecast.training.reference.rfm import FIFTHS, RfmScales, rfm_segment
 
 _FIFTHS = range(1, FIFTHS + 1)
 _SEGMENTS = pa.array([rfm_segment(r, f) for r, f in itertools.product(_FIFTHS, repeat=2)])

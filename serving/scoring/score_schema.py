@@ -25,6 +25,9 @@ REASON = pa.struct(
         pa.field("usual", pa.float64()),
         pa.field("effect", pa.float64()),
         pa.field("sentence", pa.string()),
+        pa.field("code", pa.string()),
+        pa.field("direction", pa.string()),
+        pa.field("label", pa.string()),
     ]
 )
 
@@ -138,7 +141,8 @@ FACTS = (
         "reasons",
         pa.list_(REASON),
         False,
-        "at most three: feature, value, what is usual, effect, a sentence",
+        "at most three that raise the risk and two that lower it: feature, value, what is usual, "
+        "effect, a sentence, code, direction, label",
     ),
     Column("action", _TEXT, False, "what the scheme suggests on this stage"),
     Column(
@@ -170,6 +174,18 @@ FACTS = (
         pa.list_(pa.float64()),
         True,
         "the same as clv in years 1, 2 and 3 from the as_of and in the seven years after them",
+    ),
+    Column(
+        "risk_base",
+        _NUMBER,
+        True,
+        "log odds of the risk of the average active customer, which effects are measured from",
+    ),
+    Column(
+        "risk_rest",
+        _NUMBER,
+        True,
+        "log odds of p_inactive less risk_base and the effects of the reasons",
     ),
 )
 

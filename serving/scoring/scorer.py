@@ -20,11 +20,12 @@ from stagecast.features.snapshots import Snapshot, current_snapshot
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import thresholds_to_json
 from stagecast.serving.scoring import score_schema
+from stagecast.serving.scoring.reason_columns import reason_columns
 from stagecast.serving.scoring.rfm_columns import rfm_columns
 from stagecast.training.bundle import Bundle, load_bundle
 from stagecast.training.churn_kinds import ChurnKind, kind_of
 from stagecast.training.models import Predictions, predict
-from stagecast.training.reasons.of_buyers import Reason
+from stagecast.training.reasons.explanation import Explanation
 
 BANDS = np.array(["low", "medium", "high"])
 
@@ -159,12 +160,19 @@ class Scorer:
             **self._risk(predicted, state),
             **self._value(predicted, snapshot.as_of),
             **self._facts(features),
-            "reasons": self._reasons(snapshot, predicted, state),
+            **reason_columns(self._explanations(snapshot, predicted), rows),
             "action": actions[stage],
             "churn": [models.config.churn] * rows,
         }
         schema = score_schema.schema(self.scheme.ids)
         return pa.table([_arrow(columns[field.name], field) for field in schema], schema=schema)
+
+    def _explanations(
+        self, snapshot: Snapshot, predicted: Predictions
+    ) -> Mapping[int, Explanation]:
+        if not self.with_reasons:
+            return {}
+        return self.kind.explanations(self.bundle.models, snapshot, predicted, self.threads)
 
     def _risk(self, predicted: Predictions, state: NDArray[np.str_]) -> dict[str, Any]:
         models = self.bundle.models
@@ -225,29 +233,6 @@ class Scorer:
             "spend": features["spend"] if has_amounts else null,
             **rfm_columns(models.reference.rfm, features, has_amounts=has_amounts),
         }
-
-    def _reasons(
-        self, snapshot: Snapshot, predicted: Predictions, state: NDArray[np.str_]
-    ) -> list[list[dict[str, Any]]] | pa.Array:
-        if not self.with_reasons:
-            return pa.ListArray.from_arrays(
-                np.zeros(len(state) + 1, dtype=np.int32), pa.array([], score_schema.REASON)
-            )
-        models, column = self.bundle.models, [list[dict[str, Any]]() for _ in state]
-        reasons_by_row = self.kind.reasons(models, snapshot, predicted, state, self.threads)
-        for row, reasons in reasons_by_row.items():
-            column[row] = [_reason_fields(reason) for reason in reasons]
-        return column
-
-
-def _reason_fields(reason: Reason) -> dict[str, Any]:
-    return {
-        "feature": reason.feature,
-        "value": reason.value,
-        "usual": None if np.isnan(reason.usual) else reason.usual,
-        "effect": None if np.isnan(reason.effect) else reason.effect,
-        "sentence": reason.sentence,
-    }
 
 
 def _lists(values: Array) -> pa.Array:

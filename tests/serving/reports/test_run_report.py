@@ -29,7 +29,7 @@ from stagecast.training.judging.evaluation_result import (
     StageFigures,
 )
 from stagecast.training.learners.metrics import CalibrationGroup, GainsPoint
-from stagecast.training.rfm import RfmScale, RfmScales
+from stagecast.training.reference.rfm import RfmScale, RfmScales
 from tests.serving import published
 
 AS_OF = datetime(1998, 7, 1, tzinfo=UTC)
@@ -134,6 +134,8 @@ def made_scores(customers: int, *, stages: tuple[str, ...] = STAGES, seed: int =
         "value_gone": 0.5 * clv,
         "value_if_kept": 2.0 * clv,
         "clv_by_year": [[float(value), 5.0, 4.0, 3.5] for value in clv],
+        "risk_base": np.full(customers, -0.8),
+        "risk_rest": np.full(customers, 0.1),
     }
     fields = score_schema.schema(STAGES)
     arrays = [

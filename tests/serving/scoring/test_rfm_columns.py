@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from stagecast.serving.scoring.rfm_columns import rfm_columns
-from stagecast.training.rfm import RfmScales, learn_scales, rfm_segment
-from stagecast.training.rfm_settings import RfmSettings
+from stagecast.training.reference.rfm import RfmScales, learn_scales, rfm_segment
+from stagecast.training.reference.rfm_settings import RfmSettings
 
 
 def shop(seed: int) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stagecast.features.errors import UsageError
-from stagecast.training.rfm import (
+from stagecast.training.reference.rfm import (
     SEGMENTS,
     RfmScale,
     RfmScales,
@@ -18,7 +18,7 @@ from stagecast.training.rfm import (
     rfm_segment,
     segment_definition,
 )
-from stagecast.training.rfm_settings import MEASURES, RfmSettings, rfm_from_toml
+from stagecast.training.reference.rfm_settings import MEASURES, RfmSettings, rfm_from_toml
 
 # The usual chart of ten groups: one row per score of recency from 5 to 1, one letter per score of
 # frequency.

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.training.rfm_settings import MEASURES, RfmSettings
+from stagecast.training.reference.rfm_settings import MEASURES, RfmSettings
 
 SMALLER_IS_BETTER = frozenset({"recency_days"})
 FIFTHS = 5

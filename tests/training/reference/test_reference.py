@@ -1,4 +1,4 @@
-"""Percentiles and usual values of the shop at the training."""
+"""Percentiles of the risk against the shop at the training."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stagecast.training.reference import EMPTY, USUAL, Reference, learn_reference
+from stagecast.training.reference.reference import EMPTY, Reference, learn_reference
+from stagecast.training.reference.rfm_settings import MEASURES
 
 
-def learned(p_inactive: list[float], **features: list[float]) -> Reference:
-    rows = len(p_inactive)
-    columns = {name: np.ones(rows) for name in (*USUAL, "spend")}
-    columns["frequency"] = np.full(rows, 100.0)
-    columns |= {name: np.array(values) for name, values in features.items()}
+def learned(p_inactive: list[float]) -> Reference:
+    columns = {name: np.ones(len(p_inactive)) for name in MEASURES}
     active = np.isfinite(p_inactive) & (np.array(p_inactive) < 2)
-    return learn_reference(
-        columns, np.zeros(rows, dtype=np.int64), ("a", "nobody"), active, np.array(p_inactive)
-    )
+    return learn_reference(columns, active, np.array(p_inactive))
 
 
 @given(
@@ -56,20 +52,11 @@ def test_without_active_customers_the_percentile_is_in_the_middle() -> None:
 
 def test_only_the_active_make_the_percentiles() -> None:
     reference = learn_reference(
-        {name: np.full(4, 100.0) for name in (*USUAL, "spend", "frequency")},
-        np.zeros(4, dtype=np.int64),
-        ("a",),
+        {name: np.full(4, 100.0) for name in MEASURES},
         np.array([True, True, False, False]),
         np.array([0.1, 0.2, 0.9, np.nan]),
     )
     assert (reference.churn_quantiles[0], reference.churn_quantiles[-1]) == (0.1, 0.2)
-
-
-def test_usual_is_the_median_on_the_stage_and_that_of_all_buyers_where_nobody_stands() -> None:
-    reference = learned([0.5] * 5, orders=[1, 2, 3, 4, 9], gap_mean=[np.nan, 2.0, 4.0, 9.0, np.nan])
-    assert reference.usual["a"]["orders"] == 3.0
-    assert reference.usual["a"]["gap_mean"] == 4.0
-    assert reference.usual["nobody"] == reference.usual["a"]
 
 
 def test_json_and_back_is_the_same_reference() -> None:
