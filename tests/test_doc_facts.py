@@ -6,6 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
+from stagecast.features.stages.plays import NUMBERS, TEXTS, play_from_toml
+from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.training.reference.rfm import SEGMENTS
 from stagecast.training.reference.rfm_settings import rfm_from_toml
 
@@ -38,3 +40,13 @@ def test_the_example_of_own_limits_can_be_used() -> None:
     )
     settings = rfm_from_toml(tomllib.loads(example)["rfm"], "docs/scores.md")
     assert (settings.bins, settings.orders, len(settings.recency_days)) == (4, (2, 3, 6), 3)
+
+
+def test_the_plays_and_the_columns_that_they_read_are_those_of_the_code() -> None:
+    text = section("stages.md", "Plays")
+    named = set(re.findall(r"`([a-z_]+)`", text))
+    assert {*NUMBERS, *TEXTS} <= named
+    assert {play.id for play in load_scheme("retail").plays} <= named
+    (example,) = re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (table,) = tomllib.loads(example)["play"]
+    assert play_from_toml(table, "docs/stages.md").id == "loyal_going_quiet"

@@ -10,6 +10,8 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.features.clock import day_number
 from stagecast.features.record import PurchaseDays
+from stagecast.features.stages.play_choice import learn_bounds
+from stagecast.features.stages.plays import MONEY
 from stagecast.features.survival import survival
 from stagecast.training.cancellation.panel import fit_contracts
 from stagecast.training.churn.fitting import every_date, fit_churn, training_dates
@@ -102,8 +104,11 @@ def fit_models(
     state = kind.states(models, panel.now)
     risk = kind.risk(models, predicted, state)
     reference = learn_reference(panel.now.features, state == "active", risk, config.rfm)
-    models = replace(models, reference=reference)
-    reference = kind.with_usual(reference, models, panel.now, predicted, state)
+    values = {name: getattr(predicted, name) for name in MONEY if name != "spend"}
+    values["spend"] = panel.now.features["spend"]
+    bounds = learn_bounds(models.scheme.plays, values, panel.now.buyers)
+    models = replace(models, reference=replace(reference, play_bounds=bounds))
+    reference = kind.with_usual(models.reference, models, panel.now, predicted, state)
     return replace(models, reference=reference), predicted
 
 

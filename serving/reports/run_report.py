@@ -91,6 +91,7 @@ def render_report(summary: Summary, scores: pa.Table, move: MovementFigures | No
         first=_first(scores, has_money),
         stages=stages,
         stage_chart=charts.stage_bars(stages),
+        plays=_plays(summary.scheme, scores),
         flows=_flows(stages, scores),
         risk=_risk(scores),
         concentration=_concentration(scores),
@@ -207,6 +208,20 @@ def _stages(scheme: SchemeSummary, scores: pa.Table) -> list[dict[str, Any]]:
         )
         row["state"], row["rule"] = stage.get("state", "active"), list(stage.get("rule", []))
     return rows
+
+
+def _plays(scheme: SchemeSummary, scores: pa.Table) -> list[dict[str, Any]]:
+    """Return the plays that some customer has, in the order in which they are tried."""
+    rows = _by_group(scores, "play", [play["id"] for play in scheme.plays])
+    texts = [
+        {
+            "title": _english(play["title"]),
+            "action": _english(play["action"]),
+            "when": list(play["when"]),
+        }
+        for play in scheme.plays
+    ]
+    return [row | text for row, text in zip(rows, texts, strict=True) if row["customers"]]
 
 
 def _english(text: Any) -> str:

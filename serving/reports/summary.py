@@ -42,6 +42,8 @@ class SchemeSummary:
         Name -> threshold derived from the log; None where it is infinite.
     assumed
         Those that are no fact of the log, because it has too few gaps.
+    plays
+        As in the file of the scheme.
     """
 
     id: str
@@ -49,6 +51,7 @@ class SchemeSummary:
     stages: Sequence[Mapping[str, Any]]
     thresholds: Mapping[str, float | None]
     assumed: Sequence[str]
+    plays: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,7 @@ def summary(
             scheme["stage"],
             scheme["thresholds"],
             scheme["assumed"],
+            scheme["play"],
         ),
         evaluation=bundle_card.evaluation,
         blend=bundle_card.blend,

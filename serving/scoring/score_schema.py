@@ -144,7 +144,7 @@ FACTS = (
         "at most three that raise the risk and two that lower it: feature, value, what is usual, "
         "effect, a sentence, code, direction, label",
     ),
-    Column("action", _TEXT, False, "what the scheme suggests on this stage"),
+    Column("action", _TEXT, False, "what the scheme suggests: of the play, or of the stage"),
     Column(
         "clv_residual",
         _NUMBER,
@@ -187,6 +187,7 @@ FACTS = (
         True,
         "log odds of p_inactive less risk_base and the effects of the reasons",
     ),
+    Column("play", _TEXT, True, "the play of the scheme that holds; null: none does"),
 )
 
 

@@ -20,6 +20,7 @@ from stagecast.features.snapshots import Snapshot, current_snapshot
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import thresholds_to_json
 from stagecast.serving.scoring import score_schema
+from stagecast.serving.scoring.play_columns import play_columns
 from stagecast.serving.scoring.reason_columns import reason_columns
 from stagecast.serving.scoring.rfm_columns import rfm_columns
 from stagecast.training.bundle import Bundle, load_bundle
@@ -139,8 +140,6 @@ class Scorer:
         predicted = predict(models, snapshot, self.threads)
         state = self.kind.states(models, snapshot)
         method, low_data = self.kind.row_methods(models, snapshot)
-        texts = [scheme_stage.action["en"] for scheme_stage in self.scheme.stages]
-        actions = np.array(texts, dtype=object)
         columns: dict[str, Any] = {
             "customer_id": snapshot.ids[snapshot.customer],
             "as_of": _repeat(microseconds(snapshot.as_of), rows),
@@ -161,9 +160,9 @@ class Scorer:
             **self._value(predicted, snapshot.as_of),
             **self._facts(features),
             **reason_columns(self._explanations(snapshot, predicted), rows),
-            "action": actions[stage],
             "churn": [models.config.churn] * rows,
         }
+        columns |= play_columns(self.scheme, models.reference.play_bounds, columns, stage)
         schema = score_schema.schema(self.scheme.ids)
         return pa.table([_arrow(columns[field.name], field) for field in schema], schema=schema)
 

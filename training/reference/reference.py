@@ -7,7 +7,7 @@ request of one row as in a batch of millions.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -34,12 +34,15 @@ class Reference:
         Scales of the scores of recency, orders and spend.
     buyers, contracts
         What is usual of buyers and of open contracts.
+    play_bounds
+        Percentiles that plays compare with, like ``value_at_risk p80``.
     """
 
     churn_quantiles: tuple[float, ...]
     rfm: RfmScales
     buyers: Usual = NOTHING_USUAL
     contracts: Usual = NOTHING_USUAL
+    play_bounds: Mapping[str, float] = field(default_factory=dict)
 
     def percentile(self, churn_probability: Array) -> Array:
         """Return the percentile among the active customers of the training, 0 to 100."""
@@ -61,6 +64,7 @@ class Reference:
             "rfm": self.rfm.to_json(),
             "buyers": self.buyers.to_json(),
             "contracts": self.contracts.to_json(),
+            "play_bounds": dict(self.play_bounds),
         }
 
     @classmethod
@@ -70,6 +74,7 @@ class Reference:
             RfmScales.from_json(data["rfm"]),
             Usual.from_json(data["buyers"]),
             Usual.from_json(data["contracts"]),
+            {name: float(value) for name, value in data["play_bounds"].items()},
         )
 
 

@@ -136,6 +136,7 @@ def made_scores(customers: int, *, stages: tuple[str, ...] = STAGES, seed: int =
         "clv_by_year": [[float(value), 5.0, 4.0, 3.5] for value in clv],
         "risk_base": np.full(customers, -0.8),
         "risk_rest": np.full(customers, 0.1),
+        "play": np.full(customers, None),
     }
     fields = score_schema.schema(STAGES)
     arrays = [
