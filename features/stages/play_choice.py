@@ -15,7 +15,10 @@ from stagecast.features.stages.plays import Play
 def learn_bounds(
     plays: Sequence[Play], columns: Mapping[str, Array], buyers: NDArray[np.bool_]
 ) -> dict[str, float]:
-    """Return the percentiles that plays compare with, like ``value_at_risk p80``, over buyers.
+    """Return the percentiles that plays compare with, like ``value_at_risk p80``.
+
+    They are over the buyers with any such money: where most have nothing at risk, p80 of all would
+    be nothing, too.
 
     Parameters
     ----------
@@ -32,7 +35,7 @@ def learn_bounds(
         if percentile is None:
             continue
         values = columns[comparison.column][buyers]
-        values = values[np.isfinite(values)]
+        values = values[np.isfinite(values) & (values > 0)]
         if len(values):
             limit = float(np.quantile(values, percentile / 100, method="inverted_cdf"))
             bounds[f"{comparison.column} {comparison.bound}"] = limit

@@ -9,7 +9,7 @@
 The clauses of ``when`` compare columns of a score and must all hold; a clause may join several
 comparisons with ``or``. The plays are tried in the order of the file, and the first that holds is
 the customer's; where none does, there is the action of the stage. ``p80`` is the value that 80 % of
-the buyers of the training do not exceed.
+the buyers of the training who have any such money do not exceed.
 """
 
 from __future__ import annotations

@@ -32,6 +32,10 @@ Codes = NDArray[np.int64]
 FIRST_CUSTOMERS = 20
 BINS = 20
 TOP_SHARE = 0.8
+FEW = 0.3
+"""So small a share of the active that holds ``TOP_SHARE`` of the value at risk is worth telling."""
+SEGMENT_TITLES = {"at risk": "slipping away (at risk)"}
+"""Segments whose name the report uses for something else."""
 CURVE_POINTS = 100
 
 
@@ -74,7 +78,11 @@ def render_report(summary: Summary, scores: pa.Table, move: MovementFigures | No
         for name in ("spend", "expected_spend", "clv")
     )
     segments = [
-        {**row, "definition": segment_definition(row["id"])}
+        {
+            **row,
+            "title": SEGMENT_TITLES.get(row["id"], row["id"]),
+            "definition": segment_definition(row["id"]),
+        }
         for row in _by_group(scores, "rfm_segment", sorted(_present(scores, "rfm_segment")))
     ]
     page = environment().get_template("report.html")
@@ -293,6 +301,7 @@ def _concentration(scores: pa.Table) -> dict[str, Any] | None:
         "customers": holders,
         "of": len(value),
         "share": share,
+        "few": share <= FEW,
         "rows": [
             {"customers": size, "share": size / len(value), "share_of_value": float(running[size])}
             for size in sizes

@@ -165,4 +165,4 @@ def because_but(reasons: Iterable[Mapping[str, Any]]) -> str:
         return f"because {raising}, but {lowering}"
     if raising:
         return f"because {raising}"
-    return f"low because {lowering}" if lowering else ""
+    return f"lower because {lowering}" if lowering else ""

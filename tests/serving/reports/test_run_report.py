@@ -597,7 +597,7 @@ def test_thresholds_stand_in_words(scores, days, said):
     )
     text = read(scores, scheme=scheme).text
     assert said in text
-    assert "At risk: silent more than 1.78 times as long as is usual" in text
+    assert "Overdue: silent more than 1.78 times as long as is usual" in text
     assert "xtra" not in text, "no rule looks at it"
 
 
@@ -617,7 +617,7 @@ def test_an_assumed_gap_is_not_given_as_the_usual_one(scores):
     text = read(scores, scheme=scheme).text
     assert "The usual gap between two orders is not known" in text
     assert "60 days" not in text
-    assert "above 2 , which is assumed: the log has too few gaps" in text
+    assert "more than 2 times the usual gap, which is assumed: the log has too few gaps" in text
 
 
 def test_a_horizon_shorter_than_the_usual_gap_is_said_first(scores):
@@ -649,3 +649,60 @@ def test_neither_the_file_nor_the_work_grows_with_the_customers(html, scores):
     report, calls = calls_of(made_scores(25_000))
     assert calls < 1.1 * usual
     assert len(report.encode()) < 1.1 * len(html.encode()) < 400_000
+
+
+def concentrated(value: list[float]) -> pa.Table:
+    rows = len(value)
+    return replaced(
+        made_scores(rows, stages=ACTIVE),
+        value_at_risk=value,
+        churn_probability=[0.9] * rows,
+        churn_band=["high"] * rows,
+    )
+
+
+def test_only_a_small_share_that_holds_most_is_where_to_start():
+    few = read(concentrated([1000.0] * 2 + [1.0] * 18))
+    assert "2 of the active (10%) hold 80% of the value at risk: start there." in few.text
+    assert "How few hold the value at risk" in few.text
+    even = read(concentrated([10.0] * 20))
+    assert "16 of the active (80%) hold 80% of the value at risk: it is spread" in even.text
+    assert "start there" not in even.text
+    assert "How few" not in even.text
+    one = read(concentrated([1000.0] + [1.0] * 9))
+    assert "1 of the active (10%) holds 80% of the value at risk: start there." in one.text
+
+
+def test_nobody_at_high_risk_is_said_in_words(scores):
+    calm = replaced(scores, churn_band=["low"] * len(scores))
+    assert re.search(r"Nobody of the [\d,]+ active customers is at high risk", read(calm).text)
+
+
+def test_one_time_buyers_are_a_share(scores):
+    log = made_summary().log | {"one_time_buyers": 0.29}
+    assert "Ordered once only 29% of the buyers" in read(scores, log=log).text
+
+
+def test_an_order_of_a_later_year_is_not_expected():
+    days = [np.datetime64("1999-08-01"), np.datetime64("1998-09-01"), np.datetime64("NaT")]
+    few = replaced(
+        made_scores(3, stages=ACTIVE),
+        next_order_date=np.array(days, dtype="datetime64[D]"),
+        value_at_risk=[3.0, 2.0, 1.0],
+    )
+    text = read(few).text
+    assert "1998-09-01" in text
+    assert "1999-08-01" not in text
+    assert text.count("no order expected this year") == 2
+
+
+def test_at_risk_is_neither_a_stage_nor_a_segment(scores):
+    text = read(scores).text
+    assert "Slipping away (at risk) R 1 or 2, F 3 or 4" in text or "slipping" not in text.lower()
+    assert "Overdue" in text
+    assert "At risk: silent" not in text
+
+
+def test_the_note_on_the_method_is_a_sentence(scores):
+    page = read(scores, method_note="customer-base models alone: too little to learn more from")
+    assert "Customer-base models alone: too little to learn more from." in page.text

@@ -93,7 +93,7 @@ def test_reasons_are_joined_by_because_and_but() -> None:
         "stage), but first order 9 days ago (90 is usual)"
     )
     assert because_but([RAISING]) == "because 1 order so far (4 is usual on this stage)"
-    assert because_but([LOWERING]) == "low because first order 9 days ago (90 is usual)"
+    assert because_but([LOWERING]) == "lower because first order 9 days ago (90 is usual)"
     assert because_but([]) == ""
 
 
@@ -123,5 +123,5 @@ def test_what_an_earlier_version_stored_is_read_by_its_sentence_and_effect() -> 
     }
     assert clause_of(old) == "9 orders so far (4 is usual)"
     assert direction_of(old) == "lowers"
-    assert because_but([old]) == "low because 9 orders so far (4 is usual)"
+    assert because_but([old]) == "lower because 9 orders so far (4 is usual)"
     assert clause_of({**old, "code": None, "sentence": None}) == "orders"
