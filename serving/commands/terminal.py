@@ -120,6 +120,7 @@ def run_lines(run: Run, next_steps: Sequence[str]) -> list[str]:
     return [
         *horizon_lines(summary.horizon_note),
         *log_lines(summary.log),
+        *(f"look at: {finding}" for finding in summary.findings),
         "",
         f"Customers per stage on {summary.as_of} (scheme {summary.scheme.id}):",
         *counted_lines(run.scores, run.bundle.models.scheme),

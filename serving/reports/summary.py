@@ -84,6 +84,9 @@ class Summary:
         See :class:`stagecast.training.card.Card`.
     rfm
         Scales of the RFM scores.
+    findings
+        What stands out in the log, what changes numbers first; see
+        :mod:`stagecast.serving.runs.findings`.
     """
 
     title: str
@@ -104,6 +107,7 @@ class Summary:
     next_steps: tuple[str, ...]
     ranking: Ranking | None = None
     rfm: RfmScales | None = None
+    findings: tuple[str, ...] = ()
 
     @property
     def not_ranked(self) -> str | None:
@@ -119,7 +123,11 @@ def card(training: Training) -> Card:
 
 
 def summary(
-    bundle: Bundle, bundle_card: Card, data_report: Mapping[str, Any], next_steps: Sequence[str]
+    bundle: Bundle,
+    bundle_card: Card,
+    data_report: Mapping[str, Any],
+    next_steps: Sequence[str],
+    findings: Sequence[str] = (),
 ) -> Summary:
     """Return the summary of a run.
 
@@ -131,6 +139,8 @@ def summary(
         As plain JSON.
     next_steps
         Commands to run next.
+    findings
+        What stands out in the log.
     """
     models = bundle.models
     kind, scheme = kind_of(models.config.churn), scheme_to_json(models.scheme)
@@ -161,6 +171,7 @@ def summary(
         next_steps=tuple(next_steps),
         ranking=bundle_card.ranking,
         rfm=models.reference.rfm,
+        findings=tuple(findings),
     )
 
 
