@@ -17,7 +17,8 @@ average of the log.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -172,7 +173,9 @@ def explain(
                 or of_average(usual)
             )
         reasons = (*sides[RAISES], *sides[LOWERS])
-        rest = float(log_odds[row]) - base - float(np.nansum([r.effect for r in reasons]))
+        rest = (
+            float(log_odds[row]) - base - sum(r.effect for r in reasons if not math.isnan(r.effect))
+        )
         result.append(Explanation(reasons, base, rest))
     return result
 
@@ -216,21 +219,20 @@ def _reason(
 
 def _comparisons(
     family: Family, row: int, columns: Mapping[str, Array], usual: Usual, group: str
-) -> list[tuple[str, float]]:
+) -> Iterator[tuple[str, float]]:
+    """Yield what a value can be compared with, the most telling first."""
     average = usual.medians[AVERAGE]
-    comparisons = []
     # where the usual gap of the log is not known, each customer's leans on a constant
-    if family.own_past and not np.isnan(average.get(family.own_past, 0.0)):
-        comparisons.append((OWN, float(columns[family.own_past][row])))
+    if family.own_past and not math.isnan(average.get(family.own_past, 0.0)):
+        yield OWN, float(columns[family.own_past][row])
     if group in usual.medians and group != AVERAGE:
-        comparisons.append((STAGE, usual.medians[group][family.feature]))
-    comparisons.append((ACTIVE, average[family.feature]))
-    return comparisons
+        yield STAGE, usual.medians[group][family.feature]
+    yield ACTIVE, average[family.feature]
 
 
 def _shows(family: Family, value: float, usual: float, effect: float) -> bool:
     """Return whether the numbers are known, differ, and do not contradict the effect."""
-    if np.isnan(value) or np.isnan(usual):
+    if math.isnan(value) or math.isnan(usual):
         return False
     if shown(family.feature, value) == shown(family.feature, usual):
         return False

@@ -5,7 +5,7 @@ Scores hold codes and numbers; the words are made here, when a score is written 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 RAISES, LOWERS = "raises", "lowers"
@@ -76,7 +76,7 @@ def clause(
         average = _share(usual or 0.0)
         return f"on the stage {label} the risk is {_share(here)} ({average} of the active)"
     if feature == "average":
-        return f"the risk of most customers of this log is high: {_share(here)} on average"
+        return f"the average active customer of this log has a risk of {_share(here)}"
     if versus == PLAIN or usual is None:
         return _fact(feature, here, label)
     if code == "recency_days.own":
@@ -86,20 +86,25 @@ def clause(
     return f"{_fact(feature, here, label)} ({shown(feature, usual)} is {_USUAL[versus]})"
 
 
+_FACTS: Mapping[str, Callable[[float], str]] = {
+    "recency_days": lambda value: f"no order for {_count(value, 'day', 'days')}",
+    "orders": lambda value: f"{_count(value, 'order', 'orders')} so far",
+    "orders_90d": lambda value: f"{_count(value, 'order', 'orders')} in the last 90 days",
+    "spend_mean": lambda value: f"spends {number(value)} an order",
+    "activity_30d": lambda value: (
+        f"{_count(value, 'visit', 'visits')} or other events in the last 30 days"
+    ),
+    "gap_mean": lambda value: f"{_count(value, 'day', 'days')} between orders on average",
+    "T_days": lambda value: f"first order {_count(value, 'day', 'days')} ago",
+    "refund_share": lambda value: f"{_share(value)} of the spend was given back",
+    "contract_days": lambda value: f"the contract is {_count(value, 'day', 'days')} old",
+    "earlier_contracts": lambda value: f"{_count(value, 'contract', 'contracts')} cancelled before",
+}
+
+
 def _fact(feature: str, value: float, label: str | None) -> str:
-    facts = {
-        "recency_days": f"no order for {_count(value, 'day', 'days')}",
-        "orders": f"{_count(value, 'order', 'orders')} so far",
-        "orders_90d": f"{_count(value, 'order', 'orders')} in the last 90 days",
-        "spend_mean": f"spends {number(value)} an order",
-        "activity_30d": (f"{_count(value, 'visit', 'visits')} or other events in the last 30 days"),
-        "gap_mean": f"{_count(value, 'day', 'days')} between orders on average",
-        "T_days": f"first order {_count(value, 'day', 'days')} ago",
-        "refund_share": f"{_share(value)} of the spend was given back",
-        "contract_days": f"the contract is {_count(value, 'day', 'days')} old",
-        "earlier_contracts": f"{_count(value, 'contract', 'contracts')} cancelled before",
-    }
-    return facts.get(feature) or f"{label or feature}: {number(value)}"
+    known = _FACTS.get(feature)
+    return f"{label or feature}: {number(value)}" if known is None else known(value)
 
 
 def moved_clause(feature: str, value: float, before: float) -> str | None:

@@ -46,7 +46,7 @@ from stagecast.training.reasons.sentences import (
             "average.plain",
             0.96,
             None,
-            "the risk of most customers of this log is high: 96% on average",
+            "the average active customer of this log has a risk of 96%",
         ),
     ],
 )
