@@ -11,9 +11,9 @@ from stagecast.training.reference.rfm import FIFTHS, RfmScale, RfmScales
 def scale_sentences(scales: RfmScales, *, has_money: bool) -> list[str]:
     """Return one sentence for each of recency, frequency and, with amounts, money.
 
-    >>> scales = RfmScales(orders=RfmScale((1.0, 1.0, 2.0)))
+    >>> scales = RfmScales(orders=RfmScale((1.0, 1.0, 1.0, 2.0)))
     >>> scale_sentences(scales, has_money=False)[1]
-    'F, orders so far: 1 up to 1; 3 up to 2; 4 above.'
+    'F, orders so far: 1 up to 1; 4 up to 2; 5 above.'
     """
     sentences = [
         "R, time since the last order: "

@@ -133,7 +133,7 @@ def clause_of(reason: Mapping[str, Any]) -> str:
         return str(reason.get("sentence") or reason["feature"]).removesuffix(_EARLIER_SUFFIX)
     value, usual = reason.get("value"), reason.get("usual")
     text = clause(code, value, usual, reason.get("label"))
-    if reason["feature"] != "gap_mean" or value is None or usual is None:
+    if not code.startswith("gap_mean.") or value is None or usual is None:
         return text
     # the same silence says more of who orders often
     raises = direction_of(reason) == RAISES
