@@ -21,6 +21,7 @@ from typing import NamedTuple
 import duckdb
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from stagecast.features.arrays import Integers
 from stagecast.features.attributes import MISSING, Texts
@@ -100,6 +101,34 @@ class LeadEvents:
             rows = self.kind == self.types.index(event)
             np.minimum.at(first, self.customer[rows], self.instant[rows])
         return first
+
+    def ended(self, at: int, types: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which customers have an event before ``at`` that ends a lead.
+
+        Parameters
+        ----------
+        at
+            Microseconds since 1970, UTC.
+        types
+            Event types that end a lead.
+        """
+        ended = np.zeros(len(self.customers), dtype=np.bool_)
+        for event in types:
+            ended |= self.first_instants_of(event) < at
+        return ended
+
+    def open_leads(self, at: int, ends_lead: Sequence[str] = ()) -> Integers:
+        """Return the rows of the customers who are leads: events, but no purchase and no end.
+
+        Parameters
+        ----------
+        at
+            Microseconds since 1970, UTC; only events before it count.
+        ends_lead
+            Event types that end a lead.
+        """
+        begun = (self.first_instants() < at) & (self.first_instants_of("purchase") >= at)
+        return np.flatnonzero(begun & ~self.ended(at, ends_lead))
 
     def first_channels(self) -> Texts:
         """Return the channel of each customer's first event, blank for an event without one."""

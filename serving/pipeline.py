@@ -17,6 +17,7 @@ from stagecast.serving.reports.run_report import write_report
 from stagecast.serving.reports.summary import card, summary
 from stagecast.serving.requests import RunRequest
 from stagecast.serving.runs.files import MODEL, OF_A_RUN, REPORT, SCORES, TABLES
+from stagecast.serving.runs.findings import findings
 from stagecast.serving.runs.folders import new_folder
 from stagecast.serving.runs.inspection import inspect, write_inspection
 from stagecast.serving.runs.run import Run
@@ -72,7 +73,8 @@ def run(
         scores = Scorer(bundle, threads=0).score(training.panel.now, training.data_cutoff)
         write_scores(scores, draft / SCORES)
         say("report")
-        contents = summary(bundle, bundle_card, inspected.for_summary(), next_steps)
+        log_findings = findings(inspected.quality)
+        contents = summary(bundle, bundle_card, inspected.for_summary(), next_steps, log_findings)
         life = training.panel.life
         moves = movement(life, at, has_amounts=training.models.value.mean_spend is not None)
         write_tables(moves, draft / TABLES)

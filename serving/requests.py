@@ -178,6 +178,8 @@ class LeadsRequest:
     mql, sql
         What makes a lead qualified for marketing and for sales, such as ``20``, ``best:200``,
         ``share:20%`` or ``conversion:10%``; None: as the points say.
+    ends_lead
+        Types of events that end a lead, such as ``lost``, in small letters.
     """
 
     out: Path
@@ -186,6 +188,7 @@ class LeadsRequest:
     learn: Path | None = None
     mql: str | None = None
     sql: str | None = None
+    ends_lead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

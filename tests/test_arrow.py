@@ -240,6 +240,7 @@ def test_importing_changes_no_warning_filter_and_says_nothing() -> None:
 
 
 EVALUATION = {
+    "calendar",
     "bundle",
     "cancellation.ages",
     "cancellation.cloglog",
@@ -278,10 +279,16 @@ EVALUATION = {
     "models",
     "next_stage.model",
     "outcomes",
+    "reasons.explanation",
+    "reasons.families",
     "reasons.of_buyers",
     "reasons.of_contracts",
-    "reference",
+    "reasons.sentences",
+    "reference.reference",
+    "reference.rfm",
+    "reference.rfm_settings",
     "schemes",
+    "reference.usual",
     "value.ahead",
     "value.intervals",
     "value.kept",

@@ -37,11 +37,11 @@ from stagecast.training.leads.conversion import LeadConversion
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models
 from stagecast.training.next_stage.model import NextStageModel
-from stagecast.training.reference import Reference
+from stagecast.training.reference.reference import Reference
 from stagecast.training.value.intervals import Intervals
 from stagecast.training.value.model import FACTORS, ValueModel
 
-FORMAT = 7
+FORMAT = 8
 MANIFEST, MODELS, CARD = "manifest.json", "models.json", "card.json"
 MODELS_WITH_TREES = ("churn", "next_stage", *(f"value_{name}" for name in FACTORS))
 MODELS_KEYS = {

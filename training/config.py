@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from stagecast.features.contracts import Terms
 from stagecast.features.errors import UsageError
 from stagecast.training.calendar import Calendar
+from stagecast.training.reference.rfm_settings import RfmSettings
 
 if TYPE_CHECKING:
     from stagecast.features.catalog.catalog import Catalog
@@ -54,6 +55,8 @@ class TrainConfig:
         The user's own features, in addition to those of the standard catalogue.
     calendar
         Known occasions, past and to come, such as campaigns.
+    rfm
+        How RFM scores are cut.
     max_dates
         Largest number of past dates to learn from.
     medium_risk, high_risk
@@ -78,6 +81,7 @@ class TrainConfig:
     known_at_start: tuple[str, ...] = ()
     own: OwnFeatures = field(default_factory=_nothing_own)
     calendar: Calendar = field(default_factory=Calendar)
+    rfm: RfmSettings = field(default_factory=RfmSettings)
     max_dates: int = 8
     medium_risk: float = 1 / 3
     high_risk: float = 2 / 3
@@ -112,6 +116,7 @@ class TrainConfig:
             "own": self.own.to_json(),
             "terms": self.terms.to_json(),
             "calendar": self.calendar.to_json(),
+            "rfm": self.rfm.to_json(),
         }
 
     @classmethod
@@ -125,5 +130,6 @@ class TrainConfig:
                 "own": OwnFeatures.from_json(data["own"]),
                 "terms": Terms.from_json(data["terms"]),
                 "calendar": Calendar.from_json(data["calendar"]),
+                "rfm": RfmSettings.from_json(data["rfm"]),
             }
         )

@@ -10,7 +10,8 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.features.clock import day_number
 from stagecast.features.record import PurchaseDays
-from stagecast.features.stages.scheme import STATES
+from stagecast.features.stages.play_choice import learn_bounds
+from stagecast.features.stages.plays import MONEY
 from stagecast.features.survival import survival
 from stagecast.training.cancellation.panel import fit_contracts
 from stagecast.training.churn.fitting import every_date, fit_churn, training_dates
@@ -24,7 +25,7 @@ from stagecast.training.models import Models, Predictions, predict
 from stagecast.training.next_stage.fitting import fit_next_stage
 from stagecast.training.next_stage.rules import after_another_order
 from stagecast.training.panel import Panel, sampling_step, seasons_of, thinned
-from stagecast.training.reference import EMPTY, learn_reference
+from stagecast.training.reference.reference import EMPTY, learn_reference
 from stagecast.training.value.fitting import Teaching, fit_value
 from stagecast.training.value.spans import Purchases
 
@@ -103,12 +104,13 @@ def fit_models(
     predicted = predict(models, panel.now)
     kind = kind_of(config.churn)
     state = kind.states(models, panel.now)
-    group = np.select([state == name for name in STATES], range(len(STATES)))
-    columns, extra_features = kind.explained_columns(models, panel.now)
     risk = kind.risk(models, predicted, state)
-    reference = learn_reference(columns, group, STATES, state == "active", risk, extra_features)
-    models = replace(models, reference=reference)
-    reference = kind.with_mean_effects(reference, models, panel.now, predicted, state)
+    reference = learn_reference(panel.now.features, state == "active", risk, config.rfm)
+    values = {name: getattr(predicted, name) for name in MONEY if name != "spend"}
+    values["spend"] = panel.now.features["spend"]
+    bounds = learn_bounds(models.scheme.plays, values, panel.now.buyers)
+    models = replace(models, reference=replace(reference, play_bounds=bounds))
+    reference = kind.with_usual(models.reference, models, panel.now, predicted, state)
     return replace(models, reference=reference), predicted
 
 

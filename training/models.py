@@ -28,7 +28,7 @@ from stagecast.training.leads.conversion import LeadConversion
 from stagecast.training.learners.boosted import cores
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.next_stage.model import NextStageModel, stages_at_end
-from stagecast.training.reference import Reference
+from stagecast.training.reference.reference import Reference
 from stagecast.training.value.intervals import Intervals, Outlook
 from stagecast.training.value.model import ValueModel
 from stagecast.training.value.money import Money, money_of_buyers, money_of_prospects

@@ -23,10 +23,11 @@ from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.features.record import SignalTypes
 from stagecast.features.stages.conditions import Clause, Condition
 from stagecast.features.stages.contract_facts import CONTRACT_FACTS
+from stagecast.features.stages.entries import LANGUAGES
 from stagecast.features.stages.facts import CLOCKS, Vocabulary
+from stagecast.features.stages.plays import STATES, Play
 
-STATES = ("prospect", "active", "lapsed")
-LANGUAGES = ("en", "ru", "fa")
+__all__ = ["LANGUAGES", "STATES", "Group", "Scheme", "Stage", "first_matching_rule", "rule_text"]
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,9 @@ class Scheme:
         :mod:`stagecast.features.stages.contract_facts`.
     groups
         Tried in order; the first whose rule holds is a customer's group, and there may be none.
+    plays
+        Tried in order; the first that holds says what to do with a customer. Where none does, the
+        action of the stage does.
     lead_grades
         Whether prospects are graded by points (MQL, SQL) beside their stage.
     pins
@@ -121,6 +125,7 @@ class Scheme:
     source: str = ""
     signals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groups: tuple[Group, ...] = ()
+    plays: tuple[Play, ...] = ()
     lead_grades: bool = False
     pins: Mapping[str, float] = field(default_factory=dict)
     assumed: frozenset[str] = frozenset()

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,10 @@ from stagecast.features.catalog.standard import standard
 from stagecast.features.contracts import KINDS
 from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.features.stages.conditions import Clause
-from stagecast.features.stages.scheme import LANGUAGES, STATES, Group, Scheme, Stage
+from stagecast.features.stages.entries import Entry
+from stagecast.features.stages.play_checks import check_plays
+from stagecast.features.stages.plays import STATES, play_from_toml
+from stagecast.features.stages.scheme import LANGUAGES, Group, Scheme, Stage
 from stagecast.features.stages.scheme_check import check_rules
 from stagecast.features.stages.thresholds import THRESHOLD_NAMES
 
@@ -31,6 +34,7 @@ _KEYS = {
     "thresholds",
     "signals",
     "group",
+    "play",
     "lead_grades",
 }
 _LARGEST = 1e15
@@ -106,7 +110,7 @@ def scheme_from_toml(data: Mapping[str, Any], where: str) -> Scheme:
         A key is missing or unknown; a stage, a fact or a threshold does not exist; no customer can
         be on a stage; or no rule holds for some customer.
     """
-    pins = _Entry(data, where, _KEYS).table("thresholds")
+    pins = Entry(data, where, _KEYS).table("thresholds")
     scheme = _scheme(data, where, pins=pins, thresholds={})
     scheme.vocabulary(standard(_SCHEME_HORIZON_DAYS), where)
     check_rules(scheme, where)
@@ -164,6 +168,7 @@ def scheme_to_json(scheme: Scheme) -> dict[str, Any]:
             {"id": g.id, "title": dict(g.title), "rule": [str(clause) for clause in g.rule]}
             for g in scheme.groups
         ],
+        "play": [play.to_json() for play in scheme.plays],
     }
 
 
@@ -172,83 +177,11 @@ def thresholds_to_json(thresholds: Mapping[str, float]) -> dict[str, float | Non
     return {name: (None if math.isinf(value) else value) for name, value in thresholds.items()}
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """One table of a scheme file; its methods return the values, checked for their kind.
-
-    Raises
-    ------
-    UsageError
-        A key is unknown, missing, or has a value of the wrong kind; the message names the key.
-    """
-
-    values: Mapping[str, Any]
-    where: str
-    keys: Set[str]
-
-    def __post_init__(self) -> None:
-        if unknown := sorted(set(self.values) - self.keys):
-            raise UsageError(
-                f"{self.where}: unknown key '{unknown[0]}'.{did_you_mean(unknown[0], self.keys)}"
-            )
-
-    def _get(self, key: str, kind: type, expected: str) -> Any:
-        if key not in self.values:
-            raise UsageError(f"{self.where}: key '{key}' is missing")
-        value = self.values[key]
-        if not isinstance(value, kind):
-            raise UsageError(f"{self.where}: '{key}' is {value!r}; it must be {expected}")
-        return value
-
-    def text(self, key: str, default: str | None = None) -> str:
-        if default is not None and key not in self.values:
-            return default
-        return str(self._get(key, str, "a text"))
-
-    def flag(self, key: str) -> bool:
-        return bool(self._get(key, bool, "true or false")) if key in self.values else False
-
-    def texts_by_language(self, key: str) -> dict[str, str]:
-        texts = dict(self._get(key, dict, "a table, like { en = 'New' }"))
-        for language, text in texts.items():
-            if language not in LANGUAGES:
-                raise UsageError(
-                    f"{self.where}: '{key}' has '{language}', which is none of "
-                    f"{', '.join(LANGUAGES)}"
-                )
-            if not isinstance(text, str):
-                raise UsageError(
-                    f"{self.where}: '{key}' is {text!r} in '{language}'; it must be a text"
-                )
-        if "en" not in texts:
-            raise UsageError(
-                f"{self.where}: '{key}' has no English text; give at least {{ en = '...' }}"
-            )
-        return texts
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        return tuple(self._list(key, str, "a list of texts, like ['new', 'repeat']"))
-
-    def tables(self, key: str, *, optional: bool = False) -> list[dict[str, Any]]:
-        if optional and key not in self.values:
-            return []
-        return self._list(key, dict, f"tables, each under [[{key}]]")
-
-    def table(self, key: str) -> dict[str, Any]:
-        return dict(self._get(key, dict, "a table")) if key in self.values else {}
-
-    def _list(self, key: str, kind: type, expected: str) -> list[Any]:
-        items = list(self._get(key, list, expected))
-        if not all(isinstance(item, kind) for item in items):
-            raise UsageError(f"{self.where}: '{key}' is {items!r}; it must be {expected}")
-        return items
-
-
 def _scheme(
     data: Mapping[str, Any], where: str, pins: Mapping[str, Any], thresholds: Mapping[str, float]
 ) -> Scheme:
     """Return the scheme of a table; see :func:`scheme_from_toml` for errors."""
-    entry = _Entry(data, where, _KEYS)
+    entry = Entry(data, where, _KEYS)
     stages = [
         _stage(stage, f"{where}, stage {number}")
         for number, stage in enumerate(entry.tables("stage"), 1)
@@ -256,6 +189,10 @@ def _scheme(
     groups = [
         _group(group, f"{where}, group {number}")
         for number, group in enumerate(entry.tables("group", optional=True), 1)
+    ]
+    plays = [
+        play_from_toml(play, f"{where}, play {number}")
+        for number, play in enumerate(entry.tables("play", optional=True), 1)
     ]
     language = entry.text("language", "en")
     if language not in LANGUAGES:
@@ -270,10 +207,12 @@ def _scheme(
         source=entry.text("source", ""),
         signals=_signals(entry.table("signals"), where),
         groups=tuple(groups),
+        plays=tuple(plays),
         lead_grades=entry.flag("lead_grades"),
         pins=check_pins(pins, f"{where}, [thresholds]"),
     )
     _check_stage_names(scheme, where)
+    check_plays(scheme.plays, scheme.ids, where)
     rules = [*(stage.rule for stage in scheme.stages), *(group.rule for group in scheme.groups)]
     rule_features = {name for rule in rules for clause in rule for name in clause.features}
     unnamed = set(KINDS) if scheme.reads_contracts else set()
@@ -347,7 +286,7 @@ def _signals(signals: Mapping[str, Any], where: str) -> dict[str, tuple[str, ...
 
 def _stage(values: Mapping[str, Any], where: str) -> Stage:
     place = f"{where} ('{values['id']}')" if "id" in values else where
-    entry = _Entry(values, place, {"id", "state", "title", "meaning", "action", "rule", "next"})
+    entry = Entry(values, place, {"id", "state", "title", "meaning", "action", "rule", "next"})
     state = entry.text("state")
     if state not in STATES:
         raise UsageError(
@@ -366,11 +305,11 @@ def _stage(values: Mapping[str, Any], where: str) -> Stage:
 
 def _group(values: Mapping[str, Any], where: str) -> Group:
     place = f"{where} ('{values['id']}')" if "id" in values else where
-    entry = _Entry(values, place, {"id", "title", "rule"})
+    entry = Entry(values, place, {"id", "title", "rule"})
     return Group(entry.text("id"), entry.texts_by_language("title"), _rule(entry, place))
 
 
-def _rule(entry: _Entry, where: str) -> tuple[Clause, ...]:
+def _rule(entry: Entry, where: str) -> tuple[Clause, ...]:
     clauses = tuple(Clause.parse(text, where) for text in entry.texts("rule"))
     if not clauses:
         raise UsageError(

@@ -1,5 +1,6 @@
 """The file that may hold every option (``--config stagecast.toml``), and what it holds beside them:
-several tables as one log, the table of customers, features of one's own, a calendar.
+several tables as one log, the table of customers, features of one's own, a calendar, cuts of
+RFM scores.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from stagecast.features.intake.options import ReadOptions
     from stagecast.features.intake.tables import Table
     from stagecast.training.calendar import Calendar
+    from stagecast.training.reference.rfm_settings import RfmSettings
 
-BESIDE_OPTIONS = ("tables", "customers", "catalog", "calendar")
+BESIDE_OPTIONS = ("tables", "customers", "catalog", "calendar", "rfm")
 
 # Names of options that would hide Python's own in a function's signature.
 _PARAMETERS = {"json": "as_json", "list": "list_all", "pin": "pins"}
@@ -43,6 +45,8 @@ class Configuration:
         ``[catalog]``.
     calendar
         ``[[calendar]]``.
+    rfm
+        ``[rfm]``.
     """
 
     file: Path = Path("stagecast.toml")
@@ -50,6 +54,7 @@ class Configuration:
     customers: object = None
     catalog: object = None
     calendar: object = None
+    rfm: object = None
 
     def tables_read(self, options: ReadOptions) -> tuple[Table, ...]:
         """Return the tables that are read as one log; ``options`` hold for all of them.
@@ -108,6 +113,18 @@ class Configuration:
             if self.calendar is None
             else calendar_from_toml(self.calendar, str(self.file))
         )
+
+    def rfm_settings(self) -> RfmSettings:
+        """Return how RFM scores are cut.
+
+        Raises
+        ------
+        UsageError
+            A setting that cannot be used; the message names the file.
+        """
+        from stagecast.training.reference.rfm_settings import RfmSettings, rfm_from_toml
+
+        return RfmSettings() if self.rfm is None else rfm_from_toml(self.rfm, str(self.file))
 
 
 def configuration(context: click.Context) -> Configuration:

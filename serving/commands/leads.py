@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from stagecast.serving.commands.console import show, show_json
-from stagecast.serving.commands.options import as_request, common, span_days
+from stagecast.serving.commands.options import as_request, common, event_types, span_days
 from stagecast.serving.commands.reading_values import reading
 from stagecast.serving.reading import Reading
 from stagecast.serving.requests import LeadsRequest
@@ -47,6 +47,13 @@ from stagecast.serving.requests import LeadsRequest
     ),
 )
 @click.option("--sql", metavar="WANTED", help="What makes an SQL, likewise.")
+@click.option(
+    "--ends-lead",
+    multiple=True,
+    metavar="TYPE[,TYPE]",
+    callback=event_types,
+    help="Types of events that end a lead, such as lost,disqualified; may be repeated.",
+)
 @common
 def leads(reading: Reading, request: LeadsRequest, as_json: bool) -> None:
     """Leads, best first: customer_id, lead_points, lead_grade, p_convert, age_days, channel,

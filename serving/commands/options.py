@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from stagecast.features.clock import parse_instant, parse_span_days
+from stagecast.features.errors import UsageError
 from stagecast.serving.commands.configuration import read_configuration
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -74,6 +75,25 @@ def instant(_: click.Context, option: click.Parameter, value: str | None) -> dat
 def span_days(_: click.Context, option: click.Parameter, value: str | None) -> int | None:
     """Return a span of the command line in days; for ``callback`` of an option."""
     return None if value is None else parse_span_days(value, option.opts[0])
+
+
+def event_types(
+    _: click.Context, option: click.Parameter, values: Sequence[str]
+) -> tuple[str, ...]:
+    """Return types of events of the command line, which commas may part, in small letters.
+
+    Raises
+    ------
+    UsageError
+        A type is empty.
+    """
+    types = [part.strip().lower() for value in values for part in value.split(",")]
+    if not all(types):
+        raise UsageError(
+            f"{option.opts[0]} '{','.join(values)}' has an empty type; write it like "
+            "lost,disqualified"
+        )
+    return tuple(dict.fromkeys(types))
 
 
 def common(function: F) -> F:

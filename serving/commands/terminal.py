@@ -100,11 +100,12 @@ def _conversion_lines(conversion: ConversionFigures | None) -> list[str]:
 def risk_lines(scores: pa.Table) -> list[str]:
     """Return the customers with the most value at risk, with their reasons."""
     from stagecast.serving.reports.summary import most_at_risk
+    from stagecast.training.reasons.sentences import because_but
 
     rows = [["customer", "stage", "churn", "at risk", "reasons"]]
     for row in most_at_risk(scores, TOP):
         money = "-" if row["value_at_risk"] is None else f"{row['value_at_risk']:,.0f}"
-        why = "; ".join(reason["sentence"] for reason in row["reasons"])
+        why = because_but(row["reasons"])
         rows.append(
             [row["customer_id"], row["stage"], f"{row['churn_probability']:.0%}", money, why]
         )
@@ -119,6 +120,7 @@ def run_lines(run: Run, next_steps: Sequence[str]) -> list[str]:
     return [
         *horizon_lines(summary.horizon_note),
         *log_lines(summary.log),
+        *(f"look at: {finding}" for finding in summary.findings),
         "",
         f"Customers per stage on {summary.as_of} (scheme {summary.scheme.id}):",
         *counted_lines(run.scores, run.bundle.models.scheme),
@@ -248,13 +250,18 @@ def lead_lines(ranking: LeadRanking) -> list[str]:
     grades = ", ".join(f"{name} {count:,}" for name, count in ranking.grades.items())
     lines = [
         f"{len(leads):,} leads at {iso(ranking.as_of)}: {grades}",
+        *ranking.notes,
         *table(rows, {1, 3}),
         f"written: {request.out}",
     ]
+    if ranking.closed:
+        ends = ", ".join(request.ends_lead)
+        lines.insert(1, f"{ranking.closed:,} are no leads any more ({ends})")
     if ranking.suggested is not None:
         learned = ranking.suggested
         lines.append(
             f"points suggested from {learned.leads:,} leads, {learned.conversions:,} of whom "
             f"bought: {request.learn}"
         )
+        lines += [f"  {rule.label} {rule.points:+g}" for rule in learned.learned[:TOP]]
     return lines

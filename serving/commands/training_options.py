@@ -157,6 +157,7 @@ def learning(function: F) -> F:
             pins=scheme.pins,
             own=configuration(context).own_features(),
             calendar=configuration(context).known_occasions(),
+            rfm=configuration(context).rfm_settings(),
             horizon_days=horizon,
             value_horizon_days=value_horizon,
             churn=churn,

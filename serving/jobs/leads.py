@@ -28,7 +28,13 @@ from stagecast.training.config import TrainConfig
 from stagecast.training.lead_points.grades import grade_target_of_option
 from stagecast.training.lead_points.learning import LearnedPoints, learn_points
 from stagecast.training.lead_points.points import DEFAULT, PointsTable, load_points
-from stagecast.training.lead_points.ranking import SCHEMA, fit_on_log, rank_leads
+from stagecast.training.lead_points.ranking import (
+    SCHEMA,
+    fit_on_log,
+    rank_leads,
+    unknown_ends,
+    without_points,
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,10 @@ class LeadRanking:
         Whether it was fitted on few.
     suggested
         Points that were suggested from the log; None: none were asked for.
+    closed
+        How many customers are no lead any more, because of an event of ``request.ends_lead``.
+    notes
+        What to know of the points, as sentences.
     """
 
     request: LeadsRequest
@@ -61,6 +71,8 @@ class LeadRanking:
     method: str
     low_data: bool
     suggested: LearnedPoints | None
+    closed: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def grades(self) -> dict[str, int]:
@@ -82,6 +94,8 @@ class LeadRanking:
             "method": self.method,
             "low_data": self.low_data,
             "learned": None if self.suggested is None else str(self.request.learn),
+            "closed": self.closed,
+            "notes": list(self.notes),
         }
 
 
@@ -101,13 +115,18 @@ def write_leads(reading: Reading, request: LeadsRequest) -> LeadRanking:
         events, attributes = _leads_of(log, reading.own, as_of, horizon_days)
         suggested = None
         if learn is not None:
-            suggested = learn_points(points, events, as_of, horizon_days, attributes)
+            suggested = learn_points(
+                points, events, as_of, horizon_days, attributes, ends_lead=request.ends_lead
+            )
             write_text(learn, suggested.toml())
         days = DailyTable(log.con, as_of)
         life = fit_lifecycle(days, load_scheme("retail"), horizon_days)
         model, chances = fit_on_log(days, life, log.known_at_start)
-        ranked = rank_leads(points, events, as_of, horizon_days, attributes, chances)
+        ranked = rank_leads(
+            points, events, as_of, horizon_days, attributes, chances, request.ends_lead
+        )
     write_scores(ranked.table, out)
+    pointless = without_points(points, events)
     return LeadRanking(
         request,
         as_of,
@@ -116,6 +135,8 @@ def write_leads(reading: Reading, request: LeadsRequest) -> LeadRanking:
         "rule" if model.hazard is None else "blend",
         model.low_data,
         suggested,
+        ranked.closed,
+        tuple(unknown_ends(events, request.ends_lead)) + ((pointless,) if pointless else ()),
     )
 
 

@@ -206,7 +206,10 @@ def movement_figures(
         spell_chart=lifecycle_charts.spell_bars(spells, stages),
         ways=tables["time_to_stage"],
         repeat=repeat,
-        repeat_chart=lifecycle_charts.repeat_bars(repeat) if repeat else None,
+        # a chart of no bar says nothing
+        repeat_chart=lifecycle_charts.repeat_bars(repeat)
+        if any(row["share_within_365d"] is not None for row in repeat)
+        else None,
         second=repeat[0] if repeat else None,
         of=of,
         pareto=_pareto_chart(tables["pareto"], concentration.share_for_80, of),

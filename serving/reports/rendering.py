@@ -16,12 +16,17 @@ from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from stagecast.features.clock import to_utc
+from stagecast.serving.reports.rule_words import rule_words
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.churn_kinds.kind import Wording
 from stagecast.training.config import Churn
+from stagecast.training.reasons.sentences import because_but, clause_of, direction_of
+from stagecast.training.reference.rfm import segment_definition
 
 FOLDER = Path(__file__).parents[1] / "pages"
 NOTHING = "–"
+DAYS_TO_ORDER = 365
+"""An order that is expected later than that is none that anybody plans with."""
 
 
 def money(value: float | None) -> str:
@@ -64,6 +69,19 @@ def day(value: str | date | None) -> str:
     return value.isoformat() if isinstance(value, date) else value[:10]
 
 
+def order_day(value: str | date | None, as_of: str | datetime) -> str | None:
+    """Return the day of an order that is expected within a year; None where none is.
+
+    >>> order_day("1998-02-01", "1998-01-01T00:00:00Z"), order_day("2001-02-01", "1998-01-01")
+    ('1998-02-01', None)
+    """
+    if value is None:
+        return None
+    expected = day(value)
+    span = date.fromisoformat(expected) - date.fromisoformat(day(as_of))
+    return expected if span.days <= DAYS_TO_ORDER else None
+
+
 def days(value: float | None) -> str:
     """Return a span in whole days.
 
@@ -79,7 +97,7 @@ def sentence(text: str) -> str:
     >>> sentence("the usual gap is 45 days")
     'The usual gap is 45 days.'
     """
-    return f"{text[:1].upper()}{text[1:]}."
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
 
 
 def number(value: float | None) -> str:
@@ -144,8 +162,9 @@ def environment(language: str = "en") -> Environment:
         lstrip_blocks=True,
     )
     filters = (
-        *(money, percent, day, days, number, plain_number, sentence),
-        *(customer_link, marked, wording_of),
+        *(money, percent, day, days, number, plain_number, sentence, order_day),
+        *(customer_link, marked, wording_of, segment_definition, rule_words),
+        *(because_but, clause_of, direction_of),
     )
     for function in filters:
         templates.filters[function.__name__] = function

@@ -23,13 +23,19 @@ from stagecast.serving.reports import charts
 from stagecast.serving.reports.lifecycle_report import MovementFigures, inks
 from stagecast.serving.reports.quality import quality
 from stagecast.serving.reports.rendering import FOLDER, environment
+from stagecast.serving.reports.rfm_words import scale_sentences
 from stagecast.serving.reports.summary import SchemeSummary, Summary, numbers, stakes
+from stagecast.training.reference.rfm import segment_definition
 
 Codes = NDArray[np.int64]
 
 FIRST_CUSTOMERS = 20
 BINS = 20
 TOP_SHARE = 0.8
+FEW = 0.3
+"""So small a share of the active that holds ``TOP_SHARE`` of the value at risk is worth telling."""
+SEGMENT_TITLES = {"at risk": "slipping away (at risk)"}
+"""Segments whose name the report uses for something else."""
 CURVE_POINTS = 100
 
 
@@ -71,7 +77,14 @@ def render_report(summary: Summary, scores: pa.Table, move: MovementFigures | No
         _of(numbers(scores, name), np.sum) is not None
         for name in ("spend", "expected_spend", "clv")
     )
-    segments = _by_group(scores, "rfm_segment", sorted(_present(scores, "rfm_segment")))
+    segments = [
+        {
+            **row,
+            "title": SEGMENT_TITLES.get(row["id"], row["id"]),
+            "definition": segment_definition(row["id"]),
+        }
+        for row in _by_group(scores, "rfm_segment", sorted(_present(scores, "rfm_segment")))
+    ]
     page = environment().get_template("report.html")
     return page.render(
         run=summary,
@@ -86,10 +99,12 @@ def render_report(summary: Summary, scores: pa.Table, move: MovementFigures | No
         first=_first(scores, has_money),
         stages=stages,
         stage_chart=charts.stage_bars(stages),
+        plays=_plays(summary.scheme, scores),
         flows=_flows(stages, scores),
         risk=_risk(scores),
         concentration=_concentration(scores),
         # those with most value at risk first
+        rfm=scale_sentences(summary.rfm, has_money=has_money) if summary.rfm else [],
         segments=sorted(
             segments, key=lambda row: (-(row["value_at_risk"] or 0.0), -row["customers"])
         ),
@@ -203,6 +218,20 @@ def _stages(scheme: SchemeSummary, scores: pa.Table) -> list[dict[str, Any]]:
     return rows
 
 
+def _plays(scheme: SchemeSummary, scores: pa.Table) -> list[dict[str, Any]]:
+    """Return the plays that some customer has, in the order in which they are tried."""
+    rows = _by_group(scores, "play", [play["id"] for play in scheme.plays])
+    texts = [
+        {
+            "title": _english(play["title"]),
+            "action": _english(play["action"]),
+            "when": list(play["when"]),
+        }
+        for play in scheme.plays
+    ]
+    return [row | text for row, text in zip(rows, texts, strict=True) if row["customers"]]
+
+
 def _english(text: Any) -> str:
     return str(text.get("en", "")) if isinstance(text, Mapping) else str(text or "")
 
@@ -272,6 +301,7 @@ def _concentration(scores: pa.Table) -> dict[str, Any] | None:
         "customers": holders,
         "of": len(value),
         "share": share,
+        "few": share <= FEW,
         "rows": [
             {"customers": size, "share": size / len(value), "share_of_value": float(running[size])}
             for size in sizes

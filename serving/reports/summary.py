@@ -18,6 +18,7 @@ from stagecast.training.churn_kinds import kind_of
 from stagecast.training.config import Churn
 from stagecast.training.judging.evaluation_result import Evaluation
 from stagecast.training.judging.ranking import Ranking
+from stagecast.training.reference.rfm import RfmScales
 from stagecast.training.train import Training
 
 LEAST_TENURE_DAYS = 30.0
@@ -41,6 +42,8 @@ class SchemeSummary:
         Name -> threshold derived from the log; None where it is infinite.
     assumed
         Those that are no fact of the log, because it has too few gaps.
+    plays
+        As in the file of the scheme.
     """
 
     id: str
@@ -48,6 +51,7 @@ class SchemeSummary:
     stages: Sequence[Mapping[str, Any]]
     thresholds: Mapping[str, float | None]
     assumed: Sequence[str]
+    plays: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,11 @@ class Summary:
         Commands to run next.
     ranking
         See :class:`stagecast.training.card.Card`.
+    rfm
+        Scales of the RFM scores.
+    findings
+        What stands out in the log, what changes numbers first; see
+        :mod:`stagecast.serving.runs.findings`.
     """
 
     title: str
@@ -97,6 +106,8 @@ class Summary:
     horizon_note: str | None
     next_steps: tuple[str, ...]
     ranking: Ranking | None = None
+    rfm: RfmScales | None = None
+    findings: tuple[str, ...] = ()
 
     @property
     def not_ranked(self) -> str | None:
@@ -112,7 +123,11 @@ def card(training: Training) -> Card:
 
 
 def summary(
-    bundle: Bundle, bundle_card: Card, data_report: Mapping[str, Any], next_steps: Sequence[str]
+    bundle: Bundle,
+    bundle_card: Card,
+    data_report: Mapping[str, Any],
+    next_steps: Sequence[str],
+    findings: Sequence[str] = (),
 ) -> Summary:
     """Return the summary of a run.
 
@@ -124,6 +139,8 @@ def summary(
         As plain JSON.
     next_steps
         Commands to run next.
+    findings
+        What stands out in the log.
     """
     models = bundle.models
     kind, scheme = kind_of(models.config.churn), scheme_to_json(models.scheme)
@@ -145,6 +162,7 @@ def summary(
             scheme["stage"],
             scheme["thresholds"],
             scheme["assumed"],
+            scheme["play"],
         ),
         evaluation=bundle_card.evaluation,
         blend=bundle_card.blend,
@@ -152,6 +170,8 @@ def summary(
         horizon_note=bundle_card.horizon_note,
         next_steps=tuple(next_steps),
         ranking=bundle_card.ranking,
+        rfm=models.reference.rfm,
+        findings=tuple(findings),
     )
 
 

@@ -25,6 +25,9 @@ REASON = pa.struct(
         pa.field("usual", pa.float64()),
         pa.field("effect", pa.float64()),
         pa.field("sentence", pa.string()),
+        pa.field("code", pa.string()),
+        pa.field("direction", pa.string()),
+        pa.field("label", pa.string()),
     ]
 )
 
@@ -132,15 +135,16 @@ FACTS = (
     Column("monetary", _NUMBER, True, "mean spend per repeat purchase day"),
     Column("orders", _COUNT, False, "purchase days"),
     Column("spend", _NUMBER, True, "all spend, net of refunds; null where the log has no amounts"),
-    Column("rfm", _TEXT, True, "quintiles of recency, orders and spend, like 543; 5 is best"),
-    Column("rfm_segment", _TEXT, True, "the group that the quintiles belong to"),
+    Column("rfm", _TEXT, True, "scores of recency, orders and spend, like 543; 5 is best"),
+    Column("rfm_segment", _TEXT, True, "the group that the scores of recency and orders belong to"),
     Column(
         "reasons",
         pa.list_(REASON),
         False,
-        "at most three: feature, value, what is usual, effect, a sentence",
+        "at most three that raise the risk and two that lower it: feature, value, what is usual, "
+        "effect, a sentence, code, direction, label",
     ),
-    Column("action", _TEXT, False, "what the scheme suggests on this stage"),
+    Column("action", _TEXT, False, "what the scheme suggests: of the play, or of the stage"),
     Column(
         "clv_residual",
         _NUMBER,
@@ -171,6 +175,19 @@ FACTS = (
         True,
         "the same as clv in years 1, 2 and 3 from the as_of and in the seven years after them",
     ),
+    Column(
+        "risk_base",
+        _NUMBER,
+        True,
+        "log odds of the risk of the average active customer, which effects are measured from",
+    ),
+    Column(
+        "risk_rest",
+        _NUMBER,
+        True,
+        "log odds of p_inactive less risk_base and the effects of the reasons",
+    ),
+    Column("play", _TEXT, True, "the play of the scheme that holds; null: none does"),
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -21,31 +20,15 @@ from stagecast.features.snapshots import Snapshot, current_snapshot
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import thresholds_to_json
 from stagecast.serving.scoring import score_schema
+from stagecast.serving.scoring.play_columns import play_columns
+from stagecast.serving.scoring.reason_columns import reason_columns
+from stagecast.serving.scoring.rfm_columns import rfm_columns
 from stagecast.training.bundle import Bundle, load_bundle
 from stagecast.training.churn_kinds import ChurnKind, kind_of
 from stagecast.training.models import Predictions, predict
-from stagecast.training.reasons.of_buyers import Reason
-from stagecast.training.reference import rfm_segment
+from stagecast.training.reasons.explanation import Explanation
 
 BANDS = np.array(["low", "medium", "high"])
-_QUINTILES = range(1, 6)
-# Text of the RFM quintiles, such as 543, or 54- without amounts; the last digit varies fastest.
-# The key is whether the log has amounts.
-_RFM_TEXTS = {
-    has_amounts: pa.array(
-        [
-            f"{recency}{frequency}{monetary if has_amounts else '-'}"
-            for recency, frequency, monetary in itertools.product(_QUINTILES, repeat=3)
-        ]
-    )
-    for has_amounts in (True, False)
-}
-_SEGMENTS = pa.array(
-    [
-        rfm_segment(recency, frequency)
-        for recency, frequency in itertools.product(_QUINTILES, repeat=2)
-    ]
-)
 
 
 class Scorer:
@@ -157,8 +140,6 @@ class Scorer:
         predicted = predict(models, snapshot, self.threads)
         state = self.kind.states(models, snapshot)
         method, low_data = self.kind.row_methods(models, snapshot)
-        texts = [scheme_stage.action["en"] for scheme_stage in self.scheme.stages]
-        actions = np.array(texts, dtype=object)
         columns: dict[str, Any] = {
             "customer_id": snapshot.ids[snapshot.customer],
             "as_of": _repeat(microseconds(snapshot.as_of), rows),
@@ -178,12 +159,19 @@ class Scorer:
             **self._risk(predicted, state),
             **self._value(predicted, snapshot.as_of),
             **self._facts(features),
-            "reasons": self._reasons(snapshot, predicted, state),
-            "action": actions[stage],
+            **reason_columns(self._explanations(snapshot, predicted), rows),
             "churn": [models.config.churn] * rows,
         }
+        columns |= play_columns(self.scheme, models.reference.play_bounds, columns, stage)
         schema = score_schema.schema(self.scheme.ids)
         return pa.table([_arrow(columns[field.name], field) for field in schema], schema=schema)
+
+    def _explanations(
+        self, snapshot: Snapshot, predicted: Predictions
+    ) -> Mapping[int, Explanation]:
+        if not self.with_reasons:
+            return {}
+        return self.kind.explanations(self.bundle.models, snapshot, predicted, self.threads)
 
     def _risk(self, predicted: Predictions, state: NDArray[np.str_]) -> dict[str, Any]:
         models = self.bundle.models
@@ -234,9 +222,6 @@ class Scorer:
     def _facts(self, features: Mapping[str, Array]) -> dict[str, Any]:
         models, buyers = self.bundle.models, features["orders"] > 0
         has_amounts = models.value.mean_spend is not None
-        recency = models.reference.quintile("recency_days", np.nan_to_num(features["recency_days"]))
-        frequency = models.reference.quintile("orders", features["orders"])
-        monetary = models.reference.quintile("spend", features["spend"])
         null = np.full(len(buyers), np.nan)
         return {
             **{
@@ -245,35 +230,8 @@ class Scorer:
             },
             "monetary": features["monetary"] if has_amounts else null,
             "spend": features["spend"] if has_amounts else null,
-            # the indices follow from quintiles that begin with 1: 25 (r - 1) + 5 (f - 1) + (m - 1)
-            "rfm": _RFM_TEXTS[has_amounts].take(
-                pa.array(25 * recency + 5 * frequency + monetary - 31, mask=~buyers)
-            ),
-            "rfm_segment": _SEGMENTS.take(pa.array(5 * recency + frequency - 6, mask=~buyers)),
+            **rfm_columns(models.reference.rfm, features, has_amounts=has_amounts),
         }
-
-    def _reasons(
-        self, snapshot: Snapshot, predicted: Predictions, state: NDArray[np.str_]
-    ) -> list[list[dict[str, Any]]] | pa.Array:
-        if not self.with_reasons:
-            return pa.ListArray.from_arrays(
-                np.zeros(len(state) + 1, dtype=np.int32), pa.array([], score_schema.REASON)
-            )
-        models, column = self.bundle.models, [list[dict[str, Any]]() for _ in state]
-        reasons_by_row = self.kind.reasons(models, snapshot, predicted, state, self.threads)
-        for row, reasons in reasons_by_row.items():
-            column[row] = [_reason_fields(reason) for reason in reasons]
-        return column
-
-
-def _reason_fields(reason: Reason) -> dict[str, Any]:
-    return {
-        "feature": reason.feature,
-        "value": reason.value,
-        "usual": None if np.isnan(reason.usual) else reason.usual,
-        "effect": None if np.isnan(reason.effect) else reason.effect,
-        "sentence": reason.sentence,
-    }
 
 
 def _lists(values: Array) -> pa.Array:

@@ -1,6 +1,7 @@
 """Changes between two scores of one customer, in sentences: stage, orders, risk and value.
 
-Stage and orders come first, since they explain the changes of the predictions after them.
+Stage and orders come first, since they explain the changes of the predictions after them. What
+moved a probability is told only where it moved: a silence of some days more is no news.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stagecast.serving.reports.rendering import days, money, percent
+from stagecast.serving.store.movers import movers
 
 # Smaller changes are not reported: of a probability, and of an amount relative to the larger one.
 MIN_PROBABILITY_CHANGE, MIN_RELATIVE_CHANGE = 0.02, 0.05
@@ -87,7 +89,7 @@ def _probability_changes(
 
 
 def _order_change(score: Mapping[str, Any], previous: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the change of the number of orders; without one, the change of the recency."""
+    """Return the change of the number of orders; None without one."""
     order_difference = score["orders"] - previous["orders"]
     if order_difference > 0:
         spend_text = (
@@ -100,16 +102,6 @@ def _order_change(score: Mapping[str, Any], previous: Mapping[str, Any]) -> dict
     if order_difference < 0:
         sentence = f"orders of {days(-order_difference)} were given back"
         return _change("orders", score, previous, sentence)
-    if score["recency_days"] is not None and previous["recency_days"] is not None:
-        sentence = (
-            f"no order since: {days(score['recency_days'])} of silence, "
-            f"{days(previous['recency_days'])} then"
-        )
-        return (
-            _change("recency_days", score, previous, sentence)
-            if score["recency_days"] > previous["recency_days"]
-            else None
-        )
     return None
 
 
@@ -119,12 +111,12 @@ def _probability_change(
     new, old = score[name], previous[name]
     if new is None or old is None or abs(new - old) < MIN_PROBABILITY_CHANGE:
         return None
-    return _change(
-        name,
-        score,
-        previous,
-        f"{subject} {'rose' if new > old else 'fell'} from {percent(old)} to {percent(new)}",
-    )
+    # p_return falls as the risk rises; a first order has no reasons
+    rises = (new > old) != (name == "p_return")
+    why = movers(score, previous, 1 if rises else -1) if name != "p_convert" else []
+    verb = "rose" if new > old else "fell"
+    sentence = f"{subject} {verb} from {percent(old)} to {percent(new)}"
+    return _change(name, score, previous, f"{sentence}: {'; '.join(why)}" if why else sentence)
 
 
 def _amount_change(

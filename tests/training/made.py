@@ -154,7 +154,13 @@ def check_contract(table: pa.Table) -> None:
         assert (known[f"{name}_low"] >= 0).all()
         assert (known[f"{name}_low"] <= known[name]).all()
         assert (known[name] <= known[f"{name}_high"]).all()
-    assert rows["reasons"].map(len).max() <= 3
+    sides = rows["reasons"].map(lambda mine: [reason["direction"] for reason in mine])
+    assert sides.map(lambda mine: mine.count("raises")).max() <= 3
+    assert sides.map(lambda mine: mine.count("lowers")).max() <= 2
+    effects = rows["reasons"].map(lambda mine: sum(r["effect"] or 0.0 for r in mine))
+    total = (rows["risk_base"] + rows["risk_rest"] + effects).dropna()
+    risk = np.clip(rows["p_inactive"][total.index], 1e-9, 1 - 1e-9)
+    assert np.allclose(1 / (1 + np.exp(-total)), risk, atol=1e-9)
 
 
 def a_frame(

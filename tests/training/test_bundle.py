@@ -20,6 +20,7 @@ import pytest
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.training.bundle import (
     CARD,
+    FORMAT,
     MANIFEST,
     MAX_FILE_BYTES,
     MODELS,
@@ -171,7 +172,7 @@ def test_a_file_left_out_of_the_manifest_is_refused(folder: Path, name: str) -> 
 @pytest.mark.parametrize("number", [0, 1, "2", None])
 def test_another_format_is_refused(folder: Path, number: object) -> None:
     rewritten(folder, MANIFEST, lambda manifest: manifest.update(format=number))
-    with pytest.raises(DataRefusedError, match="this version reads 7; train it again"):
+    with pytest.raises(DataRefusedError, match=f"this version reads {FORMAT}; train it again"):
         load_bundle(folder)
 
 

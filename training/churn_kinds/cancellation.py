@@ -15,20 +15,20 @@ from stagecast.features.clock import DAY, iso
 from stagecast.features.snapshots import Snapshot
 from stagecast.training.cancellation.landmarks import current, shares_cancelled
 from stagecast.training.cancellation.model import CancellationModel
-from stagecast.training.churn_kinds.inactivity import Inactivity, buyer_reasons
+from stagecast.training.churn_kinds.inactivity import Inactivity
 from stagecast.training.churn_kinds.kind import States, Wording
 from stagecast.training.churn_kinds.learned import LearnedFrom, PastDate, PoolCard
 from stagecast.training.columns import rows_of
 from stagecast.training.models import Models, Predictions, contracts_of
 from stagecast.training.outcomes import Churned, Later
-from stagecast.training.reasons.of_buyers import Reason
+from stagecast.training.reasons.explanation import Explanation
+from stagecast.training.reasons.of_buyers import buyer_explanations
 from stagecast.training.reasons.of_contracts import (
-    announced_reasons,
-    contract_reasons,
-    explained_columns,
-    mean_contract_effects,
+    announced_explanations,
+    contract_explanations,
+    usual_of_contracts,
 )
-from stagecast.training.reference import Reference
+from stagecast.training.reference.reference import Reference
 from stagecast.training.schemes import BY_CONTRACT
 
 if TYPE_CHECKING:
@@ -163,30 +163,23 @@ class Cancellation:
             np.where(has_contract, _model(models).low_data, low_data),
         )
 
-    def reasons(
+    def explanations(
         self,
         models: Models,
         snapshot: Snapshot,
         predicted: Predictions,
-        state: States,
         threads: int,
-    ) -> dict[int, list[Reason]]:
+    ) -> dict[int, Explanation]:
         """Return the reasons of open contracts, and of buyers without one, by row."""
         contracts = contracts_of(snapshot)
-        of_contracts = contract_reasons(models, snapshot.features, contracts, threads)
-        of_contracts |= announced_reasons(contracts)
+        of_contracts = contract_explanations(models, snapshot, predicted, threads)
+        of_contracts |= announced_explanations(contracts)
         if not models.has_purchases:
             return of_contracts
         rows = predicted.buyers[~contracts.open[predicted.buyers]]
-        return of_contracts | buyer_reasons(models, predicted, state, rows, threads)
+        return of_contracts | buyer_explanations(models, snapshot, predicted, rows, threads)
 
-    def explained_columns(
-        self, models: Models, snapshot: Snapshot
-    ) -> tuple[Mapping[str, Array], tuple[str, ...]]:
-        """Return the features with those of contracts, and the names of the extra ones."""
-        return explained_columns(models, snapshot)
-
-    def with_mean_effects(
+    def with_usual(
         self,
         reference: Reference,
         models: Models,
@@ -194,12 +187,10 @@ class Cancellation:
         predicted: Predictions,
         state: States,
     ) -> Reference:
-        """Return the reference with the mean effects over buyers, and over open contracts."""
-        effects = mean_contract_effects(models, snapshot)
-        reference = self._inactivity.with_mean_effects(
-            reference, models, snapshot, predicted, state
-        )
-        return replace(reference, mean_contract_effects=effects)
+        """Return the reference with what is usual of the buyers, and of open contracts."""
+        usual = usual_of_contracts(models, snapshot, predicted)
+        reference = self._inactivity.with_usual(reference, models, snapshot, predicted, state)
+        return replace(reference, contracts=usual)
 
     def churned(
         self, panel: Panel, models: Models, predicted: Predictions, later: Later, *, quick: bool

@@ -14,11 +14,11 @@ from stagecast.features.clock import iso
 from stagecast.features.snapshots import Snapshot
 from stagecast.training.churn_kinds.kind import States, Wording
 from stagecast.training.churn_kinds.learned import LearnedFrom, PastDate, PoolCard
-from stagecast.training.columns import rows_of
 from stagecast.training.models import Models, Predictions
 from stagecast.training.outcomes import Churned, Later
-from stagecast.training.reasons.of_buyers import Reason, mean_effects, own_families, reasons
-from stagecast.training.reference import Reference
+from stagecast.training.reasons.explanation import Explanation
+from stagecast.training.reasons.of_buyers import buyer_explanations, usual_of_buyers
+from stagecast.training.reference.reference import Reference
 
 if TYPE_CHECKING:
     from stagecast.training.panel import Panel
@@ -158,26 +158,17 @@ class Inactivity:
         low_data |= models.value_is_far
         return method, low_data | (~snapshot.buyers & models.conversion.low_data)
 
-    def reasons(
+    def explanations(
         self,
         models: Models,
         snapshot: Snapshot,
         predicted: Predictions,
-        state: States,
         threads: int,
-    ) -> dict[int, list[Reason]]:
+    ) -> dict[int, Explanation]:
         """Return the reasons of each buyer, by row."""
-        return buyer_reasons(models, predicted, state, predicted.buyers, threads)
+        return buyer_explanations(models, snapshot, predicted, predicted.buyers, threads)
 
-    def explained_columns(
-        self, models: Models, snapshot: Snapshot
-    ) -> tuple[Mapping[str, Array], tuple[str, ...]]:
-        """Return the features, and the names of the user's own among them."""
-        return snapshot.features, tuple(
-            family.feature for family in own_families(models.config.own)
-        )
-
-    def with_mean_effects(
+    def with_usual(
         self,
         reference: Reference,
         models: Models,
@@ -185,9 +176,9 @@ class Inactivity:
         predicted: Predictions,
         state: States,
     ) -> Reference:
-        """Return the reference with the mean effects over buyers in each state."""
-        effects = mean_effects(models, predicted.columns, state[predicted.buyers])
-        return replace(reference, mean_effects=effects)
+        """Return the reference with what is usual of the buyers."""
+        usual = usual_of_buyers(models, snapshot, predicted, state == "active")
+        return replace(reference, buyers=usual)
 
     def churned(
         self, panel: Panel, models: Models, predicted: Predictions, later: Later, *, quick: bool
@@ -232,20 +223,3 @@ class Inactivity:
                 "(method: blend)."
             ]
         return []
-
-
-def buyer_reasons(
-    models: Models,
-    predicted: Predictions,
-    state: States,
-    rows: NDArray[np.int64],
-    threads: int,
-) -> dict[int, list[Reason]]:
-    """Return the reasons why a purchase is likely or not, of the buyers in ``rows``, by row."""
-    positions = np.flatnonzero(np.isin(predicted.buyers, rows))
-    columns = predicted.columns
-    if len(positions) < len(predicted.buyers):
-        columns = rows_of(columns, positions)
-    buyers = predicted.buyers[positions]
-    row_reasons = reasons(models, columns, state[buyers], threads)
-    return dict(zip(buyers.tolist(), row_reasons, strict=True))

@@ -14,8 +14,8 @@ from stagecast.features.snapshots import Snapshot
 from stagecast.training.churn_kinds.learned import LearnedFrom, PastDate, PoolCard
 from stagecast.training.models import Models, Predictions
 from stagecast.training.outcomes import Churned, Later
-from stagecast.training.reasons.of_buyers import Reason
-from stagecast.training.reference import Reference
+from stagecast.training.reasons.explanation import Explanation
+from stagecast.training.reference.reference import Reference
 
 if TYPE_CHECKING:
     from stagecast.training.panel import Panel
@@ -119,24 +119,17 @@ class ChurnKind(Protocol):
         """Return the method of each row's probability, and whether it had little data."""
         ...
 
-    def reasons(
+    def explanations(
         self,
         models: Models,
         snapshot: Snapshot,
         predicted: Predictions,
-        state: States,
         threads: int,
-    ) -> dict[int, list[Reason]]:
+    ) -> dict[int, Explanation]:
         """Return the reasons of each row, by position; only rows that have any."""
         ...
 
-    def explained_columns(
-        self, models: Models, snapshot: Snapshot
-    ) -> tuple[Mapping[str, Array], tuple[str, ...]]:
-        """Return the columns of the reasons, and the extra features that need a usual median."""
-        ...
-
-    def with_mean_effects(
+    def with_usual(
         self,
         reference: Reference,
         models: Models,
@@ -144,7 +137,7 @@ class ChurnKind(Protocol):
         predicted: Predictions,
         state: States,
     ) -> Reference:
-        """Return the reference with the mean effects that reasons are compared with."""
+        """Return the reference with what is usual, which reasons compare with."""
         ...
 
     def churned(

@@ -64,6 +64,12 @@ class LearnedPoints:
     conversions: int
     as_started: tuple[str, ...]
 
+    @property
+    def learned(self) -> tuple[Rule, ...]:
+        """The rules whose points were learned, those with the most points for or against first."""
+        rules = [rule for rule in self.table.rules if rule.label not in self.as_started]
+        return tuple(sorted(rules, key=lambda rule: -abs(rule.points)))
+
     def toml(self) -> str:
         """Return the table as TOML, with an explanation at the top."""
         scale = self.table.scale
@@ -97,6 +103,7 @@ def learn_points(
     horizon_days: int,
     attributes: Mapping[str, Texts] | None = None,
     dates: Sequence[datetime] | None = None,
+    ends_lead: Sequence[str] = (),
 ) -> LearnedPoints:
     """Learn points from past dates.
 
@@ -118,6 +125,8 @@ def learn_points(
     dates
         Past dates, at least a horizon before the as_of; None takes up to six, a horizon apart, so
         that no conversion counts twice.
+    ends_lead
+        Event types that end a lead; they get no points, because no open lead has one.
 
     Raises
     ------
@@ -134,12 +143,9 @@ def learn_points(
             f"dates up to {iso(newest)}"
         )
     known_events = events.known_before(as_of)
-    rules = _rules(start, known_events)
+    rules = _rules(start, known_events, ends_lead)
     all_attributes = {CHANNEL: known_events.first_channels(), **(attributes or {})}
-    first, first_purchase = (
-        known_events.first_instants(),
-        known_events.first_instants_of("purchase"),
-    )
+    first_purchase = known_events.first_instants_of("purchase")
     chosen_dates = _dates(known_events, as_of, horizon_days) if dates is None else list(dates)
     rows_by_date: list[NDArray[np.int64]] = []
     counts, converted = [np.zeros((0, len(rules)))], [np.zeros(0, dtype=np.bool_)]
@@ -148,7 +154,7 @@ def learn_points(
             microseconds(date),
             microseconds(min(date + timedelta(days=horizon_days), as_of)),
         )
-        open_rows = np.flatnonzero((first < instant) & (first_purchase >= instant))
+        open_rows = known_events.open_leads(instant, ends_lead)
         rows_by_date.append(open_rows)
         counts.append(decayed_counts(rules, known_events, date)[open_rows])
         converted.append(first_purchase[open_rows] < until)
@@ -210,8 +216,9 @@ def _regraded(grade: GradeTarget | None, points_before: Array) -> GradeTarget | 
     return GradeTarget("share", share) if share > 0 else None
 
 
-def _rules(start: PointsTable, events: LeadEvents) -> list[Rule]:
-    known_types = {rule.event for rule in start.rules} | {*_PURCHASE_EVENTS, *MARKETER_EVENTS}
+def _rules(start: PointsTable, events: LeadEvents, ends_lead: Sequence[str]) -> list[Rule]:
+    known_types = {rule.event for rule in start.rules}
+    known_types |= {*_PURCHASE_EVENTS, *MARKETER_EVENTS, *ends_lead}
     new = [
         Rule(event, 0.0, NEW_HALF_LIFE_DAYS) for event in events.types if event not in known_types
     ]

@@ -13,7 +13,7 @@ from stagecast.features.arrays import Array
 from stagecast.features.attributes import Texts
 from stagecast.features.clock import DAY_MICROSECONDS, day_number, from_microseconds, microseconds
 from stagecast.features.engines.duckdb import DailyTable
-from stagecast.features.errors import NotEnoughDataError
+from stagecast.features.errors import NotEnoughDataError, did_you_mean
 from stagecast.features.leads import LeadEvents
 from stagecast.features.snapshots import take_snapshots
 from stagecast.features.stages.lifecycle import Lifecycle
@@ -38,13 +38,19 @@ SCHEMA = pa.schema(
 )
 """``lead_reasons`` are the three largest contributions; ``p_convert`` is null without a model."""
 
+MAX_NAMED = 10
+"""Number of event types that a sentence names."""
+
 
 @dataclass(frozen=True)
 class RankedLeads:
-    """The table (:data:`SCHEMA`, best first) and the thresholds of the grades."""
+    """The table (:data:`SCHEMA`, best first), the thresholds of the grades, and how many leads were
+    ended by an event.
+    """
 
     table: pa.Table
     grades: Grades
+    closed: int = 0
 
 
 def rank_leads(
@@ -54,8 +60,9 @@ def rank_leads(
     horizon_days: int,
     attributes: Mapping[str, Texts],
     p_convert: Mapping[str, float] | None = None,
+    ends_lead: Sequence[str] = (),
 ) -> RankedLeads:
-    """Return all open leads, the customers who have not bought before the as_of.
+    """Return all open leads: no purchase before the as_of, and no event that ends a lead.
 
     Parameters
     ----------
@@ -72,15 +79,23 @@ def rank_leads(
         Attribute known at the first contact -> one text per customer of ``events``.
     p_convert
         Customer -> P(first purchase within the horizon); None leaves the column null.
+    ends_lead
+        Event types that end a lead, such as ``lost``.
 
     Raises
     ------
     NotEnoughDataError
         There are no open leads, or too few for the threshold of a grade.
     """
-    first, first_purchase = events.first_instants(), events.first_instants_of("purchase")
-    instant = microseconds(as_of)
-    rows = np.flatnonzero((first < instant) & (first_purchase >= instant))
+    first, instant = events.first_instants(), microseconds(as_of)
+    rows, closed = events.open_leads(instant, ends_lead), 0
+    if ends_lead:
+        closed = len(events.open_leads(instant)) - len(rows)
+    if not len(rows) and closed:
+        raise NotEnoughDataError(
+            f"there is no open lead: {closed:,} were ended by {' or '.join(ends_lead)} "
+            "(--ends-lead), and all others have bought"
+        )
     if not len(rows):
         raise NotEnoughDataError(
             "there is no lead: every customer of this log has bought; leads are "
@@ -88,14 +103,14 @@ def rank_leads(
             "purchase (--event names the column of types)"
         )
     scores = score_points(points, events, as_of, attributes)
-    grades = _grades(points, events, as_of, horizon_days, attributes, scores.points[rows])
+    lead_points = scores.points[rows]
+    grades = _grades(points, events, as_of, horizon_days, attributes, lead_points, ends_lead)
     chances = np.array(
         [
             np.nan if p_convert is None else p_convert.get(str(customer), np.nan)
             for customer in events.customers[rows]
         ]
     )
-    lead_points = scores.points[rows]
     # leads with equal points are ordered by probability
     order = np.lexsort((rows, -np.nan_to_num(chances), -lead_points))
     rows, lead_points, chances = rows[order], lead_points[order], chances[order]
@@ -109,7 +124,34 @@ def rank_leads(
         pa.array([channel or None for channel in channels], pa.string()),
         pa.array([_reasons(scores, int(row)) for row in rows], pa.string()),
     ]
-    return RankedLeads(pa.Table.from_arrays(columns, schema=SCHEMA), grades)
+    return RankedLeads(pa.Table.from_arrays(columns, schema=SCHEMA), grades, closed)
+
+
+def without_points(points: PointsTable, events: LeadEvents) -> str | None:
+    """Return a sentence where no event of the leads has points, so that all have 0; else None."""
+    types = sorted(set(events.types) - {"purchase", "refund"})
+    worth = {rule.event for rule in points.rules if rule.points}
+    if (
+        not types
+        or worth.intersection(types)
+        or any(any(values.values()) for values in points.attributes.values())
+    ):
+        return None
+    listed = ", ".join(types[:MAX_NAMED]) + (", ..." if len(types) > MAX_NAMED else "")
+    return (
+        f"no event type of this log has points ({listed}): all leads have 0 points and no grade. "
+        "Give them points in a file for --points, or let --learn FILE suggest points from the log"
+    )
+
+
+def unknown_ends(events: LeadEvents, ends_lead: Sequence[str]) -> list[str]:
+    """Return a sentence for each type of ``ends_lead`` that no lead has."""
+    return [
+        f"--ends-lead '{event}': no lead has such an event ({', '.join(events.types[:MAX_NAMED])})."
+        f"{did_you_mean(event, events.types)}"
+        for event in ends_lead
+        if event not in events.types
+    ]
 
 
 def _reasons(scores: LeadScores, row: int) -> str:
@@ -123,18 +165,15 @@ def _grades(
     horizon_days: int,
     attributes: Mapping[str, Texts],
     current_points: Array,
+    ends_lead: Sequence[str],
 ) -> Grades:
     """Return the thresholds of the grades; infinite, so that nobody is qualified, without one."""
     targets = [grade for grade in (points.mql, points.sql) if grade is not None]
     past_points, converted = None, None
     if any(grade.kind == "conversion" for grade in targets):
         past_date = as_of - timedelta(days=horizon_days)
-        first, first_purchase, instant = (
-            events.first_instants(),
-            events.first_instants_of("purchase"),
-            microseconds(past_date),
-        )
-        rows = np.flatnonzero((first < instant) & (first_purchase >= instant))
+        first_purchase = events.first_instants_of("purchase")
+        rows = events.open_leads(microseconds(past_date), ends_lead)
         past_points = score_points(points, events, past_date, attributes).points[rows]
         converted = first_purchase[rows] < microseconds(as_of)
     thresholds = [

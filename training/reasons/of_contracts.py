@@ -10,24 +10,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.features.clock import calendar, from_microseconds
 from stagecast.features.contracts import Contracts
+from stagecast.features.engines.shop_gap import FEWEST_GAPS
 from stagecast.features.snapshots import Snapshot
 from stagecast.training.cancellation.columns import step_columns
 from stagecast.training.cancellation.landmarks import open_contracts
-from stagecast.training.models import Models, contracts_of
+from stagecast.training.models import Models, Predictions, contracts_of
+from stagecast.training.reasons.explanation import Explained, Explanation, Reason, explain
+from stagecast.training.reasons.families import FAMILIES, Family, family_effects, own_families
 from stagecast.training.reasons.of_buyers import (
-    FAMILIES,
-    SAMPLE,
-    Family,
-    Reason,
+    COMPARED,
     comparable,
-    family_effects,
-    own_families,
-    strongest_reasons,
+    log_odds,
+    stage_of,
+    title_of,
 )
+from stagecast.training.reasons.sentences import PLAIN, RAISES
+from stagecast.training.reference.usual import NOTHING_USUAL, SAMPLE, Usual, learn_usual
 
 CONTRACT_FAMILIES = (
     Family("contract_days", ("age_days", "ahead_days")),
@@ -36,10 +39,10 @@ CONTRACT_FAMILIES = (
 )
 
 
-def contract_reasons(
-    models: Models, features: Mapping[str, Array], contracts: Contracts, threads: int = 0
-) -> dict[int, list[Reason]]:
-    """Return up to three reasons of the risk of open contracts without a known end, by row.
+def contract_explanations(
+    models: Models, snapshot: Snapshot, predicted: Predictions, threads: int = 0
+) -> dict[int, Explanation]:
+    """Return why an open contract without a known end may be cancelled or not, by row.
 
     There are none where no contract was open at the training, because usual values are unknown
     then.
@@ -48,32 +51,58 @@ def contract_reasons(
     ----------
     models
         The fitted models, with the reference of the training.
-    features
-        Features of the snapshot, shape (n_rows,) each.
-    contracts
-        State of the contracts of its rows.
+    snapshot, predicted
+        The customers with their contracts, and what is predicted of them.
     threads
         Threads of the trees; 0 uses all cores.
     """
-    rows, mean_effects = np.flatnonzero(contracts.at_risk), models.reference.mean_contract_effects
-    if not len(rows) or models.cancellation is None or not mean_effects:
+    contracts = contracts_of(snapshot)
+    rows, usual = np.flatnonzero(contracts.at_risk), models.reference.contracts
+    if not len(rows) or models.cancellation is None or not usual:
         return {}
-    open_rows = contracts.of(rows)
-    columns = with_contract_columns(
-        {name: values[rows] for name, values in features.items()}, open_rows
-    )
-    effects = contract_effects(models, columns, open_rows, threads) - np.array(mean_effects)
-    row_reasons = strongest_reasons(
-        _families(models),
+    columns, effects = _columns_and_effects(models, snapshot, rows, threads)
+    explained = Explained(
         effects,
         comparable(models, columns),
-        np.full(len(rows), "active"),
-        models.reference.usual,
+        stage_of(models, snapshot, rows),
+        title_of(models, snapshot, rows),
+        predicted.p_cancel[rows],
     )
-    return dict(zip(rows.tolist(), row_reasons, strict=True))
+    explanations = explain(_families(models), explained, usual, models.config.high_risk)
+    return dict(zip(rows.tolist(), explanations, strict=True))
 
 
-def announced_reasons(contracts: Contracts) -> dict[int, list[Reason]]:
+def usual_of_contracts(models: Models, snapshot: Snapshot, predicted: Predictions) -> Usual:
+    """Return what is usual of a sample of the open contracts without a known end."""
+    rows = np.flatnonzero(contracts_of(snapshot).at_risk)
+    if not len(rows):
+        return NOTHING_USUAL
+    few_gaps = snapshot.features["frequency"].sum() < FEWEST_GAPS
+    rows = rows[:: max(1, len(rows) // SAMPLE)]
+    columns, effects = _columns_and_effects(models, snapshot, rows)
+    if few_gaps:  # then the rhythm is a constant
+        columns["rhythm_days"] = np.full(len(rows), np.nan)
+    extra = (family.feature for family in (*own_families(models.config.own), *CONTRACT_FAMILIES))
+    return learn_usual(
+        columns,
+        (*COMPARED, *extra),
+        effects,
+        log_odds(predicted.p_cancel[rows]),
+        stage_of(models, snapshot, rows),
+        np.ones(len(rows), dtype=np.bool_),
+    )
+
+
+def _columns_and_effects(
+    models: Models, snapshot: Snapshot, rows: NDArray[np.int64], threads: int = 0
+) -> tuple[dict[str, Array], Array]:
+    open_rows = contracts_of(snapshot).of(rows)
+    features = {name: values[rows] for name, values in snapshot.features.items()}
+    columns = with_contract_columns(features, open_rows)
+    return columns, contract_effects(models, columns, open_rows, threads)
+
+
+def announced_explanations(contracts: Contracts) -> dict[int, Explanation]:
     """Return the reason of the open contracts whose end is known, by row of the snapshot.
 
     Parameters
@@ -83,13 +112,16 @@ def announced_reasons(contracts: Contracts) -> dict[int, list[Reason]]:
     """
     days_left = contracts.days_left
     rows = np.flatnonzero(contracts.announced).tolist()
-    return {row: [_announced_reason(contracts.ends_at[row], days_left[row])] for row in rows}
+    return {
+        row: Explanation((_announced_reason(contracts.ends_at[row], days_left[row]),))
+        for row in rows
+    }
 
 
 def _announced_reason(ends_at: int, days_left: float) -> Reason:
     date = from_microseconds(int(ends_at)).date().isoformat()
     return Reason(
-        "contract_end", float(days_left), np.nan, np.nan, f"cancelled already; ends on {date}"
+        f"contract_end.{PLAIN}", "contract_end", float(days_left), np.nan, np.nan, RAISES, date
     )
 
 
@@ -129,33 +161,6 @@ def contract_effects(
         season=model.season,
     )
     return family_effects(model.pool, families, steps, threads)
-
-
-def mean_contract_effects(models: Models, snapshot: Snapshot) -> tuple[float, ...]:
-    """Return the mean effect of each family over a sample of the open contracts; () without any."""
-    contracts = contracts_of(snapshot)
-    rows = np.flatnonzero(contracts.at_risk)
-    if not len(rows):
-        return ()
-    rows = rows[:: max(1, len(rows) // SAMPLE)]
-    open_rows = contracts.of(rows)
-    effects = contract_effects(
-        models,
-        with_contract_columns(
-            {name: values[rows] for name, values in snapshot.features.items()}, open_rows
-        ),
-        open_rows,
-    )
-    return tuple(effects.mean(axis=0).tolist())
-
-
-def explained_columns(
-    models: Models, snapshot: Snapshot
-) -> tuple[Mapping[str, Array], tuple[str, ...]]:
-    """Return the columns of the reasons, and the extra features that need a usual median."""
-    own = tuple(family.feature for family in own_families(models.config.own))
-    columns = with_contract_columns(snapshot.features, contracts_of(snapshot))
-    return columns, (*own, *(family.feature for family in CONTRACT_FAMILIES))
 
 
 def with_contract_columns(features: Mapping[str, Array], contracts: Contracts) -> dict[str, Array]:

@@ -18,6 +18,8 @@ LEAST_K, LARGEST_K = 0.05, 100.0
 # Sums of two gaps, in days, above which days are treated as continuous time.
 LONG_DAYS = 400
 RANDOM_K = (0.8, 1.25)
+SHORTEST_GAP_DAYS = 3.0
+"""Usual gap from which the regularity of gaps in whole days says something."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class Rhythm:
                 "the usual gap between purchase days of a customer is "
                 f"{self.gap_days:,.1f} days (median)"
             )
-        if self.k is not None:
+        # gaps of whole days say nothing of the regularity of who buys every day or two
+        if self.k is not None and (self.gap_days or SHORTEST_GAP_DAYS) >= SHORTEST_GAP_DAYS:
             low, high = RANDOM_K
             word = "in bouts" if self.k < low else "regular" if self.k > high else "random"
             least = " or more" if self.k >= LARGEST_K else ""

@@ -160,13 +160,13 @@ def one_customer(customer_id: str, store: StoreDep) -> Response:
     summary="Erase one customer from the store",
     status_code=204,
     response_class=Response,
-    responses={204: {"description": "Erased"}, **problem_responses(404, 415)},
+    responses={204: {"description": "Erased"}, **problem_responses(404)},
 )
 def erase_customer(customer_id: str, store: StoreDep) -> Response:
     """Erase a customer's scores from every run, with the history; totals that were published stay.
 
-    The request needs the header `Content-Type: application/json`, as every writing one does. Logs,
-    reports and MLflow are not the server's: `stagecast erase` works on those.
+    The request has no body, and needs no content type. Logs, reports and MLflow are not the
+    server's: `stagecast erase` works on those.
     """
     if not store.erase(customer_id):
         raise _unknown_customer(customer_id)

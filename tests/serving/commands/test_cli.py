@@ -187,6 +187,28 @@ def test_a_calendar_that_is_not_written_so_is_refused_before_anything_is_read(
     assert "shop.toml: [[calendar]] 1: unknown key 'until'" in told.err
 
 
+def test_own_limits_of_rfm_are_used_and_a_slip_names_its_file(stagecast: Stagecast) -> None:
+    Path("log.csv").write_text(SMALL)
+    Path("own.toml").write_text(
+        'track = false\nhorizon = "20d"\n[rfm]\nbins = 3\norders = [2]\nspend = [1e9]\n'
+    )
+    done = stagecast("run", "log.csv", "--out", "there", "--config", "own.toml")
+    assert done.code == 0, done.err
+    scores = pq.read_table("there/scores.parquet").to_pylist()
+    texts = [(row["orders"], row["rfm"]) for row in scores if row["orders"]]
+    assert {text[1] for orders, text in texts if orders == 1} <= {"1"}
+    assert {text[1] for orders, text in texts if orders > 1} <= {"2"}
+    assert {text[2] for _, text in texts} == {"1"}
+    assert "F, orders so far: 1 less than 2; 2 more (for segments 1 as 1, 2 as 5)." in (
+        Path("there/report.html").read_text("utf-8")
+    )
+    Path("slip.toml").write_text("[rfm]\nbuns = 3\n")
+    wrong = stagecast("train", "log.csv", "--out", "model", "--config", "slip.toml")
+    assert wrong.code == 2
+    assert "slip.toml: [rfm] has no 'buns'" in wrong.err
+    assert "Did you mean 'bins'?" in wrong.err
+
+
 def test_category_and_discount_are_mapped_and_named_in_the_report(stagecast: Stagecast) -> None:
     Path("log.csv").write_text(
         "customer_id,timestamp,amount,group,rebate\na,2024-01-01,9,Tea,1\na,2024-01-02,8,Tea,2%\n"

@@ -5,6 +5,7 @@ they fail.
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -340,6 +341,34 @@ def test_leads_have_the_chance_that_a_training_gives_them(stagecast: Stagecast, 
         .dropna()
     )
     np.testing.assert_allclose(ranked.sort_index(), scores.sort_index(), rtol=1e-9)
+
+
+def test_deals_of_a_crm_are_closed_and_the_missing_points_are_said(stagecast: Stagecast) -> None:
+    rng = np.random.default_rng(5)
+    lines = ["customer_id,timestamp,event,amount"]
+    for k in range(260):
+        begins = pd.Timestamp("2023-01-01") + pd.Timedelta(days=int(rng.integers(0, 330)))
+        closes = begins + pd.Timedelta(days=int(rng.integers(5, 90)))
+        lines.append(f"d{k},{begins.date()},engage,")
+        if closes < pd.Timestamp("2023-12-31"):
+            won = rng.random() < 0.6
+            lines.append(f"d{k},{closes.date()},{'purchase' if won else 'Lost'},{'90' * won}")
+    Path("log.csv").write_text("\n".join(lines))
+    asked = ("leads", "log.csv", "--as-of", "2023-12-31", "--horizon", "60d", "--out", "l.csv")
+    said = stagecast(*asked, "--ends-lead", "lost, disqualified", "--learn", "p.toml")
+    assert said.code == 0, said.err
+    assert "no event type of this log has points (engage, lost)" in said.out
+    assert "--ends-lead 'disqualified': no lead has such an event" in said.out
+    assert "are no leads any more (lost, disqualified)" in said.out
+    log = pd.read_csv("log.csv")
+    closed = log[log["event"].isin(["Lost", "purchase"])]["customer_id"]
+    assert set(pd.read_csv("l.csv")["customer_id"]) == set(log["customer_id"]) - set(closed)
+    assert re.search(r"^  engage [+-]", said.out, re.MULTILINE)
+    told = json.loads(stagecast(*asked, "--ends-lead", "lost", "--json").out)
+    assert told["closed"] == int((log["event"] == "Lost").sum())
+    assert len(told["notes"]) == 1
+    wrong = stagecast(*asked, "--ends-lead", "lost,,gone")
+    assert (wrong.code, "has an empty type" in wrong.err) == (2, True)
 
 
 def test_a_log_of_buyers_has_no_leads(stagecast: Stagecast) -> None:

@@ -208,7 +208,7 @@ def test_stages_come_in_order_with_titles_and_totals(api, scored):
     said = api.get("/v1/stages").json()
     assert [stage["id"] for stage in said["stages"]] == list(published.STAGES)
     assert sum(stage["customers"] for stage in said["stages"]) == scored.num_rows
-    assert said["stages"][4]["title"] == {"en": "At risk", "ru": "Под угрозой", "fa": "در خطر"}
+    assert said["stages"][4]["title"] == {"en": "Overdue", "ru": "Просрочен", "fa": "دیرکرده"}
     assert said["stages"][0]["value_at_risk"] is None
 
 

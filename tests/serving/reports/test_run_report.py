@@ -29,6 +29,7 @@ from stagecast.training.judging.evaluation_result import (
     StageFigures,
 )
 from stagecast.training.learners.metrics import CalibrationGroup, GainsPoint
+from stagecast.training.reference.rfm import RfmScale, RfmScales
 from tests.serving import published
 
 AS_OF = datetime(1998, 7, 1, tzinfo=UTC)
@@ -133,6 +134,9 @@ def made_scores(customers: int, *, stages: tuple[str, ...] = STAGES, seed: int =
         "value_gone": 0.5 * clv,
         "value_if_kept": 2.0 * clv,
         "clv_by_year": [[float(value), 5.0, 4.0, 3.5] for value in clv],
+        "risk_base": np.full(customers, -0.8),
+        "risk_rest": np.full(customers, 0.1),
+        "play": np.full(customers, None),
     }
     fields = score_schema.schema(STAGES)
     arrays = [
@@ -430,6 +434,24 @@ def test_amounts_are_told_and_what_is_to_check_stands_beside_the_customer():
     assert text.count("To check: the purchase was taken back 3 minutes later.") == 1
 
 
+def test_each_segment_and_each_score_of_rfm_is_explained(scores):
+    scales = RfmScales(
+        RfmScale((10.0, 40.0, 90.0, 200.0), smaller_is_better=True),
+        RfmScale((1.0, 1.0, 1.0, 3.0)),
+        RfmScale((20.0, 50.0, 120.0, 1234.0)),
+    )
+    page = read(scores, rfm=scales)
+    assert "Hibernating R 1 or 2, F 1 or 2" in page.text
+    assert (
+        "R, time since the last order: 5 less than 10 days; 4 less than 40 days; 3 less than "
+        "90 days; 2 less than 200 days; 1 longer ago." in page.text
+    )
+    assert "F, orders so far: 1 up to 1; 4 up to 3; 5 above." in page.text
+    assert "M, spent so far: 1 up to 20; 2 up to 50; 3 up to 120; 4 up to 1,234; 5 above." in (
+        page.text
+    )
+
+
 def test_the_same_input_gives_the_same_bytes_however_the_table_is_cut(scores, html, tmp_path):
     pieces = pa.concat_tables([scores.slice(0, 700), scores.slice(700, 1), scores.slice(701)])
     write_report(tmp_path / "report.html", made_summary(), pieces)
@@ -599,7 +621,7 @@ def test_thresholds_stand_in_words(scores, days, said):
     )
     text = read(scores, scheme=scheme).text
     assert said in text
-    assert "At risk: silent more than 1.78 times as long as is usual" in text
+    assert "Overdue: silent more than 1.78 times as long as is usual" in text
     assert "xtra" not in text, "no rule looks at it"
 
 
@@ -619,7 +641,7 @@ def test_an_assumed_gap_is_not_given_as_the_usual_one(scores):
     text = read(scores, scheme=scheme).text
     assert "The usual gap between two orders is not known" in text
     assert "60 days" not in text
-    assert "above 2 , which is assumed: the log has too few gaps" in text
+    assert "more than 2 times the usual gap, which is assumed: the log has too few gaps" in text
 
 
 def test_a_horizon_shorter_than_the_usual_gap_is_said_first(scores):
@@ -651,3 +673,60 @@ def test_neither_the_file_nor_the_work_grows_with_the_customers(html, scores):
     report, calls = calls_of(made_scores(25_000))
     assert calls < 1.1 * usual
     assert len(report.encode()) < 1.1 * len(html.encode()) < 400_000
+
+
+def concentrated(value: list[float]) -> pa.Table:
+    rows = len(value)
+    return replaced(
+        made_scores(rows, stages=ACTIVE),
+        value_at_risk=value,
+        churn_probability=[0.9] * rows,
+        churn_band=["high"] * rows,
+    )
+
+
+def test_only_a_small_share_that_holds_most_is_where_to_start():
+    few = read(concentrated([1000.0] * 2 + [1.0] * 18))
+    assert "2 of the active (10%) hold 80% of the value at risk: start there." in few.text
+    assert "How few hold the value at risk" in few.text
+    even = read(concentrated([10.0] * 20))
+    assert "16 of the active (80%) hold 80% of the value at risk: it is spread" in even.text
+    assert "start there" not in even.text
+    assert "How few" not in even.text
+    one = read(concentrated([1000.0] + [1.0] * 9))
+    assert "1 of the active (10%) holds 80% of the value at risk: start there." in one.text
+
+
+def test_nobody_at_high_risk_is_said_in_words(scores):
+    calm = replaced(scores, churn_band=["low"] * len(scores))
+    assert re.search(r"Nobody of the [\d,]+ active customers is at high risk", read(calm).text)
+
+
+def test_one_time_buyers_are_a_share(scores):
+    log = made_summary().log | {"one_time_buyers": 0.29}
+    assert "Ordered once only 29% of the buyers" in read(scores, log=log).text
+
+
+def test_an_order_of_a_later_year_is_not_expected():
+    days = [np.datetime64("1999-08-01"), np.datetime64("1998-09-01"), np.datetime64("NaT")]
+    few = replaced(
+        made_scores(3, stages=ACTIVE),
+        next_order_date=np.array(days, dtype="datetime64[D]"),
+        value_at_risk=[3.0, 2.0, 1.0],
+    )
+    text = read(few).text
+    assert "1998-09-01" in text
+    assert "1999-08-01" not in text
+    assert text.count("no order expected this year") == 2
+
+
+def test_at_risk_is_neither_a_stage_nor_a_segment(scores):
+    text = read(scores).text
+    assert "Slipping away (at risk) R 1 or 2, F 3 or 4" in text or "slipping" not in text.lower()
+    assert "Overdue" in text
+    assert "At risk: silent" not in text
+
+
+def test_the_note_on_the_method_is_a_sentence(scores):
+    page = read(scores, method_note="customer-base models alone: too little to learn more from")
+    assert "Customer-base models alone: too little to learn more from." in page.text

@@ -45,10 +45,49 @@ def test_a_silence_that_grew_moves_stage_risk_and_value() -> None:
     )
     assert found == [
         "moved from Repeat to At risk",
-        "no order since: 95 days of silence, 20 days then",
-        "the chance to leave rose from 30% to 62%",
+        "the chance to leave rose from 30% to 62%: no order for 95 days (20 before)",
         "the value in a year fell from 100 to 70",
         "the value at risk rose from 30 to 43",
+    ]
+
+
+def test_a_silence_that_moved_no_probability_is_no_news() -> None:
+    assert told(recency_days=27.0) == []
+    assert told(recency_days=27.0, churn_probability=0.31) == []
+    # the risk fell although the silence grew: the silence is not why
+    assert told(recency_days=27.0, churn_probability=0.2) == [
+        "the chance to leave fell from 30% to 20%"
+    ]
+
+
+def a_reason(feature: str, value: float, effect: float) -> dict[str, Any]:
+    return {"feature": feature, "code": f"{feature}.stage", "value": value, "effect": effect}
+
+
+def test_what_moved_the_probability_is_told_and_nothing_else() -> None:
+    before = {
+        **BEFORE,
+        "reasons": [a_reason("orders_90d", 5.0, -0.9), a_reason("spend_mean", 30.0, 0.2)],
+    }
+    now = {
+        **before,
+        "churn_probability": 0.5,
+        "recency_days": 95.0,
+        "reasons": [a_reason("orders_90d", 1.0, 0.4), a_reason("spend_mean", 44.0, 0.15)],
+    }
+    assert [change["sentence"] for change in changes(now, before)] == [
+        "the chance to leave rose from 30% to 50%: 1 order in the last 90 days (5 before)"
+    ]
+    fell = {**now, "churn_probability": 0.1}
+    (change,) = changes(fell, {**before, "churn_probability": 0.3})
+    assert change["sentence"] == "the chance to leave fell from 30% to 10%"
+
+
+def test_a_chance_to_return_falls_as_the_risk_rises() -> None:
+    before = {**BEFORE, "churn_probability": None, "p_return": 0.5}
+    now = {**before, "p_return": 0.3, "recency_days": 95.0}
+    assert [change["sentence"] for change in changes(now, before)] == [
+        "the chance to return fell from 50% to 30%: no order for 95 days (20 before)"
     ]
 
 

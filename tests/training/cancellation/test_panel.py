@@ -34,7 +34,7 @@ from stagecast.training.judging.verdict import verdict
 from stagecast.training.models import predict
 from stagecast.training.reasons.of_contracts import (
     contract_effects,
-    contract_reasons,
+    contract_explanations,
     with_contract_columns,
 )
 from stagecast.training.train import train
@@ -261,10 +261,15 @@ def test_reasons_tell_what_sets_a_contract_apart(scores: pd.DataFrame) -> None:
     risky, safe = active.nlargest(30, "p_inactive"), active.nsmallest(30, "p_inactive")
     said = " ".join(one["sentence"] for mine in risky["reasons"] for one in mine)
     assert "in the last 30 days" in said
-    assert all(one["effect"] > 0 for mine in risky["reasons"] for one in mine)
-    kept = [one for mine in safe["reasons"] for one in mine]
-    assert kept
-    assert all(one["effect"] < 0 and one["sentence"].endswith("(lowers the risk)") for one in kept)
+    assert all(any(one["direction"] == "raises" for one in mine) for mine in risky["reasons"])
+    lowering = [one for mine in safe["reasons"] for one in mine if one["direction"] == "lowers"]
+    assert lowering
+    assert all(
+        one["effect"] < 0 and one["sentence"].endswith("this lowers the risk") for one in lowering
+    )
+    effects = active["reasons"].map(lambda mine: sum(one["effect"] for one in mine))
+    total = active["risk_base"] + active["risk_rest"] + effects
+    np.testing.assert_allclose(1 / (1 + np.exp(-total)), active["p_inactive"], atol=1e-9)
     assert not any("nan" in one["sentence"] for mine in scores["reasons"] for one in mine)
     shown = {one["feature"] for mine in active["reasons"] for one in mine}
     assert "contract_days" in shown
@@ -272,11 +277,10 @@ def test_reasons_tell_what_sets_a_contract_apart(scores: pd.DataFrame) -> None:
 
 
 def test_nobody_without_a_contract_has_reasons_of_one(service: Trained) -> None:
-    now = service.training.panel.now
+    models, now = service.training.models, service.training.panel.now
     assert now.contracts is not None
-    none = now.contracts.of(np.flatnonzero(~now.contracts.open)[:5])
-    features = {name: values[:5] for name, values in now.features.items()}
-    assert contract_reasons(service.training.models, features, none) == {}
+    none = now.of(np.flatnonzero(~now.contracts.open)[:5])
+    assert contract_explanations(models, none, predict(models, none)) == {}
 
 
 # --- what cannot be

@@ -17,6 +17,7 @@ from stagecast.training.churn.few_customers import FEWEST_CUSTOMERS, FEWEST_OF_E
 from stagecast.training.config import TrainConfig
 from stagecast.training.judging.readiness import readiness
 from stagecast.training.judging.readiness.answer import Readiness
+from stagecast.training.judging.readiness.short_horizon import short_horizon_notes
 from stagecast.training.learners.btyd.fit import MIN_CUSTOMERS, MIN_REPEATERS
 from stagecast.training.panel import PAST_CUSTOMERS
 from stagecast.training.train import train
@@ -370,3 +371,10 @@ def test_nothing_is_left_behind_in_the_connection() -> None:
             log.con.execute("SELECT table_name FROM duckdb_tables() ORDER BY 1").fetchall()
             == before
         )
+
+
+def test_a_gap_hardly_longer_than_the_horizon_is_not_told_as_the_same_number() -> None:
+    (note,) = short_horizon_notes(30.4, 30, 1000.0)
+    assert "is 30.4 days, more than the horizon of 30" in note
+    (note,) = short_horizon_notes(45.2, 30, 1000.0)
+    assert "is 45 days, more than the horizon of 30" in note

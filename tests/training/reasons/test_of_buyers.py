@@ -1,4 +1,4 @@
-"""Reasons add up to the margin, push in one direction, and say the right numbers in right words."""
+"""Reasons of buyers: they add up to the risk, go both ways, and show numbers that differ."""
 
 from __future__ import annotations
 
@@ -6,32 +6,37 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from stagecast.training.churn.fitting import fit_churn
-from stagecast.training.churn_kinds import kind_of
 from stagecast.training.columns import buyer_columns
 from stagecast.training.learners.linear import LogisticModel
-from stagecast.training.models import predict
-from stagecast.training.reasons import of_buyers as explain
-from stagecast.training.reasons.of_buyers import (
-    FAMILIES,
-    MAX_REASONS,
+from stagecast.training.models import Predictions, predict
+from stagecast.training.reasons.explanation import (
+    MOST_LOWERING,
+    MOST_RAISING,
     SMALLEST_EFFECT,
-    Family,
-    Reason,
-    mean_effects,
-    reasons,
-    total_effects,
+    Explanation,
 )
+from stagecast.training.reasons.families import FAMILIES, family_index
+from stagecast.training.reasons.of_buyers import (
+    buyer_explanations,
+    log_odds,
+    total_effects,
+    usual_of_buyers,
+)
+from stagecast.training.reasons.sentences import LOWERS, RAISES, clause, shown
+from stagecast.training.reference.usual import AVERAGE
 from tests.training.made import Trained
+
+Made = tuple[dict[int, Explanation], Predictions]
 
 
 @pytest.fixture(scope="module")
-def told(shop: Trained) -> tuple[list[list[Reason]], np.ndarray]:
+def made(shop: Trained) -> Made:
     panel, models = shop.training.panel, shop.training.models
-    buyers = np.flatnonzero(panel.now.buyers)
-    columns = buyer_columns(panel.now.features, buyers, models.base, 90)
-    return reasons(models, columns, kind_of("inactivity").states(models, panel.now)[buyers]), buyers
+    predicted = predict(models, panel.now)
+    return buyer_explanations(models, panel.now, predicted, predicted.buyers), predicted
 
 
 def test_effects_sum_to_the_pooled_margin_less_the_members_bases(
@@ -63,7 +68,7 @@ def test_effects_sum_to_the_pooled_margin_less_the_members_bases(
 
 
 def test_every_column_belongs_to_one_family() -> None:
-    shown = [family.feature for family in FAMILIES]
+    names = [family.feature for family in FAMILIES]
     named = {
         "refund_share": "refund_share",
         "orders_90d": "orders_90d",
@@ -81,92 +86,139 @@ def test_every_column_belongs_to_one_family() -> None:
         "overdue_ratio": "recency_days",
         "btyd_none_mbg_nbd": "recency_days",
     }
-    assert {column: shown[explain.family_index(FAMILIES, column)] for column in named} == named
+    assert {column: names[family_index(FAMILIES, column)] for column in named} == named
 
 
-def test_at_most_three_reasons_strongest_first_in_one_direction(
-    told: tuple[list[list[Reason]], np.ndarray],
-) -> None:
-    found = [mine for mine in told[0] if mine]
-    assert len(found) > 0.5 * len(told[0])  # most differ enough from the others in their state
-    assert max(map(len, found)) == MAX_REASONS
-    for mine in found:
-        effects = [r.effect for r in mine]
-        assert all(e > 0 for e in effects) or all(e < 0 for e in effects)
-        assert [abs(e) for e in effects] == sorted((abs(e) for e in effects), reverse=True)
-        assert min(abs(e) for e in effects) >= SMALLEST_EFFECT
-        assert len({r.feature for r in mine}) == len(mine)
+def test_base_effects_and_rest_add_up_to_the_risk(made: Made) -> None:
+    explanations, predicted = made
+    for row, explanation in explanations.items():
+        total = explanation.base + explanation.rest
+        total += sum(r.effect for r in explanation.reasons if not np.isnan(r.effect))
+        assert expit(total) == pytest.approx(predicted.p_inactive[row], abs=1e-9)
 
 
-def test_reasons_push_where_the_customer_differs_from_their_state(
-    shop: Trained, told: tuple[list[list[Reason]], np.ndarray]
+def test_all_effects_leave_no_rest_but_what_members_are_held_back_by(
+    shop: Trained, made: Made
 ) -> None:
     panel, models = shop.training.panel, shop.training.models
-    p = predict(models, panel.now).p_inactive[told[1]]
-    state = np.array([s.state for s in models.scheme.stages])[panel.now.stage[told[1]]]
-    margin = np.log(p / (1 - p))
-    for name in ("active", "lapsed"):
-        rows = np.flatnonzero(state == name)
-        beyond = margin[rows] - margin[rows].mean()
-        sign = np.array([np.sign(told[0][row][0].effect) if told[0][row] else 0.0 for row in rows])
-        clear = (np.abs(beyond) > 0.1) & (sign != 0)
-        assert clear.sum() > 50
-        assert (np.sign(beyond) == sign)[clear].all()
+    usual, predicted = models.reference.buyers, made[1]
+    effects = total_effects(models, predicted.columns)
+    inside = np.abs(list(models.churn.margins(predicted.columns).values())).max(axis=0) < 13
+    beyond = effects - np.array(usual.mean_effects[AVERAGE])
+    margin = usual.base[AVERAGE] + beyond.sum(axis=1)
+    np.testing.assert_allclose(
+        margin[inside], log_odds(predicted.p_inactive[predicted.buyers])[inside], atol=1e-6
+    )
+    assert len(panel.now) >= len(effects)
 
 
-def test_no_reason_says_the_contrary_of_its_effect(
-    told: tuple[list[list[Reason]], np.ndarray],
+def test_up_to_three_raise_and_two_lower_each_strongest_first(made: Made) -> None:
+    explanations = list(made[0].values())
+    counts = [
+        tuple(sum(r.direction == side for r in e.reasons) for side in (RAISES, LOWERS))
+        for e in explanations
+    ]
+    assert max(raising for raising, _ in counts) == MOST_RAISING
+    assert max(lowering for _, lowering in counts) == MOST_LOWERING
+    both = np.mean([raising > 0 and lowering > 0 for raising, lowering in counts])
+    assert both > 0.15
+    for explanation in explanations:
+        sides = [reason.direction for reason in explanation.reasons]
+        assert sides == sorted(sides, key=[RAISES, LOWERS].index)
+        for side in (RAISES, LOWERS):
+            effects = [r.effect for r in explanation.reasons if r.direction == side]
+            known = [e for e in effects if not np.isnan(e)]
+            assert all((e > 0) == (side == RAISES) for e in known)
+            assert [abs(e) for e in known] == sorted((abs(e) for e in known), reverse=True)
+            assert all(abs(e) >= SMALLEST_EFFECT for e in known)
+        assert len({r.feature for r in explanation.reasons}) == len(explanation.reasons)
+
+
+def test_most_who_are_looked_at_first_are_told_what_raises_their_risk(
+    shop: Trained, made: Made
 ) -> None:
+    explanations, predicted = made
+    active = shop.training.panel.now.stage
+    states = np.array([s.state for s in shop.training.models.scheme.stages])[active]
+    stakes = np.where(states == "active", np.nan_to_num(predicted.value_at_risk), -1.0)
+    first = np.argsort(-stakes)[:40]
+    raised = [any(r.direction == RAISES for r in explanations[int(row)].reasons) for row in first]
+    assert np.mean(raised) > 0.8
+
+
+def test_a_number_differs_from_the_usual_one_and_does_not_contradict(made: Made) -> None:
     raises = {family.feature: family.raises for family in FAMILIES}
-    for reason in (reason for mine in told[0] for reason in mine):
-        more = np.sign(reason.value - reason.usual)
-        assert raises[reason.feature] in (0, more * np.sign(reason.effect))
-        assert reason.sentence.endswith(explain.LOWERS) == (reason.effect < 0)
+    for explanation in made[0].values():
+        for reason in explanation.reasons:
+            if np.isnan(reason.usual):
+                continue
+            assert shown(reason.feature, reason.value) != shown(reason.feature, reason.usual)
+            more = np.sign(reason.value - reason.usual)
+            assert raises.get(reason.feature, 0) in (0, more * np.sign(reason.effect))
 
 
-def test_values_are_the_customers_own(
-    shop: Trained, told: tuple[list[list[Reason]], np.ndarray]
+def test_nobody_at_a_high_risk_is_without_a_reason_for_it(made: Made) -> None:
+    explanations, predicted = made
+    high = [row for row in explanations if predicted.p_inactive[row] >= 2 / 3]
+    assert len(high) > 50
+    for row in high:
+        assert any(reason.direction == RAISES for reason in explanations[row].reasons)
+
+
+def test_values_are_the_customers_own_and_usual_ones_those_of_past_or_stage(
+    shop: Trained, made: Made
 ) -> None:
-    features = shop.training.panel.now.features
-    for mine, row in zip(*told, strict=True):
-        for reason in mine:
-            assert reason.value == np.nan_to_num(features[reason.feature][row])
-            if reason.feature == "recency_days":
-                assert reason.usual == features["rhythm_days"][row]
-                assert f"no order for {round(reason.value)} day" in reason.sentence
-            if reason.feature == "orders_90d":
-                assert reason.usual == features["orders_prev_90d"][row]
+    now, models = shop.training.panel.now, shop.training.models
+    stages = np.array(models.scheme.ids)[now.stage]
+    compared = set()
+    for row, explanation in made[0].items():
+        for reason in explanation.reasons:
+            feature, _, versus = reason.code.rpartition(".")
+            if feature == "stage":
+                continue
+            compared.add(versus)
+            value = now.features[feature][row]
+            assert reason.value == (value if feature == "gap_mean" else np.nan_to_num(value))
+            if reason.code == "recency_days.own":
+                assert reason.usual == now.features["rhythm_days"][row]
+            elif reason.code == "orders_90d.own":
+                assert reason.usual == now.features["orders_prev_90d"][row]
+            elif versus == "stage":
+                assert reason.usual == models.reference.buyers.medians[stages[row]][feature]
+            elif versus == "active":
+                assert reason.usual == models.reference.buyers.medians[AVERAGE][feature]
+    assert {"own", "stage", "active"} <= compared
 
 
-def test_no_silence_is_compared_with_an_assumed_gap(
-    shop: Trained, told: tuple[list[list[Reason]], np.ndarray]
-) -> None:
+def test_no_silence_is_compared_with_an_assumed_gap(shop: Trained, made: Made) -> None:
     models, panel = shop.training.models, shop.training.panel
     scheme = replace(models.scheme, assumed=frozenset({"shop_gap_days", "at_risk_ratio"}))
-    columns = buyer_columns(panel.now.features, told[1], models.base, 90)
-    states = kind_of("inactivity").states(models, panel.now)[told[1]]
-    unknown = reasons(replace(models, scheme=scheme), columns, states)
-    assert any("the usual gap" in reason.sentence for mine in told[0] for reason in mine)
-    assert not any("the usual gap" in reason.sentence for mine in unknown for reason in mine)
-    assert any(unknown)
+    predicted = made[1]
+    unknown = buyer_explanations(
+        replace(models, scheme=scheme), panel.now, predicted, predicted.buyers
+    )
+
+    def codes(explanations: dict[int, Explanation]) -> set[str]:
+        return {reason.code for e in explanations.values() for reason in e.reasons}
+
+    assert "recency_days.own" in codes(made[0])
+    assert "recency_days.own" not in codes(unknown)
+    assert codes(unknown)
 
 
-def test_effects_are_against_the_mean_of_the_state(shop: Trained) -> None:
-    panel, models = shop.training.panel, shop.training.models
-    buyers = np.flatnonzero(panel.now.buyers)
-    columns = buyer_columns(panel.now.features, buyers, models.base, 90)
-    state = kind_of("inactivity").states(models, panel.now)[buyers]
-    means = mean_effects(models, columns, state)
-    assert means == {
-        name: pytest.approx(values) for name, values in models.reference.mean_effects.items()
-    }
-    effects = total_effects(models, columns)
-    for name, mean in means.items():
-        np.testing.assert_allclose(effects[state == name].mean(axis=0), mean, atol=1e-9)
+def test_usual_figures_are_those_of_the_training(shop: Trained, made: Made) -> None:
+    models, panel = shop.training.models, shop.training.panel
+    states = np.array([s.state for s in models.scheme.stages])[panel.now.stage]
+    usual = usual_of_buyers(models, panel.now, made[1], states == "active")
+    assert usual.base == pytest.approx(models.reference.buyers.base)
+    assert usual.medians == models.reference.buyers.medians
+    assert {"loyal", "at_risk"} <= set(usual.base)
 
 
-def test_nobody_has_no_reasons(shop: Trained) -> None:
-    assert reasons(shop.training.models, {}, np.zeros(0, dtype=np.str_)) == []
+def test_no_rows_have_no_reasons(shop: Trained, made: Made) -> None:
+    nobody = np.zeros(0, dtype=np.int64)
+    panel = shop.training.panel
+    assert buyer_explanations(shop.training.models, panel.now, made[1], nobody) == {}
 
 
 def test_the_rule_and_the_customer_base_speak_of_the_silence(shop: Trained) -> None:
@@ -177,29 +229,7 @@ def test_the_rule_and_the_customer_base_speak_of_the_silence(shop: Trained) -> N
     assert (effects[:, :-1] == 0).all()
 
 
-@pytest.mark.parametrize(
-    ("feature", "value", "usual", "sentence"),
-    [
-        ("recency_days", 1, 30.4, "no order for 1 day; the usual gap is 30"),
-        ("recency_days", 1234, 5.55, "no order for 1,234 days; the usual gap is 5.5"),
-        ("orders", 1, 2, "1 order so far; 2 is usual"),
-        ("orders", 3, 1, "3 orders so far; 1 is usual"),
-        ("orders_90d", 0, 2, "0 orders in the last 90 days, 2 in the 90 before"),
-        ("orders_90d", 1, 0, "1 order in the last 90 days, 0 in the 90 before"),
-        ("spend_mean", 9.25, 1000.4, "spends 9.2 an order; 1,000 is usual"),
-        ("activity_30d", 1, 4, "1 visit or other events in the last 30 days; 4 is usual"),
-        ("activity_30d", 2, 4, "2 visits or other events in the last 30 days; 4 is usual"),
-        ("gap_mean", 12, 30, "12 days between orders on average; 30 is usual"),
-        ("gap_mean", 0, 30, "one order only, no rhythm yet"),
-        ("T_days", 1, 90, "first order 1 day ago; 90 is usual"),
-        ("refund_share", 0.25, 0.02, "25% of the spend was given back; 2% is usual"),
-    ],
-)
-def test_sentences_say_the_numbers(feature: str, value: float, usual: float, sentence: str) -> None:
-    own_past = "rhythm_days" if feature == "recency_days" else None
-    assert explain._sentence(Family(feature), value, usual, own_past) == sentence
-
-
-def test_every_family_has_a_sentence() -> None:
+def test_every_family_has_a_clause() -> None:
     for family in FAMILIES:
-        assert explain._sentence(family, 3.0, 2.0, None)
+        text = clause(f"{family.feature}.stage", 3.0, 2.0)
+        assert text != f"{family.feature}: 3; 2 is usual on this stage"

@@ -27,7 +27,9 @@ def short_horizon_notes(
     """
     if gap_days is None or horizon_days >= GAPS_IN_HORIZON * gap_days:
         return ()
-    usual = f"the usual gap between purchase days of a customer is {gap_days:.0f} days"
+    # a gap of 30.4 days is not told as 30, more than the horizon of 30
+    gap = f"{gap_days:.1f}" if round(gap_days) in (horizon_days, horizon_days / 2) else None
+    usual = f"the usual gap between purchase days of a customer is {gap or f'{gap_days:.0f}'} days"
     wanted = -int(-GAPS_IN_HORIZON * gap_days // WEEK) * WEEK
     longest = int(history_days // EVALUATION_HORIZONS)
     advice = (

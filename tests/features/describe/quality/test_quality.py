@@ -12,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stagecast.features.describe.quality import describe
-from stagecast.features.describe.quality.rhythm import FEWEST_PAIRS, LARGEST_K, LEAST_K, regularity
+from stagecast.features.describe.quality.rhythm import (
+    FEWEST_PAIRS,
+    LARGEST_K,
+    LEAST_K,
+    Rhythm,
+    regularity,
+)
 from stagecast.features.errors import NotEnoughDataError
 from tests.features.describe.quality.made import CLEAN, date, day, described, on, shop, table_of
 from tests.profiles import examples
@@ -163,6 +169,11 @@ def test_a_regularity_needs_enough_customers(customers: int, k: float | None) ->
     rows = [(f"c{n}", day(n + 30 * j), "purchase") for n in range(customers) for j in range(4)]
     rhythm = described(pd.DataFrame(rows, columns=["customer_id", "timestamp", "event"])).rhythm
     assert (rhythm.k, rhythm.pairs, rhythm.gap_days) == (k, customers, 30.0)
+
+
+@pytest.mark.parametrize(("gap_days", "lines"), [(1.5, 1), (30.0, 2)])
+def test_gaps_of_a_day_or_two_say_nothing_of_the_regularity(gap_days: float, lines: int) -> None:
+    assert len(Rhythm(gap_days, 0.05, 900).lines()) == lines
 
 
 def test_the_rhythm_of_a_log_is_that_of_its_purchase_days() -> None:

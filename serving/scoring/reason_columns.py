@@ -1,0 +1,53 @@
+"""The columns ``reasons``, ``risk_base`` and ``risk_rest`` of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from stagecast.serving.scoring import score_schema
+from stagecast.training.reasons.explanation import Explanation, Reason
+from stagecast.training.reasons.sentences import sentence_of
+
+
+def reason_columns(explanations: Mapping[int, Explanation], rows: int) -> dict[str, Any]:
+    """Return the columns of a batch.
+
+    Parameters
+    ----------
+    explanations
+        Row -> why its risk is as it is; a row without one has no reasons, and null base and rest.
+    rows
+        Number of rows.
+    """
+    base, rest = np.full(rows, np.nan), np.full(rows, np.nan)
+    if not explanations:
+        empty = pa.ListArray.from_arrays(
+            np.zeros(rows + 1, dtype=np.int32), pa.array([], score_schema.REASON)
+        )
+        return {"reasons": empty, "risk_base": base, "risk_rest": rest}
+    reasons = [list[dict[str, Any]]() for _ in range(rows)]
+    for row, explanation in explanations.items():
+        reasons[row] = [_fields(reason) for reason in explanation.reasons]
+        base[row], rest[row] = explanation.base, explanation.rest
+    return {"reasons": reasons, "risk_base": base, "risk_rest": rest}
+
+
+def _fields(reason: Reason) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "feature": reason.feature,
+        "value": _known(reason.value),
+        "usual": _known(reason.usual),
+        "effect": _known(reason.effect),
+        "code": reason.code,
+        "direction": reason.direction,
+        "label": reason.label,
+    }
+    return {**fields, "sentence": sentence_of(fields)}
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value

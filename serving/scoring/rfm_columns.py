@@ -1,0 +1,57 @@
+"""The columns ``rfm`` and ``rfm_segment`` of a batch, from tables of all combinations of scores."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from functools import cache
+
+import numpy as np
+import pyarrow as pa
+
+from stagecast.features.arrays import Array
+from stagecast.training.reference.rfm import FIFTHS, RfmScales, rfm_segment
+
+_FIFTHS = range(1, FIFTHS + 1)
+_SEGMENTS = pa.array([rfm_segment(r, f) for r, f in itertools.product(_FIFTHS, repeat=2)])
+
+
+def rfm_columns(
+    scales: RfmScales, features: Mapping[str, Array], *, has_amounts: bool
+) -> dict[str, pa.Array]:
+    """Return the columns, null for customers who have not bought.
+
+    Parameters
+    ----------
+    scales
+        Of the training.
+    features
+        ``recency_days``, ``orders`` and ``spend``, shape (n_rows,) each.
+    has_amounts
+        Whether the log has amounts; a dash stands for the score of spend where it has none.
+    """
+    recency = scales.recency_days.score(np.nan_to_num(features["recency_days"])) - 1
+    frequency = scales.orders.score(features["orders"]) - 1
+    monetary = scales.spend.score(features["spend"]) - 1
+    prospects = features["orders"] <= 0
+    size = scales.recency_days.scores, scales.orders.scores, scales.spend.scores
+    text = (recency * size[1] + frequency) * size[2] + monetary
+    of_recency, of_frequency = (
+        np.array(scale.fifths()) - 1 for scale in (scales.recency_days, scales.orders)
+    )
+    segment = FIFTHS * of_recency[recency] + of_frequency[frequency]
+    return {
+        "rfm": _texts(*size, has_amounts).take(pa.array(text, mask=prospects)),
+        "rfm_segment": _SEGMENTS.take(pa.array(segment, mask=prospects)),
+    }
+
+
+@cache
+def _texts(recency: int, frequency: int, monetary: int, has_amounts: bool) -> pa.Array:
+    """Return the text of each combination of scores, such as 543, or 54- without amounts.
+
+    The last digit varies fastest.
+    """
+    digits = (range(1, count + 1) for count in (recency, frequency, monetary))
+    combinations = itertools.product(*digits)
+    return pa.array([f"{r}{f}{m if has_amounts else '-'}" for r, f, m in combinations])

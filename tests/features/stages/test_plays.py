@@ -1,0 +1,153 @@
+"""Plays: conditions over columns of a score, checked like rules, the first that holds counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stagecast.features.errors import UsageError
+from stagecast.features.stages.entries import LANGUAGES
+from stagecast.features.stages.play_checks import check_plays
+from stagecast.features.stages.play_choice import assign_plays, learn_bounds
+from stagecast.features.stages.plays import Play, play_from_toml
+from stagecast.features.stages.scheme_files import (
+    known_schemes,
+    load_scheme,
+    scheme_from_json,
+    scheme_to_json,
+)
+
+STAGES = ("new", "loyal", "gone")
+
+
+def play(name: str, *when: str) -> Play:
+    values = {"id": name, "title": {"en": name}, "action": {"en": "Do."}, "when": list(when)}
+    return play_from_toml(values, "file")
+
+
+def columns(**values: list[Any]) -> dict[str, np.ndarray]:
+    return {
+        name: np.array(column, dtype=object if isinstance(column[0], str) else float)
+        for name, column in values.items()
+    }
+
+
+def test_all_clauses_must_hold_and_one_comparison_of_each() -> None:
+    rows = columns(
+        stage=["loyal", "loyal", "new", "gone"],
+        churn_probability=[0.6, 0.2, 0.9, float("nan")],
+        orders=[9.0, 9.0, 1.0, 2.0],
+    )
+    quiet = play("quiet", "stage == loyal or stage == new", "churn_probability >= 0.5")
+    assert quiet.holds(rows, {}).tolist() == [True, False, True, False]
+    assert play("null", "churn_probability < 0.5").holds(rows, {}).tolist() == [
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert play("one", "orders == 1").holds(rows, {}).tolist() == [False, False, True, False]
+
+
+def test_the_first_play_that_holds_counts_and_there_may_be_none() -> None:
+    plays = (play("high", "churn_probability > 0.8"), play("some", "churn_probability > 0.4"))
+    rows = columns(churn_probability=[0.9, 0.5, 0.1])
+    assert assign_plays(plays, rows, {}, 3).tolist() == [0, 1, -1]
+    assert assign_plays((), rows, {}, 3).tolist() == [-1, -1, -1]
+
+
+def test_a_percentile_is_that_of_the_buyers_at_the_training() -> None:
+    plays = (play("top", "value_at_risk > p80", "clv >= p50"),)
+    values = np.arange(1.0, 101.0)
+    buyers = np.r_[np.ones(100, dtype=bool), np.zeros(50, dtype=bool)]
+    training = {
+        "value_at_risk": np.r_[values, np.full(50, 1e6)],
+        "clv": np.full(150, np.nan),
+    }
+    bounds = learn_bounds(plays, training, buyers)
+    assert bounds == {"value_at_risk p80": 80.0}
+    # a log without amounts has no such bound, and the play holds for nobody
+    rows = columns(value_at_risk=[90.0], clv=[5.0])
+    assert assign_plays(plays, rows, bounds, 1).tolist() == [-1]
+    assert assign_plays(plays, rows, bounds | {"clv p50": 4.0}, 1).tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("when", "message"),
+    [
+        (["churn_probabilty > 0.5"], "no column of a score .* Did you mean 'churn_probability'?"),
+        (["stage > loyal"], "stage is a text; compare it with =="),
+        (["stage == loyall"], "none of new, loyal, gone.*Did you mean 'loyal'?"),
+        (["churn_band == huge"], "none of low, medium, high"),
+        (["state == asleep"], "none of prospect, active, lapsed"),
+        (["churn_probability > 50"], "churn_probability lies between 0 and 1"),
+        (["orders > p80"], "p80 is a percentile, which only columns in money"),
+        (["clv > many"], "'many' is neither a number nor a percentile like p80"),
+        (["clv above 3"], "cannot be read; write it like"),
+        ([], "'when' is empty"),
+        (["orders > 5", "orders < 3"], "'orders > 5' and 'orders < 3' never hold together"),
+        (["orders > 5", "orders <= 5"], "never hold together"),
+        (["stage == new", "stage == gone"], "never hold together"),
+        (["orders == 5", "orders == 3"], "never hold together"),
+    ],
+)
+def test_a_play_that_cannot_be_is_refused_with_its_place(when: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=rf"(?s)mine.*{message}"):
+        check_plays([play("mine", *when)], STAGES, "file")
+
+
+def test_conditions_that_touch_can_hold() -> None:
+    check_plays([play("mine", "orders >= 5", "orders <= 5")], STAGES, "file")
+    check_plays([play("mine", "clv >= p50", "clv <= p90")], STAGES, "file")
+
+
+def test_a_play_that_another_always_precedes_is_refused() -> None:
+    first, second = play("wide", "stage == new"), play("narrow", "orders > 1", "stage == new")
+    with pytest.raises(UsageError, match="play 'narrow': nobody has it, because 'wide' before it"):
+        check_plays([first, second], STAGES, "file")
+    check_plays([second, first], STAGES, "file")
+    with pytest.raises(UsageError, match="the id stands twice"):
+        check_plays([first, first], STAGES, "file")
+
+
+@pytest.mark.parametrize("values", [{"colour": "red"}, {"id": "not a name"}, {"when": "stage"}])
+def test_a_table_with_a_slip_names_the_play(values: dict[str, Any]) -> None:
+    table = {"id": "mine", "title": {"en": "M"}, "action": {"en": "A"}, "when": ["orders > 1"]}
+    with pytest.raises(UsageError, match=r"file, play 3 \("):
+        play_from_toml(table | values, "file, play 3")
+
+
+@pytest.mark.parametrize("name", known_schemes())
+def test_every_scheme_of_the_package_has_plays_that_are_written_and_read_back(name: str) -> None:
+    scheme = load_scheme(name)
+    assert scheme.plays
+    assert scheme_from_json(scheme_to_json(scheme)).plays == scheme.plays
+    for mine in scheme.plays:
+        assert set(mine.title) == set(LANGUAGES)
+
+
+@pytest.mark.parametrize("name", known_schemes())
+@pytest.mark.parametrize("risk", [0.63, 0.95])
+def test_nobody_active_at_a_high_risk_is_told_the_calm_action_of_loyal_customers(
+    name: str, risk: float
+) -> None:
+    scheme = load_scheme(name)
+    calm = {"loyal", "loyalty", "advocate", "developed", "member"} & set(scheme.ids)
+    for stage in calm:
+        rows = columns(
+            stage=[stage], state=["active"], churn_probability=[risk], value_at_risk=[1.0]
+        ) | {"p_return": np.array([np.nan]), "value_gone": np.array([np.nan])}
+        assert assign_plays(scheme.plays, rows, {}, 1)[0] >= 0, stage
+
+
+def test_who_comes_back_alone_is_offered_no_discount() -> None:
+    scheme = load_scheme("retail")
+    rows = columns(stage=["sleeping"], state=["lapsed"], p_return=[0.92], value_gone=[1e9]) | {
+        "churn_probability": np.array([np.nan]),
+        "value_at_risk": np.array([np.nan]),
+    }
+    (position,) = assign_plays(scheme.plays, rows, {"value_gone p80": 1.0}, 1)
+    assert scheme.plays[position].id == "coming_back_alone"
+    assert "no discount" in scheme.plays[position].action["en"]

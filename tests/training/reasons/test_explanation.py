@@ -1,0 +1,100 @@
+"""How reasons are chosen, on rows made by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from stagecast.training.reasons.explanation import Explained, Explanation, explain
+from stagecast.training.reasons.families import Family
+from stagecast.training.reference.usual import AVERAGE, Usual
+
+FAMILIES = (
+    Family("orders", ("orders",), -1),
+    Family("recency_days", ("",), 1, own_past="rhythm_days"),
+)
+COLUMNS = {"orders": 4.0, "recency_days": 60.0, "rhythm_days": 30.0}
+
+
+def usual(*, rhythm: float = 30.0, base: float = -1.0) -> Usual:
+    medians = {"orders": 4.0, "recency_days": 40.0, "rhythm_days": rhythm}
+    loyal = {"orders": 12.0, "recency_days": 15.0, "rhythm_days": rhythm}
+    return Usual(
+        {AVERAGE: medians, "loyal": loyal},
+        {AVERAGE: (0.0, 0.0), "loyal": (-0.5, -1.5)},
+        {AVERAGE: base, "loyal": base - 2.0},
+    )
+
+
+def one(
+    effects: tuple[float, float],
+    risk: float,
+    *,
+    group: str = "new",
+    of: Usual | None = None,
+    **columns: float,
+) -> Explanation:
+    values = {name: np.array([value]) for name, value in {**COLUMNS, **columns}.items()}
+    rows = Explained(
+        np.array([effects]), values, np.array([group]), np.array(["Loyal"]), np.array([risk])
+    )
+    (explanation,) = explain(FAMILIES, rows, of or usual(), 2 / 3)
+    return explanation
+
+
+def test_an_overdue_customer_of_a_calm_stage_is_told_so() -> None:
+    # against the average the silence lowers the risk, against loyal customers it raises it
+    reason, other = one((-0.5, -0.9), 0.2, group="loyal", recency_days=60.0, orders=12.0).reasons
+    assert (other.code, other.direction) == ("orders.active", "lowers")
+    assert (reason.code, reason.direction) == ("recency_days.own", "raises")
+    assert reason.effect == pytest.approx(0.6)
+
+
+def test_where_both_point_the_same_way_the_effect_is_that_against_the_average() -> None:
+    reasons = one((0.0, -2.5), 0.02, group="loyal", recency_days=2.0, orders=4.0).reasons
+    (silence,) = (reason for reason in reasons if reason.feature == "recency_days")
+    assert (silence.direction, silence.effect) == ("lowers", pytest.approx(-2.5))
+
+
+@pytest.mark.parametrize(
+    ("recency", "rhythm", "code"),
+    [
+        (60.0, 30.0, "recency_days.own"),
+        (60.0, 90.0, "recency_days.active"),  # shorter than the own gap, longer than is usual
+        (60.0, math.nan, "recency_days.active"),  # the own gap is not known
+    ],
+)
+def test_the_own_past_comes_first_where_it_shows_the_effect(
+    recency: float, rhythm: float, code: str
+) -> None:
+    (reason,) = one((0.0, 0.7), 0.4, recency_days=recency, rhythm_days=rhythm).reasons
+    assert reason.code == code
+
+
+def test_where_the_log_has_too_few_gaps_no_own_gap_is_told() -> None:
+    (reason,) = one((0.0, 0.7), 0.4, of=usual(rhythm=math.nan)).reasons
+    assert reason.code == "recency_days.active"
+
+
+def test_a_number_that_is_the_usual_one_or_says_the_contrary_is_no_reason() -> None:
+    assert one((0.8, 0.0), 0.4, orders=4.0).reasons == ()
+    assert one((0.8, 0.0), 0.4, orders=9.0).reasons == ()
+    assert [r.code for r in one((0.8, 0.0), 0.4, orders=1.0).reasons] == ["orders.active"]
+
+
+def test_a_high_risk_that_no_number_shows_has_the_fact_or_the_average() -> None:
+    (fact,) = one((0.8, 0.0), 0.9, orders=4.0).reasons
+    assert (fact.code, fact.direction, fact.effect) == ("orders.plain", "raises", 0.8)
+    (average,) = one((0.0, 0.0), 0.9, of=usual(base=2.2)).reasons
+    assert average.code == "average.plain"
+    assert average.value == pytest.approx(0.9, abs=0.01)
+    assert math.isnan(average.effect)
+
+
+def test_base_effects_and_rest_are_the_log_odds() -> None:
+    explanation = one((0.8, -0.6), 0.4, orders=1.0, recency_days=3.0)
+    effects = sum(reason.effect for reason in explanation.reasons)
+    assert len(explanation.reasons) == 2
+    assert explanation.base + effects + explanation.rest == pytest.approx(math.log(0.4 / 0.6))

@@ -1,0 +1,270 @@
+"""Why a risk is as it is: up to three reasons that raise it and up to two that speak against it.
+
+Everything is measured in log odds from one base, the average active customer of the training:
+
+    log odds of the risk = base + effects of the reasons + rest
+
+The effect of a family of columns is that against the average active customer. Where it has the
+other sign against the usual customer of the same stage, and the stage's is the larger one or raises
+the risk, the reason is the stage's, and the difference between stage and average is part of the
+rest. So a loyal customer who is overdue is told so, although loyal customers leave less.
+
+A reason is shown with a number that differs, in the direction of its effect, from the customer's
+own past, else from what is usual on the stage, else from what is usual of the active; a family
+without such a number explains nothing. A high risk without a reason gets that of the stage, or the
+average of the log.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from stagecast.features.arrays import Array
+from stagecast.training.reasons.families import SEASON, Family
+from stagecast.training.reasons.sentences import (
+    ACTIVE,
+    LOWERS,
+    OWN,
+    PLAIN,
+    RAISES,
+    STAGE,
+    shown,
+)
+from stagecast.training.reference.usual import AVERAGE, Usual
+
+MOST_RAISING, MOST_LOWERING = 3, 2
+# Effects below this, in log odds, are no reasons.
+SMALLEST_EFFECT = 0.05
+_SURE = 1e-9
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason of a risk.
+
+    Parameters
+    ----------
+    code
+        What is said: the feature and what it is compared with, like ``orders.stage``; see
+        :mod:`stagecast.training.reasons.sentences`.
+    feature
+        The feature that is shown.
+    value
+        Its value.
+    usual
+        The value that it is compared with; NaN: with none.
+    effect
+        Effect on the log odds; NaN where it is part of the base, or no model gave the risk.
+    direction
+        ``raises`` or ``lowers``.
+    label
+        Words that belong to the value: the meaning of one of the user's own features, the title of
+        a stage, a date.
+    """
+
+    code: str
+    feature: str
+    value: float
+    usual: float
+    effect: float
+    direction: str
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The reasons of one customer's risk.
+
+    Parameters
+    ----------
+    reasons
+        Those that raise the risk, then those that lower it, each strongest first.
+    base
+        Log odds of the average active customer; NaN where no model gave the risk.
+    rest
+        What remains of the log odds of the risk after the base and the effects of the reasons.
+    """
+
+    reasons: tuple[Reason, ...]
+    base: float = np.nan
+    rest: float = np.nan
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Rows to explain.
+
+    Parameters
+    ----------
+    effects
+        Effects of the families on the log odds, shape (rows, families).
+    columns
+        Feature of a family -> values, shape (rows,); a null value is no reason.
+    groups
+        Group of the reference that each row is compared with, shape (rows,).
+    titles
+        Title of each row's stage, shape (rows,).
+    risk
+        The risk to explain, shape (rows,).
+    """
+
+    effects: Array
+    columns: Mapping[str, Array]
+    groups: NDArray[np.str_]
+    titles: NDArray[np.str_]
+    risk: Array
+
+
+def explain(
+    families: Sequence[Family], rows: Explained, usual: Usual, high_risk: float
+) -> list[Explanation]:
+    """Return the explanation of each row.
+
+    Parameters
+    ----------
+    families
+        The families.
+    rows
+        The rows.
+    usual
+        What is usual of customers like these.
+    high_risk
+        A risk of at least this much gets a reason in any case.
+    """
+    base = usual.base[AVERAGE]
+    average = np.array(usual.mean_effects[AVERAGE])
+    by_group = [usual.mean_effects.get(str(group), average) for group in rows.groups]
+    means = np.array(by_group).reshape(rows.effects.shape)
+    within, between = rows.effects - means, means - average
+    against_average = within + between
+    larger = np.abs(within) >= np.abs(against_average)
+    on_stage = (within * against_average <= 0) & (np.abs(within) >= SMALLEST_EFFECT)
+    on_stage &= larger | (within > 0)
+    effects = np.where(on_stage, within, against_average)
+    values = _values(families, rows.columns)
+    order = np.argsort(-np.abs(effects), axis=1, kind="stable")
+    log_odds = logit(np.clip(rows.risk, _SURE, 1 - _SURE))
+    result = []
+    for row in range(len(rows.risk)):
+        group = str(rows.groups[row])
+        sides: dict[str, list[Reason]] = {RAISES: [], LOWERS: []}
+        untold = float(between[row].sum())
+        for k in order[row]:
+            effect = float(effects[row, k])
+            if abs(effect) < SMALLEST_EFFECT:
+                break
+            side = RAISES if effect > 0 else LOWERS
+            if len(sides[side]) == (MOST_RAISING if effect > 0 else MOST_LOWERING):
+                continue
+            reason = _reason(families[k], values[k], row, rows.columns, usual, group, effect)
+            if reason is not None:
+                sides[side].append(reason)
+                untold -= 0.0 if on_stage[row, k] else float(between[row, k])
+        if not sides[RAISES] and rows.risk[row] >= high_risk:
+            sides[RAISES].append(
+                of_stage(usual, group, str(rows.titles[row]), untold)
+                or _plain(families, values, row, effects[row])
+                or of_average(usual)
+            )
+        reasons = (*sides[RAISES], *sides[LOWERS])
+        rest = (
+            float(log_odds[row]) - base - sum(r.effect for r in reasons if not math.isnan(r.effect))
+        )
+        result.append(Explanation(reasons, base, rest))
+    return result
+
+
+def _values(families: Sequence[Family], columns: Mapping[str, Array]) -> list[Array]:
+    """Return the values to show; null in a catalogue feature of a buyer means none yet.
+
+    A customer of one order has no gap, which is no reason of its own.
+    """
+    bought = columns["orders"] > 0
+    return [
+        np.where(
+            bought & (not family.meaning) & (family.feature != "gap_mean"),
+            np.nan_to_num(columns[family.feature]),
+            columns[family.feature],
+        )
+        for family in families
+    ]
+
+
+def _reason(
+    family: Family,
+    values: Array,
+    row: int,
+    columns: Mapping[str, Array],
+    usual: Usual,
+    group: str,
+    effect: float,
+) -> Reason | None:
+    """Return the reason of a family with the first comparison that shows its effect, or None."""
+    value, label = float(values[row]), family.meaning or None
+    direction = RAISES if effect > 0 else LOWERS
+    if family.feature == SEASON:
+        return Reason(f"{SEASON}.{PLAIN}", SEASON, value, np.nan, effect, direction)
+    for versus, compared in _comparisons(family, row, columns, usual, group):
+        if _shows(family, value, compared, effect):
+            code = f"{family.feature}.{versus}"
+            return Reason(code, family.feature, value, compared, effect, direction, label)
+    return None
+
+
+def _comparisons(
+    family: Family, row: int, columns: Mapping[str, Array], usual: Usual, group: str
+) -> Iterator[tuple[str, float]]:
+    """Yield what a value can be compared with, the most telling first."""
+    average = usual.medians[AVERAGE]
+    # where the usual gap of the log is not known, each customer's leans on a constant
+    if family.own_past and not math.isnan(average.get(family.own_past, 0.0)):
+        yield OWN, float(columns[family.own_past][row])
+    if group in usual.medians and group != AVERAGE:
+        yield STAGE, usual.medians[group][family.feature]
+    yield ACTIVE, average[family.feature]
+
+
+def _shows(family: Family, value: float, usual: float, effect: float) -> bool:
+    """Return whether the numbers are known, differ, and do not contradict the effect."""
+    if math.isnan(value) or math.isnan(usual):
+        return False
+    if shown(family.feature, value) == shown(family.feature, usual):
+        return False
+    return not family.raises or family.raises * (value - usual) * effect > 0
+
+
+def _plain(
+    families: Sequence[Family], values: Sequence[Array], row: int, effects: Array
+) -> Reason | None:
+    """Return the strongest family that raises the risk, compared with nothing; None without one."""
+    for k in np.argsort(-effects, kind="stable"):
+        if effects[k] <= SMALLEST_EFFECT:
+            return None
+        value = float(values[k][row])
+        if not np.isnan(value):
+            name, label = families[k].feature, families[k].meaning or None
+            effect = float(effects[k])
+            return Reason(f"{name}.{PLAIN}", name, value, np.nan, effect, RAISES, label)
+    return None
+
+
+def of_stage(usual: Usual, group: str, title: str, effect: float) -> Reason | None:
+    """Return the reason of a stage whose customers leave more than the active do, or None."""
+    if group == AVERAGE or group not in usual.base or effect < SMALLEST_EFFECT:
+        return None
+    here, average = float(expit(usual.base[group])), float(expit(usual.base[AVERAGE]))
+    if here <= average or shown("stage", here) == shown("stage", average):
+        return None
+    return Reason(f"stage.{ACTIVE}", "stage", here, average, effect, RAISES, title)
+
+
+def of_average(usual: Usual) -> Reason:
+    """Return the reason of a risk that is high because that of the average customer is."""
+    average = float(expit(usual.base[AVERAGE]))
+    return Reason(f"average.{PLAIN}", "average", average, np.nan, np.nan, RAISES)

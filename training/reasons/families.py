@@ -1,0 +1,87 @@
+"""Families of columns that mean one thing to a reader, and the effect of each on the log odds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stagecast.features.arrays import Array
+from stagecast.features.catalog.own import OwnFeatures
+from stagecast.training.learners.pool import Pool
+
+SEASON = "season"
+"""The family that is shown without numbers."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Columns that mean one thing to a reader.
+
+    Parameters
+    ----------
+    feature
+        The feature that is shown.
+    starts
+        How the names of the columns of the family start.
+    raises
+        1 where more of the feature means more risk, -1 where less, 0 where it depends.
+    meaning
+        Meaning of one of the user's own features, which is the only column of its family; else
+        empty.
+    own_past
+        Feature of the customer's own past that the shown one is compared with; empty: none.
+    """
+
+    feature: str
+    starts: tuple[str, ...] = ()
+    raises: int = 0
+    meaning: str = ""
+    own_past: str = ""
+
+    def has(self, column: str) -> bool:
+        """Return whether a column belongs to the family."""
+        return column == self.feature if self.meaning else column.startswith(self.starts)
+
+
+FAMILIES = (
+    Family("refund_share", ("refund",)),
+    Family(
+        "orders_90d",
+        ("orders_30d", "orders_90d", "orders_180d", "orders_prev", "trend_orders"),
+        -1,
+        own_past="orders_prev_90d",
+    ),
+    Family("spend_mean", ("spend", "monetary", "purchase_spend", "trend_spend"), -1),
+    Family("activity_30d", ("activity", "silence"), -1),
+    Family("gap_mean", ("gap", "return_ratio", "rhythm")),
+    Family("T_days", ("T_days", "tenure")),
+    Family("orders", ("orders", "frequency", "order_rate"), -1),
+    # the length of the silence relative to what is usual, with the columns of the customer base
+    Family("recency_days", ("",), 1, own_past="rhythm_days"),
+)
+
+
+def own_families(own: OwnFeatures) -> tuple[Family, ...]:
+    """Return the families of the user's own features that models learn from."""
+    return tuple(
+        Family(feature.name, meaning=feature.meaning)
+        for feature in own.features
+        if feature.predictor
+    )
+
+
+def family_index(families: Sequence[Family], column: str) -> int:
+    """Return the position of the first family that has the column."""
+    return next(k for k, family in enumerate(families) if family.has(column))
+
+
+def family_effects(
+    pool: Pool, families: Sequence[Family], columns: Mapping[str, Array], threads: int
+) -> Array:
+    """Return the effect of each family on the log odds of a pool, shape (rows, families)."""
+    effects = np.zeros((len(next(iter(columns.values()))), len(families)))
+    for column, effect in pool.effects(columns, threads):
+        effects[:, family_index(families, column)] += effect
+    return effects
