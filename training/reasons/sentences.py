@@ -158,14 +158,23 @@ def direction_of(reason: Mapping[str, Any]) -> str:
 def because_but(reasons: Iterable[Mapping[str, Any]]) -> str:
     """Return the reasons of a score in one sentence without a full stop; empty without any.
 
-    >>> because_but([{"code": "orders.stage", "value": 1.0, "usual": 4.0, "direction": "raises"},
-    ...              {"code": "T_days.plain", "value": 9.0, "direction": "lowers"}])
+    What weighs more comes first: of a customer who is hardly at risk, what lowers the risk.
+
+    >>> one_order = {"code": "orders.stage", "value": 1.0, "usual": 4.0, "direction": "raises"}
+    >>> new = {"code": "T_days.plain", "value": 9.0, "direction": "lowers", "effect": -0.1}
+    >>> because_but([{**one_order, "effect": 0.4}, new])
     'because 1 order so far (4 is usual on this stage), but first order 9 days ago'
+    >>> because_but([{**one_order, "effect": 0.05}, new])
+    'lower because first order 9 days ago, but 1 order so far (4 is usual on this stage)'
     """
     clauses: dict[str, list[str]] = {RAISES: [], LOWERS: []}
+    net_effect = 0.0
     for reason in reasons:
         clauses[direction_of(reason)].append(clause_of(reason))
+        net_effect += reason.get("effect") or 0.0
     raising, lowering = ("; ".join(clauses[side]) for side in (RAISES, LOWERS))
+    if raising and lowering and net_effect < 0:
+        return f"lower because {lowering}, but {raising}"
     if raising and lowering:
         return f"because {raising}, but {lowering}"
     if raising:

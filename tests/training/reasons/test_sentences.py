@@ -92,6 +92,8 @@ def test_reasons_are_joined_by_because_and_but() -> None:
         "because 1 order so far (4 is usual on this stage); 1 order so far (4 is usual on this "
         "stage), but first order 9 days ago (90 is usual)"
     )
+    lower = because_but([{**RAISING, "effect": 0.1}, LOWERING])
+    assert lower.startswith("lower because first order 9 days ago (90 is usual), but 1 order")
     assert because_but([RAISING]) == "because 1 order so far (4 is usual on this stage)"
     assert because_but([LOWERING]) == "lower because first order 9 days ago (90 is usual)"
     assert because_but([]) == ""
