@@ -180,16 +180,18 @@ def rfm(events: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     hand.
     """
     days = purchase_days(events, as_of)
-    found = days.groupby("customer_id").agg(
+    customers = days.groupby("customer_id").agg(
         first=("day", "min"), last=("day", "max"), n=("day", "size")
     )
-    found["spend"] = days.groupby("customer_id")["amount"].mean()
-    found["T"] = (as_of - found.pop("first")).dt.days
-    found["recency"] = (as_of - found.pop("last")).dt.days
+    customers["spend"] = days.groupby("customer_id")["amount"].mean()
+    customers["T"] = (as_of - customers.pop("first")).dt.days
+    customers["recency"] = (as_of - customers.pop("last")).dt.days
     for window in (30, 90, 180, 365):
         recent = days[days["day"] >= as_of - pd.Timedelta(days=window)]
-        found[f"n_{window}"] = recent.groupby("customer_id").size().reindex(found.index).fillna(0)
-    return found
+        customers[f"n_{window}"] = (
+            recent.groupby("customer_id").size().reindex(customers.index).fillna(0)
+        )
+    return customers
 
 
 def within(events: pd.DataFrame, start: pd.Timestamp, horizon_days: int) -> pd.DataFrame:
@@ -271,17 +273,19 @@ def peers(at: Seen, gone: NDArray[np.bool_], horizon_days: int) -> dict[str, Arr
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    found = {name: model.p_none(horizon_days, *at.history) for name, model in at.models.items()}
+    predictions = {
+        name: model.p_none(horizon_days, *at.history) for name, model in at.models.items()
+    }
     if gone.all() or not gone.any():
-        return found
+        return predictions
     columns = ["recency", "n", "T", "spend"]
     logistic = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     logistic.fit(np.log1p(at.past[columns].to_numpy()), gone)
-    found["rfm_logistic"] = logistic.predict_proba(np.log1p(at.now[columns].to_numpy()))[:, 1]
+    predictions["rfm_logistic"] = logistic.predict_proba(np.log1p(at.now[columns].to_numpy()))[:, 1]
     for name, settings in LIGHTGBM.items():
         model = lightgbm.LGBMClassifier(verbose=-1, n_jobs=1, **settings)
         model.fit(at.past.to_numpy(), gone)
-        found[name] = model.booster_.predict(at.now.to_numpy())
+        predictions[name] = model.booster_.predict(at.now.to_numpy())
     if at.stacked is not None:
         # the same two on several past dates, and their mean in log odds
         rows, gone_after = at.stacked
@@ -291,9 +295,9 @@ def peers(at: Seen, gone: NDArray[np.bool_], horizon_days: int) -> dict[str, Arr
         model.fit(rows.to_numpy(), gone_after)
         by_trees = model.booster_.predict(at.now.to_numpy())
         odds = logit(np.clip([by_rfm, by_trees], 1e-6, 1 - 1e-6))
-        found |= {"rfm_stacked": by_rfm, "lightgbm_stacked": by_trees}
-        found["mean_of_stacked"] = expit(odds.mean(axis=0))
-    return found
+        predictions |= {"rfm_stacked": by_rfm, "lightgbm_stacked": by_trees}
+        predictions["mean_of_stacked"] = expit(odds.mean(axis=0))
+    return predictions
 
 
 def spend_peers(at: Seen, came: Array, repeat: Array, horizon_days: int) -> dict[str, Array]:
@@ -303,22 +307,24 @@ def spend_peers(at: Seen, came: Array, repeat: Array, horizon_days: int) -> dict
     ``came`` is what was spent after the horizon earlier, ``repeat`` the mean spend of repeat days
     so far.
     """
-    found: dict[str, Array] = {}
+    predictions: dict[str, Array] = {}
     frequency = at.history[0]
-    some = (frequency > 0) & (repeat > 0)
+    repeaters = (frequency > 0) & (repeat > 0)
     try:
-        each = fit_gamma_gamma(frequency[some], repeat[some]).expected_spend(
-            np.where(some, frequency, 0.0), repeat
+        each = fit_gamma_gamma(frequency[repeaters], repeat[repeaters]).expected_spend(
+            np.where(repeaters, frequency, 0.0), repeat
         )
         for name, model in at.models.items():
-            found[f"{name} x gamma-gamma"] = model.expected_orders(horizon_days, *at.history) * each
+            predictions[f"{name} x gamma-gamma"] = (
+                model.expected_orders(horizon_days, *at.history) * each
+            )
     except FitError as error:
         click.echo(f"  gamma-gamma: {error}", err=True)
     for name, settings in LIGHTGBM.items():
         regressor = lightgbm.LGBMRegressor(verbose=-1, n_jobs=1, **settings)
         regressor.fit(at.past.to_numpy(), came)
-        found[name] = np.maximum(regressor.booster_.predict(at.now.to_numpy()), 0.0)
-    return found
+        predictions[name] = np.maximum(regressor.booster_.predict(at.now.to_numpy()), 0.0)
+    return predictions
 
 
 def spend_of_repeats(events: pd.DataFrame, index: pd.Index, as_of: pd.Timestamp) -> Array:
@@ -382,8 +388,8 @@ def main() -> int:
                 "stagecast": scores["expected_spend"].to_numpy(),
                 **spend_peers(at, spent_before, repeat, case.horizon_days),
             }
-            told = "  ".join(spend_line(k, v, came) for k, v in expected.items())
-            click.echo(f"  spend, mean absolute error (rank correlation, total): {told}")
+            methods = "  ".join(spend_line(k, v, came) for k, v in expected.items())
+            click.echo(f"  spend, mean absolute error (rank correlation, total): {methods}")
         shared = set.intersection(*(set(losses) for losses in best_of))
         bar = min(float(np.mean([losses[k] for losses in best_of])) for k in shared)
         ratio = float(np.mean(mine)) / bar - 1

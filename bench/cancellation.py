@@ -57,21 +57,21 @@ def subscriptions(file: Path = FILE) -> Iterator[EventLog]:
             "event": "cancel",
         },
     ]
-    with from_frame(pd.concat([pd.DataFrame(one) for one in events])) as log:
+    with from_frame(pd.concat([pd.DataFrame(rows) for rows in events])) as log:
         yield log
 
 
-def predictions(seen: Spells, horizon_days: int, seed: int = SEED) -> dict[str, Array]:
+def predictions(known: Spells, horizon_days: int, seed: int = SEED) -> dict[str, Array]:
     """Return P(cancelled within the horizon) of the contracts open at the as_of, by model."""
-    landmarks, now = past(seen, horizon_days, seed), current(seen)
-    model = fit_cancellation(seen, horizon_days, landmarks, seed=seed)
-    alone = fit_cancellation(seen, horizon_days, seed=seed)
+    landmarks, now = past(known, horizon_days, seed), current(known)
+    model = fit_cancellation(known, horizon_days, landmarks, seed=seed)
+    alone = fit_cancellation(known, horizon_days, seed=seed)
     return {
         "pool": model.probability(now),
         "life table": alone.probability(now),
         **{
             baselines.LABELS[name]: p
-            for name, p in baselines.fit_and_predict(seen, horizon_days, landmarks, now).items()
+            for name, p in baselines.fit_and_predict(known, horizon_days, landmarks, now).items()
         },
     }
 
@@ -82,19 +82,19 @@ def results(file: Path = FILE, as_ofs: Sequence[str] = AS_OFS) -> pd.DataFrame:
     with subscriptions(file) as log:
         everything = spells(DailyTable(log.con, log.choose_as_of()))
         for text in as_ofs:
-            seen = spells(DailyTable(log.con, parse_instant(text)))
+            known = spells(DailyTable(log.con, parse_instant(text)))
             # the same contract has the same customer and beginning, whenever one looks
             ends = dict(zip(_keys(everything), everything.end.tolist(), strict=True))
-            now = current(seen)
-            keys = np.array(_keys(seen), dtype=object)[now.spell] if len(now) else []
+            now = current(known)
+            keys = np.array(_keys(known), dtype=object)[now.spell] if len(now) else []
             for horizon in HORIZONS:
-                until = seen.as_of + horizon * DAY_MICROSECONDS
+                until = known.as_of + horizon * DAY_MICROSECONDS
                 if until > everything.as_of:
                     raise ValueError(
                         f"{horizon} days after {text} are not over at {iso(log.choose_as_of())}"
                     )
                 cancelled = np.array([ends[key] < until for key in keys])
-                for name, p in predictions(seen, horizon).items():
+                for name, p in predictions(known, horizon).items():
                     rows.append(
                         {
                             "as_of": text,
@@ -107,10 +107,10 @@ def results(file: Path = FILE, as_ofs: Sequence[str] = AS_OFS) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _keys(found: Spells) -> list[str]:
+def _keys(contracts: Spells) -> list[str]:
     return [
-        f"{found.customers[c]} {start}"
-        for c, start in zip(found.customer, found.start.tolist(), strict=True)
+        f"{contracts.customers[c]} {start}"
+        for c, start in zip(contracts.customer, contracts.start.tolist(), strict=True)
     ]
 
 

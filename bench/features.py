@@ -59,11 +59,12 @@ def write_log(path: Path, customers: int) -> int:
     for start in range(0, customers, AT_ONCE):
         frame = simulate(min(AT_ONCE, customers - start), seed=20110901 + start)
         frame["customer_id"] = f"{start // AT_ONCE:03}" + frame["customer_id"]
-        found = pa.Table.from_pandas(frame, preserve_index=False)
-        found = found.set_column(1, "timestamp", found["timestamp"].cast(pa.timestamp("us", "UTC")))
-        writer = writer or pq.ParquetWriter(path, found.schema)
-        writer.write_table(found)
-        events += len(found)
+        part = pa.Table.from_pandas(frame, preserve_index=False)
+        instants = part["timestamp"].cast(pa.timestamp("us", "UTC"))
+        part = part.set_column(1, "timestamp", instants)
+        writer = writer or pq.ParquetWriter(path, part.schema)
+        writer.write_table(part)
+        events += len(part)
     if writer is not None:
         writer.close()
     return events
@@ -102,16 +103,13 @@ def batch_lines(folder: Path, log: EventLog) -> list[Line]:
     columns = buyer_columns(
         now.features, np.flatnonzero(now.buyers), models.base, models.config.horizon_days
     )
-    boosters = [
-        part.trees
-        for part in (models.churn, models.next_stage, models.value)
-        if part.trees is not None
-    ]
-    matrices = [one.matrix(columns) for one in boosters]
+    ensembles = (models.churn.trees, models.next_stage.trees, *models.value.trees.values())
+    boosters = [boosted for boosted in ensembles if boosted is not None]
+    matrices = [boosted.matrix(columns) for boosted in boosters]
 
     def bare() -> None:
-        for one, rows in zip(boosters, matrices, strict=True):
-            one.booster.predict(rows, raw_score=True)
+        for boosted, rows in zip(boosters, matrices, strict=True):
+            boosted.booster.predict(rows, raw_score=True)
 
     peer, _ = best(bare, 1)
     ours, _ = best(lambda: predict(models, now), 1)
@@ -137,10 +135,10 @@ def request_lines() -> None:
             "a", tuple(Event(as_of - timedelta(seconds=int(s)), "purchase", 9.99) for s in ago)
         )
 
-    one, thousand = [customer(50)], [customer(30) for _ in range(1000)]
+    single, thousand = [customer(50)], [customer(30) for _ in range(1000)]
     for what, asked, customers, times in (
-        ("60 features of one customer with 50 events", sixty, one, 2000),
-        (f"{len(catalog.names)} features of one customer with 50 events", catalog, one, 2000),
+        ("60 features of one customer with 50 events", sixty, single, 2000),
+        (f"{len(catalog.names)} features of one customer with 50 events", catalog, single, 2000),
         ("60 features of 1,000 customers with 30 events", sixty, thousand, 20),
         (f"{len(catalog.names)} features of 1,000 customers with 30 events", catalog, thousand, 20),
     ):
@@ -161,9 +159,9 @@ def on_spark(path: Path, out: Path, here: Callable[[], Any]) -> Line:
     session = engine.session("local[*]", {"spark.driver.memory": "8g"})
     began = time.perf_counter()
     log = read_events_on_spark(session, [str(path)], {}, duplicates="keep")
-    found = engine.SparkTable(session, log.events, AS_OF)
-    catalog = standard(90).with_parameters(shop_gap_days=found.shop_gap_days())
-    found.features(catalog, [0]).write.parquet(str(out))
+    table = engine.SparkTable(session, log.events, AS_OF)
+    catalog = standard(90).with_parameters(shop_gap_days=table.shop_gap_days())
+    table.features(catalog, [0]).write.parquet(str(out))
     taken = time.perf_counter() - began
     session.stop()
     began = time.perf_counter()
@@ -225,11 +223,11 @@ def main() -> None:
         )
         shown("the shop's usual gap", began)
         times = 1 if chosen.customers > AT_ONCE else 2
-        one, _ = best(lambda: in_parts(log, catalog), times)
+        one_date, _ = best(lambda: in_parts(log, catalog), times)
         lines = [
             Line(
                 f"{len(catalog.names)} features at one date",
-                one,
+                one_date,
                 bare,
                 "s",
                 "one bare group-by in DuckDB",
@@ -237,7 +235,8 @@ def main() -> None:
         ]
         if chosen.only is None:
             panel, _ = best(lambda: in_parts(log, catalog, PANEL), 1)
-            lines.append(Line(f"the same at {len(PANEL)} dates", panel, one, "s", "the one date"))
+            what = f"the same at {len(PANEL)} dates"
+            lines.append(Line(what, panel, one_date, "s", "the one date"))
             rfm, _ = best(lambda: in_parts(log, catalog.needed_for(RFM)), times)
             frame = pq.read_table(path).to_pandas()
             lifetimes_summary(frame.head(100))  # the import is not what is measured
@@ -252,11 +251,11 @@ def main() -> None:
                     "lifetimes summary_data_from_transaction_data",
                 )
             )
-            (found,) = (
+            (rfm_columns,) = (
                 all_at.features(catalog.needed_for(RFM), [0])
                 for all_at in daily_tables(log, AS_OF, [(0, events)])
             )
-            lines += [fit_line(found), *batch_lines(folder / "model", log)]
+            lines += [fit_line(rfm_columns), *batch_lines(folder / "model", log)]
             request_lines()
         log.close()
         began = time.perf_counter()

@@ -67,8 +67,8 @@ def by_hand(path: Path) -> pd.DataFrame:
 def timed(function: Callable[[], Any]) -> tuple[float, Any]:
     """Return seconds and result."""
     began = time.perf_counter()
-    found = function()
-    return time.perf_counter() - began, found
+    result = function()
+    return time.perf_counter() - began, result
 
 
 def main() -> None:
@@ -89,10 +89,10 @@ def main() -> None:
             target = Path(folder) / "history.parquet"
             for name in ("retail", "client7"):
                 scheme = load_scheme(name)
-                walking, found = timed(
+                walking, stages = timed(
                     lambda scheme=scheme: stages_of(log, AS_OF, scheme, keep_facts=True)
                 )
-                writing, spells = timed(lambda found=found: history_table(found))
+                writing, spells = timed(lambda stages=stages: history_table(stages))
                 disk, _ = timed(lambda spells=spells: write_scores(spells, target))
                 whole = reading + walking + writing + disk
                 what = (

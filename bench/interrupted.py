@@ -36,10 +36,10 @@ class Killed:
 
 def digest(path: Path) -> dict[str, str]:
     """Return relative name -> hash of every file at or below a path."""
-    files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     return {
-        str(one.relative_to(path.parent)): hashlib.sha256(one.read_bytes()).hexdigest()
-        for one in files
+        str(file.relative_to(path.parent)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in files
     }
 
 

@@ -75,12 +75,12 @@ def known(log: EventLog, at: datetime) -> tuple[Texts, Leads, dict[str, Texts]]:
     events = lead_events(log.con, at)
     bought = np.flatnonzero(events.kind == events.types.index("purchase"))
     leads = leads_of(events.first_instants(), events.customer[bought], events.instant[bought])
-    told = table_attribute_texts(log.con, events.customers, DECLARED)
+    texts = table_attribute_texts(log.con, events.customers, DECLARED)
     # origin is the channel, and counts once
     return (
         events.customers,
         leads,
-        {CHANNEL: told["origin"], "landing_page_id": told["landing_page_id"]},
+        {CHANNEL: texts["origin"], "landing_page_id": texts["landing_page_id"]},
     )
 
 
@@ -107,8 +107,8 @@ def cases(leads: Leads, categories: dict[str, Texts], as_of_day: float) -> tuple
     ):
         rows = np.flatnonzero(chosen)
         converted = leads.converted[rows] < at[rows] + HORIZON_DAYS
-        told = {column: values[rows] for column, values in categories.items()}
-        result.append(Case(name, at[rows] - leads.start[rows], told, converted))
+        texts = {column: values[rows] for column, values in categories.items()}
+        result.append(Case(name, at[rows] - leads.start[rows], texts, converted))
     return result[0], result[1]
 
 
@@ -137,9 +137,9 @@ def fitted(
     since: bool = True,
 ) -> LeadConversion:
     """Return the model, with another half-life, or with exposure before the first deal."""
-    seen = leads if since else Leads(leads.start, leads.converted, float("nan"))
+    known_leads = leads if since else Leads(leads.start, leads.converted, float("nan"))
     return fit_lead_conversion(
-        seen, as_of_day, HORIZON_DAYS, categories, half_life_days=half_life_days
+        known_leads, as_of_day, HORIZON_DAYS, categories, half_life_days=half_life_days
     )
 
 
@@ -162,7 +162,7 @@ def results(folder: Path = FOLDER) -> pd.DataFrame:
     """Return one row per as_of, case and model."""
     rows = []
     with funnel(folder) as log:
-        _, everything, told = known(log, log.choose_as_of())
+        _, everything, texts = known(log, log.choose_as_of())
         for text in AS_OFS:
             as_of = parse_instant(text)
             day = day_number(as_of)
@@ -173,7 +173,7 @@ def results(folder: Path = FOLDER) -> pd.DataFrame:
                 "half-life none": fitted(leads, categories, day, None),
                 "since log began": fitted(leads, categories, day, HALF_LIFE_DAYS, since=False),
             }
-            for case in cases(everything, told, day):
+            for case in cases(everything, texts, day):
                 predicted = {
                     name: model.probability({"tenure_days": case.age}, case.categories)
                     for name, model in models.items()

@@ -37,8 +37,8 @@ def simulate(customers: int, seed: int = 20110901) -> pd.DataFrame:
             if len(owners) > 1
             else np.ones(len(who), dtype=bool)
         )
-        kept = stays & (at < LENGTH_DAYS)
-        who, at = who[kept], at[kept]
+        in_log = stays & (at < LENGTH_DAYS)
+        who, at = who[in_log], at[in_log]
     owner = np.concatenate(owners)
     amount = draw.gamma(P, 1.0, len(owner)) / worth[owner]
     return pd.DataFrame(
