@@ -100,7 +100,7 @@ def main() -> None:
                     f"{reading:.1f} s of it)"
                 )
                 rows.append([what, f"{whole:.1f}", f"{whole / peer:.2f}"])
-            record, journeys = found.life.record, found.life.journeys
+            record, journeys = stages.life.record, stages.life.journeys
             at, customers = microseconds(AS_OF), len(record)
             moving, _ = timed(
                 lambda: flows(journeys, record.days, customers, record.first_events, at)
