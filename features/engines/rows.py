@@ -408,6 +408,8 @@ def _row_value(feature: Feature, shared: _Shared, slices: Slice) -> Array:
         row = slices.first(rows) if feature.function == "first" else slices.high - 1
         is_valid = not_empty if validity is None else not_empty & validity[row]
         result = np.where(is_valid, shared.column(name)[row], np.nan)
+    elif feature.function not in ("min", "max"):
+        raise NotImplementedError(f"rows have no function '{feature.function}' ({feature.name})")
     else:
         extreme = np.fmin if feature.function == "min" else np.fmax
         result = np.where(

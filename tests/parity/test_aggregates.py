@@ -156,8 +156,10 @@ class Relations:
                 return oracle.total(value * value for value in not_null) if not_null else None
             case "min":
                 return min(not_null, default=None)
-            case _:
+            case "max":
                 return max(not_null, default=None)
+            case other:
+                raise NotImplementedError(other)
 
 
 def _is_in_window(feature: Feature, age: Fraction) -> bool:

@@ -365,8 +365,10 @@ def _aggregate(feature: Feature, condition: str, renamed: Mapping[str, str] | No
             value = f"min({selected(column)})"
         case "max" | "first" | "last":
             value = f"max({selected(column)})"
-        case _:
+        case "distinct":
             value = f"bit_count(bit_or({selected(column)}))"
+        case _:
+            raise NotImplementedError(f"SQL has no function '{feature.function}' ({feature.name})")
     return f"{value} as {_quoted(feature.name)}"
 
 
