@@ -612,7 +612,8 @@ def test_a_small_log_is_called_a_first_guess(scores):
 
 
 @pytest.mark.parametrize(
-    ("days", "said"), [(None, "Lost: nobody yet"), (730.0, "Lost: sleeping, and silent for more than 730 days")]
+    ("days", "said"),
+    [(None, "Lost: nobody yet"), (730.0, "Lost: sleeping, and silent for more than 730 days")],
 )
 def test_thresholds_stand_in_words(scores, days, said):
     scheme = replace(
