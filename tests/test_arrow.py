@@ -283,6 +283,7 @@ EVALUATION = {
     "reference",
     "schemes",
     "value.ahead",
+    "value.currency",
     "value.intervals",
     "value.kept",
     "value.model",

@@ -78,6 +78,13 @@ class ScoreBody(msgspec.Struct, forbid_unknown_fields=True):
             description="the instant to stand at; nothing at or after it is seen; left out: now"
         ),
     ] = None
+    currency: Annotated[
+        Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] | None,
+        msgspec.Meta(
+            description="currency of the amounts, as in the training; another one is refused",
+            examples=["EUR"],
+        ),
+    ] = None
 
 
 class LookupBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -82,7 +82,7 @@ def score_customers(
             from stagecast.serving.runs.publishing import publish  # SQLAlchemy is slow to import
 
             now, cutoff = snapshot(log, scorer.bundle, as_of)
-            scores = scorer.score(now, cutoff)
+            scores = scorer.score(now, cutoff, has_amounts=log.has_amounts)
             write_scores(scores, request.out)
             say("publishing")
             publish(settings.store, scores, folder, scorer.scheme)

@@ -40,6 +40,22 @@ def check_as_of(bundle: Bundle, as_of: datetime) -> None:
         )
 
 
+def check_money(bundle: Bundle, log: EventLog) -> None:
+    """Check that the amounts of a log are in the currency of the training.
+
+    Raises
+    ------
+    UsageError
+        They are in another currency.
+    """
+    currency, learned = log.report.currency, bundle.money.currency
+    bundle.money.check(
+        currency,
+        f"give --report-currency {learned} --rates {currency}=RATE, where RATE is what one "
+        f"{currency} is worth in {learned}, or train a model on these amounts",
+    )
+
+
 def snapshot(log: EventLog, bundle: Bundle, as_of: datetime) -> tuple[Snapshot, datetime]:
     """Return the snapshot of a log's customers at the as_of, and the last event before it.
 
@@ -55,9 +71,11 @@ def snapshot(log: EventLog, bundle: Bundle, as_of: datetime) -> tuple[Snapshot, 
     Raises
     ------
     UsageError
-        The as_of is before the as_of of the training.
+        The as_of is before the as_of of the training, or the amounts are in another currency than
+        those of the training.
     """
     check_as_of(bundle, as_of)
+    check_money(bundle, log)
     table = DailyTable(log.con, as_of)
     return current_snapshot(table, bundle.models.plan), from_microseconds(table.last_event())
 
@@ -87,10 +105,12 @@ def score_log(
     NotEnoughDataError
         There is no event before the as_of.
     UsageError
-        The as_of is before that of the training, or the file cannot be written.
+        The as_of is before that of the training, the amounts are in another currency, or the file
+        cannot be written.
     """
     check_ending(path)
     check_as_of(scorer.bundle, as_of)
+    check_money(scorer.bundle, log)
     result = log.con.execute(
         f"select epoch_us(max(timestamp)) from events where {KNOWN} < {microseconds(as_of)}"
     )
@@ -103,7 +123,11 @@ def score_log(
 
     def score_part(part: tuple[int, int]) -> pa.Table | None:
         scores = (
-            scorer.score(current_snapshot(table, scorer.bundle.models.plan), data_cutoff)
+            scorer.score(
+                current_snapshot(table, scorer.bundle.models.plan),
+                data_cutoff,
+                has_amounts=log.has_amounts,
+            )
             for table in daily_tables(log, as_of, [part])
         )
         return next(scores, None)

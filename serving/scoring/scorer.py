@@ -21,6 +21,7 @@ from stagecast.features.snapshots import Snapshot, current_snapshot
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import thresholds_to_json
 from stagecast.serving.scoring import score_schema
+from stagecast.serving.scoring.without_amounts import without_money
 from stagecast.training.bundle import Bundle, load_bundle
 from stagecast.training.churn_kinds import ChurnKind, kind_of
 from stagecast.training.models import Predictions, predict
@@ -109,6 +110,7 @@ class Scorer:
             "thresholds": thresholds_to_json(self.scheme.thresholds),
             "assumed": sorted(self.scheme.assumed),
             **self.bundle.card,
+            **self.bundle.money.to_json(),
         }
 
     def score_customers(
@@ -116,6 +118,7 @@ class Scorer:
         customers: Sequence[CustomerEvents],
         as_of: datetime,
         data_cutoff: datetime | None = None,
+        has_amounts: bool | None = None,
     ) -> pa.Table:
         """Return the scores of customers, one row each, in the same order.
 
@@ -127,6 +130,9 @@ class Scorer:
             Instant of the scores; later events are ignored.
         data_cutoff
             Time of the last event before the as_of; None: that of these customers.
+        has_amounts
+            Whether purchases of the log have amounts; None: it has none if these customers have
+            purchases, and none of them has an amount.
 
         Returns
         -------
@@ -139,9 +145,15 @@ class Scorer:
         """
         events = MemoryEvents(customers, as_of)
         snapshot = current_snapshot(events, self.bundle.models.plan)
-        return self.score(snapshot, data_cutoff or from_microseconds(events.last_event()))
+        return self.score(
+            snapshot,
+            data_cutoff or from_microseconds(events.last_event()),
+            has_amounts=not events.lacks_amounts() if has_amounts is None else has_amounts,
+        )
 
-    def score(self, snapshot: Snapshot, data_cutoff: datetime) -> pa.Table:
+    def score(
+        self, snapshot: Snapshot, data_cutoff: datetime, *, has_amounts: bool = True
+    ) -> pa.Table:
         """Return the scores of the rows of a snapshot, in the same order.
 
         Parameters
@@ -151,6 +163,8 @@ class Scorer:
             of the bundle's models.
         data_cutoff
             Time of the last event before the as_of.
+        has_amounts
+            Whether purchases of the log have amounts; without them, money is null.
         """
         models, rows = self.bundle.models, len(snapshot)
         features, standing, stage = snapshot.features, snapshot.standing, snapshot.stage
@@ -177,11 +191,14 @@ class Scorer:
             "next_stage": np.array(self.scheme.ids)[predicted.p_stage.argmax(axis=1)],
             **self._risk(predicted, state),
             **self._value(predicted, snapshot.as_of),
-            **self._facts(features),
+            **self._facts(features, has_amounts),
             "reasons": self._reasons(snapshot, predicted, state),
             "action": actions[stage],
             "churn": [models.config.churn] * rows,
         }
+        if not has_amounts:
+            in_money = {f.name for f in models.catalog.features if f.unit == "money"}
+            columns = without_money(columns, rows, in_money)
         schema = score_schema.schema(self.scheme.ids)
         return pa.table([_arrow(columns[field.name], field) for field in schema], schema=schema)
 
@@ -231,9 +248,9 @@ class Scorer:
             "value_if_kept": predicted.value_if_kept,
         }
 
-    def _facts(self, features: Mapping[str, Array]) -> dict[str, Any]:
+    def _facts(self, features: Mapping[str, Array], has_amounts: bool) -> dict[str, Any]:
         models, buyers = self.bundle.models, features["orders"] > 0
-        has_amounts = models.value.mean_spend is not None
+        has_amounts = has_amounts and models.value.mean_spend is not None
         recency = models.reference.quintile("recency_days", np.nan_to_num(features["recency_days"]))
         frequency = models.reference.quintile("orders", features["orders"])
         monetary = models.reference.quintile("spend", features["spend"])

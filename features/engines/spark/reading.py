@@ -45,12 +45,15 @@ class SparkLog:
         Numbers of rows read, loaded, rejected, rejected by reason, and dropped as duplicates.
     last_event
         Time of the last event.
+    has_amounts
+        Whether the log has amounts.
     """
 
     events: DataFrame
     rejected: DataFrame
     counts: Mapping[str, int]
     last_event: datetime
+    has_amounts: bool = True
 
     def choose_as_of(self, as_of: datetime | None) -> datetime:
         """Return the given as_of, or the midnight UTC after the last event."""
@@ -119,7 +122,7 @@ def read(
     )
     last = events.agg(sf.max(sf.expr("unix_micros(timestamp)"))).collect()[0][0]
     rejected = checked.filter("reason is not null").select("reason", "raw.*")
-    return SparkLog(events, rejected, counts, from_microseconds(int(last)))
+    return SparkLog(events, rejected, counts, from_microseconds(int(last)), "amount" in expressions)
 
 
 def _open(spark: SparkSession, source: str) -> DataFrame:
