@@ -29,6 +29,7 @@ from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.clock import parse_instant
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.features.plain_json import to_json
+from stagecast.features.shop.clock import ShopClock, clock_named
 from stagecast.features.stages.scheme_files import scheme_from_json, scheme_to_json
 from stagecast.training.cancellation.model import CancellationModel
 from stagecast.training.card import Card
@@ -75,7 +76,7 @@ class Bundle:
     model_version
         Twelve hex digits, the hash of the files that predictions depend on.
     as_of
-        Date of the training.
+        Instant of the training, UTC.
     data_cutoff
         Time of the last event that the training used.
     card
@@ -92,6 +93,11 @@ class Bundle:
     data_cutoff: datetime
     card: Mapping[str, Any]
     money: LogMoney = NOT_STATED
+
+    @property
+    def clock(self) -> ShopClock:
+        """Clock of the shop, whose days the models count."""
+        return clock_named(self.models.config.zone)
 
 
 def save_bundle(
@@ -118,6 +124,7 @@ def save_bundle(
     UsageError
         The folder exists.
     """
+    as_of = clock_named(models.config.zone).instant(as_of)
     if folder.exists():
         raise UsageError(f"{folder} exists; give another folder, or remove it")
     files = {MODELS: _json(_models_json(models)), **_trees(models)}

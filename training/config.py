@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from stagecast.features.contracts import Terms
 from stagecast.features.errors import UsageError
+from stagecast.features.shop.offsets import find_zone
 from stagecast.training.calendar import Calendar
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class TrainConfig:
         The user's own features, in addition to those of the standard catalogue.
     calendar
         Known occasions, past and to come, such as campaigns.
+    zone
+        Zone whose days are counted; a training takes that of its log.
     max_dates
         Largest number of past dates to learn from.
     medium_risk, high_risk
@@ -78,6 +81,7 @@ class TrainConfig:
     known_at_start: tuple[str, ...] = ()
     own: OwnFeatures = field(default_factory=_nothing_own)
     calendar: Calendar = field(default_factory=Calendar)
+    zone: str = "UTC"
     max_dates: int = 8
     medium_risk: float = 1 / 3
     high_risk: float = 2 / 3
@@ -85,6 +89,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "known_at_start", tuple(self.known_at_start))
+        find_zone(self.zone)  # raises for a zone that does not exist
         checks = (
             ("horizon_days", 1 <= self.horizon_days <= 3650, "between 1 and 3650 days"),
             ("value_horizon_days", 1 <= self.value_horizon_days <= 3650, "between 1 and 3650 days"),
@@ -107,6 +112,8 @@ class TrainConfig:
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain data."""
         settings = {f.name: getattr(self, f.name) for f in fields(self)}
+        if self.zone == "UTC":  # as bundles of before, so that the model version stays the same
+            del settings["zone"]
         return {
             **settings,
             "own": self.own.to_json(),

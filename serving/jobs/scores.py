@@ -71,6 +71,7 @@ def score_customers(
     settings = load_settings(store=request.store, tracking_uri=request.tracking_uri)
     folder = model_folder(request.model, settings)
     scorer = load_scorer(folder, threads=0, with_reasons=request.reasons)
+    reading = reading.counting_days_of(scorer.bundle.clock.zone)
     if reading.spark is not None:
         from stagecast.serving.jobs.on_spark import score_on_spark
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.features.clock import day_number, from_microseconds, iso, microseconds
+from stagecast.features.clock import SHOP, day_number, from_microseconds, iso, microseconds
 from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.requests import CustomerEvents
 from stagecast.features.snapshots import Snapshot, current_snapshot
@@ -111,6 +111,7 @@ class Scorer:
             "assumed": sorted(self.scheme.assumed),
             **self.bundle.card,
             **self.bundle.money.to_json(),
+            "zone": self.bundle.clock.zone,
         }
 
     def score_customers(
@@ -127,7 +128,7 @@ class Scorer:
         customers
             The customers with their events.
         as_of
-            Instant of the scores; later events are ignored.
+            Instant of the scores; later events are ignored. Days are those of the training's zone.
         data_cutoff
             Time of the last event before the as_of; None: that of these customers.
         has_amounts
@@ -143,11 +144,13 @@ class Scorer:
         NotEnoughDataError
             A customer has no event before the as_of; the message names the first one.
         """
-        events = MemoryEvents(customers, as_of)
+        clock = self.bundle.clock
+        events = MemoryEvents(clock.events(customers), clock.shop(as_of))
         snapshot = current_snapshot(events, self.bundle.models.plan)
         return self.score(
             snapshot,
-            data_cutoff or from_microseconds(events.last_event()),
+            data_cutoff
+            or clock.instant(from_microseconds(events.last_event()).replace(tzinfo=SHOP)),
             has_amounts=not events.lacks_amounts() if has_amounts is None else has_amounts,
         )
 
@@ -166,7 +169,7 @@ class Scorer:
         has_amounts
             Whether purchases of the log have amounts; without them, money is null.
         """
-        models, rows = self.bundle.models, len(snapshot)
+        models, rows, clock = self.bundle.models, len(snapshot), self.bundle.clock
         features, standing, stage = snapshot.features, snapshot.standing, snapshot.stage
         predicted = predict(models, snapshot, self.threads)
         state = self.kind.states(models, snapshot)
@@ -175,7 +178,7 @@ class Scorer:
         actions = np.array(texts, dtype=object)
         columns: dict[str, Any] = {
             "customer_id": snapshot.ids[snapshot.customer],
-            "as_of": _repeat(microseconds(snapshot.as_of), rows),
+            "as_of": _repeat(microseconds(clock.instant(snapshot.as_of)), rows),
             "horizon_days": _repeat(self.horizon_days, rows),
             "data_cutoff": _repeat(microseconds(data_cutoff), rows),
             "model_version": [self.model_version] * rows,
@@ -183,7 +186,7 @@ class Scorer:
             "low_data": low_data,
             "state": state,
             "stage": np.array(self.scheme.ids)[stage],
-            "stage_since": standing.since,
+            "stage_since": clock.instant_microseconds(standing.since),
             "stage_rule": self.scheme.explain(stage, standing.facts),
             **{
                 f"p_stage_{name}": predicted.p_stage[:, k] for k, name in enumerate(self.scheme.ids)

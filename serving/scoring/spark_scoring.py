@@ -52,7 +52,7 @@ def scores(
     spark = log.events.sparkSession
     files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
     broadcast_files = spark.sparkContext.broadcast(files)
-    as_of_us = microseconds(as_of)
+    as_of_us = microseconds(log.clock.instant(as_of))
     known = log.events.filter(f"{KNOWN} < {as_of_us}")
     data_cutoff_us = known.selectExpr(f"max({HAPPENED})").collect()[0][0]
     terms = scorer.bundle.models.plan.terms

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stagecast.features.errors import StagecastError
+from stagecast.features.shop.clock import clock_named
 from stagecast.serving.http.bodies import decode_score, read_body
 from stagecast.serving.http.incoming import read_request
 from stagecast.serving.http.openapi import json_response, problem_responses, request_body
@@ -45,7 +46,8 @@ async def score(request: Request, state: StateDep, scorer: ScorerDep) -> Respons
 
 def _score_json(scorer: ScorerLike, raw: bytes, default_as_of: datetime) -> bytes:
     body = decode_score(raw)
-    score_request = read_request(body, default_as_of)
+    clock = clock_named(str(scorer.card.get("zone", "UTC")))
+    score_request = read_request(body, default_as_of, clock)
     try:
         money = LogMoney.from_json(scorer.card)
         money.check(body.currency, f"send amounts in {money.currency}")
