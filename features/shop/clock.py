@@ -161,22 +161,25 @@ class ShopClock:
         """Return customers with the times of their events in shop time."""
         if self.is_utc:
             return customers
+        instants = [
+            microseconds(time)
+            for customer in customers
+            for event in customer.events
+            for time in (event.timestamp, event.recorded_at)
+            if time is not None
+        ]
+        shop = self.shop_microseconds(np.array(instants, dtype=np.int64))
+        times = (from_microseconds(time).replace(tzinfo=SHOP) for time in shop.tolist())
+
+        def in_shop_time(event: Event) -> Event:
+            happened = next(times)
+            recorded = None if event.recorded_at is None else next(times)
+            return dataclasses.replace(event, timestamp=happened, recorded_at=recorded)
+
         return [
-            dataclasses.replace(customer, events=tuple(map(self._event, customer.events)))
+            dataclasses.replace(customer, events=tuple(map(in_shop_time, customer.events)))
             for customer in customers
         ]
-
-    def _event(self, event: Event) -> Event:
-        recorded = event.recorded_at
-        return dataclasses.replace(
-            event,
-            timestamp=self._shop_time(event.timestamp),
-            recorded_at=None if recorded is None else self._shop_time(recorded),
-        )
-
-    def _shop_time(self, instant: datetime) -> datetime:
-        at = np.array([microseconds(instant)])
-        return from_microseconds(int(self.shop_microseconds(at)[0])).replace(tzinfo=SHOP)
 
     def sql(self, micros: str, first: int, last: int, half: str) -> str:
         """Return SQL of instants in shop time, microseconds since 1970.
