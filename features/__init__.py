@@ -18,6 +18,7 @@ Where to change what:
 * Events are read by :mod:`stagecast.features.intake`, behind :mod:`stagecast.features.events`.
 * :mod:`stagecast.features.describe` describes a log and how its customers move between stages.
 
-All arithmetic on time goes through :mod:`stagecast.features.clock`. Everything that reads events
+All arithmetic on time goes through :mod:`stagecast.features.clock`; where a zone says what a day
+is, it is done in the shop time of :mod:`stagecast.features.shop`. Everything that reads events
 reads only those with ``timestamp < as_of``.
 """

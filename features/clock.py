@@ -1,13 +1,14 @@
 """All arithmetic on time: instants in UTC, spans in days of 24 hours.
 
 An instant is a timezone-aware ``datetime`` in UTC. A naive one is taken as UTC. There are no months
-or years: a span is a whole number of days, written ``90d`` or ``12w``.
+or years: a span is a whole number of days, written ``90d`` or ``12w``. Where days are those of a
+shop (:mod:`stagecast.features.shop.clock`), the same arithmetic is done in shop time.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from stagecast.features.errors import UsageError
 
@@ -18,6 +19,26 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SPAN = re.compile(r"^\s*(\d{1,6})\s*([a-z]*)\s*$", re.IGNORECASE)
 _UNIT_DAYS = {"d": 1, "day": 1, "days": 1, "w": 7, "week": 7, "weeks": 7}
 _DURATION_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": DAY, "w": 7 * DAY}
+
+
+class ShopTime(tzinfo):
+    """Marks a ``datetime`` as shop time; arithmetic is that of UTC."""
+
+    def utcoffset(self, _: datetime | None) -> timedelta:
+        """Return 0: a day of the shop has 24 hours."""
+        return timedelta(0)
+
+    def dst(self, _: datetime | None) -> timedelta:
+        """Return 0."""
+        return timedelta(0)
+
+    def tzname(self, _: datetime | None) -> str:
+        """Return a name for people."""
+        return "shop"
+
+
+SHOP = ShopTime()
+"""The time zone of datetimes in shop time."""
 
 
 def to_utc(instant: datetime | date) -> datetime:
@@ -58,6 +79,24 @@ def parse_instant(text: str, option: str = "--as-of") -> datetime:
             f"{option} '{text}' is not an ISO 8601 date; write it like 2011-09-01 or "
             "2011-09-01T12:00:00Z"
         ) from None
+
+
+def parse_shop_time(text: str, option: str = "--as-of") -> datetime:
+    """Parse an ISO 8601 date or date-time; without a zone it is shop time, else an instant.
+
+    Where days are those of UTC, shop time is UTC.
+
+    Raises
+    ------
+    UsageError
+        As :func:`parse_instant`.
+
+    >>> parse_shop_time("1998-01-01").tzinfo is SHOP
+    True
+    """
+    instant = parse_instant(text, option)
+    is_local = datetime.fromisoformat(text.strip()).tzinfo is None
+    return instant.replace(tzinfo=SHOP) if is_local else instant
 
 
 def parse_span_days(text: str | int, option: str = "--horizon") -> int:
@@ -152,24 +191,28 @@ def day_number(instant: datetime) -> float:
 
 
 def day_after(instant: datetime) -> datetime:
-    """Return the first midnight UTC after the instant.
+    """Return the first midnight UTC after the instant; of a time in shop time, the shop's.
 
     >>> day_after(datetime(1998, 6, 30, 23, 59, tzinfo=UTC)).isoformat()
     '1998-07-01T00:00:00+00:00'
     """
-    midnight = to_utc(instant).replace(hour=0, minute=0, second=0, microsecond=0)
+    time = instant if instant.tzinfo is SHOP else to_utc(instant)
+    midnight = time.replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight + DAY
 
 
 def iso(instant: datetime) -> str:
     """Return the instant for people: a date alone at midnight, else date and time with ``Z``.
 
+    In shop time it has no ``Z``.
+
     >>> iso(datetime(1998, 1, 1, tzinfo=UTC)), iso(datetime(1998, 1, 1, 12, 30, tzinfo=UTC))
     ('1998-01-01', '1998-01-01T12:30:00Z')
     """
     utc = to_utc(instant)
-    text = utc.isoformat().replace("+00:00", "Z")
-    return text.removesuffix("T00:00:00Z")
+    text = utc.replace(tzinfo=None).isoformat()
+    mark = "" if instant.tzinfo is SHOP else "Z"
+    return f"{text}{mark}".removesuffix(f"T00:00:00{mark}")
 
 
 def calendar(instant_microseconds: int) -> dict[str, float]:

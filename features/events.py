@@ -31,6 +31,7 @@ from stagecast.features.intake.settling import COLUMNS, build_events
 from stagecast.features.intake.sources import open_frame
 from stagecast.features.intake.tables import Table, make_plans, open_tables
 from stagecast.features.intake.values import define_macros
+from stagecast.features.shop.clock import clock_named
 
 __all__ = [
     "COLUMNS",
@@ -59,7 +60,9 @@ class EventLog:
         decimals), in the currency of the report; a discount and the amount of a ``refund`` are
         magnitudes, never negative. ``customer`` is 0, 1, 2, ... in the order of customer_id. Every
         purchase has an amount if the log has amounts. Event types are lower case; if the log has no
-        types, every event is a ``purchase``. The table includes events at and after an as_of.
+        types, every event is a ``purchase``. The table includes events at and after an as_of. Where
+        a zone says what a day is, the view ``shop_events`` has the same events in shop time
+        (:mod:`stagecast.features.shop`).
     report
         Counts of loaded, refused and duplicate rows.
     scratch
@@ -81,6 +84,7 @@ class EventLog:
         self.has_amounts = report.has_amounts
         self.has_types = report.has_types
         self.has_recorded_at = report.has_recorded_at
+        self.clock = clock_named(report.zone)
         self.first_event, self.last_event = (
             parse_instant(report.first_event),
             parse_instant(report.last_event),
@@ -88,7 +92,10 @@ class EventLog:
         self._release = weakref.finalize(self, _release, con, scratch)
 
     def choose_as_of(self, as_of: datetime | None = None) -> datetime:
-        """Return ``as_of`` if it is given, else the midnight UTC after the last event.
+        """Return ``as_of`` if it is given, else the midnight after the last event.
+
+        Where a zone says what a day is, the result is in shop time (:mod:`stagecast.features.shop`)
+        and midnight is the shop's; an ``as_of`` without a zone is then what the shop's clock shows.
 
         Raises
         ------
@@ -96,8 +103,9 @@ class EventLog:
             The as_of does not lie after the first event.
         """
         if as_of is None:
-            return day_after(self.last_event)
-        if as_of <= self.first_event:
+            return day_after(self.clock.shop(self.last_event))
+        as_of = self.clock.shop(as_of)
+        if as_of <= self.clock.shop(self.first_event):
             raise UsageError(
                 f"--as-of {iso(as_of)} does not stand after the first event "
                 f"({iso(self.first_event)}); the log ends at "

@@ -27,6 +27,7 @@ from stagecast.features.arrays import Integers
 from stagecast.features.attributes import MISSING, Texts
 from stagecast.features.clock import microseconds
 from stagecast.features.requests import CustomerEvents
+from stagecast.features.shop.events import clock_of, events_of
 
 _NEVER = np.iinfo(np.int64).max
 
@@ -149,7 +150,8 @@ def lead_events(
     con
         Database of the log.
     as_of
-        Events that happened or were recorded at or after it are left out.
+        Events that happened or were recorded at or after it are left out. The result is in shop
+        time (:mod:`stagecast.features.shop`).
     until_purchase
         Leave out events after a customer's first purchase: leads have none, and the events of
         buyers then take less memory.
@@ -162,7 +164,7 @@ def lead_events(
             select customer_id, epoch_us(timestamp) as instant, {known} as known, event, channel,
                 min(case when event = 'purchase' then epoch_us(timestamp) end)
                 over (partition by customer_id) as bought
-            from events where {known} < {microseconds(as_of)}
+            from {events_of(con)} where {known} < {microseconds(clock_of(con).shop(as_of))}
         ) {condition} order by customer_id, instant, event, channel
         """
     ).to_arrow_table()

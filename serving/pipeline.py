@@ -28,6 +28,7 @@ from stagecast.serving.settings import load_settings
 from stagecast.training.bundle import Bundle, save_bundle
 from stagecast.training.config import TrainConfig
 from stagecast.training.train import train
+from stagecast.training.value.currency import LogMoney
 
 
 def run(
@@ -68,7 +69,14 @@ def run(
         write_inspection(log, inspected, draft)
         training = train(log.con, at, config, say)
         bundle_card = card(training)
-        bundle = save_bundle(draft / MODEL, training.models, at, training.data_cutoff, bundle_card)
+        bundle = save_bundle(
+            draft / MODEL,
+            training.models,
+            at,
+            training.data_cutoff,
+            bundle_card,
+            LogMoney(log.report.currency, log.has_amounts),
+        )
         say("scores and reasons")
         scores = Scorer(bundle, threads=0).score(training.panel.now, training.data_cutoff)
         write_scores(scores, draft / SCORES)

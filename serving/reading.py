@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,6 +98,19 @@ class Reading:
         """The as_of that was asked for; None: the day after the last event."""
         return self.options.as_of
 
+    def counting_days_of(self, zone: str) -> Reading:
+        """Return the reading with the days of a zone, such as that of a model.
+
+        Where no zone was named, times without one are read as times of this zone too.
+        """
+
+        def counted(options: ReadOptions) -> ReadOptions:
+            is_named = options.day_zone is not None or options.zone != "UTC"
+            return replace(options, zone=options.zone if is_named else zone, day_zone=zone)
+
+        tables = tuple(replace(t, options=counted(t.options)) for t in self.tables)
+        return replace(self, options=counted(self.options), tables=tables)
+
     def open(self, *outs: Path | None, command: str = "open") -> EventLog:
         """Read the log on this machine.
 
@@ -170,6 +183,8 @@ class Reading:
                 list(self.sources),
                 asdict(self.options.mapping),
                 duplicates=self.options.duplicates,
+                zone=self.options.zone,
+                day_zone=self.options.day_zone,
             )
         except Exception as error:
             if type(error).__module__.startswith(("pyspark.", "py4j.")):

@@ -290,6 +290,7 @@ EVALUATION = {
     "schemes",
     "reference.usual",
     "value.ahead",
+    "value.currency",
     "value.intervals",
     "value.kept",
     "value.model",

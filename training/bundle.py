@@ -1,6 +1,7 @@
 """The bundle: a trained model on disk, as text and JSON with a sha256 for each file.
 
-    manifest.json    format, model version, as_of and data cutoff, sha256 and size of each file
+    manifest.json    format, model version, as_of and data cutoff, currency of the amounts, sha256
+                     and size of each file
     models.json      configuration, stage scheme with thresholds, catalogue of features, customer
                      base, linear members, cancellations, intervals, reference
     *.lightgbm.txt   the boosted members
@@ -28,6 +29,7 @@ from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.clock import parse_instant
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.features.plain_json import to_json
+from stagecast.features.shop.clock import ShopClock, clock_named
 from stagecast.features.stages.scheme_files import scheme_from_json, scheme_to_json
 from stagecast.training.cancellation.model import CancellationModel
 from stagecast.training.card import Card
@@ -38,6 +40,7 @@ from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models
 from stagecast.training.next_stage.model import NextStageModel
 from stagecast.training.reference.reference import Reference
+from stagecast.training.value.currency import NOT_STATED, LogMoney
 from stagecast.training.value.intervals import Intervals
 from stagecast.training.value.model import FACTORS, ValueModel
 
@@ -73,13 +76,15 @@ class Bundle:
     model_version
         Twelve hex digits, the hash of the files that predictions depend on.
     as_of
-        Date of the training.
+        Instant of the training, UTC.
     data_cutoff
         Time of the last event that the training used.
     card
         Evaluation, dates and notes for people to read: a
         :class:`stagecast.training.card.Card` as plain JSON, as an earlier version may have written
         it.
+    money
+        Currency and presence of the amounts that the training used.
     """
 
     models: Models
@@ -87,6 +92,12 @@ class Bundle:
     as_of: datetime
     data_cutoff: datetime
     card: Mapping[str, Any]
+    money: LogMoney = NOT_STATED
+
+    @property
+    def clock(self) -> ShopClock:
+        """Clock of the shop, whose days the models count."""
+        return clock_named(self.models.config.zone)
 
 
 def save_bundle(
@@ -95,6 +106,7 @@ def save_bundle(
     as_of: datetime,
     data_cutoff: datetime,
     card: Card | Mapping[str, Any],
+    money: LogMoney = NOT_STATED,
 ) -> Bundle:
     """Write a bundle into a new folder and return it.
 
@@ -104,12 +116,15 @@ def save_bundle(
     ----------
     card
         What people read; as plain JSON where it is that of a loaded bundle.
+    money
+        Currency and presence of the amounts that the training used.
 
     Raises
     ------
     UsageError
         The folder exists.
     """
+    as_of = clock_named(models.config.zone).instant(as_of)
     if folder.exists():
         raise UsageError(f"{folder} exists; give another folder, or remove it")
     files = {MODELS: _json(_models_json(models)), **_trees(models)}
@@ -121,6 +136,7 @@ def save_bundle(
         "model_version": version,
         "as_of": as_of.isoformat(),
         "data_cutoff": data_cutoff.isoformat(),
+        "money": money.to_json(),
         "files": {
             name: {"sha256": _hash(data), "bytes": len(data)}
             for name, data in sorted(files.items())
@@ -132,7 +148,7 @@ def save_bundle(
     for name, data in {**files, MANIFEST: _json(manifest)}.items():
         (draft / name).write_bytes(data)
     draft.rename(folder)
-    return Bundle(models, version, as_of, data_cutoff, card)
+    return Bundle(models, version, as_of, data_cutoff, card, money)
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -178,6 +194,8 @@ def load_bundle(folder: Path) -> Bundle:
             parse_instant(manifest["as_of"], MANIFEST),
             parse_instant(manifest["data_cutoff"], MANIFEST),
             _parsed(folder, CARD, files[CARD]),
+            # bundles that were written before lack it
+            LogMoney.from_json(manifest.get("money", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
         raise DataRefusedError(

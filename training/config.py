@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from stagecast.features.contracts import Terms
 from stagecast.features.errors import UsageError
+from stagecast.features.shop.offsets import find_zone
 from stagecast.training.calendar import Calendar
 from stagecast.training.reference.rfm_settings import RfmSettings
 
@@ -57,6 +58,8 @@ class TrainConfig:
         Known occasions, past and to come, such as campaigns.
     rfm
         How RFM scores are cut.
+    zone
+        Zone whose days are counted; a training takes that of its log.
     max_dates
         Largest number of past dates to learn from.
     medium_risk, high_risk
@@ -82,6 +85,7 @@ class TrainConfig:
     own: OwnFeatures = field(default_factory=_nothing_own)
     calendar: Calendar = field(default_factory=Calendar)
     rfm: RfmSettings = field(default_factory=RfmSettings)
+    zone: str = "UTC"
     max_dates: int = 8
     medium_risk: float = 1 / 3
     high_risk: float = 2 / 3
@@ -89,6 +93,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "known_at_start", tuple(self.known_at_start))
+        find_zone(self.zone)  # raises for a zone that does not exist
         checks = (
             ("horizon_days", 1 <= self.horizon_days <= 3650, "between 1 and 3650 days"),
             ("value_horizon_days", 1 <= self.value_horizon_days <= 3650, "between 1 and 3650 days"),
@@ -111,6 +116,8 @@ class TrainConfig:
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain data."""
         settings = {f.name: getattr(self, f.name) for f in fields(self)}
+        if self.zone == "UTC":  # as bundles of before, so that the model version stays the same
+            del settings["zone"]
         return {
             **settings,
             "own": self.own.to_json(),

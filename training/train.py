@@ -129,6 +129,7 @@ def _train(
     fitted: dict[datetime, CustomerBase] = {}
     notify("features of the past dates")
     table = DailyTable(connection, as_of)
+    config = replace(config, zone=table.clock.zone)
     check_dates(table, config.horizon_days)
     check_contracts(table, config)
     has_amounts = table.has_amounts()
@@ -173,7 +174,7 @@ def _train(
         models,
         panel,
         evaluation,
-        from_microseconds(table.last_event()),
+        table.data_cutoff(),
         notes,
         _horizon_note(purchase_days, panel.history_days, config),
         ranking(risk, evaluation),

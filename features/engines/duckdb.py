@@ -15,7 +15,13 @@ from stagecast.features.attributes import CHANNEL, Texts, attribute_kinds, table
 from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.catalog.feature import NO_ACTIVITY
 from stagecast.features.catalog.of_customer import attribute_features, check_table
-from stagecast.features.clock import DAY_MICROSECONDS, day_number, microseconds
+from stagecast.features.clock import (
+    DAY_MICROSECONDS,
+    SHOP,
+    day_number,
+    from_microseconds,
+    microseconds,
+)
 from stagecast.features.contract_spells import spells
 from stagecast.features.contracts import ContractEvents, Spells, Terms
 from stagecast.features.engines import sql
@@ -23,6 +29,7 @@ from stagecast.features.engines.plain import DailyRows, Dates, plain_features
 from stagecast.features.errors import NotEnoughDataError
 from stagecast.features.leads import first_channels
 from stagecast.features.record import NO_SIGNALS, PurchaseDays, Record, SignalEvents, SignalTypes
+from stagecast.features.shop.events import SHOP_EVENTS, clock_of
 
 DIALECT = "duckdb"
 HAPPENED = "epoch_us(timestamp)"
@@ -75,7 +82,8 @@ class DailyTable:
         Database with the table ``events`` of the event contract
         (:mod:`stagecast.features.events`). The daily table is a temporary table of a cursor.
     anchor
-        The as_of.
+        The as_of. Where a zone says what a day is, it is taken into shop time
+        (:mod:`stagecast.features.shop`), in which the whole table stands.
     rows
         First ``rowid`` of ``events`` to use, and the one after the last; None: all rows. Must not
         split a customer.
@@ -95,15 +103,17 @@ class DailyTable:
         # a cursor has its own temporary tables, so two daily tables of one log do not overwrite
         # each other
         connection = self._connection = connection.cursor()
-        self.anchor = anchor
-        self._at = microseconds(anchor)
-        in_range = "" if rows is None else f"rowid >= {rows[0]} and rowid < {rows[1]} and "
+        self.clock = clock_of(connection)
+        self.anchor = anchor if self.clock.is_utc else self.clock.shop(anchor)
+        self._at = microseconds(self.anchor)
+        events, row = ("events", "rowid") if self.clock.is_utc else (SHOP_EVENTS, "row")
+        in_range = "" if rows is None else f"{row} >= {rows[0]} and {row} < {rows[1]} and "
         for view, known in (
             ("known_events", f"{KNOWN} < {self._at}"),
             ("announced_events", f"{HAPPENED} >= {self._at} and {RECORDED} < {self._at}"),
         ):
             connection.execute(
-                f"create or replace temp view {view} as select * from events "
+                f"create or replace temp view {view} as select * from {events} "
                 f"where {in_range}{known}"
             )
         self.shape = shape_of(connection, "known_events", self._at)
@@ -493,6 +503,10 @@ class DailyTable:
         return int(
             self._connection.execute(f"select max({HAPPENED}) from known_events").fetchall()[0][0]
         )
+
+    def data_cutoff(self) -> datetime:
+        """Return the instant of the last event before the anchor, in UTC."""
+        return self.clock.instant(from_microseconds(self.last_event()).replace(tzinfo=SHOP))
 
     def first_event(self) -> int:
         """Return the time of the first event before the anchor, microseconds since 1970."""

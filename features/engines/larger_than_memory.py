@@ -106,6 +106,7 @@ def run_fingerprint(log: EventLog, as_of: datetime) -> dict[str, Any]:
         "last": report.last_event,
         "types": report.event_types,
         "attributes": attributes,
+        **({} if log.clock.is_utc else {"zone": log.clock.zone}),
     }
 
 
@@ -221,8 +222,7 @@ def feature_rows(table: DailyTable, catalog: Catalog, schema: pa.Schema) -> pa.T
     """
     columns = table.features(catalog, [0])
     customers = pa.array(table.customers, pa.string()).take(pa.array(columns["customer"]))
-    as_of = pa.array(
-        np.full(len(customers), np.datetime64(table.anchor.replace(tzinfo=None), "us")), INSTANT
-    )
+    instant = np.datetime64(table.clock.instant(table.anchor).replace(tzinfo=None), "us")
+    as_of = pa.array(np.full(len(customers), instant), INSTANT)
     features = [pa.array(columns[name], pa.float64(), from_pandas=True) for name in catalog.names]
     return pa.Table.from_arrays([customers, as_of, *features], schema=schema)

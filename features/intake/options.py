@@ -60,7 +60,10 @@ class ReadOptions:
         Size limit of that folder, such as ``50GB``.
     zone
         Time zone of times without one: ``Europe/London``, or an offset such as ``+02:00``. A local
-        time that is skipped or happens twice when the clocks change is loaded and flagged.
+        time that is skipped or happens twice when the clocks change is loaded and flagged. Days
+        are those of this zone, see ``day_zone``.
+    day_zone
+        Zone whose days are counted; None: that of the times, ``zone``.
     encoding
         Encoding of text files, by Python's name: ``utf-8``, ``utf-16``, ``cp1251``, ``latin-1``,
         ...
@@ -119,6 +122,7 @@ class ReadOptions:
     memory: str = "2GB"
     spill: str = "50GB"
     zone: str = "UTC"
+    day_zone: str | None = None
     encoding: str = "utf-8"
     separator: str | None = None
     header_line: int = 1
@@ -176,6 +180,8 @@ class ReadOptions:
                 f"--time-format {self.time_format!r} holds no year; write it like '%d/%m/%Y %H:%M'"
             )
         find_zone(self.zone)
+        if self.day_zone is not None:
+            find_zone(self.day_zone)
         _check_encoding(self.encoding)
         self._check_money()
         if self.not_products is not None and self.mapping.product is None:
@@ -255,10 +261,15 @@ class ReadOptions:
 
     def latest_time(self, now: datetime) -> datetime:
         """Return the latest allowed time of an event; later ones are refused."""
-        if self.as_of is None or self.skew is None:
-            start = now if self.as_of is None else max(now, self.as_of)
+        from stagecast.features.shop.clock import clock_named  # NumPy is slow to import
+
+        as_of = self.as_of
+        if as_of is not None:
+            as_of = clock_named(self.day_zone or self.zone).instant(as_of)
+        if as_of is None or self.skew is None:
+            start = now if as_of is None else max(now, as_of)
         else:
-            start = self.as_of
+            start = as_of
         skew = timedelta(days=1) if self.skew is None else parse_duration(self.skew, "--skew")
         try:
             return start + skew

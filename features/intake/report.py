@@ -60,6 +60,8 @@ class DataReport:
     preset
         ``name`` and ``title`` of the preset, and the ``columns`` and the condition ``where`` with
         which the log was read; None without a preset.
+    zone
+        Zone whose days are counted. Times of the report itself are UTC.
     """
 
     rows_in: int
@@ -89,6 +91,7 @@ class DataReport:
     currencies: dict[str, int]
     customers_table: dict[str, Any] | None = None
     preset: dict[str, Any] | None = None
+    zone: str = "UTC"
 
     @property
     def files(self) -> list[str]:
@@ -134,6 +137,8 @@ def summary_lines(report: DataReport) -> list[str]:
         )
     elif report.currency is not None:
         lines.append(f"amounts in {report.currency}")
+    if report.zone != "UTC":
+        lines.append(f"days are those of {report.zone}")
     if report.customers_table is not None:
         lines += _customers_lines(report.customers_table)
     lines += _flag_lines(report)

@@ -30,6 +30,7 @@ from stagecast.features.intake.quarantine import (
 )
 from stagecast.features.intake.reading import LINE_BITS, Loaded, ReadPlan
 from stagecast.features.intake.report import DataReport
+from stagecast.features.shop.events import create_shop_events, events_of
 
 COLUMNS = {
     "customer_id": "VARCHAR",
@@ -137,6 +138,8 @@ def build_events(
     customer_id = _customer_id_sql(con, plans[0].parts["customer"].label, warnings)
     duplicates = _find_duplicates(con, plans, warnings)
     _create_events(con, customer_id)
+    day_zone = _day_zone(plans, warnings)
+    create_shop_events(con, day_zone)
     similar = similar_ids_warning(con, plans[0].parts["customer"].label)
     warnings += [] if similar is None else [similar]
     _check_amounts(con, plans)
@@ -163,8 +166,24 @@ def build_events(
         columns={name: part.label for plan in reversed(plans) for name, part in plan.parts.items()},
         sources=sources,
         preset=describe_preset(plans[0].options),
+        zone=day_zone,
         **event_counts,
     )
+
+
+def _day_zone(plans: Sequence[ReadPlan], warnings: list[str]) -> str:
+    """Return the zone whose days are counted; add a warning where sources have several."""
+    chosen = plans[0].options.day_zone
+    if chosen is not None:
+        return chosen
+    zones = sorted({plan.options.zone for plan in plans})
+    if len(zones) == 1:
+        return zones[0]
+    warnings.append(
+        f"the times of the tables are in several zones ({', '.join(zones)}): days are those of "
+        "UTC; give the log one --zone to count the days of that zone"
+    )
+    return "UTC"
 
 
 def _count_by_source(
@@ -393,9 +412,10 @@ def _count_events(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     )
     buyers, one_time_buyers = _fetch_row(
         con,
-        """SELECT count(*), count(*) FILTER (first = last)
+        f"""SELECT count(*), count(*) FILTER (first = last)
             FROM (SELECT min("timestamp")::DATE AS first,
-        max("timestamp")::DATE AS last FROM events WHERE event = 'purchase' GROUP BY customer)""",
+        max("timestamp")::DATE AS last FROM {events_of(con)} WHERE event = 'purchase'
+        GROUP BY customer)""",
     )
     return {
         "rows_loaded": rows_loaded,

@@ -7,19 +7,19 @@ as Python's ``fold=0`` does (PEP 495).
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import datetime, timedelta
 from functools import cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.shop.offsets import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    find_zone,
+    is_utc,
+    offset_changes,
+)
 
-FIRST_YEAR, LAST_YEAR = 1900, 2200
-"""Times outside these years are refused as absurd."""
-
-_OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})")
+__all__ = ["FIRST_YEAR", "LAST_YEAR", "OffsetPeriod", "find_zone", "is_utc", "offset_periods"]
 
 
 @dataclass(frozen=True)
@@ -42,42 +42,6 @@ class OffsetPeriod:
 
 
 @cache
-def find_zone(name: str) -> tzinfo:
-    """Return the zone of a name such as ``Europe/London``, or of an offset such as ``+02:00``.
-
-    Raises
-    ------
-    UsageError
-        There is no such zone.
-    """
-    if name.upper() in ("UTC", "Z"):
-        return UTC
-    offset = _OFFSET.fullmatch(name)
-    if offset is not None and int(offset[2]) < 24 and int(offset[3]) < 60:
-        span = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
-        return timezone(span if offset[1] == "+" else -span)
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise UsageError(
-            f"--zone {name!r} is not a time zone; write a name like Europe/London or an "
-            "offset like +02:00."
-            f"{did_you_mean(name, available_timezones())}"
-        ) from None
-
-
-def is_utc(name: str) -> bool:
-    """Return whether the name is one of UTC.
-
-    Raises
-    ------
-    UsageError
-        There is no such zone.
-    """
-    return find_zone(name) is UTC
-
-
-@cache
 def offset_periods(name: str) -> tuple[OffsetPeriod, ...]:
     """Return the offset periods of a zone from :data:`FIRST_YEAR` to :data:`LAST_YEAR`, in order.
 
@@ -91,11 +55,9 @@ def offset_periods(name: str) -> tuple[OffsetPeriod, ...]:
     [('2025-03-30T01:00:00', 'gap'), ('2025-03-30T02:00:00', 'regular'),
      ('2025-10-26T01:00:00', 'overlap'), ('2025-10-26T02:00:00', 'regular')]
     """
-    zone = find_zone(name)
-    start = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC) - timedelta(days=2)
-    offset = _offset(zone, start)
+    offset, changes = offset_changes(name)
     periods = [OffsetPeriod(datetime.min, offset, "regular")]
-    for instant, new_offset in _offset_changes(zone, start):
+    for instant, new_offset in changes:
         utc = instant.replace(tzinfo=None)
         local_before, local_after = utc + offset, utc + new_offset
         if local_after != local_before:
@@ -104,27 +66,3 @@ def offset_periods(name: str) -> tuple[OffsetPeriod, ...]:
         periods.append(OffsetPeriod(max(local_before, local_after), new_offset, "regular"))
         offset = new_offset
     return tuple(periods)
-
-
-def _offset(zone: tzinfo, instant: datetime) -> timedelta:
-    return instant.astimezone(zone).utcoffset() or timedelta(0)
-
-
-def _offset_changes(zone: tzinfo, start: datetime) -> Iterator[tuple[datetime, timedelta]]:
-    """Yield each instant at which the offset changes, to the second, with the new offset.
-
-    The offset is compared every twelve hours; no zone has changed twice within twelve hours.
-    """
-    step = timedelta(hours=12)
-    end = datetime(LAST_YEAR + 1, 1, 3, tzinfo=UTC)
-    offset = _offset(zone, start)
-    while start < end:
-        following = start + step
-        new_offset = _offset(zone, following)
-        if new_offset != offset:
-            low, high = start, following
-            while high - low > timedelta(seconds=1):
-                middle = low + timedelta(seconds=(high - low) // timedelta(seconds=2))
-                low, high = (middle, high) if _offset(zone, middle) == offset else (low, middle)
-            yield high, new_offset
-        start, offset = following, new_offset

@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stagecast.features.clock import microseconds
+from stagecast.features.shop.clock import UTC_CLOCK, ShopClock
 from stagecast.features.stages.lifecycle import Lifecycle
 
 INSTANT = pa.timestamp("us", "UTC")
@@ -26,7 +27,12 @@ null if the spell lasts.
 """
 
 
-def history(lifecycle: Lifecycle, ids: NDArray[np.object_], as_of: datetime) -> pa.Table:
+def history(
+    lifecycle: Lifecycle,
+    ids: NDArray[np.object_],
+    as_of: datetime,
+    clock: ShopClock = UTC_CLOCK,
+) -> pa.Table:
     """Return every spell that began before the as_of, ordered by customer and ``from``.
 
     Parameters
@@ -36,7 +42,9 @@ def history(lifecycle: Lifecycle, ids: NDArray[np.object_], as_of: datetime) -> 
     ids
         Customer ids of the record, shape (n_customers,).
     as_of
-        The instant up to which spells are returned.
+        The time up to which spells are returned, in shop time.
+    clock
+        Clock of the shop whose days the lifecycle counts.
 
     Returns
     -------
@@ -51,6 +59,7 @@ def history(lifecycle: Lifecycle, ids: NDArray[np.object_], as_of: datetime) -> 
         journeys.start[has_begun],
     )
     facts = {name: values[has_begun] for name, values in journeys.facts.items()}
+    start = clock.instant_microseconds(start)
     following = np.r_[start[1:], 0]
     is_last = (
         np.r_[customer[1:] != customer[:-1], True] if len(customer) else np.zeros(0, dtype=np.bool_)

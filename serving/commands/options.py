@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from stagecast.features.clock import parse_instant, parse_span_days
+from stagecast.features.clock import parse_shop_time, parse_span_days
 from stagecast.features.errors import UsageError
 from stagecast.serving.commands.configuration import read_configuration
 
@@ -68,8 +68,11 @@ def as_request(kind: type[Any], **renamed: str) -> Callable[[F], F]:
 
 
 def instant(_: click.Context, option: click.Parameter, value: str | None) -> datetime | None:
-    """Return a date of the command line as an instant in UTC; for ``callback`` of an option."""
-    return None if value is None else parse_instant(value, option.opts[0])
+    """Return a date of the command line; for ``callback`` of an option.
+
+    Without a zone it is what the shop's clock shows, and UTC where no zone says what a day is.
+    """
+    return None if value is None else parse_shop_time(value, option.opts[0])
 
 
 def span_days(_: click.Context, option: click.Parameter, value: str | None) -> int | None:

@@ -88,7 +88,7 @@ def _values() -> list[Callable[[F], F]]:
             "--zone",
             default="UTC",
             show_default=True,
-            help="Zone of times that name none: Europe/London.",
+            help="Zone of the shop, of its days and of times that name none: Europe/London.",
         ),
         click.option(
             "--encoding",

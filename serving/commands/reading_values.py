@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from stagecast.features.errors import UsageError
 from stagecast.features.intake.mapping import EventMapping
@@ -82,6 +83,7 @@ def reading(function: F) -> F:
             refuse=_named(refuse, "--refuse"),
             flag=_named(flag, "--flag"),
             as_of=as_of,
+            day_zone=values["zone"] if _is_named(context, "zone") else None,
             **{name: values.pop(name) for name in AS_THEY_ARE},
         )
         log = Reading(
@@ -95,6 +97,11 @@ def reading(function: F) -> F:
         return function(reading=log, **values)
 
     return with_options(in_place_of(function, command), reading_options())
+
+
+def _is_named(context: click.Context, option: str) -> bool:
+    """Return whether an option was named, on the command line or in the configuration."""
+    return context.get_parameter_source(option) is not ParameterSource.DEFAULT
 
 
 def _customers_table(

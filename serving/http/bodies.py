@@ -27,7 +27,8 @@ _Instant = Annotated[
     str,
     msgspec.Meta(
         max_length=64,
-        description="ISO 8601 date or date-time; without a zone it is UTC, a date is its midnight",
+        description="ISO 8601 date or date-time; a date is its midnight; without a zone it is in "
+        "the zone of the model, UTC unless it was trained with one",
         examples=["1997-06-01T00:00:00Z"],
     ),
 ]
@@ -76,6 +77,13 @@ class ScoreBody(msgspec.Struct, forbid_unknown_fields=True):
         _Instant | None,
         msgspec.Meta(
             description="the instant to stand at; nothing at or after it is seen; left out: now"
+        ),
+    ] = None
+    currency: Annotated[
+        Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] | None,
+        msgspec.Meta(
+            description="currency of the amounts, as in the training; another one is refused",
+            examples=["EUR"],
         ),
     ] = None
 

@@ -1,8 +1,8 @@
 """Conversion of a decoded body to events, by the rules of the reader of event logs.
 
 An event means the same in a file (:mod:`stagecast.features.intake.reading`) and in a body: texts
-are trimmed, types are lower case, times without a zone are UTC, refunds and discounts are
-magnitudes, and duplicates count once. The reader counts the bad rows of a file and goes on; a
+are trimmed, types are lower case, times without a zone are those of the shop, refunds and discounts
+are magnitudes, and duplicates count once. The reader counts the bad rows of a file and goes on; a
 request with a bad event is refused, and the response gives the place of the event.
 """
 
@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from stagecast.features.clock import to_utc
 from stagecast.features.intake.reasons import LARGEST_AMOUNT, NO_CUSTOMER
 from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 from stagecast.features.requests import CustomerEvents, Event
+from stagecast.features.shop.clock import UTC_CLOCK, ShopClock
 from stagecast.serving.http.bodies import EventBody, ScoreBody, body_problem
 from stagecast.serving.http.problems import Fault
 
@@ -31,7 +31,9 @@ class ScoreRequest:
     customers: list[CustomerEvents]
 
 
-def read_request(body: ScoreBody, default_as_of: datetime) -> ScoreRequest:
+def read_request(
+    body: ScoreBody, default_as_of: datetime, clock: ShopClock = UTC_CLOCK
+) -> ScoreRequest:
     """Return the customers of a body with their events.
 
     Parameters
@@ -40,6 +42,8 @@ def read_request(body: ScoreBody, default_as_of: datetime) -> ScoreRequest:
         The decoded body.
     default_as_of
         The as_of if the body has none.
+    clock
+        Clock of the shop: times without a zone are what it shows.
 
     Raises
     ------
@@ -48,7 +52,7 @@ def read_request(body: ScoreBody, default_as_of: datetime) -> ScoreRequest:
         twice or has no event before the as_of, an amount that is missing, negative or too large.
     """
     faults: list[Fault] = []
-    as_of = default_as_of if body.as_of is None else _instant(body.as_of, "as_of", faults)
+    as_of = default_as_of if body.as_of is None else _as_of(body.as_of, clock, faults)
     with_amounts = any(
         event.amount is not None and _event_type(event) == "purchase"
         for customer in body.customers
@@ -66,7 +70,7 @@ def read_request(body: ScoreBody, default_as_of: datetime) -> ScoreRequest:
         customer_ids.add(customer_id)
         fault_count = len(faults)
         events = _without_duplicates(
-            _event(event, f"{location}.events[{number}]", with_amounts, faults)
+            _event(event, f"{location}.events[{number}]", with_amounts, clock, faults)
             for number, event in enumerate(customer.events)
         )
         if len(faults) == fault_count:
@@ -121,7 +125,9 @@ def _text(value: str | None) -> str | None:
     return (value.strip() or None) if value is not None else None
 
 
-def _event(body: EventBody, location: str, with_amounts: bool, faults: list[Fault]) -> Event:
+def _event(
+    body: EventBody, location: str, with_amounts: bool, clock: ShopClock, faults: list[Fault]
+) -> Event:
     event_type, amount = _event_type(body), body.amount
     if not event_type:
         faults.append(
@@ -148,22 +154,30 @@ def _event(body: EventBody, location: str, with_amounts: bool, faults: list[Faul
             Fault(f"{location}.discount", f"is beyond {LARGEST_AMOUNT:.0e}", repr(body.discount))
         )
     return Event(
-        timestamp=_instant(body.timestamp, f"{location}.timestamp", faults),
+        timestamp=_instant(body.timestamp, f"{location}.timestamp", clock, faults),
         event=event_type,
         amount=amount,
         channel=_text(body.channel),
         recorded_at=None
         if body.recorded_at is None
-        else _instant(body.recorded_at, f"{location}.recorded_at", faults),
+        else _instant(body.recorded_at, f"{location}.recorded_at", clock, faults),
         event_id=_text(body.event_id),
         category=_text(body.category),
         discount=discount,
     )
 
 
-def _instant(text: str, location: str, faults: list[Fault]) -> datetime:
+def _as_of(text: str, clock: ShopClock, faults: list[Fault]) -> datetime:
+    instant = _instant(text, "as_of", clock, faults)
+    if faults:
+        return instant
+    # a date is the beginning of the shop's day, also where clocks skip or repeat midnight
+    return clock.instant(clock.shop(datetime.fromisoformat(text.strip())))
+
+
+def _instant(text: str, location: str, clock: ShopClock, faults: list[Fault]) -> datetime:
     try:
-        instant = to_utc(datetime.fromisoformat(text.strip()))
+        instant = clock.wall(datetime.fromisoformat(text.strip()))
     except (ValueError, OverflowError):
         hint = "is not an ISO 8601 date; write it like 1997-06-01 or 1997-06-01T12:00:00Z"
         faults.append(Fault(location, hint, text))

@@ -95,7 +95,7 @@ def write_movement(
             as_of,
             has_amounts=has_amounts,
             unit=request.period,
-            dates=(request.flow_from, request.flow_to),
+            dates=(_shop(log, request.flow_from), _shop(log, request.flow_to)),
         )
         compared = None
         if request.before_after is not None:
@@ -106,7 +106,7 @@ def write_movement(
                 len(life.record),
                 life.record.first_events,
                 _costs(table, log, request.cost_events),
-                microseconds(request.before_after),
+                microseconds(log.clock.shop(request.before_after)),
                 microseconds(as_of),
                 has_amounts=has_amounts,
             )
@@ -116,6 +116,10 @@ def write_movement(
             draft / REPORT, render_lifecycle(moved, life, as_of, log.report.to_json(), compared)
         )
     return MovementFolder(request.out, as_of, life.scheme.id, moved.flows.summary, compared)
+
+
+def _shop(log: EventLog, date: datetime | None) -> datetime | None:
+    return None if date is None else log.clock.shop(date)
 
 
 def _costs(table: DailyTable, log: EventLog, named: Sequence[str]) -> Costs | None:

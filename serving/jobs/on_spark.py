@@ -52,10 +52,12 @@ def features_on_spark(reading: Reading, catalog: Catalog, out: Path) -> Written:
         attributes = _attributes(log, reading) if attribute_features(catalog) else None
         if attributes is not None:
             check_declared(catalog, attributes.kinds, attributes.known_at_start)
-        table = SparkTable(log.events.sparkSession, log.events, as_of, attributes)
+        table = SparkTable(log.events.sparkSession, log.events_in_shop_time(), as_of, attributes)
         catalog = catalog.with_parameters(shop_gap_days=table.shop_gap_days())
         rows = table.features(catalog, [0]).select(
-            sf.col("customer").alias("customer_id"), sf.lit(as_of).alias("as_of"), *catalog.names
+            sf.col("customer").alias("customer_id"),
+            sf.lit(log.clock.instant(as_of)).alias("as_of"),
+            *catalog.names,
         )
         return _write("features", log, rows, as_of, out)
 
@@ -117,11 +119,12 @@ def sampled_log(
     """
     with reading.open_on_spark() as log:
         as_of = log.choose_as_of(reading.as_of)
-        table = SparkTable(log.events.sparkSession, log.events, as_of)
+        table = SparkTable(log.events.sparkSession, log.events_in_shop_time(), as_of)
         sample = draw_sample(table, log.events, DEFAULT_SAMPLE_SIZE if most is None else most)
     options = ReadOptions(
         duplicates="keep",
         as_of=as_of,
+        day_zone=log.clock.zone,
         memory=reading.options.memory,
         temp_dir=reading.options.temp_dir,
     )

@@ -71,6 +71,7 @@ def score_customers(
     settings = load_settings(store=request.store, tracking_uri=request.tracking_uri)
     folder = model_folder(request.model, settings)
     scorer = load_scorer(folder, threads=0, with_reasons=request.reasons)
+    reading = reading.counting_days_of(scorer.bundle.clock.zone)
     if reading.spark is not None:
         from stagecast.serving.jobs.on_spark import score_on_spark
 
@@ -82,7 +83,7 @@ def score_customers(
             from stagecast.serving.runs.publishing import publish  # SQLAlchemy is slow to import
 
             now, cutoff = snapshot(log, scorer.bundle, as_of)
-            scores = scorer.score(now, cutoff)
+            scores = scorer.score(now, cutoff, has_amounts=log.has_amounts)
             write_scores(scores, request.out)
             say("publishing")
             publish(settings.store, scores, folder, scorer.scheme)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stagecast.features.clock import from_microseconds, iso, microseconds
+from stagecast.features.clock import SHOP, from_microseconds, iso, microseconds
 from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.serving.runs.stage_table import StagesOf
 
@@ -36,10 +36,15 @@ def explain(stages: StagesOf, customer: str) -> dict[str, Any]:
     mine = np.flatnonzero(journeys.customer == row)
     facts = {name: values[mine] for name, values in journeys.facts.items()}
     rules = scheme.explain(journeys.stage[mine], facts).to_pylist()
+
+    def began(start: np.int64) -> str:
+        time = from_microseconds(int(start)).replace(tzinfo=SHOP)
+        return iso(stages.clock.instant(time))
+
     spells = [
         {
             "stage": scheme.ids[int(journeys.stage[k])],
-            "from": iso(from_microseconds(int(journeys.start[k]))),
+            "from": began(journeys.start[k]),
             "rule": rule,
         }
         for k, rule in zip(mine, rules, strict=True)
@@ -53,7 +58,7 @@ def explain(stages: StagesOf, customer: str) -> dict[str, Any]:
         "stage": stage.id,
         "title": dict(stage.title),
         "meaning": stage.meaning["en"],
-        "since": iso(from_microseconds(int(here.since[0]))),
+        "since": began(here.since[0]),
         "rule": scheme.explain(here.stage, here.facts)[0].as_py(),
         "facts": {
             name: _number(values[0])

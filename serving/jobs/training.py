@@ -21,6 +21,7 @@ from stagecast.serving.runs.tracking import tracker
 from stagecast.training.bundle import Bundle, save_bundle
 from stagecast.training.card import Card
 from stagecast.training.train import train
+from stagecast.training.value.currency import LogMoney
 
 # Steps that a training names, and those of `run` behind them, for the length of the progress bar.
 STEPS = 9
@@ -76,7 +77,8 @@ def train_bundle(
         training = train(log.con, as_of, config, say)
         training = replace(training, notes=(*notes, *training.notes))
         bundle_card = card(training)
-        bundle = save_bundle(out, training.models, as_of, training.data_cutoff, bundle_card)
+        money = LogMoney(log.report.currency, log.has_amounts)
+        bundle = save_bundle(out, training.models, as_of, training.data_cutoff, bundle_card, money)
         if track is not None:
             say("tracking")
             track(bundle, out, None)

@@ -147,7 +147,7 @@ def summary(
     method = kind.method(models)
     return Summary(
         title="stagecast report",
-        as_of=iso(bundle.as_of),
+        as_of=iso(bundle.clock.shop(bundle.as_of)),
         horizon_days=models.config.horizon_days,
         value_horizon_days=models.config.value_horizon_days,
         data_cutoff=iso(bundle.data_cutoff),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.events import EventLog
+from stagecast.features.shop.clock import UTC_CLOCK, ShopClock
 from stagecast.features.stages.history import history
 from stagecast.features.stages.lifecycle import Lifecycle, Standing, fit_lifecycle
 from stagecast.features.stages.scheme import Scheme
@@ -36,6 +37,7 @@ class StagesOf:
     ids: NDArray[np.object_]
     as_of: datetime
     life: Lifecycle
+    clock: ShopClock = UTC_CLOCK
 
     @cached_property
     def standing(self) -> Standing:
@@ -63,7 +65,7 @@ def stages_of(
     table = DailyTable(log.con, as_of)
     # no rule looks at a feature that depends on the horizon
     life = fit_lifecycle(table, scheme, TrainConfig.horizon_days, keep_facts=keep_facts)
-    return StagesOf(table.customers, as_of, life)
+    return StagesOf(table.customers, table.anchor, life, table.clock)
 
 
 def stage_table(stages: StagesOf) -> pa.Table:
@@ -72,7 +74,7 @@ def stage_table(stages: StagesOf) -> pa.Table:
     columns = [
         pa.array(stages.ids, pa.string()),
         pa.array(scheme.ids, pa.string()).take(pa.array(standing.stage)),
-        pa.array(standing.since).cast(INSTANT),
+        pa.array(stages.clock.instant_microseconds(standing.since)).cast(INSTANT),
         scheme.explain(standing.stage, standing.facts),
     ]
     rows = pa.Table.from_arrays(columns, schema=SCHEMA)
@@ -95,4 +97,4 @@ def with_lead_grades(rows: pa.Table, ranked: pa.Table) -> pa.Table:
 
 def history_table(stages: StagesOf) -> pa.Table:
     """Return every spell of every customer: customer_id, stage, from, to, rule."""
-    return history(stages.life, stages.ids, stages.as_of)
+    return history(stages.life, stages.ids, stages.as_of, stages.clock)

@@ -10,12 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import dataset
 
-from stagecast.features.clock import from_microseconds, iso, microseconds
+from stagecast.features.clock import SHOP, from_microseconds, iso, microseconds
 from stagecast.features.engines.duckdb import KNOWN, DailyTable
 from stagecast.features.engines.larger_than_memory import daily_tables, row_ranges, run_fingerprint
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.features.events import EventLog
 from stagecast.features.files.part_files import check_ending, write_parts
+from stagecast.features.shop.events import events_of
 from stagecast.features.snapshots import Snapshot, current_snapshot
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.scoring.scorer import Scorer
@@ -32,12 +33,44 @@ def check_as_of(bundle: Bundle, as_of: datetime) -> None:
     UsageError
         It is before it, so that the model has learned from events after the as_of.
     """
-    if as_of < bundle.as_of:
+    if bundle.clock.instant(as_of) < bundle.as_of:
         raise UsageError(
             f"--as-of {iso(as_of)} stands before the training's as_of "
-            f"{iso(bundle.as_of)}: this model has learned from "
+            f"{iso(bundle.clock.shop(bundle.as_of))}: this model has learned from "
             "what came after; score at a later date, or train with this --as-of"
         )
+
+
+def check_days(bundle: Bundle, log: EventLog) -> None:
+    """Check that a log counts the days that the training counted.
+
+    Raises
+    ------
+    UsageError
+        Its days are those of another zone.
+    """
+    if log.clock.zone != bundle.clock.zone:
+        raise UsageError(
+            f"the log's days are those of {log.clock.zone}, and this model counts days of "
+            f"{bundle.clock.zone}; read the log with day_zone='{bundle.clock.zone}' in its "
+            "ReadOptions"
+        )
+
+
+def check_money(bundle: Bundle, log: EventLog) -> None:
+    """Check that the amounts of a log are in the currency of the training.
+
+    Raises
+    ------
+    UsageError
+        They are in another currency.
+    """
+    currency, learned = log.report.currency, bundle.money.currency
+    bundle.money.check(
+        currency,
+        f"give --report-currency {learned} --rates {currency}=RATE, where RATE is what one "
+        f"{currency} is worth in {learned}, or train a model on these amounts",
+    )
 
 
 def snapshot(log: EventLog, bundle: Bundle, as_of: datetime) -> tuple[Snapshot, datetime]:
@@ -55,11 +88,14 @@ def snapshot(log: EventLog, bundle: Bundle, as_of: datetime) -> tuple[Snapshot, 
     Raises
     ------
     UsageError
-        The as_of is before the as_of of the training.
+        The as_of is before the as_of of the training, or the amounts are in another currency than
+        those of the training.
     """
     check_as_of(bundle, as_of)
+    check_money(bundle, log)
+    check_days(bundle, log)
     table = DailyTable(log.con, as_of)
-    return current_snapshot(table, bundle.models.plan), from_microseconds(table.last_event())
+    return current_snapshot(table, bundle.models.plan), table.data_cutoff()
 
 
 def score_log(
@@ -87,23 +123,32 @@ def score_log(
     NotEnoughDataError
         There is no event before the as_of.
     UsageError
-        The as_of is before that of the training, or the file cannot be written.
+        The as_of is before that of the training, the amounts are in another currency, or the file
+        cannot be written.
     """
     check_ending(path)
     check_as_of(scorer.bundle, as_of)
+    check_money(scorer.bundle, log)
+    check_days(scorer.bundle, log)
+    as_of = log.clock.shop(as_of)
     result = log.con.execute(
-        f"select epoch_us(max(timestamp)) from events where {KNOWN} < {microseconds(as_of)}"
+        f"select epoch_us(max(timestamp)) from {events_of(log.con)} "
+        f"where {KNOWN} < {microseconds(as_of)}"
     )
     last_event = result.fetchall()[0][0]
     if last_event is None:
         raise NotEnoughDataError(
             f"no event stands before the as_of {iso(as_of)}; choose a later --as-of"
         )
-    data_cutoff = from_microseconds(int(last_event))
+    data_cutoff = log.clock.instant(from_microseconds(int(last_event)).replace(tzinfo=SHOP))
 
     def score_part(part: tuple[int, int]) -> pa.Table | None:
         scores = (
-            scorer.score(current_snapshot(table, scorer.bundle.models.plan), data_cutoff)
+            scorer.score(
+                current_snapshot(table, scorer.bundle.models.plan),
+                data_cutoff,
+                has_amounts=log.has_amounts,
+            )
             for table in daily_tables(log, as_of, [part])
         )
         return next(scores, None)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.features.clock import day_number, from_microseconds, iso, microseconds
+from stagecast.features.clock import SHOP, day_number, from_microseconds, iso, microseconds
 from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.requests import CustomerEvents
 from stagecast.features.snapshots import Snapshot, current_snapshot
@@ -23,6 +23,7 @@ from stagecast.serving.scoring import score_schema
 from stagecast.serving.scoring.play_columns import play_columns
 from stagecast.serving.scoring.reason_columns import reason_columns
 from stagecast.serving.scoring.rfm_columns import rfm_columns
+from stagecast.serving.scoring.without_amounts import without_money
 from stagecast.training.bundle import Bundle, load_bundle
 from stagecast.training.churn_kinds import ChurnKind, kind_of
 from stagecast.training.models import Predictions, predict
@@ -92,6 +93,8 @@ class Scorer:
             "thresholds": thresholds_to_json(self.scheme.thresholds),
             "assumed": sorted(self.scheme.assumed),
             **self.bundle.card,
+            **self.bundle.money.to_json(),
+            "zone": self.bundle.clock.zone,
         }
 
     def score_customers(
@@ -99,6 +102,7 @@ class Scorer:
         customers: Sequence[CustomerEvents],
         as_of: datetime,
         data_cutoff: datetime | None = None,
+        has_amounts: bool | None = None,
     ) -> pa.Table:
         """Return the scores of customers, one row each, in the same order.
 
@@ -107,9 +111,12 @@ class Scorer:
         customers
             The customers with their events.
         as_of
-            Instant of the scores; later events are ignored.
+            Instant of the scores; later events are ignored. Days are those of the training's zone.
         data_cutoff
             Time of the last event before the as_of; None: that of these customers.
+        has_amounts
+            Whether purchases of the log have amounts; None: it has none if these customers have
+            purchases, and none of them has an amount.
 
         Returns
         -------
@@ -120,11 +127,19 @@ class Scorer:
         NotEnoughDataError
             A customer has no event before the as_of; the message names the first one.
         """
-        events = MemoryEvents(customers, as_of)
+        clock = self.bundle.clock
+        events = MemoryEvents(clock.events(customers), clock.shop(as_of))
         snapshot = current_snapshot(events, self.bundle.models.plan)
-        return self.score(snapshot, data_cutoff or from_microseconds(events.last_event()))
+        return self.score(
+            snapshot,
+            data_cutoff
+            or clock.instant(from_microseconds(events.last_event()).replace(tzinfo=SHOP)),
+            has_amounts=not events.lacks_amounts() if has_amounts is None else has_amounts,
+        )
 
-    def score(self, snapshot: Snapshot, data_cutoff: datetime) -> pa.Table:
+    def score(
+        self, snapshot: Snapshot, data_cutoff: datetime, *, has_amounts: bool = True
+    ) -> pa.Table:
         """Return the scores of the rows of a snapshot, in the same order.
 
         Parameters
@@ -134,15 +149,17 @@ class Scorer:
             of the bundle's models.
         data_cutoff
             Time of the last event before the as_of.
+        has_amounts
+            Whether purchases of the log have amounts; without them, money is null.
         """
-        models, rows = self.bundle.models, len(snapshot)
+        models, rows, clock = self.bundle.models, len(snapshot), self.bundle.clock
         features, standing, stage = snapshot.features, snapshot.standing, snapshot.stage
         predicted = predict(models, snapshot, self.threads)
         state = self.kind.states(models, snapshot)
         method, low_data = self.kind.row_methods(models, snapshot)
         columns: dict[str, Any] = {
             "customer_id": snapshot.ids[snapshot.customer],
-            "as_of": _repeat(microseconds(snapshot.as_of), rows),
+            "as_of": _repeat(microseconds(clock.instant(snapshot.as_of)), rows),
             "horizon_days": _repeat(self.horizon_days, rows),
             "data_cutoff": _repeat(microseconds(data_cutoff), rows),
             "model_version": [self.model_version] * rows,
@@ -150,7 +167,7 @@ class Scorer:
             "low_data": low_data,
             "state": state,
             "stage": np.array(self.scheme.ids)[stage],
-            "stage_since": standing.since,
+            "stage_since": clock.instant_microseconds(standing.since),
             "stage_rule": self.scheme.explain(stage, standing.facts),
             **{
                 f"p_stage_{name}": predicted.p_stage[:, k] for k, name in enumerate(self.scheme.ids)
@@ -158,10 +175,13 @@ class Scorer:
             "next_stage": np.array(self.scheme.ids)[predicted.p_stage.argmax(axis=1)],
             **self._risk(predicted, state),
             **self._value(predicted, snapshot.as_of),
-            **self._facts(features),
+            **self._facts(features, has_amounts),
             **reason_columns(self._explanations(snapshot, predicted), rows),
             "churn": [models.config.churn] * rows,
         }
+        if not has_amounts:
+            in_money = {f.name for f in models.catalog.features if f.unit == "money"}
+            columns = without_money(columns, rows, in_money)
         columns |= play_columns(self.scheme, models.reference.play_bounds, columns, stage)
         schema = score_schema.schema(self.scheme.ids)
         return pa.table([_arrow(columns[field.name], field) for field in schema], schema=schema)
@@ -219,9 +239,9 @@ class Scorer:
             "value_if_kept": predicted.value_if_kept,
         }
 
-    def _facts(self, features: Mapping[str, Array]) -> dict[str, Any]:
+    def _facts(self, features: Mapping[str, Array], has_amounts: bool) -> dict[str, Any]:
         models, buyers = self.bundle.models, features["orders"] > 0
-        has_amounts = models.value.mean_spend is not None
+        has_amounts = has_amounts and models.value.mean_spend is not None
         null = np.full(len(buyers), np.nan)
         return {
             **{

@@ -52,7 +52,7 @@ def scores(
     spark = log.events.sparkSession
     files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
     broadcast_files = spark.sparkContext.broadcast(files)
-    as_of_us = microseconds(as_of)
+    as_of_us = microseconds(log.clock.instant(as_of))
     known = log.events.filter(f"{KNOWN} < {as_of_us}")
     data_cutoff_us = known.selectExpr(f"max({HAPPENED})").collect()[0][0]
     terms = scorer.bundle.models.plan.terms
@@ -93,6 +93,7 @@ def scores(
         int(data_cutoff_us),
         names,
         with_reasons=scorer.with_reasons,
+        has_amounts=log.has_amounts,
     )
     return sorted_events.mapInArrow(score_batches, from_arrow_schema(schema))
 
@@ -105,6 +106,7 @@ def _task(
     attribute_names: Sequence[str],
     *,
     with_reasons: bool,
+    has_amounts: bool,
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """Return the function by which a task scores its batches of events, sorted by customer.
 
@@ -115,7 +117,7 @@ def _task(
         scorer = _scorer(model_version, with_reasons, broadcast_files.value)
         as_of, data_cutoff = from_microseconds(as_of_us), from_microseconds(data_cutoff_us)
         for customers in _customer_groups(batches, attribute_names):
-            table = scorer.score_customers(customers, as_of, data_cutoff)
+            table = scorer.score_customers(customers, as_of, data_cutoff, has_amounts)
             yield from table.to_batches()
 
     return score_batches

@@ -266,7 +266,11 @@ def customers_table(attributes: Attributes) -> Iterator[CustomersTable]:
 
 
 def event_log(
-    customers: Customers, attributes: Attributes | None = None, *, reverse: bool = False
+    customers: Customers,
+    attributes: Attributes | None = None,
+    *,
+    reverse: bool = False,
+    day_zone: str | None = None,
 ) -> EventLog:
     """Return the events as a log, read as a user's log is.
 
@@ -280,14 +284,18 @@ def event_log(
         Table of customers; None: the log has none.
     reverse
         Whether to reverse the order of rows.
+    day_zone
+        Zone whose days are counted.
     """
     if attributes is None:
-        return _event_log(customers, None, reverse=reverse)
+        return _event_log(customers, None, reverse=reverse, day_zone=day_zone)
     with customers_table(attributes) as table:
-        return _event_log(customers, table, reverse=reverse)
+        return _event_log(customers, table, reverse=reverse, day_zone=day_zone)
 
 
-def _event_log(customers: Customers, table: CustomersTable | None, *, reverse: bool) -> EventLog:
+def _event_log(
+    customers: Customers, table: CustomersTable | None, *, reverse: bool, day_zone: str | None
+) -> EventLog:
     rows = [(name, event) for name, events_of_name in customers.items() for event in events_of_name]
     rows = rows[::-1] if reverse else rows
     instant = pa.timestamp("us", tz="UTC")
@@ -302,7 +310,8 @@ def _event_log(customers: Customers, table: CustomersTable | None, *, reverse: b
         "discount": _money(event.discount for _, event in rows),
     }
     not_empty = {name: column for name, column in columns.items() if column.null_count < len(rows)}
-    log = from_frame(pa.table(not_empty), ReadOptions(duplicates="keep"), table)
+    options = ReadOptions(duplicates="keep", day_zone=day_zone)
+    log = from_frame(pa.table(not_empty), options, table)
     assert log.report.rows_rejected == 0, log.report.rejected_by_reason
     return log
 

@@ -166,6 +166,7 @@ def test_options_become_the_fields_of_a_request() -> None:
     made = values_of(
         as_request(LeadsRequest, horizon_days="horizon"),
         *(click.option(f"--{name}") for name in ("points", "learn", "mql", "sql")),
+        click.option("--ends-lead", multiple=True),
         click.option("--horizon", default="90d", callback=span_days),
         click.option("--out", type=click.Path(path_type=Path)),
         args=("--out", "leads.csv", "--horizon", "2w", "--mql", "20"),

@@ -179,6 +179,7 @@ def replay(
             f"{dates} and {step}"
         )
     end = DailyTable(connection, as_of)
+    as_of = end.anchor
     check_dates(end, horizon)
     check_contracts(end, config)
     history = (as_of - from_microseconds(end.first_event())) / DAY

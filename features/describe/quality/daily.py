@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.features.clock import day_number, from_day, iso, to_utc
+from stagecast.features.shop.events import events_of
 
 WEEK = 7
 # Days whose surroundings are computed at once; memory grows with this number.
@@ -111,15 +112,15 @@ class FarDay:
 def count_customer_days(con: duckdb.DuckDBPyConnection) -> int:
     """Create the temporary table ``customer_days`` and return its number of rows.
 
-    One row per customer and UTC day with any event: ``customer`` (a 64-bit hash of the id, so that
-    rows are small; the chance that two of ten million ids share one is below one in a hundred
-    thousand), ``day`` (days since 1970), ``events``, ``purchases``.
+    One row per customer and day (of the shop) with any event: ``customer`` (a 64-bit hash of the
+    id, so that rows are small; the chance that two of ten million ids share one is below one in a
+    hundred thousand), ``day`` (days since 1970), ``events``, ``purchases``.
     """
     con.execute(
-        """CREATE OR REPLACE TEMP TABLE customer_days AS SELECT hash(customer_id) AS customer,
+        f"""CREATE OR REPLACE TEMP TABLE customer_days AS SELECT hash(customer_id) AS customer,
         CAST("timestamp" AS DATE) - DATE '1970-01-01' AS day, CAST(count(*) AS INTEGER) AS events,
         CAST(count(*) FILTER (event = 'purchase') AS INTEGER) AS purchases
-        FROM events GROUP BY ALL"""
+        FROM {events_of(con)} GROUP BY ALL"""
     )
     return int(con.execute("SELECT count(*) FROM customer_days").fetchall()[0][0])
 

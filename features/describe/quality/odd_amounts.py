@@ -11,6 +11,7 @@ import duckdb
 
 from stagecast.features.clock import iso, parse_instant, to_utc
 from stagecast.features.describe.quality.amounts import Amounts, HeavyPurchase
+from stagecast.features.shop.events import events_of
 
 # A purchase is huge from this many times the median; more of them than this share, and than this
 # number, are usual for the shop.
@@ -92,7 +93,7 @@ def _unit_change(con: duckdb.DuckDBPyConnection) -> str | None:
     months = con.execute(
         f"""SELECT month, usual FROM (SELECT 12 * year("timestamp") + month("timestamp") - 1
             AS month, count(*) AS purchases, avg(ln(CAST(amount AS FLOAT))) AS usual
-        FROM events WHERE event = 'purchase' AND amount > 0 GROUP BY month)
+        FROM {events_of(con)} WHERE event = 'purchase' AND amount > 0 GROUP BY month)
         WHERE purchases >= {FEWEST_PURCHASES} ORDER BY month"""
     ).fetchall()
     changes = [

@@ -8,6 +8,7 @@ import duckdb
 
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.describe.quality.histograms import quantile
+from stagecast.features.shop.events import events_of
 
 HOUR_MICROSECONDS = DAY_MICROSECONDS // 24
 # Number of whole hours at which dates of one time zone lie in UTC: winter and summer time.
@@ -114,7 +115,7 @@ def describe_times(con: duckdb.DuckDBPyConnection) -> TimeOfDay:
         f"""SELECT CASE WHEN into_day % {HOUR_MICROSECONDS} = 0
             THEN into_day // {HOUR_MICROSECONDS} END AS hour,
         count(*) FROM (SELECT epoch_us("timestamp" - date_trunc('day', "timestamp")) AS into_day
-        FROM events)
+        FROM {events_of(con)})
         GROUP BY hour"""
     ).fetchall()
     total = sum(count for _, count in rows)
@@ -127,14 +128,14 @@ def describe_times(con: duckdb.DuckDBPyConnection) -> TimeOfDay:
 def busy_instants(con: duckdb.DuckDBPyConnection) -> list[Instant]:
     """Return the busiest instants of each day, at most three, with their exact counts."""
     con.execute(
-        """CREATE OR REPLACE TEMP TABLE busy AS SELECT DISTINCT unnest(top) AS instant FROM (
-        SELECT approx_top_k("timestamp", 3) AS top FROM events
+        f"""CREATE OR REPLACE TEMP TABLE busy AS SELECT DISTINCT unnest(top) AS instant FROM (
+        SELECT approx_top_k("timestamp", 3) AS top FROM {events_of(con)}
         GROUP BY CAST("timestamp" AS DATE))"""
     )
     rows = con.execute(
-        """SELECT CAST(instant AS DATE) - DATE '1970-01-01', strftime(instant, '%H:%M:%S'),
+        f"""SELECT CAST(instant AS DATE) - DATE '1970-01-01', strftime(instant, '%H:%M:%S'),
             count(*) AS n,
-        approx_count_distinct(customer_id) FROM events JOIN busy ON "timestamp" = instant
+        approx_count_distinct(customer_id) FROM {events_of(con)} JOIN busy ON "timestamp" = instant
         GROUP BY instant HAVING n > 1 ORDER BY instant"""
     ).fetchall()
     return [Instant(*row) for row in rows]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from stagecast.features.clock import day_after, from_microseconds
 from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
 from stagecast.features.intake.identity import EXACT_DOUBLE, EXACT_FLOAT, SCIENTIFIC_ID
+from stagecast.features.shop.clock import UTC_CLOCK, ShopClock, clock_named
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -45,16 +46,43 @@ class SparkLog:
         Numbers of rows read, loaded, rejected, rejected by reason, and dropped as duplicates.
     last_event
         Time of the last event.
+    has_amounts
+        Whether the log has amounts.
+    clock
+        Clock of the shop, whose days are counted.
     """
 
     events: DataFrame
     rejected: DataFrame
     counts: Mapping[str, int]
     last_event: datetime
+    has_amounts: bool = True
+    clock: ShopClock = UTC_CLOCK
 
     def choose_as_of(self, as_of: datetime | None) -> datetime:
-        """Return the given as_of, or the midnight UTC after the last event."""
-        return day_after(self.last_event) if as_of is None else as_of
+        """Return the given as_of, or the midnight after the last event; in shop time."""
+        return (
+            day_after(self.clock.shop(self.last_event)) if as_of is None else self.clock.shop(as_of)
+        )
+
+    def events_in_shop_time(self) -> DataFrame:
+        """Return the events with their times in shop time, see :mod:`stagecast.features.shop`."""
+        if self.clock.is_utc:
+            return self.events
+        from pyspark.sql import functions as sf
+
+        times = [f"unix_micros({name})" for name in ("timestamp", "recorded_at")]
+        first, last = self.events.agg(
+            sf.expr(f"least(min({times[0]}), min({times[1]}))"),
+            sf.expr(f"greatest(max({times[0]}), max({times[1]}))"),
+        ).collect()[0]
+        shop = [self.clock.sql(micros, first, last, "shiftright({}, 1)") for micros in times]
+        return self.events.withColumns(
+            {
+                "timestamp": sf.expr(f"timestamp_micros({shop[0]})"),
+                "recorded_at": sf.expr(f"timestamp_micros({shop[1]})"),
+            }
+        )
 
 
 def read(
@@ -63,6 +91,8 @@ def read(
     mapping: Mapping[str, str | None],
     *,
     duplicates: str = "drop",
+    zone: str = "UTC",
+    day_zone: str | None = None,
 ) -> SparkLog:
     """Read events from Parquet or Delta folders, or Hive tables.
 
@@ -78,6 +108,10 @@ def read(
         column with the name of the event contract, if there is one.
     duplicates
         Whether to ``drop`` or ``keep`` rows that are equal in every column.
+    zone
+        Zone of times without one.
+    day_zone
+        Zone whose days are counted; None: that of the times.
 
     Raises
     ------
@@ -95,9 +129,14 @@ def read(
         rows = rows.dropDuplicates()
     expressions = _source_expressions(rows, mapping)
     columns = _typed_columns(expressions, _exact_limit(rows, expressions["customer_id"]))
-    typed = rows.select(
-        sf.struct("*").alias("raw"), *(column.alias(name) for name, column in columns.items())
-    )
+    # Spark reads times without a zone in the zone that the session has while a query is made
+    spark.conf.set("spark.sql.session.timeZone", zone)
+    try:
+        typed = rows.select(
+            sf.struct("*").alias("raw"), *(column.alias(name) for name, column in columns.items())
+        )
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", "UTC")
     checked = typed.withColumn("reason", _rejection_reason("amount" in expressions)).persist()
     rows_by_reason = {
         row["reason"]: row["count"] for row in checked.groupBy("reason").count().collect()
@@ -119,7 +158,14 @@ def read(
     )
     last = events.agg(sf.max(sf.expr("unix_micros(timestamp)"))).collect()[0][0]
     rejected = checked.filter("reason is not null").select("reason", "raw.*")
-    return SparkLog(events, rejected, counts, from_microseconds(int(last)))
+    return SparkLog(
+        events,
+        rejected,
+        counts,
+        from_microseconds(int(last)),
+        "amount" in expressions,
+        clock_named(day_zone or zone),
+    )
 
 
 def _open(spark: SparkSession, source: str) -> DataFrame:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stagecast.features.errors import StagecastError
+from stagecast.features.shop.clock import clock_named
 from stagecast.serving.http.bodies import decode_score, read_body
 from stagecast.serving.http.incoming import read_request
 from stagecast.serving.http.openapi import json_response, problem_responses, request_body
@@ -18,6 +19,7 @@ from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.state import ScorerDep, StateDep
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.store.protocols import ScorerLike
+from stagecast.training.value.currency import LogMoney
 
 router = APIRouter(prefix="/v1", tags=["scores"])
 
@@ -34,7 +36,7 @@ async def score(request: Request, state: StateDep, scorer: ScorerDep) -> Respons
     Events at or after the `as_of` are not seen. A customer with no event before it makes the whole
     request fail, and is named. Of `attributes` those that the training knew from the first contact
     on are used, for `p_convert` and by features that ask for them; others are accepted. Money is in
-    the shop's own currency.
+    the currency of the training; a `currency` that is another one is refused.
     """
     raw = await read_body(request, state.settings.max_body_bytes)
     # decoding a long body takes time too: both run in a thread, so that the event loop stays free
@@ -43,8 +45,12 @@ async def score(request: Request, state: StateDep, scorer: ScorerDep) -> Respons
 
 
 def _score_json(scorer: ScorerLike, raw: bytes, default_as_of: datetime) -> bytes:
-    score_request = read_request(decode_score(raw), default_as_of)
+    body = decode_score(raw)
+    clock = clock_named(str(scorer.card.get("zone", "UTC")))
+    score_request = read_request(body, default_as_of, clock)
     try:
+        money = LogMoney.from_json(scorer.card)
+        money.check(body.currency, f"send amounts in {money.currency}")
         table = scorer.score_customers(score_request.customers, score_request.as_of)
     except StagecastError as error:
         raise ProblemError(422, "scoring-refused", str(error)) from None

@@ -1,0 +1,49 @@
+"""The events of a log in shop time: a view beside the table ``events``, whose times are UTC."""
+
+from __future__ import annotations
+
+import duckdb
+
+from stagecast.features.shop.clock import UTC_CLOCK, ShopClock, clock_named
+
+ZONE_TABLE, SHOP_EVENTS = "shop_zone", "shop_events"
+
+
+def create_shop_events(con: duckdb.DuckDBPyConnection, zone: str) -> None:
+    """Create the view of ``events`` with times in shop time; none where days are those of UTC.
+
+    Parameters
+    ----------
+    con
+        Database with the table ``events``.
+    zone
+        Zone whose days are counted.
+    """
+    clock = clock_named(zone)
+    if clock.is_utc:
+        return
+    first, last = con.execute(
+        "select least(min(epoch_us(timestamp)), min(epoch_us(recorded_at))), "
+        "greatest(max(epoch_us(timestamp)), max(epoch_us(recorded_at))) from events"
+    ).fetchall()[0]
+    replaced = ", ".join(
+        f"make_timestamp({clock.sql(f'epoch_us({name})', first, last, '({} >> 1)')}) as {name}"
+        for name in ("timestamp", "recorded_at")
+    )
+    con.execute(f"create table {ZONE_TABLE} as select ? as zone", [zone])
+    con.execute(
+        f"create view {SHOP_EVENTS} as select rowid as row, * replace ({replaced}) from events"
+    )
+
+
+def clock_of(con: duckdb.DuckDBPyConnection) -> ShopClock:
+    """Return the clock of the log that a database holds."""
+    query = "select count(*) from duckdb_tables() where table_name = ?"
+    if not con.execute(query, [ZONE_TABLE]).fetchall()[0][0]:
+        return UTC_CLOCK
+    return clock_named(str(con.execute(f"select zone from {ZONE_TABLE}").fetchall()[0][0]))
+
+
+def events_of(con: duckdb.DuckDBPyConnection) -> str:
+    """Return the name of the table or view with the events of a log in shop time."""
+    return "events" if clock_of(con).is_utc else SHOP_EVENTS
