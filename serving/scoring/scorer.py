@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from stagecast.features.arrays import Array
-from stagecast.features.clock import day_number, from_microseconds, iso, microseconds
+from stagecast.features.arrays import Array, Integers
+from stagecast.features.clock import day_number, iso, microseconds
 from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.requests import CustomerEvents
 from stagecast.features.snapshots import Snapshot, current_snapshot
@@ -23,6 +23,7 @@ from stagecast.serving.scoring import score_schema
 from stagecast.serving.scoring.play_columns import play_columns
 from stagecast.serving.scoring.reason_columns import reason_columns
 from stagecast.serving.scoring.rfm_columns import rfm_columns
+from stagecast.serving.scoring.score_objects import score_objects
 from stagecast.training.bundle import Bundle, load_bundle
 from stagecast.training.churn_kinds import ChurnKind, kind_of
 from stagecast.training.models import Predictions, predict
@@ -109,7 +110,8 @@ class Scorer:
         as_of
             Instant of the scores; later events are ignored.
         data_cutoff
-            Time of the last event before the as_of; None: that of these customers.
+            Time of the last event before the as_of; None: for each customer their own, so that a
+            score does not depend on who else is asked for.
 
         Returns
         -------
@@ -120,9 +122,43 @@ class Scorer:
         NotEnoughDataError
             A customer has no event before the as_of; the message names the first one.
         """
+        return self._table(*self._snapshot_of(customers, as_of, data_cutoff))
+
+    def score_objects(
+        self, customers: Sequence[CustomerEvents], as_of: datetime, *, with_reasons: bool = True
+    ) -> list[dict[str, Any]]:
+        """Return the scores of customers as JSON objects of the API, in the same order.
+
+        Parameters
+        ----------
+        customers
+            The customers with their events.
+        as_of
+            Instant of the scores; later events are ignored.
+        with_reasons
+            Whether to compute the reasons, if the scorer computes any; if not, each list is empty.
+
+        Raises
+        ------
+        NotEnoughDataError
+            A customer has no event before the as_of; the message names the first one.
+        """
+        snapshot, data_cutoff = self._snapshot_of(customers, as_of)
+        columns = self._columns(snapshot, data_cutoff, with_reasons=with_reasons)
+        return list(score_objects(columns, self.scheme.ids))
+
+    def _snapshot_of(
+        self,
+        customers: Sequence[CustomerEvents],
+        as_of: datetime,
+        data_cutoff: datetime | None = None,
+    ) -> tuple[Snapshot, Integers]:
+        """Return the snapshot, and the data cut-off of each row in microseconds since 1970."""
         events = MemoryEvents(customers, as_of)
         snapshot = current_snapshot(events, self.bundle.models.plan)
-        return self.score(snapshot, data_cutoff or from_microseconds(events.last_event()))
+        if data_cutoff is None:
+            return snapshot, events.last_events()
+        return snapshot, _repeat(microseconds(data_cutoff), len(snapshot))
 
     def score(self, snapshot: Snapshot, data_cutoff: datetime) -> pa.Table:
         """Return the scores of the rows of a snapshot, in the same order.
@@ -135,6 +171,17 @@ class Scorer:
         data_cutoff
             Time of the last event before the as_of.
         """
+        return self._table(snapshot, _repeat(microseconds(data_cutoff), len(snapshot)))
+
+    def _table(self, snapshot: Snapshot, data_cutoff: Integers) -> pa.Table:
+        columns = self._columns(snapshot, data_cutoff)
+        schema = score_schema.schema(self.scheme.ids)
+        return pa.table([_arrow(columns[field.name], field) for field in schema], schema=schema)
+
+    def _columns(
+        self, snapshot: Snapshot, data_cutoff: Integers, *, with_reasons: bool = True
+    ) -> dict[str, Any]:
+        """Return the columns of a score, of which :mod:`score_schema` says the order and type."""
         models, rows = self.bundle.models, len(snapshot)
         features, standing, stage = snapshot.features, snapshot.standing, snapshot.stage
         predicted = predict(models, snapshot, self.threads)
@@ -144,7 +191,7 @@ class Scorer:
             "customer_id": snapshot.ids[snapshot.customer],
             "as_of": _repeat(microseconds(snapshot.as_of), rows),
             "horizon_days": _repeat(self.horizon_days, rows),
-            "data_cutoff": _repeat(microseconds(data_cutoff), rows),
+            "data_cutoff": data_cutoff,
             "model_version": [self.model_version] * rows,
             "method": method,
             "low_data": low_data,
@@ -159,12 +206,10 @@ class Scorer:
             **self._risk(predicted, state),
             **self._value(predicted, snapshot.as_of),
             **self._facts(features),
-            **reason_columns(self._explanations(snapshot, predicted), rows),
+            **reason_columns(self._explanations(snapshot, predicted) if with_reasons else {}, rows),
             "churn": [models.config.churn] * rows,
         }
-        columns |= play_columns(self.scheme, models.reference.play_bounds, columns, stage)
-        schema = score_schema.schema(self.scheme.ids)
-        return pa.table([_arrow(columns[field.name], field) for field in schema], schema=schema)
+        return columns | play_columns(self.scheme, models.reference.play_bounds, columns, stage)
 
     def _explanations(
         self, snapshot: Snapshot, predicted: Predictions
@@ -214,7 +259,7 @@ class Scorer:
             "next_order_date": order_day,
             **money,
             "clv_residual": predicted.clv_residual,
-            "clv_by_year": _lists(predicted.clv_by_year),
+            "clv_by_year": predicted.clv_by_year,
             "value_gone": predicted.value_gone,
             "value_if_kept": predicted.value_if_kept,
         }
@@ -256,6 +301,8 @@ def _arrow(values: Any, field: pa.Field) -> pa.Array:
     """
     if isinstance(values, pa.Array):
         array = values
+    elif isinstance(values, np.ndarray) and values.ndim == 2:
+        array = _lists(values)
     elif pa.types.is_list(field.type) or not isinstance(values, np.ndarray):
         array = pa.array(values, field.type)
     elif values.dtype == np.float64 and not pa.types.is_floating(field.type):
