@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from stagecast.features.clock import to_utc
 from stagecast.features.intake.reasons import LARGEST_AMOUNT, NO_CUSTOMER
@@ -65,22 +66,34 @@ def read_request(body: ScoreBody, default_as_of: datetime) -> ScoreRequest:
             faults.append(Fault(id_location, "stands twice in the request", customer_id))
         customer_ids.add(customer_id)
         fault_count = len(faults)
-        events = _without_duplicates(
+        events = without_duplicates(
             _event(event, f"{location}.events[{number}]", with_amounts, faults)
             for number, event in enumerate(customer.events)
         )
         if len(faults) == fault_count:
-            faults += _history_faults(customer_id, events, as_of, f"{location}.events")
+            faults += history_faults(customer_id, events, as_of, f"{location}.events")
         customers.append(CustomerEvents(customer_id, events, customer.attributes))
     if faults:
         raise body_problem(faults)
     return ScoreRequest(as_of, customers)
 
 
-def _history_faults(
+def history_faults(
     customer_id: str, events: tuple[Event, ...], as_of: datetime, location: str
 ) -> list[Fault]:
-    """Return the fault of events that all lie after the as_of or sum to too large an amount."""
+    """Return the fault of events that all lie after the as_of or sum to too large an amount.
+
+    Parameters
+    ----------
+    customer_id
+        The customer, whom the fault names.
+    events
+        Events without duplicates.
+    as_of
+        Instant of the scores.
+    location
+        Place of the events in the body.
+    """
     if not any(event.is_known_before(as_of) for event in events):
         instant = as_of.isoformat().replace("+00:00", "Z")
         return [
@@ -91,17 +104,23 @@ def _history_faults(
             )
         ]
     for name, amounts in (
-        ("amounts", (event.amount for event in events)),
-        ("discounts", (event.discount for event in events)),
+        ("amounts", [event.amount for event in events if event.amount]),
+        ("discounts", [event.discount for event in events if event.discount]),
     ):
-        if sum(abs(amount or 0.0) for amount in amounts) > LARGEST_TOTAL:
+        if sum(map(abs, amounts)) > LARGEST_TOTAL:
             problem = f"the {name} come to more than {LARGEST_TOTAL:.0e}"
             return [Fault(location, problem, customer_id)]
     return []
 
 
-def _without_duplicates(events: Iterable[Event]) -> tuple[Event, ...]:
-    """Drop events that equal an earlier one or have the same ``event_id`` as an earlier one."""
+def without_duplicates(events: Iterable[Event]) -> tuple[Event, ...]:
+    """Return the events without those that equal an earlier one, or have its ``event_id``.
+
+    Parameters
+    ----------
+    events
+        Events of one customer.
+    """
     event_ids: set[str] = set()
     unique_events = []
     for event in dict.fromkeys(events):
@@ -163,7 +182,7 @@ def _event(body: EventBody, location: str, with_amounts: bool, faults: list[Faul
 
 def _instant(text: str, location: str, faults: list[Fault]) -> datetime:
     try:
-        instant = to_utc(datetime.fromisoformat(text.strip()))
+        instant = _iso_instant(text)
     except (ValueError, OverflowError):
         hint = "is not an ISO 8601 date; write it like 1997-06-01 or 1997-06-01T12:00:00Z"
         faults.append(Fault(location, hint, text))
@@ -171,3 +190,16 @@ def _instant(text: str, location: str, faults: list[Fault]) -> datetime:
     if not FIRST_YEAR <= instant.year <= LAST_YEAR:
         faults.append(Fault(location, f"stands outside {FIRST_YEAR} to {LAST_YEAR}", text))
     return instant
+
+
+@lru_cache(maxsize=4096)
+def _iso_instant(text: str) -> datetime:
+    """Return the instant of a text; the same midnights stand in a body of days many times.
+
+    Raises
+    ------
+    ValueError, OverflowError
+        The text is not ISO 8601, or no instant in UTC.
+    """
+    # RFC 3339 allows a lower-case t and z
+    return to_utc(datetime.fromisoformat(text.strip().upper()))

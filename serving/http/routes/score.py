@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stagecast.features.errors import StagecastError
-from stagecast.serving.http.bodies import decode_score, read_body
-from stagecast.serving.http.incoming import read_request
+from stagecast.serving.http.bodies import read_body
+from stagecast.serving.http.clean_bodies import read_score
 from stagecast.serving.http.openapi import json_response, problem_responses, request_body
 from stagecast.serving.http.plain import PlainRoute, flag
 from stagecast.serving.http.problems import ProblemError
@@ -59,7 +59,7 @@ async def score(request: Request) -> Response:
 def _score_json(
     scorer: ScorerLike, raw: bytes, default_as_of: datetime, with_reasons: bool
 ) -> bytes:
-    score_request = read_request(decode_score(raw), default_as_of)
+    score_request = read_score(raw, default_as_of)
     try:
         scores = scorer.score_objects(
             score_request.customers, score_request.as_of, with_reasons=with_reasons
