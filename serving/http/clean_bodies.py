@@ -25,6 +25,7 @@ from stagecast.serving.http.incoming import (
     read_request,
     without_duplicates,
 )
+from stagecast.training.card import EqualEvents
 
 # Python cuts an instant after the microsecond, where msgspec rounds it
 _LONG_FRACTION = re.compile(rb"\.[0-9]{7}")
@@ -59,7 +60,9 @@ class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _decoder = msgspec.json.Decoder(_Body)
 
 
-def read_score(raw: bytes, default_as_of: datetime) -> ScoreRequest:
+def read_score(
+    raw: bytes, default_as_of: datetime, *, equal_events: EqualEvents = "one"
+) -> ScoreRequest:
     """Return the customers of a scoring request with their events.
 
     Parameters
@@ -68,6 +71,8 @@ def read_score(raw: bytes, default_as_of: datetime) -> ScoreRequest:
         The body.
     default_as_of
         The as_of if the body has none.
+    equal_events
+        See :func:`stagecast.serving.http.incoming.read_request`.
 
     Raises
     ------
@@ -75,11 +80,15 @@ def read_score(raw: bytes, default_as_of: datetime) -> ScoreRequest:
         See :func:`stagecast.serving.http.bodies.decode_score` and
         :func:`stagecast.serving.http.incoming.read_request`.
     """
-    request = _clean_request(raw, default_as_of)
-    return read_request(bodies.decode_score(raw), default_as_of) if request is None else request
+    request = _clean_request(raw, default_as_of, equal_events)
+    if request is not None:
+        return request
+    return read_request(bodies.decode_score(raw), default_as_of, equal_events=equal_events)
 
 
-def _clean_request(raw: bytes, default_as_of: datetime) -> ScoreRequest | None:
+def _clean_request(
+    raw: bytes, default_as_of: datetime, equal_events: EqualEvents
+) -> ScoreRequest | None:
     """Return the request; None where something is to be said, or to be read more carefully."""
     try:
         body = _decoder.decode(raw)
@@ -101,7 +110,7 @@ def _clean_request(raw: bytes, default_as_of: datetime) -> ScoreRequest | None:
         return None
     customers = []
     for name, customer, own in zip(ids, body.customers, events, strict=True):
-        unique = without_duplicates(own)
+        unique = without_duplicates(own, equal_events)
         if history_faults(name, unique, as_of, ""):
             return None
         customers.append(CustomerEvents(name, unique, customer.attributes))

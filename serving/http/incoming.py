@@ -8,7 +8,7 @@ request with a bad event is refused, and the response gives the place of the eve
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -19,6 +19,7 @@ from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.serving.http.bodies import EventBody, ScoreBody, body_problem
 from stagecast.serving.http.problems import Fault
+from stagecast.training.card import EqualEvents
 
 # sums are whole millionths in 64-bit integers, which overflow at 9e12; this is far below
 LARGEST_TOTAL = 1e12
@@ -32,7 +33,9 @@ class ScoreRequest:
     customers: list[CustomerEvents]
 
 
-def read_request(body: ScoreBody, default_as_of: datetime) -> ScoreRequest:
+def read_request(
+    body: ScoreBody, default_as_of: datetime, *, equal_events: EqualEvents = "one"
+) -> ScoreRequest:
     """Return the customers of a body with their events.
 
     Parameters
@@ -41,6 +44,8 @@ def read_request(body: ScoreBody, default_as_of: datetime) -> ScoreRequest:
         The decoded body.
     default_as_of
         The as_of if the body has none.
+    equal_events
+        Whether events that are equal in every field are one event, or each one of its own.
 
     Raises
     ------
@@ -66,10 +71,11 @@ def read_request(body: ScoreBody, default_as_of: datetime) -> ScoreRequest:
             faults.append(Fault(id_location, "stands twice in the request", customer_id))
         customer_ids.add(customer_id)
         fault_count = len(faults)
-        events = without_duplicates(
+        all_events = [
             _event(event, f"{location}.events[{number}]", with_amounts, faults)
             for number, event in enumerate(customer.events)
-        )
+        ]
+        events = without_duplicates(all_events, equal_events)
         if len(faults) == fault_count:
             faults += history_faults(customer_id, events, as_of, f"{location}.events")
         customers.append(CustomerEvents(customer_id, events, customer.attributes))
@@ -113,23 +119,39 @@ def history_faults(
     return []
 
 
-def without_duplicates(events: Iterable[Event]) -> tuple[Event, ...]:
-    """Return the events without those that equal an earlier one, or have its ``event_id``.
+def without_duplicates(
+    events: Sequence[Event], equal_events: EqualEvents = "one"
+) -> tuple[Event, ...]:
+    """Return the events without those that have the ``event_id`` of an earlier one, or equal it.
 
     Parameters
     ----------
     events
         Events of one customer.
+    equal_events
+        Whether events without an ``event_id`` that are equal in every field are one event; those
+        of a log whose equal events are two are not.
     """
-    event_ids: set[str] = set()
-    unique_events = []
-    for event in dict.fromkeys(events):
-        if event.event_id is not None:
-            if event.event_id in event_ids:
-                continue
-            event_ids.add(event.event_id)
-        unique_events.append(event)
-    return tuple(unique_events)
+    distinct = list(dict.fromkeys(events)) if equal_events == "one" else events
+    numbers = [event.event_id for event in distinct]
+    if not any(numbers):
+        return tuple(distinct)
+    # of one number the event that was known first, as in a log; it may stand anywhere in the body
+    first: dict[str, int] = {}
+    for position, (event, number) in enumerate(zip(distinct, numbers, strict=True)):
+        if number is not None and (
+            number not in first or _known_at(event) < _known_at(distinct[first[number]])
+        ):
+            first[number] = position
+    return tuple(
+        event
+        for position, (event, number) in enumerate(zip(distinct, numbers, strict=True))
+        if number is None or first[number] == position
+    )
+
+
+def _known_at(event: Event) -> datetime:
+    return max(event.timestamp, event.recorded_at or event.timestamp)
 
 
 def _event_type(body: EventBody) -> str:

@@ -59,7 +59,8 @@ async def score(request: Request) -> Response:
 def _score_json(
     scorer: ScorerLike, raw: bytes, default_as_of: datetime, with_reasons: bool
 ) -> bytes:
-    score_request = read_score(raw, default_as_of)
+    equal_events = "each" if scorer.card.get("equal_events") == "each" else "one"
+    score_request = read_score(raw, default_as_of, equal_events=equal_events)
     try:
         scores = scorer.score_objects(
             score_request.customers, score_request.as_of, with_reasons=with_reasons

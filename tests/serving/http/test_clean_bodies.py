@@ -16,6 +16,7 @@ from stagecast.serving.http.bodies import decode_score
 from stagecast.serving.http.clean_bodies import read_score
 from stagecast.serving.http.incoming import ScoreRequest, read_request
 from stagecast.serving.http.problems import ProblemError
+from stagecast.training.card import EqualEvents
 from tests.profiles import examples
 
 NOW = datetime(1998, 1, 1, tzinfo=UTC)
@@ -101,11 +102,35 @@ def plain(customer: CustomerEvents) -> Any:
 
 
 @settings(max_examples=examples(400))
-@given(BODIES)
-def test_a_body_means_the_same_both_ways(body: dict[str, Any]) -> None:
+@given(BODIES, st.sampled_from(["one", "each"]))
+def test_a_body_means_the_same_both_ways(body: dict[str, Any], equal: EqualEvents) -> None:
     raw = json.dumps(body).encode()
-    careful = outcome(lambda: read_request(decode_score(raw), NOW))
-    assert outcome(lambda: read_score(raw, NOW)) == careful
+    careful = outcome(lambda: read_request(decode_score(raw), NOW, equal_events=equal))
+    assert outcome(lambda: read_score(raw, NOW, equal_events=equal)) == careful
+
+
+@pytest.mark.parametrize(("equal", "count"), [("one", 3), ("each", 4)])
+def test_equal_events_count_as_in_the_log_of_the_training(equal: EqualEvents, count: int) -> None:
+    again = {"timestamp": "1997-06-01T00:00:00Z", "amount": 5.0}
+    numbered = {**again, "event_id": "7"}
+    events = [again, numbered, again, numbered, {**again, "amount": 6.0}]
+    raw = json.dumps({"customers": [{"customer_id": "a", "events": events}]}).encode()
+    for read in (
+        read_score(raw, NOW, equal_events=equal),
+        read_request(decode_score(raw), NOW, equal_events=equal),
+    ):
+        assert len(read.customers[0].events) == count
+
+
+def test_of_one_number_the_event_that_was_known_first_counts_wherever_it_stands() -> None:
+    corrected = {"timestamp": "1997-06-01T00:00:00Z", "amount": 6.0, "event_id": "7"}
+    corrected["recorded_at"] = "1997-06-05T00:00:00Z"
+    first = {"timestamp": "1997-06-02T00:00:00Z", "amount": 5.0, "event_id": "7"}
+    other = {"timestamp": "1997-06-03T00:00:00Z", "amount": 1.0, "event_id": "8"}
+    for events in ([corrected, other, first], [first, corrected, other]):
+        raw = json.dumps({"customers": [{"customer_id": "a", "events": events}]}).encode()
+        amounts = {event.amount for event in read_score(raw, NOW).customers[0].events}
+        assert amounts == {5.0, 1.0}
 
 
 def test_a_plain_body_is_not_read_twice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from stagecast.features.requests import CustomerEvents, Event
 from stagecast.serving.scoring.score_schema import json_rows
 from stagecast.serving.scoring.scorer import Scorer
 from stagecast.training.config import TrainConfig
+from tests.serving.web import app_with, client
 from tests.shared import once
 from tests.training.made import Trained, day, simulated_rows, trained
 
@@ -113,3 +114,34 @@ def test_without_reasons_all_else_is_the_same(scorer: Scorer) -> None:
         assert {k: v for k, v in other.items() if k not in reasons} == {
             k: v for k, v in score.items() if k not in reasons
         }
+
+
+def test_a_request_counts_equal_events_as_the_log_of_the_training(
+    scorer: Scorer, tmp_path: Path
+) -> None:
+    """The score over HTTP is that of the log, with two equal orders on one day and without."""
+    rows = simulated_rows(300, DAYS, seed=33)
+    name, at, kind, amount = next(row for row in rows if row[2] == "purchase")
+    for twice in (False, True):
+        log = [*rows, (name, at, kind, amount)] if twice else rows
+        done = trained(log, tmp_path / f"model {twice}", day(DAYS), TrainConfig(max_dates=2))
+        assert done.bundle.card["equal_events"] == ("each" if twice else "one")
+        offline = {score["customer_id"]: score for score in json_rows(done.scores())}[name]
+        body = {
+            "as_of": day(DAYS).isoformat(),
+            "customers": [
+                {
+                    "customer_id": name,
+                    "events": [
+                        {"timestamp": t.isoformat(), "event": e, "amount": money}
+                        for customer, t, e, money in log
+                        if customer == name
+                    ],
+                }
+            ],
+        }
+        app = app_with(tmp_path, scorer=Scorer(done.reloaded()))  # type: ignore[arg-type]
+        with client(app) as api:
+            (online,) = api.post("/v1/score", json=body).json()["scores"]
+        assert online["spend"] == offline["spend"]
+        assert {**online, "data_cutoff": None} == {**offline, "data_cutoff": None}
