@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from stagecast.features.plain_json import FLAT
 from stagecast.training.churn_kinds.learned import PastDate, PoolCard
@@ -15,6 +15,9 @@ from stagecast.training.churn_kinds.learned import PastDate, PoolCard
 if TYPE_CHECKING:
     from stagecast.training.judging.evaluation_result import Evaluation
     from stagecast.training.judging.ranking import Ranking
+
+EqualEvents = Literal["one", "each"]
+"""How events that are equal in every column, and have no number, are counted."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,9 @@ class Card:
         What must be read first where the horizon is shorter than the usual gap; else None.
     ranking
         Whether the active customers can be told apart by their risk; None where nobody asked.
+    equal_events
+        Whether events that are equal in every column were one event in the log of the training, or
+        each an event of its own: so are those of a request counted.
     """
 
     evaluation: Evaluation | None
@@ -48,3 +54,4 @@ class Card:
     notes: tuple[str, ...]
     horizon_note: str | None
     ranking: Ranking | None = None
+    equal_events: EqualEvents = "one"

@@ -20,10 +20,12 @@ from stagecast.features.clock import DAY, day_number, from_microseconds, iso
 from stagecast.features.describe.quality.histograms import usual_gap_of
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.engines.shop_gap import mean_gaps
+from stagecast.features.equal_events import holds_equal_events
 from stagecast.features.errors import NotEnoughDataError
 from stagecast.features.record import PurchaseDays
 from stagecast.features.stages.lifecycle import merged_sentences
 from stagecast.features.stages.unreached import unreached_sentences
+from stagecast.training.card import EqualEvents
 from stagecast.training.checks import check_contracts, check_dates
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.config import TrainConfig
@@ -68,6 +70,8 @@ class Training:
         What must be read first where the horizon is shorter than the usual gap; else None.
     ranking
         Whether the active customers can be told apart; None where that was not asked.
+    equal_events
+        Whether events that are equal in every column are one event or each an event of its own.
     """
 
     models: Models
@@ -77,6 +81,7 @@ class Training:
     notes: tuple[str, ...]
     horizon_note: str | None
     ranking: Ranking | None = None
+    equal_events: EqualEvents = "one"
 
 
 @dataclass(frozen=True)
@@ -178,6 +183,7 @@ def _train(
         notes,
         _horizon_note(purchase_days, panel.history_days, config),
         ranking(risk, evaluation),
+        "each" if holds_equal_events(connection, as_of) else "one",
     )
 
 

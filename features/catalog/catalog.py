@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,12 +50,12 @@ class Catalog:
         }:
             raise UsageError(f"catalogue: parameters {not_finite} are no finite numbers")
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the features, in order."""
         return tuple(feature.name for feature in self.features)
 
-    @property
+    @cached_property
     def predictors(self) -> tuple[str, ...]:
         """Names of the features that models may use, in order."""
         return tuple(feature.name for feature in self.features if feature.predictor)
@@ -150,6 +151,9 @@ class Catalog:
             type.
         """
         names = tuple(columns)
+        if names == self.names:
+            _check_types(columns)
+            return
         if missing := [name for name in self.names if name not in columns]:
             raise UsageError(
                 f"the model was trained on features that are missing: {', '.join(missing)}"
@@ -158,22 +162,14 @@ class Catalog:
             raise UsageError(
                 f"the model was not trained on: {', '.join(unknown)}; leave these columns out"
             )
-        if names != self.names:
-            moved = [
-                f"{name} (where {expected} stood)"
-                for name, expected in zip(names, self.names, strict=True)
-                if name != expected
-            ]
-            raise UsageError(
-                f"the features stand in another order than in training: {', '.join(moved[:5])}"
-            )
-        other_types = [
-            name for name, values in columns.items() if getattr(values, "dtype", None) != np.float64
+        moved = [
+            f"{name} (where {expected} stood)"
+            for name, expected in zip(names, self.names, strict=True)
+            if name != expected
         ]
-        if other_types:
-            raise UsageError(
-                f"the features must be arrays of float64, null as NaN: {', '.join(other_types)}"
-            )
+        raise UsageError(
+            f"the features stand in another order than in training: {', '.join(moved[:5])}"
+        )
 
     def needed_for(self, names: Sequence[str]) -> Catalog:
         """Return the part of the catalogue needed to compute the named features, in its order.
@@ -215,3 +211,13 @@ class Catalog:
         )
         catalog.check_order()
         return catalog
+
+
+def _check_types(columns: Mapping[str, Any]) -> None:
+    other_types = [
+        name for name, values in columns.items() if getattr(values, "dtype", None) != np.float64
+    ]
+    if other_types:
+        raise UsageError(
+            f"the features must be arrays of float64, null as NaN: {', '.join(other_types)}"
+        )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Integers
-from stagecast.features.attributes import CHANNEL, Texts, request_attribute_texts
+from stagecast.features.attributes import CHANNEL, MISSING, Texts, request_attribute_texts
 from stagecast.features.catalog.feature import MILLION, NO_ACTIVITY
 from stagecast.features.clock import DAY_MICROSECONDS, EPOCH, microseconds
 from stagecast.features.contract_spells import spells
@@ -270,7 +270,10 @@ class MemoryEvents:
         UsageError
             The value of an attribute is a list or an object.
         """
-        channels = request_lead_events(self._requests, self.as_of).first_channels()
+        if any(event.channel for event in self._events):
+            channels = request_lead_events(self._requests, self.as_of).first_channels()
+        else:
+            channels = np.full(len(self.customers), MISSING, dtype=object)
         return {CHANNEL: channels, **request_attribute_texts(self.attributes, known_at_start)}
 
     def lacks_amounts(self) -> bool:
@@ -282,6 +285,12 @@ class MemoryEvents:
     def last_event(self) -> int:
         """Return the time of the last event before the as_of, microseconds since 1970."""
         return int(self.happened.max())
+
+    def last_events(self) -> Integers:
+        """Return the instant of each customer's last event before the as_of, in microseconds."""
+        last = np.full(len(self.customers), np.iinfo(np.int64).min, dtype=np.int64)
+        np.maximum.at(last, self.customer, self.happened)
+        return last
 
     def purchase_days(self) -> PurchaseDays:
         """Return the purchase days, net of refunds, ordered by customer and day.

@@ -92,6 +92,7 @@ class Vocabulary:
         step_names = names - set(self.clocks) - window_names - set(self.signals)
         self.steps = tuple(sorted({*step_names, "rhythm_days"}))
         self._formulas = _needed(catalog, {*self.steps, "first_day", "last_day"})
+        self._derived_names = (*self.steps, "first_day", "last_day")
 
     def _needs_activity(self, names: frozenset[str]) -> bool:
         return "silence_days" in names and ACTIVITY not in self.signals
@@ -148,10 +149,9 @@ class Vocabulary:
     def _derived(self, at_purchases: Mapping[str, Array]) -> dict[str, Array]:
         """Return the steps, first and last purchase day from the facts in ``_AT_PURCHASES``."""
         values: dict[str, Array | float] = {**at_purchases, **self.catalog.parameters}
-        for name, expression in self._formulas:
-            values[name] = formula.evaluate(expression, values)
-        names = {*self.steps, "first_day", "last_day"}
-        return {name: np.asarray(values[name], dtype=np.float64) for name in names}
+        compiled = ((name, formula.compiled(text)) for name, text in self._formulas)
+        formula.evaluate_all(compiled, values)
+        return {name: np.asarray(values[name], dtype=np.float64) for name in self._derived_names}
 
     def window_rows(self, feature: Feature, days: PurchaseDays) -> Integers:
         """Return what each purchase day adds to a window: 1, or its spend in millionths."""

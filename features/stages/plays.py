@@ -15,9 +15,11 @@ the buyers of the training who have any such money do not exceed.
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
@@ -129,7 +131,7 @@ class Comparison:
     def __str__(self) -> str:
         return f"{self.column} {self.operator} {self.bound}"
 
-    @property
+    @cached_property
     def number(self) -> float | None:
         """The bound as a number; None where it is none."""
         try:
@@ -138,7 +140,7 @@ class Comparison:
             return None
         return value if math.isfinite(value) else None
 
-    @property
+    @cached_property
     def percentile(self) -> int | None:
         """The bound as a percentile, 1 to 99; None where it is none."""
         match = _PERCENTILE.match(self.bound)
@@ -186,11 +188,11 @@ class Play:
 
     def holds(self, columns: Mapping[str, Any], bounds: Mapping[str, float]) -> NDArray[np.bool_]:
         """Return the customers of whom the play speaks; see :meth:`Comparison.holds`."""
-        clauses = [
-            np.any([comparison.holds(columns, bounds) for comparison in clause], axis=0)
+        clauses = (
+            reduce(operator.or_, (comparison.holds(columns, bounds) for comparison in clause))
             for clause in self.when
-        ]
-        return np.asarray(np.all(clauses, axis=0))
+        )
+        return np.asarray(reduce(operator.and_, clauses))
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:

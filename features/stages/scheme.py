@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -130,7 +131,7 @@ class Scheme:
     pins: Mapping[str, float] = field(default_factory=dict)
     assumed: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def ids(self) -> tuple[str, ...]:
         """Ids of the stages, in the order of :attr:`stages`."""
         return tuple(stage.id for stage in self.stages)
@@ -149,7 +150,7 @@ class Scheme:
             )
         return self.stages[self.ids.index(stage)]
 
-    @property
+    @cached_property
     def rules(self) -> list[tuple[Clause, ...]]:
         """The rules in the order in which they are tried, which is that of :attr:`order`."""
         return [self[stage].rule for stage in self.order]
@@ -159,12 +160,12 @@ class Scheme:
         """Every condition of the stages' rules."""
         return (c for stage in self.stages for clause in stage.rule for c in clause.alternatives)
 
-    @property
+    @cached_property
     def features(self) -> frozenset[str]:
         """Names of the facts that the rules of the stages read."""
         return frozenset(condition.feature for condition in self.conditions)
 
-    @property
+    @cached_property
     def all_features(self) -> frozenset[str]:
         """Names of the facts that the rules of stages and groups read."""
         group_features = (
@@ -172,14 +173,14 @@ class Scheme:
         )
         return self.features.union(group_features)
 
-    @property
+    @cached_property
     def clock_limits(self) -> list[tuple[str, float]]:
         """Every clock with each number that the stages' rules compare it with, sorted."""
         return sorted(
             {(c.feature, c.limit(self.thresholds)) for c in self.conditions if c.feature in CLOCKS}
         )
 
-    @property
+    @cached_property
     def reads_contracts(self) -> bool:
         """Whether a rule reads a fact of contracts."""
         return not self.all_features.isdisjoint(CONTRACT_FACTS)
@@ -285,7 +286,12 @@ class Scheme:
                 f"scheme '{self.id}': no rule holds for a customer with {values}; add a "
                 "stage that does"
             )
-        return np.array([self.ids.index(stage) for stage in self.order], dtype=np.int64)[first]
+        return self._positions[first]
+
+    @cached_property
+    def _positions(self) -> NDArray[np.int64]:
+        """Position in :attr:`stages` of each entry of :attr:`order`."""
+        return np.array([self.ids.index(stage) for stage in self.order], dtype=np.int64)
 
     def group(self, facts: Mapping[str, Array]) -> NDArray[np.int64]:
         """Return each customer's group as its position in :attr:`groups`, -1 for no group."""

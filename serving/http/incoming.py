@@ -8,9 +8,10 @@ request with a bad event is refused, and the response gives the place of the eve
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from stagecast.features.intake.reasons import LARGEST_AMOUNT, NO_CUSTOMER
 from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
@@ -18,6 +19,7 @@ from stagecast.features.requests import CustomerEvents, Event
 from stagecast.features.shop.clock import UTC_CLOCK, ShopClock
 from stagecast.serving.http.bodies import EventBody, ScoreBody, body_problem
 from stagecast.serving.http.problems import Fault
+from stagecast.training.card import EqualEvents
 
 # sums are whole millionths in 64-bit integers, which overflow at 9e12; this is far below
 LARGEST_TOTAL = 1e12
@@ -25,14 +27,19 @@ LARGEST_TOTAL = 1e12
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """A request for scores: the as_of, and the customers without duplicates."""
+    """A request for scores: the as_of, the customers without duplicates, and the currency."""
 
     as_of: datetime
     customers: list[CustomerEvents]
+    currency: str | None = None
 
 
 def read_request(
-    body: ScoreBody, default_as_of: datetime, clock: ShopClock = UTC_CLOCK
+    body: ScoreBody,
+    default_as_of: datetime,
+    clock: ShopClock = UTC_CLOCK,
+    *,
+    equal_events: EqualEvents = "one",
 ) -> ScoreRequest:
     """Return the customers of a body with their events.
 
@@ -44,6 +51,8 @@ def read_request(
         The as_of if the body has none.
     clock
         Clock of the shop: times without a zone are what it shows.
+    equal_events
+        Whether events that are equal in every field are one event, or each one of its own.
 
     Raises
     ------
@@ -69,22 +78,35 @@ def read_request(
             faults.append(Fault(id_location, "stands twice in the request", customer_id))
         customer_ids.add(customer_id)
         fault_count = len(faults)
-        events = _without_duplicates(
+        all_events = [
             _event(event, f"{location}.events[{number}]", with_amounts, clock, faults)
             for number, event in enumerate(customer.events)
-        )
+        ]
+        events = without_duplicates(all_events, equal_events)
         if len(faults) == fault_count:
-            faults += _history_faults(customer_id, events, as_of, f"{location}.events")
+            faults += history_faults(customer_id, events, as_of, f"{location}.events")
         customers.append(CustomerEvents(customer_id, events, customer.attributes))
     if faults:
         raise body_problem(faults)
-    return ScoreRequest(as_of, customers)
+    return ScoreRequest(as_of, customers, body.currency)
 
 
-def _history_faults(
+def history_faults(
     customer_id: str, events: tuple[Event, ...], as_of: datetime, location: str
 ) -> list[Fault]:
-    """Return the fault of events that all lie after the as_of or sum to too large an amount."""
+    """Return the fault of events that all lie after the as_of or sum to too large an amount.
+
+    Parameters
+    ----------
+    customer_id
+        The customer, whom the fault names.
+    events
+        Events without duplicates.
+    as_of
+        Instant of the scores.
+    location
+        Place of the events in the body.
+    """
     if not any(event.is_known_before(as_of) for event in events):
         instant = as_of.isoformat().replace("+00:00", "Z")
         return [
@@ -95,26 +117,48 @@ def _history_faults(
             )
         ]
     for name, amounts in (
-        ("amounts", (event.amount for event in events)),
-        ("discounts", (event.discount for event in events)),
+        ("amounts", [event.amount for event in events if event.amount]),
+        ("discounts", [event.discount for event in events if event.discount]),
     ):
-        if sum(abs(amount or 0.0) for amount in amounts) > LARGEST_TOTAL:
+        if sum(map(abs, amounts)) > LARGEST_TOTAL:
             problem = f"the {name} come to more than {LARGEST_TOTAL:.0e}"
             return [Fault(location, problem, customer_id)]
     return []
 
 
-def _without_duplicates(events: Iterable[Event]) -> tuple[Event, ...]:
-    """Drop events that equal an earlier one or have the same ``event_id`` as an earlier one."""
-    event_ids: set[str] = set()
-    unique_events = []
-    for event in dict.fromkeys(events):
-        if event.event_id is not None:
-            if event.event_id in event_ids:
-                continue
-            event_ids.add(event.event_id)
-        unique_events.append(event)
-    return tuple(unique_events)
+def without_duplicates(
+    events: Sequence[Event], equal_events: EqualEvents = "one"
+) -> tuple[Event, ...]:
+    """Return the events without those that have the ``event_id`` of an earlier one, or equal it.
+
+    Parameters
+    ----------
+    events
+        Events of one customer.
+    equal_events
+        Whether events without an ``event_id`` that are equal in every field are one event; those
+        of a log whose equal events are two are not.
+    """
+    distinct = list(dict.fromkeys(events)) if equal_events == "one" else events
+    numbers = [event.event_id for event in distinct]
+    if not any(numbers):
+        return tuple(distinct)
+    # of one number the event that was known first, as in a log; it may stand anywhere in the body
+    first: dict[str, int] = {}
+    for position, (event, number) in enumerate(zip(distinct, numbers, strict=True)):
+        if number is not None and (
+            number not in first or _known_at(event) < _known_at(distinct[first[number]])
+        ):
+            first[number] = position
+    return tuple(
+        event
+        for position, (event, number) in enumerate(zip(distinct, numbers, strict=True))
+        if number is None or first[number] == position
+    )
+
+
+def _known_at(event: Event) -> datetime:
+    return max(event.timestamp, event.recorded_at or event.timestamp)
 
 
 def _event_type(body: EventBody) -> str:
@@ -172,12 +216,12 @@ def _as_of(text: str, clock: ShopClock, faults: list[Fault]) -> datetime:
     if faults:
         return instant
     # a date is the beginning of the shop's day, also where clocks skip or repeat midnight
-    return clock.instant(clock.shop(datetime.fromisoformat(text.strip())))
+    return clock.instant(clock.shop(datetime.fromisoformat(text.strip().upper())))
 
 
 def _instant(text: str, location: str, clock: ShopClock, faults: list[Fault]) -> datetime:
     try:
-        instant = clock.wall(datetime.fromisoformat(text.strip()))
+        instant = _iso_instant(text, clock)
     except (ValueError, OverflowError):
         hint = "is not an ISO 8601 date; write it like 1997-06-01 or 1997-06-01T12:00:00Z"
         faults.append(Fault(location, hint, text))
@@ -185,3 +229,18 @@ def _instant(text: str, location: str, clock: ShopClock, faults: list[Fault]) ->
     if not FIRST_YEAR <= instant.year <= LAST_YEAR:
         faults.append(Fault(location, f"stands outside {FIRST_YEAR} to {LAST_YEAR}", text))
     return instant
+
+
+@lru_cache(maxsize=4096)
+def _iso_instant(text: str, clock: ShopClock) -> datetime:
+    """Return the instant of a text; without a zone it is what the clock shows.
+
+    The same midnights stand in a body of days many times.
+
+    Raises
+    ------
+    ValueError, OverflowError
+        The text is not ISO 8601, or no instant in UTC.
+    """
+    # RFC 3339 allows a lower-case t and z
+    return clock.wall(datetime.fromisoformat(text.strip().upper()))

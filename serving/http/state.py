@@ -41,15 +41,21 @@ class State:
     scorer_fault: str | None = None
 
 
-def get_state(request: Request) -> State:
+def state_of(request: Request) -> State:
     """Return the state of the server that handles a request."""
     return cast(State, request.app.state.stagecast)
+
+
+# the dependencies are coroutines, since FastAPI calls plain functions in a thread
+async def get_state(request: Request) -> State:
+    """Return :func:`state_of` a request."""
+    return state_of(request)
 
 
 StateDep = Annotated[State, Depends(get_state)]
 
 
-def get_store(state: StateDep) -> Store:
+async def get_store(state: StateDep) -> Store:
     """Return the store.
 
     Raises
@@ -64,8 +70,8 @@ def get_store(state: StateDep) -> Store:
     return state.store
 
 
-def get_scorer(state: StateDep) -> ScorerLike:
-    """Return the scorer.
+def scorer_of(state: State) -> ScorerLike:
+    """Return the scorer of a server.
 
     Raises
     ------
@@ -78,6 +84,11 @@ def get_scorer(state: StateDep) -> ScorerLike:
             503, "no-model", f"{fault}; start the server with a model: {HOW_TO_SERVE}"
         )
     return state.scorer
+
+
+async def get_scorer(state: StateDep) -> ScorerLike:
+    """Return :func:`scorer_of` the state."""
+    return scorer_of(state)
 
 
 StoreDep = Annotated[Store, Depends(get_store)]

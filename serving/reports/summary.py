@@ -119,7 +119,14 @@ def card(training: Training) -> Card:
     """Return the card of a training: its evaluation, what it learned from, and its notes."""
     models, kind = training.models, kind_of(training.models.config.churn)
     blend = Blend(kind.pool_card(models), kind.training_dates(training.panel, models))
-    return Card(training.evaluation, blend, training.notes, training.horizon_note, training.ranking)
+    return Card(
+        training.evaluation,
+        blend,
+        training.notes,
+        training.horizon_note,
+        training.ranking,
+        training.equal_events,
+    )
 
 
 def summary(

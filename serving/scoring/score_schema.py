@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -193,6 +194,16 @@ FACTS = (
 
 def columns(stages: Sequence[str]) -> tuple[Column, ...]:
     """Return the columns of a score, in order, for a scheme with these stage ids."""
+    return _columns(tuple(stages))
+
+
+def schema(stages: Sequence[str]) -> pa.Schema:
+    """Return the Arrow schema of a score for a scheme with these stage ids."""
+    return _schema(tuple(stages))
+
+
+@lru_cache(maxsize=64)
+def _columns(stages: tuple[str, ...]) -> tuple[Column, ...]:
     next_stages = tuple(
         Column(
             f"p_stage_{stage}",
@@ -205,10 +216,10 @@ def columns(stages: Sequence[str]) -> tuple[Column, ...]:
     return IDENTITY + STAGE + next_stages + RISK + VALUE + FACTS
 
 
-def schema(stages: Sequence[str]) -> pa.Schema:
-    """Return the Arrow schema of a score for a scheme with these stage ids."""
+@lru_cache(maxsize=64)
+def _schema(stages: tuple[str, ...]) -> pa.Schema:
     return pa.schema(
-        [pa.field(column.name, column.type, column.nullable) for column in columns(stages)]
+        [pa.field(column.name, column.type, column.nullable) for column in _columns(stages)]
     )
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from stagecast.features.arrays import Array
-from stagecast.features.clock import SHOP, day_number, from_microseconds, iso, microseconds
+from stagecast.features.arrays import Array, Integers
+from stagecast.features.clock import day_number, iso, microseconds
 from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.requests import CustomerEvents
 from stagecast.features.snapshots import Snapshot, current_snapshot
@@ -23,7 +23,8 @@ from stagecast.serving.scoring import score_schema
 from stagecast.serving.scoring.play_columns import play_columns
 from stagecast.serving.scoring.reason_columns import reason_columns
 from stagecast.serving.scoring.rfm_columns import rfm_columns
-from stagecast.serving.scoring.without_amounts import without_money
+from stagecast.serving.scoring.score_objects import score_objects
+from stagecast.serving.scoring.without_amounts import by_amounts, without_money
 from stagecast.training.bundle import Bundle, load_bundle
 from stagecast.training.churn_kinds import ChurnKind, kind_of
 from stagecast.training.models import Predictions, predict
@@ -113,10 +114,11 @@ class Scorer:
         as_of
             Instant of the scores; later events are ignored. Days are those of the training's zone.
         data_cutoff
-            Time of the last event before the as_of; None: that of these customers.
+            Time of the last event before the as_of; None: for each customer their own, so that a
+            score does not depend on who else is asked for.
         has_amounts
-            Whether purchases of the log have amounts; None: it has none if these customers have
-            purchases, and none of them has an amount.
+            Whether purchases of the log have amounts; None: it is asked of each customer, who has
+            none if there are purchases, and none of them has an amount.
 
         Returns
         -------
@@ -127,15 +129,61 @@ class Scorer:
         NotEnoughDataError
             A customer has no event before the as_of; the message names the first one.
         """
+        if has_amounts is not None:
+            scored = self._snapshot_of(customers, as_of, data_cutoff)
+            return self._table(*scored, has_amounts=has_amounts)
+        tables, order = [], []
+        for positions, with_amounts in by_amounts(customers):
+            group = [customers[position] for position in positions]
+            scored = self._snapshot_of(group, as_of, data_cutoff)
+            tables.append(self._table(*scored, has_amounts=with_amounts))
+            order += positions
+        table = pa.concat_tables(tables)
+        return table if len(tables) == 1 else table.take(np.argsort(order)).combine_chunks()
+
+    def score_objects(
+        self, customers: Sequence[CustomerEvents], as_of: datetime, *, with_reasons: bool = True
+    ) -> list[dict[str, Any]]:
+        """Return the scores of customers as JSON objects of the API, in the same order.
+
+        Parameters
+        ----------
+        customers
+            The customers with their events.
+        as_of
+            Instant of the scores; later events are ignored.
+        with_reasons
+            Whether to compute the reasons, if the scorer computes any; if not, each list is empty.
+
+        Raises
+        ------
+        NotEnoughDataError
+            A customer has no event before the as_of; the message names the first one.
+        """
+        scores: dict[int, dict[str, Any]] = {}
+        for positions, has_amounts in by_amounts(customers):
+            group = [customers[position] for position in positions]
+            snapshot, data_cutoff = self._snapshot_of(group, as_of)
+            columns = self._columns(
+                snapshot, data_cutoff, has_amounts=has_amounts, with_reasons=with_reasons
+            )
+            objects = score_objects(columns, self.scheme.ids)
+            scores.update(zip(positions, objects, strict=True))
+        return [scores[position] for position in range(len(customers))]
+
+    def _snapshot_of(
+        self,
+        customers: Sequence[CustomerEvents],
+        as_of: datetime,
+        data_cutoff: datetime | None = None,
+    ) -> tuple[Snapshot, Integers]:
+        """Return the snapshot, and the data cut-off of each row in microseconds since 1970."""
         clock = self.bundle.clock
         events = MemoryEvents(clock.events(customers), clock.shop(as_of))
         snapshot = current_snapshot(events, self.bundle.models.plan)
-        return self.score(
-            snapshot,
-            data_cutoff
-            or clock.instant(from_microseconds(events.last_event()).replace(tzinfo=SHOP)),
-            has_amounts=not events.lacks_amounts() if has_amounts is None else has_amounts,
-        )
+        if data_cutoff is None:
+            return snapshot, clock.instant_microseconds(events.last_events())
+        return snapshot, _repeat(microseconds(data_cutoff), len(snapshot))
 
     def score(
         self, snapshot: Snapshot, data_cutoff: datetime, *, has_amounts: bool = True
@@ -152,6 +200,23 @@ class Scorer:
         has_amounts
             Whether purchases of the log have amounts; without them, money is null.
         """
+        cutoff = _repeat(microseconds(data_cutoff), len(snapshot))
+        return self._table(snapshot, cutoff, has_amounts=has_amounts)
+
+    def _table(self, snapshot: Snapshot, data_cutoff: Integers, *, has_amounts: bool) -> pa.Table:
+        columns = self._columns(snapshot, data_cutoff, has_amounts=has_amounts)
+        schema = score_schema.schema(self.scheme.ids)
+        return pa.table([_arrow(columns[field.name], field) for field in schema], schema=schema)
+
+    def _columns(
+        self,
+        snapshot: Snapshot,
+        data_cutoff: Integers,
+        *,
+        has_amounts: bool,
+        with_reasons: bool = True,
+    ) -> dict[str, Any]:
+        """Return the columns of a score, of which :mod:`score_schema` says the order and type."""
         models, rows, clock = self.bundle.models, len(snapshot), self.bundle.clock
         features, standing, stage = snapshot.features, snapshot.standing, snapshot.stage
         predicted = predict(models, snapshot, self.threads)
@@ -161,7 +226,7 @@ class Scorer:
             "customer_id": snapshot.ids[snapshot.customer],
             "as_of": _repeat(microseconds(clock.instant(snapshot.as_of)), rows),
             "horizon_days": _repeat(self.horizon_days, rows),
-            "data_cutoff": _repeat(microseconds(data_cutoff), rows),
+            "data_cutoff": data_cutoff,
             "model_version": [self.model_version] * rows,
             "method": method,
             "low_data": low_data,
@@ -176,15 +241,13 @@ class Scorer:
             **self._risk(predicted, state),
             **self._value(predicted, snapshot.as_of),
             **self._facts(features, has_amounts),
-            **reason_columns(self._explanations(snapshot, predicted), rows),
+            **reason_columns(self._explanations(snapshot, predicted) if with_reasons else {}, rows),
             "churn": [models.config.churn] * rows,
         }
         if not has_amounts:
             in_money = {f.name for f in models.catalog.features if f.unit == "money"}
             columns = without_money(columns, rows, in_money)
-        columns |= play_columns(self.scheme, models.reference.play_bounds, columns, stage)
-        schema = score_schema.schema(self.scheme.ids)
-        return pa.table([_arrow(columns[field.name], field) for field in schema], schema=schema)
+        return columns | play_columns(self.scheme, models.reference.play_bounds, columns, stage)
 
     def _explanations(
         self, snapshot: Snapshot, predicted: Predictions
@@ -234,7 +297,7 @@ class Scorer:
             "next_order_date": order_day,
             **money,
             "clv_residual": predicted.clv_residual,
-            "clv_by_year": _lists(predicted.clv_by_year),
+            "clv_by_year": predicted.clv_by_year,
             "value_gone": predicted.value_gone,
             "value_if_kept": predicted.value_if_kept,
         }
@@ -276,6 +339,8 @@ def _arrow(values: Any, field: pa.Field) -> pa.Array:
     """
     if isinstance(values, pa.Array):
         array = values
+    elif isinstance(values, np.ndarray) and values.ndim == 2:
+        array = _lists(values)
     elif pa.types.is_list(field.type) or not isinstance(values, np.ndarray):
         array = pa.array(values, field.type)
     elif values.dtype == np.float64 and not pa.types.is_floating(field.type):

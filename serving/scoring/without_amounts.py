@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+
+from stagecast.features.requests import CustomerEvents
 
 MONEY_COLUMNS = (
     "expected_spend",
@@ -26,6 +27,19 @@ MONEY_COLUMNS = (
 """Names of the columns with money, which are null without amounts."""
 
 
+def by_amounts(customers: Sequence[CustomerEvents]) -> list[tuple[list[int], bool]]:
+    """Return the positions of the customers with amounts, and of those without, as far as any.
+
+    A customer is without amounts who has purchases, none of which has an amount, whoever else is
+    asked for. Each group comes with whether it has amounts.
+    """
+    groups: dict[bool, list[int]] = {True: [], False: []}
+    for position, customer in enumerate(customers):
+        amounts = [event.amount for event in customer.events if event.event == "purchase"]
+        groups[not amounts or any(amount is not None for amount in amounts)].append(position)
+    return [(positions, has) for has, positions in groups.items() if positions]
+
+
 def without_money(
     columns: Mapping[str, Any], rows: int, features: Collection[str]
 ) -> dict[str, Any]:
@@ -41,7 +55,6 @@ def without_money(
         Features whose unit is money.
     """
     null = np.full(rows, np.nan)
-    no_list = pa.nulls(rows, pa.list_(pa.float64()))
     reasons, rest = columns["reasons"], columns["risk_rest"]
     if isinstance(reasons, list):
         # what a reason that is left out explained belongs to the rest: the sum stays the risk
@@ -54,5 +67,6 @@ def without_money(
         **columns,
         "reasons": reasons,
         "risk_rest": rest,
-        **{name: no_list if name == "clv_by_year" else null for name in MONEY_COLUMNS},
+        **dict.fromkeys(MONEY_COLUMNS, null),
+        "clv_by_year": np.full_like(columns["clv_by_year"], np.nan),
     }

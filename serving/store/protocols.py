@@ -60,6 +60,12 @@ class ScorerLike(Protocol):
         """
         ...
 
+    def score_objects(
+        self, customers: Sequence[CustomerEvents], as_of: datetime, *, with_reasons: bool = True
+    ) -> list[dict[str, Any]]:
+        """Return the scores as JSON objects of the API; raises as :meth:`score_customers`."""
+        ...
+
 
 class ScorerLoader(Protocol):
     """Function that reads a bundle folder.

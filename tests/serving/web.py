@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from stagecast.features.stages.scheme import Scheme
 from stagecast.serving.http.app import create_app
+from stagecast.serving.scoring.score_schema import json_rows
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.store import Store
 from tests.serving import published
@@ -78,6 +79,11 @@ class FakeScorer:
         return published.scores(
             0, as_of=as_of, extra=[customer.customer_id for customer in customers]
         )
+
+    def score_objects(
+        self, customers: Any, as_of: Any, *, with_reasons: bool = True
+    ) -> list[dict[str, Any]]:
+        return list(json_rows(self.score_customers(customers, as_of)))
 
 
 def app_with(

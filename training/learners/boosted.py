@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import lightgbm
 import numpy as np
 
 from stagecast.features.arrays import Array
+from stagecast.training.learners.single_row import CONTRIBUTIONS, RAW, SingleRow, single_row
 
 
 def cores() -> int:
@@ -48,9 +50,31 @@ class Boosted:
 
     def raw(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
         """Return the raw scores (log odds, log means, or one column per class)."""
+        if self._is_one_row(columns) and self._raw_of_row is not None:
+            of_row = self._raw_of_row(self._row(columns))
+            return of_row if len(of_row) == 1 else of_row[None]
         # rows are independent, so that all cores can be used: no thread waits as in a training
         result = self.booster.predict(self.matrix(columns), raw_score=True, num_threads=threads)
         return np.asarray(result, dtype=np.float64)
+
+    @cached_property
+    def _raw_of_row(self) -> SingleRow | None:
+        return single_row(self.booster, len(self.columns), RAW)
+
+    @cached_property
+    def _contributions_of_row(self) -> SingleRow | None:
+        return single_row(self.booster, len(self.columns), CONTRIBUTIONS)
+
+    def _is_one_row(self, columns: Mapping[str, Array]) -> bool:
+        return bool(self.columns) and len(columns[self.columns[0]]) == 1
+
+    def _row(self, columns: Mapping[str, Array]) -> Array:
+        row = np.concatenate([columns[name] for name in self.columns])
+        return np.asarray(row, dtype=np.float64)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # what LightGBM has loaded belongs to this process, and is loaded again from the text
+        return {"text": self.text, "columns": self.columns}
 
     def margin(self, columns: Mapping[str, Array], threads: int = 0) -> Array:
         """Return the log odds as a member of a pool, shape (rows,); see :meth:`raw`."""
@@ -72,5 +96,7 @@ class Boosted:
         Source: Lundberg et al. (2020), "From local explanations to global understanding with
         explainable AI for trees".
         """
+        if self._is_one_row(columns) and self._contributions_of_row is not None:
+            return self._contributions_of_row(self._row(columns))[None]
         result = self.booster.predict(self.matrix(columns), pred_contrib=True, num_threads=threads)
         return np.asarray(result, dtype=np.float64)

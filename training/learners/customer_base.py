@@ -106,6 +106,26 @@ class CustomerBase:
         orders = [m.expected_orders_discounted(days, *history, annual_rate) for m in self.models]
         return np.asarray(self._mean(orders)[position])
 
+    def discounted_orders_until(
+        self, days: Sequence[int], features: Mapping[str, Array], annual_rate: float
+    ) -> Array:
+        """Return :meth:`discounted_orders` within each of several ``days``, shape (days, rows).
+
+        The numbers are the same, at a fraction of the work.
+        """
+        history, position = _histories(features)
+        spans = np.array(days, dtype=np.float64)[:, None]
+        orders = [
+            m.expected_orders_discounted(spans, *history, annual_rate)
+            # regular gaps choose the nodes of the integral by the span
+            if m.regularity == 1
+            else np.array(
+                [m.expected_orders_discounted(span, *history, annual_rate) for span in days]
+            )
+            for m in self.models
+        ]
+        return np.asarray(self._mean(orders)[:, position])
+
     def kept_orders(self, days: int, features: Mapping[str, Array], annual_rate: float) -> Array:
         """Return the expected discounted purchase days within ``days`` of who is kept.
 

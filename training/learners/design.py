@@ -10,80 +10,19 @@ Source: restricted cubic splines after Harrell (2015), "Regression Modeling Stra
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from stagecast.features.arrays import Array
+from stagecast.training.learners.compiled_terms import CompiledTerms, Term
 
-
-@dataclass(frozen=True)
-class Term:
-    """Transformation of one column into columns of the design.
-
-    Parameters
-    ----------
-    column
-        Name of the column.
-    log
-        Whether log(1 + value) is taken.
-    knots
-        Knots of a natural cubic spline on the transformed scale; empty for a linear term.
-    low, high
-        Range of training on the transformed scale, which values are clipped to.
-    fill
-        Replaces null, on the transformed scale.
-    indicator
-        Whether a column that marks null is added.
-    """
-
-    column: str
-    log: bool
-    knots: tuple[float, ...]
-    low: float
-    high: float
-    fill: float
-    indicator: bool
-
-    @property
-    def width(self) -> int:
-        """Number of columns in the design."""
-        return 1 + max(len(self.knots) - 2, 0) + int(self.indicator)
-
-    def expand(self, values: Array) -> Array:
-        """Return the term's columns, shape (rows, spline + linear + indicator)."""
-        with np.errstate(invalid="ignore"):
-            x = np.log1p(np.maximum(values, 0.0)) if self.log else values
-        null = ~np.isfinite(x)
-        x = np.where(null, self.fill, np.clip(x, self.low, self.high))
-        parts = [x, *_natural_spline(x, self.knots)]
-        if self.indicator:
-            parts.append(null.astype(np.float64))
-        return np.column_stack(parts)
-
-
-def _natural_spline(x: Array, knots: Sequence[float]) -> list[Array]:
-    """Return the nonlinear columns of a restricted cubic spline (linear beyond the outer knots)."""
-    if len(knots) < 3:
-        return []
-    first, before, last = knots[0], knots[-2], knots[-1]
-    scale = (last - first) ** 2
-
-    def cube(knot: float) -> Array:
-        above = np.maximum(x - knot, 0.0)
-        return np.asarray(above * above * above)  # several times as fast as a power
-
-    return [
-        (
-            cube(k)
-            - cube(before) * (last - k) / (last - before)
-            + cube(last) * (before - k) / (last - before)
-        )
-        / scale
-        for k in knots[:-2]
-    ]
+FEW_ROWS = 64
+"""Up to this many rows all terms are computed at once, at a tenth of the calls; beyond, each alone.
+"""
 
 
 @dataclass(frozen=True)
@@ -109,8 +48,17 @@ class Design:
         KeyError
             A column of training is missing.
         """
-        raw = np.column_stack([term.expand(columns[term.column]) for term in self.terms])
+        values = [columns[term.column] for term in self.terms]
+        if values and len(values[0]) <= FEW_ROWS:
+            raw = self._compiled.expand(np.array(values, dtype=np.float64).T)
+        else:
+            expanded = zip(self.terms, values, strict=True)
+            raw = np.column_stack([term.expand(column) for term, column in expanded])
         return np.asarray((raw - self.mean) / self.scale)
+
+    @cached_property
+    def _compiled(self) -> CompiledTerms:
+        return CompiledTerms.of(self.terms)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.training.learners.design import Design, Recipe, Term
+from stagecast.training.learners.compiled_terms import Term
+from stagecast.training.learners.design import Design, Recipe
 from stagecast.training.learners.linear import Linear, LogisticModel, MultinomialModel
 
 # Second order: a few passes over many rows and few columns, several times as fast here as L-BFGS.

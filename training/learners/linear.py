@@ -13,6 +13,16 @@ from stagecast.features.arrays import Array
 from stagecast.training.learners.design import Design
 
 
+def row_sums(design: Array, weights: Array) -> Array:
+    """Return the design times the weights, shape (rows,), to the same bits in any batch.
+
+    A BLAS product adds in an order that depends on the number of rows, and einsum in one that
+    depends on how the numbers stand in memory.
+    """
+    contiguous = (np.ascontiguousarray(design), np.ascontiguousarray(weights))
+    return np.asarray(np.einsum("ij,j->i", *contiguous))
+
+
 @dataclass(frozen=True)
 class Linear:
     """A regression on a design: ``intercept`` plus the design times ``weights``."""
@@ -25,7 +35,7 @@ class Linear:
         """Return the linear predictor, shape (rows,); ``threads`` is ignored."""
         if not self.design.terms:
             return np.full(len(next(iter(columns.values()))), self.intercept)
-        return np.asarray(self.intercept + self.design.matrix(columns) @ self.weights)
+        return np.asarray(self.intercept + row_sums(self.design.matrix(columns), self.weights))
 
     def effects(
         self, columns: Mapping[str, Array], threads: int = 0
@@ -90,7 +100,8 @@ class MultinomialModel:
         rows = len(next(iter(columns.values())))
         margins = np.tile(self.intercepts, (rows, 1))
         if self.design.terms:
-            margins = margins + self.design.matrix(columns) @ self.weights.T
+            design = self.design.matrix(columns)
+            margins = margins + np.column_stack([row_sums(design, w) for w in self.weights])
         return np.asarray(softmax(margins, axis=1))
 
     def to_json(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -82,6 +83,23 @@ def family_effects(
 ) -> Array:
     """Return the effect of each family on the log odds of a pool, shape (rows, families)."""
     effects = np.zeros((len(next(iter(columns.values()))), len(families)))
+    positions = _positions(tuple(families))
     for column, effect in pool.effects(columns, threads):
-        effects[:, family_index(families, column)] += effect
+        effects[:, positions[column]] += effect
     return effects
+
+
+class _Positions(dict[str, int]):
+    """Column -> :func:`family_index`, looked up once for each column."""
+
+    def __init__(self, families: Sequence[Family]) -> None:
+        self._families = families
+
+    def __missing__(self, column: str) -> int:
+        self[column] = position = family_index(self._families, column)
+        return position
+
+
+@lru_cache(maxsize=16)
+def _positions(families: tuple[Family, ...]) -> _Positions:
+    return _Positions(families)

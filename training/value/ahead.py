@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -49,6 +49,16 @@ class OrdersAhead:
         self.expected_orders = expected_orders
         self.factor = model.rest.of(columns, threads)
         self._by_base: dict[int, Array] = {}
+
+    def look_until(self, ends: Iterable[int]) -> None:
+        """Compute what :meth:`until` needs for several numbers of days, at once."""
+        missing = [end for end in dict.fromkeys(ends) if end not in self._by_base]
+        if self.base is None or not missing:
+            return
+        orders = self.base.discounted_orders_until(
+            missing, self.columns, self.config.annual_discount
+        )
+        self._by_base.update(zip(missing, orders, strict=True))
 
     def by_base(self, days: int) -> Array:
         """Return the discounted orders within ``days`` by the customer base, shape (rows,)."""

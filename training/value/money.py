@@ -108,6 +108,8 @@ def money_of_buyers(
     if per_order is None:
         return money
     ahead = OrdersAhead(model, base, config, columns, expected_orders, threads)
+    tells_years = by_year and base is not None and not model.is_far(days)
+    ahead.look_until((horizon, min(horizon, days), days, *(YEARS if tells_years else ())))
     near, orders = ahead.until(min(horizon, days)), ahead.until(days)
     earned = per_order * config.margin
     clv = orders * earned
@@ -141,7 +143,7 @@ def money_of_buyers(
             )
             parts = going_on.where(contracts.open, parts)
         money.value_at_risk[:], money.value_gone[:] = parts.at_risk, parts.gone
-        if by_year and not model.is_far(days):
+        if tells_years:
             scale = (parts.clv / np.maximum(clv, _SMALLEST))[:, None]
             until = np.column_stack([ahead.until(end) for end in YEARS]) * earned[:, None] * scale
             money.clv_by_year[:] = np.diff(until, axis=1, prepend=0.0)

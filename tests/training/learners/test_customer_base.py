@@ -122,3 +122,33 @@ def test_the_model_that_explains_the_log_better_counts_more() -> None:
     assert vuong_weights((PARETO, MBG), x, t_x, T)[0] > 0.99
     assert vuong_weights((PARETO, PARETO), x, t_x, T) == (0.5, 0.5)
     assert vuong_weights((PARETO,), x, t_x, T) == (1.0,)
+
+
+def test_several_spans_at_once_are_the_spans_one_by_one() -> None:
+    spans = (30, 90, 365, 3650)
+    regular = CustomerBase((Model("mbg_nbd", MBG.params, 0.0, 1, regularity=3), PARETO), None)
+    for base in (BASE, regular):
+        together = base.discounted_orders_until(spans, FEATURES, 0.1)
+        assert together.shape == (len(spans), 3)
+        for row, days in zip(together, spans, strict=True):
+            np.testing.assert_array_equal(row, base.discounted_orders(days, FEATURES, 0.1))
+
+
+def test_numbers_of_a_customer_do_not_depend_on_the_others() -> None:
+    draw = np.random.default_rng(7)
+    rows = 300
+    frequency = draw.integers(0, 30, rows).astype(np.float64)
+    T_days = draw.uniform(1.0, 900.0, rows)
+    features = {
+        "frequency": frequency,
+        "T_days": T_days,
+        "t_x_days": np.where(frequency > 0, T_days * draw.random(rows), 0.0),
+    }
+    together = BASE.discounted_orders_until((90, 365, 3650), features, 0.1)
+    columns = BASE.columns(features, 90)
+    for row in range(0, rows, 7):
+        alone = {name: values[row : row + 1] for name, values in features.items()}
+        ahead = BASE.discounted_orders_until((90, 365, 3650), alone, 0.1)
+        np.testing.assert_array_equal(ahead[:, 0], together[:, row])
+        for name, values in BASE.columns(alone, 90).items():
+            assert values[0] == columns[name][row], name

@@ -7,8 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from stagecast.training.learners.design import Design, Recipe, Term
+from stagecast.training.learners.compiled_terms import Term
+from stagecast.training.learners.design import FEW_ROWS, Design, Recipe
 from stagecast.training.learners.glm import learn_design
+from stagecast.training.learners.linear import LogisticModel, MultinomialModel
 
 
 def harrell(x: float, knots: list[float]) -> list[float]:
@@ -121,3 +123,45 @@ def test_a_missing_column_is_an_error() -> None:
     design = learn_design(Recipe({"a": (False, 0)}), {"a": np.arange(5.0)})
     with pytest.raises(KeyError, match="a"):
         design.matrix({"b": np.arange(5.0)})
+
+
+def test_few_rows_at_once_have_the_bits_of_term_by_term() -> None:
+    draw = np.random.default_rng(5)
+    terms = (
+        Term("a", True, (0.1, 0.5, 1.0, 2.0, 3.0), 0.0, 4.0, 0.7, True),
+        Term("b", False, (), -1.0, 1.0, 0.2, False),
+        Term("c", False, (-1.0, 0.0, 2.0), -3.0, 3.0, 0.1, False),
+        Term("d", True, (), 0.0, 9.0, 1.0, True),
+        Term("e", True, (0.1, 0.2), 0.0, 9.0, 1.0, False),
+    )
+    width = sum(term.width for term in terms)
+    design = Design(terms, draw.normal(size=width), draw.random(width) + 0.5)
+    rows = 10 * FEW_ROWS
+    columns = {term.column: draw.normal(scale=4.0, size=rows) for term in terms}
+    for values in columns.values():
+        values[draw.random(rows) < 0.2] = np.nan
+        values[draw.random(rows) < 0.05] = np.inf
+    many = design.matrix(columns)
+    for start in range(0, rows, FEW_ROWS):
+        few = {name: values[start : start + FEW_ROWS] for name, values in columns.items()}
+        np.testing.assert_array_equal(design.matrix(few), many[start : start + FEW_ROWS])
+    for row in range(0, rows, 37):
+        alone = {name: values[row : row + 1] for name, values in columns.items()}
+        np.testing.assert_array_equal(design.matrix(alone)[0], many[row])
+
+
+def test_a_regression_gives_a_row_the_same_bits_in_any_batch() -> None:
+    draw = np.random.default_rng(6)
+    terms = tuple(Term(f"x{k}", k % 2 == 0, (0.1, 0.5, 1.0), 0.0, 4.0, 0.7, True) for k in range(9))
+    width = sum(term.width for term in terms)
+    design = Design(terms, draw.normal(size=width), draw.random(width) + 0.5)
+    binary = LogisticModel(design, 0.3, draw.normal(size=width))
+    many_classes = MultinomialModel(
+        design, (0, 1, 2), draw.normal(size=3), draw.normal(size=(3, width))
+    )
+    columns = {f"x{k}": draw.exponential(1.0, 300) for k in range(9)}
+    margin, probability = binary.margin(columns), many_classes.probability(columns)
+    for row in range(300):
+        alone = {name: values[row : row + 1] for name, values in columns.items()}
+        assert binary.margin(alone)[0] == margin[row]
+        np.testing.assert_array_equal(many_classes.probability(alone)[0], probability[row])

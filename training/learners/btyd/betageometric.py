@@ -16,7 +16,13 @@ validation and comparison of models for customer base analysis", IJRM 24(3); Wag
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import betaln, gammaln
 
 from stagecast.features.arrays import Array
@@ -28,6 +34,10 @@ _REACH = 36.0
 # Rows per block; summed with einsum, since a BLAS product of this size starts threads at a cost
 # above their gain.
 _ROWS_AT_ONCE = 4096
+# Up to this many rows it costs more to find equal ones than to compute each of them.
+_FEW_ROWS = 128
+_KNEE = 64.0
+_LOG_KNEE = np.log(_KNEE)
 
 
 def log_odds_dead(params: Params, first_coin: int, x: Array, t_x: Array, T: Array) -> Array:
@@ -80,37 +90,69 @@ def orders_if_active(params: Params, first_coin: int, days: Array, x: Array, T: 
     flat_x, flat_days, flat_T = (v.ravel() for v in np.broadcast_arrays(x, days, T))
     z = flat_days / (alpha + flat_T)
     orders = np.empty_like(z)
-    levels, level_of = np.unique(flat_x, return_inverse=True)
-    order = np.argsort(level_of, kind="stable")
-    ends = np.cumsum(np.bincount(level_of, minlength=len(levels)))
-    for i, level in enumerate(levels):
-        rows = order[ends[i - 1] if i else 0 : ends[i]]
-        z_distinct, position = np.unique(z[rows], return_inverse=True)
+    for level, knee, rows in _node_sets(flat_x, (r + flat_x) * z):
         orders[rows] = _mean_over_coin(
-            float(a), float(b + level + first_coin), float(r + level), z_distinct
-        )[position]
+            float(a), float(b + level + first_coin), float(r + level), knee, z[rows]
+        )
     return orders.reshape(np.broadcast_shapes(x.shape, days.shape, T.shape))
 
 
-def _mean_over_coin(a: float, b: float, R: float, z: Array) -> Array:
-    """E[(1 - (1 + p z)^-R) / p] for p of Beta(a, b).
+def _node_sets(x: Array, bend: Array) -> Iterator[tuple[float, float, NDArray[np.int64]]]:
+    """Yield the rows that share the nodes of the quadrature: those of one x and of one knee.
+
+    The knee is ``bend`` rounded up to a power of 64, so that the nodes of a row, and with them the
+    last bits of the result, do not depend on the other rows.
+    """
+    power = np.ceil(np.log(np.maximum(bend, 1.0)) / _LOG_KNEE)
+    order = np.lexsort((power, x))
+    x, power = x[order], power[order]
+    starts = np.flatnonzero(np.r_[True, (x[1:] != x[:-1]) | (power[1:] != power[:-1])])
+    for start, end in pairwise((*starts.tolist(), len(order)) if len(order) else ()):
+        yield float(x[start]), _KNEE ** float(power[start]), order[start:end]
+
+
+def _mean_over_coin(a: float, b: float, R: float, knee: float, z: Array) -> Array:
+    """E[(1 - (1 + p z)^-R) / p] for p of Beta(a, b), where R z is at most ``knee``.
 
     Uses the trapezoid rule in the logit of p, where the integrand is analytic in a strip. Long
     tails are shortened by subtracting f(1) p first, and f(0) (1 - p) where a < 1, whose means are
     known exactly.
     """
-    p, q, weight = _logit_nodes(a, b, R * float(z.max(initial=0.0)))
+    if len(z) > _FEW_ROWS:
+        z, position = np.unique(z, return_inverse=True)
+    else:
+        position = None
+    nodes = _coin_nodes(a, b, knee)
     at_0 = R * z if a < 1.0 else np.zeros_like(z)
     at_1 = -np.expm1(-R * np.log1p(z))
-    exact = at_0 * (b / (a + b) - weight @ q) + at_1 * (a / (a + b) - weight @ p)
+    exact = at_0 * nodes.rest_of_q + at_1 * nodes.rest_of_p
     remainder = np.empty_like(z)
     for start in range(0, len(z), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         remainder[rows] = np.einsum(
-            "ij,j->i", -np.expm1(-R * np.log1p(z[rows, None] * p)), weight / p
+            "ij,j->i", -np.expm1(-R * np.log1p(z[rows, None] * nodes.p)), nodes.weight_over_p
         )
     result: Array = np.maximum(exact + remainder, 0.0)
-    return result
+    return result if position is None else result[position]
+
+
+class _CoinNodes(NamedTuple):
+    """Nodes of :func:`_mean_over_coin`, shape (n_nodes,), and what they leave of the means.
+
+    ``rest_of_p`` and ``rest_of_q`` are the exact means of p and 1 - p less those over the nodes.
+    """
+
+    p: Array
+    weight_over_p: Array
+    rest_of_p: float
+    rest_of_q: float
+
+
+@lru_cache(maxsize=1024)
+def _coin_nodes(a: float, b: float, knee: float) -> _CoinNodes:
+    p, q, weight = _logit_nodes(a, b, knee)
+    of_p, of_q = float(a / (a + b) - weight @ p), float(b / (a + b) - weight @ q)
+    return _CoinNodes(p, weight / p, of_p, of_q)
 
 
 def _logit_nodes(a: float, b: float, knee: float) -> tuple[Array, Array, Array]:

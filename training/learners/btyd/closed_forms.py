@@ -40,6 +40,8 @@ _NODES, _WEIGHTS = (v for v in np.polynomial.legendre.leggauss(12))
 # Orders of regular customers cost more; their steps in time are smoothed by the integral.
 _FEW_NODES, _FEW_WEIGHTS = (v for v in np.polynomial.legendre.leggauss(6))
 _STEP_NODES, _STEP_WEIGHTS = (v for v in np.polynomial.legendre.leggauss(24))
+# Values that are computed at a time where several nodes are.
+_VALUES_AT_ONCE = 8192
 # Log of the discount up to which few nodes do: two years at ten per cent.
 _SMALL_DISCOUNT = 0.2
 
@@ -229,6 +231,34 @@ class Model:
         daily = np.log1p(annual_rate) / DAYS_PER_YEAR
         return as_floats((r + x) / (alpha + T) * days * exprel(-daily * days))
 
+    def days_until(
+        self, p_none: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike
+    ) -> Array | None:
+        """Return the days after which :meth:`p_none` has fallen to a probability.
+
+        Parameters
+        ----------
+        p_none : array_like, broadcasts with the history
+            Within (0, 1).
+
+        Returns
+        -------
+        array or None
+            Infinite where the probability never falls so low, since the customer may have left
+            already. None for a model without a closed form: Pareto/NBD, and regular gaps.
+        """
+        if self.name == "pareto_nbd" or self.regularity > 1:
+            return None
+        x, t_x, T = checked_history(x, t_x, T)
+        r, alpha = self.params[:2]
+        # P(none) = P(dead) + P(alive) (1 + days / (alpha + T))^-(r + x)
+        bought = (1.0 - as_floats(p_none)) / self._alive(x, t_x, T)
+        reached = bought < 1.0
+        log_silent = np.log1p(-np.where(reached, bought, 0.0))
+        with np.errstate(over="ignore"):  # infinite is later than any day, too
+            days = (alpha + T) * np.expm1(-log_silent / (r + x))
+        return np.where(reached, days, np.inf)
+
     def rate_if_left(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
         """Return E[purchases per day while active | history, inactive at T].
 
@@ -254,17 +284,24 @@ class Model:
         times = zip(PARAMETERS[self.name], self.params, strict=True)
         scale = T + min(value for key, value in times if key.endswith("_days")) * self.regularity
         half_range = np.log1p(days / scale) / 2.0
-        interest = np.zeros(undiscounted.shape)
         if self.regularity == 1:
             nodes, weights = _NODES, _WEIGHTS
         elif daily * days.max(initial=0.0) <= _SMALL_DISCOUNT:
             nodes, weights = _FEW_NODES, _FEW_WEIGHTS
         else:
             nodes, weights = _STEP_NODES, _STEP_WEIGHTS
-        for node, weight in zip(nodes, weights, strict=True):
+        interest = np.zeros(undiscounted.shape)
+        at_once = max(1, _VALUES_AT_ONCE // max(1, interest.size))
+        for start in range(0, len(nodes), at_once):
+            part = slice(start, start + at_once)
+            column = (slice(None), *(None for _ in interest.shape))
+            node, weight = nodes[part][column], weights[part][column]
             growth = np.exp(half_range * (1.0 + node))
             u = scale * (growth - 1.0)
-            interest += weight * half_range * scale * growth * np.exp(-daily * u) * orders(u)
+            terms = weight * half_range * scale * growth * np.exp(-daily * u) * orders(u)
+            # one after the other, so that the last bits do not depend on the number of rows
+            for term in terms:
+                interest = interest + term
         return as_floats(np.exp(-daily * days) * undiscounted + daily * interest)
 
     def to_json(self) -> dict[str, Any]:

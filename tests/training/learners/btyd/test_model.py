@@ -288,3 +288,42 @@ def test_evaluation_imports_nothing_that_fits() -> None:
     code = f"import sys, stagecast.training.learners.btyd; print({loaded})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["bg_nbd", "mbg_nbd"])
+def test_days_until_turns_p_none_around(name: str) -> None:
+    draw = np.random.default_rng(11)
+    x = draw.integers(0, 20, 500).astype(np.float64)
+    T = draw.uniform(1.0, 800.0, 500)
+    t_x = np.where(x > 0, T * draw.random(500), 0.0)
+    model = Model(name, (0.6, 40.0, 0.8, 2.5), 0.0, 1)
+    days = draw.uniform(1.0, 2000.0, 500)
+    p_none = model.p_none(days, x, t_x, T)
+    again = model.days_until(p_none, x, t_x, T)
+    assert again is not None
+    reached = np.isfinite(again)
+    assert reached.mean() > 0.9
+    back = model.p_none(again[reached], x[reached], t_x[reached], T[reached])
+    np.testing.assert_allclose(back, p_none[reached], rtol=1e-13)
+    # where no days lead to the probability, it is that of having left, but for its last bits
+    left = 1.0 - model.p_alive(x, t_x, T)
+    np.testing.assert_allclose(p_none[~reached], left[~reached], rtol=1e-13)
+    clear = p_none - left > 0.01
+    assert clear.mean() > 0.1
+    np.testing.assert_allclose(again[clear], days[clear], rtol=1e-9)
+
+
+def test_days_until_is_infinite_where_leaving_alone_is_likelier() -> None:
+    model = Model("mbg_nbd", (0.6, 40.0, 0.8, 2.5), 0.0, 1)
+    dead = 1.0 - model.p_alive([5.0], [20.0], [900.0])
+    days = model.days_until([float(dead[0]) * 0.99, 0.999999], [5.0], [20.0], [900.0])
+    assert days is not None
+    assert days[0] == np.inf
+    assert np.isfinite(days[1])
+
+
+def test_only_closed_forms_say_days_until() -> None:
+    history = ([2.0], [30.0], [60.0])
+    assert Model("pareto_nbd", (0.8, 35.0, 0.7, 90.0), 0.0, 1).days_until(0.5, *history) is None
+    regular = Model("mbg_nbd", (0.6, 40.0, 0.8, 2.5), 0.0, 1, regularity=2)
+    assert regular.days_until(0.5, *history) is None

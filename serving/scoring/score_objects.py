@@ -1,0 +1,90 @@
+"""Scores as the JSON objects of the API, straight from the columns and without an Arrow table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from stagecast.features.clock import from_microseconds
+from stagecast.serving.scoring import score_schema
+
+_DAY_ZERO = date(1970, 1, 1)
+_REASON_FIELDS = tuple(field.name for field in score_schema.REASON)
+
+
+def score_objects(columns: Mapping[str, Any], stages: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield each score as :func:`stagecast.serving.scoring.score_schema.json_rows` does.
+
+    Parameters
+    ----------
+    columns
+        Column of a score -> values of all rows, as :class:`stagecast.serving.scoring.scorer.Scorer`
+        computes them: NaN is null, instants are microseconds since 1970, dates days since then.
+    stages
+        Ids of the stages of the scheme.
+
+    Raises
+    ------
+    ValueError
+        There is a null and the contract allows none, which is a bug of stagecast.
+    """
+    layout = score_schema.columns(stages)
+    names = [column.name for column in layout]
+    values = [_plain(columns[column.name], column) for column in layout]
+    # the probabilities of the stages, and the likeliest stage next to them, become one object
+    likeliest = names.index("next_stage")
+    first = likeliest - len(stages)
+    before, after = names[:first], names[likeliest + 1 :]
+    for row in zip(*values, strict=True):
+        score = dict(zip(before, row[:first], strict=True))
+        score["next_stage"] = dict(zip(stages, row[first:likeliest], strict=True))
+        score["next_stage_likeliest"] = row[likeliest]
+        score.update(zip(after, row[likeliest + 1 :], strict=True))
+        yield score
+
+
+def _plain(values: Any, column: score_schema.Column) -> list[Any]:
+    """Return the values of a column as JSON values; NaN becomes None."""
+    plain = _of_type(values, column)
+    if not column.nullable and None in plain:
+        raise ValueError(
+            f"{plain.count(None)} scores have no {column.name}, which every score must have"
+        )
+    return plain
+
+
+def _of_type(values: Any, column: score_schema.Column) -> list[Any]:
+    if column.name == "reasons":
+        return [_reasons(reasons) for reasons in _listed(values)]
+    if column.name == "clv_by_year":
+        return [None if math.isnan(sum(row)) else row for row in values.tolist()]
+    listed = _listed(values)
+    if column.type == score_schema.INSTANT:
+        return [
+            from_microseconds(int(value)).isoformat().replace("+00:00", "Z") for value in listed
+        ]
+    if pa.types.is_date(column.type):
+        return [
+            None if math.isnan(day) else (_DAY_ZERO + timedelta(days=int(day))).isoformat()
+            for day in listed
+        ]
+    if pa.types.is_integer(column.type):
+        return [None if value != value else int(value) for value in listed]
+    if pa.types.is_floating(column.type):
+        return [None if value != value else value for value in listed]
+    return listed
+
+
+def _listed(values: Any) -> list[Any]:
+    if isinstance(values, pa.Array):
+        return list(values.to_pylist())
+    return list(values.tolist()) if isinstance(values, np.ndarray) else list(values)
+
+
+def _reasons(reasons: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: reason[name] for name in _REASON_FIELDS} for reason in reasons]
