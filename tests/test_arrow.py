@@ -63,8 +63,8 @@ def faults(source: str, package: str, name: str) -> list[str]:
     names = set(imported(tree))
     tops = {module.split(".")[0] for module in names}
     above = {f"stagecast.{other}" for other in ABOVE[package]}
-    found = [f"imports {top}" for top in sorted(tops & (OUTSIDE | UNSAFE))]
-    found += [
+    actual = [f"imports {top}" for top in sorted(tops & (OUTSIDE | UNSAFE))]
+    actual += [
         f"imports {top}"
         for top in sorted({".".join(module.split(".")[:2]) for module in names} & above)
     ]
@@ -74,10 +74,10 @@ def faults(source: str, package: str, name: str) -> list[str]:
             and isinstance(node.func, ast.Name)
             and node.func.id == "print"
         ):
-            found.append(f"line {node.lineno}: prints")
+            actual.append(f"line {node.lineno}: prints")
         if name != "serving/settings.py" and _environment(node):
-            found.append(f"line {node.lineno}: reads the environment")
-    return found
+            actual.append(f"line {node.lineno}: reads the environment")
+    return actual
 
 
 def _environment(node: ast.AST) -> bool:

@@ -42,7 +42,7 @@ EACH = pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 
 def blocks(path: Path, language: str) -> list[str]:
     """Return the fenced blocks of a language."""
-    return [text for found, text in _FENCE.findall(path.read_text("utf-8")) if found == language]
+    return [text for actual, text in _FENCE.findall(path.read_text("utf-8")) if actual == language]
 
 
 def commands(text: str) -> list[str]:
@@ -115,14 +115,14 @@ class Server:
         if shutil.which("curl"):
             # a proxy of the machine has no say between a process and its neighbour
             command = [here if word == address else word for word in words]
-            told = subprocess.run(
+            output = subprocess.run(
                 [*command, "--noproxy", "*", "-w", "\n%{http_code}"],
                 capture_output=True,
                 text=True,
                 timeout=LIMIT_SECONDS,
                 check=True,
             ).stdout
-            content, _, status = told.rpartition("\n")
+            content, _, status = output.rpartition("\n")
             return httpx.Response(int(status), text=content)
         headers = dict(words[k + 1].split(": ", 1) for k, word in enumerate(words) if word == "-H")
         with httpx.Client(trust_env=False, timeout=LIMIT_SECONDS) as client:
@@ -169,13 +169,13 @@ def test_the_curl_example_scores_the_events_it_sends(server: Server) -> None:
     sent = json.loads(shlex.split(line)[-1])
     answer = server.ask(line)
     assert answer.status_code == 200, answer.text
-    told = answer.json()
-    assert list(told) == ["model_version", "as_of", "scores"]
-    assert told["as_of"] == sent["as_of"]
-    assert [score["customer_id"] for score in told["scores"]] == [
-        one["customer_id"] for one in sent["customers"]
+    output = answer.json()
+    assert list(output) == ["model_version", "as_of", "scores"]
+    assert output["as_of"] == sent["as_of"]
+    assert [score["customer_id"] for score in output["scores"]] == [
+        item["customer_id"] for item in sent["customers"]
     ]
-    assert sum(told["scores"][0]["next_stage"].values()) == pytest.approx(1)
+    assert sum(output["scores"][0]["next_stage"].values()) == pytest.approx(1)
 
 
 @pytest.mark.slow
@@ -205,12 +205,14 @@ def test_the_toml_example_means_what_the_command_line_says(tmp_path: Path) -> No
         if "Quantity * Price" in line
     ]
     words = shlex.split(lines[0])
-    given = {
+    arguments = {
         word.removeprefix("--"): words[k + 1]
         for k, word in enumerate(words)
         if word.startswith("--")
     }
-    assert tomllib.loads(text) == {name: value for name, value in given.items() if name != "out"}
+    assert tomllib.loads(text) == {
+        name: value for name, value in arguments.items() if name != "out"
+    }
     rows = ["Customer ID,InvoiceDate,Quantity,Price", "17850,2010-12-01 08:26:00,6,2.55"]
     (tmp_path / "lines.csv").write_text("\n".join(rows) + "\n", "utf-8")
     done = subprocess.run(
@@ -263,13 +265,13 @@ def invocations(path: Path) -> Iterator[list[str]]:
 
 
 def options(command: click.Command) -> set[str]:
-    found = {
+    actual = {
         name
         for p in command.params
         if isinstance(p, click.Option)
         for name in (*p.opts, *p.secondary_opts)
     }
-    return found | {"--help", "-h"}
+    return actual | {"--help", "-h"}
 
 
 def command_of(name: str) -> click.Command:
@@ -350,7 +352,7 @@ def test_the_scores_document_names_the_columns_of_the_contract_in_order() -> Non
             if name == "`p_stage_<id>`"
             else [name.strip("`")]
         )
-        described += [(one, kind, null != "never") for one in names]
+        described += [(item, kind, null != "never") for item in names]
     expected = [
         (column.name, _TYPES[column.type], column.nullable)
         for column in score_schema.columns(stages)
@@ -393,14 +395,14 @@ def repository_files() -> list[Path]:
             timeout=LIMIT_SECONDS,
             check=True,
         ).stdout
-        found = [ROOT / name for name in listed.split("\0") if name]
+        actual = [ROOT / name for name in listed.split("\0") if name]
     except (OSError, subprocess.CalledProcessError):  # an unpacked archive, or no git
-        found = [
+        actual = [
             path
             for path in ROOT.rglob("*")
             if not any(p.startswith(".") for p in path.relative_to(ROOT).parts)
         ]
-    return [path for path in found if path.is_file()]
+    return [path for path in actual if path.is_file()]
 
 
 @pytest.mark.parametrize("what", list(_FORBIDDEN))

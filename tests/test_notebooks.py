@@ -55,9 +55,9 @@ def test_a_notebook_is_saved_with_its_outputs_and_nothing_else(path: Path) -> No
     for cell in cells:
         assert not cell["metadata"], f"cell {cell['id']}: run make notebooks"
         assert all(output["output_type"] != "error" for output in cell["outputs"]), cell["id"]
-    told = [re.sub(r'"image/png": "[^"]*"', "", json.dumps(cell["outputs"])) for cell in cells]
+    report = [re.sub(r'"image/png": "[^"]*"', "", json.dumps(cell["outputs"])) for cell in cells]
     for place in (str(ROOT), str(Path.home()) + "/", "/tmp/", "Traceback"):
-        assert not any(place in output for output in told), place
+        assert not any(place in output for output in report), place
 
 
 @EACH

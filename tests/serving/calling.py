@@ -32,5 +32,5 @@ def call(
         cli.main()
     except SystemExit as stopped:
         code = int(stopped.code or 0)
-    said = capsys.readouterr()
-    return Said(code, said.out, said.err)
+    result = capsys.readouterr()
+    return Said(code, result.out, result.err)

@@ -122,10 +122,12 @@ def asked(
     finished: Path, names: list[str], attributes: dict[str, dict[str, Any]]
 ) -> dict[str, Any]:
     """Return the body of a request for customers of the log at the as_of of the run."""
-    told = pq.read_table(finished / "out" / "scores.parquet", columns=["as_of"])["as_of"][0].as_py()
+    report = pq.read_table(finished / "out" / "scores.parquet", columns=["as_of"])["as_of"][
+        0
+    ].as_py()
     events = pd.read_csv(finished / "shop.csv").groupby("customer_id")
     return {
-        "as_of": told.isoformat(),
+        "as_of": report.isoformat(),
         "customers": [
             {
                 "customer_id": name,
@@ -155,8 +157,8 @@ def test_the_models_learn_who_comes_back_from_the_plan(finished: Path) -> None:
     leaves = young.groupby("plan")["p_inactive"].mean()
     assert len(young) > 30
     assert leaves["pro"] + 0.15 < leaves["free"]
-    kept = json.loads((finished / "out" / "model" / "models.json").read_text())
-    named = {feature["name"]: feature for feature in kept["catalog"]["features"]}
+    remaining = json.loads((finished / "out" / "model" / "models.json").read_text())
+    named = {feature["name"]: feature for feature in remaining["catalog"]["features"]}
     assert named["on_pro"]["values"] == ["pro", "team"]
     assert named["first_cost"]["column"] == "acquisition_cost"
     assert "on_pro" in (finished / "out" / "model" / "churn.lightgbm.txt").read_text()
@@ -168,8 +170,8 @@ def test_the_same_events_with_another_plan_have_another_chance(finished: Path) -
     recent = events.groupby("customer_id")["timestamp"].max().sort_values().index[::-1]
     names = [str(name) for name in recent if counts[name] == 1][:10]
     pro, free, none = (
-        posted(finished, asked(finished, names, dict.fromkeys(names, told)))
-        for told in ({"plan": "team"}, {"plan": "free"}, {})
+        posted(finished, asked(finished, names, dict.fromkeys(names, report)))
+        for report in ({"plan": "team"}, {"plan": "free"}, {})
     )
     for a, b, c in zip(pro, free, none, strict=True):
         assert a["p_inactive"] < b["p_inactive"]
@@ -180,13 +182,13 @@ def test_a_request_has_the_score_of_the_batch(finished: Path) -> None:
     people = pd.read_csv(finished / "people.csv").set_index("customer_id")
     batch = pq.read_table(finished / "out" / "scores.parquet").to_pandas().set_index("customer_id")
     names = [str(name) for name in batch.index[:120]]
-    told = {
+    report = {
         name: {k: v for k, v in people.loc[name].items() if v == v}
         for name in names
         if name in people.index
     }
-    assert {"c0000", "c0050"} & set(names) - set(told), "of some nothing is told"
-    for score in posted(finished, asked(finished, names, told)):
+    assert {"c0000", "c0050"} & set(names) - set(report), "of some nothing is told"
+    for score in posted(finished, asked(finished, names, report)):
         row = batch.loc[score["customer_id"]]
         for column in ("p_inactive", "expected_orders", "expected_spend", "clv"):
             np.testing.assert_allclose(score[column], row[column], rtol=1e-9, err_msg=column)
@@ -194,8 +196,8 @@ def test_a_request_has_the_score_of_the_batch(finished: Path) -> None:
 
 def test_scoring_needs_the_table_again(finished: Path, there: Stagecast, tmp_path: Path) -> None:
     score = ("score", "shop.csv", "--model", "out/model", "--out", tmp_path / "s.parquet")
-    said = there(*score, "--customers", "people.csv")
-    assert said.code == 0, said.err
+    result = there(*score, "--customers", "people.csv")
+    assert result.code == 0, result.err
     alike(pq.read_table(tmp_path / "s.parquet"), pq.read_table("out/scores.parquet"))
     without = there(*score)
     assert without.code == 2
@@ -237,31 +239,31 @@ def test_parts_made_with_another_table_of_customers_are_not_gone_on_with(
 
 
 def test_features_are_written_with_attributes(there: Stagecast, tmp_path: Path) -> None:
-    said = there("features", "shop.csv", *PEOPLE, "--out", tmp_path / "f.parquet")
-    assert said.code == 0, said.err
-    found = pq.read_table(tmp_path / "f.parquet").to_pandas().set_index("customer_id")
-    people = pd.read_csv("people.csv").set_index("customer_id")["plan"].reindex(found.index)
+    result = there("features", "shop.csv", *PEOPLE, "--out", tmp_path / "f.parquet")
+    assert result.code == 0, result.err
+    actual = pq.read_table(tmp_path / "f.parquet").to_pandas().set_index("customer_id")
+    people = pd.read_csv("people.csv").set_index("customer_id")["plan"].reindex(actual.index)
     want = people.map({"pro": 1.0, "free": 0.0}).astype(float)
-    np.testing.assert_array_equal(found["on_pro"], want)
-    assert found["on_pro"].isna().any()
+    np.testing.assert_array_equal(actual["on_pro"], want)
+    assert actual["on_pro"].isna().any()
 
 
 @pytest.mark.parametrize("command", ["features", "train", "run", "backtest"])
 def test_what_was_not_declared_is_not_used(there: Stagecast, tmp_path: Path, command: str) -> None:
     trained = () if command == "features" else ("--horizon", "60d")
     out = tmp_path / ("f.parquet" if command == "features" else "out")
-    said = there(command, "shop.csv", "--customers", "people.csv", *trained, "--out", out)
-    assert said.code == 2
+    result = there(command, "shop.csv", "--customers", "people.csv", *trained, "--out", out)
+    assert result.code == 2
     assert (
         "feature 'on_pro' asks for 'plan' of the customer, which is not declared as "
         "known from the start"
-    ) in said.err
-    assert "declare it with --known-at-start plan" in said.err
+    ) in result.err
+    assert "declare it with --known-at-start plan" in result.err
     assert not out.exists()
 
 
 def test_a_declared_column_that_is_not_there_is_named(there: Stagecast, tmp_path: Path) -> None:
-    said = there(
+    result = there(
         "features",
         "shop.csv",
         "--customers",
@@ -271,13 +273,13 @@ def test_a_declared_column_that_is_not_there_is_named(there: Stagecast, tmp_path
         "--out",
         tmp_path / "f.parquet",
     )
-    assert (said.code, "Did you mean 'plan'?" in said.err) == (2, True), said.err
+    assert (result.code, "Did you mean 'plan'?" in result.err) == (2, True), result.err
 
 
 def test_the_catalogue_shows_them(there: Stagecast) -> None:
-    said = there("features", "--list")
-    assert "is(customer.plan) one of pro, team" in " ".join(said.out.split())
-    listed = {one["name"]: one for one in json.loads(there("features", "--list", "--json").out)}
+    result = there("features", "--list")
+    assert "is(customer.plan) one of pro, team" in " ".join(result.out.split())
+    listed = {item["name"]: item for item in json.loads(there("features", "--list", "--json").out)}
     assert listed["on_pro"]["values"] == ["pro", "team"]
     assert listed["first_cost"]["function"] == "value"
 
@@ -297,16 +299,16 @@ def test_the_sql_that_is_shown_runs(there: Stagecast) -> None:
         )
         for name, query in queries.items():
             log.con.execute(f"create table {'shown' if name == 'features' else name} as {query}")
-        found = log.con.execute("select count(on_pro), count(first_cost) from shown").fetchall()
-    assert found[0][0] > found[0][1] > 500
+        actual = log.con.execute("select count(on_pro), count(first_cost) from shown").fetchall()
+    assert actual[0][0] > actual[0][1] > 500
 
 
 def test_a_declared_number_is_for_features_and_not_for_leads(
     there: Stagecast, tmp_path: Path
 ) -> None:
     stages = ("stages", "shop.csv", *PEOPLE, "--stages", "crm5", "--out", tmp_path / "s.csv")
-    said = there(*stages)
-    assert said.code == 0, said.err
+    result = there(*stages)
+    assert result.code == 0, result.err
     (tmp_path / "none.toml").write_text("", "utf-8")
     leads = ("leads", "shop.csv", *PEOPLE, "--out", tmp_path / "leads.csv")
     for command in (stages, leads):

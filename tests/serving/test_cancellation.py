@@ -43,7 +43,7 @@ def home(events: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path
     """A folder with the log, a run of it, published."""
     folder = tmp_path_factory.mktemp("service")
     events.to_csv(folder / "events.csv", index=False)
-    given = (
+    arguments = (
         "run",
         "events.csv",
         *TERMS,
@@ -59,7 +59,7 @@ def home(events: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path
         sys.executable,
         "-c",
         "from stagecast.serving.cli import main; main()",
-        *given,
+        *arguments,
         "--no-track",
     )
     done = subprocess.run(
@@ -79,9 +79,9 @@ def test_the_report_and_the_card_say_what_churn_is(home: Path) -> None:
         "Regression on hazards",
     ):
         assert words in page
-    said = (home / "said.txt").read_text()
-    assert "P(cancelled), trained before" in said
-    assert "of them cancelled" in said
+    result = (home / "said.txt").read_text()
+    assert "P(cancelled), trained before" in result
+    assert "of them cancelled" in result
     card = json.loads((home / "out" / "model" / "card.json").read_text())
     assert {"ages", "glm", "trees"} >= set(card["blend"]["weights"])
     assert card["blend"]["dates"]
@@ -107,10 +107,10 @@ def test_a_request_is_scored_by_its_contract(home: Path, events: pd.DataFrame) -
     with client(create_app(settings, scorer_loader=load_scorer)) as api:
         answer = api.post("/v1/score", json={"as_of": AS_OF, "customers": asked})
         assert answer.status_code == 200, answer.text
-        found = {one["customer_id"]: one for one in answer.json()["scores"]}
-        p = [found[who]["churn_probability"] for who in some]
+        actual = {item["customer_id"]: item for item in answer.json()["scores"]}
+        p = [actual[who]["churn_probability"] for who in some]
         np.testing.assert_allclose(p, scores.loc[some, "churn_probability"], rtol=1e-9)
-        assert {one["churn"] for one in found.values()} == {"cancellation"}
+        assert {item["churn"] for item in actual.values()} == {"cancellation"}
         model = api.get("/v1/model").json()
         assert (model["churn"], model["method"]) == ("cancellation", "blend")
         page = api.get(f"/customers/{some[0]}", headers={"accept": "text/html"})
@@ -121,7 +121,7 @@ def test_a_backtest_is_of_open_contracts(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(home)
-    given = (
+    arguments = (
         "backtest",
         "events.csv",
         *TERMS,
@@ -134,9 +134,9 @@ def test_a_backtest_is_of_open_contracts(
         "--dates",
         1,
     )
-    said = call(capsys, monkeypatch, *given, "--no-track")
-    assert said.code == 0, said.err
-    assert "Cox regression" in said.out
+    result = call(capsys, monkeypatch, *arguments, "--no-track")
+    assert result.code == 0, result.err
+    assert "Cox regression" in result.out
     page = (home / "bt" / "backtest.html").read_text("utf-8")
     assert "held against who cancelled" in page
     assert "How much is spent" not in page

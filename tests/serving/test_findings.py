@@ -53,9 +53,9 @@ def test_findings_stand_in_the_output_and_the_report(stagecast: Stagecast) -> No
             continue
         rows += [f"c{(day * 7 + k) % 60},{at},{10 + k}" for k in range(12)]
     Path("log.csv").write_text("\n".join(rows))
-    said = stagecast("run", "log.csv", "--out", "out", "--horizon", "30d", "--no-track")
-    assert said.code == 0, said.err
-    assert "look at: no events: 2023-04-11 to 2023-04-24 (14 days)" in said.out
+    result = stagecast("run", "log.csv", "--out", "out", "--horizon", "30d", "--no-track")
+    assert result.code == 0, result.err
+    assert "look at: no events: 2023-04-11 to 2023-04-24 (14 days)" in result.out
     report = Path("out/report.html").read_text("utf-8")
     assert "What to look at in the log" in report
     assert "No events: 2023-04-11 to 2023-04-24 (14 days)" in report

@@ -90,12 +90,12 @@ def app_with(
     folder: Path, *, scorer: FakeScorer | None = None, store: Store | None = None, **settings: Any
 ) -> FastAPI:
     """Return a server with its store in the folder, and with a scorer if one is given."""
-    given = {
+    arguments = {
         "store": f"sqlite:///{folder / 'stagecast.db'}",
         "model": folder if scorer else None,
     } | settings
     return create_app(
-        Settings(**given), scorer_loader=lambda _: scorer or FakeScorer(), store=store
+        Settings(**arguments), scorer_loader=lambda _: scorer or FakeScorer(), store=store
     )
 
 

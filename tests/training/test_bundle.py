@@ -80,7 +80,7 @@ def rewritten(folder: Path, name: str, change: Callable[[dict[str, Any]], object
 
 def predictions(bundle: Bundle, shop: Trained) -> list[bytes]:
     now = shop.training.panel.now
-    found = predict(bundle.models, now)
+    actual = predict(bundle.models, now)
     names = (
         "p_inactive",
         "p_convert",
@@ -90,7 +90,7 @@ def predictions(bundle: Bundle, shop: Trained) -> list[bytes]:
         "expected_spend",
         "clv",
     )
-    return [getattr(found, name).tobytes() for name in (*names, "value_if_kept", "days_to_order")]
+    return [getattr(actual, name).tobytes() for name in (*names, "value_if_kept", "days_to_order")]
 
 
 def test_a_bundle_comes_back_byte_for_byte(shop: Trained) -> None:

@@ -101,9 +101,9 @@ def test_a_campaign_that_is_known_raises_what_is_expected(tmp_path: Path) -> Non
             past,
             tmp_path / name,
             as_of,
-            TrainConfig(horizon_days=30, value_horizon_days=90, max_dates=12, calendar=given),
+            TrainConfig(horizon_days=30, value_horizon_days=90, max_dates=12, calendar=arguments),
         )
-        for name, given in (("with", calendar), ("without", Calendar()))
+        for name, arguments in (("with", calendar), ("without", Calendar()))
     }
     orders = {
         name: float(run.scores().to_pandas()["expected_orders"].sum()) for name, run in runs.items()

@@ -26,10 +26,10 @@ def test_parts_on_all_cores_are_the_whole(shop: Trained, monkeypatch: pytest.Mon
     assert set(parts.columns) == set(whole.columns)
     for name, values in whole.columns.items():
         np.testing.assert_allclose(parts.columns[name], values, rtol=1e-9, err_msg=name)
-    for one in fields(Predictions):
-        if one.name not in ("columns", "buyers"):
+    for item in fields(Predictions):
+        if item.name not in ("columns", "buyers"):
             np.testing.assert_allclose(
-                getattr(parts, one.name), getattr(whole, one.name), rtol=1e-9, err_msg=one.name
+                getattr(parts, item.name), getattr(whole, item.name), rtol=1e-9, err_msg=item.name
             )
 
 

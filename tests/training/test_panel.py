@@ -86,10 +86,10 @@ def test_outcomes_are_what_the_rows_say(panel: Panel) -> None:
     for frame in (*panel.dates, *panel.prospects):
         end = frame.as_of + timedelta(days=45)
         who = [lives[panel.now.ids[c]] for c in frame.customer]
-        found = [oracle.outcome(life, frame.as_of, end, panel.as_of) for life in who]
-        assert frame.orders.tolist() == [orders for orders, _ in found]
-        assert frame.inactive.tolist() == [orders == 0 for orders, _ in found]
-        assert frame.spend.tolist() == pytest.approx([float(spend) for _, spend in found])
+        actual = [oracle.outcome(life, frame.as_of, end, panel.as_of) for life in who]
+        assert frame.orders.tolist() == [orders for orders, _ in actual]
+        assert frame.inactive.tolist() == [orders == 0 for orders, _ in actual]
+        assert frame.spend.tolist() == pytest.approx([float(spend) for _, spend in actual])
         given_back += sum(
             e.event == "refund" and frame.as_of <= e.timestamp < end for life in who for e in life
         )
@@ -215,11 +215,11 @@ def test_a_large_panel_is_thinned_to_the_same_customers_at_all_dates(panel: Pane
     assert 0.25 * rows < sum(len(frame) for frame in few) < 0.42 * rows
     chosen = np.unique(np.concatenate([frame.customer for frame in panel.dates]))[::3]
     for frame, whole in zip(few, panel.dates, strict=True):
-        kept = np.flatnonzero(np.isin(whole.customer, chosen))
-        np.testing.assert_array_equal(frame.customer, whole.customer[kept])
-        np.testing.assert_array_equal(frame.spend, whole.spend[kept])
+        remaining = np.flatnonzero(np.isin(whole.customer, chosen))
+        np.testing.assert_array_equal(frame.customer, whole.customer[remaining])
+        np.testing.assert_array_equal(frame.spend, whole.spend[remaining])
         np.testing.assert_array_equal(
-            frame.columns["recency_days"], whole.columns["recency_days"][kept]
+            frame.columns["recency_days"], whole.columns["recency_days"][remaining]
         )
         assert (frame.as_of, frame.back, frame.not_for_trees) == (
             whole.as_of,

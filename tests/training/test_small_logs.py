@@ -74,7 +74,7 @@ def test_where_nobody_leaves_the_note_says_that_value_at_risk_ranks_nobody(tmp_p
     done = trained(rows, tmp_path / "m", day(700), TrainConfig(horizon_days=90, max_dates=4))
     scores = done.scores().to_pandas()
     active = scores[scores["state"] == "active"]
-    told = [note for note in done.training.notes if "buy rarely rather than leave" in note]
+    report = [note for note in done.training.notes if "buy rarely rather than leave" in note]
     assert active["value_at_risk"].sum() < 0.01 * active["clv"].sum()
-    assert len(told) == 1
-    assert "Rank them by clv" in told[0]
+    assert len(report) == 1
+    assert "Rank them by clv" in report[0]

@@ -131,10 +131,10 @@ def test_the_newest_training_is_the_challenger(sqlite: str, shop: Trained) -> No
     from mlflow import MlflowClient
 
     runs = [log_training(sqlite, shop.bundle, shop.folder, register="twice") for _ in range(2)]
-    found = MlflowClient(tracking_uri=sqlite, registry_uri=sqlite).get_model_version_by_alias(
+    actual = MlflowClient(tracking_uri=sqlite, registry_uri=sqlite).get_model_version_by_alias(
         "twice", "challenger"
     )
-    assert (found.version, found.run_id) in ((2, runs[1]), ("2", runs[1]))
+    assert (actual.version, actual.run_id) in ((2, runs[1]), ("2", runs[1]))
 
 
 @pytest.mark.parametrize("store", ["sqlite", "server"])

@@ -18,9 +18,9 @@ from tests.serving.calling import Stagecast
 
 
 def test_other_addresses_are_refused_without_keys(stagecast: Stagecast) -> None:
-    said = stagecast("serve", "--host", "0.0.0.0")
-    assert said.code == 2
-    assert "STAGECAST_API_KEYS" in said.err
+    result = stagecast("serve", "--host", "0.0.0.0")
+    assert result.code == 2
+    assert "STAGECAST_API_KEYS" in result.err
 
 
 SMALL = "customer_id,timestamp,amount\na,2024-01-01,1\na,2024-02-01,2\nb,2024-02-03,5\n"
@@ -59,21 +59,21 @@ def test_bad_input_is_a_clear_error_and_leaves_nothing(
     stagecast: Stagecast, text: str, options: tuple[str, ...], code: int, words: str
 ) -> None:
     Path("log.csv").write_text(text)
-    said = stagecast("run", "log.csv", "--out", "out", "--no-track", *options)
-    assert (said.code, words in said.err) == (code, True), said.err
-    assert "Traceback" not in said.err
+    result = stagecast("run", "log.csv", "--out", "out", "--no-track", *options)
+    assert (result.code, words in result.err) == (code, True), result.err
+    assert "Traceback" not in result.err
     assert sorted(p.name for p in Path().iterdir()) == ["log.csv"]
 
 
 def test_a_few_customers_get_the_rule_and_are_told_so(stagecast: Stagecast) -> None:
     Path("log.csv").write_text(SMALL)
-    said = stagecast("run", "log.csv", "--out", "out", "--no-track", "--horizon", "20d")
-    assert said.code == 0, said.err
+    result = stagecast("run", "log.csv", "--out", "out", "--no-track", "--horizon", "20d")
+    assert result.code == 0, result.err
     rows = pq.read_table("out/scores.parquet").to_pandas()
     assert set(rows["method"]) == {"rule"}
     assert rows["low_data"].all()
     assert rows["p_inactive"].between(0.01, 0.99).all()
-    assert "method: rule" in said.out
+    assert "method: rule" in result.out
 
 
 def test_a_horizon_shorter_than_the_usual_gap_is_said_first_as_check_says_it(
@@ -89,22 +89,22 @@ def test_a_horizon_shorter_than_the_usual_gap_is_said_first_as_check_says_it(
     note = json.loads(stagecast("check", *asked, "--json").out)["readiness"]["notes"][0]
     assert note.startswith("the usual gap between purchase days of a customer is 45 days")
     assert note.endswith("--horizon 91d would hold two")
-    said = stagecast("run", *asked, "--out", "out", "--no-track")
-    assert said.code == 0, said.err
-    assert said.out.splitlines()[0] == f"warning: {note}"
+    result = stagecast("run", *asked, "--out", "out", "--no-track")
+    assert result.code == 0, result.err
+    assert result.out.splitlines()[0] == f"warning: {note}"
     report = Path("out/report.html").read_text("utf-8")
     assert report.index(f"T{note[1:]}.") < report.index("active customers")
     card = json.loads(Path("out/model/card.json").read_text())
     assert card["horizon_note"] == note
-    said = stagecast("run", "log.csv", "--horizon", "91d", "--out", "longer", "--no-track")
-    assert "the usual gap between purchase days" not in said.out
+    result = stagecast("run", "log.csv", "--horizon", "91d", "--out", "longer", "--no-track")
+    assert "the usual gap between purchase days" not in result.out
 
 
 def test_a_few_customers_are_not_held_against_assumed_gaps(stagecast: Stagecast) -> None:
     Path("log.csv").write_text(SMALL)
-    said = stagecast("stages", "log.csv", "--as-of", "2025-01-01", "--out", "s.csv")
-    assert "at_risk_ratio 2 (assumed)" in said.out
-    assert "the usual gap is not known" in said.out
+    result = stagecast("stages", "log.csv", "--as-of", "2025-01-01", "--out", "s.csv")
+    assert "at_risk_ratio 2 (assumed)" in result.out
+    assert "the usual gap is not known" in result.out
     assert "at_risk_ratio, assumed)" in Path("s.csv").read_text()
     answer = json.loads(stagecast("stages", "log.csv", "--out", "s.csv", "--json").out)
     assert answer["assumed"] == ["at_risk_ratio", "shop_gap_days"]
@@ -124,8 +124,8 @@ def test_an_output_folder_with_another_run_is_refused_without_force(stagecast: S
     assert stagecast(*run, "--force").code == 0
     assert Path("out/scores.parquet").read_bytes() == before
     Path("out/thesis.txt").write_text("mine")
-    kept = stagecast(*run, "--force")
-    assert (kept.code, "thesis.txt" in kept.err) == (2, True)
+    remaining = stagecast(*run, "--force")
+    assert (remaining.code, "thesis.txt" in remaining.err) == (2, True)
     assert Path("out/thesis.txt").read_text() == "mine"
 
 
@@ -159,9 +159,9 @@ def test_every_option_can_stand_in_the_file(stagecast: Stagecast) -> None:
         'customer = "who"\ntime = "at"\namount = "n * each"\nhorizon = "20d"\ntrack = '
         'false\n[run]\nout = "there"\n'
     )
-    said = stagecast("run", "log.csv", "--json")
-    assert said.code == 0, said.err
-    assert json.loads(said.out)["horizon_days"] == 20
+    result = stagecast("run", "log.csv", "--json")
+    assert result.code == 0, result.err
+    assert json.loads(result.out)["horizon_days"] == 20
     assert pq.read_table("there/scores.parquet")["spend"].to_pylist() == [5.0, 5.0]
     Path("other.toml").write_text('custommer = "who"\n')
     wrong = stagecast("check", "log.csv", "--config", "other.toml")
@@ -182,9 +182,9 @@ def test_a_calendar_that_is_not_written_so_is_refused_before_anything_is_read(
     stagecast: Stagecast,
 ) -> None:
     Path("shop.toml").write_text('[[calendar]]\nkind = "sale"\nfrom = 2024-02-02\nuntil = 3\n')
-    told = stagecast("train", "none.csv", "--out", "model", "--config", "shop.toml")
-    assert told.code == 2
-    assert "shop.toml: [[calendar]] 1: unknown key 'until'" in told.err
+    output = stagecast("train", "none.csv", "--out", "model", "--config", "shop.toml")
+    assert output.code == 2
+    assert "shop.toml: [[calendar]] 1: unknown key 'until'" in output.err
 
 
 def test_own_limits_of_rfm_are_used_and_a_slip_names_its_file(stagecast: Stagecast) -> None:
@@ -224,14 +224,14 @@ def test_the_yearly_discount_and_a_column_of_discounts_are_two_options(
 ) -> None:
     Path("log.csv").write_text(SMALL)
     Path("own.toml").write_text('discount = 11\ndiscount-amount = "NULL"\n')
-    said = stagecast("train", "log.csv", "--out", "model", "--config", "own.toml")
-    assert (said.code, "annual_discount = 11" in said.err) == (2, True)
+    result = stagecast("train", "log.csv", "--out", "model", "--config", "own.toml")
+    assert (result.code, "annual_discount = 11" in result.err) == (2, True)
 
 
 def test_check_tells_what_is_refused_and_writes_it(stagecast: Stagecast) -> None:
     Path("log.csv").write_text(SMALL + ",2024-02-04,1\nc,2024-13-01,1\n")
-    said = stagecast("check", "log.csv", "--out", "checked", "--json")
-    report = json.loads(said.out)
+    result = stagecast("check", "log.csv", "--out", "checked", "--json")
+    report = json.loads(result.out)
     assert report["rejected_by_reason"] == {"missing_customer": 1, "unreadable_time": 1}
     assert pq.read_table("checked/rejected.parquet")["line"].to_pylist() == [5, 6]
     assert "line 6" in stagecast("check", "log.csv").out
@@ -241,10 +241,10 @@ def test_stages_are_written_as_csv_and_parquet(stagecast: Stagecast) -> None:
     Path("log.csv").write_text(SMALL)
     for name in ("stages.csv", "stages.parquet"):
         assert stagecast("stages", "log.csv", "--out", name).code == 0
-    found = pq.read_table("stages.parquet").to_pandas()
-    assert found.columns.tolist() == ["customer_id", "stage", "stage_since", "stage_rule"]
+    actual = pq.read_table("stages.parquet").to_pandas()
+    assert actual.columns.tolist() == ["customer_id", "stage", "stage_since", "stage_rule"]
     assert (
-        pd.read_csv("stages.csv")["stage"].tolist() == found["stage"].tolist() == ["repeat", "new"]
+        pd.read_csv("stages.csv")["stage"].tolist() == actual["stage"].tolist() == ["repeat", "new"]
     )
     assert stagecast("stages", "log.csv", "--out", "stages.xlsx").code == 2
 

@@ -120,10 +120,10 @@ def test_scoring_twice_gives_the_same_bytes_and_what_the_run_gave(
 ) -> None:
     model = finished / "out" / "model"
     for name in ("a.parquet", "b.parquet"):
-        said = stagecast(
+        result = stagecast(
             "score", log_file, *MAPPED, "--as-of", AS_OF, "--model", model, "--out", name
         )
-        assert said.code == 0, said.err
+        assert result.code == 0, result.err
     assert Path("a.parquet").read_bytes() == Path("b.parquet").read_bytes()
     assert pq.read_table("a.parquet").equals(pq.read_table(finished / "out" / "scores.parquet"))
 
@@ -136,8 +136,8 @@ def test_events_from_the_as_of_on_change_no_score(
     assert 0 < len(past) < len(rows)
     past.to_csv("past.csv", index=False)
     options = ("--as-of", AS_OF, "--horizon", "60d", "--out", "out", "--no-track")
-    said = stagecast("run", "past.csv", *MAPPED, *options)
-    assert said.code == 0, said.err
+    result = stagecast("run", "past.csv", *MAPPED, *options)
+    assert result.code == 0, result.err
     theirs = finished / "out" / "scores.parquet"
     assert Path("out/scores.parquet").read_bytes() == theirs.read_bytes()
 
@@ -222,10 +222,10 @@ def test_the_ranked_list_is_that_of_the_file(server: httpx.Client, finished: Pat
     ].head(20)
     answer = server.get("/v1/customers", params={"limit": 20}).json()
     assert [c["customer_id"] for c in answer["customers"]] == expected.tolist()
-    one = server.get(f"/v1/customers/{expected.iloc[0]}").json()["score"]
+    item = server.get(f"/v1/customers/{expected.iloc[0]}").json()["score"]
     row = rows.set_index("customer_id").loc[expected.iloc[0]]
-    assert one["p_inactive"] == row["p_inactive"]
-    assert one["next_stage"] == {s: row[f"p_stage_{s}"] for s in STAGES}
+    assert item["p_inactive"] == row["p_inactive"]
+    assert item["next_stage"] == {s: row[f"p_stage_{s}"] for s in STAGES}
     assert "at risk" in server.get("/").text.lower()
     assert "/v1/score" in server.get("/docs").text
 

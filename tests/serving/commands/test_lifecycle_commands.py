@@ -57,26 +57,26 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_list_shows_every_scheme_in_its_own_language(stagecast: Stagecast) -> None:
-    said = stagecast("stages", "--list")
-    assert said.code == 0
+    result = stagecast("stages", "--list")
+    assert result.code == 0
     for name in known_schemes():
         scheme = load_scheme(name)
-        assert f"{name}: {scheme.title[scheme.language]}" in said.out
+        assert f"{name}: {scheme.title[scheme.language]}" in result.out
         for stage in scheme.stages:
-            assert all(title in said.out for title in stage.title.values())
-    one = stagecast("stages", "--list", "--stages", "clm5").out
-    assert "Заинтересованность" in one
-    assert "Подход" not in one
-    found = json.loads(stagecast("stages", "--list", "--json").out)
-    assert [scheme["id"] for scheme in found] == list(known_schemes())
+            assert all(title in result.out for title in stage.title.values())
+    item = stagecast("stages", "--list", "--stages", "clm5").out
+    assert "Заинтересованность" in item
+    assert "Подход" not in item
+    actual = json.loads(stagecast("stages", "--list", "--json").out)
+    assert [scheme["id"] for scheme in actual] == list(known_schemes())
 
 
 @pytest.mark.parametrize("name", known_schemes())
 def test_every_scheme_runs_on_any_log(stagecast: Stagecast, shop: Path, name: str) -> None:
-    said = stagecast(
+    result = stagecast(
         "stages", shop / "shop.csv", "--stages", name, "--out", "s.parquet", "--history", "h.csv"
     )
-    assert said.code == 0, said.err
+    assert result.code == 0, result.err
     stages, history = pq.read_table("s.parquet").to_pandas(), pd.read_csv("h.csv")
     assert set(stages["stage"]) <= set(load_scheme(name).ids)
     assert stages["customer_id"].is_unique
@@ -97,18 +97,18 @@ def test_leads_have_grades_and_buyers_have_none(stagecast: Stagecast, shop: Path
     assert (
         stagecast("stages", shop / "shop.csv", "--stages", "crm5", "--out", "s.parquet").code == 0
     )
-    found = pq.read_table("s.parquet").to_pandas()
-    prospects = found["stage"].isin(["approach", "purchase"])
-    assert found["lead_grade"][prospects].isin(["none", "MQL", "SQL"]).all()
-    assert found["lead_points"][prospects].max() > 0
-    assert found["lead_grade"][~prospects].isna().all()
+    actual = pq.read_table("s.parquet").to_pandas()
+    prospects = actual["stage"].isin(["approach", "purchase"])
+    assert actual["lead_grade"][prospects].isin(["none", "MQL", "SQL"]).all()
+    assert actual["lead_points"][prospects].max() > 0
+    assert actual["lead_grade"][~prospects].isna().all()
 
 
 def test_one_customer_is_explained(stagecast: Stagecast, shop: Path) -> None:
-    said = stagecast(
+    result = stagecast(
         "stages", shop / "shop.csv", "--stages", "client7", "--explain", "c00001", "--json"
     )
-    told = json.loads(said.out)["explained"]
+    report = json.loads(result.out)["explained"]
     assert (
         stagecast(
             "stages", shop / "shop.csv", "--stages", "client7", "--out", "s.parquet", "--json"
@@ -116,11 +116,11 @@ def test_one_customer_is_explained(stagecast: Stagecast, shop: Path) -> None:
         == 0
     )
     row = pq.read_table("s.parquet").to_pandas().set_index("customer_id").loc["c00001"]
-    assert (told["stage"], told["rule"]) == (row["stage"], row["stage_rule"])
-    assert told["history"][-1]["stage"] == told["stage"]
-    assert told["history"][-1]["from"] == told["since"]
+    assert (report["stage"], report["rule"]) == (row["stage"], row["stage_rule"])
+    assert report["history"][-1]["stage"] == report["stage"]
+    assert report["history"][-1]["from"] == report["since"]
     words = stagecast("stages", shop / "shop.csv", "--stages", "client7", "--explain", "c00001").out
-    for part in (told["title"]["en"], told["since"], told["rule"], told["action"]):
+    for part in (report["title"]["en"], report["since"], report["rule"], report["action"]):
         assert part in words
     wrong = stagecast("stages", shop / "shop.csv", "--explain", "c0001")
     assert (wrong.code, "Did you mean 'c0" in wrong.err) == (2, True)
@@ -128,7 +128,7 @@ def test_one_customer_is_explained(stagecast: Stagecast, shop: Path) -> None:
 
 def test_thresholds_can_be_pinned(stagecast: Stagecast, shop: Path) -> None:
     log = shop / "shop.csv"
-    said = stagecast(
+    result = stagecast(
         "stages",
         log,
         "--out",
@@ -139,8 +139,8 @@ def test_thresholds_can_be_pinned(stagecast: Stagecast, shop: Path) -> None:
         "loyal_orders=9",
         "--json",
     )
-    found = json.loads(said.out)["thresholds"]
-    assert (found["at_risk_ratio"], found["loyal_orders"]) == (1.25, 9.0)
+    actual = json.loads(result.out)["thresholds"]
+    assert (actual["at_risk_ratio"], actual["loyal_orders"]) == (1.25, 9.0)
     Path("stagecast.toml").write_text('pin = ["at_risk_ratio=1.5"]\n')
     assert (
         json.loads(stagecast("stages", log, "--out", "s.csv", "--json").out)["thresholds"][
@@ -170,8 +170,8 @@ def test_thresholds_can_be_pinned(stagecast: Stagecast, shop: Path) -> None:
 def test_wrong_use_of_stages_is_said(
     stagecast: Stagecast, shop: Path, args: tuple[str, ...], message: str
 ) -> None:
-    said = stagecast("stages", shop / "shop.csv", *args)
-    assert (said.code, message in said.err) == (2, True), said.err
+    result = stagecast("stages", shop / "shop.csv", *args)
+    assert (result.code, message in result.err) == (2, True), result.err
     assert not list(Path.cwd().iterdir())
 
 
@@ -186,8 +186,8 @@ def test_stages_that_cannot_be_told_apart_are_said(stagecast: Stagecast) -> None
     Path("log.csv").write_text(
         "customer_id,timestamp\n" + "".join(f"a,2024-01-{d:02d}\n" for d in range(1, 20, 3))
     )
-    said = stagecast("stages", "log.csv", "--stages", "ltv5", "--out", "s.csv")
-    assert "'Advocate' cannot be told apart from 'Loyalty' in this log" in said.out
+    result = stagecast("stages", "log.csv", "--stages", "ltv5", "--out", "s.csv")
+    assert "'Advocate' cannot be told apart from 'Loyalty' in this log" in result.out
     merged = json.loads(
         stagecast("stages", "log.csv", "--stages", "ltv5", "--out", "s.csv", "--json").out
     )["merged"]
@@ -199,7 +199,7 @@ def test_stages_that_cannot_be_told_apart_are_said(stagecast: Stagecast) -> None
 
 @pytest.mark.parametrize("name", ["retail", "clm5"])
 def test_a_report_has_its_page_and_its_tables(stagecast: Stagecast, shop: Path, name: str) -> None:
-    said = stagecast(
+    result = stagecast(
         *(
             "report",
             shop / "shop.csv",
@@ -212,10 +212,12 @@ def test_a_report_has_its_page_and_its_tables(stagecast: Stagecast, shop: Path, 
             "--json",
         )
     )
-    assert said.code == 0, said.err
-    told = json.loads(said.out)
-    assert told["before_after"]["date"] == "2021-01-01"
-    assert any(measure["id"] == "cost_per_customer" for measure in told["before_after"]["measures"])
+    assert result.code == 0, result.err
+    report = json.loads(result.out)
+    assert report["before_after"]["date"] == "2021-01-01"
+    assert any(
+        measure["id"] == "cost_per_customer" for measure in report["before_after"]["measures"]
+    )
     names = {path.name for path in Path("out/flows").iterdir()}
     assert names == {
         *(
@@ -234,7 +236,7 @@ def test_a_report_has_its_page_and_its_tables(stagecast: Stagecast, shop: Path, 
     }
     page = Path("out/report.html").read_text("utf-8")
     assert page.count('<svg role="img"') == 6
-    for text in (told["before_after"]["headline"], "How customers move", "Cohorts"):
+    for text in (report["before_after"]["headline"], "How customers move", "Cohorts"):
         assert text in page
     for stage in load_scheme(name).stages:
         assert stage.title["en"] in page
@@ -242,7 +244,7 @@ def test_a_report_has_its_page_and_its_tables(stagecast: Stagecast, shop: Path, 
     assert "http" not in page.replace("http://www.w3.org", "")
     stock = pq.read_table("out/flows/stock.parquet").to_pandas()
     last = stock[stock["period_start"] == stock["period_start"].max()]
-    assert last["customers"].sum() == told["customers"]
+    assert last["customers"].sum() == report["customers"]
     assert stagecast("report", shop / "shop.csv", "--out", "out").code == 2
     assert stagecast("report", shop / "shop.csv", "--out", "out", "--force").code == 0
     assert not Path("out/flows/before_after.json").exists()
@@ -251,8 +253,8 @@ def test_a_report_has_its_page_and_its_tables(stagecast: Stagecast, shop: Path, 
 def test_a_report_of_a_log_without_amounts_or_repeat_orders(stagecast: Stagecast) -> None:
     rows = "".join(f"c{k:03d},2024-0{1 + k % 6}-11\n" for k in range(60))
     Path("log.csv").write_text("customer_id,timestamp\n" + rows)
-    said = stagecast("report", "log.csv", "--out", "out")
-    assert said.code == 0, said.err
+    result = stagecast("report", "log.csv", "--out", "out")
+    assert result.code == 0, result.err
     assert "How customers move" in Path("out/report.html").read_text("utf-8")
     Path("visits.csv").write_text(
         "customer_id,timestamp,event\na,2024-01-01,visit\nb,2024-02-01,visit\n"
@@ -274,8 +276,8 @@ def test_a_report_of_a_log_without_amounts_or_repeat_orders(stagecast: Stagecast
 def test_wrong_use_of_report_leaves_nothing(
     stagecast: Stagecast, shop: Path, args: tuple[str, ...], code: int, message: str
 ) -> None:
-    said = stagecast("report", shop / "shop.csv", "--out", "out", *args)
-    assert (said.code, message in said.err) == (code, True), said.err
+    result = stagecast("report", shop / "shop.csv", "--out", "out", *args)
+    assert (result.code, message in result.err) == (code, True), result.err
     assert not Path("out").exists()
     assert not list(Path.cwd().glob(".out*"))
 
@@ -287,7 +289,7 @@ def test_leads_are_ranked_with_points_grades_and_a_fitted_chance(
     stagecast: Stagecast, shop: Path
 ) -> None:
     people = ("--customers", shop / "people.csv", "--known-at-start", "size")
-    said = stagecast(
+    result = stagecast(
         *(
             "leads",
             shop / "shop.csv",
@@ -301,19 +303,19 @@ def test_leads_are_ranked_with_points_grades_and_a_fitted_chance(
         ),
         *("--mql", "share:50%", "--sql", "best:5", "--json"),
     )
-    assert said.code == 0, said.err
-    told, found = json.loads(said.out), pq.read_table("leads.parquet").to_pandas()
-    assert (told["leads"], told["method"]) == (len(found), "blend")
-    assert found["lead_points"].is_monotonic_decreasing
-    assert found["p_convert"].between(0, 1).all()
-    assert 1 <= (found["lead_grade"] == "SQL").sum() <= 5
+    assert result.code == 0, result.err
+    report, actual = json.loads(result.out), pq.read_table("leads.parquet").to_pandas()
+    assert (report["leads"], report["method"]) == (len(actual), "blend")
+    assert actual["lead_points"].is_monotonic_decreasing
+    assert actual["p_convert"].between(0, 1).all()
+    assert 1 <= (actual["lead_grade"] == "SQL").sum() <= 5
     # those of the fair buy six times as often
-    mean = found.groupby("channel")["p_convert"].mean()
+    mean = actual.groupby("channel")["p_convert"].mean()
     assert mean["fair"] > 2 * mean["email"]
     # nobody who had bought by then is a lead
     log = pd.read_csv(shop / "shop.csv")
     bought = log[(log["event"] == "purchase") & (log["timestamp"] < "2021-06-01")]["customer_id"]
-    assert not set(found["customer_id"]) & set(bought)
+    assert not set(actual["customer_id"]) & set(bought)
     again = stagecast(
         "leads", shop / "shop.csv", *people, "--points", "mine.toml", "--out", "again.csv"
     )
@@ -355,26 +357,26 @@ def test_deals_of_a_crm_are_closed_and_the_missing_points_are_said(stagecast: St
             lines.append(f"d{k},{closes.date()},{'purchase' if won else 'Lost'},{'90' * won}")
     Path("log.csv").write_text("\n".join(lines))
     asked = ("leads", "log.csv", "--as-of", "2023-12-31", "--horizon", "60d", "--out", "l.csv")
-    said = stagecast(*asked, "--ends-lead", "lost, disqualified", "--learn", "p.toml")
-    assert said.code == 0, said.err
-    assert "no event type of this log has points (engage, lost)" in said.out
-    assert "--ends-lead 'disqualified': no lead has such an event" in said.out
-    assert "are no leads any more (lost, disqualified)" in said.out
+    result = stagecast(*asked, "--ends-lead", "lost, disqualified", "--learn", "p.toml")
+    assert result.code == 0, result.err
+    assert "no event type of this log has points (engage, lost)" in result.out
+    assert "--ends-lead 'disqualified': no lead has such an event" in result.out
+    assert "are no leads any more (lost, disqualified)" in result.out
     log = pd.read_csv("log.csv")
     closed = log[log["event"].isin(["Lost", "purchase"])]["customer_id"]
     assert set(pd.read_csv("l.csv")["customer_id"]) == set(log["customer_id"]) - set(closed)
-    assert re.search(r"^  engage [+-]", said.out, re.MULTILINE)
-    told = json.loads(stagecast(*asked, "--ends-lead", "lost", "--json").out)
-    assert told["closed"] == int((log["event"] == "Lost").sum())
-    assert len(told["notes"]) == 1
+    assert re.search(r"^  engage [+-]", result.out, re.MULTILINE)
+    report = json.loads(stagecast(*asked, "--ends-lead", "lost", "--json").out)
+    assert report["closed"] == int((log["event"] == "Lost").sum())
+    assert len(report["notes"]) == 1
     wrong = stagecast(*asked, "--ends-lead", "lost,,gone")
     assert (wrong.code, "has an empty type" in wrong.err) == (2, True)
 
 
 def test_a_log_of_buyers_has_no_leads(stagecast: Stagecast) -> None:
     Path("log.csv").write_text("customer_id,timestamp\na,2024-01-01\nb,2024-02-01\n")
-    said = stagecast("leads", "log.csv", "--out", "leads.csv")
-    assert (said.code, "there is no lead" in said.err) == (4, True)
+    result = stagecast("leads", "log.csv", "--out", "leads.csv")
+    assert (result.code, "there is no lead" in result.err) == (4, True)
     assert not Path("leads.csv").exists()
     assert stagecast("stages", "log.csv", "--stages", "crm5", "--out", "s.csv").code == 0
 
@@ -392,8 +394,8 @@ def test_a_log_of_buyers_has_no_leads(stagecast: Stagecast) -> None:
 def test_wrong_use_of_leads_is_said(
     stagecast: Stagecast, shop: Path, args: tuple[str, ...], message: str
 ) -> None:
-    said = stagecast("leads", shop / "shop.csv", "--out", "leads.csv", *args)
-    assert (said.code, message in said.err) == (2, True), said.err
+    result = stagecast("leads", shop / "shop.csv", "--out", "leads.csv", *args)
+    assert (result.code, message in result.err) == (2, True), result.err
 
 
 @pytest.mark.slow
@@ -406,9 +408,9 @@ def test_what_was_known_at_the_start_is_learned_from_kept_and_asked_for(
         stagecast("train", *log, *people, "--horizon", "60d", "--out", "model", "--no-track").code
         == 0
     )
-    kept = json.loads(Path("model/models.json").read_text())
-    assert kept["config"]["known_at_start"] == ["size"]
-    assert {"size", "channel"} <= set(json.dumps(kept["conversion"]).replace('"', " ").split())
+    remaining = json.loads(Path("model/models.json").read_text())
+    assert remaining["config"]["known_at_start"] == ["size"]
+    assert {"size", "channel"} <= set(json.dumps(remaining["conversion"]).replace('"', " ").split())
     assert stagecast("score", *log, *people, "--model", "model", "--out", "s.parquet").code == 0
     without = stagecast("score", *log, "--model", "model", "--out", "s.csv")
     assert (without.code, "name that table with --customers" in without.err) == (2, True)
@@ -455,24 +457,24 @@ def test_one_customer_at_a_time_scores_as_the_whole_log_does(
         for name, mine in events.groupby("customer_id")
         if name in batch.index
     ]
-    found = (
+    actual = (
         load_scorer(Path("model"))
         .score_customers(customers, datetime(2021, 8, 1, tzinfo=UTC))
         .to_pandas()
     )
-    batch = batch.loc[found["customer_id"]].reset_index()
-    assert found["p_convert"].notna().sum() > 20
-    for column in found.columns:
+    batch = batch.loc[actual["customer_id"]].reset_index()
+    assert actual["p_convert"].notna().sum() > 20
+    for column in actual.columns:
         if column in ("reasons", "data_cutoff"):
             continue
-        if found[column].dtype.kind == "f":
-            np.testing.assert_allclose(found[column], batch[column], rtol=1e-9, err_msg=column)
+        if actual[column].dtype.kind == "f":
+            np.testing.assert_allclose(actual[column], batch[column], rtol=1e-9, err_msg=column)
         else:
-            pd.testing.assert_series_equal(found[column], batch[column])
-    chances = found.filter(like="p_stage_").to_numpy()
+            pd.testing.assert_series_equal(actual[column], batch[column])
+    chances = actual.filter(like="p_stage_").to_numpy()
     assert np.abs(chances.sum(axis=1) - 1).max() <= 1e-12
     reach = load_scheme(scheme).reachable()
     for name in load_scheme(scheme).ids:
         cannot = [stage for stage in load_scheme(scheme).ids if stage not in reach[name]]
-        rows = (found["stage"] == name).to_numpy()
-        assert (found.loc[rows, [f"p_stage_{stage}" for stage in cannot]].to_numpy() == 0).all()
+        rows = (actual["stage"] == name).to_numpy()
+        assert (actual.loc[rows, [f"p_stage_{stage}" for stage in cannot]].to_numpy() == 0).all()

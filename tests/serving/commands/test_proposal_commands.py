@@ -28,18 +28,18 @@ def stagecast(
 
 
 def test_check_without_a_mapping_proposes_one_and_applies_nothing(stagecast) -> None:
-    said = stagecast("check", "own.csv")
-    assert said.code == 0
-    assert "--customer Client" in said.out
-    assert 'stagecast check own.csv --customer Client --time "Day of order"' in said.out
-    assert "--time-format %d.%m.%Y" in said.out
-    assert "nothing of this was applied" in said.out
-    assert "rows in" not in said.out
+    result = stagecast("check", "own.csv")
+    assert result.code == 0
+    assert "--customer Client" in result.out
+    assert 'stagecast check own.csv --customer Client --time "Day of order"' in result.out
+    assert "--time-format %d.%m.%Y" in result.out
+    assert "nothing of this was applied" in result.out
+    assert "rows in" not in result.out
 
 
 def test_check_proposes_a_preset(stagecast) -> None:
-    said = stagecast("check", "orders.csv")
-    assert (said.code, "stagecast check orders.csv --preset shopify" in said.out) == (0, True)
+    result = stagecast("check", "orders.csv")
+    assert (result.code, "stagecast check orders.csv --preset shopify" in result.out) == (0, True)
     assert "3 loaded" in stagecast("check", "orders.csv", "--preset", "shopify").out
 
 
@@ -47,25 +47,25 @@ def test_check_proposes_a_preset(stagecast) -> None:
 def test_check_asks_a_person(stagecast, monkeypatch, answer: bool, is_checked: bool) -> None:
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     monkeypatch.setattr("click.confirm", lambda *_, **__: answer)
-    said = stagecast("check", "own.csv")
-    assert said.code == 0
-    assert ("61 rows in = 61 loaded" in said.out) == is_checked
+    result = stagecast("check", "own.csv")
+    assert result.code == 0
+    assert ("61 rows in = 61 loaded" in result.out) == is_checked
 
 
 def test_a_program_and_a_table_without_times_get_the_refusal(stagecast) -> None:
-    said = stagecast("check", "own.csv", "--json")
-    assert (said.code, said.out) == (3, "")
+    result = stagecast("check", "own.csv", "--json")
+    assert (result.code, result.out) == (3, "")
     Path("people.csv").write_text("customerID,plan\n" + "".join(f"k{k},a\n" for k in range(30)))
-    said = stagecast("check", "people.csv")
-    assert said.code == 3
-    assert "is this a log of events?" in said.out
-    assert "has no column 'customer_id'" in said.err
+    result = stagecast("check", "people.csv")
+    assert result.code == 3
+    assert "is this a log of events?" in result.out
+    assert "has no column 'customer_id'" in result.err
 
 
 def test_a_partial_mapping_gets_the_refusal(stagecast) -> None:
-    said = stagecast("check", "own.csv", "--customer", "Client")
-    assert said.code == 3
-    assert "stagecast check FILE" in said.err
+    result = stagecast("check", "own.csv", "--customer", "Client")
+    assert result.code == 3
+    assert "stagecast check FILE" in result.err
 
 
 def test_init_writes_a_configuration_with_which_the_log_is_read(stagecast) -> None:
@@ -88,8 +88,8 @@ def test_every_line_that_init_leaves_to_the_user_is_an_option(stagecast) -> None
     text = "\n".join(line.removeprefix("# ") for line in lines[start + 1 :])
     Path("all.toml").write_text(text.replace("[customers]", "[customers]\n"), "utf-8")
     assert set(tomllib.loads(text)) >= {"event", "zone", "where", "customers", "run"}
-    said = stagecast("check", "own.csv", "--config", "all.toml")
-    assert "unknown option" not in said.err
+    result = stagecast("check", "own.csv", "--config", "all.toml")
+    assert "unknown option" not in result.err
 
 
 def test_init_of_an_export_of_a_vendor_names_the_preset_and_what_it_declares(stagecast) -> None:
@@ -102,8 +102,8 @@ def test_init_of_an_export_of_a_vendor_names_the_preset_and_what_it_declares(sta
 
 def test_init_replaces_no_file_unasked(stagecast) -> None:
     Path("stagecast.toml").write_text("# mine\n", "utf-8")
-    said = stagecast("init", "own.csv")
-    assert (said.code, "give --force" in said.err) == (2, True)
+    result = stagecast("init", "own.csv")
+    assert (result.code, "give --force" in result.err) == (2, True)
     assert Path("stagecast.toml").read_text("utf-8") == "# mine\n"
     assert stagecast("init", "own.csv", "--force").code == 0
     assert "Client" in Path("stagecast.toml").read_text("utf-8")

@@ -95,8 +95,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 
 def rows(folder: Path) -> pd.DataFrame:
-    found: pd.DataFrame = dataset.dataset(folder, format="parquet").to_table().to_pandas()
-    return found.sort_values("customer_id", ignore_index=True)
+    actual: pd.DataFrame = dataset.dataset(folder, format="parquet").to_table().to_pandas()
+    return actual.sort_values("customer_id", ignore_index=True)
 
 
 def test_features_are_those_of_one_machine(
@@ -104,10 +104,10 @@ def test_features_are_those_of_one_machine(
 ) -> None:
     on_spark, here = tmp_path / "spark", tmp_path / "here.parquet"
     asked = ("features", str(shop.events), "--config", str(shop.config))
-    said = stagecast(*asked, *ON_SPARK, "--out", str(on_spark), "--json")
-    assert said.code == 0, said.err
-    told = json.loads(said.out.strip().splitlines()[-1])
-    assert {name: told[name] for name in ("customers", "rows_rejected", "rows_duplicate")} == {
+    result = stagecast(*asked, *ON_SPARK, "--out", str(on_spark), "--json")
+    assert result.code == 0, result.err
+    report = json.loads(result.out.strip().splitlines()[-1])
+    assert {name: report[name] for name in ("customers", "rows_rejected", "rows_duplicate")} == {
         "customers": CUSTOMERS,
         "rows_rejected": 4,
         "rows_duplicate": 1,
@@ -135,8 +135,8 @@ def test_features_are_those_of_one_machine(
 def test_scores_are_those_of_one_machine(shop: Shop, tmp_path: Path, stagecast: Stagecast) -> None:
     on_spark, here = tmp_path / "spark", tmp_path / "here.parquet"
     asked = ("score", str(shop.events), "--model", str(shop.model), "--config", str(shop.config))
-    said = stagecast(*asked, *ON_SPARK, "--out", str(on_spark))
-    assert said.code == 0, said.err
+    result = stagecast(*asked, *ON_SPARK, "--out", str(on_spark))
+    assert result.code == 0, result.err
     assert stagecast(*asked, "--out", str(here)).code == 0
     assert "on_pro" in (shop.model / "churn.lightgbm.txt").read_text()
     ours = pq.read_table(here)
@@ -174,11 +174,11 @@ def test_what_the_model_looks_at_must_be_told(
         "--out",
         str(tmp_path / "out"),
     )
-    said = stagecast(*asked)
-    assert said.code == 2
+    result = stagecast(*asked)
+    assert result.code == 2
     assert (
         "this model looks at plan, acquisition_cost of the table of customers: name that table"
-        in said.err
+        in result.err
     )
     (tmp_path / "people.csv").write_text("customer_id,plam\n1,pro\n", "utf-8")
     other = stagecast(*asked, "--customers", str(tmp_path / "people.csv"))
@@ -216,9 +216,9 @@ def test_what_the_model_looks_at_must_be_told(
 def test_what_spark_cannot_read_is_said(
     arguments: tuple[str, ...], message: str, tmp_path: Path, stagecast: Stagecast
 ) -> None:
-    said = stagecast("features", *arguments, *ON_SPARK, "--out", str(tmp_path / "out"))
-    assert said.code == 2
-    assert message in said.err
+    result = stagecast("features", *arguments, *ON_SPARK, "--out", str(tmp_path / "out"))
+    assert result.code == 2
+    assert message in result.err
     assert not (tmp_path / "out").exists()
 
 
@@ -227,11 +227,11 @@ def test_a_column_that_is_not_there_is_named(
 ) -> None:
     strange = tmp_path / "strange.parquet"
     write(simulate(20).rename(columns={"customer_id": "customer"}), strange)
-    said = stagecast("features", str(strange), *ON_SPARK, "--out", str(tmp_path / "out"))
-    assert said.code == 3
+    result = stagecast("features", str(strange), *ON_SPARK, "--out", str(tmp_path / "out"))
+    assert result.code == 3
     assert (
         "no column 'customer_id' among customer, timestamp, amount; name it with --customer COL"
-        in said.err
+        in result.err
     )
     mapped = stagecast(
         "features",
@@ -247,6 +247,6 @@ def test_a_column_that_is_not_there_is_named(
 
 
 def test_a_command_of_one_machine_says_so(stagecast: Stagecast) -> None:
-    said = stagecast("check", "log.parquet", "--engine", "spark")
-    assert said.code == 2
-    assert "`check` works on one machine; `features`, `train` and `score` know Spark" in said.err
+    result = stagecast("check", "log.parquet", "--engine", "spark")
+    assert result.code == 2
+    assert "`check` works on one machine; `features`, `train` and `score` know Spark" in result.err

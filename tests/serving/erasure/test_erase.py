@@ -71,7 +71,7 @@ class Said:
         return json.loads(self.out)
 
     def rows(self) -> dict[str, int]:
-        return {Path(one["place"]).name: one["removed"] for one in self.told["places"]}
+        return {Path(item["place"]).name: item["removed"] for item in self.told["places"]}
 
 
 @pytest.fixture
@@ -88,8 +88,8 @@ def erase(tmp_path, monkeypatch, capsys):
             )
         except StagecastError as error:
             return Said(error.exit_code, capsys.readouterr().out, str(error))
-        said = capsys.readouterr()
-        return Said(0, said.out, said.err)
+        result = capsys.readouterr()
+        return Said(0, result.out, result.err)
 
     return call
 
@@ -175,15 +175,15 @@ def test_a_customer_goes_from_every_place_and_everything_else_stays(erase, copie
         Path("shop.csv").read_bytes().splitlines(keepends=True),
     )
     report = Path("out/report.html").read_text("utf-8")
-    said = erase(top, "shop.csv", "--run", "out", "--json")
-    assert said.code == 0, said.err
-    assert said.told["proven"] is True
-    assert said.told["left"] == 0
-    assert top not in said.out
+    result = erase(top, "shop.csv", "--run", "out", "--json")
+    assert result.code == 0, result.err
+    assert result.told["proven"] is True
+    assert result.told["left"] == 0
+    assert top not in result.out
     gone = [line for line in log if line.startswith(top.encode())]
     wanted = {"shop.csv": len(gone), "scores.parquet": 1, "report.html": 1, "stagecast.db": 4}
-    assert said.rows() == wanted
-    assert sum(one["kind"] == "mlflow" for one in said.told["places"]) == 1
+    assert result.rows() == wanted
+    assert sum(item["kind"] == "mlflow" for item in result.told["places"]) == 1
     assert Path("shop.csv").read_bytes() == b"".join(line for line in log if line not in gone)
     left = pq.read_table("out/scores.parquet")
     assert left.equals(scores.filter(pa.compute.not_equal(scores["customer_id"], top)))
@@ -217,14 +217,14 @@ def test_totals_of_a_published_run_stay_and_its_lists_do_not_show_the_customer(e
 
 def test_refused_rows_and_their_examples_go_and_their_counts_stay(erase, copied):
     before = json.loads(Path("out/data-report.json").read_text("utf-8"))
-    said = erase(LATE, "shop.csv", "--run", "out", "--include-malformed", "--json")
-    assert said.code == 0, said.err
-    assert said.rows()["rejected.parquet"] == 2
-    assert said.rows()["data-report.json"] == 2
+    result = erase(LATE, "shop.csv", "--run", "out", "--include-malformed", "--json")
+    assert result.code == 0, result.err
+    assert result.rows()["rejected.parquet"] == 2
+    assert result.rows()["data-report.json"] == 2
     assert pq.read_table("out/rejected.parquet")["line"].to_pylist() == [1721, 1722]
     after = json.loads(Path("out/data-report.json").read_text("utf-8"))
     shown = [
-        one["line"] for entry in after["rejected_examples"].values() for one in entry["examples"]
+        item["line"] for entry in after["rejected_examples"].values() for item in entry["examples"]
     ]
     assert sorted(shown) == [1721, 1722]
     assert {**after, "rejected_examples": None} == {**before, "rejected_examples": None}
@@ -234,30 +234,32 @@ def test_refused_rows_and_their_examples_go_and_their_counts_stay(erase, copied)
 def test_customers_that_a_data_report_or_a_page_speaks_of_go_with_the_entry(erase, name):
     Path("out").mkdir()
     heavy = [{"customer_id": one, "events": 9_000} for one in (name, "170")]
-    said = [f"customer {one} has 9,000 events" for one in (name, "170")]
+    result = [f"customer {one} has 9,000 events" for one in (name, "170")]
     report = {
         "rows_in": 17,
         "quality": {"buyers": {"heavy": heavy}},
-        "warnings": said,
+        "warnings": result,
         "files": ["17.csv"],
     }
     Path("out/data-report.json").write_text(json.dumps(report))
     page = "<ul><li>{}</li><li>{}</li></ul><p>17 rows</p>"
-    Path("out/report.html").write_text(page.format(*said))
-    found = erase(name, "--run", "out", "--json")
-    assert (found.code, found.rows()) == (0, {"data-report.json": 2, "report.html": 1})
-    left = {**report, "quality": {"buyers": {"heavy": heavy[1:]}}, "warnings": said[1:]}
+    Path("out/report.html").write_text(page.format(*result))
+    actual = erase(name, "--run", "out", "--json")
+    assert (actual.code, actual.rows()) == (0, {"data-report.json": 2, "report.html": 1})
+    left = {**report, "quality": {"buyers": {"heavy": heavy[1:]}}, "warnings": result[1:]}
     assert json.loads(Path("out/data-report.json").read_text()) == left
-    assert Path("out/report.html").read_text() == page.replace("<li>{}</li>", "", 1).format(said[1])
+    assert Path("out/report.html").read_text() == page.replace("<li>{}</li>", "", 1).format(
+        result[1]
+    )
 
 
 def test_a_malformed_line_is_told_with_its_place_and_goes_only_when_asked(erase, copied):
-    said = erase(LATE, "shop.csv", "--json")
-    assert said.code == 3
-    (log,) = [one for one in said.told["places"] if one["place"] == "shop.csv"]
+    result = erase(LATE, "shop.csv", "--json")
+    assert result.code == 3
+    (log,) = [item for item in result.told["places"] if item["place"] == "shop.csv"]
     data = Path("shop.csv").read_bytes()
     assert (log["left"], log["first"]) == (1, f"byte {data.index(LATE.encode())}")
-    assert "--include-malformed" in said.err
+    assert "--include-malformed" in result.err
     assert erase(LATE, "shop.csv", "--include-malformed").code == 0
     assert Path("shop.csv").read_bytes() == data.replace(f"{LATE},2021-01-01\n".encode(), b"")
 
@@ -266,8 +268,8 @@ def test_a_second_time_there_is_nothing_and_nothing_is_touched(erase, copied):
     args = (LATE, "shop.csv", "--run", "out", "--include-malformed")
     assert erase(*args).code == 0
     before = everything(copied)
-    said = erase(*args, yes=False)
-    assert (said.code, said.out.startswith("Nothing found: ")) == (0, True)
+    result = erase(*args, yes=False)
+    assert (result.code, result.out.startswith("Nothing found: ")) == (0, True)
     assert everything(copied) == before
 
 
@@ -285,15 +287,15 @@ def test_a_dry_run_counts_what_would_go_and_changes_nothing(erase, copied):
 
 def test_without_a_terminal_it_asks_for_yes_before_anything_is_changed(erase, copied):
     before = everything(copied)
-    said = erase(LATE, "shop.csv", yes=False)
-    assert (said.code, "--yes" in said.err) == (2, True)
+    result = erase(LATE, "shop.csv", yes=False)
+    assert (result.code, "--yes" in result.err) == (2, True)
     assert everything(copied) == before
 
 
 def test_without_names_the_demo_folder_the_store_and_mlflow_are_worked_on(erase, copied):
     Path("out").rename("stagecast-demo")
-    said = erase(LATE, "--json")
-    assert set(said.rows()) == {
+    result = erase(LATE, "--json")
+    assert set(result.rows()) == {
         "scores.parquet",
         "rejected.parquet",
         "data-report.json",
@@ -308,11 +310,11 @@ def test_a_model_that_holds_the_id_is_not_changed_and_is_told(erase, copied):
     data = json.loads(card.read_text("utf-8"))
     card.write_text(json.dumps({**data, "notes": [f"as {LATE} does"]}), "utf-8")
     before = card.read_bytes()
-    said = erase(LATE, "--run", "out", "--json")
-    assert said.code == 3
-    (one,) = [one for one in said.told["places"] if one["left"]]
-    assert (one["kind"], one["first"]) == ("model", f"byte {before.index(LATE.encode())}")
-    assert "train again" in one["note"]
+    result = erase(LATE, "--run", "out", "--json")
+    assert result.code == 3
+    (item,) = [item for item in result.told["places"] if item["left"]]
+    assert (item["kind"], item["first"]) == ("model", f"byte {before.index(LATE.encode())}")
+    assert "train again" in item["note"]
     assert card.read_bytes() == before
 
 
@@ -321,9 +323,9 @@ def test_what_a_killed_run_left_is_cleaned(erase, copied, ending):
     Path("out").rename(f".out.{ending}")
     broken = Path(f".out.{ending}/model.draft.parquet")
     broken.write_bytes(b"PAR1 cut off")
-    said = erase(LATE, "--run", "out", "--json")
-    assert said.code == 0, said.err
-    assert said.rows()["scores.parquet"] == 1
+    result = erase(LATE, "--run", "out", "--json")
+    assert result.code == 0, result.err
+    assert result.rows()["scores.parquet"] == 1
     assert LATE not in str(
         pq.read_table(f".out.{ending}/scores.parquet")["customer_id"].to_pylist()
     )
@@ -333,8 +335,8 @@ def test_a_half_written_file_of_ours_goes_when_nobody_has_written_it_for_an_hour
     Path("out").rename(".out.draft")
     cut = Path(".out.draft/rejected.parquet")
     cut.write_bytes(cut.read_bytes()[:-9])
-    said = erase(LATE, "--run", "out", "--json")
-    assert (said.code, "half-written" in said.err) == (3, True)
+    result = erase(LATE, "--run", "out", "--json")
+    assert (result.code, "half-written" in result.err) == (3, True)
     old = time.time() - 7_200
     os.utime(cut, (old, old))
     assert erase(LATE, "--run", "out").code == 0
@@ -345,8 +347,8 @@ def test_a_draft_beside_a_log_goes_when_it_is_old(erase, tmp_path):
     Path("scores.csv").write_text("customer_id,stage\nx1y2,new\nb,new\n")
     draft = Path(".scores.csv.draft")
     draft.write_text("customer_id,stage\nx1y2,n")
-    said = erase("x1y2", "scores.csv")
-    assert (said.code, "half-written" in said.err) == (3, True)
+    result = erase("x1y2", "scores.csv")
+    assert (result.code, "half-written" in result.err) == (3, True)
     os.utime(draft, (0, 0))
     assert erase("x1y2", "scores.csv").code == 0
     assert not draft.exists()
@@ -394,14 +396,15 @@ def store(tmp_path) -> Iterator[Store]:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_id_is_only_an_id(erase, store, name, tmp_path):
     rows = [
-        {"customer_id": one, "timestamp": "2025-01-01", "amount": 1} for one in (*HOSTILE, "other")
+        {"customer_id": item, "timestamp": "2025-01-01", "amount": 1}
+        for item in (*HOSTILE, "other")
     ]
     pd.DataFrame(rows).to_csv("log.csv", index=False)
     pd.DataFrame(rows).to_parquet("log.parquet")
     before = everything(tmp_path)
-    said = erase("--json", "--", name, "log.csv")
-    assert said.code == 0, said.err
-    assert said.rows() == {"log.csv": 1, "stagecast.db": 4}
+    result = erase("--json", "--", name, "log.csv")
+    assert result.code == 0, result.err
+    assert result.rows() == {"log.csv": 1, "stagecast.db": 4}
     assert erase("--json", "--", name, "log.parquet").rows() == {"log.parquet": 1}
     assert set(everything(tmp_path)) == set(before)
     for left in (pd.read_csv("log.csv"), pd.read_parquet("log.parquet")):
@@ -416,8 +419,8 @@ def test_what_is_no_id_is_refused(erase, text):
 
 
 def test_ids_that_begin_alike_are_not_confused(erase, store):
-    said = erase("c0001", "--json")
-    assert (said.code, said.rows()) == (0, {"stagecast.db": 4})
+    result = erase("c0001", "--json")
+    assert (result.code, result.rows()) == (0, {"stagecast.db": 4})
     assert store.customer("c00012345")
     assert erase("c0002", "--json").code == 0
 
@@ -428,10 +431,10 @@ def test_a_number_is_the_customer_only_where_an_id_can_stand(erase, store, name)
         con.exec_driver_sql(
             "UPDATE scores SET orders = 17850, spend = 17 WHERE customer_id = 'c0000'"
         )
-    said = erase(name, "--json")
-    assert said.code == 0, said.err
-    assert said.rows() == {"stagecast.db": 4}
-    assert any("a number" in note for note in said.told["notes"])
+    result = erase(name, "--json")
+    assert result.code == 0, result.err
+    assert result.rows() == {"stagecast.db": 4}
+    assert any("a number" in note for note in result.told["notes"])
 
 
 def test_bytes_that_sqlite_left_in_free_space_go_even_when_no_row_is_there(erase, store):
@@ -457,9 +460,9 @@ def test_while_a_reader_holds_the_log_of_writes_it_is_told_and_later_made_good(
     with closing(sqlite3.connect("stagecast.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM scores").fetchone()
-        said = erase("c00012345", "--json")
-        assert said.code == 3
-        assert "stop what uses the store" in said.err
+        result = erase("c00012345", "--json")
+        assert result.code == 3
+        assert "stop what uses the store" in result.err
     store.close()
     assert erase("c00012345").code == 0
     assert erase("c00012345").out.startswith("Nothing found")
@@ -482,9 +485,9 @@ def test_an_id_that_another_row_names_is_left_and_told(erase, store):
     with closing(sqlite3.connect("stagecast.db")) as con, con:
         con.execute("CREATE TABLE notes (text TEXT)")
         con.execute("INSERT INTO notes VALUES ('a friend of c0003, they say')")
-    said = erase("c0003", "--json")
-    assert said.code == 3
-    assert said.told["places"][0]["left"] == 1
+    result = erase("c0003", "--json")
+    assert result.code == 3
+    assert result.told["places"][0]["left"] == 1
 
 
 def test_a_damaged_file_of_a_run_is_refused_before_anything_is_changed(erase, copied):
@@ -492,8 +495,8 @@ def test_a_damaged_file_of_a_run_is_refused_before_anything_is_changed(erase, co
     broken.write_bytes(broken.read_bytes()[:-100] + b"x" * 100)
     Path("out/data-report.json").write_text("[")
     before = everything(copied)
-    said = erase(LATE, "shop.csv", "--run", "out")
-    assert (said.code, "data-report.json" in said.err) == (3, True)
+    result = erase(LATE, "shop.csv", "--run", "out")
+    assert (result.code, "data-report.json" in result.err) == (3, True)
     assert everything(copied) == before
 
 
@@ -513,12 +516,12 @@ def test_a_store_in_postgresql_is_erased_and_says_what_cannot_be_searched(erase,
     store = Store.open(url)
     published.publish(store, published.scores(20, extra=HOSTILE[:3]))
     for name in (HOSTILE[0], "c0003"):
-        said = erase("--store", url, "--json", "--", name)
-        assert said.code == 0, said.err
-        assert said.told["removed"] == 2
-        assert any("cannot be searched" in note for note in said.told["notes"])
+        result = erase("--store", url, "--json", "--", name)
+        assert result.code == 0, result.err
+        assert result.told["removed"] == 2
+        assert any("cannot be searched" in note for note in result.told["notes"])
         assert store.customer(name) is None
-    assert "***" in said.told["places"][0]["place"]
+    assert "***" in result.told["places"][0]["place"]
     store.close()
     engine = sa.create_engine(url)
     metadata.drop_all(engine)
@@ -529,10 +532,10 @@ def test_a_store_in_postgresql_is_erased_and_says_what_cannot_be_searched(erase,
 
 
 def test_a_tracking_server_is_not_done_and_says_so(erase, tmp_path):
-    said = erase("c0001", "--tracking-uri", "http://mlflow.example:5000", "--json")
-    assert said.code == 3
-    assert said.told["places"][0]["left"] is None
-    assert "not done" in said.err
+    result = erase("c0001", "--tracking-uri", "http://mlflow.example:5000", "--json")
+    assert result.code == 3
+    assert result.told["places"][0]["left"] is None
+    assert "not done" in result.err
 
 
 # ------------------------------------------------------------------ logs
@@ -588,11 +591,11 @@ def test_only_the_records_of_the_customer_leave_a_text_log(erase, name):
     for record in records:
         assert record in wanted
         wanted = wanted.replace(record, "", 1)
-    said = erase(
+    result = erase(
         "x", name, "--encoding", "utf-16" if name.startswith("wide") else encoding, "--json"
     )
-    assert said.code == 0, said.err
-    assert said.rows() == {name: len(records)}
+    assert result.code == 0, result.err
+    assert result.rows() == {name: len(records)}
     assert unpacked(Path(name)) == wanted.encode(encoding)
 
 
@@ -602,9 +605,9 @@ def test_a_number_is_compared_as_the_reader_reads_it(erase, name):
     Path("log.csv").write_text("n,customer_id\n" + "".join(f"17850,{one}\n" for one in ids))
     for kind, values in (("int", [17850, 1, None]), ("float", [17850.0, 1.5, None])):
         pq.write_table(pa.table({"customer_id": values, "stock": [17850, 1, 2]}), f"{kind}.parquet")
-    said = erase("--json", "--", name, "log.csv")
-    assert (said.code, said.rows()) == (0, {"log.csv": 4})
-    assert said.told["places"][0]["alike"] == 4
+    result = erase("--json", "--", name, "log.csv")
+    assert (result.code, result.rows()) == (0, {"log.csv": 4})
+    assert result.told["places"][0]["alike"] == 4
     assert Path("log.csv").read_text().split() == [
         "n,customer_id",
         *(f"17850,{one}" for one in ids[4:]),
@@ -621,44 +624,44 @@ def test_the_customer_may_stand_in_a_named_column_or_an_expression(erase):
     ).rows() == {"log.csv": 1}
     assert erase("ann", "log.csv", "--customer", "Customer ID", "--json").rows() == {"log.csv": 1}
     assert Path("log.csv").read_text() == '"Customer ID",shop\nbob,A\n'
-    said = erase(
+    result = erase(
         "ann", "log.csv", "--customer", "CASE WHEN \"Customer ID\" > 1 THEN 'a' ELSE shop END"
     )
-    assert (said.code, "as a number" in said.err) == (2, True)
-    said = erase("ann", "log.csv")
-    assert (said.code, "--customer COL" in said.err) == (3, True)
+    assert (result.code, "as a number" in result.err) == (2, True)
+    result = erase("ann", "log.csv")
+    assert (result.code, "--customer COL" in result.err) == (3, True)
 
 
 def test_a_telling_id_that_another_customers_row_names_is_left_with_its_byte(erase):
     data = "customer_id,friend\nann-7,b\nb,of ann-7\nc,joann-7\nd,ann-70\n"
     Path("log.csv").write_text(data)
-    said = erase("ann-7", "log.csv", "--json")
-    assert said.code == 3
+    result = erase("ann-7", "log.csv", "--json")
+    assert result.code == 3
     left = Path("log.csv").read_text()
     assert left == data.replace("ann-7,b\n", "")
-    assert said.told["places"][0]["first"] == f"byte {left.index('ann-7')}"
-    assert said.told["places"][0]["left"] == 1
+    assert result.told["places"][0]["first"] == f"byte {left.index('ann-7')}"
+    assert result.told["places"][0]["left"] == 1
 
 
 def test_a_quote_that_would_swallow_other_lines_keeps_the_log_as_it_is(erase):
     data = 'customer_id,note\na,"open\nx1y2,"y"\nb,z\nc,"\n'
     Path("log.csv").write_text(data)
-    said = erase("x1y2", "log.csv")
-    assert (said.code, "would be read otherwise" in said.err) == (3, True)
+    result = erase("x1y2", "log.csv")
+    assert (result.code, "would be read otherwise" in result.err) == (3, True)
     assert Path("log.csv").read_text() == data
     assert not draft_of(Path("log.csv")).exists()
 
 
 def test_a_database_is_refused_with_the_statement_to_run(erase):
-    said = erase(
+    result = erase(
         "o'Hara", "postgresql://me:secret@db/shop?table=orders", "--customer", "Customer ID"
     )
-    assert said.code == 2
+    assert result.code == 2
     assert (
         """DELETE FROM orders WHERE trim(CAST("Customer ID" AS VARCHAR)) IN ('o''Hara')"""
-        in said.err
+        in result.err
     )
-    assert "secret" not in said.err
+    assert "secret" not in result.err
 
 
 def test_parquet_keeps_its_schema_compression_groups_and_metadata(erase):
@@ -772,10 +775,10 @@ def test_a_search_in_pieces_finds_what_a_search_in_the_whole_finds(pieces, size)
         def read(self, _: int | None = None) -> bytes:
             return super().read(size)
 
-    found = search_stream(Slowly(text.encode()), customer)
+    actual = search_stream(Slowly(text.encode()), customer)
     places = [len(text[:at].encode()) for at in customer.offsets_in(text)]
-    assert found.count == len(places)
-    assert found.first == (f"byte {min(places)}" if places else None)
+    assert actual.count == len(places)
+    assert actual.first == (f"byte {min(places)}" if places else None)
 
 
 # ------------------------------------------------------------------ files are replaced whole
@@ -800,8 +803,8 @@ def test_mode_links_and_owner_of_a_log_stay(erase, tmp_path):
         before.st_gid,
     )
     os.link(log, "second.csv")
-    said = erase("b", "link.csv")
-    assert (said.code, "hard links" in said.err) == (3, True)
+    result = erase("b", "link.csv")
+    assert (result.code, "hard links" in result.err) == (3, True)
     assert "b,2025-01-01" in log.read_text()
 
 
@@ -869,6 +872,6 @@ def test_the_search_of_the_store_explains_longer_ids_and_nothing_else(tmp_path, 
     data[-8:] = b"\0c000\0\0\0"
     other = tmp_path / "copy.db"
     other.write_bytes(bytes(data))
-    found = database.search(other, Customer.parse("c000"))
-    assert (found.count, found.first) == (1, f"copy.db, byte {len(data) - 7}")
-    assert np.isfinite(found.count)
+    actual = database.search(other, Customer.parse("c000"))
+    assert (actual.count, actual.first) == (1, f"copy.db, byte {len(data) - 7}")
+    assert np.isfinite(actual.count)

@@ -31,30 +31,30 @@ def api(tmp_path_factory, scored):
 
 def everybody(api, **query) -> list[dict]:
     """Follow next_cursor to the end."""
-    found, cursor = [], None
+    actual, cursor = [], None
     while True:
         answer = api.get("/v1/customers", params=query | ({"cursor": cursor} if cursor else {}))
         assert answer.status_code == 200, answer.text
-        found += answer.json()["customers"]
+        actual += answer.json()["customers"]
         cursor = answer.json()["next_cursor"]
         if cursor is None:
-            return found
+            return actual
 
 
 def test_the_list_is_ranked_by_value_at_risk_and_says_what_it_is(api, scored):
-    said = api.get("/v1/customers").json()
-    assert (said["as_of"], said["model_version"]) == ("1998-01-01T00:00:00Z", "retail-19980101")
-    assert said["total"] == scored.num_rows
-    assert len(said["customers"]) == 50
-    values = [score["value_at_risk"] for score in said["customers"]]
+    result = api.get("/v1/customers").json()
+    assert (result["as_of"], result["model_version"]) == ("1998-01-01T00:00:00Z", "retail-19980101")
+    assert result["total"] == scored.num_rows
+    assert len(result["customers"]) == 50
+    values = [score["value_at_risk"] for score in result["customers"]]
     assert values == sorted(values, reverse=True)
 
 
 def test_following_the_cursor_gives_everybody_once_as_published(api, scored):
-    found = everybody(api, limit=7)
+    actual = everybody(api, limit=7)
     by_id = {row["customer_id"]: row for row in score_schema.json_rows(scored)}
-    assert len(found) == len(by_id)
-    assert {score["customer_id"]: score for score in found} == by_id
+    assert len(actual) == len(by_id)
+    assert {score["customer_id"]: score for score in actual} == by_id
 
 
 def test_the_link_header_leads_on(api):
@@ -73,10 +73,10 @@ def test_filters_filter_and_empty_ones_do_not(api, scored):
         for r in rows
         if r["stage"] in ("loyal", "at_risk") and (r["value_at_risk"] or 0) >= 10
     }
-    found = everybody(
+    actual = everybody(
         api, stage=["loyal", "at_risk"], min_value="10", band="", state="", q="", limit="", sort=""
     )
-    assert {score["customer_id"] for score in found} == wanted
+    assert {score["customer_id"] for score in actual} == wanted
     assert wanted
 
 
@@ -159,10 +159,10 @@ def test_a_cursor_of_before_the_last_publication_is_refused(tmp_path):
 def test_one_customer_has_a_score_and_a_history(api, name):
     answer = api.get(f"/v1/customers/{quote(name, safe='')}")
     assert answer.status_code == 200
-    said = answer.json()
-    assert said["score"]["customer_id"] == name
-    assert said["score"]["reasons"][0]["sentence"]
-    assert [past["as_of"][:4] for past in said["history"]] == (
+    result = answer.json()
+    assert result["score"]["customer_id"] == name
+    assert result["score"]["reasons"][0]["sentence"]
+    assert [past["as_of"][:4] for past in result["history"]] == (
         ["1998", "1997"] if name == "c0001" else ["1998"]
     )
     expected = {
@@ -174,10 +174,12 @@ def test_one_customer_has_a_score_and_a_history(api, name):
         "clv",
         "model_version",
     }
-    assert set(said["history"][0]) == expected
+    assert set(result["history"][0]) == expected
     # only who was scored before can have changed
-    assert bool(said["changes"]) == (name == "c0001")
-    assert all(set(change) == {"field", "before", "now", "sentence"} for change in said["changes"])
+    assert bool(result["changes"]) == (name == "c0001")
+    assert all(
+        set(change) == {"field", "before", "now", "sentence"} for change in result["changes"]
+    )
 
 
 @pytest.mark.parametrize("name", ["nobody", "C0001", "%00", "%FF", "x" * 5000])
@@ -190,13 +192,13 @@ def test_an_unknown_customer_is_a_short_404(api, name):
 
 def test_lookup_keeps_the_order_and_tells_who_is_missing(api):
     ids = ["c0009", "nobody", "c0001", *published.HOSTILE_IDS, "c0009"]
-    said = api.post("/v1/customers/lookup", json={"customer_ids": ids}).json()
-    assert [score["customer_id"] for score in said["scores"]] == [
+    result = api.post("/v1/customers/lookup", json={"customer_ids": ids}).json()
+    assert [score["customer_id"] for score in result["scores"]] == [
         "c0009",
         "c0001",
         *published.HOSTILE_IDS,
     ]
-    assert said["missing"] == ["nobody"]
+    assert result["missing"] == ["nobody"]
 
 
 @pytest.mark.parametrize("ids", [[], ["x"] * 1001, [1], [None], "abc", [""]])
@@ -205,26 +207,26 @@ def test_lookup_refuses_other_than_one_to_a_thousand_texts(api, ids):
 
 
 def test_stages_come_in_order_with_titles_and_totals(api, scored):
-    said = api.get("/v1/stages").json()
-    assert [stage["id"] for stage in said["stages"]] == list(published.STAGES)
-    assert sum(stage["customers"] for stage in said["stages"]) == scored.num_rows
-    assert said["stages"][4]["title"] == {"en": "Overdue", "ru": "Просрочен", "fa": "دیرکرده"}
-    assert said["stages"][0]["value_at_risk"] is None
+    result = api.get("/v1/stages").json()
+    assert [stage["id"] for stage in result["stages"]] == list(published.STAGES)
+    assert sum(stage["customers"] for stage in result["stages"]) == scored.num_rows
+    assert result["stages"][4]["title"] == {"en": "Overdue", "ru": "Просрочен", "fa": "دیرکرده"}
+    assert result["stages"][0]["value_at_risk"] is None
 
 
 def test_flows_between_the_last_two_runs_have_shares_of_their_origin(own):
-    said = own.get("/v1/stages/flows").json()
-    assert (said["from_as_of"][:4], said["to_as_of"][:4], said["scheme"]) == (
+    result = own.get("/v1/stages/flows").json()
+    assert (result["from_as_of"][:4], result["to_as_of"][:4], result["scheme"]) == (
         "1997",
         "1998",
         "retail",
     )
-    assert sum(flow["customers"] for flow in said["flows"]) == 60 + len(published.HOSTILE_IDS)
-    origins = {flow["from_stage"] for flow in said["flows"]}
+    assert sum(flow["customers"] for flow in result["flows"]) == 60 + len(published.HOSTILE_IDS)
+    origins = {flow["from_stage"] for flow in result["flows"]}
     assert None in origins
     for origin in origins:
         assert sum(
-            flow["share"] for flow in said["flows"] if flow["from_stage"] == origin
+            flow["share"] for flow in result["flows"] if flow["from_stage"] == origin
         ) == pytest.approx(1)
 
 
@@ -232,8 +234,8 @@ def test_without_an_earlier_run_there_are_no_flows(tmp_path):
     store = published.open_store(tmp_path)
     published.publish(store, published.scores(5))
     with web.client(web.app_with(tmp_path, store=store)) as api:
-        said = api.get("/v1/stages/flows").json()
-    assert (said["from_as_of"], said["flows"]) == (None, [])
+        result = api.get("/v1/stages/flows").json()
+    assert (result["from_as_of"], result["flows"]) == (None, [])
     store.close()
 
 

@@ -64,10 +64,10 @@ def test_scores_come_in_the_order_of_the_customers(api):
     names = ["b", "a", *published.HOSTILE_IDS]
     answer = api.post("/v1/score", json=asking(*map(customer, names)))
     assert answer.status_code == 200
-    said = answer.json()
-    assert (said["model_version"], said["as_of"]) == ("fake-1", AS_OF)
-    assert [score["customer_id"] for score in said["scores"]] == names
-    assert sum(said["scores"][0]["next_stage"].values()) == pytest.approx(1)
+    result = answer.json()
+    assert (result["model_version"], result["as_of"]) == ("fake-1", AS_OF)
+    assert [score["customer_id"] for score in result["scores"]] == names
+    assert sum(result["scores"][0]["next_stage"].values()) == pytest.approx(1)
 
 
 def test_the_as_of_is_now_where_it_is_left_out(api, scorer):
@@ -86,20 +86,20 @@ def test_the_as_of_is_now_where_it_is_left_out(api, scorer):
     ],
 )
 def test_instants_are_utc_and_a_date_is_its_midnight(api, scorer, text, instant):
-    (found,) = read(api, scorer, event(timestamp=text))
-    assert found.timestamp == instant
-    assert found.timestamp.utcoffset() == timedelta(0)
+    (actual,) = read(api, scorer, event(timestamp=text))
+    assert actual.timestamp == instant
+    assert actual.timestamp.utcoffset() == timedelta(0)
 
 
 def test_events_are_read_as_the_batch_reader_reads_them(api, scorer):
-    found = read(
+    actual = read(
         api,
         scorer,
         event(event=" Purchase ", channel=" web "),
         event(event="REFUND", amount=-3.5),
         event(event="visit", amount=None, timestamp="1997-06-02"),
     )
-    assert [(e.event, e.amount, e.channel) for e in found] == [
+    assert [(e.event, e.amount, e.channel) for e in actual] == [
         ("purchase", 10.0, "web"),
         ("refund", 3.5, None),
         ("visit", None, None),
@@ -107,7 +107,7 @@ def test_events_are_read_as_the_batch_reader_reads_them(api, scorer):
 
 
 def test_category_and_discount_are_read_as_the_batch_reader_reads_them(api, scorer):
-    found = read(
+    actual = read(
         api,
         scorer,
         event(category=" Tea ", discount=-2.5),
@@ -115,7 +115,7 @@ def test_category_and_discount_are_read_as_the_batch_reader_reads_them(api, scor
         event(event="visit", amount=None, category="Tea"),
         event(event="visit", amount=None, category="Coffee"),
     )
-    assert [(e.category, e.discount) for e in found] == [
+    assert [(e.category, e.discount) for e in actual] == [
         ("Tea", 2.5),
         (None, 0.0),
         ("Tea", None),
@@ -125,10 +125,10 @@ def test_category_and_discount_are_read_as_the_batch_reader_reads_them(api, scor
 
 def test_an_event_sent_twice_is_one_event(api, scorer):
     again, numbered = event(), event(event_id="7", amount=1.0)
-    found = read(
+    actual = read(
         api, scorer, again, again, numbered, numbered | {"amount": 2.0}, event(event_id="8")
     )
-    assert [(e.event_id, e.amount) for e in found] == [(None, 10.0), ("7", 1.0), ("8", 10.0)]
+    assert [(e.event_id, e.amount) for e in actual] == [(None, 10.0), ("7", 1.0), ("8", 10.0)]
 
 
 @pytest.mark.parametrize(
@@ -358,8 +358,8 @@ def test_json_may_name_its_character_set(api):
 
 
 def test_what_the_scorer_refuses_is_told_and_what_breaks_in_it_is_not(tmp_path):
-    told = web.FakeScorer(NotEnoughDataError("customer 'a' has no purchase"))
-    with web.client(web.app_with(tmp_path, scorer=told)) as api:
+    report = web.FakeScorer(NotEnoughDataError("customer 'a' has no purchase"))
+    with web.client(web.app_with(tmp_path, scorer=report)) as api:
         answer = api.post("/v1/score", json=asking(customer()))
         assert (answer.status_code, answer.json()["detail"]) == (
             422,

@@ -75,14 +75,14 @@ def see(site, path: str, status: int = 200) -> Found:
 
 
 def test_the_next_links_lead_through_the_whole_list_once(site, scored):
-    path, seen, pages = "/", [], 0
+    path, observed, pages = "/", [], 0
     while path:
         page = see(site, path)
-        seen += page.customers
+        observed += page.customers
         pages += 1
         path = next((a["href"] for a in page.all("a") if a.get("rel") == "next"), None)
     assert pages == 3
-    assert len(seen) == len(set(seen)) == scored.num_rows
+    assert len(observed) == len(set(observed)) == scored.num_rows
 
 
 def test_the_customers_of_most_value_at_risk_stand_first_with_their_facts(site, scored):

@@ -22,9 +22,9 @@ pytestmark = pytest.mark.slow
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every sixth customer of the CDNOW log."""
     frame = cdnow_frame()
-    kept = sorted(frame["customer_id"].unique())[::6]
+    remaining = sorted(frame["customer_id"].unique())[::6]
     path = tmp_path_factory.mktemp("log") / "cdnow.csv"
-    frame[frame["customer_id"].isin(kept)].to_csv(path, index=False)
+    frame[frame["customer_id"].isin(remaining)].to_csv(path, index=False)
     return path
 
 
@@ -57,29 +57,29 @@ def test_cdnow_is_replayed_and_the_blend_is_no_worse_than_its_best_peer(
     stagecast: Stagecast, log: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "backtest"
-    said = stagecast("backtest", log, "--out", out, "--dates", 2, "--json")
-    assert said.code == 0, said.err
-    told = json.loads(said.out)
-    assert told == {
+    result = stagecast("backtest", log, "--out", out, "--dates", 2, "--json")
+    assert result.code == 0, result.err
+    report = json.loads(result.out)
+    assert report == {
         "out": str(out),
         **json.loads((out / "backtest.json").read_text(encoding="utf-8")),
     }
-    assert [date["as_of"] for date in told["dates"]] == ["1998-01-02", "1998-04-02"]
-    assert [row["name"] for row in told["models"]] == ["stagecast", *LABELS]
-    ours, *others = told["models"]
+    assert [date["as_of"] for date in report["dates"]] == ["1998-01-02", "1998-04-02"]
+    assert [row["name"] for row in report["models"]] == ["stagecast", *LABELS]
+    ours, *others = report["models"]
     assert ours["log_loss"] < 1.005 * min(row["log_loss"] for row in others)
     assert ours["calibration_error"] < 0.03
-    assert told["grade"] in "ABC"
-    assert abs(told["spend"][0]["bias"]) < 0.3
-    assert 0.85 < told["coverage"]["expected_spend"] < 0.97
+    assert report["grade"] in "ABC"
+    assert abs(report["spend"][0]["bias"]) < 0.3
+    assert 0.85 < report["coverage"]["expected_spend"] < 0.97
     rows = pq.read_table(out / "predictions.parquet")
-    assert rows.num_rows == told["rows"] == sum(date["customers"] for date in told["dates"])
+    assert rows.num_rows == report["rows"] == sum(date["customers"] for date in report["dates"])
     assert {f"p_inactive_{name}" for name in ("stagecast", *LABELS)} <= set(rows.column_names)
     text = (out / "backtest.html").read_text(encoding="utf-8")
     page = Page()
     page.feed(text)
     assert (page.open, page.fetched) == ([], [])
-    assert told["grade_sentence"] in text
+    assert report["grade_sentence"] in text
     again = stagecast("backtest", log, "--out", out)
     assert again.code == 2
     assert "--force" in again.err
@@ -87,7 +87,7 @@ def test_cdnow_is_replayed_and_the_blend_is_no_worse_than_its_best_peer(
 
 def test_a_terminal_shows_the_grade_and_every_method(stagecast: Stagecast, tmp_path: Path) -> None:
     frame_of(simulated_rows(300, 300, 3), amounts=False).to_csv(tmp_path / "small.csv", index=False)
-    said = stagecast(
+    result = stagecast(
         "backtest",
         tmp_path / "small.csv",
         "--out",
@@ -97,10 +97,10 @@ def test_a_terminal_shows_the_grade_and_every_method(stagecast: Stagecast, tmp_p
         "--dates",
         1,
     )
-    assert said.code == 0, said.err
-    assert said.out.startswith("grade ")
-    assert all(label in said.out for label in LABELS.values())
-    assert "spend" not in said.out
+    assert result.code == 0, result.err
+    assert result.out.startswith("grade ")
+    assert all(label in result.out for label in LABELS.values())
+    assert "spend" not in result.out
     text = (tmp_path / "out" / "backtest.html").read_text(encoding="utf-8")
     assert "How much is spent" not in text
 
@@ -109,11 +109,11 @@ def test_too_young_a_log_is_refused_and_leaves_nothing(
     stagecast: Stagecast, tmp_path: Path
 ) -> None:
     frame_of(simulated_rows(60, 100, 3)).to_csv(tmp_path / "young.csv", index=False)
-    said = stagecast(
+    result = stagecast(
         "backtest", tmp_path / "young.csv", "--out", tmp_path / "out", "--horizon", "60d"
     )
-    assert said.code == 4
-    assert "120 days" in said.err
+    assert result.code == 4
+    assert "120 days" in result.err
     assert [path.name for path in tmp_path.iterdir()] == ["young.csv"]
 
 

@@ -181,32 +181,32 @@ def test_no_two_inks_are_the_same_colour() -> None:
 
 def bands(svg: Markup) -> dict[str, tuple[float, float]]:
     """Return how wide each band of a flow is at its two ends, by its title."""
-    found = {}
+    actual = {}
     for path in read(svg).iter(f"{SVG}path"):
         numbers = [float(n) for n in re.findall(r"[\d.]+", path.get("d") or "")]
         # M left,a C ... right,b V b_end C ... left,a_end Z
         start, end, end_below, start_below = numbers[1], numbers[7], numbers[8], numbers[-1]
-        found[path.findtext(f"{SVG}title") or ""] = (start_below - start, end_below - end)
-    return found
+        actual[path.findtext(f"{SVG}title") or ""] = (start_below - start, end_below - end)
+    return actual
 
 
 def test_bands_are_as_wide_as_customers_went_that_way() -> None:
-    found = bands(flow_diagram(FLOW, stages(), DATES))
-    assert set(found) == {
+    actual = bands(flow_diagram(FLOW, stages(), DATES))
+    assert set(actual) == {
         "Not yet known → New: 400",
         "New → Loyal: 1,250",
         "New → Lost: 250",
         "Loyal → Loyal: 750",
     }
-    per_customer = found["New → Loyal: 1,250"][0] / 1250
-    for title, ends in found.items():
+    per_customer = actual["New → Loyal: 1,250"][0] / 1250
+    for title, ends in actual.items():
         customers = int(title.split(": ")[1].replace(",", ""))
         assert ends == pytest.approx((customers * per_customer,) * 2, abs=0.2)
 
 
 def test_the_stages_of_a_flow_say_how_many_stood_there_and_what_changed() -> None:
-    said = words(flow_diagram(FLOW, stages(), DATES))
-    assert said == [
+    result = words(flow_diagram(FLOW, stages(), DATES))
+    assert result == [
         "2011-06-01",
         "Not yet known 400",
         "New 1,500",
@@ -237,9 +237,9 @@ def test_the_stages_of_a_flow_stand_apart_however_few_are_on_them() -> None:
 def test_the_history_names_stages_with_customers_and_its_months() -> None:
     rows = [row | {"customers": 0} if row["stage"] == "prospect" else row for row in HISTORY]
     svg = stage_history(rows, stages())
-    said = words(svg)
-    assert {"New", "Loyal", "Lost", "2011-01", "2011-11"} <= set(said)
-    assert "Prospect" not in said
+    result = words(svg)
+    assert {"New", "Loyal", "Lost", "2011-01", "2011-11"} <= set(result)
+    assert "Prospect" not in result
     assert "in the last: New 1,201, Loyal 1,202, Lost 1,203" in (read(svg).get("aria-label") or "")
 
 
@@ -252,12 +252,12 @@ def test_weeks_are_written_with_their_day() -> None:
 
 
 def test_cohorts_show_their_size_and_every_share_but_the_first() -> None:
-    said = words(cohort_grid(COHORTS))
-    assert {"2011-01 (1,001)", "2011-04 (1,004)", "35%", "20%"} <= set(said)
-    assert "100%" not in said
-    assert sum(word.endswith("%") for word in said) == 10
+    result = words(cohort_grid(COHORTS))
+    assert {"2011-01 (1,001)", "2011-04 (1,004)", "35%", "20%"} <= set(result)
+    assert "100%" not in result
+    assert sum(word.endswith("%") for word in result) == 10
     # one that has no later period yet has nothing to show
-    assert not any("2011-05" in word for word in said)
+    assert not any("2011-05" in word for word in result)
 
 
 def test_of_many_cohorts_the_last_thirteen_are_shown() -> None:
@@ -272,11 +272,11 @@ def test_of_many_cohorts_the_last_thirteen_are_shown() -> None:
         for year in range(30)
         for age in range(30 - year)
     ]
-    said = words(cohort_grid(rows))
-    shown = [word for word in said if word.endswith("(9)")]
+    result = words(cohort_grid(rows))
+    shown = [word for word in result if word.endswith("(9)")]
     assert shown == [f"{year}-01 (9)" for year in range(2016, 2029)]
-    assert "13" in said
-    assert "14" not in said
+    assert "13" in result
+    assert "14" not in result
 
 
 def test_repeat_bars_say_their_shares_and_draw_the_intervals_that_are_known() -> None:
@@ -287,21 +287,22 @@ def test_repeat_bars_say_their_shares_and_draw_the_intervals_that_are_known() ->
 
 
 def test_spells_say_their_median_or_that_it_is_not_known_yet() -> None:
-    said = words(spell_bars(SPELLS, stages()))
-    assert {"41 days", "1 day", "most are still there"} <= set(said)
-    assert "Prospect" not in said
-    assert [word for word in said if word in {"New", "Loyal", "Lost"}] == ["New", "Loyal", "Lost"]
+    result = words(spell_bars(SPELLS, stages()))
+    assert {"41 days", "1 day", "most are still there"} <= set(result)
+    assert "Prospect" not in result
+    assert [word for word in result if word in {"New", "Loyal", "Lost"}] == ["New", "Loyal", "Lost"]
 
 
 def test_stages_of_a_scheme_have_colours_of_their_own() -> None:
     eight = [{"id": f"a{n}", "title": "x", "state": "active"} for n in range(5)]
     eight += [{"id": f"p{n}", "title": "x", "state": "prospect"} for n in range(3)]
     eight += [{"id": f"l{n}", "title": "x", "state": "lapsed"} for n in range(3)]
-    found = stage_colours(eight)
-    assert len(set(found.values())) == 11
-    assert found["p0"] == charts.INK["chart-prospect"]
+    actual = stage_colours(eight)
+    assert len(set(actual.values())) == 11
+    assert actual["p0"] == charts.INK["chart-prospect"]
     assert (
-        stage_colours([*eight, {"id": "odd", "title": "x", "state": "other"}])["odd"] == found["a0"]
+        stage_colours([*eight, {"id": "odd", "title": "x", "state": "other"}])["odd"]
+        == actual["a0"]
     )
 
 

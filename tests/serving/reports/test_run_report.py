@@ -77,8 +77,8 @@ def made_scores(customers: int, *, stages: tuple[str, ...] = STAGES, seed: int =
     expected = clv * 0.3
     reachable = np.array(
         [
-            [0.3 + 2 * (to == one.id) if to in one.next else 0.0 for to in STAGES]
-            for one in published.retail().stages
+            [0.3 + 2 * (to == item.id) if to in item.next else 0.0 for to in STAGES]
+            for item in published.retail().stages
         ]
     )
     p_stage = rng.gamma(reachable[place] + 1e-9)
@@ -383,10 +383,10 @@ def test_the_colours_of_the_charts_all_follow_the_theme(html):
 
 
 def test_hostile_texts_are_shown_and_not_run(scores):
-    some = scores.slice(0, 50)
-    ids = [*published.HOSTILE_IDS, *some["customer_id"].to_pylist()[len(published.HOSTILE_IDS) :]]
+    sample = scores.slice(0, 50)
+    ids = [*published.HOSTILE_IDS, *sample["customer_id"].to_pylist()[len(published.HOSTILE_IDS) :]]
     hostile = replaced(
-        some,
+        sample,
         customer_id=ids,
         state=["active"] * 50,
         stage=["at_risk"] * 50,
@@ -694,8 +694,8 @@ def test_only_a_small_share_that_holds_most_is_where_to_start():
     assert "16 of the active (80%) hold 80% of the value at risk: it is spread" in even.text
     assert "start there" not in even.text
     assert "How few" not in even.text
-    one = read(concentrated([1000.0] + [1.0] * 9))
-    assert "1 of the active (10%) holds 80% of the value at risk: start there." in one.text
+    item = read(concentrated([1000.0] + [1.0] * 9))
+    assert "1 of the active (10%) holds 80% of the value at risk: start there." in item.text
 
 
 def test_nobody_at_high_risk_is_said_in_words(scores):

@@ -28,8 +28,8 @@ BEFORE: dict[str, Any] = {
 
 def told(**now: Any) -> list[str]:
     return [
-        one["sentence"]
-        for one in changes({**BEFORE, **now}, BEFORE, {"repeat": "Repeat", "at_risk": "At risk"})
+        item["sentence"]
+        for item in changes({**BEFORE, **now}, BEFORE, {"repeat": "Repeat", "at_risk": "At risk"})
     ]
 
 
@@ -40,10 +40,10 @@ def test_nothing_is_said_of_a_first_score_or_of_small_moves() -> None:
 
 
 def test_a_silence_that_grew_moves_stage_risk_and_value() -> None:
-    found = told(
+    actual = told(
         stage="at_risk", recency_days=95.0, churn_probability=0.62, clv=70.0, value_at_risk=43.4
     )
-    assert found == [
+    assert actual == [
         "moved from Repeat to At risk",
         "the chance to leave rose from 30% to 62%: no order for 95 days (20 before)",
         "the value in a year fell from 100 to 70",
@@ -105,8 +105,8 @@ def test_what_happened_is_said(now: dict[str, Any], sentence: str) -> None:
 
 
 def test_values_stand_beside_the_sentence() -> None:
-    (one,) = changes({**BEFORE, "churn_probability": 0.5}, BEFORE)
-    assert (one["field"], one["before"], one["now"]) == ("churn_probability", 0.3, 0.5)
+    (item,) = changes({**BEFORE, "churn_probability": 0.5}, BEFORE)
+    assert (item["field"], item["before"], item["now"]) == ("churn_probability", 0.3, 0.5)
 
 
 def test_stages_without_a_title_go_by_their_id() -> None:
@@ -116,7 +116,7 @@ def test_stages_without_a_title_go_by_their_id() -> None:
 
 
 def test_chances_of_another_churn_are_not_compared() -> None:
-    found = told(churn="cancellation", churn_probability=0.9, value_at_risk=90.0)
-    assert found == ["churn is cancellation now, and was inactivity"]
+    actual = told(churn="cancellation", churn_probability=0.9, value_at_risk=90.0)
+    assert actual == ["churn is cancellation now, and was inactivity"]
     old = {name: value for name, value in BEFORE.items() if name != "churn"}
     assert changes(BEFORE, old) == []

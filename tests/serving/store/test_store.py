@@ -115,12 +115,17 @@ def by_hand(rows: list[dict], filters: Filters, order: Order) -> list[str]:
         else {**row, "win_back": None}
         for row in rows
     ]
-    kept = sorted((row for row in rows if passes(row, filters)), key=lambda row: row["customer_id"])
-    some = [row for row in kept if row[order.column] is not None]
-    some.sort(
+    remaining = sorted(
+        (row for row in rows if passes(row, filters)), key=lambda row: row["customer_id"]
+    )
+    sample = [row for row in remaining if row[order.column] is not None]
+    sample.sort(
         key=lambda row: row[order.column], reverse=order.descending
     )  # stable, also in reverse
-    return [row["customer_id"] for row in some + [row for row in kept if row[order.column] is None]]
+    return [
+        row["customer_id"]
+        for row in sample + [row for row in remaining if row[order.column] is None]
+    ]
 
 
 @pytest.mark.parametrize("column", SORTS)
@@ -226,12 +231,12 @@ def test_flows_are_counted_between_the_last_two_runs_of_one_scheme(store):
     published.publish(store, later)
     # a second run of the same day is no step, nor is one of another scheme
     other = load_scheme("clm5")
-    found = store.flows(the_run(store))
-    assert found.earlier_as_of == published.AS_OF.replace(year=1997)
+    actual = store.flows(the_run(store))
+    assert actual.earlier_as_of == published.AS_OF.replace(year=1997)
     before = {row["customer_id"]: row["stage"] for row in earlier.to_pylist()}
     by_hand = Counter((before.get(row["customer_id"]), row["stage"]) for row in later.to_pylist())
-    assert {(a, b): n for a, b, n in found.flows} == dict(by_hand)
-    assert sum(n for _, _, n in found.flows) == 100
+    assert {(a, b): n for a, b, n in actual.flows} == dict(by_hand)
+    assert sum(n for _, _, n in actual.flows) == 100
     published.publish(store, published.scores(100, seed=5))
     assert store.flows(the_run(store)).earlier_as_of == published.AS_OF.replace(year=1997)
     run = replace(the_run(store), scheme_id=other.id)
@@ -241,8 +246,8 @@ def test_flows_are_counted_between_the_last_two_runs_of_one_scheme(store):
 def test_a_customer_comes_back_as_the_contract_has_them(filled):
     scored = published.scores(321, extra=published.HOSTILE_IDS)
     expected = list(score_schema.json_rows(scored))
-    found = filled.lookup(the_run(filled), [row["customer_id"] for row in expected] + ["nobody"])
-    assert {name: json.loads(document) for name, document in found.items()} == {
+    actual = filled.lookup(the_run(filled), [row["customer_id"] for row in expected] + ["nobody"])
+    assert {name: json.loads(document) for name, document in actual.items()} == {
         r["customer_id"]: r for r in expected
     }
 

@@ -33,9 +33,9 @@ def test_the_recency_rule_by_hand() -> None:
 
 def test_all_speak_and_are_probabilities(shop: Trained) -> None:
     panel = shop.training.panel
-    found = fit_and_predict(panel, 90, tuple(LABELS))
-    assert list(found) == list(LABELS)
-    for p in found.values():
+    actual = fit_and_predict(panel, 90, tuple(LABELS))
+    assert list(actual) == list(LABELS)
+    for p in actual.values():
         assert p.shape == (int(panel.now.buyers.sum()),)
         assert ((p > 0) & (p < 1)).all()
 
@@ -77,14 +77,14 @@ def test_without_a_date_one_horizon_back_only_bg_nbd_and_a_share_speak(
 
 def test_spend_is_said_by_all_and_never_negative(shop: Trained) -> None:
     panel = shop.training.panel
-    found = fit_and_predict_spend(panel, 90)
-    assert list(found) == list(SPEND_LABELS)
+    actual = fit_and_predict_spend(panel, 90)
+    assert list(actual) == list(SPEND_LABELS)
     buyers = panel.now.buyers
     assert all(
-        money.shape == (int(buyers.sum()),) and (money >= 0).all() for money in found.values()
+        money.shape == (int(buyers.sum()),) and (money >= 0).all() for money in actual.values()
     )
     rate = panel.now.features["spend"][buyers] / panel.now.features["T_days"][buyers] * 90
-    np.testing.assert_allclose(found["past_rate"], rate)
+    np.testing.assert_allclose(actual["past_rate"], rate)
     assert set(fit_and_predict_spend(replace(panel, dates=(), base=None), 90)) == {"past_rate"}
 
 

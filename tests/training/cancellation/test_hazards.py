@@ -91,8 +91,8 @@ def test_a_hazard_that_changes_with_age_is_recovered(shape: float) -> None:
 def test_counting_cut_days_for_cancellations_alone_would_be_biased() -> None:
     of = simulated(20_000, 3.0, seed=3, rate=0.1)
     at_risk, cancelled = life_table(of)
-    seen = -np.log1p(-cancelled.sum() / at_risk.sum())
-    assert seen == pytest.approx(0.1, rel=0.08)
+    observed = -np.log1p(-cancelled.sum() / at_risk.sum())
+    assert observed == pytest.approx(0.1, rel=0.08)
     days = np.floor(np.minimum(of.end, of.as_of) / DAY - of.start / DAY).sum()
     assert of.cancellations / days > 0.12
 
@@ -132,11 +132,11 @@ def test_a_row_is_at_risk_at_its_beginning_and_was_seen_to_its_end() -> None:
     rows = past(of, 14)
     assert rows.backs == [7, 14, 21]
     steps = steps_of(of, rows, 14)
-    seen = [
+    observed = [
         (int(rows.back[r]), int(rows.spell[r]), int(k), bool(c))
         for r, k, c in zip(steps.row, steps.ahead, steps.cancelled, strict=True)
     ]
-    assert sorted(seen) == [
+    assert sorted(observed) == [
         (7, 1, 0, False),
         (7, 2, 0, True),
         (14, 0, 0, True),
@@ -195,15 +195,15 @@ def test_rows_drawn_stand_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_age_and_season_move_on_and_the_rest_stays() -> None:
     of = spells_of(np.array([0.0]), np.array([99.0]), 50.0)
     now = current(of)
-    seen = step_columns(
+    observed = step_columns(
         now, {"x": np.array([7.0])}, np.zeros(3, dtype=np.int64), np.arange(3), 6, season=True
     )
-    assert seen["age_days"].tolist() == [50.0, 56.0, 62.0]
-    assert seen["ahead_days"].tolist() == [0.0, 6.0, 12.0]
-    assert seen["x"].tolist() == [7.0, 7.0, 7.0]
+    assert observed["age_days"].tolist() == [50.0, 56.0, 62.0]
+    assert observed["ahead_days"].tolist() == [0.0, 6.0, 12.0]
+    assert observed["x"].tolist() == [7.0, 7.0, 7.0]
     turn = 2 * np.pi * (np.array([53.0, 59.0, 65.0])) / 365.2425
-    assert seen["season_sin"] == pytest.approx(np.sin(turn))
-    assert seen["season_cos"] == pytest.approx(np.cos(turn))
+    assert observed["season_sin"] == pytest.approx(np.sin(turn))
+    assert observed["season_cos"] == pytest.approx(np.cos(turn))
 
 
 def test_a_table_by_date_and_customer_is_matched_in_any_order() -> None:
@@ -229,8 +229,8 @@ def test_the_regression_by_hand() -> None:
     # -log(5/10)
     x, hit = np.repeat([0.0, 1.0], 10), np.r_[np.arange(10) < 2, np.arange(10) < 5]
     model = fit_grouped(Recipe({"x": (False, 0)}), {"x": x}, hit, np.ones(20), 1e-9)
-    found = np.exp(model.log_hazard({"x": np.array([0.0, 1.0])}))
-    assert found == pytest.approx([-np.log(0.8), -np.log(0.5)], rel=1e-4)
+    actual = np.exp(model.log_hazard({"x": np.array([0.0, 1.0])}))
+    assert actual == pytest.approx([-np.log(0.8), -np.log(0.5)], rel=1e-4)
     # a weight is so many rows
     heavy = fit_grouped(Recipe({"x": (False, 0)}), {"x": x}, hit, np.where(hit, 2.0, 1.0), 1e-9)
     twice = np.exp(heavy.log_hazard({"x": np.array([0.0, 1.0])}))
@@ -252,8 +252,8 @@ def test_proportional_hazards_are_recovered_from_steps() -> None:
 @pytest.mark.parametrize("hit", [np.zeros(9, dtype=bool), np.ones(9, dtype=bool)])
 def test_a_regression_without_either_kind_is_a_level(hit: NDArray[np.bool_]) -> None:
     model = fit_grouped(Recipe({"x": (False, 0)}), {"x": np.arange(9.0)}, hit, np.ones(9), 1.0)
-    found = np.exp(model.log_hazard({"x": np.arange(9.0)}))
-    assert found == pytest.approx(np.full(9, -np.log1p(-(hit.sum() + 0.5) / 10)))
+    actual = np.exp(model.log_hazard({"x": np.arange(9.0)}))
+    assert actual == pytest.approx(np.full(9, -np.log1p(-(hit.sum() + 0.5) / 10)))
 
 
 # --- what is tried first
@@ -288,7 +288,7 @@ def test_the_recency_rule_and_the_base_rate_are_shares_of_the_newest_date_that_i
     of = simulated(3_000, 150.0, seed=10)
     rows, now = past(of, 30), current(of)
     quiet = np.random.default_rng(1).uniform(0, 50, 3_000)
-    found = baselines.fit_and_predict(
+    actual = baselines.fit_and_predict(
         of,
         30,
         rows,
@@ -296,17 +296,17 @@ def test_the_recency_rule_and_the_base_rate_are_shares_of_the_newest_date_that_i
         {"recency_days": quiet[rows.customer]},
         {"recency_days": quiet[now.customer]},
     )
-    assert set(found) == set(baselines.LABELS)
+    assert set(actual) == set(baselines.LABELS)
     at = rows.back == 30
     share = (of.end[rows.spell[at]] < of.as_of).mean()
-    assert found["base_rate"][0] == pytest.approx(share, abs=0.001)
-    assert found["recency"].mean() == pytest.approx(share, abs=0.03)
-    assert all(((p > 0) & (p < 1)).all() for p in found.values())
+    assert actual["base_rate"][0] == pytest.approx(share, abs=0.001)
+    assert actual["recency"].mean() == pytest.approx(share, abs=0.03)
+    assert all(((p > 0) & (p < 1)).all() for p in actual.values())
 
 
 def test_nothing_to_learn_leaves_the_base_rate() -> None:
     nothing = spells_of(np.zeros(0), np.zeros(0), 10.0)
     rows: Landmarks = past(nothing, 30)
-    found = baselines.fit_and_predict(nothing, 30, rows, current(nothing))
-    assert {name: len(p) for name, p in found.items()} == {"base_rate": 0}
+    actual = baselines.fit_and_predict(nothing, 30, rows, current(nothing))
+    assert {name: len(p) for name, p in actual.items()} == {"base_rate": 0}
     assert baselines.base_rate(nothing, 30, rows) == 0.25

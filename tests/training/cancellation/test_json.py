@@ -187,12 +187,12 @@ def test_members_are_weighed_on_a_later_window_than_they_were_fitted_on(
 def test_what_was_cancelled_after_the_cut_does_not_enter_what_is_weighed_on_it() -> None:
     of = simulated(2_000, 200.0, seed=23)
     cut = of.as_of - 30 * DAY
-    seen = of.before(cut)
-    assert (seen.end[seen.end != NEVER] < cut).all()
-    assert seen.cancellations == int((of.end < cut).sum())
+    observed = of.before(cut)
+    assert (observed.end[observed.end != NEVER] < cut).all()
+    assert observed.cancellations == int((of.end < cut).sum())
     # a truth that is otherwise the same, with nobody cancelled since
-    kept = replace(of, end=np.where(of.end >= cut, NEVER, of.end))
-    assert kept.before(cut).end.tolist() == seen.end.tolist()
+    remaining = replace(of, end=np.where(of.end >= cut, NEVER, of.end))
+    assert remaining.before(cut).end.tolist() == observed.end.tolist()
 
 
 def test_features_of_the_catalogue_are_what_a_caller_hands_over() -> None:
@@ -216,15 +216,15 @@ def test_features_of_the_catalogue_are_what_a_caller_hands_over() -> None:
         table = DailyTable(log.con, day(150))
         of = spells(table)
         catalog: Catalog = standard(30).needed_for(["activity_30d", "silence_days"])
-        seen = []
+        observed = []
         for marks in (past(of, 30), current(of)):
             features = table.features(catalog, marks.backs)
             place = marks.matched(features["back"], features["customer"])
-            seen.append(
+            observed.append(
                 (marks, {name: features[name][place] for name in ("activity_30d", "silence_days")})
             )
         table.close()
-    (marks, columns), (now, columns_now) = seen
+    (marks, columns), (now, columns_now) = observed
     model = fit_cancellation(of, 30, marks, columns, seed=1)
     p = model.probability(now, columns_now)
     often = now.customer % 2 == 0

@@ -108,13 +108,13 @@ def test_the_season_is_heard_where_there_are_two_years() -> None:
     cumulative = np.r_[0.0, np.cumsum(hazard)]
     at_start = np.interp(start, np.arange(2_001), cumulative)
     ends = np.interp(at_start + random.exponential(1, 4_000), cumulative, np.arange(2_001))
-    found = {}
+    actual = {}
     for as_of in (60.0 + 2 * 365.2425, 240.0 + 2 * 365.2425):
         of = spells_of(start, ends - start, as_of)
         model = fit_cancellation(of, 30, past(of, 30), seed=1)
         assert model.season
-        found[as_of] = model.probability(current(of)).mean()
-    high, low = found.values()
+        actual[as_of] = model.probability(current(of)).mean()
+    high, low = actual.values()
     assert high > 1.5 * low
     assert not told()[4].season
 
@@ -219,8 +219,8 @@ def test_an_empty_log_has_a_model_that_says_what_is_said_of_the_unknown() -> Non
         == model.median_days(current(nothing)).shape
         == (0,)
     )
-    one = spells_of(np.array([0.0]), np.array([99.0]), 20.0)
-    assert 0.15 < model.probability(current(one))[0] < 0.3
+    item = spells_of(np.array([0.0]), np.array([99.0]), 20.0)
+    assert 0.15 < model.probability(current(item))[0] < 0.3
 
 
 def test_one_customer_alone() -> None:

@@ -65,11 +65,11 @@ def scores(service: Trained) -> pd.DataFrame:
 
 def held(rows: list[Row]) -> dict[str, str]:
     """Return the state of each customer, event by event."""
-    found: dict[str, str] = {}
+    actual: dict[str, str] = {}
     for who, _, what, _ in sorted(rows, key=lambda row: row[1]):
-        now = {"cancel": "lapsed", "visit": found.get(who, "prospect")}.get(what, "active")
-        found[who] = now
-    return found
+        now = {"cancel": "lapsed", "visit": actual.get(who, "prospect")}.get(what, "active")
+        actual[who] = now
+    return actual
 
 
 def test_the_contract_says_who_may_leave(scores: pd.DataFrame, rows: list[Row]) -> None:
@@ -119,7 +119,7 @@ def requests(rows: list[Row]) -> list[CustomerEvents]:
 def test_a_request_gets_the_score_of_the_batch(
     service: Trained, scores: pd.DataFrame, rows: list[Row]
 ) -> None:
-    asked = [one for one in requests(rows) if one.customer_id < "c0080"]
+    asked = [item for item in requests(rows) if item.customer_id < "c0080"]
     answer = (
         Scorer(service.reloaded())
         .score_customers(asked, AS_OF)
@@ -129,8 +129,8 @@ def test_a_request_gets_the_score_of_the_batch(
     batch = scores.loc[answer.index]
     for name in answer.columns:
         if name == "reasons":
-            said = [[one["sentence"] for one in mine] for mine in answer[name]]
-            assert said == [[one["sentence"] for one in mine] for mine in batch[name]]
+            outcome = [[item["sentence"] for item in mine] for mine in answer[name]]
+            assert outcome == [[item["sentence"] for item in mine] for mine in batch[name]]
         elif answer[name].dtype.kind == "f":
             np.testing.assert_allclose(
                 answer[name], batch[name], rtol=1e-9, atol=1e-12, err_msg=name
@@ -155,9 +155,9 @@ def test_a_log_in_parts_gets_the_same(
         score_log(log, scorer, AS_OF, tmp_path / "scores.parquet", rows_per_part=2_000)
         now, cutoff = snapshot(log, scorer.bundle, AS_OF)
         whole = scorer.score(now, cutoff)
-    found = pd.read_parquet(tmp_path / "scores.parquet").set_index("customer_id").loc[scores.index]
+    actual = pd.read_parquet(tmp_path / "scores.parquet").set_index("customer_id").loc[scores.index]
     for name in ("p_inactive", "value_at_risk", "p_return"):
-        np.testing.assert_allclose(found[name], scores[name], rtol=1e-9)
+        np.testing.assert_allclose(actual[name], scores[name], rtol=1e-9)
         np.testing.assert_allclose(whole[name].to_numpy(), scores[name], rtol=1e-9)
 
 
@@ -240,16 +240,16 @@ def test_effects_and_the_rest_are_the_margin_of_the_likeliest_step(service: Trai
     assert model is not None
     assert contracts is not None
     rows = np.flatnonzero(contracts.open)
-    some = contracts.of(rows)
+    sample = contracts.of(rows)
     columns = with_contract_columns(
-        {name: values[rows] for name, values in now.features.items()}, some
+        {name: values[rows] for name, values in now.features.items()}, sample
     )
-    effects = contract_effects(models, columns, some)
+    effects = contract_effects(models, columns, sample)
     base = 0.0 if model.glm is None else model.weights.get("glm", 0.0) * model.glm.intercept
     from stagecast.training.cancellation.landmarks import open_contracts
 
     hazards = model.hazards(
-        open_contracts(some), {name: columns[name] for name in model.columns}
+        open_contracts(sample), {name: columns[name] for name in model.columns}
     ).max(axis=1)
     margin = np.log(hazards / (1.0 - hazards))
     # the regression speaks of log hazards, which are log odds but for the hazard itself
@@ -259,19 +259,20 @@ def test_effects_and_the_rest_are_the_margin_of_the_likeliest_step(service: Trai
 def test_reasons_tell_what_sets_a_contract_apart(scores: pd.DataFrame) -> None:
     active = scores[scores["state"] == "active"]
     risky, safe = active.nlargest(30, "p_inactive"), active.nsmallest(30, "p_inactive")
-    said = " ".join(one["sentence"] for mine in risky["reasons"] for one in mine)
-    assert "in the last 30 days" in said
-    assert all(any(one["direction"] == "raises" for one in mine) for mine in risky["reasons"])
-    lowering = [one for mine in safe["reasons"] for one in mine if one["direction"] == "lowers"]
+    outcome = " ".join(item["sentence"] for mine in risky["reasons"] for item in mine)
+    assert "in the last 30 days" in outcome
+    assert all(any(item["direction"] == "raises" for item in mine) for mine in risky["reasons"])
+    lowering = [item for mine in safe["reasons"] for item in mine if item["direction"] == "lowers"]
     assert lowering
     assert all(
-        one["effect"] < 0 and one["sentence"].endswith("this lowers the risk") for one in lowering
+        item["effect"] < 0 and item["sentence"].endswith("this lowers the risk")
+        for item in lowering
     )
-    effects = active["reasons"].map(lambda mine: sum(one["effect"] for one in mine))
+    effects = active["reasons"].map(lambda mine: sum(item["effect"] for item in mine))
     total = active["risk_base"] + active["risk_rest"] + effects
     np.testing.assert_allclose(1 / (1 + np.exp(-total)), active["p_inactive"], atol=1e-9)
-    assert not any("nan" in one["sentence"] for mine in scores["reasons"] for one in mine)
-    shown = {one["feature"] for mine in active["reasons"] for one in mine}
+    assert not any("nan" in item["sentence"] for mine in scores["reasons"] for item in mine)
+    shown = {item["feature"] for mine in active["reasons"] for item in mine}
     assert "contract_days" in shown
     assert scores.loc[scores["state"] == "prospect", "reasons"].map(len).eq(0).all()
 
@@ -374,10 +375,10 @@ def test_own_features_are_told_in_their_own_words(tmp_path: Path) -> None:
     done = trained(
         subscriptions(400), tmp_path / "model", AS_OF, replace(CONFIG, own=OwnFeatures((mine,)))
     )
-    said: list[dict[str, Any]] = [
-        one for mine_ in done.scores()["reasons"].to_pylist() for one in mine_
+    outcome: list[dict[str, Any]] = [
+        item for mine_ in done.scores()["reasons"].to_pylist() for item in mine_
     ]
-    own = [one for one in said if one["feature"] == "visits_60d"]
+    own = [item for item in outcome if item["feature"] == "visits_60d"]
     assert own
     assert own[0]["sentence"].startswith("visits in 60 days: ")
 

@@ -131,11 +131,11 @@ def test_the_ladder_falls_with_what_there_is_to_learn_from(shop: Trained) -> Non
 def test_the_fewer_customers_the_more_the_customer_base_counts_to_begin_with() -> None:
     begin = {name: member.prior_weight for name, member in MEMBERS.items()}
     assert sum(begin.values()) == pytest.approx(1.0)
-    few, some, many = prior_weights(200), prior_weights(HALF_SAFE), prior_weights(10**9)
-    assert few["btyd"] > some["btyd"] > many["btyd"]
+    few, sample, many = prior_weights(200), prior_weights(HALF_SAFE), prior_weights(10**9)
+    assert few["btyd"] > sample["btyd"] > many["btyd"]
     assert many == pytest.approx(begin)
-    assert some["btyd"] == pytest.approx((1 + begin["btyd"]) / 2)
-    for weights in (few, some, many):
+    assert sample["btyd"] == pytest.approx((1 + begin["btyd"]) / 2)
+    for weights in (few, sample, many):
         assert sum(weights.values()) == pytest.approx(1.0)
         assert weights["rfm"] / weights["trees"] == pytest.approx(begin["rfm"] / begin["trees"])
 
@@ -161,12 +161,12 @@ def test_a_young_log_learns_its_weights_from_customers_left_out(
     # one customer's outcomes turned over do not reach what is said of that customer, but do reach
     # others
     newest = dates[0]
-    one = int(newest.customer[7])
+    item = int(newest.customer[7])
     turned = [
         replace(
             frame,
             orders=np.where(
-                frame.customer == one, np.where(frame.inactive, 1.0, 0.0), frame.orders
+                frame.customer == item, np.where(frame.inactive, 1.0, 0.0), frame.orders
             ),
         )
         for frame in dates
@@ -350,14 +350,14 @@ def test_a_customer_base_model_that_one_date_lacks_is_heard_at_none(shop: Traine
     assert panel.base is not None
     for lacking in (0, -1):
         dates = list(panel.dates)
-        kept = {
+        remaining = {
             name: v for name, v in dates[lacking].columns.items() if name != "btyd_none_pareto_nbd"
         }
-        dates[lacking] = replace(dates[lacking], columns=kept)
+        dates[lacking] = replace(dates[lacking], columns=remaining)
         model = fitted(replace(panel, dates=tuple(dates)), rule)
         assert model.trees is not None
         assert "btyd_none_pareto_nbd" not in model.trees.columns
-    one = replace(panel.base, models=panel.base.models[:1], weights=(1.0,))
-    model = fitted(replace(panel, base=one), rule)
+    item = replace(panel.base, models=panel.base.models[:1], weights=(1.0,))
+    model = fitted(replace(panel, base=item), rule)
     assert model.trees is not None
     assert "btyd_none_pareto_nbd" not in model.trees.columns

@@ -185,11 +185,11 @@ def test_value_comes_close_to_the_true_means_out_of_sample() -> None:
     X, new = frame(4_000, 1), frame(4_000, 2)
     model = CustomerValueRegressor(random_state=0).fit(X, money(X, 3))
     truth = (1 - p_churn(new)) * new["spend_mean"].to_numpy()
-    found = model.predict(new)
-    assert np.abs(found - truth).mean() < 0.12 * truth.mean()
+    actual = model.predict(new)
+    assert np.abs(actual - truth).mean() < 0.12 * truth.mean()
     assert model.score(new, truth) > 0.95
     assert np.abs(model.predict_any(new) - (1 - p_churn(new))).mean() < 0.03
-    np.testing.assert_allclose(model.predict_any(new) * model.predict_amount(new), found)
+    np.testing.assert_allclose(model.predict_any(new) * model.predict_amount(new), actual)
 
 
 @EACH
@@ -242,9 +242,9 @@ def test_values_add_up_to_the_total_of_the_training() -> None:
 def test_rows_of_weight_0_are_left_out(kind: type) -> None:
     X = frame(300, 1)
     y, weight = target(kind, X), np.repeat([1.0, 0.0, 1.0], 100)
-    some = kind(**FAST).fit(X[weight > 0], y[weight > 0])
+    sample = kind(**FAST).fit(X[weight > 0], y[weight > 0])
     assert (
-        told(kind(**FAST).fit(X, y, sample_weight=weight), X).tobytes() == told(some, X).tobytes()
+        told(kind(**FAST).fit(X, y, sample_weight=weight), X).tobytes() == told(sample, X).tobytes()
     )
 
 
@@ -291,8 +291,8 @@ def test_equal_random_states_give_equal_bytes(kind: type) -> None:
 def test_threads_do_not_change_the_result(kind: type) -> None:
     X = frame(300, 1)
     y = target(kind, X)
-    one, all_cores = (told(kind(**FAST, n_jobs=jobs).fit(X, y), X) for jobs in (None, -1))
-    assert one.tobytes() == all_cores.tobytes()
+    item, all_cores = (told(kind(**FAST, n_jobs=jobs).fit(X, y), X) for jobs in (None, -1))
+    assert item.tobytes() == all_cores.tobytes()
 
 
 @EACH
@@ -424,19 +424,19 @@ def test_with_few_buyers_the_customer_base_is_left_out() -> None:
 @EACH
 def test_importances_are_shares_and_find_what_matters(kind: type) -> None:
     X = frame(1_500, 1)
-    found = pd.Series(kind(**FAST).fit(X, target(kind, X)).feature_importances_, index=X.columns)
-    assert found.sum() == pytest.approx(1.0)
-    assert set(found.nlargest(2).index) & {"recency_days", "spend_mean"}
-    assert found[["constant", "empty"]].tolist() == [0.0, 0.0]
+    actual = pd.Series(kind(**FAST).fit(X, target(kind, X)).feature_importances_, index=X.columns)
+    assert actual.sum() == pytest.approx(1.0)
+    assert set(actual.nlargest(2).index) & {"recency_days", "spend_mean"}
+    assert actual[["constant", "empty"]].tolist() == [0.0, 0.0]
 
 
 def test_what_the_customer_base_brings_counts_for_its_columns() -> None:
     X, none = buyers(1_000, 1)
     X["noise"] = np.random.default_rng(2).normal(size=len(X))
     model = ChurnClassifier(horizon_days=HORIZON_DAYS, **FAST).fit(X, none)
-    found = pd.Series(model.feature_importances_, index=X.columns)
-    assert found.sum() == pytest.approx(1.0)
-    assert found[["frequency", "t_x_days", "T_days"]].min() > 0.2
+    actual = pd.Series(model.feature_importances_, index=X.columns)
+    assert actual.sum() == pytest.approx(1.0)
+    assert actual[["frequency", "t_x_days", "T_days"]].min() > 0.2
 
 
 # --- odd input ---
@@ -451,30 +451,30 @@ def test_few_rows_give_finite_numbers(kind: type) -> None:
             NextStageClassifier: list("abbca"),
             CustomerValueRegressor: [0, 3, 1, 0, 9],
         }
-        found = told(kind(**FAST).fit(X[:rows], y[kind][:rows]), X)
-        assert np.isfinite(found).all()
-        assert (found >= 0).all()
+        actual = told(kind(**FAST).fit(X[:rows], y[kind][:rows]), X)
+        assert np.isfinite(actual).all()
+        assert (actual >= 0).all()
 
 
 @EACH
 def test_columns_that_do_not_vary_leave_the_base_rate(kind: type) -> None:
     X = frame(300, 1)
     y = target(kind, X)
-    found = told(kind(**FAST).fit(X[["constant", "empty"]], y), X[["constant", "empty"]][:1])[0]
+    actual = told(kind(**FAST).fit(X[["constant", "empty"]], y), X[["constant", "empty"]][:1])[0]
     if kind is CustomerValueRegressor:
-        assert found == pytest.approx(y.mean())
+        assert actual == pytest.approx(y.mean())
     else:
-        assert found == pytest.approx([np.mean(y == label) for label in np.unique(y)], abs=0.02)
+        assert actual == pytest.approx([np.mean(y == label) for label in np.unique(y)], abs=0.02)
 
 
 @EACH
 def test_huge_values_and_all_null_rows_give_finite_numbers(kind: type) -> None:
     X = frame(200, 1)
     huge = X.assign(noise=X["noise"] * 1e307, spend_mean=X["spend_mean"] * 1e200)
-    found = told(
+    actual = told(
         kind(**FAST).fit(huge, target(kind, X)), huge.assign(**dict.fromkeys(X.columns, np.nan))
     )
-    assert np.isfinite(found).all()
+    assert np.isfinite(actual).all()
 
 
 @pytest.mark.parametrize("unit", [1e-300, 1e300])
@@ -492,10 +492,10 @@ def test_one_huge_amount_does_not_rule_the_others() -> None:
     y = money(X, 3)
     plain = CustomerValueRegressor(**FAST).fit(X, y).predict(X)
     y[np.flatnonzero(y)[0]] = 1_000 * y.max()
-    found = CustomerValueRegressor(**FAST).fit(X, y).predict(X)
+    actual = CustomerValueRegressor(**FAST).fit(X, y).predict(X)
     # the total is met, so all rise; who is worth more than whom stays
-    assert found.sum() == pytest.approx(y.sum())
-    assert pd.Series(found).corr(pd.Series(plain), method="spearman") > 0.8
+    assert actual.sum() == pytest.approx(y.sum())
+    assert pd.Series(actual).corr(pd.Series(plain), method="spearman") > 0.8
 
 
 def test_no_amounts_give_0_and_amounts_throughout_a_hurdle_that_all_take() -> None:
@@ -668,11 +668,11 @@ def test_copies_are_within_one_of_the_weight_and_as_many_as_rows(weight: list[fl
 )
 @settings(max_examples=examples(50), deadline=None)
 def test_folds_have_their_share_of_each_class(coded: list[int], folds: int, seed: int) -> None:
-    found = fold_numbers(np.array(coded), folds, seed)
-    if found is None:
+    actual = fold_numbers(np.array(coded), folds, seed)
+    if actual is None:
         counts = np.sort(np.bincount(coded))
         assert counts[-1] < 2 or (len(set(coded)) > 1 and counts[-2] < 2)
         return
     for label in set(coded):
-        share = np.bincount(found[np.array(coded) == label], minlength=int(found.max()) + 1)
+        share = np.bincount(actual[np.array(coded) == label], minlength=int(actual.max()) + 1)
         assert share.max() - share.min() <= 1

@@ -76,9 +76,9 @@ def test_the_sentence_names_customers_and_risks() -> None:
     assert alike is not None
     assert alike.startswith("The 45 active customers cannot be told apart: the risk of all of them")
     assert "is 60.0%," in alike
-    some = ranking(np.r_[np.full(20, 0.67), np.full(20, 0.68)], None).sentence
-    assert some is not None
-    assert "67.0% to 68.0%" in some
+    sample = ranking(np.r_[np.full(20, 0.67), np.full(20, 0.68)], None).sentence
+    assert sample is not None
+    assert "67.0% to 68.0%" in sample
 
 
 def test_nobody_and_one_alone_need_no_ranking() -> None:

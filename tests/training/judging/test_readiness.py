@@ -190,7 +190,7 @@ def test_a_past_date_of_a_large_young_log_is_judged_by_the_customers_it_is_fitte
             ("btyd", False),
             ("blend", True),
         )[fitted > 0]
-        assert any("0 repeat buyers to fit on" in one for one in answered["blend"].missing) == (
+        assert any("0 repeat buyers to fit on" in item for item in answered["blend"].missing) == (
             fitted == 0
         )
     assert told(answer(rows, 140, horizon)) == done(rows, 140, horizon)

@@ -75,7 +75,7 @@ def test_points_tell_the_probability() -> None:
     scale = learned.table.scale
     assert scale is not None
     points = score_points(learned.table, events, day(100), {"origin": origin}).points[:-1]
-    p = np.array([scale.probability(float(one)) for one in points])
+    p = np.array([scale.probability(float(item)) for item in points])
     bought = events.first_instants_of("purchase")[:-1] < np.iinfo(np.int64).max
     assert p.mean() == pytest.approx(bought.mean(), rel=0.08)
     best = p > np.quantile(p, 0.9)

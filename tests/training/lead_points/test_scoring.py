@@ -128,16 +128,16 @@ def test_all_at_once_gives_what_one_by_one_gives(
     named = {f"c{k}": rows for k, rows in enumerate(log)}
     points = score_points(table(*rules), events_of(named), day(as_of)).points
     for k, rows in enumerate(log):
-        seen = sorted(row for row in rows if row[0] < as_of)
-        if not seen:
+        observed = sorted(row for row in rows if row[0] < as_of)
+        if not observed:
             assert np.isnan(points[k])
             continue
         expected = 0.0
         for rule in rules:
             ages = [
                 as_of - at
-                for at, kind in seen
-                if kind == rule.event and at - seen[0][0] < (rule.within_days or 1e9)
+                for at, kind in observed
+                if kind == rule.event and at - observed[0][0] < (rule.within_days or 1e9)
             ]
             for age in sorted(ages)[: rule.most]:
                 expected += rule.points * 0.5 ** (age / (rule.half_life_days or np.inf))

@@ -51,9 +51,9 @@ def test_multipliers_of_categories_are_recovered() -> None:
         {"origin": names[chosen], "noise": constant("same", 20_000)},
         half_life_days=None,
     )
-    found = model.effects["origin"]
-    assert found["fast"] / found["usual"] == pytest.approx(2.0, rel=0.12)
-    assert found["slow"] / found["usual"] == pytest.approx(0.5, rel=0.15)
+    actual = model.effects["origin"]
+    assert actual["fast"] / actual["usual"] == pytest.approx(2.0, rel=0.12)
+    assert actual["slow"] / actual["usual"] == pytest.approx(0.5, rel=0.15)
     assert model.effects["noise"] == {"same": pytest.approx(1.0)}
 
 
@@ -70,14 +70,14 @@ def test_a_value_with_few_leads_is_shrunk_more() -> None:
         np.zeros(2_004), np.r_[np.full(4, 1.0), np.full(500, 1.0), np.full(1_500, np.nan)], 0.0
     )
     who = np.r_[np.full(4, "few"), np.full(500, "many"), np.full(1_500, "none")].astype(object)
-    found = fit_hazard(rare, 60.0, {"origin": who}, half_life_days=None).effects["origin"]
-    assert found["none"] < 1 < found["few"] < found["many"]
+    actual = fit_hazard(rare, 60.0, {"origin": who}, half_life_days=None).effects["origin"]
+    assert actual["none"] < 1 < actual["few"] < actual["many"]
 
 
 def test_unknown_values_and_columns_count_as_average() -> None:
     model = HazardModel((), (0.01,), {"origin": {"email": 3.0}, "page": {"x": 2.0}})
-    told = {"origin": np.array(["email", "never seen", ""], dtype=object)}
-    assert model.multiplier(told, 3).tolist() == [3.0, 1.0, 1.0]
+    report = {"origin": np.array(["email", "never seen", ""], dtype=object)}
+    assert model.multiplier(report, 3).tolist() == [3.0, 1.0, 1.0]
 
 
 def test_cumulative_hazard_by_hand() -> None:
@@ -103,7 +103,7 @@ def test_exposure_is_what_a_count_of_small_steps_gives(
         2.0,
     )
     as_of, edges, half_life = 50.0, (3.0, 10.0), 20.0
-    seen = exposure(leads, as_of, edges, half_life)
+    observed = exposure(leads, as_of, edges, half_life)
     step = 0.01
     for k, (start, after) in enumerate(rows):
         ends = min(as_of, np.inf if after is None else start + after)
@@ -116,10 +116,10 @@ def test_exposure_is_what_a_count_of_small_steps_gives(
         weight = 0.5 ** ((as_of - at) / half_life)
         bins = np.searchsorted(edges, at - start, side="right")
         expected = np.bincount(bins, weight, minlength=3) * step
-        assert seen.days[k] == pytest.approx(expected, abs=0.03)
+        assert observed.days[k] == pytest.approx(expected, abs=0.03)
         hit = bool(start < leads.converted[k] < as_of)
-        assert (seen.bin[k] >= 0) == hit
-        assert seen.hit[k] == (
+        assert (observed.bin[k] >= 0) == hit
+        assert observed.hit[k] == (
             pytest.approx(0.5 ** ((as_of - start - (after or 0)) / half_life)) if hit else 0.0
         )
 

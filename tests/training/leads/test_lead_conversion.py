@@ -105,8 +105,8 @@ def test_dirty_leads_give_probabilities(
 def test_a_deal_before_the_first_contact_is_no_lead() -> None:
     leads = simulated_leads(2_000, seed=5)
     dirty = Leads(np.r_[leads.start, 10.0, 20.0], np.r_[leads.converted, 8.0, 20.0], 0.0)
-    one, other = (fit_lead_conversion(these, 120.0, 90, {}) for these in (leads, dirty))
-    assert one == other
+    item, other = (fit_lead_conversion(these, 120.0, 90, {}) for these in (leads, dirty))
+    assert item == other
 
 
 def test_what_comes_after_the_as_of_is_not_seen() -> None:
@@ -137,10 +137,10 @@ def landmarks(leads: Leads, told: Array, days: tuple[float, ...]) -> list[Landma
 
 
 def test_what_comes_after_the_as_of_is_not_seen_at_the_dates_either() -> None:
-    leads, told = active_leads(14, strength=0.6)
+    leads, report = active_leads(14, strength=0.6)
     later = Leads(leads.start, np.where(leads.converted < 80, leads.converted, NAN), 0.0)
     models = [
-        fit_lead_conversion(these, 80.0, 60, {}, landmarks(these, told, (40.0, 70.0)))
+        fit_lead_conversion(these, 80.0, 60, {}, landmarks(these, report, (40.0, 70.0)))
         for these in (leads, later)
     ]
     assert models[0].activity is not None
@@ -149,15 +149,15 @@ def test_what_comes_after_the_as_of_is_not_seen_at_the_dates_either() -> None:
 
 def active_leads(seed: int, strength: float) -> tuple[Leads, Array]:
     random = np.random.default_rng(seed)
-    told = random.integers(0, 4, 8_000).astype(np.float64)
-    return simulated_leads(8_000, seed + 1, times=np.exp(strength * (told - 1.5))), told
+    report = random.integers(0, 4, 8_000).astype(np.float64)
+    return simulated_leads(8_000, seed + 1, times=np.exp(strength * (report - 1.5))), report
 
 
 def test_activity_is_learned_where_it_tells() -> None:
-    leads, told = active_leads(7, strength=0.6)
+    leads, report = active_leads(7, strength=0.6)
     # the dates of the last horizon teach as well: their leads are followed until the as_of
     model = fit_lead_conversion(
-        leads, 120.0, 60, {}, landmarks(leads, told, (40.0, 60.0, 90.0)), half_life_days=None
+        leads, 120.0, 60, {}, landmarks(leads, report, (40.0, 60.0, 90.0)), half_life_days=None
     )
     assert model.activity is not None
     age, active = np.full(4, 15.0), np.arange(4.0)
@@ -174,23 +174,23 @@ def test_activity_is_learned_where_it_tells() -> None:
 
 
 def test_activity_that_tells_nothing_is_left_out() -> None:
-    leads, told = active_leads(9, strength=0.0)
+    leads, report = active_leads(9, strength=0.0)
     hazard = fit_hazard(leads, 120.0, {}, half_life_days=None)
     assert (
         fit_activity(
-            leads, hazard, np.ones(len(leads)), landmarks(leads, told, (40.0, 60.0)), 120.0, 60
+            leads, hazard, np.ones(len(leads)), landmarks(leads, report, (40.0, 60.0)), 120.0, 60
         )
         is None
     )
 
 
 def test_a_date_before_the_first_purchase_teaches_nothing() -> None:
-    leads, told = active_leads(11, strength=0.6)
+    leads, report = active_leads(11, strength=0.6)
     closed = Leads(leads.start, leads.converted, 70.0)
     hazard = HazardModel(EDGES, RATES, {})
     assert (
         fit_activity(
-            closed, hazard, np.ones(len(leads)), landmarks(leads, told, (40.0, 60.0)), 120.0, 60
+            closed, hazard, np.ones(len(leads)), landmarks(leads, report, (40.0, 60.0)), 120.0, 60
         )
         is None
     )

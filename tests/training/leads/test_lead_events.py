@@ -66,9 +66,9 @@ def test_a_request_is_read_as_the_log_is(log: EventLog) -> None:
     stored, sent = lead_events(log.con, day(9)), request_lead_events(request(), day(9))
     for column in ("customers", "customer", "instant", "known"):
         assert getattr(stored, column).tolist() == getattr(sent, column).tolist(), column
-    for one in (stored, sent):
-        assert [one.types[k] for k in one.kind] == ["visit", "purchase", "visit", "signup"]
-        assert one.first_channels().tolist() == ["email", ""]
+    for item in (stored, sent):
+        assert [item.types[k] for k in item.kind] == ["visit", "purchase", "visit", "signup"]
+        assert item.first_channels().tolist() == ["email", ""]
 
 
 def test_first_channels_are_those_of_the_events(log: EventLog) -> None:
@@ -99,8 +99,8 @@ def test_what_buyers_did_later_can_be_left_out(log: EventLog) -> None:
 
 def test_declared_attributes_come_as_texts(log: EventLog) -> None:
     who = np.array(["b", "a"], dtype=object)
-    told = table_attribute_texts(log.con, who, ["origin", "member"])
-    assert {name: values.tolist() for name, values in told.items()} == {
+    report = table_attribute_texts(log.con, who, ["origin", "member"])
+    assert {name: values.tolist() for name, values in report.items()} == {
         "origin": ["", "fair"],
         "member": ["", "true"],
     }

@@ -144,9 +144,9 @@ THIRDS = {"truth": 1 / 3, "noise": 1 / 3, "more": 1 / 3}
 
 def test_many_rows_pick_the_only_good_member_of_classes_and_few_stay_at_the_start() -> None:
     logs, target = classes(8_000, 1)
-    found = pool_class_weights(logs, target, THIRDS)
-    assert found["truth"] > 0.95
-    assert sum(found.values()) == pytest.approx(1.0)
+    actual = pool_class_weights(logs, target, THIRDS)
+    assert actual["truth"] > 0.95
+    assert sum(actual.values()) == pytest.approx(1.0)
     few = pool_class_weights(
         {name: values[:4] for name, values in logs.items()}, target[:4], THIRDS
     )
@@ -155,7 +155,7 @@ def test_many_rows_pick_the_only_good_member_of_classes_and_few_stay_at_the_star
 
 def test_class_weights_are_the_minimum_of_loss_and_pull() -> None:
     logs, target = classes(300, 2)
-    found = pool_class_weights(logs, target, THIRDS)
+    actual = pool_class_weights(logs, target, THIRDS)
 
     def loss(weights: dict[str, float]) -> float:
         mixed = sum(weights[name] * logs[name] for name in logs)
@@ -165,9 +165,9 @@ def test_class_weights_are_the_minimum_of_loss_and_pull() -> None:
 
     for first, second in (("truth", "noise"), ("noise", "more"), ("more", "truth")):
         for step in (-1e-3, 1e-3):
-            moved = {**found, first: found[first] + step, second: found[second] - step}
+            moved = {**actual, first: actual[first] + step, second: actual[second] - step}
             if min(moved.values()) >= 0:
-                assert loss(moved) >= loss(found) - 1e-9
+                assert loss(moved) >= loss(actual) - 1e-9
 
 
 def test_a_class_that_cannot_be_takes_no_part() -> None:
@@ -176,6 +176,6 @@ def test_a_class_that_cannot_be_takes_no_part() -> None:
     closed = {
         name: np.where(np.arange(4) == 0, -np.inf, values)[shut] for name, values in logs.items()
     }
-    found = pool_class_weights(closed, target[shut], THIRDS)
-    assert all(np.isfinite(list(found.values())))
-    assert found["truth"] > 0.6
+    actual = pool_class_weights(closed, target[shut], THIRDS)
+    assert all(np.isfinite(list(actual.values())))
+    assert actual["truth"] > 0.6

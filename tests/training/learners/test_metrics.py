@@ -88,18 +88,18 @@ def test_capture_by_hand() -> None:
 
 def test_a_ranking_with_weights_equals_scikit_learns() -> None:
     weight = np.random.default_rng(6).poisson(1.0, 500).astype(float)
-    found = metrics.Ranking(TARGET, P).figures(weight, (0.1,))
-    assert found["auc"] == pytest.approx(
+    actual = metrics.Ranking(TARGET, P).figures(weight, (0.1,))
+    assert actual["auc"] == pytest.approx(
         sklearn.metrics.roc_auc_score(TARGET, P, sample_weight=weight), abs=1e-12
     )
     theirs = sklearn.metrics.average_precision_score(TARGET, P, sample_weight=weight)
-    assert found["pr_auc"] == pytest.approx(theirs, abs=1e-12)
+    assert actual["pr_auc"] == pytest.approx(theirs, abs=1e-12)
 
 
 def test_ties_share_what_they_hold() -> None:
     target = np.array([True, True, False, False])
-    found = metrics.Ranking(target, np.ones(4)).figures(np.ones(4), (0.25, 0.5))
-    assert (found["capture_25"], found["capture_50"], found["auc"]) == (0.25, 0.5, 0.5)
+    actual = metrics.Ranking(target, np.ones(4)).figures(np.ones(4), (0.25, 0.5))
+    assert (actual["capture_25"], actual["capture_50"], actual["auc"]) == (0.25, 0.5, 0.5)
 
 
 def test_the_profit_of_a_campaign_is_the_published_one() -> None:

@@ -82,9 +82,9 @@ def test_what_the_scheme_forbids_is_exactly_zero(shop: Trained, predicted: Predi
 
 def test_a_threshold_of_never_is_a_stage_of_probability_zero() -> None:
     never = SCHEME.with_thresholds({**LIMITS, "lost_after_days": math.inf})
-    seen = [frame([(SLEEPING, REPEAT, 1), (AT_RISK, SLEEPING, 0)])]
+    observed = [frame([(SLEEPING, REPEAT, 1), (AT_RISK, SLEEPING, 0)])]
     for scheme, possible in ((SCHEME, True), (never, False)):
-        model = fit_next_stage(scheme, seen, [], 1)
+        model = fit_next_stage(scheme, observed, [], 1)
         assert bool((np.delete(model.chain[:, LOST], LOST) > 0).any()) == possible
         prior = model.given_purchase({}, np.array([SLEEPING]))
         silence = model.given_silence(
@@ -96,14 +96,14 @@ def test_a_threshold_of_never_is_a_stage_of_probability_zero() -> None:
 
 
 def test_stages_at_end_by_hand() -> None:
-    given, silence = np.zeros((1, 8)), np.zeros((1, 8))
-    given[0, [REPEAT, AT_RISK]] = 0.75, 0.25
+    arguments, silence = np.zeros((1, 8)), np.zeros((1, 8))
+    arguments[0, [REPEAT, AT_RISK]] = 0.75, 0.25
     silence[0, AT_RISK] = 1.0
-    found = stages_at_end(np.array([0.4]), given, silence)[0]
-    np.testing.assert_allclose(found[[REPEAT, AT_RISK]], [0.3, 0.1 + 0.6])
+    actual = stages_at_end(np.array([0.4]), arguments, silence)[0]
+    np.testing.assert_allclose(actual[[REPEAT, AT_RISK]], [0.3, 0.1 + 0.6])
     silence[0, [AT_RISK, SLEEPING]] = 0.0, 1.0
-    found = stages_at_end(np.array([0.4]), given, silence)[0]
-    np.testing.assert_allclose(found[[REPEAT, AT_RISK, SLEEPING]], [0.3, 0.1, 0.6])
+    actual = stages_at_end(np.array([0.4]), arguments, silence)[0]
+    np.testing.assert_allclose(actual[[REPEAT, AT_RISK, SLEEPING]], [0.3, 0.1, 0.6])
 
 
 def test_no_purchase_leads_to_a_stage_of_prospects_however_its_rule_is_written() -> None:
@@ -198,9 +198,9 @@ def test_the_pool_is_the_weighted_geometric_mean_and_json_gives_the_same_bytes(
     prior, w = model.after_purchase[now.stage], model.weights
     members = {"linear": model.linear.probability(now.columns), "trees": trees}
     full = prior ** w["chain"]
-    for name, told in members.items():
+    for name, report in members.items():
         spread = np.full_like(prior, 1e-9)
-        spread[:, list(model.classes)] = np.maximum(told, 1e-9)
+        spread[:, list(model.classes)] = np.maximum(report, 1e-9)
         full *= np.where(prior > 0, spread, 0.0) ** w[name]
     np.testing.assert_allclose(p, full / full.sum(axis=1, keepdims=True), rtol=1e-9)
     assert (p[prior == 0] == 0).all()

@@ -85,11 +85,11 @@ def repeat_to_loyal() -> Array:
 
 def test_without_a_date_the_rules_speak_and_nobody_sleeps() -> None:
     model = fit_next_stage(SCHEME, [], [], 1, rules=repeat_to_loyal())
-    given = model.given_purchase({}, np.array([REPEAT, NEW]))
-    assert given[0, LOYAL] > 0.7
-    assert given[1, REPEAT] > 0.9
-    assert (given[:, [SLEEPING, LOST]] < 0.02).all()
-    assert (given[:, PROSPECT] == 0).all()
+    arguments = model.given_purchase({}, np.array([REPEAT, NEW]))
+    assert arguments[0, LOYAL] > 0.7
+    assert arguments[1, REPEAT] > 0.9
+    assert (arguments[:, [SLEEPING, LOST]] < 0.02).all()
+    assert (arguments[:, PROSPECT] == 0).all()
     # a stage without customers follows all of them, as far as the scheme allows
     alike = model.after_purchase[SLEEPING]
     assert alike[[REPEAT, LOYAL]].sum() > 0.9

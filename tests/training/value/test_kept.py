@@ -49,10 +49,10 @@ def test_parts_of_simulated_customers_have_the_true_totals_and_beat_simple_ranki
     n, T, ahead = 12_000, random.uniform(100, 900, 12_000), 365.0
     rate, hazard = random.gamma(1.0, 1 / 40, n), random.gamma(2.0, 1 / 800, n)
     until = random.exponential(1 / hazard)
-    seen = np.minimum(until, T)
-    x = random.poisson(rate * seen).astype(float)
+    observed = np.minimum(until, T)
+    x = random.poisson(rate * observed).astype(float)
     # given their number, purchase times are uniform, and the last of x is the largest
-    t_x = np.floor(np.where(x > 0, seen * random.uniform(0, 1, n) ** (1 / np.maximum(x, 1)), 0))
+    t_x = np.floor(np.where(x > 0, observed * random.uniform(0, 1, n) ** (1 / np.maximum(x, 1)), 0))
     features = {"frequency": x, "t_x_days": t_x, "T_days": np.ceil(T)}
     base = CustomerBase((fit("pareto_nbd", x, t_x, np.ceil(T)),), None)
     spend = random.lognormal(3, 0.6, n)
@@ -70,8 +70,11 @@ def test_parts_of_simulated_customers_have_the_true_totals_and_beat_simple_ranki
     )
     is_alive = until > T
     stays = np.clip(until - T, 0, ahead)
-    kept = rate * ahead * spend
-    lost, gone = np.where(is_alive, kept - rate * stays * spend, 0.0), np.where(is_alive, 0.0, kept)
+    kept_value = rate * ahead * spend
+    lost, gone = (
+        np.where(is_alive, kept_value - rate * stays * spend, 0.0),
+        np.where(is_alive, 0.0, kept_value),
+    )
     assert parts.at_risk.sum() == pytest.approx(lost.sum(), rel=0.10)
     assert parts.gone.sum() == pytest.approx(gone.sum(), rel=0.10)
 

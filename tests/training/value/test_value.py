@@ -76,10 +76,10 @@ def test_seasons_that_agree_count_for_more_than_one() -> None:
         replace(date([2.0] * 90, [spend] * 90), back=back)
         for back, spend in ((90, 20.0), (365, 40.0), (730, 40.0))
     ]
-    one = fitted(dates, seasons=(dates[1],))
+    item = fitted(dates, seasons=(dates[1],))
     two = fitted(dates, seasons=(dates[1], dates[2]))
     mean = (10.0 + 20.0 + 20.0) / 3 / 10.0
-    assert one.spend.level == pytest.approx(
+    assert item.spend.level == pytest.approx(
         mean * (2.0 / mean) ** carried_share(SEASON_CARRIED, [1.0]), rel=0.03
     )
     assert two.spend.level == pytest.approx(

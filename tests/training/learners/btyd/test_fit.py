@@ -58,8 +58,8 @@ def simulate(name: str, customers: int, days: float, seed: int) -> tuple[History
     while going.any():
         now = np.where(going, now + random.exponential(1.0 / rate), now)
         going &= (now < leaves) & (now < T + days)
-        seen = going & (now <= T)
-        x, t_x, later = x + seen, np.where(seen, now, t_x), later + (going & (now > T))
+        observed = going & (now <= T)
+        x, t_x, later = x + observed, np.where(observed, now, t_x), later + (going & (now > T))
         going &= random.random(customers) >= coin
     return (x, t_x, T), later
 
@@ -282,9 +282,9 @@ def test_simulated_spend_comes_back() -> None:
 
 def test_spend_in_another_currency_is_the_same_model() -> None:
     x, monetary = _spend(300, 5.0, 3.5, 20.0, seed=29)
-    one, other = fit_gamma_gamma(x, monetary), fit_gamma_gamma(x, monetary * 1e6)
-    assert (one.p, one.q, one.v) == pytest.approx((other.p, other.q, other.v / 1e6), rel=1e-6)
-    assert one.log_likelihood == pytest.approx(other.log_likelihood + 300 * np.log(1e6), abs=1e-6)
+    item, other = fit_gamma_gamma(x, monetary), fit_gamma_gamma(x, monetary * 1e6)
+    assert (item.p, item.q, item.v) == pytest.approx((other.p, other.q, other.v / 1e6), rel=1e-6)
+    assert item.log_likelihood == pytest.approx(other.log_likelihood + 300 * np.log(1e6), abs=1e-6)
 
 
 def test_spend_without_a_finite_population_mean_is_held_at_q_of_1() -> None:

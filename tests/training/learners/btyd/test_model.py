@@ -261,8 +261,8 @@ def test_expected_spend_lies_between_the_customers_and_the_populations_mean(
 def test_spend_falls_back_to_the_mean_where_the_population_has_none() -> None:
     model = GammaGamma(0.2, 0.5, 20.0, 33.0, 0.0, 1)
     # p x + q - 1 is -.5, -.3, 0 (no finite mean) and 1.5: .2 (20 + 10 * 12) / 1.5
-    found = model.expected_spend([0, 1, 2.5, 10], [np.nan, 12.0, 12.0, 12.0])
-    assert found == pytest.approx([33.0, 33.0, 33.0, 0.2 * 140.0 / 1.5])
+    actual = model.expected_spend([0, 1, 2.5, 10], [np.nan, 12.0, 12.0, 12.0])
+    assert actual == pytest.approx([33.0, 33.0, 33.0, 0.2 * 140.0 / 1.5])
 
 
 @pytest.mark.parametrize(

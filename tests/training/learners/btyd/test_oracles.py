@@ -91,9 +91,9 @@ def test_beta_geometric_expected_orders_are_the_sum_over_counts(
             continue  # the sum would take a minute
         model = Model(name, (r, alpha, a, b), 0.0, 1)
         history = (x, T if x else 0.0, T)
-        found = float(model.expected_orders(days, *history) / model.p_alive(*history))
+        actual = float(model.expected_orders(days, *history) / model.p_alive(*history))
         slow = _orders_by_count(a, b + x + (name == "mbg_nbd"), r + x, days / (alpha + T))
-        assert found == pytest.approx(slow, rel=1e-9), (r, alpha, x, T, days)
+        assert actual == pytest.approx(slow, rel=1e-9), (r, alpha, x, T, days)
 
 
 PARETO = [
@@ -180,11 +180,11 @@ def test_pareto_nbd_expected_orders_are_the_mean_over_rates(
         def still_active(u: float, since: float = since) -> float:
             return float((1.0 + u / since) ** -s)
 
-        found = float(
+        actual = float(
             model.expected_orders(days, x, T if x else 0.0, T)
             / model.p_alive(x, T if x else 0.0, T)
         )
-        assert found == pytest.approx((r + x) / (alpha + T) * _quad(still_active, days), rel=1e-9)
+        assert actual == pytest.approx((r + x) / (alpha + T) * _quad(still_active, days), rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -208,5 +208,5 @@ def test_discounted_orders_are_the_discounted_increments(
     for history in [(0, 0.0, 4.0), (0, 0.0, 272.0), (5, 250.0, 272.0), (300, 900.0, 901.0)]:
         increments = np.diff(model.expected_orders(grid, *history))
         slow = float(increments @ (1.0 + rate) ** (-middle / 365.0))
-        found = float(model.expected_orders_discounted(days, *history, annual_rate=rate))
-        assert found == pytest.approx(slow, rel=error)
+        actual = float(model.expected_orders_discounted(days, *history, annual_rate=rate))
+        assert actual == pytest.approx(slow, rel=error)

@@ -183,18 +183,18 @@ def test_bg_nbd_log_likelihood_of_single_customers() -> None:
     # BG/NBD Model's #NUM! Error Problem", solution 2: plain formulas overflow for the second
     # customer
     model = Model("bg_nbd", (0.25, 4.0, 0.8, 2.5), 0.0, 1)
-    found = model.log_likelihood_of([0, 200], [0, 38], [40, 40])
-    assert found == pytest.approx([-0.59947382, 100.7957], abs=1e-4)
-    assert found[0] == pytest.approx(-0.59947382, abs=1e-8)
+    actual = model.log_likelihood_of([0, 200], [0, 38], [40, 40])
+    assert actual == pytest.approx([-0.59947382, 100.7957], abs=1e-4)
+    assert actual[0] == pytest.approx(-0.59947382, abs=1e-8)
 
 
 def test_bg_nbd_expected_repeat_purchases_of_a_new_customer(models: dict[str, Model]) -> None:
     # Fader, Hardie and Lee (2005), spreadsheet, as in lifetimes 0.11.3's tests. It stops its fit a
     # little off the optimum, which by week 78 shows in the fourth digit.
     weeks = np.array([1 / 7, 1.0, 3.0, 223 / 7, 32.0, 78.0])
-    found = models["bg_nbd"].expected_orders_new(weeks * WEEK)
-    assert found == pytest.approx([0.0078, 0.0532, 0.1506, 1.0405, 1.0437, 1.8576], abs=5e-4)
-    assert found[:3] == pytest.approx([0.0078, 0.0532, 0.1506], abs=6e-5)
+    actual = models["bg_nbd"].expected_orders_new(weeks * WEEK)
+    assert actual == pytest.approx([0.0078, 0.0532, 0.1506, 1.0405, 1.0437, 1.8576], abs=5e-4)
+    assert actual[:3] == pytest.approx([0.0078, 0.0532, 0.1506], abs=6e-5)
 
 
 def _auroc(positive: NDArray[np.bool_], score: Array) -> float:
@@ -242,5 +242,5 @@ def test_gamma_gamma_expected_spend_of_the_first_ten_customers(
         "24.658619 18.911489 35.170981 35.170981 35.170981 71.462843 18.911489 "
         "35.170981 27.282408 35.170981"
     )
-    found = spend.expected_spend(cdnow.x[:10], cdnow.monetary[:10])
-    assert found == pytest.approx([float(v) for v in published.split()], rel=5e-4)
+    actual = spend.expected_spend(cdnow.x[:10], cdnow.monetary[:10])
+    assert actual == pytest.approx([float(v) for v in published.split()], rel=5e-4)
