@@ -20,9 +20,9 @@ from stagecast.features.engines.evaluator import Evaluator
 from stagecast.features.engines.memory import MemoryEvents
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.features.stages.scheme_files import load_scheme
-from stagecast.training.churn import fit_members, fitting, members
-from stagecast.training.churn.model import ChurnModel
 from stagecast.training.columns import buyer_columns
+from stagecast.training.inactivity import fit_members, fitting, members
+from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.reasons.of_buyers import total_effects
 from tests.training.made import Trained, day, log_of, simulated_rows, trained
 

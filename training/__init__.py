@@ -10,7 +10,7 @@ running server loads a bundle and evaluates it; it needs no module here that fit
         -> models -> train (twice, with evaluation) -> bundle, tracking
 
 What may be changed where: ``learners`` holds the learning algorithms; each prediction target has a
-folder (``churn``, ``next_stage``, ``value``, ``cancellation``, ``leads``), with evaluation and
+folder (``inactivity``, ``cancellation``, ``next_stage``, ``value``, ``leads``), with evaluation and
 fitting in separate files; ``reasons`` explains scores, ``judging`` compares with baselines out of
 time, ``lead_points`` ranks leads by points, ``estimators`` offers the pools to scikit-learn. Only
 ``bundle`` writes to disk, and it writes text and JSON only.

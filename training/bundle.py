@@ -33,8 +33,8 @@ from stagecast.features.shop.clock import ShopClock, clock_named
 from stagecast.features.stages.scheme_files import scheme_from_json, scheme_to_json
 from stagecast.training.cancellation.model import CancellationModel
 from stagecast.training.card import Card
-from stagecast.training.churn.model import ChurnModel
 from stagecast.training.config import TrainConfig
+from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.leads.conversion import LeadConversion
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.models import Models

@@ -14,11 +14,11 @@ from stagecast.features.stages.play_choice import learn_bounds
 from stagecast.features.stages.plays import MONEY
 from stagecast.features.survival import survival
 from stagecast.training.cancellation.panel import fit_contracts
-from stagecast.training.churn.fitting import every_date, fit_churn, training_dates
-from stagecast.training.churn.members import GapRule
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.columns import buyer_columns, rows_of
 from stagecast.training.config import TrainConfig
+from stagecast.training.inactivity.fitting import every_date, fit_churn, training_dates
+from stagecast.training.inactivity.members import GapRule
 from stagecast.training.leads.after import after_conversion
 from stagecast.training.leads.fitting import fit_leads, landmarks_of
 from stagecast.training.models import Models, Predictions, predict

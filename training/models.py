@@ -21,9 +21,9 @@ from stagecast.features.stages.lifecycle import Standing
 from stagecast.features.stages.scheme import Scheme
 from stagecast.training.cancellation.landmarks import open_contracts
 from stagecast.training.cancellation.model import CancellationModel
-from stagecast.training.churn.model import ChurnModel
 from stagecast.training.columns import buyer_columns, rows_of
 from stagecast.training.config import TrainConfig
+from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.leads.conversion import LeadConversion
 from stagecast.training.learners.boosted import cores
 from stagecast.training.learners.customer_base import CustomerBase

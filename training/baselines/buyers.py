@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.training.churn.recipes import RFM
 from stagecast.training.columns import buyer_columns
+from stagecast.training.inactivity.recipes import RFM
 from stagecast.training.learners import boosting, glm
 from stagecast.training.learners.btyd.fit import FitError, fit
 from stagecast.training.learners.design import Recipe

@@ -103,7 +103,7 @@ class Inactivity:
 
     def method_note(self, models: Models) -> str:
         """Return a phrase that describes the method, or the member that replaced a pool."""
-        from stagecast.training.churn.simple import LABELS
+        from stagecast.training.inactivity.simple import LABELS
 
         churn = models.churn
         if churn.alone is not None:
@@ -130,7 +130,7 @@ class Inactivity:
 
     def learned_from(self, panel: Panel, models: Models) -> LearnedFrom:
         """Return the pool, and the dates that had enough rows to learn from."""
-        from stagecast.training.churn.fitting import taught_by
+        from stagecast.training.inactivity.fitting import taught_by
 
         churn = models.churn
         dates = taught_by(panel, churn.horizon_days) if churn.method == "blend" else []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stagecast.training.churn.model import WeighedBy
+    from stagecast.training.inactivity.model import WeighedBy
 
 
 @dataclass(frozen=True)

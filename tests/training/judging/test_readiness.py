@@ -13,8 +13,8 @@ import pytest
 
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.features.events import from_frame
-from stagecast.training.churn.few_customers import FEWEST_CUSTOMERS, FEWEST_OF_EACH
 from stagecast.training.config import TrainConfig
+from stagecast.training.inactivity.few_customers import FEWEST_CUSTOMERS, FEWEST_OF_EACH
 from stagecast.training.judging.readiness import readiness
 from stagecast.training.judging.readiness.answer import Readiness
 from stagecast.training.judging.readiness.short_horizon import short_horizon_notes

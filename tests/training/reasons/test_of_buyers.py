@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from stagecast.training.churn.fitting import fit_churn
 from stagecast.training.columns import buyer_columns
+from stagecast.training.inactivity.fitting import fit_churn
 from stagecast.training.learners.linear import LogisticModel
 from stagecast.training.models import Predictions, predict
 from stagecast.training.reasons.explanation import (
@@ -46,7 +46,8 @@ def test_effects_sum_to_the_pooled_margin_less_the_members_bases(
     columns = panel.dates[0].columns
     # so that all members speak
     monkeypatch.setattr(
-        "stagecast.training.churn.fitting.blend.pool_weights", lambda margins, target, start: start
+        "stagecast.training.inactivity.fitting.blend.pool_weights",
+        lambda margins, target, start: start,
     )
     now = buyer_columns(panel.now.features, np.flatnonzero(panel.now.buyers), panel.base, 90)
     churn = fit_churn(panel, now, shop.training.models.churn.rule, 90, 1)

@@ -20,9 +20,9 @@ import duckdb
 from stagecast.features.clock import iso
 from stagecast.features.contracts import Terms
 from stagecast.features.describe.quality.histograms import usual_gap
-from stagecast.training.churn.few_customers import FEWEST_CUSTOMERS, FEWEST_OF_EACH
-from stagecast.training.churn.model import Method
 from stagecast.training.config import Churn, TrainConfig
+from stagecast.training.inactivity.few_customers import FEWEST_CUSTOMERS, FEWEST_OF_EACH
+from stagecast.training.inactivity.model import Method
 from stagecast.training.judging.readiness.answer import LABELS, Ability, Readiness
 from stagecast.training.judging.readiness.contracts import of_contracts
 from stagecast.training.judging.readiness.counting import (
@@ -103,7 +103,7 @@ def _refusals(log: Known, now: Buyers, horizon_days: int, history_needed: int) -
 def _missing_blend(log: Known, now: Buyers, then: Buyers, horizon_days: int) -> list[str]:
     """Return what a blend lacks at the as_of and one horizon back, where it learns.
 
-    The rules are those of :mod:`stagecast.training.churn.few_customers`.
+    The rules are those of :mod:`stagecast.training.inactivity.few_customers`.
     """
     if horizon_days not in plan_dates(log.history_days, horizon_days, 1):
         histories = range(horizon_days, EVALUATION_HORIZONS * horizon_days + 1)
@@ -127,7 +127,7 @@ def _missing_base(buyers: Buyers, when: str = "") -> list[str]:
 def _missing_classes(then: Buyers, date: str) -> list[str]:
     """Return what a past date lacks for a model to learn from its outcomes.
 
-    The rules are those of :func:`stagecast.training.churn.few_customers.has_few_rows`.
+    The rules are those of :func:`stagecast.training.inactivity.few_customers.has_few_rows`.
     """
     missing = _few(
         (then.buyers, f"buyers on {date}", FEWEST_CUSTOMERS),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from stagecast.features.plain_json import to_json
-from stagecast.training.churn.model import Method
 from stagecast.training.config import Churn
+from stagecast.training.inactivity.model import Method
 
 LABELS: Mapping[str, str] = {
     "rule": "method rule",

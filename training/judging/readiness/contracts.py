@@ -14,9 +14,9 @@ from stagecast.features.engines.duckdb import DailyTable
 from stagecast.training.cancellation.fitting import has_enough
 from stagecast.training.cancellation.landmarks import past, steps_of
 from stagecast.training.cancellation.model import FEWEST_TO_LEARN
-from stagecast.training.churn.model import Method
 from stagecast.training.churn_kinds.cancellation import WORDING
 from stagecast.training.config import TrainConfig
+from stagecast.training.inactivity.model import Method
 from stagecast.training.judging.readiness.answer import Ability, ContractCounts, Readiness
 from stagecast.training.judging.readiness.counting import EVALUATION_HORIZONS, Known, known_at
 

@@ -4,7 +4,7 @@
     fewer                                           -> the customer base alone
     either                                          -> brought to the level of the last horizon
 
-Trees and splines need more (:mod:`stagecast.training.churn.fitting`).
+Trees and splines need more (:mod:`stagecast.training.inactivity.fitting`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from stagecast.training.churn.members import GapRule
-from stagecast.training.churn.model import ChurnModel, customer_base_alone
-from stagecast.training.churn.simple import better_alone, fit_simple, out_of_fold_margins
+from stagecast.training.inactivity.members import GapRule
+from stagecast.training.inactivity.model import ChurnModel, customer_base_alone
+from stagecast.training.inactivity.simple import better_alone, fit_simple, out_of_fold_margins
 from stagecast.training.learners import blend
 from stagecast.training.learners.pool import CustomerBaseOdds, Member, Pool, pooled
 from stagecast.training.panel import Frame, Panel

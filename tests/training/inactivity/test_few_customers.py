@@ -11,16 +11,16 @@ import pytest
 from scipy.special import expit
 
 from stagecast.features.arrays import Array
-from stagecast.training.churn.few_customers import (
+from stagecast.training.inactivity.few_customers import (
     FEWEST_CUSTOMERS,
     FEWEST_OF_EACH,
     few_dates,
     fit_few,
     has_few_rows,
 )
-from stagecast.training.churn.members import GapRule
-from stagecast.training.churn.model import ChurnModel
-from stagecast.training.churn.simple import better_alone
+from stagecast.training.inactivity.members import GapRule
+from stagecast.training.inactivity.model import ChurnModel
+from stagecast.training.inactivity.simple import better_alone
 from stagecast.training.learners.blend import LEVEL_SPREAD, level_shift, shrunk_level
 from stagecast.training.learners.metrics import log_loss
 from stagecast.training.panel import Frame, Panel

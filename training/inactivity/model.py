@@ -7,7 +7,7 @@ then shifted to the level of the season. With few customers the pool has two mem
 customer-base models and the regression on RFM; with too few for a regression, the customer-base
 models are used alone; where these cannot be fitted, a rule on the gaps between purchases. A simple
 method that was better than the pool beyond chance replaces it. See
-:mod:`stagecast.training.churn.fitting` and :mod:`stagecast.training.churn.few_customers`.
+:mod:`stagecast.training.inactivity.fitting` and :mod:`stagecast.training.inactivity.few_customers`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ from functools import cached_property
 from typing import Any, Literal
 
 from stagecast.features.arrays import Array
-from stagecast.training.churn.members import GapRule, GapRuleOdds, members_to_json, read_members
+from stagecast.training.inactivity.members import (
+    GapRule,
+    GapRuleOdds,
+    members_to_json,
+    read_members,
+)
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.pool import CustomerBaseOdds, Member, Pool
 

@@ -1,4 +1,4 @@
-"""Fitting of :class:`stagecast.training.churn.model.ChurnModel`: members, weights, level, method.
+"""Fitting of :class:`stagecast.training.inactivity.model.ChurnModel`: weights, level, method.
 
 Members are fitted on every date of a panel. Their weights are learned on rows that they were not
 fitted on: of a later date, or in a young log of other customers. The level of the pool is
@@ -6,7 +6,7 @@ calibrated on the same season a year ago; in a log too young to have one it move
 the level of the customer base, which is an average over the whole history. A simple method that is
 better than the pool beyond chance on those rows replaces it.
 
-Logs with fewer customers are for :mod:`stagecast.training.churn.few_customers`.
+Logs with fewer customers are for :mod:`stagecast.training.inactivity.few_customers`.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from scipy.special import expit
 
 from stagecast.features.arrays import Array
 from stagecast.training.calendar import Calendar
-from stagecast.training.churn.few_customers import few_dates, fit_few
-from stagecast.training.churn.fit_members import (
+from stagecast.training.inactivity.few_customers import few_dates, fit_few
+from stagecast.training.inactivity.fit_members import (
     TreesPlan,
     fit_before,
     fit_members,
     prior_weights,
 )
-from stagecast.training.churn.members import ALONE, GapRule
-from stagecast.training.churn.model import ChurnModel, rule_alone
-from stagecast.training.churn.simple import better_alone, fit_simple, out_of_fold_margins
+from stagecast.training.inactivity.members import ALONE, GapRule
+from stagecast.training.inactivity.model import ChurnModel, rule_alone
+from stagecast.training.inactivity.simple import better_alone, fit_simple, out_of_fold_margins
 from stagecast.training.learners import blend
 from stagecast.training.learners.calendar_effects import CalendarEffects, fit_calendar_effects
 from stagecast.training.learners.customer_base import CustomerBase

@@ -2,7 +2,7 @@
 
 A member gives log odds of no purchase (:class:`stagecast.training.learners.pool.Member`). A new one
 needs a line in :data:`READERS` here and one in
-:data:`stagecast.training.churn.fit_members.MEMBERS`.
+:data:`stagecast.training.inactivity.fit_members.MEMBERS`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from stagecast.features.arrays import Array
-from stagecast.training.churn.fit_members import (
+from stagecast.training.churn_kinds import kind_of
+from stagecast.training.columns import buyer_columns
+from stagecast.training.inactivity.fit_members import (
     HALF_SAFE,
     MEMBERS,
     TREES_TRIED,
@@ -25,17 +27,15 @@ from stagecast.training.churn.fit_members import (
     best_trees,
     prior_weights,
 )
-from stagecast.training.churn.fitting import (
+from stagecast.training.inactivity.fitting import (
     FEWEST_CUSTOMERS,
     FEWEST_OF_EACH,
     YOUNG_PULL,
     fit_churn,
     has_enough_rows,
 )
-from stagecast.training.churn.members import READERS, GapRule, GapRuleOdds
-from stagecast.training.churn.model import ChurnModel
-from stagecast.training.churn_kinds import kind_of
-from stagecast.training.columns import buyer_columns
+from stagecast.training.inactivity.members import READERS, GapRule, GapRuleOdds
+from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.learners import boosting
 from stagecast.training.learners.blend import carried_level, level_shift, pool_weights
 from stagecast.training.learners.boosted import Boosted
@@ -155,7 +155,7 @@ def test_a_young_log_learns_its_weights_from_customers_left_out(
         assert pull == YOUNG_PULL
         return pool_weights(margins, target, start, pull)
 
-    monkeypatch.setattr("stagecast.training.churn.fitting.blend.pool_weights", judged)
+    monkeypatch.setattr("stagecast.training.inactivity.fitting.blend.pool_weights", judged)
     model = fitted(replace(panel, dates=dates), rule)
     assert sum(model.weights.values()) == pytest.approx(1.0)
     # one customer's outcomes turned over do not reach what is said of that customer, but do reach
@@ -184,7 +184,9 @@ def test_a_log_too_young_to_know_its_season_goes_half_the_way_to_the_customer_ba
     panel, rule = shop.training.panel, shop.training.models.churn.rule
     young = replace(panel, history_days=500.0, dates=tuple(f for f in panel.dates if f.back < 365))
     assert seasons_of(panel.dates, panel.history_days)
-    monkeypatch.setattr("stagecast.training.churn.fitting.blend.carried_level", lambda shifts: 0.0)
+    monkeypatch.setattr(
+        "stagecast.training.inactivity.fitting.blend.carried_level", lambda shifts: 0.0
+    )
     model = fitted(young, rule)
     now = buyer_columns(panel.now.features, np.flatnonzero(panel.now.buyers), panel.base, 90)
     safe = expit(now["btyd_none"]).mean()
@@ -216,9 +218,10 @@ def test_a_member_without_weight_is_not_kept(
     panel, rule = shop.training.panel, shop.training.models.churn.rule
     chosen = {"btyd": 0.75, "rfm": 0.25, "splines": 5e-5, "trees": 0.0}
     monkeypatch.setattr(
-        "stagecast.training.churn.fitting.blend.pool_weights", lambda margins, target, start: chosen
+        "stagecast.training.inactivity.fitting.blend.pool_weights",
+        lambda margins, target, start: chosen,
     )
-    monkeypatch.setattr("stagecast.training.churn.fit_members.TREES_TRIED", (2,))
+    monkeypatch.setattr("stagecast.training.inactivity.fit_members.TREES_TRIED", (2,))
     model = fitted(panel, rule)
     assert model.weights == pytest.approx({"btyd": 0.75, "rfm": 0.25}, abs=1e-4)
     assert sum(model.weights.values()) == pytest.approx(1.0, abs=1e-12)
@@ -232,10 +235,11 @@ def test_a_member_that_has_all_the_weight_did_not_replace_a_pool(
     panel, models = shop.training.panel, shop.training.models
     chosen = {member: float(member == name) for member in MEMBERS}
     monkeypatch.setattr(
-        "stagecast.training.churn.fitting.blend.pool_weights", lambda margins, target, start: chosen
+        "stagecast.training.inactivity.fitting.blend.pool_weights",
+        lambda margins, target, start: chosen,
     )
-    monkeypatch.setattr("stagecast.training.churn.fitting.better_alone", lambda *given: None)
-    monkeypatch.setattr("stagecast.training.churn.fit_members.TREES_TRIED", (2,))
+    monkeypatch.setattr("stagecast.training.inactivity.fitting.better_alone", lambda *given: None)
+    monkeypatch.setattr("stagecast.training.inactivity.fit_members.TREES_TRIED", (2,))
     model = fitted(panel, models.churn.rule)
     assert (set(model.weights), model.alone) == ({name}, None)
     kind = kind_of("inactivity")
@@ -271,7 +275,8 @@ def test_a_member_named_as_the_recipe_says_is_fitted_weighed_stored_and_explaine
     monkeypatch.setitem(READERS, "silence", lambda data: MeanSilence(**data))
     panel, rule = shop.training.panel, shop.training.models.churn.rule
     monkeypatch.setattr(
-        "stagecast.training.churn.fitting.blend.pool_weights", lambda margins, target, start: start
+        "stagecast.training.inactivity.fitting.blend.pool_weights",
+        lambda margins, target, start: start,
     )
     model = fitted(panel, rule)
     assert model.weights["silence"] > 0.05

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from stagecast.features.arrays import Array
-from stagecast.training.churn.recipes import RFM, SPLINES
+from stagecast.training.inactivity.recipes import RFM, SPLINES
 from stagecast.training.learners import blend, boosting, glm
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.design import Recipe
@@ -121,7 +121,7 @@ MEMBERS: dict[str, MemberFit] = {
     "trees": MemberFit(1 / 4.5, _fit_trees),
 }
 """Name -> fit of a member of the pool; those stored as JSON must be in
-:data:`stagecast.training.churn.members.READERS`, too.
+:data:`stagecast.training.inactivity.members.READERS`, too.
 """
 
 

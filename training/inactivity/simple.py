@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from stagecast.features.arrays import Array
-from stagecast.training.churn.recipes import RECENCY, RFM
+from stagecast.training.inactivity.recipes import RECENCY, RFM
 from stagecast.training.learners import blend, glm
 from stagecast.training.learners.design import Recipe
 from stagecast.training.learners.metrics import losses
