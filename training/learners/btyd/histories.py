@@ -61,7 +61,8 @@ def checked_history(x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> tuple[Array, 
         the message counts the customers and shows the first.
     """
     arrays = as_floats(x), as_floats(t_x), as_floats(T)
-    broadcast = np.broadcast_arrays(*arrays)
+    alike = arrays[0].shape == arrays[1].shape == arrays[2].shape
+    broadcast = arrays if alike else np.broadcast_arrays(*arrays)
     valid = (
         (broadcast[0] >= 0)
         & (broadcast[1] >= 0)
