@@ -38,5 +38,6 @@ def buyer_columns(
     horizon_days
         Horizon of the customer base's predictions, in days.
     """
-    columns = rows_of(features, rows)
+    everybody = np.array_equal(rows, np.arange(len(next(iter(features.values())))))
+    columns = dict(features) if everybody else rows_of(features, rows)
     return columns if base is None else {**columns, **base.columns(columns, horizon_days)}

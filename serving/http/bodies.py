@@ -153,6 +153,47 @@ def decode_score(body: bytes) -> ScoreBody:
     return _decode(_score_decoder, body, ScoreBody)
 
 
+class PartsBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A :class:`ScoreBody` whose customers are decoded one by one."""
+
+    customers: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=CUSTOMERS_MAX)]
+    as_of: _Instant | None = None
+    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] | None = None
+
+
+_parts_decoder = msgspec.json.Decoder(PartsBody)
+_customer_decoder = msgspec.json.Decoder(CustomerBody)
+
+
+def decode_parts(body: bytes) -> PartsBody:
+    """Return the decoded body of a scoring request, its customers as they are written.
+
+    Raises
+    ------
+    ProblemError
+        See :func:`decode_score`.
+    """
+    return _decode(_parts_decoder, body, ScoreBody)
+
+
+def decode_customer(body: msgspec.Raw, position: int) -> CustomerBody | Fault:
+    """Return a customer of a body, or why they cannot be decoded.
+
+    Parameters
+    ----------
+    body
+        The customer as they are written.
+    position
+        Their place in the body, which the fault names.
+    """
+    try:
+        return _customer_decoder.decode(body)
+    except msgspec.ValidationError as error:
+        fault = _fault(str(error), bytes(body), CustomerBody)
+        inside = "" if fault.where == "the body" else f".{fault.where}"
+        return Fault(f"customers[{position}]{inside}", fault.problem, fault.value)
+
+
 def body_problem(faults: list[Fault]) -> ProblemError:
     """Return the 422 of a body with these faults; its detail describes the first of them."""
     first = faults[0]
@@ -163,7 +204,7 @@ def body_problem(faults: list[Fault]) -> ProblemError:
     )
 
 
-def _decode(decoder: msgspec.json.Decoder[_Body], body: bytes, struct: type[_Body]) -> _Body:
+def _decode(decoder: msgspec.json.Decoder[_Body], body: bytes, struct: type[Any]) -> _Body:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:

@@ -17,7 +17,7 @@ from stagecast.features.intake.reasons import LARGEST_AMOUNT, NO_CUSTOMER
 from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.features.shop.clock import UTC_CLOCK, ShopClock
-from stagecast.serving.http.bodies import EventBody, ScoreBody, body_problem
+from stagecast.serving.http.bodies import CustomerBody, EventBody, ScoreBody, body_problem
 from stagecast.serving.http.problems import Fault
 from stagecast.training.card import EqualEvents
 
@@ -62,14 +62,53 @@ def read_request(
     """
     faults: list[Fault] = []
     as_of = default_as_of if body.as_of is None else _as_of(body.as_of, clock, faults)
+    readings = read_each(body.customers, as_of, clock, equal_events=equal_events)
+    faults += [fault for reading in readings for fault in reading.faults]
+    if faults:
+        raise body_problem(faults)
+    return ScoreRequest(as_of, [reading.customer for reading in readings], body.currency)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One customer of a body, and what is wrong with them."""
+
+    customer: CustomerEvents
+    faults: tuple[Fault, ...]
+
+
+def read_each(
+    customers: Sequence[CustomerBody],
+    as_of: datetime,
+    clock: ShopClock = UTC_CLOCK,
+    *,
+    positions: Sequence[int] | None = None,
+    equal_events: EqualEvents = "one",
+) -> list[Reading]:
+    """Return each customer with the faults that concern them, in the same order.
+
+    Parameters
+    ----------
+    customers
+        Decoded customers of one body.
+    as_of
+        Instant of the scores.
+    clock
+        Clock of the shop: times without a zone are what it shows.
+    positions
+        Place of each in the body, which their faults name; None: 0, 1, 2, ...
+    equal_events
+        See :func:`read_request`.
+    """
     with_amounts = any(
         event.amount is not None and _event_type(event) == "purchase"
-        for customer in body.customers
+        for customer in customers
         for event in customer.events
     )
     customer_ids: set[str] = set()
-    customers = []
-    for position, customer in enumerate(body.customers):
+    readings = []
+    for position, customer in zip(positions or range(len(customers)), customers, strict=True):
+        faults: list[Fault] = []
         location, customer_id = f"customers[{position}]", customer.customer_id.strip()
         id_location = f"{location}.customer_id"
         if customer_id.lower() in ("", *NO_CUSTOMER):
@@ -85,10 +124,24 @@ def read_request(
         events = without_duplicates(all_events, equal_events)
         if len(faults) == fault_count:
             faults += history_faults(customer_id, events, as_of, f"{location}.events")
-        customers.append(CustomerEvents(customer_id, events, customer.attributes))
+        read = CustomerEvents(customer_id, events, customer.attributes)
+        readings.append(Reading(read, tuple(faults)))
+    return readings
+
+
+def as_of_of(text: str | None, default_as_of: datetime, clock: ShopClock) -> datetime:
+    """Return the as_of of a body, or the default where it has none.
+
+    Raises
+    ------
+    ProblemError
+        422: it cannot be read.
+    """
+    faults: list[Fault] = []
+    as_of = default_as_of if text is None else _as_of(text, clock, faults)
     if faults:
         raise body_problem(faults)
-    return ScoreRequest(as_of, customers, body.currency)
+    return as_of
 
 
 def history_faults(

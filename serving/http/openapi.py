@@ -53,6 +53,7 @@ _EXAMPLES: dict[str, Any] = {
         "model_version": "3f9c",
         "as_of": "1998-01-01T00:00:00Z",
         "scores": [EXAMPLE_SCORE],
+        "errors": [],
     },
     "CustomerList": {
         "as_of": "1998-01-01T00:00:00Z",
@@ -196,13 +197,24 @@ def _response_schemas() -> dict[str, Any]:
     stage |= dict.fromkeys(("title", "meaning", "action"), by_language)
     flow: dict[str, Any] = {"from_stage": {"type": ["string", "null"]}, "to_stage": text}
     flow |= {"customers": {"type": "integer"}, "share": {"type": "number"}}
+    unscored = {
+        "type": "object",
+        "description": "A customer without a score, only with strict=false",
+        "properties": {
+            "customer_id": {"type": ["string", "null"]},
+            "position": {"type": "integer"},
+            **dict.fromkeys(("where", "value", "problem"), text),
+            "more": {"type": "integer"},
+        },
+    }
     fault = {"type": "object", "properties": dict.fromkeys(("where", "value", "problem"), text)}
     return {
         "Score": _object(
             _score_properties(), "One customer's score; the same columns as scores.parquet"
         ),
         "ScoreAnswer": _object(
-            {**run, "scores": scores}, "The scores, in the order of the customers asked for"
+            {**run, "scores": scores, "errors": _array(unscored)},
+            "The scores, in the order of the customers asked for",
         ),
         "CustomerList": _object(
             {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import pyarrow as pa
 
-from stagecast.features.arrays import Array
-from stagecast.training.reference.rfm import FIFTHS, RfmScales, rfm_segment
+from stagecast.features.arrays import Array, Integers
+from stagecast.training.reference.rfm import FIFTHS, RfmScale, RfmScales, rfm_segment
 
 _FIFTHS = range(1, FIFTHS + 1)
 _SEGMENTS = pa.array([rfm_segment(r, f) for r, f in itertools.product(_FIFTHS, repeat=2)])
@@ -36,14 +36,18 @@ def rfm_columns(
     prospects = features["orders"] <= 0
     size = scales.recency_days.scores, scales.orders.scores, scales.spend.scores
     text = (recency * size[1] + frequency) * size[2] + monetary
-    of_recency, of_frequency = (
-        np.array(scale.fifths()) - 1 for scale in (scales.recency_days, scales.orders)
-    )
+    of_recency, of_frequency = _fifths(scales.recency_days), _fifths(scales.orders)
     segment = FIFTHS * of_recency[recency] + of_frequency[frequency]
     return {
         "rfm": _texts(*size, has_amounts).take(pa.array(text, mask=prospects)),
         "rfm_segment": _SEGMENTS.take(pa.array(segment, mask=prospects)),
     }
+
+
+@lru_cache(maxsize=64)
+def _fifths(scale: RfmScale) -> Integers:
+    """Return the place of each score of a scale among the five of the segments, from 0."""
+    return np.array(scale.fifths(), dtype=np.int64) - 1
 
 
 @cache

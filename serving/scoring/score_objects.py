@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -59,32 +60,53 @@ def _plain(values: Any, column: score_schema.Column) -> list[Any]:
 
 
 def _of_type(values: Any, column: score_schema.Column) -> list[Any]:
-    if column.name == "reasons":
-        return [_reasons(reasons) for reasons in _listed(values)]
     if column.name == "clv_by_year":
         return [None if math.isnan(sum(row)) else row for row in values.tolist()]
-    listed = _listed(values)
-    if column.type == score_schema.INSTANT:
-        return [
-            from_microseconds(int(value)).isoformat().replace("+00:00", "Z") for value in listed
-        ]
-    if pa.types.is_date(column.type):
-        return [
-            None if math.isnan(day) else (_DAY_ZERO + timedelta(days=int(day))).isoformat()
-            for day in listed
-        ]
-    if pa.types.is_integer(column.type):
-        return [None if value != value else int(value) for value in listed]
-    if pa.types.is_floating(column.type):
-        return [None if value != value else value for value in listed]
-    return listed
+    return _CONVERTERS[_kind(column.type)](_listed(values))
+
+
+@lru_cache(maxsize=64)
+def _kind(arrow_type: pa.DataType) -> str:
+    """Return the key of the converter of a type."""
+    if arrow_type == score_schema.INSTANT:
+        return "instant"
+    if arrow_type == pa.list_(score_schema.REASON):
+        return "reasons"
+    if pa.types.is_date(arrow_type):
+        return "date"
+    if pa.types.is_integer(arrow_type):
+        return "count"
+    return "number" if pa.types.is_floating(arrow_type) else "other"
+
+
+def _instants(values: list[int]) -> list[Any]:
+    texts = (from_microseconds(value).isoformat() for value in values)
+    return [text.replace("+00:00", "Z") for text in texts]
+
+
+def _dates(days: list[float]) -> list[Any]:
+    return [
+        None if math.isnan(day) else (_DAY_ZERO + timedelta(days=int(day))).isoformat()
+        for day in days
+    ]
+
+
+def _reasons(values: list[list[Mapping[str, Any]]]) -> list[Any]:
+    return [[{name: r[name] for name in _REASON_FIELDS} for r in reasons] for reasons in values]
+
+
+_CONVERTERS: Mapping[str, Callable[[list[Any]], list[Any]]] = {
+    "instant": _instants,
+    "reasons": _reasons,
+    "date": _dates,
+    # NaN is the one number that does not equal itself
+    "count": lambda values: [None if v != v else int(v) for v in values],
+    "number": lambda values: [None if v != v else v for v in values],
+    "other": lambda values: values,
+}
 
 
 def _listed(values: Any) -> list[Any]:
     if isinstance(values, pa.Array):
         return list(values.to_pylist())
     return list(values.tolist()) if isinstance(values, np.ndarray) else list(values)
-
-
-def _reasons(reasons: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [{name: reason[name] for name in _REASON_FIELDS} for reason in reasons]

@@ -20,6 +20,7 @@ from stagecast.features.snapshots import Snapshot, current_snapshot
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import thresholds_to_json
 from stagecast.serving.scoring import score_schema
+from stagecast.serving.scoring.arrow_columns import arrow_column
 from stagecast.serving.scoring.play_columns import play_columns
 from stagecast.serving.scoring.reason_columns import reason_columns
 from stagecast.serving.scoring.rfm_columns import rfm_columns
@@ -206,7 +207,9 @@ class Scorer:
     def _table(self, snapshot: Snapshot, data_cutoff: Integers, *, has_amounts: bool) -> pa.Table:
         columns = self._columns(snapshot, data_cutoff, has_amounts=has_amounts)
         schema = score_schema.schema(self.scheme.ids)
-        return pa.table([_arrow(columns[field.name], field) for field in schema], schema=schema)
+        return pa.table(
+            [arrow_column(columns[field.name], field) for field in schema], schema=schema
+        )
 
     def _columns(
         self,
@@ -317,48 +320,8 @@ class Scorer:
         }
 
 
-def _lists(values: Array) -> pa.Array:
-    """Return the rows of a matrix as lists; a row of NaN becomes null."""
-    null: NDArray[np.bool_] = np.any(np.isnan(values), axis=1)
-    offsets = pa.array(np.arange(len(values) + 1, dtype=np.int32) * values.shape[1])
-    flat = pa.array(np.where(null[:, None], 0.0, values).ravel(), pa.float64())
-    return pa.ListArray.from_arrays(offsets, flat, mask=pa.array(null))
-
-
 def _repeat(value: int, rows: int) -> NDArray[np.int64]:
     return np.full(rows, value, dtype=np.int64)
-
-
-def _arrow(values: Any, field: pa.Field) -> pa.Array:
-    """Return a column in the type of the contract; NaN becomes null.
-
-    Raises
-    ------
-    ValueError
-        There is a null and the contract allows none, which is a bug of stagecast.
-    """
-    if isinstance(values, pa.Array):
-        array = values
-    elif isinstance(values, np.ndarray) and values.ndim == 2:
-        array = _lists(values)
-    elif pa.types.is_list(field.type) or not isinstance(values, np.ndarray):
-        array = pa.array(values, field.type)
-    elif values.dtype == np.float64 and not pa.types.is_floating(field.type):
-        array = pa.array(values, pa.float64(), from_pandas=True).cast(
-            pa.int64() if field.type == pa.int64() else pa.int32()
-        )
-        array = array.cast(field.type)
-    elif values.dtype == np.float64:
-        array = pa.array(values, field.type, from_pandas=True)
-    elif pa.types.is_timestamp(field.type):
-        array = pa.array(values, pa.int64()).cast(field.type)
-    else:
-        array = pa.array(values.tolist(), field.type)
-    if array.null_count and not field.nullable:
-        raise ValueError(
-            f"{array.null_count} scores have no {field.name}, which every score must have"
-        )
-    return array
 
 
 def load_scorer(path: Path, threads: int = 1, *, with_reasons: bool = True) -> Scorer:

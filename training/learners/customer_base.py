@@ -106,27 +106,46 @@ class CustomerBase:
         orders = [m.expected_orders_discounted(days, *history, annual_rate) for m in self.models]
         return np.asarray(self._mean(orders)[position])
 
+    def p_alive_by_model(self, features: Mapping[str, Array]) -> list[Array]:
+        """Return P(still a customer) by each model, shape (distinct histories,) each.
+
+        It is handed to the methods below, where one customer is asked for several of them.
+        """
+        history, _ = _histories(features)
+        return [m.p_alive(*history) for m in self.models]
+
     def discounted_orders_until(
-        self, days: Sequence[int], features: Mapping[str, Array], annual_rate: float
+        self,
+        days: Sequence[int],
+        features: Mapping[str, Array],
+        annual_rate: float,
+        alive: Sequence[Array] | None = None,
     ) -> Array:
         """Return :meth:`discounted_orders` within each of several ``days``, shape (days, rows).
 
         The numbers are the same, at a fraction of the work.
         """
         history, position = _histories(features)
+        alive = self.p_alive_by_model(features) if alive is None else alive
         spans = np.array(days, dtype=np.float64)[:, None]
         orders = [
-            m.expected_orders_discounted(spans, *history, annual_rate)
+            m.expected_orders_discounted(spans, *history, annual_rate, p)
             # regular gaps choose the nodes of the integral by the span
             if m.regularity == 1
             else np.array(
-                [m.expected_orders_discounted(span, *history, annual_rate) for span in days]
+                [m.expected_orders_discounted(span, *history, annual_rate, p) for span in days]
             )
-            for m in self.models
+            for m, p in zip(self.models, alive, strict=True)
         ]
         return np.asarray(self._mean(orders)[:, position])
 
-    def kept_orders(self, days: int, features: Mapping[str, Array], annual_rate: float) -> Array:
+    def kept_orders(
+        self,
+        days: int,
+        features: Mapping[str, Array],
+        annual_rate: float,
+        alive: Sequence[Array] | None = None,
+    ) -> Array:
         """Return the expected discounted purchase days within ``days`` of who is kept.
 
         The customer is taken to be active now and never to leave, and buys at the own rate. The
@@ -135,10 +154,15 @@ class CustomerBase:
         """
         history, position = _histories(features)
         orders = [m.orders_if_kept(days, *history, annual_rate) for m in self.models]
-        return self._mean_given([m.p_alive(*history) for m in self.models], orders)[position]
+        alive = self.p_alive_by_model(features) if alive is None else alive
+        return self._mean_given(alive, orders)[position]
 
     def regained_orders(
-        self, days: int, features: Mapping[str, Array], annual_rate: float
+        self,
+        days: int,
+        features: Mapping[str, Array],
+        annual_rate: float,
+        alive: Sequence[Array] | None = None,
     ) -> Array:
         """Return the expected discounted purchase days within ``days`` of who had left and is back.
 
@@ -148,7 +172,8 @@ class CustomerBase:
         daily = np.log1p(annual_rate) / DAYS_PER_YEAR
         length = float(days * exprel(-daily * days))
         orders = [m.rate_if_left(*history) * length for m in self.models]
-        return self._mean_given([1.0 - m.p_alive(*history) for m in self.models], orders)[position]
+        alive = self.p_alive_by_model(features) if alive is None else alive
+        return self._mean_given([1.0 - p for p in alive], orders)[position]
 
     def _mean_given(self, chances: Sequence[Array], values: Sequence[Array]) -> Array:
         """Return the mean of the models' values given an event of which each has a chance."""

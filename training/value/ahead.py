@@ -48,6 +48,7 @@ class OrdersAhead:
         self.base, self.config, self.columns = base, config, columns
         self.expected_orders = expected_orders
         self.factor = model.rest.of(columns, threads)
+        self.alive = [] if base is None else base.p_alive_by_model(columns)
         self._by_base: dict[int, Array] = {}
 
     def look_until(self, ends: Iterable[int]) -> None:
@@ -56,7 +57,7 @@ class OrdersAhead:
         if self.base is None or not missing:
             return
         orders = self.base.discounted_orders_until(
-            missing, self.columns, self.config.annual_discount
+            missing, self.columns, self.config.annual_discount, self.alive
         )
         self._by_base.update(zip(missing, orders, strict=True))
 

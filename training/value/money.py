@@ -115,7 +115,7 @@ def money_of_buyers(
     clv = orders * earned
     p_none = p_inactive * np.exp(-np.maximum(orders - near, 0.0) / np.maximum(if_any, 1.0))
     if base is not None:
-        kept_orders = base.kept_orders(days, columns, config.annual_discount)
+        kept_orders = base.kept_orders(days, columns, config.annual_discount, ahead.alive)
         without_season = expit(log_odds(p_inactive) - season_log_odds)
         base_alive = np.maximum(columns["btyd_alive"], _SMALLEST)
         alive = still_customer(without_season, columns["btyd_none"], base_alive)
@@ -128,7 +128,7 @@ def money_of_buyers(
             alive,
             ahead.by_base(days) / base_alive,
             kept_orders,
-            base.regained_orders(days, columns, config.annual_discount),
+            base.regained_orders(days, columns, config.annual_discount, ahead.alive),
             earned,
         )
         if contracts is not None and p_cancel is not None and contracts.open.any():

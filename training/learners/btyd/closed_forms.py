@@ -176,7 +176,13 @@ class Model:
         return self._orders(checked_days(days), zero, zero, zero, self._alive(zero, zero, zero))
 
     def expected_orders_discounted(
-        self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, annual_rate: float
+        self,
+        days: ArrayLike,
+        x: ArrayLike,
+        t_x: ArrayLike,
+        T: ArrayLike,
+        annual_rate: float,
+        alive: Array | None = None,
     ) -> Array:
         """Return the expected number of purchases in (T, T + days], discounted to T.
 
@@ -191,6 +197,8 @@ class Model:
         ----------
         annual_rate : float
             Effective yearly rate, at least 0; 0.10 is ten per cent. 0 gives ``expected_orders``.
+        alive : array, optional
+            What :meth:`p_alive` returns for the history, if it was computed before.
 
         Raises
         ------
@@ -199,9 +207,9 @@ class Model:
         """
         check_rate(annual_rate)
         days, (x, t_x, T) = checked_days(days), checked_history(x, t_x, T)
-        alive = self._alive(x, t_x, T)
+        p_alive = self._alive(x, t_x, T) if alive is None else alive
         return self._discounted(
-            lambda u: self._orders(u, x, t_x, T, alive), days, T, float(annual_rate)
+            lambda u: self._orders(u, x, t_x, T, p_alive), days, T, float(annual_rate)
         )
 
     def orders_if_kept(

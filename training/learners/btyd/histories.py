@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,11 @@ def checked_days(days: ArrayLike) -> Array:
     return values
 
 
+def _is_possible(x: float, t_x: float, T: float) -> bool:
+    """Return whether one history is possible: for a single customer, a tenth of the time."""
+    return 0.0 <= x < math.inf and 0.0 <= t_x <= T < math.inf and (x > 0.0 or t_x == 0.0)
+
+
 def checked_history(x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> tuple[Array, Array, Array]:
     """Return the history as float arrays.
 
@@ -61,7 +67,12 @@ def checked_history(x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> tuple[Array, 
         the message counts the customers and shows the first.
     """
     arrays = as_floats(x), as_floats(t_x), as_floats(T)
-    broadcast = np.broadcast_arrays(*arrays)
+    if all(array.shape == (1,) for array in arrays) and _is_possible(
+        *(array.item() for array in arrays)
+    ):
+        return arrays
+    alike = arrays[0].shape == arrays[1].shape == arrays[2].shape
+    broadcast = arrays if alike else np.broadcast_arrays(*arrays)
     valid = (
         (broadcast[0] >= 0)
         & (broadcast[1] >= 0)

@@ -105,8 +105,11 @@ def _leaving_integral(R: Array, s: float, A: Array, B: Array, span: Array) -> Ar
     = 0 on; the nodes are spread over the part where it is above exp(-36) of its start. Relative
     error below 1e-10.
     """
-    shape = np.broadcast_shapes(R.shape, A.shape, B.shape, span.shape)
-    columns = [np.broadcast_to(v, shape).ravel() for v in (R, A, B, span)]
+    if R.ndim == 1 and R.shape == A.shape == B.shape == span.shape:
+        shape, columns = R.shape, [R, A, B, span]
+    else:
+        shape = np.broadcast_shapes(R.shape, A.shape, B.shape, span.shape)
+        columns = [np.broadcast_to(v, shape).ravel() for v in (R, A, B, span)]
     result = np.empty(columns[0].shape)
     for start in range(0, len(result), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)

@@ -1,0 +1,172 @@
+"""Scoring of the customers of a request that can be scored, with a problem for each other one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from stagecast.features.errors import StagecastError
+from stagecast.features.requests import CustomerEvents
+from stagecast.features.shop.clock import ShopClock, clock_named
+from stagecast.serving.http.bodies import (
+    CustomerBody,
+    body_problem,
+    decode_customer,
+    decode_parts,
+)
+from stagecast.serving.http.incoming import as_of_of, read_each
+from stagecast.serving.http.problems import Fault, ProblemError
+from stagecast.serving.store.protocols import ScorerLike
+from stagecast.training.card import EqualEvents
+from stagecast.training.value.currency import LogMoney
+
+
+def clock_of(scorer: ScorerLike) -> ShopClock:
+    """Return the clock of the shop that a model was trained on."""
+    return clock_named(str(scorer.card.get("zone", "UTC")))
+
+
+def check_currency(scorer: ScorerLike, currency: str | None) -> None:
+    """Refuse amounts in another currency than that of the training.
+
+    Raises
+    ------
+    UsageError
+        They are in another one.
+    """
+    money = LogMoney.from_json(scorer.card)
+    money.check(currency, f"send amounts in {money.currency}")
+
+
+@dataclass(frozen=True)
+class PartialScores:
+    """Scores of some customers of a request, and the problems of the others.
+
+    Parameters
+    ----------
+    as_of
+        Instant of the scores.
+    scores
+        Scores as JSON objects, in the order of the request.
+    errors
+        One object for each customer without a score, in the order of the request: ``customer_id``
+        (null where it cannot be read), ``position`` in the request, and the fields of a fault; of
+        several faults the first, and in ``more`` how many others there are.
+    """
+
+    as_of: datetime
+    scores: list[dict[str, Any]]
+    errors: list[dict[str, Any]]
+
+
+def partial_scores(
+    scorer: ScorerLike,
+    raw: bytes,
+    default_as_of: datetime,
+    *,
+    equal_events: EqualEvents = "one",
+    with_reasons: bool = True,
+) -> PartialScores:
+    """Return the scores of the customers of a body that can be scored.
+
+    Parameters
+    ----------
+    scorer
+        The loaded model.
+    raw
+        The body.
+    default_as_of
+        The as_of if the body has none.
+    equal_events
+        See :func:`stagecast.serving.http.incoming.read_request`.
+    with_reasons
+        Whether to compute the reasons.
+
+    Raises
+    ------
+    ProblemError
+        400 or 422: the body or its as_of cannot be read, or none of the customers be scored.
+    """
+    body = decode_parts(raw)
+    clock = clock_of(scorer)
+    as_of = as_of_of(body.as_of, default_as_of, clock)
+    try:
+        check_currency(scorer, body.currency)
+    except StagecastError as error:
+        raise ProblemError(422, "scoring-refused", str(error)) from None
+    faults: dict[int, Sequence[Fault]] = {}
+    decoded: dict[int, CustomerBody] = {}
+    for position, text in enumerate(body.customers):
+        customer = decode_customer(text, position)
+        if isinstance(customer, Fault):
+            faults[position] = (customer,)
+        else:
+            decoded[position] = customer
+    readings = read_each(
+        list(decoded.values()), as_of, clock, positions=list(decoded), equal_events=equal_events
+    )
+    asked: dict[int, CustomerEvents] = {}
+    for position, reading in zip(decoded, readings, strict=True):
+        if reading.faults:
+            faults[position] = reading.faults
+        else:
+            asked[position] = reading.customer
+    scores = _scores(scorer, asked, as_of, faults, with_reasons=with_reasons)
+    if not scores:
+        raise body_problem([fault for position in sorted(faults) for fault in faults[position]])
+    errors = [
+        {
+            "customer_id": _id_of(body.customers[position]),
+            "position": position,
+            **faults[position][0].to_json(),
+            "more": len(faults[position]) - 1,
+        }
+        for position in sorted(faults)
+    ]
+    return PartialScores(as_of, scores, errors)
+
+
+def _scores(
+    scorer: ScorerLike,
+    asked: dict[int, CustomerEvents],
+    as_of: datetime,
+    faults: dict[int, Sequence[Fault]],
+    *,
+    with_reasons: bool,
+) -> list[dict[str, Any]]:
+    """Return the scores, and add the faults of the customers whom the scorer refuses."""
+    if not asked:
+        return []
+    try:
+        return scorer.score_objects(list(asked.values()), as_of, with_reasons=with_reasons)
+    except StagecastError as error:
+        if len(asked) == 1:
+            (position,) = asked
+            faults[position] = (Fault(f"customers[{position}]", str(error)),)
+            return []
+    # a score does not depend on the others, so that each half can be scored by itself
+    positions = list(asked)
+    halves = positions[: len(positions) // 2], positions[len(positions) // 2 :]
+    return [
+        score
+        for half in halves
+        for score in _scores(
+            scorer, {k: asked[k] for k in half}, as_of, faults, with_reasons=with_reasons
+        )
+    ]
+
+
+def _id_of(customer: msgspec.Raw) -> str | None:
+    """Return the id of a customer as it was sent; None where it is no text."""
+    try:
+        return msgspec.json.decode(customer, type=_Named).customer_id[:256]
+    except (msgspec.ValidationError, RecursionError):
+        return None
+
+
+class _Named(msgspec.Struct):
+    customer_id: str
