@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache, cached_property
 
+import msgspec
 import numpy as np
 
 from stagecast.features.arrays import Integers
@@ -174,7 +175,7 @@ class ShopClock:
         def in_shop_time(event: Event) -> Event:
             happened = next(times)
             recorded = None if event.recorded_at is None else next(times)
-            return dataclasses.replace(event, timestamp=happened, recorded_at=recorded)
+            return msgspec.structs.replace(event, timestamp=happened, recorded_at=recorded)
 
         return [
             dataclasses.replace(customer, events=tuple(map(in_shop_time, customer.events)))
