@@ -170,7 +170,8 @@ def test_the_curl_example_scores_the_events_it_sends(server: Server) -> None:
     answer = server.ask(line)
     assert answer.status_code == 200, answer.text
     output = answer.json()
-    assert list(output) == ["model_version", "as_of", "scores"]
+    assert list(output) == ["model_version", "as_of", "scores", "errors"]
+    assert output["errors"] == []
     assert output["as_of"] == sent["as_of"]
     assert [score["customer_id"] for score in output["scores"]] == [
         item["customer_id"] for item in sent["customers"]

@@ -51,7 +51,7 @@ def fit_calendar_effects(shifts: Array, shares: Array) -> CalendarEffects:
     >>> shares = np.array([[0.0], [0.1], [0.2], [0.0]])
     >>> fitted = fit_calendar_effects(2.0 * shares[:, 0], shares)
     >>> round(fitted.of(np.array([0.2])) - fitted.of(np.array([0.0])), 2)
-    0.35
+    0.37
     """
     kinds = shares.shape[1]
     if not kinds or len(shifts) < 2:
