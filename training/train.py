@@ -302,15 +302,15 @@ def occasion_sentences(panel: Panel, models: Models) -> list[str]:
     sentences = []
     for k, kind in enumerate(calendar.kinds):
         counts = past[:, k] if len(past) else np.zeros(1)
-        held = f"'{kind}' holds on {ahead[k]:.0f} of the next {days} days"
+        days_ahead = f"'{kind}' holds on {ahead[k]:.0f} of the next {days} days"
         if counts.min() == counts.max():
             sentences.append(
-                f"{held}, and on {counts[0]:.0f} after each past date: what it does cannot be "
+                f"{days_ahead}, and on {counts[0]:.0f} after each past date: what it does cannot be "
                 "learned, and it changes no score."
             )
         else:
             sentences.append(
-                f"{held}, on {counts.mean():.1f} on average after the past dates that its effect "
+                f"{days_ahead}, on {counts.mean():.1f} on average after the past dates that its effect "
                 "was learned from."
             )
     if models.churn.by_calendar:
