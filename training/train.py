@@ -305,13 +305,13 @@ def occasion_sentences(panel: Panel, models: Models) -> list[str]:
         days_ahead = f"'{kind}' holds on {ahead[k]:.0f} of the next {days} days"
         if counts.min() == counts.max():
             sentences.append(
-                f"{days_ahead}, and on {counts[0]:.0f} after each past date: what it does cannot be "
-                "learned, and it changes no score."
+                f"{days_ahead}, and on {counts[0]:.0f} after each past date: what it does cannot "
+                "be learned, and it changes no score."
             )
         else:
             sentences.append(
-                f"{days_ahead}, on {counts.mean():.1f} on average after the past dates that its effect "
-                "was learned from."
+                f"{days_ahead}, on {counts.mean():.1f} on average after the past dates that its "
+                "effect was learned from."
             )
     if models.churn.by_calendar:
         factor = float(np.exp(-models.churn.by_calendar))
