@@ -15,6 +15,9 @@ import pytest
 from tests import profiles
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyspark.sql import SparkSession
     from xdist.remote import Producer
     from xdist.scheduler import LoadFileScheduling
 
@@ -27,6 +30,8 @@ profiles.register()
 SPARK = "spark"
 GROUPS = {
     "tests/parity/test_spark.py": SPARK,
+    "tests/parity/test_zones_on_spark.py": SPARK,
+    "tests/features/engines/test_spark_reading.py": SPARK,
     "tests/serving/commands/test_spark_commands.py": SPARK,
 }
 """File -> group of files that one process runs; a file that is not here is a group of its own."""
@@ -64,6 +69,16 @@ LONGEST = (
     ),
 )
 """Groups that begin first, in this order: what took longest when it was last measured."""
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[SparkSession]:
+    """The one session of Spark, for the tests of a file."""
+    from tests.spark import start
+
+    session = start()
+    yield session
+    session.stop()
 
 
 def group_of(nodeid: str) -> str:

@@ -71,6 +71,10 @@ class Calendar:
             counts.append(float(covered.sum()))
         return np.array(counts)
 
+    def shares(self, as_of: datetime, horizon_days: int) -> Array:
+        """Return the share of the days of a horizon that each kind holds on, shape (kinds,)."""
+        return self.days(as_of, horizon_days) / horizon_days
+
     def to_json(self) -> list[dict[str, str]]:
         """Return the occasions as plain data."""
         return [

@@ -367,10 +367,13 @@ def seasons_of(frames: Sequence[Frame], history_days: float) -> list[Frame]:
     Newest first, as the frames are.
     """
     return [
-        frame
-        for frame in frames
-        if frame.back % YEAR_DAYS == 0 and history_days - frame.back >= SEASON_HISTORY_DAYS
+        frame for frame in same_season(frames) if history_days - frame.back >= SEASON_HISTORY_DAYS
     ]
+
+
+def same_season(frames: Sequence[Frame]) -> list[Frame]:
+    """Return the frames of whole years ago, in the season of the as_of."""
+    return [frame for frame in frames if frame.back % YEAR_DAYS == 0]
 
 
 def outside_season(frames: Sequence[Frame], season: Frame, horizon_days: int) -> list[Frame]:

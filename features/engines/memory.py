@@ -276,12 +276,6 @@ class MemoryEvents:
             channels = np.full(len(self.customers), MISSING, dtype=object)
         return {CHANNEL: channels, **request_attribute_texts(self.attributes, known_at_start)}
 
-    def lacks_amounts(self) -> bool:
-        """Return whether there are purchases, and none of them has an amount."""
-        if self.has_amount is None:
-            return False
-        return bool(self.is_purchase.any()) and not bool(self.has_amount[self.is_purchase].any())
-
     def last_event(self) -> int:
         """Return the time of the last event before the as_of, microseconds since 1970."""
         return int(self.happened.max())

@@ -23,6 +23,7 @@ _Text = Annotated[str, msgspec.Meta(max_length=256)]
 _Id = Annotated[
     str, msgspec.Meta(min_length=1, max_length=ID_LENGTH_MAX, description="the customer, as text")
 ]
+CurrencyCode = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
 _Instant = Annotated[
     str,
     msgspec.Meta(
@@ -80,7 +81,7 @@ class ScoreBody(msgspec.Struct, forbid_unknown_fields=True):
         ),
     ] = None
     currency: Annotated[
-        Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] | None,
+        CurrencyCode | None,
         msgspec.Meta(
             description="currency of the amounts, as in the training; another one is refused",
             examples=["EUR"],
@@ -158,7 +159,7 @@ class PartsBody(msgspec.Struct, forbid_unknown_fields=True):
 
     customers: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=CUSTOMERS_MAX)]
     as_of: _Instant | None = None
-    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] | None = None
+    currency: CurrencyCode | None = None
 
 
 _parts_decoder = msgspec.json.Decoder(PartsBody)

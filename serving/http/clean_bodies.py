@@ -56,7 +56,7 @@ class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         list[_Customer], msgspec.Meta(min_length=1, max_length=bodies.CUSTOMERS_MAX)
     ]
     as_of: datetime | None = None
-    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] | None = None
+    currency: bodies.CurrencyCode | None = None
 
 
 _decoder = msgspec.json.Decoder(_Body)

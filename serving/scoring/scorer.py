@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -130,14 +130,12 @@ class Scorer:
         NotEnoughDataError
             A customer has no event before the as_of; the message names the first one.
         """
-        if has_amounts is not None:
-            scored = self._snapshot_of(customers, as_of, data_cutoff)
-            return self._table(*scored, has_amounts=has_amounts)
-        tables, order = [], []
-        for positions, with_amounts in by_amounts(customers):
-            group = [customers[position] for position in positions]
-            scored = self._snapshot_of(group, as_of, data_cutoff)
-            tables.append(self._table(*scored, has_amounts=with_amounts))
+        tables: list[pa.Table] = []
+        order: list[int] = []
+        for positions, snapshot, cutoff, with_amounts in self._groups(
+            customers, as_of, data_cutoff, has_amounts
+        ):
+            tables.append(self._table(snapshot, cutoff, has_amounts=with_amounts))
             order += positions
         table = pa.concat_tables(tables)
         return table if len(tables) == 1 else table.take(np.argsort(order)).combine_chunks()
@@ -162,29 +160,37 @@ class Scorer:
             A customer has no event before the as_of; the message names the first one.
         """
         scores: dict[int, dict[str, Any]] = {}
-        for positions, has_amounts in by_amounts(customers):
-            group = [customers[position] for position in positions]
-            snapshot, data_cutoff = self._snapshot_of(group, as_of)
+        for positions, snapshot, cutoff, has_amounts in self._groups(customers, as_of):
             columns = self._columns(
-                snapshot, data_cutoff, has_amounts=has_amounts, with_reasons=with_reasons
+                snapshot, cutoff, has_amounts=has_amounts, with_reasons=with_reasons
             )
             objects = score_objects(columns, self.scheme.ids)
             scores.update(zip(positions, objects, strict=True))
         return [scores[position] for position in range(len(customers))]
 
-    def _snapshot_of(
+    def _groups(
         self,
         customers: Sequence[CustomerEvents],
         as_of: datetime,
         data_cutoff: datetime | None = None,
-    ) -> tuple[Snapshot, Integers]:
-        """Return the snapshot, and the data cut-off of each row in microseconds since 1970."""
+        has_amounts: bool | None = None,
+    ) -> Iterator[tuple[Sequence[int], Snapshot, Integers, bool]]:
+        """Yield the customers with amounts and those without, if not all are said to be alike.
+
+        For each group these are the positions of its customers, their snapshot, the data cut-off of
+        each in microseconds since 1970, and whether they have amounts.
+        """
         clock = self.bundle.clock
-        events = MemoryEvents(clock.events(customers), clock.shop(as_of))
-        snapshot = current_snapshot(events, self.bundle.models.plan)
-        if data_cutoff is None:
-            return snapshot, clock.instant_microseconds(events.last_events())
-        return snapshot, _repeat(microseconds(data_cutoff), len(snapshot))
+        alike = [(list(range(len(customers))), bool(has_amounts))]
+        for positions, with_amounts in by_amounts(customers) if has_amounts is None else alike:
+            group = [customers[position] for position in positions]
+            events = MemoryEvents(clock.events(group), clock.shop(as_of))
+            snapshot = current_snapshot(events, self.bundle.models.plan)
+            if data_cutoff is None:
+                cutoff = clock.instant_microseconds(events.last_events())
+            else:
+                cutoff = _repeat(microseconds(data_cutoff), len(snapshot))
+            yield positions, snapshot, cutoff, with_amounts
 
     def score(
         self, snapshot: Snapshot, data_cutoff: datetime, *, has_amounts: bool = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ from tests.parity.logs import (
 )
 from tests.parity.test_customer import CATALOG, FEATURES
 from tests.profiles import examples
-from tests.spark import needs_spark, quiet_spark, start
+from tests.spark import needs_spark, quiet_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -47,13 +47,6 @@ FEW_EXAMPLES = settings(
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=list(HealthCheck),
 )
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[SparkSession]:
-    session = start()
-    yield session
-    session.stop()
 
 
 def on_spark(spark: SparkSession, customers: Customers) -> DataFrame:

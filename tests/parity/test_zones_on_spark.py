@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,19 +22,12 @@ from tests.parity.evaluators import check
 from tests.parity.test_spark import on_spark
 from tests.parity.test_zones import DAYS, ZONES, midnight, on_the_wall, zoned_logs
 from tests.profiles import examples
-from tests.spark import needs_spark, quiet_spark, start
+from tests.spark import needs_spark, quiet_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 pytestmark = [needs_spark, *quiet_spark, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[SparkSession]:
-    session = start()
-    yield session
-    session.stop()
 
 
 @pytest.mark.parametrize("zone", ZONES[:3])

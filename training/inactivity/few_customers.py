@@ -29,12 +29,17 @@ PRIOR: Mapping[str, float] = {"btyd": 0.9, "rfm": 0.1}
 PENALTY = 5.0
 
 
-def has_few_rows(frame: Frame) -> bool:
-    """Return whether a date has enough customers of both outcomes for a regression on RFM."""
+def has_rows(frame: Frame, customers: int, of_each: int) -> bool:
+    """Return whether a date has so many customers, and of both outcomes, of different recencies."""
     inactive = int(frame.inactive.sum())
-    if len(frame) < FEWEST_CUSTOMERS or min(inactive, len(frame) - inactive) < FEWEST_OF_EACH:
+    if len(frame) < customers or min(inactive, len(frame) - inactive) < of_each:
         return False
     return float(np.ptp(frame.columns["recency_days"])) > 0
+
+
+def has_few_rows(frame: Frame) -> bool:
+    """Return whether a date has enough customers of both outcomes for a regression on RFM."""
+    return has_rows(frame, FEWEST_CUSTOMERS, FEWEST_OF_EACH)
 
 
 def few_dates(panel: Panel, horizon_days: int) -> list[Frame]:

@@ -20,7 +20,7 @@ from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.design import Recipe
 from stagecast.training.learners.metrics import losses
 from stagecast.training.learners.pool import CustomerBaseOdds, Member
-from stagecast.training.panel import YEAR_DAYS, Frame, learnable, stack, varying
+from stagecast.training.panel import Frame, learnable, same_season, stack, varying
 
 # Number of trees where there is no later date, and the numbers that are compared on one.
 TREES, TREES_TRIED = 150, (60, 100, 150, 250)
@@ -155,7 +155,7 @@ class TreesPlan:
 
     def dates_of(self, dates: Sequence[Frame]) -> Sequence[Frame]:
         """Return those of the dates that the trees are fitted on."""
-        season = [frame for frame in dates if frame.back % YEAR_DAYS == 0]
+        season = same_season(dates)
         return season if self.seasonal and len(season) >= FEWEST_SEASONS else dates
 
 

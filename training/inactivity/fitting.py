@@ -11,16 +11,14 @@ Logs with fewer customers are for :mod:`stagecast.training.inactivity.few_custom
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 
-import numpy as np
 from scipy.special import expit
 
 from stagecast.features.arrays import Array
 from stagecast.training.calendar import Calendar
-from stagecast.training.inactivity.few_customers import few_dates, fit_few
+from stagecast.training.inactivity.few_customers import few_dates, fit_few, has_rows
 from stagecast.training.inactivity.fit_members import (
     TreesPlan,
     fit_before,
@@ -31,7 +29,7 @@ from stagecast.training.inactivity.members import ALONE, GapRule
 from stagecast.training.inactivity.model import ChurnModel, rule_alone
 from stagecast.training.inactivity.simple import better_alone, fit_simple, out_of_fold_margins
 from stagecast.training.learners import blend
-from stagecast.training.learners.calendar_effects import CalendarEffects, fit_calendar_effects
+from stagecast.training.learners.calendar_effects import learn_occasions
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.pool import Member, Pool, pooled
 from stagecast.training.panel import (
@@ -55,10 +53,7 @@ UNKNOWN_SEASON = 0.5
 
 def has_enough_rows(frame: Frame) -> bool:
     """Return whether a date has enough customers of both outcomes, with different recencies."""
-    inactive = int(frame.inactive.sum())
-    if len(frame) < FEWEST_CUSTOMERS or min(inactive, len(frame) - inactive) < FEWEST_OF_EACH:
-        return False
-    return float(np.ptp(frame.columns["recency_days"])) > 0
+    return has_rows(frame, FEWEST_CUSTOMERS, FEWEST_OF_EACH)
 
 
 def training_dates(panel: Panel) -> list[Frame]:
@@ -159,18 +154,15 @@ def fit_churn(
     pool = Pool(members, weights)
     seasons = seasons_of(dates, panel.history_days)
 
-    def share_of_days(as_of: datetime) -> Array:
-        return calendar.days(as_of, horizon_days) / horizon_days
+    def shift_of(pool: Pool, frame: Frame) -> float:
+        return blend.level_shift(pool.margin(frame.columns), frame.inactive)
 
-    occasions = _calendar_effects(pool, dates, share_of_days) if calendar.kinds else None
-
-    def by_calendar(as_of: datetime) -> float:
-        return 0.0 if occasions is None else occasions.of(share_of_days(as_of))
-
+    by_calendar = learn_occasions(
+        calendar, horizon_days, dates, lambda frame: shift_of(pool, frame)
+    )
     if not seasons:
         newest = dates[0]
-        shift = blend.level_shift(pool.margin(newest.columns), newest.inactive)
-        shifts = [shift - by_calendar(newest.as_of)]
+        shifts = [shift_of(pool, newest) - by_calendar(newest.as_of)]
         towards_base = UNKNOWN_SEASON * blend.level_shift(
             pool.margin(current), expit(current["btyd_none"])
         )
@@ -182,9 +174,9 @@ def fit_churn(
         for season in seasons:
             other_dates = outside_season(dates, season, horizon_days)
             reference_pool = Pool(members_of(other_dates), weights) if other_dates else pool
-            shift = blend.level_shift(reference_pool.margin(season.columns), season.inactive)
-            shifts.append(shift - by_calendar(season.as_of))
-    level = blend.carried_level(shifts) + towards_base + by_calendar(panel.as_of)
+            shifts.append(shift_of(reference_pool, season) - by_calendar(season.as_of))
+    occasions = by_calendar(panel.as_of)
+    level = blend.carried_level(shifts) + towards_base + occasions
     used = {name: weight for name, weight in weights.items() if weight > 1e-4}
     total = sum(used.values())
     return ChurnModel(
@@ -196,18 +188,9 @@ def fit_churn(
         {name: members[name] for name in used},
         "later_date" if earlier_dates else "other_customers",
         towards_base,
-        by_calendar=by_calendar(panel.as_of),
+        by_calendar=occasions,
         alone=alone,
     )
-
-
-def _calendar_effects(
-    pool: Pool, dates: Sequence[Frame], share_of_days: Callable[[datetime], Array]
-) -> CalendarEffects:
-    """Return what the kinds of the calendar do to the log odds of no purchase."""
-    shifts = [blend.level_shift(pool.margin(frame.columns), frame.inactive) for frame in dates]
-    shares = [share_of_days(frame.as_of) for frame in dates]
-    return fit_calendar_effects(np.array(shifts), np.array(shares))
 
 
 def with_shared_columns(dates: Sequence[Frame], base: CustomerBase) -> list[Frame]:

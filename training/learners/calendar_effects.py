@@ -5,17 +5,32 @@ Sources: Hoerl and Kennard (1970), "Ridge Regression: Biased Estimation for Nono
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import Final, Protocol, TypeVar
 
 import numpy as np
 
 from stagecast.features.arrays import Array
+from stagecast.training.calendar import Calendar
 
 NOISE: Final = 0.15
 """Standard deviation of the level of a date around what the calendar says, in logs or log odds."""
 SPREAD: Final = 3.0
 """Standard deviation of the effect of a kind that holds on all days of a horizon."""
+
+
+class Dated(Protocol):
+    """What stands at a date, such as a frame of a panel."""
+
+    @property
+    def as_of(self) -> datetime:
+        """The date."""
+        ...
+
+
+D = TypeVar("D", bound=Dated)
 
 
 @dataclass(frozen=True)
@@ -61,3 +76,29 @@ def fit_calendar_effects(shifts: Array, shares: Array) -> CalendarEffects:
     gram = centred.T @ centred + (NOISE / SPREAD) ** 2 * np.eye(kinds)
     effects = np.linalg.solve(gram, centred.T @ (shifts - shifts.mean()))
     return CalendarEffects(effects, usual)
+
+
+def learn_occasions(
+    calendar: Calendar,
+    horizon_days: int,
+    dates: Sequence[D],
+    level: Callable[[D], float],
+) -> Callable[[datetime], float]:
+    """Return the shift of the level at a date that the calendar makes; 0 without occasions.
+
+    Parameters
+    ----------
+    calendar
+        Known occasions.
+    horizon_days
+        Length of the horizons.
+    dates
+        Past dates that teach.
+    level
+        Returns the level of what came at a past date, in logs or log odds.
+    """
+    if not calendar.kinds:
+        return lambda as_of: 0.0
+    shares = [calendar.shares(date.as_of, horizon_days) for date in dates]
+    effects = fit_calendar_effects(np.array([level(date) for date in dates]), np.array(shares))
+    return lambda as_of: effects.of(calendar.shares(as_of, horizon_days))

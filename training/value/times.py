@@ -9,10 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from stagecast.features.arrays import Array
 from stagecast.training.config import TrainConfig
 from stagecast.training.learners.blend import SEASON_SPREAD, carried_share
-from stagecast.training.learners.calendar_effects import CalendarEffects, fit_calendar_effects
+from stagecast.training.learners.calendar_effects import learn_occasions
 from stagecast.training.learners.factor import Factor
 from stagecast.training.learners.fit_factor import LEVEL_SPREAD
 from stagecast.training.panel import Frame
@@ -50,26 +49,20 @@ class Times:
 
     def carried(self, factor: Factor) -> float:
         """Return the log of the level of the as_of over that of all dates."""
-        effects = self._calendar_effects(factor)
 
         def log_level(frame: Frame, spread: float) -> float:
-            by_calendar = effects.of(self._shares(frame.as_of))
-            return float(np.log(self.level([frame], factor, spread))) - by_calendar
+            return float(np.log(self.level([frame], factor, spread)))
 
+        by_calendar = learn_occasions(
+            self.config.calendar,
+            self.config.horizon_days,
+            self.dates,
+            lambda frame: log_level(frame, SEASON_SPREAD),
+        )
         if self.seasons:
-            logs = [log_level(frame, SEASON_SPREAD) for frame in self.seasons]
+            logs = [log_level(f, SEASON_SPREAD) - by_calendar(f.as_of) for f in self.seasons]
             carried = carried_share(SEASON_CARRIED, logs) * float(np.mean(logs))
         else:
-            carried = self.drift * log_level(self.dates[0], LEVEL_SPREAD)
-        return carried + effects.of(self._shares(self.as_of))
-
-    def _shares(self, as_of: datetime) -> Array:
-        days = self.config.horizon_days
-        return self.config.calendar.days(as_of, days) / days
-
-    def _calendar_effects(self, factor: Factor) -> CalendarEffects:
-        if not self.config.calendar.kinds:
-            return CalendarEffects(np.zeros(0), np.zeros(0))
-        logs = [np.log(self.level([frame], factor, SEASON_SPREAD)) for frame in self.dates]
-        shares = [self._shares(frame.as_of) for frame in self.dates]
-        return fit_calendar_effects(np.array(logs), np.array(shares))
+            newest = self.dates[0]
+            carried = self.drift * (log_level(newest, LEVEL_SPREAD) - by_calendar(newest.as_of))
+        return carried + by_calendar(self.as_of)

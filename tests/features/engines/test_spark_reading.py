@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,19 +9,12 @@ import pandas as pd
 import pytest
 
 from stagecast.features.engines.spark.reading import read
-from tests.spark import needs_spark, quiet_spark, start
+from tests.spark import needs_spark, quiet_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 pytestmark = [needs_spark, *quiet_spark, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[SparkSession]:
-    session = start()
-    yield session
-    session.stop()
 
 
 def test_ids_that_stand_for_several_are_rejected(spark: SparkSession, tmp_path: Path) -> None:
