@@ -26,7 +26,8 @@ from stagecast.serving.erasure.occurrences import Hits
 from stagecast.serving.erasure.replacing import DRAFT_PREFIX
 from stagecast.serving.runs.files import OF_A_RUN
 from stagecast.serving.store import deleting
-from stagecast.serving.store.tables import open_engine, store_version
+from stagecast.serving.store.opening import open_engine
+from stagecast.serving.store.tables import store_version
 
 DEMO_FOLDER = Path("stagecast-demo")
 _IDS_LENGTH_MAX = 200

@@ -16,10 +16,11 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from stagecast.serving.store import deleting
+from stagecast.serving.store.opening import open_engine
 from stagecast.serving.store.protocols import SchemeLike
 from stagecast.serving.store.publishing import publish
 from stagecast.serving.store.queries import LIMIT_DEFAULT, LIMIT_MAX, Cursor, Filters, Order
-from stagecast.serving.store.tables import documents, open_engine, runs, scores
+from stagecast.serving.store.tables import documents, runs, scores
 
 
 @dataclass(frozen=True)

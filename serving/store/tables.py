@@ -1,4 +1,5 @@
-"""The tables of the store, version 2, and the function that opens it.
+"""The tables of published scores, in a store of version 3; those of plans are in
+:mod:`stagecast.serving.store.plan_tables`, and :mod:`stagecast.serving.store.opening` opens it.
 
     runs --< scores      the columns by which lists are filtered and ordered
          \\-< documents   the whole score as the JSON object of the API
@@ -13,15 +14,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from stagecast.features.clock import to_utc
-from stagecast.features.errors import UsageError
 
-VERSION = 2
-BUSY_MILLISECONDS = 10_000
+VERSION = 3
 
 
 class Instant(sa.TypeDecorator[datetime]):
@@ -40,7 +36,7 @@ class Instant(sa.TypeDecorator[datetime]):
 
 
 # every database compares ids by code point, so that the pages of a list never overlap
-_id_type = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+ID = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
 metadata = sa.MetaData()
 
@@ -72,7 +68,7 @@ scores = sa.Table(
     "scores",
     metadata,
     sa.Column("run_id", sa.Integer, _run_key, primary_key=True),
-    sa.Column("customer_id", _id_type, primary_key=True),
+    sa.Column("customer_id", ID, primary_key=True),
     sa.Column("state", sa.String, nullable=False),
     sa.Column("stage", sa.String, nullable=False),
     sa.Column("churn_band", sa.String),
@@ -92,6 +88,7 @@ scores = sa.Table(
     sa.Column("tenure_days", sa.Float, nullable=False),
     sa.Column("orders", sa.BigInteger, nullable=False),
     sa.Column("spend", sa.Float),
+    sa.Column("play", sa.String),
     # SQLite stores the rows in the order of the primary key, without a separate index
     sqlite_with_rowid=False,
 )
@@ -125,102 +122,8 @@ documents = sa.Table(
     "documents",
     metadata,
     sa.Column("run_id", sa.Integer, sa.ForeignKey("runs.id"), primary_key=True),
-    sa.Column("customer_id", _id_type, primary_key=True),
+    sa.Column("customer_id", ID, primary_key=True),
     sa.Column("score", sa.Text, nullable=False),
 )
 
 SCORE_COLUMNS = tuple(column.name for column in scores.columns if column.name != "run_id")
-
-
-def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
-    cursor.execute("PRAGMA journal_mode=WAL")  # readers do not wait while a run is written
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
-
-
-def open_engine(url: str) -> sa.Engine:
-    """Return an engine for the store at an SQLAlchemy URL, and create tables that are missing.
-
-    Raises
-    ------
-    UsageError
-        The text is not a URL, its driver is not installed, the database cannot be opened or is not
-        a store, or a newer version of stagecast wrote it.
-    """
-    try:
-        parsed_url = sa.make_url(url)
-        if parsed_url.drivername in ("postgresql", "postgres"):
-            # psycopg is the driver that stagecast depends on; SQLAlchemy's default is another
-            parsed_url = parsed_url.set(drivername="postgresql+psycopg")
-        engine = sa.create_engine(parsed_url)
-    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
-        raise UsageError(
-            f"--store '{_without_password(url)}' cannot be used: {error}; give a path, "
-            "like ./stagecast.db"
-        ) from None
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _tune_sqlite)
-    try:
-        with engine.begin() as connection:
-            connection.execute(CreateTable(store_version, if_not_exists=True))
-        with engine.begin() as connection:
-            version = connection.scalar(sa.select(sa.func.max(store_version.c.version)))
-            if version is not None and version > VERSION:
-                raise UsageError(
-                    f"the store '{_without_password(url)}' is of version {version}, written "
-                    "by a newer stagecast; "
-                    f"this one knows version {VERSION}: upgrade stagecast, or name another --store"
-                )
-            if version is None:
-                _create_tables(connection)
-            elif version < VERSION:
-                _upgrade(connection)
-    except sa.exc.SQLAlchemyError as error:
-        engine.dispose()
-        cause = getattr(error, "orig", None) or error
-        raise UsageError(
-            f"the store '{_without_password(url)}' cannot be opened: {cause}; "
-            "is the folder there and writable, and is the file a store of stagecast?"
-        ) from None
-    except UsageError:
-        engine.dispose()
-        raise
-    return engine
-
-
-def _create_tables(connection: sa.Connection) -> None:
-    for table in (runs, scores, documents):
-        connection.execute(CreateTable(table, if_not_exists=True))
-        for index in sorted(table.indexes, key=lambda index: str(index.name)):
-            connection.execute(CreateIndex(index, if_not_exists=True))
-    _insert_version(connection)
-
-
-def _upgrade(connection: sa.Connection) -> None:
-    """Bring a store of version 1 to this one: it lacked two columns and their index."""
-    existing = {column["name"] for column in sa.inspect(connection).get_columns("scores")}
-    for name in ("value_gone", "win_back"):
-        if name not in existing:
-            kind = scores.c[name].type.compile(connection.dialect)
-            connection.execute(sa.text(f"ALTER TABLE scores ADD COLUMN {name} {kind}"))
-    for index in scores.indexes:
-        connection.execute(CreateIndex(index, if_not_exists=True))
-    _insert_version(connection)
-
-
-def _insert_version(connection: sa.Connection) -> None:
-    # another process may have inserted the version meanwhile
-    missing_version = sa.select(sa.literal(VERSION)).where(
-        ~sa.exists().where(store_version.c.version == VERSION)
-    )
-    connection.execute(store_version.insert().from_select(["version"], missing_version))
-
-
-def _without_password(url: str) -> str:
-    try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except sa.exc.ArgumentError:
-        return url

@@ -456,7 +456,7 @@ def test_bytes_that_sqlite_left_in_free_space_go_even_when_no_row_is_there(erase
 def test_while_a_reader_holds_the_log_of_writes_it_is_told_and_later_made_good(
     erase, store, monkeypatch
 ):
-    monkeypatch.setattr("stagecast.serving.store.tables.BUSY_MILLISECONDS", 100)
+    monkeypatch.setattr("stagecast.serving.store.opening.BUSY_MILLISECONDS", 100)
     with closing(sqlite3.connect("stagecast.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM scores").fetchone()
@@ -470,14 +470,12 @@ def test_while_a_reader_holds_the_log_of_writes_it_is_told_and_later_made_good(
 
 def test_a_table_that_is_added_later_is_covered(erase, store):
     with closing(sqlite3.connect("stagecast.db")) as con, con:
-        con.execute("CREATE TABLE plans (id INTEGER PRIMARY KEY)")
+        con.execute("CREATE TABLE later_lists (id INTEGER PRIMARY KEY)")
         con.execute(
-            "CREATE TABLE plan_rows (plan_id REFERENCES plans (id), customer_id TEXT, arm TEXT)"
+            "CREATE TABLE later_rows (list_id REFERENCES later_lists (id), customer_id TEXT)"
         )
-        con.execute("INSERT INTO plans VALUES (1)")
-        con.execute(
-            "INSERT INTO plan_rows VALUES (1, 'c0003', 'hold-out'), (1, 'c0004', 'treated')"
-        )
+        con.execute("INSERT INTO later_lists VALUES (1)")
+        con.execute("INSERT INTO later_rows VALUES (1, 'c0003'), (1, 'c0004')")
     assert erase("c0003", "--json").rows() == {"stagecast.db": 5}
 
 

@@ -25,9 +25,10 @@ from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.store import publishing
 from stagecast.serving.store.exports import csv_pieces
+from stagecast.serving.store.opening import TABLES, open_engine
 from stagecast.serving.store.queries import SORTS, Filters, Order
 from stagecast.serving.store.store import Run, StageFlows, Store
-from stagecast.serving.store.tables import VERSION, open_engine, store_version
+from stagecast.serving.store.tables import VERSION, store_version
 from tests.postgres import postgres_url  # noqa: F401
 from tests.profiles import examples
 from tests.serving import published
@@ -428,6 +429,25 @@ def test_a_store_of_a_newer_stagecast_is_refused(tmp_path):
     engine.dispose()
     with pytest.raises(UsageError, match="written by a newer stagecast"):
         Store.open(url)
+
+
+def test_a_store_of_version_2_gets_the_tables_of_plans_and_keeps_its_runs(store):
+    published.publish(store, published.scores(5))
+    url = store._engine.url.render_as_string(hide_password=False)
+    with store._engine.begin() as connection:
+        for table in reversed(TABLES):
+            if table.name not in ("runs", "scores", "documents"):
+                connection.execute(sa.text(f"DROP TABLE {table.name}"))
+        connection.execute(sa.text("ALTER TABLE scores DROP COLUMN play"))
+        connection.execute(store_version.update().values(version=2))
+    upgraded = Store.open(url)
+    inspector = sa.inspect(upgraded._engine)
+    assert {table.name for table in TABLES} <= set(inspector.get_table_names())
+    assert "play" in {column["name"] for column in inspector.get_columns("scores")}
+    assert upgraded.count(upgraded.current_run(), Filters()) == 5
+    published.publish(upgraded, published.scores(6))
+    assert upgraded.count(upgraded.current_run(), Filters()) == 6
+    upgraded.close()
 
 
 def test_a_store_of_version_1_is_brought_to_this_one_and_keeps_its_runs(store):

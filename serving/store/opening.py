@@ -1,0 +1,108 @@
+"""Opening of the store: its engine, its tables, and the upgrade of an earlier version."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from stagecast.features.errors import UsageError
+from stagecast.serving.store import plan_tables as plan_tables  # its tables belong to the metadata
+from stagecast.serving.store.tables import VERSION, metadata, store_version
+
+BUSY_MILLISECONDS = 10_000
+TABLES = tuple(table for table in metadata.sorted_tables if table is not store_version)
+"""All tables beside that of the version, referred ones before referring ones."""
+
+
+def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+    cursor.execute("PRAGMA journal_mode=WAL")  # readers do not wait while a run is written
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def open_engine(url: str) -> sa.Engine:
+    """Return an engine for the store at an SQLAlchemy URL, and create tables that are missing.
+
+    Raises
+    ------
+    UsageError
+        The text is not a URL, its driver is not installed, the database cannot be opened or is not
+        a store, or a newer version of stagecast wrote it.
+    """
+    try:
+        parsed_url = sa.make_url(url)
+        if parsed_url.drivername in ("postgresql", "postgres"):
+            # psycopg is the driver that stagecast depends on; SQLAlchemy's default is another
+            parsed_url = parsed_url.set(drivername="postgresql+psycopg")
+        engine = sa.create_engine(parsed_url)
+    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
+        raise UsageError(
+            f"--store '{_without_password(url)}' cannot be used: {error}; give a path, "
+            "like ./stagecast.db"
+        ) from None
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _tune_sqlite)
+    try:
+        with engine.begin() as connection:
+            connection.execute(CreateTable(store_version, if_not_exists=True))
+        with engine.begin() as connection:
+            version = connection.scalar(sa.select(sa.func.max(store_version.c.version)))
+            if version is not None and version > VERSION:
+                raise UsageError(
+                    f"the store '{_without_password(url)}' is of version {version}, written "
+                    "by a newer stagecast; "
+                    f"this one knows version {VERSION}: upgrade stagecast, or name another --store"
+                )
+            if version is None or version < VERSION:
+                _create_tables(connection)
+    except sa.exc.SQLAlchemyError as error:
+        engine.dispose()
+        cause = getattr(error, "orig", None) or error
+        raise UsageError(
+            f"the store '{_without_password(url)}' cannot be opened: {cause}; "
+            "is the folder there and writable, and is the file a store of stagecast?"
+        ) from None
+    except UsageError:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _create_tables(connection: sa.Connection) -> None:
+    """Create the tables, columns and indices that are missing."""
+    inspector = sa.inspect(connection)
+    existing_tables = set(inspector.get_table_names())
+    for table in TABLES:
+        if table.name in existing_tables:
+            existing = {column["name"] for column in inspector.get_columns(table.name)}
+            for column in table.columns:
+                if column.name not in existing:
+                    kind = column.type.compile(connection.dialect)
+                    connection.execute(
+                        sa.text(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
+                    )
+        else:
+            connection.execute(CreateTable(table, if_not_exists=True))
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            connection.execute(CreateIndex(index, if_not_exists=True))
+    _insert_version(connection)
+
+
+def _insert_version(connection: sa.Connection) -> None:
+    # another process may have inserted the version meanwhile
+    missing_version = sa.select(sa.literal(VERSION)).where(
+        ~sa.exists().where(store_version.c.version == VERSION)
+    )
+    connection.execute(store_version.insert().from_select(["version"], missing_version))
+
+
+def _without_password(url: str) -> str:
+    try:
+        return sa.make_url(url).render_as_string(hide_password=True)
+    except sa.exc.ArgumentError:
+        return url
