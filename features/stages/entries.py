@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from stagecast.features.errors import UsageError, did_you_mean
@@ -44,8 +45,16 @@ class Entry:
             return default
         return str(self._get(key, str, "a text"))
 
-    def flag(self, key: str) -> bool:
-        return bool(self._get(key, bool, "true or false")) if key in self.values else False
+    def flag(self, key: str, *, default: bool = False) -> bool:
+        return bool(self._get(key, bool, "true or false")) if key in self.values else default
+
+    def number(self, key: str) -> float | None:
+        if key not in self.values:
+            return None
+        value = self.values[key]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+            raise UsageError(f"{self.where}: '{key}' is {value!r}; it must be a number")
+        return float(value)
 
     def texts_by_language(self, key: str) -> dict[str, str]:
         texts = dict(self._get(key, dict, "a table, like { en = 'New' }"))

@@ -6,6 +6,15 @@
     action = { en = "Ask personally what is wrong." }
     when = ["stage == loyal", "churn_probability >= 0.33", "value_at_risk >= p80"]
 
+A play may also say what it costs and brings, which plans of whom to contact use::
+
+    contact = false          # leave these customers alone
+    contact_cost = 1.0       # of each contact, in the money of the log
+    offer_cost = 5.0         # paid to each contacted customer who orders ...
+    offer_share = 0.1        # ... or as a share of the order
+    effect = 0.05            # share of what is at stake that a contact saves, until it is learned
+    days = 30                # how long the play runs
+
 The clauses of ``when`` compare columns of a score and must all hold; a clause may join several
 comparisons with ``or``. The plays are tried in the order of the file, and the first that holds is
 the customer's; where none does, there is the action of the stage. ``p80`` is the value that 80 % of
@@ -167,6 +176,11 @@ class Comparison:
         return np.asarray(_COMPARE[self.operator](values.astype(np.float64), limit))
 
 
+TERMS = ("contact_cost", "offer_cost", "offer_share", "effect", "days")
+"""What a play may say about costs and effects."""
+_SHARES = ("offer_share", "effect")
+
+
 @dataclass(frozen=True)
 class Play:
     """What to do with one kind of customer.
@@ -179,12 +193,23 @@ class Play:
         Language -> what the play is called, and what to do.
     when
         Clauses that must all hold; of the comparisons of one clause at least one must.
+    contact
+        Whether plans may contact these customers.
+    contact_cost, offer_cost, offer_share, effect, days
+        What a contact and the offer cost and bring, and how long the play runs, in days; None: the
+        play says nothing of it.
     """
 
     id: str
     title: Mapping[str, str]
     action: Mapping[str, str]
     when: tuple[tuple[Comparison, ...], ...]
+    contact: bool = True
+    contact_cost: float | None = None
+    offer_cost: float | None = None
+    offer_share: float | None = None
+    effect: float | None = None
+    days: int | None = None
 
     def holds(self, columns: Mapping[str, Any], bounds: Mapping[str, float]) -> NDArray[np.bool_]:
         """Return the customers of whom the play speaks; see :meth:`Comparison.holds`."""
@@ -211,6 +236,8 @@ class Play:
             "title": dict(self.title),
             "action": dict(self.action),
             "when": self.conditions,
+            **({} if self.contact else {"contact": False}),
+            **{name: value for name in TERMS if (value := getattr(self, name)) is not None},
         }
 
 
@@ -223,7 +250,7 @@ def play_from_toml(values: Mapping[str, Any], where: str) -> Play:
         A key is missing or unknown, a value is of the wrong kind, or a condition cannot be used.
     """
     place = f"{where} ('{values['id']}')" if "id" in values else where
-    entry = Entry(values, place, {"id", "title", "action", "when"})
+    entry = Entry(values, place, {"id", "title", "action", "when", "contact", *TERMS})
     name = entry.text("id")
     if not name.isidentifier() or not name.isascii():
         raise UsageError(f"{place}: play id '{name}' is no name; write it like 'going_quiet'")
@@ -235,4 +262,33 @@ def play_from_toml(values: Mapping[str, Any], where: str) -> Play:
         raise UsageError(
             f"{place}: 'when' is empty; what holds for everybody is the action of the stage"
         )
-    return Play(name, entry.texts_by_language("title"), entry.texts_by_language("action"), when)
+    return Play(
+        name,
+        entry.texts_by_language("title"),
+        entry.texts_by_language("action"),
+        when,
+        contact=entry.flag("contact", default=True),
+        **_terms(entry),
+    )
+
+
+def _terms(entry: Entry) -> dict[str, Any]:
+    """Return what a play says about costs and effects.
+
+    Raises
+    ------
+    UsageError
+        A value is negative, a share above 1, or the days are no whole number of at least 1.
+    """
+    terms: dict[str, Any] = {}
+    for name in TERMS:
+        value = entry.number(name)
+        if value is None:
+            continue
+        if value < 0 or (name in _SHARES and value > 1):
+            span = "between 0 and 1" if name in _SHARES else "not negative"
+            raise UsageError(f"{entry.where}: '{name}' is {value:g}; it must be {span}")
+        if name == "days" and (value < 1 or value != int(value)):
+            raise UsageError(f"{entry.where}: 'days' is {value:g}; give whole days, 1 or more")
+        terms[name] = int(value) if name == "days" else value
+    return terms

@@ -1,0 +1,161 @@
+"""What a plan brings against how many are contacted, and other rankings beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stagecast.features.arrays import Array
+from stagecast.serving.targeting.plan.candidates import Candidates
+from stagecast.serving.targeting.plan.economics import Economics
+
+POINTS = 60
+EMPC_ALPHA, EMPC_BETA = 6.0, 14.0
+"""Beta distribution of the chance that an offer is accepted, as published with EMPC."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """What contacting the first so many customers is expected to bring, in money.
+
+    Parameters
+    ----------
+    contacts
+        Number of customers.
+    gross, cost, gain
+        What is saved and brought back, what it costs, and the difference.
+    leavers
+        Expected number of them who would not order without a contact.
+    at_stake
+        Value at risk and value gone of the customers.
+    stayers, paid_to_stayers
+        Expected number of them who would order anyway, and offers paid to these.
+    """
+
+    contacts: int
+    gross: float
+    cost: float
+    gain: float
+    leavers: float
+    at_stake: float
+    stayers: float
+    paid_to_stayers: float
+
+
+def point(customers: Candidates, money: Economics, rows: NDArray[np.int64]) -> Point:
+    """Return what contacting some customers is expected to bring."""
+    stake = np.nan_to_num(customers.value_at_risk[rows]) + np.nan_to_num(customers.value_gone[rows])
+    return Point(
+        contacts=len(rows),
+        gross=float(money.gross[rows].sum()),
+        cost=float(money.cost[rows].sum()),
+        gain=float(money.gain[rows].sum()),
+        leavers=float((1 - money.p_order[rows]).sum()),
+        at_stake=float(stake.sum()),
+        stayers=float(money.p_order[rows].sum()),
+        paid_to_stayers=float(money.paid_anyway[rows].sum()),
+    )
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Expected gain of contacting the best so many customers.
+
+    Parameters
+    ----------
+    points
+        From nobody to everybody, at most :data:`POINTS` and the best cut.
+    best
+        Where the gain is largest.
+    """
+
+    points: tuple[Point, ...]
+    best: Point
+
+
+def gain_curve(customers: Candidates, money: Economics) -> Curve:
+    """Return the gain against the number of contacts, the customers with the largest gain first."""
+    order = np.argsort(-money.gain, kind="stable")
+    best = int((money.gain > 0).sum())
+    cuts = np.unique(np.r_[np.round(np.linspace(0, len(order), POINTS)), best]).astype(int)
+    stake = np.nan_to_num(customers.value_at_risk) + np.nan_to_num(customers.value_gone)
+    columns = (
+        money.gross,
+        money.cost,
+        money.gain,
+        1 - money.p_order,
+        stake,
+        money.p_order,
+        money.paid_anyway,
+    )
+    sums = [np.r_[0.0, np.cumsum(values[order])] for values in columns]
+    points = {int(cut): Point(int(cut), *(float(total[cut]) for total in sums)) for cut in cuts}
+    return Curve(tuple(points.values()), points[best])
+
+
+def compare(
+    customers: Candidates, money: Economics, contacts: int, gain: float
+) -> Mapping[str, float]:
+    """Return the expected gain of as many contacts by simpler rankings, in money.
+
+    Parameters
+    ----------
+    contacts
+        Number of contacts.
+    gain
+        Of the plan's own choice.
+
+    Returns
+    -------
+    ``plan``, ``risk`` (the likeliest to leave first), ``value`` (the largest clv first) and
+    ``random``.
+    """
+
+    def by(ranking: Array) -> float:
+        order = np.argsort(-np.nan_to_num(ranking, nan=-np.inf), kind="stable")
+        return float(money.gain[order[:contacts]].sum())
+
+    mean = float(money.gain.mean()) if len(money.gain) else 0.0
+    return {
+        "plan": gain,
+        "risk": by(money.p_leave),
+        "value": by(customers.clv),
+        "random": contacts * mean,
+    }
+
+
+def expected_maximum_profit(customers: Candidates, money: Economics) -> tuple[float, float] | None:
+    """Return the expected maximum profit of a campaign by risk (EMPC) and the share to contact.
+
+    The profit is per customer, in money, and the share of all customers, each a mean over the
+    chance that an offer is accepted, Beta(6, 14). A customer is worth the mean clv, an offer and a
+    contact cost what the plan says on average. Leavers are counted by their probabilities, since
+    nobody has left yet. None where no customer has a clv.
+
+    Source: Verbraken, Verbeke and Baesens (2013), "A novel profit maximizing metric for measuring
+    classification performance of customer churn prediction models", equation 11.
+    """
+    clv = customers.clv[np.isfinite(customers.clv)]
+    if not len(clv) or clv.mean() <= 0:
+        return None
+    worth = float(clv.mean())
+    offer, contact = float(money.offer.mean()), float(money.contact_cost.mean())
+    order = np.argsort(-money.p_leave, kind="stable")
+    cuts = np.unique(np.round(np.linspace(0, len(order), 1 + min(len(order), 2_000)))).astype(int)
+    leavers = np.r_[0.0, np.cumsum(money.p_leave[order])][cuts] / len(order)
+    stayers = cuts / len(order) - leavers
+    # the distribution as 200 equally likely values, each the middle of its part
+    accepted = _beta_quantiles((np.arange(200) + 0.5) / 200)[:, None]
+    profit = leavers * (accepted * (worth - offer) - contact) - stayers * (offer + contact)
+    best = profit.argmax(axis=1)
+    values = profit[np.arange(len(best)), best]
+    return float(values.mean()), float((cuts[best] / len(order)).mean())
+
+
+def _beta_quantiles(shares: Array) -> Array:
+    from scipy.special import betaincinv  # SciPy is slow to import
+
+    return np.asarray(betaincinv(EMPC_ALPHA, EMPC_BETA, shares))

@@ -1,0 +1,148 @@
+"""What contacting a customer is expected to bring and to cost.
+
+With e the effect, r the value at risk, g the value gone, p the probability of an order in the
+window without a contact, c the cost of a contact and d that of the offer:
+
+    gross  =  e_keep r + e_win_back g                what is saved and brought back
+    added  =  e (1 - p)                              orders that would not have been placed
+    cost   =  c + d (p + added)                      the offer is also paid to who would have come
+    gain   =  gross - cost
+
+where e is the effect of keeping for customers who are active, and that of winning back for the
+lapsed. A log without amounts has no value; a kept customer is then worth what the terms say, w:
+gross = e (1 - p_horizon) w.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stagecast.features.arrays import Array
+from stagecast.features.errors import UsageError
+from stagecast.features.stages.plays import Play
+from stagecast.serving.targeting.plan.candidates import Candidates
+from stagecast.serving.targeting.plan.terms import KEEP_EFFECT, WIN_BACK_EFFECT, Terms
+
+
+@dataclass(frozen=True)
+class Economics:
+    """Expected money of contacting each customer; all arrays have shape (n,).
+
+    Parameters
+    ----------
+    effect
+        Share of those who would not order that a contact makes order.
+    p_leave
+        P(no order in the horizon) without a contact.
+    p_order
+        P(an order in the window) without a contact.
+    contact_cost
+        Certain cost of a contact, in money.
+    offer
+        What the offer is worth to who takes it, in money.
+    gross, cost, gain
+        In money; gain is gross less cost.
+    """
+
+    effect: Array
+    p_leave: Array
+    p_order: Array
+    contact_cost: Array
+    offer: Array
+    gross: Array
+    cost: Array
+    gain: Array
+
+    @property
+    def added_buyers(self) -> Array:
+        """Expected orders that would not have been placed, customers in the window."""
+        return self.effect * (1 - self.p_order)
+
+    @property
+    def paid_anyway(self) -> Array:
+        """Expected offers paid to customers who would have ordered anyway, in money."""
+        return self.offer * self.p_order
+
+
+def economics(
+    customers: Candidates, plays: Sequence[Play], terms: Terms, *, horizon_days: int
+) -> Economics:
+    """Return what contacting each customer is expected to bring and to cost.
+
+    Parameters
+    ----------
+    customers
+        n customers.
+    plays
+        Of the scheme; what a play says of costs and effects holds for its customers where the terms
+        leave it open.
+    terms
+        The plan.
+    horizon_days
+        Horizon of the scores.
+
+    Raises
+    ------
+    UsageError
+        The scores have no money, and the terms do not say what a customer is worth.
+    """
+    window = terms.check_window(horizon_days)
+    if not customers.has_money and terms.worth is None:
+        raise UsageError(
+            "the scores have no money, so that a plan cannot weigh gain against cost; say what a "
+            "customer who is kept is worth, like --worth 40"
+        )
+    lapsed = customers.lapsed
+    keep = _by_play(customers, plays, "effect", terms.effects.keep, KEEP_EFFECT, ~lapsed)
+    win_back = _by_play(customers, plays, "effect", terms.effects.win_back, WIN_BACK_EFFECT, lapsed)
+    effect = np.where(lapsed, win_back, keep)
+    p_leave = np.where(np.isfinite(customers.p_inactive), customers.p_inactive, 1.0)
+    p_order = 1 - p_leave ** (window / horizon_days)
+    contact_cost = _by_play(customers, plays, "contact_cost", terms.costs.contact, 0.0)
+    offer = _by_play(customers, plays, "offer_cost", terms.costs.offer, 0.0)
+    share = _by_play(customers, plays, "offer_share", terms.costs.offer_share, 0.0)
+    offer = offer + share * _spend_per_order(customers)
+    if terms.worth is not None:
+        gross = effect * p_leave * terms.worth
+    else:
+        gross = keep * np.nan_to_num(customers.value_at_risk)
+        gross += win_back * np.nan_to_num(customers.value_gone)
+    cost = contact_cost + offer * (p_order + effect * (1 - p_order))
+    return Economics(effect, p_leave, p_order, contact_cost, offer, gross, cost, gross - cost)
+
+
+def _by_play(
+    customers: Candidates,
+    plays: Sequence[Play],
+    name: str,
+    wanted: float | None,
+    default: float,
+    of_whom: NDArray[np.bool_] | None = None,
+) -> Array:
+    """Return what the terms say for everybody, else each customer's play, else the default.
+
+    Parameters
+    ----------
+    of_whom
+        Customers of whom the plays say it, shape (n,); None: of all.
+    """
+    if wanted is not None:
+        return np.full(len(customers), wanted)
+    values = np.full(len(customers), default)
+    for play in plays:
+        value = getattr(play, name)
+        if value is not None:
+            rows = customers.play == play.id
+            values[rows if of_whom is None else rows & of_whom] = value
+    return values
+
+
+def _spend_per_order(customers: Candidates) -> Array:
+    """Return the expected value of an order, shape (n,), in money; 0 where it is not known."""
+    orders = customers.expected_orders
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.nan_to_num(customers.expected_spend / orders, posinf=0.0)

@@ -1,0 +1,73 @@
+"""What a reader of a plan must know, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stagecast.features.stages.plays import Play
+from stagecast.serving.targeting.plan.candidates import Candidates
+from stagecast.serving.targeting.plan.curve import Point
+from stagecast.serving.targeting.plan.economics import Economics
+from stagecast.serving.targeting.plan.terms import KEEP_EFFECT, WIN_BACK_EFFECT, Terms
+from stagecast.serving.targeting.trial.power import Detectable
+
+
+def notes_of(
+    terms: Terms,
+    plays: Sequence[Play],
+    customers: Candidates,
+    money: Economics,
+    reachable: NDArray[np.bool_],
+    total: Point,
+    can_show: tuple[Detectable | None, Detectable | None],
+) -> tuple[str, ...]:
+    """Return the notes of a plan.
+
+    Parameters
+    ----------
+    terms, plays, customers, money
+        What the plan was made from.
+    reachable
+        Who may be contacted, shape (n,).
+    total
+        What the contacts are expected to bring.
+    can_show
+        The smallest effects that would be shown, in buyers and in money.
+    """
+    notes = [_effects(terms, plays)]
+    if not customers.has_money:
+        notes.append(
+            f"The log has no amounts: a customer who is kept counts as worth {terms.worth:g}."
+        )
+    if not reachable.any():
+        notes.append("Nobody may be contacted: see the reasons why customers are left out.")
+    elif not total.contacts:
+        best = float(money.gain[reachable].max())
+        notes.append(
+            "Nobody is worth a contact: at these costs and effects the best one is expected to "
+            f"bring {best:,.2f}."
+        )
+    elif not money.cost[reachable].any():
+        notes.append("No cost was given, so that every gain is before costs.")
+    if not terms.holdout:
+        notes.append("Nobody is held out, so that nothing can be shown of what the plan brings.")
+    elif total.contacts and can_show[0] is None:
+        notes.append("The hold-out is too small to show anything; hold out more, or pool plans.")
+    return tuple(notes)
+
+
+def _effects(terms: Terms, plays: Sequence[Play]) -> str:
+    if terms.effects.source != "assumed":
+        return f"The effects are learned from {terms.effects.source}."
+    keep, win_back = terms.effects.keep, terms.effects.win_back
+    by_play = (keep is None or win_back is None) and any(p.effect is not None for p in plays)
+    return (
+        "The effects are assumed, not measured: a contact saves "
+        f"{KEEP_EFFECT if keep is None else keep:.1%} of the value at risk and brings back "
+        f"{WIN_BACK_EFFECT if win_back is None else win_back:.1%} of the value gone"
+        f"{', unless the play of the customer says otherwise' if by_play else ''}; the read-out "
+        "of a plan says what they are."
+    )

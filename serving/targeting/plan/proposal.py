@@ -1,0 +1,313 @@
+"""What a plan would be: the list with its arms, what it brings and costs, what it can show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stagecast.features.arrays import Array
+from stagecast.features.errors import UsageError
+from stagecast.features.plain_json import to_json
+from stagecast.features.stages.plays import Play
+from stagecast.serving.targeting.plan import suppression
+from stagecast.serving.targeting.plan.candidates import Candidates
+from stagecast.serving.targeting.plan.curve import (
+    Curve,
+    Point,
+    compare,
+    expected_maximum_profit,
+    gain_curve,
+    point,
+)
+from stagecast.serving.targeting.plan.economics import Economics, economics
+from stagecast.serving.targeting.plan.notes import notes_of
+from stagecast.serving.targeting.plan.selection import select
+from stagecast.serving.targeting.plan.suppression import Reach
+from stagecast.serving.targeting.plan.terms import Terms
+from stagecast.serving.targeting.trial.draw import draw_holdout, strata_of
+from stagecast.serving.targeting.trial.expected import expected_buyers, expected_money
+from stagecast.serving.targeting.trial.power import Detectable, detectable
+
+Rows = NDArray[np.int64]
+
+DRAWS_MAX = 20
+"""Most draws until the contacted meet the limits."""
+
+
+@dataclass(frozen=True)
+class Members:
+    """The customers of a plan, those with the largest expected gain first.
+
+    Parameters
+    ----------
+    customers
+        Their scores, k rows.
+    held_out
+        Who is left alone, shape (k,).
+    gain, cost
+        Expected of a contact, in money, shape (k,).
+    expected_purchase, expected_spend
+        P(an order in the window) and expected spend in it, in money, without a contact, shape (k,);
+        the spend is None where the log has no amounts.
+    strata
+        Play, stage and band of each customer as one text, k of them.
+    """
+
+    customers: Candidates
+    held_out: NDArray[np.bool_]
+    gain: Array
+    cost: Array
+    expected_purchase: Array
+    expected_spend: Array | None
+    strata: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a plan would be.
+
+    Parameters
+    ----------
+    window_days
+        Days after the start in which orders count.
+    considered
+        Number of customers whom the plan may be about.
+    left_out
+        Reason -> number of customers.
+    contacts
+        What contacting those who are not held out is expected to bring.
+    held_out, holdout_cost
+        Number of customers who are left alone, and the expected gain that this gives up, in money.
+    bound
+        What no list within the same limits could exceed, in money, hold-out included.
+    curve
+        Gain against the number of contacts.
+    by_play
+        Play (or ``none``) -> what contacting its customers is expected to bring.
+    rankings
+        Expected gain of as many contacts by other rankings, in money.
+    empc, empc_share
+        Expected maximum profit per customer of a campaign by risk, and the share to contact.
+    can_show_buyers, can_show_money
+        The smallest effects that this hold-out would show; None without one.
+    notes
+        What a reader must know, in sentences.
+    members
+        The list.
+    """
+
+    window_days: int
+    considered: int
+    left_out: Mapping[str, int]
+    contacts: Point
+    held_out: int
+    holdout_cost: float
+    bound: float
+    curve: Curve
+    by_play: Mapping[str, Point]
+    rankings: Mapping[str, float]
+    empc: float | None
+    empc_share: float | None
+    can_show_buyers: Detectable | None
+    can_show_money: Detectable | None
+    notes: tuple[str, ...]
+    members: Members
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all but the members as plain data."""
+        parts = {name: value for name, value in vars(self).items() if name != "members"}
+        plain: dict[str, Any] = to_json(parts)
+        return plain
+
+
+def propose(
+    customers: Candidates,
+    plays: Sequence[Play],
+    terms: Terms,
+    reach: Reach,
+    *,
+    horizon_days: int,
+    standing_key: str = "",
+) -> Proposal:
+    """Return what a plan would be.
+
+    Parameters
+    ----------
+    customers
+        Whom the plan may be about.
+    plays
+        Of the scheme.
+    terms
+        What is asked for.
+    reach
+        Who may be contacted.
+    horizon_days
+        Horizon of the scores.
+    standing_key
+        Key of the standing hold-out, where the terms ask for one.
+
+    Raises
+    ------
+    UsageError
+        A limit, a cost or the window cannot be used; the budget does not pay one contact; the list
+        is too short for its hold-out.
+    """
+    window = terms.check_window(horizon_days)
+    money = economics(customers, plays, terms, horizon_days=horizon_days)
+    reasons = suppression.left_out(customers, money, plays, terms, reach)
+    is_open = np.equal(reasons, None)
+    # the curve shows where contacts stop to pay, and so also who is left out for that alone
+    reachable = is_open | np.equal(reasons, "gain_too_small")
+    rows = np.flatnonzero(is_open)
+    _check_budget(terms, money.cost[rows])
+    chosen, held_out, bound = _list(customers, money, rows, terms, standing_key)
+    contacted = chosen[~held_out]
+    total = point(customers, money, contacted)
+    members = _members(customers, money, chosen, held_out, terms, window, horizon_days)
+    on_curve = np.flatnonzero(reachable)
+    reached, of_reached = customers.take(on_curve), _take(money, on_curve)
+    profit = expected_maximum_profit(reached, of_reached) if len(on_curve) else None
+    shown = _can_show(members)
+    return Proposal(
+        window_days=window,
+        considered=len(customers),
+        left_out=suppression.counts(reasons),
+        contacts=total,
+        held_out=int(held_out.sum()),
+        holdout_cost=float(money.gain[chosen[held_out]].sum()),
+        bound=bound,
+        curve=gain_curve(reached, of_reached),
+        by_play={
+            play: point(customers, money, contacted[customers.play[contacted] == id_])
+            for play, id_ in _plays_of(customers, contacted)
+        },
+        rankings=compare(reached, of_reached, total.contacts, total.gain),
+        empc=None if profit is None else profit[0],
+        empc_share=None if profit is None else profit[1],
+        can_show_buyers=shown[0],
+        can_show_money=shown[1],
+        notes=notes_of(terms, plays, customers, money, reachable, total, shown),
+        members=members,
+    )
+
+
+def _check_budget(terms: Terms, cost: Array) -> None:
+    if terms.budget is not None and len(cost) and terms.budget < cost.min():
+        raise UsageError(
+            f"the budget of {terms.budget:,.2f} does not pay one contact: the cheapest is expected "
+            f"to cost {cost.min():,.2f}; raise the budget, or lower the costs"
+        )
+
+
+def _list(
+    customers: Candidates, money: Economics, rows: Rows, terms: Terms, standing_key: str
+) -> tuple[Rows, NDArray[np.bool_], float]:
+    """Return the list, who of it is held out, and the bound of its gain.
+
+    Who is held out costs nothing and counts for no limit. Therefore the list is longer than the
+    contacts by the share of the hold-out, and is drawn again, a little shorter or longer, until the
+    contacted are within the limits and none is missing that the limits allow.
+    """
+    kept = 1 - terms.holdout
+    slots = None if terms.contacts is None else round(terms.contacts / kept)
+    budget = None if terms.budget is None else terms.budget / kept
+    best: tuple[Rows, NDArray[np.bool_], float] | None = None
+    tried: set[tuple[int | None, float | None]] = set()
+    for _ in range(DRAWS_MAX):
+        selection = select(money.gain[rows], money.cost[rows], budget=budget, contacts=slots)
+        chosen = rows[selection.rows]
+        held_out = _draw(customers.take(chosen), terms, standing_key)
+        number, spent = int((~held_out).sum()), float(money.cost[chosen[~held_out]].sum())
+        too_many = terms.contacts is not None and number > terms.contacts
+        too_dear = terms.budget is not None and spent > terms.budget * (1 + 1e-9)
+        tried.add((slots, budget))
+        if not too_many and not too_dear:
+            if best is None or (~held_out).sum() > (~best[1]).sum():
+                best = chosen, held_out, selection.bound
+            if slots is None or terms.contacts is None or number == terms.contacts:
+                break
+            if len(chosen) < slots:
+                break  # there are no more customers, or no more money
+        if slots is not None and terms.contacts is not None and not too_dear:
+            slots += terms.contacts - number
+        elif budget is not None and terms.budget is not None:
+            budget *= 0.999 * terms.budget / spent
+        if (slots, budget) in tried:
+            break
+    if best is None:
+        raise UsageError(
+            "no draw of the hold-out keeps the contacts within the limits; raise the budget or the "
+            "number of contacts a little, or take another seed"
+        )
+    return best
+
+
+def _draw(customers: Candidates, terms: Terms, standing_key: str) -> NDArray[np.bool_]:
+    if not terms.holdout or not len(customers):
+        return np.zeros(len(customers), dtype=np.bool_)
+    return draw_holdout(
+        list(customers.customer_id),
+        strata_of(*labels_of(customers)),
+        terms.holdout,
+        terms.seed,
+        standing_key if terms.standing else None,
+    )
+
+
+def labels_of(customers: Candidates) -> tuple[list[str], list[str], list[str]]:
+    """Return play, stage and band of each customer as texts; ``none`` where there is none."""
+    play, stage, band = (
+        [value or "none" for value in values]
+        for values in (customers.play, customers.stage, customers.churn_band)
+    )
+    return play, stage, band
+
+
+def _members(
+    customers: Candidates,
+    money: Economics,
+    chosen: Rows,
+    held_out: NDArray[np.bool_],
+    terms: Terms,
+    window: int,
+    horizon_days: int,
+) -> Members:
+    picked = customers.take(chosen)
+    spend = None
+    if customers.has_money:
+        spend = np.maximum(np.nan_to_num(picked.expected_spend), 0) * window / horizon_days
+    return Members(
+        picked,
+        held_out,
+        money.gain[chosen],
+        money.cost[chosen],
+        money.p_order[chosen],
+        spend,
+        strata_of(*labels_of(picked)),
+    )
+
+
+def _can_show(members: Members) -> tuple[Detectable | None, Detectable | None]:
+    """Return the smallest effects that would be shown, in buyers and in money."""
+    held_out, n = int(members.held_out.sum()), len(members.held_out)
+    if min(held_out, n - held_out) < 3:
+        return None, None
+    buyers = detectable(expected_buyers(members.expected_purchase), held_out)
+    if members.expected_spend is None:
+        return buyers, None
+    money = expected_money(members.expected_purchase, members.expected_spend)
+    return buyers, detectable(money, held_out)
+
+
+def _plays_of(customers: Candidates, rows: Rows) -> list[tuple[str, str | None]]:
+    """Return the plays of some customers, as they are called and as the scores have them."""
+    plays = set(customers.play[rows])
+    return sorted(((play or "none", play) for play in plays), key=lambda pair: pair[0])
+
+
+def _take(money: Economics, rows: Rows) -> Economics:
+    return Economics(**{name: values[rows] for name, values in vars(money).items()})

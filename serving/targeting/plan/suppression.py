@@ -1,0 +1,93 @@
+"""Who is left out of a plan, and why; each customer counts for the first reason that holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stagecast.features.stages.plays import Play
+from stagecast.serving.targeting.plan.candidates import Candidates, Texts
+from stagecast.serving.targeting.plan.economics import Economics
+from stagecast.serving.targeting.plan.terms import Terms
+
+REASONS = {
+    "nothing_at_stake": "no value at risk or gone is known of them, such as of prospects",
+    "play_leaves_alone": "their play says to leave them alone",
+    "do_not_contact": "they are marked as not to be contacted",
+    "no_consent": "they have not consented",
+    "consent_unknown": "it is not known whether they have consented",
+    "contacted_recently": "they were contacted within the quiet days",
+    "cap_reached": "they were contacted as often as the cap allows",
+    "in_running_plan": "a running plan contacts them or holds them out",
+    "gain_too_small": "a contact is not expected to bring the least gain after its costs",
+}
+"""Reason -> what it says of the customers, in the order in which the reasons are tried."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What is known of who may be contacted; sets of customer ids.
+
+    Parameters
+    ----------
+    do_not_contact, refused, consented
+        Who is marked as not to be contacted, has not consented, and has.
+    recent, capped
+        Who was contacted within the quiet days, and as often as the cap allows.
+    busy
+        Who is in a running plan.
+    """
+
+    do_not_contact: Set[str] = field(default_factory=frozenset)
+    refused: Set[str] = field(default_factory=frozenset)
+    consented: Set[str] = field(default_factory=frozenset)
+    recent: Set[str] = field(default_factory=frozenset)
+    capped: Set[str] = field(default_factory=frozenset)
+    busy: Set[str] = field(default_factory=frozenset)
+
+
+def left_out(
+    customers: Candidates,
+    money: Economics,
+    plays: Sequence[Play],
+    terms: Terms,
+    reach: Reach,
+) -> Texts:
+    """Return why each customer is left out, one of :data:`REASONS` or None, shape (n,)."""
+
+    def among(ids: Set[str]) -> NDArray[np.bool_]:
+        if not ids:
+            return np.zeros(len(customers), dtype=np.bool_)
+        return np.fromiter((id_ in ids for id_ in customers.customer_id), np.bool_, len(customers))
+
+    alone = {play.id for play in plays if not play.contact}
+    by_play = np.fromiter((play in alone for play in customers.play), np.bool_, len(customers))
+    # a play that was named is wanted, whatever the scheme says of it
+    by_play &= ~np.isin(customers.play, [play for play in terms.audience.plays if play])
+    holds = {
+        "nothing_at_stake": (money.gross <= 0) | ~np.isfinite(customers.p_inactive),
+        "play_leaves_alone": by_play,
+        "do_not_contact": among(reach.do_not_contact),
+        "no_consent": among(reach.refused),
+        "consent_unknown": ~among(reach.consented)
+        if terms.rules.require_consent
+        else np.zeros(len(customers), dtype=np.bool_),
+        "contacted_recently": among(reach.recent),
+        "cap_reached": among(reach.capped),
+        "in_running_plan": among(reach.busy),
+        "gain_too_small": money.gain <= terms.rules.min_gain,
+    }
+    reasons: Texts = np.full(len(customers), None, dtype=object)
+    for reason in REASONS:
+        reasons[holds[reason] & np.equal(reasons, None)] = reason
+    return reasons
+
+
+def counts(reasons: Texts) -> Mapping[str, int]:
+    """Return how many customers each reason leaves out, in the order of :data:`REASONS`."""
+    numbers = Counter(reason for reason in reasons if reason is not None)
+    return {reason: numbers[reason] for reason in REASONS if reason in numbers}
