@@ -36,6 +36,8 @@ PATHS = 50_000
 FEWEST_PATHS = 30
 """Crossing paths below which a boundary is taken from the normal tail, as if looks were apart."""
 SEED = 19830201
+SINGULAR = 1e-6
+"""What a look adds to those before it, in standard errors, below which it adds nothing."""
 SMALLEST_TAIL = 1e-15
 """A smaller error is not spent: its boundary would be far outside of any interval."""
 
@@ -190,9 +192,16 @@ def boundaries(
 
 
 def _factor(correlation: Array) -> Array:
-    """Return a root of the correlation; of one that is singular, such as of equal looks, too."""
-    eigenvalues, vectors = np.linalg.eigh(correlation)
-    return np.asarray(vectors * np.sqrt(np.maximum(eigenvalues, 0.0)), dtype=np.float64)
+    """Return the lower triangular root of the correlation, of a singular one (equal looks), too.
+
+    It is triangular so that a boundary stays as it was when later looks are added.
+    """
+    root = np.zeros_like(correlation)
+    for k in range(len(correlation)):
+        root[k, k] = np.sqrt(max(correlation[k, k] - root[k, :k] @ root[k, :k], 0.0))
+        below = correlation[k + 1 :, k] - root[k + 1 :, :k] @ root[k, :k]
+        root[k + 1 :, k] = below / root[k, k] if root[k, k] > SINGULAR else 0.0
+    return root
 
 
 @lru_cache(maxsize=1)
