@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -133,12 +134,9 @@ def _check(ids: list[str], strata: Sequence[str], share: float, seed: int) -> No
     if len(set(ids)) != len(ids):
         repeated = Counter(ids).most_common(1)[0][0]
         raise UsageError(f"customer {repeated!r} is on the list more than once; list each once")
-    _check_sides(int(np.floor(len(ids) * share + 1e-9)), len(ids), share)
-    if int(np.floor(len(ids) * (1 - share) + 1e-9)) < FEWEST:
-        raise UsageError(
-            f"a hold-out of {share} of {len(ids)} customers leaves fewer than {FEWEST} to contact; "
-            "take a smaller share or a longer list"
-        )
+    # a share that fits is not to be rounded by the last bit of the product
+    for held_out in (math.floor(len(ids) * share + 1e-9), math.ceil(len(ids) * share - 1e-9)):
+        _check_sides(held_out, len(ids), share)
 
 
 def _check_sides(held_out: int, customers: int, share: float) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from stagecast.features.arrays import Array
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.serving.targeting.trial.intervals import LEVEL, Interval, around, critical_value
+from stagecast.serving.targeting.trial.shrinkage import shrink
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Pooled:
     between_sd
         Standard deviation of the plans' true effects.
     next_plan
-        Interval for the true effect of the next such plan; None with fewer than three.
+        Interval for the true effect of the next such plan; None after a single one.
     """
 
     plans: int
@@ -94,8 +95,9 @@ def pool(
         The lengths differ, or a standard error is not above 0.
 
     Source: Paule and Mandel (1982); interval of Hartung and Knapp (2001), Statistics in Medicine
-    20, its factor at least 1 (Röver, Knapp and Friede 2015); prediction interval of Higgins,
-    Thompson and Spiegelhalter (2009), JRSS A 172, with k - 2 degrees of freedom.
+    20, its factor at least 1 (Röver, Knapp and Friede 2015). The interval of the next plan is that
+    of :func:`stagecast.serving.targeting.trial.shrinkage.shrink`, which averages over what the
+    plans say of tau; one that plugs tau in holds too seldom after few plans.
 
     >>> pool([2.0], [0.5]).mean.estimate
     2.0
@@ -120,8 +122,5 @@ def pool(
     mean = float(np.sum(weight * y) / weight.sum())
     factor = max(1.0, float(np.sum(weight * (y - mean) ** 2)) / (plans - 1))
     variance = factor / float(weight.sum())
-    ahead = None
-    if plans > 2:
-        ahead = around(mean, critical_value(level, plans - 2) * float(np.sqrt(tau2 + variance)))
     half = critical_value(level, plans - 1) * float(np.sqrt(variance))
-    return Pooled(plans, around(mean, half), float(np.sqrt(tau2)), ahead)
+    return Pooled(plans, around(mean, half), float(np.sqrt(tau2)), shrink(y, error, level).unknown)

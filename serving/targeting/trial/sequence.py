@@ -138,7 +138,9 @@ def looks_at(
 
 
 def spent(elapsed: Array, level: float = LEVEL) -> Array:
-    """Return the error spent up to each look: 2 - 2 Phi(z / sqrt(elapsed)).
+    """Return the error spent up to each look: 4 - 4 Phi(z / sqrt(elapsed)), z of a quarter of all.
+
+    That is the function of O'Brien-Fleming type for each side, with half of the error.
 
     Parameters
     ----------
@@ -150,10 +152,10 @@ def spent(elapsed: Array, level: float = LEVEL) -> Array:
     Source: Lan and DeMets (1983), alpha_1.
 
     >>> spent(np.array([0.5, 1.0])).round(5).tolist()
-    [0.00557, 0.05]
+    [0.00305, 0.05]
     """
-    z = critical_value(level)
-    return np.array([2 * NORMAL.cdf(-z / np.sqrt(t)) for t in elapsed])
+    z = critical_value((1 + level) / 2)
+    return np.array([4 * NORMAL.cdf(-z / np.sqrt(t)) for t in elapsed])
 
 
 def boundaries(
