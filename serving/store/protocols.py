@@ -27,13 +27,21 @@ class StageLike(Protocol):
     def state(self) -> str: ...
 
 
+class PlayLike(Protocol):
+    """One play of a scheme."""
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
 class SchemeLike(Protocol):
-    """A stage scheme: its id, and its stages in order."""
+    """A stage scheme: its id, its stages in order, and its plays."""
 
     @property
     def id(self) -> str: ...
     @property
     def stages(self) -> Sequence[StageLike]: ...
+    @property
+    def plays(self) -> Sequence[PlayLike]: ...
 
 
 class ScorerLike(Protocol):

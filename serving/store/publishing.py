@@ -96,7 +96,7 @@ def publish(
 
 
 def scheme_to_json(scheme: SchemeLike) -> dict[str, Any]:
-    """Return a scheme as it is stored with a run: its id, and its stages with their texts."""
+    """Return a scheme as it is stored with a run: its id, its stages with texts, its plays."""
     return {
         "id": scheme.id,
         "stages": [
@@ -109,6 +109,7 @@ def scheme_to_json(scheme: SchemeLike) -> dict[str, Any]:
             }
             for stage in scheme.stages
         ],
+        "plays": [play.to_json() for play in scheme.plays],
     }
 
 

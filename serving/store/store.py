@@ -195,19 +195,15 @@ class Store:
         """
         return deleting.erase(self._engine, [customer_id])
 
+    @property
+    def engine(self) -> sa.Engine:
+        """The database, for what other rooms keep in it."""
+        return self._engine
+
     def current_run(self) -> Run | None:
         """Return the run that was published last, or None if there is none."""
-        query = (
-            sa.select(runs)
-            .where(runs.c.published_at.is_not(None))
-            .order_by(runs.c.id.desc())
-            .limit(1)
-        )
         with self._engine.connect() as connection:
-            row = connection.execute(query).mappings().first()
-        if row is None:
-            return None
-        return Run(**{name: value for name, value in row.items() if name != "created_at"})
+            return current_run(connection)
 
     def customers(
         self,
@@ -410,3 +406,17 @@ class Store:
                 query = query.where(customer > last_row.customer_id)
             rows += [(row[0], row[1]) for row in connection.execute(query)]
         return rows
+
+
+def current_run(connection: sa.Connection) -> Run | None:
+    """Return the run that was published last, or None if there is none."""
+    query = (
+        sa.select(runs)
+        .where(runs.c.published_at.is_not(None))
+        .order_by(runs.c.id.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        return None
+    return Run(**{name: value for name, value in row.items() if name != "created_at"})

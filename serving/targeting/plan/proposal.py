@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
-from stagecast.features.plain_json import to_json
 from stagecast.features.stages.plays import Play
 from stagecast.serving.targeting.plan import suppression
 from stagecast.serving.targeting.plan.candidates import Candidates
 from stagecast.serving.targeting.plan.curve import (
-    Curve,
-    Point,
     compare,
     expected_maximum_profit,
     gain_curve,
     point,
 )
 from stagecast.serving.targeting.plan.economics import Economics, economics
+from stagecast.serving.targeting.plan.forecast import Forecast
 from stagecast.serving.targeting.plan.notes import notes_of
 from stagecast.serving.targeting.plan.selection import select
 from stagecast.serving.targeting.plan.suppression import Reach
@@ -68,60 +64,10 @@ class Members:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a plan would be.
+    """What a plan would be: what is expected of it, and its list."""
 
-    Parameters
-    ----------
-    window_days
-        Days after the start in which orders count.
-    considered
-        Number of customers whom the plan may be about.
-    left_out
-        Reason -> number of customers.
-    contacts
-        What contacting those who are not held out is expected to bring.
-    held_out, holdout_cost
-        Number of customers who are left alone, and the expected gain that this gives up, in money.
-    bound
-        What no list within the same limits could exceed, in money, hold-out included.
-    curve
-        Gain against the number of contacts.
-    by_play
-        Play (or ``none``) -> what contacting its customers is expected to bring.
-    rankings
-        Expected gain of as many contacts by other rankings, in money.
-    empc, empc_share
-        Expected maximum profit per customer of a campaign by risk, and the share to contact.
-    can_show_buyers, can_show_money
-        The smallest effects that this hold-out would show; None without one.
-    notes
-        What a reader must know, in sentences.
-    members
-        The list.
-    """
-
-    window_days: int
-    considered: int
-    left_out: Mapping[str, int]
-    contacts: Point
-    held_out: int
-    holdout_cost: float
-    bound: float
-    curve: Curve
-    by_play: Mapping[str, Point]
-    rankings: Mapping[str, float]
-    empc: float | None
-    empc_share: float | None
-    can_show_buyers: Detectable | None
-    can_show_money: Detectable | None
-    notes: tuple[str, ...]
+    forecast: Forecast
     members: Members
-
-    def to_json(self) -> dict[str, Any]:
-        """Return all but the members as plain data."""
-        parts = {name: value for name, value in vars(self).items() if name != "members"}
-        plain: dict[str, Any] = to_json(parts)
-        return plain
 
 
 def propose(
@@ -172,7 +118,7 @@ def propose(
     reached, of_reached = customers.take(on_curve), _take(money, on_curve)
     profit = expected_maximum_profit(reached, of_reached) if len(on_curve) else None
     shown = _can_show(members)
-    return Proposal(
+    forecast = Forecast(
         window_days=window,
         considered=len(customers),
         left_out=suppression.counts(reasons),
@@ -191,8 +137,8 @@ def propose(
         can_show_buyers=shown[0],
         can_show_money=shown[1],
         notes=notes_of(terms, plays, customers, money, reachable, total, shown),
-        members=members,
     )
+    return Proposal(forecast, members)
 
 
 def _check_budget(terms: Terms, cost: Array) -> None:

@@ -1,0 +1,345 @@
+r"""The plans in the store: drafts, freezing, the frozen list, what was sent, what it brought.
+
+    draft -> frozen -> sent -> closed
+      \-> (dropped)  \-> cancelled
+
+A draft is a request and what is expected of it; its list is not stored. Freezing makes the list
+anew from the same scores, draws the hold-out, and writes all of it in one transaction, so that an
+interrupted freezing leaves the draft as it was. From then on nothing of the plan changes but its
+state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from stagecast.features.clock import iso
+from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.serving.store.plan_tables import plan_customers, plans
+from stagecast.serving.store.store import Run, current_run
+from stagecast.serving.targeting.plan.member_rows import digest_of, member_rows
+from stagecast.serving.targeting.plan.names import check_name
+from stagecast.serving.targeting.plan.proposal import Proposal, propose
+from stagecast.serving.targeting.plan.sources import plays_of, read_candidates, read_reach
+from stagecast.serving.targeting.plan.terms import Terms, terms_from_json
+
+_ROWS = 5_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A plan: a row of the table ``plans``.
+
+    Parameters
+    ----------
+    id
+        Number of the plan.
+    name, owner
+        What it is called, and whose it is.
+    state
+        ``draft``, ``frozen``, ``sent``, ``closed`` or ``cancelled``.
+    run_id, as_of
+        The scores it is made from.
+    starts_at
+        Start of the window in which orders count, UTC.
+    window_days
+        Length of the window, in days.
+    created_at, frozen_at, sent_at
+        Instants, UTC; None: not yet.
+    sent_by
+        How the contacts were confirmed: ``upload``, ``log`` or ``hand``.
+    request, proposal
+        The terms, and what is expected, as plain data.
+    digest
+        SHA-256 of the frozen list, its customers and arms.
+    """
+
+    id: int
+    name: str
+    owner: str
+    state: str
+    run_id: int
+    as_of: datetime
+    starts_at: datetime
+    window_days: int
+    created_at: datetime
+    frozen_at: datetime | None
+    sent_at: datetime | None
+    sent_by: str | None
+    request: dict[str, Any]
+    proposal: dict[str, Any]
+    digest: str | None
+
+    @property
+    def terms(self) -> Terms:
+        """What the plan was asked for."""
+        return terms_from_json(self.request)
+
+    @property
+    def ends_at(self) -> datetime:
+        """End of the window, UTC."""
+        return self.starts_at + timedelta(days=self.window_days)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as plain data."""
+        instants = ("as_of", "starts_at", "created_at", "frozen_at", "sent_at")
+        values = {name: value for name, value in vars(self).items() if name != "id"}
+        for name in instants:
+            values[name] = None if values[name] is None else iso(values[name])
+        return {**values, "ends_at": iso(self.ends_at)}
+
+
+class PlanBook:
+    """The plans of a store; threads may share the object.
+
+    Parameters
+    ----------
+    engine
+        The store, as :attr:`stagecast.serving.store.store.Store.engine` returns it.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def propose(
+        self, run: Run, terms: Terms, starts_at: datetime | None = None
+    ) -> Proposal:
+        """Return what a plan would be, without storing anything; see :func:`propose`."""
+        with self._engine.connect() as connection:
+            return _propose(connection, run, terms, starts_at or run.as_of)
+
+    def create(
+        self,
+        name: str,
+        run: Run,
+        terms: Terms,
+        *,
+        owner: str = "",
+        starts_at: datetime | None = None,
+        replace: bool = False,
+    ) -> tuple[Plan, Proposal]:
+        """Store a draft, and return it with its list.
+
+        Parameters
+        ----------
+        name
+            Letters, digits, ``-``, ``_`` and ``.``, at most 64.
+        run
+            The published scores.
+        terms
+            What is asked for.
+        owner
+            Whose plan it is.
+        starts_at
+            Start of the window; None: the as_of of the scores.
+        replace
+            Replace a draft of the same name.
+
+        Raises
+        ------
+        UsageError
+            The name is taken or cannot be used; the terms cannot be met.
+        """
+        check_name(name)
+        starts = starts_at or run.as_of
+        if starts < run.as_of:
+            raise UsageError(
+                f"the plan starts at {iso(starts)}, before the as_of of the scores, "
+                f"{iso(run.as_of)}; what is expected holds from there on"
+            )
+        with self._engine.connect() as connection:
+            proposal = _propose(connection, run, terms, starts)
+        row = {
+            "name": name,
+            "owner": owner,
+            "state": "draft",
+            "run_id": run.id,
+            "as_of": run.as_of,
+            "starts_at": starts,
+            "window_days": proposal.forecast.window_days,
+            "created_at": datetime.now(UTC),
+            "request": terms.to_json(),
+            "proposal": proposal.forecast.to_json(),
+        }
+        with self._engine.begin() as connection:
+            if replace:
+                connection.execute(
+                    plans.delete().where(plans.c.name == name, plans.c.state == "draft")
+                )
+            try:
+                connection.execute(plans.insert().values(**row))
+            except sa.exc.IntegrityError:
+                raise UsageError(
+                    f"there is a plan '{name}' already; take another name"
+                    + ("" if replace else ", or replace its draft (--replace)")
+                ) from None
+        return self.plan(name), proposal
+
+    def plan(self, name: str) -> Plan:
+        """Return a plan.
+
+        Raises
+        ------
+        UsageError
+            There is no plan of that name.
+        """
+        with self._engine.connect() as connection:
+            return plan_named(connection, name)
+
+    def plans(self) -> list[Plan]:
+        """Return all plans, the newest first."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(plans).order_by(plans.c.id.desc())).mappings()
+            return [Plan(**row) for row in rows]
+
+    def drop(self, name: str) -> None:
+        """Delete a draft.
+
+        Raises
+        ------
+        UsageError
+            There is no plan of that name, or it is frozen.
+        """
+        with self._engine.begin() as connection:
+            plan = plan_named(connection, name)
+            if plan.state != "draft":
+                raise UsageError(f"plan '{name}' is {plan.state}, and stays; it can be cancelled")
+            connection.execute(plans.delete().where(plans.c.id == plan.id))
+
+    def cancel(self, name: str) -> Plan:
+        """Cancel a plan that is frozen and not sent, so that its customers are free again.
+
+        Raises
+        ------
+        UsageError
+            There is no such plan, or it is a draft, sent or closed.
+        """
+        with self._engine.begin() as connection:
+            change_state(connection, name, ("frozen",), "cancelled")
+            return plan_named(connection, name)
+
+    def freeze(self, name: str) -> Plan:
+        """Draw the hold-out, write the list, and make the plan unchangeable, in one transaction.
+
+        Raises
+        ------
+        UsageError
+            There is no draft of that name, newer scores were published since it was made, or nobody
+            is on its list.
+        """
+        with self._engine.begin() as connection:
+            # the first statement writes, so that a second freezing waits for this one
+            change_state(connection, name, ("draft",), "frozen", frozen_at=datetime.now(UTC))
+            if connection.dialect.name == "postgresql":
+                connection.execute(
+                    sa.text("LOCK TABLE plan_customers IN SHARE ROW EXCLUSIVE MODE")
+                )
+            plan = plan_named(connection, name)
+            run = current_run(connection)
+            if run is None or run.id != plan.run_id:
+                raise UsageError(
+                    f"plan '{name}' was made from scores that newer ones have replaced; make it "
+                    "again from these (--replace)"
+                )
+            proposal = _propose(connection, run, plan.terms, plan.starts_at, besides=plan.id)
+            if not len(proposal.members.customers):
+                raise UsageError(
+                    f"plan '{name}' has nobody on its list: {' '.join(proposal.forecast.notes)}"
+                )
+            rows = member_rows(plan.id, proposal.members)
+            for start in range(0, len(rows), _ROWS):
+                connection.execute(plan_customers.insert(), rows[start : start + _ROWS])
+            connection.execute(
+                plans.update()
+                .where(plans.c.id == plan.id)
+                .values(proposal=proposal.forecast.to_json(), digest=digest_of(rows))
+            )
+            return plan_named(connection, name)
+
+    def members(self, name: str, arm: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the customers of a frozen plan in the order of their ranks.
+
+        Parameters
+        ----------
+        arm
+            ``contact`` or ``holdout``; None: both.
+        """
+        plan = self.plan(name)
+        if plan.frozen_at is None:
+            raise UsageError(f"plan '{name}' is a draft, and has no list yet; freeze it first")
+        query = (
+            sa.select(plan_customers)
+            .where(plan_customers.c.plan_id == plan.id)
+            .order_by(plan_customers.c.rank)
+        )
+        if arm is not None:
+            query = query.where(plan_customers.c.arm == arm)
+        with self._engine.connect() as connection:
+            for row in connection.execute(query).mappings():
+                yield dict(row)
+
+
+def plan_named(connection: sa.Connection, name: str) -> Plan:
+    """Return a plan.
+
+    Raises
+    ------
+    UsageError
+        There is no plan of that name.
+    """
+    row = connection.execute(sa.select(plans).where(plans.c.name == name)).mappings().first()
+    if row is None:
+        names = list(connection.scalars(sa.select(plans.c.name).order_by(plans.c.name)))
+        listed = f"; there are {', '.join(names[-10:])}" if names else "; none was made yet"
+        raise UsageError(f"there is no plan '{name[:100]}'{did_you_mean(name, names)}{listed}")
+    return Plan(**row)
+
+
+def change_state(
+    connection: sa.Connection, name: str, before: tuple[str, ...], after: str, **values: Any
+) -> None:
+    """Give a plan another state and other values, all at once.
+
+    Parameters
+    ----------
+    before
+        States in which this is possible.
+
+    Raises
+    ------
+    UsageError
+        There is no plan of that name, or it is in another state.
+    """
+    changed = connection.execute(
+        plans.update()
+        .where(plans.c.name == name, plans.c.state.in_(before))
+        .values(state=after, **values)
+    )
+    if changed.rowcount != 1:
+        plan = plan_named(connection, name)
+        raise UsageError(
+            f"plan '{name}' is {plan.state}; only a plan that is {' or '.join(before)} can become "
+            f"{after}"
+        )
+
+
+def _propose(
+    connection: sa.Connection,
+    run: Run,
+    terms: Terms,
+    starts_at: datetime,
+    besides: int | None = None,
+) -> Proposal:
+    return propose(
+        read_candidates(connection, run.id, terms.audience),
+        plays_of(run),
+        terms,
+        read_reach(connection, terms.rules, starts_at, besides=besides),
+        horizon_days=run.horizon_days,
+        standing_key=f"standing hold-out {terms.seed}",
+    )

@@ -1,0 +1,64 @@
+"""What is expected of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stagecast.features import plain_json
+from stagecast.serving.targeting.plan.curve import Curve, Point
+from stagecast.serving.targeting.trial.power import Detectable
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is expected of a plan, before it is frozen.
+
+    Parameters
+    ----------
+    window_days
+        Days after the start in which orders count.
+    considered
+        Number of customers whom the plan may be about.
+    left_out
+        Reason -> number of customers.
+    contacts
+        What contacting those who are not held out is expected to bring.
+    held_out, holdout_cost
+        Number of customers who are left alone, and the expected gain that this gives up, in money.
+    bound
+        What no list within the same limits could exceed, in money, hold-out included.
+    curve
+        Gain against the number of contacts.
+    by_play
+        Play (or ``none``) -> what contacting its customers is expected to bring.
+    rankings
+        Expected gain of as many contacts by other rankings, in money.
+    empc, empc_share
+        Expected maximum profit per customer of a campaign by risk, and the share to contact.
+    can_show_buyers, can_show_money
+        The smallest effects that this hold-out would show; None without one.
+    notes
+        What a reader must know, in sentences.
+    """
+
+    window_days: int
+    considered: int
+    left_out: Mapping[str, int]
+    contacts: Point
+    held_out: int
+    holdout_cost: float
+    bound: float
+    curve: Curve
+    by_play: Mapping[str, Point]
+    rankings: Mapping[str, float]
+    empc: float | None
+    empc_share: float | None
+    can_show_buyers: Detectable | None
+    can_show_money: Detectable | None
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return plain_json.to_json(self)

@@ -1,0 +1,126 @@
+"""What a plan reads from the store: scores, plays, and who may be contacted."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import sqlalchemy as sa
+
+from stagecast.features.stages.plays import Play, play_from_toml
+from stagecast.serving.store.plan_tables import contacts, plan_customers, plans, profiles
+from stagecast.serving.store.store import Run
+from stagecast.serving.store.tables import scores
+from stagecast.serving.targeting.plan.candidates import COLUMNS, Candidates, candidates
+from stagecast.serving.targeting.plan.suppression import Reach
+from stagecast.serving.targeting.plan.terms import Audience, Rules
+
+RUNNING = ("frozen", "sent")
+"""States of a plan whose customers no other plan may contact until its window closes."""
+_ROWS = 50_000
+IDS_MAX = 500
+"""Most ids of one query; longer lists are filtered after reading."""
+
+
+def read_candidates(connection: sa.Connection, run_id: int, audience: Audience) -> Candidates:
+    """Return the customers of a published run whom a plan may be about.
+
+    Parameters
+    ----------
+    run_id
+        The run.
+    audience
+        Its filters.
+    """
+    c = scores.c
+    conditions: list[sa.ColumnElement[bool]] = [c.run_id == run_id]
+    for column, values in (
+        (c.stage, audience.stages),
+        (c.play, audience.plays),
+        (c.churn_band, audience.bands),
+        (c.state, audience.states),
+    ):
+        if values:
+            conditions.append(column.in_(values))
+    if audience.min_value is not None:
+        stake = sa.func.coalesce(c.value_at_risk, 0.0) + sa.func.coalesce(c.value_gone, 0.0)
+        conditions.append(stake >= audience.min_value)
+    if audience.ids is not None and len(audience.ids) <= IDS_MAX:
+        conditions.append(c.customer_id.in_(audience.ids))
+    query = sa.select(*(c[name] for name in COLUMNS)).where(*conditions)
+    parts: list[Candidates] = []
+    rows = connection.execution_options(stream_results=True).execute(query)
+    for part in rows.partitions(_ROWS):
+        columns = list(zip(*part, strict=True))
+        parts.append(candidates(dict(zip(COLUMNS, columns, strict=True))))
+    if not parts:
+        return candidates({name: [] for name in COLUMNS})
+    whole = candidates(
+        {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
+    )
+    if audience.ids is not None and len(audience.ids) > IDS_MAX:
+        wanted = frozenset(audience.ids)
+        return whole.take(
+            np.fromiter((id_ in wanted for id_ in whole.customer_id), np.bool_, len(whole))
+        )
+    return whole
+
+
+def plays_of(run: Run) -> tuple[Play, ...]:
+    """Return the plays of the scheme that is stored with a run."""
+    return tuple(
+        play_from_toml(play, f"the scheme {run.scheme_id} of the store")
+        for play in run.scheme.get("plays", ())
+    )
+
+
+def read_reach(
+    connection: sa.Connection, rules: Rules, at: datetime, *, besides: int | None = None
+) -> Reach:
+    """Return what is known of who may be contacted.
+
+    Parameters
+    ----------
+    rules
+        Quiet days and cap.
+    at
+        Start of the plan, UTC: contacts before it count, and plans that run on it.
+    besides
+        Id of the plan itself, which does not stand in its own way.
+    """
+    p, c = profiles.c, contacts.c
+
+    def ids(*conditions: sa.ColumnElement[bool]) -> frozenset[str]:
+        query = sa.select(p.customer_id).where(*conditions)
+        return frozenset(connection.scalars(query))
+
+    def contacted(days: int, times: int) -> frozenset[str]:
+        query = (
+            sa.select(c.customer_id)
+            .where(c.contacted_at < at, c.contacted_at >= at - timedelta(days=days))
+            .group_by(c.customer_id)
+            .having(sa.func.count() >= times)
+        )
+        return frozenset(connection.scalars(query))
+
+    running = [
+        row.id
+        for row in connection.execute(
+            sa.select(plans.c.id, plans.c.starts_at, plans.c.window_days).where(
+                plans.c.state.in_(RUNNING)
+            )
+        )
+        if row.id != besides and row.starts_at + timedelta(days=row.window_days) > at
+    ]
+    busy = connection.scalars(
+        sa.select(plan_customers.c.customer_id).where(plan_customers.c.plan_id.in_(running))
+    )
+    most = rules.most_contacts
+    return Reach(
+        do_not_contact=ids(p.do_not_contact.is_(True)),
+        refused=ids(p.consent.is_(False)),
+        consented=ids(p.consent.is_(True)),
+        recent=contacted(rules.quiet_days, 1) if rules.quiet_days else frozenset(),
+        capped=frozenset() if most is None else contacted(rules.within_days, most),
+        busy=frozenset(busy) if running else frozenset(),
+    )

@@ -1,0 +1,246 @@
+"""What a hold-out can show before it is drawn: the smallest effect, the size needed, the cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from stagecast.features.arrays import Array
+from stagecast.features.errors import UsageError
+from stagecast.serving.targeting.trial.expected import Expected
+from stagecast.serving.targeting.trial.intervals import LEVEL, NORMAL, critical_value
+
+POWER = 0.8
+LARGEST_LIST = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Detectable:
+    """The smallest effect that a list with this hold-out would show.
+
+    Parameters
+    ----------
+    customers, held_out
+        Numbers of customers.
+    power, level
+        Probability to show the effect, at this confidence level (two-sided).
+    can_show
+        False if even keeping everybody who would leave would not be shown.
+    effect
+        Smallest effect per contacted customer, in buyers or money; None if none can be shown.
+    total
+        The same times the number of contacted customers.
+    part_of_leavers
+        Part of those who would leave that must be kept for it; None if none can be shown.
+    largest_effect
+        Effect per contacted customer if everybody who would leave is kept.
+    sentence
+        The same in plain English.
+    """
+
+    customers: int
+    held_out: int
+    power: float
+    level: float
+    can_show: bool
+    effect: float | None
+    total: float | None
+    part_of_leavers: float | None
+    largest_effect: float
+    sentence: str
+
+
+def power_of(
+    expected: Expected,
+    effect: float,
+    held_out: int,
+    *,
+    customers: int | None = None,
+    level: float = LEVEL,
+) -> float:
+    """Return the probability that the adjusted interval excludes 0, for an effect.
+
+    Parameters
+    ----------
+    expected
+        The customers of the list.
+    effect
+        Effect per contacted customer, in buyers or money; negative is possible.
+    held_out
+        Number of held-out customers.
+    customers
+        Size of the list; None for that of ``expected``, else a list of such customers.
+    level
+        Confidence level.
+
+    Raises
+    ------
+    UsageError
+        Fewer than 3 customers would be held out, or contacted.
+
+    Source: the normal test of two means with residual variances (Lin 2013), Student's t of the
+    held-out customers, the smaller arm.
+    """
+    n = len(expected.purchase) if customers is None else customers
+    contacted = n - held_out
+    smaller = min(held_out, contacted)
+    if smaller < 3:
+        raise UsageError(
+            f"{held_out} held out of {n} customers leave an arm of fewer than 3; change the share"
+        )
+    largest = expected.largest_effect
+    part = min(max(effect / largest, 0.0), 1.0) if largest else 0.0
+    error = math.sqrt(expected.variance(part) / contacted + expected.variance() / held_out)
+    if not error:
+        return 1.0 if effect else 0.0
+    critical, shift = critical_value(level, smaller - 2), effect / error
+    return NORMAL.cdf(shift - critical) + NORMAL.cdf(-shift - critical)
+
+
+def detectable(
+    expected: Expected, held_out: int, *, power: float = POWER, level: float = LEVEL
+) -> Detectable:
+    """Return the smallest effect that would be shown with the power asked for.
+
+    The scores are taken at their word: where they are not calibrated, less is shown.
+
+    Parameters
+    ----------
+    expected
+        The customers of the list.
+    held_out
+        Number of held-out customers.
+    power, level
+        Probability to show the effect, and confidence level.
+
+    Raises
+    ------
+    UsageError
+        Fewer than 3 customers would be held out, or contacted.
+
+    >>> import numpy as np
+    >>> from stagecast.serving.targeting.trial.expected import expected_buyers
+    >>> shown = detectable(expected_buyers(np.full(20_000, 0.2)), 2_000)
+    >>> round(shown.effect, 4), shown.sentence.split(":")[0]
+    (0.0266, '2,000 of 20,000 held out')
+    """
+    n, largest = len(expected.purchase), expected.largest_effect
+    who = f"{held_out:,} of {n:,} held out: "
+    if power_of(expected, largest, held_out, level=level) < power:
+        return Detectable(
+            n, held_out, power, level, False, None, None, None, largest,
+            who + "this list cannot show anything. Even if contact kept everybody who would "
+            f"leave, that would be shown with less than {power:.0%} power; contact more "
+            "customers, hold out more, or pool several plans.",
+        )  # fmt: skip
+    part = _smallest(
+        lambda k: power_of(expected, k * largest, held_out, level=level) >= power, 0.0, 1.0
+    )
+    effect = part * largest
+    return Detectable(
+        n, held_out, power, level, True, effect, effect * (n - held_out), part, largest,
+        who + f"an effect of {effect:.3g} per contacted customer would be shown with {power:.0%} "
+        f"power, which is {part:.1%} of what the customers who would leave could bring.",
+    )  # fmt: skip
+
+
+def customers_needed(
+    expected: Expected, effect: float, share: float, *, power: float = POWER, level: float = LEVEL
+) -> int | None:
+    """Return how many such customers, at this share held out, would show an effect.
+
+    Parameters
+    ----------
+    expected
+        Customers like those of the list wanted.
+    effect
+        Effect per contacted customer, in buyers or money.
+    share
+        Share held out, between 0 and 1.
+    power, level
+        As in :func:`detectable`.
+
+    Returns
+    -------
+    int or None
+        Size of the list; None if not even a billion customers are enough.
+
+    Raises
+    ------
+    UsageError
+        The share is not between 0 and 1.
+    """
+    if not 0 < share < 1:
+        raise UsageError(f"a hold-out of {share} of the list is not between 0 and 1; try 0.1")
+    smallest = math.ceil(4 / min(share, 1 - share))
+
+    def enough(n: int) -> bool:
+        held_out = round(n * share)
+        return power_of(expected, effect, held_out, customers=n, level=level) >= power
+
+    return _smallest_integer(enough, smallest)
+
+
+def held_out_needed(
+    expected: Expected, effect: float, *, power: float = POWER, level: float = LEVEL
+) -> int | None:
+    """Return how many customers of this list must be held out to show an effect.
+
+    Parameters
+    ----------
+    expected, effect, power, level
+        As in :func:`customers_needed`.
+
+    Returns
+    -------
+    int or None
+        The smallest hold-out, at most half of the list; None if half is not enough.
+    """
+
+    def enough(held_out: int) -> bool:
+        return power_of(expected, effect, held_out, level=level) >= power
+
+    half = len(expected.purchase) // 2
+    if half < 3 or not enough(half):
+        return None
+    return _smallest_integer(enough, 3)
+
+
+def holdout_cost(net_gain: Array, share: float) -> float:
+    """Return the expected money that a random hold-out gives up.
+
+    Parameters
+    ----------
+    net_gain
+        Expected gain of contacting each customer less the cost of the contact, in money, shape
+        (n,).
+    share
+        Share held out, between 0 and 1.
+
+    >>> import numpy as np
+    >>> holdout_cost(np.array([2.0, 4.0]), 0.5)
+    3.0
+    """
+    return float(net_gain.sum()) * share
+
+
+def _smallest(holds: Callable[[float], bool], low: float, high: float) -> float:
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
+
+
+def _smallest_integer(holds: Callable[[int], bool], low: int) -> int | None:
+    if holds(low):
+        return low
+    high = low
+    while not holds(high):
+        high *= 2
+        if high > LARGEST_LIST:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
