@@ -41,6 +41,7 @@ COMMANDS = {
         "Past dates replayed against baselines: how good this model would have "
         "been, and how surely."
     ),
+    "plan": "Whom to contact under a budget, with a random hold-out, and what it brought.",
     "serve": "The API and the pages.",
     "erase": "Remove one customer everywhere, and prove it byte by byte.",
 }

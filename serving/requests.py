@@ -13,6 +13,7 @@ from stagecast.features.errors import UsageError
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from stagecast.serving.targeting.plan.terms import Terms
     from stagecast.training.config import TrainConfig
 
 SAMPLE_ON_SPARK = "--sample is a number of customers, and belongs to --engine spark"
@@ -110,6 +111,34 @@ class ScoringRequest:
     publish: bool = False
     store: str | None = None
     tracking_uri: str | None = None
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """What a plan is asked for.
+
+    Parameters
+    ----------
+    name
+        What it is called; None: it is worked out and not stored.
+    terms
+        Whom, how many or for how much, at what cost, with what effect.
+    owner
+        Whose plan it is.
+    starts_at
+        Start of the window in which orders count; None: the as_of of the scores.
+    replace
+        Replace a draft of the same name.
+    store
+        SQLAlchemy URL, or the path of an SQLite file; None: as the settings say.
+    """
+
+    name: str | None
+    terms: Terms
+    owner: str = ""
+    starts_at: datetime | None = None
+    replace: bool = False
+    store: str | None = None
 
 
 @dataclass(frozen=True)

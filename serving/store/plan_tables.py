@@ -55,8 +55,13 @@ plan_customers = sa.Table(
     sa.Column("play", sa.String),
     sa.Column("stage", sa.String, nullable=False),
     sa.Column("churn_band", sa.String),
+    sa.Column("state", sa.String, nullable=False),
+    # expected, in money: what a contact brings after its costs, and these costs
     sa.Column("gain", sa.Float, nullable=False),
     sa.Column("cost", sa.Float, nullable=False),
+    # what a contact costs for certain, and what the offer costs if the customer orders, in money
+    sa.Column("contact_cost", sa.Float, nullable=False),
+    sa.Column("offer", sa.Float, nullable=False),
     sa.Column("expected_purchase", sa.Float, nullable=False),
     sa.Column("expected_spend", sa.Float),
     sa.Column("confirmed_at", Instant),

@@ -411,10 +411,7 @@ class Store:
 def current_run(connection: sa.Connection) -> Run | None:
     """Return the run that was published last, or None if there is none."""
     query = (
-        sa.select(runs)
-        .where(runs.c.published_at.is_not(None))
-        .order_by(runs.c.id.desc())
-        .limit(1)
+        sa.select(runs).where(runs.c.published_at.is_not(None)).order_by(runs.c.id.desc()).limit(1)
     )
     row = connection.execute(query).mappings().first()
     if row is None:

@@ -106,9 +106,7 @@ class PlanBook:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def propose(
-        self, run: Run, terms: Terms, starts_at: datetime | None = None
-    ) -> Proposal:
+    def propose(self, run: Run, terms: Terms, starts_at: datetime | None = None) -> Proposal:
         """Return what a plan would be, without storing anything; see :func:`propose`."""
         with self._engine.connect() as connection:
             return _propose(connection, run, terms, starts_at or run.as_of)
@@ -236,9 +234,7 @@ class PlanBook:
             # the first statement writes, so that a second freezing waits for this one
             change_state(connection, name, ("draft",), "frozen", frozen_at=datetime.now(UTC))
             if connection.dialect.name == "postgresql":
-                connection.execute(
-                    sa.text("LOCK TABLE plan_customers IN SHARE ROW EXCLUSIVE MODE")
-                )
+                connection.execute(sa.text("LOCK TABLE plan_customers IN SHARE ROW EXCLUSIVE MODE"))
             plan = plan_named(connection, name)
             run = current_run(connection)
             if run is None or run.id != plan.run_id:

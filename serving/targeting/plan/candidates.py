@@ -75,7 +75,7 @@ class Candidates:
         return bool(np.isfinite(self.value_at_risk).any())
 
 
-def candidates(columns: Mapping[str, Sequence[Any]]) -> Candidates:
+def candidates(columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> Candidates:
     """Return candidates from columns of scores, ordered by the customer's id.
 
     Parameters

@@ -33,8 +33,11 @@ def member_rows(plan_id: int, members: Members) -> list[dict[str, Any]]:
             "play": customers.play[k],
             "stage": customers.stage[k],
             "churn_band": customers.churn_band[k],
+            "state": customers.state[k],
             "gain": float(members.gain[k]),
             "cost": float(members.cost[k]),
+            "contact_cost": float(members.contact_cost[k]),
+            "offer": float(members.offer[k]),
             "expected_purchase": float(members.expected_purchase[k]),
             "expected_spend": None if spend is None else float(spend[k]),
         }

@@ -22,6 +22,6 @@ def check_name(name: str) -> None:
     """
     if len(name) > LENGTH_MAX or not _NAME.fullmatch(name):
         raise UsageError(
-            f"'{name[:100]}' is no name of a plan: write letters, digits, '-', '_' and '.', at most "
-            f"{LENGTH_MAX} of them, like autumn-2026"
+            f"'{name[:100]}' is no name of a plan: write at most {LENGTH_MAX} letters, digits, "
+            "'-', '_' and '.', like autumn-2026"
         )

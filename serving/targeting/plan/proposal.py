@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,6 +47,9 @@ class Members:
         Who is left alone, shape (k,).
     gain, cost
         Expected of a contact, in money, shape (k,).
+    contact_cost, offer
+        What a contact costs for certain, and what the offer costs if the customer orders, in money,
+        shape (k,).
     expected_purchase, expected_spend
         P(an order in the window) and expected spend in it, in money, without a contact, shape (k,);
         the spend is None where the log has no amounts.
@@ -57,6 +61,8 @@ class Members:
     held_out: NDArray[np.bool_]
     gain: Array
     cost: Array
+    contact_cost: Array
+    offer: Array
     expected_purchase: Array
     expected_spend: Array | None
     strata: Sequence[str]
@@ -105,9 +111,9 @@ def propose(
     window = terms.check_window(horizon_days)
     money = economics(customers, plays, terms, horizon_days=horizon_days)
     reasons = suppression.left_out(customers, money, plays, terms, reach)
-    is_open = np.equal(reasons, None)
+    is_open = reasons < 0
     # the curve shows where contacts stop to pay, and so also who is left out for that alone
-    reachable = is_open | np.equal(reasons, "gain_too_small")
+    reachable = is_open | (reasons == suppression.TOO_SMALL)
     rows = np.flatnonzero(is_open)
     _check_budget(terms, money.cost[rows])
     chosen, held_out, bound = _list(customers, money, rows, terms, standing_key)
@@ -231,6 +237,8 @@ def _members(
         held_out,
         money.gain[chosen],
         money.cost[chosen],
+        money.contact_cost[chosen],
+        money.offer[chosen],
         money.p_order[chosen],
         spend,
         strata_of(*labels_of(picked)),

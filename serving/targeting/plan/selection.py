@@ -178,7 +178,7 @@ def _branch_and_bound(
         -gain,
         constraints=limits,
         bounds=Bounds(0, 1),
-        integrality=np.ones(len(gain)),
+        integrality=np.ones(len(gain), dtype=np.int64),
         options={"node_limit": NODES_MAX, "mip_rel_gap": 0.0},
     )
     if result.x is None:

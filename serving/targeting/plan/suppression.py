@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.stages.plays import Play
-from stagecast.serving.targeting.plan.candidates import Candidates, Texts
+from stagecast.serving.targeting.plan.candidates import Candidates
 from stagecast.serving.targeting.plan.economics import Economics
 from stagecast.serving.targeting.plan.terms import Terms
 
@@ -26,6 +25,7 @@ REASONS = {
     "gain_too_small": "a contact is not expected to bring the least gain after its costs",
 }
 """Reason -> what it says of the customers, in the order in which the reasons are tried."""
+TOO_SMALL = list(REASONS).index("gain_too_small")
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ def left_out(
     plays: Sequence[Play],
     terms: Terms,
     reach: Reach,
-) -> Texts:
-    """Return why each customer is left out, one of :data:`REASONS` or None, shape (n,)."""
+) -> NDArray[np.int64]:
+    """Return why each customer is left out, a position in :data:`REASONS` or -1, shape (n,)."""
 
     def among(ids: Set[str]) -> NDArray[np.bool_]:
         if not ids:
@@ -81,13 +81,13 @@ def left_out(
         "in_running_plan": among(reach.busy),
         "gain_too_small": money.gain <= terms.rules.min_gain,
     }
-    reasons: Texts = np.full(len(customers), None, dtype=object)
-    for reason in REASONS:
-        reasons[holds[reason] & np.equal(reasons, None)] = reason
+    reasons = np.full(len(customers), -1, dtype=np.int64)
+    for position, reason in enumerate(REASONS):
+        reasons[holds[reason] & (reasons < 0)] = position
     return reasons
 
 
-def counts(reasons: Texts) -> Mapping[str, int]:
+def counts(reasons: NDArray[np.int64]) -> Mapping[str, int]:
     """Return how many customers each reason leaves out, in the order of :data:`REASONS`."""
-    numbers = Counter(reason for reason in reasons if reason is not None)
-    return {reason: numbers[reason] for reason in REASONS if reason in numbers}
+    numbers = np.bincount(reasons[reasons >= 0], minlength=len(REASONS))
+    return {reason: int(number) for reason, number in zip(REASONS, numbers, strict=True) if number}

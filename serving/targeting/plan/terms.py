@@ -200,7 +200,7 @@ class Terms:
 
 def terms_from_json(data: Mapping[str, Any]) -> Terms:
     """Return the terms of :meth:`Terms.to_json`, checked again."""
-    audience = {
+    audience: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in data["audience"].items()
     }

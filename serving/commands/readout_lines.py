@@ -1,0 +1,77 @@
+"""What ``stagecast plan readout`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stagecast.serving.jobs.readouts import PlanReadOut
+from stagecast.serving.targeting.trial.intervals import Interval
+from stagecast.serving.targeting.trial.readout import Measured
+from stagecast.serving.targeting.trial.segments import Segment
+
+
+def readout_lines(read: PlanReadOut) -> list[str]:
+    """Return what a plan brought."""
+    result, plan = read.result, read.plan
+    state = "the window is over" if result.closed else "the window is still open"
+    lines = [
+        f"Plan {plan.name!r}, orders from {plan.starts_at:%Y-%m-%d} to "
+        f"{read.observed.until:%Y-%m-%d} ({state})",
+        f"{result.contacted:,} contacted, {result.held_out:,} held out; "
+        f"{result.level:.0%} intervals.",
+        "",
+        f"{result.verdict.word}. {result.verdict.sentence}",
+        "",
+    ]
+    for what, measured in (("extra buyers", result.buyers), ("extra money", result.money)):
+        if measured is not None:
+            lines += _measured(what, measured, result.closed)
+    lines.append(f"  cost              {result.cost:,.2f}")
+    if result.net is not None:
+        lines.append(f"  net of cost       {_interval(result.net)}")
+    if result.gain_per_money is not None:
+        lines.append(f"  per money spent   {_interval(result.gain_per_money)}")
+    if result.verdict.customers_next_time is not None:
+        lines.append(
+            f"  a list of {result.verdict.customers_next_time:,} customers would show an effect "
+            "of this size"
+        )
+    for title, segments in (
+        ("play", result.by_play),
+        ("stage", result.by_stage),
+        ("band", result.by_band),
+    ):
+        lines += _segments(title, segments)
+    return [*lines, *result.notes]
+
+
+def _measured(what: str, measured: Measured, closed: bool) -> list[str]:
+    comparison = measured.comparison
+    if not closed:
+        if not measured.looks:
+            return []
+        total = measured.looks[-1].total
+        return [f"  {what:<17} {_interval(total)}  (holds at any look)"]
+    return [
+        f"  {what:<17} {_interval(comparison.adjusted.total)}",
+        f"  {'':<17} {_interval(comparison.plain.total)} without the scores, whose use makes the "
+        f"interval {comparison.narrower:.0%} narrower",
+    ]
+
+
+def _interval(interval: Interval) -> str:
+    return f"{interval.estimate:,.2f} [{interval.low:,.2f}, {interval.high:,.2f}]"
+
+
+def _segments(title: str, segments: Sequence[Segment]) -> list[str]:
+    if len(segments) < 2:
+        return []
+    return [
+        "",
+        f"By {title}, per contacted customer, shrunk to the whole:",
+        *(
+            f"  {part.label}: {_interval(part.shrunk)}  ({part.contacted:,} contacted, "
+            f"{part.held_out:,} held out)"
+            for part in segments
+        ),
+    ]

@@ -1,0 +1,170 @@
+"""Plans of the command line: made, frozen, written as files, confirmed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from stagecast.features.clock import iso
+from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.serving.requests import PlanRequest
+from stagecast.serving.settings import load_settings
+from stagecast.serving.store.store import Run, Store
+from stagecast.serving.targeting.plan.book import Plan, PlanBook
+from stagecast.serving.targeting.plan.files import Written, write_list
+from stagecast.serving.targeting.plan.forecast import Forecast
+from stagecast.serving.targeting.plan.results import confirm_sent
+from stagecast.serving.targeting.plan.uploads import read_upload
+
+HOW_TO_PUBLISH = "stagecast run EVENTS --out DIR --publish"
+
+
+@dataclass(frozen=True)
+class MadePlan:
+    """A plan that was worked out, and stored if it has a name.
+
+    Parameters
+    ----------
+    plan
+        The draft; None: nothing was stored.
+    run
+        The scores it is made from.
+    forecast
+        What is expected of it.
+    first
+        Ids of the first customers who would be contacted, with their expected gains, in money.
+    """
+
+    plan: Plan | None
+    run: Run
+    forecast: Forecast
+    first: tuple[tuple[str, float], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "name": None if self.plan is None else self.plan.name,
+            "as_of": iso(self.run.as_of),
+            "model_version": self.run.model_version,
+            **self.forecast.to_json(),
+        }
+
+
+@contextmanager
+def open_store(url: str | None) -> Iterator[Store]:
+    """Open the store that an option or the settings name."""
+    store = Store.open(load_settings(store=url).store)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def open_book(url: str | None) -> Iterator[PlanBook]:
+    """Open the plans of the store that an option or the settings name."""
+    with open_store(url) as store:
+        yield PlanBook(store.engine)
+
+
+def make_plan(request: PlanRequest) -> MadePlan:
+    """Work out a plan from the scores that were published last, and store it if it has a name.
+
+    Raises
+    ------
+    UsageError
+        Nothing is published, the name is taken, or the terms cannot be met.
+    """
+    with open_store(request.store) as store:
+        run = store.current_run()
+        if run is None:
+            raise UsageError(f"nothing is published yet; run: {HOW_TO_PUBLISH}")
+        _check_audience(request, run)
+        book, plan = PlanBook(store.engine), None
+        if request.name is None:
+            proposal = book.propose(run, request.terms, request.starts_at)
+        else:
+            plan, proposal = book.create(
+                request.name,
+                run,
+                request.terms,
+                owner=request.owner,
+                starts_at=request.starts_at,
+                replace=request.replace,
+            )
+    members = proposal.members
+    first = [
+        (str(id_), float(gain))
+        for id_, gain, held_out in zip(
+            members.customers.customer_id, members.gain, members.held_out, strict=True
+        )
+        if not held_out
+    ][:10]
+    return MadePlan(plan, run, proposal.forecast, tuple(first))
+
+
+def _check_audience(request: PlanRequest, run: Run) -> None:
+    """Check that the stages, plays, bands and states exist.
+
+    Raises
+    ------
+    UsageError
+        One does not.
+    """
+    from stagecast.features.errors import did_you_mean
+
+    audience = request.terms.audience
+    for option, names, known in (
+        ("stage", audience.stages, run.stage_ids),
+        ("play", audience.plays, [play["id"] for play in run.scheme.get("plays", ())]),
+        ("band", audience.bands, ["low", "medium", "high"]),
+        ("state", audience.states, ["prospect", "active", "lapsed"]),
+    ):
+        for name in names:
+            if name not in known:
+                raise UsageError(
+                    f"{option} '{name}' is none of {', '.join(known) or 'the scheme, it has none'}"
+                    f".{did_you_mean(name, known)}"
+                )
+
+
+def export_plan(name: str, out: Path, *, arm: str, preset: str, store: str | None) -> Written:
+    """Write the list of a frozen plan as a file.
+
+    Raises
+    ------
+    UsageError
+        There is no such plan, it is a draft, or the file cannot be written.
+    """
+    with open_store(store) as opened:
+        return write_list(
+            opened.engine, name, out, arm=None if arm == "both" else arm, preset=preset
+        )
+
+
+def confirm(name: str, at: datetime | None, file: Path | None, *, store: str | None) -> Plan:
+    """Note that the customers of a plan were contacted.
+
+    Raises
+    ------
+    UsageError, DataRefusedError
+        There is no such frozen plan; the file cannot be read, or names others than its customers.
+    """
+    ids = None
+    if file is not None:
+        rows = read_upload(file, required=("customer_id",))
+        ids = [str(row["customer_id"]) for row in rows]
+        if not ids:
+            raise DataRefusedError(f"'{file}' names nobody")
+    with open_store(store) as opened:
+        return confirm_sent(
+            opened.engine,
+            name,
+            at or datetime.now(UTC),
+            source="hand" if ids is None else "upload",
+            ids=ids,
+        )

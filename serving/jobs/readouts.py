@@ -1,0 +1,102 @@
+"""A plan read out, from a later log or from counted outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stagecast.features.errors import DataRefusedError
+from stagecast.serving.jobs.plans import open_store
+from stagecast.serving.quoting import quote
+from stagecast.serving.reading import Reading
+from stagecast.serving.targeting.plan.book import Plan, PlanBook
+from stagecast.serving.targeting.plan.observed import Observed, observe, observed_at_end
+from stagecast.serving.targeting.plan.results import list_of, read_out_plan
+from stagecast.serving.targeting.plan.uploads import check_distinct, number, read_upload
+from stagecast.serving.targeting.trial.readout import ReadOut
+
+
+@dataclass(frozen=True)
+class PlanReadOut:
+    """A plan with what it brought.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    observed
+        What its customers did.
+    result
+        What it brought.
+    """
+
+    plan: Plan
+    observed: Observed
+    result: ReadOut
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the read-out as plain data."""
+        return {"name": self.plan.name, "closed": self.observed.closed, **self.result.to_json()}
+
+
+def read_out(
+    name: str, reading: Reading, outcome: Path | None, *, margin: float, store: str | None
+) -> PlanReadOut:
+    """Read out a plan.
+
+    Parameters
+    ----------
+    name
+        A frozen plan.
+    reading
+        The log with what came after; not read where there is an ``outcome``.
+    outcome
+        File of counted outcomes of the whole window; None: the log tells.
+    margin
+        Money earned per money spent by a customer.
+    store
+        The store; None: as the settings say.
+
+    Raises
+    ------
+    stagecast.features.errors.StagecastError
+        There is no such frozen plan; the log or the file cannot be read or names others; it is too
+        early.
+    """
+    with open_store(store) as opened:
+        plan = PlanBook(opened.engine).plan(name)
+        members = list_of(opened.engine, plan)
+        ids = [row["customer_id"] for row in members]
+        if outcome is None:
+            with reading.open(command="plan readout") as log:
+                observed = observe(log, ids, plan.starts_at, plan.window_days, until=reading.as_of)
+        else:
+            observed = _counted(outcome, ids, plan)
+        result = read_out_plan(opened.engine, plan, members, observed, margin=margin)
+    return PlanReadOut(plan, observed, result)
+
+
+def _counted(file: Path, ids: Sequence[str], plan: Plan) -> Observed:
+    """Return outcomes of a file.
+
+    Raises
+    ------
+    DataRefusedError
+        A customer stands twice or is not of the plan, or a number is none.
+    """
+    rows = read_upload(file, required=("customer_id", "orders"))
+    check_distinct(rows, file)
+    known = set(ids)
+    for row in rows:
+        if row["customer_id"] not in known:
+            raise DataRefusedError(
+                f"'{file}': customer '{quote(row['customer_id'])}' is not on the list of plan "
+                f"'{plan.name}'; give the outcomes of its customers alone"
+            )
+    outcomes = {
+        row["customer_id"]: (number(row, "orders", file) or 0.0, number(row, "spend", file))
+        for row in rows
+    }
+    return observed_at_end(outcomes, ids, plan.window_days, plan.ends_at)

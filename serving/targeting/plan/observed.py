@@ -1,0 +1,154 @@
+"""What the customers of a plan did in its window, up to each look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stagecast.features.arrays import Array
+from stagecast.features.clock import day_number, iso
+from stagecast.features.errors import NotEnoughDataError
+from stagecast.features.events import EventLog
+
+LOOKS_MAX = 12
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Orders of customers from the start of a window up to each look.
+
+    Parameters
+    ----------
+    days
+        Days from the start of the window to each look, shape (n_looks,).
+    orders
+        Purchase days up to each look, shape (n, n_looks).
+    spend
+        Money spent on them, net of refunds, shape (n, n_looks); None where there are no amounts.
+    until
+        End of what is known, UTC.
+    closed
+        Whether the window is over.
+    """
+
+    days: NDArray[np.int64]
+    orders: Array
+    spend: Array | None
+    until: datetime
+    closed: bool
+
+
+def look_days(window_days: int) -> NDArray[np.int64]:
+    """Return the days from the start of a window to its looks, at most :data:`LOOKS_MAX`.
+
+    >>> look_days(30).tolist()
+    [3, 6, 9, 12, 15, 18, 21, 24, 27, 30]
+    """
+    step = -(-window_days // LOOKS_MAX)
+    return np.unique(np.r_[np.arange(step, window_days, step), window_days])
+
+
+def observe(
+    log: EventLog,
+    ids: Sequence[str],
+    starts_at: datetime,
+    window_days: int,
+    *,
+    until: datetime | None = None,
+) -> Observed:
+    """Return what customers did in a window, from a log of events.
+
+    Who has no event in the log has ordered nothing. While the window is open, what came after the
+    last look that has passed is left out.
+
+    Parameters
+    ----------
+    log
+        The log.
+    ids
+        The customers, n of them.
+    starts_at, window_days
+        The window.
+    until
+        End of what is looked at; None: the day after the last event.
+
+    Raises
+    ------
+    NotEnoughDataError
+        The log ends before the first look.
+    """
+    from stagecast.features.engines.duckdb import DailyTable  # DuckDB is slow to import
+
+    anchor = log.choose_as_of(until)
+    start = log.clock.shop(starts_at)
+    looks = look_days(window_days)
+    passed = looks[looks <= (anchor - start).days]
+    if not len(passed):
+        raise NotEnoughDataError(
+            f"the log is known up to {iso(anchor)}, and the first look of the window that starts "
+            f"at {iso(start)} is {looks[0]} days after it; read out later"
+        )
+    end = start + timedelta(days=int(passed[-1]))
+    table = DailyTable(log.con, min(anchor, end))
+    try:
+        days = table.purchase_days()
+        position = _positions(table.customers, ids)
+    finally:
+        table.close()
+    row, day = position[days.customer], days.day - day_number(start)
+    counted = (row >= 0) & (day >= 0)
+    row, day, spent = row[counted], day[counted], days.spend[counted]
+    # an order of day d is known at the looks after it
+    first = np.searchsorted(passed, day, side="right")
+    orders, spend = np.zeros((len(ids), len(passed))), np.zeros((len(ids), len(passed)))
+    np.add.at(orders, (row, first), 1.0)
+    np.add.at(spend, (row, first), spent)
+    return Observed(
+        passed,
+        orders.cumsum(axis=1),
+        spend.cumsum(axis=1) if log.has_amounts else None,
+        min(anchor, end),
+        closed=len(passed) == len(looks),
+    )
+
+
+def observed_at_end(
+    rows: Mapping[str, tuple[float, float | None]],
+    ids: Sequence[str],
+    window_days: int,
+    until: datetime,
+) -> Observed:
+    """Return outcomes of a closed window that somebody else counted.
+
+    Parameters
+    ----------
+    rows
+        Customer -> orders and spend; None where there are no amounts. Who is missing has ordered
+        nothing.
+    ids
+        The customers, n of them.
+    window_days
+        Length of the window.
+    until
+        End of the window, UTC.
+    """
+    orders = np.array([rows.get(id_, (0.0, 0.0))[0] for id_ in ids])
+    has_amounts = any(spend is not None for _, spend in rows.values())
+    spend = np.array([rows.get(id_, (0.0, 0.0))[1] or 0.0 for id_ in ids])
+    return Observed(
+        np.array([window_days]),
+        orders[:, None],
+        spend[:, None] if has_amounts else None,
+        until,
+        closed=True,
+    )
+
+
+def _positions(customers: NDArray[np.object_], ids: Sequence[str]) -> NDArray[np.int64]:
+    """Return the position among the ids of each customer of a log; -1 where there is none."""
+    position = {id_: k for k, id_ in enumerate(ids)}
+    return np.fromiter((position.get(id_, -1) for id_ in customers), np.int64, len(customers))

@@ -1,0 +1,234 @@
+"""What was sent of a plan, and what it brought: confirmations, outcomes, read-outs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import numpy as np
+import sqlalchemy as sa
+
+from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.serving.quoting import quote
+from stagecast.serving.store.plan_tables import contacts, outcomes, plan_customers, plans, readouts
+from stagecast.serving.targeting.plan.book import Plan, change_state, plan_named
+from stagecast.serving.targeting.plan.member_rows import CONTACT
+from stagecast.serving.targeting.plan.observed import Observed
+from stagecast.serving.targeting.trial.outcomes import DailyOutcomes, Outcomes
+from stagecast.serving.targeting.trial.readout import ReadOut, read_out
+
+Source = Literal["upload", "log", "hand"]
+_ROWS = 5_000
+
+
+def confirm_sent(
+    engine: sa.Engine,
+    name: str,
+    at: datetime,
+    *,
+    source: Source = "hand",
+    ids: Sequence[str] | None = None,
+) -> Plan:
+    """Note that the customers of a plan were contacted, so that quiet days and caps know it.
+
+    Parameters
+    ----------
+    engine
+        The store.
+    name
+        A frozen plan, or one of which a part was sent.
+    at
+        When, UTC.
+    source
+        How it is known.
+    ids
+        Who was contacted; None: all whom the plan contacts.
+
+    Raises
+    ------
+    UsageError
+        There is no such plan.
+    DataRefusedError
+        A customer is not among those whom the plan contacts, or is held out.
+    """
+    with engine.begin() as connection:
+        change_state(connection, name, ("frozen", "sent"), "sent", sent_at=at, sent_by=source)
+        plan = plan_named(connection, name)
+        c = plan_customers.c
+        arms = dict(
+            row.tuple()
+            for row in connection.execute(
+                sa.select(c.customer_id, c.arm).where(c.plan_id == plan.id)
+            )
+        )
+        wanted = [id_ for id_, arm in arms.items() if arm == CONTACT] if ids is None else list(ids)
+        for id_ in wanted:
+            if arms.get(id_) != CONTACT:
+                problem = "is held out" if id_ in arms else "is not on the list"
+                raise DataRefusedError(
+                    f"customer '{quote(id_)}' {problem} of plan '{name}', and is said to have been "
+                    "contacted; nothing was noted"
+                )
+        for start in range(0, len(wanted), _ROWS):
+            part = wanted[start : start + _ROWS]
+            connection.execute(
+                plan_customers.update()
+                .where(c.plan_id == plan.id, c.customer_id.in_(part))
+                .values(confirmed_at=at)
+            )
+            connection.execute(
+                contacts.delete().where(
+                    contacts.c.customer_id.in_(part), contacts.c.contacted_at == at
+                )
+            )
+            connection.execute(
+                contacts.insert(),
+                [{"customer_id": id_, "contacted_at": at, "source": name} for id_ in part],
+            )
+        return plan
+
+
+def list_of(engine: sa.Engine, plan: Plan) -> list[dict[str, Any]]:
+    """Return the customers of a frozen plan who were not erased, in the order of their ids."""
+    query = (
+        sa.select(plan_customers)
+        .where(plan_customers.c.plan_id == plan.id)
+        .order_by(plan_customers.c.customer_id)
+    )
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def read_out_plan(
+    engine: sa.Engine,
+    plan: Plan,
+    members: Sequence[dict[str, Any]],
+    observed: Observed,
+    *,
+    margin: float = 1.0,
+) -> ReadOut:
+    """Read out a plan, and store the outcomes and the result; a closed window closes the plan.
+
+    Parameters
+    ----------
+    engine
+        The store.
+    plan
+        A frozen or sent plan.
+    members
+        Its customers, as :func:`list_of` returns them.
+    observed
+        What these customers did, in the same order.
+    margin
+        Money earned per money spent by a customer, above 0.
+
+    Raises
+    ------
+    UsageError
+        The plan is a draft or cancelled, or nobody was held out.
+    NotEnoughDataError
+        An arm has fewer than 3 customers.
+    """
+    if plan.state not in ("frozen", "sent", "closed"):
+        raise UsageError(f"plan '{plan.name}' is {plan.state}; only a frozen plan can be read out")
+    if not any(row["arm"] != CONTACT for row in members):
+        raise UsageError(
+            f"nobody of plan '{plan.name}' was held out, so that nobody knows what would have come "
+            "without it; hold out a part of the next plan"
+        )
+    result = read_out(
+        outcomes_of(members, observed, plan.window_days),
+        cost=_cost(members, observed),
+        closed=observed.closed,
+        margin=margin,
+    )
+    planned = plan.proposal["contacts"]["contacts"] + plan.proposal["held_out"]
+    document = {**result.to_json(), "erased": planned - len(members)}
+    with engine.begin() as connection:
+        connection.execute(outcomes.delete().where(outcomes.c.plan_id == plan.id))
+        rows = _outcome_rows(plan, members, observed)
+        for start in range(0, len(rows), _ROWS):
+            connection.execute(outcomes.insert(), rows[start : start + _ROWS])
+        connection.execute(
+            readouts.insert().values(
+                plan_id=plan.id,
+                read_at=datetime.now(UTC),
+                data_until=observed.until,
+                closed=observed.closed,
+                result=document,
+            )
+        )
+        if observed.closed:
+            connection.execute(plans.update().where(plans.c.id == plan.id).values(state="closed"))
+    return result
+
+
+def outcomes_of(
+    members: Sequence[dict[str, Any]], observed: Observed, window_days: int
+) -> Outcomes:
+    """Return the outcomes of a plan as the statistics read them."""
+
+    def column(name: str) -> list[Any]:
+        return [row[name] for row in members]
+
+    spend = observed.spend
+    expected_spend = column("expected_spend")
+    has_money = spend is not None and None not in expected_spend
+    daily = DailyOutcomes(observed.days / window_days, observed.orders > 0, spend)
+    return Outcomes(
+        customer_id=column("customer_id"),
+        contacted=np.array([arm == CONTACT for arm in column("arm")], dtype=np.bool_),
+        stratum=[str(number) for number in column("stratum")],
+        play=[play or "none" for play in column("play")],
+        stage=column("stage"),
+        band=[band or "none" for band in column("churn_band")],
+        bought=observed.orders[:, -1] > 0,
+        expected_purchase=np.array(column("expected_purchase"), dtype=np.float64),
+        spend=None if spend is None else spend[:, -1],
+        expected_spend=np.array(expected_spend, dtype=np.float64) if has_money else None,
+        # outcomes that were uploaded have no looks before the end
+        daily=daily if len(observed.days) > 1 or not observed.closed else None,
+    )
+
+
+def _cost(members: Sequence[dict[str, Any]], observed: Observed) -> float:
+    """Return what the contacts and the offers that were taken have cost, in money."""
+    bought = observed.orders[:, -1] > 0
+    return float(
+        sum(
+            row["contact_cost"] + row["offer"] * bool(bought[k])
+            for k, row in enumerate(members)
+            if row["arm"] == CONTACT
+        )
+    )
+
+
+def _outcome_rows(
+    plan: Plan, members: Sequence[dict[str, Any]], observed: Observed
+) -> list[dict[str, Any]]:
+    spend = observed.spend
+    return [
+        {
+            "plan_id": plan.id,
+            "customer_id": row["customer_id"],
+            "orders": float(observed.orders[k, -1]),
+            "spend": None if spend is None else float(spend[k, -1]),
+        }
+        for k, row in enumerate(members)
+    ]
+
+
+def last_readout(engine: sa.Engine, plan: Plan) -> dict[str, Any] | None:
+    """Return the last read-out of a plan as plain data; None: there is none."""
+    query = (
+        sa.select(readouts.c.result, readouts.c.read_at, readouts.c.data_until)
+        .where(readouts.c.plan_id == plan.id)
+        .order_by(readouts.c.id.desc())
+        .limit(1)
+    )
+    with engine.connect() as connection:
+        row = connection.execute(query).first()
+    if row is None:
+        return None
+    return {**row.result, "read_at": row.read_at, "data_until": row.data_until}
