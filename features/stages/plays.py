@@ -9,6 +9,7 @@
 A play may also say what it costs and brings, which plans of whom to contact use::
 
     contact = false          # leave these customers alone
+    offer = false            # contact them without an offer
     contact_cost = 1.0       # of each contact, in the money of the log
     offer_cost = 5.0         # paid to each contacted customer who orders ...
     offer_share = 0.1        # ... or as a share of the order
@@ -17,7 +18,8 @@ A play may also say what it costs and brings, which plans of whom to contact use
 
 The clauses of ``when`` compare columns of a score and must all hold; a clause may join several
 comparisons with ``or``. The plays are tried in the order of the file, and the first that holds is
-the customer's; where none does, there is the action of the stage. ``p80`` is the value that 80 % of
+the customer's; where none does, or it
+has no action, there is the action of the stage. ``p80`` is the value that 80 % of
 the buyers of the training who have any such money do not exceed.
 """
 
@@ -178,6 +180,7 @@ class Comparison:
 
 TERMS = ("contact_cost", "offer_cost", "offer_share", "effect", "days")
 """What a play may say about costs and effects."""
+FLAGS = ("contact", "offer")
 _SHARES = ("offer_share", "effect")
 
 
@@ -190,11 +193,12 @@ class Play:
     id
         Name in columns and files.
     title, action
-        Language -> what the play is called, and what to do.
+        Language -> what the play is called, and what to do; without an action, that of the stage
+        stands.
     when
         Clauses that must all hold; of the comparisons of one clause at least one must.
-    contact
-        Whether plans may contact these customers.
+    contact, offer
+        Whether plans may contact these customers, and make them an offer.
     contact_cost, offer_cost, offer_share, effect, days
         What a contact and the offer cost and bring, and how long the play runs, in days; None: the
         play says nothing of it.
@@ -205,6 +209,7 @@ class Play:
     action: Mapping[str, str]
     when: tuple[tuple[Comparison, ...], ...]
     contact: bool = True
+    offer: bool = True
     contact_cost: float | None = None
     offer_cost: float | None = None
     offer_share: float | None = None
@@ -234,9 +239,9 @@ class Play:
         return {
             "id": self.id,
             "title": dict(self.title),
-            "action": dict(self.action),
+            **({"action": dict(self.action)} if self.action else {}),
             "when": self.conditions,
-            **({} if self.contact else {"contact": False}),
+            **{name: False for name in FLAGS if not getattr(self, name)},
             **{name: value for name in TERMS if (value := getattr(self, name)) is not None},
         }
 
@@ -250,7 +255,7 @@ def play_from_toml(values: Mapping[str, Any], where: str) -> Play:
         A key is missing or unknown, a value is of the wrong kind, or a condition cannot be used.
     """
     place = f"{where} ('{values['id']}')" if "id" in values else where
-    entry = Entry(values, place, {"id", "title", "action", "when", "contact", *TERMS})
+    entry = Entry(values, place, {"id", "title", "action", "when", *FLAGS, *TERMS})
     name = entry.text("id")
     if not name.isidentifier() or not name.isascii():
         raise UsageError(f"{place}: play id '{name}' is no name; write it like 'going_quiet'")
@@ -265,9 +270,9 @@ def play_from_toml(values: Mapping[str, Any], where: str) -> Play:
     return Play(
         name,
         entry.texts_by_language("title"),
-        entry.texts_by_language("action"),
+        entry.texts_by_language("action") if "action" in values else {},
         when,
-        contact=entry.flag("contact", default=True),
+        **{name: entry.flag(name, default=True) for name in FLAGS},
         **_terms(entry),
     )
 

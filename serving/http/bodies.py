@@ -138,7 +138,7 @@ def decode_lookup(body: bytes) -> list[str]:
     ProblemError
         See :func:`decode_score`.
     """
-    return list(dict.fromkeys(_decode(_lookup_decoder, body, LookupBody).customer_ids))
+    return list(dict.fromkeys(decode_strictly(_lookup_decoder, body, LookupBody).customer_ids))
 
 
 def decode_score(body: bytes) -> ScoreBody:
@@ -151,7 +151,7 @@ def decode_score(body: bytes) -> ScoreBody:
     ProblemError
         400: the body is not JSON; 422: a field is missing, unknown or of another type.
     """
-    return _decode(_score_decoder, body, ScoreBody)
+    return decode_strictly(_score_decoder, body, ScoreBody)
 
 
 class PartsBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -174,7 +174,7 @@ def decode_parts(body: bytes) -> PartsBody:
     ProblemError
         See :func:`decode_score`.
     """
-    return _decode(_parts_decoder, body, ScoreBody)
+    return decode_strictly(_parts_decoder, body, ScoreBody)
 
 
 def decode_customer(body: msgspec.Raw, position: int) -> CustomerBody | Fault:
@@ -205,7 +205,23 @@ def body_problem(faults: list[Fault]) -> ProblemError:
     )
 
 
-def _decode(decoder: msgspec.json.Decoder[_Body], body: bytes, struct: type[Any]) -> _Body:
+def decode_strictly(decoder: msgspec.json.Decoder[_Body], body: bytes, struct: type[Any]) -> _Body:
+    """Return a decoded body.
+
+    Parameters
+    ----------
+    decoder
+        Of the struct.
+    body
+        The bytes.
+    struct
+        What is decoded; its field names are proposed where one is not known.
+
+    Raises
+    ------
+    ProblemError
+        400: the body is not JSON; 422: a field is missing, unknown or of another type.
+    """
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:

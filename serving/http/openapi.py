@@ -11,6 +11,7 @@ import msgspec
 import pyarrow as pa
 
 from stagecast.serving.http.bodies import LookupBody, ScoreBody
+from stagecast.serving.http.plan_schemas import BODIES, EXAMPLES, plan_schemas
 from stagecast.serving.scoring import score_schema
 
 _REF = "#/components/schemas/{name}"
@@ -47,6 +48,7 @@ EXAMPLE_SCORE = {
     "value_at_risk": 31.4,
 }
 _EXAMPLES: dict[str, Any] = {
+    **EXAMPLES,
     "ScoreBody": EXAMPLE_REQUEST,
     "LookupBody": {"customer_ids": ["a", "b"]},
     "ScoreAnswer": {
@@ -121,6 +123,7 @@ def json_response(name: str, *, csv: bool = False) -> dict[int | str, dict[str, 
 _MEANINGS = {
     400: "The body is not JSON, or the cursor does not hold any more",
     404: "Nothing of that name, or nothing published yet",
+    409: "The plan is in a state in which this is not possible, or the name is taken",
     413: "The body is too long",
     415: "The body is not of type application/json",
     422: "A value will not do: which one, where it stands, and why",
@@ -140,7 +143,7 @@ def complete_document(document: dict[str, Any]) -> dict[str, Any]:
     """Add the schemas and the security schemes to FastAPI's document, and return it."""
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    _, bodies = msgspec.json.schema_components([ScoreBody, LookupBody], ref_template=_REF)
+    _, bodies = msgspec.json.schema_components([ScoreBody, LookupBody, *BODIES], ref_template=_REF)
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     for operations in document["paths"].values():
@@ -149,6 +152,7 @@ def complete_document(document: dict[str, Any]) -> dict[str, Any]:
             if "422" in operation["responses"]:
                 operation["responses"]["422"] = problem_responses(422)[422]
     schemas.update(bodies)
+    schemas.update(plan_schemas(_REF))
     schemas.update(_response_schemas())
     components["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer"},

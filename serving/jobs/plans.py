@@ -14,6 +14,7 @@ from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.serving.requests import PlanRequest
 from stagecast.serving.settings import load_settings
 from stagecast.serving.store.store import Run, Store
+from stagecast.serving.targeting.plan.audience import check_audience
 from stagecast.serving.targeting.plan.book import Plan, PlanBook
 from stagecast.serving.targeting.plan.files import Written, write_list
 from stagecast.serving.targeting.plan.forecast import Forecast
@@ -83,7 +84,7 @@ def make_plan(request: PlanRequest) -> MadePlan:
         run = store.current_run()
         if run is None:
             raise UsageError(f"nothing is published yet; run: {HOW_TO_PUBLISH}")
-        _check_audience(request, run)
+        check_audience(request.terms.audience, run)
         book, plan = PlanBook(store.engine), None
         if request.name is None:
             proposal = book.propose(run, request.terms, request.starts_at)
@@ -105,31 +106,6 @@ def make_plan(request: PlanRequest) -> MadePlan:
         if not held_out
     ][:10]
     return MadePlan(plan, run, proposal.forecast, tuple(first))
-
-
-def _check_audience(request: PlanRequest, run: Run) -> None:
-    """Check that the stages, plays, bands and states exist.
-
-    Raises
-    ------
-    UsageError
-        One does not.
-    """
-    from stagecast.features.errors import did_you_mean
-
-    audience = request.terms.audience
-    for option, names, known in (
-        ("stage", audience.stages, run.stage_ids),
-        ("play", audience.plays, [play["id"] for play in run.scheme.get("plays", ())]),
-        ("band", audience.bands, ["low", "medium", "high"]),
-        ("state", audience.states, ["prospect", "active", "lapsed"]),
-    ):
-        for name in names:
-            if name not in known:
-                raise UsageError(
-                    f"{option} '{name}' is none of {', '.join(known) or 'the scheme, it has none'}"
-                    f".{did_you_mean(name, known)}"
-                )
 
 
 def export_plan(name: str, out: Path, *, arm: str, preset: str, store: str | None) -> Written:

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stagecast.features.errors import DataRefusedError
 from stagecast.serving.jobs.plans import open_store
-from stagecast.serving.quoting import quote
 from stagecast.serving.reading import Reading
 from stagecast.serving.targeting.plan.book import Plan, PlanBook
 from stagecast.serving.targeting.plan.observed import Observed, observe, observed_at_end
-from stagecast.serving.targeting.plan.results import list_of, read_out_plan
-from stagecast.serving.targeting.plan.uploads import check_distinct, number, read_upload
+from stagecast.serving.targeting.plan.results import list_of, outcomes_by_customer, read_out_plan
+from stagecast.serving.targeting.plan.uploads import number, read_upload
 from stagecast.serving.targeting.trial.readout import ReadOut
 
 
@@ -87,16 +85,12 @@ def _counted(file: Path, ids: Sequence[str], plan: Plan) -> Observed:
         A customer stands twice or is not of the plan, or a number is none.
     """
     rows = read_upload(file, required=("customer_id", "orders"))
-    check_distinct(rows, file)
-    known = set(ids)
-    for row in rows:
-        if row["customer_id"] not in known:
-            raise DataRefusedError(
-                f"'{file}': customer '{quote(row['customer_id'])}' is not on the list of plan "
-                f"'{plan.name}'; give the outcomes of its customers alone"
-            )
-    outcomes = {
-        row["customer_id"]: (number(row, "orders", file) or 0.0, number(row, "spend", file))
-        for row in rows
-    }
+    outcomes = outcomes_by_customer(
+        (
+            (row["customer_id"], number(row, "orders", file) or 0.0, number(row, "spend", file))
+            for row in rows
+        ),
+        ids,
+        plan.name,
+    )
     return observed_at_end(outcomes, ids, plan.window_days, plan.ends_at)

@@ -34,6 +34,6 @@ def play_columns(
     play = assign_plays(scheme.plays, columns, bounds, len(stage))
     # the last entry, at position -1, is that of customers without a play
     ids = np.array([*(p.id for p in scheme.plays), None], dtype=object)
-    texts = np.array([*(p.action["en"] for p in scheme.plays), ""], dtype=object)
+    texts = np.array([*(p.action.get("en", "") for p in scheme.plays), ""], dtype=object)
     of_stage = np.array([s.action["en"] for s in scheme.stages], dtype=object)
-    return {"play": ids[play], "action": np.where(play < 0, of_stage[stage], texts[play])}
+    return {"play": ids[play], "action": np.where(texts[play] == "", of_stage[stage], texts[play])}

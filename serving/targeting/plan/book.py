@@ -20,8 +20,9 @@ import sqlalchemy as sa
 
 from stagecast.features.clock import iso
 from stagecast.features.errors import UsageError, did_you_mean
-from stagecast.serving.store.plan_tables import plan_customers, plans
+from stagecast.serving.store.plan_tables import plan_customers, plans, profiles
 from stagecast.serving.store.store import Run, current_run
+from stagecast.serving.targeting.plan.errors import NoSuchPlanError, PlanStateError
 from stagecast.serving.targeting.plan.member_rows import digest_of, member_rows
 from stagecast.serving.targeting.plan.names import check_name
 from stagecast.serving.targeting.plan.proposal import Proposal, propose
@@ -172,7 +173,7 @@ class PlanBook:
             try:
                 connection.execute(plans.insert().values(**row))
             except sa.exc.IntegrityError:
-                raise UsageError(
+                raise PlanStateError(
                     f"there is a plan '{name}' already; take another name"
                     + ("" if replace else ", or replace its draft (--replace)")
                 ) from None
@@ -206,7 +207,7 @@ class PlanBook:
         with self._engine.begin() as connection:
             plan = plan_named(connection, name)
             if plan.state != "draft":
-                raise UsageError(f"plan '{name}' is {plan.state}, and stays; it can be cancelled")
+                raise PlanStateError(f"plan '{name}' is {plan.state}, and stays")
             connection.execute(plans.delete().where(plans.c.id == plan.id))
 
     def cancel(self, name: str) -> Plan:
@@ -238,7 +239,7 @@ class PlanBook:
             plan = plan_named(connection, name)
             run = current_run(connection)
             if run is None or run.id != plan.run_id:
-                raise UsageError(
+                raise PlanStateError(
                     f"plan '{name}' was made from scores that newer ones have replaced; make it "
                     "again from these (--replace)"
                 )
@@ -258,19 +259,34 @@ class PlanBook:
             return plan_named(connection, name)
 
     def members(self, name: str, arm: str | None = None) -> Iterator[dict[str, Any]]:
-        """Yield the customers of a frozen plan in the order of their ranks.
+        """Return the customers of a frozen plan in the order of their ranks, with their profiles.
 
         Parameters
         ----------
         arm
             ``contact`` or ``holdout``; None: both.
+
+        Raises
+        ------
+        UsageError
+            There is no such plan, or it is a draft.
         """
         plan = self.plan(name)
         if plan.frozen_at is None:
-            raise UsageError(f"plan '{name}' is a draft, and has no list yet; freeze it first")
+            raise PlanStateError(
+                f"plan '{name}' is a draft, and has no list yet; freeze it: stagecast plan freeze "
+                f"{name}"
+            )
+        return self._members(plan.id, arm)
+
+    def _members(self, plan_id: int, arm: str | None) -> Iterator[dict[str, Any]]:
+        p = profiles.c
+        facts = (p.name, p.email_sha256, p.contact_key, p.channel, p.country)
+        same_customer = p.customer_id == plan_customers.c.customer_id
         query = (
-            sa.select(plan_customers)
-            .where(plan_customers.c.plan_id == plan.id)
+            sa.select(plan_customers, *facts)
+            .select_from(plan_customers.join(profiles, same_customer, isouter=True))
+            .where(plan_customers.c.plan_id == plan_id)
             .order_by(plan_customers.c.rank)
         )
         if arm is not None:
@@ -292,7 +308,7 @@ def plan_named(connection: sa.Connection, name: str) -> Plan:
     if row is None:
         names = list(connection.scalars(sa.select(plans.c.name).order_by(plans.c.name)))
         listed = f"; there are {', '.join(names[-10:])}" if names else "; none was made yet"
-        raise UsageError(f"there is no plan '{name[:100]}'{did_you_mean(name, names)}{listed}")
+        raise NoSuchPlanError(f"there is no plan '{name[:100]}'{did_you_mean(name, names)}{listed}")
     return Plan(**row)
 
 
@@ -318,7 +334,7 @@ def change_state(
     )
     if changed.rowcount != 1:
         plan = plan_named(connection, name)
-        raise UsageError(
+        raise PlanStateError(
             f"plan '{name}' is {plan.state}; only a plan that is {' or '.join(before)} can become "
             f"{after}"
         )

@@ -105,7 +105,8 @@ def economics(
     contact_cost = _by_play(customers, plays, "contact_cost", terms.costs.contact, 0.0)
     offer = _by_play(customers, plays, "offer_cost", terms.costs.offer, 0.0)
     share = _by_play(customers, plays, "offer_share", terms.costs.offer_share, 0.0)
-    offer = offer + share * _spend_per_order(customers)
+    without_offer = np.isin(customers.play, [play.id for play in plays if not play.offer])
+    offer = np.where(without_offer, 0.0, offer + share * _spend_per_order(customers))
     if terms.worth is not None:
         gross = effect * p_leave * terms.worth
     else:

@@ -10,7 +10,8 @@ as SHA-256 alone; where a tool needs the address itself, it is the ``contact_key
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ import sqlalchemy as sa
 from stagecast.features.errors import UsageError
 from stagecast.features.files import atomic_write
 from stagecast.serving.store.exports import escape_formula
-from stagecast.serving.store.plan_tables import plan_customers, profiles
 from stagecast.serving.targeting.plan.book import PlanBook
 
 Row = Mapping[str, Any]
@@ -80,39 +80,12 @@ def write_list(
         raise UsageError(f"--out {out} ends in neither .csv nor .xlsx; name it like contacts.csv")
     if out.exists():
         raise UsageError(f"--out {out} exists; name another file, so that no list is overwritten")
-    rows = list(_rows(engine, name, arm))
     head, row_of = _PRESETS[preset]
-    made = [row_of(row) for row in rows]
+    made = [row_of({**row, "plan": name}) for row in PlanBook(engine).members(name, arm)]
     cells = [row for row in made if row[0]]
     with atomic_write(out) as draft:
         (_write_csv if out.suffix == ".csv" else _write_xlsx)(draft, head, cells)
     return Written(out, len(cells), len(made) - len(cells))
-
-
-def _rows(engine: sa.Engine, name: str, arm: str | None) -> Iterable[Row]:
-    plan = PlanBook(engine).plan(name)
-    if plan.frozen_at is None:
-        raise UsageError(
-            f"plan '{name}' is a draft, and has no list yet; freeze it: stagecast plan freeze "
-            f"{name}"
-        )
-    actions = {play: play.replace("_", " ") for play in plan.proposal["by_play"]}
-    p = profiles.c
-    query = (
-        sa.select(plan_customers, p.name, p.email_sha256, p.contact_key, p.channel, p.country)
-        .select_from(
-            plan_customers.join(
-                profiles, p.customer_id == plan_customers.c.customer_id, isouter=True
-            )
-        )
-        .where(plan_customers.c.plan_id == plan.id)
-        .order_by(plan_customers.c.rank)
-    )
-    if arm is not None:
-        query = query.where(plan_customers.c.arm == arm)
-    with engine.connect() as connection:
-        for row in connection.execute(query).mappings():
-            yield {**row, "plan": name, "play_words": actions.get(row["play"] or "none", "")}
 
 
 PLAIN = (
@@ -191,6 +164,19 @@ _PRESETS: dict[str, tuple[tuple[str, ...], Callable[[Row], list[Any]]]] = {
     "mailchimp": (("Email Address", "First Name", "Last Name", "Tags"), _mailchimp),
     "meta": (("email", "extern_id", "country"), _meta),
 }
+
+
+def csv_pieces(rows: Iterable[Row]) -> Iterator[str]:
+    """Yield the plain list as CSV text that begins with a header line, a line at a time."""
+    yield _line(PLAIN)
+    for row in rows:
+        yield _line([_safe(value) for value in _plain(row)])
+
+
+def _line(cells: Sequence[Any]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow(cells)
+    return buffer.getvalue()
 
 
 def _safe(value: Any) -> Any:

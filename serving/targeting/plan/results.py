@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.serving.quoting import quote
 from stagecast.serving.store.plan_tables import contacts, outcomes, plan_customers, plans, readouts
 from stagecast.serving.targeting.plan.book import Plan, change_state, plan_named
+from stagecast.serving.targeting.plan.errors import PlanStateError
 from stagecast.serving.targeting.plan.member_rows import CONTACT
 from stagecast.serving.targeting.plan.observed import Observed
 from stagecast.serving.targeting.trial.outcomes import DailyOutcomes, Outcomes
@@ -131,7 +132,9 @@ def read_out_plan(
         An arm has fewer than 3 customers.
     """
     if plan.state not in ("frozen", "sent", "closed"):
-        raise UsageError(f"plan '{plan.name}' is {plan.state}; only a frozen plan can be read out")
+        raise PlanStateError(
+            f"plan '{plan.name}' is {plan.state}; only a frozen plan can be read out"
+        )
     if not any(row["arm"] != CONTACT for row in members):
         raise UsageError(
             f"nobody of plan '{plan.name}' was held out, so that nobody knows what would have come "
@@ -217,6 +220,41 @@ def _outcome_rows(
         }
         for k, row in enumerate(members)
     ]
+
+
+def outcomes_by_customer(
+    rows: Iterable[tuple[str, float, float | None]], ids: Sequence[str], name: str
+) -> dict[str, tuple[float, float | None]]:
+    """Return counted outcomes by customer.
+
+    Parameters
+    ----------
+    rows
+        Customer, orders, and spend in money or None.
+    ids
+        The customers of the plan.
+    name
+        Its name, for errors.
+
+    Raises
+    ------
+    DataRefusedError
+        A customer stands twice, or is not of the plan.
+    """
+    known = set(ids)
+    outcomes_of_customers: dict[str, tuple[float, float | None]] = {}
+    for id_, orders, spend in rows:
+        if id_ not in known:
+            raise DataRefusedError(
+                f"customer '{quote(id_)}' is not on the list of plan '{name}'; give the outcomes "
+                "of its customers alone"
+            )
+        if id_ in outcomes_of_customers:
+            raise DataRefusedError(
+                f"customer '{quote(id_)}' stands more than once; add up the rows of each customer"
+            )
+        outcomes_of_customers[id_] = (orders, spend)
+    return outcomes_of_customers
 
 
 def last_readout(engine: sa.Engine, plan: Plan) -> dict[str, Any] | None:

@@ -1,0 +1,100 @@
+"""Schemas and examples of plans in the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from stagecast.serving.http.plan_bodies import OutcomesBody, PlanBody, SentBody
+from stagecast.serving.targeting.plan.forecast import Forecast
+from stagecast.serving.targeting.trial.readout import ReadOut
+
+BODIES: tuple[type[Any], ...] = (PlanBody, SentBody, OutcomesBody)
+EXAMPLES: dict[str, Any] = {
+    "PlanBody": {
+        "name": "autumn",
+        "audience": {"plays": ["loyal_going_quiet", "worth_winning_back"]},
+        "contacts": 500,
+        "costs": {"contact": 1.0, "offer_share": 0.1},
+        "effects": {"keep": 0.05, "win_back": 0.02},
+        "rules": {"quiet_days": 14},
+        "holdout": 0.1,
+    },
+    "SentBody": {"at": "1998-01-02T09:00:00Z", "customer_ids": ["a"]},
+    "OutcomesBody": {"outcomes": [{"customer_id": "a", "orders": 1, "spend": 31.4}]},
+}
+
+
+def plan_schemas(ref_template: str) -> dict[str, Any]:
+    """Return the schemas of the answers about plans.
+
+    Parameters
+    ----------
+    ref_template
+        How a schema names another one, with ``{name}``.
+    """
+    _, schemas = msgspec.json.schema_components([Forecast, ReadOut], ref_template=ref_template)
+
+    def ref(name: str) -> dict[str, str]:
+        return {"$ref": ref_template.format(name=name)}
+
+    text, instant = {"type": "string"}, {"type": "string", "format": "date-time"}
+    instant_or_null = {"type": ["string", "null"], "format": "date-time"}
+    number = {"type": ["number", "null"]}
+    plan = {
+        **dict.fromkeys(("name", "owner"), text),
+        "state": {"type": "string", "enum": ["draft", "frozen", "sent", "closed", "cancelled"]},
+        "run_id": {"type": "integer"},
+        **dict.fromkeys(("as_of", "starts_at", "ends_at", "created_at"), instant),
+        **dict.fromkeys(("frozen_at", "sent_at"), instant_or_null),
+        "sent_by": {"type": ["string", "null"]},
+        "window_days": {"type": "integer"},
+        "request": {"type": "object", "description": "the terms of the plan"},
+        "proposal": ref("Forecast"),
+        "digest": {"type": ["string", "null"], "description": "SHA-256 of the frozen list"},
+    }
+    customer = {
+        "customer_id": text,
+        "arm": {"type": "string", "enum": ["contact", "holdout"]},
+        "rank": {"type": "integer"},
+        **dict.fromkeys(("state", "stage"), text),
+        **{key: {"type": ["string", "null"]} for key in ("play", "churn_band")},
+        **dict.fromkeys(
+            ("gain", "cost", "contact_cost", "offer", "expected_purchase", "expected_spend"), number
+        ),
+    }
+    return schemas | {
+        "Plan": _object(plan, "A plan: what it was asked for, what is expected of it, its state"),
+        "PlanAnswer": {
+            "description": "What a plan would be; `plan` is null where nothing was stored",
+            "allOf": [
+                ref("Forecast"),
+                {
+                    "type": "object",
+                    "properties": {"plan": {"anyOf": [ref("Plan"), {"type": "null"}]}},
+                    "required": ["plan"],
+                },
+            ],
+        },
+        "PlanList": _object({"plans": {"type": "array", "items": ref("Plan")}}, "All plans"),
+        "PlanCustomers": _object(
+            {
+                "plan": text,
+                "customers": {
+                    "type": "array",
+                    "items": _object(customer, "A customer of a plan; money is expected"),
+                },
+            },
+            "The list of a plan, in the order of its ranks",
+        ),
+    }
+
+
+def _object(properties: dict[str, Any], description: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": description,
+        "properties": properties,
+        "required": sorted(properties),
+    }

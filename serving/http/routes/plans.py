@@ -1,0 +1,246 @@
+"""Plans: whom to contact under a budget, the frozen list, what was sent, what it brought."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+import anyio.to_thread
+import msgspec
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from stagecast.features.errors import StagecastError
+from stagecast.serving.http.bodies import read_body
+from stagecast.serving.http.openapi import json_response, problem_responses, request_body
+from stagecast.serving.http.plan_bodies import (
+    decode_outcomes,
+    decode_plan,
+    decode_sent,
+    instant_of,
+)
+from stagecast.serving.http.problems import ProblemError
+from stagecast.serving.http.state import StateDep, StoreDep, get_run
+from stagecast.serving.store.store import Store
+from stagecast.serving.targeting.plan.audience import check_audience
+from stagecast.serving.targeting.plan.book import PlanBook
+from stagecast.serving.targeting.plan.errors import NoSuchPlanError, PlanStateError
+from stagecast.serving.targeting.plan.files import csv_pieces
+from stagecast.serving.targeting.plan.observed import observed_at_end
+from stagecast.serving.targeting.plan.results import (
+    confirm_sent,
+    last_readout,
+    list_of,
+    outcomes_by_customer,
+    read_out_plan,
+)
+
+router = APIRouter(prefix="/v1", tags=["plans"])
+T = TypeVar("T")
+
+
+def _answer(content: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(content), status, media_type="application/json")
+
+
+def _plainly(work: Callable[[], T]) -> T:
+    """Return what some work returns; its errors become problems with the fitting status."""
+    try:
+        return work()
+    except NoSuchPlanError as error:
+        raise ProblemError(404, "plan-unknown", str(error)) from None
+    except PlanStateError as error:
+        raise ProblemError(409, "plan-state", str(error)) from None
+    except StagecastError as error:
+        raise ProblemError(422, "plan-refused", str(error)) from None
+
+
+@router.post(
+    "/plans",
+    summary="Work out a plan; with a name, store it as a draft",
+    responses={**json_response("PlanAnswer"), **problem_responses(400, 404, 409, 413, 415, 422)},
+    openapi_extra=request_body("PlanBody"),
+)
+async def make_plan(request: Request, state: StateDep, store: StoreDep) -> Response:
+    """Choose whom to contact within a budget or a number of contacts, and draw a hold-out.
+
+    The expected gain of a contact is the effect of keeping times the value at risk, and the effect
+    of winning back times the value gone, less the costs; the offer is also paid to customers who
+    would have ordered anyway. Without `name` nothing is stored, and the answer is what the plan
+    would be.
+    """
+    raw = await read_body(request, state.settings.max_body_bytes)
+    return await anyio.to_thread.run_sync(_make_plan, store, raw)
+
+
+def _make_plan(store: Store, raw: bytes) -> Response:
+    body = decode_plan(raw)
+    run = get_run(store)
+
+    def work() -> Response:
+        terms, starts_at = body.terms(), instant_of(body.starts_at, "starts_at")
+        check_audience(terms.audience, run)
+        book = PlanBook(store.engine)
+        if body.name is None:
+            forecast = book.propose(run, terms, starts_at).forecast
+            return _answer({"plan": None, **forecast.to_json()})
+        plan, _ = book.create(
+            body.name,
+            run,
+            terms,
+            owner=body.owner,
+            starts_at=starts_at,
+            replace=body.replace,
+        )
+        return _answer({"plan": plan.to_json(), **plan.proposal}, 201)
+
+    return _plainly(work)
+
+
+@router.get("/plans", summary="All plans, the newest first", responses=json_response("PlanList"))
+def list_plans(store: StoreDep) -> Response:
+    """List the plans with their states and what is expected of them."""
+    return _answer({"plans": [plan.to_json() for plan in PlanBook(store.engine).plans()]})
+
+
+@router.get(
+    "/plans/{name}",
+    summary="One plan: what it was asked for, what is expected of it, its state",
+    responses={**json_response("Plan"), **problem_responses(404)},
+)
+def one_plan(name: str, store: StoreDep) -> Response:
+    """Return a plan."""
+    return _answer(_plainly(lambda: PlanBook(store.engine).plan(name)).to_json())
+
+
+@router.delete(
+    "/plans/{name}",
+    summary="Delete a draft",
+    status_code=204,
+    response_class=Response,
+    responses={204: {"description": "Deleted"}, **problem_responses(404, 409)},
+)
+def drop_plan(name: str, store: StoreDep) -> Response:
+    """Delete a draft; a frozen plan stays."""
+    _plainly(lambda: PlanBook(store.engine).drop(name))
+    return Response(status_code=204)
+
+
+@router.post(
+    "/plans/{name}/freeze",
+    summary="Draw the hold-out and fix the list",
+    responses={**json_response("Plan"), **problem_responses(404, 409, 415, 422)},
+)
+def freeze_plan(name: str, store: StoreDep) -> Response:
+    """Fix a plan: from then on nothing of it changes but its state."""
+    return _answer(_plainly(lambda: PlanBook(store.engine).freeze(name)).to_json())
+
+
+@router.post(
+    "/plans/{name}/cancel",
+    summary="Cancel a frozen plan that was not sent",
+    responses={**json_response("Plan"), **problem_responses(404, 409, 415)},
+)
+def cancel_plan(name: str, store: StoreDep) -> Response:
+    """Cancel a plan, so that other plans may contact its customers."""
+    return _answer(_plainly(lambda: PlanBook(store.engine).cancel(name)).to_json())
+
+
+@router.get(
+    "/plans/{name}/customers",
+    summary="The list of a frozen plan, in the order of its ranks",
+    responses={**json_response("PlanCustomers", csv=True), **problem_responses(404, 409, 422)},
+)
+def plan_customers(
+    name: str,
+    store: StoreDep,
+    arm: Annotated[Literal["contact", "holdout"] | None, Query()] = None,
+    format: Annotated[Literal["json", "csv"], Query()] = "json",
+) -> Response:
+    """List who is contacted and who is held out; with `format=csv` as a file to send from."""
+    book = PlanBook(store.engine)
+    rows = _plainly(lambda: book.members(name, arm))
+    if format == "csv":
+        headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
+        return StreamingResponse(csv_pieces(rows), headers=headers, media_type="text/csv")
+    hidden = ("plan_id", "stratum")
+    return _answer(
+        {
+            "plan": name,
+            "customers": [
+                {key: value for key, value in row.items() if key not in hidden} for row in rows
+            ],
+        }
+    )
+
+
+@router.post(
+    "/plans/{name}/sent",
+    summary="Note that the customers of a plan were contacted",
+    responses={**json_response("Plan"), **problem_responses(400, 404, 409, 413, 415, 422)},
+    openapi_extra=request_body("SentBody"),
+)
+async def plan_sent(name: str, request: Request, state: StateDep, store: StoreDep) -> Response:
+    """Note when customers were contacted, so that quiet days and caps of later plans know it."""
+    raw = await read_body(request, state.settings.max_body_bytes)
+
+    def work() -> Response:
+        body = decode_sent(raw)
+        at = instant_of(body.at, "at") or datetime.now(UTC)
+        source: Literal["hand", "upload"] = "hand" if body.customer_ids is None else "upload"
+        plan = _plainly(
+            lambda: confirm_sent(store.engine, name, at, source=source, ids=body.customer_ids)
+        )
+        return _answer(plan.to_json())
+
+    return await anyio.to_thread.run_sync(work)
+
+
+@router.post(
+    "/plans/{name}/outcomes",
+    summary="Read out a plan from counted outcomes of its whole window",
+    responses={**json_response("ReadOut"), **problem_responses(400, 404, 409, 413, 415, 422)},
+    openapi_extra=request_body("OutcomesBody"),
+)
+async def plan_outcomes(name: str, request: Request, state: StateDep, store: StoreDep) -> Response:
+    """Store what the customers of a plan did, close it, and return what it brought."""
+    raw = await read_body(request, state.settings.max_body_bytes)
+    return await anyio.to_thread.run_sync(_outcomes, store, name, raw)
+
+
+def _outcomes(store: Store, name: str, raw: bytes) -> Response:
+    body = decode_outcomes(raw)
+
+    def work() -> Response:
+        plan = PlanBook(store.engine).plan(name)
+        members = list_of(store.engine, plan)
+        ids = [row["customer_id"] for row in members]
+        rows = outcomes_by_customer(
+            ((row.customer_id, row.orders, row.spend) for row in body.outcomes), ids, name
+        )
+        observed = observed_at_end(rows, ids, plan.window_days, plan.ends_at)
+        read_out_plan(store.engine, plan, members, observed, margin=body.margin)
+        return _answer(last_readout(store.engine, plan))
+
+    return _plainly(work)
+
+
+@router.get(
+    "/plans/{name}/readout",
+    summary="What a plan brought, as of the last look",
+    responses={**json_response("ReadOut"), **problem_responses(404)},
+)
+def plan_readout(name: str, store: StoreDep) -> Response:
+    """Return the last read-out of a plan, which `stagecast plan readout` or outcomes made."""
+    plan = _plainly(lambda: PlanBook(store.engine).plan(name))
+    result = last_readout(store.engine, plan)
+    if result is None:
+        raise ProblemError(
+            404,
+            "not-read-out",
+            f"plan '{name}' was not read out yet; after {plan.ends_at:%Y-%m-%d} run: stagecast "
+            f"plan readout {name} EVENTS, or send its outcomes",
+        )
+    return _answer(result)
