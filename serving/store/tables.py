@@ -89,6 +89,7 @@ scores = sa.Table(
     sa.Column("orders", sa.BigInteger, nullable=False),
     sa.Column("spend", sa.Float),
     sa.Column("play", sa.String),
+    sa.Column("method", sa.String),
     # SQLite stores the rows in the order of the primary key, without a separate index
     sqlite_with_rowid=False,
 )

@@ -59,6 +59,7 @@ def observe(
     window_days: int,
     *,
     until: datetime | None = None,
+    looks: NDArray[np.int64] | None = None,
 ) -> Observed:
     """Return what customers did in a window, from a log of events.
 
@@ -75,6 +76,8 @@ def observe(
         The window.
     until
         End of what is looked at; None: the day after the last event.
+    looks
+        Days from the start to the looks, ascending; None: :func:`look_days`.
 
     Raises
     ------
@@ -85,7 +88,7 @@ def observe(
 
     anchor = log.choose_as_of(until)
     start = log.clock.shop(starts_at)
-    looks = look_days(window_days)
+    looks = look_days(window_days) if looks is None else looks
     passed = looks[looks <= (anchor - start).days]
     if not len(passed):
         raise NotEnoughDataError(

@@ -1,0 +1,117 @@
+"""Runs of the store whose horizon has passed are settled from a later log."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from stagecast.features.clock import iso
+from stagecast.features.events import EventLog
+from stagecast.serving.settled.ledger import Entry, append
+from stagecast.serving.settled.settlement import Said, settlement
+from stagecast.serving.store.plan_tables import settled
+from stagecast.serving.store.tables import documents, runs, scores
+from stagecast.serving.targeting.plan.observed import observe
+
+_COLUMNS = (
+    "customer_id",
+    "state",
+    "stage",
+    "churn_band",
+    "method",
+    "p_inactive",
+    "expected_orders",
+    "expected_spend",
+)
+_TEXTS = 5
+CANCELLATION = '"churn":"cancellation"'
+"""How a stored score says that its churn is the end of a contract, which a log of orders does not
+tell; such runs are not settled."""
+
+
+def settle_due(engine: sa.Engine, log: EventLog, as_of: datetime) -> list[Entry]:
+    """Settle the published runs whose horizon is over at an as_of, and return their rows.
+
+    A second publication for the same as_of and horizon is settled as well: each row is of a run.
+
+    Parameters
+    ----------
+    engine
+        The store.
+    log
+        The log with what came.
+    as_of
+        End of what is known of it.
+    """
+    with engine.connect() as connection:
+        due = connection.execute(
+            sa.select(
+                runs.c.id, runs.c.as_of, runs.c.horizon_days, runs.c.model_version, runs.c.customers
+            )
+            .where(
+                runs.c.published_at.is_not(None),
+                runs.c.id.not_in(sa.select(settled.c.run_id)),
+            )
+            .order_by(runs.c.id)
+        ).all()
+    known = log.clock.shop(as_of)
+    result = []
+    for run in due:
+        end = log.clock.shop(run.as_of) + timedelta(days=run.horizon_days)
+        if end <= known and not _is_contract(engine, run.id):
+            entry = _settle(engine, log, run, as_of)
+            result += [] if entry is None else [entry]
+    return result
+
+
+def _is_contract(engine: sa.Engine, run_id: int) -> bool:
+    query = sa.select(documents.c.score).where(documents.c.run_id == run_id).limit(1)
+    with engine.connect() as connection:
+        return CANCELLATION in (connection.scalar(query) or "")
+
+
+def _settle(
+    engine: sa.Engine,
+    log: EventLog,
+    run: sa.Row[tuple[int, datetime, int, str, int]],
+    as_of: datetime,
+) -> Entry | None:
+    with engine.connect() as connection:
+        rows = connection.execute(
+            sa.select(*(scores.c[name] for name in _COLUMNS)).where(scores.c.run_id == run.id)
+        ).all()
+    if not rows:
+        return None
+    columns = dict(zip(_COLUMNS, zip(*rows, strict=True), strict=True))
+    ids = [str(id_) for id_ in columns["customer_id"]]
+    arrays = {
+        name: np.array(columns[name], dtype=object if k < _TEXTS else np.float64)
+        for k, name in enumerate(_COLUMNS)
+    }
+    arrays.pop("customer_id")
+    observed = observe(
+        log,
+        ids,
+        run.as_of,
+        run.horizon_days,
+        until=as_of,
+        looks=np.array([run.horizon_days], dtype=np.int64),
+    )
+    spend = observed.spend
+    result = settlement(
+        Said(**arrays),
+        observed.orders[:, -1],
+        None if spend is None else spend[:, -1],
+        as_of=iso(run.as_of),
+        horizon_days=run.horizon_days,
+        model_version=run.model_version,
+        customers=run.customers,
+    )
+    try:
+        with engine.begin() as connection:
+            return append(connection, run.id, result)
+    except sa.exc.IntegrityError:
+        return None  # another process settled it meanwhile
