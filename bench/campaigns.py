@@ -29,7 +29,7 @@ from stagecast.serving.targeting.trial.expected import (
 )
 from stagecast.serving.targeting.trial.intervals import LEVEL, Interval
 from stagecast.serving.targeting.trial.power import detectable, power_of
-from stagecast.serving.targeting.trial.sequence import looks_at
+from stagecast.serving.targeting.trial.sequence import PATHS, looks_at
 
 SEED = 20110901
 CAMPAIGNS = 1000
@@ -220,6 +220,7 @@ def campaigns(
     seed: int = SEED,
     cv: float = 1.0,
     measures: tuple[str, ...] = MEASURES,
+    paths: int = PATHS,
 ) -> Iterator[Trial]:
     """Simulate campaigns and read each out; one result per campaign and measure."""
     elapsed = np.arange(1, looks + 1) / looks
@@ -238,7 +239,7 @@ def campaigns(
             truth = [shop.effect(measure, returns, t) for t in elapsed]
             plain = effect_of(cumulative[:, -1], contacted, stratum).per_customer
             adjusted = effect_of(cumulative[:, -1], contacted, stratum, score).per_customer
-            sequential = looks_at(cumulative, elapsed, contacted, stratum, score)
+            sequential = looks_at(cumulative, elapsed, contacted, stratum, score, paths=paths)
             shown = not holds(adjusted, 0.0)
             yield Trial(
                 measure,
