@@ -10,12 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.campaign_customers import MEASURES, draw_outcomes, draw_shop
 from bench.campaigns import (
-    MEASURES,
     SHARE,
     campaigns,
-    draw_outcomes,
-    draw_shop,
     measured_cv,
     returns_for_power,
     summary,
