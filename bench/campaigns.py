@@ -1,9 +1,7 @@
 """Coverage, narrowing and power of read-outs on simulated campaigns: ``python -m bench.campaigns``.
 
-Customers have gamma-distributed purchase rates and lognormal prices; part of them has left. The
-scores are calibrated: they know the distributions, a noisy rate, and the chance to have left, but
-neither who left nor the true rate. Contact brings back part of those who left, more of some than of
-others. The expected effect on the list is known exactly, at the end and at each look.
+The expected effect on each list is known exactly, at the end and at each look
+(:mod:`bench.campaign_customers`).
 """
 
 from __future__ import annotations
@@ -16,129 +14,20 @@ from dataclasses import dataclass
 import click
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from stagecast.features.arrays import Array, Integers
+from bench.campaign_customers import MEASURES, Shop, draw_outcomes, draw_shop, strata_codes
 from stagecast.serving.targeting.trial.draw import draw_holdout
 from stagecast.serving.targeting.trial.effect import effect_of
-from stagecast.serving.targeting.trial.expected import (
-    Expected,
-    expected_buyers,
-    expected_money,
-    spend_cv,
-)
+from stagecast.serving.targeting.trial.expected import spend_cv
 from stagecast.serving.targeting.trial.intervals import LEVEL, Interval
 from stagecast.serving.targeting.trial.power import detectable, power_of
-from stagecast.serving.targeting.trial.sequence import looks_at
+from stagecast.serving.targeting.trial.sequence import PATHS, looks_at
 
 SEED = 20110901
 CAMPAIGNS = 1000
 CUSTOMERS = 10_000
 SHARE = 0.2
 LOOKS = 12
-RATE_SHAPE, RATE_MEAN = 1.0, 1.2
-"""Orders of a customer who stayed in a window, as far as the score knows them."""
-UNKNOWN_SHAPE = 4.0
-"""Shape of the factor of mean 1 between the rate that the score knows and the true one."""
-GONE_A, GONE_B = 2.0, 3.0
-PRICE_MEAN, PRICE_SIGMA, ORDER_SIGMA = 40.0, 0.4, 0.5
-MEASURES = ("buyers", "money")
-
-
-@dataclass(frozen=True)
-class Shop:
-    """Customers as their scores know them.
-
-    Parameters
-    ----------
-    rate
-        Expected orders in the window of a customer who stayed, shape (n,).
-    gone
-        P(has left), shape (n,).
-    price
-        Expected money of an order, shape (n,).
-    """
-
-    rate: Array
-    gone: Array
-    price: Array
-
-    def buys(self, elapsed: float = 1.0) -> Array:
-        """Return P(order by then) of customers who stayed: 0 orders have a negative binomial."""
-        return 1 - (1 + self.rate * elapsed / UNKNOWN_SHAPE) ** -UNKNOWN_SHAPE
-
-    @property
-    def purchase(self) -> Array:
-        """P(purchase in the window) if left alone."""
-        return (1 - self.gone) * self.buys()
-
-    @property
-    def spend(self) -> Array:
-        """Expected spend in the window if left alone."""
-        return (1 - self.gone) * self.rate * self.price
-
-    def effect(self, measure: str, returns: float, elapsed: float = 1.0) -> float:
-        """Return the expected effect per contacted customer up to a part of the window."""
-        back = self.buys(elapsed) if measure == "buyers" else self.rate * self.price * elapsed
-        return float(np.mean(returns * self.gone * back))
-
-    def expected(self, measure: str, cv: float) -> Expected:
-        """Return what the power is told from."""
-        if measure == "buyers":
-            return expected_buyers(self.purchase)
-        return expected_money(self.purchase, self.spend, cv)
-
-
-def draw_shop(random: np.random.Generator, customers: int) -> Shop:
-    """Draw customers."""
-    return Shop(
-        random.gamma(RATE_SHAPE, RATE_MEAN / RATE_SHAPE, customers),
-        random.beta(GONE_A, GONE_B, customers),
-        PRICE_MEAN * np.exp(random.normal(-(PRICE_SIGMA**2) / 2, PRICE_SIGMA, customers)),
-    )
-
-
-def draw_outcomes(
-    random: np.random.Generator,
-    shop: Shop,
-    contacted: NDArray[np.bool_],
-    returns: float,
-    looks: int = LOOKS,
-) -> tuple[Array, Array]:
-    """Draw who had bought, and the money spent, up to each look: two arrays (n, looks).
-
-    Parameters
-    ----------
-    random
-        Generator.
-    shop
-        The customers.
-    contacted
-        Assigned arm, shape (n,).
-    returns
-        Mean part of the contacted, gone customers who come back, at most a half: that of a customer
-        is uniform between 0 and twice as much.
-    looks
-        Looks at equal distances.
-    """
-    n = len(shop.rate)
-    back = contacted & (random.random(n) < random.uniform(0, 2 * returns, n))
-    stays = (random.random(n) >= shop.gone) | back
-    rate = shop.rate * random.gamma(UNKNOWN_SHAPE, 1 / UNKNOWN_SHAPE, n) * stays
-    orders = random.poisson(rate)
-    buyer = np.repeat(np.arange(n), orders)
-    look = random.integers(0, looks, len(buyer))
-    noise = np.exp(random.normal(-(ORDER_SIGMA**2) / 2, ORDER_SIGMA, len(buyer)))
-    cell = buyer * looks + look
-    spend = np.bincount(cell, shop.price[buyer] * noise, n * looks).reshape(n, looks)
-    count = np.bincount(cell, minlength=n * looks).reshape(n, looks)
-    bought = count.cumsum(axis=1) > 0
-    return bought.astype(np.float64), spend.cumsum(axis=1)
-
-
-def strata_codes(shop: Shop) -> Integers:
-    """Return the stratum of each customer: three bands of P(gone)."""
-    return np.searchsorted(np.array([0.3, 0.5]), shop.gone).astype(np.int64)
 
 
 def measured_cv(random: np.random.Generator, customers: int = 50_000) -> float:
@@ -220,6 +109,7 @@ def campaigns(
     seed: int = SEED,
     cv: float = 1.0,
     measures: tuple[str, ...] = MEASURES,
+    paths: int = PATHS,
 ) -> Iterator[Trial]:
     """Simulate campaigns and read each out; one result per campaign and measure."""
     elapsed = np.arange(1, looks + 1) / looks
@@ -238,7 +128,7 @@ def campaigns(
             truth = [shop.effect(measure, returns, t) for t in elapsed]
             plain = effect_of(cumulative[:, -1], contacted, stratum).per_customer
             adjusted = effect_of(cumulative[:, -1], contacted, stratum, score).per_customer
-            sequential = looks_at(cumulative, elapsed, contacted, stratum, score)
+            sequential = looks_at(cumulative, elapsed, contacted, stratum, score, paths=paths)
             shown = not holds(adjusted, 0.0)
             yield Trial(
                 measure,

@@ -58,7 +58,7 @@ def between_variance(effects: Array, variances: Array) -> float:
     if statistic(0.0) <= excess:
         return 0.0
     low, high = 0.0, float(np.ptp(effects) ** 2)  # there the statistic is at most k / 4
-    for _ in range(100):
+    for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if statistic(middle) > excess else (low, middle)
     return high

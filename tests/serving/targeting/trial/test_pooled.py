@@ -75,15 +75,15 @@ def test_the_interval_of_the_mean_and_of_the_next_plan_hold_as_often_as_they_say
     random = np.random.default_rng(11)
     errors = np.array([0.6, 0.8, 1.0, 1.2, 1.5])
     mean, ahead = [], []
-    for _ in range(500):
+    for _ in range(150):
         truth = 1.0 + between * random.standard_normal(6)
         pooled = pool(truth[:5] + errors * random.standard_normal(5), errors)
         assert pooled.next_plan is not None
         mean.append(pooled.mean.low <= 1.0 <= pooled.mean.high)
         ahead.append(pooled.next_plan.low <= truth[5] <= pooled.next_plan.high)
-    # three standard errors of 500 are 0.029
-    assert np.mean(mean) > 0.95 - 0.029
-    assert np.mean(ahead) > 0.95 - 0.029
+    # three standard errors of 150 are 0.053
+    assert np.mean(mean) > 0.95 - 0.053
+    assert np.mean(ahead) > 0.95 - 0.053
 
 
 def test_no_plans_and_impossible_errors_are_refused() -> None:
