@@ -51,6 +51,9 @@ prove: $(VENV)/.dev  ## accuracy out of time on several logs and dates, against 
 	$(BIN)/python -m bench.accuracy
 	$(BIN)/python -m bench.next_stage
 	$(BIN)/python -m bench.leads
+	$(BIN)/python -m bench.campaigns
+	$(BIN)/python -m bench.pooling
+	$(BIN)/python -m bench.uplift
 	$(BIN)/python -m pytest -n auto --dist loadfile -m hypothesis --hypothesis-profile=nightly
 
 docs: $(VENV)/.dev  ## run what README and docs show, check their links and tables

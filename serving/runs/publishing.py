@@ -1,29 +1,54 @@
-"""Scores written to the store that the server reads."""
+"""Scores written to the store that the server reads, and what a later log tells of earlier ones."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from stagecast.features.stages.scheme import Scheme
+from stagecast.serving.settled.settle import settle_due
 from stagecast.serving.store.store import Store
+from stagecast.serving.targeting.plan.logged_contacts import store_contacts
+
+if TYPE_CHECKING:
+    from stagecast.features.events import EventLog
 
 
-def publish(url: str, scores: pa.Table, model: Path, scheme: Scheme) -> None:
+def publish(
+    url: str,
+    scores: pa.Table,
+    model: Path,
+    scheme: Scheme,
+    log: EventLog,
+    as_of: datetime,
+) -> None:
     """Write scores to the store, and make them the current ones.
+
+    Then the contacts that the log knows of are stored, and the earlier runs whose horizon is over
+    at the as_of are settled.
 
     Parameters
     ----------
     url
         SQLAlchemy URL of the store.
+    scores
+        The scores.
     model
         Folder of the bundle that gave the scores.
     scheme
         Its stages.
+    log
+        The log that was scored.
+    as_of
+        Where the customers stand.
     """
     store = Store.open(url)
     try:
         store.publish(scores, model_path=str(model.resolve()), scheme=scheme)
+        store_contacts(store.engine, log, as_of)
+        settle_due(store.engine, log, as_of)
     finally:
         store.close()
