@@ -41,9 +41,9 @@ from stagecast.training.uplift.outcomes import cross_fit, fit_outcome, leaf_rows
 from stagecast.training.uplift.pseudo_outcomes import Outcomes, effect_values
 from stagecast.training.uplift.trial import Trial
 
-EFFECT_TREES = 60
+EFFECT_TREES = 120
 EFFECT_LEAVES = 4
-EVENTS_OF_EFFECT_LEAF = 100
+EVENTS_OF_EFFECT_LEAF = 50
 """More than for an outcome: the noise of a difference is that of both arms."""
 
 
