@@ -12,8 +12,6 @@ positive part of Efron and Morris (1973), "Stein's estimation rule and its compe
 
 from __future__ import annotations
 
-import numpy as np
-
 from stagecast.features.arrays import Array, Integers
 from stagecast.training.uplift.estimate import Estimate, from_influence
 from stagecast.training.uplift.rules import Line

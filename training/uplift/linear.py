@@ -70,10 +70,10 @@ def _log_evidence(loss: float, weights: Array, precision: Array, ridge: Array) -
 
 def _logistic(columns: Array, y: Array, offset: Array, penalty: float) -> tuple[float, Array]:
     ridge = _ridge(columns, penalty)
-    weights = np.zeros(columns.shape[1])
+    weights: Array = np.zeros(columns.shape[1])
     for _ in range(STEPS):
         p = expit(offset + columns @ weights)
-        precision = (columns.T * (p * (1 - p))) @ columns + np.diag(ridge)
+        precision: Array = (columns.T * (p * (1 - p))) @ columns + np.diag(ridge)
         step = np.linalg.solve(precision, columns.T @ (y - p) - ridge * weights)
         # a step of Newton's method from far away can overshoot where nearly nobody buys
         weights = weights + step * min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-300))
@@ -90,6 +90,6 @@ def _gaussian(columns: Array, residual: Array, penalty: float) -> tuple[float, A
     scale = float(residual.std()) or 1.0
     ridge = _ridge(columns, penalty)
     precision = columns.T @ columns + np.diag(ridge)
-    weights = np.linalg.solve(precision, columns.T @ (residual / scale))
+    weights = np.asarray(np.linalg.solve(precision, columns.T @ (residual / scale)), np.float64)
     loss = 0.5 * float(((residual / scale - columns @ weights) ** 2).sum())
     return _log_evidence(loss, weights, precision, ridge), weights * scale

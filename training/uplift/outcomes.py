@@ -81,8 +81,8 @@ def refuse_too_few(trial: Trial) -> None:
         )
     if len(np.unique(trial.y)) < 2:
         raise NotEnoughDataError(
-            f"the outcome is {trial.y[0]:g} for all {len(trial)} customers; wait for the horizon to "
-            "pass, or take an outcome that happens more often, such as visits"
+            f"the outcome is {trial.y[0]:g} for all {len(trial)} customers; wait for the "
+            "horizon to pass, or take an outcome that happens more often, such as visits"
         )
 
 

@@ -31,7 +31,7 @@ class Outcomes:
 
 
 def no_outcomes(trial: Trial) -> Outcomes:
-    """Return expectations of 0: with them the doubly robust figures are those by inverse propensity."""
+    """Return expectations of 0, with which doubly robust is the same as inverse propensity."""
     return Outcomes(np.zeros(len(trial)), np.zeros(len(trial)))
 
 
