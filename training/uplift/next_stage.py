@@ -10,7 +10,8 @@ so that the effects on the stages of a play go on adding up to 0.
 
 Source: Efron and Morris (1975), "Data analysis using Stein's estimator and its generalizations";
 DerSimonian and Laird (1986), "Meta-analysis in clinical trials", equation 4, for the variance
-between; Agresti (2013), "Categorical data analysis", section 1.6, for the added customer, who has
+between; Morris (1983), "Parametric empirical Bayes inference", section 5, for the interval where
+that variance is estimated; Agresti (2013), "Categorical data analysis", section 1.6, for the added customer, who has
 the stages of all plays (a Dirichlet prior of weight 1).
 """
 
@@ -115,6 +116,7 @@ def next_stage_effects(
         )
     raw, noise = (np.array([pair[k] for pair in known]) for k in (0, 1))
     whole, whole_noise, between = _pooled(raw, noise)
+    unsettled = 2 / max(len(known) - 3, 1) if len(known) > 1 else 0.0
     effects = []
     for name, part, pair in zip(plays, rows, compared, strict=True):
         own, own_noise = (whole, np.full(len(stages), math.inf)) if pair is None else pair
@@ -125,6 +127,8 @@ def next_stage_effects(
         else:
             # what is left of the play's own noise, and the whole's as far as it is leaned on
             spread = believed * own_noise + (1 - believed) ** 2 * whole_noise
+            # the variance between plays is an estimate, which a few plays do not settle
+            spread = spread + unsettled * (1 - believed) ** 2 * (own - whole) ** 2
         effects.append(
             PlayEffect(
                 name,

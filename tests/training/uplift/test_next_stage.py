@@ -71,10 +71,9 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     for seed in range(25):
         effects = random.normal(0.05, 0.08, 12).tolist()
         rows = next_stage_effects(*simulated(effects, 200, 10 + seed), 0.5, STAGES)
-        inside += [
-            r.effect["loyal"].low < true < r.effect["loyal"].high
-            for r, true in zip(rows, effects, strict=True)
-        ]
+        for row, true in zip(rows, effects, strict=True):
+            truths = {"loyal": true, "at_risk": -true, "gone": 0.0}
+            inside += [e.low < truths[name] < e.high for name, e in row.effect.items()]
     assert 0.9 <= np.mean(inside) <= 0.99
 
 

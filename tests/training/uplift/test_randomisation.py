@@ -28,7 +28,7 @@ def test_a_choice_by_a_feature_is_refused_with_its_name() -> None:
     assert check.auc is not None
     assert check.auc.value > 0.6
     assert abs(check.differences["orders"].value) > 0.3
-    with pytest.raises(DataRefusedError, match="'(orders|recency)' of the contacted is"):
+    with pytest.raises(DataRefusedError, match=r"'(orders|recency)' of the contacted is"):
         require_random(check)
     require_random(check, even_if_not=True)
 
@@ -51,8 +51,8 @@ def test_a_wrong_share_is_refused() -> None:
 
 
 def test_few_alarms_without_cause() -> None:
-    passed = [check_random(simulate(300, seed)[0]).passed for seed in range(40)]
-    assert sum(passed) >= 39
+    passed = [check_random(simulate(300, seed)[0]).passed for seed in range(20)]
+    assert sum(passed) >= 19
 
 
 def test_few_rows_have_no_auc() -> None:
