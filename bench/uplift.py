@@ -88,7 +88,7 @@ def judged(trial: Trial) -> dict[str, Array]:
 
 
 def chosen(trial: Trial) -> Choice:
-    """Return what the plan would use for the first three tenths, risk being the caller's ranking."""
+    """Return what a plan for three tenths of the list would use; risk is the caller's ranking."""
     half = np.random.default_rng(0).permutation(len(trial)) < len(trial) // 2
     # the ranking by risk may not have learned from the rows that it is judged on
     ranking = np.where(half, risk(trial.take(~half), trial.X), risk(trial.take(half), trial.X))

@@ -11,8 +11,8 @@ so that the effects on the stages of a play go on adding up to 0.
 Source: Efron and Morris (1975), "Data analysis using Stein's estimator and its generalizations";
 DerSimonian and Laird (1986), "Meta-analysis in clinical trials", equation 4, for the variance
 between; Morris (1983), "Parametric empirical Bayes inference", section 5, for the interval where
-that variance is estimated; Agresti (2013), "Categorical data analysis", section 1.6, for the added customer, who has
-the stages of all plays (a Dirichlet prior of weight 1).
+that variance is estimated; Agresti (2013), "Categorical data analysis", section 1.6, for the added
+customer, who has the stages of all plays (a Dirichlet prior of weight 1).
 """
 
 from __future__ import annotations

@@ -25,15 +25,16 @@ def simulate(
     spread: float = 0.15,
     binary: bool = True,
     propensity: str = "half",
+    base: float = 0.2,
 ) -> tuple[Trial, Array]:
     """Return a trial and the true effects.
 
-    The outcome without a contact grows with ``recency``; the effect is .1 on the average and grows
+    The outcome without a contact grows with ``recency`` by ``base``; the effect is .1 on the average and grows
     with ``orders`` by ``spread`` in its middle. With ``propensity="unequal"`` it depends on both.
     """
     X = features(n, seed)
     random = np.random.default_rng(seed + 1_000)
-    alone = 0.2 + 0.2 * expit(2 * X[:, 1])
+    alone = 0.2 + base * expit(2 * X[:, 1])
     effect = 0.1 + spread * np.tanh(X[:, 0])
     e = np.full(n, 0.5) if propensity == "half" else 0.2 + 0.6 * expit(X[:, 0] + X[:, 1])
     w = random.uniform(size=n) < e

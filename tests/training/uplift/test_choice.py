@@ -17,7 +17,7 @@ FEW = ("T", "linear")
 
 
 def test_uplift_is_chosen_where_the_likely_buyers_are_not_those_who_change() -> None:
-    trial, effect = simulate(6000, 1)
+    trial, effect = simulate(6000, 1, base=0.5)
     choice = choose_ranking(trial, {"risk": trial.X[:, 1]}, depth=0.3, learners=FEW, folds=2)
     assert choice.group == "uplift"
     assert choice.enough
