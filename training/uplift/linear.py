@@ -30,7 +30,11 @@ from stagecast.training.uplift.trial import Trial
 PENALTIES = tuple(float(p) for p in 10.0 ** np.arange(-1.0, 5.5, 0.5))
 STEPS = 30
 FREE = 2
-"""The first columns, level and mean effect, are not penalised."""
+"""The first columns are level and mean effect, which are hardly penalised."""
+FREE_RIDGE = 0.16
+"""A standard deviation of 2.5 in log odds: Gelman, Jakulin, Pittau and Su (2008), "A weakly
+informative default prior distribution for logistic and other regression models". Without it the
+mean effect is infinite where nobody buys in one of the arms."""
 
 
 def fit_interaction(trial: Trial, expected: Array) -> Interaction:
@@ -54,11 +58,11 @@ def fit_interaction(trial: Trial, expected: Array) -> Interaction:
         else:
             fits = [_gaussian(columns, trial.y - expected, p) for p in PENALTIES]
     _, weights = max(fits, key=lambda fitted: fitted[0])
-    return Interaction(design, float(weights[1]), weights[FREE:])
+    return Interaction(design, float(weights[1]), weights[FREE:], float(weights[0]))
 
 
 def _ridge(columns: Array, penalty: float) -> Array:
-    return np.where(np.arange(columns.shape[1]) < FREE, 1e-8, penalty)
+    return np.where(np.arange(columns.shape[1]) < FREE, FREE_RIDGE, penalty)
 
 
 def _log_evidence(loss: float, weights: Array, precision: Array, ridge: Array) -> float:

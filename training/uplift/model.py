@@ -33,11 +33,15 @@ class Interaction:
         Effect at the mean of the columns.
     weights
         Change of the effect with each column, shape (columns,).
+    level
+        What is added to the expected linear predictor, whoever is contacted. It matters where the
+        effect is large: the mean of two probabilities has other log odds than their middle.
     """
 
     design: UpliftDesign
     intercept: float
     weights: Array
+    level: float
 
     def effect(self, X: Array) -> Array:
         """Return the effect on the linear predictor, shape (n,)."""
@@ -51,6 +55,7 @@ class Interaction:
             "design": self.design.to_json(),
             "intercept": self.intercept,
             "weights": self.weights.tolist(),
+            "level": self.level,
         }
 
     @classmethod
@@ -60,7 +65,7 @@ class Interaction:
         weights = np.array(data["weights"], dtype=np.float64)
         if weights.shape != design.mean.shape:
             raise ValueError("an interaction has one weight for each column of its design")
-        return cls(design, float(data["intercept"]), weights)
+        return cls(design, float(data["intercept"]), weights, float(data["level"]))
 
 
 @dataclass(frozen=True)
@@ -188,7 +193,7 @@ def _linear(model: UpliftModel, X: Array, threads: int) -> Array:
     on_predictor = model.interaction.effect(X)
     if not model.binary:
         return on_predictor
-    base = model.trees["base"].raw(named_columns(X), threads)
+    base = model.trees["base"].raw(named_columns(X), threads) + model.interaction.level
     return effect_on_probability(base, on_predictor, np.full(len(X), model.share))
 
 

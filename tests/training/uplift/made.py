@@ -29,7 +29,8 @@ def simulate(
 ) -> tuple[Trial, Array]:
     """Return a trial and the true effects.
 
-    The outcome without a contact grows with ``recency`` by ``base``; the effect is .1 on the average and grows
+    The outcome without a contact grows with ``recency`` by ``base``; the effect is .1 on the average
+    and grows
     with ``orders`` by ``spread`` in its middle. With ``propensity="unequal"`` it depends on both.
     """
     X = features(n, seed)

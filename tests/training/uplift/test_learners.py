@@ -109,7 +109,6 @@ def test_an_arm_in_which_nobody_buys_has_a_defined_effect() -> None:
     trial = make_trial(X, NAMES, w, 0.5, w & (np.arange(400) % 10 == 0))
     for kind in FORMULAS:
         effect = fit_uplift(trial, kind).effect(X)
-        assert np.isfinite(effect).all()
         # the S-learner draws an effect towards 0, the more so in few rows
         assert 0.05 < effect.mean() < 0.3, kind
 
