@@ -29,9 +29,9 @@ def simulate(
 ) -> tuple[Trial, Array]:
     """Return a trial and the true effects.
 
-    The outcome without a contact grows with ``recency`` by ``base``; the effect is .1 on the average
-    and grows
-    with ``orders`` by ``spread`` in its middle. With ``propensity="unequal"`` it depends on both.
+    The outcome without a contact grows with ``recency`` by ``base``; the effect is .1 on the
+    average and grows with ``orders`` by ``spread`` in its middle. With ``propensity="unequal"`` the
+    propensity depends on both.
     """
     X = features(n, seed)
     random = np.random.default_rng(seed + 1_000)
