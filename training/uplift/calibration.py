@@ -52,6 +52,7 @@ def calibrate(g: Array, score: Array, customer: Integers, *, is_effect: bool = F
 
     Examples
     --------
+    >>> import numpy as np
     >>> line = calibrate(np.array([1.0, 3.0]), np.array([0.0, 1.0]), np.arange(2))
     >>> line.level, line.centre, line.slope
     (2.0, 0.5, 2.0)

@@ -233,9 +233,9 @@ def _chosen(
     over = choice.over_random
     if over.value <= ONE_SIDED_95 * over.standard_error:
         reason = (
-            f"No ranking is better than a draw at random {where}: by one standard error it would be '{name}', "
-            f"which brings {over.value:+.4g} (standard error {over.standard_error:.2g}) per customer "
-            "more than as many random contacts."
+            f"No ranking is better than a draw at random {where}: by one standard error it would "
+            f"be '{name}', which brings {over.value:+.4g} (standard error "
+            f"{over.standard_error:.2g}) per customer more than as many random contacts."
         )
         return Choice(RANDOM, RANDOM, reason, True, tuple(judged), None)
     reason = (
