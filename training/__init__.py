@@ -12,9 +12,9 @@ running server loads a bundle and evaluates it; it needs no module here that fit
 What may be changed where: ``learners`` holds the learning algorithms; each prediction target has a
 folder (``inactivity``, ``cancellation``, ``next_stage``, ``value``, ``leads``), with evaluation and
 fitting in separate files; ``reasons`` explains scores, ``judging`` compares with baselines out of
-time, ``lead_points`` ranks leads by points, ``estimators`` offers the pools to scikit-learn. Only
-``bundle`` writes to disk, and it writes text and JSON only.
+time, ``lead_points`` ranks leads by points, ``uplift`` learns from random contacts whom a contact
+changes, ``estimators`` offers the pools to scikit-learn. Only ``bundle`` and ``uplift.stored``
+write to disk, and they write text and JSON only.
 
-Planned: ``uplift`` (whom a campaign moves), ``promotion`` (champion and challenger) and
-``monitoring`` (drift).
+Planned: ``promotion`` (champion and challenger) and ``monitoring`` (drift).
 """
