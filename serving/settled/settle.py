@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -75,7 +76,7 @@ def _is_contract(engine: sa.Engine, run_id: int) -> bool:
 def _settle(
     engine: sa.Engine,
     log: EventLog,
-    run: sa.Row[tuple[int, datetime, int, str, int]],
+    run: Any,
     as_of: datetime,
 ) -> Entry | None:
     with engine.connect() as connection:

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse
 from stagecast.features.errors import UsageError
 from stagecast.serving.http.api_page import api_reference
 from stagecast.serving.http.lists import BANDS, STATES, ListQuery
+from stagecast.serving.http.page_texts import store_name, titles_of, translation
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.state import StateDep, StoreDep
 from stagecast.serving.quoting import quote
@@ -46,7 +47,7 @@ def customers_page(
     """Show the ranked list of the current run."""
     run = store.current_run()
     if run is None:
-        return render("empty.html", store=_store_name(state.settings.store))
+        return render("empty.html", store=store_name(state.settings.store))
     filters, order = query.filters(run), query.order
     stale = False
     try:
@@ -68,7 +69,7 @@ def customers_page(
         page=page,
         rows=rows,
         alike=any(_not_ranked(score) for score in rows),
-        titles=_titles(run),
+        titles=titles_of(run.scheme),
         stages=_stage_cards(store, run, query),
         bands=BANDS,
         states=STATES,
@@ -94,7 +95,7 @@ def customer_page(customer_id: str, request: Request, store: StoreDep) -> HTMLRe
             f"There is no published score of customer “{quote(customer_id)}”.",
         )
     run = store.current_run()
-    titles = {} if run is None else _titles(run)
+    titles = {} if run is None else titles_of(run.scheme)
     score = msgspec.json.decode(record.document)
     scheme = None if run is None else run.scheme_id
     previous = None
@@ -154,22 +155,11 @@ def _head(column: str, order: Order, parameters: list[tuple[str, str]]) -> dict[
     }
 
 
-def _titles(run: Run, language: str = "en") -> dict[str, str]:
-    return {
-        stage["id"]: _translation(stage["title"], language, stage["id"])
-        for stage in run.scheme["stages"]
-    }
-
-
-def _translation(texts: Mapping[str, str], language: str, default: str) -> str:
-    return texts.get(language) or next(iter(texts.values()), default)
-
-
 def _stage_cards(store: Store, run: Run, query: ListQuery) -> list[dict[str, Any]]:
     """Return each stage with its totals and a link that replaces the stage filter of the query."""
-    titles = _titles(run)
+    titles = titles_of(run.scheme)
     meanings = {
-        stage["id"]: _translation(stage["meaning"], "en", "") for stage in run.scheme["stages"]
+        stage["id"]: translation(stage["meaning"], "en", "") for stage in run.scheme["stages"]
     }
     other_parameters = [pair for pair in _parameters(query) if pair[0] != "stage"]
     return [
@@ -195,9 +185,3 @@ def _horizon_note(run: Run, scorer: ScorerLike | None) -> str | None:
         return None
     note: str | None = scorer.card.get("horizon_note")
     return note
-
-
-def _store_name(url: str) -> str:
-    return (
-        url.removeprefix("sqlite:///") if url.startswith("sqlite:///") else url.rpartition("@")[2]
-    )

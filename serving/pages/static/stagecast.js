@@ -18,3 +18,30 @@ if (form) {
     }
   });
 }
+
+// A form with data-api sends JSON to the API and goes where the answer says; the pages change
+// nothing without it.
+for (const sending of document.querySelectorAll("form[data-api]")) {
+  sending.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const problem = sending.querySelector("[role=alert]");
+    const button = sending.querySelector("button");
+    const body = JSON.parse(sending.dataset.body || "{}");
+    for (const field of sending.elements) if (field.name && field.value !== "") body[field.name] = field.value;
+    const path = sending.dataset.api;
+    button.disabled = true;
+    problem.textContent = "";
+    try {
+      const answer = await fetch(path, {
+        method: sending.dataset.method || "POST",
+        headers: { "Content-Type": "application/json" },
+        body: sending.dataset.method === "DELETE" ? undefined : JSON.stringify(body),
+      });
+      if (!answer.ok) throw new Error((await answer.json()).detail);
+      location.assign(sending.dataset.next || "/plans/" + encodeURIComponent(body.name));
+    } catch (error) {
+      problem.textContent = error.message;
+      button.disabled = false;
+    }
+  });
+}

@@ -1,0 +1,34 @@
+"""Texts of pages that come from a run: titles of stages in a language, the name of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def translation(texts: Mapping[str, str], language: str, default: str) -> str:
+    """Return a text in a language, else in any, else the default.
+
+    >>> translation({"en": "New"}, "fa", "new"), translation({}, "fa", "new")
+    ('New', 'new')
+    """
+    return texts.get(language) or next(iter(texts.values()), default)
+
+
+def titles_of(scheme: Mapping[str, Any], language: str = "en") -> dict[str, str]:
+    """Return stage id -> title in a language, of a scheme as it is stored with a run."""
+    return {
+        stage["id"]: translation(stage["title"], language, stage["id"])
+        for stage in scheme["stages"]
+    }
+
+
+def store_name(url: str) -> str:
+    """Return how a store is called on a page: its file, or its address without a password.
+
+    >>> store_name("sqlite:///stagecast.db"), store_name("postgresql://shop:pass@db/scores")
+    ('stagecast.db', 'db/scores')
+    """
+    if url.startswith("sqlite:///"):
+        return url.removeprefix("sqlite:///")
+    return url.rpartition("@")[2]

@@ -1,0 +1,131 @@
+"""The HTML pages of plans: all of them, one that is being made, one that is stored, the results.
+
+What they show are the answers of the API; what changes a plan is sent to it by the script.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query
+from starlette.responses import HTMLResponse
+
+from stagecast.features.errors import StagecastError
+from stagecast.serving.http.lists import BANDS, STATES
+from stagecast.serving.http.page_texts import store_name, titles_of, translation
+from stagecast.serving.http.plan_query import PlanQuery
+from stagecast.serving.http.problems import ProblemError
+from stagecast.serving.http.state import StateDep, StoreDep
+from stagecast.serving.reports.rendering import render
+from stagecast.serving.settled.ledger import entries
+from stagecast.serving.store.store import Run, Store
+from stagecast.serving.targeting.plan.audience import check_audience
+from stagecast.serving.targeting.plan.book import Plan, PlanBook
+from stagecast.serving.targeting.plan.errors import NoSuchPlanError
+from stagecast.serving.targeting.plan.results import last_readout
+from stagecast.serving.targeting.plan.suppression import REASONS
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+FIRST = 25
+"""Customers of a list that its page shows."""
+
+
+@router.get("/plans")
+def plans_page(store: StoreDep) -> HTMLResponse:
+    """Show all plans, by what is to be done with them."""
+    plans = PlanBook(store.engine).plans()
+    results = {plan.name: last_readout(store.engine, plan) for plan in plans if plan.frozen_at}
+    return render("plans.html", plans=plans, results=results)
+
+
+@router.get("/plans/new")
+def new_plan_page(
+    query: Annotated[PlanQuery, Query()], store: StoreDep, state: StateDep
+) -> HTMLResponse:
+    """Show what a plan would be, and the form that changes it."""
+    run = store.current_run()
+    if run is None:
+        return render("empty.html", store=store_name(state.settings.store))
+    forecast, problem, first = _forecast(store, run, query)
+    body = query.body()
+    return render(
+        "plan_form.html",
+        run=run,
+        asked=query,
+        plays=_plays(run),
+        stages=titles_of(run.scheme),
+        bands=BANDS,
+        states=STATES,
+        forecast=forecast,
+        problem=problem,
+        first=first,
+        reasons=REASONS,
+        body=msgspec.json.encode(body).decode("utf-8"),
+    )
+
+
+def _forecast(
+    store: Store, run: Run, query: PlanQuery
+) -> tuple[dict[str, Any] | None, str | None, list[tuple[str, float]]]:
+    """Return what is expected, why it cannot be said, and the first customers with their gains."""
+    try:
+        terms = query.body().terms()
+        check_audience(terms.audience, run)
+        proposal = PlanBook(store.engine).propose(run, terms)
+    except StagecastError as error:
+        return None, str(error), []
+    members = proposal.members
+    rows = zip(members.customers.customer_id, members.gain, members.held_out, strict=True)
+    first = [(str(id_), float(gain)) for id_, gain, held_out in rows if not held_out][:FIRST]
+    return proposal.forecast.to_json(), None, first
+
+
+@router.get("/plans/{name}")
+def plan_page(name: str, store: StoreDep) -> HTMLResponse:
+    """Show a stored plan: what is expected, its list, what it brought."""
+    book = PlanBook(store.engine)
+    try:
+        plan = book.plan(name)
+    except NoSuchPlanError as error:
+        raise ProblemError(404, "plan-unknown", str(error)) from None
+    first: list[dict[str, Any]] = []
+    if plan.frozen_at is not None:
+        for row in book.members(name, "contact"):
+            first.append(row)
+            if len(first) == FIRST:
+                break
+    run = store.current_run()
+    return render(
+        "plan.html",
+        plan=plan,
+        forecast=plan.proposal,
+        first=first,
+        result=last_readout(store.engine, plan),
+        superseded=run is None or run.id != plan.run_id,
+        plays={} if run is None else _plays(run),
+        reasons=REASONS,
+    )
+
+
+@router.get("/results")
+def results_page(store: StoreDep) -> HTMLResponse:
+    """Show what plans brought, and what earlier scores said and what came."""
+    plans = PlanBook(store.engine).plans()
+    read = [(plan, result) for plan, result in _results(store, plans) if result is not None]
+    with store.engine.connect() as connection:
+        ledger = entries(connection)
+    return render("results.html", read=read, settled=ledger[::-1])
+
+
+def _results(store: Store, plans: list[Plan]) -> list[tuple[Plan, dict[str, Any] | None]]:
+    return [(plan, last_readout(store.engine, plan)) for plan in plans if plan.frozen_at]
+
+
+def _plays(run: Run) -> dict[str, str]:
+    """Return play id -> title."""
+    return {
+        play["id"]: translation(play["title"], "en", play["id"])
+        for play in run.scheme.get("plays", ())
+    }

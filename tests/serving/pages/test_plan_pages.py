@@ -1,0 +1,162 @@
+"""The pages of plans: what a plan would be, the stored plan, the results."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from stagecast.serving.http.app import create_app
+from stagecast.serving.settings import Settings
+from stagecast.serving.store.store import Store
+from tests.serving import published
+from tests.serving.web import Client, client
+
+HOSTILE = published.HOSTILE_IDS
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store.open(f"sqlite:///{tmp_path / 'stagecast.db'}")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def web(store: Store) -> Iterator[Client]:
+    def no_model(path: Path) -> None:
+        raise AssertionError("no model is asked for")
+
+    app = create_app(Settings(), scorer_loader=no_model, store=store)  # type: ignore[arg-type]
+    with client(app) as http:
+        yield http
+
+
+def text(page: str) -> str:
+    """Return what a reader sees of a page."""
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", page)).split())
+
+
+def stored(web: Client, plan: str = "autumn", **body: object) -> None:
+    wanted = {"contacts": 20, **body, "name": plan}
+    answer = web.post_text("/v1/plans", json.dumps(wanted))
+    assert answer.status_code == 201, answer.text
+
+
+def test_an_empty_store_says_how_to_publish(web: Client) -> None:
+    assert web.get("/plans/new").status_code == 200
+    assert "No plan was made yet." in text(web.get("/plans").text)
+    assert "No plan was read out yet." in text(web.get("/results").text)
+
+
+def test_the_numbers_of_a_plan_that_is_being_made_are_those_of_the_api(web, store) -> None:
+    published.publish(store, published.scores(300))
+    page = text(
+        web.get("/plans/new?contacts=20&contact_cost=1&keep_percent=10&holdout_percent=20").text
+    )
+    body = {
+        "contacts": 20,
+        "costs": {"contact": 1},
+        "effects": {"keep": 0.1},
+        "holdout": 0.2,
+    }
+    answer = web.post_text("/v1/plans", json.dumps(body)).json()
+    assert f"{answer['contacts']['contacts']} customers are contacted" in page
+    assert f"{answer['held_out']} are left alone at random" in page
+    assert f"{answer['contacts']['gain']:,.0f} expected gain" in page
+    assert all(note in page for note in answer["notes"])
+
+
+def test_the_form_sends_the_same_plan_that_the_page_shows(web, store) -> None:
+    published.publish(store, published.scores(300))
+    page = web.get("/plans/new?contacts=20&contact_cost=1&stage=loyal&stage=at_risk").text
+    body = json.loads(unescape(re.search(r'data-api="/v1/plans" data-body="([^"]*)"', page)[1]))
+    stored(web, "from-the-page", **body)
+    plan = web.get("/v1/plans/from-the-page").json()
+    assert plan["request"]["audience"]["stages"] == ["loyal", "at_risk"]
+    assert plan["request"]["contacts"] == 20
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ("budget=0.1&contact_cost=1", "does not pay one contact"),
+        ("window_days=365", "longer than the horizon"),
+        ("stage=royal", "there is no stage 'royal'"),
+    ],
+)
+def test_what_cannot_be_planned_is_said_beside_the_form(web, store, query, problem) -> None:
+    published.publish(store, published.scores(300))
+    answer = web.get(f"/plans/new?{query}")
+    assert answer.status_code == 200
+    assert problem in text(answer.text)
+    assert "Store as a draft" not in text(answer.text)
+
+
+def test_a_wrong_number_in_the_address_is_refused(web, store) -> None:
+    published.publish(store, published.scores(30))
+    assert web.get("/plans/new?contacts=0").status_code == 422
+    assert web.get("/plans/new?contact=5").status_code == 422
+
+
+def test_a_draft_offers_to_freeze_and_a_frozen_plan_to_download(web, store) -> None:
+    published.publish(store, published.scores(300))
+    stored(web)
+    draft = text(web.get("/plans/autumn").text)
+    assert "Freeze: draw and fix the list" in draft
+    assert "Contacts (CSV)" not in draft
+    assert web.post_text("/v1/plans/autumn/freeze", "{}").status_code == 200
+    frozen = text(web.get("/plans/autumn").text)
+    assert "Freeze: draw and fix the list" not in frozen
+    assert "Contacts (CSV)" in frozen
+    assert "Not read out yet" in frozen
+    assert "to be read out after" in text(web.get("/plans").text)
+
+
+def test_what_a_plan_brought_stands_on_its_page_and_among_the_results(web, store) -> None:
+    published.publish(store, published.scores(300))
+    stored(web, contacts=40, holdout=0.5)
+    web.post_text("/v1/plans/autumn/freeze", "{}")
+    rows = web.get("/v1/plans/autumn/customers").json()["customers"]
+    outcomes = [
+        {"customer_id": row["customer_id"], "orders": k % 3, "spend": 10.0 * (k % 3)}
+        for k, row in enumerate(rows)
+    ]
+    answer = web.post_text("/v1/plans/autumn/outcomes", json.dumps({"outcomes": outcomes}))
+    assert answer.status_code == 200, answer.text
+    verdict = answer.json()["verdict"]
+    page = text(web.get("/plans/autumn").text)
+    assert verdict["word"] in page
+    assert verdict["sentence"] in page
+    assert verdict["word"] in text(web.get("/results").text)
+
+
+def test_a_superseded_draft_cannot_be_frozen_from_its_page(web, store) -> None:
+    published.publish(store, published.scores(300))
+    stored(web)
+    published.publish(store, published.scores(300))
+    page = text(web.get("/plans/autumn").text)
+    assert "Newer scores were published" in page
+    assert "Freeze: draw and fix the list" not in page
+
+
+def test_an_unknown_plan_is_a_404_that_names_those_there_are(web, store) -> None:
+    published.publish(store, published.scores(300))
+    stored(web)
+    answer = web.get("/plans/autumm", headers={"accept": "text/html"})
+    assert answer.status_code == 404
+    assert "autumn" in text(answer.text)
+
+
+def test_hostile_ids_and_owners_are_shown_as_text(web, store) -> None:
+    published.publish(store, published.scores(20, extra=list(HOSTILE)))
+    stored(web, owner="<script>alert(1)</script>", audience={"customer_ids": list(HOSTILE)},
+           holdout=0, contacts=None)  # fmt: skip
+    web.post_text("/v1/plans/autumn/freeze", "{}")
+    for path in ("/plans", "/plans/autumn", "/plans/new"):
+        page = web.get(path).text
+        assert "<script>alert" not in page, path
