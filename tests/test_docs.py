@@ -281,6 +281,20 @@ def command_of(name: str) -> click.Command:
     return command
 
 
+def called(command: click.Command, words: list[str]) -> click.Command:
+    """Return the subcommand that the words name, if the command has any and they do."""
+    if isinstance(command, click.Group) and words and words[0] in command.commands:
+        return command.commands[words[0]]
+    return command
+
+
+def every_command() -> list[click.Command]:
+    """Return all commands with their subcommands."""
+    commands = [command_of(name) for name in COMMANDS]
+    groups = [command for command in commands if isinstance(command, click.Group)]
+    return [*commands, *(part for group in groups for part in group.commands.values())]
+
+
 @EACH
 def test_commands_and_options_exist(path: Path) -> None:
     for name, *words in invocations(path):
@@ -288,7 +302,7 @@ def test_commands_and_options_exist(path: Path) -> None:
             assert name in {"--help", "-h", "--version"}, name
             continue
         assert name in COMMANDS, f"{path.name}: stagecast {name}"
-        known = options(command_of(name))
+        known = options(called(command_of(name), words))
         for word in words:
             if word.startswith("--"):
                 assert word.partition("=")[0] in known, f"{path.name}: stagecast {name} {word}"
@@ -297,7 +311,7 @@ def test_commands_and_options_exist(path: Path) -> None:
 @EACH
 def test_options_named_alone_exist(path: Path) -> None:
     others = {"--write", "--customers"}  # of `python -m tests.notebooks` and `python -m bench`
-    known = others | set().union(*(options(command_of(name)) for name in COMMANDS))
+    known = others | set().union(*map(options, every_command()))
     for code in _CODE.findall(_FENCE.sub("", path.read_text("utf-8"))):
         if code.startswith("--"):
             assert code.split()[0] in known, f"{path.name}: {code}"
