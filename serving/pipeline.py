@@ -137,7 +137,7 @@ def run_and_publish(
 
             say("publishing")
             publish(
-                settings.store,
+                settings,
                 done.scores,
                 request.out / MODEL,
                 done.bundle.models.scheme,

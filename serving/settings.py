@@ -62,6 +62,11 @@ class Settings(BaseSettings):
         set.
     max_body_bytes
         Maximum length of a request body, in bytes.
+    webhook_url, webhook_secret
+        Address to which plans and moves of customers are sent, and the secret of the signature, at
+        least 24 characters; None: nothing is sent.
+    webhook_min_step
+        Least change of the churn probability with which a change of band is sent, 0 to 1.
 
     Raises
     ------
@@ -85,6 +90,9 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices(f"{PREFIX}TRACKING_URI", "MLFLOW_TRACKING_URI"),
     )
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, le=1024**3)
+    webhook_url: str | None = None
+    webhook_secret: SecretStr | None = None
+    webhook_min_step: float = Field(default=0.1, ge=0, le=1)
 
     @field_validator("store")
     @classmethod

@@ -60,3 +60,17 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     """End a server, and wait until it is gone."""
     process.terminate()
     process.wait(LIMIT_SECONDS)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Return once something of this process holds.
+
+    Raises
+    ------
+    AssertionError
+        It did not within the limit.
+    """
+    until = time.monotonic() + LIMIT_SECONDS
+    while not holds():
+        assert time.monotonic() < until, "what was waited for did not come"
+        time.sleep(0.02)

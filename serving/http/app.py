@@ -29,6 +29,8 @@ from stagecast.serving.reports.rendering import static_files
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.protocols import ScorerLoader
 from stagecast.serving.store.store import Store
+from stagecast.serving.webhooks.courier import Courier
+from stagecast.serving.webhooks.receiver import receiver_of
 
 
 class StagecastAPI(FastAPI):
@@ -64,6 +66,7 @@ def create_app(
         The address can be reached from other machines and there are no API keys.
     """
     check_bind(settings.host, settings.keys)
+    receiver_of(settings)  # an address that cannot be used is refused before the server starts
     state = State(settings, store=store)
 
     @asynccontextmanager
@@ -78,7 +81,10 @@ def create_app(
                 state.scorer = scorer_loader(settings.model)
             except StagecastError as error:
                 state.scorer_fault = f"the model '{settings.model}' was not loaded: {error}"
+        courier = _courier(state)
         yield
+        if courier is not None:
+            courier.stop()
         if store is None and state.store is not None:
             state.store.close()
 
@@ -100,3 +106,13 @@ def create_app(
     app.add_middleware(Guard, keys=settings.keys, allowed_hosts=settings.allowed_hosts)
     app.add_middleware(SecureHeaders)
     return app
+
+
+def _courier(state: State) -> Courier | None:
+    """Start to send webhooks; None where no address is set, or there is no store."""
+    receiver = receiver_of(state.settings)
+    if receiver is None or state.store is None:
+        return None
+    courier = Courier(state.store.engine, receiver)
+    courier.start()
+    return courier

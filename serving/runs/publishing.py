@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from stagecast.features.stages.scheme import Scheme
+from stagecast.serving.settings import Settings
 from stagecast.serving.settled.settle import settle_due
 from stagecast.serving.store.store import Store
 from stagecast.serving.targeting.plan.logged_contacts import store_contacts
+from stagecast.serving.webhooks.delivery import deliver_due
+from stagecast.serving.webhooks.outbox import add_moves
+from stagecast.serving.webhooks.receiver import receiver_of
 
 if TYPE_CHECKING:
     from stagecast.features.events import EventLog
 
 
 def publish(
-    url: str,
+    settings: Settings,
     scores: pa.Table,
     model: Path,
     scheme: Scheme,
@@ -28,12 +32,12 @@ def publish(
     """Write scores to the store, and make them the current ones.
 
     Then the contacts that the log knows of are stored, and the earlier runs whose horizon is over
-    at the as_of are settled.
+    at the as_of are settled; webhooks tell who moved, where an address is set.
 
     Parameters
     ----------
-    url
-        SQLAlchemy URL of the store.
+    settings
+        Name the store, and where webhooks are sent.
     scores
         The scores.
     model
@@ -45,10 +49,15 @@ def publish(
     as_of
         Where the customers stand.
     """
-    store = Store.open(url)
+    store = Store.open(settings.store)
     try:
         store.publish(scores, model_path=str(model.resolve()), scheme=scheme)
         store_contacts(store.engine, log, as_of)
         settle_due(store.engine, log, as_of)
+        with store.engine.begin() as connection:
+            add_moves(connection, datetime.now(UTC))
+        receiver = receiver_of(settings)
+        if receiver is not None:
+            deliver_due(store.engine, receiver)
     finally:
         store.close()

@@ -9,6 +9,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from stagecast.features.errors import UsageError
 from stagecast.serving.store import plan_tables as plan_tables  # its tables belong to the metadata
+from stagecast.serving.store import webhook_tables as webhook_tables
 from stagecast.serving.store.tables import VERSION, metadata, store_version
 
 BUSY_MILLISECONDS = 10_000
