@@ -17,6 +17,7 @@ from stagecast.serving.http.openapi import complete_document
 from stagecast.serving.http.routes import (
     customers,
     health,
+    home,
     model,
     pages,
     plan_pages,
@@ -99,7 +100,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.stagecast = state
-    for module in (score, customers, stages, plans, model, health, plan_pages, pages):
+    for module in (score, customers, stages, plans, model, health, home, plan_pages, pages):
         app.include_router(module.router)
     app.mount("/static", static_files(), name="static")
     add_handlers(app)

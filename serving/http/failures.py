@@ -90,7 +90,18 @@ def _query_problem(error: RequestValidationError) -> ProblemError:
     )
 
 
-_PARAMETERS = ("stage", "band", "state", "min_value", "q", "sort", "limit", "cursor", "format")
+_PARAMETERS = (
+    "stage",
+    "band",
+    "state",
+    "play",
+    "min_value",
+    "q",
+    "sort",
+    "limit",
+    "cursor",
+    "format",
+)
 
 
 def _text(value: Any) -> str | None:

@@ -38,6 +38,7 @@ class ListQuery(BaseModel):
     )
     band: Literal["low", "medium", "high"] | None = Field(default=None, description="churn band")
     state: Literal["prospect", "active", "lapsed"] | None = None
+    play: str | None = Field(default=None, max_length=256, description="play of the scheme")
     min_value: float | None = Field(
         default=None, allow_inf_nan=False, description="least value at risk, in money"
     )
@@ -103,7 +104,7 @@ class ListQuery(BaseModel):
                     f"stage '{stage[:100]}' is not known: {hint}",
                     faults=[fault],
                 )
-        return Filters(tuple(self.stage), self.band, self.state, self.min_value, self.q)
+        return Filters(tuple(self.stage), self.band, self.state, self.min_value, self.q, self.play)
 
 
 class ApiListQuery(ListQuery):

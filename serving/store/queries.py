@@ -54,6 +54,8 @@ class Filters:
         Minimum value at risk, in money.
     q
         Prefix of the customer's id.
+    play
+        Play of the scheme.
     """
 
     stages: tuple[str, ...] = ()
@@ -61,6 +63,7 @@ class Filters:
     state: str | None = None
     min_value: float | None = None
     q: str | None = None
+    play: str | None = None
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         """Return the SQL conditions on the table of scores."""
@@ -73,6 +76,8 @@ class Filters:
             conditions.append(c.churn_band == self.band)
         if self.state is not None:
             conditions.append(c.state == self.state)
+        if self.play is not None:
+            conditions.append(c.play == self.play)
         if self.min_value is not None:
             conditions.append(c.value_at_risk >= self.min_value)
         if self.q:
@@ -194,6 +199,13 @@ class Cursor:
 
 def _query_digest(filters: Filters, order: Order) -> str:
     filters_json = msgspec.json.encode(
-        [sorted(filters.stages), filters.band, filters.state, filters.min_value, filters.q]
+        [
+            sorted(filters.stages),
+            filters.band,
+            filters.state,
+            filters.min_value,
+            filters.q,
+            filters.play,
+        ]
     )
     return hashlib.sha256(filters_json + str(order).encode("utf-8")).hexdigest()[:16]

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from stagecast.serving.store import deleting
 from stagecast.serving.store.opening import open_engine
+from stagecast.serving.store.overview import RunKey, overview
 from stagecast.serving.store.protocols import SchemeLike
 from stagecast.serving.store.publishing import publish
 from stagecast.serving.store.queries import LIMIT_DEFAULT, LIMIT_MAX, Cursor, Filters, Order
@@ -182,9 +183,21 @@ class Store:
 
         See :func:`stagecast.serving.store.publishing.publish`.
         """
-        return publish(
+        run_id = publish(
             self._engine, source, model_path=str(model_path), scheme=scheme, progress=progress
         )
+        run = self.current_run()
+        if run is not None:
+            self.overview(run)  # worked out now, so that no reader waits for it
+        return run_id
+
+    def overview(self, run: Run) -> dict[str, Any]:
+        """Return the totals of a run and what changed since the one before.
+
+        See :func:`stagecast.serving.store.overview.overview`.
+        """
+        key = RunKey(run.id, run.as_of, run.horizon_days, run.scheme_id)
+        return overview(self._engine, key)
 
     def erase(self, customer_id: str) -> int:
         """Delete a customer's rows from every run and table, and return their number.
@@ -416,4 +429,6 @@ def current_run(connection: sa.Connection) -> Run | None:
     row = connection.execute(query).mappings().first()
     if row is None:
         return None
-    return Run(**{name: value for name, value in row.items() if name != "created_at"})
+    return Run(
+        **{name: value for name, value in row.items() if name not in ("created_at", "overview")}
+    )

@@ -58,6 +58,8 @@ runs = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("published_at", Instant),
     sa.Column("customers", sa.BigInteger, nullable=False),
+    # totals and changes, worked out when the run is published
+    sa.Column("overview", sa.JSON(none_as_null=True)),
     # an id is never used twice, so a cursor of a deleted run remains invalid
     sqlite_autoincrement=True,
 )

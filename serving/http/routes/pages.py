@@ -40,7 +40,7 @@ _SORTABLE = (
 )
 
 
-@router.get("/")
+@router.get("/customers")
 def customers_page(
     query: Annotated[ListQuery, Query()], store: StoreDep, state: StateDep
 ) -> HTMLResponse:
@@ -77,9 +77,9 @@ def customers_page(
         heads={column: _head(column, order, unsorted) for column in _SORTABLE},
         next_link=None
         if page.next_cursor is None
-        else link("/", [*parameters, ("cursor", page.next_cursor)]),
-        first_link=link("/", parameters) if page.seen else None,
-        everybody_link=link("/", []),
+        else link("/customers", [*parameters, ("cursor", page.next_cursor)]),
+        first_link=link("/customers", parameters) if page.seen else None,
+        everybody_link=link("/customers", []),
         csv_link=link("/v1/customers", [*parameters, ("format", "csv"), ("limit", "all")]),
     )
 
@@ -131,6 +131,7 @@ def _parameters(query: ListQuery) -> list[tuple[str, str]]:
     single_values = (
         ("band", query.band),
         ("state", query.state),
+        ("play", query.play),
         ("min_value", min_value),
         ("q", query.q),
     )
@@ -150,7 +151,7 @@ def _head(column: str, order: Order, parameters: list[tuple[str, str]]) -> dict[
         else Order(column, column not in _ASCENDING_FIRST)
     )
     return {
-        "link": link("/", [*parameters, ("sort", str(next_order))]),
+        "link": link("/customers", [*parameters, ("sort", str(next_order))]),
         "aria": ("descending" if order.descending else "ascending") if ranked else None,
     }
 
@@ -170,7 +171,7 @@ def _stage_cards(store: Store, run: Run, query: ListQuery) -> list[dict[str, Any
             "customers": total.customers,
             "value_at_risk": total.value_at_risk,
             "chosen": total.stage in query.stage,
-            "link": link("/", [("stage", total.stage), *other_parameters]),
+            "link": link("/customers", [("stage", total.stage), *other_parameters]),
         }
         for total in store.stages(run)
     ]

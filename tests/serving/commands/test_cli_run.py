@@ -226,7 +226,7 @@ def test_the_ranked_list_is_that_of_the_file(server: httpx.Client, finished: Pat
     row = rows.set_index("customer_id").loc[expected.iloc[0]]
     assert item["p_inactive"] == row["p_inactive"]
     assert item["next_stage"] == {s: row[f"p_stage_{s}"] for s in STAGES}
-    assert "at risk" in server.get("/").text.lower()
+    assert "at risk" in server.get("/customers").text.lower()
     assert "/v1/score" in server.get("/docs").text
 
 

@@ -75,7 +75,7 @@ def see(site, path: str, status: int = 200) -> Found:
 
 
 def test_the_next_links_lead_through_the_whole_list_once(site, scored):
-    path, observed, pages = "/", [], 0
+    path, observed, pages = "/customers", [], 0
     while path:
         page = see(site, path)
         observed += page.customers
@@ -90,7 +90,7 @@ def test_the_customers_of_most_value_at_risk_stand_first_with_their_facts(site, 
         (r for r in scored.to_pylist() if r["value_at_risk"] is not None),
         key=lambda r: (r["value_at_risk"], [-ord(letter) for letter in r["customer_id"]]),
     )
-    page = see(site, "/")
+    page = see(site, "/customers")
     assert page.customers[0] == f"/customers/{quote(first['customer_id'])}"
     for words in (
         first["reasons"][0]["sentence"],
@@ -107,7 +107,7 @@ def test_the_customers_of_most_value_at_risk_stand_first_with_their_facts(site, 
 
 @pytest.mark.parametrize("name", published.HOSTILE_IDS)
 def test_a_hostile_id_is_only_text_and_its_link_finds_it(site, name):
-    listed = site.get("/", params={"q": name}, headers=HTML).text
+    listed = site.get("/customers", params={"q": name}, headers=HTML).text
     assert "<script>alert" not in listed
     page = Found(listed)
     assert len(page.customers) == 1
@@ -126,7 +126,7 @@ def test_a_hostile_id_is_only_text_and_its_link_finds_it(site, name):
     ],
 )
 def test_a_link_can_be_shared_and_the_form_shows_what_it_asks(site, query):
-    page = see(site, f"/?{query}")
+    page = see(site, f"/customers?{query}")
     asked = parse_qs(query)
     shown: dict[str, list[str]] = {}
     select = ""
@@ -144,20 +144,20 @@ def test_a_link_can_be_shared_and_the_form_shows_what_it_asks(site, query):
 
 
 def test_the_form_with_all_fields_empty_is_the_whole_list(site):
-    page = see(site, "/?stage=&band=&state=&min_value=&q=")
+    page = see(site, "/customers?stage=&band=&state=&min_value=&q=")
     assert "of 138 customers" in page.text
 
 
 def test_a_column_head_sorts_and_the_next_click_turns_it_around(site):
-    page = see(site, "/?band=high")
-    head = next(a for a in page.all("a") if a.get("href") == "/?band=high&sort=-clv")
+    page = see(site, "/customers?band=high")
+    head = next(a for a in page.all("a") if a.get("href") == "/customers?band=high&sort=-clv")
     turned = see(site, head["href"])
     assert [a.get("aria-sort") for a in turned.all("th") if a.get("aria-sort")] == ["descending"]
-    assert "/?band=high&sort=clv" in [a["href"] for a in turned.all("a")]
+    assert "/customers?band=high&sort=clv" in [a["href"] for a in turned.all("a")]
 
 
 def test_the_lapsed_are_ranked_by_what_could_be_won_back(site, scored):
-    page = see(site, "/?state=lapsed")
+    page = see(site, "/customers?state=lapsed")
     lapsed = [row for row in scored.to_pylist() if row["state"] == "lapsed"]
     ranked = sorted(lapsed, key=lambda r: (-r["value_gone"] * r["p_return"], r["customer_id"]))
     shown = [unquote(link.removeprefix("/customers/")) for link in page.customers]
@@ -168,21 +168,23 @@ def test_the_lapsed_are_ranked_by_what_could_be_won_back(site, scored):
 
 
 def test_the_stages_show_their_totals_and_lead_to_their_list(site, scored):
-    page = see(site, "/")
+    page = see(site, "/customers")
     rows = scored.to_pylist()
     for stage in published.STAGES:
-        assert f"/?stage={stage}" in [a["href"] for a in page.all("a")]
-        listed = see(site, f"/?stage={stage}")
+        assert f"/customers?stage={stage}" in [a["href"] for a in page.all("a")]
+        listed = see(site, f"/customers?stage={stage}")
         many = sum(row["stage"] == stage for row in rows)
         assert len(listed.customers) == min(many, 50)
-        assert [a["href"] for a in listed.all("a") if a.get("aria-current")] == [f"/?stage={stage}"]
+        assert [a["href"] for a in listed.all("a") if a.get("aria-current")] == [
+            f"/customers?stage={stage}"
+        ]
 
 
 def test_a_page_left_open_over_a_publication_shows_the_new_list(tmp_path):
     store = published.open_store(tmp_path)
     published.publish(store, published.scores(60))
     with web.client(web.app_with(tmp_path, store=store)) as site:
-        onward = next(a["href"] for a in see(site, "/").all("a") if a.get("rel") == "next")
+        onward = next(a["href"] for a in see(site, "/customers").all("a") if a.get("rel") == "next")
         published.publish(store, published.scores(70, seed=8))
         page = see(site, onward)
         assert "New scores were published" in page.text
@@ -200,24 +202,30 @@ def test_a_horizon_shorter_than_the_usual_gap_is_said_before_the_list(tmp_path, 
         scorer.model_version = model_version
         scorer.card = {**scorer.card, "horizon_note": note}
         with web.client(web.app_with(tmp_path, scorer=scorer, store=store)) as client:
-            text = see(client, "/").text
+            text = see(client, "/customers").text
         assert (f"T{note[1:]}." in text) == says
     store.close()
 
 
 def test_every_field_has_a_label_and_every_head_a_scope(site):
-    for path in ("/", "/?stage=loyal&stage=new", "/customers/c0001", "/docs"):
+    for path in (
+        "/",
+        "/customers",
+        "/customers?stage=loyal&stage=new",
+        "/customers/c0001",
+        "/docs",
+    ):
         page = see(site, path)
         assert page.all("html")[0]["lang"] == "en"
         assert all(a.get("scope") in ("col", "row") for a in page.all("th"))
         assert not [a for a in page.all("img") if "alt" not in a]
-    text = site.get("/", headers=HTML).text
+    text = site.get("/customers", headers=HTML).text
     fields = re.findall(r"<(?:select|input)\b(?![^>]*hidden)", text)
     assert len(fields) == len(re.findall(r"<label>", text))
 
 
 def test_a_band_is_a_word_and_a_shape_besides_its_colour(site):
-    text = site.get("/?band=high", headers=HTML).text
+    text = site.get("/customers?band=high", headers=HTML).text
     assert text.count('class="band band-high"') == len(Found(text).customers)
     assert re.search(r'<span class="band band-high"><svg.*?</svg>high</span>', text, re.DOTALL)
 
@@ -240,7 +248,7 @@ def test_one_customer_shows_all_there_is(site, scored):
 
 
 def test_the_pages_need_no_inline_style_or_script(site):
-    for path in ("/", "/customers/c0001", "/docs"):
+    for path in ("/", "/customers", "/customers/c0001", "/docs"):
         text = site.get(path, headers=HTML).text
         assert "style=" not in text
         assert not re.search(r"\son\w+=", text)
@@ -249,13 +257,13 @@ def test_the_pages_need_no_inline_style_or_script(site):
 
 def test_nothing_published_says_what_to_run(tmp_path):
     with web.client(web.app_with(tmp_path)) as site:
-        page = see(site, "/")
+        page = see(site, "/customers")
         assert "stagecast run EVENTS.csv --out DIR --publish" in page.text
         assert str(tmp_path / "stagecast.db") in page.text
 
 
 def test_no_match_leads_back_to_everybody(site):
-    page = see(site, "/?q=nobody")
+    page = see(site, "/customers?q=nobody")
     assert "No customer passes these filters." in page.text
     assert page.customers == []
 
@@ -263,11 +271,11 @@ def test_no_match_leads_back_to_everybody(site):
 @pytest.mark.parametrize(
     ("path", "status", "says"),
     [
-        ("/?stage=nope", 422, "stage 'nope' is not known"),
-        ("/?min_value=abc", 422, "valid number"),
-        ("/?band=<script>", 422, "'low', 'medium' or 'high'"),
-        ("/?sort=<script>alert(1)</script>", 422, "is not known"),
-        ("/?nonsense=1", 422, "no such parameter"),
+        ("/customers?stage=nope", 422, "stage 'nope' is not known"),
+        ("/customers?min_value=abc", 422, "valid number"),
+        ("/customers?band=<script>", 422, "'low', 'medium' or 'high'"),
+        ("/customers?sort=<script>alert(1)</script>", 422, "is not known"),
+        ("/customers?nonsense=1", 422, "no such parameter"),
         ("/customers/nobody", 404, "no published score of customer “nobody”"),
         ("/nope", 404, "not found"),
     ],

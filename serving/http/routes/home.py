@@ -1,0 +1,101 @@
+"""The first page: what to do today, what changed, what runs, and how true it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import HTMLResponse
+
+from stagecast.serving.http.lists import BANDS
+from stagecast.serving.http.page_texts import store_name, titles_of, translation
+from stagecast.serving.http.state import StateDep, StoreDep
+from stagecast.serving.reports.rendering import render
+from stagecast.serving.settled.ledger import entries
+from stagecast.serving.store.overview import VALUE_SHARES
+from stagecast.serving.store.store import Run, Store
+from stagecast.serving.targeting.plan.book import PlanBook
+from stagecast.serving.targeting.plan.sources import RUNNING
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+@router.get("/")
+def home_page(store: StoreDep, state: StateDep) -> HTMLResponse:
+    """Show what to do today, and what changed since the run before."""
+    run = store.current_run()
+    if run is None:
+        return render("empty.html", store=store_name(state.settings.store))
+    overview = store.overview(run)
+    plays = _plays(run, overview["plays"])
+    titles = titles_of(run.scheme)
+    with store.engine.connect() as connection:
+        settled = entries(connection)
+    return render(
+        "home.html",
+        run=run,
+        totals=overview["totals"],
+        before=overview["before"],
+        changed=overview["changed"],
+        plays=plays,
+        first=_first(plays),
+        stages=_stages(store, run, titles),
+        grid=_grid(overview["grid"]),
+        running=[plan for plan in PlanBook(store.engine).plans() if plan.state in RUNNING],
+        settled=settled[-1] if settled else None,
+    )
+
+
+def _plays(run: Run, counted: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the plays with customers, those with the largest stake first, with their titles."""
+    known = {play["id"]: play for play in run.scheme.get("plays", ())}
+    return [
+        {
+            **part,
+            "title": translation(known[part["play"]]["title"], "en", part["play"]),
+            "contact": known[part["play"]].get("contact", True),
+        }
+        for part in counted
+        if part["play"] in known
+    ]
+
+
+def _first(plays: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the play that today is for: of those with new customers, the largest stake; else of
+    all that ask for a contact.
+    """
+    asking = [play for play in plays if play["contact"] and play["stake"] > 0]
+    fresh = [play for play in asking if play["new"]]
+    return next(iter(fresh or asking), None)
+
+
+def _stages(store: Store, run: Run, titles: dict[str, str]) -> list[dict[str, Any]]:
+    flows = store.flows(run)
+    before: dict[str, int] = {}
+    for from_stage, _, customers in flows.flows:
+        if from_stage is not None:
+            before[from_stage] = before.get(from_stage, 0) + customers
+    return [
+        {
+            "id": total.stage,
+            "title": titles[total.stage],
+            "customers": total.customers,
+            "value_at_risk": total.value_at_risk,
+            "change": None
+            if flows.earlier_as_of is None
+            else total.customers - before.get(total.stage, 0),
+        }
+        for total in store.stages(run)
+    ]
+
+
+def _grid(cells: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any] | None]]]:
+    """Return the bands, the highest first, each with its cells by class of value."""
+    by_place = {(cell["band"], cell["value_class"]): cell for cell in cells}
+    classes = range(len(VALUE_SHARES) + 1)
+    return [
+        (band, [by_place.get((band, value_class)) for value_class in classes])
+        for band in reversed(BANDS)
+        if any((band, value_class) in by_place for value_class in classes)
+    ]

@@ -1,0 +1,195 @@
+"""What a run says on the whole, and what changed since the run before: kept with the run.
+
+It is worked out once, when the run is published, so that no page counts a million rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from stagecast.features.clock import iso
+from stagecast.serving.store.tables import runs, scores
+
+JUMP = 0.1
+"""A churn probability that rose by so much is told."""
+VALUE_SHARES = (0.2, 0.5)
+"""Ends of the classes of value: the first fifth of the customers by clv, the rest of the half."""
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """What an overview needs to know of a run; the fields are those of the table ``runs``."""
+
+    id: int
+    as_of: Any
+    horizon_days: int
+    scheme_id: str
+
+
+def overview(engine: sa.Engine, run: RunKey) -> dict[str, Any]:
+    """Return the overview of a run; one that is not kept yet is worked out and kept.
+
+    Parameters
+    ----------
+    engine
+        The store.
+    run
+        A published run.
+
+    Returns
+    -------
+    Plain data: ``totals`` (customers, active, likely leavers, money at risk, money gone, what may
+    return), ``before`` (the same of the run before, and its ``as_of``; None without one), ``plays``
+    (customers, stake and how many are new to it), ``changed`` (jumped, returned; None without a run
+    before) and ``grid`` (customers and money at risk of the active by churn band and class of clv).
+    """
+    with engine.connect() as connection:
+        kept = connection.scalar(sa.select(runs.c.overview).where(runs.c.id == run.id))
+    if kept is not None:
+        return dict(kept)
+    with engine.begin() as connection:
+        made = _make(connection, run)
+        connection.execute(runs.update().where(runs.c.id == run.id).values(overview=made))
+    return made
+
+
+def _make(connection: sa.Connection, run: RunKey) -> dict[str, Any]:
+    previous = connection.execute(
+        sa.select(runs.c.id, runs.c.as_of)
+        .where(
+            runs.c.published_at.is_not(None),
+            runs.c.scheme_id == run.scheme_id,
+            runs.c.horizon_days == run.horizon_days,
+            runs.c.as_of < run.as_of,
+        )
+        .order_by(runs.c.as_of.desc(), runs.c.id.desc())
+        .limit(1)
+    ).first()
+    before = None if previous is None else int(previous.id)
+    return {
+        "totals": _totals(connection, run.id),
+        "before": None
+        if previous is None
+        else {"as_of": iso(previous.as_of), **_totals(connection, previous.id)},
+        "plays": _plays(connection, run.id, before),
+        "changed": None if before is None else _changed(connection, run.id, before),
+        "grid": _grid(connection, run.id),
+    }
+
+
+def _totals(connection: sa.Connection, run_id: int) -> dict[str, Any]:
+    c = scores.c
+    query = (
+        sa.select(
+            c.state,
+            sa.func.count(),
+            sa.func.sum(c.churn_probability),
+            sa.func.sum(c.value_at_risk),
+            sa.func.sum(c.value_gone),
+            sa.func.sum(c.win_back),
+        )
+        .where(c.run_id == run_id)
+        .group_by(c.state)
+    )
+    rows: Mapping[str, Any] = {row[0]: row for row in connection.execute(query)}
+    nobody = ("", 0, None, None, None, None)
+    active, lapsed = rows.get("active", nobody), rows.get("lapsed", nobody)
+    return {
+        "customers": sum(row[1] for row in rows.values()),
+        "active": active[1],
+        "likely_leavers": float(active[2] or 0.0),
+        "value_at_risk": active[3],
+        "value_gone": lapsed[4],
+        "may_return": lapsed[5],
+    }
+
+
+def _plays(connection: sa.Connection, run_id: int, before_id: int | None) -> list[dict[str, Any]]:
+    now = scores.alias("now")
+    stake = sa.func.coalesce(now.c.value_at_risk, 0.0) + sa.func.coalesce(now.c.value_gone, 0.0)
+    query = (
+        sa.select(now.c.play, sa.func.count(), sa.func.sum(stake))
+        .where(now.c.run_id == run_id, now.c.play.is_not(None))
+        .group_by(now.c.play)
+    )
+    rows = connection.execute(query).all()
+    new: dict[str, int] = {}
+    if before_id is not None:
+        before = scores.alias("before")
+        same_customer = sa.and_(
+            before.c.customer_id == now.c.customer_id, before.c.run_id == before_id
+        )
+        new_query = (
+            sa.select(now.c.play, sa.func.count())
+            .select_from(now.join(before, same_customer))
+            .where(
+                now.c.run_id == run_id,
+                now.c.play.is_not(None),
+                sa.func.coalesce(before.c.play, "") != now.c.play,
+            )
+            .group_by(now.c.play)
+        )
+        new = {row[0]: int(row[1]) for row in connection.execute(new_query)}
+    return [
+        {
+            "play": row[0],
+            "customers": int(row[1]),
+            "stake": float(row[2]),
+            "new": None if before_id is None else new.get(row[0], 0),
+        }
+        for row in sorted(rows, key=lambda row: (-row[2], row[0]))
+    ]
+
+
+def _changed(connection: sa.Connection, run_id: int, before_id: int) -> dict[str, int]:
+    now, before = scores.alias("now"), scores.alias("before")
+    same_customer = sa.and_(before.c.customer_id == now.c.customer_id, before.c.run_id == before_id)
+    jumped = now.c.churn_probability - before.c.churn_probability >= JUMP
+    returned = sa.and_(before.c.state == "lapsed", now.c.state == "active")
+    other_stage = now.c.stage != before.c.stage
+    row = connection.execute(
+        sa.select(
+            *(sa.func.sum(sa.case((part, 1), else_=0)) for part in (jumped, returned, other_stage))
+        )
+        .select_from(now.join(before, same_customer))
+        .where(now.c.run_id == run_id)
+    ).one()
+    names = ("jumped", "returned", "other_stage")
+    return {name: int(value or 0) for name, value in zip(names, row, strict=True)}
+
+
+def _grid(connection: sa.Connection, run_id: int) -> list[dict[str, Any]]:
+    c = scores.c
+    of_run = (c.run_id == run_id, c.clv.is_not(None))
+    number = int(connection.scalar(sa.select(sa.func.count()).where(*of_run)) or 0)
+    if not number:
+        return []
+    limits = [
+        connection.scalar(
+            sa.select(c.clv)
+            .where(*of_run)
+            .order_by(c.clv.desc(), c.customer_id)
+            .offset(min(int(share * number), number - 1))
+            .limit(1)
+        )
+        for share in VALUE_SHARES
+    ]
+    value_class = sa.case((c.clv > limits[0], 0), (c.clv > limits[1], 1), else_=2)
+    query = (
+        sa.select(c.churn_band, value_class, sa.func.count(), sa.func.sum(c.value_at_risk))
+        .where(*of_run, c.churn_band.is_not(None))
+        .group_by(c.churn_band, value_class)
+    )
+    return [
+        {
+            "band": row[0],
+            "value_class": int(row[1]),
+            "customers": int(row[2]),
+            "value_at_risk": row[3],
+        }
+        for row in connection.execute(query)
+    ]
