@@ -136,5 +136,5 @@ def run_and_publish(
             from stagecast.serving.runs.publishing import publish  # SQLAlchemy is slow to import
 
             say("publishing")
-            publish(settings.store, done.scores, request.out / MODEL, done.bundle.models.scheme)
+            publish(settings.store, done.scores, request.out / MODEL, done.bundle)
     return done

@@ -183,6 +183,7 @@ def _response_schemas() -> dict[str, Any]:
         "stage": text,
         "scheme": text,
         "model_version": text,
+        "zone": {"type": ["string", "null"]},
     }
     past_score |= dict.fromkeys(("churn_probability", "value_at_risk", "clv"), number)
     change: dict[str, Any] = {"field": text, "before": {}, "now": {}, "sentence": text}

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from stagecast.features.clock import to_utc
+from stagecast.features.clock import parse_instant, to_utc
+from stagecast.features.shop.clock import ShopClock, clock_named
 from stagecast.serving.reports.rule_words import rule_words
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.churn_kinds.kind import Wording
@@ -57,28 +59,61 @@ def percent(value: float | None) -> str:
 
 
 def day(value: str | date | None) -> str:
-    """Return the day of a date or an instant.
+    """Return the day of a date, or of a time in shop time; see :func:`day_on` for instants.
 
-    >>> day("1998-01-01T12:00:00Z"), day(None)
+    >>> day("1998-01-01T12:00:00"), day(None)
     ('1998-01-01', '–')
     """
     if value is None:
         return NOTHING
-    if isinstance(value, datetime):
-        return to_utc(value).date().isoformat()
-    return value.isoformat() if isinstance(value, date) else value[:10]
+    if isinstance(value, date):  # a datetime, too
+        return value.isoformat()[:10]
+    return value[:10]
 
 
-def order_day(value: str | date | None, as_of: str | datetime) -> str | None:
+def day_on(clock: ShopClock, instant: str | datetime | None) -> str:
+    """Return the day of an instant on the clock of a shop.
+
+    Parameters
+    ----------
+    clock
+        The clock.
+    instant
+        The instant; ISO 8601 where it is a text, and UTC where it has no zone.
+
+    >>> day_on(ShopClock("Asia/Tehran"), "2024-01-01T20:30:00Z"), day_on(ShopClock(), None)
+    ('2024-01-02', '–')
+    """
+    if instant is None:
+        return NOTHING
+    if isinstance(instant, str):
+        instant = parse_instant(instant)
+    return day(clock.shop(to_utc(instant)))
+
+
+@pass_context
+def shop_day(context: Context, instant: str | datetime | None, zone: str | None = None) -> str:
+    """Return the day of an instant on the clock of a zone; None: that of the page, ``clock``."""
+    return day_on(context["clock"] if zone is None else clock_named(zone), instant)
+
+
+def order_day(value: str | date | None, as_of: str) -> str | None:
     """Return the day of an order that is expected within a year; None where none is.
 
-    >>> order_day("1998-02-01", "1998-01-01T00:00:00Z"), order_day("2001-02-01", "1998-01-01")
+    Parameters
+    ----------
+    value
+        The day.
+    as_of
+        Day of the shop at which we stand, ISO 8601.
+
+    >>> order_day("1998-02-01", "1998-01-01"), order_day("2001-02-01", "1998-01-01")
     ('1998-02-01', None)
     """
     if value is None:
         return None
     expected = day(value)
-    span = date.fromisoformat(expected) - date.fromisoformat(day(as_of))
+    span = date.fromisoformat(expected) - date.fromisoformat(as_of)
     return expected if span.days <= DAYS_TO_ORDER else None
 
 
@@ -162,7 +197,7 @@ def environment(language: str = "en") -> Environment:
         lstrip_blocks=True,
     )
     filters = (
-        *(money, percent, day, days, number, plain_number, sentence, order_day),
+        *(money, percent, day, shop_day, days, number, plain_number, sentence, order_day),
         *(customer_link, marked, wording_of, segment_definition, rule_words),
         *(because_but, clause_of, direction_of),
     )

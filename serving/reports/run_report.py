@@ -19,6 +19,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
+from stagecast.features.shop.clock import clock_named
 from stagecast.serving.reports import charts
 from stagecast.serving.reports.lifecycle_report import MovementFigures, inks
 from stagecast.serving.reports.quality import quality
@@ -88,6 +89,7 @@ def render_report(summary: Summary, scores: pa.Table, move: MovementFigures | No
     page = environment().get_template("report.html")
     return page.render(
         run=summary,
+        clock=clock_named(str(summary.log.get("zone", "UTC"))),
         css=Markup((FOLDER / "static" / "stagecast.css").read_text(encoding="utf-8")),
         icon=Markup((FOLDER / "static" / "icon.svg").read_text(encoding="utf-8").strip()),
         inks=inks(),

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from stagecast.features.stages.scheme import Scheme
 from stagecast.serving.store.store import Store
+from stagecast.training.bundle import Bundle
 
 
-def publish(url: str, scores: pa.Table, model: Path, scheme: Scheme) -> None:
+def publish(url: str, scores: pa.Table, model: Path, bundle: Bundle) -> None:
     """Write scores to the store, and make them the current ones.
 
     Parameters
@@ -19,11 +19,16 @@ def publish(url: str, scores: pa.Table, model: Path, scheme: Scheme) -> None:
         SQLAlchemy URL of the store.
     model
         Folder of the bundle that gave the scores.
-    scheme
-        Its stages.
+    bundle
+        The bundle, which knows its stages and the shop's zone.
     """
     store = Store.open(url)
     try:
-        store.publish(scores, model_path=str(model.resolve()), scheme=scheme)
+        store.publish(
+            scores,
+            model_path=str(model.resolve()),
+            scheme=bundle.models.scheme,
+            zone=bundle.clock.zone,
+        )
     finally:
         store.close()

@@ -15,6 +15,7 @@ from typing import Any, Self
 import pyarrow as pa
 import sqlalchemy as sa
 
+from stagecast.features.shop.clock import ShopClock, clock_named
 from stagecast.serving.store import deleting
 from stagecast.serving.store.opening import open_engine
 from stagecast.serving.store.protocols import SchemeLike
@@ -45,6 +46,8 @@ class Run:
         When the run became current, UTC.
     customers
         Number of scores that were published.
+    zone
+        Zone whose days were counted; None: UTC.
     """
 
     id: int
@@ -57,6 +60,12 @@ class Run:
     scheme: dict[str, Any]
     published_at: datetime
     customers: int
+    zone: str | None = None
+
+    @property
+    def clock(self) -> ShopClock:
+        """Clock of the shop."""
+        return clock_named(self.zone or "UTC")
 
     @property
     def stage_ids(self) -> list[str]:
@@ -112,7 +121,10 @@ class StageFlows:
 
 @dataclass(frozen=True)
 class PastScore:
-    """A customer's score in one run; ``stage`` is a stage of ``scheme``."""
+    """A customer's score in one run.
+
+    ``stage`` is a stage of ``scheme``, and ``zone`` the zone whose days were counted; None: UTC.
+    """
 
     as_of: datetime
     stage: str
@@ -121,6 +133,7 @@ class PastScore:
     clv: float | None
     model_version: str
     scheme: str
+    zone: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,11 +149,19 @@ class CustomerRecord:
     previous_document
         The score of the latest earlier as_of with the same scheme and horizon, as the text of a
         JSON object; None: there is none.
+    zone
+        Zone whose days the last score counts; None: UTC.
     """
 
     document: str
     history: list[PastScore]
     previous_document: str | None = None
+    zone: str | None = None
+
+    @property
+    def clock(self) -> ShopClock:
+        """Clock of the shop of the last score."""
+        return clock_named(self.zone or "UTC")
 
 
 class Store:
@@ -176,6 +197,7 @@ class Store:
         *,
         model_path: str | Path,
         scheme: SchemeLike,
+        zone: str | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> int:
         """Write a scoring run, make it the current one, and return its id.
@@ -183,7 +205,12 @@ class Store:
         See :func:`stagecast.serving.store.publishing.publish`.
         """
         return publish(
-            self._engine, source, model_path=str(model_path), scheme=scheme, progress=progress
+            self._engine,
+            source,
+            model_path=str(model_path),
+            scheme=scheme,
+            zone=zone,
+            progress=progress,
         )
 
     def erase(self, customer_id: str) -> int:
@@ -329,7 +356,7 @@ class Store:
                 runs.c.id,
                 runs.c.as_of,
                 *(c.stage, c.churn_probability, c.value_at_risk, c.clv),
-                *(runs.c.model_version, runs.c.scheme_id),
+                *(runs.c.model_version, runs.c.scheme_id, runs.c.zone),
                 runs.c.horizon_days,
             )
             .select_from(scores.join(runs, runs.c.id == c.run_id))
@@ -358,7 +385,7 @@ class Store:
                     customer_id
                 )
         history = [PastScore(*row[1:-1]) for row in rows]
-        return CustomerRecord(document, history, previous_document)
+        return CustomerRecord(document, history, previous_document, last.zone)
 
     def lookup(self, run: Run, customer_ids: Sequence[str]) -> dict[str, str]:
         """Return the scores of customers in a run, by customer id, without those who have none."""

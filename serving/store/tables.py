@@ -1,4 +1,4 @@
-"""The tables of published scores, in a store of version 3; those of plans are in
+"""The tables of published scores, in a store of version 4; those of plans are in
 :mod:`stagecast.serving.store.plan_tables`, and :mod:`stagecast.serving.store.opening` opens it.
 
     runs --< scores      the columns by which lists are filtered and ordered
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from stagecast.features.clock import to_utc
 
-VERSION = 3
+VERSION = 4
 
 
 class Instant(sa.TypeDecorator[datetime]):
@@ -58,6 +58,8 @@ runs = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("published_at", Instant),
     sa.Column("customers", sa.BigInteger, nullable=False),
+    # zone whose days were counted; null: UTC, or the run was published before this was stored
+    sa.Column("zone", sa.String),
     # an id is never used twice, so a cursor of a deleted run remains invalid
     sqlite_autoincrement=True,
 )

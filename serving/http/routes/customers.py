@@ -18,6 +18,7 @@ from stagecast.serving.http.openapi import json_response, problem_responses, req
 from stagecast.serving.http.problems import Fault, ProblemError
 from stagecast.serving.http.state import RunDep, StateDep, StoreDep, get_run
 from stagecast.serving.quoting import quote
+from stagecast.serving.reports.rendering import day_on
 from stagecast.serving.store.changes import changes
 from stagecast.serving.store.exports import csv_pieces, ndjson_pieces
 from stagecast.serving.store.store import Run, Store
@@ -97,7 +98,7 @@ def _streaming_response(
         return StreamingResponse(
             ndjson_pieces(documents), headers=headers, media_type="application/x-ndjson"
         )
-    name = f"customers-{run.as_of:%Y-%m-%d}.csv"
+    name = f"customers-{day_on(run.clock, run.as_of)}.csv"
     headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return StreamingResponse(
         csv_pieces(documents, run.stage_ids), headers=headers, media_type="text/csv"

@@ -61,6 +61,7 @@ def customers_page(
     return render(
         "customers.html",
         run=run,
+        clock=run.clock,
         horizon_note=_horizon_note(run, state.scorer),
         asked=query,
         stale=stale,
@@ -102,6 +103,7 @@ def customer_page(customer_id: str, request: Request, store: StoreDep) -> HTMLRe
         previous = msgspec.json.decode(record.previous_document)
     return render(
         "customer.html",
+        clock=record.clock,
         score=score,
         history=record.history,
         titles=titles,

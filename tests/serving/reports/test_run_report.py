@@ -10,11 +10,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from stagecast.features.clock import iso
 from stagecast.serving.reports.run_report import render_report, write_report
 from stagecast.serving.reports.summary import SchemeSummary, Summary
 from stagecast.serving.scoring import score_schema
@@ -706,6 +708,29 @@ def test_nobody_at_high_risk_is_said_in_words(scores):
 def test_one_time_buyers_are_a_share(scores):
     log = made_summary().log | {"one_time_buyers": 0.29}
     assert "Ordered once only 29% of the buyers" in read(scores, log=log).text
+
+
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "Asia/Tehran", "Asia/Kolkata"])
+def test_days_of_a_report_are_those_of_the_shop(zone: str) -> None:
+    def instant(text: str) -> datetime:
+        return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+    log = {
+        **made_summary().log,
+        "zone": zone,
+        "first_event": iso(instant("1997-01-03")),
+        "last_event": iso(instant("1998-06-27T23:59:59")),
+    }
+    since = [instant("1998-05-11")] * 30
+    page = read(
+        replaced(made_scores(30), stage_since=since),
+        log=log,
+        data_cutoff=iso(instant("1998-06-28T23:59:59")),
+    ).text
+    assert "As of 1998-07-01 · looking 90 days ahead · events up to 1998-06-28 ·" in page
+    assert "rows were loaded, from 1997-01-03 to 1998-06-27" in page
+    assert "since 1998-05-11" in page
+    assert "since 1998-05-10" not in page
 
 
 def test_an_order_of_a_later_year_is_not_expected():
