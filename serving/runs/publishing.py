@@ -20,7 +20,7 @@ def publish(url: str, scores: pa.Table, model: Path, bundle: Bundle) -> None:
     model
         Folder of the bundle that gave the scores.
     bundle
-        The bundle, which knows its stages and the shop's zone.
+        The bundle, which knows its stages, the zone of the shop and its currency.
     """
     store = Store.open(url)
     try:
@@ -29,6 +29,7 @@ def publish(url: str, scores: pa.Table, model: Path, bundle: Bundle) -> None:
             model_path=str(model.resolve()),
             scheme=bundle.models.scheme,
             zone=bundle.clock.zone,
+            currency=bundle.money.currency,
         )
     finally:
         store.close()

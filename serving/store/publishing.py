@@ -24,6 +24,7 @@ from stagecast.features.clock import iso
 from stagecast.features.errors import DataRefusedError, StagecastError, UsageError
 from stagecast.serving.quoting import quote
 from stagecast.serving.scoring import score_schema
+from stagecast.serving.store.documents import without_sentences
 from stagecast.serving.store.protocols import SchemeLike
 from stagecast.serving.store.tables import SCORE_COLUMNS, documents, runs, scores
 
@@ -38,6 +39,7 @@ def publish(
     model_path: str,
     scheme: SchemeLike,
     zone: str | None = None,
+    currency: str | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> int:
     """Write a scoring run and make it the current one.
@@ -55,6 +57,8 @@ def publish(
         Stage scheme of the scores; its texts are stored with the run.
     zone
         Zone whose days the scores count; None: UTC.
+    currency
+        Code of the currency of their amounts; None: not known.
     progress
         Called after each chunk with its number of rows.
 
@@ -79,7 +83,13 @@ def publish(
     first_row = first.slice(0, 1).to_pylist()[0]
     try:
         run_id = _insert_run(
-            engine, first_row, scheme, customers=total, model_path=model_path, zone=zone
+            engine,
+            first_row,
+            scheme,
+            customers=total,
+            model_path=model_path,
+            zone=zone,
+            currency=currency,
         )
         try:
             for chunk in _chain(first, chunks):
@@ -231,7 +241,7 @@ def _write(engine: sa.Engine, run_id: int, chunk: pa.Table, first_row: dict[str,
             "win_back": _win_back(row),
         }
         score_rows.append({"run_id": run_id, **{name: flat_row[name] for name in SCORE_COLUMNS}})
-        document = msgspec.json.encode(row).decode("utf-8")
+        document = msgspec.json.encode(without_sentences(row)).decode("utf-8")
         document_rows.append({"run_id": run_id, "customer_id": customer_id, "score": document})
     try:
         with engine.begin() as connection:

@@ -48,6 +48,8 @@ class Run:
         Number of scores that were published.
     zone
         Zone whose days were counted; None: UTC.
+    currency
+        Code of the currency of the amounts; None: not known.
     """
 
     id: int
@@ -61,6 +63,7 @@ class Run:
     published_at: datetime
     customers: int
     zone: str | None = None
+    currency: str | None = None
 
     @property
     def clock(self) -> ShopClock:
@@ -123,7 +126,8 @@ class StageFlows:
 class PastScore:
     """A customer's score in one run.
 
-    ``stage`` is a stage of ``scheme``, and ``zone`` the zone whose days were counted; None: UTC.
+    ``stage`` is a stage of ``scheme``, ``zone`` the zone whose days were counted (None: UTC), and
+    ``currency`` the code of the currency of the amounts (None: not known).
     """
 
     as_of: datetime
@@ -134,6 +138,7 @@ class PastScore:
     model_version: str
     scheme: str
     zone: str | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True)
@@ -151,12 +156,15 @@ class CustomerRecord:
         JSON object; None: there is none.
     zone
         Zone whose days the last score counts; None: UTC.
+    currency
+        Code of the currency of its amounts; None: not known.
     """
 
     document: str
     history: list[PastScore]
     previous_document: str | None = None
     zone: str | None = None
+    currency: str | None = None
 
     @property
     def clock(self) -> ShopClock:
@@ -198,6 +206,7 @@ class Store:
         model_path: str | Path,
         scheme: SchemeLike,
         zone: str | None = None,
+        currency: str | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> int:
         """Write a scoring run, make it the current one, and return its id.
@@ -210,6 +219,7 @@ class Store:
             model_path=str(model_path),
             scheme=scheme,
             zone=zone,
+            currency=currency,
             progress=progress,
         )
 
@@ -356,7 +366,7 @@ class Store:
                 runs.c.id,
                 runs.c.as_of,
                 *(c.stage, c.churn_probability, c.value_at_risk, c.clv),
-                *(runs.c.model_version, runs.c.scheme_id, runs.c.zone),
+                *(runs.c.model_version, runs.c.scheme_id, runs.c.zone, runs.c.currency),
                 runs.c.horizon_days,
             )
             .select_from(scores.join(runs, runs.c.id == c.run_id))
@@ -385,7 +395,7 @@ class Store:
                     customer_id
                 )
         history = [PastScore(*row[1:-1]) for row in rows]
-        return CustomerRecord(document, history, previous_document, last.zone)
+        return CustomerRecord(document, history, previous_document, last.zone, last.currency)
 
     def lookup(self, run: Run, customer_ids: Sequence[str]) -> dict[str, str]:
         """Return the scores of customers in a run, by customer id, without those who have none."""

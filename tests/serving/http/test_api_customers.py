@@ -174,6 +174,7 @@ def test_one_customer_has_a_score_and_a_history(api, name):
         "clv",
         "model_version",
         "zone",
+        "currency",
     }
     assert set(result["history"][0]) == expected
     # only who was scored before can have changed
