@@ -97,15 +97,20 @@ def _conversion_lines(conversion: ConversionFigures | None) -> list[str]:
     ]
 
 
-def risk_lines(scores: pa.Table) -> list[str]:
+def risk_lines(scores: pa.Table, currency: str | None = None) -> list[str]:
     """Return the customers with the most value at risk, with their reasons."""
+    from stagecast.features.shop.money import in_currency
     from stagecast.serving.reports.summary import most_at_risk
     from stagecast.training.reasons.sentences import because_but
 
     rows = [["customer", "stage", "churn", "at risk", "reasons"]]
     for row in most_at_risk(scores, TOP):
-        money = "-" if row["value_at_risk"] is None else f"{row['value_at_risk']:,.0f}"
-        why = because_but(row["reasons"])
+        money = (
+            "-"
+            if row["value_at_risk"] is None
+            else in_currency(f"{row['value_at_risk']:,.0f}", currency)
+        )
+        why = because_but(row["reasons"], currency=currency)
         rows.append(
             [row["customer_id"], row["stage"], f"{row['churn_probability']:.0%}", money, why]
         )
@@ -150,7 +155,7 @@ def _ranked_lines(run: Run) -> list[str]:
     days = run.summary.value_horizon_days
     return [
         f"The {TOP} customers with the most value at risk in the next {days} days:",
-        *risk_lines(run.scores),
+        *risk_lines(run.scores, run.bundle.money.currency),
     ]
 
 

@@ -261,6 +261,7 @@ def render_lifecycle(
         .get_template("lifecycle.html")
         .render(
             clock=clock_named(str(log.get("zone", "UTC"))),
+            currency=log.get("currency"),
             run={"title": "Lifecycle report", "as_of": iso(as_of), "log": log, "scheme": scheme},
             css=Markup((FOLDER / "static" / "stagecast.css").read_text(encoding="utf-8")),
             icon=Markup((FOLDER / "static" / "icon.svg").read_text(encoding="utf-8").strip()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
@@ -18,31 +18,43 @@ from starlette.staticfiles import StaticFiles
 
 from stagecast.features.clock import parse_instant, to_utc
 from stagecast.features.shop.clock import ShopClock, clock_named
+from stagecast.features.shop.money import NOTHING
+from stagecast.features.shop.money import money as amount
 from stagecast.serving.reports.rule_words import rule_words
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.churn_kinds.kind import Wording
 from stagecast.training.config import Churn
-from stagecast.training.reasons.sentences import because_but, clause_of, direction_of
+from stagecast.training.reasons import sentences
+from stagecast.training.reasons.sentences import direction_of
 from stagecast.training.reference.rfm import segment_definition
 
 FOLDER = Path(__file__).parents[1] / "pages"
-NOTHING = "–"
 DAYS_TO_ORDER = 365
 """An order that is expected later than that is none that anybody plans with."""
 
 
-def money(value: float | None) -> str:
-    """Return an amount with thousands separators; cents below 10 only.
+@pass_context
+def money(context: Context, value: float | None) -> str:
+    """Return an amount in the currency of the page's shop, its ``currency``; None: not known."""
+    return amount(value, context["currency"])
 
-    >>> money(1234567.8), money(9.5), money(-3), money(0), money(None)
-    ('1,234,568', '9.50', '−3.00', '0', '–')
-    """
-    if value is None:
-        return NOTHING
-    text = (
-        "0" if value == 0 else f"{abs(value):,.2f}" if abs(value) < 9.995 else f"{abs(value):,.0f}"
-    )
-    return f"−{text}" if value < 0 else text
+
+@pass_context
+def because_but(context: Context, reasons: Sequence[Mapping[str, Any]]) -> str:
+    """Return reasons in one sentence, in the language and the currency of the page."""
+    return sentences.because_but(reasons, context["language"], context["currency"])
+
+
+@pass_context
+def clause_of(context: Context, reason: Mapping[str, Any]) -> str:
+    """Return a reason in words, in the language and the currency of the page."""
+    return sentences.clause_of(reason, context["language"], context["currency"])
+
+
+@pass_context
+def reason_number(context: Context, value: float | None, feature: str) -> str:
+    """Return the value of a reason's feature, an amount in the currency of the page."""
+    return money(context, value) if feature in sentences.AMOUNTS else number(value)
 
 
 def percent(value: float | None) -> str:
@@ -199,7 +211,7 @@ def environment(language: str = "en") -> Environment:
     filters = (
         *(money, percent, day, shop_day, days, number, plain_number, sentence, order_day),
         *(customer_link, marked, wording_of, segment_definition, rule_words),
-        *(because_but, clause_of, direction_of),
+        *(because_but, clause_of, direction_of, reason_number),
     )
     for function in filters:
         templates.filters[function.__name__] = function

@@ -23,7 +23,8 @@ of the active customers, or nothing.
 _BEFORE = "before"
 
 _SHARES = frozenset({"refund_share", "stage", "average"})
-_AMOUNTS = frozenset({"spend_mean"})
+AMOUNTS = frozenset({"spend_mean"})
+"""Features of reasons that are money."""
 
 
 def shown(feature: str, value: float) -> str:
@@ -35,7 +36,7 @@ def _shown(words: Wording, feature: str, value: float, currency: str | None) -> 
     if feature in _SHARES:
         return words.share(value)
     text = words.number(value)
-    return in_currency(text, currency) if feature in _AMOUNTS else text
+    return in_currency(text, currency) if feature in AMOUNTS else text
 
 
 @cache

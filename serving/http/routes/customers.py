@@ -155,7 +155,9 @@ def one_customer(customer_id: str, store: StoreDep) -> Response:
     return _json(
         {
             "score": _raw_json([record.document], record.currency)[0],
-            "changes": changes(msgspec.json.decode(record.document), previous),
+            "changes": changes(
+                msgspec.json.decode(record.document), previous, currency=record.currency
+            ),
             "history": record.history,
         }
     )

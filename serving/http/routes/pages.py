@@ -62,6 +62,7 @@ def customers_page(
         "customers.html",
         run=run,
         clock=run.clock,
+        currency=run.currency,
         horizon_note=_horizon_note(run, state.scorer),
         asked=query,
         stale=stale,
@@ -104,11 +105,12 @@ def customer_page(customer_id: str, request: Request, store: StoreDep) -> HTMLRe
     return render(
         "customer.html",
         clock=record.clock,
+        currency=record.currency,
         score=score,
         history=record.history,
         titles=titles,
         scheme=scheme,
-        changes=changes(score, previous, titles),
+        changes=changes(score, previous, titles, record.currency),
         before=previous,
     )
 
