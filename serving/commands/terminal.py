@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stagecast.features.clock import iso
+from stagecast.features.clock import iso, parse_instant
+from stagecast.features.shop.clock import clock_named
 from stagecast.serving.commands.console import table
 from stagecast.serving.jobs.written import Written
 from stagecast.serving.runs.files import (
@@ -37,12 +38,17 @@ TOP = 10
 
 
 def log_lines(report: Mapping[str, Any]) -> list[str]:
-    """Return how many rows were read and what became of them."""
+    """Return how many rows were read and what became of them; days are those of the shop."""
+    clock = clock_named(str(report.get("zone", "UTC")))
+    first, last = (
+        clock.shop(parse_instant(str(report[name]))).date().isoformat()
+        for name in ("first_event", "last_event")
+    )
     lines = [
         f"{report['rows_in']:,} rows read: {report['rows_loaded']:,} loaded, "
         f"{report['rows_rejected']:,} refused, "
         f"{report['rows_duplicate']:,} duplicates; {report['customers']:,} customers, "
-        f"{str(report['first_event'])[:10]} to {str(report['last_event'])[:10]}"
+        f"{first} to {last}"
     ]
     if report["rejected_by_reason"]:
         reasons = ", ".join(
