@@ -140,7 +140,7 @@ def run_and_publish(
                 settings,
                 done.scores,
                 request.out / MODEL,
-                done.bundle.models.scheme,
+                done.bundle,
                 log,
                 log.choose_as_of(as_of),
             )

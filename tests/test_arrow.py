@@ -286,6 +286,7 @@ EVALUATION = {
     "reasons.of_buyers",
     "reasons.of_contracts",
     "reasons.sentences",
+    "reasons.wordings",
     "reference.reference",
     "reference.rfm",
     "reference.rfm_settings",

@@ -37,7 +37,8 @@ class DataReport:
     buyers
         Number of customers with a purchase.
     one_time_buyers
-        Share of the buyers, 0 to 1, whose purchases are all on one UTC day; None without purchases.
+        Share of the buyers, 0 to 1, whose purchases are all on one day of the shop; None without
+        purchases.
     has_amounts, has_types, has_recorded_at
         Whether the log has amounts, event types, and times at which events were recorded.
     columns

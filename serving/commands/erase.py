@@ -10,7 +10,7 @@ import click
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.serving.commands.console import show, show_json
 from stagecast.serving.commands.erasure_lines import complaint, counted, erasure_lines
-from stagecast.serving.commands.options import as_request, common
+from stagecast.serving.commands.options import as_request, common, text_files
 from stagecast.serving.requests import ErasureRequest
 
 
@@ -33,20 +33,7 @@ from stagecast.serving.requests import ErasureRequest
     "--store", metavar="URL", help="The store; default ./stagecast.db (or STAGECAST_STORE)."
 )
 @click.option("--tracking-uri", metavar="URI", help="MLflow store; default sqlite:///mlflow.db.")
-@click.option(
-    "--encoding", default="utf-8", show_default=True, metavar="ENC", help="Of EVENTS that are text."
-)
-@click.option(
-    "--separator", metavar="SEP", help="Between the fields of EVENTS; default: found in the header."
-)
-@click.option(
-    "--header-line",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Line of EVENTS that are text that names the columns.",
-)
+@text_files
 @click.option(
     "--include-malformed", is_flag=True, help="Remove malformed lines that name the customer, too."
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from stagecast.serving.commands.console import show
+from stagecast.serving.commands.options import text_files
 
 
 @click.command()
@@ -19,16 +20,7 @@ from stagecast.serving.commands.console import show
     help="File to write.",
 )
 @click.option("--force", is_flag=True, help="Replace the file that --out names.")
-@click.option("--encoding", default="utf-8", show_default=True, help="Of text files.")
-@click.option("--separator", metavar="SEP", help="Of text files; default: the header tells.")
-@click.option(
-    "--header-line",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Line of text files that names the columns.",
-)
+@text_files
 def init(
     events: tuple[str, ...],
     out: Path,

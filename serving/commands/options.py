@@ -27,6 +27,33 @@ def with_options(function: F, options: Sequence[Callable[[F], F]]) -> F:
     return function
 
 
+def text_files(function: F) -> F:
+    """Add the options of commands that only look at text files: how these are written."""
+    return with_options(
+        function,
+        [
+            click.option(
+                "--encoding",
+                default="utf-8",
+                show_default=True,
+                metavar="ENC",
+                help="Of text files.",
+            ),
+            click.option(
+                "--separator", metavar="SEP", help="Of text files; default: the header tells."
+            ),
+            click.option(
+                "--header-line",
+                type=click.IntRange(min=1),
+                default=1,
+                show_default=True,
+                metavar="N",
+                help="Line of text files that names the columns.",
+            ),
+        ],
+    )
+
+
 def in_place_of(function: F, collect: Callable[..., Any]) -> F:
     """Return what is called in the place of a command's function: it has its name, its help and
     its options.

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stagecast.features.clock import iso
+from stagecast.features.clock import iso, parse_instant
+from stagecast.features.shop.clock import clock_named
 from stagecast.serving.commands.console import table
 from stagecast.serving.jobs.written import Written
 from stagecast.serving.runs.files import (
@@ -37,12 +38,17 @@ TOP = 10
 
 
 def log_lines(report: Mapping[str, Any]) -> list[str]:
-    """Return how many rows were read and what became of them."""
+    """Return how many rows were read and what became of them; days are those of the shop."""
+    clock = clock_named(str(report.get("zone", "UTC")))
+    first, last = (
+        clock.shop(parse_instant(str(report[name]))).date().isoformat()
+        for name in ("first_event", "last_event")
+    )
     lines = [
         f"{report['rows_in']:,} rows read: {report['rows_loaded']:,} loaded, "
         f"{report['rows_rejected']:,} refused, "
         f"{report['rows_duplicate']:,} duplicates; {report['customers']:,} customers, "
-        f"{str(report['first_event'])[:10]} to {str(report['last_event'])[:10]}"
+        f"{first} to {last}"
     ]
     if report["rejected_by_reason"]:
         reasons = ", ".join(
@@ -97,15 +103,20 @@ def _conversion_lines(conversion: ConversionFigures | None) -> list[str]:
     ]
 
 
-def risk_lines(scores: pa.Table) -> list[str]:
+def risk_lines(scores: pa.Table, currency: str | None = None) -> list[str]:
     """Return the customers with the most value at risk, with their reasons."""
+    from stagecast.features.shop.money import in_currency
     from stagecast.serving.reports.summary import most_at_risk
     from stagecast.training.reasons.sentences import because_but
 
     rows = [["customer", "stage", "churn", "at risk", "reasons"]]
     for row in most_at_risk(scores, TOP):
-        money = "-" if row["value_at_risk"] is None else f"{row['value_at_risk']:,.0f}"
-        why = because_but(row["reasons"])
+        money = (
+            "-"
+            if row["value_at_risk"] is None
+            else in_currency(f"{row['value_at_risk']:,.0f}", currency)
+        )
+        why = because_but(row["reasons"], currency=currency)
         rows.append(
             [row["customer_id"], row["stage"], f"{row['churn_probability']:.0%}", money, why]
         )
@@ -150,7 +161,7 @@ def _ranked_lines(run: Run) -> list[str]:
     days = run.summary.value_horizon_days
     return [
         f"The {TOP} customers with the most value at risk in the next {days} days:",
-        *risk_lines(run.scores),
+        *risk_lines(run.scores, run.bundle.money.currency),
     ]
 
 

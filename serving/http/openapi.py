@@ -189,6 +189,8 @@ def _response_schemas() -> dict[str, Any]:
         "model_version": text,
     }
     past_score |= dict.fromkeys(("churn_probability", "value_at_risk", "clv"), number)
+    text_or_null: dict[str, Any] = {"type": ["string", "null"]}
+    past_score |= dict.fromkeys(("zone", "currency"), text_or_null)
     change: dict[str, Any] = {"field": text, "before": {}, "now": {}, "sentence": text}
     by_language = {"type": "object", "additionalProperties": text}
     stage: dict[str, Any] = {

@@ -41,7 +41,7 @@ class Backtest:
     Parameters
     ----------
     as_of
-        The instant up to which outcomes are known, ISO 8601, UTC.
+        The time up to which outcomes are known, ISO 8601; in shop time where it has no ``Z``.
     scheme
         Id or file of the scheme of the stages.
     verdict
@@ -89,18 +89,19 @@ def write_backtest(
         steps(max(request.dates, 1) + STEPS_BESIDE_DATES) as say,
     ):
         as_of = log.choose_as_of(reading.as_of)
-        config = replace(config, known_at_start=log.known_at_start)
+        config = replace(config, known_at_start=log.known_at_start, zone=log.clock.zone)
+        table = DailyTable(log.con, as_of)
         replays = list(
             replay(
                 log.con,
                 as_of,
                 config,
+                table=table,
                 dates=request.dates,
                 step_days=request.step_days,
                 progress=say,
             )
         )
-        table = DailyTable(log.con, as_of)
         with single_threaded_blas():
             value = evaluate_value(log.con, table, config, table.has_amounts(), {}, say)
         say("figures and their intervals")
@@ -114,12 +115,13 @@ def write_backtest(
         say("report")
         # a method that could not be fitted at a date is null there
         predictions = pa.concat_tables(
-            [date.table() for date in replays], promote_options="default"
+            [date.table(log.clock) for date in replays], promote_options="default"
         )
         pq.write_table(predictions, draft / PREDICTIONS)
         text = json.dumps(to_json(backtest), ensure_ascii=False, allow_nan=False, indent=2)
         write_text(draft / BACKTEST, text + "\n")
         write_text(
-            draft / BACKTEST_REPORT, render_backtest(backtest.verdict, backtest.as_of, value)
+            draft / BACKTEST_REPORT,
+            render_backtest(backtest.verdict, backtest.as_of, value, log.report.currency),
         )
     return BacktestFolder(request.out, backtest)

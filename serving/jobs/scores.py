@@ -86,7 +86,7 @@ def score_customers(
             scores = scorer.score(now, cutoff, has_amounts=log.has_amounts)
             write_scores(scores, request.out)
             say("publishing")
-            publish(settings, scores, folder, scorer.scheme, log, as_of)
+            publish(settings, scores, folder, scorer.bundle, log, as_of)
             counts = stage_counts(scores, scorer.scheme.ids)
         else:
             counts = score_log(log, scorer, as_of, request.out)

@@ -95,8 +95,12 @@ def by_date(dates: Sequence[DateVerdict], labels: Mapping[str, str]) -> Markup:
     return to_svg(chart, "dates", "Log loss of each method over that of stagecast, at each date")
 
 
-def spend_deciles(deciles: Sequence[SpendDecile]) -> Markup:
-    """Return expected and observed mean spend by tenths of customers, most expected first."""
+def spend_deciles(deciles: Sequence[SpendDecile], currency: str | None = None) -> Markup:
+    """Return expected and observed mean spend by tenths of customers, most expected first.
+
+    The axis names the currency.
+    """
+    unit = "" if currency is None else f", {currency}"
     rows: Rows = [
         {"tenth": n + 1, "expected": decile.expected, "came": decile.came}
         for n, decile in enumerate(deciles)
@@ -108,7 +112,7 @@ def spend_deciles(deciles: Sequence[SpendDecile]) -> Markup:
     )
     y = alt.Y(
         "came:Q",
-        title="spend per customer: bars came, dots expected",
+        title=f"spend per customer{unit}: bars came, dots expected",
         axis=alt.Axis(format=",.0f", tickCount=5),
     )
     base = alt.Chart(inline(rows)).encode(x=x)

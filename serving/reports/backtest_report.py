@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from stagecast.features.shop.money import NOTHING
 from stagecast.serving.reports import backtest_charts, charts
-from stagecast.serving.reports.comparison import Method, Metric, comparison, method_of
+from stagecast.serving.reports.comparison import Method, Metric, comparison, mean_error, method_of
 from stagecast.serving.reports.lifecycle_report import inks
 from stagecast.serving.reports.quality import money_methods
-from stagecast.serving.reports.rendering import FOLDER, NOTHING, environment
+from stagecast.serving.reports.rendering import FOLDER, environment
 from stagecast.training.judging.evaluation_result import OURS, ValueEvaluation
 from stagecast.training.judging.verdict_result import ChurnEstimates, Verdict
 
@@ -31,7 +32,6 @@ CHURN: tuple[Metric, ...] = (
     Metric("empc", "EMPC", "{:.2f}".format, "high"),
 )
 SPEND: tuple[Metric, ...] = (
-    Metric("mae", "Mean error per customer", "{:,.2f}".format, "low"),
     Metric("rank_correlation", "Rank correlation", "{:.3f}".format, "high"),
     Metric("gini", "Normalised Gini", "{:.3f}".format, "high"),
     Metric("bias", "Total against what came", _signed, ""),
@@ -52,7 +52,12 @@ class _Ranges:
     capture_10: str
 
 
-def render_backtest(verdict: Verdict, as_of: str, value: ValueEvaluation | None = None) -> str:
+def render_backtest(
+    verdict: Verdict,
+    as_of: str,
+    value: ValueEvaluation | None = None,
+    currency: str | None = None,
+) -> str:
     """Return the report as one self-contained HTML page.
 
     It has no script, fetches nothing, and the same input gives the same bytes.
@@ -62,9 +67,11 @@ def render_backtest(verdict: Verdict, as_of: str, value: ValueEvaluation | None 
     verdict
         Result of the backtest.
     as_of
-        The instant up to which outcomes are known, ISO 8601, UTC.
+        The time up to which outcomes are known, ISO 8601, in shop time.
     value
         How good the value over the value horizon was; None where the log is too young to tell.
+    currency
+        Code of the currency of the amounts; None: not known.
     """
     labels = {method.name: method.label for method in verdict.models}
     gains = [(point.share_contacted, point.share_of_churners) for point in verdict.gains]
@@ -74,15 +81,16 @@ def render_backtest(verdict: Verdict, as_of: str, value: ValueEvaluation | None 
     page = environment().get_template("backtest.html")
     return page.render(
         run={"title": "Backtest", "as_of": as_of},
+        currency=currency,
         verdict=verdict,
         css=Markup((FOLDER / "static" / "stagecast.css").read_text(encoding="utf-8")),
         icon=Markup((FOLDER / "static" / "icon.svg").read_text(encoding="utf-8").strip()),
         inks=inks(),
         models=comparison(map(method_of, verdict.models), CHURN),
         ranges=[_ranges(method) for method in verdict.models],
-        spend=comparison(spend, SPEND),
+        spend=comparison(spend, (mean_error(currency), *SPEND)),
         value=value,
-        value_methods=money_methods(() if value is None else value.models),
+        value_methods=money_methods(() if value is None else value.models, currency),
         next_stage=comparison(_next_stage_methods(verdict), STAGES),
         differences=backtest_charts.differences(verdict.against) if verdict.against else None,
         by_date=backtest_charts.by_date(
@@ -92,7 +100,7 @@ def render_backtest(verdict: Verdict, as_of: str, value: ValueEvaluation | None 
         else None,
         calibration=charts.calibration_plot(verdict.calibration),
         gains_chart=charts.gains_curve([(0.0, 0.0), *gains]) if gains else None,
-        spend_deciles=backtest_charts.spend_deciles(verdict.spend_deciles)
+        spend_deciles=backtest_charts.spend_deciles(verdict.spend_deciles, currency)
         if verdict.spend_deciles
         else None,
     )

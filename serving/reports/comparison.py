@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, Protocol
 
-from stagecast.serving.reports.rendering import NOTHING, money, percent
+from stagecast.features.shop.money import NOTHING, in_currency, money
+from stagecast.serving.reports.rendering import percent
 
 Aim = Literal["low", "high", "one", ""]
 """Which value is the best: the lowest, the highest, the one nearest to 1, or none."""
@@ -48,12 +50,26 @@ HINTS: Mapping[Aim, str] = {
     "one": "nearest 100% is best",
     "": "",
 }
-SPEND: tuple[Metric, ...] = (
-    Metric("mae", "Mean error per customer", "{:,.2f}".format, "low"),
-    Metric("rank_correlation", "Rank correlation", "{:.3f}".format, "high"),
-    Metric("predicted_total", "Predicted in all", money, ""),
-    Metric("of_actual", "Of what was spent", percent, "one"),
-)
+
+
+def spend_metrics(currency: str | None) -> tuple[Metric, ...]:
+    """Return the measures of how good methods were at money, in a currency."""
+    return (
+        mean_error(currency),
+        Metric("rank_correlation", "Rank correlation", "{:.3f}".format, "high"),
+        Metric("predicted_total", "Predicted in all", partial(money, currency=currency), ""),
+        Metric("of_actual", "Of what was spent", percent, "one"),
+    )
+
+
+def mean_error(currency: str | None) -> Metric:
+    """Return the measure of the mean absolute error of money, in a currency."""
+    return Metric(
+        "mae",
+        "Mean error per customer",
+        lambda error: in_currency(f"{error:,.2f}", currency),
+        "low",
+    )
 
 
 @dataclass(frozen=True)

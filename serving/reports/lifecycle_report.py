@@ -21,6 +21,7 @@ from stagecast.features.clock import from_microseconds, iso, microseconds
 from stagecast.features.describe.effectiveness import BeforeAfter
 from stagecast.features.describe.flows import Flows, Summary, flows, transitions_between
 from stagecast.features.files import atomic_write, write_text
+from stagecast.features.shop.clock import clock_named
 from stagecast.features.stages.lifecycle import Lifecycle, merged_sentences
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import scheme_to_json, thresholds_to_json
@@ -32,7 +33,6 @@ from stagecast.serving.reports.rendering import FOLDER, environment
 from stagecast.serving.reports.stage_colours import STAGE_INK
 
 FLOW_DAYS = 90
-
 
 Rows = list[dict[str, Any]]
 
@@ -260,6 +260,8 @@ def render_lifecycle(
         environment()
         .get_template("lifecycle.html")
         .render(
+            clock=clock_named(str(log.get("zone", "UTC"))),
+            currency=log.get("currency"),
             run={"title": "Lifecycle report", "as_of": iso(as_of), "log": log, "scheme": scheme},
             css=Markup((FOLDER / "static" / "stagecast.css").read_text(encoding="utf-8")),
             icon=Markup((FOLDER / "static" / "icon.svg").read_text(encoding="utf-8").strip()),

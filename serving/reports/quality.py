@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from stagecast.serving.reports import charts
-from stagecast.serving.reports.comparison import CHURN, SPEND, Comparison, comparison, method_of
+from stagecast.serving.reports.comparison import (
+    CHURN,
+    Comparison,
+    comparison,
+    method_of,
+    spend_metrics,
+)
 from stagecast.training.judging.evaluation_result import (
     OURS,
     ChurnFigures,
@@ -66,15 +72,15 @@ class Quality:
     at_fifth: GainsPoint | None
 
 
-def quality(evaluation: Evaluation) -> Quality:
-    """Return what the report shows of an evaluation."""
+def quality(evaluation: Evaluation, currency: str | None = None) -> Quality:
+    """Return what the report shows of an evaluation, with money in a currency."""
     gains, spend = evaluation.gains, evaluation.spend or ()
     curve = [(point.share_contacted, point.share_of_churners) for point in gains]
     return Quality(
         models=comparison(map(method_of, evaluation.models), CHURN),
         next_stage=comparison(map(method_of, evaluation.next_stage), CHURN),
-        spend=money_methods(spend),
-        value=money_methods(() if evaluation.value is None else evaluation.value.models),
+        spend=money_methods(spend, currency),
+        value=money_methods(() if evaluation.value is None else evaluation.value.models, currency),
         actual_total=spend[0].actual_total if spend else None,
         advantage=_advantage(evaluation.models),
         calibration=charts.calibration_plot(evaluation.calibration),
@@ -83,12 +89,14 @@ def quality(evaluation: Evaluation) -> Quality:
     )
 
 
-def money_methods(figures: Sequence[SpendFigures]) -> Comparison | None:
+def money_methods(
+    figures: Sequence[SpendFigures], currency: str | None = None
+) -> Comparison | None:
     """Return how good methods were at money; None where there is nothing to compare."""
     rows = [
         method_of(row, of_actual=_ratio(row.predicted_total, row.actual_total)) for row in figures
     ]
-    return comparison(rows, SPEND)
+    return comparison(rows, spend_metrics(currency))
 
 
 def _advantage(models: Sequence[ChurnFigures]) -> Advantage | None:

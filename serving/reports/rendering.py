@@ -3,44 +3,58 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from stagecast.features.clock import to_utc
+from stagecast.features.clock import parse_instant, to_utc
+from stagecast.features.shop.clock import ShopClock, clock_named
+from stagecast.features.shop.money import NOTHING
+from stagecast.features.shop.money import money as amount
 from stagecast.serving.reports.rule_words import rule_words
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.churn_kinds.kind import Wording
 from stagecast.training.config import Churn
-from stagecast.training.reasons.sentences import because_but, clause_of, direction_of
+from stagecast.training.reasons import sentences
+from stagecast.training.reasons.sentences import direction_of
 from stagecast.training.reference.rfm import segment_definition
 
 FOLDER = Path(__file__).parents[1] / "pages"
-NOTHING = "–"
 DAYS_TO_ORDER = 365
 """An order that is expected later than that is none that anybody plans with."""
 
 
-def money(value: float | None) -> str:
-    """Return an amount with thousands separators; cents below 10 only.
+@pass_context
+def money(context: Context, value: float | None) -> str:
+    """Return an amount in the currency of the page's shop, its ``currency``; None: not known."""
+    return amount(value, context["currency"])
 
-    >>> money(1234567.8), money(9.5), money(-3), money(0), money(None)
-    ('1,234,568', '9.50', '−3.00', '0', '–')
-    """
-    if value is None:
-        return NOTHING
-    text = (
-        "0" if value == 0 else f"{abs(value):,.2f}" if abs(value) < 9.995 else f"{abs(value):,.0f}"
-    )
-    return f"−{text}" if value < 0 else text
+
+@pass_context
+def because_but(context: Context, reasons: Sequence[Mapping[str, Any]]) -> str:
+    """Return reasons in one sentence, in the language and the currency of the page."""
+    return sentences.because_but(reasons, context["language"], context["currency"])
+
+
+@pass_context
+def clause_of(context: Context, reason: Mapping[str, Any]) -> str:
+    """Return a reason in words, in the language and the currency of the page."""
+    return sentences.clause_of(reason, context["language"], context["currency"])
+
+
+@pass_context
+def reason_number(context: Context, value: float | None, feature: str) -> str:
+    """Return the value of a reason's feature, an amount in the currency of the page."""
+    return money(context, value) if feature in sentences.AMOUNTS else number(value)
 
 
 def percent(value: float | None) -> str:
@@ -57,28 +71,61 @@ def percent(value: float | None) -> str:
 
 
 def day(value: str | date | None) -> str:
-    """Return the day of a date or an instant.
+    """Return the day of a date, or of a time in shop time; see :func:`day_on` for instants.
 
-    >>> day("1998-01-01T12:00:00Z"), day(None)
+    >>> day("1998-01-01T12:00:00"), day(None)
     ('1998-01-01', '–')
     """
     if value is None:
         return NOTHING
-    if isinstance(value, datetime):
-        return to_utc(value).date().isoformat()
-    return value.isoformat() if isinstance(value, date) else value[:10]
+    if isinstance(value, date):  # a datetime, too
+        return value.isoformat()[:10]
+    return value[:10]
 
 
-def order_day(value: str | date | None, as_of: str | datetime) -> str | None:
+def day_on(clock: ShopClock, instant: str | datetime | None) -> str:
+    """Return the day of an instant on the clock of a shop.
+
+    Parameters
+    ----------
+    clock
+        The clock.
+    instant
+        The instant; ISO 8601 where it is a text, and UTC where it has no zone.
+
+    >>> day_on(ShopClock("Asia/Tehran"), "2024-01-01T20:30:00Z"), day_on(ShopClock(), None)
+    ('2024-01-02', '–')
+    """
+    if instant is None:
+        return NOTHING
+    if isinstance(instant, str):
+        instant = parse_instant(instant)
+    return day(clock.shop(to_utc(instant)))
+
+
+@pass_context
+def shop_day(context: Context, instant: str | datetime | None, zone: str | None = None) -> str:
+    """Return the day of an instant on the clock of a zone; None: that of the page, ``clock``."""
+    return day_on(context["clock"] if zone is None else clock_named(zone), instant)
+
+
+def order_day(value: str | date | None, as_of: str) -> str | None:
     """Return the day of an order that is expected within a year; None where none is.
 
-    >>> order_day("1998-02-01", "1998-01-01T00:00:00Z"), order_day("2001-02-01", "1998-01-01")
+    Parameters
+    ----------
+    value
+        The day.
+    as_of
+        Day of the shop at which we stand, ISO 8601.
+
+    >>> order_day("1998-02-01", "1998-01-01"), order_day("2001-02-01", "1998-01-01")
     ('1998-02-01', None)
     """
     if value is None:
         return None
     expected = day(value)
-    span = date.fromisoformat(expected) - date.fromisoformat(day(as_of))
+    span = date.fromisoformat(expected) - date.fromisoformat(as_of)
     return expected if span.days <= DAYS_TO_ORDER else None
 
 
@@ -162,9 +209,9 @@ def environment(language: str = "en") -> Environment:
         lstrip_blocks=True,
     )
     filters = (
-        *(money, percent, day, days, number, plain_number, sentence, order_day),
+        *(money, percent, day, shop_day, days, number, plain_number, sentence, order_day),
         *(customer_link, marked, wording_of, segment_definition, rule_words),
-        *(because_but, clause_of, direction_of),
+        *(because_but, clause_of, direction_of, reason_number),
     )
     for function in filters:
         templates.filters[function.__name__] = function

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from stagecast.serving.reports.rendering import days, money, number
+from stagecast.features.shop.money import money
+from stagecast.serving.reports.rendering import days, number
 from stagecast.training.reference.rfm import FIFTHS, RfmScale, RfmScales
 
 
-def scale_sentences(scales: RfmScales, *, has_money: bool) -> list[str]:
+def scale_sentences(
+    scales: RfmScales, *, has_money: bool, currency: str | None = None
+) -> list[str]:
     """Return one sentence for each of recency, frequency and, with amounts, money.
 
     >>> scales = RfmScales(orders=RfmScale((1.0, 1.0, 1.0, 2.0)))
@@ -21,7 +25,9 @@ def scale_sentences(scales: RfmScales, *, has_money: bool) -> list[str]:
         f"F, orders so far: {_scores(scales.orders, number)}{_on_fifths(scales.orders)}.",
     ]
     if has_money:
-        sentences.append(f"M, spent so far: {_scores(scales.spend, money)}.")
+        sentences.append(
+            f"M, spent so far: {_scores(scales.spend, partial(money, currency=currency))}."
+        )
     return sentences
 
 

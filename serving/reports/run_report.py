@@ -19,6 +19,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
+from stagecast.features.shop.clock import clock_named
 from stagecast.serving.reports import charts
 from stagecast.serving.reports.lifecycle_report import MovementFigures, inks
 from stagecast.serving.reports.quality import quality
@@ -73,6 +74,7 @@ def render_report(summary: Summary, scores: pa.Table, move: MovementFigures | No
         How customers move through the stages; None leaves the section out.
     """
     stages = _stages(summary.scheme, scores)
+    currency = summary.log.get("currency")
     has_money = any(
         _of(numbers(scores, name), np.sum) is not None
         for name in ("spend", "expected_spend", "clv")
@@ -88,6 +90,8 @@ def render_report(summary: Summary, scores: pa.Table, move: MovementFigures | No
     page = environment().get_template("report.html")
     return page.render(
         run=summary,
+        clock=clock_named(str(summary.log.get("zone", "UTC"))),
+        currency=currency,
         css=Markup((FOLDER / "static" / "stagecast.css").read_text(encoding="utf-8")),
         icon=Markup((FOLDER / "static" / "icon.svg").read_text(encoding="utf-8").strip()),
         inks=inks(),
@@ -104,11 +108,13 @@ def render_report(summary: Summary, scores: pa.Table, move: MovementFigures | No
         risk=_risk(scores),
         concentration=_concentration(scores),
         # those with most value at risk first
-        rfm=scale_sentences(summary.rfm, has_money=has_money) if summary.rfm else [],
+        rfm=scale_sentences(summary.rfm, has_money=has_money, currency=currency)
+        if summary.rfm
+        else [],
         segments=sorted(
             segments, key=lambda row: (-(row["value_at_risk"] or 0.0), -row["customers"])
         ),
-        quality=None if summary.evaluation is None else quality(summary.evaluation),
+        quality=None if summary.evaluation is None else quality(summary.evaluation, currency),
     )
 
 

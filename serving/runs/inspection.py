@@ -71,7 +71,7 @@ def check(reading: Reading, config: TrainConfig, out: Path | None = None) -> Ins
 def inspect(log: EventLog, as_of: datetime, config: TrainConfig) -> Inspection:
     """Return the data report of a log, with what a training at the as_of can do."""
     ready = readiness(log.con, as_of, config.horizon_days, config.churn, config.terms)
-    quality = describe(log.con)
+    quality = describe(log.con, log.report.currency)
     return Inspection(log.report.with_warnings(quality.warnings), quality, ready)
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from stagecast.features.stages.scheme import Scheme
 from stagecast.serving.settings import Settings
 from stagecast.serving.settled.settle import settle_due
 from stagecast.serving.store.store import Store
@@ -16,6 +15,7 @@ from stagecast.serving.targeting.plan.logged_contacts import store_contacts
 from stagecast.serving.webhooks.delivery import deliver_due
 from stagecast.serving.webhooks.outbox import add_moves
 from stagecast.serving.webhooks.receiver import receiver_of
+from stagecast.training.bundle import Bundle
 
 if TYPE_CHECKING:
     from stagecast.features.events import EventLog
@@ -25,7 +25,7 @@ def publish(
     settings: Settings,
     scores: pa.Table,
     model: Path,
-    scheme: Scheme,
+    bundle: Bundle,
     log: EventLog,
     as_of: datetime,
 ) -> None:
@@ -42,8 +42,8 @@ def publish(
         The scores.
     model
         Folder of the bundle that gave the scores.
-    scheme
-        Its stages.
+    bundle
+        The bundle, which knows its stages, the zone of the shop and its currency.
     log
         The log that was scored.
     as_of
@@ -51,7 +51,13 @@ def publish(
     """
     store = Store.open(settings.store)
     try:
-        store.publish(scores, model_path=str(model.resolve()), scheme=scheme)
+        store.publish(
+            scores,
+            model_path=str(model.resolve()),
+            scheme=bundle.models.scheme,
+            zone=bundle.clock.zone,
+            currency=bundle.money.currency,
+        )
         store_contacts(store.engine, log, as_of)
         settle_due(store.engine, log, as_of)
         with store.engine.begin() as connection:

@@ -13,7 +13,9 @@ from stagecast.training.reasons.explanation import Explanation, Reason
 from stagecast.training.reasons.sentences import sentence_of
 
 
-def reason_columns(explanations: Mapping[int, Explanation], rows: int) -> dict[str, Any]:
+def reason_columns(
+    explanations: Mapping[int, Explanation], rows: int, currency: str | None = None
+) -> dict[str, Any]:
     """Return the columns of a batch.
 
     Parameters
@@ -22,6 +24,8 @@ def reason_columns(explanations: Mapping[int, Explanation], rows: int) -> dict[s
         Row -> why its risk is as it is; a row without one has no reasons, and null base and rest.
     rows
         Number of rows.
+    currency
+        Code of the currency of amounts in sentences; None: not known.
     """
     base, rest = np.full(rows, np.nan), np.full(rows, np.nan)
     if not explanations:
@@ -31,12 +35,12 @@ def reason_columns(explanations: Mapping[int, Explanation], rows: int) -> dict[s
         return {"reasons": empty, "risk_base": base, "risk_rest": rest}
     reasons = [list[dict[str, Any]]() for _ in range(rows)]
     for row, explanation in explanations.items():
-        reasons[row] = [_fields(reason) for reason in explanation.reasons]
+        reasons[row] = [_fields(reason, currency) for reason in explanation.reasons]
         base[row], rest[row] = explanation.base, explanation.rest
     return {"reasons": reasons, "risk_base": base, "risk_rest": rest}
 
 
-def _fields(reason: Reason) -> dict[str, Any]:
+def _fields(reason: Reason, currency: str | None) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "feature": reason.feature,
         "value": _known(reason.value),
@@ -46,7 +50,7 @@ def _fields(reason: Reason) -> dict[str, Any]:
         "direction": reason.direction,
         "label": reason.label,
     }
-    return {**fields, "sentence": sentence_of(fields)}
+    return {**fields, "sentence": sentence_of(fields, currency=currency)}
 
 
 def _known(value: float) -> float | None:

@@ -250,7 +250,11 @@ class Scorer:
             **self._risk(predicted, state),
             **self._value(predicted, snapshot.as_of),
             **self._facts(features, has_amounts),
-            **reason_columns(self._explanations(snapshot, predicted) if with_reasons else {}, rows),
+            **reason_columns(
+                self._explanations(snapshot, predicted) if with_reasons else {},
+                rows,
+                self.bundle.money.currency,
+            ),
             "churn": [models.config.churn] * rows,
         }
         if not has_amounts:

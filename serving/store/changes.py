@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stagecast.serving.reports.rendering import days, money, percent
+from stagecast.features.shop.money import money
+from stagecast.serving.reports.rendering import days, percent
 from stagecast.serving.store.movers import movers
 
 # Smaller changes are not reported: of a probability, and of an amount relative to the larger one.
@@ -22,6 +23,7 @@ def changes(
     score: Mapping[str, Any],
     previous: Mapping[str, Any] | None,
     titles: Mapping[str, str] | None = None,
+    currency: str | None = None,
 ) -> list[dict[str, Any]]:
     """Return what changed since the previous score.
 
@@ -32,6 +34,8 @@ def changes(
         none.
     titles
         Title of each stage by id; None: the ids are shown.
+    currency
+        Code of the currency of the amounts; None: not known.
 
     Returns
     -------
@@ -50,10 +54,10 @@ def changes(
         _change("stage", score, previous, f"moved from {old_stage} to {stage}")
         if score["stage"] != previous["stage"]
         else None,
-        _order_change(score, previous),
-        *(_probability_changes(score, previous) if same_churn else [churn_change]),
-        _amount_change("clv", score, previous, "the value in a year"),
-        _amount_change("value_at_risk", score, previous, "the value at risk")
+        _order_change(score, previous, currency),
+        *(_probability_changes(score, previous, currency) if same_churn else [churn_change]),
+        _amount_change("clv", score, previous, "the value in a year", currency),
+        _amount_change("value_at_risk", score, previous, "the value at risk", currency)
         if same_churn
         else None,
         _change(
@@ -79,23 +83,28 @@ def _stage_title(score: Mapping[str, Any], titles: Mapping[str, str]) -> str:
 
 
 def _probability_changes(
-    score: Mapping[str, Any], previous: Mapping[str, Any]
+    score: Mapping[str, Any], previous: Mapping[str, Any], currency: str | None
 ) -> list[dict[str, Any] | None]:
     return [
-        _probability_change("churn_probability", score, previous, "the chance to leave"),
-        _probability_change("p_return", score, previous, "the chance to return"),
-        _probability_change("p_convert", score, previous, "the chance of a first order"),
+        _probability_change(name, score, previous, subject, currency)
+        for name, subject in (
+            ("churn_probability", "the chance to leave"),
+            ("p_return", "the chance to return"),
+            ("p_convert", "the chance of a first order"),
+        )
     ]
 
 
-def _order_change(score: Mapping[str, Any], previous: Mapping[str, Any]) -> dict[str, Any] | None:
+def _order_change(
+    score: Mapping[str, Any], previous: Mapping[str, Any], currency: str | None
+) -> dict[str, Any] | None:
     """Return the change of the number of orders; None without one."""
     order_difference = score["orders"] - previous["orders"]
     if order_difference > 0:
         spend_text = (
             ""
             if score["spend"] is None or previous["spend"] is None
-            else f", {money(score['spend'] - previous['spend'])}"
+            else f", {money(score['spend'] - previous['spend'], currency)}"
         )
         sentence = f"ordered on {days(order_difference)} since{spend_text}"
         return _change("orders", score, previous, sentence)
@@ -106,30 +115,35 @@ def _order_change(score: Mapping[str, Any], previous: Mapping[str, Any]) -> dict
 
 
 def _probability_change(
-    name: str, score: Mapping[str, Any], previous: Mapping[str, Any], subject: str
+    name: str,
+    score: Mapping[str, Any],
+    previous: Mapping[str, Any],
+    subject: str,
+    currency: str | None,
 ) -> dict[str, Any] | None:
     new, old = score[name], previous[name]
     if new is None or old is None or abs(new - old) < MIN_PROBABILITY_CHANGE:
         return None
     # p_return falls as the risk rises; a first order has no reasons
     rises = (new > old) != (name == "p_return")
-    why = movers(score, previous, 1 if rises else -1) if name != "p_convert" else []
+    why = movers(score, previous, 1 if rises else -1, currency) if name != "p_convert" else []
     verb = "rose" if new > old else "fell"
     sentence = f"{subject} {verb} from {percent(old)} to {percent(new)}"
     return _change(name, score, previous, f"{sentence}: {'; '.join(why)}" if why else sentence)
 
 
 def _amount_change(
-    name: str, score: Mapping[str, Any], previous: Mapping[str, Any], subject: str
+    name: str,
+    score: Mapping[str, Any],
+    previous: Mapping[str, Any],
+    subject: str,
+    currency: str | None,
 ) -> dict[str, Any] | None:
     new, old = score[name], previous[name]
     if new is None or old is None:
         return None
     if abs(new - old) < MIN_RELATIVE_CHANGE * max(abs(new), abs(old), 1e-9):
         return None
-    return _change(
-        name,
-        score,
-        previous,
-        f"{subject} {'rose' if new > old else 'fell'} from {money(old)} to {money(new)}",
-    )
+    verb = "rose" if new > old else "fell"
+    sentence = f"{subject} {verb} from {money(old, currency)} to {money(new, currency)}"
+    return _change(name, score, previous, sentence)

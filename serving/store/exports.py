@@ -11,10 +11,14 @@ import msgspec
 import pyarrow as pa
 
 from stagecast.serving.scoring import score_schema
+from stagecast.serving.store.documents import spoken, with_sentences
 
 # Excel, LibreOffice and Google Sheets read a cell with one of these prefixes as a formula; some
 # also accept the full-width characters
 _FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+PIECE_BYTES = 1 << 16
 
 
 def escape_formula(text: str) -> str:
@@ -27,7 +31,9 @@ def escape_formula(text: str) -> str:
     return f"'{text}" if is_formula else text
 
 
-def csv_pieces(documents: Iterable[str], stage_ids: Sequence[str]) -> Iterator[str]:
+def csv_pieces(
+    documents: Iterable[str], stage_ids: Sequence[str], currency: str | None = None
+) -> Iterator[str]:
     """Yield scores as CSV text that begins with a header line, in pieces of about 64 KiB.
 
     The columns are those of :mod:`stagecast.serving.scoring.score_schema`; lists are JSON
@@ -39,6 +45,8 @@ def csv_pieces(documents: Iterable[str], stage_ids: Sequence[str]) -> Iterator[s
         Scores, each the text of one JSON object.
     stage_ids
         Stage ids of the scheme, in order.
+    currency
+        Code of the currency of amounts in the sentences; None: not known.
     """
     columns = score_schema.columns(stage_ids)
     text_columns = {
@@ -51,20 +59,28 @@ def csv_pieces(documents: Iterable[str], stage_ids: Sequence[str]) -> Iterator[s
     writer.writerow([column.name for column in columns])
     for document in documents:
         score = msgspec.json.decode(document)
+        score["reasons"] = spoken(score.get("reasons") or [], currency)
         writer.writerow(
             [_cell(_value(score, column.name), column.name in text_columns) for column in columns]
         )
-        if buffer.tell() > 1 << 16:
+        if buffer.tell() > PIECE_BYTES:
             yield buffer.getvalue()
             buffer.seek(0)
             buffer.truncate()
     yield buffer.getvalue()
 
 
-def ndjson_pieces(documents: Iterable[str]) -> Iterator[str]:
-    """Yield each score as one line of JSON."""
+def ndjson_pieces(documents: Iterable[str], currency: str | None = None) -> Iterator[bytes]:
+    """Yield scores as lines of JSON, in pieces of about 64 KiB; parameters: :func:`csv_pieces`."""
+    lines: list[bytes] = []
+    size = 0
     for document in documents:
-        yield document + "\n"
+        lines.append(with_sentences(document, currency) + b"\n")
+        size += len(lines[-1])
+        if size > PIECE_BYTES:
+            yield b"".join(lines)
+            lines, size = [], 0
+    yield b"".join(lines)
 
 
 def _value(score: dict[str, Any], column: str) -> Any:

@@ -20,7 +20,12 @@ _FACTS = {"recency_days": 1, "orders": -1}
 """Column of a score that reasons can name -> 1 where more of it means more risk, else -1."""
 
 
-def movers(score: Mapping[str, Any], previous: Mapping[str, Any], direction: int) -> list[str]:
+def movers(
+    score: Mapping[str, Any],
+    previous: Mapping[str, Any],
+    direction: int,
+    currency: str | None = None,
+) -> list[str]:
     """Return what moved the risk in a direction, at most two clauses, the strongest first.
 
     Parameters
@@ -29,13 +34,15 @@ def movers(score: Mapping[str, Any], previous: Mapping[str, Any], direction: int
         Scores as the API returns them.
     direction
         1 where the risk rose, -1 where it fell.
+    currency
+        Code of the currency of the amounts; None: not known.
     """
     now, before = _effects(score), _effects(previous)
     moves = []
     for feature in now.keys() & before.keys():
         (effect, value), (old_effect, old_value) = now[feature], before[feature]
         move = (effect - old_effect) * direction
-        text = moved_clause(feature, value, old_value)
+        text = moved_clause(feature, value, old_value, currency=currency)
         if move >= SMALLEST_MOVE and text is not None:
             moves.append((move, feature, text))
     clauses = [text for _, _, text in sorted(moves, key=lambda move: (-move[0], move[1]))]

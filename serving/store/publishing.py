@@ -24,6 +24,7 @@ from stagecast.features.clock import iso
 from stagecast.features.errors import DataRefusedError, StagecastError, UsageError
 from stagecast.serving.quoting import quote
 from stagecast.serving.scoring import score_schema
+from stagecast.serving.store.documents import without_sentences
 from stagecast.serving.store.protocols import SchemeLike
 from stagecast.serving.store.tables import SCORE_COLUMNS, documents, runs, scores
 
@@ -37,6 +38,8 @@ def publish(
     *,
     model_path: str,
     scheme: SchemeLike,
+    zone: str | None = None,
+    currency: str | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> int:
     """Write a scoring run and make it the current one.
@@ -52,6 +55,10 @@ def publish(
         Folder of the bundle, which is stored with the run.
     scheme
         Stage scheme of the scores; its texts are stored with the run.
+    zone
+        Zone whose days the scores count; None: UTC.
+    currency
+        Code of the currency of their amounts; None: not known.
     progress
         Called after each chunk with its number of rows.
 
@@ -75,7 +82,15 @@ def publish(
         raise DataRefusedError("there is no score to publish: the table has no rows")
     first_row = first.slice(0, 1).to_pylist()[0]
     try:
-        run_id = _insert_run(engine, first_row, total, model_path, scheme)
+        run_id = _insert_run(
+            engine,
+            first_row,
+            scheme,
+            customers=total,
+            model_path=model_path,
+            zone=zone,
+            currency=currency,
+        )
         try:
             for chunk in _chain(first, chunks):
                 _write(engine, run_id, chunk, first_row)
@@ -173,18 +188,18 @@ def _chain(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _insert_run(
-    engine: sa.Engine, first_row: dict[str, Any], total: int, model_path: str, scheme: SchemeLike
+    engine: sa.Engine, first_row: dict[str, Any], scheme: SchemeLike, **of_run: Any
 ) -> int:
+    """Insert the row of a run that is not published yet; return its id."""
     _delete_unpublished(engine)
     with engine.begin() as connection:
         result = connection.execute(
             runs.insert().values(
                 **{name: first_row[name] for name in _RUN_COLUMNS},
-                model_path=model_path,
+                **of_run,
                 scheme_id=scheme.id,
                 scheme=scheme_to_json(scheme),
                 created_at=datetime.now(UTC),
-                customers=total,
             )
         )
         key = result.inserted_primary_key
@@ -227,7 +242,7 @@ def _write(engine: sa.Engine, run_id: int, chunk: pa.Table, first_row: dict[str,
             "win_back": _win_back(row),
         }
         score_rows.append({"run_id": run_id, **{name: flat_row[name] for name in SCORE_COLUMNS}})
-        document = msgspec.json.encode(row).decode("utf-8")
+        document = msgspec.json.encode(without_sentences(row)).decode("utf-8")
         document_rows.append({"run_id": run_id, "customer_id": customer_id, "score": document})
     try:
         with engine.begin() as connection:

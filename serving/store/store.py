@@ -15,6 +15,7 @@ from typing import Any, Self
 import pyarrow as pa
 import sqlalchemy as sa
 
+from stagecast.features.shop.clock import ShopClock, clock_named
 from stagecast.serving.store import deleting
 from stagecast.serving.store.opening import open_engine
 from stagecast.serving.store.overview import RunKey, overview
@@ -46,6 +47,10 @@ class Run:
         When the run became current, UTC.
     customers
         Number of scores that were published.
+    zone
+        Zone whose days were counted; None: UTC.
+    currency
+        Code of the currency of the amounts; None: not known.
     """
 
     id: int
@@ -58,6 +63,13 @@ class Run:
     scheme: dict[str, Any]
     published_at: datetime
     customers: int
+    zone: str | None = None
+    currency: str | None = None
+
+    @property
+    def clock(self) -> ShopClock:
+        """Clock of the shop."""
+        return clock_named(self.zone or "UTC")
 
     @property
     def stage_ids(self) -> list[str]:
@@ -113,7 +125,11 @@ class StageFlows:
 
 @dataclass(frozen=True)
 class PastScore:
-    """A customer's score in one run; ``stage`` is a stage of ``scheme``."""
+    """A customer's score in one run.
+
+    ``stage`` is a stage of ``scheme``, ``zone`` the zone whose days were counted (None: UTC), and
+    ``currency`` the code of the currency of the amounts (None: not known).
+    """
 
     as_of: datetime
     stage: str
@@ -122,6 +138,8 @@ class PastScore:
     clv: float | None
     model_version: str
     scheme: str
+    zone: str | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True)
@@ -137,11 +155,22 @@ class CustomerRecord:
     previous_document
         The score of the latest earlier as_of with the same scheme and horizon, as the text of a
         JSON object; None: there is none.
+    zone
+        Zone whose days the last score counts; None: UTC.
+    currency
+        Code of the currency of its amounts; None: not known.
     """
 
     document: str
     history: list[PastScore]
     previous_document: str | None = None
+    zone: str | None = None
+    currency: str | None = None
+
+    @property
+    def clock(self) -> ShopClock:
+        """Clock of the shop of the last score."""
+        return clock_named(self.zone or "UTC")
 
 
 class Store:
@@ -177,6 +206,8 @@ class Store:
         *,
         model_path: str | Path,
         scheme: SchemeLike,
+        zone: str | None = None,
+        currency: str | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> int:
         """Write a scoring run, make it the current one, and return its id.
@@ -184,7 +215,13 @@ class Store:
         See :func:`stagecast.serving.store.publishing.publish`.
         """
         run_id = publish(
-            self._engine, source, model_path=str(model_path), scheme=scheme, progress=progress
+            self._engine,
+            source,
+            model_path=str(model_path),
+            scheme=scheme,
+            zone=zone,
+            currency=currency,
+            progress=progress,
         )
         run = self.current_run()
         if run is not None:
@@ -338,7 +375,7 @@ class Store:
                 runs.c.id,
                 runs.c.as_of,
                 *(c.stage, c.churn_probability, c.value_at_risk, c.clv),
-                *(runs.c.model_version, runs.c.scheme_id),
+                *(runs.c.model_version, runs.c.scheme_id, runs.c.zone, runs.c.currency),
                 runs.c.horizon_days,
             )
             .select_from(scores.join(runs, runs.c.id == c.run_id))
@@ -367,7 +404,7 @@ class Store:
                     customer_id
                 )
         history = [PastScore(*row[1:-1]) for row in rows]
-        return CustomerRecord(document, history, previous_document)
+        return CustomerRecord(document, history, previous_document, last.zone, last.currency)
 
     def lookup(self, run: Run, customer_ids: Sequence[str]) -> dict[str, str]:
         """Return the scores of customers in a run, by customer id, without those who have none."""

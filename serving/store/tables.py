@@ -1,8 +1,8 @@
-"""The tables of published scores, in a store of version 3; those of plans are in
+"""The tables of published scores, in a store of version 4; those of plans are in
 :mod:`stagecast.serving.store.plan_tables`, and :mod:`stagecast.serving.store.opening` opens it.
 
     runs --< scores      the columns by which lists are filtered and ordered
-         \\-< documents   the whole score as the JSON object of the API
+         \\-< documents   the whole score as the JSON object of the API, without sentences
 
 The current run is the one with the highest id that has a ``published_at``, which is set after all
 rows of the run are written.
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from stagecast.features.clock import to_utc
 
-VERSION = 3
+VERSION = 4
 
 
 class Instant(sa.TypeDecorator[datetime]):
@@ -60,6 +60,10 @@ runs = sa.Table(
     sa.Column("customers", sa.BigInteger, nullable=False),
     # totals and changes, worked out when the run is published
     sa.Column("overview", sa.JSON(none_as_null=True)),
+    # zone whose days were counted; null: UTC, or the run was published before this was stored
+    sa.Column("zone", sa.String),
+    # code of the currency of the amounts; null: not known
+    sa.Column("currency", sa.String),
     # an id is never used twice, so a cursor of a deleted run remains invalid
     sqlite_autoincrement=True,
 )

@@ -10,6 +10,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -20,14 +21,17 @@ import pytest
 
 from bench.simulation import simulate
 from stagecast.features.clock import parse_shop_time
+from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import UsageError
 from stagecast.features.events import EventLog, ReadOptions, from_frame
 from stagecast.features.intake.tables import Table
 from stagecast.features.stages.scheme_files import load_scheme
 from stagecast.serving.http.bodies import decode_score
 from stagecast.serving.http.incoming import read_request
+from stagecast.serving.jobs.backtest import write_backtest
 from stagecast.serving.pipeline import run
 from stagecast.serving.reading import Reading
+from stagecast.serving.requests import BacktestRequest
 from stagecast.serving.runs.files import MODEL, SCORES
 from stagecast.serving.runs.stage_table import history_table, stage_table, stages_of
 from stagecast.serving.scoring.batch import score_log
@@ -161,6 +165,42 @@ def test_a_log_of_other_days_is_refused_and_a_reading_takes_those_of_the_model(
     assert (named.zone, named.day_zone) == ("UTC", zone)
     older = Reading(options=ReadOptions(zone=zone)).counting_days_of("UTC").options
     assert (older.zone, older.day_zone) == (zone, "UTC")
+
+
+def test_a_backtest_counts_days_of_the_shop_and_builds_the_last_table_once(
+    zone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anchors: list[datetime] = []
+    build = DailyTable.__init__
+
+    def counted(self: DailyTable, connection: Any, anchor: datetime, *rest: Any) -> None:
+        anchors.append(anchor)
+        build(self, connection, anchor, *rest)
+
+    monkeypatch.setattr(DailyTable, "__init__", counted)
+    lunch_and_supper().to_csv(tmp_path / "meals.csv", index=False)
+    config = TrainConfig(horizon_days=60, value_horizon_days=90, max_dates=2)
+    written = {}
+    for name in (zone, "UTC"):
+        reading = Reading(
+            sources=(str(tmp_path / "meals.csv"),),
+            options=ReadOptions(zone=name, duplicates="keep", as_of=parse_shop_time(AS_OF)),
+        )
+        request = BacktestRequest(out=tmp_path / name.replace("/", "_"), dates=2)
+        written[name] = write_backtest(reading, config, request).backtest
+        assert [anchor.date() for anchor in anchors].count(date(1998, 5, 1)) == 1
+        anchors.clear()
+    ours, theirs = (written[name] for name in (zone, "UTC"))
+    assert ours.as_of == theirs.as_of == AS_OF
+    assert ours.value is not None
+    assert ours.value == theirs.value
+    assert ours.verdict == theirs.verdict
+    folders = [tmp_path / name.replace("/", "_") for name in (zone, "UTC")]
+    tables = [pq.read_table(folder / "predictions.parquet") for folder in folders]
+    for column in tables[0].column_names:
+        if column != "as_of":
+            assert tables[0][column].equals(tables[1][column]), column
+    assert local_text(tables[0]["as_of"], zone) == local_text(tables[1]["as_of"], "UTC")
 
 
 def test_stages_and_their_history_hold_instants(zone: str) -> None:

@@ -23,6 +23,7 @@ from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY, from_microseconds, iso
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import NotEnoughDataError, UsageError
+from stagecast.features.shop.clock import UTC_CLOCK, ShopClock
 from stagecast.training.baselines import buyers as baselines
 from stagecast.training.checks import check_contracts, check_dates
 from stagecast.training.churn_kinds import kind_of
@@ -61,7 +62,7 @@ class Replay:
     Parameters
     ----------
     as_of
-        First instant of the horizon.
+        First moment of the horizon, in shop time.
     customers
         Ids of the customers who could leave.
     inactive
@@ -98,11 +99,14 @@ class Replay:
     learned_from: LearnedFrom
     spend_outlook: Outlook | None = None
 
-    def table(self) -> pa.Table:
-        """Return one row per customer: id, outcomes, and a column for each method's prediction."""
+    def table(self, clock: ShopClock = UTC_CLOCK) -> pa.Table:
+        """Return one row per customer: id, outcomes, and a column for each method's prediction.
+
+        ``as_of`` is an instant, by the clock of the shop.
+        """
         n = len(self.customers)
         columns: dict[str, Any] = {
-            "as_of": pa.array([self.as_of] * n, pa.timestamp("us", "UTC")),
+            "as_of": pa.array([clock.instant(self.as_of)] * n, pa.timestamp("us", "UTC")),
             "customer_id": pa.array(self.customers, pa.string()),
             "inactive": self.inactive,
         }
@@ -143,6 +147,7 @@ def replay(
     as_of: datetime,
     config: TrainConfig,
     *,
+    table: DailyTable | None = None,
     dates: int = DATES,
     step_days: int | None = None,
     progress: Callable[[str], object] = lambda step: None,
@@ -155,6 +160,8 @@ def replay(
         Holds the table ``events`` of the event contract.
     as_of
         Outcomes are known up to this instant.
+    table
+        What is known at the as_of; None: it is made here.
     dates
         Number of dates at most; the history may allow fewer.
     step_days
@@ -178,7 +185,7 @@ def replay(
             "a backtest needs at least one date and a step of at least a day, not "
             f"{dates} and {step}"
         )
-    end = DailyTable(connection, as_of)
+    end = DailyTable(connection, as_of) if table is None else table
     as_of = end.anchor
     check_dates(end, horizon)
     check_contracts(end, config)
@@ -198,17 +205,17 @@ def replay(
         date = as_of - timedelta(days=back)
         progress(f"as of {iso(date)[:10]}")
         try:
-            table = _table(tables, connection, as_of, back)
+            past = _table(tables, connection, as_of, back)
         except NotEnoughDataError:  # what had happened by then was recorded later
             continue
         with single_threaded_blas():
-            panel = build(table, config, fitted=fitted)
+            panel = build(past, config, fitted=fitted)
         if not kind_of(config.churn).can_learn(panel):
             continue
         known = [intervals for until, intervals in learned if until <= date]
         after = _table(tables, connection, as_of, back - horizon)
         with single_threaded_blas():
-            replayed = _replay_date(table, after, panel, config, known[-1] if known else None)
+            replayed = _replay_date(past, after, panel, config, known[-1] if known else None)
         if replayed is not None and replayed.spend_outlook is not None:
             learned.append(
                 (

@@ -1,54 +1,67 @@
 """Reasons in words: a clause from the code and the numbers, and several joined by because and but.
 
-Scores hold codes and numbers; the words are made here, when a score is written or read.
+Scores hold codes and numbers; :func:`sentence_of` makes the words when a score is written to a file
+or read from the store. The texts are those of :mod:`stagecast.training.reasons.wordings`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
 from typing import Any
 
+from stagecast.features.shop.money import in_currency
+from stagecast.training.reasons.wordings import Forms, Wording, wording, written
+
 RAISES, LOWERS = "raises", "lowers"
-LOWERS_SUFFIX = "; this lowers the risk"
-"""Ends the sentence of a reason that lowers the risk, where it stands alone."""
 _EARLIER_SUFFIX = " (lowers the risk)"
 
 OWN, STAGE, ACTIVE, PLAIN = "own", "stage", "active", "plain"
 """What a value is compared with: the customer's own past, what is usual on the stage, what is usual
 of the active customers, or nothing.
 """
+_BEFORE = "before"
 
-_USUAL = {
-    OWN: "usual before",
-    STAGE: "usual on this stage",
-    ACTIVE: "usual",
-}
-
-
-def number(value: float) -> str:
-    """Return a number as reasons show it: whole, or with one decimal if small.
-
-    >>> number(1234.4), number(5.55), number(3.0)
-    ('1,234', '5.5', '3')
-    """
-    return f"{value:,.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.1f}"
-
-
-def _share(value: float) -> str:
-    return f"{value:.0%}"
+_SHARES = frozenset({"refund_share", "stage", "average"})
+AMOUNTS = frozenset({"spend_mean"})
+"""Features of reasons that are money."""
 
 
 def shown(feature: str, value: float) -> str:
-    """Return a value as the clause of its feature shows it."""
-    return _share(value) if feature in ("refund_share", "stage", "average") else number(value)
+    """Return a value as the clause of its feature shows it in English, without a currency."""
+    return f"{value:.0%}" if feature in _SHARES else written(value)
 
 
-def _count(value: float, singular: str, plural: str) -> str:
-    return f"{number(value)} {singular if value == 1 else plural}"
+def _shown(words: Wording, feature: str, value: float, currency: str | None) -> str:
+    if feature in _SHARES:
+        return words.share(value)
+    text = words.number(value)
+    return in_currency(text, currency) if feature in AMOUNTS else text
+
+
+@cache
+def _template(code: str, language: str) -> tuple[str, Forms]:
+    """Return the feature of a code, and its text with ``{value}``, ``{usual}`` and ``{label}``."""
+    words = wording(language)
+    feature, _, versus = code.rpartition(".")
+    if feature in words.whole:
+        return feature, words.whole[feature]
+    fact = words.facts.get(feature, words.facts["any"])
+    if versus == PLAIN:
+        return feature, fact
+    text = words.compared.get(code) or words.compared[versus]
+    if isinstance(fact, str):
+        return feature, text.replace("{fact}", fact)
+    return feature, {number: text.replace("{fact}", form) for number, form in fact.items()}
 
 
 def clause(
-    code: str, value: float | None, usual: float | None = None, label: str | None = None
+    code: str,
+    value: float | None,
+    usual: float | None = None,
+    label: str | None = None,
+    language: str = "en",
+    currency: str | None = None,
 ) -> str:
     """Return a reason in words, without its direction.
 
@@ -62,52 +75,36 @@ def clause(
         What it is compared with.
     label
         Meaning of one of the user's own features, the title of a stage, or a date.
+    language
+        One of :func:`~stagecast.training.reasons.wordings.languages`.
+    currency
+        Code of the currency of amounts; None: not known.
+
+    Raises
+    ------
+    UsageError
+        The language has no wording.
 
     >>> clause("recency_days.own", 95.0, 30.4)
     'no order for 95 days (their usual gap is 30)'
+    >>> clause("spend_mean.active", 25.0, 30.4, currency="GBP")
+    'spends £25 an order (£30 is usual)'
     """
-    feature, _, versus = code.rpartition(".")
-    if feature == "season":
-        return "the time of the year"
-    if feature == "contract_end":
-        return f"cancelled already; ends on {label}"
+    words = wording(language)
+    feature, text = _template(code, language)
+    if usual is None and feature not in words.whole:
+        _, text = _template(f"{feature}.{PLAIN}", language)
     here = 0.0 if value is None else value
-    if feature == "stage":
-        average = _share(usual or 0.0)
-        return f"on the stage {label} the risk is {_share(here)} ({average} of the active)"
-    if feature == "average":
-        return f"the average active customer of this log has a risk of {_share(here)}"
-    if versus == PLAIN or usual is None:
-        return _fact(feature, here, label)
-    if code == "recency_days.own":
-        return f"{_fact(feature, here, label)} (their usual gap is {number(usual)})"
-    if code == "orders_90d.own":
-        return f"{_fact(feature, here, label)} ({number(usual)} in the 90 before)"
-    return f"{_fact(feature, here, label)} ({shown(feature, usual)} is {_USUAL[versus]})"
+    return words.form(text, here).format(
+        value=_shown(words, feature, here, currency),
+        usual="" if usual is None else _shown(words, feature, usual, currency),
+        label=label or feature,
+    )
 
 
-_FACTS: Mapping[str, Callable[[float], str]] = {
-    "recency_days": lambda value: f"no order for {_count(value, 'day', 'days')}",
-    "orders": lambda value: f"{_count(value, 'order', 'orders')} so far",
-    "orders_90d": lambda value: f"{_count(value, 'order', 'orders')} in the last 90 days",
-    "spend_mean": lambda value: f"spends {number(value)} an order",
-    "activity_30d": lambda value: (
-        f"{_count(value, 'visit', 'visits')} or other events in the last 30 days"
-    ),
-    "gap_mean": lambda value: f"{_count(value, 'day', 'days')} between orders on average",
-    "T_days": lambda value: f"first order {_count(value, 'day', 'days')} ago",
-    "refund_share": lambda value: f"{_share(value)} of the spend was given back",
-    "contract_days": lambda value: f"the contract is {_count(value, 'day', 'days')} old",
-    "earlier_contracts": lambda value: f"{_count(value, 'contract', 'contracts')} cancelled before",
-}
-
-
-def _fact(feature: str, value: float, label: str | None) -> str:
-    known = _FACTS.get(feature)
-    return f"{label or feature}: {number(value)}" if known is None else known(value)
-
-
-def moved_clause(feature: str, value: float, before: float) -> str | None:
+def moved_clause(
+    feature: str, value: float, before: float, language: str = "en", currency: str | None = None
+) -> str | None:
     """Return a value and what it was before in words; None where they look the same.
 
     >>> moved_clause("recency_days", 95.0, 20.0)
@@ -116,35 +113,94 @@ def moved_clause(feature: str, value: float, before: float) -> str | None:
     if shown(feature, value) == shown(feature, before) or feature in ("season", "average"):
         return None
     if feature == "stage":
-        return f"the stage's risk is {_share(value)} ({_share(before)} before)"
-    return f"{_fact(feature, value, None)} ({shown(feature, before)} before)"
+        words = wording(language)
+        return words.sentence["stage_before"].format(
+            value=words.share(value), usual=words.share(before)
+        )
+    return clause(f"{feature}.{_BEFORE}", value, before, None, language, currency)
 
 
-def clause_of(reason: Mapping[str, Any]) -> str:
+def clause_of(reason: Mapping[str, Any], language: str = "en", currency: str | None = None) -> str:
     """Return the clause of a reason of a score; the stored sentence where it has no code.
 
     Parameters
     ----------
     reason
         A reason as scores hold it, also as an earlier version wrote it.
+    language, currency
+        See :func:`clause`.
     """
     code = reason.get("code")
     if not code:
         return str(reason.get("sentence") or reason["feature"]).removesuffix(_EARLIER_SUFFIX)
-    value, usual = reason.get("value"), reason.get("usual")
-    text = clause(code, value, usual, reason.get("label"))
+    return _clause_of(*_spoken_of(code, reason), language, currency)
+
+
+def sentence_of(
+    reason: Mapping[str, Any], language: str = "en", currency: str | None = None
+) -> str:
+    """Return a reason of a score as a sentence of its own, which says if it lowers the risk.
+
+    Files, the API, pages and lists all take their sentences from here.
+
+    Parameters
+    ----------
+    reason
+        A reason as scores hold it; one of an earlier version, which has a sentence and no code,
+        keeps its sentence.
+    language, currency
+        See :func:`clause`.
+    """
+    code = reason.get("code")
+    if not code:
+        return str(reason.get("sentence") or reason["feature"])
+    return _sentence_of(*_spoken_of(code, reason), language, currency)
+
+
+_Spoken = tuple[str, float | None, float | None, str | None, str]
+
+
+def _spoken_of(code: str, reason: Mapping[str, Any]) -> _Spoken:
+    """Return what the words of a reason depend on: code, value, usual, label, direction."""
+    value, usual, label = reason.get("value"), reason.get("usual"), reason.get("label")
+    return code, value, usual, label, direction_of(reason)
+
+
+def _clause_of(
+    code: str,
+    value: float | None,
+    usual: float | None,
+    label: str | None,
+    direction: str,
+    language: str,
+    currency: str | None,
+) -> str:
+    text = clause(code, value, usual, label, language, currency)
     if not code.startswith("gap_mean.") or value is None or usual is None:
         return text
     # the same silence says more of who orders often
-    raises = direction_of(reason) == RAISES
-    if raises and value < usual:
-        return f"{text}, so that a silence says more"
-    return text if raises or value < usual else f"{text}, so that a silence says less"
+    raises = direction == RAISES
+    if raises == (value < usual):
+        ending = wording(language).sentence["says_more" if raises else "says_less"]
+        return ending.format(clause=text)
+    return text
 
 
-def sentence_of(reason: Mapping[str, Any]) -> str:
-    """Return a reason of a score as a sentence of its own, which says if it lowers the risk."""
-    return clause_of(reason) + (LOWERS_SUFFIX if direction_of(reason) == LOWERS else "")
+# many customers of a list share a reason, such as one order where four are usual
+@lru_cache(maxsize=1 << 14)
+def _sentence_of(
+    code: str,
+    value: float | None,
+    usual: float | None,
+    label: str | None,
+    direction: str,
+    language: str,
+    currency: str | None,
+) -> str:
+    text = _clause_of(code, value, usual, label, direction, language, currency)
+    if direction == LOWERS:
+        return wording(language).sentence["lowers"].format(clause=text)
+    return text
 
 
 def direction_of(reason: Mapping[str, Any]) -> str:
@@ -155,7 +211,9 @@ def direction_of(reason: Mapping[str, Any]) -> str:
     return LOWERS if (reason.get("effect") or 0.0) < 0 else RAISES
 
 
-def because_but(reasons: Iterable[Mapping[str, Any]]) -> str:
+def because_but(
+    reasons: Iterable[Mapping[str, Any]], language: str = "en", currency: str | None = None
+) -> str:
     """Return the reasons of a score in one sentence without a full stop; empty without any.
 
     What weighs more comes first: of a customer who is hardly at risk, what lowers the risk.
@@ -167,16 +225,16 @@ def because_but(reasons: Iterable[Mapping[str, Any]]) -> str:
     >>> because_but([{**one_order, "effect": 0.05}, new])
     'lower because first order 9 days ago, but 1 order so far (4 is usual on this stage)'
     """
+    words = wording(language).sentence
     clauses: dict[str, list[str]] = {RAISES: [], LOWERS: []}
     net_effect = 0.0
     for reason in reasons:
-        clauses[direction_of(reason)].append(clause_of(reason))
+        clauses[direction_of(reason)].append(clause_of(reason, language, currency))
         net_effect += reason.get("effect") or 0.0
-    raising, lowering = ("; ".join(clauses[side]) for side in (RAISES, LOWERS))
-    if raising and lowering and net_effect < 0:
-        return f"lower because {lowering}, but {raising}"
+    raising, lowering = (words["separator"].join(clauses[side]) for side in (RAISES, LOWERS))
     if raising and lowering:
-        return f"because {raising}, but {lowering}"
+        form = words["lower_because_but" if net_effect < 0 else "because_but"]
+        return form.format(raising=raising, lowering=lowering)
     if raising:
-        return f"because {raising}"
-    return f"lower because {lowering}" if lowering else ""
+        return words["because"].format(clauses=raising)
+    return words["lower_because"].format(clauses=lowering) if lowering else ""

@@ -147,7 +147,7 @@ class Quality:
         return lines if self.delay is None else [*lines, *self.delay.lines()]
 
 
-def describe(con: duckdb.DuckDBPyConnection) -> Quality:
+def describe(con: duckdb.DuckDBPyConnection, currency: str | None = None) -> Quality:
     """Describe the log that a connection holds.
 
     Parameters
@@ -156,6 +156,8 @@ def describe(con: duckdb.DuckDBPyConnection) -> Quality:
         Holds the table ``events`` of the event contract (:mod:`stagecast.features.events`). Data
         that exceed its memory limit are written to its temporary folder: about 30 bytes for each
         customer and day with an event.
+    currency
+        Code of the currency that sentences name with amounts; None: not known.
 
     Raises
     ------
@@ -179,7 +181,9 @@ def describe(con: duckdb.DuckDBPyConnection) -> Quality:
         calendar, far_days = split_far_days(cursor)
         times = describe_times(cursor)
         amounts = describe_amounts(cursor)
-        notes, has_refused = ((), False) if amounts is None else customer_notes(cursor, amounts)
+        notes, has_refused = (
+            ((), False) if amounts is None else customer_notes(cursor, amounts, currency)
+        )
         return Quality(
             first_day=calendar.date(0),
             last_day=calendar.date(-1),
@@ -197,7 +201,7 @@ def describe(con: duckdb.DuckDBPyConnection) -> Quality:
             warnings=(
                 *misdated(calendar, far_days),
                 *swapped(calendar),
-                *([] if amounts is None else odd_amounts(cursor, amounts, notes)),
+                *([] if amounts is None else odd_amounts(cursor, amounts, notes, currency)),
                 *note_sentences(notes, refused=has_refused),
             ),
             amounts=amounts,

@@ -13,6 +13,8 @@ from datetime import datetime
 import duckdb
 
 from stagecast.features.clock import iso, to_utc
+from stagecast.features.shop.clock import ShopClock
+from stagecast.features.shop.events import clock_of
 
 MOST = 3
 """Customers and purchases that are listed."""
@@ -31,10 +33,14 @@ class HeavyBuyer:
 
 @dataclass(frozen=True)
 class HeavyPurchase:
-    """A purchase with much of the money; ``share`` is of all that was bought."""
+    """A purchase with much of the money; ``share`` is of all that was bought.
+
+    ``timestamp`` is an instant in UTC, ``day`` its day on the clock of the shop.
+    """
 
     customer_id: str
     timestamp: str
+    day: str
     amount: float
     share: float
 
@@ -85,7 +91,7 @@ class Amounts:
                 for buyer in self.customers
             )
             purchases = ", ".join(
-                f"{event.amount:,.2f} of {event.customer_id} on {event.timestamp[:10]}"
+                f"{event.amount:,.2f} of {event.customer_id} on {event.day}"
                 for event in self.events
             )
             lines += [f"customers who weigh most: {buyers}", f"largest purchases: {purchases}"]
@@ -159,11 +165,27 @@ def _events(con: duckdb.DuckDBPyConnection, total: float) -> tuple[HeavyPurchase
         f"""SELECT customer_id, "timestamp", amount FROM events WHERE {_IS_PURCHASE} AND amount > 0
         ORDER BY amount DESC, customer, "timestamp" LIMIT {MOST}"""
     ).fetchall()
+    clock = clock_of(con)
     return tuple(
-        HeavyPurchase(customer_id, _time(timestamp), float(amount), float(amount) / total)
+        heavy_purchase(clock, customer_id, timestamp, float(amount), total)
         for customer_id, timestamp, amount in rows
     )
 
 
-def _time(timestamp: datetime) -> str:
-    return iso(to_utc(timestamp))
+def heavy_purchase(
+    clock: ShopClock, customer_id: str, timestamp: datetime, amount: float, total: float
+) -> HeavyPurchase:
+    """Return a purchase of a log.
+
+    Parameters
+    ----------
+    clock
+        Clock of the shop.
+    timestamp
+        When it was; UTC, also without a zone.
+    amount, total
+        Its amount, and the sum of all.
+    """
+    instant = to_utc(timestamp)
+    day = clock.shop(instant).date().isoformat()
+    return HeavyPurchase(customer_id, iso(instant), day, amount, amount / total)

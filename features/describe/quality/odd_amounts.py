@@ -10,8 +10,13 @@ from itertools import pairwise
 import duckdb
 
 from stagecast.features.clock import iso, parse_instant, to_utc
-from stagecast.features.describe.quality.amounts import Amounts, HeavyPurchase
-from stagecast.features.shop.events import events_of
+from stagecast.features.describe.quality.amounts import (
+    Amounts,
+    HeavyPurchase,
+    heavy_purchase,
+)
+from stagecast.features.shop.events import clock_of, events_of
+from stagecast.features.shop.money import in_currency
 
 # A purchase is huge from this many times the median; more of them than this share, and than this
 # number, are usual for the shop.
@@ -37,7 +42,10 @@ class CustomerNote:
 
 
 def odd_amounts(
-    con: duckdb.DuckDBPyConnection, amounts: Amounts, notes: Sequence[CustomerNote] = ()
+    con: duckdb.DuckDBPyConnection,
+    amounts: Amounts,
+    notes: Sequence[CustomerNote] = (),
+    currency: str | None = None,
 ) -> list[str]:
     """Return sentences about the amounts of a log that stand out.
 
@@ -50,14 +58,19 @@ def odd_amounts(
         Their description.
     notes
         As of :func:`customer_notes`: a single huge purchase that was taken back is not named twice.
+    currency
+        Code of the currency of the amounts; None: not known.
     """
     noted = {note.customer_id for note in notes}
-    sentences = [_unit_change(con), _huge_orders(con, amounts, noted)]
+    sentences = [_unit_change(con, currency), _huge_orders(con, amounts, noted, currency)]
     return [sentence for sentence in sentences if sentence is not None]
 
 
 def _huge_orders(
-    con: duckdb.DuckDBPyConnection, amounts: Amounts, customers_noted: set[str]
+    con: duckdb.DuckDBPyConnection,
+    amounts: Amounts,
+    customers_noted: set[str],
+    currency: str | None,
 ) -> str | None:
     """Return the sentence about purchases of a hundred times the median, unless they are usual."""
     if amounts.median <= 0 or amounts.largest < HUGE_TIMES * amounts.median:
@@ -82,13 +95,13 @@ def _huge_orders(
     )
     subject = "1 purchase is" if count == 1 else f"{count:,} purchases are"
     return (
-        f"{subject} a hundred times the median of {amounts.median:,.2f} or more and "
+        f"{subject} a hundred times the median of {_exact(amounts.median, currency)} or more and "
         f"{'makes' if count == 1 else 'make'} {money / amounts.total:.1%} of the spend, such as "
-        f"{first.amount:,.2f} of customer {first.customer_id} on {first.timestamp[:10]}: {cause}"
+        f"{_exact(first.amount, currency)} of customer {first.customer_id} on {first.day}: {cause}"
     )
 
 
-def _unit_change(con: duckdb.DuckDBPyConnection) -> str | None:
+def _unit_change(con: duckdb.DuckDBPyConnection, currency: str | None) -> str | None:
     """Return the sentence about the month from which the usual amount is of another size."""
     months = con.execute(
         f"""SELECT month, usual FROM (SELECT 12 * year("timestamp") + month("timestamp") - 1
@@ -103,15 +116,16 @@ def _unit_change(con: duckdb.DuckDBPyConnection) -> str | None:
     size, month, before, after = max(changes, default=(0.0, 0, 0.0, 0.0))
     if size < math.log(UNIT_TIMES):
         return None
+    usual_before, usual_after = (_exact(math.exp(log), currency) for log in (before, after))
     return (
-        f"the usual amount changes from {math.exp(before):,.2f} to {math.exp(after):,.2f} with "
+        f"the usual amount changes from {usual_before} to {usual_after} with "
         f"{month // 12}-{month % 12 + 1:02d}: another unit, "
         "another currency, or decimals read as thousands in part of the rows?"
     )
 
 
 def customer_notes(
-    con: duckdb.DuckDBPyConnection, amounts: Amounts
+    con: duckdb.DuckDBPyConnection, amounts: Amounts, currency: str | None = None
 ) -> tuple[tuple[CustomerNote, ...], bool]:
     """Return a note on each of the largest purchases that was taken back within days.
 
@@ -121,6 +135,8 @@ def customer_notes(
         Holds the table ``events``, and perhaps :data:`REFUSED_NEGATIVES`.
     amounts
         Its largest purchases, and the customers who weigh most.
+    currency
+        Code of the currency of the amounts; None: not known.
 
     Returns
     -------
@@ -161,8 +177,8 @@ def customer_notes(
             notes.append(
                 CustomerNote(
                     purchase.customer_id,
-                    f"the purchase of {purchase.amount:,.2f} on {purchase.timestamp[:10]} was "
-                    f"taken back {_span(seconds)} later ({taken_back:,.2f}){refused}",
+                    f"the purchase of {_exact(purchase.amount, currency)} on {purchase.day} was "
+                    f"taken back {_span(seconds)} later ({_exact(taken_back, currency)}){refused}",
                 )
             )
             break
@@ -172,6 +188,7 @@ def customer_notes(
 def _candidates(con: duckdb.DuckDBPyConnection, amounts: Amounts) -> list[HeavyPurchase]:
     """Return the largest purchases of the log, and of the customers who weigh most."""
     purchases = {(event.customer_id, event.timestamp): event for event in amounts.events}
+    clock = clock_of(con)
     for buyer in amounts.customers:
         rows = con.execute(
             """SELECT "timestamp", amount FROM events WHERE customer_id = ? AND event = 'purchase'
@@ -184,8 +201,14 @@ def _candidates(con: duckdb.DuckDBPyConnection, amounts: Amounts) -> list[HeavyP
                 event.customer_id == buyer.customer_id and event.amount == float(amount)
                 for event in purchases.values()
             ):
-                purchases[key] = HeavyPurchase(*key, float(amount), float(amount) / amounts.total)
+                purchases[key] = heavy_purchase(
+                    clock, buyer.customer_id, timestamp, float(amount), amounts.total
+                )
     return sorted(purchases.values(), key=lambda purchase: -purchase.amount)
+
+
+def _exact(amount: float, currency: str | None) -> str:
+    return in_currency(f"{amount:,.2f}", currency)
 
 
 def _plain(purchase: HeavyPurchase) -> str:

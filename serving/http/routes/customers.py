@@ -18,7 +18,9 @@ from stagecast.serving.http.openapi import json_response, problem_responses, req
 from stagecast.serving.http.problems import Fault, ProblemError
 from stagecast.serving.http.state import RunDep, StateDep, StoreDep, get_run
 from stagecast.serving.quoting import quote
+from stagecast.serving.reports.rendering import day_on
 from stagecast.serving.store.changes import changes
+from stagecast.serving.store.documents import with_sentences
 from stagecast.serving.store.exports import csv_pieces, ndjson_pieces
 from stagecast.serving.store.store import Run, Store
 
@@ -29,9 +31,9 @@ def _json(content: Any, headers: dict[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(content), headers=headers, media_type="application/json")
 
 
-def _raw_json(documents: list[str]) -> list[msgspec.Raw]:
-    # the store holds each score as JSON text, which is not decoded and encoded again
-    return [msgspec.Raw(document.encode("utf-8")) for document in documents]
+def _raw_json(documents: list[str], currency: str | None) -> list[msgspec.Raw]:
+    # the store holds each score as JSON text, of which only the reasons are decoded and encoded
+    return [msgspec.Raw(with_sentences(document, currency)) for document in documents]
 
 
 def _response_format(request: Request, query: ApiListQuery) -> str:
@@ -84,7 +86,7 @@ def list_customers(
             "model_version": run.model_version,
             "total": store.count(run, filters),
             "next_cursor": page.next_cursor,
-            "customers": _raw_json(page.documents),
+            "customers": _raw_json(page.documents, run.currency),
         },
         headers,
     )
@@ -95,12 +97,14 @@ def _streaming_response(
 ) -> Response:
     if response_format == "ndjson":
         return StreamingResponse(
-            ndjson_pieces(documents), headers=headers, media_type="application/x-ndjson"
+            ndjson_pieces(documents, run.currency),
+            headers=headers,
+            media_type="application/x-ndjson",
         )
-    name = f"customers-{run.as_of:%Y-%m-%d}.csv"
+    name = f"customers-{day_on(run.clock, run.as_of)}.csv"
     headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return StreamingResponse(
-        csv_pieces(documents, run.stage_ids), headers=headers, media_type="text/csv"
+        csv_pieces(documents, run.stage_ids, run.currency), headers=headers, media_type="text/csv"
     )
 
 
@@ -118,11 +122,13 @@ async def lookup(request: Request, state: StateDep, store: StoreDep) -> Response
 
 def _lookup_response(store: Store, raw: bytes) -> Response:
     ids = decode_lookup(raw)
-    documents = store.lookup(get_run(store), ids)
+    run = get_run(store)
+    documents = store.lookup(run, ids)
     return _json(
         {
             "scores": _raw_json(
-                [documents[customer_id] for customer_id in ids if customer_id in documents]
+                [documents[customer_id] for customer_id in ids if customer_id in documents],
+                run.currency,
             ),
             "missing": [customer_id for customer_id in ids if customer_id not in documents],
         }
@@ -148,8 +154,10 @@ def one_customer(customer_id: str, store: StoreDep) -> Response:
         previous = msgspec.json.decode(record.previous_document)
     return _json(
         {
-            "score": _raw_json([record.document])[0],
-            "changes": changes(msgspec.json.decode(record.document), previous),
+            "score": _raw_json([record.document], record.currency)[0],
+            "changes": changes(
+                msgspec.json.decode(record.document), previous, currency=record.currency
+            ),
             "history": record.history,
         }
     )

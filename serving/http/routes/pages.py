@@ -62,6 +62,8 @@ def customers_page(
     return render(
         "customers.html",
         run=run,
+        clock=run.clock,
+        currency=run.currency,
         horizon_note=_horizon_note(run, state.scorer),
         asked=query,
         stale=stale,
@@ -103,11 +105,13 @@ def customer_page(customer_id: str, request: Request, store: StoreDep) -> HTMLRe
         previous = msgspec.json.decode(record.previous_document)
     return render(
         "customer.html",
+        clock=record.clock,
+        currency=record.currency,
         score=score,
         history=record.history,
         titles=titles,
         scheme=scheme,
-        changes=changes(score, previous, titles),
+        changes=changes(score, previous, titles, record.currency),
         before=previous,
     )
 

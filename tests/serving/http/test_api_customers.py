@@ -173,6 +173,8 @@ def test_one_customer_has_a_score_and_a_history(api, name):
         "value_at_risk",
         "clv",
         "model_version",
+        "zone",
+        "currency",
     }
     assert set(result["history"][0]) == expected
     # only who was scored before can have changed

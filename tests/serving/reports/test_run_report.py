@@ -10,11 +10,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from stagecast.features.clock import iso
 from stagecast.serving.reports.run_report import render_report, write_report
 from stagecast.serving.reports.summary import SchemeSummary, Summary
 from stagecast.serving.scoring import score_schema
@@ -27,6 +29,7 @@ from stagecast.training.judging.evaluation_result import (
     Evaluation,
     SpendFigures,
     StageFigures,
+    ValueEvaluation,
 )
 from stagecast.training.learners.metrics import CalibrationGroup, GainsPoint
 from stagecast.training.reference.rfm import RfmScale, RfmScales
@@ -429,9 +432,68 @@ def test_amounts_are_told_and_what_is_to_check_stands_beside_the_customer():
     summary = made_summary()
     log = summary.log | {"amounts": amounts, "notes": [note], "currency": "EUR"}
     text = Read(render_report(replace(summary, log=log), some_scores)).text
-    assert "Sum of all purchases 70,547 EUR" in text
+    assert "Sum of all purchases €70,547" in text
     assert "Who weighs most in the money" in text
     assert text.count("To check: the purchase was taken back 3 minutes later.") == 1
+
+
+def test_money_is_shown_in_the_currency_of_the_log(scores):
+    amounts = {
+        "total": 70_546.0,
+        "median": 24.41,
+        "largest": 59_030.0,
+        "refunded": 120.0,
+        "customers": [{"customer_id": "00001", "spend": 59_211.5, "share": 0.84, "purchases": 9}],
+        "events": [
+            {"customer_id": "00001", "timestamp": "2024-05-01T10:00:00Z", "amount": 59_030.0}
+            | {"share": 0.836}
+        ],
+    }
+    spends = {"code": "spend_mean.active", "feature": "spend_mean", "value": 25.0, "usual": 30.4}
+    spends |= {"effect": 0.4, "direction": "raises", "label": None, "sentence": ""}
+    scores = replaced(scores, reasons=[[spends]] * len(scores))
+    rfm = RfmScales(spend=RfmScale((20.0, 50.0, 120.0, 1234.0)))
+    log = made_summary().log | {"amounts": amounts}
+    value = ValueEvaluation(
+        as_of="1997-07-01",
+        until="1998-07-01",
+        customers=900,
+        models=tuple(made_evaluation().spend or ()),
+        tenths=(),
+        coverage=0.9,
+        grade="B",
+        grade_sentence="Better.",
+    )
+    parts = {"rfm": rfm, "evaluation": made_evaluation(value=value)}
+    plain = read(scores, log=log, **parts)
+    pounds = read(scores, log=log | {"currency": "GBP"}, **parts)
+    codes = read(scores, log=log | {"currency": "PLN"}, **parts)
+    assert pounds.text.replace("£", "") == codes.text.replace(" PLN", "") == plain.text
+    for text in (
+        "Sum of all purchases £70,546",
+        "Refunded £120",
+        "Median purchase £24",
+        "Largest purchase £59,030",
+        "00001 : £59,212 net of refunds",
+        "one purchase of £59,030 of 00001",
+        "M, spent so far: 1 up to £20; 2 up to £50; 3 up to £120; 4 up to £1,234; 5 above.",
+        "£218,900 was spent in that time",
+        "£218,900 came since",
+        "£12.31",
+        "£211,400",
+        "Because spends £25 an order (£30 is usual).",
+        "and £173 spent",
+    ):
+        assert text in pounds.text, text
+    heads = ("Value at risk", "Value gone", "Spend expected", "Expected spend")
+    for head in heads[:2]:
+        assert re.search(f"{head} £", pounds.text), head
+    # of each row of a table of groups, and each cell of the list: none is without its currency
+    for row in re.findall(
+        r'data-label="Val.*?</td>',
+        render_report(replace(made_summary(), log=log | {"currency": "GBP"}), scores),
+    ):
+        assert re.search(r">(£[\d,.]+|–)<", row), row
 
 
 def test_each_segment_and_each_score_of_rfm_is_explained(scores):
@@ -706,6 +768,29 @@ def test_nobody_at_high_risk_is_said_in_words(scores):
 def test_one_time_buyers_are_a_share(scores):
     log = made_summary().log | {"one_time_buyers": 0.29}
     assert "Ordered once only 29% of the buyers" in read(scores, log=log).text
+
+
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "Asia/Tehran", "Asia/Kolkata"])
+def test_days_of_a_report_are_those_of_the_shop(zone: str) -> None:
+    def instant(text: str) -> datetime:
+        return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+    log = {
+        **made_summary().log,
+        "zone": zone,
+        "first_event": iso(instant("1997-01-03")),
+        "last_event": iso(instant("1998-06-27T23:59:59")),
+    }
+    since = [instant("1998-05-11")] * 30
+    page = read(
+        replaced(made_scores(30), stage_since=since),
+        log=log,
+        data_cutoff=iso(instant("1998-06-28T23:59:59")),
+    ).text
+    assert "As of 1998-07-01 · looking 90 days ahead · events up to 1998-06-28 ·" in page
+    assert "rows were loaded, from 1997-01-03 to 1998-06-27" in page
+    assert "since 1998-05-11" in page
+    assert "since 1998-05-10" not in page
 
 
 def test_an_order_of_a_later_year_is_not_expected():

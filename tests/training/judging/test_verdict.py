@@ -116,6 +116,15 @@ def test_the_same_seed_gives_the_same_figures(result: Verdict) -> None:
     assert render_backtest(again, "2020-01-01") == render_backtest(result, "2020-01-01")
 
 
+def test_money_is_shown_in_a_currency(result: Verdict) -> None:
+    bare, pounds = (render_backtest(result, "2020-01-01", None, code) for code in (None, "GBP"))
+    assert "£" not in bare
+    error = f"£{result.spend[0].mae:,.2f}"
+    spent = f"£{result.deciles[0].value:,.0f}"
+    for text in (error, spent, "spend per customer, GBP: bars came, dots expected"):
+        assert text in pounds, text
+
+
 def test_a_figure_of_one_class_only_is_null() -> None:
     replay = made(3)
     quiet = replace(replay, inactive=np.ones(len(replay.customers), dtype=np.bool_))

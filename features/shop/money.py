@@ -1,0 +1,66 @@
+"""Amounts as people read them: thousands separated, in the currency of the log."""
+
+from __future__ import annotations
+
+NOTHING = "–"
+SIGNS = {
+    "EUR": "€",
+    "GBP": "£",
+    "ILS": "₪",
+    "INR": "₹",
+    "JPY": "¥",
+    "KRW": "₩",
+    "NGN": "₦",
+    "PHP": "₱",
+    "RUB": "₽",
+    "TRY": "₺",
+    "UAH": "₴",
+    "USD": "$",
+    "VND": "₫",
+}
+"""Signs that mean one currency; of several dollars and yuan, which share theirs, one has it."""
+_WITHOUT_CENTS = frozenset({"IDR", "IRR", "JPY", "KRW", "VND"})
+
+
+def in_currency(text: str, currency: str | None) -> str:
+    """Return an amount that is written already with the sign or the code of its currency.
+
+    Parameters
+    ----------
+    text
+        The amount, with a minus in front where it is below 0.
+    currency
+        Code of three capital letters; None: not known, and the text stays as it is.
+
+    >>> in_currency("1,234", "GBP"), in_currency("−3", "EUR"), in_currency("1,234", "PLN")
+    ('£1,234', '−€3', '1,234 PLN')
+    """
+    if currency is None:
+        return text
+    sign = SIGNS.get(currency)
+    if sign is None:
+        return f"{text} {currency}"
+    minus = text[:1] if text[:1] in ("−", "-") else ""
+    return f"{minus}{sign}{text.removeprefix(minus)}"
+
+
+def money(value: float | None, currency: str | None = None) -> str:
+    """Return an amount with thousands separators; cents below 10 only, where there are cents.
+
+    Parameters
+    ----------
+    value
+        The amount; None: not known.
+    currency
+        Code of its currency; None: not known.
+
+    >>> money(1234567.8), money(9.5), money(-3), money(0), money(None)
+    ('1,234,568', '9.50', '−3.00', '0', '–')
+    >>> money(1234.5, "GBP"), money(-3, "USD"), money(9.5, "JPY"), money(None, "GBP")
+    ('£1,234', '−$3.00', '¥10', '–')
+    """
+    if value is None:
+        return NOTHING
+    has_cents = abs(value) < 9.995 and value != 0 and currency not in _WITHOUT_CENTS
+    text = f"{abs(value):,.2f}" if has_cents else f"{abs(value):,.0f}"
+    return in_currency(f"−{text}" if value < 0 else text, currency)

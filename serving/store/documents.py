@@ -1,0 +1,61 @@
+"""Scores as the store holds them: reasons are codes and numbers that get their sentences when read.
+
+So the wording can change, and a list can be read in another language, without a new publication.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from stagecast.training.reasons.sentences import sentence_of
+
+_SCORE = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_REASONS = msgspec.json.Decoder(list[dict[str, Any]])
+
+
+def without_sentences(score: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a score of the API without the sentences of those reasons that have a code."""
+    reasons = [
+        {name: value for name, value in reason.items() if name != "sentence" or not _coded(reason)}
+        for reason in score["reasons"]
+    ]
+    return {**score, "reasons": reasons}
+
+
+def with_sentences(document: str, currency: str | None = None, language: str = "en") -> bytes:
+    """Return a score of the store as the JSON text of the API.
+
+    Parameters
+    ----------
+    document
+        The score, the text of one JSON object.
+    currency
+        Code of the currency of amounts; None: not known.
+    language
+        Language of the sentences.
+    """
+    score: dict[str, Any] = _SCORE.decode(document)
+    reasons = score.get("reasons")
+    if reasons is not None:  # the other fields are not decoded
+        score["reasons"] = spoken(_REASONS.decode(reasons), currency, language)
+    return msgspec.json.encode(score)
+
+
+def spoken(
+    reasons: list[dict[str, Any]], currency: str | None = None, language: str = "en"
+) -> list[dict[str, Any]]:
+    """Put the sentences into reasons of the store, and return the list.
+
+    A reason of an earlier version, which has a sentence and no code, stays as it is.
+    """
+    for reason in reasons:
+        if _coded(reason):
+            reason["sentence"] = sentence_of(reason, language, currency)
+    return reasons
+
+
+def _coded(reason: Mapping[str, Any]) -> bool:
+    return bool(reason.get("code"))
