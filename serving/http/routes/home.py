@@ -35,6 +35,8 @@ def home_page(store: StoreDep, state: StateDep) -> HTMLResponse:
     return render(
         "home.html",
         run=run,
+        clock=run.clock,
+        currency=run.currency,
         totals=overview["totals"],
         before=overview["before"],
         changed=overview["changed"],

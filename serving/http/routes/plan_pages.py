@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse
 
 from stagecast.features.errors import StagecastError
+from stagecast.features.shop.clock import UTC_CLOCK
 from stagecast.serving.http.lists import BANDS, STATES
 from stagecast.serving.http.page_texts import store_name, titles_of, translation
 from stagecast.serving.http.plan_query import PlanQuery
@@ -37,7 +38,7 @@ def plans_page(store: StoreDep) -> HTMLResponse:
     """Show all plans, by what is to be done with them."""
     plans = PlanBook(store.engine).plans()
     results = {plan.name: last_readout(store.engine, plan) for plan in plans if plan.frozen_at}
-    return render("plans.html", plans=plans, results=results)
+    return render("plans.html", **_shop(store.current_run()), plans=plans, results=results)
 
 
 @router.get("/plans/new")
@@ -52,6 +53,7 @@ def new_plan_page(
     body = query.body()
     return render(
         "plan_form.html",
+        **_shop(run),
         run=run,
         asked=query,
         plays=_plays(run),
@@ -99,6 +101,7 @@ def plan_page(name: str, store: StoreDep) -> HTMLResponse:
     run = store.current_run()
     return render(
         "plan.html",
+        **_shop(run),
         plan=plan,
         forecast=plan.proposal,
         first=first,
@@ -116,7 +119,7 @@ def results_page(store: StoreDep) -> HTMLResponse:
     read = [(plan, result) for plan, result in _results(store, plans) if result is not None]
     with store.engine.connect() as connection:
         ledger = entries(connection)
-    return render("results.html", read=read, settled=ledger[::-1])
+    return render("results.html", **_shop(store.current_run()), read=read, settled=ledger[::-1])
 
 
 def _results(store: Store, plans: list[Plan]) -> list[tuple[Plan, dict[str, Any] | None]]:
@@ -129,3 +132,10 @@ def _plays(run: Run) -> dict[str, str]:
         play["id"]: translation(play["title"], "en", play["id"])
         for play in run.scheme.get("plays", ())
     }
+
+
+def _shop(run: Run | None) -> dict[str, Any]:
+    """Return the clock and the currency of the shop, which dates and amounts are written with."""
+    if run is None:
+        return {"clock": UTC_CLOCK, "currency": None}
+    return {"clock": run.clock, "currency": run.currency}

@@ -53,7 +53,7 @@ def pages(store: Store, folder: Path, currency: str | None) -> tuple[str, str, d
             currency=currency,
         )
     with web.client(web.app_with(folder, store=store)) as client:
-        texts = [client.get(path, headers=HTML).text for path in ("/", "/customers/a")]
+        texts = [client.get(path, headers=HTML).text for path in ("/customers", "/customers/a")]
         return texts[0], texts[1], client.get("/v1/customers/a").json()
 
 

@@ -61,7 +61,7 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
 
 
 def test_the_list_shows_days_of_the_shop(site: Site) -> None:
-    page = site.text("/")
+    page = site.text("/customers")
     assert "As of 1998-01-01 ·" in page
     assert "events up to 1997-12-31 ·" in page
     assert "since 1998-09-01" in page
