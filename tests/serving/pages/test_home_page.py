@@ -1,0 +1,164 @@
+"""The first page: its numbers are those of the scores, and what it asks for can be done."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from stagecast.serving.http.app import create_app
+from stagecast.serving.scoring import score_schema
+from stagecast.serving.settings import Settings
+from stagecast.serving.store.store import Store
+from tests.serving import published
+from tests.serving.web import Client, client
+
+EARLIER = published.AS_OF - timedelta(days=30)
+PLAYS = ("loyal_going_quiet", "worth_winning_back", "let_go", None)
+
+
+def rows(seed: int, as_of: Any = published.AS_OF, customers: int = 200) -> list[dict[str, Any]]:
+    """Return scores with plays, and with a chance to return for the lapsed."""
+    made = published.scores(customers, seed=seed, as_of=as_of).to_pylist()
+    for k, row in enumerate(made):
+        row["play"] = PLAYS[(k + seed) % len(PLAYS)]
+    return made
+
+
+def table(made: list[dict[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist(made, schema=score_schema.schema(published.STAGES))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store.open(f"sqlite:///{tmp_path / 'stagecast.db'}")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def web(store: Store) -> Iterator[Client]:
+    def no_model(path: Path) -> None:
+        raise AssertionError("no model is asked for")
+
+    app = create_app(Settings(), scorer_loader=no_model, store=store)  # type: ignore[arg-type]
+    with client(app) as http:
+        yield http
+
+
+def text(web: Client, path: str = "/") -> str:
+    """Return what a reader sees of a page."""
+    answer = web.get(path)
+    assert answer.status_code == 200, answer.text
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", answer.text)).split())
+
+
+def test_without_scores_the_page_says_how_to_publish(web: Client) -> None:
+    assert "publish" in text(web)
+
+
+def test_the_totals_are_those_of_the_scores(web: Client, store: Store) -> None:
+    made = rows(1)
+    published.publish(store, table(made))
+    active = [row for row in made if row["state"] == "active"]
+    lapsed = [row for row in made if row["state"] == "lapsed"]
+    page = text(web)
+    leavers = sum(row["churn_probability"] for row in active)
+    at_risk = sum(row["value_at_risk"] for row in active)
+    may_return = sum(row["value_gone"] * row["p_return"] for row in lapsed)
+    gone = sum(row["value_gone"] for row in lapsed)
+    assert f"{len(active):,} active customers" in page
+    assert f"{round(leavers):,} of them are likely to leave" in page
+    assert f"{at_risk:,.0f} is at risk of being lost" in page
+    assert f"{may_return:,.0f} may return from those who left, of {gone:,.0f} gone" in page
+    assert "There is no earlier run to compare with" in page
+
+
+def test_what_changed_is_counted_against_the_run_before(web: Client, store: Store) -> None:
+    before, now = rows(1, EARLIER), rows(2)
+    published.publish(store, table(before))
+    published.publish(store, table(now))
+    pairs = list(zip(before, now, strict=True))
+    jumped = sum(
+        b["churn_probability"] is not None
+        and n["churn_probability"] is not None
+        and n["churn_probability"] - b["churn_probability"] >= 0.1
+        for b, n in pairs
+    )
+    returned = sum(b["state"] == "lapsed" and n["state"] == "active" for b, n in pairs)
+    other = sum(b["stage"] != n["stage"] for b, n in pairs)
+    page = text(web)
+    assert f"{jumped} customers whose churn risk rose by ten points or more" in page
+    assert f"{returned} customers who had left and came back" in page
+    assert f"{other} customers on another stage" in page
+
+
+def test_the_first_sentence_names_the_play_with_most_at_stake_and_leads_to_its_plan(
+    web: Client, store: Store
+) -> None:
+    made = rows(1)
+    published.publish(store, table(made))
+    stake: Counter[str] = Counter()
+    number: Counter[str] = Counter()
+    for row in made:
+        if row["play"] in ("loyal_going_quiet", "worth_winning_back"):
+            stake[row["play"]] += (row["value_at_risk"] or 0) + (row["value_gone"] or 0)
+            number[row["play"]] += 1
+    play, most = stake.most_common(1)[0]
+    title = next(part.title["en"] for part in published.retail().plays if part.id == play)
+    sentence = f"{number[play]} customers have the play “{title}”, with {most:,.0f} at stake"
+    assert sentence in text(web)
+    page = web.get("/").text
+    assert f'href="/plans/new?play={play}"' in page
+    assert 'href="/plans/new?play=let_go"' not in page, "this play says to leave them alone"
+    listed = text(web, f"/customers?play={play}")
+    assert f"{number[play]} customers" in listed
+
+
+def test_the_list_can_be_filtered_by_play_over_the_api(web: Client, store: Store) -> None:
+    made = rows(1)
+    published.publish(store, table(made))
+    answer = web.get("/v1/customers?play=let_go&limit=1000").json()
+    wanted = {row["customer_id"] for row in made if row["play"] == "let_go"}
+    assert {row["customer_id"] for row in answer["customers"]} == wanted
+    assert answer["total"] == len(wanted)
+
+
+def test_the_grid_counts_the_active_by_risk_and_value(web: Client, store: Store) -> None:
+    made = rows(1)
+    published.publish(store, table(made))
+    overview = store.overview(store.current_run())
+    counted = Counter(row["churn_band"] for row in made if row["churn_band"] is not None)
+    for band, number in counted.items():
+        assert sum(c["customers"] for c in overview["grid"] if c["band"] == band) == number
+    top = sorted((row["clv"] for row in made), reverse=True)[len(made) // 5]
+    high = sum(row["clv"] > top and row["churn_band"] == "high" for row in made)
+    cells = {(c["band"], c["value_class"]): c["customers"] for c in overview["grid"]}
+    assert cells.get(("high", 0), 0) == high
+
+
+def test_a_running_plan_stands_on_the_page_until_it_is_read_out(web: Client, store: Store) -> None:
+    published.publish(store, table(rows(1)))
+    assert "No plan is running." in text(web)
+    body = {"name": "autumn", "contacts": 20, "holdout": 0}
+    assert web.post_text("/v1/plans", json.dumps(body)).status_code == 201
+    assert web.post_text("/v1/plans/autumn/freeze", "{}").status_code == 200
+    assert "autumn : to be read out after" in text(web)
+
+
+def test_a_store_of_scores_without_plays_and_money_has_a_page(web: Client, store: Store) -> None:
+    made = rows(1)
+    for row in made:
+        row["play"] = None
+        for name in ("value_at_risk", "value_gone", "clv", "clv_low", "clv_high"):
+            row[name] = None
+    published.publish(store, table(made))
+    assert "Nobody has a play that asks for a contact today." in text(web)
