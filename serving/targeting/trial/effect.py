@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array, Integers
 from stagecast.features.errors import NotEnoughDataError
-from stagecast.serving.targeting.trial.contrast import estimates, make_contrast
-from stagecast.serving.targeting.trial.intervals import LEVEL, Interval, around, critical_value
+from stagecast.serving.targeting.trial.intervals import LEVEL, Interval, check_level
+from stagecast.serving.targeting.trial.measurement import measure
 
 
 @dataclass(frozen=True)
@@ -105,18 +105,14 @@ def effect_of(
             f"the outcome of all {len(outcome)} customers is {outcome[0]:g}: there is nothing to "
             "compare yet; wait for the first purchases"
         )
-    estimated = estimates(make_contrast(contacted, stratum, covariates), outcome[:, None])
-    standard_error = float(np.sqrt(estimated.covariance[0, 0]))
-    degrees = float(estimated.degrees[0])
-    per_customer = around(
-        float(estimated.effect[0]), critical_value(level, degrees) * standard_error
-    )
+    measured = measure(outcome[:, None], contacted, stratum, covariates)
+    per_customer = measured.interval(0, (1 - check_level(level)) / 2)
     n_contacted = int(contacted.sum())
     return Effect(
         per_customer,
         per_customer.times(n_contacted),
-        standard_error,
-        degrees,
+        float(measured.error[0]),
+        float(measured.degrees[0]),
         n_contacted,
         len(contacted) - n_contacted,
     )

@@ -12,7 +12,7 @@ from stagecast.features import plain_json
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
 from stagecast.serving.targeting.trial.effect import Comparison, compare
-from stagecast.serving.targeting.trial.intervals import LEVEL, Interval
+from stagecast.serving.targeting.trial.intervals import LEVEL, Interval, error_of
 from stagecast.serving.targeting.trial.outcomes import Outcomes
 from stagecast.serving.targeting.trial.segments import Segment, by_segment
 from stagecast.serving.targeting.trial.sequence import Look, looks_at
@@ -226,7 +226,7 @@ def _verdict(
     return judge(
         _valid(measured, closed).minus(0.0 if counts_buyers else cost / adjusted.contacted),
         what="buyers" if counts_buyers else "money after costs",
-        standard_error=adjusted.standard_error,
+        standard_error=error_of(adjusted.per_customer, level),
         customers=adjusted.contacted + adjusted.held_out,
         closed=closed,
         level=level,

@@ -21,15 +21,13 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array, Integers
 from stagecast.features.errors import UsageError
-from stagecast.serving.targeting.trial.contrast import estimates, make_contrast
 from stagecast.serving.targeting.trial.intervals import (
     LEVEL,
     NORMAL,
     Interval,
-    around,
     critical_value,
-    student_quantile,
 )
+from stagecast.serving.targeting.trial.measurement import measure
 
 PATHS = 50_000
 """Simulated paths behind a boundary: the last 1 % of error is then known to within 5 % of it."""
@@ -120,23 +118,19 @@ def looks_at(
     if not varied.any():
         return ()
     passed = elapsed[varied]
-    estimated = estimates(make_contrast(contacted, stratum, covariates), cumulative[:, varied])
-    error = np.sqrt(np.diag(estimated.covariance))
+    measured = measure(cumulative[:, varied], contacted, stratum, covariates)
     inner = 1 - (1 - level) * (1 - RESERVE)
-    boundary = boundaries(estimated.covariance / np.outer(error, error), passed, inner, paths)
     looks = []
-    for k, (effect, degrees) in enumerate(zip(estimated.effect, estimated.degrees, strict=True)):
-        # the same tail of Student's t: an estimated variance has heavier ones
-        tail = max(NORMAL.cdf(-float(boundary[k])), SMALLEST_TAIL)
-        critical = -student_quantile(tail, float(degrees))
-        interval = around(float(effect), critical * float(error[k]))
+    for k, boundary in enumerate(boundaries(measured.correlation, passed, inner, paths)):
+        tail = max(NORMAL.cdf(-float(boundary)), SMALLEST_TAIL)
+        interval, single = (measured.interval(k, t) for t in (tail, (1 - level) / 2))
         looks.append(
             Look(
                 float(passed[k]),
                 interval,
                 interval.times(int(contacted.sum())),
-                critical,
-                critical / critical_value(level, float(degrees)) - 1,
+                interval.width / 2 / measured.error[k] if measured.error[k] else 0.0,
+                interval.width / single.width - 1 if single.width else 0.0,
             )
         )
     return tuple(looks)
