@@ -116,7 +116,7 @@ def estimate(
     stratum: Integers,
     covariates: Array | None = None,
 ) -> Estimates:
-    """Estimate the effect on each outcome by the strata, and with scores by one slope for both arms.
+    """Estimate the effect on each outcome within strata, with one slope of a score for both arms.
 
     Outcome and assignment are replaced by what strata and scores do not explain of them, arms
     ignored; the effect is the difference of the arms in the first over that in the second, where
@@ -160,7 +160,7 @@ def estimate(
     for rows, others in ((contacted, ~contacted), (~contacted, contacted)):
         silent = ~squared[rows].any(axis=0)
         missing[np.ix_(rows, silent)] = np.outer(
-            factor[rows] ** 2, np.mean(centred[np.ix_(others, silent)] ** 2, axis=0)
+            (weight[rows] / scale) ** 2, np.mean(centred[np.ix_(others, silent)] ** 2, axis=0)
         )
     by_cell = np.column_stack([np.bincount(cell, v, len(size)) for v in (squared + missing).T])
     uncertainty = (by_cell**2 / np.maximum(size - 1, 1)[:, None]).sum(axis=0)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,9 @@ FEWEST_HOLD_OUTS = 400
 RELIABLE = 10
 """Redraws beyond a quantile that it rests on; further out the shape of Student's t is taken."""
 ENOUGH = 25
+"""Customers of the smaller arm, per squared skewness, from which Student's t holds."""
 SEED = 20210701
-DOUBLINGS, HALVINGS = 40, 30
+DOUBLINGS, STEPS, PRECISION = 40, 60, 1e-6
 _CHUNK = 1_000_000
 
 
@@ -54,7 +56,7 @@ def normal_enough(residual: Array, contacted: NDArray[np.bool_]) -> bool:
     if not variance:
         return True
     skewness = float(np.mean(residual**3)) / variance**1.5
-    return min(int(contacted.sum()), int((~contacted).sum())) >= ENOUGH * skewness**2
+    return bool(min(contacted.sum(), (~contacted).sum()) >= ENOUGH * skewness**2)
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ class Redrawn:
         total = np.where(contacted <= silent, held_out / self.ratio, contacted)
         total = total + np.where(held_out <= silent, contacted * self.ratio, held_out)
         error = np.sqrt(total)
-        return np.divide(a - effect * b, error, out=np.zeros_like(error), where=error > 0)
+        statistic = np.zeros_like(error)
+        return np.divide(a - effect * b, error, out=statistic, where=error > 0)
 
 
 @dataclass(frozen=True)
@@ -124,16 +127,16 @@ class RedrawTest:
             reliable = RELIABLE / (count + 1)
             stretch = student_quantile(tail, degrees) / student_quantile(reliable, degrees)
 
-        def excluded(effect: float, side: int) -> bool:
+        def excess(effect: float, side: int) -> float:
             statistic = -side * float(self.actual.studentised(outcome, effect)[0])
             others = -side * self.others.studentised(outcome, effect)
             place = count - max(position, RELIABLE)
             critical = float(np.partition(others, place)[place])
             if stretch > 1:
                 critical = max(critical * stretch, float(others.max()))
-            return statistic > critical
+            return statistic - critical
 
-        return _end(excluded, estimate, -error), _end(excluded, estimate, error)
+        return _end(excess, estimate, -error), _end(excess, estimate, error)
 
 
 def redraw_test(
@@ -178,24 +181,40 @@ def redraw_test(
     columns = np.hstack([a, b, a**2, a * b, b**2])
     stratum = stratum[order]
     actual = _summarise((~contacted[order])[None, :], columns, stratum, size, held_out)
-    pattern = np.concatenate(
-        [np.arange(n) < h for n, h in zip(size.tolist(), held_out.tolist(), strict=True)]
-    )
     number = min(max(LARGEST // len(stratum), FEWEST_REDRAWS), REDRAWS)
-    random, bounds = np.random.default_rng(SEED), np.r_[0, np.cumsum(size)]
-    blocks = []
     step = max(_CHUNK // len(stratum), 1)
-    for start in range(0, number, step):
-        drawn = np.tile(pattern, (min(step, number - start), 1))
-        for first, last in zip(bounds[:-1], bounds[1:], strict=True):
-            drawn[:, first:last] = random.permuted(drawn[:, first:last], axis=1)
-        blocks.append(_summarise(drawn, columns, stratum, size, held_out))
+    sizes, wanted = tuple(size.tolist()), tuple(held_out.tolist())
+    blocks = [
+        _summarise(
+            _drawn(sizes, wanted, start, min(step, number - start)),
+            columns,
+            stratum,
+            size,
+            held_out,
+        )
+        for start in range(0, number, step)
+    ]
     others = Redrawn(
         np.concatenate([block.difference for block in blocks], axis=1),
         np.concatenate([block.spread for block in blocks], axis=2),
         actual.ratio,
     )
     return RedrawTest(actual, others)
+
+
+@lru_cache(maxsize=16)
+def _drawn(
+    sizes: tuple[int, ...], held_out: tuple[int, ...], start: int, rows: int
+) -> NDArray[np.bool_]:
+    """Return hold-outs of lists sorted by stratum, shape (rows, n)."""
+    random = np.random.default_rng([SEED, start])
+    parts = []
+    for n, wanted in zip(sizes, held_out, strict=True):
+        key = random.random((rows, n))
+        parts.append(key <= np.partition(key, wanted - 1, axis=1)[:, wanted - 1 : wanted])
+    drawn = np.hstack(parts)
+    drawn.setflags(write=False)
+    return drawn
 
 
 def _summarise(
@@ -234,16 +253,35 @@ def _log_choices(size: Integers, held_out: Integers) -> float:
     )
 
 
-def _end(excluded: Callable[[float, int], bool], estimate: float, step: float) -> float:
-    side = 1 if step > 0 else -1
-    inside, outside = estimate, estimate + step
+def _end(excess: Callable[[float, int], float], estimate: float, error: float) -> float:
+    """Return the first effect on the side of the error that is excluded: its excess is above 0.
+
+    False position with the halving of Illinois (Dowell and Jarratt 1971), since each evaluation
+    looks at all redraws.
+    """
+    side = 1 if error > 0 else -1
+    inside, below = estimate, excess(estimate, side)
+    outside = estimate + 2 * error
     for _ in range(DOUBLINGS):
-        if excluded(outside, side):
+        above = excess(outside, side)
+        if above > 0:
             break
-        inside, outside = outside, outside + (outside - estimate)
+        inside, below = outside, above
+        outside += outside - estimate
     else:
         return side * math.inf
-    for _ in range(HALVINGS):
-        middle = (inside + outside) / 2
-        inside, outside = (inside, middle) if excluded(middle, side) else (middle, outside)
+    if below > 0:  # the redraws lie all on one side of the estimate
+        return estimate
+    last = 0
+    for _ in range(STEPS):
+        if abs(outside - inside) <= PRECISION * abs(error):
+            break
+        middle = outside - above * (outside - inside) / (above - below)
+        value = excess(middle, side)
+        if value > 0:
+            outside, above = middle, value
+            below, last = (below / 2 if last > 0 else below), 1
+        else:
+            inside, below = middle, value
+            above, last = (above / 2 if last < 0 else above), -1
     return outside
