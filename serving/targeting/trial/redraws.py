@@ -33,7 +33,7 @@ RELIABLE = 10
 ENOUGH = 25
 """Customers of the smaller arm, per squared skewness, from which Student's t holds."""
 SEED = 20210701
-DOUBLINGS, STEPS, PRECISION = 40, 60, 1e-6
+DOUBLINGS, HALVINGS = 40, 24
 _CHUNK = 1_000_000
 
 
@@ -127,16 +127,16 @@ class RedrawTest:
             reliable = RELIABLE / (count + 1)
             stretch = student_quantile(tail, degrees) / student_quantile(reliable, degrees)
 
-        def excess(effect: float, side: int) -> float:
+        def excluded(effect: float, side: int) -> bool:
             statistic = -side * float(self.actual.studentised(outcome, effect)[0])
             others = -side * self.others.studentised(outcome, effect)
             place = count - max(position, RELIABLE)
             critical = float(np.partition(others, place)[place])
             if stretch > 1:
                 critical = max(critical * stretch, float(others.max()))
-            return statistic - critical
+            return statistic > critical
 
-        return _end(excess, estimate, -error), _end(excess, estimate, error)
+        return _end(excluded, estimate, -error), _end(excluded, estimate, error)
 
 
 def redraw_test(
@@ -253,35 +253,20 @@ def _log_choices(size: Integers, held_out: Integers) -> float:
     )
 
 
-def _end(excess: Callable[[float, int], float], estimate: float, error: float) -> float:
-    """Return the first effect on the side of the error that is excluded: its excess is above 0.
+def _end(excluded: Callable[[float, int], bool], estimate: float, error: float) -> float:
+    """Return an effect on the side of the error from which on effects are excluded.
 
-    False position with the halving of Illinois (Dowell and Jarratt 1971), since each evaluation
-    looks at all redraws.
+    By bisection, whose steps do not depend on the last digits of the statistics.
     """
     side = 1 if error > 0 else -1
-    inside, below = estimate, excess(estimate, side)
-    outside = estimate + 2 * error
+    inside, outside = estimate, estimate + 2 * error
     for _ in range(DOUBLINGS):
-        above = excess(outside, side)
-        if above > 0:
+        if excluded(outside, side):
             break
-        inside, below = outside, above
-        outside += outside - estimate
+        inside, outside = outside, outside + (outside - estimate)
     else:
         return side * math.inf
-    if below > 0:  # the redraws lie all on one side of the estimate
-        return estimate
-    last = 0
-    for _ in range(STEPS):
-        if abs(outside - inside) <= PRECISION * abs(error):
-            break
-        middle = outside - above * (outside - inside) / (above - below)
-        value = excess(middle, side)
-        if value > 0:
-            outside, above = middle, value
-            below, last = (below / 2 if last > 0 else below), 1
-        else:
-            inside, below = middle, value
-            above, last = (above / 2 if last < 0 else above), -1
+    for _ in range(HALVINGS):
+        middle = (inside + outside) / 2
+        inside, outside = (inside, middle) if excluded(middle, side) else (middle, outside)
     return outside
