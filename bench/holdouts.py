@@ -121,7 +121,7 @@ def main(arguments: list[str]) -> None:
         if options.only not in everybody.name:
             continue
         for size in options.sizes:
-            if size > len(everybody.purchase) / 2:
+            if size > len(everybody.purchase):
                 continue
             customers = everybody.best(size, np.random.default_rng(SEED))
             cv = spend_cv(customers.spend[:, -1], customers.purchase, customers.expected_spend)

@@ -66,9 +66,13 @@ class RealList:
         return expected_money(self.purchase, self.expected_spend, cv)
 
     def best(self, size: int, random: np.random.Generator) -> RealList:
-        """Return a list as a plan picks it: most money of expected leavers, of half of the shop."""
+        """Return a list as a plan picks it: most money of expected leavers, of half of the shop.
+
+        Where half of the shop is too small, of all of it.
+        """
         stake = (1 - self.purchase) * self.expected_spend / np.maximum(self.purchase, 0.01)
-        stake[random.random(len(stake)) < 0.5] = -1.0
+        if 2 * size < len(stake):
+            stake[random.permutation(len(stake)) < len(stake) // 2] = -1.0
         rows = np.sort(np.argsort(-stake, kind="stable")[:size])
         return self._of(rows)
 

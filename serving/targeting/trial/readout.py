@@ -14,7 +14,7 @@ from stagecast.features.errors import UsageError
 from stagecast.serving.targeting.trial.effect import Comparison, compare
 from stagecast.serving.targeting.trial.intervals import LEVEL, Interval, error_of
 from stagecast.serving.targeting.trial.outcomes import Outcomes
-from stagecast.serving.targeting.trial.segments import Segment, by_segment
+from stagecast.serving.targeting.trial.segments import FEWEST, Segment, by_segment
 from stagecast.serving.targeting.trial.sequence import Look, looks_at
 from stagecast.serving.targeting.trial.verdict import Verdict, judge
 
@@ -146,7 +146,7 @@ def read_out(
         if money is not None and money.comparison.largest_share > LARGE_SHARE:
             notes.append(
                 f"One customer has {money.comparison.largest_share:.0%} of the spend of all: the "
-                "extra money hangs on that customer, and its interval is rough."
+                "extra money hangs on that customer, and its interval is as wide as that makes it."
             )
     contacted, customers = int(outcomes.contacted.sum()), len(outcomes.contacted)
     total = None if money is None else _valid(money, closed).times(contacted)
@@ -163,6 +163,12 @@ def read_out(
         else ()
         for labels in (outcomes.play, outcomes.stage, outcomes.band)
     )
+    small = sorted({row.label for row in (*by_play, *by_stage, *by_band) if row.alone is None})
+    if small:
+        notes.append(
+            f"Fewer than {FEWEST} customers in an arm, or no purchase at all: {', '.join(small)}. "
+            "Nothing is shown of these; their intervals are those of any segment of this campaign."
+        )
     return ReadOut(
         customers=customers,
         contacted=contacted,

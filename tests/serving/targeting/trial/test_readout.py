@@ -153,6 +153,12 @@ def test_one_large_customer_is_named_in_the_notes() -> None:
     assert any("One customer has 5" in note for note in result.notes)
 
 
+def test_segments_of_which_nothing_is_shown_are_named_in_the_notes() -> None:
+    outcomes = replace(campaign(0.15), stage=["rare"] * 30 + ["loyal"] * 2970, daily=None)
+    result = read_out(outcomes, cost=0.0, closed=True)
+    assert any(": rare. Nothing is shown" in note for note in result.notes)
+
+
 def test_the_order_of_the_customers_does_not_matter() -> None:
     outcomes = replace(campaign(0.15), daily=None)
     order = np.random.default_rng(2).permutation(3000)

@@ -112,32 +112,37 @@ def test_the_normal_interval_needs_25_customers_per_squared_skewness() -> None:
         assert normal_enough(y, np.arange(1000) >= smaller) == enough
 
 
-@pytest.mark.parametrize("share", [0.1, 0.2])
-def test_with_heavy_tails_intervals_hold_where_nobody_was_contacted(share: float) -> None:
-    # a list and its spend are fixed, the hold-out is drawn again; two-sided error of 5 %
-    draws, held = 150, {"plain": 0, "adjusted": 0, "student": 0}
-    y, x = heavy(11)
+def test_with_heavy_tails_intervals_hold_where_nobody_was_contacted() -> None:
+    # a list and its spend are fixed, the hold-out is drawn again
+    draws, held = 100, {"plain": 0, "adjusted": 0, "Student": 0}
+    y, x = heavy(15)
     ids, stratum = [f"{k:03d}" for k in range(300)], np.arange(300) % 3
     for seed in range(draws):
-        contacted = ~draw_holdout(ids, stratum.astype(str).tolist(), share, seed)
+        contacted = ~draw_holdout(ids, stratum.astype(str).tolist(), 0.1, seed)
         for name, scores in (("plain", None), ("adjusted", x[:, None])):
-            interval = measure(y[:, None], contacted, stratum, scores).interval(0, TAIL)
+            measured = measure(y[:, None], contacted, stratum, scores)
+            interval = measured.interval(0, TAIL)
             held[name] += interval.low <= 0 <= interval.high
-    # a standard error is 0.018
-    assert held["plain"] / draws > 0.89
-    assert held["adjusted"] / draws > 0.89
+            # what these tails do to an interval that does not know them: t of 29 degrees
+            held["Student"] += (
+                name == "plain" and abs(measured.effect[0]) < 2.05 * measured.error[0]
+            )
+    # a standard error is 0.022
+    assert held["plain"] / draws > 0.88
+    assert held["adjusted"] / draws > 0.88
+    assert held["Student"] / draws < 0.88
 
 
 def test_with_heavy_tails_the_looks_hold_together_where_nobody_was_contacted() -> None:
-    draws, held, looks = 100, 0, 3
-    y, x = heavy(12)
-    when = np.random.default_rng(13).random(300)
+    draws, held, looks = 80, 0, 3
+    y, x = heavy(12, 200)
+    when = np.random.default_rng(13).random(200)
     cumulative = y[:, None] * (when[:, None] < np.arange(1, looks + 1) / looks)
-    elapsed, stratum = np.arange(1, looks + 1) / looks, np.zeros(300, dtype=np.int64)
-    ids = [f"{k:03d}" for k in range(300)]
+    elapsed, stratum = np.arange(1, looks + 1) / looks, np.zeros(200, dtype=np.int64)
+    ids = [f"{k:03d}" for k in range(200)]
     for seed in range(draws):
-        contacted = ~draw_holdout(ids, ["x"] * 300, 0.1, seed)
+        contacted = ~draw_holdout(ids, ["x"] * 200, 0.15, seed)
         sequence = looks_at(cumulative, elapsed, contacted, stratum, x[:, None], paths=5_000)
         held += all(look.per_customer.low <= 0 <= look.per_customer.high for look in sequence)
-    # a standard error is 0.022
+    # a standard error is 0.024
     assert held / draws > 0.88
