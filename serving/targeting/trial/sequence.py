@@ -8,8 +8,8 @@ both: the estimates at the looks are jointly normal, and their correlation can b
 customers, since all are the same weighted sum. The error of 5 % is spent over the looks by the
 share of the window that has passed (Lan and DeMets 1983), most of it at the end (O'Brien and
 Fleming), which keeps the last interval close to the fixed one. Each boundary needs the looks up to
-its own only, and any days can be looks. What the normal boundary leaves outside of a look is then cut
-off the tails of that look's own estimate, of redrawn hold-outs where outcomes are skewed.
+its own only, and any days can be looks. What the normal boundary leaves outside is then cut off the
+tails of the look's own estimate, which are those of redrawn hold-outs where outcomes are skewed.
 """
 
 from __future__ import annotations
