@@ -2,7 +2,7 @@
 
     expected -> draw, power (before freezing: who is left alone, what that can show)
     adjustment -> contrast, redraws -> measurement -> effect, sequence (looks while it is open)
-        -> shrinkage -> segments, pooled -> verdict
+        -> capped; shrinkage -> segments, pooled -> verdict
     outcomes -> readout (one campaign) -> plans (several)
 
 No store, no files, no HTTP. An estimate and its interval are made in

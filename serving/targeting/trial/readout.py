@@ -11,6 +11,7 @@ import numpy as np
 from stagecast.features import plain_json
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
+from stagecast.serving.targeting.trial.capped import Capped, capped_effect
 from stagecast.serving.targeting.trial.effect import Comparison, compare
 from stagecast.serving.targeting.trial.intervals import LEVEL, Interval, error_of
 from stagecast.serving.targeting.trial.outcomes import Outcomes
@@ -66,6 +67,9 @@ class ReadOut:
         Proven, Not proven yet or Harmful.
     notes
         What a reader must know, in sentences.
+    capped
+        Extra money of which a customer counts up to a cap, a second measure; None while the window
+        is open, and without money.
     """
 
     customers: int
@@ -83,6 +87,7 @@ class ReadOut:
     by_band: tuple[Segment, ...]
     verdict: Verdict
     notes: tuple[str, ...]
+    capped: Capped | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the read-out as dicts, lists, texts and numbers; infinite numbers as None."""
@@ -148,6 +153,11 @@ def read_out(
                 f"One customer has {money.comparison.largest_share:.0%} of the spend of all: the "
                 "extra money hangs on that customer, and its interval is as wide as that makes it."
             )
+    capped = None
+    if closed and money is not None:
+        capped = capped_effect(
+            judged, outcomes.contacted, outcomes.stratum_codes, covariate[:, None], level=level
+        )
     contacted, customers = int(outcomes.contacted.sum()), len(outcomes.contacted)
     total = None if money is None else _valid(money, closed).times(contacted)
     by_play, by_stage, by_band = (
@@ -185,6 +195,7 @@ def read_out(
         by_band=by_band,
         verdict=_verdict(buyers if spend is None else money, spend is None, cost, closed, level),
         notes=tuple(notes),
+        capped=capped,
     )
 
 

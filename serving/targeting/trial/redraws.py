@@ -92,8 +92,9 @@ class Redrawn:
         total = np.where(contacted <= silent, held_out / self.ratio, contacted)
         total = total + np.where(held_out <= silent, contacted * self.ratio, held_out)
         error = np.sqrt(total)
-        statistic = np.zeros_like(error)
-        return np.divide(a - effect * b, error, out=statistic, where=error > 0)
+        statistic: Array = np.zeros_like(error)
+        np.divide(a - effect * b, error, out=statistic, where=error > 0)
+        return statistic
 
 
 @dataclass(frozen=True)
