@@ -73,7 +73,7 @@ def test_power_is_shown_as_often_as_was_told(measure: str, spread: float) -> Non
         CAMPAIGNS, CUSTOMERS, returns, looks=1, cv=spread, measures=(measure,), paths=1000
     )
     result = summary(list(trials)).iloc[0]
-    assert result["told"] == pytest.approx(0.8, abs=0.02)
+    assert result["told"] == pytest.approx(0.8, abs=0.04)
     # a standard error is 0.045
     assert result["shown"] == pytest.approx(result["told"], abs=0.13)
 
