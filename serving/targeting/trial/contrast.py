@@ -1,8 +1,8 @@
-"""Weights of the customers in an estimate of the effect, and the covariance of such estimates.
+"""Strata that are large enough, and the difference of the arms within them.
 
-An estimate of contacted less held-out, with or without covariates, is a weighted sum of outcomes.
-The weights depend on who was contacted and on the covariates, not on the outcome, so that the same
-weights give the estimates of all measures and days, and their covariance.
+An estimate of contacted less held-out is a weighted sum of outcomes, less what the scores explain.
+The weights depend on who was contacted, not on the outcome, so that the same weights give the
+estimates of all measures and days, and their covariance.
 """
 
 from __future__ import annotations
@@ -14,70 +14,22 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array, Integers
 from stagecast.features.errors import NotEnoughDataError
+from stagecast.serving.targeting.trial.adjustment import residuals
 
 FEWEST_PER_CELL = 10
 """Customers of a stratum that each arm needs; the variance of fewer is itself mostly chance."""
 FEWEST_PER_ARM = 3
-DEGENERATE = 1e-9
-"""Variance within the strata, over the variance of all, below which a covariate says nothing."""
+ROUNDING = 1e-12
+"""Residuals below so many times the largest outcome are rounding."""
 
 
-@dataclass(frozen=True)
-class Contrast:
-    """Contacted less held-out as a weighted sum over the customers.
-
-    Parameters
-    ----------
-    weight
-        Weight of each customer's outcome, shape (n,): positive sum 1 over the contacted, negative
-        sum -1 over the held-out.
-    contacted
-        Whether the customer was assigned to be contacted, shape (n,).
-    cell
-        Stratum and arm, numbered, shape (n,).
-    cell_degrees
-        Degrees of freedom of each cell, shape (n_cells,).
-    covariates
-        Covariates less their mean in the cell, shape (n, k); k is 0 without.
-    leverage
-        Leverage of each customer in the regression of the arm, shape (n,).
-    """
-
-    weight: Array
-    contacted: NDArray[np.bool_]
-    cell: Integers
-    cell_degrees: Array
-    covariates: Array
-    leverage: Array
-
-
-def make_contrast(
-    contacted: NDArray[np.bool_], stratum: Integers, covariates: Array | None = None
-) -> Contrast:
-    """Return the weights of the post-stratified, and with covariates the regression, estimate.
-
-    In each arm the outcome is regressed on the strata and the covariates; the difference of the
-    two regressions at the mean of the list is the estimate. With one stratum that is the fully
-    interacted regression of Lin; without covariates it is post-stratification. A covariate that
-    does not vary within the cells of an arm is dropped.
+def check_arms(contacted: NDArray[np.bool_]) -> None:
+    """Raise NotEnoughDataError if an arm has fewer than 3 customers.
 
     Parameters
     ----------
     contacted
         Assigned arm, shape (n,).
-    stratum
-        Stratum codes in an order in which neighbours are alike, shape (n,); strata with fewer than
-        10 customers in an arm are merged with their neighbours.
-    covariates
-        What was known at the assignment, shape (n, k).
-
-    Raises
-    ------
-    NotEnoughDataError
-        An arm has fewer than 3 customers.
-
-    Source: Lin (2013), Annals of Applied Statistics 7, equation (1.3); Miratrix, Sekhon and Yu
-    (2013), JRSS B 75, on post-stratification.
     """
     for name, size in (("contacted", contacted.sum()), ("held-out", (~contacted).sum())):
         if size < FEWEST_PER_ARM:
@@ -85,48 +37,6 @@ def make_contrast(
                 f"{size} {name} customers are too few to compare; at least {FEWEST_PER_ARM} are "
                 "needed"
             )
-    strata = merge_strata(stratum, contacted)
-    cell = 2 * strata + contacted
-    size = np.bincount(cell)
-    share = np.bincount(strata) / len(strata)
-    x = _informative(covariates, cell, size, contacted)
-    mean = np.column_stack(
-        [np.bincount(cell, column, len(size)) / size for column in x.T]
-        or [np.zeros((len(size), 0))]
-    )
-    centred = x - mean[cell]
-    sign = np.where(contacted, 1.0, -1.0)
-    weight, leverage = share[strata] / size[cell], 1.0 / size[cell]
-    degrees: Array = size.astype(np.float64) - 1
-    for arm in (0, 1):
-        rows = contacted == bool(arm)
-        inverse = np.linalg.pinv(centred[rows].T @ centred[rows], hermitian=True)
-        gap = x.mean(axis=0) - share @ mean[arm::2]
-        weight[rows] += centred[rows] @ (inverse @ gap)
-        leverage[rows] += np.einsum("ij,jk,ik->i", centred[rows], inverse, centred[rows])
-        spare = rows.sum() - len(share)
-        degrees[arm::2] *= max(spare - x.shape[1], 1.0) / max(spare, 1.0)
-    # a customer who alone determines a coefficient has no residual; 0.99 keeps the division finite
-    return Contrast(sign * weight, contacted, cell, degrees, centred, np.minimum(leverage, 0.99))
-
-
-def _informative(
-    covariates: Array | None, cell: Integers, size: Integers, contacted: NDArray[np.bool_]
-) -> Array:
-    """Return the covariates that vary within the cells of both arms, in units of their spread."""
-    if covariates is None:
-        return np.zeros((len(cell), 0))
-    columns = []
-    for column in covariates.T:
-        centred = column - column.mean()
-        spread = float(np.sqrt(np.mean(centred**2)))
-        if spread <= DEGENERATE * max(1.0, float(np.abs(column).max())):
-            continue
-        x = centred / spread
-        within = x - (np.bincount(cell, x, len(size)) / size)[cell]
-        if min(np.mean(within[contacted] ** 2), np.mean(within[~contacted] ** 2)) > DEGENERATE:
-            columns.append(x)
-    return np.column_stack(columns) if columns else np.zeros((len(cell), 0))
 
 
 def merge_strata(stratum: Integers, contacted: NDArray[np.bool_]) -> Integers:
@@ -168,68 +78,99 @@ def merge_strata(stratum: Integers, contacted: NDArray[np.bool_]) -> Integers:
 
 @dataclass(frozen=True)
 class Estimates:
-    """Estimates of one contrast from several outcomes.
+    """Estimates of the effect on several outcomes.
 
     Parameters
     ----------
     effect
         Contacted less held-out per customer, shape (n_outcomes,).
-    covariance
-        Covariance of the estimates, shape (n_outcomes, n_outcomes).
+    influence
+        Part of each customer in the error of each estimate, shape (n, n_outcomes); the sums of the
+        products are the covariance.
+    variance
+        Squared standard errors, shape (n_outcomes,).
     degrees
         Degrees of freedom of each variance, shape (n_outcomes,).
+    residual
+        Outcomes less their mean in the stratum and what the scores explain, less the effect in the
+        contacted, shape (n, n_outcomes).
     """
 
     effect: Array
-    covariance: Array
+    influence: Array
+    variance: Array
     degrees: Array
+    residual: Array
+
+    @property
+    def covariance(self) -> Array:
+        """Covariance of the estimates, shape (n_outcomes, n_outcomes)."""
+        between = self.influence.T @ self.influence
+        np.fill_diagonal(between, self.variance)
+        return between
 
 
-def estimates(contrast: Contrast, outcomes: Array) -> Estimates:
-    """Return the estimates of the effect on each outcome, and their covariance.
+def estimate(
+    outcomes: Array,
+    contacted: NDArray[np.bool_],
+    stratum: Integers,
+    covariates: Array | None = None,
+) -> Estimates:
+    """Estimate the effect on each outcome within strata, with one slope of a score for both arms.
 
-    The variance is robust (HC2): squared residual over one less leverage, which without covariates
-    is Neyman's sum of the variances of the arms. Where an arm has no variance at all (nobody
-    bought), the residual variance of the other stands for it. Degrees of freedom are those of
-    Welch and Satterthwaite over strata and arms.
+    Outcome and assignment are replaced by what strata and scores do not explain of them, arms
+    ignored; the effect is the difference of the arms in the first over that in the second, where
+    the differences in the strata are weighted by the customers of the stratum. One slope for both
+    arms leaves the few customers of a small hold-out no leverage. The variance is Neyman's, for the
+    residuals; where an arm has none (nobody bought), that of the other stands for it.
 
     Parameters
     ----------
-    contrast
-        Weights of n customers.
     outcomes
         Shape (n, n_outcomes).
+    contacted
+        Assigned arm, shape (n,).
+    stratum
+        Codes from :func:`merge_strata`, shape (n,).
+    covariates
+        Scores at the assignment, shape (n, k); None for the plain estimate.
 
-    Source: MacKinnon and White (1985), HC2; Satterthwaite (1946); for HC2 as Neyman's variance,
-    Samii and Aronow (2012).
+    Source: Rosenbaum (2002), Statistical Science 17, on residuals of both arms together; Miratrix,
+    Sekhon and Yu (2013), JRSS B 75, on post-stratification; degrees of freedom of Satterthwaite
+    (1946) over strata and arms.
     """
-    cells = len(contrast.cell_degrees)
-    size = np.bincount(contrast.cell, minlength=cells)
-    mean = np.column_stack([np.bincount(contrast.cell, y, cells) / size for y in outcomes.T])
-    residual = outcomes - mean[contrast.cell]
-    held_out = ~contrast.contacted
-    for rows in (contrast.contacted, held_out):
-        x = contrast.covariates[rows]
-        inverse = np.linalg.pinv(x.T @ x, hermitian=True)
-        residual[rows] -= x @ (inverse @ (x.T @ residual[rows]))
+    parts = residuals(np.column_stack([outcomes, contacted]), stratum, covariates)
+    cell = 2 * stratum + contacted
+    size = np.bincount(cell)
+    share = np.bincount(stratum) / len(stratum)
+    sign = np.where(contacted, 1.0, -1.0)
+    weight = sign * share[stratum] / size[cell]
+    assigned = parts[:, -1]
+    scale = float(weight @ assigned)
+    effect = weight @ parts[:, :-1] / scale
+    residual = parts[:, :-1] - np.outer(assigned, effect)
+    centred = residual - _cell_means(residual, cell, size)
     # demeaning leaves rounding where all outcomes are equal
-    scale = np.abs(outcomes).max(axis=0, initial=0.0)
-    residual[np.abs(residual) < 1e-12 * scale] = 0.0
-    influence = residual * (contrast.weight / np.sqrt(1 - contrast.leverage))[:, None]
-    covariance = influence.T @ influence
+    centred[np.abs(centred) < ROUNDING * np.abs(outcomes).max(axis=0, initial=0.0)] = 0.0
+    # n / (n - 1) makes Neyman's unbiased variance of the squares
+    factor = weight / scale * np.sqrt(size / np.maximum(size - 1, 1))[cell]
+    influence = centred * factor[:, None]
     squared = influence**2
     missing = np.zeros_like(squared)
-    for rows, others in ((contrast.contacted, held_out), (held_out, contrast.contacted)):
+    for rows, others in ((contacted, ~contacted), (~contacted, contacted)):
         silent = ~squared[rows].any(axis=0)
         missing[np.ix_(rows, silent)] = np.outer(
-            contrast.weight[rows] ** 2, np.mean(residual[np.ix_(others, silent)] ** 2, axis=0)
+            (weight[rows] / scale) ** 2, np.mean(centred[np.ix_(others, silent)] ** 2, axis=0)
         )
-    covariance += np.diag(missing.sum(axis=0))
-    squared += missing
-    by_cell = np.column_stack([np.bincount(contrast.cell, v, cells) for v in squared.T])
-    uncertainty = (by_cell**2 / contrast.cell_degrees[:, None]).sum(axis=0)
+    by_cell = np.column_stack([np.bincount(cell, v, len(size)) for v in (squared + missing).T])
+    uncertainty = (by_cell**2 / np.maximum(size - 1, 1)[:, None]).sum(axis=0)
     variance = by_cell.sum(axis=0)
     degrees = np.divide(
         variance**2, uncertainty, out=np.full(len(variance), np.inf), where=uncertainty > 0
     )
-    return Estimates(contrast.weight @ outcomes, covariance, degrees)
+    return Estimates(effect, influence, variance, degrees, centred)
+
+
+def _cell_means(values: Array, cell: Integers, size: Integers) -> Array:
+    sums = np.column_stack([np.bincount(cell, v, len(size)) for v in values.T])
+    return np.asarray((sums / size[:, None])[cell], dtype=np.float64)

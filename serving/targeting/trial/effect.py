@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array, Integers
 from stagecast.features.errors import NotEnoughDataError
-from stagecast.serving.targeting.trial.contrast import estimates, make_contrast
-from stagecast.serving.targeting.trial.intervals import LEVEL, Interval, around, critical_value
+from stagecast.serving.targeting.trial.intervals import LEVEL, Interval, check_level
+from stagecast.serving.targeting.trial.measurement import measure
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Effect:
     total
         The same times the number of contacted customers.
     standard_error
-        Of the effect per customer.
+        Of the effect per customer; the interval, which knows the tails, may be wider and askew.
     degrees
         Degrees of freedom of the standard error.
     contacted, held_out
@@ -48,7 +48,8 @@ class Comparison:
     plain
         Difference of the arms, post-stratified.
     adjusted
-        Difference of the regressions of the arms on the scores; the estimate to use.
+        The same with one slope of the scores for both arms, if they predict customers left out of
+        the fit, else the plain one; the estimate to use.
     narrower
         1 less the width of the adjusted interval over that of the plain one; negative if wider.
     largest_share
@@ -92,7 +93,8 @@ def effect_of(
     NotEnoughDataError
         An arm has fewer than 3 customers, or all outcomes are equal.
 
-    Source: Neyman (1923); Lin (2013); intervals of Student's t (Welch 1947).
+    Source: Neyman (1923), with intervals of Student's t (Welch 1947) where the tails allow it, else
+    of redrawn hold-outs (Wu and Ding 2021).
 
     >>> outcome = np.array([3.0, 5.0, 4.0, 1.0, 2.0, 3.0])
     >>> contacted = np.array([True, True, True, False, False, False])
@@ -105,18 +107,14 @@ def effect_of(
             f"the outcome of all {len(outcome)} customers is {outcome[0]:g}: there is nothing to "
             "compare yet; wait for the first purchases"
         )
-    estimated = estimates(make_contrast(contacted, stratum, covariates), outcome[:, None])
-    standard_error = float(np.sqrt(estimated.covariance[0, 0]))
-    degrees = float(estimated.degrees[0])
-    per_customer = around(
-        float(estimated.effect[0]), critical_value(level, degrees) * standard_error
-    )
+    measured = measure(outcome[:, None], contacted, stratum, covariates)
+    per_customer = measured.interval(0, (1 - check_level(level)) / 2)
     n_contacted = int(contacted.sum())
     return Effect(
         per_customer,
         per_customer.times(n_contacted),
-        standard_error,
-        degrees,
+        float(measured.error[0]),
+        float(measured.degrees[0]),
         n_contacted,
         len(contacted) - n_contacted,
     )
@@ -147,7 +145,7 @@ def compare(
     NotEnoughDataError
         As in :func:`effect_of`.
 
-    Source: Deng, Xu, Kohavi and Walker (2013), WSDM, on CUPED; Lin (2013).
+    Source: Deng, Xu, Kohavi and Walker (2013), WSDM, on CUPED.
     """
     plain = effect_of(outcome, contacted, stratum, level=level)
     adjusted = effect_of(outcome, contacted, stratum, covariates, level=level)

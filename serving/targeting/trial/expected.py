@@ -11,7 +11,8 @@ from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
 
 SPEND_CV = 1.0
-"""Spread over mean of what a buyer spends in the window, where no past window says it."""
+"""Spread over mean of what a buyer spends in the window, where no past window says it: about the
+middle of 0.4 to 1.8, measured on two shops (docs/experiments.md)."""
 
 
 @dataclass(frozen=True)

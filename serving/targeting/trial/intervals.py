@@ -47,6 +47,33 @@ def around(estimate: float, half_width: float) -> Interval:
     return Interval(estimate, estimate - half_width, estimate + half_width)
 
 
+def check_level(level: float) -> float:
+    """Return a confidence level, or raise UsageError if it is not between 0 and 1.
+
+    >>> check_level(0.95)
+    0.95
+    """
+    if not 0 < level < 1:
+        raise UsageError(f"a confidence level of {level} is not between 0 and 1; take 0.95")
+    return level
+
+
+def error_of(interval: Interval, level: float) -> float:
+    """Return the standard error with which a normal interval would be as wide.
+
+    Parameters
+    ----------
+    interval
+        An interval, which need not be symmetric.
+    level
+        Its confidence level.
+
+    >>> round(error_of(Interval(0.0, -3.0, 0.92), 0.95), 2)
+    1.0
+    """
+    return interval.width / 2 / critical_value(level)
+
+
 def critical_value(level: float, degrees: float = math.inf) -> float:
     """Return the two-sided critical value of Student's t, or of the normal distribution.
 
@@ -65,8 +92,7 @@ def critical_value(level: float, degrees: float = math.inf) -> float:
     >>> round(critical_value(0.95), 4), round(critical_value(0.95, 4), 4)
     (1.96, 2.7764)
     """
-    if not 0 < level < 1:
-        raise UsageError(f"a confidence level of {level} is not between 0 and 1; take 0.95")
+    check_level(level)
     # the lower tail, where a probability close to 1 would lose its digits
     return -student_quantile((1 - level) / 2, degrees)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from stagecast.features import plain_json
 from stagecast.features.errors import NotEnoughDataError, UsageError
-from stagecast.serving.targeting.trial.intervals import critical_value
+from stagecast.serving.targeting.trial.intervals import error_of
 from stagecast.serving.targeting.trial.pooled import Pooled, pool
 from stagecast.serving.targeting.trial.readout import ReadOut
 from stagecast.serving.targeting.trial.verdict import Verdict, judge
@@ -78,8 +78,7 @@ def pool_read_outs(read_outs: Sequence[ReadOut]) -> PooledReadOut:
     by_plan = [r.buyers.comparison.adjusted for r in compared if r.buyers is not None]
     buyers = pool(
         [effect.per_customer.estimate for effect in by_plan],
-        [effect.standard_error for effect in by_plan],
-        degrees=by_plan[0].degrees,
+        [error_of(effect.per_customer, level) for effect in by_plan],
         level=level,
     )
     with_money = [
@@ -89,15 +88,14 @@ def pool_read_outs(read_outs: Sequence[ReadOut]) -> PooledReadOut:
     if len(with_money) == len(compared):
         net = pool(
             [effect.per_customer.estimate - cost for effect, cost in with_money],
-            [effect.standard_error for effect, _ in with_money],
-            degrees=with_money[0][0].degrees,
+            [error_of(effect.per_customer, level) for effect, _ in with_money],
             level=level,
         )
     judged = buyers if net is None else net
     verdict = judge(
         judged.mean,
         what="buyers" if net is None else "money after costs",
-        standard_error=judged.mean.width / 2 / critical_value(level),
+        standard_error=error_of(judged.mean, level),
         customers=sum(result.customers for result in compared),
         closed=True,
         level=level,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
@@ -36,7 +36,9 @@ class Detectable:
     largest_effect
         Effect per contacted customer if everybody who would leave is kept.
     sentence
-        The same in plain English.
+        The same in plain English, with what is supposed of the spread of money.
+    cv
+        Supposed standard deviation over mean of what a buyer spends; 0 where buyers are counted.
     """
 
     customers: int
@@ -49,6 +51,7 @@ class Detectable:
     part_of_leavers: float | None
     largest_effect: float
     sentence: str
+    cv: float = 0.0
 
 
 def power_of(
@@ -132,7 +135,8 @@ def detectable(
             n, held_out, power, level, False, None, None, None, largest,
             who + "this list cannot show anything. Even if contact kept everybody who would "
             f"leave, that would be shown with less than {power:.0%} power; contact more "
-            "customers, hold out more, or pool several plans.",
+            "customers, hold out more, or pool several plans." + _supposed(expected),
+            expected.cv,
         )  # fmt: skip
     part = _smallest(
         lambda k: power_of(expected, k * largest, held_out, level=level) >= power, 0.0, 1.0
@@ -141,8 +145,23 @@ def detectable(
     return Detectable(
         n, held_out, power, level, True, effect, effect * (n - held_out), part, largest,
         who + f"an effect of {effect:.3g} per contacted customer would be shown with {power:.0%} "
-        f"power, which is {part:.1%} of what the customers who would leave could bring.",
+        f"power, which is {part:.1%} of what the customers who would leave could bring."
+        + _supposed(expected),
+        expected.cv,
     )  # fmt: skip
+
+
+def _supposed(expected: Expected) -> str:
+    """Return the sentence on the spread of spend, by which money is shown or not."""
+    if not expected.cv or not expected.variance():
+        return ""
+    wider = replace(expected, cv=2 * expected.cv)
+    factor = math.sqrt(wider.variance() / expected.variance())
+    return (
+        f" This supposes that what a buyer spends varies by {expected.cv:.2g} times its "
+        f"expectation; if it varies twice as much, only effects {factor:.2g} times as large are "
+        "shown."
+    )
 
 
 def customers_needed(

@@ -11,10 +11,11 @@ import numpy as np
 from stagecast.features import plain_json
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
+from stagecast.serving.targeting.trial.capped import Capped, capped_effect
 from stagecast.serving.targeting.trial.effect import Comparison, compare
-from stagecast.serving.targeting.trial.intervals import LEVEL, Interval
+from stagecast.serving.targeting.trial.intervals import LEVEL, Interval, error_of
 from stagecast.serving.targeting.trial.outcomes import Outcomes
-from stagecast.serving.targeting.trial.segments import Segment, by_segment
+from stagecast.serving.targeting.trial.segments import FEWEST, Segment, by_segment
 from stagecast.serving.targeting.trial.sequence import Look, looks_at
 from stagecast.serving.targeting.trial.verdict import Verdict, judge
 
@@ -66,6 +67,9 @@ class ReadOut:
         Proven, Not proven yet or Harmful.
     notes
         What a reader must know, in sentences.
+    capped
+        Extra money of which a customer counts up to a cap, a second measure; None while the window
+        is open, and without money.
     """
 
     customers: int
@@ -83,6 +87,7 @@ class ReadOut:
     by_band: tuple[Segment, ...]
     verdict: Verdict
     notes: tuple[str, ...]
+    capped: Capped | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the read-out as dicts, lists, texts and numbers; infinite numbers as None."""
@@ -146,8 +151,13 @@ def read_out(
         if money is not None and money.comparison.largest_share > LARGE_SHARE:
             notes.append(
                 f"One customer has {money.comparison.largest_share:.0%} of the spend of all: the "
-                "extra money hangs on that customer, and its interval is rough."
+                "extra money hangs on that customer, and its interval is as wide as that makes it."
             )
+    capped = None
+    if closed and money is not None:
+        capped = capped_effect(
+            judged, outcomes.contacted, outcomes.stratum_codes, covariate[:, None], level=level
+        )
     contacted, customers = int(outcomes.contacted.sum()), len(outcomes.contacted)
     total = None if money is None else _valid(money, closed).times(contacted)
     by_play, by_stage, by_band = (
@@ -163,6 +173,12 @@ def read_out(
         else ()
         for labels in (outcomes.play, outcomes.stage, outcomes.band)
     )
+    small = sorted({row.label for row in (*by_play, *by_stage, *by_band) if row.alone is None})
+    if small:
+        notes.append(
+            f"Fewer than {FEWEST} customers in an arm, or no purchase at all: {', '.join(small)}. "
+            "Nothing is shown of these; their intervals are those of any segment of this campaign."
+        )
     return ReadOut(
         customers=customers,
         contacted=contacted,
@@ -179,6 +195,7 @@ def read_out(
         by_band=by_band,
         verdict=_verdict(buyers if spend is None else money, spend is None, cost, closed, level),
         notes=tuple(notes),
+        capped=capped,
     )
 
 
@@ -226,7 +243,7 @@ def _verdict(
     return judge(
         _valid(measured, closed).minus(0.0 if counts_buyers else cost / adjusted.contacted),
         what="buyers" if counts_buyers else "money after costs",
-        standard_error=adjusted.standard_error,
+        standard_error=error_of(adjusted.per_customer, level),
         customers=adjusted.contacted + adjusted.held_out,
         closed=closed,
         level=level,

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array, Integers
 from stagecast.features.errors import NotEnoughDataError
 from stagecast.serving.targeting.trial.effect import effect_of
-from stagecast.serving.targeting.trial.intervals import LEVEL, Interval
+from stagecast.serving.targeting.trial.intervals import LEVEL, Interval, error_of
 from stagecast.serving.targeting.trial.shrinkage import shrink
+
+FEWEST = 20
+"""Customers that each arm of a segment needs for an interval of its own."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,11 @@ class Segment:
     contacted, held_out
         Numbers of customers.
     alone
-        Effect per contacted customer from this segment alone; None if it is too small for one.
+        Effect per contacted customer from this segment alone; None with fewer than 20 customers in
+        an arm, or where there is nothing to compare.
     shrunk
-        The same, shrunk to the whole; the one to read.
+        The same, shrunk to the whole; the one to read. Where ``alone`` is None it says what the
+        other customers say of a segment of which nothing is known.
     """
 
     label: str
@@ -63,35 +68,48 @@ def by_segment(
     """
     label = np.asarray(labels, dtype=object)
     names = sorted(set(labels))
-    alone: dict[str, tuple[Interval, float]] = {}
+    alone: dict[str, Interval] = {}
     for name in names:
         rows = label == name
-        try:
-            effect = effect_of(
-                outcome[rows],
-                contacted[rows],
-                stratum[rows],
-                None if covariates is None else covariates[rows],
-                level=level,
-            )
-        except NotEnoughDataError:
-            continue  # too small for an estimate of its own: it gets that of the whole
-        alone[name] = effect.per_customer, effect.standard_error
-    if not alone:
+        if min(contacted[rows].sum(), (~contacted[rows]).sum()) >= FEWEST:
+            _estimate(alone, name, rows, (outcome, contacted, stratum, covariates), level)
+    measured = dict(alone)
+    if not measured:  # all are too small: they get what the whole says of one more
+        everybody = np.ones(len(label), dtype=np.bool_)
+        _estimate(measured, "", everybody, (outcome, contacted, stratum, covariates), level)
+    if not measured:
         return ()
     shrunk = shrink(
-        np.array([interval.estimate for interval, _ in alone.values()]),
-        np.array([error for _, error in alone.values()]),
+        np.array([interval.estimate for interval in measured.values()]),
+        np.array([error_of(interval, level) for interval in measured.values()]),
         level,
     )
-    own = dict(zip(alone, shrunk.effects, strict=True))
+    own = dict(zip(measured, shrunk.effects, strict=True))
     return tuple(
         Segment(
             name,
             int(contacted[label == name].sum()),
             int((~contacted[label == name]).sum()),
-            alone[name][0] if name in alone else None,
-            own.get(name, shrunk.unknown),
+            alone.get(name),
+            own[name] if name in alone else shrunk.unknown,
         )
         for name in names
     )
+
+
+def _estimate(
+    intervals: dict[str, Interval],
+    name: str,
+    rows: NDArray[np.bool_],
+    campaign: tuple[Array, NDArray[np.bool_], Integers, Array | None],
+    level: float,
+) -> None:
+    """Add the interval of these customers, unless there is nothing to compare."""
+    outcome, contacted, stratum, covariates = campaign
+    scores = None if covariates is None else covariates[rows]
+    try:
+        effect = effect_of(outcome[rows], contacted[rows], stratum[rows], scores, level=level)
+    except NotEnoughDataError:
+        return
+    if 0 < effect.per_customer.width < np.inf:
+        intervals[name] = effect.per_customer

@@ -8,7 +8,8 @@ both: the estimates at the looks are jointly normal, and their correlation can b
 customers, since all are the same weighted sum. The error of 5 % is spent over the looks by the
 share of the window that has passed (Lan and DeMets 1983), most of it at the end (O'Brien and
 Fleming), which keeps the last interval close to the fixed one. Each boundary needs the looks up to
-its own only, and any days can be looks.
+its own only, and any days can be looks. What the normal boundary leaves outside is then cut off the
+tails of the look's own estimate, which are those of redrawn hold-outs where outcomes are skewed.
 """
 
 from __future__ import annotations
@@ -21,15 +22,13 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array, Integers
 from stagecast.features.errors import UsageError
-from stagecast.serving.targeting.trial.contrast import estimates, make_contrast
 from stagecast.serving.targeting.trial.intervals import (
     LEVEL,
     NORMAL,
     Interval,
-    around,
     critical_value,
-    student_quantile,
 )
+from stagecast.serving.targeting.trial.measurement import measure
 
 PATHS = 50_000
 """Simulated paths behind a boundary: the last 1 % of error is then known to within 5 % of it."""
@@ -58,7 +57,7 @@ class Look:
     total
         The same times the number of contacted customers.
     critical
-        Half the width of the interval, in standard errors.
+        Half the width of the interval, in standard errors; its sides need not be equal.
     wider
         How much wider it is than an interval that holds at this look only: 0.1 for a tenth.
     """
@@ -120,23 +119,19 @@ def looks_at(
     if not varied.any():
         return ()
     passed = elapsed[varied]
-    estimated = estimates(make_contrast(contacted, stratum, covariates), cumulative[:, varied])
-    error = np.sqrt(np.diag(estimated.covariance))
+    measured = measure(cumulative[:, varied], contacted, stratum, covariates)
     inner = 1 - (1 - level) * (1 - RESERVE)
-    boundary = boundaries(estimated.covariance / np.outer(error, error), passed, inner, paths)
     looks = []
-    for k, (effect, degrees) in enumerate(zip(estimated.effect, estimated.degrees, strict=True)):
-        # the same tail of Student's t: an estimated variance has heavier ones
-        tail = max(NORMAL.cdf(-float(boundary[k])), SMALLEST_TAIL)
-        critical = -student_quantile(tail, float(degrees))
-        interval = around(float(effect), critical * float(error[k]))
+    for k, boundary in enumerate(boundaries(measured.correlation, passed, inner, paths)):
+        tail = max(NORMAL.cdf(-float(boundary)), SMALLEST_TAIL)
+        interval, single = (measured.interval(k, t) for t in (tail, (1 - level) / 2))
         looks.append(
             Look(
                 float(passed[k]),
                 interval,
                 interval.times(int(contacted.sum())),
-                critical,
-                critical / critical_value(level, float(degrees)) - 1,
+                interval.width / 2 / measured.error[k] if measured.error[k] else 0.0,
+                interval.width / single.width - 1 if single.width else 0.0,
             )
         )
     return tuple(looks)

@@ -138,3 +138,13 @@ def test_impossible_lists_are_refused() -> None:
         power_of(expected_buyers(half), 0.1, 1)
     with pytest.raises(UsageError, match="not between 0 and 1"):
         customers_needed(expected_buyers(half), 0.1, 1.0)
+
+
+def test_money_states_what_it_supposes_of_its_tails() -> None:
+    p = np.full(20_000, 0.2)
+    shown = detectable(expected_money(p, 10 * p, 1.5), 4_000)
+    assert shown.cv == 1.5
+    # variance p y^2 (1 + cv^2) - (p y)^2: 20 * 3.25 - 4 = 61, with cv 3 20 * 10 - 4 = 196
+    assert "varies by 1.5 times" in shown.sentence
+    assert f"effects {np.sqrt(196 / 61):.2g} times as large" in shown.sentence
+    assert "supposes" not in detectable(expected_buyers(p), 4_000).sentence

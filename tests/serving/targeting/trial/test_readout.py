@@ -153,6 +153,24 @@ def test_one_large_customer_is_named_in_the_notes() -> None:
     assert any("One customer has 5" in note for note in result.notes)
 
 
+def test_money_up_to_a_cap_stands_beside_the_money_once_the_window_is_closed() -> None:
+    result = read_out(campaign(0.15), cost=0.0, closed=True)
+    assert result.capped is not None
+    assert result.money is not None
+    # most of 0.15 buyers of 10 money each; what counts as the effect is the whole
+    assert 0.9 < result.capped.effect.per_customer.estimate < 1.9
+    assert result.net is not None
+    assert result.net.estimate == result.money.comparison.adjusted.total.estimate
+    assert read_out(campaign(0.15), cost=0.0, closed=False).capped is None
+    assert read_out(without_money(campaign(0.15)), cost=0.0, closed=True).capped is None
+
+
+def test_segments_of_which_nothing_is_shown_are_named_in_the_notes() -> None:
+    outcomes = replace(campaign(0.15), stage=["rare"] * 30 + ["loyal"] * 2970, daily=None)
+    result = read_out(outcomes, cost=0.0, closed=True)
+    assert any(": rare. Nothing is shown" in note for note in result.notes)
+
+
 def test_the_order_of_the_customers_does_not_matter() -> None:
     outcomes = replace(campaign(0.15), daily=None)
     order = np.random.default_rng(2).permutation(3000)
