@@ -7,8 +7,8 @@ from typing import Any
 
 from stagecast.serving.commands.console import table
 from stagecast.serving.jobs.plans import MadePlan
-from stagecast.serving.targeting.plan.book import Plan
 from stagecast.serving.targeting.plan.files import Written
+from stagecast.serving.targeting.plan.stored import Plan
 from stagecast.serving.targeting.plan.suppression import REASONS
 
 

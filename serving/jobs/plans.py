@@ -15,10 +15,11 @@ from stagecast.serving.requests import PlanRequest
 from stagecast.serving.settings import load_settings
 from stagecast.serving.store.store import Run, Store
 from stagecast.serving.targeting.plan.audience import check_audience
-from stagecast.serving.targeting.plan.book import Plan, PlanBook
+from stagecast.serving.targeting.plan.book import PlanBook
 from stagecast.serving.targeting.plan.files import Written, write_list
 from stagecast.serving.targeting.plan.forecast import Forecast
 from stagecast.serving.targeting.plan.results import confirm_sent
+from stagecast.serving.targeting.plan.stored import Plan
 from stagecast.serving.targeting.plan.uploads import read_upload
 
 HOW_TO_PUBLISH = "stagecast run EVENTS --out DIR --publish"

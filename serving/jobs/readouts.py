@@ -9,9 +9,10 @@ from typing import Any
 
 from stagecast.serving.jobs.plans import open_store
 from stagecast.serving.reading import Reading
-from stagecast.serving.targeting.plan.book import Plan, PlanBook
+from stagecast.serving.targeting.plan.book import PlanBook
 from stagecast.serving.targeting.plan.observed import Observed, observe, observed_at_end
 from stagecast.serving.targeting.plan.results import list_of, outcomes_by_customer, read_out_plan
+from stagecast.serving.targeting.plan.stored import Plan
 from stagecast.serving.targeting.plan.uploads import number, read_upload
 from stagecast.serving.targeting.trial.readout import ReadOut
 
