@@ -68,7 +68,10 @@ def _present(connection: sa.Connection, since: datetime) -> set[tuple[str, datet
 
 
 def _confirm(connection: sa.Connection, records: list[dict[str, object]]) -> None:
-    """Note as sent the plans, frozen or known by the log alone, whose customers the log says were contacted in the window."""
+    """Note as sent the plans whose customers the log says were contacted in the window.
+
+    These are frozen plans, and those of which the log alone has said so before.
+    """
     rows = connection.execute(
         sa.select(plans.c.id, plans.c.starts_at, plans.c.window_days).where(
             sa.or_(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -152,7 +152,17 @@ def observed_at_end(
         Length of the window.
     until
         End of the window, UTC.
+
+    Raises
+    ------
+    NotEnoughDataError
+        The window is still open.
     """
+    if until > datetime.now(UTC):
+        raise NotEnoughDataError(
+            f"the window is open until {iso(until)}; what the customers did in all of it is known "
+            "after that"
+        )
     orders = np.array([rows.get(id_, (0.0, 0.0))[0] for id_ in ids])
     has_amounts = any(spend is not None for _, spend in rows.values())
     spend = np.array([rows.get(id_, (0.0, 0.0))[1] or 0.0 for id_ in ids])
@@ -163,6 +173,51 @@ def observed_at_end(
         until,
         closed=True,
     )
+
+
+def outcomes_by_customer(
+    rows: Iterable[tuple[str, float, float | None]], ids: Sequence[str], name: str
+) -> dict[str, tuple[float, float | None]]:
+    """Return counted outcomes by customer.
+
+    Parameters
+    ----------
+    rows
+        Customer, orders, and spend in money or None.
+    ids
+        The customers of the plan.
+    name
+        Its name, for errors.
+
+    Raises
+    ------
+    DataRefusedError
+        A customer stands twice, is not of the plan, has a negative number of orders, or has no
+        spend where others have.
+    """
+    known = set(ids)
+    outcomes_of_customers: dict[str, tuple[float, float | None]] = {}
+    for id_, orders, spend in rows:
+        if id_ not in known:
+            raise DataRefusedError(
+                f"customer '{quote(id_)}' is not on the list of plan '{name}'; give the outcomes "
+                "of its customers alone"
+            )
+        if id_ in outcomes_of_customers:
+            raise DataRefusedError(
+                f"customer '{quote(id_)}' stands more than once; add up the rows of each customer"
+            )
+        if orders < 0:
+            raise DataRefusedError(f"customer '{quote(id_)}' has {orders:g} orders; give 0 or more")
+        outcomes_of_customers[id_] = (orders, spend)
+    has_spend = any(spend is not None for _, spend in outcomes_of_customers.values())
+    for id_, (orders, spend) in outcomes_of_customers.items():
+        if has_spend and spend is None and orders:
+            raise DataRefusedError(
+                f"customer '{quote(id_)}' has {orders:g} orders and no spend, and others have one; "
+                "give it of all who ordered, or of nobody"
+            )
+    return outcomes_of_customers
 
 
 def _positions(customers: NDArray[np.object_], ids: Sequence[str]) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from stagecast.features.clock import iso
-from stagecast.features.errors import DataRefusedError, NotEnoughDataError, UsageError
+from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.serving.quoting import quote
 from stagecast.serving.store.plan_tables import contacts, outcomes, plan_customers, plans, readouts
 from stagecast.serving.targeting.plan.errors import PlanStateError
@@ -151,7 +151,7 @@ def read_out_plan(
     UsageError
         The plan is a draft or cancelled, or nobody was held out.
     NotEnoughDataError
-        An arm has fewer than 3 customers, or the window is open and the outcomes are of all of it.
+        An arm has fewer than 3 customers.
     DataRefusedError
         The list is not the one that was frozen.
     """
@@ -160,11 +160,6 @@ def read_out_plan(
             f"plan '{plan.name}' is {plan.state}; only a frozen plan can be read out"
         )
     _check_list(plan, members)
-    if observed.closed and plan.ends_at > datetime.now(UTC):
-        raise NotEnoughDataError(
-            f"the window of plan '{plan.name}' is open until {iso(plan.ends_at)}; what its "
-            "customers did in all of it is known after that"
-        )
     if not any(row["arm"] != CONTACT for row in members):
         raise UsageError(
             f"nobody of plan '{plan.name}' was held out, so that nobody knows what would have come "
@@ -272,51 +267,6 @@ def _outcome_rows(
         }
         for k, row in enumerate(members)
     ]
-
-
-def outcomes_by_customer(
-    rows: Iterable[tuple[str, float, float | None]], ids: Sequence[str], name: str
-) -> dict[str, tuple[float, float | None]]:
-    """Return counted outcomes by customer.
-
-    Parameters
-    ----------
-    rows
-        Customer, orders, and spend in money or None.
-    ids
-        The customers of the plan.
-    name
-        Its name, for errors.
-
-    Raises
-    ------
-    DataRefusedError
-        A customer stands twice, is not of the plan, has a negative number of orders, or has no
-        spend where others have.
-    """
-    known = set(ids)
-    outcomes_of_customers: dict[str, tuple[float, float | None]] = {}
-    for id_, orders, spend in rows:
-        if id_ not in known:
-            raise DataRefusedError(
-                f"customer '{quote(id_)}' is not on the list of plan '{name}'; give the outcomes "
-                "of its customers alone"
-            )
-        if id_ in outcomes_of_customers:
-            raise DataRefusedError(
-                f"customer '{quote(id_)}' stands more than once; add up the rows of each customer"
-            )
-        if orders < 0:
-            raise DataRefusedError(f"customer '{quote(id_)}' has {orders:g} orders; give 0 or more")
-        outcomes_of_customers[id_] = (orders, spend)
-    has_spend = any(spend is not None for _, spend in outcomes_of_customers.values())
-    for id_, (orders, spend) in outcomes_of_customers.items():
-        if has_spend and spend is None and orders:
-            raise DataRefusedError(
-                f"customer '{quote(id_)}' has {orders:g} orders and no spend, and others have one; "
-                "give it of all who ordered, or of nobody"
-            )
-    return outcomes_of_customers
 
 
 def last_readout(engine: sa.Engine, plan: Plan) -> dict[str, Any] | None:

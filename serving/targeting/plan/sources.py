@@ -12,6 +12,7 @@ from stagecast.serving.store.plan_tables import contacts, plan_customers, plans,
 from stagecast.serving.store.store import Run
 from stagecast.serving.store.tables import documents, scores
 from stagecast.serving.targeting.plan.candidates import COLUMNS, Candidates, candidates
+from stagecast.serving.targeting.plan.stored import is_storable
 from stagecast.serving.targeting.plan.suppression import Reach
 from stagecast.serving.targeting.plan.terms import Audience, Rules
 
@@ -48,7 +49,7 @@ def read_candidates(connection: sa.Connection, run_id: int, audience: Audience) 
         stake = sa.func.coalesce(c.value_at_risk, 0.0) + sa.func.coalesce(c.value_gone, 0.0)
         conditions.append(stake >= audience.min_value)
     if audience.ids is not None and len(audience.ids) <= IDS_MAX:
-        conditions.append(c.customer_id.in_(audience.ids))
+        conditions.append(c.customer_id.in_([id_ for id_ in audience.ids if is_storable(id_)]))
     query = sa.select(*(c[name] for name in COLUMNS)).where(*conditions).order_by(c.customer_id)
     parts: list[Candidates] = []
     rows = connection.execution_options(stream_results=True).execute(query)

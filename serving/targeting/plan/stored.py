@@ -78,6 +78,15 @@ class Plan:
         return {**values, "ends_at": iso(self.ends_at)}
 
 
+def is_storable(text: str) -> bool:
+    """Return whether every database can hold a text; no customer has an id that none can hold.
+
+    >>> is_storable("a17"), is_storable("a\\0")
+    (True, False)
+    """
+    return "\0" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text)
+
+
 def plan_named(connection: sa.Connection, name: str) -> Plan:
     """Return a plan.
 
