@@ -71,8 +71,9 @@ class Candidates:
 
     @property
     def has_money(self) -> bool:
-        """Whether any customer has a value."""
-        return bool(np.isfinite(self.value_at_risk).any())
+        """Whether the scores have money: any customer has a value, or there is no customer."""
+        columns = (self.value_at_risk, self.value_gone, self.clv, self.expected_spend)
+        return not len(self) or any(bool(np.isfinite(column).any()) for column in columns)
 
 
 def candidates(columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> Candidates:

@@ -146,9 +146,8 @@ def request_of(terms: Terms) -> dict[str, Any]:
 
 def insert_audience(connection: sa.Connection, key: Any, terms: Terms) -> None:
     """Store the customers whom terms name, beside the plan with a key."""
-    rows = [
-        {"plan_id": key[0], "customer_id": id_} for id_ in sorted(set(terms.audience.ids or ()))
-    ]
+    ids = sorted(id_ for id_ in set(terms.audience.ids or ()) if is_storable(id_))
+    rows = [{"plan_id": key[0], "customer_id": id_} for id_ in ids]
     for start in range(0, len(rows), ROWS):
         connection.execute(plan_audience.insert(), rows[start : start + ROWS])
 

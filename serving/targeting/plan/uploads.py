@@ -47,7 +47,7 @@ def read_upload(file: Path, *, required: Sequence[str] = (ID,)) -> list[dict[str
         for name, value in row.items():
             if isinstance(value, str) and "\0" in value:
                 raise DataRefusedError(
-                    f"'{file}', row {number}: {name} has a character of code 0, which no store holds"
+                    f"'{file}', row {number}: {name} has a character of code 0; take it out"
                 )
     return rows
 
