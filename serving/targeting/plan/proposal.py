@@ -168,7 +168,7 @@ def _list(
 
     Who is held out costs nothing and counts for no limit. Therefore the list is longer than the
     contacts by the share of the hold-out, and is drawn again, a little shorter or longer, until the
-    contacted are within the limits and none is missing that the limits allow.
+    contacted are within the limits and no draw is nearer to them.
     """
     kept = 1 - terms.holdout
     slots = None if terms.contacts is None else round(terms.contacts / kept)

@@ -52,7 +52,9 @@ def read_candidates(connection: sa.Connection, run_id: int, audience: Audience) 
         conditions.append(c.customer_id.in_([id_ for id_ in audience.ids if is_storable(id_)]))
     query = sa.select(*(c[name] for name in COLUMNS)).where(*conditions).order_by(c.customer_id)
     parts: list[Candidates] = []
-    rows = connection.execution_options(stream_results=True).execute(query)
+    # of this statement alone: on the connection it would hold for all that follow, and the cursors
+    # of the server take no lists of rows
+    rows = connection.execute(query, execution_options={"stream_results": True})
     for part in rows.partitions(_ROWS):
         columns = list(zip(*part, strict=True))
         parts.append(candidates(dict(zip(COLUMNS, columns, strict=True))))

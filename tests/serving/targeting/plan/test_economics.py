@@ -74,7 +74,8 @@ def test_all_customers_are_as_worked_out_one_by_one(seed, costs, effects, window
 
 
 def test_scores_without_money_ask_what_a_customer_is_worth():
-    poor = columns_of([customer("a", value_at_risk=None, clv=None, expected_spend=None)])
+    none = dict.fromkeys(("value_at_risk", "value_gone", "clv", "expected_spend"))
+    poor = columns_of([customer("a", **none)])
     with pytest.raises(UsageError, match="--worth 40"):
         economics(poor, [], Terms(), horizon_days=90)
     money = economics(poor, [], Terms(worth=40.0, effects=Effects(0.1)), horizon_days=90)

@@ -222,10 +222,10 @@ def test_the_seed_alone_changes_who_is_held_out():
     assert same != other
 
 
-def test_a_number_of_contacts_is_met_beside_the_holdout():
+def test_a_number_of_contacts_is_met_but_for_one_beside_the_holdout():
     for number in (10, 37, 100):
         forecast = made(many(600), Terms(contacts=number, holdout=0.25)).forecast
-        assert forecast.contacts.contacts == number
+        assert number - 1 <= forecast.contacts.contacts <= number
         assert forecast.held_out == pytest.approx(number / 3, abs=2)
 
 
@@ -266,7 +266,7 @@ def test_empc_is_that_of_empulse_at_certain_churn():
         churned.astype(int),
         churned.astype(float),
         clv=200.0,
-        incentive_fraction=10 / 200,
+        incentive_cost=10.0,
         contact_cost=1.0,
     )
     # whoever may be contacted counts: the stayers bring a loss, and are left out for that alone
