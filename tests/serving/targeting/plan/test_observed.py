@@ -78,7 +78,7 @@ def test_an_open_window_is_known_up_to_its_last_look():
         assert not outcome.closed
         assert outcome.days.tolist() == [3, 6]
         assert outcome.orders[0].tolist() == [1.0, 1.0]
-        with pytest.raises(NotEnoughDataError, match="first look .* is 3 days after it"):
+        with pytest.raises(NotEnoughDataError, match=r"first look .* is 3 days after it"):
             observe(log, ["a"], START, 30, until=START + 2 * DAY)
 
 

@@ -77,9 +77,7 @@ def test_a_list_keeps_its_limits_and_its_sums_add_up(seed, contacts, budget, hol
 @settings(max_examples=examples(40))
 @given(seed=st.integers(0, 10_000), budget=st.floats(2, 60))
 def test_no_simpler_ranking_is_expected_to_bring_more_for_the_same_money(seed, budget):
-    terms = Terms(
-        costs=Costs(0.5, 1.0), effects=Effects(0.3, 0.2), budget=budget, holdout=0.0
-    )
+    terms = Terms(costs=Costs(0.5, 1.0), effects=Effects(0.3, 0.2), budget=budget, holdout=0.0)
     ranked = made(many(80, seed), terms).forecast.rankings
     assert ranked["plan"] >= max(ranked.values()) * (1 - 1e-9)
 
