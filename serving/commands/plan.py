@@ -232,7 +232,7 @@ def profiles(file: Path, store: StoreOption, as_json: bool) -> None:
     if as_json:
         show_json({"profiles": number})
     else:
-        show([f"{number:,} profiles are stored."])
+        show([f"Profiles stored: {number:,}."])
 
 
 @plan.command()
@@ -247,4 +247,4 @@ def contacts(file: Path, store: StoreOption, as_json: bool) -> None:
     if as_json:
         show_json({"contacts": number})
     else:
-        show([f"{number:,} contacts are stored."])
+        show([f"Contacts stored: {number:,}."])

@@ -7,8 +7,8 @@ from typing import Any
 
 from stagecast.serving.commands.console import table
 from stagecast.serving.jobs.plans import MadePlan
-from stagecast.serving.targeting.plan.book import Plan
 from stagecast.serving.targeting.plan.files import Written
+from stagecast.serving.targeting.plan.stored import Plan
 from stagecast.serving.targeting.plan.suppression import REASONS
 
 
@@ -22,7 +22,7 @@ def proposal_lines(made: MadePlan) -> list[str]:
     ]
     if made.first:
         lines += ["", "The first who would be contacted, and what each is expected to bring:"]
-        lines += [f"  {id_}  {gain:,.2f}" for id_, gain in made.first]
+        lines += [f"  {_printable(id_)}  {gain:,.2f}" for id_, gain in made.first]
     if made.plan:
         lines += ["", f"To fix the list: stagecast plan freeze {made.plan.name}"]
     else:
@@ -88,20 +88,24 @@ def export_lines(written: Written) -> list[str]:
 
 def _forecast(forecast: Mapping[str, Any]) -> list[str]:
     contacts = forecast["contacts"]
-    lines = [
-        "",
-        f"{contacts['contacts']:,} customers would be contacted, {forecast['held_out']:,} held out "
-        f"at random, of {forecast['considered']:,}.",
-    ]
+    lines = ["", _whom(forecast)]
     if contacts["contacts"]:
         lines += [
             f"  expected gain      {contacts['gain']:,.2f}  ({contacts['gross']:,.2f} saved and "
             f"won back, {contacts['cost']:,.2f} cost)",
             f"  at stake           {contacts['at_stake']:,.2f}",
             f"  would not order    {contacts['leavers']:,.1f} of them without a contact",
-            f"  would order anyway {contacts['stayers']:,.1f}, to whom offers of "
-            f"{contacts['paid_to_stayers']:,.2f} are paid",
-            f"  the hold-out costs {forecast['holdout_cost']:,.2f} of expected gain",
+            f"  would order anyway {contacts['stayers']:,.1f}"
+            + (
+                f", to whom offers of {contacts['paid_to_stayers']:,.2f} are paid"
+                if contacts["paid_to_stayers"]
+                else ""
+            ),
+            *(
+                [f"  to leave the hold-out alone gives up {forecast['holdout_cost']:,.2f}"]
+                if forecast["held_out"]
+                else []
+            ),
             *_rankings(forecast),
             *_best_cut(forecast),
             *_by_play(forecast),
@@ -118,12 +122,30 @@ def _forecast(forecast: Mapping[str, Any]) -> list[str]:
     return [*lines, *forecast["notes"]]
 
 
+def _whom(forecast: Mapping[str, Any]) -> str:
+    contacts, considered = forecast["contacts"]["contacts"], forecast["considered"]
+    if not considered:
+        return "No customer of the scores passes the filters; widen them."
+    if not contacts:
+        return f"None of the {considered:,} customers would be contacted:"
+    held_out = f", and {forecast['held_out']:,} drawn at random are left alone to compare with"
+    return (
+        f"Of {considered:,} customers {contacts:,} would be contacted"
+        f"{held_out if forecast['held_out'] else ''}."
+    )
+
+
 def _rankings(forecast: Mapping[str, Any]) -> list[str]:
     ranked = forecast["rankings"]
     return [
-        f"  the same number by risk alone {ranked['risk']:,.2f}, by value alone "
+        f"  for no more contacts and money: by risk alone {ranked['risk']:,.2f}, by value alone "
         f"{ranked['value']:,.2f}, at random {ranked['random']:,.2f}"
     ]
+
+
+def _printable(id_: str) -> str:
+    """Return an id on one line; what is not printed, such as the end of a line, as an escape."""
+    return id_ if id_.isprintable() else ascii(id_)
 
 
 def _best_cut(forecast: Mapping[str, Any]) -> list[str]:

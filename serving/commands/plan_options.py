@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -11,7 +11,6 @@ import click
 from stagecast.features.errors import UsageError
 from stagecast.serving.commands.options import (
     common,
-    event_types,
     in_place_of,
     instant,
     span_days,
@@ -157,7 +156,17 @@ def _whom() -> list[Callable[[F], F]]:
 
 
 def _names(option: str, help_text: str) -> Callable[[F], F]:
-    return click.option(option, multiple=True, callback=event_types, metavar="NAME", help=help_text)
+    return click.option(option, multiple=True, callback=_parted, metavar="NAME", help=help_text)
+
+
+def _parted(_: click.Context, option: click.Parameter, values: Sequence[str]) -> tuple[str, ...]:
+    """Return names of the command line, which commas may part."""
+    names = [part.strip() for value in values for part in value.split(",")]
+    if not all(names):
+        raise UsageError(
+            f"{option.opts[0]} '{','.join(values)}' has an empty name; write it like loyal,at_risk"
+        )
+    return tuple(dict.fromkeys(names))
 
 
 def _limits() -> list[Callable[[F], F]]:
@@ -190,7 +199,10 @@ def _limits() -> list[Callable[[F], F]]:
             "--window",
             metavar="SPAN",
             callback=span_days,
-            help="Length of the window; default: the horizon of the scores.",
+            help=(
+                "Length of the window; default: the days of the one --play that says them, else "
+                "the horizon of the scores."
+            ),
         ),
     ]
 

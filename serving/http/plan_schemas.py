@@ -59,7 +59,14 @@ def plan_schemas(ref_template: str) -> dict[str, Any]:
         "arm": {"type": "string", "enum": ["contact", "holdout"]},
         "rank": {"type": "integer"},
         **dict.fromkeys(("state", "stage"), text),
-        **{key: {"type": ["string", "null"]} for key in ("play", "churn_band")},
+        **{
+            key: {"type": ["string", "null"]}
+            for key in (
+                *("play", "churn_band", "name", "email_sha256", "contact_key", "channel"),
+                "country",
+            )
+        },
+        "confirmed_at": instant_or_null,
         **dict.fromkeys(
             ("gain", "cost", "contact_cost", "offer", "expected_purchase", "expected_spend"), number
         ),
@@ -75,6 +82,19 @@ def plan_schemas(ref_template: str) -> dict[str, Any]:
                     "properties": {"plan": {"anyOf": [ref("Plan"), {"type": "null"}]}},
                     "required": ["plan"],
                 },
+            ],
+        },
+        "PlanReadOut": {
+            "description": "What a plan brought, as of a look",
+            "allOf": [
+                ref("ReadOut"),
+                _object(
+                    {
+                        "erased": {"type": "integer", "description": "customers erased since"},
+                        **dict.fromkeys(("read_at", "data_until"), instant),
+                    },
+                    "When it was read out, and until when the data tell",
+                ),
             ],
         },
         "PlanList": _object({"plans": {"type": "array", "items": ref("Plan")}}, "All plans"),

@@ -9,16 +9,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stagecast.features.clock import iso
-from stagecast.features.errors import DataRefusedError, UsageError
+import sqlalchemy as sa
+
+from stagecast.features.clock import SHOP, iso, to_utc
+from stagecast.features.errors import DataRefusedError, StagecastError, UsageError
 from stagecast.serving.requests import PlanRequest
 from stagecast.serving.settings import load_settings
 from stagecast.serving.store.store import Run, Store
+from stagecast.serving.store.tables import runs
 from stagecast.serving.targeting.plan.audience import check_audience
-from stagecast.serving.targeting.plan.book import Plan, PlanBook
+from stagecast.serving.targeting.plan.book import PlanBook
 from stagecast.serving.targeting.plan.files import Written, write_list
 from stagecast.serving.targeting.plan.forecast import Forecast
 from stagecast.serving.targeting.plan.results import confirm_sent
+from stagecast.serving.targeting.plan.stored import Plan
 from stagecast.serving.targeting.plan.uploads import read_upload
 
 HOW_TO_PUBLISH = "stagecast run EVENTS --out DIR --publish"
@@ -84,17 +88,20 @@ def make_plan(request: PlanRequest) -> MadePlan:
         run = store.current_run()
         if run is None:
             raise UsageError(f"nothing is published yet; run: {HOW_TO_PUBLISH}")
+        starts_at = None
+        if request.starts_at is not None:
+            starts_at = instant_of(request.starts_at, run.model_path, run.as_of, "--start")
         check_audience(request.terms.audience, run)
         book, plan = PlanBook(store.engine), None
         if request.name is None:
-            proposal = book.propose(run, request.terms, request.starts_at)
+            proposal = book.propose(run, request.terms, starts_at)
         else:
             plan, proposal = book.create(
                 request.name,
                 run,
                 request.terms,
                 owner=request.owner,
-                starts_at=request.starts_at,
+                starts_at=starts_at,
                 replace=request.replace,
             )
     members = proposal.members
@@ -106,6 +113,40 @@ def make_plan(request: PlanRequest) -> MadePlan:
         if not held_out
     ][:10]
     return MadePlan(plan, run, proposal.forecast, tuple(first))
+
+
+def instant_of(time: datetime, model_path: str, as_of: datetime, option: str) -> datetime:
+    """Return the instant of a time of the command line, in UTC.
+
+    A time without a zone is what the shop's clock shows; the model says in which zone that is.
+
+    Parameters
+    ----------
+    time
+        As :func:`stagecast.features.clock.parse_shop_time` returns it.
+    model_path, as_of
+        Folder of the bundle of the scores, and where they stand.
+    option
+        The option, for the error message.
+
+    Raises
+    ------
+    UsageError
+        The bundle cannot be read, and the scores are not of a midnight of UTC.
+    """
+    if time.tzinfo is not SHOP:
+        return time
+    from stagecast.training.bundle import load_bundle  # slow to import
+
+    try:
+        return load_bundle(Path(model_path)).clock.instant(time)
+    except StagecastError:
+        if as_of.time() == datetime.min.time():
+            return to_utc(time)  # days are those of UTC
+        raise UsageError(
+            f"{option} {iso(time)} names no zone, and the model '{model_path}', which says what a "
+            f"day of the shop is, cannot be read; write it like {time:%Y-%m-%dT%H:%M}+03:00"
+        ) from None
 
 
 def export_plan(name: str, out: Path, *, arm: str, preset: str, store: str | None) -> Written:
@@ -137,6 +178,13 @@ def confirm(name: str, at: datetime | None, file: Path | None, *, store: str | N
         if not ids:
             raise DataRefusedError(f"'{file}' names nobody")
     with open_store(store) as opened:
+        plan = PlanBook(opened.engine).plan(name)
+        if at is not None and at.tzinfo is SHOP:
+            with opened.engine.connect() as connection:
+                model = connection.scalar(
+                    sa.select(runs.c.model_path).where(runs.c.id == plan.run_id)
+                )
+            at = instant_of(at, model or "", plan.as_of, "--at")
         return confirm_sent(
             opened.engine,
             name,

@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stagecast.features.errors import UsageError
 from stagecast.serving.jobs.plans import open_store
 from stagecast.serving.reading import Reading
-from stagecast.serving.targeting.plan.book import Plan, PlanBook
-from stagecast.serving.targeting.plan.observed import Observed, observe, observed_at_end
-from stagecast.serving.targeting.plan.results import list_of, outcomes_by_customer, read_out_plan
+from stagecast.serving.targeting.plan.book import PlanBook
+from stagecast.serving.targeting.plan.observed import (
+    Observed,
+    observe,
+    observed_at_end,
+    outcomes_by_customer,
+)
+from stagecast.serving.targeting.plan.results import list_of, read_out_plan
+from stagecast.serving.targeting.plan.stored import Plan
 from stagecast.serving.targeting.plan.uploads import number, read_upload
 from stagecast.serving.targeting.trial.readout import ReadOut
 
@@ -68,12 +75,22 @@ def read_out(
         members = list_of(opened.engine, plan)
         ids = [row["customer_id"] for row in members]
         if outcome is None:
+            _check_orders_tell(plan)
             with reading.open(command="plan readout") as log:
                 observed = observe(log, ids, plan.starts_at, plan.window_days, until=reading.as_of)
         else:
             observed = _counted(outcome, ids, plan)
         result = read_out_plan(opened.engine, plan, members, observed, margin=margin)
     return PlanReadOut(plan, observed, result)
+
+
+def _check_orders_tell(plan: Plan) -> None:
+    if plan.proposal.get("churn") == "cancellation":
+        raise UsageError(
+            f"plan '{plan.name}' keeps contracts, and the orders of a log do not tell who "
+            "cancelled; count it: --outcome FILE with customer_id and orders, 1 for who is a "
+            "customer at the end of the window and 0 for who is not"
+        )
 
 
 def _counted(file: Path, ids: Sequence[str], plan: Plan) -> Observed:

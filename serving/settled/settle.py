@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
 from stagecast.features.clock import iso
+from stagecast.features.errors import DataRefusedError, NotEnoughDataError
 from stagecast.features.events import EventLog
 from stagecast.serving.settled.ledger import Entry, append
 from stagecast.serving.settled.settlement import Said, settlement
 from stagecast.serving.store.plan_tables import settled
-from stagecast.serving.store.tables import documents, runs, scores
+from stagecast.serving.store.tables import runs, scores
 from stagecast.serving.targeting.plan.observed import observe
+from stagecast.serving.targeting.plan.sources import is_contract
 
 _COLUMNS = (
     "customer_id",
@@ -26,13 +29,13 @@ _COLUMNS = (
     "expected_spend",
 )
 _TEXTS = 5
-CANCELLATION = '"churn":"cancellation"'
-"""How a stored score says that its churn is the end of a contract, which a log of orders does not
-tell; such runs are not settled."""
 
 
 def settle_due(engine: sa.Engine, log: EventLog, as_of: datetime) -> list[Entry]:
     """Settle the published runs whose horizon is over at an as_of, and return their rows.
+
+    Runs whose churn is the end of a contract are not settled, since orders do not tell of it; nor
+    are runs of which the log knows nothing: it begins after their as_of, or has other customers.
 
     A second publication for the same as_of and horizon is settled as well: each row is of a run.
 
@@ -60,16 +63,14 @@ def settle_due(engine: sa.Engine, log: EventLog, as_of: datetime) -> list[Entry]
     result = []
     for run in due:
         end = log.clock.shop(run.as_of) + timedelta(days=run.horizon_days)
-        if end <= known and not _is_contract(engine, run.id):
+        if end > known:
+            continue
+        with engine.connect() as connection:
+            of_contracts = is_contract(connection, run.id)
+        if not of_contracts:
             entry = _settle(engine, log, run, as_of)
             result += [] if entry is None else [entry]
     return result
-
-
-def _is_contract(engine: sa.Engine, run_id: int) -> bool:
-    query = sa.select(documents.c.score).where(documents.c.run_id == run_id).limit(1)
-    with engine.connect() as connection:
-        return CANCELLATION in (connection.scalar(query) or "")
 
 
 def _settle(
@@ -91,14 +92,11 @@ def _settle(
         for k, name in enumerate(_COLUMNS)
     }
     arrays.pop("customer_id")
-    observed = observe(
-        log,
-        ids,
-        run.as_of,
-        run.horizon_days,
-        until=as_of,
-        looks=np.array([run.horizon_days], dtype=np.int64),
-    )
+    looks = np.array([run.horizon_days], dtype=np.int64)
+    try:
+        observed = observe(log, ids, run.as_of, run.horizon_days, until=as_of, looks=looks)
+    except (NotEnoughDataError, DataRefusedError):
+        return None
     spend = observed.spend
     result = settlement(
         Said(**arrays),

@@ -1,6 +1,7 @@
 """The tables of plans, of who may be contacted, and of what scores were settled against.
 
-    plans --< plan_customers    who is contacted and who is held out, from the freezing on
+    plans --< plan_audience     the customers whom a plan names, where it names any
+          \\-< plan_customers    who is contacted and who is held out, from the freezing on
           \\-< outcomes          what these customers did in the window of the plan
           \\-< readouts          what the plan brought, as of each look
     profiles                    who a customer is and whether they may be contacted
@@ -23,7 +24,7 @@ plans = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("name", ID, nullable=False, unique=True),
     sa.Column("owner", sa.String, nullable=False),
-    # draft, frozen, sent or closed
+    # draft, frozen, sent, closed or cancelled
     sa.Column("state", sa.String, nullable=False),
     sa.Column("run_id", sa.Integer, nullable=False),
     sa.Column("as_of", Instant, nullable=False),
@@ -42,6 +43,15 @@ plans = sa.Table(
 )
 
 _plan_key = sa.ForeignKey("plans.id")
+
+plan_audience = sa.Table(
+    "plan_audience",
+    metadata,
+    sa.Column("plan_id", sa.Integer, sa.ForeignKey("plans.id"), primary_key=True),
+    sa.Column("customer_id", ID, primary_key=True),
+    sqlite_with_rowid=False,
+)
+sa.Index("plan_audience_by_customer", plan_audience.c.customer_id, plan_audience.c.plan_id)
 
 plan_customers = sa.Table(
     "plan_customers",

@@ -28,12 +28,11 @@ from stagecast.serving.targeting.plan.audience import check_audience
 from stagecast.serving.targeting.plan.book import PlanBook
 from stagecast.serving.targeting.plan.errors import NoSuchPlanError, PlanStateError
 from stagecast.serving.targeting.plan.files import csv_pieces
-from stagecast.serving.targeting.plan.observed import observed_at_end
+from stagecast.serving.targeting.plan.observed import observed_at_end, outcomes_by_customer
 from stagecast.serving.targeting.plan.results import (
     confirm_sent,
     last_readout,
     list_of,
-    outcomes_by_customer,
     read_out_plan,
 )
 
@@ -60,7 +59,11 @@ def _plainly(work: Callable[[], T]) -> T:
 @router.post(
     "/plans",
     summary="Work out a plan; with a name, store it as a draft",
-    responses={**json_response("PlanAnswer"), **problem_responses(400, 404, 409, 413, 415, 422)},
+    responses={
+        **json_response("PlanAnswer"),
+        201: json_response("PlanAnswer")[200] | {"description": "Stored as a draft"},
+        **problem_responses(400, 404, 409, 413, 415, 422),
+    },
     openapi_extra=request_body("PlanBody"),
 )
 async def make_plan(request: Request, state: StateDep, store: StoreDep) -> Response:
@@ -201,7 +204,7 @@ async def plan_sent(name: str, request: Request, state: StateDep, store: StoreDe
 @router.post(
     "/plans/{name}/outcomes",
     summary="Read out a plan from counted outcomes of its whole window",
-    responses={**json_response("ReadOut"), **problem_responses(400, 404, 409, 413, 415, 422)},
+    responses={**json_response("PlanReadOut"), **problem_responses(400, 404, 409, 413, 415, 422)},
     openapi_extra=request_body("OutcomesBody"),
 )
 async def plan_outcomes(name: str, request: Request, state: StateDep, store: StoreDep) -> Response:
@@ -230,7 +233,7 @@ def _outcomes(store: Store, name: str, raw: bytes) -> Response:
 @router.get(
     "/plans/{name}/readout",
     summary="What a plan brought, as of the last look",
-    responses={**json_response("ReadOut"), **problem_responses(404)},
+    responses={**json_response("PlanReadOut"), **problem_responses(404)},
 )
 def plan_readout(name: str, store: StoreDep) -> Response:
     """Return the last read-out of a plan, which `stagecast plan readout` or outcomes made."""

@@ -12,87 +12,36 @@ state.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from stagecast.features.clock import iso
-from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.errors import UsageError
 from stagecast.serving.store.plan_tables import plan_customers, plans, profiles
 from stagecast.serving.store.store import Run, current_run
-from stagecast.serving.targeting.plan.errors import NoSuchPlanError, PlanStateError
+from stagecast.serving.targeting.plan.errors import PlanStateError
 from stagecast.serving.targeting.plan.member_rows import digest_of, member_rows
-from stagecast.serving.targeting.plan.names import check_name
+from stagecast.serving.targeting.plan.names import check_name, check_owner
 from stagecast.serving.targeting.plan.proposal import Proposal, propose
-from stagecast.serving.targeting.plan.sources import plays_of, read_candidates, read_reach
-from stagecast.serving.targeting.plan.terms import Terms, terms_from_json
-
-_ROWS = 5_000
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A plan: a row of the table ``plans``.
-
-    Parameters
-    ----------
-    id
-        Number of the plan.
-    name, owner
-        What it is called, and whose it is.
-    state
-        ``draft``, ``frozen``, ``sent``, ``closed`` or ``cancelled``.
-    run_id, as_of
-        The scores it is made from.
-    starts_at
-        Start of the window in which orders count, UTC.
-    window_days
-        Length of the window, in days.
-    created_at, frozen_at, sent_at
-        Instants, UTC; None: not yet.
-    sent_by
-        How the contacts were confirmed: ``upload``, ``log`` or ``hand``.
-    request, proposal
-        The terms, and what is expected, as plain data.
-    digest
-        SHA-256 of the frozen list, its customers and arms.
-    """
-
-    id: int
-    name: str
-    owner: str
-    state: str
-    run_id: int
-    as_of: datetime
-    starts_at: datetime
-    window_days: int
-    created_at: datetime
-    frozen_at: datetime | None
-    sent_at: datetime | None
-    sent_by: str | None
-    request: dict[str, Any]
-    proposal: dict[str, Any]
-    digest: str | None
-
-    @property
-    def terms(self) -> Terms:
-        """What the plan was asked for."""
-        return terms_from_json(self.request)
-
-    @property
-    def ends_at(self) -> datetime:
-        """End of the window, UTC."""
-        return self.starts_at + timedelta(days=self.window_days)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the plan as plain data."""
-        instants = ("as_of", "starts_at", "created_at", "frozen_at", "sent_at")
-        values = {name: value for name, value in vars(self).items() if name != "id"}
-        for name in instants:
-            values[name] = None if values[name] is None else iso(values[name])
-        return {**values, "ends_at": iso(self.ends_at)}
+from stagecast.serving.targeting.plan.sources import (
+    is_contract,
+    plays_of,
+    read_candidates,
+    read_reach,
+)
+from stagecast.serving.targeting.plan.stored import (
+    ROWS,
+    Plan,
+    change_state,
+    drop_draft,
+    insert_audience,
+    plan_named,
+    request_of,
+    terms_of,
+)
+from stagecast.serving.targeting.plan.terms import Terms
 
 
 class PlanBook:
@@ -109,8 +58,9 @@ class PlanBook:
 
     def propose(self, run: Run, terms: Terms, starts_at: datetime | None = None) -> Proposal:
         """Return what a plan would be, without storing anything; see :func:`propose`."""
+        starts = _check_start(starts_at, run)
         with self._engine.connect() as connection:
-            return _propose(connection, run, terms, starts_at or run.as_of)
+            return _propose(connection, run, terms, starts)
 
     def create(
         self,
@@ -145,12 +95,8 @@ class PlanBook:
             The name is taken or cannot be used; the terms cannot be met.
         """
         check_name(name)
-        starts = starts_at or run.as_of
-        if starts < run.as_of:
-            raise UsageError(
-                f"the plan starts at {iso(starts)}, before the as_of of the scores, "
-                f"{iso(run.as_of)}; what is expected holds from there on"
-            )
+        check_owner(owner)
+        starts = _check_start(starts_at, run)
         with self._engine.connect() as connection:
             proposal = _propose(connection, run, terms, starts)
         row = {
@@ -162,21 +108,20 @@ class PlanBook:
             "starts_at": starts,
             "window_days": proposal.forecast.window_days,
             "created_at": datetime.now(UTC),
-            "request": terms.to_json(),
+            "request": request_of(terms),
             "proposal": proposal.forecast.to_json(),
         }
         with self._engine.begin() as connection:
             if replace:
-                connection.execute(
-                    plans.delete().where(plans.c.name == name, plans.c.state == "draft")
-                )
+                drop_draft(connection, name)
             try:
-                connection.execute(plans.insert().values(**row))
+                inserted = connection.execute(plans.insert().values(**row))
             except sa.exc.IntegrityError:
                 raise PlanStateError(
                     f"there is a plan '{name}' already; take another name"
                     + ("" if replace else ", or replace its draft (--replace)")
                 ) from None
+            insert_audience(connection, inserted.inserted_primary_key, terms)
         return self.plan(name), proposal
 
     def plan(self, name: str) -> Plan:
@@ -205,10 +150,10 @@ class PlanBook:
             There is no plan of that name, or it is frozen.
         """
         with self._engine.begin() as connection:
-            plan = plan_named(connection, name)
-            if plan.state != "draft":
+            # the state is asked for by what deletes, so that a freezing meanwhile is not undone
+            if not drop_draft(connection, name):
+                plan = plan_named(connection, name)
                 raise PlanStateError(f"plan '{name}' is {plan.state}, and stays")
-            connection.execute(plans.delete().where(plans.c.id == plan.id))
 
     def cancel(self, name: str) -> Plan:
         """Cancel a plan that is frozen and not sent, so that its customers are free again.
@@ -243,14 +188,15 @@ class PlanBook:
                     f"plan '{name}' was made from scores that newer ones have replaced; make it "
                     "again from these (--replace)"
                 )
-            proposal = _propose(connection, run, plan.terms, plan.starts_at, besides=plan.id)
+            terms = terms_of(connection, plan)
+            proposal = _propose(connection, run, terms, plan.starts_at, besides=plan.id)
             if not len(proposal.members.customers):
                 raise UsageError(
                     f"plan '{name}' has nobody on its list: {' '.join(proposal.forecast.notes)}"
                 )
             rows = member_rows(plan.id, proposal.members)
-            for start in range(0, len(rows), _ROWS):
-                connection.execute(plan_customers.insert(), rows[start : start + _ROWS])
+            for start in range(0, len(rows), ROWS):
+                connection.execute(plan_customers.insert(), rows[start : start + ROWS])
             connection.execute(
                 plans.update()
                 .where(plans.c.id == plan.id)
@@ -296,50 +242,6 @@ class PlanBook:
                 yield dict(row)
 
 
-def plan_named(connection: sa.Connection, name: str) -> Plan:
-    """Return a plan.
-
-    Raises
-    ------
-    UsageError
-        There is no plan of that name.
-    """
-    row = connection.execute(sa.select(plans).where(plans.c.name == name)).mappings().first()
-    if row is None:
-        names = list(connection.scalars(sa.select(plans.c.name).order_by(plans.c.name)))
-        listed = f"; there are {', '.join(names[-10:])}" if names else "; none was made yet"
-        raise NoSuchPlanError(f"there is no plan '{name[:100]}'{did_you_mean(name, names)}{listed}")
-    return Plan(**row)
-
-
-def change_state(
-    connection: sa.Connection, name: str, before: tuple[str, ...], after: str, **values: Any
-) -> None:
-    """Give a plan another state and other values, all at once.
-
-    Parameters
-    ----------
-    before
-        States in which this is possible.
-
-    Raises
-    ------
-    UsageError
-        There is no plan of that name, or it is in another state.
-    """
-    changed = connection.execute(
-        plans.update()
-        .where(plans.c.name == name, plans.c.state.in_(before))
-        .values(state=after, **values)
-    )
-    if changed.rowcount != 1:
-        plan = plan_named(connection, name)
-        raise PlanStateError(
-            f"plan '{name}' is {plan.state}; only a plan that is {' or '.join(before)} can become "
-            f"{after}"
-        )
-
-
 def _propose(
     connection: sa.Connection,
     run: Run,
@@ -353,5 +255,23 @@ def _propose(
         terms,
         read_reach(connection, terms.rules, starts_at, besides=besides),
         horizon_days=run.horizon_days,
+        contracts=is_contract(connection, run.id),
         standing_key=f"standing hold-out {terms.seed}",
     )
+
+
+def _check_start(starts_at: datetime | None, run: Run) -> datetime:
+    """Return the start of a window, UTC; None: the as_of of the scores.
+
+    Raises
+    ------
+    UsageError
+        The scores say nothing of the time from there on.
+    """
+    starts, end = starts_at or run.as_of, run.as_of + timedelta(days=run.horizon_days)
+    if not run.as_of <= starts < end:
+        raise UsageError(
+            f"the plan starts at {iso(starts)}, and the scores tell of the time from "
+            f"{iso(run.as_of)} to {iso(end)}; choose a start within it, or publish newer scores"
+        )
+    return starts

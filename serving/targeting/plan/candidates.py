@@ -71,8 +71,9 @@ class Candidates:
 
     @property
     def has_money(self) -> bool:
-        """Whether any customer has a value."""
-        return bool(np.isfinite(self.value_at_risk).any())
+        """Whether the scores have money: any customer has a value, or there is no customer."""
+        columns = (self.value_at_risk, self.value_gone, self.clv, self.expected_spend)
+        return not len(self) or any(bool(np.isfinite(column).any()) for column in columns)
 
 
 def candidates(columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> Candidates:
@@ -84,7 +85,8 @@ def candidates(columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> Candidate
         The columns :data:`COLUMNS`, n values each; None where there is none.
     """
     ids = np.array(columns["customer_id"], dtype=object)
-    order = np.argsort(ids, kind="stable")
+    is_ordered = bool(np.all(ids[:-1] <= ids[1:]))
+    order = slice(None) if is_ordered else np.argsort(ids, kind="stable")
     arrays = {}
     for name in COLUMNS:
         values = np.array(columns[name], dtype=object if name in _TEXTS else np.float64)

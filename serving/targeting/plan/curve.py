@@ -97,33 +97,48 @@ def gain_curve(customers: Candidates, money: Economics) -> Curve:
 
 
 def compare(
-    customers: Candidates, money: Economics, contacts: int, gain: float
+    customers: Candidates,
+    money: Economics,
+    gain: Array,
+    cost: Array,
+    held_out: NDArray[np.bool_],
 ) -> Mapping[str, float]:
-    """Return the expected gain of as many contacts by simpler rankings, in money.
+    """Return the expected gain of a plan and of simpler rankings, in money.
+
+    Each ranking makes a list of at most as many customers that costs at most as much, and the same
+    share of it is contacted.
 
     Parameters
     ----------
-    contacts
-        Number of contacts.
-    gain
-        Of the plan's own choice.
+    customers, money
+        Whom the plan may contact, and what that brings.
+    gain, cost
+        Of the list of the plan, hold-out included, in money, shape (k,).
+    held_out
+        Who of it is left alone, shape (k,).
 
     Returns
     -------
     ``plan``, ``risk`` (the likeliest to leave first), ``value`` (the largest clv first) and
     ``random``.
     """
+    size, budget = len(gain), float(cost.sum()) * (1 + 1e-9)
+    contacted = float((~held_out).mean()) if size else 0.0
 
     def by(ranking: Array) -> float:
-        order = np.argsort(-np.nan_to_num(ranking, nan=-np.inf), kind="stable")
-        return float(money.gain[order[:contacts]].sum())
+        order = np.argsort(-np.nan_to_num(ranking, nan=-np.inf), kind="stable")[:size]
+        affordable = np.cumsum(money.cost[order]) <= budget
+        return contacted * float(money.gain[order[affordable]].sum())
 
-    mean = float(money.gain.mean()) if len(money.gain) else 0.0
+    mean, price = (
+        float(values.mean()) if len(values) else 0.0 for values in (money.gain, money.cost)
+    )
+    number = size if price * size <= budget else budget / price
     return {
-        "plan": gain,
+        "plan": contacted * float(gain.sum()),
         "risk": by(money.p_leave),
         "value": by(customers.clv),
-        "random": contacts * mean,
+        "random": contacted * number * mean,
     }
 
 

@@ -11,6 +11,9 @@ window without a contact, c the cost of a contact and d that of the offer:
 where e is the effect of keeping for customers who are active, and that of winning back for the
 lapsed. A log without amounts has no value; a kept customer is then worth what the terms say, w:
 gross = e (1 - p_horizon) w.
+
+Where churn is the end of a contract, an order is to be a customer still: p is the probability of
+that at the end of the window, and the offer is paid to all who are.
 """
 
 from __future__ import annotations
@@ -69,7 +72,12 @@ class Economics:
 
 
 def economics(
-    customers: Candidates, plays: Sequence[Play], terms: Terms, *, horizon_days: int
+    customers: Candidates,
+    plays: Sequence[Play],
+    terms: Terms,
+    *,
+    horizon_days: int,
+    contracts: bool = False,
 ) -> Economics:
     """Return what contacting each customer is expected to bring and to cost.
 
@@ -84,13 +92,15 @@ def economics(
         The plan.
     horizon_days
         Horizon of the scores.
+    contracts
+        Whether to leave is to cancel, and not to order nothing.
 
     Raises
     ------
     UsageError
         The scores have no money, and the terms do not say what a customer is worth.
     """
-    window = terms.check_window(horizon_days)
+    window = terms.check_window(horizon_days, plays)
     if not customers.has_money and terms.worth is None:
         raise UsageError(
             "the scores have no money, so that a plan cannot weigh gain against cost; say what a "
@@ -101,7 +111,9 @@ def economics(
     win_back = _by_play(customers, plays, "effect", terms.effects.win_back, WIN_BACK_EFFECT, lapsed)
     effect = np.where(lapsed, win_back, keep)
     p_leave = np.where(np.isfinite(customers.p_inactive), customers.p_inactive, 1.0)
-    p_order = 1 - p_leave ** (window / horizon_days)
+    part = window / horizon_days
+    # who orders nothing in the horizon does so in each part of it; who cancels, in one part
+    p_order = (1 - p_leave) ** part if contracts else 1 - p_leave**part
     contact_cost = _by_play(customers, plays, "contact_cost", terms.costs.contact, 0.0)
     offer = _by_play(customers, plays, "offer_cost", terms.costs.offer, 0.0)
     share = _by_play(customers, plays, "offer_share", terms.costs.offer_share, 0.0)

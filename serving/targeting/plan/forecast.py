@@ -17,6 +17,8 @@ class Forecast:
 
     Parameters
     ----------
+    churn
+        What it is to leave: ``inactivity`` or ``cancellation``.
     window_days
         Days after the start in which orders count.
     considered
@@ -34,7 +36,8 @@ class Forecast:
     by_play
         Play (or ``none``) -> what contacting its customers is expected to bring.
     rankings
-        Expected gain of as many contacts by other rankings, in money.
+        Expected gain of as many contacts, for no more money and with the same share held out, by
+        this plan and by other rankings, in money.
     empc, empc_share
         Expected maximum profit per customer of a campaign by risk, and the share to contact.
     can_show_buyers, can_show_money
@@ -43,6 +46,7 @@ class Forecast:
         What a reader must know, in sentences.
     """
 
+    churn: str
     window_days: int
     considered: int
     left_out: Mapping[str, int]

@@ -68,10 +68,16 @@ def _present(connection: sa.Connection, since: datetime) -> set[tuple[str, datet
 
 
 def _confirm(connection: sa.Connection, records: list[dict[str, object]]) -> None:
-    """Note as sent the frozen plans whose customers the log says were contacted in the window."""
+    """Note as sent the plans whose customers the log says were contacted in the window.
+
+    These are frozen plans, and those of which the log alone has said so before.
+    """
     rows = connection.execute(
         sa.select(plans.c.id, plans.c.starts_at, plans.c.window_days).where(
-            plans.c.state == "frozen"
+            sa.or_(
+                plans.c.state == "frozen",
+                sa.and_(plans.c.state == "sent", plans.c.sent_by == "log"),
+            )
         )
     ).all()
     c = plan_customers.c
@@ -88,12 +94,12 @@ def _confirm(connection: sa.Connection, records: list[dict[str, object]]) -> Non
         contacted = [id_ for id_ in listed if id_ in first]
         if not contacted:
             continue
-        for id_ in contacted:
-            connection.execute(
-                plan_customers.update()
-                .where(c.plan_id == plan.id, c.customer_id == id_)
-                .values(confirmed_at=first[id_])
-            )
+        connection.execute(
+            plan_customers.update()
+            .where(c.plan_id == plan.id, c.customer_id == sa.bindparam("contacted"))
+            .values(confirmed_at=sa.bindparam("at")),
+            [{"contacted": id_, "at": first[id_]} for id_ in contacted],
+        )
         connection.execute(
             plans.update()
             .where(plans.c.id == plan.id)

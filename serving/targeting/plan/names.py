@@ -5,9 +5,33 @@ from __future__ import annotations
 import re
 
 from stagecast.features.errors import UsageError
+from stagecast.serving.quoting import quote
 
 LENGTH_MAX = 64
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+
+
+def is_name(name: str) -> bool:
+    """Return whether a plan can have this name.
+
+    >>> is_name("autumn"), is_name("au tumn")
+    (True, False)
+    """
+    return len(name) <= LENGTH_MAX and _NAME.fullmatch(name) is not None
+
+
+def check_owner(owner: str) -> None:
+    """Check the text that says whose a plan is.
+
+    Raises
+    ------
+    UsageError
+        It has characters that are not printed, such as the end of a line.
+    """
+    if not owner.isprintable():
+        raise UsageError(
+            f"the owner '{quote(owner)!a}' has characters that are not printed; write a name"
+        )
 
 
 def check_name(name: str) -> None:
@@ -20,8 +44,8 @@ def check_name(name: str) -> None:
 
     >>> check_name("autumn-2026.2")
     """
-    if len(name) > LENGTH_MAX or not _NAME.fullmatch(name):
+    if not is_name(name):
         raise UsageError(
-            f"'{name[:100]}' is no name of a plan: write at most {LENGTH_MAX} letters, digits, "
+            f"'{quote(name)}' is no name of a plan: write at most {LENGTH_MAX} letters, digits, "
             "'-', '_' and '.', like autumn-2026"
         )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.features.clock import day_number, iso
-from stagecast.features.errors import NotEnoughDataError
+from stagecast.features.clock import iso
+from stagecast.features.errors import DataRefusedError, NotEnoughDataError
 from stagecast.features.events import EventLog
+from stagecast.serving.quoting import quote
 
 LOOKS_MAX = 12
 
@@ -26,7 +27,8 @@ class Observed:
     days
         Days from the start of the window to each look, shape (n_looks,).
     orders
-        Purchase days up to each look, shape (n, n_looks).
+        Purchase days up to each look, shape (n, n_looks), without those that were refunded in full
+        by the end of what is known.
     spend
         Money spent on them, net of refunds, shape (n, n_looks); None where there are no amounts.
     until
@@ -82,7 +84,9 @@ def observe(
     Raises
     ------
     NotEnoughDataError
-        The log ends before the first look.
+        The log ends before the first look, or begins after the start of the window.
+    DataRefusedError
+        None of the customers is in the log.
     """
     from stagecast.features.engines.duckdb import DailyTable  # DuckDB is slow to import
 
@@ -95,26 +99,36 @@ def observe(
             f"the log is known up to {iso(anchor)}, and the first look of the window that starts "
             f"at {iso(start)} is {looks[0]} days after it; read out later"
         )
-    end = start + timedelta(days=int(passed[-1]))
-    table = DailyTable(log.con, min(anchor, end))
+    first = log.clock.shop(log.first_event)
+    if first >= start:
+        raise NotEnoughDataError(
+            f"the log begins at {iso(first)}, and the window at {iso(start)}: what is missing "
+            "would count as no orders; give a log that begins before the window"
+        )
+    back = int(passed[-1])
+    end = start + timedelta(days=back)
+    orders, spend = np.zeros((len(ids), len(passed))), np.zeros((len(ids), len(passed)))
+    table = DailyTable(log.con, end)
     try:
-        days = table.purchase_days()
         position = _positions(table.customers, ids)
+        for look, days in enumerate(passed):
+            # counted as the outcomes that the models are trained on
+            later = table.outcomes(int(days), [back])
+            row = position[later["customer"].astype(np.int64)]
+            orders[row[row >= 0], look] = later["orders"][row >= 0]
+            spend[row[row >= 0], look] = later["spend"][row >= 0]
     finally:
         table.close()
-    row, day = position[days.customer], days.day - day_number(start)
-    counted = (row >= 0) & (day >= 0)
-    row, day, spent = row[counted], day[counted], days.spend[counted]
-    # an order of day d is known at the looks after it
-    first = np.searchsorted(passed, day, side="right")
-    orders, spend = np.zeros((len(ids), len(passed))), np.zeros((len(ids), len(passed)))
-    np.add.at(orders, (row, first), 1.0)
-    np.add.at(spend, (row, first), spent)
+    if len(ids) and not (position >= 0).any():
+        raise DataRefusedError(
+            f"none of the {len(ids):,} customers is in the log before {iso(end)}, such as "
+            f"'{quote(ids[0])}'; is it the log of the same shop, and the same --customer column?"
+        )
     return Observed(
         passed,
-        orders.cumsum(axis=1),
-        spend.cumsum(axis=1) if log.has_amounts else None,
-        min(anchor, end),
+        orders,
+        spend if log.has_amounts else None,
+        log.clock.instant(end),
         closed=len(passed) == len(looks),
     )
 
@@ -138,7 +152,17 @@ def observed_at_end(
         Length of the window.
     until
         End of the window, UTC.
+
+    Raises
+    ------
+    NotEnoughDataError
+        The window is still open.
     """
+    if until > datetime.now(UTC):
+        raise NotEnoughDataError(
+            f"the window is open until {iso(until)}; what the customers did in all of it is known "
+            "after that"
+        )
     orders = np.array([rows.get(id_, (0.0, 0.0))[0] for id_ in ids])
     has_amounts = any(spend is not None for _, spend in rows.values())
     spend = np.array([rows.get(id_, (0.0, 0.0))[1] or 0.0 for id_ in ids])
@@ -149,6 +173,51 @@ def observed_at_end(
         until,
         closed=True,
     )
+
+
+def outcomes_by_customer(
+    rows: Iterable[tuple[str, float, float | None]], ids: Sequence[str], name: str
+) -> dict[str, tuple[float, float | None]]:
+    """Return counted outcomes by customer.
+
+    Parameters
+    ----------
+    rows
+        Customer, orders, and spend in money or None.
+    ids
+        The customers of the plan.
+    name
+        Its name, for errors.
+
+    Raises
+    ------
+    DataRefusedError
+        A customer stands twice, is not of the plan, has a negative number of orders, or has no
+        spend where others have.
+    """
+    known = set(ids)
+    outcomes_of_customers: dict[str, tuple[float, float | None]] = {}
+    for id_, orders, spend in rows:
+        if id_ not in known:
+            raise DataRefusedError(
+                f"customer '{quote(id_)}' is not on the list of plan '{name}'; give the outcomes "
+                "of its customers alone"
+            )
+        if id_ in outcomes_of_customers:
+            raise DataRefusedError(
+                f"customer '{quote(id_)}' stands more than once; add up the rows of each customer"
+            )
+        if orders < 0:
+            raise DataRefusedError(f"customer '{quote(id_)}' has {orders:g} orders; give 0 or more")
+        outcomes_of_customers[id_] = (orders, spend)
+    has_spend = any(spend is not None for _, spend in outcomes_of_customers.values())
+    for id_, (orders, spend) in outcomes_of_customers.items():
+        if has_spend and spend is None and orders:
+            raise DataRefusedError(
+                f"customer '{quote(id_)}' has {orders:g} orders and no spend, and others have one; "
+                "give it of all who ordered, or of nobody"
+            )
+    return outcomes_of_customers
 
 
 def _positions(customers: NDArray[np.object_], ids: Sequence[str]) -> NDArray[np.int64]:

@@ -33,6 +33,8 @@ Rows = NDArray[np.int64]
 
 DRAWS_MAX = 20
 """Most draws until the contacted meet the limits."""
+UNSPENT_MAX = 0.02
+"""Share of a budget that may be left without another draw, while it would pay more contacts."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def propose(
     reach: Reach,
     *,
     horizon_days: int,
+    contracts: bool = False,
     standing_key: str = "",
 ) -> Proposal:
     """Return what a plan would be.
@@ -99,6 +102,8 @@ def propose(
         Who may be contacted.
     horizon_days
         Horizon of the scores.
+    contracts
+        Whether to leave is to cancel, and not to order nothing.
     standing_key
         Key of the standing hold-out, where the terms ask for one.
 
@@ -108,8 +113,8 @@ def propose(
         A limit, a cost or the window cannot be used; the budget does not pay one contact; the list
         is too short for its hold-out.
     """
-    window = terms.check_window(horizon_days)
-    money = economics(customers, plays, terms, horizon_days=horizon_days)
+    window = terms.check_window(horizon_days, plays)
+    money = economics(customers, plays, terms, horizon_days=horizon_days, contracts=contracts)
     reasons = suppression.left_out(customers, money, plays, terms, reach)
     is_open = reasons < 0
     # the curve shows where contacts stop to pay, and so also who is left out for that alone
@@ -125,6 +130,7 @@ def propose(
     profit = expected_maximum_profit(reached, of_reached) if len(on_curve) else None
     shown = _can_show(members)
     forecast = Forecast(
+        churn="cancellation" if contracts else "inactivity",
         window_days=window,
         considered=len(customers),
         left_out=suppression.counts(reasons),
@@ -137,7 +143,7 @@ def propose(
             play: point(customers, money, contacted[customers.play[contacted] == id_])
             for play, id_ in _plays_of(customers, contacted)
         },
-        rankings=compare(reached, of_reached, total.contacts, total.gain),
+        rankings=compare(reached, of_reached, money.gain[chosen], money.cost[chosen], held_out),
         empc=None if profit is None else profit[0],
         empc_share=None if profit is None else profit[1],
         can_show_buyers=shown[0],
@@ -162,32 +168,40 @@ def _list(
 
     Who is held out costs nothing and counts for no limit. Therefore the list is longer than the
     contacts by the share of the hold-out, and is drawn again, a little shorter or longer, until the
-    contacted are within the limits and none is missing that the limits allow.
+    contacted are within the limits and no draw is nearer to them.
     """
     kept = 1 - terms.holdout
     slots = None if terms.contacts is None else round(terms.contacts / kept)
     budget = None if terms.budget is None else terms.budget / kept
     best: tuple[Rows, NDArray[np.bool_], float] | None = None
+    best_gain = -1.0
     tried: set[tuple[int | None, float | None]] = set()
     for _ in range(DRAWS_MAX):
         selection = select(money.gain[rows], money.cost[rows], budget=budget, contacts=slots)
         chosen = rows[selection.rows]
-        held_out = _draw(customers.take(chosen), terms, standing_key)
+        # the draw does not depend on the order, and is quicker in that of the ids
+        by_id = np.argsort(chosen)
+        held_out = np.empty(len(chosen), dtype=np.bool_)
+        held_out[by_id] = _draw(customers.take(chosen[by_id]), terms, standing_key)
         number, spent = int((~held_out).sum()), float(money.cost[chosen[~held_out]].sum())
         too_many = terms.contacts is not None and number > terms.contacts
         too_dear = terms.budget is not None and spent > terms.budget * (1 + 1e-9)
         tried.add((slots, budget))
         if not too_many and not too_dear:
-            if best is None or (~held_out).sum() > (~best[1]).sum():
-                best = chosen, held_out, selection.bound
-            if slots is None or terms.contacts is None or number == terms.contacts:
+            if (gain := float(money.gain[chosen[~held_out]].sum())) > best_gain:
+                best, best_gain = (chosen, held_out, selection.bound), gain
+            is_full = slots is None or number == terms.contacts
+            if is_full and (budget is None or _is_spent(terms.budget, spent)):
                 break
-            if len(chosen) < slots:
-                break  # there are no more customers, or no more money
-        if slots is not None and terms.contacts is not None and not too_dear:
+            if len(chosen) == len(rows) or (slots is not None and number == terms.contacts):
+                break
+        has_slots = slots is not None and (too_many or len(chosen) == slots)
+        if slots is not None and terms.contacts is not None and has_slots and not too_dear:
             slots += terms.contacts - number
-        elif budget is not None and terms.budget is not None:
+        elif budget is not None and terms.budget is not None and spent:
             budget *= 0.999 * terms.budget / spent
+        else:
+            break
         if (slots, budget) in tried:
             break
     if best is None:
@@ -198,25 +212,34 @@ def _list(
     return best
 
 
+def _is_spent(budget: float | None, spent: float) -> bool:
+    return budget is None or spent >= (1 - UNSPENT_MAX) * budget
+
+
 def _draw(customers: Candidates, terms: Terms, standing_key: str) -> NDArray[np.bool_]:
     if not terms.holdout or not len(customers):
         return np.zeros(len(customers), dtype=np.bool_)
     return draw_holdout(
         list(customers.customer_id),
-        strata_of(*labels_of(customers)),
+        strata_labels(customers),
         terms.holdout,
         terms.seed,
         standing_key if terms.standing else None,
     )
 
 
-def labels_of(customers: Candidates) -> tuple[list[str], list[str], list[str]]:
-    """Return play, stage and band of each customer as texts; ``none`` where there is none."""
-    play, stage, band = (
-        [value or "none" for value in values]
-        for values in (customers.play, customers.stage, customers.churn_band)
-    )
-    return play, stage, band
+def strata_labels(customers: Candidates) -> list[str]:
+    """Return play, stage and band of each customer as one text; equal texts are one object.
+
+    Where a customer has none, it is ``none``. To compare and to store one object is cheaper.
+    """
+    texts: dict[tuple[str | None, ...], str] = {}
+    labels = []
+    for parts in zip(customers.play, customers.stage, customers.churn_band, strict=True):
+        if parts not in texts:
+            texts[parts] = strata_of(*([part or "none"] for part in parts))[0]
+        labels.append(texts[parts])
+    return labels
 
 
 def _members(
@@ -241,7 +264,7 @@ def _members(
         money.offer[chosen],
         money.p_order[chosen],
         spend,
-        strata_of(*labels_of(picked)),
+        strata_labels(picked),
     )
 
 

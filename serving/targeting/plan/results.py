@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import numpy as np
 import sqlalchemy as sa
 
+from stagecast.features.clock import iso
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.serving.quoting import quote
 from stagecast.serving.store.plan_tables import contacts, outcomes, plan_customers, plans, readouts
-from stagecast.serving.targeting.plan.book import Plan, change_state, plan_named
 from stagecast.serving.targeting.plan.errors import PlanStateError
-from stagecast.serving.targeting.plan.member_rows import CONTACT
+from stagecast.serving.targeting.plan.member_rows import CONTACT, digest_of
 from stagecast.serving.targeting.plan.observed import Observed
+from stagecast.serving.targeting.plan.stored import Plan, change_state, plan_named
 from stagecast.serving.targeting.trial.outcomes import DailyOutcomes, Outcomes
 from stagecast.serving.targeting.trial.readout import ReadOut, read_out
 
@@ -33,6 +34,9 @@ def confirm_sent(
 ) -> Plan:
     """Note that the customers of a plan were contacted, so that quiet days and caps know it.
 
+    A customer has one contact of a plan: who is named a second time was contacted at the later
+    word's time.
+
     Parameters
     ----------
     engine
@@ -44,26 +48,37 @@ def confirm_sent(
     source
         How it is known.
     ids
-        Who was contacted; None: all whom the plan contacts.
+        Who was contacted; None: all whom the plan contacts and who are not noted yet.
 
     Raises
     ------
     UsageError
-        There is no such plan.
+        There is no such plan, its window was over, or all of it is noted already.
     DataRefusedError
         A customer is not among those whom the plan contacts, or is held out.
     """
     with engine.begin() as connection:
-        change_state(connection, name, ("frozen", "sent"), "sent", sent_at=at, sent_by=source)
+        change_state(connection, name, ("frozen", "sent"), "sent")
         plan = plan_named(connection, name)
-        c = plan_customers.c
-        arms = dict(
-            row.tuple()
-            for row in connection.execute(
-                sa.select(c.customer_id, c.arm).where(c.plan_id == plan.id)
+        if at >= plan.ends_at:
+            raise UsageError(
+                f"the window of plan '{name}' ended at {iso(plan.ends_at)}; a contact at {iso(at)} "
+                "is none of it: say when it was sent (--at)"
             )
-        )
-        wanted = [id_ for id_, arm in arms.items() if arm == CONTACT] if ids is None else list(ids)
+        c = plan_customers.c
+        listed = connection.execute(
+            sa.select(c.customer_id, c.arm, c.confirmed_at).where(c.plan_id == plan.id)
+        ).all()
+        arms = {row.customer_id: row.arm for row in listed}
+        open_ids = [
+            row.customer_id for row in listed if row.arm == CONTACT and row.confirmed_at is None
+        ]
+        if ids is None and not open_ids:
+            raise PlanStateError(
+                f"plan '{name}' is noted as sent to everybody already, since "
+                f"{iso(plan.sent_at or at)}; to correct the time of customers, name them"
+            )
+        wanted = open_ids if ids is None else list(dict.fromkeys(ids))
         for id_ in wanted:
             if arms.get(id_) != CONTACT:
                 problem = "is held out" if id_ in arms else "is not on the list"
@@ -80,14 +95,21 @@ def confirm_sent(
             )
             connection.execute(
                 contacts.delete().where(
-                    contacts.c.customer_id.in_(part), contacts.c.contacted_at == at
+                    contacts.c.customer_id.in_(part),
+                    sa.or_(contacts.c.contacted_at == at, contacts.c.source == name),
                 )
             )
             connection.execute(
                 contacts.insert(),
                 [{"customer_id": id_, "contacted_at": at, "source": name} for id_ in part],
             )
-        return plan
+        first = connection.scalar(
+            sa.select(sa.func.min(c.confirmed_at)).where(c.plan_id == plan.id)
+        )
+        connection.execute(
+            plans.update().where(plans.c.id == plan.id).values(sent_at=first, sent_by=source)
+        )
+        return plan_named(connection, name)
 
 
 def list_of(engine: sa.Engine, plan: Plan) -> list[dict[str, Any]]:
@@ -130,11 +152,14 @@ def read_out_plan(
         The plan is a draft or cancelled, or nobody was held out.
     NotEnoughDataError
         An arm has fewer than 3 customers.
+    DataRefusedError
+        The list is not the one that was frozen.
     """
     if plan.state not in ("frozen", "sent", "closed"):
         raise PlanStateError(
             f"plan '{plan.name}' is {plan.state}; only a frozen plan can be read out"
         )
+    _check_list(plan, members)
     if not any(row["arm"] != CONTACT for row in members):
         raise UsageError(
             f"nobody of plan '{plan.name}' was held out, so that nobody knows what would have come "
@@ -146,11 +171,15 @@ def read_out_plan(
         closed=observed.closed,
         margin=margin,
     )
-    planned = plan.proposal["contacts"]["contacts"] + plan.proposal["held_out"]
-    document = {**result.to_json(), "erased": planned - len(members)}
+    document = {**result.to_json(), "erased": _planned(plan) - len(members)}
     with engine.begin() as connection:
         connection.execute(outcomes.delete().where(outcomes.c.plan_id == plan.id))
-        rows = _outcome_rows(plan, members, observed)
+        c = plan_customers.c
+        # who was erased since the list was read must not come back
+        still = set(connection.scalars(sa.select(c.customer_id).where(c.plan_id == plan.id)))
+        rows = [
+            row for row in _outcome_rows(plan, members, observed) if row["customer_id"] in still
+        ]
         for start in range(0, len(rows), _ROWS):
             connection.execute(outcomes.insert(), rows[start : start + _ROWS])
         connection.execute(
@@ -195,14 +224,32 @@ def outcomes_of(
     )
 
 
+def _planned(plan: Plan) -> int:
+    return int(plan.proposal["contacts"]["contacts"] + plan.proposal["held_out"])
+
+
+def _check_list(plan: Plan, members: Sequence[dict[str, Any]]) -> None:
+    """Check that a list of which nobody was erased is the one that was frozen."""
+    ranked = sorted(members, key=lambda row: int(row["rank"]))
+    if len(ranked) == _planned(plan) and digest_of(ranked) != plan.digest:
+        raise DataRefusedError(
+            f"the list of plan '{plan.name}' is not the one that was frozen (SHA-256 "
+            f"{plan.digest}); restore the table 'plan_customers' from a backup"
+        )
+
+
 def _cost(members: Sequence[dict[str, Any]], observed: Observed) -> float:
-    """Return what the contacts and the offers that were taken have cost, in money."""
+    """Return what the contacts and the offers that were taken have cost, in money.
+
+    Where it is noted who was contacted, only these cost; else all who were to be.
+    """
     bought = observed.orders[:, -1] > 0
+    is_noted = any(row["confirmed_at"] is not None for row in members)
     return float(
         sum(
             row["contact_cost"] + row["offer"] * bool(bought[k])
             for k, row in enumerate(members)
-            if row["arm"] == CONTACT
+            if row["arm"] == CONTACT and not (is_noted and row["confirmed_at"] is None)
         )
     )
 
@@ -220,41 +267,6 @@ def _outcome_rows(
         }
         for k, row in enumerate(members)
     ]
-
-
-def outcomes_by_customer(
-    rows: Iterable[tuple[str, float, float | None]], ids: Sequence[str], name: str
-) -> dict[str, tuple[float, float | None]]:
-    """Return counted outcomes by customer.
-
-    Parameters
-    ----------
-    rows
-        Customer, orders, and spend in money or None.
-    ids
-        The customers of the plan.
-    name
-        Its name, for errors.
-
-    Raises
-    ------
-    DataRefusedError
-        A customer stands twice, or is not of the plan.
-    """
-    known = set(ids)
-    outcomes_of_customers: dict[str, tuple[float, float | None]] = {}
-    for id_, orders, spend in rows:
-        if id_ not in known:
-            raise DataRefusedError(
-                f"customer '{quote(id_)}' is not on the list of plan '{name}'; give the outcomes "
-                "of its customers alone"
-            )
-        if id_ in outcomes_of_customers:
-            raise DataRefusedError(
-                f"customer '{quote(id_)}' stands more than once; add up the rows of each customer"
-            )
-        outcomes_of_customers[id_] = (orders, spend)
-    return outcomes_of_customers
 
 
 def last_readout(engine: sa.Engine, plan: Plan) -> dict[str, Any] | None:

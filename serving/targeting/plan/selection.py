@@ -28,6 +28,8 @@ CORE_MAX = 2_000
 """Most customers that are left to branch and bound."""
 NODES_MAX = 2_000
 _TOLERANCE = 1e-9
+_SOLVER_UNITS = 1e4
+"""The largest gain in the units of the solver, whose absolute gap is 1e-6."""
 
 
 @dataclass(frozen=True)
@@ -86,17 +88,17 @@ def _knapsack(gain: Array, cost: Array, budget: float, slots: int) -> tuple[Rows
     if value >= bound * (1 - _TOLERANCE):
         return chosen, value
     free, fixed = _core(reduced, bound - value, slots)
-    if len(free) <= CORE_MAX:
-        rest = _branch_and_bound(
-            gain[free], cost[free], budget - float(cost[fixed].sum()), slots - len(fixed)
-        )
+    left = budget - float(cost[fixed].sum())
+    if 0 < len(free) <= CORE_MAX and left > 0:
+        rest = _branch_and_bound(gain[free], cost[free], left, slots - len(fixed))
         if rest is not None:
             picked, is_best = rest
             exact = np.concatenate([fixed, free[picked]])
-            if gain[exact].sum() >= value:
+            # the solver may exceed a limit by its tolerance, and then proves nothing
+            fits = cost[exact].sum() <= budget * (1 + _TOLERANCE)
+            if fits and gain[exact].sum() >= value:
                 chosen, value = exact, float(gain[exact].sum())
-            if is_best:
-                bound = value
+                bound = value if is_best else bound
     return chosen, bound
 
 
@@ -173,9 +175,12 @@ def _branch_and_bound(
     """Return the best of a few customers, and whether that is proven; None where it gave up."""
     from scipy.optimize import Bounds, LinearConstraint, milp  # SciPy is slow to import
 
-    limits = LinearConstraint(np.vstack([cost, np.ones(len(cost))]), ub=[budget, slots])
+    # in units of the budget and of the largest gain, since the solver's tolerances are absolute
+    limits = LinearConstraint(
+        np.vstack([cost / budget, np.ones(len(cost))]), ub=np.array([1.0, slots])
+    )
     result = milp(
-        -gain,
+        -gain / gain.max() * _SOLVER_UNITS,
         constraints=limits,
         bounds=Bounds(0, 1),
         integrality=np.ones(len(gain), dtype=np.int64),

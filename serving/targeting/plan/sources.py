@@ -10,14 +10,17 @@ import sqlalchemy as sa
 from stagecast.features.stages.plays import Play, play_from_toml
 from stagecast.serving.store.plan_tables import contacts, plan_customers, plans, profiles
 from stagecast.serving.store.store import Run
-from stagecast.serving.store.tables import scores
+from stagecast.serving.store.tables import documents, scores
 from stagecast.serving.targeting.plan.candidates import COLUMNS, Candidates, candidates
+from stagecast.serving.targeting.plan.stored import is_storable
 from stagecast.serving.targeting.plan.suppression import Reach
 from stagecast.serving.targeting.plan.terms import Audience, Rules
 
 RUNNING = ("frozen", "sent")
 """States of a plan whose customers no other plan may contact until its window closes."""
 _ROWS = 50_000
+CANCELLATION = '"churn":"cancellation"'
+"""How a stored score says that its churn is the end of a contract."""
 IDS_MAX = 500
 """Most ids of one query; longer lists are filtered after reading."""
 
@@ -46,10 +49,12 @@ def read_candidates(connection: sa.Connection, run_id: int, audience: Audience) 
         stake = sa.func.coalesce(c.value_at_risk, 0.0) + sa.func.coalesce(c.value_gone, 0.0)
         conditions.append(stake >= audience.min_value)
     if audience.ids is not None and len(audience.ids) <= IDS_MAX:
-        conditions.append(c.customer_id.in_(audience.ids))
-    query = sa.select(*(c[name] for name in COLUMNS)).where(*conditions)
+        conditions.append(c.customer_id.in_([id_ for id_ in audience.ids if is_storable(id_)]))
+    query = sa.select(*(c[name] for name in COLUMNS)).where(*conditions).order_by(c.customer_id)
     parts: list[Candidates] = []
-    rows = connection.execution_options(stream_results=True).execute(query)
+    # of this statement alone: on the connection it would hold for all that follow, and the cursors
+    # of the server take no lists of rows
+    rows = connection.execute(query, execution_options={"stream_results": True})
     for part in rows.partitions(_ROWS):
         columns = list(zip(*part, strict=True))
         parts.append(candidates(dict(zip(COLUMNS, columns, strict=True))))
@@ -64,6 +69,12 @@ def read_candidates(connection: sa.Connection, run_id: int, audience: Audience) 
             np.fromiter((id_ in wanted for id_ in whole.customer_id), np.bool_, len(whole))
         )
     return whole
+
+
+def is_contract(connection: sa.Connection, run_id: int) -> bool:
+    """Return whether churn is the end of a contract in the scores of a run."""
+    query = sa.select(documents.c.score).where(documents.c.run_id == run_id).limit(1)
+    return CANCELLATION in (connection.scalar(query) or "")
 
 
 def plays_of(run: Run) -> tuple[Play, ...]:
@@ -84,7 +95,8 @@ def read_reach(
     rules
         Quiet days and cap.
     at
-        Start of the plan, UTC: contacts before it count, and plans that run on it.
+        Start of the plan, UTC: plans that run on it count, and contacts so many days before it or
+        later; scores may be older than the last contacts.
     besides
         Id of the plan itself, which does not stand in its own way.
     """
@@ -97,7 +109,7 @@ def read_reach(
     def contacted(days: int, times: int) -> frozenset[str]:
         query = (
             sa.select(c.customer_id)
-            .where(c.contacted_at < at, c.contacted_at >= at - timedelta(days=days))
+            .where(c.contacted_at >= at - timedelta(days=days))
             .group_by(c.customer_id)
             .having(sa.func.count() >= times)
         )

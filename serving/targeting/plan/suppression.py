@@ -22,7 +22,8 @@ REASONS = {
     "contacted_recently": "they were contacted within the quiet days",
     "cap_reached": "they were contacted as often as the cap allows",
     "in_running_plan": "a running plan contacts them or holds them out",
-    "gain_too_small": "a contact is not expected to bring the least gain after its costs",
+    "gain_too_small": "a contact is expected to bring nothing, or less than the least gain, after "
+    "its costs",
 }
 """Reason -> what it says of the customers, in the order in which the reasons are tried."""
 TOO_SMALL = list(REASONS).index("gain_too_small")
@@ -68,8 +69,11 @@ def left_out(
     by_play = np.fromiter((play in alone for play in customers.play), np.bool_, len(customers))
     # a play that was named is wanted, whatever the scheme says of it
     by_play &= ~np.isin(customers.play, [play for play in terms.audience.plays if play])
+    stake = np.nan_to_num(customers.value_at_risk) + np.nan_to_num(customers.value_gone)
+    if terms.worth is not None:
+        stake = money.p_leave * terms.worth
     holds = {
-        "nothing_at_stake": (money.gross <= 0) | ~np.isfinite(customers.p_inactive),
+        "nothing_at_stake": (stake <= 0) | ~np.isfinite(customers.p_inactive),
         "play_leaves_alone": by_play,
         "do_not_contact": among(reach.do_not_contact),
         "no_consent": among(reach.refused),
@@ -79,7 +83,7 @@ def left_out(
         "contacted_recently": among(reach.recent),
         "cap_reached": among(reach.capped),
         "in_running_plan": among(reach.busy),
-        "gain_too_small": money.gain <= terms.rules.min_gain,
+        "gain_too_small": (money.gain <= 0) | (money.gain < terms.rules.min_gain),
     }
     reasons = np.full(len(customers), -1, dtype=np.int64)
     for position, reason in enumerate(REASONS):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from stagecast.features.errors import UsageError
+from stagecast.features.stages.plays import Play
 
 KEEP_EFFECT, WIN_BACK_EFFECT = 0.05, 0.02
 """Assumed where nothing else is said: the share of what is at risk that a contact saves, and the
 share of what is gone that it brings back."""
+DAYS_MAX = 3_650
+"""Most days of a rule: ten years."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,12 @@ class Audience:
     states: tuple[str, ...] = ()
     min_value: float | None = None
     ids: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.min_value is not None and not math.isfinite(self.min_value):
+            raise UsageError(f"the least value is {self.min_value}; give a number, like 50")
+        if self.ids is not None and not all(self.ids):
+            raise UsageError("an id of a customer is empty; write ids like a17,b20")
 
 
 @dataclass(frozen=True)
@@ -88,8 +97,8 @@ class Effects:
         for name, value in (("keeping", self.keep), ("winning back", self.win_back)):
             if value is not None and not 0 <= value <= 1:
                 raise UsageError(
-                    f"the effect of {name} is {value}; it is the share of what is at stake that a "
-                    "contact saves, between 0 and 1, like 0.05"
+                    f"the effect of {name} is {value:g}; it is the share of what is at stake that "
+                    "a contact saves, between 0 and 1, like 0.05 or 5%"
                 )
 
 
@@ -116,11 +125,12 @@ class Rules:
     min_gain: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.quiet_days < 0 or self.within_days < 1:
-            raise UsageError(
-                f"{self.quiet_days} quiet days and a cap within {self.within_days} days cannot be "
-                "used; give a number of days that is not negative"
-            )
+        for name, days, least in (
+            ("quiet days", self.quiet_days, 0),
+            ("days of the cap", self.within_days, 1),
+        ):
+            if not least <= days <= DAYS_MAX:
+                raise UsageError(f"{days} {name} cannot be used; give {least} to {DAYS_MAX:,}")
         if self.most_contacts is not None and self.most_contacts < 1:
             raise UsageError(
                 f"a cap of {self.most_contacts} contacts lets nobody be contacted; give 1 or more"
@@ -144,7 +154,8 @@ class Terms:
     seed
         Of the draw.
     window_days
-        Days after the start in which orders count; None: the horizon of the scores.
+        Days after the start in which orders count; None: as long as the play runs that the plan
+        names, if it names exactly one that says so, and at most the horizon of the scores.
     worth
         What a customer who is kept brings, in money, where the log has no amounts.
     """
@@ -168,16 +179,23 @@ class Terms:
         _check_money("worth of a customer", self.worth)
         if not 0 <= self.holdout < 1:
             raise UsageError(
-                f"a hold-out of {self.holdout:.0%} cannot be used: the share of the list that is "
-                "left alone is at least 0 and below 1, like 0.1"
+                f"a hold-out of {self.holdout:.4g} cannot be used: the share of the list that is "
+                "left alone is at least 0 and below 100%, like 0.1 or 10%"
             )
         if self.window_days is not None and self.window_days < 1:
             raise UsageError(f"a window of {self.window_days} days is none; give 1 or more")
         if self.seed < 0:
             raise UsageError(f"the seed {self.seed} is negative; give 0 or more")
 
-    def check_window(self, horizon_days: int) -> int:
+    def check_window(self, horizon_days: int, plays: Sequence[Play] = ()) -> int:
         """Return the length of the window in days.
+
+        Parameters
+        ----------
+        horizon_days
+            Horizon of the scores.
+        plays
+            Of the scheme.
 
         Raises
         ------
@@ -185,7 +203,8 @@ class Terms:
             It is longer than the horizon of the scores, beyond which nothing is expected.
         """
         if self.window_days is None:
-            return horizon_days
+            days = [play.days for play in plays if self.audience.plays == (play.id,)]
+            return min([horizon_days, *(length for length in days if length is not None)])
         if self.window_days > horizon_days:
             raise UsageError(
                 f"the window of {self.window_days} days is longer than the horizon of the scores, "

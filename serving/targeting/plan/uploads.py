@@ -28,7 +28,7 @@ def read_upload(file: Path, *, required: Sequence[str] = (ID,)) -> list[dict[str
     UsageError
         The file does not exist, or is of another kind.
     DataRefusedError
-        A column is missing, or a customer's id is empty.
+        A column is missing, a customer's id is empty, or a text has a character of code 0.
     """
     if not file.is_file():
         raise UsageError(f"there is no file '{file}'")
@@ -44,6 +44,11 @@ def read_upload(file: Path, *, required: Sequence[str] = (ID,)) -> list[dict[str
             raise DataRefusedError(f"'{file}', row {number}: the customer_id is empty")
         if ID in names:
             row[ID] = str(row[ID])
+        for name, value in row.items():
+            if isinstance(value, str) and "\0" in value:
+                raise DataRefusedError(
+                    f"'{file}', row {number}: {name} has a character of code 0; take it out"
+                )
     return rows
 
 

@@ -1,0 +1,273 @@
+"""``stagecast plan``: the whole way of a plan, its files, its words, its refusals."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from stagecast.serving.store.store import Store
+from tests.serving import published
+
+
+@pytest.fixture
+def shop(stagecast, tmp_path):
+    """Return the command line beside a store with scores."""
+    store = published.open_store(tmp_path)
+    published.publish(store, published.scores(321, extra=published.HOSTILE_IDS))
+    store.close()
+    return stagecast
+
+
+def no_constant(name: str) -> Any:
+    raise AssertionError(f"{name} is no JSON")
+
+
+def as_json(said: Any) -> Any:
+    assert said.code == 0, said.err
+    return json.loads(said.out, parse_constant=no_constant)
+
+
+def frozen(shop: Any, name: str = "autumn", *options: object) -> list[str]:
+    """Freeze a plan, and return the ids of its customers in the order of their ranks."""
+    options = options or ("--contacts", 60, "--holdout", "25%", "--contact-cost", 0.2)
+    assert shop("plan", "--name", name, *options).code == 0
+    assert shop("plan", "freeze", name).code == 0
+    assert shop("plan", "export", name, "--out", f"{name}.all.csv", "--arm", "both").code == 0
+    with Path(f"{name}.all.csv").open(encoding="utf-8", newline="") as file:
+        return [row["customer_id"] for row in csv.DictReader(file)]
+
+
+def test_a_plan_goes_all_its_way(shop, tmp_path):
+    made = shop("plan", "--name", "autumn", "--contacts", 60, "--holdout", "25%")
+    assert "Plan 'autumn', a draft" in made.out
+    assert "drawn at random are left alone to compare with" in made.out
+    assert "stagecast plan freeze autumn" in made.out
+    assert "The list is fixed" in shop("plan", "freeze", "autumn").out
+    assert "customers" in shop("plan", "export", "autumn", "--out", "a.csv").out
+    assert (tmp_path / "a.csv").read_text("utf-8").startswith("customer_id,arm,rank")
+    assert "noted as sent" in shop("plan", "sent", "autumn", "--at", "1998-01-02").out
+    members = list(pd.read_csv(tmp_path / "a.csv")["customer_id"])
+    pd.DataFrame({"customer_id": members[:20], "orders": 1, "spend": 12.5}).to_csv(
+        "outcome.csv", index=False
+    )
+    read = shop("plan", "readout", "autumn", "--outcome", "outcome.csv")
+    assert read.code == 0, read.err
+    assert "the window is over" in read.out
+    assert "autumn  closed" in shop("plan", "list").out
+
+
+def test_every_json_is_json(shop):
+    as_json(shop("plan", "--json"))
+    as_json(shop("plan", "--name", "autumn", "--contacts", 60, "--holdout", "25%", "--json"))
+    frozen_plan = as_json(shop("plan", "freeze", "autumn", "--json"))
+    assert frozen_plan["state"] == "frozen"
+    assert as_json(shop("plan", "list", "--json"))[0]["name"] == "autumn"
+    assert as_json(shop("plan", "show", "autumn", "--json"))["digest"] == frozen_plan["digest"]
+    as_json(shop("plan", "export", "autumn", "--out", "a.xlsx", "--json"))
+    as_json(shop("plan", "sent", "autumn", "--at", "1998-01-02", "--json"))
+    pd.DataFrame({"customer_id": [], "orders": []}).to_csv("none.csv", index=False)
+    read = as_json(shop("plan", "readout", "autumn", "--outcome", "none.csv", "--json"))
+    assert read["closed"] is True
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--effect", "1.5"), "effect of keeping is 1.5"),
+        (("--effect", "much"), "--effect 'much' is no share"),
+        (("--holdout", "100%"), "hold-out of 1 cannot be used"),
+        (("--offer-cost", "x"), "neither money nor a share"),
+        (("--offer-cost", "150%"), "more than the order"),
+        (("--budget", "0.01", "--contact-cost", "1"), "does not pay one contact"),
+        (("--window", "91d"), "longer than the horizon"),
+        (("--quiet", "999999d"), "give 0 to 3,650"),
+        (("--start", "2001-01-01"), "the scores tell of the time from 1998-01-01 to 1998-04-01"),
+        (("--start", "soon"), "--start 'soon'"),
+        (("--stage", "loyl"), "Did you mean 'loyal'"),
+        (("--play", "nothing"), "there is no play 'nothing'"),
+        (("--band", "huge"), "low, medium, high"),
+        (("--stage", "loyal,"), "empty name"),
+        (("--ids", "a,,b"), "an id of a customer is empty"),
+        (("--min-value", "nan"), "least value is nan"),
+        (("--name", "a/b"), "is no name of a plan"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_and_nothing_is_stored(shop, options, says):
+    name = () if "--name" in options else ("--name", "autumn")
+    refused = shop("plan", *name, *options)
+    assert refused.code == 2
+    assert says in refused.err
+    assert "Traceback" not in refused.err
+    assert "No plan was made yet" in shop("plan", "list").out
+
+
+def test_nobody_worth_it_is_said_in_words(shop):
+    said = shop("plan", "--contact-cost", 10_000)
+    assert said.code == 0
+    assert "None of the 329 customers would be contacted:" in said.out
+    assert "Nobody is worth a contact" in said.out
+    assert "0 customers" not in said.out
+
+
+def test_a_filter_that_nobody_passes_is_said_in_words(shop):
+    said = shop("plan", "--ids", "nobody")
+    assert said.code == 0
+    assert "No customer of the scores passes the filters" in said.out
+
+
+def test_a_store_without_scores_says_how_to_publish(stagecast):
+    said = stagecast("plan")
+    assert said.code == 2
+    assert "nothing is published yet; run: stagecast run EVENTS --out DIR --publish" in said.err
+
+
+def test_a_list_is_never_written_over(shop, tmp_path):
+    frozen(shop)
+    before = (tmp_path / "autumn.all.csv").read_bytes()
+    said = shop("plan", "export", "autumn", "--out", "autumn.all.csv")
+    assert said.code == 2
+    assert "exists; name another file" in said.err
+    assert (tmp_path / "autumn.all.csv").read_bytes() == before
+    assert shop("plan", "export", "autumn", "--out", "autumn.txt").code == 2
+
+
+def load_profiles(shop: Any, rows: list[dict[str, Any]], file: str = "profiles.csv") -> Any:
+    pd.DataFrame(rows).to_csv(file, index=False)
+    return shop("plan", "profiles", file)
+
+
+@pytest.mark.parametrize(
+    ("preset", "head"),
+    [
+        ("klaviyo", ["Email", "First Name", "Last Name", "External ID"]),
+        ("mailchimp", ["Email Address", "First Name", "Last Name", "Tags"]),
+        ("meta", ["email", "extern_id", "country"]),
+    ],
+)
+def test_each_tool_gets_its_columns_and_who_has_no_address_is_counted(shop, preset, head):
+    ids = frozen(shop)
+    reached = pd.read_csv("autumn.all.csv").query("arm == 'contact'")["customer_id"].tolist()
+    profile = {
+        "customer_id": reached[0],
+        "name": "=cmd|' /C calc'!A0 O'Hara, \"Ann\"",
+        "email": " Ann@Shop.example ",
+        "contact_key": "ann@shop.example",
+        "country": "DE",
+    }
+    assert load_profiles(shop, [profile]).code == 0
+    said = shop("plan", "export", "autumn", "--out", "tool.csv", "--format", preset, "--json")
+    assert as_json(said)["without_address"] == len(reached) - 1
+    with Path("tool.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0][: len(head)] == head
+    assert len(rows) == 2
+    assert not any(cell.startswith(("=", "+", "-", "@")) for cell in rows[1])
+    assert ids
+
+
+def test_a_sheet_holds_texts_and_no_formulas(shop):
+    openpyxl = pytest.importorskip("openpyxl")
+    ids = "=HYPERLINK(1),مشتری,пётр & co,🦊," + "quo\"te's?x=1#frag%2F"
+    frozen(shop, "odd", "--ids", ids, "--holdout", 0)
+    assert shop("plan", "export", "odd", "--out", "odd.xlsx").code == 0
+    sheet = openpyxl.load_workbook("odd.xlsx").active
+    cells = [row[0] for row in sheet.iter_rows(min_row=2)]
+    assert cells
+    assert {cell.data_type for cell in cells} == {"s"}
+    assert {cell.value for cell in cells} <= set(ids.split(","))
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([{"customer_id": "a"}, {"customer_id": "a"}], "more than once"),
+        ([{"customer_id": "a", "consent": "maybe"}], "write true or false"),
+        ([{"id": "a"}], "has no column customer_id"),
+        ([{"customer_id": " "}], "customer_id is empty"),
+    ],
+)
+def test_profiles_that_cannot_be_used_store_nothing(shop, tmp_path, rows, says):
+    said = load_profiles(shop, rows)
+    assert said.code == 3
+    assert says in said.err
+    store = Store.open(f"sqlite:///{tmp_path / 'stagecast.db'}")
+    assert store.erase("a") == 0
+    store.close()
+
+
+def test_profiles_and_contacts_leave_customers_out(shop):
+    everybody = as_json(shop("plan", "--json"))["contacts"]["contacts"]
+    first = frozen(shop, "first", "--contacts", 8, "--holdout", "25%")
+    assert shop("plan", "cancel", "first").code == 0
+    assert load_profiles(shop, [{"customer_id": first[0], "do_not_contact": "yes"}]).code == 0
+    pd.DataFrame({"customer_id": [first[1]] * 2, "contacted_at": ["1997-12-30"] * 2}).to_csv(
+        "contacts.csv", index=False
+    )
+    assert "Contacts stored: 1." in shop("plan", "contacts", "contacts.csv").out
+    left_out = as_json(shop("plan", "--quiet", "7d", "--json"))["left_out"]
+    assert (left_out["do_not_contact"], left_out["contacted_recently"]) == (1, 1)
+    assert everybody
+    bad = pd.DataFrame({"customer_id": ["a"], "contacted_at": ["soon"]})
+    bad.to_csv("bad.csv", index=False)
+    said = shop("plan", "contacts", "bad.csv")
+    assert said.code == 3
+    assert "write it like 2026-11-30T09:00:00Z" in said.err
+
+
+def test_ids_keep_their_capitals(shop):
+    said = shop("plan", "--play", "Nothing")
+    assert "there is no play 'Nothing'" in said.err
+
+
+def test_outcomes_that_cannot_be_used_leave_the_plan_open(shop):
+    ids = frozen(shop)
+    for rows, says in (
+        ({"customer_id": [ids[0], ids[0]], "orders": [1, 1]}, "more than once"),
+        ({"customer_id": ["nobody"], "orders": [1]}, "is not on the list of plan 'autumn'"),
+        ({"customer_id": [ids[0]], "orders": ["x"]}, "no number"),
+        ({"customer_id": [ids[0]], "orders": [-2]}, "-2 orders"),
+        ({"customer_id": [ids[0]]}, "has no column orders"),
+    ):
+        pd.DataFrame(rows).to_csv("outcome.csv", index=False)
+        said = shop("plan", "readout", "autumn", "--outcome", "outcome.csv")
+        assert said.code == 3, said.err
+        assert says in said.err
+    assert as_json(shop("plan", "show", "autumn", "--json"))["state"] == "frozen"
+
+
+def test_a_plan_is_read_out_from_a_later_log_look_by_look(shop):
+    frozen(shop)
+    members = pd.read_csv("autumn.all.csv")
+    before = pd.DataFrame({"customer_id": members["customer_id"], "timestamp": "1997-11-01"})
+    # half of the contacted and a quarter of the others buy, some of them before the first look
+    by_arm = {arm: list(part["customer_id"]) for arm, part in members.groupby("arm")}
+    bought = by_arm["contact"][::2] + by_arm["holdout"][::4]
+    days = ["1998-01-03", "1998-01-20"] * len(bought)
+    after = pd.DataFrame({"customer_id": bought, "timestamp": days[: len(bought)]})
+    end = pd.DataFrame({"customer_id": ["other"], "timestamp": ["1998-05-01"]})
+    pd.concat([before, after, end]).assign(amount=20.0).to_csv("events.csv", index=False)
+    open_window = shop("plan", "readout", "autumn", "events.csv", "--as-of", "1998-02-01")
+    assert open_window.code == 0, open_window.err
+    assert "the window is still open" in open_window.out
+    assert as_json(shop("plan", "show", "autumn", "--json"))["state"] == "frozen"
+    early = shop("plan", "readout", "autumn", "events.csv", "--as-of", "1998-01-03")
+    assert early.code == 4
+    assert "read out later" in early.err
+    closed = as_json(shop("plan", "readout", "autumn", "events.csv", "--json"))
+    assert closed["closed"] is True
+    assert closed["buyers"]["comparison"]["plain"]["total"]["estimate"] > 0
+    assert as_json(shop("plan", "show", "autumn", "--json"))["state"] == "closed"
+
+
+def test_a_draft_and_a_cancelled_plan_are_not_read_out(shop):
+    frozen(shop)
+    shop("plan", "cancel", "autumn")
+    pd.DataFrame({"customer_id": [], "orders": []}).to_csv("none.csv", index=False)
+    said = shop("plan", "readout", "autumn", "--outcome", "none.csv")
+    assert said.code == 2
+    assert "is cancelled; only a frozen plan can be read out" in said.err
