@@ -22,9 +22,10 @@ from stagecast.serving.reports.rendering import render
 from stagecast.serving.settled.ledger import entries
 from stagecast.serving.store.store import Run, Store
 from stagecast.serving.targeting.plan.audience import check_audience
-from stagecast.serving.targeting.plan.book import Plan, PlanBook
+from stagecast.serving.targeting.plan.book import PlanBook
 from stagecast.serving.targeting.plan.errors import NoSuchPlanError
 from stagecast.serving.targeting.plan.results import last_readout
+from stagecast.serving.targeting.plan.stored import Plan
 from stagecast.serving.targeting.plan.suppression import REASONS
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
