@@ -143,5 +143,6 @@ def run_and_publish(
                 done.bundle.models.scheme,
                 log,
                 log.choose_as_of(as_of),
+                margin=done.bundle.models.config.margin,
             )
     return done

@@ -14,7 +14,16 @@ from stagecast.serving.http.auth import Guard, check_bind
 from stagecast.serving.http.failures import add_handlers
 from stagecast.serving.http.headers import SecureHeaders
 from stagecast.serving.http.openapi import complete_document
-from stagecast.serving.http.routes import customers, health, model, pages, plans, score, stages
+from stagecast.serving.http.routes import (
+    channels,
+    customers,
+    health,
+    model,
+    pages,
+    plans,
+    score,
+    stages,
+)
 from stagecast.serving.http.state import State
 from stagecast.serving.reports.rendering import static_files
 from stagecast.serving.settings import Settings
@@ -84,7 +93,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.stagecast = state
-    for module in (score, customers, stages, plans, model, health, pages):
+    for module in (score, customers, stages, channels, plans, model, health, pages):
         app.include_router(module.router)
     app.mount("/static", static_files(), name="static")
     add_handlers(app)

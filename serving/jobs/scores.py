@@ -86,7 +86,8 @@ def score_customers(
             scores = scorer.score(now, cutoff, has_amounts=log.has_amounts)
             write_scores(scores, request.out)
             say("publishing")
-            publish(settings.store, scores, folder, scorer.scheme, log, as_of)
+            margin = scorer.bundle.models.config.margin
+            publish(settings.store, scores, folder, scorer.scheme, log, as_of, margin=margin)
             counts = stage_counts(scores, scorer.scheme.ids)
         else:
             counts = score_log(log, scorer, as_of, request.out)

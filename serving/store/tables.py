@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from stagecast.features.clock import to_utc
 
-VERSION = 3
+VERSION = 4
 
 
 class Instant(sa.TypeDecorator[datetime]):
