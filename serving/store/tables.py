@@ -90,6 +90,8 @@ scores = sa.Table(
     sa.Column("spend", sa.Float),
     sa.Column("play", sa.String),
     sa.Column("method", sa.String),
+    sa.Column("loss_per_week", sa.Float),
+    sa.Column("window_closes", sa.String(10)),
     # SQLite stores the rows in the order of the primary key, without a separate index
     sqlite_with_rowid=False,
 )
