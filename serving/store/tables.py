@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from stagecast.features.clock import to_utc
 
-VERSION = 4
+VERSION = 5
 
 
 class Instant(sa.TypeDecorator[datetime]):
