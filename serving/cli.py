@@ -42,6 +42,10 @@ COMMANDS = {
         "been, and how surely."
     ),
     "plan": "Whom to contact under a budget, with a random hold-out, and what it brought.",
+    "channels": (
+        "Customers by the channel or campaign they were first seen in: cost, value, payback, "
+        "share lost."
+    ),
     "serve": "The API and the pages.",
     "erase": "Remove one customer everywhere, and prove it byte by byte.",
 }

@@ -221,6 +221,48 @@ class LeadsRequest:
 
 
 @dataclass(frozen=True)
+class ChannelsRequest:
+    """What a table of channels is asked for.
+
+    Parameters
+    ----------
+    by
+        ``channel``, or a column of the table of customers.
+    model
+        Folder of a bundle, or ``models:/NAME@ALIAS``, by which customers are scored; None: they are
+        not, or ``scores`` has their scores.
+    scores
+        Scores of the log, ``.parquet`` or ``.csv``, instead of a model.
+    spend
+        File of costs of acquisition, ``.csv`` or ``.parquet``: ``by``, ``from``, ``to``, ``cost``.
+    cost_events
+        Types of events whose amount is such a cost, by their channel; none: ``ad_cost``.
+    margin
+        Share of the spend that is earned; None: that of the model, and 1 without one.
+    period
+        Of the cohorts: ``week``, ``month`` or ``quarter``; None: by the length of the log.
+    out
+        File to write, ``.parquet`` or ``.csv``; None: none is.
+    publish
+        Write the table to the store, beside the scores that were published last.
+    store, tracking_uri
+        As for :class:`ScoringRequest`.
+    """
+
+    by: str = "channel"
+    model: str | None = None
+    scores: Path | None = None
+    spend: Path | None = None
+    cost_events: tuple[str, ...] = ()
+    margin: float | None = None
+    period: str | None = None
+    out: Path | None = None
+    publish: bool = False
+    store: str | None = None
+    tracking_uri: str | None = None
+
+
+@dataclass(frozen=True)
 class BacktestRequest:
     """What a backtest is asked for.
 

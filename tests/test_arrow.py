@@ -298,6 +298,7 @@ EVALUATION = {
     "value.kept",
     "value.model",
     "value.money",
+    "waiting.price",
 }
 """What a running server may load of ``stagecast.training``: evaluation, and nothing that fits."""
 

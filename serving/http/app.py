@@ -15,6 +15,7 @@ from stagecast.serving.http.failures import add_handlers
 from stagecast.serving.http.headers import SecureHeaders
 from stagecast.serving.http.openapi import complete_document
 from stagecast.serving.http.routes import (
+    channels,
     customers,
     health,
     home,
@@ -100,7 +101,18 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.stagecast = state
-    for module in (score, customers, stages, plans, model, health, home, plan_pages, pages):
+    for module in (
+        score,
+        customers,
+        stages,
+        channels,
+        plans,
+        model,
+        health,
+        home,
+        plan_pages,
+        pages,
+    ):
         app.include_router(module.router)
     app.mount("/static", static_files(), name="static")
     add_handlers(app)

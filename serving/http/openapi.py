@@ -11,6 +11,7 @@ import msgspec
 import pyarrow as pa
 
 from stagecast.serving.http.bodies import LookupBody, ScoreBody
+from stagecast.serving.http.channel_schemas import channel_schemas
 from stagecast.serving.http.plan_schemas import BODIES, EXAMPLES, plan_schemas
 from stagecast.serving.scoring import score_schema
 
@@ -153,6 +154,7 @@ def complete_document(document: dict[str, Any]) -> dict[str, Any]:
                 operation["responses"]["422"] = problem_responses(422)[422]
     schemas.update(bodies)
     schemas.update(plan_schemas(_REF))
+    schemas.update(channel_schemas())
     schemas.update(_response_schemas())
     components["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer"},

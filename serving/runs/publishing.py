@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from stagecast.serving.runs.channels import Standings, channels_if_any
 from stagecast.serving.settings import Settings
 from stagecast.serving.settled.settle import settle_due
+from stagecast.serving.store.channels import store_channels
 from stagecast.serving.store.store import Store
 from stagecast.serving.targeting.plan.logged_contacts import store_contacts
 from stagecast.serving.webhooks.delivery import deliver_due
@@ -32,7 +34,8 @@ def publish(
     """Write scores to the store, and make them the current ones.
 
     Then the contacts that the log knows of are stored, and the earlier runs whose horizon is over
-    at the as_of are settled; webhooks tell who moved, where an address is set.
+    at the as_of are settled. Where the log has channels, the table of them is stored, too; webhooks
+    tell who moved, where an address is set.
 
     Parameters
     ----------
@@ -51,7 +54,7 @@ def publish(
     """
     store = Store.open(settings.store)
     try:
-        store.publish(
+        run_id = store.publish(
             scores,
             model_path=str(model.resolve()),
             scheme=bundle.models.scheme,
@@ -60,6 +63,10 @@ def publish(
         )
         store_contacts(store.engine, log, as_of)
         settle_due(store.engine, log, as_of)
+        margin = bundle.models.config.margin
+        by_channel = channels_if_any(log, as_of, Standings.of_scores(scores), margin=margin)
+        if by_channel is not None:
+            store_channels(store.engine, run_id, by_channel.by, by_channel.to_json())
         with store.engine.begin() as connection:
             add_moves(connection, datetime.now(UTC))
         receiver = receiver_of(settings)

@@ -189,6 +189,18 @@ FACTS = (
         "log odds of p_inactive less risk_base and the effects of the reasons",
     ),
     Column("play", _TEXT, True, "the play of the scheme that holds; null: none does"),
+    Column(
+        "loss_per_week",
+        _NUMBER,
+        True,
+        "what a week of waiting before a contact is expected to cost; null for prospects",
+    ),
+    Column(
+        "window_closes",
+        pa.date32(),
+        True,
+        "day from which the chance of a purchase in the horizon stays below 5 %, if silent",
+    ),
 )
 
 

@@ -25,6 +25,7 @@ from stagecast.serving.scoring.play_columns import play_columns
 from stagecast.serving.scoring.reason_columns import reason_columns
 from stagecast.serving.scoring.rfm_columns import rfm_columns
 from stagecast.serving.scoring.score_objects import score_objects
+from stagecast.serving.scoring.waiting_columns import waiting_columns
 from stagecast.serving.scoring.without_amounts import by_amounts, without_money
 from stagecast.training.bundle import Bundle, load_bundle
 from stagecast.training.churn_kinds import ChurnKind, kind_of
@@ -249,6 +250,7 @@ class Scorer:
             "next_stage": np.array(self.scheme.ids)[predicted.p_stage.argmax(axis=1)],
             **self._risk(predicted, state),
             **self._value(predicted, snapshot.as_of),
+            **waiting_columns(models, snapshot, predicted, state),
             **self._facts(features, has_amounts),
             **reason_columns(
                 self._explanations(snapshot, predicted) if with_reasons else {},

@@ -21,6 +21,7 @@ MONEY_COLUMNS = (
     "value_if_kept",
     "clv_by_year",
     "clv_residual",
+    "loss_per_week",
     "monetary",
     "spend",
 )

@@ -7,6 +7,7 @@
     profiles                    who a customer is and whether they may be contacted
     contacts                    when a customer was contacted
     settled                     published runs closed against what came, a chain of hashes
+    channels                    customers of a run by what they were first seen in
 
 Every table with a column ``customer_id`` is erased with the customer; what is stored without one
 holds no id.
@@ -143,4 +144,15 @@ settled = sa.Table(
     sa.Column("previous_hash", sa.String(64), nullable=False),
     sa.Column("hash", sa.String(64), nullable=False),
     sqlite_autoincrement=True,
+)
+
+channels = sa.Table(
+    "channels",
+    metadata,
+    sa.Column("run_id", sa.Integer, primary_key=True),
+    # channel, or the attribute by which customers are grouped
+    sa.Column("grouping", ID, primary_key=True),
+    sa.Column("made_at", Instant, nullable=False),
+    # without ids of customers
+    sa.Column("body", sa.JSON, nullable=False),
 )

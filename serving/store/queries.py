@@ -33,6 +33,8 @@ SORTS = (
     "tenure_days",
     "orders",
     "spend",
+    "loss_per_week",
+    "window_closes",
     "stage",
     "customer_id",
 )

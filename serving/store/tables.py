@@ -1,4 +1,4 @@
-"""The tables of published scores, in a store of version 4; those of plans are in
+"""The tables of published scores, in a store of version 5; those of plans are in
 :mod:`stagecast.serving.store.plan_tables`, and :mod:`stagecast.serving.store.opening` opens it.
 
     runs --< scores      the columns by which lists are filtered and ordered
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from stagecast.features.clock import to_utc
 
-VERSION = 4
+VERSION = 5
 
 
 class Instant(sa.TypeDecorator[datetime]):
@@ -96,6 +96,8 @@ scores = sa.Table(
     sa.Column("spend", sa.Float),
     sa.Column("play", sa.String),
     sa.Column("method", sa.String),
+    sa.Column("loss_per_week", sa.Float),
+    sa.Column("window_closes", sa.String(10)),
     # SQLite stores the rows in the order of the primary key, without a separate index
     sqlite_with_rowid=False,
 )

@@ -1,0 +1,86 @@
+"""Schemas of what the routes of channels answer, for the description of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_NUMBER: dict[str, Any] = {"type": ["number", "null"]}
+_COUNT: dict[str, Any] = {"type": "integer"}
+_FIGURES = ("cac", "first_order", "year_over", "year", "clv", "ltv_to_cac", "lost")
+
+
+def channel_schemas() -> dict[str, Any]:
+    """Return name -> schema."""
+    group = _group({})
+    cohort = _group({"cohort": {"type": "string", "format": "date"}})
+    ends = _object(dict.fromkeys(("value", "low", "high"), _NUMBER), "A number and its interval")
+    kept = {
+        "plan": _TEXT,
+        "until": _TEXT,
+        "contacted": _COUNT,
+        "cost": {"type": "number"},
+        "kept": ends,
+        "cost_per_kept": ends,
+    }
+    return {
+        "Figure": _object(
+            {
+                **dict.fromkeys(("value", "low", "high"), _NUMBER),
+                "customers": _COUNT,
+                "needed": {"type": ["integer", "null"]},
+                "too_few": {"type": "boolean"},
+            },
+            "A number with its 95 % interval; null where fewer customers are known than it needs",
+        ),
+        "Payback": _object(
+            {
+                **dict.fromkeys(("days", "low", "high"), _NUMBER),
+                "followed_days": {"type": "number"},
+            },
+            "Days from the first purchase until the cost is earned; null: not by followed_days",
+        ),
+        "ChannelList": _object(
+            {
+                "as_of": {"type": "string", "format": "date-time"},
+                "model_version": _TEXT,
+                "by": _TEXT,
+                "unit": _TEXT,
+                "margin": {"type": "number"},
+                "groups": {"type": "array", "items": group},
+                "cohorts": {"type": "array", "items": cohort},
+                "keeping": {
+                    "type": "array",
+                    "items": _object(kept, "What a plan that is over cost and kept"),
+                },
+                "notes": {"type": "array", "items": _TEXT},
+            },
+            "Customers by what they were first seen in; not what brought them",
+        ),
+    }
+
+
+def _group(more: dict[str, Any]) -> dict[str, Any]:
+    figure = {"anyOf": [{"$ref": "#/components/schemas/Figure"}, {"type": "null"}]}
+    payback = {"anyOf": [{"$ref": "#/components/schemas/Payback"}, {"type": "null"}]}
+    return _object(
+        {
+            "first_seen_in": _TEXT,
+            **more,
+            "people": _COUNT,
+            "customers": _COUNT,
+            "cost": _NUMBER,
+            **dict.fromkeys(_FIGURES, figure),
+            "payback": payback,
+        },
+        "Those who were first seen in one group; customers are those of them who have bought",
+    )
+
+
+def _object(properties: dict[str, Any], description: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": description,
+        "properties": properties,
+        "required": sorted(properties),
+    }
