@@ -121,12 +121,16 @@ def propose(
     reachable = is_open | (reasons == suppression.TOO_SMALL)
     rows = np.flatnonzero(is_open)
     _check_budget(terms, money.cost[rows])
-    chosen, held_out, bound = _list(customers, money, rows, terms, standing_key)
+    drawn = _list(customers, money, rows, terms, standing_key)
+    chosen, held_out = drawn.rows, drawn.held_out
     contacted = chosen[~held_out]
     total = point(customers, money, contacted)
-    members = _members(customers, money, chosen, held_out, terms, window, horizon_days)
+    members = _members(money, drawn, customers.has_money, window, horizon_days)
     on_curve = np.flatnonzero(reachable)
-    reached, of_reached = customers.take(on_curve), _take(money, on_curve)
+    # to copy the texts of a million customers takes a second
+    everybody = len(on_curve) == len(customers)
+    reached = customers if everybody else customers.take(on_curve)
+    of_reached = money if everybody else _take(money, on_curve)
     profit = expected_maximum_profit(reached, of_reached) if len(on_curve) else None
     shown = _can_show(members)
     forecast = Forecast(
@@ -137,7 +141,7 @@ def propose(
         contacts=total,
         held_out=int(held_out.sum()),
         holdout_cost=float(money.gain[chosen[held_out]].sum()),
-        bound=bound,
+        bound=drawn.bound,
         curve=gain_curve(reached, of_reached),
         by_play={
             play: point(customers, money, contacted[customers.play[contacted] == id_])
@@ -161,10 +165,23 @@ def _check_budget(terms: Terms, cost: Array) -> None:
         )
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    """A list with its hold-out: positions of the customers, their scores, who is held out, their
+    strata, shape (k,) each, and the bound of the gain.
+    """
+
+    rows: Rows
+    customers: Candidates
+    held_out: NDArray[np.bool_]
+    strata: Sequence[str]
+    bound: float
+
+
 def _list(
     customers: Candidates, money: Economics, rows: Rows, terms: Terms, standing_key: str
-) -> tuple[Rows, NDArray[np.bool_], float]:
-    """Return the list, who of it is held out, and the bound of its gain.
+) -> _Drawn:
+    """Return the list with its hold-out.
 
     Who is held out costs nothing and counts for no limit. Therefore the list is longer than the
     contacts by the share of the hold-out, and is drawn again, a little shorter or longer, until the
@@ -173,23 +190,23 @@ def _list(
     kept = 1 - terms.holdout
     slots = None if terms.contacts is None else round(terms.contacts / kept)
     budget = None if terms.budget is None else terms.budget / kept
-    best: tuple[Rows, NDArray[np.bool_], float] | None = None
+    best: _Drawn | None = None
     best_gain = -1.0
     tried: set[tuple[int | None, float | None]] = set()
     for _ in range(DRAWS_MAX):
         selection = select(money.gain[rows], money.cost[rows], budget=budget, contacts=slots)
         chosen = rows[selection.rows]
-        # the draw does not depend on the order, and is quicker in that of the ids
-        by_id = np.argsort(chosen)
-        held_out = np.empty(len(chosen), dtype=np.bool_)
-        held_out[by_id] = _draw(customers.take(chosen[by_id]), terms, standing_key)
+        picked = customers.take(chosen)
+        strata = strata_labels(picked)
+        held_out = _draw(picked.customer_id, strata, terms, standing_key)
         number, spent = int((~held_out).sum()), float(money.cost[chosen[~held_out]].sum())
         too_many = terms.contacts is not None and number > terms.contacts
         too_dear = terms.budget is not None and spent > terms.budget * (1 + 1e-9)
         tried.add((slots, budget))
         if not too_many and not too_dear:
             if (gain := float(money.gain[chosen[~held_out]].sum())) > best_gain:
-                best, best_gain = (chosen, held_out, selection.bound), gain
+                best = _Drawn(chosen, picked, held_out, strata, selection.bound)
+                best_gain = gain
             is_full = slots is None or number == terms.contacts
             if is_full and (budget is None or _is_spent(terms.budget, spent)):
                 break
@@ -216,12 +233,14 @@ def _is_spent(budget: float | None, spent: float) -> bool:
     return budget is None or spent >= (1 - UNSPENT_MAX) * budget
 
 
-def _draw(customers: Candidates, terms: Terms, standing_key: str) -> NDArray[np.bool_]:
-    if not terms.holdout or not len(customers):
-        return np.zeros(len(customers), dtype=np.bool_)
+def _draw(
+    ids: NDArray[np.object_], strata: Sequence[str], terms: Terms, standing_key: str
+) -> NDArray[np.bool_]:
+    if not terms.holdout or not len(ids):
+        return np.zeros(len(ids), dtype=np.bool_)
     return draw_holdout(
-        list(customers.customer_id),
-        strata_labels(customers),
+        ids.tolist(),
+        strata,
         terms.holdout,
         terms.seed,
         standing_key if terms.standing else None,
@@ -243,28 +262,26 @@ def strata_labels(customers: Candidates) -> list[str]:
 
 
 def _members(
-    customers: Candidates,
     money: Economics,
-    chosen: Rows,
-    held_out: NDArray[np.bool_],
-    terms: Terms,
+    drawn: _Drawn,
+    has_money: bool,
     window: int,
     horizon_days: int,
 ) -> Members:
-    picked = customers.take(chosen)
+    chosen, picked = drawn.rows, drawn.customers
     spend = None
-    if customers.has_money:
+    if has_money:
         spend = np.maximum(np.nan_to_num(picked.expected_spend), 0) * window / horizon_days
     return Members(
         picked,
-        held_out,
+        drawn.held_out,
         money.gain[chosen],
         money.cost[chosen],
         money.contact_cost[chosen],
         money.offer[chosen],
         money.p_order[chosen],
         spend,
-        strata_labels(picked),
+        drawn.strata,
     )
 
 

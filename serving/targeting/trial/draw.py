@@ -86,16 +86,13 @@ def draw_holdout(
         held_out = hash_position(ids, standing) < share
         _check_sides(int(held_out.sum()), len(ids), share)
         return held_out
-    by_id = sorted(range(len(ids)), key=ids.__getitem__)
+    by_id = np.array(sorted(range(len(ids)), key=ids.__getitem__))
     random = np.random.default_rng(seed)
-    position = random.random(len(ids)).tolist()
+    position = random.random(len(ids))
+    number = {stratum: k for k, stratum in enumerate(sorted(set(strata)))}
+    stratum = np.fromiter((number[text] for text in strata), np.int64, len(ids))[by_id]
     # sorted by stratum, then at random; ties of random numbers keep the order of the ids
-    row = [
-        customer
-        for _, _, customer in sorted(
-            (strata[customer], position[k], customer) for k, customer in enumerate(by_id)
-        )
-    ]
+    row = by_id[np.lexsort((position, stratum))]
     steps = np.floor(np.arange(len(ids) + 1) * share + random.random())
     held_out = np.zeros(len(ids), dtype=bool)
     held_out[row] = np.diff(steps) > 0

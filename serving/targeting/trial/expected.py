@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -42,11 +43,18 @@ class Expected:
 
         With p and y it is the mean of p y^2 (1 + cv^2) - (p y)^2: for buyers, of p (1 - p).
         """
-        p = self.purchase + part * (1 - self.purchase)
-        y = self.per_buyer
-        return float(np.mean(p * y**2 * (1 + self.cv**2) - (p * y) ** 2))
+        second, square = self._moments
+        by_part = np.array([1.0, part])
+        return float(by_part @ second - by_part @ square @ by_part)
 
-    @property
+    @cached_property
+    def _moments(self) -> tuple[Array, Array]:
+        """Means of y^2 (1 + cv^2) times p and 1 - p, and of the products of y p and y (1 - p)."""
+        p, y = np.stack([self.purchase, 1 - self.purchase]), self.per_buyer
+        yp = y * p
+        return (yp @ y) * (1 + self.cv**2) / len(y), yp @ yp.T / len(y)
+
+    @cached_property
     def largest_effect(self) -> float:
         """Effect per contacted customer if everybody who would leave is kept."""
         return float(np.mean((1 - self.purchase) * self.per_buyer))
