@@ -59,7 +59,7 @@ class AuditLog:
             What else is known; None is left out.
         """
         instant = now.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line = {"time": instant, "event": event}
+        line: dict[str, str | int] = {"time": instant, "event": event}
         line |= {name: value for name, value in fields.items() if value is not None}
         data = (json.dumps(line) + "\n").encode()
         if self._path is not None:

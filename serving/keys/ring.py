@@ -68,6 +68,7 @@ class KeyRing:
         self._engine: sa.Engine | None = None
         self._stored: dict[str, tuple[StoredKey, bytes]] | None = {}
         self._read_at: datetime | None = None
+        self._was_empty = False
         self._uses: dict[str, datetime] = {}
         self._lock = threading.Lock()
 
@@ -80,7 +81,18 @@ class KeyRing:
         """Whether no key was ever made; keys that are no longer valid count, since a server must
         not become open when its last key expires.
         """
-        return not self._plain and self._stored is not None and not self._stored
+        is_empty = self._was_empty if self._stored is None else not self._stored
+        return not self._plain and is_empty
+
+    @property
+    def has_plain(self) -> bool:
+        """Whether the settings have keys."""
+        return bool(self._plain)
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether the keys of the store are not known."""
+        return self._stored is None
 
     def is_due(self, text: str | None, now: datetime) -> bool:
         """Return whether :meth:`reload` must be called before a key is checked.
@@ -110,11 +122,16 @@ class KeyRing:
     def reload(self, now: datetime) -> None:
         """Read the keys of the store; it takes the time of one query."""
         with self._lock:
-            if self._engine is None or self._read_at == now:
+            if self._engine is None or (
+                # another request has just done so
+                self._read_at is not None
+                and abs((now - self._read_at).total_seconds()) < RETRY_SECONDS
+            ):
                 return
             try:
                 with self._engine.connect() as connection:
                     self._stored = hashes(connection)
+                self._was_empty = not self._stored
             except sa.exc.SQLAlchemyError:
                 self._stored = None
             self._read_at = now
