@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -157,7 +157,11 @@ class KeyBook:
             return _one(connection, key_id)
 
     def rotate(
-        self, key_id: str, now: datetime, overlap: timedelta, lifetime: timedelta | None = None
+        self,
+        key_id: str,
+        now: datetime,
+        overlap: timedelta,
+        lifetime: timedelta | Literal["same"] | None = "same",
     ) -> MadeKey:
         """Make a key with the name and scopes of another, which ends after the overlap.
 
@@ -170,7 +174,8 @@ class KeyBook:
         overlap
             How long the old key is still valid, at most.
         lifetime
-            How long the new key is valid; None: as long as the old one was made for.
+            How long the new key is valid; None: until it is revoked; ``same``: as long as the old
+            one was made for.
 
         Raises
         ------
@@ -185,8 +190,8 @@ class KeyBook:
                     f"key {key_id} is {old.state(now)}; make a new one: stagecast keys create "
                     f"{old.name} --scopes {','.join(old.scopes)}"
                 )
-            if lifetime is None and old.expires_at is not None:
-                lifetime = old.expires_at - old.created_at
+            if lifetime == "same":
+                lifetime = None if old.expires_at is None else old.expires_at - old.created_at
             made = _insert(connection, old.name, old.scopes, now, lifetime)
             live = _live(connection, old.name, now)
             if len(live) > LIVE_MAX:
