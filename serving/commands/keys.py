@@ -79,7 +79,7 @@ def list_keys(store: StoreOption, as_json: bool) -> None:
 
     now = present()
     with open_keys(store) as book:
-        all_keys = book.keys()
+        all_keys = book.all_keys()
     if as_json:
         show_json([key.to_json(now) for key in all_keys])
     else:

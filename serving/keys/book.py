@@ -129,7 +129,7 @@ class KeyBook:
                 )
         return made
 
-    def keys(self) -> list[StoredKey]:
+    def all_keys(self) -> list[StoredKey]:
         """Return all keys, the newest first."""
         order = (api_keys.c.created_at.desc(), api_keys.c.id)
         with self._engine.connect() as connection:
@@ -138,7 +138,7 @@ class KeyBook:
 
     def has_live_key(self, now: datetime) -> bool:
         """Return whether any key opens anything at an instant."""
-        return any(key.is_live(now) for key in self.keys())
+        return any(key.is_live(now) for key in self.all_keys())
 
     def revoke(self, key_id: str, now: datetime) -> StoredKey:
         """End a key for good; a key that is revoked stays as it is.
