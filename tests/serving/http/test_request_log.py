@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from stagecast.features.errors import UsageError
 from stagecast.serving.http.access import ROUTE_SCOPES
 from stagecast.serving.http.app import create_app
+from stagecast.serving.http.server import serve
 from stagecast.serving.keys.audit import AuditLog
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.key_tables import server_secrets
@@ -204,3 +205,14 @@ def test_every_route_with_a_customer_in_its_path_is_hashed_by_that_name():
         for name in re.findall(r"{([^}:]*)", path)
         if "customer" in name
     } == {"customer_id"}
+
+
+def test_the_server_lets_nobody_write_its_log_or_the_address_of_a_caller(tmp_path, monkeypatch):
+    """uvicorn's own lines have paths, and it believes any process of this machine."""
+    options = {}
+    monkeypatch.setattr(
+        "stagecast.serving.http.server.uvicorn.run", lambda app, **given: options.update(given)
+    )
+    serve(Settings(store=f"sqlite:///{tmp_path / 'stagecast.db'}"), None, as_json=True)
+    assert options["access_log"] is False
+    assert options["proxy_headers"] is False
