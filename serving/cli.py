@@ -47,6 +47,7 @@ COMMANDS = {
         "share lost."
     ),
     "serve": "The API and the pages.",
+    "keys": "API keys of the server: who may do what, and until when.",
     "erase": "Remove one customer everywhere, and prove it byte by byte.",
 }
 """Name -> first sentence of its help, so that the list of commands imports none of them."""

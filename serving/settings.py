@@ -5,6 +5,7 @@ No other module reads environment variables.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,9 +21,9 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from stagecast.features.errors import UsageError
+from stagecast.serving.keys.weak import weakness
 
 PREFIX = "STAGECAST_"
-KEY_LENGTH_MIN = 16
 
 
 def store_url(text: str) -> str:
@@ -52,11 +53,21 @@ class Settings(BaseSettings):
     model
         Bundle folder. None: the server shows published scores and cannot score events.
     api_keys
-        Keys of at least 16 characters, comma-separated. None at all: only this machine may connect.
+        Keys of at least 16 characters, comma-separated, which may do everything. None, and none in
+        the store: only this machine may connect.
     api_keys_file
         File with one key per line, added to ``api_keys``; lines that begin with # are comments.
     allowed_hosts
         Host names, comma-separated, that a request may name in addition to those of this machine.
+    trusted_proxies
+        Addresses or networks, comma-separated, whose X-Forwarded-For and X-Forwarded-Proto are
+        believed.
+    requests_per_minute
+        Most requests of one key, over all workers; None: as many as it likes.
+    audit_log
+        File to which the lines of changes are added; None: stderr.
+    access_log
+        Whether each request is a line on stderr, with the template of its route for the path.
     tracking_uri
         MLflow server or file. ``MLFLOW_TRACKING_URI`` is read if ``STAGECAST_TRACKING_URI`` is not
         set.
@@ -85,6 +96,10 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     api_keys_file: Path | None = None
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    requests_per_minute: int | None = Field(default=None, ge=1, le=1_000_000)
+    audit_log: Path | None = None
+    access_log: bool = False
     tracking_uri: str = Field(
         default="sqlite:///mlflow.db",
         validation_alias=AliasChoices(f"{PREFIX}TRACKING_URI", "MLFLOW_TRACKING_URI"),
@@ -99,7 +114,7 @@ class Settings(BaseSettings):
     def _normalize_store(cls, value: str) -> str:
         return store_url(value)
 
-    @field_validator("api_keys", "allowed_hosts", mode="before")
+    @field_validator("api_keys", "allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _split_text(cls, value: Any) -> Any:
         return _split_list(value) if isinstance(value, str) else value
@@ -127,15 +142,26 @@ class Settings(BaseSettings):
     @classmethod
     def _check_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for position, key in enumerate(keys, start=1):
-            text = key.get_secret_value()
-            if len(text) < KEY_LENGTH_MIN:
+            problem = weakness(key.get_secret_value())
+            if problem is not None:
                 raise ValueError(
-                    f"key {position} has {len(text)} characters; at least "
-                    f"{KEY_LENGTH_MIN} are needed"
+                    f"key {position} {problem}; make one with: openssl rand -hex 24, or keep keys "
+                    "in the store with: stagecast keys create"
                 )
-            if not text.isascii() or not text.isprintable() or " " in text:
-                raise ValueError(f"key {position} has blanks or other than plain ASCII characters")
         return keys
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for text in networks:
+            try:
+                ipaddress.ip_network(text)
+            except ValueError:
+                raise ValueError(
+                    f"'{text[:100]}' is no address and no network; write like 10.0.0.7 or "
+                    "10.0.0.0/8"
+                ) from None
+        return networks
 
     @property
     def keys(self) -> tuple[str, ...]:

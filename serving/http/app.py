@@ -7,13 +7,21 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 
 from stagecast.features.errors import StagecastError
+from stagecast.serving.http.access import STATIC, DeclaredApp, check_scope, undeclared
 from stagecast.serving.http.auth import Guard, check_bind
+from stagecast.serving.http.door import Clock, Door, has_stored_key, utc_now
 from stagecast.serving.http.failures import add_handlers
 from stagecast.serving.http.headers import SecureHeaders
+from stagecast.serving.http.hosts import is_loopback
 from stagecast.serving.http.openapi import complete_document
+from stagecast.serving.http.openapi_access import declare_access
+from stagecast.serving.http.request_log import RequestLog
 from stagecast.serving.http.routes import (
     channels,
     customers,
@@ -36,17 +44,41 @@ from stagecast.serving.webhooks.receiver import receiver_of
 
 
 class StagecastAPI(FastAPI):
-    """FastAPI whose OpenAPI document describes the bodies that msgspec decodes."""
+    """FastAPI whose OpenAPI document describes the bodies that msgspec decodes and the scopes of
+    keys, and whose requests are logged without ids.
+
+    Parameters
+    ----------
+    log
+        Writes what came of each request.
+    **settings
+        Those of FastAPI.
+    """
+
+    def __init__(self, log: RequestLog, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request, or the start and stop of the server."""
+        if scope["type"] == "http":
+            await self._log.run(super().__call__, scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, which is built on the first call."""
         if self.openapi_schema is None:
-            self.openapi_schema = complete_document(super().openapi())
+            self.openapi_schema = declare_access(complete_document(super().openapi()))
         return self.openapi_schema
 
 
 def create_app(
-    settings: Settings, *, scorer_loader: ScorerLoader, store: Store | None = None
+    settings: Settings,
+    *,
+    scorer_loader: ScorerLoader,
+    store: Store | None = None,
+    clock: Clock = utc_now,
 ) -> FastAPI:
     """Return the server as an ASGI application.
 
@@ -61,21 +93,30 @@ def create_app(
         it.
     store
         Published scores. None: the server opens and closes the store at ``settings.store``.
+    clock
+        Returns the present, UTC, by which keys expire and limits refill.
 
     Raises
     ------
     UsageError
-        The address can be reached from other machines and there are no API keys.
+        The address can be reached from other machines and there are no API keys, or the audit log
+        cannot be written.
+    RuntimeError
+        A route has no scope in :data:`stagecast.serving.http.access.ROUTE_SCOPES`.
     """
-    check_bind(settings.host, settings.keys)
     receiver_of(settings)  # an address that cannot be used is refused before the server starts
-    state = State(settings, store=store)
+    if not settings.keys and not is_loopback(settings.host):
+        check_bind(settings.host, (), has_stored_key=has_stored_key(settings, store))
+    state, door = State(settings, store=store), Door(settings, clock)
+    if store is not None:
+        door.attach(store.engine)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if store is None:
             try:
                 state.store = Store.open(settings.store)
+                door.attach(state.store.engine)
             except StagecastError as error:
                 state.store_fault = str(error)
         if settings.model is not None:
@@ -91,10 +132,13 @@ def create_app(
             state.store.close()
 
     app = StagecastAPI(
+        RequestLog(door, with_access=settings.access_log),
         title="stagecast",
         version=version("stagecast"),
         summary="Churn, lifecycle stage and value of each customer",
         lifespan=lifespan,
+        dependencies=[Depends(check_scope)],
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         # a trailing slash can be part of a customer's id, so paths must not be redirected
@@ -114,10 +158,13 @@ def create_app(
         pages,
     ):
         app.include_router(module.router)
-    app.mount("/static", static_files(), name="static")
+    app.add_api_route("/openapi.json", openapi_document, include_in_schema=False)
+    app.mount(STATIC, DeclaredApp(static_files(), STATIC), name="static")
     add_handlers(app)
-    app.add_middleware(Guard, keys=settings.keys, allowed_hosts=settings.allowed_hosts)
+    app.add_middleware(Guard, door=door, allowed_hosts=settings.allowed_hosts)
     app.add_middleware(SecureHeaders)
+    if missing := undeclared(app):
+        raise RuntimeError(f"routes without a scope: {', '.join(missing)}; see http/access.py")
     return app
 
 
@@ -129,3 +176,8 @@ def _courier(state: State) -> Courier | None:
     courier = Courier(state.store.engine, receiver)
     courier.start()
     return courier
+
+
+async def openapi_document(request: Request) -> JSONResponse:
+    """Return the OpenAPI document."""
+    return JSONResponse(request.app.openapi())

@@ -1,4 +1,4 @@
-"""Access to the server: API keys, the address it listens at, and the host names of requests.
+"""Who may call: the guard checks host name, key, limits and content type of each request.
 
 Without keys the server is for this machine only: it listens on the loopback address, and a request
 must name this machine as its host. Otherwise a foreign web page could point a host name of its own
@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
-import ipaddress
+import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+import anyio.to_thread
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stagecast.features.errors import UsageError
+from stagecast.serving.http.access import OPEN_PATHS, Access, access_of
+from stagecast.serving.http.door import Door
+from stagecast.serving.http.hosts import LOCAL_NAMES, host_name, is_loopback, requested_host
 from stagecast.serving.http.problems import ProblemError
-from stagecast.serving.settings import KEY_LENGTH_MIN
+from stagecast.serving.keys.ring import LOCAL, Caller, KeysUnreadableError
+from stagecast.serving.keys.weak import LENGTH_MIN
+from stagecast.serving.quoting import quote
 
-OPEN_PATHS = frozenset({"/livez", "/readyz"})
-LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 """Methods that need a JSON content type, so that a form on another site cannot use them.
 
@@ -30,21 +33,7 @@ DELETE is not among them: no form can send it, and a browser asks the server bef
 """
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach the address.
-
-    >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "0.0.0.0", "shop.example")]
-    [True, True, False, False]
-    """
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def check_bind(host: str, keys: Sequence[str]) -> None:
+def check_bind(host: str, keys: Sequence[str], *, has_stored_key: bool = False) -> None:
     """Check that the server has API keys if other machines can connect to it.
 
     Parameters
@@ -52,37 +41,24 @@ def check_bind(host: str, keys: Sequence[str]) -> None:
     host
         Address at which the server is to listen.
     keys
-        API keys.
+        API keys of the settings.
+    has_stored_key
+        Whether the store has a key that is valid now.
 
     Raises
     ------
     UsageError
         The address is not the loopback address and there are no keys.
     """
-    if keys or is_loopback(host):
+    if keys or has_stored_key or is_loopback(host):
         return
     raise UsageError(
-        f"--host {host} lets other machines read your customers' scores, and no API keys are set. "
-        f"Set STAGECAST_API_KEYS to one or more keys of at least {KEY_LENGTH_MIN} "
+        f"--host {host} lets other machines read your customers' scores, and there are no API keys."
+        " Make one with: stagecast keys create NAME --scopes read,score, or set STAGECAST_API_KEYS "
+        f"to one or more keys of at least {LENGTH_MIN} "
         "characters, comma-separated, like "
         'STAGECAST_API_KEYS="$(openssl rand -hex 24)", or listen on 127.0.0.1'
     )
-
-
-def host_name(header: str) -> str:
-    """Return the host name of a ``Host`` header without its port, in lower case.
-
-    >>> host_name("LOCALHOST:8000"), host_name("[::1]:8000"), host_name("shop.example.")
-    ('localhost', '::1', 'shop.example')
-    """
-    name = header.strip().lower()
-    if name.startswith("["):
-        return name[1:].partition("]")[0]
-    return name.partition(":")[0].removesuffix(".")
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
 def request_key(headers: Headers) -> str | None:
@@ -102,73 +78,63 @@ def request_key(headers: Headers) -> str | None:
 
 
 class Guard:
-    """ASGI middleware that checks host name, API key and content type of each request.
+    """ASGI middleware that refuses requests, and tells the routes who calls.
 
     Parameters
     ----------
     app
         The application to protect.
-    keys
-        API keys as plain text; the object keeps only their digests. Without keys, every request
-        that passes the other checks is answered.
+    door
+        Keys and limits.
     allowed_hosts
         Host names that a request may name in addition to those of this machine. With keys and
         without this list, any name is accepted, since a foreign page cannot know a key.
     """
 
-    def __init__(
-        self, app: ASGIApp, keys: Iterable[str] = (), allowed_hosts: Iterable[str] = ()
-    ) -> None:
+    def __init__(self, app: ASGIApp, door: Door, allowed_hosts: Iterable[str] = ()) -> None:
         self.app = app
-        self._digests = tuple(_digest(key) for key in keys)
-        extra_hosts = frozenset(host_name(host) for host in allowed_hosts)
-        self._hosts = LOCAL_NAMES | extra_hosts if extra_hosts or not self._digests else None
+        self._door = door
+        self._extra_hosts = frozenset(
+            name for name in map(host_name, allowed_hosts) if name is not None
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        problem = self._refusal(scope)
-        if problem is None:
-            await self.app(scope, receive, send)
-        elif scope["type"] == "http":
+        if scope["type"] != "http":
+            # there is no route for web sockets, so none is let through
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        access = access_of(scope)
+        try:
+            await self._check(scope, access)
+        except ProblemError as problem:
             await problem.response()(scope, receive, send)
+            return
+        checked = send if scope["path"] in OPEN_PATHS else _only_if_checked(access, scope, send)
+        await self.app(scope, receive, checked)
 
-    def _refusal(self, scope: Scope) -> ProblemError | None:
-        headers, path, method = Headers(scope=scope), scope["path"], scope.get("method", "GET")
-        host = headers.get("host", "")
-        if (
-            self._hosts is not None
-            and path not in OPEN_PATHS
-            and host_name(host) not in self._hosts
-        ):
-            return ProblemError(
-                421,
-                "host-refused",
-                f"this server does not answer for the host '{host[:100]}'; "
-                "call it by localhost, or name the host in STAGECAST_ALLOWED_HOSTS",
-            )
-        if (
-            self._digests
-            and path not in OPEN_PATHS
-            and not self._is_valid_key(request_key(headers))
-        ):
-            for_browser = not path.startswith("/v1/")
-            return ProblemError(
-                401,
-                "key-needed",
-                "an API key is needed: send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY', "
-                "or log in with any user name and the key as the password",
-                headers={
-                    "WWW-Authenticate": 'Basic realm="stagecast", charset="UTF-8"'
-                    if for_browser
-                    else 'Bearer realm="stagecast"'
-                },
-            )
+    async def _check(self, scope: Scope, access: Access) -> None:
+        headers, method = Headers(scope=scope), scope["method"]
+        if scope["path"] not in OPEN_PATHS:
+            scope["scheme"] = self._door.proxies.scheme(scope)
+            host = requested_host(scope["headers"])
+            if host is None:
+                raise ProblemError(
+                    400,
+                    "host-malformed",
+                    "the request must have one header 'Host' with a name, and at most a port",
+                )
+            # a request without a key can only be refused or be that of this machine
+            has_key = request_key(headers) is not None
+            await self._door.refresh(request_key(headers))
+            self._check_host(host, headers)
+            access.caller = await self._caller(scope, headers, has_key=has_key)
         if method in BODY_METHODS:
             content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
             if content_type != "application/json":
-                return ProblemError(
+                raise ProblemError(
                     415,
                     "json-only",
                     (
@@ -176,11 +142,108 @@ class Guard:
                         "'Content-Type: application/json'"
                     ),
                 )
-        return None
 
-    def _is_valid_key(self, key: str | None) -> bool:
-        if key is None:
-            return False
-        digest = _digest(key)
-        # compares with every key, so that the time does not depend on which key matches
-        return sum(hmac.compare_digest(digest, key_digest) for key_digest in self._digests) > 0
+    def _check_host(self, host: str, headers: Headers) -> None:
+        if self._door.needs_key and not self._extra_hosts:
+            return
+        if host not in LOCAL_NAMES | self._extra_hosts:
+            raise ProblemError(
+                421,
+                "host-refused",
+                f"this server does not answer for the host '{quote(headers.get('host', ''))}'; "
+                "call it by localhost, or name the host in STAGECAST_ALLOWED_HOSTS",
+            )
+
+    async def _caller(self, scope: Scope, headers: Headers, *, has_key: bool) -> Caller:
+        door, now = self._door, self._door.clock()
+        seconds = now.timestamp()
+        if not door.needs_key:
+            return LOCAL
+        if not has_key:
+            if door.ring.is_unreadable and not door.ring.has_plain:
+                raise _unreadable()
+            raise _key_needed(scope["path"])
+        text, address = request_key(headers), door.proxies.client(scope)
+        wait = door.failures.before(address, seconds)
+        if wait:
+            raise _too_many("wrong keys from this address", "keys-tried", wait)
+        try:
+            caller = door.ring.check(text, now)
+        except KeysUnreadableError:
+            door.failures.right(address, seconds)
+            raise _unreadable() from None
+        if caller is None:
+            shared = await anyio.to_thread.run_sync(door.failures.wrong, address, seconds)
+            if shared:
+                door.failures.block(address, seconds, shared)
+                raise _too_many("wrong keys from this address", "keys-tried", shared)
+            raise _key_needed(scope["path"])
+        door.failures.right(address, seconds)
+        if door.ring.is_use_due(caller, now):
+            await anyio.to_thread.run_sync(door.ring.write_use, caller, now)
+        await self._count(caller, seconds)
+        return caller
+
+    async def _count(self, caller: Caller, seconds: float) -> None:
+        limit = self._door.requests
+        if limit is None:
+            return
+        wait = limit.take(caller.key_id, seconds)
+        if not wait and limit.needs_lease(caller.key_id):
+            wait = await anyio.to_thread.run_sync(limit.lease, caller.key_id, seconds)
+            if wait:
+                limit.block(caller.key_id, seconds, wait)
+        if wait:
+            raise _too_many("requests of this key", "requests-limited", wait)
+
+
+def _only_if_checked(access: Access, scope: Scope, send: Send) -> Send:
+    """Return a ``send`` that lets no answer out for which no scope was checked.
+
+    A route that was added by other means than the application's routers would not have been asked.
+    """
+    replaced = False
+
+    async def send_checked(message: Message) -> None:
+        nonlocal replaced
+        if (
+            message["type"] == "http.response.start"
+            and message["status"] < 400
+            and access.scope is None
+        ):
+            replaced = True
+            problem = ProblemError(403, "scope-needed", "no key may call this route of the server")
+            await problem.response()(scope, _no_more, send)
+        elif not replaced:
+            await send(message)
+
+    return send_checked
+
+
+async def _no_more() -> Message:
+    return {"type": "http.disconnect"}
+
+
+def _key_needed(path: str) -> ProblemError:
+    for_browser = not path.startswith("/v1/")
+    return ProblemError(
+        401,
+        "key-needed",
+        "an API key is needed: send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY', "
+        "or log in with any user name and the key as the password",
+        headers={
+            "WWW-Authenticate": 'Basic realm="stagecast", charset="UTF-8"'
+            if for_browser
+            else 'Bearer realm="stagecast"'
+        },
+    )
+
+
+def _too_many(what: str, slug: str, wait: float) -> ProblemError:
+    seconds = max(1, math.ceil(wait))
+    headers: dict[str, Any] = {"Retry-After": str(seconds)}
+    return ProblemError(429, slug, f"too many {what}; try again in {seconds} s", headers=headers)
+
+
+def _unreadable() -> ProblemError:
+    return ProblemError(503, "keys-unreadable", "the keys in the store cannot be read")

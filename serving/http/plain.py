@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stagecast.serving.http.access import check_scope
 from stagecast.serving.http.problems import Fault, ProblemError
 from stagecast.serving.quoting import quote
 
@@ -24,8 +25,14 @@ class PlainRoute(APIRoute):
     """A route whose function takes the request and returns the response."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the function of the route itself."""
-        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        """Return the function of the route itself, called if the key has the scope of the route."""
+        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+
+        async def handler(request: Request) -> Response:
+            # dependencies are not resolved here, so this one is called by hand
+            await check_scope(request)
+            return await endpoint(request)
+
         return handler
 
 

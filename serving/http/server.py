@@ -10,6 +10,7 @@ import uvicorn
 
 from stagecast.serving.http.app import create_app
 from stagecast.serving.http.auth import check_bind
+from stagecast.serving.http.door import has_stored_key
 from stagecast.serving.scoring.scorer import Scorer, load_scorer
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.store import Store
@@ -33,8 +34,8 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
     stagecast.features.errors.StagecastError
         The address needs API keys, or the store or the model cannot be used.
     """
-    check_bind(settings.host, settings.keys)
     store = Store.open(settings.store)
+    check_bind(settings.host, settings.keys, has_stored_key=has_stored_key(settings, store))
     folder = model if model is not None else settings.model
     if folder is None:
         current_run = store.current_run()
@@ -67,5 +68,9 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
         host=settings.host,
         port=settings.port,
         log_level="warning",
+        # its lines have paths, and these have ids; `STAGECAST_ACCESS_LOG` writes templates
+        access_log=False,
+        # it would believe these headers from any process of this machine
+        proxy_headers=False,
         server_header=False,
     )

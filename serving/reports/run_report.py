@@ -230,7 +230,8 @@ def _plays(scheme: SchemeSummary, scores: pa.Table) -> list[dict[str, Any]]:
     texts = [
         {
             "title": _english(play["title"]),
-            "action": _english(play["action"]),
+            # a play without an action leaves that of the stage as it is
+            "action": _english(play["action"]) if play.get("action") else "as on their stage",
             "when": list(play["when"]),
         }
         for play in scheme.plays

@@ -8,7 +8,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from stagecast.features.errors import UsageError
-from stagecast.serving.store import plan_tables as plan_tables  # its tables belong to the metadata
+from stagecast.serving.store import key_tables as key_tables  # its tables belong to the metadata
+from stagecast.serving.store import plan_tables as plan_tables
 from stagecast.serving.store import webhook_tables as webhook_tables
 from stagecast.serving.store.tables import VERSION, metadata, store_version
 
@@ -40,7 +41,8 @@ def open_engine(url: str) -> sa.Engine:
         if parsed_url.drivername in ("postgresql", "postgres"):
             # psycopg is the driver that stagecast depends on; SQLAlchemy's default is another
             parsed_url = parsed_url.set(drivername="postgresql+psycopg")
-        engine = sa.create_engine(parsed_url)
+        # errors must not show ids and scores
+        engine = sa.create_engine(parsed_url, hide_parameters=True)
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
         raise UsageError(
             f"--store '{_without_password(url)}' cannot be used: {error}; give a path, "
@@ -59,7 +61,12 @@ def open_engine(url: str) -> sa.Engine:
                     "by a newer stagecast; "
                     f"this one knows version {VERSION}: upgrade stagecast, or name another --store"
                 )
-            if version is None or version < VERSION:
+            existing_tables = set(sa.inspect(connection).get_table_names())
+            if (
+                version is None
+                or version < VERSION
+                or not existing_tables.issuperset(table.name for table in TABLES)
+            ):
                 _create_tables(connection)
     except sa.exc.SQLAlchemyError as error:
         engine.dispose()

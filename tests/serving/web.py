@@ -22,7 +22,7 @@ from stagecast.serving.settings import Settings
 from stagecast.serving.store.store import Store
 from tests.serving import published
 
-KEY = "0123456789abcdef-key"
+KEY = "9d3f7b1c-e04a82b6f5-test"
 
 
 class Client:

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from stagecast.serving.http.access import require_scope
 from stagecast.serving.http.bodies import decode_lookup, read_body
 from stagecast.serving.http.lists import ApiListQuery
 from stagecast.serving.http.openapi import json_response, problem_responses, request_body
@@ -61,6 +62,7 @@ def list_customers(
     apostrophe.
     """
     response_format = _response_format(request, query)
+    require_scope(request, "read" if response_format == "json" else "export")
     filters, order = query.filters(run), query.order
     headers = {"Vary": "Accept"}
     if query.limit == "all":

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy.exc import SQLAlchemyError
 
+from stagecast.serving.http.failures import cause_of
 from stagecast.serving.http.openapi import problem_responses
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.state import HOW_TO_SERVE, StateDep
@@ -40,9 +41,7 @@ def readyz(state: StateDep) -> dict[str, Any]:
         try:
             run = state.store.current_run()
         except SQLAlchemyError as error:
-            faults.append(
-                f"the store cannot be read: {getattr(error, 'orig', None) or type(error).__name__}"
-            )
+            faults.append(f"the store cannot be read: {cause_of(error)}")
     if faults or state.scorer is None:
         raise ProblemError(503, "not-ready", "; ".join(faults))
     published = None if run is None else {"as_of": run.as_of, "model_version": run.model_version}

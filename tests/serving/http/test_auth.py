@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 
 import pytest
 
@@ -13,6 +14,8 @@ from stagecast.serving.settings import Settings, load_settings
 from tests.serving import published, web
 
 SECOND = "another-key-of-24-chars!"
+ADDRESSES = (f"203.0.113.{number}" for number in itertools.cycle(range(256)))
+"""A wrong key counts against its address, so each request of these tests has another one."""
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +24,12 @@ def locked(tmp_path_factory):
     store = published.open_store(folder)
     published.publish(store, published.scores(5))
     app = web.app_with(
-        folder, store=store, scorer=web.FakeScorer(), host="0.0.0.0", api_keys=(web.KEY, SECOND)
+        folder,
+        store=store,
+        scorer=web.FakeScorer(),
+        host="0.0.0.0",
+        api_keys=(web.KEY, SECOND),
+        trusted_proxies=("127.0.0.1",),
     )
     with web.client(app, host="shop.example") as client:
         yield client
@@ -99,7 +107,7 @@ def test_a_key_opens_everything(locked, path, headers):
     ["/", "/docs", "/openapi.json", "/v1/customers", "/v1/customers/a", "/static/stagecast.css"],
 )
 def test_without_a_key_nothing_is_shown(locked, path, headers):
-    answer = locked.get(path, headers=headers)
+    answer = locked.get(path, headers={"x-forwarded-for": next(ADDRESSES)} | headers)
     assert answer.status_code == 401
     kind = "Bearer" if path.startswith("/v1/") else "Basic"
     assert answer.headers["www-authenticate"].startswith(kind)

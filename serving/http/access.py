@@ -1,0 +1,205 @@
+"""Which scope each route needs. What is not listed here is refused, also to a key with all scopes.
+
+The guard (:mod:`stagecast.serving.http.auth`) finds out who calls; a dependency of the application
+(:func:`check_scope`) asks here, at the route that was chosen, whether they may; and no answer
+leaves the server for which nobody asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from stagecast.serving.http.problems import ProblemError
+from stagecast.serving.keys.ring import Caller
+from stagecast.serving.keys.scopes import SCOPES
+
+OPEN_PATHS = frozenset({"/livez", "/readyz"})
+"""Paths that need no key."""
+STATIC = "/static"
+_ANY = tuple(SCOPES)
+_READ, _PLAN, _EXPORT = ("read",), ("plan",), ("export",)
+
+ROUTE_SCOPES: dict[tuple[str, str], tuple[str, ...]] = {
+    ("POST", "/v1/score"): ("score",),
+    # as JSON it is read; as a file it is exported, which the route finds out
+    ("GET", "/v1/customers"): ("read", "export"),
+    ("POST", "/v1/customers/lookup"): _READ,
+    ("GET", "/v1/customers/{customer_id:path}"): _READ,
+    ("DELETE", "/v1/customers/{customer_id:path}"): ("admin",),
+    ("GET", "/v1/channels"): _READ,
+    ("GET", "/v1/stages"): _READ,
+    ("GET", "/v1/stages/flows"): _READ,
+    ("GET", "/v1/model"): _READ,
+    ("GET", "/v1/plans"): _READ,
+    ("POST", "/v1/plans"): _PLAN,
+    ("GET", "/v1/plans/{name}"): _READ,
+    ("DELETE", "/v1/plans/{name}"): _PLAN,
+    ("POST", "/v1/plans/{name}/freeze"): _PLAN,
+    ("POST", "/v1/plans/{name}/cancel"): _PLAN,
+    ("GET", "/v1/plans/{name}/customers"): _EXPORT,
+    ("POST", "/v1/plans/{name}/sent"): _PLAN,
+    ("POST", "/v1/plans/{name}/outcomes"): _PLAN,
+    ("GET", "/v1/plans/{name}/readout"): _READ,
+    ("GET", "/"): _READ,
+    ("GET", "/customers"): _READ,
+    ("GET", "/customers/{customer_id:path}"): _READ,
+    ("GET", "/plans"): _READ,
+    ("GET", "/plans/new"): _READ,
+    ("GET", "/plans/{name}"): _READ,
+    ("GET", "/results"): _READ,
+    # of the server itself, and of no customer
+    ("GET", "/docs"): _ANY,
+    ("GET", "/openapi.json"): _ANY,
+    ("GET", STATIC): _ANY,
+}
+"""Method and template of a route -> scopes, one of which a key needs."""
+
+
+@dataclass
+class Access:
+    """What the guard knows of a request, and what was asked of it since.
+
+    Parameters
+    ----------
+    caller
+        Who sends the request; None at open paths.
+    template
+        Template of the route that was chosen, None before that.
+    scope
+        The scope that the route used, None before that.
+    """
+
+    caller: Caller | None
+    template: str | None = None
+    scope: str | None = None
+
+
+def access_of(scope: Scope) -> Access:
+    """Return the access of a request that passed the guard; without one, that of nobody."""
+    state = scope.setdefault("state", {})
+    access = state.get("access")
+    if not isinstance(access, Access):
+        access = state["access"] = Access(None)
+    return access
+
+
+async def check_scope(request: Request) -> None:
+    """Refuse the request unless its key has a scope of the route; a dependency of all routes.
+
+    Raises
+    ------
+    ProblemError
+        403: the key has none of the scopes, or the route is not declared.
+    """
+    route = request.scope.get("route")
+    check_route(request.scope, request.method, getattr(route, "path", ""))
+
+
+def check_route(scope: Scope, method: str, template: str) -> None:
+    """Refuse a request unless its key has a scope of a route.
+
+    Parameters
+    ----------
+    scope
+        The ASGI scope.
+    method
+        Method of the request.
+    template
+        Template of the route, such as ``/v1/plans/{name}``.
+
+    Raises
+    ------
+    ProblemError
+        403: the key has none of the scopes, or the route is not declared.
+    """
+    access = access_of(scope)
+    access.template = template
+    if template in OPEN_PATHS:
+        return
+    _use(access, ROUTE_SCOPES.get((method, template), ()))
+
+
+def require_scope(request: Request, name: str) -> None:
+    """Refuse the request unless its key has a scope; for routes that may use one of several.
+
+    Raises
+    ------
+    ProblemError
+        403: the key has it not.
+    """
+    _use(access_of(request.scope), (name,))
+
+
+def _use(access: Access, scopes: tuple[str, ...]) -> None:
+    scopes_of_key = access.caller.scopes if access.caller is not None else frozenset()
+    usable = [name for name in scopes if name in scopes_of_key]
+    if usable:
+        access.scope = usable[0]
+        return
+    if not scopes:
+        raise ProblemError(403, "scope-needed", "no key may call this route of the server")
+    wanted = " or ".join(f"'{name}'" for name in scopes)
+    raise ProblemError(
+        403,
+        "scope-needed",
+        f"the key has not the scope {wanted}; its scopes are "
+        f"{', '.join(sorted(scopes_of_key)) or 'none'}. Whoever runs the server can make a key "
+        "that has it: stagecast keys create NAME --scopes ...",
+    )
+
+
+class DeclaredApp:
+    """An ASGI application that is mounted, as a route of its own in :data:`ROUTE_SCOPES`.
+
+    Parameters
+    ----------
+    app
+        The application.
+    template
+        Where it is mounted.
+    """
+
+    def __init__(self, app: ASGIApp, template: str) -> None:
+        self._app, self._template = app, template
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = "GET" if scope.get("method") == "HEAD" else str(scope.get("method"))
+        if method == "GET":
+            check_route(scope, method, self._template)
+        await self._app(scope, receive, send)
+
+
+def undeclared(app: FastAPI) -> list[str]:
+    """Return the routes of an application whose scope is not declared, as ``GET /path``."""
+    return [
+        f"{method} {path}"
+        for method, path in routes_of(app)
+        if path not in OPEN_PATHS and (method, path) not in ROUTE_SCOPES
+    ]
+
+
+def routes_of(app: FastAPI) -> list[tuple[str, str]]:
+    """Return method and template of every route of an application."""
+    return [
+        (method, path)
+        for route in _flat(app.routes)
+        for path in [str(getattr(route, "path", route))]
+        for method in sorted(getattr(route, "methods", None) or {"GET"})
+    ]
+
+
+def _flat(routes: Iterable[BaseRoute]) -> Iterable[BaseRoute]:
+    for route in routes:
+        # FastAPI keeps the router that was included, or copies its routes, by version
+        included = getattr(route, "original_router", None)
+        if included is not None and not isinstance(route, APIRoute):
+            yield from _flat(included.routes)
+        else:
+            yield route

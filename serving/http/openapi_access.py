@@ -1,0 +1,48 @@
+"""What the OpenAPI document says of keys: the scope of each operation, and how it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stagecast.serving.http.access import OPEN_PATHS, ROUTE_SCOPES
+from stagecast.serving.http.openapi import problem_responses
+
+_REFUSALS = {
+    401: "No API key was sent, or one that is not valid",
+    403: "The key does not have the scope of this operation",
+    429: "Too many wrong keys from this address, or too many requests of this key; the header "
+    "Retry-After says in how many seconds to try again",
+}
+_RETRY = {
+    "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer", "minimum": 1}}
+}
+
+
+def declare_access(document: dict[str, Any]) -> dict[str, Any]:
+    """Add scopes and refusals to each operation of a document, and return it.
+
+    Parameters
+    ----------
+    document
+        The OpenAPI document; its paths are the templates of routes without convertors.
+    """
+    scopes = {
+        (method, path.replace(":path}", "}")): names
+        for (method, path), names in ROUTE_SCOPES.items()
+    }
+    content = problem_responses(404)[404]["content"]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if path in OPEN_PATHS:
+                operation["security"] = []
+                continue
+            names = list(scopes.get((method.upper(), path), ()))
+            # without any key, a server answers its own machine alone
+            operation["security"] = [{}, {"bearer": names}, {"key": names}]
+            operation["x-scopes"] = names
+            for status, meaning in _REFUSALS.items():
+                response: dict[str, Any] = {"description": meaning, "content": content}
+                if status == 429:
+                    response["headers"] = _RETRY
+                operation["responses"].setdefault(str(status), response)
+    return document
