@@ -10,7 +10,7 @@ from stagecast.features.clock import parse_span_days
 from stagecast.features.errors import UsageError
 from stagecast.serving.commands.console import show, show_json
 from stagecast.serving.commands.options import common, span_days
-from stagecast.serving.commands.plan_options import StoreOption, store_option
+from stagecast.serving.commands.store_option import StoreOption, store_option
 
 EXPIRES_DEFAULT = "90d"
 EXPIRES_DAYS_MAX = 3_650

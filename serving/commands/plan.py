@@ -9,8 +9,9 @@ import click
 
 from stagecast.serving.commands.console import show, show_json
 from stagecast.serving.commands.options import common, instant
-from stagecast.serving.commands.plan_options import StoreOption, plan_terms, store_option
+from stagecast.serving.commands.plan_options import plan_terms
 from stagecast.serving.commands.reading_values import reading
+from stagecast.serving.commands.store_option import StoreOption, store_option
 from stagecast.serving.reading import Reading
 from stagecast.serving.requests import PlanRequest
 

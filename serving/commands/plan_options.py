@@ -16,11 +16,11 @@ from stagecast.serving.commands.options import (
     span_days,
     with_options,
 )
+from stagecast.serving.commands.store_option import store_option
 from stagecast.serving.requests import PlanRequest
 from stagecast.serving.targeting.plan.terms import Audience, Costs, Effects, Rules, Terms
 
 F = TypeVar("F", bound=Callable[..., Any])
-StoreOption = str | None
 
 
 def share(_: click.Context, option: click.Parameter, value: str | None) -> float | None:
@@ -52,13 +52,6 @@ def _money_or_share(
             f"{option.opts[0]} '{value}' is neither money nor a share of the order; write it like "
             "5 or 10%"
         ) from None
-
-
-def store_option(function: F) -> F:
-    """Add ``--store``."""
-    return click.option(
-        "--store", metavar="URL", help="The store; default ./stagecast.db (or STAGECAST_STORE)."
-    )(function)
 
 
 def plan_terms(function: F) -> F:

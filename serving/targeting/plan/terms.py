@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stagecast.features.errors import UsageError
-from stagecast.features.stages.plays import Play
+
+if TYPE_CHECKING:
+    from stagecast.features.stages.plays import Play
 
 KEEP_EFFECT, WIN_BACK_EFFECT = 0.05, 0.02
 """Assumed where nothing else is said: the share of what is at risk that a contact saves, and the

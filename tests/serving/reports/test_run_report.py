@@ -140,6 +140,8 @@ def made_scores(customers: int, *, stages: tuple[str, ...] = STAGES, seed: int =
         "risk_base": np.full(customers, -0.8),
         "risk_rest": np.full(customers, 0.1),
         "play": np.full(customers, None),
+        "loss_per_week": np.where(active, 0.5, np.nan),
+        "window_closes": np.full(customers, np.datetime64("NaT", "D")),
     }
     fields = score_schema.schema(STAGES)
     arrays = [
