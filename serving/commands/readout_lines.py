@@ -26,6 +26,11 @@ def readout_lines(read: PlanReadOut) -> list[str]:
     for what, measured in (("extra buyers", result.buyers), ("extra money", result.money)):
         if measured is not None:
             lines += _measured(what, measured, result.closed)
+    if result.capped is not None and result.closed:
+        lines.append(
+            f"  up to {result.capped.cap:,.0f} each: {_interval(result.capped.effect.total)} extra "
+            "money, where no single customer decides"
+        )
     lines.append(f"  cost              {result.cost:,.2f}")
     if result.net is not None:
         lines.append(f"  net of cost       {_interval(result.net)}")
@@ -52,11 +57,16 @@ def _measured(what: str, measured: Measured, closed: bool) -> list[str]:
             return []
         total = measured.looks[-1].total
         return [f"  {what:<17} {_interval(total)}  (holds at any look)"]
-    return [
-        f"  {what:<17} {_interval(comparison.adjusted.total)}",
-        f"  {'':<17} {_interval(comparison.plain.total)} without the scores, whose use makes the "
-        f"interval {comparison.narrower:.0%} narrower",
-    ]
+    lines = [f"  {what:<17} {_interval(comparison.adjusted.total)}"]
+    if comparison.narrower:
+        width = "narrower" if comparison.narrower > 0 else "wider"
+        lines.append(
+            f"  {'':<17} {_interval(comparison.plain.total)} without the scores, whose use makes "
+            f"the interval {abs(comparison.narrower):.0%} {width}"
+        )
+    else:
+        lines.append(f"  {'':<17} the scores did not predict this, and were not used")
+    return lines
 
 
 def _interval(interval: Interval) -> str:
@@ -66,12 +76,13 @@ def _interval(interval: Interval) -> str:
 def _segments(title: str, segments: Sequence[Segment]) -> list[str]:
     if len(segments) < 2:
         return []
-    return [
-        "",
-        f"By {title}, per contacted customer, shrunk to the whole:",
-        *(
-            f"  {part.label}: {_interval(part.shrunk)}  ({part.contacted:,} contacted, "
-            f"{part.held_out:,} held out)"
-            for part in segments
-        ),
+    alone = [part for part in segments if part.alone is not None]
+    small = [part.label for part in segments if part.alone is None]
+    lines = [
+        f"  {part.label}: {_interval(part.shrunk)}  ({part.contacted:,} contacted, "
+        f"{part.held_out:,} held out)"
+        for part in alone
     ]
+    if small:
+        lines.append(f"  too few customers to tell: {', '.join(small)}")
+    return ["", f"By {title}, per contacted customer, shrunk to the whole:", *lines]

@@ -238,10 +238,21 @@ def _response_schemas() -> dict[str, Any]:
                 "score": _ref("Score"),
                 "changes": _array(_object(change, "A field that changed, in a sentence")),
                 "history": _array(_object(past_score, "The score of one run")),
+                "play": {
+                    "type": ["object", "null"],
+                    "description": "The play of the scheme, and the conditions that hold",
+                    "properties": {
+                        "id": text,
+                        "title": by_language,
+                        "contact": {"type": "boolean"},
+                        "because": _array(text),
+                    },
+                },
+                "plans": _array(_ref("PlanOfCustomer")),
             },
             (
-                "The last published score, what changed since the score before, and all "
-                "scores so far, latest first"
+                "The last published score, what changed since the score before, all scores so far, "
+                "latest first, the play, and the plans that the customer was in"
             ),
         ),
         "LookupAnswer": _object(

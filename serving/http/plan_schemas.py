@@ -97,6 +97,16 @@ def plan_schemas(ref_template: str) -> dict[str, Any]:
                 ),
             ],
         },
+        "PlanOfCustomer": _object(
+            {
+                **dict.fromkeys(("name", "state", "arm"), text),
+                "starts_at": instant,
+                "window_days": {"type": "integer"},
+                "contacted_at": instant_or_null,
+                "verdict": {"type": ["string", "null"]},
+            },
+            "A plan that a customer was in",
+        ),
         "PlanList": _object({"plans": {"type": "array", "items": ref("Plan")}}, "All plans"),
         "PlanCustomers": _object(
             {

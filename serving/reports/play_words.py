@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stagecast.features.stages.plays import MONEY, PROBABILITIES, TEXTS, Comparison, Play
+from stagecast.features.stages.plays import (
+    MONEY,
+    PROBABILITIES,
+    TEXTS,
+    Comparison,
+    Play,
+    play_from_toml,
+)
 
 _NAMES = {
     "stage": "stage",
@@ -70,6 +77,32 @@ def play_words(play: Play, score: Mapping[str, Any], titles: Mapping[str, str]) 
         if comparison is not None:
             words.append(_words(comparison, score, titles))
     return words
+
+
+def play_of(
+    scheme: Mapping[str, Any], score: Mapping[str, Any], titles: Mapping[str, str]
+) -> dict[str, Any] | None:
+    """Return id, titles and reasons of a customer's play; None where there is none.
+
+    Parameters
+    ----------
+    scheme
+        As it is stored with a run.
+    score
+        The customer's score, as the API returns it.
+    titles
+        Stage id -> title.
+    """
+    stored = next((p for p in scheme.get("plays", ()) if p["id"] == score.get("play")), None)
+    if stored is None:
+        return None
+    play = play_from_toml(stored, f"the scheme {scheme['id']} of the store")
+    return {
+        "id": play.id,
+        "title": dict(play.title),
+        "contact": play.contact,
+        "because": play_words(play, score, titles),
+    }
 
 
 def _may_hold(comparison: Comparison, score: Mapping[str, Any]) -> bool:

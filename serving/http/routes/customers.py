@@ -16,14 +16,17 @@ from stagecast.serving.http.access import require_scope
 from stagecast.serving.http.bodies import decode_lookup, read_body
 from stagecast.serving.http.lists import ApiListQuery
 from stagecast.serving.http.openapi import json_response, problem_responses, request_body
+from stagecast.serving.http.page_texts import titles_of
 from stagecast.serving.http.problems import Fault, ProblemError
 from stagecast.serving.http.state import RunDep, StateDep, StoreDep, get_run
 from stagecast.serving.quoting import quote
+from stagecast.serving.reports.play_words import play_of
 from stagecast.serving.reports.rendering import day_on
 from stagecast.serving.store.changes import changes
 from stagecast.serving.store.documents import with_sentences
 from stagecast.serving.store.exports import csv_pieces, ndjson_pieces
 from stagecast.serving.store.store import Run, Store
+from stagecast.serving.targeting.plan.of_customer import plans_of_customer
 
 router = APIRouter(prefix="/v1", tags=["customers"])
 
@@ -143,8 +146,8 @@ def _lookup_response(store: Store, raw: bytes) -> Response:
     responses={**json_response("CustomerAnswer"), **problem_responses(404)},
 )
 def one_customer(customer_id: str, store: StoreDep) -> Response:
-    """Return the last score of a customer, what changed since the one before, and all scores so
-    far.
+    """Return the last score of a customer, what changed since the one before, all scores so far,
+    the play with its reasons, and the plans that the customer was in.
 
     An id may hold slashes.
     """
@@ -154,13 +157,15 @@ def one_customer(customer_id: str, store: StoreDep) -> Response:
     previous = None
     if record.previous_document is not None:
         previous = msgspec.json.decode(record.previous_document)
+    score, run = msgspec.json.decode(record.document), store.current_run()
+    scheme = {} if run is None else run.scheme
     return _json(
         {
             "score": _raw_json([record.document], record.currency)[0],
-            "changes": changes(
-                msgspec.json.decode(record.document), previous, currency=record.currency
-            ),
+            "changes": changes(score, previous, currency=record.currency),
             "history": record.history,
+            "play": play_of(scheme, score, titles_of(scheme) if scheme else {}),
+            "plans": plans_of_customer(store.engine, customer_id),
         }
     )
 

@@ -18,11 +18,13 @@ from stagecast.serving.http.page_texts import store_name, titles_of, translation
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.state import StateDep, StoreDep
 from stagecast.serving.quoting import quote
+from stagecast.serving.reports.play_words import play_of
 from stagecast.serving.reports.rendering import link, plain_number, render
 from stagecast.serving.store.changes import changes
 from stagecast.serving.store.protocols import ScorerLike
 from stagecast.serving.store.queries import Order
 from stagecast.serving.store.store import Run, Store
+from stagecast.serving.targeting.plan.of_customer import plans_of_customer
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -113,6 +115,8 @@ def customer_page(customer_id: str, request: Request, store: StoreDep) -> HTMLRe
         scheme=scheme,
         changes=changes(score, previous, titles, record.currency),
         before=previous,
+        play=None if run is None else play_of(run.scheme, score, titles),
+        plans=plans_of_customer(store.engine, customer_id),
     )
 
 

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from stagecast.serving.http.app import create_app
+from stagecast.serving.scoring import score_schema
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.store import Store
 from tests.serving import published
@@ -160,3 +162,27 @@ def test_hostile_ids_and_owners_are_shown_as_text(web, store) -> None:
     for path in ("/plans", "/plans/autumn", "/plans/new"):
         page = web.get(path).text
         assert "<script>alert" not in page, path
+
+
+def test_a_customer_has_the_play_with_its_reasons_and_the_plans_so_far(web, store) -> None:
+    rows = published.scores(60).to_pylist()
+    for row in rows:
+        row["play"] = "worth_winning_back" if row["state"] == "lapsed" else None
+    schema = score_schema.schema(published.STAGES)
+    published.publish(store, pa.Table.from_pylist(rows, schema=schema))
+    stored(web, audience={"plays": ["worth_winning_back"]}, contacts=None, holdout=0.3)
+    web.post_text("/v1/plans/autumn/freeze", "{}")
+    listed = web.get("/v1/plans/autumn/customers").json()["customers"]
+    for arm, words in (("contact", "contacted"), ("holdout", "left alone at random")):
+        customer = next(row for row in listed if row["arm"] == arm)
+        answer = web.get(f"/v1/customers/{customer['customer_id']}").json()
+        assert answer["play"]["id"] == "worth_winning_back"
+        gone = next(r for r in rows if r["customer_id"] == customer["customer_id"])["value_gone"]
+        assert answer["play"]["because"] == [
+            "state: lapsed",
+            f"value gone {gone:,.0f} (among the highest 20 % of the buyers)",
+        ]
+        assert [(plan["name"], plan["arm"]) for plan in answer["plans"]] == [("autumn", arm)]
+        page = text(web.get(f"/customers/{customer['customer_id']}").text)
+        assert "Worth winning back" in page
+        assert f"autumn : {words}, Frozen" in page
