@@ -36,11 +36,6 @@ def readout_lines(read: PlanReadOut) -> list[str]:
         lines.append(f"  net of cost       {_interval(result.net)}")
     if result.gain_per_money is not None:
         lines.append(f"  per money spent   {_interval(result.gain_per_money)}")
-    if result.verdict.customers_next_time is not None:
-        lines.append(
-            f"  a list of {result.verdict.customers_next_time:,} customers would show an effect "
-            "of this size"
-        )
     for title, segments in (
         ("play", result.by_play),
         ("stage", result.by_stage),
