@@ -134,7 +134,7 @@ def test_simulated_coins_that_fall_less_often_bring_what_the_lever_says() -> Non
     gain, expected = by_model[1] / by_model[0] - 1.0, orders_then / orders_now - 1.0
     assert expected > 0.09
     assert by_model[1] == pytest.approx(orders_then, rel=0.03)
-    # q a also makes coins more alike than 0.6 times each, which brings a little more
+    # q a also makes coins less alike than 0.6 times each, which brings a little more
     assert gain == pytest.approx(expected, rel=0.2)
 
 
