@@ -149,6 +149,10 @@ def test_options_of_other_commands_in_a_configuration_are_not_taken_for_changes(
     done = stagecast(*command, "--json")
     assert done.code == 0, done.err
     assert json.loads(done.out)["levers"]["churn"] == -0.05
+    Path("stagecast.toml").write_text('[whatif]\nchurn-change = "-8%"\nwhatif-by = "state"\n')
+    made = json.loads(stagecast(*command, "--json").out)
+    assert made["levers"] == {"churn": -0.08, "second_order_days": 0.0, "basket": 0.0}
+    assert made["by"] == "state"
 
 
 def test_a_log_without_amounts_is_refused(
