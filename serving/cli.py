@@ -46,6 +46,10 @@ COMMANDS = {
         "Customers by the channel or campaign they were first seen in: cost, value, payback, "
         "share lost."
     ),
+    "whatif": (
+        "What customers would be worth over one year and three if fewer left, came back sooner or "
+        "paid more."
+    ),
     "serve": "The API and the pages.",
     "keys": "API keys of the server: who may do what, and until when.",
     "erase": "Remove one customer everywhere, and prove it byte by byte.",

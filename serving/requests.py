@@ -263,6 +263,33 @@ class ChannelsRequest:
 
 
 @dataclass(frozen=True)
+class WhatIfRequest:
+    """What the value of customers is worked out for.
+
+    Parameters
+    ----------
+    model
+        Folder of a bundle, or ``models:/NAME@ALIAS``.
+    churn, basket
+        Changes as shares; None: not changed.
+    second_order
+        Change of the median time to the second order, in days; None: not changed. Where nothing is
+        named, the changes are those of :data:`stagecast.serving.jobs.what_if.USUAL`.
+    by
+        ``stage`` or ``state``, whose values are told too; None: all customers alone.
+    tracking_uri
+        As for :class:`ScoringRequest`.
+    """
+
+    model: str
+    churn: float | None = None
+    second_order: float | None = None
+    basket: float | None = None
+    by: str | None = None
+    tracking_uri: str | None = None
+
+
+@dataclass(frozen=True)
 class BacktestRequest:
     """What a backtest is asked for.
 

@@ -13,7 +13,8 @@ What may be changed where: ``learners`` holds the learning algorithms; each pred
 folder (``inactivity``, ``cancellation``, ``next_stage``, ``value``, ``leads``), with evaluation and
 fitting in separate files; ``reasons`` explains scores, ``judging`` compares with baselines out of
 time, ``lead_points`` ranks leads by points, ``uplift`` learns from random contacts whom a contact
-changes, ``estimators`` offers the pools to scikit-learn. Only ``bundle`` and ``uplift.stored``
+changes, ``what_if`` works out values with another churn, pace or basket, ``estimators`` offers the
+pools to scikit-learn. Only ``bundle`` and ``uplift.stored``
 write to disk, and they write text and JSON only.
 
 Planned: ``promotion`` (champion and challenger) and ``monitoring`` (drift).

@@ -66,7 +66,7 @@ class CustomerBase:
         ``btyd_alive`` that of P(alive), ``btyd_orders`` that of the expected purchase days in the
         horizon.
         """
-        history, position = _histories(features)
+        history, position = distinct_histories(features)
         outlooks = {model.name: model.outlook(horizon_days, *history) for model in self.models}
         predictions = {
             name: tuple(values[position] for values in outlook)
@@ -102,7 +102,7 @@ class CustomerBase:
         self, days: int, features: Mapping[str, Array], annual_rate: float
     ) -> Array:
         """Return the expected discounted purchase days within ``days``, a weighted mean."""
-        history, position = _histories(features)
+        history, position = distinct_histories(features)
         orders = [m.expected_orders_discounted(days, *history, annual_rate) for m in self.models]
         return np.asarray(self._mean(orders)[position])
 
@@ -111,7 +111,7 @@ class CustomerBase:
 
         It is handed to the methods below, where one customer is asked for several of them.
         """
-        history, _ = _histories(features)
+        history, _ = distinct_histories(features)
         return [m.p_alive(*history) for m in self.models]
 
     def discounted_orders_until(
@@ -125,7 +125,7 @@ class CustomerBase:
 
         The numbers are the same, at a fraction of the work.
         """
-        history, position = _histories(features)
+        history, position = distinct_histories(features)
         alive = self.p_alive_by_model(features) if alive is None else alive
         spans = np.array(days, dtype=np.float64)[:, None]
         orders = [
@@ -152,7 +152,7 @@ class CustomerBase:
         models are weighted by their weight times their P(alive), so that this is an expectation
         given that the customer is active; where no model has any, by their weight alone.
         """
-        history, position = _histories(features)
+        history, position = distinct_histories(features)
         orders = [m.orders_if_kept(days, *history, annual_rate) for m in self.models]
         alive = self.p_alive_by_model(features) if alive is None else alive
         return self._mean_given(alive, orders)[position]
@@ -168,7 +168,7 @@ class CustomerBase:
 
         The customer is taken to have left before now, and to buy again at the rate of before.
         """
-        history, position = _histories(features)
+        history, position = distinct_histories(features)
         daily = np.log1p(annual_rate) / DAYS_PER_YEAR
         length = float(days * exprel(-daily * days))
         orders = [m.rate_if_left(*history) * length for m in self.models]
@@ -220,7 +220,7 @@ class CustomerBase:
         )
 
 
-def _histories(
+def distinct_histories(
     features: Mapping[str, Array],
 ) -> tuple[tuple[Array, Array, Array], NDArray[np.int64] | slice]:
     """Return the distinct histories of these rows, and the position of each row among them."""

@@ -52,14 +52,16 @@ def log_likelihood(params: Params, x: Array, t_x: Array, T: Array) -> Array:
     return log_density
 
 
-def none_if_active(params: Params, days: Array, x: Array, T: Array) -> Array:
+def none_if_active(params: Params, days: Array, x: Array, T: Array, pace: float = 1.0) -> Array:
     """P(no purchase within ``days`` after T | active at T), per customer.
 
-    The customer is active and silent to the end, or leaves before the next purchase.
+    The customer is active and silent to the end, or leaves before the next purchase. ``pace`` is a
+    factor of the purchase rate after T: it divides the inverse scale ``alpha + T`` of the rates.
     """
     r, alpha, s, beta = params
-    silent = np.exp(-(r + x) * np.log1p(days / (alpha + T)) - s * np.log1p(days / (beta + T)))
-    left_early: Array = s * _leaving_integral(r + x, s, alpha + T, beta + T, days)
+    scale = (alpha + T) / pace
+    silent = np.exp(-(r + x) * np.log1p(days / scale) - s * np.log1p(days / (beta + T)))
+    left_early: Array = s * _leaving_integral(r + x, s, scale, beta + T, days)
     return silent + left_early
 
 
