@@ -30,8 +30,8 @@ class ClosedPlan:
         Assigned arm, shape (n,).
     stratum
         Codes of the strata of the draw, shape (n,).
-    gain
-        What a contact was expected to bring, in money, shape (n,).
+    gain, cost
+        What a contact was expected to bring after its costs, and these, in money, shape (n,).
     expected_purchase
         P(order in the window) by the score at freezing, without a contact, shape (n,).
     bought
@@ -44,6 +44,7 @@ class ClosedPlan:
     contacted: NDArray[np.bool_]
     stratum: Integers
     gain: Array
+    cost: Array
     expected_purchase: Array
     bought: NDArray[np.bool_]
 
@@ -75,7 +76,9 @@ def closed_plans(engine: sa.Engine, name: str | None = None) -> list[ClosedPlan]
 def _customers(connection: sa.Connection, plan: Plan) -> ClosedPlan:
     c, o = plan_customers.c, outcomes.c
     rows = connection.execute(
-        sa.select(c.customer_id, c.state, c.arm, c.stratum, c.gain, c.expected_purchase, o.orders)
+        sa.select(
+            c.customer_id, c.state, c.arm, c.stratum, c.gain, c.cost, c.expected_purchase, o.orders
+        )
         .join(outcomes, sa.and_(o.plan_id == c.plan_id, o.customer_id == c.customer_id))
         .where(c.plan_id == plan.id)
         .order_by(c.customer_id)
@@ -87,6 +90,7 @@ def _customers(connection: sa.Connection, plan: Plan) -> ClosedPlan:
         np.array([row.arm == CONTACT for row in rows], dtype=np.bool_),
         np.array([row.stratum for row in rows], dtype=np.int64),
         np.array([row.gain for row in rows], dtype=np.float64),
+        np.array([row.cost for row in rows], dtype=np.float64),
         np.array([row.expected_purchase for row in rows], dtype=np.float64),
         np.array([row.orders > 0 for row in rows], dtype=np.bool_),
     )
