@@ -126,7 +126,8 @@ def test_learn_compares_the_rankings_of_a_plan_on_the_log(stagecast, store, mode
     for ranking in ("gain", "risk", "response", "linear"):
         assert f"\n{ranking} " in said.out
     data = json.loads(stagecast("plan", "learn", "few", model / "log.csv", "--json").out)
-    assert (data["plan"], data["choice"]["name"], data["choice"]["enough"]) == (
+    choice = data["choice"]
+    assert (data["plan"], choice["name"], choice["enough"]) == (
         "few",
         "gain",
         False,
