@@ -53,7 +53,9 @@ prove: $(VENV)/.dev  ## accuracy out of time on several logs and dates, against 
 	$(BIN)/python -m bench.leads
 	$(BIN)/python -m bench.campaigns
 	$(BIN)/python -m bench.pooling
+	$(BIN)/python -m bench.holdouts --draws 100
 	$(BIN)/python -m bench.uplift
+	$(BIN)/python -m bench.promotions
 	$(BIN)/python -m pytest -n auto --dist loadfile -m hypothesis --hypothesis-profile=nightly
 
 docs: $(VENV)/.dev  ## run what README and docs show, check their links and tables
@@ -64,6 +66,7 @@ bench: $(VENV)/.dev  ## every speed we claim, as a ratio to a peer in the same r
 	$(BIN)/python -m bench.features --spark
 	$(BIN)/python -m bench.training
 	$(BIN)/python -m bench.history
+	$(BIN)/python -m bench.plans
 	$(BIN)/python -m bench.larger_than_memory
 	$(BIN)/python -m bench.interrupted
 

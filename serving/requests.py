@@ -129,6 +129,9 @@ class PlanRequest:
         Start of the window in which orders count; None: the as_of of the scores.
     replace
         Replace a draft of the same name.
+    effects
+        ``assumed``, or ``learned`` from the closed plans of the store; what the terms state of an
+        effect is used in either case.
     store
         SQLAlchemy URL, or the path of an SQLite file; None: as the settings say.
     """
@@ -138,6 +141,7 @@ class PlanRequest:
     owner: str = ""
     starts_at: datetime | None = None
     replace: bool = False
+    effects: str = "assumed"
     store: str | None = None
 
 

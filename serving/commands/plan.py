@@ -9,7 +9,7 @@ import click
 
 from stagecast.serving.commands.console import show, show_json
 from stagecast.serving.commands.options import common, instant
-from stagecast.serving.commands.plan_options import plan_terms
+from stagecast.serving.commands.plan_options import plan_terms, share
 from stagecast.serving.commands.reading_values import reading
 from stagecast.serving.commands.store_option import StoreOption, store_option
 from stagecast.serving.reading import Reading
@@ -214,6 +214,50 @@ def readout(
         show_json(result.to_json())
     else:
         show(readout_lines(result))
+
+
+@plan.command()
+@click.argument("name")
+@reading
+@click.option(
+    "--depth",
+    default="50%",
+    show_default=True,
+    metavar="SHARE",
+    callback=share,
+    help="Share of such a list that would be contacted.",
+)
+@click.option(
+    "--worth",
+    type=float,
+    metavar="MONEY",
+    help=(
+        "What an order brings: instead of --depth, whom it pays to contact at the plan's mean cost "
+        "of a contact."
+    ),
+)
+@store_option
+@common
+def learn(
+    reading: Reading,
+    name: str,
+    depth: float,
+    worth: float | None,
+    store: StoreOption,
+    as_json: bool,
+) -> None:
+    """Which ranking would have been the best for a plan that was read out: gain, risk or uplift.
+
+    EVENTS: the log with what was known when the plan was made; what came later is not looked at.
+    """
+    from stagecast.serving.commands.learned_lines import learned_lines
+    from stagecast.serving.jobs.learned import learn_ranking
+
+    learned = learn_ranking(name, reading, depth=depth, worth=worth, store=store)
+    if as_json:
+        show_json(learned.to_json())
+    else:
+        show(learned_lines(learned))
 
 
 @plan.command()

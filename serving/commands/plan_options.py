@@ -93,6 +93,7 @@ def plan_terms(function: F) -> F:
             owner=values.pop("owner"),
             starts_at=starts_at,
             replace=values.pop("replace"),
+            effects=values.pop("effects"),
             store=values.pop("store"),
         )
         return function(request=request, **values)
@@ -223,6 +224,16 @@ def _money() -> list[Callable[[F], F]]:
             metavar="SHARE",
             callback=share,
             help="Share of the value gone that it brings back; default: of the play, or 2%.",
+        ),
+        click.option(
+            "--effects",
+            type=click.Choice(["assumed", "learned"]),
+            default="assumed",
+            show_default=True,
+            help=(
+                "What --effect and --win-back-effect are where they are not stated: assumed, or "
+                "learned from the plans that were read out after their windows."
+            ),
         ),
         click.option(
             "--min-gain",

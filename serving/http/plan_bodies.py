@@ -43,7 +43,7 @@ class CostsBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class EffectsBody(msgspec.Struct, forbid_unknown_fields=True):
-    """Assumed effects; null leaves them to the play of each customer."""
+    """Effects of a contact; null leaves them to what is learned, or to the plays."""
 
     keep: Annotated[
         _Share | None, msgspec.Meta(description="share of the value at risk that a contact saves")
@@ -51,6 +51,10 @@ class EffectsBody(msgspec.Struct, forbid_unknown_fields=True):
     win_back: Annotated[
         _Share | None, msgspec.Meta(description="share of the value gone that it brings back")
     ] = None
+    learned: Annotated[
+        bool,
+        msgspec.Meta(description="whether what is null is learned from the plans that are closed"),
+    ] = False
 
 
 class RulesBody(msgspec.Struct, forbid_unknown_fields=True):

@@ -17,6 +17,7 @@ from stagecast.serving.requests import PlanRequest
 from stagecast.serving.settings import load_settings
 from stagecast.serving.store.store import Run, Store
 from stagecast.serving.store.tables import runs
+from stagecast.serving.targeting.learned.terms import with_learned_effects
 from stagecast.serving.targeting.plan.audience import check_audience
 from stagecast.serving.targeting.plan.book import PlanBook
 from stagecast.serving.targeting.plan.files import Written, write_list
@@ -83,6 +84,8 @@ def make_plan(request: PlanRequest) -> MadePlan:
     ------
     UsageError
         Nothing is published, the name is taken, or the terms cannot be met.
+    NotEnoughDataError
+        The effects are to be learned, and no closed plan shows any.
     """
     with open_store(request.store) as store:
         run = store.current_run()
@@ -93,13 +96,16 @@ def make_plan(request: PlanRequest) -> MadePlan:
             starts_at = instant_of(request.starts_at, run.model_path, run.as_of, "--start")
         check_audience(request.terms.audience, run)
         book, plan = PlanBook(store.engine), None
+        terms = request.terms
+        if request.effects == "learned":
+            terms = with_learned_effects(store.engine, run, terms)
         if request.name is None:
-            proposal = book.propose(run, request.terms, starts_at)
+            proposal = book.propose(run, terms, starts_at)
         else:
             plan, proposal = book.create(
                 request.name,
                 run,
-                request.terms,
+                terms,
                 owner=request.owner,
                 starts_at=starts_at,
                 replace=request.replace,

@@ -1,7 +1,7 @@
 """Whom a contact changes, learned from contacts that were drawn at random.
 
     trial -> randomisation -> folds -> outcomes -> learners (linear) -> model -> stored
-    trial + outcomes -> pseudo_outcomes -> curves, policy (rules) -> choice
+    trial + outcomes -> pseudo_outcomes -> curves, policy (rules) -> ladder -> choice
     stages of a play -> next_stage
 
 ``model``, ``design``, ``rules`` and ``stored`` evaluate and are all that a server needs;

@@ -1,12 +1,8 @@
 """Which ranking the plan uses: the caller's (such as risk x value), response, or uplift.
 
 All are judged on the same customers, by models that did not learn from them, in money: the net gain
-per customer of the list, at a depth or by the rule *contact whom it pays to contact*. A more
-complicated ranking has to be better than the simpler one by more than one standard error of their
-difference, which is paired; and the one chosen must beat as many contacts drawn at random.
-
-Source: Breiman, Friedman, Olshen and Stone (1984), "Classification and regression trees", section
-3.4.3, for the rule of one standard error.
+per customer of the list, at a depth or by the rule *contact whom it pays to contact*. Which of them
+is used, or none, is decided by :func:`.ladder.climb`.
 """
 
 from __future__ import annotations
@@ -20,8 +16,20 @@ from stagecast.features.arrays import Array
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.training.uplift.calibration import calibrate
 from stagecast.training.uplift.curves import qini, share_contacted
-from stagecast.training.uplift.estimate import Estimate, mean_estimate
 from stagecast.training.uplift.folds import FOLDS, folds_of
+from stagecast.training.uplift.ladder import (
+    EVERYBODY,
+    NOBODY,
+    RANDOM,
+    RANKING,
+    UPLIFT_GROUP,
+    Judged,
+    Rung,
+    climb,
+    in_words,
+    judge,
+    nearest,
+)
 from stagecast.training.uplift.learners import fit_uplift, out_of_fold
 from stagecast.training.uplift.model import RESPONSE, UPLIFT, UpliftModel
 from stagecast.training.uplift.outcomes import cross_fit, refuse_too_few
@@ -31,36 +39,8 @@ from stagecast.training.uplift.randomisation import check_random, require_random
 from stagecast.training.uplift.rules import Line, worth_contacting
 from stagecast.training.uplift.trial import Trial
 
-RANDOM = "random"
 FEWEST_OUTCOMES = 50
 """Outcomes other than 0 in both arms together, below which no ranking is told from another."""
-ONE_SIDED_95 = 1.645
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A ranking on customers that it did not learn from; money is per customer of the list.
-
-    Parameters
-    ----------
-    name, group
-        The ranking, and what it is: ``ranking`` (the caller's), ``response`` or ``uplift``.
-    contacted
-        Share of the list that its rule contacts.
-    gain
-        Net gain over contacting nobody.
-    over_random
-        Net gain over as many contacts drawn at random.
-    qini
-        In the unit of the outcome; see :mod:`.curves`.
-    """
-
-    name: str
-    group: str
-    contacted: float
-    gain: Estimate
-    over_random: Estimate
-    qini: Estimate
 
 
 @dataclass(frozen=True)
@@ -70,10 +50,11 @@ class Choice:
     Parameters
     ----------
     name
-        Of the ranking: a name that the caller passed, ``response``, a learner of effects, or
-        ``random`` where no ranking is better.
+        Of the ranking: a name that the caller passed, ``response``, or a learner of effects. Where
+        no ranking is clearly better: ``random`` at a depth, and by the rule ``everybody`` where it
+        pays to contact all, else ``nobody``.
     group
-        ``ranking``, ``response``, ``uplift`` or ``random``.
+        ``ranking``, ``response``, ``uplift``, ``random``, ``everybody`` or ``nobody``.
     reason
         Why, in words.
     enough
@@ -164,15 +145,15 @@ def fit_chosen(trial: Trial, choice: Choice, *, seed: int = 0) -> UpliftModel | 
     seed
         Of the folds and of LightGBM.
     """
-    if choice.group not in (RESPONSE, "uplift"):
+    if choice.group not in (RESPONSE, UPLIFT_GROUP):
         return None
     return replace(fit_uplift(trial, choice.name, seed=seed), line=choice.line)
 
 
 def _check_arguments(trial: Trial, own: Mapping[str, Array], depth: float | None) -> None:
     for name, score in own.items():
-        if name in (RESPONSE, RANDOM, *UPLIFT):
-            raise UsageError(f"a ranking is named '{name}', as a learner is; give another name")
+        if name in (RESPONSE, RANDOM, NOBODY, EVERYBODY, *UPLIFT):
+            raise UsageError(f"a ranking is named '{name}', which is taken; give another name")
         if np.shape(score) != (len(trial),) or not np.isfinite(score).all():
             raise UsageError(
                 f"the ranking '{name}' has the shape {np.shape(score)}; give a finite score for "
@@ -191,8 +172,8 @@ def _too_few(own: Mapping[str, Array], why: str) -> Choice:
 
 def _group(name: str, own: Mapping[str, Array]) -> str:
     if name in own:
-        return "ranking"
-    return RESPONSE if name == RESPONSE else "uplift"
+        return RANKING
+    return RESPONSE if name == RESPONSE else UPLIFT_GROUP
 
 
 def _chosen(
@@ -209,40 +190,57 @@ def _chosen(
     g, net = effect_values(trial, outcomes), net_effect(trial, outcomes, margin, cost)
     rules, judged = {}, []
     for name, score in scores.items():
-        is_effect = _group(name, own) == "uplift"
+        group = _group(name, own)
         if depth is None:
-            effect = _effects(trial, g, score, is_effect, folds, seed)
+            effect = _effects(trial, g, score, group == UPLIFT_GROUP, folds, seed)
             p = worth_contacting(effect, margin, cost).astype(np.float64)
         else:
             p = share_contacted(score, depth)
         rules[name] = p
-        judged.append(
-            Judged(
-                name,
-                _group(name, own),
-                float(p.mean()),
-                mean_estimate(p * net, trial.customer),
-                mean_estimate((p - p.mean()) * net, trial.customer),
-                qini(g, score, trial.customer),
-            )
+        area = qini(g, score, trial.customer)
+        judged.append(judge(name, group, p, net, area, trial.customer))
+    rung = climb(judged, rules, net, trial.customer, at_depth=depth is not None)
+    choice = next((j for j in judged if j.name == rung.name), None)
+    if choice is None:
+        reason = _why_no_ranking(rung, nearest(judged, at_depth=depth is not None), depth)
+        return Choice(rung.name, rung.name, reason, True, tuple(judged), None)
+    is_effect = choice.group == UPLIFT_GROUP
+    line = calibrate(g, scores[choice.name], trial.customer, is_effect=is_effect)
+    reason = f"{_why(choice, depth)} {rung.steps}".strip()
+    return Choice(choice.name, choice.group, reason, True, tuple(judged), line)
+
+
+def _why(choice: Judged, depth: float | None) -> str:
+    if depth is not None:
+        return (
+            f"'{choice.name}' is used: at depth {depth:.0%} it brings "
+            f"{in_words(choice.over_random)} per customer more than as many random contacts."
         )
-    name, steps = _climb(trial, judged, rules, net)
-    choice = next(j for j in judged if j.name == name)
-    line = calibrate(g, scores[name], trial.customer, is_effect=choice.group == "uplift")
-    where = "by the rule margin x effect > cost" if depth is None else f"at depth {depth:.0%}"
-    over = choice.over_random
-    if over.value <= ONE_SIDED_95 * over.standard_error:
-        reason = (
-            f"No ranking is better than a draw at random {where}: by one standard error it would "
-            f"be '{name}', which brings {over.value:+.4g} (standard error "
-            f"{over.standard_error:.2g}) per customer more than as many random contacts."
-        )
-        return Choice(RANDOM, RANDOM, reason, True, tuple(judged), None)
-    reason = (
-        f"'{name}' is used: {where} it brings {over.value:.4g} (standard error "
-        f"{over.standard_error:.2g}) per customer more than as many random contacts. {steps}"
+    return (
+        f"'{choice.name}' is used: by the rule margin x effect > cost it contacts "
+        f"{choice.contacted:.0%} of the customers and brings {in_words(choice.gain)} per customer "
+        f"more than contacting nobody, and {in_words(choice.over_everybody)} more than contacting "
+        "everybody."
     )
-    return Choice(name, choice.group, reason.strip(), True, tuple(judged), line)
+
+
+def _why_no_ranking(rung: Rung, best: Judged | None, depth: float | None) -> str:
+    if depth is not None:
+        over = "" if best is None else f": '{best.name}' brings {in_words(best.over_random)}"
+        return (
+            f"No ranking is better than a draw at random at depth {depth:.0%}{over} per customer "
+            "more than as many random contacts."
+        )
+    over = (
+        ""
+        if best is None
+        else f": '{best.name}' contacts {best.contacted:.0%}, which brings {in_words(best.gain)} "
+        f"more than nobody and {in_words(best.over_everybody)} more than everybody"
+    )
+    return (
+        f"Contact {rung.name}: to contact everybody brings {in_words(rung.everybody)} per customer "
+        f"after its cost, and no ranking is clearly better{over}."
+    )
 
 
 def _effects(trial: Trial, g: Array, score: Array, is_effect: bool, folds: int, seed: int) -> Array:
@@ -254,27 +252,3 @@ def _effects(trial: Trial, g: Array, score: Array, is_effect: bool, folds: int, 
         line = calibrate(g[rows], score[rows], trial.customer[rows], is_effect=is_effect)
         effect[~rows] = line.effect(score[~rows])
     return effect
-
-
-def _climb(
-    trial: Trial, judged: Sequence[Judged], rules: Mapping[str, Array], net: Array
-) -> tuple[str, str]:
-    """Return the name of the ranking by the rule of one standard error, and the steps in words."""
-    current, steps = "", []
-    for group in ("ranking", RESPONSE, "uplift"):
-        members = [j for j in judged if j.group == group]
-        if not members:
-            continue
-        best = max(members, key=lambda j: j.gain.value).name
-        if not current:
-            current = best
-            continue
-        more = mean_estimate((rules[best] - rules[current]) * net, trial.customer)
-        clear = more.value > more.standard_error
-        steps.append(
-            f"'{best}' brings {more.value:+.4g} (standard error {more.standard_error:.2g}) "
-            f"compared with '{current}', which is {'' if clear else 'not '}more than one standard "
-            "error."
-        )
-        current = best if clear else current
-    return current, " ".join(steps)

@@ -24,6 +24,7 @@ from stagecast.serving.http.plan_bodies import (
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.state import StateDep, StoreDep, get_run
 from stagecast.serving.store.store import Store
+from stagecast.serving.targeting.learned.terms import with_learned_effects
 from stagecast.serving.targeting.plan.audience import check_audience
 from stagecast.serving.targeting.plan.book import PlanBook
 from stagecast.serving.targeting.plan.errors import NoSuchPlanError, PlanStateError
@@ -71,8 +72,9 @@ async def make_plan(request: Request, state: StateDep, store: StoreDep) -> Respo
 
     The expected gain of a contact is the effect of keeping times the value at risk, and the effect
     of winning back times the value gone, less the costs; the offer is also paid to customers who
-    would have ordered anyway. Without `name` nothing is stored, and the answer is what the plan
-    would be.
+    would have ordered anyway. With `effects.learned` the effects are those of the plans that were
+    read out after their windows, and a note says what they are. Without `name` nothing is stored,
+    and the answer is what the plan would be.
     """
     raw = await read_body(request, state.settings.max_body_bytes)
     return await anyio.to_thread.run_sync(_make_plan, store, raw)
@@ -85,6 +87,8 @@ def _make_plan(store: Store, raw: bytes) -> Response:
     def work() -> Response:
         terms, starts_at = body.terms(), instant_of(body.starts_at, "starts_at")
         check_audience(terms.audience, run)
+        if body.effects.learned:
+            terms = with_learned_effects(store.engine, run, terms)
         book = PlanBook(store.engine)
         if body.name is None:
             forecast = book.propose(run, terms, starts_at).forecast

@@ -61,6 +61,20 @@ def test_without_a_depth_those_are_contacted_whom_it_pays_to_contact() -> None:
     assert net[contacted].sum() > 0.5 * net[net > 0].sum()
 
 
+def test_a_ranking_worse_than_random_is_passed_over_for_a_better_one() -> None:
+    trial, effect = simulate(3000, 6)
+    choice = choose_ranking(
+        trial, {"backwards": -effect, "truth": effect}, depth=0.3, learners=("linear",), folds=2
+    )
+    assert choice.name != "backwards"
+    assert choice.group in ("ranking", "uplift")
+    # the order in which the caller names them does not matter
+    again = choose_ranking(
+        trial, {"truth": effect, "backwards": -effect}, depth=0.3, learners=("linear",), folds=2
+    )
+    assert again.name == choice.name
+
+
 @pytest.mark.parametrize("rows", [10, 300])
 def test_too_few_contacts_fall_back_to_the_callers_ranking(rows: int) -> None:
     X = features(rows, 1)
@@ -82,6 +96,7 @@ def test_a_log_of_chosen_contacts_is_refused() -> None:
     ("rankings", "depth", "message"),
     [
         ({"T": np.zeros(200)}, 0.3, "named 'T'"),
+        ({"nobody": np.zeros(200)}, 0.3, "named 'nobody'"),
         ({"risk": np.zeros(3)}, 0.3, "'risk' has the shape"),
         ({"risk": np.full(200, np.nan)}, 0.3, "finite score"),
         ({}, 0.0, "depth is 0"),
