@@ -15,7 +15,7 @@ def channel_schemas() -> dict[str, Any]:
     group = _group({})
     cohort = _group({"cohort": {"type": "string", "format": "date"}})
     ends = _object(dict.fromkeys(("value", "low", "high"), _NUMBER), "A number and its interval")
-    kept = {
+    plan_cost = {
         "plan": _TEXT,
         "until": _TEXT,
         "contacted": _COUNT,
@@ -51,7 +51,7 @@ def channel_schemas() -> dict[str, Any]:
                 "cohorts": {"type": "array", "items": cohort},
                 "keeping": {
                     "type": "array",
-                    "items": _object(kept, "What a plan that is over cost and kept"),
+                    "items": _object(plan_cost, "What a plan that is over cost and kept"),
                 },
                 "notes": {"type": "array", "items": _TEXT},
             },

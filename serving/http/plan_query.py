@@ -50,11 +50,6 @@ class PlanQuery(BaseModel):
         }
         return {name: value for name, value in parameters.items() if value not in ("", [])}
 
-    @property
-    def is_asked(self) -> bool:
-        """Whether any field differs from its default."""
-        return bool(self.model_fields_set)
-
     def body(self) -> PlanBody:
         """Return the plan as the API takes it, without a name."""
 

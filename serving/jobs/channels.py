@@ -111,8 +111,8 @@ def make_channels(
     if request.out is not None:
         write_scores(table.to_table(), request.out)
     say_store = request.publish or request.store is not None or _is_there(settings.store)
-    kept = _with_store(settings.store, request, table, instant) if say_store else ()
-    return Channels(table, kept, request.out)
+    kept_costs = _with_store(settings.store, request, table, instant) if say_store else ()
+    return Channels(table, kept_costs, request.out)
 
 
 def _with_store(

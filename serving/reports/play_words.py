@@ -73,9 +73,13 @@ def play_words(play: Play, score: Mapping[str, Any], titles: Mapping[str, str]) 
     """
     words = []
     for clause in play.when:
-        comparison = next((part for part in clause if _may_hold(part, score)), None)
-        if comparison is not None:
-            words.append(_words(comparison, score, titles))
+        parts = [part for part in clause if _may_hold(part, score)]
+        # of a percentile it is not known here whether it holds
+        sure = [part for part in parts if part.percentile is None] or parts
+        if len(clause) > 1 and all(part.percentile is not None for part in sure):
+            words.append(" or ".join(_words(part, score, titles) for part in sure))
+        elif sure:
+            words.append(_words(sure[0], score, titles))
     return words
 
 

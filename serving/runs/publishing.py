@@ -52,6 +52,7 @@ def publish(
     as_of
         Where the customers stand.
     """
+    receiver = receiver_of(settings)  # refused before anything is written
     store = Store.open(settings.store)
     try:
         run_id = store.publish(
@@ -61,15 +62,14 @@ def publish(
             zone=bundle.clock.zone,
             currency=bundle.money.currency,
         )
+        with store.engine.begin() as connection:
+            add_moves(connection, datetime.now(UTC))
         store_contacts(store.engine, log, as_of)
         settle_due(store.engine, log, as_of)
         margin = bundle.models.config.margin
         by_channel = channels_if_any(log, as_of, Standings.of_scores(scores), margin=margin)
         if by_channel is not None:
             store_channels(store.engine, run_id, by_channel.by, by_channel.to_json())
-        with store.engine.begin() as connection:
-            add_moves(connection, datetime.now(UTC))
-        receiver = receiver_of(settings)
         if receiver is not None:
             deliver_due(store.engine, receiver)
     finally:

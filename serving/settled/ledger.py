@@ -1,8 +1,8 @@
-"""The ledger of settled runs: a chain of hashes, in which an edited or missing row shows.
+"""The ledger of settled runs: a chain of hashes, in which an edited row shows.
 
 Each row has the hash of the row before it and of its own text. Whoever edits a row, takes one out
 or puts one in must write all later rows anew; the hash of the last row, which is shown with the
-list, then differs from what was seen before.
+list, then differs from what was seen before. So does it where the last row was taken out.
 """
 
 from __future__ import annotations

@@ -51,7 +51,8 @@ def settle_due(engine: sa.Engine, log: EventLog, as_of: datetime) -> list[Entry]
     with engine.connect() as connection:
         due = connection.execute(
             sa.select(
-                runs.c.id, runs.c.as_of, runs.c.horizon_days, runs.c.model_version, runs.c.customers
+                *(runs.c.id, runs.c.as_of, runs.c.horizon_days, runs.c.model_version),
+                *(runs.c.customers, runs.c.published_at),
             )
             .where(
                 runs.c.published_at.is_not(None),
@@ -106,6 +107,7 @@ def _settle(
         horizon_days=run.horizon_days,
         model_version=run.model_version,
         customers=run.customers,
+        in_time=run.published_at < run.as_of + timedelta(days=run.horizon_days),
     )
     try:
         with engine.begin() as connection:

@@ -59,6 +59,8 @@ class Settlement:
         The active by churn band; all customers by stage, and by the method of their score.
     brier
         Mean squared error of the churn probabilities of the active; None where there are none.
+    in_time
+        Whether the run was published before its horizon was over; if not, it foresaw nothing.
     """
 
     as_of: str
@@ -71,6 +73,7 @@ class Settlement:
     by_stage: Mapping[str, Group]
     by_method: Mapping[str, Group]
     brier: float | None
+    in_time: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -99,6 +102,7 @@ def settlement(
     horizon_days: int,
     model_version: str,
     customers: int,
+    in_time: bool = True,
 ) -> Settlement:
     """Compare what was said with what came.
 
@@ -111,6 +115,8 @@ def settlement(
         amounts.
     as_of, horizon_days, model_version, customers
         Of the run.
+    in_time
+        Whether it was published before its horizon was over.
     """
 
     def group(rows: NDArray[np.bool_]) -> Group:
@@ -145,4 +151,5 @@ def settlement(
         by_stage=groups(said.stage, everybody),
         by_method=groups(said.method, everybody),
         brier=float(np.mean(errors**2)) if len(errors) else None,
+        in_time=in_time,
     )

@@ -5,6 +5,7 @@ It is worked out once, when the run is published, so that no page counts a milli
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,9 @@ from stagecast.features.clock import iso
 from stagecast.serving.store.tables import runs, scores
 
 JUMP = 0.1
-"""A churn probability that rose by so much is told."""
+"""Rise of the churn probability from which a customer counts as jumped."""
 VALUE_SHARES = (0.2, 0.5)
-"""Ends of the classes of value: the first fifth of the customers by clv, the rest of the half."""
+"""Ends of the classes of value: the first fifth of the active by clv, the rest of the half."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,14 @@ def overview(engine: sa.Engine, run: RunKey) -> dict[str, Any]:
     before) and ``grid`` (customers and money at risk of the active by churn band and class of clv).
     """
     with engine.connect() as connection:
-        kept = connection.scalar(sa.select(runs.c.overview).where(runs.c.id == run.id))
-    if kept is not None:
-        return dict(kept)
-    with engine.begin() as connection:
-        made = _make(connection, run)
-        connection.execute(runs.update().where(runs.c.id == run.id).values(overview=made))
-    return made
+        stored = connection.scalar(sa.select(runs.c.overview).where(runs.c.id == run.id))
+        if stored is not None:
+            return dict(stored)
+        result = _make(connection, run)
+    # a store that cannot be written at the moment can be read nevertheless
+    with contextlib.suppress(sa.exc.OperationalError), engine.begin() as connection:
+        connection.execute(runs.update().where(runs.c.id == run.id).values(overview=result))
+    return result
 
 
 def _make(connection: sa.Connection, run: RunKey) -> dict[str, Any]:
@@ -118,14 +120,23 @@ def _plays(connection: sa.Connection, run_id: int, before_id: int | None) -> lis
     )
     rows = connection.execute(query).all()
     new: dict[str, int] = {}
-    if before_id is not None:
+    # runs of earlier versions have no plays, of which nobody is new to one
+    has_plays = before_id is not None and (
+        connection.scalar(
+            sa.select(scores.c.run_id)
+            .where(scores.c.run_id == before_id, scores.c.play.is_not(None))
+            .limit(1)
+        )
+        is not None
+    )
+    if has_plays:
         before = scores.alias("before")
         same_customer = sa.and_(
             before.c.customer_id == now.c.customer_id, before.c.run_id == before_id
         )
         new_query = (
             sa.select(now.c.play, sa.func.count())
-            .select_from(now.join(before, same_customer))
+            .select_from(now.join(before, same_customer, isouter=True))
             .where(
                 now.c.run_id == run_id,
                 now.c.play.is_not(None),
@@ -139,7 +150,7 @@ def _plays(connection: sa.Connection, run_id: int, before_id: int | None) -> lis
             "play": row[0],
             "customers": int(row[1]),
             "stake": float(row[2]),
-            "new": None if before_id is None else new.get(row[0], 0),
+            "new": new.get(row[0], 0) if has_plays else None,
         }
         for row in sorted(rows, key=lambda row: (-row[2], row[0]))
     ]
@@ -164,7 +175,7 @@ def _changed(connection: sa.Connection, run_id: int, before_id: int) -> dict[str
 
 def _grid(connection: sa.Connection, run_id: int) -> list[dict[str, Any]]:
     c = scores.c
-    of_run = (c.run_id == run_id, c.clv.is_not(None))
+    of_run = (c.run_id == run_id, c.clv.is_not(None), c.churn_band.is_not(None))
     number = int(connection.scalar(sa.select(sa.func.count()).where(*of_run)) or 0)
     if not number:
         return []
@@ -181,7 +192,7 @@ def _grid(connection: sa.Connection, run_id: int) -> list[dict[str, Any]]:
     value_class = sa.case((c.clv > limits[0], 0), (c.clv > limits[1], 1), else_=2)
     query = (
         sa.select(c.churn_band, value_class, sa.func.count(), sa.func.sum(c.value_at_risk))
-        .where(*of_run, c.churn_band.is_not(None))
+        .where(*of_run)
         .group_by(c.churn_band, value_class)
     )
     return [

@@ -141,7 +141,8 @@ settled = sa.Table(
     sa.Column("settled_at", Instant, nullable=False),
     # the text that the hash is of, without ids of customers
     sa.Column("body", sa.Text, nullable=False),
-    sa.Column("previous_hash", sa.String(64), nullable=False),
+    # unique, so that two rows cannot follow the same one
+    sa.Column("previous_hash", sa.String(64), nullable=False, unique=True),
     sa.Column("hash", sa.String(64), nullable=False),
     sqlite_autoincrement=True,
 )

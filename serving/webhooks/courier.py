@@ -46,7 +46,7 @@ class Courier:
     def _run(self) -> None:
         while not self._stopped.is_set():
             try:
-                deliver_due(self._engine, self._receiver)
+                deliver_due(self._engine, self._receiver, stopped=self._stopped.is_set)
             except sa.exc.SQLAlchemyError as error:
                 # the store is busy or away: the messages are still there at the next look
                 _log.warning("webhooks wait: the store cannot be read (%s)", type(error).__name__)

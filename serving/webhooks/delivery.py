@@ -11,9 +11,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import http.client
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,7 +25,7 @@ from stagecast.features.clock import iso
 from stagecast.serving.store.webhook_tables import webhooks
 from stagecast.serving.webhooks import outbox
 from stagecast.serving.webhooks.messages import message_of
-from stagecast.serving.webhooks.receiver import Receiver
+from stagecast.serving.webhooks.receiver import PREFIX, Receiver
 
 RETRY_AFTER = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000)
 """Seconds from a failed attempt to the next; after the last one the message is given up."""
@@ -41,11 +43,24 @@ def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
     'v1,sti6m5wfzVDclSKWhERritTcCYHSMVKjmU7PF5lLeh0='
     """
     signed = f"{message_id}.{timestamp}.".encode() + body
-    digest = hmac.new(secret.encode("utf-8"), signed, hashlib.sha256).digest()
+    digest = hmac.new(_key(secret), signed, hashlib.sha256).digest()
     return "v1," + base64.b64encode(digest).decode("ascii")
 
 
-def deliver_due(engine: sa.Engine, receiver: Receiver, now: datetime | None = None) -> int:
+def _key(secret: str) -> bytes:
+    """Return the key of a secret: its text, or what its Base64 says after ``whsec_``."""
+    if secret.startswith(PREFIX):
+        return base64.b64decode(secret.removeprefix(PREFIX))
+    return secret.encode("utf-8")
+
+
+def deliver_due(
+    engine: sa.Engine,
+    receiver: Receiver,
+    now: datetime | None = None,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+) -> int:
     """Send the messages that are due, the oldest first, and return how many arrived.
 
     Several processes may call it: a message that one of them is sending is left alone by the
@@ -59,9 +74,11 @@ def deliver_due(engine: sa.Engine, receiver: Receiver, now: datetime | None = No
         Where they are sent.
     now
         The time, UTC; None: that of the clock.
+    stopped
+        Asked before each message; True: the rest is left for later.
     """
     arrived = 0
-    while (row := _take(engine, now or datetime.now(UTC))) is not None:
+    while not stopped() and (row := _take(engine, now or datetime.now(UTC))) is not None:
         arrived += _deliver(engine, receiver, row, now or datetime.now(UTC))
     return arrived
 
@@ -155,5 +172,5 @@ def _post(receiver: Receiver, message_id: str, body: bytes) -> str | None:
             return None if 200 <= answer.status < 300 else f"answered {answer.status}"
     except urllib.error.HTTPError as error:
         return f"answered {error.code}"
-    except (urllib.error.URLError, OSError, ValueError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         return f"could not be reached: {getattr(error, 'reason', error)}"[:200]

@@ -1,4 +1,4 @@
-"""What is to be sent: rows that are written with the change that they tell of."""
+"""What is to be sent: rows that are written with the change of a plan, or after a publication."""
 
 from __future__ import annotations
 

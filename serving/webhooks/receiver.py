@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -9,6 +11,7 @@ from stagecast.features.errors import UsageError
 from stagecast.serving.settings import Settings
 
 SECRET_LENGTH_MIN = 24
+PREFIX = "whsec_"
 THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
@@ -50,9 +53,19 @@ def receiver_of(settings: Settings) -> Receiver | None:
             "customers' scores are sent there"
         )
     secret = "" if settings.webhook_secret is None else settings.webhook_secret.get_secret_value()
+    if secret.startswith(PREFIX) and not _is_base64(secret.removeprefix(PREFIX)):
+        raise UsageError("STAGECAST_WEBHOOK_SECRET begins with whsec_, and is no Base64 after it")
     if len(secret) < SECRET_LENGTH_MIN:
         raise UsageError(
             f"STAGECAST_WEBHOOK_SECRET has {len(secret)} characters; at least {SECRET_LENGTH_MIN} "
             'are needed, like "$(openssl rand -hex 24)"'
         )
     return Receiver(url, secret, settings.webhook_min_step)
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return False
+    return True

@@ -103,8 +103,8 @@ def price_of_waiting(
     # undiscounted: the ratio of two dates a week apart hardly depends on the discount
     stays = model.orders_if_kept(float(value_days), x, t_x, at, 0.0)
     may_leave = model.expected_orders_discounted(float(value_days), x, t_x, at, 0.0, alive)
-    kept = _ratio(np.maximum(alive * stays - may_leave, 0.0))[position]
-    loss = np.exp(power * log_silent) * value_at_risk * (1.0 - np.clip(kept, 0.0, 1.0))
+    savable = _ratio(np.maximum(alive * stays - may_leave, 0.0))[position]
+    loss = np.exp(power * log_silent) * value_at_risk * (1.0 - np.clip(savable, 0.0, 1.0))
     return Waiting(np.asarray(loss), _closes(model, columns, power, horizon_days, limit))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse
 
+from stagecast.features.errors import DataRefusedError
 from stagecast.serving.http.lists import BANDS
 from stagecast.serving.http.page_texts import store_name, titles_of, translation
 from stagecast.serving.http.state import StateDep, StoreDep
@@ -30,8 +31,12 @@ def home_page(store: StoreDep, state: StateDep) -> HTMLResponse:
     overview = store.overview(run)
     plays = _plays(run, overview["plays"])
     titles = titles_of(run.scheme)
-    with store.engine.connect() as connection:
-        settled = entries(connection)
+    problem, settled = None, []
+    try:
+        with store.engine.connect() as connection:
+            settled = entries(connection)
+    except DataRefusedError as error:
+        problem = str(error)
     return render(
         "home.html",
         run=run,
@@ -46,6 +51,7 @@ def home_page(store: StoreDep, state: StateDep) -> HTMLResponse:
         grid=_grid(overview["grid"]),
         running=[plan for plan in PlanBook(store.engine).plans() if plan.state in RUNNING],
         settled=settled[-1] if settled else None,
+        ledger_problem=problem,
     )
 
 
@@ -67,7 +73,11 @@ def _first(plays: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """Return the play that today is for: of those with new customers, the largest stake; else of
     all that ask for a contact.
     """
-    asking = [play for play in plays if play["contact"] and play["stake"] > 0]
+    # a log without amounts has no stake: the play with most customers is the first then
+    has_money = any(play["stake"] for play in plays)
+    asking = [play for play in plays if play["contact"] and (play["stake"] or not has_money)]
+    if not has_money:
+        asking.sort(key=lambda play: -play["customers"])
     fresh = [play for play in asking if play["new"]]
     return next(iter(fresh or asking), None)
 

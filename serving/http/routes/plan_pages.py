@@ -36,9 +36,9 @@ FIRST = 25
 
 @router.get("/plans")
 def plans_page(store: StoreDep) -> HTMLResponse:
-    """Show all plans, by what is to be done with them."""
+    """Show all plans, the newest first."""
     plans = PlanBook(store.engine).plans()
-    results = {plan.name: last_readout(store.engine, plan) for plan in plans if plan.frozen_at}
+    results = {plan.name: result for plan, result in _results(store, plans)}
     return render("plans.html", **_shop(store.current_run()), plans=plans, results=results)
 
 
@@ -95,10 +95,7 @@ def plan_page(name: str, store: StoreDep) -> HTMLResponse:
         raise ProblemError(404, "plan-unknown", str(error)) from None
     first: list[dict[str, Any]] = []
     if plan.frozen_at is not None:
-        for row in book.members(name, "contact"):
-            first.append(row)
-            if len(first) == FIRST:
-                break
+        first = list(book.members(name, "contact", FIRST))
     run = store.current_run()
     return render(
         "plan.html",

@@ -12,7 +12,7 @@ if (form) {
   });
   // "/" leads to the search field, as elsewhere.
   addEventListener("keydown", (event) => {
-    if (event.key === "/" && !event.target.closest("input, select, textarea")) {
+    if (event.key === "/" && form.elements.q && !event.target.closest("input, select, textarea")) {
       event.preventDefault();
       form.elements.q.focus();
     }

@@ -42,6 +42,7 @@ from stagecast.serving.targeting.plan.stored import (
     terms_of,
 )
 from stagecast.serving.targeting.plan.terms import Terms
+from stagecast.serving.webhooks import outbox
 
 
 class PlanBook:
@@ -202,15 +203,20 @@ class PlanBook:
                 .where(plans.c.id == plan.id)
                 .values(proposal=proposal.forecast.to_json(), digest=digest_of(rows))
             )
+            outbox.add(connection, outbox.PLAN_FROZEN, {"plan": name}, datetime.now(UTC))
             return plan_named(connection, name)
 
-    def members(self, name: str, arm: str | None = None) -> Iterator[dict[str, Any]]:
+    def members(
+        self, name: str, arm: str | None = None, limit: int | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Return the customers of a frozen plan in the order of their ranks, with their profiles.
 
         Parameters
         ----------
         arm
             ``contact`` or ``holdout``; None: both.
+        limit
+            Most customers; None: all.
 
         Raises
         ------
@@ -223,9 +229,11 @@ class PlanBook:
                 f"plan '{name}' is a draft, and has no list yet; freeze it: stagecast plan freeze "
                 f"{name}"
             )
-        return self._members(plan.id, arm)
+        return self._members(plan.id, arm, limit)
 
-    def _members(self, plan_id: int, arm: str | None) -> Iterator[dict[str, Any]]:
+    def _members(
+        self, plan_id: int, arm: str | None, limit: int | None
+    ) -> Iterator[dict[str, Any]]:
         p = profiles.c
         facts = (p.name, p.email_sha256, p.contact_key, p.channel, p.country)
         same_customer = p.customer_id == plan_customers.c.customer_id
@@ -234,6 +242,7 @@ class PlanBook:
             .select_from(plan_customers.join(profiles, same_customer, isouter=True))
             .where(plan_customers.c.plan_id == plan_id)
             .order_by(plan_customers.c.rank)
+            .limit(limit)
         )
         if arm is not None:
             query = query.where(plan_customers.c.arm == arm)

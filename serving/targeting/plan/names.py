@@ -8,6 +8,8 @@ from stagecast.features.errors import UsageError
 from stagecast.serving.quoting import quote
 
 LENGTH_MAX = 64
+RESERVED = frozenset({"new", "log", "upload"})
+"""An address of a page, and where contacts are from besides plans."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 
 
@@ -17,7 +19,8 @@ def is_name(name: str) -> bool:
     >>> is_name("autumn"), is_name("au tumn")
     (True, False)
     """
-    return len(name) <= LENGTH_MAX and _NAME.fullmatch(name) is not None
+    is_short = len(name) <= LENGTH_MAX and name not in RESERVED
+    return is_short and _NAME.fullmatch(name) is not None
 
 
 def check_owner(owner: str) -> None:

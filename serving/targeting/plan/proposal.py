@@ -187,9 +187,9 @@ def _list(
     contacts by the share of the hold-out, and is drawn again, a little shorter or longer, until the
     contacted are within the limits and no draw is nearer to them.
     """
-    kept = 1 - terms.holdout
-    slots = None if terms.contacts is None else round(terms.contacts / kept)
-    budget = None if terms.budget is None else terms.budget / kept
+    contacted_share = 1 - terms.holdout
+    slots = None if terms.contacts is None else round(terms.contacts / contacted_share)
+    budget = None if terms.budget is None else terms.budget / contacted_share
     best: _Drawn | None = None
     best_gain = -1.0
     tried: set[tuple[int | None, float | None]] = set()

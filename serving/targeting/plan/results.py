@@ -19,6 +19,7 @@ from stagecast.serving.targeting.plan.observed import Observed
 from stagecast.serving.targeting.plan.stored import Plan, change_state, plan_named
 from stagecast.serving.targeting.trial.outcomes import DailyOutcomes, Outcomes
 from stagecast.serving.targeting.trial.readout import ReadOut, read_out
+from stagecast.serving.webhooks import outbox
 
 Source = Literal["upload", "log", "hand"]
 _ROWS = 5_000
@@ -160,6 +161,10 @@ def read_out_plan(
             f"plan '{plan.name}' is {plan.state}; only a frozen plan can be read out"
         )
     _check_list(plan, members)
+    if plan.state == "closed" and not observed.closed:
+        raise PlanStateError(
+            f"plan '{plan.name}' was read out at the end of its window; the log ends before that"
+        )
     if not any(row["arm"] != CONTACT for row in members):
         raise UsageError(
             f"nobody of plan '{plan.name}' was held out, so that nobody knows what would have come "
@@ -191,6 +196,8 @@ def read_out_plan(
                 result=document,
             )
         )
+        if observed.closed and plan.state != "closed":
+            outbox.add(connection, outbox.PLAN_CLOSED, {"plan": plan.name}, datetime.now(UTC))
         if observed.closed:
             connection.execute(plans.update().where(plans.c.id == plan.id).values(state="closed"))
     return result

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 
 from stagecast.serving.http.app import create_app
 from stagecast.serving.scoring import score_schema
@@ -139,7 +140,8 @@ def test_the_grid_counts_the_active_by_risk_and_value(web: Client, store: Store)
     counted = Counter(row["churn_band"] for row in made if row["churn_band"] is not None)
     for band, number in counted.items():
         assert sum(c["customers"] for c in overview["grid"] if c["band"] == band) == number
-    top = sorted((row["clv"] for row in made), reverse=True)[len(made) // 5]
+    of_active = [row["clv"] for row in made if row["churn_band"] is not None]
+    top = sorted(of_active, reverse=True)[len(of_active) // 5]
     high = sum(row["clv"] > top and row["churn_band"] == "high" for row in made)
     cells = {(c["band"], c["value_class"]): c["customers"] for c in overview["grid"]}
     assert cells.get(("high", 0), 0) == high
@@ -162,3 +164,54 @@ def test_a_store_of_scores_without_plays_and_money_has_a_page(web: Client, store
             row[name] = None
     published.publish(store, table(made))
     assert "Nobody has a play that asks for a contact today." in text(web)
+
+
+def test_without_money_the_play_of_most_customers_is_named(web: Client, store: Store) -> None:
+    made = rows(1)
+    for row in made:
+        for name in ("value_at_risk", "value_gone", "clv", "clv_low", "clv_high"):
+            row[name] = None
+    published.publish(store, table(made))
+    page = text(web)
+    assert re.search(r"\d+ customers have the play “[^”]+”: plan for them\.", page), page
+    assert "at stake: plan for them" not in page
+
+
+def test_who_is_new_to_a_play_had_another_or_no_score_before(web: Client, store: Store) -> None:
+    before, now = rows(1, EARLIER, customers=150), rows(2, customers=200)
+    published.publish(store, table(before))
+    published.publish(store, table(now))
+    earlier = {row["customer_id"]: row["play"] for row in before}
+    run = store.current_run()
+    assert run is not None
+    for part in store.overview(run)["plays"]:
+        new = sum(
+            row["play"] == part["play"] and earlier.get(row["customer_id"]) != part["play"]
+            for row in now
+        )
+        assert part["new"] == new
+
+
+def test_after_scores_without_plays_nobody_is_called_new(web: Client, store: Store) -> None:
+    before = rows(1, EARLIER)
+    for row in before:
+        row["play"] = None
+    published.publish(store, table(before))
+    published.publish(store, table(rows(2)))
+    assert "newly have the play" not in text(web)
+
+
+def test_an_edited_ledger_is_told_on_the_page_and_hides_nothing_else(
+    web: Client, store: Store
+) -> None:
+    published.publish(store, table(rows(1)))
+    with store.engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "insert into settled (run_id, settled_at, body, previous_hash, hash) values "
+                "(1, '2026-01-01 00:00:00.000000', '{}', 'x', 'y')"
+            )
+        )
+    page = text(web)
+    assert "Row 1 of the ledger of settled runs is not what was written" in page
+    assert "active customers" in page

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,9 +22,18 @@ from stagecast.features.errors import UsageError
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.store import Store
 from stagecast.serving.store.webhook_tables import webhooks
+from stagecast.serving.targeting.plan.book import PlanBook
+from stagecast.serving.targeting.plan.observed import observed_at_end
+from stagecast.serving.targeting.plan.results import list_of, read_out_plan
+from stagecast.serving.targeting.plan.terms import Terms
 from stagecast.serving.webhooks import outbox
 from stagecast.serving.webhooks.courier import Courier
-from stagecast.serving.webhooks.delivery import GIVE_UP_DAYS, RETRY_AFTER, deliver_due
+from stagecast.serving.webhooks.delivery import (
+    GIVE_UP_DAYS,
+    RETRY_AFTER,
+    deliver_due,
+    signature,
+)
 from stagecast.serving.webhooks.receiver import Receiver, receiver_of
 from tests.serving import published
 from tests.waiting import wait_until
@@ -256,3 +266,81 @@ def test_an_address_or_secret_that_cannot_be_used_is_refused(url, secret, proble
 
 def test_without_an_address_nothing_is_sent() -> None:
     assert receiver_of(Settings()) is None
+
+
+def test_a_secret_of_the_libraries_of_standard_webhooks_is_decoded() -> None:
+    key = b"0123456789abcdef01234567"
+    text = "whsec_" + base64.b64encode(key).decode()
+    digest = hmac.new(key, b"msg_1.5.{}", hashlib.sha256).digest()
+    assert signature(text, "msg_1", 5, b"{}") == "v1," + base64.b64encode(digest).decode()
+    with pytest.raises(UsageError, match="no Base64"):
+        receiver_of(Settings(webhook_url="https://x.example", webhook_secret="whsec_" + "!" * 30))
+
+
+def frozen_plan(store: Store) -> PlanBook:
+    published.publish(store, published.scores(80))
+    book, run = PlanBook(store.engine), store.current_run()
+    assert run is not None
+    book.create("autumn", run, Terms(contacts=20, holdout=0.3), owner="Ann")
+    book.freeze("autumn")
+    return book
+
+
+def test_a_frozen_plan_and_its_end_are_sent_once(store, inbox) -> None:
+    book, receiver = frozen_plan(store), Receiver(inbox.url, SECRET)
+    assert deliver_due(store.engine, receiver) == 1
+    (body,) = inbox.bodies()
+    assert body["type"] == "plan.frozen"
+    assert body["data"]["plan"] == "autumn"
+    assert body["data"]["owner"] == "Ann"
+    assert body["data"]["contacts"] == 20
+    for _ in range(2):  # the second read-out of a closed plan is no news
+        plan = book.plan("autumn")
+        members = list_of(store.engine, plan)
+        ids = [row["customer_id"] for row in members]
+        rows = {id_: (float(k % 2), 10.0 * (k % 2)) for k, id_ in enumerate(ids)}
+        observed = observed_at_end(rows, ids, plan.window_days, plan.ends_at)
+        read_out_plan(store.engine, plan, members, observed)
+    assert deliver_due(store.engine, receiver) == 1
+    assert [body["type"] for body in inbox.bodies()] == ["plan.frozen", "plan.closed"]
+
+
+def test_a_freezing_that_fails_sends_nothing(store, inbox) -> None:
+    published.publish(store, published.scores(80))
+    book, run = PlanBook(store.engine), store.current_run()
+    assert run is not None
+    book.create("autumn", run, Terms(contacts=20))
+    published.publish(store, published.scores(80))
+    with pytest.raises(UsageError, match="newer ones have replaced"):
+        book.freeze("autumn")
+    assert deliver_due(store.engine, Receiver(inbox.url, SECRET)) == 0
+
+
+def test_a_sender_that_is_stopped_leaves_the_rest(store, inbox) -> None:
+    two_runs(store)
+    for _ in range(3):
+        add_moves(store)
+    receiver = Receiver(inbox.url, SECRET)
+    sent = deliver_due(store.engine, receiver, NOW, stopped=lambda: len(inbox.requests) >= 1)
+    assert sent == len(inbox.requests) == 1
+
+
+def test_an_answer_that_is_no_http_is_a_failed_attempt(store) -> None:
+    two_runs(store)
+    add_moves(store)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(b"what?\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        assert deliver_due(store.engine, Receiver(url, SECRET), NOW) == 0
+        thread.join()
+    assert rows(store)[0].attempts == 1
