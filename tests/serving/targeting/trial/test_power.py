@@ -113,7 +113,7 @@ def test_the_variance_and_the_spread_of_spend_are_recovered_from_a_simulated_win
     spend = (random.random(200_000) < p) * y * random.gamma(4.0, 0.25, 200_000)
     assert spend_cv(spend, p, p * y) == pytest.approx(0.5, abs=0.01)
     stated = expected_money(p, p * y, cv=0.5).variance()
-    assert told == pytest.approx(np.mean((spend - p * y) ** 2), rel=0.02)
+    assert stated == pytest.approx(np.mean((spend - p * y) ** 2), rel=0.02)
 
 
 def test_the_cost_of_a_hold_out_is_its_share_of_the_gain() -> None:
