@@ -153,7 +153,7 @@ def cost_figure(cost: float, customers: int) -> Figure:
     (the square root of a Poisson variable has a variance of about 1/4; Anscombe 1948).
 
     >>> cost_figure(1000.0, 100)
-    Figure(value=10.0, low=8.293..., high=12.291..., customers=100, needed=16)
+    Figure(value=10.0, low=8.29..., high=12.29..., customers=100, needed=16)
     """
     needed = needed_for_mean(1.0)
     if needed is None or customers < needed:

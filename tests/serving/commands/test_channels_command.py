@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from stagecast.features.events import from_frame
+from stagecast.features.shop.clock import ShopClock
 from stagecast.serving.runs.publishing import publish
+from stagecast.serving.settings import Settings
 from stagecast.serving.store.channels import stored_channels
 from tests.serving import published
 from tests.serving.calling import Stagecast
@@ -156,12 +159,21 @@ def test_looking_for_plans_makes_no_store(shop: Path, stagecast: Stagecast) -> N
     assert not (shop / "stagecast.db").exists()
 
 
+def settings(folder: Path) -> Settings:
+    return Settings(store=f"sqlite:///{folder / 'stagecast.db'}")
+
+
+def bundle(margin: float = 1.0) -> Any:
+    """Return what a publication asks a bundle for."""
+    models = SimpleNamespace(scheme=published.retail(), config=SimpleNamespace(margin=margin))
+    return SimpleNamespace(models=models, clock=ShopClock(), money=SimpleNamespace(currency=None))
+
+
 def test_published_scores_of_a_log_with_channels_have_their_table(
     shop: Path, stagecast: Stagecast
 ) -> None:
-    url = f"sqlite:///{shop / 'stagecast.db'}"
     with from_frame(events()) as log:
-        publish(url, scores(), Path("model"), published.retail(), log, AS_OF, margin=0.5)
+        publish(settings(shop), scores(), Path("model"), bundle(margin=0.5), log, AS_OF)
     store = published.open_store(shop)
     run = store.current_run()
     assert run is not None
@@ -180,9 +192,8 @@ def test_published_scores_of_a_log_with_channels_have_their_table(
 
 
 def test_published_scores_of_a_log_without_channels_have_none(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'stagecast.db'}"
     with from_frame(events().drop(columns="channel")) as log:
-        publish(url, scores(), Path("model"), published.retail(), log, AS_OF + timedelta(0))
+        publish(settings(tmp_path), scores(), Path("model"), bundle(), log, AS_OF)
     store = published.open_store(tmp_path)
     run = store.current_run()
     assert run is not None

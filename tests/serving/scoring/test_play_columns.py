@@ -31,7 +31,7 @@ def test_the_action_is_that_of_the_play_else_of_the_stage() -> None:
         "value_gone": np.array([1.0, 1.0, np.nan]),
     }
     result = play_columns(scheme, {}, columns, stage)
-    assert result["play"].tolist() == ["loyal_going_quiet", None, None]
+    assert result["play"].tolist() == ["loyal_going_quiet", "leave_alone", None]
     assert "no discount needed" not in result["action"][0]
     assert result["action"][1] == scheme["loyal"].action["en"]
     assert result["action"][2] == scheme["prospect"].action["en"]
