@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.serving.http.forms import drop_empty
 from stagecast.serving.http.problems import Fault, ProblemError
 from stagecast.serving.store.queries import (
     DEFAULT_SORT,
@@ -57,14 +58,7 @@ class ListQuery(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _drop_empty(cls, values: Any) -> Any:
-        # a form sends every field, also the empty ones
-        if not isinstance(values, dict):
-            return values
-        parameters = {
-            name: [item for item in value if item != ""] if isinstance(value, list) else value
-            for name, value in values.items()
-        }
-        return {name: value for name, value in parameters.items() if value not in ("", [])}
+        return drop_empty(values)
 
     @field_validator("sort")
     @classmethod

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from stagecast.serving.http.forms import drop_empty
 from stagecast.serving.http.plan_bodies import (
     AudienceBody,
     CostsBody,
@@ -41,14 +42,7 @@ class PlanQuery(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _drop_empty(cls, values: Any) -> Any:
-        # a form sends every field, also the empty ones
-        if not isinstance(values, dict):
-            return values
-        parameters = {
-            name: [item for item in value if item != ""] if isinstance(value, list) else value
-            for name, value in values.items()
-        }
-        return {name: value for name, value in parameters.items() if value not in ("", [])}
+        return drop_empty(values)
 
     def body(self) -> PlanBody:
         """Return the plan as the API takes it, without a name."""

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from stagecast.features.clock import iso
+from stagecast.serving.store.earlier_run import earlier_run
 from stagecast.serving.store.tables import runs, scores
 
 JUMP = 0.1
@@ -60,17 +61,7 @@ def overview(engine: sa.Engine, run: RunKey) -> dict[str, Any]:
 
 
 def _make(connection: sa.Connection, run: RunKey) -> dict[str, Any]:
-    previous = connection.execute(
-        sa.select(runs.c.id, runs.c.as_of)
-        .where(
-            runs.c.published_at.is_not(None),
-            runs.c.scheme_id == run.scheme_id,
-            runs.c.horizon_days == run.horizon_days,
-            runs.c.as_of < run.as_of,
-        )
-        .order_by(runs.c.as_of.desc(), runs.c.id.desc())
-        .limit(1)
-    ).first()
+    previous = earlier_run(connection, run.scheme_id, run.horizon_days, run.as_of)
     before = None if previous is None else int(previous.id)
     return {
         "totals": _totals(connection, run.id),

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
+from stagecast.serving.store.earlier_run import earlier_run
 from stagecast.serving.store.tables import runs
 from stagecast.serving.store.webhook_tables import webhooks
 
@@ -42,16 +43,6 @@ def add_moves(connection: sa.Connection, now: datetime) -> None:
     current = connection.execute(published.order_by(runs.c.id.desc()).limit(1)).first()
     if current is None:
         return
-    previous = connection.scalar(
-        sa.select(runs.c.id)
-        .where(
-            runs.c.published_at.is_not(None),
-            runs.c.scheme_id == current.scheme_id,
-            runs.c.horizon_days == current.horizon_days,
-            runs.c.as_of < current.as_of,
-        )
-        .order_by(runs.c.as_of.desc(), runs.c.id.desc())
-        .limit(1)
-    )
+    previous = earlier_run(connection, current.scheme_id, current.horizon_days, current.as_of)
     if previous is not None:
-        add(connection, CUSTOMERS_MOVED, {"run": current.id, "before": previous}, now)
+        add(connection, CUSTOMERS_MOVED, {"run": current.id, "before": previous.id}, now)

@@ -5,22 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from html import unescape
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pytest
 import sqlalchemy as sa
 
-from stagecast.serving.http.app import create_app
 from stagecast.serving.scoring import score_schema
-from stagecast.serving.settings import Settings
 from stagecast.serving.store.store import Store
 from tests.serving import published
-from tests.serving.web import Client, client
+from tests.serving.web import Client
 
 EARLIER = published.AS_OF - timedelta(days=30)
 PLAYS = ("loyal_going_quiet", "worth_winning_back", "let_go", None)
@@ -36,23 +31,6 @@ def rows(seed: int, as_of: Any = published.AS_OF, customers: int = 200) -> list[
 
 def table(made: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(made, schema=score_schema.schema(published.STAGES))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store.open(f"sqlite:///{tmp_path / 'stagecast.db'}")
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def web(store: Store) -> Iterator[Client]:
-    def no_model(path: Path) -> None:
-        raise AssertionError("no model is asked for")
-
-    app = create_app(Settings(), scorer_loader=no_model, store=store)  # type: ignore[arg-type]
-    with client(app) as http:
-        yield http
 
 
 def text(web: Client, path: str = "/") -> str:
