@@ -14,6 +14,7 @@ from stagecast.serving.store import webhook_tables as webhook_tables
 from stagecast.serving.store.tables import VERSION, metadata, store_version
 
 BUSY_MILLISECONDS = 10_000
+ATTEMPTS = 3
 TABLES = tuple(table for table in metadata.sorted_tables if table is not store_version)
 """All tables beside that of the version, referred ones before referring ones."""
 
@@ -51,23 +52,15 @@ def open_engine(url: str) -> sa.Engine:
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _tune_sqlite)
     try:
-        with engine.begin() as connection:
-            connection.execute(CreateTable(store_version, if_not_exists=True))
-        with engine.begin() as connection:
-            version = connection.scalar(sa.select(sa.func.max(store_version.c.version)))
-            if version is not None and version > VERSION:
-                raise UsageError(
-                    f"the store '{_without_password(url)}' is of version {version}, written "
-                    "by a newer stagecast; "
-                    f"this one knows version {VERSION}: upgrade stagecast, or name another --store"
-                )
-            existing_tables = set(sa.inspect(connection).get_table_names())
-            if (
-                version is None
-                or version < VERSION
-                or not existing_tables.issuperset(table.name for table in TABLES)
-            ):
-                _create_tables(connection)
+        for attempt in range(ATTEMPTS):
+            try:
+                _prepare(engine, url)
+                break
+            except sa.exc.OperationalError:
+                # processes that make a new store at once are in each other's way, and every step
+                # can be taken again
+                if attempt + 1 == ATTEMPTS:
+                    raise
     except sa.exc.SQLAlchemyError as error:
         engine.dispose()
         cause = getattr(error, "orig", None) or error
@@ -79,6 +72,27 @@ def open_engine(url: str) -> sa.Engine:
         engine.dispose()
         raise
     return engine
+
+
+def _prepare(engine: sa.Engine, url: str) -> None:
+    """Create what is missing, and refuse a store of a newer version."""
+    with engine.begin() as connection:
+        connection.execute(CreateTable(store_version, if_not_exists=True))
+    with engine.begin() as connection:
+        version = connection.scalar(sa.select(sa.func.max(store_version.c.version)))
+        if version is not None and version > VERSION:
+            raise UsageError(
+                f"the store '{_without_password(url)}' is of version {version}, written "
+                "by a newer stagecast; "
+                f"this one knows version {VERSION}: upgrade stagecast, or name another --store"
+            )
+        existing_tables = set(sa.inspect(connection).get_table_names())
+        if (
+            version is None
+            or version < VERSION
+            or not existing_tables.issuperset(table.name for table in TABLES)
+        ):
+            _create_tables(connection)
 
 
 def _create_tables(connection: sa.Connection) -> None:
