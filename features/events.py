@@ -89,7 +89,26 @@ class EventLog:
             parse_instant(report.first_event),
             parse_instant(report.last_event),
         )
+        self._scratch = scratch
         self._release = weakref.finalize(self, _release, con, scratch)
+
+    def __repr__(self) -> str:
+        report = self.report
+        first, last = report.first_event[:10], report.last_event[:10]
+        refused = f", {report.rows_rejected:,} rows refused" if report.rows_rejected else ""
+        state = "" if self._release.alive else ", closed"
+        return (
+            f"EventLog({report.rows_loaded:,} events of {report.customers:,} customers, "
+            f"{first} to {last}{refused}{state})"
+        )
+
+    def hand_over(self) -> Scratch:
+        """Return the temporary folder, which from now on belongs to the caller with the connection.
+
+        This log does not close them any more.
+        """
+        self._release.detach()
+        return self._scratch
 
     def choose_as_of(self, as_of: datetime | None = None) -> datetime:
         """Return ``as_of`` if it is given, else the midnight after the last event.
@@ -207,7 +226,8 @@ def from_frame(
     Parameters
     ----------
     frame
-        The table. In reports the line of a row is its position, counted from 1.
+        The table, or a list of several that are read as one log. In reports the line of a row is
+        its position, counted from 1.
     options
         How the table is read; None: the defaults.
     customers
@@ -228,7 +248,10 @@ def from_frame(
     (1, {'unreadable_time': 1})
     """
     read_options = options or ReadOptions()
-    return _read(lambda _: make_plans([open_frame(frame)], read_options), read_options, customers)
+    frames = list(frame) if isinstance(frame, list | tuple) else [frame]
+    labels = ["frame"] if len(frames) == 1 else [f"frame {k + 1}" for k in range(len(frames))]
+    sources = [open_frame(table, label) for table, label in zip(frames, labels, strict=True)]
+    return _read(lambda _: make_plans(sources, read_options), read_options, customers)
 
 
 def read_customers(

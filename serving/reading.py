@@ -80,6 +80,8 @@ class Reading:
         Features beside those of the standard catalogue.
     spark
         Where Spark reads the log; None: DuckDB does, on this machine.
+    frames
+        pandas, Arrow or Polars tables, read as one log where there are neither of the above.
 
     >>> reading = Reading(("shop.csv",), options=ReadOptions(zone="Europe/London"))
     >>> reading.as_of is None
@@ -92,6 +94,7 @@ class Reading:
     customers: CustomersTable | None = None
     own: OwnFeatures = field(default_factory=_nothing_own)
     spark: Spark | None = None
+    frames: tuple[object, ...] = field(default=(), compare=False)
 
     @property
     def as_of(self) -> datetime | None:
@@ -132,15 +135,17 @@ class Reading:
                 f"--engine spark: `{command}` works on one machine; `features`, `train` and "
                 "`score` know Spark"
             )
-        if not self.sources and not self.tables:
+        if not self.sources and not self.tables and not self.frames:
             raise UsageError(
                 "no event log was named: give EVENTS (CSV or Parquet files, a glob, a folder, a "
                 "database URL), or [[tables]] in stagecast.toml"
             )
-        from stagecast.features.events import read_events, read_tables
+        from stagecast.features.events import from_frame, read_events, read_tables
 
         if self.sources:
             log = read_events(list(self.sources), self.options, self.customers)
+        elif self.frames:
+            log = from_frame(self.frames, self.options, self.customers)
         else:
             log = read_tables(self.tables, self.options, self.customers)
         for out in outs:

@@ -20,8 +20,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stagecast.features.events import EventLog, from_frame, read_events
+    from stagecast.features.frames.panel import Panel
     from stagecast.serving.pipeline import run
+    from stagecast.serving.python.event_log import EventLog
+    from stagecast.serving.python.lifecycle import Lifecycle, load
+    from stagecast.serving.python.reading import from_frame, read_events
     from stagecast.serving.runs.run import Run
     from stagecast.serving.scoring.scorer import Scorer, load_scorer
     from stagecast.training.config import TrainConfig
@@ -35,12 +38,15 @@ __all__ = [
     "ChurnClassifier",
     "CustomerValueRegressor",
     "EventLog",
+    "Lifecycle",
     "NextStageClassifier",
+    "Panel",
     "Run",
     "Scorer",
     "TrainConfig",
     "__version__",
     "from_frame",
+    "load",
     "load_scorer",
     "read_events",
     "run",
@@ -49,14 +55,17 @@ __all__ = [
 _MODULES = {
     "ChurnClassifier": "stagecast.training.estimators",
     "CustomerValueRegressor": "stagecast.training.estimators",
-    "EventLog": "stagecast.features.events",
+    "EventLog": "stagecast.serving.python.event_log",
+    "Lifecycle": "stagecast.serving.python.lifecycle",
     "NextStageClassifier": "stagecast.training.estimators",
+    "Panel": "stagecast.features.frames.panel",
     "Run": "stagecast.serving.runs.run",
     "Scorer": "stagecast.serving.scoring.scorer",
     "TrainConfig": "stagecast.training.config",
-    "from_frame": "stagecast.features.events",
+    "from_frame": "stagecast.serving.python.reading",
+    "load": "stagecast.serving.python.lifecycle",
     "load_scorer": "stagecast.serving.scoring.scorer",
-    "read_events": "stagecast.features.events",
+    "read_events": "stagecast.serving.python.reading",
     "run": "stagecast.serving.pipeline",
 }
 

@@ -26,7 +26,7 @@ from stat import S_ISREG
 from typing import Any
 
 from stagecast.features.catalog.catalog import Catalog
-from stagecast.features.clock import parse_instant
+from stagecast.features.clock import iso, parse_instant
 from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.features.plain_json import to_json
 from stagecast.features.shop.clock import ShopClock, clock_named
@@ -94,23 +94,27 @@ class Bundle:
     card: Mapping[str, Any]
     money: LogMoney = NOT_STATED
 
+    def __repr__(self) -> str:
+        config = self.models.config
+        return (
+            f"Bundle({self.model_version}, as of {iso(self.clock.shop(self.as_of))}, horizon "
+            f"{config.horizon_days}d, churn by {config.churn}, scheme {self.models.scheme.id})"
+        )
+
     @property
     def clock(self) -> ShopClock:
         """Clock of the shop, whose days the models count."""
         return clock_named(self.models.config.zone)
 
 
-def save_bundle(
-    folder: Path,
+def make_bundle(
     models: Models,
     as_of: datetime,
     data_cutoff: datetime,
     card: Card | Mapping[str, Any],
     money: LogMoney = NOT_STATED,
 ) -> Bundle:
-    """Write a bundle into a new folder and return it.
-
-    The files are written to a draft folder beside it, which is renamed when it is complete.
+    """Return a bundle in memory, with the version that its files have.
 
     Parameters
     ----------
@@ -118,25 +122,31 @@ def save_bundle(
         What people read; as plain JSON where it is that of a loaded bundle.
     money
         Currency and presence of the amounts that the training used.
+    """
+    as_of = clock_named(models.config.zone).instant(as_of)
+    card = to_json(card) if isinstance(card, Card) else card
+    return Bundle(models, _version(_files(models)), as_of, data_cutoff, card, money)
+
+
+def write_bundle(folder: Path, bundle: Bundle) -> None:
+    """Write a bundle into a new folder.
+
+    The files are written to a draft folder beside it, which is renamed when it is complete.
 
     Raises
     ------
     UsageError
         The folder exists.
     """
-    as_of = clock_named(models.config.zone).instant(as_of)
     if folder.exists():
         raise UsageError(f"{folder} exists; give another folder, or remove it")
-    files = {MODELS: _json(_models_json(models)), **_trees(models)}
-    version = _version(files)
-    card = to_json(card) if isinstance(card, Card) else card
-    files[CARD] = _json(card)
+    files = {**_files(bundle.models), CARD: _json(bundle.card)}
     manifest = {
         "format": FORMAT,
-        "model_version": version,
-        "as_of": as_of.isoformat(),
-        "data_cutoff": data_cutoff.isoformat(),
-        "money": money.to_json(),
+        "model_version": bundle.model_version,
+        "as_of": bundle.as_of.isoformat(),
+        "data_cutoff": bundle.data_cutoff.isoformat(),
+        "money": bundle.money.to_json(),
         "files": {
             name: {"sha256": _hash(data), "bytes": len(data)}
             for name, data in sorted(files.items())
@@ -148,7 +158,30 @@ def save_bundle(
     for name, data in {**files, MANIFEST: _json(manifest)}.items():
         (draft / name).write_bytes(data)
     draft.rename(folder)
-    return Bundle(models, version, as_of, data_cutoff, card, money)
+
+
+def save_bundle(
+    folder: Path,
+    models: Models,
+    as_of: datetime,
+    data_cutoff: datetime,
+    card: Card | Mapping[str, Any],
+    money: LogMoney = NOT_STATED,
+) -> Bundle:
+    """Write a bundle into a new folder, as :func:`write_bundle`, and return it.
+
+    Parameters are those of :func:`make_bundle`.
+
+    Raises
+    ------
+    UsageError
+        The folder exists.
+    """
+    if folder.exists():  # before the files are made
+        raise UsageError(f"{folder} exists; give another folder, or remove it")
+    bundle = make_bundle(models, as_of, data_cutoff, card, money)
+    write_bundle(folder, bundle)
+    return bundle
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -221,6 +254,11 @@ def _models_json(models: Models) -> dict[str, Any]:
         "spend_interval": optional(models.spend_interval),
         "value_interval": optional(models.value_interval),
     }
+
+
+def _files(models: Models) -> dict[str, bytes]:
+    """Return the files that predictions depend on, by name."""
+    return {MODELS: _json(_models_json(models)), **_trees(models)}
 
 
 def _trees(models: Models) -> dict[str, bytes]:

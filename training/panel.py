@@ -18,7 +18,7 @@ from stagecast.features.arrays import Array
 from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.catalog.of_customer import check_declared
 from stagecast.features.catalog.standard import standard
-from stagecast.features.clock import day_number, from_microseconds, microseconds
+from stagecast.features.clock import day_number, from_microseconds, iso, microseconds
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.snapshots import Outcome, Snapshot, observe_outcomes, take_snapshots
 from stagecast.features.stages.lifecycle import Lifecycle, fit_lifecycle
@@ -141,6 +141,12 @@ class Panel:
     dates: tuple[Frame, ...]
     prospects: tuple[Frame, ...]
     contracts: ContractPanel | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"Panel(as of {iso(self.as_of)}, {len(self.now):,} customers, {len(self.dates)} past "
+            f"dates of buyers, {len(self.prospects)} of prospects)"
+        )
 
     @property
     def scheme(self) -> Scheme:

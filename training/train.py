@@ -83,6 +83,15 @@ class Training:
     ranking: Ranking | None = None
     equal_events: EqualEvents = "one"
 
+    def __repr__(self) -> str:
+        config, panel = self.models.config, self.panel
+        grade = "not evaluated" if self.evaluation is None else f"grade {self.evaluation.grade}"
+        return (
+            f"Training(as of {iso(panel.as_of)}, {len(panel.now):,} customers, "
+            f"{len(panel.dates)} past dates, horizon {config.horizon_days}d, "
+            f"churn by {config.churn}, {grade})"
+        )
+
 
 @dataclass(frozen=True)
 class EarlierTraining:

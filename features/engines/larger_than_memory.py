@@ -68,9 +68,7 @@ def write_features(
         not declared as known at the start.
     """
     check_ending(path)
-    check_declared(catalog, attribute_kinds(log.con), log.known_at_start)
-    ranges = list(row_ranges(log.con, rows_per_part))
-    catalog = catalog.with_parameters(shop_gap_days=shop_gap_of(log, as_of, ranges))
+    catalog, ranges = _prepared(log, as_of, catalog, rows_per_part)
     schema = feature_schema(catalog)
 
     def make(part: tuple[int, int]) -> pa.Table | None:
@@ -81,6 +79,33 @@ def write_features(
 
     fingerprint = run_fingerprint(log, as_of) | {"catalog": catalog.to_json()}
     return write_parts(path, ranges, make, schema, fingerprint, ahead=PARTS_AHEAD)
+
+
+def feature_table(
+    log: EventLog, as_of: datetime, catalog: Catalog, rows_per_part: int = ROWS_PER_PART
+) -> pa.Table:
+    """Return what :func:`write_features` writes, in memory.
+
+    Raises
+    ------
+    NotEnoughDataError
+        No event was known before the as_of.
+    UsageError
+        A feature uses attributes that were not declared as known at the start.
+    """
+    catalog, ranges = _prepared(log, as_of, catalog, rows_per_part)
+    schema = feature_schema(catalog)
+    tables = daily_tables(log, as_of, ranges)
+    return pa.concat_tables([feature_rows(table, catalog, schema) for table in tables])
+
+
+def _prepared(
+    log: EventLog, as_of: datetime, catalog: Catalog, rows_per_part: int
+) -> tuple[Catalog, list[Range]]:
+    """Return the catalogue with the parameters of a log, and the parts that it is read in."""
+    check_declared(catalog, attribute_kinds(log.con), log.known_at_start)
+    ranges = list(row_ranges(log.con, rows_per_part))
+    return catalog.with_parameters(shop_gap_days=shop_gap_of(log, as_of, ranges)), ranges
 
 
 def run_fingerprint(log: EventLog, as_of: datetime) -> dict[str, Any]:

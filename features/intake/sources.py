@@ -245,7 +245,7 @@ def _open_parquet(name: str) -> Source:
     return _from_arrow(name, schema, batches)
 
 
-def open_frame(frame: object) -> Source:
+def open_frame(frame: object, label: str = "frame") -> Source:
     """Open a pandas, Arrow or Polars table, or any other object with ``__arrow_c_stream__``.
 
     The line of a row is its position, counted from 1; the index of a pandas frame is not read.
@@ -268,7 +268,7 @@ def open_frame(frame: object) -> Source:
             f"an event log is a pandas, Arrow or Polars table, not a {type(frame).__name__}"
         )
     return _from_arrow(
-        "frame", table.schema, lambda: iter(table.to_batches(max_chunksize=ROWS_PER_BLOCK))
+        label, table.schema, lambda: iter(table.to_batches(max_chunksize=ROWS_PER_BLOCK))
     )
 
 

@@ -18,9 +18,10 @@ from stagecast.serving.reading import Reading
 from stagecast.serving.reports.summary import card
 from stagecast.serving.requests import SAMPLE_ON_SPARK, TrainingRequest
 from stagecast.serving.runs.tracking import tracker
-from stagecast.training.bundle import Bundle, save_bundle
+from stagecast.training.bundle import Bundle, make_bundle, write_bundle
 from stagecast.training.card import Card
-from stagecast.training.train import train
+from stagecast.training.config import TrainConfig
+from stagecast.training.train import Training, train
 from stagecast.training.value.currency import LogMoney
 
 # Steps that a training names, and those of `run` behind them, for the length of the progress bar.
@@ -73,16 +74,32 @@ def train_bundle(
         raise UsageError(SAMPLE_ON_SPARK)
     track = tracker(request, warn)
     with _opened(reading, request.sample) as (log, as_of, notes), steps(STEPS) as say:
-        config = replace(request.config, known_at_start=log.known_at_start)
-        training = train(log.con, as_of, config, say)
+        training = learn(log, as_of, request.config, say)
         training = replace(training, notes=(*notes, *training.notes))
         bundle_card = card(training)
-        money = LogMoney(log.report.currency, log.has_amounts)
-        bundle = save_bundle(out, training.models, as_of, training.data_cutoff, bundle_card, money)
+        bundle = bundle_of(log, as_of, training, bundle_card)
+        write_bundle(out, bundle)
         if track is not None:
             say("tracking")
             track(bundle, out, None)
     return TrainedBundle(out, bundle, bundle_card)
+
+
+def learn(log: EventLog, as_of: datetime, config: TrainConfig, say: Say = silent) -> Training:
+    """Return what is learned from a log at an as_of.
+
+    Raises
+    ------
+    stagecast.features.errors.StagecastError
+        There is nothing to learn from, or the as_of or the horizon does not fit the log.
+    """
+    return train(log.con, as_of, replace(config, known_at_start=log.known_at_start), say)
+
+
+def bundle_of(log: EventLog, as_of: datetime, training: Training, bundle_card: Card) -> Bundle:
+    """Return the bundle of a training on a log, in memory."""
+    money = LogMoney(log.report.currency, log.has_amounts)
+    return make_bundle(training.models, as_of, training.data_cutoff, bundle_card, money)
 
 
 @contextmanager

@@ -36,6 +36,12 @@ class Run:
     scores: pa.Table
     summary: Summary
 
+    def __repr__(self) -> str:
+        grade = "not evaluated"
+        if self.summary.evaluation is not None:
+            grade = f"grade {self.summary.evaluation.grade}"
+        return f"Run('{self.folder}', {len(self.scores):,} customers, {grade}, {self.bundle!r})"
+
     def to_json(self) -> dict[str, Any]:
         """Return the summary as plain data."""
         return to_json(self.summary)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -127,6 +127,39 @@ def score_log(
         cannot be written.
     """
     check_ending(path)
+    as_of, ranges, score_part = _parts(log, scorer, as_of, rows_per_part)
+    run_key = run_fingerprint(log, as_of) | {
+        "model_version": scorer.model_version,
+        "reasons": scorer.with_reasons,
+    }
+    schema = score_schema.schema(scorer.scheme.ids)
+    write_parts(path, ranges, score_part, schema, run_key, score_schema.csv_table)
+    scores = dataset.dataset(path, format="csv" if path.suffix == ".csv" else "parquet")
+    return stage_counts(scores.to_table(columns=["stage"]), scorer.scheme.ids)
+
+
+def score_table(
+    log: EventLog, scorer: Scorer, as_of: datetime, rows_per_part: int = ROWS_PER_PART
+) -> pa.Table:
+    """Return the scores of a log in memory, the same to the last bit as :func:`score_log` writes.
+
+    Raises
+    ------
+    NotEnoughDataError
+        There is no event before the as_of.
+    UsageError
+        The as_of is before that of the training, or the amounts or days are not those of the
+        training.
+    """
+    _, ranges, score_part = _parts(log, scorer, as_of, rows_per_part)
+    parts = [part for part in map(score_part, ranges) if part is not None]
+    return pa.concat_tables(parts).combine_chunks()
+
+
+def _parts(
+    log: EventLog, scorer: Scorer, as_of: datetime, rows_per_part: int
+) -> tuple[datetime, list[tuple[int, int]], Callable[[tuple[int, int]], pa.Table | None]]:
+    """Return the as_of in shop time, the ranges of rows of the log, and what scores one of them."""
     check_as_of(scorer.bundle, as_of)
     check_money(scorer.bundle, log)
     check_days(scorer.bundle, log)
@@ -153,15 +186,7 @@ def score_log(
         )
         return next(scores, None)
 
-    run_key = run_fingerprint(log, as_of) | {
-        "model_version": scorer.model_version,
-        "reasons": scorer.with_reasons,
-    }
-    schema = score_schema.schema(scorer.scheme.ids)
-    ranges = list(row_ranges(log.con, rows_per_part))
-    write_parts(path, ranges, score_part, schema, run_key, score_schema.csv_table)
-    scores = dataset.dataset(path, format="csv" if path.suffix == ".csv" else "parquet")
-    return stage_counts(scores.to_table(columns=["stage"]), scorer.scheme.ids)
+    return as_of, list(row_ranges(log.con, rows_per_part)), score_part
 
 
 def stage_counts(scores: pa.Table, stages: Sequence[str]) -> dict[str, int]:

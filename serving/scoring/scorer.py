@@ -55,6 +55,10 @@ class Scorer:
         self.with_reasons = with_reasons
         self.threads = threads
 
+    def __repr__(self) -> str:
+        reasons = "" if self.with_reasons else ", without reasons"
+        return f"Scorer({self.bundle!r}{reasons})"
+
     @property
     def model_version(self) -> str:
         """Version of the bundle."""

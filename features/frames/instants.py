@@ -1,0 +1,57 @@
+"""Times as Python writes them: text, date, datetime, Timestamp or datetime64."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from stagecast.features.clock import parse_shop_time
+from stagecast.features.errors import UsageError
+
+Instant: TypeAlias = str | date | datetime | pd.Timestamp | np.datetime64
+"""A point in time. Without a zone it is what the shop's clock shows; a date is its midnight."""
+
+
+def as_datetime(value: Instant, name: str = "as_of") -> datetime:
+    """Return a time as a ``datetime``, to the microsecond.
+
+    Parameters
+    ----------
+    value
+        Text in ISO 8601, ``date``, ``datetime``, pandas ``Timestamp`` or NumPy ``datetime64``.
+    name
+        Name of the argument, for error messages.
+
+    Returns
+    -------
+    datetime
+        With its own zone if it has one; otherwise naive or in shop time, which
+        :meth:`stagecast.features.shop.clock.ShopClock.shop` reads as the shop's wall clock.
+
+    Raises
+    ------
+    UsageError
+        It is none of these, or not a time.
+
+    >>> as_datetime(date(2011, 9, 1)).isoformat()
+    '2011-09-01T00:00:00'
+    """
+    if isinstance(value, str):
+        return parse_shop_time(value, f"--{name.replace('_', '-')}")
+    if pd.isna(value):
+        raise UsageError(f"{name} is not a time (NaT); write it like '2011-09-01'")
+    if isinstance(value, pd.Timestamp):
+        return value.floor("us").to_pydatetime()
+    if isinstance(value, np.datetime64):
+        return pd.Timestamp(value).floor("us").to_pydatetime()
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day)
+    raise UsageError(
+        f"{name} = {value!r} is a {type(value).__name__}; give a text like '2011-09-01', a date, "
+        "a datetime or a pandas Timestamp"
+    )

@@ -1,0 +1,173 @@
+"""``EventLog``: a checked log, with features, stages, history and panels as DataFrames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from stagecast.features.clock import parse_span_days
+from stagecast.features.errors import UsageError
+from stagecast.features.events import EventLog as CheckedLog
+from stagecast.features.frames.instants import Instant, as_datetime
+from stagecast.serving.python.words import speaks_python
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import pandas as pd
+
+    from stagecast.features.frames.panel import Panel
+    from stagecast.serving.python.log_check import LogCheck
+    from stagecast.serving.reading import Reading
+    from stagecast.training.config import Churn
+
+
+class EventLog(CheckedLog):
+    """A checked log of events; :func:`stagecast.read_events` reads one.
+
+    It holds a database in a temporary folder, which is removed when the log is closed or no longer
+    used. An ``as_of`` is a text, ``date``, ``datetime`` or ``Timestamp``; without a zone of its own
+    it is what the shop's clock shows. None is the day after the last event. No method sees an event
+    at or after the as_of.
+
+    Parameters
+    ----------
+    checked
+        The log that was read, which is taken over.
+    reading
+        What was read, and how.
+    """
+
+    def __init__(self, checked: CheckedLog, reading: Reading) -> None:
+        super().__init__(checked.con, checked.report, checked.hand_over(), checked.known_at_start)
+        self.reading = reading
+
+    def at(self, as_of: Instant | None) -> datetime:
+        """Return an as_of as the packages below take it.
+
+        Raises
+        ------
+        UsageError
+            It is not a time, or not after the first event.
+        """
+        return self.choose_as_of(None if as_of is None else as_datetime(as_of))
+
+    @speaks_python
+    def check(
+        self,
+        horizon: str | int = "90d",
+        as_of: Instant | None = None,
+        *,
+        churn: Churn = "inactivity",
+    ) -> LogCheck:
+        """Return what is in the log, what was refused and why, and what can be learned from it.
+
+        Parameters
+        ----------
+        horizon
+            Span that a training would speak of.
+        as_of
+            Where a training would stand.
+        churn
+            What churn would be, ``inactivity`` or ``cancellation``.
+        """
+        from stagecast.serving.python.log_check import LogCheck
+        from stagecast.serving.runs.inspection import inspect
+        from stagecast.training.config import TrainConfig
+
+        config = TrainConfig(horizon_days=parse_span_days(horizon), churn=churn)
+        return LogCheck(inspect(self, self.at(as_of), config), self.rejected())
+
+    @speaks_python
+    def features(self, as_of: Instant | None = None, *, horizon: str | int = "90d") -> pd.DataFrame:
+        """Return the features of every customer known before the as_of, as a DataFrame.
+
+        Index ``customer_id``; a column for each feature; null is NaN. They are those of
+        ``stagecast features``.
+
+        Parameters
+        ----------
+        horizon
+            Span that features with the word "ahead" in their names look at, one year earlier.
+        """
+        from stagecast.features.frames.tables import feature_frame
+
+        catalog = self.reading.own.catalog(parse_span_days(horizon))
+        return feature_frame(self, self.at(as_of), catalog)
+
+    @speaks_python
+    def stages(self, as_of: Instant | None = None, *, scheme: str = "retail") -> pd.DataFrame:
+        """Return the stage of every customer: ``stage``, ``stage_since`` and ``stage_rule``.
+
+        Index ``customer_id``.
+
+        Parameters
+        ----------
+        scheme
+            Name of a scheme of the package, or path of a TOML file.
+        """
+        from stagecast.features.frames.tables import by_customer
+        from stagecast.features.stages.scheme_files import load_scheme
+        from stagecast.serving.runs.stage_table import stage_table, stages_of
+
+        return by_customer(stage_table(stages_of(self, self.at(as_of), load_scheme(scheme))))
+
+    @speaks_python
+    def history(self, customer_id: object) -> pd.DataFrame:
+        """Return the events of one customer in the order of time, with the columns they fill.
+
+        Raises
+        ------
+        UsageError
+            The log has no such customer.
+        """
+        from stagecast.features.frames.tables import history_frame
+
+        return history_frame(self, customer_id)
+
+    @speaks_python
+    def snapshots(self, as_ofs: Instant | Iterable[Instant], horizon: str | int = "90d") -> Panel:
+        """Return the buyers at past dates with their features, and what came after each date.
+
+        Parameters
+        ----------
+        as_ofs
+            One date or several, whose horizons are over when the log ends.
+        horizon
+            Span in which outcomes are observed.
+
+        Examples
+        --------
+        >>> import stagecast as sc
+        >>> from stagecast.features.demo import cdnow_sample_frame
+        >>> with sc.read_events(cdnow_sample_frame(), duplicates="keep") as log:
+        ...     panel = log.snapshots(["1997-10-01", "1998-01-01"], horizon="90d")
+        >>> panel.X.shape[0], round(float(panel.y.mean()), 2)
+        (4714, 0.85)
+        """
+        from stagecast.features.frames.panel import take_panel
+
+        several = not isinstance(as_ofs, str) and isinstance(as_ofs, Iterable)
+        times: Sequence[Instant] = list(as_ofs) if several else [as_ofs]  # type: ignore[arg-type,list-item]
+        days = parse_span_days(horizon)
+        dates = [self.choose_as_of(as_datetime(time, "as_ofs")) for time in times]
+        return take_panel(self, dates, days, self.reading.own.catalog(days))
+
+    def rejected(self) -> pd.DataFrame:
+        """Return the refused rows: their place, column, value, reasons, and the row as JSON."""
+        rows: pd.DataFrame = super().rejected().to_pandas()
+        return rows
+
+    def _repr_html_(self) -> str:
+        from stagecast.serving.python.log_check import html_of_report
+
+        return html_of_report(self.report)
+
+    def __enter__(self) -> EventLog:
+        return self
+
+    def __reduce__(self) -> str:
+        raise UsageError(
+            "an EventLog is a database and cannot be copied or pickled; read the events again "
+            "where they are needed"
+        )

@@ -1,0 +1,94 @@
+"""The settings of a :class:`~stagecast.serving.python.lifecycle.Lifecycle`, as a training takes
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from stagecast.features.clock import parse_span_days
+from stagecast.features.errors import UsageError
+
+if TYPE_CHECKING:
+    from stagecast.features.catalog.own import OwnFeatures
+    from stagecast.training.config import TrainConfig
+
+CONTRACTS = {"contract_start": "starts", "contract_renewal": "renewals", "contract_end": "ends"}
+"""Argument -> field of :class:`~stagecast.features.contracts.Terms`."""
+
+
+def config_of(parameters: Mapping[str, Any], own: OwnFeatures) -> TrainConfig:
+    """Return the settings of a training.
+
+    Parameters
+    ----------
+    parameters
+        As ``Lifecycle.get_params`` returns them.
+    own
+        Features of the log beside those of the standard catalogue.
+
+    Raises
+    ------
+    UsageError
+        One of them cannot be used.
+    """
+    from stagecast.features.contracts import Terms
+    from stagecast.features.stages.scheme_files import check_pins, load_scheme
+    from stagecast.training.calendar import Calendar
+    from stagecast.training.config import TrainConfig
+    from stagecast.training.reference.rfm_settings import RfmSettings
+
+    given = dict(parameters)
+    terms: dict[str, Any] = {field: _types(given.pop(name)) for name, field in CONTRACTS.items()}
+    if given["churn"] != "cancellation" and any(terms.values()):
+        name = next(name for name, field in CONTRACTS.items() if terms[field])
+        raise UsageError(f"{name} tells of contracts: it needs churn='cancellation'")
+    load_scheme(given["scheme"])  # one that is none is refused before anything is learned
+    return TrainConfig(
+        horizon_days=parse_span_days(given.pop("horizon"), "--horizon"),
+        value_horizon_days=parse_span_days(given.pop("value_horizon"), "--value-horizon"),
+        annual_discount=given.pop("discount"),
+        pins=check_pins(given.pop("pins") or {}, "pins"),
+        calendar=given.pop("calendar") or Calendar(),
+        rfm=given.pop("rfm") or RfmSettings(),
+        terms=Terms(**{field: types for field, types in terms.items() if types}),
+        own=own,
+        **given,
+    )
+
+
+def parameters_of(config: TrainConfig) -> dict[str, Any]:
+    """Return the parameters of the settings that a bundle was trained with."""
+    from stagecast.features.contracts import Terms
+    from stagecast.training.calendar import Calendar
+    from stagecast.training.reference.rfm_settings import RfmSettings
+
+    usual = Terms()
+    parts = {name: getattr(config.terms, part) for name, part in CONTRACTS.items()}
+    terms = {
+        name: None if types == getattr(usual, CONTRACTS[name]) else list(types)
+        for name, types in parts.items()
+    }
+    return {
+        "horizon": f"{config.horizon_days}d",
+        "value_horizon": f"{config.value_horizon_days}d",
+        "scheme": config.scheme,
+        "churn": config.churn,
+        **terms,
+        "discount": config.annual_discount,
+        "margin": config.margin,
+        "pins": dict(config.pins) or None,
+        "calendar": None if config.calendar == Calendar() else config.calendar,
+        "rfm": None if config.rfm == RfmSettings() else config.rfm,
+        "max_dates": config.max_dates,
+        "medium_risk": config.medium_risk,
+        "high_risk": config.high_risk,
+        "seed": config.seed,
+    }
+
+
+def _types(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(value)
