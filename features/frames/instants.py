@@ -1,18 +1,21 @@
-"""Times as Python writes them: text, date, datetime, Timestamp or datetime64."""
+"""Times and spans as Python writes them: text, date, datetime, Timestamp, timedelta."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from stagecast.features.clock import parse_shop_time
+from stagecast.features.clock import parse_shop_time, parse_span_days
 from stagecast.features.errors import UsageError
 
 Instant: TypeAlias = str | date | datetime | pd.Timestamp | np.datetime64
 """A point in time. Without a zone it is what the shop's clock shows; a date is its midnight."""
+
+Span: TypeAlias = str | timedelta
+"""A length of time in whole days: ``90d``, ``12w`` or a ``timedelta``."""
 
 
 def as_datetime(value: Instant, name: str = "as_of") -> datetime:
@@ -52,6 +55,31 @@ def as_datetime(value: Instant, name: str = "as_of") -> datetime:
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day)
     raise UsageError(
-        f"{name} = {value!r} is a {type(value).__name__}; give a text like '2011-09-01', a date, "
-        "a datetime or a pandas Timestamp"
+        f"{name} = {value!r} is of type {type(value).__name__}; give a text like '2011-09-01', a "
+        "date, a datetime or a pandas Timestamp"
     )
+
+
+def as_days(value: Span, name: str = "horizon") -> int:
+    """Return a span in days.
+
+    Parameters
+    ----------
+    value
+        Text such as ``90d`` or ``12w``, or a ``timedelta`` of whole days.
+    name
+        Name of the argument, for error messages.
+
+    Raises
+    ------
+    UsageError
+        It has no unit, or is not a whole number of days from 1 on.
+
+    >>> as_days("12w"), as_days(timedelta(days=30))
+    (84, 30)
+    """
+    if isinstance(value, timedelta):
+        if value < timedelta(days=1) or value % timedelta(days=1):
+            raise UsageError(f"{name} = {value} is not a whole number of days from 1 on")
+        return value.days
+    return parse_span_days(value, f"--{name.replace('_', '-')}")

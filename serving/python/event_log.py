@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from stagecast.features.clock import parse_span_days
 from stagecast.features.errors import UsageError
 from stagecast.features.events import EventLog as CheckedLog
-from stagecast.features.frames.instants import Instant, as_datetime
+from stagecast.features.frames.instants import Instant, Span, as_datetime, as_days
 from stagecast.serving.python.words import speaks_python
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class EventLog(CheckedLog):
     @speaks_python
     def check(
         self,
-        horizon: str | int = "90d",
+        horizon: Span = "90d",
         as_of: Instant | None = None,
         *,
         churn: Churn = "inactivity",
@@ -75,11 +74,11 @@ class EventLog(CheckedLog):
         from stagecast.serving.runs.inspection import inspect
         from stagecast.training.config import TrainConfig
 
-        config = TrainConfig(horizon_days=parse_span_days(horizon), churn=churn)
+        config = TrainConfig(horizon_days=as_days(horizon), churn=churn)
         return LogCheck(inspect(self, self.at(as_of), config), self.rejected())
 
     @speaks_python
-    def features(self, as_of: Instant | None = None, *, horizon: str | int = "90d") -> pd.DataFrame:
+    def features(self, as_of: Instant | None = None, *, horizon: Span = "90d") -> pd.DataFrame:
         """Return the features of every customer known before the as_of, as a DataFrame.
 
         Index ``customer_id``; a column for each feature; null is NaN. They are those of
@@ -92,7 +91,7 @@ class EventLog(CheckedLog):
         """
         from stagecast.features.frames.tables import feature_frame
 
-        catalog = self.reading.own.catalog(parse_span_days(horizon))
+        catalog = self.reading.own.catalog(as_days(horizon))
         return feature_frame(self, self.at(as_of), catalog)
 
     @speaks_python
@@ -126,7 +125,7 @@ class EventLog(CheckedLog):
         return history_frame(self, customer_id)
 
     @speaks_python
-    def snapshots(self, as_ofs: Instant | Iterable[Instant], horizon: str | int = "90d") -> Panel:
+    def snapshots(self, as_ofs: Instant | Iterable[Instant], horizon: Span = "90d") -> Panel:
         """Return the buyers at past dates with their features, and what came after each date.
 
         Parameters
@@ -149,7 +148,7 @@ class EventLog(CheckedLog):
 
         several = not isinstance(as_ofs, str) and isinstance(as_ofs, Iterable)
         times: Sequence[Instant] = list(as_ofs) if several else [as_ofs]  # type: ignore[arg-type,list-item]
-        days = parse_span_days(horizon)
+        days = as_days(horizon)
         dates = [self.choose_as_of(as_datetime(time, "as_ofs")) for time in times]
         return take_panel(self, dates, days, self.reading.own.catalog(days))
 

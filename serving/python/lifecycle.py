@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from stagecast.features.errors import UsageError, did_you_mean
-from stagecast.features.frames.instants import Instant, as_datetime
+from stagecast.features.frames.instants import Instant, Span, as_datetime
 from stagecast.features.frames.tables import by_customer
 from stagecast.serving.python.event_log import EventLog
 from stagecast.serving.python.parameters import config_of, parameters_of
@@ -84,8 +84,8 @@ class Lifecycle:
     def __init__(
         self,
         *,
-        horizon: str | int = "90d",
-        value_horizon: str | int = "365d",
+        horizon: Span = "90d",
+        value_horizon: Span = "365d",
         scheme: str = "retail",
         churn: Churn = "inactivity",
         contract_start: Sequence[str] | str | None = None,

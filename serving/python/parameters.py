@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from stagecast.features.clock import parse_span_days
 from stagecast.features.errors import UsageError
+from stagecast.features.frames.instants import as_days
 
 if TYPE_CHECKING:
     from stagecast.features.catalog.own import OwnFeatures
@@ -46,8 +46,8 @@ def config_of(parameters: Mapping[str, Any], own: OwnFeatures) -> TrainConfig:
         raise UsageError(f"{name} tells of contracts: it needs churn='cancellation'")
     load_scheme(given["scheme"])  # one that is none is refused before anything is learned
     return TrainConfig(
-        horizon_days=parse_span_days(given.pop("horizon"), "--horizon"),
-        value_horizon_days=parse_span_days(given.pop("value_horizon"), "--value-horizon"),
+        horizon_days=as_days(given.pop("horizon")),
+        value_horizon_days=as_days(given.pop("value_horizon"), "value_horizon"),
         annual_discount=given.pop("discount"),
         pins=check_pins(given.pop("pins") or {}, "pins"),
         calendar=given.pop("calendar") or Calendar(),

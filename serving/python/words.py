@@ -23,20 +23,30 @@ ARGUMENTS = {
     "out": "folder",
     "model": "folder",
     "effect": "keep_effect",
-    "contact-cost": "contact_cost",
+    "start": "starts_at",
 }
 """Option -> argument, where they are not called alike."""
 
-_COMMANDS = (
+_PHRASES = (
     ("; `stagecast check FILE` proposes a mapping", ""),
     ("give the folder that `stagecast train` wrote", "give the folder that Lifecycle.save wrote"),
+    (
+        "`stagecast check EVENTS --out DIR` without it writes them all to DIR/rejected.parquet",
+        "without it, log.rejected() has them all",
+    ),
+    (", or under [customers] in stagecast.toml", ""),
+    ("to `run` and `train` --margin", "to Lifecycle margin"),
     ("read the log with day_zone=", "read the log with zone="),
     (" in its ReadOptions", ""),
     ("train with this --as-of", "fit with this as_of"),
+    ("train with a longer --horizon", "fit with a longer horizon"),
 )
+_WORDS = "drop|keep|refuse|refund|inactivity|cancellation|learned|assumed|excel|unix"
+"""Values that are words; other words after an option belong to the sentence."""
 _OPTION = re.compile(
     r"--(?P<name>[a-z][a-z0-9-]*[a-z0-9])"
-    r"(?:(?:=| )(?P<value>'[^']*'|\"[^\"]*\"|[A-Z][A-Z_=,]{2,}\b|[+-]?\d[\w.:+%-]*))?"
+    rf"(?:[= ](?P<value>'[^']*'|\"[^\"]*\"|(?:{_WORDS})\b"
+    r"|[A-Z][A-Z_]*(?:=[A-Z]+)?\b(?![a-z])|[\w.+-]*[\d/][\w./:+%-]*))?"
 )
 
 
@@ -47,9 +57,11 @@ def in_python_words(text: str) -> str:
     'Name the right one with customer="COL"'
     >>> in_python_words("--as-of 2011-13-01 is no date; leave --as-of out")
     "as_of='2011-13-01' is no date; leave as_of out"
+    >>> in_python_words("give --report-currency EUR --rates USD=RATE")
+    'give report_currency="EUR" rates={"USD": RATE}'
     """
-    for command, python in _COMMANDS:
-        text = text.replace(command, python)
+    for phrase, python in _PHRASES:
+        text = text.replace(phrase, python)
     return _OPTION.sub(_argument, text)
 
 
@@ -58,9 +70,14 @@ def _argument(match: re.Match[str]) -> str:
     name = ARGUMENTS.get(option, option.replace("-", "_"))
     if value is None:
         return name
+    stop = "." if value.endswith(".") else ""
+    value = value.removesuffix(".")
+    if option == "rates" and "=" in value:
+        code, _, rate = value.strip("'\"").partition("=")
+        return f'{name}={{"{code}": {rate}}}{stop}'
     if value[0] in "'\"" or value.replace(".", "", 1).isdigit():
-        return f"{name}={value}"
-    return f'{name}="{value}"' if value.isupper() else f"{name}='{value}'"
+        return f"{name}={value}{stop}"
+    return f'{name}="{value}"{stop}' if value.isupper() else f"{name}='{value}'{stop}"
 
 
 @contextmanager

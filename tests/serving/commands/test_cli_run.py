@@ -284,3 +284,24 @@ def test_a_training_is_tracked_registered_and_scored_by_alias(tmp_path: Path) ->
         )
     )
     assert scored["model_version"] == trained["model_version"]
+
+
+def test_the_python_api_learns_and_scores_the_same_to_the_last_bit(
+    log_file: Path, finished: Path, tmp_path: Path
+) -> None:
+    import stagecast as sc
+
+    with sc.read_events(log_file, customer="who", time="at", event="what", amount="paid") as log:
+        model = sc.Lifecycle(horizon="60d").fit(log, AS_OF)
+    written = pd.read_parquet(finished / "out" / "scores.parquet").set_index("customer_id")
+    ours = model.scores
+    assert list(ours.columns) == list(written.columns)
+    lists = ["reasons", "clv_by_year"]
+    pd.testing.assert_frame_equal(
+        ours.drop(columns=lists), written.drop(columns=lists), check_exact=True
+    )
+    for name in lists:
+        assert ours[name].map(str).equals(written[name].map(str)), name
+    folder = model.save(tmp_path / "model")
+    for file in (finished / "out" / "model").iterdir():
+        assert (folder / file.name).read_bytes() == file.read_bytes(), file.name

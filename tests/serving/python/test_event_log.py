@@ -1,0 +1,126 @@
+"""The log of the Python API: what it reads, and the frames that it gives."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+import stagecast as sc
+from stagecast.features.errors import UsageError
+from tests.serving.calling import Stagecast
+from tests.serving.conftest import stagecast  # noqa: F401
+from tests.training.made import frame_of, simulated_rows
+
+ORDERS = pd.DataFrame(
+    {
+        "Customer ID": [17850, 17850, 13047, 13047],
+        "InvoiceDate": ["2010-12-01", "2011-01-07", "2010-12-01", "never"],
+        "Quantity": [6, 2, 1, 1],
+        "Price": [2.5, 3.0, 8.0, 8.0],
+    }
+)
+MAPPED = {"customer": "Customer ID", "time": "InvoiceDate", "amount": "Quantity * Price"}
+
+
+def sources(folder: Path) -> dict[str, object]:
+    """Return the same orders in every form."""
+    file, parts = folder / "orders.csv", folder / "parts"
+    parts.mkdir()
+    ORDERS.to_csv(file, index=False)
+    ORDERS[:2].to_csv(parts / "1.csv", index=False)
+    ORDERS[2:].to_csv(parts / "2.csv", index=False)
+    return {
+        "pandas": ORDERS,
+        "a stream, as polars gives one": pa.Table.from_pandas(ORDERS).to_reader(),
+        "arrow": pa.Table.from_pandas(ORDERS, preserve_index=False),
+        "path": file,
+        "glob": f"{parts}/*.csv",
+        "frames": [ORDERS[:2], ORDERS[2:]],
+    }
+
+
+def test_orders_are_the_same_log_in_every_form(tmp_path: Path) -> None:
+    histories = {}
+    for name, source in sources(tmp_path).items():
+        with sc.read_events(source, **MAPPED) as log:  # type: ignore[arg-type]
+            assert repr(log).startswith("EventLog(3 events of 2 customers"), name
+            histories[name] = (log.history(17850), log.rejected()["reason"].tolist())
+    first, reasons = histories["pandas"]
+    assert first["amount"].tolist() == [15.0, 6.0]
+    assert reasons == ["unreadable_time"]
+    for name, (history, other) in histories.items():
+        pd.testing.assert_frame_equal(history, first, obj=name)
+        assert other == reasons, name
+
+
+def test_a_rejected_row_says_where_it_stands_and_what_it_held() -> None:
+    with sc.read_events(ORDERS, **MAPPED) as log:  # type: ignore[arg-type]
+        (row,) = log.rejected().to_dict("records")
+    assert (row["line"], row["column"], row["value"]) == (4, "InvoiceDate", "never")
+    assert "17850" not in row["raw"]
+    assert "13047" in row["raw"]
+
+
+def test_features_and_stages_are_those_of_the_commands(
+    stagecast: Stagecast,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    frame_of(simulated_rows(60, 300, seed=4)).to_csv("log.csv", index=False)
+    at = ("--as-of", "2020-08-01")
+    for command in ("features", "stages"):
+        done = stagecast(command, "log.csv", *at, "--out", f"{command}.parquet")
+        assert done.code == 0, done.err
+    with sc.read_events("log.csv") as log:
+        for name, ours in (
+            ("features", log.features("2020-08-01")),
+            ("stages", log.stages("2020-08-01")),
+        ):
+            written = pd.read_parquet(tmp_path / f"{name}.parquet").set_index("customer_id")
+            pd.testing.assert_frame_equal(ours, written[list(ours.columns)], check_exact=True)
+
+
+def test_days_are_those_of_the_zone() -> None:
+    rows = pd.DataFrame({"customer_id": ["a"], "timestamp": ["2024-06-01 23:30"], "amount": 1.0})
+    with sc.read_events(rows, zone="America/New_York") as log:
+        assert log.history("a")["timestamp"][0] == pd.Timestamp("2024-06-02 03:30", tz="UTC")
+        # an order of the first of June on the shop's clock, which is over at its midnight
+        assert log.features("2024-06-02")["recency_days"].tolist() == [1.0]
+
+
+def test_a_check_is_short_and_says_what_can_be_learned(log: sc.EventLog) -> None:
+    check = log.check(horizon="90d", as_of="2021-12-31")
+    assert len(repr(check).splitlines()) <= 12
+    assert check.summary.loc["method blend", "possible"]
+    assert check.report.rows_loaded == log.report.rows_loaded
+    assert check._repr_html_().count("<table") == 2
+    assert f"{log.report.customers:,}" in log._repr_html_()
+    assert not log.check(horizon="700d", as_of="2021-12-31").readiness["evaluation"].allowed
+
+
+def test_a_log_says_when_it_is_closed_and_leaves_nothing(tmp_path: Path) -> None:
+    log = sc.read_events(ORDERS, **MAPPED, temp_dir=tmp_path)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir())
+    with pytest.raises(UsageError, match="cannot be copied"):
+        copy.copy(log)
+    log.close()
+    assert "closed" in repr(log)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_options_object_and_keywords_are_not_mixed() -> None:
+    from stagecast.features.events import ReadOptions
+
+    with pytest.raises(UsageError, match="options and keywords"):
+        sc.read_events(ORDERS, ReadOptions(), zone="Europe/London", **MAPPED)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="both paths and tables"):
+        sc.read_events([ORDERS, "orders.csv"])
+
+
+def test_the_public_names_are_imported_on_first_use() -> None:
+    assert {"EventLog", "Lifecycle", "Panel", "load", "read_events"} <= set(sc.__all__)
+    for name in sc.__all__:
+        assert getattr(sc, name) is not None
