@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from stagecast.serving.pipeline import run
     from stagecast.serving.python.event_log import EventLog
     from stagecast.serving.python.lifecycle import Lifecycle, load
+    from stagecast.serving.python.plan import Plan
+    from stagecast.serving.python.planning import plan
     from stagecast.serving.python.reading import from_frame, read_events
     from stagecast.serving.runs.run import Run
     from stagecast.serving.scoring.scorer import Scorer, load_scorer
@@ -41,6 +43,7 @@ __all__ = [
     "Lifecycle",
     "NextStageClassifier",
     "Panel",
+    "Plan",
     "Run",
     "Scorer",
     "TrainConfig",
@@ -48,6 +51,7 @@ __all__ = [
     "from_frame",
     "load",
     "load_scorer",
+    "plan",
     "read_events",
     "run",
 ]
@@ -59,12 +63,14 @@ _MODULES = {
     "Lifecycle": "stagecast.serving.python.lifecycle",
     "NextStageClassifier": "stagecast.training.estimators",
     "Panel": "stagecast.features.frames.panel",
+    "Plan": "stagecast.serving.python.plan",
     "Run": "stagecast.serving.runs.run",
     "Scorer": "stagecast.serving.scoring.scorer",
     "TrainConfig": "stagecast.training.config",
     "from_frame": "stagecast.serving.python.reading",
     "load": "stagecast.serving.python.lifecycle",
     "load_scorer": "stagecast.serving.scoring.scorer",
+    "plan": "stagecast.serving.python.planning",
     "read_events": "stagecast.serving.python.reading",
     "run": "stagecast.serving.pipeline",
 }

@@ -9,6 +9,10 @@
 ``lifecycle``      ``Lifecycle``: fit, evaluate, score, explain, save; ``load``
 ``parameters``     the settings of a ``Lifecycle`` as a ``TrainConfig``
 ``explanation``    why one customer's risk is as it is
+``planning``       ``plan``: whom to contact under a budget
+``plan``           ``Plan``: the list with its hold-out, saved until it is read out
+``plan_scores``    scores as a plan reads them
+``readout``        ``PlanReadOut``: what a plan brought
 ``words``          errors that name arguments of Python, not options
 =================  ===========================================================
 

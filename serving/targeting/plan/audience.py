@@ -1,10 +1,16 @@
-"""Check that the names by which a plan filters exist in the scores."""
+"""Whom a plan may be about: whether the names it filters by exist, and who passes."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.features.stages.plays import BANDS, STATES
 from stagecast.serving.store.store import Run
+from stagecast.serving.targeting.plan.candidates import Candidates
 from stagecast.serving.targeting.plan.terms import Audience
 
 
@@ -17,16 +23,49 @@ def check_audience(audience: Audience, run: Run) -> None:
         One does not.
     """
     plays = [play["id"] for play in run.scheme.get("plays", ())]
+    check_names(audience, run.stage_ids, plays, run.scheme_id)
+
+
+def check_names(
+    audience: Audience, stages: Sequence[str], plays: Sequence[str], scheme_id: str
+) -> None:
+    """Check that the stages, plays, bands and states of an audience exist in a scheme.
+
+    Raises
+    ------
+    UsageError
+        One does not.
+    """
     for kind, names, known in (
-        ("stage", audience.stages, run.stage_ids),
+        ("stage", audience.stages, stages),
         ("play", audience.plays, plays),
         ("band", audience.bands, BANDS),
         ("state", audience.states, STATES),
     ):
         for name in names:
             if name not in known:
-                listed = ", ".join(known) or f"none, since the scheme {run.scheme_id} has none"
+                listed = ", ".join(known) or f"none, since the scheme {scheme_id} has none"
                 raise UsageError(
                     f"there is no {kind} '{name[:100]}'.{did_you_mean(name[:100], known)} The "
                     f"{kind}s are {listed}"
                 )
+
+
+def passes(customers: Candidates, audience: Audience) -> NDArray[np.bool_]:
+    """Return who passes the filters of an audience, shape (n,), as the store selects them."""
+    mask = np.ones(len(customers), dtype=np.bool_)
+    for values, names in (
+        (customers.stage, audience.stages),
+        (customers.play, audience.plays),
+        (customers.churn_band, audience.bands),
+        (customers.state, audience.states),
+    ):
+        if names:
+            mask &= np.isin(values.astype(str), names)
+    if audience.min_value is not None:
+        at_risk, gone = np.nan_to_num(customers.value_at_risk), np.nan_to_num(customers.value_gone)
+        mask &= at_risk + gone >= audience.min_value
+    if audience.ids is not None:
+        wanted = frozenset(audience.ids)
+        mask &= np.fromiter((id_ in wanted for id_ in customers.customer_id), np.bool_, len(mask))
+    return mask

@@ -12,12 +12,11 @@ state.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from stagecast.features.clock import iso
 from stagecast.features.errors import UsageError
 from stagecast.serving.store.plan_tables import plan_customers, plans, profiles
 from stagecast.serving.store.store import Run, current_run
@@ -41,7 +40,7 @@ from stagecast.serving.targeting.plan.stored import (
     request_of,
     terms_of,
 )
-from stagecast.serving.targeting.plan.terms import Terms
+from stagecast.serving.targeting.plan.terms import Terms, check_start
 from stagecast.serving.webhooks import outbox
 
 
@@ -59,7 +58,7 @@ class PlanBook:
 
     def propose(self, run: Run, terms: Terms, starts_at: datetime | None = None) -> Proposal:
         """Return what a plan would be, without storing anything; see :func:`propose`."""
-        starts = _check_start(starts_at, run)
+        starts = check_start(starts_at, run.as_of, run.horizon_days)
         with self._engine.connect() as connection:
             return _propose(connection, run, terms, starts)
 
@@ -97,7 +96,7 @@ class PlanBook:
         """
         check_name(name)
         check_owner(owner)
-        starts = _check_start(starts_at, run)
+        starts = check_start(starts_at, run.as_of, run.horizon_days)
         with self._engine.connect() as connection:
             proposal = _propose(connection, run, terms, starts)
         row = {
@@ -267,20 +266,3 @@ def _propose(
         contracts=is_contract(connection, run.id),
         standing_key=f"standing hold-out {terms.seed}",
     )
-
-
-def _check_start(starts_at: datetime | None, run: Run) -> datetime:
-    """Return the start of a window, UTC; None: the as_of of the scores.
-
-    Raises
-    ------
-    UsageError
-        The scores say nothing of the time from there on.
-    """
-    starts, end = starts_at or run.as_of, run.as_of + timedelta(days=run.horizon_days)
-    if not run.as_of <= starts < end:
-        raise UsageError(
-            f"the plan starts at {iso(starts)}, and the scores tell of the time from "
-            f"{iso(run.as_of)} to {iso(end)}; choose a start within it, or publish newer scores"
-        )
-    return starts

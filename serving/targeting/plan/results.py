@@ -165,17 +165,7 @@ def read_out_plan(
         raise PlanStateError(
             f"plan '{plan.name}' was read out at the end of its window; the log ends before that"
         )
-    if not any(row["arm"] != CONTACT for row in members):
-        raise UsageError(
-            f"nobody of plan '{plan.name}' was held out, so that nobody knows what would have come "
-            "without it; hold out a part of the next plan"
-        )
-    result = read_out(
-        outcomes_of(members, observed, plan.window_days),
-        cost=_cost(members, observed),
-        closed=observed.closed,
-        margin=margin,
-    )
+    result = result_of(members, observed, plan.window_days, name=plan.name, margin=margin)
     document = {**result.to_json(), "erased": _planned(plan) - len(members)}
     with engine.begin() as connection:
         connection.execute(outcomes.delete().where(outcomes.c.plan_id == plan.id))
@@ -201,6 +191,45 @@ def read_out_plan(
         if observed.closed:
             connection.execute(plans.update().where(plans.c.id == plan.id).values(state="closed"))
     return result
+
+
+def result_of(
+    members: Sequence[dict[str, Any]],
+    observed: Observed,
+    window_days: int,
+    *,
+    name: str,
+    margin: float = 1.0,
+) -> ReadOut:
+    """Return what a plan brought.
+
+    Parameters
+    ----------
+    members
+        Its customers, as :func:`list_of` returns them.
+    observed
+        What these customers did, in the same order.
+    name
+        Of the plan, for errors.
+
+    Raises
+    ------
+    UsageError
+        Nobody was held out.
+    NotEnoughDataError
+        An arm has fewer than 3 customers.
+    """
+    if not any(row["arm"] != CONTACT for row in members):
+        raise UsageError(
+            f"nobody of plan '{name}' was held out, so that nobody knows what would have come "
+            "without it; hold out a part of the next plan"
+        )
+    return read_out(
+        outcomes_of(members, observed, window_days),
+        cost=_cost(members, observed),
+        closed=observed.closed,
+        margin=margin,
+    )
 
 
 def outcomes_of(

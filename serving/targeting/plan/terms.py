@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from stagecast.features.clock import iso
 from stagecast.features.errors import UsageError
 
 if TYPE_CHECKING:
@@ -232,6 +234,23 @@ def terms_from_json(data: Mapping[str, Any]) -> Terms:
         "rules": Rules(**data["rules"]),
     }
     return Terms(**{**data, **parts})
+
+
+def check_start(starts_at: datetime | None, as_of: datetime, horizon_days: int) -> datetime:
+    """Return the start of a window, UTC; None: the as_of of the scores.
+
+    Raises
+    ------
+    UsageError
+        The scores say nothing of the time from there on.
+    """
+    starts, end = starts_at or as_of, as_of + timedelta(days=horizon_days)
+    if not as_of <= starts < end:
+        raise UsageError(
+            f"the plan starts at {iso(starts)}, and the scores tell of the time from "
+            f"{iso(as_of)} to {iso(end)}; choose a start within it, or publish newer scores"
+        )
+    return starts
 
 
 def _check_money(name: str, value: float | None) -> None:

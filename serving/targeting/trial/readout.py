@@ -89,6 +89,13 @@ class ReadOut:
     notes: tuple[str, ...]
     capped: Capped | None = None
 
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "still open"
+        return (
+            f"ReadOut({self.verdict.word}; {self.contacted:,} contacted, {self.held_out:,} held "
+            f"out, window {state})"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the read-out as dicts, lists, texts and numbers; infinite numbers as None."""
         plain: dict[str, Any] = _finite(plain_json.to_json(self))

@@ -1,0 +1,125 @@
+"""Scores as a DataFrame, read for a plan: customers, as_of, horizon, and the scheme they are of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from stagecast.features.clock import parse_instant
+from stagecast.features.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from stagecast.features.stages.scheme import Scheme
+    from stagecast.serving.targeting.plan.candidates import Candidates
+
+
+@dataclass(frozen=True)
+class ScoredCustomers:
+    """Customers of one score, whom a plan may choose from.
+
+    Parameters
+    ----------
+    customers
+        Their scores, ordered by id.
+    as_of
+        Where they stand, UTC.
+    horizon_days
+        Horizon of the scores.
+    churn
+        What churn is: ``inactivity`` or ``cancellation``.
+    """
+
+    customers: Candidates
+    as_of: datetime
+    horizon_days: int
+    churn: str
+
+
+def candidates_of(scores: object) -> ScoredCustomers:
+    """Return the customers of scores, ordered by id.
+
+    Raises
+    ------
+    UsageError
+        It is no table of scores, or of several runs.
+    """
+    from stagecast.serving.targeting.plan.candidates import COLUMNS, candidates
+
+    if not isinstance(scores, pd.DataFrame):
+        raise UsageError(
+            f"a plan takes a DataFrame of scores, not a {type(scores).__name__}; give model.scores"
+        )
+    table = scores.reset_index() if scores.index.name == "customer_id" else scores
+    needed = (*COLUMNS, "as_of", "horizon_days", "churn")
+    missing = [name for name in needed if name not in table]
+    if missing:
+        raise UsageError(
+            f"the scores have no column {missing[0]!r}.{did_you_mean(missing[0], table.columns)} "
+            "Give what Lifecycle.score returns, with all of its columns"
+        )
+    if not len(table):
+        raise UsageError("the scores have no customer; score a log with customers first")
+    for name in ("as_of", "horizon_days", "churn"):
+        if table[name].nunique() != 1:
+            raise UsageError(
+                f"the scores have {table[name].nunique()} different values of {name}; give those "
+                "of one score"
+            )
+    if table["customer_id"].duplicated().any():
+        twice = table["customer_id"][table["customer_id"].duplicated()].iloc[0]
+        raise UsageError(f"customer {twice!r} stands twice in the scores; give each one once")
+    columns = {name: _values(table[name], name) for name in COLUMNS}
+    as_of = pd.Timestamp(table["as_of"].iloc[0])
+    as_of = as_of.tz_localize("UTC") if as_of.tzinfo is None else as_of.tz_convert("UTC")
+    first = table.iloc[0]
+    return ScoredCustomers(
+        candidates(columns),
+        parse_instant(as_of.isoformat()),
+        int(first["horizon_days"]),
+        str(first["churn"]),
+    )
+
+
+def _values(column: pd.Series, name: str) -> NDArray[Any]:
+    if name == "customer_id":
+        return column.astype(str).to_numpy(dtype=object)
+    if column.dtype.kind in "fiu":
+        return column.to_numpy(dtype="float64")
+    values: NDArray[Any] = column.astype(object).where(column.notna(), None).to_numpy(dtype=object)
+    return values
+
+
+def scheme_of_scores(scores: pd.DataFrame, name: str | None) -> Scheme:
+    """Return the scheme that scores are of.
+
+    Raises
+    ------
+    UsageError
+        It has other stages, or none of the package has these.
+    """
+    from stagecast.features.stages.scheme_files import known_schemes, load_scheme
+
+    stages = {
+        str(column).removeprefix("p_stage_")
+        for column in scores.columns
+        if str(column).startswith("p_stage_")
+    }
+    names = known_schemes() if name is None else [name]
+    for candidate in names:
+        scheme = load_scheme(candidate)
+        if set(scheme.ids) == stages:
+            return scheme
+    if name is None:
+        raise UsageError(
+            f"no scheme of the package has the stages {', '.join(sorted(stages))}; name the file "
+            "of the scheme with scheme="
+        )
+    raise UsageError(
+        f"scheme={name!r} has the stages {', '.join(scheme.ids)}, and the scores "
+        f"{', '.join(sorted(stages)) or 'none'}; name the scheme that the model was fitted with"
+    )
