@@ -100,6 +100,35 @@ def test_the_python_example_prints_five_customers_and_leaves_what_it_says(shop: 
         assert (shop / "shop" / name).exists()
 
 
+def is_session(path: Path) -> bool:
+    """Tell whether the Python blocks of a page are one session."""
+    first = blocks(path, "python")[:1]
+    return path != README and any(block.startswith("import stagecast as sc") for block in first)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "path", [path for path in DOCUMENTS if is_session(path)], ids=lambda path: path.name
+)
+def test_the_python_blocks_of_a_page_are_one_session(
+    path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each block runs in the namespace of those before it; a text block after one is its output."""
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {}
+    printed = ""
+    for language, text in _FENCE.findall(path.read_text("utf-8")):
+        if language == "python":
+            capsys.readouterr()
+            exec(compile(text, path.name, "exec"), namespace)
+            printed = capsys.readouterr().out
+        elif language == "text":
+            assert printed == text
+
+
 @dataclass(frozen=True)
 class Server:
     """A server that runs, and its port."""

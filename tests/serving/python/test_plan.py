@@ -1,0 +1,166 @@
+"""A plan of the Python API is that of the store, and its read-out a count of what came."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import stagecast as sc
+from stagecast.features.errors import DataRefusedError, NotEnoughDataError, UsageError
+from stagecast.serving.store.store import Store
+from stagecast.serving.targeting.plan.book import PlanBook
+from stagecast.serving.targeting.plan.terms import Audience, Costs, Rules, Terms
+from tests.serving import published
+
+SCORES = published.scores(400, extra=published.HOSTILE_IDS)
+WHOM: dict[str, tuple[Terms, dict[str, Any]]] = {
+    "everybody": (
+        Terms(costs=Costs(contact=0.2), contacts=40, holdout=0.25),
+        {"contact_cost": 0.2, "contacts": 40, "holdout": 0.25},
+    ),
+    "a budget with offers": (
+        Terms(costs=Costs(contact=0.5, offer=2.0), budget=60.0, window_days=30, seed=3),
+        {"contact_cost": 0.5, "offer_cost": 2.0, "budget": 60.0, "window": "30d", "seed": 3},
+    ),
+    "some of them": (
+        Terms(
+            Audience(stages=("loyal", "at_risk"), bands=("high",), min_value=20.0),
+            rules=Rules(min_gain=0.5),
+        ),
+        {"stage": ["loyal", "at_risk"], "band": "high", "min_value": 20.0, "min_gain": 0.5},
+    ),
+    "those who are named": (
+        Terms(Audience(ids=("c0001", "c0002", *published.HOSTILE_IDS)), standing=True, holdout=0.5),
+        {"ids": ["c0001", "c0002", *published.HOSTILE_IDS], "standing": True, "holdout": 0.5},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    opened = published.open_store(tmp_path_factory.mktemp("store"))
+    published.publish(opened, SCORES)
+    yield opened
+    opened.close()
+
+
+def a_plan(**terms: Any) -> sc.Plan:
+    return sc.plan(SCORES.to_pandas(), **({"contacts": 60, "holdout": 0.3} | terms))
+
+
+@pytest.mark.parametrize("whom", WHOM)
+@pytest.mark.parametrize("as_index", [True, False])
+def test_a_plan_is_that_of_the_store(store: Store, whom: str, as_index: bool) -> None:
+    terms, keywords = WHOM[whom]
+    run = store.current_run()
+    assert run is not None
+    theirs = PlanBook(store.engine).propose(run, terms)
+    frame = SCORES.to_pandas()
+    ours = sc.plan(frame.set_index("customer_id") if as_index else frame[::-1], **keywords)
+    members = theirs.members
+    assert len(ours)
+    assert [row["customer_id"] for row in ours.rows] == list(members.customers.customer_id)
+    assert [row["arm"] == "holdout" for row in ours.rows] == members.held_out.tolist()
+    assert ours.forecast == theirs.forecast
+    assert ours.contacts["gain"].tolist() == members.gain[~members.held_out].tolist()
+    assert set(ours.contacts.index).isdisjoint(ours.holdout.index)
+    assert ours.summary["gain"] == pytest.approx(ours.contacts["gain"].sum())
+    assert ours.curve["gain"].max() == theirs.forecast.curve.best.gain
+
+
+def test_who_may_not_be_contacted_is_left_out() -> None:
+    first = a_plan().contacts.index[:5]
+    without = a_plan(do_not_contact=first)
+    assert not set(first) & {*without.contacts.index, *without.holdout.index}
+    assert without.summary["left_out_do_not_contact"] == 5
+
+
+def later_orders(plan: sc.Plan) -> pd.DataFrame:
+    """Return orders of a window in which every contacted customer buys, and one in three others."""
+    days = pd.Timestamp(plan.starts_at) + pd.to_timedelta([-40, 10], "D")
+    start, during = (day.tz_convert(None) for day in days)
+    rows = [(id_, start, 1.0) for id_ in [*plan.contacts.index, *plan.holdout.index]]
+    rows += [(id_, during, 30.0) for id_ in plan.contacts.index]
+    rows += [(id_, during, 30.0) for id_ in plan.holdout.index[::3]]
+    end = pd.Timestamp(plan.ends_at).tz_convert(None)
+    rows.append(("somebody else", end, 5.0))
+    return pd.DataFrame(rows, columns=["customer_id", "timestamp", "amount"])
+
+
+def test_a_readout_of_a_log_is_that_of_its_count() -> None:
+    plan = a_plan()
+    orders = later_orders(plan)
+    with sc.read_events(orders) as log:
+        of_log = plan.readout(log)
+        with pytest.raises(NotEnoughDataError, match="read out later"):
+            plan.readout(log, until=plan.starts_at + pd.Timedelta("1d"))
+    assert of_log.verdict == "Proven"
+    contacted, held_out = len(plan.contacts), len(plan.holdout)
+    # all who were contacted against one in three of the others
+    expected = contacted * (1 - np.ceil(held_out / 3) / held_out)
+    low, high = of_log.summary.loc["extra buyers", ["low", "high"]]
+    assert low < expected < high
+    window = orders[orders["amount"] == 30.0]
+    counted = window.groupby("customer_id")["amount"].agg(orders="size", spend="sum")
+    of_count = plan.readout(counted)
+    assert of_count.summary.loc["extra buyers", "estimate"] == pytest.approx(
+        of_log.summary.loc["extra buyers", "estimate"]
+    )
+    assert repr(of_log).startswith("Proven. ")
+    assert "extra money" in of_log._repr_html_()
+
+
+def test_a_plan_outlives_its_session(tmp_path: Path) -> None:
+    plan = a_plan()
+    file = plan.save(tmp_path / "plan.json")
+    loaded = sc.Plan.load(file)
+    assert loaded.digest == plan.digest
+    pd.testing.assert_frame_equal(loaded.holdout, plan.holdout)
+    counted = pd.DataFrame({"orders": 1.0, "spend": 30.0}, index=plan.contacts.index)
+    assert repr(loaded.readout(counted)) == repr(plan.readout(counted))
+    with pytest.raises(UsageError, match="cannot be drawn a second time"):
+        plan.save(file)
+    with pytest.raises(UsageError, match="has the list alone"):
+        _ = loaded.curve
+    document = json.loads(file.read_text("utf-8"))
+    first = document["rows"][0]
+    first["arm"] = "contact" if first["arm"] == "holdout" else "holdout"
+    file.write_text(json.dumps(document), "utf-8")
+    with pytest.raises(DataRefusedError, match="not the one that was drawn"):
+        sc.Plan.load(file)
+
+
+@pytest.mark.parametrize(
+    ("terms", "message"),
+    [
+        ({"stage": "loyl"}, "Did you mean 'loyal'"),
+        ({"contact_cost": 5.0, "budget": 1.0}, "does not pay one contact"),
+        ({"window": "100d"}, "fit with a longer horizon"),
+        ({"window": 30}, "window"),
+        ({"start": "1999-01-01"}, "choose a start within it"),
+        ({"scheme": "clm5"}, "name the scheme that the model was fitted with"),
+    ],
+)
+def test_terms_that_cannot_be_met_are_refused(terms: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message) as raised:
+        a_plan(**terms)
+    assert "--" not in str(raised.value)
+
+
+def test_what_is_no_score_is_refused() -> None:
+    frame = SCORES.to_pandas()
+    for wrong, message in (
+        (frame.drop(columns="clv"), "no column 'clv'"),
+        (pd.concat([frame, frame[:1]]), "stands twice"),
+        (frame[:0], "no customer"),
+        (frame.assign(horizon_days=range(len(frame))), "different values of horizon_days"),
+        ([1], "not a list"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            sc.plan(wrong)  # type: ignore[arg-type]
