@@ -6,6 +6,7 @@
 Imports point one way: ``features <- training <- serving``.
 
     cli -> commands -> reading, requests -> pipeline, jobs -> runs, reports, scoring, store
+    python (`import stagecast as sc`) -> reading, jobs, scoring, targeting
     http (the server) -> scoring, store, pages             erasure (one customer, everywhere)
 
 What may be changed where: the columns of a score are frozen in
