@@ -96,10 +96,13 @@ def purchase_days(
                 "time= and amount="
             )
     try:
-        instants = pd.to_datetime(purchases[time], utc=True)
+        instants = pd.to_datetime(purchases[time], utc=True, format="ISO8601")
         money = 0.0 if amount is None else pd.to_numeric(purchases[amount])
     except (ValueError, TypeError) as error:
-        raise UsageError(f"purchases cannot be read: {error}") from error
+        raise UsageError(
+            f"purchases cannot be read: {error}; write times like 2024-01-31 or 2024-01-31 10:00, or "
+            "pass timestamps"
+        ) from error
     faulty = np.flatnonzero(instants.isna() | purchases[customer].isna())
     if len(faulty):
         raise UsageError(
