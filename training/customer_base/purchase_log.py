@@ -100,8 +100,8 @@ def purchase_days(
         money = 0.0 if amount is None else pd.to_numeric(purchases[amount])
     except (ValueError, TypeError) as error:
         raise UsageError(
-            f"purchases cannot be read: {error}; write times like 2024-01-31 or 2024-01-31 10:00, or "
-            "pass timestamps"
+            f"purchases cannot be read: {error}; write times like 2024-01-31 or 2024-01-31 "
+            "10:00, or pass timestamps"
         ) from error
     faulty = np.flatnonzero(instants.isna() | purchases[customer].isna())
     if len(faulty):
