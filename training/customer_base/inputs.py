@@ -174,7 +174,8 @@ def customer_label(frame: pd.DataFrame, position: int) -> str:
         if "customer_id" in frame.columns
         else frame.index[position]
     )
-    return f"customer {label!r} (row {position})"
+    plain = label.item() if isinstance(label, np.generic) else label
+    return f"customer {plain!r} (row {position})"
 
 
 def counts(sample_weight: ArrayLike | None, customers: int) -> Array:

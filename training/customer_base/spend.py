@@ -176,7 +176,7 @@ def _with_money(X: Any) -> Customers:
     )
     if len(bad):
         k = int(bad[0])
-        label = k if customers.index is None else customers.index[k]
+        label = k if customers.index is None else customers.index.tolist()[k]
         raise UsageError(
             f"{len(bad)} customers have no possible spend, first {label!r} (row {k}): frequency "
             f"{customers.x[k]:g}, monetary {customers.monetary[k]:g}; both are 0 or more. Leave "

@@ -54,7 +54,7 @@ def alive_matrix(
         ),
         "P(alive)",
         alt.Scale(scheme="viridis", domain=[0, 1]),
-        alt.Legend(format=".0%", gradientLength=HEIGHT - 40, tickCount=6),
+        alt.Legend(type="gradient", format=".0%", gradientLength=HEIGHT - 40, tickCount=6),
         model,
         ".1%",
     )
@@ -90,7 +90,7 @@ def frequency_recency(
         ),
         "purchases",
         alt.Scale(scheme="viridis", domainMin=0),
-        alt.Legend(format=".3~g", gradientLength=HEIGHT - 40, tickCount=6),
+        alt.Legend(type="gradient", format=".3~g", gradientLength=HEIGHT - 40, tickCount=6),
         model,
         ".3~g",
     )
