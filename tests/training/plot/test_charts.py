@@ -16,11 +16,17 @@ from tests.training.customer_base.made import WEEK, bg_nbd, cdnow
 
 
 def rows(chart: Any, *place: Any) -> pd.DataFrame:
-    """Return the data of a part of a chart, such as ``"vconcat", 0, "layer", 1``."""
+    """Return the data of a part of a chart, such as ``"vconcat", 0, "layer", 1``.
+
+    Altair moves what several layers share to what holds them, and all values to the top.
+    """
     part = chart.to_dict()
+    datasets, data = part["datasets"], part.get("data")
     for key in place:
         part = part[key]
-    return pd.DataFrame(part["data"]["values"])
+        if isinstance(part, dict):
+            data = part.get("data", data)
+    return pd.DataFrame(datasets[data["name"]])
 
 
 def drawn(chart: Any) -> Any:
