@@ -21,6 +21,7 @@ from stagecast.training.plot.style import (
 
 # Most columns, and the rows, of a heat map.
 _MOST_FREQUENCIES, _RECENCIES = 40, 40
+_OVERLAP = 0.05  # of a cell
 
 
 def alive_matrix(
@@ -140,15 +141,18 @@ def _heat_map(
     number: str,
 ) -> alt.Chart:
     unit = _unit(model)
-    top = float(grid["high"].max())
+    right, top = float(grid["right"].max()), float(grid["high"].max())
+    # cells reach a little below the next ones, or white seams show between them
+    step = float(grid["high"].iloc[-1] - grid["low"].iloc[-1])
+    grid = grid.assign(right=grid["right"] + _OVERLAP, high=grid["high"] + _OVERLAP * step)
     chart = (
         alt.Chart(inline(grid.drop(columns=["t_x", "T"])))
-        .mark_rect(strokeWidth=0.8)
+        .mark_rect(clip=True)
         .encode(
             x=alt.X(
                 "left:Q",
                 title="frequency: repeat purchase days",
-                scale=alt.Scale(domain=[-0.5, float(grid["right"].max())], nice=False),
+                scale=alt.Scale(domain=[-0.5, right], nice=False),
                 axis=alt.Axis(grid=False, format="d", tickMinStep=1, tickCount=10),
             ),
             x2="right:Q",
@@ -159,9 +163,7 @@ def _heat_map(
                 axis=alt.Axis(grid=False, tickCount=8),
             ),
             y2="high:Q",
-            fill=alt.Fill("value:Q", title=name, scale=scale, legend=legend),
-            # cells touch each other; without a stroke of their colour white seams show
-            stroke=alt.Stroke("value:Q", scale=scale, legend=None),
+            color=alt.Color("value:Q", title=name, scale=scale, legend=legend),
             tooltip=[
                 alt.Tooltip("x:Q", title="frequency"),
                 alt.Tooltip("recency:Q", title=f"recency, {unit}", format=".1f"),
