@@ -24,46 +24,76 @@ if TYPE_CHECKING:
     from stagecast.serving.pipeline import run
     from stagecast.serving.runs.run import Run
     from stagecast.serving.scoring.scorer import Scorer, load_scorer
+    from stagecast.training import plot
     from stagecast.training.config import TrainConfig
+    from stagecast.training.customer_base import (
+        BetaGeo,
+        GammaGamma,
+        ModifiedBetaGeo,
+        ParetoNBD,
+        purchase_summary,
+        tracking_table,
+    )
     from stagecast.training.estimators import (
         ChurnClassifier,
         CustomerValueRegressor,
         NextStageClassifier,
+        RfmLogistic,
+        SnapshotSplit,
     )
 
 __all__ = [
+    "BetaGeo",
     "ChurnClassifier",
     "CustomerValueRegressor",
     "EventLog",
+    "GammaGamma",
+    "ModifiedBetaGeo",
     "NextStageClassifier",
+    "ParetoNBD",
+    "RfmLogistic",
     "Run",
     "Scorer",
+    "SnapshotSplit",
     "TrainConfig",
     "__version__",
     "from_frame",
     "load_scorer",
+    "plot",
+    "purchase_summary",
     "read_events",
     "run",
+    "tracking_table",
 ]
 
 _MODULES = {
+    "BetaGeo": "stagecast.training.customer_base",
     "ChurnClassifier": "stagecast.training.estimators",
     "CustomerValueRegressor": "stagecast.training.estimators",
     "EventLog": "stagecast.features.events",
+    "GammaGamma": "stagecast.training.customer_base",
+    "ModifiedBetaGeo": "stagecast.training.customer_base",
     "NextStageClassifier": "stagecast.training.estimators",
+    "ParetoNBD": "stagecast.training.customer_base",
+    "RfmLogistic": "stagecast.training.estimators",
     "Run": "stagecast.serving.runs.run",
     "Scorer": "stagecast.serving.scoring.scorer",
+    "SnapshotSplit": "stagecast.training.estimators",
     "TrainConfig": "stagecast.training.config",
     "from_frame": "stagecast.features.events",
     "load_scorer": "stagecast.serving.scoring.scorer",
+    "purchase_summary": "stagecast.training.customer_base",
     "read_events": "stagecast.features.events",
     "run": "stagecast.serving.pipeline",
+    "tracking_table": "stagecast.training.customer_base",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module("importlib.metadata").version("stagecast")
+    if name == "plot":
+        return import_module("stagecast.training.plot")
     if name in _MODULES:
         return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'stagecast' has no attribute {name!r}")
