@@ -39,15 +39,15 @@ lint: $(VENV)/.dev  ## ruff and mypy strict
 	$(BIN)/mypy
 
 test: lint  ## lint, then all tests
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not long"
 
 test-fast: $(VENV)/.dev  ## the loop of a developer: all tests that are not marked slow (under 90 seconds on two cores)
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not long"
 
 notebooks: $(VENV)/.dev  ## execute the notebooks in place, with their outputs
 	$(BIN)/python -m tests.notebooks --write
 
-prove: $(VENV)/.dev  ## accuracy out of time on several logs and dates, against what a data scientist would pick; then the property tests on many examples (minutes)
+prove: $(VENV)/.dev  ## accuracy out of time on several logs and dates, against what a data scientist would pick; then the long variants of tests, and the property tests on many examples (minutes)
 	$(BIN)/python -m bench.accuracy
 	$(BIN)/python -m bench.next_stage
 	$(BIN)/python -m bench.leads
@@ -56,7 +56,7 @@ prove: $(VENV)/.dev  ## accuracy out of time on several logs and dates, against 
 	$(BIN)/python -m bench.holdouts --draws 100
 	$(BIN)/python -m bench.uplift
 	$(BIN)/python -m bench.promotions
-	$(BIN)/python -m pytest -n auto --dist loadfile -m hypothesis --hypothesis-profile=nightly
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "hypothesis or long" --hypothesis-profile=nightly
 
 docs: $(VENV)/.dev  ## run what README and docs show, check their links and tables
 	$(BIN)/python -m pytest tests/test_docs.py

@@ -29,34 +29,55 @@ if TYPE_CHECKING:
     from stagecast.serving.python.reading import from_frame, read_events
     from stagecast.serving.runs.run import Run
     from stagecast.serving.scoring.scorer import Scorer, load_scorer
+    from stagecast.training import plot
     from stagecast.training.config import TrainConfig
+    from stagecast.training.customer_base import (
+        BetaGeo,
+        GammaGamma,
+        ModifiedBetaGeo,
+        ParetoNBD,
+        purchase_summary,
+        tracking_table,
+    )
     from stagecast.training.estimators import (
         ChurnClassifier,
         CustomerValueRegressor,
         NextStageClassifier,
+        RfmLogistic,
+        SnapshotSplit,
     )
 
 __all__ = [
+    "BetaGeo",
     "ChurnClassifier",
     "CustomerValueRegressor",
     "EventLog",
+    "GammaGamma",
     "Lifecycle",
+    "ModifiedBetaGeo",
     "NextStageClassifier",
     "Panel",
+    "ParetoNBD",
     "Plan",
+    "RfmLogistic",
     "Run",
     "Scorer",
+    "SnapshotSplit",
     "TrainConfig",
     "__version__",
     "from_frame",
     "load",
     "load_scorer",
     "plan",
+    "plot",
+    "purchase_summary",
     "read_events",
     "run",
+    "tracking_table",
 ]
 
 _MODULES = {
+    "BetaGeo": "stagecast.training.customer_base",
     "ChurnClassifier": "stagecast.training.estimators",
     "CustomerValueRegressor": "stagecast.training.estimators",
     "EventLog": "stagecast.serving.python.event_log",
@@ -64,21 +85,30 @@ _MODULES = {
     "NextStageClassifier": "stagecast.training.estimators",
     "Panel": "stagecast.features.frames.panel",
     "Plan": "stagecast.serving.python.plan",
+    "GammaGamma": "stagecast.training.customer_base",
+    "ModifiedBetaGeo": "stagecast.training.customer_base",
+    "ParetoNBD": "stagecast.training.customer_base",
+    "RfmLogistic": "stagecast.training.estimators",
     "Run": "stagecast.serving.runs.run",
     "Scorer": "stagecast.serving.scoring.scorer",
+    "SnapshotSplit": "stagecast.training.estimators",
     "TrainConfig": "stagecast.training.config",
     "from_frame": "stagecast.serving.python.reading",
     "load": "stagecast.serving.python.lifecycle",
     "load_scorer": "stagecast.serving.scoring.scorer",
     "plan": "stagecast.serving.python.planning",
     "read_events": "stagecast.serving.python.reading",
+    "purchase_summary": "stagecast.training.customer_base",
     "run": "stagecast.serving.pipeline",
+    "tracking_table": "stagecast.training.customer_base",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module("importlib.metadata").version("stagecast")
+    if name == "plot":
+        return import_module("stagecast.training.plot")
     if name in _MODULES:
         return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'stagecast' has no attribute {name!r}")

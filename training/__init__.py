@@ -14,8 +14,9 @@ folder (``inactivity``, ``cancellation``, ``next_stage``, ``value``, ``leads``),
 fitting in separate files; ``reasons`` explains scores, ``judging`` compares with baselines out of
 time, ``lead_points`` ranks leads by points, ``uplift`` learns from random contacts whom a contact
 changes, ``what_if`` works out values with another churn, pace or basket, ``estimators`` offers the
-pools to scikit-learn. Only ``bundle`` and ``uplift.stored``
-write to disk, and they write text and JSON only.
+pools to scikit-learn, ``customer_base`` the customer-base models on their own, and ``plot`` draws
+charts for notebooks. Only ``bundle``, ``uplift.stored`` and ``customer_base.fitted`` write to disk,
+and they write text and JSON only.
 
 Planned: ``promotion`` (champion and challenger) and ``monitoring`` (drift).
 """

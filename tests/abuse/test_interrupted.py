@@ -17,7 +17,7 @@ from bench.interrupted import check_folder, check_table, kill_often, make_log
 from tests.waiting import LIMIT_SECONDS
 
 pytestmark = pytest.mark.slow
-KILLS, ROWS = 3, 20_000
+KILLS, ROWS = 2, 20_000
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,8 @@ def test_nothing_from_the_as_of_on_is_seen_in_the_hours_that_change(
     minutes = [timedelta(minutes=k) for k in range(-130, 131, 10)]
     customers = {"a": tuple(Event(change + span, "purchase", 1.0) for span in minutes)}
     catalog = standard(90).with_parameters(shop_gap_days=7.25)
-    for k, span in enumerate(minutes[1:], 1):
+    # DuckDB is asked every half hour, since a query of it takes a hundred times as long
+    step = 3 if evaluate is by_duckdb else 1
+    for k, span in list(enumerate(minutes))[1::step]:
         rows = evaluate(customers, change + span, zone, [0], catalog)
         assert rows["a", 0]["purchase_events"] == k, span

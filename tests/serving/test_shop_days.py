@@ -65,15 +65,23 @@ def zone(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def run_in(zone: str, out: Path) -> Path:
+    with log_in(zone) as log:
+        run(log, out, TrainConfig(max_dates=2), as_of=parse_shop_time(AS_OF))
+    return out
+
+
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory, zone: str) -> dict[str, Path]:
+def run_in_utc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run that reads the same texts as UTC."""
+    return run_in("UTC", tmp_path_factory.mktemp("days") / "UTC")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, zone: str, run_in_utc: Path) -> dict[str, Path]:
     """Return the folders of a run with the zone, and of one that reads the same texts as UTC."""
-    folder = tmp_path_factory.mktemp("days")
-    for name in (zone, "UTC"):
-        with log_in(name) as log:
-            out = folder / name.replace("/", "_")
-            run(log, out, TrainConfig(max_dates=2), as_of=parse_shop_time(AS_OF))
-    return {name: folder / name.replace("/", "_") for name in (zone, "UTC")}
+    folder = tmp_path_factory.mktemp("days") / zone.replace("/", "_")
+    return {zone: run_in(zone, folder), "UTC": run_in_utc}
 
 
 def local_text(column: pa.ChunkedArray, zone: str) -> list[str]:
@@ -167,6 +175,7 @@ def test_a_log_of_other_days_is_refused_and_a_reading_takes_those_of_the_model(
     assert (older.zone, older.day_zone) == (zone, "UTC")
 
 
+@pytest.mark.parametrize("zone", [LA, pytest.param(TEHRAN, marks=pytest.mark.long)], indirect=True)
 def test_a_backtest_counts_days_of_the_shop_and_builds_the_last_table_once(
     zone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,7 +101,7 @@ def test_a_campaign_that_is_known_raises_what_is_expected(tmp_path: Path) -> Non
             past,
             tmp_path / name,
             as_of,
-            TrainConfig(horizon_days=30, value_horizon_days=90, max_dates=12, calendar=arguments),
+            TrainConfig(horizon_days=30, max_dates=12, calendar=arguments),
         )
         for name, arguments in (("with", calendar), ("without", Calendar()))
     }

@@ -137,7 +137,7 @@ class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
         tags.classifier_tags.multi_class = False
         return tags
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Fit the members and their weights.
 
         Parameters
@@ -148,6 +148,11 @@ class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
             Two labels; the later in sorted order is churn.
         sample_weight : array-like of shape (n_samples,), optional
             Weight of each row relative to the others; rows of weight 0 are left out.
+        groups : array-like of shape (n_samples,), optional
+            The customer of each row, where a customer has several (at several dates), or a frame
+            with the column ``customer_id``: the folds do not divide a customer, and copies of a row
+            count as one row of their weight. :func:`sklearn.model_selection.cross_val_score` passes
+            it on as ``params={"groups": ...}``.
 
         Raises
         ------
@@ -167,7 +172,8 @@ class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
             if self.horizon_days is None
             else whole_number("horizon_days", self.horizon_days, 1)
         )
-        X, y, weight, rows = self._read_training(X, y, sample_weight)
+        X, y, training = self._read_training(X, y, sample_weight, groups)
+        weight, rows = training.weight, training.rows
         self.classes_, coded = encoded_labels(y, rows)
         if len(self.classes_) > 2:
             label_names = ", ".join(repr(label) for label in self.classes_.tolist()[:5])
@@ -188,7 +194,7 @@ class ChurnClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]
             base_columns = self._base_columns(X, rows)
             self._warn_of_labels(base_columns, target, weight)
         columns = log_columns(X)
-        self.pool_ = fit_binary(columns, base_columns, target, weight, settings)
+        self.pool_ = fit_binary(columns, base_columns, target, training, settings)
         self.weights_ = dict(self.pool_.weights)
         gains = gains_of(self.pool_)
         self.gains_ = gains[: len(columns)]

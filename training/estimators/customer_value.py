@@ -113,7 +113,7 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
         tags.target_tags.positive_only = True
         return tags
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Fit both parts, their weights and the scale.
 
         Parameters
@@ -124,6 +124,11 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
             Future money of each customer, 0 or more, in any currency.
         sample_weight : array-like of shape (n_samples,), optional
             Weight of each row relative to the others; rows of weight 0 are left out.
+        groups : array-like of shape (n_samples,), optional
+            The customer of each row, where a customer has several (at several dates), or a frame
+            with the column ``customer_id``: the folds do not divide a customer, and copies of a row
+            count as one row of their weight. :func:`sklearn.model_selection.cross_val_score` passes
+            it on as ``params={"groups": ...}``.
 
         Raises
         ------
@@ -131,7 +136,8 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
             An invalid parameter, X, y or weights; an amount below 0.
         """
         settings = self._settings()
-        X, y, weight, rows = self._read_training(X, y, sample_weight, y_numeric=True)
+        X, y, training = self._read_training(X, y, sample_weight, groups, y_numeric=True)
+        weight, rows = training.weight, training.rows
         y = y.astype(np.float64)
         negative = np.flatnonzero(y < 0)
         if len(negative):
@@ -148,7 +154,7 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
         if not has_amount.any():
             return self
         if not has_amount.all():
-            self.any_ = fit_binary(columns, {}, has_amount, weight, settings)
+            self.any_ = fit_binary(columns, {}, has_amount, training, settings)
             self.any_weights_ = dict(self.any_.weights)
             self.gains_ += _shares(gains_of(self.any_))
         # in units of the mean amount; divided by the largest first, as a sum of huge amounts would
@@ -159,7 +165,7 @@ class CustomerValueRegressor(RegressorMixin, TabularEstimator):  # type: ignore[
         self.amount_ = fit_amounts(
             take_rows(columns, has_amount),
             amount,
-            weight[has_amount] / weight[has_amount].mean(),
+            training.of(has_amount),
             settings,
         )
         self.amount_weights_ = dict(self.amount_.weights)

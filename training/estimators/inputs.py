@@ -17,6 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from stagecast.features.arrays import Array, Integers
+from stagecast.training.estimators.copies import group_codes, without_copies
 
 _LARGEST_SEED = 2**31 - 1
 
@@ -55,6 +56,36 @@ class Settings:
     seed: int
 
 
+@dataclass(frozen=True)
+class Sample:
+    """Weights and customers of the rows of a training, shape (rows,) each.
+
+    Parameters
+    ----------
+    weight
+        Weights of mean 1.
+    rows
+        Positions in X, for messages.
+    group
+        Number of the customer of each row; None where each row is one.
+    """
+
+    weight: Array
+    rows: Integers
+    group: Integers | None = None
+
+    @property
+    def customers(self) -> int:
+        """Number of customers."""
+        return len(self.weight) if self.group is None else len(np.unique(self.group))
+
+    def of(self, chosen: NDArray[Any]) -> Sample:
+        """Return some of the rows, with weights of mean 1."""
+        weight = self.weight[chosen]
+        group = None if self.group is None else self.group[chosen]
+        return Sample(weight / weight.mean(), self.rows[chosen], group)
+
+
 class TabularEstimator(BaseEstimator):  # type: ignore[misc]
     """Base class of the estimators: tags, checks of input, importance of columns.
 
@@ -80,15 +111,15 @@ class TabularEstimator(BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.gains_ / total if total > 0 else self.gains_)
 
     def _read_training(
-        self, X: Any, y: Any, sample_weight: Any, **options: Any
-    ) -> tuple[Array, Any, Array, Integers]:
-        """Return X, y and weights (of mean 1) of the rows of positive weight, and their positions.
+        self, X: Any, y: Any, sample_weight: Any, groups: Any, **options: Any
+    ) -> tuple[Array, Any, Sample]:
+        """Return X, y and what else is known of the rows of positive weight, without copies.
 
         Raises
         ------
         ValueError
             Input that scikit-learn refuses: fewer than two rows, different lengths, infinite
-            values, text, weights that are negative or all 0.
+            values, text, weights that are negative or all 0. Groups of another length.
         """
         X, y = validate_data(
             self,
@@ -103,7 +134,10 @@ class TabularEstimator(BaseEstimator):  # type: ignore[misc]
         rows = np.flatnonzero(weight > 0)
         # relative to the largest first: the sum of huge weights overflows
         weight = weight[rows] / weight[rows].max()
-        return X[rows], y[rows], np.asarray(weight / weight.mean()), rows
+        group = group_codes(groups, rows, len(X))
+        stay, weight = without_copies(X[rows], y[rows], weight / weight.mean(), group)
+        rows = rows[stay]
+        return X[rows], y[rows], Sample(weight, rows, None if group is None else group[stay])
 
     def _read(self, X: Any) -> Array:
         """Return X as an array, with the columns of the training."""
@@ -187,37 +221,6 @@ def log_columns(X: Array) -> dict[str, Array]:
 def take_rows(columns: Mapping[str, Array], rows: NDArray[Any]) -> dict[str, Array]:
     """Return these rows of all columns."""
     return {name: values[rows] for name, values in columns.items()}
-
-
-def fold_numbers(coded: Integers, folds: int | None, seed: int) -> Integers | None:
-    """Return the fold of each row, at random and stratified by class.
-
-    Parameters
-    ----------
-    coded
-        The class of each row, shape (rows,).
-    folds
-        Number of folds; fewer where the second most frequent class has fewer rows.
-    seed
-        Seed of the shuffle.
-
-    Returns
-    -------
-    array of int, or None
-        None where folds would have one class only, or ``folds`` is None.
-
-    >>> fold_numbers(np.array([0, 0, 0, 0, 1, 1]), 5, seed=1).max()
-    np.int64(1)
-    """
-    counts = np.sort(np.unique(coded, return_counts=True)[1])
-    folds = min(folds or 0, int(counts[-2]) if len(counts) > 1 else int(counts[-1]))
-    if folds < 2:
-        return None
-    order = np.random.default_rng(seed).permutation(len(coded))
-    order = order[np.argsort(coded[order], kind="stable")]
-    fold = np.empty(len(coded), dtype=np.int64)
-    fold[order] = np.arange(len(coded)) % folds
-    return fold
 
 
 def rows_by_weight(weight: Array) -> Integers:

@@ -97,7 +97,7 @@ class NextStageClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[mi
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Fit the members and their weights.
 
         Parameters
@@ -108,6 +108,11 @@ class NextStageClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[mi
             The stage at the end of the horizon; two labels or more.
         sample_weight : array-like of shape (n_samples,), optional
             Weight of each row relative to the others; rows of weight 0 are left out.
+        groups : array-like of shape (n_samples,), optional
+            The customer of each row, where a customer has several (at several dates), or a frame
+            with the column ``customer_id``: the folds do not divide a customer, and copies of a row
+            count as one row of their weight. :func:`sklearn.model_selection.cross_val_score` passes
+            it on as ``params={"groups": ...}``.
 
         Raises
         ------
@@ -115,9 +120,9 @@ class NextStageClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[mi
             An invalid parameter, X, y or weights; a single label.
         """
         settings = self._settings()
-        X, y, weight, rows = self._read_training(X, y, sample_weight)
-        self.classes_, coded = encoded_labels(y, rows)
-        self.pool_ = fit_classes(log_columns(X), coded, len(self.classes_), weight, settings)
+        X, y, training = self._read_training(X, y, sample_weight, groups)
+        self.classes_, coded = encoded_labels(y, training.rows)
+        self.pool_ = fit_classes(log_columns(X), coded, len(self.classes_), training, settings)
         self.weights_ = dict(self.pool_.weights)
         self.gains_ = gains_of(self.pool_)
         return self

@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from stagecast.features.arrays import Array, Integers
-from stagecast.training.estimators.inputs import Settings, fold_numbers, rows_by_weight, take_rows
+from stagecast.training.estimators.folds import fold_numbers
+from stagecast.training.estimators.inputs import (
+    Sample,
+    Settings,
+    rows_by_weight,
+    take_rows,
+)
 from stagecast.training.learners import blend, boosting, glm
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.design import Recipe
@@ -35,7 +41,7 @@ Columns = Mapping[str, Array]
 
 
 def fit_binary(
-    columns: Columns, base_columns: Columns, target: Flags, weight: Array, settings: Settings
+    columns: Columns, base_columns: Columns, target: Flags, training: Sample, settings: Settings
 ) -> Pool:
     """Fit the pool of log odds.
 
@@ -49,14 +55,15 @@ def fit_binary(
         in all folds.
     target
         Outcomes of both classes, shape (rows,).
-    weight
-        Weights of mean 1, shape (rows,).
+    training
+        Weights and customers of the rows.
     settings
         Parameters of the estimator.
     """
+    weight = training.weight
     all_columns = {**columns, **base_columns}
     fitted = _fit_binary_members(columns, all_columns, target, weight, settings)
-    fold = fold_numbers(target.astype(np.int64), settings.folds, settings.seed)
+    fold = fold_numbers(target.astype(np.int64), settings.folds, settings.seed, training.group)
     sample = rows_by_weight(weight)
     if fold is None:
         margins = fitted.margins(all_columns, settings.threads)
@@ -76,7 +83,9 @@ def fit_binary(
                 take_rows(all_columns, outside), settings.threads
             ).items():
                 margins.setdefault(name, np.empty(len(target)))[outside] = margin
-        weights = blend.pool_weights(take_rows(margins, sample), target[sample])
+        weights = blend.pool_weights(
+            take_rows(margins, sample), target[sample], min_pull=blend.PULL / training.customers
+        )
     # the customer-base models were not fitted on the target, and the level of a sum of log odds
     # differs from the levels of its members
     level = blend.level_shift(pooled(margins, weights)[sample], target[sample])
@@ -162,7 +171,7 @@ class ClassPool:
 
 
 def fit_classes(
-    columns: Columns, target: Integers, classes: int, weight: Array, settings: Settings
+    columns: Columns, target: Integers, classes: int, training: Sample, settings: Settings
 ) -> ClassPool:
     """Fit the pool of log probabilities.
 
@@ -174,14 +183,15 @@ def fit_classes(
         Position of the class of each row, shape (rows,).
     classes
         Number of classes.
-    weight
-        Weights of mean 1, shape (rows,).
+    training
+        Weights and customers of the rows.
     settings
         Parameters of the estimator.
     """
+    weight = training.weight
     fitted = _fit_class_members(columns, target, classes, weight, settings)
     equal = {"linear": 0.5, "trees": 0.5}
-    fold = fold_numbers(target, settings.folds, settings.seed)
+    fold = fold_numbers(target, settings.folds, settings.seed, training.group)
     if fold is None:
         return replace(fitted, weights=equal)
     logs = {name: np.empty((len(target), classes)) for name in equal}
@@ -194,7 +204,10 @@ def fit_classes(
             logs[name][outside] = values
     sample = rows_by_weight(weight)
     return replace(
-        fitted, weights=blend.pool_class_weights(take_rows(logs, sample), target[sample], equal)
+        fitted,
+        weights=blend.pool_class_weights(
+            take_rows(logs, sample), target[sample], equal, blend.PULL / training.customers
+        ),
     )
 
 
@@ -247,11 +260,16 @@ class AmountPool:
         return np.exp(pooled(self.logs(columns, threads), self.weights))
 
 
-def fit_amounts(columns: Columns, amount: Array, weight: Array, settings: Settings) -> AmountPool:
+def fit_amounts(
+    columns: Columns, amount: Array, training: Sample, settings: Settings
+) -> AmountPool:
     """Fit the pool of log amounts; the amounts are positive and have a mean of about 1."""
+    weight = training.weight
     fitted = _fit_amount_members(columns, amount, weight, settings)
     share = 0.5
-    fold = fold_numbers(np.zeros(len(amount), dtype=np.int64), settings.folds, settings.seed)
+    fold = fold_numbers(
+        np.zeros(len(amount), dtype=np.int64), settings.folds, settings.seed, training.group
+    )
     if fold is not None:
         logs = {name: np.empty(len(amount)) for name in ("linear", "trees")}
         for k in range(int(fold.max()) + 1):
@@ -261,7 +279,7 @@ def fit_amounts(columns: Columns, amount: Array, weight: Array, settings: Settin
             )
             for name, values in members.logs(take_rows(columns, outside), settings.threads).items():
                 logs[name][outside] = values
-        share = _share_of_trees(logs["linear"], logs["trees"], amount, weight)
+        share = _share_of_trees(logs["linear"], logs["trees"], amount, weight, training.customers)
     return replace(fitted, weights={"linear": 1.0 - share, "trees": share})
 
 
@@ -277,13 +295,15 @@ def _fit_amount_members(
     )
 
 
-def _share_of_trees(linear: Array, trees: Array, amount: Array, weight: Array) -> float:
+def _share_of_trees(
+    linear: Array, trees: Array, amount: Array, weight: Array, customers: int
+) -> float:
     """Return the weight of the trees with the least gamma deviance, shrunk towards a half.
 
     The level is fitted, too, and dropped: with ``m`` the pooled logs, the mean gamma loss ``log mu
     + y / mu`` at the best ``mu = c exp(m)`` is ``log(mean(y exp(-m))) + mean(m) + 1``.
     """
-    penalty = blend.PULL / len(amount)
+    penalty = blend.PULL / customers
 
     def loss(share: float) -> float:
         pooled_logs = share * trees + (1.0 - share) * linear

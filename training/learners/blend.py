@@ -83,7 +83,10 @@ def pool_weights(
 
 
 def pool_class_weights(
-    logs: Mapping[str, Array], target: NDArray[np.int64], prior: Mapping[str, float]
+    logs: Mapping[str, Array],
+    target: NDArray[np.int64],
+    prior: Mapping[str, float],
+    min_pull: float = 0.0,
 ) -> dict[str, float]:
     """Return the weights of a pool of classes: not negative, with sum 1, shrunk towards a prior.
 
@@ -96,6 +99,8 @@ def pool_class_weights(
         Position of the observed class, shape (rows,); one that was possible.
     prior
         Member -> weight that is shrunk towards, with sum 1.
+    min_pull
+        Least strength of the shrinkage, however many rows there are.
     """
     names = list(logs)
     w_prior = np.array([prior[name] for name in names])
@@ -104,7 +109,7 @@ def pool_class_weights(
     cube = np.where(possible, cube, 0.0)
     rows = np.arange(len(target))
     target_logs = cube[:, rows, target]
-    penalty = PULL / len(target)
+    penalty = max(PULL / len(target), min_pull)
 
     def loss(w: Array) -> tuple[float, Array]:
         mixed = np.where(possible, np.tensordot(w, cube, 1), -np.inf)

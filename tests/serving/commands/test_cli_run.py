@@ -38,7 +38,7 @@ STAGES = load_scheme("retail").ids
 @pytest.fixture(scope="module")
 def log_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log of two years whose last weeks stand after the as_of, under other column names."""
-    rows = pd.DataFrame(simulated_rows(900, 700, 11), columns=["who", "at", "what", "paid"])
+    rows = pd.DataFrame(simulated_rows(500, 700, 11), columns=["who", "at", "what", "paid"])
     path = tmp_path_factory.mktemp("log") / "shop.csv"
     rows.assign(at=[at.isoformat() for at in rows["at"]]).to_csv(path, index=False)
     return path

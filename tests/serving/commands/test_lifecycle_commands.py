@@ -417,7 +417,7 @@ def test_what_was_known_at_the_start_is_learned_from_kept_and_asked_for(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["crm5", "client7"])
+@pytest.mark.parametrize("scheme", ["client7", pytest.param("crm5", marks=pytest.mark.long)])
 def test_one_customer_at_a_time_scores_as_the_whole_log_does(
     stagecast: Stagecast, shop: Path, scheme: str
 ) -> None:

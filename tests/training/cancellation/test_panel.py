@@ -197,7 +197,7 @@ def test_the_evaluation_is_of_cancellations_that_came_later(
 
 def test_who_left_is_counted_by_what_was_open_then(service: Trained, rows: list[Row]) -> None:
     with log_of(rows) as log:
-        earlier = train(log.con, day(DAYS - 30), CONFIG)
+        earlier = train(log.con, day(DAYS - 30), replace(CONFIG, max_dates=1))
         table = DailyTable(log.con, AS_OF)
         later = observed_outcomes(table, earlier.panel, 30)
         who = kind_of("cancellation").churned(
@@ -217,7 +217,7 @@ def test_who_left_is_counted_by_what_was_open_then(service: Trained, rows: list[
 
 def test_a_backtest_of_cancellations(rows: list[Row]) -> None:
     with log_of(rows) as log:
-        replays = list(replay(log.con, AS_OF, CONFIG, dates=2))
+        replays = list(replay(log.con, AS_OF, replace(CONFIG, max_dates=1), dates=2))
     assert [date.churn for date in replays] == ["cancellation"] * 2
     for date in replays:
         assert set(date.p_inactive) == {OURS, *LABELS}
@@ -345,7 +345,7 @@ def test_a_bundle_whose_parts_do_not_agree_is_refused(
 def test_terms_travel_with_the_bundle(tmp_path: Path) -> None:
     other = {"subscribe": "joined", "cancel": "left", "purchase": "purchase", "visit": "visit"}
     events: list[Row] = [
-        (who, at, other[what], amount) for who, at, what, amount in subscriptions(200)
+        (who, at, other[what], amount) for who, at, what, amount in subscriptions(120)
     ]
     config = replace(CONFIG, terms=Terms(("joined",), (), ("left",)))
     done = trained(events, tmp_path / "model", AS_OF, config)
@@ -373,7 +373,7 @@ def test_own_features_are_told_in_their_own_words(tmp_path: Path) -> None:
         predictor=True,
     )
     done = trained(
-        subscriptions(400), tmp_path / "model", AS_OF, replace(CONFIG, own=OwnFeatures((mine,)))
+        subscriptions(200), tmp_path / "model", AS_OF, replace(CONFIG, own=OwnFeatures((mine,)))
     )
     outcome: list[dict[str, Any]] = [
         item for mine_ in done.scores()["reasons"].to_pylist() for item in mine_
@@ -406,7 +406,7 @@ def test_who_had_left_but_was_recorded_late_is_not_asked_about() -> None:
     recorded = pd.Series(pd.NaT, index=frame.index).astype("datetime64[ns]")
     recorded.iloc[-len(late) :] = pd.Timestamp(day(DAYS - 10)).tz_localize(None)
     with log_of(frame.assign(recorded_at=recorded)) as log:
-        earlier = train(log.con, date, CONFIG)
+        earlier = train(log.con, date, replace(CONFIG, max_dates=1))
         table = DailyTable(log.con, AS_OF)
         later = observed_outcomes(table, earlier.panel, 30)
         predicted = predict(earlier.models, earlier.panel.now)

@@ -31,7 +31,8 @@ from stagecast.training.estimators import (
     CustomerValueRegressor,
     NextStageClassifier,
 )
-from stagecast.training.estimators.inputs import fold_numbers, rows_by_weight
+from stagecast.training.estimators.folds import fold_numbers
+from stagecast.training.estimators.inputs import rows_by_weight
 from stagecast.training.learners.btyd import Model
 from tests.profiles import examples
 

@@ -17,7 +17,7 @@ from stagecast.training.value.fit_intervals import conformal
 from tests.training.made import START, Row, day, log_of, simulated_rows
 
 pytestmark = pytest.mark.slow
-CONFIG = TrainConfig(horizon_days=60)
+CONFIG = TrainConfig(horizon_days=60, max_dates=4)
 DAYS = 420
 
 

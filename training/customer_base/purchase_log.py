@@ -1,0 +1,143 @@
+"""From a log of purchases to the table that customer-base models are fitted on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stagecast.features.errors import UsageError
+from stagecast.training.learners.btyd.gaps import LogGaps
+
+_DAY = pd.Timedelta(days=1)
+
+
+def purchase_summary(
+    purchases: pd.DataFrame,
+    as_of: Any = None,
+    *,
+    customer: str = "customer_id",
+    time: str = "timestamp",
+    amount: str | None = None,
+) -> pd.DataFrame:
+    """Return one row per customer from a log of purchases; several on one day are one.
+
+    Parameters
+    ----------
+    purchases : pandas.DataFrame
+        One row per purchase.
+    as_of : str, date or Timestamp, optional
+        Only purchases before it count; the day after the last purchase by default. Times without
+        a zone are UTC.
+    customer, time, amount : str
+        Names of columns. Without ``amount`` there is no money.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by customer: ``frequency``, ``t_x_days``, ``T_days`` and, with ``amount``,
+        ``monetary`` (mean money per repeat purchase day; 0 without one); ``log_gaps`` and
+        ``digamma_gaps``, sums over the gaps between purchase days, for ``regularity="auto"``.
+
+    Raises
+    ------
+    UsageError
+        A column is missing, a time cannot be read, or no purchase lies before ``as_of``.
+
+    Examples
+    --------
+    >>> days = ["2024-01-01", "2024-01-01", "2024-01-11", "2024-01-03"]
+    >>> purchases = pd.DataFrame({"customer_id": list("aaab"), "timestamp": days})
+    >>> table = purchase_summary(purchases, "2024-01-21")
+    >>> table[["frequency", "t_x_days", "T_days"]].to_numpy().tolist()
+    [[1.0, 10.0, 20.0], [0.0, 0.0, 18.0]]
+    """
+    days = purchase_days(purchases, customer=customer, time=time, amount=amount)
+    end = days["day"].max() + 1 if as_of is None else as_day(as_of)
+    before = days[days["day"] < end]
+    if before.empty:
+        raise UsageError(f"no purchase before {as_of}; give a later as_of")
+    by_customer = before.groupby("customer", sort=True)["day"]
+    first, last, orders = by_customer.min(), by_customer.max(), by_customer.count()
+    table = pd.DataFrame(
+        {
+            "frequency": (orders - 1).astype(np.float64),
+            "t_x_days": (last - first).astype(np.float64),
+            "T_days": np.floor(end - first).astype(np.float64),
+        }
+    )
+    table.index.name = customer
+    if amount is not None:
+        repeat = before[before["day"] > before["customer"].map(first)]
+        mean = repeat.groupby("customer")["amount"].mean()
+        table["monetary"] = mean.reindex(table.index).fillna(0.0)
+    position = np.searchsorted(table.index.to_numpy(), before["customer"].to_numpy())
+    gaps = LogGaps.of(position, before["day"].to_numpy(), len(table))
+    return table.assign(log_gaps=gaps.log, digamma_gaps=gaps.digamma)
+
+
+def purchase_days(
+    purchases: pd.DataFrame,
+    *,
+    customer: str = "customer_id",
+    time: str = "timestamp",
+    amount: str | None = None,
+) -> pd.DataFrame:
+    """Return ``customer``, ``day`` (days since 1970) and ``amount``, one row per purchase day.
+
+    Rows are ordered by customer and day. Raises :class:`UsageError` as :func:`purchase_summary`.
+    """
+    for name in (customer, time, *([] if amount is None else [amount])):
+        if name not in purchases.columns:
+            raise UsageError(
+                f"purchases have no column {name!r}; their columns are "
+                f"{', '.join(map(str, purchases.columns[:12]))}. Say which it is by customer=, "
+                "time= and amount="
+            )
+    try:
+        instants = pd.to_datetime(purchases[time], utc=True, format="ISO8601")
+        money = 0.0 if amount is None else pd.to_numeric(purchases[amount])
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            f"purchases cannot be read: {error}; write times like 2024-01-31 or 2024-01-31 "
+            "10:00, or pass timestamps"
+        ) from error
+    faulty = np.flatnonzero(instants.isna() | purchases[customer].isna())
+    if len(faulty):
+        raise UsageError(
+            f"purchases have {len(faulty)} rows without a customer or a time, first row "
+            f"{faulty[0]}; leave them out"
+        )
+    day = (instants - pd.Timestamp(0, tz="UTC")) // _DAY
+    rows = pd.DataFrame({"customer": purchases[customer], "day": day, "amount": money})
+    return rows.groupby(["customer", "day"], sort=True)["amount"].sum().reset_index()
+
+
+def gaps_of(X: Any) -> LogGaps:
+    """Return the sums over gaps in a table of customers.
+
+    Raises
+    ------
+    UsageError
+        X does not have them.
+    """
+    try:
+        return LogGaps(
+            *(np.asarray(X[name], dtype=np.float64) for name in ("log_gaps", "digamma_gaps"))
+        )
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise UsageError(
+            "regularity='auto' needs the columns log_gaps and digamma_gaps of purchase_summary; "
+            "X lacks them. Make X with purchase_summary, or give a number"
+        ) from error
+
+
+def as_day(as_of: Any) -> float:
+    """Return an instant in days since 1970; raise UsageError for what is none."""
+    try:
+        instant = pd.Timestamp(as_of)
+        instant = instant.tz_localize("UTC") if instant.tzinfo is None else instant
+        return float((instant - pd.Timestamp(0, tz="UTC")) / _DAY)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"as_of {as_of!r} is no date; write it like 2024-01-31") from error

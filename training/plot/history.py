@@ -1,0 +1,135 @@
+"""Chart of one customer: purchases, and P(still a customer) over time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from stagecast.features.arrays import Array
+from stagecast.features.errors import UsageError
+from stagecast.training.customer_base.purchase_log import as_day, purchase_days
+from stagecast.training.customer_base.purchase_model import PurchaseModel
+from stagecast.training.plot.style import ACTUAL, INK, WIDTH, inline, styled, titled
+
+_POINTS = 400
+_MILLISECONDS = 86_400_000.0
+
+
+def customer(
+    model: PurchaseModel,
+    purchases: Any,
+    as_of: Any = None,
+    *,
+    customer_id: Any = None,
+    customer: str = "customer_id",
+    time: str = "timestamp",
+) -> alt.LayerChart:
+    """Draw one customer's purchases and P(still a customer) from the first purchase on.
+
+    At each instant the model reads the purchases before it, no later one.
+
+    Parameters
+    ----------
+    model
+        A fitted model of purchases.
+    purchases
+        Times of the customer's purchases, or a log of purchases with ``customer_id``.
+    as_of : str, date or Timestamp, optional
+        Where the line ends; the day after the last purchase of ``purchases`` by default.
+    customer_id
+        The customer to draw, where ``purchases`` is a log.
+    customer, time : str
+        Names of columns of the log.
+
+    Raises
+    ------
+    UsageError
+        The customer has no purchase before ``as_of``.
+    """
+    model._check_fitted()
+    frame = (
+        purchases
+        if isinstance(purchases, pd.DataFrame)
+        else pd.DataFrame({time: list(purchases), customer: ""})
+    )
+    log = purchase_days(frame, customer=customer, time=time)
+    end = float(log["day"].max()) + 1.0 if as_of is None else as_day(as_of)
+    if customer_id is not None:
+        log = log[log["customer"] == customer_id]
+    elif log["customer"].nunique() > 1:
+        raise UsageError("purchases are of several customers; say which by customer_id=")
+    days = log["day"].to_numpy(dtype=np.float64)
+    days = days[days < end]
+    if not len(days):
+        raise UsageError(
+            f"customer {customer_id!r} has no purchase before {_date(end)}; check the id, or give "
+            "a later as_of"
+        )
+    line = _alive_line(model, days, end)
+    alive = float(line["p_alive"].iloc[-1])
+    x = alt.X("date:T", title=None, axis=alt.Axis(grid=False, tickCount=8))
+    y = alt.Y(
+        "p_alive:Q",
+        stack=None,
+        title="P(still a customer)",
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(format=".0%", tickCount=5),
+    )
+    base = alt.Chart(inline(line)).encode(x=x, y=y)
+    area = base.mark_area(color=ACTUAL, opacity=0.12)
+    stroke = base.mark_line(color=ACTUAL, strokeWidth=2).encode(
+        tooltip=[
+            alt.Tooltip("date:T", title="day", format="%Y-%m-%d"),
+            alt.Tooltip("p_alive:Q", title="P(still a customer)", format=".1%"),
+        ]
+    )
+    marks = pd.DataFrame({"date": days * _MILLISECONDS, "at": 0.0})
+    bought = (
+        alt.Chart(inline(marks))
+        .mark_tick(orient="vertical", color=INK, thickness=1.6, size=18, yOffset=-9)
+        .encode(
+            x="date:T",
+            y="at:Q",
+            tooltip=[alt.Tooltip("date:T", title="purchase", format="%Y-%m-%d")],
+        )
+    )
+    last = pd.DataFrame({"date": [end * _MILLISECONDS], "p": [alive], "text": [f"{alive:.0%}"]})
+    label = (
+        alt.Chart(inline(last))
+        .mark_text(align="left", dx=6, color=ACTUAL, fontSize=13, fontWeight=600)
+        .encode(x="date:T", y="p:Q", text="text:N")
+    )
+    name = "Customer" if customer_id is None else f"Customer {customer_id}"
+    note = f"{len(days)} purchase days (ticks) until {_date(end)}, {type(model).__name__}"
+    chart = alt.layer(area, stroke, bought, label).properties(
+        width=WIDTH + 120, height=240, title=titled(name, note)
+    )
+    result: alt.LayerChart = styled(chart)
+    return result
+
+
+def _alive_line(model: PurchaseModel, days: Array, end: float) -> pd.DataFrame:
+    """Return P(alive) on a grid of instants, and just before and after each purchase day."""
+    first = days[0]
+    grid = np.linspace(first, end, _POINTS)
+    # the purchase of day d is known from d + 1 on
+    at = np.r_[grid, days[days + 1.0 <= end] + 1.0, days[1:]]
+    known = np.r_[
+        np.searchsorted(days + 1.0, grid, side="right"),
+        np.arange(1, len(at) - len(grid) - len(days) + 2),
+        np.arange(1, len(days)),
+    ]
+    order = np.lexsort((known, at))
+    at, known = at[order], np.maximum(known[order], 1)
+    last = days[known - 1]
+    # who bought on a day is as likely a customer at its end as after it
+    T = np.maximum(at, last) - first
+    p_alive = model.model_.p_alive(known - 1.0, last - first, T)
+    return pd.DataFrame({"date": at * _MILLISECONDS, "p_alive": p_alive})
+
+
+def _date(day: float) -> str:
+    return pd.Timestamp(round(day * _MILLISECONDS), unit="ms").date().isoformat()

@@ -1,0 +1,145 @@
+"""Charts of stages: how many customers are on each over time, and where they went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from stagecast.training.plot.style import (
+    HEIGHT,
+    INK,
+    OKABE_ITO,
+    WIDTH,
+    inline,
+    named_columns,
+    styled,
+    titled,
+)
+
+
+def stages(table: Any, *, order: Sequence[str] | None = None, share: bool = False) -> alt.Chart:
+    """Draw customers by stage over time.
+
+    Parameters
+    ----------
+    table
+        Columns ``as_of``, ``stage`` and ``customers`` (their number), one row per date and stage;
+        without ``customers``, one row per date and customer.
+    order : sequence of str, optional
+        Stages from bottom to top; in order of appearance by default.
+    share : bool
+        Whether shares are drawn instead of numbers.
+    """
+    counted = _counted(named_columns(table, ("as_of", "stage"), "the table"), ["as_of", "stage"])
+    names = list(order) if order is not None else list(dict.fromkeys(counted["stage"]))
+    counted = counted.assign(
+        as_of=pd.to_datetime(counted["as_of"], utc=True, format="ISO8601"),
+        place=counted["stage"].map({name: k for k, name in enumerate(names)}),
+    )
+    chart = (
+        alt.Chart(inline(counted))
+        .mark_area(line={"strokeWidth": 0.6, "color": "white"}, opacity=0.92)
+        .encode(
+            x=alt.X("as_of:T", title=None, axis=alt.Axis(grid=False, tickCount=8)),
+            y=alt.Y(
+                "customers:Q",
+                title="share of customers" if share else "customers",
+                stack="normalize" if share else "zero",
+                axis=alt.Axis(format=".0%" if share else ",d", tickCount=6),
+            ),
+            order=alt.Order("place:Q"),
+            color=alt.Color(
+                "stage:N",
+                title="stage",
+                scale=alt.Scale(
+                    domain=names, range=[OKABE_ITO[k % len(OKABE_ITO)] for k in range(len(names))]
+                ),
+                sort=names[::-1],
+                legend=alt.Legend(values=names[::-1], symbolType="square", symbolStrokeWidth=0),
+            ),
+            tooltip=[
+                alt.Tooltip("as_of:T", title="as of", format="%Y-%m-%d"),
+                alt.Tooltip("stage:N"),
+                alt.Tooltip("customers:Q", format=",d"),
+            ],
+        )
+        .properties(width=WIDTH, height=HEIGHT, title=titled("Customers by stage"))
+    )
+    result: alt.Chart = styled(chart)
+    return result
+
+
+def flows(table: Any, *, order: Sequence[str] | None = None) -> alt.LayerChart:
+    """Draw where the customers of each stage went, as shares of the stage that they came from.
+
+    Parameters
+    ----------
+    table
+        Columns ``from``, ``to`` and ``customers`` (their number), one row per pair; without
+        ``customers``, one row per customer. Or a square frame of counts: from in the index, to in
+        the columns.
+    order : sequence of str, optional
+        Stages from top to bottom; in order of appearance by default.
+    """
+    if isinstance(table, pd.DataFrame) and "from" not in table.columns and len(table.columns) > 1:
+        table = (
+            table.rename_axis("from")
+            .reset_index()
+            .melt(id_vars="from", var_name="to", value_name="customers")
+        )
+    counted = _counted(named_columns(table, ("from", "to"), "the table"), ["from", "to"])
+    names = (
+        list(order)
+        if order is not None
+        else list(dict.fromkeys([*counted["from"], *counted["to"]]))
+    )
+    total = counted.groupby("from")["customers"].transform("sum")
+    counted = counted[total > 0].assign(
+        share=lambda t: t["customers"] / t.groupby("from")["customers"].transform("sum")
+    )
+    counted["text"] = [f"{share:.0%}" if share >= 0.005 else "" for share in counted["share"]]
+    base = alt.Chart(inline(counted)).encode(
+        x=alt.X(
+            "to:N",
+            sort=names,
+            title="stage at the end",
+            axis=alt.Axis(orient="top", labelAngle=0, grid=False),
+        ),
+        y=alt.Y("from:N", sort=names, title="stage at the start", axis=alt.Axis(grid=False)),
+    )
+    cells = base.mark_rect(stroke="white", strokeWidth=1.5).encode(
+        color=alt.Color(
+            "share:Q",
+            title=["share of", "the start"],
+            scale=alt.Scale(scheme="blues", domain=[0, 1]),
+            legend=alt.Legend(format=".0%", tickCount=5),
+        ),
+        tooltip=[
+            alt.Tooltip("from:N"),
+            alt.Tooltip("to:N"),
+            alt.Tooltip("customers:Q", format=",d"),
+            alt.Tooltip("share:Q", format=".1%"),
+        ],
+    )
+    texts = base.mark_text(fontSize=12).encode(
+        text="text:N",
+        color=alt.condition("datum.share > 0.5", alt.value("white"), alt.value(INK)),
+    )
+    chart = alt.layer(cells, texts).properties(
+        width=alt.Step(78),
+        height=alt.Step(44),
+        title=titled("Where the customers of each stage went", "rows sum to 100 %"),
+    )
+    result: alt.LayerChart = styled(chart)
+    return result
+
+
+def _counted(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    if "customers" not in table.columns:
+        table = table.assign(customers=1)
+    counted = table.groupby(keys, sort=False)["customers"].sum().reset_index()
+    return counted.assign(customers=counted["customers"].astype(np.float64))
