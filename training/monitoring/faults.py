@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
@@ -49,12 +49,15 @@ class Fault:
         First day of it, days from the first day of the counts; None: not known.
     sentence
         What was seen and what to check, with ``{since}`` for the day.
+    before
+        Name of before, of a renamed type.
     """
 
     kind: Kind
     subject: str
     since: int | None
     sentence: str
+    before: str | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,7 @@ def renamed_types(types: Sequence[TypeDays], training: int) -> list[Fault]:
                     f"'{name}' stopped and '{fresh.name}' began on {{since}} ({usual:,.1f} and "
                     f"{rate:,.1f} a day): '{name}' seems to have been renamed. Map "
                     f"'{fresh.name}' to '{name}'; until then it counts as an unknown type.",
+                    name,
                 )
             )
     return faults
@@ -205,9 +209,7 @@ def other_unit(
     )
 
 
-def missing_customers(
-    buyers: Array, expected: Array, came: Array, since: int
-) -> Fault | None:
+def missing_customers(buyers: Array, expected: Array, came: Array, since: int) -> Fault | None:
     """Return that a part of the customers is missing since a day on which buyers became fewer.
 
     Where demand falls, all regular customers buy less; where a part of the log is missing, that
@@ -283,19 +285,6 @@ def level_fell(daily: Array, training: int) -> int | None:
         return None
     day += begin
     return day if daily[day:].mean() < 0.8 * daily[begin:day].mean() else None
-
-
-def counts_by_day(days: Array, length: int) -> Array:
-    """Return how many of ``days`` fall on each of ``length`` days."""
-    return np.bincount(days.astype(np.int64), minlength=length).astype(np.float64)
-
-
-def since_days(faults: Sequence[Fault], names: Mapping[int, str]) -> list[str]:
-    """Return the sentences of faults with the names of their days."""
-    return [
-        fault.sentence.format(since="" if fault.since is None else names[fault.since])
-        for fault in faults
-    ]
 
 
 def _first_day_of_most(far: Array, near: Array) -> int | None:

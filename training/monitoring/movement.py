@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +14,6 @@ from stagecast.features.arrays import Array
 from stagecast.training.monitoring.distances import (
     Distance,
     categories_apart,
-    independent_rows,
     numbers_apart,
 )
 
@@ -171,9 +170,7 @@ def _apart(
 ) -> Distance | None:
     if reference.dtype == object or current.dtype == object:
         return categories_apart(reference.astype(object), current.astype(object), alpha)
-    return numbers_apart(
-        reference.astype(np.float64), current.astype(np.float64), alpha, sizes
-    )
+    return numbers_apart(reference.astype(np.float64), current.astype(np.float64), alpha, sizes)
 
 
 def _centers(training: Column, now: Column) -> tuple[float | None, float | None, str]:
@@ -188,9 +185,3 @@ def _centers(training: Column, now: Column) -> tuple[float | None, float | None,
     if math.isclose(*medians):
         return *(float(part.mean()) for part in known), "mean"  # type: ignore[return-value]
     return medians[0], medians[1], "median"
-
-
-def rows_of_customers(counts: Mapping[int, int] | Array) -> float:
-    """Return the number of independent rows that rows of customers are worth, at the least."""
-    sizes = list(counts.values()) if isinstance(counts, Mapping) else counts
-    return independent_rows(np.asarray(sizes, dtype=np.float64))

@@ -72,7 +72,7 @@ def rate_change(before: Array, now: Array, alpha: float) -> RateChange | None:
     totals = [float(part.sum()) + _HALF for part in weeks]
     freedom = sum(len(part) - 1 for part in weeks)
     # variance of a week over its mean: 1 for a Poisson count, more where weeks vary more
-    excess = sum(float(((part - part.mean()) ** 2).sum() / max(part.mean(), _HALF)) for part in weeks)
+    excess = sum(float(part.var() * len(part) / max(part.mean(), _HALF)) for part in weeks)
     spread = math.sqrt(max(1.0, excess / freedom) * sum(1 / total for total in totals))
     days = [WEEK * len(part) for part in weeks]
     ratio = math.log(totals[1] / days[1]) - math.log(totals[0] / days[0])
