@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stagecast.features.events import EventLog, from_frame, read_events
+    from stagecast.serving.monitor.watch import monitor
     from stagecast.serving.pipeline import run
     from stagecast.serving.runs.run import Run
     from stagecast.serving.scoring.scorer import Scorer, load_scorer
@@ -42,6 +43,7 @@ __all__ = [
     "__version__",
     "from_frame",
     "load_scorer",
+    "monitor",
     "read_events",
     "run",
 ]
@@ -56,6 +58,7 @@ _MODULES = {
     "TrainConfig": "stagecast.training.config",
     "from_frame": "stagecast.features.events",
     "load_scorer": "stagecast.serving.scoring.scorer",
+    "monitor": "stagecast.serving.monitor.watch",
     "read_events": "stagecast.features.events",
     "run": "stagecast.serving.pipeline",
 }

@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
+from stagecast.features.clock import DAY
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import NotEnoughDataError
 from stagecast.features.events import EventLog
@@ -23,6 +24,8 @@ MOST_ROWS = 20_000
 """Of more customers a sample is compared; the same one at each call."""
 _SEED = 20110901
 FEWEST_DAYS_BEFORE = 28
+AGES = ("T_days", "t_x_days", "tenure_days")
+"""Features that grow by a day a day, or less, for whoever stays."""
 
 SCORES = (
     Label("churn_probability", "probability", "P(leaving within the horizon) of the active"),
@@ -45,6 +48,8 @@ class Picture:
         The date, in shop time.
     customers, active
         Their number, and that of the active.
+    active_ids
+        Ids of the active.
     features
         Features of the active, by name.
     state, stage
@@ -56,6 +61,7 @@ class Picture:
     as_of: datetime
     customers: int
     active: int
+    active_ids: tuple[str, ...]
     features: Mapping[str, Array]
     state: NDArray[np.object_]
     stage: NDArray[np.object_]
@@ -96,6 +102,7 @@ def picture(log: EventLog, scorer: Scorer, as_of: datetime, *, score: bool) -> P
         as_of,
         len(snapshot),
         len(active),
+        tuple(str(name) for name in snapshot.ids[snapshot.customer[active]]),
         {name: values[rows] for name, values in _features(snapshot, scorer).items()},
         states[_sample(np.arange(len(snapshot)))],
         ids[snapshot.stage][_sample(np.arange(len(snapshot)))],
@@ -150,7 +157,8 @@ def feature_columns(
             now.features[name],
             *(at(date, name) for date in (year_ago, before, settled)),
         )
-        columns.append((Label(name, feature.unit, feature.meaning), dates))
+        ages = (now.as_of - training.as_of) / DAY if name in AGES else 0.0
+        columns.append((Label(name, feature.unit, feature.meaning, ages_days=ages), dates))
     return columns
 
 

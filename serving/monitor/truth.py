@@ -110,7 +110,7 @@ def newest_run(engine: sa.Engine, as_of: datetime) -> PublishedRun | None:
 
 
 def checked_scores(
-    log: EventLog, bundle: Bundle, past: Picture, until: datetime
+    log: EventLog, bundle: Bundle, past: Picture, until: datetime, year_ago: Picture | None = None
 ) -> tuple[Checked, list[SettledLine]] | None:
     """Hold the scores of a past date against what came; None where nothing can be observed.
 
@@ -125,6 +125,8 @@ def checked_scores(
         is over.
     until
         End of what is known, in shop time.
+    year_ago
+        The customers a year before that date; None: the log does not reach back.
     """
     if past.scores is None:
         return None
@@ -163,8 +165,21 @@ def checked_scores(
         log_loss(left, p),
         float(np.mean((p - left) ** 2)),
         estimated_quality(p),
+        None if year_ago is None else _share_left(log, year_ago, horizon_days, until),
     )
     return checked, lines
+
+
+def _share_left(log: EventLog, at: Picture, horizon_days: int, until: datetime) -> float | None:
+    """Return the share of the active who ordered nothing within the horizon; None: not known."""
+    if not at.active_ids:
+        return None
+    looks = np.array([horizon_days])
+    try:
+        came = observe(log, at.active_ids, at.as_of, horizon_days, until=until, looks=looks)
+    except (NotEnoughDataError, DataRefusedError):
+        return None
+    return float((came.orders[:, -1] == 0).mean())
 
 
 _COLUMNS = (

@@ -73,6 +73,9 @@ class Checked:
         Realised figures of them; None where all left, or none.
     expected
         What the probabilities expected of themselves.
+    year_before
+        Share of the customers who were active a year before that date and left in the same days;
+        None: the log does not reach back.
     """
 
     as_of: str
@@ -81,6 +84,7 @@ class Checked:
     log_loss: float
     brier: float
     expected: EstimatedQuality | None
+    year_before: float | None = None
 
     @property
     def holds(self) -> bool:
@@ -108,7 +112,8 @@ def advice(
 
     Drift alone is a reason only where features that the models use have moved far, nothing explains
     it, and the probabilities have moved with them: a feature that changes no score needs no new
-    model.
+    model. Nor is it one before a horizon has passed, since until then no outcome is known that a
+    new training could learn from.
 
     Parameters
     ----------
@@ -131,7 +136,7 @@ def advice(
     reasons += _quality(checked, horizon_days, age_days)
     limit = HORIZONS * horizon_days if max_age_days is None else max_age_days
     reasons.append(_calendar(age_days, horizon_days, limit))
-    reasons.append(_drift(features, scores))
+    reasons.append(_drift(features, scores, age_days, horizon_days))
     order: tuple[Action, ...] = ("repair", "retrain", "keep")
     reasons.sort(key=lambda reason: order.index(reason.action))
     action = reasons[0].action
@@ -169,7 +174,7 @@ def _quality(checked: Checked | None, horizon_days: int, age_days: float) -> lis
         reasons.append(
             f"of {group.customers:,} active customers as of {date}, {group.said:,.0f} were "
             f"expected to leave ({group.low:,.0f} to {group.high:,.0f} by chance), and "
-            f"{group.left:,} did."
+            f"{group.left:,} did ({group.left / group.customers:.0%}{_year_before(checked)})."
         )
     if checked.ranks_worse and checked.expected is not None and checked.expected.auc is not None:
         reasons.append(
@@ -206,12 +211,18 @@ def _calendar(age_days: float, horizon_days: int, limit: int) -> Reason:
     return Reason("calendar", "keep", f"{age}, and is due at {limit} days.")
 
 
-def _drift(features: Sequence[Movement], scores: Sequence[Movement]) -> Reason:
+def _drift(
+    features: Sequence[Movement], scores: Sequence[Movement], age_days: float, horizon_days: int
+) -> Reason:
+    if age_days < 1:
+        return Reason("drift", "keep", "it was trained at this as_of, so nothing has moved.")
     large = [movement for movement in features if movement.large and movement.uses]
     risen = [
         movement
         for movement in scores
-        if movement.reading == "moved" and movement.since_training.psi >= SMALL
+        if movement.reading == "moved"
+        and movement.center != "share"
+        and movement.since_training.psi >= SMALL
     ]
     if not features and not scores:
         return Reason("drift", "keep", "what has moved cannot be said: there is no reference.")
@@ -226,13 +237,23 @@ def _drift(features: Sequence[Movement], scores: Sequence[Movement]) -> Reason:
             "keep",
             f"{names}{more} {verb} moved far, and what the model says of its customers has not.",
         )
-    return Reason(
-        "drift",
-        "retrain",
+    moved = (
         f"{names}{more} {verb} moved far, which neither the season nor the time before the "
-        f"training explains, and {risen[0].name} moved with it"
-        f"{_from_to(risen[0])}.",
+        f"training explains, and {risen[0].name} moved with it{_from_to(risen[0])}"
     )
+    if age_days < horizon_days:
+        return Reason(
+            "drift",
+            "keep",
+            f"{moved}; there is nothing to learn from yet: the outcomes since the training are "
+            f"known in {horizon_days - age_days:,.0f} days.",
+        )
+    return Reason("drift", "retrain", f"{moved}.")
+
+
+def _year_before(checked: Checked) -> str:
+    share = checked.year_before
+    return "" if share is None else f"; in the same days a year before, {share:.0%}"
 
 
 def _from_to(movement: Movement) -> str:

@@ -27,7 +27,7 @@ AS_BEFORE = 0.8
 NEAR_SEASON = 0.5
 
 Column = Array | NDArray[np.object_]
-Reading = Literal["quiet", "small", "held", "season", "as before", "moved"]
+Reading = Literal["quiet", "small", "older", "held", "season", "as before", "moved"]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ class Movement:
         Index from the other dates, see :class:`Dates`; ``earlier`` is from ``before`` to the
         training. None: not known.
     reading
-        ``quiet``: no more than chance; ``small``: index below :data:`SMALL`; ``held``: it is where
+        ``quiet``: no more than chance; ``small``: index below :data:`SMALL`; ``older``: it is an
+        age, and rises by no more than the time that passed; ``held``: it is where
         it was at the newest date whose outcomes are known, and the scores held there; ``season``:
         it is nearer to the same season a year ago; ``as before``: it moved as far in as long
         before the training; ``moved``: none of these explains it.
@@ -104,12 +105,15 @@ class Movement:
 
 @dataclass(frozen=True)
 class Label:
-    """Name, unit and meaning of a column, and whether the models learn from it."""
+    """Name, unit and meaning of a column, whether the models learn from it, and the days by which
+    it grows older of itself, 0 for what is no age.
+    """
 
     name: str
     unit: str
     meaning: str
     uses: bool = True
+    ages_days: float = 0.0
 
 
 def movements(columns: Sequence[tuple[Label, Dates]]) -> tuple[Movement, ...]:
@@ -141,21 +145,29 @@ def _movement(label: Label, dates: Dates, alpha: float) -> Movement | None:
     earlier = None if dates.before is None else _apart(dates.before, dates.training, alpha)
     settled = None if dates.settled is None else _apart(dates.settled, dates.now, alpha)
     before, now, center = _centers(dates.training, dates.now)
+    older = before is not None and now is not None and 0 <= now - before <= label.ages_days
     return Movement(
         *(label.name, label.unit, label.meaning, since, before, now, center),
         *(None if other is None else other.psi for other in (year_ago, earlier, settled)),
-        _reading(since, year_ago, earlier, settled),
+        _reading(since, year_ago, earlier, settled, older=older),
         label.uses,
     )
 
 
 def _reading(
-    since: Distance, year_ago: Distance | None, earlier: Distance | None, settled: Distance | None
+    since: Distance,
+    year_ago: Distance | None,
+    earlier: Distance | None,
+    settled: Distance | None,
+    *,
+    older: bool,
 ) -> Reading:
     if not since.beyond_chance:
         return "quiet"
     if since.psi < SMALL:
         return "small"
+    if older:
+        return "older"
     if settled is not None and (settled.psi < SMALL or not settled.beyond_chance):
         return "held"
     if year_ago is not None and year_ago.psi < min(NEAR_SEASON * since.psi, LARGE):
