@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,9 +51,7 @@ if TYPE_CHECKING:
     help="From which advice the exit code is not 0: 5 to retrain, 6 to repair the log first.",
 )
 @common
-@click.pass_context
 def monitor(
-    context: click.Context,
     reading: Reading,
     request: MonitorRequest,
     fail_on: FailOn,
@@ -69,4 +68,4 @@ def monitor(
         show_json(watched.to_json())
     else:
         show(monitor_lines(watched.result, watched.out))
-    context.exit(exit_code(watched.result.advice.action, fail_on))
+    sys.exit(exit_code(watched.result.advice.action, fail_on))

@@ -43,9 +43,7 @@ class Watched:
         return {**out, **self.result.to_json()}
 
 
-def watch_model(
-    reading: Reading, request: MonitorRequest, *, steps: Steps = silently
-) -> Watched:
+def watch_model(reading: Reading, request: MonitorRequest, *, steps: Steps = silently) -> Watched:
     """Watch a model on a log, and write what came of it where that is asked for.
 
     Raises

@@ -155,7 +155,9 @@ def feature_columns(
         dates = Dates(
             training.features[name],
             now.features[name],
-            *(at(date, name) for date in (year_ago, before, settled)),
+            year_ago=at(year_ago, name),
+            before=at(before, name),
+            settled=at(settled, name),
         )
         ages = (now.as_of - training.as_of) / DAY if name in AGES else 0.0
         columns.append((Label(name, feature.unit, feature.meaning, ages_days=ages), dates))
@@ -172,8 +174,9 @@ def score_columns(
         if values[0] is not None and values[1] is not None:
             columns.append((label, Dates(values[0], values[1], settled=values[2])))
     for label in STATES:
-        texts = [None if d is None else getattr(d, label.name) for d in (training, now, settled)]
-        columns.append((label, Dates(texts[0], texts[1], settled=texts[2])))
+        then = None if settled is None else getattr(settled, label.name)
+        texts = (getattr(training, label.name), getattr(now, label.name))
+        columns.append((label, Dates(*texts, settled=then)))
     return columns
 
 

@@ -104,9 +104,7 @@ def prometheus_text(result: Monitoring) -> str:
 
 
 def _family(name: str, help_text: str, samples: Iterable[Sample]) -> str:
-    lines = [
-        f"{PREFIX}_{name}{{{_labels(labels)}}} {float(value)!r}" for labels, value in samples
-    ]
+    lines = [f"{PREFIX}_{name}{{{_labels(labels)}}} {float(value)!r}" for labels, value in samples]
     if not lines:
         return ""
     head = [f"# HELP {PREFIX}_{name} {help_text}", f"# TYPE {PREFIX}_{name} gauge"]

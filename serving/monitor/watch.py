@@ -121,7 +121,8 @@ def monitor(
     if config.churn == "cancellation":
         notes.append("Scores of contracts are not held against what came: orders do not tell it.")
     elif past is not None:
-        check = checked_scores(log, bundle, past, now_at)
+        season = try_picture(log, scorer, year_before(log, past.as_of))
+        check = checked_scores(log, bundle, past, now_at, season)
     checked, lines = (None, []) if check is None else check
 
     say("customers now, at the training and before")
@@ -174,11 +175,12 @@ def monitor(
         checked=checked,
         estimated=estimated_quality(_risk(now)),
         dates=ComparedDates(
-            iso(trained),
-            iso(now_at),
-            *(None if date is None else iso(date) for date in (year_at, before_at)),
-            None if checked is None else checked.as_of,
-            None if windows is None else windows.days,
+            training=iso(trained),
+            as_of=iso(now_at),
+            year_ago=None if year_at is None else iso(year_at),
+            before=None if before_at is None else iso(before_at),
+            settled=None if checked is None else checked.as_of,
+            window_days=None if windows is None else windows.days,
         ),
         customers_before=None if training is None else training.customers,
         customers=now.customers,

@@ -144,7 +144,8 @@ def event_days(log: EventLog, trained_as_of: datetime, as_of: datetime) -> Event
 
     def daily(of: NDArray[np.bool_], column: str) -> Array:
         weights = np.asarray(rows[column], dtype=np.float64)[of]
-        return np.bincount(days[of] - first, weights=weights, minlength=length)
+        counts = np.bincount(days[of] - first, weights=weights, minlength=length)
+        return counts.astype(np.float64)
 
     types = sorted(set(names))
     masks = {name: np.asarray(names == name) for name in types}

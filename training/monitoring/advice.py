@@ -193,8 +193,9 @@ def _quality(checked: Checked | None, horizon_days: int, age_days: float) -> lis
         Reason(
             "quality",
             "keep",
-            f"its scores as of {date} held: of {group.customers:,} active customers "
-            f"{group.said:,.0f} were expected to leave, and {group.left:,} did.",
+            f"its scores as of {date} held to {abs(group.left - group.said) / group.customers:.1%} "
+            f"of the customers: of {group.customers:,} active ones {group.said:,.0f} were expected "
+            f"to leave, and {group.left:,} did.",
         )
     ]
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from stagecast.features.arrays import Array
+from stagecast.features.arrays import Array, Integers
 
 BINS = 10
 ROWS_PER_BIN = 40
@@ -131,7 +131,7 @@ def wasserstein(left: Array, right: Array) -> float:
     return float(np.sum(np.abs(gap) * np.diff(points)))
 
 
-def independent_rows(counts: Sequence[float] | Array) -> float:
+def independent_rows(counts: Sequence[float] | Array | Integers) -> float:
     """Return the number of independent rows that rows of groups are worth, at the least.
 
     Rows of a group, such as the orders of a customer, may be as alike as copies; this is the

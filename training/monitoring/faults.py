@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from stagecast.features.arrays import Array
+from stagecast.features.arrays import Array, Integers
 from stagecast.training.monitoring.distances import numbers_apart
 from stagecast.training.monitoring.rates import WEEK, changed_since
 
@@ -156,7 +156,7 @@ def silent_types(types: Sequence[TypeDays], training: int, renamed: set[str]) ->
 
 
 def other_unit(
-    name: str, before: Array, days: Array, amounts: Array, training: int, length: int
+    name: str, before: Array, days: Integers, amounts: Array, training: int, length: int
 ) -> Fault | None:
     """Return that amounts are in another unit: the same distribution, many times as large.
 
@@ -298,7 +298,7 @@ def _first_day_of_most(far: Array, near: Array) -> int | None:
 
 
 def _alike(left: str, right: str) -> float:
-    plain = [re.sub(r"[\W_]+", "", name.casefold()) for name in (left, right)]
-    if plain[0].rstrip("s") == plain[1].rstrip("s"):
+    first, second = (re.sub(r"[\W_]+", "", name.casefold()) for name in (left, right))
+    if first.rstrip("s") == second.rstrip("s"):
         return 1.0
-    return SequenceMatcher(None, *plain).ratio()
+    return float(SequenceMatcher(None, first, second).ratio())

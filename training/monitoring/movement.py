@@ -25,6 +25,8 @@ on large (Siddiqi, 2006, "Credit Risk Scorecards").
 """
 AS_BEFORE = 0.8
 NEAR_SEASON = 0.5
+OLDER = 1.1
+"""An age may rise by this many times the days that passed, since the active are not the same."""
 
 Column = Array | NDArray[np.object_]
 Reading = Literal["quiet", "small", "older", "held", "season", "as before", "moved"]
@@ -145,13 +147,26 @@ def _movement(label: Label, dates: Dates, alpha: float) -> Movement | None:
     earlier = None if dates.before is None else _apart(dates.before, dates.training, alpha)
     settled = None if dates.settled is None else _apart(dates.settled, dates.now, alpha)
     before, now, center = _centers(dates.training, dates.now)
-    older = before is not None and now is not None and 0 <= now - before <= label.ages_days
+    older = before is not None and now is not None and now - before <= OLDER * label.ages_days
+    older = older and label.ages_days > 0
     return Movement(
-        *(label.name, label.unit, label.meaning, since, before, now, center),
-        *(None if other is None else other.psi for other in (year_ago, earlier, settled)),
-        _reading(since, year_ago, earlier, settled, older=older),
-        label.uses,
+        name=label.name,
+        unit=label.unit,
+        meaning=label.meaning,
+        since_training=since,
+        before=before,
+        now=now,
+        center=center,
+        year_ago=_psi(year_ago),
+        earlier=_psi(earlier),
+        settled=_psi(settled),
+        reading=_reading(since, year_ago, earlier, settled, older=older),
+        uses=label.uses,
     )
+
+
+def _psi(distance: Distance | None) -> float | None:
+    return None if distance is None else distance.psi
 
 
 def _reading(

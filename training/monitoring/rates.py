@@ -101,7 +101,7 @@ def changed_since(daily: Array) -> int | None:
     days = len(daily)
     if days < 2 * FEWEST_WEEKS * WEEK or not daily.sum():
         return None
-    length = np.arange(1, days)
+    length = np.arange(1.0, days)
     left = np.cumsum(daily)[:-1]
     right = daily.sum() - left
 
