@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from stagecast.features.errors import UsageError
 from stagecast.features.files import write_text
+from stagecast.serving.monitor.page import render_monitoring
 from stagecast.serving.monitor.prometheus import prometheus_text
 from stagecast.serving.monitor.result import Monitoring
 from stagecast.serving.monitor.watch import STEPS, monitor
 from stagecast.serving.progress import Steps, silently
 from stagecast.serving.reading import Reading
-from stagecast.serving.reports.monitor_report import render_monitoring
 from stagecast.serving.requests import MonitorRequest
 from stagecast.serving.runs.files import MONITORING, MONITORING_METRICS, MONITORING_REPORT
 from stagecast.serving.runs.folders import new_folder

@@ -9,10 +9,10 @@ import pytest
 
 import stagecast as sc
 from stagecast.features.errors import UsageError
+from stagecast.serving.monitor.page import render_monitoring
 from stagecast.serving.monitor.prometheus import prometheus_text
 from stagecast.serving.monitor.truth import newest_run, settled_lines
 from stagecast.serving.monitor.watch import monitor
-from stagecast.serving.reports.monitor_report import render_monitoring
 from stagecast.serving.scoring.batch import snapshot
 from stagecast.serving.scoring.scorer import Scorer
 from stagecast.serving.settled.ledger import append
