@@ -50,6 +50,10 @@ COMMANDS = {
         "What customers would be worth over one year and three if fewer left, came back sooner or "
         "paid more."
     ),
+    "monitor": (
+        "A model watched on a newer log: what it said against what came, what has moved, whether "
+        "to retrain."
+    ),
     "serve": "The API and the pages.",
     "keys": "API keys of the server: who may do what, and until when.",
     "erase": "Remove one customer everywhere, and prove it byte by byte.",

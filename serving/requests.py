@@ -316,6 +316,32 @@ class BacktestRequest:
 
 
 @dataclass(frozen=True)
+class MonitorRequest:
+    """What watching a model is asked for.
+
+    Parameters
+    ----------
+    model
+        Folder of a bundle, or ``models:/NAME@ALIAS``.
+    out
+        Folder that appears when all is done; None: nothing is written.
+    force
+        Replace what was written there before.
+    max_age_days
+        Age at which the model is to be retrained; None: two horizons.
+    store, tracking_uri
+        As for :class:`ScoringRequest`; the store is looked at if it is there.
+    """
+
+    model: str
+    out: Path | None = None
+    force: bool = False
+    max_age_days: int | None = None
+    store: str | None = None
+    tracking_uri: str | None = None
+
+
+@dataclass(frozen=True)
 class ErasureRequest:
     """Whom to erase, and where.
 

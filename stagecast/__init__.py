@@ -20,7 +20,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stagecast.features.events import EventLog, from_frame, read_events
     from stagecast.features.frames.panel import Panel
+    from stagecast.serving.monitor.watch import monitor
     from stagecast.serving.pipeline import run
     from stagecast.serving.python.event_log import EventLog
     from stagecast.serving.python.lifecycle import Lifecycle, load
@@ -68,6 +70,7 @@ __all__ = [
     "from_frame",
     "load",
     "load_scorer",
+    "monitor",
     "plan",
     "plot",
     "purchase_summary",
@@ -99,6 +102,8 @@ _MODULES = {
     "plan": "stagecast.serving.python.planning",
     "read_events": "stagecast.serving.python.reading",
     "purchase_summary": "stagecast.training.customer_base",
+    "monitor": "stagecast.serving.monitor.watch",
+    "read_events": "stagecast.features.events",
     "run": "stagecast.serving.pipeline",
     "tracking_table": "stagecast.training.customer_base",
 }

@@ -13,5 +13,7 @@ OF_A_MOVEMENT = (REPORT, TABLES)
 BACKTEST, PREDICTIONS, BACKTEST_REPORT = "backtest.json", "predictions.parquet", "backtest.html"
 OF_A_BACKTEST = (BACKTEST, PREDICTIONS, BACKTEST_REPORT)
 
+MONITORING, MONITORING_METRICS, MONITORING_REPORT = "monitor.json", "monitor.prom", "monitor.html"
+
 REJECTED_ON_SPARK = "_rejected"
 """Folder of what was refused, within a folder that Spark wrote; its readers skip such names."""

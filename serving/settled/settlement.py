@@ -30,6 +30,12 @@ class Group:
         Expected and observed purchase days.
     spend_said, spend
         Expected and observed spend, net of refunds, in money; None where there are no amounts.
+    asked
+        Customers with a probability; this and what follows are None in rows of before.
+    leave_spread
+        Standard deviation of ``left`` where the probabilities are right.
+    spend_spread
+        Standard error of ``spend`` less ``spend_said``, from the errors of the customers.
     """
 
     customers: int
@@ -39,6 +45,9 @@ class Group:
     orders: float
     spend_said: float | None
     spend: float | None
+    asked: int | None = None
+    leave_spread: float | None = None
+    spend_spread: float | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +132,10 @@ def settlement(
         p = said.p_inactive[rows]
         asked = np.isfinite(p)
         has_spend = spend is not None and bool(np.isfinite(said.expected_spend[rows]).any())
+        spend_spread = None
+        if spend is not None and has_spend:
+            errors = spend[rows] - np.nan_to_num(said.expected_spend[rows])
+            spend_spread = float(np.sqrt(len(errors)) * errors.std())
         return Group(
             customers=int(rows.sum()),
             said_to_leave=float(p[asked].sum()),
@@ -131,6 +144,9 @@ def settlement(
             orders=float(orders[rows].sum()),
             spend_said=float(np.nansum(said.expected_spend[rows])) if has_spend else None,
             spend=float(spend[rows].sum()) if spend is not None and has_spend else None,
+            asked=int(asked.sum()),
+            leave_spread=float(np.sqrt(np.sum(p[asked] * (1 - p[asked])))),
+            spend_spread=spend_spread,
         )
 
     def groups(labels: Texts, among: NDArray[np.bool_]) -> dict[str, Group]:
