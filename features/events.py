@@ -226,7 +226,7 @@ def from_frame(
     Parameters
     ----------
     frame
-        The table, or a list of several that are read as one log. In reports the line of a row is
+        The table, or a tuple of several that are read as one log. In reports the line of a row is
         its position, counted from 1.
     options
         How the table is read; None: the defaults.
@@ -248,7 +248,7 @@ def from_frame(
     (1, {'unreadable_time': 1})
     """
     read_options = options or ReadOptions()
-    frames = list(frame) if isinstance(frame, list | tuple) else [frame]
+    frames = list(frame) if isinstance(frame, tuple) else [frame]
     labels = ["frame"] if len(frames) == 1 else [f"frame {k + 1}" for k in range(len(frames))]
     sources = [open_frame(table, label) for table, label in zip(frames, labels, strict=True)]
     return _read(lambda _: make_plans(sources, read_options), read_options, customers)
