@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stagecast.features import plain_json
 from stagecast.features.arrays import Array
+from stagecast.serving.targeting.trial.spread import SpendSpread, measure_spread
 
 Texts = NDArray[np.object_]
 
@@ -61,6 +62,9 @@ class Settlement:
         Mean squared error of the churn probabilities of the active; None where there are none.
     in_time
         Whether the run was published before its horizon was over; if not, it foresaw nothing.
+    spread
+        How widely a buyer's spend varied, from which the power of later plans is worked out; None
+        where there are no amounts.
     """
 
     as_of: str
@@ -74,6 +78,7 @@ class Settlement:
     by_method: Mapping[str, Group]
     brier: float | None
     in_time: bool = True
+    spread: SpendSpread | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -152,4 +157,7 @@ def settlement(
         by_method=groups(said.method, everybody),
         brier=float(np.mean(errors**2)) if len(errors) else None,
         in_time=in_time,
+        spread=None
+        if spend is None
+        else measure_spread(spend, 1 - said.p_inactive, said.expected_spend),
     )

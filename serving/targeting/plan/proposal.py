@@ -23,11 +23,10 @@ from stagecast.serving.targeting.plan.economics import Economics, economics
 from stagecast.serving.targeting.plan.forecast import Forecast
 from stagecast.serving.targeting.plan.notes import notes_of
 from stagecast.serving.targeting.plan.selection import select
+from stagecast.serving.targeting.plan.shown import NO_PAST, Past, can_show
 from stagecast.serving.targeting.plan.suppression import Reach
 from stagecast.serving.targeting.plan.terms import Terms
 from stagecast.serving.targeting.trial.draw import draw_holdout, strata_of
-from stagecast.serving.targeting.trial.expected import expected_buyers, expected_money
-from stagecast.serving.targeting.trial.power import Detectable, detectable
 
 Rows = NDArray[np.int64]
 
@@ -87,6 +86,7 @@ def propose(
     horizon_days: int,
     contracts: bool = False,
     standing_key: str = "",
+    past: Past = NO_PAST,
 ) -> Proposal:
     """Return what a plan would be.
 
@@ -106,6 +106,8 @@ def propose(
         Whether to leave is to cancel, and not to order nothing.
     standing_key
         Key of the standing hold-out, where the terms ask for one.
+    past
+        What is known of how widely spend varies.
 
     Raises
     ------
@@ -132,7 +134,14 @@ def propose(
     reached = customers if everybody else customers.take(on_curve)
     of_reached = money if everybody else _take(money, on_curve)
     profit = expected_maximum_profit(reached, of_reached) if len(on_curve) else None
-    shown = _can_show(members)
+    shown = can_show(
+        members.customers.customer_id,
+        members.held_out,
+        members.expected_purchase,
+        members.expected_spend,
+        past,
+        window / horizon_days,
+    )
     forecast = Forecast(
         churn="cancellation" if contracts else "inactivity",
         window_days=window,
@@ -283,18 +292,6 @@ def _members(
         spend,
         drawn.strata,
     )
-
-
-def _can_show(members: Members) -> tuple[Detectable | None, Detectable | None]:
-    """Return the smallest effects that would be shown, in buyers and in money."""
-    held_out, n = int(members.held_out.sum()), len(members.held_out)
-    if min(held_out, n - held_out) < 3:
-        return None, None
-    buyers = detectable(expected_buyers(members.expected_purchase), held_out)
-    if members.expected_spend is None:
-        return buyers, None
-    money = expected_money(members.expected_purchase, members.expected_spend)
-    return buyers, detectable(money, held_out)
 
 
 def _plays_of(customers: Candidates, rows: Rows) -> list[tuple[str, str | None]]:

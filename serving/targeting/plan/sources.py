@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
 import sqlalchemy as sa
 
+from stagecast.features.arrays import Array
 from stagecast.features.stages.plays import Play, play_from_toml
-from stagecast.serving.store.plan_tables import contacts, plan_customers, plans, profiles
+from stagecast.serving.store.plan_tables import contacts, plan_customers, plans, profiles, settled
 from stagecast.serving.store.store import Run
 from stagecast.serving.store.tables import documents, scores
 from stagecast.serving.targeting.plan.candidates import COLUMNS, Candidates, candidates
+from stagecast.serving.targeting.plan.shown import Past
 from stagecast.serving.targeting.plan.stored import is_storable
 from stagecast.serving.targeting.plan.suppression import Reach
 from stagecast.serving.targeting.plan.terms import Audience, Rules
+from stagecast.serving.targeting.trial.spread import pool_spreads
 
 RUNNING = ("frozen", "sent")
 """States of a plan whose customers no other plan may contact until its window closes."""
 _ROWS = 50_000
 CANCELLATION = '"churn":"cancellation"'
 """How a stored score says that its churn is the end of a contract."""
+SETTLED_MAX = 8
+"""Most settled runs from which the spread of spend is known."""
 IDS_MAX = 500
 """Most ids of one query; longer lists are filtered after reading."""
 
@@ -75,6 +82,36 @@ def is_contract(connection: sa.Connection, run_id: int) -> bool:
     """Return whether churn is the end of a contract in the scores of a run."""
     query = sa.select(documents.c.score).where(documents.c.run_id == run_id).limit(1)
     return CANCELLATION in (connection.scalar(query) or "")
+
+
+def read_past(connection: sa.Connection, run: Run) -> Past:
+    """Return what is known of how widely the spend of a buyer varies.
+
+    Settled runs count that were published in time, with the same horizon as this one; the newest
+    :data:`SETTLED_MAX` of them.
+    """
+    query = sa.select(settled.c.body).order_by(settled.c.id.desc()).limit(4 * SETTLED_MAX)
+    stored = [json.loads(body) for body in connection.scalars(query)]
+    spreads = [
+        row["spread"]
+        for row in stored
+        if row.get("spread") and row.get("in_time") and row["horizon_days"] == run.horizon_days
+    ]
+
+    def ends(ids: Sequence[str]) -> tuple[Array, Array]:
+        d = documents.c
+        chosen = sa.select(d.customer_id, d.score).where(d.run_id == run.id, d.customer_id.in_(ids))
+        of_customer = {id_: json.loads(score) for id_, score in connection.execute(chosen)}
+        values = np.array(
+            [
+                [of_customer.get(id_, {}).get(f"expected_spend_{end}") for end in ("low", "high")]
+                for id_ in ids
+            ],
+            dtype=np.float64,
+        ).reshape(len(ids), 2)
+        return values[:, 0], values[:, 1]
+
+    return Past(pool_spreads(spreads[:SETTLED_MAX]), ends)
 
 
 def plays_of(run: Run) -> tuple[Play, ...]:

@@ -100,8 +100,8 @@ def power_of(
         )
     largest = expected.largest_effect
     part = min(max(effect / largest, 0.0), 1.0) if largest else 0.0
-    arms = ((expected.variance(part), part, contacted), (expected.variance(), 0.0, held_out))
-    error = math.sqrt(sum(variance / size for variance, _, size in arms))
+    variances = expected.variance(part), expected.variance()
+    error = math.sqrt(variances[0] / contacted + variances[1] / held_out)
     if not error:
         return 1.0 if effect else 0.0
     critical, shift = critical_value(level, smaller - 2), effect / error
@@ -109,14 +109,18 @@ def power_of(
         return NORMAL.cdf(shift - critical) + NORMAL.cdf(-shift - critical)
     (third, fourth), (third_alone, fourth_alone) = expected.tails(part), expected.tails()
     skewness = third / contacted**2 - third_alone / held_out**2
-    spread = (fourth - arms[0][0] ** 2) / contacted**3
-    spread += (fourth_alone - arms[1][0] ** 2) / held_out**3
+    fourths = ((fourth, variances[0], contacted), (fourth_alone, variances[1], held_out))
+    instability, kurtosis = (
+        sum((moment - normal * variance**2) / size**3 for moment, variance, size in fourths)
+        for normal in (1, 3)
+    )
     return excluding_zero(
         shift,
         skewness / error**3,
-        max(spread, 0.0) / error**4,
+        kurtosis / error**4,
+        instability / error**4,
         critical,
-        redrawn=not enough_customers(smaller, third_alone, arms[1][0]),
+        redrawn=not enough_customers(smaller, third_alone, variances[1]),
     )
 
 

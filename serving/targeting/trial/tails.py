@@ -11,8 +11,11 @@ squared standard error, d - c e has
     skewness  g, to the first order
 
 and its distribution is that of Edgeworth. The critical values of redrawn hold-outs are those of
-the studentised estimate without an effect, in the first order t + g (2 t^2 + 1) / 6 (Cornish and
-Fisher), with the opposite sign of g, as it is for a studentised mean.
+the studentised estimate without an effect. With k for the excess kurtosis of d they are, by Cornish
+and Fisher,
+
+    -+t - g (2 t^2 + 1) / 6 -+ (a g^2 - t (t^2 - 3) k / 12)
+    a = t (2 t^2 + 1) / 9 - t (2 t^2 + 1)^2 / 72 + t (t^4 + 2 t^2 - 3) / 18
 """
 
 from __future__ import annotations
@@ -28,7 +31,13 @@ LARGEST_SKEWNESS, LARGEST_INSTABILITY = 0.6, 0.6
 
 
 def excluding_zero(
-    shift: float, skewness: float, instability: float, critical: float, *, redrawn: bool
+    shift: float,
+    skewness: float,
+    kurtosis: float,
+    instability: float,
+    critical: float,
+    *,
+    redrawn: bool,
 ) -> float:
     """Return the probability that an interval excludes 0.
 
@@ -36,26 +45,36 @@ def excluding_zero(
     ----------
     shift
         True effect over the standard error.
-    skewness
-        Of the estimate.
+    skewness, kurtosis
+        Of the estimate; the kurtosis in excess of the normal one.
     instability
         Variance of the squared standard error over its square.
     critical
         Critical value of Student's t, two-sided.
     redrawn
-        Whether the interval is that of redrawn hold-outs, whose critical values know the skewness.
+        Whether the interval is that of redrawn hold-outs, whose critical values know the tails.
 
-    Source: Hall (1992), The Bootstrap and Edgeworth Expansion, sections 2.6 and 3.10.
+    Source: Hall (1992), The Bootstrap and Edgeworth Expansion, sections 2.5, 2.6 and 3.10.
 
-    >>> round(excluding_zero(2.8016, 0.0, 0.0, 1.96, redrawn=False), 3)
+    >>> round(excluding_zero(2.8016, 0.0, 0.0, 0.0, 1.96, redrawn=False), 3)
     0.8
     """
     skewness = math.copysign(min(abs(skewness), LARGEST_SKEWNESS), skewness)
     instability = min(instability, LARGEST_INSTABILITY)
-    moved = skewness * (2 * critical**2 + 1) / 6 if redrawn else 0.0
-    above = _above(shift, skewness, instability, critical - moved)
-    below = _above(-shift, -skewness, instability, critical + moved)
+    moved = wider = 0.0
+    if redrawn:
+        moved = skewness * (2 * critical**2 + 1) / 6
+        wider = max(_second_order(critical, skewness, kurtosis), 0.0)
+    above = _above(shift, skewness, instability, critical - moved + wider)
+    below = _above(-shift, -skewness, instability, critical + moved + wider)
     return min(above + below, 1.0)
+
+
+def _second_order(t: float, skewness: float, kurtosis: float) -> float:
+    """Return by how much skewness and kurtosis widen both sides of redrawn critical values."""
+    slope = t * (2 * t**2 + 1) / 9 - t * (2 * t**2 + 1) ** 2 / 72
+    slope += t * (t**4 + 2 * t**2 - 3) / 18
+    return slope * skewness**2 - t * (t**2 - 3) * kurtosis / 12
 
 
 def _above(shift: float, skewness: float, instability: float, critical: float) -> float:
