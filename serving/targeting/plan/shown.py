@@ -18,6 +18,9 @@ from stagecast.serving.targeting.trial.expected import (
 from stagecast.serving.targeting.trial.power import Detectable, detectable
 from stagecast.serving.targeting.trial.spread import LEAST_PURCHASE, SpendSpread, cv_from_ends
 
+RANGES_SAY = (
+    "as the 90 % ranges of the scores say; a run that is settled after its horizon measures it"
+)
 ENDS_MAX = 500
 """Most customers whose 90 % ranges are read for the spread of spend."""
 LEAST_PART = 0.8
@@ -96,7 +99,7 @@ def _expected_money(
         low, high = past.ends([str(id_) for id_ in ids[rows]])
         cv = cv_from_ends(purchase[rows], spend[rows] / part, low, high)
         if cv is not None:
-            return expected_money(purchase, spend, cv, "as the 90 % ranges of the scores say")
+            return expected_money(purchase, spend, cv, RANGES_SAY)
     return expected_money(purchase, spend, SPEND_CV)
 
 

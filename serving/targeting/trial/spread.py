@@ -4,7 +4,7 @@ The power of a hold-out for money stands and falls with it. What earlier scores 
 said and what came tells it best, by the probability of a purchase: who buys often has many orders
 in a window, which vary less together than a single one. Before anything is settled, the 90 % ends
 of the expected spend say it: 5 % of such customers spend more than the upper end, which is the part
-0.05 / p of those who buy; with a lognormal spend of a known mean, that leaves one spread.
+0.05 / p of those who buy; with a gamma-distributed spend of a known mean, that leaves one spread.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -23,11 +22,11 @@ EDGES = (0.1, 0.2, 0.35, 0.5, 0.7)
 """Probabilities of a purchase between which a spread of its own is measured."""
 FEWEST_BUYERS = 50
 """Expected buyers of a part below which its spread is that of all."""
-LEAST_PURCHASE = 0.25
+LEAST_PURCHASE = 0.5
 """Probability of a purchase from which the upper end says something of the spend of a buyer."""
 FEWEST_ENDS = 20
-LARGEST_CV = 5.0
-_NORMAL = NormalDist()
+CVS = np.linspace(0.05, 4.0, 80)
+"""Coefficients of variation among which the ends choose."""
 
 
 @dataclass(frozen=True)
@@ -143,12 +142,13 @@ def cv_from_ends(
     float or None
         None where fewer than 20 customers have ends that say it.
 
-    >>> y = np.full(30, 100.0)  # everybody buys; a lognormal spend of cv 0.5 has these ends
-    >>> s = math.sqrt(math.log(1.25))
-    >>> ends = [100 * math.exp(z * s - s**2 / 2) for z in (-1.6449, 1.6449)]
-    >>> round(cv_from_ends(np.ones(30), y, np.full(30, ends[0]), np.full(30, ends[1])), 3)
-    0.5
+    >>> # everybody buys; an exponential spend of mean 100 has these ends, and cv 1
+    >>> ends = [-100 * math.log(0.95), -100 * math.log(0.05)]
+    >>> round(cv_from_ends(np.ones(30), np.full(30, 100.0), *np.outer(ends, np.ones(30))), 2)
+    1.0
     """
+    from scipy.special import gammaincinv  # a plan needs it, the start of the server does not
+
     tail = (1 - level) / 2
     usable = np.isfinite(high) & (purchase >= LEAST_PURCHASE) & (spend > 0)
     usable &= high > np.nan_to_num(low)
@@ -156,10 +156,7 @@ def cv_from_ends(
         return None
     p = np.minimum(purchase[usable], 1.0)
     y = spend[usable] / p
-    upper = np.array([_NORMAL.inv_cdf(1 - tail / chance) for chance in p.tolist()])
-    # log(high / y) = s z - s^2 / 2, whose smaller root grows with the end
-    above = np.log(high[usable] / y)
-    sigma = upper - np.sqrt(np.maximum(upper**2 - 2 * above, 0.0))
-    variation = np.minimum(np.exp(np.maximum(sigma, 0.0) ** 2), 1 + LARGEST_CV**2)
+    quantiles = np.stack([gammaincinv(cv**-2, 1 - tail / p) * cv**2 for cv in CVS])
+    cv = CVS[np.abs(quantiles - high[usable] / y).argmin(axis=0)]
     weight = p * y**2
-    return math.sqrt(max(float(weight @ variation / weight.sum()) - 1, 0.0))
+    return math.sqrt(float(weight @ cv**2 / weight.sum()))
