@@ -207,7 +207,7 @@ def _list(
         chosen = rows[selection.rows]
         picked = customers.take(chosen)
         strata = strata_labels(picked)
-        held_out = _draw(picked.customer_id, strata, terms, standing_key)
+        held_out = _draw(chosen, picked.customer_id, strata, terms, standing_key)
         number, spent = int((~held_out).sum()), float(money.cost[chosen[~held_out]].sum())
         too_many = terms.contacts is not None and number > terms.contacts
         too_dear = terms.budget is not None and spent > terms.budget * (1 + 1e-9)
@@ -243,17 +243,22 @@ def _is_spent(budget: float | None, spent: float) -> bool:
 
 
 def _draw(
-    ids: NDArray[np.object_], strata: Sequence[str], terms: Terms, standing_key: str
+    rows: Rows, ids: NDArray[np.object_], strata: Sequence[str], terms: Terms, standing_key: str
 ) -> NDArray[np.bool_]:
     if not terms.holdout or not len(ids):
         return np.zeros(len(ids), dtype=np.bool_)
-    return draw_holdout(
-        ids.tolist(),
-        strata,
+    # candidates are in the order of their ids, which the draw starts from: to sort numbers is
+    # cheaper than to sort texts
+    order = np.argsort(rows)
+    held_out = np.zeros(len(ids), dtype=np.bool_)
+    held_out[order] = draw_holdout(
+        ids[order].tolist(),
+        np.array(strata, dtype=object)[order].tolist(),
         terms.holdout,
         terms.seed,
         standing_key if terms.standing else None,
     )
+    return held_out
 
 
 def strata_labels(customers: Candidates) -> list[str]:
@@ -261,13 +266,13 @@ def strata_labels(customers: Candidates) -> list[str]:
 
     Where a customer has none, it is ``none``. To compare and to store one object is cheaper.
     """
-    texts: dict[tuple[str | None, ...], str] = {}
-    labels = []
-    for parts in zip(customers.play, customers.stage, customers.churn_band, strict=True):
-        if parts not in texts:
-            texts[parts] = strata_of(*([part or "none"] for part in parts))[0]
-        labels.append(texts[parts])
-    return labels
+    cells, first = np.unique(customers.cell, return_index=True)
+    if not len(cells):
+        return []
+    columns = (customers.play[first], customers.stage[first], customers.churn_band[first])
+    texts = np.empty(int(cells[-1]) + 1, dtype=object)
+    texts[cells] = strata_of(*([part or "none" for part in column] for column in columns))
+    return list(texts[customers.cell])
 
 
 def _members(
