@@ -97,6 +97,18 @@ def plan_schemas(ref_template: str) -> dict[str, Any]:
                 ),
             ],
         },
+        "Results": _object(
+            {
+                "plans": {"type": "array", "items": text},
+                **dict.fromkeys(("contacted", "held_out"), {"type": "integer"}),
+                **dict.fromkeys(("level", "cost"), {"type": "number"}),
+                **dict.fromkeys(("buyers", "mean_buyers"), {"type": "object"}),
+                **dict.fromkeys(("money", "net", "mean_net"), {"type": ["object", "null"]}),
+                "by_play": {"type": "array", "items": {"type": "object"}},
+                "notes": {"type": "array", "items": text},
+            },
+            "What all closed plans brought together",
+        ),
         "PlanOfCustomer": _object(
             {
                 **dict.fromkeys(("name", "state", "arm"), text),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stagecast.features.errors import UsageError
+from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.serving.jobs.plans import open_store
 from stagecast.serving.reading import Reading
 from stagecast.serving.targeting.plan.book import PlanBook
@@ -17,6 +17,7 @@ from stagecast.serving.targeting.plan.observed import (
     observed_at_end,
     outcomes_by_customer,
 )
+from stagecast.serving.targeting.plan.pooled_results import PooledResults, pooled_results
 from stagecast.serving.targeting.plan.results import list_of, read_out_plan
 from stagecast.serving.targeting.plan.stored import Plan
 from stagecast.serving.targeting.plan.uploads import number, read_upload
@@ -82,6 +83,24 @@ def read_out(
             observed = _counted(outcome, ids, plan)
         result = read_out_plan(opened.engine, plan, members, observed, margin=margin)
     return PlanReadOut(plan, observed, result)
+
+
+def results_together(store: str | None) -> PooledResults:
+    """Return what the closed plans of a store brought together.
+
+    Raises
+    ------
+    NotEnoughDataError
+        No plan was read out at the end of its window.
+    """
+    with open_store(store) as opened:
+        together = pooled_results(opened.engine)
+    if together is None:
+        raise NotEnoughDataError(
+            "no plan was read out at the end of its window; after it run: stagecast plan readout "
+            "NAME EVENTS"
+        )
+    return together
 
 
 def _check_orders_tell(plan: Plan) -> None:
