@@ -24,7 +24,8 @@ def readout_lines(read: PlanReadOut) -> list[str]:
         f"{result.verdict.word}. {result.verdict.sentence}",
         "",
     ]
-    for what, measured in (("extra buyers", result.buyers), ("extra money", result.money)):
+    kept = "customers kept" if plan.proposal.get("churn") == "cancellation" else "extra buyers"
+    for what, measured in ((kept, result.buyers), ("extra money", result.money)):
         if measured is not None:
             lines += _measured(what, measured, result.closed)
     if result.capped is not None and result.closed:

@@ -100,10 +100,10 @@ def plan_schemas(ref_template: str) -> dict[str, Any]:
         "Results": _object(
             {
                 "plans": {"type": "array", "items": text},
-                **dict.fromkeys(("contacted", "held_out"), {"type": "integer"}),
-                **dict.fromkeys(("level", "cost"), {"type": "number"}),
-                **dict.fromkeys(("buyers", "mean_buyers"), {"type": "object"}),
-                **dict.fromkeys(("money", "net", "mean_net"), {"type": ["object", "null"]}),
+                **{key: {"type": "integer"} for key in ("contacted", "held_out")},
+                **{key: {"type": "number"} for key in ("level", "cost")},
+                **{key: {"type": "object"} for key in ("buyers", "mean_buyers")},
+                **{key: {"type": ["object", "null"]} for key in ("money", "net", "mean_net")},
                 "by_play": {"type": "array", "items": {"type": "object"}},
                 "notes": {"type": "array", "items": text},
             },

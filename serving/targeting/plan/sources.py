@@ -34,8 +34,8 @@ RUNNING = ("frozen", "sent")
 _ROWS = 50_000
 _TEXTS = 1 + len(LABELS)
 """Columns before the numbers: the id and the labels."""
-CANCELLATION = '"churn":"cancellation"'
-"""How a stored score says that its churn is the end of a contract."""
+CANCELLATION = "cancellation"
+"""What a stored score says of its churn where that is the end of a contract."""
 SETTLED_MAX = 8
 """Most settled runs from which the spread of spend is known."""
 IDS_MAX = 500
@@ -108,7 +108,7 @@ def _partitions(
 def is_contract(connection: sa.Connection, run_id: int) -> bool:
     """Return whether churn is the end of a contract in the scores of a run."""
     query = sa.select(documents.c.score).where(documents.c.run_id == run_id).limit(1)
-    return CANCELLATION in (connection.scalar(query) or "")
+    return bool(json.loads(connection.scalar(query) or "{}").get("churn") == CANCELLATION)
 
 
 def read_past(connection: sa.Connection, run: Run) -> Past:
