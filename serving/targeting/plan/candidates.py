@@ -121,9 +121,9 @@ class LabelCoder:
             order = np.argsort(ids, kind="stable")
             ids, cell = ids[order], cell[order]
             numbers = {name: values[order] for name, values in numbers.items()}
-        texts = {}
+        columns: dict[str, Any] = {"customer_id": ids, "cell": cell, **numbers}
         for position, name in enumerate(LABELS):
             known = np.empty(len(self._code), dtype=object)
             known[:] = [labels[position] for labels in self._code]
-            texts[name] = known[cell]
-        return Candidates(customer_id=ids, **texts, **numbers, cell=cell)
+            columns[name] = known[cell]
+        return Candidates(**columns)

@@ -85,8 +85,9 @@ class Expected:
             m, m2, m3, m4 = (q * raw[order - 1] for order in (1, 2, 3, 4))
             moments[0, k] = np.mean(y**3 * (m3 - 3 * m * m2 + 2 * m**3))
             moments[1, k] = np.mean(y**4 * (m4 - 4 * m * m3 + 6 * m**2 * m2 - 3 * m**4))
-        coefficients = np.linalg.solve(np.vander(parts), moments.T)
-        return coefficients[:, 0], coefficients[:, 1]
+        coefficients = np.asarray(np.linalg.solve(np.vander(parts), moments.T), dtype=np.float64)
+        third, fourth = coefficients.T
+        return third, fourth
 
     @cached_property
     def largest_effect(self) -> float:
