@@ -31,6 +31,7 @@ from stagecast.serving.http.routes import (
     pages,
     plan_pages,
     plans,
+    results,
     score,
     stages,
 )
@@ -151,6 +152,7 @@ def create_app(
         stages,
         channels,
         plans,
+        results,
         model,
         health,
         home,

@@ -22,6 +22,10 @@ from stagecast.serving.targeting.plan.sources import RUNNING
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
+NEWEST = 20
+"""Rows of the ledger that Home checks; the page of results checks all."""
+
+
 @router.get("/")
 def home_page(store: StoreDep, state: StateDep) -> HTMLResponse:
     """Show what to do today, and what changed since the run before."""
@@ -34,7 +38,7 @@ def home_page(store: StoreDep, state: StateDep) -> HTMLResponse:
     problem, settled = None, []
     try:
         with store.engine.connect() as connection:
-            settled = entries(connection)
+            settled = entries(connection, NEWEST)
     except DataRefusedError as error:
         problem = str(error)
     return render(

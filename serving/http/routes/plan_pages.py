@@ -21,10 +21,12 @@ from stagecast.serving.http.state import StateDep, StoreDep
 from stagecast.serving.reports.rendering import render
 from stagecast.serving.settled.ledger import entries
 from stagecast.serving.store.store import Run, Store
+from stagecast.serving.targeting.learned.terms import with_default_effects
 from stagecast.serving.targeting.plan.audience import check_audience
 from stagecast.serving.targeting.plan.book import PlanBook
 from stagecast.serving.targeting.plan.errors import NoSuchPlanError
-from stagecast.serving.targeting.plan.results import last_readout
+from stagecast.serving.targeting.plan.pooled_results import pooled_results
+from stagecast.serving.targeting.plan.results import last_readout, last_readouts
 from stagecast.serving.targeting.plan.stored import Plan
 from stagecast.serving.targeting.plan.suppression import REASONS
 
@@ -76,6 +78,7 @@ def _forecast(
     try:
         terms = query.body().terms()
         check_audience(terms.audience, run)
+        terms = with_default_effects(store.engine, run, terms)
         proposal = PlanBook(store.engine).propose(run, terms)
     except StagecastError as error:
         return None, str(error), []
@@ -117,11 +120,19 @@ def results_page(store: StoreDep) -> HTMLResponse:
     read = [(plan, result) for plan, result in _results(store, plans) if result is not None]
     with store.engine.connect() as connection:
         ledger = entries(connection)
-    return render("results.html", **_shop(store.current_run()), read=read, settled=ledger[::-1])
+    together = pooled_results(store.engine)
+    return render(
+        "results.html",
+        **_shop(store.current_run()),
+        read=read,
+        together=None if together is None else together.to_json(),
+        settled=ledger[::-1],
+    )
 
 
 def _results(store: Store, plans: list[Plan]) -> list[tuple[Plan, dict[str, Any] | None]]:
-    return [(plan, last_readout(store.engine, plan)) for plan in plans if plan.frozen_at]
+    read = last_readouts(store.engine)
+    return [(plan, read.get(plan.id)) for plan in plans if plan.frozen_at]
 
 
 def _plays(run: Run) -> dict[str, str]:
