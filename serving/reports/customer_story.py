@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from stagecast.features.clock import iso, parse_instant
+from stagecast.serving.reports.rendering import DAYS_TO_ORDER
 
 _OVERDUE = re.compile(r"overdue_ratio ([\d.,]+) is")
 
@@ -74,7 +75,8 @@ def timeline(
 ) -> list[dict[str, Any]]:
     """Return what is stored of a customer's past and expected of the future, the earliest first.
 
-    The store holds scores and contacts, and no events: of the orders it knows the last.
+    The store holds scores and contacts, and no events: of the orders it knows the last. An order
+    that is expected later than within a year is none.
 
     Parameters
     ----------
@@ -103,7 +105,9 @@ def timeline(
     if score.get("recency_days") is not None:
         entries.append((as_of - timedelta(days=score["recency_days"]), "last_order", None))
     if score.get("next_order_date"):
-        entries.append((parse_instant(str(score["next_order_date"])), "next_order", None))
+        expected = parse_instant(str(score["next_order_date"]))
+        if expected <= as_of + timedelta(days=DAYS_TO_ORDER):
+            entries.append((expected, "next_order", None))
     entries += [
         (past["as_of"], "score", past["stage"]) for past in history if past["as_of"] < as_of
     ]

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse
 
+from stagecast.features.describe.channels.table import FIRST_SEEN
 from stagecast.serving.http.page_texts import shop_of, store_name
 from stagecast.serving.http.routes.channels import channel_list
 from stagecast.serving.http.state import StateDep, StoreDep
@@ -43,6 +44,7 @@ def channels_page(
         groupings=groupings,
         by=by,
         listed=listed,
+        notes=[] if listed is None else [n for n in listed["notes"] if n != FIRST_SEEN],
         curves=curves,
         has_cost=has_cost,
     )
