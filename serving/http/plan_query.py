@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from stagecast.serving.http.forms import drop_empty
 from stagecast.serving.http.plan_bodies import (
@@ -45,6 +45,11 @@ class PlanQuery(BaseModel):
     def _drop_empty(cls, values: Any) -> Any:
         return drop_empty(values)
 
+    @field_validator("customer_id")
+    @classmethod
+    def _once(cls, ids: list[str]) -> list[str]:
+        return list(dict.fromkeys(ids))
+
     def body(self) -> PlanBody:
         """Return the plan as the API takes it, without a name."""
 
@@ -57,7 +62,7 @@ class PlanQuery(BaseModel):
                 self.play,
                 list(self.band),
                 list(self.state),
-                customer_ids=list(dict.fromkeys(self.customer_id)) or None,
+                customer_ids=self.customer_id or None,
             ),
             costs=CostsBody(self.contact_cost, self.offer, share(self.offer_percent)),
             effects=EffectsBody(share(self.keep_percent), share(self.win_back_percent)),

@@ -56,7 +56,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def address(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a server of the store."""
     app = app_with(tmp_path_factory.mktemp("server"), store=store)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=1)
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started and thread.is_alive():

@@ -118,7 +118,7 @@ def test_no_place_is_wider_than_the_screen_or_without_a_name(page: Page, width: 
         assert page.get_by_role("heading", level=1).count() == 1, place
         nameless = page.evaluate(
             "[...document.querySelectorAll('button, a, input:not([type=hidden]), select')]"
-            ".filter(e => !(e.innerText || e.ariaLabel || e.labels?.length"
+            ".filter(e => !(e.textContent.trim() || e.ariaLabel || e.labels?.length"
             " || e.querySelector('img'))).map(e => e.outerHTML)"
         )
         assert nameless == [], place
