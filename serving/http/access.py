@@ -34,6 +34,9 @@ ROUTE_SCOPES: dict[tuple[str, str], tuple[str, ...]] = {
     ("GET", "/v1/customers/{customer_id:path}"): _READ,
     ("DELETE", "/v1/customers/{customer_id:path}"): ("admin",),
     ("GET", "/v1/channels"): _READ,
+    ("GET", "/v1/trust"): _READ,
+    ("GET", "/v1/totals"): _READ,
+    ("GET", "/v1/views"): _READ,
     ("GET", "/v1/stages"): _READ,
     ("GET", "/v1/stages/flows"): _READ,
     ("GET", "/v1/model"): _READ,
@@ -55,6 +58,8 @@ ROUTE_SCOPES: dict[tuple[str, str], tuple[str, ...]] = {
     ("GET", "/plans/new"): _READ,
     ("GET", "/plans/{name}"): _READ,
     ("GET", "/results"): _READ,
+    ("GET", "/channels"): _READ,
+    ("GET", "/trust"): _READ,
     # of the server itself, and of no customer
     ("GET", "/docs"): _ANY,
     ("GET", "/openapi.json"): _ANY,

@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse
 
 from stagecast.features.errors import DataRefusedError
 from stagecast.serving.http.lists import BANDS
-from stagecast.serving.http.page_texts import store_name, titles_of, translation
+from stagecast.serving.http.page_texts import plays_of, shop_of, store_name, titles_of
 from stagecast.serving.http.state import StateDep, StoreDep
 from stagecast.serving.reports.rendering import render
 from stagecast.serving.settled.ledger import entries
@@ -43,9 +43,7 @@ def home_page(store: StoreDep, state: StateDep) -> HTMLResponse:
         problem = str(error)
     return render(
         "home.html",
-        run=run,
-        clock=run.clock,
-        currency=run.currency,
+        **shop_of(run),
         totals=overview["totals"],
         before=overview["before"],
         changed=overview["changed"],
@@ -61,15 +59,12 @@ def home_page(store: StoreDep, state: StateDep) -> HTMLResponse:
 
 def _plays(run: Run, counted: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the plays with customers, those with the largest stake first, with their titles."""
-    known = {play["id"]: play for play in run.scheme.get("plays", ())}
+    titles = plays_of(run.scheme)
+    contact = {play["id"]: play.get("contact", True) for play in run.scheme.get("plays", ())}
     return [
-        {
-            **part,
-            "title": translation(known[part["play"]]["title"], "en", part["play"]),
-            "contact": known[part["play"]].get("contact", True),
-        }
+        {**part, "title": titles[part["play"]], "contact": contact[part["play"]]}
         for part in counted
-        if part["play"] in known
+        if part["play"] in titles
     ]
 
 

@@ -12,9 +12,8 @@ from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse
 
 from stagecast.features.errors import StagecastError
-from stagecast.features.shop.clock import UTC_CLOCK
 from stagecast.serving.http.lists import BANDS, STATES
-from stagecast.serving.http.page_texts import store_name, titles_of, translation
+from stagecast.serving.http.page_texts import plays_of, shop_of, store_name, titles_of
 from stagecast.serving.http.plan_query import PlanQuery
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.state import StateDep, StoreDep
@@ -41,7 +40,7 @@ def plans_page(store: StoreDep) -> HTMLResponse:
     """Show all plans, the newest first."""
     plans = PlanBook(store.engine).plans()
     results = {plan.name: result for plan, result in _results(store, plans)}
-    return render("plans.html", **_shop(store.current_run()), plans=plans, results=results)
+    return render("plans.html", **shop_of(store.current_run()), plans=plans, results=results)
 
 
 @router.get("/plans/new")
@@ -56,10 +55,9 @@ def new_plan_page(
     body = query.body()
     return render(
         "plan_form.html",
-        **_shop(run),
-        run=run,
+        **shop_of(run),
         asked=query,
-        plays=_plays(run),
+        plays=plays_of(run.scheme),
         stages=titles_of(run.scheme),
         bands=BANDS,
         states=STATES,
@@ -102,13 +100,13 @@ def plan_page(name: str, store: StoreDep) -> HTMLResponse:
     run = store.current_run()
     return render(
         "plan.html",
-        **_shop(run),
+        **shop_of(run),
         plan=plan,
         forecast=plan.proposal,
         first=first,
         result=last_readout(store.engine, plan),
         superseded=run is None or run.id != plan.run_id,
-        plays={} if run is None else _plays(run),
+        plays={} if run is None else plays_of(run.scheme),
         reasons=REASONS,
     )
 
@@ -123,7 +121,7 @@ def results_page(store: StoreDep) -> HTMLResponse:
     together = pooled_results(store.engine)
     return render(
         "results.html",
-        **_shop(store.current_run()),
+        **shop_of(store.current_run()),
         read=read,
         together=None if together is None else together.to_json(),
         settled=ledger[::-1],
@@ -133,18 +131,3 @@ def results_page(store: StoreDep) -> HTMLResponse:
 def _results(store: Store, plans: list[Plan]) -> list[tuple[Plan, dict[str, Any] | None]]:
     read = last_readouts(store.engine)
     return [(plan, read.get(plan.id)) for plan in plans if plan.frozen_at]
-
-
-def _plays(run: Run) -> dict[str, str]:
-    """Return play id -> title."""
-    return {
-        play["id"]: translation(play["title"], "en", play["id"])
-        for play in run.scheme.get("plays", ())
-    }
-
-
-def _shop(run: Run | None) -> dict[str, Any]:
-    """Return the clock and the currency of the shop, which dates and amounts are written with."""
-    if run is None:
-        return {"clock": UTC_CLOCK, "currency": None}
-    return {"clock": run.clock, "currency": run.currency}
