@@ -1,0 +1,69 @@
+"""Evaluates a catalogue for one customer, in plain Python.
+
+Gives the numbers of :class:`stagecast.features.engines.evaluator.Evaluator`, bit by bit.
+"""
+
+from __future__ import annotations
+
+from stagecast.features.catalog import formula
+from stagecast.features.catalog.catalog import Catalog
+from stagecast.features.catalog.of_customer import attribute_column, attribute_features
+from stagecast.features.clock import calendar
+from stagecast.features.one_customer.aggregates import (
+    AggregatesOfOne,
+    distinct_count,
+    event_rows,
+    purchase_day_rows,
+)
+from stagecast.features.one_customer.formulas import compiled
+from stagecast.features.one_customer.past import Past
+
+
+class EvaluatorOfOne:
+    """A catalogue, prepared once to be evaluated for one customer at a time.
+
+    Parameters
+    ----------
+    catalog
+        With its parameters set.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._names = catalog.names
+        self._parameters = {name: float(v) for name, v in catalog.parameters.items()}
+        aggregates = [feature for feature in catalog.features if feature.formula is None]
+        self._days = AggregatesOfOne([f for f in aggregates if f.relation == "days"])
+        self._log = AggregatesOfOne([f for f in aggregates if f.relation in ("log", "types")])
+        self._values = [f for f in aggregates if f.relation == "values"]
+        self._attributes = attribute_features(catalog)
+        self._formulas = [
+            (f.name, compiled(formula.parse(f.formula)))
+            for f in catalog.features
+            if f.formula is not None
+        ]
+
+    def features(self, past: Past) -> dict[str, float]:
+        """Return every feature of the catalogue, with its parameters and the calendar; NaN is null.
+
+        Parameters
+        ----------
+        past
+            Events of the customer, cut at the as_of.
+
+        Raises
+        ------
+        ArithmeticError
+            A formula divides by zero or overflows where arrays go on with infinity.
+        """
+        values = {**calendar(past.instant), **self._parameters}
+        as_of_day = values["as_of_day"]
+        values |= self._days.values(purchase_day_rows(past.net_days), as_of_day)
+        values |= self._log.values(event_rows(past), as_of_day)
+        for feature in self._values:
+            values[feature.name] = distinct_count(feature, past, as_of_day)
+        for feature in self._attributes:
+            column = attribute_column(feature, [past.customer.attributes])
+            values[feature.name] = float(column[0])
+        for name, function in self._formulas:
+            values[name] = function(values)
+        return values

@@ -1,0 +1,337 @@
+"""Where one customer stands on a scheme, in plain Python.
+
+Gives what :meth:`stagecast.features.stages.lifecycle.Lifecycle.standing` gives for one customer.
+Instants at which a stage can begin are those of :mod:`stagecast.features.stages.journeys`; they are
+walked through from the as_of back, only as far as the present stage goes.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from itertools import accumulate
+from typing import NamedTuple
+
+from stagecast.features.catalog import formula
+from stagecast.features.catalog.feature import MILLION, Feature
+from stagecast.features.clock import DAY_MICROSECONDS
+from stagecast.features.errors import UsageError
+from stagecast.features.one_customer.formulas import compiled
+from stagecast.features.one_customer.past import Past
+from stagecast.features.record import ACTIVITY, SignalTypes
+from stagecast.features.stages.conditions import Clause, number_text
+from stagecast.features.stages.facts import CLOCKS, Vocabulary
+from stagecast.features.stages.scheme import Scheme
+
+Facts = dict[str, float]
+Holds = Callable[[Mapping[str, float]], bool]
+_OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
+    "==": operator.eq,
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+_NEVER = 2**63 - 1
+_NULL = math.nan
+
+
+class StandingOfOne(NamedTuple):
+    """Stage at the as_of, its start in microseconds since 1970, the facts of the rules, and the
+    stage at the end of the horizon if nothing more happens.
+    """
+
+    stage: int
+    since: int
+    facts: Facts
+    stage_if_silent: int
+
+
+class StagesOfOne:
+    """A scheme, prepared once to say where one customer stands.
+
+    Parameters
+    ----------
+    scheme
+        With its thresholds set; its rules read no contracts.
+    vocabulary
+        The facts that the rules read.
+    counted
+        Signal -> event types that count as it, see :meth:`Scheme.signal_types`.
+    horizon_days
+        Days that ``stage_if_silent`` looks ahead.
+    """
+
+    def __init__(
+        self, scheme: Scheme, vocabulary: Vocabulary, counted: SignalTypes, horizon_days: int
+    ) -> None:
+        self.scheme, self.vocabulary, self.counted = scheme, vocabulary, counted
+        self.horizon = horizon_days * DAY_MICROSECONDS
+        self.parameters = {name: float(v) for name, v in vocabulary.catalog.parameters.items()}
+        self.formulas = [
+            (name, compiled(formula.parse(text))) for name, text in vocabulary.formulas
+        ]
+        self.before = {name: float(v[0]) for name, v in vocabulary.before_purchases.items()}
+        self.limits = scheme.clock_limits
+        self._rules = [
+            (scheme.ids.index(stage), _rule_holds(scheme[stage].rule, scheme.thresholds))
+            for stage in scheme.order
+        ]
+
+    def standing(self, past: Past) -> StandingOfOne:
+        """Return where the customer stands.
+
+        Raises
+        ------
+        UsageError
+            No rule holds for the customer.
+        ArithmeticError
+            A fact divides by zero where arrays go on with infinity.
+        """
+        walk = _Walk(self, past)
+        stage, since = walk.present()
+        facts = walk.facts_at(past.instant, past.instant)
+        silent = walk.facts_at(past.instant + self.horizon, past.instant)
+        return StandingOfOne(stage, since, facts, self.stage_of(silent))
+
+    def stage_of(self, facts: Mapping[str, float]) -> int:
+        """Return the position of the first stage whose rule holds.
+
+        Raises
+        ------
+        UsageError
+            None holds.
+        """
+        for position, holds in self._rules:
+            if holds(facts):
+                return position
+        values = {name: facts[name] for name in sorted(self.scheme.features)}
+        raise UsageError(
+            f"scheme '{self.scheme.id}': no rule holds for a customer with {values}; add a "
+            "stage that does"
+        )
+
+    def explain(self, stage: int, facts: Mapping[str, float]) -> str:
+        """Return the rule of a stage with the numbers that it compared."""
+        return " and ".join(
+            self._sentence(clause, facts) for clause in self.scheme.stages[stage].rule
+        )
+
+    def _sentence(self, clause: Clause, facts: Mapping[str, float]) -> str:
+        thresholds = self.scheme.thresholds
+        condition = next(
+            (
+                c
+                for c in clause.alternatives
+                if _OPERATORS[c.operator](facts[c.feature], c.limit(thresholds))
+            ),
+            clause.alternatives[0],
+        )
+        value = number_text(facts[condition.feature])
+        return f"{condition.feature} {value}{condition.predicate(thresholds, self.scheme.assumed)}"
+
+
+def _rule_holds(rule: Sequence[Clause], thresholds: Mapping[str, float]) -> Holds:
+    """Return a rule as a function of facts."""
+    clauses = [
+        [
+            (_OPERATORS[condition.operator], condition.feature, condition.limit(thresholds))
+            for condition in clause.alternatives
+        ]
+        for clause in rule
+    ]
+
+    def holds(facts: Mapping[str, float]) -> bool:
+        return all(
+            any(compare(facts[name], limit) for compare, name, limit in clause)
+            for clause in clauses
+        )
+
+    return holds
+
+
+class _Walk:
+    """The facts of one customer at any instant, each computed when it is asked for."""
+
+    def __init__(self, stages: StagesOfOne, past: Past) -> None:
+        self.stages, self.past = stages, past
+        self.days = past.net_days
+        self.starts = [day.first_purchase for day in self.days]
+        self._after: dict[int, Facts] = {}
+        self.signals = {
+            name: past.instants_of(stages.counted[name])
+            for name in stages.vocabulary.counted_signals
+        }
+        self.first_event_day = float(past.first_event // DAY_MICROSECONDS)
+
+    @cached_property
+    def _totals(self) -> tuple[list[int], list[int]]:
+        """Running spend and running squares of the gaps, in millionths."""
+        days = [day.day for day in self.days]
+        gaps = [0.0, *(float(b - a) for a, b in zip(days, days[1:], strict=False))]
+        spend = accumulate(round(self._spend(row) * MILLION) for row in range(len(days)))
+        squares = accumulate(round(gap * gap * MILLION) for gap in gaps)
+        return list(spend), list(squares)
+
+    def _spend(self, row: int) -> float:
+        return self.days[row].spend / MILLION
+
+    def after_purchase(self, row: int) -> Facts:
+        """Return the steps just after a purchase day; of row -1, before all of them."""
+        if row < 0:
+            return self.stages.before
+        facts = self._after.get(row)
+        if facts is None:
+            spend, squares = self._totals
+            day = float(self.days[row].day)
+            facts = {
+                **self.stages.parameters,
+                "orders": float(row + 1),
+                "first_day": float(self.days[0].day),
+                "last_day": day,
+                "spend": spend[row] / MILLION,
+                "spend_first": self._spend(0),
+                "spend_last": self._spend(row),
+                "gap_last": day - self.days[row - 1].day if row else _NULL,
+                "gap_squares": squares[row] / MILLION,
+            }
+            for name, function in self.stages.formulas:
+                facts[name] = function(facts)
+            self._after[row] = facts
+        return facts
+
+    def present(self) -> tuple[int, int]:
+        """Return the stage at the as_of, and since when."""
+        moments = self._moments()
+        last = bisect_left(moments, self.past.instant) - 1
+        current, since = -1, 0
+        for number in range(last, -1, -1):
+            moment = moments[number]
+            end = moment + 2 * DAY_MICROSECONDS
+            if number + 1 < len(moments):
+                end = moments[number + 1]
+            # between two moments a clock stays on one side of each limit
+            half_way = (moment + (end - moment) / 2) / DAY_MICROSECONDS
+            stage = self.stages.stage_of(self._rule_facts(moment, half_way))
+            if current < 0:
+                current = stage
+            elif stage != current:
+                break
+            since = moment
+        return current, since
+
+    def _rule_facts(self, moment: int, instant_days: float) -> Facts:
+        """Return the facts just after a moment, the clocks at an instant."""
+        facts = dict(self.after_purchase(bisect_right(self.starts, moment) - 1))
+        for feature in self.stages.vocabulary.windows:
+            total = sum(
+                self._amount(feature, row)
+                for row in range(len(self.days))
+                if self._enters(feature, row) <= moment < self._leaves(feature, row)
+            )
+            facts[feature.name] = _window_value(feature, total)
+        self._count_signals(facts, moment + 1)
+        facts["first_event_day"] = self.first_event_day
+        self._set_clocks(facts, instant_days)
+        return facts
+
+    def facts_at(self, instant: int, known_until: int) -> Facts:
+        """Return the facts at an instant, if nothing happens after ``known_until``."""
+        last = bisect_left(self.starts, known_until)
+        facts = dict(self.after_purchase(last - 1))
+        for feature in self.stages.vocabulary.windows:
+            newer, older = feature.window_days or (0, 0)
+            total = 0
+            for row in range(last):
+                age = instant / DAY_MICROSECONDS - self.days[row].day
+                if (age > newer if newer else age >= 0) and age <= older:
+                    total += self._amount(feature, row)
+            facts[feature.name] = _window_value(feature, total)
+        self._count_signals(facts, known_until)
+        facts["first_event_day"] = self.first_event_day
+        self._set_clocks(facts, instant / DAY_MICROSECONDS)
+        for name, limit in self.stages.limits:
+            facts[name] = _exact_side(name, limit, instant, facts)
+        return facts
+
+    def _count_signals(self, facts: Facts, before: int) -> None:
+        for name, instants in self.signals.items():
+            count = bisect_left(instants, before)
+            facts[name] = float(count)
+            if name == ACTIVITY:
+                day = instants[count - 1] // DAY_MICROSECONDS if count else _NULL
+                facts["last_active_day"] = float(day)
+
+    def _set_clocks(self, facts: Facts, instant_days: float) -> None:
+        for name in self.stages.vocabulary.clocks:
+            since, scale = CLOCKS[name]
+            elapsed = instant_days - facts[since]
+            facts[name] = elapsed if scale is None else elapsed / facts[scale]
+
+    def _moments(self) -> list[int]:
+        """Return the instants at which a fact of the rules may change, in order."""
+        moments = {self.past.first_event, *self.starts}
+        for instants in self.signals.values():
+            moments.update(instants)
+        for clock, limit in self.stages.limits:
+            moments.update(self._crossings(clock, limit))
+        for feature in self.stages.vocabulary.windows:
+            for row in range(len(self.days)):
+                moments.add(self._enters(feature, row))
+                moments.add(self._leaves(feature, row))
+        return sorted(moments)
+
+    def _crossings(self, clock: str, limit: float) -> list[int]:
+        """Return the instants at which a clock crosses a limit of a rule."""
+        since, scale = CLOCKS[clock]
+        if since in ("last_day", "first_day"):
+            rows = range(len(self.days) if since == "last_day" else min(len(self.days), 1))
+            events = [(self.starts[row], self.days[row].day, row) for row in rows]
+        elif since == "last_active_day":
+            instants = self.signals[ACTIVITY]
+            events = [(at, at // DAY_MICROSECONDS, -1) for at in instants]
+        else:
+            events = [(self.past.first_event, self.past.first_event // DAY_MICROSECONDS, -1)]
+        result = []
+        for number, (instant, day, row) in enumerate(events):
+            span = limit if scale is None else limit * self.after_purchase(row)[scale]
+            if not math.isfinite(span):
+                continue
+            start = day * float(DAY_MICROSECONDS) + float(round(span * DAY_MICROSECONDS))
+            reset = events[number + 1][0] if number + 1 < len(events) else _NEVER
+            if float(instant) < start < float(reset):
+                result.append(int(start))
+        return result
+
+    def _amount(self, feature: Feature, row: int) -> int:
+        return 1 if feature.function == "count" else round(self._spend(row) * MILLION)
+
+    def _enters(self, feature: Feature, row: int) -> int:
+        newer = (feature.window_days or (0, 0))[0]
+        first = self.starts[row]
+        return max((self.days[row].day + newer) * DAY_MICROSECONDS, first) if newer else first
+
+    def _leaves(self, feature: Feature, row: int) -> int:
+        older = (feature.window_days or (0, 0))[1]
+        return max((self.days[row].day + older) * DAY_MICROSECONDS, self.starts[row])
+
+
+def _window_value(feature: Feature, total: int) -> float:
+    return float(total) if feature.function == "count" else total / MILLION
+
+
+def _exact_side(name: str, limit: float, instant: int, facts: Mapping[str, float]) -> float:
+    """Return a clock, moved to the side of a limit on which whole microseconds are."""
+    since, scale = CLOCKS[name]
+    value = facts[name]
+    span = limit if scale is None else limit * facts[scale]
+    if not math.isfinite(span) or facts[since] != facts[since]:
+        return value
+    rounded = float(round(span * DAY_MICROSECONDS))
+    excess = instant - facts[since] * float(DAY_MICROSECONDS) - rounded
+    if excess > 0 and value <= limit:
+        value = math.nextafter(limit, math.inf)
+    return limit if excess <= 0 and value > limit else value
