@@ -14,6 +14,7 @@ a power), the twin raises ArithmeticError. Callers then ask the formula of array
 from __future__ import annotations
 
 import math
+import operator
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -109,6 +110,8 @@ NUMBERS = SimpleNamespace(
     nan_to_num=_nan_to_num,
     isnan=math.isnan,
     searchsorted=_searchsorted,
+    zeros_like=lambda _: 0.0,
+    array_equal=operator.eq,
     array=_same,
     asarray=_same,
     float64=float,

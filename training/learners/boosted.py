@@ -57,6 +57,19 @@ class Boosted:
         result = self.booster.predict(self.matrix(columns), raw_score=True, num_threads=threads)
         return np.asarray(result, dtype=np.float64)
 
+    def raw_of_row(self, row: Array) -> Array:
+        """Return the raw scores of one row, shape (classes,), the same as :meth:`raw` gives.
+
+        Parameters
+        ----------
+        row
+            Values of :attr:`columns`, contiguous, shape (columns,).
+        """
+        if self._raw_of_row is not None:
+            return self._raw_of_row(row)
+        result = self.booster.predict(row[None], raw_score=True, num_threads=1)
+        return np.asarray(result, dtype=np.float64).ravel()
+
     @cached_property
     def _raw_of_row(self) -> SingleRow | None:
         return single_row(self.booster, len(self.columns), RAW)
