@@ -289,9 +289,7 @@ def _end(name: str, types: tuple[str, ...], scale: float | None, *, is_first: bo
     return compute
 
 
-def _extreme(
-    name: str, types: tuple[str, ...], scale: float | None, *, is_min: bool
-) -> Aggregate:
+def _extreme(name: str, types: tuple[str, ...], scale: float | None, *, is_min: bool) -> Aggregate:
     extreme = min if is_min else max
 
     def compute(rows: RowsOfOne, part: Slice) -> float:
@@ -323,4 +321,3 @@ def distinct_count(feature: Feature, past: Past, as_of_day: float) -> float:
         and (older is None or as_of_day - own.day <= older)
     }
     return float(len({text for text in texts if text}))
-

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import operator
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any, ParamSpec, TypeVar, cast
@@ -44,6 +44,16 @@ power = _plain(np.power)
 expit, logit, exprel, gammaincinv = map(
     _plain, (special.expit, special.logit, special.exprel, special.gammaincinv)
 )
+
+
+COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+    "==": operator.eq,
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+"""Comparisons of rules and plays; none holds where a number is null."""
 
 
 def maximum(a: float, b: float) -> float:

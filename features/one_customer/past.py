@@ -179,9 +179,7 @@ def _net(days: list[NetDay], refunds: list[tuple[int, int]]) -> list[NetDay]:
             position += 1
         if position >= 0:
             refunded[position] += amount
-    balance = list(
-        accumulate(day.spend - back for day, back in zip(days, refunded, strict=True))
-    )
+    balance = list(accumulate(day.spend - back for day, back in zip(days, refunded, strict=True)))
     lowest = list(accumulate(reversed(balance), min))[::-1]
     result = []
     for day, back, left, low in zip(days, refunded, balance, lowest, strict=True):

@@ -8,7 +8,6 @@ walked through from the as_of back, only as far as the present stage goes.
 from __future__ import annotations
 
 import math
-import operator
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -20,6 +19,7 @@ from stagecast.features.catalog.feature import MILLION, Feature
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.errors import UsageError
 from stagecast.features.one_customer.formulas import compiled
+from stagecast.features.one_customer.numbers import COMPARE
 from stagecast.features.one_customer.past import Past
 from stagecast.features.record import ACTIVITY, SignalTypes
 from stagecast.features.stages.conditions import Clause, number_text
@@ -28,13 +28,6 @@ from stagecast.features.stages.scheme import Scheme
 
 Facts = dict[str, float]
 Holds = Callable[[Mapping[str, float]], bool]
-_OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
-    "==": operator.eq,
-    ">=": operator.ge,
-    "<=": operator.le,
-    ">": operator.gt,
-    "<": operator.lt,
-}
 _NEVER = 2**63 - 1
 _NULL = math.nan
 
@@ -126,7 +119,7 @@ class StagesOfOne:
             (
                 c
                 for c in clause.alternatives
-                if _OPERATORS[c.operator](facts[c.feature], c.limit(thresholds))
+                if COMPARE[c.operator](facts[c.feature], c.limit(thresholds))
             ),
             clause.alternatives[0],
         )
@@ -138,7 +131,7 @@ def _rule_holds(rule: Sequence[Clause], thresholds: Mapping[str, float]) -> Hold
     """Return a rule as a function of facts."""
     clauses = [
         [
-            (_OPERATORS[condition.operator], condition.feature, condition.limit(thresholds))
+            (COMPARE[condition.operator], condition.feature, condition.limit(thresholds))
             for condition in clause.alternatives
         ]
         for clause in rule

@@ -188,12 +188,28 @@ def model_of_one(model: Model, spans: Spans, value_days: int) -> ModelOfOne:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What one model says of one history."""
+    """What one model says of one history.
 
+    Parameters
+    ----------
+    odds
+        Log odds of having left.
+    p_none, alive
+        P(no purchase in the horizon), P(still a customer).
+    until, undiscounted
+        Orders within each span, discounted and not, shape (spans,).
+    """
+
+    odds: float
     p_none: float
     alive: float
-    orders: float
     until: Array
+    undiscounted: Array
+
+    @property
+    def orders(self) -> float:
+        """Orders within the horizon, which is the first span."""
+        return float(self.undiscounted[0])
 
 
 def outlook(model: ModelOfOne, horizon: int, x: float, t_x: float, T: float) -> Outlook:
@@ -210,7 +226,7 @@ def outlook(model: ModelOfOne, horizon: int, x: float, t_x: float, T: float) -> 
     alive = expit(-odds)
     until, undiscounted = model.discounted(x, T, alive)
     p_none = model.none(odds, model.silent(float(horizon), x, T))
-    return Outlook(p_none, alive, float(undiscounted[0]), until)
+    return Outlook(odds, p_none, alive, until, undiscounted)
 
 
 def mean(values: Sequence[float], weights: Sequence[float]) -> float:
@@ -231,5 +247,3 @@ def _sum(values: Sequence[float]) -> float:
     for value in values[1:]:
         total += value
     return total
-
-

@@ -48,7 +48,9 @@ class NextStageOfOne:
             return prior
         parts = [
             weight
-            * np.where(possible, chain if member is None else self._logs(member, columns, prior), 0.0)
+            * np.where(
+                possible, chain if member is None else self._logs(member, columns, prior), 0.0
+            )
             for weight, member in self._members
         ]
         total = parts[0]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from stagecast.features.arrays import Array
 from stagecast.features.one_customer.numbers import clip, exp, log
 from stagecast.features.one_customer.stages import StandingOfOne

@@ -157,7 +157,9 @@ class ValueOfOne:
         self.rest = factor_of_one(model.rest)
         self.spend = factor_of_one(model.spend)
         self.spend_model = base.spend
-        near, _ = discounted_days(np.array([horizon, days], dtype=np.float64), config.annual_discount)
+        near, _ = discounted_days(
+            np.array([horizon, days], dtype=np.float64), config.annual_discount
+        )
         of_end = [
             discounted_days(np.array([horizon, end], dtype=np.float64), config.annual_discount)
             for end in self.base.place
@@ -190,7 +192,12 @@ class ValueOfOne:
         p_none = gone + (p_inactive - gone) * exp(-later)
         by_base = float(said.until[self.base.place[days]])
         parts = _parts_of_buyers(
-            clv, alive, by_base / base_alive, kept_orders, regained, earned  # type: ignore[arg-type]
+            clv,
+            alive,
+            by_base / base_alive,
+            kept_orders,
+            regained,
+            earned,  # type: ignore[arg-type]
         )
         by_year, residual = self._by_year(until, earned, clv, parts.clv)  # type: ignore[arg-type]
         p_any = orders * self.to_end
@@ -208,9 +215,7 @@ class ValueOfOne:
             parts.gone,
         )
 
-    def _until(
-        self, said: BaseOutlook, expected_orders: float, factor: float
-    ) -> dict[int, float]:
+    def _until(self, said: BaseOutlook, expected_orders: float, factor: float) -> dict[int, float]:
         """Return the discounted orders within each span, see
         :class:`stagecast.training.value.ahead.OrdersAhead`.
         """
@@ -257,4 +262,3 @@ class ValueOfOne:
         if paid > 0:
             return per_order
         return per_order * (self.model.p_paid * 2.0 / (1.0 + max(orders, 1.0)))
-
