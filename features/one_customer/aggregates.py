@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -135,7 +135,7 @@ def purchase_day_rows(net_days: Sequence[NetDay]) -> RowsOfOne:
     """Return the rows of ``days``, one per purchase day net of refunds."""
     days = [row.day for row in net_days]
     spend = [row.spend for row in net_days]
-    gaps = [0, *(later - day for day, later in zip(days, days[1:], strict=False))][: len(days)]
+    gaps = [0, *(later - day for day, later in pairwise(days))][: len(days)]
     has_previous = [position > 0 for position in range(len(days))]
 
     def column(name: str, _: tuple[str, ...]) -> Sequence[int]:
@@ -143,7 +143,7 @@ def purchase_day_rows(net_days: Sequence[NetDay]) -> RowsOfOne:
             case "spend":
                 return spend
             case "spend_change":
-                pairs = zip(spend, spend[1:], strict=False)
+                pairs = pairwise(spend)
                 return [0, *(abs(later - before) for before, later in pairs)][: len(days)]
             case "gap":
                 return gaps

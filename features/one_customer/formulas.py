@@ -1,17 +1,20 @@
-"""Formulas of the catalogue of plain numbers, as :mod:`stagecast.features.catalog.formula` says."""
+"""Formulas of the catalogue as one function of plain numbers, written out when it is loaded.
+
+They mean what :mod:`stagecast.features.catalog.formula` says.
+"""
 
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Callable, Mapping
-from functools import reduce
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from sqlglot import exp
 
+from stagecast.features.catalog.formula import parse
 from stagecast.features.one_customer.numbers import fmax, fmin, log
 
-Compiled = Callable[[Mapping[str, float]], float]
+Evaluate = Callable[[dict[str, float]], None]
 _NULL = math.nan
 
 
@@ -35,46 +38,63 @@ def _sqrt(value: float) -> float:
     return math.sqrt(value) if value >= 0 else _NULL
 
 
-_TWO: dict[type[exp.Expr], Callable[[float, float], float]] = {
-    exp.Add: operator.add,
-    exp.Sub: operator.sub,
-    exp.Mul: operator.mul,
+_SIGNS: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*"}
+_FUNCTIONS: dict[type[exp.Expr], Callable[..., float]] = {
     exp.Div: _divide,
     exp.Nullif: _nullif,
     exp.Coalesce: _coalesce,
     exp.Greatest: fmax,
     exp.Least: fmin,
+    exp.Ln: _ln,
+    exp.Sqrt: _sqrt,
 }
 
 
-def compiled(node: exp.Expr) -> Compiled:
-    """Return a parsed formula as a function of named numbers; null is NaN.
+def straight_line(formulas: Iterable[tuple[str, str]]) -> Evaluate:
+    """Return a function that adds the value of each formula to a table of numbers; null is NaN.
 
     Parameters
     ----------
-    node
-        Result of :func:`stagecast.features.catalog.formula.parse`.
+    formulas
+        Name and text of each formula; one may use the names of those before it.
 
-    >>> from stagecast.features.catalog.formula import parse
-    >>> compiled(parse("a / 2 + least(b, 1)"))({"a": 3.0, "b": 4.0})
-    2.5
+    Raises
+    ------
+    UsageError
+        A formula cannot be parsed.
+
+    >>> evaluate = straight_line([("b", "a / 2"), ("c", "least(a, b, 1) - b")])
+    >>> values = {"a": 3.0}
+    >>> evaluate(values)
+    >>> values
+    {'a': 3.0, 'b': 1.5, 'c': -0.5}
     """
+    lines = [f"    v[{name!r}] = {_source(parse(text))}" for name, text in formulas]
+    source = "\n".join(["def evaluate(v):", *lines, "    return None"])
+    # names are literals here, and operations those of the tables above: a formula is arithmetic
+    names: dict[str, Any] = {f.__name__: f for f in _FUNCTIONS.values()} | {"inf": math.inf}
+    exec(compile(source, "<formulas of the catalogue>", "exec"), names)
+    evaluate: Evaluate = names["evaluate"]
+    return evaluate
+
+
+def _source(node: exp.Expr) -> str:
+    """Return a parsed formula as an expression of Python; ``v`` holds the values by name."""
     if isinstance(node, exp.Column):
-        return operator.itemgetter(node.name)
+        return f"v[{node.name!r}]"
     if isinstance(node, exp.Literal):
-        number = float(node.this)
-        return lambda _: number
-    left = compiled(node.this)
+        return repr(float(node.this))
+    left = _source(node.this)
     if isinstance(node, exp.Paren):
         return left
     if isinstance(node, exp.Neg):
-        return lambda values: -left(values)
+        return f"(-{left})"
+    if sign := _SIGNS.get(type(node)):
+        return f"({left} {sign} {_source(node.expression)})"
+    function = _FUNCTIONS[type(node)].__name__
     if isinstance(node, exp.Sqrt | exp.Ln):
-        function = _sqrt if isinstance(node, exp.Sqrt) else _ln
-        return lambda values: function(left(values))
-    operation = _TWO[type(node)]
-    arguments = [compiled(child) for child in (node.expression, *node.expressions) if child]
-    if len(arguments) == 1:
-        right = arguments[0]
-        return lambda values: operation(left(values), right(values))
-    return lambda values: reduce(operation, (value(values) for value in arguments), left(values))
+        return f"{function}({left})"
+    for child in (node.args.get("expression"), *node.expressions):
+        if child:
+            left = f"{function}({left}, {_source(child)})"
+    return left

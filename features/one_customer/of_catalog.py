@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from stagecast.features.catalog import formula
 from stagecast.features.catalog.catalog import Catalog
+from stagecast.features.catalog.feature import CALENDAR
 from stagecast.features.catalog.of_customer import attribute_column, attribute_features
-from stagecast.features.clock import calendar
+from stagecast.features.clock import DAY_MICROSECONDS, calendar
 from stagecast.features.one_customer.aggregates import (
     AggregatesOfOne,
     distinct_count,
     event_rows,
     purchase_day_rows,
 )
-from stagecast.features.one_customer.formulas import compiled
+from stagecast.features.one_customer.formulas import straight_line
 from stagecast.features.one_customer.past import Past
 
 
@@ -29,21 +30,19 @@ class EvaluatorOfOne:
     """
 
     def __init__(self, catalog: Catalog) -> None:
-        self._names = catalog.names
         self._parameters = {name: float(v) for name, v in catalog.parameters.items()}
         aggregates = [feature for feature in catalog.features if feature.formula is None]
         self._days = AggregatesOfOne([f for f in aggregates if f.relation == "days"])
         self._log = AggregatesOfOne([f for f in aggregates if f.relation in ("log", "types")])
         self._values = [f for f in aggregates if f.relation == "values"]
         self._attributes = attribute_features(catalog)
-        self._formulas = [
-            (f.name, compiled(formula.parse(f.formula)))
-            for f in catalog.features
-            if f.formula is not None
-        ]
+        formulas = [(f.name, f.formula) for f in catalog.features if f.formula is not None]
+        self._evaluate = straight_line(formulas)
+        used = frozenset[str]().union(*(formula.names(text) for _, text in formulas))
+        self._reads_calendar = not used.isdisjoint(CALENDAR)
 
     def features(self, past: Past) -> dict[str, float]:
-        """Return every feature of the catalogue, with its parameters and the calendar; NaN is null.
+        """Return every feature of the catalogue, beside its parameters; NaN is null.
 
         Parameters
         ----------
@@ -55,8 +54,10 @@ class EvaluatorOfOne:
         ArithmeticError
             A formula divides by zero or overflows where arrays go on with infinity.
         """
-        values = {**calendar(past.instant), **self._parameters}
-        as_of_day = values["as_of_day"]
+        as_of_day = past.instant / DAY_MICROSECONDS
+        values = dict(self._parameters)
+        if self._reads_calendar:
+            values |= calendar(past.instant)
         values |= self._days.values(purchase_day_rows(past.net_days), as_of_day)
         values |= self._log.values(event_rows(past), as_of_day)
         for feature in self._values:
@@ -64,6 +65,5 @@ class EvaluatorOfOne:
         for feature in self._attributes:
             column = attribute_column(feature, [past.customer.attributes])
             values[feature.name] = float(column[0])
-        for name, function in self._formulas:
-            values[name] = function(values)
+        self._evaluate(values)
         return values

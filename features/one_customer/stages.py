@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-from stagecast.features.catalog import formula
 from stagecast.features.catalog.feature import MILLION, Feature
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.errors import UsageError
-from stagecast.features.one_customer.formulas import compiled
+from stagecast.features.one_customer.formulas import straight_line
 from stagecast.features.one_customer.numbers import COMPARE
 from stagecast.features.one_customer.past import Past
 from stagecast.features.record import ACTIVITY, SignalTypes
@@ -64,11 +63,17 @@ class StagesOfOne:
         self.scheme, self.vocabulary, self.counted = scheme, vocabulary, counted
         self.horizon = horizon_days * DAY_MICROSECONDS
         self.parameters = {name: float(v) for name, v in vocabulary.catalog.parameters.items()}
-        self.formulas = [
-            (name, compiled(formula.parse(text))) for name, text in vocabulary.formulas
-        ]
+        self.derive = straight_line(vocabulary.formulas)
         self.before = {name: float(v[0]) for name, v in vocabulary.before_purchases.items()}
         self.limits = scheme.clock_limits
+        finite = [(*CLOCKS[clock], clock, limit) for clock, limit in self.limits]
+        finite = [entry for entry in finite if math.isfinite(entry[-1])]
+        self.purchase_limits = [
+            (scale, limit) for since, scale, _, limit in finite if since == "last_day"
+        ]
+        self.other_limits = [
+            (clock, limit) for since, _, clock, limit in finite if since != "last_day"
+        ]
         self._rules = [
             (scheme.ids.index(stage), _rule_holds(scheme[stage].rule, scheme.thresholds))
             for stage in scheme.order
@@ -164,7 +169,7 @@ class _Walk:
     def _totals(self) -> tuple[list[int], list[int]]:
         """Running spend and running squares of the gaps, in millionths."""
         days = [day.day for day in self.days]
-        gaps = [0.0, *(float(b - a) for a, b in zip(days, days[1:], strict=False))]
+        gaps = [0.0, *(float(b - a) for a, b in pairwise(days))]
         spend = accumulate(round(self._spend(row) * MILLION) for row in range(len(days)))
         squares = accumulate(round(gap * gap * MILLION) for gap in gaps)
         return list(spend), list(squares)
@@ -191,29 +196,25 @@ class _Walk:
                 "gap_last": day - self.days[row - 1].day if row else _NULL,
                 "gap_squares": squares[row] / MILLION,
             }
-            for name, function in self.stages.formulas:
-                facts[name] = function(facts)
+            self.stages.derive(facts)
             self._after[row] = facts
         return facts
 
     def present(self) -> tuple[int, int]:
         """Return the stage at the as_of, and since when."""
-        moments = self._moments()
-        last = bisect_left(moments, self.past.instant) - 1
-        current, since = -1, 0
-        for number in range(last, -1, -1):
-            moment = moments[number]
-            end = moment + 2 * DAY_MICROSECONDS
-            if number + 1 < len(moments):
-                end = moments[number + 1]
-            # between two moments a clock stays on one side of each limit
-            half_way = (moment + (end - moment) / 2) / DAY_MICROSECONDS
-            stage = self.stages.stage_of(self._rule_facts(moment, half_way))
-            if current < 0:
-                current = stage
-            elif stage != current:
-                break
-            since = moment
+        current, since, end = -1, 0, -1
+        for moment in self._moments_back():
+            if moment < self.past.instant:
+                # between two moments a clock stays on one side of each limit
+                after = moment + 2 * DAY_MICROSECONDS if end < 0 else end
+                half_way = (moment + (after - moment) / 2) / DAY_MICROSECONDS
+                stage = self.stages.stage_of(self._rule_facts(moment, half_way))
+                if current < 0:
+                    current = stage
+                elif stage != current:
+                    break
+                since = moment
+            end = moment
         return current, since
 
     def _rule_facts(self, moment: int, instant_days: float) -> Facts:
@@ -264,39 +265,54 @@ class _Walk:
             elapsed = instant_days - facts[since]
             facts[name] = elapsed if scale is None else elapsed / facts[scale]
 
+    def _moments_back(self) -> Iterator[int]:
+        """Yield the instants at which a fact of the rules may change, the latest first."""
+        others = self._moments()
+        high = len(others)
+        for row in range(len(self.days) - 1, -2, -1):
+            low = bisect_left(others, self.starts[row]) if row >= 0 else 0
+            moments = {*others[low:high], *self._crossings(row)}
+            yield from sorted(moments, reverse=True)
+            high = low
+
     def _moments(self) -> list[int]:
-        """Return the instants at which a fact of the rules may change, in order."""
+        """Return those that do not depend on the time since the last purchase, in order."""
         moments = {self.past.first_event, *self.starts}
         for instants in self.signals.values():
             moments.update(instants)
-        for clock, limit in self.stages.limits:
-            moments.update(self._crossings(clock, limit))
+        for clock, limit in self.stages.other_limits:
+            moments.update(self._other_crossings(clock, limit))
         for feature in self.stages.vocabulary.windows:
             for row in range(len(self.days)):
                 moments.add(self._enters(feature, row))
                 moments.add(self._leaves(feature, row))
         return sorted(moments)
 
-    def _crossings(self, clock: str, limit: float) -> list[int]:
-        """Return the instants at which a clock crosses a limit of a rule."""
-        since, scale = CLOCKS[clock]
-        if since in ("last_day", "first_day"):
-            rows = range(len(self.days) if since == "last_day" else min(len(self.days), 1))
-            events = [(self.starts[row], self.days[row].day, row) for row in rows]
-        elif since == "last_active_day":
-            instants = self.signals[ACTIVITY]
-            events = [(at, at // DAY_MICROSECONDS, -1) for at in instants]
-        else:
-            events = [(self.past.first_event, self.past.first_event // DAY_MICROSECONDS, -1)]
+    def _crossings(self, row: int) -> list[int]:
+        """Return when clocks that count from a purchase day cross a limit before the next one."""
+        if row < 0:
+            return []
+        last = row + 1 == len(self.days)
+        reset = _NEVER if last else self.starts[row + 1]
         result = []
-        for number, (instant, day, row) in enumerate(events):
+        for scale, limit in self.stages.purchase_limits:
             span = limit if scale is None else limit * self.after_purchase(row)[scale]
-            if not math.isfinite(span):
-                continue
-            start = day * float(DAY_MICROSECONDS) + float(round(span * DAY_MICROSECONDS))
-            reset = events[number + 1][0] if number + 1 < len(events) else _NEVER
-            if float(instant) < start < float(reset):
-                result.append(int(start))
+            result += _crossing(self.days[row].day, span, self.starts[row], reset)
+        return result
+
+    def _other_crossings(self, clock: str, limit: float) -> list[int]:
+        since, scale = CLOCKS[clock]
+        if since == "first_day":
+            instants = self.starts[:1]
+        else:
+            is_activity = since == "last_active_day"
+            instants = self.signals[ACTIVITY] if is_activity else [self.past.first_event]
+        result = []
+        for number, instant in enumerate(instants):
+            reset = instants[number + 1] if number + 1 < len(instants) else _NEVER
+            row = bisect_right(self.starts, instant) - 1
+            span = limit if scale is None else limit * self.after_purchase(row)[scale]
+            result += _crossing(instant // DAY_MICROSECONDS, span, instant, reset)
         return result
 
     def _amount(self, feature: Feature, row: int) -> int:
@@ -310,6 +326,16 @@ class _Walk:
     def _leaves(self, feature: Feature, row: int) -> int:
         older = (feature.window_days or (0, 0))[1]
         return max((self.days[row].day + older) * DAY_MICROSECONDS, self.starts[row])
+
+
+def _crossing(day: int, span: float, event: int, reset: int) -> list[int]:
+    """Return the instant at which a clock that counts from a day reaches a span in days, if it lies
+    after the event and before the next such event.
+    """
+    if not math.isfinite(span):
+        return []
+    start = day * float(DAY_MICROSECONDS) + float(round(span * DAY_MICROSECONDS))
+    return [int(start)] if float(event) < start < float(reset) else []
 
 
 def _window_value(feature: Feature, total: int) -> float:

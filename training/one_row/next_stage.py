@@ -11,7 +11,7 @@ from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.linear import MultinomialModel
 from stagecast.training.learners.pool import MIN_PROBABILITY, ClassMember
 from stagecast.training.next_stage.model import NextStageModel
-from stagecast.training.one_row.trees import Columns, DesignOfOne, TreesOfOne
+from stagecast.training.one_row.trees import EMPTY, Columns, TreesOfOne, row_products
 
 
 class NextStageOfOne:
@@ -21,11 +21,17 @@ class NextStageOfOne:
     ----------
     model
         The model.
+
+    Attributes
+    ----------
+    design
+        The design of the regression.
     """
 
     def __init__(self, model: NextStageModel) -> None:
         self._model = model
         self._is_pool = model.linear is not None and model.trees is not None
+        self.design = EMPTY if model.linear is None else model.linear.design
         members = model.members
         # the chain is the member without a model of its own
         self._members = [
@@ -41,25 +47,31 @@ class NextStageOfOne:
             logs = np.log(prior)
         return prior, np.isfinite(logs), logs
 
-    def given_purchase(self, columns: Columns, stage: int) -> Array:
-        """Return P(stage | purchase), shape (stages,)."""
+    def given_purchase(self, columns: Columns, row: Array, stage: int) -> Array:
+        """Return P(stage | purchase), shape (stages,).
+
+        Parameters
+        ----------
+        columns
+            Columns of the buyer.
+        row
+            Row of :attr:`design`.
+        stage
+            Position of the present stage.
+        """
         prior, possible, chain = self._rows[stage]
         if not self._is_pool:
             return prior
-        parts = [
-            weight
-            * np.where(
-                possible, chain if member is None else self._logs(member, columns, prior), 0.0
-            )
-            for weight, member in self._members
-        ]
+        parts = []
+        for weight, member in self._members:
+            logs = chain if member is None else self._logs(member(columns, row), member, prior)
+            parts.append(weight * np.where(possible, logs, 0.0))
         total = parts[0]
         for part in parts[1:]:
             total = total + part
         return softmax(np.where(possible, total, -np.inf))
 
-    def _logs(self, member: _Regression | _Trees, columns: Columns, prior: Array) -> Array:
-        probability = member(columns)
+    def _logs(self, probability: Array, member: _Member, prior: Array) -> Array:
         result = np.full(len(prior), MIN_PROBABILITY)
         result[member.classes] = np.maximum(probability, MIN_PROBABILITY)
         logs = np.log(result)
@@ -72,20 +84,17 @@ class NextStageOfOne:
 
 
 class _Regression:
-    """A multinomial regression: the columns of one row -> the probability of each class."""
+    """A multinomial regression: the row of its design -> the probability of each class."""
 
     def __init__(self, model: MultinomialModel, classes: list[int]) -> None:
         self.classes = classes
-        self._design = DesignOfOne(model.design) if model.design.terms else None
         self._intercepts = model.intercepts
-        self._weights = [np.ascontiguousarray(weights) for weights in model.weights]
+        self._weights = np.ascontiguousarray(model.weights) if model.design.terms else None
 
-    def __call__(self, columns: Columns) -> Array:
-        margins = self._intercepts
-        if self._design is not None:
-            row = self._design.row(columns)[None]
-            margins = margins + np.array([np.einsum("ij,j->i", row, w)[0] for w in self._weights])
-        return softmax(margins)
+    def __call__(self, _: Columns, row: Array) -> Array:
+        if self._weights is None:
+            return softmax(self._intercepts)
+        return softmax(self._intercepts + row_products(self._weights, row))
 
 
 class _Trees:
@@ -95,13 +104,16 @@ class _Trees:
         self.classes = classes
         self._trees = TreesOfOne(model)
 
-    def __call__(self, columns: Columns) -> Array:
+    def __call__(self, columns: Columns, _: Array) -> Array:
         if len(self.classes) == 1:
             return np.ones(1)
         return softmax(self._trees.raw(columns))
 
 
-def _member(member: ClassMember) -> _Regression | _Trees:
+_Member = _Regression | _Trees
+
+
+def _member(member: ClassMember) -> _Member:
     model, classes = member.model, list(member.classes)
     if isinstance(model, MultinomialModel):
         return _Regression(model, classes)

@@ -19,10 +19,12 @@ from stagecast.training.models import (
 from stagecast.training.one_row.base import BetaGeometricOfOne, Outlook
 from stagecast.training.one_row.churn import ChurnOfOne
 from stagecast.training.one_row.next_stage import NextStageOfOne
-from stagecast.training.one_row.trees import Columns
+from stagecast.training.one_row.trees import Columns, DesignsOfOne
 from stagecast.training.one_row.value import BaseOutlook, MoneyOfOne, ValueOfOne
 
 _NULL = math.nan
+READ = ("frequency", "t_x_days", "T_days", "orders", "spend_mean")
+"""Features that the customer base and the value model read."""
 _CELL = LATEST_ORDER_DAYS / 2.0**HALVINGS
 
 
@@ -58,11 +60,18 @@ class ModelsOfOne:
         self.churn = ChurnOfOne(churn)
         self.value = ValueOfOne(models.value, base, models.config, churn.season_log_odds)
         self.next_stage = NextStageOfOne(models.next_stage)
+        self._designs = DesignsOfOne([*self.churn.designs, self.next_stage.design])
         self._silence = models.next_stage.without_purchase
         first = self.value.base.models[0]
         if not isinstance(first, BetaGeometricOfOne):
             raise NotImplementedError("the first customer-base model has no closed form")
         self.first = first
+
+    def columns_of(self, models: Models) -> frozenset[str]:
+        """Return the names of the columns that the models look at."""
+        ensembles = [models.churn.trees, models.next_stage.trees, *models.value.trees.values()]
+        of_trees = (trees.columns for trees in ensembles if trees is not None)
+        return frozenset(self._designs.columns).union(READ, *of_trees)
 
     def predict(self, features: Columns, standing: StandingOfOne) -> PredictionsOfOne:
         """Return the predictions for a buyer.
@@ -81,9 +90,10 @@ class ModelsOfOne:
         """
         said = self.value.base.of(features)
         columns = {**features, **said.columns}
-        p_inactive = self.churn.probability(columns)
+        *rows, last_row = self._designs.rows(columns)
+        p_inactive = self.churn.probability(columns, rows)
         money = self.value.money(columns, said, p_inactive)
-        given_purchase = self.next_stage.given_purchase(columns, standing.stage)
+        given_purchase = self.next_stage.given_purchase(columns, last_row, standing.stage)
         return PredictionsOfOne(
             p_inactive,
             said.columns["btyd_alive"],

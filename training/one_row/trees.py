@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from operator import itemgetter
 
 import numpy as np
+from numpy import einsum as c_einsum
 
 from stagecast.features.arrays import Array
 from stagecast.features.one_customer.numbers import clip, exp
@@ -25,12 +28,16 @@ class TreesOfOne:
     """
 
     def __init__(self, trees: Boosted) -> None:
-        self._trees, self._names = trees, trees.columns
+        self._trees = trees
+        names = trees.columns
+        # itemgetter of one name returns no tuple
+        self._values = itemgetter(*names) if len(names) > 1 else None
 
     def raw(self, columns: Columns) -> Array:
         """Return the raw scores, one per class."""
-        row = np.array([columns[name] for name in self._names])
-        return self._trees.raw_of_row(row)
+        if self._values is None:
+            return self._trees.raw_of_row([columns[name] for name in self._trees.columns])
+        return self._trees.raw_of_row(self._values(columns))
 
 
 def factor_of_one(factor: Factor) -> Callable[[Columns], float]:
@@ -46,20 +53,46 @@ def factor_of_one(factor: Factor) -> Callable[[Columns], float]:
     return of
 
 
-class DesignOfOne:
-    """A design whose columns are computed for one row at a time.
+class DesignsOfOne:
+    """Several designs whose columns are computed at once, for one row at a time.
 
     Parameters
     ----------
-    design
-        The design.
+    designs
+        The designs.
     """
 
-    def __init__(self, design: Design) -> None:
-        self._design = design
-        self._names = [term.column for term in design.terms]
+    def __init__(self, designs: Sequence[Design]) -> None:
+        self._joined = joined_designs(designs)
+        self.columns = [term.column for term in self._joined.terms]
+        ends = np.cumsum([0, *(len(design.mean) for design in designs)]).tolist()
+        self._parts = [slice(low, high) for low, high in pairwise(ends)]
 
-    def row(self, columns: Columns) -> Array:
-        """Return the standardised row of the design, shape (columns,)."""
-        values = np.array([[columns[name] for name in self._names]])
-        return self._design.standardised(values)[0]
+    def rows(self, columns: Columns) -> list[Array]:
+        """Return the standardised row of each design, shape (columns,) each."""
+        if not self.columns:
+            return [np.zeros(0) for _ in self._parts]
+        values = np.array([[columns[name] for name in self.columns]])
+        row = self._joined.standardised(values)[0]
+        return [row[part] for part in self._parts]
+
+
+def joined_designs(designs: Sequence[Design]) -> Design:
+    """Return one design with the terms of several, one after the other."""
+    return Design(
+        tuple(term for design in designs for term in design.terms),
+        np.concatenate([np.zeros(0), *(design.mean for design in designs)]),
+        np.concatenate([np.zeros(0), *(design.scale for design in designs)]),
+    )
+
+
+EMPTY = joined_designs(())
+"""A design without terms."""
+
+
+def row_products(weights: Array, row: Array) -> Array:
+    """Return the products of a row of a design with rows of weights, shape (rows of weights,).
+
+    They are added up as :func:`stagecast.training.learners.linear.row_sums` does.
+    """
+    return np.asarray(c_einsum("ij,j->i", weights, row))

@@ -180,7 +180,7 @@ class ValueOfOne:
             return MoneyOfOne(expected_orders, float(if_any))
         per_order = self._spend_so_far(columns) * self.spend(columns)
         until = self._until(said, expected_orders, self.rest(columns))
-        near, orders = until[min(horizon, days)], until[days]
+        orders = until[days]
         earned = per_order * config.margin
         clv = orders * earned
         kept_orders, regained = self.base.kept(said)

@@ -28,6 +28,7 @@ from stagecast.training.one_row.waiting import WaitingOfOne
 
 _DAY_ZERO = date(1970, 1, 1)
 _NULL = math.nan
+_FACTS = ("recency_days", "tenure_days", "frequency", "orders", "monetary", "spend")
 _BANDS = ("low", "medium", "high")
 
 
@@ -56,8 +57,9 @@ class OneRow:
         self._clock, self._scheme = bundle.clock, scheme
         self._config, self._told_apart = config, told_apart
         self._stages = StagesOfOne(scheme, plan.vocabulary, plan.counted, plan.horizon_days)
-        self._evaluator = EvaluatorOfOne(plan.catalog)
         self._models = ModelsOfOne(models)
+        names = {*self._models.columns_of(models), *_FACTS}.intersection(plan.catalog.names)
+        self._evaluator = EvaluatorOfOne(plan.catalog.needed_for(sorted(names)))
         self._waiting = WaitingOfOne(
             self._models.first, config.horizon_days, config.value_horizon_days
         )
