@@ -7,6 +7,6 @@ numbers, bit by bit: sums are whole numbers in both, and functions that NumPy ro
 (:mod:`stagecast.features.one_customer.numbers`) are NumPy's here as well.
 
     events of a request -> :mod:`past`: instants, days, purchase days net of refunds
-                        -> :mod:`aggregates`, :mod:`of_catalog`: the features
-                        -> :mod:`stages`: the stage, its start, and where silence leads
+                        -> :mod:`relations`, :mod:`aggregates`, :mod:`of_catalog`: the features
+                        -> :mod:`facts`, :mod:`stages`: the stage, its start, where silence leads
 """

@@ -10,14 +10,10 @@ from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.catalog.feature import CALENDAR
 from stagecast.features.catalog.of_customer import attribute_column, attribute_features
 from stagecast.features.clock import DAY_MICROSECONDS, calendar
-from stagecast.features.one_customer.aggregates import (
-    AggregatesOfOne,
-    distinct_count,
-    event_rows,
-    purchase_day_rows,
-)
+from stagecast.features.one_customer.aggregates import AggregatesOfOne, distinct_count
 from stagecast.features.one_customer.formulas import straight_line
 from stagecast.features.one_customer.past import Past
+from stagecast.features.one_customer.relations import event_rows, purchase_day_rows
 
 
 class EvaluatorOfOne:
