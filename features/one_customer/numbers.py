@@ -19,13 +19,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from types import FunctionType, ModuleType, SimpleNamespace
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, cast
 
 import numpy as np
 from scipy import special
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 _PACKAGE = "stagecast."
 
@@ -139,7 +136,7 @@ _TWINS: dict[object, Any] = {
 }
 
 
-def on_numbers(function: Callable[P, R]) -> Callable[P, R]:
+def on_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a formula of arrays as one of plain numbers, see the module.
 
     Parameters
@@ -153,7 +150,7 @@ def on_numbers(function: Callable[P, R]) -> Callable[P, R]:
     >>> on_numbers(odds)(0.5)
     1.0
     """
-    return cast(Callable[P, R], _twin(cast(FunctionType, function)))
+    return _twin(cast(FunctionType, function))
 
 
 @cache

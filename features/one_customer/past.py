@@ -182,8 +182,8 @@ def _net(days: list[NetDay], refunds: list[tuple[int, int]]) -> list[NetDay]:
     balance = list(accumulate(day.spend - back for day, back in zip(days, refunded, strict=True)))
     lowest = list(accumulate(reversed(balance), min))[::-1]
     result = []
-    for day, back, left, low in zip(days, refunded, balance, lowest, strict=True):
-        net = max(min(day.spend, low - (left - day.spend + back)), 0)
-        if net > 0 or day.spend == 0:
-            result.append(NetDay(day.day, net, day.first_purchase))
+    for own, back, left, low in zip(days, refunded, balance, lowest, strict=True):
+        net = max(min(own.spend, low - (left - own.spend + back)), 0)
+        if net > 0 or own.spend == 0:
+            result.append(NetDay(own.day, net, own.first_purchase))
     return result

@@ -124,17 +124,17 @@ class BetaGeometricOfOne(ModelOfOne):
 
     def odds(self, x: float, t_x: float, T: float) -> float:
         """Return the log odds of having left."""
-        odds: float = _log_odds_dead(self.params, self.first_coin, x, t_x, T)  # type: ignore[arg-type,assignment]
+        odds: float = _log_odds_dead(self.params, self.first_coin, x, t_x, T)
         return odds
 
     def odds_at(self, x: float, t_x: float, T: Array) -> Array:
         """Return the log odds of having left at several days, shape of ``T``."""
-        own = np.float64(x), np.float64(t_x)
-        return betageometric.log_odds_dead(self.params, self.first_coin, *own, T)  # type: ignore[arg-type]
+        own = np.asarray(x), np.asarray(t_x)
+        return betageometric.log_odds_dead(self.params, self.first_coin, *own, T)
 
     def silent(self, days: float, x: float, T: float) -> float:
         """Return P(no purchase within ``days`` | active)."""
-        silent: float = _none_if_active(self.params, days, x, T)  # type: ignore[arg-type,assignment]
+        silent: float = _none_if_active(self.params, days, x, T)
         return silent
 
     def orders(self, days: Array, x: float, T: Array | float) -> Array:
@@ -165,11 +165,12 @@ class ParetoOfOne(ModelOfOne):
 
     def silent(self, days: float, x: float, T: float) -> float:
         """Return P(no purchase within ``days`` | active)."""
-        return float(paretonbd.none_if_active(self.params, *_rows(days, x, T))[0])
+        span, own_x, own_T = _rows(days, x, T)
+        return float(paretonbd.none_if_active(self.params, span, own_x, own_T)[0])
 
     def orders(self, days: Array, x: float, T: Array | float) -> Array:
         """Return E[purchases within ``days`` | active], shape of ``days``."""
-        return paretonbd.orders_if_active(self.params, days, x, T)  # type: ignore[arg-type]
+        return paretonbd.orders_if_active(self.params, days, np.asarray(x), np.asarray(T))
 
     def rate_if_left(self, x: float, t_x: float, T: float) -> float:
         """Return E[purchases per day while active | left]."""

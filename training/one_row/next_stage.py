@@ -80,7 +80,7 @@ class NextStageOfOne:
             with np.errstate(divide="ignore"):
                 logs = logs + np.log1p(-prior[None, unseen].sum(axis=1))
                 logs[unseen] = np.log(prior[unseen])
-        return logs
+        return np.asarray(logs)
 
 
 class _Regression:

@@ -14,13 +14,13 @@ from stagecast.features.one_customer.numbers import (
     clip,
     exp,
     expit,
+    exprel,
     logit,
     maximum,
     minimum,
     on_numbers,
 )
 from stagecast.training.config import TrainConfig
-from stagecast.training.learners import customer_base
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.one_row.base import (
     ModelOfOne,
@@ -93,7 +93,7 @@ class BaseOfOne:
         self.names = [model.name for model in base.models]
         self.weights, self.horizon = list(base.weights), horizon
         daily = np.log1p(config.annual_discount) / 365.0
-        self.length = float(days * customer_base.exprel(-daily * days))
+        self.length = float(days * exprel(float(-daily * days)))
 
     def of(self, columns: Columns) -> BaseOutlook:
         """Return what the customer base says of a buyer."""
@@ -174,7 +174,7 @@ class ValueOfOne:
         """
         config = self.config
         horizon, days = config.horizon_days, config.value_horizon_days
-        if_any = 1.0 + _repeat_if_any(columns) * self.orders(columns)  # type: ignore[arg-type]
+        if_any = 1.0 + _repeat_if_any(columns) * self.orders(columns)
         expected_orders = float((1.0 - p_inactive) * if_any)
         if self.model.mean_spend is None:
             return MoneyOfOne(expected_orders, float(if_any))
@@ -186,7 +186,7 @@ class ValueOfOne:
         kept_orders, regained = self.base.kept(said)
         without_season = expit(logit(clip(p_inactive, 1e-6, 1 - 1e-6)) - self.season_log_odds)
         base_alive = maximum(said.columns["btyd_alive"], _SMALLEST)
-        alive = _still_customer(without_season, said.columns["btyd_none"], base_alive)  # type: ignore[arg-type]
+        alive = _still_customer(without_season, said.columns["btyd_none"], base_alive)
         gone = minimum(1.0 - alive, p_inactive)
         later = kept_orders * max(0.0, 1.0 - horizon / days)
         p_none = gone + (p_inactive - gone) * exp(-later)
@@ -197,9 +197,9 @@ class ValueOfOne:
             by_base / base_alive,
             kept_orders,
             regained,
-            earned,  # type: ignore[arg-type]
+            earned,
         )
-        by_year, residual = self._by_year(until, earned, clv, parts.clv)  # type: ignore[arg-type]
+        by_year, residual = self._by_year(until, earned, clv, parts.clv)
         p_any = orders * self.to_end
         p_none = clip(maximum(p_none, 1.0 - p_any), 0.0, p_inactive)
         return MoneyOfOne(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from stagecast.features.arrays import Array
@@ -33,7 +34,8 @@ class WaitingOfOne:
 
     def __init__(self, model: BetaGeometricOfOne, horizon_days: int, value_days: int) -> None:
         self.model = model
-        self.horizon, self.value_days = float(horizon_days), float(value_days)
+        self.value_days = float(value_days)
+        self._horizon = np.asarray(float(horizon_days))
         self._value_days = np.array([self.value_days])
         self._log_limit = float(np.log1p(-LIMIT))
 
@@ -95,11 +97,13 @@ class WaitingOfOne:
         """Return P(no purchase within the horizon) at several ages, shape of ``T``."""
         model = self.model
         odds = model.odds_at(x, t_x, T)
-        silent = betageometric.none_if_active(model.params, self.horizon, np.float64(x), T)  # type: ignore[arg-type]
+        silent = betageometric.none_if_active(model.params, self._horizon, np.asarray(x), T)
         return np.asarray(np.minimum(special.expit(odds) + special.expit(-odds) * silent, 1.0))
 
 
-def _between(low: float, high: float, cuts: Array, is_open: Array) -> tuple[float, float]:
+def _between(
+    low: float, high: float, cuts: Array, is_open: NDArray[np.bool_]
+) -> tuple[float, float]:
     """Return the ends of the part in which the window closes."""
     last = int(is_open.sum())
     edges = [low, *cuts.tolist(), high]
