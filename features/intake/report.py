@@ -124,12 +124,11 @@ def summary_lines(report: DataReport) -> list[str]:
     if report.preset is not None:
         lines.append(_preset_line(report.preset))
     if report.rows_skipped:
-        lines.append(
-            f"{counted(report.rows_skipped, 'more row')} {'was' if report.rows_skipped == 1 else 'were'} "
-            "not let in by --where"
-        )
+        were = "was" if report.rows_skipped == 1 else "were"
+        lines.append(f"{counted(report.rows_skipped, 'more row')} {were} not let in by --where")
     lines += [
-        f"{counted(report.customers, 'customer')}, events from {report.first_event} to {report.last_event}",
+        f"{counted(report.customers, 'customer')}, events from "
+        f"{report.first_event} to {report.last_event}",
         "event types: "
         + ", ".join(f"{name} {count:,}" for name, count in report.event_types.items()),
     ]
