@@ -80,6 +80,7 @@ def train_bundle(
         money = LogMoney(log.report.currency, log.has_amounts)
         bundle = save_bundle(out, training.models, as_of, training.data_cutoff, bundle_card, money)
         if track is not None:
+            track.note(log)
             say("tracking")
             track(bundle, out, None)
     return TrainedBundle(out, bundle, bundle_card)
