@@ -50,6 +50,7 @@ COMMANDS = {
         "What customers would be worth over one year and three if fewer left, came back sooner or "
         "paid more."
     ),
+    "models": "Registered models: who is champion, whether a challenger is better, and back again.",
     "serve": "The API and the pages.",
     "keys": "API keys of the server: who may do what, and until when.",
     "erase": "Remove one customer everywhere, and prove it byte by byte.",

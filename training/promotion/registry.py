@@ -115,6 +115,21 @@ class Registry:
         """Return the version that is challenger, the newest training; None where there is none."""
         return self._alias(CHALLENGER)
 
+    def version_of(self, run_id: str) -> str:
+        """Return the version that a run registered.
+
+        Raises
+        ------
+        UsageError
+            It registered none.
+        """
+        with self._errors():
+            rows = self._client.search_model_versions(f"run_id = '{run_id}'")
+        for row in rows:
+            if row.name == self.name:
+                return str(row.version)
+        raise UsageError(f"run {run_id} registered no version of {self.name}; see `mlflow ui`")
+
     def bundle(self, version: str) -> Bundle:
         """Return the bundle of a version.
 
