@@ -30,12 +30,14 @@ if TYPE_CHECKING:
         CustomerValueRegressor,
         NextStageClassifier,
     )
+    from stagecast.training.promotion.registry import Registry
 
 __all__ = [
     "ChurnClassifier",
     "CustomerValueRegressor",
     "EventLog",
     "NextStageClassifier",
+    "Registry",
     "Run",
     "Scorer",
     "TrainConfig",
@@ -51,6 +53,7 @@ _MODULES = {
     "CustomerValueRegressor": "stagecast.training.estimators",
     "EventLog": "stagecast.features.events",
     "NextStageClassifier": "stagecast.training.estimators",
+    "Registry": "stagecast.training.promotion.registry",
     "Run": "stagecast.serving.runs.run",
     "Scorer": "stagecast.serving.scoring.scorer",
     "TrainConfig": "stagecast.training.config",

@@ -17,5 +17,6 @@ changes, ``what_if`` works out values with another churn, pace or basket, ``esti
 pools to scikit-learn. Only ``bundle`` and ``uplift.stored``
 write to disk, and they write text and JSON only.
 
-Planned: ``promotion`` (champion and challenger) and ``monitoring`` (drift).
+``promotion`` decides whether a new training replaces the one in use, and keeps the record;
+``tracking`` logs to MLflow. Planned: ``monitoring`` (drift).
 """
