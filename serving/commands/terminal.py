@@ -194,7 +194,16 @@ def bundle_lines(trained: TrainedBundle) -> list[str]:
         *_not_ranked(trained.card.ranking),
         "",
         f"model {bundle.model_version} written: {trained.out}",
+        *_promotion_lines(trained),
     ]
+
+
+def _promotion_lines(trained: TrainedBundle) -> list[str]:
+    if trained.promotion is None:
+        return []
+    from stagecast.serving.commands.model_lines import challenge_lines
+
+    return challenge_lines(trained.promotion)
 
 
 def score_lines(written: Scored | Written) -> list[str]:
