@@ -69,7 +69,7 @@ def only(pattern: str, document: str) -> tuple[str, ...]:
 
 
 def test_the_format_of_bundles_is_that_of_the_code() -> None:
-    assert only(r"The format of bundles is now (\d+)", "operating.md") == (str(FORMAT),)
+    assert only(r"The format of bundles is (\d+)", "operating.md") == (str(FORMAT),)
 
 
 def test_the_draws_of_a_backtest_are_those_of_the_code() -> None:

@@ -24,7 +24,7 @@ from typing import Any
 
 import duckdb
 
-from stagecast.features.counted import counted
+from stagecast.features.describe.counted import counted
 from stagecast.features.describe.quality.amounts import Amounts, describe_amounts
 from stagecast.features.describe.quality.buyers import Buyers, describe_buyers
 from stagecast.features.describe.quality.daily import (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from stagecast.features.counted import counted
+from stagecast.features.describe.counted import counted
 from stagecast.features.describe.quality.histograms import covering, quantile
 
 # A customer is reported with more than this many times the events of the 99th percentile, and more

@@ -166,7 +166,8 @@ def settings(folder: Path) -> Settings:
 def bundle(margin: float = 1.0) -> Any:
     """Return what a publication asks a bundle for."""
     models = SimpleNamespace(scheme=published.retail(), config=SimpleNamespace(margin=margin))
-    return SimpleNamespace(models=models, clock=ShopClock(), money=SimpleNamespace(currency=None))
+    money = SimpleNamespace(currency=None)
+    return SimpleNamespace(models=models, clock=ShopClock(), money=money, card={})
 
 
 def test_published_scores_of_a_log_with_channels_have_their_table(

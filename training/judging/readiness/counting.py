@@ -15,7 +15,7 @@ from stagecast.features.clock import (
     iso,
     microseconds,
 )
-from stagecast.features.counted import counted
+from stagecast.features.describe.counted import counted
 from stagecast.features.engines import duckdb as engine
 from stagecast.features.engines import sql
 from stagecast.features.shop.events import clock_of, events_of
