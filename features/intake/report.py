@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from stagecast.features.describe.counted import counted
+from stagecast.features.intake.counted import counted
 from stagecast.features.intake.quarantine import describe_rejected
 from stagecast.features.intake.reasons import FLAGS
 

@@ -24,7 +24,6 @@ from typing import Any
 
 import duckdb
 
-from stagecast.features.describe.counted import counted
 from stagecast.features.describe.quality.amounts import Amounts, describe_amounts
 from stagecast.features.describe.quality.buyers import Buyers, describe_buyers
 from stagecast.features.describe.quality.daily import (
@@ -53,6 +52,7 @@ from stagecast.features.describe.quality.times import (
     describe_times,
 )
 from stagecast.features.errors import NotEnoughDataError
+from stagecast.features.intake.counted import counted
 
 __all__ = [
     "Amounts",

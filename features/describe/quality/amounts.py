@@ -14,7 +14,7 @@ from datetime import datetime
 import duckdb
 
 from stagecast.features.clock import iso, to_utc
-from stagecast.features.describe.counted import counted
+from stagecast.features.intake.counted import counted
 from stagecast.features.shop.clock import ShopClock
 from stagecast.features.shop.events import clock_of
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import duckdb
 
-from stagecast.features.describe.counted import counted
 from stagecast.features.describe.quality.histograms import covering, quantile
+from stagecast.features.intake.counted import counted
 
 # A customer is reported with more than this many times the events of the 99th percentile, and more
 # than this many events.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stagecast.features.describe.counted import counted
+from stagecast.features.intake.counted import counted
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from stagecast.features.clock import (
     iso,
     microseconds,
 )
-from stagecast.features.describe.counted import counted
 from stagecast.features.engines import duckdb as engine
 from stagecast.features.engines import sql
+from stagecast.features.intake.counted import counted
 from stagecast.features.shop.events import clock_of, events_of
 from stagecast.training.panel import PAST_CUSTOMERS
 
