@@ -285,7 +285,7 @@ def best_trees(
 
 
 def _member_rows(
-    dates: Sequence[Frame], trees: int, seed: int, settings: MemberSettings
+    dates: Sequence[Frame], trees: int, seed: int, settings: MemberSettings = USUAL
 ) -> MemberRows:
     """Return the training rows of these dates."""
     columns = stack(dates)
