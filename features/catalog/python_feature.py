@@ -30,7 +30,7 @@ class OwnFeature:
     meaning
         What it is, for reasons and reports; by default its formula or aggregate.
     formula
-        Arithmetic over features of the catalogue, which ``stagecast features --catalog`` lists.
+        Arithmetic over features of the catalogue, which ``stagecast features --list`` prints.
     relation, function, column, window, events, values
         An aggregate instead of a formula, as ``from``, ``function``, ... in ``[catalog.NAME]`` of
         ``stagecast.toml``; ``window`` is ``"90d"`` or ``["90d", "180d"]``.
