@@ -47,13 +47,16 @@ if TYPE_CHECKING:
         RfmLogistic,
         SnapshotSplit,
     )
+    from stagecast.training.member_settings import Btyd, Regression, Trees, member
     from stagecast.training.promotion.registry import Registry
 
 __all__ = [
     "BetaGeo",
+    "Btyd",
     "ChurnClassifier",
     "CustomerValueRegressor",
     "EventLog",
+    "Feature",
     "GammaGamma",
     "Lifecycle",
     "ModifiedBetaGeo",
@@ -62,15 +65,19 @@ __all__ = [
     "ParetoNBD",
     "Plan",
     "Registry",
+    "Regression",
     "RfmLogistic",
     "Run",
     "Scorer",
     "SnapshotSplit",
     "TrainConfig",
+    "Trees",
     "__version__",
+    "feature",
     "from_frame",
     "load",
     "load_scorer",
+    "member",
     "monitor",
     "plan",
     "plot",
@@ -98,6 +105,7 @@ _MODULES = {
     "Scorer": "stagecast.serving.scoring.scorer",
     "SnapshotSplit": "stagecast.training.estimators",
     "TrainConfig": "stagecast.training.config",
+    "feature": "stagecast.features.catalog.python_feature",
     "from_frame": "stagecast.serving.python.reading",
     "load": "stagecast.serving.python.lifecycle",
     "load_scorer": "stagecast.serving.scoring.scorer",
@@ -105,6 +113,10 @@ _MODULES = {
     "read_events": "stagecast.serving.python.reading",
     "purchase_summary": "stagecast.training.customer_base",
     "monitor": "stagecast.serving.monitor.watch",
+    "Btyd": "stagecast.training.member_settings",
+    "Regression": "stagecast.training.member_settings",
+    "Trees": "stagecast.training.member_settings",
+    "member": "stagecast.training.member_settings",
     "run": "stagecast.serving.pipeline",
     "tracking_table": "stagecast.training.customer_base",
 }
@@ -115,6 +127,8 @@ def __getattr__(name: str) -> Any:
         return import_module("importlib.metadata").version("stagecast")
     if name == "plot":
         return import_module("stagecast.training.plot")
+    if name == "Feature":
+        return import_module("stagecast.features.catalog.python_feature").OwnFeature
     if name in _MODULES:
         return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'stagecast' has no attribute {name!r}")

@@ -5,11 +5,13 @@
     models.json      configuration, stage scheme with thresholds, catalogue of features, customer
                      base, linear members, cancellations, intervals, reference
     *.lightgbm.txt   the boosted members
+    own_members.skops  classifiers of the user, only where that was chosen: code
     card.json        for people to read: evaluation, dates, notes
 
 The model version is the hash of the files that predictions depend on, so the same data and settings
 give the same version on any machine. A bundle from an unknown source is safe to load: nothing is
-unpickled, and a file that does not match its hash is not parsed.
+unpickled, and a file that does not match its hash is not parsed. A bundle with members of the user
+is refused unless whoever loads it allows them (:mod:`stagecast.training.inactivity.own_files`).
 """
 
 from __future__ import annotations
@@ -18,12 +20,12 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any
+from typing import Any, Literal
 
 from stagecast.features.catalog.catalog import Catalog
 from stagecast.features.clock import iso, parse_instant
@@ -34,6 +36,7 @@ from stagecast.features.stages.scheme_files import scheme_from_json, scheme_to_j
 from stagecast.training.cancellation.model import CancellationModel
 from stagecast.training.card import Card
 from stagecast.training.config import TrainConfig
+from stagecast.training.inactivity.members import OwnMembersError
 from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.leads.conversion import LeadConversion
 from stagecast.training.learners.customer_base import CustomerBase
@@ -45,6 +48,7 @@ from stagecast.training.value.intervals import Intervals
 from stagecast.training.value.model import FACTORS, ValueModel
 
 FORMAT, OLDEST_FORMAT = 8, 8
+OwnMembersFormat = Literal["refuse", "skops"]
 MANIFEST, MODELS, CARD = "manifest.json", "models.json", "card.json"
 MODELS_WITH_TREES = ("churn", "next_stage", *(f"value_{name}" for name in FACTORS))
 MODELS_KEYS = {
@@ -68,7 +72,8 @@ UPGRADES: dict[int, Upgrade] = {}
 """
 _FORMATS = str(FORMAT) if OLDEST_FORMAT == FORMAT else f"{OLDEST_FORMAT} to {FORMAT}"
 MAX_FILE_BYTES = 256 * 1024 * 1024
-_NAME = re.compile(r"[a-z_]+(\.lightgbm)?\.(json|txt)")
+OWN_MEMBERS = "own_members.skops"
+_NAME = re.compile(r"[a-z_]+(\.lightgbm)?\.(json|txt)|own_members\.skops")
 
 
 @dataclass(frozen=True)
@@ -134,25 +139,45 @@ def make_bundle(
     return Bundle(models, _version(_files(models)), as_of, data_cutoff, card, money)
 
 
-def write_bundle(folder: Path, bundle: Bundle) -> None:
+def write_bundle(folder: Path, bundle: Bundle, own_members: OwnMembersFormat = "refuse") -> None:
     """Write a bundle into a new folder.
 
     The files are written to a draft folder beside it, which is renamed when it is complete.
 
+    Parameters
+    ----------
+    own_members
+        How the members of the user are written; ``refuse`` writes no bundle that has any.
+
     Raises
     ------
     UsageError
-        The folder exists.
+        The folder exists, or the model has members of the user that are not to be written.
     """
     if folder.exists():
         raise UsageError(f"{folder} exists; give another folder, or remove it")
     files = {**_files(bundle.models), CARD: _json(bundle.card)}
+    own = bundle.models.churn.own
+    if own_members not in ("refuse", "skops"):
+        raise UsageError(f"own_members={own_members!r} is neither 'refuse' nor 'skops'")
+    if own and own_members == "refuse":
+        raise UsageError(
+            f"the model has members of your own ({', '.join(own)}), which are code and not data: "
+            "nothing is written. Choose own_members='skops' to write them with skops; servers and "
+            "commands refuse such a model, and sc.load loads it with allow_own_members=True only. "
+            "Or fit without them"
+        )
+    if own:
+        from stagecast.training.inactivity.own_files import write_estimators
+
+        files[OWN_MEMBERS] = write_estimators(own)
     manifest = {
         "format": FORMAT,
         "model_version": bundle.model_version,
         "as_of": bundle.as_of.isoformat(),
         "data_cutoff": bundle.data_cutoff.isoformat(),
         "money": bundle.money.to_json(),
+        **({"own_members": sorted(own)} if own else {}),
         "files": {
             name: {"sha256": _hash(data), "bytes": len(data)}
             for name, data in sorted(files.items())
@@ -190,13 +215,20 @@ def save_bundle(
     return bundle
 
 
-def load_bundle(folder: Path) -> Bundle:
+def load_bundle(folder: Path, allow_own_members: bool | Sequence[str] = False) -> Bundle:
     """Load a bundle.
+
+    Parameters
+    ----------
+    allow_own_members
+        Whether members of the user, which are code, may be loaded: True for classes of
+        scikit-learn, SciPy and NumPy, or the names of further classes to trust. Whatever serves
+        others leaves it False.
 
     Raises
     ------
     UsageError
-        The folder does not exist or holds no bundle.
+        The folder does not exist or holds no bundle, or members of the user are not allowed.
     DataRefusedError
         A file is missing, was changed, or does not belong to a bundle of this format.
     """
@@ -213,6 +245,13 @@ def load_bundle(folder: Path) -> Bundle:
             f"{folder}: bundle format {number!r}, this version reads {_FORMATS}; "
             + ("install a newer stagecast" if newer else "train it again")
         )
+    own = _own_names(manifest, folder)
+    if own and allow_own_members is False:
+        raise UsageError(
+            f"{folder} has members that its author wrote ({', '.join(own)}): they are code, and a "
+            "server or a command never loads them. In Python, sc.load(folder, "
+            "allow_own_members=True) does, if you trust the author; or fit the model without them"
+        )
     try:
         entries = {
             str(name): (str(e["sha256"]), int(e["bytes"])) for name, e in manifest["files"].items()
@@ -222,11 +261,20 @@ def load_bundle(folder: Path) -> Bundle:
         for older in range(number, FORMAT):
             data = UPGRADES[older](data)
         trees = {name: files.get(f"{name}.lightgbm.txt") for name in MODELS_WITH_TREES}
+        estimators = {}
+        if own:
+            from stagecast.training.inactivity.own_files import read_estimators
+
+            trusted = () if isinstance(allow_own_members, bool) else tuple(allow_own_members)
+            estimators = read_estimators(files[OWN_MEMBERS], own, trusted, folder)
         models = _models(
-            data, {name: None if text is None else text.decode() for name, text in trees.items()}
+            data,
+            {name: None if text is None else text.decode() for name, text in trees.items()},
+            estimators,
         )
         version = str(manifest["model_version"])
-        hashed_files = {name: content for name, content in files.items() if name != CARD}
+        # skops writes other bytes each time; models.json has the fingerprint of what it writes
+        hashed_files = {n: content for n, content in files.items() if n not in (CARD, OWN_MEMBERS)}
         if version != _version(hashed_files):
             raise DataRefusedError(
                 f"{folder}: the model version {version} is not that of the files; train it again"
@@ -240,6 +288,8 @@ def load_bundle(folder: Path) -> Bundle:
             # bundles that were written before lack it
             LogMoney.from_json(manifest.get("money", {})),
         )
+    except OwnMembersError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
         raise DataRefusedError(
             f"{folder}: not a bundle of this format ({error!r}); train it again"
@@ -284,10 +334,22 @@ def _trees(models: Models) -> dict[str, bytes]:
     }
 
 
-def _models(data: Mapping[str, Any], trees: Mapping[str, str | None]) -> Models:
+def _own_names(manifest: Mapping[str, Any], folder: Path) -> list[str]:
+    """Return the names of the members of the user, as the manifest has them."""
+    named = manifest.get("own_members", [])
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        raise DataRefusedError(f"{folder}: own_members of {MANIFEST} are no list of names")
+    return named
+
+
+def _models(
+    data: Mapping[str, Any], trees: Mapping[str, str | None], own: Mapping[str, Any]
+) -> Models:
     if mismatched := sorted(set(data) ^ MODELS_KEYS):
         raise ValueError(f"{MODELS} lacks, or should not have, {mismatched}")
     config = TrainConfig.from_json(data["config"])
+    if own:
+        config = replace(config, members=config.members.with_estimators(own))
     catalog = Catalog.from_json(data["catalog"])
     base, spend, value = data["base"], data["spend_interval"], data["value_interval"]
     named = {name: trees[f"value_{name}"] for name in FACTORS}
@@ -297,7 +359,7 @@ def _models(data: Mapping[str, Any], trees: Mapping[str, str | None]) -> Models:
         scheme=scheme_from_json(data["scheme"]),
         catalog=catalog,
         base=None if base is None else CustomerBase.from_json(base),
-        churn=ChurnModel.from_json(data["churn"], trees["churn"]),
+        churn=ChurnModel.from_json(data["churn"], trees["churn"], own),
         cancellation=None
         if data["cancellation"] is None
         else CancellationModel.from_json(data["cancellation"]),

@@ -10,6 +10,7 @@ from stagecast.features.contracts import Terms
 from stagecast.features.errors import UsageError
 from stagecast.features.shop.offsets import find_zone
 from stagecast.training.calendar import Calendar
+from stagecast.training.member_settings import MemberSettings
 from stagecast.training.reference.rfm_settings import RfmSettings
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class TrainConfig:
         Known occasions, past and to come, such as campaigns.
     rfm
         How RFM scores are cut.
+    members
+        Members of the model of P(no purchase), and their settings.
     zone
         Zone whose days are counted; a training takes that of its log.
     max_dates
@@ -85,6 +88,7 @@ class TrainConfig:
     own: OwnFeatures = field(default_factory=_nothing_own)
     calendar: Calendar = field(default_factory=Calendar)
     rfm: RfmSettings = field(default_factory=RfmSettings)
+    members: MemberSettings = field(default_factory=MemberSettings)
     zone: str = "UTC"
     max_dates: int = 8
     medium_risk: float = 1 / 3
@@ -104,6 +108,11 @@ class TrainConfig:
             ("medium_risk", 0 < self.medium_risk < self.high_risk, "above 0 and below high_risk"),
             ("high_risk", self.medium_risk < self.high_risk < 1, "above medium_risk and below 1"),
         )
+        if self.churn == "cancellation" and self.members != MemberSettings():
+            raise UsageError(
+                "members are those of the model of no purchase; with churn='cancellation' leave "
+                "members out"
+            )
         for name, is_valid, allowed in checks:
             if not is_valid:
                 raise UsageError(f"{name} = {getattr(self, name)} must be {allowed}")
@@ -118,6 +127,10 @@ class TrainConfig:
         settings = {f.name: getattr(self, f.name) for f in fields(self)}
         if self.zone == "UTC":  # as bundles of before, so that the model version stays the same
             del settings["zone"]
+        if self.members == MemberSettings():
+            del settings["members"]
+        else:
+            settings["members"] = self.members.to_json()
         return {
             **settings,
             "own": self.own.to_json(),
@@ -138,5 +151,6 @@ class TrainConfig:
                 "terms": Terms.from_json(data["terms"]),
                 "calendar": Calendar.from_json(data["calendar"]),
                 "rfm": RfmSettings.from_json(data["rfm"]),
+                "members": MemberSettings.from_json(data.get("members")),
             }
         )

@@ -58,7 +58,9 @@ def fit_models(
     dates = training_dates(panel)
     current = _buyer_sample(panel, config.horizon_days)
     rule = _gap_rule(days, panel)
-    churn = fit_churn(panel, current, rule, config.horizon_days, config.seed, config.calendar)
+    churn = fit_churn(
+        panel, current, rule, config.horizon_days, config.seed, config.calendar, config.members
+    )
     spend_so_far = panel.now.features["spend_mean"][panel.now.buyers]
     mean_so_far = float(spend_so_far.mean()) if has_amounts and len(spend_so_far) else 0.0
     first_orders, first_spend = _first_horizons(panel, mean_so_far)

@@ -230,6 +230,7 @@ def build(
     fitted = {} if fitted is None else fitted
     bases: dict[int, CustomerBase] = {}
     start: CustomerBase | None = None
+    btyd = config.members.base
     # newest first, where there is most to fit on; each fit starts from the one of the date after it
     for back, snapshot in [(0, now), *zip(backs, past, strict=True)]:
         base = fitted.get(snapshot.as_of)
@@ -237,8 +238,8 @@ def build(
             max_customers = PAST_CUSTOMERS if back else MAX_CUSTOMERS
             try:
                 bought = rows_of(snapshot.features, np.flatnonzero(snapshot.buyers))
-                gaps = known_gaps(table, life, snapshot, back)
-                base = fit_customer_base(bought, start, max_customers, gaps)
+                gaps = known_gaps(table, life, snapshot, back) if btyd.regular_gaps else None
+                base = fit_customer_base(bought, start, max_customers, gaps, btyd.models)
             except FitError:
                 continue
             fitted[snapshot.as_of] = base

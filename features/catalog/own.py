@@ -210,7 +210,7 @@ def own_from_toml(entries: object, where: str) -> OwnFeatures:
         elif set(entry) == {"predictor"}:
             predictors[name] = _flag(entry["predictor"], label)
         else:
-            features.append(_feature(name, entry, label))
+            features.append(feature_of_entry(name, entry, label))
     own = OwnFeatures(tuple(features), predictors)
     try:
         own.catalog(90)
@@ -219,7 +219,23 @@ def own_from_toml(entries: object, where: str) -> OwnFeatures:
     return own
 
 
-def _feature(name: str, entry: Mapping[str, Any], label: str) -> Feature:
+def feature_of_entry(name: str, entry: Mapping[str, Any], label: str) -> Feature:
+    """Return the feature of a table of ``[catalog]``.
+
+    Parameters
+    ----------
+    name
+        Of the feature.
+    entry
+        What stands in its table.
+    label
+        Where it stands, for messages.
+
+    Raises
+    ------
+    UsageError
+        An unknown key, a wrong type, or a feature that cannot be evaluated.
+    """
     if unknown := [key for key in entry if key not in _KEYS]:
         raise UsageError(
             f"{label} has an unknown key '{unknown[0]}'.{did_you_mean(unknown[0], _KEYS)}"

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from stagecast.features.catalog.python_feature import OwnFeature
     from stagecast.features.events import EventLog as CheckedLog
     from stagecast.serving.python.explanation import CustomerExplanation
     from stagecast.serving.scoring.scorer import Scorer
-    from stagecast.training.bundle import Bundle
+    from stagecast.training.bundle import Bundle, OwnMembersFormat
     from stagecast.training.calendar import Calendar
     from stagecast.training.config import Churn
     from stagecast.training.fitted.evaluation import EvaluationReport
@@ -58,6 +59,13 @@ class Lifecycle:
         Known occasions, past and to come, such as campaigns.
     rfm
         How RFM scores are cut.
+    features
+        Features of your own, from :func:`stagecast.feature` or :class:`stagecast.Feature`; each may
+        use those before it.
+    members
+        Members of the model of churn: ``btyd``, ``trees`` and ``regression`` with their settings,
+        and classifiers of your own (:func:`stagecast.member`). One that is left out is not used.
+        None: the usual three.
     max_dates
         Largest number of past dates to learn from.
     medium_risk, high_risk
@@ -96,6 +104,8 @@ class Lifecycle:
         pins: Mapping[str, float] | None = None,
         calendar: Calendar | None = None,
         rfm: RfmSettings | None = None,
+        features: Sequence[OwnFeature] | None = None,
+        members: Mapping[str, Any] | None = None,
         max_dates: int = 8,
         medium_risk: float = 1 / 3,
         high_risk: float = 2 / 3,
@@ -113,6 +123,8 @@ class Lifecycle:
         self.pins = pins
         self.calendar = calendar
         self.rfm = rfm
+        self.features = features
+        self.members = members
         self.max_dates = max_dates
         self.medium_risk = medium_risk
         self.high_risk = high_risk
@@ -276,18 +288,26 @@ class Lifecycle:
     # --- on disk ----------------------------------------------------------------------------------
 
     @speaks_python
-    def save(self, folder: str | Path) -> Path:
+    def save(self, folder: str | Path, own_members: OwnMembersFormat = "refuse") -> Path:
         """Write the model into a new folder, which ``stagecast score`` and ``serve`` take, too.
+
+        Parameters
+        ----------
+        folder
+            It must be new.
+        own_members
+            ``skops`` writes members of your own with skops, ``refuse`` writes no model that has
+            any: they are code, which servers and commands refuse to load.
 
         Raises
         ------
         UsageError
-            The folder exists, or the model is not fitted.
+            The folder exists, the model is not fitted, or has members of your own.
         """
         from stagecast.training.bundle import write_bundle
 
         path = Path(folder)
-        write_bundle(path, self._fitted())
+        write_bundle(path, self._fitted(), own_members)
         return path
 
     @classmethod
@@ -342,7 +362,12 @@ class Lifecycle:
 
 
 @speaks_python
-def load(model: str | Path, *, tracking_uri: str | None = None) -> Lifecycle:
+def load(
+    model: str | Path,
+    *,
+    tracking_uri: str | None = None,
+    allow_own_members: bool | Sequence[str] = False,
+) -> Lifecycle:
     """Load a model that was saved, trained by the command line, or registered in MLflow.
 
     Parameters
@@ -351,6 +376,10 @@ def load(model: str | Path, *, tracking_uri: str | None = None) -> Lifecycle:
         Folder of a bundle, or ``models:/NAME@ALIAS``.
     tracking_uri
         MLflow server or file of a ``models:/``; None: as the settings say.
+    allow_own_members
+        Whether members that the model's author wrote may be loaded. They are code: allow them only
+        where you trust the author. True trusts classes of scikit-learn, SciPy and NumPy; a list
+        names further classes.
 
     Raises
     ------
@@ -364,7 +393,7 @@ def load(model: str | Path, *, tracking_uri: str | None = None) -> Lifecycle:
     from stagecast.training.bundle import load_bundle
 
     folder = model_folder(str(model), load_settings(tracking_uri=tracking_uri))
-    return Lifecycle.of_bundle(load_bundle(folder))
+    return Lifecycle.of_bundle(load_bundle(folder, allow_own_members))
 
 
 def _at(log: object, as_of: Instant | None) -> Any:

@@ -33,10 +33,12 @@ def config_of(parameters: Mapping[str, Any], own: OwnFeatures) -> TrainConfig:
     UsageError
         One of them cannot be used.
     """
+    from stagecast.features.catalog.python_feature import own_features
     from stagecast.features.contracts import Terms
     from stagecast.features.stages.scheme_files import check_pins, load_scheme
     from stagecast.training.calendar import Calendar
     from stagecast.training.config import TrainConfig
+    from stagecast.training.member_settings import members_of
     from stagecast.training.reference.rfm_settings import RfmSettings
 
     given = dict(parameters)
@@ -44,6 +46,9 @@ def config_of(parameters: Mapping[str, Any], own: OwnFeatures) -> TrainConfig:
     if given["churn"] != "cancellation" and any(terms.values()):
         name = next(name for name, field in CONTRACTS.items() if terms[field])
         raise UsageError(f"{name} tells of contracts: it needs churn='cancellation'")
+    features = given.pop("features")
+    own = own if features is None else own_features(features, own)
+    own.catalog(90)  # an unknown name in a formula is refused before anything is learned
     load_scheme(given["scheme"])  # one that is none is refused before anything is learned
     return TrainConfig(
         horizon_days=as_days(given.pop("horizon")),
@@ -54,14 +59,17 @@ def config_of(parameters: Mapping[str, Any], own: OwnFeatures) -> TrainConfig:
         rfm=given.pop("rfm") or RfmSettings(),
         terms=Terms(**{field: types for field, types in terms.items() if types}),
         own=own,
+        members=members_of(given.pop("members")),
         **given,
     )
 
 
 def parameters_of(config: TrainConfig) -> dict[str, Any]:
     """Return the parameters of the settings that a bundle was trained with."""
+    from stagecast.features.catalog.python_feature import OwnFeature
     from stagecast.features.contracts import Terms
     from stagecast.training.calendar import Calendar
+    from stagecast.training.member_settings import MemberSettings
     from stagecast.training.reference.rfm_settings import RfmSettings
 
     usual = Terms()
@@ -81,6 +89,8 @@ def parameters_of(config: TrainConfig) -> dict[str, Any]:
         "pins": dict(config.pins) or None,
         "calendar": None if config.calendar == Calendar() else config.calendar,
         "rfm": None if config.rfm == RfmSettings() else config.rfm,
+        "features": [OwnFeature.of_catalog(feature) for feature in config.own.features] or None,
+        "members": None if config.members == MemberSettings() else config.members.as_mapping(),
         "max_dates": config.max_dates,
         "medium_risk": config.medium_risk,
         "high_risk": config.high_risk,

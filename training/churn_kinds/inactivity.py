@@ -202,6 +202,21 @@ class Inactivity:
 
     def notes(self, panel: Panel, models: Models) -> list[str]:
         """Return why a simpler method than the pool was used."""
+        notes = self._method_notes(models)
+        churn, own = models.churn, models.config.members.own
+        if own and (churn.method != "blend" or churn.few_customers):
+            notes.append(
+                f"Members of your own ({', '.join(own)}) need a past date with at least 200 "
+                "customers, 30 of whom stayed and 30 left: they are left out."
+            )
+        elif idle := sorted(set(own) - set(churn.weights)):
+            notes.append(
+                f"Members of your own ({', '.join(idle)}) have no weight: what they know, the "
+                "others know as well, on rows that none of them was fitted on."
+            )
+        return notes
+
+    def _method_notes(self, models: Models) -> list[str]:
         churn = models.churn
         if churn.method == "rule":
             return [

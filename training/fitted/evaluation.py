@@ -63,6 +63,19 @@ class EvaluationReport:
         return table.astype("float64")
 
     @property
+    def by_member(self) -> pd.DataFrame:
+        """Figures of churn of each member alone, at the level of the model; see :attr:`summary`.
+
+        Empty without an evaluation, and where churn is cancellation.
+        """
+        rows = [
+            {"member": method["name"], **{name: method[name] for name in _PROBABILITY}}
+            for method in (self.evaluation or {}).get("members") or []
+        ]
+        table = pd.DataFrame(rows, columns=["member", *_PROBABILITY]).set_index("member")
+        return table.astype("float64")
+
+    @property
     def calibration(self) -> pd.DataFrame:
         """Tenths of the customers by our probability: predicted and observed share."""
         return self._table("calibration")

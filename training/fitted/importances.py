@@ -10,6 +10,7 @@ import pandas as pd
 
 from stagecast.training.cancellation.ages import AgeHazard
 from stagecast.training.inactivity.members import GapRuleOdds
+from stagecast.training.inactivity.own_members import EstimatorOdds
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.linear import Linear
 
@@ -34,7 +35,8 @@ def importances(models: Models) -> pd.DataFrame:
     pandas.DataFrame
         ``feature``, ``member``, ``weight`` (of the member in the pool, 0 to 1), ``gain`` (share of
         the gain of all splits of the trees; NaN elsewhere), ``effect`` (sum of the absolute
-        coefficients of the feature's standardised columns, in log odds; NaN elsewhere) and
+        coefficients of the feature's standardised columns, or of a member of the user the mean
+        absolute effect on its log odds; NaN elsewhere) and
         ``share`` (of the member's total, 0 to 1).
     """
     if models.cancellation is not None:
@@ -70,6 +72,11 @@ def _of_member(member: Any) -> Iterator[tuple[str, float, float, float]]:
         total = sum(effects.values()) or 1.0
         for name, effect in effects.items():
             yield name, nan, effect, effect / total
+    elif isinstance(member, EstimatorOdds):
+        total = sum(member.usage.values()) or 1.0
+        for name, effect in member.usage.items():
+            if effect > 0:
+                yield name, nan, effect, effect / total
     elif isinstance(member, AgeHazard):
         yield "age_days", nan, nan, 1.0
     elif isinstance(member, GapRuleOdds):

@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from stagecast.training.inactivity.members import GapRule
-from stagecast.training.inactivity.model import ChurnModel, customer_base_alone
+from stagecast.training.inactivity.model import ChurnModel, customer_base_alone, rule_alone
 from stagecast.training.inactivity.simple import better_alone, fit_simple, out_of_fold_margins
 from stagecast.training.learners import blend
 from stagecast.training.learners.pool import CustomerBaseOdds, Member, Pool, pooled
+from stagecast.training.member_settings import MemberSettings
 from stagecast.training.panel import Frame, Panel
 
 FEWEST_CUSTOMERS, FEWEST_OF_EACH = 60, 10
@@ -51,7 +52,13 @@ def few_dates(panel: Panel, horizon_days: int) -> list[Frame]:
     return dates if dates and dates[0].back == horizon_days else []
 
 
-def fit_few(panel: Panel, rule: GapRule, horizon_days: int, seed: int) -> ChurnModel:
+def fit_few(
+    panel: Panel,
+    rule: GapRule,
+    horizon_days: int,
+    seed: int,
+    settings: MemberSettings = MemberSettings(),  # noqa: B008 - it cannot be changed
+) -> ChurnModel:
     """Fit the customer base and a regression on RFM, or the customer base alone.
 
     Parameters
@@ -64,14 +71,22 @@ def fit_few(panel: Panel, rule: GapRule, horizon_days: int, seed: int) -> ChurnM
         Horizon of the prediction, in days.
     seed
         Of the draws of customers.
+    settings
+        Of the members; those of the user need more customers.
     """
     dates = few_dates(panel, horizon_days)
+    prior = {name: weight for name, weight in PRIOR.items() if settings.uses(name)}
+    if not prior or (not dates and "btyd" not in prior):
+        return rule_alone(rule, horizon_days)
     if not dates:
         return _at_last_level(panel, customer_base_alone(rule, horizon_days))
     newest = dates[0]
     margins = out_of_fold_margins(dates, _fit)
-    weighed = {name: margins[name] for name in PRIOR}
-    weights = blend.pool_weights(weighed, newest.inactive, PRIOR)
+    weighed = {name: margins[name] for name in prior}
+    if len(prior) < len(PRIOR):
+        margins = {name: margins[name] for name in margins if name in prior or name not in PRIOR}
+        prior = dict.fromkeys(prior, 1.0)
+    weights = blend.pool_weights(weighed, newest.inactive, prior)
     alone = better_alone(pooled(weighed, weights), margins, newest.inactive, seed)
     weights = weights if alone is None else {alone: 1.0}
     used = {name: weight for name, weight in weights.items() if weight > 1e-4}

@@ -14,23 +14,27 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from stagecast.features.arrays import Array
+from stagecast.training.inactivity.own_members import fit_estimator
 from stagecast.training.inactivity.recipes import RFM, SPLINES
 from stagecast.training.learners import blend, boosting, glm
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.design import Recipe
 from stagecast.training.learners.metrics import losses
 from stagecast.training.learners.pool import CustomerBaseOdds, Member
+from stagecast.training.member_settings import MemberSettings, Regression, Trees
 from stagecast.training.panel import Frame, learnable, same_season, stack, varying
 
 # Number of trees where there is no later date, and the numbers that are compared on one.
 TREES, TREES_TRIED = 150, (60, 100, 150, 250)
-SPLINE_PENALTY = 5.0
 # Least number of dates of the season of the as_of that trees are fitted on without the other dates.
 FEWEST_SEASONS = 2
 # With this many customers, half of the prior weight goes to the customer base and half to the
 # members as in MEMBERS. With more it is less, since the error of the other members falls with the
 # number of rows and that of the customer base does not.
 HALF_SAFE = 400
+OWN_WEIGHT = 1 / 4.5
+"""Prior weight of a member of the user, before those of all members are brought to sum 1."""
+USUAL = MemberSettings()
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class MemberRows:
         Number of boosting rounds.
     seed
         Seed of all random draws.
+    settings
+        Of the members.
     """
 
     columns: Mapping[str, Array]
@@ -59,6 +65,7 @@ class MemberRows:
     learnable: list[str]
     trees: int
     seed: int
+    settings: MemberSettings = USUAL
 
     @property
     def weight(self) -> Array:
@@ -76,12 +83,18 @@ def _fit_customer_base(rows: MemberRows) -> Member:
 
 
 def _fit_rfm(rows: MemberRows) -> Member:
-    return glm.fit_logistic(rows.recipe(RFM), rows.columns, rows.inactive, rows.weight)
+    recipe, penalty = rows.recipe(RFM), _regression(rows).rfm_penalty
+    return glm.fit_logistic(recipe, rows.columns, rows.inactive, rows.weight, penalty)
 
 
 def _fit_splines(rows: MemberRows) -> Member:
     recipe = rows.recipe(SPLINES)
-    return glm.fit_logistic(recipe, rows.columns, rows.inactive, rows.weight, SPLINE_PENALTY)
+    penalty = _regression(rows).penalty
+    return glm.fit_logistic(recipe, rows.columns, rows.inactive, rows.weight, penalty)
+
+
+def _regression(rows: MemberRows) -> Regression:
+    return rows.settings.regression or Regression()
 
 
 def _fit_trees(rows: MemberRows) -> Boosted:
@@ -93,6 +106,7 @@ def _fit_trees(rows: MemberRows) -> Boosted:
         "binary",
         trees=rows.trees,
         seed=rows.seed,
+        **(rows.settings.trees or Trees()).of_lightgbm(),
     )
 
 
@@ -125,17 +139,25 @@ MEMBERS: dict[str, MemberFit] = {
 """
 
 
-def prior_weights(customers: int) -> dict[str, float]:
+def prior_weights(customers: int, settings: MemberSettings = USUAL) -> dict[str, float]:
     """Return the prior weights of the members: more customer base with fewer customers.
+
+    Where there are other members than the usual ones, the weights are brought to sum 1.
 
     >>> round(prior_weights(400)["btyd"], 3), round(prior_weights(1_000_000)["btyd"], 3)
     (0.722, 0.445)
     """
     base_share = HALF_SAFE / (HALF_SAFE + customers)
-    return {
+    weights = {
         name: (1 - base_share) * member.prior_weight + base_share * (name == "btyd")
         for name, member in MEMBERS.items()
+        if settings.uses(name)
     }
+    if settings.own or len(weights) < len(MEMBERS):
+        weights |= dict.fromkeys(settings.own, (1 - base_share) * OWN_WEIGHT)
+        total = sum(weights.values())
+        weights = {name: weight / total for name, weight in weights.items()}
+    return weights
 
 
 @dataclass(frozen=True)
@@ -159,19 +181,42 @@ class TreesPlan:
         return season if self.seasonal and len(season) >= FEWEST_SEASONS else dates
 
 
-def fit_members(dates: Sequence[Frame], seed: int, plan: TreesPlan) -> dict[str, Member]:
-    """Return every member, fitted on these dates."""
-    rows = _member_rows(dates, plan.count, seed)
+def trees_plan(settings: MemberSettings = USUAL) -> TreesPlan:
+    """Return the plan of trees where no later date tells the best one."""
+    return TreesPlan((settings.trees and settings.trees.n_estimators) or TREES)
+
+
+def _counts(settings: MemberSettings) -> tuple[int, ...]:
+    """Return the numbers of trees that are tried."""
+    count = settings.trees and settings.trees.n_estimators
+    return (count,) if count else TREES_TRIED
+
+
+def fit_members(
+    dates: Sequence[Frame], seed: int, plan: TreesPlan, settings: MemberSettings = USUAL
+) -> dict[str, Member]:
+    """Return every member that the settings name, fitted on these dates."""
+    rows = _member_rows(dates, plan.count, seed, settings)
     of_trees = plan.dates_of(dates)
-    rows_of_trees = rows if of_trees is dates else _member_rows(of_trees, plan.count, seed)
-    return {
+    rows_of_trees = (
+        rows if of_trees is dates else _member_rows(of_trees, plan.count, seed, settings)
+    )
+    ours = {
         name: member.fit(rows_of_trees if name == "trees" else rows)
         for name, member in MEMBERS.items()
+        if settings.uses(name)
     }
+    own = {
+        name: fit_estimator(
+            name, member.estimator, rows.columns, rows.learnable, rows.inactive, seed
+        )
+        for name, member in settings.own.items()
+    }
+    return {**ours, **own}
 
 
 def fit_before(
-    dates: Sequence[Frame], later: Frame, seed: int
+    dates: Sequence[Frame], later: Frame, seed: int, settings: MemberSettings = USUAL
 ) -> tuple[TreesPlan, dict[str, Member]]:
     """Return members fitted on earlier dates, with the trees that are best on a later one.
 
@@ -183,17 +228,23 @@ def fit_before(
         The newest date.
     seed
         Seed of all random draws.
+    settings
+        Of the members.
     """
-    members = fit_members(dates, seed, TreesPlan(max(TREES_TRIED)))
-    trees = members["trees"]
+    members = fit_members(dates, seed, TreesPlan(max(_counts(settings))), settings)
+    trees = members.get("trees")
     if not isinstance(trees, Boosted):
-        return TreesPlan(), members
-    plan, best = best_trees(trees, dates, later, seed)
+        return trees_plan(settings), members
+    plan, best = best_trees(trees, dates, later, seed, settings)
     return plan, {**members, "trees": best}
 
 
 def best_trees(
-    trees: Boosted, dates: Sequence[Frame], later: Frame, seed: int
+    trees: Boosted,
+    dates: Sequence[Frame],
+    later: Frame,
+    seed: int,
+    settings: MemberSettings = USUAL,
 ) -> tuple[TreesPlan, Boosted]:
     """Return the plan with the least log loss on a later date, at the level of it, and its trees.
 
@@ -210,11 +261,14 @@ def best_trees(
         The newest date.
     seed
         Seed of LightGBM.
+    settings
+        Of the members.
     """
+    counts = _counts(settings)
     candidates = [(False, trees)]
     season = TreesPlan(seasonal=True).dates_of(dates)
     if len(season) < len(dates):
-        seasonal = _fit_trees(_member_rows(season, max(TREES_TRIED), seed))
+        seasonal = _fit_trees(_member_rows(season, max(counts), seed, settings))
         candidates.append((True, seasonal))
 
     def loss(boosted: Boosted) -> float:
@@ -225,15 +279,19 @@ def best_trees(
     tried = [
         (TreesPlan(count, seasonal), boosted.first(count))
         for seasonal, boosted in candidates
-        for count in TREES_TRIED
+        for count in counts
     ]
     return min(tried, key=lambda pair: loss(pair[1]))
 
 
-def _member_rows(dates: Sequence[Frame], trees: int, seed: int) -> MemberRows:
+def _member_rows(
+    dates: Sequence[Frame], trees: int, seed: int, settings: MemberSettings = USUAL
+) -> MemberRows:
     """Return the training rows of these dates."""
     columns = stack(dates)
     varying_columns = varying(dates, list(columns))
+    if settings.btyd is None:  # then its predictions are no columns of the other members, either
+        varying_columns = [name for name in varying_columns if not name.startswith("btyd_")]
     return MemberRows(
         columns,
         np.concatenate([frame.inactive for frame in dates]),
@@ -241,4 +299,5 @@ def _member_rows(dates: Sequence[Frame], trees: int, seed: int) -> MemberRows:
         learnable(dates, varying_columns),
         trees,
         seed,
+        settings,
     )

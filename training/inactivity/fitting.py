@@ -20,23 +20,27 @@ from stagecast.features.arrays import Array
 from stagecast.training.calendar import Calendar
 from stagecast.training.inactivity.few_customers import few_dates, fit_few, has_rows
 from stagecast.training.inactivity.fit_members import (
-    TreesPlan,
+    USUAL,
     fit_before,
     fit_members,
     prior_weights,
+    trees_plan,
 )
 from stagecast.training.inactivity.members import ALONE, GapRule
 from stagecast.training.inactivity.model import ChurnModel, rule_alone
+from stagecast.training.inactivity.own_members import EstimatorOdds
 from stagecast.training.inactivity.simple import better_alone, fit_simple, out_of_fold_margins
 from stagecast.training.learners import blend
 from stagecast.training.learners.calendar_effects import learn_occasions
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.learners.pool import Member, Pool, pooled
+from stagecast.training.member_settings import MemberSettings
 from stagecast.training.panel import (
     Frame,
     Panel,
     outside_season,
     seasons_of,
+    stack,
     thinned,
 )
 
@@ -92,6 +96,7 @@ def fit_churn(
     horizon_days: int,
     seed: int,
     calendar: Calendar = Calendar(),  # noqa: B008 - it cannot be changed
+    settings: MemberSettings = USUAL,
 ) -> ChurnModel:
     """Fit the members on every date of the panel, and their weights on the newest.
 
@@ -114,18 +119,20 @@ def fit_churn(
         Seed of all random draws.
     calendar
         Known occasions, past and to come.
+    settings
+        Which members there are, and theirs.
     """
     if panel.base is None:
         return rule_alone(rule, horizon_days)
     dates = training_dates(panel)
     if not dates or dates[0].back != horizon_days:
-        return fit_few(panel, rule, horizon_days, seed)
+        return fit_few(panel, rule, horizon_days, seed, settings)
     newest = dates[0]
     earlier_dates = [frame for frame in dates if frame.back >= newest.back + horizon_days]
-    prior = prior_weights(len(newest))
-    plan = TreesPlan()
+    prior = prior_weights(len(newest), settings)
+    plan = trees_plan(settings)
     if earlier_dates:
-        plan, earlier_members = fit_before(earlier_dates, newest, seed)
+        plan, earlier_members = fit_before(earlier_dates, newest, seed, settings)
         margins = Pool(earlier_members).margins(newest.columns)
         weights = blend.pool_weights(margins, newest.inactive, prior)
         simple = fit_simple(thinned(earlier_dates, YOUNG_ROWS), ALONE)
@@ -133,12 +140,14 @@ def fit_churn(
     else:
         sample = thinned(dates, YOUNG_ROWS)
         newest = sample[0]
-        margins = out_of_fold_margins(sample, lambda inside: fit_members(inside, seed, plan))
+        margins = out_of_fold_margins(
+            sample, lambda inside: fit_members(inside, seed, plan, settings)
+        )
         weights = blend.pool_weights(margins, newest.inactive, prior, YOUNG_PULL)
         margins |= out_of_fold_margins(sample, lambda inside: fit_simple(inside, ALONE))
     alone = better_alone(
         pooled(margins, weights),
-        {name: margins[name] for name in (*ALONE, "rfm", "btyd")},
+        {name: margins[name] for name in (*ALONE, "rfm", "btyd") if name in margins},
         newest.inactive,
         seed,
     )
@@ -148,7 +157,7 @@ def fit_churn(
     def members_of(frames: Sequence[Frame]) -> dict[str, Member]:
         if alone in ALONE:
             return fit_simple(frames, (alone,))
-        return fit_members(frames, seed, plan)
+        return fit_members(frames, seed, plan, settings)
 
     members = members_of(dates)
     pool = Pool(members, weights)
@@ -178,6 +187,8 @@ def fit_churn(
     occasions = by_calendar(panel.as_of)
     level = blend.carried_level(shifts) + towards_base + occasions
     used = {name: weight for name, weight in weights.items() if weight > 1e-4}
+    if settings.own:
+        members = _measured(members, dates)
     total = sum(used.values())
     return ChurnModel(
         "blend",
@@ -191,6 +202,15 @@ def fit_churn(
         by_calendar=occasions,
         alone=alone,
     )
+
+
+def _measured(members: Mapping[str, Member], dates: Sequence[Frame]) -> dict[str, Member]:
+    """Return the members, those of the user with what they use."""
+    columns = stack(dates)
+    return {
+        name: member.measured(columns) if isinstance(member, EstimatorOdds) else member
+        for name, member in members.items()
+    }
 
 
 def with_shared_columns(dates: Sequence[Frame], base: CustomerBase) -> list[Frame]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from stagecast.features.arrays import Array
+from stagecast.features.errors import UsageError
 from stagecast.training.learners.boosted import Boosted
 from stagecast.training.learners.customer_base import log_odds
 from stagecast.training.learners.linear import LogisticModel
@@ -84,6 +85,26 @@ class GapRuleOdds:
         yield "recency_days", np.clip(self.margin(columns), -MAX_LOG_ODDS, MAX_LOG_ODDS)
 
 
+class OwnMembersError(UsageError):
+    """Members of the user cannot be written or read."""
+
+
+@runtime_checkable
+class OwnOdds(Member, Protocol):
+    """A classifier of the user as a member: its evaluation is code that no bundle need hold.
+
+    See :class:`stagecast.training.inactivity.own_members.EstimatorOdds`, which a server does not
+    import.
+    """
+
+    estimator: Any
+    fingerprint: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but the classifier as plain data."""
+        ...
+
+
 # Members that replace a pool and are never part of one.
 ALONE = ("share", "recency")
 STORED_ELSEWHERE = ("rule", "btyd", "trees")
@@ -107,7 +128,8 @@ def members_to_json(members: Mapping[str, Member]) -> dict[str, Any]:
     ValueError
         A member is not in :data:`READERS`, so that no bundle could hold it.
     """
-    if unknown := sorted(set(members) - {*READERS, *STORED_ELSEWHERE}):
+    own = {name: member for name, member in members.items() if isinstance(member, OwnOdds)}
+    if unknown := sorted(set(members) - {*READERS, *STORED_ELSEWHERE, *own}):
         raise ValueError(f"READERS does not name how to read the members {', '.join(unknown)}")
     stored: dict[str, Any] = {}
     for name in READERS:
@@ -118,13 +140,21 @@ def members_to_json(members: Mapping[str, Member]) -> dict[str, Any]:
             stored[name] = None
     trees = members.get("trees")
     stored["trees"] = list(trees.columns) if isinstance(trees, Boosted) else None
+    if own:
+        stored["own"] = {name: member.to_json() for name, member in own.items()}
     return stored
 
 
 def read_members(
-    data: Mapping[str, Any], weights: Mapping[str, float], trees: str | None, rule: GapRuleOdds
+    data: Mapping[str, Any],
+    weights: Mapping[str, float],
+    trees: str | None,
+    rule: GapRuleOdds,
+    own: Mapping[str, Any],
 ) -> dict[str, Member]:
     """Read what :func:`members_to_json` returns, with the text of the trees.
+
+    ``own`` holds the classifiers of the user by name.
 
     Raises
     ------
@@ -137,6 +167,10 @@ def read_members(
             members[name] = read(data[name])
     if trees is not None:
         members["trees"] = Boosted(trees, tuple(data["trees"]))
+    for name in own:
+        from stagecast.training.inactivity.own_members import EstimatorOdds
+
+        members[name] = EstimatorOdds.from_json(name, data["own"][name], own[name])
     if missing := sorted(set(weights) - set(members)):
         raise ValueError(f"the pool counts members that are not stored: {', '.join(missing)}")
     return {name: members[name] for name in weights}

@@ -15,12 +15,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Literal
 
 from stagecast.features.arrays import Array
 from stagecast.training.inactivity.members import (
     GapRule,
     GapRuleOdds,
+    OwnOdds,
     members_to_json,
     read_members,
 )
@@ -105,6 +107,11 @@ class ChurnModel:
         return trees if isinstance(trees, Boosted) else None
 
     @property
+    def own(self) -> dict[str, OwnOdds]:
+        """The members of the user, by name."""
+        return {name: m for name, m in self.members.items() if isinstance(m, OwnOdds)}
+
+    @property
     def low_data(self) -> bool:
         """Whether there was too little data for the whole pool."""
         return self.method != "blend" or self.few_customers
@@ -134,8 +141,15 @@ class ChurnModel:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], trees: str | None) -> ChurnModel:
+    def from_json(
+        cls,
+        data: Mapping[str, Any],
+        trees: str | None,
+        own: Mapping[str, Any] = MappingProxyType({}),
+    ) -> ChurnModel:
         """Read what :meth:`to_json` returns, with the text of the trees.
+
+        ``own`` holds the classifiers of the user by name.
 
         Raises
         ------
@@ -151,7 +165,7 @@ class ChurnModel:
             weights,
             float(data["level"]),
             rule,
-            read_members(data, weights, trees, GapRuleOdds(rule, horizon_days)),
+            read_members(data, weights, trees, GapRuleOdds(rule, horizon_days), own),
             data["weighed_by"],
             float(data["drawn"]),
             bool(data.get("few_customers", False)),

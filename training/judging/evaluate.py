@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY, DAY_MICROSECONDS, iso, microseconds
@@ -121,6 +122,21 @@ def evaluate(
         grade=graded.letter,
         grade_sentence=graded.sentence,
         active=of_active,
+        members=_member_figures(models, predicted, left),
+    )
+
+
+def _member_figures(
+    models: Models, predicted: Predictions, left: NDArray[np.bool_]
+) -> tuple[ChurnFigures, ...]:
+    """Return the figures of each member of the pool alone, at the level of the pool."""
+    if models.cancellation is not None:
+        return ()
+    churn = models.churn
+    margins = churn.margins(predicted.columns)
+    return tuple(
+        _churn_figures(name, name, left, np.asarray(expit(margin + churn.level)))
+        for name, margin in margins.items()
     )
 
 

@@ -232,6 +232,8 @@ class Evaluation:
         Figures of the active; None where there were none.
     value
         How good the value over the value horizon was; None where the log is too young to tell.
+    members
+        Each member of the pool alone, at the level of the pool; empty where churn is cancellation.
     """
 
     as_of: str
@@ -249,3 +251,4 @@ class Evaluation:
     grade_sentence: str
     active: ActiveFigures | None = None
     value: ValueEvaluation | None = None
+    members: tuple[ChurnFigures, ...] = ()

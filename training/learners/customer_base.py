@@ -285,6 +285,7 @@ def fit_customer_base(
     start: CustomerBase | None = None,
     max_customers: int | None = None,
     gaps: LogGaps | None = None,
+    names: Sequence[str] = MODELS,
 ) -> CustomerBase:
     """Fit the models on the buyers of one date.
 
@@ -301,6 +302,8 @@ def fit_customer_base(
     gaps
         Sums over the gaps of each buyer, by which MBG/NBD may become MBG/CNBD-k; None keeps gaps
         random.
+    names
+        Those of :data:`MODELS` that are fitted, in order.
 
     Raises
     ------
@@ -322,7 +325,7 @@ def fit_customer_base(
     sampled_gaps = None if gaps is None else gaps.of_rows(sample)
     start_models = {m.name: m for m in start.models} if start is not None else {}
     fitted = []
-    for name in MODELS:
+    for name in names:
         try:
             model = fit(name, x, t_x, T, start=start_models.get(name))
             if name == "mbg_nbd" and sampled_gaps is not None:
@@ -330,7 +333,7 @@ def fit_customer_base(
             fitted.append(model)
         except FitError:
             # one model without an optimum leaves the other; with neither, the caller uses a rule
-            if name == MODELS[-1] and not fitted:
+            if name == names[-1] and not fitted:
                 raise
     monetary = np.nan_to_num(features["monetary"][sample], nan=0.0)
     repeaters = (x > 0) & (monetary > 0)
