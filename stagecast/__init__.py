@@ -20,7 +20,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stagecast.features.events import EventLog, from_frame, read_events
     from stagecast.features.frames.panel import Panel
     from stagecast.serving.monitor.watch import monitor
     from stagecast.serving.pipeline import run
@@ -103,7 +102,6 @@ _MODULES = {
     "read_events": "stagecast.serving.python.reading",
     "purchase_summary": "stagecast.training.customer_base",
     "monitor": "stagecast.serving.monitor.watch",
-    "read_events": "stagecast.features.events",
     "run": "stagecast.serving.pipeline",
     "tracking_table": "stagecast.training.customer_base",
 }
