@@ -25,6 +25,41 @@ MEASURES = ("buyers", "money")
 
 
 @dataclass(frozen=True)
+class Business:
+    """A kind of business.
+
+    Parameters
+    ----------
+    name
+        What it is called.
+    customers, share
+        Size of its lists, and the share held out.
+    rate_shape, rate_mean
+        Of the gamma-distributed orders in a window of customers who stayed.
+    price_sigma, order_sigma
+        Spread of the logarithm of prices between customers, and between orders of one.
+    """
+
+    name: str
+    customers: int = 10_000
+    share: float = 0.2
+    rate_shape: float = RATE_SHAPE
+    rate_mean: float = RATE_MEAN
+    price_sigma: float = PRICE_SIGMA
+    order_sigma: float = ORDER_SIGMA
+
+
+RETAIL = Business("retail")
+BUSINESSES = (
+    RETAIL,
+    Business("small shop", customers=1_000),
+    Business("rare purchases", customers=5_000, share=0.1, rate_mean=0.15),
+    Business("wide prices", customers=5_000, rate_shape=0.5, price_sigma=1.0, order_sigma=1.0),
+    Business("wholesale", customers=2_000, rate_mean=4.0, price_sigma=1.2, order_sigma=0.8),
+)
+
+
+@dataclass(frozen=True)
 class Shop:
     """Customers as their scores know them.
 
@@ -68,12 +103,13 @@ class Shop:
         return expected_money(self.purchase, self.spend, cv)
 
 
-def draw_shop(random: np.random.Generator, customers: int) -> Shop:
+def draw_shop(random: np.random.Generator, customers: int, business: Business = RETAIL) -> Shop:
     """Draw customers."""
+    sigma = business.price_sigma
     return Shop(
-        random.gamma(RATE_SHAPE, RATE_MEAN / RATE_SHAPE, customers),
+        random.gamma(business.rate_shape, business.rate_mean / business.rate_shape, customers),
         random.beta(GONE_A, GONE_B, customers),
-        PRICE_MEAN * np.exp(random.normal(-(PRICE_SIGMA**2) / 2, PRICE_SIGMA, customers)),
+        PRICE_MEAN * np.exp(random.normal(-(sigma**2) / 2, sigma, customers)),
     )
 
 
@@ -83,6 +119,7 @@ def draw_outcomes(
     contacted: NDArray[np.bool_],
     returns: float,
     looks: int,
+    business: Business = RETAIL,
 ) -> tuple[Array, Array]:
     """Draw who had bought, and the money spent, up to each look: two arrays (n, looks).
 
@@ -99,6 +136,8 @@ def draw_outcomes(
         is uniform between 0 and twice as much.
     looks
         Looks at equal distances.
+    business
+        Whose orders they place.
     """
     n = len(shop.rate)
     back = contacted & (random.random(n) < random.uniform(0, 2 * returns, n))
@@ -107,7 +146,8 @@ def draw_outcomes(
     orders = random.poisson(rate)
     buyer = np.repeat(np.arange(n), orders)
     look = random.integers(0, looks, len(buyer))
-    noise = np.exp(random.normal(-(ORDER_SIGMA**2) / 2, ORDER_SIGMA, len(buyer)))
+    sigma = business.order_sigma
+    noise = np.exp(random.normal(-(sigma**2) / 2, sigma, len(buyer)))
     cell = buyer * looks + look
     spend = np.bincount(cell, shop.price[buyer] * noise, n * looks).reshape(n, looks)
     count = np.bincount(cell, minlength=n * looks).reshape(n, looks)

@@ -130,8 +130,8 @@ class PlanRequest:
     replace
         Replace a draft of the same name.
     effects
-        ``assumed``, or ``learned`` from the closed plans of the store; what the terms state of an
-        effect is used in either case.
+        ``assumed``, or ``learned`` from the closed plans of the store; None: learned where any of
+        them shows an effect, else assumed. What the terms state of an effect is used in any case.
     store
         SQLAlchemy URL, or the path of an SQLite file; None: as the settings say.
     """
@@ -141,7 +141,7 @@ class PlanRequest:
     owner: str = ""
     starts_at: datetime | None = None
     replace: bool = False
-    effects: str = "assumed"
+    effects: str | None = None
     store: str | None = None
 
 

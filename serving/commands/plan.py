@@ -217,6 +217,21 @@ def readout(
 
 
 @plan.command()
+@store_option
+@common
+def results(store: StoreOption, as_json: bool) -> None:
+    """What all plans brought together that were read out after their windows."""
+    from stagecast.serving.commands.readout_lines import results_lines
+    from stagecast.serving.jobs.readouts import results_together
+
+    together = results_together(store)
+    if as_json:
+        show_json(together.to_json())
+    else:
+        show(results_lines(together))
+
+
+@plan.command()
 @click.argument("name")
 @reading
 @click.option(

@@ -228,11 +228,10 @@ def _money() -> list[Callable[[F], F]]:
         click.option(
             "--effects",
             type=click.Choice(["assumed", "learned"]),
-            default="assumed",
-            show_default=True,
             help=(
                 "What --effect and --win-back-effect are where they are not stated: assumed, or "
-                "learned from the plans that were read out after their windows."
+                "learned from the plans that were read out after their windows; default: learned "
+                "where any of these shows an effect."
             ),
         ),
         click.option(

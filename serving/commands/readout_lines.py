@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stagecast.serving.jobs.readouts import PlanReadOut
+from stagecast.serving.targeting.plan.pooled_results import PooledResults
 from stagecast.serving.targeting.trial.intervals import Interval
 from stagecast.serving.targeting.trial.readout import Measured
 from stagecast.serving.targeting.trial.segments import Segment
@@ -23,7 +24,8 @@ def readout_lines(read: PlanReadOut) -> list[str]:
         f"{result.verdict.word}. {result.verdict.sentence}",
         "",
     ]
-    for what, measured in (("extra buyers", result.buyers), ("extra money", result.money)):
+    kept = "customers kept" if plan.proposal.get("churn") == "cancellation" else "extra buyers"
+    for what, measured in ((kept, result.buyers), ("extra money", result.money)):
         if measured is not None:
             lines += _measured(what, measured, result.closed)
     if result.capped is not None and result.closed:
@@ -43,6 +45,37 @@ def readout_lines(read: PlanReadOut) -> list[str]:
     ):
         lines += _segments(title, segments)
     return [*lines, *result.notes]
+
+
+def results_lines(together: PooledResults) -> list[str]:
+    """Return what several plans brought together."""
+    number = len(together.plans)
+    lines = [
+        f"{number} plan{'' if number == 1 else 's'} together: {', '.join(together.plans)}",
+        f"{together.contacted:,} contacted, {together.held_out:,} held out; "
+        f"{together.level:.0%} intervals.",
+        "",
+        f"  extra buyers      {_interval(together.buyers)}",
+    ]
+    if together.money is not None:
+        lines.append(f"  extra money       {_interval(together.money)}")
+    lines.append(f"  cost              {together.cost:,.2f}")
+    if together.net is not None:
+        lines.append(f"  net of cost       {_interval(together.net)}")
+    mean = together.mean_net or together.mean_buyers
+    what = "buyers" if together.mean_net is None else "money after costs"
+    lines += ["", f"Per contacted customer of such plans, {what}: {_interval(mean.mean)}"]
+    if mean.next_plan is not None:
+        lines.append(f"The next such plan: {mean.next_plan.low:,.2f} to {mean.next_plan.high:,.2f}")
+    if together.by_play:
+        what = "buyers" if together.money is None else "money before costs"
+        lines += ["", f"By play, extra {what}:"]
+        lines += [
+            f"  {part.play}: {_interval(part.total)}  ({part.contacted:,} contacted, {part.plans} "
+            f"plan{'' if part.plans == 1 else 's'})"
+            for part in together.by_play
+        ]
+    return [*lines, *together.notes]
 
 
 def _measured(what: str, measured: Measured, closed: bool) -> list[str]:

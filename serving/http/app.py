@@ -23,6 +23,7 @@ from stagecast.serving.http.openapi import complete_document
 from stagecast.serving.http.openapi_access import declare_access
 from stagecast.serving.http.request_log import RequestLog
 from stagecast.serving.http.routes import (
+    channel_page,
     channels,
     customers,
     health,
@@ -31,8 +32,12 @@ from stagecast.serving.http.routes import (
     pages,
     plan_pages,
     plans,
+    results,
     score,
     stages,
+    totals,
+    trust,
+    trust_page,
 )
 from stagecast.serving.http.state import State
 from stagecast.serving.reports.rendering import static_files
@@ -150,11 +155,16 @@ def create_app(
         customers,
         stages,
         channels,
+        totals,
+        trust,
         plans,
+        results,
         model,
         health,
         home,
         plan_pages,
+        channel_page,
+        trust_page,
         pages,
     ):
         app.include_router(module.router)

@@ -12,7 +12,9 @@ _FIGURES = ("cac", "first_order", "year_over", "year", "clv", "ltv_to_cac", "los
 
 def channel_schemas() -> dict[str, Any]:
     """Return name -> schema."""
-    group = _group({})
+    point = {name: {"type": "number"} for name in ("days", "value", "low", "high")}
+    earned = _object(point, "What a customer has brought by an age, times the margin")
+    group = _group({"earned": {"type": "array", "items": earned}})
     cohort = _group({"cohort": {"type": "string", "format": "date"}})
     ends = _object(dict.fromkeys(("value", "low", "high"), _NUMBER), "A number and its interval")
     plan_cost = {

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from stagecast.features.errors import UsageError, did_you_mean
 from stagecast.serving.http.forms import drop_empty
+from stagecast.serving.http.list_columns import LIST_COLUMNS, ListColumn, chosen_columns
 from stagecast.serving.http.problems import Fault, ProblemError
 from stagecast.serving.store.queries import (
     DEFAULT_SORT,
@@ -24,8 +25,8 @@ BANDS = ("low", "medium", "high")
 STATES = ("prospect", "active", "lapsed")
 
 
-class ListQuery(BaseModel):
-    """Filters, order and cursor of a ranked list.
+class FilterQuery(BaseModel):
+    """Filters of a list.
 
     An unknown name is an error; a parameter with an empty value has no effect.
     """
@@ -44,37 +45,11 @@ class ListQuery(BaseModel):
         default=None, allow_inf_nan=False, description="least value at risk, in money"
     )
     q: str | None = Field(default=None, max_length=256, description="how the customer's id begins")
-    sort: str | None = Field(
-        default=None,
-        description=f"one of {', '.join(SORTS)}; with a leading - the largest first. "
-        "Customers without a value stand last either way; ties go by customer_id. "
-        f"Default: {DEFAULT_SORT}; with state=lapsed {LAPSED_SORT}, the value gone times the "
-        "chance to return",
-    )
-    cursor: str | None = Field(
-        default=None, max_length=4096, description="next_cursor of the page before"
-    )
 
     @model_validator(mode="before")
     @classmethod
     def _drop_empty(cls, values: Any) -> Any:
         return drop_empty(values)
-
-    @field_validator("sort")
-    @classmethod
-    def _check_sort(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        try:
-            return str(Order.parse(value))
-        except UsageError as error:
-            raise ValueError(str(error)) from None
-
-    @property
-    def order(self) -> Order:
-        """The order as the store expects it."""
-        usual = LAPSED_SORT if self.state == "lapsed" else DEFAULT_SORT
-        return Order.parse(self.sort or usual)
 
     def filters(self, run: Run) -> Filters:
         """Return the filters as the store expects them.
@@ -101,20 +76,63 @@ class ListQuery(BaseModel):
         return Filters(tuple(self.stage), self.band, self.state, self.min_value, self.q, self.play)
 
 
+class ListQuery(FilterQuery):
+    """Filters, order, columns and cursor of a ranked list."""
+
+    sort: str | None = Field(
+        default=None,
+        description=f"one of {', '.join(SORTS)}; with a leading - the largest first. "
+        "Customers without a value stand last either way; ties go by customer_id. "
+        f"Default: {DEFAULT_SORT}; with state=lapsed {LAPSED_SORT}, the value gone times the "
+        "chance to return",
+    )
+    cursor: str | None = Field(
+        default=None, max_length=4096, description="next_cursor of the page before"
+    )
+    column: list[ListColumn] = Field(
+        default=[],
+        max_length=len(LIST_COLUMNS),
+        description="column of a list for people, with its head in words: of the page, of xlsx, "
+        "and of csv, which has the columns of the contract without it",
+    )
+
+    @field_validator("sort")
+    @classmethod
+    def _check_sort(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            return str(Order.parse(value))
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+
+    @property
+    def order(self) -> Order:
+        """The order as the store expects it."""
+        usual = LAPSED_SORT if self.state == "lapsed" else DEFAULT_SORT
+        return Order.parse(self.sort or usual)
+
+    @property
+    def columns(self) -> tuple[ListColumn, ...]:
+        """The columns of a list for people, beside the customer."""
+        return chosen_columns(self.column, self.state)
+
+
 class ApiListQuery(ListQuery):
     """Query parameters of the list in the API, which adds a length and a format."""
 
     limit: int | Literal["all"] = Field(
         default=LIMIT_DEFAULT,
         description=(
-            f"rows of a page, 1 to {LIMIT_MAX}; with CSV and NDJSON also 'all', "
+            f"rows of a page, 1 to {LIMIT_MAX}; with CSV, XLSX and NDJSON also 'all', "
             "which streams the whole list"
         ),
     )
-    format: Literal["json", "ndjson", "csv"] | None = Field(
+    format: Literal["json", "ndjson", "csv", "xlsx"] | None = Field(
         default=None,
         description=(
-            "instead of the Accept header (application/json, application/x-ndjson, text/csv)"
+            "instead of the Accept header (application/json, application/x-ndjson, text/csv); "
+            "xlsx is a workbook for people"
         ),
     )
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from stagecast.serving.http.bodies import LookupBody, ScoreBody
 from stagecast.serving.http.channel_schemas import channel_schemas
 from stagecast.serving.http.plan_schemas import BODIES, EXAMPLES, plan_schemas
+from stagecast.serving.http.trust_schemas import trust_schemas
 from stagecast.serving.scoring import score_schema
 
 _REF = "#/components/schemas/{name}"
@@ -155,6 +156,7 @@ def complete_document(document: dict[str, Any]) -> dict[str, Any]:
     schemas.update(bodies)
     schemas.update(plan_schemas(_REF))
     schemas.update(channel_schemas())
+    schemas.update(trust_schemas())
     schemas.update(_response_schemas())
     components["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer"},
@@ -194,6 +196,9 @@ def _response_schemas() -> dict[str, Any]:
     text_or_null: dict[str, Any] = {"type": ["string", "null"]}
     past_score |= dict.fromkeys(("zone", "currency"), text_or_null)
     change: dict[str, Any] = {"field": text, "before": {}, "now": {}, "sentence": text}
+    entry: dict[str, Any] = {"at": instant, "kind": text, "what": text_or_null}
+    step: dict[str, Any] = {"kind": text, "reason": {"type": ["integer", "null"]}}
+    step |= {name: {"type": "number"} for name in ("start", "end")}
     by_language = {"type": "object", "additionalProperties": text}
     stage: dict[str, Any] = {
         "id": text,
@@ -249,10 +254,14 @@ def _response_schemas() -> dict[str, Any]:
                     },
                 },
                 "plans": _array(_ref("PlanOfCustomer")),
+                "risk_steps": _array(_object(step, "What one reason adds to the probability")),
+                "usual_gap_days": number,
+                "timeline": _array(_object(entry, "An instant of the past, or one expected")),
             },
             (
                 "The last published score, what changed since the score before, all scores so far, "
-                "latest first, the play, and the plans that the customer was in"
+                "latest first, the play, and the plans that the customer was in; how the risk adds "
+                "up, and what is stored of the past"
             ),
         ),
         "LookupAnswer": _object(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from stagecast.features.shop.clock import UTC_CLOCK
+from stagecast.serving.store.store import Run
+
 
 def translation(texts: Mapping[str, str], language: str, default: str) -> str:
     """Return a text in a language, else in any, else the default.
@@ -32,3 +35,21 @@ def store_name(url: str) -> str:
     if url.startswith("sqlite:///"):
         return url.removeprefix("sqlite:///")
     return url.rpartition("@")[2]
+
+
+def shop_of(run: Run | None) -> dict[str, Any]:
+    """Return what every page is filled with: the run, and the clock and the currency of its shop.
+
+    Dates and amounts are written with them.
+    """
+    if run is None:
+        return {"run": None, "clock": UTC_CLOCK, "currency": None}
+    return {"run": run, "clock": run.clock, "currency": run.currency}
+
+
+def plays_of(scheme: Mapping[str, Any], language: str = "en") -> dict[str, str]:
+    """Return play id -> title in a language, of a scheme as it is stored with a run."""
+    return {
+        play["id"]: translation(play["title"], language, play["id"])
+        for play in scheme.get("plays", ())
+    }

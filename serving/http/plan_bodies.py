@@ -52,9 +52,12 @@ class EffectsBody(msgspec.Struct, forbid_unknown_fields=True):
         _Share | None, msgspec.Meta(description="share of the value gone that it brings back")
     ] = None
     learned: Annotated[
-        bool,
-        msgspec.Meta(description="whether what is null is learned from the plans that are closed"),
-    ] = False
+        bool | None,
+        msgspec.Meta(
+            description="whether what is null is learned from the plans that are closed; null: "
+            "where any of them shows an effect"
+        ),
+    ] = None
 
 
 class RulesBody(msgspec.Struct, forbid_unknown_fields=True):

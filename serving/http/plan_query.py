@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from stagecast.serving.http.forms import drop_empty
 from stagecast.serving.http.plan_bodies import (
@@ -25,6 +25,7 @@ class PlanQuery(BaseModel):
     stage: list[str] = Field(default=[], max_length=50)
     band: list[Literal["low", "medium", "high"]] = Field(default=[], max_length=3)
     state: list[Literal["prospect", "active", "lapsed"]] = Field(default=[], max_length=3)
+    customer_id: list[Annotated[str, Field(max_length=256)]] = Field(default=[], max_length=1000)
     contacts: int | None = Field(default=None, ge=1)
     budget: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     contact_cost: float | None = Field(default=None, ge=0, allow_inf_nan=False)
@@ -44,6 +45,11 @@ class PlanQuery(BaseModel):
     def _drop_empty(cls, values: Any) -> Any:
         return drop_empty(values)
 
+    @field_validator("customer_id")
+    @classmethod
+    def _once(cls, ids: list[str]) -> list[str]:
+        return list(dict.fromkeys(ids))
+
     def body(self) -> PlanBody:
         """Return the plan as the API takes it, without a name."""
 
@@ -51,7 +57,13 @@ class PlanQuery(BaseModel):
             return None if percent is None else percent / 100
 
         return PlanBody(
-            audience=AudienceBody(self.stage, self.play, list(self.band), list(self.state)),
+            audience=AudienceBody(
+                self.stage,
+                self.play,
+                list(self.band),
+                list(self.state),
+                customer_ids=self.customer_id or None,
+            ),
             costs=CostsBody(self.contact_cost, self.offer, share(self.offer_percent)),
             effects=EffectsBody(share(self.keep_percent), share(self.win_back_percent)),
             rules=RulesBody(

@@ -97,6 +97,18 @@ def plan_schemas(ref_template: str) -> dict[str, Any]:
                 ),
             ],
         },
+        "Results": _object(
+            {
+                "plans": {"type": "array", "items": text},
+                **{key: {"type": "integer"} for key in ("contacted", "held_out")},
+                **{key: {"type": "number"} for key in ("level", "cost")},
+                **{key: {"type": "object"} for key in ("buyers", "mean_buyers")},
+                **{key: {"type": ["object", "null"]} for key in ("money", "net", "mean_net")},
+                "by_play": {"type": "array", "items": {"type": "object"}},
+                "notes": {"type": "array", "items": text},
+            },
+            "What all closed plans brought together",
+        ),
         "PlanOfCustomer": _object(
             {
                 **dict.fromkeys(("name", "state", "arm"), text),

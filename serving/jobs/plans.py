@@ -17,7 +17,7 @@ from stagecast.serving.requests import PlanRequest
 from stagecast.serving.settings import load_settings
 from stagecast.serving.store.store import Run, Store
 from stagecast.serving.store.tables import runs
-from stagecast.serving.targeting.learned.terms import with_learned_effects
+from stagecast.serving.targeting.learned.terms import with_default_effects, with_learned_effects
 from stagecast.serving.targeting.plan.audience import check_audience
 from stagecast.serving.targeting.plan.book import PlanBook
 from stagecast.serving.targeting.plan.files import Written, write_list
@@ -99,6 +99,8 @@ def make_plan(request: PlanRequest) -> MadePlan:
         terms = request.terms
         if request.effects == "learned":
             terms = with_learned_effects(store.engine, run, terms)
+        elif request.effects is None:
+            terms = with_default_effects(store.engine, run, terms)
         if request.name is None:
             proposal = book.propose(run, terms, starts_at)
         else:

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stagecast.features.errors import UsageError
+import sqlalchemy as sa
+
+from stagecast.features.contracts import Terms
+from stagecast.features.errors import NotEnoughDataError, StagecastError, UsageError
 from stagecast.serving.jobs.plans import open_store
 from stagecast.serving.reading import Reading
+from stagecast.serving.store.tables import runs
 from stagecast.serving.targeting.plan.book import PlanBook
 from stagecast.serving.targeting.plan.observed import (
     Observed,
@@ -17,10 +21,12 @@ from stagecast.serving.targeting.plan.observed import (
     observed_at_end,
     outcomes_by_customer,
 )
+from stagecast.serving.targeting.plan.pooled_results import PooledResults, pooled_results
 from stagecast.serving.targeting.plan.results import list_of, read_out_plan
 from stagecast.serving.targeting.plan.stored import Plan
 from stagecast.serving.targeting.plan.uploads import number, read_upload
 from stagecast.serving.targeting.trial.readout import ReadOut
+from stagecast.training.bundle import load_bundle
 
 
 @dataclass(frozen=True)
@@ -75,22 +81,57 @@ def read_out(
         members = list_of(opened.engine, plan)
         ids = [row["customer_id"] for row in members]
         if outcome is None:
-            _check_orders_tell(plan)
+            terms = _terms_of(opened.engine, plan)
             with reading.open(command="plan readout") as log:
-                observed = observe(log, ids, plan.starts_at, plan.window_days, until=reading.as_of)
+                observed = observe(
+                    log, ids, plan.starts_at, plan.window_days, until=reading.as_of, terms=terms
+                )
         else:
             observed = _counted(outcome, ids, plan)
         result = read_out_plan(opened.engine, plan, members, observed, margin=margin)
     return PlanReadOut(plan, observed, result)
 
 
-def _check_orders_tell(plan: Plan) -> None:
-    if plan.proposal.get("churn") == "cancellation":
-        raise UsageError(
-            f"plan '{plan.name}' keeps contracts, and the orders of a log do not tell who "
-            "cancelled; count it: --outcome FILE with customer_id and orders, 1 for who is a "
-            "customer at the end of the window and 0 for who is not"
+def results_together(store: str | None) -> PooledResults:
+    """Return what the closed plans of a store brought together.
+
+    Raises
+    ------
+    NotEnoughDataError
+        No plan was read out at the end of its window.
+    """
+    with open_store(store) as opened:
+        together = pooled_results(opened.engine)
+    if together is None:
+        raise NotEnoughDataError(
+            "no plan was read out at the end of its window; after it run: stagecast plan readout "
+            "NAME EVENTS"
         )
+    return together
+
+
+def _terms_of(engine: sa.Engine, plan: Plan) -> Terms | None:
+    """Return what begins and cancels a contract; None where churn is no purchase.
+
+    Raises
+    ------
+    UsageError
+        The model that says it cannot be read.
+    """
+    if plan.proposal.get("churn") != "cancellation":
+        return None
+    with engine.connect() as connection:
+        path = connection.scalar(sa.select(runs.c.model_path).where(runs.c.id == plan.run_id))
+    try:
+        terms = load_bundle(Path(path or "")).models.plan.terms
+    except StagecastError as error:
+        raise UsageError(
+            f"plan '{plan.name}' keeps contracts, and the model that says which events cancel one "
+            f"cannot be read: {error}; put it back, or count who stayed: --outcome FILE with "
+            "customer_id and orders, 1 for who is a customer at the end of the window and 0 for "
+            "who is not"
+        ) from None
+    return terms
 
 
 def _counted(file: Path, ids: Sequence[str], plan: Plan) -> Observed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from stagecast.training.churn_kinds.kind import Wording
 from stagecast.training.config import Churn
 from stagecast.training.reasons import sentences
 from stagecast.training.reasons.sentences import direction_of
+from stagecast.training.reasons.wordings import wording
 from stagecast.training.reference.rfm import segment_definition
 
 FOLDER = Path(__file__).parents[1] / "pages"
@@ -138,6 +139,40 @@ def days(value: float | None) -> str:
     return NOTHING if value is None else f"{value:,.0f} day{'' if round(value) == 1 else 's'}"
 
 
+def age_days(instant: datetime, now: datetime) -> int:
+    """Return how many whole days ago an instant was; 0 where it is still to come.
+
+    >>> age_days(datetime(2024, 1, 1), datetime(2024, 1, 3, 23))
+    2
+    """
+    return max(0, (to_utc(now) - to_utc(instant)).days)
+
+
+@pass_context
+def counted(context: Context, value: float, forms: Mapping[str, str], **values: Any) -> str:
+    """Return a text in the form that its number asks for in the language of the page.
+
+    Parameters
+    ----------
+    value
+        The number, which is ``n`` in the text.
+    forms
+        Form -> text, such as ``one`` and ``other``.
+    **values
+        What else is filled in.
+    """
+    text = wording(context["language"]).form(forms, value)
+    return text.format(n=number(value), **values)
+
+
+@pass_context
+def shown(context: Context, value: float | None, kind: str) -> str:
+    """Return a number as ``money``, ``percent``, ``days`` or ``number``."""
+    if kind == "money":
+        return money(context, value)
+    return {"percent": percent, "days": days, "number": number}[kind](value)
+
+
 def sentence(text: str) -> str:
     """Return a note as a sentence.
 
@@ -154,6 +189,15 @@ def number(value: float | None) -> str:
     ('1,234,567', '0.26', '3', '–')
     """
     return NOTHING if value is None else f"{value:,.2f}".rstrip("0").rstrip(".") or "0"
+
+
+def digits(value: float | None, places: int) -> str:
+    """Return a measure with so many decimals.
+
+    >>> digits(0.56874, 4), digits(None, 2)
+    ('0.5687', '–')
+    """
+    return NOTHING if value is None else f"{value:.{places}f}"
 
 
 def plain_number(value: float) -> str:
@@ -198,9 +242,15 @@ def wording_of(churn: Churn) -> Wording:
 
 
 @cache
+def texts_of(language: str = "en") -> dict[str, Any]:
+    """Return the texts of the pages in a language; they are read once."""
+    file = FOLDER / "locales" / f"{language}.toml"
+    return tomllib.loads(file.read_text(encoding="utf-8"))
+
+
+@cache
 def environment(language: str = "en") -> Environment:
     """Return the templates with the texts of a language; they are read once."""
-    texts = tomllib.loads((FOLDER / "locales" / f"{language}.toml").read_text(encoding="utf-8"))
     templates = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
         autoescape=True,
@@ -211,19 +261,20 @@ def environment(language: str = "en") -> Environment:
     filters = (
         *(money, percent, day, shop_day, days, number, plain_number, sentence, order_day),
         *(customer_link, marked, wording_of, segment_definition, rule_words),
-        *(because_but, clause_of, direction_of, reason_number),
+        *(because_but, clause_of, direction_of, reason_number, age_days, counted, shown, digits),
     )
     for function in filters:
         templates.filters[function.__name__] = function
-    templates.globals.update(t=texts, language=language)
+    templates.globals.update(t=texts_of(language), language=language)
     return templates
 
 
 def render(
     template: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **context: Any
 ) -> HTMLResponse:
-    """Return a page."""
-    return HTMLResponse(environment().get_template(template).render(context), status, headers)
+    """Return a page; ``now`` is the present, unless the context has another one."""
+    filled = {"now": datetime.now(UTC), "run": None, **context}
+    return HTMLResponse(environment().get_template(template).render(filled), status, headers)
 
 
 def static_files() -> StaticFiles:

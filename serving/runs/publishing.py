@@ -12,6 +12,7 @@ from stagecast.serving.runs.channels import Standings, channels_if_any
 from stagecast.serving.settings import Settings
 from stagecast.serving.settled.settle import settle_due
 from stagecast.serving.store.channels import store_channels
+from stagecast.serving.store.evidence import data_of_report, store_evidence
 from stagecast.serving.store.store import Store
 from stagecast.serving.targeting.plan.logged_contacts import store_contacts
 from stagecast.serving.webhooks.delivery import deliver_due
@@ -33,8 +34,9 @@ def publish(
 ) -> None:
     """Write scores to the store, and make them the current ones.
 
-    Then the contacts that the log knows of are stored, and the earlier runs whose horizon is over
-    at the as_of are settled. Where the log has channels, the table of them is stored, too; webhooks
+    The card of the model and the counts of the data report are stored with them. Then the contacts
+    that the log knows of are stored, and the earlier runs whose horizon is over at the as_of
+    are settled. Where the log has channels, the table of them is stored, too; webhooks
     tell who moved, where an address is set.
 
     Parameters
@@ -62,6 +64,8 @@ def publish(
             zone=bundle.clock.zone,
             currency=bundle.money.currency,
         )
+        report = data_of_report(log.report.to_json())
+        store_evidence(store.engine, run_id, {"card": bundle.card, "data": report})
         with store.engine.begin() as connection:
             add_moves(connection, datetime.now(UTC))
         store_contacts(store.engine, log, as_of)

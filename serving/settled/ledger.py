@@ -65,16 +65,30 @@ def append(connection: sa.Connection, run_id: int, result: Settlement) -> Entry:
     return Entry(run_id, now, result.to_json(), digest)
 
 
-def entries(connection: sa.Connection) -> list[Entry]:
+def entries(connection: sa.Connection, newest: int | None = None) -> list[Entry]:
     """Return the rows of the ledger, the oldest first, after checking the chain.
+
+    Parameters
+    ----------
+    connection
+        The store.
+    newest
+        Only so many of the newest rows, each checked against the one before it; None: all.
 
     Raises
     ------
     DataRefusedError
         A row was edited, taken out or put in.
     """
-    rows = connection.execute(sa.select(settled).order_by(settled.c.id)).all()
-    _check(rows)
+    query = sa.select(settled).order_by(settled.c.id.desc())
+    # one row more, whose hash the first of them follows
+    limit = None if newest is None else newest + 1
+    rows = connection.execute(query.limit(limit)).all()[::-1]
+    if limit is not None and len(rows) == limit:
+        _check(rows[1:], rows[0].hash)
+        rows = rows[1:]
+    else:
+        _check(rows)
     result = []
     for row in rows:
         body = json.loads(row.body)
@@ -83,9 +97,9 @@ def entries(connection: sa.Connection) -> list[Entry]:
     return result
 
 
-def _check(rows: Sequence[Any]) -> None:
-    previous = START
-    for number, row in enumerate(rows, start=1):
+def _check(rows: Sequence[Any], previous: str = START) -> None:
+    for row in rows:
+        number = row.id
         if row.previous_hash != previous or row.hash != _hash(previous, row.body):
             raise DataRefusedError(
                 f"row {number} of the ledger of settled runs is not what was written: it or a row "

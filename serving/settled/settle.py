@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
 from stagecast.features.clock import iso
-from stagecast.features.errors import DataRefusedError, NotEnoughDataError
+from stagecast.features.contracts import Terms
+from stagecast.features.errors import DataRefusedError, NotEnoughDataError, StagecastError
 from stagecast.features.events import EventLog
 from stagecast.serving.settled.ledger import Entry, append
 from stagecast.serving.settled.settlement import Said, settlement
@@ -34,8 +36,9 @@ _TEXTS = 5
 def settle_due(engine: sa.Engine, log: EventLog, as_of: datetime) -> list[Entry]:
     """Settle the published runs whose horizon is over at an as_of, and return their rows.
 
-    Runs whose churn is the end of a contract are not settled, since orders do not tell of it; nor
-    are runs of which the log knows nothing: it begins after their as_of, or has other customers.
+    Runs whose churn is the end of a contract are settled by the contracts of the log, while the
+    model of the run, which says what begins and cancels one, can be read. Not settled are runs of
+    which the log knows nothing: it begins after their as_of, or has other customers.
 
     A second publication for the same as_of and horizon is settled as well: each row is of a run.
 
@@ -52,7 +55,7 @@ def settle_due(engine: sa.Engine, log: EventLog, as_of: datetime) -> list[Entry]
         due = connection.execute(
             sa.select(
                 *(runs.c.id, runs.c.as_of, runs.c.horizon_days, runs.c.model_version),
-                *(runs.c.customers, runs.c.published_at),
+                *(runs.c.customers, runs.c.published_at, runs.c.model_path),
             )
             .where(
                 runs.c.published_at.is_not(None),
@@ -68,10 +71,25 @@ def settle_due(engine: sa.Engine, log: EventLog, as_of: datetime) -> list[Entry]
             continue
         with engine.connect() as connection:
             of_contracts = is_contract(connection, run.id)
-        if not of_contracts:
-            entry = _settle(engine, log, run, as_of)
-            result += [] if entry is None else [entry]
+        terms = None
+        if of_contracts:
+            terms = _contract_terms(run.model_path)
+            if terms is None:
+                continue
+        entry = _settle(engine, log, run, as_of, terms)
+        result += [] if entry is None else [entry]
     return result
+
+
+def _contract_terms(model_path: str) -> Terms | None:
+    """Return what begins and cancels a contract; None where the model cannot be read."""
+    from stagecast.training.bundle import load_bundle  # slow to import
+
+    try:
+        terms: Terms | None = load_bundle(Path(model_path)).models.plan.terms
+    except StagecastError:
+        return None
+    return terms
 
 
 def _settle(
@@ -79,6 +97,7 @@ def _settle(
     log: EventLog,
     run: Any,
     as_of: datetime,
+    terms: Terms | None,
 ) -> Entry | None:
     with engine.connect() as connection:
         rows = connection.execute(
@@ -96,6 +115,12 @@ def _settle(
     looks = np.array([run.horizon_days], dtype=np.int64)
     try:
         observed = observe(log, ids, run.as_of, run.horizon_days, until=as_of, looks=looks)
+        kept = None
+        if terms is not None:
+            of_contracts = observe(
+                log, ids, run.as_of, run.horizon_days, until=as_of, looks=looks, terms=terms
+            )
+            kept = of_contracts.orders[:, -1] > 0
     except (NotEnoughDataError, DataRefusedError):
         return None
     spend = observed.spend
@@ -107,6 +132,7 @@ def _settle(
         horizon_days=run.horizon_days,
         model_version=run.model_version,
         customers=run.customers,
+        kept=kept,
         in_time=run.published_at < run.as_of + timedelta(days=run.horizon_days),
     )
     try:

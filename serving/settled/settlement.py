@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stagecast.features import plain_json
 from stagecast.features.arrays import Array
+from stagecast.serving.targeting.trial.spread import SpendSpread, measure_spread
 
 Texts = NDArray[np.object_]
 
@@ -24,7 +25,8 @@ class Group:
     customers
         Their number.
     said_to_leave, left
-        Expected number without an order in the horizon, and the number that had none; of the
+        Expected number without an order in the horizon (or whose contract is cancelled), and the
+        number that had none; of the
         active alone in the groups of a churn band, else of all with a probability.
     orders_said, orders
         Expected and observed purchase days.
@@ -70,6 +72,9 @@ class Settlement:
         Mean squared error of the churn probabilities of the active; None where there are none.
     in_time
         Whether the run was published before its horizon was over; if not, it foresaw nothing.
+    spread
+        How widely a buyer's spend varied, from which the power of later plans is worked out; None
+        where there are no amounts.
     """
 
     as_of: str
@@ -83,6 +88,7 @@ class Settlement:
     by_method: Mapping[str, Group]
     brier: float | None
     in_time: bool = True
+    spread: SpendSpread | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -112,6 +118,7 @@ def settlement(
     model_version: str,
     customers: int,
     in_time: bool = True,
+    kept: NDArray[np.bool_] | None = None,
 ) -> Settlement:
     """Compare what was said with what came.
 
@@ -126,7 +133,14 @@ def settlement(
         Of the run.
     in_time
         Whether it was published before its horizon was over.
+    kept
+        Whose contract was not cancelled in the horizon, shape (n,), which decides of the active;
+        None where churn is no purchase.
     """
+    active = np.asarray(said.state == "active", dtype=np.bool_) & np.isfinite(said.p_inactive)
+    gone = orders == 0
+    if kept is not None:
+        gone = np.where(active, ~kept, gone)
 
     def group(rows: NDArray[np.bool_]) -> Group:
         p = said.p_inactive[rows]
@@ -139,7 +153,7 @@ def settlement(
         return Group(
             customers=int(rows.sum()),
             said_to_leave=float(p[asked].sum()),
-            left=int((orders[rows][asked] == 0).sum()),
+            left=int(gone[rows][asked].sum()),
             orders_said=float(np.nansum(said.expected_orders[rows])),
             orders=float(orders[rows].sum()),
             spend_said=float(np.nansum(said.expected_spend[rows])) if has_spend else None,
@@ -154,8 +168,7 @@ def settlement(
         return {name: group(among & (labels == name)) for name in names}
 
     everybody = np.ones(len(orders), dtype=np.bool_)
-    active = np.asarray(said.state == "active", dtype=np.bool_) & np.isfinite(said.p_inactive)
-    errors = said.p_inactive[active] - (orders[active] == 0)
+    errors = said.p_inactive[active] - gone[active]
     return Settlement(
         as_of,
         horizon_days,
@@ -168,4 +181,7 @@ def settlement(
         by_method=groups(said.method, everybody),
         brier=float(np.mean(errors**2)) if len(errors) else None,
         in_time=in_time,
+        spread=None
+        if spend is None or kept is not None
+        else measure_spread(spend, 1 - said.p_inactive, said.expected_spend),
     )

@@ -8,7 +8,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from stagecast.features.errors import UsageError
-from stagecast.serving.store import key_tables as key_tables  # its tables belong to the metadata
+from stagecast.serving.store import evidence as evidence  # its tables belong to the metadata
+from stagecast.serving.store import key_tables as key_tables
 from stagecast.serving.store import plan_tables as plan_tables
 from stagecast.serving.store import webhook_tables as webhook_tables
 from stagecast.serving.store.tables import VERSION, metadata, store_version

@@ -87,14 +87,18 @@ def _moves(connection: sa.Connection, subject: Mapping[str, Any], min_step: floa
         .where(now.c.run_id == subject["run"], moved)
         .order_by(now.c.customer_id)
         .limit(MESSAGE_CUSTOMERS + 1)
+        # of a message that was queued before they went by the last customer
         .offset(subject.get("offset", 0))
     )
+    if "after" in subject:
+        query = query.where(now.c.customer_id > subject["after"])
     rows = [dict(row) for row in connection.execute(query).mappings()]
     if not rows:
         return Message(None)
     as_of = connection.scalar(sa.select(runs.c.as_of).where(runs.c.id == subject["run"]))
     rest = None
     if len(rows) > MESSAGE_CUSTOMERS:
-        rest = {**subject, "offset": subject.get("offset", 0) + MESSAGE_CUSTOMERS}
+        last = rows[MESSAGE_CUSTOMERS - 1]["customer_id"]
+        rest = {"run": subject["run"], "before": subject["before"], "after": last}
     customers = rows[:MESSAGE_CUSTOMERS]
     return Message({"as_of": None if as_of is None else iso(as_of), "customers": customers}, rest)

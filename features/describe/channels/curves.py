@@ -54,6 +54,16 @@ class Payback:
 
 
 @dataclass(frozen=True)
+class Earned:
+    """What a customer has brought by an age, in money, with the ends of its 95 % interval."""
+
+    days: float
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class SpendCurve:
     """The mean cumulative spend of customers by age.
 
@@ -157,6 +167,31 @@ class SpendCurve:
             return Figure(None, None, None, followed, needed)
         value, half = self.at(age), Z * self.error(age)
         return Figure(value, value - half, value + half, followed, needed)
+
+    def earned(self, needed: int | None, margin: float) -> tuple[Earned, ...]:
+        """Return what a customer has brought by some ages, from the first purchase on.
+
+        Parameters
+        ----------
+        needed
+            Number of customers up to whose age the curve is read; None: no number is enough.
+        margin
+            Share of the spend that is earned.
+
+        Returns
+        -------
+        At most 25 points, ascending; none where fewer customers are followed.
+        """
+        limit = 0.0 if needed is None else self.followed_by(max(needed, FEWEST))
+        if limit <= 0 or not len(self.ages):
+            return ()
+        ages = np.linspace(0.0, limit, _POINTS + 1)
+        mean = [margin * self.at(float(age)) for age in ages]
+        half = [margin * Z * self.error(float(age)) for age in ages]
+        return tuple(
+            Earned(float(age), value, value - width, value + width)
+            for age, value, width in zip(ages, mean, half, strict=True)
+        )
 
     def payback(self, amount: float, needed: int) -> Payback:
         """Return the age at which the mean cumulative spend has reached an amount.

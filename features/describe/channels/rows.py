@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stagecast.features.arrays import Array, Integers
 from stagecast.features.clock import DAY_MICROSECONDS
 from stagecast.features.describe.channels.costs import Costs
-from stagecast.features.describe.channels.curves import Payback, SpendCurve
+from stagecast.features.describe.channels.curves import Earned, Payback, SpendCurve
 from stagecast.features.describe.channels.figures import (
     Figure,
     cost_figure,
@@ -135,6 +135,8 @@ class Row:
         Age at which the spend times the margin has reached the cost per customer.
     lost
         Share of the customers who have lapsed.
+    earned
+        Spend times the margin by age, of those whose cost is known, else of all; of groups only.
     """
 
     group: str
@@ -150,6 +152,7 @@ class Row:
     ltv_to_cac: Figure | None
     payback: Payback | None
     lost: Figure | None
+    earned: tuple[Earned, ...] = ()
 
     def figures(self) -> dict[str, Any]:
         """Return the numbers as plain data, without group and cohort."""
@@ -258,7 +261,15 @@ class RowMaker:
             ltv_to_cac=self._ltv_to_cac(cost, paid_for),
             payback=self._payback(cac, needed, paid_for),
             lost=self._lost(who),
+            earned=() if cohort is not None else self._earned(needed, paid_for, who),
         )
+
+    def _earned(
+        self, needed: int | None, paid_for: NDArray[np.bool_], who: NDArray[np.bool_]
+    ) -> tuple[Earned, ...]:
+        if not self.has_amounts:
+            return ()
+        return self._curve(paid_for if paid_for.any() else who).earned(needed, self.margin)
 
     def _mean(self, measure: Measure, who: NDArray[np.bool_]) -> Figure | None:
         if not self.has_amounts or measure not in self.variations:

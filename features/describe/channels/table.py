@@ -59,7 +59,14 @@ class ChannelTable:
             "as_of": iso(from_microseconds(self.as_of)),
             "unit": self.unit,
             "margin": self.margin,
-            "groups": [{"first_seen_in": row.group, **row.figures()} for row in self.rows],
+            "groups": [
+                {
+                    "first_seen_in": row.group,
+                    **row.figures(),
+                    "earned": [vars(point) for point in row.earned],
+                }
+                for row in self.rows
+            ],
             "cohorts": [
                 {"first_seen_in": row.group, "cohort": _date(row.cohort), **row.figures()}
                 for row in self.cohorts

@@ -12,6 +12,7 @@ from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.state import RunDep, StoreDep
 from stagecast.serving.store.channels import stored_channels
 from stagecast.serving.store.kept_costs import kept_costs
+from stagecast.serving.store.store import Run, Store
 
 HOW_TO_STORE = "stagecast channels EVENTS --model MODEL --spend FILE --publish"
 
@@ -31,6 +32,17 @@ def list_channels(
 
     A figure whose `too_few` is true has no value: `needed` customers would be enough. What a
     customer was first seen in need not have brought the customer.
+    """
+    return channel_list(store, run, by)
+
+
+def channel_list(store: Store, run: Run, by: str) -> dict[str, Any]:
+    """Return what the API answers about one grouping of the customers of a run.
+
+    Raises
+    ------
+    ProblemError
+        404: nothing is stored of it.
     """
     stored = stored_channels(store.engine, run.id)
     if by not in stored:

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import anyio.to_thread
 import msgspec
 from fastapi import APIRouter, Query
+from starlette.background import BackgroundTask
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import FileResponse, Response, StreamingResponse
 
 from stagecast.serving.http.access import require_scope
 from stagecast.serving.http.bodies import decode_lookup, read_body
+from stagecast.serving.http.list_columns import Sheet
 from stagecast.serving.http.lists import ApiListQuery
 from stagecast.serving.http.openapi import json_response, problem_responses, request_body
 from stagecast.serving.http.page_texts import titles_of
 from stagecast.serving.http.problems import Fault, ProblemError
 from stagecast.serving.http.state import RunDep, StateDep, StoreDep, get_run
 from stagecast.serving.quoting import quote
+from stagecast.serving.reports.customer_story import risk_steps, timeline, usual_gap
 from stagecast.serving.reports.play_words import play_of
 from stagecast.serving.reports.rendering import day_on
 from stagecast.serving.store.changes import changes
 from stagecast.serving.store.documents import with_sentences
 from stagecast.serving.store.exports import csv_pieces, ndjson_pieces
-from stagecast.serving.store.store import Run, Store
-from stagecast.serving.targeting.plan.of_customer import plans_of_customer
+from stagecast.serving.store.store import CustomerRecord, Run, Store
+from stagecast.serving.store.workbook import check_rows, write_workbook
+from stagecast.serving.targeting.plan.of_customer import contacts_of_customer, plans_of_customer
 
 router = APIRouter(prefix="/v1", tags=["customers"])
+
+_FOR_PEOPLE = ("csv", "xlsx")
+_WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 def _json(content: Any, headers: dict[str, str] | None = None) -> Response:
@@ -62,17 +71,25 @@ def list_customers(
 
     Follow `next_cursor` (also in the `Link` header) for the next page; it holds until new scores
     are published. In CSV, text that a spreadsheet would take for a formula begins with an
-    apostrophe.
+    apostrophe. With `column` the CSV is one for people: heads in words, and these columns; so is
+    the workbook of `format=xlsx`.
     """
     response_format = _response_format(request, query)
     require_scope(request, "read" if response_format == "json" else "export")
     filters, order = query.filters(run), query.order
     headers = {"Vary": "Accept"}
+    if query.column and response_format not in _FOR_PEOPLE:
+        fault = Fault("query.column", "columns are for CSV and XLSX", ", ".join(query.column))
+        raise ProblemError(
+            422, "query-refused", "column needs format=csv or format=xlsx", faults=[fault]
+        )
+    if response_format == "xlsx" or query.column:
+        return _sheet_response(store, run, query, response_format, headers)
     if query.limit == "all":
         if response_format == "json":
-            fault = Fault("query.limit", "'all' is for CSV and NDJSON", "all")
+            fault = Fault("query.limit", "'all' is for CSV, XLSX and NDJSON", "all")
             raise ProblemError(
-                422, "query-refused", "limit=all needs format=csv or format=ndjson", faults=[fault]
+                422, "query-refused", "limit=all needs format=csv, xlsx or ndjson", faults=[fault]
             )
         all_documents = store.all_customers(run, filters, order)
         return _streaming_response(response_format, all_documents, run, headers)
@@ -95,6 +112,35 @@ def list_customers(
         },
         headers,
     )
+
+
+def _sheet_response(
+    store: Store, run: Run, query: ApiListQuery, response_format: str, headers: dict[str, str]
+) -> Response:
+    """Return a list for people: heads in words, and the columns that were asked for."""
+    filters, order, sheet = query.filters(run), query.order, Sheet(run, query.columns)
+    documents: Iterable[str]
+    if query.limit == "all":
+        documents = store.all_customers(run, filters, order)
+    else:
+        limit = int(query.limit)
+        documents = store.customers(run, filters, order, limit=limit, cursor=query.cursor).documents
+    name = f"{sheet.file_name}.{response_format}"
+    headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    if response_format == "csv":
+        return StreamingResponse(
+            sheet.csv_pieces(documents), headers=headers, media_type="text/csv"
+        )
+    check_rows(store.count(run, filters) if query.limit == "all" else int(query.limit))
+    with NamedTemporaryFile(suffix=".xlsx", delete=False) as file:
+        path = Path(file.name)
+    try:
+        write_workbook(path, "customers", sheet.head, sheet.rows(documents), sheet.number_formats)
+    except BaseException:
+        path.unlink()
+        raise
+    removed = BackgroundTask(path.unlink, missing_ok=True)
+    return FileResponse(path, headers=headers, media_type=_WORKBOOK, background=removed)
 
 
 def _streaming_response(
@@ -147,27 +193,44 @@ def _lookup_response(store: Store, raw: bytes) -> Response:
 )
 def one_customer(customer_id: str, store: StoreDep) -> Response:
     """Return the last score of a customer, what changed since the one before, all scores so far,
-    the play with its reasons, and the plans that the customer was in.
+    the play with its reasons, the plans that the customer was in, how the risk adds up
+    (`risk_steps`), the own usual gap between orders in days, and a timeline of what is stored.
 
     An id may hold slashes.
     """
     record = store.customer(customer_id)
     if record is None:
         raise _unknown_customer(customer_id)
-    previous = None
-    if record.previous_document is not None:
-        previous = msgspec.json.decode(record.previous_document)
-    score, run = msgspec.json.decode(record.document), store.current_run()
-    scheme = {} if run is None else run.scheme
     return _json(
         {
             "score": _raw_json([record.document], record.currency)[0],
-            "changes": changes(score, previous, currency=record.currency),
-            "history": record.history,
-            "play": play_of(scheme, score, titles_of(scheme) if scheme else {}),
-            "plans": plans_of_customer(store.engine, customer_id),
+            **customer_answer(store, store.current_run(), customer_id, record),
         }
     )
+
+
+def customer_answer(
+    store: Store, run: Run | None, customer_id: str, record: CustomerRecord
+) -> dict[str, Any]:
+    """Return what the API answers about a customer beside the score."""
+    score = msgspec.json.decode(record.document)
+    previous = None
+    if record.previous_document is not None:
+        previous = msgspec.json.decode(record.previous_document)
+    scheme = {} if run is None else run.scheme
+    titles = titles_of(scheme) if scheme else {}
+    plans = plans_of_customer(store.engine, customer_id)
+    contacts = contacts_of_customer(store.engine, customer_id)
+    past = [{"as_of": each.as_of, "stage": each.stage} for each in record.history]
+    return {
+        "changes": changes(score, previous, currency=record.currency),
+        "history": record.history,
+        "play": play_of(scheme, score, titles),
+        "plans": plans,
+        "risk_steps": risk_steps(score),
+        "usual_gap_days": usual_gap(score),
+        "timeline": timeline(score, past, contacts, plans),
+    }
 
 
 @router.delete(

@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse
 
 from stagecast.features.errors import DataRefusedError
 from stagecast.serving.http.lists import BANDS
-from stagecast.serving.http.page_texts import store_name, titles_of, translation
+from stagecast.serving.http.page_texts import plays_of, shop_of, store_name, titles_of
 from stagecast.serving.http.state import StateDep, StoreDep
 from stagecast.serving.reports.rendering import render
 from stagecast.serving.settled.ledger import entries
@@ -20,6 +20,10 @@ from stagecast.serving.targeting.plan.book import PlanBook
 from stagecast.serving.targeting.plan.sources import RUNNING
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+NEWEST = 20
+"""Rows of the ledger that Home checks; the page of results checks all."""
 
 
 @router.get("/")
@@ -34,14 +38,12 @@ def home_page(store: StoreDep, state: StateDep) -> HTMLResponse:
     problem, settled = None, []
     try:
         with store.engine.connect() as connection:
-            settled = entries(connection)
+            settled = entries(connection, NEWEST)
     except DataRefusedError as error:
         problem = str(error)
     return render(
         "home.html",
-        run=run,
-        clock=run.clock,
-        currency=run.currency,
+        **shop_of(run),
         totals=overview["totals"],
         before=overview["before"],
         changed=overview["changed"],
@@ -57,15 +59,12 @@ def home_page(store: StoreDep, state: StateDep) -> HTMLResponse:
 
 def _plays(run: Run, counted: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the plays with customers, those with the largest stake first, with their titles."""
-    known = {play["id"]: play for play in run.scheme.get("plays", ())}
+    titles = plays_of(run.scheme)
+    contact = {play["id"]: play.get("contact", True) for play in run.scheme.get("plays", ())}
     return [
-        {
-            **part,
-            "title": translation(known[part["play"]]["title"], "en", part["play"]),
-            "contact": known[part["play"]].get("contact", True),
-        }
+        {**part, "title": titles[part["play"]], "contact": contact[part["play"]]}
         for part in counted
-        if part["play"] in known
+        if part["play"] in titles
     ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated, Any
 
 import msgspec
@@ -13,33 +12,32 @@ from starlette.responses import HTMLResponse
 
 from stagecast.features.errors import UsageError
 from stagecast.serving.http.api_page import api_reference
+from stagecast.serving.http.list_columns import LIST_COLUMNS
+from stagecast.serving.http.list_links import chips, file_link, head, parameters_of, plan_link
 from stagecast.serving.http.lists import BANDS, STATES, ListQuery
-from stagecast.serving.http.page_texts import store_name, titles_of, translation
+from stagecast.serving.http.page_texts import (
+    plays_of,
+    shop_of,
+    store_name,
+    titles_of,
+    translation,
+)
 from stagecast.serving.http.problems import ProblemError
+from stagecast.serving.http.routes.customers import customer_answer
+from stagecast.serving.http.routes.totals import views
 from stagecast.serving.http.state import StateDep, StoreDep
 from stagecast.serving.quoting import quote
-from stagecast.serving.reports.play_words import play_of
-from stagecast.serving.reports.rendering import link, plain_number, render
+from stagecast.serving.reports.curves import step_bars, strip
+from stagecast.serving.reports.rendering import link, render
 from stagecast.serving.store.changes import changes
 from stagecast.serving.store.protocols import ScorerLike
-from stagecast.serving.store.queries import Order
+from stagecast.serving.store.queries import SORTS
 from stagecast.serving.store.store import Run, Store
-from stagecast.serving.targeting.plan.of_customer import plans_of_customer
+from stagecast.serving.store.totals import totals
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
-# the first click on one of these columns sorts ascending; on any other, descending
-_ASCENDING_FIRST = frozenset({"customer_id", "stage", "recency_days", "next_order_date"})
-_SORTABLE = (
-    "customer_id",
-    "stage",
-    "churn_probability",
-    "value_at_risk",
-    "value_gone",
-    "clv",
-    "recency_days",
-    "next_order_date",
-)
+_SORTABLE = ("customer_id", *(column for column in LIST_COLUMNS if column in SORTS))
 
 
 @router.get("/customers")
@@ -57,19 +55,23 @@ def customers_page(
     except UsageError:
         # the cursor is from before the last publication: show the new list rather than an error
         page, stale = store.customers(run, filters, order), True
-    total = store.count(run, filters)
+    total = totals(store.engine, run.id, filters)
     rows = [msgspec.json.decode(document) for document in page.documents]
-    parameters = _parameters(query)
+    parameters = parameters_of(query)
     unsorted = [pair for pair in parameters if pair[0] != "sort"]
     return render(
         "customers.html",
-        run=run,
-        clock=run.clock,
-        currency=run.currency,
+        **shop_of(run),
         horizon_note=_horizon_note(run, state.scorer),
         asked=query,
         stale=stale,
-        total=total,
+        total=total.customers,
+        totals=total,
+        views=_views(store, run, query),
+        chips=chips(query, titles_of(run.scheme), plays_of(run.scheme)),
+        columns=query.columns,
+        all_columns=LIST_COLUMNS,
+        plays=plays_of(run.scheme),
         page=page,
         rows=rows,
         alike=any(_not_ranked(score) for score in rows),
@@ -78,19 +80,22 @@ def customers_page(
         bands=BANDS,
         states=STATES,
         order=order,
-        heads={column: _head(column, order, unsorted) for column in _SORTABLE},
+        other_parameters=[pair for pair in parameters if pair[0] != "column"],
+        heads={column: head(column, order, unsorted) for column in _SORTABLE},
         next_link=None
         if page.next_cursor is None
         else link("/customers", [*parameters, ("cursor", page.next_cursor)]),
         first_link=link("/customers", parameters) if page.seen else None,
         everybody_link=link("/customers", []),
-        csv_link=link("/v1/customers", [*parameters, ("format", "csv"), ("limit", "all")]),
+        csv_link=file_link(query, "csv"),
+        xlsx_link=file_link(query, "xlsx"),
+        plan_link=plan_link(query),
     )
 
 
 @router.get("/customers/{customer_id:path}")
-def customer_page(customer_id: str, request: Request, store: StoreDep) -> HTMLResponse:
-    """Show the last score of a customer, what changed, and the history."""
+def customer_page(customer_id: str, store: StoreDep) -> HTMLResponse:
+    """Show the last score of a customer, how it came about, what changed, and the history."""
     record = store.customer(customer_id)
     if record is None:
         raise ProblemError(
@@ -101,22 +106,20 @@ def customer_page(customer_id: str, request: Request, store: StoreDep) -> HTMLRe
     run = store.current_run()
     titles = {} if run is None else titles_of(run.scheme)
     score = msgspec.json.decode(record.document)
-    scheme = None if run is None else run.scheme_id
     previous = None
     if record.previous_document is not None:
         previous = msgspec.json.decode(record.previous_document)
+    answer = customer_answer(store, run, customer_id, record)
     return render(
         "customer.html",
-        clock=record.clock,
-        currency=record.currency,
+        **{**shop_of(run), "clock": record.clock, "currency": record.currency},
+        **{**answer, "changes": changes(score, previous, titles, record.currency)},
         score=score,
-        history=record.history,
         titles=titles,
-        scheme=scheme,
-        changes=changes(score, previous, titles, record.currency),
+        scheme=None if run is None else run.scheme_id,
         before=previous,
-        play=None if run is None else play_of(run.scheme, score, titles),
-        plans=plans_of_customer(store.engine, customer_id),
+        strip=strip(answer["timeline"]),
+        bars=list(zip(answer["risk_steps"], step_bars(answer["risk_steps"]), strict=True)),
     )
 
 
@@ -133,35 +136,17 @@ def _not_ranked(score: Mapping[str, Any]) -> bool:
     return score["churn_probability"] is not None and score["churn_percentile"] is None
 
 
-def _parameters(query: ListQuery) -> list[tuple[str, str]]:
-    """Return the parameters of a list that are not at their default, without the cursor."""
-    min_value = None if query.min_value is None else plain_number(query.min_value)
-    single_values = (
-        ("band", query.band),
-        ("state", query.state),
-        ("play", query.play),
-        ("min_value", min_value),
-        ("q", query.q),
-    )
-    parameters = [("stage", stage) for stage in query.stage]
-    parameters += [(name, value) for name, value in single_values if value is not None]
-    if query.sort is not None:
-        parameters.append(("sort", query.sort))
-    return parameters
-
-
-def _head(column: str, order: Order, parameters: list[tuple[str, str]]) -> dict[str, Any]:
-    """Return the link of a column's head, and how the list is sorted by the column."""
-    ranked = order.column == column
-    next_order = (
-        replace(order, descending=not order.descending)
-        if ranked
-        else Order(column, column not in _ASCENDING_FIRST)
-    )
-    return {
-        "link": link("/customers", [*parameters, ("sort", str(next_order))]),
-        "aria": ("descending" if order.descending else "ascending") if ranked else None,
-    }
+def _views(store: Store, run: Run, query: ListQuery) -> list[dict[str, Any]]:
+    """Return the plays as saved views, each with its counts and the link of its list."""
+    return [
+        {
+            **view,
+            "title": translation(view["title"], "en", view["id"]),
+            "chosen": view["id"] == query.play,
+            "link": link("/customers", [("play", view["id"])]),
+        }
+        for view in views(store, run)
+    ]
 
 
 def _stage_cards(store: Store, run: Run, query: ListQuery) -> list[dict[str, Any]]:
@@ -170,7 +155,7 @@ def _stage_cards(store: Store, run: Run, query: ListQuery) -> list[dict[str, Any
     meanings = {
         stage["id"]: translation(stage["meaning"], "en", "") for stage in run.scheme["stages"]
     }
-    other_parameters = [pair for pair in _parameters(query) if pair[0] != "stage"]
+    other_parameters = [pair for pair in parameters_of(query) if pair[0] != "stage"]
     return [
         {
             "id": total.stage,

@@ -12,19 +12,20 @@ from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse
 
 from stagecast.features.errors import StagecastError
-from stagecast.features.shop.clock import UTC_CLOCK
 from stagecast.serving.http.lists import BANDS, STATES
-from stagecast.serving.http.page_texts import store_name, titles_of, translation
+from stagecast.serving.http.page_texts import plays_of, shop_of, store_name, titles_of
 from stagecast.serving.http.plan_query import PlanQuery
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.state import StateDep, StoreDep
 from stagecast.serving.reports.rendering import render
 from stagecast.serving.settled.ledger import entries
 from stagecast.serving.store.store import Run, Store
+from stagecast.serving.targeting.learned.terms import with_default_effects
 from stagecast.serving.targeting.plan.audience import check_audience
 from stagecast.serving.targeting.plan.book import PlanBook
 from stagecast.serving.targeting.plan.errors import NoSuchPlanError
-from stagecast.serving.targeting.plan.results import last_readout
+from stagecast.serving.targeting.plan.pooled_results import pooled_results
+from stagecast.serving.targeting.plan.results import last_readout, last_readouts
 from stagecast.serving.targeting.plan.stored import Plan
 from stagecast.serving.targeting.plan.suppression import REASONS
 
@@ -39,7 +40,7 @@ def plans_page(store: StoreDep) -> HTMLResponse:
     """Show all plans, the newest first."""
     plans = PlanBook(store.engine).plans()
     results = {plan.name: result for plan, result in _results(store, plans)}
-    return render("plans.html", **_shop(store.current_run()), plans=plans, results=results)
+    return render("plans.html", **shop_of(store.current_run()), plans=plans, results=results)
 
 
 @router.get("/plans/new")
@@ -54,10 +55,9 @@ def new_plan_page(
     body = query.body()
     return render(
         "plan_form.html",
-        **_shop(run),
-        run=run,
+        **shop_of(run),
         asked=query,
-        plays=_plays(run),
+        plays=plays_of(run.scheme),
         stages=titles_of(run.scheme),
         bands=BANDS,
         states=STATES,
@@ -76,6 +76,7 @@ def _forecast(
     try:
         terms = query.body().terms()
         check_audience(terms.audience, run)
+        terms = with_default_effects(store.engine, run, terms)
         proposal = PlanBook(store.engine).propose(run, terms)
     except StagecastError as error:
         return None, str(error), []
@@ -99,13 +100,13 @@ def plan_page(name: str, store: StoreDep) -> HTMLResponse:
     run = store.current_run()
     return render(
         "plan.html",
-        **_shop(run),
+        **shop_of(run),
         plan=plan,
         forecast=plan.proposal,
         first=first,
         result=last_readout(store.engine, plan),
         superseded=run is None or run.id != plan.run_id,
-        plays={} if run is None else _plays(run),
+        plays={} if run is None else plays_of(run.scheme),
         reasons=REASONS,
     )
 
@@ -117,23 +118,16 @@ def results_page(store: StoreDep) -> HTMLResponse:
     read = [(plan, result) for plan, result in _results(store, plans) if result is not None]
     with store.engine.connect() as connection:
         ledger = entries(connection)
-    return render("results.html", **_shop(store.current_run()), read=read, settled=ledger[::-1])
+    together = pooled_results(store.engine)
+    return render(
+        "results.html",
+        **shop_of(store.current_run()),
+        read=read,
+        together=None if together is None else together.to_json(),
+        settled=ledger[::-1],
+    )
 
 
 def _results(store: Store, plans: list[Plan]) -> list[tuple[Plan, dict[str, Any] | None]]:
-    return [(plan, last_readout(store.engine, plan)) for plan in plans if plan.frozen_at]
-
-
-def _plays(run: Run) -> dict[str, str]:
-    """Return play id -> title."""
-    return {
-        play["id"]: translation(play["title"], "en", play["id"])
-        for play in run.scheme.get("plays", ())
-    }
-
-
-def _shop(run: Run | None) -> dict[str, Any]:
-    """Return the clock and the currency of the shop, which dates and amounts are written with."""
-    if run is None:
-        return {"clock": UTC_CLOCK, "currency": None}
-    return {"clock": run.clock, "currency": run.currency}
+    read = last_readouts(store.engine)
+    return [(plan, read.get(plan.id)) for plan in plans if plan.frozen_at]

@@ -24,7 +24,7 @@ from stagecast.serving.http.plan_bodies import (
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.state import StateDep, StoreDep, get_run
 from stagecast.serving.store.store import Store
-from stagecast.serving.targeting.learned.terms import with_learned_effects
+from stagecast.serving.targeting.learned.terms import with_default_effects, with_learned_effects
 from stagecast.serving.targeting.plan.audience import check_audience
 from stagecast.serving.targeting.plan.book import PlanBook
 from stagecast.serving.targeting.plan.errors import NoSuchPlanError, PlanStateError
@@ -72,8 +72,9 @@ async def make_plan(request: Request, state: StateDep, store: StoreDep) -> Respo
 
     The expected gain of a contact is the effect of keeping times the value at risk, and the effect
     of winning back times the value gone, less the costs; the offer is also paid to customers who
-    would have ordered anyway. With `effects.learned` the effects are those of the plans that were
-    read out after their windows, and a note says what they are. Without `name` nothing is stored,
+    would have ordered anyway. Effects that are not stated are those of the plans that were read out
+    after their windows, where any of these shows one, and a note says what they are; with
+    `effects.learned` false they are assumed. Without `name` nothing is stored,
     and the answer is what the plan would be.
     """
     raw = await read_body(request, state.settings.max_body_bytes)
@@ -89,6 +90,8 @@ def _make_plan(store: Store, raw: bytes) -> Response:
         check_audience(terms.audience, run)
         if body.effects.learned:
             terms = with_learned_effects(store.engine, run, terms)
+        elif body.effects.learned is None:
+            terms = with_default_effects(store.engine, run, terms)
         book = PlanBook(store.engine)
         if body.name is None:
             forecast = book.propose(run, terms, starts_at).forecast

@@ -10,13 +10,36 @@ if (form) {
   addEventListener("pageshow", () => {
     for (const field of form.elements) field.disabled = false;
   });
-  // "/" leads to the search field, as elsewhere.
-  addEventListener("keydown", (event) => {
-    if (event.key === "/" && form.elements.q && !event.target.closest("input, select, textarea")) {
-      event.preventDefault();
-      form.elements.q.focus();
-    }
-  });
+}
+
+// "/" leads to the search field, as elsewhere.
+const search = document.querySelector("form.search input");
+addEventListener("keydown", (event) => {
+  if (event.key === "/" && search && !event.target.closest("input, select, textarea")) {
+    event.preventDefault();
+    search.focus();
+  }
+});
+
+// On a phone the filters stand behind their name.
+const drawer = document.querySelector("details.drawer");
+if (drawer && matchMedia("(max-width: 760px)").matches) drawer.open = false;
+
+// How many customers of the list are chosen, in the form that the number asks for.
+const chosen = document.querySelector("form.chosen");
+if (chosen) {
+  const forms = new Intl.PluralRules(document.documentElement.lang);
+  const button = chosen.querySelector("button");
+  const count = () => {
+    const n = document.querySelectorAll('input[form="chosen"]:checked').length;
+    const text = chosen.dataset[forms.select(n)] || chosen.dataset.other;
+    chosen.querySelector("output").textContent = n ? text.replace("{n}", n.toLocaleString(document.documentElement.lang)) : chosen.dataset.none;
+    chosen.classList.toggle("some", n > 0);
+    button.disabled = n === 0;
+  };
+  addEventListener("change", count);
+  addEventListener("pageshow", count);
+  count();
 }
 
 // A form with data-api sends JSON to the API and goes where the answer says; the pages change

@@ -28,6 +28,7 @@ from stagecast.serving.targeting.plan.sources import (
     is_contract,
     plays_of,
     read_candidates,
+    read_past,
     read_reach,
 )
 from stagecast.serving.targeting.plan.stored import (
@@ -265,4 +266,5 @@ def _propose(
         horizon_days=run.horizon_days,
         contracts=is_contract(connection, run.id),
         standing_key=f"standing hold-out {terms.seed}",
+        past=read_past(connection, run),
     )

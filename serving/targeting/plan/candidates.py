@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stagecast.features.arrays import Array
+from stagecast.features.arrays import Array, Integers
 
 Texts = NDArray[np.object_]
 
@@ -26,7 +26,9 @@ COLUMNS = (
     "expected_orders",
     "expected_spend",
 )
-_TEXTS = ("customer_id", "state", "stage", "churn_band", "play")
+LABELS = ("state", "stage", "churn_band", "play")
+"""Columns of few different texts, which are stored once each."""
+_NUMBERS = COLUMNS[5:]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,9 @@ class Candidates:
         In money, shape (n,); NaN where the score has none.
     expected_orders
         Purchase days expected in the horizon, shape (n,).
+    cell
+        Code of state, stage, churn band and play together, shape (n,): customers of one code have
+        the same four.
     """
 
     customer_id: Texts
@@ -56,6 +61,7 @@ class Candidates:
     clv: Array
     expected_orders: Array
     expected_spend: Array
+    cell: Integers
 
     def __len__(self) -> int:
         return len(self.customer_id)
@@ -84,11 +90,40 @@ def candidates(columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> Candidate
     columns
         The columns :data:`COLUMNS`, n values each; None where there is none.
     """
-    ids = np.array(columns["customer_id"], dtype=object)
-    is_ordered = bool(np.all(ids[:-1] <= ids[1:]))
-    order = slice(None) if is_ordered else np.argsort(ids, kind="stable")
-    arrays = {}
-    for name in COLUMNS:
-        values = np.array(columns[name], dtype=object if name in _TEXTS else np.float64)
-        arrays[name] = values[order]
-    return Candidates(**arrays)
+    coder = LabelCoder()
+    cell = coder.codes([columns[name] for name in LABELS])
+    numbers = {name: np.array(columns[name], dtype=np.float64) for name in _NUMBERS}
+    return coder.candidates(np.array(columns["customer_id"], dtype=object), cell, numbers)
+
+
+class LabelCoder:
+    """Texts of customers as small codes, part by part: each text is stored once.
+
+    A million customers have a hundred combinations of state, stage, band and play; to look up and
+    to compare codes is cheaper than to hold four texts of each customer.
+    """
+
+    def __init__(self) -> None:
+        self._code: dict[tuple[str | None, ...], int] = {}
+
+    def codes(self, labels: Sequence[Sequence[Any] | NDArray[Any]]) -> Integers:
+        """Return the codes of customers by their :data:`LABELS`, n values of each."""
+        code = self._code
+        n = len(labels[0])
+        cells = list(zip(*labels, strict=True))
+        for cell in set(cells):
+            code.setdefault(cell, len(code))
+        return np.fromiter(map(code.__getitem__, cells), np.int64, n)
+
+    def candidates(self, ids: Texts, cell: Integers, numbers: Mapping[str, Array]) -> Candidates:
+        """Return candidates by their ids, codes and numbers, ordered by the id."""
+        if not bool(np.all(ids[:-1] <= ids[1:])):
+            order = np.argsort(ids, kind="stable")
+            ids, cell = ids[order], cell[order]
+            numbers = {name: values[order] for name, values in numbers.items()}
+        columns: dict[str, Any] = {"customer_id": ids, "cell": cell, **numbers}
+        for position, name in enumerate(LABELS):
+            known = np.empty(len(self._code), dtype=object)
+            known[:] = [labels[position] for labels in self._code]
+            columns[name] = known[cell]
+        return Candidates(**columns)

@@ -21,13 +21,12 @@ import sqlalchemy as sa
 from stagecast.features.errors import UsageError
 from stagecast.features.files import atomic_write
 from stagecast.serving.store.exports import escape_formula
+from stagecast.serving.store.workbook import check_rows, write_workbook
 from stagecast.serving.targeting.plan.book import PlanBook
 
 Row = Mapping[str, Any]
 PRESETS = ("plain", "klaviyo", "mailchimp", "meta")
 ENDINGS = (".csv", ".xlsx")
-SHEET_ROWS_MAX = 1_048_575
-"""Rows that a sheet of a spreadsheet holds beside its head."""
 
 
 @dataclass(frozen=True)
@@ -193,21 +192,5 @@ def _write_csv(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -
 
 
 def _write_xlsx(path: Path, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    if len(rows) > SHEET_ROWS_MAX:
-        raise UsageError(
-            f"{len(rows):,} customers are more than the {SHEET_ROWS_MAX:,} rows of a sheet; write "
-            ".csv"
-        )
-    import xlsxwriter  # needed for this alone
-
-    # texts are written as texts: no formula, no link, no number made of an id
-    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    with xlsxwriter.Workbook(str(path), options) as book:
-        sheet, bold = book.add_worksheet("contacts"), book.add_format({"bold": True})
-        for number, row in enumerate([head, *rows]):
-            for column, value in enumerate(row):
-                if isinstance(value, str):
-                    sheet.write_string(number, column, value, None if number else bold)
-                elif value is not None:
-                    sheet.write_number(number, column, value)
-        sheet.freeze_panes(1, 0)
+    check_rows(len(rows))
+    write_workbook(path, "contacts", head, rows)

@@ -61,7 +61,10 @@ def notes_of(
 
 def _effects(terms: Terms, plays: Sequence[Play]) -> str:
     if terms.effects.source != "assumed":
-        return f"The effects are learned from {terms.effects.source}."
+        return (
+            f"The effects are learned from {terms.effects.source}. To assume them instead: "
+            "--effects assumed."
+        )
     keep, win_back = terms.effects.keep, terms.effects.win_back
     by_play = (keep is None or win_back is None) and any(p.effect is not None for p in plays)
     return (

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.features.clock import iso
+from stagecast.features.clock import iso, microseconds
+from stagecast.features.contracts import Terms
 from stagecast.features.errors import DataRefusedError, NotEnoughDataError
 from stagecast.features.events import EventLog
 from stagecast.serving.quoting import quote
+from stagecast.serving.targeting.plan.kept_contracts import kept_by
 
 LOOKS_MAX = 12
 
@@ -28,7 +30,8 @@ class Observed:
         Days from the start of the window to each look, shape (n_looks,).
     orders
         Purchase days up to each look, shape (n, n_looks), without those that were refunded in full
-        by the end of what is known.
+        by the end of what is known. Of contracts: 1 for who is a customer still at the look, else
+        0, and the spend is what they paid.
     spend
         Money spent on them, net of refunds, shape (n, n_looks); None where there are no amounts.
     until
@@ -62,6 +65,7 @@ def observe(
     *,
     until: datetime | None = None,
     looks: NDArray[np.int64] | None = None,
+    terms: Terms | None = None,
 ) -> Observed:
     """Return what customers did in a window, from a log of events.
 
@@ -80,6 +84,8 @@ def observe(
         End of what is looked at; None: the day after the last event.
     looks
         Days from the start to the looks, ascending; None: :func:`look_days`.
+    terms
+        Types of events that begin and cancel a contract; None: churn is no purchase.
 
     Raises
     ------
@@ -117,6 +123,12 @@ def observe(
             row = position[later["customer"].astype(np.int64)]
             orders[row[row >= 0], look] = later["orders"][row >= 0]
             spend[row[row >= 0], look] = later["spend"][row >= 0]
+        if terms is not None:
+            spells = table.spells(terms)
+            rows = _positions(spells.customers, ids)
+            kept = kept_by(spells, microseconds(start), passed)
+            orders = np.zeros_like(orders)
+            orders[rows[rows >= 0]] = kept[rows >= 0]
     finally:
         table.close()
     if len(ids) and not (position >= 0).any():

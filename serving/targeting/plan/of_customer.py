@@ -1,4 +1,4 @@
-"""The plans that a customer was in."""
+"""The plans that a customer was in, and the contacts that are known."""
 
 from __future__ import annotations
 
@@ -7,7 +7,26 @@ from typing import Any
 import sqlalchemy as sa
 
 from stagecast.features.clock import iso
-from stagecast.serving.store.plan_tables import plan_customers, plans, readouts
+from stagecast.serving.store.plan_tables import contacts, plan_customers, plans, readouts
+
+MOST_CONTACTS = 50
+
+
+def contacts_of_customer(engine: sa.Engine, customer_id: str) -> list[dict[str, Any]]:
+    """Return the stored contacts of a customer, the latest first, at most 50, as plain data.
+
+    Each has ``at`` and ``source``: ``log``, ``upload``, or the name of a plan.
+    """
+    query = (
+        sa.select(contacts.c.contacted_at, contacts.c.source)
+        .where(contacts.c.customer_id == customer_id)
+        .order_by(contacts.c.contacted_at.desc())
+        .limit(MOST_CONTACTS)
+    )
+    with engine.connect() as connection:
+        return [
+            {"at": iso(row.contacted_at), "source": row.source} for row in connection.execute(query)
+        ]
 
 
 def plans_of_customer(engine: sa.Engine, customer_id: str) -> list[dict[str, Any]]:

@@ -23,11 +23,10 @@ from stagecast.serving.targeting.plan.economics import Economics, economics
 from stagecast.serving.targeting.plan.forecast import Forecast
 from stagecast.serving.targeting.plan.notes import notes_of
 from stagecast.serving.targeting.plan.selection import select
+from stagecast.serving.targeting.plan.shown import NO_PAST, Past, can_show
 from stagecast.serving.targeting.plan.suppression import Reach
 from stagecast.serving.targeting.plan.terms import Terms
 from stagecast.serving.targeting.trial.draw import draw_holdout, strata_of
-from stagecast.serving.targeting.trial.expected import expected_buyers, expected_money
-from stagecast.serving.targeting.trial.power import Detectable, detectable
 
 Rows = NDArray[np.int64]
 
@@ -87,6 +86,7 @@ def propose(
     horizon_days: int,
     contracts: bool = False,
     standing_key: str = "",
+    past: Past = NO_PAST,
 ) -> Proposal:
     """Return what a plan would be.
 
@@ -106,6 +106,8 @@ def propose(
         Whether to leave is to cancel, and not to order nothing.
     standing_key
         Key of the standing hold-out, where the terms ask for one.
+    past
+        What is known of how widely spend varies.
 
     Raises
     ------
@@ -132,7 +134,14 @@ def propose(
     reached = customers if everybody else customers.take(on_curve)
     of_reached = money if everybody else _take(money, on_curve)
     profit = expected_maximum_profit(reached, of_reached) if len(on_curve) else None
-    shown = _can_show(members)
+    shown = can_show(
+        members.customers.customer_id,
+        members.held_out,
+        members.expected_purchase,
+        members.expected_spend,
+        past,
+        window / horizon_days,
+    )
     forecast = Forecast(
         churn="cancellation" if contracts else "inactivity",
         window_days=window,
@@ -198,7 +207,7 @@ def _list(
         chosen = rows[selection.rows]
         picked = customers.take(chosen)
         strata = strata_labels(picked)
-        held_out = _draw(picked.customer_id, strata, terms, standing_key)
+        held_out = _draw(chosen, picked.customer_id, strata, terms, standing_key)
         number, spent = int((~held_out).sum()), float(money.cost[chosen[~held_out]].sum())
         too_many = terms.contacts is not None and number > terms.contacts
         too_dear = terms.budget is not None and spent > terms.budget * (1 + 1e-9)
@@ -234,17 +243,22 @@ def _is_spent(budget: float | None, spent: float) -> bool:
 
 
 def _draw(
-    ids: NDArray[np.object_], strata: Sequence[str], terms: Terms, standing_key: str
+    rows: Rows, ids: NDArray[np.object_], strata: Sequence[str], terms: Terms, standing_key: str
 ) -> NDArray[np.bool_]:
     if not terms.holdout or not len(ids):
         return np.zeros(len(ids), dtype=np.bool_)
-    return draw_holdout(
-        ids.tolist(),
-        strata,
+    # candidates are in the order of their ids, which the draw starts from: to sort numbers is
+    # cheaper than to sort texts
+    order = np.argsort(rows)
+    held_out = np.zeros(len(ids), dtype=np.bool_)
+    held_out[order] = draw_holdout(
+        ids[order].tolist(),
+        np.array(strata, dtype=object)[order].tolist(),
         terms.holdout,
         terms.seed,
         standing_key if terms.standing else None,
     )
+    return held_out
 
 
 def strata_labels(customers: Candidates) -> list[str]:
@@ -252,13 +266,13 @@ def strata_labels(customers: Candidates) -> list[str]:
 
     Where a customer has none, it is ``none``. To compare and to store one object is cheaper.
     """
-    texts: dict[tuple[str | None, ...], str] = {}
-    labels = []
-    for parts in zip(customers.play, customers.stage, customers.churn_band, strict=True):
-        if parts not in texts:
-            texts[parts] = strata_of(*([part or "none"] for part in parts))[0]
-        labels.append(texts[parts])
-    return labels
+    cells, first = np.unique(customers.cell, return_index=True)
+    if not len(cells):
+        return []
+    columns = (customers.play[first], customers.stage[first], customers.churn_band[first])
+    texts = np.empty(int(cells[-1]) + 1, dtype=object)
+    texts[cells] = strata_of(*([part or "none" for part in column] for column in columns))
+    return list(texts[customers.cell])
 
 
 def _members(
@@ -283,18 +297,6 @@ def _members(
         spend,
         drawn.strata,
     )
-
-
-def _can_show(members: Members) -> tuple[Detectable | None, Detectable | None]:
-    """Return the smallest effects that would be shown, in buyers and in money."""
-    held_out, n = int(members.held_out.sum()), len(members.held_out)
-    if min(held_out, n - held_out) < 3:
-        return None, None
-    buyers = detectable(expected_buyers(members.expected_purchase), held_out)
-    if members.expected_spend is None:
-        return buyers, None
-    money = expected_money(members.expected_purchase, members.expected_spend)
-    return buyers, detectable(money, held_out)
 
 
 def _plays_of(customers: Candidates, rows: Rows) -> list[tuple[str, str | None]]:

@@ -305,6 +305,18 @@ def _outcome_rows(
     ]
 
 
+def last_readouts(engine: sa.Engine) -> dict[int, dict[str, Any]]:
+    """Return the last read-out of each plan that has one, by the number of the plan."""
+    newest = sa.select(sa.func.max(readouts.c.id)).group_by(readouts.c.plan_id)
+    r = readouts.c
+    query = sa.select(r.plan_id, r.result, r.read_at, r.data_until).where(r.id.in_(newest))
+    with engine.connect() as connection:
+        return {
+            row.plan_id: {**row.result, "read_at": row.read_at, "data_until": row.data_until}
+            for row in connection.execute(query)
+        }
+
+
 def last_readout(engine: sa.Engine, plan: Plan) -> dict[str, Any] | None:
     """Return the last read-out of a plan as plain data; None: there is none."""
     query = (

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
+from stagecast.features.arrays import Array, Integers
 from stagecast.features.stages.plays import Play, play_from_toml
-from stagecast.serving.store.plan_tables import contacts, plan_customers, plans, profiles
+from stagecast.serving.store.plan_tables import contacts, plan_customers, plans, profiles, settled
 from stagecast.serving.store.store import Run
 from stagecast.serving.store.tables import documents, scores
-from stagecast.serving.targeting.plan.candidates import COLUMNS, Candidates, candidates
+from stagecast.serving.targeting.plan.candidates import (
+    COLUMNS,
+    LABELS,
+    Candidates,
+    LabelCoder,
+    candidates,
+)
+from stagecast.serving.targeting.plan.shown import Past
 from stagecast.serving.targeting.plan.stored import is_storable
 from stagecast.serving.targeting.plan.suppression import Reach
 from stagecast.serving.targeting.plan.terms import Audience, Rules
+from stagecast.serving.targeting.trial.spread import pool_spreads
 
 RUNNING = ("frozen", "sent")
 """States of a plan whose customers no other plan may contact until its window closes."""
 _ROWS = 50_000
-CANCELLATION = '"churn":"cancellation"'
-"""How a stored score says that its churn is the end of a contract."""
+_TEXTS = 1 + len(LABELS)
+"""Columns before the numbers: the id and the labels."""
+CANCELLATION = "cancellation"
+"""What a stored score says of its churn where that is the end of a contract."""
+SETTLED_MAX = 8
+"""Most settled runs from which the spread of spend is known."""
 IDS_MAX = 500
 """Most ids of one query; longer lists are filtered after reading."""
 
@@ -51,17 +68,19 @@ def read_candidates(connection: sa.Connection, run_id: int, audience: Audience) 
     if audience.ids is not None and len(audience.ids) <= IDS_MAX:
         conditions.append(c.customer_id.in_([id_ for id_ in audience.ids if is_storable(id_)]))
     query = sa.select(*(c[name] for name in COLUMNS)).where(*conditions).order_by(c.customer_id)
-    parts: list[Candidates] = []
-    # of this statement alone: on the connection it would hold for all that follow, and the cursors
-    # of the server take no lists of rows
-    rows = connection.execute(query, execution_options={"stream_results": True})
-    for part in rows.partitions(_ROWS):
-        columns = list(zip(*part, strict=True))
-        parts.append(candidates(dict(zip(COLUMNS, columns, strict=True))))
+    coder, parts = LabelCoder(), list[tuple[NDArray[np.object_], Integers, Array]]()
+    for part in _partitions(connection, query):
+        ids, *labels = zip(*(row[:_TEXTS] for row in part), strict=True)
+        numbers = np.array([row[_TEXTS:] for row in part], dtype=np.float64)
+        parts.append((np.array(ids, dtype=object), coder.codes(labels), numbers))
     if not parts:
         return candidates({name: [] for name in COLUMNS})
-    whole = candidates(
-        {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
+    ids_of_parts, cells, numbers_of_parts = zip(*parts, strict=True)
+    columns = np.concatenate(numbers_of_parts).T
+    whole = coder.candidates(
+        np.concatenate(ids_of_parts),
+        np.concatenate(cells),
+        dict(zip(COLUMNS[_TEXTS:], columns, strict=True)),
     )
     if audience.ids is not None and len(audience.ids) > IDS_MAX:
         wanted = frozenset(audience.ids)
@@ -71,10 +90,55 @@ def read_candidates(connection: sa.Connection, run_id: int, audience: Audience) 
     return whole
 
 
+def _partitions(
+    connection: sa.Connection, query: sa.Select[Any]
+) -> Iterator[Sequence[Sequence[Any]]]:
+    """Yield the rows of a query, many at a time."""
+    # of this statement alone: on the connection it would hold for all that follow, and the cursors
+    # of the server take no lists of rows
+    rows = connection.execute(query, execution_options={"stream_results": True})
+    if connection.dialect.name != "sqlite" or rows.cursor is None:
+        yield from rows.partitions(_ROWS)
+        return
+    # texts and numbers need no conversion, and plain tuples are half as dear as rows
+    while part := rows.cursor.fetchmany(_ROWS):
+        yield part
+
+
 def is_contract(connection: sa.Connection, run_id: int) -> bool:
     """Return whether churn is the end of a contract in the scores of a run."""
     query = sa.select(documents.c.score).where(documents.c.run_id == run_id).limit(1)
-    return CANCELLATION in (connection.scalar(query) or "")
+    return bool(json.loads(connection.scalar(query) or "{}").get("churn") == CANCELLATION)
+
+
+def read_past(connection: sa.Connection, run: Run) -> Past:
+    """Return what is known of how widely the spend of a buyer varies.
+
+    Settled runs count that were published in time, with the same horizon as this one; the newest
+    :data:`SETTLED_MAX` of them.
+    """
+    query = sa.select(settled.c.body).order_by(settled.c.id.desc()).limit(4 * SETTLED_MAX)
+    stored = [json.loads(body) for body in connection.scalars(query)]
+    spreads = [
+        row["spread"]
+        for row in stored
+        if row.get("spread") and row.get("in_time") and row["horizon_days"] == run.horizon_days
+    ]
+
+    def ends(ids: Sequence[str]) -> tuple[Array, Array]:
+        d = documents.c
+        chosen = sa.select(d.customer_id, d.score).where(d.run_id == run.id, d.customer_id.in_(ids))
+        of_customer = {id_: json.loads(score) for id_, score in connection.execute(chosen)}
+        values = np.array(
+            [
+                [of_customer.get(id_, {}).get(f"expected_spend_{end}") for end in ("low", "high")]
+                for id_ in ids
+            ],
+            dtype=np.float64,
+        ).reshape(len(ids), 2)
+        return values[:, 0], values[:, 1]
+
+    return Past(pool_spreads(spreads[:SETTLED_MAX]), ends)
 
 
 def plays_of(run: Run) -> tuple[Play, ...]:

@@ -12,8 +12,11 @@ from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
 
 SPEND_CV = 1.0
-"""Spread over mean of what a buyer spends in the window, where no past window says it: about the
-middle of 0.4 to 1.8, measured on two shops (docs/experiments.md)."""
+"""Spread over mean of what a buyer spends in the window, where neither a past window nor the ends
+of the scores say it: about the middle of 0.4 to 1.8, measured on two shops
+(docs/experiments.md)."""
+TAIL_CUSTOMERS = 50_000
+"""Most customers from whom the third and fourth moments are worked out."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,14 @@ class Expected:
         Expected outcome of a customer who buys: 1, or money, shape (n,).
     cv
         Standard deviation over mean of the outcome of a customer who buys.
+    cv_from
+        Where the ``cv`` is from, as a sentence names it; empty: nothing measured it.
     """
 
     purchase: Array
     per_buyer: Array
     cv: float
+    cv_from: str = ""
 
     def variance(self, part: float = 0.0) -> float:
         """Return the mean variance of an outcome around the score, if this part is kept.
@@ -53,6 +59,35 @@ class Expected:
         p, y = np.stack([self.purchase, 1 - self.purchase]), self.per_buyer
         yp = y * p
         return (yp @ y) * (1 + self.cv**2) / len(y), yp @ yp.T / len(y)
+
+    def tails(self, part: float = 0.0) -> tuple[float, float]:
+        """Return the mean third and fourth central moments of an outcome, if this part is kept.
+
+        What a buyer spends is taken to be gamma-distributed; of long lists evenly spaced customers
+        stand for all.
+
+        Source: moments of a product of a Bernoulli and a gamma variable.
+        """
+        third, fourth = self._tail_polynomials
+        return float(np.polyval(third, part)), float(np.polyval(fourth, part))
+
+    @cached_property
+    def _tail_polynomials(self) -> tuple[Array, Array]:
+        """Coefficients of the third and the fourth moment, quartics in the part that is kept."""
+        rows = slice(None, None, max(len(self.purchase) // TAIL_CUSTOMERS, 1))
+        purchase, y = self.purchase[rows], self.per_buyer[rows]
+        square = self.cv**2
+        raw = np.cumprod([1.0, 1 + square, 1 + 2 * square, 1 + 3 * square])
+        parts = np.linspace(0.0, 1.0, 5)
+        moments = np.zeros((2, len(parts)))
+        for k, part in enumerate(parts):
+            q = purchase + part * (1 - purchase)
+            m, m2, m3, m4 = (q * raw[order - 1] for order in (1, 2, 3, 4))
+            moments[0, k] = np.mean(y**3 * (m3 - 3 * m * m2 + 2 * m**3))
+            moments[1, k] = np.mean(y**4 * (m4 - 4 * m * m3 + 6 * m**2 * m2 - 3 * m**4))
+        coefficients = np.asarray(np.linalg.solve(np.vander(parts), moments.T), dtype=np.float64)
+        third, fourth = coefficients.T
+        return third, fourth
 
     @cached_property
     def largest_effect(self) -> float:
@@ -87,7 +122,9 @@ def expected_buyers(purchase: Array) -> Expected:
     return Expected(purchase, np.ones(len(purchase)), 0.0)
 
 
-def expected_money(purchase: Array, spend: Array, cv: float = SPEND_CV) -> Expected:
+def expected_money(
+    purchase: Array, spend: Array, cv: float = SPEND_CV, cv_from: str = ""
+) -> Expected:
     """Return what is expected where money is counted.
 
     Parameters
@@ -97,7 +134,10 @@ def expected_money(purchase: Array, spend: Array, cv: float = SPEND_CV) -> Expec
     spend
         Expected spend in the window, in money, shape (n,).
     cv
-        Coefficient of variation of what a buyer spends; :func:`spend_cv` measures it.
+        Coefficient of variation of what a buyer spends; :func:`spend_cv` measures it, and
+        :mod:`stagecast.serving.targeting.trial.spread` finds it for a list.
+    cv_from
+        Where it is from, as a sentence names it; empty: nothing measured it.
 
     Raises
     ------
@@ -115,7 +155,7 @@ def expected_money(purchase: Array, spend: Array, cv: float = SPEND_CV) -> Expec
         raise UsageError(f"a spread of spend of {cv} times its mean is impossible; 1 is usual")
     # who never buys spends nothing; the expected spend of a p of 0 can only be rounding
     per_buyer = np.divide(spend, purchase, out=np.zeros(len(spend)), where=purchase > 0)
-    return Expected(purchase, per_buyer, cv)
+    return Expected(purchase, per_buyer, cv, cv_from)
 
 
 def spend_cv(spend: Array, purchase: Array, expected_spend: Array) -> float:

@@ -10,9 +10,13 @@ from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
 from stagecast.serving.targeting.trial.expected import Expected
 from stagecast.serving.targeting.trial.intervals import LEVEL, NORMAL, critical_value
+from stagecast.serving.targeting.trial.redraws import enough_customers
+from stagecast.serving.targeting.trial.tails import excluding_zero
 
 POWER = 0.8
 LARGEST_LIST = 1_000_000_000
+FEWEST_FOR_TAILS = 10
+"""Customers of the smaller arm from which skewness and the error of the error are allowed for."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,10 @@ def power_of(
     UsageError
         Fewer than 3 customers would be held out, or contacted.
 
-    Source: the normal test of two means with residual variances (Lin 2013), Student's t of the
-    held-out customers, the smaller arm.
+    Source: the test of two means with residual variances (Lin 2013) and Student's t of the
+    held-out customers, the smaller arm; where few buy or tails are heavy, with the skewness of
+    the estimate and of its standard error (Hall 1992, The Bootstrap and Edgeworth Expansion,
+    section 2.6), against the critical values of redrawn hold-outs.
     """
     n = len(expected.purchase) if customers is None else customers
     contacted = n - held_out
@@ -94,11 +100,28 @@ def power_of(
         )
     largest = expected.largest_effect
     part = min(max(effect / largest, 0.0), 1.0) if largest else 0.0
-    error = math.sqrt(expected.variance(part) / contacted + expected.variance() / held_out)
+    variances = expected.variance(part), expected.variance()
+    error = math.sqrt(variances[0] / contacted + variances[1] / held_out)
     if not error:
         return 1.0 if effect else 0.0
     critical, shift = critical_value(level, smaller - 2), effect / error
-    return NORMAL.cdf(shift - critical) + NORMAL.cdf(-shift - critical)
+    if smaller < FEWEST_FOR_TAILS:
+        return NORMAL.cdf(shift - critical) + NORMAL.cdf(-shift - critical)
+    (third, fourth), (third_alone, fourth_alone) = expected.tails(part), expected.tails()
+    skewness = third / contacted**2 - third_alone / held_out**2
+    fourths = ((fourth, variances[0], contacted), (fourth_alone, variances[1], held_out))
+    instability, kurtosis = (
+        sum((moment - normal * variance**2) / size**3 for moment, variance, size in fourths)
+        for normal in (1, 3)
+    )
+    return excluding_zero(
+        shift,
+        skewness / error**3,
+        kurtosis / error**4,
+        instability / error**4,
+        critical,
+        redrawn=not enough_customers(smaller, third_alone, variances[1]),
+    )
 
 
 def detectable(
@@ -155,6 +178,11 @@ def _supposed(expected: Expected) -> str:
     """Return the sentence on the spread of spend, by which money is shown or not."""
     if not expected.cv or not expected.variance():
         return ""
+    if expected.cv_from:
+        return (
+            f" What a buyer spends varies by {expected.cv:.2g} times its expectation, "
+            f"{expected.cv_from}."
+        )
     wider = replace(expected, cv=2 * expected.cv)
     factor = math.sqrt(wider.variance() / expected.variance())
     return (

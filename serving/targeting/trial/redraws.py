@@ -55,8 +55,21 @@ def normal_enough(residual: Array, contacted: NDArray[np.bool_]) -> bool:
     variance = float(np.mean(residual**2))
     if not variance:
         return True
-    skewness = float(np.mean(residual**3)) / variance**1.5
-    return bool(min(contacted.sum(), (~contacted).sum()) >= ENOUGH * skewness**2)
+    smaller = int(min(contacted.sum(), (~contacted).sum()))
+    return enough_customers(smaller, float(np.mean(residual**3)), variance)
+
+
+def enough_customers(smaller: int, third: float, variance: float) -> bool:
+    """Return whether Student's t holds for a smaller arm of residuals with these moments.
+
+    Parameters
+    ----------
+    smaller
+        Customers of the smaller arm.
+    third, variance
+        Central moments of the residuals; a variance of 0 has no tails.
+    """
+    return not variance or smaller >= ENOUGH * third**2 / variance**3
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def test_filters_filter_and_empty_ones_do_not(api, scored):
         ("limit=1001", "limit is 1 to 1000"),
         ("limit=many", "'all'"),
         ("limit=all", "format=csv"),
-        ("format=xml", "'json', 'ndjson' or 'csv'"),
+        ("format=xml", "'json', 'ndjson', 'csv' or 'xlsx'"),
         ("stages=loyal", "Did you mean 'stage'?"),
         ("q=" + "x" * 300, "at most 256"),
     ],

@@ -80,6 +80,11 @@ def test_a_plan_goes_all_its_way_and_each_answer_is_as_described(api):
     again = checked(api, api.get("/v1/plans/autumn/readout"), one + "/readout")
     assert again == result
     assert checked(api, api.get("/v1/plans/autumn"), one)["state"] == "closed"
+    together = checked(api, api.get("/v1/results"), "/v1/results")
+    assert together["plans"] == ["autumn"]
+    total = result["money"]["comparison"]["adjusted"]["total"]["estimate"]
+    assert together["money"]["estimate"] == pytest.approx(total)
+    assert "All closed plans together" in api.get("/results").text
     assert [plan["name"] for plan in checked(api, api.get(path), path)["plans"]] == ["autumn"]
 
 

@@ -157,3 +157,33 @@ def test_a_row_of_the_ledger_names_no_customer(open_run):
     with open_run.engine.connect() as connection:
         (body,) = connection.scalars(sa.select(settled.c.body))
     assert "c00" not in body
+
+
+def test_contracts_are_settled_by_who_cancelled():
+    of_contracts = settlement(
+        said(),
+        np.array([2.0, 0.0, 1.0, 0.0]),
+        None,
+        as_of="1998-01-01",
+        horizon_days=90,
+        model_version="m",
+        customers=4,
+        kept=np.array([False, True, True, True]),
+    )
+    # the first paid and cancelled, the second did not pay and stayed; the lapsed one ordered
+    assert (of_contracts.active.left, of_contracts.by_stage["lost"].left) == (1, 0)
+    assert of_contracts.brier == pytest.approx((0.25**2 + 0.25**2) / 2)
+    assert of_contracts.spread is None
+
+
+def test_the_newest_rows_are_checked_against_the_one_before(tmp_path):
+    store = published.open_store(tmp_path)
+    with store.engine.begin() as connection:
+        for run_id in (1, 2, 3, 4):
+            append(connection, run_id, settled_by_hand())
+        assert [entry.run_id for entry in entries(connection, 2)] == [3, 4]
+        assert len(entries(connection, 9)) == 4
+        connection.execute(settled.update().where(settled.c.run_id == 3).values(body="{}"))
+        with pytest.raises(DataRefusedError, match="row 3 of the ledger"):
+            entries(connection, 2)
+    store.close()

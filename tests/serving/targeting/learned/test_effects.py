@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stagecast.features.errors import NotEnoughDataError
+from stagecast.serving.store.plan_tables import readouts
 from stagecast.serving.targeting.learned.effects import (
     FEWEST_PER_ARM,
     LearnedEffect,
@@ -19,10 +20,11 @@ from stagecast.serving.targeting.learned.effects import (
     learned_effects,
     require_learned,
 )
-from stagecast.serving.targeting.plan.terms import Effects
+from stagecast.serving.targeting.learned.terms import with_default_effects
+from stagecast.serving.targeting.plan.terms import Effects, Terms
 from stagecast.serving.targeting.trial.intervals import Interval
 from tests.serving import published
-from tests.serving.targeting.learned.made import add_closed, drawn
+from tests.serving.targeting.learned.made import AS_OF, add_closed, drawn
 
 
 @pytest.fixture
@@ -153,3 +155,26 @@ def test_a_plan_can_use_every_learned_effect(estimate: float, down: float, up: f
     assert effects.keep == effects.win_back == effect.share
     assert 0 <= effect.share <= 1
     assert effect.may_be_nothing == ("may do nothing" in effect.words("keeps", "who would leave"))
+
+
+def test_the_next_plan_takes_what_was_learned_without_being_asked(tmp_path: Path) -> None:
+    store = published.open_store(tmp_path)
+    published.publish(store, published.scores(40))
+    run = store.current_run()
+    assert run is not None
+    assert with_default_effects(store.engine, run, Terms()) == Terms()
+    add_closed(store.engine, "a", *halves(50, 30, 20), expected=0.5)
+    with store.engine.begin() as connection:
+        connection.execute(
+            readouts.insert().values(
+                plan_id=1, read_at=AS_OF, data_until=AS_OF, closed=True, result={}
+            )
+        )
+    effects = with_default_effects(store.engine, run, Terms()).effects
+    # (30 - 20) of 50 more buy, of the half who would not
+    assert effects.keep == pytest.approx(0.4)
+    assert effects.win_back is None
+    assert effects.source.startswith("1 plan: ")
+    stated = Terms(effects=Effects(0.1, 0.1))
+    assert with_default_effects(store.engine, run, stated) == stated
+    store.close()

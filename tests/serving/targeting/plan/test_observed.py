@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
+from stagecast.features.contracts import Terms
 from stagecast.features.errors import DataRefusedError, NotEnoughDataError
 from stagecast.features.events import ReadOptions, from_frame
 from stagecast.serving.targeting.plan.observed import (
@@ -116,3 +117,17 @@ def test_who_is_missing_from_counted_outcomes_has_ordered_nothing():
     outcome = observed_at_end(rows, ["a", "b"], 30, START)
     assert outcome.orders[:, 0].tolist() == [2.0, 0.0]
     assert outcome.spend[:, 0].tolist() == [5.0, 0.0]
+
+
+def test_of_contracts_the_log_tells_who_stayed_and_what_they_paid():
+    rows = [
+        ("a", START - 5 * DAY, 0.0, "signup"),
+        ("b", START - 5 * DAY, 0.0, "signup"),
+        ("b", START + 4 * DAY, 0.0, "cancel"),
+        buy("a", START + 3 * DAY, 20.0),
+        buy("b", START + 1 * DAY, 20.0),
+    ]
+    with log_of(*rows) as log:
+        stayed = observe(log, ["b", "a", "nobody"], START, 10, terms=Terms())
+    assert stayed.orders[:, [2, -1]].tolist() == [[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]
+    assert stayed.spend[:, -1].tolist() == [20.0, 20.0, 0.0]

@@ -1,0 +1,33 @@
+"""What the closed plans brought together."""
+
+from __future__ import annotations
+
+import msgspec
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from stagecast.serving.http.openapi import json_response, problem_responses
+from stagecast.serving.http.problems import ProblemError
+from stagecast.serving.http.state import StoreDep
+from stagecast.serving.targeting.plan.pooled_results import pooled_results
+
+router = APIRouter(prefix="/v1", tags=["plans"])
+
+
+@router.get(
+    "/results",
+    summary="What all closed plans brought together",
+    responses={**json_response("Results"), **problem_responses(404)},
+)
+def results(store: StoreDep) -> Response:
+    """Return extra buyers and money of all closed plans, by play, and the mean of such plans."""
+    together = pooled_results(store.engine)
+    if together is None:
+        raise ProblemError(
+            404,
+            "not-read-out",
+            "no plan was read out at the end of its window; after it run: stagecast plan readout "
+            "NAME EVENTS",
+        )
+    body = msgspec.json.encode(together.to_json())
+    return Response(body, media_type="application/json")

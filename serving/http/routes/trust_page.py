@@ -1,0 +1,52 @@
+"""The page of trust: how true earlier scores were, and what the present ones rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import HTMLResponse
+
+from stagecast.serving.http.lists import BANDS
+from stagecast.serving.http.page_texts import shop_of, store_name, titles_of
+from stagecast.serving.http.routes.trust import trust_of
+from stagecast.serving.http.state import StateDep, StoreDep
+from stagecast.serving.reports.rendering import render
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+@router.get("/trust")
+def trust_page(store: StoreDep, state: StateDep) -> HTMLResponse:
+    """Show what was said and what came, the grade of the model, and what was read of the log."""
+    run = store.current_run()
+    if run is None:
+        return render("empty.html", store=store_name(state.settings.store))
+    held = trust_of(store, run)
+    card = held["card"] or {}
+    evaluation = card.get("evaluation") or None
+    return render(
+        "trust.html",
+        **shop_of(run),
+        titles=titles_of(run.scheme),
+        held=held,
+        settled=held["settled"][0] if held["settled"] else None,
+        bands=list(reversed(BANDS)),
+        evaluation=evaluation,
+        methods=None if evaluation is None else _methods(evaluation),
+        blend=card.get("blend") or {},
+        notes=_notes(card),
+    )
+
+
+def _methods(evaluation: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the figures of the methods, of the active where they are known."""
+    active = evaluation.get("active") or {}
+    models: Sequence[Mapping[str, Any]] = active.get("models") or evaluation.get("models") or ()
+    return models
+
+
+def _notes(card: Mapping[str, Any]) -> list[str]:
+    notes = [*(card.get("notes") or ())]
+    return [card["horizon_note"], *notes] if card.get("horizon_note") else notes

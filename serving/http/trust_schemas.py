@@ -1,0 +1,60 @@
+"""Schemas of what the routes of trust, totals and views answer, for the description of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_NUMBER: dict[str, Any] = {"type": ["number", "null"]}
+_COUNT: dict[str, Any] = {"type": "integer"}
+_INSTANT: dict[str, Any] = {"type": "string", "format": "date-time"}
+
+
+def trust_schemas() -> dict[str, Any]:
+    """Return name -> schema."""
+    totals = {
+        "customers": _COUNT,
+        **dict.fromkeys(("value_at_risk", "value_gone", "win_back", "clv", "spend"), _NUMBER),
+    }
+    view = {
+        "id": _TEXT,
+        "title": {"type": "object", "additionalProperties": _TEXT},
+        "contact": {"type": "boolean"},
+        "customers": _COUNT,
+        "stake": {"type": "number"},
+        "new": {"type": ["integer", "null"]},
+    }
+    return {
+        "TrustAnswer": _object(
+            {
+                "as_of": _INSTANT,
+                "data_cutoff": _INSTANT,
+                "published_at": _INSTANT,
+                "model_version": _TEXT,
+                "scheme": _TEXT,
+                "customers": _COUNT,
+                "settled": {"type": "array", "items": {"type": "object"}},
+                "ledger_problem": {"type": ["string", "null"]},
+                "card": {"type": ["object", "null"]},
+                "data": {"type": ["object", "null"]},
+            },
+            "What the published scores rest on, and how true earlier ones were",
+        ),
+        "Totals": _object(
+            {"as_of": _INSTANT, **totals},
+            "How many customers pass the filters, and the sums of their money; null: no amounts",
+        ),
+        "ViewList": _object(
+            {"as_of": _INSTANT, "views": {"type": "array", "items": _object(view, "A play")}},
+            "The plays of the scheme, with the customers who have them and what is at stake",
+        ),
+    }
+
+
+def _object(properties: dict[str, Any], description: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": description,
+        "properties": properties,
+        "required": sorted(properties),
+    }

@@ -1,0 +1,177 @@
+"""Small drawings of the pages: points of a curve in the coordinates of its picture.
+
+The pages are drawn by their templates, since Vega needs seconds and a hundred megabytes before its
+first chart, which a server should not spend; the report's charts are in
+:mod:`stagecast.serving.reports.charts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from stagecast.features.clock import parse_instant
+
+WIDTH, HEIGHT = 300, 110
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What a group has earned by age, as a picture 300 wide and 110 high.
+
+    Parameters
+    ----------
+    group
+        What the customers were first seen in.
+    line, area
+        Points of the curve and of its interval, as an SVG polyline takes them.
+    cost
+        Height of the cost per customer; None: it is not known, or above the picture.
+    paid_back
+        Where the curve reaches the cost; None: it does not.
+    days, earned
+        Right end of the picture in days, and what is earned there.
+    cac, payback
+        Cost per customer in money, and the days until it is earned; None: not known.
+    """
+
+    group: str
+    line: str
+    area: str
+    cost: float | None
+    paid_back: float | None
+    days: float
+    earned: float
+    cac: float | None
+    payback: float | None
+
+
+def drawing(groups: Sequence[Mapping[str, Any]]) -> list[Curve]:
+    """Return the curves of groups, all on one scale, so that they can be compared.
+
+    Parameters
+    ----------
+    groups
+        As the API lists them, each with at least two points in ``earned``.
+    """
+    if not groups:
+        return []
+    days: float = max(group["earned"][-1]["days"] for group in groups)
+    costs = [_value(group["cac"]) for group in groups]
+    heights = [point["high"] for group in groups for point in group["earned"]]
+    most: float = max(*heights, *(cost for cost in costs if cost is not None), 1e-9)
+
+    def x(age: float) -> float:
+        return WIDTH * age / days
+
+    def y(money: float) -> float:
+        return HEIGHT * (1 - max(money, 0.0) / most)
+
+    def joined(points: Sequence[tuple[float, float]]) -> str:
+        return " ".join(f"{x(age):.1f},{y(money):.1f}" for age, money in points)
+
+    curves = []
+    for group, cost in zip(groups, costs, strict=True):
+        points = group["earned"]
+        upper = [(point["days"], point["high"]) for point in points]
+        lower = [(point["days"], point["low"]) for point in reversed(points)]
+        payback = (group["payback"] or {}).get("days")
+        curves.append(
+            Curve(
+                group["first_seen_in"],
+                joined([(point["days"], point["value"]) for point in points]),
+                joined([*upper, *lower]),
+                None if cost is None else round(y(cost), 1),
+                None if payback is None else round(x(payback), 1),
+                points[-1]["days"],
+                points[-1]["value"],
+                cost,
+                payback,
+            )
+        )
+    return curves
+
+
+@dataclass(frozen=True)
+class StepBar:
+    """A step of a risk on a scale of 100: where its bar begins, its width, where it goes.
+
+    ``way`` is ``raises``, ``lowers`` or ``whole`` (from 0 on).
+    """
+
+    start: float
+    width: float
+    way: str
+
+
+def step_bars(steps: Sequence[Mapping[str, Any]]) -> list[StepBar]:
+    """Return the bars of the steps of a risk, in their order.
+
+    >>> step_bars([{"kind": "rest", "start": 0.5, "end": 0.25}])
+    [StepBar(start=25.0, width=25.0, way='lowers')]
+    """
+    bars = []
+    for step in steps:
+        low, high = sorted((step["start"], step["end"]))
+        way = "raises" if step["end"] >= step["start"] else "lowers"
+        way = "whole" if step["kind"] == "base" else way
+        bars.append(StepBar(round(100 * low, 2), round(100 * (high - low), 2), way))
+    return bars
+
+
+STRIP_WIDTH = 1000
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A timeline as a strip 1000 wide.
+
+    Parameters
+    ----------
+    marks
+        ``(x, kind)`` of each entry.
+    silence
+        x of the last order and of today; None: no order, or it is not known.
+    expected
+        x of today and of the next order; None: none is expected on the strip.
+    """
+
+    marks: tuple[tuple[float, str], ...]
+    silence: tuple[float, float] | None
+    expected: tuple[float, float] | None
+
+
+def strip(entries: Sequence[Mapping[str, Any]]) -> Strip | None:
+    """Return the entries of a timeline on a strip; None where they are all of one instant.
+
+    An order that is expected more than a horizon after the end of the horizon is left out, since it
+    would push everything else together.
+    """
+    times = {entry["kind"]: parse_instant(entry["at"]) for entry in entries}
+    first, today, end = parse_instant(entries[0]["at"]), times["today"], times["horizon"]
+    last = end
+    if "next_order" in times and times["next_order"] <= end + (end - today):
+        last = max(end, times["next_order"])
+    span = (last - first).total_seconds()
+    if span <= 0:
+        return None
+
+    def x(instant: datetime) -> float:
+        return round(STRIP_WIDTH * (instant - first).total_seconds() / span, 1)
+
+    marks = tuple(
+        (x(at), str(entry["kind"]))
+        for entry in entries
+        if (at := parse_instant(entry["at"])) <= last
+    )
+    silence = (x(times["last_order"]), x(today)) if "last_order" in times else None
+    expected = None
+    if "next_order" in times and today < times["next_order"] <= last:
+        expected = (x(today), x(times["next_order"]))
+    return Strip(marks, silence, expected)
+
+
+def _value(figure: Mapping[str, Any] | None) -> float | None:
+    return None if figure is None else figure["value"]

@@ -1,0 +1,125 @@
+"""One customer as a story: how the risk adds up, the usual gap, and what happened when."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from stagecast.features.clock import iso, parse_instant
+from stagecast.serving.reports.rendering import DAYS_TO_ORDER
+
+_OVERDUE = re.compile(r"overdue_ratio ([\d.,]+) is")
+
+
+def risk_steps(score: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return how a risk comes about, one step per reason, from the average to the customer's own.
+
+    The effects of the reasons are in log odds. Each step adds one of them, in the order of the
+    reasons, and says how the probability moves; the last one adds everything else.
+
+    Parameters
+    ----------
+    score
+        As the API returns it.
+
+    Returns
+    -------
+    Steps with ``kind`` (``base``, ``reason``, ``rest``), ``reason`` (its place among the reasons,
+    from 0; else None), ``start`` and ``end`` (probabilities). Empty where the score has no reasons
+    or no base.
+
+    >>> steps = risk_steps({"risk_base": 0.0, "risk_rest": 0.0, "reasons": [{"effect": 1.0}]})
+    >>> [(step["kind"], round(step["end"], 3)) for step in steps]
+    [('base', 0.5), ('reason', 0.731), ('rest', 0.731)]
+    """
+    base, reasons = score.get("risk_base"), score.get("reasons") or ()
+    if base is None or not reasons or any(reason.get("effect") is None for reason in reasons):
+        return []
+    parts = [("reason", k, float(reason["effect"])) for k, reason in enumerate(reasons)]
+    odds = float(base)
+    steps = [{"kind": "base", "reason": None, "start": 0.0, "end": _probability(odds)}]
+    for kind, place, effect in (*parts, ("rest", None, float(score.get("risk_rest") or 0.0))):
+        start = _probability(odds)
+        odds += effect
+        steps.append({"kind": kind, "reason": place, "start": start, "end": _probability(odds)})
+    return steps
+
+
+def usual_gap(score: Mapping[str, Any]) -> float | None:
+    """Return the customer's own usual gap between orders in days; None where it is not known.
+
+    It is what the silence is compared with in the reasons, else in the rule of the stage.
+
+    >>> rule = "overdue_ratio 2.50 is above 1.70 (at_risk_ratio)"
+    >>> usual_gap({"stage_rule": rule, "recency_days": 100.0})
+    40.0
+    """
+    for reason in score.get("reasons") or ():
+        if reason.get("code") == "recency_days.own" and reason.get("usual"):
+            return float(reason["usual"])
+    ratio, silence = _OVERDUE.search(score.get("stage_rule") or ""), score.get("recency_days")
+    if ratio is None or not silence or not score.get("frequency"):
+        return None
+    times = float(ratio[1].replace(",", ""))
+    return float(silence) / times if times > 0 else None
+
+
+def timeline(
+    score: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
+    contacts: Sequence[Mapping[str, Any]],
+    plans: Sequence[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """Return what is stored of a customer's past and expected of the future, the earliest first.
+
+    The store holds scores and contacts, and no events: of the orders it knows the last. An order
+    that is expected later than within a year is none.
+
+    Parameters
+    ----------
+    score
+        As the API returns it.
+    history
+        ``as_of`` (UTC) and ``stage`` of earlier scores, in any order.
+    contacts
+        ``at`` and ``source`` of each.
+    plans
+        The plans that the customer was in.
+
+    Returns
+    -------
+    Entries with ``at`` (ISO 8601, UTC), ``kind`` (``first_event``, ``last_order``, ``stage``,
+    ``contact``, ``plan``, ``score``, ``today``, ``next_order``, ``horizon``) and ``what`` (a
+    stage, a plan, or the source of a contact; else None).
+    """
+    as_of = parse_instant(score["as_of"])
+    entries: list[tuple[datetime, str, str | None]] = [
+        (as_of - timedelta(days=score["tenure_days"]), "first_event", None),
+        (parse_instant(score["stage_since"]), "stage", score["stage"]),
+        (as_of, "today", None),
+        (as_of + timedelta(days=score["horizon_days"]), "horizon", None),
+    ]
+    if score.get("recency_days") is not None:
+        entries.append((as_of - timedelta(days=score["recency_days"]), "last_order", None))
+    if score.get("next_order_date"):
+        expected = parse_instant(str(score["next_order_date"]))
+        if expected <= as_of + timedelta(days=DAYS_TO_ORDER):
+            entries.append((expected, "next_order", None))
+    entries += [
+        (past["as_of"], "score", past["stage"]) for past in history if past["as_of"] < as_of
+    ]
+    entries += [
+        (parse_instant(contact["at"]), "contact", contact["source"]) for contact in contacts
+    ]
+    entries += [(parse_instant(plan["starts_at"]), "plan", plan["name"]) for plan in plans]
+    order = ("first_event", "last_order", "stage", "score", "contact", "plan", "today")
+    place = {kind: k for k, kind in enumerate(order)}
+    entries.sort(key=lambda entry: (entry[0], place.get(entry[1], len(order))))
+    return [{"at": iso(at), "kind": kind, "what": what} for at, kind, what in entries]
+
+
+def _probability(odds: float) -> float:
+    return 1.0 / (1.0 + math.exp(-odds)) if odds > -700 else 0.0
