@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stagecast.features import datasets
     from stagecast.features.frames.panel import Panel
     from stagecast.serving.monitor.watch import monitor
     from stagecast.serving.pipeline import run
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from stagecast.serving.python.plan import Plan
     from stagecast.serving.python.planning import plan
     from stagecast.serving.python.reading import from_frame, read_events
+    from stagecast.serving.python.schemes import schemes
     from stagecast.serving.runs.run import Run
     from stagecast.serving.scoring.scorer import Scorer, load_scorer
     from stagecast.training import plot
@@ -66,6 +68,7 @@ __all__ = [
     "SnapshotSplit",
     "TrainConfig",
     "__version__",
+    "datasets",
     "from_frame",
     "load",
     "load_scorer",
@@ -75,6 +78,7 @@ __all__ = [
     "purchase_summary",
     "read_events",
     "run",
+    "schemes",
     "tracking_table",
 ]
 
@@ -103,15 +107,19 @@ _MODULES = {
     "purchase_summary": "stagecast.training.customer_base",
     "monitor": "stagecast.serving.monitor.watch",
     "run": "stagecast.serving.pipeline",
+    "schemes": "stagecast.serving.python.schemes",
     "tracking_table": "stagecast.training.customer_base",
 }
+
+_ROOMS = {"datasets": "stagecast.features.datasets", "plot": "stagecast.training.plot"}
+"""Names that are modules."""
 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module("importlib.metadata").version("stagecast")
-    if name == "plot":
-        return import_module("stagecast.training.plot")
+    if name in _ROOMS:
+        return import_module(_ROOMS[name])
     if name in _MODULES:
         return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'stagecast' has no attribute {name!r}")
