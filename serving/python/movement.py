@@ -148,6 +148,11 @@ class Comparison:
         return self.result.caveats
 
     @property
+    def window_days(self) -> int:
+        """Days of each of the two windows."""
+        return self.result.before.days
+
+    @property
     def customers(self) -> tuple[int, int]:
         """Customers whom the figures per customer are over, before and after."""
         return self.result.customers_before, self.result.customers_after
