@@ -210,7 +210,7 @@ def durations(app: Any, body: dict[str, Any], requests: int) -> list[float]:
     return asyncio.run(ask())
 
 
-def request_lines(scorer: Any, requests: int = 300) -> list[Line]:
+def request_lines(scorer: Any, folder: Path, requests: int = 300) -> list[Line]:
     """Measure POST /v1/score with one customer of ten purchases."""
     from stagecast.serving.http.app import create_app
     from stagecast.serving.settings import Settings
@@ -222,7 +222,8 @@ def request_lines(scorer: Any, requests: int = 300) -> list[Line]:
         for k in range(10)
     ]
     body = {"as_of": AS_OF.isoformat(), "customers": [{"customer_id": "a", "events": events}]}
-    store = Store.open("sqlite://")
+    # a store in memory is another one in each thread
+    store = Store.open(f"sqlite:///{folder / 'bench.db'}")
     ours = durations(
         create_app(Settings(model=Path("loaded")), scorer_loader=lambda _: scorer, store=store),
         body,
@@ -298,7 +299,8 @@ def main() -> None:
         _, rfm = catalogues(log)
         lines = [fit_line(features_of(log, rfm))]
         scorer = trained(Path(folder) / "model")
-        lines += [batch_line(scorer, log), *request_lines(scorer), memory_line(customers)]
+        lines += [batch_line(scorer, log), *request_lines(scorer, Path(folder))]
+        lines.append(memory_line(customers))
     rows = [
         ["what", "stagecast", "peer", "ratio", "the peer is"],
         *(line.cells() for line in lines),

@@ -54,6 +54,7 @@ COMMANDS = {
         "A model watched on a newer log: what it said against what came, what has moved, whether "
         "to retrain."
     ),
+    "models": "Registered models: who is champion, whether a challenger is better, and back again.",
     "serve": "The API and the pages.",
     "keys": "API keys of the server: who may do what, and until when.",
     "erase": "Remove one customer everywhere, and prove it byte by byte.",

@@ -53,8 +53,8 @@ def run(
     as_of
         None: the day after the last event.
     track
-        Called with the bundle, its folder and the report once they are written; logs them to
-        MLflow.
+        Called with the bundle, its folder and the report once they are in their place; logs them
+        to MLflow.
 
     Raises
     ------
@@ -88,9 +88,9 @@ def run(
         write_tables(moves, draft / TABLES)
         figures = movement_figures(moves, life.scheme, life.merged)
         write_report(draft / REPORT, contents, scores, figures)
-        if track is not None:
-            say("tracking")
-            track(bundle, draft / MODEL, draft / REPORT)
+    if track is not None:
+        say("tracking")
+        track(bundle, out / MODEL, out / REPORT)
     return Run(out, bundle, scores, contents)
 
 
@@ -130,7 +130,6 @@ def run_and_publish(
             force=request.force,
             next_steps=request.next_steps,
             say=say,
-            track=track,
         )
         if request.publish:
             from stagecast.serving.runs.publishing import publish  # SQLAlchemy is slow to import
@@ -144,4 +143,8 @@ def run_and_publish(
                 log,
                 log.choose_as_of(as_of),
             )
+        if track is not None:
+            track.note(log)
+            say("tracking")
+            track(done.bundle, request.out / MODEL, request.out / REPORT)
     return done

@@ -33,7 +33,6 @@ _NOT_ON_SPARK = (
     "test_customers",
     "not_products",
     "max_rejected",
-    "preset",
     "currency_sign",
 )
 """Options that change what is loaded, and that Spark's own reader does not know."""
@@ -166,6 +165,13 @@ class Reading:
             No folder or table was named, it cannot be read, or an option that only one machine
             knows.
         """
+        if self.options.preset is not None:
+            raise UsageError(
+                f"--preset {self.options.preset} is not known to --engine spark: it reads the text "
+                "file that the vendor exports (forms of its times, amounts and order states), and "
+                "Spark reads typed columns. Read the export without --engine spark; or write the "
+                "rows that count as Parquet, and map --customer, --time and --amount"
+            )
         asked = {**vars(self.options.mapping), **vars(self.options)}
         for name in _NOT_ON_SPARK:
             if asked[name]:

@@ -71,6 +71,8 @@ class Settings(BaseSettings):
     tracking_uri
         MLflow server or file. ``MLFLOW_TRACKING_URI`` is read if ``STAGECAST_TRACKING_URI`` is not
         set.
+    tracking_seconds
+        How long MLflow may take to log a finished training or backtest, in seconds.
     max_body_bytes
         Maximum length of a request body, in bytes.
     webhook_url, webhook_secret
@@ -104,6 +106,7 @@ class Settings(BaseSettings):
         default="sqlite:///mlflow.db",
         validation_alias=AliasChoices(f"{PREFIX}TRACKING_URI", "MLFLOW_TRACKING_URI"),
     )
+    tracking_seconds: float = Field(default=120, gt=0, le=3600)
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, le=1024**3)
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None
@@ -204,6 +207,22 @@ def load_settings(**options: Any) -> Settings:
 
 
 def keep_mlflow_quiet() -> None:
-    """Turn off MLflow's telemetry and progress bars; call it before MLflow is imported."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    """Turn off MLflow's telemetry and progress bars, and let it give up soon on a server that does
+    not answer; call it before MLflow is imported. What the environment says is not changed.
+    """
+    for name, value in _MLFLOW.items():
+        os.environ.setdefault(name, value)
+
+
+def mlflow_environment(seconds: float) -> dict[str, str]:
+    """Return the environment of a process that has so many seconds to log to MLflow."""
+    patience = {"MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, int(seconds)))}
+    return {**_MLFLOW, **patience, **os.environ}
+
+
+_MLFLOW = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}

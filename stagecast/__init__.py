@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         RfmLogistic,
         SnapshotSplit,
     )
+    from stagecast.training.promotion.registry import Registry
 
 __all__ = [
     "BetaGeo",
@@ -62,6 +63,7 @@ __all__ = [
     "Panel",
     "ParetoNBD",
     "Plan",
+    "Registry",
     "RfmLogistic",
     "Run",
     "Scorer",
@@ -95,6 +97,7 @@ _MODULES = {
     "ModifiedBetaGeo": "stagecast.training.customer_base",
     "ParetoNBD": "stagecast.training.customer_base",
     "RfmLogistic": "stagecast.training.estimators",
+    "Registry": "stagecast.training.promotion.registry",
     "Run": "stagecast.serving.runs.run",
     "Scorer": "stagecast.serving.scoring.scorer",
     "SnapshotSplit": "stagecast.training.estimators",

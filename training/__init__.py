@@ -18,5 +18,6 @@ pools to scikit-learn, ``customer_base`` the customer-base models on their own, 
 charts for notebooks. Only ``bundle``, ``uplift.stored`` and ``customer_base.fitted`` write to disk,
 and they write text and JSON only.
 
-Planned: ``promotion`` (champion and challenger) and ``monitoring`` (drift).
+``promotion`` decides whether a new training replaces the one in use, and keeps the record;
+``tracking`` logs to MLflow. Planned: ``monitoring`` (drift).
 """

@@ -18,7 +18,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -44,7 +44,7 @@ from stagecast.training.value.currency import NOT_STATED, LogMoney
 from stagecast.training.value.intervals import Intervals
 from stagecast.training.value.model import FACTORS, ValueModel
 
-FORMAT = 8
+FORMAT, OLDEST_FORMAT = 8, 8
 MANIFEST, MODELS, CARD = "manifest.json", "models.json", "card.json"
 MODELS_WITH_TREES = ("churn", "next_stage", *(f"value_{name}" for name in FACTORS))
 MODELS_KEYS = {
@@ -61,6 +61,12 @@ MODELS_KEYS = {
     "spend_interval",
     "value_interval",
 }
+Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
+UPGRADES: dict[int, Upgrade] = {}
+"""Format -> what makes the content of ``models.json`` that of the next one, for every format from
+:data:`OLDEST_FORMAT` on; ``tests/training/bundles`` holds a bundle of each.
+"""
+_FORMATS = str(FORMAT) if OLDEST_FORMAT == FORMAT else f"{OLDEST_FORMAT} to {FORMAT}"
 MAX_FILE_BYTES = 256 * 1024 * 1024
 _NAME = re.compile(r"[a-z_]+(\.lightgbm)?\.(json|txt)")
 
@@ -200,10 +206,12 @@ def load_bundle(folder: Path) -> Bundle:
             "`stagecast train` wrote"
         )
     manifest = _parsed(folder, MANIFEST, _read(folder, MANIFEST))
-    if manifest.get("format") != FORMAT:
+    number = manifest.get("format")
+    if type(number) is not int or not OLDEST_FORMAT <= number <= FORMAT:
+        newer = type(number) is int and number > FORMAT
         raise DataRefusedError(
-            f"{folder}: bundle format {manifest.get('format')!r}, this version reads "
-            f"{FORMAT}; train it again"
+            f"{folder}: bundle format {number!r}, this version reads {_FORMATS}; "
+            + ("install a newer stagecast" if newer else "train it again")
         )
     try:
         entries = {
@@ -211,6 +219,8 @@ def load_bundle(folder: Path) -> Bundle:
         }
         files = {name: _checked(folder, name, *entry) for name, entry in entries.items()}
         data = _parsed(folder, MODELS, files[MODELS])
+        for older in range(number, FORMAT):
+            data = UPGRADES[older](data)
         trees = {name: files.get(f"{name}.lightgbm.txt") for name in MODELS_WITH_TREES}
         models = _models(
             data, {name: None if text is None else text.decode() for name, text in trees.items()}

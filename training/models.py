@@ -38,10 +38,10 @@ ROWS_AT_ONCE = 65_536
 # Where the median day of the next order is later than this, none is predicted.
 LATEST_ORDER_DAYS = 1825.0
 # The median is known to that range divided by two so many times, a few seconds.
-_HALVINGS = 24
+HALVINGS = 24
 # A probability that stays at one half, as where nothing is known, gives no date.
-_LOG_HALF = np.log(0.5) - 1e-9
-_LEAST_NONE = 1e-12
+LOG_HALF = float(np.log(0.5)) - 1e-9
+LEAST_NONE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -409,10 +409,10 @@ def _days_to_order(models: Models, columns: Mapping[str, Array], p_inactive: Arr
     low, high = np.zeros(len(p_inactive)), np.full(len(p_inactive), LATEST_ORDER_DAYS)
 
     def still_none(days: Array) -> NDArray[np.bool_]:
-        return np.asarray(power * np.log(np.clip(none_within(days), _LEAST_NONE, 1.0)) > _LOG_HALF)
+        return np.asarray(power * np.log(np.clip(none_within(days), LEAST_NONE, 1.0)) > LOG_HALF)
 
     never = still_none(high)
-    for _ in range(_HALVINGS):
+    for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
         later = still_none(middle)
         low, high = np.where(later, middle, low), np.where(later, high, middle)
@@ -424,10 +424,10 @@ def _closed_form_days(models: Models, columns: Mapping[str, Array], power: Array
     if models.base is None:
         return None
     x, t_x, T = columns["frequency"], columns["t_x_days"], columns["T_days"]
-    p_none = np.exp(_LOG_HALF / power)
+    p_none = np.exp(LOG_HALF / power)
     days = models.base.models[0].days_until(p_none, x, t_x, T)
     if days is None:
         return None
-    cell = LATEST_ORDER_DAYS / 2.0**_HALVINGS
-    is_known = (days < LATEST_ORDER_DAYS) & (p_none > _LEAST_NONE)
+    cell = LATEST_ORDER_DAYS / 2.0**HALVINGS
+    is_known = (days < LATEST_ORDER_DAYS) & (p_none > LEAST_NONE)
     return np.where(is_known, (np.floor(np.where(is_known, days, 0.0) / cell) + 0.5) * cell, np.nan)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from stagecast.features.counted import counted
 from stagecast.features.intake.quarantine import describe_rejected
 from stagecast.features.intake.reasons import FLAGS
 
@@ -116,16 +117,18 @@ class DataReport:
 def summary_lines(report: DataReport) -> list[str]:
     """Return the report as lines of text."""
     lines = [
-        f"{report.rows_in:,} rows in = {report.rows_loaded:,} loaded + "
+        f"{counted(report.rows_in, 'row')} in = {report.rows_loaded:,} loaded + "
         f"{report.rows_rejected:,} refused "
-        f"+ {report.rows_duplicate:,} duplicates",
+        f"+ {counted(report.rows_duplicate, 'duplicate')}",
     ]
     if report.preset is not None:
         lines.append(_preset_line(report.preset))
     if report.rows_skipped:
-        lines.append(f"{report.rows_skipped:,} more rows were not let in by --where")
+        were = "was" if report.rows_skipped == 1 else "were"
+        lines.append(f"{counted(report.rows_skipped, 'more row')} {were} not let in by --where")
     lines += [
-        f"{report.customers:,} customers, events from {report.first_event} to {report.last_event}",
+        f"{counted(report.customers, 'customer')}, events from "
+        f"{report.first_event} to {report.last_event}",
         "event types: "
         + ", ".join(f"{name} {count:,}" for name, count in report.event_types.items()),
     ]

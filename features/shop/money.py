@@ -44,6 +44,41 @@ def in_currency(text: str, currency: str | None) -> str:
     return f"{minus}{sign}{text.removeprefix(minus)}"
 
 
+def exact_money(value: float, currency: str | None = None) -> str:
+    """Return a limit that amounts are compared with: with cents wherever it has some.
+
+    Parameters
+    ----------
+    value
+        The limit.
+    currency
+        Code of its currency; None: not known.
+
+    >>> exact_money(53.76, "USD"), exact_money(54.0, "USD"), exact_money(1961523.0, "IRR")
+    ('$53.76', '$54', '1,961,523 IRR')
+    """
+    text = f"{abs(value):,.2f}".removesuffix(".00")
+    return in_currency(f"−{text}" if value < 0 else text, currency)
+
+
+def precise_money(value: float, currency: str | None = None) -> str:
+    """Return an amount as a receipt states it: with cents, where its currency has any.
+
+    Parameters
+    ----------
+    value
+        The amount.
+    currency
+        Code of its currency; None: not known.
+
+    >>> precise_money(1234.5, "EUR"), precise_money(1234.5), precise_money(2468321.0, "IRR")
+    ('€1,234.50', '1,234.50', '2,468,321 IRR')
+    """
+    decimals = 0 if currency in _WITHOUT_CENTS else 2
+    text = f"{abs(value):,.{decimals}f}"
+    return in_currency(f"−{text}" if value < 0 else text, currency)
+
+
 def money(value: float | None, currency: str | None = None) -> str:
     """Return an amount with thousands separators; cents below 10 only, where there are cents.
 

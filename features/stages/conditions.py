@@ -137,6 +137,13 @@ class Condition:
         """
         return np.asarray(_COMPARE[self.operator](facts[self.feature], self.limit(thresholds)))
 
+    def predicate(self, thresholds: Mapping[str, float], assumed: Collection[str] = ()) -> str:
+        """Return what follows the fact and its value in a sentence, such as `` is above 1.9``."""
+        bound_text = number_text(self.limit(thresholds))
+        if not self.is_number:
+            bound_text += f" ({self.bound}{', assumed' if self.bound in assumed else ''})"
+        return f" {_WORDS[self.operator]} {bound_text}"
+
     def sentences(
         self, values: Array, thresholds: Mapping[str, float], assumed: Collection[str] = ()
     ) -> pa.StringArray:
@@ -151,10 +158,7 @@ class Condition:
         assumed
             Thresholds that are no fact of the log, which the sentence then says.
         """
-        bound_text = number_text(self.limit(thresholds))
-        if not self.is_number:
-            bound_text += f" ({self.bound}{', assumed' if self.bound in assumed else ''})"
-        predicate = f" {_WORDS[self.operator]} {bound_text}"
+        predicate = self.predicate(thresholds, assumed)
         if len(values) <= FEW_ROWS:
             texts = [f"{self.feature} {number_text(v)}{predicate}" for v in values.tolist()]
             return pa.array(texts, pa.string())

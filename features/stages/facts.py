@@ -91,7 +91,7 @@ class Vocabulary:
         )
         step_names = names - set(self.clocks) - window_names - set(self.signals)
         self.steps = tuple(sorted({*step_names, "rhythm_days"}))
-        self._formulas = _needed(catalog, {*self.steps, "first_day", "last_day"})
+        self.formulas = _needed(catalog, {*self.steps, "first_day", "last_day"})
         self._derived_names = (*self.steps, "first_day", "last_day")
 
     def _needs_activity(self, names: frozenset[str]) -> bool:
@@ -149,7 +149,7 @@ class Vocabulary:
     def _derived(self, at_purchases: Mapping[str, Array]) -> dict[str, Array]:
         """Return the steps, first and last purchase day from the facts in ``_AT_PURCHASES``."""
         values: dict[str, Array | float] = {**at_purchases, **self.catalog.parameters}
-        compiled = ((name, formula.compiled(text)) for name, text in self._formulas)
+        compiled = ((name, formula.compiled(text)) for name, text in self.formulas)
         formula.evaluate_all(compiled, values)
         return {name: np.asarray(values[name], dtype=np.float64) for name in self._derived_names}
 

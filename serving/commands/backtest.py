@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
-from stagecast.serving.commands.console import show, show_json, steps
+from stagecast.serving.commands.console import show, show_json, steps, warn
 from stagecast.serving.commands.options import as_request, common, span_days
 from stagecast.serving.commands.reading_values import reading
 from stagecast.serving.commands.training_options import learning
@@ -43,8 +44,13 @@ def backtest(
     """
     from stagecast.serving.commands.backtest_lines import backtest_lines
     from stagecast.serving.jobs.backtest import write_backtest
+    from stagecast.serving.runs.tracking import tracker
 
-    written = write_backtest(reading, training.config, request, steps=steps)
+    # a backtest is tried often: it is logged where that is asked for, and not by default
+    source = click.get_current_context().get_parameter_source("track")
+    asked = training.track and source is ParameterSource.COMMANDLINE
+    track = tracker(training, warn) if asked else None
+    written = write_backtest(reading, training.config, request, steps=steps, track=track)
     if as_json:
         show_json(written.to_json())
     else:

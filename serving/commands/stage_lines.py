@@ -36,9 +36,14 @@ def stage_lines(
 
 def _threshold(scheme: Scheme, name: str) -> str:
     value = scheme.thresholds[name]
-    text = "never" if math.isinf(value) else f"{value:,.6g}"
+    text = "never" if math.isinf(value) else _number(value)
     origin = " (pinned)" if name in scheme.pins else " (assumed)" * (name in scheme.assumed)
     return f"{name} {text}{origin}"
+
+
+def _number(value: float) -> str:
+    """Return a number with six digits, or all of them that stand before the decimal point."""
+    return f"{value:,.0f}" if abs(value) >= 1e6 else f"{value:,.6g}"
 
 
 def written_lines(written: StageFiles) -> list[str]:
@@ -60,7 +65,7 @@ def explained_lines(explained: Mapping[str, Any]) -> list[str]:
     """
     group = f", group {explained['group']}" if explained["group"] else ""
     facts = ", ".join(
-        f"{name} {'unknown' if value is None else f'{value:,.6g}'}"
+        f"{name} {'unknown' if value is None else _number(value)}"
         for name, value in explained["facts"].items()
     )
     lines = [

@@ -94,11 +94,13 @@ def _conversion_lines(conversion: ConversionFigures | None) -> list[str]:
     """Return how good P(first purchase) was, if there were prospects."""
     if conversion is None:
         return []
+    from stagecast.serving.reports.rendering import expected_count
+
     auc = "-" if conversion.auc is None else f"{conversion.auc:.4f}"
     return [
         f"First purchase: of {conversion.leads:,} without an order "
         f"{conversion.converted:,} bought "
-        f"({conversion.expected:,.0f} were expected); AUC {auc}, "
+        f"({expected_count(conversion.expected)} were expected); AUC {auc}, "
         f"log loss {conversion.log_loss:.4f}, all alike {conversion.log_loss_share:.4f}."
     ]
 
@@ -192,7 +194,16 @@ def bundle_lines(trained: TrainedBundle) -> list[str]:
         *_not_ranked(trained.card.ranking),
         "",
         f"model {bundle.model_version} written: {trained.out}",
+        *_promotion_lines(trained),
     ]
+
+
+def _promotion_lines(trained: TrainedBundle) -> list[str]:
+    if trained.promotion is None:
+        return []
+    from stagecast.serving.commands.model_lines import challenge_lines
+
+    return challenge_lines(trained.promotion)
 
 
 def score_lines(written: Scored | Written) -> list[str]:

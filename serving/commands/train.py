@@ -25,7 +25,10 @@ from stagecast.serving.requests import TrainingRequest
     help="Folder of the bundle; it must be new.",
 )
 @click.option(
-    "--register", metavar="NAME", help="Offer it in MLflow as challenger of this registered model."
+    "--register",
+    metavar="NAME",
+    help="Offer it in MLflow as challenger of this registered model: it is compared with the "
+    "champion, and promoted if it is better.",
 )
 @click.option(
     "--sample",

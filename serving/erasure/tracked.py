@@ -43,10 +43,10 @@ def artefact_folders(uri: str) -> Iterator[tuple[str, Path | None]]:
     from mlflow.entities import ViewType
     from mlflow.exceptions import MlflowException
 
-    from stagecast.training.tracking import _client
+    from stagecast.training.tracking.client import open_client
 
     try:
-        client = _client(_absolute(uri))
+        client = open_client(_absolute(uri))
         experiment = client.get_experiment_by_name(EXPERIMENT)
         if experiment is None:
             return

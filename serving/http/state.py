@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends
 from starlette.requests import Request
 
+from stagecast.serving.http.micro_batches import MicroBatches
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.protocols import ScorerLike
@@ -32,6 +33,8 @@ class State:
         reads this attribute only once.
     store_fault, scorer_fault
         Why the store could not be opened or the model not be loaded; None: no error.
+    micro_batches
+        Requests for scores that wait to be scored together.
     """
 
     settings: Settings
@@ -39,6 +42,7 @@ class State:
     scorer: ScorerLike | None = None
     store_fault: str | None = None
     scorer_fault: str | None = None
+    micro_batches: MicroBatches = field(default_factory=MicroBatches)
 
 
 def state_of(request: Request) -> State:

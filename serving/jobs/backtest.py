@@ -23,6 +23,7 @@ from stagecast.serving.reports.backtest_report import render_backtest
 from stagecast.serving.requests import BacktestRequest
 from stagecast.serving.runs.files import BACKTEST, BACKTEST_REPORT, OF_A_BACKTEST, PREDICTIONS
 from stagecast.serving.runs.folders import new_folder
+from stagecast.serving.runs.tracking import Tracker
 from stagecast.training.config import TrainConfig
 from stagecast.training.judging.backtest import replay
 from stagecast.training.judging.evaluation_result import ValueEvaluation
@@ -30,6 +31,7 @@ from stagecast.training.judging.value_evaluation import evaluate_value
 from stagecast.training.judging.verdict import verdict
 from stagecast.training.judging.verdict_result import Verdict
 from stagecast.training.reproducible import single_threaded_blas
+from stagecast.training.tracking.contents import settings_of
 
 STEPS_BESIDE_DATES = 3
 
@@ -73,9 +75,19 @@ class BacktestFolder:
 
 
 def write_backtest(
-    reading: Reading, config: TrainConfig, request: BacktestRequest, *, steps: Steps = silently
+    reading: Reading,
+    config: TrainConfig,
+    request: BacktestRequest,
+    *,
+    steps: Steps = silently,
+    track: Tracker | None = None,
 ) -> BacktestFolder:
     """Replay past dates of a log, and write how good the models would have been.
+
+    Parameters
+    ----------
+    track
+        Logs the backtest to MLflow once it is written, with a nested run for each date.
 
     Raises
     ------
@@ -90,6 +102,8 @@ def write_backtest(
     ):
         as_of = log.choose_as_of(reading.as_of)
         config = replace(config, known_at_start=log.known_at_start, zone=log.clock.zone)
+        if track is not None:
+            track.note(log)
         table = DailyTable(log.con, as_of)
         replays = list(
             replay(
@@ -124,4 +138,7 @@ def write_backtest(
             draft / BACKTEST_REPORT,
             render_backtest(backtest.verdict, backtest.as_of, value, log.report.currency),
         )
+    if track is not None:
+        settings = {name: str(value) for name, value in settings_of(config).items()}
+        track.backtest(request.out, settings)
     return BacktestFolder(request.out, backtest)

@@ -13,6 +13,7 @@ from stagecast.features.clock import iso
 from stagecast.features.errors import UsageError
 from stagecast.features.events import EventLog
 from stagecast.features.plain_json import to_json
+from stagecast.serving.jobs.models import challenge_champion
 from stagecast.serving.progress import Say, Steps, silent, silently
 from stagecast.serving.reading import Reading
 from stagecast.serving.reports.summary import card
@@ -21,6 +22,7 @@ from stagecast.serving.runs.tracking import tracker
 from stagecast.training.bundle import Bundle, make_bundle, write_bundle
 from stagecast.training.card import Card
 from stagecast.training.config import TrainConfig
+from stagecast.training.promotion.challenge import Challenge
 from stagecast.training.train import Training, train
 from stagecast.training.value.currency import LogMoney
 
@@ -30,11 +32,15 @@ STEPS = 9
 
 @dataclass(frozen=True)
 class TrainedBundle:
-    """A bundle that was trained, its card, and the folder that it was written to."""
+    """A bundle that was trained, its card, and the folder that it was written to.
+
+    ``promotion`` says whether it is the champion of its name now; None where it was not registered.
+    """
 
     out: Path
     bundle: Bundle
     card: Card
+    promotion: Challenge | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data, without the models."""
@@ -43,6 +49,7 @@ class TrainedBundle:
             "as_of": iso(self.bundle.as_of),
             "out": str(self.out),
             **to_json(self.card),
+            **({} if self.promotion is None else {"promotion": self.promotion.to_json()}),
         }
 
 
@@ -66,23 +73,30 @@ def train_bundle(
     Raises
     ------
     stagecast.features.errors.StagecastError
-        The folder exists, the log cannot be read, or there is nothing to learn from.
+        The folder exists, the log cannot be read, or there is nothing to learn from; or the bundle,
+        which is written by then, could not be registered or compared.
     """
     if out.exists():
         raise UsageError(f"--out {out} exists; a bundle is written into a new folder")
     if request.sample is not None and reading.spark is None:
         raise UsageError(SAMPLE_ON_SPARK)
-    track = tracker(request, warn)
+    track, promotion = tracker(request, warn), None
     with _opened(reading, request.sample) as (log, as_of, notes), steps(STEPS) as say:
-        training = learn(log, as_of, request.config, say)
+        config = replace(request.config, known_at_start=log.known_at_start)
+        training = learn(log, as_of, config, say)
         training = replace(training, notes=(*notes, *training.notes))
         bundle_card = card(training)
         bundle = bundle_of(log, as_of, training, bundle_card)
         write_bundle(out, bundle)
         if track is not None:
+            track.note(log)
             say("tracking")
-            track(bundle, out, None)
-    return TrainedBundle(out, bundle, bundle_card)
+            run_id = track(bundle, out, None)
+            if request.register is not None and run_id is not None:
+                promotion = challenge_champion(
+                    log, as_of, config, request.register, run_id, track.settings, say
+                )
+    return TrainedBundle(out, bundle, bundle_card, promotion)
 
 
 def learn(log: EventLog, as_of: datetime, config: TrainConfig, say: Say = silent) -> Training:

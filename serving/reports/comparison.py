@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol
 
-from stagecast.features.shop.money import NOTHING, in_currency, money
+from stagecast.features.shop.money import NOTHING, money, precise_money
 from stagecast.serving.reports.rendering import percent
 
 Aim = Literal["low", "high", "one", ""]
@@ -67,7 +67,7 @@ def mean_error(currency: str | None) -> Metric:
     return Metric(
         "mae",
         "Mean error per customer",
-        lambda error: in_currency(f"{error:,.2f}", currency),
+        partial(precise_money, currency=currency),
         "low",
     )
 

@@ -200,6 +200,16 @@ def digits(value: float | None, places: int) -> str:
     return NOTHING if value is None else f"{value:.{places}f}"
 
 
+def expected_count(value: float) -> str:
+    """Return a number of customers that was expected, which is seldom whole; never "1".
+
+    >>> expected_count(0.04), expected_count(1.2), expected_count(1234.5)
+    ('0.04', '1.2', '1,234')
+    """
+    decimals = 0 if value >= 9.95 else 1 if value >= 0.1 else 2
+    return f"{value:,.{decimals}f}"
+
+
 def plain_number(value: float) -> str:
     """Return a number as a form field and a link hold it.
 
@@ -260,6 +270,7 @@ def environment(language: str = "en") -> Environment:
     )
     filters = (
         *(money, percent, day, shop_day, days, number, plain_number, sentence, order_day),
+        expected_count,
         *(customer_link, marked, wording_of, segment_definition, rule_words),
         *(because_but, clause_of, direction_of, reason_number, age_days, counted, shown, digits),
     )

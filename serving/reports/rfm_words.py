@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from stagecast.features.shop.money import money
+from stagecast.features.shop.money import exact_money
 from stagecast.serving.reports.rendering import days, number
 from stagecast.training.reference.rfm import FIFTHS, RfmScale, RfmScales
 
@@ -26,7 +26,7 @@ def scale_sentences(
     ]
     if has_money:
         sentences.append(
-            f"M, spent so far: {_scores(scales.spend, partial(money, currency=currency))}."
+            f"M, spent so far: {_scores(scales.spend, partial(exact_money, currency=currency))}."
         )
     return sentences
 

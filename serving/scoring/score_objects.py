@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -60,23 +59,7 @@ def _plain(values: Any, column: score_schema.Column) -> list[Any]:
 
 
 def _of_type(values: Any, column: score_schema.Column) -> list[Any]:
-    if column.name == "clv_by_year":
-        return [None if math.isnan(sum(row)) else row for row in values.tolist()]
-    return _CONVERTERS[_kind(column.type)](_listed(values))
-
-
-@lru_cache(maxsize=64)
-def _kind(arrow_type: pa.DataType) -> str:
-    """Return the key of the converter of a type."""
-    if arrow_type == score_schema.INSTANT:
-        return "instant"
-    if arrow_type == pa.list_(score_schema.REASON):
-        return "reasons"
-    if pa.types.is_date(arrow_type):
-        return "date"
-    if pa.types.is_integer(arrow_type):
-        return "count"
-    return "number" if pa.types.is_floating(arrow_type) else "other"
+    return _CONVERTERS[score_schema.kind(column)](_listed(values))
 
 
 def _instants(values: list[int]) -> list[Any]:
@@ -101,6 +84,7 @@ _CONVERTERS: Mapping[str, Callable[[list[Any]], list[Any]]] = {
     "date": _dates,
     # NaN is the one number that does not equal itself
     "count": lambda values: [None if v != v else int(v) for v in values],
+    "numbers": lambda rows: [None if math.isnan(sum(row)) else row for row in rows],
     "number": lambda values: [None if v != v else v for v in values],
     "other": lambda values: values,
 }

@@ -209,6 +209,28 @@ def columns(stages: Sequence[str]) -> tuple[Column, ...]:
     return _columns(tuple(stages))
 
 
+def kind(column: Column) -> str:
+    """Return how the values of a column become JSON.
+
+    One of ``instant``, ``reasons``, ``date``, ``count``, ``number``, ``numbers`` (a list of them)
+    and ``other``.
+    """
+    return _kind(column.type)
+
+
+@lru_cache(maxsize=64)
+def _kind(arrow_type: pa.DataType) -> str:
+    if arrow_type == INSTANT:
+        return "instant"
+    if pa.types.is_list(arrow_type):
+        return "reasons" if arrow_type == pa.list_(REASON) else "numbers"
+    if pa.types.is_date(arrow_type):
+        return "date"
+    if pa.types.is_integer(arrow_type):
+        return "count"
+    return "number" if pa.types.is_floating(arrow_type) else "other"
+
+
 def schema(stages: Sequence[str]) -> pa.Schema:
     """Return the Arrow schema of a score for a scheme with these stage ids."""
     return _schema(tuple(stages))

@@ -21,6 +21,7 @@ from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import thresholds_to_json
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.scoring.arrow_columns import arrow_column
+from stagecast.serving.scoring.one_row.plan import OneRow
 from stagecast.serving.scoring.play_columns import play_columns
 from stagecast.serving.scoring.reason_columns import reason_columns
 from stagecast.serving.scoring.rfm_columns import rfm_columns
@@ -32,6 +33,8 @@ from stagecast.training.churn_kinds import ChurnKind, kind_of
 from stagecast.training.models import Predictions, predict
 from stagecast.training.reasons.explanation import Explanation
 
+ONE_BY_ONE = 3
+"""Up to this many customers are scored one after the other: arrays cost as much as four of them."""
 BANDS = np.array(["low", "medium", "high"])
 
 
@@ -164,6 +167,14 @@ class Scorer:
         NotEnoughDataError
             A customer has no event before the as_of; the message names the first one.
         """
+        with_reasons = with_reasons and self.with_reasons
+        if len(customers) <= ONE_BY_ONE and not with_reasons and self.one_row is not None:
+            return self._one_by_one(customers, as_of, self.one_row)
+        return self._of_arrays(customers, as_of, with_reasons=with_reasons)
+
+    def _of_arrays(
+        self, customers: Sequence[CustomerEvents], as_of: datetime, *, with_reasons: bool
+    ) -> list[dict[str, Any]]:
         scores: dict[int, dict[str, Any]] = {}
         for positions, snapshot, cutoff, has_amounts in self._groups(customers, as_of):
             columns = self._columns(
@@ -172,6 +183,24 @@ class Scorer:
             objects = score_objects(columns, self.scheme.ids)
             scores.update(zip(positions, objects, strict=True))
         return [scores[position] for position in range(len(customers))]
+
+    @cached_property
+    def one_row(self) -> OneRow | None:
+        """The bundle compiled for one buyer at a time; None where it has no such form."""
+        try:
+            return OneRow(self.bundle, told_apart=self.told_apart)
+        except NotImplementedError:
+            return None
+
+    def _one_by_one(
+        self, customers: Sequence[CustomerEvents], as_of: datetime, one_row: OneRow
+    ) -> list[dict[str, Any]]:
+        """Return the scores without reasons, arrays for those whom the compiled form leaves out."""
+        scores = []
+        for customer in customers:
+            score = one_row.score(customer, as_of)
+            scores.append(score or self._of_arrays([customer], as_of, with_reasons=False)[0])
+        return scores
 
     def _groups(
         self,

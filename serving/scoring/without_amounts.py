@@ -36,9 +36,14 @@ def by_amounts(customers: Sequence[CustomerEvents]) -> list[tuple[list[int], boo
     """
     groups: dict[bool, list[int]] = {True: [], False: []}
     for position, customer in enumerate(customers):
-        amounts = [event.amount for event in customer.events if event.event == "purchase"]
-        groups[not amounts or any(amount is not None for amount in amounts)].append(position)
+        groups[has_amounts_of(customer)].append(position)
     return [(positions, has) for has, positions in groups.items() if positions]
+
+
+def has_amounts_of(customer: CustomerEvents) -> bool:
+    """Return whether a customer has amounts: no purchase, or one with an amount."""
+    amounts = [event.amount for event in customer.events if event.event == "purchase"]
+    return not amounts or any(amount is not None for amount in amounts)
 
 
 def without_money(

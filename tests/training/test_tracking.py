@@ -6,19 +6,24 @@ import json
 import os
 import re
 import socket
+import socketserver
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from stagecast.features.clock import parse_instant
+from stagecast.features.describe.fingerprint import Fingerprint
 from stagecast.features.errors import UsageError
 from stagecast.training.bundle import load_bundle
 from stagecast.training.tracking import EXPERIMENT, fetch_bundle, log_training
+from stagecast.training.tracking.runs import ENDS_BY, Logged
 from tests.training.made import Trained
 from tests.waiting import LIMIT_SECONDS, free_port, wait_for
 
@@ -176,6 +181,101 @@ def test_a_server_that_is_not_there_is_wrong_use_and_soon(
         with pytest.raises(UsageError, match="was not found at"):
             fetch_bundle(uri, "models:/shop@champion")
     assert sum(waits) < 30
+
+
+def answering(answer: bytes | None) -> socketserver.TCPServer:
+    """Return a server of this machine that answers every request so, or (None) never."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65_536)
+            if answer is None:
+                self.request.recv(1)  # the other side gives up
+            else:
+                self.request.sendall(answer)
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(None, id="no answer"),
+        pytest.param(HEAD % (15, b"<html>hi</html>"), id="a web page"),
+        pytest.param(HEAD % (8, b'{"a": 1}'), id="other JSON"),
+        pytest.param(HEAD % (4, b"null"), id="null"),
+        pytest.param(b"garbage\r\n\r\n", id="no HTTP"),
+    ],
+)
+def test_a_server_that_is_no_mlflow_is_a_clear_error(
+    answer: bytes | None, shop: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    if answer is None:
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with answering(answer) as server:
+        uri = f"http://127.0.0.1:{server.server_address[1]}"
+        with pytest.raises(UsageError, match=f"MLflow at {uri} did not take the run"):
+            log_training(uri, shop.bundle, shop.folder)
+        server.shutdown()
+
+
+def test_a_run_that_breaks_off_is_closed_as_failed(
+    sqlite: str, shop: Trained, tmp_path: Path
+) -> None:
+    from mlflow import MlflowClient
+
+    with pytest.raises(UsageError, match="did not take the run"):
+        log_training(sqlite, shop.bundle, shop.folder, tmp_path / "gone.html")
+    client = MlflowClient(tracking_uri=sqlite)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert client.search_runs([experiment.experiment_id])[0].info.status == "FAILED"
+
+
+def test_a_run_whose_process_was_killed_is_closed_by_the_next(sqlite: str, shop: Trained) -> None:
+    from mlflow import MlflowClient
+
+    log_training(sqlite, shop.bundle, shop.folder)
+    client = MlflowClient(tracking_uri=sqlite)
+    experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
+    now = int(time.time() * 1000)
+    left = {
+        name: client.create_run(experiment, tags={} if ends is None else {ENDS_BY: str(ends)})
+        for name, ends in {"dead": now - 3_600_000, "alive": now + 3_600_000, "other": None}.items()
+    }
+    log_training(sqlite, shop.bundle, shop.folder)
+    status = {name: client.get_run(run.info.run_id).info.status for name, run in left.items()}
+    assert status == {"dead": "FAILED", "alive": "RUNNING", "other": "RUNNING"}
+
+
+def test_a_run_has_its_real_duration_its_data_and_what_is_logged_beside(
+    sqlite: str, shop: Trained
+) -> None:
+    from mlflow import MlflowClient
+
+    at = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    data = Fingerprint(3, 2, "2024-01-01", "2024-02-03", "0123456789abcdef")
+    logged = Logged(
+        at, at + timedelta(seconds=90), data, "log.csv", texts={"model-card.md": "# A model"}
+    )
+    client = MlflowClient(tracking_uri=sqlite)
+    run = client.get_run(log_training(sqlite, shop.bundle, shop.folder, logged=logged))
+    assert run.info.end_time - run.info.start_time == 90_000
+    (dataset,) = run.inputs.dataset_inputs
+    assert dataset.dataset.digest == data.digest
+    assert json.loads(dataset.dataset.profile) == data.to_json()
+    assert "model-card.md" in {item.path for item in client.list_artifacts(run.info.run_id)}
+    evaluation = shop.bundle.card["evaluation"]
+    assert run.data.tags["grade"] == evaluation["grade"]
+    assert run.data.metrics["spend_coverage"] == evaluation["coverage"]["expected_spend"]
+    (log_loss,) = client.get_metric_history(run.info.run_id, "log_loss")
+    assert log_loss.timestamp == parse_instant(evaluation["as_of"]).timestamp() * 1000
 
 
 def test_a_store_that_cannot_be_written_is_wrong_use(shop: Trained, tmp_path: Path) -> None:

@@ -73,9 +73,14 @@ def ranking(risk: Array, evaluation: Evaluation | None) -> Ranking:
         return Ranking(True, spread, None)
     low, high = float(risk.min()), float(risk.max())
     between = f"{low:.1%}" if f"{low:.1%}" == f"{high:.1%}" else f"{low:.1%} to {high:.1%}"
+    why = (
+        "differences that small are chance"
+        if spread < NEGLIGIBLE
+        else "on the later period their order by risk was no better than one drawn by lot"
+    )
     sentence = (
         f"The {len(risk):,} active customers cannot be told apart: the risk of all of them is "
-        f"{between}, and differences that small are chance. They are not ranked."
+        f"{between}, and {why}. They are not ranked."
     )
     return Ranking(False, spread, sentence)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -56,6 +56,20 @@ class Boosted:
         # rows are independent, so that all cores can be used: no thread waits as in a training
         result = self.booster.predict(self.matrix(columns), raw_score=True, num_threads=threads)
         return np.asarray(result, dtype=np.float64)
+
+    def raw_of_row(self, row: Sequence[float]) -> Array:
+        """Return the raw scores of one row, shape (classes,), the same as :meth:`raw` gives.
+
+        Parameters
+        ----------
+        row
+            Values of :attr:`columns`.
+        """
+        if self._raw_of_row is not None:
+            return self._raw_of_row(row)
+        matrix = np.array([row], dtype=np.float64)
+        result = self.booster.predict(matrix, raw_score=True, num_threads=1)
+        return np.asarray(result, dtype=np.float64).ravel()
 
     @cached_property
     def _raw_of_row(self) -> SingleRow | None:

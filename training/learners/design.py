@@ -50,11 +50,20 @@ class Design:
         """
         values = [columns[term.column] for term in self.terms]
         if values and len(values[0]) <= FEW_ROWS:
-            raw = self._compiled.expand(np.array(values, dtype=np.float64).T)
-        else:
-            expanded = zip(self.terms, values, strict=True)
-            raw = np.column_stack([term.expand(column) for term, column in expanded])
+            return self.standardised(np.array(values, dtype=np.float64).T)
+        expanded = zip(self.terms, values, strict=True)
+        raw = np.column_stack([term.expand(column) for term, column in expanded])
         return np.asarray((raw - self.mean) / self.scale)
+
+    def standardised(self, values: Array) -> Array:
+        """Return the rows of the design, all terms computed at once; for a few rows.
+
+        Parameters
+        ----------
+        values
+            Value of each term's column, shape (rows, terms).
+        """
+        return np.asarray((self._compiled.expand(values) - self.mean) / self.scale)
 
     @cached_property
     def _compiled(self) -> CompiledTerms:

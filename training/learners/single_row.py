@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import threading
 import weakref
+from collections.abc import Sequence
 from typing import Any, Final
 
 import lightgbm
@@ -57,6 +58,14 @@ class SingleRow:
         self._handle = ctypes.c_void_p()
         # the function keeps buffers, so that its callers take turns
         self._lock = threading.Lock()
+        self._row, self._result = np.empty(columns), np.empty(self._width)
+        self._length = ctypes.c_int64()
+        self._arguments = (
+            self._handle,
+            ctypes.c_void_p(self._row.ctypes.data),
+            ctypes.byref(self._length),
+            ctypes.c_void_p(self._result.ctypes.data),
+        )
         status = c_library.LGBM_BoosterPredictForMatSingleRowFastInit(
             booster._handle,
             ctypes.c_int(kind),
@@ -71,30 +80,26 @@ class SingleRow:
             raise RuntimeError("LightGBM does not prepare single rows of this ensemble")
         weakref.finalize(self, c_library.LGBM_FastConfigFree, self._handle)
 
-    def __call__(self, row: Array) -> Array:
+    def __call__(self, row: Array | Sequence[float]) -> Array:
         """Return the prediction of one row, shape (width,).
 
         Parameters
         ----------
         row
-            Contiguous doubles, shape (columns,).
+            Numbers, shape (columns,).
 
         Raises
         ------
         RuntimeError
             LightGBM reports an error.
         """
-        result, length = np.empty(self._width), ctypes.c_int64()
         with self._lock:
-            status = self._predict(
-                self._handle,
-                ctypes.c_void_p(row.ctypes.data),
-                ctypes.byref(length),
-                ctypes.c_void_p(result.ctypes.data),
-            )
-        if status != 0 or length.value != self._width:
+            self._row[:] = row
+            status, length = self._predict(*self._arguments), self._length.value
+            result = self._result.copy()
+        if status != 0 or length != self._width:
             raise RuntimeError(
-                f"LightGBM predicted {length.value} numbers of one row with status {status}; "
+                f"LightGBM predicted {length} numbers of one row with status {status}; "
                 f"expected {self._width} with status 0"
             )
         return result

@@ -78,13 +78,16 @@ def still_customer(p_inactive: Array, base_none: Array, base_alive: Array) -> Ar
     p_if_alive = np.clip(p_base / alive, _SMALLEST, 1.0 - _SMALLEST)
     target = np.log(np.clip(1.0 - p_inactive, _SMALLEST, 1.0 - _SMALLEST))
     of_alive, of_purchase = logit(alive), logit(p_if_alive)
-    shift = np.zeros(len(alive))
+    shift = np.zeros_like(alive)
     for _ in range(STEPS):
+        before = shift
         a, q = expit(of_alive + p_if_alive * shift), expit(of_purchase + shift)
         excess = np.log(np.maximum(a * q, _SMALLEST**2)) - target
         slope = p_if_alive * (1.0 - a) + (1.0 - q)
         shift = shift - np.clip(excess / np.maximum(slope, _SMALLEST), -MAX_STEP, MAX_STEP)
         shift = np.clip(shift, -MAX_SHIFT, MAX_SHIFT)
+        if np.array_equal(shift, before):  # further steps change nothing
+            break
     # whoever buys is a customer
     return np.maximum(expit(of_alive + p_if_alive * shift), 1.0 - p_inactive)
 

@@ -24,6 +24,7 @@ from typing import Any
 
 import duckdb
 
+from stagecast.features.counted import counted
 from stagecast.features.describe.quality.amounts import Amounts, describe_amounts
 from stagecast.features.describe.quality.buyers import Buyers, describe_buyers
 from stagecast.features.describe.quality.daily import (
@@ -132,8 +133,9 @@ class Quality:
     def lines(self) -> list[str]:
         """Return the description as lines of text."""
         lines = [
-            f"{self.days:,} days from {self.first_day} to {self.last_day}; the median day has "
-            f"{self.events_per_day:,.0f} events, {self.empty_days:.1%} of the days have none"
+            f"{counted(self.days, 'day')} from {self.first_day} to {self.last_day}; the median day "
+            f"has {counted(round(self.events_per_day), 'event')}, {self.empty_days:.1%} of the "
+            "days have none"
         ]
         if self.gaps:
             lines += [

@@ -6,6 +6,7 @@ out is named in :mod:`stagecast.features.describe.quality.odd_amounts`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from datetime import datetime
 import duckdb
 
 from stagecast.features.clock import iso, to_utc
+from stagecast.features.counted import counted
 from stagecast.features.shop.clock import ShopClock
 from stagecast.features.shop.events import clock_of
 
@@ -81,9 +83,8 @@ class Amounts:
         """Return the description as lines of text."""
         refunds = f", of which {self.refunded:,.2f} was refunded" if self.refunded else ""
         lines = [
-            f"{self.purchases:,} purchases of {self.total:,.2f} in all{refunds}; the median "
-            f"purchase is {self.median:,.2f}, 90 % lie from {self.low:,.2f} to {self.high:,.2f}, "
-            f"the largest is {self.largest:,.2f}"
+            f"{counted(self.purchases, 'purchase')} of {self.total:,.2f} in all{refunds}; "
+            f"{self._sizes()}"
         ]
         if self.total > 0:
             buyers = ", ".join(
@@ -94,8 +95,23 @@ class Amounts:
                 f"{event.amount:,.2f} of {event.customer_id} on {event.day}"
                 for event in self.events
             )
-            lines += [f"customers who weigh most: {buyers}", f"largest purchases: {purchases}"]
+            lines.append(f"customers who weigh most: {buyers}")
+            if not self._are_alike:
+                lines.append(f"largest purchases: {purchases}")
         return lines
+
+    @property
+    def _are_alike(self) -> bool:
+        """Whether nearly all purchases have one amount, and none has more."""
+        return self.low == self.median == self.largest
+
+    def _sizes(self) -> str:
+        if self._are_alike:
+            return f"nearly all of {self.median:,.2f}, and none of more"
+        return (
+            f"the median purchase is {self.median:,.2f}, 90 % lie from {self.low:,.2f} to "
+            f"{self.high:,.2f}, the largest is {self.largest:,.2f}"
+        )
 
 
 def describe_amounts(con: duckdb.DuckDBPyConnection) -> Amounts | None:
@@ -114,7 +130,10 @@ def describe_amounts(con: duckdb.DuckDBPyConnection) -> Amounts | None:
     ).fetchall()
     if not purchases:
         return None
-    low, median, high = _quantiles(con, purchases, (0.05, 0.5, 0.95))
+    # the outer ranks are rounded outwards, so that at least 90 % lie between them
+    last = purchases - 1
+    ranks = math.floor(0.05 * last), last // 2, math.ceil(0.95 * last)
+    low, median, high = _of_rank(con, ranks)
     return Amounts(
         purchases,
         float(total),
@@ -128,14 +147,11 @@ def describe_amounts(con: duckdb.DuckDBPyConnection) -> Amounts | None:
     )
 
 
-def _quantiles(
-    con: duckdb.DuckDBPyConnection, purchases: int, shares: Sequence[float]
-) -> list[float]:
-    """Return the amounts of rank ``floor(share * (n - 1))``, from 0.
+def _of_rank(con: duckdb.DuckDBPyConnection, ranks: Sequence[int]) -> list[float]:
+    """Return the amounts of some ranks, from 0.
 
     They are found by running sums, which DuckDB can spill to disk, as it cannot a median.
     """
-    ranks = [int(share * (purchases - 1)) for share in shares]
     columns = ", ".join(f"min(amount) FILTER (up_to > {rank})" for rank in ranks)
     rows = con.execute(
         f"""SELECT {columns} FROM (SELECT amount, sum(n) OVER (ORDER BY amount) AS up_to

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import duckdb
 
-from stagecast.features.describe.quality.histograms import quantile
+from stagecast.features.counted import counted
+from stagecast.features.describe.quality.histograms import covering, quantile
 
 # A customer is reported with more than this many times the events of the 99th percentile, and more
 # than this many events.
@@ -53,7 +54,7 @@ class Buyers:
         lines = []
         if self.one_day is not None:
             lines.append(
-                f"{self.buyers:,} buyers, {self.one_day:.1%} of them on one day only; "
+                f"{counted(self.buyers, 'buyer')}, {self.one_day:.1%} of them on one day only; "
                 "purchase days per buyer: median "
                 f"{self.days_median:,}, 90 % up to {self.days_90:,}, most {self.days_max:,}"
             )
@@ -85,7 +86,9 @@ def describe_buyers(con: duckdb.DuckDBPyConnection) -> Buyers:
         return Buyers(0, None, None, None, None, events_99, heavy)
     buyers = sum(count for _, count in days)
     one_day = days[0][1] if days[0][0] == 1 else 0
-    days_median, days_90, days_max = (int(quantile(days, share)) for share in (0.5, 0.9, 1.0))
+    days_median, days_90, days_max = (
+        int(value) for value in (quantile(days, 0.5), covering(days, 0.9), days[-1][0])
+    )
     return Buyers(buyers, one_day / buyers, days_median, days_90, days_max, events_99, heavy)
 
 

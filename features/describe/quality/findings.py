@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from stagecast.features.counted import counted
+
 
 @dataclass(frozen=True)
 class OddDay:
@@ -43,4 +45,4 @@ def is_habit(odd_days: int, days: int) -> bool:
 
 def event_count(count: float) -> str:
     """Return a number of events as text, ``1 event`` or ``1,200 events``."""
-    return "1 event" if count == 1 else f"{count:,.0f} events"
+    return counted(count, "event")

@@ -29,6 +29,25 @@ def quantile(histogram: Sequence[tuple[float, int]], share: float) -> float:
     return float(values[int(np.searchsorted(cumulative, rank, side="right"))])
 
 
+def covering(histogram: Sequence[tuple[float, int]], share: float) -> float:
+    """Return the smallest value that at least this share of a histogram does not exceed.
+
+    Parameters
+    ----------
+    histogram
+        As of :func:`quantile`.
+    share
+        Above 0, at most 1.
+
+    >>> covering([(1.0, 1), (2.0, 1)], 0.9), covering([(1.0, 9), (2.0, 1)], 0.9)
+    (2.0, 1.0)
+    """
+    values, counts = zip(*histogram, strict=True)
+    cumulative = np.cumsum(counts)
+    rank = int(np.ceil(share * cumulative[-1] - 1e-9))
+    return float(values[int(np.searchsorted(cumulative, rank, side="left"))])
+
+
 def usual_gap_of(gaps: MeanGaps) -> float | None:
     """Return what :func:`usual_gap` returns, from the mean gaps of the customers.
 

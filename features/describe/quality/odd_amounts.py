@@ -16,7 +16,7 @@ from stagecast.features.describe.quality.amounts import (
     heavy_purchase,
 )
 from stagecast.features.shop.events import clock_of, events_of
-from stagecast.features.shop.money import in_currency
+from stagecast.features.shop.money import precise_money as exact
 
 # A purchase is huge from this many times the median; more of them than this share, and than this
 # number, are usual for the shop.
@@ -95,9 +95,9 @@ def _huge_orders(
     )
     subject = "1 purchase is" if count == 1 else f"{count:,} purchases are"
     return (
-        f"{subject} a hundred times the median of {_exact(amounts.median, currency)} or more and "
+        f"{subject} a hundred times the median of {exact(amounts.median, currency)} or more and "
         f"{'makes' if count == 1 else 'make'} {money / amounts.total:.1%} of the spend, such as "
-        f"{_exact(first.amount, currency)} of customer {first.customer_id} on {first.day}: {cause}"
+        f"{exact(first.amount, currency)} of customer {first.customer_id} on {first.day}: {cause}"
     )
 
 
@@ -116,7 +116,7 @@ def _unit_change(con: duckdb.DuckDBPyConnection, currency: str | None) -> str | 
     size, month, before, after = max(changes, default=(0.0, 0, 0.0, 0.0))
     if size < math.log(UNIT_TIMES):
         return None
-    usual_before, usual_after = (_exact(math.exp(log), currency) for log in (before, after))
+    usual_before, usual_after = (exact(math.exp(log), currency) for log in (before, after))
     return (
         f"the usual amount changes from {usual_before} to {usual_after} with "
         f"{month // 12}-{month % 12 + 1:02d}: another unit, "
@@ -177,8 +177,8 @@ def customer_notes(
             notes.append(
                 CustomerNote(
                     purchase.customer_id,
-                    f"the purchase of {_exact(purchase.amount, currency)} on {purchase.day} was "
-                    f"taken back {_span(seconds)} later ({_exact(taken_back, currency)}){refused}",
+                    f"the purchase of {exact(purchase.amount, currency)} on {purchase.day} was "
+                    f"taken back {_span(seconds)} later ({exact(taken_back, currency)}){refused}",
                 )
             )
             break
@@ -205,10 +205,6 @@ def _candidates(con: duckdb.DuckDBPyConnection, amounts: Amounts) -> list[HeavyP
                     clock, buyer.customer_id, timestamp, float(amount), amounts.total
                 )
     return sorted(purchases.values(), key=lambda purchase: -purchase.amount)
-
-
-def _exact(amount: float, currency: str | None) -> str:
-    return in_currency(f"{amount:,.2f}", currency)
 
 
 def _plain(purchase: HeavyPurchase) -> str:

@@ -94,15 +94,18 @@ def _partitions(
     connection: sa.Connection, query: sa.Select[Any]
 ) -> Iterator[Sequence[Sequence[Any]]]:
     """Yield the rows of a query, many at a time."""
+    if connection.dialect.name == "sqlite":
+        # texts and numbers need no conversion, and plain tuples are half as dear as rows; SQLite
+        # reads as it is asked, and a stream would have taken the first rows off the cursor
+        rows = connection.execute(query)
+        while rows.cursor is not None and (part := rows.cursor.fetchmany(_ROWS)):
+            yield part
+        return
     # of this statement alone: on the connection it would hold for all that follow, and the cursors
     # of the server take no lists of rows
-    rows = connection.execute(query, execution_options={"stream_results": True})
-    if connection.dialect.name != "sqlite" or rows.cursor is None:
-        yield from rows.partitions(_ROWS)
-        return
-    # texts and numbers need no conversion, and plain tuples are half as dear as rows
-    while part := rows.cursor.fetchmany(_ROWS):
-        yield part
+    yield from connection.execute(query, execution_options={"stream_results": True}).partitions(
+        _ROWS
+    )
 
 
 def is_contract(connection: sa.Connection, run_id: int) -> bool:

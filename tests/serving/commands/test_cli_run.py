@@ -254,7 +254,11 @@ def test_raw_events_are_scored_over_http(server: httpx.Client) -> None:
 
 
 def test_a_training_is_tracked_registered_and_scored_by_alias(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONWARNINGS": "default"}
+    environment = {
+        **os.environ,
+        "PYTHONWARNINGS": "default",
+        "STAGECAST_TRACKING_SECONDS": str(LIMIT_SECONDS),
+    }
     (tmp_path / "log.csv").write_text(
         "customer_id,timestamp,amount\na,2024-01-01,1\na,2024-02-01,2\nb,2024-02-03,5\n"
     )

@@ -211,6 +211,7 @@ def test_what_the_model_looks_at_must_be_told(
         (("nowhere",), "cannot be read by Spark"),
         ((), "needs EVENTS"),
         (("nowhere", "--where", "a > 1"), "--where is not known to --engine spark"),
+        (("nowhere", "--preset", "ga4"), "Read the export without --engine spark; or write"),
     ],
 )
 def test_what_spark_cannot_read_is_said(

@@ -454,7 +454,7 @@ def test_money_is_shown_in_the_currency_of_the_log(scores):
     spends = {"code": "spend_mean.active", "feature": "spend_mean", "value": 25.0, "usual": 30.4}
     spends |= {"effect": 0.4, "direction": "raises", "label": None, "sentence": ""}
     scores = replaced(scores, reasons=[[spends]] * len(scores))
-    rfm = RfmScales(spend=RfmScale((20.0, 50.0, 120.0, 1234.0)))
+    rfm = RfmScales(spend=RfmScale((20.0, 53.76, 120.0, 1234.0)))
     log = made_summary().log | {"amounts": amounts}
     value = ValueEvaluation(
         as_of="1997-07-01",
@@ -478,9 +478,9 @@ def test_money_is_shown_in_the_currency_of_the_log(scores):
         "Largest purchase £59,030",
         "00001 : £59,212 net of refunds",
         "one purchase of £59,030 of 00001",
-        "M, spent so far: 1 up to £20; 2 up to £50; 3 up to £120; 4 up to £1,234; 5 above.",
+        "M, spent so far: 1 up to £20; 2 up to £53.76; 3 up to £120; 4 up to £1,234; 5 above.",
         "£218,900 was spent in that time",
-        "£218,900 came since",
+        "£218,900 came since, counted like the value: later money a little less",
         "£12.31",
         "£211,400",
         "Because spends £25 an order (£30 is usual).",

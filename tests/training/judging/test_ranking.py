@@ -79,6 +79,11 @@ def test_the_sentence_names_customers_and_risks() -> None:
     sample = ranking(np.r_[np.full(20, 0.67), np.full(20, 0.68)], None).sentence
     assert sample is not None
     assert "67.0% to 68.0%" in sample
+    # 38 % to 77 % is no small difference: what speaks against the order is that it did not rank
+    wide = ranking(risks(0.9 * SMALL), evaluation_of(0.47)).sentence
+    assert wide is not None
+    assert "no better than one drawn by lot" in wide
+    assert "that small" not in wide
 
 
 def test_nobody_and_one_alone_need_no_ranking() -> None:

@@ -148,7 +148,10 @@ def _missing_classes(then: Buyers, date: str) -> list[str]:
 def _few(*counts: tuple[int, str, int]) -> list[str]:
     """Return a sentence for each count below what is needed."""
     return [
-        f"{count:,} {noun}, {needed} are needed" for count, noun, needed in counts if count < needed
+        f"{count:,} {noun.replace('buyers', 'buyer', 1) if count == 1 else noun}, "
+        f"{needed} are needed"
+        for count, noun, needed in counts
+        if count < needed
     ]
 
 

@@ -15,6 +15,7 @@ from stagecast.features.clock import (
     iso,
     microseconds,
 )
+from stagecast.features.counted import counted
 from stagecast.features.engines import duckdb as engine
 from stagecast.features.engines import sql
 from stagecast.features.shop.events import clock_of, events_of
@@ -77,7 +78,7 @@ class Known:
             )
         if self.history_days < history_needed:
             missing.append(
-                f"history {int(self.history_days):,} days, {history_needed:,} are needed"
+                f"history {counted(int(self.history_days), 'day')}, {history_needed:,} are needed"
             )
         return missing
 

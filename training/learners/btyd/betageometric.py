@@ -97,6 +97,32 @@ def orders_if_active(params: Params, first_coin: int, days: Array, x: Array, T: 
     return orders.reshape(np.broadcast_shapes(x.shape, days.shape, T.shape))
 
 
+def orders_of_one(
+    params: Params, first_coin: int, days: Array, x: float, T: Array | float
+) -> Array:
+    """Return :func:`orders_if_active` of one customer, shape of ``days``.
+
+    Parameters
+    ----------
+    days
+        Spans in days, shape (spans,).
+    x
+        Repeat purchase days.
+    T
+        Days from the first purchase to the begin of each span.
+    """
+    r, alpha, a, b = params
+    z = days / (alpha + T)
+    power = np.ceil(np.log(np.maximum((r + x) * z, 1.0)) / _LOG_KNEE)
+    orders = np.empty_like(z)
+    for level in set(power.tolist()):
+        rows = power == level
+        orders[rows] = _mean_over_coin(
+            float(a), float(b + x + first_coin), float(r + x), _KNEE**level, z[rows]
+        )
+    return orders
+
+
 def _node_sets(x: Array, bend: Array) -> Iterator[tuple[float, float, NDArray[np.int64]]]:
     """Yield the rows that share the nodes of the quadrature: those of one x and of one knee.
 

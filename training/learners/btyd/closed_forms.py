@@ -35,8 +35,8 @@ PARAMETERS: Final[dict[str, tuple[str, str, str, str]]] = {
 }
 """The models, each with the names of its parameters in the order of ``Model.params``."""
 
-_FIRST_COIN = {"bg_nbd": 0, "mbg_nbd": 1}
-_NODES, _WEIGHTS = (v for v in np.polynomial.legendre.leggauss(12))
+FIRST_COIN: Final = {"bg_nbd": 0, "mbg_nbd": 1}
+NODES, WEIGHTS = (v for v in np.polynomial.legendre.leggauss(12))
 # Orders of regular customers cost more; their steps in time are smoothed by the integral.
 _FEW_NODES, _FEW_WEIGHTS = (v for v in np.polynomial.legendre.leggauss(6))
 _STEP_NODES, _STEP_WEIGHTS = (v for v in np.polynomial.legendre.leggauss(24))
@@ -130,7 +130,7 @@ class Model:
             if log_gaps is None:
                 return density
             return density + regular.log_gap_term(self.regularity, x, as_floats(log_gaps))
-        return betageometric.log_likelihood(self.params, _FIRST_COIN[self.name], x, t_x, T)
+        return betageometric.log_likelihood(self.params, FIRST_COIN[self.name], x, t_x, T)
 
     def p_alive(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
         """Return P(still active at T | history).
@@ -293,7 +293,7 @@ class Model:
         scale = T + min(value for key, value in times if key.endswith("_days")) * self.regularity
         half_range = np.log1p(days / scale) / 2.0
         if self.regularity == 1:
-            nodes, weights = _NODES, _WEIGHTS
+            nodes, weights = NODES, WEIGHTS
         elif daily * days.max(initial=0.0) <= _SMALL_DISCOUNT:
             nodes, weights = _FEW_NODES, _FEW_WEIGHTS
         else:
@@ -348,7 +348,7 @@ class Model:
             return paretonbd.log_odds_dead(self.params, x, t_x, T)
         if self.regularity > 1:
             return regular.log_odds_dead(self.params, self.regularity, x, t_x, T)
-        return betageometric.log_odds_dead(self.params, _FIRST_COIN[self.name], x, t_x, T)
+        return betageometric.log_odds_dead(self.params, FIRST_COIN[self.name], x, t_x, T)
 
     def _alive(self, x: Array, t_x: Array, T: Array) -> Array:
         return as_floats(expit(-self._log_odds_dead(x, t_x, T)))
@@ -368,7 +368,7 @@ class Model:
         elif self.regularity > 1:
             orders = renewals.orders_if_active(self.params, self.regularity, days, x, t_x, T)
         else:
-            orders = betageometric.orders_if_active(self.params, _FIRST_COIN[self.name], days, x, T)
+            orders = betageometric.orders_if_active(self.params, FIRST_COIN[self.name], days, x, T)
         return as_floats(alive * orders)
 
 

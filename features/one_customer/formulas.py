@@ -1,0 +1,100 @@
+"""Formulas of the catalogue as one function of plain numbers, written out when it is loaded.
+
+They mean what :mod:`stagecast.features.catalog.formula` says.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sqlglot import exp
+
+from stagecast.features.catalog.formula import parse
+from stagecast.features.one_customer.numbers import fmax, fmin, log
+
+Evaluate = Callable[[dict[str, float]], None]
+_NULL = math.nan
+
+
+def _divide(left: float, right: float) -> float:
+    return left / right if right else _NULL
+
+
+def _nullif(left: float, right: float) -> float:
+    return _NULL if left == right else left
+
+
+def _coalesce(left: float, right: float) -> float:
+    return right if left != left else left
+
+
+def _ln(value: float) -> float:
+    return log(value) if value > 0 else _NULL
+
+
+def _sqrt(value: float) -> float:
+    return math.sqrt(value) if value >= 0 else _NULL
+
+
+_SIGNS: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*"}
+_FUNCTIONS: dict[type[exp.Expr], Callable[..., float]] = {
+    exp.Div: _divide,
+    exp.Nullif: _nullif,
+    exp.Coalesce: _coalesce,
+    exp.Greatest: fmax,
+    exp.Least: fmin,
+    exp.Ln: _ln,
+    exp.Sqrt: _sqrt,
+}
+
+
+def straight_line(formulas: Iterable[tuple[str, str]]) -> Evaluate:
+    """Return a function that adds the value of each formula to a table of numbers; null is NaN.
+
+    Parameters
+    ----------
+    formulas
+        Name and text of each formula; one may use the names of those before it.
+
+    Raises
+    ------
+    UsageError
+        A formula cannot be parsed.
+
+    >>> evaluate = straight_line([("b", "a / 2"), ("c", "least(a, b, 1) - b")])
+    >>> values = {"a": 3.0}
+    >>> evaluate(values)
+    >>> values
+    {'a': 3.0, 'b': 1.5, 'c': -0.5}
+    """
+    lines = [f"    v[{name!r}] = {_source(parse(text))}" for name, text in formulas]
+    source = "\n".join(["def evaluate(v):", *lines, "    return None"])
+    # names are literals here, and operations those of the tables above: a formula is arithmetic
+    names: dict[str, Any] = {f.__name__: f for f in _FUNCTIONS.values()} | {"inf": math.inf}
+    exec(compile(source, "<formulas of the catalogue>", "exec"), names)
+    evaluate: Evaluate = names["evaluate"]
+    return evaluate
+
+
+def _source(node: exp.Expr) -> str:
+    """Return a parsed formula as an expression of Python; ``v`` holds the values by name."""
+    if isinstance(node, exp.Column):
+        return f"v[{node.name!r}]"
+    if isinstance(node, exp.Literal):
+        return repr(float(node.this))
+    left = _source(node.this)
+    if isinstance(node, exp.Paren):
+        return left
+    if isinstance(node, exp.Neg):
+        return f"(-{left})"
+    if sign := _SIGNS.get(type(node)):
+        return f"({left} {sign} {_source(node.expression)})"
+    function = _FUNCTIONS[type(node)].__name__
+    if isinstance(node, exp.Sqrt | exp.Ln):
+        return f"{function}({left})"
+    for child in (node.args.get("expression"), *node.expressions):
+        if child:
+            left = f"{function}({left}, {_source(child)})"
+    return left

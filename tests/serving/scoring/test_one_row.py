@@ -1,0 +1,150 @@
+"""The compiled score of one buyer has the bytes of the score that arrays give."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import msgspec
+import numpy as np
+import pytest
+
+from stagecast.features.clock import DAY
+from stagecast.features.errors import NotEnoughDataError
+from stagecast.features.requests import CustomerEvents, Event
+from stagecast.features.shop.clock import ShopClock
+from stagecast.serving.scoring.one_row.plan import OneRow
+from stagecast.serving.scoring.scorer import ONE_BY_ONE, Scorer
+from tests.serving.scoring.test_one_score import DAYS, customers, day, scorer
+
+__all__ = ["scorer"]
+AS_OFS = (float(DAYS), DAYS / 2 + 0.37)
+
+
+def odd_customers() -> list[CustomerEvents]:
+    """Return customers with what customers drawn at random rarely have."""
+    noon = day(DAYS - 40.5)
+    buys = [Event(day(20.0 + 30 * k), amount=10.0 + k) for k in range(15)]
+    cases = {
+        "one purchase": [Event(noon, amount=5.0)],
+        "one instant": [Event(noon, amount=5.0), Event(noon, "visit"), Event(noon, amount=7.0)],
+        "equal events": [Event(noon, amount=5.0)] * 3,
+        "today": [*buys, Event(day(DAYS) - timedelta(microseconds=1), amount=3.0)],
+        "free": [Event(day(50.0 * k), amount=0.0) for k in range(1, 6)],
+        "all refunded but one": [
+            *buys[:3],
+            Event(day(300.0), "refund", 12.0),
+            Event(day(310.0), "refund", 11.0),
+        ],
+        "refund before": [Event(day(1.0), "refund", 50.0), *buys],
+        "partly without amount": [*buys, Event(day(500.2))],
+        "without amounts": [Event(event.timestamp) for event in buys],
+        "large": [Event(event.timestamp, amount=9e8 + event.timestamp.day) for event in buys],
+        "tiny": [Event(event.timestamp, amount=1e-6 * event.timestamp.day) for event in buys],
+        "halves": [Event(event.timestamp, amount=0.0000005) for event in buys],
+        "every day": [Event(day(100.0 + k / 2), amount=2.0) for k in range(700)],
+        "long ago": [Event(day(-2500.0 + 9 * k), amount=20.0) for k in range(9)],
+        "recorded late": [replace_record(event, day(DAYS + 3.0)) for event in buys[::2]]
+        + buys[1::2],
+        "texts": [
+            Event(event.timestamp, amount=4.0, channel="web", category="a", discount=1.5)
+            for event in buys
+        ],
+        "marketer": [*buys, *(Event(day(7.0 * k), "email_sent") for k in range(1, 60))],
+    }
+    attributes = {"plan": "pro", "age": 31}
+    return [CustomerEvents(name, tuple(events), attributes) for name, events in cases.items()]
+
+
+def replace_record(event: Event, recorded_at: object) -> Event:
+    return msgspec.structs.replace(event, recorded_at=recorded_at)
+
+
+def compared(scorer: Scorer, asked: list[CustomerEvents]) -> Counter[str]:
+    """Compare both ways of each customer, and count how they went."""
+    one_row = scorer.one_row
+    assert one_row is not None
+    counts: Counter[str] = Counter()
+    for as_of in map(day, AS_OFS):
+        known = [c for c in asked if any(event.is_known_before(as_of) for event in c.events)]
+        of_arrays = scorer._of_arrays(known, as_of, with_reasons=False)
+        for customer, expected in zip(known, of_arrays, strict=True):
+            score = one_row.score(customer, as_of)
+            if score is None:
+                counts["left to arrays"] += 1
+                continue
+            assert msgspec.json.encode(score) == msgspec.json.encode(expected)
+            counts[score["stage"]] += 1
+    return counts
+
+
+def test_hundreds_of_customers_of_all_sorts_have_the_same_bytes(scorer: Scorer) -> None:
+    counts = compared(scorer, customers(300, seed=31))
+    buyers = counts.total() - counts["left to arrays"]
+    assert buyers > 400
+    assert counts["left to arrays"] < buyers / 3
+    assert len(counts) >= 6  # of the stages all but few
+
+
+def test_odd_customers_have_the_same_bytes(scorer: Scorer) -> None:
+    counts = compared(scorer, odd_customers())
+    assert counts.total() - counts["left to arrays"] > 25
+
+
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "+05:45"])
+def test_days_of_a_zone_have_the_same_bytes(scorer: Scorer, zone: str) -> None:
+    models = scorer.bundle.models
+    models = replace(models, config=replace(models.config, zone=zone))
+    in_zone = Scorer(replace(scorer.bundle, models=models))
+    assert in_zone.bundle.clock == ShopClock(zone)
+    counts = compared(in_zone, [*customers(40, seed=8), *odd_customers()])
+    assert counts.total() > 80
+
+
+def test_few_customers_of_a_request_are_scored_by_it_and_prospects_by_arrays(
+    scorer: Scorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buyer = CustomerEvents("buyer", (Event(day(10), amount=5.0), Event(day(200), amount=5.0)))
+    lead = CustomerEvents("lead", (Event(day(10), "visit"),))
+    asked = [buyer, lead, CustomerEvents("other", buyer.events)]
+    assert len(asked) == ONE_BY_ONE
+    expected = scorer._of_arrays(asked, day(DAYS), with_reasons=False)
+    of_arrays = []
+    score_arrays = Scorer._of_arrays
+
+    def spied(self: Scorer, some: list[CustomerEvents], *rest: object, **named: bool) -> object:
+        of_arrays.extend(customer.customer_id for customer in some)
+        return score_arrays(self, some, *rest, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Scorer, "_of_arrays", spied)
+    scores = scorer.score_objects(asked, day(DAYS), with_reasons=False)
+    assert msgspec.json.encode(scores) == msgspec.json.encode(expected)
+    assert of_arrays == ["lead"]
+    scorer.score_objects([buyer], day(DAYS))
+    assert of_arrays == ["lead", "buyer"]  # reasons are those of arrays
+
+
+def test_a_customer_without_a_known_event_is_named(scorer: Scorer) -> None:
+    later = CustomerEvents("later", (Event(day(DAYS) + DAY, amount=5.0),))
+    with pytest.raises(NotEnoughDataError, match="'later' has no event before the as_of"):
+        scorer.score_objects([later], day(DAYS), with_reasons=False)
+
+
+def test_without_a_customer_base_arrays_score_everybody(scorer: Scorer) -> None:
+    bundle = replace(scorer.bundle, models=replace(scorer.bundle.models, base=None))
+    with pytest.raises(NotImplementedError):
+        OneRow(bundle, told_apart=True)
+    assert Scorer(bundle).one_row is None
+
+
+def test_sums_that_are_no_64_bit_integers_are_left_to_arrays(scorer: Scorer) -> None:
+    huge = [Event(day(10.0 + k), amount=1e12) for k in range(6)]
+    one_row = scorer.one_row
+    assert one_row is not None
+    assert one_row.score(CustomerEvents("huge", tuple(huge)), day(DAYS)) is None
+    assert np.isfinite(
+        scorer.score_objects([CustomerEvents("huge", tuple(huge))], day(DAYS), with_reasons=False)[
+            0
+        ]["spend"]
+    )

@@ -1,0 +1,250 @@
+"""The customer base for one customer: all that the other models ask of it, in one pass."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from stagecast.features.arrays import Array
+from stagecast.features.one_customer import numbers
+from stagecast.features.one_customer.numbers import expit, exprel, log1p, on_numbers
+from stagecast.training.learners.btyd import Model, betageometric, paretonbd
+from stagecast.training.learners.btyd.closed_forms import (
+    DAYS_PER_YEAR,
+    FIRST_COIN,
+    NODES,
+    PARAMETERS,
+    WEIGHTS,
+)
+
+_log_odds_dead = on_numbers(betageometric.log_odds_dead)
+_none_if_active = on_numbers(betageometric.none_if_active)
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Spans of time over which orders are discounted, and what of them is the same for everybody.
+
+    Parameters
+    ----------
+    days
+        Lengths in days, shape (spans,).
+    annual_rate
+        Rate of the discount.
+    """
+
+    days: Array
+    annual_rate: float
+
+    @cached_property
+    def daily(self) -> float:
+        """Interest of a day."""
+        return float(np.log1p(self.annual_rate) / DAYS_PER_YEAR)
+
+    @cached_property
+    def at_end(self) -> Array:
+        """Discount of an order at the end of each span, shape (spans,)."""
+        return np.asarray(np.exp(-self.daily * self.days))
+
+
+class ModelOfOne(ABC):
+    """A customer-base model, asked of one history after the other.
+
+    Parameters
+    ----------
+    model
+        With random gaps.
+    spans
+        Spans that orders are asked for.
+    value_days
+        Value horizon.
+    """
+
+    def __init__(self, model: Model, spans: Spans, value_days: int) -> None:
+        self.params, self.spans, self.value_days = model.params, spans, float(value_days)
+        names = zip(PARAMETERS[model.name], model.params, strict=True)
+        self.least_days = min(value for key, value in names if key.endswith("_days"))
+        rate = np.log1p(spans.annual_rate) / DAYS_PER_YEAR
+        self.kept_factor = exprel(float(-rate * value_days))
+
+    @abstractmethod
+    def odds(self, x: float, t_x: float, T: float) -> float:
+        """Return the log odds of having left."""
+
+    @abstractmethod
+    def silent(self, days: float, x: float, T: float) -> float:
+        """Return P(no purchase within ``days`` | active)."""
+
+    @abstractmethod
+    def orders(self, days: Array, x: float, T: Array | float) -> Array:
+        """Return E[purchases within ``days`` | active], shape of ``days``."""
+
+    @abstractmethod
+    def rate_if_left(self, x: float, t_x: float, T: float) -> float:
+        """Return E[purchases per day while active | left]."""
+
+    def none(self, odds: float, silent: float) -> float:
+        """Return P(no purchase) from the log odds of having left and P(silent | active)."""
+        return numbers.minimum(expit(odds) + expit(-odds) * silent, 1.0)
+
+    def kept_orders(self, x: float, T: float) -> float:
+        """Return the discounted orders within the value horizon of who never leaves."""
+        r, alpha = self.params[:2]
+        return (r + x) / (alpha + T) * self.value_days * self.kept_factor
+
+    def discounted(self, x: float, T: float, alive: float) -> tuple[Array, Array]:
+        """Return the orders within each span, discounted and not, shape (spans,) each."""
+        days, rate = self.spans.days, self.spans.annual_rate
+        if rate == 0:
+            orders = alive * self.orders(days, x, T)
+            return orders, orders
+        daily, scale = self.spans.daily, T + self.least_days
+        half_range = (np.log1p(days / scale) / 2.0)[:, None]
+        growth = np.exp(half_range * (1.0 + NODES))
+        u = scale * (growth - 1.0)
+        of_nodes = alive * self.orders(np.concatenate([u.ravel(), days]), x, T)
+        terms = WEIGHTS * half_range * scale * growth * np.exp(-daily * u)
+        terms *= of_nodes[: u.size].reshape(u.shape)
+        # one after the other, as for many rows
+        interest = terms.cumsum(axis=1)[:, -1]
+        undiscounted = of_nodes[u.size :]
+        return self.spans.at_end * undiscounted + daily * interest, undiscounted
+
+
+class BetaGeometricOfOne(ModelOfOne):
+    """BG/NBD or MBG/NBD."""
+
+    def __init__(self, model: Model, spans: Spans, value_days: int) -> None:
+        super().__init__(model, spans, value_days)
+        self.first_coin = FIRST_COIN[model.name]
+
+    def odds(self, x: float, t_x: float, T: float) -> float:
+        """Return the log odds of having left."""
+        odds: float = _log_odds_dead(self.params, self.first_coin, x, t_x, T)
+        return odds
+
+    def odds_at(self, x: float, t_x: float, T: Array) -> Array:
+        """Return the log odds of having left at several days, shape of ``T``."""
+        own = np.asarray(x), np.asarray(t_x)
+        return betageometric.log_odds_dead(self.params, self.first_coin, *own, T)
+
+    def silent(self, days: float, x: float, T: float) -> float:
+        """Return P(no purchase within ``days`` | active)."""
+        silent: float = _none_if_active(self.params, days, x, T)
+        return silent
+
+    def orders(self, days: Array, x: float, T: Array | float) -> Array:
+        """Return E[purchases within ``days`` | active], shape of ``days``."""
+        return betageometric.orders_of_one(self.params, self.first_coin, days, x, T)
+
+    def rate_if_left(self, x: float, t_x: float, T: float) -> float:
+        """Return E[purchases per day while active | left]."""
+        r, alpha = self.params[:2]
+        return (r + x) / (alpha + t_x)
+
+    def days_until(self, p_none: float, alive: float, x: float, T: float) -> float:
+        """Return the days after which P(no purchase) has fallen to a probability."""
+        r, alpha = self.params[:2]
+        bought = (1.0 - p_none) / alive
+        if not bought < 1.0:
+            return np.inf
+        log_silent = log1p(-bought)
+        return (alpha + T) * numbers.expm1(-log_silent / (r + x))
+
+
+class ParetoOfOne(ModelOfOne):
+    """Pareto/NBD."""
+
+    def odds(self, x: float, t_x: float, T: float) -> float:
+        """Return the log odds of having left."""
+        return float(paretonbd.log_odds_dead(self.params, *_rows(x, t_x, T))[0])
+
+    def silent(self, days: float, x: float, T: float) -> float:
+        """Return P(no purchase within ``days`` | active)."""
+        span, own_x, own_T = _rows(days, x, T)
+        return float(paretonbd.none_if_active(self.params, span, own_x, own_T)[0])
+
+    def orders(self, days: Array, x: float, T: Array | float) -> Array:
+        """Return E[purchases within ``days`` | active], shape of ``days``."""
+        return paretonbd.orders_if_active(self.params, days, np.asarray(x), np.asarray(T))
+
+    def rate_if_left(self, x: float, t_x: float, T: float) -> float:
+        """Return E[purchases per day while active | left]."""
+        return float(paretonbd.rate_if_left(self.params, *_rows(x, t_x, T))[0])
+
+
+def _rows(*values: float) -> list[Array]:
+    return [np.array([value]) for value in values]
+
+
+def model_of_one(model: Model, spans: Spans, value_days: int) -> ModelOfOne:
+    """Return a model with random gaps for one history at a time."""
+    kind = ParetoOfOne if model.name == "pareto_nbd" else BetaGeometricOfOne
+    return kind(model, spans, value_days)
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What one model says of one history.
+
+    Parameters
+    ----------
+    odds
+        Log odds of having left.
+    p_none, alive
+        P(no purchase in the horizon), P(still a customer).
+    until, undiscounted
+        Orders within each span, discounted and not, shape (spans,).
+    """
+
+    odds: float
+    p_none: float
+    alive: float
+    until: Array
+    undiscounted: Array
+
+    @property
+    def orders(self) -> float:
+        """Orders within the horizon, which is the first span."""
+        return float(self.undiscounted[0])
+
+
+def outlook(model: ModelOfOne, horizon: int, x: float, t_x: float, T: float) -> Outlook:
+    """Return what a model says of one history.
+
+    Parameters
+    ----------
+    horizon
+        The horizon in days, which is the first of the model's spans.
+    x, t_x, T
+        The history.
+    """
+    odds = model.odds(x, t_x, T)
+    alive = expit(-odds)
+    until, undiscounted = model.discounted(x, T, alive)
+    p_none = model.none(odds, model.silent(float(horizon), x, T))
+    return Outlook(odds, p_none, alive, until, undiscounted)
+
+
+def mean(values: Sequence[float], weights: Sequence[float]) -> float:
+    """Return a weighted mean, added up in order."""
+    return _sum([v * w for v, w in zip(values, weights, strict=True)]) / _sum(weights)
+
+
+def mean_rows(values: Sequence[Array], weights: Sequence[float]) -> Array:
+    """Return the weighted mean of several arrays, added up in order."""
+    total = values[0] * weights[0]
+    for row, weight in zip(values[1:], weights[1:], strict=True):
+        total = total + row * weight
+    return np.asarray(total / _sum(weights))
+
+
+def _sum(values: Sequence[float]) -> float:
+    total = values[0]
+    for value in values[1:]:
+        total += value
+    return total

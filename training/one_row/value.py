@@ -1,0 +1,264 @@
+"""Orders, spend and value of one buyer, by the formulas of :mod:`stagecast.training.value`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from stagecast.features.arrays import Array
+from stagecast.features.one_customer.numbers import (
+    clip,
+    exp,
+    expit,
+    exprel,
+    logit,
+    maximum,
+    minimum,
+    on_numbers,
+)
+from stagecast.training.config import TrainConfig
+from stagecast.training.learners.customer_base import CustomerBase
+from stagecast.training.one_row.base import (
+    ModelOfOne,
+    Outlook,
+    Spans,
+    mean,
+    mean_rows,
+    model_of_one,
+    outlook,
+)
+from stagecast.training.one_row.trees import factor_of_one
+from stagecast.training.value import model as value_model
+from stagecast.training.value.kept import parts_of_buyers, still_customer
+from stagecast.training.value.model import ValueModel, discounted_days
+from stagecast.training.value.money import YEARS
+
+_parts_of_buyers = on_numbers(parts_of_buyers)
+_still_customer = on_numbers(still_customer)
+_repeat_if_any = on_numbers(value_model.repeat_if_any)
+_SMALLEST = 1e-9
+_LEAST_CHANCE = 1e-300
+_NULL = math.nan
+Columns = Mapping[str, float]
+
+
+class MoneyOfOne(NamedTuple):
+    """Orders and money of one customer, as :class:`stagecast.training.value.money.Money`."""
+
+    expected_orders: float = _NULL
+    orders_if_any: float = _NULL
+    expected_spend: float = _NULL
+    clv: float = _NULL
+    value_p_none: float = _NULL
+    value_orders_if_any: float = _NULL
+    clv_by_year: tuple[float, ...] = (_NULL,) * len(YEARS)
+    clv_residual: float = _NULL
+    value_at_risk: float = _NULL
+    value_gone: float = _NULL
+
+
+@dataclass(frozen=True)
+class BaseOutlook:
+    """What the customer base says of one buyer: by each model, and their weighted means."""
+
+    of_models: tuple[Outlook, ...]
+    history: tuple[float, float, float]
+    columns: dict[str, float]
+    until: Array
+
+
+class BaseOfOne:
+    """A customer base whose models have random gaps, asked of one buyer after the other.
+
+    Parameters
+    ----------
+    base
+        The customer base.
+    config
+        Horizons and discount.
+    tells_years
+        Whether the value is told by year.
+    """
+
+    def __init__(self, base: CustomerBase, config: TrainConfig, *, tells_years: bool) -> None:
+        horizon, days = config.horizon_days, config.value_horizon_days
+        ends = (horizon, min(horizon, days), days, *(YEARS if tells_years else ()))
+        self.place = {end: number for number, end in enumerate(dict.fromkeys(ends))}
+        spans = Spans(np.array(list(self.place), dtype=np.float64), config.annual_discount)
+        self.models: list[ModelOfOne] = [model_of_one(m, spans, days) for m in base.models]
+        self.names = [model.name for model in base.models]
+        self.weights, self.horizon = list(base.weights), horizon
+        daily = np.log1p(config.annual_discount) / 365.0
+        self.length = float(days * exprel(float(-daily * days)))
+
+    def of(self, columns: Columns) -> BaseOutlook:
+        """Return what the customer base says of a buyer."""
+        history = columns["frequency"], columns["t_x_days"], columns["T_days"]
+        of_models = tuple(outlook(model, self.horizon, *history) for model in self.models)
+        none = [logit(clip(own.p_none, 1e-6, 1 - 1e-6)) for own in of_models]
+        named = {f"btyd_none_{name}": odds for name, odds in zip(self.names, none, strict=True)}
+        means = {
+            "btyd_none": mean(none, self.weights),
+            "btyd_alive": mean([own.alive for own in of_models], self.weights),
+            "btyd_orders": mean([own.orders for own in of_models], self.weights),
+        }
+        until = mean_rows([own.until for own in of_models], self.weights)
+        return BaseOutlook(of_models, history, {**named, **means}, until)
+
+    def kept(self, said: BaseOutlook) -> tuple[float, float]:
+        """Return the discounted orders of who never leaves, and of who had left and is back."""
+        x, t_x, T = said.history
+        alive = [own.alive for own in said.of_models]
+        kept = [model.kept_orders(x, T) for model in self.models]
+        back = [model.rate_if_left(x, t_x, T) * self.length for model in self.models]
+        return self._given(alive, kept), self._given([1.0 - p for p in alive], back)
+
+    def _given(self, chances: list[float], values: list[float]) -> float:
+        """Return the mean of the models' values given an event of which each has a chance."""
+        shares = [weight * p for weight, p in zip(self.weights, chances, strict=True)]
+        total = shares[0]
+        for share in shares[1:]:
+            total += share
+        known = total > _LEAST_CHANCE
+        used = [share / total for share in shares] if known else self.weights
+        result = used[0] * values[0]
+        for share, value in zip(used[1:], values[1:], strict=True):
+            result += share * value
+        return result
+
+
+class ValueOfOne:
+    """The value model, asked of one buyer after the other.
+
+    Parameters
+    ----------
+    model
+        The value model.
+    base
+        The customer base.
+    config
+        Horizons, discount and margin.
+    season_log_odds
+        Part of the log odds of no purchase that is due to the season of the horizon.
+    """
+
+    def __init__(
+        self, model: ValueModel, base: CustomerBase, config: TrainConfig, season_log_odds: float
+    ) -> None:
+        self.model, self.config, self.season_log_odds = model, config, season_log_odds
+        horizon, days = config.horizon_days, config.value_horizon_days
+        self.tells_years = not model.is_far(days)
+        self.base = BaseOfOne(base, config, tells_years=self.tells_years)
+        self.orders = factor_of_one(model.orders)
+        self.rest = factor_of_one(model.rest)
+        self.spend = factor_of_one(model.spend)
+        self.spend_model = base.spend
+        near, _ = discounted_days(
+            np.array([horizon, days], dtype=np.float64), config.annual_discount
+        )
+        of_end = [
+            discounted_days(np.array([horizon, end], dtype=np.float64), config.annual_discount)
+            for end in self.base.place
+        ]
+        self.near_share = float(near / horizon)
+        self.far = {end: float(far) for end, (_, far) in zip(self.base.place, of_end, strict=True)}
+        self.to_end = (1.0 + config.annual_discount) ** (days / 365.0)
+
+    def money(self, columns: Columns, said: BaseOutlook, p_inactive: float) -> MoneyOfOne:
+        """Return the orders and money of a buyer, see
+        :func:`stagecast.training.value.money.money_of_buyers`.
+        """
+        config = self.config
+        horizon, days = config.horizon_days, config.value_horizon_days
+        if_any = 1.0 + _repeat_if_any(columns) * self.orders(columns)
+        expected_orders = float((1.0 - p_inactive) * if_any)
+        if self.model.mean_spend is None:
+            return MoneyOfOne(expected_orders, float(if_any))
+        per_order = self._spend_so_far(columns) * self.spend(columns)
+        until = self._until(said, expected_orders, self.rest(columns))
+        orders = until[days]
+        earned = per_order * config.margin
+        clv = orders * earned
+        kept_orders, regained = self.base.kept(said)
+        without_season = expit(logit(clip(p_inactive, 1e-6, 1 - 1e-6)) - self.season_log_odds)
+        base_alive = maximum(said.columns["btyd_alive"], _SMALLEST)
+        alive = _still_customer(without_season, said.columns["btyd_none"], base_alive)
+        gone = minimum(1.0 - alive, p_inactive)
+        later = kept_orders * max(0.0, 1.0 - horizon / days)
+        p_none = gone + (p_inactive - gone) * exp(-later)
+        by_base = float(said.until[self.base.place[days]])
+        parts = _parts_of_buyers(
+            clv,
+            alive,
+            by_base / base_alive,
+            kept_orders,
+            regained,
+            earned,
+        )
+        by_year, residual = self._by_year(until, earned, clv, parts.clv)
+        p_any = orders * self.to_end
+        p_none = clip(maximum(p_none, 1.0 - p_any), 0.0, p_inactive)
+        return MoneyOfOne(
+            expected_orders,
+            if_any,
+            expected_orders * per_order,
+            parts.clv,
+            p_none,
+            maximum(orders / maximum(1.0 - p_none, _SMALLEST), 1.0),
+            by_year,
+            residual,
+            parts.at_risk,
+            parts.gone,
+        )
+
+    def _until(self, said: BaseOutlook, expected_orders: float, factor: float) -> dict[int, float]:
+        """Return the discounted orders within each span, see
+        :class:`stagecast.training.value.ahead.OrdersAhead`.
+        """
+        horizon, by_base = self.config.horizon_days, said.until.tolist()
+        in_horizon = expected_orders * self.near_share
+        at_horizon = by_base[self.base.place[horizon]]
+        result = {}
+        for end, position in self.base.place.items():
+            if end < horizon:
+                share = by_base[position] / maximum(at_horizon, _SMALLEST)
+                result[end] = in_horizon * minimum(share, 1.0)
+            else:
+                rest = maximum(by_base[position] - at_horizon, 0.0)
+                result[end] = in_horizon + rest * factor
+        return result
+
+    def _by_year(
+        self, until: dict[int, float], earned: float, clv: float, clv_of_parts: float
+    ) -> tuple[tuple[float, ...], float]:
+        if not self.tells_years:
+            return (_NULL,) * len(YEARS), _NULL
+        scale = clv_of_parts / maximum(clv, _SMALLEST)
+        values = [until[end] * earned * scale for end in YEARS]
+        by_year = tuple(b - a for a, b in zip([0.0, *values], values, strict=False))
+        return by_year, maximum(values[-1] - clv_of_parts, 0.0)
+
+    def _spend_so_far(self, columns: Columns) -> float:
+        """Return E[spend per purchase day], see
+        :func:`stagecast.training.value.model.spend_so_far`.
+        """
+        orders, mean_spend = columns["orders"], columns["spend_mean"]
+        paid = 0.0 if mean_spend != mean_spend else maximum(mean_spend, 0.0)
+        gamma = self.spend_model
+        if gamma is None:
+            assert self.model.mean_spend is not None
+            per_order = (self.model.mean_spend + paid * orders) / (1.0 + orders)
+        else:
+            x = orders if paid > 0 else 0.0
+            denominator = gamma.p * x + gamma.q - 1.0
+            spent = x * paid if x > 0 else 0.0
+            per_order = (
+                gamma.p * (gamma.v + spent) / denominator if denominator > 0 else gamma.mean_spend
+            )
+        if paid > 0:
+            return per_order
+        return per_order * (self.model.p_paid * 2.0 / (1.0 + max(orders, 1.0)))

@@ -1,0 +1,114 @@
+"""The price of waiting with one buyer, see :mod:`stagecast.training.waiting.price`."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from stagecast.features.arrays import Array
+from stagecast.features.one_customer.numbers import clip, exp, expit, log
+from stagecast.training.learners.btyd import betageometric
+from stagecast.training.one_row.base import BetaGeometricOfOne, Outlook
+from stagecast.training.waiting.price import FEW_PARTS, LATEST_DAYS, LIMIT, WEEK_DAYS
+
+_SMALLEST = 1e-9
+_NULL = math.nan
+_PARTS = np.arange(1.0, FEW_PARTS) / FEW_PARTS
+# Silences that are tried first: none, the longest, and the ends of equal parts between them.
+_FIRST = np.concatenate([[0.0, float(LATEST_DAYS)], np.floor(float(LATEST_DAYS) * _PARTS)])
+
+
+class WaitingOfOne:
+    """The price of waiting, asked of one buyer after the other.
+
+    Parameters
+    ----------
+    model
+        The first customer-base model.
+    horizon_days, value_days
+        The horizon, and the value horizon.
+    """
+
+    def __init__(self, model: BetaGeometricOfOne, horizon_days: int, value_days: int) -> None:
+        self.model = model
+        self.value_days = float(value_days)
+        self._horizon = np.asarray(float(horizon_days))
+        self._value_days = np.array([self.value_days])
+        self._log_limit = float(np.log1p(-LIMIT))
+
+    def price(
+        self,
+        said: Outlook,
+        history: tuple[float, float, float],
+        p_inactive: float,
+        value_at_risk: float,
+        orders_today: float,
+    ) -> tuple[float, float]:
+        """Return the loss per week, and the whole days until the window closes; null is NaN.
+
+        Parameters
+        ----------
+        said
+            What the model says of the buyer.
+        history
+            Frequency, day of the last order, and age.
+        p_inactive
+            Pooled P(no purchase in the horizon).
+        value_at_risk
+            What a contact can save; null where there is nothing.
+        orders_today
+            Orders within the value horizon, not discounted.
+        """
+        x, t_x, T = history
+        model = self.model
+        power = log(_clipped(p_inactive)) / log(_clipped(said.p_none))
+        silent = model.none(said.odds, model.silent(WEEK_DAYS, x, T))
+        later = T + WEEK_DAYS
+        alive_later = expit(-model.odds(x, t_x, later))
+        orders_later = alive_later * float(model.orders(self._value_days, x, later)[0])
+        today = max(said.alive * self._stays(x, T) - orders_today, 0.0)
+        next_week = max(alive_later * self._stays(x, later) - orders_later, 0.0)
+        savable = next_week / today if today > _SMALLEST else 1.0
+        loss = exp(power * log(_clipped(silent))) * value_at_risk * (1.0 - clip(savable, 0.0, 1.0))
+        return loss, self._closes(x, t_x, T, exp(self._log_limit / power))
+
+    def _stays(self, x: float, T: float) -> float:
+        r, alpha = self.model.params[:2]
+        return (r + x) / (alpha + T) * self.value_days
+
+    def _closes(self, x: float, t_x: float, T: float, most_none: float) -> float:
+        """Return the first whole day from which the chance stays below the limit; NaN: later."""
+        is_open = self._none(x, t_x, T + _FIRST) <= most_none
+        if is_open[1]:
+            return _NULL
+        if not is_open[0]:
+            return 0.0
+        low, high = _between(0.0, float(LATEST_DAYS), _FIRST[2:], is_open[2:])
+        while high - low > 1.0:
+            cuts = np.floor(low + (high - low) * _PARTS)
+            is_open = self._none(x, t_x, T + np.maximum(cuts, 0.0)) <= most_none
+            low, high = _between(low, high, cuts, is_open)
+        return high
+
+    def _none(self, x: float, t_x: float, T: Array) -> Array:
+        """Return P(no purchase within the horizon) at several ages, shape of ``T``."""
+        model = self.model
+        odds = model.odds_at(x, t_x, T)
+        silent = betageometric.none_if_active(model.params, self._horizon, np.asarray(x), T)
+        return np.asarray(np.minimum(special.expit(odds) + special.expit(-odds) * silent, 1.0))
+
+
+def _between(
+    low: float, high: float, cuts: Array, is_open: NDArray[np.bool_]
+) -> tuple[float, float]:
+    """Return the ends of the part in which the window closes."""
+    last = int(is_open.sum())
+    edges = [low, *cuts.tolist(), high]
+    return edges[last], edges[last + 1]
+
+
+def _clipped(probability: float) -> float:
+    return clip(probability, _SMALLEST, 1.0 - _SMALLEST)

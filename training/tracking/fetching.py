@@ -1,0 +1,92 @@
+"""The bundle of a registered model, fetched into a folder."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from stagecast.features.errors import UsageError
+from stagecast.training.bundle import MANIFEST
+from stagecast.training.tracking.client import open_client
+
+
+def fetch_bundle(tracking_uri: str, model: str) -> Path:
+    """Fetch the bundle of a registered model into a temporary folder.
+
+    Parameters
+    ----------
+    tracking_uri
+        ``sqlite:///mlflow.db``, or the address of a server.
+    model
+        ``models:/NAME@alias`` or ``models:/NAME/version``.
+
+    Raises
+    ------
+    UsageError
+        The model, alias or version does not exist, or the store cannot be reached.
+    """
+    name, alias, version = model_name(model)
+    from mlflow.exceptions import MlflowException
+
+    folder: Path | None = None
+    try:
+        client = open_client(tracking_uri)
+        registered = (
+            client.get_model_version_by_alias(name, alias)
+            if alias
+            else client.get_model_version(name, version)
+        )
+        folder = Path(tempfile.mkdtemp(prefix="stagecast-model-"))
+        return fetch_into(folder, tracking_uri, str(registered.source))
+    except (MlflowException, OSError) as error:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise UsageError(
+            f"--model {model} was not found at {tracking_uri}: {error}; see `mlflow ui`"
+        ) from error
+
+
+def fetch_into(folder: Path, tracking_uri: str, source: str) -> Path:
+    """Download the artefacts of a version, and return the folder of the bundle in them.
+
+    Parameters
+    ----------
+    folder
+        Where the artefacts are written.
+    source
+        As MLflow gives it: of a bundle, or of an MLflow model that holds one.
+
+    Raises
+    ------
+    mlflow.exceptions.MlflowException, OSError
+        The artefacts cannot be read.
+    """
+    from mlflow.artifacts import download_artifacts
+
+    here = Path(
+        download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=tracking_uri)
+    )
+    inside = sorted(here.glob(f"artifacts/*/{MANIFEST}"))
+    return here if (here / MANIFEST).is_file() or not inside else inside[0].parent
+
+
+def model_name(model: str) -> tuple[str, str | None, str]:
+    """Return name, alias and version of ``models:/NAME@alias`` or ``models:/NAME/version``.
+
+    Raises
+    ------
+    UsageError
+        It is neither.
+    """
+    path = model.removeprefix("models:/")
+    name, at_sign, alias = path.partition("@")
+    if at_sign and name and alias:
+        return name, alias, ""
+    name, slash, version = path.rpartition("/")
+    if slash and name and version.isdigit():
+        return name, None, version
+    raise UsageError(
+        f"--model '{model}' cannot be read; write models:/NAME@champion, models:/NAME/3, "
+        "or a folder"
+    )
