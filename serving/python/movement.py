@@ -163,7 +163,7 @@ class Comparison:
         whether it is beyond chance among all comparisons.
         """
         columns = ["title", "unit", "before", "after", "difference", "low", "high", "beyond_chance"]
-        return self.result.to_table().to_pandas().set_index("id")[columns]
+        return _frame(self.result.to_table()).set_index("id")[columns]
 
     def __repr__(self) -> str:
         return "\n- ".join([self.headline, *self.sentences])
