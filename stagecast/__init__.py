@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stagecast.features import datasets
     from stagecast.features.frames.panel import Panel
     from stagecast.serving.monitor.watch import monitor
     from stagecast.serving.pipeline import run
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from stagecast.serving.python.plan import Plan
     from stagecast.serving.python.planning import plan
     from stagecast.serving.python.reading import from_frame, read_events
+    from stagecast.serving.python.schemes import schemes
     from stagecast.serving.runs.run import Run
     from stagecast.serving.scoring.scorer import Scorer, load_scorer
     from stagecast.training import plot
@@ -73,6 +75,7 @@ __all__ = [
     "TrainConfig",
     "Trees",
     "__version__",
+    "datasets",
     "feature",
     "from_frame",
     "load",
@@ -84,6 +87,7 @@ __all__ = [
     "purchase_summary",
     "read_events",
     "run",
+    "schemes",
     "tracking_table",
 ]
 
@@ -118,8 +122,12 @@ _MODULES = {
     "Trees": "stagecast.training.member_settings",
     "member": "stagecast.training.member_settings",
     "run": "stagecast.serving.pipeline",
+    "schemes": "stagecast.serving.python.schemes",
     "tracking_table": "stagecast.training.customer_base",
 }
+
+_ROOMS = {"datasets": "stagecast.features.datasets", "plot": "stagecast.training.plot"}
+"""Names that are modules."""
 
 
 def __getattr__(name: str) -> Any:
@@ -129,6 +137,8 @@ def __getattr__(name: str) -> Any:
         return import_module("stagecast.training.plot")
     if name == "Feature":
         return import_module("stagecast.features.catalog.python_feature").OwnFeature
+    if name in _ROOMS:
+        return import_module(_ROOMS[name])
     if name in _MODULES:
         return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'stagecast' has no attribute {name!r}")

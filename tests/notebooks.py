@@ -1,13 +1,18 @@
 """Execute the notebooks, each in a folder of its own that is thrown away.
 
-python -m tests.notebooks            execute, and fail on the first error
+python -m tests.notebooks            execute, and fail on the first error, or where the outputs
+                                     that are stored in the file are not those of today
 python -m tests.notebooks --write    and put the outputs back, cleaned (`make notebooks`)
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import io
+import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -16,6 +21,9 @@ from typing import Any
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 CELL_SECONDS = 600
+_NUMBER = re.compile(r"[+-]?\d[\d,]*(?:\.\d+)?")
+_WORDS = re.compile(rf"{_NUMBER.pattern}|[^\s\d+-]+|[+-]")
+_VERSION = re.compile(r"\b[0-9a-f]{12}\b")
 # of a cell: what the notebook format needs; everything else tells when and where it was executed
 _KEPT_METADATA = {"tags"}
 
@@ -70,11 +78,65 @@ def cleaned(notebook: Any) -> str:
             for output in cell["outputs"]:
                 if "metadata" in output:
                     output["metadata"] = {}
+                if "image/png" in output.get("data", {}):
+                    output["data"]["image/png"] = smaller(output["data"]["image/png"])
     notebook["metadata"] = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
     return nbformat.writes(notebook) + "\n"
+
+
+def differences(stored: str, executed: str) -> list[str]:
+    """Return how the texts that two runs of a notebook display differ: cell, stored, executed.
+
+    Numbers may differ by 2 % or by two units of their last digit, since other processors round
+    otherwise; versions of models are left out.
+    """
+    lines = []
+    for position, (one, other) in enumerate(
+        zip(_displayed(stored), _displayed(executed), strict=True), start=1
+    ):
+        if len(one) != len(other):
+            lines.append(f"cell {position}: {len(one)} words are stored, {len(other)} displayed")
+            continue
+        pairs = [(a, b) for a, b in zip(one, other, strict=True) if not _alike(a, b)]
+        lines += [f"cell {position}: {a!r} is stored, {b!r} displayed" for a, b in pairs[:3]]
+    return lines
+
+
+def _displayed(notebook: str) -> list[list[str]]:
+    """Return the words and numbers that each code cell displays as text."""
+    texts = []
+    for cell in json.loads(notebook)["cells"]:
+        if cell["cell_type"] == "code":
+            shown = [
+                o.get("text") or o.get("data", {}).get("text/plain", "") for o in cell["outputs"]
+            ]
+            texts.append(
+                _WORDS.findall(_VERSION.sub("", " ".join("".join(text) for text in shown)))
+            )
+    return texts
+
+
+def _alike(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    if not (_NUMBER.fullmatch(one) and _NUMBER.fullmatch(other)):
+        return False
+    a, b = (float(text.replace(",", "")) for text in (one, other))
+    last = 10.0 ** -len(one.partition(".")[2])
+    return abs(a - b) <= max(0.02 * abs(a), 2.5 * last)
+
+
+def smaller(png: str) -> str:
+    """Return a chart, PNG in Base64, with 128 colours, an eighth of its size."""
+    from PIL import Image
+
+    small = io.BytesIO()
+    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    picture.quantize(128).save(small, "png", optimize=True)
+    return base64.b64encode(small.getvalue()).decode("ascii")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -84,7 +146,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--write", action="store_true", help="write the outputs back")
     chosen = parser.parse_args(arguments)
     for path in chosen.names or notebooks():
+        stored = path.read_text("utf-8")
         text = execute(path)
+        if not chosen.write and (lines := differences(stored, text)):
+            raise SystemExit(
+                f"{path.name}: run make notebooks, and read it again\n" + "\n".join(lines)
+            )
         if chosen.write:
             draft = path.with_name(f".{path.name}.draft")
             draft.write_text(text, "utf-8")

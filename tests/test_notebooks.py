@@ -2,31 +2,58 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.notebooks import FOLDER, notebooks
+import stagecast as sc
+from tests.notebooks import FOLDER, differences, notebooks
 from tests.waiting import LIMIT_SECONDS
 
 ROOT = Path(__file__).parents[1]
 LARGEST_BYTES = 400_000
 
+IMPORTS = {
+    ("altair", "alt"),
+    ("numpy", "np"),
+    ("pandas", "pd"),
+    ("stagecast", "sc"),
+}
+
+LONG = ("3", "5", "7")
+"""Notebooks that `make prove` executes; the others run in `make test`, and train each part."""
+
 EACH = pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.name)
 
 
-def test_there_are_notebooks() -> None:
-    assert [path.name for path in notebooks()], f"no notebook in {FOLDER}"
+def cells_of(path: Path, kind: str) -> list[dict[str, Any]]:
+    """Return the cells of a kind."""
+    return [
+        cell for cell in json.loads(path.read_text("utf-8"))["cells"] if cell["cell_type"] == kind
+    ]
+
+
+def test_the_notebooks_are_numbered() -> None:
+    assert [path.name[:2] for path in notebooks()] == [f"{k}-" for k in range(1, 8)], FOLDER
 
 
 @pytest.mark.slow
-@EACH
-def test_a_notebook_runs_from_top_to_bottom(path: Path) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[pytest.mark.long] if path.name[0] in LONG else [])
+        for path in notebooks()
+    ],
+    ids=lambda path: path.name,
+)
+def test_a_notebook_runs_and_displays_what_is_stored(path: Path) -> None:
     before = path.read_bytes()
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("STAGECAST_")
@@ -42,6 +69,56 @@ def test_a_notebook_runs_from_top_to_bottom(path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-4000:]
     assert path.read_bytes() == before
+
+
+def test_outputs_that_differ_are_noticed() -> None:
+    def notebook(text: str) -> str:
+        cell = {"cell_type": "code", "outputs": [{"name": "stdout", "text": [text]}]}
+        return json.dumps({"cells": [cell]})
+
+    stored = notebook("model aa8b03055f37: loss 0.3486 of 2,357, promote")
+    for alike in ("model 0123456789ab: loss 0.3487 of 2,357, promote",):
+        assert not differences(stored, notebook(alike))
+    for other in (
+        "model aa8b03055f37: loss 0.3686 of 2,357, promote",
+        "model aa8b03055f37: loss -0.3486 of 2,357, promote",
+        "model aa8b03055f37: loss 0.3486 of 2,357, keep",
+        "model aa8b03055f37: loss 0.3486 of 2,357, promote it",
+    ):
+        assert len(differences(stored, notebook(other))) == 1, other
+
+
+@EACH
+def test_only_the_public_api_is_used(path: Path) -> None:
+    for cell in cells_of(path, "code"):
+        for node in ast.walk(ast.parse("".join(cell["source"]))):
+            if isinstance(node, ast.Import):
+                names = {(alias.name, alias.asname) for alias in node.names}
+                assert names <= IMPORTS, cell["id"]
+            elif isinstance(node, ast.ImportFrom):
+                assert str(node.module).split(".")[0] in {"sklearn", "pathlib"}, cell["id"]
+            elif isinstance(node, ast.Attribute):
+                assert not node.attr.startswith("_") or node.attr == "__name__", (
+                    f"{cell['id']}: {node.attr}"
+                )
+                if isinstance(node.value, ast.Name) and node.value.id == "sc":
+                    assert node.attr in sc.__all__, f"{cell['id']}: sc.{node.attr}"
+
+
+@EACH
+def test_texts_leave_numbers_to_the_code(path: Path) -> None:
+    # a number in a text is right once; code displays the number of today
+    for cell in cells_of(path, "markdown"):
+        text = re.sub(r"`[^`]*`|\]\([^)]*\)", "", "".join(cell["source"]))
+        text = re.sub(r"\b(19|20)\d\d(-\d\d(-\d\d)?)?\b", "", text)
+        assert not re.findall(r".{0,20}\d.{0,20}", text), cell["id"]
+
+
+@EACH
+def test_links_of_a_notebook_lead_somewhere(path: Path) -> None:
+    for cell in cells_of(path, "markdown"):
+        for target in re.findall(r"\]\(([^)#]+)", "".join(cell["source"])):
+            assert (path.parent / target).is_file(), target
 
 
 @EACH

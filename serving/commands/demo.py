@@ -14,7 +14,7 @@ DEMO_FOLDER = Path("stagecast-demo")
 NEXT_STEPS = (
     "stagecast serve                      the ranked list at http://127.0.0.1:8000, "
     "the API at /docs",
-    "jupyter lab notebooks/               the same in a notebook (notebooks/quickstart.ipynb)",
+    "jupyter lab notebooks/               the same in notebooks, one idea each",
     "mlflow ui --backend-store-uri sqlite:///mlflow.db    this training among others",
     "stagecast run YOUR.csv --out DIR     the same on your own log",
 )

@@ -105,7 +105,7 @@ def write_movement(
                 life.record.days,
                 len(life.record),
                 life.record.first_events,
-                _costs(table, log, request.cost_events),
+                costs_of(table, log, request.cost_events),
                 microseconds(log.clock.shop(request.before_after)),
                 microseconds(as_of),
                 has_amounts=has_amounts,
@@ -122,7 +122,7 @@ def _shop(log: EventLog, date: datetime | None) -> datetime | None:
     return None if date is None else log.clock.shop(date)
 
 
-def _costs(table: DailyTable, log: EventLog, named: Sequence[str]) -> Costs | None:
+def costs_of(table: DailyTable, log: EventLog, named: Sequence[str]) -> Costs | None:
     """Return what serving customers cost, or None where the log does not say.
 
     Raises

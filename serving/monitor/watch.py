@@ -13,6 +13,7 @@ from stagecast.features.clock import DAY, iso, parse_instant
 from stagecast.features.engines.duckdb import DailyTable
 from stagecast.features.errors import NotEnoughDataError, UsageError
 from stagecast.features.events import EventLog
+from stagecast.features.frames.instants import Instant, as_datetime
 from stagecast.serving.monitor.faulty import log_faults
 from stagecast.serving.monitor.pictures import (
     Picture,
@@ -55,14 +56,16 @@ from stagecast.training.monitoring.movement import Dates, Label, Movement, movem
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+    from stagecast.serving.python.lifecycle import Lifecycle
+
 STEPS = 4
 MOST_REFUSED = 0.01
 
 
 def monitor(
-    model: Bundle | Scorer | str | Path,
+    model: Bundle | Scorer | Lifecycle | str | Path,
     log: EventLog,
-    as_of: datetime | str | None = None,
+    as_of: Instant | None = None,
     *,
     store: sa.Engine | str | None = None,
     max_age_days: int | None = None,
@@ -73,7 +76,7 @@ def monitor(
     Parameters
     ----------
     model
-        A bundle, its folder, or a scorer.
+        A fitted ``Lifecycle``, a bundle, its folder, or a scorer.
     log
         The log, from before the training up to the as_of or later.
     as_of
@@ -104,6 +107,8 @@ def monitor(
     bundle = scorer.bundle
     if isinstance(as_of, str):
         as_of = parse_instant(as_of, "as_of").replace(tzinfo=None)
+    elif as_of is not None:
+        as_of = as_datetime(as_of)
     if max_age_days is not None and max_age_days < 1:
         raise UsageError(f"the model's age of {max_age_days} days must be 1 or more")
     now_at, trained = log.choose_as_of(as_of), log.clock.shop(bundle.as_of)
@@ -195,13 +200,15 @@ def monitor(
     )
 
 
-def _scorer(model: Bundle | Scorer | str | Path) -> Scorer:
+def _scorer(model: Bundle | Scorer | Lifecycle | str | Path) -> Scorer:
     if isinstance(model, str | Path):
         return load_scorer(Path(model), threads=0, with_reasons=False)
-    bundle = model if isinstance(model, Bundle) else getattr(model, "bundle", None)
+    held = getattr(model, "bundle", getattr(model, "bundle_", None))
+    bundle = model if isinstance(model, Bundle) else held
     if not isinstance(bundle, Bundle):
         raise UsageError(
-            f"monitor takes a bundle, its folder or a scorer, and not a {type(model).__name__}"
+            "monitor takes a fitted Lifecycle, a bundle, its folder or a scorer, and not "
+            f"{model!r:.80}"
         )
     return Scorer(bundle, threads=0, with_reasons=False)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from stagecast.features.frames.panel import Panel
     from stagecast.serving.python.log_check import LogCheck
+    from stagecast.serving.python.movement import Comparison, LogFlows
     from stagecast.serving.reading import Reading
     from stagecast.training.config import Churn
 
@@ -110,6 +111,70 @@ class EventLog(CheckedLog):
         from stagecast.serving.runs.stage_table import stage_table, stages_of
 
         return by_customer(stage_table(stages_of(self, self.at(as_of), load_scheme(scheme))))
+
+    @speaks_python
+    def spells(self, as_of: Instant | None = None, *, scheme: str = "retail") -> pd.DataFrame:
+        """Return every stay of every customer on a stage, as ``stagecast stages --history``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``customer_id``, ``stage``, ``from``, ``to`` (null: it lasts), ``rule`` (what began it),
+            the stays of a customer in the order of time.
+        """
+        from stagecast.features.stages.scheme_files import load_scheme
+        from stagecast.serving.runs.stage_table import history_table, stages_of
+
+        stages = stages_of(self, self.at(as_of), load_scheme(scheme), keep_facts=True)
+        spells: pd.DataFrame = history_table(stages).to_pandas()
+        return spells
+
+    @speaks_python
+    def flows(
+        self,
+        as_of: Instant | None = None,
+        *,
+        scheme: str = "retail",
+        period: str | None = None,
+        moved_from: Instant | None = None,
+        moved_until: Instant | None = None,
+    ) -> LogFlows:
+        """Return how customers move through the stages: stock, transitions, stays, cohorts.
+
+        Parameters
+        ----------
+        period
+            ``week``, ``month`` or ``quarter``; None: by the length of the log.
+        moved_from, moved_until
+            The two dates of the table ``moved``; None: 90 days before the second, and the as_of.
+        """
+        from stagecast.serving.python.movement import flows_of
+
+        return flows_of(self, self.at(as_of), scheme, period, (moved_from, moved_until))
+
+    @speaks_python
+    def before_after(
+        self, date: Instant, as_of: Instant | None = None, *, scheme: str = "retail"
+    ) -> Comparison:
+        """Compare sales, repeat purchases and times on stages before and after a date.
+
+        Events of the type ``cost`` are what it cost to serve the customers. It is no experiment.
+
+        Parameters
+        ----------
+        date
+            A midnight of the shop, at least 28 days after the first event and before the as_of.
+
+        Raises
+        ------
+        UsageError
+            The date is none, no midnight, or outside of the log.
+        NotEnoughDataError
+            There are fewer than 28 days on a side.
+        """
+        from stagecast.serving.python.movement import comparison_of
+
+        return comparison_of(self, self.at(as_of), date, scheme)
 
     @speaks_python
     def history(self, customer_id: object) -> pd.DataFrame:

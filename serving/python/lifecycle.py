@@ -310,6 +310,39 @@ class Lifecycle:
         write_bundle(path, self._fitted(), own_members)
         return path
 
+    @speaks_python
+    def register(self, name: str, *, tracking_uri: str | None = None) -> str:
+        """Log the model to MLflow, make it ``challenger`` of a name, and return its version.
+
+        :class:`stagecast.Registry` makes a version the champion.
+
+        Parameters
+        ----------
+        tracking_uri
+            MLflow server or file, such as ``sqlite:///mlflow.db``; None: as the settings say.
+
+        Raises
+        ------
+        UsageError
+            The model is not fitted, or MLflow cannot be reached.
+        """
+        import tempfile
+
+        from stagecast.serving.settings import keep_mlflow_quiet, load_settings
+        from stagecast.training.bundle import write_bundle
+
+        bundle = self._fitted()
+        keep_mlflow_quiet()  # before MLflow is imported
+        from stagecast.training.promotion.registry import Registry
+        from stagecast.training.tracking import log_training
+
+        uri = load_settings(tracking_uri=tracking_uri).tracking_uri
+        with tempfile.TemporaryDirectory(prefix="stagecast-") as place:
+            folder = Path(place) / "model"
+            write_bundle(folder, bundle)
+            run_id = log_training(uri, bundle, folder, register=name)
+        return Registry(name, uri).version_of(run_id)
+
     @classmethod
     def of_bundle(cls, bundle: Bundle) -> Self:
         """Return the model of a bundle, with the parameters that it was fitted with."""

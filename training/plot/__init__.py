@@ -9,6 +9,7 @@
 ``calibration``       predicted probabilities against what happened
 ``stages``            customers by stage over time
 ``flows``             where customers of each stage went
+``cohorts``           share of each cohort that bought, by age
 ===================== ========================================================
 
 A chart shows itself at the end of a notebook cell and is saved by ``chart.save("chart.html")`` or
@@ -18,13 +19,14 @@ series also by their marks. Each chart carries its data, at most a few thousand 
 
 from stagecast.training.plot.customer_base import alive_matrix, frequency_recency
 from stagecast.training.plot.history import customer
-from stagecast.training.plot.lifecycle import flows, stages
+from stagecast.training.plot.lifecycle import cohorts, flows, stages
 from stagecast.training.plot.probabilities import calibration
 from stagecast.training.plot.purchases import holdout, tracking
 
 __all__ = [
     "alive_matrix",
     "calibration",
+    "cohorts",
     "customer",
     "flows",
     "frequency_recency",

@@ -28,12 +28,15 @@ def stages(table: Any, *, order: Sequence[str] | None = None, share: bool = Fals
     ----------
     table
         Columns ``as_of``, ``stage`` and ``customers`` (their number), one row per date and stage;
-        without ``customers``, one row per date and customer.
+        without ``customers``, one row per date and customer. Or the table ``stock`` of
+        ``log.flows()``, of which the last date is left out where its period is not over.
     order : sequence of str, optional
         Stages from bottom to top; in order of appearance by default.
     share : bool
         Whether shares are drawn instead of numbers.
     """
+    if isinstance(table, pd.DataFrame) and {"period_end", "complete"} <= set(table.columns):
+        table = table[table["complete"]].rename(columns={"period_end": "as_of"})
     counted = _counted(named_columns(table, ("as_of", "stage"), "the table"), ["as_of", "stage"])
     names = list(order) if order is not None else list(dict.fromkeys(counted["stage"]))
     counted = counted.assign(
@@ -81,10 +84,13 @@ def flows(table: Any, *, order: Sequence[str] | None = None) -> alt.LayerChart:
     table
         Columns ``from``, ``to`` and ``customers`` (their number), one row per pair; without
         ``customers``, one row per customer. Or a square frame of counts: from in the index, to in
-        the columns.
+        the columns. Or the table ``moved`` of ``log.flows()``.
     order : sequence of str, optional
         Stages from top to bottom; in order of appearance by default.
     """
+    if isinstance(table, pd.DataFrame) and "from_stage" in table.columns:
+        # those who were not known at the start came from nowhere
+        table = table.rename(columns={"from_stage": "from", "to_stage": "to"}).dropna(subset="from")
     if isinstance(table, pd.DataFrame) and "from" not in table.columns and len(table.columns) > 1:
         table = (
             table.rename_axis("from")
@@ -133,6 +139,49 @@ def flows(table: Any, *, order: Sequence[str] | None = None) -> alt.LayerChart:
         width=alt.Step(78),
         height=alt.Step(44),
         title=titled("Where the customers of each stage went", "rows sum to 100 %"),
+    )
+    result: alt.LayerChart = styled(chart)
+    return result
+
+
+def cohorts(table: Any) -> alt.LayerChart:
+    """Draw the share of each cohort that bought, by periods since its first purchase.
+
+    Parameters
+    ----------
+    table
+        The table ``cohorts`` of ``log.flows()``: columns ``cohort`` (start of the period of the
+        first purchase), ``age`` (periods since) and ``retention`` (0 to 1); periods that are not
+        ``complete``, and the first, in which everybody bought, are left out.
+    """
+    rows = named_columns(table, ("cohort", "age", "retention"), "the table")
+    if "complete" in rows.columns:
+        rows = rows[rows["complete"]]
+    rows = rows[rows["age"] > 0][["cohort", "age", "retention"]]
+    rows = rows.assign(
+        cohort=pd.to_datetime(rows["cohort"], utc=True).dt.strftime("%Y-%m-%d"),
+        text=[f"{share:.0%}" for share in rows["retention"]],
+    )
+    largest = float(rows["retention"].max()) if len(rows) else 1.0
+    base = alt.Chart(inline(rows)).encode(
+        x=alt.X("age:O", title="periods since the first purchase", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("cohort:O", title="first purchase in"),
+    )
+    cells = base.mark_rect(stroke="white", strokeWidth=1.5).encode(
+        color=alt.Color(
+            "retention:Q",
+            title=["share", "who bought"],
+            scale=alt.Scale(scheme="blues", domain=[0, largest]),
+            legend=alt.Legend(format=".0%", tickCount=4),
+        ),
+        tooltip=["cohort:O", "age:O", alt.Tooltip("retention:Q", format=".1%")],
+    )
+    texts = base.mark_text(fontSize=10).encode(
+        text="text:N",
+        color=alt.condition(f"datum.retention > {largest / 2}", alt.value("white"), alt.value(INK)),
+    )
+    chart = alt.layer(cells, texts).properties(
+        width=alt.Step(34), height=alt.Step(30), title=titled("Share of each cohort that bought")
     )
     result: alt.LayerChart = styled(chart)
     return result

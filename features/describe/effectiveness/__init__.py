@@ -21,7 +21,11 @@ from stagecast.features.arrays import Array
 from stagecast.features.clock import DAY_MICROSECONDS, from_microseconds, iso
 from stagecast.features.describe.effectiveness.measures import (
     COST_PER_CUSTOMER,
+    ORDERS,
+    ORDERS_PER_CUSTOMER,
     RETURN_DAYS,
+    SALES,
+    SALES_PER_CUSTOMER,
     Costs,
     Log,
     MeasureKind,
@@ -172,7 +176,10 @@ def before_after(
         left_out=_left_out(
             log, windows, list(measured[0]), {measure.kind for measure in measures}, limit
         ),
-        caveats=_caveats(log, windows, window_customers, comparisons, int(first_known.min())),
+        caveats=(
+            *_selection(measures, window_customers),
+            *_caveats(log, windows, window_customers, comparisons, int(first_known.min())),
+        ),
     )
 
 
@@ -259,6 +266,26 @@ def _left_out(
             why = "neither window holds any of it"
         reasons.append(f"{kind.title} is left out: {why}.")
     return tuple(reasons)
+
+
+def _selection(measures: tuple[Measure, ...], customers: list[int]) -> tuple[str, ...]:
+    """Return that who counts has changed, where the whole and the share of each move apart."""
+    by_id = {measure.kind.id: measure for measure in measures}
+    sentences = []
+    for whole, each in ((SALES, SALES_PER_CUSTOMER), (ORDERS, ORDERS_PER_CUSTOMER)):
+        if whole.id not in by_id or each.id not in by_id:
+            continue
+        total, mean = by_id[whole.id].difference, by_id[each.id].difference
+        if total is None or mean is None or total * mean >= 0:
+            continue
+        moves = ("fell", "rose") if total < 0 else ("rose", "fell")
+        sentences.append(
+            f"{whole.title} {moves[0]} while {each.title.lower()} {moves[1]}: the figures per "
+            f"customer are over other people before ({customers[0]:,}) and after "
+            f"({customers[1]:,}), so this is a selection of who still buys, or who is new, and "
+            "does not say that anybody changed. Compare the same customers in both times."
+        )
+    return tuple(sentences)
 
 
 def _caveats(

@@ -1,0 +1,43 @@
+"""``schemes``: the schemes of stages that come along, and the stages of one."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from stagecast.features.stages.scheme_files import known_schemes, load_scheme
+from stagecast.serving.python.words import speaks_python
+
+
+@speaks_python
+def schemes(scheme: str | None = None) -> pd.DataFrame:
+    """Return the schemes of the package, or the stages of one.
+
+    Parameters
+    ----------
+    scheme
+        Name of a scheme, or path of a TOML file, which is checked; None: all of the package.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``scheme``, columns ``title`` and ``stages``; of one scheme index ``stage``, in the
+        order in which the rules are tried, columns ``state``, ``rule``, ``meaning``, ``action``.
+
+    Raises
+    ------
+    UsageError
+        There is no such scheme, or the file has a fault.
+
+    Examples
+    --------
+    >>> schemes("clm5").loc["purchase", "rule"]
+    'orders == 1'
+    """
+    if scheme is None:
+        loaded = {name: load_scheme(name) for name in known_schemes()}
+        rows = [(name, one.title["en"], ", ".join(one.ids)) for name, one in loaded.items()]
+        return pd.DataFrame(rows, columns=["scheme", "title", "stages"]).set_index("scheme")
+    stages = load_scheme(scheme).stages
+    lines = [(s.id, s.state, s.rule_text, s.meaning["en"], s.action["en"]) for s in stages]
+    columns = ["stage", "state", "rule", "meaning", "action"]
+    return pd.DataFrame(lines, columns=columns).set_index("stage")
