@@ -94,14 +94,16 @@ def _partitions(
     connection: sa.Connection, query: sa.Select[Any]
 ) -> Iterator[Sequence[Sequence[Any]]]:
     """Yield the rows of a query, many at a time."""
-    # of this statement alone: on the connection it would hold for all that follow, and the cursors
-    # of the server take no lists of rows
-    rows = connection.execute(query, execution_options={"stream_results": True})
-    if connection.dialect.name != "sqlite" or rows.cursor is None:
+    if connection.dialect.name != "sqlite":
+        # of this statement alone: on the connection it would hold for all that follow, and the
+        # cursors of the server take no lists of rows
+        rows = connection.execute(query, execution_options={"stream_results": True})
         yield from rows.partitions(_ROWS)
         return
-    # texts and numbers need no conversion, and plain tuples are half as dear as rows
-    while part := rows.cursor.fetchmany(_ROWS):
+    # the cursor of the driver streams by itself; texts and numbers need no conversion, and plain
+    # tuples are half as dear as rows. With stream_results the first row would be buffered already
+    cursor = connection.execute(query).cursor
+    while cursor is not None and (part := cursor.fetchmany(_ROWS)):
         yield part
 
 
