@@ -14,8 +14,16 @@ import click
 import numpy as np
 import pandas as pd
 
-from bench.campaign_customers import BUSINESSES, Business, draw_outcomes, draw_shop, strata_codes
+from bench.campaign_customers import (
+    BUSINESSES,
+    MEASURES,
+    Business,
+    draw_outcomes,
+    draw_shop,
+    strata_codes,
+)
 from stagecast.features.arrays import Array
+from stagecast.serving.targeting.trial import redraws
 from stagecast.serving.targeting.trial.draw import draw_holdout
 from stagecast.serving.targeting.trial.effect import effect_of
 from stagecast.serving.targeting.trial.expected import expected_buyers, expected_money
@@ -44,9 +52,9 @@ def ends_of(purchase: Array, spend: Array, factors: tuple[Array, Array]) -> tupl
     return spend * factors[0][part], spend * factors[1][part]
 
 
-def measure(business: Business, name: str, campaigns: int) -> dict[str, object]:
+def measure(business: Business, name: str, campaigns: int, seed: int) -> dict[str, object]:
     """Return the power stated, by where the spread is from, and the share of campaigns shown."""
-    random = np.random.default_rng(SEED)
+    random = np.random.default_rng(seed)
     past = draw_shop(random, PAST, business)
     alone = np.zeros(PAST, dtype=bool)
     spent = draw_outcomes(random, past, alone, 0.0, 1, business)[1][:, 0]
@@ -62,7 +70,7 @@ def measure(business: Business, name: str, campaigns: int) -> dict[str, object]:
     n, shown = business.customers, 0
     stated: dict[str, list[float]] = {"settled": [], "ranges": [], "supposed": []}
     for k in range(campaigns):
-        random = np.random.default_rng([SEED, k])
+        random = np.random.default_rng([seed, k])
         shop = draw_shop(random, n, business)
         stratum = strata_codes(shop)
         labels = [str(code) for code in stratum]
@@ -96,14 +104,19 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--campaigns", type=int, default=CAMPAIGNS)
     parser.add_argument("--only", default="", help="businesses whose name contains this")
+    parser.add_argument("--measure", choices=MEASURES, action="append")
+    parser.add_argument("--redraws", type=int, default=redraws.REDRAWS)
+    parser.add_argument("--seed", type=int, default=SEED)
     options = parser.parse_args(arguments)
+    redraws.REDRAWS = options.redraws
     first = True
     for business in BUSINESSES:
         if options.only not in business.name:
             continue
-        for name in ("buyers", "money"):
-            row = pd.DataFrame([measure(business, name, options.campaigns)])
+        for name in options.measure or MEASURES:
+            row = pd.DataFrame([measure(business, name, options.campaigns, options.seed)])
             click.echo(row.to_csv(index=False, header=first, float_format="%.3f"), nl=False)
+            sys.stdout.flush()
             first = False
 
 

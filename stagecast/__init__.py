@@ -133,8 +133,6 @@ _ROOMS = {"datasets": "stagecast.features.datasets", "plot": "stagecast.training
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module("importlib.metadata").version("stagecast")
-    if name == "plot":
-        return import_module("stagecast.training.plot")
     if name == "Feature":
         return import_module("stagecast.features.catalog.python_feature").OwnFeature
     if name in _ROOMS:

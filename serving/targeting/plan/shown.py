@@ -91,7 +91,8 @@ def _expected_money(
     """Return the expected money with its spread: of settled runs, else of the ends of scores."""
     cv = None if past.spread is None else past.spread.cv(purchase, spend)
     if cv is not None and past.spread is not None:
-        return expected_money(purchase, spend, cv, past.spread.words)
+        each = past.spread.cv_each(purchase)
+        return expected_money(purchase, spend, cv, past.spread.words, each)
     # the ends are those of the horizon: in a shorter window they say too little
     if past.ends is not None and part > LEAST_PART and len(spend):
         weight = spend**2 / np.maximum(purchase, LEAST_PURCHASE)

@@ -94,18 +94,17 @@ def _partitions(
     connection: sa.Connection, query: sa.Select[Any]
 ) -> Iterator[Sequence[Sequence[Any]]]:
     """Yield the rows of a query, many at a time."""
-    if connection.dialect.name == "sqlite":
-        # texts and numbers need no conversion, and plain tuples are half as dear as rows; SQLite
-        # reads as it is asked, and a stream would have taken the first rows off the cursor
-        rows = connection.execute(query)
-        while rows.cursor is not None and (part := rows.cursor.fetchmany(_ROWS)):
-            yield part
+    if connection.dialect.name != "sqlite":
+        # of this statement alone: on the connection it would hold for all that follow, and the
+        # cursors of the server take no lists of rows
+        rows = connection.execute(query, execution_options={"stream_results": True})
+        yield from rows.partitions(_ROWS)
         return
-    # of this statement alone: on the connection it would hold for all that follow, and the cursors
-    # of the server take no lists of rows
-    yield from connection.execute(query, execution_options={"stream_results": True}).partitions(
-        _ROWS
-    )
+    # the cursor of the driver streams by itself; texts and numbers need no conversion, and plain
+    # tuples are half as dear as rows. With stream_results the first row would be buffered already
+    cursor = connection.execute(query).cursor
+    while cursor is not None and (part := cursor.fetchmany(_ROWS)):
+        yield part
 
 
 def is_contract(connection: sa.Connection, run_id: int) -> bool:

@@ -37,12 +37,15 @@ class Expected:
         Standard deviation over mean of the outcome of a customer who buys.
     cv_from
         Where the ``cv`` is from, as a sentence names it; empty: nothing measured it.
+    cv_each
+        That of each customer where it is known apart, shape (n,); None: ``cv`` for all.
     """
 
     purchase: Array
     per_buyer: Array
     cv: float
     cv_from: str = ""
+    cv_each: Array | None = None
 
     def variance(self, part: float = 0.0) -> float:
         """Return the mean variance of an outcome around the score, if this part is kept.
@@ -58,7 +61,14 @@ class Expected:
         """Means of y^2 (1 + cv^2) times p and 1 - p, and of the products of y p and y (1 - p)."""
         p, y = np.stack([self.purchase, 1 - self.purchase]), self.per_buyer
         yp = y * p
-        return (yp @ y) * (1 + self.cv**2) / len(y), yp @ yp.T / len(y)
+        return yp @ (y * (1 + self.squared_cv)) / len(y), yp @ yp.T / len(y)
+
+    @property
+    def squared_cv(self) -> Array:
+        """Squared coefficients of variation, shape (n,)."""
+        if self.cv_each is not None:
+            return np.square(self.cv_each)
+        return np.full(len(self.purchase), self.cv**2)
 
     def tails(self, part: float = 0.0) -> tuple[float, float]:
         """Return the mean third and fourth central moments of an outcome, if this part is kept.
@@ -76,8 +86,8 @@ class Expected:
         """Coefficients of the third and the fourth moment, quartics in the part that is kept."""
         rows = slice(None, None, max(len(self.purchase) // TAIL_CUSTOMERS, 1))
         purchase, y = self.purchase[rows], self.per_buyer[rows]
-        square = self.cv**2
-        raw = np.cumprod([1.0, 1 + square, 1 + 2 * square, 1 + 3 * square])
+        square = self.squared_cv[rows]
+        raw = np.cumprod([1 + order * square for order in range(4)], axis=0)
         parts = np.linspace(0.0, 1.0, 5)
         moments = np.zeros((2, len(parts)))
         for k, part in enumerate(parts):
@@ -88,6 +98,11 @@ class Expected:
         coefficients = np.asarray(np.linalg.solve(np.vander(parts), moments.T), dtype=np.float64)
         third, fourth = coefficients.T
         return third, fourth
+
+    @cached_property
+    def memory(self) -> dict[int, object]:
+        """What was worked out for lists of a size, for the next question about it."""
+        return {}
 
     @cached_property
     def largest_effect(self) -> float:
@@ -123,7 +138,11 @@ def expected_buyers(purchase: Array) -> Expected:
 
 
 def expected_money(
-    purchase: Array, spend: Array, cv: float = SPEND_CV, cv_from: str = ""
+    purchase: Array,
+    spend: Array,
+    cv: float = SPEND_CV,
+    cv_from: str = "",
+    cv_each: Array | None = None,
 ) -> Expected:
     """Return what is expected where money is counted.
 
@@ -155,7 +174,7 @@ def expected_money(
         raise UsageError(f"a spread of spend of {cv} times its mean is impossible; 1 is usual")
     # who never buys spends nothing; the expected spend of a p of 0 can only be rounding
     per_buyer = np.divide(spend, purchase, out=np.zeros(len(spend)), where=purchase > 0)
-    return Expected(purchase, per_buyer, cv, cv_from)
+    return Expected(purchase, per_buyer, cv, cv_from, cv_each)
 
 
 def spend_cv(spend: Array, purchase: Array, expected_spend: Array) -> float:

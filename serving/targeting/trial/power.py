@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from stagecast.features.arrays import Array
 from stagecast.features.errors import UsageError
+from stagecast.serving.targeting.trial.drawn_tails import LARGEST_DRAWN, drawn_lists
 from stagecast.serving.targeting.trial.expected import Expected
 from stagecast.serving.targeting.trial.intervals import LEVEL, NORMAL, critical_value
 from stagecast.serving.targeting.trial.redraws import enough_customers
@@ -89,7 +90,8 @@ def power_of(
     Source: the test of two means with residual variances (Lin 2013) and Student's t of the
     held-out customers, the smaller arm; where few buy or tails are heavy, with the skewness of
     the estimate and of its standard error (Hall 1992, The Bootstrap and Edgeworth Expansion,
-    section 2.6), against the critical values of redrawn hold-outs.
+    section 2.6), against the critical values of redrawn hold-outs; the moments are then those
+    of lists that are drawn from the scores, since a list of few customers has shorter tails.
     """
     n = len(expected.purchase) if customers is None else customers
     contacted = n - held_out
@@ -107,20 +109,47 @@ def power_of(
     critical, shift = critical_value(level, smaller - 2), effect / error
     if smaller < FEWEST_FOR_TAILS:
         return NORMAL.cdf(shift - critical) + NORMAL.cdf(-shift - critical)
-    (third, fourth), (third_alone, fourth_alone) = expected.tails(part), expected.tails()
-    skewness = third / contacted**2 - third_alone / held_out**2
-    fourths = ((fourth, variances[0], contacted), (fourth_alone, variances[1], held_out))
+    moments = [(v, *expected.tails(k)) for v, k in zip(variances, (part, 0.0), strict=True)]
+    third, variance = moments[1][1], variances[1]
+    if n >= LARGEST_DRAWN or enough_customers(smaller, 2 * third, variance):
+        return _shown(effect, contacted, held_out, critical, moments[0], moments[1])
+    lists = drawn_lists(expected, n)
+    drawn = zip(lists.moments(part), lists.moments(0.0), strict=True)
+    powers = [_shown(effect, contacted, held_out, critical, *both) for both in drawn]
+    return math.fsum(powers) / len(powers)
+
+
+def _shown(
+    effect: float,
+    contacted: int,
+    held_out: int,
+    critical: float,
+    with_contact: tuple[float, float, float],
+    alone: tuple[float, float, float],
+) -> float:
+    """Return the power for outcomes with these second, third and fourth moments in the arms."""
+    arms = ((*with_contact, contacted, 1), (*alone, held_out, -1))
+    squared = sum(variance / size for variance, _, _, size, _ in arms)
+    if not squared:  # nobody buys in this list
+        return 0.0
+    skewness = sum(sign * third / size**2 for _, third, _, size, sign in arms) / squared**1.5
     instability, kurtosis = (
-        sum((moment - normal * variance**2) / size**3 for moment, variance, size in fourths)
+        sum((fourth - normal * variance**2) / size**3 for variance, _, fourth, size, _ in arms)
+        / squared**2
         for normal in (1, 3)
     )
+    # the read-out decides by the residuals of both arms together
+    variance, third = (
+        (contacted * mine + held_out * other) / (contacted + held_out)
+        for mine, other in zip(with_contact[:2], alone[:2], strict=True)
+    )
     return excluding_zero(
-        shift,
-        skewness / error**3,
-        kurtosis / error**4,
-        instability / error**4,
+        effect / math.sqrt(squared),
+        skewness,
+        kurtosis,
+        instability,
         critical,
-        redrawn=not enough_customers(smaller, third_alone, variances[1]),
+        redrawn=not enough_customers(min(contacted, held_out), third, variance),
     )
 
 

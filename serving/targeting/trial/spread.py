@@ -64,6 +64,29 @@ class SpendSpread:
         float or None
             None where too few bought to say it, or nobody is expected to spend.
         """
+        each = self.cv_each(purchase)
+        buys = purchase > 0
+        weight = spend[buys] ** 2 / purchase[buys]
+        if each is None or not weight.sum():
+            return None
+        return math.sqrt(float(weight @ each[buys] ** 2 / weight.sum()))
+
+    def cv_each(self, purchase: Array) -> Array | None:
+        """Return the coefficient of variation of customers by how likely they buy.
+
+        Who buys often has many orders in a window, whose sum varies less than a single one; a list
+        with one spread for all would be too skewed, since often those spend most.
+
+        Parameters
+        ----------
+        purchase
+            P(purchase), shape (n,).
+
+        Returns
+        -------
+        array or None
+            Shape (n,); None where too few bought to say it.
+        """
         squares, expected = np.array(self.squares), np.array(self.expected_squares)
         buyers = np.array(self.buyers)
         if buyers.sum() < FEWEST_BUYERS or not expected.sum():
@@ -71,12 +94,8 @@ class SpendSpread:
         overall = squares.sum() / expected.sum()
         enough = (buyers >= FEWEST_BUYERS) & (expected > 0)
         factor = np.where(enough, squares / np.where(enough, expected, 1.0), overall)
-        buys = purchase > 0
-        weight = spend[buys] ** 2 / purchase[buys]
-        if not weight.sum():
-            return None
-        part = np.searchsorted(EDGES, purchase[buys])
-        return math.sqrt(max(float(weight @ factor[part] / weight.sum()) - 1, 0.0))
+        square = np.maximum(factor - 1, 0.0)
+        return np.asarray(np.sqrt(square)[np.searchsorted(EDGES, purchase)], dtype=np.float64)
 
     @property
     def words(self) -> str:
