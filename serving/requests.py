@@ -294,6 +294,22 @@ class WhatIfRequest:
 
 
 @dataclass(frozen=True)
+class ReplayPlan:
+    """Which past dates are replayed, by the command line and by Python alike.
+
+    Parameters
+    ----------
+    dates
+        Past dates to replay, at most.
+    step_days
+        Days from one date to the next; None: the horizon.
+    """
+
+    dates: int = 4
+    step_days: int | None = None
+
+
+@dataclass(frozen=True)
 class BacktestRequest:
     """What a backtest is asked for.
 
@@ -310,9 +326,14 @@ class BacktestRequest:
     """
 
     out: Path
-    dates: int = 4
-    step_days: int | None = None
+    dates: int = ReplayPlan.dates
+    step_days: int | None = ReplayPlan.step_days
     force: bool = False
+
+    @property
+    def plan(self) -> ReplayPlan:
+        """Which dates are replayed."""
+        return ReplayPlan(self.dates, self.step_days)
 
 
 @dataclass(frozen=True)

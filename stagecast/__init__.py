@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from stagecast.features.frames.panel import Panel
     from stagecast.serving.monitor.watch import monitor
     from stagecast.serving.pipeline import run
+    from stagecast.serving.python.backtesting import Backtest, backtest
     from stagecast.serving.python.event_log import EventLog
     from stagecast.serving.python.lifecycle import Lifecycle, load
     from stagecast.serving.python.plan import Plan
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Backtest",
     "BetaGeo",
     "ChurnClassifier",
     "CustomerValueRegressor",
@@ -66,6 +68,7 @@ __all__ = [
     "SnapshotSplit",
     "TrainConfig",
     "__version__",
+    "backtest",
     "from_frame",
     "load",
     "load_scorer",
@@ -79,6 +82,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Backtest": "stagecast.serving.python.backtesting",
+    "backtest": "stagecast.serving.python.backtesting",
     "BetaGeo": "stagecast.training.customer_base",
     "ChurnClassifier": "stagecast.training.estimators",
     "CustomerValueRegressor": "stagecast.training.estimators",

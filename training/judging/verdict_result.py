@@ -20,6 +20,7 @@ from stagecast.training.judging.evaluation_result import (
     Letter,
     StageFigures,
 )
+from stagecast.training.judging.segments import SegmentFigures
 from stagecast.training.learners.metrics import CalibrationGroup, Decile, GainsPoint
 
 
@@ -97,6 +98,26 @@ class SpendEstimates:
     mae_high: float | None
     bias_low: float | None
     bias_high: float | None
+
+
+@dataclass(frozen=True)
+class StageEstimates:
+    """Figures of a method's probabilities of the next stage, as means over the dates.
+
+    Parameters
+    ----------
+    calibration_error
+        Of the stage for which it is largest.
+    log_loss_low, log_loss_high
+        95 % interval over draws of customers and dates; None where it is not known.
+    """
+
+    name: str
+    label: str
+    log_loss: float
+    calibration_error: float
+    log_loss_low: float | None
+    log_loss_high: float | None
 
 
 @dataclass(frozen=True)
@@ -231,6 +252,10 @@ class Verdict:
         absolute error.
     coverage
         None where no date has intervals.
+    segments
+        Ours beside the best other method, by stage, tenure, size and channel.
+    next_stage, next_stage_against
+        Log loss of the next stage of all customers, and ours less that of each other method.
     """
 
     churn: Churn
@@ -249,3 +274,6 @@ class Verdict:
     spend_against: tuple[Difference, ...]
     spend_deciles: tuple[SpendDecile, ...]
     coverage: SpendCoverage | None
+    segments: tuple[SegmentFigures, ...] = ()
+    next_stage: tuple[StageEstimates, ...] = ()
+    next_stage_against: tuple[Difference, ...] = ()

@@ -281,14 +281,19 @@ def gains(target: Flags, score: Array, shares: Sequence[float]) -> tuple[GainsPo
     return tuple(GainsPoint(share, capture(target, score, share)) for share in shares)
 
 
-def multiclass_log_loss(target: NDArray[np.int64], probability: Array) -> float:
-    """Return the mean log loss (nats) of class probabilities, shape (rows, classes).
+def class_losses(target: NDArray[np.int64], probability: Array) -> Array:
+    """Return the log loss (nats) of each row of class probabilities, shape (rows, classes).
 
     Not scikit-learn's, which warns where a row does not sum to 1: a class that came with
     probability 0 is taken at the smallest that is counted.
     """
     p = np.clip(probability[np.arange(len(target)), target], _MIN_PROBABILITY, 1.0)
-    return float(-np.log(p).mean())
+    return np.asarray(-np.log(p))
+
+
+def multiclass_log_loss(target: NDArray[np.int64], probability: Array) -> float:
+    """Return the mean of :func:`class_losses`."""
+    return float(class_losses(target, probability).mean())
 
 
 def rank_correlation(outcome: Array, prediction: Array) -> float:
