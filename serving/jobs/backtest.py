@@ -136,7 +136,7 @@ def replay_log(
     backtest = Backtest(
         as_of=iso(as_of),
         scheme=config.scheme,
-        verdict=verdict(replays, config.horizon_days, config.seed),
+        verdict=verdict(replays, config.horizon_days, config.seed, plan.costs, config.margin),
         log=log.report.to_json(),
         value=value,
     )

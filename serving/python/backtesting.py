@@ -67,6 +67,9 @@ def backtest(
     step: Span | None = None,
     as_of: Instant | None = None,
     baselines: Sequence[str] | None = None,
+    clv: float | None = None,
+    incentive_cost: float | None = None,
+    contact_cost: float | None = None,
 ) -> Backtest:
     """Replay past dates: fit every method on what was known then, and compare what it said with
     what came.
@@ -92,6 +95,10 @@ def backtest(
     baselines
         Names of the built-in baselines to compare with, such as ``average`` and ``pareto_nbd``;
         None: all.
+    clv, incentive_cost, contact_cost
+        Worth of a customer who is kept, cost of an offer that is accepted, and of a contact, for
+        the expected maximum profit ``empc``. None: what those who stayed spent in the horizon, 5 %
+        of it, and the cost at which contacting everybody earns nothing.
 
     Raises
     ------
@@ -111,6 +118,7 @@ def backtest(
 {'stagecast': sc.Lifecycle()}
     """
     from stagecast.serving.jobs.backtest import replay_log, values_of
+    from stagecast.training.judging.campaign import CampaignCosts
     from stagecast.training.judging.rivals import Rivals
 
     named = {"stagecast": methods} if isinstance(methods, Lifecycle) else dict(methods)
@@ -131,7 +139,8 @@ def backtest(
         },
         baselines=baselines,
     )
-    plan = ReplayPlan(dates, None if step is None else as_days(step, "step"))
+    costs = CampaignCosts(clv, incentive_cost, contact_cost)
+    plan = ReplayPlan(dates, None if step is None else as_days(step, "step"), costs)
     at = log.choose_as_of(None if as_of is None else as_datetime(as_of))
     replayed = replay_log(log, at, configs[ours], plan, rivals=rivals)
     value = {} if replayed.backtest.value is None else {ours: replayed.backtest.value}

@@ -79,9 +79,9 @@ class BacktestReport:
         Returns
         -------
         pandas.DataFrame
-            Index ``as_of`` (UTC) and ``method``; ``customers``, ``left`` (share), ``log_loss``, ``auc``,
-            ``calibration_error``, ``mae``, ``rank_correlation``, ``total`` (expected over actual
-            money) and ``next_stage_log_loss``; NaN where a method does not have a figure.
+            Index ``as_of`` (UTC) and ``method``; ``customers``, ``left`` (share), ``log_loss``,
+            ``auc``, ``calibration_error``, ``mae``, ``rank_correlation``, ``total`` (expected over
+            actual money) and ``next_stage_log_loss``; NaN where a method does not have a figure.
         """
         rows: list[dict[str, Any]] = []
         instants = self.predictions.index.get_level_values("as_of").unique()

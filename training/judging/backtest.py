@@ -3,8 +3,8 @@
     dates, a horizon apart -> panel, models and baselines of each -> predictions -> verdict
 
 With dates a horizon apart the test windows do not overlap, so that no purchase is counted twice.
-The intervals at a date are learned on an earlier date whose window was over by then, as they would
-have been at the time; the oldest date has none.
+The intervals at a date are those that a training there delivers, learned by the same function on
+the same past: the replay one horizon earlier, and a date before it. The oldest date has none.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ from stagecast.training.judging.evaluation_result import (
     StageFigures,
     StageLosses,
 )
+from stagecast.training.judging.past_value import spend_intervals
 from stagecast.training.judging.rivals import Rivals, predict_rivals
 from stagecast.training.judging.segments import Labels, first_channels, segments_of
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.panel import Panel, build
 from stagecast.training.reproducible import single_threaded_blas
-from stagecast.training.value.fit_intervals import conformal
-from stagecast.training.value.intervals import Intervals, Outlook
+from stagecast.training.value.intervals import Intervals
 
 DATES = 4
 
@@ -84,8 +84,8 @@ class Replay:
         Figures of the other predictions at this date.
     learned_from
         What our probabilities were learned from.
-    spend_outlook
-        What our expected spend supposes of the spend of each customer; None without money.
+    next_intervals
+        The intervals that a training one horizon later delivers; None without money.
     labels
         Name of a method -> label, where it is no built-in baseline.
     segments
@@ -108,7 +108,7 @@ class Replay:
     conversion: ConversionFigures | None
     coverage: Coverage | None
     learned_from: LearnedFrom
-    spend_outlook: Outlook | None = None
+    next_intervals: Intervals | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     segments: Mapping[str, Labels] = field(default_factory=dict)
     stage_losses: StageLosses | None = None
@@ -240,13 +240,8 @@ def replay(
             replayed = _replay_date(past, after, panel, config, intervals, channels)
             if replayed is not None and rivals is not None:
                 replayed = _with_rivals(replayed, rivals, panel, past, after, fitted)
-        if replayed is not None and replayed.spend_outlook is not None:
-            learned.append(
-                (
-                    date + timedelta(days=horizon),
-                    conformal(replayed.spend_outlook, replayed.observed_spend),
-                )
-            )
+        if replayed is not None and replayed.next_intervals is not None:
+            learned.append((date + timedelta(days=horizon), replayed.next_intervals))
         for older in [b for b in tables if b > back]:
             del tables[older]
         if replayed is not None:
@@ -330,13 +325,14 @@ def _replay_date(
     if not len(churned.rows):
         return None
     expected_spend: dict[str, Array] = {}
-    outlook = low = high = None
+    next_intervals = low = high = None
     if models.value.mean_spend is not None and kind.predicts_money:
         expected_spend = {OURS: predicted.expected_spend[churned.rows]}
         expected_spend |= baselines.fit_and_predict_spend(panel, horizon, config.seed)
-        outlook = predicted.spend_outlook.of(churned.rows)
+        outlook = predicted.spend_outlook
+        next_intervals = spend_intervals(panel, models, outlook, later.spend)
         if intervals is not None:
-            low, high = intervals.around(outlook)
+            low, high = intervals.around(outlook.of(churned.rows))
     customers = tuple(str(panel.now.ids[row]) for row in panel.now.customer[churned.rows])
     return Replay(
         as_of=panel.as_of,
@@ -346,7 +342,7 @@ def _replay_date(
         p_inactive={OURS: churned.ours, **churned.predictions},
         churn=config.churn,
         expected_spend=expected_spend,
-        spend_outlook=outlook,
+        next_intervals=next_intervals,
         low=low,
         high=high,
         next_stage=next_stage_figures(panel, models, predicted, later),

@@ -11,7 +11,7 @@ of losses.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from stagecast.features.clock import DAY, iso
 from stagecast.training.baselines import buyers as baselines
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.judging.backtest import Replay
+from stagecast.training.judging.campaign import Campaign, CampaignCosts, campaign_of
 from stagecast.training.judging.draws import Draws, draw, draw_customers, mean_over_dates, ratio
 from stagecast.training.judging.evaluation_result import OURS, Difference
 from stagecast.training.judging.grade import grade
@@ -68,7 +69,13 @@ class _Drawn:
         return ends
 
 
-def verdict(replays: Sequence[Replay], horizon_days: int, seed: int) -> Verdict:
+def verdict(
+    replays: Sequence[Replay],
+    horizon_days: int,
+    seed: int,
+    costs: CampaignCosts | None = None,
+    margin: float = 1.0,
+) -> Verdict:
     """Return the result of a backtest.
 
     Parameters
@@ -78,7 +85,11 @@ def verdict(replays: Sequence[Replay], horizon_days: int, seed: int) -> Verdict:
     horizon_days
         Days from the as_of of a replay to its outcomes.
     seed
-        Of the draws of customers; the same seed gives the same figures.
+        Of the draws of customers and dates; the same seed gives the same figures.
+    costs
+        What is known of the campaign that EMPC is of; None: it is taken from the log.
+    margin
+        Share of the spend that is earned.
     """
     draws = draw(replays, seed)
     own = replays[0].labels
@@ -94,7 +105,8 @@ def verdict(replays: Sequence[Replay], horizon_days: int, seed: int) -> Verdict:
         [replay.expected_spend for replay in replays],
     )
     against = _differences(churn, "log_loss")
-    models = tuple(_churn_estimates(replays, method) for method in churn)
+    campaign = campaign_of(replays, costs, margin)
+    models = tuple(_churn_estimates(replays, method, campaign) for method in churn)
     customers = sum(len(replay.customers) for replay in replays) // len(replays)
     graded = grade(models, against, customers, "these dates")
     inactive, p = _stacked(replays)
@@ -122,6 +134,7 @@ def verdict(replays: Sequence[Replay], horizon_days: int, seed: int) -> Verdict:
         segments=segment_figures(replays, draws, {**baselines.SPEND_LABELS, **labels}),
         next_stage=next_stage,
         next_stage_against=next_stage_against,
+        campaign=campaign,
     )
 
 
@@ -235,10 +248,13 @@ def _spend_measure(replay: Replay, expected: Array) -> Measure:
     return measure
 
 
-def _churn_estimates(replays: Sequence[Replay], method: _Drawn) -> ChurnEstimates:
+def _churn_estimates(
+    replays: Sequence[Replay], method: _Drawn, campaign: Campaign
+) -> ChurnEstimates:
     """Return the figures of a method with their intervals, and those that are not drawn."""
     pairs = [(replay.inactive, replay.p_inactive[method.name]) for replay in replays]
-    profits = [profit for pair in pairs if (profit := metrics.empc(*pair)) is not None]
+    costs = asdict(campaign)
+    profits = [p for pair in pairs if (p := metrics.empc(*pair, **costs)) is not None]
     values = method.values()
     lifts: dict[str, Any] = {}
     for share in SHARES:

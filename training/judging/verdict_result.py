@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from stagecast.features.plain_json import FLAT, IF_KNOWN
 from stagecast.training.churn_kinds.learned import LearnedFrom
 from stagecast.training.config import Churn
+from stagecast.training.judging.campaign import Campaign
 from stagecast.training.judging.evaluation_result import (
     ConversionFigures,
     Coverage,
@@ -256,6 +257,8 @@ class Verdict:
         Ours beside the best other method, by stage, tenure, size and channel.
     next_stage, next_stage_against
         Log loss of the next stage of all customers, and ours less that of each other method.
+    campaign
+        Settings of EMPC.
     """
 
     churn: Churn
@@ -277,3 +280,4 @@ class Verdict:
     segments: tuple[SegmentFigures, ...] = ()
     next_stage: tuple[StageEstimates, ...] = ()
     next_stage_against: tuple[Difference, ...] = ()
+    campaign: Campaign | None = None
