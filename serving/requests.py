@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from stagecast.serving.targeting.plan.terms import Terms
     from stagecast.training.config import TrainConfig
+    from stagecast.training.judging.campaign import CampaignCosts
 
 SAMPLE_ON_SPARK = "--sample is a number of customers, and belongs to --engine spark"
 
@@ -294,6 +295,25 @@ class WhatIfRequest:
 
 
 @dataclass(frozen=True)
+class ReplayPlan:
+    """Which past dates are replayed, by the command line and by Python alike.
+
+    Parameters
+    ----------
+    dates
+        Past dates to replay, at most.
+    step_days
+        Days from one date to the next; None: the horizon.
+    costs
+        What is known of the campaign that the expected maximum profit is of.
+    """
+
+    dates: int = 4
+    step_days: int | None = None
+    costs: CampaignCosts | None = None
+
+
+@dataclass(frozen=True)
 class BacktestRequest:
     """What a backtest is asked for.
 
@@ -307,12 +327,25 @@ class BacktestRequest:
         Days from one date to the next; None: the horizon.
     force
         Replace the backtest that stands there.
+    clv, incentive_cost, contact_cost
+        Of the campaign that the expected maximum profit is of; None: taken from the log.
     """
 
     out: Path
-    dates: int = 4
-    step_days: int | None = None
+    dates: int = ReplayPlan.dates
+    step_days: int | None = ReplayPlan.step_days
     force: bool = False
+    clv: float | None = None
+    incentive_cost: float | None = None
+    contact_cost: float | None = None
+
+    @property
+    def plan(self) -> ReplayPlan:
+        """Which dates are replayed."""
+        from stagecast.training.judging.campaign import CampaignCosts
+
+        costs = CampaignCosts(self.clv, self.incentive_cost, self.contact_cost)
+        return ReplayPlan(self.dates, self.step_days, costs)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from stagecast.features.frames.panel import Panel
     from stagecast.serving.monitor.watch import monitor
     from stagecast.serving.pipeline import run
+    from stagecast.serving.python.backtesting import Backtest, backtest
     from stagecast.serving.python.event_log import EventLog
     from stagecast.serving.python.lifecycle import Lifecycle, load
     from stagecast.serving.python.plan import Plan
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from stagecast.training.promotion.registry import Registry
 
 __all__ = [
+    "Backtest",
     "BetaGeo",
     "Btyd",
     "ChurnClassifier",
@@ -75,6 +77,7 @@ __all__ = [
     "TrainConfig",
     "Trees",
     "__version__",
+    "backtest",
     "datasets",
     "feature",
     "from_frame",
@@ -92,6 +95,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Backtest": "stagecast.serving.python.backtesting",
+    "backtest": "stagecast.serving.python.backtesting",
     "BetaGeo": "stagecast.training.customer_base",
     "ChurnClassifier": "stagecast.training.estimators",
     "CustomerValueRegressor": "stagecast.training.estimators",

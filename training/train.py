@@ -32,7 +32,7 @@ from stagecast.training.config import TrainConfig
 from stagecast.training.fitting import MAX_ROWS, fit_models
 from stagecast.training.judging.evaluate import evaluate, observed_outcomes
 from stagecast.training.judging.evaluation_result import Evaluation
-from stagecast.training.judging.past_value import spend_at, value_intervals
+from stagecast.training.judging.past_value import spend_at, spend_intervals, value_intervals
 from stagecast.training.judging.ranking import Ranking, ranking
 from stagecast.training.judging.readiness.short_horizon import short_horizon_notes
 from stagecast.training.judging.value_evaluation import evaluate_value
@@ -41,7 +41,7 @@ from stagecast.training.models import Models, Predictions
 from stagecast.training.panel import Panel, build, sampling_step
 from stagecast.training.reproducible import single_threaded_blas
 from stagecast.training.value.fit_intervals import conformal
-from stagecast.training.value.intervals import Intervals, joined
+from stagecast.training.value.intervals import Intervals
 from stagecast.training.value.spans import Purchases
 
 Progress = Callable[[str], object]
@@ -167,15 +167,10 @@ def _train(
             earlier.panel, earlier.models, earlier.predictions, later, earlier.intervals
         )
         if earlier.models.value.mean_spend is not None:
-            # of the newest date, and of one whose horizon ends before it
-            spend = [(earlier.predictions.spend_outlook, later.spend)]
-            spend += [
-                spend_at(earlier.panel, earlier.models, frame) for frame in earlier.panel.dates[:1]
-            ]
-            outlooks, outcomes = zip(*spend, strict=True)
-            models = replace(
-                models, spend_interval=conformal(joined(outlooks), np.concatenate(outcomes))
+            intervals = spend_intervals(
+                earlier.panel, earlier.models, earlier.predictions.spend_outlook, later.spend
             )
+            models = replace(models, spend_interval=intervals)
     if evaluation is not None:
         value = evaluate_value(connection, table, config, has_amounts, fitted, notify)
         evaluation = replace(evaluation, value=value)

@@ -5,19 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from stagecast.serving.commands.console import show, show_json, steps, warn
 from stagecast.serving.commands.options import as_request, common, span_days
 from stagecast.serving.commands.reading_values import reading
-from stagecast.serving.commands.training_options import learning
+from stagecast.serving.commands.training_options import learning_untracked
 from stagecast.serving.reading import Reading
 from stagecast.serving.requests import BacktestRequest, TrainingRequest
 
 
 @click.command()
 @reading
-@learning
+@learning_untracked
 @as_request(BacktestRequest, step_days="step")
 @click.option(
     "--out",
@@ -34,6 +33,22 @@ from stagecast.serving.requests import BacktestRequest, TrainingRequest
     callback=span_days,
     help="From one date to the next; default: the horizon.",
 )
+@click.option(
+    "--clv",
+    type=float,
+    help=(
+        "Worth of a customer who is kept, for the expected maximum profit; "
+        "default: what those who stayed spent in the horizon."
+    ),
+)
+@click.option(
+    "--incentive-cost", type=float, help="Cost of an accepted offer; default: 5 % of --clv."
+)
+@click.option(
+    "--contact-cost",
+    type=float,
+    help="Cost of a contact; default: the one at which contacting everybody earns nothing.",
+)
 @click.option("--force", is_flag=True, help="Replace the backtest that --out holds.")
 @common
 def backtest(
@@ -46,10 +61,7 @@ def backtest(
     from stagecast.serving.jobs.backtest import write_backtest
     from stagecast.serving.runs.tracking import tracker
 
-    # a backtest is tried often: it is logged where that is asked for, and not by default
-    source = click.get_current_context().get_parameter_source("track")
-    asked = training.track and source is ParameterSource.COMMANDLINE
-    track = tracker(training, warn) if asked else None
+    track = tracker(training, warn)
     written = write_backtest(reading, training.config, request, steps=steps, track=track)
     if as_json:
         show_json(written.to_json())

@@ -10,6 +10,7 @@ from stagecast.serving.runs.files import BACKTEST, BACKTEST_REPORT, PREDICTIONS
 
 if TYPE_CHECKING:
     from stagecast.training.judging.evaluation_result import Difference, ValueEvaluation
+    from stagecast.training.judging.segments import SegmentFigures
     from stagecast.training.judging.verdict_result import SpendEstimates, Verdict
 
 
@@ -41,8 +42,16 @@ def backtest_lines(verdict: Verdict, value: ValueEvaluation | None, out: Path) -
             "90 % ranges of the expected spend held "
             f"{verdict.coverage.expected_spend:.1%} of what came"
         )
+    if verdict.next_stage:
+        stages = [
+            [row.label, f"{row.log_loss:.4f}", f"{row.calibration_error:.3f}"]
+            for row in verdict.next_stage
+        ]
+        lines += ["", *table([["next stage", "log loss", "calibration"], *stages], {1, 2})]
     if value is not None:
         lines += ["", *_value(value)]
+    if verdict.segments:
+        lines += ["", *_segments(verdict)]
     return [
         *lines,
         "",
@@ -72,6 +81,25 @@ def _methods(verdict: Verdict) -> list[str]:
     return table([head, *rows], {1, 2, 3, 4, 5, 6})
 
 
+def _segments(verdict: Verdict) -> list[str]:
+    """Return ours beside the best other method by segment; * is a difference beyond chance."""
+    head = ["who leaves, by", "", "predictions", "ours", "best other", "which", "ours is"]
+    rows = [
+        [
+            row.segment,
+            row.value,
+            f"{row.rows:,}",
+            f"{row.ours:.4f}",
+            f"{row.best:.4f}",
+            row.best_label,
+            _compared(row),
+        ]
+        for row in verdict.segments
+        if row.measured == "churn"
+    ]
+    return table([head, *rows], {2, 3, 4, 6})
+
+
 def _value(value: ValueEvaluation) -> list[str]:
     head = [f"value from {value.as_of[:10]} to {value.until[:10]}", "mean error", "rank", "total"]
     rows = [
@@ -91,7 +119,7 @@ def _value(value: ValueEvaluation) -> list[str]:
     ]
 
 
-def _compared(difference: Difference | None) -> str:
+def _compared(difference: Difference | SegmentFigures | None) -> str:
     if (
         difference is None
         or difference.relative is None

@@ -119,9 +119,19 @@ def _on_the_line(context: click.Context, parameter: str) -> bool:
     return context.get_parameter_source(parameter) is ParameterSource.COMMANDLINE
 
 
-def learning(function: F) -> F:
+def learning_untracked(function: F) -> F:
+    """Add what :func:`learning` adds, where MLflow gets what was done only if it is asked to."""
+    return learning(function, tracked=False)
+
+
+def learning(function: F, *, tracked: bool = True) -> F:
     """Add what a training is asked for, and which scheme is used; the command gets a
     :class:`~stagecast.serving.requests.TrainingRequest` as ``training``.
+
+    Parameters
+    ----------
+    tracked
+        Whether MLflow gets what was done unless it is asked not to.
     """
 
     def command(
@@ -170,7 +180,9 @@ def learning(function: F) -> F:
         training = TrainingRequest(config, track=track, tracking_uri=tracking_uri)
         return function(training=training, **values)
 
-    return with_options(in_place_of(function, command), [*_scheme_options(), *_learning_options()])
+    return with_options(
+        in_place_of(function, command), [*_scheme_options(), *_learning_options(tracked)]
+    )
 
 
 def churn_and_terms(function: F) -> F:
@@ -232,7 +244,7 @@ def _churn_options() -> list[Callable[[F], F]]:
     ]
 
 
-def _learning_options() -> list[Callable[[F], F]]:
+def _learning_options(tracked: bool) -> list[Callable[[F], F]]:
     from stagecast.training.config import TrainConfig
 
     return [
@@ -264,9 +276,9 @@ def _learning_options() -> list[Callable[[F], F]]:
         click.option("--seed", type=int, default=TrainConfig.seed, show_default=True),
         click.option(
             "--track/--no-track",
-            default=True,
+            default=tracked,
             show_default=True,
-            help="Log the training to MLflow.",
+            help=f"Log the {'training' if tracked else 'backtest'} to MLflow.",
         ),
         click.option(
             "--tracking-uri", metavar="URI", help="MLflow store; default sqlite:///mlflow.db."

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,20 @@ import pyarrow.parquet as pq
 
 from stagecast.features.clock import iso
 from stagecast.features.engines.duckdb import DailyTable
+from stagecast.features.events import EventLog
 from stagecast.features.files import write_text
 from stagecast.features.plain_json import FLAT, to_json
-from stagecast.serving.progress import Steps, silently
+from stagecast.serving.progress import Say, Steps, silently
 from stagecast.serving.reading import Reading
 from stagecast.serving.reports.backtest_report import render_backtest
-from stagecast.serving.requests import BacktestRequest
+from stagecast.serving.requests import BacktestRequest, ReplayPlan
 from stagecast.serving.runs.files import BACKTEST, BACKTEST_REPORT, OF_A_BACKTEST, PREDICTIONS
 from stagecast.serving.runs.folders import new_folder
 from stagecast.serving.runs.tracking import Tracker
 from stagecast.training.config import TrainConfig
 from stagecast.training.judging.backtest import replay
 from stagecast.training.judging.evaluation_result import ValueEvaluation
+from stagecast.training.judging.rivals import Rivals
 from stagecast.training.judging.value_evaluation import evaluate_value
 from stagecast.training.judging.verdict import verdict
 from stagecast.training.judging.verdict_result import Verdict
@@ -74,6 +77,97 @@ class BacktestFolder:
         return {"out": str(self.out), **to_json(self.backtest)}
 
 
+@dataclass(frozen=True)
+class Replayed:
+    """A backtest, and every prediction of it beside what came: one row per customer and date."""
+
+    backtest: Backtest
+    predictions: pa.Table
+    currency: str | None
+
+
+def replay_log(
+    log: EventLog,
+    as_of: datetime,
+    config: TrainConfig,
+    plan: ReplayPlan,
+    *,
+    rivals: Rivals | None = None,
+    say: Say = lambda step: None,
+) -> Replayed:
+    """Replay past dates of a log, and compare the methods on what came.
+
+    Parameters
+    ----------
+    as_of
+        Outcomes are known up to this instant.
+    config
+        Settings of our model.
+    plan
+        Which dates are replayed.
+    rivals
+        Methods of the user to compare with; None: the built-in baselines alone.
+    say
+        Called with the name of each step as it begins.
+
+    Raises
+    ------
+    stagecast.features.errors.StagecastError
+        A setting or a method cannot be used, or there is too little to replay.
+    """
+    config = _of_log(config, log)
+    if rivals is not None:
+        models = {name: _of_log(other, log) for name, other in rivals.models.items()}
+        rivals = replace(rivals, models=models)
+    table = DailyTable(log.con, as_of)
+    replays = list(
+        replay(
+            log.con,
+            as_of,
+            config,
+            table=table,
+            dates=plan.dates,
+            step_days=plan.step_days,
+            rivals=rivals,
+            progress=say,
+        )
+    )
+    with single_threaded_blas():
+        value = evaluate_value(log.con, table, config, table.has_amounts(), {}, say)
+    say("figures and their intervals")
+    backtest = Backtest(
+        as_of=iso(as_of),
+        scheme=config.scheme,
+        verdict=verdict(replays, config.horizon_days, config.seed, plan.costs, config.margin),
+        log=log.report.to_json(),
+        value=value,
+    )
+    # a method that could not be fitted at a date is null there
+    predictions = pa.concat_tables(
+        [date.table(log.clock) for date in replays], promote_options="default"
+    )
+    return Replayed(backtest, predictions, log.report.currency)
+
+
+def _of_log(config: TrainConfig, log: EventLog) -> TrainConfig:
+    return replace(config, known_at_start=log.known_at_start, zone=log.clock.zone)
+
+
+def values_of(
+    log: EventLog, as_of: datetime, models: Mapping[str, TrainConfig]
+) -> dict[str, ValueEvaluation]:
+    """Return how good the value of several models was, by name; without those too young to tell."""
+    table = DailyTable(log.con, as_of)
+    values = {}
+    for name, config in models.items():
+        config = _of_log(config, log)
+        with single_threaded_blas():
+            value = evaluate_value(log.con, table, config, table.has_amounts(), {})
+        if value is not None:
+            values[name] = value
+    return values
+
+
 def write_backtest(
     reading: Reading,
     config: TrainConfig,
@@ -100,45 +194,22 @@ def write_backtest(
         reading.open(command="backtest") as log,
         steps(max(request.dates, 1) + STEPS_BESIDE_DATES) as say,
     ):
-        as_of = log.choose_as_of(reading.as_of)
-        config = replace(config, known_at_start=log.known_at_start, zone=log.clock.zone)
         if track is not None:
             track.note(log)
-        table = DailyTable(log.con, as_of)
-        replays = list(
-            replay(
-                log.con,
-                as_of,
-                config,
-                table=table,
-                dates=request.dates,
-                step_days=request.step_days,
-                progress=say,
-            )
-        )
-        with single_threaded_blas():
-            value = evaluate_value(log.con, table, config, table.has_amounts(), {}, say)
-        say("figures and their intervals")
-        backtest = Backtest(
-            as_of=iso(as_of),
-            scheme=config.scheme,
-            verdict=verdict(replays, config.horizon_days, config.seed),
-            log=log.report.to_json(),
-            value=value,
-        )
+        replayed = replay_log(log, log.choose_as_of(reading.as_of), config, request.plan, say=say)
         say("report")
-        # a method that could not be fitted at a date is null there
-        predictions = pa.concat_tables(
-            [date.table(log.clock) for date in replays], promote_options="default"
-        )
-        pq.write_table(predictions, draft / PREDICTIONS)
-        text = json.dumps(to_json(backtest), ensure_ascii=False, allow_nan=False, indent=2)
-        write_text(draft / BACKTEST, text + "\n")
-        write_text(
-            draft / BACKTEST_REPORT,
-            render_backtest(backtest.verdict, backtest.as_of, value, log.report.currency),
-        )
+        write_files(replayed, draft)
     if track is not None:
         settings = {name: str(value) for name, value in settings_of(config).items()}
         track.backtest(request.out, settings)
-    return BacktestFolder(request.out, backtest)
+    return BacktestFolder(request.out, replayed.backtest)
+
+
+def write_files(replayed: Replayed, folder: Path) -> None:
+    """Write a backtest into a folder: JSON, page, and predictions as Parquet."""
+    backtest = replayed.backtest
+    pq.write_table(replayed.predictions, folder / PREDICTIONS)
+    text = json.dumps(to_json(backtest), ensure_ascii=False, allow_nan=False, indent=2)
+    write_text(folder / BACKTEST, text + "\n")
+    page = render_backtest(backtest.verdict, backtest.as_of, backtest.value, replayed.currency)
+    write_text(folder / BACKTEST_REPORT, page)

@@ -92,6 +92,15 @@ def render_backtest(
         value=value,
         value_methods=money_methods(() if value is None else value.models, currency),
         next_stage=comparison(_next_stage_methods(verdict), STAGES),
+        next_stage_against=[row for row in verdict.next_stage_against if row.low is not None],
+        segments=[
+            (title, [row for row in verdict.segments if row.measured == measured], form)
+            for measured, title, form in (
+                ("churn", "Who leaves: log loss", "%.4f"),
+                ("spend", "Spend: mean error per customer", "%.2f"),
+            )
+            if any(row.measured == measured for row in verdict.segments)
+        ],
         differences=backtest_charts.differences(verdict.against) if verdict.against else None,
         by_date=backtest_charts.by_date(
             verdict.dates, {name: label for name, label in labels.items() if name != OURS}

@@ -1,24 +1,28 @@
 """Baselines of buyers to beat, fitted on the same past as the blend.
 
-A baseline that learns from outcomes uses those of the newest past date: features of one horizon
-ago, and who has bought since. The customer-base models are fitted on the whole history.
+A baseline that learns from outcomes uses those of all past dates that the blend learns from,
+stacked; only the share of the shop is that of the newest date, as a person would carry it forward.
+The customer-base models are fitted on the whole history.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from stagecast.features.arrays import Array
 from stagecast.training.columns import buyer_columns
 from stagecast.training.inactivity.recipes import RFM
 from stagecast.training.learners import boosting, glm
 from stagecast.training.learners.btyd.fit import FitError, fit
+from stagecast.training.learners.customer_base import log_odds
 from stagecast.training.learners.design import Recipe
-from stagecast.training.panel import Frame, Panel
+from stagecast.training.panel import Frame, Panel, stack, thinned
 
 LABELS = {
     "recency": "recency rule",
@@ -28,6 +32,7 @@ LABELS = {
     "rfm_logistic": "logistic regression on RFM",
     "lightgbm": "LightGBM with its defaults",
     "lightgbm_small": "LightGBM, regularised",
+    "average": "LightGBM, regularised, and logistic regression on RFM, averaged",
     "share": "share that bought nothing before",
 }
 SPEND_LABELS = {
@@ -40,6 +45,8 @@ SPEND_LABELS = {
 QUICK = ("recency", "bg_nbd", "rfm_logistic", "share")
 CUSTOMER_BASE = ("bg_nbd", "mbg_nbd", "pareto_nbd")
 RECENCY_GROUPS = 10
+# About how many rows of all past dates are learned from: as many as by the blend.
+MAX_ROWS = 400_000
 WINDOWS = (
     *(
         "recency_days",
@@ -77,6 +84,15 @@ ENSEMBLES: Mapping[str, tuple[int, Mapping[str, Any]]] = {
 }
 
 
+@dataclass(frozen=True)
+class _Past:
+    """The past dates that the blend learns from, stacked: columns, and what came after."""
+
+    columns: Mapping[str, Array]
+    inactive: NDArray[np.bool_]
+    spend: Array
+
+
 def fit_and_predict(
     panel: Panel,
     horizon_days: int,
@@ -98,6 +114,7 @@ def fit_and_predict(
     """
     now = _now(panel, horizon_days)
     newest = _newest(panel, horizon_days)
+    past = None if newest is None else _stacked(panel)
     predictions: dict[str, Array] = {}
     for name in names:
         if name in CUSTOMER_BASE:
@@ -110,25 +127,54 @@ def fit_and_predict(
             )
         elif name == "share":
             predictions[name] = _shares(panel, newest, share)
-        elif newest is not None:
-            past, target = newest.columns, newest.inactive
-            if name == "recency":
-                predictions[name] = _recency_rule(past["recency_days"], target, now["recency_days"])
-            elif name == "rfm_logistic":
-                recipe = Recipe(
-                    {
-                        column: transform
-                        for column, transform in RFM.columns.items()
-                        if _varies(past, column)
-                    }
-                )
-                predictions[name] = glm.fit_logistic(
-                    recipe, past, target, np.ones(len(target))
-                ).probability(now)
-            elif target.any() and not target.all():
-                raw = _boosted(name, past, target.astype(np.float64), "binary", seed, now)
-                predictions[name] = 1.0 / (1.0 + np.exp(-raw))
+        elif past is not None:
+            p = _learned(name, past, now, seed, predictions)
+            if p is not None:
+                predictions[name] = p
     return predictions
+
+
+def _learned(
+    name: str,
+    past: _Past,
+    now: Mapping[str, Array],
+    seed: int,
+    others: Mapping[str, Array],
+) -> Array | None:
+    """Return P(no purchase) by a baseline that learns from outcomes; None without both of them.
+
+    Parameters
+    ----------
+    others
+        Predictions that were made before, of which the average takes its two.
+    """
+    target = past.inactive
+    if name == "recency":
+        return _recency_rule(past.columns["recency_days"], target, now["recency_days"])
+    if name == "rfm_logistic":
+        return _regression(past, now)
+    if not target.any() or target.all():
+        return None
+    if name == "average":
+        parts = [
+            others[part] if part in others else _learned(part, past, now, seed, others)
+            for part in ("lightgbm_small", "rfm_logistic")
+        ]
+        return np.asarray(expit(np.mean([log_odds(p) for p in parts if p is not None], axis=0)))
+    raw = _boosted(name, past.columns, target.astype(np.float64), "binary", seed, now)
+    return np.asarray(expit(raw))
+
+
+def _regression(past: _Past, now: Mapping[str, Array]) -> Array:
+    recipe = Recipe(
+        {
+            column: transform
+            for column, transform in RFM.columns.items()
+            if _varies(past.columns, column)
+        }
+    )
+    weight = np.ones(len(past.inactive))
+    return glm.fit_logistic(recipe, past.columns, past.inactive, weight).probability(now)
 
 
 def fit_and_predict_spend(panel: Panel, horizon_days: int, seed: int = 0) -> dict[str, Array]:
@@ -144,10 +190,10 @@ def fit_and_predict_spend(panel: Panel, horizon_days: int, seed: int = 0) -> dic
         predictions["btyd"] = panel.base.columns(now, horizon_days)["btyd_orders"] * per_order
     # at least a day, since a customer who bought first today has no rate yet
     predictions["past_rate"] = now["spend"] / np.maximum(now["T_days"], 1.0) * horizon_days
-    newest = _newest(panel, horizon_days)
-    if newest is not None and float(np.ptp(newest.spend)) > 0:
+    past = None if _newest(panel, horizon_days) is None else _stacked(panel)
+    if past is not None and float(np.ptp(past.spend)) > 0:
         for name in ENSEMBLES:
-            raw = _boosted(name, newest.columns, newest.spend, "regression", seed, now)
+            raw = _boosted(name, past.columns, past.spend, "regression", seed, now)
             predictions[name] = np.maximum(raw, 0.0)
     return predictions
 
@@ -158,6 +204,15 @@ def _now(panel: Panel, horizon_days: int) -> dict[str, Array]:
 
 def _newest(panel: Panel, horizon_days: int) -> Frame | None:
     return panel.dates[0] if panel.dates and panel.dates[0].back == horizon_days else None
+
+
+def _stacked(panel: Panel) -> _Past:
+    frames = thinned(panel.dates, MAX_ROWS)
+    return _Past(
+        stack(frames),
+        np.concatenate([frame.inactive for frame in frames]),
+        np.concatenate([frame.spend for frame in frames]),
+    )
 
 
 def _boosted(

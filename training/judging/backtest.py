@@ -3,14 +3,14 @@
     dates, a horizon apart -> panel, models and baselines of each -> predictions -> verdict
 
 With dates a horizon apart the test windows do not overlap, so that no purchase is counted twice.
-The intervals at a date are learned on an earlier date whose window was over by then, as they would
-have been at the time; the oldest date has none.
+The intervals at a date are those that a training there delivers, learned by the same function on
+the same past: the replay one horizon earlier, and a date before it. The oldest date has none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,6 +34,7 @@ from stagecast.training.judging.evaluate import (
     conversion_figures,
     interval_coverage,
     next_stage_figures,
+    next_stage_losses,
     observed_outcomes,
 )
 from stagecast.training.judging.evaluation_result import (
@@ -41,12 +42,15 @@ from stagecast.training.judging.evaluation_result import (
     ConversionFigures,
     Coverage,
     StageFigures,
+    StageLosses,
 )
+from stagecast.training.judging.past_value import spend_intervals
+from stagecast.training.judging.rivals import Rivals, predict_rivals
+from stagecast.training.judging.segments import Labels, first_channels, segments_of
 from stagecast.training.learners.customer_base import CustomerBase
 from stagecast.training.panel import Panel, build
 from stagecast.training.reproducible import single_threaded_blas
-from stagecast.training.value.fit_intervals import conformal
-from stagecast.training.value.intervals import Intervals, Outlook
+from stagecast.training.value.intervals import Intervals
 
 DATES = 4
 
@@ -80,8 +84,15 @@ class Replay:
         Figures of the other predictions at this date.
     learned_from
         What our probabilities were learned from.
-    spend_outlook
-        What our expected spend supposes of the spend of each customer; None without money.
+    next_intervals
+        The intervals that a training one horizon later delivers; None without money.
+    labels
+        Name of a method -> label, where it is no built-in baseline.
+    segments
+        ``stage``, ``tenure``, ``size``, ``channel`` -> part that each customer belongs to, by what
+        was known at the as_of.
+    stage_losses
+        Log losses of the next stage of all customers, prospects among them.
     """
 
     as_of: datetime
@@ -97,7 +108,10 @@ class Replay:
     conversion: ConversionFigures | None
     coverage: Coverage | None
     learned_from: LearnedFrom
-    spend_outlook: Outlook | None = None
+    next_intervals: Intervals | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    segments: Mapping[str, Labels] = field(default_factory=dict)
+    stage_losses: StageLosses | None = None
 
     def table(self, clock: ShopClock = UTC_CLOCK) -> pa.Table:
         """Return one row per customer: id, outcomes, and a column for each method's prediction.
@@ -108,6 +122,7 @@ class Replay:
         columns: dict[str, Any] = {
             "as_of": pa.array([clock.instant(self.as_of)] * n, pa.timestamp("us", "UTC")),
             "customer_id": pa.array(self.customers, pa.string()),
+            **{name: pa.array(parts, pa.string()) for name, parts in self.segments.items()},
             "inactive": self.inactive,
         }
         columns |= {f"p_inactive_{name}": values for name, values in self.p_inactive.items()}
@@ -150,6 +165,7 @@ def replay(
     table: DailyTable | None = None,
     dates: int = DATES,
     step_days: int | None = None,
+    rivals: Rivals | None = None,
     progress: Callable[[str], object] = lambda step: None,
 ) -> Iterator[Replay]:
     """Replay past dates, oldest first.
@@ -166,6 +182,8 @@ def replay(
         Number of dates at most; the history may allow fewer.
     step_days
         Days between the dates; None takes the horizon. With a smaller step the windows overlap.
+    rivals
+        Methods of the user to compare with; None: the built-in baselines alone.
     progress
         Called with the name of each date as it begins.
 
@@ -189,6 +207,8 @@ def replay(
     as_of = end.anchor
     check_dates(end, horizon)
     check_contracts(end, config)
+    if rivals is not None:
+        rivals.check(config)
     history = (as_of - from_microseconds(end.first_event())) / DAY
     backs = plan_replays(history, horizon, step, dates)
     if not backs:
@@ -200,6 +220,7 @@ def replay(
     fitted: dict[datetime, CustomerBase] = {}
     tables: dict[int, DailyTable] = {0: end}
     learned: list[tuple[datetime, Intervals]] = []
+    channels = first_channels(connection)
     any_date = False
     for back in backs:
         date = as_of - timedelta(days=back)
@@ -215,14 +236,12 @@ def replay(
         known = [intervals for until, intervals in learned if until <= date]
         after = _table(tables, connection, as_of, back - horizon)
         with single_threaded_blas():
-            replayed = _replay_date(past, after, panel, config, known[-1] if known else None)
-        if replayed is not None and replayed.spend_outlook is not None:
-            learned.append(
-                (
-                    date + timedelta(days=horizon),
-                    conformal(replayed.spend_outlook, replayed.observed_spend),
-                )
-            )
+            intervals = known[-1] if known else None
+            replayed = _replay_date(past, after, panel, config, intervals, channels)
+            if replayed is not None and rivals is not None:
+                replayed = _with_rivals(replayed, rivals, panel, past, after, fitted)
+        if replayed is not None and replayed.next_intervals is not None:
+            learned.append((date + timedelta(days=horizon), replayed.next_intervals))
         for older in [b for b in tables if b > back]:
             del tables[older]
         if replayed is not None:
@@ -231,6 +250,40 @@ def replay(
     if not any_date:
         nobody = kind_of(config.churn).wording.none_eligible.format(date=iso(date))
         raise NotEnoughDataError(f"{nobody}, the newest date to replay; take more history")
+
+
+def _with_rivals(
+    replayed: Replay,
+    rivals: Rivals,
+    panel: Panel,
+    table: DailyTable,
+    after: DailyTable,
+    fitted: dict[datetime, CustomerBase],
+) -> Replay:
+    """Return a replay with the methods of the user after ours, and the baselines asked for."""
+    theirs = predict_rivals(rivals, panel, table, after, replayed.customers, fitted)
+
+    def joined(ours: Mapping[str, Array], others: Mapping[str, Array]) -> dict[str, Array]:
+        wanted = {
+            name: values
+            for name, values in ours.items()
+            if rivals.baselines is None or name in (OURS, *rivals.baselines)
+        }
+        own = {OURS: wanted.pop(OURS)} if OURS in wanted else {}
+        return {**own, **others, **wanted}
+
+    spend = replayed.expected_spend
+    return replace(
+        replayed,
+        p_inactive=joined(replayed.p_inactive, theirs.p_inactive),
+        # baselines of spend have names of their own
+        expected_spend={**joined(spend, theirs.expected_spend), **spend} if spend else spend,
+        next_stage=(*replayed.next_stage[:1], *theirs.next_stage, *replayed.next_stage[1:]),
+        stage_losses=None
+        if replayed.stage_losses is None
+        else replayed.stage_losses.with_others(theirs.stage_losses),
+        labels=rivals.labels,
+    )
 
 
 def _table(
@@ -248,6 +301,7 @@ def _replay_date(
     panel: Panel,
     config: TrainConfig,
     intervals: Intervals | None,
+    channels: Mapping[str, str] | None,
 ) -> Replay | None:
     """Return the replay of one date; None where nobody could leave.
 
@@ -259,35 +313,42 @@ def _replay_date(
         Panel of the date.
     intervals
         90 % intervals of the spend that were learned before the date, or None.
+    channels
+        Customer -> channel of the first event; None without channels.
     """
     horizon = config.horizon_days
-    models, predicted = fit_models(panel, table.purchase_days(), config, table.has_amounts())
+    has_amounts = table.has_amounts()
+    models, predicted = fit_models(panel, table.purchase_days(), config, has_amounts)
     later = observed_outcomes(after, panel, horizon)
     kind = kind_of(config.churn)
     churned = kind.churned(panel, models, predicted, later, quick=False)
     if not len(churned.rows):
         return None
     expected_spend: dict[str, Array] = {}
-    outlook = low = high = None
+    next_intervals = low = high = None
     if models.value.mean_spend is not None and kind.predicts_money:
         expected_spend = {OURS: predicted.expected_spend[churned.rows]}
         expected_spend |= baselines.fit_and_predict_spend(panel, horizon, config.seed)
-        outlook = predicted.spend_outlook.of(churned.rows)
+        outlook = predicted.spend_outlook
+        next_intervals = spend_intervals(panel, models, outlook, later.spend)
         if intervals is not None:
-            low, high = intervals.around(outlook)
+            low, high = intervals.around(outlook.of(churned.rows))
+    customers = tuple(str(panel.now.ids[row]) for row in panel.now.customer[churned.rows])
     return Replay(
         as_of=panel.as_of,
-        customers=tuple(str(panel.now.ids[row]) for row in panel.now.customer[churned.rows]),
+        customers=customers,
         inactive=churned.left,
         observed_spend=later.spend[churned.rows],
         p_inactive={OURS: churned.ours, **churned.predictions},
         churn=config.churn,
         expected_spend=expected_spend,
-        spend_outlook=outlook,
+        next_intervals=next_intervals,
         low=low,
         high=high,
         next_stage=next_stage_figures(panel, models, predicted, later),
         conversion=conversion_figures(panel, models, predicted, later),
         coverage=interval_coverage(predicted, later, intervals),
         learned_from=kind.learned_from(panel, models),
+        segments=segments_of(panel, churned.rows, customers, channels, has_amounts=has_amounts),
+        stage_losses=next_stage_losses(panel, models, predicted, later),
     )

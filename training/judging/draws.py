@@ -1,19 +1,29 @@
-"""Bootstrap of the customers of a backtest: all dates of a customer are drawn together.
+"""Bootstrap of the customers and the dates of a backtest.
 
-Source: Hanley and MacGibbon (2006), "Creating non-parametric bootstrap samples using Poisson
-frequencies".
+All dates of a customer are drawn together, and all customers of a date, so intervals allow for the
+same customer being seen at several dates, and for dates that differ in what befalls everybody.
+Dates are few: the weights of a draw of them are spread by sqrt(D / (D - 1)), without which the
+variance between D dates would be too small by (D - 1) / D. Weights below 0 that come of it are
+harmless, since figures are combined linearly over the dates.
+
+Sources: Hanley and MacGibbon (2006), "Creating non-parametric bootstrap samples using Poisson
+frequencies"; Owen (2007), "The pigeonhole bootstrap", Annals of Applied Statistics 1(2), for the
+product of both weights, which is conservative where dates do not differ.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
-from stagecast.training.judging.backtest import Replay
+
+if TYPE_CHECKING:
+    from stagecast.training.judging.backtest import Replay
 
 # There are fewer draws where rows times methods times draws would take longer than is worth waiting
 # for, but no fewer than FEWEST_DRAWS.
@@ -23,7 +33,7 @@ WORK = 2e8
 
 @dataclass(frozen=True)
 class Draws:
-    """Draws of the customers.
+    """Draws of the customers and of the dates.
 
     Parameters
     ----------
@@ -32,49 +42,86 @@ class Draws:
         every customer is drawn once.
     rows
         Customer of each row, one array per date.
+    dates
+        Weight of each date in each draw, shape (n_draws, n_dates), of mean 1; in the first, and
+        where there is one date, all are 1.
     """
 
     weights: Sequence[NDArray[np.uint8]]
     rows: Sequence[NDArray[np.int64]]
+    dates: Array
 
     def each(self) -> Iterator[list[Array]]:
-        """Yield, draw by draw, the weights of the rows of each date."""
+        """Yield, draw by draw, the weights of the rows of each date, by their customers."""
         for weight in self.weights:
             yield [weight[row].astype(np.float64) for row in self.rows]
 
+    def each_of_both(self) -> Iterator[list[Array]]:
+        """Yield the weights of the rows by customer and date, of all draws but the first."""
+        for weights, dates in zip(list(self.weights)[1:], self.dates[1:], strict=True):
+            yield [weights[row] * date for row, date in zip(self.rows, dates, strict=True)]
+
 
 def draw(replays: Sequence[Replay], seed: int) -> Draws:
-    """Return Poisson weights of mean 1 for the customers; the same seed gives the same draws."""
+    """Return draws of the customers who could leave; the same seed gives the same draws."""
+    methods = [len(replay.p_inactive) + len(replay.expected_spend) for replay in replays]
+    return draw_customers([replay.customers for replay in replays], max(methods), seed)
+
+
+def draw_customers(customers: Sequence[Sequence[str]], methods: int, seed: int) -> Draws:
+    """Return Poisson weights of mean 1 for customers, and those of the dates.
+
+    Parameters
+    ----------
+    customers
+        Ids of the rows of each date.
+    methods
+        How many predictions of a row are measured.
+    """
     ids: dict[str, int] = {}
     rows = [
-        np.array([ids.setdefault(c, len(ids)) for c in replay.customers], dtype=np.int64)
-        for replay in replays
+        np.array([ids.setdefault(c, len(ids)) for c in of_date], dtype=np.int64)
+        for of_date in customers
     ]
-    work = sum(
-        len(replay.customers) * (len(replay.p_inactive) + len(replay.expected_spend))
-        for replay in replays
-    )
+    work = sum(len(row) for row in rows) * methods
     count = int(np.clip(WORK / max(work, 1), FEWEST_DRAWS, DRAWS))
     random = np.random.default_rng(seed)
     weights = [
         np.minimum(random.poisson(1.0, len(ids)), 255).astype(np.uint8) for _ in range(count)
     ]
-    return Draws([np.ones(len(ids), dtype=np.uint8), *weights], rows)
+    return Draws(
+        [np.ones(len(ids), dtype=np.uint8), *weights], rows, _date_weights(len(rows), count, seed)
+    )
 
 
-def mean_over_dates(values: Array) -> Array:
+def _date_weights(dates: int, count: int, seed: int) -> Array:
+    """Return the weights of the dates, shape (1 + count, dates)."""
+    if dates < 2:
+        return np.ones((1 + count, dates))
+    random = np.random.default_rng([seed, dates])
+    drawn = random.multinomial(dates, np.full(dates, 1.0 / dates), size=count)
+    spread = 1.0 + np.sqrt(dates / (dates - 1.0)) * (drawn - 1.0)
+    return np.vstack([np.ones(dates), spread])
+
+
+def mean_over_dates(values: Array, weights: Array | None = None) -> Array:
     """Return the mean of each draw over the dates that have the figure; NaN where none has.
 
     Parameters
     ----------
     values
         Shape (n_draws, n_dates), NaN where a date does not have the figure.
+    weights
+        Of the dates in each draw, of mean 1; None: all alike.
     """
     known = np.isfinite(values)
     count = known.sum(axis=1)
-    return np.asarray(
-        np.where(count > 0, np.where(known, values, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
-    )
+    filled = np.where(known, values, 0.0)
+    mean = np.where(count > 0, filled.sum(axis=1) / np.maximum(count, 1), np.nan)
+    if weights is None:
+        return np.asarray(mean)
+    apart = np.where(known, (weights - 1.0) * (filled - mean[:, None]), 0.0)
+    return np.asarray(mean + apart.sum(axis=1) / np.maximum(count, 1))
 
 
 def ratio(part: float, whole: float) -> float:

@@ -23,6 +23,7 @@ from stagecast.training.judging.evaluation_result import (
     Evaluation,
     SpendFigures,
     StageFigures,
+    StageLosses,
 )
 from stagecast.training.judging.grade import grade
 from stagecast.training.learners import metrics
@@ -202,6 +203,22 @@ def next_stage_figures(
             (OURS, "stagecast", predicted.p_stage),
             ("markov", "Markov chain on stages", models.next_stage.chain[panel.now.stage]),
         )
+    )
+
+
+def next_stage_losses(
+    panel: Panel, models: Models, predicted: Predictions, later: Later
+) -> StageLosses:
+    """Return the losses that :func:`next_stage_figures` are the means of."""
+    known = np.flatnonzero(later.stage >= 0)
+    ids = panel.now.ids[panel.now.customer[known]]
+    chain = models.next_stage.chain[panel.now.stage]
+    return StageLosses(
+        tuple(map(str, ids)),
+        {
+            name: metrics.class_losses(later.stage[known], p[known])
+            for name, p in ((OURS, predicted.p_stage), ("markov", chain))
+        },
     )
 
 

@@ -7,9 +7,11 @@ the log.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from stagecast.features.arrays import Array
 from stagecast.training.learners.metrics import CalibrationGroup, GainsPoint
 
 Letter = Literal["A", "B", "C", "D"]
@@ -80,6 +82,32 @@ class StageFigures:
     label: str
     log_loss: float
     calibration_error: float
+
+
+@dataclass(frozen=True)
+class StageLosses:
+    """Log losses (nats) of the next stage, one per customer whose stage at the end is known.
+
+    Parameters
+    ----------
+    customers
+        Ids of the customers.
+    losses
+        Name of the method -> losses, shape (n_customers,).
+    """
+
+    customers: tuple[str, ...]
+    losses: Mapping[str, Array]
+
+    def with_others(self, others: Mapping[str, StageLosses]) -> StageLosses:
+        """Return ours, those of other models of the same customers, and the chain's."""
+        alike = {
+            name: other.losses[OURS]
+            for name, other in others.items()
+            if other.customers == self.customers
+        }
+        rest = {name: losses for name, losses in self.losses.items() if name != OURS}
+        return StageLosses(self.customers, {OURS: self.losses[OURS], **alike, **rest})
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,26 @@ def spend_at(panel: Panel, models: Models, frame: Frame) -> tuple[Outlook, Array
     return Outlook(money.expected_spend, p_none, money.orders_if_any), frame.spend
 
 
+def spend_intervals(panel: Panel, models: Models, outlook: Outlook, spend: Array) -> Intervals:
+    """Return the intervals of the spend that are delivered one horizon after a panel's as_of.
+
+    They are learned on what came after that as_of, which the models had not seen, and on the newest
+    past date of the panel, whose horizon ended before it.
+
+    Parameters
+    ----------
+    panel, models
+        The earlier panel, and the models that were fitted on it.
+    outlook
+        What they supposed of the spend of each row of its snapshot.
+    spend
+        What came within the horizon, shape (n_rows,).
+    """
+    past = [spend_at(panel, models, frame) for frame in panel.dates[:1]]
+    outlooks, outcomes = zip((outlook, spend), *past, strict=True)
+    return conformal(joined(outlooks), np.concatenate(outcomes))
+
+
 def value_intervals(panel: Panel, models: Models, purchases: Purchases) -> Intervals | None:
     """Return intervals of the value over the value horizon.
 

@@ -1,19 +1,17 @@
 """Result of a backtest: figures with intervals, differences from each baseline, and a grade.
 
-A figure is the mean over the dates of the figure of each. Customers are drawn with Poisson weights
-of mean 1, all dates of a customer together, so intervals allow for the same customer being seen at
-several dates. Differences are paired: both methods are measured on the same draws. Intervals cover
-chance among customers, not differences between years.
+A figure is the mean over the dates of the figure of each. Customers and dates are drawn, see
+:mod:`stagecast.training.judging.draws`. Differences are paired: both methods are measured on the
+same draws. With one date, intervals cover chance among customers alone.
 
-Sources: Hanley and MacGibbon (2006), "Creating non-parametric bootstrap samples using Poisson
-frequencies"; Diebold and Mariano (1995), "Comparing predictive accuracy", for the paired comparison
+Sources: Diebold and Mariano (1995), "Comparing predictive accuracy", for the paired comparison
 of losses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -24,9 +22,11 @@ from stagecast.features.clock import DAY, iso
 from stagecast.training.baselines import buyers as baselines
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.judging.backtest import Replay
-from stagecast.training.judging.draws import Draws, draw, mean_over_dates, ratio
+from stagecast.training.judging.campaign import Campaign, CampaignCosts, campaign_of
+from stagecast.training.judging.draws import Draws, draw, draw_customers, mean_over_dates, ratio
 from stagecast.training.judging.evaluation_result import OURS, Difference
 from stagecast.training.judging.grade import grade
+from stagecast.training.judging.segments import segment_figures
 from stagecast.training.judging.verdict_result import (
     ChurnEstimates,
     DateSpend,
@@ -35,6 +35,7 @@ from stagecast.training.judging.verdict_result import (
     SpendCoverage,
     SpendDecile,
     SpendEstimates,
+    StageEstimates,
     Verdict,
 )
 from stagecast.training.learners import metrics
@@ -68,7 +69,13 @@ class _Drawn:
         return ends
 
 
-def verdict(replays: Sequence[Replay], horizon_days: int, seed: int) -> Verdict:
+def verdict(
+    replays: Sequence[Replay],
+    horizon_days: int,
+    seed: int,
+    costs: CampaignCosts | None = None,
+    margin: float = 1.0,
+) -> Verdict:
     """Return the result of a backtest.
 
     Parameters
@@ -78,25 +85,32 @@ def verdict(replays: Sequence[Replay], horizon_days: int, seed: int) -> Verdict:
     horizon_days
         Days from the as_of of a replay to its outcomes.
     seed
-        Of the draws of customers; the same seed gives the same figures.
+        Of the draws of customers and dates; the same seed gives the same figures.
+    costs
+        What is known of the campaign that EMPC is of; None: it is taken from the log.
+    margin
+        Share of the spend that is earned.
     """
     draws = draw(replays, seed)
-    labels = kind_of(replays[0].churn).baseline_labels
+    own = replays[0].labels
+    labels = {**own, **kind_of(replays[0].churn).baseline_labels}
     churn = _drawn_figures(
         replays, draws, labels, _churn_measure, [replay.p_inactive for replay in replays]
     )
     spend = _drawn_figures(
         replays,
         draws,
-        baselines.SPEND_LABELS,
+        {**own, **baselines.SPEND_LABELS},
         _spend_measure,
         [replay.expected_spend for replay in replays],
     )
     against = _differences(churn, "log_loss")
-    models = tuple(_churn_estimates(replays, method) for method in churn)
+    campaign = campaign_of(replays, costs, margin)
+    models = tuple(_churn_estimates(replays, method, campaign) for method in churn)
     customers = sum(len(replay.customers) for replay in replays) // len(replays)
     graded = grade(models, against, customers, "these dates")
     inactive, p = _stacked(replays)
+    next_stage, next_stage_against = _next_stage(replays, seed)
     return Verdict(
         churn=replays[0].churn,
         horizon_days=horizon_days,
@@ -117,6 +131,10 @@ def verdict(replays: Sequence[Replay], horizon_days: int, seed: int) -> Verdict:
         spend_against=_differences(spend, "mae"),
         spend_deciles=_spend_deciles(replays),
         coverage=_coverage(replays),
+        segments=segment_figures(replays, draws, {**baselines.SPEND_LABELS, **labels}),
+        next_stage=next_stage,
+        next_stage_against=next_stage_against,
+        campaign=campaign,
     )
 
 
@@ -138,7 +156,8 @@ def _drawn_figures(
     predictions
         Name of the method -> its predictions, for each date.
     """
-    shared = [name for name in (OURS, *labels) if all(name in of_date for of_date in predictions)]
+    names = dict.fromkeys((OURS, *labels))
+    shared = [name for name in names if all(name in of_date for of_date in predictions)]
     methods = []
     for name in shared:
         measures = [
@@ -150,7 +169,9 @@ def _drawn_figures(
             for weights in draws.each()
         ]
         figures = {
-            key: mean_over_dates(np.array([[of_date[key] for of_date in dates] for dates in drawn]))
+            key: mean_over_dates(
+                np.array([[of_date[key] for of_date in dates] for dates in drawn]), draws.dates
+            )
             for key in drawn[0][0]
         }
         methods.append(_Drawn(name, "stagecast" if name == OURS else labels[name], figures))
@@ -174,6 +195,46 @@ def _churn_measure(replay: Replay, p: Array) -> Measure:
     return measure
 
 
+def _next_stage(
+    replays: Sequence[Replay], seed: int
+) -> tuple[tuple[StageEstimates, ...], tuple[Difference, ...]]:
+    """Return the figures of the next stage of all customers, and our differences."""
+    known = [replay.stage_losses for replay in replays]
+    losses = [of_date for of_date in known if of_date is not None and len(of_date.customers)]
+    if len(losses) < len(replays):
+        return (), ()
+    labels = {figures.name: figures.label for replay in replays for figures in replay.next_stage}
+    draws = draw_customers([of_date.customers for of_date in losses], len(labels), seed)
+    methods = _drawn_figures(
+        replays, draws, labels, _loss_measure, [of_date.losses for of_date in losses]
+    )
+    estimates = []
+    for method in methods:
+        errors = [
+            figures.calibration_error
+            for replay in replays
+            for figures in replay.next_stage
+            if figures.name == method.name
+        ]
+        estimates.append(
+            StageEstimates(
+                name=method.name,
+                label=method.label,
+                **method.values(),
+                calibration_error=float(np.mean(errors)),
+                **method.ends(),
+            )
+        )
+    return tuple(estimates), _differences(methods, "log_loss")
+
+
+def _loss_measure(_: Replay, losses: Array) -> Measure:
+    def measure(weight: Array) -> dict[str, float]:
+        return {"log_loss": ratio(float(weight @ losses), float(weight.sum()))}
+
+    return measure
+
+
 def _spend_measure(replay: Replay, expected: Array) -> Measure:
     errors = np.abs(replay.observed_spend - expected)
 
@@ -187,10 +248,13 @@ def _spend_measure(replay: Replay, expected: Array) -> Measure:
     return measure
 
 
-def _churn_estimates(replays: Sequence[Replay], method: _Drawn) -> ChurnEstimates:
+def _churn_estimates(
+    replays: Sequence[Replay], method: _Drawn, campaign: Campaign
+) -> ChurnEstimates:
     """Return the figures of a method with their intervals, and those that are not drawn."""
     pairs = [(replay.inactive, replay.p_inactive[method.name]) for replay in replays]
-    profits = [profit for pair in pairs if (profit := metrics.empc(*pair)) is not None]
+    costs = asdict(campaign)
+    profits = [p for pair in pairs if (p := metrics.empc(*pair, **costs)) is not None]
     values = method.values()
     lifts: dict[str, Any] = {}
     for share in SHARES:

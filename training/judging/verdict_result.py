@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from stagecast.features.plain_json import FLAT, IF_KNOWN
 from stagecast.training.churn_kinds.learned import LearnedFrom
 from stagecast.training.config import Churn
+from stagecast.training.judging.campaign import Campaign
 from stagecast.training.judging.evaluation_result import (
     ConversionFigures,
     Coverage,
@@ -20,6 +21,7 @@ from stagecast.training.judging.evaluation_result import (
     Letter,
     StageFigures,
 )
+from stagecast.training.judging.segments import SegmentFigures
 from stagecast.training.learners.metrics import CalibrationGroup, Decile, GainsPoint
 
 
@@ -97,6 +99,26 @@ class SpendEstimates:
     mae_high: float | None
     bias_low: float | None
     bias_high: float | None
+
+
+@dataclass(frozen=True)
+class StageEstimates:
+    """Figures of a method's probabilities of the next stage, as means over the dates.
+
+    Parameters
+    ----------
+    calibration_error
+        Of the stage for which it is largest.
+    log_loss_low, log_loss_high
+        95 % interval over draws of customers and dates; None where it is not known.
+    """
+
+    name: str
+    label: str
+    log_loss: float
+    calibration_error: float
+    log_loss_low: float | None
+    log_loss_high: float | None
 
 
 @dataclass(frozen=True)
@@ -231,6 +253,12 @@ class Verdict:
         absolute error.
     coverage
         None where no date has intervals.
+    segments
+        Ours beside the best other method, by stage, tenure, size and channel.
+    next_stage, next_stage_against
+        Log loss of the next stage of all customers, and ours less that of each other method.
+    campaign
+        Settings of EMPC.
     """
 
     churn: Churn
@@ -249,3 +277,7 @@ class Verdict:
     spend_against: tuple[Difference, ...]
     spend_deciles: tuple[SpendDecile, ...]
     coverage: SpendCoverage | None
+    segments: tuple[SegmentFigures, ...] = ()
+    next_stage: tuple[StageEstimates, ...] = ()
+    next_stage_against: tuple[Difference, ...] = ()
+    campaign: Campaign | None = None

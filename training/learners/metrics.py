@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import sklearn.metrics
@@ -182,12 +183,18 @@ def deciles(
     return tuple(deciles)
 
 
-def empc(target: Flags, probability: Array) -> tuple[float, float] | None:
+def empc(
+    target: Flags,
+    probability: Array,
+    clv: float = 200.0,
+    incentive_cost: float = 10.0,
+    contact_cost: float = 1.0,
+) -> tuple[float, float] | None:
     """Return the expected maximum profit of a campaign, and the share to contact for it.
 
-    The profit is per customer, with the published setting: a churner accepts an offer of 10 with
-    probability Beta(6, 14), a retained customer is worth 200, and to contact one costs 1. None
-    where nobody left, or everybody.
+    The profit is per customer, with the published setting unless another one is given: a churner
+    accepts an offer of 10 with probability Beta(6, 14), a retained customer is worth 200, and to
+    contact one costs 1. None where nobody left, or everybody.
 
     Source: Verbraken, Verbeke and Baesens (2013), "A novel profit maximizing metric for measuring
     classification performance of customer churn prediction models"; computed by ``empulse``.
@@ -197,8 +204,13 @@ def empc(target: Flags, probability: Array) -> tuple[float, float] | None:
     from empulse.metrics import empc_score
 
     labels = target.astype(np.int64)
-    return float(empc_score(labels, probability)), float(
-        empc_score.optimal_rate(labels, probability)
+    costs: dict[str, Any] = {
+        "clv": clv,
+        "incentive_cost": incentive_cost,
+        "contact_cost": contact_cost,
+    }
+    return float(empc_score(labels, probability, **costs)), float(
+        empc_score.optimal_rate(labels, probability, **costs)
     )
 
 
@@ -281,14 +293,19 @@ def gains(target: Flags, score: Array, shares: Sequence[float]) -> tuple[GainsPo
     return tuple(GainsPoint(share, capture(target, score, share)) for share in shares)
 
 
-def multiclass_log_loss(target: NDArray[np.int64], probability: Array) -> float:
-    """Return the mean log loss (nats) of class probabilities, shape (rows, classes).
+def class_losses(target: NDArray[np.int64], probability: Array) -> Array:
+    """Return the log loss (nats) of each row of class probabilities, shape (rows, classes).
 
     Not scikit-learn's, which warns where a row does not sum to 1: a class that came with
     probability 0 is taken at the smallest that is counted.
     """
     p = np.clip(probability[np.arange(len(target)), target], _MIN_PROBABILITY, 1.0)
-    return float(-np.log(p).mean())
+    return np.asarray(-np.log(p))
+
+
+def multiclass_log_loss(target: NDArray[np.int64], probability: Array) -> float:
+    """Return the mean of :func:`class_losses`."""
+    return float(class_losses(target, probability).mean())
 
 
 def rank_correlation(outcome: Array, prediction: Array) -> float:

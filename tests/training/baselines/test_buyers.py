@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import lightgbm
 import numpy as np
 import pytest
+from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
 from stagecast.training.baselines.buyers import (
@@ -52,17 +54,34 @@ def test_bg_nbd_is_fitted_on_the_whole_history(shop: Trained) -> None:
     )
 
 
-def test_the_regression_is_on_the_logs_of_rfm_at_the_newest_date(shop: Trained) -> None:
+def stacked(shop: Trained, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return columns and outcomes of all past dates, one date after the other."""
+    dates = shop.training.panel.dates
+    X = [np.column_stack([date.columns[name] for name in names]) for date in dates]
+    return np.vstack(X), np.concatenate([date.inactive for date in dates])
+
+
+def test_the_regression_is_on_the_logs_of_rfm_at_all_past_dates(shop: Trained) -> None:
     panel = shop.training.panel
     names = ("recency_days", "frequency", "T_days", "spend_mean")
-    past = np.column_stack([np.log1p(panel.dates[0].columns[name]) for name in names])
+    values, inactive = stacked(shop, names)
+    past = np.log1p(values)
     now = np.column_stack([np.log1p(panel.now.features[name][panel.now.buyers]) for name in names])
     mean, scale = past.mean(axis=0), past.std(axis=0)
-    model = LogisticRegression(tol=1e-9).fit((past - mean) / scale, panel.dates[0].inactive)
+    model = LogisticRegression(tol=1e-9).fit((past - mean) / scale, inactive)
     theirs = model.predict_proba((np.clip(now, past.min(axis=0), past.max(axis=0)) - mean) / scale)[
         :, 1
     ]
     np.testing.assert_allclose(fit_and_predict(panel, 90)["rfm_logistic"], theirs, atol=1e-4)
+
+
+def test_the_average_is_of_the_log_odds_of_the_two(shop: Trained) -> None:
+    panel = shop.training.panel
+    alone = fit_and_predict(panel, 90, ("average",))["average"]
+    both = fit_and_predict(panel, 90, ("lightgbm_small", "rfm_logistic"))
+    np.testing.assert_allclose(
+        logit(alone), (logit(both["lightgbm_small"]) + logit(both["rfm_logistic"])) / 2, rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("dates", [0, 1])
@@ -91,12 +110,12 @@ def test_spend_is_said_by_all_and_never_negative(shop: Trained) -> None:
 def test_lightgbm_with_its_defaults_is_lightgbms(shop: Trained) -> None:
     panel = shop.training.panel
     names = [name for name in WINDOWS if name in panel.dates[0].columns]
-    past = np.column_stack([panel.dates[0].columns[name] for name in names])
+    past, inactive = stacked(shop, names)
     now = np.column_stack([panel.now.features[name][panel.now.buyers] for name in names])
     model = lightgbm.LGBMClassifier(
         verbose=-1, n_jobs=1, random_state=0, deterministic=True, force_row_wise=True
     )
-    model.fit(past, panel.dates[0].inactive)
+    model.fit(past, inactive)
     theirs = model.predict_proba(now)[:, 1]
     np.testing.assert_allclose(
         fit_and_predict(panel, 90, ("lightgbm",))["lightgbm"], theirs, atol=1e-6

@@ -13,7 +13,8 @@ from stagecast.training.baselines.buyers import LABELS, SPEND_LABELS
 from stagecast.training.config import TrainConfig
 from stagecast.training.judging.backtest import Replay, plan_replays, replay
 from stagecast.training.judging.evaluation_result import OURS
-from stagecast.training.value.fit_intervals import conformal
+from stagecast.training.models import predict
+from stagecast.training.train import train
 from tests.training.made import START, Row, day, log_of, simulated_rows
 
 pytestmark = pytest.mark.slow
@@ -80,16 +81,19 @@ def test_every_method_speaks_of_every_buyer(replays: list[Replay]) -> None:
         assert table["p_inactive_stagecast"].to_numpy().tobytes() == date.p_inactive[OURS].tobytes()
 
 
-def test_intervals_are_learned_on_the_date_before(replays: list[Replay]) -> None:
+def test_intervals_are_those_that_a_training_at_the_date_delivers(
+    rows: list[Row], replays: list[Replay]
+) -> None:
     first, second = replays
     assert first.low is None  # nothing to learn them on that its models did not see
     assert second.low is not None
-    assert first.spend_outlook is not None
-    assert second.spend_outlook is not None
-    learned = conformal(first.spend_outlook, first.observed_spend)
-    low, high = learned.around(second.spend_outlook)
-    np.testing.assert_array_equal(second.low, low)
-    np.testing.assert_array_equal(second.high, high)
+    with log_of(rows) as log:
+        delivered = train(log.con, second.as_of, CONFIG)
+    assert first.next_intervals == delivered.models.spend_interval
+    predicted = predict(delivered.models, delivered.panel.now)
+    low, high = delivered.models.spend_interval.around(predicted.spend_outlook)
+    np.testing.assert_array_equal(second.low, low[predicted.buyers])
+    np.testing.assert_array_equal(second.high, high[predicted.buyers])
 
 
 def test_what_happens_after_the_window_changes_nothing(

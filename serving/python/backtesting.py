@@ -1,0 +1,156 @@
+"""``backtest``: models, classifiers and baselines compared at past dates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stagecast.features.errors import UsageError
+from stagecast.features.frames.instants import Instant, Span, as_datetime, as_days
+from stagecast.serving.python.lifecycle import Lifecycle
+from stagecast.serving.python.parameters import config_of
+from stagecast.serving.python.words import speaks_python
+from stagecast.serving.requests import ReplayPlan
+from stagecast.training.fitted.backtest import BacktestReport
+
+if TYPE_CHECKING:
+    from stagecast.serving.jobs.backtest import Replayed
+    from stagecast.serving.python.event_log import EventLog
+    from stagecast.training.config import TrainConfig
+
+
+class Backtest(BacktestReport):
+    """How methods did at past dates; :func:`stagecast.backtest` makes one.
+
+    See :class:`~stagecast.training.fitted.backtest.BacktestReport` for its tables.
+    """
+
+    replayed: Replayed
+
+    @classmethod
+    def of_replayed(cls, replayed: Replayed, value: Mapping[str, Any], ours: str) -> Backtest:
+        """Return the tables of a backtest whose first model has the name ``ours``."""
+        from stagecast.training.judging.evaluation_result import OURS
+
+        predictions = replayed.predictions.to_pandas().set_index(["customer_id", "as_of"])
+        names = {f"{part}_{OURS}": f"{part}_{ours}" for part in ("p_inactive", "expected_spend")}
+        report = cls(replayed.backtest.verdict, value, predictions.rename(columns=names), ours)
+        object.__setattr__(report, "replayed", replayed)
+        return report
+
+    def save(self, folder: str | Path, *, force: bool = False) -> Path:
+        """Write the folder that ``stagecast backtest`` writes: JSON, page, and predictions.
+
+        Parameters
+        ----------
+        force
+            Replace the backtest that the folder holds.
+        """
+        from stagecast.serving.jobs.backtest import write_files
+        from stagecast.serving.runs.files import OF_A_BACKTEST
+        from stagecast.serving.runs.folders import new_folder
+
+        path = Path(folder)
+        with new_folder(path, OF_A_BACKTEST, force=force) as draft:
+            write_files(self.replayed, draft)
+        return path
+
+
+@speaks_python
+def backtest(
+    log: EventLog,
+    methods: Lifecycle | Mapping[str, Any],
+    *,
+    dates: int = 4,
+    horizon: Span | None = None,
+    step: Span | None = None,
+    as_of: Instant | None = None,
+    baselines: Sequence[str] | None = None,
+    clv: float | None = None,
+    incentive_cost: float | None = None,
+    contact_cost: float | None = None,
+) -> Backtest:
+    """Replay past dates: fit every method on what was known then, and compare what it said with
+    what came.
+
+    Parameters
+    ----------
+    log
+        What :func:`stagecast.read_events` returns.
+    methods
+        Name -> method; or one ``Lifecycle``. A :class:`~stagecast.Lifecycle` is refitted from its
+        parameters at each date, and not changed; the first is ours, with which the others are
+        compared. Any scikit-learn classifier with ``predict_proba`` is cloned and fitted at each
+        date on the rows that ours learns from: the features and outcomes (1: no purchase within the
+        horizon) of the buyers at the past dates whose horizons ended before it.
+    dates
+        Number of past dates at most; the history may allow fewer.
+    horizon
+        Span that is predicted; None: that of the first model.
+    step
+        From one date to the next; None: the horizon, so that no purchase is counted twice.
+    as_of
+        Outcomes are known up to here. None: the day after the last event.
+    baselines
+        Names of the built-in baselines to compare with, such as ``average`` and ``pareto_nbd``;
+        None: all.
+    clv, incentive_cost, contact_cost
+        Worth of a customer who is kept, cost of an offer that is accepted, and of a contact, for
+        the expected maximum profit ``empc``. None: what those who stayed spent in the horizon, 5 %
+        of it, and the cost at which contacting everybody earns nothing.
+
+    Raises
+    ------
+    UsageError
+        There is no ``Lifecycle`` among the methods, a method cannot be compared, fitted or asked
+        for probabilities, or an argument cannot be used.
+    NotEnoughDataError
+        No date has a horizon of history before it and one after it.
+
+    Examples
+    --------
+    >>> import stagecast as sc
+    >>> sc.backtest(None, {"mine": sc.RfmLogistic()})
+    Traceback (most recent call last):
+    ...
+    stagecast.features.errors.UsageError: methods has no Lifecycle to compare with: add one, like \
+{'stagecast': sc.Lifecycle()}
+    """
+    from stagecast.serving.jobs.backtest import replay_log, values_of
+    from stagecast.training.judging.campaign import CampaignCosts
+    from stagecast.training.judging.rivals import Rivals
+
+    named = {"stagecast": methods} if isinstance(methods, Lifecycle) else dict(methods)
+    ours = next((name for name, method in named.items() if isinstance(method, Lifecycle)), None)
+    if ours is None:
+        raise UsageError(
+            "methods has no Lifecycle to compare with: add one, like {'stagecast': sc.Lifecycle()}"
+        )
+    configs = {
+        name: _config(method, log, horizon)
+        for name, method in named.items()
+        if isinstance(method, Lifecycle)
+    }
+    rivals = Rivals(
+        models={name: config for name, config in configs.items() if name != ours},
+        classifiers={
+            name: method for name, method in named.items() if not isinstance(method, Lifecycle)
+        },
+        baselines=baselines,
+    )
+    costs = CampaignCosts(clv, incentive_cost, contact_cost)
+    plan = ReplayPlan(dates, None if step is None else as_days(step, "step"), costs)
+    at = log.choose_as_of(None if as_of is None else as_datetime(as_of))
+    replayed = replay_log(log, at, configs[ours], plan, rivals=rivals)
+    value = {} if replayed.backtest.value is None else {ours: replayed.backtest.value}
+    if value:
+        value |= values_of(log, at, rivals.models)
+    return Backtest.of_replayed(replayed, value, ours)
+
+
+def _config(model: Lifecycle, log: EventLog, horizon: Span | None) -> TrainConfig:
+    parameters = model.get_params()
+    if horizon is not None:
+        parameters = {**parameters, "horizon": horizon}
+    return config_of(parameters, log.reading.own)

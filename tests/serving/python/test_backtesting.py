@@ -1,0 +1,122 @@
+"""``backtest``: classifiers, models and baselines on the same dates, as tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+
+import stagecast as sc
+from stagecast.features.errors import UsageError
+from tests.training.made import frame_of, simulated_rows
+
+AT = "2021-12-01"
+
+
+class Recorder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier that says the share, and writes down the rows that it was fitted on."""
+
+    fits: list[tuple[pd.DataFrame, pd.Series]] = []  # noqa: RUF012
+
+    def fit(self, X: pd.DataFrame, y: pd.Series) -> Recorder:
+        self.fits.append((X, y))
+        self.classes_ = np.array([0, 1])
+        self.share_ = float(y.mean())
+        return self
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        return np.tile([1 - self.share_, self.share_], (len(X), 1))
+
+
+@pytest.fixture(scope="module")
+def small() -> sc.EventLog:
+    return sc.read_events(frame_of(simulated_rows(300, 500, seed=3)), duplicates="keep")
+
+
+@pytest.fixture(scope="module")
+def result(small: sc.EventLog) -> sc.Backtest:
+    Recorder.fits.clear()
+    methods = {
+        "ours": sc.Lifecycle(max_dates=2),
+        "recorder": Recorder(),
+        "rfm": sc.RfmLogistic(),
+        "again": sc.Lifecycle(max_dates=2),
+    }
+    return sc.backtest(small, methods, dates=2, horizon="60d", baselines=["share", "recency"])
+
+
+@pytest.mark.slow
+def test_a_classifier_learns_only_from_dates_whose_horizons_are_over(
+    result: sc.Backtest, small: sc.EventLog
+) -> None:
+    dates = result.by_date.index.get_level_values("as_of").unique()
+    assert len(Recorder.fits) == len(dates) == 2
+    for (X, y), date in zip(Recorder.fits, dates, strict=True):
+        as_ofs = X.index.get_level_values("as_of").unique()
+        assert (as_ofs + pd.Timedelta(days=60)).max() == date
+        # the outcomes are those of an independent count
+        truth = small.snapshots(list(as_ofs), horizon="60d").y
+        assert y.index.get_level_values(0).tolist() == truth.index.get_level_values(0).tolist()
+        assert y.tolist() == truth.tolist()
+
+
+@pytest.mark.slow
+def test_figures_are_those_of_the_predictions(result: sc.Backtest) -> None:
+    p = result.predictions
+    for method in ("ours", "recorder", "rfm", "share"):
+        said = np.clip(p[f"p_inactive_{method}"], 1e-6, 1 - 1e-6)
+        loss = -np.where(p["inactive"], np.log(said), np.log1p(-said))
+        by_date = pd.Series(loss, p.index).groupby("as_of").mean()
+        assert result.summary.loc[("churn", method), "log_loss"] == pytest.approx(by_date.mean())
+        np.testing.assert_allclose(
+            result.by_date.xs(method, level="method")["log_loss"], by_date, rtol=1e-9
+        )
+        if method == "rfm":
+            rows = result.by_segment.loc[("churn", "tenure")]
+            part = p["tenure"] == rows.index[0]
+            assert rows["rows"].iloc[0] == part.sum()
+    # the same settings twice are the same model, and no difference from itself
+    again = result.summary.loc[("churn", "again")]
+    assert again[["difference", "difference_low", "difference_high"]].abs().max() == 0
+    assert result.summary.loc[("next stage", "again"), "difference"] == 0
+    assert set(result.summary.index.get_level_values("part")) >= {"churn", "spend", "next stage"}
+
+
+@pytest.mark.slow
+def test_it_is_short_in_print_and_a_folder_on_disk(result: sc.Backtest, tmp_path: Path) -> None:
+    assert repr(result).startswith(f"BacktestReport(grade {result.grade}, 2 dates ")
+    assert len(repr(result)) < 300
+    assert "<table" in result._repr_html_()
+    folder = result.save(tmp_path / "out")
+    assert {path.name for path in folder.iterdir()} == {
+        "backtest.json",
+        "backtest.html",
+        "predictions.parquet",
+    }
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        ({"a": DummyClassifier()}, "no Lifecycle"),
+        ({"a": sc.Lifecycle(), "b": object()}, r"methods\['b'\] is a object without fit"),
+        ({"a": sc.Lifecycle(), "share": DummyClassifier()}, "'share' is the name of a built-in"),
+        ({"a": sc.Lifecycle(), "b": sc.Lifecycle(horizon="30d")}, "horizon_days = 30"),
+        ({"a": sc.Lifecycle(max_dates=1), "b": LogisticRegression()}, "SimpleImputer"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(
+    small: sc.EventLog, methods: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        sc.backtest(small, methods, dates=1, baselines=["share"])
+
+
+def test_a_baseline_that_is_none_is_refused(small: sc.EventLog) -> None:
+    with pytest.raises(UsageError, match="there is no 'pareto'; there are average"):
+        sc.backtest(small, sc.Lifecycle(), baselines=["pareto"])
