@@ -20,7 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stagecast.features import datasets
+    from stagecast.features.frames import datasets
     from stagecast.features.frames.panel import Panel
     from stagecast.serving.monitor.watch import monitor
     from stagecast.serving.pipeline import run
@@ -131,7 +131,7 @@ _MODULES = {
     "tracking_table": "stagecast.training.customer_base",
 }
 
-_ROOMS = {"datasets": "stagecast.features.datasets", "plot": "stagecast.training.plot"}
+_ROOMS = {"datasets": "stagecast.features.frames.datasets", "plot": "stagecast.training.plot"}
 """Names that are modules."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -56,14 +56,19 @@ from stagecast.training.monitoring.movement import Dates, Label, Movement, movem
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from stagecast.serving.python.lifecycle import Lifecycle
-
 STEPS = 4
 MOST_REFUSED = 0.01
 
 
+class Fitted(Protocol):
+    """A model that holds the bundle of its training, as ``sc.Lifecycle`` does."""
+
+    @property
+    def bundle_(self) -> Bundle | None: ...
+
+
 def monitor(
-    model: Bundle | Scorer | Lifecycle | str | Path,
+    model: Bundle | Scorer | Fitted | str | Path,
     log: EventLog,
     as_of: Instant | None = None,
     *,
@@ -200,7 +205,7 @@ def monitor(
     )
 
 
-def _scorer(model: Bundle | Scorer | Lifecycle | str | Path) -> Scorer:
+def _scorer(model: Bundle | Scorer | Fitted | str | Path) -> Scorer:
     if isinstance(model, str | Path):
         return load_scorer(Path(model), threads=0, with_reasons=False)
     held = getattr(model, "bundle", getattr(model, "bundle_", None))

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stagecast.features.datasets import make_subscriptions
 from stagecast.features.errors import UsageError
+from stagecast.features.frames.datasets import make_subscriptions
 
 DAYS, AHEAD = 300, 60
 
