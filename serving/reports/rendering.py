@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -19,56 +17,79 @@ from starlette.staticfiles import StaticFiles
 from stagecast.features.clock import parse_instant, to_utc
 from stagecast.features.shop.clock import ShopClock, clock_named
 from stagecast.features.shop.money import NOTHING
-from stagecast.features.shop.money import money as amount
+from stagecast.serving.languages.display import ENGLISH, LANGUAGES, NAMES, Display
+from stagecast.serving.languages.sentences import in_language
+from stagecast.serving.languages.texts import FOLDER, texts_of
 from stagecast.serving.reports.rule_words import rule_words
 from stagecast.training.churn_kinds import kind_of
 from stagecast.training.churn_kinds.kind import Wording
 from stagecast.training.config import Churn
 from stagecast.training.reasons import sentences
 from stagecast.training.reasons.sentences import direction_of
-from stagecast.training.reasons.wordings import wording
+from stagecast.training.reasons.wordings import Forms
 from stagecast.training.reference.rfm import segment_definition
 
-FOLDER = Path(__file__).parents[1] / "pages"
 DAYS_TO_ORDER = 365
 """An order that is expected later than that is none that anybody plans with."""
+
+
+def _display(context: Context) -> Display:
+    display: Display = context["display"]
+    return display
 
 
 @pass_context
 def money(context: Context, value: float | None) -> str:
     """Return an amount in the currency of the page's shop, its ``currency``; None: not known."""
-    return amount(value, context["currency"])
+    return _display(context).money(value, context["currency"])
 
 
 @pass_context
 def because_but(context: Context, reasons: Sequence[Mapping[str, Any]]) -> str:
     """Return reasons in one sentence, in the language and the currency of the page."""
-    return sentences.because_but(reasons, context["language"], context["currency"])
+    display = _display(context)
+    local = [_local(context, reason) for reason in reasons]
+    return display.said(sentences.because_but(local, display.language, context["currency"]))
 
 
 @pass_context
 def clause_of(context: Context, reason: Mapping[str, Any]) -> str:
     """Return a reason in words, in the language and the currency of the page."""
-    return sentences.clause_of(reason, context["language"], context["currency"])
+    display = _display(context)
+    local = _local(context, reason)
+    return display.said(sentences.clause_of(local, display.language, context["currency"]))
+
+
+def _local(context: Context, reason: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a reason whose label, a title of a stage or a day, is in the language of the page."""
+    label, code = reason.get("label"), str(reason.get("code") or "")
+    if not label:
+        return reason
+    if code.startswith("contract_end"):
+        return {**reason, "label": _display(context).day(label)}
+    texts: Mapping[str, str] = context.get("scheme_texts") or {}
+    return {**reason, "label": texts.get(label, label)}
 
 
 @pass_context
 def reason_number(context: Context, value: float | None, feature: str) -> str:
     """Return the value of a reason's feature, an amount in the currency of the page."""
-    return money(context, value) if feature in sentences.AMOUNTS else number(value)
+    display = _display(context)
+    return money(context, value) if feature in sentences.AMOUNTS else display.number(value)
 
 
 def percent(value: float | None) -> str:
-    """Return a probability in per cent; one that is nearly 0 or 1 is not rounded to it.
+    """Return a probability in per cent in English; see :meth:`Display.percent`.
 
-    >>> percent(0.794), percent(0.0004), percent(0.9996), percent(1.0), percent(None)
-    ('79%', '<1%', '>99%', '100%', '–')
+    >>> percent(0.794), percent(1.0), percent(None)
+    ('79%', '100%', '–')
     """
-    if value is None:
-        return NOTHING
-    if 0 < value < 0.005:
-        return "<1%"
-    return ">99%" if 0.995 <= value < 1 else f"{value:.0%}"
+    return ENGLISH.percent(value)
+
+
+@pass_context
+def _percent(context: Context, value: float | None) -> str:
+    return _display(context).percent(value)
 
 
 def day(value: str | date | None) -> str:
@@ -105,9 +126,28 @@ def day_on(clock: ShopClock, instant: str | datetime | None) -> str:
 
 
 @pass_context
-def shop_day(context: Context, instant: str | datetime | None, zone: str | None = None) -> str:
-    """Return the day of an instant on the clock of a zone; None: that of the page, ``clock``."""
+def shop_iso_day(context: Context, instant: str | datetime | None, zone: str | None = None) -> str:
+    """Return the day of an instant on the clock of a zone, ISO 8601; None: that of the page."""
     return day_on(context["clock"] if zone is None else clock_named(zone), instant)
+
+
+@pass_context
+def shop_day(context: Context, instant: str | datetime | None, zone: str | None = None) -> str:
+    """Return :func:`shop_iso_day` as the language of the page writes it."""
+    if instant is None:
+        return NOTHING
+    return _display(context).day(shop_iso_day(context, instant, zone))
+
+
+@pass_context
+def _day(context: Context, value: str | date | None) -> str:
+    return NOTHING if value is None else _display(context).day(day(value))
+
+
+@pass_context
+def _order_day(context: Context, value: str | date | None, as_of: str) -> str | None:
+    expected = order_day(value, as_of)
+    return None if expected is None else _display(context).day(expected)
 
 
 def order_day(value: str | date | None, as_of: str) -> str | None:
@@ -131,12 +171,17 @@ def order_day(value: str | date | None, as_of: str) -> str | None:
 
 
 def days(value: float | None) -> str:
-    """Return a span in whole days.
+    """Return a span in whole days in English; see :meth:`Display.days`.
 
     >>> days(1.0), days(1234.4), days(None)
     ('1 day', '1,234 days', '–')
     """
-    return NOTHING if value is None else f"{value:,.0f} day{'' if round(value) == 1 else 's'}"
+    return ENGLISH.days(value)
+
+
+@pass_context
+def _days(context: Context, value: float | None) -> str:
+    return _display(context).days(value)
 
 
 def age_days(instant: datetime, now: datetime) -> int:
@@ -149,7 +194,7 @@ def age_days(instant: datetime, now: datetime) -> int:
 
 
 @pass_context
-def counted(context: Context, value: float, forms: Mapping[str, str], **values: Any) -> str:
+def counted(context: Context, value: float, forms: Forms, **values: Any) -> str:
     """Return a text in the form that its number asks for in the language of the page.
 
     Parameters
@@ -157,12 +202,11 @@ def counted(context: Context, value: float, forms: Mapping[str, str], **values: 
     value
         The number, which is ``n`` in the text.
     forms
-        Form -> text, such as ``one`` and ``other``.
+        A text, or form -> text, such as ``one`` and ``other``.
     **values
         What else is filled in.
     """
-    text = wording(context["language"]).form(forms, value)
-    return text.format(n=number(value), **values)
+    return _display(context).counted(value, forms, **values)
 
 
 @pass_context
@@ -170,7 +214,9 @@ def shown(context: Context, value: float | None, kind: str) -> str:
     """Return a number as ``money``, ``percent``, ``days`` or ``number``."""
     if kind == "money":
         return money(context, value)
-    return {"percent": percent, "days": days, "number": number}[kind](value)
+    display = _display(context)
+    kinds = {"percent": display.percent, "days": display.days, "number": display.number}
+    return kinds[kind](value)
 
 
 def sentence(text: str) -> str:
@@ -183,21 +229,75 @@ def sentence(text: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """Return a count or a measure, with two decimals at most.
+    """Return a count or a measure in English; see :meth:`Display.number`.
 
     >>> number(1234567), number(0.256), number(3.0), number(None)
     ('1,234,567', '0.26', '3', '–')
     """
-    return NOTHING if value is None else f"{value:,.2f}".rstrip("0").rstrip(".") or "0"
+    return ENGLISH.number(value)
 
 
-def digits(value: float | None, places: int) -> str:
-    """Return a measure with so many decimals.
+@pass_context
+def _number(context: Context, value: float | None) -> str:
+    return _display(context).number(value)
 
-    >>> digits(0.56874, 4), digits(None, 2)
-    ('0.5687', '–')
+
+@pass_context
+def digits(context: Context, value: float | None, places: int) -> str:
+    """Return a measure with so many decimals."""
+    return _display(context).places(value, places)
+
+
+@pass_context
+def signed(context: Context, value: float | None, places: int = 0) -> str:
+    """Return a measure with its sign, also of a plus, and so many decimals."""
+    return _display(context).places(value, places, "+")
+
+
+@pass_context
+def moved(context: Context, value: float, kind: str) -> str:
+    """Return a difference with its sign, as ``money``, ``points`` or ``number``."""
+    return _display(context).change(value, kind, context["currency"])
+
+
+@pass_context
+def said(context: Context, english: str) -> str:
+    """Return a sentence that another part of the program has made in English in the language of
+    the page; one that cannot be said in it is marked as English.
     """
-    return NOTHING if value is None else f"{value:.{places}f}"
+    return in_language(english, _display(context))
+
+
+@pass_context
+def segment_words(context: Context, definition: str) -> str:
+    """Return the definition of an RFM segment in the language of the page."""
+    display, texts = _display(context), texts_of(context["language"])["segment"]
+    for english in ("to", "or"):
+        definition = definition.replace(f" {english} ", f" {texts[english]} ")
+    return display.written(definition) if display.language != "en" else definition
+
+
+def isolated(text: str) -> Markup:
+    """Return foreign text so that it does not turn the order of the words around it.
+
+    >>> isolated("<ads>")
+    Markup('\u2068&lt;ads&gt;\u2069')
+    """
+    return Markup("\u2068{}\u2069").format(text)
+
+
+def with_option(address: str, name: str, value: str) -> str:
+    """Return an address with an option of the display.
+
+    >>> with_option("/customers?stage=new", "lang", "ru")
+    '/customers?stage=new&lang=ru'
+    """
+    return f"{address}{'&' if '?' in address else '?'}{urlencode([(name, value)])}"
+
+
+@pass_context
+def _rule_words(context: Context, rule: str) -> str:
+    return rule_words(rule, _display(context))
 
 
 def plain_number(value: float) -> str:
@@ -242,15 +342,8 @@ def wording_of(churn: Churn) -> Wording:
 
 
 @cache
-def texts_of(language: str = "en") -> dict[str, Any]:
-    """Return the texts of the pages in a language; they are read once."""
-    file = FOLDER / "locales" / f"{language}.toml"
-    return tomllib.loads(file.read_text(encoding="utf-8"))
-
-
-@cache
-def environment(language: str = "en") -> Environment:
-    """Return the templates with the texts of a language; they are read once."""
+def environment(display: Display = ENGLISH) -> Environment:
+    """Return the templates for a display; they are read once."""
     templates = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
         autoescape=True,
@@ -259,22 +352,35 @@ def environment(language: str = "en") -> Environment:
         lstrip_blocks=True,
     )
     filters = (
-        *(money, percent, day, shop_day, days, number, plain_number, sentence, order_day),
-        *(customer_link, marked, wording_of, segment_definition, rule_words),
-        *(because_but, clause_of, direction_of, reason_number, age_days, counted, shown, digits),
+        *(money, shop_day, shop_iso_day, plain_number, sentence, customer_link, marked),
+        *(wording_of, segment_definition, because_but, clause_of, direction_of, reason_number),
+        *(age_days, counted, shown, digits, signed, moved, said, segment_words, isolated),
+        with_option,
     )
     for function in filters:
         templates.filters[function.__name__] = function
-    templates.globals.update(t=texts_of(language), language=language)
+    for function in (_percent, _day, _days, _number, _order_day, _rule_words):
+        templates.filters[function.__name__.removeprefix("_")] = function
+    templates.filters["iso_day"] = day
+    language = display.language
+    templates.globals.update(
+        t=texts_of(language), language=language, display=display, languages=LANGUAGES, names=NAMES
+    )
     return templates
 
 
 def render(
-    template: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **context: Any
+    template: str,
+    display: Display = ENGLISH,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    **context: Any,
 ) -> HTMLResponse:
     """Return a page; ``now`` is the present, unless the context has another one."""
-    filled = {"now": datetime.now(UTC), "run": None, **context}
-    return HTMLResponse(environment().get_template(template).render(filled), status, headers)
+    filled = {"now": datetime.now(UTC), "run": None, "address": "", **context}
+    page = environment(display).get_template(template).render(filled)
+    return HTMLResponse(page, status, {"Content-Language": display.language, **(headers or {})})
 
 
 def static_files() -> StaticFiles:

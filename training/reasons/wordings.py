@@ -23,6 +23,10 @@ def _one_other(number: float) -> str:
     return "one" if number == 1 else "other"
 
 
+def _persian(number: float) -> str:
+    return "one" if 0 <= abs(number) <= 1 else "other"
+
+
 def _slavic(number: float) -> str:
     if number != round(number):
         return "other"
@@ -32,9 +36,14 @@ def _slavic(number: float) -> str:
     return "few" if 2 <= ones <= 4 and not 12 <= tens <= 14 else "many"
 
 
-PLURALS: Mapping[str, Callable[[float], str]] = {"one_other": _one_other, "slavic": _slavic}
-"""Rule -> category of a number, by the cardinal rules of the Unicode CLDR: ``one_other`` of English
-and Persian, ``slavic`` of Russian (``one``, ``few``, ``many``; ``other`` for fractions).
+PLURALS: Mapping[str, Callable[[float], str]] = {
+    "one_other": _one_other,
+    "persian": _persian,
+    "slavic": _slavic,
+}
+"""Rule -> category of a number, by the cardinal rules of the Unicode CLDR: ``one_other`` of
+English, ``persian`` (0 to 1 are ``one``), ``slavic`` of Russian (``one``, ``few``, ``many``;
+``other`` for fractions).
 """
 
 Forms = str | Mapping[str, str]
@@ -53,6 +62,8 @@ class Wording:
         Name -> text.
     facts
         Feature -> text, or forms of a text; ``any`` is that of the other features.
+    days
+        A span of ``{n}`` days.
     thousands, decimal
         Separators of numbers.
     percent
@@ -71,6 +82,7 @@ class Wording:
     compared: Mapping[str, str]
     whole: Mapping[str, str]
     facts: Mapping[str, Forms]
+    days: Forms
     thousands: str = ","
     decimal: str = "."
     percent: str = "{number}%"
@@ -84,8 +96,13 @@ class Wording:
 
     def number(self, value: float) -> str:
         """Return a number: whole, or with one decimal if it is small and not whole."""
-        text = written(value)
-        return text if self._marks is None else text.translate(self._marks)
+        return self.marked(written(value))
+
+    def marked(self, english: str) -> str:
+        """Return a number that is written in English in the digits and separators of the
+        language.
+        """
+        return english if self._marks is None else english.translate(self._marks)
 
     @cached_property
     def _marks(self) -> dict[int, str] | None:
