@@ -18,7 +18,7 @@ def _patterns(language: str) -> tuple[tuple[re.Pattern[str], str], ...]:
     """Return the pattern of each English sentence, and the sentence of the language."""
     english, own = texts_of("en")["sentences"], texts_of(language)["sentences"]
     return tuple(
-        (re.compile(_FIELD.sub(r"(?P<\1>.+?)", re.escape(text))), own[key])
+        (re.compile(_FIELD.sub(r"(?P<\1>.+?)", re.escape(text)) + r"(?= |$)"), own[key])
         for key, text in english.items()
     )
 
@@ -39,9 +39,33 @@ def in_language(english: str, display: Display) -> str:
     """
     if display.language == "en":
         return english
+    said: list[str] = []
+    rest = english
+    while rest:
+        part = _first_said(rest, display)
+        if part is None:
+            return Markup('<bdi lang="en" dir="ltr">{}</bdi>').format(english)
+        text, rest = part
+        said.append(text)
+    return " ".join(said)
+
+
+def _first_said(english: str, display: Display) -> tuple[str, str] | None:
+    """Return the sentence that a text begins with in the language, and what follows it."""
+    words = texts_of(display.language)["words"]
     for pattern, text in _patterns(display.language):
-        match = pattern.fullmatch(english)
+        match = pattern.match(english)
         if match is not None:
-            values = {name: display.written(value) for name, value in match.groupdict().items()}
-            return text.format(**values)
-    return Markup('<bdi lang="en" dir="ltr">{}</bdi>').format(english)
+            values = {
+                name: words.get(value) or _number(value, display)
+                for name, value in match.groupdict().items()
+            }
+            return text.format(**values), english[match.end() :].strip()
+    return None
+
+
+def _number(text: str, display: Display) -> str:
+    if text.endswith("%"):
+        number = display.wording.marked(text.removesuffix("%").strip())
+        return display.said(display.wording.percent.format(number=number))
+    return display.written(text) if text[:1].isdigit() or text[:1] in "-−" else text
