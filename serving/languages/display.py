@@ -199,7 +199,7 @@ def sign_of(currency: str, language: str) -> str:
     >>> sign_of("EUR", "ru"), sign_of("IRR", "fa"), sign_of("XXQ", "fa")
     ('€', 'ریال', 'XXQ')
     """
-    sign = SIGNS.get(currency)
+    sign = wording(language).signs.get(currency) or SIGNS.get(currency)
     if sign is not None:
         return sign
     symbol = get_currency_symbol(currency, locale=language)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.shop.money import SIGNS, in_currency
 
 FOLDER = Path(__file__).parent / "locales"
 _PLAIN = "0123456789"
@@ -70,6 +71,10 @@ class Wording:
         How a share is written, with ``{number}`` for the number.
     digits
         The ten digits, from 0 on.
+    amount
+        How an amount is written, with ``{number}`` and ``{sign}``; None: as in English.
+    signs
+        Code of a currency -> what it is called, where it has no sign.
 
     Raises
     ------
@@ -87,6 +92,8 @@ class Wording:
     decimal: str = "."
     percent: str = "{number}%"
     digits: str = _PLAIN
+    amount: str | None = None
+    signs: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.plural not in PLURALS:
@@ -111,6 +118,14 @@ class Wording:
             return None
         marks = dict(zip(_PLAIN, self.digits, strict=True))
         return str.maketrans(marks | {",": self.thousands, ".": self.decimal})
+
+    def money(self, value: float, currency: str | None) -> str:
+        """Return an amount in a currency; None: not known."""
+        text = self.number(value)
+        if self.amount is None or currency is None:
+            return in_currency(text, currency)
+        sign = self.signs.get(currency) or SIGNS.get(currency, currency)
+        return self.amount.format(number=text, sign=sign)
 
     def share(self, value: float) -> str:
         """Return a share of 0 to 1 in whole per cent."""

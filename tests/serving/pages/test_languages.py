@@ -23,15 +23,15 @@ NAMES = {
     "SHA-256",
 }
 FILES = re.compile(
-    r"data-report\.json|rejected\.parquet|stagecast plan|--publish|\bchannel, from, to|"
-    r"\bchannel، from، to|\bcost\b"
+    r"data-report\.json|rejected\.parquet|stagecast plan|--publish|channel, from, to|channel، from، to"
+    r"|\bcost\b"
 )
 VOID = {"img", "input", "meta", "link", "br", "rect", "line", "circle", "path", "polyline"}
 SPOKEN = ("title", "aria-label", "placeholder", "alt")
 
 
 class Said(HTMLParser):
-    """Collects what a reader sees or hears of a page, but ids, code and what is marked as English."""
+    """What a reader sees or hears of a page, but ids, code and what is marked as English."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -73,6 +73,9 @@ def rows():
         {**row, "action": action[row["stage"]], "model_version": "4f0c2"}
         for row in published.scores(60).to_pylist()
     ]
+    for row in made:
+        for reason in row["reasons"]:
+            reason["code"] = f"{reason['feature']}.own"
     for row in made[:10]:
         row["play"] = "loyal_going_quiet"
     return made
