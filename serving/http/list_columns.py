@@ -13,7 +13,7 @@ import msgspec
 from stagecast.serving.http.page_texts import plays_of, scheme_texts, titles_of
 from stagecast.serving.languages.display import ENGLISH, Display
 from stagecast.serving.languages.texts import texts_of
-from stagecast.serving.reports.rendering import day_on
+from stagecast.serving.reports.shop_days import day_on
 from stagecast.serving.store.exports import PIECE_BYTES, escape_formula
 from stagecast.serving.store.store import Run
 from stagecast.training.reasons.sentences import because_but

@@ -28,7 +28,7 @@ from stagecast.serving.languages.display import ENGLISH, Display
 from stagecast.serving.quoting import quote
 from stagecast.serving.reports.customer_story import risk_steps, timeline, usual_gap
 from stagecast.serving.reports.play_words import play_of
-from stagecast.serving.reports.rendering import day_on
+from stagecast.serving.reports.shop_days import day_on
 from stagecast.serving.store.changes import changes
 from stagecast.serving.store.documents import with_sentences
 from stagecast.serving.store.exports import csv_pieces, ndjson_pieces
