@@ -94,8 +94,15 @@ def money(value: float | None, currency: str | None = None) -> str:
     >>> money(1234.5, "GBP"), money(-3, "USD"), money(9.5, "JPY"), money(None, "GBP")
     ('£1,234', '−$3.00', '¥10', '–')
     """
-    if value is None:
-        return NOTHING
+    return NOTHING if value is None else in_currency(amount_text(value, currency), currency)
+
+
+def amount_text(value: float, currency: str | None = None) -> str:
+    """Return an amount as :func:`money` writes it, without its currency.
+
+    >>> amount_text(-3), amount_text(9.5, "JPY")
+    ('−3.00', '10')
+    """
     has_cents = abs(value) < 9.995 and value != 0 and currency not in _WITHOUT_CENTS
     text = f"{abs(value):,.2f}" if has_cents else f"{abs(value):,.0f}"
-    return in_currency(f"−{text}" if value < 0 else text, currency)
+    return f"−{text}" if value < 0 else text

@@ -277,7 +277,7 @@ def _own_text() -> str:
     """Return the text of the pages and schemes, and the names of columns and features."""
     from stagecast.features import schemes
     from stagecast.features.catalog.standard import standard
-    from stagecast.serving.reports.rendering import FOLDER
+    from stagecast.serving.languages.texts import FOLDER
     from stagecast.serving.scoring import score_schema
     from stagecast.serving.store import tables
 

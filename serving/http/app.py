@@ -19,6 +19,7 @@ from stagecast.serving.http.door import Clock, Door, has_stored_key, utc_now
 from stagecast.serving.http.failures import add_handlers
 from stagecast.serving.http.headers import SecureHeaders
 from stagecast.serving.http.hosts import is_loopback
+from stagecast.serving.http.languages import ChooseLanguage
 from stagecast.serving.http.openapi import complete_document
 from stagecast.serving.http.openapi_access import declare_access
 from stagecast.serving.http.request_log import RequestLog
@@ -171,6 +172,7 @@ def create_app(
     app.add_api_route("/openapi.json", openapi_document, include_in_schema=False)
     app.mount(STATIC, DeclaredApp(static_files(), STATIC), name="static")
     add_handlers(app)
+    app.add_middleware(ChooseLanguage)
     app.add_middleware(Guard, door=door, allowed_hosts=settings.allowed_hosts)
     app.add_middleware(SecureHeaders)
     if missing := undeclared(app):

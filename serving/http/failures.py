@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stagecast.features.errors import StagecastError, UsageError, did_you_mean
+from stagecast.serving.http.page_texts import shop_of
 from stagecast.serving.http.problems import Fault, ProblemError
 from stagecast.serving.quoting import quote
 from stagecast.serving.reports.rendering import render
@@ -28,7 +29,11 @@ def add_handlers(app: FastAPI) -> None:
         ) and "text/html" in request.headers.get("accept", "")
         if for_browser:
             return render(
-                "error.html", status=problem.status, headers=problem.headers, problem=problem
+                "error.html",
+                status=problem.status,
+                headers=problem.headers,
+                problem=problem,
+                **shop_of(None, request),
             )
         return problem.response()
 

@@ -10,8 +10,10 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from stagecast.serving.http.page_texts import plays_of, titles_of
-from stagecast.serving.reports.rendering import day_on, texts_of
+from stagecast.serving.http.page_texts import plays_of, scheme_texts, titles_of
+from stagecast.serving.languages.display import ENGLISH, Display
+from stagecast.serving.languages.texts import texts_of
+from stagecast.serving.reports.shop_days import day_on
 from stagecast.serving.store.exports import PIECE_BYTES, escape_formula
 from stagecast.serving.store.store import Run
 from stagecast.training.reasons.sentences import because_but
@@ -72,15 +74,18 @@ class Sheet:
         The run whose scores are listed.
     columns
         The columns beside the customer.
+    display
+        Language of heads, titles and reasons; numbers are numbers to a spreadsheet.
     """
 
     run: Run
     columns: tuple[ListColumn, ...]
+    display: Display = ENGLISH
 
     @property
     def head(self) -> list[str]:
         """The heads, with the currency of the money where it is known."""
-        words = texts_of()["columns"]
+        words = texts_of(self.display.language)["columns"]
         currency = self.run.currency
         return [
             f"{words[column]} ({currency})" if currency and column in MONEY else words[column]
@@ -98,7 +103,8 @@ class Sheet:
 
     def rows(self, documents: Iterable[str]) -> Iterator[list[Any]]:
         """Yield the cells of scores, each the text of one JSON object."""
-        titles, plays = titles_of(self.run.scheme), plays_of(self.run.scheme)
+        language = self.display.language
+        titles, plays = titles_of(self.run.scheme, language), plays_of(self.run.scheme, language)
         for document in documents:
             score = msgspec.json.decode(document)
             cells = [self._cell(score, column, titles, plays) for column in self.columns]
@@ -132,7 +138,13 @@ class Sheet:
             return plays.get(score.get("play") or "", score.get("play"))
         if column == "reason":
             reasons = score.get("reasons") or ()
-            return because_but(reasons, "en", self.run.currency) if reasons else None
+            if not reasons:
+                return None
+            text = because_but(reasons, self.display.language, self.run.currency)
+            return self.display.said(text)
+        if column == "action":
+            texts = scheme_texts(self.run.scheme, self.display.language)
+            return texts.get(score["action"], score["action"])
         value = score.get(column)
         if column == "next_order_date" or column == "window_closes":
             return value

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from stagecast.serving.http.lists import ListQuery
-from stagecast.serving.reports.rendering import link, plain_number, texts_of
+from stagecast.serving.languages.texts import texts_of
+from stagecast.serving.reports.rendering import link, plain_number
 from stagecast.serving.store.queries import Order
 
 # the first click on one of these columns sorts ascending; on any other, descending
@@ -51,10 +52,10 @@ def plan_link(query: ListQuery) -> str | None:
 
 
 def chips(
-    query: ListQuery, titles: Mapping[str, str], plays: Mapping[str, str]
+    query: ListQuery, titles: Mapping[str, str], plays: Mapping[str, str], language: str = "en"
 ) -> list[dict[str, str]]:
     """Return each filter with its value and the link of the list without it."""
-    words = texts_of()
+    words = texts_of(language)
     labels: dict[str, Mapping[str, str]] = {
         "stage": titles,
         "play": plays,

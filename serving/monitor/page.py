@@ -8,10 +8,11 @@ import altair as alt
 from markupsafe import Markup
 
 from stagecast.features.shop.money import NOTHING
+from stagecast.serving.languages.texts import FOLDER
 from stagecast.serving.monitor.result import Monitoring
 from stagecast.serving.reports.charts import INK, WIDE_WIDTH, Rows, inline, to_svg
 from stagecast.serving.reports.lifecycle_report import inks
-from stagecast.serving.reports.rendering import FOLDER, environment
+from stagecast.serving.reports.rendering import environment
 from stagecast.training.monitoring.movement import LARGE, Movement
 
 MOST_DRAWN = 14

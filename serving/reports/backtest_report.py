@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from stagecast.features.shop.money import NOTHING
+from stagecast.serving.languages.texts import FOLDER
 from stagecast.serving.reports import backtest_charts, charts
 from stagecast.serving.reports.comparison import Method, Metric, comparison, mean_error, method_of
 from stagecast.serving.reports.lifecycle_report import inks
 from stagecast.serving.reports.quality import money_methods
-from stagecast.serving.reports.rendering import FOLDER, environment
+from stagecast.serving.reports.rendering import environment
 from stagecast.training.judging.evaluation_result import OURS, ValueEvaluation
 from stagecast.training.judging.verdict_result import ChurnEstimates, Verdict
 

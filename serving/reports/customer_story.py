@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from stagecast.features.clock import iso, parse_instant
-from stagecast.serving.reports.rendering import DAYS_TO_ORDER
+from stagecast.serving.reports.shop_days import DAYS_TO_ORDER
 
 _OVERDUE = re.compile(r"overdue_ratio ([\d.,]+) is")
 

@@ -26,10 +26,11 @@ from stagecast.features.stages.lifecycle import Lifecycle, merged_sentences
 from stagecast.features.stages.scheme import Scheme
 from stagecast.features.stages.scheme_files import scheme_to_json, thresholds_to_json
 from stagecast.features.stages.unreached import unreached_sentences
+from stagecast.serving.languages.texts import FOLDER
 from stagecast.serving.reports import lifecycle_charts
 from stagecast.serving.reports.charts import INK
 from stagecast.serving.reports.flow_diagram import flow_diagram
-from stagecast.serving.reports.rendering import FOLDER, environment
+from stagecast.serving.reports.rendering import environment
 from stagecast.serving.reports.stage_colours import STAGE_INK
 
 FLOW_DAYS = 90

@@ -13,46 +13,25 @@ from stagecast.features.stages.plays import (
     Play,
     play_from_toml,
 )
+from stagecast.serving.languages.display import ENGLISH, Display
+from stagecast.serving.languages.texts import texts_of
 
-_NAMES = {
-    "stage": "stage",
-    "state": "state",
-    "churn_band": "churn risk",
-    "p_inactive": "chance of no order",
-    "churn_probability": "churn risk",
-    "p_return": "chance to return",
-    "p_convert": "chance of a first order",
-    "p_alive": "chance to be still a customer",
-    "churn_percentile": "churn risk above so many per cent of the active",
-    "expected_orders": "expected orders",
-    "expected_spend": "expected spend",
-    "clv": "value to come",
-    "value_at_risk": "value at risk",
-    "value_gone": "value gone",
-    "value_if_kept": "value if kept",
-    "spend": "spent so far",
-    "recency_days": "days since the last order",
-    "tenure_days": "days since the first event",
-    "frequency": "repeat orders",
-    "orders": "orders so far",
-}
-_RELATIONS = {
-    "==": "exactly {}",
-    ">=": "{} or more",
-    "<=": "{} or less",
-    ">": "more than {}",
-    "<": "less than {}",
-}
+_RELATIONS = {"==": "exactly", ">=": "at_least", "<=": "at_most", ">": "above", "<": "below"}
 _RANKS = {
-    ">=": "among the highest {top:g} % of the buyers",
-    ">": "among the highest {top:g} % of the buyers",
-    "<=": "not among the highest {top:g} % of the buyers",
-    "<": "not among the highest {top:g} % of the buyers",
-    "==": "at the highest {top:g} % of the buyers",
+    ">=": "highest",
+    ">": "highest",
+    "<=": "not_highest",
+    "<": "not_highest",
+    "==": "at_highest",
 }
 
 
-def play_words(play: Play, score: Mapping[str, Any], titles: Mapping[str, str]) -> list[str]:
+def play_words(
+    play: Play,
+    score: Mapping[str, Any],
+    titles: Mapping[str, str],
+    display: Display = ENGLISH,
+) -> list[str]:
     """Return the conditions of a customer's play that hold, each with the customer's number.
 
     Of a clause that several comparisons may meet, the first that holds is told.
@@ -65,6 +44,8 @@ def play_words(play: Play, score: Mapping[str, Any], titles: Mapping[str, str]) 
         The customer's score, as the API returns it.
     titles
         Stage id -> title.
+    display
+        Language and digits.
 
     >>> from stagecast.features.stages.plays import play_from_toml
     >>> texts = {"title": {"en": "Overdue"}, "when": ["churn_probability >= 0.33"]}
@@ -77,14 +58,18 @@ def play_words(play: Play, score: Mapping[str, Any], titles: Mapping[str, str]) 
         # of a percentile it is not known here whether it holds
         sure = [part for part in parts if part.percentile is None] or parts
         if len(clause) > 1 and all(part.percentile is not None for part in sure):
-            words.append(" or ".join(_words(part, score, titles) for part in sure))
+            joint = f" {texts_of(display.language)['rule']['or']} "
+            words.append(joint.join(_words(part, score, titles, display) for part in sure))
         elif sure:
-            words.append(_words(sure[0], score, titles))
+            words.append(_words(sure[0], score, titles, display))
     return words
 
 
 def play_of(
-    scheme: Mapping[str, Any], score: Mapping[str, Any], titles: Mapping[str, str]
+    scheme: Mapping[str, Any],
+    score: Mapping[str, Any],
+    titles: Mapping[str, str],
+    display: Display = ENGLISH,
 ) -> dict[str, Any] | None:
     """Return id, titles and reasons of a customer's play; None where there is none.
 
@@ -96,6 +81,8 @@ def play_of(
         The customer's score, as the API returns it.
     titles
         Stage id -> title.
+    display
+        Language and digits.
     """
     stored = next((p for p in scheme.get("plays", ()) if p["id"] == score.get("play")), None)
     if stored is None:
@@ -105,7 +92,7 @@ def play_of(
         "id": play.id,
         "title": dict(play.title),
         "contact": play.contact,
-        "because": play_words(play, score, titles),
+        "because": play_words(play, score, titles, display),
     }
 
 
@@ -119,21 +106,27 @@ def _may_hold(comparison: Comparison, score: Mapping[str, Any]) -> bool:
     return bool(comparison.holds({comparison.column: [value]}, {})[0])
 
 
-def _words(comparison: Comparison, score: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+def _words(
+    comparison: Comparison, score: Mapping[str, Any], titles: Mapping[str, str], display: Display
+) -> str:
     column, value = comparison.column, score[comparison.column]
-    name = _NAMES[column]
+    texts = texts_of(display.language)
+    name = texts["conditions"]["names"][column]
     if column in TEXTS:
-        return f"{name}: {titles.get(value, value) if column == 'stage' else value}"
+        labels = {"stage": titles, "state": texts["states"], "churn_band": texts["bands"]}[column]
+        return f"{name}: {labels.get(value, value)}"
     if comparison.percentile is not None:
-        rank = _RANKS[comparison.operator].format(top=100 - comparison.percentile)
-        return f"{name} {_number(column, value)} ({rank})"
-    bound = _RELATIONS[comparison.operator].format(_number(column, comparison.number or 0.0))
-    return f"{name} {_number(column, value)} ({bound})"
+        top = display.number(100 - comparison.percentile)
+        bound = texts["conditions"][_RANKS[comparison.operator]].format(top=top)
+    else:
+        number = _number(column, comparison.number or 0.0, display)
+        bound = texts["conditions"][_RELATIONS[comparison.operator]].format(number)
+    return f"{name} {_number(column, value, display)} ({bound})"
 
 
-def _number(column: str, value: float) -> str:
+def _number(column: str, value: float, display: Display) -> str:
     if column in PROBABILITIES:
-        return f"{value:.0%}"
+        return display.percent(round(value, 2))
     if column in MONEY:
-        return f"{value:,.0f}" if abs(value) >= 10 else f"{value:,.2f}"
-    return f"{value:,.4g}" if value != int(value) else f"{value:,.0f}"
+        return display.written(f"{value:,.0f}" if abs(value) >= 10 else f"{value:,.2f}")
+    return display.written(f"{value:,.4g}" if value != int(value) else f"{value:,.0f}")

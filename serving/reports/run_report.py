@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from stagecast.features.arrays import Array
 from stagecast.features.shop.clock import clock_named
+from stagecast.serving.languages.texts import FOLDER
 from stagecast.serving.reports import charts
 from stagecast.serving.reports.lifecycle_report import MovementFigures, inks
 from stagecast.serving.reports.quality import quality
-from stagecast.serving.reports.rendering import FOLDER, environment
+from stagecast.serving.reports.rendering import environment
 from stagecast.serving.reports.rfm_words import scale_sentences
 from stagecast.serving.reports.summary import SchemeSummary, Summary, numbers, stakes
 from stagecast.training.reference.rfm import segment_definition

@@ -32,7 +32,10 @@ def escape_formula(text: str) -> str:
 
 
 def csv_pieces(
-    documents: Iterable[str], stage_ids: Sequence[str], currency: str | None = None
+    documents: Iterable[str],
+    stage_ids: Sequence[str],
+    currency: str | None = None,
+    language: str = "en",
 ) -> Iterator[str]:
     """Yield scores as CSV text that begins with a header line, in pieces of about 64 KiB.
 
@@ -47,6 +50,8 @@ def csv_pieces(
         Stage ids of the scheme, in order.
     currency
         Code of the currency of amounts in the sentences; None: not known.
+    language
+        Language of the sentences.
     """
     columns = score_schema.columns(stage_ids)
     text_columns = {
@@ -59,7 +64,7 @@ def csv_pieces(
     writer.writerow([column.name for column in columns])
     for document in documents:
         score = msgspec.json.decode(document)
-        score["reasons"] = spoken(score.get("reasons") or [], currency)
+        score["reasons"] = spoken(score.get("reasons") or [], currency, language)
         writer.writerow(
             [_cell(_value(score, column.name), column.name in text_columns) for column in columns]
         )
@@ -70,12 +75,14 @@ def csv_pieces(
     yield buffer.getvalue()
 
 
-def ndjson_pieces(documents: Iterable[str], currency: str | None = None) -> Iterator[bytes]:
+def ndjson_pieces(
+    documents: Iterable[str], currency: str | None = None, language: str = "en"
+) -> Iterator[bytes]:
     """Yield scores as lines of JSON, in pieces of about 64 KiB; parameters: :func:`csv_pieces`."""
     lines: list[bytes] = []
     size = 0
     for document in documents:
-        lines.append(with_sentences(document, currency) + b"\n")
+        lines.append(with_sentences(document, currency, language) + b"\n")
         size += len(lines[-1])
         if size > PIECE_BYTES:
             yield b"".join(lines)

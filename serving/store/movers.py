@@ -25,6 +25,7 @@ def movers(
     previous: Mapping[str, Any],
     direction: int,
     currency: str | None = None,
+    language: str = "en",
 ) -> list[str]:
     """Return what moved the risk in a direction, at most two clauses, the strongest first.
 
@@ -36,17 +37,19 @@ def movers(
         1 where the risk rose, -1 where it fell.
     currency
         Code of the currency of the amounts; None: not known.
+    language
+        Language of the clauses.
     """
     now, before = _effects(score), _effects(previous)
     moves = []
     for feature in now.keys() & before.keys():
         (effect, value), (old_effect, old_value) = now[feature], before[feature]
         move = (effect - old_effect) * direction
-        text = moved_clause(feature, value, old_value, currency=currency)
+        text = moved_clause(feature, value, old_value, language, currency)
         if move >= SMALLEST_MOVE and text is not None:
             moves.append((move, feature, text))
     clauses = [text for _, _, text in sorted(moves, key=lambda move: (-move[0], move[1]))]
-    return clauses[:MOST_MOVERS] or _facts(score, previous, direction)
+    return clauses[:MOST_MOVERS] or _facts(score, previous, direction, language)
 
 
 def _effects(score: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
@@ -57,13 +60,15 @@ def _effects(score: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     }
 
 
-def _facts(score: Mapping[str, Any], previous: Mapping[str, Any], direction: int) -> list[str]:
+def _facts(
+    score: Mapping[str, Any], previous: Mapping[str, Any], direction: int, language: str
+) -> list[str]:
     clauses = []
     for name, raises in _FACTS.items():
         value, old_value = score.get(name), previous.get(name)
         if value is None or old_value is None:
             continue
         if (value - old_value) * raises * direction > 0:
-            text = moved_clause(name, float(value), float(old_value))
+            text = moved_clause(name, float(value), float(old_value), language)
             clauses += [] if text is None else [text]
     return clauses[:1]

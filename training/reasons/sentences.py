@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
-from stagecast.features.shop.money import in_currency
 from stagecast.training.reasons.wordings import Forms, Wording, wording, written
 
 RAISES, LOWERS = "raises", "lowers"
@@ -35,8 +34,7 @@ def shown(feature: str, value: float) -> str:
 def _shown(words: Wording, feature: str, value: float, currency: str | None) -> str:
     if feature in _SHARES:
         return words.share(value)
-    text = words.number(value)
-    return in_currency(text, currency) if feature in AMOUNTS else text
+    return words.money(value, currency) if feature in AMOUNTS else words.number(value)
 
 
 @cache

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from stagecast.features.errors import UsageError, did_you_mean
+from stagecast.features.shop.money import SIGNS, in_currency
 
 FOLDER = Path(__file__).parent / "locales"
 _PLAIN = "0123456789"
@@ -21,6 +22,10 @@ _PLAIN = "0123456789"
 
 def _one_other(number: float) -> str:
     return "one" if number == 1 else "other"
+
+
+def _persian(number: float) -> str:
+    return "one" if 0 <= abs(number) <= 1 else "other"
 
 
 def _slavic(number: float) -> str:
@@ -32,9 +37,14 @@ def _slavic(number: float) -> str:
     return "few" if 2 <= ones <= 4 and not 12 <= tens <= 14 else "many"
 
 
-PLURALS: Mapping[str, Callable[[float], str]] = {"one_other": _one_other, "slavic": _slavic}
-"""Rule -> category of a number, by the cardinal rules of the Unicode CLDR: ``one_other`` of English
-and Persian, ``slavic`` of Russian (``one``, ``few``, ``many``; ``other`` for fractions).
+PLURALS: Mapping[str, Callable[[float], str]] = {
+    "one_other": _one_other,
+    "persian": _persian,
+    "slavic": _slavic,
+}
+"""Rule -> category of a number, by the cardinal rules of the Unicode CLDR: ``one_other`` of
+English, ``persian`` (0 to 1 are ``one``), ``slavic`` of Russian (``one``, ``few``, ``many``;
+``other`` for fractions).
 """
 
 Forms = str | Mapping[str, str]
@@ -53,12 +63,18 @@ class Wording:
         Name -> text.
     facts
         Feature -> text, or forms of a text; ``any`` is that of the other features.
+    days
+        A span of ``{n}`` days.
     thousands, decimal
         Separators of numbers.
     percent
         How a share is written, with ``{number}`` for the number.
     digits
         The ten digits, from 0 on.
+    amount
+        How an amount is written, with ``{number}`` and ``{sign}``; None: as in English.
+    signs
+        Code of a currency -> what it is called, where it has no sign.
 
     Raises
     ------
@@ -71,10 +87,13 @@ class Wording:
     compared: Mapping[str, str]
     whole: Mapping[str, str]
     facts: Mapping[str, Forms]
+    days: Forms
     thousands: str = ","
     decimal: str = "."
     percent: str = "{number}%"
     digits: str = _PLAIN
+    amount: str | None = None
+    signs: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.plural not in PLURALS:
@@ -84,8 +103,13 @@ class Wording:
 
     def number(self, value: float) -> str:
         """Return a number: whole, or with one decimal if it is small and not whole."""
-        text = written(value)
-        return text if self._marks is None else text.translate(self._marks)
+        return self.marked(written(value))
+
+    def marked(self, english: str) -> str:
+        """Return a number that is written in English in the digits and separators of the
+        language.
+        """
+        return english if self._marks is None else english.translate(self._marks)
 
     @cached_property
     def _marks(self) -> dict[int, str] | None:
@@ -94,6 +118,14 @@ class Wording:
             return None
         marks = dict(zip(_PLAIN, self.digits, strict=True))
         return str.maketrans(marks | {",": self.thousands, ".": self.decimal})
+
+    def money(self, value: float, currency: str | None) -> str:
+        """Return an amount in a currency; None: not known."""
+        text = self.number(value)
+        if self.amount is None or currency is None:
+            return in_currency(text, currency)
+        sign = self.signs.get(currency) or SIGNS.get(currency, currency)
+        return self.amount.format(number=text, sign=sign)
 
     def share(self, value: float) -> str:
         """Return a share of 0 to 1 in whole per cent."""

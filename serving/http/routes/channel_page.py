@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from stagecast.features.describe.channels.table import FIRST_SEEN
@@ -23,12 +24,17 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 @router.get("/channels")
 def channels_page(
-    store: StoreDep, state: StateDep, by: Annotated[str | None, Query(max_length=200)] = None
+    request: Request,
+    store: StoreDep,
+    state: StateDep,
+    by: Annotated[str | None, Query(max_length=200)] = None,
 ) -> HTMLResponse:
     """Show cost, value, payback and share lost by what customers were first seen in."""
     run = store.current_run()
     if run is None:
-        return render("empty.html", store=store_name(state.settings.store))
+        return render(
+            "empty.html", **shop_of(None, request), store=store_name(state.settings.store)
+        )
     groupings = list(stored_channels(store.engine, run.id))
     if by is None and groupings:
         by = "channel" if "channel" in groupings else groupings[0]
@@ -40,7 +46,7 @@ def channels_page(
         has_cost = any(group["cost"] is not None for group in listed["groups"])
     return render(
         "channels.html",
-        **shop_of(run),
+        **shop_of(run, request),
         groupings=groupings,
         by=by,
         listed=listed,

@@ -17,16 +17,18 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 
 from stagecast.serving.http.access import require_scope
 from stagecast.serving.http.bodies import decode_lookup, read_body
+from stagecast.serving.http.languages import DisplayDep, display_of
 from stagecast.serving.http.list_columns import Sheet
 from stagecast.serving.http.lists import ApiListQuery
 from stagecast.serving.http.openapi import json_response, problem_responses, request_body
 from stagecast.serving.http.page_texts import titles_of
 from stagecast.serving.http.problems import Fault, ProblemError
 from stagecast.serving.http.state import RunDep, StateDep, StoreDep, get_run
+from stagecast.serving.languages.display import ENGLISH, Display
 from stagecast.serving.quoting import quote
 from stagecast.serving.reports.customer_story import risk_steps, timeline, usual_gap
 from stagecast.serving.reports.play_words import play_of
-from stagecast.serving.reports.rendering import day_on
+from stagecast.serving.reports.shop_days import day_on
 from stagecast.serving.store.changes import changes
 from stagecast.serving.store.documents import with_sentences
 from stagecast.serving.store.exports import csv_pieces, ndjson_pieces
@@ -44,9 +46,11 @@ def _json(content: Any, headers: dict[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(content), headers=headers, media_type="application/json")
 
 
-def _raw_json(documents: list[str], currency: str | None) -> list[msgspec.Raw]:
+def _raw_json(
+    documents: list[str], currency: str | None, language: str = "en"
+) -> list[msgspec.Raw]:
     # the store holds each score as JSON text, of which only the reasons are decoded and encoded
-    return [msgspec.Raw(with_sentences(document, currency)) for document in documents]
+    return [msgspec.Raw(with_sentences(document, currency, language)) for document in documents]
 
 
 def _response_format(request: Request, query: ApiListQuery) -> str:
@@ -77,14 +81,14 @@ def list_customers(
     response_format = _response_format(request, query)
     require_scope(request, "read" if response_format == "json" else "export")
     filters, order = query.filters(run), query.order
-    headers = {"Vary": "Accept"}
+    headers, display = {"Vary": "Accept"}, display_of(request)
     if query.column and response_format not in _FOR_PEOPLE:
         fault = Fault("query.column", "columns are for CSV and XLSX", ", ".join(query.column))
         raise ProblemError(
             422, "query-refused", "column needs format=csv or format=xlsx", faults=[fault]
         )
     if response_format == "xlsx" or query.column:
-        return _sheet_response(store, run, query, response_format, headers)
+        return _sheet_response(store, run, query, response_format, headers, display)
     if query.limit == "all":
         if response_format == "json":
             fault = Fault("query.limit", "'all' is for CSV, XLSX and NDJSON", "all")
@@ -92,7 +96,7 @@ def list_customers(
                 422, "query-refused", "limit=all needs format=csv, xlsx or ndjson", faults=[fault]
             )
         all_documents = store.all_customers(run, filters, order)
-        return _streaming_response(response_format, all_documents, run, headers)
+        return _streaming_response(response_format, all_documents, run, headers, display.language)
     page = store.customers(run, filters, order, limit=int(query.limit), cursor=query.cursor)
     if page.next_cursor is not None:
         parameters = [
@@ -101,24 +105,30 @@ def list_customers(
         next_query = urlencode([*parameters, ("cursor", page.next_cursor)])
         headers["Link"] = f'<{request.url.path}?{next_query}>; rel="next"'
     if response_format != "json":
-        return _streaming_response(response_format, page.documents, run, headers)
+        return _streaming_response(response_format, page.documents, run, headers, display.language)
     return _json(
         {
             "as_of": run.as_of,
             "model_version": run.model_version,
             "total": store.count(run, filters),
             "next_cursor": page.next_cursor,
-            "customers": _raw_json(page.documents, run.currency),
+            "customers": _raw_json(page.documents, run.currency, display.language),
         },
         headers,
     )
 
 
 def _sheet_response(
-    store: Store, run: Run, query: ApiListQuery, response_format: str, headers: dict[str, str]
+    store: Store,
+    run: Run,
+    query: ApiListQuery,
+    response_format: str,
+    headers: dict[str, str],
+    display: Display,
 ) -> Response:
     """Return a list for people: heads in words, and the columns that were asked for."""
-    filters, order, sheet = query.filters(run), query.order, Sheet(run, query.columns)
+    filters, order = query.filters(run), query.order
+    sheet = Sheet(run, query.columns, display)
     documents: Iterable[str]
     if query.limit == "all":
         documents = store.all_customers(run, filters, order)
@@ -144,18 +154,24 @@ def _sheet_response(
 
 
 def _streaming_response(
-    response_format: str, documents: Iterable[str], run: Run, headers: dict[str, str]
+    response_format: str,
+    documents: Iterable[str],
+    run: Run,
+    headers: dict[str, str],
+    language: str,
 ) -> Response:
     if response_format == "ndjson":
         return StreamingResponse(
-            ndjson_pieces(documents, run.currency),
+            ndjson_pieces(documents, run.currency, language),
             headers=headers,
             media_type="application/x-ndjson",
         )
     name = f"customers-{day_on(run.clock, run.as_of)}.csv"
     headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return StreamingResponse(
-        csv_pieces(documents, run.stage_ids, run.currency), headers=headers, media_type="text/csv"
+        csv_pieces(documents, run.stage_ids, run.currency, language),
+        headers=headers,
+        media_type="text/csv",
     )
 
 
@@ -168,10 +184,12 @@ def _streaming_response(
 async def lookup(request: Request, state: StateDep, store: StoreDep) -> Response:
     """Return the scores of the current run in the order of the ids, and the ids that have none."""
     raw = await read_body(request, state.settings.max_body_bytes)
-    return await anyio.to_thread.run_sync(_lookup_response, store, raw)
+    return await anyio.to_thread.run_sync(
+        _lookup_response, store, raw, display_of(request).language
+    )
 
 
-def _lookup_response(store: Store, raw: bytes) -> Response:
+def _lookup_response(store: Store, raw: bytes, language: str) -> Response:
     ids = decode_lookup(raw)
     run = get_run(store)
     documents = store.lookup(run, ids)
@@ -180,6 +198,7 @@ def _lookup_response(store: Store, raw: bytes) -> Response:
             "scores": _raw_json(
                 [documents[customer_id] for customer_id in ids if customer_id in documents],
                 run.currency,
+                language,
             ),
             "missing": [customer_id for customer_id in ids if customer_id not in documents],
         }
@@ -191,7 +210,7 @@ def _lookup_response(store: Store, raw: bytes) -> Response:
     summary="One customer: the last published score, its reasons, what changed, its history",
     responses={**json_response("CustomerAnswer"), **problem_responses(404)},
 )
-def one_customer(customer_id: str, store: StoreDep) -> Response:
+def one_customer(customer_id: str, store: StoreDep, display: DisplayDep) -> Response:
     """Return the last score of a customer, what changed since the one before, all scores so far,
     the play with its reasons, the plans that the customer was in, how the risk adds up
     (`risk_steps`), the own usual gap between orders in days, and a timeline of what is stored.
@@ -203,14 +222,18 @@ def one_customer(customer_id: str, store: StoreDep) -> Response:
         raise _unknown_customer(customer_id)
     return _json(
         {
-            "score": _raw_json([record.document], record.currency)[0],
-            **customer_answer(store, store.current_run(), customer_id, record),
+            "score": _raw_json([record.document], record.currency, display.language)[0],
+            **customer_answer(store, store.current_run(), customer_id, record, display),
         }
     )
 
 
 def customer_answer(
-    store: Store, run: Run | None, customer_id: str, record: CustomerRecord
+    store: Store,
+    run: Run | None,
+    customer_id: str,
+    record: CustomerRecord,
+    display: Display = ENGLISH,
 ) -> dict[str, Any]:
     """Return what the API answers about a customer beside the score."""
     score = msgspec.json.decode(record.document)
@@ -218,14 +241,14 @@ def customer_answer(
     if record.previous_document is not None:
         previous = msgspec.json.decode(record.previous_document)
     scheme = {} if run is None else run.scheme
-    titles = titles_of(scheme) if scheme else {}
+    titles = titles_of(scheme, display.language) if scheme else {}
     plans = plans_of_customer(store.engine, customer_id)
     contacts = contacts_of_customer(store.engine, customer_id)
     past = [{"as_of": each.as_of, "stage": each.stage} for each in record.history]
     return {
-        "changes": changes(score, previous, currency=record.currency),
+        "changes": changes(score, previous, currency=record.currency, display=display),
         "history": record.history,
-        "play": play_of(scheme, score, titles),
+        "play": play_of(scheme, score, titles, display),
         "plans": plans,
         "risk_steps": risk_steps(score),
         "usual_gap_days": usual_gap(score),

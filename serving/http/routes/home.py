@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from stagecast.features.errors import DataRefusedError
+from stagecast.serving.http.languages import display_of
 from stagecast.serving.http.lists import BANDS
 from stagecast.serving.http.page_texts import plays_of, shop_of, store_name, titles_of
 from stagecast.serving.http.state import StateDep, StoreDep
@@ -27,14 +29,17 @@ NEWEST = 20
 
 
 @router.get("/")
-def home_page(store: StoreDep, state: StateDep) -> HTMLResponse:
+def home_page(request: Request, store: StoreDep, state: StateDep) -> HTMLResponse:
     """Show what to do today, and what changed since the run before."""
     run = store.current_run()
     if run is None:
-        return render("empty.html", store=store_name(state.settings.store))
+        return render(
+            "empty.html", **shop_of(None, request), store=store_name(state.settings.store)
+        )
     overview = store.overview(run)
-    plays = _plays(run, overview["plays"])
-    titles = titles_of(run.scheme)
+    language = display_of(request).language
+    plays = _plays(run, overview["plays"], language)
+    titles = titles_of(run.scheme, language)
     problem, settled = None, []
     try:
         with store.engine.connect() as connection:
@@ -43,7 +48,7 @@ def home_page(store: StoreDep, state: StateDep) -> HTMLResponse:
         problem = str(error)
     return render(
         "home.html",
-        **shop_of(run),
+        **shop_of(run, request),
         totals=overview["totals"],
         before=overview["before"],
         changed=overview["changed"],
@@ -57,9 +62,9 @@ def home_page(store: StoreDep, state: StateDep) -> HTMLResponse:
     )
 
 
-def _plays(run: Run, counted: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _plays(run: Run, counted: Sequence[dict[str, Any]], language: str) -> list[dict[str, Any]]:
     """Return the plays with customers, those with the largest stake first, with their titles."""
-    titles = plays_of(run.scheme)
+    titles = plays_of(run.scheme, language)
     contact = {play["id"]: play.get("contact", True) for play in run.scheme.get("plays", ())}
     return [
         {**part, "title": titles[part["play"]], "contact": contact[part["play"]]}

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse
 
 from stagecast.features.errors import UsageError
 from stagecast.serving.http.api_page import api_reference
+from stagecast.serving.http.languages import display_of
 from stagecast.serving.http.list_columns import LIST_COLUMNS
 from stagecast.serving.http.list_links import chips, file_link, head, parameters_of, plan_link
 from stagecast.serving.http.lists import BANDS, STATES, ListQuery
@@ -42,13 +43,17 @@ _SORTABLE = ("customer_id", *(column for column in LIST_COLUMNS if column in SOR
 
 @router.get("/customers")
 def customers_page(
-    query: Annotated[ListQuery, Query()], store: StoreDep, state: StateDep
+    request: Request, query: Annotated[ListQuery, Query()], store: StoreDep, state: StateDep
 ) -> HTMLResponse:
     """Show the ranked list of the current run."""
-    run = store.current_run()
+    run, display = store.current_run(), display_of(request)
     if run is None:
-        return render("empty.html", store=store_name(state.settings.store))
+        return render(
+            "empty.html", **shop_of(None, request), store=store_name(state.settings.store)
+        )
     filters, order = query.filters(run), query.order
+    titles = titles_of(run.scheme, display.language)
+    plays = plays_of(run.scheme, display.language)
     stale = False
     try:
         page = store.customers(run, filters, order, cursor=query.cursor)
@@ -61,22 +66,22 @@ def customers_page(
     unsorted = [pair for pair in parameters if pair[0] != "sort"]
     return render(
         "customers.html",
-        **shop_of(run),
+        **shop_of(run, request),
         horizon_note=_horizon_note(run, state.scorer),
         asked=query,
         stale=stale,
         total=total.customers,
         totals=total,
-        views=_views(store, run, query),
-        chips=chips(query, titles_of(run.scheme), plays_of(run.scheme)),
+        views=_views(store, run, query, display.language),
+        chips=chips(query, titles, plays, display.language),
         columns=query.columns,
         all_columns=LIST_COLUMNS,
-        plays=plays_of(run.scheme),
+        plays=plays,
         page=page,
         rows=rows,
         alike=any(_not_ranked(score) for score in rows),
-        titles=titles_of(run.scheme),
-        stages=_stage_cards(store, run, query),
+        titles=titles,
+        stages=_stage_cards(store, run, query, display.language),
         bands=BANDS,
         states=STATES,
         order=order,
@@ -94,7 +99,7 @@ def customers_page(
 
 
 @router.get("/customers/{customer_id:path}")
-def customer_page(customer_id: str, store: StoreDep) -> HTMLResponse:
+def customer_page(request: Request, customer_id: str, store: StoreDep) -> HTMLResponse:
     """Show the last score of a customer, how it came about, what changed, and the history."""
     record = store.customer(customer_id)
     if record is None:
@@ -103,17 +108,17 @@ def customer_page(customer_id: str, store: StoreDep) -> HTMLResponse:
             "customer-unknown",
             f"There is no published score of customer “{quote(customer_id)}”.",
         )
-    run = store.current_run()
-    titles = {} if run is None else titles_of(run.scheme)
+    run, display = store.current_run(), display_of(request)
+    titles = {} if run is None else titles_of(run.scheme, display.language)
     score = msgspec.json.decode(record.document)
     previous = None
     if record.previous_document is not None:
         previous = msgspec.json.decode(record.previous_document)
-    answer = customer_answer(store, run, customer_id, record)
+    answer = customer_answer(store, run, customer_id, record, display)
     return render(
         "customer.html",
-        **{**shop_of(run), "clock": record.clock, "currency": record.currency},
-        **{**answer, "changes": changes(score, previous, titles, record.currency)},
+        **{**shop_of(run, request), "clock": record.clock, "currency": record.currency},
+        **{**answer, "changes": changes(score, previous, titles, record.currency, display)},
         score=score,
         titles=titles,
         scheme=None if run is None else run.scheme_id,
@@ -128,7 +133,9 @@ def docs_page(request: Request) -> HTMLResponse:
     """Show the description of the API; the page loads nothing from other servers."""
     host = request.headers.get("host", "127.0.0.1:8000")
     base_url = f"{request.url.scheme}://{host}"
-    return render("docs.html", **api_reference(request.app.openapi(), base_url))
+    return render(
+        "docs.html", **shop_of(None, request), **api_reference(request.app.openapi(), base_url)
+    )
 
 
 def _not_ranked(score: Mapping[str, Any]) -> bool:
@@ -136,12 +143,12 @@ def _not_ranked(score: Mapping[str, Any]) -> bool:
     return score["churn_probability"] is not None and score["churn_percentile"] is None
 
 
-def _views(store: Store, run: Run, query: ListQuery) -> list[dict[str, Any]]:
+def _views(store: Store, run: Run, query: ListQuery, language: str) -> list[dict[str, Any]]:
     """Return the plays as saved views, each with its counts and the link of its list."""
     return [
         {
             **view,
-            "title": translation(view["title"], "en", view["id"]),
+            "title": translation(view["title"], language, view["id"]),
             "chosen": view["id"] == query.play,
             "link": link("/customers", [("play", view["id"])]),
         }
@@ -149,11 +156,11 @@ def _views(store: Store, run: Run, query: ListQuery) -> list[dict[str, Any]]:
     ]
 
 
-def _stage_cards(store: Store, run: Run, query: ListQuery) -> list[dict[str, Any]]:
+def _stage_cards(store: Store, run: Run, query: ListQuery, language: str) -> list[dict[str, Any]]:
     """Return each stage with its totals and a link that replaces the stage filter of the query."""
-    titles = titles_of(run.scheme)
+    titles = titles_of(run.scheme, language)
     meanings = {
-        stage["id"]: translation(stage["meaning"], "en", "") for stage in run.scheme["stages"]
+        stage["id"]: translation(stage["meaning"], language, "") for stage in run.scheme["stages"]
     }
     other_parameters = [pair for pair in parameters_of(query) if pair[0] != "stage"]
     return [

@@ -9,9 +9,11 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query
+from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from stagecast.features.errors import StagecastError
+from stagecast.serving.http.languages import display_of
 from stagecast.serving.http.lists import BANDS, STATES
 from stagecast.serving.http.page_texts import plays_of, shop_of, store_name, titles_of
 from stagecast.serving.http.plan_query import PlanQuery
@@ -27,7 +29,6 @@ from stagecast.serving.targeting.plan.errors import NoSuchPlanError
 from stagecast.serving.targeting.plan.pooled_results import pooled_results
 from stagecast.serving.targeting.plan.results import last_readout, last_readouts
 from stagecast.serving.targeting.plan.stored import Plan
-from stagecast.serving.targeting.plan.suppression import REASONS
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -36,35 +37,38 @@ FIRST = 25
 
 
 @router.get("/plans")
-def plans_page(store: StoreDep) -> HTMLResponse:
+def plans_page(request: Request, store: StoreDep) -> HTMLResponse:
     """Show all plans, the newest first."""
     plans = PlanBook(store.engine).plans()
     results = {plan.name: result for plan, result in _results(store, plans)}
-    return render("plans.html", **shop_of(store.current_run()), plans=plans, results=results)
+    return render(
+        "plans.html", **shop_of(store.current_run(), request), plans=plans, results=results
+    )
 
 
 @router.get("/plans/new")
 def new_plan_page(
-    query: Annotated[PlanQuery, Query()], store: StoreDep, state: StateDep
+    request: Request, query: Annotated[PlanQuery, Query()], store: StoreDep, state: StateDep
 ) -> HTMLResponse:
     """Show what a plan would be, and the form that changes it."""
     run = store.current_run()
     if run is None:
-        return render("empty.html", store=store_name(state.settings.store))
+        return render(
+            "empty.html", **shop_of(None, request), store=store_name(state.settings.store)
+        )
     forecast, problem, first = _forecast(store, run, query)
     body = query.body()
     return render(
         "plan_form.html",
-        **shop_of(run),
+        **shop_of(run, request),
         asked=query,
-        plays=plays_of(run.scheme),
-        stages=titles_of(run.scheme),
+        plays=plays_of(run.scheme, display_of(request).language),
+        stages=titles_of(run.scheme, display_of(request).language),
         bands=BANDS,
         states=STATES,
         forecast=forecast,
         problem=problem,
         first=first,
-        reasons=REASONS,
         body=msgspec.json.encode(body).decode("utf-8"),
     )
 
@@ -87,7 +91,7 @@ def _forecast(
 
 
 @router.get("/plans/{name}")
-def plan_page(name: str, store: StoreDep) -> HTMLResponse:
+def plan_page(request: Request, name: str, store: StoreDep) -> HTMLResponse:
     """Show a stored plan: what is expected, its list, what it brought."""
     book = PlanBook(store.engine)
     try:
@@ -100,28 +104,28 @@ def plan_page(name: str, store: StoreDep) -> HTMLResponse:
     run = store.current_run()
     return render(
         "plan.html",
-        **shop_of(run),
+        **shop_of(run, request),
         plan=plan,
         forecast=plan.proposal,
         first=first,
         result=last_readout(store.engine, plan),
         superseded=run is None or run.id != plan.run_id,
-        plays={} if run is None else plays_of(run.scheme),
-        reasons=REASONS,
+        plays={} if run is None else plays_of(run.scheme, display_of(request).language),
     )
 
 
 @router.get("/results")
-def results_page(store: StoreDep) -> HTMLResponse:
+def results_page(request: Request, store: StoreDep) -> HTMLResponse:
     """Show what plans brought, and what earlier scores said and what came."""
     plans = PlanBook(store.engine).plans()
     read = [(plan, result) for plan, result in _results(store, plans) if result is not None]
     with store.engine.connect() as connection:
         ledger = entries(connection)
-    together = pooled_results(store.engine)
+    run, together = store.current_run(), pooled_results(store.engine)
     return render(
         "results.html",
-        **shop_of(store.current_run()),
+        **shop_of(run, request),
+        plays={} if run is None else plays_of(run.scheme, display_of(request).language),
         read=read,
         together=None if together is None else together.to_json(),
         settled=ledger[::-1],

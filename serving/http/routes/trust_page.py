@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from stagecast.serving.http.languages import display_of
 from stagecast.serving.http.lists import BANDS
 from stagecast.serving.http.page_texts import shop_of, store_name, titles_of
 from stagecast.serving.http.routes.trust import trust_of
@@ -18,18 +20,20 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 @router.get("/trust")
-def trust_page(store: StoreDep, state: StateDep) -> HTMLResponse:
+def trust_page(request: Request, store: StoreDep, state: StateDep) -> HTMLResponse:
     """Show what was said and what came, the grade of the model, and what was read of the log."""
     run = store.current_run()
     if run is None:
-        return render("empty.html", store=store_name(state.settings.store))
+        return render(
+            "empty.html", **shop_of(None, request), store=store_name(state.settings.store)
+        )
     held = trust_of(store, run)
     card = held["card"] or {}
     evaluation = card.get("evaluation") or None
     return render(
         "trust.html",
-        **shop_of(run),
-        titles=titles_of(run.scheme),
+        **shop_of(run, request),
+        titles=titles_of(run.scheme, display_of(request).language),
         held=held,
         settled=held["settled"][0] if held["settled"] else None,
         bands=list(reversed(BANDS)),

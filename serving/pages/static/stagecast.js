@@ -33,7 +33,7 @@ if (chosen) {
   const count = () => {
     const n = document.querySelectorAll('input[form="chosen"]:checked').length;
     const text = chosen.dataset[forms.select(n)] || chosen.dataset.other;
-    chosen.querySelector("output").textContent = n ? text.replace("{n}", n.toLocaleString(document.documentElement.lang)) : chosen.dataset.none;
+    chosen.querySelector("output").textContent = n ? text.replace("{n}", n.toLocaleString(document.documentElement.dataset.locale)) : chosen.dataset.none;
     chosen.classList.toggle("some", n > 0);
     button.disabled = n === 0;
   };

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from stagecast.features.intake.reasons import FLAGS, HINTS
+from stagecast.serving.languages.texts import texts_of
 from stagecast.serving.reports.customer_story import risk_steps, usual_gap
-from stagecast.serving.reports.rendering import texts_of
 from stagecast.serving.store.channels import store_channels
 from stagecast.serving.store.evidence import data_of_report, store_evidence
 from tests.serving import published

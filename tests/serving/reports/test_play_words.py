@@ -6,7 +6,8 @@ import pytest
 
 from stagecast.features.stages.plays import NUMBERS, TEXTS, Play, play_from_toml
 from stagecast.features.stages.scheme_files import load_scheme
-from stagecast.serving.reports.play_words import _NAMES, play_words
+from stagecast.serving.languages.texts import texts_of
+from stagecast.serving.reports.play_words import play_words
 
 
 def play(*when: str) -> Play:
@@ -35,7 +36,7 @@ def test_of_alternatives_the_one_that_holds_is_told() -> None:
 
 @pytest.mark.parametrize("column", [*NUMBERS, *TEXTS])
 def test_every_column_that_plays_read_has_words(column: str) -> None:
-    assert column in _NAMES
+    assert column in texts_of()["conditions"]["names"]
 
 
 def test_the_plays_of_every_scheme_can_be_told() -> None:

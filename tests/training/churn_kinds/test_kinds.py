@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import pytest
 
-from stagecast.serving.reports.rendering import FOLDER
+from stagecast.serving.languages.texts import FOLDER
 from stagecast.training.churn_kinds import KINDS, ChurnKind, kind_of
 from stagecast.training.churn_kinds.kind import Wording
 from stagecast.training.config import CHURN, Churn

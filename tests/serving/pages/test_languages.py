@@ -1,0 +1,162 @@
+"""Pages and sentences of the API in the language that was asked for."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from tests.serving import published
+
+NAMES = {
+    "stagecast",
+    "retail",
+    "API",
+    "CSV",
+    "XLSX",
+    "RFM",
+    "AUC",
+    "JavaScript",
+    "English",
+    "SHA-256",
+}
+FILES = re.compile(
+    r"data-report\.json|rejected\.parquet|stagecast plan|--publish"
+    r"|channel, from, to|channel، from، to|\bcost\b"
+)
+VOID = {"img", "input", "meta", "link", "br", "rect", "line", "circle", "path", "polyline"}
+SPOKEN = ("title", "aria-label", "placeholder", "alt")
+
+
+class Said(HTMLParser):
+    """What a reader sees or hears of a page, but ids, code and what is marked as English."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[tuple[str, bool]] = []
+        self.texts: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.texts += [value for name in SPOKEN if (value := values.get(name))]
+        if tag not in VOID:
+            skipped = (
+                tag in ("code", "script", "style", "bdi", "time") or values.get("lang") == "en"
+            )
+            self.open.append((tag, skipped))
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.open and self.open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if not any(skipped for _, skipped in self.open):
+            self.texts.append(data)
+
+    def english(self, ids: set[str]) -> set[str]:
+        left = set()
+        for text in self.texts:
+            for id_ in sorted(ids, key=len, reverse=True):
+                text = text.replace(id_, "")
+            words = re.findall(r"[A-Za-z][\w'-]+", FILES.sub("", text))
+            left |= {word for word in words if word not in NAMES}
+        return left
+
+
+def rows():
+    """Return scores whose actions are those of the scheme, as a run has them."""
+    action = {stage.id: stage.action["en"] for stage in published.retail().stages}
+    made = [
+        {**row, "action": action[row["stage"]], "model_version": "4f0c2"}
+        for row in published.scores(60).to_pylist()
+    ]
+    for row in made:
+        for reason in row["reasons"]:
+            reason["code"] = f"{reason['feature']}.own"
+    for row in made[:10]:
+        row["play"] = "loyal_going_quiet"
+    return made
+
+
+@pytest.fixture
+def filled(web, store):
+    published.publish(store, published.table(rows()))
+    plan = {"name": "p-1", "contacts": 10, "holdout": 0.2}
+    assert web.post_text("/v1/plans", json.dumps(plan)).status_code == 201
+    return web
+
+
+@pytest.mark.parametrize("language", ["ru", "fa"])
+def test_no_page_shows_an_english_leftover_or_a_raw_key(filled, language) -> None:
+    ids = {row["customer_id"] for row in rows()} | {"p-1", "4f0c2"}
+    places = (
+        "/",
+        "/customers",
+        "/customers/c0001",
+        "/plans",
+        "/plans/p-1",
+        "/results",
+        "/channels",
+        "/trust",
+        "/plans/new?contacts=10",
+        "/customers?q=77",
+        "/nowhere",
+        "/customers?state=lapsed&column=rfm_segment&column=play&column=action",
+    )
+    for place in places:
+        answer = filled.get(place, headers={"accept": "text/html", "accept-language": language})
+        assert answer.headers["content-language"] == language
+        direction = "rtl" if language == "fa" else "ltr"
+        assert f'<html lang="{language}" dir="{direction}"' in answer.text
+        assert Said(answer.text).english(ids) == set(), place
+
+
+def test_the_address_goes_before_the_cookie_and_the_cookie_before_the_browser(filled) -> None:
+    def language(place, **headers):
+        return filled.get(place, headers=headers).headers["content-language"]
+
+    browser = {"accept-language": "de, fa;q=0.5, en;q=0.4"}
+    assert language("/") == "en"
+    assert language("/", **browser) == "fa"
+    assert language("/", cookie="lang=ru", **browser) == "ru"
+    assert language("/?lang=en", cookie="lang=ru", **browser) == "en"
+    assert language("/?lang=xx", cookie="lang=<b>", **browser) == "fa"
+
+
+def test_a_choice_is_remembered_and_the_switch_keeps_the_filters_of_the_page(filled) -> None:
+    answer = filled.get("/customers?stage=loyal&lang=fa&digits=latin")
+    cookies = answer.headers.get_list("set-cookie")
+    assert [cookie.split(";")[0] for cookie in cookies] == ["lang=fa", "digits=latin"]
+    assert all("HttpOnly" in cookie and "SameSite=Lax" in cookie for cookie in cookies)
+    assert 'href="/customers?stage=loyal&amp;lang=ru"' in answer.text
+    assert "set-cookie" not in filled.get("/customers?lang=xx").headers
+    assert "set-cookie" not in filled.get("/v1/customers?lang=fa").headers
+
+
+def test_persian_digits_and_jalali_days_are_a_choice(filled) -> None:
+    day = rows()[0]["as_of"]
+    persian = filled.get("/?lang=fa").text
+    latin = filled.get("/?lang=fa&digits=latin&calendar=gregorian").text
+    assert f"{day:%Y/%m/%d}" in latin
+    assert f"{day:%Y/%m/%d}" not in persian
+    assert re.search("[۰-۹]", persian)
+    assert not re.search("[۰-۹]", latin.replace("رقم ۱۲۳", ""))
+
+
+def test_the_api_says_reasons_in_the_language_asked_for_and_problems_in_english(filled) -> None:
+    def sentences(place, **headers):
+        customers = filled.get(place, headers=headers).json()["customers"]
+        return [reason["sentence"] for score in customers for reason in score["reasons"]]
+
+    english = sentences("/v1/customers")
+    for asked in (
+        sentences("/v1/customers?lang=ru"),
+        sentences("/v1/customers", **{"accept-language": "ru"}),
+    ):
+        assert len(asked) == len(english)
+        assert all(re.search("[а-я]", text) for text in asked)
+    refused = filled.get("/v1/customers?stage=royal&lang=ru").json()
+    assert refused["detail"].startswith("stage 'royal' is not known")
