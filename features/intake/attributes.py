@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from stagecast.features.attributes import check_known_at_start
+from stagecast.features.customer_ids import BLANKS, NO_CUSTOMER
 from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
 from stagecast.features.intake import values
 from stagecast.features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
@@ -24,12 +25,11 @@ from stagecast.features.intake.identity import is_inexact
 from stagecast.features.intake.opening import open_sources
 from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.reading import insert_block
-from stagecast.features.intake.reasons import HINTS, NO_CUSTOMER
+from stagecast.features.intake.reasons import HINTS
 from stagecast.features.intake.rules import Fault
 from stagecast.features.intake.settling import FLOAT_ID
 from stagecast.features.intake.sources import Source
 from stagecast.features.intake.tables import parse_line, source_path
-from stagecast.features.intake.typed import BLANKS
 
 NUMBER_COLUMNS = ("acquisition_cost",)
 FLAG_COLUMNS = ("consent", "do_not_contact")

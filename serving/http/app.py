@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from stagecast.features.errors import StagecastError
 from stagecast.serving.http.access import STATIC, DeclaredApp, check_scope, undeclared
+from stagecast.serving.http.admission import Admission
 from stagecast.serving.http.auth import Guard, check_bind
 from stagecast.serving.http.door import Clock, Door, has_stored_key, utc_now
 from stagecast.serving.http.failures import add_handlers
@@ -43,9 +44,13 @@ from stagecast.serving.http.state import State
 from stagecast.serving.reports.rendering import static_files
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.protocols import ScorerLoader
+from stagecast.serving.store.purging import Purger
 from stagecast.serving.store.store import Store
 from stagecast.serving.webhooks.courier import Courier
 from stagecast.serving.webhooks.receiver import receiver_of
+
+PURGE_SECONDS = 5.0
+"""How long a server that stops waits for a purge; what is left is purged by the next one."""
 
 
 class StagecastAPI(FastAPI):
@@ -130,7 +135,12 @@ def create_app(
             except StagecastError as error:
                 state.scorer_fault = f"the model '{settings.model}' was not loaded: {error}"
         courier = _courier(state)
+        if state.store is not None:
+            state.purger = Purger(state.store.engine)
+            state.purger.start()
         yield
+        if state.purger is not None:
+            state.purger.stop(PURGE_SECONDS)
         if courier is not None:
             courier.stop()
         if store is None and state.store is not None:
@@ -172,7 +182,8 @@ def create_app(
     app.mount(STATIC, DeclaredApp(static_files(), STATIC), name="static")
     add_handlers(app)
     app.add_middleware(Guard, door=door, allowed_hosts=settings.allowed_hosts)
-    app.add_middleware(SecureHeaders)
+    app.add_middleware(Admission, limit=settings.requests_at_once)
+    app.add_middleware(SecureHeaders, is_draining=lambda: state.is_draining)
     if missing := undeclared(app):
         raise RuntimeError(f"routes without a scope: {', '.join(missing)}; see http/access.py")
     return app

@@ -10,7 +10,14 @@ import uvicorn
 
 from stagecast.serving.http.app import create_app
 from stagecast.serving.http.auth import check_bind
+from stagecast.serving.http.connections import (
+    GRACEFUL_SECONDS,
+    DrainingServer,
+    Patience,
+    protocol_with,
+)
 from stagecast.serving.http.door import has_stored_key
+from stagecast.serving.http.state import State
 from stagecast.serving.scoring.scorer import Scorer, load_scorer
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.store import Store
@@ -63,8 +70,12 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
         click.echo(f"{address}  the ranked list; {address}/docs  the API; Ctrl-C stops")
         if scorer is None:
             click.echo("no model: POST /v1/score answers 503 until one is given with --model")
-    uvicorn.run(
-        create_app(app_settings, scorer_loader=loaded_scorer, store=store),
+    app = create_app(app_settings, scorer_loader=loaded_scorer, store=store)
+    config = uvicorn.Config(
+        app,
+        http=protocol_with(Patience(settings.head_seconds, settings.body_seconds)),
+        ws="none",
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
         host=settings.host,
         port=settings.port,
         log_level="warning",
@@ -74,3 +85,8 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
         proxy_headers=False,
         server_header=False,
     )
+    state: State = app.state.stagecast
+    try:
+        DrainingServer(config, state.drain, settings.drain_seconds).run()
+    finally:
+        store.close()

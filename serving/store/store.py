@@ -21,6 +21,7 @@ from stagecast.serving.store.opening import open_engine
 from stagecast.serving.store.overview import RunKey, overview
 from stagecast.serving.store.protocols import SchemeLike
 from stagecast.serving.store.publishing import publish
+from stagecast.serving.store.purging import forget
 from stagecast.serving.store.queries import LIMIT_DEFAULT, LIMIT_MAX, Cursor, Filters, Order
 from stagecast.serving.store.tables import documents, runs, scores
 
@@ -245,6 +246,13 @@ class Store:
         """
         return deleting.erase(self._engine, [customer_id])
 
+    def forget(self, customer_id: str) -> int | None:
+        """Delete a customer's rows at once, and leave the rewriting of the files to a job.
+
+        See :func:`stagecast.serving.store.purging.forget`.
+        """
+        return forget(self._engine, customer_id)
+
     @property
     def engine(self) -> sa.Engine:
         """The database, for what other rooms keep in it."""
@@ -296,9 +304,9 @@ class Store:
         if len(keys) > limit:
             customer_id, value = keys[limit - 1]
             next_cursor = Cursor(offset + limit, value, customer_id).encode(run.id, filters, order)
-        return Page(
-            [score_documents[customer_id] for customer_id, _ in keys[:limit]], next_cursor, offset
-        )
+        # a customer who was erased between the two queries is left out
+        listed = [score_documents[name] for name, _ in keys[:limit] if name in score_documents]
+        return Page(listed, next_cursor, offset)
 
     def all_customers(self, run: Run, filters: Filters, order: Order) -> Iterator[str]:
         """Yield the scores of all pages in order; only one page is in memory at a time."""
@@ -387,7 +395,9 @@ class Store:
             if not rows:
                 return None
             last_run_id = max(row[0] for row in rows)
-            document = self._documents(connection, last_run_id, [customer_id])[customer_id]
+            document = self._documents(connection, last_run_id, [customer_id]).get(customer_id)
+            if document is None:
+                return None  # erased since the query before
             last = next(row for row in rows if row[0] == last_run_id)
             previous_run_id = next(
                 (

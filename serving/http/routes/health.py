@@ -7,10 +7,10 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy.exc import SQLAlchemyError
 
-from stagecast.serving.http.failures import cause_of
 from stagecast.serving.http.openapi import problem_responses
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.http.state import HOW_TO_SERVE, StateDep
+from stagecast.serving.http.store_faults import cause_of
 
 router = APIRouter(tags=["health"])
 
@@ -29,6 +29,8 @@ async def livez() -> dict[str, str]:
 )
 def readyz(state: StateDep) -> dict[str, Any]:
     """Answer 200 if events can be scored and published scores be read, else 503 and why."""
+    if state.is_draining:
+        raise ProblemError(503, "draining", "the server was told to stop")
     faults = []
     if state.scorer is None:
         faults.append(
