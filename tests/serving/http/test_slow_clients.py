@@ -18,9 +18,6 @@ from tests.serving import published
 from tests.waiting import LIMIT_SECONDS, free_port
 
 HEAD = (
-    b"POST /v1/customers/lookup HTTP/1.1\r\nHost: localhost\r\n"
-    b"Content-Type: application/json\r\n"
-)
     b"POST /v1/customers/lookup HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 )
 BODY = b'{"customer_ids": ["c0001"]}'
