@@ -34,6 +34,7 @@ from stagecast.features.stages.scheme_files import scheme_from_json, scheme_to_j
 from stagecast.training.cancellation.model import CancellationModel
 from stagecast.training.card import Card
 from stagecast.training.config import TrainConfig
+from stagecast.training.golden import golden_rows
 from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.leads.conversion import LeadConversion
 from stagecast.training.learners.customer_base import CustomerBase
@@ -85,6 +86,9 @@ class Bundle:
         it.
     money
         Currency and presence of the amounts that the training used.
+    golden
+        What it predicted for the golden customers where it was written
+        (:mod:`stagecast.training.golden`); None: an earlier version wrote it.
     """
 
     models: Models
@@ -93,6 +97,7 @@ class Bundle:
     data_cutoff: datetime
     card: Mapping[str, Any]
     money: LogMoney = NOT_STATED
+    golden: Mapping[str, Any] | None = None
 
     def __repr__(self) -> str:
         config = self.models.config
@@ -141,12 +146,15 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
     if folder.exists():
         raise UsageError(f"{folder} exists; give another folder, or remove it")
     files = {**_files(bundle.models), CARD: _json(bundle.card)}
+    # of what will be read, so that the models that were given keep no trees that LightGBM loaded
+    read_back = _models_of(_parsed(folder, MODELS, files[MODELS]), files)
     manifest = {
         "format": FORMAT,
         "model_version": bundle.model_version,
         "as_of": bundle.as_of.isoformat(),
         "data_cutoff": bundle.data_cutoff.isoformat(),
         "money": bundle.money.to_json(),
+        "golden": golden_rows(read_back, bundle.as_of),
         "files": {
             name: {"sha256": _hash(data), "bytes": len(data)}
             for name, data in sorted(files.items())
@@ -210,11 +218,7 @@ def load_bundle(folder: Path) -> Bundle:
             str(name): (str(e["sha256"]), int(e["bytes"])) for name, e in manifest["files"].items()
         }
         files = {name: _checked(folder, name, *entry) for name, entry in entries.items()}
-        data = _parsed(folder, MODELS, files[MODELS])
-        trees = {name: files.get(f"{name}.lightgbm.txt") for name in MODELS_WITH_TREES}
-        models = _models(
-            data, {name: None if text is None else text.decode() for name, text in trees.items()}
-        )
+        models = _models_of(_parsed(folder, MODELS, files[MODELS]), files)
         version = str(manifest["model_version"])
         hashed_files = {name: content for name, content in files.items() if name != CARD}
         if version != _version(hashed_files):
@@ -229,6 +233,7 @@ def load_bundle(folder: Path) -> Bundle:
             _parsed(folder, CARD, files[CARD]),
             # bundles that were written before lack it
             LogMoney.from_json(manifest.get("money", {})),
+            manifest.get("golden"),
         )
     except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
         raise DataRefusedError(
@@ -272,6 +277,14 @@ def _trees(models: Models) -> dict[str, bytes]:
         for name, trees in boosted.items()
         if trees is not None
     }
+
+
+def _models_of(data: Mapping[str, Any], files: Mapping[str, bytes]) -> Models:
+    """Return the models of ``models.json`` with the trees of the other files."""
+    trees = {name: files.get(f"{name}.lightgbm.txt") for name in MODELS_WITH_TREES}
+    return _models(
+        data, {name: None if text is None else text.decode() for name, text in trees.items()}
+    )
 
 
 def _models(data: Mapping[str, Any], trees: Mapping[str, str | None]) -> Models:

@@ -18,7 +18,8 @@ from stagecast.serving.http.connections import (
 )
 from stagecast.serving.http.door import has_stored_key
 from stagecast.serving.http.state import State
-from stagecast.serving.scoring.scorer import Scorer, load_scorer
+from stagecast.serving.scoring.rehearsal import load_rehearsed
+from stagecast.serving.scoring.scorer import Scorer
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.store import Store
 
@@ -50,7 +51,7 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
         folder = (
             published_folder if published_folder is not None and published_folder.is_dir() else None
         )
-    scorer = None if folder is None else load_scorer(folder)
+    scorer = None if folder is None else load_rehearsed(folder)
     app_settings = settings.model_copy(update={"model": folder})
 
     def loaded_scorer(_: Path) -> Scorer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, cast
 
+import anyio
 from fastapi import Depends
 from starlette.requests import Request
 
@@ -51,6 +52,13 @@ class State:
     purger: Purger | None = None
     is_draining: bool = False
     micro_batches: MicroBatches = field(default_factory=MicroBatches)
+    _health_limiter: anyio.CapacityLimiter | None = None
+
+    def health_limiter(self) -> anyio.CapacityLimiter:
+        """Return the limiter of the threads that health checks have for themselves."""
+        if self._health_limiter is None:
+            self._health_limiter = anyio.CapacityLimiter(2)
+        return self._health_limiter
 
     def drain(self) -> None:
         """Note that the server was told to stop."""
