@@ -55,17 +55,12 @@ def forged(folder: Path, name: str, change: Callable[[str], str]) -> None:
 def test_a_bundle_whose_trees_end_the_process_is_refused_and_this_process_lives(
     bundle: Path,
 ) -> None:
-    def jump(text: str) -> str:
-        """Let every node of the first tree lead far outside of it."""
-        return re.sub(
-            r"^(left_child|right_child)=(.*)$",
-            lambda m: f"{m[1]}={' '.join(['900000000'] * len(m[2].split()))}",
-            text,
-            flags=re.MULTILINE,
-        )
+    def longer(text: str) -> str:
+        """Make a tree longer than the offsets in the file say."""
+        return text.replace("leaf_value=", "leaf_value=0 ", 1)
 
-    forged(bundle, "next_stage.lightgbm.txt", jump)
-    with pytest.raises(DataRefusedError, match="was ended by SIGSEGV"):
+    forged(bundle, "next_stage.lightgbm.txt", longer)
+    with pytest.raises(DataRefusedError, match="was ended by SIG"):
         load_rehearsed(bundle)
 
 
@@ -73,12 +68,9 @@ def test_a_bundle_that_predicts_something_else_than_where_it_was_trained_is_refu
     bundle: Path,
 ) -> None:
     def shift(text: str) -> str:
+        """Change digits of leaves, and no length: LightGBM ends the process over wrong offsets."""
         return re.sub(
-            r"^leaf_value=(.*)$",
-            lambda m: "leaf_value=" + " ".join(str(float(v) + 0.1) for v in m[1].split()),
-            text,
-            count=1,
-            flags=re.MULTILINE,
+            r"^leaf_value=.*$", lambda m: m[0].replace("1", "7"), text, flags=re.MULTILINE
         )
 
     rehearse(load_scorer(bundle), "whole")
