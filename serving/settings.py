@@ -73,6 +73,8 @@ class Settings(BaseSettings):
         set.
     max_body_bytes
         Maximum length of a request body, in bytes.
+    read_only
+        Whether the store is only read, as a replica is; what writes is refused.
     requests_at_once
         Most requests that are handled at once; others are answered 503 with Retry-After.
     head_seconds, body_seconds
@@ -110,6 +112,7 @@ class Settings(BaseSettings):
         default="sqlite:///mlflow.db",
         validation_alias=AliasChoices(f"{PREFIX}TRACKING_URI", "MLFLOW_TRACKING_URI"),
     )
+    read_only: bool = False
     requests_at_once: int = Field(default=64, ge=1, le=100_000)
     head_seconds: float = Field(default=10.0, gt=0, le=600)
     body_seconds: float = Field(default=30.0, gt=0, le=3_600)

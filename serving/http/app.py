@@ -22,6 +22,7 @@ from stagecast.serving.http.headers import SecureHeaders
 from stagecast.serving.http.hosts import is_loopback
 from stagecast.serving.http.openapi import complete_document
 from stagecast.serving.http.openapi_access import declare_access
+from stagecast.serving.http.read_only import ReadOnly
 from stagecast.serving.http.request_log import RequestLog
 from stagecast.serving.http.routes import (
     channel_page,
@@ -125,7 +126,7 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if store is None:
             try:
-                state.store = Store.open(settings.store)
+                state.store = Store.open(settings.store, read_only=settings.read_only)
                 door.attach(state.store.engine)
             except StagecastError as error:
                 state.store_fault = str(error)
@@ -135,7 +136,7 @@ def create_app(
             except StagecastError as error:
                 state.scorer_fault = f"the model '{settings.model}' was not loaded: {error}"
         courier = _courier(state)
-        if state.store is not None:
+        if state.store is not None and not settings.read_only:
             state.purger = Purger(state.store.engine)
             state.purger.start()
         yield
@@ -182,6 +183,8 @@ def create_app(
     app.mount(STATIC, DeclaredApp(static_files(), STATIC), name="static")
     add_handlers(app)
     app.add_middleware(Guard, door=door, allowed_hosts=settings.allowed_hosts)
+    if settings.read_only:
+        app.add_middleware(ReadOnly)
     app.add_middleware(Admission, limit=settings.requests_at_once)
     app.add_middleware(SecureHeaders, is_draining=lambda: state.is_draining)
     if missing := undeclared(app):
@@ -192,7 +195,7 @@ def create_app(
 def _courier(state: State) -> Courier | None:
     """Start to send webhooks; None where no address is set, or there is no store."""
     receiver = receiver_of(state.settings)
-    if receiver is None or state.store is None:
+    if receiver is None or state.store is None or state.settings.read_only:
         return None
     courier = Courier(state.store.engine, receiver)
     courier.start()

@@ -42,7 +42,7 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
     stagecast.features.errors.StagecastError
         The address needs API keys, or the store or the model cannot be used.
     """
-    store = Store.open(settings.store)
+    store = Store.open(settings.store, read_only=settings.read_only)
     check_bind(settings.host, settings.keys, has_stored_key=has_stored_key(settings, store))
     folder = model if model is not None else settings.model
     if folder is None:

@@ -187,15 +187,17 @@ class Store:
         self._engine = engine
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, *, read_only: bool = False) -> Self:
         """Open the store at an SQLAlchemy URL, and create its tables if they are missing.
+
+        With ``read_only`` nothing is created, and the database refuses to be written.
 
         Raises
         ------
         UsageError
             The store cannot be opened, or a newer version of stagecast wrote it.
         """
-        return cls(open_engine(url))
+        return cls(open_engine(url, read_only=read_only))
 
     def close(self) -> None:
         """Close all connections to the database."""

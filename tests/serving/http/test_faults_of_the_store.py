@@ -8,7 +8,10 @@ import time
 import pytest
 import sqlalchemy as sa
 
-from stagecast.features.errors import DataRefusedError
+from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.serving.http.app import create_app
+from stagecast.serving.http.store_faults import store_problem
+from stagecast.serving.settings import Settings
 from stagecast.serving.store import purging
 from stagecast.serving.store.deleting import purge
 from stagecast.serving.store.opening import open_engine
@@ -142,3 +145,39 @@ def test_a_busy_store_is_named_as_such_with_the_time_to_wait(api, store, tmp_pat
     assert api.request("DELETE", f"/v1/customers/{GONE}").status_code == 204
     page = store.customers(store.current_run(), Filters(), Order.parse("customer_id"))
     assert len(page.documents) == 19 + len(ODD_IDS)
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_server_that_only_reads_refuses_to_write_and_its_database_does_too(
+    database, request, tmp_path
+):
+    url = f"sqlite:///{tmp_path / 'own.db'}"
+    if database == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+    else:
+        with pytest.raises(UsageError, match="is not there"):
+            open_engine(url, read_only=True)
+    store = published.Store(open_engine(url))
+    published.publish(store, published.scores(3))
+    store.close()
+    replica = published.Store.open(url, read_only=True)
+    app = create_app(
+        Settings(store=url, read_only=True),
+        scorer_loader=lambda _: web.FakeScorer(),
+        store=replica,
+    )
+    with web.client(app) as api:
+        assert api.get("/v1/customers").json()["total"] == 3
+        assert api.get("/").status_code == 200
+        assert api.post("/v1/customers/lookup", json={"customer_ids": ["c0001"]}).status_code == 200
+        for refused in (
+            api.request("DELETE", "/v1/customers/c0001"),
+            api.request("DELETE", "/v1/customer", params={"id": "c0001"}),
+            api.post("/v1/plans", json={}),
+        ):
+            assert refused.status_code == 403
+            assert refused.json()["type"].endswith("read-only")
+    with pytest.raises(sa.exc.SQLAlchemyError) as error:
+        forget(replica.engine, "c0001")
+    assert store_problem(error.value, "DELETE").slug == "store-read-only"
+    replica.close()
