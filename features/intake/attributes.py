@@ -16,7 +16,6 @@ from typing import Any
 import duckdb
 
 from stagecast.features.attributes import check_known_at_start
-from stagecast.features.customer_ids import BLANKS, NO_CUSTOMER
 from stagecast.features.errors import DataRefusedError, UsageError, did_you_mean
 from stagecast.features.intake import values
 from stagecast.features.intake.expressions import Compiled, SourceColumn, column_text, quote_text
@@ -30,6 +29,7 @@ from stagecast.features.intake.rules import Fault
 from stagecast.features.intake.settling import FLOAT_ID
 from stagecast.features.intake.sources import Source
 from stagecast.features.intake.tables import parse_line, source_path
+from stagecast.features.shop.customer_ids import BLANKS, NO_CUSTOMER
 
 NUMBER_COLUMNS = ("acquisition_cost",)
 FLAG_COLUMNS = ("consent", "do_not_contact")

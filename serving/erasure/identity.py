@@ -33,8 +33,8 @@ from urllib.parse import quote
 
 from markupsafe import escape
 
-from stagecast.features.customer_ids import NO_CUSTOMER, clean_id
 from stagecast.features.errors import UsageError
+from stagecast.features.shop.customer_ids import NO_CUSTOMER, clean_id
 
 SHORT = 4
 LONG_NUMBER = 8

@@ -13,8 +13,8 @@ import anyio
 import msgspec
 from starlette.requests import Request
 
-from stagecast.features.customer_ids import LONGEST_ID, clean_id
 from stagecast.features.errors import did_you_mean
+from stagecast.features.shop.customer_ids import LONGEST_ID, clean_id
 from stagecast.serving.http.problems import Fault, ProblemError
 from stagecast.serving.quoting import quote
 

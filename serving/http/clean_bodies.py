@@ -15,11 +15,11 @@ from typing import Annotated, Any
 import msgspec
 
 from stagecast.features.clock import to_utc
-from stagecast.features.customer_ids import clean_id, id_problem
 from stagecast.features.intake.reasons import LARGEST_AMOUNT
 from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.features.shop.clock import UTC_CLOCK, ShopClock
+from stagecast.features.shop.customer_ids import clean_id, id_problem
 from stagecast.serving.http import bodies
 from stagecast.serving.http.incoming import (
     ScoreRequest,

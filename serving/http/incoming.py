@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from stagecast.features.customer_ids import clean_id, id_problem
 from stagecast.features.intake.reasons import LARGEST_AMOUNT
 from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.features.shop.clock import UTC_CLOCK, ShopClock
+from stagecast.features.shop.customer_ids import clean_id, id_problem
 from stagecast.serving.http.bodies import CustomerBody, EventBody, ScoreBody, body_problem
 from stagecast.serving.http.problems import Fault
 from stagecast.training.card import EqualEvents

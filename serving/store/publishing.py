@@ -21,8 +21,14 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from stagecast.features.clock import iso
-from stagecast.features.customer_ids import BLANKS, LONGEST_ID, NO_CUSTOMER, clean_id, id_problem
 from stagecast.features.errors import DataRefusedError, StagecastError, UsageError
+from stagecast.features.shop.customer_ids import (
+    BLANKS,
+    LONGEST_ID,
+    NO_CUSTOMER,
+    clean_id,
+    id_problem,
+)
 from stagecast.serving.quoting import quote
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.store.documents import without_sentences

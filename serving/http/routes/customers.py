@@ -17,7 +17,7 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from stagecast.features.customer_ids import LONGEST_ID, clean_id
+from stagecast.features.shop.customer_ids import LONGEST_ID, clean_id
 from stagecast.serving.http.access import require_scope
 from stagecast.serving.http.bodies import decode_lookup, read_body
 from stagecast.serving.http.list_columns import Sheet

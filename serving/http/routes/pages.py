@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from stagecast.features.customer_ids import clean_id
 from stagecast.features.errors import UsageError
+from stagecast.features.shop.customer_ids import clean_id
 from stagecast.serving.http.api_page import api_reference
 from stagecast.serving.http.list_columns import LIST_COLUMNS
 from stagecast.serving.http.list_links import chips, file_link, head, parameters_of, plan_link
