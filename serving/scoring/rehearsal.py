@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stagecast.features.errors import DataRefusedError, StagecastError
+from stagecast.features.errors import DataRefusedError, StagecastError, UsageError
 from stagecast.serving.scoring.scorer import Scorer, load_scorer
 from stagecast.training.golden import check_golden, golden_customers
 
@@ -145,7 +145,8 @@ def _in_child(folder: Path) -> str:
             "from where it was trained, or train it again"
         )
     last = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
-    raise DataRefusedError(last if last.startswith(str(folder)) else f"{folder}: {last[:500]}")
+    kind = UsageError if child.returncode == UsageError.exit_code else DataRefusedError
+    raise kind(last if str(folder) in last else f"{folder}: {last[:500]}")
 
 
 def main(folder: str) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stagecast.features.errors import DataRefusedError
+from stagecast.features.errors import DataRefusedError, UsageError
 from stagecast.serving.scoring.rehearsal import load_rehearsed, rehearse
 from stagecast.serving.scoring.scorer import load_scorer
 from stagecast.training.bundle import CARD, MANIFEST
@@ -82,3 +82,5 @@ def test_a_bundle_that_predicts_something_else_than_where_it_was_trained_is_refu
 @pytest.mark.slow
 def test_a_whole_bundle_gives_the_same_scores_in_both_processes(bundle: Path) -> None:
     assert load_rehearsed(bundle).model_version == load_scorer(bundle).model_version
+    with pytest.raises(UsageError, match="holds no bundle"):
+        load_rehearsed(bundle.with_name("elsewhere"))
