@@ -75,6 +75,14 @@ class Settings(BaseSettings):
         How long MLflow may take to log a finished training or backtest, in seconds.
     max_body_bytes
         Maximum length of a request body, in bytes.
+    read_only
+        Whether the store is only read, as a replica is; what writes is refused.
+    requests_at_once
+        Most requests that are handled at once; others are answered 503 with Retry-After.
+    head_seconds, body_seconds
+        How long a client may take for the headers of a request, and for its body.
+    drain_seconds
+        How long a server that is told to stop listens, not ready any more, before it stops.
     webhook_url, webhook_secret
         Address to which plans and moves of customers are sent, and the secret of the signature, at
         least 24 characters; None: nothing is sent.
@@ -107,6 +115,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices(f"{PREFIX}TRACKING_URI", "MLFLOW_TRACKING_URI"),
     )
     tracking_seconds: float = Field(default=120, gt=0, le=3600)
+    read_only: bool = False
+    requests_at_once: int = Field(default=64, ge=1, le=100_000)
+    head_seconds: float = Field(default=10.0, gt=0, le=600)
+    body_seconds: float = Field(default=30.0, gt=0, le=3_600)
+    drain_seconds: float = Field(default=0.0, ge=0, le=600)
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024, le=1024**3)
     webhook_url: str | None = None
     webhook_secret: SecretStr | None = None

@@ -253,6 +253,7 @@ EVALUATION = {
     "cancellation.members",
     "cancellation.model",
     "card",
+    "golden",
     "inactivity.members",
     "inactivity.model",
     "churn_kinds.cancellation",

@@ -36,6 +36,7 @@ from stagecast.features.stages.scheme_files import scheme_from_json, scheme_to_j
 from stagecast.training.cancellation.model import CancellationModel
 from stagecast.training.card import Card
 from stagecast.training.config import TrainConfig
+from stagecast.training.golden import golden_rows
 from stagecast.training.inactivity.members import OwnMembersError
 from stagecast.training.inactivity.model import ChurnModel
 from stagecast.training.leads.conversion import LeadConversion
@@ -96,6 +97,9 @@ class Bundle:
         it.
     money
         Currency and presence of the amounts that the training used.
+    golden
+        What it predicted for the golden customers where it was written
+        (:mod:`stagecast.training.golden`); None: an earlier version wrote it.
     """
 
     models: Models
@@ -104,6 +108,7 @@ class Bundle:
     data_cutoff: datetime
     card: Mapping[str, Any]
     money: LogMoney = NOT_STATED
+    golden: Mapping[str, Any] | None = None
 
     def __repr__(self) -> str:
         config = self.models.config
@@ -171,6 +176,13 @@ def write_bundle(folder: Path, bundle: Bundle, own_members: OwnMembersFormat = "
         from stagecast.training.inactivity.own_files import write_estimators
 
         files[OWN_MEMBERS] = write_estimators(own)
+    # of what will be read, so that the models that were given keep no trees that LightGBM loaded;
+    # what a server or a command never loads needs none
+    golden = None
+    if not own:
+        golden = golden_rows(
+            _models_of(_parsed(folder, MODELS, files[MODELS]), files), bundle.as_of
+        )
     manifest = {
         "format": FORMAT,
         "model_version": bundle.model_version,
@@ -178,6 +190,7 @@ def write_bundle(folder: Path, bundle: Bundle, own_members: OwnMembersFormat = "
         "data_cutoff": bundle.data_cutoff.isoformat(),
         "money": bundle.money.to_json(),
         **({"own_members": sorted(own)} if own else {}),
+        **({} if golden is None else {"golden": golden}),
         "files": {
             name: {"sha256": _hash(data), "bytes": len(data)}
             for name, data in sorted(files.items())
@@ -260,18 +273,13 @@ def load_bundle(folder: Path, allow_own_members: bool | Sequence[str] = False) -
         data = _parsed(folder, MODELS, files[MODELS])
         for older in range(number, FORMAT):
             data = UPGRADES[older](data)
-        trees = {name: files.get(f"{name}.lightgbm.txt") for name in MODELS_WITH_TREES}
         estimators = {}
         if own:
             from stagecast.training.inactivity.own_files import read_estimators
 
             trusted = () if isinstance(allow_own_members, bool) else tuple(allow_own_members)
             estimators = read_estimators(files[OWN_MEMBERS], own, trusted, folder)
-        models = _models(
-            data,
-            {name: None if text is None else text.decode() for name, text in trees.items()},
-            estimators,
-        )
+        models = _models_of(data, files, estimators)
         version = str(manifest["model_version"])
         # skops writes other bytes each time; models.json has the fingerprint of what it writes
         hashed_files = {n: content for n, content in files.items() if n not in (CARD, OWN_MEMBERS)}
@@ -287,6 +295,7 @@ def load_bundle(folder: Path, allow_own_members: bool | Sequence[str] = False) -
             _parsed(folder, CARD, files[CARD]),
             # bundles that were written before lack it
             LogMoney.from_json(manifest.get("money", {})),
+            manifest.get("golden"),
         )
     except OwnMembersError:
         raise
@@ -340,6 +349,15 @@ def _own_names(manifest: Mapping[str, Any], folder: Path) -> list[str]:
     if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
         raise DataRefusedError(f"{folder}: own_members of {MANIFEST} are no list of names")
     return named
+
+
+def _models_of(
+    data: Mapping[str, Any], files: Mapping[str, bytes], own: Mapping[str, Any] | None = None
+) -> Models:
+    """Return the models of ``models.json`` with the trees of the other files."""
+    trees = {name: files.get(f"{name}.lightgbm.txt") for name in MODELS_WITH_TREES}
+    texts = {name: None if text is None else text.decode() for name, text in trees.items()}
+    return _models(data, texts, own or {})
 
 
 def _models(

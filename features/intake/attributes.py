@@ -24,12 +24,12 @@ from stagecast.features.intake.identity import is_inexact
 from stagecast.features.intake.opening import open_sources
 from stagecast.features.intake.options import ReadOptions
 from stagecast.features.intake.reading import insert_block
-from stagecast.features.intake.reasons import HINTS, NO_CUSTOMER
+from stagecast.features.intake.reasons import HINTS
 from stagecast.features.intake.rules import Fault
 from stagecast.features.intake.settling import FLOAT_ID
 from stagecast.features.intake.sources import Source
 from stagecast.features.intake.tables import parse_line, source_path
-from stagecast.features.intake.typed import BLANKS
+from stagecast.features.shop.customer_ids import BLANKS, NO_CUSTOMER
 
 NUMBER_COLUMNS = ("acquisition_cost",)
 FLAG_COLUMNS = ("consent", "do_not_contact")

@@ -9,9 +9,6 @@ from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 LARGEST_AMOUNT = 1e11
 """Largest absolute amount of one row, in the currency of the row and in that of the report."""
 
-NO_CUSTOMER = ("nan", "null", "none", "<na>")
-"""Words, in lower case, that other programs write for a missing id; read as a missing customer."""
-
 HINTS: Mapping[str, str] = {
     "malformed_line": "the line does not have the header's number of fields, or a quote "
     "is out of place: put fields "

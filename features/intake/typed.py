@@ -12,11 +12,8 @@ from stagecast.features.intake import values
 from stagecast.features.intake.expressions import Compiled, quote_text
 from stagecast.features.intake.mapping import MONEY_PARTS
 from stagecast.features.intake.options import ReadOptions
-from stagecast.features.intake.reasons import NO_CUSTOMER
 from stagecast.features.intake.zones import is_utc
-
-BLANKS = " \t\r\n\u00a0"
-"""Characters that are removed from both ends of an id; an id of these alone is missing."""
+from stagecast.features.shop.customer_ids import BLANKS, NO_CUSTOMER
 
 OPTIONAL_TEXTS = ("recorded_at", "channel", "event_id", "currency", "product", "category")
 """Parts that are texts and that a source may lack."""

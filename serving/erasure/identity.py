@@ -34,7 +34,7 @@ from urllib.parse import quote
 from markupsafe import escape
 
 from stagecast.features.errors import UsageError
-from stagecast.features.intake.reasons import NO_CUSTOMER
+from stagecast.features.shop.customer_ids import NO_CUSTOMER, clean_id
 
 SHORT = 4
 LONG_NUMBER = 8
@@ -146,7 +146,7 @@ class Customer:
         >>> Customer.parse("c-0042x").ambiguous
         False
         """
-        customer_id = trim(text)
+        customer_id = trim(clean_id(text))
         if not customer_id:
             raise UsageError("CUSTOMER_ID is blank; give the id as it stands in the log")
         if customer_id.lower() in NO_CUSTOMER:

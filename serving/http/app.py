@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from stagecast.features.errors import StagecastError
 from stagecast.serving.http.access import STATIC, DeclaredApp, check_scope, undeclared
+from stagecast.serving.http.admission import Admission
 from stagecast.serving.http.auth import Guard, check_bind
 from stagecast.serving.http.door import Clock, Door, has_stored_key, utc_now
 from stagecast.serving.http.failures import add_handlers
@@ -22,6 +23,7 @@ from stagecast.serving.http.hosts import is_loopback
 from stagecast.serving.http.languages import ChooseLanguage
 from stagecast.serving.http.openapi import complete_document
 from stagecast.serving.http.openapi_access import declare_access
+from stagecast.serving.http.read_only import ReadOnly
 from stagecast.serving.http.request_log import RequestLog
 from stagecast.serving.http.routes import (
     channel_page,
@@ -44,9 +46,13 @@ from stagecast.serving.http.state import State
 from stagecast.serving.reports.rendering import static_files
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.protocols import ScorerLoader
+from stagecast.serving.store.purging import Purger
 from stagecast.serving.store.store import Store
 from stagecast.serving.webhooks.courier import Courier
 from stagecast.serving.webhooks.receiver import receiver_of
+
+PURGE_SECONDS = 5.0
+"""How long a server that stops waits for a purge; what is left is purged by the next one."""
 
 
 class StagecastAPI(FastAPI):
@@ -121,7 +127,7 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if store is None:
             try:
-                state.store = Store.open(settings.store)
+                state.store = Store.open(settings.store, read_only=settings.read_only)
                 door.attach(state.store.engine)
             except StagecastError as error:
                 state.store_fault = str(error)
@@ -131,7 +137,12 @@ def create_app(
             except StagecastError as error:
                 state.scorer_fault = f"the model '{settings.model}' was not loaded: {error}"
         courier = _courier(state)
+        if state.store is not None and not settings.read_only:
+            state.purger = Purger(state.store.engine)
+            state.purger.start()
         yield
+        if state.purger is not None:
+            state.purger.stop(PURGE_SECONDS)
         if courier is not None:
             courier.stop()
         if store is None and state.store is not None:
@@ -174,7 +185,10 @@ def create_app(
     add_handlers(app)
     app.add_middleware(ChooseLanguage)
     app.add_middleware(Guard, door=door, allowed_hosts=settings.allowed_hosts)
-    app.add_middleware(SecureHeaders)
+    if settings.read_only:
+        app.add_middleware(ReadOnly)
+    app.add_middleware(Admission, limit=settings.requests_at_once)
+    app.add_middleware(SecureHeaders, is_draining=lambda: state.is_draining)
     if missing := undeclared(app):
         raise RuntimeError(f"routes without a scope: {', '.join(missing)}; see http/access.py")
     return app
@@ -183,7 +197,7 @@ def create_app(
 def _courier(state: State) -> Courier | None:
     """Start to send webhooks; None where no address is set, or there is no store."""
     receiver = receiver_of(state.settings)
-    if receiver is None or state.store is None:
+    if receiver is None or state.store is None or state.settings.read_only:
         return None
     courier = Courier(state.store.engine, receiver)
     courier.start()

@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, TypeVar
 
+import anyio
 import msgspec
 from starlette.requests import Request
 
 from stagecast.features.errors import did_you_mean
+from stagecast.features.shop.customer_ids import LONGEST_ID, clean_id
 from stagecast.serving.http.problems import Fault, ProblemError
 from stagecast.serving.quoting import quote
 
-CUSTOMERS_MAX, EVENTS_MAX, ID_LENGTH_MAX = 1_000, 10_000, 256
+CUSTOMERS_MAX, EVENTS_MAX, ID_LENGTH_MAX = 1_000, 10_000, LONGEST_ID
 
 _Body = TypeVar("_Body")
 _Text = Annotated[str, msgspec.Meta(max_length=256)]
@@ -112,7 +114,8 @@ async def read_body(request: Request, limit: int) -> bytes:
     Raises
     ------
     ProblemError
-        413: the body is longer than ``limit``, with or without a Content-Length header.
+        413: the body is longer than ``limit``, with or without a Content-Length header; 408: it
+        did not arrive in time.
     """
     too_long = ProblemError(
         413,
@@ -123,10 +126,20 @@ async def read_body(request: Request, limit: int) -> bytes:
     if content_length.isdecimal() and (len(content_length) > 18 or int(content_length) > limit):
         raise too_long
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise too_long
+    seconds = request.app.state.stagecast.settings.body_seconds
+    try:
+        with anyio.fail_after(seconds):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise too_long
+    except TimeoutError:
+        raise ProblemError(
+            408,
+            "body-too-slow",
+            f"the body was not here within {seconds:g} s; send fewer customers at a time",
+            headers={"Connection": "close"},
+        ) from None
     return bytes(body)
 
 
@@ -138,7 +151,8 @@ def decode_lookup(body: bytes) -> list[str]:
     ProblemError
         See :func:`decode_score`.
     """
-    return list(dict.fromkeys(decode_strictly(_lookup_decoder, body, LookupBody).customer_ids))
+    asked = decode_strictly(_lookup_decoder, body, LookupBody).customer_ids
+    return list(dict.fromkeys(map(clean_id, asked)))
 
 
 def decode_score(body: bytes) -> ScoreBody:

@@ -15,10 +15,11 @@ from typing import Annotated, Any
 import msgspec
 
 from stagecast.features.clock import to_utc
-from stagecast.features.intake.reasons import LARGEST_AMOUNT, NO_CUSTOMER
+from stagecast.features.intake.reasons import LARGEST_AMOUNT
 from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.features.shop.clock import UTC_CLOCK, ShopClock
+from stagecast.features.shop.customer_ids import clean_id, id_problem
 from stagecast.serving.http import bodies
 from stagecast.serving.http.incoming import (
     ScoreRequest,
@@ -116,8 +117,8 @@ def _clean_request(
     purchases = {e.amount is None for own in events for e in own if e.event == "purchase"}
     if len(purchases) == 2:  # some purchases have an amount, and others none
         return None
-    ids = [customer.customer_id.strip() for customer in body.customers]
-    if len(set(ids)) < len(ids) or any(name.lower() in ("", *NO_CUSTOMER) for name in ids):
+    ids = [clean_id(customer.customer_id) for customer in body.customers]
+    if len(set(ids)) < len(ids) or any(map(id_problem, ids)):
         return None
     customers = []
     for name, customer, own in zip(ids, body.customers, events, strict=True):

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +14,7 @@ from starlette.responses import Response
 from stagecast.features.errors import StagecastError, UsageError, did_you_mean
 from stagecast.serving.http.page_texts import shop_of
 from stagecast.serving.http.problems import Fault, ProblemError
+from stagecast.serving.http.store_faults import store_problem
 from stagecast.serving.quoting import quote
 from stagecast.serving.reports.rendering import render
 
@@ -65,10 +66,7 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(SQLAlchemyError)
     async def _on_store_error(request: Request, error: SQLAlchemyError) -> Response:
-        return answer(
-            request,
-            ProblemError(503, "store-unreadable", f"the store cannot be read: {cause_of(error)}"),
-        )
+        return answer(request, store_problem(error, request.method))
 
     @app.exception_handler(Exception)
     async def _on_bug(request: Request, error: Exception) -> Response:
@@ -77,17 +75,6 @@ def add_handlers(app: FastAPI) -> None:
             request,
             ProblemError(500, "internal", "this is a fault of the server; its log says more"),
         )
-
-
-def cause_of(error: SQLAlchemyError) -> str:
-    """Return why the store failed, without values of its rows.
-
-    The texts of some errors name the row, such as that of a key that occurs twice.
-    """
-    cause = getattr(error, "orig", None)
-    if cause is None or not isinstance(error, OperationalError | ProgrammingError):
-        return type(error).__name__
-    return quote((str(cause).splitlines() or [""])[0])
 
 
 def _query_problem(error: RequestValidationError) -> ProblemError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,11 +25,13 @@ HEADERS = {
 class SecureHeaders:
     """ASGI middleware that adds the security headers and ``Cache-Control``.
 
-    Scores must not be stored by caches; static files must be revalidated.
+    Scores must not be stored by caches; static files must be revalidated. A server that drains
+    says that it closes the connection.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, is_draining: Callable[[], bool] = lambda: False) -> None:
         self.app = app
+        self._is_draining = is_draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,6 +45,8 @@ class SecureHeaders:
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", cache_control)
+                if self._is_draining():
+                    headers["Connection"] = "close"
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

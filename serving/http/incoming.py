@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from stagecast.features.intake.reasons import LARGEST_AMOUNT, NO_CUSTOMER
+from stagecast.features.intake.reasons import LARGEST_AMOUNT
 from stagecast.features.intake.zones import FIRST_YEAR, LAST_YEAR
 from stagecast.features.requests import CustomerEvents, Event
 from stagecast.features.shop.clock import UTC_CLOCK, ShopClock
+from stagecast.features.shop.customer_ids import clean_id, id_problem
 from stagecast.serving.http.bodies import CustomerBody, EventBody, ScoreBody, body_problem
 from stagecast.serving.http.problems import Fault
 from stagecast.training.card import EqualEvents
@@ -109,10 +110,10 @@ def read_each(
     readings = []
     for position, customer in zip(positions or range(len(customers)), customers, strict=True):
         faults: list[Fault] = []
-        location, customer_id = f"customers[{position}]", customer.customer_id.strip()
+        location, customer_id = f"customers[{position}]", clean_id(customer.customer_id)
         id_location = f"{location}.customer_id"
-        if customer_id.lower() in ("", *NO_CUSTOMER):
-            faults.append(Fault(id_location, "names no customer", customer.customer_id))
+        if problem := id_problem(customer_id):
+            faults.append(Fault(id_location, problem, customer.customer_id))
         if customer_id in customer_ids:
             faults.append(Fault(id_location, "stands twice in the request", customer_id))
         customer_ids.add(customer_id)

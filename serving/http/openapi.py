@@ -16,6 +16,7 @@ from stagecast.serving.http.plan_schemas import BODIES, EXAMPLES, plan_schemas
 from stagecast.serving.http.trust_schemas import trust_schemas
 from stagecast.serving.scoring import score_schema
 
+_OR_NULL = ["string", "null"]
 _REF = "#/components/schemas/{name}"
 
 EXAMPLE_REQUEST = {
@@ -266,6 +267,16 @@ def _response_schemas() -> dict[str, Any]:
         ),
         "LookupAnswer": _object(
             {"scores": scores, "missing": _array(text)}, "Scores in the order of the ids"
+        ),
+        "Erasure": _object(
+            {
+                "id": {"type": "integer"},
+                "state": {"type": "string", "enum": ["waiting", "running", "done"]},
+                "requested_at": instant,
+                **{key: {**instant, "type": _OR_NULL} for key in ("started_at", "finished_at")},
+                "problem": text_or_null,
+            },
+            "An erasure: the rows are deleted, and the files are rewritten when it is done",
         ),
         "StageList": _object(
             {

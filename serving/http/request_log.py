@@ -6,6 +6,7 @@ exception can hold a customer's id; a client who goes away is one line too.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stagecast.serving.http.access import ROUTE_SCOPES, Access, access_of
 from stagecast.serving.http.door import Door
+from stagecast.serving.http.problems import ProblemError
 
 AUDITED = frozenset({"plan", "export", "admin"})
 """Scopes whose use is a line of the audit log."""
@@ -56,6 +58,11 @@ class RequestLog:
         except ClientDisconnect:
             status = CLIENT_GONE
             _logger.warning("the client went away: %s %s", scope["method"], template_of(scope))
+        except asyncio.CancelledError:
+            # the server stops, and this request has had its time; nobody waits for this task
+            _logger.warning("stopped before the answer: %s %s", scope["method"], template_of(scope))
+            if not status:
+                await _stopping().response()(scope, receive, send_noting)
         except Exception as error:
             _logger.error(
                 "error in %s %s: %s", scope["method"], template_of(scope), places_of(error)
@@ -85,6 +92,11 @@ class RequestLog:
             customer=None if customer_id is None else self._door.hash_of(str(customer_id)),
             plan=None if plan is None else str(plan)[:100],
         )
+
+
+def _stopping() -> ProblemError:
+    headers = {"Retry-After": "5", "Connection": "close"}
+    return ProblemError(503, "draining", "the server was told to stop", headers=headers)
 
 
 def template_of(scope: Scope) -> str:

@@ -10,8 +10,16 @@ import uvicorn
 
 from stagecast.serving.http.app import create_app
 from stagecast.serving.http.auth import check_bind
+from stagecast.serving.http.connections import (
+    GRACEFUL_SECONDS,
+    DrainingServer,
+    Patience,
+    protocol_with,
+)
 from stagecast.serving.http.door import has_stored_key
-from stagecast.serving.scoring.scorer import Scorer, load_scorer
+from stagecast.serving.http.state import State
+from stagecast.serving.scoring.rehearsal import load_rehearsed
+from stagecast.serving.scoring.scorer import Scorer
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.store import Store
 
@@ -34,7 +42,7 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
     stagecast.features.errors.StagecastError
         The address needs API keys, or the store or the model cannot be used.
     """
-    store = Store.open(settings.store)
+    store = Store.open(settings.store, read_only=settings.read_only)
     check_bind(settings.host, settings.keys, has_stored_key=has_stored_key(settings, store))
     folder = model if model is not None else settings.model
     if folder is None:
@@ -43,7 +51,7 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
         folder = (
             published_folder if published_folder is not None and published_folder.is_dir() else None
         )
-    scorer = None if folder is None else load_scorer(folder)
+    scorer = None if folder is None else load_rehearsed(folder)
     app_settings = settings.model_copy(update={"model": folder})
 
     def loaded_scorer(_: Path) -> Scorer:
@@ -63,8 +71,12 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
         click.echo(f"{address}  the ranked list; {address}/docs  the API; Ctrl-C stops")
         if scorer is None:
             click.echo("no model: POST /v1/score answers 503 until one is given with --model")
-    uvicorn.run(
-        create_app(app_settings, scorer_loader=loaded_scorer, store=store),
+    app = create_app(app_settings, scorer_loader=loaded_scorer, store=store)
+    config = uvicorn.Config(
+        app,
+        http=protocol_with(Patience(settings.head_seconds, settings.body_seconds)),
+        ws="none",
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
         host=settings.host,
         port=settings.port,
         log_level="warning",
@@ -74,3 +86,8 @@ def serve(settings: Settings, model: Path | None, *, as_json: bool = False) -> N
         proxy_headers=False,
         server_header=False,
     )
+    state: State = app.state.stagecast
+    try:
+        DrainingServer(config, state.drain, settings.drain_seconds).run()
+    finally:
+        store.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, cast
 
+import anyio
 from fastapi import Depends
 from starlette.requests import Request
 
@@ -12,6 +13,7 @@ from stagecast.serving.http.micro_batches import MicroBatches
 from stagecast.serving.http.problems import ProblemError
 from stagecast.serving.settings import Settings
 from stagecast.serving.store.protocols import ScorerLike
+from stagecast.serving.store.purging import Purger
 from stagecast.serving.store.store import Run, Store
 
 HOW_TO_PUBLISH = "stagecast score EVENTS --model MODEL --out scores.parquet --publish"
@@ -33,6 +35,11 @@ class State:
         reads this attribute only once.
     store_fault, scorer_fault
         Why the store could not be opened or the model not be loaded; None: no error.
+    is_draining
+        Whether the server was told to stop: it is not ready any more, and closes each connection
+        after its answer.
+    purger
+        Purges what was erased; None: there is no store, or it is only read.
     micro_batches
         Requests for scores that wait to be scored together.
     """
@@ -42,7 +49,20 @@ class State:
     scorer: ScorerLike | None = None
     store_fault: str | None = None
     scorer_fault: str | None = None
+    purger: Purger | None = None
+    is_draining: bool = False
     micro_batches: MicroBatches = field(default_factory=MicroBatches)
+    _health_limiter: anyio.CapacityLimiter | None = None
+
+    def health_limiter(self) -> anyio.CapacityLimiter:
+        """Return the limiter of the threads that health checks have for themselves."""
+        if self._health_limiter is None:
+            self._health_limiter = anyio.CapacityLimiter(2)
+        return self._health_limiter
+
+    def drain(self) -> None:
+        """Note that the server was told to stop."""
+        self.is_draining = True
 
 
 def state_of(request: Request) -> State:

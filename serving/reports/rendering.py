@@ -112,7 +112,11 @@ def customer_link(customer_id: str) -> str:
 
     >>> customer_link("a/b?c#d é")
     '/customers/a%2Fb%3Fc%23d%20%C3%A9'
+    >>> customer_link("..")
+    '/customer?id=..'
     """
+    if customer_id in (".", "..") or "\n" in customer_id:
+        return link("/customer", [("id", customer_id)])  # as a path it would be another one
     return "/customers/" + quote(customer_id, safe="")
 
 

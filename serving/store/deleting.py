@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import sqlalchemy as sa
 
@@ -12,7 +12,7 @@ from stagecast.features.errors import UsageError
 CUSTOMER_COLUMN = "customer_id"
 
 
-def customer_tables(engine: sa.Engine) -> list[sa.Table]:
+def customer_tables(engine: sa.Engine | sa.Connection) -> list[sa.Table]:
     """Return the tables with a column ``customer_id``, referring tables before referred ones."""
     metadata = sa.MetaData()
     metadata.reflect(engine)
@@ -59,16 +59,26 @@ def delete_rows(engine: sa.Engine, ids: Sequence[str]) -> int:
     ids
         The customer's id in each of its spellings.
     """
-    tables = customer_tables(engine)
+    with deleting_connection(engine) as connection, connection.begin():
+        return delete_rows_in(connection, ids)
+
+
+@contextmanager
+def deleting_connection(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Yield a connection, without a transaction, that overwrites what it deletes if it can."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA secure_delete=ON")
             connection.rollback()
-        with connection.begin():
-            return sum(
-                connection.execute(table.delete().where(*_conditions(table, ids))).rowcount
-                for table in tables
-            )
+        yield connection
+
+
+def delete_rows_in(connection: sa.Connection, ids: Sequence[str]) -> int:
+    """Delete a customer's rows in the transaction of a connection, and return their number."""
+    return sum(
+        connection.execute(table.delete().where(*_conditions(table, ids))).rowcount
+        for table in customer_tables(connection)
+    )
 
 
 def purge(engine: sa.Engine) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -11,6 +13,7 @@ from stagecast.features.errors import UsageError
 from stagecast.serving.store import evidence as evidence  # its tables belong to the metadata
 from stagecast.serving.store import key_tables as key_tables
 from stagecast.serving.store import plan_tables as plan_tables
+from stagecast.serving.store import purge_tables as purge_tables
 from stagecast.serving.store import webhook_tables as webhook_tables
 from stagecast.serving.store.tables import VERSION, metadata, store_version
 
@@ -29,8 +32,23 @@ def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     cursor.close()
 
 
-def open_engine(url: str) -> sa.Engine:
+def _only_read_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+    cursor.execute("PRAGMA query_only=ON")
+    cursor.close()
+
+
+def open_engine(url: str, *, read_only: bool = False) -> sa.Engine:
     """Return an engine for the store at an SQLAlchemy URL, and create tables that are missing.
+
+    Parameters
+    ----------
+    url
+        The store.
+    read_only
+        Whether nothing may be written, as to a replica: the database refuses it. Then tables that
+        are missing are an error.
 
     Raises
     ------
@@ -45,17 +63,23 @@ def open_engine(url: str) -> sa.Engine:
             parsed_url = parsed_url.set(drivername="postgresql+psycopg")
         # errors must not show ids and scores
         engine = sa.create_engine(parsed_url, hide_parameters=True)
+        if read_only and engine.dialect.name == "postgresql":
+            options = {"options": "-c default_transaction_read_only=on"}
+            engine = sa.create_engine(parsed_url, hide_parameters=True, connect_args=options)
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ImportError) as error:
         raise UsageError(
             f"--store '{_without_password(url)}' cannot be used: {error}; give a path, "
             "like ./stagecast.db"
         ) from None
     if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _tune_sqlite)
+        file = parsed_url.database
+        if read_only and file and not Path(file).exists():
+            raise UsageError(f"the store '{file}' is not there; --read-only makes none")
+        sa.event.listen(engine, "connect", _only_read_sqlite if read_only else _tune_sqlite)
     try:
         for attempt in range(ATTEMPTS):
             try:
-                _prepare(engine, url)
+                _check_readable(engine, url) if read_only else _prepare(engine, url)
                 break
             except sa.exc.OperationalError:
                 # processes that make a new store at once are in each other's way, and every step
@@ -73,6 +97,20 @@ def open_engine(url: str) -> sa.Engine:
         engine.dispose()
         raise
     return engine
+
+
+def _check_readable(engine: sa.Engine, url: str) -> None:
+    """Refuse a store that this version can only read after it has added to it."""
+    with engine.connect() as connection:
+        existing = set(sa.inspect(connection).get_table_names())
+        version = None
+        if store_version.name in existing:
+            version = connection.scalar(sa.select(sa.func.max(store_version.c.version)))
+    if version != VERSION or not existing.issuperset(table.name for table in TABLES):
+        raise UsageError(
+            f"the store '{_without_password(url)}' is of version {version}, and this stagecast "
+            f"reads {VERSION}: open it once without --read-only, with this version"
+        )
 
 
 def _prepare(engine: sa.Engine, url: str) -> None:

@@ -55,7 +55,10 @@ def overview(engine: sa.Engine, run: RunKey) -> dict[str, Any]:
             return dict(stored)
         result = _make(connection, run)
     # a store that cannot be written at the moment can be read nevertheless
-    with contextlib.suppress(sa.exc.OperationalError), engine.begin() as connection:
+    with (
+        contextlib.suppress(sa.exc.OperationalError, sa.exc.InternalError),
+        engine.begin() as connection,
+    ):
         connection.execute(runs.update().where(runs.c.id == run.id).values(overview=result))
     return result
 

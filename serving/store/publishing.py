@@ -22,6 +22,13 @@ import sqlalchemy as sa
 
 from stagecast.features.clock import iso
 from stagecast.features.errors import DataRefusedError, StagecastError, UsageError
+from stagecast.features.shop.customer_ids import (
+    BLANKS,
+    LONGEST_ID,
+    NO_CUSTOMER,
+    clean_id,
+    id_problem,
+)
 from stagecast.serving.quoting import quote
 from stagecast.serving.scoring import score_schema
 from stagecast.serving.store.documents import without_sentences
@@ -163,6 +170,8 @@ def _conform(chunk: pa.Table, expected: pa.Schema) -> pa.Table:
         raise DataRefusedError(f"the scores are not of the contract's types: {error}") from None
     for field in expected:
         column = table[field.name]
+        if field.name == "customer_id":
+            _check_ids(column)
         if not field.nullable and column.null_count:
             raise DataRefusedError(
                 f"the column {field.name} of the scores is empty for "
@@ -176,6 +185,24 @@ def _conform(chunk: pa.Table, expected: pa.Schema) -> pa.Table:
                     f"{_first_customer(table, not_finite)}"
                 )
     return table
+
+
+def _check_ids(column: pa.ChunkedArray) -> None:
+    """Refuse ids that no request could name."""
+    trimmed = pc.utf8_trim(column, BLANKS)
+    suspect = pc.or_(
+        pc.or_(pc.not_equal(trimmed, column), pc.greater(pc.utf8_length(column), LONGEST_ID)),
+        pc.or_(
+            pc.match_substring(column, "\0"),
+            pc.is_in(pc.utf8_lower(column), pa.array(["", *NO_CUSTOMER])),
+        ),
+    )
+    for value in column.filter(suspect).slice(0, 1).to_pylist():
+        problem = id_problem(clean_id(value)) or "has blanks around it"
+        raise DataRefusedError(
+            f"the customer_id '{quote(value)}' of the scores {problem}; mend the id in the log and "
+            "score it again"
+        )
 
 
 def _first_customer(table: pa.Table, mask: pa.ChunkedArray) -> str:

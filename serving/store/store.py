@@ -21,6 +21,7 @@ from stagecast.serving.store.opening import open_engine
 from stagecast.serving.store.overview import RunKey, overview
 from stagecast.serving.store.protocols import SchemeLike
 from stagecast.serving.store.publishing import publish
+from stagecast.serving.store.purging import forget
 from stagecast.serving.store.queries import LIMIT_DEFAULT, LIMIT_MAX, Cursor, Filters, Order
 from stagecast.serving.store.tables import documents, runs, scores
 
@@ -186,15 +187,17 @@ class Store:
         self._engine = engine
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, *, read_only: bool = False) -> Self:
         """Open the store at an SQLAlchemy URL, and create its tables if they are missing.
+
+        With ``read_only`` nothing is created, and the database refuses to be written.
 
         Raises
         ------
         UsageError
             The store cannot be opened, or a newer version of stagecast wrote it.
         """
-        return cls(open_engine(url))
+        return cls(open_engine(url, read_only=read_only))
 
     def close(self) -> None:
         """Close all connections to the database."""
@@ -244,6 +247,13 @@ class Store:
         is busy at that moment, ``stagecast erase`` can do it later.
         """
         return deleting.erase(self._engine, [customer_id])
+
+    def forget(self, customer_id: str) -> int | None:
+        """Delete a customer's rows at once, and leave the rewriting of the files to a job.
+
+        See :func:`stagecast.serving.store.purging.forget`.
+        """
+        return forget(self._engine, customer_id)
 
     @property
     def engine(self) -> sa.Engine:
@@ -296,9 +306,9 @@ class Store:
         if len(keys) > limit:
             customer_id, value = keys[limit - 1]
             next_cursor = Cursor(offset + limit, value, customer_id).encode(run.id, filters, order)
-        return Page(
-            [score_documents[customer_id] for customer_id, _ in keys[:limit]], next_cursor, offset
-        )
+        # a customer who was erased between the two queries is left out
+        listed = [score_documents[name] for name, _ in keys[:limit] if name in score_documents]
+        return Page(listed, next_cursor, offset)
 
     def all_customers(self, run: Run, filters: Filters, order: Order) -> Iterator[str]:
         """Yield the scores of all pages in order; only one page is in memory at a time."""
@@ -387,7 +397,9 @@ class Store:
             if not rows:
                 return None
             last_run_id = max(row[0] for row in rows)
-            document = self._documents(connection, last_run_id, [customer_id])[customer_id]
+            document = self._documents(connection, last_run_id, [customer_id]).get(customer_id)
+            if document is None:
+                return None  # erased since the query before
             last = next(row for row in rows if row[0] == last_run_id)
             previous_run_id = next(
                 (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Annotated, Any
@@ -11,10 +12,12 @@ from urllib.parse import urlencode
 import anyio.to_thread
 import msgspec
 from fastapi import APIRouter, Query
+from fastapi import Path as PathParameter
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
+from stagecast.features.shop.customer_ids import LONGEST_ID, clean_id
 from stagecast.serving.http.access import require_scope
 from stagecast.serving.http.bodies import decode_lookup, read_body
 from stagecast.serving.http.languages import DisplayDep, display_of
@@ -32,12 +35,16 @@ from stagecast.serving.reports.shop_days import day_on
 from stagecast.serving.store.changes import changes
 from stagecast.serving.store.documents import with_sentences
 from stagecast.serving.store.exports import csv_pieces, ndjson_pieces
+from stagecast.serving.store.purging import erasure
 from stagecast.serving.store.store import CustomerRecord, Run, Store
 from stagecast.serving.store.workbook import check_rows, write_workbook
 from stagecast.serving.targeting.plan.of_customer import contacts_of_customer, plans_of_customer
 
 router = APIRouter(prefix="/v1", tags=["customers"])
 
+CustomerIdQuery = Annotated[
+    str, Query(alias="id", min_length=1, max_length=LONGEST_ID, description="the customer, as text")
+]
 _FOR_PEOPLE = ("csv", "xlsx")
 _WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -215,8 +222,9 @@ def one_customer(customer_id: str, store: StoreDep, display: DisplayDep) -> Resp
     the play with its reasons, the plans that the customer was in, how the risk adds up
     (`risk_steps`), the own usual gap between orders in days, and a timeline of what is stored.
 
-    An id may hold slashes.
+    An id may hold slashes. `GET /v1/customer?id=` takes any id, also one with `..` or a line end.
     """
+    customer_id = clean_id(customer_id)
     record = store.customer(customer_id)
     if record is None:
         raise _unknown_customer(customer_id)
@@ -226,6 +234,17 @@ def one_customer(customer_id: str, store: StoreDep, display: DisplayDep) -> Resp
             **customer_answer(store, store.current_run(), customer_id, record, display),
         }
     )
+
+
+@router.get(
+    "/customer",
+    summary="One customer, whose id may be any text",
+    responses={**json_response("CustomerAnswer"), **problem_responses(404)},
+)
+def one_customer_by_id(customer_id: CustomerIdQuery, store: StoreDep) -> Response:
+    """Return what `GET /v1/customers/{customer_id}` returns, for ids that cannot be part of a
+    path: with `..`, `.`, or a line end."""
+    return one_customer(customer_id, store)
 
 
 def customer_answer(
@@ -263,15 +282,52 @@ def customer_answer(
     response_class=Response,
     responses={204: {"description": "Erased"}, **problem_responses(404)},
 )
-def erase_customer(customer_id: str, store: StoreDep) -> Response:
+def erase_customer(customer_id: str, store: StoreDep, state: StateDep) -> Response:
     """Erase a customer's scores from every run, with the history; totals that were published stay.
 
-    The request has no body, and needs no content type. Logs, reports and MLflow are not the
-    server's: `stagecast erase` works on those.
+    The scores are gone when this answers. The bytes of deleted rows leave the files of the
+    database a little later, in one go for all erasures that wait; the address in `Location` says
+    when that is done. The request has no body, and needs no content type. Logs, reports and MLflow
+    are not the server's: `stagecast erase` works on those.
     """
-    if not store.erase(customer_id):
+    customer_id = clean_id(customer_id)
+    number = store.forget(customer_id)
+    if number is None:
         raise _unknown_customer(customer_id)
-    return Response(status_code=204)
+    if state.purger is not None:
+        state.purger.wake()
+    return Response(status_code=204, headers={"Location": f"/v1/erasures/{number}"})
+
+
+@router.delete(
+    "/customer",
+    summary="Erase one customer, whose id may be any text, from the store",
+    status_code=204,
+    response_class=Response,
+    responses={204: {"description": "Erased"}, **problem_responses(404)},
+)
+def erase_customer_by_id(
+    request: Request, customer_id: CustomerIdQuery, store: StoreDep, state: StateDep
+) -> Response:
+    """Do what `DELETE /v1/customers/{customer_id}` does, for any id."""
+    request.scope["path_params"]["customer_id"] = customer_id  # the audit log hashes it
+    return erase_customer(customer_id, store, state)
+
+
+@router.get(
+    "/erasures/{number}",
+    summary="How far an erasure is",
+    responses={**json_response("Erasure"), **problem_responses(404, 422)},
+)
+def erasure_state(
+    number: Annotated[int, PathParameter(ge=1, le=2**31 - 1)], store: StoreDep
+) -> Response:
+    """Return the `state` of an erasure: `waiting`, `running`, or `done`, when the bytes of the
+    deleted rows are out of the files as well."""
+    result = erasure(store.engine, number)
+    if result is None:
+        raise ProblemError(404, "erasure-unknown", f"there is no erasure {number}")
+    return _json({**asdict(result), "state": result.state})
 
 
 def _unknown_customer(customer_id: str) -> ProblemError:

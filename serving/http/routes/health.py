@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
+import anyio.to_thread
 from fastapi import APIRouter
 from sqlalchemy.exc import SQLAlchemyError
 
-from stagecast.serving.http.failures import cause_of
 from stagecast.serving.http.openapi import problem_responses
 from stagecast.serving.http.problems import ProblemError
-from stagecast.serving.http.state import HOW_TO_SERVE, StateDep
+from stagecast.serving.http.state import HOW_TO_SERVE, State, StateDep
+from stagecast.serving.http.store_faults import cause_of
+from stagecast.serving.store.queries import DEFAULT_SORT, Filters, Order
 
+STORE_SECONDS = 5.0
 router = APIRouter(tags=["health"])
 
 
@@ -27,8 +31,21 @@ async def livez() -> dict[str, str]:
     response_description="Ready, with the model and the scoring run that are served",
     responses=problem_responses(503),
 )
-def readyz(state: StateDep) -> dict[str, Any]:
+async def readyz(state: StateDep) -> dict[str, Any]:
     """Answer 200 if events can be scored and published scores be read, else 503 and why."""
+    # threads of its own, since those of the lists may all be waiting
+    with anyio.move_on_after(STORE_SECONDS):
+        return await anyio.to_thread.run_sync(
+            _readiness, state, limiter=state.health_limiter(), abandon_on_cancel=True
+        )
+    raise ProblemError(
+        503, "not-ready", f"the store has not answered for {STORE_SECONDS:g} seconds"
+    )
+
+
+def _readiness(state: State) -> dict[str, Any]:
+    if state.is_draining:
+        raise ProblemError(503, "draining", "the server was told to stop")
     faults = []
     if state.scorer is None:
         faults.append(
@@ -40,6 +57,8 @@ def readyz(state: StateDep) -> dict[str, Any]:
     else:
         try:
             run = state.store.current_run()
+            if run is not None:  # the lists too
+                state.store.customers(run, Filters(), Order.parse(DEFAULT_SORT), limit=1)
         except SQLAlchemyError as error:
             faults.append(f"the store cannot be read: {cause_of(error)}")
     if faults or state.scorer is None:

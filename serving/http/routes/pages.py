@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from stagecast.features.errors import UsageError
+from stagecast.features.shop.customer_ids import clean_id
 from stagecast.serving.http.api_page import api_reference
 from stagecast.serving.http.languages import display_of
 from stagecast.serving.http.list_columns import LIST_COLUMNS
@@ -98,9 +99,18 @@ def customers_page(
     )
 
 
+@router.get("/customer")
+def customer_page_by_id(
+    customer_id: Annotated[str, Query(alias="id")], store: StoreDep
+) -> HTMLResponse:
+    """Show the page of a customer whose id cannot be part of a path."""
+    return customer_page(customer_id, store)
+
+
 @router.get("/customers/{customer_id:path}")
 def customer_page(request: Request, customer_id: str, store: StoreDep) -> HTMLResponse:
     """Show the last score of a customer, how it came about, what changed, and the history."""
+    customer_id = clean_id(customer_id)
     record = store.customer(customer_id)
     if record is None:
         raise ProblemError(

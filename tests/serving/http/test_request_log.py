@@ -209,10 +209,10 @@ def test_every_route_with_a_customer_in_its_path_is_hashed_by_that_name():
 
 def test_the_server_lets_nobody_write_its_log_or_the_address_of_a_caller(tmp_path, monkeypatch):
     """uvicorn's own lines have paths, and it believes any process of this machine."""
-    options = {}
+    servers = []
     monkeypatch.setattr(
-        "stagecast.serving.http.server.uvicorn.run", lambda app, **given: options.update(given)
+        "stagecast.serving.http.server.DrainingServer.run", lambda self: servers.append(self)
     )
     serve(Settings(store=f"sqlite:///{tmp_path / 'stagecast.db'}"), None, as_json=True)
-    assert options["access_log"] is False
-    assert options["proxy_headers"] is False
+    assert servers[0].config.access_log is False
+    assert servers[0].config.proxy_headers is False

@@ -1,0 +1,160 @@
+"""Connections of slow or silent clients: each has a time for its head, its body and its answer.
+
+uvicorn waits without end for the rest of a request that has begun, and for a client who does not
+read. A few hundred such sockets would hold a server up, and one of them its stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+DRAIN_SECONDS, GRACEFUL_SECONDS = 5.0, 20
+"""After the signal to stop: for the rest of a body, and for all requests to be answered."""
+_ABORT_AFTER = 2.0
+"""The application answers a slow body with 408; so much later the connection is closed anyway."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a client may take, in seconds.
+
+    Parameters
+    ----------
+    head
+        From the connection, or the first byte of a further request, to the end of the headers.
+    body
+        From there to the end of the body.
+    reading
+        Without reading anything of an answer.
+    """
+
+    head: float = 10.0
+    body: float = 30.0
+    reading: float = 30.0
+
+
+class TimedProtocol(H11Protocol):
+    """uvicorn's protocol that closes connections which take too long."""
+
+    patience = Patience()
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._phase: str | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._reading_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the head of the first request."""
+        super().connection_made(transport)
+        self._enter("head")
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes, and wait for what is still missing, from when it was first missed."""
+        super().data_received(data)
+        self._enter(self._missing())
+
+    def on_response_complete(self) -> None:
+        """Wait for the rest of a body that nobody read; further requests have another timeout."""
+        super().on_response_complete()
+        self._enter("body" if self._missing() == "body" else None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop to wait."""
+        self._enter(None)
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Finish the request that is being handled; a body must be here soon."""
+        super().shutdown()
+        if self._phase == "body":
+            self._start(DRAIN_SECONDS)
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read."""
+        super().pause_writing()
+        if self._reading_timer is None:
+            self._reading_timer = self.loop.call_later(self.patience.reading, self._abort)
+
+    def resume_writing(self) -> None:
+        """The client has read."""
+        super().resume_writing()
+        if self._reading_timer is not None:
+            self._reading_timer.cancel()
+            self._reading_timer = None
+
+    def _missing(self) -> str | None:
+        state = self.conn.their_state
+        if state is h11.SEND_BODY:
+            return "body"
+        working = self.cycle is not None and not self.cycle.response_complete
+        return "head" if state is h11.IDLE and not working else None
+
+    def _enter(self, phase: str | None) -> None:
+        if phase == self._phase:
+            return
+        self._phase = phase
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if phase is not None:
+            patience = self.patience
+            self._start(patience.head if phase == "head" else patience.body + _ABORT_AFTER)
+
+    def _start(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(seconds, self._abort)
+
+    def _abort(self) -> None:
+        # close() would wait until the client has read what is still to be sent
+        self.transport.abort()
+
+
+def protocol_with(patience: Patience) -> type[TimedProtocol]:
+    """Return a protocol with this patience, for ``uvicorn.Config(http=...)``."""
+    return type("PatientProtocol", (TimedProtocol,), {"patience": patience})
+
+
+class DrainingServer(uvicorn.Server):
+    """A server that says it is not ready any more before it stops to listen.
+
+    Parameters
+    ----------
+    config
+        Configuration of uvicorn.
+    draining
+        Called once when the server is told to stop.
+    seconds
+        How long it listens after that, so that load balancers notice.
+    """
+
+    def __init__(self, config: uvicorn.Config, draining: Any, seconds: float = 0.0) -> None:
+        super().__init__(config)
+        self._draining, self._seconds = draining, seconds
+        self._signal: tuple[int, float] | None = None
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Drain at the first signal, stop at the second."""
+        if self._signal is None:
+            self._signal = sig, time.monotonic()
+            self._draining()
+            if self._seconds:
+                return
+        super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Stop to listen when the time to drain is over."""
+        if self._signal is not None and not self.should_exit:
+            sig, since = self._signal
+            if time.monotonic() - since >= self._seconds:
+                super().handle_exit(sig, None)
+        return await super().on_tick(counter)

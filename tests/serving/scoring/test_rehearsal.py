@@ -1,0 +1,86 @@
+"""A bundle is loaded in a child process first, and must predict there what it predicted before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stagecast.features.errors import DataRefusedError, UsageError
+from stagecast.serving.scoring.rehearsal import load_rehearsed, rehearse
+from stagecast.serving.scoring.scorer import load_scorer
+from stagecast.training.bundle import CARD, MANIFEST
+from stagecast.training.config import TrainConfig
+from tests.shared import once
+from tests.training.made import Trained, day, simulated_rows, trained
+
+DAYS = 600
+
+
+@pytest.fixture
+def bundle(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    """Return a copy of a bundle that a test may spoil."""
+
+    def make(folder: Path) -> Trained:
+        rows = simulated_rows(900, DAYS, seed=21)
+        return trained(rows, folder / "model", day(DAYS), TrainConfig(max_dates=3))
+
+    made = once(tmp_path_factory, "one score", make)
+    return Path(shutil.copytree(made.folder, tmp_path / "copy"))
+
+
+def forged(folder: Path, name: str, change: Callable[[str], str]) -> None:
+    """Change a file of a bundle, and make every hash fit again."""
+    text = (folder / name).read_text()
+    changed = change(text)
+    assert changed != text
+    (folder / name).write_text(changed)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    content = (folder / name).read_bytes()
+    manifest["files"][name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    digest = hashlib.sha256()
+    for part in sorted(set(manifest["files"]) - {CARD}):
+        data = (folder / part).read_bytes()
+        digest.update(f"{part}\0{len(data)}\0".encode() + data)
+    manifest["model_version"] = digest.hexdigest()[:12]
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+@pytest.mark.slow
+def test_a_bundle_whose_trees_end_the_process_is_refused_and_this_process_lives(
+    bundle: Path,
+) -> None:
+    def longer(text: str) -> str:
+        """Make a tree longer than the offsets in the file say."""
+        return text.replace("leaf_value=", "leaf_value=0 ", 1)
+
+    forged(bundle, "next_stage.lightgbm.txt", longer)
+    with pytest.raises(DataRefusedError, match="was ended by SIG"):
+        load_rehearsed(bundle)
+
+
+def test_a_bundle_that_predicts_something_else_than_where_it_was_trained_is_refused(
+    bundle: Path,
+) -> None:
+    def shift(text: str) -> str:
+        """Change digits of leaves, and no length: LightGBM ends the process over wrong offsets."""
+        return re.sub(
+            r"^leaf_value=.*$", lambda m: m[0].replace("1", "7"), text, flags=re.MULTILINE
+        )
+
+    rehearse(load_scorer(bundle), "whole")
+    forged(bundle, "next_stage.lightgbm.txt", shift)
+    with pytest.raises(DataRefusedError, match="p_stage of the golden customers"):
+        rehearse(load_scorer(bundle), "forged")
+
+
+@pytest.mark.slow
+def test_a_whole_bundle_gives_the_same_scores_in_both_processes(bundle: Path) -> None:
+    assert load_rehearsed(bundle).model_version == load_scorer(bundle).model_version
+    with pytest.raises(UsageError, match="holds no bundle"):
+        load_rehearsed(bundle.with_name("elsewhere"))
