@@ -168,8 +168,8 @@ class Scorer:
             A customer has no event before the as_of; the message names the first one.
         """
         with_reasons = with_reasons and self.with_reasons
-        if len(customers) <= ONE_BY_ONE and not with_reasons and self.one_row is not None:
-            return self._one_by_one(customers, as_of, self.one_row)
+        if len(customers) <= ONE_BY_ONE and self.one_row is not None:
+            return self._one_by_one(customers, as_of, self.one_row, with_reasons=with_reasons)
         return self._of_arrays(customers, as_of, with_reasons=with_reasons)
 
     def _of_arrays(
@@ -186,20 +186,25 @@ class Scorer:
 
     @cached_property
     def one_row(self) -> OneRow | None:
-        """The bundle compiled for one buyer at a time; None where it has no such form."""
+        """The bundle compiled for one customer at a time; None where it has no such form."""
         try:
             return OneRow(self.bundle, told_apart=self.told_apart)
         except NotImplementedError:
             return None
 
     def _one_by_one(
-        self, customers: Sequence[CustomerEvents], as_of: datetime, one_row: OneRow
+        self,
+        customers: Sequence[CustomerEvents],
+        as_of: datetime,
+        one_row: OneRow,
+        *,
+        with_reasons: bool,
     ) -> list[dict[str, Any]]:
-        """Return the scores without reasons, arrays for those whom the compiled form leaves out."""
+        """Return the scores, those of arrays for whom the compiled form leaves out."""
         scores = []
         for customer in customers:
-            score = one_row.score(customer, as_of)
-            scores.append(score or self._of_arrays([customer], as_of, with_reasons=False)[0])
+            score = one_row.score(customer, as_of, with_reasons=with_reasons)
+            scores.append(score or self._of_arrays([customer], as_of, with_reasons=with_reasons)[0])
         return scores
 
     def _groups(
