@@ -98,7 +98,7 @@ def halved(still_none: Callable[[Array], NDArray[np.bool_]]) -> float:
         halvings = min(left, _AT_ONCE)
         left -= halvings
         middles = low + (np.arange(1, 1 << halvings) << left)
-        is_later = still_none(middles * _CELL).tolist()
+        is_later = still_none(np.asarray(middles * _CELL, dtype=np.float64)).tolist()
         place = 0
         for step in reversed(range(halvings)):
             if is_later[place + (1 << step) - 1]:

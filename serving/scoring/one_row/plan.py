@@ -88,7 +88,7 @@ class OneRow:
         conversion = models.conversion
         of_leads = "rule" if conversion.hazard is None else "blend"
         few_leads = of_leads == "rule" or conversion.low_data
-        self._method = {
+        self._method: dict[bool, dict[str, Any]] = {
             True: {
                 "method": models.churn.method,
                 "low_data": models.churn.low_data or models.value_is_far,
