@@ -210,5 +210,5 @@ def test_a_bundle_that_cannot_score_is_refused_before_the_first_request(scorer: 
     models = scorer.bundle.models
     reference = replace(models.reference, rfm=None)  # type: ignore[arg-type]
     broken = Scorer(replace(scorer.bundle, models=replace(models, reference=reference)))
-    with pytest.raises(UsageError, match="cannot score a customer: .*train it again"):
+    with pytest.raises(UsageError, match=r"cannot score a customer: .*train it again"):
         broken.prepare()
